@@ -1,0 +1,20 @@
+/** Fused forms by backend. Kept beside the backend rather than on it: they are for core's block and model, not for users. */
+import type { BlockConfig, BlockKernel, BlockWeights } from '../block/contract.ts';
+import type { Backend } from '../contract/backend.ts';
+import type { Tensor } from '../contract/tensor.ts';
+import type { ModelConfig, ModelKernel, ModelWeights } from '../model/contract.ts';
+
+export interface Fusion {
+  block(config: BlockConfig, weights: BlockWeights<Tensor>): BlockKernel | undefined;
+  model(config: ModelConfig, weights: ModelWeights<Tensor>): ModelKernel | undefined;
+}
+
+const fusions = new WeakMap<Backend, Fusion>();
+
+export function registerFusion(backend: Backend, fusion: Fusion): void {
+  fusions.set(backend, fusion);
+}
+
+export function fusionOf(backend: Backend): Fusion | undefined {
+  return fusions.get(backend);
+}

@@ -1,0 +1,46 @@
+import type { Tensor } from '../contract/tensor.ts';
+
+/** Owns intermediate results until its end, so that a composition frees them on every way out. */
+export class Scope {
+  readonly #owned = new Set<Disposable>();
+
+  /** Disposed at the scope's end unless released. */
+  own<T extends Disposable>(value: T): T {
+    this.#owned.add(value);
+    return value;
+  }
+
+  /** Gives the value to the caller of the scope. */
+  release<T extends Disposable>(value: T): T {
+    this.#owned.delete(value);
+    return value;
+  }
+
+  /** Disposes a value before the scope's end. */
+  drop(value: Disposable): void {
+    if (this.#owned.delete(value)) value.dispose();
+  }
+
+  close(): void {
+    for (const value of this.#owned) value.dispose();
+    this.#owned.clear();
+  }
+}
+
+interface Disposable {
+  dispose(): void;
+}
+
+/** Runs `body` with a scope that is closed whether it returns or throws. */
+export function scoped<R>(body: (scope: Scope) => R): R {
+  const scope = new Scope();
+  try {
+    return body(scope);
+  } finally {
+    scope.close();
+  }
+}
+
+export function disposeAll(tensors: Iterable<Tensor | undefined>): void {
+  for (const tensor of tensors) tensor?.dispose();
+}

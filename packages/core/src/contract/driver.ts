@@ -1,0 +1,64 @@
+/**
+ * What the author of a backend implements. Core wraps a driver into a `Backend`: shapes, dtypes, options, ownership and disposal
+ * are checked there, once, so that a kernel receives only calls that are valid and that its `supports` agreed to.
+ * `S` is whatever stands for memory: an address, a GPUBuffer, a typed array.
+ */
+import type { BlockConfig, BlockKernel, BlockWeights } from '../block/contract.ts';
+import type { ModelConfig, ModelKernel, ModelWeights } from '../model/contract.ts';
+import type { Calls, Results } from '../operations/index.ts';
+import type { Backend, MemoryUse } from './backend.ts';
+import type { Support } from './capability.ts';
+import type { BackwardOperationName, ForwardOperationName, OperationName } from './operations.ts';
+import type { DType, HostArray, HostTensor, Precision, Tensor, TensorSpec } from './tensor.ts';
+
+export interface DeviceTensor<S> extends TensorSpec {
+  readonly storage: S;
+}
+
+/**
+ * A kernel allocates its results and returns them in the shapes that the operation fixes. It never writes to its inputs, and
+ * where it throws it has freed what it allocated. Results may not share memory with inputs.
+ */
+export type Kernel<K extends OperationName, S> = (call: Calls<DeviceTensor<S>>[K]) => Results<S>[K];
+
+export type Kernels<S> = { readonly [K in ForwardOperationName]: Kernel<K, S> } & {
+  readonly [K in BackwardOperationName]?: Kernel<K, S>;
+};
+
+export interface Driver<S> {
+  readonly name: string;
+  readonly description: string;
+  readonly details: Readonly<Record<string, string | number | boolean>>;
+  readonly precision: Precision;
+  readonly kernels: Kernels<S>;
+
+  upload(host: HostTensor, target: UploadTarget): S;
+  read(tensor: DeviceTensor<S>): Promise<HostArray>;
+  free(storage: S): void;
+  synchronize(): Promise<void>;
+
+  /** Whether a valid call can run; absent means all whose kernel exists and whose floats are of `precision`. */
+  supports?<K extends OperationName>(operation: K, call: Calls<TensorSpec>[K]): Support;
+  /** Whether `spec` can be stored so; absent means only `precision` and int32. */
+  supportsUpload?(spec: TensorSpec, target: UploadTarget): Support;
+  memory(): Omit<MemoryUse, 'tensors'>;
+  dispose(): void | Promise<void>;
+
+  /** Fused forms. Undefined, or returning undefined for this config, means the composition. */
+  block?(context: FusionContext<S>, config: BlockConfig, weights: BlockWeights<Tensor>): BlockKernel | undefined;
+  model?(context: FusionContext<S>, config: ModelConfig, weights: ModelWeights<Tensor>): ModelKernel | undefined;
+}
+
+export interface UploadTarget {
+  readonly dtype: DType;
+  readonly role: 'matrix' | undefined;
+}
+
+/** How a fused form goes between handles and storage. */
+export interface FusionContext<S> {
+  readonly backend: Backend;
+  /** The storage of a live handle of this backend; throws `disposed` or `foreign` otherwise. */
+  device(tensor: Tensor): DeviceTensor<S>;
+  /** A handle that owns this storage. */
+  tensor(storage: S, spec: TensorSpec): Tensor;
+}

@@ -1,0 +1,81 @@
+/**
+ * Every error that the packages throw on purpose. Few, typed, and carrying data: what was given, what was expected, where it
+ * came from and what to do. An error is recognised by its `code`, also across two copies of this package: see `isMambaError`.
+ */
+
+/** What went wrong, as a stable word that code may switch on. */
+export type ErrorCode =
+  /** An argument has a wrong rank, shape, dtype, value, or an option is unknown. */
+  | 'invalid-argument'
+  /** A tensor, state, model or backend was used after `dispose()`. */
+  | 'disposed'
+  /** A tensor or state belongs to another backend or model. */
+  | 'foreign'
+  /** The backend cannot do this concrete call; the message says why. */
+  | 'unsupported'
+  /** A backend cannot run on this machine. */
+  | 'unavailable'
+  /** The memory of the backend is exhausted. */
+  | 'out-of-memory'
+  /** The device went away; state that was not exported is gone with it. */
+  | 'device-lost'
+  /** The device reported a failure that is a bug of the backend. */
+  | 'device-error'
+  /** A checkpoint, tokenizer, config or snapshot is damaged, incomplete or contradictory. */
+  | 'invalid-file'
+  /** The caller's AbortSignal fired. */
+  | 'aborted';
+
+/** The data beside the message. All of it is plain, so that an error survives `structuredClone` and JSON. */
+export interface ErrorDetails {
+  /** Where the value came from: an operation and argument (`selectiveScan.delta`), a file, a config field. */
+  readonly origin?: string | undefined;
+  /** What was given, in words. */
+  readonly given?: string | undefined;
+  /** What was expected, in words. */
+  readonly expected?: string | undefined;
+  /** What the caller can do about it. */
+  readonly remedy?: string | undefined;
+  readonly cause?: unknown;
+}
+
+const brand = Symbol.for('@mamba/error');
+
+/** The one error class. `code` says which kind; the message is made of the details, remedy last. */
+export class MambaError extends Error {
+  readonly code: ErrorCode;
+  readonly origin: string | undefined;
+  readonly given: string | undefined;
+  readonly expected: string | undefined;
+  readonly remedy: string | undefined;
+
+  constructor(code: ErrorCode, summary: string, details: ErrorDetails = {}) {
+    super(compose(summary, details), details.cause === undefined ? undefined : { cause: details.cause });
+    this.name = 'MambaError';
+    this.code = code;
+    this.origin = details.origin;
+    this.given = details.given;
+    this.expected = details.expected;
+    this.remedy = details.remedy;
+    Object.defineProperty(this, brand, { value: true });
+  }
+}
+
+/** Whether `error` is a MambaError (of any copy of this package), and of this code if one is named. */
+export function isMambaError(error: unknown, code?: ErrorCode): error is MambaError {
+  if (typeof error !== 'object' || error === null) return false;
+  return brand in error && (code === undefined || (error as { code?: unknown }).code === code);
+}
+
+/** Shorthand for the commonest error: `invalid('selectiveScan.delta', 'shape [1, 2]', 'shape [1, 3]')`. */
+export function invalid(origin: string, given: string, expected: string, remedy?: string): MambaError {
+  return new MambaError('invalid-argument', `${origin} is not valid`, { origin, given, expected, remedy });
+}
+
+function compose(summary: string, { given, expected, remedy }: ErrorDetails): string {
+  let message = summary;
+  if (given !== undefined) message += `: got ${given}`;
+  if (expected !== undefined) message += `${given === undefined ? ':' : ','} expected ${expected}`;
+  if (remedy !== undefined) message += `. ${remedy}`;
+  return message;
+}

@@ -1,0 +1,129 @@
+/**
+ * The operations: what a backend must be able to do, and nothing more. Everything else (block, model, generation) is composed of
+ * these by core, and may be overridden with a fused form. `T` is a tensor handle; asked with bare specs, the same signatures
+ * describe a call for `supports`. Semantics, shapes and errors of each are documented in `operations/<stem>.ts`.
+ *
+ * It is not an array library: there is no broadcasting, no views, no autograd, and no operation that Mamba does not need.
+ */
+
+/** How the continuous system becomes a recurrence, see `selectiveScan`. */
+export type Discretization = 'euler' | 'zoh' | 'bilinear';
+export type Activation = 'none' | 'silu';
+
+export interface SelectiveScanOptions<T> {
+  /** Skip weight `[dim]`: adds `D u`. */
+  readonly D?: T | undefined;
+  /** Gate `[batch, length, dim]`: multiplies the output by `silu(z)`. */
+  readonly z?: T | undefined;
+  /** `[dim]`, added to delta before softplus. */
+  readonly deltaBias?: T | undefined;
+  /** Default false. */
+  readonly deltaSoftplus?: boolean | undefined;
+  /** `[batch, dim, state]`; zero if absent. */
+  readonly initialState?: T | undefined;
+  /** int32 `[batch, length]`; where not 0, the state before that step is taken as zero (packed sequences). */
+  readonly resets?: T | undefined;
+  /** Default `euler`. */
+  readonly discretization?: Discretization | undefined;
+}
+
+export interface CausalConv1dOptions<T> {
+  /** Default `none`. */
+  readonly activation?: Activation | undefined;
+  /** `[batch, dim, width - 1]`, the inputs before the first, newest last; zero if absent. */
+  readonly initialState?: T | undefined;
+  /** int32 `[batch, length]`; where not 0, inputs before that step are taken as zero. */
+  readonly resets?: T | undefined;
+}
+
+export interface RmsNormOptions<T> {
+  /** `[channels]`; 1 if absent. */
+  readonly weight?: T | undefined;
+  /** Added to the mean square. Default 1e-5. */
+  readonly eps?: number | undefined;
+}
+
+export interface SampleOptions {
+  /** Divides the logits; 0 means argmax. Default 1. */
+  readonly temperature?: number | undefined;
+  /** Keep the k largest logits. Default: all. */
+  readonly topK?: number | undefined;
+  /** Keep the smallest set of the most likely tokens whose probability reaches topP. Default 1. */
+  readonly topP?: number | undefined;
+  /** Drop tokens less likely than minP times the likeliest. Default 0. */
+  readonly minP?: number | undefined;
+}
+
+export interface ScanResult<T> {
+  /** `[batch, length, dim]` */
+  readonly y: T;
+  /** The state after the last step. */
+  readonly lastState: T;
+}
+
+/** Cotangents of a scan's or a convolution's results. */
+export interface ScanCotangents<T> {
+  readonly y: T;
+  /** Zero if absent. */
+  readonly lastState?: T | undefined;
+}
+
+/** Gradients by the name of the input that they belong to; those of absent inputs are absent. */
+export interface SelectiveScanGradients<T> {
+  readonly u: T;
+  readonly delta: T;
+  readonly A: T;
+  readonly B: T;
+  readonly C: T;
+  readonly D?: T | undefined;
+  readonly z?: T | undefined;
+  readonly deltaBias?: T | undefined;
+  readonly initialState?: T | undefined;
+}
+
+export interface CausalConv1dGradients<T> {
+  readonly x: T;
+  readonly weight: T;
+  readonly bias?: T | undefined;
+  readonly initialState?: T | undefined;
+}
+
+/** What every backend does. */
+export interface ForwardOperations<T> {
+  selectiveScan(u: T, delta: T, A: T, B: T, C: T, options?: SelectiveScanOptions<T>): ScanResult<T>;
+  causalConv1d(x: T, weight: T, bias?: T | undefined, options?: CausalConv1dOptions<T>): ScanResult<T>;
+  linear(x: T, weight: T, bias?: T | undefined): T;
+  rmsNorm(x: T, options?: RmsNormOptions<T>): T;
+  embedding(table: T, ids: T): T;
+  add(a: T, b: T): T;
+  slice(x: T, axis: number, start: number, end: number): T;
+  concat(tensors: readonly T[], axis: number): T;
+  argmax(logits: T): T;
+  sample(logits: T, uniform: T, options?: SampleOptions): T;
+  logProb(logits: T, ids: T): T;
+}
+
+/** The place of training. Optional: ask `supports('selectiveScanBackward', …)`. */
+export interface BackwardOperations<T> {
+  selectiveScanBackward(
+    u: T,
+    delta: T,
+    A: T,
+    B: T,
+    C: T,
+    options: SelectiveScanOptions<T>,
+    cotangents: ScanCotangents<T>,
+  ): SelectiveScanGradients<T>;
+  causalConv1dBackward(
+    x: T,
+    weight: T,
+    bias: T | undefined,
+    options: CausalConv1dOptions<T>,
+    cotangents: ScanCotangents<T>,
+  ): CausalConv1dGradients<T>;
+}
+
+export interface Operations<T> extends ForwardOperations<T>, BackwardOperations<T> {}
+export type ForwardOperationName = keyof ForwardOperations<unknown>;
+export type BackwardOperationName = keyof BackwardOperations<unknown>;
+export type OperationName = ForwardOperationName | BackwardOperationName;

@@ -1,0 +1,42 @@
+/** Public API: the contract, the block and the model composed of it. Authors of a backend take `@mamba/core/driver` as well. */
+export { selectBackend } from './backend/select-backend.ts';
+export { type Block, type BlockForwardOptions, blockConfig, createBlock } from './block/block.ts';
+export type { BlockConfig, BlockResult, BlockState, BlockWeights } from './block/contract.ts';
+export type { Backend, BackendProvider, CallArguments, MemoryUse, UploadOptions } from './contract/backend.ts';
+export type { Support } from './contract/capability.ts';
+export { type ErrorCode, type ErrorDetails, isMambaError, MambaError } from './contract/errors.ts';
+export type * from './contract/operations.ts';
+export type {
+  DType,
+  HostArray,
+  HostTensor,
+  IntegerRange,
+  Precision,
+  Shape,
+  Tensor,
+  TensorSpec,
+} from './contract/tensor.ts';
+export { sizeOf } from './contract/tensor.ts';
+export { MAMBA_SIZES, modelConfig } from './model/config.ts';
+export type {
+  LayerSnapshot,
+  LayerWeights,
+  LogitsRequest,
+  ModelConfig,
+  ModelWeights,
+  ParameterKey,
+  ParameterSource,
+  ParameterSpec,
+} from './model/contract.ts';
+export { type CreateModelOptions, createModel } from './model/create-model.ts';
+export {
+  type DecodeOptions,
+  type DecodeResult,
+  type ForwardOptions,
+  type ForwardResult,
+  Model,
+  ModelState,
+  type TokenIds,
+} from './model/model.ts';
+export { modelParameters, parameterCount } from './model/parameters.ts';
+export { decodeSnapshot, encodeSnapshot, type StateSnapshot } from './model/snapshot.ts';

@@ -1,0 +1,62 @@
+import { fusionOf } from '../backend/fusion.ts';
+import { disposeAll } from '../backend/scope.ts';
+import type { Backend } from '../contract/backend.ts';
+import { MambaError } from '../contract/errors.ts';
+import { type DType, sameShape, type Tensor } from '../contract/tensor.ts';
+import { checkOptions, describe } from '../operations/check.ts';
+import { composeModel } from './compose.ts';
+import { checkModelConfig } from './config.ts';
+import type { ModelConfig, ParameterSource } from './contract.ts';
+import { Model } from './model.ts';
+import { assembleWeights, modelParameters } from './parameters.ts';
+
+export interface CreateModelOptions {
+  /** How matrices are stored. Default: the backend's precision. Norms, convolutions, A, D and biases stay in that. */
+  readonly weights?: DType | undefined;
+  /** Called after each parameter. */
+  readonly onProgress?: ((loaded: number, total: number) => void) | undefined;
+  readonly signal?: AbortSignal | undefined;
+  /** Ignore the backend's fused model; for comparing the two. Default false. */
+  readonly composed?: boolean | undefined;
+}
+
+/**
+ * Uploads a model parameter by parameter, one at a time in host memory.
+ * @throws MambaError `invalid-argument` (config, or a parameter of the wrong shape), `unsupported` (the dtype), `out-of-memory`,
+ * `aborted`, and what `source` throws; everything uploaded by then is freed.
+ */
+export async function createModel(
+  backend: Backend,
+  config: ModelConfig,
+  source: ParameterSource,
+  options: CreateModelOptions = {},
+): Promise<Model> {
+  checkModelConfig('createModel.config', config);
+  checkOptions('createModel', options, ['weights', 'onProgress', 'signal', 'composed']);
+  const { weights: dtype = backend.precision, onProgress, signal, composed = false } = options;
+  const parameters = modelParameters(config);
+  const uploaded = new Map<string, Tensor>();
+  try {
+    for (const parameter of parameters) {
+      if (signal?.aborted)
+        throw new MambaError('aborted', 'loading was aborted', { origin: 'createModel', cause: signal.reason });
+      const host = await source(parameter);
+      if (!sameShape(host.shape, parameter.shape)) {
+        throw new MambaError('invalid-argument', `parameter ${parameter.name} has the wrong shape`, {
+          origin: parameter.name,
+          given: describe(host),
+          expected: `[${parameter.shape.join(', ')}]`,
+        });
+      }
+      const matrix = parameter.role === 'matrix';
+      uploaded.set(parameter.name, backend.upload(host, matrix ? { dtype, role: 'matrix' } : {}));
+      onProgress?.(uploaded.size, parameters.length);
+    }
+    const weights = assembleWeights(config, (name) => uploaded.get(name)!);
+    const fused = composed ? undefined : fusionOf(backend)?.model(config, weights);
+    return new Model(backend, config, fused ?? composeModel(backend, config, weights), [...uploaded.values()]);
+  } catch (error) {
+    disposeAll(uploaded.values());
+    throw error;
+  }
+}

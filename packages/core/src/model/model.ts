@@ -1,0 +1,323 @@
+import { type Scope, scoped } from '../backend/scope.ts';
+import type { Backend } from '../contract/backend.ts';
+import { invalid, MambaError } from '../contract/errors.ts';
+import type { SampleOptions } from '../contract/operations.ts';
+import type { Tensor } from '../contract/tensor.ts';
+import {
+  checkDType,
+  checkExact,
+  checkIdRange,
+  checkInteger,
+  checkIntegers,
+  checkOneOf,
+  checkOptions,
+  checkRank,
+} from '../operations/check.ts';
+import { checkSampleOptions } from '../operations/sample.ts';
+import { composeDecode } from './compose.ts';
+import type { KernelState, LogitsRequest, ModelConfig, ModelKernel } from './contract.ts';
+import { checkSnapshot, type StateSnapshot } from './snapshot.ts';
+
+/** Token ids: an int32 tensor `[batch, length]`, or rows of equal length. */
+export type TokenIds = Tensor | readonly ArrayLike<number>[];
+
+export interface ForwardOptions {
+  /** What an earlier call returned; zero if absent. Left as it was unless donated. */
+  readonly state?: ModelState | undefined;
+  /** Give the state away: it is disposed on success (its memory is used again), and untouched if the call throws. Default false. */
+  readonly donateState?: boolean | undefined;
+  /** int32 tensor `[batch, length]`; where not 0 a new sequence begins (packed sequences). */
+  readonly resets?: Tensor | undefined;
+  /** Default `last`. */
+  readonly logits?: LogitsRequest | undefined;
+  /** Also give `layers + 1` hidden states. Default false. */
+  readonly hiddenStates?: boolean | undefined;
+  /** Longest piece computed at once, in tokens: bounds the memory of activations. Default 512. */
+  readonly chunk?: number | undefined;
+}
+
+export interface ForwardResult {
+  /** `[batch, length, vocab]` for `all`, `[batch, 1, vocab]` for `last`; absent for `none`. The caller's to dispose, as is the state. */
+  readonly logits: Tensor | undefined;
+  readonly state: ModelState;
+  readonly hiddenStates: readonly Tensor[] | undefined;
+}
+
+export interface DecodeOptions extends SampleOptions {
+  readonly donateState?: boolean | undefined;
+  /** Tokens to generate. */
+  readonly count: number;
+  /** `[batch, count]` in [0, 1): with it tokens are sampled, see the operation `sample`; without it, argmax. */
+  readonly uniform?: Tensor | undefined;
+}
+
+export interface DecodeResult {
+  /** int32 `[batch, count]` */
+  readonly ids: Tensor;
+  /** Everything but the last generated token has been fed: pass that one on to continue. */
+  readonly state: ModelState;
+}
+
+/** What a model remembers of the tokens fed so far: constant in size at any length. Made by a model, and only for it. */
+export class ModelState {
+  readonly batch: number;
+  /** Tokens fed so far, a row. */
+  readonly position: number;
+  readonly #kernelState: KernelState;
+  readonly #owner: object;
+  #disposed = false;
+
+  /** @internal */
+  constructor(owner: object, kernelState: KernelState, position: number) {
+    this.#owner = owner;
+    this.#kernelState = kernelState;
+    this.batch = kernelState.batch;
+    this.position = position;
+  }
+
+  /** Device memory that it takes. */
+  get bytes(): number {
+    return this.#kernelState.bytes;
+  }
+
+  get disposed(): boolean {
+    return this.#disposed;
+  }
+
+  dispose(): void {
+    if (this.#disposed) return;
+    this.#disposed = true;
+    this.#kernelState.dispose();
+  }
+
+  /** @internal */
+  kernelStateFor(owner: object, origin: string): KernelState {
+    if (this.#owner !== owner) {
+      throw new MambaError('foreign', `${origin} belongs to another model`, {
+        origin,
+        remedy: 'Export it there and import it here.',
+      });
+    }
+    if (this.#disposed) {
+      throw new MambaError('disposed', `${origin} was disposed`, {
+        origin,
+        remedy: 'A donated state is gone after the call; clone it first to keep it.',
+      });
+    }
+    return this.#kernelState;
+  }
+
+  /** @internal A donated state: its memory is the kernel's by now. */
+  markConsumed(): void {
+    this.#disposed = true;
+  }
+}
+
+/** A Mamba language model on a backend; made by `createModel`. */
+export class Model {
+  readonly backend: Backend;
+  readonly config: ModelConfig;
+  readonly #kernel: ModelKernel;
+  readonly #weights: readonly Tensor[];
+  #disposed = false;
+
+  /** @internal Use `createModel`. */
+  constructor(backend: Backend, config: ModelConfig, kernel: ModelKernel, weights: readonly Tensor[]) {
+    this.backend = backend;
+    this.config = config;
+    this.#kernel = kernel;
+    this.#weights = weights;
+  }
+
+  /**
+   * Feeds tokens: logits, and the state after them. Long inputs run in chunks; a step of decode is a call of length 1. Never waits.
+   * @throws MambaError `invalid-argument` (shapes, options, ids outside the vocabulary), `foreign`, `disposed`, `out-of-memory`;
+   * then nothing has changed.
+   */
+  forward(ids: TokenIds, options: ForwardOptions = {}): ForwardResult {
+    this.#checkAlive();
+    checkOptions('model.forward', options, ['state', 'donateState', 'resets', 'logits', 'hiddenStates', 'chunk']);
+    const { state, donateState = false, resets, logits = 'last', hiddenStates = false, chunk = 512 } = options;
+    checkOneOf('model.forward.logits', logits, ['all', 'last', 'none']);
+    checkInteger('model.forward.chunk', chunk, 1);
+    return scoped((scope) => {
+      const tokens = this.#tokens(scope, ids);
+      const [batch, length] = tokens.shape as [number, number];
+      const first = this.#kernelState(state, batch, 'model.forward.state');
+      if (resets !== undefined) checkIntegers('model.forward.resets', resets, [batch, length], '[batch, length]');
+
+      const logitParts: Tensor[] = [];
+      const hiddenParts: (readonly Tensor[])[] = [];
+      let current = first;
+      for (let start = 0; start < length; start += chunk) {
+        const end = Math.min(start + chunk, length);
+        const whole = start === 0 && end === length;
+        const cut = (tensor: Tensor): Tensor => (whole ? tensor : scope.own(this.backend.slice(tensor, 1, start, end)));
+        const outcome = this.#kernel.forward({
+          ids: cut(tokens),
+          state: current,
+          // A failure in a later chunk must leave the caller's state whole, so it is given away only where it is the only chunk.
+          donated: start > 0 || (whole && donateState),
+          resets: resets && cut(resets),
+          logits: logits === 'last' && end < length ? 'none' : logits,
+          hiddenStates,
+          batch,
+          length: end - start,
+        });
+        if (start > 0) scope.release(current!);
+        current = scope.own(outcome.state);
+        if (outcome.logits) logitParts.push(scope.own(outcome.logits));
+        if (outcome.hiddenStates) hiddenParts.push(outcome.hiddenStates.map((tensor) => scope.own(tensor)));
+        if (whole && donateState) state?.markConsumed();
+      }
+      const result: ForwardResult = {
+        logits: logitParts.length > 0 ? scope.own(this.#join(logitParts)) : undefined,
+        state: new ModelState(this, current!, (state?.position ?? 0) + length),
+        hiddenStates: hiddenStates
+          ? hiddenParts[0]!.map((_, index) => scope.own(this.#join(hiddenParts.map((part) => part[index]!))))
+          : undefined,
+      };
+      scope.release(current!);
+      if (result.logits) scope.release(result.logits);
+      for (const tensor of result.hiddenStates ?? []) scope.release(tensor);
+      if (donateState) state?.dispose();
+      return result;
+    });
+  }
+
+  /**
+   * Feeds one token a row and generates `count` more, each fed to the next step, without waiting for the device.
+   * @throws MambaError as `forward` does.
+   */
+  decode(ids: TokenIds, state: ModelState | undefined, options: DecodeOptions): DecodeResult {
+    this.#checkAlive();
+    const { count, uniform, donateState = false, ...sampling } = options;
+    checkInteger('model.decode.count', count, 1);
+    const filter = checkSampleOptions('model.decode', sampling);
+    return scoped((scope) => {
+      const tokens = this.#tokens(scope, ids);
+      const batch = tokens.shape[0]!;
+      checkExact('model.decode.ids', tokens, [batch, 1], '[batch, 1]');
+      if (uniform !== undefined) {
+        checkExact('model.decode.uniform', uniform, [batch, count], '[batch, count]');
+        checkDType('model.decode.uniform', uniform, this.backend.precision);
+      } else if (Object.values(sampling).some((value) => value !== undefined)) {
+        throw invalid(
+          'model.decode',
+          'sampling options without uniform',
+          'uniform, a tensor [batch, count] of random numbers in [0, 1)',
+        );
+      }
+      const call = {
+        ids: tokens,
+        state: this.#kernelState(state, batch, 'model.decode.state'),
+        donated: donateState,
+        count,
+        sampling: uniform && { ...filter, uniform },
+        batch,
+      };
+      const outcome = this.#kernel.decode?.(call) ?? composeDecode(this.backend, this.#kernel, call);
+      if (donateState) state?.markConsumed();
+      return { ids: outcome.ids, state: new ModelState(this, outcome.state, (state?.position ?? 0) + count) };
+    });
+  }
+
+  /** A copy that goes its own way: rollback is to keep it. */
+  cloneState(state: ModelState): ModelState {
+    return this.gatherState(Array.from({ length: state.batch }, (_, row) => ({ state, row })));
+  }
+
+  /** A new state whose row i is the given row of the given state: select, reorder, repeat and merge sequences of a batch. */
+  gatherState(rows: readonly { readonly state: ModelState; readonly row: number }[]): ModelState {
+    this.#checkAlive();
+    if (!Array.isArray(rows) || rows.length === 0)
+      throw invalid('model.gatherState', 'no rows', 'at least one { state, row }');
+    const sources = rows.map(({ state, row }, index) => {
+      const kernelState = this.#kernelState(state, state.batch, `model.gatherState[${index}].state`)!;
+      checkInteger(`model.gatherState[${index}].row`, row, 0, state.batch - 1);
+      return { state: kernelState, row };
+    });
+    // Rows of unequal age may be merged; the count of tokens is then that of the oldest.
+    const position = Math.max(...rows.map(({ state }) => state.position));
+    return new ModelState(this, this.#kernel.gather(sources), position);
+  }
+
+  /** The state as plain data that any backend continues from. Waits for the device. */
+  async exportState(state: ModelState): Promise<StateSnapshot> {
+    this.#checkAlive();
+    const layers = await this.#kernel.exportState(this.#kernelState(state, state.batch, 'model.exportState')!);
+    const { dInner, dState, dConv } = this.config;
+    return { version: 1, batch: state.batch, position: state.position, dInner, dState, dConv, layers };
+  }
+
+  /** @throws MambaError `invalid-file` where the snapshot is of another shape of model or damaged. */
+  importState(snapshot: StateSnapshot): ModelState {
+    this.#checkAlive();
+    checkSnapshot(snapshot, this.config);
+    return new ModelState(this, this.#kernel.importState(snapshot.layers, snapshot.batch), snapshot.position);
+  }
+
+  get disposed(): boolean {
+    return this.#disposed;
+  }
+
+  /** Frees the weights. States are their holders' to dispose. */
+  dispose(): void {
+    if (this.#disposed) return;
+    this.#disposed = true;
+    this.#kernel.dispose();
+    for (const weight of this.#weights) weight.dispose();
+  }
+
+  #tokens(scope: Scope, ids: TokenIds): Tensor {
+    const tensor = Array.isArray(ids) ? scope.own(this.#uploadIds(ids)) : (ids as Tensor);
+    checkRank('model.ids', tensor, 2, '[batch, length]');
+    checkDType('model.ids', tensor, 'int32');
+    checkIdRange('model.ids', tensor, this.config.vocabSize);
+    return tensor;
+  }
+
+  #uploadIds(rows: readonly ArrayLike<number>[]): Tensor {
+    const length = rows[0]?.length ?? 0;
+    if (length === 0)
+      throw invalid(
+        'model.ids',
+        'no tokens',
+        'at least one token a row',
+        'Begin with a token such as the end-of-text one.',
+      );
+    const data = new Int32Array(rows.length * length);
+    for (const [index, row] of rows.entries()) {
+      if (row?.length !== length) {
+        throw invalid(
+          'model.ids',
+          `rows of ${length} and ${row?.length} tokens`,
+          'rows of equal length',
+          'Feed unequal rows apart and merge them with gatherState; padding would corrupt the state.',
+        );
+      }
+      for (let position = 0; position < length; position++) {
+        const id = row[position]!;
+        checkInteger(`model.ids[${index}][${position}]`, id, 0, this.config.vocabSize - 1);
+        data[index * length + position] = id;
+      }
+    }
+    return this.backend.upload({ dtype: 'int32', shape: [rows.length, length], data });
+  }
+
+  #kernelState(state: ModelState | undefined, batch: number, origin: string): KernelState | undefined {
+    if (state === undefined) return undefined;
+    if (!(state instanceof ModelState)) throw invalid(origin, String(state), 'a state that this model returned');
+    if (state.batch !== batch) throw invalid(origin, `a state of ${state.batch} rows`, `${batch} rows, as the ids`);
+    return state.kernelStateFor(this, origin);
+  }
+
+  #join(parts: readonly Tensor[]): Tensor {
+    return parts.length === 1 ? parts[0]! : this.backend.concat(parts, 1);
+  }
+
+  #checkAlive(): void {
+    if (this.#disposed)
+      throw new MambaError('disposed', 'the model was disposed', { origin: 'model', remedy: 'Load it again.' });
+  }
+}

@@ -1,0 +1,104 @@
+import { invalid, type MambaError } from '../contract/errors.ts';
+import { type DType, type Shape, sameShape, sizeOf, type TensorSpec } from '../contract/tensor.ts';
+
+/** Largest number of elements of one tensor: beyond it sizes in bytes stop being exact integers. */
+const MAX_ELEMENTS = 2 ** 48;
+
+export function describe(spec: TensorSpec): string {
+  return `${spec.dtype} [${spec.shape.join(', ')}]`;
+}
+
+/** A finite list of extents, each an integer of at least 1. */
+export function checkShape(origin: string, shape: Shape): void {
+  if (!Array.isArray(shape)) throw invalid(origin, String(shape), 'a shape (an array of integers)');
+  const bad = shape.find((extent) => !Number.isSafeInteger(extent) || extent < 1);
+  if (bad !== undefined)
+    throw invalid(origin, `shape [${shape.join(', ')}]`, 'extents that are integers of at least 1');
+  if (sizeOf(shape) > MAX_ELEMENTS) {
+    throw invalid(origin, `shape [${shape.join(', ')}]`, `at most 2^48 elements`, 'Split the work into chunks.');
+  }
+}
+
+/** `layout` names the axes in the message: `[batch, length, dim]`. */
+export function checkRank(origin: string, spec: TensorSpec, rank: number, layout: string): void {
+  checkTensor(origin, spec);
+  if (spec.shape.length !== rank) throw invalid(origin, describe(spec), `rank ${rank}, ${layout}`);
+}
+
+export function checkExact(origin: string, spec: TensorSpec, shape: Shape, layout: string): void {
+  checkTensor(origin, spec);
+  if (!sameShape(spec.shape, shape)) throw invalid(origin, describe(spec), `[${shape.join(', ')}] (${layout})`);
+}
+
+export function checkDType(origin: string, spec: TensorSpec, ...expected: readonly DType[]): void {
+  if (!expected.includes(spec.dtype)) throw invalid(origin, describe(spec), `dtype ${expected.join(' or ')}`);
+}
+
+/** The type of activations: what a backend computes in, or float16 for storage. */
+export function checkActivation(origin: string, spec: TensorSpec): void {
+  checkDType(origin, spec, 'float32', 'float64', 'float16');
+}
+
+/** Parameters and state keep full precision where activations are stored in halves. */
+export function parameterDType(activation: DType): DType {
+  return activation === 'float16' ? 'float32' : activation;
+}
+
+/** int32 marks or ids `shape`, all values within `[0, limit)` where a limit is given. */
+export function checkIntegers(origin: string, spec: TensorSpec, shape: Shape, layout: string, limit?: number): void {
+  checkExact(origin, spec, shape, layout);
+  checkDType(origin, spec, 'int32');
+  if (limit !== undefined) checkIdRange(origin, spec, limit);
+}
+
+export function checkIdRange(origin: string, spec: TensorSpec, limit: number): void {
+  const { range } = spec;
+  if (range !== undefined && (range.min < 0 || range.max >= limit)) {
+    throw invalid(origin, `ids from ${range.min} to ${range.max}`, `ids from 0 to ${limit - 1}`);
+  }
+}
+
+/** Refuses options that do not exist, so that a misspelt one is not silently ignored. */
+export function checkOptions(origin: string, options: object, known: readonly string[]): void {
+  if (typeof options !== 'object' || options === null || Array.isArray(options)) {
+    throw invalid(origin, String(options), 'an object of options');
+  }
+  for (const key of Object.keys(options)) {
+    if (!known.includes(key)) throw unknownOption(origin, key, known);
+  }
+}
+
+export function checkOneOf(origin: string, value: string, allowed: readonly string[]): void {
+  if (!allowed.includes(value)) throw invalid(origin, JSON.stringify(value), `one of ${allowed.join(', ')}`);
+}
+
+export function checkBoolean(origin: string, value: boolean): void {
+  if (typeof value !== 'boolean') throw invalid(origin, String(value), 'true or false');
+}
+
+/** A finite number within [min, max]. */
+export function checkNumber(origin: string, value: number, min: number, max: number): void {
+  if (typeof value !== 'number' || !(value >= min && value <= max)) {
+    throw invalid(origin, String(value), `a number from ${min} to ${max}`);
+  }
+}
+
+export function checkInteger(origin: string, value: number, min: number, max = Number.MAX_SAFE_INTEGER): void {
+  if (!Number.isSafeInteger(value) || value < min || value > max) {
+    throw invalid(
+      origin,
+      String(value),
+      max === Number.MAX_SAFE_INTEGER ? `an integer of at least ${min}` : `an integer from ${min} to ${max}`,
+    );
+  }
+}
+
+function checkTensor(origin: string, value: TensorSpec): void {
+  if (typeof value !== 'object' || value === null || !Array.isArray(value.shape)) {
+    throw invalid(origin, String(value), 'a tensor', 'Make one with backend.upload().');
+  }
+}
+
+function unknownOption(origin: string, key: string, known: readonly string[]): MambaError {
+  return invalid(`${origin}.${key}`, 'an unknown option', `one of ${known.join(', ')}`);
+}

@@ -1,0 +1,231 @@
+import { invalid } from '../contract/errors.ts';
+import type {
+  Discretization,
+  ScanCotangents,
+  ScanResult,
+  SelectiveScanGradients,
+  SelectiveScanOptions,
+} from '../contract/operations.ts';
+import type { TensorSpec } from '../contract/tensor.ts';
+import {
+  checkActivation,
+  checkBoolean,
+  checkDType,
+  checkExact,
+  checkIntegers,
+  checkOneOf,
+  checkOptions,
+  checkRank,
+  describe,
+  parameterDType,
+} from './check.ts';
+
+/**
+ * The selective scan, arXiv 2312.00752 algorithm 2 with equations 2 and 4, as a recurrence over `length` for each channel and state:
+ *
+ *     d   = deltaSoftplus ? softplus(delta + deltaBias) : delta + deltaBias      softplus(x) = x > 20 ? x : log1p(exp x)
+ *     h_t = Abar_t h_(t-1) + Bbar_t u_t                                            h_(t-1) = 0 where resets marks t
+ *     y_t = (C_t · h_t + D u_t) * silu(z_t)                                        silu(x) = x / (1 + exp(-x))
+ *
+ * | discretization | Abar | Bbar |
+ * | --- | --- | --- |
+ * | `euler` (Mamba's checkpoints) | exp(dA) | d B |
+ * | `zoh` (equation 4) | exp(dA) | expm1(dA) / A · B, which is d B where A is 0 |
+ * | `bilinear` | (1 + dA/2) / (1 - dA/2) | d B / (1 - dA/2) |
+ *
+ * | tensor | shape | dtype |
+ * | --- | --- | --- |
+ * | u, delta, z, y | [batch, length, dim] | the activations' |
+ * | A | [dim, state]; negative for a stable system, `-exp(A_log)` of a checkpoint | the parameters' |
+ * | B, C | [batch, length, groups, state], or [batch, length, state] for one group | the activations' |
+ * | B, C where constant | [dim, state] | the parameters' |
+ * | D, deltaBias | [dim] | the parameters' |
+ * | initialState, lastState | [batch, dim, state] | the parameters' |
+ * | resets | [batch, length] | int32 |
+ *
+ * Group g serves channels [g dim / groups, (g + 1) dim / groups). Parameters are of the activations' dtype, float32 where those
+ * are float16. NaN and infinity flow through as IEEE says.
+ * @throws MambaError `invalid-argument` on a wrong rank, shape, dtype, group count or option.
+ */
+export interface SelectiveScanCall<T> {
+  readonly u: T;
+  readonly delta: T;
+  readonly A: T;
+  readonly B: T;
+  readonly C: T;
+  readonly D: T | undefined;
+  readonly z: T | undefined;
+  readonly deltaBias: T | undefined;
+  readonly initialState: T | undefined;
+  readonly resets: T | undefined;
+  readonly deltaSoftplus: boolean;
+  readonly discretization: Discretization;
+  readonly batch: number;
+  readonly length: number;
+  readonly dim: number;
+  readonly state: number;
+  /** Groups of whichever of B and C varies with time; 1 if both are constant. */
+  readonly groups: number;
+  readonly constantB: boolean;
+  readonly constantC: boolean;
+}
+
+const OPTIONS = ['D', 'z', 'deltaBias', 'deltaSoftplus', 'initialState', 'resets', 'discretization'] as const;
+export const DISCRETIZATIONS: readonly Discretization[] = ['euler', 'zoh', 'bilinear'];
+
+export function resolveSelectiveScan<T extends TensorSpec>(
+  u: T,
+  delta: T,
+  A: T,
+  B: T,
+  C: T,
+  options: SelectiveScanOptions<T> = {},
+  origin = 'selectiveScan',
+): { call: SelectiveScanCall<T>; outputs: ScanResult<TensorSpec> } {
+  checkOptions(origin, options, OPTIONS);
+  const { D, z, deltaBias, initialState, resets, deltaSoftplus = false, discretization = 'euler' } = options;
+  checkRank(`${origin}.u`, u, 3, '[batch, length, dim]');
+  checkActivation(`${origin}.u`, u);
+  const activation = u.dtype;
+  const parameter = parameterDType(activation);
+  const [batch, length, dim] = u.shape as [number, number, number];
+
+  checkExact(`${origin}.delta`, delta, u.shape, '[batch, length, dim] as u');
+  checkDType(`${origin}.delta`, delta, activation);
+  checkRank(`${origin}.A`, A, 2, '[dim, state]');
+  const state = A.shape[1]!;
+  checkExact(`${origin}.A`, A, [dim, state], '[dim, state]');
+  checkDType(`${origin}.A`, A, parameter);
+
+  const groupsOfB = checkSelective(`${origin}.B`, B, batch, length, dim, state, activation);
+  const groupsOfC = checkSelective(`${origin}.C`, C, batch, length, dim, state, activation);
+  if (groupsOfB > 0 && groupsOfC > 0 && groupsOfB !== groupsOfC) {
+    throw invalid(`${origin}.C`, describe(C), `the same number of groups as B, ${groupsOfB}`);
+  }
+
+  for (const [name, vector] of [
+    ['D', D],
+    ['deltaBias', deltaBias],
+  ] as const) {
+    if (vector === undefined) continue;
+    checkExact(`${origin}.${name}`, vector, [dim], '[dim]');
+    checkDType(`${origin}.${name}`, vector, parameter);
+  }
+  if (z !== undefined) {
+    checkExact(`${origin}.z`, z, u.shape, '[batch, length, dim] as u');
+    checkDType(`${origin}.z`, z, activation);
+  }
+  if (initialState !== undefined) {
+    checkExact(`${origin}.initialState`, initialState, [batch, dim, state], '[batch, dim, state]');
+    checkDType(`${origin}.initialState`, initialState, parameter);
+  }
+  if (resets !== undefined) checkIntegers(`${origin}.resets`, resets, [batch, length], '[batch, length]');
+  checkBoolean(`${origin}.deltaSoftplus`, deltaSoftplus);
+  checkOneOf(`${origin}.discretization`, discretization, DISCRETIZATIONS);
+
+  return {
+    call: {
+      u,
+      delta,
+      A,
+      B,
+      C,
+      D,
+      z,
+      deltaBias,
+      initialState,
+      resets,
+      deltaSoftplus,
+      discretization,
+      batch,
+      length,
+      dim,
+      state,
+      groups: Math.max(groupsOfB, groupsOfC, 1),
+      constantB: groupsOfB === 0,
+      constantC: groupsOfC === 0,
+    },
+    outputs: {
+      y: { shape: [batch, length, dim], dtype: activation },
+      lastState: { shape: [batch, dim, state], dtype: parameter },
+    },
+  };
+}
+
+/** `selectiveScan`'s call with the cotangents of its results; every cotangent is shaped as its result. */
+export interface SelectiveScanBackwardCall<T> extends SelectiveScanCall<T> {
+  readonly dy: T;
+  readonly dLastState: T | undefined;
+}
+
+export function resolveSelectiveScanBackward<T extends TensorSpec>(
+  u: T,
+  delta: T,
+  A: T,
+  B: T,
+  C: T,
+  options: SelectiveScanOptions<T>,
+  cotangents: ScanCotangents<T>,
+): { call: SelectiveScanBackwardCall<T>; outputs: SelectiveScanGradients<TensorSpec> } {
+  const origin = 'selectiveScanBackward';
+  const { call, outputs } = resolveSelectiveScan(u, delta, A, B, C, options, origin);
+  checkCotangents(origin, cotangents, outputs);
+  const like = (spec: TensorSpec): TensorSpec => ({ shape: spec.shape, dtype: spec.dtype });
+  const { D, z, deltaBias, initialState } = call;
+  return {
+    call: { ...call, dy: cotangents.y, dLastState: cotangents.lastState },
+    outputs: {
+      u: like(u),
+      delta: like(delta),
+      A: like(A),
+      B: like(B),
+      C: like(C),
+      ...(D && { D: like(D) }),
+      ...(z && { z: like(z) }),
+      ...(deltaBias && { deltaBias: like(deltaBias) }),
+      ...(initialState && { initialState: like(initialState) }),
+    },
+  };
+}
+
+export function checkCotangents(
+  origin: string,
+  cotangents: ScanCotangents<TensorSpec>,
+  outputs: ScanResult<TensorSpec>,
+): void {
+  checkOptions(`${origin}.cotangents`, cotangents, ['y', 'lastState']);
+  for (const name of ['y', 'lastState'] as const) {
+    const cotangent = cotangents[name];
+    if (name === 'lastState' && cotangent === undefined) continue;
+    checkExact(`${origin}.cotangents.${name}`, cotangent!, outputs[name].shape, `as the forward ${name}`);
+    checkDType(`${origin}.cotangents.${name}`, cotangent!, outputs[name].dtype);
+  }
+}
+
+/** Returns the number of groups, 0 where constant. */
+function checkSelective(
+  origin: string,
+  spec: TensorSpec,
+  batch: number,
+  length: number,
+  dim: number,
+  state: number,
+  activation: TensorSpec['dtype'],
+): number {
+  if (spec?.shape?.length === 2) {
+    checkExact(origin, spec, [dim, state], 'constant [dim, state]');
+    checkDType(origin, spec, parameterDType(activation));
+    return 0;
+  }
+  if (spec?.shape?.length === 3) {
+    checkExact(origin, spec, [batch, length, state], '[batch, length, state], one group');
+    checkDType(origin, spec, activation);
+    return 1;
+  }
+  checkRank(origin, spec, 4, '[batch, length, groups, state], or 3 without groups, or 2 if constant, [dim, state]');
+  const groups = spec.shape[2]!;
+  checkExact(origin, spec, [batch, length, groups, state], '[batch, length, groups, state]');
+  checkDType(origin, spec, activation);
+  if (dim % groups !== 0) throw invalid(origin, `${groups} groups`, `a number of groups that divides dim, ${dim}`);
+  return groups;
+}

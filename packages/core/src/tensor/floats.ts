@@ -1,0 +1,62 @@
+import { invalid } from '../contract/errors.ts';
+import type { HostTensor } from '../contract/tensor.ts';
+
+/** Copies a host tensor's floats into `target`, widening or rounding as needed: for drivers, straight into device memory. */
+export function copyFloats(host: HostTensor, target: Float32Array | Float64Array): void {
+  const { dtype, data } = host;
+  if (dtype === 'int32') throw invalid('copyFloats', dtype, 'a float dtype');
+  if (dtype === 'float32' || dtype === 'float64') {
+    target.set(data);
+    return;
+  }
+  const widen = dtype === 'float16' ? float16ToNumber : bfloat16ToNumber;
+  for (let index = 0; index < data.length; index++) target[index] = widen(data[index]!);
+}
+
+/** IEEE binary16 bits → number, subnormals, infinities and NaN included. */
+export function float16ToNumber(bits: number): number {
+  const sign = bits & 0x8000 ? -1 : 1;
+  const exponent = (bits >> 10) & 0x1f;
+  const fraction = bits & 0x3ff;
+  if (exponent === 0) return sign * fraction * 2 ** -24;
+  if (exponent === 0x1f) return fraction === 0 ? sign * Number.POSITIVE_INFINITY : Number.NaN;
+  return sign * (1 + fraction / 1024) * 2 ** (exponent - 15);
+}
+
+/** Number → IEEE binary16 bits, to nearest, ties to even. */
+export function numberToFloat16(value: number): number {
+  if (Number.isNaN(value)) return 0x7e00;
+  const sign = value < 0 || Object.is(value, -0) ? 0x8000 : 0;
+  const magnitude = Math.abs(value);
+  if (magnitude >= 65520) return sign | 0x7c00;
+  if (magnitude < 2 ** -14) return sign | roundHalfEven(magnitude * 2 ** 24);
+  const exponent = Math.floor(Math.log2(magnitude));
+  // log2 may round up to the next integer just below a power of two.
+  const scale = 2 ** (magnitude < 2 ** exponent ? exponent - 1 : exponent);
+  const fraction = roundHalfEven((magnitude / scale - 1) * 1024);
+  return sign | (((Math.log2(scale) + 15) << 10) + fraction);
+}
+
+/** bfloat16 bits → number: the upper half of a float32. */
+export function bfloat16ToNumber(bits: number): number {
+  words[0] = bits << 16;
+  return floats[0]!;
+}
+
+/** Number → bfloat16 bits, to nearest, ties to even, from its float32 value. */
+export function numberToBfloat16(value: number): number {
+  if (Number.isNaN(value)) return 0x7fc0;
+  floats[0] = value;
+  const word = words[0]!;
+  return ((word + 0x7fff + ((word >>> 16) & 1)) >>> 16) & 0xffff;
+}
+
+const floats = new Float32Array(1);
+const words = new Uint32Array(floats.buffer);
+
+function roundHalfEven(value: number): number {
+  const floor = Math.floor(value);
+  const rest = value - floor;
+  if (rest !== 0.5) return Math.round(value);
+  return floor % 2 === 0 ? floor : floor + 1;
+}

@@ -1,0 +1,16 @@
+// npm run clean: removes what builds made (not node_modules; add --all for those too).
+import { existsSync, readdirSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import process from 'node:process';
+import { root } from './lib.mjs';
+
+const all = process.argv.includes('--all');
+const made = ['dist', '.turbo', 'coverage', 'src/generated', ...(all ? ['node_modules'] : [])];
+const folders = [root];
+for (const group of ['packages', 'apps']) {
+  if (!existsSync(join(root, group))) continue;
+  for (const name of readdirSync(join(root, group))) folders.push(join(root, group, name));
+}
+for (const folder of folders) {
+  for (const name of made) rmSync(join(folder, name), { recursive: true, force: true });
+}

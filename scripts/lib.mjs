@@ -1,0 +1,49 @@
+// What the root's commands share: where things are, how a child process is run.
+import { spawnSync } from 'node:child_process';
+import { delimiter, dirname, join } from 'node:path';
+import process from 'node:process';
+import { fileURLToPath } from 'node:url';
+
+export const root = dirname(dirname(fileURLToPath(import.meta.url)));
+export const binFolder = join(root, 'node_modules', '.bin');
+
+const environment = {
+  ...process.env,
+  // turbo starts `pnpm run …`: the workspace's own pnpm, whatever the machine has.
+  PATH: binFolder + delimiter + (process.env.PATH ?? ''),
+  TURBO_TELEMETRY_DISABLED: '1',
+  TURBO_NO_UPDATE_NOTIFIER: '1',
+  DO_NOT_TRACK: '1',
+};
+
+/** Runs a command to its end in the root folder with this process's streams; its exit status comes back. */
+export function run(command, args) {
+  const result = spawnSync(command, args, {
+    cwd: root,
+    env: environment,
+    stdio: 'inherit',
+    shell: process.platform === 'win32',
+  });
+  if (result.error) {
+    console.error(`${command}: ${result.error.message}`);
+    return 1;
+  }
+  if (result.signal) {
+    console.error(`${command}: ended by ${result.signal}`);
+    return 1;
+  }
+  return result.status ?? 1;
+}
+
+/** As `run`, and ends this process with the command's status if it failed. */
+export function runOrExit(command, args) {
+  const status = run(command, args);
+  if (status !== 0) process.exit(status);
+}
+
+/** Runs one of the tools that the workspace installs. */
+export const tool = (name, args) => run(join(binFolder, name), args);
+
+/** Runs turbo quietly: one line for each task, the whole output of a task that fails. */
+export const turbo = (tasks, args = []) =>
+  tool('turbo', ['run', ...tasks, '--output-logs=errors-only', '--log-prefix=task', ...args]);
