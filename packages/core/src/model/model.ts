@@ -61,18 +61,18 @@ export interface DecodeResult {
 /** What a model remembers of the tokens fed so far: constant in size at any length. Made by a model, and only for it. */
 export class ModelState {
   readonly batch: number;
-  /** Tokens fed so far, a row. */
-  readonly position: number;
+  /** Tokens fed so far, of each row. */
+  readonly positions: readonly number[];
   readonly #kernelState: KernelState;
   readonly #owner: object;
   #disposed = false;
 
   /** @internal */
-  constructor(owner: object, kernelState: KernelState, position: number) {
+  constructor(owner: object, kernelState: KernelState, positions: readonly number[]) {
     this.#owner = owner;
     this.#kernelState = kernelState;
     this.batch = kernelState.batch;
-    this.position = position;
+    this.positions = positions;
   }
 
   /** Device memory that it takes. */
@@ -172,7 +172,7 @@ export class Model {
       }
       const result: ForwardResult = {
         logits: logitParts.length > 0 ? scope.own(this.#join(logitParts)) : undefined,
-        state: new ModelState(this, current!, (state?.position ?? 0) + length),
+        state: new ModelState(this, current!, advance(state, batch, length)),
         hiddenStates: hiddenStates
           ? hiddenParts[0]!.map((_, index) => scope.own(this.#join(hiddenParts.map((part) => part[index]!))))
           : undefined,
@@ -218,7 +218,7 @@ export class Model {
       };
       const outcome = this.#kernel.decode?.(call) ?? composeDecode(this.backend, this.#kernel, call);
       if (donateState) state?.markConsumed();
-      return { ids: outcome.ids, state: new ModelState(this, outcome.state, (state?.position ?? 0) + count) };
+      return { ids: outcome.ids, state: new ModelState(this, outcome.state, advance(state, batch, count)) };
     });
   }
 
@@ -237,9 +237,8 @@ export class Model {
       checkInteger(`model.gatherState[${index}].row`, row, 0, state.batch - 1);
       return { state: kernelState, row };
     });
-    // Rows of unequal age may be merged; the count of tokens is then that of the oldest.
-    const position = Math.max(...rows.map(({ state }) => state.position));
-    return new ModelState(this, this.#kernel.gather(sources), position);
+    const positions = rows.map(({ state, row }) => state.positions[row]!);
+    return new ModelState(this, this.#kernel.gather(sources), positions);
   }
 
   /** The state as plain data that any backend continues from. Waits for the device. */
@@ -247,14 +246,14 @@ export class Model {
     this.#checkAlive();
     const layers = await this.#kernel.exportState(this.#kernelState(state, state.batch, 'model.exportState')!);
     const { dInner, dState, dConv } = this.config;
-    return { version: 1, batch: state.batch, position: state.position, dInner, dState, dConv, layers };
+    return { version: 1, batch: state.batch, positions: state.positions, dInner, dState, dConv, layers };
   }
 
   /** @throws MambaError `invalid-file` where the snapshot is of another shape of model or damaged. */
   importState(snapshot: StateSnapshot): ModelState {
     this.#checkAlive();
     checkSnapshot(snapshot, this.config);
-    return new ModelState(this, this.#kernel.importState(snapshot.layers, snapshot.batch), snapshot.position);
+    return new ModelState(this, this.#kernel.importState(snapshot.layers, snapshot.batch), snapshot.positions);
   }
 
   get disposed(): boolean {
@@ -320,4 +319,8 @@ export class Model {
     if (this.#disposed)
       throw new MambaError('disposed', 'the model was disposed', { origin: 'model', remedy: 'Load it again.' });
   }
+}
+
+function advance(state: ModelState | undefined, batch: number, tokens: number): readonly number[] {
+  return Array.from({ length: batch }, (_, row) => (state?.positions[row] ?? 0) + tokens);
 }

@@ -5,8 +5,8 @@ import type { LayerSnapshot, ModelConfig } from './contract.ts';
 export interface StateSnapshot {
   readonly version: 1;
   readonly batch: number;
-  /** Tokens fed so far. */
-  readonly position: number;
+  /** Tokens fed so far, of each row. */
+  readonly positions: readonly number[];
   readonly dInner: number;
   readonly dState: number;
   readonly dConv: number;
@@ -93,8 +93,7 @@ export function checkSnapshot(snapshot: StateSnapshot, config: ModelConfig): voi
   }
   if (!(Number.isSafeInteger(snapshot.batch) && snapshot.batch >= 1))
     throw damaged(`batch ${snapshot.batch}`, 'at least 1');
-  if (!(Number.isSafeInteger(snapshot.position) && snapshot.position >= 0))
-    throw damaged(`position ${snapshot.position}`, 'at least 0');
+  checkPositions(snapshot.positions, snapshot.batch);
   if (snapshot.layers.length !== config.layers)
     throw damaged(`${snapshot.layers.length} layers`, `${config.layers}, this model's`, 'It belongs to another model.');
   const convSize = snapshot.batch * config.dInner * (config.dConv - 1);
@@ -114,14 +113,22 @@ function parseHeader(bytes: Uint8Array): Header {
   }
   if (typeof header !== 'object' || header === null || header.version !== 1)
     throw damaged(`version ${String(header?.version)}`, 'version 1', 'Read it with the release that wrote it.');
-  for (const key of ['batch', 'dInner', 'dState', 'dConv', 'layers', 'position', 'checksum'] as const) {
+  for (const key of ['batch', 'dInner', 'dState', 'dConv', 'layers', 'checksum'] as const) {
     const value = header[key];
-    if (!(Number.isSafeInteger(value) && (value as number) >= (key === 'position' || key === 'checksum' ? 0 : 1)))
+    if (!(Number.isSafeInteger(value) && (value as number) >= (key === 'checksum' ? 0 : 1)))
       throw damaged(`${key} ${String(value)}`, 'a positive integer');
   }
   if (header.dtype !== 'float32' && header.dtype !== 'float64')
     throw damaged(`dtype ${String(header.dtype)}`, 'float32 or float64');
+  checkPositions(header.positions, header.batch!);
   return header as Header;
+}
+
+function checkPositions(positions: readonly number[] | undefined, batch: number): void {
+  const valid = (value: unknown): boolean => Number.isSafeInteger(value) && (value as number) >= 0;
+  if (!Array.isArray(positions) || positions.length !== batch || !positions.every(valid)) {
+    throw damaged(`positions ${JSON.stringify(positions)}`, `${batch} counts of tokens, one a row`);
+  }
 }
 
 /** FNV-1a, 32 bits: against damage, not malice. */
