@@ -1,0 +1,77 @@
+// Two kernels that do nothing but reach a limit of the machine: what WebAssembly SIMD can add and multiply, and what it can read.
+// Built by scripts/generate.mjs.
+
+/** Address of the buffer that `readSum` reads: above static data. */
+const BASE: usize = 65536;
+
+/**
+ * `rounds` times: ten independent chains of x ← x m + a on f32x4, so that latency is hidden and nothing touches memory.
+ * 80 operations a round (10 chains, 4 lanes, a multiplication and an addition). m and a come as parameters because some engines
+ * reload constants in a loop.
+ */
+export function multiplyAdd(rounds: i32, multiplier: f32, addend: f32): f32 {
+  const m = f32x4.splat(multiplier);
+  const a = f32x4.splat(addend);
+  let x0 = a;
+  let x1 = f32x4.mul(a, m);
+  let x2 = f32x4.mul(x1, m);
+  let x3 = f32x4.mul(x2, m);
+  let x4 = f32x4.mul(x3, m);
+  let x5 = f32x4.mul(x4, m);
+  let x6 = f32x4.mul(x5, m);
+  let x7 = f32x4.mul(x6, m);
+  let x8 = f32x4.mul(x7, m);
+  let x9 = f32x4.mul(x8, m);
+  for (let round = 0; round < rounds; round++) {
+    x0 = f32x4.add(f32x4.mul(x0, m), a);
+    x1 = f32x4.add(f32x4.mul(x1, m), a);
+    x2 = f32x4.add(f32x4.mul(x2, m), a);
+    x3 = f32x4.add(f32x4.mul(x3, m), a);
+    x4 = f32x4.add(f32x4.mul(x4, m), a);
+    x5 = f32x4.add(f32x4.mul(x5, m), a);
+    x6 = f32x4.add(f32x4.mul(x6, m), a);
+    x7 = f32x4.add(f32x4.mul(x7, m), a);
+    x8 = f32x4.add(f32x4.mul(x8, m), a);
+    x9 = f32x4.add(f32x4.mul(x9, m), a);
+  }
+  const low = f32x4.add(f32x4.add(x0, x1), f32x4.add(x2, x3));
+  const high = f32x4.add(f32x4.add(x4, x5), f32x4.add(x6, x7));
+  const sum = f32x4.add(f32x4.add(low, high), f32x4.add(x8, x9));
+  return f32x4.extract_lane(sum, 0) + f32x4.extract_lane(sum, 1) + f32x4.extract_lane(sum, 2) + f32x4.extract_lane(sum, 3);
+}
+
+/** Makes room for `bytes` and writes to every page of it, so that it is real memory. False where there is none. */
+export function prepare(bytes: i32): bool {
+  const pages = <i32>((BASE + <usize>bytes + 65535) >> 16);
+  const missing = pages - memory.size();
+  if (missing > 0 && memory.grow(missing) < 0) return false;
+  memory.fill(BASE, 1, bytes);
+  return true;
+}
+
+/** Sums `bytes` (a multiple of 128) of memory as i32, eight independent sums. */
+export function readSum(bytes: i32): i32 {
+  let s0 = i32x4.splat(0);
+  let s1 = s0;
+  let s2 = s0;
+  let s3 = s0;
+  let s4 = s0;
+  let s5 = s0;
+  let s6 = s0;
+  let s7 = s0;
+  const end = BASE + <usize>bytes;
+  for (let address = BASE; address < end; address += 128) {
+    s0 = i32x4.add(s0, v128.load(address));
+    s1 = i32x4.add(s1, v128.load(address, 16));
+    s2 = i32x4.add(s2, v128.load(address, 32));
+    s3 = i32x4.add(s3, v128.load(address, 48));
+    s4 = i32x4.add(s4, v128.load(address, 64));
+    s5 = i32x4.add(s5, v128.load(address, 80));
+    s6 = i32x4.add(s6, v128.load(address, 96));
+    s7 = i32x4.add(s7, v128.load(address, 112));
+  }
+  const low = i32x4.add(i32x4.add(s0, s1), i32x4.add(s2, s3));
+  const high = i32x4.add(i32x4.add(s4, s5), i32x4.add(s6, s7));
+  const sum = i32x4.add(low, high);
+  return i32x4.extract_lane(sum, 0) + i32x4.extract_lane(sum, 1) + i32x4.extract_lane(sum, 2) + i32x4.extract_lane(sum, 3);
+}

@@ -1,0 +1,28 @@
+// Compiles assembly/ceilings.ts to WebAssembly and writes it as a module of base64 text: src/generated/ceilings.ts.
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import process from 'node:process';
+import { fileURLToPath } from 'node:url';
+import asc from 'assemblyscript/asc';
+
+const root = dirname(dirname(fileURLToPath(import.meta.url)));
+const { error, stdout, stderr } = await asc.main(
+  ['ceilings.ts', '--baseDir', join(root, 'assembly'), '--outFile', 'ceilings.wasm']
+    .concat(['--runtime', 'stub', '--enable', 'simd', '-O3', '--noAssert']),
+  { writeFile: (name, contents) => write(name, contents) },
+);
+if (error) {
+  console.error(stderr.toString() || stdout.toString() || error.message);
+  process.exitCode = 1;
+}
+
+function write(name, contents) {
+  if (!name.endsWith('.wasm')) return;
+  const folder = join(root, 'src', 'generated');
+  mkdirSync(folder, { recursive: true });
+  const text = Buffer.from(contents).toString('base64');
+  writeFileSync(
+    join(folder, 'ceilings.ts'),
+    `// Generated from assembly/ceilings.ts by scripts/generate.mjs.\nexport const ceilingsBase64 =\n  '${text}';\n`,
+  );
+}
