@@ -1,6 +1,8 @@
+import { fileURLToPath } from 'node:url';
 import { defineProject } from 'vitest/config';
 
 export default defineProject({
+  resolve: { alias: { '#files': fileURLToPath(new URL('src/io/files-node.ts', import.meta.url)) } },
   test: {
     name: '@mamba/checkpoint',
     include: ['src/**/*.test.ts', 'test/**/*.test.ts'],

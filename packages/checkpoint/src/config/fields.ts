@@ -1,0 +1,62 @@
+import { damaged, show } from '../errors.ts';
+
+/** A JSON object whose fields are taken one by one, each checked; errors name the field as the file does. */
+export class Fields {
+  readonly #origin: string;
+  readonly #values: ReadonlyMap<string, unknown>;
+
+  /** @throws MambaError `invalid-file` where `json` is no object. */
+  constructor(origin: string, json: unknown) {
+    if (typeof json !== 'object' || json === null || Array.isArray(json))
+      throw damaged(origin, show(json), 'a JSON object');
+    this.#origin = origin;
+    this.#values = new Map(Object.entries(json));
+  }
+
+  get names(): readonly string[] {
+    return [...this.#values.keys()];
+  }
+
+  /** Undefined where absent or null. */
+  get(name: string): unknown {
+    return this.#values.get(name) ?? undefined;
+  }
+
+  origin(name: string): string {
+    return `${this.#origin}: ${name}`;
+  }
+
+  /**
+   * An integer under any of its names; where several are given they must agree. Without a fallback it must be there.
+   */
+  integer(names: readonly [string, ...string[]], min: number, max: number, fallback?: number): number {
+    const present = names.filter((name) => this.get(name) !== undefined);
+    const [first = names[0], ...others] = present;
+    const value = this.get(first) ?? fallback;
+    if (!(Number.isSafeInteger(value) && (value as number) >= min && (value as number) <= max))
+      throw damaged(this.origin(first), show(value), `an integer from ${min} to ${max}`);
+    for (const other of others) {
+      if (this.get(other) !== value)
+        throw damaged(this.origin(other), show(this.get(other)), `${show(value)}, as ${first} says`);
+    }
+    return value as number;
+  }
+
+  number(name: string, min: number, max: number, fallback: number): number {
+    const value = this.get(name) ?? fallback;
+    if (!(typeof value === 'number' && value >= min && value <= max))
+      throw damaged(this.origin(name), show(value), `a number from ${min} to ${max}`);
+    return value;
+  }
+
+  boolean(name: string, fallback: boolean): boolean {
+    const value = this.get(name) ?? fallback;
+    if (typeof value !== 'boolean') throw damaged(this.origin(name), show(value), 'true or false');
+    return value;
+  }
+
+  object(name: string): Fields | undefined {
+    const value = this.get(name);
+    return value === undefined ? undefined : new Fields(this.origin(name), value);
+  }
+}

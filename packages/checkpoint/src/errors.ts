@@ -1,0 +1,43 @@
+import { MambaError } from '@mamba/core';
+
+/** `origin` names the file, and the tensor or field in it. */
+export function damaged(
+  origin: string,
+  given: string,
+  expected: string,
+  remedy?: string | undefined,
+  cause?: unknown,
+): MambaError {
+  return new MambaError('invalid-file', `${origin} cannot be used`, { origin, given, expected, remedy, cause });
+}
+
+/** Names out of a file may be long or hold anything: quoted, and cut at 120 characters. */
+export function quote(text: string): string {
+  return JSON.stringify(text.length > 120 ? `${text.slice(0, 119)}…` : text);
+}
+
+/** A JSON value for a message. */
+export function show(value: unknown): string {
+  if (value === undefined) return 'nothing';
+  const text = JSON.stringify(value) ?? String(value);
+  return text.length > 120 ? `${text.slice(0, 119)}…` : text;
+}
+
+/** At most eight of many names. */
+export function list(names: readonly string[]): string {
+  const shown = names.slice(0, 8).map(quote).join(', ');
+  return names.length > 8 ? `${shown} and ${names.length - 8} more` : shown;
+}
+
+/** Allocates, turning the engine's RangeError into `out-of-memory`. */
+export function allocate(origin: string, bytes: number): Uint8Array<ArrayBuffer> {
+  try {
+    return new Uint8Array(bytes);
+  } catch (cause) {
+    throw new MambaError('out-of-memory', `${origin} does not fit into memory`, {
+      origin,
+      given: `${bytes} bytes in one piece`,
+      cause,
+    });
+  }
+}

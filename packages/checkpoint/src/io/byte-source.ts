@@ -1,0 +1,70 @@
+import { invalid } from '@mamba/core/driver';
+import { allocate, damaged } from '../errors.ts';
+
+/** Bytes that can be read in any order, without being in memory as a whole. */
+export interface ByteSource {
+  /** For messages: a path, an address. */
+  readonly name: string;
+  readonly size: number;
+  /**
+   * Exactly `length` bytes from `offset`. What comes back may be a view of a source in memory: do not write to it.
+   * @throws MambaError `invalid-argument` outside `[0, size]`, `invalid-file` where fewer bytes are there than `size` said,
+   * `unavailable` where reading fails.
+   */
+  read(offset: number, length: number): Promise<Uint8Array>;
+  close(): Promise<void>;
+}
+
+/** Bytes that are in memory already; nothing is copied. */
+export function bytesSource(bytes: Uint8Array | ArrayBuffer, name = 'bytes'): ByteSource {
+  const view = bytes instanceof Uint8Array ? bytes : new Uint8Array(bytes);
+  return {
+    name,
+    size: view.length,
+    async read(offset, length) {
+      checkRange(name, offset, length, view.length);
+      return view.subarray(offset, offset + length);
+    },
+    async close() {},
+  };
+}
+
+/** A browser's File or any Blob, read piece by piece. */
+export function blobSource(blob: Blob, name = 'name' in blob ? String(blob.name) : 'blob'): ByteSource {
+  return {
+    name,
+    size: blob.size,
+    async read(offset, length) {
+      checkRange(name, offset, length, blob.size);
+      const bytes = new Uint8Array(await blob.slice(offset, offset + length).arrayBuffer());
+      if (bytes.length !== length) throw shortened(name, bytes.length, length);
+      return bytes;
+    },
+    async close() {},
+  };
+}
+
+export function checkRange(name: string, offset: number, length: number, size: number): void {
+  const valid = Number.isSafeInteger(offset) && Number.isSafeInteger(length) && offset >= 0 && length >= 0;
+  if (!valid || offset + length > size)
+    throw invalid(`${name}.read`, `${length} bytes from ${offset}`, `a range within ${size} bytes`);
+}
+
+export function shortened(name: string, given: number, expected: number): Error {
+  return damaged(name, `${given} bytes`, `${expected}: it became shorter while it was read`, 'Fetch it again.');
+}
+
+/** Joins pieces of a stream that together have `size` bytes at most. */
+export function joinBytes(name: string, pieces: readonly Uint8Array[]): Uint8Array {
+  if (pieces.length === 1) return pieces[0]!;
+  const joined = allocate(
+    name,
+    pieces.reduce((sum, { length }) => sum + length, 0),
+  );
+  let offset = 0;
+  for (const piece of pieces) {
+    joined.set(piece, offset);
+    offset += piece.length;
+  }
+  return joined;
+}

@@ -1,0 +1,22 @@
+/** Stands for files-node.ts where there is no file system; chosen by package.json's `imports`. */
+import { MambaError } from '@mamba/core';
+import type { ByteSource } from './byte-source.ts';
+
+export async function openFile(path: string | URL): Promise<ByteSource> {
+  throw noFiles(path);
+}
+
+export async function openFileIfPresent(path: string | URL): Promise<ByteSource | undefined> {
+  throw noFiles(path);
+}
+
+export function joinPath(directory: string | URL, name: string): string {
+  return `${directory}/${name}`;
+}
+
+function noFiles(path: string | URL): MambaError {
+  return new MambaError('unavailable', 'there is no file system here', {
+    origin: String(path),
+    remedy: 'Give an http(s) address or File objects.',
+  });
+}

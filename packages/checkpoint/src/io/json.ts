@@ -1,0 +1,67 @@
+import { damaged, quote } from '../errors.ts';
+
+/** @throws MambaError `invalid-file` where the bytes are not UTF-8, not JSON, or an object in it has a key twice. */
+export function parseJson(name: string, bytes: Uint8Array): unknown {
+  let text: string;
+  let value: unknown;
+  try {
+    text = new TextDecoder('utf-8', { fatal: true }).decode(bytes);
+    value = JSON.parse(text);
+  } catch (cause) {
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    throw damaged(name, `something that is not JSON in UTF-8 (${reason})`, 'JSON', undefined, cause);
+  }
+  const twice = duplicateKey(text);
+  if (twice !== undefined) throw damaged(name, `the key ${quote(twice)} twice`, 'every key once');
+  return value;
+}
+
+/**
+ * The first key that occurs twice in one object of a JSON text, at any depth; JSON.parse keeps the last and says nothing.
+ * The text must be valid JSON. One pass; memory is that of the keys.
+ */
+export function duplicateKey(json: string): string | undefined {
+  // One entry an open bracket: the keys of an object, or undefined for an array.
+  const open: (Set<string> | undefined)[] = [];
+  let expectKey = false;
+  for (let index = 0; index < json.length; index++) {
+    switch (json[index]) {
+      case '{':
+        open.push(new Set());
+        expectKey = true;
+        break;
+      case '[':
+        open.push(undefined);
+        expectKey = false;
+        break;
+      case '}':
+      case ']':
+        open.pop();
+        expectKey = false;
+        break;
+      case ',':
+        expectKey = open.at(-1) !== undefined;
+        break;
+      case '"': {
+        const end = endOfString(json, index);
+        if (expectKey) {
+          // Parsed, since "a" and "\u0061" are one key.
+          const key = JSON.parse(json.slice(index, end + 1)) as string;
+          const keys = open.at(-1)!;
+          if (keys.has(key)) return key;
+          keys.add(key);
+          expectKey = false;
+        }
+        index = end;
+        break;
+      }
+    }
+  }
+  return undefined;
+}
+
+function endOfString(json: string, start: number): number {
+  let index = start + 1;
+  while (json[index] !== '"') index += json[index] === '\\' ? 2 : 1;
+  return index;
+}

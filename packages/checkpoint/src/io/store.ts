@@ -1,0 +1,96 @@
+import { invalid } from '@mamba/core/driver';
+import { joinPath, openFileIfPresent } from '#files';
+import { damaged, quote } from '../errors.ts';
+import { type ByteSource, blobSource } from './byte-source.ts';
+import { parseJson } from './json.ts';
+import { openUrlIfPresent, type UrlOptions } from './url.ts';
+
+/** Where the files of a checkpoint come from; also for whoever brings a cache or an archive. */
+export interface CheckpointStore {
+  /** For messages. */
+  readonly name: string;
+  /** The file, or undefined where the store has none of this name. Names are plain, without folders. */
+  open(file: string): Promise<ByteSource | undefined>;
+}
+
+/** A folder (Node), an http(s) address of a folder, files that a user chose, or a store. */
+export type CheckpointLocation = string | URL | readonly File[] | CheckpointStore;
+
+/** @throws MambaError `invalid-argument` where it is none of the kinds. */
+export function checkpointStore(location: CheckpointLocation, options: UrlOptions = {}): CheckpointStore {
+  if (typeof location === 'string') {
+    if (/^https?:/i.test(location)) return urlStore(new URL(location), options);
+    if (/^file:/i.test(location)) return directoryStore(new URL(location));
+    if (location !== '') return directoryStore(location);
+  } else if (location instanceof URL) {
+    return location.protocol === 'file:' ? directoryStore(location) : urlStore(location, options);
+  } else if (Array.isArray(location)) {
+    return filesStore(location);
+  } else if (typeof (location as CheckpointStore | undefined)?.open === 'function') {
+    return location as CheckpointStore;
+  }
+  throw invalid(
+    'openCheckpoint.location',
+    typeof location === 'string' ? 'an empty string' : String(location),
+    'a folder, an http(s) address, a list of File, or { name, open(file) }',
+  );
+}
+
+/** Reads a whole JSON file; undefined where it is absent. @throws MambaError `invalid-file`. */
+export async function readJson(store: CheckpointStore, file: string, maxBytes = 2 ** 28): Promise<unknown> {
+  const source = await store.open(file);
+  if (source === undefined) return undefined;
+  try {
+    if (source.size > maxBytes)
+      throw damaged(source.name, `${source.size} bytes`, `at most ${maxBytes} of JSON in such a file`);
+    return parseJson(source.name, await source.read(0, source.size));
+  } finally {
+    await source.close();
+  }
+}
+
+/** A file named by another file: refuses whatever could lead out of the folder. */
+export function checkFileName(origin: string, name: unknown): asserts name is string {
+  const plain = typeof name === 'string' && name !== '' && name !== '.' && name !== '..' && !/[/\\\0:]/.test(name);
+  if (!plain)
+    throw damaged(
+      origin,
+      typeof name === 'string' ? quote(name) : typeof name,
+      "a plain file name, without folders or '..'",
+    );
+}
+
+function directoryStore(directory: string | URL): CheckpointStore {
+  return {
+    name: String(directory),
+    open(file) {
+      checkFileName(String(directory), file);
+      return openFileIfPresent(joinPath(directory, file));
+    },
+  };
+}
+
+function urlStore(base: URL, options: UrlOptions): CheckpointStore {
+  const folder = new URL(base);
+  if (!folder.pathname.endsWith('/')) folder.pathname += '/';
+  return {
+    name: String(base),
+    async open(file) {
+      checkFileName(String(base), file);
+      const url = new URL(encodeURIComponent(file), folder);
+      url.search = folder.search;
+      return openUrlIfPresent(url, options);
+    },
+  };
+}
+
+function filesStore(files: readonly File[]): CheckpointStore {
+  const byName = new Map(files.map((file) => [file.name, file]));
+  return {
+    name: 'the chosen files',
+    async open(name) {
+      const file = byName.get(name);
+      return file && blobSource(file, name);
+    },
+  };
+}

@@ -1,0 +1,112 @@
+import { type HostTensor, isMambaError, MambaError, type Shape, sizeOf } from '@mamba/core';
+import { damaged, quote } from '../errors.ts';
+import type { ByteSource } from '../io/byte-source.ts';
+import { READABLE } from './dtypes.ts';
+import { parseHeader } from './header.ts';
+
+/** One tensor as the header describes it. */
+export interface TensorInfo {
+  /** The format's name: `F32`, `BF16`, … */
+  readonly dtype: string;
+  readonly shape: Shape;
+  /** Bytes, counted from the start of the data; in its own file where there are shards. */
+  readonly begin: number;
+  readonly end: number;
+}
+
+/** Tensors by name, read one by one: a safetensors file, or several that an index makes one. */
+export interface SafetensorsFile {
+  /** For messages. */
+  readonly name: string;
+  readonly tensors: ReadonlyMap<string, TensorInfo>;
+  readonly metadata: ReadonlyMap<string, string>;
+  /**
+   * F64, F32, F16, BF16 and I32 as they are stored, I64 as int32. The values may be a view of a source in memory: do not write to them.
+   * @throws MambaError `invalid-argument` (no such tensor), `unsupported` (another dtype), `invalid-file` (an empty tensor, an I64
+   * beyond int32), and what the source throws.
+   */
+  read(tensor: string): Promise<HostTensor>;
+  /** Bytes of a tensor as stored, whatever its dtype; `[start, end)` counts from the tensor's first. */
+  readBytes(tensor: string, start?: number, end?: number): Promise<Uint8Array>;
+  close(): Promise<void>;
+}
+
+/**
+ * Reads and checks the header; the source is the file's from then on, and is closed with it, or here if this fails.
+ * @throws MambaError `invalid-file` where the header lies, and what the source throws.
+ */
+export async function openSafetensors(source: ByteSource): Promise<SafetensorsFile> {
+  try {
+    const { tensors, metadata, dataStart } = await parseHeader(source);
+    const info = (tensor: string): TensorInfo => {
+      const found = tensors.get(tensor);
+      if (found !== undefined) return found;
+      throw new MambaError('invalid-argument', `${source.name} has no tensor ${quote(tensor)}`, {
+        origin: source.name,
+      });
+    };
+    const readBytes = async (tensor: string, start = 0, end?: number): Promise<Uint8Array> => {
+      const { begin, end: last } = info(tensor);
+      return source.read(dataStart + begin + start, (end ?? last - begin) - start);
+    };
+    return {
+      name: source.name,
+      tensors,
+      metadata,
+      readBytes,
+      async read(tensor) {
+        const origin = `${source.name}: tensor ${quote(tensor)}`;
+        checkReadable(origin, info(tensor));
+        return hostTensor(origin, info(tensor), await readBytes(tensor));
+      },
+      close: () => source.close(),
+    };
+  } catch (error) {
+    await source.close();
+    if (isMambaError(error)) throw error;
+    throw damaged(source.name, String(error), 'a safetensors file', undefined, error);
+  }
+}
+
+function checkReadable(origin: string, { dtype, shape }: TensorInfo): void {
+  if (!READABLE.has(dtype)) {
+    throw new MambaError('unsupported', `${origin} has a dtype that cannot be read`, {
+      origin,
+      given: dtype,
+      expected: `one of ${[...READABLE.keys()].join(', ')}`,
+      remedy: 'Save the checkpoint in one of these.',
+    });
+  }
+  if (shape.includes(0)) throw damaged(origin, `the empty shape [${shape.join(', ')}]`, 'extents of at least 1');
+}
+
+function hostTensor(origin: string, { dtype, shape }: TensorInfo, bytes: Uint8Array): HostTensor {
+  const size = sizeOf(shape);
+  const width = dtype === 'F64' || dtype === 'I64' ? 8 : dtype === 'F32' || dtype === 'I32' ? 4 : 2;
+  // Typed arrays want aligned views; sources that allocate give offset 0, views of a file in memory may be odd.
+  const { buffer, byteOffset } = bytes.byteOffset % width === 0 ? bytes : bytes.slice();
+  switch (dtype) {
+    case 'F64':
+      return { dtype: 'float64', shape, data: new Float64Array(buffer, byteOffset, size) };
+    case 'F32':
+      return { dtype: 'float32', shape, data: new Float32Array(buffer, byteOffset, size) };
+    case 'I32':
+      return { dtype: 'int32', shape, data: new Int32Array(buffer, byteOffset, size) };
+    case 'I64':
+      return { dtype: 'int32', shape, data: narrow(origin, new BigInt64Array(buffer, byteOffset, size)) };
+    default: {
+      const data = new Uint16Array(buffer, byteOffset, size);
+      return { dtype: dtype === 'F16' ? 'float16' : 'bfloat16', shape, data };
+    }
+  }
+}
+
+function narrow(origin: string, values: BigInt64Array): Int32Array {
+  const narrowed = new Int32Array(values.length);
+  for (const [index, value] of values.entries()) {
+    narrowed[index] = Number(value);
+    if (BigInt(narrowed[index]!) !== value)
+      throw damaged(origin, `the I64 value ${value} at ${index}`, 'values that fit 32 bits');
+  }
+  return narrowed;
+}
