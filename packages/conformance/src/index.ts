@@ -1,1 +1,35 @@
-export {};
+/** Public API: builders of cases (bench uses them too), the suite, and a runner. For vitest see `@mamba/conformance/vitest`. */
+export { type AddCaseOptions, addCase } from './cases/add.ts';
+export { type ArgmaxCaseOptions, argmaxCase } from './cases/argmax.ts';
+export { type BlockCaseOptions, blockCase } from './cases/block.ts';
+export type { Case, Input, Inputs, Named, OperationCase, Outputs, Prepared, Sizes, Tolerance } from './cases/case.ts';
+export {
+  type CausalConv1dCaseOptions,
+  causalConv1dBackwardCase,
+  causalConv1dCase,
+} from './cases/causal-conv1d.ts';
+export { type ConcatCaseOptions, concatCase } from './cases/concat.ts';
+export { type EmbeddingCaseOptions, embeddingCase } from './cases/embedding.ts';
+export { type LinearCaseOptions, linearCase } from './cases/linear.ts';
+export { type LogProbCaseOptions, logProbCase } from './cases/log-prob.ts';
+export { type ModelCaseOptions, modelCase } from './cases/model.ts';
+export { REGIMES, type Regime } from './cases/regimes.ts';
+export { type RmsNormCaseOptions, rmsNormCase } from './cases/rms-norm.ts';
+export { type SampleCaseOptions, sampleCase } from './cases/sample.ts';
+export {
+  type Projection,
+  type SelectiveScanCaseOptions,
+  type SelectiveScanShape,
+  selectiveScanBackwardCase,
+  selectiveScanCase,
+} from './cases/selective-scan.ts';
+export { type SliceCaseOptions, sliceCase } from './cases/slice.ts';
+export { seededWeights } from './cases/weights.ts';
+export { Random } from './random.ts';
+export type { Check, CheckContext, Skipped } from './runner/check.ts';
+export { checkCase } from './runner/check-case.ts';
+export type { KnownGap } from './runner/gaps.ts';
+export { describeReport, type TensorReport } from './runner/report.ts';
+export { type CheckResult, type RunOptions, type RunSummary, runConformance } from './runner/run.ts';
+export { type Section, type SuiteOptions, suite } from './runner/suite.ts';
+export { suiteCases } from './suite/index.ts';

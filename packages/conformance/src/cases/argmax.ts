@@ -1,0 +1,33 @@
+import type { Shape } from '@mamba/core';
+import { Random } from '../random.ts';
+import { EXACT, type OperationCase, operationCase } from './case.ts';
+import { floats, normals } from './host.ts';
+
+export interface ArgmaxCaseOptions {
+  readonly rows: Shape;
+  readonly vocab: number;
+  /** The logits themselves, row by row; default: normal numbers. */
+  readonly values?: readonly number[] | undefined;
+  readonly id?: string | undefined;
+  readonly seed?: number | undefined;
+}
+
+export function argmaxCase(options: ArgmaxCaseOptions): OperationCase<'argmax'> {
+  const { rows, vocab, values, seed = 1 } = options;
+  return operationCase({
+    operation: 'argmax',
+    id: `argmax/${options.id ?? `r${rows.join('x')}-v${vocab}`}`,
+    seed,
+    sizes: { rows: rows.join('x'), vocab },
+    tolerance: EXACT,
+    build() {
+      const shape = [...rows, vocab];
+      return {
+        logits: {
+          host: values === undefined ? normals(new Random(seed), shape) : floats(shape, (index) => values[index]!),
+        },
+      };
+    },
+    arguments: (tensors) => [tensors.logits],
+  });
+}

@@ -1,0 +1,160 @@
+/**
+ * A case: one computation with its inputs' seed, its sizes, and the error that a backend may make, with the reason. Cases are data
+ * without a backend; conformance checks them, and bench times what they prepare.
+ */
+import type {
+  Backend,
+  CallArguments,
+  DType,
+  HostTensor,
+  OperationName,
+  Precision,
+  Support,
+  Tensor,
+  TensorSpec,
+} from '@mamba/core';
+
+/** Bound of the largest absolute error, relative to the tensor's largest absolute reference value. */
+export interface Tolerance {
+  /** Of a float32 backend; float64 ones are held to `FLOAT64_TOLERANCE`. 0 means that every value is equal. */
+  readonly relative: number;
+  readonly reason: string;
+}
+
+export type Sizes = Readonly<Record<string, number | string | boolean>>;
+export type Outputs = Readonly<Record<string, Tensor>>;
+
+/** A case on a backend: inputs and weights are uploaded. */
+export interface Prepared {
+  /** Runs it once. May be called again; the results are the caller's to dispose. */
+  run(): Outputs;
+  /** Frees the inputs and weights. */
+  dispose(): void;
+}
+
+export interface Case {
+  /** Stem and variant: `selective-scan/len129`. Unique in the suite, and what known gaps name. */
+  readonly id: string;
+  readonly operation: OperationName | 'block' | 'model';
+  readonly seed: number;
+  readonly sizes: Sizes;
+  readonly tolerance: Tolerance;
+  /** Whether this backend can run it at all. */
+  supports(backend: Backend): Support;
+  prepare(backend: Backend): Promise<Prepared>;
+}
+
+/** A host tensor, and how it is uploaded. */
+export interface Input {
+  readonly host: HostTensor;
+  readonly role?: 'matrix' | undefined;
+  /** Stored so where the backend can; where it cannot, the case is not supported. The reference takes its own precision. */
+  readonly store?: DType | undefined;
+}
+
+export type Inputs = Readonly<Record<string, Input>>;
+export type Named<T> = Readonly<Record<string, T>>;
+
+/** A case of a single operation. */
+export interface OperationCase<K extends OperationName = OperationName> extends Case {
+  readonly operation: K;
+  /** The same values at every call. */
+  build(): Inputs;
+  /** Named tensors, or their specs, to the operation's arguments. */
+  arguments<T extends TensorSpec>(tensors: Named<T>): unknown[];
+  /** One call; results by name: `y` where there is one. */
+  call(backend: Backend, tensors: Named<Tensor>): Outputs;
+}
+
+export interface OperationCaseDefinition<K extends OperationName> {
+  readonly operation: K;
+  readonly id: string;
+  readonly seed: number;
+  readonly sizes: Sizes;
+  readonly tolerance: Tolerance;
+  build(): Inputs;
+  arguments<T extends TensorSpec>(tensors: Named<T>): unknown[];
+}
+
+export function operationCase<K extends OperationName>(definition: OperationCaseDefinition<K>): OperationCase<K> {
+  const { operation } = definition;
+  const call = (backend: Backend, tensors: Named<Tensor>): Outputs =>
+    named(invoke(backend, operation, definition.arguments(tensors)));
+  return {
+    ...definition,
+    call,
+    supports(backend) {
+      const inputs = Object.entries(definition.build());
+      for (const [, input] of inputs) {
+        const support = backend.supportsUpload(input.host, { dtype: input.store, role: input.role });
+        if (!support.supported) return support;
+      }
+      const specs = Object.fromEntries(
+        inputs.map(([name, { host, store }]) => [name, specOnDevice(host, store, backend.precision)]),
+      );
+      return backend.supports(operation, ...(definition.arguments(specs) as CallArguments<K>));
+    },
+    async prepare(backend) {
+      const tensors = uploadInputs(backend, definition.build());
+      return {
+        run: () => call(backend, tensors),
+        dispose() {
+          for (const tensor of Object.values(tensors)) tensor.dispose();
+        },
+      };
+    },
+  };
+}
+
+/** Uploads all or, where one fails, none. */
+export function uploadInputs(backend: Backend, inputs: Inputs): Named<Tensor> {
+  const tensors: Record<string, Tensor> = {};
+  try {
+    for (const [name, { host, role, store }] of Object.entries(inputs)) {
+      const wanted = store !== undefined && backend.supportsUpload(host, { dtype: store, role }).supported;
+      tensors[name] = backend.upload(host, { role, dtype: wanted ? store : undefined });
+    }
+    return tensors;
+  } catch (error) {
+    for (const tensor of Object.values(tensors)) tensor.dispose();
+    throw error;
+  }
+}
+
+/** Results of an operation under names: `y` for a single tensor. Absent gradients are left out. */
+export function named(result: unknown): Outputs {
+  if (isTensor(result)) return { y: result };
+  return Object.fromEntries(Object.entries(result as Named<unknown>).filter(([, value]) => isTensor(value))) as Outputs;
+}
+
+/** The one place where an operation is called by its name. */
+export function invoke(backend: Backend, operation: OperationName, args: readonly unknown[]): unknown {
+  const operations = backend as unknown as Record<OperationName, (...args: readonly unknown[]) => unknown>;
+  return operations[operation](...args);
+}
+
+/** Largest relative error of float64 backends, wherever float32's is not 0: their rounding is 5e8 times finer. */
+export const FLOAT64_TOLERANCE = 1e-11;
+
+/** Values whose order of operations is the backend's choice: a few roundings of 6e-8 each, accumulated at random. */
+export const ROUNDING: Tolerance = {
+  relative: 1e-5,
+  reason: 'float32 rounding of the inputs of each sum, in any order of summation',
+};
+
+export const EXACT: Tolerance = { relative: 0, reason: 'values are moved or chosen, not computed' };
+
+function isTensor(value: unknown): value is Tensor {
+  return typeof value === 'object' && value !== null && 'shape' in value && 'dtype' in value;
+}
+
+function specOnDevice(host: HostTensor, store: DType | undefined, precision: Precision): TensorSpec {
+  if (host.dtype !== 'int32') return { shape: host.shape, dtype: store ?? precision };
+  let min = host.data[0]!;
+  let max = min;
+  for (const value of host.data) {
+    min = Math.min(min, value);
+    max = Math.max(max, value);
+  }
+  return { shape: host.shape, dtype: 'int32', range: { min, max } };
+}

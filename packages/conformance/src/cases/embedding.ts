@@ -1,0 +1,39 @@
+import type { Shape } from '@mamba/core';
+import { Random } from '../random.ts';
+import { EXACT, type OperationCase, operationCase } from './case.ts';
+import { integers, normals } from './host.ts';
+import { halves } from './linear.ts';
+
+export interface EmbeddingCaseOptions {
+  readonly rows: number;
+  readonly channels: number;
+  readonly ids: Shape;
+  /** How the table is stored. Default: the backend's precision. */
+  readonly store?: 'float16' | 'bfloat16' | undefined;
+  /** Upload the table as `matrix`, as a tied head is. Default true. */
+  readonly matrix?: boolean | undefined;
+  readonly id?: string | undefined;
+  readonly seed?: number | undefined;
+}
+
+/** Rows of a table; the first and the last row are always among them. */
+export function embeddingCase(options: EmbeddingCaseOptions): OperationCase<'embedding'> {
+  const { rows, channels, ids, store, matrix = true, seed = 1 } = options;
+  return operationCase({
+    operation: 'embedding',
+    id: `embedding/${options.id ?? `v${rows}-c${channels}-ids${ids.join('x')}`}`,
+    seed,
+    sizes: { rows, channels, ids: ids.join('x'), store: store ?? 'default', matrix },
+    tolerance: EXACT,
+    build() {
+      const random = new Random(seed);
+      return {
+        table: { host: halves(normals(random, [rows, channels]), store), role: matrix ? 'matrix' : undefined, store },
+        ids: {
+          host: integers(ids, (index) => (index === 0 ? rows - 1 : index === 1 ? 0 : random.integer(rows))),
+        },
+      };
+    },
+    arguments: (tensors) => [tensors.table, tensors.ids],
+  });
+}

@@ -1,0 +1,61 @@
+import type { HostTensor, Shape } from '@mamba/core';
+import { numberToBfloat16, numberToFloat16 } from '@mamba/core/driver';
+import { Random } from '../random.ts';
+import { type OperationCase, operationCase, ROUNDING, type Tolerance } from './case.ts';
+import { normals } from './host.ts';
+
+export interface LinearCaseOptions {
+  /** Leading extents of x, or their product. */
+  readonly rows: number | Shape;
+  readonly inputs: number;
+  readonly outputs: number;
+  /** Default false. */
+  readonly bias?: boolean | undefined;
+  /** How the weight is stored. Default: the backend's precision. Its values are exact in it, so the bound stays. */
+  readonly store?: 'float16' | 'bfloat16' | undefined;
+  /** Upload the weight as `matrix`. Default true. */
+  readonly matrix?: boolean | undefined;
+  readonly id?: string | undefined;
+  readonly seed?: number | undefined;
+  readonly tolerance?: Tolerance | undefined;
+  readonly edit?: ((inputs: Record<string, HostTensor>) => void) | undefined;
+}
+
+export function linearCase(options: LinearCaseOptions): OperationCase<'linear'> {
+  const { inputs, outputs, bias = false, store, matrix = true, seed = 1, edit } = options;
+  const leading = typeof options.rows === 'number' ? [options.rows] : options.rows;
+  return operationCase({
+    operation: 'linear',
+    id: `linear/${options.id ?? `r${leading.join('x')}-k${inputs}-n${outputs}`}`,
+    seed,
+    sizes: { rows: leading.join('x'), inputs, outputs, bias, store: store ?? 'default', matrix },
+    tolerance: options.tolerance ?? ROUNDING,
+    build() {
+      const random = new Random(seed);
+      const all: Record<string, HostTensor> = {
+        x: normals(random, [...leading, inputs]),
+        weight: halves(normals(random, [outputs, inputs], 1 / Math.sqrt(inputs)), store),
+        bias: normals(random, [outputs]),
+      };
+      if (!bias) delete all.bias;
+      edit?.(all);
+      return Object.fromEntries(
+        Object.entries(all).map(([name, host]) => [
+          name,
+          name === 'weight' ? { host, role: matrix ? ('matrix' as const) : undefined, store } : { host },
+        ]),
+      );
+    },
+    arguments: ({ x, weight, bias: added }) => [x, weight, added],
+  });
+}
+
+/** The values that are left after storage in halves, as those halves. */
+export function halves(
+  host: HostTensor & { readonly dtype: 'float32' },
+  store: 'float16' | 'bfloat16' | undefined,
+): HostTensor {
+  if (store === undefined) return host;
+  const encode = store === 'float16' ? numberToFloat16 : numberToBfloat16;
+  return { dtype: store, shape: host.shape, data: Uint16Array.from(host.data, encode) };
+}

@@ -1,0 +1,39 @@
+import type { Shape } from '@mamba/core';
+import { Random } from '../random.ts';
+import { type OperationCase, operationCase, ROUNDING } from './case.ts';
+import { floats, integers, normals } from './host.ts';
+
+export interface LogProbCaseOptions {
+  readonly rows: Shape;
+  readonly vocab: number;
+  /** Deviation of the logits. Default 3. */
+  readonly scale?: number | undefined;
+  /** Added to every logit; the result must not change. Default 0. */
+  readonly shift?: number | undefined;
+  /** The logits themselves, row by row. */
+  readonly values?: readonly number[] | undefined;
+  readonly id?: string | undefined;
+  readonly seed?: number | undefined;
+}
+
+export function logProbCase(options: LogProbCaseOptions): OperationCase<'logProb'> {
+  const { rows, vocab, scale = 3, shift = 0, values, seed = 1 } = options;
+  return operationCase({
+    operation: 'logProb',
+    id: `log-prob/${options.id ?? `r${rows.join('x')}-v${vocab}`}`,
+    seed,
+    sizes: { rows: rows.join('x'), vocab, scale, shift },
+    tolerance: ROUNDING,
+    build() {
+      const random = new Random(seed);
+      const shape = [...rows, vocab];
+      return {
+        logits: {
+          host: values === undefined ? normals(random, shape, scale, shift) : floats(shape, (index) => values[index]!),
+        },
+        ids: { host: integers(rows, (index) => (index === 0 ? vocab - 1 : random.integer(vocab))) },
+      };
+    },
+    arguments: (tensors) => [tensors.logits, tensors.ids],
+  });
+}

@@ -1,0 +1,72 @@
+import { createModel, type DType, type LogitsRequest, type ModelConfig, type Tensor } from '@mamba/core';
+import { Random } from '../random.ts';
+import { type Case, type Outputs, type Tolerance, uploadInputs } from './case.ts';
+import { integers, resetMarks } from './host.ts';
+import { seededWeights } from './weights.ts';
+
+export interface ModelCaseOptions {
+  readonly config: ModelConfig;
+  readonly batch: number;
+  readonly length: number;
+  /** Default `all`. */
+  readonly logits?: LogitsRequest | undefined;
+  /** Default true. */
+  readonly hiddenStates?: boolean | undefined;
+  readonly resets?: boolean | undefined;
+  /** Tokens computed at once. Default: the model's. */
+  readonly chunk?: number | undefined;
+  /** How matrices are stored. Default: the backend's precision. */
+  readonly weights?: DType | undefined;
+  /** Ignore a fused model, to compare the two. Default false. */
+  readonly composed?: boolean | undefined;
+  readonly onProgress?: ((loaded: number, total: number) => void) | undefined;
+  readonly id?: string | undefined;
+  readonly seed?: number | undefined;
+}
+
+/**
+ * A model with seeded weights, which come one tensor at a time. Results: logits, hidden states where asked for; its state is freed
+ * by each run. Logits of a random model are as small as they come, and rounding is relative to the largest.
+ */
+export function modelCase(options: ModelCaseOptions): Case {
+  const { config, batch, length, hiddenStates = true, logits = 'all', resets = false, chunk, seed = 1 } = options;
+  return {
+    id: `model/${options.id ?? `b${batch}-l${length}-d${config.dModel}-layers${config.layers}`}`,
+    operation: 'model',
+    seed,
+    sizes: { ...config, mixerNormEps: config.mixerNormEps ?? 'none', batch, length, resets },
+    tolerance: MODEL,
+    supports: () => ({ supported: true }),
+    async prepare(backend) {
+      const model = await createModel(backend, config, seededWeights(config, seed), {
+        weights: options.weights,
+        composed: options.composed,
+        onProgress: options.onProgress,
+      });
+      const random = new Random(seed);
+      const tensors = uploadInputs(backend, {
+        ids: { host: integers([batch, length], () => random.integer(config.vocabSize)) },
+        ...(resets && { resets: { host: resetMarks(random, batch, length) } }),
+      });
+      return {
+        run() {
+          const result = model.forward(tensors.ids!, { resets: tensors.resets, logits, hiddenStates, chunk });
+          result.state.dispose();
+          const outputs: Record<string, Tensor> = {};
+          if (result.logits) outputs.logits = result.logits;
+          for (const [index, tensor] of (result.hiddenStates ?? []).entries()) outputs[`hidden.${index}`] = tensor;
+          return outputs satisfies Outputs;
+        },
+        dispose() {
+          for (const tensor of Object.values(tensors)) tensor.dispose();
+          model.dispose();
+        },
+      };
+    },
+  };
+}
+
+export const MODEL: Tolerance = {
+  relative: 5e-5,
+  reason: 'as for the logits of checkpoints: rounding of every layer adds to the residual',
+};

@@ -1,0 +1,36 @@
+import type { Shape } from '@mamba/core';
+import { Random } from '../random.ts';
+import { type OperationCase, operationCase, ROUNDING } from './case.ts';
+import { floats, normals } from './host.ts';
+
+export interface RmsNormCaseOptions {
+  /** Leading extents of x, or their product. */
+  readonly rows: number | Shape;
+  readonly channels: number;
+  /** Default true. */
+  readonly weight?: boolean | undefined;
+  /** Default: the operation's. */
+  readonly eps?: number | undefined;
+  /** Deviation of x. Default 1. */
+  readonly scale?: number | undefined;
+  readonly id?: string | undefined;
+  readonly seed?: number | undefined;
+}
+
+export function rmsNormCase(options: RmsNormCaseOptions): OperationCase<'rmsNorm'> {
+  const { channels, weight = true, eps, scale = 1, seed = 1 } = options;
+  const leading = typeof options.rows === 'number' ? [options.rows] : options.rows;
+  return operationCase({
+    operation: 'rmsNorm',
+    id: `rms-norm/${options.id ?? `r${leading.join('x')}-c${channels}`}`,
+    seed,
+    sizes: { rows: leading.join('x'), channels, weight, eps: eps ?? 'default', scale },
+    tolerance: ROUNDING,
+    build() {
+      const random = new Random(seed);
+      const x = { host: normals(random, [...leading, channels], scale) };
+      return weight ? { x, weight: { host: floats([channels], () => 1 + 0.3 * random.normal()) } } : { x };
+    },
+    arguments: (tensors) => [tensors.x, { weight: tensors.weight, eps }],
+  });
+}

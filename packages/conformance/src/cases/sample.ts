@@ -1,0 +1,38 @@
+import type { SampleOptions, Shape } from '@mamba/core';
+import { Random } from '../random.ts';
+import { EXACT, type OperationCase, operationCase } from './case.ts';
+import { floats, normals } from './host.ts';
+
+export interface SampleCaseOptions extends SampleOptions {
+  readonly rows: Shape;
+  readonly vocab: number;
+  /** The logits themselves, row by row; default: normal numbers of deviation 3. */
+  readonly values?: readonly number[] | undefined;
+  /** Random numbers, one a row; default: seeded. */
+  readonly uniforms?: readonly number[] | undefined;
+  readonly id?: string | undefined;
+  readonly seed?: number | undefined;
+}
+
+export function sampleCase(options: SampleCaseOptions): OperationCase<'sample'> {
+  const { rows, vocab, values, uniforms, id, seed = 1, ...sampling } = options;
+  const variant = Object.entries(sampling).map(([name, value]) => `${name}${value}`);
+  return operationCase({
+    operation: 'sample',
+    id: `sample/${id ?? [`r${rows.join('x')}-v${vocab}`, ...variant].join('-')}`,
+    seed,
+    sizes: { rows: rows.join('x'), vocab, options: variant.join(' ') },
+    tolerance: EXACT,
+    build() {
+      const random = new Random(seed);
+      const shape = [...rows, vocab];
+      return {
+        logits: { host: values === undefined ? normals(random, shape, 3) : floats(shape, (index) => values[index]!) },
+        uniform: {
+          host: floats(rows, (index) => uniforms?.[index] ?? random.integer(2 ** 24) / 2 ** 24),
+        },
+      };
+    },
+    arguments: (tensors) => [tensors.logits, tensors.uniform, sampling],
+  });
+}

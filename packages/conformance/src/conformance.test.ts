@@ -1,0 +1,4 @@
+import { reference } from '@mamba/reference';
+import { describeConformance } from './vitest.ts';
+
+describeConformance(reference());

@@ -1,0 +1,81 @@
+/**
+ * Seeded numbers that are the same on every engine and in every release: a case's seed is part of its name. xoshiro128** (Blackman
+ * and Vigna, "Scrambled linear pseudorandom number generators", 2021), its state filled by splitmix32.
+ */
+export class Random {
+  #a: number;
+  #b: number;
+  #c: number;
+  #d: number;
+  #spare: number | undefined;
+
+  constructor(seed: number) {
+    let word = seed >>> 0;
+    const next = (): number => {
+      word = (word + 0x9e3779b9) | 0;
+      let mixed = word ^ (word >>> 16);
+      mixed = Math.imul(mixed, 0x21f0aaad);
+      mixed ^= mixed >>> 15;
+      mixed = Math.imul(mixed, 0x735a2d97);
+      return mixed ^ (mixed >>> 15);
+    };
+    this.#a = next();
+    this.#b = next();
+    this.#c = next();
+    this.#d = next();
+  }
+
+  /** 32 random bits. */
+  bits(): number {
+    const scrambled = Math.imul(this.#b, 5);
+    const result = Math.imul((scrambled << 7) | (scrambled >>> 25), 9) >>> 0;
+    const shifted = this.#b << 9;
+    this.#c ^= this.#a;
+    this.#d ^= this.#b;
+    this.#b ^= this.#c;
+    this.#a ^= this.#d;
+    this.#c ^= shifted;
+    this.#d = (this.#d << 11) | (this.#d >>> 21);
+    return result;
+  }
+
+  /** In [low, high). */
+  uniform(low = 0, high = 1): number {
+    return low + (high - low) * (this.bits() / 2 ** 32);
+  }
+
+  /** Logarithm uniform in that of [low, high); both above 0. */
+  logUniform(low: number, high: number): number {
+    return Math.exp(this.uniform(Math.log(low), Math.log(high)));
+  }
+
+  /** Mean 0, deviation 1; Marsaglia's polar method, whose only transcendental functions are log and sqrt. */
+  normal(): number {
+    if (this.#spare !== undefined) {
+      const spare = this.#spare;
+      this.#spare = undefined;
+      return spare;
+    }
+    for (;;) {
+      const x = this.uniform(-1, 1);
+      const y = this.uniform(-1, 1);
+      const square = x * x + y * y;
+      if (square >= 1 || square === 0) continue;
+      const factor = Math.sqrt((-2 * Math.log(square)) / square);
+      this.#spare = y * factor;
+      return x * factor;
+    }
+  }
+
+  /** An integer in [0, limit). */
+  integer(limit: number): number {
+    return Math.floor(this.uniform(0, limit));
+  }
+}
+
+/** A seed for a part of something, by name: parts can then be made in any order. FNV-1a. */
+export function deriveSeed(seed: number, name: string): number {
+  let hash = 0x811c9dc5 ^ seed;
+  for (let index = 0; index < name.length; index++) hash = Math.imul(hash ^ name.charCodeAt(index), 0x01000193);
+  return hash >>> 0;
+}

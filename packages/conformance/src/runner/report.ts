@@ -1,0 +1,132 @@
+import type { Precision } from '@mamba/core';
+import { FLOAT64_TOLERANCE } from '../cases/case.ts';
+
+/** One comparison: a tensor against its reference values, or a fact (memory, an error code) against what it has to be. */
+export interface TensorReport {
+  /** Where the expected values are from: `suite`, `invariants`, or a file. */
+  readonly source: string;
+  readonly case: string;
+  readonly tensor: string;
+  /** Infinity where one side is NaN or infinite and the other is not. */
+  readonly maxAbsError: number;
+  /** Largest finite absolute reference value. */
+  readonly scale: number;
+  /** maxAbsError / scale. */
+  readonly relativeError: number;
+  /** Bound of relativeError. */
+  readonly tolerance: number;
+  readonly pass: boolean;
+  /** In words, where numbers do not say it. */
+  readonly message?: string | undefined;
+}
+
+export type Values = ArrayLike<number>;
+
+/** The bound for a backend of this precision; an exact case is exact in both. */
+export function toleranceFor(precision: Precision, relative: number): number {
+  return precision === 'float64' ? Math.min(relative, FLOAT64_TOLERANCE) : relative;
+}
+
+/** Collects the reports of one check. */
+export class Findings {
+  readonly reports: TensorReport[] = [];
+  readonly #source: string;
+  readonly #case: string;
+  readonly #precision: Precision;
+
+  constructor(source: string, caseId: string, precision: Precision) {
+    this.#source = source;
+    this.#case = caseId;
+    this.#precision = precision;
+  }
+
+  /** Values within `relative` of the largest expected one. NaN and infinities have to stand at the same positions. */
+  close(tensor: string, actual: Values, expected: Values, relative: number): void {
+    const tolerance = toleranceFor(this.#precision, relative);
+    if (actual.length !== expected.length) {
+      this.fail(tensor, `${actual.length} values instead of ${expected.length}`);
+      return;
+    }
+    const { maxAbsError, scale, position } = difference(actual, expected, this.#precision);
+    const relativeError = maxAbsError === 0 ? 0 : maxAbsError / scale;
+    const pass = relativeError <= tolerance;
+    const message = pass ? undefined : `at ${position}: ${actual[position]} instead of ${expected[position]}`;
+    this.#add({ tensor, maxAbsError, scale, relativeError, tolerance, pass, message });
+  }
+
+  /** Values that are the same bit for bit (all NaN are one). */
+  identical(tensor: string, actual: Values, expected: Values): void {
+    const length = Math.max(actual.length, expected.length);
+    let position = 0;
+    while (position < length && Object.is(actual[position], expected[position])) position++;
+    if (position === length)
+      this.#add({ tensor, maxAbsError: 0, scale: 1, relativeError: 0, tolerance: 0, pass: true });
+    else this.fail(tensor, `at ${position}: ${actual[position]} is not exactly ${expected[position]}`);
+  }
+
+  /** A count, of bytes or tensors. */
+  equal(what: string, actual: number, expected: number): void {
+    const maxAbsError = Math.abs(actual - expected);
+    const pass = actual === expected;
+    const scale = Math.abs(expected) || 1;
+    const message = pass ? undefined : `${actual} instead of ${expected}`;
+    this.#add({ tensor: what, maxAbsError, scale, relativeError: maxAbsError / scale, tolerance: 0, pass, message });
+  }
+
+  /** Something that holds or does not. */
+  holds(what: string, pass: boolean, message: string): void {
+    if (pass) this.#add({ tensor: what, maxAbsError: 0, scale: 1, relativeError: 0, tolerance: 0, pass });
+    else this.fail(what, message);
+  }
+
+  fail(tensor: string, message: string): void {
+    const { POSITIVE_INFINITY } = Number;
+    this.#add({
+      tensor,
+      maxAbsError: POSITIVE_INFINITY,
+      scale: 1,
+      relativeError: POSITIVE_INFINITY,
+      tolerance: 0,
+      pass: false,
+      message,
+    });
+  }
+
+  #add(report: Omit<TensorReport, 'source' | 'case'>): void {
+    this.reports.push({ source: this.#source, case: this.#case, ...report });
+  }
+}
+
+/** A line for a failed report. */
+export function describeReport(report: TensorReport): string {
+  const { case: id, tensor, relativeError, tolerance, message } = report;
+  const numbers = Number.isFinite(relativeError)
+    ? `relative error ${relativeError.toExponential(2)} above ${tolerance.toExponential(1)}`
+    : undefined;
+  return `${id}, ${tensor}: ${[numbers, message].filter((part) => part !== undefined).join('; ')}`;
+}
+
+function difference(
+  actual: Values,
+  expected: Values,
+  precision: Precision,
+): { maxAbsError: number; scale: number; position: number } {
+  let maxAbsError = 0;
+  let scale = 0;
+  let position = 0;
+  for (let index = 0; index < expected.length; index++) {
+    const want = expected[index]!;
+    const have = actual[index]!;
+    // What overflows the backend's type is infinite there.
+    const infinite = !Number.isFinite(precision === 'float32' ? Math.fround(want) : want);
+    if (!infinite) scale = Math.max(scale, Math.abs(want));
+    let error = Math.abs(have - want);
+    if (infinite || !Number.isFinite(have))
+      error = Object.is(have, precision === 'float32' ? Math.fround(want) : want) ? 0 : Number.POSITIVE_INFINITY;
+    if (error > maxAbsError) {
+      maxAbsError = error;
+      position = index;
+    }
+  }
+  return { maxAbsError, scale, position };
+}

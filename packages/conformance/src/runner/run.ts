@@ -1,0 +1,100 @@
+import type { Backend } from '@mamba/core';
+import { reference } from '@mamba/reference';
+import { type Check, type CheckContext, isSkipped } from './check.ts';
+import { GAP_CLOSED, GAP_UNKNOWN, type KnownGap, unknownGaps } from './gaps.ts';
+import { Findings, type TensorReport } from './report.ts';
+import { type SuiteOptions, suite } from './suite.ts';
+
+/** What became of one check. */
+export interface CheckResult {
+  readonly id: string;
+  readonly source: string;
+  /** `gap`: it failed, as known. */
+  readonly status: 'passed' | 'failed' | 'skipped' | 'gap';
+  readonly reports: readonly TensorReport[];
+  /** Why it was skipped, or is a gap. */
+  readonly reason?: string | undefined;
+}
+
+export interface RunOptions extends SuiteOptions {
+  /** Only checks whose id this accepts. */
+  readonly filter?: ((id: string) => boolean) | undefined;
+  readonly gaps?: readonly KnownGap[] | undefined;
+  /** After each check. */
+  readonly onResult?: ((result: CheckResult, done: number, total: number) => void) | undefined;
+  /** Checks to run instead of the suite. */
+  readonly checks?: readonly Check[] | undefined;
+}
+
+export interface RunSummary {
+  readonly backend: string;
+  /** Every comparison but those of known gaps. */
+  readonly results: readonly TensorReport[];
+  readonly checks: readonly CheckResult[];
+  /** Comparisons. */
+  readonly passed: number;
+  readonly failed: number;
+  /** Checks. */
+  readonly skipped: number;
+}
+
+/** Runs the suite, or part of it, without a test framework. A check that throws is a failed result; nothing is thrown. */
+export async function runConformance(backend: Backend, options: RunOptions = {}): Promise<RunSummary> {
+  const { filter = () => true, gaps = [], onResult } = options;
+  const all = options.checks ?? (await suite(options));
+  const selected = all.filter(({ id }) => filter(id));
+  const checks: CheckResult[] = [];
+  const oracle = await reference().create();
+  try {
+    for (const check of selected) {
+      const result = await runCheck(check, { backend, reference: oracle }, gaps);
+      checks.push(result);
+      onResult?.(result, checks.length, selected.length);
+    }
+  } finally {
+    await oracle.dispose();
+  }
+  for (const gap of unknownGaps(
+    gaps,
+    all.map(({ id }) => id),
+  ))
+    checks.push(failure(backend, gap.case, 'gaps', GAP_UNKNOWN));
+  const results = checks.filter(({ status }) => status !== 'gap').flatMap(({ reports }) => reports);
+  return {
+    backend: backend.name,
+    results,
+    checks,
+    passed: results.filter(({ pass }) => pass).length,
+    failed: results.filter(({ pass }) => !pass).length,
+    skipped: checks.filter(({ status }) => status === 'skipped').length,
+  };
+}
+
+/** One check with its gap, if it has one; a check that throws has failed. */
+export async function runCheck(check: Check, context: CheckContext, gaps: readonly KnownGap[]): Promise<CheckResult> {
+  const gap = gaps.find(({ case: id }) => id === check.id);
+  const { id, source } = check;
+  const { backend } = context;
+  let reports: readonly TensorReport[];
+  try {
+    const outcome = await check.run(context);
+    if (isSkipped(outcome)) return { id, source, status: 'skipped', reports: [], reason: outcome.skipped };
+    reports = outcome;
+  } catch (error) {
+    reports = failure(
+      backend,
+      id,
+      source,
+      `threw ${error instanceof Error ? (error.stack ?? error.message) : error}`,
+    ).reports;
+  }
+  const failed = reports.some(({ pass }) => !pass);
+  if (gap === undefined) return { id, source, status: failed ? 'failed' : 'passed', reports };
+  return failed ? { id, source, status: 'gap', reports, reason: gap.reason } : failure(backend, id, source, GAP_CLOSED);
+}
+
+function failure(backend: Backend, id: string, source: string, message: string): CheckResult {
+  const findings = new Findings(source, id, backend.precision);
+  findings.fail('-', message);
+  return { id, source, status: 'failed', reports: findings.reports };
+}

@@ -1,0 +1,37 @@
+/** Every case of the suite. */
+import type { Case } from '../cases/case.ts';
+import { blockSuite } from './block.ts';
+import { causalConv1dBackwardSuite, causalConv1dSuite } from './causal-conv1d.ts';
+import { modelSuite } from './model.ts';
+import { selectiveScanBackwardSuite, selectiveScanSuite } from './selective-scan.ts';
+import {
+  addSuite,
+  argmaxSuite,
+  concatSuite,
+  embeddingSuite,
+  linearSuite,
+  logProbSuite,
+  rmsNormSuite,
+  sampleSuite,
+  sliceSuite,
+} from './small-operations.ts';
+
+export function suiteCases(): readonly Case[] {
+  return [
+    ...selectiveScanSuite(),
+    ...causalConv1dSuite(),
+    ...linearSuite(),
+    ...rmsNormSuite(),
+    ...embeddingSuite(),
+    ...addSuite(),
+    ...sliceSuite(),
+    ...concatSuite(),
+    ...argmaxSuite(),
+    ...sampleSuite(),
+    ...logProbSuite(),
+    ...selectiveScanBackwardSuite(),
+    ...causalConv1dBackwardSuite(),
+    ...blockSuite(),
+    ...modelSuite(),
+  ];
+}

@@ -1,0 +1,179 @@
+/** Cases of the operations whose suites are short: one function each. */
+import { addCase } from '../cases/add.ts';
+import { argmaxCase } from '../cases/argmax.ts';
+import type { Case } from '../cases/case.ts';
+import { concatCase } from '../cases/concat.ts';
+import { embeddingCase } from '../cases/embedding.ts';
+import { linearCase } from '../cases/linear.ts';
+import { logProbCase } from '../cases/log-prob.ts';
+import { rmsNormCase } from '../cases/rms-norm.ts';
+import { sampleCase } from '../cases/sample.ts';
+import { sliceCase } from '../cases/slice.ts';
+import { plant } from './selective-scan.ts';
+
+export function linearSuite(): readonly Case[] {
+  return [
+    // Rows decide between the matrix-vector path and the tiles of the matrix product.
+    ...[1, 2, 3, 4, 5, 6, 7, 8, 9, 17, 64, 129].map((rows) =>
+      linearCase({ rows, inputs: 21, outputs: 19, seed: rows }),
+    ),
+    ...[1, 2, 3, 5, 7, 8, 13, 33, 64, 127, 300].map((inputs) =>
+      linearCase({ rows: 5, inputs, outputs: 11, seed: inputs }),
+    ),
+    ...[1, 2, 3, 5, 7, 8, 13, 33, 64, 101].map((outputs) =>
+      linearCase({ rows: 6, inputs: 10, outputs, seed: outputs }),
+    ),
+    ...[1, 2, 3, 9, 33].map((rows) => linearCase({ rows, inputs: 17, outputs: 23, bias: true, id: `bias-r${rows}` })),
+    linearCase({ rows: [2, 3], inputs: 9, outputs: 5, bias: true, id: 'rank3' }),
+    linearCase({ rows: [2, 3, 2], inputs: 9, outputs: 5, id: 'rank4' }),
+    linearCase({ rows: [], inputs: 9, outputs: 5, id: 'rank1' }),
+    linearCase({ rows: 7, inputs: 33, outputs: 29, matrix: false, id: 'weight-without-role' }),
+    linearCase({ rows: 3, inputs: 1025, outputs: 6, id: 'long-sums' }),
+    linearCase({ rows: 130, inputs: 131, outputs: 133, id: 'several-tiles' }),
+    ...(['float16', 'bfloat16'] as const).flatMap((store) =>
+      [1, 5].map((rows) => linearCase({ rows, inputs: 33, outputs: 19, store, id: `${store}-r${rows}` })),
+    ),
+    linearCase({ rows: 5, inputs: 9, outputs: 7, id: 'nan-x', edit: plant('x', 11, Number.NaN) }),
+    linearCase({ rows: 5, inputs: 9, outputs: 7, id: 'nan-weight', edit: plant('weight', 11, Number.NaN) }),
+    linearCase({ rows: 5, inputs: 9, outputs: 7, id: 'infinite-x', edit: plant('x', 44, Number.POSITIVE_INFINITY) }),
+  ];
+}
+
+export function rmsNormSuite(): readonly Case[] {
+  return [
+    ...[1, 2, 3, 5, 7, 8, 13, 33, 64, 768].map((channels) => rmsNormCase({ rows: 5, channels, seed: channels })),
+    ...[1, 2, 3, 17, 129].map((rows) => rmsNormCase({ rows, channels: 10, seed: rows })),
+    rmsNormCase({ rows: [2, 3], channels: 13, weight: false, id: 'no-weight' }),
+    rmsNormCase({ rows: [], channels: 13, id: 'rank1' }),
+    rmsNormCase({ rows: 3, channels: 13, eps: 0, id: 'eps-zero' }),
+    rmsNormCase({ rows: 3, channels: 13, eps: 0.5, id: 'eps-large' }),
+    rmsNormCase({ rows: 3, channels: 13, scale: 0.003, id: 'default-eps-matters' }),
+    rmsNormCase({ rows: 3, channels: 13, eps: 1e-6, scale: 0.001, id: 'eps-matters' }),
+    rmsNormCase({ rows: 3, channels: 13, scale: 1e12, id: 'large' }),
+    rmsNormCase({ rows: 3, channels: 13, scale: 1e-12, id: 'tiny' }),
+    rmsNormCase({ rows: 3, channels: 13, scale: 0, id: 'zero' }),
+  ];
+}
+
+export function embeddingSuite(): readonly Case[] {
+  return [
+    ...[1, 2, 3, 7, 101].map((rows) => embeddingCase({ rows, channels: 13, ids: [2, 5], seed: rows })),
+    ...[1, 3, 4, 33].map((channels) => embeddingCase({ rows: 11, channels, ids: [3, 3], seed: channels })),
+    embeddingCase({ rows: 11, channels: 6, ids: [1], id: 'one-id' }),
+    embeddingCase({ rows: 11, channels: 6, ids: [2, 2, 3], id: 'ids-rank3' }),
+    embeddingCase({ rows: 11, channels: 6, ids: [17], matrix: false, id: 'table-without-role' }),
+    embeddingCase({ rows: 11, channels: 33, ids: [17], store: 'float16', id: 'float16' }),
+    embeddingCase({ rows: 11, channels: 33, ids: [17], store: 'bfloat16', id: 'bfloat16' }),
+  ];
+}
+
+export function addSuite(): readonly Case[] {
+  return [[1], [3], [2, 5], [3, 17, 7], [2, 3, 5, 7], [1023], [4099]].map((shape, index) =>
+    addCase({ shape, seed: 300 + index }),
+  );
+}
+
+export function sliceSuite(): readonly Case[] {
+  const shape = [3, 7, 5];
+  return [
+    sliceCase({ shape, axis: 0, start: 1, end: 2 }),
+    sliceCase({ shape, axis: 0, start: 0, end: 3 }),
+    sliceCase({ shape, axis: 1, start: 2, end: 7 }),
+    sliceCase({ shape, axis: 1, start: 6, end: 7 }),
+    sliceCase({ shape, axis: 2, start: 0, end: 2 }),
+    sliceCase({ shape, axis: 2, start: 2, end: 5 }),
+    sliceCase({ shape, axis: 1, start: 1, end: 4, int32: true }),
+    sliceCase({ shape, axis: 2, start: 1, end: 4, int32: true }),
+    sliceCase({ shape: [19], axis: 0, start: 3, end: 17 }),
+    sliceCase({ shape: [2, 3, 4, 5], axis: 2, start: 1, end: 3 }),
+    sliceCase({ shape: [2, 129, 33], axis: 2, start: 16, end: 33 }),
+  ];
+}
+
+export function concatSuite(): readonly Case[] {
+  return [
+    concatCase({ shape: [3, 1, 5], axis: 1, extents: [2, 1, 4] }),
+    concatCase({ shape: [1, 4, 5], axis: 0, extents: [1, 3] }),
+    concatCase({ shape: [2, 3, 1], axis: 2, extents: [1, 2, 3, 4] }),
+    concatCase({ shape: [2, 3, 1], axis: 2, extents: [5] }),
+    concatCase({ shape: [1], axis: 0, extents: [3, 4] }),
+    concatCase({ shape: [3, 1], axis: 1, extents: [1, 1, 1, 1, 1], int32: true }),
+    concatCase({ shape: [3, 1], axis: 0, extents: [1, 2], int32: true }),
+  ];
+}
+
+const { NaN: nan, NEGATIVE_INFINITY: low, POSITIVE_INFINITY: high } = Number;
+
+export function argmaxSuite(): readonly Case[] {
+  return [
+    ...[1, 2, 3, 5, 16, 33, 101, 1025].map((vocab) => argmaxCase({ rows: [5], vocab, seed: vocab })),
+    argmaxCase({ rows: [2, 3], vocab: 17, id: 'rank3' }),
+    argmaxCase({ rows: [], vocab: 17, id: 'rank1' }),
+    argmaxCase({ rows: [3], vocab: 5, id: 'ties', values: [1, 7, 7, 0, 7, 2, 2, 2, 2, 2, -1, -3, -1, -1, -5] }),
+    argmaxCase({ rows: [3], vocab: 5, id: 'nan', values: [nan, 1, 3, nan, 2, -9, nan, -8, -9, nan, 1, 2, nan, 3, 4] }),
+    argmaxCase({ rows: [2], vocab: 5, id: 'all-nan', values: [nan, nan, nan, nan, nan, 1, 2, 3, 2, 1] }),
+    argmaxCase({ rows: [2], vocab: 4, id: 'infinite', values: [low, low, low, low, 1, low, high, high] }),
+    argmaxCase({ rows: [1], vocab: 4, id: 'nan-and-minus-infinity', values: [nan, low, nan, low] }),
+    argmaxCase({ rows: [1], vocab: 19, id: 'last', values: Array.from({ length: 19 }, (_, index) => index) }),
+    argmaxCase({
+      rows: [1],
+      vocab: 19,
+      id: 'tie-across-lanes',
+      values: Array.from({ length: 19 }, (_, i) => (i === 6 || i === 17 ? 1 : 0)),
+    }),
+  ];
+}
+
+export function sampleSuite(): readonly Case[] {
+  const many = { rows: [64], vocab: 33 };
+  const ties = { rows: [6], vocab: 4, values: Array.from({ length: 24 }, () => 0.5) };
+  const uniforms = [0, 0.1, 0.3, 0.6, 0.9, 1 - 2 ** -24];
+  return [
+    sampleCase({ ...many, id: 'default', seed: 401 }),
+    sampleCase({ ...many, temperature: 0, seed: 402 }),
+    sampleCase({ ...many, temperature: 0.3, seed: 403 }),
+    sampleCase({ ...many, temperature: 2, seed: 404 }),
+    sampleCase({ ...many, topK: 1, seed: 405 }),
+    sampleCase({ ...many, topK: 5, seed: 406 }),
+    sampleCase({ ...many, topK: 1000, seed: 407 }),
+    sampleCase({ ...many, topP: 0, seed: 408 }),
+    sampleCase({ ...many, topP: 0.5, seed: 409 }),
+    sampleCase({ ...many, topP: 0.95, seed: 410 }),
+    sampleCase({ ...many, minP: 0.1, seed: 411 }),
+    sampleCase({ ...many, minP: 1, seed: 412 }),
+    sampleCase({ ...many, temperature: 1.5, topK: 9, topP: 0.8, minP: 0.05, seed: 413 }),
+    sampleCase({ rows: [2, 3], vocab: 101, topK: 20, id: 'rank3', seed: 414 }),
+    sampleCase({ rows: [5], vocab: 1, id: 'one-token', seed: 415 }),
+    sampleCase({ ...ties, uniforms, id: 'ties' }),
+    sampleCase({ ...ties, uniforms, topK: 2, id: 'ties-lowest-index-kept' }),
+    sampleCase({ ...ties, uniforms, temperature: 0, id: 'ties-argmax' }),
+    sampleCase({
+      rows: [3],
+      vocab: 4,
+      values: [low, 1, low, 2, 0, 0, low, low, 9, low, low, low],
+      id: 'minus-infinite',
+      seed: 416,
+    }),
+    sampleCase({
+      rows: [3],
+      vocab: 4,
+      values: [900, 901, 899, 0, -900, -901, -899, -1e4, 3e4, 3e4, 0, 0],
+      id: 'large',
+      seed: 417,
+    }),
+  ];
+}
+
+export function logProbSuite(): readonly Case[] {
+  return [
+    ...[1, 2, 3, 5, 33, 101, 1025].map((vocab) => logProbCase({ rows: [5], vocab, seed: vocab })),
+    logProbCase({ rows: [2, 3], vocab: 17, id: 'rank3' }),
+    logProbCase({ rows: [], vocab: 17, id: 'rank1' }),
+    logProbCase({ rows: [7], vocab: 33, shift: 1024, id: 'large-logits' }),
+    logProbCase({ rows: [7], vocab: 33, shift: -1024, id: 'very-negative-logits' }),
+    logProbCase({ rows: [7], vocab: 33, scale: 0, id: 'equal' }),
+    logProbCase({ rows: [1], vocab: 4, id: 'minus-infinite', values: [low, 1, low, 2] }),
+    logProbCase({ rows: [1], vocab: 4, id: 'impossible', values: [1, 1, 3, low] }),
+    logProbCase({ rows: [2], vocab: 3, id: 'nan', values: [nan, 1, 3, 1, 2, 3] }),
+  ];
+}
