@@ -1,0 +1,65 @@
+/** The selective scan's golden file: forward and gradients of 43 cases, made in float64 by another implementation. */
+import type { Backend, SelectiveScanOptions, Tensor } from '@mamba/core';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { readFixture } from '../test/safetensors.ts';
+import { relativeError } from '../test/values.ts';
+import { reference } from './index.ts';
+
+const { tensors, metadata } = readFixture(
+  new URL('../../conformance/fixtures/scan-golden.safetensors', import.meta.url),
+);
+const cases = JSON.parse(metadata.cases!) as Record<string, { softplus: boolean }>;
+
+/** Fixture name → ours, where they differ. */
+const OPTIONS = { D: 'D', z: 'z', delta_bias: 'deltaBias', initial_state: 'initialState' } as const;
+const GRADIENTS = { u: 'u', delta: 'delta', A: 'A', B: 'B', C: 'C', ...OPTIONS } as const;
+
+let backend: Backend;
+beforeAll(async () => {
+  backend = await reference().create();
+});
+afterAll(() => backend.dispose());
+
+describe('selectiveScan and selectiveScanBackward against scan-golden.safetensors', () => {
+  it('holds 43 cases', () => expect(Object.keys(cases)).toHaveLength(43));
+
+  it.each(Object.entries(cases))('%s', async (name, { softplus }) => {
+    const input = (key: string): Tensor | undefined => {
+      const value = tensors.get(`${name}/in.${key}`);
+      return value && backend.upload({ dtype: 'float32', shape: value.shape, data: value.data as Float32Array });
+    };
+    const [u, delta, A, B, C] = ['u', 'delta', 'A', 'B', 'C'].map((key) => input(key)!) as [
+      Tensor,
+      Tensor,
+      Tensor,
+      Tensor,
+      Tensor,
+    ];
+    const options: SelectiveScanOptions<Tensor> = {
+      deltaSoftplus: softplus,
+      ...Object.fromEntries(Object.entries(OPTIONS).map(([key, ours]) => [ours, input(key)])),
+    };
+    const { y, lastState } = backend.selectiveScan(u, delta, A, B, C, options);
+    // The longest cases are forward only.
+    const dy = input('dy');
+    const gradients =
+      dy && backend.selectiveScanBackward(u, delta, A, B, C, options, { y: dy, lastState: input('dlast_state') });
+
+    const actual = new Map<string, Tensor | undefined>([
+      ['out.y', y],
+      ['out.last_state', lastState],
+      ...Object.entries(GRADIENTS).map(([key, ours]) => [`grad.${key}`, gradients?.[ours]] as const),
+    ]);
+    const errors: Record<string, number> = {};
+    for (const [key, value] of tensors) {
+      if (!key.startsWith(`${name}/out.`) && !key.startsWith(`${name}/grad.`)) continue;
+      const tensor = key.slice(name.length + 1);
+      const given = actual.get(tensor);
+      if (given === undefined) throw new Error(`${tensor} is expected and was not given`);
+      expect(given.shape).toEqual(value.shape);
+      errors[tensor] = relativeError(await backend.read(given), value.data);
+    }
+    expect(Object.keys(errors).length).toBeGreaterThanOrEqual(dy === undefined ? 2 : 7);
+    for (const [tensor, error] of Object.entries(errors)) expect(error, tensor).toBeLessThanOrEqual(1e-12);
+  });
+});
