@@ -17,7 +17,10 @@ export interface ByteSource {
 
 /** Bytes that are in memory already; nothing is copied. */
 export function bytesSource(bytes: Uint8Array | ArrayBuffer, name = 'bytes'): ByteSource {
-  const view = bytes instanceof Uint8Array ? bytes : new Uint8Array(bytes);
+  const view =
+    bytes instanceof Uint8Array
+      ? new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+      : new Uint8Array(bytes);
   return {
     name,
     size: view.length,

@@ -83,8 +83,9 @@ function checkReadable(origin: string, { dtype, shape }: TensorInfo): void {
 function hostTensor(origin: string, { dtype, shape }: TensorInfo, bytes: Uint8Array): HostTensor {
   const size = sizeOf(shape);
   const width = dtype === 'F64' || dtype === 'I64' ? 8 : dtype === 'F32' || dtype === 'I32' ? 4 : 2;
-  // Typed arrays want aligned views; sources that allocate give offset 0, views of a file in memory may be odd.
-  const { buffer, byteOffset } = bytes.byteOffset % width === 0 ? bytes : bytes.slice();
+  // Typed arrays want aligned views; sources that allocate give offset 0, views of a file in memory may be odd. Not slice(): on
+  // Node's Buffer it does not copy.
+  const { buffer, byteOffset } = bytes.byteOffset % width === 0 ? bytes : new Uint8Array(bytes);
   switch (dtype) {
     case 'F64':
       return { dtype: 'float64', shape, data: new Float64Array(buffer, byteOffset, size) };

@@ -1,0 +1,108 @@
+/** 10,000 damaged files: every one is read, or refused with a typed error. Seeded, so that a failure repeats. */
+import { readFile } from 'node:fs/promises';
+import { isMambaError, modelParameters } from '@mamba/core';
+import { expect, it } from 'vitest';
+import { bytesSource, openCheckpoint, openSafetensors, writeSafetensors } from '../src/index.ts';
+import { FIXTURES, memoryStore, random } from './helpers.ts';
+
+const COUNT = 10_000;
+const WORDS = [
+  'null',
+  '-1',
+  '1e99',
+  '[]',
+  '{}',
+  '""',
+  'true',
+  '9007199254740993',
+  '"F32"',
+  '[0,8]',
+  '__proto__',
+  '\\u0000',
+];
+
+/** Flips, cuts, inserts, repeats and swaps; a third of them are aimed at the header. */
+function mutate(bytes: Uint8Array, pick: (limit: number) => number): Uint8Array {
+  let mutated: Uint8Array = new Uint8Array(bytes);
+  const reach = (): number => pick(pick(3) === 0 ? Math.min(mutated.length, 2000) : mutated.length);
+  for (let round = 1 + pick(4); round > 0 && mutated.length > 0; round--) {
+    const at = reach();
+    const insert = (piece: Uint8Array): Uint8Array =>
+      new Uint8Array([...mutated.subarray(0, at), ...piece, ...mutated.subarray(at + pick(piece.length + 1))]);
+    switch (pick(6)) {
+      case 0:
+        mutated[at]! ^= 1 << pick(8);
+        break;
+      case 1:
+        mutated[at] = pick(256);
+        break;
+      case 2:
+        mutated = mutated.slice(0, at);
+        break;
+      case 3:
+        mutated = insert(new TextEncoder().encode(WORDS[pick(WORDS.length)]!));
+        break;
+      case 4:
+        mutated = insert(mutated.slice(at, at + pick(64)));
+        break;
+      default:
+        mutated[pick(8)] = pick(256);
+    }
+  }
+  return mutated;
+}
+
+it(`survives ${COUNT} damaged safetensors, config and index files`, { timeout: 120_000 }, async () => {
+  const pick = random(20231201);
+  const config = await readFile(`${FIXTURES}/falcon-mamba-tiny/config.json`);
+  const whole = await openSafetensors(bytesSource(await readFile(`${FIXTURES}/falcon-mamba-tiny/model.safetensors`)));
+  // The model's shapes with one layer of small tensors keep 10,000 files fast; mutations find the header either way.
+  const tensors = await Promise.all(
+    [...whole.tensors].map(async ([name, { dtype, shape }]) => {
+      return [name, { dtype, shape, bytes: await whole.readBytes(name) }] as const;
+    }),
+  );
+  const small = writeSafetensors(
+    [
+      ['x', { dtype: 'float32', shape: [2, 3], data: new Float32Array(6) }],
+      ['ids', { dtype: 'I64', shape: [2], bytes: new Uint8Array(16) }],
+      ['h', { dtype: 'bfloat16', shape: [5], data: new Uint16Array(5) }],
+    ],
+    [['format', 'pt']],
+  );
+  const model = writeSafetensors(tensors);
+  const index = new TextEncoder().encode(
+    JSON.stringify({ metadata: {}, weight_map: Object.fromEntries(tensors.map(([name]) => [name, 'a.safetensors'])) }),
+  );
+
+  const outcomes = { read: 0, refused: 0 };
+  const targets = ['small', 'small', 'small', 'config', 'index', 'model'] as const;
+  for (let round = 0; round < COUNT; round++) {
+    const target = targets[round % targets.length]!;
+    try {
+      if (target === 'small') {
+        const file = await openSafetensors(bytesSource(mutate(small, pick)));
+        for (const name of file.tensors.keys()) await file.read(name);
+      } else {
+        const sharded = target === 'index';
+        const checkpoint = await openCheckpoint(
+          memoryStore({
+            'config.json': target === 'config' ? mutate(config, pick) : config,
+            ...(sharded
+              ? { 'model.safetensors.index.json': mutate(index, pick), 'a.safetensors': model }
+              : { 'model.safetensors': target === 'model' && round % 60 === 5 ? mutate(model, pick) : model }),
+          }),
+        );
+        for (const spec of modelParameters(checkpoint.config)) await checkpoint.source(spec);
+      }
+      outcomes.read++;
+    } catch (error) {
+      if (!isMambaError(error)) throw new Error(`round ${round} (${target}) threw`, { cause: error });
+      outcomes.refused++;
+    }
+  }
+  expect(outcomes.read + outcomes.refused).toBe(COUNT);
+  // Both ways are taken: mutations are neither all fatal nor all harmless.
+  expect(outcomes.read).toBeGreaterThan(COUNT / 100);
+  expect(outcomes.refused).toBeGreaterThan(COUNT / 4);
+});
