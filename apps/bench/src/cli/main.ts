@@ -1,4 +1,9 @@
-console.error('mamba-bench: not written yet');
-process.exitCode = 1;
+/** The command `mamba-bench`. */
+import process from 'node:process';
+import { runCommand } from './program.ts';
 
-export {};
+process.exitCode = await runCommand(process.argv.slice(2), {
+  stdout: process.stdout,
+  stderr: process.stderr,
+  environment: process.env,
+});

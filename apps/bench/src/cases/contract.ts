@@ -1,0 +1,61 @@
+/**
+ * What the bench runs: a case is checked on a backend, then its measurements are timed there. Inputs and tolerances come from
+ * the conformance package's builders.
+ */
+import type { Backend, HostArray } from '@mamba/core';
+import type { Work } from './work.ts';
+
+export interface BenchCase {
+  readonly suite: SuiteName;
+  readonly id: string;
+  readonly measurements: readonly MeasurementSpec[];
+  /** Largest error relative to each tensor's largest reference value, for float32. */
+  readonly tolerance: number;
+  /** What the check compares, in words. */
+  readonly checked: string;
+  /** Operations that the reference needs for the check: what it costs. */
+  readonly checkOperations: number;
+  /** The reference's results. Asked once in a run. */
+  expected(reference: Backend): Promise<Values>;
+  prepare(backend: Backend): Promise<PreparedCase>;
+}
+
+export type SuiteName = 'scan' | 'block' | 'model';
+export type Values = Readonly<Record<string, HostArray>>;
+
+export interface MeasurementSpec {
+  /** `scan/length-512`; what results are compared by. */
+  readonly id: string;
+  readonly shape: Readonly<Record<string, number>>;
+  /** What one call makes: 512 tokens, 8388608 state steps. */
+  readonly items: number;
+  readonly unit: string;
+  /** What one call cannot do without, where a parameter or activation takes `bytesPerValue`. Absent where a limit means nothing. */
+  readonly work?: ((bytesPerValue: number) => Work) | undefined;
+}
+
+/** A case on a backend: inputs and weights are there. */
+export interface PreparedCase {
+  /** This backend's results, as `expected` gives the reference's. */
+  actual(): Promise<Values>;
+  /** By the id of a measurement: how to run one call, or how long it took where it happened once, in `prepare`. */
+  readonly measured: Readonly<Record<string, { readonly run: () => void } | { readonly seconds: number }>>;
+  dispose(): void;
+}
+
+/** A group of cases that grow in length, and the name of that length. */
+export interface Suite {
+  readonly name: SuiteName;
+  readonly summary: string;
+  /** What its cases grow over, where the time's slope over it is of interest. */
+  readonly sweep?: string | undefined;
+  cases(options: CaseOptions): readonly BenchCase[];
+}
+
+export interface CaseOptions {
+  readonly effort: Effort;
+  /** Shapes for backends that are too slow for the full ones. */
+  readonly slow: boolean;
+}
+
+export type Effort = 'quick' | 'standard';

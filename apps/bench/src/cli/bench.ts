@@ -1,0 +1,93 @@
+import { access, constants } from 'node:fs/promises';
+import { dirname, resolve } from 'node:path';
+import process from 'node:process';
+import { MambaError } from '@mamba/core';
+import { SUITES } from '../cases/index.ts';
+import { chooseNamed, findBackends } from '../machine/backends.ts';
+import { machineFacts } from '../machine/facts.ts';
+import { createProgress } from '../report/progress.ts';
+import { styleFor } from '../report/style.ts';
+import { type Look, renderBackends, renderCeilings, renderHeading, renderLegend, renderSuite } from '../report/table.ts';
+import { runBench } from '../run.ts';
+import type { Report } from '../schema/report.ts';
+import { writeReport } from '../schema/write.ts';
+import type { Terminal } from './terminal.ts';
+
+export interface BenchOptions {
+  /** Empty: all. */
+  readonly backends: readonly string[];
+  readonly suites: readonly string[];
+  readonly json: string | undefined;
+  readonly quick: boolean;
+  /** Close with a paragraph of generated text. */
+  readonly paragraph: boolean;
+}
+
+/** @throws MambaError on unknown names, or where nothing runs here; system errors of the JSON file. */
+export async function bench(options: BenchOptions, { stdout, stderr, environment }: Terminal): Promise<number> {
+  const look: Look = { style: styleFor(stdout, environment), width: stdout.columns ?? 80 };
+  const print = (text: string): void => void stdout.write(`${text}\n`);
+  const suites = chooseNamed(SUITES, options.suites, 'suite');
+  if (options.json !== undefined) await access(dirname(resolve(options.json)), constants.W_OK);
+  const backends = await findBackends(options.backends);
+
+  print(`\n${renderHeading({ machine: machineFacts() }, look)}\n`);
+  print(renderBackends(backends.map(({ record }) => record), look));
+  if (backends.every(({ provider }) => provider === undefined))
+    throw new MambaError('unavailable', 'none of these backends runs here');
+
+  const interruption = new AbortController();
+  const interrupt = (): void => {
+    // The second time the process ends as it would without a handler.
+    process.off('SIGINT', interrupt);
+    interruption.abort();
+    progress.step('stopping after this sample');
+  };
+  const progress = createProgress(stderr, styleFor(stderr, environment));
+  process.on('SIGINT', interrupt);
+  let shown = 0;
+  const show = (report: Report): void => {
+    for (const { name } of suites.slice(shown)) {
+      const text = renderSuite(name, report, look);
+      if (text !== '') print(`\n${text}`);
+    }
+  };
+  let report: Report;
+  try {
+    report = await runBench({
+      suites,
+      backends,
+      effort: options.quick ? 'quick' : 'standard',
+      signal: interruption.signal,
+      observer: {
+        begin(ceilings, seconds) {
+          progress.suspend(() => print(`  ${look.style.dim('▔')} ${renderCeilings(ceilings, look)}`));
+          progress.begin(seconds);
+        },
+        step: (label) => progress.step(label),
+        advance: (seconds) => progress.advance(seconds),
+        suite(suite, soFar) {
+          progress.suspend(() => print(`\n${renderSuite(suite.name, soFar, look)}`));
+          shown++;
+        },
+      },
+    });
+  } finally {
+    progress.end();
+    process.off('SIGINT', interrupt);
+  }
+  if (report.interrupted) {
+    show(report);
+    print(`\n${look.style.yellow('stopped early')}: what was measured until then stands above`);
+  }
+  if (report.results.some(({ time }) => time !== undefined)) print(`\n${renderLegend(report, look)}`);
+  // Before the paragraph, so that nothing can take the measurements away.
+  if (options.json !== undefined) await writeReport(report, options.json);
+  if (options.paragraph && !report.interrupted) {
+    
+    if (options.json !== undefined) await writeReport(report, options.json);
+  }
+  if (options.json !== undefined) print(`\n${look.style.dim('report:')} ${options.json}`);
+  if (report.interrupted) return 130;
+  return report.results.some(({ status }) => status === 'failed' || status === 'disagrees') ? 1 : 0;
+}

@@ -1,0 +1,69 @@
+/** Numbers as people read them: three digits, a unit that fits. */
+
+const TIMES = [
+  [1, 's'],
+  [1e-3, 'ms'],
+  [1e-6, 'µs'],
+  [1e-9, 'ns'],
+] as const;
+
+export function formatSeconds(seconds: number): string {
+  const [scale, unit] = unitOf(seconds);
+  return `${digits(seconds / scale)} ${unit}`;
+}
+
+/** `6.90 – 7.21`, in the unit that `formatSeconds(reference)` takes. */
+export function formatRange(low: number, high: number, reference: number): string {
+  const [scale] = unitOf(reference);
+  return `${digits(low / scale)} – ${digits(high / scale)}`;
+}
+
+export function formatBytes(bytes: number): string {
+  return scaled(bytes, 1024, ['B', 'KiB', 'MiB', 'GiB', 'TiB']);
+}
+
+/** `45.4 G`, to be followed by what is counted. */
+export function formatCount(count: number): string {
+  return scaled(count, 1000, ['', 'k', 'M', 'G', 'T']).trim();
+}
+
+/** Three significant digits, no exponent. */
+export function digits(value: number): string {
+  if (value === 0) return '0';
+  const magnitude = Math.floor(Math.log10(Math.abs(value)));
+  return value.toFixed(Math.min(Math.max(2 - magnitude, 0), 4));
+}
+
+export function formatPercent(share: number): string {
+  return `${(share * 100).toFixed(0)} %`;
+}
+
+/** `1.2e-7`: errors are read by their exponent. */
+export function formatError(relative: number): string {
+  return relative === 0 ? '0' : relative.toExponential(1);
+}
+
+/** `1 min 20 s`, of a duration to wait for. */
+export function formatWait(seconds: number): string {
+  const whole = Math.max(0, Math.round(seconds));
+  return whole < 60 ? `${whole} s` : `${Math.floor(whole / 60)} min ${String(whole % 60).padStart(2, '0')} s`;
+}
+
+/** 2^9 as `2^9`, other numbers as they are. */
+export function formatPower(value: number): string {
+  const power = Math.log2(value);
+  return value >= 512 && Number.isInteger(power) ? `2^${power}` : String(value);
+}
+
+function unitOf(seconds: number): readonly [number, string] {
+  return TIMES.find(([scale]) => seconds >= scale) ?? TIMES[TIMES.length - 1]!;
+}
+
+function scaled(value: number, base: number, units: readonly string[]): string {
+  let unit = 0;
+  while (value >= base && unit < units.length - 1) {
+    value /= base;
+    unit++;
+  }
+  return `${unit === 0 ? String(Math.round(value)) : digits(value)} ${units[unit]}`;
+}

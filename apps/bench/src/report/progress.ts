@@ -1,0 +1,132 @@
+/** What a run says while it goes: a bar with the time left on a terminal, brief lines elsewhere. It goes to stderr. */
+import type { Writable } from 'node:stream';
+import { SingleBar } from 'cli-progress';
+import { formatWait } from './format.ts';
+import type { Style } from './style.ts';
+
+export interface Progress {
+  /** Seconds of work to come, roughly. */
+  begin(seconds: number): void;
+  step(label: string): void;
+  advance(seconds: number): void;
+  /** Takes the bar away while something else is written. */
+  suspend(write: () => void): void;
+  end(): void;
+}
+
+export type ProgressStream = Writable & { readonly isTTY?: boolean | undefined; readonly columns?: number | undefined };
+
+export function createProgress(stream: ProgressStream, style: Style): Progress {
+  return stream.isTTY === true ? new BarProgress(stream, style) : new LineProgress(stream);
+}
+
+class BarProgress implements Progress {
+  readonly #bar: SingleBar;
+  #total = 1;
+  #done = 0;
+  #start = performance.now();
+  #label = '';
+  #active = false;
+
+  constructor(stream: ProgressStream, style: Style) {
+    this.#bar = new SingleBar({
+      stream,
+      clearOnComplete: true,
+      hideCursor: true,
+      linewrap: false,
+      noTTYOutput: false,
+      autopadding: false,
+      barsize: 24,
+      fps: 20,
+      format(options, { progress }, payload: { label: string; left: string }) {
+        const filled = Math.round(progress * (options.barsize ?? 24));
+        const bar = style.cyan('━'.repeat(filled)) + style.dim('━'.repeat((options.barsize ?? 24) - filled));
+        const room = Math.max((stream.columns ?? 80) - (options.barsize ?? 24) - 26, 8);
+        const label = payload.label.length > room ? `${payload.label.slice(0, room - 1)}…` : payload.label.padEnd(room);
+        return `${bar} ${String(Math.round(progress * 100)).padStart(3)} %  ${label} ${style.dim(payload.left)}`;
+      },
+    });
+  }
+
+  begin(seconds: number): void {
+    this.#total = Math.max(seconds, 1e-3);
+    this.#done = 0;
+    this.#start = performance.now();
+    this.#draw();
+  }
+
+  step(label: string): void {
+    this.#label = label;
+    this.#draw();
+  }
+
+  advance(seconds: number): void {
+    this.#done += seconds;
+    this.#draw();
+  }
+
+  suspend(write: () => void): void {
+    this.#stop();
+    write();
+    this.#draw();
+  }
+
+  end(): void {
+    this.#stop();
+  }
+
+  #draw(): void {
+    const payload = { label: this.#label, left: this.#left() };
+    const value = Math.min(this.#done / this.#total, 1);
+    if (this.#active) {
+      this.#bar.update(value, payload);
+    } else {
+      this.#bar.start(1, value, payload);
+      this.#active = true;
+    }
+    this.#bar.render?.();
+  }
+
+  /** From the pace so far once a tenth is done, from the estimate before. */
+  #left(): string {
+    const elapsed = (performance.now() - this.#start) / 1000;
+    const share = this.#done / this.#total;
+    const left = share > 0.1 ? (elapsed / share) * (1 - share) : this.#total - this.#done;
+    return `${formatWait(left)} left`;
+  }
+
+  #stop(): void {
+    if (!this.#active) return;
+    this.#bar.stop();
+    this.#active = false;
+  }
+}
+
+class LineProgress implements Progress {
+  readonly #stream: ProgressStream;
+  #last = '';
+
+  constructor(stream: ProgressStream) {
+    this.#stream = stream;
+  }
+
+  begin(seconds: number): void {
+    this.#stream.write(`measuring, about ${formatWait(seconds)} …\n`);
+  }
+
+  /** One line for each case: what follows the first ` · ` or `:` is left out. */
+  step(label: string): void {
+    const brief = label.split(' · ')[0]!;
+    if (brief === this.#last) return;
+    this.#last = brief;
+    this.#stream.write(`  ${brief}\n`);
+  }
+
+  advance(): void {}
+
+  suspend(write: () => void): void {
+    write();
+  }
+
+  end(): void {}
+}

@@ -1,0 +1,248 @@
+/** A report as text: a heading, a table for each suite, what it means. */
+import Table from 'cli-table3';
+import type { SuiteName } from '../cases/contract.ts';
+import type { BackendRecord, Ceiling, Report, Result } from '../schema/report.ts';
+import {
+  digits,
+  formatBytes,
+  formatCount,
+  formatError,
+  formatPercent,
+  formatPower,
+  formatRange,
+  formatSeconds,
+} from './format.ts';
+import type { Style } from './style.ts';
+
+export interface Look {
+  readonly style: Style;
+  /** Columns of the terminal. */
+  readonly width: number;
+}
+
+/** What is measured, on what. */
+export function renderHeading({ machine }: Pick<Report, 'machine'>, { style }: Look): string {
+  const { cpu, cores, memory, os, arch, engine } = machine;
+  const facts = [
+    cpu,
+    `${cores} ${cores === 1 ? 'core' : 'cores'}`,
+    formatBytes(memory),
+    `${os} ${arch}`,
+    `${engine.name} ${engine.version}`,
+  ];
+  return `${style.bold('mamba bench')}\n${facts.join(' · ')}`;
+}
+
+export function renderBackends(backends: readonly BackendRecord[], { style, width }: Look): string {
+  const nameWidth = Math.max(...backends.map(({ name }) => name.length));
+  return backends
+    .map((record) => {
+      const ready = record.status === 'ready';
+      const text = ready
+        ? [record.description, record.slow && style.dim('small shapes only')].filter(Boolean).join(style.dim(' · '))
+        : `not here: ${record.reason}`;
+      const lines = ready ? [text] : wrap(text, width - nameWidth - 6);
+      const mark = ready ? style.green('●') : style.dim('○');
+      const name = record.name.padEnd(nameWidth);
+      return lines
+        .map((line, index) => (index === 0 ? `  ${mark} ${name}  ` : ' '.repeat(nameWidth + 6)) + (ready ? line : style.dim(line)))
+        .join('\n');
+    })
+    .join('\n');
+}
+
+export function renderCeilings(ceilings: readonly Ceiling[], { style }: Look): string {
+  const limits = ceilings.map(({ bound, perSecond }) =>
+    bound === 'operations' ? `${formatCount(perSecond)}FLOP/s` : `reads ${formatCount(perSecond)}B/s`,
+  );
+  return `${limits.join(', ')} ${style.dim('in WebAssembly SIMD on one thread, measured now')}`;
+}
+
+/** One suite's results. Empty where there are none. */
+export function renderSuite(name: SuiteName, report: Report, look: Look): string {
+  const results = report.results.filter(({ suite }) => suite === name);
+  if (results.length === 0) return '';
+  const { style } = look;
+  const contested = new Set(results.filter(({ slow }) => slow === undefined).map(({ backend }) => backend)).size > 1;
+  const narrow = look.width < 78;
+  const columns = COLUMNS[name].filter(
+    (column) => (!narrow || column.essential === true) && (column !== RATIO || contested),
+  );
+  const table = new Table({
+    head: columns.map(({ head }) => style.dim(head)),
+    colAligns: columns.map(({ left }) => (left === true ? 'left' : 'right')),
+    chars: RULES,
+    style: { head: [], border: [], compact: true, 'padding-left': 0, 'padding-right': 2 },
+  });
+  let previous: Result | undefined;
+  for (const result of results) {
+    // Slow backends stand apart, below a rule.
+    if (previous !== undefined && previous.slow === undefined && result.slow !== undefined) table.push(columns.map(() => ''));
+    if (result.time === undefined) {
+      const reason = result.reason ?? '';
+      const [first, second] = columns;
+      const text = `${style.red(result.status)} ${reason}`;
+      table.push([
+        first!.cell(result, results, look),
+        second!.cell(result, results, look),
+        { colSpan: columns.length - 2, content: wrap(text, look.width - 32).join('\n'), hAlign: 'left' },
+      ]);
+    } else {
+      table.push(columns.map(({ cell }) => cell(result, results, look)));
+    }
+    previous = result;
+  }
+  const lines = [`${style.bold(name)}  ${style.dim(TITLES[name](results))}`, indent(trimLines(table.toString()))];
+  const notes = renderNotes(name, report, results, look);
+  if (notes.length > 0) lines.push(...notes.map((note) => indent(style.dim(note))));
+  return lines.join('\n');
+}
+
+/** How to read the numbers; once, at the end. */
+export function renderLegend(report: Report, { style, width }: Look): string {
+  const text = [
+    'Times are medians of one call, with the 10th and 90th percentile.',
+    report.ceilings.length > 0
+      ? '“of limit” is the least time that the arithmetic (ops) or the memory traffic (mem) of a call takes at the limits above, over the time it took; an exp counts as 16 operations.'
+      : '',
+    '“error” is the largest difference from the float64 reference, relative to the largest value; nothing is timed that is beyond its tolerance.',
+  ];
+  return wrap(text.filter(Boolean).join(' '), Math.min(width, 100) - 2)
+    .map((line) => style.dim(`  ${line}`))
+    .join('\n');
+}
+
+interface Column {
+  readonly head: string;
+  readonly left?: boolean;
+  /** Kept in a narrow terminal. */
+  readonly essential?: boolean;
+  cell(result: Result, all: readonly Result[], look: Look): string;
+}
+
+const BACKEND: Column = {
+  head: 'backend',
+  left: true,
+  essential: true,
+  cell: ({ backend, slow }, _, { style }) => (slow === undefined ? backend : style.dim(`${backend} (${slow})`)),
+};
+const LENGTH: Column = {
+  head: 'length',
+  left: true,
+  essential: true,
+  cell: ({ shape }) => formatPower(shape['length'] ?? 0),
+};
+const MEASURE: Column = {
+  head: '',
+  left: true,
+  essential: true,
+  cell: ({ case: id }) => id.slice(id.indexOf('/') + 1).replace(/-(\d+)$/, ' $1'),
+};
+const TIME: Column = {
+  head: 'time',
+  essential: true,
+  cell: ({ time }, _, { style }) => (time === undefined ? '' : style.bold(formatSeconds(time.median))),
+};
+const SPREAD: Column = {
+  head: 'p10 – p90',
+  cell: ({ time }, _, { style }) =>
+    time === undefined ? '' : style.dim(time.n === 1 ? 'once' : formatRange(time.p10, time.p90, time.median)),
+};
+const PER_STEP: Column = {
+  head: 'ns/state step',
+  essential: true,
+  cell: ({ rate }) => (rate === undefined ? '' : digits(1e9 / rate.perSecond)),
+};
+const TOKENS: Column = {
+  head: 'tokens/s',
+  essential: true,
+  cell: ({ rate }, _, { style }) => (rate?.unit === 'tokens/s' ? style.bold(digits(rate.perSecond)) : ''),
+};
+const LIMIT: Column = {
+  head: 'of limit',
+  essential: true,
+  cell: ({ ceiling }, _, { style }) =>
+    ceiling === undefined
+      ? style.dim('–')
+      : `${formatPercent(ceiling.share)} ${style.dim(ceiling.id.endsWith('operations') ? 'ops' : 'mem')}`,
+};
+const RATIO: Column = {
+  head: 'vs best',
+  essential: true,
+  cell(result, all, { style }) {
+    if (result.slow !== undefined || result.time === undefined) return style.dim('–');
+    const rivals = all.filter(({ case: id, slow, time }) => id === result.case && slow === undefined && time);
+    const best = Math.min(...rivals.map(({ time }) => time!.median));
+    const ratio = result.time.median / best;
+    return ratio === 1 ? style.green('best') : `${digits(ratio)}×`;
+  },
+};
+const MEMORY: Column = {
+  head: 'memory',
+  cell: ({ memory }) => (memory === undefined ? '' : formatBytes(memory.reserved)),
+};
+const ERROR: Column = {
+  head: 'error',
+  cell: ({ check }, _, { style }) =>
+    check?.relativeError == null ? style.dim('–') : `${formatError(check.relativeError)} ${style.green('✓')}`,
+};
+
+const COLUMNS: Readonly<Record<SuiteName, readonly Column[]>> = {
+  scan: [LENGTH, BACKEND, TIME, SPREAD, PER_STEP, LIMIT, RATIO, ERROR],
+  block: [LENGTH, BACKEND, TIME, SPREAD, TOKENS, LIMIT, RATIO, ERROR],
+  model: [MEASURE, BACKEND, TIME, TOKENS, LIMIT, RATIO, MEMORY, ERROR],
+};
+
+const TITLES: Readonly<Record<SuiteName, (results: readonly Result[]) => string>> = {
+  scan: ([result]) => `selective scan, batch 1, dim ${result?.shape['dim']}, ${result?.shape['state']} states`,
+  block: ([result]) => `one Mamba block, d_model ${result?.shape['dModel']}, d_inner ${result?.shape['dInner']}`,
+  model: ([result]) =>
+    `${result?.shape['layers']} layers, d_model ${result?.shape['dModel']}, vocabulary ${result?.shape['vocabSize']}, seeded weights`,
+};
+
+const RULES = Object.fromEntries(
+  ['top', 'bottom', 'left', 'right', 'mid']
+    .flatMap((side) => [side, `${side}-mid`, `${side}-left`, `${side}-right`])
+    .concat('left-mid', 'right-mid', 'mid-mid', 'middle')
+    .map((name) => [name, '']),
+);
+
+function renderNotes(name: SuiteName, report: Report, results: readonly Result[], { width }: Look): string[] {
+  const notes: string[] = [];
+  for (const { suite, backend, over, slope } of report.slopes) {
+    const slow = results.some((result) => result.backend === backend && result.slow !== undefined);
+    if (suite === name && !slow) notes.push(`${backend}: time grows as ${over}^${slope.toFixed(2)} (1 is linear)`);
+  }
+  const checks = new Set(results.flatMap(({ check }) => (check === undefined ? [] : [check.checked])));
+  if (checks.size === 1) notes.push(`checked: ${[...checks][0]}`);
+  else if (checks.size > 1) notes.push('checked: the shapes themselves; long ones on some channels, which are independent');
+  if (name === 'model') {
+    const rss = Math.max(...results.map(({ memory }) => memory?.process ?? 0));
+    if (rss > 0) notes.push(`the whole process: ${formatBytes(rss)} resident at most`);
+  }
+  return notes.flatMap((note) => wrap(note, width - 2));
+}
+
+function indent(text: string): string {
+  return text.replace(/^(?=.)/gm, '  ');
+}
+
+function trimLines(text: string): string {
+  return text.replace(/[ \t]+$/gm, '');
+}
+
+/** Lines of at most `width` characters, broken at spaces. */
+export function wrap(text: string, width: number): string[] {
+  const lines: string[] = [];
+  let line = '';
+  for (const word of text.split(/\s+/)) {
+    if (line !== '' && line.length + 1 + word.length > width) {
+      lines.push(line);
+      line = word;
+    } else {
+      line = line === '' ? word : `${line} ${word}`;
+    }
+  }
+  lines.push(line);
+  return lines;
+}

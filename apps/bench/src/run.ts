@@ -1,0 +1,283 @@
+/**
+ * A run: limits of the machine first, then suite by suite. Of each suite the backends that take its full shapes go together, their
+ * measurements interleaved; those that are too slow follow with shapes they can do. Nothing is timed that did not agree with the
+ * reference in this very run. A run that is stopped keeps what it has.
+ */
+import process from 'node:process';
+import { setImmediate } from 'node:timers/promises';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
+import { type Backend, isMambaError } from '@mamba/core';
+import { reference as referenceProvider } from '@mamba/reference';
+import type { BenchCase, Effort, MeasurementSpec, PreparedCase, Suite, Values } from './cases/contract.ts';
+import { compareValues } from './cases/values.ts';
+import type { FoundBackend } from './machine/backends.ts';
+import { measureCeilings } from './machine/ceilings.ts';
+import { machineFacts } from './machine/facts.ts';
+import { type Ceiling, type CheckRecord, KIND, type Report, type Result, SCHEMA_VERSION } from './schema/report.ts';
+import { applyCeiling } from './timing/limit.ts';
+import { sampleInterleaved } from './timing/sample.ts';
+import { logLogSlope } from './timing/statistics.ts';
+import { version } from './version.ts';
+
+export interface RunOptions {
+  readonly suites: readonly Suite[];
+  readonly backends: readonly FoundBackend[];
+  readonly effort: Effort;
+  /** Stops the run after the sample that is being taken. */
+  readonly signal?: AbortSignal | undefined;
+  readonly observer?: Observer | undefined;
+}
+
+/** Told of a run as it goes. */
+export interface Observer {
+  /** Limits are known; `seconds` is a rough estimate of what follows. */
+  begin?(ceilings: readonly Ceiling[], seconds: number): void;
+  /** What is going on: `scan/length-512 · cpu: checking`. */
+  step?(label: string): void;
+  /** A part is done that was estimated at so many seconds. */
+  advance?(seconds: number): void;
+  /** A suite is done: the report so far. */
+  suite?(suite: Suite, report: Report): void;
+}
+
+/** Milliseconds for each measurement of a contender, and for the ceilings. */
+const BUDGET = { quick: 400, standard: 1500 } as const;
+
+export async function runBench(options: RunOptions): Promise<Report> {
+  const { suites, backends, effort, signal, observer = {} } = options;
+  const startedAt = new Date().toISOString();
+  const ceilings: Ceiling[] = [];
+  const results: Result[] = [];
+  const pause = async (): Promise<void> => {
+    await setImmediate();
+    if (signal?.aborted) throw new Stopped();
+  };
+  const snapshot = (interrupted: boolean): Report => ({
+    kind: KIND,
+    schemaVersion: SCHEMA_VERSION,
+    tool: { name: '@mamba/bench', version },
+    startedAt,
+    finishedAt: new Date().toISOString(),
+    interrupted,
+    settings: { suites: suites.map(({ name }) => name), effort },
+    machine: machineFacts(),
+    ceilings,
+    backends: backends.map(({ record }) => record),
+    results,
+    slopes: suites.flatMap((suite) => slopesOf(suite, results)),
+  });
+  try {
+    observer.step?.('limits of this machine');
+    ceilings.push(...(await measureCeilings({ budget: BUDGET[effort] / 3, pause })));
+    const plans = suites.map((suite) => ({ suite, groups: plan(suite, backends, effort) }));
+    const all = plans.flatMap(({ groups }) => groups.flat());
+    observer.begin?.(
+      ceilings,
+      all.reduce((sum, job) => sum + job.estimate, 0),
+    );
+    for (const { suite, groups } of plans) {
+      for (const group of groups) {
+        await runGroup(group, { ceilings, results, pause, effort, observer });
+      }
+      observer.suite?.(suite, snapshot(false));
+    }
+    return snapshot(false);
+  } catch (error) {
+    if (!(error instanceof Stopped)) throw error;
+    return snapshot(true);
+  }
+}
+
+/** Thrown between samples of a run that was told to stop; never a backend's failure. */
+class Stopped extends Error {}
+
+interface Job {
+  readonly benchCase: BenchCase;
+  readonly contenders: readonly FoundBackend[];
+  /** Seconds, roughly. */
+  readonly estimate: number;
+}
+
+interface Context {
+  readonly ceilings: readonly Ceiling[];
+  readonly results: Result[];
+  readonly pause: () => Promise<void>;
+  readonly effort: Effort;
+  readonly observer: Observer;
+}
+
+/** The fast backends' jobs, then the slow ones'. */
+function plan(suite: Suite, backends: readonly FoundBackend[], effort: Effort): Job[][] {
+  const ready = backends.filter(({ provider }) => provider !== undefined);
+  return [false, true].flatMap((slow) => {
+    const contenders = ready.filter(({ record }) => (record.slow !== undefined) === slow);
+    if (contenders.length === 0) return [];
+    const jobs = suite.cases({ effort, slow }).map((benchCase): Job => {
+      const checked = contenders.some(({ known }) => known.name !== 'reference');
+      // Some 4e8 operations a second in plain loops, 2e10 in vectors; five calls at least.
+      const timed = benchCase.measurements.map(({ work }) =>
+        Math.max((5 * (work?.(4).operations ?? 0)) / (slow ? 4e8 : 2e10), slow ? 0.5 : BUDGET[effort] / 2000),
+      );
+      const estimate =
+        timed.reduce((sum, seconds) => sum + seconds, 0) * contenders.length +
+        (checked ? benchCase.checkOperations / 4e8 : 0);
+      return { benchCase, contenders, estimate };
+    });
+    return [jobs];
+  });
+}
+
+/** Backends live for a group of jobs, so that what one suite allocated is not in the next one's memory. */
+async function runGroup(jobs: readonly Job[], context: Context): Promise<void> {
+  const contenders = jobs[0]?.contenders ?? [];
+  const open: { found: FoundBackend; backend: Backend }[] = [];
+  collectGarbage();
+  try {
+    for (const found of contenders) open.push({ found, backend: await found.provider!.create() });
+    for (const job of jobs) {
+      await runJob(job.benchCase, open, context);
+      context.observer.advance?.(job.estimate);
+    }
+  } finally {
+    for (const { backend } of open) await backend.dispose();
+  }
+}
+
+interface Entrant {
+  readonly found: FoundBackend;
+  readonly backend: Backend;
+  readonly prepared: PreparedCase;
+  readonly check: CheckRecord | undefined;
+}
+
+async function runJob(
+  benchCase: BenchCase,
+  open: readonly { found: FoundBackend; backend: Backend }[],
+  context: Context,
+): Promise<void> {
+  const { observer, pause, results, effort } = context;
+  const entrants: Entrant[] = [];
+  try {
+    let expected: Values | undefined;
+    for (const { found, backend } of open) {
+      const { name } = found.known;
+      const refuse = (status: Result['status'], reason: string, check?: CheckRecord): void => {
+        for (const spec of benchCase.measurements) {
+          results.push({ ...heading(benchCase, spec, found), status, reason, ...(check && { check }) });
+        }
+      };
+      await pause();
+      let prepared: PreparedCase | undefined;
+      try {
+        if (name !== 'reference' && expected === undefined) {
+          observer.step?.(`${benchCase.id} · the reference's results`);
+          await pause();
+          expected = await withReference((reference) => benchCase.expected(reference));
+        }
+        observer.step?.(`${benchCase.id} · ${name}: checking`);
+        await pause();
+        prepared = await benchCase.prepare(backend);
+        const check = expected && name !== 'reference' ? compareValues(await prepared.actual(), expected, benchCase) : undefined;
+        if (check?.pass === false) {
+          refuse('disagrees', 'its results are not those of the reference', check);
+          prepared.dispose();
+        } else {
+          entrants.push({ found, backend, prepared, check });
+        }
+      } catch (error) {
+        prepared?.dispose();
+        if (error instanceof Stopped) throw error;
+        refuse(isMambaError(error, 'unsupported') ? 'skipped' : 'failed', messageOf(error));
+      }
+    }
+    for (const spec of benchCase.measurements) {
+      observer.step?.(spec.id);
+      results.push(...(await measure(benchCase, spec, entrants, pause, effort, context.ceilings)));
+    }
+  } finally {
+    for (const { prepared } of entrants) prepared.dispose();
+  }
+}
+
+async function measure(
+  benchCase: BenchCase,
+  spec: MeasurementSpec,
+  entrants: readonly Entrant[],
+  pause: () => Promise<void>,
+  effort: Effort,
+  ceilings: readonly Ceiling[],
+): Promise<Result[]> {
+  const racing = entrants.flatMap((entrant) => {
+    const how = entrant.prepared.measured[spec.id];
+    return how !== undefined && 'run' in how ? [{ entrant, run: how.run }] : [];
+  });
+  const outcomes = await sampleInterleaved(
+    racing.map(({ entrant, run }) => ({ run, synchronize: () => entrant.backend.synchronize() })),
+    { budget: BUDGET[effort], minSamples: effort === 'quick' ? 3 : 5, precision: 0.01, minSample: 4, pause },
+  );
+  return entrants.map((entrant): Result => {
+    const head = { ...heading(benchCase, spec, entrant.found), ...(entrant.check && { check: entrant.check }) };
+    const how = entrant.prepared.measured[spec.id]!;
+    const outcome = 'seconds' in how ? undefined : outcomes[racing.findIndex((racer) => racer.entrant === entrant)]!;
+    if (outcome !== undefined && 'error' in outcome) {
+      return { ...head, status: 'failed', reason: messageOf(outcome.error) };
+    }
+    const once = 'seconds' in how ? how.seconds : 0;
+    const time = outcome?.time ?? { median: once, p10: once, p90: once, n: 1, callsPerSample: 1 };
+    const memory = entrant.backend.memory();
+    const bytesPerValue = entrant.backend.precision === 'float64' ? 8 : 4;
+    const work = spec.work?.(bytesPerValue);
+    return {
+      ...head,
+      status: 'measured',
+      time,
+      rate: { perSecond: spec.items / time.median, unit: `${spec.unit}/s` },
+      ...(work && { work }),
+      ...applyCeiling(work, time.median, entrant.found, ceilings),
+      memory: { tensors: memory.bytes, reserved: memory.reserved, process: process.memoryUsage.rss() },
+    };
+  });
+}
+
+function heading(benchCase: BenchCase, spec: MeasurementSpec, { record }: FoundBackend) {
+  return {
+    suite: benchCase.suite,
+    case: spec.id,
+    backend: record.name,
+    dtype: record.dtype ?? 'float32',
+    shape: { ...spec.shape },
+    ...(record.slow !== undefined && { slow: record.slow }),
+  };
+}
+
+async function withReference<T>(body: (reference: Backend) => Promise<T>): Promise<T> {
+  const reference = await referenceProvider().create();
+  try {
+    return await body(reference);
+  } finally {
+    await reference.dispose();
+  }
+}
+
+function slopesOf({ name, sweep }: Suite, results: readonly Result[]): Report['slopes'] {
+  if (sweep === undefined) return [];
+  const measured = results.filter(({ suite, time }) => suite === name && time !== undefined);
+  return [...new Set(measured.map(({ backend }) => backend))].flatMap((backend) => {
+    const points = measured
+      .filter((result) => result.backend === backend)
+      .map(({ shape, time }) => ({ x: shape[sweep]!, y: time!.median }));
+    if (points.length < 2) return [];
+    return [{ suite: name, backend, over: sweep, slope: logLogSlope(points), points: points.length }];
+  });
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
+
+/** Memory that an earlier suite let go of is not to count in this one's. */
+function collectGarbage(): void {
+  setFlagsFromString('--expose-gc');
+  (runInNewContext('gc') as () => void)();
+}
