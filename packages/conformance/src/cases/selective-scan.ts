@@ -55,7 +55,7 @@ export function selectiveScanCase(options: SelectiveScanCaseOptions): OperationC
 
 /** The gradients of all inputs of such a scan, for seeded cotangents of y and the last state. */
 export function selectiveScanBackwardCase(options: SelectiveScanCaseOptions): OperationCase<'selectiveScanBackward'> {
-  const resolved = resolve({ tolerance: BACKWARD, ...options });
+  const resolved = resolve({ tolerance: SCAN_BACKWARD, ...options });
   const { batch, length, dim, state, seed } = resolved;
   return operationCase({
     operation: 'selectiveScanBackward',
@@ -81,7 +81,7 @@ export const SCAN: Tolerance = {
     'float32 state: a rounding of 6e-8 a step and state, carried for as long as the state remembers, and sums over state',
 };
 
-const BACKWARD: Tolerance = {
+export const SCAN_BACKWARD: Tolerance = {
   relative: 5e-5,
   reason:
     'the adjoint state runs a second recurrence over the rounded first, and gradients of A, D and deltaBias sum over batch and length',

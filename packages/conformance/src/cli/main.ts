@@ -1,4 +1,131 @@
-console.error('mamba-conformance: not written yet');
-process.exitCode = 1;
+/** `mamba-conformance`: the suite, golden files and checkpoints against a backend. */
+import { basename } from 'node:path';
+import { openFile, openSafetensors } from '@mamba/checkpoint';
+import { isMambaError } from '@mamba/core';
+import { Command } from 'commander';
+import pc from 'picocolors';
+import { checkpointCheck } from '../golden/checkpoint.ts';
+import { goldenChecks } from '../golden/scan-golden.ts';
+import type { Check } from '../runner/check.ts';
+import { Findings, type TensorReport } from '../runner/report.ts';
+import { type RunSummary, runConformance } from '../runner/run.ts';
+import { suite } from '../runner/suite.ts';
+import { loadBackend } from './load-backend.ts';
+import { formatFailures, formatTable } from './table.ts';
 
-export {};
+interface Options {
+  readonly backend?: string;
+  readonly golden: readonly string[];
+  readonly checkpoint: readonly string[];
+  readonly json?: true;
+  readonly list?: true;
+  readonly filter?: string;
+}
+
+const collect = (value: string, previous: readonly string[]): string[] => [...previous, value];
+
+const program = new Command('mamba-conformance')
+  .description(
+    'Checks a backend against the reference. With --golden or --checkpoint only these files are checked, otherwise the whole suite ' +
+      'and the fixtures that ship with it. Exits with 1 if anything fails.',
+  )
+  .option('-b, --backend <name-or-module>', 'cpu, reference, … (the package @mamba/NAME), or a module that exports one')
+  .option('--golden <file>', 'a safetensors file of scans with expected results; may be repeated', collect, [])
+  .option('--checkpoint <dir>', 'a checkpoint folder with expected.safetensors; may be repeated', collect, [])
+  .option('--filter <text>', 'only checks whose id contains this')
+  .option('--list', 'print the ids of the checks and run nothing')
+  .option('--json', 'print the results as JSON')
+  .action(main);
+
+// A reader that has seen enough (`| head`) is no failure.
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  if (error.code !== 'EPIPE') throw error;
+});
+
+try {
+  await program.parseAsync();
+} catch (error) {
+  process.stderr.write(`mamba-conformance: ${describe(error)}\n`);
+  process.exitCode = 1;
+}
+
+async function main(options: Options): Promise<void> {
+  const { checks, broken } = await selectChecks(options);
+  const { filter, list } = options;
+  const selected = filter === undefined ? checks : checks.filter(({ id }) => id.includes(filter));
+  if (selected.length + broken.length === 0) throw new Error(`no check's id contains '${filter}'; see --list`);
+  if (list) {
+    process.stdout.write(selected.map(({ id }) => `${id}\n`).join(''));
+    reportBroken(broken);
+    return;
+  }
+  if (options.backend === undefined) throw new Error('--backend is missing: name one, as in --backend cpu');
+  const backend = await loadBackend(options.backend);
+  try {
+    const summary = await runConformance(backend, { checks: selected, onResult: progress() });
+    print(options, { ...summary, results: [...broken, ...summary.results], failed: summary.failed + broken.length });
+  } finally {
+    await backend.dispose();
+  }
+}
+
+/** The files given, or the suite. A file that cannot be read is a failed result, and the others are still checked. */
+async function selectChecks({
+  golden,
+  checkpoint,
+}: Options): Promise<{ checks: readonly Check[]; broken: readonly TensorReport[] }> {
+  if (golden.length + checkpoint.length === 0) return { checks: await suite(), broken: [] };
+  const checks: Check[] = [];
+  const findings: TensorReport[] = [];
+  for (const path of golden) {
+    try {
+      const open = async () => openSafetensors(await openFile(path));
+      checks.push(...(await goldenChecks(open, path, `golden/${basename(path, '.safetensors')}`)));
+    } catch (error) {
+      const failure = new Findings(path, '-', 'float64');
+      failure.fail('-', describe(error));
+      findings.push(...failure.reports);
+    }
+  }
+  for (const path of checkpoint) checks.push(checkpointCheck(path, path, `checkpoint/${basename(path)}`));
+  return { checks, broken: findings };
+}
+
+function print({ json }: Options, summary: RunSummary): void {
+  const { backend, results, passed, failed, skipped, checks } = summary;
+  if (json) {
+    const plain = results.map(({ message: _, ...result }) => result);
+    process.stdout.write(`${JSON.stringify({ backend, results: plain, passed, failed }, null, 2)}\n`);
+    if (failed > 0) process.stderr.write(`${formatFailures(results)}\n`);
+  } else {
+    process.stdout.write(`${formatTable(results)}\n`);
+    if (failed > 0) process.stdout.write(`\n${formatFailures(results)}\n`);
+    for (const { id, status, reason } of checks)
+      if (status === 'skipped') process.stdout.write(pc.dim(`skipped ${id}: ${reason}\n`));
+    const verdict = failed > 0 ? pc.red(`${failed} failed`) : pc.green('all pass');
+    process.stdout.write(`${backend}: ${passed} comparisons passed, ${skipped} checks skipped; ${verdict}\n`);
+  }
+  process.exitCode = failed > 0 ? 1 : 0;
+}
+
+function reportBroken(broken: readonly TensorReport[]): void {
+  if (broken.length === 0) return;
+  process.stderr.write(`${formatFailures(broken)}\n`);
+  process.exitCode = 1;
+}
+
+/** A line on the terminal that overwrites itself; nothing where there is no terminal. */
+function progress(): ((result: { id: string }, done: number, total: number) => void) | undefined {
+  const { stderr } = process;
+  if (!stderr.isTTY) return undefined;
+  return ({ id }, done, total) => {
+    stderr.clearLine(0);
+    stderr.cursorTo(0);
+    if (done < total) stderr.write(`${done}/${total} ${id}`.slice(0, (stderr.columns ?? 80) - 1));
+  };
+}
+
+function describe(error: unknown): string {
+  if (isMambaError(error)) return `${error.code}: ${error.message}`;
+  return error instanceof Error ? error.message : String(error);
+}

@@ -27,7 +27,7 @@ export async function checkCase(
 }
 
 export function caseCheck(item: Case): Check {
-  return { id: item.id, source: 'suite', run: (context) => checkCase(item, context) };
+  return { id: item.id, source: 'suite', case: item.id, run: (context) => checkCase(item, context) };
 }
 
 /** A case's results on the host; frees everything else. */

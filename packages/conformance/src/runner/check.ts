@@ -18,6 +18,8 @@ export interface Check {
   readonly id: string;
   /** `suite`, `invariants`, `properties`, or the file that is checked. */
   readonly source: string;
+  /** Its name in reports: the id, or its name in the file. */
+  readonly case: string;
   run(context: CheckContext): Promise<readonly TensorReport[] | Skipped>;
 }
 

@@ -1,4 +1,4 @@
-import type { Backend } from '@mamba/core';
+import { type Backend, isMambaError } from '@mamba/core';
 import { reference } from '@mamba/reference';
 import { type Check, type CheckContext, isSkipped } from './check.ts';
 import { GAP_CLOSED, GAP_UNKNOWN, type KnownGap, unknownGaps } from './gaps.ts';
@@ -58,7 +58,7 @@ export async function runConformance(backend: Backend, options: RunOptions = {})
     gaps,
     all.map(({ id }) => id),
   ))
-    checks.push(failure(backend, gap.case, 'gaps', GAP_UNKNOWN));
+    checks.push(failure(backend, { id: gap.case, source: 'gaps', case: gap.case }, GAP_UNKNOWN));
   const results = checks.filter(({ status }) => status !== 'gap').flatMap(({ reports }) => reports);
   return {
     backend: backend.name,
@@ -81,20 +81,21 @@ export async function runCheck(check: Check, context: CheckContext, gaps: readon
     if (isSkipped(outcome)) return { id, source, status: 'skipped', reports: [], reason: outcome.skipped };
     reports = outcome;
   } catch (error) {
-    reports = failure(
-      backend,
-      id,
-      source,
-      `threw ${error instanceof Error ? (error.stack ?? error.message) : error}`,
-    ).reports;
+    reports = failure(backend, check, describeError(error)).reports;
   }
   const failed = reports.some(({ pass }) => !pass);
   if (gap === undefined) return { id, source, status: failed ? 'failed' : 'passed', reports };
-  return failed ? { id, source, status: 'gap', reports, reason: gap.reason } : failure(backend, id, source, GAP_CLOSED);
+  return failed ? { id, source, status: 'gap', reports, reason: gap.reason } : failure(backend, check, GAP_CLOSED);
 }
 
-function failure(backend: Backend, id: string, source: string, message: string): CheckResult {
-  const findings = new Findings(source, id, backend.precision);
+function failure(backend: Backend, check: Omit<Check, 'run'>, message: string): CheckResult {
+  const findings = new Findings(check.source, check.case, backend.precision);
   findings.fail('-', message);
-  return { id, source, status: 'failed', reports: findings.reports };
+  return { id: check.id, source: check.source, status: 'failed', reports: findings.reports };
+}
+
+/** A typed error speaks for itself; of others the stack is wanted. */
+function describeError(error: unknown): string {
+  if (isMambaError(error)) return `threw ${error.code}: ${error.message}`;
+  return `threw ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`;
 }

@@ -1,0 +1,75 @@
+/** From the word after `--backend` to a backend. */
+import { createRequire } from 'node:module';
+import { isAbsolute, join, resolve } from 'node:path';
+import { pathToFileURL } from 'node:url';
+import { type Backend, type BackendProvider, MambaError } from '@mamba/core';
+
+/**
+ * `cpu` is the export `cpu` of `@mamba/cpu`; a path or another specifier is a module whose default export, or only fitting export,
+ * is a provider, a factory of one, or a function that gives a backend.
+ * @throws MambaError `unavailable` where the module cannot be loaded or the backend does not run here, `invalid-argument` where the
+ * module exports no backend.
+ */
+export async function loadBackend(given: string): Promise<Backend> {
+  const named = /^[a-z][a-z0-9-]*$/.test(given);
+  const module = await importModule(given, named ? `@mamba/${given}` : given);
+  const candidates = named
+    ? [module[given.replace(/-([a-z0-9])/g, (_, letter: string) => letter.toUpperCase())], module.default]
+    : [module.default, ...Object.values(module)];
+  for (const candidate of candidates) {
+    const backend = await toBackend(candidate);
+    if (backend !== undefined) return backend;
+  }
+  throw new MambaError('invalid-argument', `${given} exports no backend`, {
+    origin: '--backend',
+    given: `exports ${Object.keys(module).join(', ') || 'of nothing'}`,
+    expected: 'a provider with create(), or a function that gives one',
+  });
+}
+
+type Module = Readonly<Record<string, unknown>>;
+
+async function importModule(given: string, specifier: string): Promise<Module> {
+  try {
+    if (/^\.{0,2}[/\\]/.test(specifier) || isAbsolute(specifier) || /\.[cm]?js$/.test(specifier))
+      return (await import(pathToFileURL(resolve(specifier)).href)) as Module;
+    if (/^(file|data):/.test(specifier)) return (await import(specifier)) as Module;
+    return (await import(findPackage(specifier))) as Module;
+  } catch (cause) {
+    throw new MambaError('unavailable', `the backend ${given} cannot be loaded`, {
+      origin: '--backend',
+      given: cause instanceof Error ? cause.message : String(cause),
+      expected: `the module ${specifier}`,
+      remedy: `Install it (npm install ${specifier}), or give the path of a module.`,
+      cause,
+    });
+  }
+}
+
+/** Packages are looked for where the command runs, and then beside this package. */
+function findPackage(specifier: string): string {
+  try {
+    return pathToFileURL(createRequire(join(process.cwd(), 'package.json')).resolve(specifier)).href;
+  } catch {
+    return specifier;
+  }
+}
+
+async function toBackend(candidate: unknown): Promise<Backend | undefined> {
+  if (isProvider(candidate)) return candidate.create();
+  if (isBackend(candidate)) return candidate;
+  if (typeof candidate !== 'function' || /^\s*class\b/.test(Function.prototype.toString.call(candidate)))
+    return undefined;
+  const made: unknown = await (candidate as () => unknown)();
+  if (isProvider(made)) return made.create();
+  return isBackend(made) ? made : undefined;
+}
+
+function isProvider(value: unknown): value is BackendProvider {
+  return typeof (value as BackendProvider | undefined)?.create === 'function';
+}
+
+function isBackend(value: unknown): value is Backend {
+  const backend = value as Partial<Backend> | undefined;
+  return typeof backend?.selectiveScan === 'function' && typeof backend.upload === 'function';
+}

@@ -1,0 +1,103 @@
+import Table from 'cli-table3';
+import pc from 'picocolors';
+import { describeReport, type TensorReport } from '../runner/report.ts';
+
+/** The largest error of each tensor, over the cases of an operation or file: a row each, within 80 columns. */
+export function formatTable(reports: readonly TensorReport[]): string {
+  const table = new Table({
+    head: ['', 'tensor', 'n', 'error', 'bound', 'worst in'].map((title) => pc.bold(title)),
+    colWidths: [21, 15, 6, 9, 7, 16],
+    wordWrap: false,
+    style: { head: [], border: [], compact: true },
+    chars: PLAIN,
+  });
+  let heading = '';
+  for (const row of summarise(reports)) {
+    const mark = row.failed === 0 ? pc.green('✓') : pc.red('✗');
+    const paint = row.failed === 0 ? (text: string) => text : pc.red;
+    table.push([
+      `${mark} ${row.heading === heading ? '' : shorten(row.heading, 18)}`,
+      shorten(row.tensor, 14),
+      { content: row.failed === 0 ? String(row.count) : paint(`${row.failed}/${row.count}`), hAlign: 'right' },
+      paint(row.worst.relativeError === 0 ? '0' : row.worst.relativeError.toExponential(1)),
+      row.worst.tolerance === 0 ? '0' : row.worst.tolerance.toExponential(0),
+      shorten(row.count === 1 ? '' : variant(row.worst), 15),
+    ]);
+    heading = row.heading;
+  }
+  return table.toString();
+}
+
+/** One line a failure, the first of them. */
+export function formatFailures(reports: readonly TensorReport[], limit = 40): string {
+  const failed = reports.filter(({ pass }) => !pass);
+  const lines = failed.slice(0, limit).map((report) => `${pc.red('✗')} ${describeReport(report)}`);
+  if (failed.length > limit) lines.push(`  and ${failed.length - limit} more; --json has them all`);
+  return lines.join('\n');
+}
+
+export interface Row {
+  readonly heading: string;
+  readonly tensor: string;
+  readonly count: number;
+  readonly failed: number;
+  /** The report that is nearest to its bound, or farthest above it. */
+  readonly worst: TensorReport;
+}
+
+export function summarise(reports: readonly TensorReport[]): readonly Row[] {
+  const rows = new Map<string, { heading: string; tensor: string; reports: TensorReport[] }>();
+  for (const report of reports) {
+    const heading = headingOf(report);
+    const tensor = report.tensor.replace(/\.\d+$/, '');
+    const key = JSON.stringify([report.source, heading, tensor]);
+    const row = rows.get(key) ?? { heading, tensor, reports: [] };
+    row.reports.push(report);
+    rows.set(key, row);
+  }
+  return [...rows.values()].map(({ heading, tensor, reports: members }) => ({
+    heading,
+    tensor,
+    count: members.length,
+    failed: members.filter(({ pass }) => !pass).length,
+    worst: members.reduce((worst, report) => (severity(report) > severity(worst) ? report : worst)),
+  }));
+}
+
+/** An operation in the suite, a case of a checkpoint, and the file where a file has many cases. */
+function headingOf({ source, case: id, tensor }: TensorReport): string {
+  if (source === 'suite' || source === 'invariants' || source === 'properties') return id.split('/')[0]!;
+  return /^(out|grad)\./.test(tensor) ? source.split(/[/\\]/).at(-1)! : id;
+}
+
+function severity({ relativeError, tolerance, pass }: TensorReport): number {
+  return relativeError / (tolerance || 1) + (pass ? 0 : 1e6);
+}
+
+/** Which member of its row a report is: the case of many, or the index of a tensor. */
+function variant({ case: id, tensor, source }: TensorReport): string {
+  if (source === 'suite' || source === 'invariants' || source === 'properties') return id.split('/').slice(1).join('/');
+  return /\.(\d+)$/.exec(tensor)?.[0] ?? id;
+}
+
+function shorten(text: string, width: number): string {
+  return text.length <= width ? text : `${text.slice(0, width - 1)}…`;
+}
+
+const PLAIN = {
+  top: '',
+  'top-mid': '',
+  'top-left': '',
+  'top-right': '',
+  bottom: '',
+  'bottom-mid': '',
+  'bottom-left': '',
+  'bottom-right': '',
+  left: '',
+  'left-mid': '',
+  mid: '',
+  'mid-mid': '',
+  right: '',
+  'right-mid': '',
+  middle: ' ',
+};

@@ -1,0 +1,35 @@
+/** The golden files that ship with this package. */
+import { checkpointStore, openSafetensors } from '@mamba/checkpoint';
+import type { Check } from '../runner/check.ts';
+import { checkpointCheck } from './checkpoint.ts';
+import { damaged, goldenChecks } from './scan-golden.ts';
+
+/** Folder of the fixtures; a file address in Node, an http one in a browser that serves this package. */
+export const FIXTURES = new URL('../../fixtures/', import.meta.url);
+
+const SCANS = 'scan-golden';
+const CHECKPOINTS = [
+  'mamba-tiny',
+  'mamba-tiny-biased',
+  'mamba-tiny-f16',
+  'mamba-tiny-bf16',
+  'falcon-mamba-tiny',
+  'kjv-mamba',
+  'induction-heads',
+] as const;
+
+/** `fixtures` is where they are, if not in this package: wherever a test server has them. */
+export async function fixtureGoldenChecks(fixtures: URL = FIXTURES): Promise<readonly Check[]> {
+  const store = checkpointStore(fixtures);
+  const open = async () => {
+    const source = await store.open(`${SCANS}.safetensors`);
+    if (source === undefined)
+      throw damaged(store.name, `no ${SCANS}.safetensors`, 'the fixtures of @mamba/conformance');
+    return openSafetensors(source);
+  };
+  return goldenChecks(open, `${SCANS}.safetensors`, `golden/${SCANS}`);
+}
+
+export function fixtureCheckpointChecks(fixtures: URL = FIXTURES): readonly Check[] {
+  return CHECKPOINTS.map((name) => checkpointCheck(new URL(`${name}/`, fixtures), name, `checkpoint/${name}`));
+}
