@@ -1,0 +1,72 @@
+import { createRequire } from 'node:module';
+import { join, resolve } from 'node:path';
+import { pathToFileURL } from 'node:url';
+import { type Backend, type BackendProvider, MambaError, selectBackend } from '@mamba/core';
+
+/** Fastest first; of these the installed ones are tried where none is named. */
+const KNOWN = ['webgpu', 'cpu', 'reference'];
+
+/**
+ * A backend by name (`cpu` is `@mamba/cpu`), package or module path; without one, the first of the known ones that runs here.
+ * @throws MambaError `unavailable` saying what is not installed, or why it cannot run.
+ */
+export async function openBackend(specifier: string | undefined): Promise<Backend> {
+  if (specifier !== undefined) {
+    const provider = await loadProvider(specifier);
+    if (provider === undefined) throw notInstalled(specifier);
+    return provider.create();
+  }
+  // Loaded by `create`, so that one which is there but broken is passed over with its reason, as one that cannot run is.
+  return selectBackend(KNOWN.map((name) => ({ name, create: () => openBackend(name) })));
+}
+
+/** Undefined where it is not installed. */
+async function loadProvider(specifier: string): Promise<BackendProvider | undefined> {
+  const module = await importModule(KNOWN.includes(specifier) ? `@mamba/${specifier}` : specifier);
+  if (module === undefined) return undefined;
+  const name = /([^/\\]+?)(\.[cm]?[jt]s)?$/.exec(specifier)?.[1] ?? specifier;
+  const factory = module[name] ?? module.default;
+  if (typeof factory === 'function') return (factory as () => BackendProvider)();
+  throw new MambaError('unavailable', `${specifier} is no backend`, {
+    origin: specifier,
+    given: `a module that exports ${Object.keys(module).join(', ') || 'nothing'}`,
+    expected: `a function ${name} (or a default export) that returns a provider`,
+  });
+}
+
+async function importModule(specifier: string): Promise<Readonly<Record<string, unknown>> | undefined> {
+  const isPath = /^\.{0,2}[/\\]|^[A-Za-z]:\\/.test(specifier);
+  try {
+    if (isPath) return await import(pathToFileURL(resolve(specifier)).href);
+    return await import(specifier);
+  } catch (error) {
+    if (!isMissing(error, specifier)) throw broken(specifier, error);
+  }
+  try {
+    // A backend that is installed beside the caller's project rather than beside this package.
+    const path = createRequire(join(process.cwd(), 'package.json')).resolve(specifier);
+    return await import(pathToFileURL(path).href);
+  } catch (error) {
+    if (!isMissing(error, specifier)) throw broken(specifier, error);
+    return undefined;
+  }
+}
+
+function broken(specifier: string, cause: unknown): MambaError {
+  const reason = cause instanceof Error ? cause.message : String(cause);
+  return new MambaError('unavailable', `${specifier} cannot be loaded: ${reason}`, { origin: specifier, cause });
+}
+
+/** Only this very module: one that is there but lacks a dependency is a failure to tell of. */
+function isMissing(error: unknown, specifier: string): boolean {
+  const { code, message } = error as { code?: unknown; message?: unknown };
+  return (code === 'ERR_MODULE_NOT_FOUND' || code === 'MODULE_NOT_FOUND') && String(message).includes(`'${specifier}'`);
+}
+
+function notInstalled(specifier: string): MambaError {
+  const name = KNOWN.includes(specifier) ? `@mamba/${specifier}` : specifier;
+  return new MambaError('unavailable', `the backend ${name} is not installed`, {
+    origin: specifier,
+    remedy: `Run: npm install ${name}`,
+  });
+}

@@ -1,0 +1,105 @@
+import type { Model, ModelState, Tensor } from '@mamba/core';
+import { invalid } from '@mamba/core/driver';
+import { checkSignal, yieldToEventLoop } from '../event-loop.ts';
+
+export interface LogProbOptions {
+  /** What came before the first id; zero if absent. It is left as it was. */
+  readonly state?: ModelState | undefined;
+  /**
+   * Tokens read from a zero state before it is set to zero again; absent means one stream. Every token but the very first is
+   * predicted either way: the first of a window is predicted by the last of the one before.
+   */
+  readonly window?: number | undefined;
+  /** Tokens computed at once: bounds memory, since each has logits for the whole vocabulary. Default 128. */
+  readonly chunk?: number | undefined;
+  readonly signal?: AbortSignal | undefined;
+}
+
+/**
+ * Log-probabilities, in nats, of every id but the first, given those before it; a chunk at a time, in constant memory.
+ * @throws MambaError `invalid-argument`, `aborted`, and what the model throws; nothing is leaked then, nor by a `break`.
+ */
+export async function* logProbs(
+  model: Model,
+  ids: AsyncIterable<ArrayLike<number>> | Iterable<ArrayLike<number>>,
+  options: LogProbOptions = {},
+): AsyncGenerator<Float32Array | Float64Array, void, void> {
+  const { window = Number.MAX_SAFE_INTEGER, chunk = 128, signal } = options;
+  for (const [name, value] of Object.entries({ window, chunk }))
+    if (!Number.isSafeInteger(value) || value < 1)
+      throw invalid(`score.${name}`, String(value), 'an integer of at least 1');
+
+  let waiting: number[] = [];
+  let position = 0;
+  let state: ModelState | undefined;
+  const next = (): number => Math.min(chunk, window - (position % window));
+  /** Reads `count` of the waiting ids, and predicts the ones after each. */
+  const advance = async (start: number, count: number): Promise<Float32Array | Float64Array> => {
+    checkSignal('score', signal);
+    if (position > 0 && position % window === 0) {
+      state?.dispose();
+      state = undefined;
+    }
+    const inputs = waiting.slice(start, start + count);
+    const targets = waiting.slice(start + 1, start + count + 1);
+    const scored = logProbsOf(model, inputs, targets, state, position === 0 ? options.state : undefined, chunk);
+    state = scored.state;
+    position += count;
+    try {
+      return (await model.backend.read(scored.values)) as Float32Array | Float64Array;
+    } finally {
+      scored.values.dispose();
+    }
+  };
+  try {
+    for await (const piece of ids) {
+      let start = 0;
+      for (let index = 0; index < piece.length; index++) waiting.push(piece[index]!);
+      for (let count = next(); waiting.length - start > count; count = next()) {
+        yield await advance(start, count);
+        start += count;
+        await yieldToEventLoop();
+      }
+      waiting = waiting.slice(start);
+    }
+    for (let start = 0; waiting.length - start > 1; ) {
+      const count = Math.min(next(), waiting.length - 1 - start);
+      yield await advance(start, count);
+      start += count;
+      await yieldToEventLoop();
+    }
+  } finally {
+    state?.dispose();
+  }
+}
+
+function logProbsOf(
+  model: Model,
+  inputs: readonly number[],
+  targets: readonly number[],
+  own: ModelState | undefined,
+  given: ModelState | undefined,
+  chunk: number,
+): { values: Tensor; state: ModelState } {
+  const { backend } = model;
+  // Refuses a target outside the vocabulary before anything has run.
+  const ids = backend.upload({ dtype: 'int32', shape: [1, targets.length], data: Int32Array.from(targets) });
+  try {
+    const { logits, state } = model.forward([inputs], {
+      state: own ?? given,
+      donateState: own !== undefined,
+      logits: 'all',
+      chunk,
+    });
+    try {
+      return { values: backend.logProb(logits!, ids), state };
+    } catch (error) {
+      state.dispose();
+      throw error;
+    } finally {
+      logits!.dispose();
+    }
+  } finally {
+    ids.dispose();
+  }
+}

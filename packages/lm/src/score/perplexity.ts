@@ -1,0 +1,66 @@
+import { type ByteSource, bytesSource } from '@mamba/checkpoint';
+import type { Model } from '@mamba/core';
+import { invalid } from '@mamba/core/driver';
+import { encodePieces } from '../tokenizer/pieces.ts';
+import type { Tokenizer } from '../tokenizer/tokenizer.ts';
+import { type LogProbOptions, logProbs } from './log-probs.ts';
+
+export interface PerplexityOptions extends Omit<LogProbOptions, 'state'> {
+  /** Tokens predicted so far, and bytes read of all. */
+  readonly onProgress?: ((tokens: number, bytes: number, totalBytes: number) => void) | undefined;
+}
+
+export interface Perplexity {
+  readonly tokens: number;
+  /** All but the first. */
+  readonly predictedTokens: number;
+  /** Of the text as it came, in UTF-8. */
+  readonly bytes: number;
+  /** Without those of the first token. */
+  readonly predictedBytes: number;
+  /** Negative log-likelihood of the predicted tokens, in nats. */
+  readonly nll: number;
+  /** `nll / ln 2 / predictedBytes`: comparable between tokenizers. */
+  readonly bitsPerByte: number;
+  /** `exp(nll / predictedTokens)`. */
+  readonly perplexity: number;
+}
+
+/**
+ * How well a model predicts a text or file, in constant memory where the tokenizer allows it (see `encodePieces`).
+ * @throws MambaError `invalid-argument` where there are not two tokens, `invalid-file` where a file is not UTF-8, `aborted`.
+ */
+export async function perplexity(
+  model: Model,
+  tokenizer: Tokenizer,
+  text: string | ByteSource,
+  options: PerplexityOptions = {},
+): Promise<Perplexity> {
+  const source = typeof text === 'string' ? bytesSource(new TextEncoder().encode(text), 'text') : text;
+  let tokens = 0;
+  let bytesEncoded = 0;
+  let first: number | undefined;
+  async function* counted(): AsyncGenerator<readonly number[], void, void> {
+    for await (const piece of encodePieces(tokenizer, source)) {
+      first ??= piece[0];
+      tokens += piece.length;
+      for (const id of piece) bytesEncoded += tokenizer.byteLength(id);
+      yield piece;
+    }
+  }
+  let nll = 0;
+  let predictedTokens = 0;
+  for await (const values of logProbs(model, counted(), options)) {
+    for (const value of values) nll -= value;
+    predictedTokens += values.length;
+    options.onProgress?.(predictedTokens, Math.min(bytesEncoded, source.size), source.size);
+  }
+  if (first === undefined || predictedTokens === 0)
+    throw invalid('perplexity.text', `${tokens} tokens`, 'at least two, the first of which is not predicted');
+  const predictedBytes = source.size - tokenizer.byteLength(first);
+  return {
+    ...{ tokens, predictedTokens, bytes: source.size, predictedBytes, nll },
+    bitsPerByte: nll / Math.LN2 / predictedBytes,
+    perplexity: Math.exp(nll / predictedTokens),
+  };
+}

@@ -1,0 +1,127 @@
+import { Tokenizer as HuggingFaceTokenizer } from '@huggingface/tokenizers';
+import { type CheckpointStore, readJson } from '@mamba/checkpoint';
+import { MambaError } from '@mamba/core';
+import { invalid } from '@mamba/core/driver';
+import { StreamDecoder } from './stream-decoder.ts';
+
+export interface EncodeOptions {
+  /** Add what the tokenizer puts around a text (a beginning, an end), if it does. Default true. */
+  readonly addSpecialTokens?: boolean | undefined;
+}
+
+export interface DecodeTextOptions {
+  /** Leave special tokens out. Default false. */
+  readonly skipSpecialTokens?: boolean | undefined;
+}
+
+/** Text to token ids and back, as a Hugging Face `tokenizer.json` describes. */
+export class Tokenizer {
+  /**
+   * Whether text may be cut before whitespace that follows a non-space, each part encoded alone, without changing an id. True of
+   * GPT-2's byte-level pattern, none of whose alternatives crosses that place or looks beyond it, where nothing else does either.
+   */
+  readonly splitsBeforeSpaces: boolean;
+  readonly #tokenizer: HuggingFaceTokenizer;
+  readonly #origin: string;
+  readonly #cleanUp: boolean;
+  readonly #byteLevel: boolean;
+  readonly #added: ReadonlySet<number>;
+
+  /**
+   * @param json The content of `tokenizer.json`; `config` that of `tokenizer_config.json`.
+   * @throws MambaError `invalid-file` where they describe no tokenizer that is known.
+   */
+  constructor(json: unknown, config: unknown = {}, origin = 'tokenizer.json') {
+    this.#origin = origin;
+    try {
+      this.#tokenizer = new HuggingFaceTokenizer(json as object, config as object);
+      this.#added = new Set(this.#tokenizer.get_added_tokens_decoder().keys());
+    } catch (cause) {
+      throw this.#damaged(cause);
+    }
+    const parts = json as TokenizerParts;
+    this.#cleanUp = (config as { clean_up_tokenization_spaces?: unknown }).clean_up_tokenization_spaces === true;
+    this.#byteLevel = parts.decoder?.type === 'ByteLevel';
+    this.splitsBeforeSpaces = splitsBeforeSpaces(parts, config);
+  }
+
+  /** @throws MambaError `invalid-argument` where the text holds half a surrogate pair, or a character has no token. */
+  encode(text: string, { addSpecialTokens = true }: EncodeOptions = {}): number[] {
+    if (typeof text !== 'string') throw invalid('tokenizer.encode', typeof text, 'a string');
+    if (/\p{Surrogate}/u.test(text))
+      throw invalid('tokenizer.encode', 'text with half of a surrogate pair', 'text that UTF-8 can hold');
+    if (text === '') return [];
+    let ids: readonly (number | undefined)[];
+    try {
+      ids = this.#tokenizer.encode(text, { add_special_tokens: addSpecialTokens }).ids;
+    } catch (cause) {
+      throw this.#damaged(cause);
+    }
+    const without = ids.indexOf(undefined);
+    if (without >= 0) throw invalid('tokenizer.encode', 'text that has no token', 'text of this vocabulary');
+    return ids as number[];
+  }
+
+  /**
+   * Ids to text; bytes that are no UTF-8 become U+FFFD. Ids of the model that have no token (rows that pad an embedding) give nothing.
+   * @throws MambaError `invalid-argument` where an id is no integer of at least 0.
+   */
+  decode(ids: ArrayLike<number>, { skipSpecialTokens = false }: DecodeTextOptions = {}): string {
+    const known = Array.from(ids).filter((id) => {
+      if (!Number.isSafeInteger(id) || id < 0) throw invalid('tokenizer.decode', String(id), 'ids of at least 0');
+      return this.#tokenizer.id_to_token(id) !== undefined;
+    });
+    if (known.length === 0) return '';
+    try {
+      return this.#tokenizer.decode(known, {
+        skip_special_tokens: skipSpecialTokens,
+        clean_up_tokenization_spaces: this.#cleanUp,
+      });
+    } catch (cause) {
+      throw this.#damaged(cause);
+    }
+  }
+
+  /** Decodes ids as they come, holding back what may be half a character. */
+  streamDecoder(options: DecodeTextOptions = {}): StreamDecoder {
+    return new StreamDecoder((ids) => this.decode(ids, options));
+  }
+
+  /** Bytes of text that a token stands for; a token may be a part of a character. */
+  byteLength(id: number): number {
+    const token = this.#tokenizer.id_to_token(id);
+    if (token === undefined) return 0;
+    // The byte-level alphabet writes every byte as one character.
+    if (this.#byteLevel && !this.#added.has(id)) return [...token].length;
+    return new TextEncoder().encode(this.decode([id])).length;
+  }
+
+  #damaged(cause: unknown): MambaError {
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    return new MambaError('invalid-file', `${this.#origin} cannot be used: ${reason}`, { origin: this.#origin, cause });
+  }
+}
+
+/** Undefined where the checkpoint has no `tokenizer.json`. @throws MambaError `invalid-file`. */
+export async function openTokenizer(store: CheckpointStore): Promise<Tokenizer | undefined> {
+  const json = await readJson(store, 'tokenizer.json');
+  if (json === undefined) return undefined;
+  const config = (await readJson(store, 'tokenizer_config.json')) ?? {};
+  return new Tokenizer(json, config, `${store.name}: tokenizer.json`);
+}
+
+interface TokenizerParts {
+  readonly normalizer?: { readonly type?: unknown } | null;
+  readonly pre_tokenizer?: Readonly<Record<string, unknown>> | null;
+  readonly decoder?: { readonly type?: unknown } | null;
+  readonly added_tokens: readonly { readonly content: string; readonly rstrip?: boolean }[];
+}
+
+function splitsBeforeSpaces(parts: TokenizerParts, config: unknown): boolean {
+  const { normalizer, pre_tokenizer: pattern, added_tokens: added } = parts;
+  const { remove_space: squeeze, do_lowercase_and_remove_accent: lower } = config as Record<string, unknown>;
+  const byteLevel = pattern?.type === 'ByteLevel' && pattern.add_prefix_space !== true && pattern.use_regex !== false;
+  const plain = normalizer === null || normalizer === undefined || normalizer.type === 'NFC';
+  const free = added.every(({ content, rstrip }) => rstrip !== true && !/\S\s/u.test(content));
+  return byteLevel && plain && free && squeeze !== true && lower !== true;
+}
