@@ -1,0 +1,52 @@
+/**
+ * Lowest index of the largest value of each row; NaN counts as the smallest, a row of NaN gives 0. Two passes over a row: its maximum,
+ * then the first place where it stands.
+ */
+import { loadPart } from '../lib/lanes';
+
+export function argmax(logits: usize, ids: usize, rows: i32, vocab: i32): void {
+  for (let row = 0; row < rows; row++) {
+    store<i32>(ids, find(logits, vocab, maximum(logits, vocab)));
+    logits += <usize>vocab << 2;
+    ids += 4;
+  }
+}
+
+/** The largest value that is not NaN; -infinity if there is none. */
+export function maximum(values: usize, count: i32): f32 {
+  // pmax(m, x) is m unless m < x, so NaN never enters.
+  let m0 = f32x4.splat(-Infinity);
+  let m1 = m0;
+  let index = 0;
+  for (; index + 8 <= count; index += 8) {
+    m0 = f32x4.pmax(m0, v128.load(values));
+    m1 = f32x4.pmax(m1, v128.load(values, 16));
+    values += 32;
+  }
+  for (; index + 4 <= count; index += 4) {
+    m0 = f32x4.pmax(m0, v128.load(values));
+    values += 16;
+  }
+  m0 = f32x4.pmax(m0, m1);
+  m0 = f32x4.pmax(m0, v128.shuffle<f32>(m0, m0, 2, 3, 0, 1));
+  m0 = f32x4.pmax(m0, v128.shuffle<f32>(m0, m0, 1, 0, 3, 2));
+  let largest = f32x4.extract_lane(m0, 0);
+  for (; index < count; index++) {
+    const value = load<f32>(values);
+    if (value > largest) largest = value;
+    values += 4;
+  }
+  return largest;
+}
+
+function find(values: usize, count: i32, wanted: f32): i32 {
+  const all = f32x4.splat(wanted);
+  for (let index = 0; index < count; index += 4) {
+    const rest = count - index;
+    let equal = i32x4.bitmask(f32x4.eq(loadPart(values, rest), all));
+    if (rest < 4) equal &= (1 << rest) - 1;
+    if (equal) return index + ctz(equal);
+    values += 16;
+  }
+  return 0;
+}

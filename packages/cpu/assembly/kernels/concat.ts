@@ -1,0 +1,10 @@
+/** Copies one part, contiguous pieces of `bytes`, to where it belongs in the result: pieces `yStride` apart. */
+import { copy } from '../lib/lanes';
+
+export function concat(x: usize, y: usize, outer: i32, bytes: usize, yStride: usize): void {
+  for (let index = 0; index < outer; index++) {
+    copy(y, x, bytes);
+    x += bytes;
+    y += yStride;
+  }
+}

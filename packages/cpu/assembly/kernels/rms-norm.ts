@@ -1,0 +1,45 @@
+/**
+ * y = x / sqrt(mean(x²) + eps) · weight for each row. The row is read twice, the second time from the first-level cache. `weight` 0 means
+ * none.
+ */
+import { loadPart, storePart, sum } from '../lib/lanes';
+
+export function rmsNorm(x: usize, weight: usize, y: usize, rows: i32, channels: i32, eps: f32): void {
+  for (let row = 0; row < rows; row++) {
+    const scale = f32x4.splat(1 / sqrt<f32>(sumOfSquares(x, channels) / <f32>channels + eps));
+    for (let c = 0; c < channels; c += 4) {
+      const rest = channels - c;
+      const offset = <usize>c << 2;
+      let value = f32x4.mul(loadPart(x + offset, rest), scale);
+      if (weight != 0) value = f32x4.mul(value, loadPart(weight + offset, rest));
+      storePart(y + offset, value, rest);
+    }
+    x += <usize>channels << 2;
+    y += <usize>channels << 2;
+  }
+}
+
+function sumOfSquares(x: usize, channels: i32): f32 {
+  let s0 = f32x4.splat(0);
+  let s1 = s0;
+  let s2 = s0;
+  let s3 = s0;
+  let c = 0;
+  for (; c + 16 <= channels; c += 16) {
+    const a = v128.load(x);
+    const b = v128.load(x, 16);
+    const d = v128.load(x, 32);
+    const e = v128.load(x, 48);
+    s0 = f32x4.add(s0, f32x4.mul(a, a));
+    s1 = f32x4.add(s1, f32x4.mul(b, b));
+    s2 = f32x4.add(s2, f32x4.mul(d, d));
+    s3 = f32x4.add(s3, f32x4.mul(e, e));
+    x += 64;
+  }
+  for (; c < channels; c += 4) {
+    const a = loadPart(x, channels - c);
+    s0 = f32x4.add(s0, f32x4.mul(a, a));
+    x += 16;
+  }
+  return sum(f32x4.add(f32x4.add(s0, s1), f32x4.add(s2, s3)));
+}

@@ -1,0 +1,380 @@
+/**
+ * Selective scan of one batch row and a range of channels of one group.
+ *
+ * Channels are the vector, eight at a time; A, and the state, are transposed once to blocks `[state, 8]`, so B and C are broadcasts, there are
+ * no horizontal sums, and any number of states is exact. Time runs in chunks of `chunk` steps, three passes each:
+ *   1. prepare: d = softplus(delta + bias) and d u into blocks `[chunk, 8]`; rows of delta and u are read in order;
+ *   2. scan: for each block, two states of eight channels in four v128 locals over all steps of the chunk; y accumulates in `[chunk, 8]`;
+ *   3. finish: y = (y + D u) silu(z); rows of z are read, and of y written, in order.
+ * So u, delta, z are read from memory once and y written once; the blocks stay in the second-level cache (see `chunkFor` in
+ * src/operations/selective-scan.ts); nothing of size `[length, dim, state]` exists.
+ *
+ * The decay is 2^x with x = d (A log2 e). With n the nearest integer and r = x - n it is never rounded to one float:
+ *     h' = s h + (s h (2^r - 1) + d u B)      s = 2^n
+ * which keeps decays very close to 1 exact (a rounded exp(dA) would drift by up to 3e-8 a step). 2^r - 1 is a polynomial of degree 5:
+ * relative error of 2^x below 1.6e-7 for the x it is given; d A rounds as floats do (1.2e-7 of |x|), below 1e-7 of the state in
+ * all. 2^x is 0 below x = -126.5. That fast path takes Euler steps with d A ≤ 0, which is what models have; all else (growing systems, zoh,
+ * bilinear, constant B or C) takes `general`, which also overflows as IEEE says.
+ *
+ * `state` [channels, states] holds the initial state, and the last one afterwards. Scratch: A, state, constant B, constant C as blocks, then
+ * three chunk buffers; see `scratchFor`.
+ */
+import { silu, softplus } from '../lib/activations';
+import { Constant, constant } from '../lib/constants';
+import { loadPart, storePart, transposeMatrix } from '../lib/lanes';
+
+/** As `discretizations` in src/operations/selective-scan.ts. */
+const EULER = 0;
+const ZOH = 1;
+const BILINEAR = 2;
+
+/**
+ * u, delta, z, y point at the first channel of the first step, `rowStride` to the next step. B and C point at the group's first step,
+ * `stepStride` to the next; constant B and C point at the first channel's row. 0 stands for an absent D, z, deltaBias, resets.
+ */
+export function selectiveScan(
+  u: usize, delta: usize, A: usize, B: usize, C: usize, D: usize, z: usize, deltaBias: usize, resets: usize,
+  state: usize, y: usize, rowStride: usize, stepStride: usize, length: i32, channels: i32, states: i32,
+  deltaSoftplus: bool, discretization: i32, constantB: bool, constantC: bool, chunk: i32, scratch: usize,
+): void {
+  const blocks = (channels + 7) >> 3;
+  const parameter = (<usize>blocks * <usize>states) << 5;
+  const buffer = (<usize>blocks * <usize>chunk) << 5;
+  const packedA = scratch;
+  const packedState = packedA + parameter;
+  const packedB = packedState + parameter;
+  const packedC = packedB + (constantB ? parameter : 0);
+  const steps = packedC + (constantC ? parameter : 0);
+  const inputs = steps + buffer;
+  const results = inputs + buffer;
+
+  toBlocks(A, channels, states, packedA);
+  toBlocks(state, channels, states, packedState);
+  if (constantB) toBlocks(B, channels, states, packedB);
+  if (constantC) toBlocks(C, channels, states, packedC);
+  if (discretization != BILINEAR) scale(packedA, parameter);
+  const decaying = discretization == EULER && !constantB && !constantC && !anyPositive(packedA, parameter);
+  memory.fill(steps, 0, buffer << 1);
+
+  for (let start = 0; start < length; start += chunk) {
+    const count = min(chunk, length - start);
+    const offset = <usize>start * rowStride;
+    const growing = prepare(
+      u + offset, delta + offset, deltaBias, rowStride, count, channels, chunk, deltaSoftplus, discretization == ZOH,
+      steps, inputs,
+    );
+    memory.fill(results, 0, buffer);
+    for (let from = 0; from < count; ) {
+      if (isReset(resets, start + from)) memory.fill(packedState, 0, parameter);
+      let to = from + 1;
+      while (to < count && !isReset(resets, start + to)) to++;
+      const rowB = B + <usize>(start + from) * stepStride;
+      const rowC = C + <usize>(start + from) * stepStride;
+      for (let block = 0; block < blocks; block++) {
+        const at = (<usize>block * <usize>states) << 5;
+        const first = (<usize>block * <usize>chunk + <usize>from) << 5;
+        if (decaying && !growing) {
+          decay(
+            packedA + at, packedState + at, steps + first, inputs + first, results + first, rowB, rowC, stepStride,
+            to - from, states,
+          );
+        } else {
+          const b = constantB ? packedB + at : rowB;
+          const c = constantC ? packedC + at : rowC;
+          for (let half: usize = 0; half < 32; half += 16) {
+            general(
+              packedA + at + half, packedState + at + half, steps + first + half, inputs + first + half,
+              results + first + half, constantB ? b + half : b, constantC ? c + half : c, stepStride, to - from, states,
+              discretization, constantB, constantC,
+            );
+          }
+        }
+      }
+      from = to;
+    }
+    finish(u + offset, z == 0 ? <usize>0 : z + offset, D, y + offset, rowStride, count, channels, chunk, results);
+  }
+  fromBlocks(packedState, channels, states, state);
+}
+
+// @ts-ignore: decorator
+@inline
+function isReset(resets: usize, step: i32): bool {
+  return resets != 0 && load<i32>(resets + (<usize>step << 2)) != 0;
+}
+
+/** `[channels, states]` → blocks `[states, 8]`, zeros in channels that do not exist. */
+function toBlocks(from: usize, channels: i32, states: i32, to: usize): void {
+  const row = <usize>states << 2;
+  for (let channel = 0; channel < channels; channel += 8) {
+    const count = min(8, channels - channel);
+    if (count < 8) memory.fill(to, 0, row << 3);
+    transposeMatrix(from, row, count, states, to, 32);
+    from += row << 3;
+    to += row << 3;
+  }
+}
+
+function fromBlocks(from: usize, channels: i32, states: i32, to: usize): void {
+  const row = <usize>states << 2;
+  for (let channel = 0; channel < channels; channel += 8) {
+    transposeMatrix(from, 32, states, min(8, channels - channel), to, row);
+    from += row << 3;
+    to += row << 3;
+  }
+}
+
+/** To powers of two. */
+function scale(values: usize, bytes: usize): void {
+  const factor = constant(Constant.LOG2_E);
+  for (const end = values + bytes; values < end; values += 16) v128.store(values, f32x4.mul(v128.load(values), factor));
+}
+
+function anyPositive(values: usize, bytes: usize): bool {
+  let found = f32x4.splat(0);
+  for (const end = values + bytes; values < end; values += 16) {
+    found = v128.or(found, f32x4.gt(v128.load(values), f32x4.splat(0)));
+  }
+  return v128.any_true(found);
+}
+
+/** Pass 1. Returns whether any d is negative. With `plain` the inputs are u, else d u. */
+function prepare(
+  u: usize, delta: usize, bias: usize, rowStride: usize, count: i32, channels: i32, chunk: i32,
+  deltaSoftplus: bool, plain: bool, steps: usize, inputs: usize,
+): bool {
+  let negative = f32x4.splat(0);
+  for (let t = 0; t < count; t++) {
+    for (let c = 0; c < channels; c += 4) {
+      const rest = channels - c;
+      const offset = <usize>c << 2;
+      let d = loadPart(delta + offset, rest);
+      if (bias != 0) d = f32x4.add(d, loadPart(bias + offset, rest));
+      if (deltaSoftplus) d = softplus(d);
+      else negative = v128.or(negative, f32x4.lt(d, f32x4.splat(0)));
+      const input = loadPart(u + offset, rest);
+      const place = inBlocks(c, t, chunk);
+      v128.store(steps + place, d);
+      v128.store(inputs + place, plain ? input : f32x4.mul(d, input));
+    }
+    u += rowStride;
+    delta += rowStride;
+  }
+  return v128.any_true(negative);
+}
+
+/** Pass 3. */
+function finish(
+  u: usize, z: usize, D: usize, y: usize, rowStride: usize, count: i32, channels: i32, chunk: i32, results: usize,
+): void {
+  for (let t = 0; t < count; t++) {
+    for (let c = 0; c < channels; c += 4) {
+      const rest = channels - c;
+      const offset = <usize>c << 2;
+      let value = v128.load(results + inBlocks(c, t, chunk));
+      if (D != 0) value = f32x4.add(value, f32x4.mul(loadPart(D + offset, rest), loadPart(u + offset, rest)));
+      if (z != 0) value = f32x4.mul(value, silu(loadPart(z + offset, rest)));
+      storePart(y + offset, value, rest);
+    }
+    u += rowStride;
+    y += rowStride;
+    if (z != 0) z += rowStride;
+  }
+}
+
+/** Where channels c … c + 3 of step t are in blocks `[chunk, 8]`. */
+// @ts-ignore: decorator
+@inline
+function inBlocks(c: i32, t: i32, chunk: i32): usize {
+  return ((<usize>(c >> 3) * <usize>chunk + <usize>t) << 5) + ((<usize>c & 4) << 2);
+}
+
+/** 2^r - 1 for |r| ≤ 1/2. */
+// @ts-ignore: decorator
+@inline
+function power(r: v128, p1: v128, p2: v128, p3: v128, p4: v128, p5: v128): v128 {
+  let p = f32x4.add(f32x4.mul(p5, r), p4);
+  p = f32x4.add(f32x4.mul(p, r), p3);
+  p = f32x4.add(f32x4.mul(p, r), p2);
+  p = f32x4.add(f32x4.mul(p, r), p1);
+  return f32x4.mul(p, r);
+}
+
+/** s h + (s h (2^r - 1) + input). */
+// @ts-ignore: decorator
+@inline
+function advance(scaled: v128, power: v128, input: v128): v128 {
+  return f32x4.add(scaled, f32x4.add(f32x4.mul(scaled, power), input));
+}
+
+/** Pass 2 for one block of eight channels, decaying Euler steps: two states at a time, then the odd one. */
+function decay(
+  A: usize, state: usize, steps: usize, inputs: usize, results: usize, B: usize, C: usize, stepStride: usize,
+  count: i32, states: i32,
+): void {
+  const lowest = constant(Constant.POWER_MIN);
+  const round = constant(Constant.ROUND_BIASED);
+  const p1 = constant(Constant.P1);
+  const p2 = constant(Constant.P2);
+  const p3 = constant(Constant.P3);
+  const p4 = constant(Constant.P4);
+  const p5 = constant(Constant.P5);
+  const end = results + (<usize>count << 5);
+  let n = 0;
+  for (; n + 2 <= states; n += 2) {
+    const A0 = v128.load(A);
+    const A1 = v128.load(A, 16);
+    const A2 = v128.load(A, 32);
+    const A3 = v128.load(A, 48);
+    let h0 = v128.load(state);
+    let h1 = v128.load(state, 16);
+    let h2 = v128.load(state, 32);
+    let h3 = v128.load(state, 48);
+    let b = B;
+    let c = C;
+    let d = steps;
+    let v = inputs;
+    for (let y = results; y < end; y += 32) {
+      const d0 = v128.load(d);
+      const d1 = v128.load(d, 16);
+      const v0 = v128.load(v);
+      const v1 = v128.load(v, 16);
+      let x0 = f32x4.pmax(f32x4.mul(d0, A0), lowest);
+      let x1 = f32x4.pmax(f32x4.mul(d1, A1), lowest);
+      let t0 = f32x4.add(x0, round);
+      let t1 = f32x4.add(x1, round);
+      let q0 = power(f32x4.sub(x0, f32x4.sub(t0, round)), p1, p2, p3, p4, p5);
+      let q1 = power(f32x4.sub(x1, f32x4.sub(t1, round)), p1, p2, p3, p4, p5);
+      let Bn = v128.load32_splat(b);
+      let Cn = v128.load32_splat(c);
+      // The low bits of t are the exponent of 2^n.
+      h0 = advance(f32x4.mul(h0, i32x4.shl(t0, 23)), q0, f32x4.mul(v0, Bn));
+      h1 = advance(f32x4.mul(h1, i32x4.shl(t1, 23)), q1, f32x4.mul(v1, Bn));
+      let y0 = f32x4.add(v128.load(y), f32x4.mul(Cn, h0));
+      let y1 = f32x4.add(v128.load(y, 16), f32x4.mul(Cn, h1));
+      x0 = f32x4.pmax(f32x4.mul(d0, A2), lowest);
+      x1 = f32x4.pmax(f32x4.mul(d1, A3), lowest);
+      t0 = f32x4.add(x0, round);
+      t1 = f32x4.add(x1, round);
+      q0 = power(f32x4.sub(x0, f32x4.sub(t0, round)), p1, p2, p3, p4, p5);
+      q1 = power(f32x4.sub(x1, f32x4.sub(t1, round)), p1, p2, p3, p4, p5);
+      Bn = v128.load32_splat(b, 4);
+      Cn = v128.load32_splat(c, 4);
+      h2 = advance(f32x4.mul(h2, i32x4.shl(t0, 23)), q0, f32x4.mul(v0, Bn));
+      h3 = advance(f32x4.mul(h3, i32x4.shl(t1, 23)), q1, f32x4.mul(v1, Bn));
+      y0 = f32x4.add(y0, f32x4.mul(Cn, h2));
+      y1 = f32x4.add(y1, f32x4.mul(Cn, h3));
+      v128.store(y, y0);
+      v128.store(y, y1, 16);
+      d += 32;
+      v += 32;
+      b += stepStride;
+      c += stepStride;
+    }
+    v128.store(state, h0);
+    v128.store(state, h1, 16);
+    v128.store(state, h2, 32);
+    v128.store(state, h3, 48);
+    A += 64;
+    state += 64;
+    B += 8;
+    C += 8;
+  }
+  if (n == states) return;
+  const A0 = v128.load(A);
+  const A1 = v128.load(A, 16);
+  let h0 = v128.load(state);
+  let h1 = v128.load(state, 16);
+  for (let y = results; y < end; y += 32) {
+    const x0 = f32x4.pmax(f32x4.mul(v128.load(steps), A0), lowest);
+    const x1 = f32x4.pmax(f32x4.mul(v128.load(steps, 16), A1), lowest);
+    const t0 = f32x4.add(x0, round);
+    const t1 = f32x4.add(x1, round);
+    const q0 = power(f32x4.sub(x0, f32x4.sub(t0, round)), p1, p2, p3, p4, p5);
+    const q1 = power(f32x4.sub(x1, f32x4.sub(t1, round)), p1, p2, p3, p4, p5);
+    const Bn = v128.load32_splat(B);
+    const Cn = v128.load32_splat(C);
+    h0 = advance(f32x4.mul(h0, i32x4.shl(t0, 23)), q0, f32x4.mul(v128.load(inputs), Bn));
+    h1 = advance(f32x4.mul(h1, i32x4.shl(t1, 23)), q1, f32x4.mul(v128.load(inputs, 16), Bn));
+    v128.store(y, f32x4.add(v128.load(y), f32x4.mul(Cn, h0)));
+    v128.store(y, f32x4.add(v128.load(y, 16), f32x4.mul(Cn, h1)), 16);
+    steps += 32;
+    inputs += 32;
+    B += stepStride;
+    C += stepStride;
+  }
+  v128.store(state, h0);
+  v128.store(state, h1, 16);
+}
+
+/**
+ * Pass 2 for four channels, every other case: state by state. Constant B and C come as blocks.
+ * Decays within 2^±1/2 keep their distance from 1 (`near`), others are formed as 2^n 2^r, n in two halves so that they overflow
+ * and vanish as IEEE says. zoh: expm1(dA) / A is d (2^r - 1) / x near 1, without a division by A. bilinear: Abar - 1 = x / (1 - x / 2).
+ */
+function general(
+  A: usize, state: usize, steps: usize, inputs: usize, results: usize, B: usize, C: usize, stepStride: usize,
+  count: i32, states: i32, discretization: i32, constantB: bool, constantC: bool,
+): void {
+  const one = constant(Constant.ONE);
+  const strideB = constantB ? <usize>0 : stepStride;
+  const strideC = constantC ? <usize>0 : stepStride;
+  const end = results + (<usize>count << 5);
+  for (let n = 0; n < states; n++) {
+    const An = v128.load(A);
+    let h = v128.load(state);
+    let b = B;
+    let c = C;
+    let d = steps;
+    let v = inputs;
+    for (let y = results; y < end; y += 32) {
+      const Bn = constantB ? v128.load(b) : v128.load32_splat(b);
+      const Cn = constantC ? v128.load(c) : v128.load32_splat(c);
+      const step = v128.load(d);
+      const input = f32x4.mul(v128.load(v), Bn);
+      const x = f32x4.mul(step, An);
+      if (discretization == BILINEAR) {
+        const rate = f32x4.add(f32x4.mul(x, h), input);
+        h = f32x4.add(h, f32x4.div(rate, f32x4.sub(one, f32x4.mul(x, constant(Constant.HALF)))));
+      } else {
+        const round = constant(Constant.ROUND);
+        const bounded = f32x4.pmin(f32x4.pmax(x, constant(Constant.GROWTH_MIN)), constant(Constant.GROWTH_MAX));
+        const shifted = f32x4.add(bounded, round);
+        const r = f32x4.sub(bounded, f32x4.sub(shifted, round));
+        let p = f32x4.add(f32x4.mul(constant(Constant.P5), r), constant(Constant.P4));
+        p = f32x4.add(f32x4.mul(p, r), constant(Constant.P3));
+        p = f32x4.add(f32x4.mul(p, r), constant(Constant.P2));
+        p = f32x4.add(f32x4.mul(p, r), constant(Constant.P1));
+        const power = f32x4.mul(p, r);
+        const exponent = i32x4.sub(shifted, round);
+        const half = i32x4.shr_s(exponent, 1);
+        const decay = f32x4.mul(
+          f32x4.mul(f32x4.add(one, power), i32x4.add(i32x4.shl(half, 23), one)),
+          i32x4.add(i32x4.shl(i32x4.sub(exponent, half), 23), one),
+        );
+        const near = i32x4.eq(exponent, i32x4.splat(0));
+        let added = input;
+        if (discretization == ZOH) {
+          const log2e = constant(Constant.LOG2_E);
+          const far = f32x4.div(f32x4.mul(f32x4.sub(decay, one), log2e), An);
+          added = f32x4.mul(v128.bitselect(f32x4.mul(f32x4.mul(step, p), log2e), far, near), input);
+        }
+        h = v128.bitselect(
+          f32x4.add(h, f32x4.add(f32x4.mul(power, h), added)),
+          f32x4.add(f32x4.mul(decay, h), added),
+          near,
+        );
+      }
+      v128.store(y, f32x4.add(v128.load(y), f32x4.mul(Cn, h)));
+      d += 32;
+      v += 32;
+      b += strideB;
+      c += strideC;
+    }
+    v128.store(state, h);
+    A += 32;
+    state += 32;
+    B += constantB ? 32 : 4;
+    C += constantC ? 32 : 4;
+  }
+}

@@ -1,0 +1,75 @@
+/**
+ * Constants of the kernels, in memory. V8 (Node 24) is slow with v128.const in hot loops: kernels load these, once where the loop
+ * is hot. Never written after instantiation.
+ */
+const TABLE: usize = memory.data<f32>([
+  1.4426950408889634, // LOG2_E
+  0.693359375, // LN2_HIGH: 9 bits, so that n LN2_HIGH is exact
+  -2.12194440e-4, // LN2_LOW
+  12582912, // ROUND: 1.5 · 2^23, adding it rounds to an integer, kept in the low bits
+  -104, // EXP_MIN: exp underflows to 0 below
+  89, // EXP_MAX: exp overflows above
+  // exp(r) = 1 + r (1 + r (E2 + …)) on |r| ≤ ln 2 / 2, minimax, 3.6e-9
+  0.5, // E2
+  0.16666534543037415, // E3
+  0.041667237877845764, // E4
+  0.008367500267922878, // E5
+  0.001386376447044313, // E6
+  // 2 atanh(s) = s (2 + s² (L1 + …)) on s ≤ 1/3, minimax, 4.5e-9
+  0.666664183139801, // L1
+  0.4002152681350708, // L2
+  0.2800179421901703, // L3
+  0.28012046217918396, // L4
+  0.6931471805599453, // LN2
+  // 2^r = 1 + r (P1 + r (P2 + …)) on |r| ≤ 1/2, minimax in relative error, 9.2e-8
+  0.6931470036506653, // P1
+  0.24022242426872253, // P2
+  0.05550733581185341, // P3
+  0.009671512991189957, // P4
+  0.001326472731307149, // P5
+  12583039, // ROUND_BIASED: ROUND + 127, the low bits are a float's exponent
+  -127, // POWER_MIN: 2^x is flushed to 0 below -126.5
+  -160, // GROWTH_MIN
+  130, // GROWTH_MAX
+  1.0, // ONE
+  2.0, // TWO
+  0.5, // HALF
+]);
+
+export const enum Constant {
+  LOG2_E,
+  LN2_HIGH,
+  LN2_LOW,
+  ROUND,
+  EXP_MIN,
+  EXP_MAX,
+  E2,
+  E3,
+  E4,
+  E5,
+  E6,
+  L1,
+  L2,
+  L3,
+  L4,
+  LN2,
+  P1,
+  P2,
+  P3,
+  P4,
+  P5,
+  ROUND_BIASED,
+  POWER_MIN,
+  GROWTH_MIN,
+  GROWTH_MAX,
+  ONE,
+  TWO,
+  HALF,
+}
+
+/** The constant in all lanes. */
+// @ts-ignore: decorator
+@inline
+export function constant(name: Constant): v128 {
+  return v128.load32_splat(TABLE + ((<usize>name) << 2));
+}

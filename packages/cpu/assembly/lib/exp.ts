@@ -1,0 +1,33 @@
+/**
+ * exp: Cody-Waite reduction to |r| ≤ ln 2 / 2, a polynomial of degree 6, and 2^n applied in two halves, so that results are gradual below
+ * 2^-126, 0 below exp(-104), infinite above exp(88.73). NaN stays NaN. Relative error below 1.3e-7 where the result is normal.
+ */
+import { Constant, constant } from './constants';
+
+// @ts-ignore: decorator
+@inline
+export function exp(x: v128): v128 {
+  // pmax and pmin with x first keep a NaN.
+  const bounded = f32x4.pmin(f32x4.pmax(x, constant(Constant.EXP_MIN)), constant(Constant.EXP_MAX));
+  const round = constant(Constant.ROUND);
+  const shifted = f32x4.add(f32x4.mul(bounded, constant(Constant.LOG2_E)), round);
+  const whole = f32x4.sub(shifted, round);
+  const r = f32x4.sub(
+    f32x4.sub(bounded, f32x4.mul(whole, constant(Constant.LN2_HIGH))),
+    f32x4.mul(whole, constant(Constant.LN2_LOW)),
+  );
+  const one = constant(Constant.ONE);
+  let p = f32x4.add(f32x4.mul(constant(Constant.E6), r), constant(Constant.E5));
+  p = f32x4.add(f32x4.mul(p, r), constant(Constant.E4));
+  p = f32x4.add(f32x4.mul(p, r), constant(Constant.E3));
+  p = f32x4.add(f32x4.mul(p, r), constant(Constant.E2));
+  p = f32x4.add(f32x4.mul(f32x4.mul(r, r), p), r);
+  p = f32x4.add(p, one);
+  const n = i32x4.sub(shifted, round);
+  const half = i32x4.shr_s(n, 1);
+  const rest = i32x4.sub(n, half);
+  return f32x4.mul(
+    f32x4.mul(p, i32x4.add(i32x4.shl(half, 23), one)),
+    i32x4.add(i32x4.shl(rest, 23), one),
+  );
+}

@@ -1,0 +1,57 @@
+// The machine's ceilings, measured with a module of its own: a multiply-add loop in registers, and a sum over 256 MiB.
+import asc from 'assemblyscript/asc';
+
+const source = `
+export function work(times: i32, a: f32, b: f32): f32 {
+  const m = f32x4.splat(a);
+  const c = f32x4.splat(b);
+  ${[...Array(10).keys()].map((i) => `let s${i} = f32x4.splat(${i + 1});`).join('\n  ')}
+  for (let i = 0; i < times; i++) {
+    ${[...Array(10).keys()].map((i) => `s${i} = f32x4.add(f32x4.mul(s${i}, m), c);`).join('\n    ')}
+  }
+  return f32x4.extract_lane(${[...Array(9).keys()].reduce((sum, i) => `f32x4.add(${sum}, s${i + 1})`, 's0')}, 0);
+}
+export function read(from: usize, bytes: usize): f32 {
+  let a = f32x4.splat(0), b = a, c = a, d = a;
+  for (const end = from + bytes; from < end; from += 64) {
+    a = f32x4.add(a, v128.load(from));
+    b = f32x4.add(b, v128.load(from, 16));
+    c = f32x4.add(c, v128.load(from, 32));
+    d = f32x4.add(d, v128.load(from, 48));
+  }
+  return f32x4.extract_lane(f32x4.add(f32x4.add(a, b), f32x4.add(c, d)), 0);
+}`;
+
+/** `{ gflops, bandwidth }` of one thread, the best of several runs. */
+export async function measureMachine() {
+  let binary;
+  const { error, stderr } = await asc.main(
+    ['machine.ts', '-O3', '--noAssert', '--runtime', 'stub', '--enable', 'simd', '--importMemory', '--outFile', 'm.wasm'],
+    {
+      readFile: (name) => (name === 'machine.ts' ? source : null),
+      writeFile: (_name, contents) => {
+        binary = contents;
+      },
+      listFiles: () => [],
+    },
+  );
+  if (error) throw new Error(`${error.message}\n${stderr}`);
+  const bytes = 256 * 2 ** 20;
+  const memory = new WebAssembly.Memory({ initial: bytes / 65536 + 1 });
+  new Float32Array(memory.buffer).fill(0.5);
+  const { instance } = await WebAssembly.instantiate(binary, { env: { memory, abort() {} } });
+  const best = (run) => {
+    let seconds = Number.POSITIVE_INFINITY;
+    for (let index = 0; index < 6; index++) {
+      const start = performance.now();
+      run();
+      seconds = Math.min(seconds, (performance.now() - start) / 1e3);
+    }
+    return seconds;
+  };
+  const times = 1e7;
+  return {
+    gflops: (times * 80) / best(() => instance.exports.work(times, 0.5, 0.1)) / 1e9,
+    bandwidth: bytes / best(() => instance.exports.read(65536, bytes)) / 1e9,
+  };
+}

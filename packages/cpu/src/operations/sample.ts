@@ -1,0 +1,84 @@
+import type { Block } from '../memory/allocator.ts';
+import { argmax } from './argmax.ts';
+import { type Call, type Context, ELEMENT } from './context.ts';
+
+/**
+ * Softmax runs in WebAssembly, the choice among its weights here, over the view of them. Where the largest logit is infinite, or all
+ * are NaN, there is no softmax and argmax is taken; a NaN among others has probability 0.
+ */
+export function sample(context: Context, call: Call<'sample'>): Block {
+  const { logits, uniform, rows, vocab, temperature } = call;
+  if (temperature === 0) return argmax(context, call);
+  const { heap, wasm } = context;
+  return heap.run((arena) => {
+    const ids = arena.result(rows * ELEMENT);
+    const scratch = arena.scratch(vocab * ELEMENT);
+    // A temperature that float32 rounds to 0 would divide 0 by 0.
+    const divisor = Math.max(temperature, 2 ** -126);
+    for (let row = 0; row < rows; row++) {
+      const from = logits.storage.address + row * vocab * ELEMENT;
+      const largest = wasm.softmax(from, scratch.address, vocab, divisor);
+      if (!Number.isFinite(largest)) {
+        wasm.argmax(from, ids.address + row * ELEMENT, 1, vocab);
+        continue;
+      }
+      const weights = heap.floats(scratch, vocab);
+      heap.integers(ids, rows)[row] = choose(weights, heap.floats(uniform.storage, rows)[row]!, call);
+    }
+    return ids;
+  });
+}
+
+/** Which are kept is decided in order of likelihood, the draw is made in index order. */
+function choose(weights: Float32Array, uniform: number, { vocab, topK, topP, minP }: Call<'sample'>): number {
+  const kept = topK < vocab || topP < 1 || minP > 0 ? keep(weights, topK, topP, minP) : ALL;
+  let total = 0;
+  visit(weights, kept, (weight) => {
+    total += weight;
+    return false;
+  });
+  const wanted = uniform * total;
+  let sum = 0;
+  let chosen = 0;
+  visit(weights, kept, (weight, index) => {
+    sum += weight;
+    chosen = index;
+    return sum > wanted;
+  });
+  return chosen;
+}
+
+/** The kept are all above `threshold`, and the first `ties` that equal it. */
+interface Kept {
+  readonly threshold: number;
+  readonly ties: number;
+}
+
+const ALL: Kept = { threshold: Number.NEGATIVE_INFINITY, ties: 0 };
+
+function keep(weights: Float32Array, topK: number, topP: number, minP: number): Kept {
+  const descending = weights.slice().sort().reverse();
+  let count = Math.min(topK, descending.length);
+  let total = 0;
+  for (let index = 0; index < count; index++) total += descending[index]!;
+  let sum = 0;
+  for (let index = 0; index < count && topP < 1; index++) {
+    sum += descending[index]!;
+    if (sum >= topP * total) count = index + 1;
+  }
+  const least = minP * descending[0]!;
+  while (count > 1 && descending[count - 1]! < least) count--;
+  const threshold = descending[count - 1]!;
+  const above = descending.indexOf(threshold);
+  return { threshold, ties: count - above };
+}
+
+/** Visits the kept in index order until `done`; never an impossible token. */
+function visit(weights: Float32Array, kept: Kept, done: (weight: number, index: number) => boolean): void {
+  let ties = kept.ties;
+  for (let index = 0; index < weights.length; index++) {
+    const weight = weights[index]!;
+    if (weight === 0 || weight < kept.threshold || (weight === kept.threshold && ties-- <= 0)) continue;
+    if (done(weight, index)) return;
+  }
+}

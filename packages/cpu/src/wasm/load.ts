@@ -1,0 +1,108 @@
+import { MambaError } from '@mamba/core';
+import { invalid } from '@mamba/core/driver';
+import { simd } from '../generated/simd.ts';
+import { KERNEL_NAMES, type KernelExports } from './exports.ts';
+
+/** Where the compiled kernels come from: bytes, a compiled module, or a URL to fetch; the inlined ones if absent. */
+export type WasmSource = WasmBytes | WebAssembly.Module;
+type WasmBytes = Uint8Array | ArrayBuffer | URL | string;
+
+/** @throws MambaError `unavailable` where the engine has no WebAssembly SIMD. */
+export function requireSimd(): void {
+  if (typeof WebAssembly !== 'object') {
+    throw new MambaError('unavailable', 'the cpu backend needs WebAssembly, which this engine does not have', {
+      origin: 'cpu',
+      remedy: 'Use Node 20 or newer or a current browser; some run without WebAssembly in a lockdown or jitless mode.',
+    });
+  }
+  if (!WebAssembly.validate(SIMD_PROBE)) {
+    throw new MambaError('unavailable', 'the cpu backend needs WebAssembly SIMD, which this engine does not have', {
+      origin: 'cpu',
+      remedy: 'Use Node 16.4, Chrome 91, Firefox 89, Safari 16.4 or newer, on a processor with SSE4.1 or NEON.',
+    });
+  }
+}
+
+/**
+ * @throws MambaError `invalid-argument` where the source is not a build of these kernels, `unavailable` where it cannot be
+ * fetched or this engine refuses to compile it.
+ */
+export async function loadModule(source: WasmSource | undefined): Promise<WebAssembly.Module> {
+  const module =
+    source instanceof WebAssembly.Module ? source : await compile(await bytesOf(source as WasmBytes | undefined));
+  const names = new Set(WebAssembly.Module.exports(module).map(({ name }) => name));
+  const missing = KERNEL_NAMES.filter((name) => !names.has(name));
+  if (missing.length > 0) {
+    throw invalid(
+      'cpu.wasm',
+      `a module without ${missing.join(', ')}`,
+      'the kernels of this version of @mamba/cpu',
+      'Take the file from @mamba/cpu/simd.wasm.',
+    );
+  }
+  return module;
+}
+
+export async function instantiate(module: WebAssembly.Module, memory: WebAssembly.Memory): Promise<KernelExports> {
+  const instance = await WebAssembly.instantiate(module, { env: { memory, abort } });
+  return instance.exports as unknown as KernelExports;
+}
+
+/** A module of one function that returns a v128. */
+const SIMD_PROBE = new Uint8Array([
+  0, 0x61, 0x73, 0x6d, 1, 0, 0, 0, 1, 5, 1, 0x60, 0, 1, 0x7b, 3, 2, 1, 0, 10, 8, 1, 6, 0, 0x41, 0, 0xfd, 0x0f, 0x0b,
+]);
+
+/** AssemblyScript imports it; the kernels assert nothing. */
+function abort(): never {
+  throw new MambaError('device-error', 'a kernel of the cpu backend aborted', { origin: 'cpu' });
+}
+
+async function compile(bytes: BufferSource): Promise<WebAssembly.Module> {
+  try {
+    return await WebAssembly.compile(bytes);
+  } catch (cause) {
+    throw new MambaError('unavailable', 'the kernels of the cpu backend do not compile here', {
+      origin: 'cpu.wasm',
+      given: cause instanceof Error ? cause.message : String(cause),
+      expected: 'a build of the kernels of @mamba/cpu, and a page whose policy allows WebAssembly',
+      remedy: "Leave the option `wasm` out, and allow 'wasm-unsafe-eval' in the Content-Security-Policy.",
+      cause,
+    });
+  }
+}
+
+async function bytesOf(source: WasmBytes | undefined): Promise<BufferSource> {
+  if (source === undefined) return fromBase64(simd);
+  if (source instanceof ArrayBuffer || ArrayBuffer.isView(source)) return source as BufferSource;
+  if (typeof source === 'string' || source instanceof URL) return fetchBytes(source);
+  throw invalid('cpu.wasm', Object.prototype.toString.call(source), 'bytes, a URL, or a WebAssembly.Module');
+}
+
+async function fetchBytes(url: string | URL): Promise<BufferSource> {
+  try {
+    if (String(url).startsWith('file:')) {
+      // Node's fetch takes no file URLs; a name in a variable keeps bundlers from following it.
+      const name = 'node:fs/promises';
+      const { readFile } = (await import(/* @vite-ignore */ name)) as typeof import('node:fs/promises');
+      return new Uint8Array(await readFile(new URL(url)));
+    }
+    const response = await fetch(url);
+    if (!response.ok) throw new Error(`HTTP status ${response.status}`);
+    return await response.arrayBuffer();
+  } catch (cause) {
+    throw new MambaError('unavailable', `the kernels of the cpu backend cannot be had from ${url}`, {
+      origin: 'cpu.wasm',
+      given: cause instanceof Error ? cause.message : String(cause),
+      remedy: 'Check the URL, or leave the option `wasm` out: the kernels are inlined in the package.',
+      cause,
+    });
+  }
+}
+
+function fromBase64(text: string): Uint8Array<ArrayBuffer> {
+  const binary = atob(text);
+  const bytes = new Uint8Array(binary.length);
+  for (let index = 0; index < binary.length; index++) bytes[index] = binary.charCodeAt(index);
+  return bytes;
+}

@@ -1,0 +1,4 @@
+import { describeConformance } from '@mamba/conformance/vitest';
+import { cpu } from '@mamba/cpu';
+
+describeConformance(cpu());
