@@ -21,20 +21,27 @@ const MAX_HEADER = 1 << 20;
 type Header = Omit<StateSnapshot, 'layers'> & {
   readonly layers: number;
   readonly dtype: 'float32' | 'float64';
-  readonly checksum: number;
 };
 
+/** Bytes before the header: magic, length of the header, checksum. */
+const PREFIX = 16;
+
 /**
- * One portable file: magic `MAMBAST1`, header length (u32 little-endian), JSON header, then conv and ssm of each layer, little-endian.
+ * One portable file, little-endian: magic `MAMBAST1`, length of the header (u32), FNV-1a of all bytes from the header on (u32), the
+ * header in JSON, then conv and ssm of each layer.
  */
 export function encodeSnapshot(snapshot: StateSnapshot): Uint8Array {
   const double = snapshot.layers.some(({ conv, ssm }) => conv instanceof Float64Array || ssm instanceof Float64Array);
   const width = double ? 8 : 4;
   const arrays = snapshot.layers.flatMap(({ conv, ssm }) => [conv, ssm]);
-  const size = arrays.reduce((sum, { length }) => sum + length * width, 0);
-  const data = new Uint8Array(size);
-  const view = new DataView(data.buffer);
-  let offset = 0;
+  const header: Header = { ...snapshot, layers: snapshot.layers.length, dtype: double ? 'float64' : 'float32' };
+  const json = new TextEncoder().encode(JSON.stringify(header));
+  let offset = PREFIX + json.length;
+  const file = new Uint8Array(arrays.reduce((sum, { length }) => sum + length * width, offset));
+  const view = new DataView(file.buffer);
+  file.set(new TextEncoder().encode(MAGIC));
+  view.setUint32(8, json.length, true);
+  file.set(json, PREFIX);
   for (const array of arrays) {
     for (const value of array) {
       if (double) view.setFloat64(offset, value, true);
@@ -42,36 +49,27 @@ export function encodeSnapshot(snapshot: StateSnapshot): Uint8Array {
       offset += width;
     }
   }
-  const header: Header = {
-    ...snapshot,
-    layers: snapshot.layers.length,
-    dtype: double ? 'float64' : 'float32',
-    checksum: checksum(data),
-  };
-  const json = new TextEncoder().encode(JSON.stringify(header));
-  const file = new Uint8Array(12 + json.length + size);
-  file.set(new TextEncoder().encode(MAGIC));
-  new DataView(file.buffer).setUint32(8, json.length, true);
-  file.set(json, 12);
-  file.set(data, 12 + json.length);
+  view.setUint32(12, checksum(file.subarray(PREFIX)), true);
   return file;
 }
 
 /** @throws MambaError `invalid-file` where the bytes are not a whole, undamaged snapshot of a version that this release knows. */
 export function decodeSnapshot(file: Uint8Array): StateSnapshot {
-  if (file.length < 12 || new TextDecoder().decode(file.subarray(0, 8)) !== MAGIC)
+  if (file.length < PREFIX || new TextDecoder().decode(file.subarray(0, 8)) !== MAGIC)
     throw damaged(`${file.length} bytes that do not start with ${MAGIC}`, 'a state snapshot');
-  const length = new DataView(file.buffer, file.byteOffset).getUint32(8, true);
-  if (length > MAX_HEADER || 12 + length > file.length)
+  const prefix = new DataView(file.buffer, file.byteOffset, PREFIX);
+  const length = prefix.getUint32(8, true);
+  if (length > MAX_HEADER || PREFIX + length > file.length)
     throw damaged(`a header of ${length} bytes in a file of ${file.length}`, 'a whole file');
-  const { layers: count, dtype, checksum: sum, ...header } = parseHeader(file.subarray(12, 12 + length));
-  const data = file.subarray(12 + length);
+  const sum = prefix.getUint32(12, true);
+  if (checksum(file.subarray(PREFIX)) !== sum) throw damaged('bytes whose checksum differs', `checksum ${sum}`);
+  const { layers: count, dtype, ...header } = parseHeader(file.subarray(PREFIX, PREFIX + length));
+  const data = file.subarray(PREFIX + length);
   const width = dtype === 'float64' ? 8 : 4;
   const convSize = header.batch * header.dInner * (header.dConv - 1);
   const ssmSize = header.batch * header.dInner * header.dState;
   if (data.length !== count * (convSize + ssmSize) * width)
     throw damaged(`${data.length} bytes of state`, `${count * (convSize + ssmSize) * width}`);
-  if (checksum(data) !== sum) throw damaged('bytes whose checksum differs', `checksum ${sum}`);
   const view = new DataView(data.buffer, data.byteOffset, data.length);
   let offset = 0;
   const take = (size: number): Float32Array | Float64Array => {
@@ -94,13 +92,18 @@ export function checkSnapshot(snapshot: StateSnapshot, config: ModelConfig): voi
   if (!(Number.isSafeInteger(snapshot.batch) && snapshot.batch >= 1))
     throw damaged(`batch ${snapshot.batch}`, 'at least 1');
   checkPositions(snapshot.positions, snapshot.batch);
-  if (snapshot.layers.length !== config.layers)
-    throw damaged(`${snapshot.layers.length} layers`, `${config.layers}, this model's`, 'It belongs to another model.');
+  if (snapshot.layers?.length !== config.layers)
+    throw damaged(
+      `${snapshot.layers?.length} layers`,
+      `${config.layers}, this model's`,
+      'It belongs to another model.',
+    );
   const convSize = snapshot.batch * config.dInner * (config.dConv - 1);
   const ssmSize = snapshot.batch * config.dInner * config.dState;
-  for (const [index, { conv, ssm }] of snapshot.layers.entries()) {
-    if (conv.length !== convSize || ssm.length !== ssmSize)
-      throw damaged(`layer ${index} of ${conv.length} and ${ssm.length} values`, `${convSize} and ${ssmSize}`);
+  for (const [index, layer] of snapshot.layers.entries()) {
+    const [conv, ssm] = [layer?.conv?.length, layer?.ssm?.length];
+    if (conv !== convSize || ssm !== ssmSize)
+      throw damaged(`layer ${index} of ${conv} and ${ssm} values`, `${convSize} and ${ssmSize}`);
   }
 }
 
@@ -113,9 +116,9 @@ function parseHeader(bytes: Uint8Array): Header {
   }
   if (typeof header !== 'object' || header === null || header.version !== 1)
     throw damaged(`version ${String(header?.version)}`, 'version 1', 'Read it with the release that wrote it.');
-  for (const key of ['batch', 'dInner', 'dState', 'dConv', 'layers', 'checksum'] as const) {
+  for (const key of ['batch', 'dInner', 'dState', 'dConv', 'layers'] as const) {
     const value = header[key];
-    if (!(Number.isSafeInteger(value) && (value as number) >= (key === 'checksum' ? 0 : 1)))
+    if (!(Number.isSafeInteger(value) && (value as number) >= 1))
       throw damaged(`${key} ${String(value)}`, 'a positive integer');
   }
   if (header.dtype !== 'float32' && header.dtype !== 'float64')
