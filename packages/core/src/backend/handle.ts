@@ -8,25 +8,26 @@ export class TensorHandle<S> implements Tensor {
   readonly dtype: DType;
   readonly range: IntegerRange | undefined;
   readonly #owner: TensorOwner<S>;
-  #storage: S;
-  #disposed = false;
+  /** Undefined once disposed, so that a handle that is kept holds no memory. */
+  #storage: { readonly value: S } | undefined;
 
   constructor(owner: TensorOwner<S>, storage: S, spec: TensorSpec) {
     this.shape = Object.freeze([...spec.shape]);
     this.dtype = spec.dtype;
     this.range = spec.range;
     this.#owner = owner;
-    this.#storage = storage;
+    this.#storage = { value: storage };
   }
 
   get disposed(): boolean {
-    return this.#disposed;
+    return this.#storage === undefined;
   }
 
   dispose(): void {
-    if (this.#disposed) return;
-    this.#disposed = true;
-    this.#owner.release(this, this.#storage);
+    if (this.#storage === undefined) return;
+    const { value } = this.#storage;
+    this.#storage = undefined;
+    this.#owner.release(this, value);
   }
 
   /** For the owner alone. */
@@ -39,14 +40,14 @@ export class TensorHandle<S> implements Tensor {
         remedy: 'Read it there and upload it here.',
       });
     }
-    if (this.#disposed) {
+    if (this.#storage === undefined) {
       throw new MambaError('disposed', `${origin} was disposed`, {
         origin,
         given: `${describe(this)} after dispose()`,
         expected: 'a live tensor',
       });
     }
-    return this.#storage;
+    return this.#storage.value;
   }
 }
 
