@@ -168,7 +168,10 @@ class CheckedBackend<S> implements Backend, TensorOwner<S> {
   supports<K extends OperationName>(operation: K, ...args: CallArguments<K>): Support {
     this.#checkAlive();
     checkOneOf('supports', operation, Object.keys(resolvers));
-    return this.#supportsCall(operation, resolvers[operation](this.precision, ...args).call);
+    const { call } = resolvers[operation](this.precision, ...args);
+    // Tensors were checked when they were made; bare specs are not.
+    mapTensors(call, ({ shape }, name) => checkShape(`${operation}.${name}`, shape));
+    return this.#supportsCall(operation, call);
   }
 
   supportsUpload(spec: TensorSpec, options: UploadOptions = {}): Support {

@@ -41,10 +41,10 @@ export async function createModel(
       if (signal?.aborted)
         throw new MambaError('aborted', 'loading was aborted', { origin: 'createModel', cause: signal.reason });
       const host = await source(parameter);
-      if (!sameShape(host.shape, parameter.shape)) {
+      if (!Array.isArray(host?.shape) || !sameShape(host.shape, parameter.shape)) {
         throw new MambaError('invalid-argument', `parameter ${parameter.name} has the wrong shape`, {
           origin: parameter.name,
-          given: describe(host),
+          given: Array.isArray(host?.shape) ? describe(host) : String(host),
           expected: `[${parameter.shape.join(', ')}]`,
         });
       }

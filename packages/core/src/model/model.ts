@@ -224,6 +224,8 @@ export class Model {
 
   /** A copy that goes its own way: rollback is to keep it. */
   cloneState(state: ModelState): ModelState {
+    this.#checkAlive();
+    this.#heldState(state, 'model.cloneState');
     return this.gatherState(Array.from({ length: state.batch }, (_, row) => ({ state, row })));
   }
 
@@ -233,7 +235,7 @@ export class Model {
     if (!Array.isArray(rows) || rows.length === 0)
       throw invalid('model.gatherState', 'no rows', 'at least one { state, row }');
     const sources = rows.map(({ state, row }, index) => {
-      const kernelState = this.#kernelState(state, state.batch, `model.gatherState[${index}].state`)!;
+      const kernelState = this.#heldState(state, `model.gatherState[${index}].state`);
       checkInteger(`model.gatherState[${index}].row`, row, 0, state.batch - 1);
       return { state: kernelState, row };
     });
@@ -244,7 +246,7 @@ export class Model {
   /** The state as plain data that any backend continues from. Waits for the device. */
   async exportState(state: ModelState): Promise<StateSnapshot> {
     this.#checkAlive();
-    const layers = await this.#kernel.exportState(this.#kernelState(state, state.batch, 'model.exportState')!);
+    const layers = await this.#kernel.exportState(this.#heldState(state, 'model.exportState'));
     const { dInner, dState, dConv } = this.config;
     return { version: 1, batch: state.batch, positions: state.positions, dInner, dState, dConv, layers };
   }
@@ -306,8 +308,13 @@ export class Model {
 
   #kernelState(state: ModelState | undefined, batch: number, origin: string): KernelState | undefined {
     if (state === undefined) return undefined;
-    if (!(state instanceof ModelState)) throw invalid(origin, String(state), 'a state that this model returned');
+    const kernelState = this.#heldState(state, origin);
     if (state.batch !== batch) throw invalid(origin, `a state of ${state.batch} rows`, `${batch} rows, as the ids`);
+    return kernelState;
+  }
+
+  #heldState(state: ModelState, origin: string): KernelState {
+    if (!(state instanceof ModelState)) throw invalid(origin, String(state), 'a state that this model returned');
     return state.kernelStateFor(this, origin);
   }
 
