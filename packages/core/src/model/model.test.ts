@@ -1,0 +1,335 @@
+/** What the composed model keeps, gives away and frees; its numbers are the conformance suite's business. */
+import { beforeEach, describe, expect, it } from 'vitest';
+import { type FakeDriver, failure, fakeBackend } from '../../test/fake-driver.ts';
+import { tinyConfig, tinyModel } from '../../test/tiny-model.ts';
+import type { Backend } from '../contract/backend.ts';
+import type { HostTensor, Tensor } from '../contract/tensor.ts';
+import { modelConfig } from './config.ts';
+import { createModel } from './create-model.ts';
+import type { ForwardOptions, Model, ModelState, TokenIds } from './model.ts';
+import { modelParameters, parameterCount } from './parameters.ts';
+import type { StateSnapshot } from './snapshot.ts';
+
+let backend: Backend;
+let driver: FakeDriver;
+let model: Model;
+beforeEach(async () => {
+  ({ backend, driver } = fakeBackend());
+  model = await tinyModel(backend);
+});
+
+const tensors = () => backend.memory().tensors;
+/** Two tensors a layer. */
+const STATE = 2 * tinyConfig.layers;
+
+describe('forward', () => {
+  it('gives logits and a state, and keeps nothing else', () => {
+    const weights = tensors();
+    const { logits, state, hiddenStates } = model.forward([[1, 2, 3]]);
+    expect(logits!.shape).toEqual([1, 1, 10]);
+    expect(hiddenStates).toBeUndefined();
+    expect(state).toMatchObject({ batch: 1, positions: [3], disposed: false });
+    expect(tensors()).toBe(weights + STATE + 1);
+    logits!.dispose();
+    state.dispose();
+    state.dispose();
+    expect(tensors()).toBe(weights);
+  });
+
+  it('shapes follow what is asked for, in one chunk or several', () => {
+    for (const chunk of [1, 2, 3, 512]) {
+      const weights = tensors();
+      const all = model.forward(
+        [
+          [1, 2, 3],
+          [4, 5, 6],
+        ],
+        { logits: 'all', hiddenStates: true, chunk },
+      );
+      expect(all.logits!.shape).toEqual([2, 3, 10]);
+      expect(all.hiddenStates!.map(({ shape }) => shape)).toEqual(new Array(3).fill([2, 3, 4]));
+      const last = model.forward([[1, 2, 3]], { logits: 'last', hiddenStates: true, chunk });
+      expect(last.logits!.shape).toEqual([1, 1, 10]);
+      const none = model.forward([[1, 2, 3]], { logits: 'none', chunk });
+      expect(none.logits).toBeUndefined();
+      const held = [all, last, none].flatMap(({ logits, state, hiddenStates }) => [
+        logits,
+        state,
+        ...(hiddenStates ?? []),
+      ]);
+      for (const each of held) each?.dispose();
+      expect(tensors()).toBe(weights);
+    }
+  });
+
+  it('leaves a state alone unless it is donated', () => {
+    const weights = tensors();
+    const first = model.forward([[1]], { logits: 'none' }).state;
+    const second = model.forward([[2, 3]], { state: first, logits: 'none' }).state;
+    expect([first.disposed, second.positions]).toEqual([false, [3]]);
+    for (const chunk of [1, 8]) {
+      const given = model.cloneState(first);
+      const next = model.forward([[2, 3]], { state: given, donateState: true, logits: 'none', chunk }).state;
+      expect(given.disposed).toBe(true);
+      expect(() => model.forward([[1]], { state: given })).toThrow(failure('disposed'));
+      next.dispose();
+    }
+    expect(tensors()).toBe(weights + 2 * STATE);
+  });
+
+  it.each<[string, unknown, ForwardOptions?]>([
+    ['no ids', undefined],
+    ['no rows', []],
+    ['an empty row', [[]]],
+    ['rows of unequal length', [[1, 2], [3]]],
+    ['an id of the vocabulary size', [[10]]],
+    ['a negative id', [[-1]]],
+    ['a fraction', [[1.5]]],
+    ['a word', [['a']]],
+    ['an unknown option', [[1]], { logit: 'all' } as ForwardOptions],
+    ['an unknown request', [[1]], { logits: 'first' as 'all' }],
+    ['a chunk of nothing', [[1]], { chunk: 0 }],
+    ['a state that is none', [[1]], { state: {} as ModelState }],
+  ])('refuses %s', (_, ids, options) => {
+    const before = tensors();
+    expect(() => model.forward(ids as TokenIds, options)).toThrow(failure('invalid-argument'));
+    expect(tensors()).toBe(before);
+  });
+
+  it('refuses ids on the device by their range, and their shape and dtype', () => {
+    const upload = (shape: number[], ...ids: number[]) =>
+      backend.upload({ dtype: 'int32', shape, data: Int32Array.from(ids) });
+    expect(() => model.forward(upload([1, 2], 0, 10))).toThrow(failure('invalid-argument'));
+    expect(() => model.forward(upload([2], 0, 1))).toThrow(failure('invalid-argument', 'model.ids'));
+    const floats = backend.upload({ dtype: 'float32', shape: [1, 1], data: new Float32Array(1) });
+    expect(() => model.forward(floats)).toThrow(failure('invalid-argument', 'model.ids'));
+    expect(() => model.forward([[1, 2]], { resets: upload([1, 3], 0, 0, 0) })).toThrow(failure('invalid-argument'));
+  });
+
+  it('refuses a state of another batch or of another model', async () => {
+    const state = model.forward([[1], [2]], { logits: 'none' }).state;
+    expect(() => model.forward([[1]], { state })).toThrow(failure('invalid-argument', 'model.forward.state'));
+    const twin = await tinyModel(backend);
+    expect(() => twin.forward([[1], [2]], { state })).toThrow(failure('foreign', 'model.forward.state'));
+    expect(() => twin.cloneState(state)).toThrow(failure('foreign'));
+  });
+});
+
+describe('a failure at any point', () => {
+  const uniform = () => backend.upload({ dtype: 'float32', shape: [1, 3], data: new Float32Array(3) });
+  const calls: Record<string, (state: ModelState, numbers: Tensor) => { dispose(): void }[]> = {
+    forward: (state) => {
+      const {
+        logits,
+        state: next,
+        hiddenStates,
+      } = model.forward([[1, 2, 3]], { state, hiddenStates: true, logits: 'all' });
+      return [logits!, next, ...hiddenStates!];
+    },
+    'forward in chunks, donated': (state) => {
+      const result = model.forward([[1, 2, 3]], {
+        state,
+        donateState: true,
+        chunk: 2,
+        logits: 'all',
+        hiddenStates: true,
+      });
+      return [result.logits!, result.state, ...result.hiddenStates!];
+    },
+    'forward in one chunk, donated': (state) => {
+      const { logits, state: next } = model.forward([[1, 2]], { state, donateState: true });
+      return [logits!, next];
+    },
+    decode: (state, numbers) => {
+      const { ids, state: next } = model.decode([[1]], state, { count: 3, uniform: numbers, topK: 2 });
+      return [ids, next];
+    },
+    'decode, donated': (state) => {
+      const { ids, state: next } = model.decode([[1]], state, { count: 2, donateState: true });
+      return [ids, next];
+    },
+    gatherState: (state) => [model.gatherState([state, state].map((each) => ({ state: each, row: 0 })))],
+  };
+
+  it.each(Object.entries(calls))('of %s changes and leaks nothing', (_, call) => {
+    const numbers = uniform();
+    const state = model.forward([[1]], { logits: 'none' }).state;
+    const before = tensors();
+    let failures = 0;
+    for (let point = 0; ; point++) {
+      driver.failAfter = point;
+      try {
+        const made = call(state, numbers);
+        driver.failAfter = Number.POSITIVE_INFINITY;
+        for (const each of made) each.dispose();
+        break;
+      } catch (error) {
+        expect(error).toEqual(failure('out-of-memory'));
+        expect(state.disposed).toBe(false);
+        expect(tensors(), `after a failure at step ${point}`).toBe(before);
+        failures++;
+      }
+    }
+    expect(failures).toBeGreaterThan(5);
+    expect(tensors()).toBe(state.disposed ? before - STATE : before);
+  });
+
+  it('of createModel frees what was uploaded', async () => {
+    const before = tensors();
+    driver.failAfter = 7;
+    await expect(tinyModel(backend)).rejects.toThrow(failure('out-of-memory'));
+    expect(tensors()).toBe(before);
+  });
+
+  it('of importState frees what was uploaded', async () => {
+    const snapshot = await model.exportState(model.forward([[1]], { logits: 'none' }).state);
+    const before = tensors();
+    driver.failAfter = 3;
+    expect(() => model.importState(snapshot)).toThrow(failure('out-of-memory'));
+    expect(tensors()).toBe(before);
+  });
+});
+
+describe('decode', () => {
+  it('feeds one token a row and never looks at what comes out', () => {
+    const before = tensors();
+    const { ids, state } = model.decode([[1], [2]], undefined, { count: 3 });
+    expect(ids).toMatchObject({ shape: [2, 3], dtype: 'int32', range: { min: 0, max: 9 } });
+    expect(state.positions).toEqual([3, 3]);
+    expect(driver.ran.filter((name) => name === 'argmax')).toHaveLength(3);
+    expect(tensors()).toBe(before + STATE + 1);
+  });
+
+  it('samples where it is given random numbers, and only there', () => {
+    const uniform = backend.upload({ dtype: 'float32', shape: [1, 2], data: new Float32Array(2) });
+    model.decode([[1]], undefined, { count: 2, uniform, temperature: 0.5 });
+    expect(driver.ran.filter((name) => name === 'sample')).toHaveLength(2);
+    expect(() => model.decode([[1]], undefined, { count: 2, temperature: 0.5 })).toThrow(failure('invalid-argument'));
+    expect(() => model.decode([[1]], undefined, { count: 3, uniform })).toThrow(
+      failure('invalid-argument', 'model.decode.uniform'),
+    );
+    expect(() => model.decode([[1]], undefined, { count: 2, uniform, topP: 2 })).toThrow(failure('invalid-argument'));
+    expect(() => model.decode([[1]], undefined, { count: 2, uniform, typicalP: 1 } as never)).toThrow(
+      failure('invalid-argument'),
+    );
+    expect(() => model.decode([[1, 2]], undefined, { count: 2 })).toThrow(
+      failure('invalid-argument', 'model.decode.ids'),
+    );
+    expect(() => model.decode([[1]], undefined, { count: 0 })).toThrow(
+      failure('invalid-argument', 'model.decode.count'),
+    );
+  });
+});
+
+describe('states', () => {
+  it('can be selected, repeated and merged row by row, each with its own age', () => {
+    const pair = model.forward([[1], [2]], { logits: 'none' }).state;
+    const old = model.forward([[3, 3, 3]], { logits: 'none' }).state;
+    const merged = model.gatherState([
+      { state: pair, row: 1 },
+      { state: old, row: 0 },
+      { state: pair, row: 1 },
+    ]);
+    expect(merged).toMatchObject({ batch: 3, positions: [1, 3, 1] });
+    expect(() => model.gatherState([])).toThrow(failure('invalid-argument'));
+    expect(() => model.gatherState([{ state: old, row: 1 }])).toThrow(failure('invalid-argument'));
+    expect(() => model.gatherState([{ state: undefined as never, row: 0 }])).toThrow(failure('invalid-argument'));
+    expect(() => model.cloneState(undefined as never)).toThrow(failure('invalid-argument'));
+  });
+
+  it('go out as plain data and come back', async () => {
+    const state = model.forward([[1], [2]], { logits: 'none' }).state;
+    const snapshot = await model.exportState(state);
+    expect(snapshot).toMatchObject({ version: 1, batch: 2, positions: [1, 1], dInner: 8, dState: 2, dConv: 3 });
+    expect(snapshot.layers.map(({ conv, ssm }) => [conv.length, ssm.length])).toEqual(new Array(2).fill([32, 32]));
+    expect(model.importState(snapshot)).toMatchObject({ batch: 2, positions: [1, 1] });
+    await expect(model.exportState({} as ModelState)).rejects.toThrow(failure('invalid-argument'));
+  });
+
+  it.each<[string, (snapshot: StateSnapshot) => unknown]>([
+    ['nothing', () => undefined],
+    ['another version', (snapshot) => ({ ...snapshot, version: 2 })],
+    ['another width', (snapshot) => ({ ...snapshot, dInner: 9 })],
+    ['another depth', ({ layers, ...snapshot }) => ({ ...snapshot, layers: layers.slice(1) })],
+    ['no layers', ({ layers: _, ...snapshot }) => snapshot],
+    ['a batch that its layers have not', (snapshot) => ({ ...snapshot, batch: 2, positions: [1, 1] })],
+    ['a batch of nothing', (snapshot) => ({ ...snapshot, batch: 0, positions: [] })],
+    ['positions of another batch', (snapshot) => ({ ...snapshot, positions: [1, 1] })],
+    ['an empty layer', ({ layers, ...snapshot }) => ({ ...snapshot, layers: layers.map(() => ({})) })],
+  ])('a snapshot of %s is refused', async (_, edit) => {
+    const snapshot = await model.exportState(model.forward([[1]], { logits: 'none' }).state);
+    const before = tensors();
+    expect(() => model.importState(edit(snapshot) as StateSnapshot)).toThrow(failure('invalid-file'));
+    expect(tensors()).toBe(before);
+  });
+});
+
+describe('createModel', () => {
+  it('asks for each parameter once, in order, and tells how far it is', async () => {
+    const asked: string[] = [];
+    const progress: string[] = [];
+    await createModel(
+      backend,
+      tinyConfig,
+      ({ name, shape }) => {
+        asked.push(name);
+        return { dtype: 'float32', shape, data: new Float32Array(shape.reduce((a, b) => a * b)) };
+      },
+      { onProgress: (loaded, total) => progress.push(`${loaded}/${total}`) },
+    );
+    expect(asked).toEqual(modelParameters(tinyConfig).map(({ name }) => name));
+    expect(new Set(asked).size).toBe(asked.length);
+    expect(progress.at(-1)).toBe(`${asked.length}/${asked.length}`);
+  });
+
+  it('counts the weights of mamba-130m as published', () => {
+    const config = modelConfig({ layers: 24, dModel: 768, vocabSize: 50280 });
+    expect(parameterCount(config)).toBe(129_135_360);
+    expect(parameterCount({ ...config, tiedHead: false }) - parameterCount(config)).toBe(50280 * 768);
+  });
+
+  it('refuses a parameter of the wrong shape, an unsupported dtype, and stops when told to', async () => {
+    const before = tensors();
+    const wrong = (): HostTensor => ({ dtype: 'float32', shape: [1], data: new Float32Array(1) });
+    await expect(createModel(backend, tinyConfig, wrong)).rejects.toThrow(failure('invalid-argument', 'embedding'));
+    await expect(createModel(backend, tinyConfig, () => undefined as never)).rejects.toThrow(
+      failure('invalid-argument'),
+    );
+    const zeros = ({ shape }: { shape: readonly number[] }): HostTensor => ({
+      dtype: 'float32',
+      shape,
+      data: new Float32Array(shape.reduce((a, b) => a * b)),
+    });
+    await expect(createModel(backend, tinyConfig, zeros, { weights: 'q8' })).rejects.toThrow(failure('unsupported'));
+    const signal = AbortSignal.abort();
+    await expect(createModel(backend, tinyConfig, zeros, { signal })).rejects.toThrow(failure('aborted'));
+    await expect(createModel(backend, tinyConfig, zeros, { dtype: 'q8' } as never)).rejects.toThrow(
+      failure('invalid-argument'),
+    );
+    expect(tensors()).toBe(before);
+  });
+
+  it.each([
+    ['layers', 0],
+    ['dModel', -1],
+    ['dState', 1.5],
+    ['dConv', 1],
+    ['vocabSize', Number.NaN],
+    ['normEps', -1],
+    ['tiedHead', 'yes'],
+    ['width', 3],
+  ])('refuses a config with %s %s', (key, value) => {
+    expect(() => modelConfig({ layers: 1, dModel: 4, vocabSize: 8 }, { [key]: value })).toThrow(
+      failure('invalid-argument', `modelConfig.${key}`),
+    );
+  });
+
+  it('a disposed model frees its weights and refuses to work', () => {
+    model.dispose();
+    model.dispose();
+    expect(tensors()).toBe(0);
+    expect(model.disposed).toBe(true);
+    expect(() => model.forward([[1]])).toThrow(failure('disposed'));
+    expect(() => model.decode([[1]], undefined, { count: 1 })).toThrow(failure('disposed'));
+  });
+});
