@@ -9,9 +9,18 @@ const machine = await measureMachine();
 console.log(`Node ${process.versions.node}; ${backend.description}`);
 console.log(`multiply + add ${machine.gflops.toFixed(1)} GFLOP/s; read ${machine.bandwidth.toFixed(1)} GB/s`);
 
-const random = (count, low = -1, high = 1) => Float32Array.from({ length: count }, () => low + Math.random() * (high - low));
+const random = (count, low = -1, high = 1) =>
+  Float32Array.from({ length: count }, () => low + Math.random() * (high - low));
 const upload = (shape, low, high) =>
-  backend.upload({ dtype: 'float32', shape, data: random(shape.reduce((size, extent) => size * extent, 1), low, high) });
+  backend.upload({
+    dtype: 'float32',
+    shape,
+    data: random(
+      shape.reduce((size, extent) => size * extent, 1),
+      low,
+      high,
+    ),
+  });
 
 /** Seconds of a call: best and median. Results are disposed outside the clock. */
 function time(run, repeats) {
@@ -72,7 +81,6 @@ for (const [rows, inputs, outputs] of [
     const x = upload([rows, 768]);
     const { best, median } = time(() => {
       for (const weight of weights) backend.linear(x, weight).dispose();
-
     }, 5);
     const gigabytes = (42 * 4000 * 768 * 4) / 1e9;
     console.log(

@@ -26,7 +26,18 @@ export function read(from: usize, bytes: usize): f32 {
 export async function measureMachine() {
   let binary;
   const { error, stderr } = await asc.main(
-    ['machine.ts', '-O3', '--noAssert', '--runtime', 'stub', '--enable', 'simd', '--importMemory', '--outFile', 'm.wasm'],
+    [
+      'machine.ts',
+      '-O3',
+      '--noAssert',
+      '--runtime',
+      'stub',
+      '--enable',
+      'simd',
+      '--importMemory',
+      '--outFile',
+      'm.wasm',
+    ],
     {
       readFile: (name) => (name === 'machine.ts' ? source : null),
       writeFile: (_name, contents) => {

@@ -14,10 +14,11 @@
  * which keeps decays very close to 1 exact (a rounded exp(dA) would drift by up to 3e-8 a step). 2^r - 1 is a polynomial of degree 5:
  * relative error of 2^x below 1.6e-7 for the x it is given; d A rounds as floats do (1.2e-7 of |x|), below 1e-7 of the state in
  * all. 2^x is 0 below x = -126.5. That fast path takes Euler steps with d A ≤ 0, which is what models have; all else (growing systems, zoh,
- * bilinear, constant B or C) takes `general`, which also overflows as IEEE says.
+ * bilinear, constant B or C) takes `general`. So does a block again whose state is no longer finite after the fast path: an infinite
+ * state times a decay is infinite, but not in the form above.
  *
  * `state` [channels, states] holds the initial state, and the last one afterwards. Scratch: A, state, constant B, constant C as blocks, then
- * three chunk buffers; see `scratchFor`.
+ * three chunk buffers, and a block of state; see `scratchFor`.
  */
 import { silu, softplus } from '../lib/activations';
 import { Constant, constant } from '../lib/constants';
@@ -47,6 +48,7 @@ export function selectiveScan(
   const steps = packedC + (constantC ? parameter : 0);
   const inputs = steps + buffer;
   const results = inputs + buffer;
+  const saved = results + buffer;
 
   toBlocks(A, channels, states, packedA);
   toBlocks(state, channels, states, packedState);
@@ -73,12 +75,21 @@ export function selectiveScan(
       for (let block = 0; block < blocks; block++) {
         const at = (<usize>block * <usize>states) << 5;
         const first = (<usize>block * <usize>chunk + <usize>from) << 5;
+        let done = false;
         if (decaying && !growing) {
+          const bytes = <usize>states << 5;
+          memory.copy(saved, packedState + at, bytes);
           decay(
             packedA + at, packedState + at, steps + first, inputs + first, results + first, rowB, rowC, stepStride,
             to - from, states,
           );
-        } else {
+          done = allFinite(packedState + at, bytes);
+          if (!done) {
+            memory.copy(packedState + at, saved, bytes);
+            memory.fill(results + first, 0, <usize>(to - from) << 5);
+          }
+        }
+        if (!done) {
           const b = constantB ? packedB + at : rowB;
           const c = constantC ? packedC + at : rowC;
           for (let half: usize = 0; half < 32; half += 16) {
@@ -136,6 +147,15 @@ function anyPositive(values: usize, bytes: usize): bool {
     found = v128.or(found, f32x4.gt(v128.load(values), f32x4.splat(0)));
   }
   return v128.any_true(found);
+}
+
+function allFinite(values: usize, bytes: usize): bool {
+  let none = f32x4.splat(0);
+  for (const end = values + bytes; values < end; values += 16) {
+    const value = v128.load(values);
+    none = f32x4.add(none, f32x4.sub(value, value));
+  }
+  return i32x4.all_true(f32x4.eq(none, none));
 }
 
 /** Pass 1. Returns whether any d is negative. With `plain` the inputs are u, else d u. */
@@ -333,9 +353,15 @@ function general(
       const step = v128.load(d);
       const input = f32x4.mul(v128.load(v), Bn);
       const x = f32x4.mul(step, An);
+      const finite = f32x4.lt(f32x4.abs(h), f32x4.splat(Infinity));
       if (discretization == BILINEAR) {
-        const rate = f32x4.add(f32x4.mul(x, h), input);
-        h = f32x4.add(h, f32x4.div(rate, f32x4.sub(one, f32x4.mul(x, constant(Constant.HALF)))));
+        const half = f32x4.mul(x, constant(Constant.HALF));
+        const divisor = f32x4.sub(one, half);
+        h = v128.bitselect(
+          f32x4.add(h, f32x4.div(f32x4.add(f32x4.mul(x, h), input), divisor)),
+          f32x4.add(f32x4.mul(f32x4.div(f32x4.add(one, half), divisor), h), f32x4.div(input, divisor)),
+          finite,
+        );
       } else {
         const round = constant(Constant.ROUND);
         const bounded = f32x4.pmin(f32x4.pmax(x, constant(Constant.GROWTH_MIN)), constant(Constant.GROWTH_MAX));
@@ -362,7 +388,7 @@ function general(
         h = v128.bitselect(
           f32x4.add(h, f32x4.add(f32x4.mul(power, h), added)),
           f32x4.add(f32x4.mul(decay, h), added),
-          near,
+          v128.and(near, finite),
         );
       }
       v128.store(y, f32x4.add(v128.load(y), f32x4.mul(Cn, h)));

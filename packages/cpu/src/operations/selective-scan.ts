@@ -67,10 +67,10 @@ function chunkFor(channels: number, length: number): number {
   return Math.min(length, Math.max(16, Math.min(128, fitting)));
 }
 
-/** A, the state, and B and C where constant, as blocks of eight channels; then steps, inputs and results of a chunk. */
+/** A, the state, and B and C where constant, as blocks of eight channels; steps, inputs and results of a chunk; one block of state. */
 function scratchFor(channels: number, state: number, chunk: number, constantB: boolean, constantC: boolean): number {
   const parameters = 2 + (constantB ? 1 : 0) + (constantC ? 1 : 0);
-  return padded(channels) * (parameters * state + 3 * chunk) * ELEMENT;
+  return (padded(channels) * (parameters * state + 3 * chunk) + 8 * state) * ELEMENT;
 }
 
 function padded(channels: number): number {
