@@ -13,6 +13,8 @@ import { lastAxis } from './shapes.ts';
  *            of these, those with p ≥ minP max(p)
  *     id   = the first index i, in index order, at which Σ_{j ≤ i, kept} p_j > uniform Σ_kept p; the last kept one if rounding leaves none
  *
+ * Logits that are not finite: where the largest is infinite, or all are NaN, the draw is argmax; a NaN among others has probability 0.
+ *
  * @throws MambaError `invalid-argument` on a wrong shape, dtype or option.
  */
 export interface SampleCall<T> {
