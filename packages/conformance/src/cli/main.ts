@@ -11,7 +11,7 @@ import { Findings, type TensorReport } from '../runner/report.ts';
 import { type RunSummary, runConformance } from '../runner/run.ts';
 import { suite } from '../runner/suite.ts';
 import { loadBackend } from './load-backend.ts';
-import { formatFailures, formatTable } from './table.ts';
+import { formatFailures, formatSkipped, formatTable } from './table.ts';
 
 interface Options {
   readonly backend?: string;
@@ -100,8 +100,7 @@ function print({ json }: Options, summary: RunSummary): void {
   } else {
     process.stdout.write(`${formatTable(results)}\n`);
     if (failed > 0) process.stdout.write(`\n${formatFailures(results)}\n`);
-    for (const { id, status, reason } of checks)
-      if (status === 'skipped') process.stdout.write(pc.dim(`skipped ${id}: ${reason}\n`));
+    process.stdout.write(formatSkipped(checks));
     const verdict = failed > 0 ? pc.red(`${failed} failed`) : pc.green('all pass');
     process.stdout.write(`${backend}: ${passed} comparisons passed, ${skipped} checks skipped; ${verdict}\n`);
   }

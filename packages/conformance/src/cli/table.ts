@@ -1,6 +1,7 @@
 import Table from 'cli-table3';
 import pc from 'picocolors';
 import { describeReport, type TensorReport } from '../runner/report.ts';
+import type { CheckResult } from '../runner/run.ts';
 
 /** The largest error of each tensor, over the cases of an operation or file: a row each, within 80 columns. */
 export function formatTable(reports: readonly TensorReport[]): string {
@@ -28,6 +29,19 @@ export function formatTable(reports: readonly TensorReport[]): string {
   return table.toString();
 }
 
+/** Checks that did not apply: a line for each reason. */
+export function formatSkipped(checks: readonly CheckResult[]): string {
+  const reasons = new Map<string, string[]>();
+  for (const { id, status, reason } of checks) {
+    if (status !== 'skipped') continue;
+    const key = reason ?? '';
+    reasons.set(key, [...(reasons.get(key) ?? []), id]);
+  }
+  return [...reasons]
+    .map(([reason, ids]) => pc.dim(`skipped ${ids.length === 1 ? ids[0] : `${ids.length} checks`}: ${reason}\n`))
+    .join('');
+}
+
 /** One line a failure, the first of them. */
 export function formatFailures(reports: readonly TensorReport[], limit = 40): string {
   const failed = reports.filter(({ pass }) => !pass);
@@ -49,7 +63,7 @@ export function summarise(reports: readonly TensorReport[]): readonly Row[] {
   const rows = new Map<string, { heading: string; tensor: string; reports: TensorReport[] }>();
   for (const report of reports) {
     const heading = headingOf(report);
-    const tensor = report.tensor.replace(/\.\d+$/, '');
+    const tensor = tensorOf(report);
     const key = JSON.stringify([report.source, heading, tensor]);
     const row = rows.get(key) ?? { heading, tensor, reports: [] };
     row.reports.push(report);
@@ -64,6 +78,11 @@ export function summarise(reports: readonly TensorReport[]): readonly Row[] {
   }));
 }
 
+/** A tensor without its index; a group of laws where facts are checked rather than tensors. */
+function tensorOf({ source, case: id, tensor }: TensorReport): string {
+  return source === 'invariants' ? id.split('/')[1]! : tensor.replace(/\.\d+$/, '');
+}
+
 /** An operation in the suite, a case of a checkpoint, and the file where a file has many cases. */
 function headingOf({ source, case: id, tensor }: TensorReport): string {
   if (source === 'suite' || source === 'invariants' || source === 'properties') return id.split('/')[0]!;
@@ -76,7 +95,8 @@ function severity({ relativeError, tolerance, pass }: TensorReport): number {
 
 /** Which member of its row a report is: the case of many, or the index of a tensor. */
 function variant({ case: id, tensor, source }: TensorReport): string {
-  if (source === 'suite' || source === 'invariants' || source === 'properties') return id.split('/').slice(1).join('/');
+  if (source === 'invariants') return id.split('/').slice(2).join('/');
+  if (source === 'suite' || source === 'properties') return id.split('/').slice(1).join('/');
   return /\.(\d+)$/.exec(tensor)?.[0] ?? id;
 }
 

@@ -1,11 +1,12 @@
 import { fixtureCheckpointChecks, fixtureGoldenChecks } from '../golden/fixtures.ts';
+import { invariantChecks } from '../invariants/index.ts';
 import { suiteCases } from '../suite/index.ts';
 import type { Check } from './check.ts';
 import { caseCheck } from './check-case.ts';
 
 /** Parts of the suite. */
-export type Section = 'cases' | 'golden' | 'checkpoints';
-export const SECTIONS: readonly Section[] = ['cases', 'golden', 'checkpoints'];
+export type Section = 'cases' | 'invariants' | 'golden' | 'checkpoints';
+export const SECTIONS: readonly Section[] = ['cases', 'invariants', 'golden', 'checkpoints'];
 
 export interface SuiteOptions {
   /** Default: all. */
@@ -18,6 +19,7 @@ export interface SuiteOptions {
 export async function suite({ scope = SECTIONS, fixtures }: SuiteOptions = {}): Promise<readonly Check[]> {
   const checks: Check[] = [];
   if (scope.includes('cases')) checks.push(...suiteCases().map(caseCheck));
+  if (scope.includes('invariants')) checks.push(...invariantChecks());
   if (scope.includes('golden')) checks.push(...(await fixtureGoldenChecks(fixtures)));
   if (scope.includes('checkpoints')) checks.push(...fixtureCheckpointChecks(fixtures));
   return checks;

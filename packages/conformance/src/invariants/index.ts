@@ -1,0 +1,10 @@
+/** Every law that backends obey beside giving the right numbers. */
+import type { Check } from '../runner/check.ts';
+import { badInputLaws } from './bad-input.ts';
+import { sequenceLaws } from './laws.ts';
+import { memoryLaws } from './memory.ts';
+import { modelStateLaws } from './model-state.ts';
+
+export function invariantChecks(): readonly Check[] {
+  return [...sequenceLaws(), ...modelStateLaws(), ...memoryLaws(), ...badInputLaws()];
+}

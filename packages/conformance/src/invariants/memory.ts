@@ -1,0 +1,135 @@
+/** Every operation leaves its inputs as they are, gives the same bits again, and what it made is freed with it. */
+import type { Backend, MemoryUse } from '@mamba/core';
+import { addCase } from '../cases/add.ts';
+import { argmaxCase } from '../cases/argmax.ts';
+import { blockCase } from '../cases/block.ts';
+import type { Case, OperationCase } from '../cases/case.ts';
+import { uploadInputs } from '../cases/case.ts';
+import { causalConv1dBackwardCase, causalConv1dCase } from '../cases/causal-conv1d.ts';
+import { concatCase } from '../cases/concat.ts';
+import { embeddingCase } from '../cases/embedding.ts';
+import { linearCase } from '../cases/linear.ts';
+import { logProbCase } from '../cases/log-prob.ts';
+import { modelCase } from '../cases/model.ts';
+import { rmsNormCase } from '../cases/rms-norm.ts';
+import { sampleCase } from '../cases/sample.ts';
+import { selectiveScanBackwardCase, selectiveScanCase } from '../cases/selective-scan.ts';
+import { sliceCase } from '../cases/slice.ts';
+import type { Check } from '../runner/check.ts';
+import { readOutputs } from '../runner/check-case.ts';
+import type { Findings } from '../runner/report.ts';
+import { SMALL_BLOCK, SMALL_MODEL } from '../suite/shapes.ts';
+import { invariant } from './invariant.ts';
+
+const CALLS = 1000;
+
+export function memoryLaws(): readonly Check[] {
+  const operations = smallOperations();
+  const compositions: readonly Case[] = [
+    blockCase({ config: SMALL_BLOCK, batch: 2, length: 3, initialState: true, resets: true, id: 'small' }),
+    modelCase({ config: SMALL_MODEL, batch: 2, length: 3, resets: true, chunk: 2, id: 'small' }),
+  ];
+  return [
+    ...operations.map((item) => perOperation(item, 'inputs-unmodified', inputsUnmodified)),
+    ...operations.map((item) => perOperation(item, 'deterministic', deterministic)),
+    ...operations.map((item) =>
+      perOperation(item, 'dispose-frees', (findings, backend) => frees(findings, backend, item, CALLS)),
+    ),
+    ...compositions.map((item) =>
+      perOperation(item, 'dispose-frees', (findings, backend) => frees(findings, backend, item, 100)),
+    ),
+  ];
+}
+
+/** Memory is as it was: tensors and bytes. */
+export function sameMemory(findings: Findings, backend: Backend, before: MemoryUse): void {
+  const after = backend.memory();
+  findings.equal('memory.tensors', after.tensors, before.tensors);
+  findings.equal('memory.bytes', after.bytes, before.bytes);
+}
+
+function smallOperations(): readonly OperationCase[] {
+  const shape = { batch: 2, length: 7, dim: 5 };
+  const on = { initialState: true, resets: true };
+  const items = [
+    selectiveScanCase({ ...shape, state: 3, ...on }),
+    causalConv1dCase({ ...shape, ...on }),
+    linearCase({ rows: 6, inputs: 9, outputs: 7, bias: true }),
+    rmsNormCase({ rows: 6, channels: 9 }),
+    embeddingCase({ rows: 11, channels: 5, ids: [2, 3] }),
+    addCase({ shape: [3, 7] }),
+    sliceCase({ shape: [3, 7, 5], axis: 1, start: 2, end: 5 }),
+    concatCase({ shape: [3, 1, 5], axis: 1, extents: [2, 3] }),
+    argmaxCase({ rows: [5], vocab: 9 }),
+    sampleCase({ rows: [5], vocab: 9, topK: 5, topP: 0.9, minP: 0.01 }),
+    logProbCase({ rows: [5], vocab: 9 }),
+    selectiveScanBackwardCase({ ...shape, state: 3, ...on }),
+    causalConv1dBackwardCase({ ...shape, ...on }),
+  ];
+  return items as readonly OperationCase[];
+}
+
+function perOperation<C extends Case>(
+  item: C,
+  name: string,
+  body: (findings: Findings, backend: Backend, item: C) => Promise<void>,
+): Check {
+  const stem = item.id.split('/')[0]!;
+  return invariant(`calls/${stem}/${name}`, async (findings, { backend }) => {
+    const support = item.supports(backend);
+    if (!support.supported) return { skipped: support.reason };
+    await body(findings, backend, item);
+    return undefined;
+  });
+}
+
+async function inputsUnmodified(findings: Findings, backend: Backend, item: OperationCase): Promise<void> {
+  const tensors = uploadInputs(backend, item.build());
+  try {
+    const before = await Promise.all(Object.values(tensors).map((tensor) => backend.read(tensor)));
+    await readOutputs(backend, item.call(backend, tensors));
+    for (const [index, [name, tensor]] of Object.entries(tensors).entries())
+      findings.identical(name, await backend.read(tensor), before[index]!);
+  } finally {
+    for (const tensor of Object.values(tensors)) tensor.dispose();
+  }
+}
+
+async function deterministic(findings: Findings, backend: Backend, item: OperationCase): Promise<void> {
+  const prepared = await item.prepare(backend);
+  try {
+    const once = await readOutputs(backend, prepared.run());
+    const again = await readOutputs(backend, prepared.run());
+    for (const [name, values] of Object.entries(once)) findings.identical(name, again[name] ?? [], values);
+  } finally {
+    prepared.dispose();
+  }
+}
+
+async function frees(findings: Findings, backend: Backend, item: Case, calls: number): Promise<void> {
+  const empty = backend.memory();
+  const prepared = await item.prepare(backend);
+  try {
+    dispose(prepared.run());
+    await backend.synchronize();
+    const before = backend.memory();
+    for (let call = 0; call < calls; call++) dispose(prepared.run());
+    await backend.synchronize();
+    sameMemory(findings, backend, before);
+    // Pools may grow to what a call needs, but not with the number of calls.
+    const { reserved } = backend.memory();
+    const bound = 2 * before.reserved + 2 ** 20;
+    findings.holds(
+      'memory.reserved',
+      reserved <= bound,
+      `${reserved} bytes after ${calls} calls, ${before.reserved} after one`,
+    );
+  } finally {
+    prepared.dispose();
+  }
+  sameMemory(findings, backend, empty);
+}
+
+function dispose(outputs: Readonly<Record<string, { dispose(): void }>>): void {
+  for (const tensor of Object.values(outputs)) tensor.dispose();
+}

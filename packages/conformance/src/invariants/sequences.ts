@@ -1,0 +1,201 @@
+/** Things that run over a length with a state (scan, convolution, block, model), seen alike, so that one set of laws holds them all. */
+
+import type { Discretization, ModelConfig } from '@mamba/core';
+import { createBlock, createModel, type Model, type ModelState, type Tensor } from '@mamba/core';
+import { type BlockCaseOptions, uploadBlock } from '../cases/block.ts';
+import { uploadInputs } from '../cases/case.ts';
+import { causalConv1dCase } from '../cases/causal-conv1d.ts';
+import { integers, normals } from '../cases/host.ts';
+import { selectiveScanCase } from '../cases/selective-scan.ts';
+import { seededWeights } from '../cases/weights.ts';
+import { Random } from '../random.ts';
+import { FALCON_BLOCK, FALCON_MODEL, SMALL_BLOCK, SMALL_MODEL } from '../suite/shapes.ts';
+import type { Arena } from './arena.ts';
+
+/** Inputs `[batch, length, …]`, in step with each other. */
+export type Steps = readonly Tensor[];
+
+export interface SequenceResult {
+  readonly y: Tensor;
+  readonly state: unknown;
+}
+
+export interface Sequence {
+  readonly name: string;
+  readonly batch: number;
+  readonly length: number;
+  /** Whether its state holds inputs as they were, so that chunks must agree bit for bit. */
+  readonly exactState: boolean;
+  /** On a backend: its parameters and whole input. */
+  open(arena: Arena): Promise<OpenSequence>;
+}
+
+export interface OpenSequence {
+  readonly inputs: Steps;
+  /** Results belong to the arena. */
+  run(inputs: Steps, state?: unknown, resets?: Tensor): SequenceResult;
+  /** The parts of a state, to compare. */
+  readState(state: unknown): Promise<readonly ArrayLike<number>[]>;
+}
+
+const BATCH = 3;
+const LENGTH = 21;
+
+export function sequences(): readonly Sequence[] {
+  return [
+    scan('selective-scan', {}),
+    scan('selective-scan-groups', { groups: 2, dim: 6 }),
+    scan('selective-scan-plain', { D: false, z: false, deltaBias: false, deltaSoftplus: false }),
+    scan('selective-scan-constant', { B: 'constant', C: 'constant' }),
+    scan('selective-scan-zoh', { discretization: 'zoh' }),
+    scan('selective-scan-bilinear', { discretization: 'bilinear' }),
+    convolution(2),
+    convolution(4),
+    convolution(7),
+    block('block', { config: SMALL_BLOCK, batch: BATCH, length: LENGTH, projectionBias: true }),
+    block('block-falcon', { config: FALCON_BLOCK, batch: BATCH, length: LENGTH }),
+    model('model', SMALL_MODEL),
+    model('model-falcon', FALCON_MODEL),
+  ];
+}
+
+interface ScanOptions {
+  readonly dim?: number;
+  readonly groups?: number;
+  readonly B?: 'constant';
+  readonly C?: 'constant';
+  readonly D?: boolean;
+  readonly z?: boolean;
+  readonly deltaBias?: boolean;
+  readonly deltaSoftplus?: boolean;
+  readonly discretization?: Discretization;
+}
+
+function scan(name: string, options: ScanOptions): Sequence {
+  const { deltaSoftplus = true, discretization } = options;
+  const item = selectiveScanCase({ batch: BATCH, length: LENGTH, dim: 5, state: 7, seed: 11, ...options });
+  return {
+    name,
+    batch: BATCH,
+    length: LENGTH,
+    exactState: false,
+    async open(arena) {
+      const tensors = arena.all(uploadInputs(arena.backend, item.build()));
+      const { u, delta, A, B, C, D, z, deltaBias } = tensors;
+      const moving = { u: u!, delta: delta!, B: B!, C: C!, z };
+      const names = (['u', 'delta', 'B', 'C', 'z'] as const).filter((key) => moving[key]?.shape[1] === LENGTH);
+      return {
+        inputs: names.map((key) => moving[key]!),
+        run(inputs, initialState, resets) {
+          const step = { ...moving, ...Object.fromEntries(names.map((key, index) => [key, inputs[index]!])) };
+          const { y, lastState } = arena.all(
+            arena.backend.selectiveScan(step.u, step.delta, A!, step.B, step.C, {
+              D,
+              z: step.z,
+              deltaBias,
+              deltaSoftplus,
+              discretization,
+              initialState: initialState as Tensor | undefined,
+              resets,
+            }),
+          );
+          return { y, state: lastState };
+        },
+        readState: async (state) => [await arena.read(state as Tensor)],
+      };
+    },
+  };
+}
+
+function convolution(width: number): Sequence {
+  const item = causalConv1dCase({ batch: BATCH, length: LENGTH, dim: 5, width, seed: 12 });
+  return {
+    name: `causal-conv1d-width${width}`,
+    batch: BATCH,
+    length: LENGTH,
+    exactState: true,
+    async open(arena) {
+      const { x, weight, bias } = arena.all(uploadInputs(arena.backend, item.build()));
+      return {
+        inputs: [x!],
+        run([part], initialState, resets) {
+          const { y, lastState } = arena.all(
+            arena.backend.causalConv1d(part!, weight!, bias, {
+              activation: 'silu',
+              initialState: initialState as Tensor | undefined,
+              resets,
+            }),
+          );
+          return { y, state: lastState };
+        },
+        readState: async (state) => [await arena.read(state as Tensor)],
+      };
+    },
+  };
+}
+
+function block(name: string, options: BlockCaseOptions): Sequence {
+  const { config, batch, length } = options;
+  return {
+    name,
+    batch,
+    length,
+    exactState: false,
+    async open(arena) {
+      const made = createBlock(arena.backend, config, arena.all(uploadBlock(arena.backend, options)));
+      const x = arena.upload(normals(new Random(13), [batch, length, config.dModel]));
+      return {
+        inputs: [x],
+        run([part], state, resets) {
+          const result = made.forward(part!, { state: state as BlockStateLike | undefined, resets });
+          arena.own(result.y);
+          arena.all(result.state);
+          return result;
+        },
+        readState: async (state) => {
+          const { conv, ssm } = state as BlockStateLike;
+          return [await arena.read(conv), await arena.read(ssm)];
+        },
+      };
+    },
+  };
+}
+
+interface BlockStateLike {
+  readonly conv: Tensor;
+  readonly ssm: Tensor;
+}
+
+function model(name: string, config: ModelConfig): Sequence {
+  return {
+    name,
+    batch: BATCH,
+    length: LENGTH,
+    exactState: false,
+    async open(arena) {
+      const made = await openModel(arena, config);
+      return {
+        inputs: [arena.upload(modelIds(config, BATCH, LENGTH))],
+        run([ids], state, resets) {
+          const result = made.forward(ids!, { state: state as ModelState | undefined, resets, logits: 'all' });
+          arena.own(result.state);
+          return { y: arena.own(result.logits!), state: result.state };
+        },
+        readState: async (state) => {
+          const { layers } = await made.exportState(state as ModelState);
+          return layers.flatMap(({ conv, ssm }) => [conv, ssm]);
+        },
+      };
+    },
+  };
+}
+
+/** A small model with seeded weights; the arena's. */
+export async function openModel(arena: Arena, config: ModelConfig, seed = 14): Promise<Model> {
+  return arena.own(await createModel(arena.backend, config, seededWeights(config, seed)));
+}
+
+export function modelIds(config: ModelConfig, batch: number, length: number, seed = 15) {
+  const random = new Random(seed);
+  return integers([batch, length], () => random.integer(config.vocabSize));
+}
