@@ -1,0 +1,32 @@
+import { createBackend } from '@mamba/core/driver';
+import { expect, test } from 'vitest';
+import { createDriver } from './driver.ts';
+import { Heap, MAX_PAGES } from './memory/heap.ts';
+import { instantiate, loadModule } from './wasm/load.ts';
+
+test('everything works at addresses above 2 GiB', async () => {
+  const memory = new WebAssembly.Memory({ initial: 1, maximum: MAX_PAGES });
+  const wasm = await instantiate(await loadModule(undefined), memory);
+  const heap = new Heap(memory, wasm.reserved());
+  // Never touched, so that the operating system has nothing to back.
+  const ballast = heap.allocate(2 ** 31 + 2 ** 20);
+  const backend = createBackend(createDriver({ heap, wasm }));
+  const ones = (shape: readonly number[]) =>
+    backend.upload({ dtype: 'float32', shape, data: new Float32Array(shape.reduce((a, b) => a * b, 1)).fill(1) });
+
+  const x = ones([1, 12, 6]);
+  expect(new Set(await backend.read(backend.linear(x, ones([5, 6]))))).toEqual(new Set([6]));
+  const conv = backend.causalConv1d(x, ones([6, 2]));
+  expect((await backend.read(conv.y)).at(-1)).toBe(2);
+  const flat = backend.upload({ dtype: 'float32', shape: [6, 3], data: new Float32Array(18) });
+  const scan = backend.selectiveScan(x, x, flat, ones([1, 12, 3]), ones([1, 12, 3]));
+  expect((await backend.read(scan.y)).at(-1)).toBe(36);
+  expect((await backend.read(scan.lastState)).at(-1)).toBe(12);
+  const ids = backend.argmax(backend.upload({ dtype: 'float32', shape: [3], data: Float32Array.of(1, 5, 2) }));
+  expect([...(await backend.read(ids))]).toEqual([1]);
+  expect((await backend.read(backend.rmsNorm(x, { eps: 0 })))[71]).toBe(1);
+
+  await backend.dispose();
+  ballast.free();
+  expect(heap.used).toBe(0);
+});
