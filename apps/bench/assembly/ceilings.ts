@@ -37,7 +37,9 @@ export function multiplyAdd(rounds: i32, multiplier: f32, addend: f32): f32 {
   const low = f32x4.add(f32x4.add(x0, x1), f32x4.add(x2, x3));
   const high = f32x4.add(f32x4.add(x4, x5), f32x4.add(x6, x7));
   const sum = f32x4.add(f32x4.add(low, high), f32x4.add(x8, x9));
-  return f32x4.extract_lane(sum, 0) + f32x4.extract_lane(sum, 1) + f32x4.extract_lane(sum, 2) + f32x4.extract_lane(sum, 3);
+  return (
+    f32x4.extract_lane(sum, 0) + f32x4.extract_lane(sum, 1) + f32x4.extract_lane(sum, 2) + f32x4.extract_lane(sum, 3)
+  );
 }
 
 /** Makes room for `bytes` and writes to every page of it, so that it is real memory. False where there is none. */
@@ -73,5 +75,7 @@ export function readSum(bytes: i32): i32 {
   const low = i32x4.add(i32x4.add(s0, s1), i32x4.add(s2, s3));
   const high = i32x4.add(i32x4.add(s4, s5), i32x4.add(s6, s7));
   const sum = i32x4.add(low, high);
-  return i32x4.extract_lane(sum, 0) + i32x4.extract_lane(sum, 1) + i32x4.extract_lane(sum, 2) + i32x4.extract_lane(sum, 3);
+  return (
+    i32x4.extract_lane(sum, 0) + i32x4.extract_lane(sum, 1) + i32x4.extract_lane(sum, 2) + i32x4.extract_lane(sum, 3)
+  );
 }

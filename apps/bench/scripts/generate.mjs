@@ -7,8 +7,14 @@ import asc from 'assemblyscript/asc';
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const { error, stdout, stderr } = await asc.main(
-  ['ceilings.ts', '--baseDir', join(root, 'assembly'), '--outFile', 'ceilings.wasm']
-    .concat(['--runtime', 'stub', '--enable', 'simd', '-O3', '--noAssert']),
+  ['ceilings.ts', '--baseDir', join(root, 'assembly'), '--outFile', 'ceilings.wasm'].concat([
+    '--runtime',
+    'stub',
+    '--enable',
+    'simd',
+    '-O3',
+    '--noAssert',
+  ]),
   { writeFile: (name, contents) => write(name, contents) },
 );
 if (error) {

@@ -115,9 +115,9 @@ function plan(suite: Suite, backends: readonly FoundBackend[], effort: Effort): 
     if (contenders.length === 0) return [];
     const jobs = suite.cases({ effort, slow }).map((benchCase): Job => {
       const checked = contenders.some(({ known }) => known.name !== 'reference');
-      // Some 4e8 operations a second in plain loops, 2e10 in vectors; five calls at least.
+      // Some 4e8 operations a second in plain loops, 2e10 in vectors; four calls at least.
       const timed = benchCase.measurements.map(({ work }) =>
-        Math.max((5 * (work?.(4).operations ?? 0)) / (slow ? 4e8 : 2e10), slow ? 0.5 : BUDGET[effort] / 2000),
+        Math.max((4 * (work?.(4).operations ?? 0)) / (slow ? 4e8 : 2e10), slow ? 0.5 : BUDGET[effort] / 2000),
       );
       const estimate =
         timed.reduce((sum, seconds) => sum + seconds, 0) * contenders.length +
@@ -156,7 +156,7 @@ async function runJob(
   open: readonly { found: FoundBackend; backend: Backend }[],
   context: Context,
 ): Promise<void> {
-  const { observer, pause, results, effort } = context;
+  const { observer, pause, results } = context;
   const entrants: Entrant[] = [];
   try {
     let expected: Values | undefined;
@@ -171,16 +171,17 @@ async function runJob(
       let prepared: PreparedCase | undefined;
       try {
         if (name !== 'reference' && expected === undefined) {
-          observer.step?.(`${benchCase.id} · the reference's results`);
+          observer.step?.(`${benchCase.id}: the reference's results`);
           await pause();
           expected = await withReference((reference) => benchCase.expected(reference));
         }
-        observer.step?.(`${benchCase.id} · ${name}: checking`);
+        observer.step?.(`${benchCase.id}: checking ${name}`);
         await pause();
         prepared = await benchCase.prepare(backend);
-        const check = expected && name !== 'reference' ? compareValues(await prepared.actual(), expected, benchCase) : undefined;
+        const check =
+          expected && name !== 'reference' ? compareValues(await prepared.actual(), expected, benchCase) : undefined;
         if (check?.pass === false) {
-          refuse('disagrees', 'its results are not those of the reference', check);
+          refuse('disagrees', describeDisagreement(check), check);
           prepared.dispose();
         } else {
           entrants.push({ found, backend, prepared, check });
@@ -192,8 +193,7 @@ async function runJob(
       }
     }
     for (const spec of benchCase.measurements) {
-      observer.step?.(spec.id);
-      results.push(...(await measure(benchCase, spec, entrants, pause, effort, context.ceilings)));
+      results.push(...(await measure(benchCase, spec, entrants, context)));
     }
   } finally {
     for (const { prepared } of entrants) prepared.dispose();
@@ -204,17 +204,16 @@ async function measure(
   benchCase: BenchCase,
   spec: MeasurementSpec,
   entrants: readonly Entrant[],
-  pause: () => Promise<void>,
-  effort: Effort,
-  ceilings: readonly Ceiling[],
+  { observer, pause, effort, ceilings }: Context,
 ): Promise<Result[]> {
   const racing = entrants.flatMap((entrant) => {
     const how = entrant.prepared.measured[spec.id];
     return how !== undefined && 'run' in how ? [{ entrant, run: how.run }] : [];
   });
+  if (racing.length > 0) observer.step?.(`${spec.id}: timing`);
   const outcomes = await sampleInterleaved(
     racing.map(({ entrant, run }) => ({ run, synchronize: () => entrant.backend.synchronize() })),
-    { budget: BUDGET[effort], minSamples: effort === 'quick' ? 3 : 5, precision: 0.01, minSample: 4, pause },
+    { budget: BUDGET[effort], minSamples: 3, precision: 0.01, minSample: 4, pause },
   );
   return entrants.map((entrant): Result => {
     const head = { ...heading(benchCase, spec, entrant.found), ...(entrant.check && { check: entrant.check }) };
@@ -270,6 +269,11 @@ function slopesOf({ name, sweep }: Suite, results: readonly Result[]): Report['s
     if (points.length < 2) return [];
     return [{ suite: name, backend, over: sweep, slope: logLogSlope(points), points: points.length }];
   });
+}
+
+function describeDisagreement({ relativeError, tolerance }: CheckRecord): string {
+  const error = relativeError === null ? 'values that are not finite' : `an error of ${relativeError.toExponential(1)}`;
+  return `${error} against the reference, where ${tolerance.toExponential(0)} is allowed`;
 }
 
 function messageOf(error: unknown): string {

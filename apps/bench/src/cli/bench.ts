@@ -7,10 +7,18 @@ import { chooseNamed, findBackends } from '../machine/backends.ts';
 import { machineFacts } from '../machine/facts.ts';
 import { createProgress } from '../report/progress.ts';
 import { styleFor } from '../report/style.ts';
-import { type Look, renderBackends, renderCeilings, renderHeading, renderLegend, renderSuite } from '../report/table.ts';
+import {
+  type Look,
+  renderBackends,
+  renderCeilings,
+  renderHeading,
+  renderLegend,
+  renderSuite,
+} from '../report/table.ts';
 import { runBench } from '../run.ts';
 import type { Report } from '../schema/report.ts';
 import { writeReport } from '../schema/write.ts';
+import { writeParagraph } from './paragraph.ts';
 import type { Terminal } from './terminal.ts';
 
 export interface BenchOptions {
@@ -30,9 +38,10 @@ export async function bench(options: BenchOptions, { stdout, stderr, environment
   const suites = chooseNamed(SUITES, options.suites, 'suite');
   if (options.json !== undefined) await access(dirname(resolve(options.json)), constants.W_OK);
   const backends = await findBackends(options.backends);
+  const records = backends.map(({ record }) => record);
 
   print(`\n${renderHeading({ machine: machineFacts() }, look)}\n`);
-  print(renderBackends(backends.map(({ record }) => record), look));
+  print(renderBackends(records, look));
   if (backends.every(({ provider }) => provider === undefined))
     throw new MambaError('unavailable', 'none of these backends runs here');
 
@@ -61,7 +70,7 @@ export async function bench(options: BenchOptions, { stdout, stderr, environment
       signal: interruption.signal,
       observer: {
         begin(ceilings, seconds) {
-          progress.suspend(() => print(`  ${look.style.dim('▔')} ${renderCeilings(ceilings, look)}`));
+          progress.suspend(() => print(renderCeilings(ceilings, records, look)));
           progress.begin(seconds);
         },
         step: (label) => progress.step(label),
@@ -84,8 +93,9 @@ export async function bench(options: BenchOptions, { stdout, stderr, environment
   // Before the paragraph, so that nothing can take the measurements away.
   if (options.json !== undefined) await writeReport(report, options.json);
   if (options.paragraph && !report.interrupted) {
-    
-    if (options.json !== undefined) await writeReport(report, options.json);
+    const generation = await writeParagraph(report, backends, stdout, look);
+    if (generation !== undefined && options.json !== undefined)
+      await writeReport({ ...report, generation }, options.json);
   }
   if (options.json !== undefined) print(`\n${look.style.dim('report:')} ${options.json}`);
   if (report.interrupted) return 130;

@@ -1,6 +1,6 @@
 /** Which backends there are, which of them run here, and why the others do not. */
 import { createRequire } from 'node:module';
-import { type Backend, type BackendProvider, isMambaError, MambaError } from '@mamba/core';
+import { type Backend, type BackendProvider, MambaError } from '@mamba/core';
 import type { BackendRecord } from '../schema/report.ts';
 
 export interface KnownBackend {
@@ -52,7 +52,7 @@ export function chooseNamed<T extends { readonly name: string }>(
 /** Why a backend only gets small shapes and stays out of comparisons; undefined where it does not. */
 export function slowness(backend: Backend): string | undefined {
   if (backend.precision === 'float64') return 'float64';
-  if (backend.details['software'] === true) return 'software';
+  if (backend.details.software === true) return 'software';
   return undefined;
 }
 
@@ -62,8 +62,11 @@ async function find(known: KnownBackend): Promise<FoundBackend> {
   try {
     factory = ((await import(module)) as Readonly<Record<string, unknown>>)[name];
   } catch (error) {
-    if (!isMissing(error, module)) throw error;
-    return { known, record: { name, status: 'not-installed', reason: `${module} is not installed` } };
+    if (isMissing(error, module))
+      return { known, record: { name, status: 'not-installed', reason: `${module} is not installed` } };
+    if (isUnbuilt(error, module))
+      return { known, record: { name, status: 'unavailable', reason: `${module} is not built` } };
+    return { known, record: { name, status: 'unavailable', reason: `${module} does not load: ${messageOf(error)}` } };
   }
   if (typeof factory !== 'function')
     return { known, record: { name, status: 'not-installed', reason: `${module} has no export ${name}()` } };
@@ -74,8 +77,7 @@ async function find(known: KnownBackend): Promise<FoundBackend> {
   try {
     backend = await provider.create();
   } catch (error) {
-    if (!isMambaError(error, 'unavailable')) throw error;
-    return { known, record: { ...base, status: 'unavailable', reason: error.message } };
+    return { known, record: { ...base, status: 'unavailable', reason: messageOf(error) } };
   }
   const slow = slowness(backend);
   const record: BackendRecord = {
@@ -92,8 +94,20 @@ async function find(known: KnownBackend): Promise<FoundBackend> {
 
 /** Whether this very package is what could not be found, rather than something that it needs. */
 function isMissing(error: unknown, module: string): boolean {
-  const { code, message } = error as { code?: unknown; message?: unknown };
-  return code === 'ERR_MODULE_NOT_FOUND' && String(message).includes(`'${module}'`);
+  return isNotFound(error) && error.message.includes(`'${module}'`);
+}
+
+/** Whether the package is there and its entry, which a build makes, is not. */
+function isUnbuilt(error: unknown, module: string): boolean {
+  return isNotFound(error) && error.message.includes(`${module}/dist/index.js'`);
+}
+
+function isNotFound(error: unknown): error is Error {
+  return error instanceof Error && 'code' in error && error.code === 'ERR_MODULE_NOT_FOUND';
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
 }
 
 function versionOf(module: string): string | undefined {

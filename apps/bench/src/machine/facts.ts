@@ -5,7 +5,7 @@ import type { Machine } from '../schema/report.ts';
 /** What names this machine in a report. */
 export function machineFacts(): Machine {
   const cpus = os.cpus();
-  const v8 = process.versions['v8'];
+  const v8 = process.versions.v8;
   return {
     cpu: cpus[0]?.model.trim().replace(/\s+/g, ' ') || 'unknown processor',
     cores: Math.max(cpus.length, 1),

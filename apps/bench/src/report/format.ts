@@ -12,10 +12,10 @@ export function formatSeconds(seconds: number): string {
   return `${digits(seconds / scale)} ${unit}`;
 }
 
-/** `6.90 – 7.21`, in the unit that `formatSeconds(reference)` takes. */
+/** `6.90–7.21`, in the unit that `formatSeconds(reference)` takes. */
 export function formatRange(low: number, high: number, reference: number): string {
   const [scale] = unitOf(reference);
-  return `${digits(low / scale)} – ${digits(high / scale)}`;
+  return `${digits(low / scale)}–${digits(high / scale)}`;
 }
 
 export function formatBytes(bytes: number): string {
@@ -49,10 +49,10 @@ export function formatWait(seconds: number): string {
   return whole < 60 ? `${whole} s` : `${Math.floor(whole / 60)} min ${String(whole % 60).padStart(2, '0')} s`;
 }
 
-/** 2^9 as `2^9`, other numbers as they are. */
+/** `2^9` where it is a power of 2, other numbers as they are. */
 export function formatPower(value: number): string {
   const power = Math.log2(value);
-  return value >= 512 && Number.isInteger(power) ? `2^${power}` : String(value);
+  return Number.isInteger(power) ? `2^${power}` : String(value);
 }
 
 function unitOf(seconds: number): readonly [number, string] {

@@ -114,9 +114,9 @@ class LineProgress implements Progress {
     this.#stream.write(`measuring, about ${formatWait(seconds)} …\n`);
   }
 
-  /** One line for each case: what follows the first ` · ` or `:` is left out. */
+  /** One line for each case: what follows a colon is left out. */
   step(label: string): void {
-    const brief = label.split(' · ')[0]!;
+    const brief = label.split(': ')[0]!;
     if (brief === this.#last) return;
     this.#last = brief;
     this.#stream.write(`  ${brief}\n`);

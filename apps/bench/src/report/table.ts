@@ -1,4 +1,5 @@
 /** A report as text: a heading, a table for each suite, what it means. */
+import { stripVTControlCharacters } from 'node:util';
 import Table from 'cli-table3';
 import type { SuiteName } from '../cases/contract.ts';
 import type { BackendRecord, Ceiling, Report, Result } from '../schema/report.ts';
@@ -21,20 +22,20 @@ export interface Look {
 }
 
 /** What is measured, on what. */
-export function renderHeading({ machine }: Pick<Report, 'machine'>, { style }: Look): string {
+export function renderHeading({ machine }: Pick<Report, 'machine'>, { style, width }: Look): string {
   const { cpu, cores, memory, os, arch, engine } = machine;
   const facts = [
     cpu,
     `${cores} ${cores === 1 ? 'core' : 'cores'}`,
     formatBytes(memory),
-    `${os} ${arch}`,
-    `${engine.name} ${engine.version}`,
+    `${os.split(' ')[0]} ${arch}`,
+    `${engine.name === 'node' ? 'Node' : engine.name} ${engine.version}`,
   ];
-  return `${style.bold('mamba bench')}\n${facts.join(' · ')}`;
+  return `${style.bold('mamba bench')}\n${wrap(facts.join(' · '), width).join('\n')}`;
 }
 
 export function renderBackends(backends: readonly BackendRecord[], { style, width }: Look): string {
-  const nameWidth = Math.max(...backends.map(({ name }) => name.length));
+  const nameWidth = nameWidthOf(backends);
   return backends
     .map((record) => {
       const ready = record.status === 'ready';
@@ -45,57 +46,46 @@ export function renderBackends(backends: readonly BackendRecord[], { style, widt
       const mark = ready ? style.green('●') : style.dim('○');
       const name = record.name.padEnd(nameWidth);
       return lines
-        .map((line, index) => (index === 0 ? `  ${mark} ${name}  ` : ' '.repeat(nameWidth + 6)) + (ready ? line : style.dim(line)))
+        .map(
+          (line, index) =>
+            (index === 0 ? `  ${mark} ${name}  ` : ' '.repeat(nameWidth + 6)) + (ready ? line : style.dim(line)),
+        )
         .join('\n');
     })
     .join('\n');
 }
 
-export function renderCeilings(ceilings: readonly Ceiling[], { style }: Look): string {
+/** In line with the backends above. */
+export function renderCeilings(
+  ceilings: readonly Ceiling[],
+  backends: readonly BackendRecord[],
+  { style }: Look,
+): string {
   const limits = ceilings.map(({ bound, perSecond }) =>
-    bound === 'operations' ? `${formatCount(perSecond)}FLOP/s` : `reads ${formatCount(perSecond)}B/s`,
+    bound === 'operations' ? `${formatCount(perSecond)}FLOP/s` : `${formatCount(perSecond)}B/s read`,
   );
-  return `${limits.join(', ')} ${style.dim('in WebAssembly SIMD on one thread, measured now')}`;
+  const name = 'limits'.padEnd(nameWidthOf(backends));
+  return `    ${style.dim(name)}  ${limits.join(', ')} ${style.dim('(WebAssembly SIMD, 1 thread)')}`;
 }
 
-/** One suite's results. Empty where there are none. */
+/** One suite's results. Empty where there are none. Columns that do not fit the width are left out, the least needed first. */
 export function renderSuite(name: SuiteName, report: Report, look: Look): string {
   const results = report.results.filter(({ suite }) => suite === name);
   if (results.length === 0) return '';
-  const { style } = look;
+  const { style, width } = look;
   const contested = new Set(results.filter(({ slow }) => slow === undefined).map(({ backend }) => backend)).size > 1;
-  const narrow = look.width < 78;
-  const columns = COLUMNS[name].filter(
-    (column) => (!narrow || column.essential === true) && (column !== RATIO || contested),
-  );
-  const table = new Table({
-    head: columns.map(({ head }) => style.dim(head)),
-    colAligns: columns.map(({ left }) => (left === true ? 'left' : 'right')),
-    chars: RULES,
-    style: { head: [], border: [], compact: true, 'padding-left': 0, 'padding-right': 2 },
-  });
-  let previous: Result | undefined;
-  for (const result of results) {
-    // Slow backends stand apart, below a rule.
-    if (previous !== undefined && previous.slow === undefined && result.slow !== undefined) table.push(columns.map(() => ''));
-    if (result.time === undefined) {
-      const reason = result.reason ?? '';
-      const [first, second] = columns;
-      const text = `${style.red(result.status)} ${reason}`;
-      table.push([
-        first!.cell(result, results, look),
-        second!.cell(result, results, look),
-        { colSpan: columns.length - 2, content: wrap(text, look.width - 32).join('\n'), hAlign: 'left' },
-      ]);
-    } else {
-      table.push(columns.map(({ cell }) => cell(result, results, look)));
-    }
-    previous = result;
+  let columns = COLUMNS[name].filter((column) => column !== RATIO || contested);
+  let table = renderTable(columns, results, look);
+  for (const dropped of DISPENSABLE) {
+    if (table.every((line) => stripVTControlCharacters(line).length + 2 <= width)) break;
+    columns = columns.filter((column) => column !== dropped);
+    table = renderTable(columns, results, look);
   }
-  const lines = [`${style.bold(name)}  ${style.dim(TITLES[name](results))}`, indent(trimLines(table.toString()))];
-  const notes = renderNotes(name, report, results, look);
-  if (notes.length > 0) lines.push(...notes.map((note) => indent(style.dim(note))));
-  return lines.join('\n');
+  return [
+    `${style.bold(name)}  ${style.dim(TITLES[name](results))}`,
+    ...table.map(indent),
+    ...renderNotes(name, report, results, look).map((note) => indent(style.dim(note))),
+  ].join('\n');
 }
 
 /** How to read the numbers; once, at the end. */
@@ -112,55 +102,76 @@ export function renderLegend(report: Report, { style, width }: Look): string {
     .join('\n');
 }
 
+function renderTable(columns: readonly Column[], results: readonly Result[], look: Look): string[] {
+  const { style, width } = look;
+  const table = new Table({
+    head: columns.map(({ head }) => style.dim(head)),
+    colAligns: columns.map(({ left }) => (left === true ? 'left' : 'right')),
+    chars: NO_RULES,
+    style: { head: [], border: [], compact: true, 'padding-left': 0, 'padding-right': 2 },
+  });
+  const [first, second, ...others] = columns;
+  for (const [index, result] of results.entries()) {
+    // Slow backends stand apart.
+    if (result.slow !== undefined && index > 0 && results[index - 1]!.slow === undefined)
+      table.push(columns.map(() => ''));
+    if (result.time !== undefined) {
+      table.push(columns.map(({ cell }) => cell(result, results, look)));
+      continue;
+    }
+    const reason = wrap(`${result.status}: ${result.reason}`, width - 32).map((line) => style.red(line));
+    table.push([
+      first!.cell(result, results, look),
+      second!.cell(result, results, look),
+      { colSpan: others.length, content: reason.join('\n'), hAlign: 'left' },
+    ]);
+  }
+  return table
+    .toString()
+    .split('\n')
+    .map((line) => line.trimEnd());
+}
+
 interface Column {
   readonly head: string;
   readonly left?: boolean;
-  /** Kept in a narrow terminal. */
-  readonly essential?: boolean;
   cell(result: Result, all: readonly Result[], look: Look): string;
 }
 
 const BACKEND: Column = {
   head: 'backend',
   left: true,
-  essential: true,
   cell: ({ backend, slow }, _, { style }) => (slow === undefined ? backend : style.dim(`${backend} (${slow})`)),
 };
 const LENGTH: Column = {
   head: 'length',
   left: true,
-  essential: true,
-  cell: ({ shape }) => formatPower(shape['length'] ?? 0),
+  cell: ({ suite, shape: { length = 0 } }) => (suite === 'scan' ? formatPower(length) : String(length)),
 };
 const MEASURE: Column = {
   head: '',
   left: true,
-  essential: true,
   cell: ({ case: id }) => id.slice(id.indexOf('/') + 1).replace(/-(\d+)$/, ' $1'),
 };
 const TIME: Column = {
   head: 'time',
-  essential: true,
   cell: ({ time }, _, { style }) => (time === undefined ? '' : style.bold(formatSeconds(time.median))),
 };
 const SPREAD: Column = {
-  head: 'p10 – p90',
+  head: 'p10–p90',
   cell: ({ time }, _, { style }) =>
     time === undefined ? '' : style.dim(time.n === 1 ? 'once' : formatRange(time.p10, time.p90, time.median)),
 };
 const PER_STEP: Column = {
-  head: 'ns/state step',
-  essential: true,
+  head: 'ns/step',
   cell: ({ rate }) => (rate === undefined ? '' : digits(1e9 / rate.perSecond)),
 };
 const TOKENS: Column = {
-  head: 'tokens/s',
-  essential: true,
+  head: 'tok/s',
   cell: ({ rate }, _, { style }) => (rate?.unit === 'tokens/s' ? style.bold(digits(rate.perSecond)) : ''),
 };
 const LIMIT: Column = {
   head: 'of limit',
-  essential: true,
   cell: ({ ceiling }, _, { style }) =>
     ceiling === undefined
       ? style.dim('–')
@@ -168,7 +179,6 @@ const LIMIT: Column = {
 };
 const RATIO: Column = {
   head: 'vs best',
-  essential: true,
   cell(result, all, { style }) {
     if (result.slow !== undefined || result.time === undefined) return style.dim('–');
     const rivals = all.filter(({ case: id, slow, time }) => id === result.case && slow === undefined && time);
@@ -194,13 +204,16 @@ const COLUMNS: Readonly<Record<SuiteName, readonly Column[]>> = {
 };
 
 const TITLES: Readonly<Record<SuiteName, (results: readonly Result[]) => string>> = {
-  scan: ([result]) => `selective scan, batch 1, dim ${result?.shape['dim']}, ${result?.shape['state']} states`,
-  block: ([result]) => `one Mamba block, d_model ${result?.shape['dModel']}, d_inner ${result?.shape['dInner']}`,
+  scan: ([result]) => `selective scan, batch 1, dim ${result?.shape.dim}, ${result?.shape.state} states`,
+  block: ([result]) => `one Mamba block, d_model ${result?.shape.dModel}, d_inner ${result?.shape.dInner}`,
   model: ([result]) =>
-    `${result?.shape['layers']} layers, d_model ${result?.shape['dModel']}, vocabulary ${result?.shape['vocabSize']}, seeded weights`,
+    `${result?.shape.layers} layers, d_model ${result?.shape.dModel}, vocabulary ${result?.shape.vocabSize}, seeded weights`,
 };
 
-const RULES = Object.fromEntries(
+/** What a narrow terminal goes without, in this order. */
+const DISPENSABLE: readonly Column[] = [SPREAD, MEMORY, ERROR, TIME];
+
+const NO_RULES = Object.fromEntries(
   ['top', 'bottom', 'left', 'right', 'mid']
     .flatMap((side) => [side, `${side}-mid`, `${side}-left`, `${side}-right`])
     .concat('left-mid', 'right-mid', 'mid-mid', 'middle')
@@ -215,7 +228,7 @@ function renderNotes(name: SuiteName, report: Report, results: readonly Result[]
   }
   const checks = new Set(results.flatMap(({ check }) => (check === undefined ? [] : [check.checked])));
   if (checks.size === 1) notes.push(`checked: ${[...checks][0]}`);
-  else if (checks.size > 1) notes.push('checked: the shapes themselves; long ones on some channels, which are independent');
+  else if (checks.size > 1) notes.push('checked: the shapes themselves, the long ones on some of their channels');
   if (name === 'model') {
     const rss = Math.max(...results.map(({ memory }) => memory?.process ?? 0));
     if (rss > 0) notes.push(`the whole process: ${formatBytes(rss)} resident at most`);
@@ -223,12 +236,12 @@ function renderNotes(name: SuiteName, report: Report, results: readonly Result[]
   return notes.flatMap((note) => wrap(note, width - 2));
 }
 
-function indent(text: string): string {
-  return text.replace(/^(?=.)/gm, '  ');
+function nameWidthOf(backends: readonly BackendRecord[]): number {
+  return Math.max('limits'.length, ...backends.map(({ name }) => name.length));
 }
 
-function trimLines(text: string): string {
-  return text.replace(/[ \t]+$/gm, '');
+function indent(text: string): string {
+  return text.replace(/^(?=.)/gm, '  ');
 }
 
 /** Lines of at most `width` characters, broken at spaces. */

@@ -13,7 +13,7 @@ export function applyCeiling(
   ceilings: readonly Ceiling[],
 ): Pick<Result, 'ceiling'> {
   if (work === undefined || !known.onProcessor || record.slow !== undefined) return {};
-  const threads = record.details?.['threads'] ?? 1;
+  const threads = record.details?.threads ?? 1;
   const limits = ceilings
     .filter((ceiling) => ceiling.threads === threads)
     .map(({ id, bound, perSecond }) => ({

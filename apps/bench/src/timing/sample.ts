@@ -15,9 +15,9 @@ export interface Contender {
 export interface SamplerOptions {
   /** Milliseconds for each contender, warm-up included. */
   readonly budget: number;
-  /** Samples to take even where the budget is spent. */
+  /** Samples to take even where the budget is spent, three or more. */
   readonly minSamples: number;
-  /** Relative uncertainty of the median at which sampling stops. */
+  /** Relative uncertainty of the median at which sampling stops before the budget is spent. */
   readonly precision: number;
   /** Least milliseconds of a sample. */
   readonly minSample: number;
@@ -47,7 +47,7 @@ export async function sampleInterleaved(
     if (race.seconds.length < minSamples) return false;
     return race.spent >= budget || medianUncertainty(race.seconds) <= precision;
   };
-  for (let round = 0; races.some((race) => !done(race)); round++) {
+  while (races.some((race) => !done(race))) {
     for (const race of races) {
       if (done(race)) continue;
       await pause();
@@ -69,10 +69,7 @@ export async function sampleInterleaved(
   );
 }
 
-/**
- * Calls until a tenth of the budget is spent, twice at least unless one call is that long, doubling how many are timed together.
- * Gives the number of calls that fill a sample.
- */
+/** Calls, ever more of them together, until a tenth of the budget is spent. Gives the number of calls that fill a sample. */
 async function warmUp(contender: Contender, options: SamplerOptions, now: () => number): Promise<number> {
   const start = now();
   let calls = 1;
