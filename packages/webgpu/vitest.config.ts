@@ -1,8 +1,15 @@
 import { defineProject } from 'vitest/config';
+import { useSwiftShader } from './test/swiftshader.ts';
+
+// Before vitest forks: the forks inherit LD_LIBRARY_PATH, which is read as a process starts.
+useSwiftShader();
 
 export default defineProject({
   test: {
     name: '@mamba/webgpu',
     include: ['src/**/*.test.ts', 'test/**/*.test.ts'],
+    pool: 'forks',
+    testTimeout: 120_000,
+    hookTimeout: 120_000,
   },
 });

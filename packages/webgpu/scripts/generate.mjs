@@ -1,1 +1,122 @@
-// Filled in with the first shader.
+// shaders/*.wgsl → src/generated/*.ts: the text, what it binds, and how its uniforms lie, as types that host code is checked against.
+//
+// A shader names the library files that it links in a comment, `// link: math, collect-{workgroup,subgroup}`; braces name alternatives,
+// of which the host picks one. `const NAME: u32 = 4u; // constant` may be replaced by the host as the pipeline is made (WGSL sizes no
+// function-local array by an override); everything else that varies is an `override` or a uniform.
+import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { WgslReflect } from 'wgsl_reflect/wgsl_reflect.module.js';
+
+const root = join(dirname(fileURLToPath(import.meta.url)), '..');
+const shaders = join(root, 'shaders');
+const target = join(root, 'src', 'generated');
+
+rmSync(target, { recursive: true, force: true });
+mkdirSync(target, { recursive: true });
+
+const stems = readdirSync(shaders)
+  .filter((name) => name.endsWith('.wgsl'))
+  .map((name) => name.slice(0, -'.wgsl'.length))
+  .sort();
+
+for (const stem of stems) writeFileSync(join(target, `${stem}.ts`), generate(stem));
+writeFileSync(
+  join(target, 'index.ts'),
+  `${stems.map((stem) => `export { ${camel(stem)} } from './${stem}.ts';`).join('\n')}\n`,
+);
+console.log(`${stems.length} shaders`);
+
+function camel(stem) {
+  return stem.replace(/-(.)/g, (_, letter) => letter.toUpperCase());
+}
+
+function generate(stem) {
+  const text = readFileSync(join(shaders, `${stem}.wgsl`), 'utf8');
+  const links = linked(stem, text);
+  const reflected = Object.entries(links).map(([name, code]) => [name, reflect(stem, name, code)]);
+  const [, first] = reflected[0];
+  for (const [name, other] of reflected) {
+    if (JSON.stringify(other) !== JSON.stringify(first)) fail(stem, `its link ${name} binds other things than the first`);
+  }
+  const { bindings, uniforms, overrides } = first;
+  const constants = Object.values(links).flatMap((code) =>
+    [...code.matchAll(/^const (\w+): u32 = \d+u; \/\/ constant/gm)].map((match) => match[1]),
+  );
+  const names = (list) => (list.length === 0 ? 'never' : list.map((name) => `'${name}'`).join(' | '));
+  return `// Generated from shaders/${stem}.wgsl by scripts/generate.mjs.
+import type { Shader } from '../gpu/shader.ts';
+
+export const ${camel(stem)}: Shader<
+  ${names(bindings.map(({ name }) => name))},
+  ${names(uniforms.fields.map(({ name }) => name))},
+  ${names(overrides)},
+  ${names([...new Set(constants)])},
+  ${names(Object.keys(links))}
+> = ${JSON.stringify(
+    { stem, bindings, uniforms, overrides, constants: [...new Set(constants)], links },
+    null,
+    2,
+  )};
+`;
+}
+
+/** Name of each alternative → whole text; with several braces, one alternative of each, joined by a dash. */
+function linked(stem, text) {
+  const list = /^\/\/ link: (.+)$/m.exec(text)?.[1].split(/,\s*(?![^{]*})/) ?? [];
+  let variants = [{ name: [], parts: [] }];
+  for (const entry of list) {
+    const choices = /\{(.+)\}/.exec(entry)?.[1].split(/,\s*/);
+    variants = variants.flatMap(({ name, parts }) =>
+      choices === undefined
+        ? [{ name, parts: [...parts, entry.trim()] }]
+        : choices.map((choice) => ({ name: [...name, choice], parts: [...parts, entry.replace(/\{.+\}/, choice).trim()] })),
+    );
+  }
+  return Object.fromEntries(
+    variants.map(({ name, parts }) => {
+      const libraries = parts.map((part) => readFileSync(join(shaders, 'lib', `${part}.wgsl`), 'utf8'));
+      const whole = [text, ...libraries].join('\n');
+      // Directives stand first in WGSL.
+      const enables = [...whole.matchAll(/^enable .+;$/gm)].map((match) => match[0]);
+      return [name.join('-') || 'default', [...enables, whole.replace(/^enable .+;$/gm, '')].join('\n')];
+    }),
+  );
+}
+
+function reflect(stem, link, code) {
+  let module;
+  try {
+    module = new WgslReflect(code);
+  } catch (error) {
+    return fail(stem, `link ${link} does not parse: ${error}`);
+  }
+  if (module.entry.compute.length !== 1 || module.entry.compute[0].name !== 'main')
+    fail(stem, 'it must have one entry point, main');
+  const bindings = module.storage
+    .map(({ name, group, binding, access }) => {
+      if (group !== 0) fail(stem, `${name} is not in group 0`);
+      return { name, binding, writable: access === 'read_write' };
+    })
+    .sort((a, b) => a.binding - b.binding);
+  // Browsers promise 8 storage buffers a stage, and no more is asked for.
+  if (bindings.length > 8) fail(stem, `it binds ${bindings.length} storage buffers; 8 are promised`);
+  const [uniform, ...more] = module.uniforms;
+  if (more.length > 0) fail(stem, 'it has more than one uniform block');
+  if (uniform !== undefined && (uniform.group !== 0 || uniform.binding !== 0)) fail(stem, 'its uniforms are not binding 0');
+  const fields = (uniform?.members ?? []).map(({ name, offset, type }) => {
+    if (!['u32', 'i32', 'f32'].includes(type.name)) fail(stem, `uniform ${name} is ${type.name}, not a 32-bit scalar`);
+    return { name, offset, type: type.name };
+  });
+  const taken = new Set();
+  for (const { binding } of [...bindings, ...(uniform === undefined ? [] : [uniform])]) {
+    if (taken.has(binding)) fail(stem, `binding ${binding} is taken twice`);
+    taken.add(binding);
+  }
+  const size = Math.ceil((uniform?.size ?? 0) / 16) * 16;
+  return { bindings, uniforms: { size, fields }, overrides: module.overrides.map(({ name }) => name) };
+}
+
+function fail(stem, why) {
+  throw new Error(`shaders/${stem}.wgsl: ${why}`);
+}

@@ -1,0 +1,89 @@
+// link: math, weights, inputs, dot-row, lane-sum-{workgroup,subgroup}
+// Third of a layer's four decode dispatches: dt_proj, softplus, one step of the recurrence, D·u and the gate. LANES lanes a channel
+// share its row of dt_proj and its states; the state moves on in place.
+// With MIXER_NORM dt, B and C are RMS-normalised without a weight: the factors are taken from sums that every lane forms anyway.
+// Bytes a channel: dtRank · bytes a weight, 8 · states of state, 4 · states of A.
+
+struct Args {
+  inputs: u32, // dtRank
+  outputs: u32, // channels of this part of dt_proj
+  firstOutput: u32,
+  dim: u32, // dInner
+  states: u32,
+  row: u32, // stride of `x`: dtRank + 2 states, rounded up to a multiple of 4
+  eps: f32,
+}
+
+@group(0) @binding(0) var<uniform> args: Args;
+@group(0) @binding(1) var<storage, read> x: array<vec4f>; // [batch, row]: dt, B, C
+@group(0) @binding(2) var<storage, read> weight: array<vec4u>; // dt_proj [dim, dtRank] in FORMAT
+@group(0) @binding(3) var<storage, read> scales: array<f32>;
+@group(0) @binding(4) var<storage, read> norm: array<vec4f>; // not used
+@group(0) @binding(5) var<storage, read> constants: array<f32>; // A [dim, states], D [dim], dt bias [dim]
+@group(0) @binding(6) var<storage, read> uz: array<f32>; // [batch, 2 dim]
+@group(0) @binding(7) var<storage, read_write> state: array<f32>; // [batch, dim, states]
+@group(0) @binding(8) var<storage, read_write> y: array<f32>; // [batch, dim]
+
+override WORKGROUP: u32 = 64u;
+override LANES: u32 = 4u;
+override NORM: bool = false;
+override SQUARES: bool = false; // as MIXER_NORM
+override MIXER_NORM: bool = false;
+
+const LOG2E = 1.44269504088896340736;
+
+@compute @workgroup_size(WORKGROUP)
+fn main(@builtin(workgroup_id) tile_id: vec3u, @builtin(local_invocation_index) index: u32) {
+  let lane = index % LANES;
+  let local = tile_id.x * (WORKGROUP / LANES) + index / LANES;
+  let owned = local < args.outputs;
+  let row = min(local, args.outputs - 1u);
+  let channel = args.firstOutput + row;
+  let batch = tile_id.z;
+  let base = batch * args.row;
+  let dots = laneSum(dotRow(row, base, lane), index);
+  var projected = dots.x;
+  var factorB = 1.0;
+  var factorC = 1.0;
+  if (MIXER_NORM) {
+    projected *= inverseSqrt(dots.y / f32(args.inputs) + args.eps);
+    factorB = factor(base + args.inputs);
+    factorC = factor(base + args.inputs + args.states);
+  }
+  let vectors = args.dim * args.states;
+  let d = softplus(projected + constants[vectors + args.dim + channel]);
+  let u = uz[batch * 2u * args.dim + channel];
+  let rounds = (args.states + LANES - 1u) / LANES;
+  var sum = 0.0;
+  for (var round = 0u; round < rounds; round++) {
+    let n = round * LANES + lane;
+    if (n < args.states) {
+      let at = (batch * args.dim + channel) * args.states + n;
+      let b = factorB * element(base + args.inputs + n);
+      let h = exp2(d * (constants[channel * args.states + n] * LOG2E)) * state[at] + d * u * b;
+      // Lanes past the last channel repeat it: they must not move its state on twice.
+      if (owned) {
+        state[at] = h;
+      }
+      sum += h * factorC * element(base + args.inputs + args.states + n);
+    }
+  }
+  let total = laneSum(vec2f(sum, 0.0), index).x;
+  if (lane == 0u && owned) {
+    let z = uz[batch * 2u * args.dim + args.dim + channel];
+    y[batch * args.dim + channel] = (total + constants[vectors + channel] * u) * silu(z);
+  }
+}
+
+fn element(i: u32) -> f32 {
+  return x[i >> 2u][i & 3u];
+}
+
+/// 1 / sqrt(mean square + eps) of the states from i on.
+fn factor(i: u32) -> f32 {
+  var squares = 0.0;
+  for (var n = 0u; n < args.states; n++) {
+    squares += element(i + n) * element(i + n);
+  }
+  return inverseSqrt(squares / f32(args.states) + args.eps);
+}

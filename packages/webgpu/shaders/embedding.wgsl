@@ -1,0 +1,40 @@
+// link: weights
+// Rows of a table by id, one lane four channels. A table split over several buffers takes a dispatch a part: ids of other parts are
+// left to them. Bytes an element: the table's, and 4 written.
+
+struct Args {
+  inputs: u32, // channels
+  count: u32,
+  firstRow: u32, // of this part
+  rows: u32, // in this part
+  idRow: u32, // stride of ids, and where they begin
+  idOffset: u32,
+}
+
+@group(0) @binding(0) var<uniform> args: Args;
+@group(0) @binding(1) var<storage, read> weight: array<vec4u>; // [rows, channels] in FORMAT
+@group(0) @binding(2) var<storage, read> scales: array<f32>; // [rows, blocks] for q8
+@group(0) @binding(3) var<storage, read> ids: array<i32>;
+@group(0) @binding(4) var<storage, read_write> y: array<f32>; // [count, channels]
+
+@compute @workgroup_size(64)
+fn main(@builtin(workgroup_id) tile_id: vec3u, @builtin(num_workgroups) tiles_count: vec3u, @builtin(local_invocation_index) index: u32) {
+  let i = (tile_id.y * tiles_count.x + tile_id.x) * 64u + index;
+  let quads = (args.inputs + 3u) / 4u;
+  let at = i / quads;
+  if (at >= args.count) {
+    return;
+  }
+  // An id below the first row wraps around to a large one.
+  let row = bitcast<u32>(ids[args.idOffset + at * args.idRow]) - args.firstRow;
+  if (row >= args.rows) {
+    return;
+  }
+  let column = 4u * (i % quads);
+  let values = weight4(row, column);
+  for (var c = 0u; c < 4u; c++) {
+    if (column + c < args.inputs) {
+      y[at * args.inputs + column + c] = values[c];
+    }
+  }
+}

@@ -1,0 +1,11 @@
+/// A float's bits as an integer that orders as the float does, -0 as 0; NaN comes before everything.
+fn orderOf(bits: u32) -> u32 {
+  let magnitude = bits & 0x7fffffffu;
+  if (magnitude > 0x7f800000u) {
+    return 0u;
+  }
+  if (magnitude == 0u) {
+    return 0x80000000u;
+  }
+  return select(bits | 0x80000000u, ~bits, (bits & 0x80000000u) != 0u);
+}

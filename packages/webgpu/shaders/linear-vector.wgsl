@@ -1,0 +1,54 @@
+// link: weights, inputs, dot-row, lane-sum-{workgroup,subgroup}
+// y = x weightᵀ + bias for few rows of x, as decoding has: bound by reading the weights once. LANES lanes an output, 16 bytes a lane
+// and load, sums by shuffles or in workgroup memory. With NORM, x is RMS-normalised on the way: Σ x² comes from the same loads.
+// Bytes an output: inputs · bytes a weight (x and the norm stay in cache). Operations: 2 · inputs.
+
+struct Args {
+  inputs: u32,
+  outputs: u32, // rows of this part of the matrix
+  xRow: u32,
+  xOffset: u32,
+  yRow: u32,
+  yOffset: u32,
+  eps: f32,
+}
+
+@group(0) @binding(0) var<uniform> args: Args;
+@group(0) @binding(1) var<storage, read> x: array<vec4f>; // [rows, xRow]
+@group(0) @binding(2) var<storage, read> weight: array<vec4u>; // [outputs, inputs] in FORMAT
+@group(0) @binding(3) var<storage, read> scales: array<f32>; // [outputs, blocks] for q8
+@group(0) @binding(4) var<storage, read> bias: array<f32>; // [all outputs]
+@group(0) @binding(5) var<storage, read> norm: array<vec4f>; // [inputs]
+@group(0) @binding(6) var<storage, read_write> y: array<f32>; // [rows, yRow]
+
+override WORKGROUP: u32 = 64u;
+override LANES: u32 = 32u;
+override BIAS: bool = false;
+override NORM: bool = false;
+override SQUARES: bool = false; // as NORM
+/// Adds to y rather than writing it: the residual.
+override ACCUMULATE: bool = false;
+
+@compute @workgroup_size(WORKGROUP)
+fn main(@builtin(workgroup_id) tile_id: vec3u, @builtin(num_workgroups) tiles_count: vec3u, @builtin(local_invocation_index) index: u32) {
+  let output = (tile_id.y * tiles_count.x + tile_id.x) * (WORKGROUP / LANES) + index / LANES;
+  let lane = index % LANES;
+  let row = tile_id.z;
+  // Lanes past the last output repeat it, so that sums stay uniform.
+  let sum = laneSum(dotRow(min(output, args.outputs - 1u), args.xOffset + row * args.xRow, lane), index);
+  if (lane != 0u || output >= args.outputs) {
+    return;
+  }
+  var value = sum.x;
+  if (NORM) {
+    value *= inverseSqrt(sum.y / f32(args.inputs) + args.eps);
+  }
+  if (BIAS) {
+    value += bias[args.yOffset + output];
+  }
+  let at = row * args.yRow + args.yOffset + output;
+  if (ACCUMULATE) {
+    value += y[at];
+  }
+  y[at] = value;
+}

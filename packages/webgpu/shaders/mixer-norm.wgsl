@@ -1,0 +1,42 @@
+// link: reduce
+// RMS-normalises dt, B and C of every row of x_proj's output where they lie (Falcon-Mamba's mixer norm, which has no weight).
+// A workgroup a row and part. Bytes an element: 8 read, the second time from cache, 4 written.
+
+struct Args {
+  row: u32, // stride of a row
+  dtRank: u32,
+  states: u32,
+  rows: u32,
+  eps: f32,
+}
+
+@group(0) @binding(0) var<uniform> args: Args;
+@group(0) @binding(1) var<storage, read_write> projected: array<f32>; // [rows, row]: dt, B, C
+
+override WORKGROUP: u32 = 64u;
+
+@compute @workgroup_size(WORKGROUP)
+fn main(@builtin(workgroup_id) tile_id: vec3u, @builtin(num_workgroups) tiles_count: vec3u, @builtin(local_invocation_index) index: u32) {
+  let row = tile_id.y * tiles_count.x + tile_id.x;
+  if (row >= args.rows) {
+    return;
+  }
+  let part = tile_id.z;
+  let count = select(args.states, args.dtRank, part == 0u);
+  let first = row * args.row + select(args.dtRank + (part - 1u) * args.states, 0u, part == 0u);
+  let rounds = (count + WORKGROUP - 1u) / WORKGROUP;
+  var squares = 0.0;
+  for (var round = 0u; round < rounds; round++) {
+    let i = round * WORKGROUP + index;
+    if (i < count) {
+      squares += projected[first + i] * projected[first + i];
+    }
+  }
+  let factor = inverseSqrt(groupSum(squares, index) / f32(count) + args.eps);
+  for (var round = 0u; round < rounds; round++) {
+    let i = round * WORKGROUP + index;
+    if (i < count) {
+      projected[first + i] *= factor;
+    }
+  }
+}

@@ -1,0 +1,194 @@
+// link: order, reduce
+// Draws a token a row; see core's operations/sample.ts for the rule. A workgroup a row. No sorting: logits order as integers, so the
+// k-th largest, and the shortest prefix that reaches topP, are found by fixing one bit of a threshold after the other, each by one
+// pass over the row (32 a filter, from cache). What is kept then is every logit above the threshold, and of those equal to it the first few.
+// Bytes a logit: 4 a pass: 3 passes, 32 more for topK, 32 more (with 1 exp) for topP.
+
+struct Args {
+  rows: u32,
+  vocab: u32,
+  uniformRow: u32, // stride of `uniform_`, and where it begins
+  uniformOffset: u32,
+  idRow: u32,
+  idOffset: u32,
+  topK: u32,
+  inverseTemperature: f32,
+  topP: f32,
+  minP: f32,
+}
+
+@group(0) @binding(0) var<uniform> args: Args;
+@group(0) @binding(1) var<storage, read> logits: array<u32>; // [rows, vocab], float32 bits
+@group(0) @binding(2) var<storage, read> random: array<f32>; // in [0, 1)
+@group(0) @binding(3) var<storage, read_write> ids: array<i32>;
+
+override WORKGROUP: u32 = 256u;
+override TOP_K: bool = false;
+override TOP_P: bool = false;
+
+var<workgroup> prefixes: array<vec2f, WORKGROUP>;
+var<workgroup> chosen: atomic<u32>;
+var<workgroup> fallback: atomic<u32>;
+
+@compute @workgroup_size(WORKGROUP)
+fn main(@builtin(workgroup_id) tile_id: vec3u, @builtin(num_workgroups) tiles_count: vec3u, @builtin(local_invocation_index) index: u32) {
+  let row = tile_id.y * tiles_count.x + tile_id.x;
+  if (row >= args.rows) {
+    return;
+  }
+  let base = row * args.vocab;
+  let rounds = (args.vocab + WORKGROUP - 1u) / WORKGROUP;
+
+  var largest = -3.4028234e38;
+  for (var round = 0u; round < rounds; round++) {
+    let i = round * WORKGROUP + index;
+    if (i < args.vocab && orderOf(logits[base + i]) != 0u) {
+      largest = max(largest, bitcast<f32>(logits[base + i]));
+    }
+  }
+  let peak = groupMax(largest, index);
+
+  // Kept: order > threshold, and the first `ties` of those equal to it.
+  var threshold = 0u;
+  var ties = args.vocab;
+  if (TOP_K) {
+    for (var bit = 0x80000000u; bit > 0u; bit = bit >> 1u) {
+      let candidate = threshold | bit;
+      if (countFrom(base, rounds, candidate, index) >= f32(args.topK)) {
+        threshold = candidate;
+      }
+    }
+    ties = args.topK - u32(countFrom(base, rounds, threshold + 1u, index));
+  }
+  if (TOP_P) {
+    let above = massFrom(base, rounds, threshold + 1u, peak, index);
+    let target_ = args.topP * (above + f32(tiesOf(base, rounds, threshold, ties, index)) * weightAt(threshold, peak));
+    let top = orderOf(bitcast<u32>(peak));
+    var reached = 0u;
+    for (var bit = 0x80000000u; bit > 0u; bit = bit >> 1u) {
+      let candidate = reached | bit;
+      // Uniform: every lane has the same sums.
+      if (candidate <= top && (candidate <= threshold || massFrom(base, rounds, candidate, peak, index) >= target_)) {
+        reached = candidate;
+      }
+    }
+    let limit = select(args.vocab, ties, reached == threshold);
+    let missing = target_ - massFrom(base, rounds, reached + 1u, peak, index);
+    ties = min(limit, u32(max(1.0, ceil(missing / weightAt(reached, peak)))));
+    threshold = reached;
+  }
+
+  // From here a lane owns a contiguous run of indices, so that sums over lanes are sums in index order.
+  let per = rounds;
+  let first = min(index * per, args.vocab);
+  let last = min(first + per, args.vocab);
+  var equal = 0u;
+  for (var i = first; i < last; i++) {
+    equal += u32(orderOf(logits[base + i]) == threshold);
+  }
+  prefixes[index] = vec2f(f32(equal), 0.0);
+  accumulate(index);
+  let seen = u32(prefixes[index].x) - equal;
+  workgroupBarrier();
+  var rank = seen;
+  var mass = 0.0;
+  for (var i = first; i < last; i++) {
+    let order = orderOf(logits[base + i]);
+    let kept = order > threshold || (order == threshold && rank < ties);
+    rank += u32(order == threshold);
+    if (kept) {
+      mass += keptWeight(logits[base + i], peak);
+    }
+  }
+  prefixes[index] = vec2f(0.0, mass);
+  if (index == 0u) {
+    atomicStore(&chosen, 0xffffffffu);
+    atomicStore(&fallback, 0u);
+  }
+  accumulate(index);
+  let bound = random[args.uniformOffset + row * args.uniformRow] * prefixes[WORKGROUP - 1u].y;
+  var running = prefixes[index].y - mass;
+  rank = seen;
+  var found = 0xffffffffu;
+  for (var i = first; i < last; i++) {
+    let order = orderOf(logits[base + i]);
+    let kept = order > threshold || (order == threshold && rank < ties);
+    rank += u32(order == threshold);
+    if (kept) {
+      let weight = keptWeight(logits[base + i], peak);
+      running += weight;
+      if (weight > 0.0) {
+        atomicMax(&fallback, i);
+        if (running > bound && found == 0xffffffffu) {
+          found = i;
+        }
+      }
+    }
+  }
+  atomicMin(&chosen, found);
+  workgroupBarrier();
+  if (index == 0u) {
+    let id = atomicLoad(&chosen);
+    ids[args.idOffset + row * args.idRow] = bitcast<i32>(select(id, atomicLoad(&fallback), id == 0xffffffffu));
+  }
+}
+
+/// exp((logit - peak) / temperature): p without its denominator; 0 for NaN.
+fn weightAt(order: u32, peak: f32) -> f32 {
+  if (order == 0u) {
+    return 0.0;
+  }
+  let bits = select(~order, order & 0x7fffffffu, (order & 0x80000000u) != 0u);
+  return exp((bitcast<f32>(bits) - peak) * args.inverseTemperature);
+}
+
+/// The weight after minP, which compares with the likeliest, of weight 1.
+fn keptWeight(bits: u32, peak: f32) -> f32 {
+  let weight = weightAt(orderOf(bits), peak);
+  return select(0.0, weight, weight >= args.minP);
+}
+
+fn countFrom(base: u32, rounds: u32, bound: u32, index: u32) -> f32 {
+  var count = 0u;
+  for (var round = 0u; round < rounds; round++) {
+    let i = round * WORKGROUP + index;
+    if (i < args.vocab) {
+      count += u32(orderOf(logits[base + i]) >= bound);
+    }
+  }
+  return groupSum(f32(count), index);
+}
+
+fn massFrom(base: u32, rounds: u32, bound: u32, peak: f32, index: u32) -> f32 {
+  var mass = 0.0;
+  for (var round = 0u; round < rounds; round++) {
+    let i = round * WORKGROUP + index;
+    if (i < args.vocab) {
+      let order = orderOf(logits[base + i]);
+      if (order >= bound) {
+        mass += weightAt(order, peak);
+      }
+    }
+  }
+  return groupSum(mass, index);
+}
+
+/// How many equal the threshold, at most `limit`.
+fn tiesOf(base: u32, rounds: u32, threshold: u32, limit: u32, index: u32) -> u32 {
+  let count = countFrom(base, rounds, threshold, index) - countFrom(base, rounds, threshold + 1u, index);
+  return min(limit, u32(count));
+}
+
+/// Inclusive prefix sums of `prefixes`, in lane order.
+fn accumulate(index: u32) {
+  for (var distance = 1u; distance < WORKGROUP; distance = distance << 1u) {
+    workgroupBarrier();
+    var before = vec2f();
+    if (index >= distance) {
+      before = prefixes[index - distance];
+    }
+    workgroupBarrier();
+    prefixes[index] += before;
+  }
+  workgroupBarrier();
+}

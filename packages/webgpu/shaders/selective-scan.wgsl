@@ -1,0 +1,318 @@
+// link: math, lane-{single,quad}, collect-{workgroup,subgroup}
+// The fused selective scan: discretisation, softplus, recurrence, C·h, D·u and the gate in one kernel; see core's
+// operations/selective-scan.ts for the equations.
+//
+// A workgroup owns CHANNELS = WORKGROUP / LANES channels of one group, one batch row and one chunk of time. A channel is LANES lanes,
+// a lane holds GROUPS Lanes of WIDTH states in registers for the whole chunk (LANES · GROUPS · WIDTH ≥ states; what exceeds is zero).
+// Time goes by tiles of STEPS: B and C are staged once for all channels of the tile; with more than one lane a channel, delta
+// (after bias and softplus) and u as well.
+//
+// MODE 0, whole: from the state buffer (the initial state) to y and the last state.
+// MODE 1, local: from zero; writes only the chunk's last state, Σ delta and whether it has no reset.
+// MODE 2, apply: from the chunk's first state, which selective-scan-carry.wgsl has made of those; writes y.
+//
+// Bytes an element (batch · length · channel), f32: whole and apply read u, delta, z and write y: 16, and B and C 8 · states / CHANNELS;
+// local reads u, delta: 8, and B 4 · states / CHANNELS. A chunk adds 4 · states + 8 bytes a channel, written once and read twice.
+// Operations an element: whole and apply per state 1 exp2, 4 multiplies or adds (2 fused), plus one softplus and one silu
+// (2 exp, 2 divisions); LANES > 1 adds 2 workgroup loads or stores a lane, or log2(LANES) shuffles.
+
+struct Args {
+  length: u32,
+  dim: u32,
+  states: u32,
+  chunkLength: u32,
+  chunks: u32,
+  summaries: u32, // where the chunks' Σ delta begin in `state`
+  channelsPerGroup: u32,
+  tilesPerGroup: u32,
+  // Element strides of a time step, of a group (or of a channel where constant), and where the first one lies.
+  bRow: u32,
+  bGroup: u32,
+  bOffset: u32,
+  cRow: u32,
+  cGroup: u32,
+  cOffset: u32,
+  zRow: u32,
+  zOffset: u32,
+}
+
+@group(0) @binding(0) var<uniform> args: Args;
+@group(0) @binding(1) var<storage, read> u: array<f32>; // [batch, length, dim]
+@group(0) @binding(2) var<storage, read> delta: array<f32>; // [batch, length, dim]
+@group(0) @binding(3) var<storage, read> z: array<f32>; // [batch · length, zRow]
+@group(0) @binding(4) var<storage, read> B: array<f32>; // [batch · length, bRow], or [dim, states] where constant
+@group(0) @binding(5) var<storage, read> C: array<f32>; // [batch · length, cRow], or [dim, states] where constant
+@group(0) @binding(6) var<storage, read> constants: array<f32>; // A [dim, states], D [dim], deltaBias [dim], resets as bits [batch, length]
+@group(0) @binding(7) var<storage, read_write> y: array<f32>; // [batch, length, dim]
+// MODE 0: [batch, dim, states]. MODE 1, 2: [batch, chunks, dim, states], then [batch, chunks, dim] of Σ delta and survived.
+@group(0) @binding(8) var<storage, read_write> state: array<f32>;
+
+const GROUPS: u32 = 4u; // constant
+override WORKGROUP: u32 = 64u;
+override LANES: u32 = 1u;
+override STEPS: u32 = 16u;
+override MODE: u32 = 0u;
+override DISCRETIZATION: u32 = 0u; // 0 euler, 1 zoh, 2 bilinear
+override SOFTPLUS: bool = true;
+override BIAS: bool = true;
+override SKIP: bool = true;
+override GATE: bool = true;
+override RESETS: bool = false;
+override CONSTANT_B: bool = false;
+override CONSTANT_C: bool = false;
+// Sizes of workgroup arrays: STEPS · LANES · GROUPS each where B or C varies, STEPS · CHANNELS and STEPS · WORKGROUP where LANES > 1; else 1.
+override TILE_B: u32 = 256u;
+override TILE_C: u32 = 256u;
+override STAGED: u32 = 1u;
+override PARTS: u32 = 1u;
+
+var<workgroup> tileB: array<Lane, TILE_B>;
+var<workgroup> tileC: array<Lane, TILE_C>;
+var<workgroup> staged: array<vec2f, STAGED>; // delta, u
+
+const LOG2E = 1.44269504088896340736;
+
+@compute @workgroup_size(WORKGROUP)
+fn main(@builtin(workgroup_id) tile_id: vec3u, @builtin(local_invocation_index) index: u32) {
+  let lane = index % LANES;
+  let slot = index / LANES;
+  let channels = WORKGROUP / LANES;
+  let group = tile_id.x / args.tilesPerGroup;
+  let firstInGroup = (tile_id.x % args.tilesPerGroup) * channels;
+  let batch = tile_id.z;
+  let chunk = tile_id.y;
+  // Lanes past the last channel of the group repeat it and store nothing, so that barriers stay uniform.
+  let inGroup = firstInGroup + slot;
+  let owned = inGroup < args.channelsPerGroup;
+  let channel = group * args.channelsPerGroup + min(inGroup, args.channelsPerGroup - 1u);
+
+  let begin = chunk * args.chunkLength;
+  let end = min(begin + args.chunkLength, args.length);
+  let rowsBefore = batch * args.length;
+  let vectors = args.dim * args.states;
+  let marks = vectors + 2u * args.dim;
+
+  var a: array<Lane, GROUPS>;
+  var h: array<Lane, GROUPS>;
+  var b: array<Lane, GROUPS>;
+  var c: array<Lane, GROUPS>;
+  let stateBase = (select(batch, batch * args.chunks + chunk, MODE != 0u) * args.dim + channel) * args.states;
+  for (var i = 0u; i < GROUPS; i++) {
+    let n = (i * LANES + lane) * WIDTH;
+    a[i] = loadA(channel, n);
+    if (MODE != 1u) {
+      h[i] = loadState(stateBase, n);
+    }
+    if (CONSTANT_B) {
+      b[i] = loadB(channel * args.states, n);
+    }
+    if (CONSTANT_C) {
+      c[i] = loadC(channel * args.states, n);
+    }
+  }
+  let bias = select(0.0, constants[vectors + args.dim + channel], BIAS);
+  let skip = select(0.0, constants[vectors + channel], SKIP);
+  var total = 0.0;
+  var survived = 1.0;
+
+  let tiles = (end - begin + STEPS - 1u) / STEPS;
+  for (var tile = 0u; tile < tiles; tile++) {
+    let first = begin + tile * STEPS;
+    let count = min(STEPS, end - first);
+    workgroupBarrier();
+    stage(index, rowsBefore + first, count, group, firstInGroup);
+    workgroupBarrier();
+    for (var k = 0u; k < count; k++) {
+      let row = rowsBefore + first + k;
+      var d: f32;
+      var x: f32;
+      if (LANES == 1u) {
+        d = discretised(delta[row * args.dim + channel] + bias);
+        x = u[row * args.dim + channel];
+      } else {
+        let both = staged[k * channels + slot];
+        d = both.x;
+        x = both.y;
+      }
+      if (RESETS && bitcast<u32>(constants[marks + row]) != 0u) {
+        for (var i = 0u; i < GROUPS; i++) {
+          h[i] = Lane();
+        }
+        total = 0.0;
+        survived = 0.0;
+      }
+      var sum = 0.0;
+      for (var i = 0u; i < GROUPS; i++) {
+        let at = (k * GROUPS + i) * LANES + lane;
+        if (!CONSTANT_B) {
+          b[i] = tileB[at];
+        }
+        if (!CONSTANT_C && MODE != 1u) {
+          c[i] = tileC[at];
+        }
+        h[i] = advance(h[i], a[i], b[i], d, x);
+        sum += inner(h[i], c[i]);
+      }
+      total += d;
+      if (MODE != 1u) {
+        if (LANES == 1u) {
+          if (owned) {
+            emit(row, channel, sum + skip * x);
+          }
+        } else {
+          collect(k, index, sum);
+        }
+      }
+    }
+    if (MODE != 1u && LANES > 1u) {
+      workgroupBarrier();
+      let outputs = count * channels;
+      let rounds = (outputs + WORKGROUP - 1u) / WORKGROUP;
+      for (var round = 0u; round < rounds; round++) {
+        let j = round * WORKGROUP + index;
+        let k = j / channels;
+        let other = j % channels;
+        let otherInGroup = firstInGroup + other;
+        if (j < outputs && otherInGroup < args.channelsPerGroup) {
+          let target_ = group * args.channelsPerGroup + otherInGroup;
+          let D = select(0.0, constants[vectors + target_], SKIP);
+          emit(rowsBefore + first + k, target_, collected(k, other) + D * staged[j].y);
+        }
+      }
+    }
+  }
+
+  if (owned && MODE != 2u) {
+    for (var i = 0u; i < GROUPS; i++) {
+      storeState(stateBase, (i * LANES + lane) * WIDTH, h[i]);
+    }
+    if (MODE == 1u && lane == 0u) {
+      let at = args.summaries + 2u * ((batch * args.chunks + chunk) * args.dim + channel);
+      state[at] = total;
+      state[at + 1u] = survived;
+    }
+  }
+}
+
+/// B and C of `count` steps for the group, and, where a channel is several lanes, delta and u of the tile's channels.
+fn stage(index: u32, row: u32, count: u32, group: u32, firstInGroup: u32) {
+  let width = LANES * GROUPS;
+  if (!CONSTANT_B || !CONSTANT_C) {
+    let size = count * width;
+    let rounds = (size + WORKGROUP - 1u) / WORKGROUP;
+    for (var round = 0u; round < rounds; round++) {
+      let j = round * WORKGROUP + index;
+      if (j < size) {
+        let n = (j % width) * WIDTH;
+        let step = row + j / width;
+        if (!CONSTANT_B) {
+          tileB[j] = loadB(args.bOffset + step * args.bRow + group * args.bGroup, n);
+        }
+        if (!CONSTANT_C && MODE != 1u) {
+          tileC[j] = loadC(args.cOffset + step * args.cRow + group * args.cGroup, n);
+        }
+      }
+    }
+  }
+  if (LANES > 1u) {
+    let channels = WORKGROUP / LANES;
+    let size = count * channels;
+    let rounds = (size + WORKGROUP - 1u) / WORKGROUP;
+    for (var round = 0u; round < rounds; round++) {
+      let j = round * WORKGROUP + index;
+      if (j < size) {
+        let inGroup = min(firstInGroup + j % channels, args.channelsPerGroup - 1u);
+        let channel = group * args.channelsPerGroup + inGroup;
+        let at = (row + j / channels) * args.dim + channel;
+        let bias = select(0.0, constants[args.dim * (args.states + 1u) + channel], BIAS);
+        staged[j] = vec2f(discretised(delta[at] + bias), u[at]);
+      }
+    }
+  }
+}
+
+fn discretised(x: f32) -> f32 {
+  if (SOFTPLUS) {
+    return softplus(x);
+  }
+  return x;
+}
+
+/// One step of the recurrence. `a` is A log2(e) for euler, A otherwise.
+fn advance(h: Lane, a: Lane, b: Lane, d: f32, x: f32) -> Lane {
+  if (DISCRETIZATION == 0u) {
+    return exp2(d * a) * h + (d * x) * b;
+  }
+  if (DISCRETIZATION == 1u) {
+    let p = d * a;
+    return exp(p) * h + (d * x) * growth(p) * b;
+  }
+  let half = (0.5 * d) * a;
+  let inverse = Lane(1.0) / (Lane(1.0) - half);
+  return (Lane(1.0) + half) * inverse * h + (d * x) * inverse * b;
+}
+
+/// expm1(p) / p, 1 at 0: a series near 0, where the quotient would lose digits.
+fn growth(p: Lane) -> Lane {
+  let small = abs(p) < Lane(0.5);
+  let series = Lane(1.0) + p * (Lane(1.0 / 2.0) + p * (Lane(1.0 / 6.0) + p * (Lane(1.0 / 24.0) + p * (Lane(1.0 / 120.0)
+    + p * (Lane(1.0 / 720.0) + p * (Lane(1.0 / 5040.0) + p * Lane(1.0 / 40320.0)))))));
+  return select((exp(p) - Lane(1.0)) / select(p, Lane(1.0), small), series, small);
+}
+
+fn emit(row: u32, channel: u32, value: f32) {
+  var result = value;
+  if (GATE) {
+    result *= silu(z[args.zOffset + row * args.zRow + channel]);
+  }
+  y[row * args.dim + channel] = result;
+}
+
+/// `WIDTH` states from n on, zero past the last.
+fn loadA(channel: u32, n: u32) -> Lane {
+  var lane = Lane();
+  for (var i = 0u; i < WIDTH; i++) {
+    if (n + i < args.states) {
+      setPart(&lane, i, constants[channel * args.states + n + i]);
+    }
+  }
+  return select(lane, lane * LOG2E, DISCRETIZATION == 0u);
+}
+
+fn loadB(base: u32, n: u32) -> Lane {
+  var lane = Lane();
+  for (var i = 0u; i < WIDTH; i++) {
+    if (n + i < args.states) {
+      setPart(&lane, i, B[base + n + i]);
+    }
+  }
+  return lane;
+}
+
+fn loadC(base: u32, n: u32) -> Lane {
+  var lane = Lane();
+  for (var i = 0u; i < WIDTH; i++) {
+    if (n + i < args.states) {
+      setPart(&lane, i, C[base + n + i]);
+    }
+  }
+  return lane;
+}
+
+fn loadState(base: u32, n: u32) -> Lane {
+  var lane = Lane();
+  for (var i = 0u; i < WIDTH; i++) {
+    if (n + i < args.states) {
+      setPart(&lane, i, state[base + n + i]);
+    }
+  }
+  return lane;
+}
+
+fn storeState(base: u32, n: u32, lane: Lane) {
+  for (var i = 0u; i < WIDTH; i++) {
+    if (n + i < args.states) {
+      state[base + n + i] = part(lane, i);
+    }
+  }
+}

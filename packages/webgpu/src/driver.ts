@@ -1,0 +1,61 @@
+import type { Driver } from '@mamba/core/driver';
+import type { Gpu } from './gpu/gpu.ts';
+import { add } from './operations/add.ts';
+import { argmax } from './operations/argmax.ts';
+import { causalConv1d } from './operations/causal-conv1d.ts';
+import { concat } from './operations/concat.ts';
+import { embedding } from './operations/embedding.ts';
+import { linear } from './operations/linear.ts';
+import { logProb } from './operations/log-prob.ts';
+import { rmsNorm } from './operations/rms-norm.ts';
+import { sample } from './operations/sample.ts';
+import { selectiveScan } from './operations/selective-scan.ts';
+import { slice } from './operations/slice.ts';
+import type { Storage } from './storage.ts';
+import { supportsCall } from './supports.ts';
+import { read, supportsUpload, upload } from './transfer/transfer.ts';
+
+export function createDriver(gpu: Gpu): Driver<Storage> {
+  const { info } = gpu;
+  const software = info.architecture === 'swiftshader' || info.isFallbackAdapter;
+  return {
+    name: 'webgpu',
+    description: `WebGPU, ${[info.vendor, info.architecture, info.description].filter(Boolean).join(' ')}`,
+    details: {
+      vendor: info.vendor,
+      architecture: info.architecture,
+      device: info.device,
+      adapter: info.description,
+      software,
+      subgroups: gpu.subgroups === undefined ? 'none' : `${gpu.subgroups.min} to ${gpu.subgroups.max}`,
+      maxBinding: gpu.maxBinding,
+      get lost(): boolean {
+        return gpu.failures.lost;
+      },
+    },
+    precision: 'float32',
+    kernels: {
+      selectiveScan: (call) => selectiveScan(gpu, call),
+      causalConv1d: (call) => causalConv1d(gpu, call),
+      linear: (call) => linear(gpu, call),
+      rmsNorm: (call) => rmsNorm(gpu, call),
+      embedding: (call) => embedding(gpu, call),
+      add: (call) => add(gpu, call),
+      slice: (call) => slice(gpu, call),
+      concat: (call) => concat(gpu, call),
+      argmax: (call) => argmax(gpu, call),
+      sample: (call) => sample(gpu, call),
+      logProb: (call) => logProb(gpu, call),
+    },
+    upload: (host, target) => upload(gpu, host, target),
+    read: (tensor) => read(gpu, tensor),
+    free({ parts }) {
+      for (const { buffer } of parts) gpu.pool.give(buffer);
+    },
+    synchronize: () => gpu.readback.synchronize(),
+    supports: (operation, call) => supportsCall(gpu, operation, call),
+    supportsUpload: (spec, target) => supportsUpload(gpu, spec, target),
+    memory: () => ({ bytes: gpu.pool.bytes, reserved: gpu.pool.reserved + gpu.readback.reserved }),
+    dispose: () => gpu.dispose(),
+  };
+}

@@ -1,0 +1,69 @@
+import { platformGpu, platformRemedy } from '#platform';
+import { MambaError } from '@mamba/core';
+import { invalid } from '@mamba/core/driver';
+import type { WebGpuOptions } from '../options.ts';
+
+/** A device with what is known of it. */
+export interface Acquired {
+  readonly device: GPUDevice;
+  /** Dawn's instance lives as long as this is referenced, and so does the process: held until dispose, then dropped. */
+  readonly gpu: GPU | undefined;
+  readonly info: GPUAdapterInfo;
+  /** Made here, so destroyed on dispose; a device that the user passed is left alone. */
+  readonly owned: boolean;
+  /** The smallest and largest subgroup; undefined where the device has no subgroups. */
+  readonly subgroups: { readonly min: number; readonly max: number } | undefined;
+}
+
+/** Features that kernels use where the adapter has them. */
+const FEATURES: readonly GPUFeatureName[] = ['subgroups' as GPUFeatureName, 'timestamp-query'];
+
+/** Limits that are raised to what the adapter has; the defaults of a browser suffice. */
+const LIMITS = [
+  'maxStorageBufferBindingSize',
+  'maxBufferSize',
+  'maxComputeWorkgroupStorageSize',
+  'maxComputeInvocationsPerWorkgroup',
+  'maxComputeWorkgroupSizeX',
+] as const;
+
+/** @throws MambaError `unavailable` with the remedy for this platform; `invalid-argument` on contradictory options. */
+export async function acquire(options: WebGpuOptions): Promise<Acquired> {
+  if (options.device !== undefined) return adopt(options.device, options);
+  const gpu = options.gpu ?? (await platformGpu(options.toggles ?? NO_TOGGLES));
+  if (gpu === undefined) throw unavailable('WebGPU does not exist here', undefined);
+  const adapter = await gpu.requestAdapter({ powerPreference: options.powerPreference ?? 'high-performance' });
+  if (adapter === null) throw unavailable('WebGPU has no adapter here', gpu);
+  const requiredFeatures = FEATURES.filter((feature) => adapter.features.has(feature));
+  if (options.profile === true && !requiredFeatures.includes('timestamp-query'))
+    throw unavailable('the adapter has no timestamp-query, which profile needs', gpu);
+  const requiredLimits: Record<string, number> = {};
+  if (options.defaultLimits !== true) for (const name of LIMITS) requiredLimits[name] = adapter.limits[name];
+  let device: GPUDevice;
+  try {
+    device = await adapter.requestDevice({ label: 'mamba', requiredFeatures, requiredLimits });
+  } catch (cause) {
+    throw unavailable('the adapter gives no device', gpu, cause);
+  }
+  return { device, gpu, info: adapter.info, owned: true, subgroups: subgroupsOf(device, adapter.info, options) };
+}
+
+function adopt(device: GPUDevice, options: WebGpuOptions): Acquired {
+  if (options.gpu !== undefined || options.toggles !== undefined)
+    throw invalid('webgpu.device', 'a device beside gpu or toggles', 'one of them');
+  if (options.profile === true && !device.features.has('timestamp-query'))
+    throw invalid('webgpu.device', 'a device without timestamp-query', 'one with it, as profile needs');
+  const info = device.adapterInfo;
+  return { device, gpu: undefined, info, owned: false, subgroups: subgroupsOf(device, info, options) };
+}
+
+function subgroupsOf(device: GPUDevice, info: GPUAdapterInfo, options: WebGpuOptions): Acquired['subgroups'] {
+  if (options.subgroups === false || !device.features.has('subgroups' as GPUFeatureName)) return undefined;
+  return { min: info.subgroupMinSize, max: info.subgroupMaxSize };
+}
+
+const NO_TOGGLES = { enable: [], disable: [] } as const;
+
+function unavailable(summary: string, gpu: GPU | undefined, cause?: unknown): MambaError {
+  return new MambaError('unavailable', summary, { origin: 'webgpu', remedy: platformRemedy(gpu), cause });
+}

@@ -1,0 +1,103 @@
+import { isMambaError, MambaError } from '@mamba/core';
+
+/**
+ * What the device reports late. Every creation and every submit runs inside error scopes; what they catch is kept here and thrown
+ * by the next read or synchronize, the first one only: those after it are mostly its consequences.
+ */
+export class Failures {
+  readonly #device: GPUDevice;
+  readonly #waiting = new Set<Promise<void>>();
+  #caught: MambaError[] = [];
+  #lost: MambaError | undefined;
+  #closed = false;
+
+  constructor(device: GPUDevice) {
+    this.#device = device;
+    device.addEventListener('uncapturederror', this.#uncaptured);
+    void device.lost.then(({ reason, message }) => {
+      if (this.#closed) return;
+      this.#lost = new MambaError('device-lost', `the GPU device was lost (${reason || 'unknown'}): ${message}`, {
+        origin: 'webgpu',
+        remedy: 'Create a new backend, load the weights again and import the states that were exported.',
+      });
+    });
+  }
+
+  get lost(): boolean {
+    return this.#lost !== undefined;
+  }
+
+  /** Runs `make` with out-of-memory and validation errors caught. `what` names it in the message. */
+  watch<R>(what: string, make: () => R): R {
+    this.#device.pushErrorScope('validation');
+    this.#device.pushErrorScope('out-of-memory');
+    try {
+      return make();
+    } finally {
+      this.#settle(what, 'out-of-memory');
+      this.#settle(what, 'device-error');
+    }
+  }
+
+  /** Throws at once where the device is known to be gone. */
+  checkAlive(): void {
+    if (this.#lost !== undefined) throw this.#lost;
+  }
+
+  /** Waits for all reports so far and throws the first failure, out-of-memory before what follows from it. */
+  async deliver(): Promise<void> {
+    while (this.#waiting.size > 0) await Promise.all(this.#waiting);
+    // A lost device resolves its scopes to null before it says that it is lost.
+    await Promise.resolve();
+    this.checkAlive();
+    const caught = this.#caught;
+    if (caught.length === 0) return;
+    this.#caught = [];
+    throw caught.find((error) => isMambaError(error, 'out-of-memory')) ?? caught[0];
+  }
+
+  /** A rejection of the API itself, as one of ours. */
+  async rejected(what: string, cause: unknown): Promise<MambaError> {
+    await Promise.resolve();
+    // The reason why a mapping is aborted is known a little later than that it is.
+    for (let turn = 0; turn < 10 && this.#lost === undefined; turn++) await new Promise((done) => setTimeout(done, 1));
+    if (this.#lost !== undefined) return this.#lost;
+    return new MambaError('device-error', `${what} failed: ${String(cause)}`, { origin: what, cause });
+  }
+
+  close(): void {
+    this.#closed = true;
+    this.#device.removeEventListener('uncapturederror', this.#uncaptured);
+  }
+
+  #settle(what: string, code: 'out-of-memory' | 'device-error'): void {
+    const report = this.#device.popErrorScope().then(
+      (error) => {
+        if (error !== null) this.#caught.push(failure(code, what, error));
+      },
+      // Popping is refused only by a lost device, which is told by `lost`.
+      () => {},
+    );
+    this.#waiting.add(report);
+    void report.then(() => this.#waiting.delete(report));
+  }
+
+  readonly #uncaptured = (event: Event): void => {
+    const { error } = event as GPUUncapturedErrorEvent;
+    event.preventDefault();
+    this.#caught.push(failure('device-error', 'webgpu', error));
+  };
+}
+
+function failure(code: 'out-of-memory' | 'device-error', what: string, error: GPUError): MambaError {
+  if (code === 'out-of-memory') {
+    return new MambaError(code, `the GPU has no memory left for ${what}: ${error.message}`, {
+      origin: what,
+      remedy: 'Dispose of tensors, take a smaller chunk or batch, or store weights as float16 or q8.',
+    });
+  }
+  return new MambaError(code, `the GPU refused ${what}: ${error.message}`, {
+    origin: what,
+    remedy: 'This is a bug of @mamba/webgpu: please report it with this message.',
+  });
+}

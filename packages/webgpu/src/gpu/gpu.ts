@@ -1,0 +1,145 @@
+import type { WebGpuOptions } from '../options.ts';
+import type { Acquired } from './acquire.ts';
+import { BufferPool, type PooledBuffer } from './buffer-pool.ts';
+import { type Counters, zeroCounters } from './counters.ts';
+import { Failures } from './failures.ts';
+import { Profiler } from './profiler.ts';
+import { Readback } from './readback.ts';
+import { Recorder } from './recorder.ts';
+import type { BufferRange, Dispatch, Shader } from './shader.ts';
+import { USAGE } from './usage.ts';
+
+/** One device at work: what kernels record into and allocate from. */
+export class Gpu {
+  readonly device: GPUDevice;
+  readonly info: GPUAdapterInfo;
+  readonly subgroups: Acquired['subgroups'];
+  readonly options: WebGpuOptions;
+  readonly counters: Counters = zeroCounters();
+  readonly failures: Failures;
+  readonly pool: BufferPool;
+  readonly recorder: Recorder;
+  readonly readback: Readback;
+  readonly profiler: Profiler | undefined;
+  /** Bound where an input is absent: never read. */
+  readonly nothing: BufferRange;
+  /** Bound where an output is absent: never written. */
+  readonly nowhere: BufferRange;
+  readonly #owned: boolean;
+  #gpu: GPU | undefined;
+
+  constructor({ device, gpu, info, owned, subgroups }: Acquired, options: WebGpuOptions) {
+    this.device = device;
+    this.info = info;
+    this.subgroups = subgroups;
+    this.options = options;
+    this.#owned = owned;
+    this.#gpu = gpu;
+    this.failures = new Failures(device);
+    this.profiler = options.profile === true ? new Profiler(device, this.failures) : undefined;
+    this.pool = new BufferPool(device, this.failures, () => this.recorder.forgetBuffers());
+    this.recorder = new Recorder(device, this.failures, this.counters, this.profiler);
+    this.readback = new Readback(device, this.failures, this.recorder, this.counters);
+    const dummy = (label: string): BufferRange => ({
+      buffer: device.createBuffer({ label, size: 16, usage: USAGE.STORAGE }),
+      offset: 0,
+      size: 16,
+    });
+    this.nothing = dummy('nothing');
+    this.nowhere = dummy('nowhere');
+  }
+
+  get maxBinding(): number {
+    return Math.min(this.device.limits.maxStorageBufferBindingSize, this.device.limits.maxBufferSize);
+  }
+
+  /** The widest workgroup of a power of two up to `wanted`. */
+  workgroup(wanted: number): number {
+    const { maxComputeInvocationsPerWorkgroup, maxComputeWorkgroupSizeX } = this.device.limits;
+    return Math.min(wanted, 2 ** Math.floor(Math.log2(Math.min(maxComputeInvocationsPerWorkgroup, maxComputeWorkgroupSizeX))));
+  }
+
+  /** Lanes that can add up by shuffles: at most `wanted`, and 0 without subgroups. */
+  shuffled(wanted: number): number {
+    return this.subgroups === undefined ? 0 : Math.min(wanted, this.subgroups.min);
+  }
+
+  dispatch<B extends string, U extends string, O extends string, C extends string, L extends string>(
+    shader: Shader<B, U, O, C, L>,
+    call: Dispatch<B, U, O, C, L>,
+  ): void {
+    this.recorder.dispatch(shader, call);
+  }
+
+  /** `count` workgroups as x and y: one dimension holds 65535 by default. */
+  grid(count: number): [number, number] {
+    const limit = this.device.limits.maxComputeWorkgroupsPerDimension;
+    if (count <= limit) return [count, 1];
+    const y = Math.ceil(count / limit);
+    return [Math.ceil(count / y), y];
+  }
+
+  /**
+   * Runs `body` with an allocator. Scratch is given back at its end, results as well where it throws; work that was recorded keeps
+   * its order, so a buffer may be handed out again at once.
+   */
+  allocating<R>(body: (allocator: Allocator) => R): R {
+    const allocator = new Allocator(this.pool);
+    try {
+      const result = body(allocator);
+      allocator.close(false);
+      return result;
+    } catch (error) {
+      allocator.close(true);
+      throw error;
+    }
+  }
+
+  async dispose(): Promise<void> {
+    try {
+      if (!this.failures.lost) await this.failures.deliver();
+    } finally {
+      this.recorder.dispose();
+      this.readback.dispose();
+      this.profiler?.dispose();
+      this.pool.dispose();
+      this.nothing.buffer.destroy();
+      this.nowhere.buffer.destroy();
+      this.failures.close();
+      if (this.#owned) this.device.destroy();
+      this.#gpu = undefined;
+    }
+  }
+}
+
+export class Allocator {
+  readonly #pool: BufferPool;
+  readonly #scratch: PooledBuffer[] = [];
+  readonly #results: PooledBuffer[] = [];
+
+  constructor(pool: BufferPool) {
+    this.#pool = pool;
+  }
+
+  result(bytes: number, label: string): PooledBuffer {
+    const buffer = this.#pool.take(bytes, label);
+    this.#results.push(buffer);
+    return buffer;
+  }
+
+  scratch(bytes: number, label: string): PooledBuffer {
+    const buffer = this.#pool.take(bytes, label);
+    this.#scratch.push(buffer);
+    return buffer;
+  }
+
+  close(failed: boolean): void {
+    for (const buffer of this.#scratch) this.#pool.give(buffer);
+    if (failed) for (const buffer of this.#results) this.#pool.give(buffer);
+  }
+}
+
+/** A whole pooled buffer as a binding. */
+export function whole({ buffer, size }: PooledBuffer): BufferRange {
+  return { buffer, offset: 0, size };
+}

@@ -1,0 +1,103 @@
+import { labelOf, type Shader, type Specialisation, textOf } from './shader.ts';
+
+export interface Pipeline {
+  readonly label: string;
+  readonly pipeline: GPUComputePipeline;
+  readonly layout: GPUBindGroupLayout;
+}
+
+const caches = new WeakMap<GPUDevice, Pipelines>();
+
+/** Compiled shaders of one device, shared by every backend on it; the key is the label. */
+export class Pipelines {
+  readonly #device: GPUDevice;
+  readonly #pipelines = new Map<string, Pipeline>();
+  readonly #modules = new Map<string, GPUShaderModule>();
+  readonly #layouts = new Map<string, { group: GPUBindGroupLayout; pipeline: GPUPipelineLayout }>();
+
+  static of(device: GPUDevice): Pipelines {
+    const known = caches.get(device);
+    if (known !== undefined) return known;
+    const pipelines = new Pipelines(device);
+    caches.set(device, pipelines);
+    return pipelines;
+  }
+
+  private constructor(device: GPUDevice) {
+    this.#device = device;
+  }
+
+  get size(): number {
+    return this.#pipelines.size;
+  }
+
+  /** `watch` wraps what may fail to validate. */
+  get<O extends string, C extends string, L extends string>(
+    shader: Shader<string, string, O, C, L>,
+    specialisation: Specialisation<O, C, L>,
+    watch: <R>(label: string, make: () => R) => R,
+  ): Pipeline {
+    const label = labelOf(shader, specialisation);
+    const known = this.#pipelines.get(label);
+    if (known !== undefined) return known;
+    const made = watch(label, () => this.#make(label, shader, specialisation));
+    this.#pipelines.set(label, made);
+    return made;
+  }
+
+  #make<O extends string, C extends string, L extends string>(
+    label: string,
+    shader: Shader<string, string, O, C, L>,
+    specialisation: Specialisation<O, C, L>,
+  ): Pipeline {
+    const layout = this.#layout(shader);
+    const constants: Record<string, number> = {};
+    for (const [name, value] of Object.entries<number | boolean | undefined>(specialisation.overrides ?? {}))
+      constants[name] = Number(value);
+    const pipeline = this.#device.createComputePipeline({
+      label,
+      layout: layout.pipeline,
+      compute: { module: this.#module(shader, specialisation), entryPoint: 'main', constants },
+    });
+    return { label, pipeline, layout: layout.group };
+  }
+
+  #module<C extends string, L extends string>(
+    shader: Shader<string, string, string, C, L>,
+    { constants, link }: Specialisation<string, C, L>,
+  ): GPUShaderModule {
+    const label = labelOf(shader, { constants, link });
+    let module = this.#modules.get(label);
+    if (module === undefined) {
+      module = this.#device.createShaderModule({ label, code: textOf(shader, { constants, link }) });
+      this.#modules.set(label, module);
+    }
+    return module;
+  }
+
+  #layout({ stem, bindings, uniforms }: Shader): { group: GPUBindGroupLayout; pipeline: GPUPipelineLayout } {
+    let layout = this.#layouts.get(stem);
+    if (layout === undefined) {
+      const entries: GPUBindGroupLayoutEntry[] = bindings.map(({ binding, writable }) => ({
+        binding,
+        visibility: COMPUTE,
+        buffer: { type: writable ? 'storage' : 'read-only-storage' },
+      }));
+      if (uniforms.size > 0) {
+        const buffer: GPUBufferBindingLayout = {
+          type: 'uniform',
+          hasDynamicOffset: true,
+          minBindingSize: uniforms.size,
+        };
+        entries.push({ binding: 0, visibility: COMPUTE, buffer });
+      }
+      const group = this.#device.createBindGroupLayout({ label: stem, entries });
+      layout = { group, pipeline: this.#device.createPipelineLayout({ label: stem, bindGroupLayouts: [group] }) };
+      this.#layouts.set(stem, layout);
+    }
+    return layout;
+  }
+}
+
+/** GPUShaderStage.COMPUTE; the globals do not exist in Node, and a library does not make them. */
+const COMPUTE = 4;

@@ -1,0 +1,20 @@
+/** How a browser (or any engine with `navigator.gpu`) gives WebGPU. Chosen by the `imports` conditions of package.json. */
+export async function platformGpu(toggles: Toggles): Promise<GPU | undefined> {
+  if (toggles.enable.length + toggles.disable.length > 0) return undefined;
+  return globalThis.navigator?.gpu;
+}
+
+/** What the user can do where there is no adapter, by what was tried. */
+export function platformRemedy(gpu: GPU | undefined): string {
+  if (gpu === undefined && globalThis.isSecureContext === false)
+    return 'WebGPU needs a secure page: serve it over https, or from localhost.';
+  if (gpu === undefined)
+    return 'Take a browser with WebGPU (Chrome or Edge 113, Safari 26, Firefox 141, or newer); Dawn toggles exist in Node only.';
+  return 'The browser found no GPU that it trusts: turn hardware acceleration on, update the driver, and see chrome://gpu or about:support.';
+}
+
+/** Dawn's switches by name. */
+export interface Toggles {
+  readonly enable: readonly string[];
+  readonly disable: readonly string[];
+}

@@ -1,0 +1,30 @@
+import type { Toggles } from './platform-browser.ts';
+
+/** Dawn's bindings, an optional peer dependency; a `navigator.gpu` that the engine brings itself (Deno, Bun) is taken first. */
+export async function platformGpu({ enable, disable }: Toggles): Promise<GPU | undefined> {
+  const plain = enable.length + disable.length === 0;
+  const native = (globalThis.navigator as Navigator | undefined)?.gpu;
+  if (plain && native !== undefined) return native;
+  const flags: string[] = [];
+  if (enable.length > 0) flags.push(`enable-dawn-features=${enable.join(',')}`);
+  if (disable.length > 0) flags.push(`disable-dawn-features=${disable.join(',')}`);
+  const bindings = await dawn();
+  return bindings?.create(flags);
+}
+
+export function platformRemedy(gpu: GPU | undefined): string {
+  if (gpu === undefined) return 'Install the bindings: npm install webgpu.';
+  return 'Dawn found no driver: on Linux install a Vulkan driver (NVIDIA, mesa-vulkan-drivers) and libvulkan1, and see vulkaninfo; in a container pass the GPU through.';
+}
+
+interface Dawn {
+  create(flags: string[]): GPU;
+}
+
+async function dawn(): Promise<Dawn | undefined> {
+  try {
+    return (await import('webgpu')) as Dawn;
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,66 @@
+/**
+ * A WGSL module as scripts/generate.mjs describes it. The type parameters are the names of its bindings, uniforms, overrides,
+ * constants and link alternatives, so that the compiler checks every dispatch against the shader.
+ */
+export interface Shader<
+  B extends string = string,
+  U extends string = string,
+  O extends string = string,
+  C extends string = string,
+  L extends string = string,
+> {
+  readonly stem: string;
+  /** Storage buffers, by binding; binding 0 is the uniform block where there is one. */
+  readonly bindings: readonly { readonly name: B; readonly binding: number; readonly writable: boolean }[];
+  readonly uniforms: {
+    readonly size: number;
+    readonly fields: readonly { readonly name: U; readonly offset: number; readonly type: 'u32' | 'i32' | 'f32' }[];
+  };
+  readonly overrides: readonly O[];
+  readonly constants: readonly C[];
+  /** Whole module text of each alternative. */
+  readonly links: Readonly<Record<L, string>>;
+}
+
+/** Part of a buffer, in bytes; the offset is a multiple of 256. */
+export interface BufferRange {
+  readonly buffer: GPUBuffer;
+  readonly offset: number;
+  readonly size: number;
+}
+
+/** What makes a pipeline out of a shader. */
+export interface Specialisation<O extends string, C extends string, L extends string> {
+  readonly overrides?: Readonly<Partial<Record<O, number | boolean>>> | undefined;
+  readonly constants?: Readonly<Partial<Record<C, number>>> | undefined;
+  readonly link?: L | undefined;
+}
+
+export interface Dispatch<B extends string, U extends string, O extends string, C extends string, L extends string>
+  extends Specialisation<O, C, L> {
+  readonly bindings: Readonly<Record<B, BufferRange>>;
+  readonly uniforms: Readonly<Record<U, number>>;
+  readonly workgroups: readonly [x: number, y?: number, z?: number];
+}
+
+/** Label and cache key in one: `linear FORMAT=1 ALIGNED=true`. */
+export function labelOf<O extends string, C extends string, L extends string>(
+  shader: Shader<string, string, O, C, L>,
+  { overrides, constants, link }: Specialisation<O, C, L>,
+): string {
+  let label = link === undefined || link === 'default' ? shader.stem : `${shader.stem}/${link}`;
+  for (const [name, value] of Object.entries<unknown>({ ...constants, ...overrides })) label += ` ${name}=${value}`;
+  return label;
+}
+
+/** The module's text with its constants replaced: valid WGSL before and after. */
+export function textOf<C extends string, L extends string>(
+  shader: Shader<string, string, string, C, L>,
+  { constants, link }: Specialisation<string, C, L>,
+): string {
+  let text: string = shader.links[link ?? ('default' as L)];
+  for (const [name, value] of Object.entries<unknown>(constants ?? {})) {
+    text = text.replace(new RegExp(`^(const ${name}: u32 = )\\d+u;`, 'm'), `$1${value}u;`);
+  }
+  return text;
+}

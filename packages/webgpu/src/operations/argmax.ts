@@ -1,0 +1,32 @@
+import type { ArgmaxCall, DeviceTensor } from '@mamba/core/driver';
+import { argmax as shader } from '../generated/index.ts';
+import { type Gpu, whole } from '../gpu/gpu.ts';
+import type { BufferRange } from '../gpu/shader.ts';
+import { plainStorage, rangeOf, type Storage } from '../storage.ts';
+
+export function argmax(gpu: Gpu, { logits, rows, vocab }: ArgmaxCall<DeviceTensor<Storage>>): Storage {
+  return gpu.allocating((allocator) => {
+    const ids = allocator.result(4 * rows, 'argmax');
+    largest(gpu, { logits: rangeOf(logits), rows, vocab, ids: whole(ids), idRow: 1, idOffset: 0 });
+    return plainStorage(ids, 'int32');
+  });
+}
+
+/** Rows of logits, and where their ids go: element `idOffset + row · idRow`. */
+export interface Choice {
+  readonly logits: BufferRange;
+  readonly rows: number;
+  readonly vocab: number;
+  readonly ids: BufferRange;
+  readonly idRow: number;
+  readonly idOffset: number;
+}
+
+export function largest(gpu: Gpu, { logits, rows, vocab, ids, idRow, idOffset }: Choice): void {
+  gpu.dispatch(shader, {
+    overrides: { WORKGROUP: gpu.workgroup(256) },
+    bindings: { logits, ids },
+    uniforms: { rows, vocab, idRow, idOffset },
+    workgroups: gpu.grid(rows),
+  });
+}

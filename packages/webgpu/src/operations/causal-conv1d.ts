@@ -1,0 +1,77 @@
+import type { CausalConv1dCall, DeviceTensor } from '@mamba/core/driver';
+import { causalConv1d as shader } from '../generated/index.ts';
+import { type Gpu, whole } from '../gpu/gpu.ts';
+import type { BufferRange } from '../gpu/shader.ts';
+import { plainStorage, rangeOf, type Storage } from '../storage.ts';
+
+/** Steps that a lane makes; OUTPUTS of the shader. */
+const OUTPUTS = 8;
+
+export function causalConv1d(
+  gpu: Gpu,
+  call: CausalConv1dCall<DeviceTensor<Storage>>,
+): { y: Storage; lastState: Storage } {
+  const { x, weight, bias, initialState, resets, activation, batch, length, dim, width } = call;
+  return gpu.allocating((allocator) => {
+    const y = allocator.result(4 * batch * length * dim, 'causal-conv1d y');
+    const last = allocator.result(4 * batch * dim * (width - 1), 'causal-conv1d state');
+    convolve(gpu, {
+      x: rangeOf(x),
+      xRow: dim,
+      xOffset: 0,
+      weight: rangeOf(weight),
+      bias: bias && rangeOf(bias),
+      initial: initialState && rangeOf(initialState),
+      resets: resets && rangeOf(resets),
+      y: whole(y),
+      last: whole(last),
+      silu: activation === 'silu',
+      batch,
+      length,
+      dim,
+      width,
+    });
+    return { y: plainStorage(y), lastState: plainStorage(last) };
+  });
+}
+
+export interface Convolution {
+  readonly x: BufferRange;
+  readonly xRow: number;
+  readonly xOffset: number;
+  readonly weight: BufferRange;
+  readonly bias: BufferRange | undefined;
+  readonly initial: BufferRange | undefined;
+  readonly resets: BufferRange | undefined;
+  readonly y: BufferRange;
+  readonly last: BufferRange;
+  readonly silu: boolean;
+  readonly batch: number;
+  readonly length: number;
+  readonly dim: number;
+  readonly width: number;
+}
+
+export function convolve(gpu: Gpu, call: Convolution): void {
+  const { bias, initial, resets, batch, length, dim, width, xRow, xOffset } = call;
+  gpu.dispatch(shader, {
+    constants: { TAPS: width },
+    overrides: {
+      SILU: call.silu,
+      BIAS: bias !== undefined,
+      INITIAL: initial !== undefined,
+      RESETS: resets !== undefined,
+    },
+    bindings: {
+      x: call.x,
+      weight: call.weight,
+      bias: bias ?? gpu.nothing,
+      initial: initial ?? gpu.nothing,
+      resets: resets ?? gpu.nothing,
+      y: call.y,
+      last: call.last,
+    },
+    uniforms: { batch, length, dim, xRow, xOffset },
+    workgroups: [Math.ceil(dim / 64), Math.ceil(length / OUTPUTS), batch],
+  });
+}

@@ -1,0 +1,36 @@
+import type { DeviceTensor, EmbeddingCall } from '@mamba/core/driver';
+import { embedding as shader } from '../generated/index.ts';
+import { type Gpu, whole } from '../gpu/gpu.ts';
+import type { BufferRange } from '../gpu/shader.ts';
+import { FORMATS, plainStorage, rangeOf, type Storage } from '../storage.ts';
+
+export function embedding(gpu: Gpu, { table, ids, count, channels }: EmbeddingCall<DeviceTensor<Storage>>): Storage {
+  return gpu.allocating((allocator) => {
+    const y = allocator.result(4 * count * channels, 'embedding');
+    gatherRows(gpu, table.storage, { ids: rangeOf(ids), count, idRow: 1, idOffset: 0, channels, y: whole(y) });
+    return plainStorage(y);
+  });
+}
+
+export interface GatherRows {
+  readonly ids: BufferRange;
+  readonly count: number;
+  /** Elements from one id to the next, and where the first one lies. */
+  readonly idRow: number;
+  readonly idOffset: number;
+  readonly channels: number;
+  readonly y: BufferRange;
+}
+
+/** One dispatch a part of the table; every id is in exactly one of them. */
+export function gatherRows(gpu: Gpu, table: Storage, { ids, count, idRow, idOffset, channels, y }: GatherRows): void {
+  const format = FORMATS[table.format as keyof typeof FORMATS];
+  for (const { firstRow, rows, values, scales } of table.parts) {
+    gpu.dispatch(shader, {
+      overrides: { FORMAT: format, ALIGNED: channels % 4 === 0 },
+      bindings: { weight: values, scales: scales ?? gpu.nothing, ids, y },
+      uniforms: { inputs: channels, count, firstRow, rows, idRow, idOffset },
+      workgroups: gpu.grid(Math.ceil((count * Math.ceil(channels / 4)) / 64)),
+    });
+  }
+}

@@ -1,0 +1,42 @@
+import type { DeviceTensor, RmsNormCall } from '@mamba/core/driver';
+import { rmsNorm as shader } from '../generated/index.ts';
+import { type Gpu, whole } from '../gpu/gpu.ts';
+import type { BufferRange } from '../gpu/shader.ts';
+import { plainStorage, rangeOf, type Storage } from '../storage.ts';
+
+export function rmsNorm(gpu: Gpu, { x, weight, eps, rows, channels }: RmsNormCall<DeviceTensor<Storage>>): Storage {
+  return gpu.allocating((allocator) => {
+    const y = allocator.result(4 * rows * channels, 'rms-norm');
+    normalise(gpu, {
+      x: rangeOf(x),
+      weight: weight && rangeOf(weight),
+      y: whole(y),
+      rows,
+      channels,
+      xRow: channels,
+      xOffset: 0,
+      eps,
+    });
+    return plainStorage(y);
+  });
+}
+
+export interface Normalisation {
+  readonly x: BufferRange;
+  readonly weight: BufferRange | undefined;
+  readonly y: BufferRange;
+  readonly rows: number;
+  readonly channels: number;
+  readonly xRow: number;
+  readonly xOffset: number;
+  readonly eps: number;
+}
+
+export function normalise(gpu: Gpu, { x, weight, y, rows, channels, xRow, xOffset, eps }: Normalisation): void {
+  gpu.dispatch(shader, {
+    overrides: { WORKGROUP: gpu.workgroup(128), WEIGHT: weight !== undefined },
+    bindings: { x, weight: weight ?? gpu.nothing, y },
+    uniforms: { rows, channels, xRow, xOffset, eps },
+    workgroups: gpu.grid(rows),
+  });
+}

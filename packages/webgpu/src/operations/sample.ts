@@ -1,0 +1,57 @@
+import type { DeviceTensor, SampleCall } from '@mamba/core/driver';
+import { sample as shader } from '../generated/index.ts';
+import { type Gpu, whole } from '../gpu/gpu.ts';
+import type { BufferRange } from '../gpu/shader.ts';
+import { plainStorage, rangeOf, type Storage } from '../storage.ts';
+import { type Choice, largest } from './argmax.ts';
+
+export function sample(gpu: Gpu, call: SampleCall<DeviceTensor<Storage>>): Storage {
+  const { logits, uniform, rows, vocab } = call;
+  return gpu.allocating((allocator) => {
+    const ids = allocator.result(4 * rows, 'sample');
+    draw(
+      gpu,
+      { logits: rangeOf(logits), rows, vocab, ids: whole(ids), idRow: 1, idOffset: 0 },
+      { ...call, uniform: rangeOf(uniform), uniformRow: 1, uniformOffset: 0 },
+    );
+    return plainStorage(ids, 'int32');
+  });
+}
+
+export interface Sampling {
+  readonly temperature: number;
+  readonly topK: number;
+  readonly topP: number;
+  readonly minP: number;
+  readonly uniform: BufferRange;
+  /** Elements from one row's random number to the next, and where the first lies. */
+  readonly uniformRow: number;
+  readonly uniformOffset: number;
+}
+
+export function draw(gpu: Gpu, choice: Choice, sampling: Sampling): void {
+  const { temperature, topK, topP, minP, uniform, uniformRow, uniformOffset } = sampling;
+  // A temperature so small that its inverse overflows is argmax as well.
+  if (!Number.isFinite(Math.fround(1 / temperature))) {
+    largest(gpu, choice);
+    return;
+  }
+  const { logits, rows, vocab, ids, idRow, idOffset } = choice;
+  gpu.dispatch(shader, {
+    overrides: { WORKGROUP: gpu.workgroup(256), TOP_K: topK < vocab, TOP_P: topP < 1 },
+    bindings: { logits, random: uniform, ids },
+    uniforms: {
+      rows,
+      vocab,
+      uniformRow,
+      uniformOffset,
+      idRow,
+      idOffset,
+      topK: Math.min(topK, vocab),
+      inverseTemperature: 1 / temperature,
+      topP,
+      minP,
+    },
+    workgroups: gpu.grid(rows),
+  });
+}

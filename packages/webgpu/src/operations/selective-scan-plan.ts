@@ -1,0 +1,104 @@
+/**
+ * How one selective scan is laid out over the device: a small rule from the shape and the adapter's limits.
+ *
+ * A scan has batch · dim channels of `state` states. A channel is `lanes` lanes of some states each, and time may be cut into chunks.
+ * Few states a lane and many chunks fill a device that has few channels; many states a lane save sums and loads where there are
+ * channels enough. docs/performance/ holds what was measured.
+ */
+
+/** Forces a part of the plan. */
+export interface ScanVariant {
+  /** States that a lane holds: 1, or a multiple of 4. */
+  readonly statesPerLane?: number | undefined;
+  /** Chunks of time; more than 1 takes three passes. Not for bilinear, whose chunks have no decay of one number. */
+  readonly chunks?: number | undefined;
+  /** How the lanes of a channel add up. */
+  readonly reduce?: 'workgroup' | 'subgroup' | undefined;
+}
+
+export interface ScanShape {
+  readonly batch: number;
+  readonly length: number;
+  readonly dim: number;
+  readonly state: number;
+  readonly groups: number;
+  readonly bilinear: boolean;
+}
+
+export interface ScanLimits {
+  /** The widest workgroup. */
+  readonly workgroup: number;
+  /** Bytes of workgroup memory. */
+  readonly memory: number;
+  /** The smallest subgroup; 0 where there are none. */
+  readonly subgroup: number;
+}
+
+export interface ScanPlan {
+  /** Whether a lane's states come one by one or by fours. */
+  readonly lane: 'single' | 'quad';
+  /** How many of those a lane holds. */
+  readonly groups: number;
+  readonly lanes: number;
+  readonly workgroup: number;
+  readonly reduce: 'workgroup' | 'subgroup';
+  /** Time steps staged at once. */
+  readonly steps: number;
+  readonly chunks: number;
+  readonly chunkLength: number;
+}
+
+/** Channels from which a lane may hold 16, or 4, states. */
+const MANY_CHANNELS = 65_536;
+const SOME_CHANNELS = 8_192;
+/** Channels · chunks to aim for, and the shortest chunk worth its two extra passes. */
+const CHUNKED_CHANNELS = 1_536;
+const SHORTEST_CHUNK = 256;
+/** Workgroup memory to stay within, so that several workgroups share a core. */
+const MEMORY = 16_384;
+
+/** The plan, or the reason why no plan fits. */
+export function planScan(shape: ScanShape, limits: ScanLimits, variant: ScanVariant = {}): ScanPlan | string {
+  const { batch, dim, length, state } = shape;
+  const channels = batch * dim;
+  const wanted = variant.statesPerLane ?? (channels >= MANY_CHANNELS ? 16 : channels >= SOME_CHANNELS ? 4 : 1);
+  let perLane = wanted < 4 || state === 1 ? 1 : Math.min(wanted, 4 * Math.ceil(state / 4));
+  // A channel's lanes must be one workgroup.
+  while (Math.ceil(state / perLane) > limits.workgroup && perLane < 16) perLane = perLane === 1 ? 4 : 16;
+  const lane = perLane === 1 ? 'single' : 'quad';
+  const groups = Math.ceil(perLane / 4);
+  const lanes = powerOfTwo(Math.ceil(state / perLane));
+  if (lanes > limits.workgroup)
+    return `a state of ${state} needs workgroups of ${lanes} lanes, and there are ${limits.workgroup} here`;
+  const workgroup = Math.min(limits.workgroup, Math.max(lanes, lanes === 1 ? 64 : 128));
+  const shuffles = lanes > 1 && lanes <= limits.subgroup;
+  const reduce = variant.reduce ?? (shuffles ? 'subgroup' : 'workgroup');
+  if (reduce === 'subgroup' && lanes > 1 && !shuffles)
+    return `${lanes} lanes a channel cannot add up by shuffles in subgroups of ${limits.subgroup}`;
+
+  const bytesPerStep = 4 * (2 * lanes * perLane + (lanes === 1 ? 0 : 2 * (workgroup / lanes) + workgroup));
+  const steps = Math.min(16, Math.floor(Math.min(MEMORY, limits.memory) / bytesPerStep));
+  if (steps < 1) return `a state of ${state} needs ${bytesPerStep} bytes of workgroup memory, and there are ${limits.memory}`;
+
+  const chunks = shape.bilinear ? 1 : (variant.chunks ?? chunksFor(channels, length));
+  const chunkLength = Math.ceil(length / Math.min(chunks, length));
+  return {
+    lane,
+    groups,
+    lanes,
+    workgroup,
+    reduce,
+    steps,
+    chunks: Math.ceil(length / chunkLength),
+    chunkLength,
+  };
+}
+
+function chunksFor(channels: number, length: number): number {
+  if (channels >= CHUNKED_CHANNELS) return 1;
+  return Math.max(1, Math.min(Math.ceil(CHUNKED_CHANNELS / channels), Math.floor(length / SHORTEST_CHUNK)));
+}
+
+function powerOfTwo(value: number): number {
+  return 2 ** Math.ceil(Math.log2(value));
+}

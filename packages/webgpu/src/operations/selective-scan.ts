@@ -1,0 +1,214 @@
+import { type Discretization, MambaError } from '@mamba/core';
+import type { DeviceTensor, SelectiveScanCall } from '@mamba/core/driver';
+import { selectiveScan as shader, selectiveScanCarry } from '../generated/index.ts';
+import type { PooledBuffer } from '../gpu/buffer-pool.ts';
+import { type Gpu, whole } from '../gpu/gpu.ts';
+import type { BufferRange } from '../gpu/shader.ts';
+import { plainStorage, rangeOf, type Storage } from '../storage.ts';
+import { planScan, type ScanLimits, type ScanPlan } from './selective-scan-plan.ts';
+
+const DISCRETIZATION: Readonly<Record<Discretization, number>> = { euler: 0, zoh: 1, bilinear: 2 };
+
+export function selectiveScan(
+  gpu: Gpu,
+  call: SelectiveScanCall<DeviceTensor<Storage>>,
+): { y: Storage; lastState: Storage } {
+  const { u, delta, A, B, C, D, z, deltaBias, initialState, resets, batch, length, dim, state, groups } = call;
+  return gpu.allocating((allocator) => {
+    const y = allocator.result(4 * batch * length * dim, 'selective-scan y');
+    const last = allocator.result(4 * batch * dim * state, 'selective-scan state');
+    const constants = allocator.scratch(4 * constantsSize(dim, state, resets ? batch * length : 0), 'selective-scan constants');
+    packConstants(gpu, constants, dim, state, {
+      A: rangeOf(A),
+      D: D && rangeOf(D),
+      deltaBias: deltaBias && rangeOf(deltaBias),
+      resets: resets && { range: rangeOf(resets), count: batch * length },
+    });
+    if (initialState) gpu.recorder.copy(rangeOf(initialState).buffer, 0, last.buffer, 0, last.size);
+    else gpu.recorder.clear(last.buffer, 0, last.size);
+    scan(gpu, {
+      u: rangeOf(u),
+      delta: rangeOf(delta),
+      z: z && { range: rangeOf(z), row: dim, offset: 0 },
+      B: selective(rangeOf(B), call.constantB, groups, state),
+      C: selective(rangeOf(C), call.constantC, groups, state),
+      constants: whole(constants),
+      y: whole(y),
+      state: whole(last),
+      skip: D !== undefined,
+      bias: deltaBias !== undefined,
+      softplus: call.deltaSoftplus,
+      resets: resets !== undefined,
+      discretization: call.discretization,
+      batch,
+      length,
+      dim,
+      states: state,
+      groups,
+    });
+    return { y: plainStorage(y), lastState: plainStorage(last) };
+  });
+}
+
+/** B or C: element strides of a time step and a group, and where the first lies; `row` undefined means constant `[dim, state]`. */
+export interface Selective {
+  readonly range: BufferRange;
+  readonly row: number | undefined;
+  readonly group: number;
+  readonly offset: number;
+}
+
+export interface Scan {
+  readonly u: BufferRange;
+  readonly delta: BufferRange;
+  readonly z: { readonly range: BufferRange; readonly row: number; readonly offset: number } | undefined;
+  readonly B: Selective;
+  readonly C: Selective;
+  /** As `packConstants` lays them out. */
+  readonly constants: BufferRange;
+  readonly y: BufferRange;
+  /** Holds the initial state, and then the last one. */
+  readonly state: BufferRange;
+  readonly skip: boolean;
+  readonly bias: boolean;
+  readonly softplus: boolean;
+  readonly resets: boolean;
+  readonly discretization: Discretization;
+  readonly batch: number;
+  readonly length: number;
+  readonly dim: number;
+  readonly states: number;
+  readonly groups: number;
+}
+
+/** Elements of the buffer that holds A `[dim, state]`, D `[dim]`, deltaBias `[dim]` and reset marks. */
+export function constantsSize(dim: number, state: number, marks: number): number {
+  return dim * (state + 2) + marks;
+}
+
+/** A browser promises eight storage buffers a shader: what is small shares one. */
+export function packConstants(
+  gpu: Gpu,
+  target: PooledBuffer,
+  dim: number,
+  state: number,
+  parts: {
+    readonly A: BufferRange;
+    readonly D: BufferRange | undefined;
+    readonly deltaBias: BufferRange | undefined;
+    readonly resets: { readonly range: BufferRange; readonly count: number } | undefined;
+  },
+): void {
+  const copy = (source: BufferRange | undefined, at: number, count: number): void => {
+    if (source !== undefined) gpu.recorder.copy(source.buffer, source.offset, target.buffer, 4 * at, 4 * count);
+  };
+  copy(parts.A, 0, dim * state);
+  copy(parts.D, dim * state, dim);
+  copy(parts.deltaBias, dim * (state + 1), dim);
+  copy(parts.resets?.range, dim * (state + 2), parts.resets?.count ?? 0);
+}
+
+export function scanLimits(gpu: Gpu): ScanLimits {
+  return {
+    workgroup: gpu.workgroup(256),
+    memory: gpu.device.limits.maxComputeWorkgroupStorageSize,
+    subgroup: gpu.subgroups?.min ?? 0,
+  };
+}
+
+export function scan(gpu: Gpu, call: Scan): void {
+  const { batch, length, dim, states, groups } = call;
+  const bilinear = call.discretization === 'bilinear';
+  const plan = planScan({ batch, length, dim, state: states, groups, bilinear }, scanLimits(gpu), gpu.options.scanVariant);
+  if (typeof plan === 'string') throw new MambaError('unsupported', plan, { origin: 'selectiveScan' });
+  if (plan.chunks === 1) {
+    pass(gpu, call, plan, 0, { y: call.y, state: call.state, C: call.C.range });
+    return;
+  }
+  gpu.allocating((allocator) => {
+    const pairs = batch * plan.chunks * dim;
+    const chunked = whole(allocator.scratch(4 * pairs * (states + 2), 'selective-scan chunks'));
+    pass(gpu, call, plan, 1, { y: gpu.nowhere, state: chunked, C: gpu.nothing });
+    gpu.dispatch(selectiveScanCarry, {
+      bindings: { constants: call.constants, chunked, state: call.state },
+      uniforms: { batch, dim, states, chunks: plan.chunks },
+      workgroups: gpu.grid(Math.ceil((batch * dim * states) / 64)),
+    });
+    pass(gpu, call, plan, 2, { y: call.y, state: chunked, C: call.C.range });
+  });
+}
+
+/** One of the shader's modes over all channels and chunks. */
+function pass(
+  gpu: Gpu,
+  call: Scan,
+  plan: ScanPlan,
+  mode: 0 | 1 | 2,
+  targets: { readonly y: BufferRange; readonly state: BufferRange; readonly C: BufferRange },
+): void {
+  const { batch, length, dim, states, groups, B, C, z } = call;
+  const { lanes, workgroup, steps, chunks, chunkLength } = plan;
+  const channelsPerGroup = dim / groups;
+  const channels = workgroup / lanes;
+  const tilesPerGroup = Math.ceil(channelsPerGroup / channels);
+  const tile = steps * lanes * plan.groups;
+  const constantB = B.row === undefined;
+  const constantC = C.row === undefined;
+  gpu.dispatch(shader, {
+    link: `${plan.lane}-${plan.reduce}`,
+    constants: { GROUPS: plan.groups },
+    overrides: {
+      WORKGROUP: workgroup,
+      LANES: lanes,
+      STEPS: steps,
+      MODE: mode,
+      DISCRETIZATION: DISCRETIZATION[call.discretization],
+      SOFTPLUS: call.softplus,
+      BIAS: call.bias,
+      SKIP: call.skip && mode !== 1,
+      GATE: z !== undefined && mode !== 1,
+      RESETS: call.resets,
+      CONSTANT_B: constantB,
+      CONSTANT_C: constantC || mode === 1,
+      TILE_B: constantB ? 1 : tile,
+      TILE_C: constantC || mode === 1 ? 1 : tile,
+      STAGED: lanes === 1 ? 1 : steps * channels,
+      PARTS: lanes === 1 || mode === 1 ? 1 : steps * (plan.reduce === 'subgroup' ? channels : workgroup),
+    },
+    bindings: {
+      u: call.u,
+      delta: call.delta,
+      z: z?.range ?? gpu.nothing,
+      B: B.range,
+      C: targets.C,
+      constants: call.constants,
+      y: targets.y,
+      state: targets.state,
+    },
+    uniforms: {
+      length,
+      dim,
+      states,
+      chunkLength,
+      chunks,
+      summaries: batch * chunks * dim * states,
+      channelsPerGroup,
+      tilesPerGroup,
+      bRow: B.row ?? 0,
+      bGroup: B.group,
+      bOffset: B.offset,
+      cRow: C.row ?? 0,
+      cGroup: C.group,
+      cOffset: C.offset,
+      zRow: z?.row ?? 0,
+      zOffset: z?.offset ?? 0,
+    },
+    workgroups: [groups * tilesPerGroup, chunks, batch],
+  });
+}
+
+function selective(range: BufferRange, constant: boolean, groups: number, state: number): Selective {
+  return constant
+    ? { range, row: undefined, group: 0, offset: 0 }
+    : { range, row: groups * state, group: state, offset: 0 };
+}

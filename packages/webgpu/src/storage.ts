@@ -1,0 +1,53 @@
+/** What stands for a tensor's memory on the device: one buffer, or a matrix as row ranges in one or more. */
+import type { DType } from '@mamba/core';
+import type { DeviceTensor } from '@mamba/core/driver';
+import type { PooledBuffer } from './gpu/buffer-pool.ts';
+import type { BufferRange } from './gpu/shader.ts';
+
+export type Format = 'float32' | 'int32' | 'float16' | 'bfloat16' | 'q8';
+
+/** FORMAT of lib/weights.wgsl. */
+export const FORMATS = { float32: 0, float16: 1, bfloat16: 2, q8: 3 } as const;
+
+/** Columns of a block: halves and bytes are padded with zeros to whole blocks. */
+export const BLOCK = 32;
+
+/** Rows `[firstRow, firstRow + rows)` of a matrix; a tensor that is not split is one part with all its rows. */
+export interface Part {
+  readonly buffer: PooledBuffer;
+  readonly firstRow: number;
+  readonly rows: number;
+  readonly values: BufferRange;
+  /** q8 only. */
+  readonly scales: BufferRange | undefined;
+}
+
+export interface Storage {
+  readonly format: Format;
+  readonly parts: readonly Part[];
+}
+
+export function plainStorage(buffer: PooledBuffer, format: 'float32' | 'int32' = 'float32', rows = 1): Storage {
+  const values = { buffer: buffer.buffer, offset: 0, size: buffer.size };
+  return { format, parts: [{ buffer, firstRow: 0, rows, values, scales: undefined }] };
+}
+
+/** The one buffer of a tensor that is not split; `supports` has refused those that are. */
+export function rangeOf(tensor: DeviceTensor<Storage>): BufferRange {
+  return tensor.storage.parts[0]!.values;
+}
+
+/** Bytes of one row as stored, scales apart. */
+export function rowBytes(format: Format, columns: number): number {
+  const padded = Math.ceil(columns / BLOCK) * BLOCK;
+  if (format === 'q8') return padded;
+  return format === 'float16' || format === 'bfloat16' ? 2 * padded : 4 * columns;
+}
+
+export function scaleBytes(format: Format, columns: number): number {
+  return format === 'q8' ? 4 * Math.ceil(columns / BLOCK) : 0;
+}
+
+export function formatOf(dtype: DType): Format | undefined {
+  return dtype === 'float64' || dtype === 'q4' ? undefined : dtype;
+}

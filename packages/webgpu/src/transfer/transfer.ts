@@ -1,0 +1,99 @@
+import type { HostArray, HostTensor, Support, TensorSpec } from '@mamba/core';
+import { type DeviceTensor, supported, type UploadTarget, unsupported } from '@mamba/core/driver';
+import type { Gpu } from '../gpu/gpu.ts';
+import { type Format, formatOf, type Part, rowBytes, type Storage, scaleBytes } from '../storage.ts';
+import { decodeRows, encodeRows } from './encode.ts';
+
+/** Bytes that are converted and written at once: bounds the host memory that an upload takes beside the tensor itself. */
+const PIECE = 4 << 20;
+/** Binding offsets are multiples of this on every device. */
+const ALIGNMENT = 256;
+
+export function supportsUpload(gpu: Gpu, spec: TensorSpec, { dtype }: UploadTarget): Support {
+  const format = formatOf(dtype);
+  if (format === undefined)
+    return unsupported(`it stores float32, float16, bfloat16, q8 and int32, not ${dtype}`);
+  if (format !== 'float32' && format !== 'int32' && spec.shape.length !== 2)
+    return unsupported(`it stores ${dtype} for matrices only, and this is [${spec.shape.join(', ')}]`);
+  const { rows, columns } = matrixOf(spec);
+  const split = format !== 'int32' && spec.shape.length === 2;
+  const least = (split ? 1 : rows) * (rowBytes(format, columns) + scaleBytes(format, columns));
+  if (least > gpu.maxBinding)
+    return unsupported(
+      `${split ? 'a row of it' : 'it'} takes ${least} bytes, more than the ${gpu.maxBinding} that a shader may bind here`,
+    );
+  return supported;
+}
+
+/** Copies to the device, row range by row range; matrices beyond what a shader may bind go to several buffers. */
+export function upload(gpu: Gpu, host: HostTensor, { dtype, role }: UploadTarget): Storage {
+  const format = formatOf(dtype)!;
+  const { rows, columns } = matrixOf(host);
+  const bytesPerRow = rowBytes(format, columns);
+  const perRow = bytesPerRow + scaleBytes(format, columns);
+  const label = `${role ?? 'tensor'} ${dtype} [${host.shape.join(', ')}]`;
+  // Room for the gap between values and scales.
+  const rowsPerPart = Math.min(rows, Math.floor((gpu.maxBinding - ALIGNMENT) / perRow) || 1);
+  return gpu.allocating((allocator) => {
+    const parts: Part[] = [];
+    for (let firstRow = 0; firstRow < rows; firstRow += rowsPerPart) {
+      const count = Math.min(rowsPerPart, rows - firstRow);
+      const scalesAt = Math.ceil((count * bytesPerRow) / ALIGNMENT) * ALIGNMENT;
+      const scalesSize = count * scaleBytes(format, columns);
+      const buffer = allocator.result(scalesSize > 0 ? scalesAt + scalesSize : count * bytesPerRow, label);
+      const rowsPerPiece = Math.max(1, Math.floor(PIECE / bytesPerRow));
+      for (let row = 0; row < count; row += rowsPerPiece) {
+        const piece = Math.min(rowsPerPiece, count - row);
+        const { values, scales } = encodeRows(host, format, columns, firstRow + row, piece);
+        gpu.recorder.write(buffer.buffer, row * bytesPerRow, values);
+        if (scales !== undefined)
+          gpu.recorder.write(buffer.buffer, scalesAt + row * scaleBytes(format, columns), scales);
+      }
+      const valuesSize = scalesSize > 0 ? scalesAt : buffer.size;
+      parts.push({
+        buffer,
+        firstRow,
+        rows: count,
+        values: { buffer: buffer.buffer, offset: 0, size: valuesSize },
+        scales: scalesSize > 0 ? { buffer: buffer.buffer, offset: scalesAt, size: scalesSize } : undefined,
+      });
+    }
+    return { format, parts };
+  });
+}
+
+export async function read(gpu: Gpu, tensor: DeviceTensor<Storage>): Promise<HostArray> {
+  const { format, parts } = tensor.storage;
+  const { columns } = matrixOf(tensor);
+  const size = tensor.shape.reduce((product, extent) => product * extent, 1);
+  if (format === 'int32') {
+    const { buffer } = parts[0]!.values;
+    return new Int32Array(await gpu.readback.read(buffer, 0, 4 * size));
+  }
+  // All copies are recorded before the first wait, so that later calls cannot change what is read.
+  const pieces = await Promise.all(
+    parts.map(async ({ values, scales, rows }) => {
+      const [data, factors] = await Promise.all([
+        gpu.readback.read(values.buffer, values.offset, rows * rowBytes(format, columns)),
+        scales && gpu.readback.read(scales.buffer, scales.offset, rows * scaleBytes(format, columns)),
+      ]);
+      return decodeRows(data, factors, format, columns, rows);
+    }),
+  );
+  if (pieces.length === 1) return pieces[0]!;
+  const result = new Float32Array(size);
+  let at = 0;
+  for (const piece of pieces) {
+    result.set(piece, at);
+    at += piece.length;
+  }
+  return result;
+}
+
+/** Any tensor as rows of columns: the last axis, and all others flattened; a split needs rank 2. */
+function matrixOf({ shape }: TensorSpec): { rows: number; columns: number } {
+  if (shape.length === 2) return { rows: shape[0]!, columns: shape[1]! };
+  return { rows: 1, columns: shape.reduce((product, extent) => product * extent, 1) };
+}
+
+export type { Format };

@@ -1,0 +1,52 @@
+import { type Backend, type BackendProvider, MambaError } from '@mamba/core';
+import { createBackend } from '@mamba/core/driver';
+import { createDriver } from './driver.ts';
+import { acquire } from './gpu/acquire.ts';
+import type { Counters } from './gpu/counters.ts';
+import { Gpu } from './gpu/gpu.ts';
+import type { ProfileEntry } from './gpu/profiler.ts';
+import type { WebGpuOptions } from './options.ts';
+
+/**
+ * The WebGPU backend: `const backend = await webgpu().create()`. In browsers it uses `navigator.gpu`, in Node the optional peer
+ * dependency `webgpu` (Dawn).
+ * @throws MambaError `unavailable` from `create`, with the remedy, where there is no WebGPU, adapter or device.
+ */
+export function webgpu(options: WebGpuOptions = {}): BackendProvider {
+  return {
+    name: 'webgpu',
+    async create() {
+      const gpu = new Gpu(await acquire(options), options);
+      const backend = createBackend(createDriver(gpu));
+      gpus.set(backend, gpu);
+      return backend;
+    },
+  };
+}
+
+/** What a backend has asked of its device so far, and what it holds: for tests and reports. */
+export function countersOf(backend: Backend): Readonly<Counters> & { readonly buffersAlive: number } {
+  const gpu = gpuOf(backend);
+  return { ...gpu.counters, buffersAlive: gpu.pool.live };
+}
+
+/** Times of all dispatches since the last call, by label, the longest first; the backend was made with `profile: true`. */
+export async function profileOf(backend: Backend): Promise<readonly ProfileEntry[]> {
+  const { profiler, readback } = gpuOf(backend);
+  if (profiler === undefined)
+    throw new MambaError('unsupported', 'this backend takes no profile', {
+      origin: 'profileOf',
+      remedy: 'Make it with webgpu({ profile: true }).',
+    });
+  await readback.synchronize();
+  return profiler.take();
+}
+
+const gpus = new WeakMap<Backend, Gpu>();
+
+function gpuOf(backend: Backend): Gpu {
+  const gpu = gpus.get(backend);
+  if (gpu === undefined)
+    throw new MambaError('foreign', `${backend.name} is not a backend of @mamba/webgpu`, { origin: 'webgpu' });
+  return gpu;
+}

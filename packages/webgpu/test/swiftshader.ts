@@ -1,0 +1,72 @@
+// A GPU in software for tests: @sparticuz/chromium carries SwiftShader, a Vulkan driver, and the Vulkan loader. It is unpacked once
+// into node_modules/.cache and put into the environment before Dawn starts. LD_LIBRARY_PATH is read as a process starts, so it is set
+// by vitest.config.ts, whose forks inherit it.
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { dirname, join } from 'node:path';
+import process from 'node:process';
+import { fileURLToPath } from 'node:url';
+import { brotliDecompressSync } from 'node:zlib';
+
+const packageFolder = dirname(dirname(createRequire(import.meta.url).resolve('@sparticuz/chromium')));
+const cache = join(dirname(fileURLToPath(import.meta.url)), '..', 'node_modules', '.cache', 'chromium');
+
+/** Puts SwiftShader into this process's environment, unless it names a driver already (a real GPU is taken as it is). */
+export function useSwiftShader(): void {
+  if (process.env.VK_ICD_FILENAMES !== undefined || process.env.VK_DRIVER_FILES !== undefined) return;
+  if (process.platform !== 'linux' || process.arch !== 'x64') return;
+  const folder = unpacked('swiftshader.tar.br');
+  const driver = join(folder, 'vk_swiftshader_icd.json');
+  process.env.VK_ICD_FILENAMES = driver;
+  process.env.VK_DRIVER_FILES = driver;
+  process.env.LD_LIBRARY_PATH = [folder, process.env.LD_LIBRARY_PATH].filter(Boolean).join(':');
+}
+
+/** The folder that an archive of the package's `bin` is unpacked to. */
+export function unpacked(archive: string): string {
+  const target = join(cache, archive.replace(/\..*$/, ''));
+  if (existsSync(target)) return target;
+  mkdirSync(cache, { recursive: true });
+  // Two processes may unpack at once: each into its own folder, and the first to be done gives it its name.
+  const own = mkdtempSync(join(cache, 'unpacking-'));
+  const bytes = brotliDecompressSync(readFileSync(join(findBin(), archive)));
+  if (archive.includes('.tar.')) untar(bytes, own);
+  else writeFileSync(join(own, archive.replace(/\.br$/, '')), bytes, { mode: 0o755 });
+  try {
+    renameSync(own, target);
+  } catch (error) {
+    if (!existsSync(target)) throw error;
+    rmSync(own, { recursive: true });
+  }
+  return target;
+}
+
+function findBin(): string {
+  let folder = packageFolder;
+  while (!existsSync(join(folder, 'bin', 'swiftshader.tar.br'))) {
+    const parent = dirname(folder);
+    if (parent === folder) throw new Error('@sparticuz/chromium has no bin/swiftshader.tar.br');
+    folder = parent;
+  }
+  return join(folder, 'bin');
+}
+
+/** Regular files of a ustar archive: a header of 512 bytes (name, size in octal at 124, type at 156), then the data in blocks of 512. */
+function untar(bytes: Uint8Array, folder: string): void {
+  const text = (offset: number, length: number): string => {
+    const field = bytes.subarray(offset, offset + length);
+    const end = field.indexOf(0);
+    return new TextDecoder().decode(end < 0 ? field : field.subarray(0, end));
+  };
+  for (let at = 0; at + 512 <= bytes.length && bytes[at] !== 0; ) {
+    const size = Number.parseInt(text(at + 124, 12).trim(), 8);
+    const type = String.fromCharCode(bytes[at + 156]!);
+    const name = [text(at + 345, 155), text(at, 100)].filter(Boolean).join('/');
+    if (type === '0' || type === '\0') {
+      const path = join(folder, name);
+      mkdirSync(dirname(path), { recursive: true });
+      writeFileSync(path, bytes.subarray(at + 512, at + 512 + size), { mode: 0o755 });
+    }
+    at += 512 + Math.ceil(size / 512) * 512;
+  }
+}
