@@ -6,27 +6,28 @@ import type { CheckResult } from '../runner/run.ts';
 /** The largest error of each tensor, over the cases of an operation or file: a row each, within 80 columns. */
 export function formatTable(reports: readonly TensorReport[]): string {
   const table = new Table({
-    head: ['', 'tensor', 'n', 'error', 'bound', 'worst in'].map((title) => pc.bold(title)),
-    colWidths: [21, 15, 6, 9, 7, 16],
-    wordWrap: false,
+    head: ['', 'n', 'error', 'bound', 'worst in'].map((title) => pc.bold(title)),
+    colWidths: [27, 8, 9, 8, 24],
+    colAligns: ['left', 'right', 'right', 'right', 'left'],
     style: { head: [], border: [], compact: true },
     chars: PLAIN,
   });
   let heading = '';
   for (const row of summarise(reports)) {
-    const mark = row.failed === 0 ? pc.green('✓') : pc.red('✗');
-    const paint = row.failed === 0 ? (text: string) => text : pc.red;
-    table.push([
-      `${mark} ${row.heading === heading ? '' : shorten(row.heading, 18)}`,
-      shorten(row.tensor, 14),
-      { content: row.failed === 0 ? String(row.count) : paint(`${row.failed}/${row.count}`), hAlign: 'right' },
-      paint(row.worst.relativeError === 0 ? '0' : row.worst.relativeError.toExponential(1)),
-      row.worst.tolerance === 0 ? '0' : row.worst.tolerance.toExponential(0),
-      shorten(row.count === 1 ? '' : variant(row.worst), 15),
-    ]);
+    if (row.heading !== heading) table.push([{ content: pc.bold(shorten(row.heading, 76)), colSpan: 5 }]);
     heading = row.heading;
+    const { count, failed, worst } = row;
+    const mark = failed === 0 ? pc.green('✓') : pc.red('✗');
+    const paint = failed === 0 ? (text: string) => text : pc.red;
+    table.push([
+      `${mark} ${shorten(row.tensor, 23)}`,
+      failed === 0 ? String(count) : paint(`${failed}/${count}`),
+      paint(worst.relativeError === 0 ? '0' : worst.relativeError.toExponential(1)),
+      worst.tolerance === 0 ? '0' : worst.tolerance.toExponential(0),
+      count === 1 || worst.relativeError === 0 ? '' : shorten(variant(worst), 22),
+    ]);
   }
-  return table.toString();
+  return table.toString().replace(/ +$/gm, '');
 }
 
 /** Checks that did not apply: a line for each reason. */
