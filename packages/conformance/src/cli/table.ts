@@ -81,7 +81,7 @@ export function summarise(reports: readonly TensorReport[]): readonly Row[] {
 
 /** A tensor without its index; a group of laws where facts are checked rather than tensors. */
 function tensorOf({ source, case: id, tensor }: TensorReport): string {
-  return source === 'invariants' ? id.split('/')[1]! : tensor.replace(/\.\d+$/, '');
+  return source === 'invariants' || source === 'properties' ? id.split('/')[1]! : tensor.replace(/\.\d+$/, '');
 }
 
 /** An operation in the suite, a case of a checkpoint, and the file where a file has many cases. */

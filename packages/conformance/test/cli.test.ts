@@ -1,0 +1,134 @@
+import { execFile } from 'node:child_process';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+
+const at = (path: string): string => fileURLToPath(new URL(path, import.meta.url));
+const COMMAND = at('../bin/mamba-conformance.js');
+const SCANS = at('../fixtures/scan-golden.safetensors');
+const TINY = at('../fixtures/mamba-tiny');
+
+interface Output {
+  readonly code: number;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+function run(...args: string[]): Promise<Output> {
+  const env = { ...process.env, NO_COLOR: '1', FORCE_COLOR: undefined };
+  return new Promise((resolve) => {
+    execFile(process.execPath, [COMMAND, ...args], { env, maxBuffer: 2 ** 26 }, (error, stdout, stderr) => {
+      resolve({ code: error === null ? 0 : Number(error.code), stdout, stderr });
+    });
+  });
+}
+
+let folder: string;
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'mamba-conformance-'));
+});
+afterAll(() => rm(folder, { recursive: true, force: true }));
+
+describe('mamba-conformance', { timeout: 0 }, () => {
+  test('prints JSON of golden files and checkpoints, and nothing else', async () => {
+    const { code, stdout, stderr } = await run(
+      '--backend',
+      'reference',
+      '--golden',
+      SCANS,
+      '--checkpoint',
+      TINY,
+      '--json',
+    );
+    expect([code, stderr]).toEqual([0, '']);
+    const report = JSON.parse(stdout);
+    expect(Object.keys(report)).toEqual(['backend', 'results', 'passed', 'failed']);
+    expect(report).toMatchObject({ backend: 'reference', failed: 0, passed: report.results.length });
+    for (const result of report.results) {
+      expect(Object.keys(result)).toEqual([
+        'source',
+        'case',
+        'tensor',
+        'maxAbsError',
+        'scale',
+        'relativeError',
+        'tolerance',
+        'pass',
+      ]);
+    }
+    const named = (source: string, name: string, tensor: string) =>
+      report.results.filter(
+        (result: Record<string, unknown>) =>
+          result.source === source && result.case === name && result.tensor === tensor,
+      ).length;
+    expect(named(SCANS, 'len4096_nograd', 'out.y')).toBe(1);
+    expect(named(SCANS, 'initial_state', 'grad.initial_state')).toBe(1);
+    expect(named(TINY, 'mamba-tiny', 'logits')).toBe(1);
+    expect(named(TINY, 'mamba-tiny', 'greedy_ids')).toBe(1);
+  });
+
+  test('prints a table of 80 columns', async () => {
+    const { code, stdout } = await run('--backend', 'reference', '--golden', SCANS, '--checkpoint', TINY);
+    expect(code).toBe(0);
+    expect(stdout).toMatch(/✓ out\.y +43/);
+    expect(Math.max(...stdout.split('\n').map((line) => line.length))).toBeLessThanOrEqual(80);
+  });
+
+  test('exits with 1 where a backend is wrong, named by a path', async () => {
+    const { code, stdout, stderr } = await run('--backend', at('./broken-backend.js'), '--golden', SCANS, '--json');
+    expect(code).toBe(1);
+    const report = JSON.parse(stdout);
+    expect(report.backend).toBe('broken');
+    expect(report.failed).toBeGreaterThan(10);
+    expect(report.passed + report.failed).toBe(report.results.length);
+    expect(stderr).toContain('opt_D1z0bias0sp0');
+  });
+
+  test('a damaged golden file fails by itself, and the rest is checked', async () => {
+    const path = join(folder, 'cut.safetensors');
+    await writeFile(path, (await readFile(SCANS)).subarray(0, 5000));
+    const { code, stdout, stderr } = await run(
+      '--backend',
+      'reference',
+      '--golden',
+      path,
+      '--checkpoint',
+      TINY,
+      '--json',
+    );
+    expect(code).toBe(1);
+    const report = JSON.parse(stdout);
+    expect(report.failed).toBe(1);
+    expect(report.passed).toBeGreaterThan(5);
+    expect(stderr).toContain('invalid-file');
+    expect(stderr).not.toContain('    at ');
+  });
+
+  test.each([
+    ['a missing checkpoint', ['--backend', 'reference', '--checkpoint', '/nowhere/at/all'], 'no expected.safetensors'],
+    ['a missing golden file', ['--backend', 'reference', '--golden', '/nowhere/at/all'], 'no such file'],
+    ['a missing backend', ['--backend', 'nonesuch'], 'npm install @mamba/nonesuch'],
+    ['no backend', [], '--backend is missing'],
+    ['a filter without a match', ['--backend', 'reference', '--filter', 'nonesuch'], 'nonesuch'],
+    ['a module without a backend', ['--backend', at('./nothing.js')], 'exports no backend'],
+    ['an unknown option', ['--nonesuch'], 'unknown option'],
+  ])('%s is told in words', async (_, args, words) => {
+    const { code, stdout, stderr } = await run(...args);
+    expect(code).toBe(1);
+    expect(stdout + stderr).toContain(words);
+    expect(stdout + stderr).not.toContain('    at ');
+  });
+
+  test('lists ids and filters by them', async () => {
+    const { code, stdout } = await run('--list', '--filter', 'selective-scan/softplus-');
+    expect(code).toBe(0);
+    expect(stdout.trim().split('\n')).toEqual([
+      'selective-scan/softplus-threshold',
+      'selective-scan/softplus-negative',
+      'selective-scan/softplus-very-negative',
+    ]);
+    expect((await run('--backend', 'reference', '--filter', 'selective-scan/softplus-')).stdout).toContain('all pass');
+  });
+});

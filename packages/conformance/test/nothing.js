@@ -1,0 +1,2 @@
+/** Exports no backend. */
+export const version = 1;

@@ -1,0 +1,99 @@
+/** A driver that leaves every kernel to the reference, so that a test can spoil one of them. */
+import type { Backend, BackendProvider, Tensor } from '@mamba/core';
+import { createBackend, type Driver, type Kernels } from '@mamba/core/driver';
+import { reference } from '@mamba/reference';
+
+/** A reference tensor that a kernel may exchange: memory that can be written to. */
+export interface Cell {
+  tensor: Tensor;
+}
+
+export type WrappedDriver = Driver<Cell>;
+
+/** `spoil` gets the sound driver and what it runs on, and gives the parts to replace. */
+export function wrapped(
+  spoil: (sound: WrappedDriver, inner: Backend) => Partial<WrappedDriver> = () => ({}),
+): BackendProvider {
+  return {
+    name: 'wrapped',
+    async create() {
+      const inner = await reference().create();
+      const sound = wrap(inner);
+      return createBackend({ ...sound, ...spoil(sound, inner) });
+    },
+  };
+}
+
+function wrap(inner: Backend): WrappedDriver {
+  return {
+    name: 'wrapped',
+    description: 'the reference, once more',
+    details: {},
+    precision: 'float64',
+    kernels: kernelsOf(inner),
+    upload: (host, { dtype, role }) => ({ tensor: inner.upload(host, { dtype, role }) }),
+    read: ({ storage }) => inner.read(storage.tensor),
+    free: ({ tensor }) => tensor.dispose(),
+    synchronize: () => inner.synchronize(),
+    memory: () => inner.memory(),
+    dispose: () => inner.dispose(),
+  };
+}
+
+interface Stored {
+  readonly storage: Cell;
+}
+
+function kernelsOf(inner: Backend): Kernels<Cell> {
+  const at = ({ storage }: Stored): Tensor => storage.tensor;
+  const maybe = (tensor: Stored | undefined): Tensor | undefined => tensor && at(tensor);
+  const cell = (tensor: Tensor): Cell => ({ tensor });
+  return {
+    selectiveScan({ u, delta, A, B, C, D, z, deltaBias, initialState, resets, deltaSoftplus, discretization }) {
+      const { y, lastState } = inner.selectiveScan(at(u), at(delta), at(A), at(B), at(C), {
+        D: maybe(D),
+        z: maybe(z),
+        deltaBias: maybe(deltaBias),
+        initialState: maybe(initialState),
+        resets: maybe(resets),
+        deltaSoftplus,
+        discretization,
+      });
+      return { y: cell(y), lastState: cell(lastState) };
+    },
+    causalConv1d({ x, weight, bias, initialState, resets, activation }) {
+      const options = { initialState: maybe(initialState), resets: maybe(resets), activation };
+      const { y, lastState } = inner.causalConv1d(at(x), at(weight), maybe(bias), options);
+      return { y: cell(y), lastState: cell(lastState) };
+    },
+    linear: ({ x, weight, bias }) => cell(inner.linear(at(x), at(weight), maybe(bias))),
+    rmsNorm: ({ x, weight, eps }) => cell(inner.rmsNorm(at(x), { weight: maybe(weight), eps })),
+    embedding: ({ table, ids }) => cell(inner.embedding(at(table), at(ids))),
+    add: ({ a, b }) => cell(inner.add(at(a), at(b))),
+    slice({ x, start, end, outer, extent, inner: innermost }) {
+      // The call has lost the axis; the one whose products agree is as good.
+      const axis = x.shape.findIndex(
+        (size, index) =>
+          size === extent &&
+          product(x.shape.slice(0, index)) === outer &&
+          product(x.shape.slice(index + 1)) === innermost,
+      );
+      return cell(inner.slice(at(x), axis, start, end));
+    },
+    concat({ tensors, outer, inner: innermost }) {
+      const { shape } = tensors[0]!;
+      const axis = shape.findIndex(
+        (_, index) => product(shape.slice(0, index)) === outer && product(shape.slice(index + 1)) === innermost,
+      );
+      return cell(inner.concat(tensors.map(at), axis));
+    },
+    argmax: ({ logits }) => cell(inner.argmax(at(logits))),
+    sample: ({ logits, uniform, temperature, topK, topP, minP }) =>
+      cell(inner.sample(at(logits), at(uniform), { temperature, topK, topP, minP })),
+    logProb: ({ logits, ids }) => cell(inner.logProb(at(logits), at(ids))),
+  };
+}
+
+function product(extents: readonly number[]): number {
+  return extents.reduce((size, extent) => size * extent, 1);
+}
