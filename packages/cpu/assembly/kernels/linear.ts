@@ -2,8 +2,8 @@
  * y = x weightᵀ + bias, weight row-major `[outputs, inputs]` as it was uploaded: one layout for everything that reads a weight.
  *
  * linearMany: for many rows. Weights are packed, a block of at most 96 outputs by 512 inputs at a time, into panels of 8 outputs
- * `[inputs, 8]` that stay in the second-level cache; a 6×8 tile of y then grows in 12 registers: for each input two loads of the panel and six
- * broadcasts of x feed 12 multiply-adds. Packing costs one read and one write of a weight, shared by all rows; a format other than float32 is
+ * `[inputs, 8]` that stay in the second-level cache; a 5×8 tile of y then grows in 10 registers: for each input two loads of the panel and five
+ * broadcasts of x feed 10 multiply-adds (a sixth row spills). Packing costs one read and one write of a weight, shared by all rows; a format other than float32 is
  * widened here and nowhere else. x is read once for each 96 outputs, y written once for each 512 inputs.
  *
  * linearFew: for few rows (decode). Dot products straight from the row-major weights, which are read once, as two or four
@@ -19,7 +19,7 @@ const DEPTH = 512;
 /** Outputs in a packed block; a multiple of 8. */
 const WIDTH = 96;
 
-/** Scratch: the packed block, then a tile of 6×8. */
+/** Scratch: the packed block, then a tile of 5×8. */
 export function linearMany(
   x: usize, weight: usize, bias: usize, y: usize,
   rows: i32, inputs: i32, outputs: i32, start: i32, end: i32, scratch: usize,
@@ -32,15 +32,15 @@ export function linearMany(
     for (let from = 0; from < inputs; from += DEPTH) {
       const depth = min(DEPTH, inputs - from);
       pack(weight + <usize>first * xStride + (<usize>from << 2), xStride, width, depth, scratch);
-      for (let row = 0; row < rows; row += 6) {
-        const height = min(6, rows - row);
+      for (let row = 0; row < rows; row += 5) {
+        const height = min(5, rows - row);
         const xTile = x + <usize>row * xStride + (<usize>from << 2);
         for (let column = 0; column < width; column += 8) {
           const panel = scratch + ((<usize>column * <usize>depth) << 2);
           const yTile = y + <usize>row * yStride + (<usize>(first + column) << 2);
           const biasTile = bias == 0 ? <usize>0 : bias + (<usize>(first + column) << 2);
-          if (height == 6 && column + 8 <= width) {
-            tile(xTile, xStride, 5, panel, depth, yTile, yStride, biasTile, from == 0);
+          if (height == 5 && column + 8 <= width) {
+            tile(xTile, xStride, 4, panel, depth, yTile, yStride, biasTile, from == 0);
           } else {
             tile(xTile, xStride, height - 1, panel, depth, edge, 32, 0, true);
             addEdge(edge, yTile, yStride, height, min(8, width - column), biasTile, from == 0);
@@ -77,7 +77,7 @@ function pack(weight: usize, stride: usize, width: i32, depth: i32, panels: usiz
   }
 }
 
-/** 6×8 of y; rows beyond `last` repeat it. `begin`: y starts from the bias (0: none), else from what it holds. */
+/** 5×8 of y; rows beyond `last` repeat it. `begin`: y starts from the bias (0: none), else from what it holds. */
 function tile(
   x: usize, xStride: usize, last: usize, panel: usize, depth: i32,
   y: usize, yStride: usize, bias: usize, begin: bool,
@@ -87,7 +87,6 @@ function tile(
   let x2 = x + min<usize>(2, last) * xStride;
   let x3 = x + min<usize>(3, last) * xStride;
   let x4 = x + min<usize>(4, last) * xStride;
-  let x5 = x + min<usize>(5, last) * xStride;
   let a0 = f32x4.splat(0);
   let b0 = f32x4.splat(0);
   let a1 = f32x4.splat(0);
@@ -98,8 +97,6 @@ function tile(
   let b3 = f32x4.splat(0);
   let a4 = f32x4.splat(0);
   let b4 = f32x4.splat(0);
-  let a5 = f32x4.splat(0);
-  let b5 = f32x4.splat(0);
   for (const end = panel + (<usize>depth << 5); panel < end; panel += 32) {
     const w0 = v128.load(panel);
     const w1 = v128.load(panel, 16);
@@ -118,22 +115,17 @@ function tile(
     v = v128.load32_splat(x4);
     a4 = f32x4.add(a4, f32x4.mul(v, w0));
     b4 = f32x4.add(b4, f32x4.mul(v, w1));
-    v = v128.load32_splat(x5);
-    a5 = f32x4.add(a5, f32x4.mul(v, w0));
-    b5 = f32x4.add(b5, f32x4.mul(v, w1));
     x0 += 4;
     x1 += 4;
     x2 += 4;
     x3 += 4;
     x4 += 4;
-    x5 += 4;
   }
   finish(y, a0, b0, bias, begin);
   finish(y + yStride, a1, b1, bias, begin);
   finish(y + 2 * yStride, a2, b2, bias, begin);
   finish(y + 3 * yStride, a3, b3, bias, begin);
   finish(y + 4 * yStride, a4, b4, bias, begin);
-  finish(y + 5 * yStride, a5, b5, bias, begin);
 }
 
 // @ts-ignore: decorator
@@ -174,24 +166,15 @@ export function linearFew(
   const stride = <usize>inputs << 2;
   weight += <usize>start * stride;
   let output = start;
-  if (rows == 1) {
-    for (; output + 4 <= end; output += 4) {
-      let value = dot4(x, weight, stride, inputs);
-      if (bias != 0) value = f32x4.add(v128.load(bias + (<usize>output << 2)), value);
-      v128.store(y + (<usize>output << 2), value);
-      weight += stride << 2;
+  for (; rows > 1 && output + 2 <= end; output += 2) {
+    for (let row = 0; row < rows; row += 4) {
+      dot4x2(
+        x + <usize>row * stride, min(4, rows - row), weight, stride, inputs,
+        y + ((<usize>row * <usize>outputs + <usize>output) << 2), <usize>outputs << 2,
+        bias == 0 ? <usize>0 : bias + (<usize>output << 2),
+      );
     }
-  } else {
-    for (; output + 2 <= end; output += 2) {
-      for (let row = 0; row < rows; row += 4) {
-        dot4x2(
-          x + <usize>row * stride, min(4, rows - row), weight, stride, inputs,
-          y + ((<usize>row * <usize>outputs + <usize>output) << 2), <usize>outputs << 2,
-          bias == 0 ? <usize>0 : bias + (<usize>output << 2),
-        );
-      }
-      weight += stride << 1;
-    }
+    weight += stride << 1;
   }
   for (; output < end; output++) {
     for (let row = 0; row < rows; row++) {
@@ -201,54 +184,6 @@ export function linearFew(
     }
     weight += stride;
   }
-}
-
-/** Four outputs of one row: four streams of weights, two partial sums each. */
-function dot4(x: usize, weight: usize, stride: usize, inputs: i32): v128 {
-  let p0 = weight;
-  let p1 = p0 + stride;
-  let p2 = p1 + stride;
-  let p3 = p2 + stride;
-  let a0 = f32x4.splat(0);
-  let b0 = f32x4.splat(0);
-  let a1 = f32x4.splat(0);
-  let b1 = f32x4.splat(0);
-  let a2 = f32x4.splat(0);
-  let b2 = f32x4.splat(0);
-  let a3 = f32x4.splat(0);
-  let b3 = f32x4.splat(0);
-  let k = 0;
-  for (; k + 8 <= inputs; k += 8) {
-    const v = v128.load(x);
-    const u = v128.load(x, 16);
-    a0 = f32x4.add(a0, f32x4.mul(v, v128.load(p0)));
-    b0 = f32x4.add(b0, f32x4.mul(u, v128.load(p0, 16)));
-    a1 = f32x4.add(a1, f32x4.mul(v, v128.load(p1)));
-    b1 = f32x4.add(b1, f32x4.mul(u, v128.load(p1, 16)));
-    a2 = f32x4.add(a2, f32x4.mul(v, v128.load(p2)));
-    b2 = f32x4.add(b2, f32x4.mul(u, v128.load(p2, 16)));
-    a3 = f32x4.add(a3, f32x4.mul(v, v128.load(p3)));
-    b3 = f32x4.add(b3, f32x4.mul(u, v128.load(p3, 16)));
-    x += 32;
-    p0 += 32;
-    p1 += 32;
-    p2 += 32;
-    p3 += 32;
-  }
-  for (; k < inputs; k += 4) {
-    const rest = inputs - k;
-    const v = loadPart(x, rest);
-    a0 = f32x4.add(a0, f32x4.mul(v, loadPart(p0, rest)));
-    a1 = f32x4.add(a1, f32x4.mul(v, loadPart(p1, rest)));
-    a2 = f32x4.add(a2, f32x4.mul(v, loadPart(p2, rest)));
-    a3 = f32x4.add(a3, f32x4.mul(v, loadPart(p3, rest)));
-    x += 16;
-    p0 += 16;
-    p1 += 16;
-    p2 += 16;
-    p3 += 16;
-  }
-  return sums(f32x4.add(a0, b0), f32x4.add(a1, b1), f32x4.add(a2, b2), f32x4.add(a3, b3));
 }
 
 /** Two outputs of up to four rows; rows beyond `count` repeat the last and are not stored. */
@@ -324,15 +259,20 @@ function dot4x2(
   if (count > 3) v128.store64_lane(y + 3 * yStride, high, 1);
 }
 
+/** One output: one stream, four partial sums. */
 function dot(x: usize, weight: usize, inputs: i32): f32 {
   let a = f32x4.splat(0);
   let b = a;
+  let c = a;
+  let d = a;
   let k = 0;
-  for (; k + 8 <= inputs; k += 8) {
+  for (; k + 16 <= inputs; k += 16) {
     a = f32x4.add(a, f32x4.mul(v128.load(x), v128.load(weight)));
     b = f32x4.add(b, f32x4.mul(v128.load(x, 16), v128.load(weight, 16)));
-    x += 32;
-    weight += 32;
+    c = f32x4.add(c, f32x4.mul(v128.load(x, 32), v128.load(weight, 32)));
+    d = f32x4.add(d, f32x4.mul(v128.load(x, 48), v128.load(weight, 48)));
+    x += 64;
+    weight += 64;
   }
   for (; k < inputs; k += 4) {
     const rest = inputs - k;
@@ -340,5 +280,5 @@ function dot(x: usize, weight: usize, inputs: i32): f32 {
     x += 16;
     weight += 16;
   }
-  return sum(f32x4.add(a, b));
+  return sum(f32x4.add(f32x4.add(a, b), f32x4.add(c, d)));
 }

@@ -3,8 +3,8 @@ import { addressOf, type Call, type Context, ELEMENT } from './context.ts';
 
 /** Up to here reading the weights once, unpacked, is the faster way. */
 const FEW_ROWS = 8;
-/** `linearMany`'s packed block of 96 outputs by 512 inputs, and a tile of 6 by 8. */
-const PACKED_BYTES = (96 * 512 + 48) * ELEMENT;
+/** `linearMany`'s packed block of 96 outputs by 512 inputs, and a tile of 5 by 8. */
+const PACKED_BYTES = (96 * 512 + 40) * ELEMENT;
 
 export function linear({ heap, wasm }: Context, call: Call<'linear'>): Block {
   const { x, weight, bias, rows, inputs, outputs } = call;
