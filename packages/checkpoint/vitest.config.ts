@@ -5,6 +5,8 @@ export default defineProject({
   resolve: { alias: { '#files': fileURLToPath(new URL('src/io/files-node.ts', import.meta.url)) } },
   test: {
     name: '@mamba/checkpoint',
+    // Long enough for a busy machine: it catches what hangs, and measures nothing.
+    testTimeout: 300_000,
     include: ['src/**/*.test.ts', 'test/**/*.test.ts'],
   },
 });

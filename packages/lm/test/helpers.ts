@@ -1,0 +1,44 @@
+import { fileURLToPath } from 'node:url';
+import { openFile, openSafetensors } from '@mamba/checkpoint';
+import { type HostTensor, isMambaError } from '@mamba/core';
+import { cpu } from '@mamba/cpu';
+import { reference } from '@mamba/reference';
+import { expect } from 'vitest';
+
+export const FIXTURES = fileURLToPath(new URL('../../conformance/fixtures', import.meta.url));
+export const PROVIDERS = [reference(), cpu()];
+
+/** A fixture's golden tensors, all of them. */
+export async function golden(folder: string): Promise<(name: string) => HostTensor> {
+  const file = await openSafetensors(await openFile(`${FIXTURES}/${folder}/expected.safetensors`));
+  const tensors = new Map<string, HostTensor>();
+  for (const name of file.tensors.keys()) tensors.set(name, await file.read(name));
+  await file.close();
+  return (name) => tensors.get(name)!;
+}
+
+/** The rows of an integer tensor. */
+export function rows({ shape, data }: HostTensor): number[][] {
+  const [count, length] = shape as [number, number];
+  return Array.from({ length: count }, (_, row) => Array.from(data.subarray(row * length, (row + 1) * length)));
+}
+
+export async function collect<T>(source: AsyncIterable<T>): Promise<T[]> {
+  const items: T[] = [];
+  for await (const item of source) items.push(item);
+  return items;
+}
+
+/** What is thrown, now or later, is a MambaError of this code whose message holds all of `words`. */
+export async function expectError(act: () => unknown, code: string, ...words: string[]): Promise<void> {
+  let error: unknown;
+  try {
+    await act();
+  } catch (reason) {
+    error = reason;
+  }
+  expect(error, 'nothing was thrown').toBeDefined();
+  if (!isMambaError(error)) throw error;
+  expect(error.code).toBe(code);
+  for (const word of words) expect(error.message).toContain(word);
+}

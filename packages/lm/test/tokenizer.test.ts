@@ -1,0 +1,172 @@
+import { readFile } from 'node:fs/promises';
+import { bytesSource, checkpointStore } from '@mamba/checkpoint';
+import fc from 'fast-check';
+import { beforeAll, describe, expect, it } from 'vitest';
+import { encodePieces, openTokenizer, Tokenizer } from '../src/index.ts';
+import { collect, expectError, FIXTURES, golden, rows } from './helpers.ts';
+
+const text = fc.string({
+  unit: fc.oneof(
+    fc.constantFrom(' ', '\n', '  ', "'s", 'the', 'é', '🎉', '日本', '\u00a0'),
+    fc.constantFrom(...'abz,.;0'),
+  ),
+});
+
+let tokenizer: Tokenizer;
+let json: Record<string, unknown>;
+beforeAll(async () => {
+  tokenizer = (await openTokenizer(checkpointStore(`${FIXTURES}/kjv-mamba`)))!;
+  json = JSON.parse(await readFile(`${FIXTURES}/kjv-mamba/tokenizer.json`, 'utf8')) as Record<string, unknown>;
+});
+
+describe('tokenizer', () => {
+  it('gives the ids of the golden prompt, and its text back', async () => {
+    const expected = await golden('kjv-mamba');
+    const [ids] = rows(expected('input_ids'));
+    expect(tokenizer.decode(ids!)).toMatch(/^Not according to the covenant/);
+    expect(tokenizer.encode(tokenizer.decode(ids!))).toEqual(ids);
+  });
+
+  it('gives back any text', () => {
+    fc.assert(
+      fc.property(fc.oneof(text, fc.string({ unit: 'binary' })), (sample) => {
+        expect(tokenizer.decode(tokenizer.encode(sample))).toBe(sample);
+      }),
+      { seed: 2, numRuns: 300 },
+    );
+  });
+
+  it('counts the bytes of tokens', async () => {
+    const sample = 'In the beginning 日本 🎉<|endoftext|>';
+    const bytes = tokenizer.encode(sample).reduce((sum, id) => sum + tokenizer.byteLength(id), 0);
+    expect(bytes).toBe(new TextEncoder().encode(sample).length);
+    expect(tokenizer.byteLength(5000)).toBe(0);
+  });
+
+  it('knows special tokens, and leaves them out where asked', () => {
+    const ids = tokenizer.encode('a<|endoftext|>b');
+    expect(ids).toContain(0);
+    expect(tokenizer.decode(ids)).toBe('a<|endoftext|>b');
+    expect(tokenizer.decode(ids, { skipSpecialTokens: true })).toBe('ab');
+    expect(tokenizer.decode([])).toBe('');
+    expect(tokenizer.decode([99999])).toBe('');
+  });
+
+  it('refuses what is no text or no ids', async () => {
+    await expectError(() => tokenizer.encode('a\ud83c'), 'invalid-argument', 'surrogate');
+    await expectError(() => tokenizer.encode(5 as unknown as string), 'invalid-argument', 'number');
+    await expectError(() => tokenizer.decode([-1]), 'invalid-argument', '-1');
+    await expectError(() => tokenizer.decode([1.5]), 'invalid-argument', '1.5');
+  });
+
+  it('refuses damaged files', async () => {
+    const { model: _, ...withoutModel } = json;
+    for (const broken of [
+      null,
+      [],
+      {},
+      7,
+      withoutModel,
+      { ...json, model: { type: 'Nonsense' } },
+      { ...json, added_tokens: 3 },
+    ])
+      await expectError(() => new Tokenizer(broken, {}, 'x.json'), 'invalid-file', 'x.json');
+    const pieces = { ...json, pre_tokenizer: { type: 'Nonsense' } };
+    await expectError(() => new Tokenizer(pieces, {}, 'x.json'), 'invalid-file', 'x.json');
+    await expectError(() => new Tokenizer(json, null, 'x.json'), 'invalid-file', 'x.json');
+  });
+});
+
+describe('stream decoding', () => {
+  it('never splits a character that spans tokens', () => {
+    const sample = 'word 🎉 日本語 naïve 👩‍👩‍👧 end';
+    const ids = tokenizer.encode(sample);
+    expect(ids.length).toBeGreaterThan(30);
+    const decoder = tokenizer.streamDecoder();
+    const pieces = ids.map((id) => decoder.push(id));
+    expect(pieces.join('')).toBe(sample);
+    expect(decoder.end()).toBe('');
+    for (const piece of pieces) expect(piece).not.toMatch(/\ufffd|\p{Surrogate}/u);
+    expect(pieces.filter((piece) => piece === '').length).toBeGreaterThan(10);
+  });
+
+  it('joins to the text of all ids, whatever they are', () => {
+    fc.assert(
+      fc.property(fc.array(fc.integer({ min: 0, max: 1100 }), { maxLength: 200 }), fc.boolean(), (ids, skip) => {
+        const options = { skipSpecialTokens: skip };
+        const decoder = tokenizer.streamDecoder(options);
+        const streamed = ids.map((id) => decoder.push(id)).join('') + decoder.end();
+        expect(streamed).toBe(tokenizer.decode(ids, options));
+      }),
+      { seed: 3, numRuns: 300 },
+    );
+  });
+
+  it('gives half a character at the end as U+FFFD, and begins anew', () => {
+    const [first, ...rest] = tokenizer.encode('🎉');
+    const decoder = tokenizer.streamDecoder();
+    expect(decoder.push(first!)).toBe('');
+    expect(decoder.end()).toBe('\ufffd');
+    expect([first!, ...rest].map((id) => decoder.push(id)).join('')).toBe('🎉');
+  });
+
+  it('holds back little where the output is no text at all', () => {
+    const [first] = tokenizer.encode('🎉');
+    const decoder = tokenizer.streamDecoder();
+    const pieces = Array.from({ length: 300 }, () => decoder.push(first!)).join('') + decoder.end();
+    expect(pieces).toBe('\ufffd'.repeat(300));
+  });
+});
+
+describe('encoding in pieces', () => {
+  const pieces = async (of: Tokenizer, sample: string, read: number): Promise<readonly number[][]> =>
+    (await collect(encodePieces(of, bytesSource(new TextEncoder().encode(sample)), read))).map((piece) => [...piece]);
+
+  it('gives the same ids as at once, on the validation text', async () => {
+    const sample = await readFile(`${FIXTURES}/kjv-mamba/validation.txt`, 'utf8');
+    const whole = tokenizer.encode(sample);
+    expect(whole).toHaveLength(20496);
+    for (const read of [100, 4096]) {
+      const parts = await pieces(tokenizer, sample, read);
+      expect(parts.length).toBeGreaterThan(10);
+      expect(parts.flat()).toEqual(whole);
+    }
+  });
+
+  it('gives the same ids as at once, on any text cut anywhere', async () => {
+    await fc.assert(
+      fc.asyncProperty(
+        fc.oneof(text, fc.string({ unit: 'binary' })),
+        fc.integer({ min: 1, max: 9 }),
+        async (sample, read) => {
+          expect((await pieces(tokenizer, sample, read)).flat()).toEqual(tokenizer.encode(sample));
+        },
+      ),
+      { seed: 4, numRuns: 300 },
+    );
+  });
+
+  it('reads as a whole where the tokenizer may look across', async () => {
+    const added = [{ id: 0, content: 'the end', special: false, rstrip: false, lstrip: false, normalized: false }];
+    for (const change of [
+      { pre_tokenizer: null },
+      { pre_tokenizer: { type: 'ByteLevel', add_prefix_space: true } },
+      { normalizer: { type: 'Lowercase' } },
+      { added_tokens: added },
+    ]) {
+      const other = new Tokenizer({ ...json, ...change });
+      expect(other.splitsBeforeSpaces).toBe(false);
+      expect(await pieces(other, 'this is the end of it', 4)).toHaveLength(1);
+    }
+    expect(tokenizer.splitsBeforeSpaces).toBe(true);
+  });
+
+  it('refuses bytes that are not UTF-8, also at a cut', async () => {
+    for (const bytes of [Uint8Array.of(65, 0xff, 65), Uint8Array.of(65, 0xe2, 0x82)])
+      await expectError(
+        () => collect(encodePieces(tokenizer, bytesSource(bytes, 'x.txt'), 1)),
+        'invalid-file',
+        'x.txt',
+      );
+  });
+});
