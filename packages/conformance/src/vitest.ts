@@ -1,5 +1,5 @@
 /** `@mamba/conformance/vitest`: the suite as vitest tests. */
-import type { Backend, BackendProvider } from '@mamba/core';
+import { type Backend, type BackendProvider, isMambaError, type MemoryUse } from '@mamba/core';
 import { reference } from '@mamba/reference';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { GAP_UNKNOWN, type KnownGap, unknownGaps } from './runner/gaps.ts';
@@ -19,8 +19,8 @@ export interface DescribeOptions extends SuiteOptions {
 }
 
 /**
- * Registers the whole suite for a backend: `describeConformance(cpu())`. The backend is created once, and must be empty again at
- * the end.
+ * Registers the whole suite for a backend: `describeConformance(cpu())`. One backend is created for all checks, and must be as
+ * empty at the end as it came; another for what happens after its end, so that a function has to give a new one at each call.
  */
 export function describeConformance(
   provider: BackendProvider | (() => Promise<Backend>),
@@ -32,8 +32,11 @@ export function describeConformance(
     const checks = await suite(options);
     let backend: Backend;
     let oracle: Backend;
+    let before: MemoryUse;
+    const create = (): Promise<Backend> => (typeof provider === 'function' ? provider() : provider.create());
     beforeAll(async () => {
-      backend = await (typeof provider === 'function' ? provider() : provider.create());
+      backend = await create();
+      before = backend.memory();
       oracle = await reference().create();
     }, timeout);
     afterAll(async () => {
@@ -50,7 +53,28 @@ export function describeConformance(
       });
     }
     test('no tensor outlives its check', () => {
-      expect(backend.memory()).toMatchObject({ tensors: 0, bytes: 0 });
+      const { tensors, bytes } = before;
+      expect(backend.memory()).toMatchObject({ tensors, bytes });
+    });
+    test('a disposed backend refuses to work', { timeout }, async () => {
+      const other = await create();
+      const host = { dtype: 'float32', shape: [3], data: new Float32Array(3) } as const;
+      const tensor = other.upload(host);
+      await Promise.all([other.dispose(), other.dispose()]);
+      const attempts: readonly (() => unknown)[] = [
+        () => other.upload(host),
+        () => other.add(tensor, tensor),
+        () => other.supports('add', tensor, tensor),
+        () => other.read(tensor),
+        () => other.synchronize(),
+      ];
+      for (const attempt of attempts) {
+        const outcome: unknown = await Promise.resolve()
+          .then(attempt)
+          .catch((error: unknown) => error);
+        expect(isMambaError(outcome, 'disposed'), String(outcome)).toBe(true);
+      }
+      expect(other.memory()).toEqual({ tensors: 0, bytes: 0, reserved: 0 });
     });
     for (const gap of unknownGaps(
       gaps,
