@@ -47,6 +47,7 @@ const BUDGET = { quick: 400, standard: 1500 } as const;
 export async function runBench(options: RunOptions): Promise<Report> {
   const { suites, backends, effort, signal, observer = {} } = options;
   const startedAt = new Date().toISOString();
+  const machine = machineFacts();
   const ceilings: Ceiling[] = [];
   const results: Result[] = [];
   const pause = async (): Promise<void> => {
@@ -61,7 +62,7 @@ export async function runBench(options: RunOptions): Promise<Report> {
     finishedAt: new Date().toISOString(),
     interrupted,
     settings: { suites: suites.map(({ name }) => name), effort },
-    machine: machineFacts(),
+    machine,
     ceilings,
     backends: backends.map(({ record }) => record),
     results,

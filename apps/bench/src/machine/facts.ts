@@ -10,6 +10,7 @@ export function machineFacts(): Machine {
     cpu: cpus[0]?.model.trim().replace(/\s+/g, ' ') || 'unknown processor',
     cores: Math.max(cpus.length, 1),
     memory: os.totalmem(),
+    load: os.loadavg()[0] ?? 0,
     os: `${os.type()} ${os.release()}`,
     arch: process.arch,
     engine: { name: 'node', version: process.versions.node, ...(v8 !== undefined && { v8 }) },

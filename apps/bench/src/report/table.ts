@@ -23,7 +23,7 @@ export interface Look {
 
 /** What is measured, on what. */
 export function renderHeading({ machine }: Pick<Report, 'machine'>, { style, width }: Look): string {
-  const { cpu, cores, memory, os, arch, engine } = machine;
+  const { cpu, cores, memory, load, os, arch, engine } = machine;
   const facts = [
     cpu,
     `${cores} ${cores === 1 ? 'core' : 'cores'}`,
@@ -31,41 +31,42 @@ export function renderHeading({ machine }: Pick<Report, 'machine'>, { style, wid
     `${os.split(' ')[0]} ${arch}`,
     `${engine.name === 'node' ? 'Node' : engine.name} ${engine.version}`,
   ];
-  return `${style.bold('mamba bench')}\n${wrap(facts.join(' · '), width).join('\n')}`;
+  const lines = [style.bold('mamba bench'), ...wrap(facts.join(' · '), width)];
+  // Half a processor is what a desktop at rest may take.
+  if (load > 0.5 * cores) {
+    const warning = `other work is running (load ${digits(load)} on ${cores} cores): times will be longer and spread`;
+    lines.push(...wrap(warning, width).map((line) => style.yellow(line)));
+  }
+  return lines.join('\n');
 }
 
-export function renderBackends(backends: readonly BackendRecord[], { style, width }: Look): string {
-  const nameWidth = nameWidthOf(backends);
+export function renderBackends(backends: readonly BackendRecord[], look: Look): string {
+  const { style } = look;
+  const names = nameWidthOf(backends);
   return backends
-    .map((record) => {
-      const ready = record.status === 'ready';
-      const text = ready
-        ? [record.description, record.slow && style.dim('small shapes only')].filter(Boolean).join(style.dim(' · '))
-        : `not here: ${record.reason}`;
-      const lines = ready ? [text] : wrap(text, width - nameWidth - 6);
+    .map(({ name, status, description, reason, slow }) => {
+      const ready = status === 'ready';
+      const text = ready ? `${description}${slow === undefined ? '' : ' · small shapes only'}` : `not here: ${reason}`;
       const mark = ready ? style.green('●') : style.dim('○');
-      const name = record.name.padEnd(nameWidth);
-      return lines
-        .map(
-          (line, index) =>
-            (index === 0 ? `  ${mark} ${name}  ` : ' '.repeat(nameWidth + 6)) + (ready ? line : style.dim(line)),
-        )
-        .join('\n');
+      return entry(`${mark} ${name.padEnd(names)}`, text, ready ? String : style.dim, names, look);
     })
     .join('\n');
 }
 
 /** In line with the backends above. */
-export function renderCeilings(
-  ceilings: readonly Ceiling[],
-  backends: readonly BackendRecord[],
-  { style }: Look,
-): string {
+export function renderCeilings(ceilings: readonly Ceiling[], backends: readonly BackendRecord[], look: Look): string {
   const limits = ceilings.map(({ bound, perSecond }) =>
     bound === 'operations' ? `${formatCount(perSecond)}FLOP/s` : `${formatCount(perSecond)}B/s read`,
   );
-  const name = 'limits'.padEnd(nameWidthOf(backends));
-  return `    ${style.dim(name)}  ${limits.join(', ')} ${style.dim('(WebAssembly SIMD, 1 thread)')}`;
+  const names = nameWidthOf(backends);
+  const text = `${limits.join(', ')} (WebAssembly SIMD, 1 thread)`;
+  return entry(`  ${look.style.dim('limits'.padEnd(names))}`, text, String, names, look);
+}
+
+/** A name and what is said of it, broken into lines beside the name. */
+function entry(name: string, text: string, paint: (line: string) => string, names: number, { width }: Look): string {
+  const [first, ...others] = wrap(text, width - names - 6).map(paint);
+  return [`  ${name}  ${first}`, ...others.map((line) => ' '.repeat(names + 6) + line)].join('\n');
 }
 
 /** One suite's results. Empty where there are none. Columns that do not fit the width are left out, the least needed first. */

@@ -18,6 +18,8 @@ const machineSchema = z.strictObject({
   cores: z.number().int().positive(),
   /** In bytes. */
   memory: positive,
+  /** Processes that wanted a processor when the run began, the mean of a minute; 0 where the system does not say. */
+  load: z.number().nonnegative(),
   os: z.string(),
   arch: z.string(),
   engine: z.strictObject({ name: z.string(), version: z.string(), v8: z.string().optional() }),

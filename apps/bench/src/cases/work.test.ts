@@ -1,0 +1,32 @@
+import { MAMBA_SIZES, modelConfig, parameterCount } from '@mamba/core';
+import { expect, it } from 'vitest';
+import { blockWork, modelWork, scanWork } from './work.ts';
+
+const config = modelConfig(MAMBA_SIZES['mamba-130m']);
+
+it('reads every parameter of a model once for a token of decode', () => {
+  const states = config.layers * 2 * config.dInner * (config.dState + config.dConv - 1);
+  const activations = config.layers * 2 * config.dModel;
+  const norms = (config.layers + 1) * config.dModel;
+  expect(modelWork(config, 1, 1, 4).bytes).toBe(4 * (parameterCount(config) - norms + states + activations));
+});
+
+it('takes two operations for each weight of a matrix, and more for the scan', () => {
+  const matrices = parameterCount(config) - config.layers * config.dInner * (2 * config.dState + 1);
+  const { operations } = modelWork(config, 1, 1, 4);
+  expect(operations / (2 * matrices)).toBeGreaterThan(1);
+  expect(operations / (2 * matrices)).toBeLessThan(1.15);
+});
+
+it('grows with length in operations, and in bytes only by what comes in and goes out', () => {
+  const short = blockWork(config, 1, 4);
+  const long = blockWork(config, 101, 4);
+  expect(long.operations).toBe(101 * short.operations);
+  expect(long.bytes - short.bytes).toBe(100 * 2 * config.dModel * 4);
+});
+
+it('never counts the states over time: no [length, dim, state] is read or written', () => {
+  const shape = { batch: 1, length: 1000, dim: 8, state: 16 };
+  const perStep = (scanWork(shape, 4).bytes - scanWork({ ...shape, length: 0 }, 4).bytes) / 1000 / 4;
+  expect(perStep).toBe(4 * 8 + 2 * 16);
+});

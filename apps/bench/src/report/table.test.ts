@@ -1,0 +1,75 @@
+import { stripVTControlCharacters } from 'node:util';
+import { describe, expect, it } from 'vitest';
+import { exampleReport } from '../../test/example-report.ts';
+import { styleFor } from './style.ts';
+import { type Look, renderBackends, renderCeilings, renderHeading, renderLegend, renderSuite } from './table.ts';
+
+const plain = (width: number): Look => ({ style: styleFor({ isTTY: false }, {}), width });
+const colourful: Look = { style: styleFor({ isTTY: true }, {}), width: 80 };
+
+function renderAll(look: Look): string {
+  const report = exampleReport();
+  return [
+    renderHeading(report, look),
+    renderBackends(report.backends, look),
+    renderCeilings(report.ceilings, report.backends, look),
+    renderSuite('scan', report, look),
+    renderLegend(report, look),
+  ].join('\n');
+}
+
+describe('the tables', () => {
+  it.each([60, 80, 120])('fit %i columns', (width) => {
+    for (const line of renderAll(plain(width)).split('\n')) {
+      expect(line.length, line).toBeLessThanOrEqual(width);
+      expect(line).toBe(line.trimEnd());
+    }
+  });
+
+  it('say the same in colour, and have none where none is wanted', () => {
+    const coloured = renderAll(colourful);
+    expect(coloured).toContain('\u001b[');
+    expect(stripVTControlCharacters(coloured)).toBe(renderAll(plain(80)));
+  });
+
+  it('compare fast backends with each other alone', () => {
+    const lines = renderSuite('scan', exampleReport(), plain(120)).split('\n');
+    const row = (length: string, backend: string) =>
+      lines.find((line) => line.trim().startsWith(length) && line.includes(backend));
+    expect(lines[1]).toContain('vs best');
+    expect(row('2^9', 'webgpu')).toContain('best');
+    expect(row('2^9', 'cpu')).toContain('2.00×');
+    expect(row('2^9', 'reference')).not.toMatch(/×|best/);
+  });
+
+  it('show what failed and what disagreed, without a time', () => {
+    const text = renderSuite('scan', exampleReport(), plain(120));
+    expect(text).toMatch(/2\^17 +cpu +disagrees: an error of 2\.0e-2/);
+    expect(text).toMatch(/2\^10 +reference \(float64\) +failed: there was not enough memory/);
+  });
+
+  it('say why a backend is not here', () => {
+    expect(renderAll(plain(80))).toContain('other      not here: it lacks something. Install it.');
+  });
+
+  it('warn of a busy machine', () => {
+    const { machine } = exampleReport();
+    expect(renderHeading({ machine }, plain(80))).not.toContain('other work');
+    expect(renderHeading({ machine: { ...machine, load: 5 } }, plain(80))).toContain('other work is running');
+  });
+});
+
+describe('colours', () => {
+  const isColoured = (isTTY: boolean, environment: Record<string, string>) =>
+    styleFor({ isTTY }, environment).red('x') !== 'x';
+
+  it('are for terminals, unless the environment says otherwise', () => {
+    expect(isColoured(true, {})).toBe(true);
+    expect(isColoured(false, {})).toBe(false);
+    expect(isColoured(true, { NO_COLOR: '1' })).toBe(false);
+    expect(isColoured(true, { NO_COLOR: '' })).toBe(true);
+    expect(isColoured(true, { TERM: 'dumb' })).toBe(false);
+    expect(isColoured(false, { FORCE_COLOR: '1' })).toBe(true);
+    expect(isColoured(false, { FORCE_COLOR: '0' })).toBe(false);
+  });
+});

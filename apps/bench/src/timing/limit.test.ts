@@ -1,0 +1,29 @@
+import { expect, it } from 'vitest';
+import type { Ceiling } from '../schema/report.ts';
+import { applyCeiling } from './limit.ts';
+
+const ceilings: Ceiling[] = [
+  { id: 'ops', bound: 'operations', perSecond: 1e9, threads: 1, how: '' },
+  { id: 'mem', bound: 'bandwidth', perSecond: 1e8, threads: 1, how: '' },
+];
+const found = (details: Record<string, number>, extra: { slow?: string; onProcessor?: boolean } = {}) => ({
+  known: { name: 'x', module: 'x', onProcessor: extra.onProcessor ?? true },
+  record: { name: 'x', status: 'ready' as const, details, ...(extra.slow !== undefined && { slow: extra.slow }) },
+});
+
+it('takes the limit that leaves the most time', () => {
+  const work = { operations: 1e9, bytes: 5e7 };
+  expect(applyCeiling(work, 2, found({}), ceilings)).toEqual({ ceiling: { id: 'ops', seconds: 1, share: 0.5 } });
+  const traffic = { operations: 1e6, bytes: 1e8 };
+  expect(applyCeiling(traffic, 1.25, found({ threads: 1 }), ceilings)).toEqual({
+    ceiling: { id: 'mem', seconds: 1, share: 0.8 },
+  });
+});
+
+it('compares nothing with limits that are not its own', () => {
+  const work = { operations: 1e9, bytes: 5e7 };
+  expect(applyCeiling(work, 1, found({ threads: 4 }), ceilings)).toEqual({});
+  expect(applyCeiling(work, 1, found({}, { slow: 'software' }), ceilings)).toEqual({});
+  expect(applyCeiling(work, 1, found({}, { onProcessor: false }), ceilings)).toEqual({});
+  expect(applyCeiling(undefined, 1, found({}), ceilings)).toEqual({});
+});

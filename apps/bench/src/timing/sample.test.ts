@@ -1,0 +1,106 @@
+import { describe, expect, it } from 'vitest';
+import { type Contender, type SampleOutcome, type SamplerOptions, sampleInterleaved } from './sample.ts';
+
+/** Contenders that take the time they say, on a clock of their own. */
+class Track {
+  time = 0;
+  readonly log: string[] = [];
+
+  contender(name: string, milliseconds: () => number): Contender {
+    let pending = 0;
+    return {
+      run: () => {
+        pending += milliseconds();
+      },
+      // Only waiting shows the time: a sampler that did not wait would measure 0.
+      synchronize: async () => {
+        this.time += pending;
+        pending = 0;
+        this.log.push(name);
+      },
+    };
+  }
+
+  options(overrides: Partial<SamplerOptions> = {}): SamplerOptions {
+    return {
+      budget: 1000,
+      minSamples: 3,
+      precision: 0,
+      minSample: 4,
+      pause: async () => {},
+      now: () => this.time,
+      ...overrides,
+    };
+  }
+}
+
+const timeOf = (outcome: SampleOutcome | undefined) => {
+  if (outcome === undefined || !('time' in outcome)) throw new Error('was not measured');
+  return outcome.time;
+};
+
+describe('sampleInterleaved', () => {
+  it('measures a call, device awaited, with many short calls in a sample', async () => {
+    const track = new Track();
+    const [short, long] = await sampleInterleaved(
+      [track.contender('short', () => 0.5), track.contender('long', () => 100)],
+      track.options(),
+    );
+    expect(timeOf(short)).toMatchObject({ median: 0.0005, callsPerSample: 8 });
+    expect(timeOf(long)).toMatchObject({ median: 0.1, callsPerSample: 1 });
+  });
+
+  it('lets contenders take turns', async () => {
+    const track = new Track();
+    await sampleInterleaved([track.contender('a', () => 200), track.contender('b', () => 200)], track.options());
+    // One call to warm up, and three samples each.
+    expect(track.log).toEqual(['a', 'b', 'a', 'b', 'a', 'b', 'a', 'b']);
+  });
+
+  it('stops early where the median is certain, and never before the least number of samples', async () => {
+    const track = new Track();
+    const steady = track.contender('steady', () => 10);
+    const [early] = await sampleInterleaved([steady], track.options({ budget: 1e6, precision: 0.01 }));
+    expect(timeOf(early).n).toBe(3);
+    const slow = track.contender('slow', () => 5000);
+    const [spent] = await sampleInterleaved([slow], track.options({ minSamples: 4 }));
+    expect(timeOf(spent).n).toBe(4);
+  });
+
+  it('goes on for the whole budget where samples spread', async () => {
+    const track = new Track();
+    let call = 0;
+    const noisy = track.contender('noisy', () => (call++ % 2 === 0 ? 10 : 90));
+    const [outcome] = await sampleInterleaved([noisy], track.options({ precision: 0.01 }));
+    expect(timeOf(outcome).n).toBeGreaterThan(10);
+    expect(timeOf(outcome).p10).toBeCloseTo(0.01, 12);
+    expect(timeOf(outcome).p90).toBeCloseTo(0.09, 12);
+  });
+
+  it('drops a contender that throws, and goes on with the others', async () => {
+    const track = new Track();
+    const failure = new Error('device lost');
+    let calls = 0;
+    const failing: Contender = {
+      run() {
+        if (++calls === 3) throw failure;
+        track.time += 100;
+      },
+      synchronize: async () => {},
+    };
+    const [bad, good] = await sampleInterleaved([failing, track.contender('good', () => 100)], track.options());
+    expect(bad).toEqual({ error: failure });
+    expect(timeOf(good).median).toBe(0.1);
+  });
+
+  it('stops where pause throws', async () => {
+    const track = new Track();
+    let pauses = 0;
+    const pause = async (): Promise<void> => {
+      if (++pauses === 4) throw new Error('stopped');
+    };
+    await expect(sampleInterleaved([track.contender('a', () => 10)], track.options({ pause }))).rejects.toThrow(
+      'stopped',
+    );
+  });
+});
