@@ -30,7 +30,7 @@ export async function parameterSource(config: ModelConfig, file: SafetensorsFile
       remedyForMissing(config, missing),
     );
   for (const parameter of parameters) checkTensor(file, names.get(parameter.name)!, parameter);
-  await checkSurplus(config, file, new Set(names.values()));
+  await checkSurplus(config, file, names);
 
   return async (parameter) => {
     const name = names.get(parameter.name);
@@ -92,11 +92,15 @@ function checkTensor(file: SafetensorsFile, name: string, { key, shape }: Parame
 }
 
 /** A tied model may carry its head as a copy of the embedding, bit for bit; nothing else may be left over. */
-async function checkSurplus(config: ModelConfig, file: SafetensorsFile, used: ReadonlySet<string>): Promise<void> {
+async function checkSurplus(
+  config: ModelConfig,
+  file: SafetensorsFile,
+  names: ReadonlyMap<string, string>,
+): Promise<void> {
+  const used = new Set(names.values());
   const surplus = [...file.tensors.keys()].filter((name) => !used.has(name));
   if (surplus.length === 1 && surplus[0] === HEAD && config.tiedHead) {
-    const embedding = tensorName(file, modelParameters({ ...config, layers: 1 })[0]!);
-    if (await sameBytes(file, HEAD, embedding)) return;
+    if (await sameBytes(file, HEAD, names.get('embedding')!)) return;
     throw damaged(
       `${file.name}: tensor ${quote(HEAD)}`,
       'a head that is not the embedding',

@@ -75,7 +75,8 @@ describe.each(PROVIDERS)('scores on $name', (provider) => {
     for await (const _ of logProbs(kjv.model, [ids], { chunk: 2 })) break;
     expect(backend.memory().tensors).toBe(resting);
     await expectError(() => kjv.score(ids, { signal: AbortSignal.abort() }), 'aborted');
-    await expectError(() => kjv.score([1, 2, 3, 5000, 1], { chunk: 1 }), 'invalid-argument', '5000');
+    for (const id of [5000, -1, 0.5, 2 ** 32 + 1, Number.NaN])
+      await expectError(() => kjv.score([1, 2, id], { chunk: 1 }), 'invalid-argument', String(id));
     await expectError(() => kjv.score(ids, { window: 0 }), 'invalid-argument', 'window');
     await expectError(() => kjv.perplexity('A'), 'invalid-argument', 'at least two');
     await expectError(() => kjv.perplexity(''), 'invalid-argument', 'at least two');

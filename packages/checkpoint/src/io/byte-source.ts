@@ -1,5 +1,5 @@
 import { invalid } from '@mamba/core/driver';
-import { allocate, damaged } from '../errors.ts';
+import { damaged } from '../errors.ts';
 
 /** Bytes that can be read in any order, without being in memory as a whole. */
 export interface ByteSource {
@@ -55,19 +55,4 @@ export function checkRange(name: string, offset: number, length: number, size: n
 
 export function shortened(name: string, given: number, expected: number): Error {
   return damaged(name, `${given} bytes`, `${expected}: it became shorter while it was read`, 'Fetch it again.');
-}
-
-/** Joins pieces of a stream that together have `size` bytes at most. */
-export function joinBytes(name: string, pieces: readonly Uint8Array[]): Uint8Array {
-  if (pieces.length === 1) return pieces[0]!;
-  const joined = allocate(
-    name,
-    pieces.reduce((sum, { length }) => sum + length, 0),
-  );
-  let offset = 0;
-  for (const piece of pieces) {
-    joined.set(piece, offset);
-    offset += piece.length;
-  }
-  return joined;
 }

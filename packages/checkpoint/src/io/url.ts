@@ -1,6 +1,6 @@
 import { MambaError } from '@mamba/core';
-import { damaged } from '../errors.ts';
-import { type ByteSource, bytesSource, checkRange, joinBytes, shortened } from './byte-source.ts';
+import { allocate, damaged } from '../errors.ts';
+import { type ByteSource, bytesSource, checkRange, shortened } from './byte-source.ts';
 
 export interface UrlOptions {
   readonly signal?: AbortSignal | undefined;
@@ -84,33 +84,42 @@ async function body(name: string, response: Response, { signal }: UrlOptions): P
 }
 
 /** The server sent everything; taken as it comes, so that a file of unknown size is refused before it is in memory. */
-async function readWhole(name: string, response: Response, options: UrlOptions): Promise<Uint8Array> {
-  const { maxWhole = 64 * 2 ** 20, signal } = options;
-  const pieces: Uint8Array[] = [];
-  let size = Number(response.headers.get('content-length') ?? 0);
-  const refuse = async (): Promise<never> => {
-    await reader?.cancel();
+async function readWhole(
+  name: string,
+  response: Response,
+  { maxWhole = 64 * 2 ** 20, signal }: UrlOptions,
+): Promise<Uint8Array> {
+  const reader = response.body?.getReader();
+  const checkSize = (size: number): void => {
+    if (size <= maxWhole) return;
     throw new MambaError('unsupported', `${name} is served without ranges`, {
       origin: name,
       given: `more than ${maxWhole} bytes from a server that ignores the Range header`,
       remedy: 'Use a server that supports ranges, or download the file.',
     });
   };
-  const reader = response.body?.getReader();
-  if (size > maxWhole) await refuse();
-  size = 0;
   try {
-    for (;;) {
-      const piece = await reader?.read();
-      if (piece === undefined || piece.done) break;
-      pieces.push(piece.value);
-      size += piece.value.length;
-      if (size > maxWhole) await refuse();
+    // A hint: it counts compressed bytes where the server compresses, and may be absent.
+    const announced = Number(response.headers.get('content-length') ?? 0);
+    checkSize(announced);
+    let bytes = allocate(name, announced);
+    let size = 0;
+    for (let piece = await reader?.read(); piece?.value !== undefined; piece = await reader?.read()) {
+      const end = size + piece.value.length;
+      checkSize(end);
+      if (end > bytes.length) {
+        const larger = allocate(name, Math.min(Math.max(end, 2 * bytes.length), maxWhole));
+        larger.set(bytes.subarray(0, size));
+        bytes = larger;
+      }
+      bytes.set(piece.value, size);
+      size = end;
     }
+    return bytes.subarray(0, size);
   } catch (cause) {
+    await reader?.cancel().catch(() => undefined);
     throw failure(name, signal, cause);
   }
-  return joinBytes(name, pieces);
 }
 
 /** Browsers hide Content-Range across origins unless the server exposes it; Content-Length they show. */

@@ -54,7 +54,7 @@ export async function* logProbs(
   try {
     for await (const piece of ids) {
       let start = 0;
-      for (let index = 0; index < piece.length; index++) waiting.push(piece[index]!);
+      for (let index = 0; index < piece.length; index++) waiting.push(checkId(model, piece[index]!));
       for (let count = next(); waiting.length - start > count; count = next()) {
         yield await advance(start, count);
         start += count;
@@ -73,6 +73,12 @@ export async function* logProbs(
   }
 }
 
+/** Here, since a target goes to the device as it is, and an Int32Array would round or wrap it. */
+function checkId({ config }: Model, id: number): number {
+  if (Number.isSafeInteger(id) && id >= 0 && id < config.vocabSize) return id;
+  throw invalid('score.ids', String(id), `ids from 0 to ${config.vocabSize - 1}`);
+}
+
 function logProbsOf(
   model: Model,
   inputs: readonly number[],
@@ -82,7 +88,6 @@ function logProbsOf(
   chunk: number,
 ): { values: Tensor; state: ModelState } {
   const { backend } = model;
-  // Refuses a target outside the vocabulary before anything has run.
   const ids = backend.upload({ dtype: 'int32', shape: [1, targets.length], data: Int32Array.from(targets) });
   try {
     const { logits, state } = model.forward([inputs], {
