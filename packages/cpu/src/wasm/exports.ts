@@ -43,6 +43,7 @@ export interface KernelExports {
     outputs: number,
     start: number,
     end: number,
+    scratch: number,
   ): void;
   logProb(logits: number, ids: number, y: number, rows: number, vocab: number): void;
   rmsNorm(x: number, weight: number, y: number, rows: number, channels: number, eps: number): void;
