@@ -4,7 +4,7 @@ export { type Block, type BlockForwardOptions, blockConfig, createBlock } from '
 export type { BlockConfig, BlockResult, BlockState, BlockWeights } from './block/contract.ts';
 export type { Backend, BackendProvider, CallArguments, MemoryUse, UploadOptions } from './contract/backend.ts';
 export type { Support } from './contract/capability.ts';
-export { type ErrorCode, type ErrorDetails, isMambaError, MambaError } from './contract/errors.ts';
+export { type ErrorCode, type ErrorDetails, invalid, isMambaError, MambaError } from './contract/errors.ts';
 export type * from './contract/operations.ts';
 export type {
   DType,

@@ -1,8 +1,10 @@
-import { open as openHandle } from 'node:fs/promises';
-import { join } from 'node:path';
+import { randomUUID } from 'node:crypto';
+import { open as openHandle, readdir, rename, unlink } from 'node:fs/promises';
+import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { MambaError } from '@mamba/core';
 import { allocate, damaged } from '../errors.ts';
+import type { ByteSink } from './byte-sink.ts';
 import { type ByteSource, checkRange, shortened } from './byte-source.ts';
 
 /** Node refuses single reads of 2 GiB and more. */
@@ -38,6 +40,49 @@ export async function openFileIfPresent(path: string | URL): Promise<ByteSource 
   }
 }
 
+/** Names of a folder's entries; empty where there is none. */
+export async function listFiles(directory: string | URL): Promise<readonly string[]> {
+  const name = directory instanceof URL ? fileURLToPath(directory) : directory;
+  try {
+    return await readdir(name);
+  } catch (error) {
+    const code = (error as { code?: unknown }).code;
+    if (code === 'ENOENT' || code === 'ENOTDIR') return [];
+    throw failure(name, error);
+  }
+}
+
+/**
+ * Writes a file beside its place and moves it there when it is whole and on the disk, so that readers see the old file or the new
+ * one, never a part.
+ * @throws MambaError `unavailable` where it cannot be created.
+ */
+export async function createFile(path: string | URL): Promise<ByteSink> {
+  const name = path instanceof URL ? fileURLToPath(path) : path;
+  const temporary = join(dirname(resolve(name)), `.${randomUUID()}.partial`);
+  const attempt = async <T>(work: Promise<T>): Promise<T> =>
+    work.catch((error: unknown) => {
+      throw failure(name, error, 'written');
+    });
+  const handle = await attempt(openHandle(temporary, 'wx'));
+  return {
+    name,
+    async write(bytes) {
+      let done = 0;
+      while (done < bytes.length) done += (await attempt(handle.write(bytes, done))).bytesWritten;
+    },
+    async close() {
+      await attempt(handle.sync());
+      await attempt(handle.close());
+      await attempt(rename(temporary, resolve(name)));
+    },
+    async abort() {
+      await handle.close().catch(() => {});
+      await unlink(temporary).catch(() => {});
+    },
+  };
+}
+
 export function joinPath(directory: string | URL, name: string): string {
   return join(directory instanceof URL ? fileURLToPath(directory) : directory, name);
 }
@@ -65,9 +110,9 @@ function fileSource(name: string, handle: Awaited<ReturnType<typeof openHandle>>
   };
 }
 
-function failure(name: string, cause: unknown): Error {
+function failure(name: string, cause: unknown, done = 'read'): Error {
   if (cause instanceof MambaError) return cause;
-  return new MambaError('unavailable', `${name} cannot be read: ${cause instanceof Error ? cause.message : cause}`, {
+  return new MambaError('io', `${name} cannot be ${done}: ${cause instanceof Error ? cause.message : cause}`, {
     origin: name,
     cause,
   });

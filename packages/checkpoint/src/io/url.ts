@@ -136,7 +136,7 @@ function totalSize(response: Response): number | undefined {
 }
 
 function refused(name: string, response: Response): MambaError {
-  return new MambaError('unavailable', `the server did not give ${name}`, {
+  return new MambaError('io', `the server did not give ${name}`, {
     origin: name,
     given: `status ${response.status} ${response.statusText}`.trimEnd(),
     expected: 'status 206 with Content-Range',
@@ -147,5 +147,5 @@ function failure(name: string, signal: AbortSignal | undefined, cause: unknown):
   if (cause instanceof MambaError) return cause;
   if (signal?.aborted) return new MambaError('aborted', `reading ${name} was aborted`, { origin: name, cause });
   const reason = cause instanceof Error ? cause.message : String(cause);
-  return new MambaError('unavailable', `${name} cannot be reached: ${reason}`, { origin: name, cause });
+  return new MambaError('io', `${name} cannot be reached: ${reason}`, { origin: name, cause });
 }

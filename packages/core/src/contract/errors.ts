@@ -21,6 +21,8 @@ export type ErrorCode =
   | 'device-lost'
   /** The device reported a failure that is a bug of the backend. */
   | 'device-error'
+  /** Reading or writing failed: a file, a disk, a network. */
+  | 'io'
   /** A checkpoint, tokenizer, config or snapshot is damaged, incomplete or contradictory. */
   | 'invalid-file'
   /** The caller's AbortSignal fired. */
