@@ -1,7 +1,11 @@
 import type { ModelConfig, ParameterSource } from '@mamba/core';
 import { parseConfig, parseSpecialTokens, type SpecialTokens } from './config/config.ts';
 import { damaged } from './errors.ts';
-import { type CheckpointLocation, type CheckpointStore, checkpointStore, readJson } from './io/store.ts';
+import { type GgufFile, openGguf } from './gguf/file.ts';
+import { locateGguf } from './gguf/locate.ts';
+import { ggufConfig, ggufParameterSource, ggufSpecialTokens } from './gguf/model.ts';
+import type { ByteSource } from './io/byte-source.ts';
+import { type CheckpointLocation, type CheckpointStore, readJson } from './io/store.ts';
 import type { UrlOptions } from './io/url.ts';
 import { parameterSource } from './parameters.ts';
 import { openSafetensors, type SafetensorsFile } from './safetensors/file.ts';
@@ -14,7 +18,9 @@ export interface Checkpoint {
   readonly config: ModelConfig;
   /** For core's `createModel`. */
   readonly source: ParameterSource;
-  readonly tensors: SafetensorsFile;
+  readonly tensors: Pick<SafetensorsFile, 'name' | 'tensors' | 'read' | 'close'>;
+  /** The file, with its metadata, where the checkpoint is one of GGUF. */
+  readonly gguf: GgufFile | undefined;
   readonly specialTokens: SpecialTokens;
   /** `generation_config.json`, unless the checkpoint has none. */
   readonly generationConfig: unknown;
@@ -26,19 +32,21 @@ export interface Checkpoint {
 
 /**
  * Opens `config.json` with `model.safetensors`, or the shards of `model.safetensors.index.json`, from a folder (Node), an http(s)
- * address, chosen files, or a store of one's own.
+ * address, chosen files, or a store of one's own; or a GGUF file, given by its path or address, or as the one in the folder or among
+ * the files.
  * @throws MambaError `invalid-file` (damaged, incomplete, contradictory), `unsupported` (another kind of model), `unavailable` (disk,
  * network), `aborted`; nothing stays open then.
  */
 export async function openCheckpoint(location: CheckpointLocation, options: UrlOptions = {}): Promise<Checkpoint> {
-  const store = checkpointStore(location, options);
+  const { store, gguf } = await locateGguf(location, options);
+  if (gguf !== undefined) return openGgufCheckpoint(store, gguf);
   const json = await readJson(store, 'config.json', 2 ** 24);
   if (json === undefined)
     throw damaged(
       store.name,
       'no config.json',
       'a checkpoint',
-      'Give the folder that holds config.json and model.safetensors.',
+      'Give the folder that holds config.json and model.safetensors, or a GGUF file.',
     );
   const origin = `${store.name}: config.json`;
   const config = parseConfig(json, origin);
@@ -52,9 +60,40 @@ export async function openCheckpoint(location: CheckpointLocation, options: UrlO
   try {
     const source = await parameterSource(config, tensors);
     const close = (): Promise<void> => tensors.close();
-    return { name: store.name, config, source, tensors, specialTokens, generationConfig, store, close };
+    return {
+      name: store.name,
+      config,
+      source,
+      tensors,
+      gguf: undefined,
+      specialTokens,
+      generationConfig,
+      store,
+      close,
+    };
   } catch (error) {
     await tensors.close();
+    throw error;
+  }
+}
+
+async function openGgufCheckpoint(store: CheckpointStore, bytes: ByteSource): Promise<Checkpoint> {
+  const file = await openGguf(bytes);
+  try {
+    const config = ggufConfig(file);
+    return {
+      name: file.name,
+      config,
+      source: ggufParameterSource(config, file),
+      tensors: file,
+      gguf: file,
+      specialTokens: ggufSpecialTokens(file, config),
+      generationConfig: undefined,
+      store,
+      close: () => file.close(),
+    };
+  } catch (error) {
+    await file.close();
     throw error;
   }
 }

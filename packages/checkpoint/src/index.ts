@@ -1,7 +1,15 @@
 /** Public API: checkpoints whole, and the parts that they are made of. */
-export { openFile } from '#files';
+export { createFile, openFile } from '#files';
 export { type Checkpoint, openCheckpoint } from './checkpoint.ts';
 export { parseConfig, parseSpecialTokens, type SpecialTokens } from './config/config.ts';
+export { type GgufFile, openGguf } from './gguf/file.ts';
+export type { GgufValue } from './gguf/metadata.ts';
+export { ggufConfig, ggufParameterSource, ggufSpecialTokens } from './gguf/model.ts';
+export { WRITABLE as GGUF_WRITABLE_TYPES, type WritableType as GgufWritableType } from './gguf/quantize.ts';
+export { ggufTokenizer } from './gguf/tokenizer.ts';
+export type { GgufType } from './gguf/types.ts';
+export { type WriteGgufOptions, type WriteProgress, type WrittenGguf, writeGguf } from './gguf/write.ts';
+export { type ByteSink, memorySink } from './io/byte-sink.ts';
 export { type ByteSource, blobSource, bytesSource } from './io/byte-source.ts';
 export { type CheckpointLocation, type CheckpointStore, checkpointStore, readJson } from './io/store.ts';
 export { openUrl, type UrlOptions } from './io/url.ts';

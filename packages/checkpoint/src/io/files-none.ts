@@ -1,5 +1,6 @@
 /** Stands for files-node.ts where there is no file system; chosen by package.json's `imports`. */
 import { MambaError } from '@mamba/core';
+import type { ByteSink } from './byte-sink.ts';
 import type { ByteSource } from './byte-source.ts';
 
 export async function openFile(path: string | URL): Promise<ByteSource> {
@@ -7,6 +8,14 @@ export async function openFile(path: string | URL): Promise<ByteSource> {
 }
 
 export async function openFileIfPresent(path: string | URL): Promise<ByteSource | undefined> {
+  throw noFiles(path);
+}
+
+export async function listFiles(directory: string | URL): Promise<readonly string[]> {
+  throw noFiles(directory);
+}
+
+export async function createFile(path: string | URL): Promise<ByteSink> {
   throw noFiles(path);
 }
 

@@ -1,5 +1,5 @@
 import { invalid } from '@mamba/core/driver';
-import { joinPath, openFileIfPresent } from '#files';
+import { joinPath, listFiles, openFileIfPresent } from '#files';
 import { damaged, quote } from '../errors.ts';
 import { type ByteSource, blobSource } from './byte-source.ts';
 import { parseJson } from './json.ts';
@@ -11,6 +11,8 @@ export interface CheckpointStore {
   readonly name: string;
   /** The file, or undefined where the store has none of this name. Names are plain, without folders. */
   open(file: string): Promise<ByteSource | undefined>;
+  /** Names of the files, where that can be known: a folder yes, an address no. */
+  list?(): Promise<readonly string[]>;
 }
 
 /** A folder (Node), an http(s) address of a folder, files that a user chose, or a store. */
@@ -67,6 +69,7 @@ function directoryStore(directory: string | URL): CheckpointStore {
       checkFileName(String(directory), file);
       return openFileIfPresent(joinPath(directory, file));
     },
+    list: () => listFiles(directory),
   };
 }
 
@@ -92,5 +95,6 @@ function filesStore(files: readonly File[]): CheckpointStore {
       const file = byName.get(name);
       return file && blobSource(file, name);
     },
+    list: async () => [...byName.keys()],
   };
 }

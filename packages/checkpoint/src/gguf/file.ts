@@ -1,0 +1,92 @@
+import { type HostTensor, isMambaError, MambaError, sizeOf } from '@mamba/core';
+import { damaged, quote } from '../errors.ts';
+import type { ByteSource } from '../io/byte-source.ts';
+import type { TensorInfo } from '../safetensors/file.ts';
+import { dequantize } from './dequantize.ts';
+import { parseGgufHeader } from './header.ts';
+import type { GgufValue } from './metadata.ts';
+import { isQuantized, isReadable, readableTypes } from './types.ts';
+
+/** A GGUF file whose header is read and checked; tensors are read one by one. */
+export interface GgufFile {
+  /** For messages. */
+  readonly name: string;
+  readonly version: number;
+  readonly alignment: number;
+  readonly metadata: ReadonlyMap<string, GgufValue>;
+  /** `dtype` is ggml's name (`Q4_K`); shapes have the fastest axis last. */
+  readonly tensors: ReadonlyMap<string, TensorInfo>;
+  /**
+   * F32, F16 and BF16 as they are stored, quantised types as float32. The values may be a view of a source in memory: do not write to
+   * them.
+   * @throws MambaError `invalid-argument` (no such tensor), `unsupported` (another type), and what the source throws.
+   */
+  read(tensor: string): Promise<HostTensor>;
+  /** A tensor's bytes as they are stored: blocks for a backend that computes with them. May be a view. */
+  readRaw(tensor: string): Promise<{ readonly type: string; readonly bytes: Uint8Array }>;
+  close(): Promise<void>;
+}
+
+/**
+ * Reads and checks the header; the source is the file's from then on, and is closed with it, or here if this fails.
+ * @throws MambaError `invalid-file` where the header lies, `unsupported` for a version or byte order, and what the source throws.
+ */
+export async function openGguf(source: ByteSource): Promise<GgufFile> {
+  try {
+    const { version, alignment, metadata, tensors, dataStart } = await parseGgufHeader(source);
+    const info = (tensor: string): TensorInfo => {
+      const found = tensors.get(tensor);
+      if (found !== undefined) return found;
+      throw new MambaError('invalid-argument', `${source.name} has no tensor ${quote(tensor)}`, {
+        origin: source.name,
+      });
+    };
+    const bytesOf = ({ begin, end }: TensorInfo): Promise<Uint8Array> => source.read(dataStart + begin, end - begin);
+    return {
+      name: source.name,
+      version,
+      alignment,
+      metadata,
+      tensors,
+      async read(tensor) {
+        const found = info(tensor);
+        checkReadable(`${source.name}: tensor ${quote(tensor)}`, found.dtype);
+        return hostTensor(found, await bytesOf(found));
+      },
+      async readRaw(tensor) {
+        const found = info(tensor);
+        return { type: found.dtype, bytes: await bytesOf(found) };
+      },
+      close: () => source.close(),
+    };
+  } catch (error) {
+    await source.close();
+    if (isMambaError(error)) throw error;
+    throw damaged(source.name, String(error), 'a GGUF file', undefined, error);
+  }
+}
+
+export function checkReadable(origin: string, dtype: string): void {
+  if (isReadable(dtype)) return;
+  throw new MambaError('unsupported', `${origin} has a type that cannot be read`, {
+    origin,
+    given: dtype,
+    expected: `one of ${readableTypes()}`,
+    remedy: 'Quantise the model to one of these.',
+  });
+}
+
+function hostTensor({ dtype, shape }: TensorInfo, bytes: Uint8Array): HostTensor {
+  const size = sizeOf(shape);
+  const width = dtype === 'F32' ? 4 : 2;
+  // Typed arrays want aligned views. Not slice(): on Node's Buffer it does not copy.
+  const { buffer, byteOffset } = bytes.byteOffset % width === 0 ? bytes : new Uint8Array(bytes);
+  if (dtype === 'F32') return { dtype: 'float32', shape, data: new Float32Array(buffer, byteOffset, size) };
+  if (dtype === 'F16' || dtype === 'BF16') {
+    const data = new Uint16Array(buffer, byteOffset, size);
+    return { dtype: dtype === 'F16' ? 'float16' : 'bfloat16', shape, data };
+  }
+  const data = new Float32Array(size);
+  if (isReadable(dtype) && isQuantized(dtype)) dequantize(dtype, bytes, data);
+  return { dtype: 'float32', shape, data };
+}
