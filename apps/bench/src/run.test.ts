@@ -98,9 +98,12 @@ describe('runBench', () => {
         throw new MambaError('unsupported', 'too many states');
       }),
     );
+    const absent = contender('absent', () => {
+      throw new Error('gone since it was found');
+    });
     const report = await runBench({
       suites: [scan],
-      backends: [wrong, broken, limited, contender('sound'), contender('slow', undefined, 'software')],
+      backends: [wrong, broken, limited, absent, contender('sound'), contender('slow', undefined, 'software')],
       effort: 'quick',
     });
     const of = (name: string) => report.results.filter(({ backend }) => backend === name);
@@ -108,14 +111,16 @@ describe('runBench', () => {
     expect(of('wrong')[0]).toMatchObject({ check: { pass: false } });
     expect(of('broken')[0]).toMatchObject({ status: 'failed', reason: 'out of luck' });
     expect(of('limited')[0]).toMatchObject({ status: 'skipped', reason: 'too many states' });
-    for (const name of ['wrong', 'broken', 'limited'])
+    expect(of('absent')).toHaveLength(lengths.length);
+    expect(of('absent')[0]).toMatchObject({ status: 'failed', reason: 'gone since it was found' });
+    for (const name of ['wrong', 'broken', 'limited', 'absent'])
       expect(of(name).every(({ time }) => time === undefined)).toBe(true);
     expect(wrongCalls).toBe(lengths.length);
     expect(of('sound').every(({ status }) => status === 'measured')).toBe(true);
     expect(of('slow')[0]).toMatchObject({ status: 'measured', slow: 'software' });
     expect(of('slow')[0]).not.toHaveProperty('ceiling');
     // Slow ones run after all others.
-    expect(report.results.findIndex(({ backend }) => backend === 'slow')).toBe(4 * lengths.length);
+    expect(report.results.findIndex(({ backend }) => backend === 'slow')).toBe(5 * lengths.length);
   });
 
   it('keeps what it has where it is stopped', async () => {

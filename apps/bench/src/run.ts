@@ -9,7 +9,7 @@ import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { type Backend, isMambaError } from '@mamba/core';
 import { reference as referenceProvider } from '@mamba/reference';
-import type { BenchCase, Effort, MeasurementSpec, PreparedCase, Suite, Values } from './cases/contract.ts';
+import type { BenchCase, Effort, MeasurementSpec, Pause, PreparedCase, Suite, Values } from './cases/contract.ts';
 import { compareValues } from './cases/values.ts';
 import type { FoundBackend } from './machine/backends.ts';
 import { measureCeilings } from './machine/ceilings.ts';
@@ -75,7 +75,7 @@ export async function runBench(options: RunOptions): Promise<Report> {
     const all = plans.flatMap(({ groups }) => groups.flat());
     observer.begin?.(
       ceilings,
-      all.reduce((sum, job) => sum + job.estimate, 0),
+      all.flatMap(({ estimate }) => [estimate.check, ...estimate.timed]).reduce((sum, seconds) => sum + seconds, 0),
     );
     for (const { suite, groups } of plans) {
       for (const group of groups) {
@@ -96,14 +96,14 @@ class Stopped extends Error {}
 interface Job {
   readonly benchCase: BenchCase;
   readonly contenders: readonly FoundBackend[];
-  /** Seconds, roughly. */
-  readonly estimate: number;
+  /** Roughly the seconds of its check, and of each measurement. */
+  readonly estimate: { readonly check: number; readonly timed: readonly number[] };
 }
 
 interface Context {
   readonly ceilings: readonly Ceiling[];
   readonly results: Result[];
-  readonly pause: () => Promise<void>;
+  readonly pause: Pause;
   readonly effort: Effort;
   readonly observer: Observer;
 }
@@ -120,9 +120,10 @@ function plan(suite: Suite, backends: readonly FoundBackend[], effort: Effort): 
       const timed = benchCase.measurements.map(({ work }) =>
         Math.max((4 * (work?.(4).operations ?? 0)) / (slow ? 4e8 : 2e10), slow ? 0.5 : BUDGET[effort] / 2000),
       );
-      const estimate =
-        timed.reduce((sum, seconds) => sum + seconds, 0) * contenders.length +
-        (checked ? benchCase.checkOperations / 4e8 : 0);
+      const estimate = {
+        check: checked ? benchCase.checkOperations / 4e8 : 0,
+        timed: timed.map((seconds) => seconds * contenders.length),
+      };
       return { benchCase, contenders, estimate };
     });
     return [jobs];
@@ -135,11 +136,14 @@ async function runGroup(jobs: readonly Job[], context: Context): Promise<void> {
   const open: { found: FoundBackend; backend: Backend }[] = [];
   collectGarbage();
   try {
-    for (const found of contenders) open.push({ found, backend: await found.provider!.create() });
-    for (const job of jobs) {
-      await runJob(job.benchCase, open, context);
-      context.observer.advance?.(job.estimate);
+    for (const found of contenders) {
+      try {
+        open.push({ found, backend: await found.provider!.create() });
+      } catch (error) {
+        for (const { benchCase } of jobs) refuse(benchCase, found, context.results, 'failed', messageOf(error));
+      }
     }
+    for (const job of jobs) await runJob(job, open, context);
   } finally {
     for (const { backend } of open) await backend.dispose();
   }
@@ -153,7 +157,7 @@ interface Entrant {
 }
 
 async function runJob(
-  benchCase: BenchCase,
+  { benchCase, estimate }: Job,
   open: readonly { found: FoundBackend; backend: Backend }[],
   context: Context,
 ): Promise<void> {
@@ -163,26 +167,21 @@ async function runJob(
     let expected: Values | undefined;
     for (const { found, backend } of open) {
       const { name } = found.known;
-      const refuse = (status: Result['status'], reason: string, check?: CheckRecord): void => {
-        for (const spec of benchCase.measurements) {
-          results.push({ ...heading(benchCase, spec, found), status, reason, ...(check && { check }) });
-        }
-      };
       await pause();
       let prepared: PreparedCase | undefined;
       try {
         if (name !== 'reference' && expected === undefined) {
-          observer.step?.(`${benchCase.id}: the reference's results`);
+          observer.step?.(`${benchCase.id}: reference`);
           await pause();
-          expected = await withReference((reference) => benchCase.expected(reference));
+          expected = await withReference((reference) => benchCase.expected(reference, pause));
         }
         observer.step?.(`${benchCase.id}: checking ${name}`);
         await pause();
-        prepared = await benchCase.prepare(backend);
+        prepared = await benchCase.prepare(backend, pause);
         const check =
           expected && name !== 'reference' ? compareValues(await prepared.actual(), expected, benchCase) : undefined;
         if (check?.pass === false) {
-          refuse('disagrees', describeDisagreement(check), check);
+          refuse(benchCase, found, results, 'disagrees', describeDisagreement(check), check);
           prepared.dispose();
         } else {
           entrants.push({ found, backend, prepared, check });
@@ -190,14 +189,30 @@ async function runJob(
       } catch (error) {
         prepared?.dispose();
         if (error instanceof Stopped) throw error;
-        refuse(isMambaError(error, 'unsupported') ? 'skipped' : 'failed', messageOf(error));
+        refuse(benchCase, found, results, isMambaError(error, 'unsupported') ? 'skipped' : 'failed', messageOf(error));
       }
     }
-    for (const spec of benchCase.measurements) {
+    observer.advance?.(estimate.check);
+    for (const [index, spec] of benchCase.measurements.entries()) {
       results.push(...(await measure(benchCase, spec, entrants, context)));
+      observer.advance?.(estimate.timed[index] ?? 0);
     }
   } finally {
     for (const { prepared } of entrants) prepared.dispose();
+  }
+}
+
+/** A case that is not timed: one result for each of its measurements. */
+function refuse(
+  benchCase: BenchCase,
+  found: FoundBackend,
+  results: Result[],
+  status: Result['status'],
+  reason: string,
+  check?: CheckRecord,
+): void {
+  for (const spec of benchCase.measurements) {
+    results.push({ ...heading(benchCase, spec, found), status, reason, ...(check && { check }) });
   }
 }
 

@@ -16,9 +16,12 @@ export interface BenchCase {
   /** Operations that the reference needs for the check: what it costs. */
   readonly checkOperations: number;
   /** The reference's results. Asked once in a run. */
-  expected(reference: Backend): Promise<Values>;
-  prepare(backend: Backend): Promise<PreparedCase>;
+  expected(reference: Backend, pause: Pause): Promise<Values>;
+  prepare(backend: Backend, pause: Pause): Promise<PreparedCase>;
 }
+
+/** To be awaited now and then in long work: lets the event loop run, and throws where the run is to stop. */
+export type Pause = () => Promise<void>;
 
 export type SuiteName = 'scan' | 'block' | 'model';
 export type Values = Readonly<Record<string, HostArray>>;

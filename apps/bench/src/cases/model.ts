@@ -1,7 +1,16 @@
 /** A whole model of mamba-130m's shape with seeded weights: loading, prefill of a prompt, decode. */
 import { Random, seededWeights } from '@mamba/conformance';
-import { type Backend, createModel, MAMBA_SIZES, type Model, type ModelConfig, modelConfig } from '@mamba/core';
-import type { BenchCase, Suite, Values } from './contract.ts';
+import {
+  type Backend,
+  createModel,
+  type HostArray,
+  MAMBA_SIZES,
+  type Model,
+  type ModelConfig,
+  type ModelState,
+  modelConfig,
+} from '@mamba/core';
+import type { BenchCase, Pause, Suite, Values } from './contract.ts';
 import { readAll } from './values.ts';
 import { modelWork } from './work.ts';
 
@@ -60,17 +69,17 @@ export function benchModel(config: ModelConfig, { prefill, decode }: ModelLength
     // As conformance has it for the logits of seeded models.
     tolerance: 5e-5,
     checked: `this model, logits of ${checkedTokens} tokens of prefill and one step of decode`,
-    checkOperations: modelWork(config, checkedTokens + 1, 2, 0).operations,
-    async expected(reference) {
-      const model = await createModel(reference, config, seededWeights(config, SEED));
+    checkOperations: modelWork(config, checkedTokens + 1, checkedTokens + 1, 0).operations,
+    async expected(reference, pause) {
+      const { model } = await load(reference, config, pause);
       try {
-        return await checkedLogits(reference, model, checkedTokens);
+        return await steppedLogits(reference, model, checkedTokens, pause);
       } finally {
         model.dispose();
       }
     },
-    async prepare(backend) {
-      const { model, seconds } = await load(backend, config);
+    async prepare(backend, pause) {
+      const { model, seconds } = await load(backend, config, pause);
       const prompt = tokens(prefill, config.vocabSize);
       return {
         actual: () => checkedLogits(backend, model, checkedTokens),
@@ -98,12 +107,13 @@ export function benchModel(config: ModelConfig, { prefill, decode }: ModelLength
 }
 
 /** Loading as the backend does it: the time to make up the weights is not counted. */
-async function load(backend: Backend, config: ModelConfig): Promise<{ model: Model; seconds: number }> {
+async function load(backend: Backend, config: ModelConfig, pause: Pause): Promise<{ model: Model; seconds: number }> {
   const source = seededWeights(config, SEED);
   const start = performance.now();
   let making = 0;
   const model = await createModel(backend, config, async (parameter) => {
     const before = performance.now();
+    await pause();
     const host = await source(parameter);
     making += performance.now() - before;
     return host;
@@ -112,12 +122,33 @@ async function load(backend: Backend, config: ModelConfig): Promise<{ model: Mod
   return { model, seconds: (performance.now() - start - making) / 1000 };
 }
 
+/** Logits after a prefill of `length` tokens at once, and after one step more. */
 async function checkedLogits(backend: Backend, model: Model, length: number): Promise<Values> {
   const ids = tokens(length + 1, model.config.vocabSize);
-  const prompt = model.forward([ids.subarray(0, length)]);
-  const step = model.forward([ids.subarray(length)], { state: prompt.state, donateState: true });
+  const prefill = model.forward([ids.subarray(0, length)]);
+  const step = model.forward([ids.subarray(length)], { state: prefill.state, donateState: true });
   step.state.dispose();
-  return readAll(backend, { prefill: prompt.logits!, step: step.logits! });
+  return readAll(backend, { prefill: prefill.logits!, step: step.logits! });
+}
+
+/** The same token by token, as slow as that is, with a pause after each. */
+async function steppedLogits(backend: Backend, model: Model, length: number, pause: Pause): Promise<Values> {
+  const ids = tokens(length + 1, model.config.vocabSize);
+  const values: Record<string, HostArray> = {};
+  let state: ModelState | undefined;
+  try {
+    for (let position = 0; position <= length; position++) {
+      await pause();
+      const step = model.forward([ids.subarray(position, position + 1)], { state, donateState: state !== undefined });
+      state = step.state;
+      const { logits } = await readAll(backend, { logits: step.logits! });
+      if (position === length - 1) values.prefill = logits!;
+      if (position === length) values.step = logits!;
+    }
+    return values;
+  } finally {
+    state?.dispose();
+  }
 }
 
 function tokens(count: number, vocabSize: number): Int32Array {

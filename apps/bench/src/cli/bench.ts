@@ -87,7 +87,10 @@ export async function bench(options: BenchOptions, { stdout, stderr, environment
   }
   if (report.interrupted) {
     show(report);
-    print(`\n${look.style.yellow('stopped early')}: what was measured until then stands above`);
+    const some = report.results.length > 0;
+    print(
+      `\n${look.style.yellow('stopped early')}: ${some ? 'what was measured until then stands above' : 'nothing was measured yet'}`,
+    );
   }
   if (report.results.some(({ time }) => time !== undefined)) print(`\n${renderLegend(report, look)}`);
   // Before the paragraph, so that nothing can take the measurements away.

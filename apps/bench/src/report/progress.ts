@@ -36,12 +36,12 @@ class BarProgress implements Progress {
       linewrap: false,
       noTTYOutput: false,
       autopadding: false,
-      barsize: 24,
+      barsize: 20,
       fps: 20,
       format(options, { progress }, payload: { label: string; left: string }) {
-        const filled = Math.round(progress * (options.barsize ?? 24));
-        const bar = style.cyan('━'.repeat(filled)) + style.dim('━'.repeat((options.barsize ?? 24) - filled));
-        const room = Math.max((stream.columns ?? 80) - (options.barsize ?? 24) - 26, 8);
+        const filled = Math.round(progress * (options.barsize ?? 20));
+        const bar = style.cyan('━'.repeat(filled)) + style.dim('━'.repeat((options.barsize ?? 20) - filled));
+        const room = Math.max((stream.columns ?? 80) - (options.barsize ?? 20) - 26, 8);
         const label = payload.label.length > room ? `${payload.label.slice(0, room - 1)}…` : payload.label.padEnd(room);
         return `${bar} ${String(Math.round(progress * 100)).padStart(3)} %  ${label} ${style.dim(payload.left)}`;
       },
