@@ -37,7 +37,8 @@ function generate(stem) {
   const reflected = Object.entries(links).map(([name, code]) => [name, reflect(stem, name, code)]);
   const [, first] = reflected[0];
   for (const [name, other] of reflected) {
-    if (JSON.stringify(other) !== JSON.stringify(first)) fail(stem, `its link ${name} binds other things than the first`);
+    if (JSON.stringify(other) !== JSON.stringify(first))
+      fail(stem, `its link ${name} binds other things than the first`);
   }
   const { bindings, uniforms, overrides } = first;
   const constants = Object.values(links).flatMap((code) =>
@@ -53,11 +54,7 @@ export const ${camel(stem)}: Shader<
   ${names(overrides)},
   ${names([...new Set(constants)])},
   ${names(Object.keys(links))}
-> = ${JSON.stringify(
-    { stem, bindings, uniforms, overrides, constants: [...new Set(constants)], links },
-    null,
-    2,
-  )};
+> = ${JSON.stringify({ stem, bindings, uniforms, overrides, constants: [...new Set(constants)], links }, null, 2)};
 `;
 }
 
@@ -70,7 +67,10 @@ function linked(stem, text) {
     variants = variants.flatMap(({ name, parts }) =>
       choices === undefined
         ? [{ name, parts: [...parts, entry.trim()] }]
-        : choices.map((choice) => ({ name: [...name, choice], parts: [...parts, entry.replace(/\{.+\}/, choice).trim()] })),
+        : choices.map((choice) => ({
+            name: [...name, choice],
+            parts: [...parts, entry.replace(/\{.+\}/, choice).trim()],
+          })),
     );
   }
   return Object.fromEntries(
@@ -103,7 +103,8 @@ function reflect(stem, link, code) {
   if (bindings.length > 8) fail(stem, `it binds ${bindings.length} storage buffers; 8 are promised`);
   const [uniform, ...more] = module.uniforms;
   if (more.length > 0) fail(stem, 'it has more than one uniform block');
-  if (uniform !== undefined && (uniform.group !== 0 || uniform.binding !== 0)) fail(stem, 'its uniforms are not binding 0');
+  if (uniform !== undefined && (uniform.group !== 0 || uniform.binding !== 0))
+    fail(stem, 'its uniforms are not binding 0');
   const fields = (uniform?.members ?? []).map(({ name, offset, type }) => {
     if (!['u32', 'i32', 'f32'].includes(type.name)) fail(stem, `uniform ${name} is ${type.name}, not a 32-bit scalar`);
     return { name, offset, type: type.name };

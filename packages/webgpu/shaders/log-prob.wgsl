@@ -1,14 +1,16 @@
 // link: reduce
 // logits[id] - log Σ exp(logits), the row's maximum taken out first. A workgroup a row, which is read twice.
+// Logits are bound as bits: an implementation may assume that floats are not NaN, and a row with one has no probabilities.
 // Bytes a logit: 8, the second time from cache. Operations: 1 exp, 2 adds.
 
 struct Args {
   rows: u32,
   vocab: u32,
+  zero: u32, // keeps NaN from being a constant, which WGSL refuses
 }
 
 @group(0) @binding(0) var<uniform> args: Args;
-@group(0) @binding(1) var<storage, read> logits: array<f32>; // [rows, vocab]
+@group(0) @binding(1) var<storage, read> logits: array<u32>; // [rows, vocab], float32 bits
 @group(0) @binding(2) var<storage, read> ids: array<u32>; // [rows]
 @group(0) @binding(3) var<storage, read_write> y: array<f32>; // [rows]
 
@@ -23,22 +25,32 @@ fn main(@builtin(workgroup_id) tile_id: vec3u, @builtin(num_workgroups) tiles_co
   let base = row * args.vocab;
   let rounds = (args.vocab + WORKGROUP - 1u) / WORKGROUP;
   var largest = -3.4028234e38;
+  var invalid = 0.0;
   for (var round = 0u; round < rounds; round++) {
     let i = round * WORKGROUP + index;
     if (i < args.vocab) {
-      largest = max(largest, logits[base + i]);
+      if ((logits[base + i] & 0x7fffffffu) > 0x7f800000u) {
+        invalid = 1.0;
+      } else {
+        largest = max(largest, logit(base + i));
+      }
     }
   }
   let peak = groupMax(largest, index);
+  let nan = groupMax(invalid, index) != 0.0;
   var mass = 0.0;
   for (var round = 0u; round < rounds; round++) {
     let i = round * WORKGROUP + index;
     if (i < args.vocab) {
-      mass += exp(logits[base + i] - peak);
+      mass += exp(logit(base + i) - peak);
     }
   }
   let total = groupSum(mass, index);
   if (index == 0u) {
-    y[row] = logits[base + ids[row]] - peak - log(total);
+    y[row] = select(logit(base + ids[row]) - peak - log(total), bitcast<f32>(0x7fc00000u | args.zero), nan);
   }
+}
+
+fn logit(i: u32) -> f32 {
+  return bitcast<f32>(logits[i]);
 }

@@ -12,7 +12,7 @@ export const FORMATS = { float32: 0, float16: 1, bfloat16: 2, q8: 3 } as const;
 /** Columns of a block: halves and bytes are padded with zeros to whole blocks. */
 export const BLOCK = 32;
 
-/** Rows `[firstRow, firstRow + rows)` of a matrix; a tensor that is not split is one part with all its rows. */
+/** Rows `[firstRow, firstRow + rows)` of a matrix, at most those that its shape has. */
 export interface Part {
   readonly buffer: PooledBuffer;
   readonly firstRow: number;
@@ -27,9 +27,10 @@ export interface Storage {
   readonly parts: readonly Part[];
 }
 
-export function plainStorage(buffer: PooledBuffer, format: 'float32' | 'int32' = 'float32', rows = 1): Storage {
+/** An unsplit tensor: its one part has all rows, however many its shape says. */
+export function plainStorage(buffer: PooledBuffer, format: 'float32' | 'int32' = 'float32'): Storage {
   const values = { buffer: buffer.buffer, offset: 0, size: buffer.size };
-  return { format, parts: [{ buffer, firstRow: 0, rows, values, scales: undefined }] };
+  return { format, parts: [{ buffer, firstRow: 0, rows: Number.POSITIVE_INFINITY, values, scales: undefined }] };
 }
 
 /** The one buffer of a tensor that is not split; `supports` has refused those that are. */

@@ -1,8 +1,8 @@
 import { type OperationName, type Support, sizeOf, type TensorSpec } from '@mamba/core';
 import { type Calls, supported, unsupported } from '@mamba/core/driver';
 import type { Gpu } from './gpu/gpu.ts';
-import { planScan } from './operations/selective-scan-plan.ts';
 import { scanLimits } from './operations/selective-scan.ts';
+import { planScan } from './operations/selective-scan-plan.ts';
 
 /** Arguments that may be matrices in a weight format, and may be split over several buffers. */
 const WEIGHTS: Partial<Record<OperationName, string>> = { linear: 'weight', embedding: 'table' };
@@ -33,7 +33,9 @@ const refusals: Refusals = {
       tooManyGroups(gpu, 'batch', batch) ??
       tooLarge(gpu, 'A, D, deltaBias and resets together', dim * (state + 2) + (resets ? batch * length : 0)) ??
       tooLarge(gpu, 'the state', batch * dim * state) ??
-      (plan.chunks > 1 ? tooLarge(gpu, 'the states of all chunks', batch * plan.chunks * dim * (state + 2)) : undefined) ??
+      (plan.chunks > 1
+        ? tooLarge(gpu, 'the states of all chunks', batch * plan.chunks * dim * (state + 2))
+        : undefined) ??
       tooManyGroups(gpu, 'channels', groups * Math.ceil(dim / groups / (plan.workgroup / plan.lanes)))
     );
   },

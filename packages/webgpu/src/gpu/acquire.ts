@@ -1,6 +1,6 @@
-import { platformGpu, platformRemedy } from '#platform';
 import { MambaError } from '@mamba/core';
 import { invalid } from '@mamba/core/driver';
+import { platformGpu, platformRemedy } from '#platform';
 import type { WebGpuOptions } from '../options.ts';
 
 /** A device with what is known of it. */

@@ -56,7 +56,10 @@ export class Gpu {
   /** The widest workgroup of a power of two up to `wanted`. */
   workgroup(wanted: number): number {
     const { maxComputeInvocationsPerWorkgroup, maxComputeWorkgroupSizeX } = this.device.limits;
-    return Math.min(wanted, 2 ** Math.floor(Math.log2(Math.min(maxComputeInvocationsPerWorkgroup, maxComputeWorkgroupSizeX))));
+    return Math.min(
+      wanted,
+      2 ** Math.floor(Math.log2(Math.min(maxComputeInvocationsPerWorkgroup, maxComputeWorkgroupSizeX))),
+    );
   }
 
   /** Lanes that can add up by shuffles: at most `wanted`, and 0 without subgroups. */
@@ -142,4 +145,9 @@ export class Allocator {
 /** A whole pooled buffer as a binding. */
 export function whole({ buffer, size }: PooledBuffer): BufferRange {
   return { buffer, offset: 0, size };
+}
+
+/** Lanes for a row that a workgroup reduces: a few elements each, so that short rows do not pay for barriers of many lanes. */
+export function rowWorkgroup(gpu: Gpu, length: number): number {
+  return gpu.workgroup(Math.min(256, Math.max(32, 2 ** Math.ceil(Math.log2(length / 8)))));
 }

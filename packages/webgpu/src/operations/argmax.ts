@@ -1,6 +1,6 @@
 import type { ArgmaxCall, DeviceTensor } from '@mamba/core/driver';
 import { argmax as shader } from '../generated/index.ts';
-import { type Gpu, whole } from '../gpu/gpu.ts';
+import { type Gpu, rowWorkgroup, whole } from '../gpu/gpu.ts';
 import type { BufferRange } from '../gpu/shader.ts';
 import { plainStorage, rangeOf, type Storage } from '../storage.ts';
 
@@ -24,7 +24,7 @@ export interface Choice {
 
 export function largest(gpu: Gpu, { logits, rows, vocab, ids, idRow, idOffset }: Choice): void {
   gpu.dispatch(shader, {
-    overrides: { WORKGROUP: gpu.workgroup(256) },
+    overrides: { WORKGROUP: rowWorkgroup(gpu, vocab) },
     bindings: { logits, ids },
     uniforms: { rows, vocab, idRow, idOffset },
     workgroups: gpu.grid(rows),

@@ -4,15 +4,28 @@ import { type Gpu, whole } from '../gpu/gpu.ts';
 import type { BufferRange } from '../gpu/shader.ts';
 import { FORMATS, plainStorage, rangeOf, type Storage } from '../storage.ts';
 
-export function embedding(gpu: Gpu, { table, ids, count, channels }: EmbeddingCall<DeviceTensor<Storage>>): Storage {
+export function embedding(
+  gpu: Gpu,
+  { table, ids, count, rows, channels }: EmbeddingCall<DeviceTensor<Storage>>,
+): Storage {
   return gpu.allocating((allocator) => {
     const y = allocator.result(4 * count * channels, 'embedding');
-    gatherRows(gpu, table.storage, { ids: rangeOf(ids), count, idRow: 1, idOffset: 0, channels, y: whole(y) });
+    gatherRows(gpu, table.storage, {
+      tableRows: rows,
+      ids: rangeOf(ids),
+      count,
+      idRow: 1,
+      idOffset: 0,
+      channels,
+      y: whole(y),
+    });
     return plainStorage(y);
   });
 }
 
 export interface GatherRows {
+  /** Rows of the table. */
+  readonly tableRows: number;
   readonly ids: BufferRange;
   readonly count: number;
   /** Elements from one id to the next, and where the first one lies. */
@@ -23,9 +36,14 @@ export interface GatherRows {
 }
 
 /** One dispatch a part of the table; every id is in exactly one of them. */
-export function gatherRows(gpu: Gpu, table: Storage, { ids, count, idRow, idOffset, channels, y }: GatherRows): void {
+export function gatherRows(
+  gpu: Gpu,
+  table: Storage,
+  { tableRows, ids, count, idRow, idOffset, channels, y }: GatherRows,
+): void {
   const format = FORMATS[table.format as keyof typeof FORMATS];
-  for (const { firstRow, rows, values, scales } of table.parts) {
+  for (const { firstRow, rows: most, values, scales } of table.parts) {
+    const rows = Math.min(most, tableRows - firstRow);
     gpu.dispatch(shader, {
       overrides: { FORMAT: format, ALIGNED: channels % 4 === 0 },
       bindings: { weight: values, scales: scales ?? gpu.nothing, ids, y },

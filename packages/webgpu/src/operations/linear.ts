@@ -1,10 +1,13 @@
 import type { DeviceTensor, LinearCall } from '@mamba/core/driver';
-import { linear as tiled, linearVector } from '../generated/index.ts';
+import { linearVector, linear as tiled } from '../generated/index.ts';
 import { type Gpu, whole } from '../gpu/gpu.ts';
 import type { BufferRange } from '../gpu/shader.ts';
 import { FORMATS, plainStorage, rangeOf, type Storage } from '../storage.ts';
 
-export function linear(gpu: Gpu, { x, weight, bias, rows, inputs, outputs }: LinearCall<DeviceTensor<Storage>>): Storage {
+export function linear(
+  gpu: Gpu,
+  { x, weight, bias, rows, inputs, outputs }: LinearCall<DeviceTensor<Storage>>,
+): Storage {
   return gpu.allocating((allocator) => {
     const y = allocator.result(4 * rows * outputs, 'linear');
     project(gpu, weight.storage, {
@@ -45,7 +48,8 @@ export function project(gpu: Gpu, weight: Storage, call: Projection): void {
   const { inputs, outputs, rows, xRow = inputs, xOffset = 0, yRow = outputs, bias, norm, accumulate = false } = call;
   const format = FORMATS[weight.format as keyof typeof FORMATS];
   const vector = rows <= VECTOR_ROWS;
-  for (const { firstRow, rows: part, values, scales = gpu.nothing } of weight.parts) {
+  for (const { firstRow, rows: most, values, scales = gpu.nothing } of weight.parts) {
+    const part = Math.min(most, outputs - firstRow);
     const common = { inputs, outputs: part, xRow, xOffset, yRow, yOffset: firstRow };
     const bindings = { x: call.x, weight: values, scales, bias: bias ?? gpu.nothing, y: call.y };
     const overrides = {
@@ -59,7 +63,13 @@ export function project(gpu: Gpu, weight: Storage, call: Projection): void {
       const [across, down] = gpu.grid(Math.ceil(part / (workgroup / lanes)));
       gpu.dispatch(linearVector, {
         link,
-        overrides: { ...overrides, WORKGROUP: workgroup, LANES: lanes, NORM: norm !== undefined, SQUARES: norm !== undefined },
+        overrides: {
+          ...overrides,
+          WORKGROUP: workgroup,
+          LANES: lanes,
+          NORM: norm !== undefined,
+          SQUARES: norm !== undefined,
+        },
         bindings: { ...bindings, norm: norm?.weight ?? gpu.nothing },
         uniforms: { ...common, eps: norm?.eps ?? 0 },
         workgroups: [across, down, rows],
@@ -80,7 +90,13 @@ export function project(gpu: Gpu, weight: Storage, call: Projection): void {
 }
 
 /** Whether every 16-byte load of weights meets whole vec4s of x: otherwise loads are put together and masked. */
-export function aligned(format: Storage['format'], inputs: number, xRow: number, xOffset: number, vector: boolean): boolean {
+export function aligned(
+  format: Storage['format'],
+  inputs: number,
+  xRow: number,
+  xOffset: number,
+  vector: boolean,
+): boolean {
   const unit = !vector || format === 'float32' ? 4 : format === 'q8' ? 16 : 8;
   return inputs % unit === 0 && xRow % 4 === 0 && xOffset % 4 === 0;
 }

@@ -1,15 +1,15 @@
 import type { DeviceTensor, LogProbCall } from '@mamba/core/driver';
 import { logProb as shader } from '../generated/index.ts';
-import { type Gpu, whole } from '../gpu/gpu.ts';
+import { type Gpu, rowWorkgroup, whole } from '../gpu/gpu.ts';
 import { plainStorage, rangeOf, type Storage } from '../storage.ts';
 
 export function logProb(gpu: Gpu, { logits, ids, rows, vocab }: LogProbCall<DeviceTensor<Storage>>): Storage {
   return gpu.allocating((allocator) => {
     const y = allocator.result(4 * rows, 'log-prob');
     gpu.dispatch(shader, {
-      overrides: { WORKGROUP: gpu.workgroup(256) },
+      overrides: { WORKGROUP: rowWorkgroup(gpu, vocab) },
       bindings: { logits: rangeOf(logits), ids: rangeOf(ids), y: whole(y) },
-      uniforms: { rows, vocab },
+      uniforms: { rows, vocab, zero: 0 },
       workgroups: gpu.grid(rows),
     });
     return plainStorage(y);

@@ -1,6 +1,6 @@
 import type { DeviceTensor, RmsNormCall } from '@mamba/core/driver';
 import { rmsNorm as shader } from '../generated/index.ts';
-import { type Gpu, whole } from '../gpu/gpu.ts';
+import { type Gpu, rowWorkgroup, whole } from '../gpu/gpu.ts';
 import type { BufferRange } from '../gpu/shader.ts';
 import { plainStorage, rangeOf, type Storage } from '../storage.ts';
 
@@ -34,7 +34,7 @@ export interface Normalisation {
 
 export function normalise(gpu: Gpu, { x, weight, y, rows, channels, xRow, xOffset, eps }: Normalisation): void {
   gpu.dispatch(shader, {
-    overrides: { WORKGROUP: gpu.workgroup(128), WEIGHT: weight !== undefined },
+    overrides: { WORKGROUP: rowWorkgroup(gpu, channels), WEIGHT: weight !== undefined },
     bindings: { x, weight: weight ?? gpu.nothing, y },
     uniforms: { rows, channels, xRow, xOffset, eps },
     workgroups: gpu.grid(rows),

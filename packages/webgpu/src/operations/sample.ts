@@ -1,6 +1,6 @@
 import type { DeviceTensor, SampleCall } from '@mamba/core/driver';
 import { sample as shader } from '../generated/index.ts';
-import { type Gpu, whole } from '../gpu/gpu.ts';
+import { type Gpu, rowWorkgroup, whole } from '../gpu/gpu.ts';
 import type { BufferRange } from '../gpu/shader.ts';
 import { plainStorage, rangeOf, type Storage } from '../storage.ts';
 import { type Choice, largest } from './argmax.ts';
@@ -38,7 +38,7 @@ export function draw(gpu: Gpu, choice: Choice, sampling: Sampling): void {
   }
   const { logits, rows, vocab, ids, idRow, idOffset } = choice;
   gpu.dispatch(shader, {
-    overrides: { WORKGROUP: gpu.workgroup(256), TOP_K: topK < vocab, TOP_P: topP < 1 },
+    overrides: { WORKGROUP: rowWorkgroup(gpu, vocab), TOP_K: topK < vocab, TOP_P: topP < 1 },
     bindings: { logits, random: uniform, ids },
     uniforms: {
       rows,

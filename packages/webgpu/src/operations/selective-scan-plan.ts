@@ -78,7 +78,8 @@ export function planScan(shape: ScanShape, limits: ScanLimits, variant: ScanVari
 
   const bytesPerStep = 4 * (2 * lanes * perLane + (lanes === 1 ? 0 : 2 * (workgroup / lanes) + workgroup));
   const steps = Math.min(16, Math.floor(Math.min(MEMORY, limits.memory) / bytesPerStep));
-  if (steps < 1) return `a state of ${state} needs ${bytesPerStep} bytes of workgroup memory, and there are ${limits.memory}`;
+  if (steps < 1)
+    return `a state of ${state} needs ${bytesPerStep} bytes of workgroup memory, and there are ${limits.memory}`;
 
   const chunks = shape.bilinear ? 1 : (variant.chunks ?? chunksFor(channels, length));
   const chunkLength = Math.ceil(length / Math.min(chunks, length));

@@ -1,6 +1,6 @@
 import { type Discretization, MambaError } from '@mamba/core';
 import type { DeviceTensor, SelectiveScanCall } from '@mamba/core/driver';
-import { selectiveScan as shader, selectiveScanCarry } from '../generated/index.ts';
+import { selectiveScanCarry, selectiveScan as shader } from '../generated/index.ts';
 import type { PooledBuffer } from '../gpu/buffer-pool.ts';
 import { type Gpu, whole } from '../gpu/gpu.ts';
 import type { BufferRange } from '../gpu/shader.ts';
@@ -17,7 +17,10 @@ export function selectiveScan(
   return gpu.allocating((allocator) => {
     const y = allocator.result(4 * batch * length * dim, 'selective-scan y');
     const last = allocator.result(4 * batch * dim * state, 'selective-scan state');
-    const constants = allocator.scratch(4 * constantsSize(dim, state, resets ? batch * length : 0), 'selective-scan constants');
+    const constants = allocator.scratch(
+      4 * constantsSize(dim, state, resets ? batch * length : 0),
+      'selective-scan constants',
+    );
     packConstants(gpu, constants, dim, state, {
       A: rangeOf(A),
       D: D && rangeOf(D),
@@ -119,7 +122,11 @@ export function scanLimits(gpu: Gpu): ScanLimits {
 export function scan(gpu: Gpu, call: Scan): void {
   const { batch, length, dim, states, groups } = call;
   const bilinear = call.discretization === 'bilinear';
-  const plan = planScan({ batch, length, dim, state: states, groups, bilinear }, scanLimits(gpu), gpu.options.scanVariant);
+  const plan = planScan(
+    { batch, length, dim, state: states, groups, bilinear },
+    scanLimits(gpu),
+    gpu.options.scanVariant,
+  );
   if (typeof plan === 'string') throw new MambaError('unsupported', plan, { origin: 'selectiveScan' });
   if (plan.chunks === 1) {
     pass(gpu, call, plan, 0, { y: call.y, state: call.state, C: call.C.range });

@@ -10,7 +10,8 @@ export interface Encoded {
 
 export function encodeRows(host: HostTensor, format: Format, columns: number, first: number, rows: number): Encoded {
   const data = host.data.subarray(first * columns, (first + rows) * columns);
-  if (format === host.dtype && (format === 'float32' || format === 'int32')) return { values: bytesOf(data), scales: undefined };
+  if (format === host.dtype && (format === 'float32' || format === 'int32'))
+    return { values: bytesOf(data), scales: undefined };
   const widen = host.dtype === 'float16' ? float16ToNumber : host.dtype === 'bfloat16' ? bfloat16ToNumber : identity;
   if (format === 'float32' || format === 'int32')
     return { values: bytesOf(Float32Array.from(data, widen)), scales: undefined };

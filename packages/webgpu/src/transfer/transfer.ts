@@ -11,8 +11,7 @@ const ALIGNMENT = 256;
 
 export function supportsUpload(gpu: Gpu, spec: TensorSpec, { dtype }: UploadTarget): Support {
   const format = formatOf(dtype);
-  if (format === undefined)
-    return unsupported(`it stores float32, float16, bfloat16, q8 and int32, not ${dtype}`);
+  if (format === undefined) return unsupported(`it stores float32, float16, bfloat16, q8 and int32, not ${dtype}`);
   if (format !== 'float32' && format !== 'int32' && spec.shape.length !== 2)
     return unsupported(`it stores ${dtype} for matrices only, and this is [${spec.shape.join(', ')}]`);
   const { rows, columns } = matrixOf(spec);
@@ -64,7 +63,7 @@ export function upload(gpu: Gpu, host: HostTensor, { dtype, role }: UploadTarget
 
 export async function read(gpu: Gpu, tensor: DeviceTensor<Storage>): Promise<HostArray> {
   const { format, parts } = tensor.storage;
-  const { columns } = matrixOf(tensor);
+  const { rows: allRows, columns } = matrixOf(tensor);
   const size = tensor.shape.reduce((product, extent) => product * extent, 1);
   if (format === 'int32') {
     const { buffer } = parts[0]!.values;
@@ -72,7 +71,8 @@ export async function read(gpu: Gpu, tensor: DeviceTensor<Storage>): Promise<Hos
   }
   // All copies are recorded before the first wait, so that later calls cannot change what is read.
   const pieces = await Promise.all(
-    parts.map(async ({ values, scales, rows }) => {
+    parts.map(async ({ values, scales, firstRow, rows: most }) => {
+      const rows = Math.min(most, allRows - firstRow);
       const [data, factors] = await Promise.all([
         gpu.readback.read(values.buffer, values.offset, rows * rowBytes(format, columns)),
         scales && gpu.readback.read(scales.buffer, scales.offset, rows * scaleBytes(format, columns)),
