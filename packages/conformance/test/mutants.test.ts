@@ -194,6 +194,16 @@ const MUTANTS: readonly Mutant[] = [
     caughtBy: ['selective-scan/nan-z', 'selective-scan/infinite-z'],
   },
   {
+    mistake: 'declines what every backend must do',
+    spoil: () => ({
+      supports(operation, call) {
+        const refused = operation === 'selectiveScan' && 'discretization' in call && call.discretization === 'zoh';
+        return refused ? { supported: false, reason: 'zoh is hard' } : { supported: true };
+      },
+    }),
+    caughtBy: ['selective-scan/zoh'],
+  },
+  {
     mistake: 'is inexact in float64',
     spoil: kernels(({ linear }, inner) => ({
       linear(call) {

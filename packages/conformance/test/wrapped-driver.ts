@@ -70,30 +70,11 @@ function kernelsOf(inner: Backend): Kernels<Cell> {
     rmsNorm: ({ x, weight, eps }) => cell(inner.rmsNorm(at(x), { weight: maybe(weight), eps })),
     embedding: ({ table, ids }) => cell(inner.embedding(at(table), at(ids))),
     add: ({ a, b }) => cell(inner.add(at(a), at(b))),
-    slice({ x, start, end, outer, extent, inner: innermost }) {
-      // The call has lost the axis; the one whose products agree is as good.
-      const axis = x.shape.findIndex(
-        (size, index) =>
-          size === extent &&
-          product(x.shape.slice(0, index)) === outer &&
-          product(x.shape.slice(index + 1)) === innermost,
-      );
-      return cell(inner.slice(at(x), axis, start, end));
-    },
-    concat({ tensors, outer, inner: innermost }) {
-      const { shape } = tensors[0]!;
-      const axis = shape.findIndex(
-        (_, index) => product(shape.slice(0, index)) === outer && product(shape.slice(index + 1)) === innermost,
-      );
-      return cell(inner.concat(tensors.map(at), axis));
-    },
+    slice: ({ x, axis, start, end }) => cell(inner.slice(at(x), axis, start, end)),
+    concat: ({ tensors, axis }) => cell(inner.concat(tensors.map(at), axis)),
     argmax: ({ logits }) => cell(inner.argmax(at(logits))),
     sample: ({ logits, uniform, temperature, topK, topP, minP }) =>
       cell(inner.sample(at(logits), at(uniform), { temperature, topK, topP, minP })),
     logProb: ({ logits, ids }) => cell(inner.logProb(at(logits), at(ids))),
   };
-}
-
-function product(extents: readonly number[]): number {
-  return extents.reduce((size, extent) => size * extent, 1);
 }

@@ -28,6 +28,7 @@ export function blockCase(options: BlockCaseOptions): Case {
     seed,
     sizes: { ...config, mixerNormEps: config.mixerNormEps ?? 'none', batch, length, initialState, resets },
     tolerance: BLOCK,
+    optional: false,
     supports: () => ({ supported: true }),
     async prepare(backend) {
       const weights = uploadBlock(backend, options);

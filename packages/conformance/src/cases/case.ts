@@ -39,6 +39,8 @@ export interface Case {
   readonly seed: number;
   readonly sizes: Sizes;
   readonly tolerance: Tolerance;
+  /** A backend may decline it: the backward pass, and weights stored otherwise. Everything else every backend must do. */
+  readonly optional: boolean;
   /** Whether this backend can run it at all. */
   supports(backend: Backend): Support;
   prepare(backend: Backend): Promise<Prepared>;
@@ -67,6 +69,7 @@ export interface OperationCase<K extends OperationName = OperationName> extends 
 }
 
 export interface OperationCaseDefinition<K extends OperationName> {
+  readonly optional?: boolean | undefined;
   readonly operation: K;
   readonly id: string;
   readonly seed: number;
@@ -82,6 +85,7 @@ export function operationCase<K extends OperationName>(definition: OperationCase
     named(invoke(backend, operation, definition.arguments(tensors)));
   return {
     ...definition,
+    optional: definition.optional ?? false,
     call,
     supports(backend) {
       const inputs = Object.entries(definition.build());

@@ -41,6 +41,7 @@ export function causalConv1dBackwardCase(options: CausalConv1dCaseOptions): Oper
   const { batch, length, dim, width, seed } = resolved;
   return operationCase({
     operation: 'causalConv1dBackward',
+    optional: true,
     id: `causal-conv1d-backward/${resolved.id}`,
     seed,
     sizes: sizes(resolved),

@@ -23,6 +23,7 @@ export function embeddingCase(options: EmbeddingCaseOptions): OperationCase<'emb
     operation: 'embedding',
     id: `embedding/${options.id ?? `v${rows}-c${channels}-ids${ids.join('x')}`}`,
     seed,
+    optional: store !== undefined,
     sizes: { rows, channels, ids: ids.join('x'), store: store ?? 'default', matrix },
     tolerance: EXACT,
     build() {

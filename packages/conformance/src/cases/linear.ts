@@ -28,6 +28,7 @@ export function linearCase(options: LinearCaseOptions): OperationCase<'linear'> 
     operation: 'linear',
     id: `linear/${options.id ?? `r${leading.join('x')}-k${inputs}-n${outputs}`}`,
     seed,
+    optional: store !== undefined,
     sizes: { rows: leading.join('x'), inputs, outputs, bias, store: store ?? 'default', matrix },
     tolerance: options.tolerance ?? ROUNDING,
     build() {

@@ -36,6 +36,7 @@ export function modelCase(options: ModelCaseOptions): Case {
     seed,
     sizes: { ...config, mixerNormEps: config.mixerNormEps ?? 'none', batch, length, resets },
     tolerance: MODEL,
+    optional: false,
     supports: () => ({ supported: true }),
     async prepare(backend) {
       const model = await createModel(backend, config, seededWeights(config, seed), {

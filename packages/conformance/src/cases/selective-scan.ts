@@ -59,6 +59,7 @@ export function selectiveScanBackwardCase(options: SelectiveScanCaseOptions): Op
   const { batch, length, dim, state, seed } = resolved;
   return operationCase({
     operation: 'selectiveScanBackward',
+    optional: true,
     id: `selective-scan-backward/${resolved.id}`,
     seed,
     sizes: sizes(resolved),

@@ -4,7 +4,8 @@ import type { Check, CheckContext, Skipped } from './check.ts';
 import { Findings, type TensorReport } from './report.ts';
 
 /**
- * Runs a case on both backends and compares every result. Skipped where the backend says that it does not support the case.
+ * Runs a case on both backends and compares every result. An optional case that the backend does not support is skipped; one that
+ * is not optional has to run, or to be a known gap.
  * Throws what the backend throws; nothing stays allocated.
  */
 export async function checkCase(
@@ -13,10 +14,14 @@ export async function checkCase(
   source = 'suite',
 ): Promise<readonly TensorReport[] | Skipped> {
   const support = item.supports(backend);
-  if (!support.supported) return { skipped: support.reason };
+  if (!support.supported && item.optional) return { skipped: support.reason };
+  const findings = new Findings(source, item.id, backend.precision);
+  if (!support.supported) {
+    findings.fail('-', `is not supported, and not optional: ${support.reason}`);
+    return findings.reports;
+  }
   const expected = await runCase(item, reference);
   const actual = await runCase(item, backend);
-  const findings = new Findings(source, item.id, backend.precision);
   for (const name of Object.keys(expected)) {
     const values = actual[name];
     if (values === undefined) findings.fail(name, 'is missing');

@@ -10,6 +10,7 @@ import { lastAxis } from './shapes.ts';
  */
 export interface ConcatCall<T> {
   readonly tensors: readonly T[];
+  readonly axis: number;
   /** Extent of the axis in each part. */
   readonly extents: readonly number[];
   readonly outer: number;
@@ -34,7 +35,13 @@ export function resolveConcat<T extends TensorSpec>(
   });
   const total = extents.reduce((sum, extent) => sum + extent, 0);
   return {
-    call: { tensors, extents, outer: sizeOf(first.shape.slice(0, axis)), inner: sizeOf(first.shape.slice(axis + 1)) },
+    call: {
+      tensors,
+      axis,
+      extents,
+      outer: sizeOf(first.shape.slice(0, axis)),
+      inner: sizeOf(first.shape.slice(axis + 1)),
+    },
     outputs: { shape: first.shape.with(axis, total), dtype: first.dtype, range: union(tensors) },
   };
 }

@@ -9,6 +9,7 @@ import { lastAxis } from './shapes.ts';
  */
 export interface SliceCall<T> {
   readonly x: T;
+  readonly axis: number;
   readonly start: number;
   readonly end: number;
   /** Product of the extents before the axis. */
@@ -32,7 +33,15 @@ export function resolveSlice<T extends TensorSpec>(
   checkInteger('slice.start', start, 0, extent - 1);
   checkInteger('slice.end', end, start + 1, extent);
   return {
-    call: { x, start, end, outer: sizeOf(x.shape.slice(0, axis)), extent, inner: sizeOf(x.shape.slice(axis + 1)) },
+    call: {
+      x,
+      axis,
+      start,
+      end,
+      outer: sizeOf(x.shape.slice(0, axis)),
+      extent,
+      inner: sizeOf(x.shape.slice(axis + 1)),
+    },
     outputs: { shape: x.shape.with(axis, end - start), dtype: x.dtype, range: x.range },
   };
 }
