@@ -201,7 +201,7 @@ const MUTANTS: readonly Mutant[] = [
         return refused ? { supported: false, reason: 'zoh is hard' } : { supported: true };
       },
     }),
-    caughtBy: ['selective-scan/zoh'],
+    caughtBy: ['selective-scan/zoh-all-on', 'selective-scan/zoh-state16'],
   },
   {
     mistake: 'is inexact in float64',
