@@ -22,7 +22,7 @@
  */
 import { silu, softplus } from '../lib/activations';
 import { Constant, constant } from '../lib/constants';
-import { loadPart, storePart, transposeMatrix } from '../lib/lanes';
+import { copy, loadPart, storePart, sum, transposeMatrix } from '../lib/lanes';
 
 /** As `discretizations` in src/operations/selective-scan.ts. */
 const EULER = 0;
@@ -50,6 +50,13 @@ export function selectiveScan(
   const results = inputs + buffer;
   const saved = results + buffer;
 
+  if (length == 1 && discretization == EULER && !constantB && !constantC) {
+    if (isReset(resets, 0)) memory.fill(state, 0, (<usize>channels * <usize>states) << 2);
+    prepare(u, delta, deltaBias, rowStride, 1, channels, 1, deltaSoftplus, false, steps, inputs);
+    step(A, state, steps, inputs, results, B, C, channels, states, saved);
+    finish(u, z, D, y, rowStride, 1, channels, 1, results);
+    return;
+  }
   toBlocks(A, channels, states, packedA);
   toBlocks(state, channels, states, packedState);
   if (constantB) toBlocks(B, channels, states, packedB);
@@ -327,10 +334,115 @@ function decay(
   v128.store(state, h1, 16);
 }
 
+/** Keeps 2^x within what two halves of n can form; infinities stay on their side, NaN stays. */
+// @ts-ignore: decorator
+@inline
+function boundedPower(x: v128): v128 {
+  return f32x4.pmin(f32x4.pmax(x, constant(Constant.GROWTH_MIN)), constant(Constant.GROWTH_MAX));
+}
+
+// @ts-ignore: decorator
+@inline
+function powerOf(r: v128): v128 {
+  return power(
+    r,
+    constant(Constant.P1),
+    constant(Constant.P2),
+    constant(Constant.P3),
+    constant(Constant.P4),
+    constant(Constant.P5),
+  );
+}
+
+/** 2^n (1 + power), n in two halves so that it overflows and vanishes as IEEE says. */
+// @ts-ignore: decorator
+@inline
+function powerOfTwo(power: v128, n: v128): v128 {
+  const one = constant(Constant.ONE);
+  const half = i32x4.shr_s(n, 1);
+  return f32x4.mul(
+    f32x4.mul(f32x4.add(one, power), i32x4.add(i32x4.shl(half, 23), one)),
+    i32x4.add(i32x4.shl(i32x4.sub(n, half), 23), one),
+  );
+}
+
+/**
+ * Pass 2 of a single step (decode), where transposing A and the state would cost more than the step: states are the vector; A and the
+ * state are read, and the state written, once. A channel goes the fast way into `fresh` first, and the careful way if it was growing
+ * or is not finite.
+ */
+function step(
+  A: usize, state: usize, steps: usize, inputs: usize, results: usize, B: usize, C: usize, channels: i32, states: i32,
+  fresh: usize,
+): void {
+  const log2e = constant(Constant.LOG2_E);
+  const lowest = constant(Constant.POWER_MIN);
+  const round = constant(Constant.ROUND_BIASED);
+  const p1 = constant(Constant.P1);
+  const p2 = constant(Constant.P2);
+  const p3 = constant(Constant.P3);
+  const p4 = constant(Constant.P4);
+  const p5 = constant(Constant.P5);
+  const zero = f32x4.splat(0);
+  const row = <usize>states << 2;
+  for (let channel = 0; channel < channels; channel++) {
+    const place = <usize>channel << 2;
+    const d = v128.load32_splat(steps + place);
+    const v = v128.load32_splat(inputs + place);
+    let y = zero;
+    let odd = zero; // NaN where a state is not finite, all ones where a decay grows
+    let o: usize = 0;
+    for (; o + 16 <= row; o += 16) {
+      const x = f32x4.mul(d, f32x4.mul(v128.load(A + o), log2e));
+      const bounded = f32x4.pmax(x, lowest);
+      const t = f32x4.add(bounded, round);
+      const q = power(f32x4.sub(bounded, f32x4.sub(t, round)), p1, p2, p3, p4, p5);
+      const h = advance(f32x4.mul(v128.load(state + o), i32x4.shl(t, 23)), q, f32x4.mul(v, v128.load(B + o)));
+      v128.store(fresh + o, h);
+      y = f32x4.add(y, f32x4.mul(h, v128.load(C + o)));
+      odd = v128.or(odd, v128.or(f32x4.gt(x, zero), f32x4.sub(h, h)));
+    }
+    if (o == row && !v128.any_true(odd)) {
+      copy(state, fresh, row);
+      store<f32>(results + place, sum(y));
+    } else {
+      store<f32>(results + place, carefulStep(A, state, d, v, B, C, states));
+    }
+    A += row;
+    state += row;
+  }
+}
+
+/** A step of one channel, whatever the sign and size of its decays, any number of states. Gives y. */
+function carefulStep(A: usize, state: usize, d: v128, v: v128, B: usize, C: usize, states: i32): f32 {
+  const log2e = constant(Constant.LOG2_E);
+  const round = constant(Constant.ROUND);
+  let y = f32x4.splat(0);
+  for (let n = 0; n < states; n += 4) {
+    const rest = states - n;
+    const o = <usize>n << 2;
+    const h = loadPart(state + o, rest);
+    const bounded = boundedPower(f32x4.mul(d, f32x4.mul(loadPart(A + o, rest), log2e)));
+    const shifted = f32x4.add(bounded, round);
+    const power = powerOf(f32x4.sub(bounded, f32x4.sub(shifted, round)));
+    const exponent = i32x4.sub(shifted, round);
+    const added = f32x4.mul(v, loadPart(B + o, rest));
+    const near = v128.and(i32x4.eq(exponent, i32x4.splat(0)), f32x4.lt(f32x4.abs(h), f32x4.splat(Infinity)));
+    const next = v128.bitselect(
+      f32x4.add(h, f32x4.add(f32x4.mul(power, h), added)),
+      f32x4.add(f32x4.mul(powerOfTwo(power, exponent), h), added),
+      near,
+    );
+    storePart(state + o, next, rest);
+    y = f32x4.add(y, f32x4.mul(loadPart(C + o, rest), rest >= 4 ? next : loadPart(state + o, rest)));
+  }
+  return sum(y);
+}
+
 /**
  * Pass 2 for four channels, every other case: state by state. Constant B and C come as blocks.
- * Decays within 2^±1/2 keep their distance from 1 (`near`), others are formed as 2^n 2^r, n in two halves so that they overflow
- * and vanish as IEEE says. zoh: expm1(dA) / A is d (2^r - 1) / x near 1, without a division by A. bilinear: Abar - 1 = x / (1 - x / 2).
+ * Decays within 2^±1/2 keep their distance from 1 (`near`), others are formed as 2^n 2^r. zoh: expm1(dA) / A is d (2^r - 1) / x near 1,
+ * without a division by A. bilinear: Abar - 1 = x / (1 - x / 2).
  */
 function general(
   A: usize, state: usize, steps: usize, inputs: usize, results: usize, B: usize, C: usize, stepStride: usize,
@@ -363,27 +475,19 @@ function general(
           finite,
         );
       } else {
-        const round = constant(Constant.ROUND);
-        const bounded = f32x4.pmin(f32x4.pmax(x, constant(Constant.GROWTH_MIN)), constant(Constant.GROWTH_MAX));
-        const shifted = f32x4.add(bounded, round);
-        const r = f32x4.sub(bounded, f32x4.sub(shifted, round));
-        let p = f32x4.add(f32x4.mul(constant(Constant.P5), r), constant(Constant.P4));
-        p = f32x4.add(f32x4.mul(p, r), constant(Constant.P3));
-        p = f32x4.add(f32x4.mul(p, r), constant(Constant.P2));
-        p = f32x4.add(f32x4.mul(p, r), constant(Constant.P1));
-        const power = f32x4.mul(p, r);
-        const exponent = i32x4.sub(shifted, round);
-        const half = i32x4.shr_s(exponent, 1);
-        const decay = f32x4.mul(
-          f32x4.mul(f32x4.add(one, power), i32x4.add(i32x4.shl(half, 23), one)),
-          i32x4.add(i32x4.shl(i32x4.sub(exponent, half), 23), one),
-        );
+        const bounded = boundedPower(x);
+        const shifted = f32x4.add(bounded, constant(Constant.ROUND));
+        const exponent = i32x4.sub(shifted, constant(Constant.ROUND));
+        const r = f32x4.sub(bounded, f32x4.sub(shifted, constant(Constant.ROUND)));
+        const power = powerOf(r);
+        const decay = powerOfTwo(power, exponent);
         const near = i32x4.eq(exponent, i32x4.splat(0));
         let added = input;
         if (discretization == ZOH) {
           const log2e = constant(Constant.LOG2_E);
           const far = f32x4.div(f32x4.mul(f32x4.sub(decay, one), log2e), An);
-          added = f32x4.mul(v128.bitselect(f32x4.mul(f32x4.mul(step, p), log2e), far, near), input);
+          const ratio = v128.bitselect(constant(Constant.P1), f32x4.div(power, r), f32x4.eq(r, f32x4.splat(0)));
+          added = f32x4.mul(v128.bitselect(f32x4.mul(f32x4.mul(step, ratio), log2e), far, near), input);
         }
         h = v128.bitselect(
           f32x4.add(h, f32x4.add(f32x4.mul(power, h), added)),
