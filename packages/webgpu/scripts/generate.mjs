@@ -33,7 +33,7 @@ function camel(stem) {
 
 function generate(stem) {
   const text = readFileSync(join(shaders, `${stem}.wgsl`), 'utf8');
-  const links = linked(stem, text);
+  const links = linked(text);
   const reflected = Object.entries(links).map(([name, code]) => [name, reflect(stem, name, code)]);
   const [, first] = reflected[0];
   for (const [name, other] of reflected) {
@@ -59,7 +59,7 @@ export const ${camel(stem)}: Shader<
 }
 
 /** Name of each alternative → whole text; with several braces, one alternative of each, joined by a dash. */
-function linked(stem, text) {
+function linked(text) {
   const list = /^\/\/ link: (.+)$/m.exec(text)?.[1].split(/,\s*(?![^{]*})/) ?? [];
   let variants = [{ name: [], parts: [] }];
   for (const entry of list) {

@@ -1,5 +1,6 @@
 import type { Driver } from '@mamba/core/driver';
 import type { Gpu } from './gpu/gpu.ts';
+import { fusedModel } from './model/fused-model.ts';
 import { add } from './operations/add.ts';
 import { argmax } from './operations/argmax.ts';
 import { causalConv1d } from './operations/causal-conv1d.ts';
@@ -57,5 +58,6 @@ export function createDriver(gpu: Gpu): Driver<Storage> {
     supportsUpload: (spec, target) => supportsUpload(gpu, spec, target),
     memory: () => ({ bytes: gpu.pool.bytes, reserved: gpu.pool.reserved + gpu.readback.reserved }),
     dispose: () => gpu.dispose(),
+    model: (context, config, weights) => fusedModel(gpu, context, config, weights),
   };
 }

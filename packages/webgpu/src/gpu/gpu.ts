@@ -21,12 +21,13 @@ export class Gpu {
   readonly recorder: Recorder;
   readonly readback: Readback;
   readonly profiler: Profiler | undefined;
+  /** Dawn's instance: the device works, and Node stays alive, only while it is referenced. */
+  instance: GPU | undefined;
   /** Bound where an input is absent: never read. */
   readonly nothing: BufferRange;
   /** Bound where an output is absent: never written. */
   readonly nowhere: BufferRange;
   readonly #owned: boolean;
-  #gpu: GPU | undefined;
 
   constructor({ device, gpu, info, owned, subgroups }: Acquired, options: WebGpuOptions) {
     this.device = device;
@@ -34,7 +35,7 @@ export class Gpu {
     this.subgroups = subgroups;
     this.options = options;
     this.#owned = owned;
-    this.#gpu = gpu;
+    this.instance = gpu;
     this.failures = new Failures(device);
     this.profiler = options.profile === true ? new Profiler(device, this.failures) : undefined;
     this.pool = new BufferPool(device, this.failures, () => this.recorder.forgetBuffers());
@@ -110,7 +111,7 @@ export class Gpu {
       this.nowhere.buffer.destroy();
       this.failures.close();
       if (this.#owned) this.device.destroy();
-      this.#gpu = undefined;
+      this.instance = undefined;
     }
   }
 }
