@@ -27,7 +27,7 @@ const WAYS = [
 ] as const;
 type Way = (typeof WAYS)[number];
 
-/** exp(delta A) of channels: what the first step leaves of a state of 1, without an input. */
+/** exp(delta A) of channels: what the first step leaves of the first state, 1, without an input. The others only fill vectors. */
 async function decayOf({ length, states }: Way, delta: Float32Array, A: Float32Array): Promise<Float32Array> {
   const dim = delta.length;
   const steps = new Float32Array(length * dim);
@@ -41,7 +41,7 @@ async function decayOf({ length, states }: Way, delta: Float32Array, A: Float32A
     float32(
       backend,
       [dim, states],
-      Float32Array.from({ length: dim * states }, (_, at) => A[Math.floor(at / states)]!),
+      Float32Array.from({ length: dim * states }, (_, at) => (at % states === 0 ? A[at / states]! : -1)),
     ),
     C,
     C,

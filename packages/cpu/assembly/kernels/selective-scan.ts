@@ -15,7 +15,7 @@
  * relative error of 2^x below 1.6e-7 for the x it is given; d A rounds as floats do (1.2e-7 of |x|), below 1e-7 of the state in
  * all. 2^x is 0 below x = -126.5. That fast path takes Euler steps with d A ≤ 0, which is what models have; all else (growing systems, zoh,
  * bilinear, constant B or C) takes `general`. So does a block again whose state is no longer finite after the fast path: an infinite
- * state times a decay is infinite, but not in the form above.
+ * state times a decay is infinite, but not in the form above. A single step (decode) skips the blocks: see `step`.
  *
  * `state` [channels, states] holds the initial state, and the last one afterwards. Scratch: A, state, constant B, constant C as blocks, then
  * three chunk buffers, and a block of state; see `scratchFor`.
