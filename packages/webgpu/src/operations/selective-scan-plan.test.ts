@@ -1,0 +1,38 @@
+import { describe, expect, test } from 'vitest';
+import { planScan, type ScanPlan } from './selective-scan-plan.ts';
+
+const browser = { workgroup: 256, memory: 16_384, subgroup: 0 };
+const shape = { batch: 1, length: 2048, dim: 1536, state: 16, groups: 1, bilinear: false };
+
+describe('the plan of a scan', () => {
+  test('gives a lane more states where there are more channels', () => {
+    const statesOf = (batch: number) => {
+      const plan = planScan({ ...shape, batch }, browser) as ScanPlan;
+      return plan.groups * (plan.lane === 'quad' ? 4 : 1);
+    };
+    expect([1, 8, 64].map(statesOf)).toEqual([1, 4, 16]);
+  });
+
+  test('cuts time only for few channels and long sequences', () => {
+    const chunks = (dim: number, length: number) => (planScan({ ...shape, dim, length }, browser) as ScanPlan).chunks;
+    expect(chunks(1536, 1 << 20)).toBe(1);
+    expect(chunks(64, 200)).toBe(1);
+    expect(chunks(64, 1 << 20)).toBe(24);
+  });
+
+  test('adds up by shuffles only within the smallest subgroup', () => {
+    const reduce = (subgroup: number) => (planScan(shape, { ...browser, subgroup }) as ScanPlan).reduce;
+    expect([0, 4, 8, 16, 32, 64].map(reduce)).toEqual([
+      'workgroup',
+      'workgroup',
+      'workgroup',
+      'subgroup',
+      'subgroup',
+      'subgroup',
+    ]);
+  });
+
+  test('says why a state is too large', () => {
+    expect(planScan({ ...shape, state: 5000 }, browser)).toContain('a state of 5000 needs workgroups of 512 lanes');
+  });
+});

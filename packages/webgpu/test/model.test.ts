@@ -1,0 +1,116 @@
+// What the fused model asks of the device, counted.
+import { seededWeights } from '@mamba/conformance';
+import { type Backend, createModel, type Model, modelConfig } from '@mamba/core';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { countersOf } from '../src/index.ts';
+import { software } from './software.ts';
+
+const config = modelConfig({ layers: 3, dModel: 24, vocabSize: 50 });
+/** Embedding, and norm with head, and the choice of the token. */
+const PER_TOKEN = 3;
+
+describe('a fused model', () => {
+  let backend: Backend;
+  let model: Model;
+  beforeAll(async () => {
+    backend = await software().create();
+    model = await createModel(backend, config, seededWeights(config, 1));
+    await backend.synchronize();
+  });
+  afterAll(() => backend.dispose());
+
+  async function counted(work: () => Promise<void>) {
+    const before = countersOf(backend);
+    await work();
+    const after = countersOf(backend);
+    return {
+      dispatches: after.dispatches - before.dispatches,
+      submits: after.submits - before.submits,
+      readbacks: after.readbacks - before.readbacks,
+      bytesUploaded: after.bytesUploaded - before.bytesUploaded,
+      bytesRead: after.bytesRead - before.bytesRead,
+      buffersAlive: after.buffersAlive - before.buffersAlive,
+    };
+  }
+
+  test('decodes 64 tokens in four dispatches a layer, one submit and one readback', async () => {
+    const counts = await counted(async () => {
+      const { ids, state } = model.decode([[7]], undefined, { count: 64 });
+      expect(await backend.read(ids)).toHaveLength(64);
+      ids.dispose();
+      state.dispose();
+    });
+    expect(counts).toEqual({
+      dispatches: 64 * (4 * config.layers + PER_TOKEN),
+      submits: 1,
+      readbacks: 1,
+      // The one token that is fed first.
+      bytesUploaded: 4,
+      bytesRead: 4 * 64,
+      buffersAlive: 0,
+    });
+  });
+
+  test('submits long generations in batches, and still reads once', async () => {
+    const counts = await counted(async () => {
+      const { ids, state } = model.decode([[7]], undefined, { count: 200 });
+      await backend.read(ids);
+      ids.dispose();
+      state.dispose();
+    });
+    expect(counts.submits).toBe(Math.ceil((200 * (4 * config.layers + PER_TOKEN)) / 1024));
+    expect(counts.readbacks).toBe(1);
+  });
+
+  test('steps in four dispatches a layer as well', async () => {
+    const first = model.forward([[1, 2, 3]]);
+    const counts = await counted(async () => {
+      const next = model.forward([[4]], { state: first.state, donateState: true });
+      await backend.read(next.logits!);
+      next.logits!.dispose();
+      next.state.dispose();
+    });
+    first.logits!.dispose();
+    expect(counts.dispatches).toBe(4 * config.layers + 2);
+  });
+
+  test('prefills in seven dispatches a layer, without reading anything back', async () => {
+    const counts = await counted(async () => {
+      const { logits, state } = model.forward([Array.from({ length: 40 }, (_, index) => index)]);
+      await backend.synchronize();
+      logits!.dispose();
+      state.dispose();
+    });
+    expect(counts).toMatchObject({ dispatches: 7 * config.layers + 2, submits: 1, readbacks: 0, buffersAlive: 0 });
+  });
+
+  test('generates the same whether it is stepped or decoded', async () => {
+    const decoded = model.decode([[3], [9]], undefined, { count: 12 });
+    const ids = (await backend.read(decoded.ids)) as Int32Array;
+    for (const [row, first] of [3, 9].entries()) {
+      let token = first;
+      let state: ReturnType<Model['forward']>['state'] | undefined;
+      for (let index = 0; index < 12; index++) {
+        const result = model.forward([[token]], state === undefined ? {} : { state, donateState: true });
+        const logits = await backend.read(result.logits!);
+        result.logits!.dispose();
+        state = result.state;
+        token = logits.indexOf(Math.max(...logits));
+        expect(ids[row * 12 + index]).toBe(token);
+      }
+      state!.dispose();
+    }
+    decoded.ids.dispose();
+    decoded.state.dispose();
+  });
+
+  test('leaves no buffer alive after dispose', async () => {
+    const other = await software().create();
+    const small = await createModel(other, config, seededWeights(config, 1));
+    small.decode([[1]], undefined, { count: 3 });
+    await other.synchronize();
+    expect(countersOf(other).buffersAlive).toBeGreaterThan(0);
+    await other.dispose();
+    expect(countersOf(other).buffersAlive).toBe(0);
+  });
+});

@@ -1,0 +1,72 @@
+// Every layout of the selective scan that some adapter may get, forced. Subgroups are 4 wide on SwiftShader: sums by shuffles over 8
+// lanes and more are compiled nowhere here, and differ from those of 4 in the number of rounds of one loop.
+import {
+  checkCase,
+  describeReport,
+  type SelectiveScanCaseOptions,
+  selectiveScanCase,
+  type TensorReport,
+} from '@mamba/conformance';
+import type { Backend } from '@mamba/core';
+import { reference } from '@mamba/reference';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import type { ScanVariant } from '../src/index.ts';
+import { software } from './software.ts';
+
+const variants: readonly (ScanVariant & { readonly states: number })[] = [
+  { statesPerLane: 1, reduce: 'workgroup', states: 16 },
+  { statesPerLane: 1, reduce: 'workgroup', states: 5 },
+  { statesPerLane: 1, reduce: 'workgroup', states: 70 },
+  { statesPerLane: 1, reduce: 'subgroup', states: 4 },
+  { statesPerLane: 4, reduce: 'workgroup', states: 16 },
+  { statesPerLane: 4, reduce: 'subgroup', states: 16 },
+  { statesPerLane: 8, reduce: 'workgroup', states: 23 },
+  { statesPerLane: 12, reduce: 'workgroup', states: 11 },
+  { statesPerLane: 16, reduce: 'workgroup', states: 16 },
+  { statesPerLane: 16, reduce: 'workgroup', states: 300 },
+  { statesPerLane: 16, reduce: 'subgroup', states: 64 },
+  { statesPerLane: 1, chunks: 4, reduce: 'workgroup', states: 16 },
+  { statesPerLane: 4, chunks: 3, reduce: 'subgroup', states: 13 },
+  { statesPerLane: 16, chunks: 7, states: 16 },
+];
+
+const calls: readonly Omit<SelectiveScanCaseOptions, 'state'>[] = [
+  { id: 'plain', batch: 2, length: 37, dim: 5 },
+  { id: 'everything', batch: 2, length: 41, dim: 6, groups: 2, initialState: true, resets: true },
+  { id: 'one-step', batch: 1, length: 1, dim: 3, initialState: true },
+  { id: 'constant-zoh', batch: 1, length: 33, dim: 4, B: 'constant', C: 'constant', discretization: 'zoh' },
+  { id: 'bilinear', batch: 1, length: 20, dim: 4, discretization: 'bilinear' },
+  { id: 'stiff', batch: 1, length: 64, dim: 4, regime: 'stiff', initialState: true },
+  { id: 'forget-never', batch: 1, length: 500, dim: 2, regime: 'forget_never' },
+];
+
+describe.each(variants)('scan of %o', ({ states, ...scanVariant }) => {
+  let backend: Backend;
+  let oracle: Backend;
+  beforeAll(async () => {
+    backend = await software({ scanVariant }).create();
+    oracle = await reference().create();
+  });
+  afterAll(async () => {
+    await backend.dispose();
+    await oracle.dispose();
+  });
+
+  test.each(calls)('$id', async (call) => {
+    const outcome = await checkCase(selectiveScanCase({ ...call, state: states }), { backend, reference: oracle });
+    expect(outcome).not.toHaveProperty('skipped');
+    const failed = (outcome as readonly TensorReport[]).filter(({ pass }) => !pass);
+    expect(failed.map(describeReport)).toEqual([]);
+  });
+});
+
+test('a variant that this adapter cannot run is refused with the reason', async () => {
+  const backend = await software({ scanVariant: { statesPerLane: 1, reduce: 'subgroup' } }).create();
+  const spec = (...shape: number[]) => ({ shape, dtype: 'float32' }) as const;
+  const [u, A, B] = [spec(1, 8, 4), spec(4, 64), spec(1, 8, 64)];
+  expect(backend.supports('selectiveScan', u, u, A, B, B)).toMatchObject({
+    supported: false,
+    reason: expect.stringContaining('64 lanes a channel cannot add up by shuffles'),
+  });
+  await backend.dispose();
+});

@@ -1,0 +1,81 @@
+// Matrices beyond what a shader may bind are split by rows, and what cannot be split is refused with the reason.
+import type { Backend } from '@mamba/core';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { acquire } from '../src/gpu/acquire.ts';
+import { webgpu } from '../src/index.ts';
+
+const BINDING = 4096;
+
+/** The device, but saying that a binding holds 4 KiB. */
+function limited(device: GPUDevice): GPUDevice {
+  const over = <T extends object>(target: T, replaced: Record<PropertyKey, unknown>): T =>
+    new Proxy(target, {
+      get(object, key) {
+        if (key in replaced) return replaced[key];
+        const value = Reflect.get(object, key) as unknown;
+        return typeof value === 'function' ? value.bind(object) : value;
+      },
+    });
+  return over(device, { limits: over(device.limits, { maxStorageBufferBindingSize: BINDING }) });
+}
+
+describe('with bindings of 4 KiB', () => {
+  let device: GPUDevice;
+  let gpu: GPU | undefined;
+  let backend: Backend;
+  beforeAll(async () => {
+    ({ device, gpu } = await acquire({}));
+    backend = await webgpu({ device: limited(device) }).create();
+  });
+  afterAll(async () => {
+    await backend.dispose();
+    device.destroy();
+    gpu = undefined;
+  });
+
+  const [rows, columns] = [70, 40];
+  const data = Float32Array.from({ length: rows * columns }, (_, index) => Math.sin(index));
+  const matrix = { dtype: 'float32' as const, shape: [rows, columns], data };
+
+  test.each(['float32', 'float16', 'bfloat16', 'q8'] as const)('%s matrices are split', async (dtype) => {
+    expect(gpu).toBeDefined();
+    const weight = backend.upload(matrix, { dtype, role: 'matrix' });
+    const stored = await backend.read(weight);
+    for (const [index, value] of stored.entries()) expect(Math.abs(value - data[index]!)).toBeLessThan(5e-3);
+
+    const ids = [0, 69, 25, 26, 51];
+    const picked = backend.embedding(
+      weight,
+      backend.upload({ dtype: 'int32', shape: [5], data: Int32Array.from(ids) }),
+    );
+    const expectedRows = ids.flatMap((id) => [...stored.slice(id * columns, (id + 1) * columns)]);
+    expect([...(await backend.read(picked))]).toEqual(expectedRows);
+
+    for (const count of [2, 11]) {
+      const x = Float32Array.from({ length: count * columns }, (_, index) => Math.cos(index));
+      const y = await backend.read(
+        backend.linear(backend.upload({ dtype: 'float32', shape: [count, columns], data: x }), weight),
+      );
+      for (let row = 0; row < count; row++) {
+        for (let output = 0; output < rows; output++) {
+          let sum = 0;
+          for (let k = 0; k < columns; k++) sum += x[row * columns + k]! * stored[output * columns + k]!;
+          expect(Math.abs(y[row * rows + output]! - sum)).toBeLessThan(1e-5);
+        }
+      }
+    }
+  });
+
+  test('what cannot be split is refused with the sizes', () => {
+    expect(backend.supportsUpload({ shape: [2000], dtype: 'float32' })).toEqual({
+      supported: false,
+      reason: 'it takes 8000 bytes, more than the 4096 that a shader may bind here',
+    });
+    const x = { shape: [40, columns], dtype: 'float32' } as const;
+    const weight = { shape: [rows, columns], dtype: 'float32' } as const;
+    expect(backend.supports('linear', x, weight)).toMatchObject({
+      supported: false,
+      reason: expect.stringContaining('x takes 6400 bytes'),
+    });
+  });
+});
