@@ -1,17 +1,17 @@
-// node bench/kernels.mjs: the kernels' speed on this machine, beside a measured multiply-add peak and read bandwidth.
-// Needs the built package. One thread. Best and median of several runs.
+// node bench/kernels.mjs [rounds]: the kernels' speed on this machine, beside a measured multiply-add peak and read bandwidth.
+// Needs the built package. One thread, processor time, best and median of the rounds; every round measures every case and the
+// machine, so that a neighbour that comes and goes meets all of them alike.
 import process from 'node:process';
 import { cpu } from '@mamba/cpu';
-import { measureMachine } from './machine.mjs';
+import { openMachine } from './machine.mjs';
 
+const rounds = Number(process.argv[2] ?? 15);
 const backend = await cpu().create();
-const machine = await measureMachine();
-console.log(`Node ${process.versions.node}; ${backend.description}`);
-console.log(`multiply + add ${machine.gflops.toFixed(1)} GFLOP/s; read ${machine.bandwidth.toFixed(1)} GB/s`);
+const machine = await openMachine();
+const cases = [];
 
-const random = (count, low = -1, high = 1) =>
-  Float32Array.from({ length: count }, () => low + Math.random() * (high - low));
-const upload = (shape, low, high) =>
+const random = (count, low, high) => Float32Array.from({ length: count }, () => low + Math.random() * (high - low));
+const upload = (shape, low = -1, high = 1) =>
   backend.upload({
     dtype: 'float32',
     shape,
@@ -22,49 +22,32 @@ const upload = (shape, low, high) =>
     ),
   });
 
-const processorSeconds = () => {
-  const { user, system } = process.cpuUsage();
-  return (user + system) / 1e6;
-};
-
-/**
- * Processor seconds of a call, best and median: the kernels have one thread, and a busy machine does not distort them as it does the
- * clock. Short calls are taken a few hundred at a time. Disposal counts.
- */
-function time(run, repeats) {
-  const call = () => {
-    const result = run();
-    for (const tensor of result === undefined ? [] : 'y' in result ? Object.values(result) : [result]) tensor.dispose();
-  };
-  const once = performance.now();
-  call();
-  const calls = Math.max(1, Math.min(300, Math.floor(10 / (performance.now() - once))));
-  const seconds = [];
-  for (let index = 0; index < repeats; index++) {
-    const start = processorSeconds();
-    for (let count = 0; count < calls; count++) call();
-    seconds.push((processorSeconds() - start) / calls);
-  }
-  seconds.sort((a, b) => a - b);
-  return { best: seconds[0], median: seconds[seconds.length >> 1] };
+/** `rate` turns seconds into the figure that is shown, in `unit`; `ceiling` is what to compare with, if anything. */
+function add(name, run, { unit, rate, ceiling }) {
+  run(); // compiled, and memory grown
+  const start = performance.now();
+  run();
+  const calls = Math.max(1, Math.min(300, Math.floor(5 / (performance.now() - start))));
+  cases.push({ name, run, calls, unit, rate, ceiling, seconds: [] });
 }
 
+const dispose = (result) => {
+  for (const tensor of 'y' in result ? Object.values(result) : [result]) tensor.dispose();
+};
+
 const dim = 1536;
-for (const state of [16, 8, 64]) {
-  for (const length of state === 16 ? [1, 2, 3, 16, 512, 2048, 8192] : [512]) {
-    const activation = () => upload([1, length, dim]);
-    const [u, delta, z] = [activation(), upload([1, length, dim], -4, 0), activation()];
-    const A = upload([dim, state], -16, -1);
-    const [B, C] = [upload([1, length, state]), upload([1, length, state])];
-    const [D, deltaBias] = [upload([dim]), upload([dim])];
-    const options = { D, z, deltaBias, deltaSoftplus: true };
-    const { best, median } = time(() => backend.selectiveScan(u, delta, A, B, C, options), length > 4096 ? 5 : 15);
-    const steps = (length * dim * state) / 1e9;
-    console.log(
-      `selectiveScan dim ${dim}, ${state} states, length ${length}: ${(best / steps).toFixed(3)} ns a state step (median ${(median / steps).toFixed(3)})`,
-    );
-    for (const tensor of [u, delta, z, A, B, C, D, deltaBias]) tensor.dispose();
-  }
+for (const [state, length] of [16, 8, 64].flatMap((states) =>
+  (states === 16 ? [1, 16, 512, 2048, 8192] : [512]).map((steps) => [states, steps]),
+)) {
+  const [u, delta, z] = [upload([1, length, dim]), upload([1, length, dim], -4, 0), upload([1, length, dim])];
+  const A = upload([dim, state], -16, -1);
+  const [B, C] = [upload([1, length, state]), upload([1, length, state])];
+  const options = { D: upload([dim]), z, deltaBias: upload([dim]), deltaSoftplus: true };
+  add(
+    `selectiveScan dim ${dim}, ${state} states, length ${length}`,
+    () => dispose(backend.selectiveScan(u, delta, A, B, C, options)),
+    { unit: 'ns a state step', rate: (seconds) => (seconds * 1e9) / (length * dim * state) },
+  );
 }
 
 for (const [rows, inputs, outputs] of [
@@ -74,47 +57,64 @@ for (const [rows, inputs, outputs] of [
   [512, 48, 1536],
   [16, 768, 3072],
   [8, 768, 3072],
-  [4, 768, 3072],
-  [2, 768, 3072],
 ]) {
-  const x = upload([rows, inputs]);
-  const weight = upload([outputs, inputs]);
-  const { best, median } = time(() => backend.linear(x, weight), 15);
-  const work = (2 * rows * inputs * outputs) / 1e9;
-  console.log(
-    `linear ${rows} × ${inputs} × ${outputs}: ${(work / best).toFixed(1)} GFLOP/s, ${((100 * work) / best / machine.gflops).toFixed(0)} % of the peak (median ${(work / median).toFixed(1)})`,
-  );
-  x.dispose();
-  weight.dispose();
+  const [x, weight] = [upload([rows, inputs]), upload([outputs, inputs])];
+  add(`linear ${rows} × ${inputs} × ${outputs}`, () => dispose(backend.linear(x, weight)), {
+    unit: 'GFLOP/s',
+    rate: (seconds) => (2 * rows * inputs * outputs) / seconds / 1e9,
+    ceiling: 'gflops',
+  });
 }
 
-{
-  const weights = Array.from({ length: 42 }, () => upload([4000, 768]));
-  for (const rows of [1, 4, 8]) {
-    const x = upload([rows, 768]);
-    const { best, median } = time(() => {
-      for (const weight of weights) backend.linear(x, weight).dispose();
-    }, 5);
-    const gigabytes = (42 * 4000 * 768 * 4) / 1e9;
-    console.log(
-      `linear ${rows} row(s), 129 M weights: ${(gigabytes / best).toFixed(1)} GB/s, ${((100 * gigabytes) / best / machine.bandwidth).toFixed(0)} % of the bandwidth (median ${(gigabytes / median).toFixed(1)})`,
-    );
-    x.dispose();
-  }
-  for (const weight of weights) weight.dispose();
+const weights = Array.from({ length: 42 }, () => upload([4000, 768]));
+for (const rows of [1, 2, 4, 8]) {
+  const x = upload([rows, 768]);
+  add(
+    `linear of ${rows} row${rows === 1 ? '' : 's'} by 129 M weights`,
+    () => {
+      for (const weight of weights) dispose(backend.linear(x, weight));
+    },
+    { unit: 'GB/s', rate: (seconds) => (weights.length * 4000 * 768 * 4) / seconds / 1e9, ceiling: 'bandwidth' },
+  );
 }
 
 {
   const length = 512;
   const x = upload([1, length, dim]);
   const [weight, bias, scale] = [upload([dim, 4]), upload([dim]), upload([dim])];
-  const conv = time(() => backend.causalConv1d(x, weight, bias, { activation: 'silu' }), 15);
-  console.log(`causalConv1d + SiLU ${length} × ${dim}: ${((conv.best * 1e9) / length / dim).toFixed(2)} ns an element`);
-  const norm = time(() => backend.rmsNorm(x, { weight: scale }), 15);
-  console.log(`rmsNorm ${length} × ${dim}: ${((norm.best * 1e9) / length / dim).toFixed(2)} ns an element`);
+  const element = { unit: 'ns an element', rate: (seconds) => (seconds * 1e9) / (length * dim) };
+  add(
+    `causalConv1d + SiLU ${length} × ${dim}`,
+    () => dispose(backend.causalConv1d(x, weight, bias, { activation: 'silu' })),
+    element,
+  );
+  add(`rmsNorm ${length} × ${dim}`, () => dispose(backend.rmsNorm(x, { weight: scale })), element);
   const logits = upload([1, 50280]);
   const ids = backend.argmax(logits);
-  console.log(`argmax 50280: ${(time(() => backend.argmax(logits), 50).best * 1e6).toFixed(0)} µs`);
-  console.log(`logProb 50280: ${(time(() => backend.logProb(logits, ids), 50).best * 1e6).toFixed(0)} µs`);
+  const call = { unit: 'µs', rate: (seconds) => seconds * 1e6 };
+  add('argmax of 50280', () => dispose(backend.argmax(logits)), call);
+  add('logProb of 50280', () => dispose(backend.logProb(logits, ids)), call);
+}
+
+const processorSeconds = () => {
+  const { user, system } = process.cpuUsage();
+  return (user + system) / 1e6;
+};
+for (let round = 0; round < rounds; round++) {
+  machine.measure();
+  for (const { run, calls, seconds } of cases) {
+    const start = processorSeconds();
+    for (let call = 0; call < calls; call++) run();
+    seconds.push((processorSeconds() - start) / calls);
+  }
+}
+
+console.log(`Node ${process.versions.node}; ${backend.description}; ${rounds} rounds`);
+console.log(`multiply + add ${machine.gflops.toFixed(1)} GFLOP/s; read ${machine.bandwidth.toFixed(1)} GB/s`);
+for (const { name, unit, rate, ceiling, seconds } of cases) {
+  seconds.sort((a, b) => a - b);
+  const [best, median] = [rate(seconds[0]), rate(seconds[seconds.length >> 1])];
+  const share = ceiling === undefined ? '' : `, ${((100 * best) / machine[ceiling]).toFixed(0)} % of the machine's`;
+  console.log(`${name}: ${best.toPrecision(3)} ${unit}${share} (median ${median.toPrecision(3)})`);
 }
 await backend.dispose();
