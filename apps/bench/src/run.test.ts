@@ -60,15 +60,15 @@ describe('runBench', () => {
       'scan/length-16',
       'scan/length-1500',
       'block/length-5',
-      'model/load',
-      'model/prefill-12',
-      'model/decode-3',
+      'model/load-layers-2',
+      'model/prefill-12-layers-2',
+      'model/decode-3-layers-2',
     ]);
     for (const result of report.results) {
       expect(result).toMatchObject({ status: 'measured', check: { pass: true, relativeError: 0 } });
       expect(result.rate!.perSecond).toBeGreaterThan(0);
       expect(result.time!.p10).toBeLessThanOrEqual(result.time!.p90);
-      if (result.case !== 'model/load') expect(result.ceiling!.share).toBeGreaterThan(0);
+      if (result.case !== 'model/load-layers-2') expect(result.ceiling!.share).toBeGreaterThan(0);
     }
     expect(report.slopes).toEqual([
       { suite: 'scan', backend: 'sound', over: 'length', slope: expect.any(Number), points: 3 },

@@ -18,7 +18,9 @@ export const modelSuite: Suite = {
   name: 'model',
   summary: 'a model of the shape of mamba-130m: load, prefill, decode',
   cases({ effort, slow }) {
-    const config = modelConfig(MAMBA_SIZES['mamba-130m']);
+    const full = MAMBA_SIZES['mamba-130m'];
+    // Two layers and the head are a tenth of the work of a prefill, and a third of that of a step.
+    const config = modelConfig(slow ? { ...full, layers: 2 } : full);
     const [prefill, decode] = slow ? [8, 4] : effort === 'quick' ? [128, 8] : [512, 32];
     return [benchModel(config, { prefill, decode })];
   },
@@ -36,12 +38,13 @@ const CHECKED_TOKENS = 9;
 const SEED = 130;
 
 export function benchModel(config: ModelConfig, { prefill, decode }: ModelLengths): BenchCase {
-  const shape = { layers: config.layers, dModel: config.dModel, vocabSize: config.vocabSize };
+  const { layers } = config;
+  const shape = { layers, dModel: config.dModel, vocabSize: config.vocabSize };
   const checkedTokens = Math.min(CHECKED_TOKENS, prefill);
   const ids = {
-    load: 'model/load',
-    prefill: `model/prefill-${prefill}`,
-    decode: `model/decode-${decode}`,
+    load: `model/load-layers-${layers}`,
+    prefill: `model/prefill-${prefill}-layers-${layers}`,
+    decode: `model/decode-${decode}-layers-${layers}`,
   };
   return {
     suite: 'model',

@@ -52,6 +52,13 @@ describe('the tables', () => {
     expect(renderAll(plain(80))).toContain('other      not here: it lacks something. Install it.');
   });
 
+  it('explain a share beyond the limit where there is one', () => {
+    const report = exampleReport();
+    expect(renderLegend(report, plain(80))).not.toContain('cache');
+    report.results[0]!.ceiling!.share = 1.2;
+    expect(renderLegend(report, plain(80))).toContain('cache');
+  });
+
   it('warn of a busy machine', () => {
     const { machine } = exampleReport();
     expect(renderHeading({ machine }, plain(80))).not.toContain('other work');

@@ -96,6 +96,9 @@ export function renderLegend(report: Report, { style, width }: Look): string {
     report.ceilings.length > 0
       ? '“of limit” is the least time that the arithmetic (ops) or the memory traffic (mem) of a call takes at the limits above, over the time it took; an exp counts as 16 operations.'
       : '',
+    report.results.some(({ ceiling }) => ceiling !== undefined && ceiling.share >= 0.995)
+      ? 'Shares of 100 % and more: the weights fit in the processor’s cache, which is faster than the memory.'
+      : '',
     '“error” is the largest difference from the float64 reference, relative to the largest value; nothing is timed that is beyond its tolerance.',
   ];
   return wrap(text.filter(Boolean).join(' '), Math.min(width, 100) - 2)
@@ -152,7 +155,12 @@ const LENGTH: Column = {
 const MEASURE: Column = {
   head: '',
   left: true,
-  cell: ({ case: id }) => id.slice(id.indexOf('/') + 1).replace(/-(\d+)$/, ' $1'),
+  // `model/prefill-512-layers-24`: the title says how many layers.
+  cell: ({ case: id }) =>
+    id
+      .slice(id.indexOf('/') + 1)
+      .replace(/-layers-\d+$/, '')
+      .replace('-', ' '),
 };
 const TIME: Column = {
   head: 'time',
@@ -231,6 +239,9 @@ function renderNotes(name: SuiteName, report: Report, results: readonly Result[]
   if (checks.size === 1) notes.push(`checked: ${[...checks][0]}`);
   else if (checks.size > 1) notes.push('checked: the shapes themselves, the long ones on some of their channels');
   if (name === 'model') {
+    const [first] = results;
+    const short = results.find(({ slow, shape }) => slow !== undefined && shape.layers !== first?.shape.layers);
+    if (short !== undefined) notes.push(`${short.backend} (${short.slow}): ${short.shape.layers} layers`);
     const rss = Math.max(...results.map(({ memory }) => memory?.process ?? 0));
     if (rss > 0) notes.push(`the whole process: ${formatBytes(rss)} resident at most`);
   }
