@@ -35,11 +35,11 @@ export class Cursor {
     return length <= this.#bytes.length - this.#next;
   }
 
-  /** @throws MambaError `invalid-file` where the file, or what a header may take of it, ends before. */
-  async fill(length: number, what: string): Promise<void> {
+  /** @param origin What is read, for messages. @throws MambaError `invalid-file` where the file, or what a header may take of it, ends before. */
+  async fill(length: number, origin: string): Promise<void> {
     if (length > this.remaining) {
       throw damaged(
-        `${this.#source.name}: ${what}`,
+        origin,
         `${length} bytes at ${this.position}`,
         `at most ${this.remaining}, which is what is left`,
         'The file is cut off, or not GGUF.',

@@ -33,7 +33,7 @@ export interface GgufHeader {
 export async function parseGgufHeader(source: ByteSource): Promise<GgufHeader> {
   const { name } = source;
   const cursor = new Cursor(source, MAX_HEADER);
-  await cursor.fill(24, 'header');
+  await cursor.fill(24, name);
   if (cursor.uint32() !== 0x46554747) throw damaged(name, 'other first bytes', '"GGUF"', 'It is another kind of file.');
   const version = cursor.uint32();
   if (version !== 2 && version !== 3) throw wrongVersion(name, version);
@@ -44,7 +44,7 @@ export async function parseGgufHeader(source: ByteSource): Promise<GgufHeader> {
   checkCount(`${name}: number of tensors`, tensorCount, cursor.remaining, 24);
   const metadata = new Map<string, GgufValue>();
   for (let index = 0; index < keyCount; index++) {
-    const key = await readString(name, cursor, 'a metadata key');
+    const key = await readString(`${name}: a metadata key`, cursor);
     if (metadata.has(key)) throw damaged(name, `the key ${quote(key)} twice`, 'every key once');
     metadata.set(key, await readValue(`${name}: ${quote(key)}`, cursor));
   }
@@ -89,14 +89,14 @@ function parseAlignment(name: string, metadata: ReadonlyMap<string, GgufValue>):
 // Not Buffer's decoding: it replaces what is no UTF-8, and a leading U+FEFF is part of a token.
 const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 
-async function readString(name: string, cursor: Cursor, what: string): Promise<string> {
-  if (!cursor.has(8)) await cursor.fill(8, what);
+async function readString(origin: string, cursor: Cursor): Promise<string> {
+  if (!cursor.has(8)) await cursor.fill(8, origin);
   const length = Number(cursor.uint64());
-  if (!cursor.has(length)) await cursor.fill(length, what);
+  if (!cursor.has(length)) await cursor.fill(length, origin);
   try {
     return utf8.decode(cursor.bytes(length));
   } catch (cause) {
-    throw damaged(`${name}: ${what}`, 'bytes that are not UTF-8', 'UTF-8', undefined, cause);
+    throw damaged(origin, 'bytes that are not UTF-8', 'UTF-8', undefined, cause);
   }
 }
 
@@ -120,18 +120,18 @@ const STRING = 8;
 const ARRAY = 9;
 
 async function readValue(origin: string, cursor: Cursor): Promise<GgufValue> {
-  if (!cursor.has(4)) await cursor.fill(4, 'a type');
+  if (!cursor.has(4)) await cursor.fill(4, origin);
   const type = cursor.uint32();
-  if (type === STRING) return readString(origin, cursor, 'a string');
+  if (type === STRING) return readString(origin, cursor);
   if (type !== ARRAY) return (await readScalars(origin, cursor, type, 1))[0]!;
-  if (!cursor.has(12)) await cursor.fill(12, 'an array');
+  if (!cursor.has(12)) await cursor.fill(12, origin);
   const element = cursor.uint32();
   const length = cursor.uint64();
   checkCount(`${origin}: length`, length, cursor.remaining, element === STRING ? 8 : 1);
   if (length > MAX_LENGTH) throw damaged(`${origin}: length`, String(length), `at most ${MAX_LENGTH}`);
   if (element !== STRING) return readScalars(origin, cursor, element, Number(length));
   const strings: string[] = [];
-  for (let index = 0; index < length; index++) strings.push(await readString(origin, cursor, 'a string'));
+  for (let index = 0; index < length; index++) strings.push(await readString(origin, cursor));
   return strings;
 }
 
@@ -141,7 +141,7 @@ async function readScalars(origin: string, cursor: Cursor, type: number, length:
   if (scalar === undefined)
     throw damaged(origin, type === ARRAY ? 'an array of arrays' : `the type ${type}`, 'a type of GGUF');
   const size = length * scalar.width;
-  if (!cursor.has(size)) await cursor.fill(size, 'a value');
+  if (!cursor.has(size)) await cursor.fill(size, origin);
   const bytes = cursor.bytes(size);
   const view = new DataView(bytes.buffer, bytes.byteOffset, size);
   try {
@@ -162,12 +162,12 @@ function narrow(value: bigint): number | bigint {
 }
 
 async function readTensor(file: string, cursor: Cursor, alignment: number): Promise<Entry> {
-  const name = await readString(file, cursor, 'a tensor name');
+  const name = await readString(`${file}: a tensor's name`, cursor);
   const origin = `${file}: tensor ${quote(name)}`;
-  if (!cursor.has(4)) await cursor.fill(4, `tensor ${quote(name)}`);
+  if (!cursor.has(4)) await cursor.fill(4, origin);
   const rank = cursor.uint32();
   if (rank > MAX_RANK) throw damaged(origin, `${rank} axes`, `at most ${MAX_RANK}`);
-  if (!cursor.has(rank * 8 + 12)) await cursor.fill(rank * 8 + 12, `tensor ${quote(name)}`);
+  if (!cursor.has(rank * 8 + 12)) await cursor.fill(rank * 8 + 12, origin);
   const extents = Array.from({ length: rank }, () => Number(cursor.uint64()));
   const shape = extents.toReversed();
   const id = cursor.uint32();

@@ -58,7 +58,7 @@ export function ggufTokenizer(file: Pick<GgufFile, 'name' | 'metadata'>): object
 export function tokenizerMetadata(
   tokenizer: unknown,
   vocabSize: number,
-  { bos, eos }: SpecialTokens,
+  { bos }: SpecialTokens,
 ): readonly [string, TypedValue][] {
   const parts = parseTokenizer(tokenizer);
   const tokens: (string | undefined)[] = new Array(vocabSize).fill(undefined);
@@ -74,16 +74,12 @@ export function tokenizerMetadata(
   for (const [token, id] of Object.entries(parts.vocab)) place(token, id, NORMAL);
   for (const { content, id, special } of parts.added) place(content, id, special ? CONTROL : USER_DEFINED);
   const merges = parts.merges.map((merge) => (typeof merge === 'string' ? merge : merge.join(' ')));
-  const id = (name: string, value: number | undefined): [string, TypedValue][] =>
-    value === undefined ? [] : [[`tokenizer.ggml.${name}_token_id`, { type: 'uint32', value }]];
   return [
     [MODEL, { type: 'string', value: 'gpt2' }],
     [PRE, { type: 'string', value: parts.pre }],
     [TOKENS, { type: 'string[]', value: tokens.map((token, index) => token ?? `[PAD${index}]`) }],
     [TYPES, { type: 'int32[]', value: types }],
     [MERGES, { type: 'string[]', value: merges }],
-    ...id('bos', bos),
-    ...id('eos', eos[0]),
     [ADD_BOS, { type: 'bool', value: parts.first !== undefined && parts.first === bos }],
     ...(parts.simple ? [] : [[ORIGINAL, { type: 'string', value: JSON.stringify(tokenizer) }] as [string, TypedValue]]),
   ];

@@ -1,6 +1,5 @@
 import {
   type HostTensor,
-  isMambaError,
   MambaError,
   type ModelConfig,
   modelParameters,
@@ -63,11 +62,7 @@ export async function writeGguf(options: WriteGgufOptions): Promise<WrittenGguf>
     return await write(options);
   } catch (error) {
     await sink.abort();
-    if (isMambaError(error)) throw error;
-    throw new MambaError('io', `${sink.name} was not written: ${error instanceof Error ? error.message : error}`, {
-      origin: sink.name,
-      cause: error,
-    });
+    throw error;
   }
 }
 
@@ -136,7 +131,8 @@ function typeOf({ key, role, shape }: ParameterSpec, type: WritableType): Writab
   return shape.at(-1)! % BLOCKS[type].elements !== 0 ? 'F16' : vocabulary ? 'Q8_0' : type;
 }
 
-function metadataOf({ config, type, tokenizer, specialTokens, chatTemplate, name }: WriteGgufOptions) {
+function metadataOf(options: WriteGgufOptions): readonly (readonly [string, TypedValue])[] {
+  const { config, type, tokenizer, specialTokens = NO_TOKENS, chatTemplate, name } = options;
   const uint32 = (value: number): TypedValue => ({ type: 'uint32', value });
   const string = (value: string): TypedValue => ({ type: 'string', value });
   const entries: (readonly [string, TypedValue])[] = [
@@ -163,10 +159,15 @@ function metadataOf({ config, type, tokenizer, specialTokens, chatTemplate, name
   if (config.mixerNormEps !== undefined && config.mixerNormEps !== config.normEps)
     entries.push([KEYS.mixerNormEps, { type: 'float32', value: config.mixerNormEps }]);
   if (tokenizer === undefined) entries.push(NO_TOKENIZER);
-  else entries.push(...tokenizerMetadata(tokenizer, config.vocabSize, specialTokens ?? { bos: undefined, eos: [] }));
+  else entries.push(...tokenizerMetadata(tokenizer, config.vocabSize, specialTokens));
+  if (specialTokens.bos !== undefined) entries.push(['tokenizer.ggml.bos_token_id', uint32(specialTokens.bos)]);
+  // The format knows one.
+  if (specialTokens.eos[0] !== undefined) entries.push(['tokenizer.ggml.eos_token_id', uint32(specialTokens.eos[0])]);
   if (chatTemplate !== undefined) entries.push(['tokenizer.chat_template', string(chatTemplate)]);
   return entries;
 }
+
+const NO_TOKENS: SpecialTokens = { bos: undefined, eos: [] };
 
 async function checked(source: ParameterSource, parameter: ParameterSpec): Promise<HostTensor> {
   const host = await source(parameter);

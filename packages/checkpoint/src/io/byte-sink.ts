@@ -4,7 +4,7 @@ import { allocate } from '../errors.ts';
 export interface ByteSink {
   /** For messages. */
   readonly name: string;
-  /** The bytes may be overwritten once the promise is settled. @throws MambaError `unavailable` where writing fails. */
+  /** The bytes may be overwritten once the promise is settled. @throws MambaError `io` where writing fails. */
   write(bytes: Uint8Array): Promise<void>;
   /** Makes it whole: only now a file appears, or replaces another. */
   close(): Promise<void>;

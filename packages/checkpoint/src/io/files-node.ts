@@ -55,7 +55,7 @@ export async function listFiles(directory: string | URL): Promise<readonly strin
 /**
  * Writes a file beside its place and moves it there when it is whole and on the disk, so that readers see the old file or the new
  * one, never a part.
- * @throws MambaError `unavailable` where it cannot be created.
+ * @throws MambaError `io` where it cannot be created.
  */
 export async function createFile(path: string | URL): Promise<ByteSink> {
   const name = path instanceof URL ? fileURLToPath(path) : path;
