@@ -37,7 +37,17 @@ const calls: readonly Omit<SelectiveScanCaseOptions, 'state'>[] = [
   { id: 'constant-zoh', batch: 1, length: 33, dim: 4, B: 'constant', C: 'constant', discretization: 'zoh' },
   { id: 'bilinear', batch: 1, length: 20, dim: 4, discretization: 'bilinear' },
   { id: 'stiff', batch: 1, length: 64, dim: 4, regime: 'stiff', initialState: true },
-  { id: 'forget-never', batch: 1, length: 500, dim: 2, regime: 'forget_never' },
+  {
+    id: 'forget-never',
+    batch: 1,
+    length: 500,
+    dim: 2,
+    regime: 'forget_never',
+    tolerance: {
+      relative: 3e-5,
+      reason: 'the exp2 of SwiftShader is a unit in the last place below 1 near 0, at every step',
+    },
+  },
 ];
 
 describe.each(variants)('scan of %o', ({ states, ...scanVariant }) => {

@@ -15,23 +15,25 @@ const cache = join(dirname(fileURLToPath(import.meta.url)), '..', 'node_modules'
 export function useSwiftShader(): void {
   if (process.env.VK_ICD_FILENAMES !== undefined || process.env.VK_DRIVER_FILES !== undefined) return;
   if (process.platform !== 'linux' || process.arch !== 'x64') return;
-  const folder = unpacked('swiftshader.tar.br');
+  const folder = unpacked('swiftshader', ['swiftshader.tar.br']);
   const driver = join(folder, 'vk_swiftshader_icd.json');
   process.env.VK_ICD_FILENAMES = driver;
   process.env.VK_DRIVER_FILES = driver;
   process.env.LD_LIBRARY_PATH = [folder, process.env.LD_LIBRARY_PATH].filter(Boolean).join(':');
 }
 
-/** The folder that an archive of the package's `bin` is unpacked to. */
-export function unpacked(archive: string): string {
-  const target = join(cache, archive.replace(/\..*$/, ''));
+/** The folder `name` with archives of the package's `bin` unpacked. */
+export function unpacked(name: string, archives: readonly string[]): string {
+  const target = join(cache, name);
   if (existsSync(target)) return target;
   mkdirSync(cache, { recursive: true });
   // Two processes may unpack at once: each into its own folder, and the first to be done gives it its name.
   const own = mkdtempSync(join(cache, 'unpacking-'));
-  const bytes = brotliDecompressSync(readFileSync(join(findBin(), archive)));
-  if (archive.includes('.tar.')) untar(bytes, own);
-  else writeFileSync(join(own, archive.replace(/\.br$/, '')), bytes, { mode: 0o755 });
+  for (const archive of archives) {
+    const bytes = brotliDecompressSync(readFileSync(join(findBin(), archive)));
+    if (archive.includes('.tar.')) untar(bytes, own);
+    else writeFileSync(join(own, archive.replace(/\.br$/, '')), bytes, { mode: 0o755 });
+  }
   try {
     renameSync(own, target);
   } catch (error) {

@@ -1,0 +1,8 @@
+import { fileURLToPath } from 'node:url';
+import { defineConfig } from 'vite';
+
+// The conformance suite's checkpoints are served at /: /kjv-mamba/ is one that was trained.
+export default defineConfig({
+  root: fileURLToPath(new URL('.', import.meta.url)),
+  publicDir: fileURLToPath(new URL('../../../conformance/fixtures', import.meta.url)),
+});

@@ -1,0 +1,25 @@
+// The page of the browser's conformance run: the test drives it through `conformance`.
+import { type CheckResult, runConformance } from '@mamba/conformance';
+import { webgpu } from '../../src/index.ts';
+import { gaps } from '../gaps.ts';
+
+export interface PageReport {
+  readonly description: string;
+  readonly checks: readonly CheckResult[];
+  /** Tensors and bytes alive at the end. */
+  readonly left: { readonly tensors: number; readonly bytes: number };
+}
+
+declare global {
+  interface Window {
+    conformance(): Promise<PageReport>;
+  }
+}
+
+window.conformance = async () => {
+  const backend = await webgpu().create();
+  const { checks } = await runConformance(backend, { gaps, fixtures: new URL('/', location.href) });
+  const { tensors, bytes } = backend.memory();
+  await backend.dispose();
+  return { description: backend.description, checks, left: { tensors, bytes } };
+};
