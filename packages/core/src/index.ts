@@ -2,7 +2,14 @@
 export { selectBackend } from './backend/select-backend.ts';
 export { type Block, type BlockForwardOptions, blockConfig, createBlock } from './block/block.ts';
 export type { BlockConfig, BlockResult, BlockState, BlockWeights } from './block/contract.ts';
-export type { Backend, BackendProvider, CallArguments, MemoryUse, UploadOptions } from './contract/backend.ts';
+export type {
+  Backend,
+  BackendDetails,
+  BackendProvider,
+  CallArguments,
+  MemoryUse,
+  UploadOptions,
+} from './contract/backend.ts';
 export type { Support } from './contract/capability.ts';
 export { type ErrorCode, type ErrorDetails, invalid, isMambaError, MambaError } from './contract/errors.ts';
 export type * from './contract/operations.ts';

@@ -1,4 +1,4 @@
-import type { Backend, CallArguments, MemoryUse, UploadOptions } from '../contract/backend.ts';
+import type { Backend, BackendDetails, CallArguments, MemoryUse, UploadOptions } from '../contract/backend.ts';
 import { type Support, supported, unsupported } from '../contract/capability.ts';
 import type { DeviceTensor, Driver, FusionContext, Kernel, UploadTarget } from '../contract/driver.ts';
 import { invalid, MambaError } from '../contract/errors.ts';
@@ -68,7 +68,7 @@ const resolvers: Resolvers = {
 class CheckedBackend<S> implements Backend, TensorOwner<S> {
   readonly name: string;
   readonly description: string;
-  readonly details: Readonly<Record<string, string | number | boolean>>;
+  readonly details: BackendDetails;
   readonly precision: Precision;
   readonly #driver: Driver<S>;
   readonly #live = new Set<TensorHandle<S>>();

@@ -13,6 +13,15 @@ export interface UploadOptions {
   readonly role?: 'matrix' | undefined;
 }
 
+/** Facts for a report: adapter, build, versions, and what anyone may rely on by name. */
+export interface BackendDetails {
+  /** Threads that compute, where that is the backend's to say. */
+  readonly threads?: number;
+  /** A processor plays the device: correct, but its speed says nothing. */
+  readonly software?: boolean;
+  readonly [fact: string]: string | number | boolean;
+}
+
 export interface MemoryUse {
   /** Tensors alive. */
   readonly tensors: number;
@@ -30,8 +39,7 @@ export interface Backend extends Operations<Tensor> {
   readonly name: string;
   /** In words: `WebAssembly SIMD, 1 thread`. */
   readonly description: string;
-  /** Facts for a report: adapter, threads, build, versions. */
-  readonly details: Readonly<Record<string, string | number | boolean>>;
+  readonly details: BackendDetails;
   readonly precision: Precision;
   readonly disposed: boolean;
 

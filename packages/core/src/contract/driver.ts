@@ -6,7 +6,7 @@
 import type { BlockConfig, BlockKernel, BlockWeights } from '../block/contract.ts';
 import type { ModelConfig, ModelKernel, ModelWeights } from '../model/contract.ts';
 import type { Calls, Results } from '../operations/index.ts';
-import type { Backend, MemoryUse } from './backend.ts';
+import type { Backend, BackendDetails, MemoryUse } from './backend.ts';
 import type { Support } from './capability.ts';
 import type { BackwardOperationName, ForwardOperationName, OperationName } from './operations.ts';
 import type { DType, HostArray, HostTensor, Precision, Tensor, TensorSpec } from './tensor.ts';
@@ -28,7 +28,7 @@ export type Kernels<S> = { readonly [K in ForwardOperationName]: Kernel<K, S> } 
 export interface Driver<S> {
   readonly name: string;
   readonly description: string;
-  readonly details: Readonly<Record<string, string | number | boolean>>;
+  readonly details: BackendDetails;
   readonly precision: Precision;
   readonly kernels: Kernels<S>;
 
