@@ -21,15 +21,14 @@ export {
   type ModelState,
   selectBackend,
 } from '@mamba/core';
+export { Batcher, type BatcherOptions } from './generate/batcher.ts';
+export type { GeneratedToken } from './generate/decoder.ts';
+export { type FinishReason, generateTokens } from './generate/generate.ts';
+export type { GenerateTokensOptions, SpeculativeOptions } from './generate/options.ts';
+export type { GeneratedPiece } from './generate/pieces.ts';
+export { type PrefillOptions, prefill, prefillRows } from './generate/prefill.ts';
 export {
-  type FinishReason,
-  type GenerateIdsOptions,
-  generateIds,
-  prefill,
-  type SamplingOptions,
-} from './generate/generate.ts';
-export {
-  type GeneratedPiece,
+  type BatchPiece,
   type GenerateOptions,
   LanguageModel,
   type LoadOptions,
@@ -37,8 +36,22 @@ export {
   type Prompt,
   type Score,
 } from './language-model.ts';
+export type { TokenLogProb } from './sampling/log-softmax.ts';
+export type { SamplingOptions } from './sampling/options.ts';
+export { sampleLogits } from './sampling/sample-logits.ts';
+export { type HiddenStateOptions, type HiddenStates, hiddenStates } from './score/hidden-states.ts';
 export { type LogProbOptions, logProbs } from './score/log-probs.ts';
 export { type Perplexity, type PerplexityOptions, perplexity } from './score/perplexity.ts';
+export { PrefixCache, type PrefixCacheOptions } from './session/prefix-cache.ts';
+export {
+  type AppendOptions,
+  type Mark,
+  Session,
+  type SessionGenerateOptions,
+  type SessionOptions,
+} from './session/session.ts';
+export { type ChatMessage, type ChatOptions, ChatTemplate } from './tokenizer/chat-template.ts';
 export { encodePieces } from './tokenizer/pieces.ts';
+export { StopStrings } from './tokenizer/stop-strings.ts';
 export type { StreamDecoder } from './tokenizer/stream-decoder.ts';
 export { type DecodeTextOptions, type EncodeOptions, openTokenizer, Tokenizer } from './tokenizer/tokenizer.ts';

@@ -10,14 +10,29 @@ import {
   type Backend,
   type CreateModelOptions,
   createModel,
+  invalid,
   MambaError,
   type Model,
   type ModelConfig,
 } from '@mamba/core';
-import { invalid } from '@mamba/core/driver';
-import { type FinishReason, type GenerateIdsOptions, generateIds } from './generate/generate.ts';
+import { checkOptions } from './check.ts';
+import { Batch, checkBatchable, runBatch } from './generate/batch.ts';
+import { type Batcher, checkBatcher } from './generate/batcher.ts';
+import { checkPrompt, generateTokens } from './generate/generate.ts';
+import {
+  GENERATE_KEYS,
+  type GenerateTokensOptions,
+  type Generation,
+  resolveGeneration,
+  type SpeculativeOptions,
+} from './generate/options.ts';
+import { type GeneratedPiece, makePieces, PieceMaker } from './generate/pieces.ts';
+import { type HiddenStateOptions, type HiddenStates, hiddenStates } from './score/hidden-states.ts';
 import { type LogProbOptions, logProbs } from './score/log-probs.ts';
 import { type Perplexity, type PerplexityOptions, perplexity } from './score/perplexity.ts';
+import { fingerprinting } from './session/fingerprint.ts';
+import { loadPlace, Session, type SessionOptions } from './session/session.ts';
+import type { ChatMessage, ChatOptions } from './tokenizer/chat-template.ts';
 import { openTokenizer, type Tokenizer } from './tokenizer/tokenizer.ts';
 
 /** Text, or token ids where a checkpoint has no tokenizer. */
@@ -28,21 +43,23 @@ export interface LoadOptions extends Pick<CreateModelOptions, 'weights' | 'onPro
   readonly headers?: UrlOptions['headers'];
 }
 
-export interface GenerateOptions extends GenerateIdsOptions {
+export interface GenerateOptions extends Omit<GenerateTokensOptions, 'draft'> {
   /** An empty one begins with the checkpoint's bos or eos token. */
   readonly prompt: Prompt;
   /** Default: the checkpoint's eos tokens. */
   readonly stopIds?: readonly number[] | undefined;
+  /** Generation ends where one of these comes about in the text, which is not given, nor any part of it. */
+  readonly stop?: string | readonly string[] | undefined;
+  /** A smaller model of the same vocabulary that guesses ahead. */
+  readonly draft?: LanguageModel | (Omit<SpeculativeOptions, 'model'> & { readonly model: LanguageModel }) | undefined;
+  /** Run together with others that were given the same one. */
+  readonly batcher?: Batcher | undefined;
 }
 
-/** A piece of generated text. The pieces' texts joined are the text of all ids. */
-export interface GeneratedPiece {
-  /** Undefined in the closing piece. */
-  readonly id: number | undefined;
-  /** Whole characters; empty while a character is incomplete, or where there is no tokenizer. */
-  readonly text: string;
-  /** Set in the closing piece alone. */
-  readonly finishReason: FinishReason | undefined;
+/** A piece of one of several texts. */
+export interface BatchPiece extends GeneratedPiece {
+  /** Which of the requests it belongs to. */
+  readonly index: number;
 }
 
 export interface Score {
@@ -64,8 +81,9 @@ export async function loadModel(
   const checkpoint = await openCheckpoint(location, { headers, signal });
   try {
     const tokenizer = await openTokenizer(checkpoint.store);
-    const model = await createModel(backend, checkpoint.config, checkpoint.source, { ...others, signal });
-    return new LanguageModel(checkpoint, model, tokenizer);
+    const { source, digest } = fingerprinting(checkpoint.config, checkpoint.source);
+    const model = await createModel(backend, checkpoint.config, source, { ...others, signal });
+    return new LanguageModel(checkpoint, model, tokenizer, digest());
   } finally {
     await checkpoint.close();
   }
@@ -81,9 +99,12 @@ export class LanguageModel {
   readonly tokenizer: Tokenizer | undefined;
   readonly specialTokens: SpecialTokens;
   readonly generationConfig: unknown;
+  /** Which model it is, on any backend and with any dtype of weights: 16 hex digits, see `fingerprinting`. */
+  readonly fingerprint: string;
 
   /** @internal Use `loadModel`. */
-  constructor(checkpoint: Checkpoint, model: Model, tokenizer: Tokenizer | undefined) {
+  constructor(checkpoint: Checkpoint, model: Model, tokenizer: Tokenizer | undefined, fingerprint: string) {
+    this.fingerprint = fingerprint;
     this.name = checkpoint.name;
     this.model = model;
     this.config = model.config;
@@ -99,9 +120,31 @@ export class LanguageModel {
    * tokenizer), `aborted` where the signal fires, and what the backend throws.
    */
   generate(options: GenerateOptions): AsyncGenerator<GeneratedPiece, void, void> {
-    const { prompt, stopIds = this.specialTokens.eos, ...others } = options;
-    const ids = this.#promptIds(prompt);
-    return this.#stream(generateIds(this.model, ids, { ...others, stopIds }));
+    const { prompt, batcher, ...others } = options;
+    const { stops, tokens } = this.splitOptions(others);
+    const maker = new PieceMaker(this.tokenizer, stops);
+    const ids = this.promptIds(prompt);
+    if (batcher === undefined) return makePieces(generateTokens(this.model, ids, tokens), maker);
+    checkBatcher(batcher, this.model);
+    return makePieces(batcher.generateTokens(ids, tokens), maker);
+  }
+
+  /**
+   * Several texts at once, with prompts of any lengths and options of their own; pieces come as they are made, and each text ends for
+   * itself. A signal of any of them ends all.
+   * @throws MambaError as `generate` does.
+   */
+  generateBatch(requests: readonly Omit<GenerateOptions, 'batcher'>[]): AsyncGenerator<BatchPiece, void, void> {
+    if (!Array.isArray(requests) || requests.length === 0)
+      throw invalid('generateBatch', String(requests), 'at least one request');
+    const entries = requests.map(({ prompt, ...others }: Omit<GenerateOptions, 'batcher'>, index) => {
+      const { stops, tokens } = this.splitOptions(others);
+      const generation = resolveGeneration(this.model, tokens);
+      checkBatchable(generation);
+      const ids = checkPrompt(this.promptIds(prompt), this.model);
+      return { index, prompt: ids, generation, maker: new PieceMaker(this.tokenizer, stops) };
+    });
+    return this.#runBatch(entries);
   }
 
   /** Log-probabilities of a text or of ids; no special token is added. @throws MambaError as `generate` does. */
@@ -116,18 +159,54 @@ export class LanguageModel {
     return { ids, logProbs: values };
   }
 
+  /** Embeddings: hidden states of chosen layers, of the last token, their mean, or all. @throws MambaError as `generate` does. */
+  async hiddenStates(prompt: Prompt, options: HiddenStateOptions = {}): Promise<HiddenStates> {
+    return hiddenStates(this.model, typeof prompt === 'string' ? this.encode(prompt) : prompt, options);
+  }
+
+  /** A sequence that goes on: append, generate, mark, rewind, fork, save. */
+  createSession(options: SessionOptions = {}): Session {
+    return new Session(this, options);
+  }
+
+  /** @throws MambaError `foreign` where it is another model's, `invalid-file` where it is damaged. */
+  loadSession(bytes: Uint8Array, options: SessionOptions = {}): Session {
+    const place = loadPlace(this.model, this.fingerprint, bytes);
+    try {
+      return new Session(this, options, place);
+    } catch (error) {
+      place.state?.dispose();
+      throw error;
+    }
+  }
+
+  /**
+   * The ids of a conversation, as the checkpoint's chat template writes it: a prompt for `generate`.
+   * @throws MambaError `unsupported` where there is no template, and what `ChatTemplate.render` throws.
+   */
+  encodeChat(messages: readonly ChatMessage[], options: ChatOptions = {}): number[] {
+    const template = this.requireTokenizer().chatTemplate;
+    if (template === undefined)
+      throw new MambaError('unsupported', `${this.name} has no chat template`, {
+        origin: this.name,
+        remedy: 'Write the prompt as text; a model without a template was hardly trained on conversations.',
+      });
+    // The template writes the special tokens itself.
+    return this.encode(template.render(messages, options));
+  }
+
   /** Bits per byte and perplexity of a text or an open file (`openFile`), which may be of any length: memory stays constant. */
   async perplexity(text: string | ByteSource, options: PerplexityOptions = {}): Promise<Perplexity> {
-    return perplexity(this.model, this.#requireTokenizer(), text, options);
+    return perplexity(this.model, this.requireTokenizer(), text, options);
   }
 
   /** The text's ids, without special tokens. */
   encode(text: string): number[] {
-    return this.#requireTokenizer().encode(text, { addSpecialTokens: false });
+    return this.requireTokenizer().encode(text, { addSpecialTokens: false });
   }
 
   decode(ids: ArrayLike<number>): string {
-    return this.#requireTokenizer().decode(ids);
+    return this.requireTokenizer().decode(ids);
   }
 
   get disposed(): boolean {
@@ -139,8 +218,9 @@ export class LanguageModel {
     this.model.dispose();
   }
 
-  #promptIds(prompt: Prompt): ArrayLike<number> {
-    const ids = typeof prompt === 'string' ? this.#requireTokenizer().encode(prompt) : prompt;
+  /** @internal A prompt's ids; an empty one's is the first token. */
+  promptIds(prompt: Prompt): ArrayLike<number> {
+    const ids = typeof prompt === 'string' ? this.requireTokenizer().encode(prompt) : prompt;
     if (ids?.length > 0) return ids;
     const first = this.specialTokens.bos ?? this.specialTokens.eos[0];
     if (ids?.length === 0 && first !== undefined) return [first];
@@ -152,28 +232,51 @@ export class LanguageModel {
     );
   }
 
-  async *#stream(ids: AsyncGenerator<number, FinishReason, void>): AsyncGenerator<GeneratedPiece, void, void> {
-    const decoder = this.tokenizer?.streamDecoder({ skipSpecialTokens: true });
-    try {
-      for (;;) {
-        const { done, value } = await ids.next();
-        if (done) {
-          yield { id: undefined, text: decoder?.end() ?? '', finishReason: value };
-          return;
-        }
-        yield { id: value, text: decoder?.push(value) ?? '', finishReason: undefined };
+  /** @internal What is for the tokens, and what is for the text. @throws MambaError `invalid-argument`, `unsupported`. */
+  splitOptions(options: Omit<GenerateOptions, 'prompt' | 'batcher'>): {
+    readonly stops: readonly string[];
+    readonly tokens: GenerateTokensOptions;
+  } {
+    checkOptions('generate', options, [...GENERATE_KEYS, 'stop', 'prompt', 'batcher']);
+    const { stop = [], stopIds = this.specialTokens.eos, draft, ...others } = options;
+    const stops = typeof stop === 'string' ? [stop] : stop;
+    if (!Array.isArray(stops)) throw invalid('generate.stop', String(stop), 'a string, or a list of them');
+    if (stops.length > 0) this.requireTokenizer();
+    const speculative = draft instanceof LanguageModel ? { model: draft } : draft;
+    const guess = speculative && { ...speculative, model: speculative.model?.model };
+    return { stops, tokens: { ...others, stopIds, ...(guess && { draft: guess }) } };
+  }
+
+  async *#runBatch(entries: readonly Entry[]): AsyncGenerator<BatchPiece, void, void> {
+    const batch = new Batch<Entry>(this.model);
+    for await (const { entry, tokens, finishReason } of runBatch(batch, entries)) {
+      const { index, maker } = entry;
+      let stopped = false;
+      for (const token of tokens) {
+        const made = maker.push(token);
+        stopped = made.stopped;
+        yield { ...made.piece, index };
+        if (stopped) break;
       }
-    } finally {
-      // On `break` the inner generator has to hear of it, to free its state.
-      await ids.return('stop');
+      if (stopped) batch.leave([entry]);
+      if (stopped || finishReason !== undefined)
+        yield { ...maker.end(stopped ? 'stop' : finishReason!, stopped), index };
     }
   }
 
-  #requireTokenizer(): Tokenizer {
+  /** @internal @throws MambaError `unsupported` */
+  requireTokenizer(): Tokenizer {
     if (this.tokenizer !== undefined) return this.tokenizer;
     throw new MambaError('unsupported', `${this.name} has no tokenizer.json`, {
       origin: this.name,
       remedy: 'Give token ids instead of text, or put the tokenizer.json of the model beside it.',
     });
   }
+}
+
+interface Entry {
+  readonly index: number;
+  readonly prompt: readonly number[];
+  readonly generation: Generation;
+  readonly maker: PieceMaker;
 }

@@ -1,7 +1,7 @@
 import type { Backend } from '@mamba/core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { generateIds, type LanguageModel, loadModel, prefill } from '../src/index.ts';
-import { collect, expectError, FIXTURES, golden, PROVIDERS, rows } from './helpers.ts';
+import { generateTokens, type LanguageModel, loadModel, prefill } from '../src/index.ts';
+import { collect, expectError, FIXTURES, golden, ids, PROVIDERS, rows } from './helpers.ts';
 
 const RANDOM = ['mamba-tiny', 'mamba-tiny-biased', 'mamba-tiny-f16', 'mamba-tiny-bf16', 'falcon-mamba-tiny'];
 
@@ -25,9 +25,9 @@ describe.each(PROVIDERS)('generation on $name', (provider) => {
     const expected = await golden(folder);
     const lm = await loadModel(backend, `${FIXTURES}/${folder}`);
     const continuations = rows(expected('greedy_ids'));
-    for (const [row, ids] of rows(expected('input_ids')).entries()) {
+    for (const [row, prompt] of rows(expected('input_ids')).entries()) {
       const greedy = continuations[row]!;
-      expect(await collect(generateIds(lm.model, ids, { maxTokens: greedy.length }))).toEqual(greedy);
+      expect(await ids(generateTokens(lm.model, prompt, { maxTokens: greedy.length }))).toEqual(greedy);
     }
     lm.dispose();
     expect(backend.memory().tensors).toBe(resting);
@@ -38,7 +38,13 @@ describe.each(PROVIDERS)('generation on $name', (provider) => {
     const [greedy] = rows(expected('greedy_ids'));
     const prompt = kjv.decode(rows(expected('input_ids'))[0]!);
     const pieces = await collect(kjv.generate({ prompt, maxTokens: greedy!.length }));
-    expect(pieces.at(-1)).toEqual({ id: undefined, text: '', finishReason: 'length' });
+    expect(pieces.at(-1)).toEqual({
+      id: undefined,
+      text: '',
+      logProb: undefined,
+      topLogProbs: undefined,
+      finishReason: 'length',
+    });
     expect(pieces.slice(0, -1).map(({ id }) => id)).toEqual(greedy);
     expect(pieces.map(({ text }) => text).join('')).toBe(kjv.decode(greedy!));
     expect(backend.memory().tensors).toBe(resting);
@@ -48,8 +54,8 @@ describe.each(PROVIDERS)('generation on $name', (provider) => {
     const expected = await golden('induction-heads');
     const lm = await loadModel(backend, `${FIXTURES}/induction-heads`);
     const answers = [...expected('answers').data];
-    for (const [row, ids] of rows(expected('input_ids')).entries())
-      expect(await collect(generateIds(lm.model, ids, { maxTokens: 1 }))).toEqual([answers[row]]);
+    for (const [row, prompt] of rows(expected('input_ids')).entries())
+      expect(await ids(generateTokens(lm.model, prompt, { maxTokens: 1 }))).toEqual([answers[row]]);
     lm.dispose();
   });
 
@@ -95,12 +101,12 @@ describe.each(PROVIDERS)('generation on $name', (provider) => {
   });
 
   it('continues from a state, and leaves it as it was', async () => {
-    const ids = kjv.encode('In the beginning God created the heaven and the earth.');
-    const whole = await collect(generateIds(kjv.model, ids, { maxTokens: 6 }));
-    for (const cut of [ids.length - 1, 4]) {
-      const state = await prefill(kjv.model, ids.slice(0, cut), { chunk: 3 });
-      expect(await collect(generateIds(kjv.model, ids.slice(cut), { state, maxTokens: 6 }))).toEqual(whole);
-      expect(await collect(generateIds(kjv.model, ids.slice(cut), { state, maxTokens: 6 }))).toEqual(whole);
+    const tokens = kjv.encode('In the beginning God created the heaven and the earth.');
+    const whole = await ids(generateTokens(kjv.model, tokens, { maxTokens: 6 }));
+    for (const cut of [tokens.length - 1, 4]) {
+      const state = await prefill(kjv.model, tokens.slice(0, cut), { chunk: 3 });
+      expect(await ids(generateTokens(kjv.model, tokens.slice(cut), { state, maxTokens: 6 }))).toEqual(whole);
+      expect(await ids(generateTokens(kjv.model, tokens.slice(cut), { state, maxTokens: 6 }))).toEqual(whole);
       state.dispose();
     }
     expect(backend.memory().tensors).toBe(resting);

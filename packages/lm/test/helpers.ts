@@ -29,6 +29,10 @@ export async function collect<T>(source: AsyncIterable<T>): Promise<T[]> {
   return items;
 }
 
+export async function ids(tokens: AsyncIterable<{ readonly id: number }>): Promise<number[]> {
+  return (await collect(tokens)).map(({ id }) => id);
+}
+
 /** What is thrown, now or later, is a MambaError of this code whose message holds all of `words`. */
 export async function expectError(act: () => unknown, code: string, ...words: string[]): Promise<void> {
   let error: unknown;

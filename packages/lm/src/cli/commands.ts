@@ -1,6 +1,5 @@
 import { openFile } from '@mamba/checkpoint';
-import type { Backend } from '@mamba/core';
-import { invalid } from '@mamba/core/driver';
+import { type Backend, invalid } from '@mamba/core';
 import type { FinishReason } from '../generate/generate.ts';
 import { type LanguageModel, loadModel } from '../language-model.ts';
 import { openBackend } from './backends.ts';

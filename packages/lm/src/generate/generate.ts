@@ -1,161 +1,177 @@
-import type { HostTensor, Model, ModelState, Tensor } from '@mamba/core';
-import { invalid } from '@mamba/core/driver';
+import { invalid, type Model } from '@mamba/core';
+import { checkIds } from '../check.ts';
 import { checkSignal, yieldToEventLoop } from '../event-loop.ts';
-import { randomSeed, uniformNumbers } from './random.ts';
+import { Decoder, type GeneratedToken, newRow, type Position } from './decoder.ts';
+import { type GenerateTokensOptions, type Generation, resolveGeneration } from './options.ts';
+import { prefill } from './prefill.ts';
+import { SpeculativeDecoder } from './speculative.ts';
 
-export interface SamplingOptions {
-  /** Divides the logits; 0, the default, takes the likeliest token each time. */
-  readonly temperature?: number | undefined;
-  /** Keep the k likeliest tokens. Wants a temperature, as do topP and minP. */
-  readonly topK?: number | undefined;
-  /** Keep the fewest tokens whose probability reaches topP. */
-  readonly topP?: number | undefined;
-  /** Drop tokens less likely than minP times the likeliest. */
-  readonly minP?: number | undefined;
-  /** An integer: the same one gives the same tokens on one backend. Default: random. */
-  readonly seed?: number | undefined;
-}
-
-export interface GenerateIdsOptions extends SamplingOptions {
-  /** Tokens to generate at most. Default 256. */
-  readonly maxTokens?: number | undefined;
-  /** Generation ends where one of these is drawn, without giving it. Default: none. */
-  readonly stopIds?: readonly number[] | undefined;
-  /** What came before the prompt; zero if absent. It is left as it was. */
-  readonly state?: ModelState | undefined;
-  /** Tokens of the prompt that are fed at once: bounds the memory of a long one. Default 256. */
-  readonly chunk?: number | undefined;
-  /** Tokens that are generated before one is given: fewer waits for the device, later text. Default 4. */
-  readonly block?: number | undefined;
-  readonly signal?: AbortSignal | undefined;
-}
-
+/** `length`: as many tokens as were allowed. `stop`: at a stop id or a stop string. */
 export type FinishReason = 'length' | 'stop';
 
 /**
- * Generates after a prompt of at least one id; gives ids as they come, and returns why it ended. Sampling happens on the device. The
- * state and everything else that it made are freed on every way out, a `break` from the loop included.
- * @throws MambaError `invalid-argument` at once (options) or while generating (ids outside the vocabulary), `aborted` where the
- * signal fires, `disposed`, `out-of-memory`, `device-lost`.
+ * Generates after a prompt of at least one id; gives tokens as they come, and returns why it ended. Sampling is on the device where the
+ * options allow. The state and everything else that it made are freed on every way out, a `break` from the loop included.
+ * @throws MambaError `invalid-argument` at once, or while generating `aborted` where the signal fires, `disposed`, `foreign`,
+ * `out-of-memory`, `device-lost`.
  */
-export function generateIds(
+export function generateTokens(
   model: Model,
   prompt: ArrayLike<number>,
-  options: GenerateIdsOptions = {},
-): AsyncGenerator<number, FinishReason, void> {
-  if (!(prompt?.length > 0)) throw invalid('generate.prompt', 'no tokens', 'at least one id');
-  return run(model, prompt, checkOptions(options));
+  options: GenerateTokensOptions = {},
+): AsyncGenerator<GeneratedToken, FinishReason, void> {
+  const generation = resolveGeneration(model, options);
+  const ids = checkPrompt(prompt, model);
+  return generation.draft === undefined ? plain(model, ids, generation) : speculative(model, ids, generation);
+}
+
+/** At least one id, all of the vocabulary. */
+export function checkPrompt(prompt: ArrayLike<number>, { config }: Model): number[] {
+  const ids = checkIds('generate.prompt', prompt, config.vocabSize);
+  if (ids.length === 0) throw invalid('generate.prompt', 'no tokens', 'at least one id');
+  return ids;
 }
 
 /**
- * Feeds tokens in chunks, waiting for each, so that memory is constant in length, and other work and the signal get their turn.
- * @returns the state after them, the caller's to dispose; the given one is left as it was.
+ * Goes on from a position, whose state is only borrowed.
+ * @param previous What the penalties see: at least the pending ids.
+ * @param settle Called once, however it ends, with the position after the tokens that were given; its state is the callee's where it
+ * is `owned`, and the borrowed one otherwise. Not called where reading the pending ids failed: then nothing has changed.
  */
-export async function prefill(
+export async function* continueFrom(
   model: Model,
-  ids: ArrayLike<number>,
-  options: Pick<GenerateIdsOptions, 'state' | 'chunk' | 'signal'> & {
-    readonly onProgress?: ((fed: number, total: number) => void) | undefined;
-  } = {},
-): Promise<ModelState> {
-  const { state, chunk = 256, signal, onProgress } = options;
-  checkCount('prefill.chunk', chunk);
-  let current: ModelState | undefined;
-  try {
-    for (let start = 0; start < ids.length; start += chunk) {
-      checkSignal('prefill', signal);
-      const part = Array.prototype.slice.call(ids, start, start + chunk) as number[];
-      current = model.forward([part], {
-        state: current ?? state,
-        donateState: current !== undefined,
-        logits: 'none',
-        chunk,
-      }).state;
-      await model.backend.synchronize();
-      await yieldToEventLoop();
-      onProgress?.(Math.min(start + chunk, ids.length), ids.length);
-    }
-    if (current === undefined) throw invalid('prefill.ids', 'no tokens', 'at least one id');
-    return current;
-  } catch (error) {
-    current?.dispose();
-    throw error;
-  }
-}
-
-type Checked = ReturnType<typeof checkOptions>;
-
-async function* run(
-  model: Model,
-  prompt: ArrayLike<number>,
-  options: Checked,
-): AsyncGenerator<number, FinishReason, void> {
-  const { maxTokens, stopIds, block, chunk, signal, draw, filter } = options;
+  { state, pending }: Position,
+  previous: readonly number[],
+  generation: Generation,
+  settle: ((end: Position & { readonly owned: boolean }) => void) | undefined,
+): AsyncGenerator<GeneratedToken, FinishReason, void> {
+  const { maxTokens, stopIds, block, chunk, signal } = generation;
   checkSignal('generate', signal);
-  const before = Array.prototype.slice.call(prompt, 0, -1) as number[];
-  // The state that is ours; the caller's is read until there is one.
-  let state = before.length > 0 ? await prefill(model, before, { state: options.state, chunk, signal }) : undefined;
+  const before = pending.slice(0, -1);
+  const read = before.length > 0 ? await prefill(model, before, { state, chunk, signal }) : undefined;
+  const options = { borrowed: read === undefined, keeps: settle !== undefined };
+  const decoder = new Decoder(model, [newRow(generation, previous)], read ?? state, options);
+  let given = 0;
   try {
-    let last = prompt[prompt.length - 1]!;
     for (let done = 0; done < maxTokens; ) {
       checkSignal('generate', signal);
-      const count = Math.min(block, maxTokens - done);
-      const uniform = draw && model.backend.upload(uniformTensor(count, draw));
-      let ids: Tensor | undefined;
-      try {
-        const result = model.decode([[last]], state ?? options.state, {
-          count,
-          donateState: state !== undefined,
-          ...(uniform && { ...filter, uniform }),
-        });
-        ({ ids, state } = result);
-        const drawn = await model.backend.read(ids);
-        for (const id of drawn) {
-          if (stopIds.has(id)) return 'stop';
-          yield id;
-          last = id;
-        }
-      } finally {
-        uniform?.dispose();
-        ids?.dispose();
+      const [tokens] = await decoder.advance(Math.min(block, maxTokens - done));
+      given = 0;
+      for (const token of tokens!) {
+        if (stopIds.has(token.id)) return 'stop';
+        given++;
+        yield token;
       }
-      done += count;
+      done += tokens!.length;
       await yieldToEventLoop();
     }
     return 'length';
   } finally {
+    if (settle !== undefined) settle(decoder.settle(given));
+    decoder.dispose();
+  }
+}
+
+async function* plain(
+  model: Model,
+  prompt: readonly number[],
+  generation: Generation,
+): AsyncGenerator<GeneratedToken, FinishReason, void> {
+  const { prefixCache: cache, chunk, signal, state } = generation;
+  if (cache === undefined) return yield* continueFrom(model, { state, pending: prompt }, prompt, generation, undefined);
+  const read = await readThrough(model, prompt.slice(0, -1), { cache, chunk, signal });
+  const ids = [...prompt];
+  try {
+    const tokens = continueFrom(model, { state: read, pending: prompt.slice(-1) }, prompt, generation, (end) => {
+      try {
+        if (end.state !== undefined) cache.insert(ids.slice(0, ids.length - end.pending.length), end.state);
+      } finally {
+        if (end.owned) end.state?.dispose();
+      }
+    });
+    return yield* collecting(tokens, ids);
+  } finally {
+    read?.dispose();
+  }
+}
+
+/** The state after `ids`, from the longest prefix that the cache has; every chunk of the rest is kept. */
+export async function readThrough(
+  model: Model,
+  ids: readonly number[],
+  { cache, chunk, signal }: Pick<Generation, 'chunk' | 'signal'> & { cache: NonNullable<Generation['prefixCache']> },
+) {
+  const found = cache.lookup(ids);
+  if (ids.length === (found?.length ?? 0)) return found?.state;
+  try {
+    const start = found?.length ?? 0;
+    return await prefill(model, ids.slice(start), {
+      ...{ state: found?.state, chunk, signal },
+      onState: (state, fed) => cache.insert(ids.slice(0, start + fed), state),
+    });
+  } finally {
+    found?.state.dispose();
+  }
+}
+
+/** Notes each id before it is given, so that whoever hears of the end knows them all. */
+export async function* collecting(
+  tokens: AsyncGenerator<GeneratedToken, FinishReason, void>,
+  ids: number[],
+): AsyncGenerator<GeneratedToken, FinishReason, void> {
+  try {
+    for (;;) {
+      const { done, value } = await tokens.next();
+      if (done) return value;
+      ids.push(value.id);
+      yield value;
+    }
+  } finally {
+    await tokens.return('stop');
+  }
+}
+
+async function* speculative(
+  model: Model,
+  prompt: readonly number[],
+  generation: Generation,
+): AsyncGenerator<GeneratedToken, FinishReason, void> {
+  const { maxTokens, stopIds, chunk, signal, prefixCache: cache } = generation;
+  const draft = generation.draft!;
+  checkSignal('generate', signal);
+  const before = prompt.slice(0, -1);
+  const read = (reader: Model): Promise<Position['state']> =>
+    before.length > 0 ? prefill(reader, before, { chunk, signal }) : Promise.resolve(undefined);
+  const state = await (cache === undefined ? read(model) : readThrough(model, before, { cache, chunk, signal }));
+  let draftState: Position['state'];
+  try {
+    draftState = await read(draft.model);
+  } catch (error) {
     state?.dispose();
+    throw error;
   }
-}
-
-function uniformTensor(count: number, draw: () => number): HostTensor {
-  return { dtype: 'float64', shape: [1, count], data: Float64Array.from({ length: count }, draw) };
-}
-
-function checkOptions(options: GenerateIdsOptions) {
-  const { temperature = 0, topK, topP, minP, seed, maxTokens = 256, stopIds = [], chunk = 256, block = 4 } = options;
-  checkCount('generate.maxTokens', maxTokens);
-  checkCount('generate.chunk', chunk);
-  checkCount('generate.block', block);
-  if (!(typeof temperature === 'number' && temperature >= 0 && temperature < Number.POSITIVE_INFINITY))
-    throw invalid('generate.temperature', String(temperature), 'a number of at least 0');
-  if (seed !== undefined && !Number.isSafeInteger(seed)) throw invalid('generate.seed', String(seed), 'an integer');
-  for (const [name, value] of Object.entries({ topK, topP, minP })) {
-    if (value === undefined) continue;
-    const whole = name === 'topK';
-    if (!(whole ? Number.isSafeInteger(value) && value >= 1 : value >= 0 && value <= 1))
-      throw invalid(`generate.${name}`, String(value), whole ? 'an integer of at least 1' : 'a number from 0 to 1');
-    if (temperature === 0)
-      throw invalid(`generate.${name}`, 'a filter for sampling at temperature 0', 'a temperature above 0 with it');
+  const row = newRow(generation, prompt);
+  const decoder = new SpeculativeDecoder(model, row, state, { ...draft, state: draftState });
+  const ids = [...prompt];
+  try {
+    for (let done = 0; done < maxTokens; ) {
+      checkSignal('generate', signal);
+      const tokens = await decoder.advance(maxTokens - done);
+      ids.push(...tokens.map(({ id }) => id));
+      for (const token of tokens) {
+        if (stopIds.has(token.id)) return 'stop';
+        yield token;
+      }
+      done += tokens.length;
+      await yieldToEventLoop();
+    }
+    return 'length';
+  } finally {
+    try {
+      const { state: end } = decoder.position;
+      if (end !== undefined) cache?.insert(ids.slice(0, -1), end);
+    } finally {
+      decoder.dispose();
+    }
   }
-  return {
-    ...{ maxTokens, chunk, block, state: options.state, signal: options.signal },
-    stopIds: new Set(stopIds),
-    filter: { temperature, topK, topP, minP },
-    draw: temperature === 0 ? undefined : uniformNumbers(seed ?? randomSeed()),
-  };
-}
-
-function checkCount(origin: string, value: number): void {
-  if (!Number.isSafeInteger(value) || value < 1) throw invalid(origin, String(value), 'an integer of at least 1');
 }

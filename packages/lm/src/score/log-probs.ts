@@ -1,5 +1,4 @@
-import type { Model, ModelState, Tensor } from '@mamba/core';
-import { invalid } from '@mamba/core/driver';
+import { invalid, type Model, type ModelState, type Tensor } from '@mamba/core';
 import { checkSignal, yieldToEventLoop } from '../event-loop.ts';
 
 export interface LogProbOptions {

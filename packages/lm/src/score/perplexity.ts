@@ -1,6 +1,5 @@
 import { type ByteSource, bytesSource } from '@mamba/checkpoint';
-import type { Model } from '@mamba/core';
-import { invalid } from '@mamba/core/driver';
+import { invalid, type Model } from '@mamba/core';
 import { encodePieces } from '../tokenizer/pieces.ts';
 import type { Tokenizer } from '../tokenizer/tokenizer.ts';
 import { type LogProbOptions, logProbs } from './log-probs.ts';

@@ -1,7 +1,7 @@
 import { Tokenizer as HuggingFaceTokenizer } from '@huggingface/tokenizers';
 import { type CheckpointStore, readJson } from '@mamba/checkpoint';
-import { MambaError } from '@mamba/core';
-import { invalid } from '@mamba/core/driver';
+import { invalid, MambaError } from '@mamba/core';
+import { type ChatTemplate, chatTemplate } from './chat-template.ts';
 import { StreamDecoder } from './stream-decoder.ts';
 
 export interface EncodeOptions {
@@ -21,6 +21,10 @@ export class Tokenizer {
    * GPT-2's byte-level pattern, none of whose alternatives crosses that place or looks beyond it, where nothing else does either.
    */
   readonly splitsBeforeSpaces: boolean;
+  /** How the model wants a conversation written; undefined where the tokenizer does not say. */
+  readonly chatTemplate: ChatTemplate | undefined;
+  /** Ids of the tokens that stand for no text, with their names. */
+  readonly specialTokens: ReadonlyMap<number, string>;
   readonly #tokenizer: HuggingFaceTokenizer;
   readonly #origin: string;
   readonly #cleanUp: boolean;
@@ -35,10 +39,15 @@ export class Tokenizer {
     this.#origin = origin;
     try {
       this.#tokenizer = new HuggingFaceTokenizer(json as object, config as object);
-      this.#added = new Set(this.#tokenizer.get_added_tokens_decoder().keys());
+      const added = this.#tokenizer.get_added_tokens_decoder();
+      this.#added = new Set(added.keys());
+      this.specialTokens = new Map(
+        [...added].filter(([, token]) => token.special).map(([id, token]) => [id, token.content]),
+      );
     } catch (cause) {
       throw this.#damaged(cause);
     }
+    this.chatTemplate = chatTemplate(config, origin);
     const parts = json as TokenizerParts;
     this.#cleanUp = (config as { clean_up_tokenization_spaces?: unknown }).clean_up_tokenization_spaces === true;
     this.#byteLevel = parts.decoder?.type === 'ByteLevel';
@@ -82,6 +91,11 @@ export class Tokenizer {
     }
   }
 
+  /** The id of a token as the vocabulary writes it, special ones among them; undefined where there is none. */
+  idOf(token: string): number | undefined {
+    return this.#tokenizer.token_to_id(token);
+  }
+
   /** Decodes ids as they come, holding back what may be half a character. */
   streamDecoder(options: DecodeTextOptions = {}): StreamDecoder {
     return new StreamDecoder((ids) => this.decode(ids, options));
@@ -107,7 +121,23 @@ export async function openTokenizer(store: CheckpointStore): Promise<Tokenizer |
   const json = await readJson(store, 'tokenizer.json');
   if (json === undefined) return undefined;
   const config = (await readJson(store, 'tokenizer_config.json')) ?? {};
-  return new Tokenizer(json, config, `${store.name}: tokenizer.json`);
+  // Newer checkpoints keep the template in a file of its own, which comes first.
+  const template = await readText(store, 'chat_template.jinja');
+  const merged = template === undefined ? config : { ...config, chat_template: template };
+  return new Tokenizer(json, merged, `${store.name}: tokenizer.json`);
+}
+
+async function readText(store: CheckpointStore, file: string): Promise<string | undefined> {
+  const source = await store.open(file);
+  if (source === undefined) return undefined;
+  try {
+    return new TextDecoder('utf-8', { fatal: true }).decode(await source.read(0, source.size));
+  } catch (cause) {
+    if (!(cause instanceof TypeError)) throw cause;
+    throw new MambaError('invalid-file', `${source.name} is not text in UTF-8`, { origin: source.name, cause });
+  } finally {
+    await source.close();
+  }
 }
 
 interface TokenizerParts {

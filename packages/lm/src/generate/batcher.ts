@@ -1,0 +1,236 @@
+import { invalid, MambaError, type Model } from '@mamba/core';
+import { checkInteger, checkOptions } from '../check.ts';
+import { Batch, checkBatchable } from './batch.ts';
+import type { GeneratedToken } from './decoder.ts';
+import { checkPrompt, type FinishReason } from './generate.ts';
+import { type GenerateTokensOptions, type Generation, resolveGeneration } from './options.ts';
+
+export interface BatcherOptions {
+  /** Sequences that run at once. Default 8. */
+  readonly maxRows?: number | undefined;
+  /** Sequences that may wait for a place. Default: any number. */
+  readonly maxWaiting?: number | undefined;
+}
+
+/**
+ * Runs concurrent generations in one batch, so that each read of the weights serves all of them: give it to `lm.generate` as `batcher`.
+ * They join between tokens, and leave as they finish or are left; what one does is not seen by the others.
+ */
+export class Batcher {
+  readonly model: Model;
+  readonly maxRows: number;
+  readonly maxWaiting: number;
+  #waiting: Request[] = [];
+  #batch: Batch<Request> | undefined;
+  #running: Promise<void> | undefined;
+  #disposed = false;
+
+  constructor(owner: Model | { readonly model: Model }, options: BatcherOptions = {}) {
+    checkOptions('Batcher', options, ['maxRows', 'maxWaiting']);
+    const { maxRows = 8, maxWaiting = Number.MAX_SAFE_INTEGER } = options;
+    checkInteger('Batcher.maxRows', maxRows, 1);
+    checkInteger('Batcher.maxWaiting', maxWaiting, 0);
+    this.model = 'model' in owner ? owner.model : owner;
+    this.maxRows = maxRows;
+    this.maxWaiting = maxWaiting;
+  }
+
+  /** Sequences that run now, and that wait. */
+  get load(): { readonly running: number; readonly waiting: number } {
+    return { running: this.#batch?.entries.length ?? 0, waiting: this.#waiting.length };
+  }
+
+  /** Whether another one would find a place, or may wait for one. */
+  get full(): boolean {
+    const { running, waiting } = this.load;
+    return waiting >= this.maxWaiting + Math.max(0, this.maxRows - running);
+  }
+
+  /**
+   * As `generateTokens`. It takes its place at once, and is computed ahead of its reader.
+   * @throws MambaError also `unavailable` where the queue is full.
+   */
+  generateTokens(
+    prompt: ArrayLike<number>,
+    options: GenerateTokensOptions = {},
+  ): AsyncGenerator<GeneratedToken, FinishReason, void> {
+    const generation = resolveGeneration(this.model, options);
+    checkBatchable(generation);
+    return this.#consume(checkPrompt(prompt, this.model), generation);
+  }
+
+  /** Ends all of them with `aborted`; resolves when their states are freed. */
+  async dispose(): Promise<void> {
+    this.#disposed = true;
+    const error = new MambaError('aborted', 'the batcher was disposed', { origin: 'Batcher' });
+    for (const request of [...this.#waiting, ...(this.#batch?.entries ?? [])]) request.fail(error);
+    await this.#running;
+  }
+
+  async *#consume(
+    prompt: readonly number[],
+    generation: Generation,
+  ): AsyncGenerator<GeneratedToken, FinishReason, void> {
+    if (this.#disposed) throw new MambaError('disposed', 'the batcher was disposed', { origin: 'Batcher' });
+    if (this.full)
+      throw new MambaError('unavailable', 'the queue is full', {
+        origin: 'Batcher',
+        given: `${this.load.waiting} waiting`,
+        expected: `at most ${this.maxWaiting}`,
+        remedy: 'Try again later.',
+      });
+    const request = new Request(prompt, generation);
+    this.#waiting.push(request);
+    this.#running ??= this.#run();
+    try {
+      return yield* request.tokens();
+    } finally {
+      request.end();
+      // Its state is freed before the reader goes on.
+      await request.released;
+    }
+  }
+
+  /** Lives as long as there is something to do. */
+  async #run(): Promise<void> {
+    // A caller's place is taken now; those of the same turn begin together.
+    await Promise.resolve();
+    const batch = new Batch<Request>(this.model);
+    this.#batch = batch;
+    try {
+      for (;;) {
+        this.#sweep(batch);
+        const places = this.maxRows - batch.entries.length;
+        const joining = this.#waiting.slice(0, places);
+        await this.#admit(batch, joining);
+        this.#sweep(batch);
+        if (batch.entries.length === 0 && this.#waiting.length === 0) return;
+        if (batch.entries.length === 0) continue;
+        for (const { entry, tokens, finishReason } of await batch.step()) {
+          entry.push(tokens);
+          if (finishReason !== undefined) entry.finish(finishReason);
+          if (finishReason !== undefined) entry.release();
+        }
+      }
+    } catch (error) {
+      for (const request of [...this.#waiting, ...batch.entries]) request.fail(error);
+    } finally {
+      // With the decision to end, so that no request can come in between and wait for ever.
+      this.#running = undefined;
+      this.#batch = undefined;
+      const held = [...this.#waiting, ...batch.entries];
+      this.#waiting = [];
+      batch.dispose();
+      for (const request of held) request.release();
+    }
+  }
+
+  /** Prompts are read together, and apart where that fails, so that each failure is the failing request's own. */
+  async #admit(batch: Batch<Request>, joining: readonly Request[]): Promise<void> {
+    try {
+      if (joining.length > 0) await batch.admit(joining, AbortSignal.any(joining.map(({ left }) => left)));
+    } catch (error) {
+      if (joining.length > 1) {
+        for (const request of joining) if (!request.ended) await this.#admit(batch, [request]);
+        return;
+      }
+      joining[0]!.fail(error);
+      joining[0]!.release();
+    }
+    this.#waiting = this.#waiting.filter((request) => !joining.includes(request));
+  }
+
+  /** Lets go of those that ended from outside. */
+  #sweep(batch: Batch<Request>): void {
+    const gone = [...this.#waiting, ...batch.entries].filter(({ ended }) => ended);
+    this.#waiting = this.#waiting.filter(({ ended }) => !ended);
+    batch.leave(gone);
+    for (const request of gone) request.release();
+  }
+}
+
+/** One generation's side of the batch, and its reader's. */
+class Request {
+  readonly prompt: readonly number[];
+  readonly generation: Generation;
+  /** Resolves when the batch holds nothing of it any more. */
+  readonly released: Promise<void>;
+  readonly #left = new AbortController();
+  #release!: () => void;
+  #tokens: GeneratedToken[] = [];
+  #outcome: { readonly reason: FinishReason } | { readonly error: unknown } | undefined;
+  #wake: () => void = () => {};
+
+  constructor(prompt: readonly number[], generation: Generation) {
+    this.prompt = prompt;
+    this.generation = generation;
+    this.released = new Promise((resolve) => {
+      this.#release = resolve;
+    });
+  }
+
+  /** Fires where nothing more is to be computed for it. */
+  get left(): AbortSignal {
+    return this.#left.signal;
+  }
+
+  get ended(): boolean {
+    return this.left.aborted;
+  }
+
+  push(tokens: readonly GeneratedToken[]): void {
+    this.#tokens.push(...tokens);
+    this.#wake();
+  }
+
+  finish(reason: FinishReason): void {
+    this.#outcome ??= { reason };
+    this.end();
+  }
+
+  fail(error: unknown): void {
+    this.#outcome ??= { error };
+    this.end();
+  }
+
+  end(): void {
+    this.#left.abort();
+    this.#wake();
+  }
+
+  release(): void {
+    this.#release();
+  }
+
+  async *tokens(): AsyncGenerator<GeneratedToken, FinishReason, void> {
+    const { signal } = this.generation;
+    const abort = (): void => this.fail(abortedError(signal!));
+    signal?.addEventListener('abort', abort);
+    try {
+      for (;;) {
+        if (signal?.aborted) throw abortedError(signal);
+        if (this.#outcome !== undefined && 'error' in this.#outcome) throw this.#outcome.error;
+        const token = this.#tokens.shift();
+        if (token !== undefined) {
+          yield token;
+          continue;
+        }
+        if (this.#outcome !== undefined) return this.#outcome.reason;
+        await new Promise<void>((resolve) => {
+          this.#wake = resolve;
+        });
+      }
+    } finally {
+      signal?.removeEventListener('abort', abort);
+    }
+  }
+}
+
+function abortedError(signal: AbortSignal): MambaError {
+  return new MambaError('aborted', 'generate was aborted', { origin: 'generate', cause: signal.reason });
+}
+
+export function checkBatcher(batcher: Batcher, model: Model): void {
+  if (!(batcher instanceof Batcher)) throw invalid('generate.batcher', String(batcher), 'a Batcher');
+  if (batcher.model !== model) throw invalid('generate.batcher', "another model's batcher", "this model's");
+}

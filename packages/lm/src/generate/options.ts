@@ -1,0 +1,132 @@
+import { invalid, type Model, type ModelState } from '@mamba/core';
+import { checkBoolean, checkIds, checkInteger, checkOptions } from '../check.ts';
+import { resolveSampling, SAMPLING_KEYS, type Sampling, type SamplingOptions } from '../sampling/options.ts';
+import { randomSeed, uniformNumbers } from '../sampling/random.ts';
+import { PrefixCache } from '../session/prefix-cache.ts';
+
+export interface GenerateTokensOptions extends SamplingOptions {
+  /** An integer: the same one gives the same tokens on one backend. Default: random. */
+  readonly seed?: number | undefined;
+  /** Tokens to generate at most. Default 256. */
+  readonly maxTokens?: number | undefined;
+  /** Generation ends where one of these is drawn, without giving it. Default: none. */
+  readonly stopIds?: readonly number[] | undefined;
+  /** Give each token's log-probability. Default false. */
+  readonly logProbs?: boolean | undefined;
+  /** Also give so many of the likeliest tokens at each place, with their log-probabilities; implies `logProbs`. Default 0. */
+  readonly topLogProbs?: number | undefined;
+  /** What came before the prompt; zero if absent. It is left as it was. */
+  readonly state?: ModelState | undefined;
+  /** Where states of prompts are looked up and kept. It belongs to one model, and knows no `state`. */
+  readonly prefixCache?: PrefixCache | undefined;
+  /** A smaller model of the same vocabulary that guesses ahead; see `SpeculativeOptions`. */
+  readonly draft?: SpeculativeOptions | undefined;
+  /** Tokens of the prompt that are fed at once: bounds the memory of a long one. Default 256. */
+  readonly chunk?: number | undefined;
+  /** Tokens that are generated before one is given, where sampling is on the device: fewer waits, later text. Default 4. */
+  readonly block?: number | undefined;
+  readonly signal?: AbortSignal | undefined;
+}
+
+/**
+ * Speculative decoding (arXiv 2211.17192): the draft guesses `tokens` ahead, the model checks them in one forward, and the state before
+ * them is taken again where one is refused. The distribution is the model's own; at temperature 0 so is the text (up to rounding).
+ */
+export interface SpeculativeOptions {
+  readonly model: Model;
+  /** Tokens to guess at a time. Default 4. */
+  readonly tokens?: number | undefined;
+}
+
+/** Options, checked and filled in. */
+export interface Generation {
+  readonly sampling: Sampling;
+  /** Absent at temperature 0. */
+  readonly uniform: (() => number) | undefined;
+  readonly maxTokens: number;
+  readonly stopIds: ReadonlySet<number>;
+  readonly logProbs: boolean;
+  readonly topLogProbs: number;
+  readonly state: ModelState | undefined;
+  readonly prefixCache: PrefixCache | undefined;
+  readonly draft: { readonly model: Model; readonly tokens: number } | undefined;
+  readonly chunk: number;
+  readonly block: number;
+  readonly signal: AbortSignal | undefined;
+}
+
+export const GENERATE_KEYS: readonly (keyof GenerateTokensOptions)[] = [
+  ...SAMPLING_KEYS,
+  'seed',
+  'maxTokens',
+  'stopIds',
+  'logProbs',
+  'topLogProbs',
+  'state',
+  'prefixCache',
+  'draft',
+  'chunk',
+  'block',
+  'signal',
+];
+
+/** @throws MambaError `invalid-argument` for unknown options, values out of range, and options that contradict each other. */
+export function resolveGeneration(model: Model, options: GenerateTokensOptions): Generation {
+  checkOptions('generate', options, GENERATE_KEYS);
+  const {
+    seed,
+    maxTokens = 256,
+    stopIds = [],
+    logProbs,
+    topLogProbs = 0,
+    state,
+    prefixCache,
+    draft,
+    ...others
+  } = options;
+  const { chunk = 256, block = 4, signal, ...samplingOptions } = others;
+  const { vocabSize } = model.config;
+  const sampling = resolveSampling('generate', samplingOptions, vocabSize);
+  for (const [name, value] of Object.entries({ maxTokens, chunk, block })) checkInteger(`generate.${name}`, value, 1);
+  if (seed !== undefined) checkInteger('generate.seed', seed, Number.MIN_SAFE_INTEGER);
+  if (logProbs !== undefined) checkBoolean('generate.logProbs', logProbs);
+  checkInteger('generate.topLogProbs', topLogProbs, 0, vocabSize);
+  if (logProbs === false && topLogProbs > 0)
+    throw invalid('generate.topLogProbs', `${topLogProbs} with logProbs: false`, 'logProbs: true, or none of the two');
+  if (prefixCache !== undefined) checkCache(prefixCache, model, state);
+  return {
+    ...{ sampling, maxTokens, topLogProbs, state, prefixCache, chunk, block, signal },
+    uniform: sampling.temperature === 0 ? undefined : uniformNumbers(seed ?? randomSeed()),
+    stopIds: new Set(checkIds('generate.stopIds', stopIds, vocabSize)),
+    logProbs: logProbs ?? topLogProbs > 0,
+    draft: draft && resolveDraft(draft, vocabSize, state),
+  };
+}
+
+function checkCache(cache: PrefixCache, model: Model, state: ModelState | undefined): void {
+  if (!(cache instanceof PrefixCache)) throw invalid('generate.prefixCache', String(cache), 'a PrefixCache');
+  if (cache.model !== model)
+    throw invalid('generate.prefixCache', "another model's cache", "this model's", 'Make one for each model.');
+  if (state !== undefined)
+    throw invalid('generate.prefixCache', 'a cache and a state', 'one of them: what came before a state is not known');
+}
+
+function resolveDraft(
+  draft: SpeculativeOptions,
+  vocabSize: number,
+  state: ModelState | undefined,
+): { model: Model; tokens: number } {
+  checkOptions('generate.draft', draft, ['model', 'tokens']);
+  const { model, tokens = 4 } = draft;
+  if (typeof model?.forward !== 'function') throw invalid('generate.draft.model', String(model), 'a Model');
+  checkInteger('generate.draft.tokens', tokens, 1, 64);
+  if (model.config.vocabSize !== vocabSize)
+    throw invalid('generate.draft.model', `a vocabulary of ${model.config.vocabSize}`, `${vocabSize}, as the model's`);
+  if (state !== undefined)
+    throw invalid(
+      'generate.draft',
+      'a draft and a state',
+      'one of them: the draft has not read what came before a state',
+    );
+  return { model, tokens };
+}

@@ -1,0 +1,111 @@
+import { invalid, type Model, type ModelState } from '@mamba/core';
+import { checkInteger } from '../check.ts';
+import { checkSignal, yieldToEventLoop } from '../event-loop.ts';
+
+export interface PrefillOptions {
+  /** What came before; zero if absent. It is left as it was. */
+  readonly state?: ModelState | undefined;
+  /** Tokens fed at once. Default 256. */
+  readonly chunk?: number | undefined;
+  readonly signal?: AbortSignal | undefined;
+  readonly onProgress?: ((fed: number, total: number) => void) | undefined;
+  /** Called after each chunk with the state, which is not the callee's to keep, and the number of ids fed. */
+  readonly onState?: ((state: ModelState, fed: number) => void) | undefined;
+}
+
+/**
+ * Feeds tokens in chunks, waiting for each, so that memory is constant in length, and other work and the signal get their turn.
+ * @returns the state after them, the caller's to dispose; the given one is left as it was.
+ * @throws MambaError `invalid-argument`, `aborted`, and what the backend throws; nothing is leaked then.
+ */
+export async function prefill(model: Model, ids: ArrayLike<number>, options: PrefillOptions = {}): Promise<ModelState> {
+  const { state, chunk = 256, signal, onProgress, onState } = options;
+  checkInteger('prefill.chunk', chunk, 1);
+  if (!(ids?.length > 0)) throw invalid('prefill.ids', 'no tokens', 'at least one id');
+  let current: ModelState | undefined;
+  try {
+    for (let start = 0; start < ids.length; start += chunk) {
+      checkSignal('prefill', signal);
+      const part = Array.prototype.slice.call(ids, start, start + chunk) as number[];
+      current = feed(model, [part], current ?? state, current !== undefined);
+      await model.backend.synchronize();
+      await yieldToEventLoop();
+      const fed = Math.min(start + chunk, ids.length);
+      onState?.(current, fed);
+      onProgress?.(fed, ids.length);
+    }
+    return current!;
+  } catch (error) {
+    current?.dispose();
+    throw error;
+  }
+}
+
+/**
+ * Feeds rows of any lengths without padding: all of them as far as the shortest goes, then those that are left, and so on.
+ * @returns one state whose row i is after the ids of row i, the caller's to dispose. A row without ids is its given state, or zero.
+ */
+export async function prefillRows(
+  model: Model,
+  rows: readonly { readonly ids: readonly number[]; readonly state?: ModelState | undefined }[],
+  options: Pick<PrefillOptions, 'chunk' | 'signal'> = {},
+): Promise<ModelState> {
+  const { chunk = 256, signal } = options;
+  const owned = new Set<ModelState>();
+  const own = (state: ModelState): ModelState => {
+    owned.add(state);
+    return state;
+  };
+  const drop = (state: ModelState): void => {
+    owned.delete(state);
+    state.dispose();
+  };
+  try {
+    const zero = own(zeroState(model));
+    const finished = new Map<number, ModelState>();
+    let active = rows.map((_, row) => row);
+    let state = own(model.gatherState(rows.map((row) => ({ state: row.state ?? zero, row: 0 }))));
+    for (let fed = 0; ; ) {
+      const next = Math.min(...active.map((row) => rows[row]!.ids.length));
+      for (; fed < next; ) {
+        checkSignal('prefill', signal);
+        const end = Math.min(fed + chunk, next);
+        const parts = active.map((row) => rows[row]!.ids.slice(fed, end));
+        const fedState = own(feed(model, parts, state, true));
+        owned.delete(state);
+        state = fedState;
+        await model.backend.synchronize();
+        await yieldToEventLoop();
+        fed = end;
+      }
+      const left = active.filter((row) => rows[row]!.ids.length > fed);
+      for (const [index, row] of active.entries())
+        if (!left.includes(row)) finished.set(row, own(model.gatherState([{ state, row: index }])));
+      if (left.length === 0) break;
+      const rest = own(model.gatherState(left.map((row) => ({ state, row: active.indexOf(row) }))));
+      drop(state);
+      state = rest;
+      active = left;
+    }
+    return model.gatherState(rows.map((_, row) => ({ state: finished.get(row)!, row: 0 })));
+  } finally {
+    for (const state of owned) state.dispose();
+  }
+}
+
+/** One row that has read nothing. */
+export function zeroState(model: Model): ModelState {
+  const { dInner, dState, dConv, layers } = model.config;
+  const layer = { conv: new Float32Array(dInner * (dConv - 1)), ssm: new Float32Array(dInner * dState) };
+  const empty = { version: 1 as const, batch: 1, positions: [0], dInner, dState, dConv };
+  return model.importState({ ...empty, layers: Array.from({ length: layers }, () => layer) });
+}
+
+function feed(
+  model: Model,
+  rows: readonly (readonly number[])[],
+  state: ModelState | undefined,
+  donateState: boolean,
+): ModelState {
+  return model.forward(rows, { state, donateState, logits: 'none', chunk: rows[0]!.length }).state;
+}

@@ -1,0 +1,100 @@
+import { invalid, type Model, type ModelState, type Tensor } from '@mamba/core';
+import { checkIds, checkInteger, checkOptions } from '../check.ts';
+import { checkSignal, yieldToEventLoop } from '../event-loop.ts';
+
+export interface HiddenStateOptions {
+  /**
+   * Which of the `layers + 1` hidden states: 0 is the embedding, i the output of layer i, the last one after the final norm; negative ones
+   * count from the end. Default: the last.
+   */
+  readonly layers?: readonly number[] | 'all' | undefined;
+  /** `last`: of the last token, which has seen all others. `mean`: over all tokens. `none`: of every token. Default `last`. */
+  readonly pooling?: 'last' | 'mean' | 'none' | undefined;
+  /** What came before; zero if absent. It is left as it was. */
+  readonly state?: ModelState | undefined;
+  /** Tokens computed at once. Default 128. */
+  readonly chunk?: number | undefined;
+  readonly signal?: AbortSignal | undefined;
+}
+
+export interface HiddenStates {
+  readonly tokens: number;
+  readonly dModel: number;
+  /** Indices from 0, in the order asked for. */
+  readonly layers: readonly number[];
+  /** One for each of `layers`: `[dModel]`, or `[tokens, dModel]` without pooling. */
+  readonly values: readonly (Float32Array | Float64Array)[];
+}
+
+/**
+ * Embeddings of a sequence, in constant memory where they are pooled.
+ * @throws MambaError `invalid-argument`, `aborted`, and what the model throws; nothing is leaked then.
+ */
+export async function hiddenStates(
+  model: Model,
+  prompt: ArrayLike<number>,
+  options: HiddenStateOptions = {},
+): Promise<HiddenStates> {
+  checkOptions('hiddenStates', options, ['layers', 'pooling', 'state', 'chunk', 'signal']);
+  const { pooling = 'last', chunk = 128, signal } = options;
+  const { dModel, vocabSize } = model.config;
+  const layers = resolveLayers(options.layers ?? [-1], model.config.layers);
+  if (!['last', 'mean', 'none'].includes(pooling))
+    throw invalid('hiddenStates.pooling', String(pooling), 'last, mean or none');
+  checkInteger('hiddenStates.chunk', chunk, 1);
+  const ids = checkIds('hiddenStates.ids', prompt, vocabSize);
+  if (ids.length === 0) throw invalid('hiddenStates.ids', 'no tokens', 'at least one id');
+  const make = (size: number) =>
+    model.backend.precision === 'float64' ? new Float64Array(size) : new Float32Array(size);
+  const values = layers.map(() => make(pooling === 'none' ? ids.length * dModel : dModel));
+  const sums = layers.map(() => new Float64Array(pooling === 'mean' ? dModel : 0));
+  let state: ModelState | undefined;
+  try {
+    for (let start = 0; start < ids.length; start += chunk) {
+      checkSignal('hiddenStates', signal);
+      const part = ids.slice(start, start + chunk);
+      const result = model.forward([part], {
+        ...{ state: state ?? options.state, donateState: state !== undefined },
+        ...{ logits: 'none', hiddenStates: true, chunk },
+      });
+      state = result.state;
+      const last = start + part.length === ids.length;
+      const read = pooling === 'last' && !last ? [] : await readLayers(result.hiddenStates!, layers);
+      if (read.length === 0) disposeAll(result.hiddenStates!);
+      for (const [index, rows] of read.entries()) {
+        if (pooling === 'none') values[index]!.set(rows, start * dModel);
+        else if (pooling === 'last') values[index]!.set(rows.subarray(rows.length - dModel));
+        else for (let at = 0; at < rows.length; at++) sums[index]![at % dModel]! += rows[at]!;
+      }
+      await model.backend.synchronize();
+      await yieldToEventLoop();
+    }
+  } finally {
+    state?.dispose();
+  }
+  if (pooling === 'mean')
+    for (const [index, sum] of sums.entries()) values[index]!.set(sum.map((value) => value / ids.length));
+  return { tokens: ids.length, dModel, layers, values };
+
+  async function readLayers(tensors: readonly Tensor[], wanted: readonly number[]) {
+    try {
+      return (await Promise.all(wanted.map((layer) => model.backend.read(tensors[layer]!)))) as Float32Array[];
+    } finally {
+      disposeAll(tensors);
+    }
+  }
+}
+
+function disposeAll(tensors: readonly Tensor[]): void {
+  for (const tensor of tensors) tensor.dispose();
+}
+
+function resolveLayers(layers: readonly number[] | 'all', count: number): readonly number[] {
+  if (layers === 'all') return Array.from({ length: count + 1 }, (_, layer) => layer);
+  if (!Array.isArray(layers) || layers.length === 0)
+    throw invalid('hiddenStates.layers', JSON.stringify(layers) ?? String(layers), "'all', or a list of layers");
+  return layers.map((layer: number) => {
+    checkInteger('hiddenStates.layers', layer, -count - 1, count);
+    return layer < 0 ? layer + count + 1 : layer;
+  });
+}

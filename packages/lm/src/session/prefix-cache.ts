@@ -1,0 +1,121 @@
+import { invalid, type Model, type ModelState } from '@mamba/core';
+import { checkInteger, checkOptions } from '../check.ts';
+
+export interface PrefixCacheOptions {
+  /** What the states, and the ids that they are found by, may take together. Default 256 MiB. */
+  readonly maxBytes?: number | undefined;
+}
+
+/**
+ * States by the tokens that led to them, to begin a prompt at the longest prefix that was read before. A state cannot be cut, so only
+ * prefixes that were put in are found: generation puts one in at each chunk of a prompt, at the prompt's end and at its own. The least
+ * recently used go first where the budget is reached.
+ */
+export class PrefixCache {
+  readonly model: Model;
+  readonly maxBytes: number;
+  /** Least recently used first. */
+  readonly #entries = new Map<string, Entry>();
+  /** How many entries there are of each length. */
+  readonly #lengths = new Map<number, number>();
+  #bytes = 0;
+
+  /** @param owner Whose states it keeps: a `Model`, or a `LanguageModel`. */
+  constructor(owner: Model | { readonly model: Model }, options: PrefixCacheOptions = {}) {
+    checkOptions('PrefixCache', options, ['maxBytes']);
+    const { maxBytes = 2 ** 28 } = options;
+    checkInteger('PrefixCache.maxBytes', maxBytes, 0);
+    const model = 'model' in owner ? owner.model : owner;
+    if (typeof model?.gatherState !== 'function') throw invalid('PrefixCache', String(owner), 'a model');
+    this.model = model;
+    this.maxBytes = maxBytes;
+  }
+
+  get size(): number {
+    return this.#entries.size;
+  }
+
+  get bytes(): number {
+    return this.#bytes;
+  }
+
+  /** The longest kept prefix of `ids`: its length, and a copy of its state, the caller's to dispose. */
+  lookup(ids: ArrayLike<number>): { readonly length: number; readonly state: ModelState } | undefined {
+    let found: Entry | undefined;
+    let hash = SEED;
+    for (let index = 0; index < ids.length; index++) {
+      hash = mix(hash, ids[index]!);
+      if (!this.#lengths.has(index + 1)) continue;
+      const entry = this.#entries.get(keyOf(index + 1, hash));
+      // A hash may collide.
+      if (entry?.ids.every((id, at) => id === ids[at])) found = entry;
+    }
+    if (found === undefined) return undefined;
+    this.#entries.delete(found.key);
+    this.#entries.set(found.key, found);
+    return { length: found.ids.length, state: this.model.cloneState(found.state) };
+  }
+
+  /** Keeps a copy of the state of one row after `ids`; the given one stays the caller's. Does nothing where it is larger than the budget. */
+  insert(ids: ArrayLike<number>, state: ModelState): void {
+    if (state.batch !== 1) throw invalid('PrefixCache.insert', `a state of ${state.batch} rows`, 'one row');
+    if (ids.length === 0) return;
+    let hash = SEED;
+    for (let index = 0; index < ids.length; index++) hash = mix(hash, ids[index]!);
+    const key = keyOf(ids.length, hash);
+    const bytes = state.bytes + ids.length * Int32Array.BYTES_PER_ELEMENT;
+    if (bytes > this.maxBytes) return;
+    const known = this.#entries.get(key);
+    if (known?.ids.every((id, at) => id === ids[at])) {
+      this.#entries.delete(key);
+      this.#entries.set(key, known);
+      return;
+    }
+    if (known !== undefined) this.#remove(known);
+    for (const oldest of this.#entries.values()) {
+      if (this.#bytes + bytes <= this.maxBytes) break;
+      this.#remove(oldest);
+    }
+    const entry = { key, ids: Int32Array.from(ids), state: this.model.cloneState(state), bytes };
+    this.#entries.set(key, entry);
+    this.#lengths.set(ids.length, (this.#lengths.get(ids.length) ?? 0) + 1);
+    this.#bytes += bytes;
+  }
+
+  /** Frees all states; the cache may be used again. */
+  clear(): void {
+    for (const entry of this.#entries.values()) this.#remove(entry);
+  }
+
+  dispose(): void {
+    this.clear();
+  }
+
+  #remove(entry: Entry): void {
+    this.#entries.delete(entry.key);
+    this.#bytes -= entry.bytes;
+    const left = this.#lengths.get(entry.ids.length)! - 1;
+    if (left === 0) this.#lengths.delete(entry.ids.length);
+    else this.#lengths.set(entry.ids.length, left);
+    entry.state.dispose();
+  }
+}
+
+interface Entry {
+  readonly key: string;
+  readonly ids: Int32Array;
+  readonly state: ModelState;
+  readonly bytes: number;
+}
+
+const SEED = 0x811c9dc5;
+
+/** One step of FNV-1a over a whole id, and a shift so that high bits reach low ones. */
+function mix(hash: number, id: number): number {
+  const next = Math.imul(hash ^ id, 0x01000193);
+  return next ^ (next >>> 15);
+}
+
+function keyOf(length: number, hash: number): string {
+  return `${length}:${hash >>> 0}`;
+}
