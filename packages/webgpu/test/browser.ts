@@ -38,6 +38,7 @@ export async function openBrowser(root: URL, pages: readonly string[]): Promise<
     root: folder,
     configFile: false,
     logLevel: 'error',
+    appType: 'mpa',
     publicDir: fileURLToPath(new URL('../../conformance/fixtures', import.meta.url)),
   } as const;
   let server: PreviewServer | undefined;

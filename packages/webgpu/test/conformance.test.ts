@@ -3,3 +3,8 @@ import { gaps } from './gaps.ts';
 import { software } from './software.ts';
 
 describeConformance(software(), { gaps });
+
+describeConformance(software({ defaultLimits: true, subgroups: false }), {
+  name: 'webgpu with the limits of every browser and no subgroups',
+  scope: ['golden', 'checkpoints'],
+});

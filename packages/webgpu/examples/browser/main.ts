@@ -24,13 +24,13 @@ form.addEventListener('submit', async (event) => {
     const begin = performance.now();
     let tokens = 0;
     output.textContent = prompt;
-    for await (const { text } of lm.generate({
+    for await (const { id, text } of lm.generate({
       prompt,
       maxTokens: Number(fields.get('tokens')),
       temperature: Number(fields.get('temperature')),
     })) {
       output.append(text);
-      tokens++;
+      if (id !== undefined) tokens++;
     }
     const seconds = (performance.now() - begin) / 1000;
     status.textContent = `${tokens} tokens in ${seconds.toFixed(1)} s`;

@@ -4,5 +4,6 @@ import { defineConfig } from 'vite';
 // The conformance suite's checkpoints are served at /: /kjv-mamba/ is one that was trained.
 export default defineConfig({
   root: fileURLToPath(new URL('.', import.meta.url)),
+  appType: 'mpa',
   publicDir: fileURLToPath(new URL('../../../conformance/fixtures', import.meta.url)),
 });
