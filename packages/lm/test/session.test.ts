@@ -1,0 +1,333 @@
+import { type Backend, decodeSnapshot, encodeSnapshot } from '@mamba/core';
+import { cpu } from '@mamba/cpu';
+import { reference } from '@mamba/reference';
+import fc from 'fast-check';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import {
+  type GeneratedPiece,
+  generateTokens,
+  type LanguageModel,
+  loadModel,
+  type Mark,
+  type Session,
+} from '../src/index.ts';
+import { collect, expectError, FIXTURES, ids, PROVIDERS } from './helpers.ts';
+
+const idsOf = (pieces: readonly GeneratedPiece[]) => pieces.flatMap(({ id }) => (id === undefined ? [] : [id]));
+
+describe.each(PROVIDERS)('sessions on $name', (provider) => {
+  let backend: Backend;
+  let kjv: LanguageModel;
+  let resting: number;
+  beforeAll(async () => {
+    backend = await provider.create();
+    kjv = await loadModel(backend, `${FIXTURES}/kjv-mamba`);
+    resting = backend.memory().tensors;
+  });
+  afterAll(async () => {
+    kjv.dispose();
+    expect(backend.memory().tensors).toBe(0);
+    await backend.dispose();
+  });
+
+  it('continues as one run, from text, and begins an empty one with bos', async () => {
+    const whole = await collect(kjv.generate({ prompt: 'In the beginning God created', maxTokens: 10 }));
+    const session = kjv.createSession();
+    await session.append('In the beginning');
+    await session.append(' God created');
+    const first = await collect(session.generate({ maxTokens: 4 }));
+    const second = await collect(session.generate({ maxTokens: 6 }));
+    expect([...idsOf(first), ...idsOf(second)]).toEqual(idsOf(whole));
+    expect(session.length).toBe(kjv.encode('In the beginning God created').length + 10);
+    session.dispose();
+
+    const empty = kjv.createSession();
+    const begun = await collect(empty.generate({ maxTokens: 3 }));
+    expect(begun).toEqual(await collect(kjv.generate({ prompt: '', maxTokens: 3 })));
+    expect(empty.length).toBe(4);
+    empty.dispose();
+    expect(backend.memory().tensors).toBe(resting);
+  });
+
+  it('holds what was given where the loop is left, stopped or aborted', async () => {
+    const greedy = idsOf(await collect(kjv.generate({ prompt: 'And God said', maxTokens: 12 })));
+    for (const [end, given] of [
+      [{ leave: 3 }, 3],
+      [{ leave: 5 }, 5],
+      [{ abort: 6 }, 6],
+      [{ stopIds: [greedy[5]!] }, greedy.indexOf(greedy[5]!)],
+    ] as const) {
+      const session = kjv.createSession();
+      await session.append('And God said');
+      const length = session.length;
+      const aborter = new AbortController();
+      let seen = 0;
+      try {
+        const stopIds = 'stopIds' in end ? end.stopIds : [];
+        for await (const { id } of session.generate({ maxTokens: 12, block: 4, stopIds, signal: aborter.signal })) {
+          if (id !== undefined) seen++;
+          if ('leave' in end && seen === end.leave) break;
+          if ('abort' in end && seen === end.abort) aborter.abort();
+        }
+      } catch (error) {
+        expect(error).toMatchObject({ code: 'aborted' });
+      }
+      // An abort shows between blocks.
+      const kept = 'abort' in end ? seen : given;
+      expect(session.length).toBe(length + kept);
+      const rest = await collect(session.generate({ maxTokens: 12 - kept }));
+      expect(idsOf(rest)).toEqual(greedy.slice(kept));
+      session.dispose();
+    }
+    expect(backend.memory().tensors).toBe(resting);
+  });
+
+  it('changes nothing where a call fails, and does one at a time', async () => {
+    const session = kjv.createSession();
+    await session.append('And God said');
+    const length = session.length;
+    await expectError(() => session.append([1, 5000]), 'invalid-argument', '5000');
+    await expectError(() => session.append('half a \ud83c'), 'invalid-argument');
+    await expectError(() => session.append(' unto them', { signal: AbortSignal.abort() }), 'aborted');
+    await expectError(() => session.generate({ prompt: 'x' } as object), 'invalid-argument', 'prompt');
+    await expectError(() => session.generate({ temperature: -1 }), 'invalid-argument');
+    await expectError(() => session.generate({ presencePenalty: 1, penaltyWindow: 5000 }), 'invalid-argument', '1024');
+    expect(session.length).toBe(length);
+    for await (const _ of session.generate({ maxTokens: 5 })) {
+      await expectError(() => session.append('x'), 'invalid-argument', 'generate');
+      await expectError(() => session.mark(), 'invalid-argument', 'generate');
+      break;
+    }
+    await session.append([]);
+    expect(session.length).toBe(length + 1);
+    session.dispose();
+    session.dispose();
+    await expectError(() => session.append('x'), 'disposed');
+    await expectError(() => session.generate(), 'disposed');
+    expect(backend.memory().tensors).toBe(resting);
+  });
+
+  it('frees all where it is disposed in the middle', async () => {
+    const session = kjv.createSession();
+    await session.append('And God said');
+    session.mark();
+    for await (const _ of session.generate({ maxTokens: 9 })) session.dispose();
+    expect(backend.memory().tensors).toBe(resting);
+  });
+
+  it('drops the oldest marks beyond the bytes', async () => {
+    const probe = kjv.createSession();
+    await probe.append([1, 2]);
+    const each = probe.bytes;
+    probe.dispose();
+    const session = kjv.createSession({ markBytes: 2 * each });
+    await session.append([1, 2]);
+    const marks = [session.mark(), session.mark(), session.mark()];
+    expect(session.marks).toEqual(marks.slice(1));
+    await expectError(() => session.rewind(marks[0]!), 'disposed', 'markBytes');
+    session.rewind(marks[1]!);
+    session.release(marks[1]!);
+    session.release(marks[1]!);
+    await expectError(() => session.rewind(marks[1]!), 'disposed');
+    session.dispose();
+    expect(backend.memory().tensors).toBe(resting);
+    await expectError(() => kjv.createSession({ markBytes: -1 }), 'invalid-argument', 'markBytes');
+  });
+
+  it('refuses bytes of another model, damaged ones, and what is no session', async () => {
+    const session = kjv.createSession();
+    await session.append('And God said');
+    const bytes = await session.save();
+    const other = await loadModel(backend, `${FIXTURES}/mamba-tiny`);
+    await expectError(() => other.loadSession(bytes), 'foreign', kjv.fingerprint, other.fingerprint);
+    await expectError(() => session.copyTo(other), 'foreign');
+    other.dispose();
+    const damaged = bytes.slice();
+    damaged[damaged.length >> 1]! ^= 1;
+    await expectError(() => kjv.loadSession(damaged), 'invalid-file');
+    await expectError(() => kjv.loadSession(bytes.slice(0, -3)), 'invalid-file');
+    const snapshot = decodeSnapshot(bytes) as ReturnType<typeof decodeSnapshot> & { session: object };
+    for (const session of [undefined, 5, { ...snapshot.session, pending: [] }, { ...snapshot.session, recent: [-1] }])
+      await expectError(
+        () => kjv.loadSession(encodeSnapshot({ ...snapshot, ...{ session } })),
+        'invalid-file',
+        'session',
+      );
+    await expectError(() => kjv.loadSession(encodeSnapshot({ ...snapshot, fingerprint: undefined })), 'invalid-file');
+    session.dispose();
+    expect(backend.memory().tensors).toBe(resting);
+  });
+});
+
+it('gives a fingerprint of the checkpoint, whatever the backend and the weights', async () => {
+  const backends = await Promise.all(PROVIDERS.map((provider) => provider.create()));
+  const fingerprints = new Set<string>();
+  for (const backend of backends)
+    for (const weights of [undefined, ...(backend.name === 'cpu' ? (['float16'] as const) : [])]) {
+      const supported = backend.supportsUpload({ dtype: 'float32', shape: [8, 8] }, { dtype: weights, role: 'matrix' });
+      if (supported.supported)
+        fingerprints.add((await loadModel(backend, `${FIXTURES}/mamba-tiny`, { weights })).fingerprint);
+    }
+  expect(fingerprints.size).toBe(1);
+  expect([...fingerprints][0]).toMatch(/^[0-9a-f]{16}$/);
+  for (const folder of ['mamba-tiny-f16', 'mamba-tiny-bf16', 'kjv-mamba', 'falcon-mamba-tiny'])
+    fingerprints.add((await loadModel(backends[1]!, `${FIXTURES}/${folder}`)).fingerprint);
+  expect(fingerprints.size).toBe(5);
+  for (const backend of backends) await backend.dispose();
+});
+
+it('continues on another backend', async () => {
+  const [first, second] = [await reference().create(), await cpu().create()];
+  const [slow, fast] = [
+    await loadModel(first, `${FIXTURES}/kjv-mamba`),
+    await loadModel(second, `${FIXTURES}/kjv-mamba`),
+  ];
+  const whole = idsOf(await collect(fast.generate({ prompt: 'And God said', maxTokens: 12 })));
+  let session = slow.createSession();
+  await session.append('And God said');
+  const given = idsOf(await collect(session.generate({ maxTokens: 4 })));
+  for (const lm of [fast, slow, fast]) {
+    const next = await session.copyTo(lm);
+    session.dispose();
+    session = next;
+    given.push(...idsOf(await collect(session.generate({ maxTokens: 2 }))));
+  }
+  expect(given).toEqual(whole.slice(0, 10));
+  session.dispose();
+  await first.dispose();
+  await second.dispose();
+});
+
+describe('any sequence of calls', () => {
+  let backend: Backend;
+  let lm: LanguageModel;
+  beforeAll(async () => {
+    backend = await cpu().create();
+    lm = await loadModel(backend, `${FIXTURES}/mamba-tiny`);
+  });
+  afterAll(async () => {
+    await backend.dispose();
+  });
+
+  /** What a branch must equal: all its ids, and the marks with theirs. */
+  interface Branch {
+    session: Session;
+    ids: number[];
+    marks: { mark: Mark; ids: number[] }[];
+  }
+  interface World {
+    readonly branches: Branch[];
+  }
+  type Command = fc.AsyncCommand<object, World>;
+  const command = (name: string, at: number, act: (branch: Branch, world: World) => Promise<void>): Command => ({
+    check: () => true,
+    run: async (_, world) => {
+      await act(world.branches[at % world.branches.length]!, world);
+      for (const { session, ids: known } of world.branches) expect(session.length).toBe(known.length);
+    },
+    toString: () => `${name}@${at}`,
+  });
+
+  let generations = 0;
+  const at = fc.nat(7);
+  const sampling = fc.constantFrom(
+    {},
+    { temperature: 20, topK: 9 },
+    { temperature: 20, repetitionPenalty: 1.3 },
+    { presencePenalty: 3 },
+  );
+  const commands = [
+    fc.tuple(at, fc.array(fc.nat(95), { maxLength: 6 }), fc.constantFrom(1, 256)).map(([branch, given, chunk]) =>
+      command(`append(${given})`, branch, async (to) => {
+        await to.session.append(given, { chunk });
+        to.ids.push(...given);
+      }),
+    ),
+    fc
+      .tuple(at, fc.integer({ min: 1, max: 7 }), fc.nat(7), fc.constantFrom(1, 3, 4), sampling, fc.nat(99))
+      .map(([branch, maxTokens, leave, block, options, seed]) =>
+        command(`generate(${JSON.stringify({ maxTokens, leave, block, options, seed })})`, branch, async (to) => {
+          if (to.ids.length === 0) return;
+          const generation = { ...options, seed, maxTokens };
+          const straight = await ids(generateTokens(lm.model, to.ids, generation));
+          const given: number[] = [];
+          for await (const { id } of to.session.generate({ ...generation, block, stopIds: [] })) {
+            if (id !== undefined) given.push(id);
+            if (given.length === leave) break;
+          }
+          expect(given).toEqual(straight.slice(0, given.length));
+          expect(given.length).toBe(leave > 0 ? Math.min(leave, maxTokens) : maxTokens);
+          generations++;
+          to.ids.push(...given);
+        }),
+      ),
+    at.map((branch) =>
+      command('fork', branch, async (from, world) => {
+        if (world.branches.length < 4)
+          world.branches.push({ session: from.session.fork(), ids: [...from.ids], marks: [] });
+      }),
+    ),
+    at.map((branch) =>
+      command('mark', branch, async (from) => {
+        from.marks.push({ mark: from.session.mark(), ids: [...from.ids] });
+      }),
+    ),
+    fc.tuple(at, at).map(([branch, which]) =>
+      command(`rewind(${which})`, branch, async (from) => {
+        const known = from.marks[which % from.marks.length];
+        if (known === undefined) return;
+        from.session.rewind(known.mark);
+        from.ids = [...known.ids];
+      }),
+    ),
+    at.map((branch) =>
+      command('save and load', branch, async (from) => {
+        const bytes = await from.session.save();
+        from.session.dispose();
+        from.session = lm.loadSession(bytes);
+        from.marks = [];
+      }),
+    ),
+  ];
+
+  it('equals a straight run', async () => {
+    const resting = backend.memory();
+    await fc.assert(
+      fc.asyncProperty(fc.commands(commands, { maxCommands: 14, size: 'max' }), async (list) => {
+        const session = lm.createSession();
+        const world: World = { branches: [{ session, ids: [5, 3], marks: [] }] };
+        try {
+          await session.append([5, 3]);
+          await fc.asyncModelRun(() => ({ model: {}, real: world }), list);
+          for (const { session, ids: known } of world.branches) {
+            if (known.length === 0) continue;
+            const straight = await ids(generateTokens(lm.model, known, { maxTokens: 5 }));
+            expect(idsOf(await collect(session.generate({ maxTokens: 5, stopIds: [] })))).toEqual(straight);
+          }
+        } finally {
+          for (const { session } of world.branches) session.dispose();
+        }
+        expect(backend.memory().tensors).toBe(resting.tensors);
+        expect(backend.memory().bytes).toBe(resting.bytes);
+      }),
+      { seed: 21, numRuns: 250 },
+    );
+    expect(generations).toBeGreaterThan(100);
+  });
+
+  it('takes the same memory, and saves as many bytes, at any length', async () => {
+    const session = lm.createSession();
+    await session.append([1, 2, 3]);
+    await collect(session.generate({ maxTokens: 1200, stopIds: [] }));
+    const [before, saved] = [backend.memory().bytes, (await session.save()).length];
+    let most = 0;
+    let seen = 0;
+    for await (const _ of session.generate({ maxTokens: 4000, stopIds: [], temperature: 20 }))
+      if (++seen % 100 === 0) most = Math.max(most, backend.memory().bytes);
+    // While it runs there is the state before the latest tokens as well, and the numbers for them.
+    expect(most - before).toBeLessThan(2 * session.bytes + 4096);
+    expect(backend.memory().bytes).toBe(before);
+    expect(Math.abs((await session.save()).length - saved)).toBeLessThan(512);
+    session.dispose();
+  });
+});

@@ -1,0 +1,58 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { StopStrings } from '../src/index.ts';
+import { expectError } from './helpers.ts';
+
+/** The text up to where a stop string is complete first, by looking at every beginning of it. */
+function expected(text: string, stops: readonly string[]): { text: string; stopped: boolean } {
+  for (let end = 1; end <= text.length; end++) {
+    const complete = stops.filter((stop) => text.slice(0, end).endsWith(stop));
+    if (complete.length === 0) continue;
+    const longest = Math.max(...complete.map(({ length }) => length));
+    return { text: text.slice(0, end - longest), stopped: true };
+  }
+  return { text, stopped: false };
+}
+
+describe('stop strings', () => {
+  it('gives the text before the first, however it is cut', () => {
+    const letters = fc.string({ unit: fc.constantFrom('a', 'b', 'c'), maxLength: 12 });
+    const stops = fc.array(fc.string({ unit: fc.constantFrom('a', 'b', 'c'), minLength: 1, maxLength: 4 }), {
+      maxLength: 3,
+    });
+    fc.assert(
+      fc.property(fc.array(letters, { maxLength: 6 }), stops, (pieces, list) => {
+        const watcher = new StopStrings(list);
+        let given = '';
+        let stopped = false;
+        for (const piece of pieces) {
+          const result = watcher.push(piece);
+          given += result.text;
+          stopped = result.stopped;
+          if (stopped) break;
+          // What is held back is the beginning of a stop string, and no more than that.
+          const held = pieces.join('').startsWith(given);
+          expect(held).toBe(true);
+        }
+        if (!stopped) given += watcher.end();
+        expect({ text: given, stopped }).toEqual(expected(pieces.join(''), list));
+      }),
+      { seed: 13, numRuns: 2000 },
+    );
+  });
+
+  it('holds back no more than may begin one', () => {
+    const watcher = new StopStrings(['\n\n', 'END']);
+    expect(watcher.push('one\n').text).toBe('one');
+    expect(watcher.push('two').text).toBe('\ntwo');
+    expect(watcher.push(' EN').text).toBe(' ');
+    expect(watcher.push('E').text).toBe('EN');
+    expect(watcher.end()).toBe('E');
+    expect(new StopStrings([]).push('any').text).toBe('any');
+  });
+
+  it('refuses empty strings', async () => {
+    await expectError(() => new StopStrings(['']), 'invalid-argument', 'stop');
+    await expectError(() => new StopStrings([5 as unknown as string]), 'invalid-argument', 'stop');
+  });
+});
