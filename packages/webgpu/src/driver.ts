@@ -1,4 +1,5 @@
 import type { Driver } from '@mamba/core/driver';
+import { isSoftware } from './gpu/acquire.ts';
 import type { Gpu } from './gpu/gpu.ts';
 import { fusedModel } from './model/fused-model.ts';
 import { add } from './operations/add.ts';
@@ -18,7 +19,6 @@ import { read, supportsUpload, upload } from './transfer/transfer.ts';
 
 export function createDriver(gpu: Gpu): Driver<Storage> {
   const { info } = gpu;
-  const software = info.architecture === 'swiftshader' || info.isFallbackAdapter;
   return {
     name: 'webgpu',
     description: `WebGPU, ${[info.vendor, info.architecture, info.description].filter(Boolean).join(' ')}`,
@@ -27,7 +27,7 @@ export function createDriver(gpu: Gpu): Driver<Storage> {
       architecture: info.architecture,
       device: info.device,
       adapter: info.description,
-      software,
+      software: isSoftware(info),
       subgroups: gpu.subgroups === undefined ? 'none' : `${gpu.subgroups.min} to ${gpu.subgroups.max}`,
       maxBinding: gpu.maxBinding,
       get lost(): boolean {

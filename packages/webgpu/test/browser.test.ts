@@ -1,9 +1,9 @@
 import { suite } from '@mamba/conformance';
 import { loadModel } from '@mamba/lm';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { webgpu } from '../src/index.ts';
 import { openBrowser, type TestBrowser } from './browser.ts';
 import { gaps } from './gaps.ts';
-import { software } from './software.ts';
 
 describe('in headless Chromium', () => {
   let browser: TestBrowser;
@@ -34,7 +34,7 @@ describe('the example page', () => {
   afterAll(() => browser?.close());
 
   test('loads a checkpoint and generates what Node does', async () => {
-    const backend = await software().create();
+    const backend = await webgpu().create();
     const lm = await loadModel(backend, new URL('../../conformance/fixtures/kjv-mamba/', import.meta.url));
     let expected = 'And God said';
     for await (const { text } of lm.generate({ prompt: expected, maxTokens: 24 })) expected += text;

@@ -15,7 +15,7 @@ const FLAGS = [
   '--enable-features=Vulkan',
   '--use-angle=swiftshader',
   '--ignore-gpu-blocklist',
-  // See test/software.ts: SwiftShader takes seconds a kernel otherwise.
+  // See src/gpu/platform-node.ts: SwiftShader takes seconds a kernel otherwise.
   '--disable-dawn-features=use_vulkan_zero_initialize_workgroup_memory_extension',
   '--disable-quic',
   '--no-first-run',

@@ -1,10 +1,10 @@
 import { describeConformance } from '@mamba/conformance/vitest';
+import { webgpu } from '../src/index.ts';
 import { gaps } from './gaps.ts';
-import { software } from './software.ts';
 
-describeConformance(software(), { gaps });
+describeConformance(webgpu(), { gaps });
 
-describeConformance(software({ defaultLimits: true, subgroups: false }), {
+describeConformance(webgpu({ defaultLimits: true, subgroups: false }), {
   name: 'webgpu with the limits of every browser and no subgroups',
   scope: ['golden', 'checkpoints'],
 });

@@ -5,7 +5,6 @@ import { createModel, isMambaError, modelConfig } from '@mamba/core';
 import { describe, expect, test } from 'vitest';
 import { acquire } from '../src/gpu/acquire.ts';
 import { profileOf, webgpu } from '../src/index.ts';
-import { software } from './software.ts';
 
 const floats = (...values: number[]) => ({
   dtype: 'float32' as const,
@@ -75,7 +74,7 @@ describe('a device of the user', () => {
     expect(await codeOf(() => backend.synchronize())).toBe('device-lost');
     await backend.dispose();
 
-    const next = await software().create();
+    const next = await webgpu().create();
     const again = await createModel(next, config, seededWeights(config, 1));
     const continued = again.decode([[4]], again.importState(snapshot), { count: 5 });
     expect(await next.read(continued.ids)).toEqual(ids);
@@ -96,7 +95,7 @@ describe('a device of the user', () => {
 
 describe('out of memory', () => {
   test('is told by the next wait, and the device goes on', async () => {
-    const backend = await software().create();
+    const backend = await webgpu().create();
     // A gibibyte is what this device says that a buffer may hold, and more than SwiftShader has.
     const table = backend.upload({ dtype: 'float32', shape: [1, 1 << 14], data: new Float32Array(1 << 14) });
     const ids = backend.upload({ dtype: 'int32', shape: [1 << 14], data: new Int32Array(1 << 14) });
@@ -111,7 +110,7 @@ describe('out of memory', () => {
 
 describe('a profile', () => {
   test('names every dispatch', async () => {
-    const backend = await software({ profile: true }).create();
+    const backend = await webgpu({ profile: true }).create();
     const x = backend.upload(floats(1, 2, 3));
     backend.add(x, x);
     backend.add(x, x);
@@ -127,7 +126,7 @@ describe('a profile', () => {
   });
 
   test('must be asked for', async () => {
-    const backend = await software().create();
+    const backend = await webgpu().create();
     expect(await codeOf(() => profileOf(backend))).toBe('unsupported');
     await backend.dispose();
   });

@@ -2,8 +2,7 @@
 import { seededWeights } from '@mamba/conformance';
 import { type Backend, createModel, type Model, modelConfig } from '@mamba/core';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { countersOf } from '../src/index.ts';
-import { software } from './software.ts';
+import { countersOf, webgpu } from '../src/index.ts';
 
 const config = modelConfig({ layers: 3, dModel: 24, vocabSize: 50 });
 /** Embedding, and norm with head, and the choice of the token. */
@@ -13,7 +12,7 @@ describe('a fused model', () => {
   let backend: Backend;
   let model: Model;
   beforeAll(async () => {
-    backend = await software().create();
+    backend = await webgpu().create();
     model = await createModel(backend, config, seededWeights(config, 1));
     await backend.synchronize();
   });
@@ -105,7 +104,7 @@ describe('a fused model', () => {
   });
 
   test('leaves no buffer alive after dispose', async () => {
-    const other = await software().create();
+    const other = await webgpu().create();
     const small = await createModel(other, config, seededWeights(config, 1));
     small.decode([[1]], undefined, { count: 3 });
     await other.synchronize();

@@ -10,8 +10,7 @@ import {
 import type { Backend } from '@mamba/core';
 import { reference } from '@mamba/reference';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import type { ScanVariant } from '../src/index.ts';
-import { software } from './software.ts';
+import { type ScanVariant, webgpu } from '../src/index.ts';
 
 const variants: readonly (ScanVariant & { readonly states: number })[] = [
   { statesPerLane: 1, reduce: 'workgroup', states: 16 },
@@ -54,7 +53,7 @@ describe.each(variants)('scan of %o', ({ states, ...scanVariant }) => {
   let backend: Backend;
   let oracle: Backend;
   beforeAll(async () => {
-    backend = await software({ scanVariant }).create();
+    backend = await webgpu({ scanVariant }).create();
     oracle = await reference().create();
   });
   afterAll(async () => {
@@ -71,7 +70,7 @@ describe.each(variants)('scan of %o', ({ states, ...scanVariant }) => {
 });
 
 test('a variant that this adapter cannot run is refused with the reason', async () => {
-  const backend = await software({ scanVariant: { statesPerLane: 1, reduce: 'subgroup' } }).create();
+  const backend = await webgpu({ scanVariant: { statesPerLane: 1, reduce: 'subgroup' } }).create();
   const spec = (...shape: number[]) => ({ shape, dtype: 'float32' }) as const;
   const [u, A, B] = [spec(1, 8, 4), spec(4, 64), spec(1, 8, 64)];
   expect(backend.supports('selectiveScan', u, u, A, B, B)).toMatchObject({

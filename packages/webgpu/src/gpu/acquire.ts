@@ -1,6 +1,6 @@
 import { MambaError } from '@mamba/core';
 import { invalid } from '@mamba/core/driver';
-import { platformGpu, platformRemedy } from '#platform';
+import { platformGpu, platformRemedy, SOFTWARE_TOGGLES } from '#platform';
 import type { WebGpuOptions } from '../options.ts';
 
 /** A device with what is known of it. */
@@ -32,8 +32,12 @@ export async function acquire(options: WebGpuOptions): Promise<Acquired> {
   if (options.device !== undefined) return adopt(options.device, options);
   const gpu = options.gpu ?? (await platformGpu(options.toggles ?? NO_TOGGLES));
   if (gpu === undefined) throw unavailable('WebGPU does not exist here', undefined);
-  const adapter = await gpu.requestAdapter({ powerPreference: options.powerPreference ?? 'high-performance' });
+  const request = { powerPreference: options.powerPreference ?? 'high-performance' } as const;
+  const adapter = await gpu.requestAdapter(request);
   if (adapter === null) throw unavailable('WebGPU has no adapter here', gpu);
+  const ours = options.gpu === undefined && options.toggles === undefined;
+  if (ours && SOFTWARE_TOGGLES !== undefined && isSoftware(adapter.info))
+    return acquire({ ...options, toggles: SOFTWARE_TOGGLES });
   const requiredFeatures = FEATURES.filter((feature) => adapter.features.has(feature));
   if (options.profile === true && !requiredFeatures.includes('timestamp-query'))
     throw unavailable('the adapter has no timestamp-query, which profile needs', gpu);
@@ -60,6 +64,11 @@ function adopt(device: GPUDevice, options: WebGpuOptions): Acquired {
 function subgroupsOf(device: GPUDevice, info: GPUAdapterInfo, options: WebGpuOptions): Acquired['subgroups'] {
   if (options.subgroups === false || !device.features.has('subgroups' as GPUFeatureName)) return undefined;
   return { min: info.subgroupMinSize, max: info.subgroupMaxSize };
+}
+
+/** Whether the adapter computes on the CPU: its times say nothing about hardware. */
+export function isSoftware({ architecture, isFallbackAdapter }: GPUAdapterInfo): boolean {
+  return architecture === 'swiftshader' || isFallbackAdapter;
 }
 
 const NO_TOGGLES = { enable: [], disable: [] } as const;

@@ -13,6 +13,9 @@ export function platformRemedy(gpu: GPU | undefined): string {
   return 'The browser found no GPU that it trusts: turn hardware acceleration on, update the driver, and see chrome://gpu or about:support.';
 }
 
+/** Toggles for an adapter in software; a page sets none. */
+export const SOFTWARE_TOGGLES: Toggles | undefined = undefined;
+
 /** Dawn's switches by name. */
 export interface Toggles {
   readonly enable: readonly string[];

@@ -12,6 +12,15 @@ export async function platformGpu({ enable, disable }: Toggles): Promise<GPU | u
   return bindings?.create(flags);
 }
 
+/**
+ * SwiftShader compiles the zero-initialisation of workgroup memory to one store an element where a Vulkan extension does it: seconds a
+ * kernel. Without that extension Dawn writes a loop; values are the same.
+ */
+export const SOFTWARE_TOGGLES: Toggles | undefined = {
+  enable: [],
+  disable: ['use_vulkan_zero_initialize_workgroup_memory_extension'],
+};
+
 export function platformRemedy(gpu: GPU | undefined): string {
   if (gpu === undefined) return 'Install the bindings: npm install webgpu.';
   return 'Dawn found no driver: on Linux install a Vulkan driver (NVIDIA, mesa-vulkan-drivers) and libvulkan1, and see vulkaninfo; in a container pass the GPU through.';
