@@ -1,5 +1,5 @@
 /**
- * Induction heads far beyond the training length (256): `node scripts/proofs/induction-heads.mjs [--backend cpu] [--quick]`.
+ * Induction heads far beyond the training length (256): `node apps/bench/proofs/induction-heads.mjs [--backend cpu] [--quick]`.
  * 64 fresh sequences of 2^15 tokens, then one of 2^20 streamed; every answer named, and memory shown to be constant in length. The
  * model itself is exact up to 2^15 and drifts beyond (see the fixtures' README), so the last answer is told, not asserted.
  */
@@ -11,7 +11,7 @@ const { backend: name, quick } = parseArgs({
   options: { backend: { type: 'string', default: 'cpu' }, quick: { type: 'boolean', default: false } },
 }).values;
 const backend = await (await import(`@mamba/${name}`))[name]().create();
-const fixture = new URL('../../packages/conformance/fixtures/induction-heads', import.meta.url);
+const fixture = new URL('../../../packages/conformance/fixtures/induction-heads', import.meta.url);
 const lm = await loadModel(backend, fixture.href);
 console.log(`${backend.name}: ${backend.description}`);
 
