@@ -33,7 +33,7 @@ import { type Perplexity, type PerplexityOptions, perplexity } from './score/per
 import { fingerprinting } from './session/fingerprint.ts';
 import { loadPlace, Session, type SessionOptions } from './session/session.ts';
 import type { ChatMessage, ChatOptions } from './tokenizer/chat-template.ts';
-import { openTokenizer, type Tokenizer } from './tokenizer/tokenizer.ts';
+import { checkpointTokenizer, type Tokenizer } from './tokenizer/tokenizer.ts';
 
 /** Text, or token ids where a checkpoint has no tokenizer. */
 export type Prompt = string | ArrayLike<number>;
@@ -69,7 +69,8 @@ export interface Score {
 }
 
 /**
- * Loads a checkpoint onto a backend, tensor by tensor. `location` is a folder (Node), an http(s) address, a list of File, or a store.
+ * Loads a checkpoint onto a backend, tensor by tensor. `location` is a folder or a GGUF file (Node), an http(s)
+ * address of either, a list of File, or a store.
  * @throws MambaError `invalid-file`, `unsupported`, `unavailable`, `out-of-memory`, `aborted`; nothing is left open or uploaded then.
  */
 export async function loadModel(
@@ -80,7 +81,7 @@ export async function loadModel(
   const { headers, signal, ...others } = options;
   const checkpoint = await openCheckpoint(location, { headers, signal });
   try {
-    const tokenizer = await openTokenizer(checkpoint.store);
+    const tokenizer = await checkpointTokenizer(checkpoint);
     const { source, digest } = fingerprinting(checkpoint.config, checkpoint.source);
     const model = await createModel(backend, checkpoint.config, source, { ...others, signal });
     return new LanguageModel(checkpoint, model, tokenizer, digest());
@@ -267,7 +268,7 @@ export class LanguageModel {
   /** @internal @throws MambaError `unsupported` */
   requireTokenizer(): Tokenizer {
     if (this.tokenizer !== undefined) return this.tokenizer;
-    throw new MambaError('unsupported', `${this.name} has no tokenizer.json`, {
+    throw new MambaError('unsupported', `${this.name} has no tokenizer`, {
       origin: this.name,
       remedy: 'Give token ids instead of text, or put the tokenizer.json of the model beside it.',
     });

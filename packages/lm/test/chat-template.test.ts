@@ -1,5 +1,12 @@
 import { readFile } from 'node:fs/promises';
-import { bytesSource, type CheckpointStore, checkpointStore } from '@mamba/checkpoint';
+import {
+  bytesSource,
+  type CheckpointStore,
+  checkpointStore,
+  memorySink,
+  openCheckpoint,
+  writeGguf,
+} from '@mamba/checkpoint';
 import { cpu } from '@mamba/cpu';
 import { describe, expect, it } from 'vitest';
 import { ChatTemplate, loadModel, openTokenizer, Tokenizer } from '../src/index.ts';
@@ -19,10 +26,9 @@ const messages = [
   { role: 'system', content: ' Be brief. ' },
   { role: 'user', content: 'Who art thou?' },
 ];
-const RENDERED = `<s>
-<|im_start|>system
+/** By Jinja2 3.1.6 for Python, with trim_blocks and lstrip_blocks as transformers sets them. */
+const RENDERED = `<s><|im_start|>system
 Be brief.<|im_end|>
-
 <|im_start|>user
 Who art thou?<|im_end|>
 `;
@@ -77,6 +83,27 @@ describe('chat templates', () => {
     expect(await collect(lm.generate({ prompt: ids, maxTokens: 2 }))).toHaveLength(3);
     const without = await loadModel(backend, `${FIXTURES}/kjv-mamba`);
     await expectError(() => without.encodeChat(messages), 'unsupported', 'chat template');
+    await backend.dispose();
+  });
+
+  it('come with a GGUF file, as do the tokenizer and the fingerprint', async () => {
+    const checkpoint = await openCheckpoint(`${FIXTURES}/kjv-mamba`);
+    const { config, source, specialTokens } = checkpoint;
+    const tokenizer = JSON.parse(await readFile(`${FIXTURES}/kjv-mamba/tokenizer.json`, 'utf8')) as unknown;
+    const chatTemplate = '{{ bos_token }}{{ messages[0].content }}';
+    const sink = memorySink();
+    await writeGguf({ config, source, specialTokens, tokenizer, chatTemplate, type: 'F16', sink });
+    await checkpoint.close();
+    const backend = await cpu().create();
+    const gguf = await loadModel(backend, [new File([sink.bytes() as BlobPart], 'kjv.gguf')]);
+    const original = await loadModel(backend, `${FIXTURES}/kjv-mamba`);
+    expect(gguf.encodeChat([{ role: 'user', content: 'And God' }])).toEqual([0, ...original.encode('And God')]);
+    expect(gguf.fingerprint).toBe(original.fingerprint);
+    const [session, request] = [original.createSession(), { prompt: 'And God said', maxTokens: 5 }];
+    expect(await collect(gguf.generate(request))).toEqual(await collect(original.generate(request)));
+    await session.append('And God said');
+    const moved = await session.copyTo(gguf);
+    expect(await collect(moved.generate({ maxTokens: 5 }))).toEqual(await collect(original.generate(request)));
     await backend.dispose();
   });
 

@@ -1,5 +1,5 @@
 import { Tokenizer as HuggingFaceTokenizer } from '@huggingface/tokenizers';
-import { type CheckpointStore, readJson } from '@mamba/checkpoint';
+import { type Checkpoint, type CheckpointStore, ggufTokenizer, readJson } from '@mamba/checkpoint';
 import { invalid, MambaError } from '@mamba/core';
 import { type ChatTemplate, chatTemplate } from './chat-template.ts';
 import { StreamDecoder } from './stream-decoder.ts';
@@ -96,6 +96,11 @@ export class Tokenizer {
     return this.#tokenizer.token_to_id(token);
   }
 
+  /** A token as the vocabulary writes it; undefined where the id has none. */
+  tokenOf(id: number): string | undefined {
+    return this.#tokenizer.id_to_token(id);
+  }
+
   /** Decodes ids as they come, holding back what may be half a character. */
   streamDecoder(options: DecodeTextOptions = {}): StreamDecoder {
     return new StreamDecoder((ids) => this.decode(ids, options));
@@ -125,6 +130,23 @@ export async function openTokenizer(store: CheckpointStore): Promise<Tokenizer |
   const template = await readText(store, 'chat_template.jinja');
   const merged = template === undefined ? config : { ...config, chat_template: template };
   return new Tokenizer(json, merged, `${store.name}: tokenizer.json`);
+}
+
+/**
+ * The tokenizer that a GGUF file carries, or else that of the checkpoint's folder.
+ * @throws MambaError `invalid-file`, and `unsupported` for a vocabulary that cannot be used.
+ */
+export async function checkpointTokenizer({ gguf, store, specialTokens }: Checkpoint): Promise<Tokenizer | undefined> {
+  const json = gguf && ggufTokenizer(gguf);
+  if (gguf === undefined || json === undefined) return openTokenizer(store);
+  const { bos, eos } = specialTokens;
+  const named = new Tokenizer(json, {}, gguf.name);
+  const config = {
+    chat_template: gguf.metadata.get('tokenizer.chat_template'),
+    ...(bos !== undefined && { bos_token: named.tokenOf(bos) }),
+    ...(eos[0] !== undefined && { eos_token: named.tokenOf(eos[0]) }),
+  };
+  return new Tokenizer(json, config, gguf.name);
 }
 
 async function readText(store: CheckpointStore, file: string): Promise<string | undefined> {
