@@ -1,6 +1,6 @@
 import type { Counters } from './counters.ts';
 import type { Failures } from './failures.ts';
-import { Pipelines } from './pipelines.ts';
+import { type Pipeline, Pipelines } from './pipelines.ts';
 import type { Profiler } from './profiler.ts';
 import type { BufferRange, Dispatch, Shader } from './shader.ts';
 import { USAGE } from './usage.ts';
@@ -9,6 +9,15 @@ import { USAGE } from './usage.ts';
 const BATCH = 1024;
 /** Bind groups kept; they name buffers, so all are forgotten when a buffer is destroyed. */
 const BIND_GROUPS = 4096;
+
+/** A dispatch with everything looked up: what remains is to record it. */
+export interface Prepared {
+  readonly pipeline: Pipeline;
+  readonly group: GPUBindGroup;
+  readonly uniforms: Uint8Array;
+  readonly buffers: readonly GPUBuffer[];
+  readonly workgroups: readonly [number, number, number];
+}
 
 /**
  * Records dispatches and copies into one command encoder and submits them together. Uniforms of a batch lie in one buffer, bound
@@ -23,7 +32,7 @@ export class Recorder {
   readonly #stride: number;
   readonly #uniforms: GPUBuffer;
   readonly #staged: ArrayBuffer;
-  readonly #view: DataView;
+  readonly #bytes: Uint8Array;
   readonly #groups = new Map<string, GPUBindGroup>();
   readonly #ids = new WeakMap<GPUBuffer, number>();
   /** Buffers that recorded, unsubmitted work uses. */
@@ -31,6 +40,7 @@ export class Recorder {
   #nextId = 0;
   #encoder: GPUCommandEncoder | undefined;
   #pass: GPUComputePassEncoder | undefined;
+  #captured: Prepared[] | undefined;
   #recorded = 0;
   #submitted = 0;
 
@@ -42,7 +52,7 @@ export class Recorder {
     this.#pipelines = Pipelines.of(device);
     this.#stride = Math.max(64, device.limits.minUniformBufferOffsetAlignment);
     this.#staged = new ArrayBuffer(BATCH * this.#stride);
-    this.#view = new DataView(this.#staged);
+    this.#bytes = new Uint8Array(this.#staged);
     this.#uniforms = failures.watch('the uniform buffer', () =>
       device.createBuffer({
         label: 'uniforms',
@@ -57,24 +67,40 @@ export class Recorder {
     call: Dispatch<B, U, O, C, L>,
   ): void {
     this.#failures.checkAlive();
-    if (this.#recorded === BATCH || this.#profiler?.full === true) this.flush();
     const pipeline = this.#pipelines.get(shader, call, (label, make) => this.#failures.watch(label, make));
-    const offset = this.#recorded * this.#stride;
-    for (const { name, offset: at, type } of shader.uniforms.fields) {
+    const uniforms = new DataView(new ArrayBuffer(shader.uniforms.size));
+    for (const { name, offset, type } of shader.uniforms.fields) {
       const value = call.uniforms[name];
-      if (type === 'f32') this.#view.setFloat32(offset + at, value, true);
-      else this.#view.setUint32(offset + at, value, true);
+      if (type === 'f32') uniforms.setFloat32(offset, value, true);
+      else uniforms.setUint32(offset, value, true);
     }
-    const group = this.#group(shader, pipeline.layout, call.bindings);
-    const pass = this.#beginPass(pipeline.label);
-    pass.setPipeline(pipeline.pipeline);
-    if (shader.uniforms.size > 0) pass.setBindGroup(0, group, [offset]);
-    else pass.setBindGroup(0, group);
     const [x, y = 1, z = 1] = call.workgroups;
-    pass.dispatchWorkgroups(x, y, z);
-    if (this.#profiler !== undefined) this.#endPass();
-    this.#recorded++;
-    this.#counters.dispatches++;
+    const prepared: Prepared = {
+      pipeline,
+      group: this.#group(shader, pipeline.layout, call.bindings),
+      uniforms: new Uint8Array(uniforms.buffer),
+      buffers: shader.bindings.map(({ name }) => call.bindings[name].buffer),
+      workgroups: [x, y, z],
+    };
+    if (this.#captured !== undefined) this.#captured.push(prepared);
+    else this.#record(prepared);
+  }
+
+  /** Prepares the dispatches of `body` without recording them, to be replayed any number of times while their buffers live. */
+  capture(body: () => void): readonly Prepared[] {
+    const captured: Prepared[] = [];
+    this.#captured = captured;
+    try {
+      body();
+    } finally {
+      this.#captured = undefined;
+    }
+    return captured;
+  }
+
+  replay(prepared: readonly Prepared[]): void {
+    this.#failures.checkAlive();
+    for (const item of prepared) this.#record(item);
   }
 
   copy(source: GPUBuffer, sourceOffset: number, target: GPUBuffer, targetOffset: number, size: number): void {
@@ -133,6 +159,21 @@ export class Recorder {
     this.#uniforms.destroy();
   }
 
+  #record({ pipeline, group, uniforms, buffers, workgroups: [x, y, z] }: Prepared): void {
+    if (this.#recorded === BATCH || this.#profiler?.full === true) this.flush();
+    const offset = this.#recorded * this.#stride;
+    this.#bytes.set(uniforms, offset);
+    for (const buffer of buffers) this.#inUse.add(buffer);
+    const pass = this.#beginPass(pipeline.label);
+    pass.setPipeline(pipeline.pipeline);
+    if (uniforms.length > 0) pass.setBindGroup(0, group, [offset]);
+    else pass.setBindGroup(0, group);
+    pass.dispatchWorkgroups(x, y, z);
+    if (this.#profiler !== undefined) this.#endPass();
+    this.#recorded++;
+    this.#counters.dispatches++;
+  }
+
   #begin(): GPUCommandEncoder {
     this.#encoder ??= this.#device.createCommandEncoder({ label: 'mamba' });
     return this.#encoder;
@@ -161,7 +202,6 @@ export class Recorder {
     for (const { name } of bindings) {
       const { buffer, offset, size } = ranges[name];
       key += ` ${this.#id(buffer)}+${offset}:${size}`;
-      this.#inUse.add(buffer);
     }
     let group = this.#groups.get(key);
     if (group === undefined) {

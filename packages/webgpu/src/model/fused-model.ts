@@ -31,7 +31,7 @@ import {
   stateOf,
   writableState,
 } from './state.ts';
-import { type StepIds, step, stepBuffers } from './step.ts';
+import { embedStep, type StepIds, step, stepBuffers, stepLayers } from './step.ts';
 
 /**
  * The whole model on the device: activations and state never leave it, and no call waits. Undefined where this model has a part that
@@ -227,11 +227,16 @@ function decode(model: Fused, call: DecodeCall): DecodeOutcome {
     const logits = whole(allocator.scratch(4 * batch * vocab, 'logits'));
     const buffers = stepBuffers(allocator, config, batch);
     const state = writableState(gpu, allocator, config, previous, call.donated, batch);
+    // Everything but where ids lie is the same for each token: looked up once.
+    const body = gpu.recorder.capture(() => {
+      stepLayers(gpu, config, layers, state, buffers, batch);
+      writeLogits(model, allocator, buffers.residual, true, 1, batch, logits);
+    });
     for (let index = 0; index < count; index++) {
       const fed: StepIds =
         index === 0 ? { ids: first, idRow: 1, idOffset: 0 } : { ids: whole(ids), idRow: count, idOffset: index - 1 };
-      step(gpu, config, layers, state, buffers, fed, batch);
-      writeLogits(model, allocator, buffers.residual, true, 1, batch, logits);
+      embedStep(gpu, config, layers, buffers, fed, batch);
+      gpu.recorder.replay(body);
       const choice = { logits, rows: batch, vocab, ids: whole(ids), idRow: count, idOffset: index };
       if (sampling === undefined) largest(gpu, choice);
       else draw(gpu, choice, { ...sampling, uniform: uniform!, uniformRow: count, uniformOffset: index });

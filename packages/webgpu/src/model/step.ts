@@ -48,7 +48,19 @@ export function step(
   ids: StepIds,
   batch: number,
 ): void {
-  const { dModel, vocabSize } = config;
+  embedStep(gpu, config, weights, buffers, ids, batch);
+  stepLayers(gpu, config, weights, state, buffers, batch);
+}
+
+/** The part of a step that depends on where its ids lie. */
+export function embedStep(
+  gpu: Gpu,
+  { dModel, vocabSize }: ModelConfig,
+  weights: Layers,
+  buffers: StepBuffers,
+  ids: StepIds,
+  batch: number,
+): void {
   gatherRows(gpu, weights.embedding, {
     tableRows: vocabSize,
     ...ids,
@@ -56,6 +68,17 @@ export function step(
     channels: dModel,
     y: buffers.residual,
   });
+}
+
+/** The part of a step that is the same for every token. */
+export function stepLayers(
+  gpu: Gpu,
+  config: ModelConfig,
+  weights: Layers,
+  state: readonly LayerState[],
+  buffers: StepBuffers,
+  batch: number,
+): void {
   for (const [index, layer] of weights.layers.entries()) stepLayer(gpu, config, layer, state[index]!, buffers, batch);
 }
 
