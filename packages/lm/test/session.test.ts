@@ -322,11 +322,27 @@ describe('any sequence of calls', () => {
     const [before, saved] = [backend.memory().bytes, (await session.save()).length];
     let most = 0;
     let seen = 0;
-    for await (const _ of session.generate({ maxTokens: 4000, stopIds: [], temperature: 20 }))
+    for await (const _ of session.generate({ maxTokens: 9000, stopIds: [], temperature: 20 }))
       if (++seen % 100 === 0) most = Math.max(most, backend.memory().bytes);
     // While it runs there is the state before the latest tokens as well, and the numbers for them.
     expect(most - before).toBeLessThan(2 * session.bytes + 4096);
     expect(backend.memory().bytes).toBe(before);
+    expect(Math.abs((await session.save()).length - saved)).toBeLessThan(512);
+    session.dispose();
+  });
+
+  it('reads a prompt of 2^17 tokens in the memory of a short one', async () => {
+    const session = lm.createSession();
+    await session.append(new Array<number>(1024).fill(7));
+    const [before, saved] = [backend.memory(), (await session.save()).length];
+    let most = 0;
+    const onProgress = (): void => {
+      most = Math.max(most, backend.memory().reserved);
+    };
+    await session.append(new Array<number>(2 ** 17).fill(7), { onProgress });
+    expect(session.length).toBe(1024 + 2 ** 17);
+    expect(backend.memory().bytes).toBe(before.bytes);
+    expect(most).toBeLessThanOrEqual(before.reserved + session.bytes);
     expect(Math.abs((await session.save()).length - saved)).toBeLessThan(512);
     session.dispose();
   });

@@ -1,0 +1,125 @@
+/**
+ * What goes between a page and its worker, in plain data. Every message bears the version; the host answers another version than its own
+ * with an error. Calls are answered once. Streams are pulled: one answer to each `next`, so that nothing is computed that nobody reads.
+ */
+import {
+  type ErrorCode,
+  type ErrorDetails,
+  isMambaError,
+  MambaError,
+  type MemoryUse,
+  type ModelConfig,
+} from '@mamba/core';
+import type { GeneratedPiece } from '../generate/pieces.ts';
+import type { BatchPiece, GenerateOptions, LoadOptions, Prompt, Score } from '../language-model.ts';
+import type { HiddenStateOptions, HiddenStates } from '../score/hidden-states.ts';
+import type { LogProbOptions } from '../score/log-probs.ts';
+import type { Perplexity, PerplexityOptions } from '../score/perplexity.ts';
+import type { AppendOptions, Mark, SessionGenerateOptions, SessionOptions } from '../session/session.ts';
+import type { ChatMessage, ChatOptions } from '../tokenizer/chat-template.ts';
+
+export const PROTOCOL_VERSION = 1;
+
+/** A model or a session of the host. */
+export type Handle = number;
+
+/** Options without what cannot be sent: signals and callbacks go as messages of their own, and states stay where they are. */
+export type Sendable<O> = Omit<O, 'signal' | 'onProgress' | 'state' | 'prefixCache' | 'draft' | 'batcher'>;
+
+export interface ModelInfo {
+  readonly handle: Handle;
+  readonly name: string;
+  readonly config: ModelConfig;
+  readonly fingerprint: string;
+  readonly backend: { readonly name: string; readonly description: string };
+  readonly specialTokens: { readonly bos: number | undefined; readonly eos: readonly number[] };
+  readonly hasTokenizer: boolean;
+  readonly hasChatTemplate: boolean;
+}
+
+export interface SessionInfo {
+  readonly handle: Handle;
+  readonly length: number;
+  readonly bytes: number;
+  readonly marks: readonly Mark[];
+}
+
+/** Methods that are answered once: arguments and result. */
+export interface Calls {
+  load: [location: string | readonly File[], options: Sendable<LoadOptions>, result: ModelInfo];
+  memory: [result: MemoryUse | undefined];
+  encode: [model: Handle, text: string, result: number[]];
+  decode: [model: Handle, ids: readonly number[], result: string];
+  encodeChat: [model: Handle, messages: readonly ChatMessage[], options: ChatOptions, result: number[]];
+  score: [model: Handle, prompt: Prompt, options: Sendable<LogProbOptions>, result: Score];
+  perplexity: [model: Handle, text: string, options: Sendable<PerplexityOptions>, result: Perplexity];
+  hiddenStates: [model: Handle, prompt: Prompt, options: Sendable<HiddenStateOptions>, result: HiddenStates];
+  disposeModel: [model: Handle, result: undefined];
+  createSession: [model: Handle, options: SessionOptions, result: SessionInfo];
+  loadSession: [model: Handle, bytes: Uint8Array, options: SessionOptions, result: SessionInfo];
+  describeSession: [session: Handle, result: SessionInfo];
+  append: [session: Handle, input: Prompt, options: Sendable<AppendOptions>, result: SessionInfo];
+  mark: [session: Handle, result: { readonly mark: Mark; readonly info: SessionInfo }];
+  rewind: [session: Handle, mark: Pick<Mark, 'id'>, result: SessionInfo];
+  release: [session: Handle, mark: Pick<Mark, 'id'>, result: SessionInfo];
+  fork: [session: Handle, result: SessionInfo];
+  save: [session: Handle, result: Uint8Array];
+  disposeSession: [session: Handle, result: undefined];
+}
+
+/** Methods that give pieces: arguments and piece. */
+export interface Streams {
+  generate: [model: Handle, options: Sendable<GenerateOptions>, piece: GeneratedPiece];
+  generateBatch: [model: Handle, requests: readonly Sendable<GenerateOptions>[], piece: BatchPiece];
+  continue: [session: Handle, options: Sendable<SessionGenerateOptions>, piece: GeneratedPiece];
+}
+
+export type Arguments<T extends readonly unknown[]> = T extends readonly [...infer A, unknown] ? A : never;
+export type Result<T extends readonly unknown[]> = T extends readonly [...unknown[], infer R] ? R : never;
+
+export type Request = { readonly version: number; readonly id: number } & (
+  | { readonly type: 'call'; readonly method: keyof Calls; readonly args: readonly unknown[] }
+  | { readonly type: 'open'; readonly method: keyof Streams; readonly args: readonly unknown[] }
+  | { readonly type: 'next' }
+  /** Ends a stream early; answered when its state is freed. */
+  | { readonly type: 'return' }
+  /** The caller's signal fired; answered as the call or stream is, with `aborted`. */
+  | { readonly type: 'abort' }
+);
+
+export type Response = { readonly version: number; readonly id: number } & (
+  | { readonly type: 'result'; readonly value: unknown }
+  | { readonly type: 'item'; readonly done: boolean; readonly value: unknown }
+  | { readonly type: 'progress'; readonly args: readonly number[] }
+  | { readonly type: 'error'; readonly error: PlainError }
+);
+
+export interface PlainError extends Omit<ErrorDetails, 'cause'> {
+  readonly code: ErrorCode | undefined;
+  readonly message: string;
+  readonly stack: string | undefined;
+}
+
+/** The part of a Worker, of a worker's global scope, and of a MessagePort (Node's too) that is used. */
+export interface WorkerPort {
+  postMessage(message: unknown, transfer: Transferable[]): void;
+  addEventListener(type: string, listener: (event: Event) => void): void;
+  removeEventListener(type: string, listener: (event: Event) => void): void;
+  /** MessagePorts begin to deliver only then. */
+  start?(): void;
+}
+
+export function toPlainError(error: unknown): PlainError {
+  const { message, stack } = error instanceof Error ? error : { message: String(error), stack: undefined };
+  if (!isMambaError(error)) return { code: undefined, message, stack };
+  const { code, origin, given, expected, remedy } = error;
+  return { code, message, stack, origin, given, expected, remedy };
+}
+
+/** An error with the same code, message and data; anything that was no MambaError is an Error. */
+export function fromPlainError({ code, message, stack, origin, given, expected, remedy }: PlainError): Error {
+  const error = code === undefined ? new Error(message) : new MambaError(code, message);
+  if (code !== undefined) Object.assign(error, { origin, given, expected, remedy });
+  if (stack !== undefined) error.stack = stack;
+  return error;
+}
