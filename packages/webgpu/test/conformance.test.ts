@@ -6,5 +6,5 @@ describeConformance(webgpu(), { gaps });
 
 describeConformance(webgpu({ defaultLimits: true, subgroups: false }), {
   name: 'webgpu with the limits of every browser and no subgroups',
-  scope: ['golden', 'checkpoints'],
+  scope: ['cases', 'golden'],
 });
