@@ -1,6 +1,9 @@
-/** Public API: the report's schema and reader, and the run that makes one. */
+/** Public API: the report's schema and reader, the run that makes one, and what is made of reports. */
 export { SUITES } from './cases/index.ts';
+export { type Comparison, compareReports, regressions } from './compare/compare.ts';
+export { mergeReports, type NamedReport } from './compare/merge.ts';
 export { type FoundBackend, findBackends } from './machine/backends.ts';
+export { renderHtml } from './report/html/page.ts';
 export { type Observer, type RunOptions, runBench } from './run.ts';
 export * from './schema/report.ts';
 export { writeReport } from './schema/write.ts';

@@ -22,7 +22,9 @@ const block: Suite = { name: 'block', summary: 'small', cases: () => [benchBlock
 const model: Suite = {
   name: 'model',
   summary: 'small',
-  cases: () => [benchModel(modelConfig({ layers: 2, dModel: 16, vocabSize: 40 }), { prefill: 12, decode: 3 })],
+  cases: () => [
+    benchModel(modelConfig({ layers: 2, dModel: 16, vocabSize: 40 }), { prefill: 12, decode: 3, batches: [1] }),
+  ],
 };
 
 /** The reference under another name, as a backend that has to be checked. */
@@ -56,22 +58,30 @@ describe('runBench', () => {
     expect(parseReport(JSON.stringify(report), 'the report')).toEqual(report);
     expect(report.interrupted).toBe(false);
     expect(report.results.map(({ case: id }) => id)).toEqual([
-      'scan/length-8',
-      'scan/length-16',
-      'scan/length-1500',
+      'scan/length-8-dim-6-state-4',
+      'scan/length-16-dim-6-state-4',
+      'scan/length-1500-dim-6-state-4',
       'block/length-5',
-      'model/load-layers-2',
-      'model/prefill-12-layers-2',
-      'model/decode-3-layers-2',
+      'model/load-layers-2-d16',
+      'model/prefill-12-layers-2-d16',
+      'model/first-token-12-layers-2-d16',
+      'model/decode-3-layers-2-d16',
     ]);
     for (const result of report.results) {
       expect(result).toMatchObject({ status: 'measured', check: { pass: true, relativeError: 0 } });
       expect(result.rate!.perSecond).toBeGreaterThan(0);
       expect(result.time!.p10).toBeLessThanOrEqual(result.time!.p90);
-      if (result.case !== 'model/load-layers-2') expect(result.ceiling!.share).toBeGreaterThan(0);
+      if (result.case !== 'model/load-layers-2-d16') expect(result.ceiling!.share).toBeGreaterThan(0);
     }
     expect(report.slopes).toEqual([
-      { suite: 'scan', backend: 'sound', over: 'length', slope: expect.any(Number), points: 3 },
+      {
+        suite: 'scan',
+        backend: 'sound',
+        over: 'length',
+        slope: expect.any(Number),
+        points: 3,
+        shape: { batch: 1, dim: 6, state: 4 },
+      },
     ]);
     expect(backends).toHaveLength(3);
     expect(backends.every(({ disposed }) => disposed)).toBe(true);
@@ -139,8 +149,8 @@ describe('runBench', () => {
     });
     expect(report.interrupted).toBe(true);
     expect(report.results.map(({ case: id, status }) => `${id} ${status}`)).toEqual([
-      'scan/length-8 measured',
-      'scan/length-16 measured',
+      'scan/length-8-dim-6-state-4 measured',
+      'scan/length-16-dim-6-state-4 measured',
     ]);
     expect(parseReport(JSON.stringify(report), 'the report')).toEqual(report);
     expect(backends.every(({ disposed }) => disposed)).toBe(true);

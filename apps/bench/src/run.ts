@@ -3,18 +3,33 @@
  * measurements interleaved; those that are too slow follow with shapes they can do. Nothing is timed that did not agree with the
  * reference in this very run. A run that is stopped keeps what it has.
  */
-import process from 'node:process';
-import { setImmediate } from 'node:timers/promises';
-import { setFlagsFromString } from 'node:v8';
-import { runInNewContext } from 'node:vm';
+
 import { type Backend, isMambaError } from '@mamba/core';
 import { reference as referenceProvider } from '@mamba/reference';
-import type { BenchCase, Effort, MeasurementSpec, Pause, PreparedCase, Suite, Values } from './cases/contract.ts';
+import { platform } from '#platform';
+import type {
+  BenchCase,
+  Effort,
+  MeasurementSpec,
+  Pause,
+  PreparedCase,
+  ShapeChoice,
+  Suite,
+  Values,
+} from './cases/contract.ts';
 import { compareValues } from './cases/values.ts';
+import { BYTES_PER_WEIGHT } from './cases/work.ts';
 import type { FoundBackend } from './machine/backends.ts';
 import { measureCeilings } from './machine/ceilings.ts';
-import { machineFacts } from './machine/facts.ts';
-import { type Ceiling, type CheckRecord, KIND, type Report, type Result, SCHEMA_VERSION } from './schema/report.ts';
+import {
+  type Ceiling,
+  type CheckRecord,
+  KIND,
+  type Report,
+  type Result,
+  SCHEMA_VERSION,
+  type Settings,
+} from './schema/report.ts';
 import { applyCeiling } from './timing/limit.ts';
 import { sampleInterleaved } from './timing/sample.ts';
 import { logLogSlope } from './timing/statistics.ts';
@@ -24,6 +39,7 @@ export interface RunOptions {
   readonly suites: readonly Suite[];
   readonly backends: readonly FoundBackend[];
   readonly effort: Effort;
+  readonly shapes?: ShapeChoice | undefined;
   /** Stops the run after the sample that is being taken. */
   readonly signal?: AbortSignal | undefined;
   readonly observer?: Observer | undefined;
@@ -42,16 +58,16 @@ export interface Observer {
 }
 
 /** Milliseconds for each measurement of a contender, and for the ceilings. */
-const BUDGET = { quick: 400, standard: 1500 } as const;
+const BUDGET = { quick: 400, standard: 1500, thorough: 4000 } as const;
 
 export async function runBench(options: RunOptions): Promise<Report> {
-  const { suites, backends, effort, signal, observer = {} } = options;
+  const { suites, backends, effort, shapes, signal, observer = {} } = options;
   const startedAt = new Date().toISOString();
-  const machine = machineFacts();
+  const machine = platform.machineFacts();
   const ceilings: Ceiling[] = [];
   const results: Result[] = [];
   const pause = async (): Promise<void> => {
-    await setImmediate();
+    await platform.tick();
     if (signal?.aborted) throw new Stopped();
   };
   const snapshot = (interrupted: boolean): Report => ({
@@ -61,7 +77,7 @@ export async function runBench(options: RunOptions): Promise<Report> {
     startedAt,
     finishedAt: new Date().toISOString(),
     interrupted,
-    settings: { suites: suites.map(({ name }) => name), effort },
+    settings: settingsOf(options),
     machine,
     ceilings,
     backends: backends.map(({ record }) => record),
@@ -70,8 +86,10 @@ export async function runBench(options: RunOptions): Promise<Report> {
   });
   try {
     observer.step?.('limits of this machine');
-    ceilings.push(...(await measureCeilings({ budget: BUDGET[effort] / 3, pause })));
-    const plans = suites.map((suite) => ({ suite, groups: plan(suite, backends, effort) }));
+    for (const threads of threadCounts(backends)) {
+      ceilings.push(...(await measureCeilings({ budget: BUDGET[effort] / 3, pause, threads })));
+    }
+    const plans = suites.map((suite) => ({ suite, groups: plan(suite, backends, { effort, shapes }) }));
     const all = plans.flatMap(({ groups }) => groups.flat());
     observer.begin?.(
       ceilings,
@@ -79,7 +97,7 @@ export async function runBench(options: RunOptions): Promise<Report> {
     );
     for (const { suite, groups } of plans) {
       for (const group of groups) {
-        await runGroup(group, { ceilings, results, pause, effort, observer });
+        await runGroup(group, { ceilings, results, pause, effort, observer, memory: machine.memory });
       }
       observer.suite?.(suite, snapshot(false));
     }
@@ -106,15 +124,21 @@ interface Context {
   readonly pause: Pause;
   readonly effort: Effort;
   readonly observer: Observer;
+  /** Bytes that the machine has. */
+  readonly memory: number;
 }
 
 /** The fast backends' jobs, then the slow ones'. */
-function plan(suite: Suite, backends: readonly FoundBackend[], effort: Effort): Job[][] {
+function plan(
+  suite: Suite,
+  backends: readonly FoundBackend[],
+  { effort, shapes }: Pick<RunOptions, 'effort' | 'shapes'>,
+): Job[][] {
   const ready = backends.filter(({ provider }) => provider !== undefined);
   return [false, true].flatMap((slow) => {
     const contenders = ready.filter(({ record }) => (record.slow !== undefined) === slow);
     if (contenders.length === 0) return [];
-    const jobs = suite.cases({ effort, slow }).map((benchCase): Job => {
+    const jobs = suite.cases({ effort, slow, shapes }).map((benchCase): Job => {
       const checked = contenders.some(({ known }) => known.name !== 'reference');
       // Some 4e8 operations a second in plain loops, 2e10 in vectors; four calls at least.
       const timed = benchCase.measurements.map(({ work }) =>
@@ -134,7 +158,7 @@ function plan(suite: Suite, backends: readonly FoundBackend[], effort: Effort): 
 async function runGroup(jobs: readonly Job[], context: Context): Promise<void> {
   const contenders = jobs[0]?.contenders ?? [];
   const open: { found: FoundBackend; backend: Backend }[] = [];
-  collectGarbage();
+  platform.collectGarbage();
   try {
     for (const found of contenders) {
       try {
@@ -161,8 +185,14 @@ async function runJob(
   open: readonly { found: FoundBackend; backend: Backend }[],
   context: Context,
 ): Promise<void> {
-  const { observer, pause, results } = context;
+  const { observer, pause, results, memory } = context;
   const entrants: Entrant[] = [];
+  if (benchCase.needs !== undefined && benchCase.needs > 0.8 * memory) {
+    const gigabytes = (bytes: number): string => (bytes / 2 ** 30).toFixed(1);
+    const reason = `it takes ${gigabytes(benchCase.needs)} GiB with its check, and the machine has ${gigabytes(memory)}`;
+    for (const { found } of open) refuse(benchCase, found, results, 'skipped', reason);
+    return;
+  }
   try {
     let expected: Values | undefined;
     for (const { found, backend } of open) {
@@ -242,7 +272,9 @@ async function measure(
     const time = outcome?.time ?? { median: once, p10: once, p90: once, n: 1, callsPerSample: 1 };
     const memory = entrant.backend.memory();
     const bytesPerValue = entrant.backend.precision === 'float64' ? 8 : 4;
-    const work = spec.work?.(bytesPerValue);
+    const { weights } = benchCase;
+    const work = spec.work?.(bytesPerValue, weights && BYTES_PER_WEIGHT[weights]);
+    const { stateBytes } = entrant.prepared;
     return {
       ...head,
       status: 'measured',
@@ -250,7 +282,12 @@ async function measure(
       rate: { perSecond: spec.items / time.median, unit: `${spec.unit}/s` },
       ...(work && { work }),
       ...applyCeiling(work, time.median, entrant.found, ceilings),
-      memory: { tensors: memory.bytes, reserved: memory.reserved, process: process.memoryUsage.rss() },
+      memory: {
+        tensors: memory.bytes,
+        reserved: memory.reserved,
+        process: platform.residentBytes(),
+        ...(stateBytes !== undefined && { state: stateBytes }),
+      },
     };
   });
 }
@@ -260,7 +297,7 @@ function heading(benchCase: BenchCase, spec: MeasurementSpec, { record }: FoundB
     suite: benchCase.suite,
     case: spec.id,
     backend: record.name,
-    dtype: record.dtype ?? 'float32',
+    dtype: benchCase.weights ?? record.dtype ?? 'float32',
     shape: { ...spec.shape },
     ...(record.slow !== undefined && { slow: record.slow }),
   };
@@ -275,16 +312,47 @@ async function withReference<T>(body: (reference: Backend) => Promise<T>): Promi
   }
 }
 
+/** One slope for each backend and set of results that differ in nothing but what the suite sweeps. */
 function slopesOf({ name, sweep }: Suite, results: readonly Result[]): Report['slopes'] {
   if (sweep === undefined) return [];
-  const measured = results.filter(({ suite, time }) => suite === name && time !== undefined);
-  return [...new Set(measured.map(({ backend }) => backend))].flatMap((backend) => {
-    const points = measured
-      .filter((result) => result.backend === backend)
-      .map(({ shape, time }) => ({ x: shape[sweep]!, y: time!.median }));
-    if (points.length < 2) return [];
-    return [{ suite: name, backend, over: sweep, slope: logLogSlope(points), points: points.length }];
+  const groups = new Map<string, Result[]>();
+  for (const result of results) {
+    if (result.suite !== name || result.time === undefined) continue;
+    const { [sweep]: _, ...others } = result.shape;
+    const key = JSON.stringify([result.backend, result.dtype, others]);
+    groups.set(key, [...(groups.get(key) ?? []), result]);
+  }
+  return [...groups.values()].flatMap((group) => {
+    if (group.length < 2) return [];
+    const { backend, shape } = group[0]!;
+    const { [sweep]: _, ...others } = shape;
+    const slope = logLogSlope(group.map((result) => ({ x: result.shape[sweep]!, y: result.time!.median })));
+    return [{ suite: name, backend, over: sweep, slope, points: group.length, shape: others }];
   });
+}
+
+/** Numbers of threads whose limits are asked for: one, and those of the backends that run on the processor. */
+function threadCounts(backends: readonly FoundBackend[]): number[] {
+  const own = backends
+    .filter(({ known, provider, record }) => known.onProcessor && provider !== undefined && record.slow === undefined)
+    .map(({ record }) => record.details?.threads);
+  return [...new Set([1, ...own.filter((threads) => typeof threads === 'number')])];
+}
+
+function settingsOf({ suites, effort, shapes = {}, backends }: RunOptions): Settings {
+  const { models, dtypes, ...extents } = shapes;
+  const asked = Object.entries(extents).filter(([, values]) => values !== undefined && values.length > 0);
+  const threads = backends.flatMap(({ record }) =>
+    record.name.includes('@') ? [Number(record.details?.threads)] : [],
+  );
+  return {
+    suites: suites.map(({ name }) => name),
+    effort,
+    ...(asked.length > 0 && { shapes: Object.fromEntries(asked.map(([name, values]) => [name, [...(values ?? [])]])) }),
+    ...(models !== undefined && models.length > 0 && { models: [...models] }),
+    ...(dtypes !== undefined && dtypes.length > 0 && { dtypes: [...dtypes] }),
+    ...(threads.length > 0 && { threads }),
+  };
 }
 
 function describeDisagreement({ relativeError, tolerance }: CheckRecord): string {
@@ -294,10 +362,4 @@ function describeDisagreement({ relativeError, tolerance }: CheckRecord): string
 
 function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
-}
-
-/** Memory that an earlier suite let go of is not to count in this one's. */
-function collectGarbage(): void {
-  setFlagsFromString('--expose-gc');
-  (runInNewContext('gc') as () => void)();
 }

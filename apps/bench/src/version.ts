@@ -1,4 +1,4 @@
-import { createRequire } from 'node:module';
+import { versions } from './generated/versions.ts';
 
 /** Of this package. */
-export const { version } = createRequire(import.meta.url)('../package.json') as { version: string };
+export const version = versions['@mamba/bench']!;

@@ -4,7 +4,7 @@ import type { Report, Result } from '../src/schema/report.ts';
 export function exampleReport(): Report {
   return {
     kind: 'mamba-bench',
-    schemaVersion: 1,
+    schemaVersion: 2,
     tool: { name: '@mamba/bench', version: '0.1.0' },
     startedAt: '2026-11-23T12:00:00.000Z',
     finishedAt: '2026-11-23T12:02:00.000Z',
@@ -51,6 +51,17 @@ export function exampleReport(): Report {
     slopes: [{ suite: 'scan', backend: 'webgpu', over: 'length', slope: 0.996, points: 2 }],
     generation: { checkpoint: 'c', backend: 'webgpu', prompt: 'p', text: 't', tokens: 100, seconds: 0.5 },
   };
+}
+
+/** The same run where everything took so many times as long. */
+export function slowedReport(factor: number): Report {
+  const report = exampleReport();
+  const results = report.results.map((result): Result => {
+    if (result.time === undefined) return result;
+    const { median, p10, p90, ...time } = result.time;
+    return { ...result, time: { ...time, median: median * factor, p10: p10 * factor, p90: p90 * factor } };
+  });
+  return { ...report, results };
 }
 
 const CHECK = {

@@ -4,19 +4,44 @@
  */
 import { selectiveScanCase } from '@mamba/conformance';
 import { type Backend, type HostTensor, sizeOf, type Tensor } from '@mamba/core';
-import type { BenchCase, Suite } from './contract.ts';
+import { type BenchCase, chosen, type Suite } from './contract.ts';
 import { readAll } from './values.ts';
 import { type ScanShape, scanWork } from './work.ts';
 
 export const scanSuite: Suite = {
   name: 'scan',
-  summary: 'selective scan over lengths 2^9 … 2^17',
+  summary: 'selective scan over lengths 2^9 … 2^17; thorough: to 2^20, over d_state and batch',
   sweep: 'length',
-  cases({ effort, slow }) {
-    const powers = slow ? [9, 10, 11] : effort === 'quick' ? [9, 11, 13] : [9, 10, 11, 12, 13, 14, 15, 16, 17];
-    return powers.map((power) => scanCase({ batch: 1, length: 2 ** power, dim: 512, state: 16 }));
+  cases({ effort, slow, shapes }) {
+    const usual = { batch: 1, length: 2048, dim: 512, state: 16 };
+    const lengths = (powers: readonly number[]) => powers.map((power) => 2 ** power);
+    if (slow) return lengths([9, 10, 11]).map((length) => scanCase({ ...usual, length }));
+    if ([shapes?.length, shapes?.batch, shapes?.state].some((values) => values !== undefined && values.length > 0)) {
+      return chosen(shapes?.state, [16]).flatMap((state) =>
+        chosen(shapes?.batch, [1]).flatMap((batch) =>
+          chosen(shapes?.length, [2048]).map((length) =>
+            scanCase({ batch, length, dim: dimFor(batch * length), state }),
+          ),
+        ),
+      );
+    }
+    const powers = effort === 'quick' ? [9, 11, 13] : [9, 10, 11, 12, 13, 14, 15, 16, 17];
+    const sweep = lengths(powers).map((length) => scanCase({ ...usual, length }));
+    if (effort !== 'thorough') return sweep;
+    return [
+      ...sweep,
+      // 2^20 steps of 512 channels would be 2 GiB a tensor: the longest go with fewer channels.
+      ...lengths([16, 17, 18, 19, 20]).map((length) => scanCase({ ...usual, length, dim: 64 })),
+      ...[4, 8, 32, 64].map((state) => scanCase({ ...usual, state })),
+      ...[4, 16, 64].map((batch) => scanCase({ ...usual, length: 512, batch })),
+    ];
   },
 };
+
+/** Channels that leave a tensor at 256 MiB. */
+function dimFor(steps: number): number {
+  return steps <= 2 ** 17 ? 512 : 64;
+}
 
 /** Longest length whose inputs are made afresh; longer ones repeat it. */
 const PERIOD = 1024;
@@ -25,9 +50,10 @@ const CHECKED_STATE_STEPS = 2 ** 22;
 
 export function scanCase(shape: ScanShape): BenchCase {
   const { batch, length, dim, state } = shape;
-  const id = `scan/length-${length}`;
+  const others = [dim !== 512 && `dim-${dim}`, state !== 16 && `state-${state}`, batch !== 1 && `batch-${batch}`];
+  const id = [`scan/length-${length}`, ...others].filter(Boolean).join('-');
   const channels = Math.max(1, Math.min(dim, Math.floor(CHECKED_STATE_STEPS / (batch * length * state))));
-  const base = selectiveScanCase({ ...shape, length: Math.min(length, PERIOD), id: `length-${length}` });
+  const base = selectiveScanCase({ ...shape, length: Math.min(length, PERIOD), id });
   const inputs = (cut: number): Record<string, HostTensor> =>
     Object.fromEntries(
       Object.entries(base.build()).map(([name, { host }]) => [name, fit(name, host, shape, cut)] as const),

@@ -2,7 +2,7 @@
  * The least that a computation takes: floating-point operations, and bytes that have to be read or written once. A multiplication
  * and an addition are one operation each.
  */
-import type { BlockConfig, ModelConfig } from '@mamba/core';
+import type { BlockConfig, DType, ModelConfig } from '@mamba/core';
 
 export interface Work {
   readonly operations: number;
@@ -35,26 +35,71 @@ export function scanWork({ batch, length, dim, state }: ScanShape, bytesPerValue
   };
 }
 
-/** A block over `tokens` rows: its linear maps, convolution and scan; its weights once, its input, output and state. */
-export function blockWork(config: BlockConfig, tokens: number, bytesPerValue: number): Work {
+/** A causal convolution with bias and SiLU: input and output once, weights and state. */
+export function convWork(
+  { batch, length, dim, width }: { batch: number; length: number; dim: number; width: number },
+  bytesPerValue: number,
+): Work {
+  return {
+    operations: batch * length * dim * (2 * width + SILU),
+    bytes: (2 * batch * length * dim + dim * (width + 1) + batch * dim * (width - 1)) * bytesPerValue,
+  };
+}
+
+export function linearWork(
+  { rows, inputs, outputs }: { rows: number; inputs: number; outputs: number },
+  bytesPerValue: number,
+  bytesPerWeight = bytesPerValue,
+): Work {
+  return {
+    operations: 2 * rows * inputs * outputs,
+    bytes: rows * (inputs + outputs) * bytesPerValue + inputs * outputs * bytesPerWeight,
+  };
+}
+
+/** Bytes of a matrix's value: blocks of 32 with a scale of 16 bits where quantised. */
+export const BYTES_PER_WEIGHT: Readonly<Record<DType, number>> = {
+  float64: 8,
+  float32: 4,
+  int32: 4,
+  float16: 2,
+  bfloat16: 2,
+  q8: 34 / 32,
+  q4: 18 / 32,
+};
+
+/** A block over `tokens` rows of `batch` sequences in all: its weights once, its input, output and states. */
+export function blockWork(
+  config: BlockConfig,
+  tokens: number,
+  bytesPerValue: number,
+  { batch = 1, bytesPerWeight = bytesPerValue }: { batch?: number; bytesPerWeight?: number } = {},
+): Work {
   const { dModel, dInner, dState, dConv, dtRank } = config;
   const matrices = 2 * dInner * dModel + (dtRank + 2 * dState) * dInner + dInner * dtRank + dModel * dInner;
   const vectors = dInner * (dConv + 1) + dInner * (dState + 2);
-  const state = dInner * (dConv - 1 + dState);
+  const state = batch * dInner * (dConv - 1 + dState);
   const scan = scanWork({ batch: 1, length: tokens, dim: dInner, state: dState }, 0).operations;
   return {
     operations: tokens * (2 * matrices + dInner * (2 * dConv + SILU)) + scan,
-    bytes: (matrices + vectors + 2 * state + 2 * tokens * dModel) * bytesPerValue,
+    bytes: matrices * bytesPerWeight + (vectors + 2 * state + 2 * tokens * dModel) * bytesPerValue,
   };
 }
 
 /** A model over `tokens` tokens of which `heads` get logits. Everything but the rows of an untied embedding is read once. */
-export function modelWork(config: ModelConfig, tokens: number, heads: number, bytesPerValue: number): Work {
+export function modelWork(
+  config: ModelConfig,
+  tokens: number,
+  heads: number,
+  bytesPerValue: number,
+  options: { batch?: number; bytesPerWeight?: number } = {},
+): Work {
   const { layers, dModel, vocabSize } = config;
-  const block = blockWork(config, tokens, bytesPerValue);
+  const { bytesPerWeight = bytesPerValue } = options;
+  const block = blockWork(config, tokens, bytesPerValue, options);
   return {
     // A norm takes about four operations a value, the residual one.
     operations: layers * (block.operations + 5 * tokens * dModel) + heads * 2 * vocabSize * dModel,
-    bytes: layers * block.bytes + (heads > 0 ? vocabSize * dModel * bytesPerValue : 0),
+    bytes: Math.round(layers * block.bytes + (heads > 0 ? vocabSize * dModel * bytesPerWeight : 0)),
   };
 }

@@ -2,9 +2,10 @@ import { access, constants } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
 import process from 'node:process';
 import { MambaError } from '@mamba/core';
+import { platform } from '#platform';
+import type { Effort, ShapeChoice } from '../cases/contract.ts';
 import { SUITES } from '../cases/index.ts';
 import { chooseNamed, findBackends } from '../machine/backends.ts';
-import { machineFacts } from '../machine/facts.ts';
 import { createProgress } from '../report/progress.ts';
 import { styleFor } from '../report/style.ts';
 import {
@@ -26,7 +27,10 @@ export interface BenchOptions {
   readonly backends: readonly string[];
   readonly suites: readonly string[];
   readonly json: string | undefined;
-  readonly quick: boolean;
+  readonly effort: Effort;
+  readonly shapes: ShapeChoice;
+  /** Of backends that have any, one contender for each count; empty: their own choice. */
+  readonly threads: readonly number[];
   /** Close with a paragraph of generated text. */
   readonly paragraph: boolean;
 }
@@ -37,10 +41,10 @@ export async function bench(options: BenchOptions, { stdout, stderr, environment
   const print = (text: string): void => void stdout.write(`${text}\n`);
   const suites = chooseNamed(SUITES, options.suites, 'suite');
   if (options.json !== undefined) await access(dirname(resolve(options.json)), constants.W_OK);
-  const backends = await findBackends(options.backends);
+  const backends = await findBackends(options.backends, options.threads);
   const records = backends.map(({ record }) => record);
 
-  print(`\n${renderHeading({ machine: machineFacts() }, look)}\n`);
+  print(`\n${renderHeading({ machine: platform.machineFacts() }, look)}\n`);
   print(renderBackends(records, look));
   if (backends.every(({ provider }) => provider === undefined))
     throw new MambaError('unavailable', 'none of these backends runs here');
@@ -66,7 +70,8 @@ export async function bench(options: BenchOptions, { stdout, stderr, environment
     report = await runBench({
       suites,
       backends,
-      effort: options.quick ? 'quick' : 'standard',
+      effort: options.effort,
+      shapes: options.shapes,
       signal: interruption.signal,
       observer: {
         begin(ceilings, seconds) {

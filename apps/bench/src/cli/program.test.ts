@@ -1,10 +1,12 @@
-import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import process from 'node:process';
 import { Writable } from 'node:stream';
-import { expect, it } from 'vitest';
-import { parseReport } from '../schema/report.ts';
+import { describe, expect, it } from 'vitest';
+import { exampleReport, slowedReport } from '../../test/example-report.ts';
+import { parseReport, parseReports } from '../schema/report.ts';
+import { writeReport } from '../schema/write.ts';
 import { runCommand } from './program.ts';
 
 class Sink extends Writable {
@@ -23,7 +25,7 @@ async function run(...args: string[]) {
 }
 
 it.each([
-  [['run', '--suite', 'scan,sacn'], 'there is no suite "sacn"', 'scan, block, model'],
+  [['run', '--suite', 'scan,sacn'], 'there is no suite "sacn"', 'scan, conv, linear, block, model'],
   [['run', '--backend', 'cuda'], 'there is no backend "cuda"', 'webgpu, cpu, reference'],
 ])('says what exists where %j names something else', async (args, complaint, known) => {
   const { status, stdout, stderr } = await run(...args);
@@ -44,8 +46,104 @@ it('refuses options that do not exist, and describes those that do', async () =>
   expect(await run('run', '--fast')).toMatchObject({ status: 1, stderr: expect.stringContaining('--fast') });
   const { status, stdout } = await run('run', '--help');
   expect(status).toBe(0);
-  for (const option of ['--backend', '--suite', '--json', '--quick']) expect(stdout).toContain(option);
+  for (const option of ['--backend', '--suite', '--json', '--quick', '--thorough', '--length', '--dtype', '--threads'])
+    expect(stdout).toContain(option);
 });
+
+it.each([
+  [['run', '--length', '2^x'], '"2^x" is not a positive integer'],
+  [['run', '--dtype', 'q5'], 'float32, float16, bfloat16, q8, q4'],
+  [['run', '--model', 'mamba-3b'], 'mamba-130m'],
+  [['run', '--quick', '--thorough'], 'cannot be used with'],
+  [['compare', 'a.json', 'b.json', '--regression', 'much'], 'is not a percentage'],
+])('refuses %j', async (args, complaint) => {
+  const { status, stderr } = await run(...args);
+  expect(status).toBe(1);
+  expect(stderr).toContain(complaint);
+});
+
+it('measures the shapes that were asked for', async () => {
+  await inFolder(async (folder) => {
+    const file = join(folder, 'report.json');
+    const args = ['--suite', 'conv,scan', '--length', '2^4,48', '--state', '4', '--quick'];
+    const { status, stdout } = await run('run', '--backend', 'cpu', ...args, '--json', file);
+    expect(status).toBe(0);
+    const report = parseReport(await readFile(file, 'utf8'), file);
+    expect(report.results.map(({ case: id, status: how }) => `${id} ${how}`)).toEqual([
+      'scan/length-16-state-4 measured',
+      'scan/length-48-state-4 measured',
+      'conv/length-16 measured',
+      'conv/length-48 measured',
+    ]);
+    expect(report.settings).toMatchObject({ effort: 'quick', shapes: { length: [16, 48], state: [4] } });
+    expect(stdout).toContain('2^4, 4 states');
+  });
+});
+
+describe('compare', () => {
+  it('says how runs differ, and exits 1 beyond the regression alone', async () => {
+    await inFolder(async (folder) => {
+      const [a, b, c] = ['a.json', 'b.json', 'c.json'].map((name) => join(folder, name)) as [string, string, string];
+      await writeReport(exampleReport(), a);
+      await writeReport(slowedReport(1.5), b);
+      await writeReport({ ...exampleReport(), schemaVersion: 2 }, c);
+      const slower = await run('compare', a, b);
+      expect(slower.status).toBe(1);
+      expect(slower.stdout).toContain('1.50×▲');
+      expect(slower.stdout).toContain('4 of 4 got worse by more than 10 %');
+      expect(await run('compare', a, b, '--regression', '60%')).toMatchObject({ status: 0 });
+      expect(await run('compare', b, a)).toMatchObject({ status: 0 });
+      expect(await run('compare', a, c)).toMatchObject({ status: 0, stdout: expect.stringContaining('no regression') });
+    });
+  });
+
+  it('says what is wrong with a file', async () => {
+    await inFolder(async (folder) => {
+      const file = join(folder, 'a.json');
+      await writeFile(file, '{"kind":"mamba-bench","schemaVersion":9,"tool":{"version":"7.0.0"}}');
+      const { status, stderr } = await run('compare', file, file);
+      expect(status).toBe(1);
+      expect(stderr).toContain('version 7.0.0');
+    });
+  });
+});
+
+describe('merge and report', () => {
+  it('make a set of a folder and a page of the set, and say what they did', async () => {
+    await inFolder(async (folder) => {
+      const machine = { ...exampleReport().machine, cpu: 'Other CPU' };
+      await writeReport(exampleReport(), join(folder, 'a.json'));
+      await writeReport({ ...exampleReport(), machine }, join(folder, 'b.json'));
+      await writeFile(join(folder, 'package.json'), '{}');
+      const out = join(folder, 'set');
+      const merged = await run('merge', folder, '--out', out);
+      // Another tool's file was left out.
+      expect(merged.status).toBe(1);
+      expect(merged.stderr).toContain('package.json is not a report');
+      expect(parseReports(await readFile(out, 'utf8'), out)).toHaveLength(2);
+      const page = join(folder, 'report.html');
+      expect(await run('report', out, '--out', page)).toMatchObject({ status: 0 });
+      expect(await readFile(page, 'utf8')).toContain('Other CPU');
+    });
+  });
+
+  it('refuse a folder without reports', async () => {
+    await inFolder(async (folder) => {
+      const { status, stderr } = await run('merge', folder);
+      expect(status).toBe(1);
+      expect(stderr).toContain('there is no report');
+    });
+  });
+});
+
+async function inFolder(body: (folder: string) => Promise<void>): Promise<void> {
+  const folder = await mkdtemp(join(tmpdir(), 'mamba-bench-'));
+  try {
+    await body(folder);
+  } finally {
+    await rm(folder, { recursive: true });
+  }
+}
 
 it('writes tables to stdout, brief lines to stderr, and a report; an interrupt keeps what there is', async () => {
   const folder = await mkdtemp(join(tmpdir(), 'mamba-bench-'));

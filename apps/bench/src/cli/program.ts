@@ -1,10 +1,14 @@
-import { isMambaError } from '@mamba/core';
-import { Command, CommanderError } from 'commander';
+import { type DType, isMambaError, MAMBA_SIZES } from '@mamba/core';
+import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
 import { SUITES } from '../cases/index.ts';
 import { KNOWN_BACKENDS } from '../machine/backends.ts';
 import { styleFor } from '../report/style.ts';
 import { version } from '../version.ts';
 import { bench } from './bench.ts';
+import { compareCommand } from './compare.ts';
+import { machineCommand } from './machine.ts';
+import { mergeCommand } from './merge.ts';
+import { reportCommand } from './report.ts';
 import type { Terminal } from './terminal.ts';
 
 /** Runs `mamba-bench` with these arguments; gives its exit status: 0, 1 on an error, 130 where it was interrupted. */
@@ -30,13 +34,25 @@ interface Flags {
   readonly suite?: readonly string[];
   readonly json?: string;
   readonly quick?: true;
+  readonly thorough?: true;
+  readonly length?: readonly number[];
+  readonly batch?: readonly number[];
+  readonly state?: readonly number[];
+  readonly model?: readonly string[];
+  readonly dtype?: readonly DType[];
+  readonly threads?: readonly number[];
 }
+
+/** What `start` measures where nothing is asked for: a minute or two. */
+const BRIEF = ['scan', 'block', 'model'];
+const DTYPES: readonly DType[] = ['float32', 'float16', 'bfloat16', 'q8', 'q4'];
 
 function createProgram(terminal: Terminal, finish: (status: number) => void): Command {
   const program = new Command('mamba-bench')
     .description('Measures the Mamba backends of this machine; each result is checked against the reference first.')
     .version(version)
     .exitOverride()
+    .configureHelp({ helpWidth: terminal.stdout.columns ?? 80 })
     .configureOutput({
       writeOut: (text) => terminal.stdout.write(text),
       writeErr: (text) => terminal.stderr.write(text),
@@ -48,19 +64,102 @@ function createProgram(terminal: Terminal, finish: (status: number) => void): Co
       .option('--backend <name...>', `only these: ${KNOWN_BACKENDS.map((known) => known.name).join(', ')}`, splitList)
       .option('--suite <name...>', `only these: ${SUITES.map((suite) => suite.name).join(', ')}`, splitList)
       .option('--json <file>', 'write the report as JSON')
-      .option('--quick', 'fewer lengths and samples: some seconds instead of minutes')
-      .action(async ({ backend = [], suite = [], json, quick }: Flags) => {
-        finish(await bench({ backends: backend, suites: suite, json, quick: quick === true, paragraph }, terminal));
+      .addOption(
+        new Option('--quick', 'fewer shapes and samples: some seconds instead of minutes').conflicts('thorough'),
+      )
+      .option('--thorough', 'all shapes, longer sampling: an hour or more')
+      .option(
+        '--length <n...>',
+        'of scan, conv, block and context: these lengths instead; 2^14 is a number too',
+        splitCounts,
+      )
+      .option('--batch <n...>', 'of scan, conv, linear and batch: these batches instead', splitCounts)
+      .option('--state <n...>', 'of scan: these numbers of states instead', splitCounts)
+      .option(
+        '--model <size...>',
+        `of model: ${Object.keys(MAMBA_SIZES).join(', ')}`,
+        splitNames(Object.keys(MAMBA_SIZES), 'model'),
+      )
+      .option(
+        '--dtype <type...>',
+        `weights of linear, model and quantised: ${DTYPES.join(', ')}`,
+        splitNames(DTYPES, 'dtype'),
+      )
+      .option('--threads <n...>', 'of cpu: one contender for each of these numbers', splitCounts)
+      .action(async (flags: Flags) => {
+        const { backend = [], suite = [], json, quick, thorough, threads = [] } = flags;
+        const effort = quick ? 'quick' : thorough ? 'thorough' : 'standard';
+        const shapes = {
+          length: flags.length,
+          batch: flags.batch,
+          state: flags.state,
+          models: flags.model,
+          dtypes: flags.dtype,
+        };
+        const suites = suite.length === 0 && paragraph ? BRIEF : suite;
+        finish(await bench({ backends: backend, suites, json, effort, shapes, threads, paragraph }, terminal));
       });
   };
   command('run', 'run the suites', false);
-  command('start', 'run the suites, then let a small trained model write on the fastest backend', true);
+  command('start', `run ${BRIEF.join(', ')}, then let a small trained model write on the fastest backend`, true);
+  program
+    .command('compare <A.json> <B.json>')
+    .description('compare two reports: B over A with the spread; exits 1 where B is slower than allowed')
+    .option('--regression <percent>', 'how much slower a measurement may be, beyond its spread', parsePercent, 0.1)
+    .option('--json <file>', 'also write the comparison as JSON')
+    .action(async (first: string, second: string, { regression, json }: { regression: number; json?: string }) => {
+      finish(await compareCommand([first, second], { regression, json }, terminal));
+    });
+  program
+    .command('merge <folder>')
+    .description('merge the reports of many machines into one set, and say what was done with repeated ones')
+    .option('--out <file>', 'where to write it', 'merged.json')
+    .action(async (folder: string, { out }: { out: string }) => finish(await mergeCommand(folder, out, terminal)));
+  program
+    .command('report <file...>')
+    .description('make one HTML page of reports and sets: tables and plots, no network')
+    .option('--out <file>', 'where to write it', 'report.html')
+    .action(async (files: string[], { out }: { out: string }) => finish(await reportCommand(files, out, terminal)));
+  program
+    .command('machine')
+    .description('what is here: processor, SIMD, threads, adapter and its limits, measured bandwidth and peaks')
+    .option('--json', 'as JSON')
+    .action(async ({ json }: { json?: true }) => finish(await machineCommand(json === true, terminal)));
   return program;
 }
 
 /** `--suite scan,block` and `--suite scan block` alike. */
 function splitList(value: string, previous: readonly string[] = []): readonly string[] {
   return [...previous, ...value.split(',').filter((name) => name !== '')];
+}
+
+function splitNames(known: readonly string[], what: string) {
+  return (value: string, previous: readonly string[] = []): readonly string[] => {
+    const names = splitList(value);
+    const wrong = names.find((name) => !known.includes(name));
+    if (wrong !== undefined)
+      throw new InvalidArgumentError(`There is no ${what} ${JSON.stringify(wrong)}; there are ${known.join(', ')}.`);
+    return [...previous, ...names];
+  };
+}
+
+/** Positive integers, also as powers: `2^14`. */
+function splitCounts(value: string, previous: readonly number[] = []): readonly number[] {
+  const counts = splitList(value).map((text) => {
+    const [, base, exponent = '1'] = /^(\d+)(?:\^(\d+))?$/.exec(text) ?? [];
+    const count = Number(base) ** Number(exponent);
+    if (!(Number.isSafeInteger(count) && count >= 1))
+      throw new InvalidArgumentError(`${JSON.stringify(text)} is not a positive integer.`);
+    return count;
+  });
+  return [...previous, ...counts];
+}
+
+function parsePercent(value: string): number {
+  const percent = Number(value.replace(/\s*%$/, ''));
+  if (value.trim() === '' || !Number.isFinite(percent) || percent < 0)
+    throw new InvalidArgumentError(`${JSON.stringify(value)} is not a percentage of 0 or more.`);
+  return percent / 100;
 }
 
 function isSystemError(error: unknown): error is Error {

@@ -1,33 +1,48 @@
 /** Which backends there are, which of them run here, and why the others do not. */
-import { createRequire } from 'node:module';
 import { type Backend, type BackendProvider, MambaError } from '@mamba/core';
+import { versions } from '../generated/versions.ts';
 import type { BackendRecord } from '../schema/report.ts';
 
 export interface KnownBackend {
   readonly name: string;
   /** Its package, whose export of the backend's name makes a provider. */
   readonly module: string;
-  /** Whether the ceilings measured on the processor are its own. */
+  load(): Promise<Readonly<Record<string, unknown>>>;
+  /** Whether the ceilings measured on the processor are its own, and whether it can be given a number of threads. */
   readonly onProcessor: boolean;
+  readonly threaded: boolean;
 }
 
 export const KNOWN_BACKENDS: readonly KnownBackend[] = [
-  { name: 'webgpu', module: '@mamba/webgpu', onProcessor: false },
-  { name: 'cpu', module: '@mamba/cpu', onProcessor: true },
-  { name: 'reference', module: '@mamba/reference', onProcessor: true },
+  { name: 'webgpu', module: '@mamba/webgpu', load: () => import('@mamba/webgpu'), onProcessor: false, threaded: false },
+  { name: 'cpu', module: '@mamba/cpu', load: () => import('@mamba/cpu'), onProcessor: true, threaded: true },
+  {
+    name: 'reference',
+    module: '@mamba/reference',
+    load: () => import('@mamba/reference'),
+    onProcessor: true,
+    threaded: false,
+  },
 ];
 
 export interface FoundBackend {
-  readonly known: KnownBackend;
+  readonly known: Pick<KnownBackend, 'name' | 'module' | 'onProcessor'>;
   readonly record: BackendRecord;
   /** Absent where it does not run here. Each suite gets a fresh one, so that memory is the suite's own. */
   readonly provider?: BackendProvider | undefined;
 }
 
-/** @throws MambaError `invalid-argument` on a name that does not exist. */
-export async function findBackends(names: readonly string[]): Promise<FoundBackend[]> {
+/**
+ * Given several numbers of threads, a backend that has any is found once for each, as `cpu@2`.
+ * @throws MambaError `invalid-argument` on a name that does not exist.
+ */
+export async function findBackends(names: readonly string[], threads: readonly number[] = []): Promise<FoundBackend[]> {
   const found: FoundBackend[] = [];
-  for (const known of chooseNamed(KNOWN_BACKENDS, names, 'backend')) found.push(await find(known));
+  for (const known of chooseNamed(KNOWN_BACKENDS, names, 'backend')) {
+    if (!known.threaded || threads.length === 0) found.push(await find(known, known.name, []));
+    else if (threads.length === 1) found.push(await find(known, known.name, [{ threads: threads[0]! }]));
+    else for (const count of threads) found.push(await find(known, `${known.name}@${count}`, [{ threads: count }]));
+  }
   return found;
 }
 
@@ -50,42 +65,48 @@ export function chooseNamed<T extends { readonly name: string }>(
 }
 
 /** Why a backend only gets small shapes and stays out of comparisons; undefined where it does not. */
-export function slowness(backend: Backend): string | undefined {
+export function slowness(backend: Pick<Backend, 'precision' | 'details'>): string | undefined {
   if (backend.precision === 'float64') return 'float64';
   if (backend.details.software === true) return 'software';
   return undefined;
 }
 
-async function find(known: KnownBackend): Promise<FoundBackend> {
+async function find(known: KnownBackend, label: string, options: readonly object[]): Promise<FoundBackend> {
   const { name, module } = known;
+  const absent = (status: 'unavailable' | 'not-installed', reason: string): FoundBackend => ({
+    known,
+    record: { name: label, status, reason },
+  });
   let factory: unknown;
   try {
-    factory = ((await import(module)) as Readonly<Record<string, unknown>>)[name];
+    factory = (await known.load())[name];
   } catch (error) {
-    if (isMissing(error, module))
-      return { known, record: { name, status: 'not-installed', reason: `${module} is not installed` } };
-    if (isUnbuilt(error, module))
-      return { known, record: { name, status: 'unavailable', reason: `${module} is not built` } };
-    return { known, record: { name, status: 'unavailable', reason: `${module} does not load: ${messageOf(error)}` } };
+    if (isMissing(error, module)) return absent('not-installed', `${module} is not installed`);
+    if (isUnbuilt(error, module)) return absent('unavailable', `${module} is not built`);
+    return absent('unavailable', `${module} does not load: ${messageOf(error)}`);
   }
-  if (typeof factory !== 'function')
-    return { known, record: { name, status: 'not-installed', reason: `${module} has no export ${name}()` } };
-  const provider = factory() as BackendProvider;
-  const version = versionOf(module);
-  const base = { name, ...(version !== undefined && { version }) };
+  if (typeof factory !== 'function') return absent('not-installed', `${module} has no export ${name}()`);
+  const version = versions[module];
+  const base = { name: label, ...(version !== undefined && { version }) };
+  let provider: BackendProvider;
   let backend: Backend;
+  const start = performance.now();
   try {
+    provider = factory(...options) as BackendProvider;
     backend = await provider.create();
   } catch (error) {
     return { known, record: { ...base, status: 'unavailable', reason: messageOf(error) } };
   }
+  const createSeconds = (performance.now() - start) / 1000;
   const slow = slowness(backend);
+  const details = Object.entries(backend.details).filter(([, value]) => value !== undefined);
   const record: BackendRecord = {
     ...base,
     status: 'ready',
     description: backend.description,
-    details: { ...backend.details },
+    details: Object.fromEntries(details) as Record<string, string | number | boolean>,
     dtype: backend.precision,
+    createSeconds,
     ...(slow !== undefined && { slow }),
   };
   await backend.dispose();
@@ -108,9 +129,4 @@ function isNotFound(error: unknown): error is Error {
 
 function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
-}
-
-function versionOf(module: string): string | undefined {
-  const { version } = createRequire(import.meta.url)(`${module}/package.json`) as { version?: string };
-  return version;
 }

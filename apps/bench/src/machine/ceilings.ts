@@ -1,75 +1,100 @@
 /**
  * What this machine can do at most, measured in the run that is compared with it: multiplications and additions a second, bytes
- * read a second. Measured in WebAssembly SIMD on one thread, so the share of a ceiling says how good a kernel is, not how good
- * WebAssembly is.
+ * read a second. Measured in WebAssembly SIMD with as many threads as what is compared, so the share of a ceiling says how good a
+ * kernel is, not how good WebAssembly is.
  */
-import { ceilingsBase64 } from '../generated/ceilings.ts';
+import { platform } from '#platform';
+import type { LimitRequest } from '../platform/platform.ts';
 import type { Ceiling } from '../schema/report.ts';
+import { limitKernels } from './limit-kernels.ts';
 
 export interface CeilingOptions {
   /** Milliseconds for each of the two. */
   readonly budget: number;
   /** Called between samples; throws to stop. */
   readonly pause: () => Promise<void>;
+  /** Default 1. */
+  readonly threads?: number | undefined;
 }
 
 /** @throws Error where the engine has no WebAssembly SIMD. */
-export async function measureCeilings({ budget, pause }: CeilingOptions): Promise<Ceiling[]> {
-  const kernels = await instantiate();
-  const operations = await best(budget, pause, () => {
-    const rounds = 400_000;
-    // Any multiplier and addend do that keep x normal: it settles at a / (1 - m).
-    kernels.multiplyAdd(rounds, 0.5, 0.5);
-    return rounds * 80;
-  });
-  let megabytes = 256;
-  while (!kernels.prepare(megabytes * 2 ** 20)) {
-    megabytes /= 2;
-    if (megabytes < 64) throw new Error('there is no room for 64 MiB to measure the bandwidth with');
+export async function measureCeilings({ budget, pause, threads = 1 }: CeilingOptions): Promise<Ceiling[]> {
+  const { rate, bytes, stop } = threads === 1 ? await alone(pause) : await together(threads, pause);
+  try {
+    const operations = await best(budget, () => rate('operations', budget));
+    const bandwidth = await best(budget, () => rate('bandwidth', budget));
+    const suffix = threads === 1 ? '' : `-${threads}-threads`;
+    const each = threads === 1 ? '' : `, ${threads} threads at once`;
+    return [
+      {
+        id: `wasm-simd-operations${suffix}`,
+        bound: 'operations',
+        perSecond: operations,
+        threads,
+        how: `WebAssembly f32x4 multiply and add, ten independent chains in registers${each}, best sample`,
+      },
+      {
+        id: `wasm-simd-bandwidth${suffix}`,
+        bound: 'bandwidth',
+        perSecond: bandwidth,
+        threads,
+        how: `WebAssembly v128 loads over ${bytes / 2 ** 20} MiB, eight independent sums${each}, best sample`,
+      },
+    ];
+  } finally {
+    await stop();
   }
-  const bytes = await best(budget, pause, () => {
-    kernels.readSum(megabytes * 2 ** 20);
-    return megabytes * 2 ** 20;
-  });
-  return [
-    {
-      id: 'wasm-simd-operations',
-      bound: 'operations',
-      perSecond: operations,
-      threads: 1,
-      how: 'WebAssembly f32x4 multiply and add, ten independent chains in registers, best sample',
-    },
-    {
-      id: 'wasm-simd-bandwidth',
-      bound: 'bandwidth',
-      perSecond: bytes,
-      threads: 1,
-      how: `WebAssembly v128 loads over ${megabytes} MiB, eight independent sums, best sample`,
-    },
-  ];
 }
 
-interface Kernels {
-  multiplyAdd(rounds: number, multiplier: number, addend: number): number;
-  prepare(bytes: number): number;
-  readSum(bytes: number): number;
+interface Meter {
+  /** Work a second of one sample. */
+  rate(bound: LimitRequest['bound'], budget: number): Promise<number>;
+  readonly bytes: number;
+  stop(): Promise<void>;
 }
 
-async function instantiate(): Promise<Kernels> {
-  const bytes = Uint8Array.from(atob(ceilingsBase64), (character) => character.charCodeAt(0));
-  const { instance } = await WebAssembly.instantiate(bytes);
-  return instance.exports as unknown as Kernels;
+async function alone(pause: () => Promise<void>): Promise<Meter> {
+  const kernels = await limitKernels();
+  return {
+    async rate(bound) {
+      await pause();
+      const start = performance.now();
+      const work = kernels.run(bound);
+      return (work / (performance.now() - start)) * 1000;
+    },
+    bytes: kernels.bytes,
+    async stop() {},
+  };
+}
+
+/** Each thread has a memory of its own. They start together, and go on for the same time. */
+async function together(threads: number, pause: () => Promise<void>): Promise<Meter> {
+  const workers = Array.from({ length: threads }, () => platform.startLimitWorker());
+  const stop = async (): Promise<void> => void (await Promise.all(workers.map((worker) => worker.stop())));
+  const ask = (bound: LimitRequest['bound'], duration: number) =>
+    Promise.all(workers.map((worker) => worker.ask({ bound, duration })));
+  try {
+    // Compiles, and touches the memory.
+    await ask('bandwidth', 0);
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+  return {
+    async rate(bound, budget) {
+      await pause();
+      const answers = await ask(bound, budget / 5);
+      return answers.reduce((sum, { work, milliseconds }) => sum + (work / milliseconds) * 1000, 0);
+    },
+    bytes: 256 * 2 ** 20,
+    stop,
+  };
 }
 
 /** Most work a second of any sample within the budget, five samples at least; a ceiling is what was reached once. */
-async function best(budget: number, pause: () => Promise<void>, sample: () => number): Promise<number> {
+async function best(budget: number, sample: () => Promise<number>): Promise<number> {
   let rate = 0;
   const start = performance.now();
-  for (let count = 0; count < 5 || performance.now() - start < budget; count++) {
-    await pause();
-    const before = performance.now();
-    const work = sample();
-    rate = Math.max(rate, (work / (performance.now() - before)) * 1000);
-  }
+  for (let count = 0; count < 5 || performance.now() - start < budget; count++) rate = Math.max(rate, await sample());
   return rate;
 }

@@ -55,12 +55,20 @@ export function renderBackends(backends: readonly BackendRecord[], look: Look): 
 
 /** In line with the backends above. */
 export function renderCeilings(ceilings: readonly Ceiling[], backends: readonly BackendRecord[], look: Look): string {
-  const limits = ceilings.map(({ bound, perSecond }) =>
-    bound === 'operations' ? `${formatCount(perSecond)}FLOP/s` : `${formatCount(perSecond)}B/s read`,
-  );
   const names = nameWidthOf(backends);
-  const text = `${limits.join(', ')} (WebAssembly SIMD, 1 thread)`;
-  return entry(`  ${look.style.dim('limits'.padEnd(names))}`, text, String, names, look);
+  const counts = [...new Set(ceilings.map(({ threads }) => threads))];
+  return counts
+    .map((count, index) => {
+      const limits = ceilings
+        .filter(({ threads }) => threads === count)
+        .map(({ bound, perSecond }) =>
+          bound === 'operations' ? `${formatCount(perSecond)}FLOP/s` : `${formatCount(perSecond)}B/s read`,
+        );
+      const text = `${limits.join(', ')} (WebAssembly SIMD, ${count} ${count === 1 ? 'thread' : 'threads'})`;
+      const name = index === 0 ? 'limits' : '';
+      return entry(`  ${look.style.dim(name.padEnd(names))}`, text, String, names, look);
+    })
+    .join('\n');
 }
 
 /** A name and what is said of it, broken into lines beside the name. */
@@ -75,7 +83,10 @@ export function renderSuite(name: SuiteName, report: Report, look: Look): string
   if (results.length === 0) return '';
   const { style, width } = look;
   const contested = new Set(results.filter(({ slow }) => slow === undefined).map(({ backend }) => backend)).size > 1;
-  let columns = COLUMNS[name].filter((column) => column !== RATIO || contested);
+  const mixed = new Set(results.filter(({ slow }) => slow === undefined).map(({ dtype }) => dtype)).size > 1;
+  let columns = COLUMNS[name].filter(
+    (column) => (column !== RATIO || contested) && (column !== DTYPE || mixed || name === 'quantised'),
+  );
   let table = renderTable(columns, results, look);
   for (const dropped of DISPENSABLE) {
     if (table.every((line) => stripVTControlCharacters(line).length + 2 <= width)) break;
@@ -150,8 +161,15 @@ const BACKEND: Column = {
 const LENGTH: Column = {
   head: 'length',
   left: true,
-  cell: ({ suite, shape: { length = 0 } }) => (suite === 'scan' ? formatPower(length) : String(length)),
+  cell: ({ suite, shape: { length = 0 } }) => (suite === 'block' ? String(length) : formatPower(length)),
 };
+/** What differs from the suite's usual shape. */
+const SHAPE: Column = {
+  head: 'shape',
+  left: true,
+  cell: ({ suite, shape }) => describeShape(suite, shape),
+};
+const DTYPE: Column = { head: 'weights', left: true, cell: ({ dtype }) => dtype };
 const MEASURE: Column = {
   head: '',
   left: true,
@@ -159,8 +177,11 @@ const MEASURE: Column = {
   cell: ({ case: id }) =>
     id
       .slice(id.indexOf('/') + 1)
-      .replace(/-layers-\d+$/, '')
-      .replace('-', ' '),
+      .replace(/-layers-(\d+)(-d(\d+))?$/, (_, layers, __, width) =>
+        width === undefined || layers === '2' ? '' : `, ${layers} × ${width}`,
+      )
+      .replaceAll('-', ' ')
+      .replace(/after (\d+)/, (_, count) => `after ${formatPower(Number(count))}`),
 };
 const TIME: Column = {
   head: 'time',
@@ -190,7 +211,10 @@ const RATIO: Column = {
   head: 'vs best',
   cell(result, all, { style }) {
     if (result.slow !== undefined || result.time === undefined) return style.dim('–');
-    const rivals = all.filter(({ case: id, slow, time }) => id === result.case && slow === undefined && time);
+    const rivals = all.filter(
+      ({ case: id, dtype, slow, time }) =>
+        id === result.case && dtype === result.dtype && slow === undefined && time !== undefined,
+    );
     const best = Math.min(...rivals.map(({ time }) => time!.median));
     const ratio = result.time.median / best;
     return ratio === 1 ? style.green('best') : `${digits(ratio)}×`;
@@ -206,23 +230,61 @@ const ERROR: Column = {
     check?.relativeError == null ? style.dim('–') : `${formatError(check.relativeError)} ${style.green('✓')}`,
 };
 
+const RATE: Column = {
+  head: 'rate',
+  cell: ({ rate }) => (rate === undefined ? '' : `${formatCount(rate.perSecond)} ${rate.unit}`),
+};
+const STATE: Column = {
+  head: 'state',
+  cell: ({ memory }) => (memory?.state === undefined ? '' : formatBytes(memory.state)),
+};
+
 const COLUMNS: Readonly<Record<SuiteName, readonly Column[]>> = {
-  scan: [LENGTH, BACKEND, TIME, SPREAD, PER_STEP, LIMIT, RATIO, ERROR],
+  scan: [SHAPE, BACKEND, TIME, SPREAD, PER_STEP, LIMIT, RATIO, ERROR],
+  conv: [SHAPE, BACKEND, TIME, SPREAD, RATE, LIMIT, RATIO, ERROR],
+  linear: [SHAPE, BACKEND, DTYPE, TIME, SPREAD, LIMIT, RATIO, ERROR],
   block: [LENGTH, BACKEND, TIME, SPREAD, TOKENS, LIMIT, RATIO, ERROR],
-  model: [MEASURE, BACKEND, TIME, TOKENS, LIMIT, RATIO, MEMORY, ERROR],
+  model: [MEASURE, BACKEND, DTYPE, TIME, TOKENS, LIMIT, RATIO, MEMORY, STATE, ERROR],
+  batch: [MEASURE, BACKEND, TIME, TOKENS, LIMIT, RATIO, MEMORY, ERROR],
+  context: [MEASURE, BACKEND, TIME, TOKENS, RATIO, STATE, ERROR],
+  quantised: [MEASURE, BACKEND, DTYPE, TIME, TOKENS, LIMIT, MEMORY, ERROR],
 };
 
 const TITLES: Readonly<Record<SuiteName, (results: readonly Result[]) => string>> = {
   scan: ([result]) => `selective scan, batch 1, dim ${result?.shape.dim}, ${result?.shape.state} states`,
+  conv: ([result]) => `causal convolution with SiLU, dim ${result?.shape.dim}, width ${result?.shape.width}`,
+  linear: () => 'matrix products of mamba-130m: in_proj, and the head',
   block: ([result]) => `one Mamba block, d_model ${result?.shape.dModel}, d_inner ${result?.shape.dInner}`,
-  model: ([result]) =>
-    `${result?.shape.layers} layers, d_model ${result?.shape.dModel}, vocabulary ${result?.shape.vocabSize}, seeded weights`,
+  model: describeModel,
+  batch: (results) => `decode of several sequences at once, ${describeModel(results)}`,
+  context: (results) => `decode after a short and a long context, ${describeModel(results)}`,
+  quantised: (results) => `weights in fewer bits, ${describeModel(results)}`,
 };
 
-/** What a narrow terminal goes without, in this order. */
-const DISPENSABLE: readonly Column[] = [SPREAD, MEMORY, ERROR, TIME];
+function describeModel([result]: readonly Result[]): string {
+  const { layers, dModel, vocabSize } = result?.shape ?? {};
+  return `${layers} layers, d_model ${dModel}, vocabulary ${vocabSize}, seeded weights`;
+}
 
-const NO_RULES = Object.fromEntries(
+/** `2^11`, `2^11, dim 64`, `8 × 768 → 3072`. */
+function describeShape(
+  suite: string,
+  { length = 0, batch, dim, state, rows, inputs, outputs }: Result['shape'],
+): string {
+  if (suite === 'linear') return `${rows} × ${inputs} → ${outputs}`;
+  const usual = suite === 'conv' ? { dim: 1536, state: undefined } : { dim: 512, state: 16 };
+  const others = [
+    dim !== usual.dim && `dim ${dim}`,
+    state !== usual.state && `${state} states`,
+    batch !== 1 && `batch ${batch}`,
+  ];
+  return [formatPower(length), ...others].filter(Boolean).join(', ');
+}
+
+/** What a narrow terminal goes without, in this order. */
+const DISPENSABLE: readonly Column[] = [SPREAD, STATE, MEMORY, ERROR, TIME];
+
+export const NO_RULES = Object.fromEntries(
   ['top', 'bottom', 'left', 'right', 'mid']
     .flatMap((side) => [side, `${side}-mid`, `${side}-left`, `${side}-right`])
     .concat('left-mid', 'right-mid', 'mid-mid', 'middle')
@@ -231,17 +293,22 @@ const NO_RULES = Object.fromEntries(
 
 function renderNotes(name: SuiteName, report: Report, results: readonly Result[], { width }: Look): string[] {
   const notes: string[] = [];
-  for (const { suite, backend, over, slope } of report.slopes) {
+  for (const { suite, backend, over, slope, shape = {} } of report.slopes) {
     const slow = results.some((result) => result.backend === backend && result.slow !== undefined);
-    if (suite === name && !slow) notes.push(`${backend}: time grows as ${over}^${slope.toFixed(2)} (1 is linear)`);
+    if (suite === name && !slow) {
+      const others = describeShape(name, { ...shape, length: 1 }).replace(/^2\^0(, )?/, '');
+      const at = others === '' ? '' : ` at ${others}`;
+      notes.push(`${backend}: time grows as ${over}^${slope.toFixed(2)}${at} (1 is linear)`);
+    }
   }
   const checks = new Set(results.flatMap(({ check }) => (check === undefined ? [] : [check.checked])));
   if (checks.size === 1) notes.push(`checked: ${[...checks][0]}`);
   else if (checks.size > 1) notes.push('checked: the shapes themselves, the long ones on some of their channels');
-  if (name === 'model') {
+  if (name === 'model' || name === 'batch' || name === 'quantised') {
     const [first] = results;
     const short = results.find(({ slow, shape }) => slow !== undefined && shape.layers !== first?.shape.layers);
-    if (short !== undefined) notes.push(`${short.backend} (${short.slow}): ${short.shape.layers} layers`);
+    if (short !== undefined && first?.slow === undefined)
+      notes.push(`${short.backend} (${short.slow}): ${short.shape.layers} layers`);
     const rss = Math.max(...results.map(({ memory }) => memory?.process ?? 0));
     if (rss > 0) notes.push(`the whole process: ${formatBytes(rss)} resident at most`);
   }

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { exampleReport } from '../../test/example-report.ts';
-import { parseReport, type Report } from './report.ts';
+import { parseReport, parseReports, type Report } from './report.ts';
 import { writeReport } from './write.ts';
 
 let folder: string;
@@ -39,7 +39,11 @@ describe('parseReport', () => {
     ['no JSON', '{"kind":', 'x.json is not JSON'],
     ['null', 'null', 'is not a report of mamba-bench'],
     ['another tool’s file', '{"kind":"hyperfine"}', 'is not a report of mamba-bench'],
-    ['a newer version', edited({ schemaVersion: 2 }), 'Take a newer mamba-bench'],
+    [
+      'a newer version',
+      edited({ schemaVersion: 3, tool: { name: '@mamba/bench', version: '9.8.7' } }),
+      'version 9.8.7',
+    ],
     ['an older version', edited({ schemaVersion: 0 }), 'Run the benchmark again'],
     ['a missing field', edited({ machine: undefined }), 'machine'],
     ['a surplus field', edited({ extra: 1 }), 'extra'],
@@ -51,6 +55,19 @@ describe('parseReport', () => {
   ])('refuses %s in words', (_, text, message) => {
     expect(() => parseReport(text, 'x.json')).toThrow(message);
     expect(() => parseReport(text, 'x.json')).toThrow(expect.objectContaining({ code: 'invalid-file' }));
+  });
+
+  it('reads version 1, which is version 2 without its optional fields', () => {
+    expect(parseReport(edited({ schemaVersion: 1 }), 'x.json')).toEqual(exampleReport());
+  });
+
+  it('reads one report and a set of them alike, where either will do', () => {
+    const report = exampleReport();
+    const set = { kind: 'mamba-bench-set', schemaVersion: 2, notes: [], reports: [report, report] };
+    expect(parseReports(JSON.stringify(report), 'x.json')).toEqual([report]);
+    expect(parseReports(JSON.stringify(set), 'x.json')).toEqual([report, report]);
+    expect(() => parseReport(JSON.stringify(set), 'x.json')).toThrow('is not a report');
+    expect(() => parseReports(JSON.stringify({ ...set, reports: [{}] }), 'x.json')).toThrow('reports[0]');
   });
 
   it('keeps what an interrupted run has', () => {

@@ -1,13 +1,16 @@
 /**
- * The report as JSON, version 1: what ran, on what machine, how fast, how near to the machine's limits, and how it was checked.
- * Times are in seconds, memory in bytes. A reader refuses other versions with a message that says what to do. The fields are
- * described for users in the README.
+ * The report as JSON, version 2: what ran, on what machine, how fast, how near to the machine's limits, and how it was checked.
+ * Times are in seconds, memory in bytes. A reader takes version 1 as well, which lacks what is optional here, and refuses others with
+ * a message that says what to do. The fields are described for users in docs/schema.md.
  */
 import { MambaError } from '@mamba/core';
 import { z } from 'zod';
 
-export const SCHEMA_VERSION = 1;
+export const SCHEMA_VERSION = 2;
+/** Versions that are read; the older ones are version 2 without its optional fields. */
+export const READABLE_VERSIONS: readonly number[] = [1, 2];
 export const KIND = 'mamba-bench';
+export const SET_KIND = 'mamba-bench-set';
 
 const positive = z.number().positive();
 const count = z.number().int().nonnegative();
@@ -47,6 +50,12 @@ const backendSchema = z.strictObject({
   dtype: z.enum(['float32', 'float64']).optional(),
   /** Present where it is too slow for the full shapes, and kept out of comparisons: `float64`, `software`. */
   slow: z.string().optional(),
+  /** Cold start: seconds until it was ready, its kernels' compilation included where that happens then. */
+  createSeconds: positive.optional(),
+  /** Another project's software, measured beside ours. */
+  peer: z.boolean().optional(),
+  /** How a peer is driven, in words. */
+  how: z.string().optional(),
 });
 
 const checkSchema = z.strictObject({
@@ -69,6 +78,8 @@ const timeSchema = z.strictObject({
   n: z.number().int().positive(),
   /** Calls timed together in a sample; the times are of one call. */
   callsPerSample: z.number().int().positive(),
+  /** Seconds of the very first call: what a cold start adds (compilation, first touch of memory) is in it. */
+  first: positive.optional(),
 });
 
 const memorySchema = z.strictObject({
@@ -76,8 +87,10 @@ const memorySchema = z.strictObject({
   tensors: count,
   /** Bytes that the backend holds. */
   reserved: count,
-  /** Resident set of the whole process. */
+  /** Resident set of the whole process; 0 where a browser does not tell. */
   process: count,
+  /** What the model remembers of the tokens fed so far. */
+  state: count.optional(),
 });
 
 const resultSchema = z.strictObject({
@@ -118,6 +131,8 @@ const slopeSchema = z.strictObject({
   /** Least-squares slope of log time over log length: 1 is linear. */
   slope: z.number(),
   points: z.number().int().min(2),
+  /** What its points have in common. */
+  shape: z.record(z.string(), z.number()).optional(),
 });
 
 const generationSchema = z.strictObject({
@@ -129,6 +144,16 @@ const generationSchema = z.strictObject({
   seconds: positive,
 });
 
+const settingsSchema = z.strictObject({
+  suites: z.array(z.string()),
+  effort: z.enum(['quick', 'standard', 'thorough']),
+  /** What was asked for instead of a suite's own shapes: `length`, `batch`, `state`. */
+  shapes: z.record(z.string(), z.array(z.number())).optional(),
+  models: z.array(z.string()).optional(),
+  dtypes: z.array(z.string()).optional(),
+  threads: z.array(z.number()).optional(),
+});
+
 export const reportSchema = z.strictObject({
   kind: z.literal(KIND),
   schemaVersion: z.literal(SCHEMA_VERSION),
@@ -137,7 +162,7 @@ export const reportSchema = z.strictObject({
   finishedAt: z.iso.datetime(),
   /** True where it was stopped before its end: what was measured until then is here. */
   interrupted: z.boolean(),
-  settings: z.strictObject({ suites: z.array(z.string()), effort: z.enum(['quick', 'standard']) }),
+  settings: settingsSchema,
   machine: machineSchema,
   ceilings: z.array(ceilingSchema),
   backends: z.array(backendSchema),
@@ -147,6 +172,7 @@ export const reportSchema = z.strictObject({
 });
 
 export type Report = z.infer<typeof reportSchema>;
+export type Settings = z.infer<typeof settingsSchema>;
 export type Machine = z.infer<typeof machineSchema>;
 export type Ceiling = z.infer<typeof ceilingSchema>;
 export type BackendRecord = z.infer<typeof backendSchema>;
@@ -157,8 +183,31 @@ export type Result = z.infer<typeof resultSchema>;
 export type Slope = z.infer<typeof slopeSchema>;
 export type Generation = z.infer<typeof generationSchema>;
 
+/** Some machines' reports in one file, as `merge` writes it. */
+export const setSchema = z.strictObject({
+  kind: z.literal(SET_KIND),
+  schemaVersion: z.literal(SCHEMA_VERSION),
+  /** What merging did, in words. */
+  notes: z.array(z.string()),
+  reports: z.array(reportSchema),
+});
+export type ReportSet = z.infer<typeof setSchema>;
+
 /** @throws MambaError `invalid-file` where the text is no report, or one of another version; `origin` names it in the message. */
 export function parseReport(text: string, origin: string): Report {
+  const value = readHeader(text, origin, [KIND]);
+  return check(reportSchema, { ...value, schemaVersion: SCHEMA_VERSION }, origin);
+}
+
+/** As `parseReport`, for a file that holds one report or a set of them. */
+export function parseReports(text: string, origin: string): Report[] {
+  const value = readHeader(text, origin, [KIND, SET_KIND]);
+  if (value.kind === KIND) return [check(reportSchema, { ...value, schemaVersion: SCHEMA_VERSION }, origin)];
+  return check(setSchema, value, origin).reports;
+}
+
+/** The file's value, whose kind and version are known; everything else is still to be checked. */
+function readHeader(text: string, origin: string, kinds: readonly string[]): Record<string, unknown> {
   let value: unknown;
   try {
     value = JSON.parse(text);
@@ -166,24 +215,33 @@ export function parseReport(text: string, origin: string): Report {
     throw new MambaError('invalid-file', `${origin} is not JSON`, { origin, cause });
   }
   const { kind, schemaVersion } = (value ?? {}) as { kind?: unknown; schemaVersion?: unknown };
-  if (kind !== KIND)
+  if (!kinds.includes(kind as string))
     throw new MambaError('invalid-file', `${origin} is not a report of mamba-bench`, {
       origin,
       given: `kind ${JSON.stringify(kind)}`,
-      expected: JSON.stringify(KIND),
+      expected: kinds.map((known) => JSON.stringify(known)).join(' or '),
       remedy: 'Make one with mamba-bench run --json FILE.',
     });
-  if (schemaVersion !== SCHEMA_VERSION)
+  if (!READABLE_VERSIONS.includes(schemaVersion as number))
     throw new MambaError('invalid-file', `${origin} has a version that this mamba-bench does not read`, {
       origin,
       given: `schemaVersion ${JSON.stringify(schemaVersion)}`,
-      expected: String(SCHEMA_VERSION),
+      expected: READABLE_VERSIONS.join(' or '),
       remedy:
         typeof schemaVersion === 'number' && schemaVersion > SCHEMA_VERSION
-          ? 'Take a newer mamba-bench.'
+          ? `Take the mamba-bench that wrote it${writer(value)}, or a newer one.`
           : 'Run the benchmark again.',
     });
-  const parsed = reportSchema.safeParse(value);
+  return value as Record<string, unknown>;
+}
+
+function writer(value: unknown): string {
+  const version = (value as { tool?: { version?: unknown } }).tool?.version;
+  return typeof version === 'string' ? `, version ${version}` : '';
+}
+
+function check<T>(schema: z.ZodType<T>, value: unknown, origin: string): T {
+  const parsed = schema.safeParse(value);
   if (!parsed.success)
     throw new MambaError('invalid-file', `${origin} is damaged: ${z.prettifyError(parsed.error)}`, { origin });
   return parsed.data;

@@ -40,6 +40,7 @@ export async function sampleInterleaved(
     seconds: [] as number[],
     spent: 0,
     calls: 0,
+    first: 0,
     error: undefined as { cause: unknown } | undefined,
   }));
   const done = (race: (typeof races)[number]): boolean => {
@@ -54,7 +55,9 @@ export async function sampleInterleaved(
       try {
         const start = now();
         if (race.calls === 0) {
-          race.calls = await warmUp(race.contender, options, now);
+          const { calls, first } = await warmUp(race.contender, options, now);
+          race.calls = calls;
+          race.first = first / 1000;
         } else {
           race.seconds.push((await timeCalls(race.contender, race.calls, now)) / 1000 / race.calls);
         }
@@ -64,21 +67,32 @@ export async function sampleInterleaved(
       }
     }
   }
-  return races.map(({ seconds, calls, error }) =>
-    error === undefined ? { time: summarise(seconds, calls) } : { error: error.cause },
+  return races.map(({ seconds, calls, first, error }) =>
+    error === undefined
+      ? { time: { ...summarise(seconds, calls), ...(first > 0 && { first }) } }
+      : { error: error.cause },
   );
 }
 
-/** Calls, ever more of them together, until a tenth of the budget is spent. Gives the number of calls that fill a sample. */
-async function warmUp(contender: Contender, options: SamplerOptions, now: () => number): Promise<number> {
+/**
+ * Calls, ever more of them together, until a tenth of the budget is spent. Gives the number of calls that fill a sample, and how
+ * long the very first one took.
+ */
+async function warmUp(
+  contender: Contender,
+  options: SamplerOptions,
+  now: () => number,
+): Promise<{ calls: number; first: number }> {
   const start = now();
   let calls = 1;
+  let first: number | undefined;
   for (;;) {
     const elapsed = await timeCalls(contender, calls, now);
+    first ??= elapsed;
     if (elapsed < options.minSample) {
       calls *= 2;
     } else if (now() - start >= options.budget / 10) {
-      return calls;
+      return { calls, first };
     }
   }
 }

@@ -1,0 +1,19 @@
+/**
+ * Decode after a short context and after one of a million tokens: what the model remembers has one size, so a step takes one time.
+ * The model is small, so that a million tokens are really fed.
+ */
+import { modelConfig } from '@mamba/core';
+import { chosen, type Suite } from './contract.ts';
+import { benchModel } from './model.ts';
+
+export const contextSuite: Suite = {
+  name: 'context',
+  summary: 'decode speed after 2^10 and after 2^20 tokens',
+  cases({ effort, slow, shapes }) {
+    const lengths = slow ? [2 ** 6, 2 ** 8] : chosen(shapes?.length, [2 ** 10, effort === 'quick' ? 2 ** 14 : 2 ** 20]);
+    const config = modelConfig({ layers: 2, dModel: 64, vocabSize: 256 });
+    return lengths.map((context) =>
+      benchModel(config, { suite: 'context', decode: slow ? 8 : 256, batches: [1], context, checkedTokens: 64 }),
+    );
+  },
+};

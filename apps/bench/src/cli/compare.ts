@@ -1,0 +1,83 @@
+import { writeFile } from 'node:fs/promises';
+import Table from 'cli-table3';
+import { type ComparedRow, type Comparison, compareReports, regressions } from '../compare/compare.ts';
+import { keyOf, machineName } from '../compare/key.ts';
+import { formatSeconds } from '../report/format.ts';
+import { type Style, styleFor } from '../report/style.ts';
+import { NO_RULES, wrap } from '../report/table.ts';
+import { readReport } from '../schema/read.ts';
+import type { Terminal } from './terminal.ts';
+
+export interface CompareOptions {
+  /** Share by which a measurement may be slower: 0.1 is 10 %. */
+  readonly regression: number;
+  /** Also write the comparison as JSON. */
+  readonly json: string | undefined;
+}
+
+/** Gives 1 where a measurement is slower than allowed beyond its spread, or broke; 0 otherwise. */
+export async function compareCommand(
+  files: readonly [string, string],
+  { regression, json }: CompareOptions,
+  { stdout, environment }: Terminal,
+): Promise<number> {
+  const [first, second] = [await readReport(files[0]), await readReport(files[1])];
+  const comparison = compareReports(first, second);
+  const worse = regressions(comparison, regression);
+  const style = styleFor(stdout, environment);
+  const width = stdout.columns ?? 80;
+  const print = (text: string): void => void stdout.write(`${text}\n`);
+  print(`\n${style.bold('A')} ${files[0]}  ${style.dim(`${machineName(first.machine)}, ${first.startedAt}`)}`);
+  print(`${style.bold('B')} ${files[1]}  ${style.dim(`${machineName(second.machine)}, ${second.startedAt}`)}`);
+  for (const warning of comparison.warnings) for (const line of wrap(warning, width)) print(style.yellow(line));
+  if (comparison.rows.length > 0) print(`\n${renderRows(comparison, worse, style, width)}`);
+  for (const { suite, backend, ratio, count } of comparison.summaries) {
+    if (count > 1) print(style.dim(`${suite}, ${backend}: ${formatChange(ratio)} (geometric mean of ${count})`));
+  }
+  const list = (title: string, keys: readonly string[]): void => {
+    if (keys.length > 0) print(`\n${title}\n${keys.map((key) => `  ${key}`).join('\n')}`);
+  };
+  list(
+    style.red('measured in A, broken in B'),
+    comparison.broken.map((result) => `${keyOf(result)}: ${result.status}: ${result.reason}`),
+  );
+  list('only in A', comparison.onlyFirst);
+  list('only in B', comparison.onlySecond);
+  const percent = `${(regression * 100).toFixed(0)} %`;
+  const failed = worse.length + comparison.broken.length;
+  print(
+    failed > 0
+      ? `\n${style.red(`${failed} of ${comparison.rows.length + comparison.broken.length} got worse`)} by more than ${percent}, beyond their spread`
+      : `\n${style.green('no regression')} beyond ${percent} in ${comparison.rows.length} measurements`,
+  );
+  if (json !== undefined) await writeFile(json, `${JSON.stringify({ files, regression, ...comparison }, null, 2)}\n`);
+  return failed > 0 ? 1 : 0;
+}
+
+function renderRows({ rows }: Comparison, worse: readonly ComparedRow[], style: Style, width: number): string {
+  const wide = width >= 96;
+  const table = new Table({
+    head: ['case', 'backend', 'dtype', 'A', 'B', 'B / A', wide ? 'spread' : ''].map((head) => style.dim(head)),
+    colAligns: ['left', 'left', 'left', 'right', 'right', 'right', 'right'],
+    chars: NO_RULES,
+    style: { head: [], border: [], compact: true, 'padding-left': 0, 'padding-right': 2 },
+  });
+  for (const row of rows) {
+    const { first, second, ratio, low, high, verdict } = row;
+    const paint = worse.includes(row) ? style.red : verdict === 'faster' ? style.green : String;
+    const shown = paint(`${ratio.toFixed(2)}×${verdict === 'same' ? ' ' : verdict === 'slower' ? '▲' : '▼'}`);
+    const spread = wide ? style.dim(`${low.toFixed(2)}–${high.toFixed(2)}`) : '';
+    const times = [formatSeconds(first.time!.median), formatSeconds(second.time!.median)];
+    table.push([first.case, first.backend, first.dtype, ...times, shown, spread]);
+  }
+  return table
+    .toString()
+    .split('\n')
+    .map((line) => line.trimEnd())
+    .join('\n');
+}
+
+function formatChange(ratio: number): string {
+  const percent = Math.abs(ratio - 1) * 100;
+  return percent < 0.5 ? 'as fast' : `${percent.toFixed(0)} % ${ratio > 1 ? 'slower' : 'faster'}`;
+}

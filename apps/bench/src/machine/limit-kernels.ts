@@ -1,0 +1,42 @@
+/** The two kernels of assembly/ceilings.ts, and how much work a call of each is. */
+import { ceilingsBase64 } from '../generated/ceilings.ts';
+import type { LimitRequest } from '../platform/platform.ts';
+
+interface Kernels {
+  multiplyAdd(rounds: number, multiplier: number, addend: number): number;
+  prepare(bytes: number): number;
+  readSum(bytes: number): number;
+}
+
+export interface LimitKernels {
+  /** Does some milliseconds' work, and gives how much: operations or bytes. */
+  run(bound: LimitRequest['bound']): number;
+  /** Bytes that the bandwidth is measured over: more than a cache holds. */
+  readonly bytes: number;
+}
+
+/** @throws Error where the engine has no WebAssembly SIMD, or no room. */
+export async function limitKernels(): Promise<LimitKernels> {
+  const code = Uint8Array.from(atob(ceilingsBase64), (character) => character.charCodeAt(0));
+  const { instance } = await WebAssembly.instantiate(code);
+  const kernels = instance.exports as unknown as Kernels;
+  let megabytes = 256;
+  while (!kernels.prepare(megabytes * 2 ** 20)) {
+    megabytes /= 2;
+    if (megabytes < 64) throw new Error('there is no room for 64 MiB to measure the bandwidth with');
+  }
+  const bytes = megabytes * 2 ** 20;
+  return {
+    bytes,
+    run(bound) {
+      if (bound === 'bandwidth') {
+        kernels.readSum(bytes);
+        return bytes;
+      }
+      const rounds = 400_000;
+      // Any multiplier and addend do that keep x normal: it settles at a / (1 - m).
+      kernels.multiplyAdd(rounds, 0.5, 0.5);
+      return rounds * 80;
+    },
+  };
+}

@@ -1,0 +1,99 @@
+/** What a report says, as HTML without a page around it: the file and the web page share it. */
+import type { BackendRecord, Ceiling, Report, ReportSet } from '../../schema/report.ts';
+import { digits, formatBytes, formatCount } from '../format.ts';
+import { type Chart, chartsOf } from './charts.ts';
+import { escapeHtml } from './escape.ts';
+import { letter, machineName, seriesOf } from './series.ts';
+import { HEADINGS, renderTable, suitesOf } from './tables.ts';
+
+export function renderBody({ reports, notes }: Pick<ReportSet, 'reports' | 'notes'>, document: Document): string {
+  const charts = chartsOf(seriesOf(reports), document);
+  const figures = (name: string): string => (charts[name] ?? []).map(renderChart).join('\n');
+  const sections = suitesOf(reports).map((suite) => {
+    const note = notesOf(suite, reports);
+    return `<section id="${escapeHtml(suite)}"><h2>${escapeHtml(HEADINGS[suite] ?? suite)}</h2>${note}${figures(suite)}${renderTable(suite, reports)}</section>`;
+  });
+  const limits = figures('limits');
+  return [
+    `<div class="cards">${reports.map((report, index) => renderMachine(report, reports.length > 1 ? letter(index) : '')).join('\n')}</div>`,
+    notes.length > 0 ? `<ul class="quiet">${notes.map((note) => `<li>${escapeHtml(note)}</li>`).join('')}</ul>` : '',
+    figures('overview'),
+    limits && `<section id="limits"><h2>Against the machine’s limits</h2>${limits}</section>`,
+    ...sections,
+    ...reports.map(renderGeneration),
+    renderLegend(reports),
+  ]
+    .filter(Boolean)
+    .join('\n');
+}
+
+function renderChart({ title, caption, element }: Chart): string {
+  return `<figure><h3>${escapeHtml(title)}</h3><figcaption>${escapeHtml(caption)}</figcaption>${element.outerHTML}</figure>`;
+}
+
+function renderMachine(
+  { machine, ceilings, backends, startedAt, interrupted, tool, settings }: Report,
+  mark: string,
+): string {
+  const { cpu, cores, memory, load, os, arch, engine } = machine;
+  const facts: [string, string][] = [
+    ['machine', `${cores} ${cores === 1 ? 'core' : 'cores'}, ${formatBytes(memory)}, ${os}, ${arch}`],
+    ['engine', `${engine.name === 'node' ? 'Node' : engine.name} ${engine.version}`],
+    ...limitsOf(ceilings),
+    ...backends.map((backend): [string, string] => [backend.name, describeBackend(backend)]),
+    ['run', `${startedAt.slice(0, 16).replace('T', ' ')} UTC, ${settings.effort}, bench ${tool.version}`],
+  ];
+  const warnings = [
+    interrupted && 'stopped early: what was measured until then is here',
+    load > 0.5 * cores && `other work was running (load ${digits(load)}): times are longer and spread`,
+  ].filter((warning) => warning !== false);
+  const rows = facts.map(([name, text]) => `<dt>${escapeHtml(name)}</dt><dd>${escapeHtml(text)}</dd>`);
+  const badge = mark === '' ? '' : `<span class="letter">${mark}</span>`;
+  return `<div class="card"><h3>${badge}${escapeHtml(machineName(machine) === '' ? cpu : cpu)}</h3>${warnings
+    .map((warning) => `<p class="bad">${escapeHtml(warning)}</p>`)
+    .join('')}<dl>${rows.join('')}</dl></div>`;
+}
+
+function limitsOf(ceilings: readonly Ceiling[]): [string, string][] {
+  const counts = [...new Set(ceilings.map(({ threads }) => threads))];
+  return counts.map((count) => {
+    const text = ceilings
+      .filter(({ threads }) => threads === count)
+      .map(({ bound, perSecond }) => `${formatCount(perSecond)}${bound === 'operations' ? 'FLOP/s' : 'B/s read'}`);
+    return ['limits', `${text.join(', ')} (WebAssembly SIMD, ${count} ${count === 1 ? 'thread' : 'threads'})`];
+  });
+}
+
+function describeBackend({ status, description, reason, slow, how, version }: BackendRecord): string {
+  if (status !== 'ready') return `not here: ${reason}`;
+  const marks = [version, slow !== undefined && `${slow}: small shapes, compared with nothing`, how];
+  return [description, ...marks.filter(Boolean)].join('; ');
+}
+
+function notesOf(suite: string, reports: readonly Report[]): string {
+  const results = reports.flatMap((report) => report.results.filter((result) => result.suite === suite));
+  const checks = [...new Set(results.flatMap(({ check }) => (check === undefined ? [] : [check.checked])))];
+  const shape = results[0]?.shape ?? {};
+  const facts = Object.entries(shape)
+    .filter(([name]) => results.every((result) => result.shape[name] === shape[name]))
+    .map(([name, value]) => `${name} ${value}`);
+  const said = [
+    facts.length > 0 && `${facts.join(', ')}.`,
+    checks.length === 1 && `Checked: ${checks[0]}.`,
+    checks.length > 1 && `Checked: ${checks.at(0)}; the largest on a part.`,
+  ].filter((text) => text !== false);
+  return said.length === 0 ? '' : `<p class="quiet">${escapeHtml(said.join(' '))}</p>`;
+}
+
+function renderGeneration({ generation }: Report): string {
+  if (generation === undefined) return '';
+  const { checkpoint, backend, prompt, text, tokens, seconds } = generation;
+  return `<section><h2>${escapeHtml(checkpoint)} writes</h2><blockquote><b>${escapeHtml(prompt)}</b>${escapeHtml(text)}</blockquote><p class="quiet">${tokens} tokens on ${escapeHtml(backend)}, ${digits(tokens / seconds)} tokens a second.</p></section>`;
+}
+
+function renderLegend(reports: readonly Report[]): string {
+  const beyond = reports.some(({ results }) =>
+    results.some(({ ceiling }) => ceiling !== undefined && ceiling.share > 1),
+  );
+  return `<footer><p>Times are medians of one call, with the 10th and 90th percentile; the first call, with whatever compiles in it, stands apart. “of limit” is the least time that the arithmetic (ops) or the memory traffic (mem) of a call takes at the machine’s measured limits, over the time it took; an exp counts as 16 operations.${beyond ? ' Beyond 100 %, the data fits in the processor’s cache.' : ''} “error” is the largest difference from the float64 reference, relative to the largest value; nothing is timed that is beyond its tolerance.</p></footer>`;
+}

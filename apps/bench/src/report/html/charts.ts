@@ -1,0 +1,385 @@
+/**
+ * The plots, as SVG drawn by Observable Plot into any document: linkedom's for a file, the browser's own on the web page. Colours
+ * are CSS variables, so that one drawing serves light, dark and paper.
+ */
+import * as Plot from '@observablehq/plot';
+import { digits, formatCount, formatSeconds } from '../format.ts';
+import { measuredOf, type Series } from './series.ts';
+
+export interface Chart {
+  readonly title: string;
+  readonly caption: string;
+  readonly element: Element;
+}
+
+const WIDTH = 760;
+const STYLE = { fontFamily: 'inherit', fontSize: '12px', background: 'none', overflow: 'visible' };
+
+/** Every plot that these results give; none is empty. */
+export function chartsOf(series: readonly Series[], document: Document): Record<string, Chart[]> {
+  const charts: Record<string, (Chart | undefined)[]> = {
+    overview: [sideBySide(series, document)],
+    scan: [timeOverLength(series, 'scan', document), statesChart(series, document)],
+    conv: [timeOverLength(series, 'conv', document)],
+    batch: [throughputOverBatch(series, document)],
+    limits: [shareOfLimit(series, document)],
+    peers: [peersChart(series, document)],
+  };
+  return Object.fromEntries(
+    Object.entries(charts).map(([name, found]) => [name, found.filter((chart) => chart !== undefined)]),
+  );
+}
+
+interface Point {
+  readonly x: number;
+  readonly y: number;
+  readonly low: number;
+  readonly high: number;
+  readonly series: Series;
+  readonly title: string;
+}
+
+/** Log-log, with the spread as a band and each line's slope beside its end. */
+function timeOverLength(series: readonly Series[], suite: string, document: Document): Chart | undefined {
+  const lines = series.flatMap((one) => {
+    const slope = longestSlope(one, suite);
+    const points = measuredOf(one)
+      .filter(({ suite: name, shape }) => name === suite && sameShape(shape, slope?.shape))
+      .map(({ shape, time }): Point => {
+        const { median, p10: low, p90: high } = time!;
+        const title = `${one.label}, length ${shape.length}: ${formatSeconds(median)}`;
+        return { x: shape.length!, y: median, low, high, series: one, title };
+      })
+      .sort((a, b) => a.x - b.x);
+    return points.length < 2 ? [] : [{ series: one, points, slope: slope?.slope }];
+  });
+  if (lines.length === 0) return undefined;
+  const points = lines.flatMap(({ points: own }) => own);
+  const ends = spreadLabels(
+    lines.map(({ series: one, points: own, slope }) => ({
+      point: own.at(-1)!,
+      text: `${one.label}${slope === undefined ? '' : `  slope ${slope.toFixed(2)}`}`,
+    })),
+    points,
+  );
+  const element = plot(document, {
+    height: 420,
+    marginLeft: 62,
+    marginRight: 190,
+    marginBottom: 42,
+    x: { type: 'log', base: 2, label: 'length →', tickFormat: power, ticks: 8, grid: false },
+    y: { type: 'log', label: '↑ time of a call', tickFormat: (value: number) => brief(value), grid: true },
+    marks: [
+      ...lines.map(({ points: own, series: one }) =>
+        Plot.areaY(own, { x: 'x', y1: 'low', y2: 'high', fill: one.color, fillOpacity: 0.15 }),
+      ),
+      ...lines.map(({ points: own, series: one }) =>
+        Plot.lineY(own, {
+          x: 'x',
+          y: 'y',
+          stroke: one.color,
+          strokeWidth: 2,
+          ...(one.slow !== undefined && { strokeDasharray: '4 4' }),
+        }),
+      ),
+      Plot.dot(points, { x: 'x', y: 'y', fill: ({ series: one }: Point) => one.color, r: 3.5, title: 'title' }),
+      Plot.text(ends, {
+        x: 'x',
+        y: 'y',
+        text: 'text',
+        fill: 'color',
+        textAnchor: 'start',
+        dx: 10,
+        fontWeight: 600,
+      }),
+    ],
+  });
+  const what = suite === 'scan' ? 'selective scan' : 'causal convolution';
+  return {
+    title: `Time over length: ${what}`,
+    caption: 'Both axes logarithmic; a slope of 1 is linear in length. Bands span the 10th to the 90th percentile.',
+    element,
+  };
+}
+
+/** The scan over d_state, where that was swept. */
+function statesChart(series: readonly Series[], document: Document): Chart | undefined {
+  const points = series.flatMap((one) =>
+    measuredOf(one)
+      .filter(({ suite, shape }) => suite === 'scan' && shape.length === 2048 && shape.batch === 1)
+      .map(({ shape, rate }) => ({ x: shape.state!, y: rate!.perSecond, color: one.color, label: one.label })),
+  );
+  if (new Set(points.map(({ x }) => x)).size < 3) return undefined;
+  return {
+    title: 'Throughput over states',
+    caption: 'Selective scan, length 2048: state steps a second as d_state grows.',
+    element: plot(document, {
+      height: 300,
+      marginLeft: 62,
+      marginRight: 130,
+      x: { type: 'log', base: 2, label: 'd_state →', tickFormat: String },
+      y: { label: '↑ state steps a second', tickFormat: formatCount, grid: true, zero: true },
+      marks: [...linesOf(points), ...endLabels(points)],
+    }),
+  };
+}
+
+function throughputOverBatch(series: readonly Series[], document: Document): Chart | undefined {
+  const points = series
+    .filter(({ slow }) => slow === undefined)
+    .flatMap((one) =>
+      measuredOf(one)
+        .filter(({ suite }) => suite === 'batch')
+        .map(({ shape, rate }) => ({ x: shape.batch!, y: rate!.perSecond, color: one.color, label: one.label })),
+    )
+    .sort((a, b) => a.x - b.x);
+  if (new Set(points.map(({ x }) => x)).size < 2) return undefined;
+  return {
+    title: 'Throughput over batch: decode',
+    caption: 'Tokens a second of all sequences together. A step reads the weights once for all of them.',
+    element: plot(document, {
+      height: 340,
+      marginLeft: 62,
+      marginRight: 130,
+      marginBottom: 42,
+      x: {
+        type: 'log',
+        base: 2,
+        label: 'sequences →',
+        tickFormat: String,
+        ticks: [...new Set(points.map(({ x }) => x))],
+      },
+      y: { label: '↑ tokens a second', grid: true, zero: true, tickFormat: formatCount },
+      marks: [...linesOf(points), ...endLabels(points)],
+    }),
+  };
+}
+
+/** How near each measurement came to the machine's own limit. */
+function shareOfLimit(series: readonly Series[], document: Document): Chart | undefined {
+  const points = series.flatMap((one) =>
+    measuredOf(one).flatMap((result) => {
+      const { suite, case: id, ceiling, dtype } = result;
+      if (ceiling === undefined) return [];
+      const label = `${id.slice(id.indexOf('/') + 1).replaceAll('-', ' ')}${suite === 'quantised' ? `, ${dtype}` : ''}`;
+      const bound = ceiling.id.includes('operations') ? 'arithmetic' : 'memory';
+      const title = `${one.label}, ${label}: ${(ceiling.share * 100).toFixed(0)} % of what the ${bound} allows`;
+      return [{ suite, label, share: ceiling.share * 100, bound, color: one.color, title }];
+    }),
+  );
+  if (points.length === 0) return undefined;
+  const rows = new Set(points.map(({ suite, label }) => `${suite} ${label}`)).size;
+  const facets = new Set(points.map(({ suite }) => suite)).size;
+  const most = Math.max(105, ...points.map(({ share }) => share));
+  // A row of its own height for each case: suites have different numbers of them.
+  const order = [...new Map(points.map(({ suite, label }) => [`${suite}: ${label}`, 0])).keys()];
+  return {
+    title: 'Share of the machine’s limit',
+    caption:
+      'The least time that the arithmetic (circle) or the memory traffic (square) of a call takes at the measured limits, over the time it took. Beyond 100 %: the data fits in the cache.',
+    element: plot(document, {
+      height: rows * 20 + facets * 4 + 60,
+      marginLeft: 240,
+      marginRight: 30,
+      marginTop: 30,
+      x: { domain: [0, most], label: '% of the limit →', grid: true, axis: 'both' },
+      y: { domain: order, label: null, tickSize: 0 },
+      symbol: { domain: ['arithmetic', 'memory'], range: ['circle', 'square'] },
+      marks: [
+        Plot.ruleX([100], { stroke: 'currentColor', strokeWidth: 1.5 }),
+        Plot.ruleY(points, {
+          x1: 0,
+          x2: 'share',
+          y: ({ suite, label }: (typeof points)[number]) => `${suite}: ${label}`,
+          stroke: 'color',
+          strokeOpacity: 0.35,
+          strokeWidth: 2,
+        }),
+        Plot.dot(points, {
+          x: 'share',
+          y: ({ suite, label }: (typeof points)[number]) => `${suite}: ${label}`,
+          fill: 'color',
+          symbol: 'bound',
+          r: 5,
+          title: 'title',
+        }),
+      ],
+    }),
+  };
+}
+
+/** Rates of what a user feels, next to each other. */
+function sideBySide(series: readonly Series[], document: Document): Chart | undefined {
+  const wanted: [RegExp, string][] = [
+    [/^model\/decode-\d+-layers-24$/, 'decode, tokens/s'],
+    [/^model\/prefill-\d+-layers-24$/, 'prefill, tokens/s'],
+    [/^block\/length-512$/, 'one block, tokens/s'],
+    [/^scan\/length-131072$/, 'scan of 2^17, state steps/s'],
+  ];
+  const points = wanted.flatMap(([pattern, facet]) =>
+    series
+      .filter(({ slow }) => slow === undefined)
+      .flatMap((one) =>
+        measuredOf(one)
+          .filter(({ case: id, dtype }) => pattern.test(id) && dtype === 'float32')
+          .map(({ rate }) => ({ facet, label: one.label, rate: rate!.perSecond, color: one.color })),
+      ),
+  );
+  if (new Set(points.map(({ label }) => label)).size < 2) return undefined;
+  const best = new Map<string, number>();
+  for (const { facet, rate } of points) best.set(facet, Math.max(best.get(facet) ?? 0, rate));
+  return {
+    title: 'Side by side',
+    caption: 'Longer is faster; each group is drawn to its own fastest.',
+    element: bars(
+      points.map((point) => ({
+        ...point,
+        length: point.rate / best.get(point.facet)!,
+        text: point.rate >= 1000 ? formatCount(point.rate) : digits(point.rate),
+      })),
+      document,
+    ),
+  };
+}
+
+/** Ours and other projects' on the same weights. */
+function peersChart(series: readonly Series[], document: Document): Chart | undefined {
+  const points = series.flatMap((one) =>
+    measuredOf(one)
+      .filter(({ suite }) => suite === 'peers')
+      .map(({ case: id, dtype, rate }) => {
+        const facet = `${/prefill/.test(id) ? 'prefill' : 'decode'}, ${dtype}`;
+        return { facet, label: one.label, rate: rate!.perSecond, color: one.color };
+      }),
+  );
+  if (points.length === 0) return undefined;
+  const most = (kind: string): number =>
+    Math.max(...points.filter(({ facet }) => facet.startsWith(kind)).map(({ rate }) => rate));
+  return {
+    title: 'Beside other projects: tokens a second',
+    caption: 'The same weights in the same run, taking turns. Longer is faster; prefill and decode have a scale each.',
+    element: bars(
+      points
+        .map((point) => ({
+          ...point,
+          length: point.rate / most(point.facet.split(',')[0]!),
+          text: digits(point.rate),
+        }))
+        .sort((a, b) => a.facet.localeCompare(b.facet)),
+      document,
+    ),
+  };
+}
+
+interface Bar {
+  readonly facet: string;
+  readonly label: string;
+  readonly color: string;
+  /** Of the whole width. */
+  readonly length: number;
+  readonly text: string;
+}
+
+function bars(points: readonly Bar[], document: Document): Element {
+  const facets = [...new Set(points.map(({ facet }) => facet))];
+  const labels = [...new Set(points.map(({ label }) => label))];
+  return plot(document, {
+    height: facets.length * (labels.length * 24 + 26) + 20,
+    marginLeft: 190,
+    marginRight: 80,
+    marginTop: 4,
+    x: { axis: null, domain: [0, 1] },
+    y: { domain: labels, label: null, tickSize: 0, padding: 0.2 },
+    fy: { domain: facets, axis: null, padding: 0.22 },
+    marks: [
+      Plot.barX(points, { x: 'length', y: 'label', fy: 'facet', fill: 'color', rx2: 3 }),
+      Plot.text(points, { x: 'length', y: 'label', fy: 'facet', text: 'text', textAnchor: 'start', dx: 6 }),
+      Plot.text(
+        facets.map((facet) => ({ facet })),
+        {
+          fy: 'facet',
+          text: 'facet',
+          frameAnchor: 'top-left',
+          dx: -185,
+          dy: -12,
+          fontWeight: 600,
+          textAnchor: 'start',
+        },
+      ),
+    ],
+  });
+}
+
+interface Mark {
+  readonly x: number;
+  readonly y: number;
+  readonly color: string;
+  readonly label: string;
+}
+
+function linesOf(points: readonly Mark[]): Plot.Markish[] {
+  return [
+    Plot.lineY(points, { x: 'x', y: 'y', z: 'label', stroke: 'color', strokeWidth: 2, sort: 'x' }),
+    Plot.dot(points, {
+      x: 'x',
+      y: 'y',
+      fill: 'color',
+      r: 3.5,
+      title: ({ label, x, y }: Mark) => `${label}, ${x}: ${formatCount(y)}`,
+    }),
+  ];
+}
+
+function endLabels(points: readonly Mark[]): Plot.Markish[] {
+  const last = new Map<string, Mark>();
+  for (const point of points) if ((last.get(point.label)?.x ?? 0) <= point.x) last.set(point.label, point);
+  const options = {
+    x: 'x',
+    y: 'y',
+    text: 'label',
+    fill: 'color',
+    textAnchor: 'start',
+    dx: 10,
+    fontWeight: 600,
+  } as const;
+  return [Plot.text([...last.values()], options)];
+}
+
+function plot(document: Document, options: Plot.PlotOptions): Element {
+  return Plot.plot({ document, width: WIDTH, style: STYLE, className: 'plot', ...options });
+}
+
+function longestSlope({ report, backend }: Series, suite: string) {
+  return report.slopes
+    .filter((slope) => slope.suite === suite && slope.backend === backend.name && slope.over === 'length')
+    .sort((a, b) => b.points - a.points)[0];
+}
+
+/** Version 1 of the schema told no shape: everything is of one then. */
+function sameShape(shape: Readonly<Record<string, number>>, common: Readonly<Record<string, number>> | undefined) {
+  return Object.entries(common ?? {}).every(([name, value]) => shape[name] === value);
+}
+
+/** Labels at the ends of lines, moved apart where they would overlap: a label's height is 4 % of the axis. */
+function spreadLabels(ends: readonly { point: Point; text: string }[], points: readonly Point[]) {
+  const logs = points.flatMap(({ low, high }) => [Math.log(low), Math.log(high)]);
+  const gap = (Math.max(...logs) - Math.min(...logs)) * 0.045;
+  let floor = Number.NEGATIVE_INFINITY;
+  return ends
+    .toSorted((a, b) => a.point.y - b.point.y)
+    .map(({ point, text }) => {
+      floor = Math.max(Math.log(point.y), floor + gap);
+      return { x: point.x, y: Math.exp(floor), text, color: point.series.color };
+    });
+}
+
+function power(value: number): string {
+  const exponent = Math.log2(value);
+  if (!Number.isInteger(exponent)) return '';
+  return `2${[...String(exponent)].map((digit) => '⁰¹²³⁴⁵⁶⁷⁸⁹'[Number(digit)]).join('')}`;
+}
+
+/** `10 ms`, on an axis of powers of ten. */
+function brief(seconds: number): string {
+  return formatSeconds(seconds).replace(/\.0+(?= )/, '');
+}

@@ -1,0 +1,66 @@
+/** The style sheet of the report and of the web page. */
+export const css = `
+:root {
+  color-scheme: light dark;
+  --paper: #fbfaf8; --card: #fff; --ink: #1c1b1a; --quiet: #77736c; --line: #e4e0d9; --good: #2b7a3d; --bad: #b3261e; --accent: #2f5fd0;
+  --series-1: #2f5fd0; --series-2: #d9660a; --series-3: #1f8a55; --series-4: #b8326f; --series-5: #0b8296; --series-6: #7a4fd6;
+  --series-7: #8a6d00; --series-8: #5b6770;
+}
+@media (prefers-color-scheme: dark) {
+  :root {
+    --paper: #161719; --card: #1e2023; --ink: #eceae6; --quiet: #9c9a95; --line: #34373b; --good: #6fcf8a; --bad: #ff8a80; --accent: #8ab0ff;
+    --series-1: #7ea6ff; --series-2: #ffa45c; --series-3: #64d39b; --series-4: #f48bb9; --series-5: #5fd0e2; --series-6: #b69cff;
+    --series-7: #e0c04d; --series-8: #a9b4bd;
+  }
+}
+* { box-sizing: border-box }
+html { background: var(--paper); color: var(--ink); font: 15px/1.5 ui-sans-serif, system-ui, "Segoe UI", "Helvetica Neue", Arial, sans-serif }
+body { max-width: 64rem; margin: 0 auto; padding: 2.5rem 1.25rem 4rem }
+h1 { font-size: 1.9rem; letter-spacing: -.02em; margin: 0 0 .25rem }
+h2 { font-size: 1.25rem; letter-spacing: -.01em; margin: 3rem 0 .75rem; padding-top: 1rem; border-top: 1px solid var(--line) }
+h3 { font-size: 1rem; margin: 0 0 .15rem }
+p { margin: .5rem 0; max-width: 46rem }
+small, .quiet, figcaption { color: var(--quiet) }
+.cards { display: grid; grid-template-columns: repeat(auto-fit, minmax(17rem, 1fr)); gap: 1rem; margin: 1.25rem 0 }
+.card, figure { background: var(--card); border: 1px solid var(--line); border-radius: 10px; padding: 1rem 1.15rem; margin: 0 }
+.card dl { display: grid; grid-template-columns: auto 1fr; gap: .1rem .9rem; margin: .6rem 0 0 }
+.card dt { color: var(--quiet) }
+.card dd { margin: 0; overflow-wrap: anywhere }
+.letter { display: inline-block; min-width: 1.5em; text-align: center; border-radius: 5px; background: var(--accent); color: var(--card); font-weight: 700; margin-right: .5em }
+figure { margin: 1rem 0 }
+figcaption { font-size: .87rem; margin-bottom: .5rem }
+figure svg { display: block; width: 100%; height: auto; max-width: 760px; color: var(--ink) }
+.plot [aria-label$="grid"] { stroke: var(--line); stroke-opacity: 1 }
+.scroll { overflow-x: auto; margin: .75rem 0 }
+table { border-collapse: collapse; width: 100%; font-size: .88rem; font-variant-numeric: tabular-nums }
+th, td { padding: .28rem .7rem; text-align: left; vertical-align: baseline; white-space: nowrap }
+thead th { color: var(--quiet); font-weight: 500; border-bottom: 1px solid var(--line) }
+tbody th { font-weight: 500 }
+tbody tr.first:not(:first-child) > * { border-top: 1px solid var(--line) }
+.n { text-align: right }
+.strong { font-weight: 650 }
+tr.slow { color: var(--quiet) }
+td.bad { white-space: normal }
+.bad { color: var(--bad) }
+.good { color: var(--good) }
+.bar { display: inline-block; width: 3.2rem; height: .5rem; border-radius: 3px; background: var(--line); margin-right: .5rem; overflow: hidden; vertical-align: baseline }
+.bar i { display: block; height: 100%; background: var(--accent) }
+ul { padding-left: 1.2rem }
+blockquote { margin: .75rem 0; padding: .2rem 0 .2rem 1rem; border-left: 3px solid var(--accent) }
+footer { margin-top: 3rem; color: var(--quiet); font-size: .87rem }
+@media (max-width: 40rem) { body { padding: 1.25rem .75rem } th, td { padding: .25rem .45rem } }
+@media print {
+  :root {
+    color-scheme: light;
+    --paper: #fff; --card: #fff; --ink: #000; --quiet: #555; --line: #ccc; --good: #1d5c2c; --bad: #9c1d16; --accent: #2f5fd0;
+    --series-1: #2f5fd0; --series-2: #d9660a; --series-3: #1f8a55; --series-4: #b8326f; --series-5: #0b8296; --series-6: #7a4fd6;
+    --series-7: #8a6d00; --series-8: #5b6770;
+  }
+  body { max-width: none; padding: 0; font-size: 10pt }
+  * { -webkit-print-color-adjust: exact; print-color-adjust: exact }
+  figure, .card, tr { break-inside: avoid }
+  h2, h3, thead { break-after: avoid }
+  .scroll { overflow: visible }
+  th, td { padding: .15rem .4rem; white-space: normal }
+}
+`;

@@ -1,0 +1,42 @@
+import { readdir, readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { isMambaError, MambaError } from '@mamba/core';
+import type { NamedReport } from '../compare/merge.ts';
+import { parseReports, type Report } from './report.ts';
+
+/** The one report of a file. @throws MambaError `invalid-file`, or `invalid-argument` where it holds several. */
+export async function readReport(file: string): Promise<Report> {
+  const reports = parseReports(await readFile(file, 'utf8'), file);
+  if (reports.length !== 1)
+    throw new MambaError('invalid-argument', `${file} holds ${reports.length} reports`, {
+      origin: file,
+      expected: 'the report of one machine',
+      remedy: 'Compare the files that were merged.',
+    });
+  return reports[0]!;
+}
+
+/** All reports of these files. */
+export async function readReports(files: readonly string[]): Promise<NamedReport[]> {
+  const named: NamedReport[] = [];
+  for (const file of files) {
+    for (const report of parseReports(await readFile(file, 'utf8'), file)) named.push({ origin: file, report });
+  }
+  return named;
+}
+
+/** The reports of a folder's JSON files, and why others were left out. */
+export async function readFolder(folder: string): Promise<{ found: NamedReport[]; leftOut: string[] }> {
+  const names = (await readdir(folder)).filter((name) => name.endsWith('.json')).sort();
+  const found: NamedReport[] = [];
+  const leftOut: string[] = [];
+  for (const name of names) {
+    try {
+      found.push(...(await readReports([join(folder, name)])));
+    } catch (error) {
+      if (!isMambaError(error, 'invalid-file')) throw error;
+      leftOut.push(error.message);
+    }
+  }
+  return { found, leftOut };
+}
