@@ -223,9 +223,10 @@ async function runJob(
       }
     }
     observer.advance?.(estimate.check);
-    for (const [index, spec] of benchCase.measurements.entries()) {
-      results.push(...(await measure(benchCase, spec, entrants, context)));
-      observer.advance?.(estimate.timed[index] ?? 0);
+    const rounds = benchCase.together ? [benchCase.measurements] : benchCase.measurements.map((spec) => [spec]);
+    for (const specs of rounds) {
+      results.push(...(await measure(benchCase, specs, entrants, context)));
+      for (const spec of specs) observer.advance?.(estimate.timed[benchCase.measurements.indexOf(spec)] ?? 0);
     }
   } finally {
     for (const { prepared } of entrants) prepared.dispose();
@@ -248,23 +249,29 @@ function refuse(
 
 async function measure(
   benchCase: BenchCase,
-  spec: MeasurementSpec,
+  specs: readonly MeasurementSpec[],
   entrants: readonly Entrant[],
   { observer, pause, effort, ceilings }: Context,
 ): Promise<Result[]> {
-  const racing = entrants.flatMap((entrant) => {
-    const how = entrant.prepared.measured[spec.id];
-    return how !== undefined && 'run' in how ? [{ entrant, run: how.run }] : [];
-  });
-  if (racing.length > 0) observer.step?.(`${spec.id}: timing`);
+  const racing = specs.flatMap((spec) =>
+    entrants.flatMap((entrant) => {
+      const how = entrant.prepared.measured[spec.id];
+      return how !== undefined && 'run' in how ? [{ entrant, spec, run: how.run }] : [];
+    }),
+  );
+  if (racing.length > 0) observer.step?.(`${specs[0]!.id}: timing`);
   const outcomes = await sampleInterleaved(
     racing.map(({ entrant, run }) => ({ run, synchronize: () => entrant.backend.synchronize() })),
     { budget: BUDGET[effort], minSamples: 3, precision: 0.01, minSample: 4, pause },
   );
-  return entrants.map((entrant): Result => {
+  const pairs = specs.flatMap((spec) => entrants.map((entrant) => ({ spec, entrant })));
+  return pairs.map(({ spec, entrant }): Result => {
     const head = { ...heading(benchCase, spec, entrant.found), ...(entrant.check && { check: entrant.check }) };
     const how = entrant.prepared.measured[spec.id]!;
-    const outcome = 'seconds' in how ? undefined : outcomes[racing.findIndex((racer) => racer.entrant === entrant)]!;
+    const outcome =
+      'seconds' in how
+        ? undefined
+        : outcomes[racing.findIndex((racer) => racer.entrant === entrant && racer.spec === spec)]!;
     if (outcome !== undefined && 'error' in outcome) {
       return { ...head, status: 'failed', reason: messageOf(outcome.error) };
     }

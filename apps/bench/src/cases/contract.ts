@@ -17,6 +17,8 @@ export interface BenchCase {
   readonly checked: string;
   /** Operations that the reference needs for the check: what it costs. */
   readonly checkOperations: number;
+  /** Its measurements are to be compared with each other: they take turns as backends do. */
+  readonly together?: boolean | undefined;
   /** Bytes of memory that it takes, the reference's included, where that may be more than a machine has. */
   readonly needs?: number | undefined;
   /** The reference's results. Asked once in a run. */

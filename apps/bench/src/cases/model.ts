@@ -64,8 +64,8 @@ export interface ModelBenchOptions {
   readonly decode: number;
   /** Sequences decoded at once, a measurement each. */
   readonly batches: readonly number[];
-  /** Tokens fed before the decode is timed. */
-  readonly context?: number | undefined;
+  /** Tokens fed before the decode is timed, ever more: a measurement each. Default: none are fed. */
+  readonly contexts?: readonly number[] | undefined;
   readonly weights?: DType | undefined;
   /** Tokens of the prompt that is checked against the reference, which would take minutes for a long one. Default 9. */
   readonly checkedTokens?: number | undefined;
@@ -84,7 +84,7 @@ const SEED = 130;
 const TOLERANCES: Readonly<Partial<Record<DType, number>>> = { float16: 5e-3, bfloat16: 3e-2, q8: 5e-2, q4: 5e-1 };
 
 export function benchModel(config: ModelConfig, options: ModelBenchOptions): BenchCase {
-  const { suite = 'model', prefill, decode, batches, context = 0, weights, checkedRows = 1, expected } = options;
+  const { suite = 'model', prefill, decode, batches, contexts = [0], weights, checkedRows = 1, expected } = options;
   const checkedTokens = Math.min(options.checkedTokens ?? 9, prefill ?? Number.POSITIVE_INFINITY);
   const { layers, dModel, vocabSize } = config;
   const size = `layers-${layers}${dModel === 768 ? '' : `-d${dModel}`}`;
@@ -94,12 +94,13 @@ export function benchModel(config: ModelConfig, options: ModelBenchOptions): Ben
     load: `${suite}/load-${size}`,
     prefill: `${suite}/prefill-${prefill}-${size}`,
     first: `${suite}/first-token-${prefill}-${size}`,
-    decode: (batch: number) =>
+    decode: (batch: number, context: number) =>
       `${suite}/decode-${decode}${batches.length > 1 ? `-batch-${batch}` : ''}${context > 0 ? `-after-${context}` : ''}-${size}`,
   };
-  const decodes = batches.map(
-    (batch): MeasurementSpec => ({
-      id: ids.decode(batch),
+  const runs = contexts.flatMap((context) => batches.map((batch) => ({ context, batch })));
+  const decodes = runs.map(
+    ({ context, batch }): MeasurementSpec => ({
+      id: ids.decode(batch, context),
       shape: { ...shape, batch, length: decode, ...(context > 0 && { context }) },
       items: batch * decode,
       unit: 'tokens',
@@ -125,7 +126,8 @@ export function benchModel(config: ModelConfig, options: ModelBenchOptions): Ben
   return {
     suite,
     id: weights === undefined ? suite : `${suite}, ${weights}`,
-    measurements: [...(context > 0 || batches.length > 1 ? [] : [load]), ...prompts, ...decodes],
+    measurements: [...(runs.length > 1 ? [] : [load]), ...prompts, ...decodes],
+    together: contexts.length > 1,
     weights,
     // As conformance's models; fewer bits of the weights move the logits by what this case reports.
     tolerance: limit ?? 5e-5,
@@ -151,11 +153,18 @@ export function benchModel(config: ModelConfig, options: ModelBenchOptions): Ben
     async prepare(backend, pause) {
       const { model, seconds } = await loadTimed(backend, config, pause, weights);
       const prompt = tokens(0, prefill ?? 1, vocabSize);
-      let after: ModelState | undefined;
-      try {
-        if (context > 0) after = await feed(model, context, pause);
-      } catch (error) {
+      const after: (ModelState | undefined)[] = [];
+      const free = (): void => {
+        for (const state of after) state?.dispose();
         model.dispose();
+      };
+      try {
+        for (const [index, context] of contexts.entries()) {
+          const fed = index === 0 ? 0 : contexts[index - 1]!;
+          after.push(await feed(model, after[index - 1], context - fed, pause));
+        }
+      } catch (error) {
+        free();
         throw error;
       }
       const run = {
@@ -173,13 +182,14 @@ export function benchModel(config: ModelConfig, options: ModelBenchOptions): Ben
       };
       const measured: Record<string, { run: () => void } | { seconds: number }> = { [ids.load]: { seconds } };
       for (const [id, body] of Object.entries(run)) measured[id] = { run: body };
-      for (const batch of batches) {
+      for (const { context, batch } of runs) {
         const rows = Array.from({ length: batch }, (_, row) => tokens(row, 1, vocabSize));
-        measured[ids.decode(batch)] = {
+        const state = after[contexts.indexOf(context)];
+        measured[ids.decode(batch, context)] = {
           run() {
-            const { ids: generated, state } = model.decode(rows, after, { count: decode });
-            generated.dispose();
-            state.dispose();
+            const result = model.decode(rows, state, { count: decode });
+            result.ids.dispose();
+            result.state.dispose();
           },
         };
       }
@@ -187,10 +197,7 @@ export function benchModel(config: ModelConfig, options: ModelBenchOptions): Ben
         actual: () => checkedLogits(backend, model, checkedTokens, checkedRows),
         measured,
         stateBytes: stateBytes(model),
-        dispose() {
-          after?.dispose();
-          model.dispose();
-        },
+        dispose: free,
       } satisfies PreparedCase;
     },
   };
@@ -230,18 +237,25 @@ async function loadTimed(
   return { model, seconds: (performance.now() - start - making) / 1000 };
 }
 
-/** The state after `count` tokens, really fed, some thousand at a time. */
-async function feed(model: Model, count: number, pause: Pause): Promise<ModelState> {
+/** The state after `count` tokens more, really fed, some thousand at a time; `from` stays as it is. */
+async function feed(
+  model: Model,
+  from: ModelState | undefined,
+  count: number,
+  pause: Pause,
+): Promise<ModelState | undefined> {
+  if (count === 0) return from;
   const piece = tokens(0, Math.min(count, 4096), model.config.vocabSize);
   let state: ModelState | undefined;
   try {
     for (let fed = 0; fed < count; fed += piece.length) {
       const ids = piece.subarray(0, Math.min(piece.length, count - fed));
-      state = model.forward([ids], { state, donateState: state !== undefined, logits: 'none' }).state;
+      const donateState = state !== undefined;
+      state = model.forward([ids], { state: state ?? from, donateState, logits: 'none' }).state;
       await model.backend.synchronize();
       await pause();
     }
-    return state!;
+    return state;
   } catch (error) {
     state?.dispose();
     throw error;

@@ -5,6 +5,7 @@
 import * as Plot from '@observablehq/plot';
 import { digits, formatCount, formatSeconds } from '../format.ts';
 import { measuredOf, type Series } from './series.ts';
+import { caseLabel } from './tables.ts';
 
 export interface Chart {
   readonly title: string;
@@ -161,7 +162,7 @@ function shareOfLimit(series: readonly Series[], document: Document): Chart | un
     measuredOf(one).flatMap((result) => {
       const { suite, case: id, ceiling, dtype } = result;
       if (ceiling === undefined) return [];
-      const label = `${id.slice(id.indexOf('/') + 1).replaceAll('-', ' ')}${suite === 'quantised' ? `, ${dtype}` : ''}`;
+      const label = `${caseLabel({ case: id })}${suite === 'quantised' ? `, ${dtype}` : ''}`;
       const bound = ceiling.id.includes('operations') ? 'arithmetic' : 'memory';
       const title = `${one.label}, ${label}: ${(ceiling.share * 100).toFixed(0)} % of what the ${bound} allows`;
       return [{ suite, label, share: ceiling.share * 100, bound, color: one.color, title }];
@@ -179,7 +180,7 @@ function shareOfLimit(series: readonly Series[], document: Document): Chart | un
       'The least time that the arithmetic (circle) or the memory traffic (square) of a call takes at the measured limits, over the time it took. Beyond 100 %: the data fits in the cache.',
     element: plot(document, {
       height: rows * 20 + facets * 4 + 60,
-      marginLeft: 240,
+      marginLeft: 290,
       marginRight: 30,
       marginTop: 30,
       x: { domain: [0, most], label: '% of the limit →', grid: true, axis: 'both' },
@@ -379,7 +380,9 @@ function power(value: number): string {
   return `2${[...String(exponent)].map((digit) => '⁰¹²³⁴⁵⁶⁷⁸⁹'[Number(digit)]).join('')}`;
 }
 
-/** `10 ms`, on an axis of powers of ten. */
+/** `10 ms` for 1, 2 and 5 of each power of ten; nothing for the others. */
 function brief(seconds: number): string {
+  const mantissa = seconds / 10 ** Math.floor(Math.log10(seconds) + 1e-9);
+  if (![1, 2, 5].some((round) => Math.abs(mantissa - round) < 1e-6)) return '';
   return formatSeconds(seconds).replace(/\.0+(?= )/, '');
 }

@@ -15,11 +15,11 @@ export const css = `
 }
 * { box-sizing: border-box }
 html { background: var(--paper); color: var(--ink); font: 15px/1.5 ui-sans-serif, system-ui, "Segoe UI", "Helvetica Neue", Arial, sans-serif }
-body { max-width: 64rem; margin: 0 auto; padding: 2.5rem 1.25rem 4rem }
+body { max-width: 70rem; margin: 0 auto; padding: 2.5rem 1.25rem 4rem }
 h1 { font-size: 1.9rem; letter-spacing: -.02em; margin: 0 0 .25rem }
 h2 { font-size: 1.25rem; letter-spacing: -.01em; margin: 3rem 0 .75rem; padding-top: 1rem; border-top: 1px solid var(--line) }
 h3 { font-size: 1rem; margin: 0 0 .15rem }
-p { margin: .5rem 0; max-width: 46rem }
+p { margin: .5rem 0; max-width: 60rem }
 small, .quiet, figcaption { color: var(--quiet) }
 .cards { display: grid; grid-template-columns: repeat(auto-fit, minmax(17rem, 1fr)); gap: 1rem; margin: 1.25rem 0 }
 .card, figure { background: var(--card); border: 1px solid var(--line); border-radius: 10px; padding: 1rem 1.15rem; margin: 0 }
@@ -29,11 +29,11 @@ small, .quiet, figcaption { color: var(--quiet) }
 .letter { display: inline-block; min-width: 1.5em; text-align: center; border-radius: 5px; background: var(--accent); color: var(--card); font-weight: 700; margin-right: .5em }
 figure { margin: 1rem 0 }
 figcaption { font-size: .87rem; margin-bottom: .5rem }
-figure svg { display: block; width: 100%; height: auto; max-width: 760px; color: var(--ink) }
+figure svg { display: block; width: 100%; height: auto; max-width: 880px; margin: 0 auto; color: var(--ink) }
 .plot [aria-label$="grid"] { stroke: var(--line); stroke-opacity: 1 }
 .scroll { overflow-x: auto; margin: .75rem 0 }
-table { border-collapse: collapse; width: 100%; font-size: .88rem; font-variant-numeric: tabular-nums }
-th, td { padding: .28rem .7rem; text-align: left; vertical-align: baseline; white-space: nowrap }
+table { border-collapse: collapse; width: 100%; font-size: .84rem; font-variant-numeric: tabular-nums }
+th, td { padding: .28rem .55rem; text-align: left; vertical-align: baseline; white-space: nowrap }
 thead th { color: var(--quiet); font-weight: 500; border-bottom: 1px solid var(--line) }
 tbody th { font-weight: 500 }
 tbody tr.first:not(:first-child) > * { border-top: 1px solid var(--line) }
