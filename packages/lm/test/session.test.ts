@@ -146,13 +146,10 @@ describe.each(PROVIDERS)('sessions on $name', (provider) => {
     damaged[damaged.length >> 1]! ^= 1;
     await expectError(() => kjv.loadSession(damaged), 'invalid-file');
     await expectError(() => kjv.loadSession(bytes.slice(0, -3)), 'invalid-file');
-    const snapshot = decodeSnapshot(bytes) as ReturnType<typeof decodeSnapshot> & { session: object };
-    for (const session of [undefined, 5, { ...snapshot.session, pending: [] }, { ...snapshot.session, recent: [-1] }])
-      await expectError(
-        () => kjv.loadSession(encodeSnapshot({ ...snapshot, ...{ session } })),
-        'invalid-file',
-        'session',
-      );
+    const snapshot = decodeSnapshot(bytes);
+    const kept = snapshot.extra as object;
+    for (const extra of [undefined, 5, { ...kept, pending: [] }, { ...kept, recent: [-1] }])
+      await expectError(() => kjv.loadSession(encodeSnapshot({ ...snapshot, extra })), 'invalid-file', 'session');
     await expectError(() => kjv.loadSession(encodeSnapshot({ ...snapshot, fingerprint: undefined })), 'invalid-file');
     session.dispose();
     expect(backend.memory().tensors).toBe(resting);

@@ -34,6 +34,7 @@ export function modelStateLaws(): readonly Check[] {
     ['falcon', FALCON_MODEL],
   ];
   return [
+    law('zero-is-absent', zeroIsAbsent),
     law('is-not-written-to', isNotWrittenTo),
     law('clone-is-independent', cloneIsIndependent),
     law('gather-selects-and-merges', gather),
@@ -80,6 +81,12 @@ async function continued(
 function prefilled(arena: Arena, model: Model, seed = 21, length = 9): ModelState {
   const result = model.forward(rowsOf(length, seed, model.config), { logits: 'none' });
   return arena.own(result.state);
+}
+
+async function zeroIsAbsent(findings: Findings, arena: Arena, model: Model): Promise<void> {
+  const zero = arena.own(model.zeroState(BATCH));
+  findings.identical('positions', zero.positions, [0, 0, 0]);
+  findings.identical('logits', await continued(arena, model, zero), await continued(arena, model, undefined));
 }
 
 async function isNotWrittenTo(findings: Findings, arena: Arena, model: Model): Promise<void> {

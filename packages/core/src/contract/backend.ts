@@ -43,7 +43,10 @@ export interface Backend extends Operations<Tensor> {
   readonly precision: Precision;
   readonly disposed: boolean;
 
-  /** Copies host values to the device. Throws `invalid-argument`, `unsupported` (a dtype), `out-of-memory`. */
+  /**
+   * Copies host values to the device. Throws `invalid-argument`, `unsupported` (a dtype), and `out-of-memory` where that is known
+   * at once; a device that learns of it later rejects the next `read` or `synchronize`, as it does for operations.
+   */
   upload(host: HostTensor, options?: UploadOptions): Tensor;
   /** Waits for the device and copies values back. Rejects with `device-lost` or `device-error` where the work failed. */
   read(tensor: Tensor): Promise<HostArray>;

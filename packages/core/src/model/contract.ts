@@ -129,6 +129,8 @@ export interface ModelKernel {
   gather(rows: readonly { readonly state: KernelState; readonly row: number }[]): KernelState;
   exportState(state: KernelState): Promise<readonly LayerSnapshot[]>;
   importState(layers: readonly LayerSnapshot[], batch: number): KernelState;
+  /** Compiles what the first call would otherwise wait for; `createModel` awaits it. */
+  warm?(): Promise<void>;
   /** Frees what it made beside the weights, which are the model's. */
   dispose(): void;
 }

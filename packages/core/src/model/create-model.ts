@@ -54,7 +54,14 @@ export async function createModel(
     }
     const weights = assembleWeights(config, (name) => uploaded.get(name)!);
     const fused = composed ? undefined : fusionOf(backend)?.model(config, weights);
-    return new Model(backend, config, fused ?? composeModel(backend, config, weights), [...uploaded.values()]);
+    const kernel = fused ?? composeModel(backend, config, weights);
+    try {
+      await kernel.warm?.();
+    } catch (error) {
+      kernel.dispose();
+      throw error;
+    }
+    return new Model(backend, config, kernel, [...uploaded.values()]);
   } catch (error) {
     disposeAll(uploaded.values());
     throw error;

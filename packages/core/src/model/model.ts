@@ -222,6 +222,19 @@ export class Model {
     });
   }
 
+  /** The state before any token. */
+  zeroState(batch = 1): ModelState {
+    this.#checkAlive();
+    checkInteger('model.zeroState.batch', batch, 1, 2 ** 24);
+    const { layers, dInner, dState, dConv } = this.config;
+    const layer = {
+      conv: new Float32Array(batch * dInner * (dConv - 1)),
+      ssm: new Float32Array(batch * dInner * dState),
+    };
+    const kernelState = this.#kernel.importState(new Array(layers).fill(layer), batch);
+    return new ModelState(this, kernelState, new Array(batch).fill(0));
+  }
+
   /** A copy that goes its own way: rollback is to keep it. */
   cloneState(state: ModelState): ModelState {
     this.#checkAlive();

@@ -13,6 +13,8 @@ export interface StateSnapshot {
   readonly layers: readonly LayerSnapshot[];
   /** Which model it belongs to, for whoever keeps snapshots of several. */
   readonly fingerprint?: string | undefined;
+  /** Whatever its keeper wants to find beside it: plain data, as JSON can hold it. Unknown to core, and not to be trusted on reading. */
+  readonly extra?: unknown;
 }
 
 const MAGIC = 'MAMBAST1';

@@ -61,7 +61,7 @@ export async function prefillRows(
     state.dispose();
   };
   try {
-    const zero = own(zeroState(model));
+    const zero = own(model.zeroState());
     const finished = new Map<number, ModelState>();
     let active = rows.map((_, row) => row);
     let state = own(model.gatherState(rows.map((row) => ({ state: row.state ?? zero, row: 0 }))));
@@ -91,14 +91,6 @@ export async function prefillRows(
   } finally {
     for (const state of owned) state.dispose();
   }
-}
-
-/** One row that has read nothing. */
-export function zeroState(model: Model): ModelState {
-  const { dInner, dState, dConv, layers } = model.config;
-  const layer = { conv: new Float32Array(dInner * (dConv - 1)), ssm: new Float32Array(dInner * dState) };
-  const empty = { version: 1 as const, batch: 1, positions: [0], dInner, dState, dConv };
-  return model.importState({ ...empty, layers: Array.from({ length: layers }, () => layer) });
 }
 
 function feed(

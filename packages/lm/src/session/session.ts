@@ -4,7 +4,7 @@ import type { GeneratedToken } from '../generate/decoder.ts';
 import { checkPrompt, collecting, continueFrom, type FinishReason } from '../generate/generate.ts';
 import { resolveGeneration } from '../generate/options.ts';
 import { type GeneratedPiece, makePieces, PieceMaker } from '../generate/pieces.ts';
-import { type PrefillOptions, prefill, zeroState } from '../generate/prefill.ts';
+import { type PrefillOptions, prefill } from '../generate/prefill.ts';
 import type { GenerateOptions, LanguageModel, Prompt } from '../language-model.ts';
 
 export interface SessionOptions {
@@ -154,12 +154,10 @@ export class Session {
     return this.#exclusively('save', async () => {
       const { state, pending, recent, length } = this.#place;
       const { model, fingerprint } = this.lm;
-      const exported = state ?? zeroState(model);
+      const exported = state ?? model.zeroState();
       try {
         const snapshot = await model.exportState(exported);
-        // The header holds the fields beside core's as they are.
-        const file = { ...snapshot, fingerprint, session: { pending, recent, length } };
-        return encodeSnapshot(file);
+        return encodeSnapshot({ ...snapshot, fingerprint, extra: { pending, recent, length } });
       } finally {
         if (exported !== state) exported.dispose();
       }
@@ -260,8 +258,7 @@ export function loadPlace(model: Model, fingerprint: string, bytes: Uint8Array):
       expected: `one of model ${fingerprint}`,
       remedy: 'Load it with the model that it was saved from.',
     });
-  const { session } = snapshot as { readonly session?: unknown };
-  const { pending, recent, length } = (session ?? {}) as Readonly<Record<string, unknown>>;
+  const { pending, recent, length } = (snapshot.extra ?? {}) as Readonly<Record<string, unknown>>;
   const { vocabSize } = model.config;
   const position = snapshot.positions[0]!;
   const valid =
