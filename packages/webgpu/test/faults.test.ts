@@ -102,8 +102,52 @@ describe('out of memory', () => {
     const huge = backend.embedding(table, ids);
     expect(await codeOf(() => backend.synchronize())).toBe('out-of-memory');
     huge.dispose();
+    // The same again gets no buffer that has no memory.
+    backend.embedding(table, ids).dispose();
+    expect(await codeOf(() => backend.synchronize())).toBe('out-of-memory');
     const x = backend.upload(floats(1, 2));
     expect(await backend.read(backend.add(x, x))).toEqual(Float32Array.of(2, 4));
+    await backend.dispose();
+  });
+});
+
+describe('freed memory', () => {
+  test('is destroyed only after the work that uses it', async () => {
+    const backend = await webgpu({ spareBytes: 0 }).create();
+    // Every result is larger than those before, so none of their buffers serves again, and all go while their work is pending.
+    const sums: number[] = [];
+    for (let size = 1000; size < 300_000; size *= 3) {
+      const x = backend.upload({ dtype: 'float32', shape: [size], data: new Float32Array(size).fill(size) });
+      const y = backend.add(x, x);
+      x.dispose();
+      const z = backend.add(y, y);
+      y.dispose();
+      const part = backend.slice(z, 0, 0, 1);
+      z.dispose();
+      sums.push((await backend.read(part))[0]! / size);
+      part.dispose();
+    }
+    expect(sums).toEqual(sums.map(() => 4));
+    expect(backend.memory().bytes).toBe(0);
+    await backend.dispose();
+  });
+
+  test('is used again where calls repeat, and limited where they do not', async () => {
+    const backend = await webgpu({ spareBytes: 1 << 20 }).create();
+    const x = backend.upload({ dtype: 'float32', shape: [1 << 18], data: new Float32Array(1 << 18) });
+    let reserved = 0;
+    for (let call = 0; call < 20; call++) {
+      const results = [backend.add(x, x), backend.add(x, x), backend.add(x, x)];
+      for (const result of results) result.dispose();
+      if (call === 0) reserved = backend.memory().reserved;
+    }
+    expect(backend.memory().reserved).toBe(reserved);
+    for (let size = 1 << 17; size < 1 << 18; size += 1 << 14) {
+      const part = backend.slice(x, 0, 0, size);
+      part.dispose();
+    }
+    await backend.synchronize();
+    expect(backend.memory().reserved).toBeLessThanOrEqual(reserved + (1 << 20));
     await backend.dispose();
   });
 });

@@ -9,26 +9,44 @@ export interface PooledBuffer {
   readonly size: number;
 }
 
-/** Freed buffers kept for reuse, in bytes; beyond it they are destroyed. */
-const RETAINED = 256 << 20;
+export interface PoolOptions {
+  /** Bytes that may be held beyond the most that was in use at once, lately. */
+  readonly spareBytes?: number | undefined;
+  /** Submits recorded work, which may name buffers that were given back: called before any is destroyed. */
+  readonly flush: () => void;
+  /** Called after buffers were destroyed. */
+  readonly onDestroy: () => void;
+}
+
+const SPARE = 256 << 20;
+/** Buffers taken until the most in use is counted afresh: a model that has gone does not keep its memory for ever. */
+const WINDOW = 4096;
 
 /**
  * Storage buffers by size class. Work is ordered on the queue, so a buffer may be given out again as soon as the calls that use it
- * are recorded.
+ * are recorded. Fresh memory is expensive (the device clears it), so what is in steady use is kept: all buffers together stay within
+ * the most that were in use at once, plus a spare; beyond it those that were given back first are destroyed.
  */
 export class BufferPool {
   readonly #device: GPUDevice;
   readonly #failures: Failures;
+  readonly #options: PoolOptions;
   readonly #free = new Map<number, GPUBuffer[]>();
+  /** All free buffers, those given back first in front. */
+  readonly #order = new Set<GPUBuffer>();
   readonly #live = new Set<GPUBuffer>();
-  readonly #onDestroy: () => void;
+  /** Buffers that got no memory, as the device said later: never given out again. */
+  readonly #failed = new WeakSet<GPUBuffer>();
   #bytes = 0;
   #retained = 0;
+  #taken = 0;
+  #most = 0;
+  #mostBefore = 0;
 
-  constructor(device: GPUDevice, failures: Failures, onDestroy: () => void) {
+  constructor(device: GPUDevice, failures: Failures, options: PoolOptions) {
     this.#device = device;
     this.#failures = failures;
-    this.#onDestroy = onDestroy;
+    this.#options = options;
   }
 
   /** Buffers given out. */
@@ -58,19 +76,16 @@ export class BufferPool {
       });
     }
     const capacity = Math.min(sizeClass(size), this.#device.limits.maxBufferSize);
-    let buffer = this.#free.get(capacity)?.pop();
-    if (buffer === undefined) {
-      buffer = this.#failures.watch(`a buffer of ${capacity} bytes (${label})`, () =>
-        this.#device.createBuffer({
-          label,
-          size: capacity,
-          usage: USAGE.STORAGE | USAGE.COPY_SRC | USAGE.COPY_DST,
-        }),
-      );
-    } else {
+    const known = this.#free.get(capacity)?.pop();
+    if (known !== undefined) {
+      this.#order.delete(known);
       this.#retained -= capacity;
-      buffer.label = label;
+      known.label = label;
     }
+    this.#count(capacity);
+    // Room is made before memory is asked for.
+    if (known === undefined) this.#trim(capacity);
+    const buffer = known ?? this.#create(capacity, label);
     this.#bytes += buffer.size;
     this.#live.add(buffer);
     return { buffer, size };
@@ -79,25 +94,65 @@ export class BufferPool {
   give({ buffer }: PooledBuffer): void {
     if (!this.#live.delete(buffer)) return;
     this.#bytes -= buffer.size;
-    if (this.#retained + buffer.size > RETAINED) {
-      buffer.destroy();
-      this.#onDestroy();
-      return;
-    }
+    if (this.#failed.has(buffer)) return;
     this.#retained += buffer.size;
+    this.#order.add(buffer);
     const list = this.#free.get(buffer.size);
     if (list === undefined) this.#free.set(buffer.size, [buffer]);
     else list.push(buffer);
+    this.#trim(0);
   }
 
   /** Destroys every buffer, given out or not. */
   dispose(): void {
-    for (const list of this.#free.values()) for (const buffer of list) buffer.destroy();
+    for (const buffer of this.#order) buffer.destroy();
     for (const buffer of this.#live) buffer.destroy();
     this.#free.clear();
+    this.#order.clear();
     this.#live.clear();
     this.#bytes = 0;
     this.#retained = 0;
+  }
+
+  #create(size: number, label: string): GPUBuffer {
+    const usage = USAGE.STORAGE | USAGE.COPY_SRC | USAGE.COPY_DST;
+    const buffer = this.#failures.watch(
+      `a buffer of ${size} bytes (${label})`,
+      () => this.#device.createBuffer({ label, size, usage }),
+      () => {
+        this.#failed.add(buffer);
+        if (this.#order.has(buffer)) this.#forget(buffer);
+      },
+    );
+    return buffer;
+  }
+
+  #forget(buffer: GPUBuffer): void {
+    const list = this.#free.get(buffer.size)!;
+    list.splice(list.indexOf(buffer), 1);
+    this.#order.delete(buffer);
+    this.#retained -= buffer.size;
+  }
+
+  #count(capacity: number): void {
+    if (++this.#taken % WINDOW === 0) {
+      this.#mostBefore = this.#most;
+      this.#most = 0;
+    }
+    this.#most = Math.max(this.#most, this.#bytes + capacity);
+  }
+
+  /** Destroys what exceeds the limit once `more` bytes are allocated. A destroyed buffer may not be named by a later submit. */
+  #trim(more: number): void {
+    const limit = Math.max(this.#most, this.#mostBefore) + (this.#options.spareBytes ?? SPARE);
+    if (this.#retained === 0 || this.reserved + more <= limit) return;
+    this.#options.flush();
+    for (const buffer of this.#order) {
+      if (this.reserved + more <= limit) break;
+      this.#forget(buffer);
+      buffer.destroy();
+    }
+    this.#options.onDestroy();
   }
 }
 

@@ -27,14 +27,14 @@ export class Failures {
     return this.#lost !== undefined;
   }
 
-  /** Runs `make` with out-of-memory and validation errors caught. `what` names it in the message. */
-  watch<R>(what: string, make: () => R): R {
+  /** Runs `make` with out-of-memory and validation errors caught. `what` names it in the message; `failed` hears of memory that was not had. */
+  watch<R>(what: string, make: () => R, failed?: () => void): R {
     this.#device.pushErrorScope('validation');
     this.#device.pushErrorScope('out-of-memory');
     try {
       return make();
     } finally {
-      this.#settle(what, 'out-of-memory');
+      this.#settle(what, 'out-of-memory', failed);
       this.#settle(what, 'device-error');
     }
   }
@@ -70,10 +70,12 @@ export class Failures {
     this.#device.removeEventListener('uncapturederror', this.#uncaptured);
   }
 
-  #settle(what: string, code: 'out-of-memory' | 'device-error'): void {
+  #settle(what: string, code: 'out-of-memory' | 'device-error', failed?: () => void): void {
     const report = this.#device.popErrorScope().then(
       (error) => {
-        if (error !== null) this.#caught.push(failure(code, what, error));
+        if (error === null) return;
+        this.#caught.push(failure(code, what, error));
+        failed?.();
       },
       // Popping is refused only by a lost device, which is told by `lost`.
       () => {},

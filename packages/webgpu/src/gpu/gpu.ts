@@ -38,7 +38,11 @@ export class Gpu {
     this.instance = gpu;
     this.failures = new Failures(device);
     this.profiler = options.profile === true ? new Profiler(device, this.failures) : undefined;
-    this.pool = new BufferPool(device, this.failures, () => this.recorder.forgetBuffers());
+    this.pool = new BufferPool(device, this.failures, {
+      spareBytes: options.spareBytes,
+      flush: () => this.recorder.flush(),
+      onDestroy: () => this.recorder.forgetBuffers(),
+    });
     this.recorder = new Recorder(device, this.failures, this.counters, this.profiler);
     this.readback = new Readback(device, this.failures, this.recorder, this.counters);
     const dummy = (label: string): BufferRange => ({
