@@ -1,0 +1,75 @@
+import { isMambaError } from '@mamba/core';
+import type { z } from 'zod';
+
+/** What a client is told, in the shape that OpenAI's API has. */
+export class ApiError extends Error {
+  readonly status: ApiStatus;
+  readonly type: string;
+  /** The field of the request that is to blame. */
+  readonly param: string | null;
+  readonly code: string | null;
+
+  constructor(
+    status: ApiStatus,
+    type: string,
+    message: string,
+    param: string | null = null,
+    code: string | null = null,
+  ) {
+    super(message);
+    this.name = 'ApiError';
+    this.status = status;
+    this.type = type;
+    this.param = param;
+    this.code = code;
+  }
+}
+
+export type ApiStatus = 400 | 401 | 403 | 404 | 413 | 415 | 429 | 499 | 500 | 503;
+
+export interface ErrorBody {
+  readonly error: {
+    readonly message: string;
+    readonly type: string;
+    readonly param: string | null;
+    readonly code: string | null;
+  };
+}
+
+export function badRequest(message: string, param: string | null = null, code: string | null = null): ApiError {
+  return new ApiError(400, 'invalid_request_error', message, param, code);
+}
+
+export function errorBody({ message, type, param, code }: ApiError): ErrorBody {
+  return { error: { message, type, param, code } };
+}
+
+/** Undefined for what is a mistake of ours: the client is told no more than that. */
+export function toApiError(error: unknown): ApiError | undefined {
+  if (error instanceof ApiError) return error;
+  if (!isMambaError(error)) return undefined;
+  switch (error.code) {
+    case 'invalid-argument':
+    case 'unsupported':
+      return badRequest(error.message);
+    case 'unavailable':
+      return new ApiError(429, 'rate_limit_error', error.message, null, 'rate_limit_exceeded');
+    case 'out-of-memory':
+    case 'device-lost':
+    case 'disposed':
+      return new ApiError(503, 'server_error', error.message);
+    case 'aborted':
+      return new ApiError(499, 'server_error', error.message);
+    default:
+      return new ApiError(500, 'server_error', error.message);
+  }
+}
+
+/** The first thing that is wrong with a body. */
+export function schemaError({ issues }: z.ZodError): ApiError {
+  const issue = issues[0]!;
+  // Fields that are there but not known are named by the message alone.
+  const path = [...issue.path, ...(issue.code === 'unrecognized_keys' ? issue.keys.slice(0, 1) : [])];
+  const param = path.length === 0 ? null : path.map(String).join('.');
+  return badRequest(param === null ? issue.message : `${param}: ${issue.message}`, param);
+}
