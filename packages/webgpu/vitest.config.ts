@@ -1,5 +1,5 @@
+import { useSwiftShader } from '@mamba/software-gpu';
 import { defineProject } from 'vitest/config';
-import { useSwiftShader } from './test/swiftshader.ts';
 
 // Before vitest forks: the forks inherit LD_LIBRARY_PATH, which is read as a process starts.
 useSwiftShader();

@@ -3,26 +3,9 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { type Browser, chromium, type Page } from 'playwright-core';
+import { launchChromium } from '@mamba/software-gpu';
+import type { Browser, Page } from 'playwright-core';
 import { build, type PreviewServer, preview } from 'vite';
-import { unpacked } from './swiftshader.ts';
-
-const FLAGS = [
-  '--headless',
-  '--no-sandbox',
-  '--enable-unsafe-webgpu',
-  '--use-webgpu-adapter=swiftshader',
-  '--enable-features=Vulkan',
-  '--use-angle=swiftshader',
-  '--ignore-gpu-blocklist',
-  // See src/gpu/platform-node.ts: SwiftShader takes seconds a kernel otherwise.
-  '--disable-dawn-features=use_vulkan_zero_initialize_workgroup_memory_extension',
-  '--disable-quic',
-  '--no-first-run',
-  '--disable-background-networking',
-  '--disable-component-update',
-  '--disable-sync',
-];
 
 export interface TestBrowser {
   /** Opens a page of the build; what it throws fails `failures`. */
@@ -55,13 +38,7 @@ export async function openBrowser(root: URL, pages: readonly string[]): Promise<
     });
     server = await preview({ ...common, build: { outDir }, preview: { port: 0, host: '127.0.0.1' } });
     const address = server.resolvedUrls!.local[0]!;
-    // Chromium looks for SwiftShader beside itself.
-    const folderOfChromium = unpacked('chromium', ['chromium.br', 'swiftshader.tar.br', 'al2023.tar.br']);
-    browser = await chromium.launch({
-      executablePath: join(folderOfChromium, 'chromium'),
-      args: FLAGS,
-      env: { ...process.env, LD_LIBRARY_PATH: join(folderOfChromium, 'lib') },
-    });
+    browser = await launchChromium();
     const opened = browser;
     return {
       async open(path) {

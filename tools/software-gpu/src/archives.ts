@@ -1,28 +1,13 @@
-// A GPU in software for tests: @sparticuz/chromium carries SwiftShader, a Vulkan driver, and the Vulkan loader. It is unpacked once
-// into node_modules/.cache and put into the environment before Dawn starts. LD_LIBRARY_PATH is read as a process starts, so it is set
-// by vitest.config.ts, whose forks inherit it.
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
-import process from 'node:process';
 import { fileURLToPath } from 'node:url';
 import { brotliDecompressSync } from 'node:zlib';
 
 const packageFolder = dirname(dirname(createRequire(import.meta.url).resolve('@sparticuz/chromium')));
 const cache = join(dirname(fileURLToPath(import.meta.url)), '..', 'node_modules', '.cache', 'chromium');
 
-/** Puts SwiftShader into this process's environment, unless it names a driver already (a real GPU is taken as it is). */
-export function useSwiftShader(): void {
-  if (process.env.VK_ICD_FILENAMES !== undefined || process.env.VK_DRIVER_FILES !== undefined) return;
-  if (process.platform !== 'linux' || process.arch !== 'x64') return;
-  const folder = unpacked('swiftshader', ['swiftshader.tar.br']);
-  const driver = join(folder, 'vk_swiftshader_icd.json');
-  process.env.VK_ICD_FILENAMES = driver;
-  process.env.VK_DRIVER_FILES = driver;
-  process.env.LD_LIBRARY_PATH = [folder, process.env.LD_LIBRARY_PATH].filter(Boolean).join(':');
-}
-
-/** The folder `name` with archives of the package's `bin` unpacked. */
+/** The folder `name` with these archives of @sparticuz/chromium's `bin`, unpacked once into this package's cache. */
 export function unpacked(name: string, archives: readonly string[]): string {
   const target = join(cache, name);
   if (existsSync(target)) return target;

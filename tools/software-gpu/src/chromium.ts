@@ -1,0 +1,33 @@
+import { join } from 'node:path';
+import process from 'node:process';
+import { type Browser, chromium } from 'playwright-core';
+import { unpacked } from './archives.ts';
+
+/** WebGPU on SwiftShader, and nothing of a browser's chatter with its maker. */
+export const CHROMIUM_FLAGS: readonly string[] = [
+  '--headless',
+  '--no-sandbox',
+  '--enable-unsafe-webgpu',
+  '--use-webgpu-adapter=swiftshader',
+  '--enable-features=Vulkan',
+  '--use-angle=swiftshader',
+  '--ignore-gpu-blocklist',
+  // As in @mamba/webgpu's src/gpu/platform-node.ts: SwiftShader takes seconds a kernel otherwise.
+  '--disable-dawn-features=use_vulkan_zero_initialize_workgroup_memory_extension',
+  '--disable-quic',
+  '--no-first-run',
+  '--disable-background-networking',
+  '--disable-component-update',
+  '--disable-sync',
+];
+
+/** A headless Chromium with WebGPU in software. Whoever launches it closes it. */
+export function launchChromium(flags: readonly string[] = []): Promise<Browser> {
+  // Chromium looks for SwiftShader beside itself.
+  const folder = unpacked('chromium', ['chromium.br', 'swiftshader.tar.br', 'al2023.tar.br']);
+  return chromium.launch({
+    executablePath: join(folder, 'chromium'),
+    args: [...CHROMIUM_FLAGS, ...flags],
+    env: { ...process.env, LD_LIBRARY_PATH: join(folder, 'lib') },
+  });
+}

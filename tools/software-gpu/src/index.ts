@@ -1,0 +1,3 @@
+/** A GPU in software and a headless browser, from npm alone. */
+export { CHROMIUM_FLAGS, launchChromium } from './chromium.ts';
+export { useSwiftShader } from './swiftshader.ts';
