@@ -1,19 +1,18 @@
 /**
- * What the module exports. Every kernel works on a part of its operation that it is told (a range of rows, channels or outputs) and
- * keeps nothing between calls: no heap, no mutable static data. So many instances may share one memory.
- * All addresses and strides are in bytes, all extents in elements; tensors are float32 or int32.
+ * What the module exports. Large operations are commands of a program, which one thread or a team runs (`runAlone`, `runTeam`, `serve`);
+ * small ones are functions. Nothing is kept between calls: no heap, no mutable static data. So many instances may share one memory.
+ * All addresses and strides are in bytes, all extents in elements; tensors are float32 or int32, matrices as kernels/weights.ts says.
  */
 export { add } from './kernels/add';
 export { argmax } from './kernels/argmax';
-export { causalConv1d } from './kernels/causal-conv1d';
 export { concat } from './kernels/concat';
 export { embedding } from './kernels/embedding';
-export { linearMany, linearFew } from './kernels/linear';
 export { logProb } from './kernels/log-prob';
 export { rmsNorm } from './kernels/rms-norm';
 export { softmax } from './kernels/sample';
-export { selectiveScan } from './kernels/selective-scan';
 export { slice } from './kernels/slice';
+export { packBits, packMatrix, unpackMatrix } from './kernels/weights';
+export { fail, runAlone, runTeam, serve, stop } from './program/run';
 
 /** First address that is free for tensors: constants lie below. */
 export function reserved(): usize {

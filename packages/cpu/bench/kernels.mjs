@@ -1,26 +1,29 @@
-// node bench/kernels.mjs [rounds]: the kernels' speed on this machine, beside a measured multiply-add peak and read bandwidth.
-// Needs the built package. One thread, processor time, best and median of the rounds; every round measures every case and the
+// node bench/kernels.mjs [rounds] [simd | relaxed | revectorized]: the kernels' speed on this machine, beside a measured multiply-add peak
+// and read bandwidth of the same build. Needs the built package. One thread, processor time, best and median of the rounds; every round measures every case and the
 // machine, so that a neighbour that comes and goes meets all of them alike.
 import process from 'node:process';
 import { cpu } from '@mamba/cpu';
 import { openMachine } from './machine.mjs';
 
 const rounds = Number(process.argv[2] ?? 15);
-const backend = await cpu().create();
-const machine = await openMachine();
+const mode = process.argv[3] ?? 'simd';
+const build = mode === 'simd' ? 'simd' : 'relaxed';
+const backend = await cpu({ threads: 1, build, revectorize: mode === 'revectorized' }).create();
+const machine = await openMachine(mode);
 const cases = [];
 
 const random = (count, low, high) => Float32Array.from({ length: count }, () => low + Math.random() * (high - low));
-const upload = (shape, low = -1, high = 1) =>
-  backend.upload({
-    dtype: 'float32',
-    shape,
-    data: random(
-      shape.reduce((size, extent) => size * extent, 1),
-      low,
-      high,
-    ),
-  });
+const values = (shape, low, high) => ({
+  dtype: 'float32',
+  shape,
+  data: random(
+    shape.reduce((size, extent) => size * extent, 1),
+    low,
+    high,
+  ),
+});
+const upload = (shape, low = -1, high = 1) => backend.upload(values(shape, low, high));
+const matrix = (shape, dtype = 'float32') => backend.upload(values(shape, -1, 1), { dtype, role: 'matrix' });
 
 /** `rate` turns seconds into the figure that is shown, in `unit`; `ceiling` is what to compare with, if anything. */
 function add(name, run, { unit, rate, ceiling }) {
@@ -58,7 +61,7 @@ for (const [rows, inputs, outputs] of [
   [16, 768, 3072],
   [8, 768, 3072],
 ]) {
-  const [x, weight] = [upload([rows, inputs]), upload([outputs, inputs])];
+  const [x, weight] = [upload([rows, inputs]), matrix([outputs, inputs])];
   add(`linear ${rows} × ${inputs} × ${outputs}`, () => dispose(backend.linear(x, weight)), {
     unit: 'GFLOP/s',
     rate: (seconds) => (2 * rows * inputs * outputs) / seconds / 1e9,
@@ -66,16 +69,25 @@ for (const [rows, inputs, outputs] of [
   });
 }
 
-const weights = Array.from({ length: 42 }, () => upload([4000, 768]));
-for (const rows of [1, 2, 4, 8]) {
-  const x = upload([rows, 768]);
-  add(
-    `linear of ${rows} row${rows === 1 ? '' : 's'} by 129 M weights`,
-    () => {
-      for (const weight of weights) dispose(backend.linear(x, weight));
-    },
-    { unit: 'GB/s', rate: (seconds) => (weights.length * 4000 * 768 * 4) / seconds / 1e9, ceiling: 'bandwidth' },
-  );
+// Bytes of a weight, scales included.
+for (const [dtype, bytes] of [
+  ['float32', 4],
+  ['float16', 2],
+  ['bfloat16', 2],
+  ['q8', 17 / 16],
+  ['q4', 9 / 16],
+]) {
+  const weights = Array.from({ length: 42 }, () => matrix([4000, 768], dtype));
+  for (const rows of dtype === 'float32' ? [1, 2, 4, 8] : [1, 8]) {
+    const x = upload([rows, 768]);
+    add(
+      `linear of ${rows} row${rows === 1 ? '' : 's'} by 129 M weights in ${dtype}`,
+      () => {
+        for (const weight of weights) dispose(backend.linear(x, weight));
+      },
+      { unit: 'GB/s', rate: (seconds) => (weights.length * 4000 * 768 * bytes) / seconds / 1e9, ceiling: 'bandwidth' },
+    );
+  }
 }
 
 {

@@ -1,4 +1,4 @@
-// Compiles assembly/ to WebAssembly and writes src/generated/: the module itself, and its bytes as base64 in a TypeScript module.
+// Compiles assembly/ to WebAssembly and writes src/generated/: the modules themselves, and their bytes as base64 in TypeScript modules.
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { dirname, join, relative } from 'node:path';
 import process from 'node:process';
@@ -8,15 +8,22 @@ import asc from 'assemblyscript/asc';
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const output = join(root, 'src', 'generated');
 
-/** One module for each set of features; `create` takes the best that the engine validates. */
-const builds = { simd: ['--enable', 'simd'] };
+/**
+ * One module for each set of features; `create` takes the best that the engine validates. Both import a shared memory; src/wasm/load.ts
+ * makes it an unshared one where there is a single thread.
+ */
+const builds = {
+  simd: ['--enable', 'simd'],
+  relaxed: ['--enable', 'simd', '--enable', 'relaxed-simd'],
+};
 const common = ['-O3', '--noAssert', '--runtime', 'stub', '--importMemory'];
+const shared = ['--enable', 'threads', '--sharedMemory', '--maximumMemory', '65536'];
 
 await mkdir(output, { recursive: true });
 for (const [name, features] of Object.entries(builds)) {
   const file = join(output, `${name}.wasm`);
   const { error } = await asc.main(
-    ['assembly/index.ts', '--baseDir', root, ...common, ...features, '--outFile', relative(root, file)],
+    ['assembly/index.ts', '--baseDir', root, ...common, ...shared, ...features, '--outFile', relative(root, file)],
     { stdout: process.stdout, stderr: process.stderr },
   );
   if (error) {

@@ -2,15 +2,27 @@ import { createBackend } from '@mamba/core/driver';
 import { expect, test } from 'vitest';
 import { createDriver } from './driver.ts';
 import { Heap, MAX_PAGES } from './memory/heap.ts';
+import { alone } from './threads/team.ts';
 import { instantiate, loadModule } from './wasm/load.ts';
 
 test('everything works at addresses above 2 GiB', async () => {
   const memory = new WebAssembly.Memory({ initial: 1, maximum: MAX_PAGES });
-  const wasm = await instantiate(await loadModule(undefined), memory);
+  const wasm = await instantiate(await loadModule(undefined, 'simd', false), memory);
   const heap = new Heap(memory, wasm.reserved());
   // Never touched, so that the operating system has nothing to back.
   const ballast = heap.allocate(2 ** 31 + 2 ** 20);
-  const backend = createBackend(createDriver({ heap, wasm }));
+  const backend = createBackend(
+    createDriver({
+      heap,
+      wasm,
+      team: alone(wasm),
+      wide: false,
+      build: 'simd',
+      notes: {},
+      overhead: 0,
+      dispose: async () => {},
+    }),
+  );
   const ones = (shape: readonly number[]) =>
     backend.upload({ dtype: 'float32', shape, data: new Float32Array(shape.reduce((a, b) => a * b, 1)).fill(1) });
 

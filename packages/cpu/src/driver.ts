@@ -1,6 +1,16 @@
 import { sizeOf, type TensorSpec } from '@mamba/core';
-import { copyFloats, type Driver, type Kernels, supported, type UploadTarget, unsupported } from '@mamba/core/driver';
-import type { Block } from './memory/allocator.ts';
+import {
+  type Calls,
+  copyFloats,
+  type Driver,
+  type Kernels,
+  supported,
+  type UploadTarget,
+  unsupported,
+} from '@mamba/core/driver';
+import { isMatrix, readMatrix, uploadMatrix } from './memory/matrix.ts';
+import type { Storage } from './memory/storage.ts';
+import { fusedModel } from './model/fused-model.ts';
 import { add } from './operations/add.ts';
 import { argmax } from './operations/argmax.ts';
 import { causalConv1d } from './operations/causal-conv1d.ts';
@@ -13,18 +23,20 @@ import { rmsNorm } from './operations/rms-norm.ts';
 import { sample } from './operations/sample.ts';
 import { selectiveScan } from './operations/selective-scan.ts';
 import { slice } from './operations/slice.ts';
+import type { Runtime } from './runtime.ts';
 
-/** Storage is a block of the one WebAssembly memory, float32 or int32, contiguous whatever the role. */
-export function createDriver(context: Context): Driver<Block> {
-  const { heap } = context;
+/** Storage is a block of the one WebAssembly memory: row-major, or a matrix in panels of the layout of its dtype. */
+export function createDriver(runtime: Runtime): Driver<Storage> {
+  const { heap, wasm, team, build, notes, wide } = runtime;
   return {
     name: 'cpu',
-    description: 'WebAssembly SIMD, 1 thread',
-    details: { simd: true, threads: 1, build: 'simd' },
+    description: describe(runtime),
+    details: { simd: true, threads: team.threads, build, revectorized: wide, ...notes },
     precision: 'float32',
-    kernels: kernels(context),
+    kernels: kernels(runtime),
 
-    upload(host) {
+    upload(host, target) {
+      if (host.dtype !== 'int32' && isMatrix(host.shape, target)) return uploadMatrix(heap, wasm, host, target);
       const size = sizeOf(host.shape);
       return heap.run((arena) => {
         const block = arena.result(size * ELEMENT);
@@ -33,19 +45,29 @@ export function createDriver(context: Context): Driver<Block> {
         return block;
       });
     },
-    async read({ shape, dtype, storage }) {
+    async read(tensor) {
+      const { shape, dtype, storage } = tensor;
+      if (storage.layout !== undefined) return readMatrix(heap, wasm, tensor);
       const size = sizeOf(shape);
       return dtype === 'int32' ? heap.integers(storage, size).slice() : heap.floats(storage, size).slice();
     },
-    free: (block) => block.free(),
+    free: (storage) => storage.free(),
     async synchronize() {},
+    supports,
     supportsUpload,
-    memory: () => ({ bytes: heap.used, reserved: heap.reserved }),
-    dispose() {},
+    memory: () => ({ bytes: heap.used - runtime.overhead, reserved: heap.reserved }),
+    dispose: () => runtime.dispose(),
+    model: (fusion, config, weights) => fusedModel(runtime, fusion, config, weights),
   };
 }
 
-function kernels(context: Context): Kernels<Block> {
+function describe({ team, build, wide }: Runtime): string {
+  const kind = build === 'relaxed' ? 'relaxed SIMD' : 'SIMD';
+  const threads = team.threads === 1 ? '1 thread' : `${team.threads} threads`;
+  return `WebAssembly ${kind}${wide ? ' (256-bit)' : ''}, ${threads}`;
+}
+
+function kernels(context: Context): Kernels<Storage> {
   return {
     selectiveScan: (call) => selectiveScan(context, call),
     causalConv1d: (call) => causalConv1d(context, call),
@@ -61,11 +83,29 @@ function kernels(context: Context): Kernels<Block> {
   };
 }
 
-function supportsUpload(_spec: TensorSpec, { dtype }: UploadTarget) {
+/** Weights of linear and tables of embedding come in every dtype that is stored; all else is float32, or int32. */
+function supports<K extends keyof Calls<TensorSpec>>(operation: K, call: Calls<TensorSpec>[K]) {
+  if (operation === 'selectiveScanBackward' || operation === 'causalConv1dBackward')
+    return unsupported(`cpu has no ${operation}`);
+  const matrix = operation === 'linear' ? 'weight' : operation === 'embedding' ? 'table' : undefined;
+  for (const [name, value] of Object.entries(call as object)) {
+    const tensors = (Array.isArray(value) ? value : [value]) as readonly unknown[];
+    for (const tensor of tensors) {
+      const dtype = (tensor as TensorSpec | undefined)?.dtype;
+      if (dtype === undefined || dtype === 'float32' || dtype === 'int32') continue;
+      if (dtype === 'float64' || name !== matrix)
+        return unsupported(`cpu takes float32, ${operation}.${name} is ${dtype}`);
+    }
+  }
+  return supported;
+}
+
+function supportsUpload({ shape }: TensorSpec, { dtype }: UploadTarget) {
   if (dtype === 'float32' || dtype === 'int32') return supported;
+  if (dtype === 'float64')
+    return unsupported('cpu computes in float32; float64 values can be uploaded, and are rounded, with dtype float32');
+  if (shape.length === 2) return supported;
   return unsupported(
-    dtype === 'float64'
-      ? 'cpu computes in float32; float64 values can be uploaded, and are rounded, with dtype float32'
-      : `cpu stores float32 and int32, not ${dtype} yet; leave the option dtype out to have the values converted`,
+    `cpu stores matrices in ${dtype}, not tensors of rank ${shape.length}; leave the option dtype out`,
   );
 }

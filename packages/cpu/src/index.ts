@@ -1,33 +1,47 @@
 /** Public API: the CPU backend, for Node and browsers. */
-import type { BackendProvider } from '@mamba/core';
+import type { Backend, BackendProvider } from '@mamba/core';
 import { createBackend, invalid } from '@mamba/core/driver';
 import { createDriver } from './driver.ts';
-import { Heap, MAX_PAGES } from './memory/heap.ts';
-import { instantiate, loadModule, requireSimd, type WasmSource } from './wasm/load.ts';
+import { createRuntime, type RuntimeOptions } from './runtime.ts';
+import type { WasmSource } from './wasm/load.ts';
 
 export type { WasmSource };
 
 export interface CpuOptions {
-  /** The compiled kernels, `@mamba/cpu/simd.wasm`: bytes, a URL to fetch, or a compiled module. Default: inlined in the package. */
+  /** Threads, this one included. Default `auto`: one a physical core; 1 where memory cannot be shared. */
+  readonly threads?: number | 'auto' | undefined;
+  /** `relaxed` has fused multiply-add, `simd` runs everywhere. Default `auto`: relaxed where the engine takes it. */
+  readonly build?: 'auto' | 'simd' | 'relaxed' | undefined;
+  /**
+   * Have V8 compile the kernels to 256-bit instructions (Node 24 and newer, x86-64): about half as fast again. Experimental in V8, so a
+   * self-test runs first; where it fails, or the engine has none, the backend runs without and `details.revectorized` says why. Default false.
+   */
+  readonly revectorize?: boolean | undefined;
+  /** The compiled kernels, `@mamba/cpu/simd.wasm` or `relaxed.wasm`: bytes, a URL to fetch, or a compiled module. Default: inlined. */
   readonly wasm?: WasmSource | undefined;
 }
 
+const OPTIONS = ['threads', 'build', 'revectorize', 'wasm'];
+
 /**
- * The CPU backend: float32 in SIMD WebAssembly. Each `create` makes an instance with a memory of its own, which grows on demand up to 4 GiB.
- * Created backends keep nothing alive: no thread, no timer.
- * @throws MambaError `invalid-argument` on unknown options. `create` rejects with `unavailable` where the engine has no WebAssembly SIMD
- * or the kernels cannot be loaded, and with `invalid-argument` where `wasm` is something else.
+ * The CPU backend: SIMD WebAssembly that computes in float32, over one memory that grows on demand up to 4 GiB. Workers are gone after
+ * `dispose`, and never keep a process alive.
+ * @throws MambaError `invalid-argument` on unknown options or values. `create` rejects with `unavailable` where the engine has no WebAssembly
+ * SIMD or the kernels cannot be loaded, and with `invalid-argument` where `wasm` is something else.
  */
 export function cpu(options: CpuOptions = {}): BackendProvider {
-  const unknown = Object.keys(options).find((key) => key !== 'wasm');
-  if (unknown !== undefined) throw invalid(`cpu.${unknown}`, 'an unknown option', 'wasm');
-  return { name: 'cpu', create: () => create(options) };
+  const unknown = Object.keys(options).find((key) => !OPTIONS.includes(key));
+  if (unknown !== undefined) throw invalid(`cpu.${unknown}`, 'an unknown option', `one of ${OPTIONS.join(', ')}`);
+  const { threads = 'auto', build = 'auto', revectorize = false, wasm } = options;
+  if (threads !== 'auto' && !(Number.isSafeInteger(threads) && threads >= 1 && threads <= MAX_THREADS))
+    throw invalid('cpu.threads', String(threads), `an integer from 1 to ${MAX_THREADS}, or 'auto'`);
+  if (!['auto', 'simd', 'relaxed'].includes(build)) throw invalid('cpu.build', String(build), 'auto, simd or relaxed');
+  if (typeof revectorize !== 'boolean') throw invalid('cpu.revectorize', String(revectorize), 'true or false');
+  return { name: 'cpu', create: () => create({ threads, build, revectorize, wasm }) };
 }
 
-async function create({ wasm: source }: CpuOptions) {
-  requireSimd();
-  const module = await loadModule(source);
-  const memory = new WebAssembly.Memory({ initial: 16, maximum: MAX_PAGES });
-  const wasm = await instantiate(module, memory);
-  return createBackend(createDriver({ wasm, heap: new Heap(memory, wasm.reserved()) }));
+const MAX_THREADS = 256;
+
+async function create(options: RuntimeOptions): Promise<Backend> {
+  return createBackend(createDriver(await createRuntime(options)));
 }

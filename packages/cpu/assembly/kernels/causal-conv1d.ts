@@ -1,22 +1,74 @@
 /**
- * Depthwise causal convolution of one batch row, with bias, SiLU, state and resets.
+ * Depthwise causal convolution of one batch row and a range of channels, with bias, SiLU, state and resets.
  *
  * Channels are the vector. Weights are transposed once to [width, dim], the state before the first step to [width - 1, dim]; then each
  * step reads `width` rows of x (one from memory, the others from cache) through a list of row addresses, in which rows before
  * the first step point into the state and rows before a reset to zeros. x is read and y written once.
  *
- * `state` [dim, width - 1] holds the state before the first step, and the state after the last one afterwards.
- * Scratch: see `causalConv1dScratch` in src/operations/causal-conv1d.ts: weights, history, zeros, row addresses.
+ * `state` [dim, width - 1] holds the state before the first step, and the state after the last one afterwards. One step of four taps (decode)
+ * skips the transpositions: see `step4`. Scratch: see `convScratch` in src/operations/causal-conv1d.ts: weights, history, zeros, row addresses.
  */
 import { silu } from '../lib/activations';
-import { copy, loadPart, storePart, transposeMatrix } from '../lib/lanes';
+import { copy, loadPart, storePart, sums, transposeMatrix } from '../lib/lanes';
+import { madd } from '../lib/madd';
 
-export function causalConv1d(
-  x: usize, weight: usize, bias: usize, state: usize, resets: usize, y: usize,
+/** As `convCommand` in src/operations/causal-conv1d.ts writes them; addresses and strides in bytes. */
+@unmanaged
+export class ConvCall {
+  x: usize;
+  xStride: usize;
+  weight: usize;
+  bias: usize;
+  /** 0: zeros. May be `state` itself. */
+  initial: usize;
+  state: usize;
+  resets: usize;
+  y: usize;
+  yStride: usize;
+  length: i32;
+  dim: i32;
+  width: i32;
+  activate: i32;
+  /** Channels of a chunk. */
+  block: i32;
+  scratch: usize;
+  scratchStride: usize;
+}
+
+/** A chunk is a block of channels of one batch row. */
+export function convolution(call: ConvCall, chunk: i32, thread: i32): void {
+  const blocks = (call.dim + call.block - 1) / call.block;
+  const row = <usize>(chunk / blocks);
+  const first = (chunk % blocks) * call.block;
+  const channels = min(call.block, call.dim - first);
+  const offset = <usize>first << 2;
+  const before = (<usize>call.width - 1) << 2;
+  const history = row * <usize>call.dim * before + <usize>first * before;
+  const bytes = <usize>channels * before;
+  if (call.initial == 0) memory.fill(call.state + history, 0, bytes);
+  else if (call.initial != call.state) memory.copy(call.state + history, call.initial + history, bytes);
+  causalConv1d(
+    call.x + row * <usize>call.length * call.xStride + offset, call.xStride,
+    call.weight + offset * <usize>call.width,
+    call.bias == 0 ? <usize>0 : call.bias + offset,
+    call.state + history,
+    call.resets == 0 ? <usize>0 : call.resets + ((row * <usize>call.length) << 2),
+    call.y + row * <usize>call.length * call.yStride + offset, call.yStride,
+    call.length, channels, call.width, call.activate != 0, call.scratch + <usize>thread * call.scratchStride,
+  );
+}
+
+function causalConv1d(
+  x: usize, xStride: usize, weight: usize, bias: usize, state: usize, resets: usize, y: usize, yStride: usize,
   length: i32, dim: i32, width: i32, activate: bool, scratch: usize,
 ): void {
   const row = <usize>dim << 2;
   const before = width - 1;
+  if (length == 1 && width == 4) {
+    if (resets != 0 && load<i32>(resets) != 0) memory.fill(state, 0, 3 * row);
+    step4(x, weight, bias, state, y, dim, activate);
+    return;
+  }
   const taps = scratch;
   const history = taps + <usize>width * row;
   const zeros = history + <usize>before * row;
@@ -29,15 +81,15 @@ export function causalConv1d(
   for (let t = 0; t < length; t++) {
     if (resets != 0 && load<i32>(resets + (<usize>t << 2)) != 0) start = t;
     for (let k = 0; k < width; k++) {
-      store<usize>(rows + (<usize>k << 2), rowAt(t - before + k, start, before, x, history, zeros, row));
+      store<usize>(rows + (<usize>k << 2), rowAt(t - before + k, start, before, x, xStride, history, zeros, row));
     }
-    const out = y + <usize>t * row;
+    const out = y + <usize>t * yStride;
     if (width == 4) convolve4(taps, bias, rows, out, dim, activate);
     else convolve(taps, bias, rows, out, dim, width, activate);
   }
 
   for (let k = 0; k < before; k++) {
-    store<usize>(rows + (<usize>k << 2), rowAt(length - before + k, start, before, x, history, zeros, row));
+    store<usize>(rows + (<usize>k << 2), rowAt(length - before + k, start, before, x, xStride, history, zeros, row));
   }
   // The new state may come from the old one's rows: gathered into the taps' place first, which are done with.
   for (let k = 0; k < before; k++) copy(taps + <usize>k * row, load<usize>(rows + (<usize>k << 2)), row);
@@ -46,9 +98,42 @@ export function causalConv1d(
 
 // @ts-ignore: decorator
 @inline
-function rowAt(t: i32, start: i32, before: i32, x: usize, history: usize, zeros: usize, row: usize): usize {
+function rowAt(
+  t: i32, start: i32, before: i32, x: usize, xStride: usize, history: usize, zeros: usize, row: usize,
+): usize {
   if (t < start) return zeros;
-  return t < 0 ? history + <usize>(t + before) * row : x + <usize>t * row;
+  return t < 0 ? history + <usize>(t + before) * row : x + <usize>t * xStride;
+}
+
+/** One step of four taps: a channel's three past inputs and the new one are a vector, as its taps are. */
+function step4(x: usize, weight: usize, bias: usize, state: usize, y: usize, dim: i32, activate: bool): void {
+  for (let c = 0; c < dim; c += 4) {
+    const rest = dim - c;
+    let value = sums(
+      slide(x, weight, state),
+      rest > 1 ? slide(x + 4, weight + 16, state + 12) : f32x4.splat(0),
+      rest > 2 ? slide(x + 8, weight + 32, state + 24) : f32x4.splat(0),
+      rest > 3 ? slide(x + 12, weight + 48, state + 36) : f32x4.splat(0),
+    );
+    if (bias != 0) value = f32x4.add(value, loadPart(bias, rest));
+    storePart(y, activate ? silu(value) : value, rest);
+    x += 16;
+    y += 16;
+    bias += bias != 0 ? 16 : 0;
+    weight += 64;
+    state += 48;
+  }
+}
+
+/** The products of a channel's taps; its state moves on by one. */
+// @ts-ignore: decorator
+@inline
+function slide(x: usize, weight: usize, state: usize): v128 {
+  const past = v128.load32_lane(state, v128.load64_zero(state), 2, 8);
+  const inputs = v128.load32_lane(x, past, 3);
+  v128.store64_lane(state, v128.shuffle<f32>(inputs, inputs, 1, 2, 2, 3), 0);
+  v128.store32_lane(state, inputs, 3, 8);
+  return f32x4.mul(inputs, v128.load(weight));
 }
 
 function convolve4(taps: usize, bias: usize, rows: usize, y: usize, dim: i32, activate: bool): void {
@@ -64,10 +149,10 @@ function convolve4(taps: usize, bias: usize, rows: usize, y: usize, dim: i32, ac
     const rest = dim - c;
     const o = <usize>c << 2;
     let value = bias != 0 ? loadPart(bias + o, rest) : f32x4.splat(0);
-    value = f32x4.add(value, f32x4.mul(loadPart(taps + o, rest), loadPart(x0 + o, rest)));
-    value = f32x4.add(value, f32x4.mul(loadPart(taps1 + o, rest), loadPart(x1 + o, rest)));
-    value = f32x4.add(value, f32x4.mul(loadPart(taps2 + o, rest), loadPart(x2 + o, rest)));
-    value = f32x4.add(value, f32x4.mul(loadPart(taps3 + o, rest), loadPart(x3 + o, rest)));
+    value = madd(loadPart(taps + o, rest), loadPart(x0 + o, rest), value);
+    value = madd(loadPart(taps1 + o, rest), loadPart(x1 + o, rest), value);
+    value = madd(loadPart(taps2 + o, rest), loadPart(x2 + o, rest), value);
+    value = madd(loadPart(taps3 + o, rest), loadPart(x3 + o, rest), value);
     storePart(y + o, activate ? silu(value) : value, rest);
   }
 }
@@ -80,7 +165,7 @@ function convolve(taps: usize, bias: usize, rows: usize, y: usize, dim: i32, wid
     let value = bias != 0 ? loadPart(bias + o, rest) : f32x4.splat(0);
     for (let k = 0; k < width; k++) {
       const input = load<usize>(rows + (<usize>k << 2)) + o;
-      value = f32x4.add(value, f32x4.mul(loadPart(taps + <usize>k * row + o, rest), loadPart(input, rest)));
+      value = madd(loadPart(taps + <usize>k * row + o, rest), loadPart(input, rest), value);
     }
     storePart(y + o, activate ? silu(value) : value, rest);
   }

@@ -1,9 +1,13 @@
-/** Gathers rows of `bytes` by int32 ids, which the caller has checked. Reads and writes each gathered row once. */
+/** Gathers rows by int32 ids, which the caller has checked, from a table of any layout. Reads and writes each gathered row once. */
 import { copy } from '../lib/lanes';
+import { Layout, unpackRow } from './weights';
 
-export function embedding(table: usize, ids: usize, y: usize, count: i32, bytes: usize): void {
+export function embedding(table: usize, layout: i32, ids: usize, y: usize, count: i32, channels: i32): void {
+  const bytes = <usize>channels << 2;
   for (let index = 0; index < count; index++) {
-    copy(y, table + <usize>load<u32>(ids) * bytes, bytes);
+    const row = load<u32>(ids);
+    if (layout == Layout.ROWS) copy(y, table + <usize>row * bytes, bytes);
+    else unpackRow(table, channels, row, layout, y);
     ids += 4;
     y += bytes;
   }

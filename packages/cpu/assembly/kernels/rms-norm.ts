@@ -6,7 +6,7 @@ import { loadPart, storePart, sum } from '../lib/lanes';
 
 export function rmsNorm(x: usize, weight: usize, y: usize, rows: i32, channels: i32, eps: f32): void {
   for (let row = 0; row < rows; row++) {
-    const scale = f32x4.splat(1 / sqrt<f32>(sumOfSquares(x, channels) / <f32>channels + eps));
+    const scale = f32x4.splat(inverseRoot(x, channels, eps));
     for (let c = 0; c < channels; c += 4) {
       const rest = channels - c;
       const offset = <usize>c << 2;
@@ -17,6 +17,11 @@ export function rmsNorm(x: usize, weight: usize, y: usize, rows: i32, channels: 
     x += <usize>channels << 2;
     y += <usize>channels << 2;
   }
+}
+
+/** What a row is multiplied by: 1 / sqrt(mean(x²) + eps). */
+export function inverseRoot(x: usize, channels: i32, eps: f32): f32 {
+  return 1 / sqrt<f32>(sumOfSquares(x, channels) / <f32>channels + eps);
 }
 
 function sumOfSquares(x: usize, channels: i32): f32 {

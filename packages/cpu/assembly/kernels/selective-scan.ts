@@ -1,5 +1,6 @@
 /**
- * Selective scan of one batch row and a range of channels of one group.
+ * Selective scan, in chunks of one batch row and a range of channels of one group. Chunks are the same whoever takes them, so any number of
+ * threads gives the same bits.
  *
  * Channels are the vector, eight at a time; A, and the state, are transposed once to blocks `[state, 8]`, so B and C are broadcasts, there are
  * no horizontal sums, and any number of states is exact. Time runs in chunks of `chunk` steps, three passes each:
@@ -23,19 +24,92 @@
 import { silu, softplus } from '../lib/activations';
 import { Constant, constant } from '../lib/constants';
 import { copy, loadPart, storePart, sum, transposeMatrix } from '../lib/lanes';
+import { madd } from '../lib/madd';
 
 /** As `discretizations` in src/operations/selective-scan.ts. */
 const EULER = 0;
 const ZOH = 1;
 const BILINEAR = 2;
 
+/** As `scanCommand` in src/operations/selective-scan.ts writes them; addresses and strides in bytes. */
+@unmanaged
+export class ScanCall {
+  u: usize;
+  delta: usize;
+  A: usize;
+  B: usize;
+  C: usize;
+  D: usize;
+  z: usize;
+  deltaBias: usize;
+  resets: usize;
+  /** 0: zeros. May be `state` itself. */
+  initial: usize;
+  state: usize;
+  /** May be u or delta itself. */
+  y: usize;
+  /** From one step of u, delta and y to the next; of z; of B and C. */
+  rowStride: usize;
+  zStride: usize;
+  stepStride: usize;
+  length: i32;
+  dim: i32;
+  states: i32;
+  groups: i32;
+  deltaSoftplus: i32;
+  discretization: i32;
+  constantB: i32;
+  constantC: i32;
+  /** Steps that are held in blocks at once. */
+  steps: i32;
+  /** Channels of a chunk. */
+  block: i32;
+  scratch: usize;
+  scratchStride: usize;
+}
+
+export function scan(call: ScanCall, chunk: i32, thread: i32): void {
+  const channels = call.dim / call.groups;
+  const blocks = (channels + call.block - 1) / call.block;
+  const row = <usize>(chunk / (blocks * call.groups));
+  const group = (chunk / blocks) % call.groups;
+  const inside = (chunk % blocks) * call.block;
+  const count = min(call.block, channels - inside);
+  const first = <usize>(group * channels + inside) << 2;
+  const states = <usize>call.states;
+  const parameters = first * states;
+  const rows = row * <usize>call.length;
+  const activations = rows * call.rowStride + first;
+  const selective = rows * call.stepStride + ((<usize>group * states) << 2);
+  const state = call.state + ((row * <usize>call.dim * states) << 2) + parameters;
+  const bytes = (<usize>count * states) << 2;
+  if (call.initial == 0) memory.fill(state, 0, bytes);
+  else if (call.initial != call.state) memory.copy(state, call.initial + (state - call.state), bytes);
+  selectiveScan(
+    call.u + activations,
+    call.delta + activations,
+    call.A + parameters,
+    call.B + (call.constantB ? parameters : selective),
+    call.C + (call.constantC ? parameters : selective),
+    call.D == 0 ? <usize>0 : call.D + first,
+    call.z == 0 ? <usize>0 : call.z + rows * call.zStride + first,
+    call.deltaBias == 0 ? <usize>0 : call.deltaBias + first,
+    call.resets == 0 ? <usize>0 : call.resets + (rows << 2),
+    state,
+    call.y + activations,
+    call.rowStride, call.zStride, call.stepStride, call.length, count, call.states, call.deltaSoftplus != 0,
+    call.discretization, call.constantB != 0, call.constantC != 0, call.steps,
+    call.scratch + <usize>thread * call.scratchStride,
+  );
+}
+
 /**
- * u, delta, z, y point at the first channel of the first step, `rowStride` to the next step. B and C point at the group's first step,
+ * u, delta, z, y point at the first channel of the first step, `rowStride` (z: `zStride`) to the next step. B and C point at the group's first step,
  * `stepStride` to the next; constant B and C point at the first channel's row. 0 stands for an absent D, z, deltaBias, resets.
  */
-export function selectiveScan(
+function selectiveScan(
   u: usize, delta: usize, A: usize, B: usize, C: usize, D: usize, z: usize, deltaBias: usize, resets: usize,
-  state: usize, y: usize, rowStride: usize, stepStride: usize, length: i32, channels: i32, states: i32,
+  state: usize, y: usize, rowStride: usize, zStride: usize, stepStride: usize, length: i32, channels: i32, states: i32,
   deltaSoftplus: bool, discretization: i32, constantB: bool, constantC: bool, chunk: i32, scratch: usize,
 ): void {
   const blocks = (channels + 7) >> 3;
@@ -54,7 +128,7 @@ export function selectiveScan(
     if (isReset(resets, 0)) memory.fill(state, 0, (<usize>channels * <usize>states) << 2);
     prepare(u, delta, deltaBias, rowStride, 1, channels, 1, deltaSoftplus, false, steps, inputs);
     step(A, state, steps, inputs, results, B, C, channels, states, saved);
-    finish(u, z, D, y, rowStride, 1, channels, 1, results);
+    finish(u, z, D, y, rowStride, zStride, 1, channels, 1, results);
     return;
   }
   toBlocks(A, channels, states, packedA);
@@ -110,7 +184,10 @@ export function selectiveScan(
       }
       from = to;
     }
-    finish(u + offset, z == 0 ? <usize>0 : z + offset, D, y + offset, rowStride, count, channels, chunk, results);
+    finish(
+      u + offset, z == 0 ? <usize>0 : z + <usize>start * zStride, D, y + offset, rowStride, zStride, count, channels, chunk,
+      results,
+    );
   }
   fromBlocks(packedState, channels, states, state);
 }
@@ -192,20 +269,21 @@ function prepare(
 
 /** Pass 3. */
 function finish(
-  u: usize, z: usize, D: usize, y: usize, rowStride: usize, count: i32, channels: i32, chunk: i32, results: usize,
+  u: usize, z: usize, D: usize, y: usize, rowStride: usize, zStride: usize, count: i32, channels: i32, chunk: i32,
+  results: usize,
 ): void {
   for (let t = 0; t < count; t++) {
     for (let c = 0; c < channels; c += 4) {
       const rest = channels - c;
       const offset = <usize>c << 2;
       let value = v128.load(results + inBlocks(c, t, chunk));
-      if (D != 0) value = f32x4.add(value, f32x4.mul(loadPart(D + offset, rest), loadPart(u + offset, rest)));
+      if (D != 0) value = madd(loadPart(D + offset, rest), loadPart(u + offset, rest), value);
       if (z != 0) value = f32x4.mul(value, silu(loadPart(z + offset, rest)));
       storePart(y + offset, value, rest);
     }
     u += rowStride;
     y += rowStride;
-    if (z != 0) z += rowStride;
+    if (z != 0) z += zStride;
   }
 }
 
@@ -220,10 +298,10 @@ function inBlocks(c: i32, t: i32, chunk: i32): usize {
 // @ts-ignore: decorator
 @inline
 function power(r: v128, p1: v128, p2: v128, p3: v128, p4: v128, p5: v128): v128 {
-  let p = f32x4.add(f32x4.mul(p5, r), p4);
-  p = f32x4.add(f32x4.mul(p, r), p3);
-  p = f32x4.add(f32x4.mul(p, r), p2);
-  p = f32x4.add(f32x4.mul(p, r), p1);
+  let p = madd(p5, r, p4);
+  p = madd(p, r, p3);
+  p = madd(p, r, p2);
+  p = madd(p, r, p1);
   return f32x4.mul(p, r);
 }
 
@@ -231,7 +309,7 @@ function power(r: v128, p1: v128, p2: v128, p3: v128, p4: v128, p5: v128): v128 
 // @ts-ignore: decorator
 @inline
 function advance(scaled: v128, power: v128, input: v128): v128 {
-  return f32x4.add(scaled, f32x4.add(f32x4.mul(scaled, power), input));
+  return f32x4.add(scaled, madd(scaled, power, input));
 }
 
 /** Pass 2 for one block of eight channels, decaying Euler steps: two states at a time, then the odd one. */
@@ -277,8 +355,8 @@ function decay(
       // The low bits of t are the exponent of 2^n.
       h0 = advance(f32x4.mul(h0, i32x4.shl(t0, 23)), q0, f32x4.mul(v0, Bn));
       h1 = advance(f32x4.mul(h1, i32x4.shl(t1, 23)), q1, f32x4.mul(v1, Bn));
-      let y0 = f32x4.add(v128.load(y), f32x4.mul(Cn, h0));
-      let y1 = f32x4.add(v128.load(y, 16), f32x4.mul(Cn, h1));
+      let y0 = madd(Cn, h0, v128.load(y));
+      let y1 = madd(Cn, h1, v128.load(y, 16));
       x0 = f32x4.pmax(f32x4.mul(d0, A2), lowest);
       x1 = f32x4.pmax(f32x4.mul(d1, A3), lowest);
       t0 = f32x4.add(x0, round);
@@ -289,8 +367,8 @@ function decay(
       Cn = v128.load32_splat(c, 4);
       h2 = advance(f32x4.mul(h2, i32x4.shl(t0, 23)), q0, f32x4.mul(v0, Bn));
       h3 = advance(f32x4.mul(h3, i32x4.shl(t1, 23)), q1, f32x4.mul(v1, Bn));
-      y0 = f32x4.add(y0, f32x4.mul(Cn, h2));
-      y1 = f32x4.add(y1, f32x4.mul(Cn, h3));
+      y0 = madd(Cn, h2, y0);
+      y1 = madd(Cn, h3, y1);
       v128.store(y, y0);
       v128.store(y, y1, 16);
       d += 32;
@@ -323,8 +401,8 @@ function decay(
     const Cn = v128.load32_splat(C);
     h0 = advance(f32x4.mul(h0, i32x4.shl(t0, 23)), q0, f32x4.mul(v128.load(inputs), Bn));
     h1 = advance(f32x4.mul(h1, i32x4.shl(t1, 23)), q1, f32x4.mul(v128.load(inputs, 16), Bn));
-    v128.store(y, f32x4.add(v128.load(y), f32x4.mul(Cn, h0)));
-    v128.store(y, f32x4.add(v128.load(y, 16), f32x4.mul(Cn, h1)), 16);
+    v128.store(y, madd(Cn, h0, v128.load(y)));
+    v128.store(y, madd(Cn, h1, v128.load(y, 16)), 16);
     steps += 32;
     inputs += 32;
     B += stepStride;
@@ -399,7 +477,7 @@ function step(
       const q = power(f32x4.sub(bounded, f32x4.sub(t, round)), p1, p2, p3, p4, p5);
       const h = advance(f32x4.mul(v128.load(state + o), i32x4.shl(t, 23)), q, f32x4.mul(v, v128.load(B + o)));
       v128.store(fresh + o, h);
-      y = f32x4.add(y, f32x4.mul(h, v128.load(C + o)));
+      y = madd(h, v128.load(C + o), y);
       odd = v128.or(odd, v128.or(f32x4.gt(x, zero), f32x4.sub(h, h)));
     }
     if (o == row && !v128.any_true(odd)) {
@@ -495,7 +573,7 @@ function general(
           v128.and(near, finite),
         );
       }
-      v128.store(y, f32x4.add(v128.load(y), f32x4.mul(Cn, h)));
+      v128.store(y, madd(Cn, h, v128.load(y)));
       d += 32;
       v += 32;
       b += strideB;

@@ -3,6 +3,7 @@
  * 2^-126, 0 below exp(-104), infinite above exp(88.73). NaN stays NaN. Relative error below 1.3e-7 where the result is normal.
  */
 import { Constant, constant } from './constants';
+import { madd } from './madd';
 
 // @ts-ignore: decorator
 @inline
@@ -10,18 +11,18 @@ export function exp(x: v128): v128 {
   // pmax and pmin with x first keep a NaN.
   const bounded = f32x4.pmin(f32x4.pmax(x, constant(Constant.EXP_MIN)), constant(Constant.EXP_MAX));
   const round = constant(Constant.ROUND);
-  const shifted = f32x4.add(f32x4.mul(bounded, constant(Constant.LOG2_E)), round);
+  const shifted = madd(bounded, constant(Constant.LOG2_E), round);
   const whole = f32x4.sub(shifted, round);
   const r = f32x4.sub(
     f32x4.sub(bounded, f32x4.mul(whole, constant(Constant.LN2_HIGH))),
     f32x4.mul(whole, constant(Constant.LN2_LOW)),
   );
   const one = constant(Constant.ONE);
-  let p = f32x4.add(f32x4.mul(constant(Constant.E6), r), constant(Constant.E5));
-  p = f32x4.add(f32x4.mul(p, r), constant(Constant.E4));
-  p = f32x4.add(f32x4.mul(p, r), constant(Constant.E3));
-  p = f32x4.add(f32x4.mul(p, r), constant(Constant.E2));
-  p = f32x4.add(f32x4.mul(f32x4.mul(r, r), p), r);
+  let p = madd(constant(Constant.E6), r, constant(Constant.E5));
+  p = madd(p, r, constant(Constant.E4));
+  p = madd(p, r, constant(Constant.E3));
+  p = madd(p, r, constant(Constant.E2));
+  p = madd(f32x4.mul(r, r), p, r);
   p = f32x4.add(p, one);
   const n = i32x4.sub(shifted, round);
   const half = i32x4.shr_s(n, 1);

@@ -62,6 +62,10 @@ export class Heap {
     return new Int32Array(this.memory.buffer, block.address, length);
   }
 
+  halves(block: Block, length: number): Uint16Array {
+    return new Uint16Array(this.memory.buffer, block.address, length);
+  }
+
   bytes(block: Block, length: number): Uint8Array {
     return new Uint8Array(this.memory.buffer, block.address, length);
   }

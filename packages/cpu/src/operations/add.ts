@@ -1,10 +1,10 @@
 import type { Block } from '../memory/allocator.ts';
-import { type Call, type Context, ELEMENT } from './context.ts';
+import { addressOf, type Call, type Context, ELEMENT } from './context.ts';
 
 export function add({ heap, wasm }: Context, { a, b, size }: Call<'add'>): Block {
   return heap.run((arena) => {
     const y = arena.result(size * ELEMENT);
-    wasm.add(a.storage.address, b.storage.address, y.address, size);
+    wasm.add(addressOf(a), addressOf(b), y.address, size);
     return y;
   });
 }

@@ -1,10 +1,10 @@
 import type { Block } from '../memory/allocator.ts';
-import { type Call, type Context, ELEMENT } from './context.ts';
+import { addressOf, type Call, type Context, ELEMENT } from './context.ts';
 
 export function argmax({ heap, wasm }: Context, { logits, rows, vocab }: Call<'argmax'>): Block {
   return heap.run((arena) => {
     const ids = arena.result(rows * ELEMENT);
-    wasm.argmax(logits.storage.address, ids.address, rows, vocab);
+    wasm.argmax(addressOf(logits), ids.address, rows, vocab);
     return ids;
   });
 }

@@ -1,34 +1,87 @@
 import type { Results } from '@mamba/core/driver';
 import type { Block } from '../memory/allocator.ts';
+import type { Arena } from '../memory/heap.ts';
+import { type Command, runCommand, threadScratch } from '../program/program.ts';
 import { addressOf, type Call, type Context, ELEMENT } from './context.ts';
 
-export function causalConv1d({ heap, wasm }: Context, call: Call<'causalConv1d'>): Results<Block>['causalConv1d'] {
+export function causalConv1d(context: Context, call: Call<'causalConv1d'>): Results<Block>['causalConv1d'] {
   const { x, weight, bias, initialState, resets, activation, batch, length, dim, width } = call;
+  const { heap, team } = context;
   return heap.run((arena) => {
-    const rowBytes = length * dim * ELEMENT;
-    const stateBytes = dim * (width - 1) * ELEMENT;
-    const y = arena.result(batch * rowBytes);
-    const lastState = arena.result(batch * stateBytes);
-    // Transposed weights, transposed history, a row of zeros, addresses of the rows under the taps.
-    const scratch = arena.scratch((2 * width * dim + width) * ELEMENT);
-    const state = heap.bytes(lastState, batch * stateBytes);
-    if (initialState === undefined) state.fill(0);
-    else state.set(heap.bytes(initialState.storage, batch * stateBytes));
-    for (let row = 0; row < batch; row++) {
-      wasm.causalConv1d(
-        x.storage.address + row * rowBytes,
-        weight.storage.address,
-        addressOf(bias),
-        lastState.address + row * stateBytes,
-        resets === undefined ? 0 : resets.storage.address + row * length * ELEMENT,
-        y.address + row * rowBytes,
-        length,
-        dim,
-        width,
-        activation === 'silu' ? 1 : 0,
-        scratch.address,
-      );
-    }
+    const y = arena.result(batch * length * dim * ELEMENT);
+    const lastState = arena.result(batch * dim * (width - 1) * ELEMENT);
+    const command = convCommand(context, arena, {
+      x: addressOf(x),
+      xStride: dim * ELEMENT,
+      weight: addressOf(weight),
+      bias: addressOf(bias),
+      initial: addressOf(initialState),
+      state: lastState.address,
+      resets: addressOf(resets),
+      y: y.address,
+      batch,
+      length,
+      dim,
+      width,
+      silu: activation === 'silu',
+    });
+    runCommand(heap, arena, team, command);
     return { y, lastState };
   });
+}
+
+/** Addresses; 0 where absent. */
+export interface ConvOptions {
+  readonly x: number;
+  /** Bytes from step to step. */
+  readonly xStride: number;
+  readonly weight: number;
+  readonly bias: number;
+  /** May be `state`. */
+  readonly initial: number;
+  readonly state: number;
+  readonly resets: number;
+  readonly y: number;
+  readonly batch: number;
+  readonly length: number;
+  readonly dim: number;
+  readonly width: number;
+  readonly silu: boolean;
+}
+
+/** Channels of a chunk. */
+const CHANNELS = 256;
+
+/** As `ConvCall` in assembly/kernels/causal-conv1d.ts. */
+export function convCommand({ team }: Context, arena: Arena, options: ConvOptions): Command {
+  const { x, xStride, weight, bias, initial, state, resets, y, batch, length, dim, width, silu } = options;
+  const block = Math.min(dim, CHANNELS);
+  const scratch = threadScratch(arena, team, convScratch(block, width));
+  return {
+    operation: 'convolution',
+    chunks: batch * Math.ceil(dim / block),
+    call: [
+      x,
+      xStride,
+      weight,
+      bias,
+      initial,
+      state,
+      resets,
+      y,
+      dim * ELEMENT,
+      length,
+      dim,
+      width,
+      silu,
+      block,
+      scratch.address,
+      scratch.stride,
+    ],
+  };
+}
+
+/** Transposed weights, transposed history, a row of zeros, addresses of the rows under the taps. */
+function convScratch(channels: number, width: number): number {
+  return (2 * width * channels + width) * ELEMENT;
 }

@@ -1,14 +1,14 @@
 import type { Block } from '../memory/allocator.ts';
-import { type Call, type Context, ELEMENT } from './context.ts';
+import { addressOf, type Call, type Context, ELEMENT } from './context.ts';
 
 export function concat({ heap, wasm }: Context, { tensors, extents, outer, inner }: Call<'concat'>): Block {
   return heap.run((arena) => {
     const stride = extents.reduce((sum, extent) => sum + extent, 0) * inner * ELEMENT;
     const y = arena.result(outer * stride);
     let offset = 0;
-    for (const [index, { storage }] of tensors.entries()) {
+    for (const [index, tensor] of tensors.entries()) {
       const bytes = extents[index]! * inner * ELEMENT;
-      wasm.concat(storage.address, y.address + offset, outer, bytes, stride);
+      wasm.concat(addressOf(tensor), y.address + offset, outer, bytes, stride);
       offset += bytes;
     }
     return y;

@@ -1,21 +1,35 @@
+import { MambaError } from '@mamba/core';
 import type { Calls, DeviceTensor } from '@mamba/core/driver';
-import type { Block } from '../memory/allocator.ts';
 import type { Heap } from '../memory/heap.ts';
+import type { Storage } from '../memory/storage.ts';
+import type { Team } from '../program/program.ts';
 import type { KernelExports } from '../wasm/exports.ts';
 
 /** What every operation works with. */
 export interface Context {
   readonly heap: Heap;
   readonly wasm: KernelExports;
+  readonly team: Team;
+  /** Tiles that V8's revectorisation takes. */
+  readonly wide: boolean;
 }
 
-export type Stored = DeviceTensor<Block>;
+export type Stored = DeviceTensor<Storage>;
 export type Call<K extends keyof Calls<Stored>> = Calls<Stored>[K];
 
-/** Bytes of an element: float32 and int32 are all that is stored. */
+/** Bytes of an element of what is not a matrix: float32 and int32. */
 export const ELEMENT = 4;
 
-/** The kernels' notion of an absent tensor is address 0. */
+/** The address of a row-major tensor; the kernels' notion of an absent one is 0. */
 export function addressOf(tensor: Stored | undefined): number {
-  return tensor?.storage.address ?? 0;
+  if (tensor === undefined) return 0;
+  const { layout = 'rows' } = tensor.storage;
+  if (layout !== 'rows') {
+    throw new MambaError('unsupported', 'cpu takes a matrix as the weight of linear and the table of embedding only', {
+      origin: 'cpu',
+      given: `a tensor uploaded as a matrix, [${tensor.shape.join(', ')}]`,
+      remedy: "Upload it without role: 'matrix' to use it elsewhere.",
+    });
+  }
+  return tensor.storage.address;
 }

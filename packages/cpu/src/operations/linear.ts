@@ -1,25 +1,111 @@
 import type { Block } from '../memory/allocator.ts';
+import type { Arena } from '../memory/heap.ts';
+import { BLOCK, layoutNumber, PANEL, panelBytes, type Storage } from '../memory/storage.ts';
+import { type Command, runCommand, threadScratch } from '../program/program.ts';
 import { addressOf, type Call, type Context, ELEMENT } from './context.ts';
 
-/** Up to here reading the weights once, unpacked, is the faster way. */
-const FEW_ROWS = 8;
-/** `linearMany`'s packed block of 96 outputs by 512 inputs, a tile of 5 by 8, and eight zeros. */
-const PACKED_BYTES = (96 * 512 + 48) * ELEMENT;
-/** `linearFew`'s partial sums: two vectors for each of four rows. */
-const PARTIAL_SUMS = 8 * 16;
-
-export function linear({ heap, wasm }: Context, call: Call<'linear'>): Block {
+export function linear(context: Context, call: Call<'linear'>): Block {
   const { x, weight, bias, rows, inputs, outputs } = call;
+  const { heap, team } = context;
   return heap.run((arena) => {
     const y = arena.result(rows * outputs * ELEMENT);
-    const [from, matrix, added, to] = [x.storage.address, weight.storage.address, addressOf(bias), y.address];
-    if (rows <= FEW_ROWS) {
-      const sums = arena.scratch(PARTIAL_SUMS);
-      wasm.linearFew(from, matrix, added, to, rows, inputs, outputs, 0, outputs, sums.address);
-    } else {
-      const packed = arena.scratch(PACKED_BYTES);
-      wasm.linearMany(from, matrix, added, to, rows, inputs, outputs, 0, outputs, packed.address);
-    }
+    const command = linearCommand(context, arena, {
+      x: addressOf(x),
+      weight: weight.storage,
+      bias: addressOf(bias),
+      y: y.address,
+      rows,
+      inputs,
+      outputs,
+    });
+    runCommand(heap, arena, team, command);
     return y;
   });
+}
+
+export interface LinearOptions {
+  readonly x: number;
+  /** Bytes from row to row; absent means contiguous. */
+  readonly xStride?: number | undefined;
+  readonly weight: Storage;
+  /** 0: none. */
+  readonly bias?: number | undefined;
+  readonly y: number;
+  readonly rows: number;
+  readonly inputs: number;
+  readonly outputs: number;
+  /** Add to y. */
+  readonly accumulate?: boolean | undefined;
+  /** RMS-normalise x first. */
+  readonly norm?: { readonly weight: number; readonly eps: number } | undefined;
+}
+
+/** Inputs of a packed block, as in assembly/kernels/linear.ts. */
+const DEPTH = 256;
+/** Rows whose packed block fits the second-level cache: a multiple of both tiles' heights. */
+const ROW_BLOCK = 120;
+/** Bytes of weights that are a chunk of a decode: some 5 µs. */
+const STREAM = 2 ** 16;
+
+/** As `LinearCall` in assembly/kernels/linear.ts. */
+export function linearCommand(context: Context, arena: Arena, options: LinearOptions): Command {
+  const {
+    x,
+    weight,
+    bias = 0,
+    y,
+    rows,
+    inputs,
+    outputs,
+    accumulate = false,
+    norm,
+    xStride = inputs * ELEMENT,
+  } = options;
+  const panels = Math.ceil(outputs / PANEL);
+  const { rowBlock, panelGroup } = cut(rows, panels, panelBytes(weight.layout ?? 'rows', inputs));
+  const scratch = threadScratch(arena, context.team, linearScratch(rows, rowBlock, inputs));
+  return {
+    operation: 'linear',
+    chunks: Math.ceil(rows / rowBlock) * Math.ceil(panels / panelGroup),
+    call: [
+      x,
+      xStride,
+      weight.address,
+      layoutNumber(weight),
+      bias,
+      y,
+      outputs * ELEMENT,
+      rows,
+      inputs,
+      outputs,
+      accumulate,
+      norm !== undefined,
+      norm?.weight ?? 0,
+      { float: norm?.eps ?? 0 },
+      rowBlock,
+      panelGroup,
+      context.wide,
+      scratch.address,
+      scratch.stride,
+    ],
+  };
+}
+
+/** Chunks depend on the shape alone, never on the number of threads: some dozens where there is enough to do. */
+function cut(rows: number, panels: number, bytes: number): { readonly rowBlock: number; readonly panelGroup: number } {
+  const stream = Math.max(1, Math.round(STREAM / bytes));
+  if (rows <= 16) return { rowBlock: rows, panelGroup: stream };
+  const panelGroup = panels >= 96 ? 16 : 8;
+  let rowBlock = Math.min(rows, ROW_BLOCK);
+  while (rowBlock > 20 && Math.ceil(panels / panelGroup) * Math.ceil(rows / rowBlock) < 16) {
+    rowBlock = Math.ceil(rowBlock / 40) * 20;
+  }
+  return { rowBlock, panelGroup };
+}
+
+function linearScratch(rows: number, rowBlock: number, inputs: number): number {
+  const padded = Math.ceil(inputs / PANEL) * PANEL;
+  if (rows === 1) return 64 + padded * ELEMENT + Math.ceil(inputs / BLOCK) * 80;
+  const paddedRows = Math.ceil(rowBlock / PANEL) * PANEL;
+  return 64 + 320 + (paddedRows + PANEL * DEPTH + (rowBlock + 5) * DEPTH) * ELEMENT;
 }

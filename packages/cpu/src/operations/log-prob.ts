@@ -1,10 +1,10 @@
 import type { Block } from '../memory/allocator.ts';
-import { type Call, type Context, ELEMENT } from './context.ts';
+import { addressOf, type Call, type Context, ELEMENT } from './context.ts';
 
 export function logProb({ heap, wasm }: Context, { logits, ids, rows, vocab }: Call<'logProb'>): Block {
   return heap.run((arena) => {
     const y = arena.result(rows * ELEMENT);
-    wasm.logProb(logits.storage.address, ids.storage.address, y.address, rows, vocab);
+    wasm.logProb(addressOf(logits), addressOf(ids), y.address, rows, vocab);
     return y;
   });
 }

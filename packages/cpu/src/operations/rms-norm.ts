@@ -4,7 +4,7 @@ import { addressOf, type Call, type Context, ELEMENT } from './context.ts';
 export function rmsNorm({ heap, wasm }: Context, { x, weight, eps, rows, channels }: Call<'rmsNorm'>): Block {
   return heap.run((arena) => {
     const y = arena.result(rows * channels * ELEMENT);
-    wasm.rmsNorm(x.storage.address, addressOf(weight), y.address, rows, channels, eps);
+    wasm.rmsNorm(addressOf(x), addressOf(weight), y.address, rows, channels, eps);
     return y;
   });
 }

@@ -1,6 +1,6 @@
 import type { Block } from '../memory/allocator.ts';
 import { argmax } from './argmax.ts';
-import { type Call, type Context, ELEMENT } from './context.ts';
+import { addressOf, type Call, type Context, ELEMENT } from './context.ts';
 
 /**
  * Softmax runs in WebAssembly, the choice among its weights here, over the view of them. Where the largest logit is infinite, or all
@@ -9,28 +9,48 @@ import { type Call, type Context, ELEMENT } from './context.ts';
 export function sample(context: Context, call: Call<'sample'>): Block {
   const { logits, uniform, rows, vocab, temperature } = call;
   if (temperature === 0) return argmax(context, call);
-  const { heap, wasm } = context;
+  const { heap } = context;
   return heap.run((arena) => {
     const ids = arena.result(rows * ELEMENT);
     const scratch = arena.scratch(vocab * ELEMENT);
-    // A temperature that float32 rounds to 0 would divide 0 by 0.
-    const divisor = Math.max(temperature, 2 ** -126);
-    for (let row = 0; row < rows; row++) {
-      const from = logits.storage.address + row * vocab * ELEMENT;
-      const largest = wasm.softmax(from, scratch.address, vocab, divisor);
-      if (!Number.isFinite(largest)) {
-        wasm.argmax(from, ids.address + row * ELEMENT, 1, vocab);
-        continue;
-      }
-      const weights = heap.floats(scratch, vocab);
-      heap.integers(ids, rows)[row] = choose(weights, heap.floats(uniform.storage, rows)[row]!, call);
-    }
+    const numbers = heap.floats(uniform.storage, rows);
+    const chosen = Array.from(numbers, (number, row) =>
+      draw(context, addressOf(logits) + row * vocab * ELEMENT, number, scratch, call),
+    );
+    heap.integers(ids, rows).set(chosen);
     return ids;
   });
 }
 
+export interface Filter {
+  readonly vocab: number;
+  /** Above 0. */
+  readonly temperature: number;
+  readonly topK: number;
+  readonly topP: number;
+  readonly minP: number;
+}
+
+/** One token of a row of logits at `address`; scratch of `vocab` floats. */
+export function draw(
+  { heap, wasm }: Context,
+  address: number,
+  uniform: number,
+  scratch: Block,
+  filter: Filter,
+): number {
+  const { vocab, temperature } = filter;
+  // A temperature that float32 rounds to 0 would divide 0 by 0.
+  const largest = wasm.softmax(address, scratch.address, vocab, Math.max(temperature, 2 ** -126));
+  if (!Number.isFinite(largest)) {
+    wasm.argmax(address, scratch.address, 1, vocab);
+    return heap.integers(scratch, 1)[0]!;
+  }
+  return choose(heap.floats(scratch, vocab), uniform, filter);
+}
+
 /** Which are kept is decided in order of likelihood, the draw is made in index order. */
-function choose(weights: Float32Array, uniform: number, { vocab, topK, topP, minP }: Call<'sample'>): number {
+function choose(weights: Float32Array, uniform: number, { vocab, topK, topP, minP }: Filter): number {
   const kept = topK < vocab || topP < 1 || minP > 0 ? keep(weights, topK, topP, minP) : ALL;
   let total = 0;
   visit(weights, kept, (weight) => {

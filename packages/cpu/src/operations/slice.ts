@@ -1,11 +1,11 @@
 import type { Block } from '../memory/allocator.ts';
-import { type Call, type Context, ELEMENT } from './context.ts';
+import { addressOf, type Call, type Context, ELEMENT } from './context.ts';
 
 export function slice({ heap, wasm }: Context, { x, start, end, outer, extent, inner }: Call<'slice'>): Block {
   return heap.run((arena) => {
     const bytes = (end - start) * inner * ELEMENT;
     const y = arena.result(outer * bytes);
-    wasm.slice(x.storage.address + start * inner * ELEMENT, y.address, outer, bytes, extent * inner * ELEMENT);
+    wasm.slice(addressOf(x) + start * inner * ELEMENT, y.address, outer, bytes, extent * inner * ELEMENT);
     return y;
   });
 }

@@ -1,5 +1,6 @@
 import { MambaError } from '@mamba/core';
 import { invalid } from '@mamba/core/driver';
+import { relaxed } from '../generated/relaxed.ts';
 import { simd } from '../generated/simd.ts';
 import { KERNEL_NAMES, type KernelExports } from './exports.ts';
 
@@ -23,13 +24,39 @@ export function requireSimd(): void {
   }
 }
 
+/** `relaxed` has fused multiply-add; Node 20 and older engines do not take it. */
+export type BuildName = 'simd' | 'relaxed';
+
+/** @throws MambaError `unavailable` where the build that is asked for does not run here. */
+export function chooseBuild(wanted: BuildName | 'auto'): BuildName {
+  const runs = WebAssembly.validate(RELAXED_PROBE);
+  if (wanted === 'relaxed' && !runs) {
+    throw new MambaError(
+      'unavailable',
+      'the relaxed build of the cpu backend needs relaxed SIMD, which this engine does not have',
+      {
+        origin: 'cpu.build',
+        remedy: "Use Node 22 or newer or a current browser, or leave the option `build` at 'auto'.",
+      },
+    );
+  }
+  return wanted === 'auto' ? (runs ? 'relaxed' : 'simd') : wanted;
+}
+
 /**
+ * The module to instantiate with a memory that is shared or not. A module that is compiled already takes a shared one only.
  * @throws MambaError `invalid-argument` where the source is not a build of these kernels, `unavailable` where it cannot be
  * fetched or this engine refuses to compile it.
  */
-export async function loadModule(source: WasmSource | undefined): Promise<WebAssembly.Module> {
+export async function loadModule(
+  source: WasmSource | undefined,
+  build: BuildName,
+  shared: boolean,
+): Promise<WebAssembly.Module> {
   const module =
-    source instanceof WebAssembly.Module ? source : await compile(await bytesOf(source as WasmBytes | undefined));
+    source instanceof WebAssembly.Module
+      ? source
+      : await compile(withMemory(await bytesOf(source as WasmBytes | undefined, build), shared));
   const names = new Set(WebAssembly.Module.exports(module).map(({ name }) => name));
   const missing = KERNEL_NAMES.filter((name) => !names.has(name));
   if (missing.length > 0) {
@@ -37,7 +64,7 @@ export async function loadModule(source: WasmSource | undefined): Promise<WebAss
       'cpu.wasm',
       `a module without ${missing.join(', ')}`,
       'the kernels of this version of @mamba/cpu',
-      'Take the file from @mamba/cpu/simd.wasm.',
+      'Take the file from @mamba/cpu/simd.wasm or @mamba/cpu/relaxed.wasm.',
     );
   }
   return module;
@@ -48,9 +75,69 @@ export async function instantiate(module: WebAssembly.Module, memory: WebAssembl
   return instance.exports as unknown as KernelExports;
 }
 
+/**
+ * The builds import a shared memory. Which kind is one bit of the import, and nothing else in the code differs, so the same bytes serve
+ * where memory cannot be shared.
+ */
+function withMemory(source: BufferSource, shared: boolean): BufferSource {
+  if (shared) return source;
+  const bytes = ArrayBuffer.isView(source)
+    ? new Uint8Array(source.buffer, source.byteOffset, source.byteLength).slice()
+    : new Uint8Array(source).slice();
+  const flags = memoryFlags(bytes);
+  if (flags !== undefined) bytes[flags] = bytes[flags]! & ~SHARED;
+  return bytes;
+}
+
+const SHARED = 2;
+const IMPORT_SECTION = 2;
+const MEMORY = 2;
+
+/** Where the flags of the imported memory stand; undefined where the first import that is no function is something else. */
+function memoryFlags(bytes: Uint8Array): number | undefined {
+  let at = 8;
+  const next = (): number => {
+    let value = 0;
+    for (let shift = 0; at < bytes.length; shift += 7) {
+      const byte = bytes[at++]!;
+      value |= (byte & 0x7f) << shift;
+      if (byte < 0x80) break;
+    }
+    return value;
+  };
+  const skip = (): void => {
+    const length = next();
+    at += length;
+  };
+  while (at < bytes.length) {
+    const section = bytes[at++];
+    if (section !== IMPORT_SECTION) {
+      skip();
+      continue;
+    }
+    next(); // the section's size
+    for (let count = next(); count > 0; count--) {
+      skip(); // of the module
+      skip(); // of the field
+      const kind = bytes[at++];
+      if (kind === MEMORY) return at;
+      if (kind !== 0) return undefined;
+      next();
+    }
+    return undefined;
+  }
+  return undefined;
+}
+
 /** A module of one function that returns a v128. */
 const SIMD_PROBE = new Uint8Array([
   0, 0x61, 0x73, 0x6d, 1, 0, 0, 0, 1, 5, 1, 0x60, 0, 1, 0x7b, 3, 2, 1, 0, 10, 8, 1, 6, 0, 0x41, 0, 0xfd, 0x0f, 0x0b,
+]);
+
+/** A module of one function that uses a relaxed swizzle. */
+const RELAXED_PROBE = new Uint8Array([
+  0, 0x61, 0x73, 0x6d, 1, 0, 0, 0, 1, 5, 1, 0x60, 0, 1, 0x7b, 3, 2, 1, 0, 10, 15, 1, 13, 0, 0x41, 1, 0xfd, 0x0f, 0x41,
+  2, 0xfd, 0x0f, 0xfd, 0x80, 2, 0x0b,
 ]);
 
 /** AssemblyScript imports it; the kernels assert nothing. */
@@ -72,8 +159,8 @@ async function compile(bytes: BufferSource): Promise<WebAssembly.Module> {
   }
 }
 
-async function bytesOf(source: WasmBytes | undefined): Promise<BufferSource> {
-  if (source === undefined) return fromBase64(simd);
+async function bytesOf(source: WasmBytes | undefined, build: BuildName): Promise<BufferSource> {
+  if (source === undefined) return fromBase64(build === 'relaxed' ? relaxed : simd);
   if (source instanceof ArrayBuffer || ArrayBuffer.isView(source)) return source as BufferSource;
   if (typeof source === 'string' || source instanceof URL) return fetchBytes(source);
   throw invalid('cpu.wasm', Object.prototype.toString.call(source), 'bytes, a URL, or a WebAssembly.Module');

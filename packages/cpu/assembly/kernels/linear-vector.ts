@@ -1,0 +1,222 @@
+/**
+ * One row of x times one panel: 16 sums, each weight read once, in the order of memory. Sums leave through memory (`to`, 64 bytes), for the
+ * reason given at linear-tile.ts.
+ *
+ * Quantised weights meet activations of 16-bit integers, blocks of 32 with a float32 scale: products of 8 and 16 bits are summed exactly in
+ * 32 bits, two a lane and instruction, and scaled once a block. The rounding of an activation, 1.5e-5 of its block's largest, is far below
+ * that of a weight.
+ */
+import { halfMask, joinHigh, joinLow, lowerHalves, raiseHigh, raiseLow, upperHalves } from '../lib/half';
+import { loadPart, storePart } from '../lib/lanes';
+import { madd } from '../lib/madd';
+import { BLOCK, Q4_BYTES, Q8_BYTES, scalesAt } from './weights';
+
+/** A block of activations: 32 int16, a float32 scale, -8 times their sum, 8 bytes unused. */
+export const ACTIVATION_BYTES: usize = 80;
+
+export function vectorFloats(x: usize, panel: usize, inputs: i32, to: usize): void {
+  let a0 = f32x4.splat(0);
+  let b0 = a0;
+  let c0 = a0;
+  let d0 = a0;
+  let a1 = a0;
+  let b1 = a0;
+  let c1 = a0;
+  let d1 = a0;
+  const whole = panel + ((<usize>inputs & ~1) << 6);
+  for (; panel < whole; panel += 128) {
+    let v = v128.load32_splat(x);
+    a0 = madd(v, v128.load(panel), a0);
+    b0 = madd(v, v128.load(panel, 16), b0);
+    c0 = madd(v, v128.load(panel, 32), c0);
+    d0 = madd(v, v128.load(panel, 48), d0);
+    v = v128.load32_splat(x, 4);
+    a1 = madd(v, v128.load(panel, 64), a1);
+    b1 = madd(v, v128.load(panel, 80), b1);
+    c1 = madd(v, v128.load(panel, 96), c1);
+    d1 = madd(v, v128.load(panel, 112), d1);
+    x += 8;
+  }
+  if (inputs & 1) {
+    const v = v128.load32_splat(x);
+    a0 = madd(v, v128.load(panel), a0);
+    b0 = madd(v, v128.load(panel, 16), b0);
+    c0 = madd(v, v128.load(panel, 32), c0);
+    d0 = madd(v, v128.load(panel, 48), d0);
+  }
+  v128.store(to, f32x4.add(a0, a1));
+  v128.store(to, f32x4.add(b0, b1), 16);
+  v128.store(to, f32x4.add(c0, c1), 32);
+  v128.store(to, f32x4.add(d0, d1), 48);
+}
+
+/** `factor` is what `scaleForHalves` gave for x: weights are taken times 2^-112, which costs no instruction. */
+export function vectorHalves(x: usize, panel: usize, inputs: i32, factor: f32, to: usize): void {
+  const mask = halfMask();
+  let a = f32x4.splat(0);
+  let b = a;
+  let c = a;
+  let d = a;
+  for (const end = panel + (<usize>inputs << 5); panel < end; panel += 32) {
+    const v = v128.load32_splat(x);
+    const low = v128.load(panel);
+    const high = v128.load(panel, 16);
+    const lowUpper = upperHalves(low, mask);
+    const lowLower = lowerHalves(low);
+    a = madd(v, joinLow(lowLower, lowUpper), a);
+    b = madd(v, joinHigh(lowLower, lowUpper), b);
+    const highUpper = upperHalves(high, mask);
+    const highLower = lowerHalves(high);
+    c = madd(v, joinLow(highLower, highUpper), c);
+    d = madd(v, joinHigh(highLower, highUpper), d);
+    x += 4;
+  }
+  const scale = f32x4.splat(factor);
+  v128.store(to, f32x4.mul(a, scale));
+  v128.store(to, f32x4.mul(b, scale), 16);
+  v128.store(to, f32x4.mul(c, scale), 32);
+  v128.store(to, f32x4.mul(d, scale), 48);
+}
+
+/**
+ * x times the power of two that brings its largest value to 2^110 … 2^111, and what undoes that and the weights' 2^-112. Sums stay below
+ * overflow for 2^32 inputs of the largest float16, and products above underflow for all that could count beside the largest.
+ */
+export function scaleForHalves(x: usize, inputs: i32, to: usize): f32 {
+  const bits = reinterpret<u32>(largestOf(x, inputs));
+  // A row that holds infinity or NaN, or is 0, has no such power.
+  const exponent = bits >= 0x7f800000 ? 127 : max<i32>(bits >> 23, 1);
+  const up = max(min(110 + 127 - exponent, 127), -15);
+  const scale = f32x4.splat(reinterpret<f32>((up + 127) << 23));
+  for (let k = 0; k < inputs; k += 4) {
+    const rest = inputs - k;
+    const offset = <usize>k << 2;
+    storePart(to + offset, f32x4.mul(loadPart(x + offset, rest), scale), rest);
+  }
+  return reinterpret<f32>((112 - up + 127) << 23);
+}
+
+export function vectorBrains(x: usize, panel: usize, inputs: i32, to: usize): void {
+  let a = f32x4.splat(0);
+  let b = a;
+  let c = a;
+  let d = a;
+  for (const end = panel + (<usize>inputs << 5); panel < end; panel += 32) {
+    const v = v128.load32_splat(x);
+    const low = v128.load(panel);
+    const high = v128.load(panel, 16);
+    a = madd(v, raiseLow(low), a);
+    b = madd(v, raiseHigh(low), b);
+    c = madd(v, raiseLow(high), c);
+    d = madd(v, raiseHigh(high), d);
+    x += 4;
+  }
+  v128.store(to, a);
+  v128.store(to, b, 16);
+  v128.store(to, c, 32);
+  v128.store(to, d, 48);
+}
+
+export function vectorQ8(x: usize, panel: usize, inputs: i32, to: usize): void {
+  let a = f32x4.splat(0);
+  let b = a;
+  let c = a;
+  let d = a;
+  for (let start = 0; start < inputs; start += BLOCK) {
+    let i = i32x4.splat(0);
+    let j = i;
+    let k = i;
+    let l = i;
+    let pairs = panel + 32;
+    for (const end = x + 64; x < end; x += 4) {
+      const v = v128.load32_splat(x);
+      i = i32x4.add(i, i32x4.dot_i16x8_s(v128.load8x8_s(pairs), v));
+      j = i32x4.add(j, i32x4.dot_i16x8_s(v128.load8x8_s(pairs, 8), v));
+      k = i32x4.add(k, i32x4.dot_i16x8_s(v128.load8x8_s(pairs, 16), v));
+      l = i32x4.add(l, i32x4.dot_i16x8_s(v128.load8x8_s(pairs, 24), v));
+      pairs += 32;
+    }
+    const scale = v128.load32_splat(x);
+    a = madd(f32x4.convert_i32x4_s(i), f32x4.mul(scale, scalesAt(panel, 0)), a);
+    b = madd(f32x4.convert_i32x4_s(j), f32x4.mul(scale, scalesAt(panel, 1)), b);
+    c = madd(f32x4.convert_i32x4_s(k), f32x4.mul(scale, scalesAt(panel, 2)), c);
+    d = madd(f32x4.convert_i32x4_s(l), f32x4.mul(scale, scalesAt(panel, 3)), d);
+    x += ACTIVATION_BYTES - 64;
+    panel += Q8_BYTES;
+  }
+  v128.store(to, a);
+  v128.store(to, b, 16);
+  v128.store(to, c, 32);
+  v128.store(to, d, 48);
+}
+
+export function vectorQ4(x: usize, panel: usize, inputs: i32, to: usize): void {
+  const mask = i16x8.splat(15);
+  let a = f32x4.splat(0);
+  let b = a;
+  let c = a;
+  let d = a;
+  for (let start = 0; start < inputs; start += BLOCK) {
+    let i = v128.load32_splat(x, 68);
+    let j = i;
+    let k = i;
+    let l = i;
+    let nibbles = panel + 32;
+    for (const end = x + 64; x < end; x += 8) {
+      const first = v128.load32_splat(x);
+      const second = v128.load32_splat(x, 4);
+      let lanes = v128.load(nibbles);
+      i = i32x4.add(i, i32x4.dot_i16x8_s(v128.and(lanes, mask), first));
+      i = i32x4.add(i, i32x4.dot_i16x8_s(v128.and(i16x8.shr_u(lanes, 4), mask), second));
+      j = i32x4.add(j, i32x4.dot_i16x8_s(v128.and(i16x8.shr_u(lanes, 8), mask), first));
+      j = i32x4.add(j, i32x4.dot_i16x8_s(i16x8.shr_u(lanes, 12), second));
+      lanes = v128.load(nibbles, 16);
+      k = i32x4.add(k, i32x4.dot_i16x8_s(v128.and(lanes, mask), first));
+      k = i32x4.add(k, i32x4.dot_i16x8_s(v128.and(i16x8.shr_u(lanes, 4), mask), second));
+      l = i32x4.add(l, i32x4.dot_i16x8_s(v128.and(i16x8.shr_u(lanes, 8), mask), first));
+      l = i32x4.add(l, i32x4.dot_i16x8_s(i16x8.shr_u(lanes, 12), second));
+      nibbles += 32;
+    }
+    const scale = v128.load32_splat(x);
+    a = madd(f32x4.convert_i32x4_s(i), f32x4.mul(scale, scalesAt(panel, 0)), a);
+    b = madd(f32x4.convert_i32x4_s(j), f32x4.mul(scale, scalesAt(panel, 1)), b);
+    c = madd(f32x4.convert_i32x4_s(k), f32x4.mul(scale, scalesAt(panel, 2)), c);
+    d = madd(f32x4.convert_i32x4_s(l), f32x4.mul(scale, scalesAt(panel, 3)), d);
+    x += ACTIVATION_BYTES - 64;
+    panel += Q4_BYTES;
+  }
+  v128.store(to, a);
+  v128.store(to, b, 16);
+  v128.store(to, c, 32);
+  v128.store(to, d, 48);
+}
+
+/** A row of float32 → blocks of activations. A block that is not finite gets the scale NaN. */
+export function quantise(x: usize, inputs: i32, to: usize): void {
+  for (let start = 0; start < inputs; start += BLOCK) {
+    const count = min(BLOCK, inputs - start);
+    const largest = largestOf(x, count);
+    // Below 2^-100 the inverse could overflow: such a block is 0 beside any other.
+    const inverse = f32x4.splat(largest < 7.9e-31 ? 0 : 32767 / largest);
+    let sum = i32x4.splat(0);
+    for (let k = 0; k < BLOCK; k += 4) {
+      const value = k < count ? loadPart(x + (<usize>k << 2), count - k) : f32x4.splat(0);
+      const whole = i32x4.trunc_sat_f32x4_s(f32x4.nearest(f32x4.mul(value, inverse)));
+      sum = i32x4.add(sum, whole);
+      v128.store64_lane(to + (<usize>k << 1), i16x8.narrow_i32x4_s(whole, whole), 0);
+    }
+    const pairs = i32x4.add(sum, v128.shuffle<i32>(sum, sum, 2, 3, 0, 1));
+    store<f32>(to + 64, isFinite(largest) ? largest / 32767 : NaN);
+    store<i32>(to + 68, -8 * (i32x4.extract_lane(pairs, 0) + i32x4.extract_lane(pairs, 1)));
+    x += BLOCK << 2;
+    to += ACTIVATION_BYTES;
+  }
+}
+
+/** The largest magnitude; NaN where there is one. */
+function largestOf(x: usize, count: i32): f32 {
+  let most = f32x4.splat(0);
+  for (let k = 0; k < count; k += 4) most = f32x4.max(most, f32x4.abs(loadPart(x + (<usize>k << 2), count - k)));
+  most = f32x4.max(most, v128.shuffle<f32>(most, most, 2, 3, 0, 1));
+  return f32x4.extract_lane(f32x4.max(most, v128.shuffle<f32>(most, most, 1, 0, 3, 2)), 0);
+}

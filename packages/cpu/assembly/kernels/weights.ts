@@ -1,0 +1,308 @@
+/**
+ * How a matrix `[outputs, inputs]` is stored. ROWS is row-major float32, as any tensor. All other layouts are panels of 16 outputs, one after
+ * the other, each `[inputs, 16]`: one stream, in the order in which a product with a vector or a matrix reads it; outputs beyond the last
+ * are zero.
+ *
+ * | layout | a panel |
+ * | --- | --- |
+ * | F32, F16, BF16 | `[inputs][16]` values |
+ * | Q8 | for each 32 inputs: 16 bfloat16 scales, then 16 pairs of inputs `[16 outputs][2]` of int8: 8.5 bits a weight |
+ * | Q4 | for each 32 inputs: 16 bfloat16 scales, then 8 groups of two pairs `[2][4 outputs][2]` of 16-bit lanes: 4.5 bits a weight, see `nibble` |
+ *
+ * A scale is rounded away from zero, and the integers are rounded for that scale, so its 8 bits cost no accuracy.
+ */
+import {
+  brainToFloat, floatToBrain, floatToHalf, halfMask, halfToFloat, joinHigh, joinLow, lowerHalves, raiseHigh, raiseLow, rebias,
+  upperHalves,
+} from '../lib/half';
+import { transpose } from '../lib/lanes';
+
+export const PANEL = 16;
+export const BLOCK = 32;
+
+/** As `layouts` in src/memory/storage.ts. */
+export const enum Layout {
+  ROWS,
+  F32,
+  F16,
+  BF16,
+  Q8,
+  Q4,
+}
+
+export const Q8_BYTES: usize = 32 + 512;
+export const Q4_BYTES: usize = 32 + 256;
+
+/** Bytes of a panel; of 16 rows where the layout is ROWS. */
+export function panelBytes(layout: i32, inputs: i32): usize {
+  const blocks = <usize>((inputs + BLOCK - 1) >> 5);
+  if (layout == Layout.Q8) return blocks * Q8_BYTES;
+  if (layout == Layout.Q4) return blocks * Q4_BYTES;
+  return <usize>inputs << (layout == Layout.F16 || layout == Layout.BF16 ? 5 : 6);
+}
+
+/** `count` row-major float32 rows → panels; the last one is filled up with zeros. */
+export function packMatrix(from: usize, inputs: i32, count: i32, layout: i32, to: usize): void {
+  const stride = <usize>inputs << 2;
+  const bytes = panelBytes(layout, inputs);
+  for (let first = 0; first < count; first += PANEL) {
+    const rows = min(PANEL, count - first);
+    if (layout == Layout.F32) packFloats(from, stride, rows, inputs, to);
+    else if (layout == Layout.Q8) packQ8(from, inputs, rows, to);
+    else if (layout == Layout.Q4) packQ4(from, inputs, rows, to);
+    else packHalves(from, inputs, rows, layout == Layout.BF16, to);
+    from += stride << 4;
+    to += bytes;
+  }
+}
+
+/** float16 or bfloat16 bits, row-major, as they are → panels of them. */
+export function packBits(from: usize, inputs: i32, count: i32, to: usize): void {
+  for (let first = 0; first < count; first += PANEL) {
+    const rows = min(PANEL, count - first);
+    if (rows < PANEL) memory.fill(to, 0, <usize>inputs << 5);
+    for (let row = 0; row < rows; row++) {
+      const source = from + ((<usize>(first + row) * <usize>inputs) << 1);
+      const target = to + (<usize>row << 1);
+      for (let k: usize = 0; k < <usize>inputs; k++) store<u16>(target + (k << 5), load<u16>(source + (k << 1)));
+    }
+    to += <usize>inputs << 5;
+  }
+}
+
+/** Rows `first` … of a matrix in panels, as row-major float32. */
+export function unpackMatrix(from: usize, inputs: i32, first: i32, count: i32, layout: i32, to: usize): void {
+  for (let row = first; row < first + count; row++) {
+    unpackRow(from, inputs, row, layout, to);
+    to += <usize>inputs << 2;
+  }
+}
+
+export function unpackRow(from: usize, inputs: i32, row: i32, layout: i32, to: usize): void {
+  const panel = from + <usize>(row >> 4) * panelBytes(layout, inputs);
+  const lane = <usize>(row & 15);
+  for (let k = 0; k < inputs; k++) store<f32>(to + (<usize>k << 2), weightAt(panel, lane, k, layout));
+}
+
+function weightAt(panel: usize, lane: usize, k: i32, layout: i32): f32 {
+  const place = ((<usize>k << 4) + lane) << 1;
+  if (layout == Layout.F32) return load<f32>(panel + (place << 1));
+  if (layout == Layout.F16) return halfToFloat(load<u16>(panel + place));
+  if (layout == Layout.BF16) return brainToFloat(load<u16>(panel + place));
+  const inside = k & 31;
+  const block = panel + <usize>(k >> 5) * (layout == Layout.Q8 ? Q8_BYTES : Q4_BYTES);
+  const scale = brainToFloat(load<u16>(block + (lane << 1)));
+  if (layout == Layout.Q8) return scale * <f32>load<i8>(block + 32 + pairPlace(lane, inside));
+  return scale * <f32>(((<i32>load<u16>(block + 32 + nibblePlace(lane, inside)) >> nibbleShift(lane, inside)) & 15) - 8);
+}
+
+// @ts-ignore: decorator
+@inline
+function pairPlace(lane: usize, k: i32): usize {
+  return (<usize>(k >> 1) << 5) + (lane << 1) + (<usize>k & 1);
+}
+
+/**
+ * Four inputs (two pairs) of 16 outputs are two vectors of eight 16-bit lanes. A lane holds four nibbles: of outputs o and o + 4 (vector 0:
+ * o = 0 … 3, vector 1: o = 8 … 11), lane 2 (o & 3) + (k & 1). From the low end: o in the first pair, o in the second, o + 4 in the first, in
+ * the second. So shifts and masks alone give vectors that a 16-bit dot product takes.
+ */
+// @ts-ignore: decorator
+@inline
+function nibblePlace(lane: usize, k: i32): usize {
+  return (<usize>(k >> 2) << 5) + ((lane >> 3) << 4) + ((lane & 3) << 2) + ((<usize>k & 1) << 1);
+}
+
+// @ts-ignore: decorator
+@inline
+function nibbleShift(lane: usize, k: i32): i32 {
+  return (((<i32>lane >> 2) & 1) << 3) + (((k >> 1) & 1) << 2);
+}
+
+/** `[rows, inputs]` of float32 with rows `stride` apart → `[inputs, 16]`. */
+export function packFloats(from: usize, stride: usize, rows: i32, inputs: i32, to: usize): void {
+  if (rows < PANEL) memory.fill(to, 0, <usize>inputs << 6);
+  let row = 0;
+  for (; row + 4 <= rows; row += 4) {
+    const source = from + <usize>row * stride;
+    const target = to + (<usize>row << 2);
+    let k = 0;
+    for (; k + 4 <= inputs; k += 4) transpose(source + (<usize>k << 2), stride, target + (<usize>k << 6), 64);
+    for (; k < inputs; k++) {
+      for (let i: usize = 0; i < 4; i++) {
+        store<f32>(target + (<usize>k << 6) + (i << 2), load<f32>(source + i * stride + (<usize>k << 2)));
+      }
+    }
+  }
+  for (; row < rows; row++) {
+    const source = from + <usize>row * stride;
+    const target = to + (<usize>row << 2);
+    for (let k: usize = 0; k < <usize>inputs; k++) store<f32>(target + (k << 6), load<f32>(source + (k << 2)));
+  }
+}
+
+function packHalves(from: usize, inputs: i32, rows: i32, brain: bool, to: usize): void {
+  if (rows < PANEL) memory.fill(to, 0, <usize>inputs << 5);
+  for (let row = 0; row < rows; row++) {
+    for (let k: usize = 0; k < <usize>inputs; k++) {
+      const value = load<f32>(from);
+      store<u16>(to + (k << 5) + (<usize>row << 1), brain ? floatToBrain(value) : floatToHalf(value));
+      from += 4;
+    }
+  }
+}
+
+function packQ8(from: usize, inputs: i32, rows: i32, to: usize): void {
+  memory.fill(to, 0, panelBytes(Layout.Q8, inputs));
+  for (let row = 0; row < rows; row++) {
+    const lane = <usize>row;
+    for (let start = 0; start < inputs; start += BLOCK) {
+      const block = to + <usize>(start >> 5) * Q8_BYTES;
+      const count = min(BLOCK, inputs - start);
+      const source = from + (<usize>(row * inputs + start) << 2);
+      const scale = storeScale(block + (lane << 1), abs(extreme(source, count)) / 127);
+      const inverse: f32 = scale == 0 ? 0 : 1 / scale;
+      for (let k = 0; k < count; k++) {
+        store<i8>(block + 32 + pairPlace(lane, k), <i8>nearestWithin(load<f32>(source + (<usize>k << 2)) * inverse, -127, 127));
+      }
+    }
+  }
+}
+
+/** The value of largest magnitude becomes -8, so that all 16 values are used. */
+function packQ4(from: usize, inputs: i32, rows: i32, to: usize): void {
+  memory.fill(to, 0, panelBytes(Layout.Q4, inputs));
+  for (let row = 0; row < rows; row++) {
+    const lane = <usize>row;
+    for (let start = 0; start < inputs; start += BLOCK) {
+      const block = to + <usize>(start >> 5) * Q4_BYTES;
+      const count = min(BLOCK, inputs - start);
+      const source = from + (<usize>(row * inputs + start) << 2);
+      const scale = storeScale(block + (lane << 1), extreme(source, count) / -8);
+      const inverse: f32 = scale == 0 ? 0 : 1 / scale;
+      for (let k = 0; k < count; k++) {
+        const value = nearestWithin(load<f32>(source + (<usize>k << 2)) * inverse, -8, 7) + 8;
+        const place = block + 32 + nibblePlace(lane, k);
+        store<u16>(place, <u16>(load<u16>(place) | (value << nibbleShift(lane, k))));
+      }
+    }
+  }
+}
+
+/** The value of largest magnitude; NaN where there is one, for a block that holds one is NaN. */
+function extreme(values: usize, count: i32): f32 {
+  let most: f32 = 0;
+  for (let k: usize = 0; k < <usize>count; k++) {
+    const value = load<f32>(values + (k << 2));
+    if (abs(value) > abs(most) || value != value) most = value;
+    if (value != value) break;
+  }
+  return most;
+}
+
+/** As bfloat16, away from zero, so that no integer needs to be cut off. */
+function storeScale(place: usize, scale: f32): f32 {
+  const bits = reinterpret<u32>(scale);
+  const rounded: u32 = isFinite(scale) ? (bits + 0xffff) >> 16 : scale == scale ? bits >> 16 : 0x7fc0;
+  store<u16>(place, <u16>rounded);
+  return brainToFloat(rounded);
+}
+
+// @ts-ignore: decorator
+@inline
+function nearestWithin(value: f32, low: i32, high: i32): i32 {
+  const whole = nearest<f32>(value);
+  return whole <= <f32>low ? low : whole >= <f32>high ? high : whole == whole ? <i32>whole : 0;
+}
+
+/**
+ * Inputs `from` … `from + depth` (`from` a multiple of 32) of panel `index` as float32 `[depth, 16]`: in place where they are that already,
+ * else written to `to`, a place in the first-level cache.
+ */
+export function widen(
+  weight: usize, layout: i32, inputs: i32, outputs: i32, index: i32, from: i32, depth: i32, to: usize,
+): usize {
+  const start = <usize>from;
+  if (layout == Layout.ROWS) {
+    const first = index << 4;
+    const stride = <usize>inputs << 2;
+    packFloats(weight + <usize>first * stride + (start << 2), stride, min(PANEL, outputs - first), depth, to);
+    return to;
+  }
+  const panel = weight + <usize>index * panelBytes(layout, inputs);
+  if (layout == Layout.F32) return panel + (start << 6);
+  if (layout == Layout.F16) widenHalves(panel + (start << 5), depth, to);
+  else if (layout == Layout.BF16) widenBrains(panel + (start << 5), depth, to);
+  else if (layout == Layout.Q8) widenQ8(panel + (start >> 5) * Q8_BYTES, depth, to);
+  else widenQ4(panel + (start >> 5) * Q4_BYTES, depth, to);
+  return to;
+}
+
+function widenHalves(from: usize, depth: i32, to: usize): void {
+  const mask = halfMask();
+  const factor = rebias();
+  for (const end = to + (<usize>depth << 6); to < end; to += 64) {
+    for (let part: usize = 0; part < 2; part++) {
+      const v = v128.load(from + (part << 4));
+      const upper = upperHalves(v, mask);
+      const lower = lowerHalves(v);
+      v128.store(to + (part << 5), f32x4.mul(joinLow(lower, upper), factor));
+      v128.store(to + (part << 5), f32x4.mul(joinHigh(lower, upper), factor), 16);
+    }
+    from += 32;
+  }
+}
+
+function widenBrains(from: usize, depth: i32, to: usize): void {
+  for (const end = to + (<usize>depth << 6); to < end; to += 64) {
+    const a = v128.load(from);
+    const b = v128.load(from, 16);
+    v128.store(to, raiseLow(a));
+    v128.store(to, raiseHigh(a), 16);
+    v128.store(to, raiseLow(b), 32);
+    v128.store(to, raiseHigh(b), 48);
+    from += 32;
+  }
+}
+
+function widenQ8(block: usize, depth: i32, to: usize): void {
+  for (let start = 0; start < depth; start += BLOCK) {
+    const count = min(BLOCK, depth - start);
+    for (let part: usize = 0; part < 4; part++) {
+      const scale = scalesAt(block, part);
+      for (let k = 0; k < count; k += 2) {
+        const pairs = v128.load8x8_s(block + 32 + (<usize>k << 4) + (part << 3));
+        const target = to + (<usize>(start + k) << 6) + (part << 4);
+        // 16-bit lanes [o, 2]: the even inputs by a shift there and back, the odd ones by one shift.
+        v128.store(target, f32x4.mul(f32x4.convert_i32x4_s(i32x4.shr_s(i32x4.shl(pairs, 16), 16)), scale));
+        if (k + 1 < count) v128.store(target, f32x4.mul(f32x4.convert_i32x4_s(i32x4.shr_s(pairs, 16)), scale), 64);
+      }
+    }
+    block += Q8_BYTES;
+  }
+}
+
+function widenQ4(block: usize, depth: i32, to: usize): void {
+  const mask = i32x4.splat(15);
+  const eight = i32x4.splat(8);
+  for (let start = 0; start < depth; start += BLOCK) {
+    const count = min(BLOCK, depth - start);
+    for (let part: usize = 0; part < 4; part++) {
+      const scale = scalesAt(block, part);
+      for (let k = 0; k < count; k++) {
+        const lanes = v128.load(block + 32 + (<usize>(k >> 2) << 5) + ((part >> 1) << 4));
+        const shift = (<i32>(part & 1) << 3) + (((k >> 1) & 1) << 2) + ((k & 1) << 4);
+        const value = i32x4.sub(v128.and(i32x4.shr_u(lanes, shift), mask), eight);
+        v128.store(to + (<usize>(start + k) << 6) + (part << 4), f32x4.mul(f32x4.convert_i32x4_s(value), scale));
+      }
+    }
+    block += Q4_BYTES;
+  }
+}
+
+/** The scales of outputs 4 part … 4 part + 3. */
+// @ts-ignore: decorator
+@inline
+export function scalesAt(block: usize, part: usize): v128 {
+  return i32x4.shl(v128.load16x4_u(block + (part << 3)), 16);
+}

@@ -1,0 +1,81 @@
+/** From options to a running instance: build, memory, threads, and what to say about them. */
+import { platform } from '#platform';
+import { Heap, MAX_PAGES } from './memory/heap.ts';
+import type { Context } from './operations/context.ts';
+import { proves } from './self-test.ts';
+import { alone, startTeam, type WorkerTeam } from './threads/team.ts';
+import { type BuildName, chooseBuild, instantiate, loadModule, requireSimd, type WasmSource } from './wasm/load.ts';
+
+export interface RuntimeOptions {
+  readonly threads: number | 'auto';
+  readonly build: BuildName | 'auto';
+  readonly revectorize: boolean;
+  readonly wasm: WasmSource | undefined;
+}
+
+export interface Runtime extends Context {
+  readonly build: string;
+  /** Why it is not as asked for, or could be; in words. */
+  readonly notes: Readonly<Record<string, string | boolean>>;
+  /** Bytes of the heap that are the backend's own. */
+  readonly overhead: number;
+  dispose(): Promise<void>;
+}
+
+export async function createRuntime({
+  threads,
+  build: wanted,
+  revectorize,
+  wasm: source,
+}: RuntimeOptions): Promise<Runtime> {
+  requireSimd();
+  const build = chooseBuild(wanted);
+  const notes: Record<string, string | boolean> = {};
+  let count = threads === 'auto' ? await platform.physicalCores() : threads;
+  if (count > 1 && platform.unshared !== undefined) {
+    notes.singleThread = platform.unshared;
+    count = 1;
+  }
+  const shared = count > 1 || source instanceof WebAssembly.Module;
+  const load = () => loadModule(source, build, shared);
+  const open = (module: WebAssembly.Module) => instance(module, shared);
+
+  let wide = false;
+  let module: WebAssembly.Module | undefined;
+  if (revectorize) {
+    const compiled =
+      source instanceof WebAssembly.Module ? 'a compiled module was given' : await platform.compileRevectorized(load);
+    if (typeof compiled === 'string') notes.revectorized = `no: ${compiled}`;
+    else if (proves({ ...(await open(compiled)), wide: true })) {
+      module = compiled;
+      wide = true;
+      notes.revectorized = true;
+    } else notes.revectorized = 'no: the self-test failed';
+  }
+  module ??= await load();
+  const { heap, wasm } = await open(module);
+  let team: WorkerTeam | undefined;
+  if (count > 1) {
+    try {
+      team = await startTeam(platform, count, module, heap, wasm);
+    } catch (error) {
+      notes.singleThread = `workers could not be started: ${error instanceof Error ? error.message : String(error)}`;
+    }
+  }
+  return {
+    heap,
+    wasm,
+    wide,
+    team: team ?? alone(wasm),
+    build: source === undefined ? build : 'given',
+    notes,
+    overhead: heap.used,
+    dispose: async () => team?.dispose(),
+  };
+}
+
+async function instance(module: WebAssembly.Module, shared: boolean) {
+  const memory = new WebAssembly.Memory({ initial: 16, maximum: MAX_PAGES, shared });
+  const wasm = await instantiate(module, memory);
+  return { wasm, heap: new Heap(memory, wasm.reserved()), team: alone(wasm) };
+}

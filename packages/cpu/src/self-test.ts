@@ -1,0 +1,118 @@
+/** Proves an instance whose compiler is experimental: the kernels that it changes, against sums in float64. */
+
+import { matrixBytes } from './memory/storage.ts';
+import type { Context } from './operations/context.ts';
+import { linearCommand } from './operations/linear.ts';
+import { scanCommand } from './operations/selective-scan.ts';
+import { runCommand } from './program/program.ts';
+
+/** Whether matrix products of every layout and a scan are what they should be. */
+export function proves(context: Context): boolean {
+  return (
+    (['float32', 'float16', 'bfloat16', 'q8', 'q4'] as const).every((layout, index) =>
+      [1, 9].every((rows) => provesLinear(context, layout, index + 1, rows)),
+    ) && provesScan(context)
+  );
+}
+
+const value = (index: number): number => Math.fround(Math.sin(index * 1.7 + 0.3));
+
+function provesLinear(
+  context: Context,
+  layout: 'float32' | 'float16' | 'bfloat16' | 'q8' | 'q4',
+  number: number,
+  rows: number,
+): boolean {
+  const [inputs, outputs] = [300, 40];
+  const { heap, wasm, team } = context;
+  return heap.run((arena) => {
+    const take = (count: number) => arena.scratch(count * 4);
+    const [x, source, back, y] = [
+      take(rows * inputs),
+      take(outputs * inputs),
+      take(outputs * inputs),
+      take(rows * outputs),
+    ];
+    const weight = { ...arena.scratch(matrixBytes(layout, inputs, outputs)), layout };
+    const fill = (block: typeof x, count: number, from: number) => {
+      heap.floats(block, count).set(Float32Array.from({ length: count }, (_, index) => value(from + index)));
+    };
+    fill(x, rows * inputs, 0);
+    fill(source, outputs * inputs, 7);
+    wasm.packMatrix(source.address, inputs, outputs, number, weight.address);
+    wasm.unpackMatrix(weight.address, inputs, 0, outputs, number, back.address);
+    const command = linearCommand(context, arena, { x: x.address, weight, y: y.address, rows, inputs, outputs });
+    runCommand(heap, arena, team, command);
+    const stored = heap.floats(back, outputs * inputs);
+    const limit = layout === 'q4' ? 0.15 : 0.01;
+    const given = heap.floats(source, outputs * inputs);
+    if (!stored.every((weightValue, index) => Math.abs(weightValue - given[index]!) < limit)) return false;
+    return heap.floats(y, rows * outputs).every((result, index) => {
+      const [row, output] = [Math.floor(index / outputs), index % outputs];
+      let sum = 0;
+      for (let k = 0; k < inputs; k++) sum += value(row * inputs + k) * stored[output * inputs + k]!;
+      return Math.abs(result - sum) < 2e-3;
+    });
+  });
+}
+
+function provesScan(context: Context): boolean {
+  const [length, dim, state] = [150, 19, 16];
+  const { heap, team } = context;
+  return heap.run((arena) => {
+    const take = (count: number, at: (index: number) => number) => {
+      const block = arena.scratch(count * 4);
+      heap.floats(block, count).set(Float32Array.from({ length: count }, (_, index) => at(index)));
+      return block;
+    };
+    const u = take(length * dim, value);
+    const delta = take(length * dim, (index) => Math.abs(value(index + 3)));
+    const A = take(dim * state, (index) => -1 - (index % state));
+    const B = take(length * state, (index) => value(index + 5));
+    const C = take(length * state, (index) => value(index + 11));
+    const lastState = take(dim * state, () => 0);
+    const y = take(length * dim, () => 0);
+    const command = scanCommand(context, arena, {
+      u: u.address,
+      delta: delta.address,
+      A: A.address,
+      B: B.address,
+      C: C.address,
+      D: 0,
+      z: 0,
+      deltaBias: 0,
+      resets: 0,
+      initial: 0,
+      lastState: lastState.address,
+      y: y.address,
+      zStride: dim * 4,
+      stepStride: state * 4,
+      deltaSoftplus: false,
+      discretization: 'euler',
+      batch: 1,
+      length,
+      dim,
+      state,
+      groups: 1,
+      constantB: false,
+      constantC: false,
+    });
+    runCommand(heap, arena, team, command);
+    const h = new Float64Array(dim * state);
+    const results = heap.floats(y, length * dim);
+    for (let t = 0; t < length; t++) {
+      for (let channel = 0; channel < dim; channel++) {
+        const at = t * dim + channel;
+        const d = Math.abs(value(at + 3));
+        let sum = 0;
+        for (let n = 0; n < state; n++) {
+          const place = channel * state + n;
+          h[place] = Math.exp(d * (-1 - n)) * h[place]! + d * value(t * state + n + 5) * value(at);
+          sum += h[place]! * value(t * state + n + 11);
+        }
+        if (Math.abs(results[at]! - sum) > 1e-4) return false;
+      }
+    }
+    return true;
+  });
+}

@@ -1,0 +1,75 @@
+/** Who runs programs: this thread alone, or with workers over shared memory (see assembly/program/run.ts). */
+import { MambaError } from '@mamba/core';
+import type { Heap } from '../memory/heap.ts';
+import type { Program, Team } from '../program/program.ts';
+import type { KernelExports } from '../wasm/exports.ts';
+import type { Platform, Worker } from './platform.ts';
+
+export function alone(wasm: KernelExports): Team {
+  return { threads: 1, run: ({ address, count }) => wasm.runAlone(address, count) };
+}
+
+/** As the offsets in assembly/program/run.ts. */
+const CONTROL_BYTES = 512;
+
+export interface WorkerTeam extends Team {
+  /** Resolves when all workers are gone. */
+  dispose(): Promise<void>;
+}
+
+/** @throws what the host gives as the reason why a worker cannot start; those that did are gone then. */
+export async function startTeam(
+  platform: Platform,
+  threads: number,
+  module: WebAssembly.Module,
+  heap: Heap,
+  wasm: KernelExports,
+): Promise<WorkerTeam> {
+  const control = heap.allocate(CONTROL_BYTES);
+  heap.bytes(control, CONTROL_BYTES).fill(0);
+  let lost: MambaError | undefined;
+  const died = (cause: unknown): void => {
+    wasm.fail(control.address);
+    lost ??= workerLost(cause);
+  };
+  const started = await Promise.allSettled(
+    Array.from({ length: threads - 1 }, (_, index) =>
+      platform.startWorker({ module, memory: heap.memory, control: control.address, thread: index + 1 }, died),
+    ),
+  );
+  const workers = started.flatMap((result): Worker[] => (result.status === 'fulfilled' ? [result.value] : []));
+  const dispose = async (): Promise<void> => {
+    lost ??= workerLost('the backend was disposed');
+    wasm.stop(control.address);
+    await Promise.all(workers.map((worker) => worker.terminate()));
+    control.free();
+  };
+  const failure = started.find((result) => result.status === 'rejected');
+  if (failure !== undefined) {
+    await dispose();
+    throw failure.reason;
+  }
+  return {
+    threads,
+    dispose,
+    run({ address, count }: Program) {
+      if (lost !== undefined) throw lost;
+      let complete = false;
+      try {
+        complete = wasm.runTeam(address, count, control.address, platform.maySleep ? 1 : 0) !== 0;
+      } finally {
+        if (!complete) lost ??= workerLost('it did not finish its part');
+      }
+      if (lost !== undefined) throw lost;
+    },
+  };
+}
+
+function workerLost(cause: unknown): MambaError {
+  return new MambaError('device-lost', 'a worker of the cpu backend died', {
+    origin: 'cpu.threads',
+    given: cause instanceof Error ? cause.message : String(cause),
+    remedy: 'Dispose this backend and create another; import exported states there.',
+    cause,
+  });
+}
