@@ -15,6 +15,7 @@ import type {
   PreparedCase,
   ShapeChoice,
   Suite,
+  SuiteName,
   Values,
 } from './cases/contract.ts';
 import { compareValues } from './cases/values.ts';
@@ -22,6 +23,7 @@ import { BYTES_PER_WEIGHT } from './cases/work.ts';
 import type { FoundBackend } from './machine/backends.ts';
 import { measureCeilings } from './machine/ceilings.ts';
 import {
+  type BackendRecord,
   type Ceiling,
   type CheckRecord,
   KIND,
@@ -40,9 +42,30 @@ export interface RunOptions {
   readonly backends: readonly FoundBackend[];
   readonly effort: Effort;
   readonly shapes?: ShapeChoice | undefined;
+  /** What is measured after the suites in another way. */
+  readonly stages?: readonly Stage[] | undefined;
   /** Stops the run after the sample that is being taken. */
   readonly signal?: AbortSignal | undefined;
   readonly observer?: Observer | undefined;
+}
+
+/** A part of a run that goes its own way: other projects' software. */
+export interface Stage {
+  readonly suite: SuiteName;
+  /** How long it takes, roughly. */
+  readonly seconds: number;
+  run(context: StageContext): Promise<void>;
+}
+
+export interface StageContext {
+  /** To add to. */
+  readonly results: Result[];
+  readonly backends: BackendRecord[];
+  readonly ceilings: readonly Ceiling[];
+  readonly pause: Pause;
+  /** Milliseconds for each measurement. */
+  readonly budget: number;
+  readonly observer: Observer;
 }
 
 /** Told of a run as it goes. */
@@ -54,18 +77,20 @@ export interface Observer {
   /** A part is done that was estimated at so many seconds. */
   advance?(seconds: number): void;
   /** A suite is done: the report so far. */
-  suite?(suite: Suite, report: Report): void;
+  suite?(name: SuiteName, report: Report): void;
 }
 
 /** Milliseconds for each measurement of a contender, and for the ceilings. */
 const BUDGET = { quick: 400, standard: 1500, thorough: 4000 } as const;
 
 export async function runBench(options: RunOptions): Promise<Report> {
-  const { suites, backends, effort, shapes, signal, observer = {} } = options;
+  const { suites, backends, effort, shapes, stages = [], signal, observer = {} } = options;
   const startedAt = new Date().toISOString();
   const machine = platform.machineFacts();
   const ceilings: Ceiling[] = [];
   const results: Result[] = [];
+  /** Contenders of stages. */
+  const others: BackendRecord[] = [];
   const pause = async (): Promise<void> => {
     await platform.tick();
     if (signal?.aborted) throw new Stopped();
@@ -80,7 +105,7 @@ export async function runBench(options: RunOptions): Promise<Report> {
     settings: settingsOf(options),
     machine,
     ceilings,
-    backends: backends.map(({ record }) => record),
+    backends: [...backends.map(({ record }) => record), ...others],
     results,
     slopes: suites.flatMap((suite) => slopesOf(suite, results)),
   });
@@ -93,13 +118,18 @@ export async function runBench(options: RunOptions): Promise<Report> {
     const all = plans.flatMap(({ groups }) => groups.flat());
     observer.begin?.(
       ceilings,
-      all.flatMap(({ estimate }) => [estimate.check, ...estimate.timed]).reduce((sum, seconds) => sum + seconds, 0),
+      all.flatMap(({ estimate }) => [estimate.check, ...estimate.timed]).reduce((sum, seconds) => sum + seconds, 0) +
+        stages.reduce((sum, { seconds }) => sum + seconds, 0),
     );
     for (const { suite, groups } of plans) {
       for (const group of groups) {
         await runGroup(group, { ceilings, results, pause, effort, observer, memory: machine.memory });
       }
-      observer.suite?.(suite, snapshot(false));
+      observer.suite?.(suite.name, snapshot(false));
+    }
+    for (const stage of stages) {
+      await stage.run({ results, backends: others, ceilings, pause, budget: BUDGET[effort], observer });
+      observer.suite?.(stage.suite, snapshot(false));
     }
     return snapshot(false);
   } catch (error) {
@@ -109,7 +139,17 @@ export async function runBench(options: RunOptions): Promise<Report> {
 }
 
 /** Thrown between samples of a run that was told to stop; never a backend's failure. */
-class Stopped extends Error {}
+export class Stopped extends Error {}
+
+/** A contender's results are not the reference's. */
+export class Disagreement extends Error {
+  readonly check: CheckRecord;
+
+  constructor(check: CheckRecord) {
+    super(describeDisagreement(check));
+    this.check = check;
+  }
+}
 
 interface Job {
   readonly benchCase: BenchCase;
@@ -346,14 +386,14 @@ function threadCounts(backends: readonly FoundBackend[]): number[] {
   return [...new Set([1, ...own.filter((threads) => typeof threads === 'number')])];
 }
 
-function settingsOf({ suites, effort, shapes = {}, backends }: RunOptions): Settings {
+function settingsOf({ suites, stages = [], effort, shapes = {}, backends }: RunOptions): Settings {
   const { models, dtypes, ...extents } = shapes;
   const asked = Object.entries(extents).filter(([, values]) => values !== undefined && values.length > 0);
   const threads = backends.flatMap(({ record }) =>
     record.name.includes('@') ? [Number(record.details?.threads)] : [],
   );
   return {
-    suites: suites.map(({ name }) => name),
+    suites: [...suites.map(({ name }) => name), ...stages.map(({ suite }) => suite)],
     effort,
     ...(asked.length > 0 && { shapes: Object.fromEntries(asked.map(([name, values]) => [name, [...(values ?? [])]])) }),
     ...(models !== undefined && models.length > 0 && { models: [...models] }),
@@ -367,6 +407,6 @@ function describeDisagreement({ relativeError, tolerance }: CheckRecord): string
   return `${error} against the reference, where ${tolerance.toExponential(0)} is allowed`;
 }
 
-function messageOf(error: unknown): string {
+export function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
 }

@@ -29,7 +29,18 @@ export interface BenchCase {
 /** To be awaited now and then in long work: lets the event loop run, and throws where the run is to stop. */
 export type Pause = () => Promise<void>;
 
-export const SUITE_NAMES = ['scan', 'conv', 'linear', 'block', 'model', 'batch', 'context', 'quantised'] as const;
+/** `peers` is measured in a stage of its own. */
+export const SUITE_NAMES = [
+  'scan',
+  'conv',
+  'linear',
+  'block',
+  'model',
+  'batch',
+  'context',
+  'quantised',
+  'peers',
+] as const;
 export type SuiteName = (typeof SUITE_NAMES)[number];
 export type Values = Readonly<Record<string, HostArray>>;
 

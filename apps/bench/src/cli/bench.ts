@@ -1,11 +1,13 @@
 import { access, constants } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
 import process from 'node:process';
-import { MambaError } from '@mamba/core';
+import { MAMBA_SIZES, MambaError, modelConfig } from '@mamba/core';
 import { platform } from '#platform';
-import type { Effort, ShapeChoice } from '../cases/contract.ts';
+import type { Effort, ShapeChoice, SuiteName } from '../cases/contract.ts';
 import { SUITES } from '../cases/index.ts';
-import { chooseNamed, findBackends } from '../machine/backends.ts';
+import { chooseNamed, type FoundBackend, findBackends } from '../machine/backends.ts';
+import type { Peer } from '../peers/contract.ts';
+import { peerStage } from '../peers/stage.ts';
 import { createProgress } from '../report/progress.ts';
 import { styleFor } from '../report/style.ts';
 import {
@@ -31,6 +33,8 @@ export interface BenchOptions {
   readonly shapes: ShapeChoice;
   /** Of backends that have any, one contender for each count; empty: their own choice. */
   readonly threads: readonly number[];
+  /** Other projects beside ours; empty: none. */
+  readonly peers: readonly Peer[];
   /** Close with a paragraph of generated text. */
   readonly paragraph: boolean;
 }
@@ -58,9 +62,13 @@ export async function bench(options: BenchOptions, { stdout, stderr, environment
   };
   const progress = createProgress(stderr, styleFor(stderr, environment));
   process.on('SIGINT', interrupt);
+  const names: SuiteName[] = [
+    ...suites.map(({ name }) => name),
+    ...(options.peers.length > 0 ? ['peers' as const] : []),
+  ];
   let shown = 0;
   const show = (report: Report): void => {
-    for (const { name } of suites.slice(shown)) {
+    for (const name of names.slice(shown)) {
       const text = renderSuite(name, report, look);
       if (text !== '') print(`\n${text}`);
     }
@@ -72,6 +80,7 @@ export async function bench(options: BenchOptions, { stdout, stderr, environment
       backends,
       effort: options.effort,
       shapes: options.shapes,
+      stages: options.peers.length > 0 ? [stageOf(options, backends)] : [],
       signal: interruption.signal,
       observer: {
         begin(ceilings, seconds) {
@@ -80,8 +89,9 @@ export async function bench(options: BenchOptions, { stdout, stderr, environment
         },
         step: (label) => progress.step(label),
         advance: (seconds) => progress.advance(seconds),
-        suite(suite, soFar) {
-          progress.suspend(() => print(`\n${renderSuite(suite.name, soFar, look)}`));
+        suite(name, soFar) {
+          const text = renderSuite(name, soFar, look);
+          if (text !== '') progress.suspend(() => print(`\n${text}`));
           shown++;
         },
       },
@@ -108,4 +118,20 @@ export async function bench(options: BenchOptions, { stdout, stderr, environment
   if (options.json !== undefined) print(`\n${look.style.dim('report:')} ${options.json}`);
   if (report.interrupted) return 130;
   return report.results.some(({ status }) => status === 'failed' || status === 'disagrees') ? 1 : 0;
+}
+
+/** Prefill and decode of mamba-130m's shape, in the formats that peers read. */
+function stageOf({ peers, effort, threads }: BenchOptions, backends: readonly FoundBackend[]) {
+  const { cores } = platform.machineFacts();
+  const [prefill, decode] = effort === 'quick' ? [128, 16] : [512, 64];
+  return peerStage({
+    peers,
+    backends,
+    config: modelConfig(MAMBA_SIZES['mamba-130m']),
+    prefill,
+    decode,
+    // One thread as well: where others are busy, more may be slower.
+    threads: threads.length > 0 ? threads : [...new Set([1, cores])],
+    formats: effort === 'quick' ? ['F32'] : ['F32', 'F16', 'Q8_0'],
+  });
 }

@@ -1,13 +1,15 @@
 import { type DType, isMambaError, MAMBA_SIZES } from '@mamba/core';
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
 import { SUITES } from '../cases/index.ts';
-import { KNOWN_BACKENDS } from '../machine/backends.ts';
+import { chooseNamed, KNOWN_BACKENDS } from '../machine/backends.ts';
+import { PEERS } from '../peers/index.ts';
 import { styleFor } from '../report/style.ts';
 import { version } from '../version.ts';
 import { bench } from './bench.ts';
 import { compareCommand } from './compare.ts';
 import { machineCommand } from './machine.ts';
 import { mergeCommand } from './merge.ts';
+import { installPeers, listPeers } from './peers.ts';
 import { reportCommand } from './report.ts';
 import type { Terminal } from './terminal.ts';
 
@@ -41,6 +43,7 @@ interface Flags {
   readonly model?: readonly string[];
   readonly dtype?: readonly DType[];
   readonly threads?: readonly number[];
+  readonly peers?: readonly string[] | true;
 }
 
 /** What `start` measures where nothing is asked for: a minute or two. */
@@ -86,6 +89,11 @@ function createProgram(terminal: Terminal, finish: (status: number) => void): Co
         splitNames(DTYPES, 'dtype'),
       )
       .option('--threads <n...>', 'of cpu: one contender for each of these numbers', splitCounts)
+      .option(
+        '--peers [name...]',
+        `other projects beside ours, on the same weights: ${PEERS.map((peer) => peer.name).join(', ')}`,
+        splitList,
+      )
       .action(async (flags: Flags) => {
         const { backend = [], suite = [], json, quick, thorough, threads = [] } = flags;
         const effort = quick ? 'quick' : thorough ? 'thorough' : 'standard';
@@ -97,7 +105,10 @@ function createProgram(terminal: Terminal, finish: (status: number) => void): Co
           dtypes: flags.dtype,
         };
         const suites = suite.length === 0 && paragraph ? BRIEF : suite;
-        finish(await bench({ backends: backend, suites, json, effort, shapes, threads, paragraph }, terminal));
+        const { peers: asked } = flags;
+        const peers = asked === undefined ? [] : chooseNamed(PEERS, asked === true ? [] : asked, 'peer');
+        const options = { backends: backend, suites, json, effort, shapes, threads, peers, paragraph } as const;
+        finish(await bench(options, terminal));
       });
   };
   command('run', 'run the suites', false);
@@ -120,6 +131,16 @@ function createProgram(terminal: Terminal, finish: (status: number) => void): Co
     .description('make one HTML page of reports and sets: tables and plots, no network')
     .option('--out <file>', 'where to write it', 'report.html')
     .action(async (files: string[], { out }: { out: string }) => finish(await reportCommand(files, out, terminal)));
+  const peers = program.command('peers').description('other projects to measure beside ours, from npm, on request');
+  peers
+    .command('install')
+    .description(`install ${PEERS.map((peer) => peer.name).join(', ')} into a folder of this app, or those named`)
+    .argument('[name...]')
+    .action(async (names: string[]) => finish(await installPeers(names, terminal)));
+  peers
+    .command('list')
+    .description('which there are, and whether they are installed')
+    .action(async () => finish(await listPeers(terminal)));
   program
     .command('machine')
     .description('what is here: processor, SIMD, threads, adapter and its limits, measured bandwidth and peaks')

@@ -85,7 +85,8 @@ export function renderSuite(name: SuiteName, report: Report, look: Look): string
   const contested = new Set(results.filter(({ slow }) => slow === undefined).map(({ backend }) => backend)).size > 1;
   const mixed = new Set(results.filter(({ slow }) => slow === undefined).map(({ dtype }) => dtype)).size > 1;
   let columns = COLUMNS[name].filter(
-    (column) => (column !== RATIO || contested) && (column !== DTYPE || mixed || name === 'quantised'),
+    (column) =>
+      (column !== RATIO || contested) && (column !== DTYPE || mixed || name === 'quantised' || name === 'peers'),
   );
   let table = renderTable(columns, results, look);
   for (const dropped of DISPENSABLE) {
@@ -248,6 +249,7 @@ const COLUMNS: Readonly<Record<SuiteName, readonly Column[]>> = {
   batch: [MEASURE, BACKEND, TIME, TOKENS, LIMIT, RATIO, MEMORY, ERROR],
   context: [MEASURE, BACKEND, TIME, TOKENS, RATIO, STATE, ERROR],
   quantised: [MEASURE, BACKEND, DTYPE, TIME, TOKENS, LIMIT, MEMORY, ERROR],
+  peers: [MEASURE, DTYPE, BACKEND, TIME, SPREAD, TOKENS, LIMIT, RATIO, ERROR],
 };
 
 const TITLES: Readonly<Record<SuiteName, (results: readonly Result[]) => string>> = {
@@ -258,6 +260,7 @@ const TITLES: Readonly<Record<SuiteName, (results: readonly Result[]) => string>
   model: describeModel,
   batch: (results) => `decode of several sequences at once, ${describeModel(results)}`,
   context: (results) => `decode after a short and a long context, ${describeModel(results)}`,
+  peers: (results) => `beside other projects on the same weights, ${describeModel(results)}`,
   quantised: (results) => `weights in fewer bits, ${describeModel(results)}`,
 };
 
@@ -293,6 +296,10 @@ export const NO_RULES = Object.fromEntries(
 
 function renderNotes(name: SuiteName, report: Report, results: readonly Result[], { width }: Look): string[] {
   const notes: string[] = [];
+  if (name === 'peers') {
+    for (const { name: peer, how, status, reason } of report.backends.filter((backend) => backend.peer))
+      notes.push(status === 'ready' ? `${peer}: ${how ?? 'did not open'}` : `${peer}: not here: ${reason}`);
+  }
   for (const { suite, backend, over, slope, shape = {} } of report.slopes) {
     const slow = results.some((result) => result.backend === backend && result.slow !== undefined);
     if (suite === name && !slow) {
@@ -303,6 +310,7 @@ function renderNotes(name: SuiteName, report: Report, results: readonly Result[]
   }
   const checks = new Set(results.flatMap(({ check }) => (check === undefined ? [] : [check.checked])));
   if (checks.size === 1) notes.push(`checked: ${[...checks][0]}`);
+  else if (name === 'peers') notes.push(...[...checks].map((check) => `checked: ${check}`));
   else if (checks.size > 1) notes.push('checked: the shapes themselves, the long ones on some of their channels');
   if (name === 'model' || name === 'batch' || name === 'quantised') {
     const [first] = results;

@@ -20,7 +20,7 @@ export const HEADINGS: Readonly<Record<string, string>> = {
 
 export function suitesOf(reports: readonly Report[]): string[] {
   const present = new Set(reports.flatMap(({ results }) => results.map(({ suite }) => suite)));
-  const known = [...SUITE_NAMES, 'peers'] as string[];
+  const known: readonly string[] = SUITE_NAMES;
   return [...known.filter((name) => present.has(name)), ...[...present].filter((name) => !known.includes(name))];
 }
 

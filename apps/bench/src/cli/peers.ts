@@ -1,0 +1,40 @@
+import { isMambaError } from '@mamba/core';
+import { chooseNamed } from '../machine/backends.ts';
+import { installPeer, missingPackages } from '../peers/folder.ts';
+import { PEERS } from '../peers/index.ts';
+import { styleFor } from '../report/style.ts';
+import type { Terminal } from './terminal.ts';
+
+/** Installs those that are not there yet. Gives 1 where one could not be; the others are installed all the same. */
+export async function installPeers(
+  names: readonly string[],
+  { stdout, stderr, environment }: Terminal,
+): Promise<number> {
+  let status = 0;
+  for (const peer of chooseNamed(PEERS, names, 'peer')) {
+    const missing = await missingPackages(peer);
+    if (missing.length === 0) {
+      stdout.write(`${peer.name}: installed already\n`);
+      continue;
+    }
+    stderr.write(`${peer.name}: installing ${missing.join(', ')} …\n`);
+    try {
+      await installPeer(peer);
+      stdout.write(`${peer.name}: installed\n`);
+    } catch (error) {
+      if (!isMambaError(error)) throw error;
+      stderr.write(`${styleFor(stderr, environment).red('mamba-bench:')} ${error.message}\n`);
+      status = 1;
+    }
+  }
+  return status;
+}
+
+export async function listPeers({ stdout }: Terminal): Promise<number> {
+  for (const peer of PEERS) {
+    const missing = await missingPackages(peer);
+    const how = missing.length === 0 ? 'installed' : `not installed: mamba-bench peers install ${peer.name}`;
+    stdout.write(`${peer.name}: ${peer.description}; ${how}\n`);
+  }
+  return 0;
+}

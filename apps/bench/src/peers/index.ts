@@ -1,0 +1,5 @@
+import type { Peer } from './contract.ts';
+import { llamaCpp } from './llama-cpp.ts';
+import { wllama } from './wllama.ts';
+
+export const PEERS: readonly Peer[] = [llamaCpp, wllama];

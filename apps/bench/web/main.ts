@@ -1,0 +1,202 @@
+/** The page: what to run, how far it is, what came out, and reports of other machines beside it. */
+import './page.css';
+import type { Effort } from '../src/cases/contract.ts';
+import { SUITES } from '../src/cases/index.ts';
+import { machineName } from '../src/compare/key.ts';
+import { mergeReports, type NamedReport } from '../src/compare/merge.ts';
+import { KNOWN_BACKENDS } from '../src/machine/backends.ts';
+import { formatWait } from '../src/report/format.ts';
+import { renderBody } from '../src/report/html/body.ts';
+import { css } from '../src/report/html/style.ts';
+import { parseReports, type Report } from '../src/schema/report.ts';
+import type { Notice, Request } from './messages.ts';
+
+const find = <T extends Element = HTMLElement>(selector: string): T => document.querySelector<T>(selector)!;
+const controls = find<HTMLFormElement>('#controls');
+const runButton = find<HTMLButtonElement>('#run');
+const cancelButton = find<HTMLButtonElement>('#cancel');
+const exportButton = find<HTMLButtonElement>('#export');
+const importInput = find<HTMLInputElement>('#import');
+const bar = find<HTMLProgressElement>('#bar');
+const status = find('#status');
+
+/** Reports that were imported, and this browser's own run. */
+let imported: NamedReport[] = [];
+let own: Report | undefined;
+let worker: Worker | undefined;
+let total = 1;
+let done = 0;
+let started = 0;
+
+const style = document.createElement('style');
+style.textContent = css;
+document.head.prepend(style);
+addChoices(find('#suites'), 'suite', SUITES, new Set(['scan', 'conv', 'linear', 'block']));
+addChoices(
+  find('#backends'),
+  'backend',
+  KNOWN_BACKENDS.map(({ name }) => ({ name, summary: name === 'reference' ? 'float64, plain loops: slow' : '' })),
+  new Set(['webgpu', 'cpu']),
+);
+find('#isolation').textContent = crossOriginIsolated
+  ? `This page is cross-origin isolated: threads are possible, on ${navigator.hardwareConcurrency} processors.`
+  : 'This page is not cross-origin isolated: one thread only, and a coarser clock.';
+
+controls.addEventListener('submit', (event) => {
+  event.preventDefault();
+  const chosen = (name: string): string[] =>
+    [...controls.querySelectorAll<HTMLInputElement>(`input[name=${name}]:checked`)].map(({ value }) => value);
+  const [suites, backends] = [chosen('suite'), chosen('backend')];
+  if (suites.length === 0 || backends.length === 0) return say('Choose at least one suite and one backend.', true);
+  start({ type: 'run', suites, backends, effort: find<HTMLSelectElement>('#effort').value as Effort });
+});
+cancelButton.addEventListener('click', () => {
+  cancelButton.disabled = true;
+  find('#step').textContent = 'stopping after this sample';
+  worker?.postMessage({ type: 'cancel' } satisfies Request);
+});
+exportButton.addEventListener('click', exportReport);
+importInput.addEventListener('change', () => {
+  void importFiles([...(importInput.files ?? [])]);
+  importInput.value = '';
+});
+addEventListener('dragover', (event) => {
+  event.preventDefault();
+  find('#drop').hidden = false;
+});
+addEventListener('dragleave', (event) => {
+  if (event.relatedTarget === null) find('#drop').hidden = true;
+});
+addEventListener('drop', (event) => {
+  event.preventDefault();
+  find('#drop').hidden = true;
+  void importFiles([...(event.dataTransfer?.files ?? [])]);
+});
+
+function start(request: Request): void {
+  // A worker of its own for each run: nothing of the last one is left.
+  worker = new Worker(new URL('./worker.ts', import.meta.url), { type: 'module' });
+  worker.onmessage = ({ data }: MessageEvent<Notice>) => hear(data);
+  worker.onerror = ({ message }) => hear({ type: 'failed', message: message || 'the worker did not start' });
+  worker.postMessage(request);
+  [total, done, started] = [1, 0, performance.now()];
+  bar.removeAttribute('value');
+  find('#progress').hidden = false;
+  runButton.disabled = true;
+  cancelButton.disabled = false;
+  say('');
+}
+
+function hear(notice: Notice): void {
+  switch (notice.type) {
+    case 'begin':
+      [total, done, started] = [notice.seconds, 0, performance.now()];
+      return showProgress();
+    case 'step':
+      find('#step').textContent = notice.label;
+      return;
+    case 'advance':
+      done += notice.seconds;
+      return showProgress();
+    case 'partial':
+      own = notice.report;
+      return render();
+    case 'done': {
+      own = notice.report;
+      const bad = own.results.filter((result) => result.status === 'failed' || result.status === 'disagrees').length;
+      const count = own.results.filter(({ time }) => time !== undefined).length;
+      const how = own.interrupted ? 'Cancelled' : 'Done';
+      finish(`${how}: ${count} measured${bad > 0 ? `, ${bad} failed or wrong` : ''}.`);
+      return render();
+    }
+    case 'failed':
+      return finish(notice.message, true);
+  }
+}
+
+function finish(message: string, bad = false): void {
+  worker?.terminate();
+  worker = undefined;
+  find('#progress').hidden = true;
+  runButton.disabled = false;
+  cancelButton.disabled = true;
+  say(message, bad);
+}
+
+/** From the pace so far once a tenth is done, from the estimate before. */
+function showProgress(): void {
+  const share = Math.min(done / total, 1);
+  const elapsed = (performance.now() - started) / 1000;
+  bar.value = share;
+  find('#left').textContent = `· ${formatWait(share > 0.1 ? (elapsed / share) * (1 - share) : total - done)} left`;
+}
+
+async function importFiles(files: readonly File[]): Promise<void> {
+  const problems: string[] = [];
+  for (const file of files) {
+    try {
+      const reports = parseReports(await file.text(), file.name);
+      imported.push(...reports.map((report) => ({ origin: file.name, report })));
+    } catch (error) {
+      problems.push(error instanceof Error ? error.message : String(error));
+    }
+  }
+  const count = files.length - problems.length;
+  say(
+    problems.length > 0 ? problems.join('\n') : `${count} ${count === 1 ? 'file' : 'files'} imported.`,
+    problems.length > 0,
+  );
+  render();
+}
+
+function exportReport(): void {
+  if (own === undefined) return;
+  const link = document.createElement('a');
+  link.href = URL.createObjectURL(new Blob([`${JSON.stringify(own, null, 2)}\n`], { type: 'application/json' }));
+  link.download = `mamba-bench-${own.machine.engine.name.toLowerCase().replace(/\W+/g, '-')}.json`;
+  link.click();
+  URL.revokeObjectURL(link.href);
+}
+
+function render(): void {
+  exportButton.disabled = own === undefined;
+  const all = [...(own === undefined ? [] : [{ origin: 'this browser', report: own }]), ...imported];
+  const set = mergeReports(all);
+  find('#results').innerHTML = all.length === 0 ? '' : renderBody(set, document);
+  find('#files').replaceChildren(
+    ...imported.map((named) => {
+      const item = document.createElement('li');
+      const remove = document.createElement('button');
+      remove.type = 'button';
+      remove.textContent = '×';
+      remove.ariaLabel = `Remove ${named.origin}`;
+      remove.addEventListener('click', () => {
+        imported = imported.filter((other) => other !== named);
+        render();
+      });
+      item.append(`${named.origin}: ${machineName(named.report.machine)} `, remove);
+      return item;
+    }),
+  );
+}
+
+function say(message: string, bad = false): void {
+  status.textContent = message;
+  status.className = bad ? 'bad' : 'quiet';
+}
+
+function addChoices(
+  parent: Element,
+  name: string,
+  choices: readonly { readonly name: string; readonly summary: string }[],
+  checked: ReadonlySet<string>,
+): void {
+  for (const choice of choices) {
+    const label = document.createElement('label');
+    const input = document.createElement('input');
+    Object.assign(input, { type: 'checkbox', name, value: choice.name, checked: checked.has(choice.name) });
+    label.title = choice.summary;
+    label.append(input, choice.name);
+    parent.append(label);
+  }
+}
