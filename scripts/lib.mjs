@@ -7,7 +7,8 @@ import { fileURLToPath } from 'node:url';
 export const root = dirname(dirname(fileURLToPath(import.meta.url)));
 export const binFolder = join(root, 'node_modules', '.bin');
 
-const environment = {
+/** What child processes are started with. */
+export const environment = {
   ...process.env,
   // turbo starts `pnpm run …`: the workspace's own pnpm, whatever the machine has.
   PATH: binFolder + delimiter + (process.env.PATH ?? ''),
