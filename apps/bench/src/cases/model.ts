@@ -31,7 +31,7 @@ export const modelSuite: Suite = {
   cases({ effort, slow, shapes }) {
     const full = MAMBA_SIZES['mamba-130m'];
     // Two layers and the head are a tenth of the work of a prefill, and a third of that of a step.
-    if (slow) return [benchModel(modelConfig({ ...full, layers: 2 }), { prefill: 8, decode: 4, batches: [1] })];
+    if (slow) return [benchModel(modelConfig({ ...full, layers: 2 }), { prefill: 4, decode: 2, batches: [1] })];
     const names = chosen(
       shapes?.models,
       effort === 'thorough' ? ['mamba-130m', 'mamba-370m', 'mamba-1.4b'] : ['mamba-130m'],

@@ -15,7 +15,7 @@ export const scanSuite: Suite = {
   cases({ effort, slow, shapes }) {
     const usual = { batch: 1, length: 2048, dim: 512, state: 16 };
     const lengths = (powers: readonly number[]) => powers.map((power) => 2 ** power);
-    if (slow) return lengths([9, 10, 11]).map((length) => scanCase({ ...usual, length }));
+    if (slow) return lengths([7, 8, 9]).map((length) => scanCase({ ...usual, length }));
     if ([shapes?.length, shapes?.batch, shapes?.state].some((values) => values !== undefined && values.length > 0)) {
       return chosen(shapes?.state, [16]).flatMap((state) =>
         chosen(shapes?.batch, [1]).flatMap((batch) =>
