@@ -47,7 +47,10 @@ controls.addEventListener('submit', (event) => {
   const chosen = (name: string): string[] =>
     [...controls.querySelectorAll<HTMLInputElement>(`input[name=${name}]:checked`)].map(({ value }) => value);
   const [suites, backends] = [chosen('suite'), chosen('backend')];
-  if (suites.length === 0 || backends.length === 0) return say('Choose at least one suite and one backend.', true);
+  if (suites.length === 0 || backends.length === 0) {
+    say('Choose at least one suite and one backend.', true);
+    return;
+  }
   start({ type: 'run', suites, backends, effort: find<HTMLSelectElement>('#effort').value as Effort });
 });
 cancelButton.addEventListener('click', () => {
@@ -88,29 +91,26 @@ function start(request: Request): void {
 }
 
 function hear(notice: Notice): void {
-  switch (notice.type) {
-    case 'begin':
-      [total, done, started] = [notice.seconds, 0, performance.now()];
-      return showProgress();
-    case 'step':
-      find('#step').textContent = notice.label;
-      return;
-    case 'advance':
-      done += notice.seconds;
-      return showProgress();
-    case 'partial':
-      own = notice.report;
-      return render();
-    case 'done': {
-      own = notice.report;
-      const bad = own.results.filter((result) => result.status === 'failed' || result.status === 'disagrees').length;
-      const count = own.results.filter(({ time }) => time !== undefined).length;
-      const how = own.interrupted ? 'Cancelled' : 'Done';
-      finish(`${how}: ${count} measured${bad > 0 ? `, ${bad} failed or wrong` : ''}.`);
-      return render();
-    }
-    case 'failed':
-      return finish(notice.message, true);
+  if (notice.type === 'begin') {
+    [total, done, started] = [notice.seconds, 0, performance.now()];
+    showProgress();
+  } else if (notice.type === 'step') {
+    find('#step').textContent = notice.label;
+  } else if (notice.type === 'advance') {
+    done += notice.seconds;
+    showProgress();
+  } else if (notice.type === 'partial') {
+    own = notice.report;
+    render();
+  } else if (notice.type === 'done') {
+    own = notice.report;
+    const bad = own.results.filter((result) => result.status === 'failed' || result.status === 'disagrees').length;
+    const count = own.results.filter(({ time }) => time !== undefined).length;
+    const how = own.interrupted ? 'Cancelled' : 'Done';
+    finish(`${how}: ${count} measured${bad > 0 ? `, ${bad} failed or wrong` : ''}.`);
+    render();
+  } else {
+    finish(notice.message, true);
   }
 }
 

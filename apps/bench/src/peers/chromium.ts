@@ -1,7 +1,8 @@
 /** A headless Chromium out of npm packages, and a server of files for it that isolates pages, as threads need. */
 import { createReadStream, existsSync } from 'node:fs';
-import { mkdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, realpath, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:http';
+import { createRequire } from 'node:module';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import process from 'node:process';
@@ -20,45 +21,50 @@ interface Browser {
   close(): Promise<void>;
 }
 interface TarFs {
-  readonly default: {
-    extract(folder: string): NodeJS.WritableStream & { once(event: string, done: () => void): unknown };
-  };
+  extract(folder: string): NodeJS.WritableStream & { once(event: string, done: () => void): unknown };
 }
 
 const FLAGS = ['--headless', '--no-sandbox', '--disable-quic', '--no-first-run', '--disable-background-networking'];
 
-export async function openChromium(folder: string): Promise<Browser> {
-  const home = await unpack(folder);
+/**
+ * @param folder Where its packages are installed.
+ * @param cache Where it is unpacked, once.
+ */
+export async function openChromium(folder: string, cache = folder, flags: readonly string[] = []): Promise<Browser> {
+  const home = await unpack(folder, join(cache, 'chromium'));
   const { chromium } = await importFrom<{ chromium: { launch(options: object): Promise<Browser> } }>(
     folder,
     'playwright-core/index.mjs',
   );
   return chromium.launch({
     executablePath: join(home, 'chromium'),
-    args: FLAGS,
+    args: [...FLAGS, ...flags],
     env: { ...process.env, LD_LIBRARY_PATH: join(home, 'lib') },
   });
 }
 
-/** Beside its packages, once. */
-async function unpack(folder: string): Promise<string> {
-  const target = join(folder, 'chromium');
+/** Chromium, the libraries that it wants, and SwiftShader, which it looks for beside itself. */
+async function unpack(folder: string, target: string): Promise<string> {
   if (existsSync(target)) return target;
-  const bin = join(folder, 'node_modules', '@sparticuz', 'chromium', 'bin');
+  const home = await realpath(join(folder, 'node_modules', '@sparticuz', 'chromium'));
   const part = `${target}.${process.pid}`;
   await mkdir(part, { recursive: true });
   try {
-    const { default: tar } = await importFrom<TarFs>(folder, 'tar-fs/index.js');
-    await writeFile(join(part, 'chromium'), brotliDecompressSync(await readFile(join(bin, 'chromium.br'))), {
-      mode: 0o755,
+    const tar = createRequire(join(home, 'package.json'))('tar-fs') as TarFs;
+    const read = async (name: string) => brotliDecompressSync(await readFile(join(home, 'bin', name)));
+    await writeFile(join(part, 'chromium'), await read('chromium.br'), { mode: 0o755 });
+    for (const name of ['al2023.tar.br', 'swiftshader.tar.br']) {
+      const extraction = tar.extract(part);
+      const archive = await read(name);
+      await new Promise<void>((resolve) => {
+        extraction.once('finish', resolve);
+        extraction.end(archive);
+      });
+    }
+    // Two may unpack at once: the first to be done gives it its name.
+    await rename(part, target).catch((error: unknown) => {
+      if (!existsSync(target)) throw error;
     });
-    const archive = brotliDecompressSync(await readFile(join(bin, 'al2023.tar.br')));
-    const extraction = tar.extract(part);
-    await new Promise<void>((resolve) => {
-      extraction.once('finish', resolve);
-      extraction.end(archive);
-    });
-    await rename(part, target);
     return target;
   } finally {
     await rm(part, { recursive: true, force: true });

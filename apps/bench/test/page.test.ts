@@ -1,0 +1,142 @@
+// The web page as it is built for production, driven in headless Chromium: its worker, WebGPU on SwiftShader, isolation.
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import process from 'node:process';
+import { fileURLToPath } from 'node:url';
+import type { Browser, Page } from 'playwright-core';
+import { build, type PreviewServer, preview } from 'vite';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { openChromium } from '../src/peers/chromium.ts';
+import { parseReport } from '../src/schema/report.ts';
+import { exampleReport } from './example-report.ts';
+
+const root = fileURLToPath(new URL('..', import.meta.url));
+const FLAGS = [
+  '--enable-unsafe-webgpu',
+  '--use-webgpu-adapter=swiftshader',
+  '--enable-features=Vulkan',
+  '--use-angle=swiftshader',
+  '--ignore-gpu-blocklist',
+  // SwiftShader takes seconds a kernel otherwise.
+  '--disable-dawn-features=use_vulkan_zero_initialize_workgroup_memory_extension',
+];
+const TIMEOUT = { timeout: 280_000 };
+
+describe.runIf(process.platform === 'linux' && process.arch === 'x64')('the web page', () => {
+  let server: PreviewServer;
+  let browser: Browser;
+  let page: Page;
+  const failures: string[] = [];
+
+  beforeAll(async () => {
+    const configFile = join(root, 'vite.config.ts');
+    await build({ configFile, root: join(root, 'web'), logLevel: 'error' });
+    server = await preview({ configFile, root: join(root, 'web'), preview: { port: 0, host: '127.0.0.1' } });
+    const cache = join(root, 'node_modules', '.cache');
+    browser = (await openChromium(root, cache, FLAGS)) as unknown as Browser;
+    page = await browser.newPage({ viewport: { width: 1100, height: 900 } });
+    page.on('pageerror', (error) => failures.push(String(error)));
+    await page.goto(server.resolvedUrls!.local[0]!);
+  });
+  afterAll(async () => {
+    await browser?.close();
+    await server?.close();
+  });
+
+  const choose = async (name: string, values: readonly string[]): Promise<void> => {
+    for (const input of await page.locator(`input[name=${name}]`).all()) {
+      await input.setChecked(values.includes((await input.getAttribute('value'))!));
+    }
+  };
+  const exported = async () => {
+    const [download] = await Promise.all([page.waitForEvent('download'), page.click('#export')]);
+    return parseReport(await readFile(await download.path(), 'utf8'), 'the export');
+  };
+  const waitForStatus = (pattern: string): Promise<unknown> =>
+    page.waitForFunction(
+      (source) => new RegExp(source).test(document.querySelector('#status')!.textContent ?? ''),
+      pattern,
+      TIMEOUT,
+    );
+
+  it('is isolated from other origins, so that threads are possible', async () => {
+    expect(await page.evaluate(() => crossOriginIsolated)).toBe(true);
+    expect(await page.textContent('#isolation')).toContain('threads are possible');
+  });
+
+  it('measures both backends in a worker, and exports what the command line reads', async () => {
+    await choose('suite', ['scan', 'conv']);
+    await choose('backend', ['webgpu', 'cpu']);
+    await page.click('#run');
+    expect(await page.isDisabled('#run')).toBe(true);
+    // The page answers while the worker measures.
+    expect(await page.evaluate(() => 1 + 1)).toBe(2);
+    await waitForStatus('^Done: ');
+    const report = await exported();
+    expect(report.interrupted).toBe(false);
+    expect(report.machine.arch).toBe('browser');
+    const [webgpu, cpu] = ['webgpu', 'cpu'].map((name) => report.backends.find((backend) => backend.name === name)!);
+    expect(webgpu).toMatchObject({ status: 'ready', slow: 'software' });
+    expect(cpu).toMatchObject({ status: 'ready' });
+    expect(report.results.map(({ status, check }) => [status, check?.pass])).toEqual(
+      report.results.map(() => ['measured', true]),
+    );
+    expect(new Set(report.results.map(({ backend }) => backend))).toEqual(new Set(['webgpu', 'cpu']));
+    expect(await page.locator('#scan tbody tr').count()).toBe(
+      report.results.filter(({ suite }) => suite === 'scan').length,
+    );
+    expect(await page.locator('#scan figure svg circle').count()).toBeGreaterThan(3);
+    expect(failures).toEqual([]);
+  });
+
+  it('cancels, and keeps what it has', async () => {
+    await choose('suite', ['scan', 'block']);
+    await choose('backend', ['cpu']);
+    await page.click('#run');
+    await page.waitForFunction(
+      () => document.querySelector('#step')!.textContent?.startsWith('scan/length-2048'),
+      undefined,
+      TIMEOUT,
+    );
+    await page.click('#cancel');
+    await waitForStatus('^Cancelled: ');
+    const report = await exported();
+    expect(report.interrupted).toBe(true);
+    expect(report.results.map(({ case: id }) => id)).toContain('scan/length-512');
+    expect(report.results.map(({ suite }) => suite)).not.toContain('block');
+    expect(await page.isDisabled('#run')).toBe(false);
+  });
+
+  it('shows reports of other machines beside its own, and says what is wrong with a file', async () => {
+    const file = (name: string, text: string) => ({ name, mimeType: 'application/json', buffer: Buffer.from(text) });
+    await page.setInputFiles('#import', [file('other.json', JSON.stringify(exampleReport()))]);
+    await page.waitForSelector('#files li');
+    expect(await page.textContent('#files')).toContain('other.json: Example');
+    expect(await page.locator('.letter').allTextContents()).toEqual(['A', 'B']);
+    await page.setInputFiles('#import', [file('broken.json', '{"kind":"other"}')]);
+    await waitForStatus('broken.json is not a report of mamba-bench');
+    // Dropped, as from a desktop.
+    await page.evaluate(
+      (text) => {
+        const dataTransfer = new DataTransfer();
+        dataTransfer.items.add(new File([text], 'dropped.json'));
+        dispatchEvent(new DragEvent('drop', { dataTransfer, bubbles: true, cancelable: true }));
+      },
+      JSON.stringify({ ...exampleReport(), machine: { ...exampleReport().machine, cpu: 'Third CPU' } }),
+    );
+    await page.waitForFunction(() => document.querySelectorAll('#files li').length === 2);
+    expect(await page.locator('.letter').allTextContents()).toEqual(['A', 'B', 'C']);
+    if (process.env.MAMBA_BENCH_SCREENSHOTS !== undefined) {
+      for (const colorScheme of ['light', 'dark'] as const) {
+        await page.emulateMedia({ colorScheme });
+        await page.screenshot({
+          path: join(process.env.MAMBA_BENCH_SCREENSHOTS, `page-${colorScheme}.png`),
+          fullPage: true,
+        });
+      }
+    }
+    await page.click('#files li button');
+    expect(await page.locator('#files li').count()).toBe(1);
+    expect(failures).toEqual([]);
+  });
+});
