@@ -14,7 +14,7 @@ export interface CpuOptions {
   readonly build?: 'auto' | 'simd' | 'relaxed' | undefined;
   /**
    * Have V8 compile the kernels to 256-bit instructions (Node 24 and newer, x86-64): about half as fast again. Experimental in V8, so a
-   * self-test runs first; where it fails, or the engine has none, the backend runs without and `details.revectorized` says why. Default false.
+   * self-test runs first; where it fails, or the engine has none, the backend runs without and `details.notRevectorized` says why. Default false.
    */
   readonly revectorize?: boolean | undefined;
   /** The compiled kernels, `@mamba/cpu/simd.wasm` or `relaxed.wasm`: bytes, a URL to fetch, or a compiled module. Default: inlined. */

@@ -37,22 +37,19 @@ export async function createRuntime({
     count = 1;
   }
   const shared = count > 1 || source instanceof WebAssembly.Module;
-  const load = () => loadModule(source, build, shared);
   const open = (module: WebAssembly.Module) => instance(module, shared);
 
-  let wide = false;
   let module: WebAssembly.Module | undefined;
   if (revectorize) {
+    const reason =
+      platform.unwidened ?? (source instanceof WebAssembly.Module ? 'a compiled module was given' : undefined);
     const compiled =
-      source instanceof WebAssembly.Module ? 'a compiled module was given' : await platform.compileRevectorized(load);
-    if (typeof compiled === 'string') notes.revectorized = `no: ${compiled}`;
-    else if (proves({ ...(await open(compiled)), wide: true })) {
-      module = compiled;
-      wide = true;
-      notes.revectorized = true;
-    } else notes.revectorized = 'no: the self-test failed';
+      reason === undefined ? await loadModule(source, build, shared, platform.compileRevectorized) : undefined;
+    if (compiled !== undefined && proves({ ...(await open(compiled)), wide: true })) module = compiled;
+    else notes.notRevectorized = reason ?? 'the self-test failed';
   }
-  module ??= await load();
+  const wide = module !== undefined;
+  module ??= await loadModule(source, build, shared);
   const { heap, wasm } = await open(module);
   let team: WorkerTeam | undefined;
   if (count > 1) {

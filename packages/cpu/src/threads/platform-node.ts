@@ -34,6 +34,7 @@ export const platform: Platform = {
       });
     });
   },
+  unwidened: unwidened(),
   compileRevectorized,
 };
 
@@ -55,23 +56,23 @@ async function hasSiblings(): Promise<boolean> {
   return process.arch === 'x64' && os.availableParallelism() > 4;
 }
 
-const FLAG = '--experimental-wasm-revectorize';
+function unwidened(): string | undefined {
+  const { node, bun, deno } = process.versions;
+  if (bun !== undefined || deno !== undefined) return 'it needs Node';
+  if (Number.parseInt(node, 10) < 24) return `it needs Node 24 or newer, this is ${node}`;
+  return process.arch === 'x64' ? undefined : `it needs an x86-64 processor, this is ${process.arch}`;
+}
 
-/**
- * The flag concerns what is compiled while it is set, so it is set for this module alone. Optimised code is compiled at once, or the
- * self-test would not run it.
- */
-async function compileRevectorized(compile: () => Promise<WebAssembly.Module>): Promise<WebAssembly.Module | string> {
-  const version = Number.parseInt(process.versions.node, 10);
-  if (version < 24) return `revectorisation needs Node 24 or newer, this is ${process.versions.node}`;
-  if (process.versions.bun !== undefined || process.versions.deno !== undefined) return 'revectorisation needs Node';
-  if (process.arch !== 'x64') return `revectorisation needs an x86-64 processor, this is ${process.arch}`;
-  const now = [FLAG, '--no-liftoff', '--no-wasm-lazy-compilation'];
-  const after = ['--no-experimental-wasm-revectorize', '--liftoff', '--wasm-lazy-compilation'];
-  for (const flag of now) v8.setFlagsFromString(flag);
+/** Optimised code at once, or the self-test would not run it. */
+const REVECTORIZE = ['--experimental-wasm-revectorize', '--no-liftoff', '--no-wasm-lazy-compilation'];
+const RESTORE = ['--no-experimental-wasm-revectorize', '--liftoff', '--wasm-lazy-compilation'];
+
+/** The flags concern what is compiled while they are set, so they are set for this module alone; compiled at once, for the same reason. */
+function compileRevectorized(bytes: BufferSource): WebAssembly.Module {
+  for (const flag of REVECTORIZE) v8.setFlagsFromString(flag);
   try {
-    return await compile();
+    return new WebAssembly.Module(bytes);
   } finally {
-    for (const flag of after) v8.setFlagsFromString(flag);
+    for (const flag of RESTORE) v8.setFlagsFromString(flag);
   }
 }

@@ -10,8 +10,10 @@ export interface Platform {
   physicalCores(): Promise<number>;
   /** A worker that has joined its team. Rejects where it cannot start. `died` is called if it ends without being told to. */
   startWorker(data: MemberData, died: (cause: unknown) => void): Promise<Worker>;
-  /** Compiles with V8's revectorisation; a reason where the engine has none. */
-  compileRevectorized(compile: () => Promise<WebAssembly.Module>): Promise<WebAssembly.Module | string>;
+  /** Why V8's revectorisation is not to be had here; undefined where it is. */
+  readonly unwidened: string | undefined;
+  /** Compiles with it, to optimised code at once. */
+  compileRevectorized(bytes: BufferSource): WebAssembly.Module;
 }
 
 export interface Worker {

@@ -52,11 +52,12 @@ export async function loadModule(
   source: WasmSource | undefined,
   build: BuildName,
   shared: boolean,
+  compiler: Compiler = WebAssembly.compile,
 ): Promise<WebAssembly.Module> {
   const module =
     source instanceof WebAssembly.Module
       ? source
-      : await compile(withMemory(await bytesOf(source as WasmBytes | undefined, build), shared));
+      : await compile(withMemory(await bytesOf(source as WasmBytes | undefined, build), shared), compiler);
   const names = new Set(WebAssembly.Module.exports(module).map(({ name }) => name));
   const missing = KERNEL_NAMES.filter((name) => !names.has(name));
   if (missing.length > 0) {
@@ -145,9 +146,11 @@ function abort(): never {
   throw new MambaError('device-error', 'a kernel of the cpu backend aborted', { origin: 'cpu' });
 }
 
-async function compile(bytes: BufferSource): Promise<WebAssembly.Module> {
+export type Compiler = (bytes: BufferSource) => WebAssembly.Module | Promise<WebAssembly.Module>;
+
+async function compile(bytes: BufferSource, compiler: Compiler): Promise<WebAssembly.Module> {
   try {
-    return await WebAssembly.compile(bytes);
+    return await compiler(bytes);
   } catch (cause) {
     throw new MambaError('unavailable', 'the kernels of the cpu backend do not compile here', {
       origin: 'cpu.wasm',
