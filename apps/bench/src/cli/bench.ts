@@ -6,8 +6,8 @@ import { platform } from '#platform';
 import type { Effort, ShapeChoice, SuiteName } from '../cases/contract.ts';
 import { SUITES } from '../cases/index.ts';
 import { chooseNamed, type FoundBackend, findBackends } from '../machine/backends.ts';
-import type { Peer } from '../peers/contract.ts';
-import { peerStage } from '../peers/stage.ts';
+import type { Format, Peer } from '../peers/contract.ts';
+import { PEER_DTYPES, peerStage } from '../peers/stage.ts';
 import { createProgress } from '../report/progress.ts';
 import { styleFor } from '../report/style.ts';
 import {
@@ -120,9 +120,12 @@ export async function bench(options: BenchOptions, { stdout, stderr, environment
   return report.results.some(({ status }) => status === 'failed' || status === 'disagrees') ? 1 : 0;
 }
 
+const FORMATS: readonly Format[] = ['F32', 'F16', 'Q8_0'];
+
 /** Prefill and decode of mamba-130m's shape, in the formats that peers read. */
-function stageOf({ peers, effort, threads }: BenchOptions, backends: readonly FoundBackend[]) {
+function stageOf({ peers, effort, threads, shapes }: BenchOptions, backends: readonly FoundBackend[]) {
   const { cores } = platform.machineFacts();
+  const asked = FORMATS.filter((format) => shapes.dtypes?.includes(PEER_DTYPES[format]));
   const [prefill, decode] = effort === 'quick' ? [128, 16] : [512, 64];
   return peerStage({
     peers,
@@ -132,6 +135,6 @@ function stageOf({ peers, effort, threads }: BenchOptions, backends: readonly Fo
     decode,
     // One thread as well: where others are busy, more may be slower.
     threads: threads.length > 0 ? threads : [...new Set([1, cores])],
-    formats: effort === 'quick' ? ['F32'] : ['F32', 'F16', 'Q8_0'],
+    formats: asked.length > 0 ? asked : effort === 'quick' ? ['F32'] : FORMATS,
   });
 }

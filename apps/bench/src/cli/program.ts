@@ -85,7 +85,7 @@ function createProgram(terminal: Terminal, finish: (status: number) => void): Co
       )
       .option(
         '--dtype <type...>',
-        `weights of linear, model and quantised: ${DTYPES.join(', ')}`,
+        `weights of linear, model, quantised and peers: ${DTYPES.join(', ')}`,
         splitNames(DTYPES, 'dtype'),
       )
       .option('--threads <n...>', 'of cpu: one contender for each of these numbers', splitCounts)

@@ -1,4 +1,4 @@
-import type { ModelConfig } from '@mamba/core';
+import type { ModelConfig, ParameterSource } from '@mamba/core';
 
 /** Other projects' software that runs the same model, on the same weights. */
 export interface Peer {
@@ -22,6 +22,8 @@ export interface PeerTask {
   /** The weights. */
   readonly gguf: string;
   readonly config: ModelConfig;
+  /** The same weights, for who reads no GGUF. */
+  readonly source: ParameterSource;
   readonly threads: number;
   /** The prompt's tokens, each the token of one letter; and the letters. */
   readonly prompt: readonly number[];

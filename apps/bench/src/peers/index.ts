@@ -1,5 +1,6 @@
 import type { Peer } from './contract.ts';
 import { llamaCpp } from './llama-cpp.ts';
+import { onnxRuntime } from './onnxruntime.ts';
 import { wllama } from './wllama.ts';
 
-export const PEERS: readonly Peer[] = [llamaCpp, wllama];
+export const PEERS: readonly Peer[] = [llamaCpp, wllama, onnxRuntime];

@@ -30,7 +30,8 @@ export interface PeerStageOptions {
   readonly formats: readonly Format[];
 }
 
-const DTYPES: Readonly<Record<Format, DType>> = { F32: 'float32', F16: 'float16', Q8_0: 'q8' };
+/** What our backends call it. */
+export const PEER_DTYPES: Readonly<Record<Format, DType>> = { F32: 'float32', F16: 'float16', Q8_0: 'q8' };
 /** Largest error of a logarithm of a probability, relative to the largest: of rounding, and of fewer bits in the weights. */
 const TOLERANCES: Readonly<Record<Format, number>> = { F32: 1e-4, F16: 5e-3, Q8_0: 5e-2 };
 const CHECKED = 9;
@@ -106,7 +107,16 @@ async function runFormats(options: PeerStageOptions, folder: string, context: St
       }
       for (const { peer, name, threads } of ready) {
         const { decode } = options;
-        const task = { folder: peerFolder(peer), gguf, config, threads, prompt, text, decode };
+        const task = {
+          folder: peerFolder(peer),
+          gguf,
+          config,
+          source: seededWeights(config, SEED),
+          threads,
+          prompt,
+          text,
+          decode,
+        };
         if (peer.formats.includes(format))
           await tryOpen(name, () => openPeer(peer, name, task, format, expected, context));
       }
@@ -148,7 +158,7 @@ async function openOwn(
 ): Promise<Entrant> {
   const backend = await found.provider!.create();
   try {
-    const model = await createModel(backend, config, seededWeights(config, SEED), { weights: DTYPES[format] });
+    const model = await createModel(backend, config, seededWeights(config, SEED), { weights: PEER_DTYPES[format] });
     const ids = Int32Array.from(prompt);
     const check = compareLogProbs(await modelLogProbs(backend, model, prompt.slice(0, CHECKED)), expected, format);
     return {
@@ -225,7 +235,7 @@ async function race(
     { budget: 2 * budget, minSamples: 3, precision: 0.01, minSample: 4, pause },
   );
   const { config, prefill, decode } = options;
-  const bytesPerWeight = BYTES_PER_WEIGHT[DTYPES[format]];
+  const bytesPerWeight = BYTES_PER_WEIGHT[PEER_DTYPES[format]];
   const whole = modelWork(config, prefill, 1, 4, { bytesPerWeight });
   const step = modelWork(config, 1, 1, 4, { bytesPerWeight });
   const work = kind === 'prefill' ? whole : { operations: decode * step.operations, bytes: decode * step.bytes };
@@ -262,7 +272,7 @@ function heading(
     suite: 'peers',
     case: `peers/${kind}-${length}-layers-${layers}`,
     backend,
-    dtype: DTYPES[format],
+    dtype: PEER_DTYPES[format],
     shape: { layers, dModel, vocabSize, batch: 1, length },
   };
 }
