@@ -27,6 +27,8 @@ const DEPTH: u32 = 4u; // constant
 override BIAS: bool = false;
 /// Adds to y rather than writing it: the residual.
 override ACCUMULATE: bool = false;
+/// Parts that the inputs are cut into where there are few tiles; each writes a y of its own, `rows` rows apart, for linear-sum.wgsl.
+override SPLITS: u32 = 1u;
 
 const STRIDE = DEPTH + 1u;
 var<workgroup> xs: array<vec4f, 16u * ROWS * STRIDE>;
@@ -38,39 +40,44 @@ fn main(@builtin(workgroup_id) tile_id: vec3u, @builtin(local_invocation_index) 
   let ly = index / 16u;
   let firstRow = tile_id.y * 16u * ROWS;
   let firstOutput = tile_id.x * 64u * QUADS;
-  var sums: array<vec4f, ROWS * QUADS>;
+  // ROWS · DEPTH = 16 and QUADS · DEPTH = 4: a lane brings one vec4 of x and one of the weights into each tile.
+  let depth = index % DEPTH;
+  let slot = (index / DEPTH) * STRIDE + depth;
+  let row = min(firstRow + index / DEPTH, args.rows - 1u);
+  let output = min(firstOutput + index / DEPTH, args.outputs - 1u);
   let tiles = (args.inputs + 4u * DEPTH - 1u) / (4u * DEPTH);
-  for (var tile = 0u; tile < tiles; tile++) {
-    let first = tile * 4u * DEPTH;
+  let tilesPerSplit = (tiles + SPLITS - 1u) / SPLITS;
+  let begin = tile_id.z * tilesPerSplit;
+  let end = min(begin + tilesPerSplit, tiles);
+  var sums: array<vec4f, ROWS * QUADS>;
+  // The next tile is on its way to registers while this one is multiplied.
+  var nextX = inputAt(row, 4u * (begin * DEPTH + depth));
+  var nextW = weightAt(output, 4u * (begin * DEPTH + depth));
+  for (var tile = begin; tile < end; tile++) {
     workgroupBarrier();
-    for (var j = index; j < 16u * ROWS * DEPTH; j += 256u) {
-      let row = min(firstRow + j / DEPTH, args.rows - 1u);
-      let column = first + 4u * (j % DEPTH);
-      var value = vec4f();
-      if (column < args.inputs) {
-        value = input4(args.xOffset + row * args.xRow, column);
-      }
-      xs[(j / DEPTH) * STRIDE + j % DEPTH] = value;
-    }
-    for (var j = index; j < 64u * QUADS * DEPTH; j += 256u) {
-      let output = min(firstOutput + j / DEPTH, args.outputs - 1u);
-      let column = first + 4u * (j % DEPTH);
-      var value = vec4f();
-      if (column < args.inputs) {
-        value = weight4(output, column);
-      }
-      ws[(j / DEPTH) * STRIDE + j % DEPTH] = value;
-    }
+    xs[slot] = nextX;
+    ws[slot] = nextW;
     workgroupBarrier();
+    let ahead = 4u * ((tile + 1u) * DEPTH + depth);
+    nextX = inputAt(row, ahead);
+    nextW = weightAt(output, ahead);
     for (var k = 0u; k < DEPTH; k++) {
       for (var q = 0u; q < QUADS; q++) {
         let w0 = ws[(lx + 64u * q) * STRIDE + k];
         let w1 = ws[(lx + 64u * q + 16u) * STRIDE + k];
         let w2 = ws[(lx + 64u * q + 32u) * STRIDE + k];
         let w3 = ws[(lx + 64u * q + 48u) * STRIDE + k];
+        let first = vec4f(w0.x, w1.x, w2.x, w3.x);
+        let second = vec4f(w0.y, w1.y, w2.y, w3.y);
+        let third = vec4f(w0.z, w1.z, w2.z, w3.z);
+        let fourth = vec4f(w0.w, w1.w, w2.w, w3.w);
         for (var r = 0u; r < ROWS; r++) {
           let v = xs[(ly + 16u * r) * STRIDE + k];
-          sums[q * ROWS + r] += vec4f(dot(v, w0), dot(v, w1), dot(v, w2), dot(v, w3));
+          let i = q * ROWS + r;
+          sums[i] = v.x * first + sums[i];
+          sums[i] = v.y * second + sums[i];
+          sums[i] = v.z * third + sums[i];
+          sums[i] = v.w * fourth + sums[i];
         }
       }
     }
@@ -85,7 +92,7 @@ fn main(@builtin(workgroup_id) tile_id: vec3u, @builtin(local_invocation_index) 
           if (BIAS) {
             value += bias[args.yOffset + output];
           }
-          let at = row * args.yRow + args.yOffset + output;
+          let at = (tile_id.z * args.rows + row) * args.yRow + args.yOffset + output;
           if (ACCUMULATE) {
             value += y[at];
           }
@@ -94,4 +101,18 @@ fn main(@builtin(workgroup_id) tile_id: vec3u, @builtin(local_invocation_index) 
       }
     }
   }
+}
+
+fn inputAt(row: u32, column: u32) -> vec4f {
+  if (column < args.inputs) {
+    return input4(args.xOffset + row * args.xRow, column);
+  }
+  return vec4f();
+}
+
+fn weightAt(output: u32, column: u32) -> vec4f {
+  if (column < args.inputs) {
+    return weight4(output, column);
+  }
+  return vec4f();
 }

@@ -15,6 +15,7 @@ struct Args {
 @group(0) @binding(2) var<storage, read_write> chunked: array<f32>; // [batch, chunks, dim, states], then [batch, chunks, dim] of Σ delta and survived
 @group(0) @binding(3) var<storage, read_write> state: array<f32>; // [batch, dim, states]: the initial state, then the last one
 
+const DEPTH = 16u;
 const LOG2E = 1.44269504088896340736;
 
 @compute @workgroup_size(64)
@@ -30,12 +31,24 @@ fn main(@builtin(workgroup_id) tile_id: vec3u, @builtin(num_workgroups) tiles_co
   let summaries = args.batch * args.chunks * vectors;
   let a = constants[vector] * LOG2E;
   var h = state[i];
-  for (var chunk = 0u; chunk < args.chunks; chunk++) {
-    let at = (batch * args.chunks + chunk) * vectors + vector;
-    let summary = summaries + 2u * ((batch * args.chunks + chunk) * args.dim + channel);
-    let end = chunked[at];
-    chunked[at] = h;
-    h = select(0.0, exp2(a * chunked[summary]) * h, chunked[summary + 1u] != 0.0) + end;
+  // Loads of DEPTH chunks are under way together; only h goes from one to the next.
+  for (var first = 0u; first < args.chunks; first += DEPTH) {
+    var ends: array<f32, DEPTH>;
+    var decays: array<f32, DEPTH>;
+    var survived: array<f32, DEPTH>;
+    for (var k = 0u; k < DEPTH; k++) {
+      let pair = batch * args.chunks + min(first + k, args.chunks - 1u);
+      let summary = summaries + 2u * (pair * args.dim + channel);
+      ends[k] = chunked[pair * vectors + vector];
+      decays[k] = chunked[summary];
+      survived[k] = chunked[summary + 1u];
+    }
+    for (var k = 0u; k < DEPTH; k++) {
+      if (first + k < args.chunks) {
+        chunked[(batch * args.chunks + first + k) * vectors + vector] = h;
+        h = select(0.0, exp2(a * decays[k]) * h, survived[k] != 0.0) + ends[k];
+      }
+    }
   }
   state[i] = h;
 }

@@ -4,7 +4,7 @@
 //
 // A workgroup owns CHANNELS = WORKGROUP / LANES channels of one group, one batch row and one chunk of time. A channel is LANES lanes,
 // a lane holds GROUPS Lanes of WIDTH states in registers for the whole chunk (LANES · GROUPS · WIDTH ≥ states; what exceeds is zero).
-// Time goes by tiles of STEPS: B and C are staged once for all channels of the tile; with more than one lane a channel, delta
+// Time goes by tiles of STEPS, in blocks of BLOCK: B and C are staged once for all channels of the tile; with more than one lane a channel, delta
 // (after bias and softplus) and u as well.
 //
 // MODE 0, whole: from the state buffer (the initial state) to y and the last state.
@@ -48,9 +48,10 @@ struct Args {
 @group(0) @binding(8) var<storage, read_write> state: array<f32>;
 
 const GROUPS: u32 = 4u; // constant
+const BLOCK: u32 = 8u; // constant
 override WORKGROUP: u32 = 64u;
 override LANES: u32 = 1u;
-override STEPS: u32 = 16u;
+override STEPS: u32 = 16u; // a multiple of BLOCK
 override MODE: u32 = 0u;
 override DISCRETIZATION: u32 = 0u; // 0 euler, 1 zoh, 2 bilinear
 override SOFTPLUS: bool = true;
@@ -122,45 +123,76 @@ fn main(@builtin(workgroup_id) tile_id: vec3u, @builtin(local_invocation_index) 
     workgroupBarrier();
     stage(index, rowsBefore + first, count, group, firstInGroup);
     workgroupBarrier();
-    for (var k = 0u; k < count; k++) {
-      let row = rowsBefore + first + k;
-      var d: f32;
-      var x: f32;
+    // Every loop below runs a constant number of times, so that it can be unrolled: a step past the chunk has delta 0 and u 0, and B and
+    // C staged as 0, which leaves h as it is in every discretisation.
+    for (var turn = 0u; turn < STEPS / BLOCK; turn++) {
+      var ds: array<f32, BLOCK>;
+      var xs: array<f32, BLOCK>;
+      var zs: array<f32, BLOCK>;
+      var sums: array<f32, BLOCK>;
+      // What does not depend on the state goes first, and what nothing depends on goes last, each for the whole block: loads are under way
+      // together, and the long latencies of softplus and silu overlap.
       if (LANES == 1u) {
-        d = discretised(delta[row * args.dim + channel] + bias);
-        x = u[row * args.dim + channel];
-      } else {
-        let both = staged[k * channels + slot];
-        d = both.x;
-        x = both.y;
-      }
-      if (RESETS && bitcast<u32>(constants[marks + row]) != 0u) {
-        for (var i = 0u; i < GROUPS; i++) {
-          h[i] = Lane();
-        }
-        total = 0.0;
-        survived = 0.0;
-      }
-      var sum = 0.0;
-      for (var i = 0u; i < GROUPS; i++) {
-        let at = (k * GROUPS + i) * LANES + lane;
-        if (!CONSTANT_B) {
-          b[i] = tileB[at];
-        }
-        if (!CONSTANT_C && MODE != 1u) {
-          c[i] = tileC[at];
-        }
-        h[i] = advance(h[i], a[i], b[i], d, x);
-        sum += inner(h[i], c[i]);
-      }
-      total += d;
-      if (MODE != 1u) {
-        if (LANES == 1u) {
-          if (owned) {
-            emit(row, channel, sum + skip * x);
+        for (var k = 0u; k < BLOCK; k++) {
+          let row = rowsBefore + min(first + turn * BLOCK + k, end - 1u);
+          ds[k] = delta[row * args.dim + channel];
+          xs[k] = u[row * args.dim + channel];
+          if (GATE) {
+            zs[k] = z[args.zOffset + row * args.zRow + channel];
           }
-        } else {
-          collect(k, index, sum);
+        }
+        for (var k = 0u; k < BLOCK; k++) {
+          let inside = turn * BLOCK + k < count;
+          ds[k] = select(0.0, discretised(ds[k] + bias), inside);
+          xs[k] = select(0.0, xs[k], inside);
+        }
+      } else {
+        for (var k = 0u; k < BLOCK; k++) {
+          let both = staged[(turn * BLOCK + k) * channels + slot];
+          ds[k] = both.x;
+          xs[k] = both.y;
+        }
+      }
+      for (var k = 0u; k < BLOCK; k++) {
+        let step = turn * BLOCK + k;
+        if (RESETS && step < count && bitcast<u32>(constants[marks + rowsBefore + first + step]) != 0u) {
+          for (var i = 0u; i < GROUPS; i++) {
+            h[i] = Lane();
+          }
+          total = 0.0;
+          survived = 0.0;
+        }
+        var sum = Lane();
+        for (var i = 0u; i < GROUPS; i++) {
+          let at = (step * GROUPS + i) * LANES + lane;
+          if (!CONSTANT_B) {
+            b[i] = tileB[at];
+          }
+          if (!CONSTANT_C && MODE != 1u) {
+            c[i] = tileC[at];
+          }
+          h[i] = advance(h[i], a[i], b[i], ds[k], xs[k]);
+          if (MODE != 1u) {
+            sum += h[i] * c[i];
+          }
+        }
+        total += ds[k];
+        sums[k] = sumOf(sum);
+      }
+      if (MODE != 1u) {
+        for (var k = 0u; k < BLOCK; k++) {
+          let step = turn * BLOCK + k;
+          if (LANES > 1u) {
+            collect(step, index, sums[k]);
+          } else {
+            var value = sums[k] + skip * xs[k];
+            if (GATE) {
+              value *= silu(zs[k]);
+            }
+            if (owned && step < count) {
+              y[(rowsBefore + first + step) * args.dim + channel] = value;
+            }
+          }
         }
       }
     }
@@ -198,34 +230,37 @@ fn main(@builtin(workgroup_id) tile_id: vec3u, @builtin(local_invocation_index) 
 fn stage(index: u32, row: u32, count: u32, group: u32, firstInGroup: u32) {
   let width = LANES * GROUPS;
   if (!CONSTANT_B || !CONSTANT_C) {
-    let size = count * width;
+    let size = STEPS * width;
     let rounds = (size + WORKGROUP - 1u) / WORKGROUP;
     for (var round = 0u; round < rounds; round++) {
       let j = round * WORKGROUP + index;
       if (j < size) {
         let n = (j % width) * WIDTH;
-        let step = row + j / width;
+        let step = j / width;
+        let inside = step < count;
+        let source = row + min(step, count - 1u);
         if (!CONSTANT_B) {
-          tileB[j] = loadB(args.bOffset + step * args.bRow + group * args.bGroup, n);
+          tileB[j] = select(Lane(), loadB(args.bOffset + source * args.bRow + group * args.bGroup, n), inside);
         }
         if (!CONSTANT_C && MODE != 1u) {
-          tileC[j] = loadC(args.cOffset + step * args.cRow + group * args.cGroup, n);
+          tileC[j] = select(Lane(), loadC(args.cOffset + source * args.cRow + group * args.cGroup, n), inside);
         }
       }
     }
   }
   if (LANES > 1u) {
     let channels = WORKGROUP / LANES;
-    let size = count * channels;
+    let size = STEPS * channels;
     let rounds = (size + WORKGROUP - 1u) / WORKGROUP;
     for (var round = 0u; round < rounds; round++) {
       let j = round * WORKGROUP + index;
       if (j < size) {
+        let step = j / channels;
         let inGroup = min(firstInGroup + j % channels, args.channelsPerGroup - 1u);
         let channel = group * args.channelsPerGroup + inGroup;
-        let at = (row + j / channels) * args.dim + channel;
+        let at = (row + min(step, count - 1u)) * args.dim + channel;
         let bias = select(0.0, constants[args.dim * (args.states + 1u) + channel], BIAS);
-        staged[j] = vec2f(discretised(delta[at] + bias), u[at]);
+        staged[j] = select(vec2f(), vec2f(discretised(delta[at] + bias), u[at]), step < count);
       }
     }
   }

@@ -5,7 +5,12 @@ import { acquire } from '../src/gpu/acquire.ts';
 import { labelOf, type Shader, textOf } from '../src/gpu/shader.ts';
 
 const constants: Readonly<Record<string, readonly Readonly<Record<string, number>>[]>> = {
-  'selective-scan': [{ GROUPS: 1 }, { GROUPS: 2 }, { GROUPS: 3 }, { GROUPS: 4 }],
+  'selective-scan': [
+    { GROUPS: 1, BLOCK: 1 },
+    { GROUPS: 2, BLOCK: 2 },
+    { GROUPS: 3, BLOCK: 4 },
+    { GROUPS: 4, BLOCK: 8 },
+  ],
   'causal-conv1d': [{ TAPS: 2 }, { TAPS: 4 }, { TAPS: 64 }],
   'decode-in-proj': [{ TAPS: 2 }, { TAPS: 4 }],
   linear: [

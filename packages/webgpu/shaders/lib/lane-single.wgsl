@@ -2,8 +2,8 @@
 alias Lane = f32;
 const WIDTH = 1u;
 
-fn inner(a: Lane, b: Lane) -> f32 {
-  return a * b;
+fn sumOf(lane: Lane) -> f32 {
+  return lane;
 }
 
 fn part(lane: Lane, i: u32) -> f32 {

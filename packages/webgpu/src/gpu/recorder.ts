@@ -40,6 +40,9 @@ export class Recorder {
   #nextId = 0;
   #encoder: GPUCommandEncoder | undefined;
   #pass: GPUComputePassEncoder | undefined;
+  /** The pipeline that the open pass has set. */
+  #current: Pipeline | undefined;
+  readonly #offset = new Uint32Array(1);
   #captured: Prepared[] | undefined;
   #recorded = 0;
   #submitted = 0;
@@ -165,8 +168,10 @@ export class Recorder {
     this.#bytes.set(uniforms, offset);
     for (const buffer of buffers) this.#inUse.add(buffer);
     const pass = this.#beginPass(pipeline.label);
-    pass.setPipeline(pipeline.pipeline);
-    if (uniforms.length > 0) pass.setBindGroup(0, group, [offset]);
+    if (this.#current !== pipeline) pass.setPipeline(pipeline.pipeline);
+    this.#current = pipeline;
+    this.#offset[0] = offset;
+    if (uniforms.length > 0) pass.setBindGroup(0, group, this.#offset, 0, 1);
     else pass.setBindGroup(0, group);
     pass.dispatchWorkgroups(x, y, z);
     if (this.#profiler !== undefined) this.#endPass();
@@ -190,6 +195,7 @@ export class Recorder {
   #endPass(): GPUCommandEncoder {
     this.#pass?.end();
     this.#pass = undefined;
+    this.#current = undefined;
     return this.#begin();
   }
 

@@ -1,5 +1,5 @@
 import type { DeviceTensor, LinearCall } from '@mamba/core/driver';
-import { linearVector, linear as tiled } from '../generated/index.ts';
+import { linearSum, linearVector, linear as tiled } from '../generated/index.ts';
 import { type Gpu, whole } from '../gpu/gpu.ts';
 import type { BufferRange } from '../gpu/shader.ts';
 import { FORMATS, plainStorage, rangeOf, type Storage } from '../storage.ts';
@@ -75,18 +75,58 @@ export function project(gpu: Gpu, weight: Storage, call: Projection): void {
         workgroups: [across, down, rows],
       });
     } else {
-      // Eight by eight outputs a lane where there are enough tiles of 128 × 128 to fill a device.
-      const large = Math.ceil(rows / 128) * Math.ceil(part / 128) >= 128;
-      const side = large ? 128 : 64;
-      gpu.dispatch(tiled, {
-        constants: large ? { ROWS: 8, QUADS: 2, DEPTH: 2 } : { ROWS: 4, QUADS: 1, DEPTH: 4 },
-        overrides,
-        bindings,
-        uniforms: { ...common, rows },
-        workgroups: [Math.ceil(part / side), Math.ceil(rows / side)],
-      });
+      multiply(gpu, overrides, bindings, { ...common, rows });
     }
   }
+}
+
+/** Tiles that fill a large device twice; and the fewest inputs worth a part of their own. */
+const TILES = 264;
+const SHORTEST_SPLIT = 64;
+
+/** Many rows: tiles of outputs, of 128 × 128 where those fill a device; where they are few, the inputs are cut and the parts added. */
+function multiply(
+  gpu: Gpu,
+  { BIAS, ACCUMULATE, ...overrides }: { FORMAT: number; ALIGNED: boolean; BIAS: boolean; ACCUMULATE: boolean },
+  bindings: Record<'x' | 'weight' | 'scales' | 'bias' | 'y', BufferRange>,
+  uniforms: Record<'inputs' | 'outputs' | 'xRow' | 'xOffset' | 'yRow' | 'yOffset' | 'rows', number>,
+): void {
+  const { inputs, outputs, rows, yRow, yOffset } = uniforms;
+  const tilesOf = (side: number): number => Math.ceil(rows / side) * Math.ceil(outputs / side);
+  const large = tilesOf(128) >= 128;
+  const side = large ? 128 : 64;
+  const splits = Math.max(1, Math.min(Math.round(TILES / tilesOf(side)), Math.floor(inputs / SHORTEST_SPLIT)));
+  const tile = {
+    constants: large ? { ROWS: 8, QUADS: 2, DEPTH: 2 } : { ROWS: 4, QUADS: 1, DEPTH: 4 },
+    workgroups: [Math.ceil(outputs / side), Math.ceil(rows / side), splits],
+  } as const;
+  const bytes = 4 * splits * rows * outputs;
+  if (splits === 1 || bytes > gpu.maxBinding) {
+    const [across, down] = tile.workgroups;
+    gpu.dispatch(tiled, {
+      ...tile,
+      overrides: { ...overrides, BIAS, ACCUMULATE, SPLITS: 1 },
+      bindings,
+      uniforms,
+      workgroups: [across, down],
+    });
+    return;
+  }
+  gpu.allocating((allocator) => {
+    const parts = whole(allocator.scratch(bytes, 'linear parts'));
+    gpu.dispatch(tiled, {
+      ...tile,
+      overrides: { ...overrides, BIAS: false, ACCUMULATE: false, SPLITS: splits },
+      bindings: { ...bindings, y: parts },
+      uniforms: { ...uniforms, yRow: outputs, yOffset: 0 },
+    });
+    gpu.dispatch(linearSum, {
+      overrides: { BIAS, ACCUMULATE },
+      bindings: { parts, bias: bindings.bias, y: bindings.y },
+      uniforms: { outputs, rows, splits, yRow, yOffset },
+      workgroups: gpu.grid(Math.ceil((rows * outputs) / 256)),
+    });
+  });
 }
 
 /** Whether every 16-byte load of weights meets whole vec4s of x: otherwise loads are put together and masked. */

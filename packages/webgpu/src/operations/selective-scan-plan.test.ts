@@ -5,23 +5,30 @@ const browser = { workgroup: 256, memory: 16_384, subgroup: 0 };
 const shape = { batch: 1, length: 2048, dim: 1536, state: 16, groups: 1, bilinear: false };
 
 describe('the plan of a scan', () => {
-  test('gives a lane more states where there are more channels', () => {
-    const statesOf = (batch: number) => {
-      const plan = planScan({ ...shape, batch }, browser) as ScanPlan;
-      return plan.groups * (plan.lane === 'quad' ? 4 : 1);
+  test('gives a lane 16 states, or all there are', () => {
+    const statesOf = (state: number) => {
+      const plan = planScan({ ...shape, state }, browser) as ScanPlan;
+      return [plan.groups * (plan.lane === 'quad' ? 4 : 1), plan.lanes];
     };
-    expect([1, 8, 64].map(statesOf)).toEqual([1, 4, 16]);
+    expect([1, 4, 16, 64].map(statesOf)).toEqual([
+      [1, 1],
+      [4, 1],
+      [16, 1],
+      [16, 4],
+    ]);
   });
 
-  test('cuts time only for few channels and long sequences', () => {
+  test('cuts time where channels are few, into chunks that are worth their passes', () => {
     const chunks = (dim: number, length: number) => (planScan({ ...shape, dim, length }, browser) as ScanPlan).chunks;
-    expect(chunks(1536, 1 << 20)).toBe(1);
-    expect(chunks(64, 200)).toBe(1);
-    expect(chunks(64, 1 << 20)).toBe(24);
+    expect(chunks(16_384, 1 << 20)).toBe(1);
+    expect(chunks(1536, 1 << 20)).toBe(86);
+    expect(chunks(1536, 2048)).toBe(32);
+    expect(chunks(64, 100)).toBe(1);
+    expect(chunks(64, 1 << 20)).toBe(2048);
   });
 
   test('adds up by shuffles only within the smallest subgroup', () => {
-    const reduce = (subgroup: number) => (planScan(shape, { ...browser, subgroup }) as ScanPlan).reduce;
+    const reduce = (subgroup: number) => (planScan(shape, { ...browser, subgroup }, { statesPerLane: 1 }) as ScanPlan).reduce;
     expect([0, 4, 8, 16, 32, 64].map(reduce)).toEqual([
       'workgroup',
       'workgroup',

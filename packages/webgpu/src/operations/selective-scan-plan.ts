@@ -1,9 +1,9 @@
 /**
  * How one selective scan is laid out over the device: a small rule from the shape and the adapter's limits.
  *
- * A scan has batch · dim channels of `state` states. A channel is `lanes` lanes of some states each, and time may be cut into chunks.
- * Few states a lane and many chunks fill a device that has few channels; many states a lane save sums and loads where there are
- * channels enough. docs/performance/ holds what was measured.
+ * A scan has batch · dim channels of `state` states. A channel is `lanes` lanes of some states each, and time may be cut into chunks,
+ * which fill a device that has few channels at the price of reading delta and u, and of making the states, twice. docs/performance/
+ * holds what was measured.
  */
 
 /** Forces a part of the plan. */
@@ -48,12 +48,12 @@ export interface ScanPlan {
   readonly chunkLength: number;
 }
 
-/** Channels from which a lane may hold 16, or 4, states. */
-const MANY_CHANNELS = 65_536;
-const SOME_CHANNELS = 8_192;
-/** Channels · chunks to aim for, and the shortest chunk worth its two extra passes. */
-const CHUNKED_CHANNELS = 1_536;
-const SHORTEST_CHUNK = 256;
+/** States that a lane holds: sums over lanes cost more than what parallelism they give, at every number of channels. */
+const STATES_PER_LANE = 16;
+/** Channels from which time is left whole; below, channels · chunks to aim for, and the shortest chunk worth its two extra passes. */
+const WHOLE_CHANNELS = 16_384;
+const CHUNKED_CHANNELS = 131_072;
+const SHORTEST_CHUNK = 64;
 /** Workgroup memory to stay within, so that several workgroups share a core. */
 const MEMORY = 16_384;
 
@@ -61,7 +61,7 @@ const MEMORY = 16_384;
 export function planScan(shape: ScanShape, limits: ScanLimits, variant: ScanVariant = {}): ScanPlan | string {
   const { batch, dim, length, state } = shape;
   const channels = batch * dim;
-  const wanted = variant.statesPerLane ?? (channels >= MANY_CHANNELS ? 16 : channels >= SOME_CHANNELS ? 4 : 1);
+  const wanted = variant.statesPerLane ?? STATES_PER_LANE;
   let perLane = wanted < 4 || state === 1 ? 1 : Math.min(wanted, 4 * Math.ceil(state / 4));
   // A channel's lanes must be one workgroup.
   while (Math.ceil(state / perLane) > limits.workgroup && perLane < 16) perLane = perLane === 1 ? 4 : 16;
@@ -77,9 +77,12 @@ export function planScan(shape: ScanShape, limits: ScanLimits, variant: ScanVari
     return `${lanes} lanes a channel cannot add up by shuffles in subgroups of ${limits.subgroup}`;
 
   const bytesPerStep = 4 * (2 * lanes * perLane + (lanes === 1 ? 0 : 2 * (workgroup / lanes) + workgroup));
-  const steps = Math.min(16, Math.floor(Math.min(MEMORY, limits.memory) / bytesPerStep));
-  if (steps < 1)
+  const held = Math.floor(Math.min(MEMORY, limits.memory) / bytesPerStep);
+  if (held < 1)
     return `a state of ${state} needs ${bytesPerStep} bytes of workgroup memory, and there are ${limits.memory}`;
+
+  // A power of two: a tile is some whole blocks of unrolled steps, none of them much longer than the sequence.
+  const steps = Math.min(16, 2 ** Math.floor(Math.log2(held)), powerOfTwo(length));
 
   const chunks = shape.bilinear ? 1 : (variant.chunks ?? chunksFor(channels, length));
   const chunkLength = Math.ceil(length / Math.min(chunks, length));
@@ -96,7 +99,7 @@ export function planScan(shape: ScanShape, limits: ScanLimits, variant: ScanVari
 }
 
 function chunksFor(channels: number, length: number): number {
-  if (channels >= CHUNKED_CHANNELS) return 1;
+  if (channels >= WHOLE_CHANNELS) return 1;
   return Math.max(1, Math.min(Math.ceil(CHUNKED_CHANNELS / channels), Math.floor(length / SHORTEST_CHUNK)));
 }
 

@@ -163,7 +163,7 @@ function pass(
   const constantC = C.row === undefined;
   gpu.dispatch(shader, {
     link: `${plan.lane}-${plan.reduce}`,
-    constants: { GROUPS: plan.groups },
+    constants: { GROUPS: plan.groups, BLOCK: Math.min(8, steps) },
     overrides: {
       WORKGROUP: workgroup,
       LANES: lanes,

@@ -1,0 +1,481 @@
+// Times of kernels on this machine's GPU, from the device's own timestamps: the scan over shapes and layouts, matrix products, the
+// convolution, a prefill and a decode step by kernel; and the device's ceilings and fixed costs beside them. Prints tables and, with
+// --json FILE, writes everything.
+//
+//   node packages/webgpu/bench/kernels.mjs [--json FILE] [--only scan,linear,…] [--quick] [--unchecked]
+//
+// Timestamps are quantised unless Dawn is told otherwise, so that the toggle is set here; --unchecked sets as well those that remove
+// checks. Needs built packages (npm run build) and a driver; without hardware, --quick runs on SwiftShader as a check of the program.
+import { writeFileSync } from 'node:fs';
+import { parseArgs } from 'node:util';
+import { seededWeights } from '@mamba/conformance';
+import { createModel, modelConfig } from '@mamba/core';
+import { countersOf, profileOf, webgpu } from '@mamba/webgpu';
+import { create } from 'webgpu';
+
+const { values: flags } = parseArgs({
+  options: {
+    json: { type: 'string' },
+    only: { type: 'string' },
+    quick: { type: 'boolean' },
+    unchecked: { type: 'boolean' },
+  },
+});
+const only = flags.only?.split(',');
+const quick = flags.quick === true;
+const toggles = {
+  enable: flags.unchecked ? ['disable_robustness', 'disable_workgroup_init', 'skip_validation'] : [],
+  disable: ['timestamp_quantization'],
+};
+
+const MODELS = {
+  'mamba-130m': { layers: 24, dModel: 768, vocabSize: 50280 },
+  'mamba-370m': { layers: 48, dModel: 1024, vocabSize: 50280 },
+  'mamba-1.4b': { layers: 48, dModel: 2048, vocabSize: 50280 },
+  'mamba-2.8b': { layers: 64, dModel: 2560, vocabSize: 50280 },
+};
+
+const rows = [];
+const failed = [];
+const sections = { ceilings, scan, linear, conv, decode, prefill };
+let copyBytesPerSecond;
+for (const [name, section] of Object.entries(sections)) {
+  if (only !== undefined && !only.includes(name)) continue;
+  const before = rows.length;
+  try {
+    await section();
+  } catch (error) {
+    failed.push({ section: name, error: String(error) });
+  }
+  for (const row of rows.slice(before)) console.log(line(row));
+}
+if (flags.json !== undefined) {
+  const probe = await webgpu({ toggles }).create();
+  const device = { ...probe.details };
+  await probe.dispose();
+  const report = { kind: 'mamba-kernels', date: new Date().toISOString(), node: process.version, toggles, device };
+  writeFileSync(flags.json, `${JSON.stringify({ ...report, rows, failed }, null, 1)}\n`);
+}
+for (const { section, error } of failed) console.error(`${section} failed: ${error}`);
+if (failed.length > 0) process.exitCode = 1;
+
+function line({ name, microseconds, ...rest }) {
+  const text = Object.entries(rest)
+    .filter(([, value]) => value !== undefined)
+    .map(([key, value]) => `${key} ${typeof value === 'number' ? Number(value.toPrecision(4)) : value}`);
+  return `${name.padEnd(34)} ${microseconds === undefined ? '' : `${microseconds.toFixed(1)} µs`.padStart(12)}  ${text.join('  ')}`;
+}
+
+/** Microseconds of device time of one call: the least of some groups' means, after a warm-up. */
+async function deviceTime(backend, call, { groups = 4, calls = 3 } = {}) {
+  call();
+  call();
+  await profileOf(backend);
+  let least = Number.POSITIVE_INFINITY;
+  for (let group = 0; group < (quick ? 1 : groups); group++) {
+    for (let index = 0; index < calls; index++) call();
+    const profile = await profileOf(backend);
+    least = Math.min(least, profile.reduce((sum, { nanoseconds }) => sum + nanoseconds, 0) / calls / 1000);
+  }
+  return least;
+}
+
+function random(size, scale = 1, offset = 0) {
+  const values = new Float32Array(size);
+  let seed = 123456789;
+  for (let i = 0; i < size; i++) {
+    seed = (Math.imul(seed, 1664525) + 1013904223) >>> 0;
+    values[i] = offset + scale * (seed / 2 ** 31 - 1);
+  }
+  return values;
+}
+
+function tensor(backend, shape, scale, offset) {
+  const size = shape.reduce((product, extent) => product * extent, 1);
+  if (size <= 1 << 20) return backend.upload({ dtype: 'float32', shape, data: random(size, scale, offset) });
+  // Halves of the first axis that has any, until a piece is small: uploads would take longer than what is measured.
+  const axis = shape.findIndex((extent) => extent % 2 === 0);
+  const half = tensor(backend, shape.with(axis, shape[axis] / 2), scale, offset);
+  const whole = backend.concat([half, half], axis);
+  half.dispose();
+  return whole;
+}
+
+/** One device for all backends of a section, so that they share pipelines. */
+async function openDevice() {
+  const gpu = create([
+    ...(toggles.enable.length > 0 ? [`enable-dawn-features=${toggles.enable}`] : []),
+    `disable-dawn-features=${toggles.disable}`,
+  ]);
+  const adapter = await gpu.requestAdapter({ powerPreference: 'high-performance' });
+  const { maxBufferSize, maxStorageBufferBindingSize } = adapter.limits;
+  const device = await adapter.requestDevice({
+    requiredFeatures: ['timestamp-query', 'subgroups'].filter((feature) => adapter.features.has(feature)),
+    requiredLimits: { maxBufferSize, maxStorageBufferBindingSize },
+  });
+  return { gpu, device };
+}
+
+/** Copy bandwidth, multiply-add peak, and what dispatches, submits and waits cost, with the bare API. */
+async function ceilings() {
+  const { gpu, device } = await openDevice();
+  const big = Math.min(device.limits.maxStorageBufferBindingSize, quick ? 1 << 22 : 1 << 30) & ~0xfff;
+  const storage = (size) => device.createBuffer({ size, usage: 0x80 | 4 | 8 });
+  const pipeline = (code) =>
+    device.createComputePipeline({ layout: 'auto', compute: { module: device.createShaderModule({ code }) } });
+  const bind = (made, ...buffers) =>
+    device.createBindGroup({
+      layout: made.getBindGroupLayout(0),
+      entries: buffers.map((buffer, binding) => ({ binding, resource: { buffer } })),
+    });
+  const querySet = device.createQuerySet({ type: 'timestamp', count: 2 });
+  const [resolved, mapped] = [0x200 | 4, 1 | 8].map((usage) => device.createBuffer({ size: 16, usage }));
+  const timed = async (record) => {
+    const times = [];
+    for (let repeat = 0; repeat < (quick ? 2 : 10); repeat++) {
+      const encoder = device.createCommandEncoder();
+      const pass = encoder.beginComputePass({
+        timestampWrites: { querySet, beginningOfPassWriteIndex: 0, endOfPassWriteIndex: 1 },
+      });
+      record(pass);
+      pass.end();
+      encoder.resolveQuerySet(querySet, 0, 2, resolved, 0);
+      encoder.copyBufferToBuffer(resolved, 0, mapped, 0, 16);
+      device.queue.submit([encoder.finish()]);
+      await mapped.mapAsync(1);
+      const [begin, end] = new BigUint64Array(mapped.getMappedRange());
+      times.push(Number(end - begin) / 1000);
+      mapped.unmap();
+    }
+    return Math.min(...times);
+  };
+  {
+    const [x, y] = [storage(big), storage(big)];
+    const copy = pipeline(`@group(0) @binding(0) var<storage, read> x: array<vec4f>;
+      @group(0) @binding(1) var<storage, read_write> y: array<vec4f>;
+      @compute @workgroup_size(256) fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) n: vec3u) {
+        let i = id.y * n.x * 256u + id.x; y[i] = x[i]; }`);
+    const group = bind(copy, x, y);
+    const microseconds = await timed((pass) => {
+      pass.setPipeline(copy);
+      pass.setBindGroup(0, group);
+      pass.dispatchWorkgroups(1024, big / 16 / 256 / 1024);
+    });
+    copyBytesPerSecond = (2 * big) / microseconds / 1e-6;
+    rows.push({ name: 'copy', microseconds, bytes: 2 * big, 'GB/s': copyBytesPerSecond / 1e9 });
+    for (const buffer of [x, y]) buffer.destroy();
+  }
+  {
+    const x = storage(1 << 22);
+    const chains = 16;
+    const steps = quick ? 64 : 4096;
+    const each = (body) => Array.from({ length: chains }, (_, i) => body(i)).join(' ');
+    // Independent chains of one register each; the factor comes from memory, so that nothing is known when it is compiled.
+    const peak = pipeline(`@group(0) @binding(0) var<storage, read_write> x: array<f32>;
+      @compute @workgroup_size(256) fn main(@builtin(global_invocation_id) id: vec3u) {
+        let m = x[id.x]; let n = x[id.x + 1u]; ${each((i) => `var a${i} = m + ${i}.0;`)}
+        for (var i = 0u; i < ${steps}u; i++) { ${each((i) => `a${i} = a${i} * m + n;`)} }
+        x[id.x] = ${each((i) => `${i === 0 ? '' : '+ '}a${i}`)}; }`);
+    const groups = quick ? 4 : 132 * 16;
+    const group = bind(peak, x);
+    const microseconds = await timed((pass) => {
+      pass.setPipeline(peak);
+      pass.setBindGroup(0, group);
+      pass.dispatchWorkgroups(groups);
+    });
+    const operations = groups * 256 * chains * steps * 2;
+    rows.push({ name: 'multiply-add', microseconds, 'TFLOP/s': operations / microseconds / 1e6 });
+    x.destroy();
+  }
+  {
+    const x = storage(1024);
+    const step = pipeline(`@group(0) @binding(0) var<storage, read_write> x: array<f32>;
+      @compute @workgroup_size(64) fn main(@builtin(global_invocation_id) id: vec3u) { x[id.x] = x[id.x] + 1.0; }`);
+    const group = bind(step, x);
+    const record = (pass, count) => {
+      pass.setPipeline(step);
+      for (let i = 0; i < count; i++) {
+        pass.setBindGroup(0, group);
+        pass.dispatchWorkgroups(1);
+      }
+    };
+    const count = quick ? 10 : 1000;
+    const microseconds = (await timed((pass) => record(pass, count))) / count;
+    rows.push({ name: 'dependent dispatch', microseconds });
+    const submits = quick ? 2 : 100;
+    let begin = performance.now();
+    for (let i = 0; i < submits; i++) {
+      const encoder = device.createCommandEncoder();
+      const pass = encoder.beginComputePass();
+      record(pass, 200);
+      pass.end();
+      device.queue.submit([encoder.finish()]);
+    }
+    rows.push({
+      name: 'encode and submit, a dispatch',
+      microseconds: ((performance.now() - begin) * 1000) / submits / 200,
+    });
+    await device.queue.onSubmittedWorkDone();
+    begin = performance.now();
+    for (let i = 0; i < submits; i++) {
+      const encoder = device.createCommandEncoder();
+      encoder.copyBufferToBuffer(x, 0, mapped, 0, 16);
+      device.queue.submit([encoder.finish()]);
+      await mapped.mapAsync(1);
+      mapped.unmap();
+    }
+    rows.push({ name: 'submit and map', microseconds: ((performance.now() - begin) * 1000) / submits });
+  }
+  device.destroy();
+  return gpu;
+}
+
+/** Over batch × channels and lengths: the plan's own choice (`rule`), and layouts forced. */
+async function scan() {
+  const shapes = quick
+    ? [[1, 64, 512]]
+    : [
+        ...[512, 2048, 8192, 1 << 15, 1 << 17].map((length) => [1, 512, length]),
+        [1, 1024, 512],
+        [1, 1024, 2048],
+        [1, 1024, 8192],
+        ...[512, 2048, 8192, 1 << 15].map((length) => [1, 1536, length]),
+        [4, 1536, 2048],
+        [1, 5120, 2048],
+        [8, 2048, 2048],
+        [16, 2048, 2048],
+        [32, 2048, 1024],
+        [64, 2048, 512],
+        [1, 64, 1 << 20],
+      ];
+  const { gpu, device } = await openDevice();
+  const layouts = [undefined];
+  const wanted = process.env.LAYOUTS;
+  if (wanted !== undefined) {
+    for (const entry of wanted.split(' ')) {
+      const [statesPerLane, chunkLength] = entry.split(':').map(Number);
+      layouts.push({ statesPerLane, chunkLength });
+    }
+  }
+  for (const layout of layouts) {
+    for (const [batch, dim, length] of shapes) {
+      const { statesPerLane, chunkLength } = layout ?? {};
+      if (chunkLength > 0 && chunkLength >= length) continue;
+      const chunks = layout === undefined ? undefined : chunkLength > 0 ? Math.ceil(length / chunkLength) : 1;
+      if (layout !== undefined && (batch * dim * (chunks * 16)) / statesPerLane > 4e6) continue;
+      const scanVariant = layout === undefined ? undefined : { statesPerLane, chunks };
+      const backend = await webgpu({ device, profile: true, scanVariant }).create();
+      try {
+        const state = 16;
+        const u = tensor(backend, [batch, length, dim]);
+        const delta = tensor(backend, [batch, length, dim], 1, -3);
+        const z = tensor(backend, [batch, length, dim]);
+        const A = tensor(backend, [dim, state], 0.5, -1);
+        const B = tensor(backend, [batch, length, state]);
+        const C = tensor(backend, [batch, length, state]);
+        const D = tensor(backend, [dim]);
+        const microseconds = await deviceTime(backend, () => {
+          const { y, lastState } = backend.selectiveScan(u, delta, A, B, C, {
+            D,
+            z,
+            deltaBias: D,
+            deltaSoftplus: true,
+          });
+          y.dispose();
+          lastState.dispose();
+        });
+        const elements = batch * length * dim;
+        const bytes = 16 * elements + 8 * batch * length * state;
+        const name =
+          layout === undefined ? 'scan rule' : `scan ${statesPerLane} a lane, chunks of ${chunkLength || 'all'}`;
+        rows.push({
+          name,
+          microseconds,
+          batch,
+          dim,
+          length,
+          'Gelements/s': elements / microseconds / 1000,
+          'GB/s': bytes / microseconds / 1000,
+          ofCopy: copyBytesPerSecond && bytes / (microseconds * 1e-6) / copyBytesPerSecond,
+        });
+      } catch (error) {
+        failed.push({ section: `scan ${batch} ${dim} ${length} ${JSON.stringify(scanVariant)}`, error: String(error) });
+      } finally {
+        await backend.dispose();
+      }
+    }
+  }
+  device.destroy();
+  return gpu;
+}
+
+async function linear() {
+  const shapes = quick
+    ? [
+        [1, 64, 128],
+        [40, 64, 96],
+      ]
+    : [
+        [1, 768, 3072],
+        [1, 1536, 80],
+        [1, 1536, 768],
+        [1, 768, 50280],
+        [1, 2560, 10240],
+        [512, 768, 3072],
+        [512, 1536, 80],
+        [512, 48, 1536],
+        [512, 1536, 768],
+        [2048, 768, 3072],
+        [4096, 4096, 4096],
+      ];
+  for (const dtype of ['float32', 'float16', 'q8']) {
+    const backend = await webgpu({ toggles, profile: true }).create();
+    for (const [count, inputs, outputs] of shapes) {
+      const x = tensor(backend, [count, inputs]);
+      const data = random(inputs * outputs);
+      // Several copies of a small matrix, so that it does not come from cache.
+      const bytes = inputs * outputs * { float32: 4, float16: 2, q8: 1.125 }[dtype];
+      const copies = count === 1 ? Math.max(1, Math.min(12, Math.ceil(2e8 / bytes))) : 1;
+      const weights = Array.from({ length: copies }, () =>
+        backend.upload({ dtype: 'float32', shape: [outputs, inputs], data }, { dtype, role: 'matrix' }),
+      );
+      const microseconds =
+        (await deviceTime(backend, () => {
+          for (const weight of weights) backend.linear(x, weight).dispose();
+        })) / copies;
+      const flops = 2 * count * inputs * outputs;
+      rows.push({
+        name: `linear ${dtype}`,
+        microseconds,
+        rows: count,
+        inputs,
+        outputs,
+        'TFLOP/s': flops / microseconds / 1e6,
+        'GB/s': bytes / microseconds / 1000,
+      });
+      for (const item of [x, ...weights]) item.dispose();
+    }
+    await backend.dispose();
+  }
+}
+
+async function conv() {
+  const backend = await webgpu({ toggles, profile: true }).create();
+  for (const [batch, length, dim] of quick
+    ? [[1, 64, 64]]
+    : [
+        [1, 512, 1536],
+        [1, 8192, 1536],
+        [8, 2048, 2048],
+      ]) {
+    const x = tensor(backend, [batch, length, dim]);
+    const weight = tensor(backend, [dim, 4]);
+    const microseconds = await deviceTime(backend, () => {
+      const { y, lastState } = backend.causalConv1d(x, weight, undefined, { activation: 'silu' });
+      y.dispose();
+      lastState.dispose();
+    });
+    rows.push({
+      name: 'conv',
+      microseconds,
+      batch,
+      length,
+      dim,
+      'GB/s': (8 * batch * length * dim) / microseconds / 1000,
+    });
+    x.dispose();
+  }
+  await backend.dispose();
+}
+
+async function eachModel(body) {
+  const names = quick ? ['mamba-130m'] : (process.env.MODELS ?? 'mamba-130m').split(' ');
+  for (const name of names) {
+    const config = modelConfig(quick ? { layers: 2, dModel: 64, vocabSize: 500 } : MODELS[name]);
+    for (const dtype of name === 'mamba-130m' ? ['float32', 'float16', 'q8'] : ['float16']) {
+      for (const profile of [false, true]) {
+        const backend = await webgpu({ toggles, profile }).create();
+        try {
+          const model = await createModel(backend, config, seededWeights(config, 1), { weights: dtype });
+          await body({ name: `${name} ${dtype}`, backend, model, profile });
+        } finally {
+          await backend.dispose();
+        }
+        if (!name.includes('130m')) break;
+      }
+    }
+  }
+}
+
+/** Tokens a second of greedy decoding, encoding's share of it, and device time by kernel. */
+async function decode() {
+  await eachModel(async ({ name, backend, model, profile }) => {
+    const count = quick ? 4 : 128;
+    const generate = async (tokens) => {
+      const begin = performance.now();
+      const { ids, state } = model.decode([[7]], undefined, { count: tokens });
+      const encoded = performance.now();
+      await backend.read(ids);
+      ids.dispose();
+      state.dispose();
+      return [performance.now() - begin, encoded - begin];
+    };
+    await generate(4);
+    if (profile) {
+      await profileOf(backend);
+      await generate(quick ? 2 : 16);
+      pushProfile(name, 'decode', await profileOf(backend), quick ? 2 : 16);
+      return;
+    }
+    const before = countersOf(backend).dispatches;
+    const runs = [];
+    for (let run = 0; run < (quick ? 1 : 4); run++) runs.push(await generate(count));
+    const dispatches = (countersOf(backend).dispatches - before) / runs.length / count;
+    const [whole, encoding] = runs.reduce((best, run) => (run[0] < best[0] ? run : best));
+    rows.push({
+      name: `decode ${name}`,
+      microseconds: (1000 * whole) / count,
+      'tokens/s': count / (whole / 1000),
+      dispatches,
+      'µs to encode a dispatch': (1000 * encoding) / count / dispatches,
+    });
+  });
+}
+
+async function prefill() {
+  await eachModel(async ({ name, backend, model, profile }) => {
+    for (const length of quick ? [16] : [512, 2048]) {
+      const ids = [Array.from({ length }, (_, index) => (index * 7919) % (quick ? 500 : 50280))];
+      const once = async () => {
+        const begin = performance.now();
+        const { logits, state } = model.forward(ids, { logits: 'last' });
+        await backend.synchronize();
+        logits?.dispose();
+        state.dispose();
+        return performance.now() - begin;
+      };
+      await once();
+      await once();
+      if (profile) {
+        await profileOf(backend);
+        await once();
+        pushProfile(name, `prefill ${length}`, await profileOf(backend), 1);
+        continue;
+      }
+      let least = Number.POSITIVE_INFINITY;
+      for (let run = 0; run < (quick ? 1 : 8); run++) least = Math.min(least, await once());
+      rows.push({ name: `prefill ${name}`, microseconds: 1000 * least, length, 'tokens/s': length / (least / 1000) });
+    }
+  });
+}
+
+function pushProfile(model, what, profile, tokens) {
+  for (const { label, dispatches, nanoseconds } of profile)
+    rows.push({
+      name: `  ${what} ${model}`,
+      microseconds: nanoseconds / tokens / 1000,
+      dispatches: dispatches / tokens,
+      'µs a dispatch': nanoseconds / dispatches / 1000,
+      label,
+    });
+}
