@@ -70,7 +70,8 @@ export interface Score {
 
 /**
  * Loads a checkpoint onto a backend, tensor by tensor. `location` is a folder or a GGUF file (Node), an http(s)
- * address of either, a list of File, or a store.
+ * address of either, `hf:owner/name` of the Hugging Face hub (see `hub` of `@mamba/lm/hub`, which takes options), a list of File, or a
+ * store.
  * @throws MambaError `invalid-file`, `unsupported`, `unavailable`, `out-of-memory`, `aborted`; nothing is left open or uploaded then.
  */
 export async function loadModel(
@@ -79,7 +80,7 @@ export async function loadModel(
   options: LoadOptions = {},
 ): Promise<LanguageModel> {
   const { headers, signal, ...others } = options;
-  const checkpoint = await openCheckpoint(location, { headers, signal });
+  const checkpoint = await openCheckpoint(await resolveLocation(location, signal), { headers, signal });
   try {
     const tokenizer = await checkpointTokenizer(checkpoint);
     const { source, digest } = fingerprinting(checkpoint.config, checkpoint.source);
@@ -88,6 +89,16 @@ export async function loadModel(
   } finally {
     await checkpoint.close();
   }
+}
+
+/** Loaded with what it needs only where it is asked for. */
+async function resolveLocation(
+  location: CheckpointLocation,
+  signal: AbortSignal | undefined,
+): Promise<CheckpointLocation> {
+  if (typeof location !== 'string' || !location.startsWith('hf:')) return location;
+  const { hub } = await import('./hub/hub.ts');
+  return hub(location, { signal });
 }
 
 /** A model with its tokenizer; made by `loadModel`. Calls may run side by side: each has a state of its own. */
