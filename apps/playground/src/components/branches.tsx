@@ -1,0 +1,90 @@
+import type { MarkedPlace } from '../branch.ts';
+import { count } from '../format.ts';
+import type { Playground } from '../playground.ts';
+import { Action } from './action.tsx';
+
+/** Which branch is shown; and what a state alone makes possible: fork, mark and rewind, save. */
+export function Branches({ playground }: { readonly playground: Playground }) {
+  const { branches, branch, busy } = playground;
+  const { places } = branch!;
+  const blocked = busy !== undefined;
+  const open = (event: Event): void => {
+    const input = event.currentTarget as HTMLInputElement;
+    const [file] = input.files ?? [];
+    if (file !== undefined) void playground.open(file);
+    input.value = '';
+  };
+  return (
+    <div class="branches">
+      <fieldset class="segmented" disabled={blocked}>
+        <legend>Branch</legend>
+        {branches.map((candidate) => (
+          <label key={candidate.id}>
+            <input
+              type="radio"
+              name="branch"
+              checked={candidate === branch}
+              onChange={() => playground.show(candidate)}
+            />
+            <span class="face">
+              {candidate.name}
+              <small>{candidate.session.length}</small>
+              <span class="unseen"> tokens</span>
+            </span>
+          </label>
+        ))}
+      </fieldset>
+      {/* biome-ignore lint/a11y/useSemanticElements: a toolbar has no element */}
+      <div class="actions tools" role="group" aria-label="This branch">
+        <Action blocked={blocked} onClick={() => playground.mark()}>
+          Mark
+        </Action>
+        <Action blocked={blocked} onClick={() => playground.fork()}>
+          Fork
+        </Action>
+        <Action blocked={blocked} onClick={() => playground.save()}>
+          Save
+        </Action>
+        <label class={`button ${blocked ? 'blocked' : ''}`}>
+          Open …
+          <input type="file" class="unseen" accept=".mamba-session" disabled={blocked} onChange={open} />
+        </label>
+        <Action blocked={blocked} onClick={() => playground.newBranch()}>
+          New
+        </Action>
+        <Action blocked={blocked || branches.length === 1} onClick={() => playground.closeBranch()}>
+          Close
+        </Action>
+      </div>
+      {places.length > 0 && (
+        <ul class="marks" aria-label="Marks">
+          {places.map((place) => (
+            <li key={place.mark.id}>
+              <Action blocked={blocked} onClick={() => playground.rewind(place)}>
+                Rewind to {count(place.mark.length, 'token')}
+                <small>{ending(place)}</small>
+              </Action>
+              <Action
+                quiet
+                blocked={blocked}
+                label={`Remove the mark at ${count(place.mark.length, 'token')}`}
+                onClick={() => playground.releaseMark(place)}
+              >
+                ×
+              </Action>
+            </li>
+          ))}
+        </ul>
+      )}
+    </div>
+  );
+}
+
+/** The last words before a mark. */
+function ending({ segments }: MarkedPlace): string {
+  const text = segments
+    .map((segment) => segment.text)
+    .join('')
+    .trimEnd();
+  return text === '' ? 'the beginning' : `… ${text.slice(-24).trimStart()}`;
+}

@@ -1,0 +1,90 @@
+import { useEffect, useRef, useState } from 'preact/hooks';
+import { colour, type Theme } from '../selection/colour.ts';
+import type { DeltaMap } from '../selection/deltas.ts';
+import { position, type Range } from '../selection/summary.ts';
+
+interface HeatMapProps {
+  readonly map: DeltaMap;
+  /** What the colours of each layer span. */
+  readonly spans: readonly Range[];
+  readonly theme: Theme;
+  readonly token: number;
+  /** -1 for all. */
+  readonly layer: number;
+  /** What it shows, in words. */
+  readonly description: string;
+  readonly onChoose: (token: number, layer: number) => void;
+}
+
+/** Widths of a column, in CSS pixels: as wide as the box allows, within these. Rows are lower where there are many. */
+const COLUMNS = { min: 9, max: 28 };
+const GAP = 1;
+/** A canvas may not be wider than some thousands of device pixels everywhere. */
+const MAX_WIDTH = 8192;
+
+/** Layers by tokens. Scrolls in its own box; the pointer chooses a cell, for the keyboard there are the fields above. */
+export function HeatMap({ map, spans, theme, token, layer, description, onChoose }: HeatMapProps) {
+  const canvas = useRef<HTMLCanvasElement>(null);
+  const row = map.layers.length > 32 ? 8 : map.layers.length > 12 ? 14 : 24;
+  const room = useRoom(canvas);
+  const column = Math.min(Math.max(Math.floor(room / map.tokens), COLUMNS.min), COLUMNS.max);
+  const width = map.tokens * column;
+  const height = map.layers.length * row;
+
+  useEffect(() => {
+    const element = canvas.current!;
+    const context = element.getContext('2d')!;
+    const ratio = Math.min(devicePixelRatio, MAX_WIDTH / width);
+    element.width = Math.round(width * ratio);
+    element.height = Math.round(height * ratio);
+    context.scale(ratio, ratio);
+    for (const [at, values] of map.layers.entries())
+      for (let step = 0; step < map.tokens; step++) {
+        context.fillStyle = colour(position(values[step]!, spans[at]!), theme).fill;
+        context.fillRect(step * column, at * row, column - GAP, row - GAP);
+      }
+    context.strokeStyle = theme === 'dark' ? '#fff' : '#000';
+    context.lineWidth = 2;
+    const [top, rows] = layer < 0 ? [0, map.layers.length] : [layer, 1];
+    context.strokeRect(token * column + 1, top * row + 1, column - GAP - 2, rows * row - GAP - 2);
+  }, [map, spans, theme, token, layer, column, width, height, row]);
+
+  // The chosen token comes into view.
+  useEffect(() => {
+    const box = canvas.current!.parentElement!;
+    const left = token * column;
+    if (left < box.scrollLeft + column) box.scrollLeft = left - 4 * column;
+    else if (left + 2 * column > box.scrollLeft + box.clientWidth) box.scrollLeft = left + 4 * column - box.clientWidth;
+  }, [token, column]);
+
+  const choose = (event: MouseEvent): void => {
+    const box = canvas.current!.getBoundingClientRect();
+    const at = (offset: number, size: number, limit: number): number =>
+      Math.min(Math.max(Math.floor(offset / size), 0), limit - 1);
+    onChoose(at(event.clientX - box.left, column, map.tokens), at(event.clientY - box.top, row, map.layers.length));
+  };
+
+  return (
+    // biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls has to be reached by keyboard
+    <section class="map" tabIndex={0} aria-label="Heat map">
+      <canvas
+        ref={canvas}
+        role="img"
+        aria-label={description}
+        style={{ width: `${width}px`, height: `${height}px` }}
+        onClick={choose}
+      />
+    </section>
+  );
+}
+
+/** Width within the box around the canvas, also after it changes. */
+function useRoom(canvas: { readonly current: HTMLCanvasElement | null }): number {
+  const [room, setRoom] = useState(0);
+  useEffect(() => {
+    const observer = new ResizeObserver(([entry]) => setRoom(entry!.contentRect.width));
+    observer.observe(canvas.current!.parentElement!);
+    return () => observer.disconnect();
+  }, [canvas]);
+  return room;
+}

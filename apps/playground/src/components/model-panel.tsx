@@ -1,0 +1,156 @@
+import { parameterCount } from '@mamba/core';
+import { useState } from 'preact/hooks';
+import { bytes } from '../format.ts';
+import type { Playground, Source } from '../playground.ts';
+import type { BackendName } from '../worker/protocol.ts';
+
+const SOURCES = [
+  {
+    kind: 'shipped',
+    label: 'Shipped',
+    hint: 'KJV Mamba: 1.7 million weights, trained on the King James Bible; 3.5 MB.',
+  },
+  {
+    kind: 'url',
+    label: 'Address',
+    hint: 'A folder with config.json and model.safetensors, or a GGUF file. Its host must allow other pages to read it.',
+  },
+  { kind: 'files', label: 'Files', hint: 'They stay on this device: nothing is sent anywhere.' },
+] as const;
+
+const BACKENDS: readonly { readonly name: BackendName; readonly label: string }[] = [
+  { name: 'webgpu', label: 'WebGPU' },
+  { name: 'cpu', label: 'CPU' },
+];
+
+/** An attribute that all browsers know and preact's types do not. */
+const FOLDER = { webkitdirectory: true };
+
+/** Where the model comes from, and what it runs on. */
+export function ModelPanel({ playground }: { readonly playground: Playground }) {
+  const { backends, model, busy, progress } = playground;
+  const [kind, setKind] = useState<Source['kind']>('shipped');
+  const [url, setUrl] = useState('');
+  const [files, setFiles] = useState<readonly File[]>([]);
+  const [chosen, setChosen] = useState<BackendName>();
+  const backend = chosen ?? backends?.find(({ available }) => available)?.name;
+  const loading = busy === 'load';
+
+  const submit = (event: Event): void => {
+    event.preventDefault();
+    if (loading) playground.stop();
+    if (loading || backend === undefined) return;
+    const source: Source = kind === 'url' ? { kind, url } : kind === 'files' ? { kind, files } : { kind };
+    void playground.load(source, backend);
+  };
+  const choose = (event: Event): void => setFiles([...((event.currentTarget as HTMLInputElement).files ?? [])]);
+
+  return (
+    <section class="panel model" aria-labelledby="model-heading">
+      <h2 id="model-heading">Model</h2>
+      <form onSubmit={submit}>
+        <fieldset class="segmented">
+          <legend>Load from</legend>
+          {SOURCES.map(({ kind: value, label }) => (
+            <label key={value}>
+              <input
+                type="radio"
+                name="source"
+                value={value}
+                checked={kind === value}
+                onChange={() => setKind(value)}
+              />
+              <span class="face">{label}</span>
+            </label>
+          ))}
+        </fieldset>
+        <p class="hint">{SOURCES.find((source) => source.kind === kind)!.hint}</p>
+        {kind === 'url' && (
+          <label class="field">
+            Address of the model
+            <input
+              type="url"
+              required
+              placeholder="https://example.org/mamba/"
+              value={url}
+              onInput={(event) => setUrl(event.currentTarget.value)}
+            />
+          </label>
+        )}
+        {kind === 'files' && (
+          <div class="pair">
+            <label class="field">
+              A folder
+              <input type="file" {...FOLDER} onChange={choose} />
+            </label>
+            <label class="field">
+              or its files
+              <input type="file" multiple accept=".json,.safetensors,.gguf" onChange={choose} />
+            </label>
+          </div>
+        )}
+        <fieldset class="backends">
+          <legend>Run on</legend>
+          {BACKENDS.map(({ name, label }) => {
+            const report = backends?.find((candidate) => candidate.name === name);
+            return (
+              <label key={name}>
+                <input
+                  type="radio"
+                  name="backend"
+                  value={name}
+                  disabled={report?.available !== true}
+                  checked={backend === name}
+                  aria-describedby={`backend-${name}`}
+                  onChange={() => setChosen(name)}
+                />
+                <span class="name">{label}</span>
+                <span class="hint" id={`backend-${name}`}>
+                  {report === undefined
+                    ? 'looking …'
+                    : report.available
+                      ? report.words
+                      : `Not available: ${report.words}`}
+                </span>
+              </label>
+            );
+          })}
+        </fieldset>
+        <div class="actions">
+          <button
+            type="submit"
+            class="primary"
+            aria-disabled={backend === undefined || (busy !== undefined && !loading)}
+          >
+            {loading ? 'Cancel' : 'Load model'}
+          </button>
+          {progress !== undefined && (
+            <progress aria-label="Tensors loaded" value={progress.done} max={progress.total}>
+              {progress.done} of {progress.total}
+            </progress>
+          )}
+        </div>
+      </form>
+      {model !== undefined && (
+        <dl class="facts" aria-label="The loaded model">
+          <Fact name="Loaded" value={model.title} />
+          <Fact name="Weights" value={parameterCount(model.lm.info.config).toLocaleString('en')} />
+          <Fact name="Layers" value={String(model.lm.info.config.layers)} />
+          <Fact name="Width" value={String(model.lm.info.config.dModel)} />
+          <Fact name="Vocabulary" value={model.lm.info.config.vocabSize.toLocaleString('en')} />
+          <Fact name="Backend" value={model.lm.info.backend.name} />
+          {playground.deviceBytes !== undefined && <Fact name="Memory" value={bytes(playground.deviceBytes)} />}
+        </dl>
+      )}
+    </section>
+  );
+}
+
+export function Fact({ name, value }: { readonly name: string; readonly value: string }) {
+  return (
+    <div>
+      <dt>{name}</dt>
+      <dd>{value}</dd>
+    </div>
+  );
+}

@@ -1,0 +1,374 @@
+import { isMambaError } from '@mamba/core';
+import type { WorkerLanguageModel, WorkerSession } from '@mamba/lm/worker';
+import { Branch, type MarkedPlace, savedIds, type Transcript } from './branch.ts';
+import { count } from './format.ts';
+import type { DeltaMap } from './selection/deltas.ts';
+import { Engine, probeBackends } from './worker/engine.ts';
+import type { BackendName, BackendReport } from './worker/protocol.ts';
+
+export type Source =
+  | { readonly kind: 'shipped' }
+  | { readonly kind: 'url'; readonly url: string }
+  | { readonly kind: 'files'; readonly files: readonly File[] };
+
+export type GenerateOptions = NonNullable<Parameters<WorkerSession['generate']>[0]>;
+
+/** What runs; one thing at a time. */
+export type Busy = 'load' | 'generate' | 'other';
+
+export interface LoadedModel {
+  readonly lm: WorkerLanguageModel;
+  readonly engine: Engine;
+  readonly title: string;
+  readonly location: string | readonly File[];
+}
+
+export interface Speed {
+  readonly tokens: number;
+  /** Over the last tokens; undefined before the second. */
+  readonly perSecond: number | undefined;
+}
+
+/** Delta of a branch's text. */
+export interface Look {
+  readonly map: DeltaMap;
+  /** Each token's own text. */
+  readonly labels: readonly string[];
+  /** Tokens of the session before the first of the map. */
+  readonly skipped: number;
+}
+
+/** What the shipped model is read from. */
+export const SHIPPED = 'models/kjv-mamba/';
+/** A map takes no more tokens than this, and no more than HIDDEN_BYTES of hidden states. */
+const LOOK_TOKENS = 512;
+const HIDDEN_BYTES = 2 ** 26;
+/** Tokens that the speed shown is the mean of. */
+const SPEED_WINDOW = 32;
+
+/** All that the page knows and does, without its looks. Calls `changed` after every change. */
+export class Playground {
+  backends: readonly BackendReport[] | undefined;
+  model: LoadedModel | undefined;
+  progress: { readonly done: number; readonly total: number } | undefined;
+  branches: readonly Branch[] = [];
+  branch: Branch | undefined;
+  busy: Busy | undefined;
+  speed: Speed | undefined;
+  deviceBytes: number | undefined;
+  watching = true;
+  look: Look | undefined;
+  looking = false;
+  /** For the status line. */
+  status = '';
+  error: string | undefined;
+  readonly #changed: () => void;
+  #aborter: AbortController | undefined;
+  #nextBranch = 1;
+  /** Counts the looks: one that was overtaken is not shown. */
+  #looks = 0;
+  #looked: Transcript | undefined;
+  readonly #labels = new Map<number, string>();
+
+  constructor(changed: () => void) {
+    this.#changed = changed;
+  }
+
+  async probe(): Promise<void> {
+    try {
+      this.backends = await probeBackends();
+    } catch (error) {
+      this.error = words(error);
+    }
+    this.#changed();
+  }
+
+  /** Loads a model; the one before stays until the new one is there. */
+  async load(source: Source, backend: BackendName): Promise<void> {
+    await this.#run('load', 'Loading …', async (signal) => {
+      const before = this.model;
+      const { location, title } = locate(source);
+      const engine = before?.engine.backend === backend ? before.engine : await Engine.start(backend);
+      try {
+        const lm = await engine.connection.load(location, {
+          signal,
+          onProgress: (done, total) => {
+            this.progress = { done, total };
+            this.#changed();
+          },
+        });
+        const session = await lm.createSession();
+        this.model = { lm, engine, title, location };
+        this.#forgetLook();
+        this.#labels.clear();
+        this.#nextBranch = 1;
+        this.branch = new Branch(this.#nextBranch++, 'Branch 1', session);
+        this.branches = [this.branch];
+      } catch (error) {
+        if (engine !== before?.engine) engine.end();
+        throw error;
+      } finally {
+        this.progress = undefined;
+      }
+      if (before !== undefined && before.engine !== engine) before.engine.end();
+      else if (before !== undefined) {
+        await engine.release(before.lm.info.handle);
+        await before.lm.dispose();
+      }
+      this.speed = undefined;
+      return `${title} is loaded, on ${this.model.lm.info.backend.description}.`;
+    });
+  }
+
+  /** Reads the input, if any, and has the model go on. */
+  async generate(input: string, options: GenerateOptions): Promise<void> {
+    const { lm } = this.model!;
+    const branch = this.branch!;
+    await this.#run('generate', 'Generating …', async (signal) => {
+      if (input !== '') await branch.read(lm, input, signal);
+      const before = branch.session.length;
+      const times: number[] = [];
+      let tokens = 0;
+      let reason = 'stopped';
+      this.speed = { tokens, perSecond: undefined };
+      try {
+        for await (const { id, text, finishReason } of branch.session.generate({ ...options, signal })) {
+          reason = finishReason === 'stop' ? 'the model ended it' : 'that many were asked for';
+          branch.add(
+            'written',
+            lm.info.hasTokenizer || id === undefined ? text : `${id} `,
+            id === undefined ? [] : [id],
+          );
+          if (id !== undefined) {
+            tokens++;
+            times.push(performance.now());
+            if (times.length > SPEED_WINDOW) times.shift();
+            this.speed = { tokens, perSecond: rate(times) };
+          }
+          this.#changed();
+        }
+      } catch (error) {
+        if (!isMambaError(error, 'aborted')) throw error;
+        reason = 'stopped';
+      }
+      // An empty session begins with a token of the checkpoint's.
+      const first = lm.info.specialTokens.bos ?? lm.info.specialTokens.eos[0];
+      if (before === 0 && branch.session.length === tokens + 1 && first !== undefined)
+        branch.transcript = { ...branch.transcript, ids: [first, ...branch.transcript.ids] };
+      return `${count(tokens, 'token')} written: ${reason}.`;
+    });
+  }
+
+  /** Reads the input without going on. */
+  async read(input: string): Promise<void> {
+    await this.#run('other', 'Reading …', async (signal) => {
+      await this.branch!.read(this.model!.lm, input, signal);
+      return 'The text is read.';
+    });
+  }
+
+  /** Ends what runs: a load, or a generation. */
+  stop(): void {
+    this.#aborter?.abort();
+  }
+
+  mark(): Promise<void> {
+    return this.#run('other', '', async () => `Marked at ${count((await this.branch!.mark()).mark.length, 'token')}.`);
+  }
+
+  rewind(place: MarkedPlace): Promise<void> {
+    return this.#run('other', '', async () => {
+      await this.branch!.rewind(place);
+      return `Rewound to ${count(place.mark.length, 'token')}.`;
+    });
+  }
+
+  releaseMark(place: MarkedPlace): Promise<void> {
+    return this.#run('other', '', async () => {
+      await this.branch!.release(place);
+      return 'The mark is removed.';
+    });
+  }
+
+  fork(): Promise<void> {
+    return this.#run('other', '', async () => {
+      const id = this.#nextBranch++;
+      this.#adopt(await this.branch!.fork(id, `Branch ${id}`));
+      return `Forked: this is branch ${id} now. The one before is as it was.`;
+    });
+  }
+
+  newBranch(): Promise<void> {
+    return this.#run('other', '', async () => {
+      const id = this.#nextBranch++;
+      this.#adopt(new Branch(id, `Branch ${id}`, await this.model!.lm.createSession()));
+      return `Branch ${id} is new and empty.`;
+    });
+  }
+
+  closeBranch(): Promise<void> {
+    return this.#run('other', '', async () => {
+      const closed = this.branch!;
+      await closed.session.dispose();
+      const index = this.branches.indexOf(closed);
+      this.branches = this.branches.filter((branch) => branch !== closed);
+      this.branch = this.branches[Math.min(index, this.branches.length - 1)]!;
+      return `${closed.name} is closed; this is ${this.branch.name.toLowerCase()}.`;
+    });
+  }
+
+  show(branch: Branch): void {
+    this.branch = branch;
+    this.speed = undefined;
+    this.#changed();
+    void this.refreshLook();
+  }
+
+  /** The branch as a file: the state and the last tokens, of one size at any length. */
+  async save(): Promise<void> {
+    await this.#run('other', '', async () => {
+      const bytes = await this.branch!.session.save();
+      const name = `${this.branch!.session.length}-tokens.mamba-session`;
+      download(bytes, name);
+      return `Saved as ${name}.`;
+    });
+  }
+
+  async open(file: File): Promise<void> {
+    await this.#run('other', 'Opening …', async () => {
+      const { lm } = this.model!;
+      const bytes = new Uint8Array(await file.arrayBuffer());
+      const session = await lm.loadSession(bytes);
+      const ids = savedIds(bytes, lm.info.config.vocabSize);
+      const text = ids.length === 0 ? '' : lm.info.hasTokenizer ? await lm.decode(ids) : `${ids.join(' ')} `;
+      const id = this.#nextBranch++;
+      this.#adopt(new Branch(id, `Branch ${id}`, session, { segments: text ? [{ kind: 'read', text }] : [], ids }));
+      return `Opened ${file.name} as branch ${id}, at ${count(session.length, 'token')}.`;
+    });
+  }
+
+  watch(on: boolean): void {
+    this.watching = on;
+    if (!on) {
+      this.#forgetLook();
+      void this.model?.engine.release(this.model.lm.info.handle);
+    }
+    this.#changed();
+    if (on) void this.refreshLook();
+  }
+
+  dismissError(): void {
+    this.error = undefined;
+    this.#changed();
+  }
+
+  /** Computes delta of the branch's text, unless another look begins meanwhile. */
+  async refreshLook(): Promise<void> {
+    const { model, branch } = this;
+    if (!this.watching || model === undefined || branch === undefined || branch.transcript.ids.length === 0) {
+      this.#forgetLook();
+      this.#changed();
+      return;
+    }
+    // A transcript is never written to: the same one has the same look.
+    if (branch.transcript === this.#looked) return;
+    this.#looked = branch.transcript;
+    const turn = ++this.#looks;
+    this.looking = true;
+    this.#changed();
+    try {
+      const { layers: count, dModel } = model.lm.info.config;
+      const most = Math.max(2, Math.min(LOOK_TOKENS, Math.floor(HIDDEN_BYTES / (4 * count * dModel))));
+      const ids = branch.transcript.ids.slice(-most);
+      const layers = Array.from({ length: count }, (_, layer) => layer);
+      const labels = await this.#labelsOf(model.lm, ids);
+      const hidden = await model.lm.hiddenStates(ids, { layers, pooling: 'none' });
+      if (turn !== this.#looks) return;
+      const { handle } = model.lm.info;
+      const map = await model.engine.deltas({ model: handle, location: model.location, inputs: hidden.values });
+      if (turn !== this.#looks) return;
+      this.look = { map, labels, skipped: branch.session.length - ids.length };
+    } catch (error) {
+      if (turn !== this.#looks) return;
+      this.#forgetLook();
+      this.error = `The selection cannot be shown: ${words(error)}`;
+    }
+    this.looking = false;
+    this.#changed();
+  }
+
+  async #labelsOf(lm: WorkerLanguageModel, ids: readonly number[]): Promise<readonly string[]> {
+    if (!lm.info.hasTokenizer) return ids.map(String);
+    const unknown = [...new Set(ids)].filter((id) => !this.#labels.has(id));
+    const texts = await Promise.all(unknown.map((id) => lm.decode([id])));
+    for (const [index, id] of unknown.entries()) this.#labels.set(id, texts[index]! || `<${id}>`);
+    return ids.map((id) => this.#labels.get(id)!);
+  }
+
+  #forgetLook(): void {
+    this.#looks++;
+    this.#looked = undefined;
+    this.look = undefined;
+    this.looking = false;
+  }
+
+  #adopt(branch: Branch): void {
+    this.branches = [...this.branches, branch];
+    this.branch = branch;
+    this.speed = undefined;
+  }
+
+  async #run(busy: Busy, beginning: string, act: (signal: AbortSignal) => Promise<string>): Promise<void> {
+    if (this.busy !== undefined) return;
+    this.busy = busy;
+    this.status = beginning;
+    this.error = undefined;
+    this.#aborter = new AbortController();
+    this.#changed();
+    try {
+      this.status = await act(this.#aborter.signal);
+      this.deviceBytes = (await this.model?.engine.connection.memory())?.bytes;
+    } catch (error) {
+      this.status = isMambaError(error, 'aborted') ? 'Cancelled.' : '';
+      if (!isMambaError(error, 'aborted')) this.error = words(error);
+    } finally {
+      this.busy = undefined;
+      this.#aborter = undefined;
+    }
+    this.#changed();
+    await this.refreshLook();
+  }
+}
+
+function words(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
+
+function rate(times: readonly number[]): number | undefined {
+  const seconds = (times.at(-1)! - times[0]!) / 1000;
+  return seconds > 0 ? (times.length - 1) / seconds : undefined;
+}
+
+function locate(source: Source): Pick<LoadedModel, 'location' | 'title'> {
+  switch (source.kind) {
+    case 'shipped':
+      return { location: new URL(SHIPPED, document.baseURI).href, title: 'KJV Mamba' };
+    case 'url': {
+      const url = new URL(source.url.trim(), document.baseURI);
+      return { location: url.href, title: url.pathname.split('/').filter(Boolean).at(-1) ?? url.host };
+    }
+    case 'files': {
+      const [first] = source.files;
+      if (first === undefined) throw new Error('Choose the files of a model first.');
+      return { location: source.files, title: first.webkitRelativePath.split('/')[0] || first.name };
+    }
+  }
+}
+
+function download(bytes: Uint8Array, name: string): void {
+  const address = URL.createObjectURL(new Blob([bytes as Uint8Array<ArrayBuffer>]));
+  const link = Object.assign(document.createElement('a'), { href: address, download: name });
+  link.click();
+  // The download has its own hold of the blob by the time a task has passed.
+  setTimeout(() => URL.revokeObjectURL(address));
+}

@@ -1,0 +1,105 @@
+import { type Backend, createModel, type Tensor } from '@mamba/core';
+import { cpu } from '@mamba/cpu';
+import { loadModel, openCheckpoint } from '@mamba/lm';
+import { reference } from '@mamba/reference';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { Deltas } from '../src/selection/deltas.ts';
+
+const FIXTURES = new URL('../../../packages/conformance/fixtures/', import.meta.url);
+/** More than one chunk, and not a whole number of them. */
+const TOKENS = 141;
+
+describe('delta of every token and layer', () => {
+  let backend: Backend;
+  beforeEach(async () => {
+    backend = await reference().create();
+  });
+  afterEach(() => backend.dispose());
+
+  // A layer with biases, one that normalises dt, and one of a trained model.
+  it.each(['mamba-tiny-biased', 'falcon-mamba-tiny', 'kjv-mamba'])('is what the scan of %s is given', async (name) => {
+    const checkpoint = await openCheckpoint(new URL(`${name}/`, FIXTURES).href);
+    const { config, source } = checkpoint;
+    const ids = Array.from({ length: TOKENS }, (_, index) => (index * 37 + 5) % config.vocabSize);
+
+    // The model out of operations, on a backend that notes what selectiveScan receives.
+    const given: Promise<{ delta: Float64Array; bias: Float64Array }>[] = [];
+    const noting = new Proxy(backend, {
+      get(target, property) {
+        const value: unknown = Reflect.get(target, property, target);
+        if (typeof value !== 'function') return value;
+        return (...args: unknown[]): unknown => {
+          if (property === 'selectiveScan') given.push(scanInputs(target, args));
+          return value.apply(target, args);
+        };
+      },
+    });
+    const model = await createModel(noting, config, source, { composed: true });
+    const { hiddenStates, state, logits } = model.forward([ids], { hiddenStates: true });
+    const expected = (await Promise.all(given)).map(({ delta, bias }) => meansOf(delta, bias));
+    const inputs = (await Promise.all(hiddenStates!.map((tensor) => backend.read(tensor)))) as Float64Array[];
+    for (const tensor of [...hiddenStates!, logits!]) tensor.dispose();
+    state.dispose();
+    model.dispose();
+
+    const deltas = await Deltas.load(backend, config, source);
+    const { tokens, layers } = await deltas.of(inputs.slice(0, config.layers));
+    expect(tokens).toBe(TOKENS);
+    expect(layers).toHaveLength(config.layers);
+    for (const [layer, values] of layers.entries()) {
+      expect(expected[layer]!.some((value) => Math.abs(value - expected[layer]![0]!) > 1e-4)).toBe(true);
+      // Both are float64 until the means are kept in float32, of 2^-24 relative error.
+      for (const [token, value] of values.entries())
+        expect(Math.abs(value / expected[layer]![token]! - 1)).toBeLessThan(2 ** -23);
+    }
+    deltas.dispose();
+    await checkpoint.close();
+    expect(backend.memory().tensors).toBe(0);
+  });
+
+  it('is the same on the cpu backend, from the hidden states that @mamba/lm gives', async () => {
+    const location = new URL('kjv-mamba/', FIXTURES).href;
+    const fast = await cpu().create();
+    const maps = [];
+    for (const each of [backend, fast]) {
+      const lm = await loadModel(each, location);
+      const checkpoint = await openCheckpoint(location);
+      const layers = Array.from({ length: lm.config.layers }, (_, layer) => layer);
+      const hidden = await lm.hiddenStates('And God said, Let there be light', { layers, pooling: 'none' });
+      const deltas = await Deltas.load(each, checkpoint.config, checkpoint.source);
+      maps.push(await deltas.of(hidden.values));
+      deltas.dispose();
+      await checkpoint.close();
+      lm.dispose();
+      expect(each.memory().tensors).toBe(0);
+    }
+    await fast.dispose();
+    for (const [layer, values] of maps[0]!.layers.entries())
+      for (const [token, value] of values.entries()) expect(maps[1]!.layers[layer]![token]).toBeCloseTo(value, 5);
+  });
+
+  it('leaves nothing on the backend where the weights cannot be read', async () => {
+    const checkpoint = await openCheckpoint(new URL('mamba-tiny/', FIXTURES).href);
+    let asked = 0;
+    const failing = Deltas.load(backend, checkpoint.config, (parameter) => {
+      if (++asked === 5) throw new Error('the disk is gone');
+      return checkpoint.source(parameter);
+    });
+    await expect(failing).rejects.toThrow('the disk is gone');
+    await checkpoint.close();
+    expect(backend.memory().tensors).toBe(0);
+  });
+});
+
+async function scanInputs(backend: Backend, args: readonly unknown[]) {
+  const { deltaBias } = args[5] as { readonly deltaBias: Tensor };
+  const [delta, bias] = await Promise.all([backend.read(args[1] as Tensor), backend.read(deltaBias)]);
+  return { delta: delta as Float64Array, bias: bias as Float64Array };
+}
+
+function meansOf(delta: Float64Array, bias: Float64Array): readonly number[] {
+  return Array.from({ length: TOKENS }, (_, token) => {
+    const row = delta.subarray(token * bias.length, (token + 1) * bias.length);
+    return row.reduce((sum, value, channel) => sum + Math.log(1 + Math.exp(value + bias[channel]!)), 0) / bias.length;
+  });
+}

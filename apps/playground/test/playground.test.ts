@@ -1,0 +1,324 @@
+import { readFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { fileURLToPath } from 'node:url';
+import { cpu } from '@mamba/cpu';
+import { loadModel } from '@mamba/lm';
+import { launchChromium } from '@mamba/software-gpu';
+import type { Browser, BrowserContextOptions, Page } from 'playwright-core';
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { buildSite, type Opened, open, type Site } from './browser.ts';
+
+const MODEL = new URL('../../../packages/conformance/fixtures/kjv-mamba/', import.meta.url);
+const AXE = createRequire(import.meta.url).resolve('axe-core/axe.min.js');
+
+let site: Site;
+let browser: Browser;
+beforeAll(async () => {
+  [site, browser] = await Promise.all([buildSite(), launchChromium()]);
+});
+/** A page that has the shipped model on the CPU; for the tests that need no page of their own. */
+let shared: Opened;
+afterAll(async () => {
+  await browser?.close();
+  await site?.close();
+});
+
+const button = (page: Page, name: string) => page.getByRole('button', { name, exact: true });
+const transcript = (page: Page) => page.getByRole('log');
+const status = (page: Page) => page.getByRole('status');
+const readSoFar = (page: Page) => page.locator('dl.live dd').first();
+const written = (page: Page) => page.locator('.transcript .written').allTextContents();
+const settled = (page: Page, words: string) => status(page).filter({ hasText: words }).waitFor();
+
+afterEach(async () => {
+  for (const context of browser.contexts()) if (context !== shared?.page.context()) await context.close();
+});
+
+async function loaded(options?: BrowserContextOptions): Promise<Opened> {
+  const opened = await open(browser, site.address, options);
+  const { page } = opened;
+  await page.getByRole('radio', { name: 'CPU' }).check();
+  await button(page, 'Load model').click();
+  await settled(page, 'is loaded');
+  return opened;
+}
+
+/** The shared page with a new branch. */
+async function fresh(): Promise<Opened> {
+  shared ??= await loaded();
+  await button(shared.page, 'New').click();
+  await settled(shared.page, 'new and empty');
+  return shared;
+}
+
+async function generate(page: Page, fields: Readonly<Record<string, string>>): Promise<void> {
+  for (const [label, value] of Object.entries(fields)) await page.getByLabel(label, { exact: true }).fill(value);
+  await button(page, 'Generate').click();
+  await settled(page, 'written:');
+}
+
+/** What axe finds wrong: names, roles, contrast, order of headings. */
+async function audit(page: Page): Promise<readonly string[]> {
+  await page.addScriptTag({ path: AXE });
+  return page.evaluate(async () => {
+    const { axe } = window as unknown as { axe: typeof import('axe-core') };
+    const { violations } = await axe.run(document);
+    return violations.map(({ id, nodes }) => `${id}: ${nodes.map(({ html }) => html).join(' | ')}`);
+  });
+}
+
+test('loads the shipped model on the CPU and writes what Node does', async () => {
+  const backend = await cpu().create();
+  const lm = await loadModel(backend, MODEL);
+  let expected = '';
+  for await (const { text } of lm.generate({ prompt: 'And God said', maxTokens: 24 })) expected += text;
+
+  const { page, complaints } = await fresh();
+  await generate(page, { 'Add text': 'And God said', Tokens: '24', Temperature: '0' });
+  expect(await transcript(page).textContent()).toBe(`And God said${expected}`);
+  expect(await written(page)).toEqual([expected]);
+  expect(await readSoFar(page).textContent()).toBe(`${lm.encode('And God said').length + 24} tokens`);
+  expect(await page.locator('dl.live').textContent()).toMatch(/State\d+ kB, at any length.*Speed[\d.]+ tokens\/s/);
+  expect(await status(page).textContent()).toBe('24 tokens written: that many were asked for.');
+  expect(complaints).toEqual([]);
+  lm.dispose();
+  await backend.dispose();
+});
+
+test('samples the same text for the same seed, and another for another', async () => {
+  const texts: string[] = [];
+  for (const seed of ['5', '5', '6']) {
+    const { page } = await fresh();
+    await generate(page, { 'Add text': 'And', Tokens: '16', Temperature: '1', Seed: seed });
+    texts.push((await written(page)).join());
+  }
+  expect(texts[0]).not.toBe('');
+  expect(texts[1]).toBe(texts[0]);
+  expect(texts[2]).not.toBe(texts[0]);
+  expect(shared.complaints).toEqual([]);
+});
+
+test('streams, stays responsive, and stops', async () => {
+  const { page, complaints } = await fresh();
+  await page.getByLabel('Tokens', { exact: true }).fill('100000');
+  await button(page, 'Generate').click();
+  await page.locator('.transcript .written').waitFor();
+  // The page answers while the worker computes.
+  await page.getByLabel('Add text').fill('typed meanwhile');
+  expect(await transcript(page).getAttribute('aria-busy')).toBe('true');
+  await button(page, 'Stop').click();
+  await settled(page, 'written: stopped');
+  expect(await page.getByLabel('Add text').inputValue()).toBe('typed meanwhile');
+  const text = await transcript(page).textContent();
+  await generate(page, { 'Add text': '', Tokens: '4' });
+  expect((await transcript(page).textContent())!.startsWith(text!)).toBe(true);
+  expect(complaints).toEqual([]);
+});
+
+test('forks, marks and rewinds: a branch goes its own way, and a mark leads to the same text', async () => {
+  const { page, complaints } = await loaded();
+  const greedy = { Temperature: '0', Tokens: '12' };
+  await page.getByLabel('Add text').fill('In the beginning');
+  await button(page, 'Only read').click();
+  await settled(page, 'The text is read');
+  const beginning = await readSoFar(page).textContent();
+  await button(page, 'Mark').click();
+  await settled(page, 'Marked at');
+  await button(page, 'Fork').click();
+  await settled(page, 'Forked');
+  await generate(page, { ...greedy, 'Add text': ' Moses' });
+  const other = await transcript(page).textContent();
+
+  await page.getByRole('radio', { name: /Branch 1/ }).check();
+  expect(await transcript(page).textContent()).toBe('In the beginning');
+  await generate(page, { ...greedy, 'Add text': '' });
+  const first = await transcript(page).textContent();
+  expect(first).not.toBe(other);
+  await button(page, `Rewind to ${beginning} … In the beginning`).click();
+  await settled(page, 'Rewound');
+  expect(await transcript(page).textContent()).toBe('In the beginning');
+  expect(await readSoFar(page).textContent()).toBe(beginning);
+  await generate(page, greedy);
+  expect(await transcript(page).textContent()).toBe(first);
+
+  await button(page, `Remove the mark at ${beginning}`).click();
+  await settled(page, 'The mark is removed');
+  await button(page, 'Close').click();
+  await settled(page, 'Branch 1 is closed');
+  expect(await transcript(page).textContent()).toBe(other);
+  expect(complaints).toEqual([]);
+});
+
+test('saves a session and opens it in another page, where it goes on alike; refuses what is none', async () => {
+  const [from, to] = [await loaded(), await loaded()];
+  await generate(from.page, { 'Add text': 'And God said', Temperature: '0', Tokens: '8' });
+  const [download] = await Promise.all([from.page.waitForEvent('download'), button(from.page, 'Save').click()]);
+  expect(download.suggestedFilename()).toMatch(/^\d+-tokens\.mamba-session$/);
+  const buffer = readFileSync(await download.path());
+
+  const input = to.page.getByLabel('Open …');
+  await input.setInputFiles({ name: 'a.mamba-session', mimeType: '', buffer });
+  await settled(to.page, 'Opened a.mamba-session as branch 2');
+  const text = await transcript(from.page).textContent();
+  expect(await transcript(to.page).textContent()).toBe(text);
+  for (const { page } of [from, to]) await generate(page, { Temperature: '0', Tokens: '8', 'Add text': '' });
+  expect(await transcript(to.page).textContent()).toBe(await transcript(from.page).textContent());
+
+  buffer[buffer.length - 1]! ^= 1;
+  await input.setInputFiles({ name: 'b.mamba-session', mimeType: '', buffer });
+  expect(await to.page.getByRole('alert').textContent()).toContain('checksum');
+  await button(to.page, 'Dismiss').click();
+  await generate(to.page, { Tokens: '2' });
+  expect([...from.complaints, ...to.complaints]).toEqual([]);
+});
+
+test('loads files that the user chooses, and says what is wrong with those that are no model', async () => {
+  const { page, complaints } = await open(browser, site.address);
+  const files = ['config.json', 'model.safetensors', 'tokenizer.json'];
+  const paths = files.map((file) => fileURLToPath(new URL(file, MODEL)));
+  await page.getByRole('radio', { name: 'CPU' }).check();
+  await page.getByRole('radio', { name: 'Files' }).check();
+  await page.getByLabel('or its files').setInputFiles(paths.slice(1));
+  await button(page, 'Load model').click();
+  expect(await page.getByRole('alert').textContent()).toContain('config.json');
+  await page.getByLabel('or its files').setInputFiles(paths);
+  await button(page, 'Load model').click();
+  await settled(page, 'is loaded');
+  await generate(page, { 'Add text': 'And God said', Tokens: '4' });
+  // Delta reads the files once more.
+  await page.getByRole('img', { name: /^Heat map of delta/ }).waitFor();
+  await page.getByRole('radio', { name: 'Address' }).check();
+  await page.getByLabel('Address of the model').fill(`${site.address}models/none/`);
+  await button(page, 'Load model').click();
+  expect(await page.getByRole('alert').textContent()).toContain('config.json');
+  // The model before is still there.
+  await generate(page, { Tokens: '4' });
+  expect(complaints.filter((complaint) => !complaint.includes('404'))).toEqual([]);
+});
+
+test('shows delta as a heat map that can be read without seeing it', async () => {
+  const { page, complaints } = await fresh();
+  await generate(page, { 'Add text': 'And God said, Let there be light', Temperature: '0', Tokens: '6' });
+  const map = page.getByRole('img', { name: /^Heat map of delta/ });
+  await map.waitFor();
+  const tokens = Number.parseInt((await readSoFar(page).textContent())!, 10);
+  const description = await map.getAttribute('aria-label');
+  expect(description).toContain(`${tokens} tokens in 6 layers. Let in most: “`);
+  expect(await page.locator('.shaded').textContent()).toBe(await transcript(page).textContent());
+  // It is drawn, in more than one colour.
+  const colours = await map.evaluate((canvas: HTMLCanvasElement) => {
+    const { data } = canvas.getContext('2d')!.getImageData(0, 0, canvas.width, canvas.height);
+    return new Set(new Uint32Array(data.buffer)).size;
+  });
+  expect(colours).toBeGreaterThan(20);
+
+  const slider = page.getByRole('slider');
+  await slider.focus();
+  await page.keyboard.press('Home');
+  expect(await slider.getAttribute('aria-valuetext')).toBe('1, “And”');
+  await page.keyboard.press('ArrowRight');
+  expect(await slider.getAttribute('aria-valuetext')).toMatch(/^2, “␣God/);
+  await page.getByRole('combobox', { name: /^Layer/ }).selectOption('3');
+  const readout = await page.locator('.readout output').textContent();
+  expect(readout).toMatch(/^“␣God.*, layer 3: Δ 0\.\d+$/);
+  await page.getByText('The numbers, as a table').click();
+  const table = page.getByRole('table');
+  expect(await table.getByRole('row').count()).toBe(tokens + 1);
+  expect(await table.getByRole('row').nth(2).getByRole('cell').nth(2).textContent()).toBe(readout!.split('Δ ')[1]);
+
+  await page.getByLabel('Watch').uncheck();
+  await map.waitFor({ state: 'detached' });
+  await page.getByLabel('Watch').check();
+  await map.waitFor();
+  expect(await map.getAttribute('aria-label')).toBe(description);
+  expect(complaints).toEqual([]);
+});
+
+test('is done by keyboard alone', async () => {
+  const { page, complaints } = await open(browser, site.address);
+  const name = () =>
+    page.evaluate(
+      () =>
+        (document.activeElement as HTMLInputElement).labels?.[0]?.textContent ?? document.activeElement?.textContent,
+    );
+  const tab = async (expected: RegExp): Promise<void> => {
+    await page.keyboard.press('Tab');
+    expect(await name()).toMatch(expected);
+  };
+  await page.getByRole('radio', { name: 'CPU' }).and(page.locator(':enabled')).waitFor();
+  await tab(/^Shipped/);
+  await tab(/^WebGPU/);
+  await page.keyboard.press('ArrowDown');
+  expect(await name()).toMatch(/^CPU/);
+  await tab(/^Load model/);
+  await page.keyboard.press('Enter');
+  await settled(page, 'is loaded');
+  await tab(/^Branch 1/);
+  for (const tool of [/^Mark/, /^Fork/, /^Save/, /^Open/, /^New/, /^Close/]) await tab(tool);
+  await page.keyboard.press('Tab');
+  expect(await page.evaluate(() => document.activeElement?.getAttribute('role'))).toBe('log');
+  await tab(/^Add text/);
+  await page.keyboard.press('Control+A');
+  await page.keyboard.type('And God said');
+  await page.keyboard.press('Control+Enter');
+  await page.locator('.transcript .written').waitFor();
+  await page.keyboard.press('Escape');
+  await settled(page, 'written:');
+  // The focus stays where it is, also on a button that has nothing to do for a while.
+  expect(await name()).toMatch(/^Add text/);
+  for (let back = 0; back < 6; back++) await page.keyboard.press('Shift+Tab');
+  expect(await name()).toBe('Fork');
+  await page.keyboard.press('Enter');
+  await settled(page, 'Forked');
+  expect(await name()).toBe('Fork');
+  expect(complaints).toEqual([]);
+});
+
+test('says why a backend is not available, and runs on the other', async () => {
+  const context = await browser.newContext();
+  // A browser without WebGPU: its workers have no navigator.gpu.
+  await context.route(/worker-[^/]*\.js$/, async (route) => {
+    const response = await route.fetch();
+    const without = "Object.defineProperty(Object.getPrototypeOf(navigator), 'gpu', { value: undefined });";
+    await route.fulfill({ response, body: `${without}\n${await response.text()}` });
+  });
+  const page = await context.newPage();
+  await page.goto(site.address);
+  await page.getByText('Not available: ').waitFor();
+  expect(await page.locator('#backend-webgpu').textContent()).toContain('WebGPU');
+  expect(await page.getByRole('radio', { name: 'WebGPU' }).isDisabled()).toBe(true);
+  expect(await page.getByRole('radio', { name: 'CPU' }).isChecked()).toBe(true);
+});
+
+test('writes on WebGPU what it writes on the CPU, and changes between them', async () => {
+  const { page, complaints } = await loaded();
+  const fields = { 'Add text': 'And God said', Temperature: '0', Tokens: '6' };
+  await generate(page, fields);
+  const text = await transcript(page).textContent();
+  await page.getByRole('radio', { name: 'WebGPU' }).check();
+  await button(page, 'Load model').click();
+  await settled(page, 'is loaded, on WebGPU');
+  await generate(page, fields);
+  expect(await transcript(page).textContent()).toBe(text);
+  await page.getByRole('img', { name: /^Heat map of delta/ }).waitFor();
+  expect(complaints).toEqual([]);
+});
+
+describe.each([
+  ['a phone, light', { viewport: { width: 375, height: 740 }, colorScheme: 'light' }],
+  ['a desktop, dark', { viewport: { width: 1280, height: 900 }, colorScheme: 'dark' }],
+] as const)('on %s', (_, options) => {
+  test('fits the width, and axe finds nothing', async () => {
+    const { page, complaints } = await loaded(options);
+    await generate(page, { Tokens: '30' });
+    await button(page, 'Mark').click();
+    await page.getByRole('img', { name: /^Heat map of delta/ }).waitFor();
+    await page.getByText('The numbers, as a table').click();
+    const overflow = await page.evaluate(
+      () => document.documentElement.scrollWidth - document.documentElement.clientWidth,
+    );
+    expect(overflow).toBe(0);
+    expect(await audit(page)).toEqual([]);
+    expect(complaints).toEqual([]);
+  });
+});

@@ -1,0 +1,37 @@
+import { createReadStream, readFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { defineConfig, type Plugin } from 'vite';
+
+const MODEL = new URL('../../packages/conformance/fixtures/kjv-mamba/', import.meta.url);
+const ADDRESS = 'models/kjv-mamba/';
+const FILES = ['config.json', 'generation_config.json', 'model.safetensors', 'tokenizer.json', 'tokenizer_config.json'];
+
+/** Ships the conformance suite's trained model with the page: copied into the build, and served as it is in development. */
+function shippedModel(): Plugin {
+  return {
+    name: 'shipped-model',
+    generateBundle() {
+      for (const file of FILES)
+        this.emitFile({ type: 'asset', fileName: ADDRESS + file, source: readFileSync(new URL(file, MODEL)) });
+    },
+    configureServer({ middlewares }) {
+      middlewares.use((request, response, next) => {
+        const file = FILES.find((name) => request.url === `/${ADDRESS}${name}`);
+        if (file === undefined) next();
+        else createReadStream(new URL(file, MODEL)).pipe(response);
+      });
+    },
+  };
+}
+
+export default defineConfig({
+  root: fileURLToPath(new URL('.', import.meta.url)),
+  // Runs from any folder of any host.
+  base: './',
+  // A file that is not there is a 404, not the page.
+  appType: 'mpa',
+  plugins: [shippedModel()],
+  build: { target: 'es2023' },
+  worker: { format: 'es' },
+  oxc: { jsx: { runtime: 'automatic', importSource: 'preact' } },
+});
