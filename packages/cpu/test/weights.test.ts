@@ -59,7 +59,7 @@ describe.each(TYPES)('%s', (dtype) => {
     expect(await backend.read(rows)).toEqual(
       Float32Array.of(...[36, 0, 15].flatMap((row) => [...stored.subarray(row * INPUTS, (row + 1) * INPUTS)])),
     );
-    for (const count of [1, 2, 7]) {
+    for (const count of [1, 2, 7, 11]) {
       const values = uniform(count * INPUTS, 9);
       const y = backend.linear(float32(backend, [count, INPUTS], values), matrix);
       const expected = Float64Array.from({ length: count * OUTPUTS }, (_, index) => {
@@ -68,8 +68,8 @@ describe.each(TYPES)('%s', (dtype) => {
         for (let k = 0; k < INPUTS; k++) sum += values[row * INPUTS + k]! * stored[output * INPUTS + k]!;
         return sum;
       });
-      // One row meets quantised weights as 16-bit integers.
-      expect(relativeError(await backend.read(y), expected)).toBeLessThan(count === 1 ? 3e-5 : 2e-6);
+      // Few rows meet quantised weights as 16-bit integers.
+      expect(relativeError(await backend.read(y), expected)).toBeLessThan(count <= 8 ? 3e-5 : 2e-6);
       y.dispose();
     }
     matrix.dispose();

@@ -4,13 +4,13 @@
  *
  * Many rows: a chunk packs its rows of x, `DEPTH` inputs at a time, into tiles (see linear-tile.ts) that stay in the second-level cache; then
  * for each panel its weights of that depth, widened to float32 in the first-level cache if they are not, meet all tiles. Weights are read
- * once for a block of rows, x once for a group of panels, y is written and read once for each DEPTH inputs. A few rows (a batched
- * decode) are the same: weights stream through once.
+ * once for a block of rows, x once for a group of panels, y is written and read once for each DEPTH inputs.
  *
- * One row (decode): linear-vector.ts, weights as one stream.
+ * Few rows (decode): linear-vector.ts, weights as one stream. For a batch each panel meets all rows, one after the other: it comes from memory
+ * for the first and from the second-level cache for the others, still in the form in which it is stored.
  *
  * Scratch of a thread, see `linearScratch` in src/operations/linear.ts. Many rows: zeros (64 bytes), a tile's edge (5×64), scales of the rows, a
- * widened panel, packed rows. One row: results (64 bytes), x normalised, x quantised.
+ * widened panel, packed rows. Few rows, for each: results (64 bytes), x normalised, x quantised.
  */
 import { loadPart, storePart, sum, transpose } from '../lib/lanes';
 import { madd } from '../lib/madd';
@@ -42,6 +42,9 @@ export class LinearCall {
   normalise: i32;
   norm: usize;
   eps: f32;
+  /** Up to here rows are multiplied one by one, and `rowScratch` bytes belong to each. */
+  vectorRows: i32;
+  rowScratch: usize;
   /** Rows of a chunk, and panels. */
   rowBlock: i32;
   panelGroup: i32;
@@ -57,9 +60,11 @@ export function linear(call: LinearCall, chunk: i32, thread: i32, first: bool): 
   const blocks = (call.rows + call.rowBlock - 1) / call.rowBlock;
   const start = (chunk / blocks) * call.panelGroup;
   const end = min(start + call.panelGroup, (call.outputs + PANEL - 1) >> 4);
-  if (call.rows == 1) {
-    if (first) prepareRow(call, scratch);
-    oneRow(call, start, end, scratch);
+  if (call.rows <= call.vectorRows) {
+    if (first) {
+      for (let row = 0; row < call.rows; row++) prepareRow(call, row, scratch + <usize>row * call.rowScratch);
+    }
+    fewRows(call, start, end, scratch);
   } else {
     const row = (chunk % blocks) * call.rowBlock;
     manyRows(call, row, min(call.rowBlock, call.rows - row), start, end, scratch);
@@ -193,18 +198,14 @@ function addEdge(
   }
 }
 
-/** Normalised and quantised x of a single row, once a thread and call. */
-function prepareRow(call: LinearCall, scratch: usize): void {
+/** Normalised and quantised x of a row, once a thread and call. */
+function prepareRow(call: LinearCall, row: i32, scratch: usize): void {
+  const x = call.x + <usize>row * call.xStride;
   const normed = scratch + 64;
-  if (call.normalise) normaliseRow(call, normed);
-  if (call.layout == Layout.F16) store<f32>(quantisedRow(call, scratch), scaleForHalves(rowOf(call, scratch), call.inputs, normed));
-  if (call.layout >= Layout.Q8) quantise(rowOf(call, scratch), call.inputs, quantisedRow(call, scratch));
-}
-
-// @ts-ignore: decorator
-@inline
-function rowOf(call: LinearCall, scratch: usize): usize {
-  return call.normalise ? scratch + 64 : call.x;
+  if (call.normalise) normaliseRow(call, x, normed);
+  const from = call.normalise ? normed : x;
+  if (call.layout == Layout.F16) store<f32>(quantisedRow(call, scratch), scaleForHalves(from, call.inputs, normed));
+  if (call.layout >= Layout.Q8) quantise(from, call.inputs, quantisedRow(call, scratch));
 }
 
 // @ts-ignore: decorator
@@ -213,34 +214,45 @@ function quantisedRow(call: LinearCall, scratch: usize): usize {
   return scratch + 64 + (((<usize>call.inputs + 15) & ~15) << 2);
 }
 
-function normaliseRow(call: LinearCall, to: usize): void {
-  const scale = f32x4.splat(inverseRoot(call.x, call.inputs, call.eps));
+function normaliseRow(call: LinearCall, x: usize, to: usize): void {
+  const scale = f32x4.splat(inverseRoot(x, call.inputs, call.eps));
   for (let k = 0; k < call.inputs; k += 4) {
     const rest = call.inputs - k;
     const offset = <usize>k << 2;
-    let value = f32x4.mul(loadPart(call.x + offset, rest), scale);
+    let value = f32x4.mul(loadPart(x + offset, rest), scale);
     if (call.norm != 0) value = f32x4.mul(value, loadPart(call.norm + offset, rest));
     storePart(to + offset, value, rest);
   }
 }
 
-function oneRow(call: LinearCall, start: i32, end: i32, scratch: usize): void {
-  const x = call.layout >= Layout.Q8 ? quantisedRow(call, scratch) : rowOf(call, scratch);
-  const inputs = call.inputs;
-  const bytes = panelBytes(call.layout, inputs);
+function fewRows(call: LinearCall, start: i32, end: i32, scratch: usize): void {
+  const bytes = panelBytes(call.layout, call.inputs);
   let weight = call.weight + <usize>start * bytes;
   for (let panel = start; panel < end; panel++) {
     const column = <usize>panel << 6;
     const width = min(PANEL, call.outputs - (panel << 4));
-    if (call.layout == Layout.F32) vectorFloats(x, weight, inputs, scratch);
-    else if (call.layout == Layout.F16) vectorHalves(scratch + 64, weight, inputs, load<f32>(quantisedRow(call, scratch)), scratch);
-    else if (call.layout == Layout.BF16) vectorBrains(x, weight, inputs, scratch);
-    else if (call.layout == Layout.Q8) vectorQ8(x, weight, inputs, scratch);
-    else if (call.layout == Layout.Q4) vectorQ4(x, weight, inputs, scratch);
-    else vectorRows(x, weight, inputs, width, scratch);
-    finishRow(scratch, call.accumulate, call.bias == 0 ? <usize>0 : call.bias + column, call.y + column, width);
+    const bias = call.bias == 0 ? <usize>0 : call.bias + column;
+    let place = scratch;
+    for (let row = 0; row < call.rows; row++) {
+      multiplyRow(call, row, weight, width, place);
+      finishRow(place, call.accumulate, bias, call.y + <usize>row * call.yStride + column, width);
+      place += call.rowScratch;
+    }
     weight += bytes;
   }
+}
+
+/** A row times a panel, into the first 64 bytes of the row's scratch. */
+function multiplyRow(call: LinearCall, row: i32, weight: usize, width: i32, scratch: usize): void {
+  const inputs = call.inputs;
+  const quantised = quantisedRow(call, scratch);
+  const x = call.normalise ? scratch + 64 : call.x + <usize>row * call.xStride;
+  if (call.layout == Layout.F32) vectorFloats(x, weight, inputs, scratch);
+  else if (call.layout == Layout.F16) vectorHalves(scratch + 64, weight, inputs, load<f32>(quantised), scratch);
+  else if (call.layout == Layout.BF16) vectorBrains(x, weight, inputs, scratch);
+  else if (call.layout == Layout.Q8) vectorQ8(quantised, weight, inputs, scratch);
+  else if (call.layout == Layout.Q4) vectorQ4(quantised, weight, inputs, scratch);
+  else vectorRows(x, weight, inputs, width, scratch);
 }
 
 function finishRow(sums: usize, accumulate: i32, bias: usize, y: usize, width: i32): void {

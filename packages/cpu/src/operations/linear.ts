@@ -44,6 +44,9 @@ export interface LinearOptions {
 const DEPTH = 256;
 /** Rows whose packed block fits the second-level cache: a multiple of both tiles' heights. */
 const ROW_BLOCK = 120;
+/** Up to here rows that are multiplied one by one are faster than a tile; longer where tiles would have to widen the weights. */
+const VECTOR_ROWS = 4;
+const QUANTISED_ROWS = 8;
 /** Bytes of weights that are a chunk of a decode: some 5 µs. */
 const STREAM = 2 ** 16;
 
@@ -62,8 +65,11 @@ export function linearCommand(context: Context, arena: Arena, options: LinearOpt
     xStride = inputs * ELEMENT,
   } = options;
   const panels = Math.ceil(outputs / PANEL);
-  const { rowBlock, panelGroup } = cut(rows, panels, panelBytes(weight.layout ?? 'rows', inputs));
-  const scratch = threadScratch(arena, context.team, linearScratch(rows, rowBlock, inputs));
+  const layout = weight.layout ?? 'rows';
+  const { rowBlock, panelGroup } = cut(rows, panels, panelBytes(layout, inputs));
+  const vectorRows = layout === 'q8' || layout === 'q4' ? QUANTISED_ROWS : VECTOR_ROWS;
+  const rowScratch = rowBytes(inputs);
+  const scratch = threadScratch(arena, context.team, rows <= vectorRows ? rows * rowScratch : tileBytes(rowBlock));
   return {
     operation: 'linear',
     chunks: Math.ceil(rows / rowBlock) * Math.ceil(panels / panelGroup),
@@ -82,6 +88,8 @@ export function linearCommand(context: Context, arena: Arena, options: LinearOpt
       norm !== undefined,
       norm?.weight ?? 0,
       { float: norm?.eps ?? 0 },
+      vectorRows,
+      rowScratch,
       rowBlock,
       panelGroup,
       context.wide,
@@ -103,9 +111,14 @@ function cut(rows: number, panels: number, bytes: number): { readonly rowBlock: 
   return { rowBlock, panelGroup };
 }
 
-function linearScratch(rows: number, rowBlock: number, inputs: number): number {
+/** Of a row that is multiplied alone: results, x normalised, x quantised. */
+function rowBytes(inputs: number): number {
   const padded = Math.ceil(inputs / PANEL) * PANEL;
-  if (rows === 1) return 64 + padded * ELEMENT + Math.ceil(inputs / BLOCK) * 80;
+  return 64 + padded * ELEMENT + Math.ceil(inputs / BLOCK) * 80;
+}
+
+/** Of tiles: zeros, an edge, the rows' scales, a widened panel, packed rows. */
+function tileBytes(rowBlock: number): number {
   const paddedRows = Math.ceil(rowBlock / PANEL) * PANEL;
   return 64 + 320 + (paddedRows + PANEL * DEPTH + (rowBlock + 5) * DEPTH) * ELEMENT;
 }
