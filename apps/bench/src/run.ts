@@ -112,7 +112,8 @@ export async function runBench(options: RunOptions): Promise<Report> {
   try {
     observer.step?.('limits of this machine');
     for (const threads of threadCounts(backends)) {
-      ceilings.push(...(await measureCeilings({ budget: BUDGET[effort] / 3, pause, threads })));
+      const measured = await measureCeilings({ budget: BUDGET[effort] / 3, pause, threads });
+      ceilings.push(...measured.map((ceiling) => noLessThan(ceilings, ceiling)));
     }
     const plans = suites.map((suite) => ({ suite, groups: plan(suite, backends, { effort, shapes }) }));
     const all = plans.flatMap(({ groups }) => groups.flat());
@@ -384,6 +385,12 @@ function threadCounts(backends: readonly FoundBackend[]): number[] {
     .filter(({ known, provider, record }) => known.onProcessor && provider !== undefined && record.slow === undefined)
     .map(({ record }) => record.details?.threads);
   return [...new Set([1, ...own.filter((threads) => typeof threads === 'number')])];
+}
+
+/** Threads can do no less together than one can alone: less was only measured because other work took the processors. */
+function noLessThan(known: readonly Ceiling[], ceiling: Ceiling): Ceiling {
+  const others = known.filter(({ bound, threads }) => bound === ceiling.bound && threads < ceiling.threads);
+  return { ...ceiling, perSecond: Math.max(ceiling.perSecond, ...others.map(({ perSecond }) => perSecond)) };
 }
 
 function settingsOf({ suites, stages = [], effort, shapes = {}, backends }: RunOptions): Settings {

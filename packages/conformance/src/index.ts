@@ -12,7 +12,7 @@ export { type ConcatCaseOptions, concatCase } from './cases/concat.ts';
 export { type EmbeddingCaseOptions, embeddingCase } from './cases/embedding.ts';
 export { type LinearCaseOptions, linearCase } from './cases/linear.ts';
 export { type LogProbCaseOptions, logProbCase } from './cases/log-prob.ts';
-export { type ModelCaseOptions, modelCase } from './cases/model.ts';
+export { MODEL as MODEL_TOLERANCE, type ModelCaseOptions, modelCase } from './cases/model.ts';
 export { REGIMES, type Regime } from './cases/regimes.ts';
 export { type RmsNormCaseOptions, rmsNormCase } from './cases/rms-norm.ts';
 export { type SampleCaseOptions, sampleCase } from './cases/sample.ts';

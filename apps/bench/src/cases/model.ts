@@ -1,5 +1,5 @@
 /** A whole model with seeded weights: loading, prefill of a prompt, time to the first token, decode. */
-import { Random, seededWeights } from '@mamba/conformance';
+import { MODEL_TOLERANCE, Random, seededWeights } from '@mamba/conformance';
 import {
   type Backend,
   createModel,
@@ -129,8 +129,8 @@ export function benchModel(config: ModelConfig, options: ModelBenchOptions): Ben
     measurements: [...(runs.length > 1 ? [] : [load]), ...prompts, ...decodes],
     together: contexts.length > 1,
     weights,
-    // As conformance's models; fewer bits of the weights move the logits by what this case reports.
-    tolerance: limit ?? 5e-5,
+    // Fewer bits of the weights move the logits by what this case reports.
+    tolerance: limit ?? MODEL_TOLERANCE.relative,
     checked: `this model, logits of ${checkedTokens} tokens of prefill and one step of decode${sequences}`,
     checkOperations: checkedRows * modelWork(config, checkedTokens + 1, checkedTokens + 1, 0).operations,
     // The reference's float64, and a backend's float32.

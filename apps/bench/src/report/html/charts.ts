@@ -68,7 +68,7 @@ function timeOverLength(series: readonly Series[], suite: string, document: Docu
     marginLeft: 62,
     marginRight: 190,
     marginBottom: 42,
-    x: { type: 'log', base: 2, label: 'length →', tickFormat: power, ticks: 8, grid: false },
+    x: { type: 'log', base: 2, label: 'length', labelAnchor: 'center', tickFormat: power, ticks: 8, grid: false },
     y: { type: 'log', label: '↑ time of a call', tickFormat: (value: number) => brief(value), grid: true },
     marks: [
       ...lines.map(({ points: own, series: one }) =>
@@ -118,7 +118,7 @@ function statesChart(series: readonly Series[], document: Document): Chart | und
       height: 300,
       marginLeft: 62,
       marginRight: 130,
-      x: { type: 'log', base: 2, label: 'd_state →', tickFormat: String },
+      x: { type: 'log', base: 2, label: 'd_state', labelAnchor: 'center', tickFormat: String },
       y: { label: '↑ state steps a second', tickFormat: formatCount, grid: true, zero: true },
       marks: [...linesOf(points), ...endLabels(points)],
     }),
@@ -146,7 +146,8 @@ function throughputOverBatch(series: readonly Series[], document: Document): Cha
       x: {
         type: 'log',
         base: 2,
-        label: 'sequences →',
+        label: 'sequences',
+        labelAnchor: 'center',
         tickFormat: String,
         ticks: [...new Set(points.map(({ x }) => x))],
       },
@@ -182,8 +183,9 @@ function shareOfLimit(series: readonly Series[], document: Document): Chart | un
       height: rows * 20 + facets * 4 + 60,
       marginLeft: 290,
       marginRight: 30,
-      marginTop: 30,
-      x: { domain: [0, most], label: '% of the limit →', grid: true, axis: 'both' },
+      marginTop: 12,
+      marginBottom: 40,
+      x: { domain: [0, most], label: '% of the limit', labelAnchor: 'center', labelOffset: 34, grid: true },
       y: { domain: order, label: null, tickSize: 0 },
       symbol: { domain: ['arithmetic', 'memory'], range: ['circle', 'square'] },
       marks: [
@@ -285,7 +287,8 @@ function bars(points: readonly Bar[], document: Document): Element {
   const facets = [...new Set(points.map(({ facet }) => facet))];
   const labels = [...new Set(points.map(({ label }) => label))];
   return plot(document, {
-    height: facets.length * (labels.length * 24 + 26) + 20,
+    height: facets.length * (labels.length * 24 + 26) + 8,
+    marginBottom: 4,
     marginLeft: 190,
     marginRight: 80,
     marginTop: 4,
