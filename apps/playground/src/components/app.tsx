@@ -2,6 +2,7 @@ import type { Playground } from '../playground.ts';
 import { ModelPanel } from './model-panel.tsx';
 import { SelectionPanel } from './selection-panel.tsx';
 import { TextPanel } from './text-panel.tsx';
+import { Welcome } from './welcome.tsx';
 
 export function App({ playground }: { readonly playground: Playground }) {
   const { model, error, status } = playground;
@@ -26,7 +27,11 @@ export function App({ playground }: { readonly playground: Playground }) {
           </div>
         )}
         <ModelPanel playground={playground} />
-        {model !== undefined && <TextPanel key={model.lm.info.handle} playground={playground} model={model} />}
+        {model === undefined ? (
+          <Welcome />
+        ) : (
+          <TextPanel key={model.lm.info.handle} playground={playground} model={model} />
+        )}
         {model !== undefined && <SelectionPanel playground={playground} />}
       </main>
       <footer class="statusbar">

@@ -19,6 +19,8 @@ interface HeatMapProps {
 /** Widths of a column, in CSS pixels: as wide as the box allows, within these. Rows are lower where there are many. */
 const COLUMNS = { min: 9, max: 28 };
 const GAP = 1;
+/** Width of the column that numbers the rows. */
+const ROWS = 26;
 /** A canvas may not be wider than some thousands of device pixels everywhere. */
 const MAX_WIDTH = 8192;
 
@@ -54,7 +56,8 @@ export function HeatMap({ map, spans, theme, token, layer, description, onChoose
     const box = canvas.current!.parentElement!;
     const left = token * column;
     if (left < box.scrollLeft + column) box.scrollLeft = left - 4 * column;
-    else if (left + 2 * column > box.scrollLeft + box.clientWidth) box.scrollLeft = left + 4 * column - box.clientWidth;
+    else if (left + ROWS + 2 * column > box.scrollLeft + box.clientWidth)
+      box.scrollLeft = left + ROWS + 4 * column - box.clientWidth;
   }, [token, column]);
 
   const choose = (event: MouseEvent): void => {
@@ -67,6 +70,11 @@ export function HeatMap({ map, spans, theme, token, layer, description, onChoose
   return (
     // biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls has to be reached by keyboard
     <section class="map" tabIndex={0} aria-label="Heat map">
+      <ol class="rows" aria-hidden="true" style={{ gridAutoRows: `${row}px` }}>
+        {map.layers.map((_, index) => (
+          <li key={index}>{row >= 14 || index % 8 === 7 ? index + 1 : ''}</li>
+        ))}
+      </ol>
       <canvas
         ref={canvas}
         role="img"
@@ -82,7 +90,7 @@ export function HeatMap({ map, spans, theme, token, layer, description, onChoose
 function useRoom(canvas: { readonly current: HTMLCanvasElement | null }): number {
   const [room, setRoom] = useState(0);
   useEffect(() => {
-    const observer = new ResizeObserver(([entry]) => setRoom(entry!.contentRect.width));
+    const observer = new ResizeObserver(([entry]) => setRoom(entry!.contentRect.width - ROWS));
     observer.observe(canvas.current!.parentElement!);
     return () => observer.disconnect();
   }, [canvas]);

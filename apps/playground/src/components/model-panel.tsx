@@ -2,7 +2,7 @@ import { parameterCount } from '@mamba/core';
 import { useState } from 'preact/hooks';
 import { bytes } from '../format.ts';
 import type { Playground, Source } from '../playground.ts';
-import type { BackendName } from '../worker/protocol.ts';
+import type { BackendName, BackendReport } from '../worker/protocol.ts';
 
 const SOURCES = [
   {
@@ -33,7 +33,7 @@ export function ModelPanel({ playground }: { readonly playground: Playground }) 
   const [url, setUrl] = useState('');
   const [files, setFiles] = useState<readonly File[]>([]);
   const [chosen, setChosen] = useState<BackendName>();
-  const backend = chosen ?? backends?.find(({ available }) => available)?.name;
+  const backend = chosen ?? proposed(backends);
   const loading = busy === 'load';
 
   const submit = (event: Event): void => {
@@ -106,11 +106,7 @@ export function ModelPanel({ playground }: { readonly playground: Playground }) 
                 />
                 <span class="name">{label}</span>
                 <span class="hint" id={`backend-${name}`}>
-                  {report === undefined
-                    ? 'looking …'
-                    : report.available
-                      ? report.words
-                      : `Not available: ${report.words}`}
+                  {report === undefined ? 'looking …' : words(report)}
                 </span>
               </label>
             );
@@ -144,6 +140,17 @@ export function ModelPanel({ playground }: { readonly playground: Playground }) 
       )}
     </section>
   );
+}
+
+/** The first that runs, and a GPU in software only where there is nothing else. */
+function proposed(backends: readonly BackendReport[] = []): BackendName | undefined {
+  const running = backends.filter(({ available }) => available);
+  return (running.find(({ software }) => !software) ?? running[0])?.name;
+}
+
+function words({ available, software, words }: BackendReport): string {
+  if (!available) return `Not available: ${words}`;
+  return software ? `${words}: a GPU in software, slow` : words;
 }
 
 export function Fact({ name, value }: { readonly name: string; readonly value: string }) {

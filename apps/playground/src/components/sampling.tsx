@@ -48,7 +48,7 @@ const FIELDS = [
   {
     name: 'repetitionPenalty',
     label: 'Repetition',
-    hint: 'penalty; 1: none',
+    hint: '1: no penalty',
     min: 0.01,
     max: 10,
     step: 0.01,
@@ -58,7 +58,7 @@ const FIELDS = [
   {
     name: 'seed',
     label: 'Seed',
-    hint: 'same seed, same text',
+    hint: 'to repeat it',
     min: 0,
     max: Number.MAX_SAFE_INTEGER,
     step: 1,

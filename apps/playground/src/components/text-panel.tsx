@@ -91,10 +91,7 @@ export function TextPanel({ playground, model }: TextPanelProps) {
       </div>
       <dl class="facts live" aria-label="This branch">
         <Fact name="Read so far" value={count(branch.session.length, 'token')} />
-        <Fact
-          name="State"
-          value={branch.session.bytes > 0 ? `${bytes(branch.session.bytes)}, at any length` : 'zero'}
-        />
+        <Fact name="State, at any length" value={branch.session.bytes > 0 ? bytes(branch.session.bytes) : 'zero'} />
         <Fact
           name="Speed"
           value={

@@ -6,6 +6,8 @@ export type BackendName = 'webgpu' | 'cpu';
 export interface BackendReport {
   readonly name: BackendName;
   readonly available: boolean;
+  /** A processor plays the GPU: it runs, but slowly. */
+  readonly software: boolean;
   /** What it is, or why it is not available. */
   readonly words: string;
 }

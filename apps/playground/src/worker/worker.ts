@@ -58,11 +58,11 @@ async function report(provider: BackendProvider): Promise<BackendReport> {
   const name = provider.name as BackendName;
   try {
     const tried = await provider.create();
-    const words = tried.description;
+    const { description: words, details } = tried;
     await tried.dispose();
-    return { name, available: true, words };
+    return { name, available: true, software: details.software === true, words };
   } catch (error) {
-    return { name, available: false, words: error instanceof Error ? error.message : String(error) };
+    return { name, available: false, software: false, words: error instanceof Error ? error.message : String(error) };
   }
 }
 
