@@ -17,3 +17,10 @@ export { parameterSource } from './parameters.ts';
 export { openSafetensors, type SafetensorsFile, type TensorInfo } from './safetensors/file.ts';
 export { openSharded } from './safetensors/sharded.ts';
 export { type RawTensor, writeSafetensors } from './safetensors/write.ts';
+export {
+  modelConfigJson,
+  SAFETENSORS_WRITABLE_TYPES,
+  type SafetensorsWritableType,
+  type WriteModelOptions,
+  writeSafetensorsModel,
+} from './safetensors/write-model.ts';

@@ -5,6 +5,7 @@ import {
   type ParameterKey,
   type ParameterSource,
   type ParameterSpec,
+  type Shape,
   sizeOf,
 } from '@mamba/core';
 import { bfloat16ToNumber, float16ToNumber, sameShape } from '@mamba/core/driver';
@@ -41,6 +42,25 @@ export async function parameterSource(config: ModelConfig, file: SafetensorsFile
   };
 }
 
+/** A parameter's tensor, as transformers calls it. */
+export function transformersName({ key, layer }: ParameterSpec): string {
+  switch (key) {
+    case 'embedding':
+      return 'backbone.embeddings.weight';
+    case 'finalNorm':
+      return 'backbone.norm_f.weight';
+    case 'head':
+      return HEAD;
+    default:
+      return `backbone.layers.${layer}.${LAYER_TENSORS[key]}`;
+  }
+}
+
+/** A parameter's shape in a file: PyTorch's depthwise convolution has an axis for the one input channel. */
+export function storedShape({ key, shape }: ParameterSpec): Shape {
+  return key === 'block.conv' ? [shape[0]!, 1, shape[1]!] : shape;
+}
+
 const HEAD = 'lm_head.weight';
 
 const LAYER_TENSORS: Readonly<Record<Exclude<ParameterKey, 'embedding' | 'finalNorm' | 'head'>, string>> = {
@@ -58,20 +78,10 @@ const LAYER_TENSORS: Readonly<Record<Exclude<ParameterKey, 'embedding' | 'finalN
   'block.outProjBias': 'mixer.out_proj.bias',
 };
 
-function tensorName(file: SafetensorsFile, { key, layer }: ParameterSpec): string {
-  switch (key) {
-    case 'embedding': {
-      // transformers' name, or the original's.
-      const original = 'backbone.embedding.weight';
-      return file.tensors.has(original) ? original : 'backbone.embeddings.weight';
-    }
-    case 'finalNorm':
-      return 'backbone.norm_f.weight';
-    case 'head':
-      return HEAD;
-    default:
-      return `backbone.layers.${layer}.${LAYER_TENSORS[key]}`;
-  }
+/** The original's embedding has a name of its own. */
+function tensorName(file: SafetensorsFile, parameter: ParameterSpec): string {
+  const original = 'backbone.embedding.weight';
+  return parameter.key === 'embedding' && file.tensors.has(original) ? original : transformersName(parameter);
 }
 
 function remedyForMissing({ tiedHead }: ModelConfig, missing: readonly string[]): string | undefined {
@@ -80,11 +90,10 @@ function remedyForMissing({ tiedHead }: ModelConfig, missing: readonly string[])
     : undefined;
 }
 
-function checkTensor(file: SafetensorsFile, name: string, { key, shape }: ParameterSpec): void {
+function checkTensor(file: SafetensorsFile, name: string, parameter: ParameterSpec): void {
   const origin = `${file.name}: tensor ${quote(name)}`;
   const info = file.tensors.get(name)!;
-  // PyTorch's depthwise convolution has an axis for the one input channel.
-  const expected = key === 'block.conv' ? [shape[0]!, 1, shape[1]!] : shape;
+  const expected = storedShape(parameter);
   if (!sameShape(info.shape, expected))
     throw damaged(origin, `[${info.shape.join(', ')}]`, `[${expected.join(', ')}], as the config says`);
   if (!['F64', 'F32', 'F16', 'BF16'].includes(info.dtype))

@@ -1,7 +1,11 @@
 /** The command as a user runs it, from the built package. */
 import { spawn } from 'node:child_process';
+import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { describe, expect, it } from 'vitest';
+import OpenAI from 'openai';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { FIXTURES, golden, rows } from './helpers.ts';
 
 const BIN = fileURLToPath(new URL('../bin/mamba-lm.js', import.meta.url));
@@ -17,9 +21,11 @@ interface Outcome {
 function run(
   args: readonly string[],
   onText?: (child: ReturnType<typeof spawn>, text: string) => void,
+  input = '',
 ): Promise<Outcome> {
   return new Promise((resolve, reject) => {
-    const child = spawn(process.execPath, [BIN, ...args], { stdio: ['ignore', 'pipe', 'pipe'] });
+    const child = spawn(process.execPath, [BIN, ...args], { stdio: ['pipe', 'pipe', 'pipe'] });
+    child.stdin.end(input);
     let stdout = '';
     let stderr = '';
     child.stdout.on('data', (chunk: Buffer) => {
@@ -33,6 +39,14 @@ function run(
     child.on('close', (code) => resolve({ code, stdout, stderr }));
   });
 }
+
+let folder: string;
+
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'mamba-lm-'));
+});
+
+afterAll(() => rm(folder, { recursive: true }));
 
 describe('mamba-lm', () => {
   it('prints the prompt and its continuation, and statistics apart', async () => {
@@ -99,7 +113,124 @@ describe('mamba-lm', () => {
     expect(plain.stdout).toContain(`${result.bitsPerByte.toFixed(4)} bits per byte`);
   });
 
+  it('inspects a checkpoint', async () => {
+    const { code, stdout } = await run(['inspect', KJV, '--tensors']);
+    expect(code).toBe(0);
+    expect(stdout).toContain('1,707,072');
+    expect(stdout).toMatch(/backbone\.layers\.5\.mixer\.A_log .* F32 .* 384 × 16/);
+    const json = JSON.parse((await run(['inspect', KJV, '--json'])).stdout) as Record<string, unknown>;
+    expect(json).toMatchObject({ format: 'safetensors', parameters: 1_707_072, config: { dModel: 192, layers: 6 } });
+    expect(json).toMatchObject({ tokenizer: { eos: [0], chatTemplate: false }, stateBytes: 175_104 });
+  });
+
+  it('converts there and back, refuses to overwrite, and leaves nothing half-written', async () => {
+    const [gguf, back] = [join(folder, 'kjv.gguf'), join(folder, 'back')];
+    const there = await run(['convert', KJV, gguf, '-b', 'cpu']);
+    expect(there).toMatchObject({ code: 0, stdout: expect.stringContaining('relative error 0.00e+0') });
+    const again = await run(['convert', gguf, back, '-b', 'cpu']);
+    expect(again).toMatchObject({ code: 0, stdout: expect.stringContaining('relative error 0.00e+0') });
+    const text = (await run(['generate', KJV, 'And God said', '-n', '8', '-b', 'cpu'])).stdout;
+    for (const made of [gguf, back])
+      expect((await run(['generate', made, 'And God said', '-n', '8', '-b', 'cpu'])).stdout).toBe(text);
+    for (const made of [gguf, back]) {
+      const refused = await run(['convert', KJV, made, '--no-check']);
+      expect(refused).toMatchObject({ code: 1, stdout: '', stderr: expect.stringContaining('--force') });
+    }
+    const small = await run(['convert', KJV, gguf, '--type', 'q4_0', '--force', '-b', 'cpu']);
+    expect(small.code).toBe(0);
+    const error = Number(/relative error (\S+),/.exec(small.stdout)?.[1]);
+    expect(error).toBeGreaterThan(1e-3);
+    expect(error).toBeLessThan(0.5);
+    // What fails on the way leaves the old file, and no part of a new one.
+    const tiny = `${FIXTURES}/mamba-tiny`;
+    const wrong = await run(['convert', tiny, join(folder, 'tiny'), '--type', 'q8_0']);
+    expect(wrong).toMatchObject({ code: 1, stderr: expect.stringContaining('F32, F16, BF16') });
+    await writeFile(join(folder, 'broken.gguf'), 'GGUF');
+    expect((await run(['convert', join(folder, 'broken.gguf'), join(folder, 'new')])).code).toBe(1);
+    expect((await readdir(folder)).sort()).toEqual(['back', 'broken.gguf', 'kjv.gguf']);
+  });
+
+  it('goes on with a conversation that was saved', async () => {
+    const file = join(folder, 'talk.session');
+    const args = ['chat', KJV, '-n', '6', '-b', 'cpu', '--session', file];
+    const first = await run(args, undefined, 'And God said\nMoses\n/undo\n/load nowhere\n/quit\n');
+    expect(first).toMatchObject({ code: 0, stderr: expect.stringContaining('nowhere cannot be read') });
+    const [answer] = first.stdout.split('\n');
+    const second = await run(args, undefined, ' unto\n');
+    expect(second.stderr).toMatch(/9 tokens from/);
+    const whole = await run(['generate', KJV, `And God said${answer} unto`, '-n', '6', '-b', 'cpu']);
+    expect(whole.stdout).toBe(`And God said${answer} unto${second.stdout}`);
+  });
+
+  it("serves OpenAI's client until it is interrupted", async () => {
+    const child = spawn(process.execPath, [BIN, 'serve', KJV, '-p', '0', '-b', 'cpu', '--api-key', 'key']);
+    const ended = new Promise<number | null>((resolve) => child.on('close', resolve));
+    const url = await new Promise<string>((resolve, reject) => {
+      let text = '';
+      child.on('close', () => reject(new Error(text)));
+      child.stderr.on('data', (chunk: Buffer) => {
+        text += chunk.toString();
+        const found = /at (http\S+)/.exec(text)?.[1];
+        if (found !== undefined) resolve(found);
+      });
+    });
+    const client = new OpenAI({ baseURL: url, apiKey: 'key', maxRetries: 0 });
+    const fields = { model: 'kjv-mamba', prompt: 'And God said', max_tokens: 8, temperature: 0 };
+    const { choices } = await client.completions.create(fields);
+    const { stdout } = await run(['generate', KJV, 'And God said', '-n', '8', '-b', 'cpu']);
+    expect(stdout).toBe(`And God said${choices[0]!.text}\n`);
+    child.kill('SIGTERM');
+    expect(await ended).toBe(0);
+  });
+
+  it('takes every way of sampling', async () => {
+    const flags = [
+      '-t',
+      '0.9',
+      '--top-k',
+      '40',
+      '--top-p',
+      '0.9',
+      '--min-p',
+      '0.01',
+      '--typical-p',
+      '0.95',
+      '--seed',
+      '2',
+    ];
+    const penalties = ['--repetition-penalty', '1.2', '--presence-penalty', '0.1', '--frequency-penalty', '0.1'];
+    const others = [
+      '--penalty-window',
+      '32',
+      '--logit-bias',
+      '318=-Infinity',
+      '5=1.5',
+      '--stop',
+      'zzz',
+      '--stop-ids',
+      '1',
+      '2',
+    ];
+    const args = ['generate', KJV, 'And God said', ...flags, ...penalties, ...others, '-n', '5', '-b', 'cpu'];
+    const { code, stdout } = await run([...args, '--json', '--top-log-probs', '2', '--chunk', '2', '--block', '1']);
+    expect(code).toBe(0);
+    const pieces = stdout
+      .trim()
+      .split('\n')
+      .map((line) => JSON.parse(line) as { id?: number; topLogProbs?: unknown[] });
+    expect(pieces).toHaveLength(6);
+    expect(pieces[0]!.topLogProbs).toHaveLength(2);
+    expect(pieces[0]!.id).not.toBe(318);
+    const greedy = ['generate', KJV, 'And God said', '-n', '8', '-b', 'cpu'];
+    expect((await run([...greedy, '--draft', KJV, '--draft-tokens', '2'])).stdout).toBe((await run(greedy)).stdout);
+  });
+
   it.each([
+    ['a bias that is none', ['generate', KJV, 'x', '--logit-bias', 'word'], 2, '12=-1.5'],
+    ['guesses of nobody', ['generate', KJV, 'x', '--draft-tokens', '2'], 1, '--draft'],
+    ['a type that is none', ['convert', KJV, '/nowhere/x.gguf', '--type', 'Q9'], 1, 'Q8_0'],
+    ['a target that cannot be', ['convert', KJV, '/dev/null/x.gguf', '--no-check'], 1, 'cannot be written'],
+    ['an id of the hub that is none', ['inspect', 'hf:nothing'], 1, 'owner/name'],
     ['a folder that is not there', ['generate', '/nowhere', 'x', '-b', 'cpu'], 1, 'config.json'],
     ['text without a tokenizer', ['generate', `${FIXTURES}/mamba-tiny`, 'x', '-b', 'cpu'], 1, 'tokenizer.json'],
     ['ids that are words', ['generate', `${FIXTURES}/mamba-tiny`, 'x', '--ids', '-b', 'cpu'], 1, 'token ids'],

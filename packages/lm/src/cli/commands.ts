@@ -1,54 +1,98 @@
 import { openFile } from '@mamba/checkpoint';
 import { type Backend, invalid } from '@mamba/core';
 import type { FinishReason } from '../generate/generate.ts';
-import { type LanguageModel, loadModel } from '../language-model.ts';
+import { type LanguageModel, type LoadOptions, loadModel } from '../language-model.ts';
+import type { SamplingOptions } from '../sampling/options.ts';
 import { openBackend } from './backends.ts';
+import { type ChatFlags, chat } from './chat.ts';
+import { locate } from './location.ts';
+import { type ServeFlags, serveModel } from './serve.ts';
 import { print, progress, remark } from './terminal.ts';
 
-export interface GenerateFlags {
-  readonly backend?: string;
+export interface SamplingFlags extends Omit<SamplingOptions, 'logitBias'> {
   readonly maxTokens: number;
-  readonly temperature: number;
-  readonly topK?: number;
-  readonly topP?: number;
   readonly seed?: number;
-  readonly ids?: boolean;
+  readonly stop?: string[];
+  readonly stopIds?: number[];
+  readonly logitBias?: Record<number, number>;
 }
 
-export interface ScoreFlags {
+export interface GenerateFlags extends SamplingFlags, Common {
+  readonly draft?: string;
+  readonly draftTokens?: number;
+  readonly ids?: boolean;
+  readonly json?: boolean;
+  readonly logProbs?: boolean;
+  readonly topLogProbs?: number;
+  readonly block?: number;
+  readonly chunk?: number;
+}
+
+/** Of every command that loads a model. */
+export interface Common {
   readonly backend?: string;
+  readonly weights?: string;
+}
+
+export interface ScoreFlags extends Common {
   readonly window?: number;
   readonly json?: boolean;
 }
 
 export function generate(folder: string, prompt: string, flags: GenerateFlags, signal: AbortSignal): Promise<void> {
-  const { backend, ids: asIds = false, ...options } = flags;
-  return withModel(backend, folder, signal, async (lm) => {
-    const start = performance.now();
-    let first = start;
-    let count = 0;
-    let reason: FinishReason | undefined;
-    const pieces = lm.generate({ ...options, prompt: asIds ? parseIds(prompt) : prompt, signal });
-    if (!asIds) await print(prompt, signal);
-    for await (const piece of pieces) {
-      if (count === 0) first = performance.now();
-      if (piece.id !== undefined) count++;
-      const id = piece.id === undefined ? '' : `${count > 1 ? ' ' : ''}${piece.id}`;
-      await print(asIds ? id : piece.text, signal);
-      reason = piece.finishReason;
+  const { backend, weights, draft, draftTokens, ids: asIds = false, json: asJson = false, ...options } = flags;
+  if (draftTokens !== undefined && draft === undefined)
+    throw invalid('--draft-tokens', String(draftTokens), '--draft with it, the model that guesses');
+  return withModel({ backend, weights }, folder, signal, async (lm) => {
+    const small = draft === undefined ? undefined : await load(lm.model.backend, draft, weights, signal);
+    try {
+      const start = performance.now();
+      let first = start;
+      let count = 0;
+      let reason: FinishReason | undefined;
+      const pieces = lm.generate({
+        ...{ ...options, prompt: asIds ? parseIds(prompt) : prompt, signal },
+        ...(small && { draft: { model: small, tokens: draftTokens } }),
+      });
+      if (!asIds && !asJson) await print(prompt, signal);
+      for await (const piece of pieces) {
+        if (count === 0) first = performance.now();
+        if (piece.id !== undefined) count++;
+        const id = piece.id === undefined ? '' : `${count > 1 ? ' ' : ''}${piece.id}`;
+        await print(asJson ? `${JSON.stringify(piece)}\n` : asIds ? id : piece.text, signal);
+        reason = piece.finishReason;
+      }
+      if (!asJson) await print('\n', signal);
+      const seconds = (performance.now() - start) / 1000;
+      const ended = reason === 'stop' ? 'ended by itself' : 'ended at --max-tokens';
+      remark(
+        `${count} tokens in ${seconds.toFixed(2)} s (${(count / seconds).toFixed(1)} tokens/s, ` +
+          `first after ${((first - start) / 1000).toFixed(2)} s); ${ended}`,
+      );
+    } finally {
+      small?.dispose();
     }
-    await print('\n', signal);
-    const seconds = (performance.now() - start) / 1000;
-    const ended = reason === 'stop' ? 'ended by itself' : 'ended at --max-tokens';
-    remark(
-      `${count} tokens in ${seconds.toFixed(2)} s (${(count / seconds).toFixed(1)} tokens/s, ` +
-        `first after ${((first - start) / 1000).toFixed(2)} s); ${ended}`,
-    );
   });
 }
 
+export function chatWith(
+  folder: string,
+  flags: ChatFlags & SamplingFlags & Common,
+  signal: AbortSignal,
+): Promise<void> {
+  const { backend, weights, system, session, ...sampling } = flags;
+  return withModel({ backend, weights }, folder, signal, (lm) =>
+    chat(lm, { system, session } as ChatFlags, sampling, signal),
+  );
+}
+
+export function serve(folder: string, flags: ServeFlags & Common, signal: AbortSignal): Promise<void> {
+  const { backend, weights, ...settings } = flags;
+  return withModel({ backend, weights }, folder, signal, (lm) => serveModel(lm, settings, signal));
+}
+
 export function score(folder: string, path: string, flags: ScoreFlags, signal: AbortSignal): Promise<void> {
-  return withModel(flags.backend, folder, signal, async (lm) => {
+  return withModel(flags, folder, signal, async (lm) => {
     const file = await openFile(path);
     const bar = progress('scoring');
     try {
@@ -75,14 +119,14 @@ export function score(folder: string, path: string, flags: ScoreFlags, signal: A
 }
 
 async function withModel(
-  specifier: string | undefined,
+  { backend: specifier, weights }: { readonly backend?: string | undefined; readonly weights?: string | undefined },
   folder: string,
   signal: AbortSignal,
   use: (lm: LanguageModel) => Promise<void>,
 ): Promise<void> {
   const backend = await openBackend(specifier);
   try {
-    const lm = await load(backend, folder, signal);
+    const lm = await load(backend, folder, weights, signal);
     try {
       await use(lm);
     } finally {
@@ -93,12 +137,18 @@ async function withModel(
   }
 }
 
-async function load(backend: Backend, folder: string, signal: AbortSignal): Promise<LanguageModel> {
+async function load(
+  backend: Backend,
+  folder: string,
+  weights: string | undefined,
+  signal: AbortSignal,
+): Promise<LanguageModel> {
   const bar = progress('loading');
   const start = performance.now();
   try {
     const onProgress = (done: number, total: number): void => bar.update(done, total);
-    const lm = await loadModel(backend, folder, { signal, onProgress });
+    const dtype = weights as LoadOptions['weights'];
+    const lm = await loadModel(backend, locate(folder, signal), { weights: dtype, signal, onProgress });
     bar.stop();
     const seconds = ((performance.now() - start) / 1000).toFixed(2);
     const megabytes = (backend.memory().bytes / 2 ** 20).toFixed(1);

@@ -3,12 +3,15 @@
  */
 import { isMambaError } from '@mamba/core';
 import { Command, CommanderError, InvalidArgumentError } from 'commander';
-import { type GenerateFlags, generate, type ScoreFlags, score } from './commands.ts';
+import { chatWith, type GenerateFlags, generate, type ScoreFlags, score, serve } from './commands.ts';
+import { type ConvertFlags, convert } from './convert.ts';
+import { type InspectFlags, inspect } from './inspect.ts';
 
 const aborter = new AbortController();
 let outputClosed = false;
 
 process.once('SIGINT', () => aborter.abort());
+process.once('SIGTERM', () => aborter.abort());
 // The reader of the output may leave early, as `head` does: that ends the work, and is no failure.
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {
   if (error.code !== 'EPIPE') throw error;
@@ -21,31 +24,69 @@ const program = new Command('mamba-lm')
   .exitOverride()
   .showHelpAfterError('(--help lists what there is)');
 
-program
-  .command('generate')
-  .description('continues a prompt; text goes to stdout, statistics to stderr')
-  .argument('<checkpoint>', 'folder or http(s) address with config.json and model.safetensors')
+const CHECKPOINT = 'folder, .gguf file, http(s) address, or hf:owner/name of the Hugging Face hub';
+
+modelCommand('generate', 'continues a prompt; text goes to stdout, statistics to stderr')
   .argument('<prompt>', 'text, or token ids with --ids')
-  .option('-b, --backend <name>', 'webgpu, cpu, reference, a package or a module (default: the first that runs)')
-  .option('-n, --max-tokens <count>', 'tokens to generate at most', count, 128)
-  .option('-t, --temperature <number>', '0 takes the likeliest token each time', number, 0)
-  .option('--top-k <count>', 'sample among the k likeliest tokens', count)
-  .option('--top-p <number>', 'sample among the likeliest tokens that reach this probability', number)
-  .option('--seed <integer>', 'the same seed gives the same text', integer)
   .option('--ids', 'the prompt is token ids, and so is the output')
+  .option('--json', 'print one JSON object a token')
+  .option('--log-probs', "give each token's log-probability, with --json")
+  .option('--top-log-probs <count>', 'also those of the likeliest tokens', count)
+  .option('--draft <checkpoint>', 'a smaller model of the same vocabulary that guesses ahead')
+  .option('--draft-tokens <count>', 'tokens that it guesses at a time', count)
+  .option('--chunk <tokens>', 'tokens of the prompt that are read at once', count)
+  .option('--block <tokens>', 'tokens that are sampled before one is printed', count)
   .action((checkpoint: string, prompt: string, flags: GenerateFlags) =>
     generate(checkpoint, prompt, flags, aborter.signal),
   );
 
-program
-  .command('score')
-  .description('bits per byte and perplexity of a text file of any length')
-  .argument('<checkpoint>', 'folder or http(s) address with config.json, model.safetensors and tokenizer.json')
+modelCommand('chat', "talks, by the checkpoint's chat template, or continues what is typed where it has none")
+  .option('--system <text>', 'what the conversation begins with')
+  .option('--session <file>', 'go on with this conversation, if the file is there, and save it at the end')
+  .action((checkpoint: string, flags: Parameters<typeof chatWith>[1]) => chatWith(checkpoint, flags, aborter.signal));
+
+for (const name of ['generate', 'chat']) samplingOptions(program.commands.find((made) => made.name() === name)!);
+
+modelCommand('score', 'bits per byte and perplexity of a text file of any length')
   .argument('<file>', 'text in UTF-8')
-  .option('-b, --backend <name>', 'webgpu, cpu, reference, a package or a module (default: the first that runs)')
   .option('-w, --window <tokens>', 'begin anew every so many tokens (default: one stream)', count)
   .option('--json', 'print JSON')
   .action((checkpoint: string, file: string, flags: ScoreFlags) => score(checkpoint, file, flags, aborter.signal));
+
+modelCommand('serve', "answers OpenAI's clients: /v1/completions, /v1/chat/completions, /v1/models")
+  .option('--host <name>', 'address to listen on', '127.0.0.1')
+  .option('-p, --port <number>', 'port, 0 for any that is free', natural, 8080)
+  .option('--api-key <key>', 'asked of every request (default: MAMBA_LM_API_KEY, or none)')
+  .option('--name <name>', "the model's, for clients (default: that of the folder or file)")
+  .option('--max-rows <count>', 'sequences that run in one batch', count, 8)
+  .option('--max-waiting <count>', 'sequences that wait; beyond them clients get 429', natural, 64)
+  .option('--max-tokens <count>', 'tokens that one answer may have', count, 4096)
+  .option('--max-body <MiB>', 'larger requests are refused', count, 1)
+  .option('--prefix-cache <MiB>', 'for the states of prompts that begin alike; 0 keeps none', natural, 64)
+  .action((checkpoint: string, flags: Parameters<typeof serve>[1]) => serve(checkpoint, flags, aborter.signal));
+
+program
+  .command('inspect')
+  .description('what a checkpoint holds: config, parameters, dtypes, tokenizer')
+  .argument('<checkpoint>', CHECKPOINT)
+  .option('--tensors', 'list every tensor')
+  .option('--json', 'print JSON')
+  .action((checkpoint: string, flags: InspectFlags) => inspect(checkpoint, flags, aborter.signal));
+
+program
+  .command('convert')
+  .description('writes a checkpoint as GGUF or safetensors, and says how far its logits are from the source')
+  .argument('<checkpoint>', CHECKPOINT)
+  .argument('<target>', 'a .gguf file, or a folder for safetensors')
+  .option('--type <type>', 'of the matrices: F32, F16, BF16; for GGUF also Q8_0, Q4_0, Q4_1, Q5_0, Q5_1', 'F32')
+  .option('-b, --backend <name>', 'computes the logits (default: the first that runs)')
+  .option('--check <tokens>', 'tokens to compare logits at', count, 64)
+  .option('--no-check', 'compare no logits')
+  .option('--no-tokenizer', 'leave the tokenizer out')
+  .option('--force', 'replace what is there')
+  .action((checkpoint: string, target: string, flags: ConvertFlags) =>
+    convert(checkpoint, target, flags, aborter.signal),
+  );
 
 try {
   await program.parseAsync();
@@ -63,6 +104,53 @@ function report(error: unknown): number {
   // Anything else is a mistake of ours: show where.
   else process.stderr.write(`unexpected error: ${error instanceof Error ? error.stack : String(error)}\n`);
   return 1;
+}
+
+function modelCommand(name: string, description: string): Command {
+  return program
+    .command(name)
+    .description(description)
+    .argument('<checkpoint>', CHECKPOINT)
+    .option('-b, --backend <name>', 'webgpu, cpu, reference, a package or a module (default: the first that runs)')
+    .option(
+      '--weights <dtype>',
+      "dtype of the matrices on the backend, as float16 or q8 (default: the backend's precision)",
+    );
+}
+
+function samplingOptions(command: Command): void {
+  command
+    .option('-n, --max-tokens <count>', 'tokens to generate at most', count, 128)
+    .option('-t, --temperature <number>', '0 takes the likeliest token each time', number, 0)
+    .option('--top-k <count>', 'sample among the k likeliest tokens', count)
+    .option('--top-p <number>', 'sample among the likeliest tokens that reach this probability', number)
+    .option('--min-p <number>', 'drop tokens less likely than this share of the likeliest', number)
+    .option('--typical-p <number>', 'sample among the most typical tokens that reach this probability', number)
+    .option('--repetition-penalty <number>', 'divides the logits of tokens seen lately; 1 is none', number)
+    .option('--presence-penalty <number>', 'taken off the logits of tokens seen lately', number)
+    .option('--frequency-penalty <number>', 'the same, as often as they were seen', number)
+    .option('--penalty-window <count>', 'the last so many tokens are "lately"', count)
+    .option('--logit-bias <id=number...>', 'added to the logit of a token; -Infinity forbids it', bias)
+    .option('--stop <text...>', 'end where one of these comes about')
+    .option('--stop-ids <id...>', "end at one of these tokens (default: the checkpoint's)", ids)
+    .option('--seed <integer>', 'the same seed gives the same text', integer);
+}
+
+function bias(text: string, before: Record<number, number> = {}): Record<number, number> {
+  const [, id, value] = /^(\d+)=(.+)$/.exec(text) ?? [];
+  const added = value === '-Infinity' ? Number.NEGATIVE_INFINITY : Number(value);
+  if (id === undefined || Number.isNaN(added)) throw new InvalidArgumentError('Not like 12=-1.5.');
+  return { ...before, [id]: added };
+}
+
+function ids(text: string, before: readonly number[] = []): readonly number[] {
+  return [...before, natural(text)];
+}
+
+function natural(text: string): number {
+  const value = integer(text);
+  if (value < 0) throw new InvalidArgumentError('Not an integer of at least 0.');
+  return value;
 }
 
 function number(text: string): number {

@@ -1,0 +1,218 @@
+import { mkdir, rmdir, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import {
+  type Checkpoint,
+  createFile,
+  GGUF_WRITABLE_TYPES,
+  type GgufWritableType,
+  ggufTokenizer,
+  modelConfigJson,
+  readJson,
+  SAFETENSORS_WRITABLE_TYPES,
+  type SafetensorsWritableType,
+  writeGguf,
+  writeSafetensorsModel,
+} from '@mamba/checkpoint';
+import { invalid, MambaError } from '@mamba/core';
+import { checkpointTokenizer, type Tokenizer } from '../tokenizer/tokenizer.ts';
+import { openBackend } from './backends.ts';
+import { size } from './inspect.ts';
+import { withCheckpoint } from './location.ts';
+import { compareLogits, logitsOf } from './logits-error.ts';
+import { print, progress, remark } from './terminal.ts';
+
+export interface ConvertFlags {
+  readonly type: string;
+  readonly backend?: string;
+  readonly force?: boolean;
+  /** Positions to compare logits at; false compares none. */
+  readonly check: number | false;
+  readonly tokenizer: boolean;
+}
+
+/** To a GGUF file where the target ends so, else to a folder of safetensors. Each file appears when it is whole. */
+export function convert(location: string, target: string, flags: ConvertFlags, signal: AbortSignal): Promise<void> {
+  return withCheckpoint(location, signal, async (checkpoint) => {
+    const gguf = /\.gguf$/i.test(target);
+    const type = flags.type.toUpperCase();
+    const types: readonly string[] = gguf ? GGUF_WRITABLE_TYPES : SAFETENSORS_WRITABLE_TYPES;
+    if (!types.includes(type))
+      throw invalid('--type', flags.type, `one of ${types.join(', ')} for ${gguf ? 'GGUF' : 'safetensors'}`);
+    const tokenizer = flags.tokenizer ? await checkpointTokenizer(checkpoint) : undefined;
+    const source: Source = { checkpoint, tokenizer, json: tokenizer && (await tokenizerJson(checkpoint)) };
+    const bar = progress('writing');
+    const onProgress = ({ bytes, totalBytes }: { bytes: number; totalBytes: number }): void =>
+      bar.update(bytes, totalBytes);
+    // What it is compared with is read before the target is replaced, which may be the same file.
+    const compared = flags.check === false ? undefined : await prepareCheck(source, flags, flags.check, signal);
+    try {
+      let bytes: number;
+      try {
+        if (gguf) bytes = await toGguf(source, target, type as GgufWritableType, flags, { onProgress, signal });
+        else bytes = await toFolder(source, target, type as SafetensorsWritableType, flags, { onProgress, signal });
+      } finally {
+        bar.stop();
+      }
+      await print(`${target}: ${size(bytes)}\n`, signal);
+      await compared?.show(target);
+    } finally {
+      await compared?.end();
+    }
+  });
+}
+
+interface Source {
+  readonly checkpoint: Checkpoint;
+  readonly tokenizer: Tokenizer | undefined;
+  /** Content of its tokenizer.json. */
+  readonly json: unknown;
+}
+
+interface Writing {
+  readonly onProgress: (progress: { readonly bytes: number; readonly totalBytes: number }) => void;
+  readonly signal: AbortSignal;
+}
+
+async function toGguf(
+  { checkpoint, tokenizer, json }: Source,
+  target: string,
+  type: GgufWritableType,
+  flags: ConvertFlags,
+  writing: Writing,
+): Promise<number> {
+  await refuseExisting([target], flags);
+  const { config, source, specialTokens } = checkpoint;
+  const sink = await createFile(target);
+  const { bytes, llamaCppLimits } = await writeGguf({
+    ...{ config, source, type, sink, tokenizer: json, specialTokens, ...writing },
+    chatTemplate: tokenizer?.chatTemplate?.source,
+  });
+  for (const limit of llamaCppLimits) remark(`llama.cpp will not read it as it is meant: ${limit}`);
+  return bytes;
+}
+
+async function toFolder(
+  { checkpoint, tokenizer, json }: Source,
+  folder: string,
+  type: SafetensorsWritableType,
+  flags: ConvertFlags,
+  writing: Writing,
+): Promise<number> {
+  const { config, source, specialTokens } = checkpoint;
+  const files = new Map<string, unknown>();
+  if (tokenizer !== undefined) {
+    files.set('tokenizer.json', json);
+    files.set('tokenizer_config.json', await tokenizerConfig(checkpoint, tokenizer));
+  }
+  if (checkpoint.generationConfig !== undefined) files.set('generation_config.json', checkpoint.generationConfig);
+  // Last, since it is what makes a folder a checkpoint.
+  files.set('config.json', modelConfigJson(config, specialTokens));
+  const paths = ['model.safetensors', ...files.keys()].map((name) => join(folder, name));
+  await refuseExisting(paths, flags);
+  const made = await attempt(folder, () => mkdir(folder, { recursive: true }));
+  try {
+    const sink = await createFile(paths[0]!);
+    const { bytes } = await writeSafetensorsModel({ config, source, type, sink, ...writing });
+    for (const [name, content] of files) await writeJson(join(folder, name), content);
+    return bytes;
+  } catch (error) {
+    // Where something else is in it by now it stays.
+    if (made !== undefined) await rmdir(folder).catch(() => {});
+    throw error;
+  }
+}
+
+async function writeJson(path: string, content: unknown): Promise<void> {
+  const sink = await createFile(path);
+  try {
+    await sink.write(new TextEncoder().encode(`${JSON.stringify(content, null, 2)}\n`));
+    await sink.close();
+  } catch (error) {
+    await sink.abort();
+    throw error;
+  }
+}
+
+function tokenizerJson({ gguf, store }: Checkpoint): Promise<unknown> | unknown {
+  return (gguf && ggufTokenizer(gguf)) ?? readJson(store, 'tokenizer.json');
+}
+
+async function tokenizerConfig({ gguf, store, specialTokens }: Checkpoint, tokenizer: Tokenizer): Promise<unknown> {
+  const kept = gguf === undefined ? await readJson(store, 'tokenizer_config.json') : undefined;
+  const { bos, eos } = specialTokens;
+  return {
+    tokenizer_class: 'PreTrainedTokenizerFast',
+    ...(bos !== undefined && { bos_token: tokenizer.tokenOf(bos) }),
+    ...(eos[0] !== undefined && { eos_token: tokenizer.tokenOf(eos[0]) }),
+    ...(kept as object | undefined),
+    ...(tokenizer.chatTemplate && { chat_template: tokenizer.chatTemplate.source }),
+  };
+}
+
+async function refuseExisting(paths: readonly string[], { force }: ConvertFlags): Promise<void> {
+  for (const path of paths) {
+    const there = await stat(path).then(
+      () => true,
+      () => false,
+    );
+    if (there && !force)
+      throw new MambaError('invalid-argument', `${path} is there already`, {
+        origin: path,
+        remedy: 'Give another target, or --force to replace it.',
+      });
+  }
+}
+
+async function attempt<T>(path: string, act: () => Promise<T>): Promise<T> {
+  try {
+    return await act();
+  } catch (cause) {
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    throw new MambaError('io', `${path} cannot be written: ${reason}`, { origin: path, cause });
+  }
+}
+
+/** The source's logits, to hold the result's against. */
+async function prepareCheck(
+  { checkpoint, tokenizer }: Source,
+  flags: ConvertFlags,
+  count: number,
+  signal: AbortSignal,
+) {
+  const backend = await openBackend(flags.backend);
+  try {
+    const { vocabSize } = checkpoint.config;
+    const ids = checkIds(tokenizer, count, vocabSize);
+    const reference = await logitsOf(backend, checkpoint, ids, signal);
+    return {
+      async show(target: string): Promise<void> {
+        await withCheckpoint(target, signal, async (written) => {
+          const error = compareLogits(reference, await logitsOf(backend, written, ids, signal), vocabSize);
+          await print(
+            `logits over ${error.positions} tokens: relative error ${error.relativeRms.toExponential(2)}, ` +
+              `largest difference ${error.maxAbsolute.toExponential(2)}, ` +
+              `KL divergence ${error.divergence.toExponential(2)} nats, ` +
+              `same likeliest token ${(100 * error.sameTop).toFixed(1)} %\n`,
+            signal,
+          );
+        });
+      },
+      end: () => backend.dispose(),
+    };
+  } catch (error) {
+    await backend.dispose();
+    throw error;
+  }
+}
+
+const TEXT =
+  'It was a bright morning, and the people of the city came out to see the ships. "How many are there?" asked the old man. ' +
+  'Nobody knew; some said twelve, others a hundred. They went down to the river and counted them, one after another, until evening.\n';
+
+/** Text, since a model's predictions after random tokens say little; ids spread over the vocabulary where there is no tokenizer. */
+function checkIds(tokenizer: Tokenizer | undefined, count: number, vocabSize: number): readonly number[] {
+  if (tokenizer === undefined) return Array.from({ length: count }, (_, index) => (index * 7919 + 1) % vocabSize);
+  const ids: number[] = [];
+  while (ids.length < count) ids.push(...tokenizer.encode(TEXT));
+  return ids.slice(0, count);
+}

@@ -1,0 +1,86 @@
+import { sizeOf } from '@mamba/core';
+import Table from 'cli-table3';
+import { checkpointTokenizer } from '../tokenizer/tokenizer.ts';
+import { withCheckpoint } from './location.ts';
+import { print } from './terminal.ts';
+
+export interface InspectFlags {
+  readonly tensors?: boolean;
+  readonly json?: boolean;
+}
+
+/** Reads headers alone, so that a checkpoint of any size takes moments. */
+export function inspect(location: string, flags: InspectFlags, signal: AbortSignal): Promise<void> {
+  return withCheckpoint(location, signal, async (checkpoint) => {
+    const { config, tensors, gguf, specialTokens } = checkpoint;
+    const tokenizer = await checkpointTokenizer(checkpoint);
+    const listed = [...tensors.tensors].map(([name, { dtype, shape, begin, end }]) => ({
+      ...{ name, dtype, shape, elements: sizeOf(shape), bytes: end - begin },
+    }));
+    const dtypes = new Map<string, { tensors: number; elements: number; bytes: number }>();
+    for (const { dtype, elements, bytes } of listed) {
+      const sum = dtypes.get(dtype) ?? { tensors: 0, elements: 0, bytes: 0 };
+      dtypes.set(dtype, {
+        tensors: sum.tensors + 1,
+        elements: sum.elements + elements,
+        bytes: sum.bytes + bytes,
+      });
+    }
+    const facts = {
+      name: checkpoint.name,
+      format: gguf === undefined ? 'safetensors' : `GGUF ${gguf.version}`,
+      parameters: listed.reduce((sum, { elements }) => sum + elements, 0),
+      bytes: listed.reduce((sum, { bytes }) => sum + bytes, 0),
+      // What a sequence takes in float32, at any length: the convolution's window and the scan's state, a layer.
+      stateBytes: 4 * config.layers * config.dInner * (config.dConv - 1 + config.dState),
+    };
+    const vocabulary = tokenizer && {
+      specialTokens: Object.fromEntries(tokenizer.specialTokens),
+      bos: specialTokens.bos ?? null,
+      eos: specialTokens.eos,
+      chatTemplate: tokenizer.chatTemplate !== undefined,
+    };
+    if (flags.json) {
+      const all = { ...facts, config, dtypes: Object.fromEntries(dtypes), tokenizer: vocabulary ?? null };
+      return print(`${JSON.stringify({ ...all, ...(flags.tensors && { tensors: listed }) }, null, 2)}\n`, signal);
+    }
+    const word = (id: number): string => `${id} ${JSON.stringify(tokenizer?.tokenOf(id) ?? '')}`;
+    const summary = table([], []);
+    summary.push(
+      ['checkpoint', facts.name],
+      ['format', facts.format],
+      ['parameters', `${facts.parameters.toLocaleString('en')} (${size(facts.bytes)})`],
+      ['state', `${size(facts.stateBytes)} a sequence, in float32, at any length`],
+      ...Object.entries(config).map(([key, value]) => [key, String(value)]),
+      [
+        'tokenizer',
+        vocabulary === undefined ? 'none' : `${Object.keys(vocabulary.specialTokens).length} special tokens`,
+      ],
+      ['bos', specialTokens.bos === undefined ? 'none' : word(specialTokens.bos)],
+      ['eos', specialTokens.eos.length === 0 ? 'none' : specialTokens.eos.map(word).join(', ')],
+      ['chat template', vocabulary?.chatTemplate ? 'yes' : 'no'],
+    );
+    const types = table(['dtype', 'tensors', 'parameters', 'size'], [1, 2, 3]);
+    for (const [dtype, sum] of dtypes)
+      types.push([dtype, sum.tensors, sum.elements.toLocaleString('en'), size(sum.bytes)]);
+    await print(`${summary}\n\n${types}\n`, signal);
+    if (!flags.tensors) return;
+    const rows = table(['tensor', 'dtype', 'shape', 'size'], [3]);
+    for (const { name, dtype, shape, bytes } of listed) rows.push([name, dtype, shape.join(' × '), size(bytes)]);
+    await print(`\n${rows}\n`, signal);
+  });
+}
+
+function table(head: string[], right: readonly number[]): InstanceType<typeof Table> {
+  return new Table({
+    head,
+    colAligns: Array.from({ length: 8 }, (_, index) => (right.includes(index) ? 'right' : 'left')),
+    style: { head: [], border: [], compact: true },
+  });
+}
+
+export function size(bytes: number): string {
+  const units = ['B', 'KiB', 'MiB', 'GiB', 'TiB'];
+  const power = Math.min(units.length - 1, Math.floor(Math.log2(Math.max(bytes, 1)) / 10));
+  return `${power === 0 ? bytes : (bytes / 2 ** (10 * power)).toFixed(1)} ${units[power]}`;
+}

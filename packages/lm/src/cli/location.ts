@@ -1,0 +1,34 @@
+import { type Checkpoint, type CheckpointLocation, openCheckpoint } from '@mamba/checkpoint';
+import { hub } from '../hub/hub.ts';
+import { progress } from './terminal.ts';
+
+/** What a command was given as its checkpoint; of the hub's, downloads are shown. */
+export function locate(location: string, signal: AbortSignal): CheckpointLocation {
+  if (!location.startsWith('hf:')) return location;
+  let shown: { readonly file: string; readonly bar: ReturnType<typeof progress> } | undefined;
+  return hub(location, {
+    signal,
+    onProgress({ file, bytes, totalBytes }) {
+      if (shown?.file !== file) {
+        shown?.bar.stop();
+        shown = { file, bar: progress(file) };
+      }
+      shown.bar.update(bytes, totalBytes);
+      if (bytes === totalBytes) shown.bar.stop();
+    },
+  });
+}
+
+/** Opens it for as long as `use` takes. */
+export async function withCheckpoint(
+  location: string,
+  signal: AbortSignal,
+  use: (checkpoint: Checkpoint) => Promise<void>,
+): Promise<void> {
+  const checkpoint = await openCheckpoint(locate(location, signal), { signal });
+  try {
+    await use(checkpoint);
+  } finally {
+    await checkpoint.close();
+  }
+}

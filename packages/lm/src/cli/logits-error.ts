@@ -1,0 +1,63 @@
+import { type Backend, createModel, type ModelConfig, type ParameterSource } from '@mamba/core';
+import { logSumExp } from '../sampling/log-softmax.ts';
+import { argmax } from '../sampling/sample-logits.ts';
+
+/** How far one model's logits are from another's, over every position of a prompt. */
+export interface LogitsError {
+  readonly positions: number;
+  readonly maxAbsolute: number;
+  /** Of the difference, over that of the reference. */
+  readonly relativeRms: number;
+  /** Mean Kullback-Leibler divergence of the predictions from the reference's, in nats. */
+  readonly divergence: number;
+  /** Share of positions whose likeliest token is the same. */
+  readonly sameTop: number;
+}
+
+/** Logits `[positions, vocabSize]` of a checkpoint's weights in the backend's own precision; all is freed again. */
+export async function logitsOf(
+  backend: Backend,
+  { config, source }: { readonly config: ModelConfig; readonly source: ParameterSource },
+  ids: readonly number[],
+  signal: AbortSignal,
+): Promise<ArrayLike<number>> {
+  const model = await createModel(backend, config, source, { signal });
+  try {
+    const { logits, state } = model.forward([ids], { logits: 'all' });
+    try {
+      return (await backend.read(logits!)) as Float32Array | Float64Array;
+    } finally {
+      logits!.dispose();
+      state.dispose();
+    }
+  } finally {
+    model.dispose();
+  }
+}
+
+export function compareLogits(reference: ArrayLike<number>, other: ArrayLike<number>, vocabSize: number): LogitsError {
+  const positions = reference.length / vocabSize;
+  let maxAbsolute = 0;
+  let squares = 0;
+  let total = 0;
+  let divergence = 0;
+  let same = 0;
+  for (let position = 0; position < positions; position++) {
+    const row = (logits: ArrayLike<number>): Float64Array =>
+      Float64Array.from({ length: vocabSize }, (_, id) => logits[position * vocabSize + id]!);
+    const [p, q] = [row(reference), row(other)];
+    const [sumP, sumQ] = [logSumExp(p), logSumExp(q)];
+    for (let id = 0; id < vocabSize; id++) {
+      const difference = p[id]! - q[id]!;
+      maxAbsolute = Math.max(maxAbsolute, Math.abs(difference));
+      squares += difference ** 2;
+      total += p[id]! ** 2;
+      divergence += Math.exp(p[id]! - sumP) * (difference - sumP + sumQ);
+    }
+    if (argmax(p) === argmax(q)) same++;
+  }
+  return {
+    ...{ positions, maxAbsolute, relativeRms: Math.sqrt(squares / total) },
+    ...{ divergence: divergence / positions, sameTop: same / positions },
+  };
+}
