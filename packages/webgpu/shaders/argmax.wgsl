@@ -26,11 +26,17 @@ fn main(@builtin(workgroup_id) tile_id: vec3u, @builtin(num_workgroups) tiles_co
   }
   var best = 0u;
   var place = 0xffffffffu;
-  let rounds = (args.vocab + WORKGROUP - 1u) / WORKGROUP;
+  let rounds = (args.vocab + 8u * WORKGROUP - 1u) / (8u * WORKGROUP);
   for (var round = 0u; round < rounds; round++) {
-    let i = round * WORKGROUP + index;
-    if (i < args.vocab) {
-      let order = orderOf(logits[row * args.vocab + i]);
+    // Eight loads under way at once; those past the row repeat its last logit, which changes nothing.
+    var bits: array<u32, 8>;
+    for (var k = 0u; k < 8u; k++) {
+      let i = min((round * 8u + k) * WORKGROUP + index, args.vocab - 1u);
+      bits[k] = logits[row * args.vocab + i];
+    }
+    for (var k = 0u; k < 8u; k++) {
+      let i = min((round * 8u + k) * WORKGROUP + index, args.vocab - 1u);
+      let order = orderOf(bits[k]);
       if (order > best || place == 0xffffffffu) {
         best = order;
         place = i;

@@ -20,15 +20,17 @@ describe('the plan of a scan', () => {
 
   test('cuts time where channels are few, into chunks that are worth their passes', () => {
     const chunks = (dim: number, length: number) => (planScan({ ...shape, dim, length }, browser) as ScanPlan).chunks;
-    expect(chunks(16_384, 1 << 20)).toBe(1);
-    expect(chunks(1536, 1 << 20)).toBe(86);
+    expect(chunks(32_768, 1 << 20)).toBe(1);
+    expect(chunks(1536, 1 << 20)).toBe(171);
+    expect(chunks(1536, 512)).toBe(16);
     expect(chunks(1536, 2048)).toBe(32);
-    expect(chunks(64, 100)).toBe(1);
-    expect(chunks(64, 1 << 20)).toBe(2048);
+    expect(chunks(64, 60)).toBe(1);
+    expect(chunks(64, 1 << 20)).toBe(4096);
   });
 
   test('adds up by shuffles only within the smallest subgroup', () => {
-    const reduce = (subgroup: number) => (planScan(shape, { ...browser, subgroup }, { statesPerLane: 1 }) as ScanPlan).reduce;
+    const reduce = (subgroup: number) =>
+      (planScan(shape, { ...browser, subgroup }, { statesPerLane: 1 }) as ScanPlan).reduce;
     expect([0, 4, 8, 16, 32, 64].map(reduce)).toEqual([
       'workgroup',
       'workgroup',

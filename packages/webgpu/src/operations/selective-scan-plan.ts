@@ -50,10 +50,12 @@ export interface ScanPlan {
 
 /** States that a lane holds: sums over lanes cost more than what parallelism they give, at every number of channels. */
 const STATES_PER_LANE = 16;
-/** Channels from which time is left whole; below, channels · chunks to aim for, and the shortest chunk worth its two extra passes. */
-const WHOLE_CHANNELS = 16_384;
-const CHUNKED_CHANNELS = 131_072;
+/** Channels from which time is left whole; below, channels · chunks to aim for, and the shortest chunk worth its two extra
+ * passes: shorter ones where there are few, which one after another are handed their state quickly. */
+const WHOLE_CHANNELS = 32_768;
+const CHUNKED_CHANNELS = 262_144;
 const SHORTEST_CHUNK = 64;
+const SHORTEST_CHUNK_OF_FEW = 32;
 /** Workgroup memory to stay within, so that several workgroups share a core. */
 const MEMORY = 16_384;
 
@@ -100,7 +102,8 @@ export function planScan(shape: ScanShape, limits: ScanLimits, variant: ScanVari
 
 function chunksFor(channels: number, length: number): number {
   if (channels >= WHOLE_CHANNELS) return 1;
-  return Math.max(1, Math.min(Math.ceil(CHUNKED_CHANNELS / channels), Math.floor(length / SHORTEST_CHUNK)));
+  const shortest = length < 2048 ? SHORTEST_CHUNK_OF_FEW : SHORTEST_CHUNK;
+  return Math.max(1, Math.min(Math.ceil(CHUNKED_CHANNELS / channels), Math.floor(length / shortest)));
 }
 
 function powerOfTwo(value: number): number {
