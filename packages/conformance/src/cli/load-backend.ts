@@ -38,12 +38,21 @@ async function importModule(given: string, specifier: string): Promise<Module> {
   } catch (cause) {
     throw new MambaError('unavailable', `the backend ${given} cannot be loaded`, {
       origin: '--backend',
-      given: cause instanceof Error ? cause.message : String(cause),
-      expected: `the module ${specifier}`,
-      remedy: `Install it (npm install ${specifier}), or give the path of a module.`,
+      given: isMissing(cause, specifier)
+        ? `no module ${specifier}`
+        : cause instanceof Error
+          ? cause.message
+          : String(cause),
+      remedy: 'Name one of those that are installed (reference, cpu, webgpu), or give the path of a module.',
       cause,
     });
   }
+}
+
+function isMissing(cause: unknown, specifier: string): boolean {
+  return (
+    (cause as { code?: unknown } | undefined)?.code === 'ERR_MODULE_NOT_FOUND' && String(cause).includes(specifier)
+  );
 }
 
 /** Packages are looked for where the command runs, and then beside this package. */

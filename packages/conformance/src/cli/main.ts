@@ -1,8 +1,8 @@
 /** `mamba-conformance`: the suite, golden files and checkpoints against a backend. */
+import { createRequire } from 'node:module';
 import { basename } from 'node:path';
 import { openFile, openSafetensors } from '@mamba/checkpoint';
-import { isMambaError } from '@mamba/core';
-import { Command } from 'commander';
+import { Command, CommanderError } from 'commander';
 import pc from 'picocolors';
 import { checkpointCheck } from '../golden/checkpoint.ts';
 import { goldenChecks } from '../golden/scan-golden.ts';
@@ -32,9 +32,12 @@ const program = new Command('mamba-conformance')
   .option('-b, --backend <name-or-module>', 'cpu, reference, … (the package @mamba/NAME), or a module that exports one')
   .option('--golden <file>', 'a safetensors file of scans with expected results; may be repeated', collect, [])
   .option('--checkpoint <dir>', 'a checkpoint folder with expected.safetensors; may be repeated', collect, [])
-  .option('--filter <text>', 'only checks whose id contains this')
+  .option('--filter <text>', 'only checks whose id, or a part of it after a /, starts so')
   .option('--list', 'print the ids of the checks and run nothing')
   .option('--json', 'print the results as JSON')
+  .version((createRequire(import.meta.url)('../../package.json') as { version: string }).version)
+  .addHelpText('after', '\nExit status: 0 all pass, 1 something fails, 2 the command could not run.')
+  .exitOverride()
   .action(main);
 
 // A reader that has seen enough (`| head`) is no failure.
@@ -45,15 +48,17 @@ process.stdout.on('error', (error: NodeJS.ErrnoException) => {
 try {
   await program.parseAsync();
 } catch (error) {
-  process.stderr.write(`mamba-conformance: ${describe(error)}\n`);
-  process.exitCode = 1;
+  // commander has said what it is about, and help and version are no errors.
+  if (!(error instanceof CommanderError)) process.stderr.write(`mamba-conformance: ${describe(error)}\n`);
+  process.exitCode = error instanceof CommanderError && error.exitCode === 0 ? 0 : 2;
 }
 
 async function main(options: Options): Promise<void> {
   const { checks, broken } = await selectChecks(options);
   const { filter, list } = options;
-  const selected = filter === undefined ? checks : checks.filter(({ id }) => id.includes(filter));
-  if (selected.length + broken.length === 0) throw new Error(`no check's id contains '${filter}'; see --list`);
+  const selected = filter === undefined ? checks : checks.filter(({ id }) => `/${id}`.includes(`/${filter}`));
+  if (selected.length + broken.length === 0)
+    throw new Error(`no check's id starts with '${filter}', nor a part of one; see --list`);
   if (list) {
     process.stdout.write(selected.map(({ id }) => `${id}\n`).join(''));
     reportBroken(broken);
@@ -82,7 +87,7 @@ async function selectChecks({
       const open = async () => openSafetensors(await openFile(path));
       checks.push(...(await goldenChecks(open, path, `golden/${basename(path, '.safetensors')}`)));
     } catch (error) {
-      const failure = new Findings(path, '-', 'float64');
+      const failure = new Findings(path, 'the file', 'float64');
       failure.fail('-', describe(error));
       findings.push(...failure.reports);
     }
@@ -125,6 +130,5 @@ function progress(): ((result: { id: string }, done: number, total: number) => v
 }
 
 function describe(error: unknown): string {
-  if (isMambaError(error)) return `${error.code}: ${error.message}`;
   return error instanceof Error ? error.message : String(error);
 }

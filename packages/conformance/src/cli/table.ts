@@ -7,7 +7,7 @@ import type { CheckResult } from '../runner/run.ts';
 export function formatTable(reports: readonly TensorReport[]): string {
   const table = new Table({
     head: ['', 'n', 'error', 'bound', 'worst in'].map((title) => pc.bold(title)),
-    colWidths: [27, 8, 9, 8, 24],
+    colWidths: [26, 10, 9, 8, 23],
     colAligns: ['left', 'right', 'right', 'right', 'left'],
     style: { head: [], border: [], compact: true },
     chars: PLAIN,
@@ -20,14 +20,19 @@ export function formatTable(reports: readonly TensorReport[]): string {
     const mark = failed === 0 ? pc.green('✓') : pc.red('✗');
     const paint = failed === 0 ? (text: string) => text : pc.red;
     table.push([
-      `${mark} ${shorten(row.tensor, 23)}`,
+      `${mark} ${shorten(row.tensor, 22)}`,
       failed === 0 ? String(count) : paint(`${failed}/${count}`),
-      paint(worst.relativeError === 0 ? '0' : worst.relativeError.toExponential(1)),
+      paint(formatError(worst.relativeError)),
       worst.tolerance === 0 ? '0' : worst.tolerance.toExponential(0),
-      count === 1 || worst.relativeError === 0 ? '' : shorten(variant(worst), 22),
+      count === 1 || worst.relativeError === 0 ? '' : shorten(variant(worst), 21),
     ]);
   }
   return table.toString().replace(/ +$/gm, '');
+}
+
+function formatError(error: number): string {
+  if (error === 0) return '0';
+  return Number.isFinite(error) ? error.toExponential(1) : '–';
 }
 
 /** Checks that did not apply: a line for each reason. */

@@ -6,15 +6,24 @@ import {
   openSafetensors,
   type SafetensorsFile,
 } from '@mamba/checkpoint';
-import { type Backend, createModel, type HostTensor, type Model, type ModelConfig, type ModelState } from '@mamba/core';
+import {
+  type Backend,
+  createModel,
+  type HostTensor,
+  type Model,
+  type ModelConfig,
+  type ModelState,
+  type Tensor,
+} from '@mamba/core';
 import { MODEL } from '../cases/model.ts';
 import type { Check } from '../runner/check.ts';
-import { Findings, type TensorReport, type Values } from '../runner/report.ts';
-import { damaged, numbers } from './scan-golden.ts';
+import { Findings, type TensorReport } from '../runner/report.ts';
+import { damaged } from './scan-golden.ts';
 
 /**
- * A checkpoint on a backend against its expected values, whichever of them the folder holds: logits, hidden states, both parts of
- * the state, the greedy continuation (by steps and by `decode`) and answers. Tensors of other names are left aside.
+ * A checkpoint on a backend against its expected values: logits, and whichever of these the folder holds, each for all layers:
+ * hidden states, both parts of the state, the greedy continuation (by steps and by `decode`), answers. A tensor of another name, or
+ * a layer that is missing, is a failure: a misspelt name would check nothing.
  * @throws MambaError as `openCheckpoint` and `createModel`, and `invalid-file` where `expected.safetensors` is missing or damaged.
  */
 export async function checkCheckpoint(
@@ -72,14 +81,35 @@ async function loadModel(backend: Backend, location: CheckpointLocation): Promis
 
 async function checkModel(findings: Findings, model: Model, expected: SafetensorsFile): Promise<void> {
   const rows = await readIds(expected, 'input_ids', model.config);
+  checkNames(findings, expected, model.config.layers);
   const state = await checkForward(findings, model, expected, rows);
   try {
-    await checkState(findings, model, expected, state.state);
+    await checkState(findings, model, expected, rows, state.state);
     const last = state.next;
-    if (expected.tensors.has('answers')) findings.close('answers', last, numbers(await expected.read('answers')), 0);
+    if (expected.tensors.has('answers'))
+      findings.matches('answers', last, [last.length], await expected.read('answers'), 0);
     if (expected.tensors.has('greedy_ids')) await checkGreedy(findings, model, expected, state.state, last);
   } finally {
     state.state.dispose();
+  }
+}
+
+/** What the file may hold, and must hold once it holds any of its kind. `positions` tells people where the answers stand. */
+function checkNames(findings: Findings, expected: SafetensorsFile, layers: number): void {
+  const numbered = (kind: string, count: number): string[] => Array.from({ length: count }, (_, n) => `${kind}.${n}`);
+  const families = [
+    ['logits'],
+    numbered('hidden_states', layers + 1),
+    numbered('conv_state', layers),
+    numbered('ssm_state', layers),
+  ];
+  const known = new Set(['input_ids', 'greedy_ids', 'answers', 'positions', ...families.flat()]);
+  for (const name of expected.tensors.keys())
+    if (!known.has(name)) findings.fail(name, `is no tensor of this format for ${layers} layers`);
+  for (const family of families) {
+    const held = family.filter((name) => expected.tensors.has(name));
+    if (held.length === 0 && family[0] !== 'logits') continue;
+    for (const name of family) if (!held.includes(name)) findings.fail(name, `is missing from ${expected.name}`);
   }
 }
 
@@ -93,14 +123,13 @@ async function checkForward(
   const { backend } = model;
   const result = model.forward(rows, { logits: 'all', hiddenStates: true });
   try {
-    const compare = async (name: string, values: () => Promise<Values>): Promise<void> => {
+    const compare = async (name: string, tensor: Tensor): Promise<void> => {
       if (!expected.tensors.has(name)) return;
-      findings.close(name, await values(), numbers(await expected.read(name)), MODEL.relative);
+      findings.matches(name, await backend.read(tensor), tensor.shape, await expected.read(name), MODEL.relative);
     };
     const logits = result.logits!;
-    await compare('logits', () => backend.read(logits));
-    for (const [index, hidden] of result.hiddenStates!.entries())
-      await compare(`hidden_states.${index}`, () => backend.read(hidden));
+    await compare('logits', logits);
+    for (const [index, hidden] of result.hiddenStates!.entries()) await compare(`hidden_states.${index}`, hidden);
     const length = rows[0]!.length;
     const last = backend.slice(logits, 1, length - 1, length);
     const next = backend.argmax(last);
@@ -123,20 +152,47 @@ async function checkState(
   findings: Findings,
   model: Model,
   expected: SafetensorsFile,
+  rows: readonly Int32Array[],
   state: ModelState,
 ): Promise<void> {
-  const { dConv } = model.config;
+  const { dInner, dConv, dState } = model.config;
+  const batch = rows.length;
   const { layers } = await model.exportState(state);
+  const before = await oldestColumns(model, rows);
   for (const [index, { conv, ssm }] of layers.entries()) {
     const names = [`conv_state.${index}`, `ssm_state.${index}`] as const;
     if (expected.tensors.has(names[0])) {
-      const wide = numbers(await expected.read(names[0]));
-      // The file keeps dConv columns, oldest first; the state the newest dConv - 1 of them.
-      const kept = Array.from(wide).filter((_, position) => position % dConv !== 0);
-      findings.close(names[0], conv, kept, MODEL.relative);
+      const wide = new Float64Array(batch * dInner * dConv);
+      for (let channel = 0; channel < batch * dInner; channel++) {
+        wide[channel * dConv] = before[index]![channel]!;
+        wide.set(conv.subarray(channel * (dConv - 1), (channel + 1) * (dConv - 1)), channel * dConv + 1);
+      }
+      findings.matches(names[0], wide, [batch, dInner, dConv], await expected.read(names[0]), MODEL.relative);
     }
     if (expected.tensors.has(names[1]))
-      findings.close(names[1], ssm, numbers(await expected.read(names[1])), MODEL.relative);
+      findings.matches(names[1], ssm, [batch, dInner, dState], await expected.read(names[1]), MODEL.relative);
+  }
+}
+
+/**
+ * The file keeps dConv columns, oldest first; a state only the newest dConv - 1 of them. The oldest of the file is the oldest of the
+ * state one token earlier: by layer, `[batch * dInner]`.
+ */
+async function oldestColumns(model: Model, rows: readonly Int32Array[]): Promise<readonly ArrayLike<number>[]> {
+  const { dInner, dConv, layers } = model.config;
+  const channels = rows.length * dInner;
+  if (rows[0]!.length === 1) return Array.from({ length: layers }, () => new Float64Array(channels));
+  const { state } = model.forward(
+    rows.map((row) => row.subarray(0, -1)),
+    { logits: 'none' },
+  );
+  try {
+    const earlier = await model.exportState(state);
+    return earlier.layers.map(({ conv }) =>
+      Float64Array.from({ length: channels }, (_, row) => conv[row * (dConv - 1)]!),
+    );
+  } finally {
+    state.dispose();
   }
 }
 

@@ -6,12 +6,11 @@ import {
   type Discretization,
   type HostTensor,
   MambaError,
-  type Support,
   type Tensor,
 } from '@mamba/core';
 import { named, uploadInputs } from '../cases/case.ts';
 import { SCAN, SCAN_BACKWARD } from '../cases/selective-scan.ts';
-import type { Check } from '../runner/check.ts';
+import { type Check, isSkipped, type Skipped } from '../runner/check.ts';
 import { readOutputs } from '../runner/check-case.ts';
 import { Findings, type TensorReport } from '../runner/report.ts';
 
@@ -26,25 +25,41 @@ export async function checkGolden(backend: Backend, path: string | URL): Promise
   const open: OpenFile = async () => openSafetensors(await openFile(path));
   const cases = await readCases(open);
   const reports: TensorReport[] = [];
-  for (const item of cases) reports.push(...(await checkScan(backend, open, item, String(path))));
+  for (const item of cases)
+    for (const part of partsOf(item)) {
+      const outcome = await checkScan(backend, open, item, part, String(path));
+      if (!isSkipped(outcome)) reports.push(...outcome);
+    }
   return reports;
 }
 
-/** The same as checks, one a case: `golden/scan-golden/len129`. */
+/** The same as checks: `golden/scan-golden/len129`, and `golden/scan-golden/len129/gradients` where the file has gradients. */
 export async function goldenChecks(open: OpenFile, source: string, prefix: string): Promise<readonly Check[]> {
   const cases = await readCases(open);
-  return cases.map((item) => ({
-    id: `${prefix}/${item.name}`,
-    source,
-    case: item.name,
-    run: ({ backend }) => checkScan(backend, open, item, source),
-  }));
+  return cases.flatMap((item) =>
+    partsOf(item).map(
+      (part): Check => ({
+        id: `${prefix}/${item.name}${part === 'grad' ? '/gradients' : ''}`,
+        source,
+        case: item.name,
+        run: ({ backend }) => checkScan(backend, open, item, part, source),
+      }),
+    ),
+  );
 }
+
+type Part = 'out' | 'grad';
+
+const partsOf = ({ gradients }: GoldenCase): readonly Part[] => (gradients ? ['out', 'grad'] : ['out']);
 
 interface GoldenCase {
   readonly name: string;
   readonly deltaSoftplus: boolean;
   readonly discretization: Discretization;
+  /** The file has gradients of it. */
+  readonly gradients: boolean;
+  /** What the metadata says of its sizes. */
+  readonly sizes: Readonly<Record<string, unknown>>;
 }
 
 /** File's name → ours. */
@@ -58,6 +73,7 @@ const INPUTS = {
   z: 'z',
   delta_bias: 'deltaBias',
   initial_state: 'initialState',
+  resets: 'resets',
   dy: 'dy',
   dlast_state: 'dLastState',
 } as const;
@@ -70,7 +86,6 @@ async function readCases(open: OpenFile): Promise<readonly GoldenCase[]> {
     const unlisted = [...file.tensors.keys()].find((name) => !listed.some((item) => name.startsWith(`${item.name}/`)));
     if (unlisted !== undefined)
       throw damaged(file.name, `the tensor ${unlisted}`, 'tensors of the cases that the metadata lists');
-    for (const { name } of listed) checkTensors(file, name);
     return listed;
   } finally {
     await file.close();
@@ -94,17 +109,21 @@ function parseCases(file: SafetensorsFile): readonly GoldenCase[] {
     if (typeof softplus !== 'boolean') throw damaged(origin, `softplus ${String(softplus)}`, 'true or false');
     if (discretization !== 'euler' && discretization !== 'zoh' && discretization !== 'bilinear')
       throw damaged(origin, `discretization ${String(discretization)}`, 'euler, zoh or bilinear');
-    return { name, deltaSoftplus: softplus, discretization };
+    const gradients = tensorsOf(file, name, 'grad.').length > 0;
+    return { name, deltaSoftplus: softplus, discretization, gradients, sizes: entry as Record<string, unknown> };
   });
 }
 
-function checkTensors(file: SafetensorsFile, name: string): void {
+/** A case that is wrong fails by itself; the others of the file are still checked. */
+function checkTensors(file: SafetensorsFile, { name, sizes }: GoldenCase): void {
   const origin = `${file.name}: case ${name}`;
+  const unknown = tensorsOf(file, name, '').find((tensor) => !/^(in|out|grad)\./.test(tensor));
+  if (unknown !== undefined) throw damaged(origin, unknown, 'in., out. and grad. tensors');
   const missing = REQUIRED.find((input) => !file.tensors.has(`${name}/in.${input}`));
   if (missing !== undefined)
     throw damaged(origin, `no in.${missing}`, REQUIRED.map((input) => `in.${input}`).join(', '));
   for (const input of tensorsOf(file, name, 'in.'))
-    if (!(input in INPUTS)) throw damaged(origin, `in.${input}`, `inputs ${Object.keys(INPUTS).join(', ')}`);
+    if (!Object.hasOwn(INPUTS, input)) throw damaged(origin, `in.${input}`, `inputs ${Object.keys(INPUTS).join(', ')}`);
   for (const output of tensorsOf(file, name, 'out.'))
     if (output !== 'y' && output !== 'last_state') throw damaged(origin, `out.${output}`, 'out.y and out.last_state');
   const gradients = tensorsOf(file, name, 'grad.');
@@ -112,8 +131,19 @@ function checkTensors(file: SafetensorsFile, name: string): void {
     if (!file.tensors.has(`${name}/in.${gradient}`)) throw damaged(origin, `grad.${gradient}`, `an in.${gradient}`);
   if (gradients.length > 0 && !file.tensors.has(`${name}/in.dy`))
     throw damaged(origin, 'no in.dy', 'the cotangent of y');
-  if (tensorsOf(file, name, 'out.').length + gradients.length === 0)
-    throw damaged(origin, 'nothing expected', 'out.y, out.last_state or gradients');
+  if (!file.tensors.has(`${name}/out.y`)) throw damaged(origin, 'no out.y', 'at least the expected y');
+  checkSizes(file, name, sizes, origin);
+}
+
+/** The metadata's sizes, where it gives them, are the tensors'. */
+function checkSizes(file: SafetensorsFile, name: string, sizes: GoldenCase['sizes'], origin: string): void {
+  const shape = (input: string): readonly number[] => file.tensors.get(`${name}/in.${input}`)?.shape ?? [];
+  const [batch, length, dim] = shape('u');
+  const selective = [shape('B'), shape('C')].find(({ length: rank }) => rank === 4);
+  const actual = { batch, length, dim, state: shape('A')[1], groups: selective?.[2] ?? 1 };
+  for (const [key, value] of Object.entries(actual))
+    if (sizes[key] !== undefined && sizes[key] !== value)
+      throw damaged(`${origin}: ${key}`, `${String(sizes[key])} in the metadata`, `${value}, as the tensors have it`);
 }
 
 function tensorsOf(file: SafetensorsFile, name: string, kind: string): string[] {
@@ -124,42 +154,48 @@ function tensorsOf(file: SafetensorsFile, name: string, kind: string): string[] 
 async function checkScan(
   backend: Backend,
   open: OpenFile,
-  { name, deltaSoftplus, discretization }: GoldenCase,
+  item: GoldenCase,
+  part: Part,
   source: string,
-): Promise<readonly TensorReport[]> {
+): Promise<readonly TensorReport[] | Skipped> {
+  const { name, deltaSoftplus, discretization } = item;
   const findings = new Findings(source, name, backend.precision);
   const file = await open();
   try {
+    checkTensors(file, item);
     const hosts: Record<string, { host: HostTensor }> = {};
     for (const input of tensorsOf(file, name, 'in.'))
       hosts[INPUTS[input as keyof typeof INPUTS]] = { host: await file.read(`${name}/in.${input}`) };
     const tensors = uploadInputs(backend, hosts);
     try {
-      const { u, delta, A, B, C, D, z, deltaBias, initialState, dy, dLastState } = tensors as Record<string, Tensor>;
-      const options = { D, z, deltaBias, initialState, deltaSoftplus, discretization };
-      const compare = async (kind: 'out' | 'grad', results: Readonly<Record<string, Tensor>>): Promise<void> => {
+      const { u, delta, A, B, C, D, z, deltaBias, initialState, resets, dy, dLastState } = tensors as Record<
+        string,
+        Tensor
+      >;
+      const options = { D, z, deltaBias, initialState, resets, deltaSoftplus, discretization };
+      const compare = async (results: Readonly<Record<string, Tensor>>): Promise<void> => {
+        const shapes = Object.fromEntries(Object.entries(results).map(([key, { shape }]) => [key, shape]));
         const actual = await readOutputs(backend, results);
-        for (const output of tensorsOf(file, name, `${kind}.`)) {
-          const expected = await file.read(`${name}/${kind}.${output}`);
-          const ours = output === 'last_state' ? 'lastState' : INPUTS[output as keyof typeof INPUTS];
-          const { relative } = kind === 'out' ? SCAN : SCAN_BACKWARD;
-          findings.close(`${kind}.${output}`, actual[output] ?? actual[ours] ?? [], numbers(expected), relative);
+        for (const output of tensorsOf(file, name, `${part}.`)) {
+          const key =
+            output === 'last_state' ? 'lastState' : output === 'y' ? 'y' : INPUTS[output as keyof typeof INPUTS];
+          const expected = await file.read(`${name}/${part}.${output}`);
+          const { relative } = part === 'out' ? SCAN : SCAN_BACKWARD;
+          findings.matches(`${part}.${output}`, actual[key] ?? [], shapes[key] ?? [], expected, relative);
         }
       };
-      await compare('out', named(backend.selectiveScan(u!, delta!, A!, B!, C!, options)));
-      if (tensorsOf(file, name, 'grad.').length > 0) {
-        const args: CallArguments<'selectiveScanBackward'> = [
-          ...([u!, delta!, A!, B!, C!] as const),
-          options,
-          { y: dy!, lastState: dLastState },
-        ];
-        const support: Support = backend.supports('selectiveScanBackward', ...args);
-        if (support.supported)
-          await compare(
-            'grad',
-            named(backend.selectiveScanBackward(...(args as Parameters<Backend['selectiveScanBackward']>))),
-          );
+      if (part === 'out') {
+        await compare(named(backend.selectiveScan(u!, delta!, A!, B!, C!, options)));
+        return findings.reports;
       }
+      const args: CallArguments<'selectiveScanBackward'> = [
+        ...([u!, delta!, A!, B!, C!] as const),
+        options,
+        { y: dy!, lastState: dLastState },
+      ];
+      const support = backend.supports('selectiveScanBackward', ...args);
+      if (!support.supported) return { skipped: support.reason };
+      await compare(named(backend.selectiveScanBackward(...(args as Parameters<Backend['selectiveScanBackward']>))));
     } finally {
       for (const tensor of Object.values(tensors)) tensor.dispose();
     }
@@ -167,15 +203,6 @@ async function checkScan(
     await file.close();
   }
   return findings.reports;
-}
-
-/** The values of a float or integer tensor, as stored. */
-export function numbers(host: HostTensor): ArrayLike<number> {
-  if (host.dtype !== 'float16' && host.dtype !== 'bfloat16') return host.data;
-  throw new MambaError('unsupported', 'expected values are stored in halves', {
-    given: host.dtype,
-    expected: 'float64, float32 or integers',
-  });
 }
 
 export function damaged(origin: string, given: string, expected: string, cause?: unknown): MambaError {

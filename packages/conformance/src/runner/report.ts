@@ -1,4 +1,4 @@
-import type { Precision } from '@mamba/core';
+import { type HostTensor, MambaError, type Precision, type Shape } from '@mamba/core';
 import { FLOAT64_TOLERANCE } from '../cases/case.ts';
 
 /** One comparison: a tensor against its reference values, or a fact (memory, an error code) against what it has to be. */
@@ -40,9 +40,23 @@ export class Findings {
     this.#precision = precision;
   }
 
-  /** Values within `relative` of the largest expected one. NaN and infinities have to stand at the same positions. */
-  close(tensor: string, actual: Values, expected: Values, relative: number): void {
-    const tolerance = toleranceFor(this.#precision, relative);
+  /** A tensor of a file: its shape as well as its values, and no closer than the type that the file stores them in. */
+  matches(tensor: string, actual: Values, shape: Shape, expected: HostTensor, relative: number): void {
+    const same =
+      shape.length === expected.shape.length && shape.every((extent, axis) => extent === expected.shape[axis]);
+    if (!same) {
+      this.fail(tensor, `[${shape.join(', ')}] instead of [${expected.shape.join(', ')}]`);
+      return;
+    }
+    this.close(tensor, actual, numbers(expected), relative, expected.dtype === 'float32' ? 2 ** -23 : 0);
+  }
+
+  /**
+   * Values within `relative` of the largest expected one, or within `stored`, the rounding of the expected values themselves. NaN
+   * and infinities have to stand at the same positions.
+   */
+  close(tensor: string, actual: Values, expected: Values, relative: number, stored = 0): void {
+    const tolerance = Math.max(toleranceFor(this.#precision, relative), stored);
     if (actual.length !== expected.length) {
       this.fail(tensor, `${actual.length} values instead of ${expected.length}`);
       return;
@@ -95,6 +109,15 @@ export class Findings {
   #add(report: Omit<TensorReport, 'source' | 'case'>): void {
     this.reports.push({ source: this.#source, case: this.#case, ...report });
   }
+}
+
+/** The values of a float or integer tensor, as stored. */
+function numbers(host: HostTensor): Values {
+  if (host.dtype !== 'float16' && host.dtype !== 'bfloat16') return host.data;
+  throw new MambaError('unsupported', 'expected values are stored in halves', {
+    given: host.dtype,
+    expected: 'float64, float32 or integers',
+  });
 }
 
 /** A line for a failed report. */

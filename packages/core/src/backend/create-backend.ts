@@ -176,6 +176,8 @@ class CheckedBackend<S> implements Backend, TensorOwner<S> {
 
   supportsUpload(spec: TensorSpec, options: UploadOptions = {}): Support {
     this.#checkAlive();
+    if (!isSpec(spec)) throw invalid('supportsUpload', String(spec), '{ dtype, shape }');
+    checkShape('supportsUpload.shape', spec.shape);
     return this.#supportsTarget(spec, this.#target(spec, options));
   }
 

@@ -17,6 +17,8 @@ export class TensorHandle<S> implements Tensor {
     this.range = spec.range;
     this.#owner = owner;
     this.#storage = { value: storage };
+    // A shape that could be assigned would let a read reach past the memory. Private fields stay ours to write.
+    Object.freeze(this);
   }
 
   get disposed(): boolean {

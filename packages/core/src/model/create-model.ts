@@ -61,7 +61,7 @@ export async function createModel(
       kernel.dispose();
       throw error;
     }
-    return new Model(backend, config, kernel, [...uploaded.values()]);
+    return new Model(backend, Object.freeze({ ...config }), kernel, [...uploaded.values()]);
   } catch (error) {
     disposeAll(uploaded.values());
     throw error;

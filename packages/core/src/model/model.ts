@@ -4,6 +4,7 @@ import { invalid, MambaError } from '../contract/errors.ts';
 import type { SampleOptions } from '../contract/operations.ts';
 import type { Tensor } from '../contract/tensor.ts';
 import {
+  checkBoolean,
   checkDType,
   checkExact,
   checkIdRange,
@@ -72,7 +73,7 @@ export class ModelState {
     this.#owner = owner;
     this.#kernelState = kernelState;
     this.batch = kernelState.batch;
-    this.positions = positions;
+    this.positions = Object.freeze([...positions]);
   }
 
   /** Device memory that it takes. */
@@ -139,6 +140,8 @@ export class Model {
     checkOptions('model.forward', options, ['state', 'donateState', 'resets', 'logits', 'hiddenStates', 'chunk']);
     const { state, donateState = false, resets, logits = 'last', hiddenStates = false, chunk = 512 } = options;
     checkOneOf('model.forward.logits', logits, ['all', 'last', 'none']);
+    checkBoolean('model.forward.donateState', donateState);
+    checkBoolean('model.forward.hiddenStates', hiddenStates);
     checkInteger('model.forward.chunk', chunk, 1);
     return scoped((scope) => {
       const tokens = this.#tokens(scope, ids);
@@ -191,7 +194,9 @@ export class Model {
    */
   decode(ids: TokenIds, state: ModelState | undefined, options: DecodeOptions): DecodeResult {
     this.#checkAlive();
+    if (options === undefined) throw invalid('model.decode.options', 'nothing', '{ count, … }');
     const { count, uniform, donateState = false, ...sampling } = options;
+    checkBoolean('model.decode.donateState', donateState);
     checkInteger('model.decode.count', count, 1);
     const filter = checkSampleOptions('model.decode', sampling);
     return scoped((scope) => {
@@ -247,7 +252,8 @@ export class Model {
     this.#checkAlive();
     if (!Array.isArray(rows) || rows.length === 0)
       throw invalid('model.gatherState', 'no rows', 'at least one { state, row }');
-    const sources = rows.map(({ state, row }, index) => {
+    const sources = rows.map((source, index) => {
+      const { state, row } = source ?? {};
       const kernelState = this.#heldState(state, `model.gatherState[${index}].state`);
       checkInteger(`model.gatherState[${index}].row`, row, 0, state.batch - 1);
       return { state: kernelState, row };
@@ -261,7 +267,7 @@ export class Model {
     this.#checkAlive();
     const layers = await this.#kernel.exportState(this.#heldState(state, 'model.exportState'));
     const { dInner, dState, dConv } = this.config;
-    return { version: 1, batch: state.batch, positions: state.positions, dInner, dState, dConv, layers };
+    return { version: 1, batch: state.batch, positions: [...state.positions], dInner, dState, dConv, layers };
   }
 
   /** @throws MambaError `invalid-file` where the snapshot is of another shape of model or damaged. */
@@ -300,6 +306,7 @@ export class Model {
         'at least one token a row',
         'Begin with a token such as the end-of-text one.',
       );
+    checkInteger('model.ids.length', length, 1, 2 ** 31 - 1);
     const data = new Int32Array(rows.length * length);
     for (const [index, row] of rows.entries()) {
       if (row?.length !== length) {

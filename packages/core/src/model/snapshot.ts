@@ -94,7 +94,7 @@ export function checkSnapshot(snapshot: StateSnapshot, config: ModelConfig): voi
   if (!(Number.isSafeInteger(snapshot.batch) && snapshot.batch >= 1))
     throw damaged(`batch ${snapshot.batch}`, 'at least 1');
   checkPositions(snapshot.positions, snapshot.batch);
-  if (snapshot.layers?.length !== config.layers)
+  if (!Array.isArray(snapshot.layers) || snapshot.layers.length !== config.layers)
     throw damaged(
       `${snapshot.layers?.length} layers`,
       `${config.layers}, this model's`,
@@ -106,6 +106,9 @@ export function checkSnapshot(snapshot: StateSnapshot, config: ModelConfig): voi
     const [conv, ssm] = [layer?.conv?.length, layer?.ssm?.length];
     if (conv !== convSize || ssm !== ssmSize)
       throw damaged(`layer ${index} of ${conv} and ${ssm} values`, `${convSize} and ${ssmSize}`);
+    for (const values of [layer!.conv, layer!.ssm] as readonly unknown[])
+      if (!(values instanceof Float32Array || values instanceof Float64Array))
+        throw damaged(`layer ${index} of ${Object.prototype.toString.call(values)}`, 'a Float32Array or Float64Array');
   }
 }
 
