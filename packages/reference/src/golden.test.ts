@@ -1,14 +1,17 @@
 /** The selective scan's golden file: forward and gradients of 43 cases, made in float64 by another implementation. */
-import type { Backend, SelectiveScanOptions, Tensor } from '@mamba/core';
+import { openFile, openSafetensors } from '@mamba/checkpoint';
+import type { Backend, HostTensor, SelectiveScanOptions, Tensor } from '@mamba/core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { readFixture } from '../test/safetensors.ts';
 import { relativeError } from '../test/values.ts';
 import { reference } from './index.ts';
 
-const { tensors, metadata } = readFixture(
-  new URL('../../conformance/fixtures/scan-golden.safetensors', import.meta.url),
+const file = await openSafetensors(
+  await openFile(new URL('../../conformance/fixtures/scan-golden.safetensors', import.meta.url)),
 );
-const cases = JSON.parse(metadata.cases!) as Record<string, { softplus: boolean }>;
+const tensors = new Map<string, HostTensor>();
+for (const name of file.tensors.keys()) tensors.set(name, await file.read(name));
+await file.close();
+const cases = JSON.parse(file.metadata.get('cases')!) as Record<string, { softplus: boolean }>;
 
 /** Fixture name → ours, where they differ. */
 const OPTIONS = { D: 'D', z: 'z', delta_bias: 'deltaBias', initial_state: 'initialState' } as const;
@@ -26,7 +29,7 @@ describe('selectiveScan and selectiveScanBackward against scan-golden.safetensor
   it.each(Object.entries(cases))('%s', async (name, { softplus }) => {
     const input = (key: string): Tensor | undefined => {
       const value = tensors.get(`${name}/in.${key}`);
-      return value && backend.upload({ dtype: 'float32', shape: value.shape, data: value.data as Float32Array });
+      return value && backend.upload(value);
     };
     const [u, delta, A, B, C] = ['u', 'delta', 'A', 'B', 'C'].map((key) => input(key)!) as [
       Tensor,
