@@ -12,7 +12,7 @@ export { rmsNorm } from './kernels/rms-norm';
 export { softmax } from './kernels/sample';
 export { slice } from './kernels/slice';
 export { packBits, packMatrix, unpackMatrix } from './kernels/weights';
-export { fail, runAlone, runTeam, serve, stop } from './program/run';
+export { fail, finish, open, runAlone, runTeam, serve, stop } from './program/run';
 
 /** First address that is free for tensors: constants lie below. */
 export function reserved(): usize {

@@ -37,7 +37,6 @@ export async function createRuntime({
     count = 1;
   }
   const shared = count > 1 || source instanceof WebAssembly.Module;
-  const open = (module: WebAssembly.Module) => instance(module, shared);
 
   let module: WebAssembly.Module | undefined;
   if (revectorize) {
@@ -45,13 +44,13 @@ export async function createRuntime({
       platform.unwidened ?? (source instanceof WebAssembly.Module ? 'a compiled module was given' : undefined);
     const compiled =
       reason === undefined ? await loadModule(source, build, shared, platform.compileRevectorized) : undefined;
-    if (compiled !== undefined && proves({ ...(await open(compiled)), wide: true })) module = compiled;
+    if (compiled !== undefined && proves({ ...(await instance(compiled, shared)), wide: true })) module = compiled;
     else notes.notRevectorized = reason ?? 'the self-test failed';
   }
   const wide = module !== undefined;
   module ??= await loadModule(source, build, shared);
-  const { heap, wasm } = await open(module);
   let team: WorkerTeam | undefined;
+  const { heap, wasm } = await instance(module, shared, () => team?.lives() === false);
   if (count > 1) {
     try {
       team = await startTeam(platform, count, module, heap, wasm);
@@ -71,8 +70,8 @@ export async function createRuntime({
   };
 }
 
-async function instance(module: WebAssembly.Module, shared: boolean) {
+async function instance(module: WebAssembly.Module, shared: boolean, memberDied?: () => boolean) {
   const memory = new WebAssembly.Memory({ initial: 16, maximum: MAX_PAGES, shared });
-  const wasm = await instantiate(module, memory);
+  const wasm = await instantiate(module, memory, memberDied);
   return { wasm, heap: new Heap(memory, wasm.reserved()), team: alone(wasm) };
 }

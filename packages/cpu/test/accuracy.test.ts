@@ -140,6 +140,30 @@ test('decays close to 1 keep their distance from it: no drift over 2^15 steps', 
   expect(worstOf(values, expected)).toBeLessThan(1e-5);
 });
 
+test.each([1, 3])('zoh with A from 0 over subnormal to small, %i steps: the input keeps its weight', async (length) => {
+  const rates = [0, -1.4e-45, -4.2e-45, -1e-42, -3e-39, -1.2e-38, -1e-30, -1e-9, -1e-3];
+  const dim = rates.length;
+  for (const step of [1e-3, 1, 37]) {
+    const one = float32(backend, [1, length, 1], new Float32Array(length).fill(1));
+    const { lastState } = backend.selectiveScan(
+      float32(backend, [1, length, dim], new Float32Array(length * dim).fill(1)),
+      float32(backend, [1, length, dim], new Float32Array(length * dim).fill(step)),
+      float32(backend, [dim, 1], rates),
+      one,
+      one,
+      { discretization: 'zoh' },
+    );
+    const [d, A] = [Math.fround(step), rates.map(Math.fround)];
+    const expected = (channel: number): number => {
+      const input = A[channel] === 0 ? d : Math.expm1(d * A[channel]!) / A[channel]!;
+      let h = 0;
+      for (let t = 0; t < length; t++) h = Math.exp(d * A[channel]!) * h + input;
+      return h;
+    };
+    expect(worstOf(await backend.read(lastState), expected)).toBeLessThan(4e-7);
+  }
+});
+
 test('softplus: relative error below 4e-7, also for steps as small as 1e-37', async () => {
   for (const [low, high] of [
     [-85, -10],

@@ -7,11 +7,19 @@ import {
   blockConfig,
   createModel,
   isMambaError,
+  type MambaError,
   type ModelConfig,
   type ParameterSource,
 } from '@mamba/core';
 import { cpu } from '@mamba/cpu';
 import { afterEach, expect, test, vi } from 'vitest';
+// Workers are started from what is built.
+import { type Arena, Heap, MAX_PAGES } from '../dist/memory/heap.js';
+import { Program } from '../dist/program/program.js';
+import { createRuntime } from '../dist/runtime.js';
+import { platform } from '../dist/threads/platform-node.js';
+import { startTeam } from '../dist/threads/team.js';
+import { instantiate, loadModule } from '../dist/wasm/load.js';
 import { float32, uniform } from './host.ts';
 
 const config: ModelConfig = {
@@ -105,6 +113,88 @@ test('a worker that dies fails the calls after it with device-lost; dispose stil
   expect(isMambaError(error, 'device-lost') && error.remedy).toMatch(/create another/);
   expect(backend.memory().bytes).toBe(before.bytes);
   await backend.dispose();
+});
+
+/** A program of one command, whose chunk c finds the largest of `vocab` floats from `logits + 4 c vocab` on. */
+function longProgram(heap: Heap, arena: Arena, chunks: number, vocab: number, logits: number): Program {
+  const ids = arena.scratch(chunks * 4);
+  return new Program(heap, arena, [{ operation: 'argmax', chunks, call: [logits, ids.address, vocab] }]);
+}
+
+test('a worker that is killed inside a chunk fails the call that waits for it', { timeout: 0 }, async () => {
+  watchWorkers();
+  const module = await loadModule(undefined, 'simd', true);
+  const memory = new WebAssembly.Memory({ initial: 16, maximum: MAX_PAGES, shared: true });
+  let seen = false;
+  const wasm = await instantiate(module, memory, () => {
+    seen = !team.lives();
+    return seen;
+  });
+  const heap = new Heap(memory, wasm.reserved());
+  const team = await startTeam(platform, 2, module, heap, wasm);
+  expect(team.lives()).toBe(true);
+  const vocab = 2 ** 27;
+  const logits = heap.allocate(2 * vocab * 4);
+  const arena: Arena = { result: (bytes) => heap.allocate(bytes), scratch: (bytes) => heap.allocate(bytes) };
+  const { address, count } = longProgram(heap, arena, 2, vocab, logits.address);
+  const [next, done] = [address / 4, address / 4 + 1];
+  const words = new Int32Array(memory.buffer);
+  // The leader opens the program, the member takes its first chunk and is killed there; only then does the leader come, and take the second.
+  wasm.open(address, count, team.control);
+  while (Atomics.load(words, next) === 0) await new Promise((resolve) => setTimeout(resolve, 1));
+  const exit = started[0]!.terminate();
+  expect(Atomics.load(words, done)).toBe(0);
+  expect(wasm.finish(address, count, team.control, 1)).toBe(0);
+  expect(seen).toBe(true);
+  expect(Atomics.load(words, done)).toBe(1);
+  expect(() => team.run({ address, count } as Program)).toThrow(expect.objectContaining({ code: 'device-lost' }));
+  await exit;
+  await team.dispose();
+});
+
+test('a kernel that traps fails the call, whichever thread it was in', { timeout: 0 }, async () => {
+  const seen = new Set<string>();
+  // The leader is the first to take a chunk, nearly always: then the second, which ends beyond the memory, is the worker's.
+  for (let round = 0; round < 50 && !seen.has('device-lost'); round++) {
+    const { heap, team, dispose } = await createRuntime({
+      threads: 2,
+      build: 'auto',
+      revectorize: false,
+      wasm: undefined,
+    });
+    const vocab = 2 ** 23;
+    const logits = heap.allocate(vocab * 4);
+    const used = heap.used;
+    const run = (last: number) =>
+      heap.run((arena) => team.run(longProgram(heap, arena, 1 + last, vocab, logits.address)));
+    run(0);
+    for (const last of [1, 0]) {
+      let error: unknown;
+      try {
+        run(last);
+      } catch (thrown) {
+        error = thrown;
+      }
+      expect(isMambaError(error, 'device-lost') || isMambaError(error, 'device-error')).toBe(true);
+      seen.add((error as MambaError).code);
+      expect(heap.used).toBe(used);
+    }
+    await dispose();
+  }
+  expect(seen).toContain('device-lost');
+});
+
+test('a kernel that traps in a single thread is a bug, and says so', async () => {
+  const { heap, team, dispose } = await createRuntime({
+    threads: 1,
+    build: 'auto',
+    revectorize: false,
+    wasm: undefined,
+  });
+  expect(() => heap.run((arena) => team.run(longProgram(heap, arena, 1, 2 ** 23, 2 ** 31)))).toThrow(
+    expect.objectContaining({ code: 'device-error', remedy: expect.stringMatching(/report/) }),
+  );
+  await dispose();
 });
 
 test('two models at once, each on threads of its own', { timeout: 0 }, async () => {

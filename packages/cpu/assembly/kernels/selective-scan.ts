@@ -294,15 +294,21 @@ function inBlocks(c: i32, t: i32, chunk: i32): usize {
   return ((<usize>(c >> 3) * <usize>chunk + <usize>t) << 5) + ((<usize>c & 4) << 2);
 }
 
-/** 2^r - 1 for |r| ≤ 1/2. */
+/** (2^r - 1) / r for |r| ≤ 1/2. */
 // @ts-ignore: decorator
 @inline
-function power(r: v128, p1: v128, p2: v128, p3: v128, p4: v128, p5: v128): v128 {
+function powerRatio(r: v128, p1: v128, p2: v128, p3: v128, p4: v128, p5: v128): v128 {
   let p = madd(p5, r, p4);
   p = madd(p, r, p3);
   p = madd(p, r, p2);
-  p = madd(p, r, p1);
-  return f32x4.mul(p, r);
+  return madd(p, r, p1);
+}
+
+/** 2^r - 1. */
+// @ts-ignore: decorator
+@inline
+function power(r: v128, p1: v128, p2: v128, p3: v128, p4: v128, p5: v128): v128 {
+  return f32x4.mul(powerRatio(r, p1, p2, p3, p4, p5), r);
 }
 
 /** s h + (s h (2^r - 1) + input). */
@@ -421,8 +427,8 @@ function boundedPower(x: v128): v128 {
 
 // @ts-ignore: decorator
 @inline
-function powerOf(r: v128): v128 {
-  return power(
+function ratioOf(r: v128): v128 {
+  return powerRatio(
     r,
     constant(Constant.P1),
     constant(Constant.P2),
@@ -502,7 +508,8 @@ function carefulStep(A: usize, state: usize, d: v128, v: v128, B: usize, C: usiz
     const h = loadPart(state + o, rest);
     const bounded = boundedPower(f32x4.mul(d, f32x4.mul(loadPart(A + o, rest), log2e)));
     const shifted = f32x4.add(bounded, round);
-    const power = powerOf(f32x4.sub(bounded, f32x4.sub(shifted, round)));
+    const r = f32x4.sub(bounded, f32x4.sub(shifted, round));
+    const power = f32x4.mul(ratioOf(r), r);
     const exponent = i32x4.sub(shifted, round);
     const added = f32x4.mul(v, loadPart(B + o, rest));
     const near = v128.and(i32x4.eq(exponent, i32x4.splat(0)), f32x4.lt(f32x4.abs(h), f32x4.splat(Infinity)));
@@ -519,8 +526,8 @@ function carefulStep(A: usize, state: usize, d: v128, v: v128, B: usize, C: usiz
 
 /**
  * Pass 2 for four channels, every other case: state by state. Constant B and C come as blocks.
- * Decays within 2^±1/2 keep their distance from 1 (`near`), others are formed as 2^n 2^r. zoh: expm1(dA) / A is d (2^r - 1) / x near 1,
- * without a division by A. bilinear: Abar - 1 = x / (1 - x / 2).
+ * Decays within 2^±1/2 keep their distance from 1 (`near`), others are formed as 2^n 2^r. zoh: expm1(dA) / A is d (2^r - 1) / r near 1, the
+ * polynomial itself, so nothing is divided by an A that is 0 or subnormal. bilinear: Abar - 1 = x / (1 - x / 2).
  */
 function general(
   A: usize, state: usize, steps: usize, inputs: usize, results: usize, B: usize, C: usize, stepStride: usize,
@@ -557,14 +564,14 @@ function general(
         const shifted = f32x4.add(bounded, constant(Constant.ROUND));
         const exponent = i32x4.sub(shifted, constant(Constant.ROUND));
         const r = f32x4.sub(bounded, f32x4.sub(shifted, constant(Constant.ROUND)));
-        const power = powerOf(r);
+        const ratio = ratioOf(r);
+        const power = f32x4.mul(ratio, r);
         const decay = powerOfTwo(power, exponent);
         const near = i32x4.eq(exponent, i32x4.splat(0));
         let added = input;
         if (discretization == ZOH) {
           const log2e = constant(Constant.LOG2_E);
           const far = f32x4.div(f32x4.mul(f32x4.sub(decay, one), log2e), An);
-          const ratio = v128.bitselect(constant(Constant.P1), f32x4.div(power, r), f32x4.eq(r, f32x4.splat(0)));
           added = f32x4.mul(v128.bitselect(f32x4.mul(f32x4.mul(step, ratio), log2e), far, near), input);
         }
         h = v128.bitselect(

@@ -10,6 +10,11 @@
  */
 import { COMMAND_BYTES, Command, execute } from './commands';
 
+/** The leader's host: whether a member has died. A killed thread cannot say so, and a leader that sleeps here hears nothing else. */
+// @ts-ignore: decorator
+@external("env", "memberDied")
+declare function memberDied(): bool;
+
 /** In bytes; a cache line each. As in src/threads/team.ts. */
 const EPOCH: usize = 0;
 const GATE: usize = 64;
@@ -24,10 +29,10 @@ const STOP: usize = 384;
 const OPEN: i32 = 1 << 30;
 /** Looks before a thread sleeps: some 20 µs. */
 const SPINS = 10000;
-/** A sleep ends by itself after this many nanoseconds, so that a missing thread is noticed. */
-const NAP: i64 = 100_000_000;
-/** Naps after which a thread is given up: 10 s, a thousand times what a chunk takes. */
-const PATIENCE = 100;
+/** A sleep ends by itself after this many nanoseconds: then the leader asks its host whether all members live. */
+const NAP: i64 = 50_000_000;
+/** Naps after which a thread is given up where the host cannot tell: 10 s, a thousand times what a chunk takes. */
+const PATIENCE = 200;
 /** The same for a leader that must not sleep, in looks. */
 const LOOKS: i64 = 10_000_000_000;
 
@@ -40,8 +45,14 @@ export function runAlone(program: usize, count: i32): void {
   }
 }
 
-/** By the leader of a team. False where a member failed or is missing: then nothing that was written can be relied on. */
+/** By the leader of a team: opens a program, then takes part in it until it is complete. */
 export function runTeam(program: usize, count: i32, control: usize, maySleep: bool): bool {
+  open(program, count, control);
+  return finish(program, count, control, maySleep);
+}
+
+/** Lets the members begin. */
+export function open(program: usize, count: i32, control: usize): void {
   for (let index = 0; index < count; index++) {
     const command = program + <usize>index * COMMAND_BYTES;
     store<i32>(command, 0);
@@ -52,9 +63,13 @@ export function runTeam(program: usize, count: i32, control: usize, maySleep: bo
   atomic.store<i32>(control + GATE, OPEN);
   atomic.add<i32>(control + EPOCH, 1);
   if (atomic.load<i32>(control + IDLE) != 0) atomic.notify(control + EPOCH, -1);
+}
+
+/** False where a member failed or is missing: then nothing that was written can be relied on. */
+export function finish(program: usize, count: i32, control: usize, maySleep: bool): bool {
   const complete = work(program, count, control, 0, maySleep);
   atomic.and<i32>(control + GATE, ~OPEN);
-  return complete && until(control + GATE, 0, control, maySleep) && atomic.load<i32>(control + FAILED) == 0;
+  return complete && until(control + GATE, 0, control, 0, maySleep) && atomic.load<i32>(control + FAILED) == 0;
 }
 
 /** The life of a member: returns when it is told to stop, or when the team fails. */
@@ -114,7 +129,7 @@ function work(program: usize, count: i32, control: usize, thread: i32, maySleep:
       first = false;
       if (atomic.add<i32>(done, 1) + 1 == chunks) wake(done, control);
     }
-    if (!until(done, chunks, control, maySleep)) return false;
+    if (!until(done, chunks, control, thread, maySleep)) return false;
     program += COMMAND_BYTES;
   }
   return true;
@@ -125,7 +140,7 @@ function wake(place: usize, control: usize): void {
 }
 
 /** Until `place` holds `wanted`. False where the team failed, or nothing happened for too long. */
-function until(place: usize, wanted: i32, control: usize, maySleep: bool): bool {
+function until(place: usize, wanted: i32, control: usize, thread: i32, maySleep: bool): bool {
   for (let spin = 0; spin < SPINS; spin++) {
     if (atomic.load<i32>(place) == wanted) return true;
   }
@@ -144,6 +159,7 @@ function until(place: usize, wanted: i32, control: usize, maySleep: bool): bool 
     if (reached || atomic.load<i32>(control + FAILED) != 0) break;
     // Woken or not, progress of others is a reason to be patient.
     if (atomic.wait<i32>(place, value, NAP) != 2) nap = 0;
+    else if (thread == 0 && memberDied()) fail(control);
   }
   atomic.sub<i32>(control + SLEEPERS, 1);
   return reached || atomic.load<i32>(place) == wanted;

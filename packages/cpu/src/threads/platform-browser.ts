@@ -13,7 +13,8 @@ export const platform: Platform = {
       const worker = new Worker(new URL('./worker-browser.js', import.meta.url), { type: 'module' });
       worker.onmessage = () => {
         worker.onmessage = null;
-        resolve({ terminate: async () => worker.terminate() });
+        // Nobody else can end it, and what it throws itself it reports.
+        resolve({ lives: () => true, terminate: async () => worker.terminate() });
       };
       worker.onerror = (event) => {
         const cause = event.error ?? new Error(event.message || 'a worker could not be started');

@@ -18,6 +18,8 @@ export const platform: Platform = {
         // Until here it keeps the process alive, or waiting for it would end the process.
         worker.unref();
         resolve({
+          // Read from the thread itself, not by an event: of a thread that is being stopped, or has, there is no idle time.
+          lives: () => !stopping && worker.performance.eventLoopUtilization().idle >= 0,
           terminate: async () => {
             stopping = true;
             await worker.terminate();

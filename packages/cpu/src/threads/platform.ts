@@ -17,6 +17,8 @@ export interface Platform {
 }
 
 export interface Worker {
+  /** Known at once, also while the asking thread is blocked and gets no events; where a host cannot tell, true. */
+  lives(): boolean;
   /** Resolves when it is gone. */
   terminate(): Promise<void>;
 }

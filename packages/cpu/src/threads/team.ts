@@ -6,13 +6,26 @@ import type { KernelExports } from '../wasm/exports.ts';
 import type { Platform, Worker } from './platform.ts';
 
 export function alone(wasm: KernelExports): Team {
-  return { threads: 1, run: ({ address, count }) => wasm.runAlone(address, count) };
+  return {
+    threads: 1,
+    run({ address, count }) {
+      try {
+        wasm.runAlone(address, count);
+      } catch (cause) {
+        throw trapped(cause);
+      }
+    },
+  };
 }
 
 /** As the offsets in assembly/program/run.ts. */
 const CONTROL_BYTES = 512;
 
 export interface WorkerTeam extends Team {
+  /** Address of the control block. */
+  readonly control: number;
+  /** Whether all workers do; see `Worker.lives`. */
+  lives(): boolean;
   /** Resolves when all workers are gone. */
   dispose(): Promise<void>;
 }
@@ -51,18 +64,31 @@ export async function startTeam(
   }
   return {
     threads,
+    control: control.address,
     dispose,
+    lives: () => workers.every((worker) => worker.lives()),
     run({ address, count }: Program) {
       if (lost !== undefined) throw lost;
-      let complete = false;
       try {
-        complete = wasm.runTeam(address, count, control.address, platform.maySleep ? 1 : 0) !== 0;
-      } finally {
-        if (!complete) lost ??= workerLost('it did not finish its part');
+        if (wasm.runTeam(address, count, control.address, platform.maySleep ? 1 : 0) !== 0) return;
+      } catch (cause) {
+        // The members must not wait for what this thread took.
+        wasm.fail(control.address);
+        lost ??= trapped(cause);
       }
-      if (lost !== undefined) throw lost;
+      lost ??= workerLost('it did not finish its part');
+      throw lost;
     },
   };
+}
+
+function trapped(cause: unknown): MambaError {
+  return new MambaError('device-error', 'a kernel of the cpu backend trapped', {
+    origin: 'cpu',
+    given: cause instanceof Error ? cause.message : String(cause),
+    remedy: 'This is a bug of @mamba/cpu: report what was called. Dispose this backend and create another.',
+    cause,
+  });
 }
 
 function workerLost(cause: unknown): MambaError {

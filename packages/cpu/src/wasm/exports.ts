@@ -18,6 +18,9 @@ export interface KernelExports {
   runAlone(program: number, count: number): void;
   /** 0 where a member of the team failed. */
   runTeam(program: number, count: number, control: number, maySleep: number): number;
+  /** The two halves of `runTeam`. */
+  open(program: number, count: number, control: number): void;
+  finish(program: number, count: number, control: number, maySleep: number): number;
   serve(control: number, thread: number): void;
   fail(control: number): void;
   stop(control: number): void;
@@ -38,6 +41,8 @@ export const KERNEL_NAMES: readonly (keyof KernelExports)[] = [
   'softmax',
   'runAlone',
   'runTeam',
+  'open',
+  'finish',
   'serve',
   'fail',
   'stop',

@@ -71,8 +71,15 @@ export async function loadModule(
   return module;
 }
 
-export async function instantiate(module: WebAssembly.Module, memory: WebAssembly.Memory): Promise<KernelExports> {
-  const instance = await WebAssembly.instantiate(module, { env: { memory, abort } });
+/** `memberDied` is what a leader that waits for its team asks again and again. */
+export async function instantiate(
+  module: WebAssembly.Module,
+  memory: WebAssembly.Memory,
+  memberDied: () => boolean = () => false,
+): Promise<KernelExports> {
+  const instance = await WebAssembly.instantiate(module, {
+    env: { memory, abort, memberDied: () => Number(memberDied()) },
+  });
   return instance.exports as unknown as KernelExports;
 }
 
