@@ -1,5 +1,5 @@
 /** Public API: checkpoints whole, and the parts that they are made of. */
-export { createFile, openFile } from '#files';
+export { createFile, createFolder, openFile } from '#files';
 export { type Checkpoint, openCheckpoint } from './checkpoint.ts';
 export { parseConfig, parseSpecialTokens, type SpecialTokens } from './config/config.ts';
 export { type GgufFile, openGguf } from './gguf/file.ts';
@@ -9,7 +9,7 @@ export { WRITABLE as GGUF_WRITABLE_TYPES, type WritableType as GgufWritableType 
 export { ggufTokenizer } from './gguf/tokenizer.ts';
 export type { GgufType } from './gguf/types.ts';
 export { type WriteGgufOptions, type WriteProgress, type WrittenGguf, writeGguf } from './gguf/write.ts';
-export { type ByteSink, memorySink } from './io/byte-sink.ts';
+export { type ByteSink, type FolderSink, memorySink } from './io/byte-sink.ts';
 export { type ByteSource, blobSource, bytesSource } from './io/byte-source.ts';
 export { type CheckpointLocation, type CheckpointStore, checkpointStore, readJson } from './io/store.ts';
 export { openUrl, type UrlOptions } from './io/url.ts';

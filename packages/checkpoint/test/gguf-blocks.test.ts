@@ -1,4 +1,5 @@
-/** ggml's blocks: hand-made ones against the format's definition, and rounding that keeps to its bounds. */
+/** ggml's blocks: against ggml's own Python package, hand-made ones against the format's definition, and rounding within its bounds. */
+import { readFileSync } from 'node:fs';
 import { float16ToNumber, numberToFloat16 } from '@mamba/core/driver';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
@@ -17,6 +18,39 @@ function decode(type: QuantizedType, bytes: readonly number[]): Float32Array {
   dequantize(type, new Uint8Array(bytes), values);
   return values;
 }
+
+/** Made by data/gguf-blocks.py. */
+interface Golden {
+  readonly read: Readonly<Record<QuantizedType, { readonly bytes: string; readonly float32: string }>>;
+  readonly values: string;
+  readonly written: Readonly<Record<Exclude<WritableType, 'F32' | 'F16'>, string>>;
+}
+
+describe("blocks of ggml's own Python package", () => {
+  const golden = JSON.parse(readFileSync(new URL('data/gguf-blocks.json', import.meta.url), 'utf8')) as Golden;
+  const bytesOf = (text: string): Uint8Array<ArrayBuffer> => Uint8Array.from(Buffer.from(text, 'base64'));
+  const floatsOf = (text: string): Float32Array => new Float32Array(bytesOf(text).buffer);
+
+  it.each(Object.keys(golden.read) as QuantizedType[])('are read to the same bits (%s)', (type) => {
+    const expected = floatsOf(golden.read[type].float32);
+    expect(expected.length).toBe(3 * BLOCKS[type].elements);
+    const values = new Float32Array(expected.length);
+    dequantize(type, bytesOf(golden.read[type].bytes), values);
+    expect(values).toEqual(expected);
+  });
+
+  it.each(Object.keys(golden.written) as (keyof Golden['written'])[])('are written to the same bytes (%s)', (type) => {
+    const expected = bytesOf(golden.written[type]);
+    const bytes = new Uint8Array(expected.length);
+    expect(quantize(type, floatsOf(golden.values), bytes)).toBe(-1);
+    expect(bytes).toEqual(expected);
+  });
+
+  it('are of every type that can be read', () => {
+    const quantized = Object.entries(BLOCKS).flatMap(([type, { elements }]) => (elements > 1 ? [type] : []));
+    expect(Object.keys(golden.read).sort()).toEqual(quantized.sort());
+  });
+});
 
 describe('blocks by the definition', () => {
   const bits = (count: number, width: number) =>

@@ -12,6 +12,18 @@ export interface ByteSink {
   abort(): Promise<void>;
 }
 
+/** Where several files are written to that belong together. Either `close` or `abort` ends it. */
+export interface FolderSink {
+  /** For messages. */
+  readonly name: string;
+  /** A file of it, by a plain name; ended before the folder is. @throws MambaError `io` where it cannot be created. */
+  createFile(name: string): Promise<ByteSink>;
+  /** Makes it whole: only now its files appear, in the order in which they were created. */
+  close(): Promise<void>;
+  /** Leaves nothing behind; never throws. */
+  abort(): Promise<void>;
+}
+
 /** Collects what is written in memory. */
 export function memorySink(name = 'memory'): ByteSink & { bytes(): Uint8Array } {
   let pieces: Uint8Array[] = [];

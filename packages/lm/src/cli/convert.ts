@@ -1,8 +1,10 @@
-import { mkdir, rmdir, stat } from 'node:fs/promises';
+import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import {
   type Checkpoint,
   createFile,
+  createFolder,
+  type FolderSink,
   GGUF_WRITABLE_TYPES,
   type GgufWritableType,
   ggufTokenizer,
@@ -30,14 +32,20 @@ export interface ConvertFlags {
   readonly tokenizer: boolean;
 }
 
-/** To a GGUF file where the target ends so, else to a folder of safetensors. Each file appears when it is whole. */
-export function convert(location: string, target: string, flags: ConvertFlags, signal: AbortSignal): Promise<void> {
-  return withCheckpoint(location, signal, async (checkpoint) => {
-    const gguf = /\.gguf$/i.test(target);
-    const type = flags.type.toUpperCase();
-    const types: readonly string[] = gguf ? GGUF_WRITABLE_TYPES : SAFETENSORS_WRITABLE_TYPES;
-    if (!types.includes(type))
-      throw invalid('--type', flags.type, `one of ${types.join(', ')} for ${gguf ? 'GGUF' : 'safetensors'}`);
+/** To a GGUF file where the target ends so, else to a folder of safetensors, which appears when all of it is written. */
+export async function convert(
+  location: string,
+  target: string,
+  flags: ConvertFlags,
+  signal: AbortSignal,
+): Promise<void> {
+  const gguf = /\.gguf$/i.test(target);
+  const type = flags.type.toUpperCase();
+  const types: readonly string[] = gguf ? GGUF_WRITABLE_TYPES : SAFETENSORS_WRITABLE_TYPES;
+  if (!types.includes(type))
+    throw invalid('--type', flags.type, `one of ${types.join(', ')} for ${gguf ? 'GGUF' : 'safetensors'}`);
+  await refuseExisting(gguf ? [target] : FILES.map((name) => join(target, name)), flags);
+  await withCheckpoint(location, signal, async (checkpoint) => {
     const tokenizer = flags.tokenizer ? await checkpointTokenizer(checkpoint) : undefined;
     const source: Source = { checkpoint, tokenizer, json: tokenizer && (await tokenizerJson(checkpoint)) };
     const bar = progress('writing');
@@ -48,8 +56,8 @@ export function convert(location: string, target: string, flags: ConvertFlags, s
     try {
       let bytes: number;
       try {
-        if (gguf) bytes = await toGguf(source, target, type as GgufWritableType, flags, { onProgress, signal });
-        else bytes = await toFolder(source, target, type as SafetensorsWritableType, flags, { onProgress, signal });
+        if (gguf) bytes = await toGguf(source, target, type as GgufWritableType, { onProgress, signal });
+        else bytes = await toFolder(source, target, type as SafetensorsWritableType, { onProgress, signal });
       } finally {
         bar.stop();
       }
@@ -77,10 +85,8 @@ async function toGguf(
   { checkpoint, tokenizer, json }: Source,
   target: string,
   type: GgufWritableType,
-  flags: ConvertFlags,
   writing: Writing,
 ): Promise<number> {
-  await refuseExisting([target], flags);
   const { config, source, specialTokens } = checkpoint;
   const sink = await createFile(target);
   const { bytes, llamaCppLimits } = await writeGguf({
@@ -93,37 +99,38 @@ async function toGguf(
 
 async function toFolder(
   { checkpoint, tokenizer, json }: Source,
-  folder: string,
+  target: string,
   type: SafetensorsWritableType,
-  flags: ConvertFlags,
   writing: Writing,
 ): Promise<number> {
   const { config, source, specialTokens } = checkpoint;
-  const files = new Map<string, unknown>();
-  if (tokenizer !== undefined) {
-    files.set('tokenizer.json', json);
-    files.set('tokenizer_config.json', await tokenizerConfig(checkpoint, tokenizer));
-  }
-  if (checkpoint.generationConfig !== undefined) files.set('generation_config.json', checkpoint.generationConfig);
-  // Last, since it is what makes a folder a checkpoint.
-  files.set('config.json', modelConfigJson(config, specialTokens));
-  const paths = ['model.safetensors', ...files.keys()].map((name) => join(folder, name));
-  await refuseExisting(paths, flags);
-  const made = await attempt(folder, () => mkdir(folder, { recursive: true }));
+  const folder = await createFolder(target);
   try {
-    const sink = await createFile(paths[0]!);
+    const sink = await folder.createFile(MODEL);
     const { bytes } = await writeSafetensorsModel({ config, source, type, sink, ...writing });
-    for (const [name, content] of files) await writeJson(join(folder, name), content);
+    if (tokenizer !== undefined) {
+      await writeJson(folder, 'tokenizer.json', json);
+      await writeJson(folder, 'tokenizer_config.json', await tokenizerConfig(checkpoint, tokenizer));
+    }
+    if (checkpoint.generationConfig !== undefined)
+      await writeJson(folder, 'generation_config.json', checkpoint.generationConfig);
+    // Last, since it is what makes a folder a checkpoint.
+    await writeJson(folder, CONFIG, modelConfigJson(config, specialTokens));
+    await folder.close();
     return bytes;
   } catch (error) {
-    // Where something else is in it by now it stays.
-    if (made !== undefined) await rmdir(folder).catch(() => {});
+    await folder.abort();
     throw error;
   }
 }
 
-async function writeJson(path: string, content: unknown): Promise<void> {
-  const sink = await createFile(path);
+const MODEL = 'model.safetensors';
+const CONFIG = 'config.json';
+/** What may be written into a folder. */
+const FILES = [MODEL, 'tokenizer.json', 'tokenizer_config.json', 'generation_config.json', CONFIG];
+
+async function writeJson(folder: FolderSink, name: string, content: unknown): Promise<void> {
+  const sink = await folder.createFile(name);
   try {
     await sink.write(new TextEncoder().encode(`${JSON.stringify(content, null, 2)}\n`));
     await sink.close();
@@ -160,15 +167,6 @@ async function refuseExisting(paths: readonly string[], { force }: ConvertFlags)
         origin: path,
         remedy: 'Give another target, or --force to replace it.',
       });
-  }
-}
-
-async function attempt<T>(path: string, act: () => Promise<T>): Promise<T> {
-  try {
-    return await act();
-  } catch (cause) {
-    const reason = cause instanceof Error ? cause.message : String(cause);
-    throw new MambaError('io', `${path} cannot be written: ${reason}`, { origin: path, cause });
   }
 }
 
