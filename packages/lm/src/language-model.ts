@@ -79,16 +79,25 @@ export async function loadModel(
   location: CheckpointLocation,
   options: LoadOptions = {},
 ): Promise<LanguageModel> {
-  const { headers, signal, ...others } = options;
+  const { headers, signal } = options;
   const checkpoint = await openCheckpoint(await resolveLocation(location, signal), { headers, signal });
   try {
-    const tokenizer = await checkpointTokenizer(checkpoint);
-    const { source, digest } = fingerprinting(checkpoint.config, checkpoint.source);
-    const model = await createModel(backend, checkpoint.config, source, { ...others, signal });
-    return new LanguageModel(checkpoint, model, tokenizer, digest());
+    return await loadCheckpoint(backend, checkpoint, options);
   } finally {
     await checkpoint.close();
   }
+}
+
+/** As `loadModel`, out of a checkpoint that is open already, and stays so. */
+export async function loadCheckpoint(
+  backend: Backend,
+  checkpoint: Checkpoint,
+  { headers: _, ...options }: LoadOptions = {},
+): Promise<LanguageModel> {
+  const tokenizer = await checkpointTokenizer(checkpoint);
+  const { source, digest } = fingerprinting(checkpoint.config, checkpoint.source);
+  const model = await createModel(backend, checkpoint.config, source, options);
+  return new LanguageModel(checkpoint, model, tokenizer, digest());
 }
 
 /** Loaded with what it needs only where it is asked for. */

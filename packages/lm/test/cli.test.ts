@@ -235,7 +235,7 @@ describe('mamba-lm', () => {
     ['text without a tokenizer', ['generate', `${FIXTURES}/mamba-tiny`, 'x', '-b', 'cpu'], 1, 'tokenizer.json'],
     ['ids that are words', ['generate', `${FIXTURES}/mamba-tiny`, 'x', '--ids', '-b', 'cpu'], 1, 'token ids'],
     ['an id outside the vocabulary', ['generate', `${FIXTURES}/mamba-tiny`, '96', '--ids', '-b', 'cpu'], 1, '96'],
-    ['a backend that is not installed', ['generate', KJV, 'x', '-b', 'nonsense'], 1, 'npm install nonsense'],
+    ['a backend that is not installed', ['generate', KJV, 'x', '-b', 'nonsense'], 1, 'webgpu, cpu, reference'],
     ['a backend path that is not there', ['generate', KJV, 'x', '-b', './nonsense.js'], 1, 'cannot be loaded'],
     ['a file that is not there', ['score', KJV, '/nowhere.txt', '-b', 'cpu'], 1, 'nowhere.txt'],
     ['a count that is none', ['generate', KJV, 'x', '-n', '-3'], 2, 'at least 1'],

@@ -64,9 +64,13 @@ function isMissing(error: unknown, specifier: string): boolean {
 }
 
 function notInstalled(specifier: string): MambaError {
-  const name = KNOWN.includes(specifier) ? `@mamba/${specifier}` : specifier;
-  return new MambaError('unavailable', `the backend ${name} is not installed`, {
+  if (KNOWN.includes(specifier))
+    return new MambaError('unavailable', `the backend ${specifier} is not installed`, {
+      origin: specifier,
+      remedy: `Run: npm install @mamba/${specifier}`,
+    });
+  return new MambaError('unavailable', `there is no backend ${JSON.stringify(specifier)}`, {
     origin: specifier,
-    remedy: `Run: npm install ${name}`,
+    expected: `${KNOWN.join(', ')}, a package that is installed, or the path of a module, as ./backend.js`,
   });
 }

@@ -1,10 +1,11 @@
 import { readFile } from 'node:fs/promises';
 import { createInterface } from 'node:readline/promises';
 import { createFile } from '@mamba/checkpoint';
-import { isMambaError, MambaError } from '@mamba/core';
+import { invalid, isMambaError, MambaError } from '@mamba/core';
 import type { GenerateOptions, LanguageModel } from '../language-model.ts';
 import type { Session } from '../session/session.ts';
 import type { ChatMessage } from '../tokenizer/chat-template.ts';
+import { byFlag } from './flags.ts';
 import { print, remark } from './terminal.ts';
 
 export interface ChatFlags {
@@ -27,6 +28,8 @@ export async function chat(
   sampling: Sampling,
   signal: AbortSignal,
 ): Promise<void> {
+  if (flags.system !== undefined && lm.tokenizer?.chatTemplate === undefined)
+    throw invalid('--system', 'a checkpoint without a chat template', 'none for it: nothing says how it is written');
   const talk = new Talk(lm, flags.system);
   try {
     if (flags.session !== undefined) await talk.load(flags.session, true);
@@ -72,7 +75,7 @@ async function converse(talk: Talk, sampling: Sampling, signal: AbortSignal): Pr
       } catch (error) {
         // A wrong file or message is no reason to lose the conversation.
         if (!isMambaError(error) || signal.aborted) throw error;
-        remark(`error: ${error.message}`);
+        remark(`error: ${(byFlag(error) as Error).message}`);
       }
       // The input may have ended while lines of it wait.
       if (open) lines.prompt();

@@ -1,11 +1,13 @@
-import { openFile } from '@mamba/checkpoint';
+import type { Checkpoint } from '@mamba/checkpoint';
 import { type Backend, invalid } from '@mamba/core';
 import type { FinishReason } from '../generate/generate.ts';
-import { type LanguageModel, type LoadOptions, loadModel } from '../language-model.ts';
+import { type LanguageModel, type LoadOptions, loadCheckpoint } from '../language-model.ts';
 import type { SamplingOptions } from '../sampling/options.ts';
 import { openBackend } from './backends.ts';
 import { type ChatFlags, chat } from './chat.ts';
-import { locate } from './location.ts';
+import { checkSampling } from './flags.ts';
+import { openInput, readPrompt } from './input.ts';
+import { withCheckpoint } from './location.ts';
 import { type ServeFlags, serveModel } from './serve.ts';
 import { print, progress, remark } from './terminal.ts';
 
@@ -39,22 +41,41 @@ export interface ScoreFlags extends Common {
   readonly json?: boolean;
 }
 
-export function generate(folder: string, prompt: string, flags: GenerateFlags, signal: AbortSignal): Promise<void> {
+export async function generate(
+  folder: string,
+  argument: string,
+  flags: GenerateFlags,
+  signal: AbortSignal,
+): Promise<void> {
   const { backend, weights, draft, draftTokens, ids: asIds = false, json: asJson = false, ...options } = flags;
+  checkSampling(options);
   if (draftTokens !== undefined && draft === undefined)
     throw invalid('--draft-tokens', String(draftTokens), '--draft with it, the model that guesses');
-  return withModel({ backend, weights }, folder, signal, async (lm) => {
-    const small = draft === undefined ? undefined : await load(lm.model.backend, draft, weights, signal);
+  if (!asJson && (options.logProbs || options.topLogProbs !== undefined))
+    throw invalid(
+      options.logProbs ? '--log-probs' : '--top-log-probs',
+      'plain text',
+      '--json with it, which shows them',
+    );
+  const text = await readPrompt(argument, signal);
+  const prompt = asIds ? parseIds(text) : text;
+  await withModel({ backend, weights }, folder, signal, async (lm) => {
+    const small =
+      draft === undefined
+        ? undefined
+        : await withCheckpoint(draft, signal, (checkpoint) =>
+            load(lm.model.backend, checkpoint, draft, weights, signal),
+          );
     try {
       const start = performance.now();
       let first = start;
       let count = 0;
       let reason: FinishReason | undefined;
       const pieces = lm.generate({
-        ...{ ...options, prompt: asIds ? parseIds(prompt) : prompt, signal },
+        ...{ ...options, prompt, signal },
         ...(small && { draft: { model: small, tokens: draftTokens } }),
       });
-      if (!asIds && !asJson) await print(prompt, signal);
+      if (!asIds && !asJson) await print(text, signal);
       for await (const piece of pieces) {
         if (count === 0) first = performance.now();
         if (piece.id !== undefined) count++;
@@ -75,13 +96,14 @@ export function generate(folder: string, prompt: string, flags: GenerateFlags, s
   });
 }
 
-export function chatWith(
+export async function chatWith(
   folder: string,
   flags: ChatFlags & SamplingFlags & Common,
   signal: AbortSignal,
 ): Promise<void> {
   const { backend, weights, system, session, ...sampling } = flags;
-  return withModel({ backend, weights }, folder, signal, (lm) =>
+  checkSampling(sampling);
+  await withModel({ backend, weights }, folder, signal, (lm) =>
     chat(lm, { system, session } as ChatFlags, sampling, signal),
   );
 }
@@ -91,55 +113,63 @@ export function serve(folder: string, flags: ServeFlags & Common, signal: AbortS
   return withModel({ backend, weights }, folder, signal, (lm) => serveModel(lm, settings, signal));
 }
 
-export function score(folder: string, path: string, flags: ScoreFlags, signal: AbortSignal): Promise<void> {
-  return withModel(flags, folder, signal, async (lm) => {
-    const file = await openFile(path);
-    const bar = progress('scoring');
-    try {
-      const start = performance.now();
-      const result = await lm.perplexity(file, {
-        window: flags.window,
-        signal,
-        onProgress: (_, bytes, total) => bar.update(bytes, total),
-      });
-      bar.stop();
-      const seconds = (performance.now() - start) / 1000;
-      const how = flags.window === undefined ? 'one stream' : `windows of ${flags.window} tokens`;
-      const text = flags.json
-        ? JSON.stringify({ file: path, window: flags.window ?? null, seconds, ...result }, null, 2)
-        : `${result.bitsPerByte.toFixed(4)} bits per byte, perplexity ${result.perplexity.toFixed(2)} (${how}; ` +
-          `${result.predictedTokens} tokens, ${result.predictedBytes} bytes predicted)`;
-      await print(`${text}\n`, signal);
-      remark(`${seconds.toFixed(1)} s, ${(result.predictedTokens / seconds).toFixed(0)} tokens/s`);
-    } finally {
-      bar.stop();
-      await file.close();
-    }
-  });
+export async function score(folder: string, path: string, flags: ScoreFlags, signal: AbortSignal): Promise<void> {
+  const file = await openInput(path, signal);
+  try {
+    await withModel(flags, folder, signal, async (lm) => {
+      const bar = progress('scoring');
+      try {
+        const start = performance.now();
+        const result = await lm.perplexity(file, {
+          window: flags.window,
+          signal,
+          onProgress: (_, bytes, total) => bar.update(bytes, total),
+        });
+        bar.stop();
+        const seconds = (performance.now() - start) / 1000;
+        const how = flags.window === undefined ? 'one stream' : `windows of ${flags.window} tokens`;
+        const text = flags.json
+          ? JSON.stringify({ file: path, window: flags.window ?? null, seconds, ...result }, null, 2)
+          : `${result.bitsPerByte.toFixed(4)} bits per byte, perplexity ${result.perplexity.toFixed(2)} (${how}; ` +
+            `${result.predictedTokens} tokens, ${result.predictedBytes} bytes predicted)`;
+        await print(`${text}\n`, signal);
+        remark(`${seconds.toFixed(1)} s, ${(result.predictedTokens / seconds).toFixed(0)} tokens/s`);
+      } finally {
+        bar.stop();
+      }
+    });
+  } finally {
+    await file.close();
+  }
 }
 
+/** What was named is looked at before a backend is made: a wrong path is told of at once. */
 async function withModel(
   { backend: specifier, weights }: { readonly backend?: string | undefined; readonly weights?: string | undefined },
   folder: string,
   signal: AbortSignal,
   use: (lm: LanguageModel) => Promise<void>,
 ): Promise<void> {
-  const backend = await openBackend(specifier);
+  let backend: Backend | undefined;
   try {
-    const lm = await load(backend, folder, weights, signal);
+    const lm = await withCheckpoint(folder, signal, async (checkpoint) => {
+      backend = await openBackend(specifier);
+      return load(backend, checkpoint, folder, weights, signal);
+    });
     try {
       await use(lm);
     } finally {
       lm.dispose();
     }
   } finally {
-    await backend.dispose();
+    await backend?.dispose();
   }
 }
 
 async function load(
   backend: Backend,
-  folder: string,
+  checkpoint: Checkpoint,
+  name: string,
   weights: string | undefined,
   signal: AbortSignal,
 ): Promise<LanguageModel> {
@@ -148,11 +178,11 @@ async function load(
   try {
     const onProgress = (done: number, total: number): void => bar.update(done, total);
     const dtype = weights as LoadOptions['weights'];
-    const lm = await loadModel(backend, locate(folder, signal), { weights: dtype, signal, onProgress });
+    const lm = await loadCheckpoint(backend, checkpoint, { weights: dtype, signal, onProgress });
     bar.stop();
     const seconds = ((performance.now() - start) / 1000).toFixed(2);
     const megabytes = (backend.memory().bytes / 2 ** 20).toFixed(1);
-    remark(`${folder} on ${backend.name} (${backend.description}): loaded in ${seconds} s, ${megabytes} MiB`);
+    remark(`${name} on ${backend.name} (${backend.description}): loaded in ${seconds} s, ${megabytes} MiB`);
     return lm;
   } finally {
     bar.stop();

@@ -20,14 +20,14 @@ export function locate(location: string, signal: AbortSignal): CheckpointLocatio
 }
 
 /** Opens it for as long as `use` takes. */
-export async function withCheckpoint(
+export async function withCheckpoint<T>(
   location: string,
   signal: AbortSignal,
-  use: (checkpoint: Checkpoint) => Promise<void>,
-): Promise<void> {
+  use: (checkpoint: Checkpoint) => Promise<T>,
+): Promise<T> {
   const checkpoint = await openCheckpoint(locate(location, signal), { signal });
   try {
-    await use(checkpoint);
+    return await use(checkpoint);
   } finally {
     await checkpoint.close();
   }

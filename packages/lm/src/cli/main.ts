@@ -1,10 +1,12 @@
 /**
  * The command `mamba-lm`. Exit codes: 0 done, 1 failed (the message says why, and what to do), 2 wrong usage, 130 interrupted.
  */
+import { readFileSync } from 'node:fs';
 import { isMambaError } from '@mamba/core';
-import { Command, CommanderError, InvalidArgumentError } from 'commander';
+import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
 import { chatWith, type GenerateFlags, generate, type ScoreFlags, score, serve } from './commands.ts';
 import { type ConvertFlags, convert } from './convert.ts';
+import { byFlag, isUsageError } from './flags.ts';
 import { type InspectFlags, inspect } from './inspect.ts';
 
 const aborter = new AbortController();
@@ -19,15 +21,20 @@ process.stdout.on('error', (error: NodeJS.ErrnoException) => {
   aborter.abort();
 });
 
+const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as {
+  version: string;
+};
+
 const program = new Command('mamba-lm')
   .description('Runs Mamba language models.')
+  .version(version, '-V, --version', 'print the version')
   .exitOverride()
   .showHelpAfterError('(--help lists what there is)');
 
 const CHECKPOINT = 'folder, .gguf file, http(s) address, or hf:owner/name of the Hugging Face hub';
 
 modelCommand('generate', 'continues a prompt; text goes to stdout, statistics to stderr')
-  .argument('<prompt>', 'text, or token ids with --ids')
+  .argument('<prompt>', 'text in quotes, or token ids with --ids; - reads standard input')
   .option('--ids', 'the prompt is token ids, and so is the output')
   .option('--json', 'print one JSON object a token')
   .option('--log-probs', "give each token's log-probability, with --json")
@@ -48,7 +55,7 @@ modelCommand('chat', "talks, by the checkpoint's chat template, or continues wha
 for (const name of ['generate', 'chat']) samplingOptions(program.commands.find((made) => made.name() === name)!);
 
 modelCommand('score', 'bits per byte and perplexity of a text file of any length')
-  .argument('<file>', 'text in UTF-8')
+  .argument('<file>', 'text in UTF-8; - reads standard input')
   .option('-w, --window <tokens>', 'begin anew every so many tokens (default: one stream)', count)
   .option('--json', 'print JSON')
   .action((checkpoint: string, file: string, flags: ScoreFlags) => score(checkpoint, file, flags, aborter.signal));
@@ -95,15 +102,20 @@ try {
 }
 
 function report(error: unknown): number {
-  if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2;
+  if (error instanceof CommanderError) {
+    if (error.code === 'commander.excessArguments')
+      process.stderr.write('A prompt, or a name, of several words has to be in quotes.\n');
+    return error.exitCode === 0 ? 0 : 2;
+  }
   if (aborter.signal.aborted) {
     if (!outputClosed) process.stderr.write('\ninterrupted\n');
     return outputClosed ? 0 : 130;
   }
-  if (isMambaError(error)) process.stderr.write(`error: ${error.message}\n`);
+  const told = byFlag(error);
+  if (isMambaError(told)) process.stderr.write(`error: ${told.message}\n`);
   // Anything else is a mistake of ours: show where.
-  else process.stderr.write(`unexpected error: ${error instanceof Error ? error.stack : String(error)}\n`);
-  return 1;
+  else process.stderr.write(`unexpected error: ${told instanceof Error ? told.stack : String(told)}\n`);
+  return isUsageError(told) ? 2 : 1;
 }
 
 function modelCommand(name: string, description: string): Command {
@@ -112,9 +124,11 @@ function modelCommand(name: string, description: string): Command {
     .description(description)
     .argument('<checkpoint>', CHECKPOINT)
     .option('-b, --backend <name>', 'webgpu, cpu, reference, a package or a module (default: the first that runs)')
-    .option(
-      '--weights <dtype>',
-      "dtype of the matrices on the backend, as float16 or q8 (default: the backend's precision)",
+    .addOption(
+      new Option(
+        '--weights <dtype>',
+        "dtype of the matrices on the backend (default: the backend's precision)",
+      ).choices(['float32', 'float16', 'bfloat16', 'q8', 'q4', 'float64']),
     );
 }
 

@@ -1,4 +1,4 @@
-import { invalid, type Model, type ModelState } from '@mamba/core';
+import { invalid, type Model, type ModelConfig, type ModelState } from '@mamba/core';
 import { checkBoolean, checkIds, checkInteger, checkOptions } from '../check.ts';
 import { resolveSampling, SAMPLING_KEYS, type Sampling, type SamplingOptions } from '../sampling/options.ts';
 import { randomSeed, uniformNumbers } from '../sampling/random.ts';
@@ -70,8 +70,13 @@ export const GENERATE_KEYS: readonly (keyof GenerateTokensOptions)[] = [
   'signal',
 ];
 
+/** What of a model the options are checked against; a command line knows them before it has the model. */
+export interface Vocabulary {
+  readonly config: Pick<ModelConfig, 'vocabSize'>;
+}
+
 /** @throws MambaError `invalid-argument` for unknown options, values out of range, and options that contradict each other. */
-export function resolveGeneration(model: Model, options: GenerateTokensOptions): Generation {
+export function resolveGeneration(model: Vocabulary, options: GenerateTokensOptions): Generation {
   checkOptions('generate', options, GENERATE_KEYS);
   const {
     seed,
@@ -89,6 +94,12 @@ export function resolveGeneration(model: Model, options: GenerateTokensOptions):
   const sampling = resolveSampling('generate', samplingOptions, vocabSize);
   for (const [name, value] of Object.entries({ maxTokens, chunk, block })) checkInteger(`generate.${name}`, value, 1);
   if (seed !== undefined) checkInteger('generate.seed', seed, Number.MIN_SAFE_INTEGER);
+  if (seed !== undefined && sampling.temperature === 0)
+    throw invalid(
+      'generate.seed',
+      'a seed at temperature 0',
+      'a temperature above 0 with it: nothing is drawn without',
+    );
   if (logProbs !== undefined) checkBoolean('generate.logProbs', logProbs);
   checkInteger('generate.topLogProbs', topLogProbs, 0, vocabSize);
   if (logProbs === false && topLogProbs > 0)
@@ -103,7 +114,7 @@ export function resolveGeneration(model: Model, options: GenerateTokensOptions):
   };
 }
 
-function checkCache(cache: PrefixCache, model: Model, state: ModelState | undefined): void {
+function checkCache(cache: PrefixCache, model: Vocabulary, state: ModelState | undefined): void {
   if (!(cache instanceof PrefixCache)) throw invalid('generate.prefixCache', String(cache), 'a PrefixCache');
   if (cache.model !== model)
     throw invalid('generate.prefixCache', "another model's cache", "this model's", 'Make one for each model.');

@@ -69,7 +69,9 @@ function plan(
     Array.from({ length: copies }, (_, copy) => ({
       ...options,
       prompt,
-      ...(typeof seed === 'number' && { seed: copy === 0 ? seed : (seed + copy) % Number.MAX_SAFE_INTEGER }),
+      // At temperature 0 nothing is drawn, but clients send both.
+      ...(typeof seed === 'number' &&
+        options.temperature !== 0 && { seed: copy === 0 ? seed : (seed + copy) % Number.MAX_SAFE_INTEGER }),
     })),
   );
   return {
