@@ -1,4 +1,4 @@
-// Compiles assembly/ceilings.ts to WebAssembly and writes it as a module of base64 text: src/generated/ceilings.ts.
+// Compiles assembly/ceilings.ts to WebAssembly, plain and relaxed, and writes both as base64 text: src/generated/ceilings.ts.
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import process from 'node:process';
@@ -6,32 +6,30 @@ import { fileURLToPath } from 'node:url';
 import asc from 'assemblyscript/asc';
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
-const { error, stdout, stderr } = await asc.main(
-  ['ceilings.ts', '--baseDir', join(root, 'assembly'), '--outFile', 'ceilings.wasm'].concat([
-    '--runtime',
-    'stub',
-    '--enable',
-    'simd',
-    '-O3',
-    '--noAssert',
-  ]),
-  { writeFile: (name, contents) => write(name, contents) },
-);
-if (error) {
-  console.error(stderr.toString() || stdout.toString() || error.message);
-  process.exitCode = 1;
-}
-
-function write(name, contents) {
-  if (!name.endsWith('.wasm')) return;
-  const folder = join(root, 'src', 'generated');
-  mkdirSync(folder, { recursive: true });
-  const text = Buffer.from(contents).toString('base64');
-  writeFileSync(
-    join(folder, 'ceilings.ts'),
-    `// Generated from assembly/ceilings.ts by scripts/generate.mjs.\nexport const ceilingsBase64 =\n  '${text}';\n`,
+const builds = { simd: ['--enable', 'simd'], relaxed: ['--enable', 'simd', '--enable', 'relaxed-simd'] };
+const compiled = {};
+for (const [name, features] of Object.entries(builds)) {
+  const { error, stdout, stderr } = await asc.main(
+    ['ceilings.ts', '--baseDir', join(root, 'assembly'), '--outFile', 'ceilings.wasm', '--runtime', 'stub'].concat(
+      features,
+      ['-O3', '--noAssert'],
+    ),
+    {
+      writeFile(file, contents) {
+        if (file.endsWith('.wasm')) compiled[name] = Buffer.from(contents).toString('base64');
+      },
+    },
   );
+  if (error) {
+    console.error(stderr.toString() || stdout.toString() || error.message);
+    process.exit(1);
+  }
 }
+mkdirSync(join(root, 'src', 'generated'), { recursive: true });
+writeFileSync(
+  join(root, 'src', 'generated', 'ceilings.ts'),
+  `// Generated from assembly/ceilings.ts by scripts/generate.mjs.\nexport const ceilingsBase64 = ${JSON.stringify(compiled, null, 2)} as const;\n`,
+);
 
 // The versions of what is measured, so that a browser knows them too.
 const versions = Object.fromEntries(
@@ -40,7 +38,6 @@ const versions = Object.fromEntries(
     return [name, version];
   }),
 );
-mkdirSync(join(root, 'src', 'generated'), { recursive: true });
 writeFileSync(
   join(root, 'src', 'generated', 'versions.ts'),
   `// Generated from the packages' manifests by scripts/generate.mjs.\nexport const versions: Readonly<Record<string, string>> = ${JSON.stringify(versions, null, 2)};\n`,

@@ -12,7 +12,6 @@ import type {
   Effort,
   MeasurementSpec,
   Pause,
-  PreparedCase,
   ShapeChoice,
   Suite,
   SuiteName,
@@ -22,6 +21,7 @@ import { compareValues } from './cases/values.ts';
 import { BYTES_PER_WEIGHT } from './cases/work.ts';
 import type { FoundBackend } from './machine/backends.ts';
 import { measureCeilings } from './machine/ceilings.ts';
+import { type Mode, modeOf } from './machine/modes.ts';
 import {
   type BackendRecord,
   type Ceiling,
@@ -32,6 +32,7 @@ import {
   SCHEMA_VERSION,
   type Settings,
 } from './schema/report.ts';
+import { type CaseRef, openSeat, type Seat, type SeatedCase } from './seat/seat.ts';
 import { applyCeiling } from './timing/limit.ts';
 import { sampleInterleaved } from './timing/sample.ts';
 import { logLogSlope } from './timing/statistics.ts';
@@ -42,11 +43,19 @@ export interface RunOptions {
   readonly backends: readonly FoundBackend[];
   readonly effort: Effort;
   readonly shapes?: ShapeChoice | undefined;
+  /** What single suites have instead: shapes, and who takes part. */
+  readonly choices?: Readonly<Partial<Record<SuiteName, SuiteChoice>>> | undefined;
   /** What is measured after the suites in another way. */
   readonly stages?: readonly Stage[] | undefined;
   /** Stops the run after the sample that is being taken. */
   readonly signal?: AbortSignal | undefined;
   readonly observer?: Observer | undefined;
+}
+
+export interface SuiteChoice {
+  readonly shapes?: ShapeChoice | undefined;
+  /** Default: all. */
+  readonly takes?: ((contender: FoundBackend) => boolean) | undefined;
 }
 
 /** A part of a run that goes its own way: other projects' software. */
@@ -61,7 +70,6 @@ export interface StageContext {
   /** To add to. */
   readonly results: Result[];
   readonly backends: BackendRecord[];
-  readonly ceilings: readonly Ceiling[];
   readonly pause: Pause;
   /** Milliseconds for each measurement. */
   readonly budget: number;
@@ -82,9 +90,11 @@ export interface Observer {
 
 /** Milliseconds for each measurement of a contender, and for the ceilings. */
 const BUDGET = { quick: 400, standard: 1500, thorough: 4000 } as const;
+/** Least milliseconds of a sample: long against the clock, and against what others left in the caches in between. */
+export const MIN_SAMPLE = 20;
 
 export async function runBench(options: RunOptions): Promise<Report> {
-  const { suites, backends, effort, shapes, stages = [], signal, observer = {} } = options;
+  const { suites, backends, effort, stages = [], choices = {}, signal, observer = {} } = options;
   const startedAt = new Date().toISOString();
   const machine = platform.machineFacts();
   const ceilings: Ceiling[] = [];
@@ -106,16 +116,28 @@ export async function runBench(options: RunOptions): Promise<Report> {
     machine,
     ceilings,
     backends: [...backends.map(({ record }) => record), ...others],
-    results,
+    results: results.map((result) => withShare(result, backends, ceilings)),
     slopes: suites.flatMap((suite) => slopesOf(suite, results)),
   });
+  /** Before and after: what was reached once is a limit, and other work may hide it for a while. */
+  const measureLimits = async (): Promise<void> => {
+    for (const measure of limitsOf(backends, BUDGET[effort] / 3, pause)) {
+      await pause();
+      for (const ceiling of await measure()) {
+        const known = ceilings.findIndex(({ id }) => id === ceiling.id);
+        if (known < 0) ceilings.push(ceiling);
+        else if (ceilings[known]!.perSecond < ceiling.perSecond) ceilings[known] = ceiling;
+      }
+    }
+    for (const [index, ceiling] of ceilings.entries()) ceilings[index] = noLessThan(ceilings, ceiling);
+  };
   try {
     observer.step?.('limits of this machine');
-    for (const threads of threadCounts(backends)) {
-      const measured = await measureCeilings({ budget: BUDGET[effort] / 3, pause, threads });
-      ceilings.push(...measured.map((ceiling) => noLessThan(ceilings, ceiling)));
-    }
-    const plans = suites.map((suite) => ({ suite, groups: plan(suite, backends, { effort, shapes }) }));
+    await measureLimits();
+    const plans = suites.map((suite) => {
+      const { shapes = options.shapes, takes = () => true } = choices[suite.name] ?? {};
+      return { suite, groups: plan(suite, backends.filter(takes), { effort, shapes }) };
+    });
     const all = plans.flatMap(({ groups }) => groups.flat());
     observer.begin?.(
       ceilings,
@@ -124,13 +146,17 @@ export async function runBench(options: RunOptions): Promise<Report> {
     );
     for (const { suite, groups } of plans) {
       for (const group of groups) {
-        await runGroup(group, { ceilings, results, pause, effort, observer, memory: machine.memory });
+        await runGroup(group, { results, pause, effort, observer, memory: machine.memory });
       }
       observer.suite?.(suite.name, snapshot(false));
     }
     for (const stage of stages) {
-      await stage.run({ results, backends: others, ceilings, pause, budget: BUDGET[effort], observer });
+      await stage.run({ results, backends: others, pause, budget: BUDGET[effort], observer });
       observer.suite?.(stage.suite, snapshot(false));
+    }
+    if (results.length > 0) {
+      observer.step?.('limits of this machine, again');
+      await measureLimits();
     }
     return snapshot(false);
   } catch (error) {
@@ -154,13 +180,13 @@ export class Disagreement extends Error {
 
 interface Job {
   readonly benchCase: BenchCase;
+  readonly ref: CaseRef;
   readonly contenders: readonly FoundBackend[];
   /** Roughly the seconds of its check, and of each measurement. */
   readonly estimate: { readonly check: number; readonly timed: readonly number[] };
 }
 
 interface Context {
-  readonly ceilings: readonly Ceiling[];
   readonly results: Result[];
   readonly pause: Pause;
   readonly effort: Effort;
@@ -175,11 +201,12 @@ function plan(
   backends: readonly FoundBackend[],
   { effort, shapes }: Pick<RunOptions, 'effort' | 'shapes'>,
 ): Job[][] {
-  const ready = backends.filter(({ provider }) => provider !== undefined);
+  const ready = backends.filter(({ record }) => record.status === 'ready');
   return [false, true].flatMap((slow) => {
     const contenders = ready.filter(({ record }) => (record.slow !== undefined) === slow);
     if (contenders.length === 0) return [];
-    const jobs = suite.cases({ effort, slow, shapes }).map((benchCase): Job => {
+    const asked = { effort, slow, shapes };
+    const jobs = suite.cases(asked).map((benchCase, index): Job => {
       const checked = contenders.some(({ known }) => known.name !== 'reference');
       // Some 4e8 operations a second in plain loops, 2e10 in vectors; four calls at least.
       const timed = benchCase.measurements.map(({ work }) =>
@@ -189,7 +216,7 @@ function plan(
         check: checked ? benchCase.checkOperations / 4e8 : 0,
         timed: timed.map((seconds) => seconds * contenders.length),
       };
-      return { benchCase, contenders, estimate };
+      return { benchCase, ref: { suite: suite.name, index, options: asked }, contenders, estimate };
     });
     return [jobs];
   });
@@ -198,48 +225,48 @@ function plan(
 /** Backends live for a group of jobs, so that what one suite allocated is not in the next one's memory. */
 async function runGroup(jobs: readonly Job[], context: Context): Promise<void> {
   const contenders = jobs[0]?.contenders ?? [];
-  const open: { found: FoundBackend; backend: Backend }[] = [];
+  const open: { found: FoundBackend; seat: Seat }[] = [];
   platform.collectGarbage();
   try {
     for (const found of contenders) {
       try {
-        open.push({ found, backend: await found.provider!.create() });
+        open.push({ found, seat: await openSeat(found) });
       } catch (error) {
         for (const { benchCase } of jobs) refuse(benchCase, found, context.results, 'failed', messageOf(error));
       }
     }
     for (const job of jobs) await runJob(job, open, context);
   } finally {
-    for (const { backend } of open) await backend.dispose();
+    for (const { seat } of open) await seat.dispose();
   }
 }
 
 interface Entrant {
   readonly found: FoundBackend;
-  readonly backend: Backend;
-  readonly prepared: PreparedCase;
+  readonly prepared: SeatedCase;
   readonly check: CheckRecord | undefined;
 }
 
 async function runJob(
-  { benchCase, estimate }: Job,
-  open: readonly { found: FoundBackend; backend: Backend }[],
+  { benchCase, ref, estimate }: Job,
+  open: readonly { found: FoundBackend; seat: Seat }[],
   context: Context,
 ): Promise<void> {
   const { observer, pause, results, memory } = context;
   const entrants: Entrant[] = [];
-  if (benchCase.needs !== undefined && benchCase.needs > 0.8 * memory) {
+  const needs = benchCase.needs?.(open.length);
+  if (needs !== undefined && needs > 0.8 * memory) {
     const gigabytes = (bytes: number): string => (bytes / 2 ** 30).toFixed(1);
-    const reason = `it takes ${gigabytes(benchCase.needs)} GiB with its check, and the machine has ${gigabytes(memory)}`;
+    const reason = `it takes ${gigabytes(needs)} GiB with its check, and the machine has ${gigabytes(memory)}`;
     for (const { found } of open) refuse(benchCase, found, results, 'skipped', reason);
     return;
   }
   try {
     let expected: Values | undefined;
-    for (const { found, backend } of open) {
+    for (const { found, seat } of open) {
       const { name } = found.known;
       await pause();
-      let prepared: PreparedCase | undefined;
+      let prepared: SeatedCase | undefined;
       try {
         if (name !== 'reference' && expected === undefined) {
           observer.step?.(`${benchCase.id}: reference`);
@@ -248,17 +275,17 @@ async function runJob(
         }
         observer.step?.(`${benchCase.id}: checking ${name}`);
         await pause();
-        prepared = await benchCase.prepare(backend, pause);
+        prepared = await seat.prepare(benchCase, ref, pause);
         const check =
           expected && name !== 'reference' ? compareValues(await prepared.actual(), expected, benchCase) : undefined;
         if (check?.pass === false) {
           refuse(benchCase, found, results, 'disagrees', describeDisagreement(check), check);
-          prepared.dispose();
+          await prepared.dispose();
         } else {
-          entrants.push({ found, backend, prepared, check });
+          entrants.push({ found, prepared, check });
         }
       } catch (error) {
-        prepared?.dispose();
+        await prepared?.dispose();
         if (error instanceof Stopped) throw error;
         refuse(benchCase, found, results, isMambaError(error, 'unsupported') ? 'skipped' : 'failed', messageOf(error));
       }
@@ -270,7 +297,7 @@ async function runJob(
       for (const spec of specs) observer.advance?.(estimate.timed[benchCase.measurements.indexOf(spec)] ?? 0);
     }
   } finally {
-    for (const { prepared } of entrants) prepared.dispose();
+    for (const { prepared } of entrants) await prepared.dispose();
   }
 }
 
@@ -292,21 +319,22 @@ async function measure(
   benchCase: BenchCase,
   specs: readonly MeasurementSpec[],
   entrants: readonly Entrant[],
-  { observer, pause, effort, ceilings }: Context,
+  { observer, pause, effort }: Context,
 ): Promise<Result[]> {
   const racing = specs.flatMap((spec) =>
     entrants.flatMap((entrant) => {
       const how = entrant.prepared.measured[spec.id];
-      return how !== undefined && 'run' in how ? [{ entrant, spec, run: how.run }] : [];
+      return how !== undefined && 'time' in how ? [{ entrant, spec, contender: how }] : [];
     }),
   );
   if (racing.length > 0) observer.step?.(`${specs[0]!.id}: timing`);
   const outcomes = await sampleInterleaved(
-    racing.map(({ entrant, run }) => ({ run, synchronize: () => entrant.backend.synchronize() })),
-    { budget: BUDGET[effort], minSamples: 3, precision: 0.01, minSample: 4, pause },
+    racing.map(({ contender }) => contender),
+    { budget: BUDGET[effort], minSamples: 3, precision: 0.01, minSample: MIN_SAMPLE, pause },
   );
   const pairs = specs.flatMap((spec) => entrants.map((entrant) => ({ spec, entrant })));
-  return pairs.map(({ spec, entrant }): Result => {
+  const results: Result[] = [];
+  for (const { spec, entrant } of pairs) {
     const head = { ...heading(benchCase, spec, entrant.found), ...(entrant.check && { check: entrant.check }) };
     const how = entrant.prepared.measured[spec.id]!;
     const outcome =
@@ -314,30 +342,27 @@ async function measure(
         ? undefined
         : outcomes[racing.findIndex((racer) => racer.entrant === entrant && racer.spec === spec)]!;
     if (outcome !== undefined && 'error' in outcome) {
-      return { ...head, status: 'failed', reason: messageOf(outcome.error) };
+      results.push({ ...head, status: 'failed', reason: messageOf(outcome.error) });
+      continue;
     }
     const once = 'seconds' in how ? how.seconds : 0;
     const time = outcome?.time ?? { median: once, p10: once, p90: once, n: 1, callsPerSample: 1 };
-    const memory = entrant.backend.memory();
-    const bytesPerValue = entrant.backend.precision === 'float64' ? 8 : 4;
+    const bytesPerValue = entrant.found.record.dtype === 'float64' ? 8 : 4;
     const { weights } = benchCase;
     const work = spec.work?.(bytesPerValue, weights && BYTES_PER_WEIGHT[weights]);
     const { stateBytes } = entrant.prepared;
-    return {
+    // A process may be gone by now; what it measured stays.
+    const memory = await entrant.prepared.memory().catch(() => undefined);
+    results.push({
       ...head,
       status: 'measured',
       time,
       rate: { perSecond: spec.items / time.median, unit: `${spec.unit}/s` },
       ...(work && { work }),
-      ...applyCeiling(work, time.median, entrant.found, ceilings),
-      memory: {
-        tensors: memory.bytes,
-        reserved: memory.reserved,
-        process: platform.residentBytes(),
-        ...(stateBytes !== undefined && { state: stateBytes }),
-      },
-    };
-  });
+      ...(memory && { memory: { ...memory, ...(stateBytes !== undefined && { state: stateBytes }) } }),
+    });
+  }
+  return results;
 }
 
 function heading(benchCase: BenchCase, spec: MeasurementSpec, { record }: FoundBackend) {
@@ -379,17 +404,33 @@ function slopesOf({ name, sweep }: Suite, results: readonly Result[]): Report['s
   });
 }
 
-/** Numbers of threads whose limits are asked for: one, and those of the backends that run on the processor. */
-function threadCounts(backends: readonly FoundBackend[]): number[] {
-  const own = backends
-    .filter(({ known, provider, record }) => known.onProcessor && provider !== undefined && record.slow === undefined)
-    .map(({ record }) => record.details?.threads);
-  return [...new Set([1, ...own.filter((threads) => typeof threads === 'number')])];
+/** The share of the limit of what ran on the processor, ours alone. */
+function withShare(result: Result, backends: readonly FoundBackend[], ceilings: readonly Ceiling[]): Result {
+  const found = backends.find(({ record }) => record.name === result.backend);
+  if (found === undefined || result.time === undefined) return result;
+  return { ...result, ...applyCeiling(result.work, result.time.median, found, ceilings) };
+}
+
+/** How to measure the limits of those that run on the processor: once for each mode and number of threads, in the engine that has it. */
+function limitsOf(backends: readonly FoundBackend[], budget: number, pause: Pause): (() => Promise<Ceiling[]>)[] {
+  const limits = new Map<string, () => Promise<Ceiling[]>>();
+  const own = (mode: Mode, threads: number) => () => measureCeilings({ budget, pause, threads, mode });
+  const ready = backends.filter(({ known, record }) => known.onProcessor && record.status === 'ready' && !record.slow);
+  for (const { record, ceilings } of ready) {
+    const mode = modeOf(record);
+    const threads = typeof record.details?.threads === 'number' ? record.details.threads : 1;
+    if (ceilings !== undefined) limits.set(`${mode} ${threads}`, () => ceilings(budget));
+    // One thread's as well, which tells what more of them gain.
+    else for (const count of [1, threads]) limits.set(`${mode} ${count}`, own(mode, count));
+  }
+  return limits.size > 0 ? [...limits.values()] : [own('plain', 1)];
 }
 
 /** Threads can do no less together than one can alone: less was only measured because other work took the processors. */
 function noLessThan(known: readonly Ceiling[], ceiling: Ceiling): Ceiling {
-  const others = known.filter(({ bound, threads }) => bound === ceiling.bound && threads < ceiling.threads);
+  const others = known.filter(
+    ({ bound, threads, mode }) => bound === ceiling.bound && mode === ceiling.mode && threads < ceiling.threads,
+  );
   return { ...ceiling, perSecond: Math.max(ceiling.perSecond, ...others.map(({ perSecond }) => perSecond)) };
 }
 

@@ -19,8 +19,8 @@ export interface BenchCase {
   readonly checkOperations: number;
   /** Its measurements are to be compared with each other: they take turns as backends do. */
   readonly together?: boolean | undefined;
-  /** Bytes of memory that it takes, the reference's included, where that may be more than a machine has. */
-  readonly needs?: number | undefined;
+  /** Bytes of memory that so many contenders take, and the reference, where that may be more than a machine has. */
+  readonly needs?: ((contenders: number) => number) | undefined;
   /** The reference's results. Asked once in a run. */
   expected(reference: Backend, pause: Pause): Promise<Values>;
   prepare(backend: Backend, pause: Pause): Promise<PreparedCase>;

@@ -133,8 +133,8 @@ export function benchModel(config: ModelConfig, options: ModelBenchOptions): Ben
     tolerance: limit ?? MODEL_TOLERANCE.relative,
     checked: `this model, logits of ${checkedTokens} tokens of prefill and one step of decode${sequences}`,
     checkOperations: checkedRows * modelWork(config, checkedTokens + 1, checkedTokens + 1, 0).operations,
-    // The reference's float64, and a backend's float32.
-    needs: parameterCount(config) * 12,
+    // The reference's float64, and what each contender stores.
+    needs: (contenders) => parameterCount(config) * (8 + contenders * per(4)),
     expected(reference, pause) {
       const compute = async (): Promise<Values> => {
         const { model } = await loadTimed(reference, config, pause);

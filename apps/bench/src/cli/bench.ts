@@ -1,13 +1,12 @@
-import { access, constants } from 'node:fs/promises';
-import { dirname, resolve } from 'node:path';
-import process from 'node:process';
 import { MAMBA_SIZES, MambaError, modelConfig } from '@mamba/core';
 import { platform } from '#platform';
 import type { Effort, ShapeChoice, SuiteName } from '../cases/contract.ts';
 import { SUITES } from '../cases/index.ts';
-import { chooseNamed, type FoundBackend, findBackends } from '../machine/backends.ts';
+import { chooseNamed, type FoundBackend, findBackends, KNOWN_BACKENDS } from '../machine/backends.ts';
+import type { Mode } from '../machine/modes.ts';
 import type { Format, Peer } from '../peers/contract.ts';
-import { PEER_DTYPES, peerStage } from '../peers/stage.ts';
+import { PEER_DTYPES } from '../peers/own.ts';
+import { peerStage } from '../peers/stage.ts';
 import { createProgress } from '../report/progress.ts';
 import { styleFor } from '../report/style.ts';
 import {
@@ -18,9 +17,11 @@ import {
   renderLegend,
   renderSuite,
 } from '../report/table.ts';
-import { runBench } from '../run.ts';
+import { type RunOptions, runBench } from '../run.ts';
 import type { Report } from '../schema/report.ts';
-import { writeReport } from '../schema/write.ts';
+import { checkWritable, writeReport } from '../schema/write.ts';
+import { findModes } from '../seat/process.ts';
+import { INTERRUPTED, interruptible } from './interrupt.ts';
 import { writeParagraph } from './paragraph.ts';
 import type { Terminal } from './terminal.ts';
 
@@ -33,91 +34,102 @@ export interface BenchOptions {
   readonly shapes: ShapeChoice;
   /** Of backends that have any, one contender for each count; empty: their own choice. */
   readonly threads: readonly number[];
+  /** Of cpu, each in a process of its own; empty: in this process, as it chooses itself. */
+  readonly modes: readonly Mode[];
   /** Other projects beside ours; empty: none. */
   readonly peers: readonly Peer[];
   /** Close with a paragraph of generated text. */
   readonly paragraph: boolean;
 }
 
-/** @throws MambaError on unknown names, or where nothing runs here; system errors of the JSON file. */
-export async function bench(options: BenchOptions, { stdout, stderr, environment }: Terminal): Promise<number> {
+/** @throws MambaError on unknown names, or where nothing runs here. */
+export async function bench(options: BenchOptions, terminal: Terminal): Promise<number> {
+  const { stdout, environment } = terminal;
+  const suites = chooseNamed(SUITES, options.suites, 'suite');
+  checkWritable(options.json);
+  const backends = await contenders(options);
+  const { effort, shapes, json } = options;
+  const stages = options.peers.length > 0 ? [stageOf(options, backends)] : [];
+  const { report, status } = await runAndShow({ suites, backends, effort, shapes, stages, json }, terminal);
+  if (options.paragraph && !report.interrupted) {
+    const look: Look = { style: styleFor(stdout, environment), width: stdout.columns ?? 80 };
+    const generation = await writeParagraph(report, backends, stdout, look);
+    if (generation !== undefined && json !== undefined) writeReport({ ...report, generation }, json);
+  }
+  return status;
+}
+
+/** The backends of these names; where modes are asked for, those of cpu, each in a process of its own. */
+async function contenders({ backends, modes, threads }: BenchOptions): Promise<FoundBackend[]> {
+  if (modes.length === 0) return findBackends(backends, threads);
+  const names = chooseNamed(KNOWN_BACKENDS, backends, 'backend').map(({ name }) => name);
+  const others = names.filter((name) => name !== 'cpu');
+  const counts = threads.length > 0 ? threads : [...new Set([1, platform.machineFacts().cores])];
+  return [...(others.length > 0 ? await findBackends(others, threads) : []), ...(await findModes(modes, counts))];
+}
+
+/** Runs, shows progress and tables, writes the JSON; Ctrl-C ends it early and keeps what it has. */
+export async function runAndShow(
+  { json, ...options }: Omit<RunOptions, 'signal' | 'observer'> & { readonly json: string | undefined },
+  { stdout, stderr, environment }: Terminal,
+): Promise<{ readonly report: Report; readonly status: number }> {
+  const { suites, backends, stages = [] } = options;
   const look: Look = { style: styleFor(stdout, environment), width: stdout.columns ?? 80 };
   const print = (text: string): void => void stdout.write(`${text}\n`);
-  const suites = chooseNamed(SUITES, options.suites, 'suite');
-  if (options.json !== undefined) await access(dirname(resolve(options.json)), constants.W_OK);
-  const backends = await findBackends(options.backends, options.threads);
+  checkWritable(json);
   const records = backends.map(({ record }) => record);
-
   print(`\n${renderHeading({ machine: platform.machineFacts() }, look)}\n`);
   print(renderBackends(records, look));
-  if (backends.every(({ provider }) => provider === undefined))
+  if (records.every(({ status }) => status !== 'ready'))
     throw new MambaError('unavailable', 'none of these backends runs here');
 
-  const interruption = new AbortController();
-  const interrupt = (): void => {
-    // The second time the process ends as it would without a handler.
-    process.off('SIGINT', interrupt);
-    interruption.abort();
-    progress.step('stopping after this sample');
-  };
   const progress = createProgress(stderr, styleFor(stderr, environment));
-  process.on('SIGINT', interrupt);
-  const names: SuiteName[] = [
-    ...suites.map(({ name }) => name),
-    ...(options.peers.length > 0 ? ['peers' as const] : []),
-  ];
+  const names: SuiteName[] = [...suites.map(({ name }) => name), ...stages.map(({ suite }) => suite)];
   let shown = 0;
-  const show = (report: Report): void => {
-    for (const name of names.slice(shown)) {
-      const text = renderSuite(name, report, look);
-      if (text !== '') print(`\n${text}`);
-    }
-  };
-  let report: Report;
-  try {
-    report = await runBench({
-      suites,
-      backends,
-      effort: options.effort,
-      shapes: options.shapes,
-      stages: options.peers.length > 0 ? [stageOf(options, backends)] : [],
-      signal: interruption.signal,
-      observer: {
-        begin(ceilings, seconds) {
-          progress.suspend(() => print(renderCeilings(ceilings, records, look)));
-          progress.begin(seconds);
-        },
-        step: (label) => progress.step(label),
-        advance: (seconds) => progress.advance(seconds),
-        suite(name, soFar) {
-          const text = renderSuite(name, soFar, look);
-          if (text !== '') progress.suspend(() => print(`\n${text}`));
-          shown++;
-        },
-      },
-    });
-  } finally {
-    progress.end();
-    process.off('SIGINT', interrupt);
-  }
-  if (report.interrupted) {
-    show(report);
-    const some = report.results.length > 0;
-    print(
-      `\n${look.style.yellow('stopped early')}: ${some ? 'what was measured until then stands above' : 'nothing was measured yet'}`,
-    );
-  }
-  if (report.results.some(({ time }) => time !== undefined)) print(`\n${renderLegend(report, look)}`);
-  // Before the paragraph, so that nothing can take the measurements away.
-  if (options.json !== undefined) await writeReport(report, options.json);
-  if (options.paragraph && !report.interrupted) {
-    const generation = await writeParagraph(report, backends, stdout, look);
-    if (generation !== undefined && options.json !== undefined)
-      await writeReport({ ...report, generation }, options.json);
-  }
-  if (options.json !== undefined) print(`\n${look.style.dim('report:')} ${options.json}`);
-  if (report.interrupted) return 130;
-  return report.results.some(({ status }) => status === 'failed' || status === 'disagrees') ? 1 : 0;
+  return interruptible(
+    () => progress.step('stopping after this sample'),
+    async (signal) => {
+      let report: Report;
+      try {
+        report = await runBench({
+          ...options,
+          signal,
+          observer: {
+            begin(ceilings, seconds) {
+              progress.suspend(() => print(renderCeilings(ceilings, records, look)));
+              progress.begin(seconds);
+            },
+            step: (label) => progress.step(label),
+            advance: (seconds) => progress.advance(seconds),
+            suite(name, soFar) {
+              const text = renderSuite(name, soFar, look);
+              if (text !== '') progress.suspend(() => print(`\n${text}`));
+              shown++;
+            },
+          },
+        });
+      } finally {
+        progress.end();
+      }
+      if (report.interrupted) {
+        for (const name of names.slice(shown)) {
+          const text = renderSuite(name, report, look);
+          if (text !== '') print(`\n${text}`);
+        }
+        const some = report.results.length > 0;
+        print(
+          `\n${look.style.yellow('stopped early')}: ${some ? 'what was measured until then stands above' : 'nothing was measured yet'}`,
+        );
+      }
+      if (report.results.some(({ time }) => time !== undefined)) print(`\n${renderLegend(report, look)}`);
+      if (json !== undefined) {
+        writeReport(report, json);
+        print(`\n${look.style.dim('report:')} ${json}`);
+      }
+      const wrong = report.results.some(({ status }) => status === 'failed' || status === 'disagrees');
+      return { report, status: report.interrupted ? INTERRUPTED : wrong ? 1 : 0 };
+    },
+  );
 }
 
 const FORMATS: readonly Format[] = ['F32', 'F16', 'Q8_0'];
@@ -135,6 +147,9 @@ function stageOf({ peers, effort, threads, shapes }: BenchOptions, backends: rea
     decode,
     // One thread as well: where others are busy, more may be slower.
     threads: threads.length > 0 ? threads : [...new Set([1, cores])],
-    formats: asked.length > 0 ? asked : effort === 'quick' ? ['F32'] : FORMATS,
+    rounds: (asked.length > 0 ? asked : effort === 'quick' ? (['F32'] as const) : FORMATS).map((format) => ({
+      format,
+      kinds: ['prefill', 'decode'],
+    })),
   });
 }

@@ -1,4 +1,3 @@
-import { writeFile } from 'node:fs/promises';
 import Table from 'cli-table3';
 import { type ComparedRow, type Comparison, compareReports, regressions } from '../compare/compare.ts';
 import { keyOf, machineName } from '../compare/key.ts';
@@ -6,6 +5,7 @@ import { formatSeconds } from '../report/format.ts';
 import { type Style, styleFor } from '../report/style.ts';
 import { NO_RULES, wrap } from '../report/table.ts';
 import { readReport } from '../schema/read.ts';
+import { checkWritable, writeWhole } from '../schema/write.ts';
 import type { Terminal } from './terminal.ts';
 
 export interface CompareOptions {
@@ -21,6 +21,7 @@ export async function compareCommand(
   { regression, json }: CompareOptions,
   { stdout, environment }: Terminal,
 ): Promise<number> {
+  checkWritable(json);
   const [first, second] = [await readReport(files[0]), await readReport(files[1])];
   const comparison = compareReports(first, second);
   const worse = regressions(comparison, regression);
@@ -50,7 +51,7 @@ export async function compareCommand(
       ? `\n${style.red(`${failed} of ${comparison.rows.length + comparison.broken.length} got worse`)} by more than ${percent}, beyond their spread`
       : `\n${style.green('no regression')} beyond ${percent} in ${comparison.rows.length} measurements`,
   );
-  if (json !== undefined) await writeFile(json, `${JSON.stringify({ files, regression, ...comparison }, null, 2)}\n`);
+  if (json !== undefined) writeWhole(`${JSON.stringify({ files, regression, ...comparison }, null, 2)}\n`, json);
   return failed > 0 ? 1 : 0;
 }
 

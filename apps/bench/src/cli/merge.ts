@@ -1,11 +1,9 @@
-import { access, constants } from 'node:fs/promises';
-import { dirname, resolve } from 'node:path';
 import { MambaError } from '@mamba/core';
 import { machineName } from '../compare/key.ts';
 import { mergeReports } from '../compare/merge.ts';
 import { styleFor } from '../report/style.ts';
 import { readFolder } from '../schema/read.ts';
-import { writeReport } from '../schema/write.ts';
+import { checkWritable, writeReport } from '../schema/write.ts';
 import type { Terminal } from './terminal.ts';
 
 /** Gives 1 where a file had to be left out. @throws MambaError where nothing in the folder is a report. */
@@ -14,7 +12,7 @@ export async function mergeCommand(
   out: string,
   { stdout, stderr, environment }: Terminal,
 ): Promise<number> {
-  await access(dirname(resolve(out)), constants.W_OK);
+  checkWritable(out);
   const { found, leftOut } = await readFolder(folder);
   const style = styleFor(stderr, environment);
   for (const reason of leftOut) stderr.write(`${style.yellow('left out:')} ${reason}\n`);
@@ -24,7 +22,7 @@ export async function mergeCommand(
       remedy: 'Make some with mamba-bench run --json FILE.',
     });
   const set = mergeReports(found);
-  await writeReport(set, out);
+  writeReport(set, out);
   for (const { machine, results } of set.reports)
     stdout.write(`${machineName(machine)}: ${results.length} ${results.length === 1 ? 'result' : 'results'}\n`);
   for (const note of set.notes) stdout.write(`${note}\n`);

@@ -29,7 +29,7 @@ it.each([
   [['run', '--backend', 'cuda'], 'there is no backend "cuda"', 'webgpu, cpu, reference'],
 ])('says what exists where %j names something else', async (args, complaint, known) => {
   const { status, stdout, stderr } = await run(...args);
-  expect(status).toBe(1);
+  expect(status).toBe(2);
   expect(stderr).toContain(complaint);
   expect(stderr).toContain(known);
   expect(stdout).toBe('');
@@ -37,13 +37,14 @@ it.each([
 
 it('refuses a folder that is not there before it measures anything', async () => {
   const { status, stdout, stderr } = await run('run', '--json', join(tmpdir(), 'mamba-absent', 'x.json'));
-  expect(status).toBe(1);
-  expect(stderr).toContain('ENOENT');
+  expect(status).toBe(2);
+  expect(stderr).toContain('x.json cannot be written');
+  expect(stderr).toContain('there is no such file or folder');
   expect(stdout).toBe('');
 });
 
 it('refuses options that do not exist, and describes those that do', async () => {
-  expect(await run('run', '--fast')).toMatchObject({ status: 1, stderr: expect.stringContaining('--fast') });
+  expect(await run('run', '--fast')).toMatchObject({ status: 2, stderr: expect.stringContaining('--fast') });
   const { status, stdout } = await run('run', '--help');
   expect(status).toBe(0);
   for (const option of ['--backend', '--suite', '--json', '--quick', '--thorough', '--length', '--dtype', '--threads'])
@@ -58,7 +59,7 @@ it.each([
   [['compare', 'a.json', 'b.json', '--regression', 'much'], 'is not a percentage'],
 ])('refuses %j', async (args, complaint) => {
   const { status, stderr } = await run(...args);
-  expect(status).toBe(1);
+  expect(status).toBe(2);
   expect(stderr).toContain(complaint);
 });
 
@@ -86,7 +87,7 @@ describe('compare', () => {
       const [a, b, c] = ['a.json', 'b.json', 'c.json'].map((name) => join(folder, name)) as [string, string, string];
       await writeReport(exampleReport(), a);
       await writeReport(slowedReport(1.5), b);
-      await writeReport({ ...exampleReport(), schemaVersion: 2 }, c);
+      await writeReport({ ...exampleReport(), schemaVersion: 3 }, c);
       const slower = await run('compare', a, b);
       expect(slower.status).toBe(1);
       expect(slower.stdout).toContain('1.50×▲');
@@ -102,7 +103,7 @@ describe('compare', () => {
       const file = join(folder, 'a.json');
       await writeFile(file, '{"kind":"mamba-bench","schemaVersion":9,"tool":{"version":"7.0.0"}}');
       const { status, stderr } = await run('compare', file, file);
-      expect(status).toBe(1);
+      expect(status).toBe(2);
       expect(stderr).toContain('version 7.0.0');
     });
   });
@@ -130,7 +131,7 @@ describe('merge and report', () => {
   it('refuse a folder without reports', async () => {
     await inFolder(async (folder) => {
       const { status, stderr } = await run('merge', folder);
-      expect(status).toBe(1);
+      expect(status).toBe(2);
       expect(stderr).toContain('there is no report');
     });
   });

@@ -1,7 +1,8 @@
-import { type DType, isMambaError, MAMBA_SIZES } from '@mamba/core';
+import { type DType, type ErrorCode, isMambaError, MAMBA_SIZES } from '@mamba/core';
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
 import { SUITES } from '../cases/index.ts';
 import { chooseNamed, KNOWN_BACKENDS } from '../machine/backends.ts';
+import { MODES, type Mode } from '../machine/modes.ts';
 import { PEERS } from '../peers/index.ts';
 import { styleFor } from '../report/style.ts';
 import { version } from '../version.ts';
@@ -11,9 +12,13 @@ import { machineCommand } from './machine.ts';
 import { mergeCommand } from './merge.ts';
 import { installPeers, listPeers } from './peers.ts';
 import { reportCommand } from './report.ts';
+import { targetsCommand } from './targets.ts';
 import type { Terminal } from './terminal.ts';
 
-/** Runs `mamba-bench` with these arguments; gives its exit status: 0, 1 on an error, 130 where it was interrupted. */
+/**
+ * Runs `mamba-bench` with these arguments; gives its exit status: 0, 1 where something failed or got worse, 2 where the command or a file makes no
+ * sense, 130 where it was interrupted.
+ */
 export async function runCommand(args: readonly string[], terminal: Terminal): Promise<number> {
   let status = 0;
   const program = createProgram(terminal, (given) => {
@@ -23,13 +28,17 @@ export async function runCommand(args: readonly string[], terminal: Terminal): P
     await program.parseAsync(args, { from: 'user' });
     return status;
   } catch (error) {
-    if (error instanceof CommanderError) return error.exitCode;
-    if (!isMambaError(error) && !isSystemError(error)) throw error;
+    if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : USAGE;
+    if (!isMambaError(error)) throw error;
     const style = styleFor(terminal.stderr, terminal.environment);
     terminal.stderr.write(`${style.red('mamba-bench:')} ${error.message}\n`);
-    return 1;
+    return UNDOABLE.includes(error.code) ? USAGE : 1;
   }
 }
+
+const USAGE = 2;
+/** Nothing was measured or compared: a script is not to take it for a regression. */
+const UNDOABLE: readonly ErrorCode[] = ['invalid-argument', 'invalid-file', 'io'];
 
 interface Flags {
   readonly backend?: readonly string[];
@@ -43,6 +52,7 @@ interface Flags {
   readonly model?: readonly string[];
   readonly dtype?: readonly DType[];
   readonly threads?: readonly number[];
+  readonly mode?: readonly Mode[];
   readonly peers?: readonly string[] | true;
 }
 
@@ -88,14 +98,19 @@ function createProgram(terminal: Terminal, finish: (status: number) => void): Co
         `weights of linear, model, quantised and peers: ${DTYPES.join(', ')}`,
         splitNames(DTYPES, 'dtype'),
       )
-      .option('--threads <n...>', 'of cpu: one contender for each of these numbers', splitCounts)
+      .option('--threads <n...>', 'of cpu and peers: one contender for each of these numbers', splitCounts)
+      .option(
+        '--mode <name...>',
+        `of cpu: ${MODES.join(', ')}, each in a process of its own, on a Node that has it`,
+        splitNames(MODES, 'mode'),
+      )
       .option(
         '--peers [name...]',
         `other projects beside ours, on the same weights: ${PEERS.map((peer) => peer.name).join(', ')}`,
         splitList,
       )
       .action(async (flags: Flags) => {
-        const { backend = [], suite = [], json, quick, thorough, threads = [] } = flags;
+        const { backend = [], suite = [], json, quick, thorough, threads = [], mode = [] } = flags;
         const effort = quick ? 'quick' : thorough ? 'thorough' : 'standard';
         const shapes = {
           length: flags.length,
@@ -107,7 +122,17 @@ function createProgram(terminal: Terminal, finish: (status: number) => void): Co
         const suites = suite.length === 0 && paragraph ? BRIEF : suite;
         const { peers: asked } = flags;
         const peers = asked === undefined ? [] : chooseNamed(PEERS, asked === true ? [] : asked, 'peer');
-        const options = { backends: backend, suites, json, effort, shapes, threads, peers, paragraph } as const;
+        const options = {
+          backends: backend,
+          suites,
+          json,
+          effort,
+          shapes,
+          threads,
+          modes: mode,
+          peers,
+          paragraph,
+        } as const;
         finish(await bench(options, terminal));
       });
   };
@@ -120,6 +145,15 @@ function createProgram(terminal: Terminal, finish: (status: number) => void): Co
     .option('--json <file>', 'also write the comparison as JSON')
     .action(async (first: string, second: string, { regression, json }: { regression: number; json?: string }) => {
       finish(await compareCommand([first, second], { regression, json }, terminal));
+    });
+  program
+    .command('targets')
+    .description('the goals of @mamba/cpu in all its modes beside llama.cpp, native and in a browser: 10 to 15 minutes')
+    .argument('[report.json]', 'show those of this report instead of measuring')
+    .option('--json <file>', 'write the report as JSON')
+    .option('--markdown', 'as a table in Markdown')
+    .action(async (file: string | undefined, { json, markdown }: { json?: string; markdown?: true }) => {
+      finish(await targetsCommand({ file, json, markdown: markdown === true }, terminal));
     });
   program
     .command('merge <folder>')
@@ -181,8 +215,4 @@ function parsePercent(value: string): number {
   if (value.trim() === '' || !Number.isFinite(percent) || percent < 0)
     throw new InvalidArgumentError(`${JSON.stringify(value)} is not a percentage of 0 or more.`);
   return percent / 100;
-}
-
-function isSystemError(error: unknown): error is Error {
-  return error instanceof Error && 'syscall' in error;
 }

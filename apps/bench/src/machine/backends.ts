@@ -1,7 +1,8 @@
 /** Which backends there are, which of them run here, and why the others do not. */
 import { type Backend, type BackendProvider, MambaError } from '@mamba/core';
 import { versions } from '../generated/versions.ts';
-import type { BackendRecord } from '../schema/report.ts';
+import type { BackendRecord, Ceiling } from '../schema/report.ts';
+import type { Seat } from '../seat/seat.ts';
 
 export interface KnownBackend {
   readonly name: string;
@@ -30,6 +31,9 @@ export interface FoundBackend {
   readonly record: BackendRecord;
   /** Absent where it does not run here. Each suite gets a fresh one, so that memory is the suite's own. */
   readonly provider?: BackendProvider | undefined;
+  /** Where it runs in another process: how to start one, and that process's limits. */
+  readonly seat?: (() => Promise<Seat>) | undefined;
+  readonly ceilings?: ((budget: number) => Promise<Ceiling[]>) | undefined;
 }
 
 /**
@@ -46,6 +50,12 @@ export async function findBackends(names: readonly string[], threads: readonly n
   return found;
 }
 
+/** One of the known backends, with these options of its own. */
+export async function findBackend(name: string, label: string, options: readonly object[]): Promise<FoundBackend> {
+  const [known] = chooseNamed(KNOWN_BACKENDS, [name], 'backend');
+  return find(known!, label, options);
+}
+
 /** The entries of these names, in the list's order; all of them where no name is given. */
 export function chooseNamed<T extends { readonly name: string }>(
   all: readonly T[],
@@ -57,7 +67,6 @@ export function chooseNamed<T extends { readonly name: string }>(
     if (!known.includes(name))
       throw new MambaError('invalid-argument', `there is no ${what} ${JSON.stringify(name)}`, {
         origin: what,
-        given: JSON.stringify(name),
         expected: `one of ${known.join(', ')}`,
       });
   }

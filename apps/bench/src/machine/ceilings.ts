@@ -7,6 +7,7 @@ import { platform } from '#platform';
 import type { LimitRequest } from '../platform/platform.ts';
 import type { Ceiling } from '../schema/report.ts';
 import { limitKernels } from './limit-kernels.ts';
+import type { Mode } from './modes.ts';
 
 export interface CeilingOptions {
   /** Milliseconds for each of the two. */
@@ -15,11 +16,18 @@ export interface CeilingOptions {
   readonly pause: () => Promise<void>;
   /** Default 1. */
   readonly threads?: number | undefined;
+  /** Default plain. */
+  readonly mode?: Mode | undefined;
 }
 
-/** @throws Error where the engine has no WebAssembly SIMD. */
-export async function measureCeilings({ budget, pause, threads = 1 }: CeilingOptions): Promise<Ceiling[]> {
-  const { rate, bytes, stop } = threads === 1 ? await alone(pause) : await together(threads, pause);
+/** @throws Error where the engine has no WebAssembly SIMD, or not that of the mode. */
+export async function measureCeilings({
+  budget,
+  pause,
+  threads = 1,
+  mode = 'plain',
+}: CeilingOptions): Promise<Ceiling[]> {
+  const { rate, bytes, stop } = threads === 1 ? await alone(pause, mode) : await together(threads, pause, mode);
   try {
     const operations = await best(budget, () => rate('operations', budget));
     const bandwidth = await best(budget, () => rate('bandwidth', budget));
@@ -27,17 +35,19 @@ export async function measureCeilings({ budget, pause, threads = 1 }: CeilingOpt
     const each = threads === 1 ? '' : `, ${threads} threads at once`;
     return [
       {
-        id: `wasm-simd-operations${suffix}`,
+        id: `wasm-${MODE_IDS[mode]}-operations${suffix}`,
         bound: 'operations',
         perSecond: operations,
         threads,
-        how: `WebAssembly f32x4 multiply and add, ten independent chains in registers${each}, best sample`,
+        mode,
+        how: `WebAssembly ${OPERATIONS[mode]}, ten independent chains in registers${each}, best sample`,
       },
       {
-        id: `wasm-simd-bandwidth${suffix}`,
+        id: `wasm-${MODE_IDS[mode]}-bandwidth${suffix}`,
         bound: 'bandwidth',
         perSecond: bandwidth,
         threads,
+        mode,
         how: `WebAssembly v128 loads over ${bytes / 2 ** 20} MiB, eight independent sums${each}, best sample`,
       },
     ];
@@ -46,6 +56,13 @@ export async function measureCeilings({ budget, pause, threads = 1 }: CeilingOpt
   }
 }
 
+const MODE_IDS: Readonly<Record<Mode, string>> = { plain: 'simd', relaxed: 'relaxed', revectorized: 'revectorized' };
+const OPERATIONS: Readonly<Record<Mode, string>> = {
+  plain: 'f32x4 multiply and add',
+  relaxed: 'f32x4 fused multiply-add',
+  revectorized: 'fused multiply-add of 256 bits, paired by V8',
+};
+
 interface Meter {
   /** Work a second of one sample. */
   rate(bound: LimitRequest['bound'], budget: number): Promise<number>;
@@ -53,8 +70,8 @@ interface Meter {
   stop(): Promise<void>;
 }
 
-async function alone(pause: () => Promise<void>): Promise<Meter> {
-  const kernels = await limitKernels();
+async function alone(pause: () => Promise<void>, mode: Mode): Promise<Meter> {
+  const kernels = await limitKernels(mode);
   return {
     async rate(bound) {
       await pause();
@@ -68,11 +85,11 @@ async function alone(pause: () => Promise<void>): Promise<Meter> {
 }
 
 /** Each thread has a memory of its own. They start together, and go on for the same time. */
-async function together(threads: number, pause: () => Promise<void>): Promise<Meter> {
+async function together(threads: number, pause: () => Promise<void>, mode: Mode): Promise<Meter> {
   const workers = Array.from({ length: threads }, () => platform.startLimitWorker());
   const stop = async (): Promise<void> => void (await Promise.all(workers.map((worker) => worker.stop())));
   const ask = (bound: LimitRequest['bound'], duration: number) =>
-    Promise.all(workers.map((worker) => worker.ask({ bound, duration })));
+    Promise.all(workers.map((worker) => worker.ask({ bound, duration, mode })));
   try {
     // Compiles, and touches the memory.
     await ask('bandwidth', 0);

@@ -1,9 +1,12 @@
-/** The two kernels of assembly/ceilings.ts, and how much work a call of each is. */
+/** The kernels of assembly/ceilings.ts, and how much work a call of each is. */
+import { platform } from '#platform';
 import { ceilingsBase64 } from '../generated/ceilings.ts';
 import type { LimitRequest } from '../platform/platform.ts';
+import type { Mode } from './modes.ts';
 
 interface Kernels {
   multiplyAdd(rounds: number, multiplier: number, addend: number): number;
+  multiplyAddWide(rounds: number, multiplier: number, addend: number): number;
   prepare(bytes: number): number;
   readSum(bytes: number): number;
 }
@@ -15,9 +18,11 @@ export interface LimitKernels {
   readonly bytes: number;
 }
 
-/** @throws Error where the engine has no WebAssembly SIMD, or no room. */
-export async function limitKernels(): Promise<LimitKernels> {
-  const code = Uint8Array.from(atob(ceilingsBase64), (character) => character.charCodeAt(0));
+/** @throws Error where the engine has no WebAssembly SIMD, or not that of this mode, or no room. */
+export async function limitKernels(mode: Mode): Promise<LimitKernels> {
+  const text = ceilingsBase64[mode === 'plain' ? 'simd' : 'relaxed'];
+  const code = Uint8Array.from(atob(text), (character) => character.charCodeAt(0));
+  if (mode === 'revectorized') platform.revectorize();
   const { instance } = await WebAssembly.instantiate(code);
   const kernels = instance.exports as unknown as Kernels;
   let megabytes = 256;
@@ -35,6 +40,10 @@ export async function limitKernels(): Promise<LimitKernels> {
       }
       const rounds = 400_000;
       // Any multiplier and addend do that keep x normal: it settles at a / (1 - m).
+      if (mode === 'revectorized') {
+        kernels.multiplyAddWide(rounds, 0.5, 0.5);
+        return rounds * 160;
+      }
       kernels.multiplyAdd(rounds, 0.5, 0.5);
       return rounds * 80;
     },

@@ -1,16 +1,18 @@
 /** What a thread does that measures a limit together with others: the same kernel over and over until its time is up. */
 import type { LimitAnswer, LimitRequest } from '../platform/platform.ts';
 import { type LimitKernels, limitKernels } from './limit-kernels.ts';
+import type { Mode } from './modes.ts';
 
-let kernels: LimitKernels | undefined;
+const kernels = new Map<Mode, LimitKernels>();
 
-export async function answerLimit({ bound, duration }: LimitRequest): Promise<LimitAnswer> {
-  kernels ??= await limitKernels();
+export async function answerLimit({ bound, duration, mode }: LimitRequest): Promise<LimitAnswer> {
+  const own = kernels.get(mode) ?? (await limitKernels(mode));
+  kernels.set(mode, own);
   const start = performance.now();
   let work = 0;
   let milliseconds: number;
   do {
-    work += kernels.run(bound);
+    work += own.run(bound);
     milliseconds = performance.now() - start;
   } while (milliseconds < duration);
   return { work, milliseconds };

@@ -75,7 +75,15 @@ describe('peers', () => {
   it('take turns with ours on the same weights; those that are wrong, broken or absent are not timed and say why', async () => {
     const backends = await findBackends(['cpu', 'reference']);
     const peers = [sound, wrong, broken, absent];
-    const stage = peerStage({ peers, backends, config, prefill: 24, decode: 5, threads: [1], formats: ['F32'] });
+    const stage = peerStage({
+      peers,
+      backends,
+      config,
+      prefill: 24,
+      decode: 5,
+      threads: [1],
+      rounds: [{ format: 'F32', kinds: ['prefill', 'decode'] }],
+    });
     const report = await runBench({ suites: [], backends, effort: 'quick', stages: [stage] });
     expect(parseReport(JSON.stringify(report), 'the report')).toEqual(report);
     const shown = report.results.map(({ case: id, backend, status }) => `${id} ${backend} ${status}`);

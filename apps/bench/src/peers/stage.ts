@@ -2,21 +2,24 @@
  * Our backends and other projects on one model: the same seeded weights, written out as GGUF for peers, the same prompt. Nothing is
  * timed whose probabilities are not the reference's; all take turns.
  */
+import { rmSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import process from 'node:process';
 import { createFile, writeGguf } from '@mamba/checkpoint';
 import { seededWeights } from '@mamba/conformance';
-import { type Backend, createModel, type DType, isMambaError, type Model, type ModelConfig } from '@mamba/core';
+import { isMambaError, type ModelConfig } from '@mamba/core';
 import { reference as referenceProvider } from '@mamba/reference';
 import { BYTES_PER_WEIGHT, modelWork } from '../cases/work.ts';
 import type { FoundBackend } from '../machine/backends.ts';
-import { Disagreement, messageOf, type Stage, type StageContext, Stopped } from '../run.ts';
+import { Disagreement, MIN_SAMPLE, messageOf, type Stage, type StageContext, Stopped } from '../run.ts';
 import type { CheckRecord, Result } from '../schema/report.ts';
-import { applyCeiling } from '../timing/limit.ts';
-import { sampleInterleaved } from '../timing/sample.ts';
+import { openSeat } from '../seat/seat.ts';
+import { type Contender, sampleInterleaved } from '../timing/sample.ts';
 import type { Format, Peer } from './contract.ts';
 import { missingPackages, peerFolder } from './folder.ts';
+import { CHECKED, type OwnCaseOptions, ownCase, PEER_DTYPES, SEED } from './own.ts';
 import { byteTokenizer, LETTERS, letterToken } from './vocabulary.ts';
 
 export interface PeerStageOptions {
@@ -27,44 +30,57 @@ export interface PeerStageOptions {
   readonly decode: number;
   /** Each peer runs with each of these numbers. */
   readonly threads: readonly number[];
-  readonly formats: readonly Format[];
+  readonly rounds: readonly PeerRound[];
 }
 
-/** What our backends call it. */
-export const PEER_DTYPES: Readonly<Record<Format, DType>> = { F32: 'float32', F16: 'float16', Q8_0: 'q8' };
+/** One format: all contenders hold the model at once, and take turns. */
+export interface PeerRound {
+  readonly format: Format;
+  readonly kinds: readonly Kind[];
+  /** Who takes part; `peer` is absent for ours. Default: all. */
+  readonly takes?: ((contender: { readonly peer?: string; readonly threads: number }) => boolean) | undefined;
+}
+
+export type Kind = 'prefill' | 'decode';
+
+/** Calls of seconds each: few of them, but enough for a spread. */
+const MIN_SAMPLES = 5;
 /** Largest error of a logarithm of a probability, relative to the largest: of rounding, and of fewer bits in the weights. */
 const TOLERANCES: Readonly<Record<Format, number>> = { F32: 1e-4, F16: 5e-3, Q8_0: 5e-2 };
-const CHECKED = 9;
-const SEED = 130;
 
 export function peerStage(options: PeerStageOptions): Stage {
   return {
     suite: 'peers',
-    seconds: 40 * options.formats.length,
+    seconds: options.rounds.reduce((sum, round) => sum + secondsOf(round), 0),
     async run(context) {
       const folder = await mkdtemp(join(tmpdir(), 'mamba-peers-'));
+      const clean = (): void => rmSync(folder, { recursive: true, force: true });
+      process.once('exit', clean);
       try {
-        await runFormats(options, folder, context);
+        await runRounds(options, folder, context);
       } finally {
-        await rm(folder, { recursive: true, force: true });
+        process.off('exit', clean);
+        clean();
       }
     },
   };
 }
 
+/** Some three seconds for each of a dozen contenders and samples, and the opening. */
+function secondsOf({ kinds }: PeerRound): number {
+  return 40 + 90 * kinds.length;
+}
+
 interface Entrant {
   readonly name: string;
-  readonly found?: FoundBackend | undefined;
   readonly check: CheckRecord;
-  prefill(): void;
-  decode(): void;
-  synchronize(): Promise<void>;
-  memory(): Result['memory'];
+  readonly contenders: Readonly<Record<Kind, Contender>>;
+  memory(): Promise<Result['memory']>;
   close(): Promise<void>;
 }
 
-async function runFormats(options: PeerStageOptions, folder: string, context: StageContext): Promise<void> {
-  const { config, prefill, formats } = options;
+async function runRounds(options: PeerStageOptions, folder: string, context: StageContext): Promise<void> {
+  const { config, prefill, decode, rounds } = options;
   const { observer, pause } = context;
   const text = Array.from({ length: prefill }, (_, index) => LETTERS[(index * 7 + Math.floor(index / 26)) % 26]!).join(
     '',
@@ -72,8 +88,9 @@ async function runFormats(options: PeerStageOptions, folder: string, context: St
   const prompt = [...text].map(letterToken);
   const ready = await readyPeers(options, context);
   observer.step?.('peers: reference');
-  const expected = await referenceLogProbs(config, prompt.slice(0, CHECKED), context);
-  for (const format of formats) {
+  const expected = await referenceLogProbs({ config, format: 'F32', tokens: prompt, decode }, context);
+  for (const round of rounds) {
+    const { format, takes = () => true } = round;
     await pause();
     observer.step?.(`peers: writing ${format}`);
     const gguf = join(folder, `${format}.gguf`);
@@ -96,36 +113,29 @@ async function runFormats(options: PeerStageOptions, folder: string, context: St
         const status =
           error instanceof Disagreement ? 'disagrees' : isMambaError(error, 'unsupported') ? 'skipped' : 'failed';
         const check = error instanceof Disagreement ? { check: error.check } : {};
-        for (const kind of ['prefill', 'decode'] as const)
+        for (const kind of round.kinds)
           context.results.push({ ...heading(options, kind, format, name), status, reason: messageOf(error), ...check });
       }
     };
     try {
       for (const found of options.backends) {
-        if (found.provider === undefined || found.record.slow !== undefined) continue;
-        await tryOpen(found.record.name, () => openOwn(found, options, format, prompt, expected));
+        const { record } = found;
+        if (record.status !== 'ready' || record.slow !== undefined) continue;
+        if (!takes({ threads: Number(record.details?.threads ?? 1) })) continue;
+        await tryOpen(record.name, () => openOwn(found, { config, format, tokens: prompt, decode }, expected, pause));
       }
       for (const { peer, name, threads } of ready) {
-        const { decode } = options;
-        const task = {
-          folder: peerFolder(peer),
-          gguf,
-          config,
-          source: seededWeights(config, SEED),
-          threads,
-          prompt,
-          text,
-          decode,
-        };
-        if (peer.formats.includes(format))
-          await tryOpen(name, () => openPeer(peer, name, task, format, expected, context));
+        if (!peer.formats.includes(format) || !takes({ peer: peer.name, threads })) continue;
+        const source = seededWeights(config, SEED);
+        const task = { folder: peerFolder(peer), gguf, config, source, threads, prompt, text, decode };
+        await tryOpen(name, () => openPeer(peer, name, task, format, expected, context));
       }
-      for (const kind of ['prefill', 'decode'] as const) await race(options, kind, format, entrants, context);
+      for (const kind of round.kinds) await race(options, kind, format, entrants, context);
     } finally {
       for (const entrant of entrants) await entrant.close();
       await rm(gguf, { force: true });
     }
-    observer.advance?.(40);
+    observer.advance?.(secondsOf(round));
   }
 }
 
@@ -151,39 +161,25 @@ async function readyPeers({ peers, threads }: PeerStageOptions, { backends }: St
 
 async function openOwn(
   found: FoundBackend,
-  { config, decode }: PeerStageOptions,
-  format: Format,
-  prompt: readonly number[],
+  own: OwnCaseOptions,
   expected: Float64Array,
+  pause: StageContext['pause'],
 ): Promise<Entrant> {
-  const backend = await found.provider!.create();
+  const seat = await openSeat(found);
   try {
-    const model = await createModel(backend, config, seededWeights(config, SEED), { weights: PEER_DTYPES[format] });
-    const ids = Int32Array.from(prompt);
-    const check = compareLogProbs(await modelLogProbs(backend, model, prompt.slice(0, CHECKED)), expected, format);
+    const prepared = await seat.prepare(ownCase(own), { own }, pause);
+    const { logProbs } = await prepared.actual();
+    const check = compareLogProbs(new Map(logProbs!.entries()), expected, own.format);
+    const { prefill, decode } = prepared.measured as Record<Kind, Contender>;
     return {
       name: found.record.name,
-      found,
       check,
-      prefill() {
-        const { logits, state } = model.forward([ids]);
-        logits?.dispose();
-        state.dispose();
-      },
-      decode() {
-        const result = model.decode([ids.subarray(0, 1)], undefined, { count: decode });
-        result.ids.dispose();
-        result.state.dispose();
-      },
-      synchronize: () => backend.synchronize(),
-      memory() {
-        const { bytes, reserved } = backend.memory();
-        return { tensors: bytes, reserved, process: 0 };
-      },
-      close: () => backend.dispose(),
+      contenders: { prefill, decode },
+      memory: () => prepared.memory(),
+      close: () => seat.dispose(),
     };
   } catch (error) {
-    await backend.dispose();
+    await seat.dispose();
     throw error;
   }
 }
@@ -201,19 +197,18 @@ async function openPeer(
     const record = backends.find((known) => known.name === name);
     if (record !== undefined) record.how = session.how;
     const check = compareLogProbs(await session.logProbs(CHECKED), expected, format);
-    let pending: Promise<void> = Promise.resolve();
-    const after = (body: () => Promise<void>): void => {
-      pending = pending.then(body);
-      // It is awaited, and its failure thrown, in synchronize.
-      pending.catch(() => {});
-    };
+    const contender = (body: () => Promise<void>): Contender => ({
+      async time(calls) {
+        const start = performance.now();
+        for (let call = 0; call < calls; call++) await body();
+        return performance.now() - start;
+      },
+    });
     return {
       name,
       check,
-      prefill: () => after(() => session.prefill()),
-      decode: () => after(() => session.decode()),
-      synchronize: () => pending,
-      memory: () => undefined,
+      contenders: { prefill: contender(() => session.prefill()), decode: contender(() => session.decode()) },
+      memory: async () => undefined,
       close: () => session.close(),
     };
   } catch (error) {
@@ -224,15 +219,15 @@ async function openPeer(
 
 async function race(
   options: PeerStageOptions,
-  kind: 'prefill' | 'decode',
+  kind: Kind,
   format: Format,
   entrants: readonly Entrant[],
-  { observer, pause, results, budget, ceilings }: StageContext,
+  { observer, pause, results, budget }: StageContext,
 ): Promise<void> {
   observer.step?.(`peers/${kind}, ${format}: timing`);
   const outcomes = await sampleInterleaved(
-    entrants.map((entrant) => ({ run: () => entrant[kind](), synchronize: () => entrant.synchronize() })),
-    { budget: 2 * budget, minSamples: 3, precision: 0.01, minSample: 4, pause },
+    entrants.map(({ contenders }) => contenders[kind]),
+    { budget: 2 * budget, minSamples: MIN_SAMPLES, precision: 0.01, minSample: MIN_SAMPLE, pause },
   );
   const { config, prefill, decode } = options;
   const bytesPerWeight = BYTES_PER_WEIGHT[PEER_DTYPES[format]];
@@ -247,25 +242,19 @@ async function race(
       continue;
     }
     const { time } = outcome;
-    const memory = entrant.memory();
+    const memory = await entrant.memory().catch(() => undefined);
     results.push({
       ...head,
       status: 'measured',
       time,
       rate: { perSecond: (kind === 'prefill' ? prefill : decode) / time.median, unit: 'tokens/s' },
       work,
-      ...(entrant.found && applyCeiling(work, time.median, entrant.found, ceilings)),
       ...(memory && { memory }),
     });
   }
 }
 
-function heading(
-  { config, prefill, decode }: PeerStageOptions,
-  kind: 'prefill' | 'decode',
-  format: Format,
-  backend: string,
-) {
+function heading({ config, prefill, decode }: PeerStageOptions, kind: Kind, format: Format, backend: string) {
   const { layers, dModel, vocabSize } = config;
   const length = kind === 'prefill' ? prefill : decode;
   return {
@@ -277,36 +266,14 @@ function heading(
   };
 }
 
-async function referenceLogProbs(
-  config: ModelConfig,
-  ids: readonly number[],
-  { pause }: StageContext,
-): Promise<Float64Array> {
+async function referenceLogProbs(own: OwnCaseOptions, { pause }: StageContext): Promise<Float64Array> {
   const backend = await referenceProvider().create();
   try {
-    const source = seededWeights(config, SEED);
-    const model = await createModel(backend, config, async (parameter) => {
-      await pause();
-      return source(parameter);
-    });
-    const logProbs = await modelLogProbs(backend, model, ids);
-    return Float64Array.from({ length: config.vocabSize }, (_, token) => logProbs.get(token)!);
+    const { logProbs } = await ownCase(own).expected(backend, pause);
+    return Float64Array.from(logProbs!);
   } finally {
     await backend.dispose();
   }
-}
-
-async function modelLogProbs(backend: Backend, model: Model, ids: readonly number[]): Promise<Map<number, number>> {
-  const { logits, state } = model.forward([ids]);
-  const values = await backend.read(logits!);
-  logits!.dispose();
-  state.dispose();
-  let most = Number.NEGATIVE_INFINITY;
-  for (const value of values) most = Math.max(most, value);
-  let sum = 0;
-  for (const value of values) sum += Math.exp(value - most);
-  const shift = most + Math.log(sum);
-  return new Map(Array.from(values, (value, token) => [token, value - shift]));
 }
 
 /** @throws Disagreement */

@@ -34,6 +34,9 @@ export const platform: Platform = {
       engine: engineOf(userAgent, userAgentData),
     };
   },
+  revectorize() {
+    throw new Error('a browser takes no flags of V8 from a page');
+  },
   startLimitWorker() {
     const worker = new Worker(new URL('./limit-worker-browser.ts', import.meta.url), { type: 'module' });
     return {

@@ -27,6 +27,7 @@ export const platform: Platform = {
       engine: { name: 'node', version: process.versions.node, ...(v8 !== undefined && { v8 }) },
     };
   },
+  revectorize: () => setFlagsFromString('--experimental-wasm-revectorize'),
   startLimitWorker() {
     const worker = new Worker(fileURLToPath(new URL('./limit-worker-node.js', import.meta.url)));
     return {

@@ -1,3 +1,4 @@
+import type { Mode } from '../machine/modes.ts';
 import type { Machine } from '../schema/report.ts';
 
 /** What a run needs of Node or of a browser; `#platform` is the one that fits. */
@@ -9,6 +10,8 @@ export interface Platform {
   /** Of the whole process; 0 where unknown. */
   residentBytes(): number;
   machineFacts(): Machine;
+  /** Has what is compiled from now on revectorised. @throws Error where the engine cannot be told so. */
+  revectorize(): void;
   /** A thread that runs src/machine/limit-worker.ts. */
   startLimitWorker(): LimitWorker;
 }
@@ -20,6 +23,7 @@ export interface LimitWorker {
 
 export interface LimitRequest {
   readonly bound: 'operations' | 'bandwidth';
+  readonly mode: Mode;
   /** Milliseconds to go on for. */
   readonly duration: number;
 }

@@ -1,4 +1,5 @@
 /** Numbers as people read them: three digits, a unit that fits. */
+import type { Ceiling } from '../schema/report.ts';
 
 const TIMES = [
   [1, 's'],
@@ -53,6 +54,22 @@ export function formatWait(seconds: number): string {
 export function formatPower(value: number): string {
   const power = Math.log2(value);
   return Number.isInteger(power) ? `2^${power}` : String(value);
+}
+
+/** A line for each mode and number of threads: `39.5 GFLOP/s, 15.2 GB/s read (WebAssembly SIMD, 1 thread)`. */
+export function describeCeilings(ceilings: readonly Ceiling[]): string[] {
+  const groups = new Map<string, Ceiling[]>();
+  for (const ceiling of ceilings) {
+    const { mode = 'plain', threads } = ceiling;
+    const key = `${mode === 'plain' ? 'WebAssembly SIMD' : `${mode} SIMD`}, ${threads} ${threads === 1 ? 'thread' : 'threads'}`;
+    groups.set(key, [...(groups.get(key) ?? []), ceiling]);
+  }
+  return [...groups].map(([key, group]) => {
+    const limits = group.map(({ bound, perSecond }) =>
+      bound === 'operations' ? `${formatCount(perSecond)}FLOP/s` : `${formatCount(perSecond)}B/s read`,
+    );
+    return `${limits.join(', ')} (${key})`;
+  });
 }
 
 function unitOf(seconds: number): readonly [number, string] {

@@ -105,28 +105,41 @@ class BarProgress implements Progress {
 class LineProgress implements Progress {
   readonly #stream: ProgressStream;
   #last = '';
+  /** A line is not ended yet. */
+  #open = false;
 
   constructor(stream: ProgressStream) {
     this.#stream = stream;
   }
 
   begin(seconds: number): void {
+    this.#close();
     this.#stream.write(`measuring, about ${formatWait(seconds)} …\n`);
   }
 
-  /** One line for each case: what follows a colon is left out. */
+  /** One line for each case, and what is done with it beside that: `scan/length-512: reference, checking cpu, timing`. */
   step(label: string): void {
-    const brief = label.split(': ')[0]!;
-    if (brief === this.#last) return;
-    this.#last = brief;
-    this.#stream.write(`  ${brief}\n`);
+    const [title = '', what] = label.split(': ');
+    const begun = title === this.#last;
+    this.#last = title;
+    this.#stream.write(begun ? `, ${what ?? title}` : `${this.#open ? '\n' : ''}  ${label}`);
+    this.#open = true;
   }
 
   advance(): void {}
 
   suspend(write: () => void): void {
+    this.#close();
     write();
   }
 
-  end(): void {}
+  end(): void {
+    this.#close();
+  }
+
+  #close(): void {
+    if (this.#open) this.#stream.write('\n');
+    this.#open = false;
+    this.#last = '';
+  }
 }

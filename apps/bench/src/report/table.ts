@@ -4,6 +4,7 @@ import Table from 'cli-table3';
 import type { SuiteName } from '../cases/contract.ts';
 import type { BackendRecord, Ceiling, Report, Result } from '../schema/report.ts';
 import {
+  describeCeilings,
   digits,
   formatBytes,
   formatCount,
@@ -56,15 +57,8 @@ export function renderBackends(backends: readonly BackendRecord[], look: Look): 
 /** In line with the backends above. */
 export function renderCeilings(ceilings: readonly Ceiling[], backends: readonly BackendRecord[], look: Look): string {
   const names = nameWidthOf(backends);
-  const counts = [...new Set(ceilings.map(({ threads }) => threads))];
-  return counts
-    .map((count, index) => {
-      const limits = ceilings
-        .filter(({ threads }) => threads === count)
-        .map(({ bound, perSecond }) =>
-          bound === 'operations' ? `${formatCount(perSecond)}FLOP/s` : `${formatCount(perSecond)}B/s read`,
-        );
-      const text = `${limits.join(', ')} (WebAssembly SIMD, ${count} ${count === 1 ? 'thread' : 'threads'})`;
+  return describeCeilings(ceilings)
+    .map((text, index) => {
       const name = index === 0 ? 'limits' : '';
       return entry(`  ${look.style.dim(name.padEnd(names))}`, text, String, names, look);
     })
@@ -95,10 +89,19 @@ export function renderSuite(name: SuiteName, report: Report, look: Look): string
     table = renderTable(columns, results, look);
   }
   return [
-    `${style.bold(name)}  ${style.dim(TITLES[name](results))}`,
+    ...title(name, TITLES[name](results), look),
     ...table.map(indent),
     ...renderNotes(name, report, results, look).map((note) => indent(style.dim(note))),
   ].join('\n');
+}
+
+/** The suite's name, and what was measured beside it. */
+function title(name: string, text: string, { style, width }: Look): string[] {
+  const [first = '', ...others] = wrap(text, Math.max(width - name.length - 2, 16));
+  return [
+    `${style.bold(name)}  ${style.dim(first)}`,
+    ...others.map((line) => style.dim(' '.repeat(name.length + 2) + line)),
+  ];
 }
 
 /** How to read the numbers; once, at the end. */
@@ -206,7 +209,7 @@ const LIMIT: Column = {
   cell: ({ ceiling }, _, { style }) =>
     ceiling === undefined
       ? style.dim('–')
-      : `${formatPercent(ceiling.share)} ${style.dim(ceiling.id.endsWith('operations') ? 'ops' : 'mem')}`,
+      : `${formatPercent(ceiling.share)} ${style.dim(ceiling.id.includes('operations') ? 'ops' : 'mem')}`,
 };
 const RATIO: Column = {
   head: 'vs best',

@@ -3,10 +3,11 @@ import { join } from 'node:path';
 import { isMambaError, MambaError } from '@mamba/core';
 import type { NamedReport } from '../compare/merge.ts';
 import { parseReports, type Report } from './report.ts';
+import { reasonOf } from './write.ts';
 
 /** The one report of a file. @throws MambaError `invalid-file`, or `invalid-argument` where it holds several. */
 export async function readReport(file: string): Promise<Report> {
-  const reports = parseReports(await readFile(file, 'utf8'), file);
+  const reports = parseReports(await readText(file), file);
   if (reports.length !== 1)
     throw new MambaError('invalid-argument', `${file} holds ${reports.length} reports`, {
       origin: file,
@@ -20,14 +21,15 @@ export async function readReport(file: string): Promise<Report> {
 export async function readReports(files: readonly string[]): Promise<NamedReport[]> {
   const named: NamedReport[] = [];
   for (const file of files) {
-    for (const report of parseReports(await readFile(file, 'utf8'), file)) named.push({ origin: file, report });
+    for (const report of parseReports(await readText(file), file)) named.push({ origin: file, report });
   }
   return named;
 }
 
 /** The reports of a folder's JSON files, and why others were left out. */
 export async function readFolder(folder: string): Promise<{ found: NamedReport[]; leftOut: string[] }> {
-  const names = (await readdir(folder)).filter((name) => name.endsWith('.json')).sort();
+  const entries = await readdir(folder).catch((cause: unknown) => refuse(folder, cause));
+  const names = entries.filter((name) => name.endsWith('.json')).sort();
   const found: NamedReport[] = [];
   const leftOut: string[] = [];
   for (const name of names) {
@@ -39,4 +41,12 @@ export async function readFolder(folder: string): Promise<{ found: NamedReport[]
     }
   }
   return { found, leftOut };
+}
+
+async function readText(file: string): Promise<string> {
+  return readFile(file, 'utf8').catch((cause: unknown) => refuse(file, cause));
+}
+
+function refuse(path: string, cause: unknown): never {
+  throw new MambaError('io', `${path} could not be read`, { origin: path, given: reasonOf(cause), cause });
 }

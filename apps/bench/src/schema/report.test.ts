@@ -16,7 +16,7 @@ describe('a report', () => {
   it('comes back as it was written', async () => {
     const report = exampleReport();
     const file = join(folder, 'report.json');
-    await writeReport(report, file);
+    writeReport(report, file);
     expect(parseReport(await readFile(file, 'utf8'), file)).toEqual(report);
     expect(await readdir(folder)).toEqual(['report.json']);
   });
@@ -25,8 +25,10 @@ describe('a report', () => {
     const file = join(folder, 'report.json');
     await writeFile(file, 'before');
     const broken = { ...exampleReport(), startedAt: 'yesterday' };
-    await expect(writeReport(broken, file)).rejects.toThrow();
-    await expect(writeReport(exampleReport(), join(folder, 'absent', 'report.json'))).rejects.toThrow('ENOENT');
+    expect(() => writeReport(broken, file)).toThrow();
+    expect(() => writeReport(exampleReport(), join(folder, 'absent', 'report.json'))).toThrow(
+      expect.objectContaining({ code: 'io' }),
+    );
     expect(await readFile(file, 'utf8')).toBe('before');
     expect(await readdir(folder)).toEqual(['report.json']);
   });
@@ -41,7 +43,7 @@ describe('parseReport', () => {
     ['another tool’s file', '{"kind":"hyperfine"}', 'is not a report of mamba-bench'],
     [
       'a newer version',
-      edited({ schemaVersion: 3, tool: { name: '@mamba/bench', version: '9.8.7' } }),
+      edited({ schemaVersion: 4, tool: { name: '@mamba/bench', version: '9.8.7' } }),
       'version 9.8.7',
     ],
     ['an older version', edited({ schemaVersion: 0 }), 'Run the benchmark again'],
@@ -57,13 +59,15 @@ describe('parseReport', () => {
     expect(() => parseReport(text, 'x.json')).toThrow(expect.objectContaining({ code: 'invalid-file' }));
   });
 
-  it('reads version 1, which is version 2 without its optional fields', () => {
-    expect(parseReport(edited({ schemaVersion: 1 }), 'x.json')).toEqual(exampleReport());
+  it.each([1, 2])('reads version %i, which is version 3 without some of its optional fields', (schemaVersion) => {
+    expect(parseReport(edited({ schemaVersion }), 'x.json')).toEqual(exampleReport());
+    const set = { kind: 'mamba-bench-set', schemaVersion, notes: [], reports: [{ ...exampleReport(), schemaVersion }] };
+    expect(parseReports(JSON.stringify(set), 'x.json')).toEqual([exampleReport()]);
   });
 
   it('reads one report and a set of them alike, where either will do', () => {
     const report = exampleReport();
-    const set = { kind: 'mamba-bench-set', schemaVersion: 2, notes: [], reports: [report, report] };
+    const set = { kind: 'mamba-bench-set', schemaVersion: 3, notes: [], reports: [report, report] };
     expect(parseReports(JSON.stringify(report), 'x.json')).toEqual([report]);
     expect(parseReports(JSON.stringify(set), 'x.json')).toEqual([report, report]);
     expect(() => parseReport(JSON.stringify(set), 'x.json')).toThrow('is not a report');

@@ -1,14 +1,14 @@
 /**
- * The report as JSON, version 2: what ran, on what machine, how fast, how near to the machine's limits, and how it was checked.
- * Times are in seconds, memory in bytes. A reader takes version 1 as well, which lacks what is optional here, and refuses others with
+ * The report as JSON, version 3: what ran, on what machine, how fast, how near to the machine's limits, and how it was checked.
+ * Times are in seconds, memory in bytes. A reader takes versions 1 and 2 as well, which lack what is optional here, and refuses others with
  * a message that says what to do. The fields are described for users in docs/schema.md.
  */
 import { MambaError } from '@mamba/core';
 import { z } from 'zod';
 
-export const SCHEMA_VERSION = 2;
-/** Versions that are read; the older ones are version 2 without its optional fields. */
-export const READABLE_VERSIONS: readonly number[] = [1, 2];
+export const SCHEMA_VERSION = 3;
+/** Versions that are read; the older ones are version 3 without some of its optional fields. */
+export const READABLE_VERSIONS: readonly number[] = [1, 2, 3];
 export const KIND = 'mamba-bench';
 export const SET_KIND = 'mamba-bench-set';
 
@@ -34,6 +34,8 @@ const ceilingSchema = z.strictObject({
   /** Operations or bytes a second. */
   perSecond: positive,
   threads: z.number().int().positive(),
+  /** How its kernel was compiled; absent means plain. */
+  mode: z.enum(['plain', 'relaxed', 'revectorized']).optional(),
   /** How it was measured, in words. */
   how: z.string(),
 });
@@ -196,14 +198,23 @@ export type ReportSet = z.infer<typeof setSchema>;
 /** @throws MambaError `invalid-file` where the text is no report, or one of another version; `origin` names it in the message. */
 export function parseReport(text: string, origin: string): Report {
   const value = readHeader(text, origin, [KIND]);
-  return check(reportSchema, { ...value, schemaVersion: SCHEMA_VERSION }, origin);
+  return check(reportSchema, upgraded(value), origin);
 }
 
 /** As `parseReport`, for a file that holds one report or a set of them. */
 export function parseReports(text: string, origin: string): Report[] {
   const value = readHeader(text, origin, [KIND, SET_KIND]);
-  if (value.kind === KIND) return [check(reportSchema, { ...value, schemaVersion: SCHEMA_VERSION }, origin)];
-  return check(setSchema, value, origin).reports;
+  if (value.kind === KIND) return [check(reportSchema, upgraded(value), origin)];
+  const reports = Array.isArray(value.reports) ? value.reports.map(upgraded) : value.reports;
+  return check(setSchema, { ...value, schemaVersion: SCHEMA_VERSION, reports }, origin).reports;
+}
+
+/** Of a readable version, as of the newest: those differ in optional fields alone. */
+function upgraded(value: unknown): unknown {
+  const version = (value as { schemaVersion?: unknown } | null)?.schemaVersion;
+  return READABLE_VERSIONS.includes(version as number)
+    ? { ...(value as object), schemaVersion: SCHEMA_VERSION }
+    : value;
 }
 
 /** The file's value, whose kind and version are known; everything else is still to be checked. */

@@ -1,21 +1,56 @@
-import { rename, rm, writeFile } from 'node:fs/promises';
+import { accessSync, constants, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { dirname, resolve } from 'node:path';
 import process from 'node:process';
+import { MambaError } from '@mamba/core';
 import { KIND, type Report, type ReportSet, reportSchema, setSchema } from './report.ts';
 
 /** Writes the report, or a set of them, whole or not at all. */
-export async function writeReport(report: Report | ReportSet, file: string): Promise<void> {
+export function writeReport(report: Report | ReportSet, file: string): void {
   const checked = report.kind === KIND ? reportSchema.parse(report) : setSchema.parse(report);
-  await writeWhole(`${JSON.stringify(checked, null, 2)}\n`, file);
+  writeWhole(`${JSON.stringify(checked, null, 2)}\n`, file);
 }
 
-/** Beside its place first, then moved there: no reader sees half a file, and a failure leaves what was there. */
-export async function writeWhole(text: string, file: string): Promise<void> {
+/**
+ * Beside its place first, then moved there: no reader sees half a file, and a failure leaves what was there. In one go, so that no signal
+ * that the process handles comes in between.
+ * @throws MambaError `io`
+ */
+export function writeWhole(text: string, file: string): void {
   const beside = `${file}.${process.pid}.part`;
   try {
-    await writeFile(beside, text);
-    await rename(beside, file);
-  } catch (error) {
-    await rm(beside, { force: true });
-    throw error;
+    writeFileSync(beside, text);
+    renameSync(beside, file);
+  } catch (cause) {
+    rmSync(beside, { force: true });
+    throw new MambaError('io', `${file} could not be written`, { origin: file, given: reasonOf(cause), cause });
   }
+}
+
+/** To be asked before work whose result goes there. @throws MambaError `invalid-argument` */
+export function checkWritable(file: string | undefined): void {
+  if (file === undefined) return;
+  const folder = dirname(resolve(file));
+  const refuse = (given: string, remedy: string, cause?: unknown): never => {
+    throw new MambaError('invalid-argument', `${file} cannot be written`, { origin: file, given, remedy, cause });
+  };
+  if (statSync(file, { throwIfNoEntry: false })?.isDirectory()) refuse('a folder', 'Give the name of a file.');
+  try {
+    accessSync(folder, constants.W_OK);
+  } catch (cause) {
+    refuse(`${folder}: ${reasonOf(cause)}`, 'Give a file in a folder that is there and can be written to.', cause);
+  }
+}
+
+const REASONS: Readonly<Record<string, string>> = {
+  ENOENT: 'there is no such file or folder',
+  EACCES: 'it is not allowed',
+  EISDIR: 'it is a folder',
+  ENOTDIR: 'a part of the path is no folder',
+  ENOSPC: 'the disk is full',
+};
+
+/** Of a system error, in words. */
+export function reasonOf(error: unknown): string {
+  const { code, message } = error as { code?: string; message?: string };
+  return REASONS[code ?? ''] ?? message ?? String(error);
 }

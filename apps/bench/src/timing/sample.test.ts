@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { type Contender, type SampleOutcome, type SamplerOptions, sampleInterleaved } from './sample.ts';
+import { type Contender, type SampleOutcome, type SamplerOptions, sampleInterleaved, timed } from './sample.ts';
 
 /** Contenders that take the time they say, on a clock of their own. */
 class Track {
@@ -8,7 +8,7 @@ class Track {
 
   contender(name: string, milliseconds: () => number): Contender {
     let pending = 0;
-    return {
+    const calls = {
       run: () => {
         pending += milliseconds();
       },
@@ -19,6 +19,7 @@ class Track {
         this.log.push(name);
       },
     };
+    return timed(calls, () => this.time);
   }
 
   options(overrides: Partial<SamplerOptions> = {}): SamplerOptions {
@@ -28,7 +29,6 @@ class Track {
       precision: 0,
       minSample: 4,
       pause: async () => {},
-      now: () => this.time,
       ...overrides,
     };
   }
@@ -82,11 +82,10 @@ describe('sampleInterleaved', () => {
     const failure = new Error('device lost');
     let calls = 0;
     const failing: Contender = {
-      run() {
+      async time() {
         if (++calls === 3) throw failure;
-        track.time += 100;
+        return 100;
       },
-      synchronize: async () => {},
     };
     const [bad, good] = await sampleInterleaved([failing, track.contender('good', () => 100)], track.options());
     expect(bad).toEqual({ error: failure });

@@ -6,10 +6,23 @@ import type { TimeSummary } from '../schema/report.ts';
 import { medianUncertainty, summarise } from './statistics.ts';
 
 export interface Contender {
-  /** One call. It does not wait for the device. */
-  run(): void;
-  /** Waits until all calls are done. */
-  synchronize(): Promise<void>;
+  /** Milliseconds of so many calls, one after the other, with the device awaited at their end. */
+  time(calls: number): Promise<number>;
+}
+
+/** Calls of this very process. `run` does not wait for the device, `synchronize` waits until all calls are done. */
+export function timed(
+  { run, synchronize }: { readonly run: () => void; readonly synchronize: () => Promise<void> },
+  now: () => number = () => performance.now(),
+): Contender {
+  return {
+    async time(calls) {
+      const start = now();
+      for (let call = 0; call < calls; call++) run();
+      await synchronize();
+      return now() - start;
+    },
+  };
 }
 
 export interface SamplerOptions {
@@ -23,8 +36,6 @@ export interface SamplerOptions {
   readonly minSample: number;
   /** Awaited before each sample: lets the event loop run; throws to stop. */
   readonly pause: () => Promise<void>;
-  /** Milliseconds, monotonous. */
-  readonly now?: () => number;
 }
 
 export type SampleOutcome = { readonly time: TimeSummary } | { readonly error: unknown };
@@ -34,7 +45,7 @@ export async function sampleInterleaved(
   contenders: readonly Contender[],
   options: SamplerOptions,
 ): Promise<SampleOutcome[]> {
-  const { budget, minSamples, precision, pause, now = () => performance.now() } = options;
+  const { budget, minSamples, precision, pause } = options;
   const races = contenders.map((contender) => ({
     contender,
     seconds: [] as number[],
@@ -53,15 +64,16 @@ export async function sampleInterleaved(
       if (done(race)) continue;
       await pause();
       try {
-        const start = now();
         if (race.calls === 0) {
-          const { calls, first } = await warmUp(race.contender, options, now);
+          const { calls, first, spent } = await warmUp(race.contender, options);
           race.calls = calls;
           race.first = first / 1000;
+          race.spent += spent;
         } else {
-          race.seconds.push((await timeCalls(race.contender, race.calls, now)) / 1000 / race.calls);
+          const elapsed = await race.contender.time(race.calls);
+          race.seconds.push(elapsed / 1000 / race.calls);
+          race.spent += elapsed;
         }
-        race.spent += now() - start;
       } catch (cause) {
         race.error = { cause };
       }
@@ -81,25 +93,18 @@ export async function sampleInterleaved(
 async function warmUp(
   contender: Contender,
   options: SamplerOptions,
-  now: () => number,
-): Promise<{ calls: number; first: number }> {
-  const start = now();
+): Promise<{ calls: number; first: number; spent: number }> {
   let calls = 1;
   let first: number | undefined;
+  let spent = 0;
   for (;;) {
-    const elapsed = await timeCalls(contender, calls, now);
+    const elapsed = await contender.time(calls);
     first ??= elapsed;
+    spent += elapsed;
     if (elapsed < options.minSample) {
       calls *= 2;
-    } else if (now() - start >= options.budget / 10) {
-      return { calls, first };
+    } else if (spent >= options.budget / 10) {
+      return { calls, first, spent };
     }
   }
-}
-
-async function timeCalls({ run, synchronize }: Contender, calls: number, now: () => number): Promise<number> {
-  const start = now();
-  for (let call = 0; call < calls; call++) run();
-  await synchronize();
-  return now() - start;
 }

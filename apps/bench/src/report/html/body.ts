@@ -1,9 +1,9 @@
 /** What a report says, as HTML without a page around it: the file and the web page share it. */
-import type { BackendRecord, Ceiling, Report, ReportSet } from '../../schema/report.ts';
-import { digits, formatBytes, formatCount } from '../format.ts';
+import type { BackendRecord, Report, ReportSet } from '../../schema/report.ts';
+import { describeCeilings, digits, formatBytes } from '../format.ts';
 import { type Chart, chartsOf } from './charts.ts';
 import { escapeHtml } from './escape.ts';
-import { letter, machineName, seriesOf } from './series.ts';
+import { letter, seriesOf } from './series.ts';
 import { HEADINGS, renderTable, suitesOf } from './tables.ts';
 
 export function renderBody({ reports, notes }: Pick<ReportSet, 'reports' | 'notes'>, document: Document): string {
@@ -39,7 +39,7 @@ function renderMachine(
   const facts: [string, string][] = [
     ['machine', `${cores} ${cores === 1 ? 'core' : 'cores'}, ${formatBytes(memory)}, ${os}, ${arch}`],
     ['engine', `${engine.name === 'node' ? 'Node' : engine.name} ${engine.version}`],
-    ...limitsOf(ceilings),
+    ...describeCeilings(ceilings).map((text): [string, string] => ['limits', text]),
     ...backends.map((backend): [string, string] => [backend.name, describeBackend(backend)]),
     ['run', `${startedAt.slice(0, 16).replace('T', ' ')} UTC, ${settings.effort}, bench ${tool.version}`],
   ];
@@ -49,19 +49,9 @@ function renderMachine(
   ].filter((warning) => warning !== false);
   const rows = facts.map(([name, text]) => `<dt>${escapeHtml(name)}</dt><dd>${escapeHtml(text)}</dd>`);
   const badge = mark === '' ? '' : `<span class="letter">${mark}</span>`;
-  return `<div class="card"><h3>${badge}${escapeHtml(machineName(machine) === '' ? cpu : cpu)}</h3>${warnings
+  return `<div class="card"><h3>${badge}${escapeHtml(cpu)}</h3>${warnings
     .map((warning) => `<p class="bad">${escapeHtml(warning)}</p>`)
     .join('')}<dl>${rows.join('')}</dl></div>`;
-}
-
-function limitsOf(ceilings: readonly Ceiling[]): [string, string][] {
-  const counts = [...new Set(ceilings.map(({ threads }) => threads))];
-  return counts.map((count) => {
-    const text = ceilings
-      .filter(({ threads }) => threads === count)
-      .map(({ bound, perSecond }) => `${formatCount(perSecond)}${bound === 'operations' ? 'FLOP/s' : 'B/s read'}`);
-    return ['limits', `${text.join(', ')} (WebAssembly SIMD, ${count} ${count === 1 ? 'thread' : 'threads'})`];
-  });
 }
 
 function describeBackend({ status, description, reason, slow, how, version }: BackendRecord): string {

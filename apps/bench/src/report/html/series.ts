@@ -1,5 +1,4 @@
 /** What a chart draws in one colour: a backend, on a machine where there are several. */
-import { machineName } from '../../compare/key.ts';
 import type { BackendRecord, Report, Result } from '../../schema/report.ts';
 
 export interface Series {
@@ -38,5 +37,3 @@ export function letter(index: number): string {
 export function measuredOf({ report, backend }: Series): Result[] {
   return report.results.filter((result) => result.backend === backend.name && result.time !== undefined);
 }
-
-export { machineName };
