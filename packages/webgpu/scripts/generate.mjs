@@ -2,7 +2,8 @@
 //
 // A shader names the library files that it links in a comment, `// link: math, collect-{workgroup,subgroup}`; braces name alternatives,
 // of which the host picks one. `const NAME: u32 = 4u; // constant` may be replaced by the host as the pipeline is made (WGSL sizes no
-// function-local array by an override); everything else that varies is an `override` or a uniform.
+// function-local array by an override); everything else that varies is an `override` or a uniform. A loop marked `// unroll` is written
+// out by the host: see `textOf` in src/gpu/shader.ts.
 import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -87,7 +88,7 @@ function linked(text) {
 function reflect(stem, link, code) {
   let module;
   try {
-    module = new WgslReflect(code);
+    module = new WgslReflect(withoutMatrices(code));
   } catch (error) {
     return fail(stem, `link ${link} does not parse: ${error}`);
   }
@@ -116,6 +117,14 @@ function reflect(stem, link, code) {
   }
   const size = Math.ceil((uniform?.size ?? 0) / 16) * 16;
   return { bindings, uniforms: { size, fields }, overrides: module.overrides.map(({ name }) => name) };
+}
+
+/** wgsl_reflect knows no subgroup matrices; other matrices stand for them, as only interfaces are read. */
+function withoutMatrices(code) {
+  return code
+    .replace(/subgroup_matrix_\w+<.+?>/g, 'mat4x4f')
+    .replace(/(subgroupMatrix\w+)<[^(]+>\(/g, '$1(')
+    .replace(/^diagnostic\(.+\);$/gm, '');
 }
 
 function fail(stem, why) {

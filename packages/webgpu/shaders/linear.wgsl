@@ -1,8 +1,9 @@
 // link: weights, inputs
-// y = x weightᵀ + bias, tiled: 256 lanes as 16 × 16, each with ROWS × 4 QUADS outputs in registers; tiles of x and of the weights in
-// workgroup memory, packed along the inputs, each row padded by one vec4 against bank conflicts.
-// Tile: 16 ROWS rows × 64 QUADS outputs × 4 DEPTH inputs. Bytes a tile step: 64 DEPTH (4 ROWS + 16 QUADS) read, f32, for
-// 2 · 16 ROWS · 64 QUADS · 4 DEPTH operations. Workgroup memory: 16 (DEPTH + 1) (16 ROWS + 64 QUADS) bytes: 10 KiB at 4, 1, 4; 12 KiB at 8, 2, 2.
+// y = x weightᵀ + bias, tiled: 256 lanes as 16 × 16, each with 4 SIDE × 4 SIDE outputs in registers. A lane brings one block of 4 × 4
+// into each tile, lanes of the first half from x, the others from the weights, and turns it so that the tile is packed along rows and
+// outputs: a step of the product is then 2 SIDE loads of four values for 16 SIDE² multiply-adds, and needs no shuffling of registers.
+// Tile: 64 SIDE rows × 64 SIDE outputs × 4 DEPTH inputs, with SIDE · DEPTH = 8: one block a lane, and 16 KiB of workgroup memory.
+// Bytes a tile: 4096 SIDE DEPTH read, f32, for 2 · (64 SIDE)² · 4 DEPTH operations: 16 SIDE operations a byte.
 
 struct Args {
   inputs: u32,
@@ -21,98 +22,111 @@ struct Args {
 @group(0) @binding(4) var<storage, read> bias: array<f32>; // [all outputs]
 @group(0) @binding(5) var<storage, read_write> y: array<f32>; // [rows, yRow]
 
-const ROWS: u32 = 4u; // constant
-const QUADS: u32 = 1u; // constant
-const DEPTH: u32 = 4u; // constant
+const SIDE: u32 = 1u; // constant
+const DEPTH: u32 = 8u; // constant
 override BIAS: bool = false;
 /// Adds to y rather than writing it: the residual.
 override ACCUMULATE: bool = false;
 /// Parts that the inputs are cut into where there are few tiles; each writes a y of its own, `rows` rows apart, for linear-sum.wgsl.
 override SPLITS: u32 = 1u;
 
-const STRIDE = DEPTH + 1u;
-var<workgroup> xs: array<vec4f, 16u * ROWS * STRIDE>;
-var<workgroup> ws: array<vec4f, 64u * QUADS * STRIDE>;
+const QUADS = 16u * SIDE; // of rows, and of outputs, in a tile
+const HALF = 4u * DEPTH * QUADS;
+/// [x or weights, inputs, quads], quads in an order of their own for each quad of inputs: see `slot`.
+var<workgroup> tiles: array<vec4f, 2u * HALF>;
 
 @compute @workgroup_size(256)
 fn main(@builtin(workgroup_id) tile_id: vec3u, @builtin(local_invocation_index) index: u32) {
   let lx = index % 16u;
   let ly = index / 16u;
-  let firstRow = tile_id.y * 16u * ROWS;
-  let firstOutput = tile_id.x * 64u * QUADS;
-  // ROWS · DEPTH = 16 and QUADS · DEPTH = 4: a lane brings one vec4 of x and one of the weights into each tile.
+  let firstRow = tile_id.y * 4u * QUADS;
+  let firstOutput = tile_id.x * 4u * QUADS;
+  let half = index / 128u;
   let depth = index % DEPTH;
-  let slot = (index / DEPTH) * STRIDE + depth;
-  let row = min(firstRow + index / DEPTH, args.rows - 1u);
-  let output = min(firstOutput + index / DEPTH, args.outputs - 1u);
-  let tiles = (args.inputs + 4u * DEPTH - 1u) / (4u * DEPTH);
-  let tilesPerSplit = (tiles + SPLITS - 1u) / SPLITS;
-  let begin = tile_id.z * tilesPerSplit;
-  let end = min(begin + tilesPerSplit, tiles);
-  var sums: array<vec4f, ROWS * QUADS>;
+  let quad = index % 128u / DEPTH;
+  let count = (args.inputs + 4u * DEPTH - 1u) / (4u * DEPTH);
+  let perSplit = (count + SPLITS - 1u) / SPLITS;
+  let begin = tile_id.z * perSplit;
+  let end = min(begin + perSplit, count);
+  var sums: array<vec4f, 4u * SIDE * SIDE>;
   // The next tile is on its way to registers while this one is multiplied.
-  var nextX = inputAt(row, 4u * (begin * DEPTH + depth));
-  var nextW = weightAt(output, 4u * (begin * DEPTH + depth));
+  var next = blockAt(half, firstRow + 4u * quad, firstOutput + 4u * quad, 4u * (begin * DEPTH + depth));
   for (var tile = begin; tile < end; tile++) {
     workgroupBarrier();
-    xs[slot] = nextX;
-    ws[slot] = nextW;
+    let turned = transpose(next);
+    let into = half * HALF + 4u * depth * QUADS + slot(quad, depth);
+    tiles[into] = turned[0];
+    tiles[into + QUADS] = turned[1];
+    tiles[into + 2u * QUADS] = turned[2];
+    tiles[into + 3u * QUADS] = turned[3];
     workgroupBarrier();
-    let ahead = 4u * ((tile + 1u) * DEPTH + depth);
-    nextX = inputAt(row, ahead);
-    nextW = weightAt(output, ahead);
-    for (var k = 0u; k < DEPTH; k++) {
-      for (var q = 0u; q < QUADS; q++) {
-        let w0 = ws[(lx + 64u * q) * STRIDE + k];
-        let w1 = ws[(lx + 64u * q + 16u) * STRIDE + k];
-        let w2 = ws[(lx + 64u * q + 32u) * STRIDE + k];
-        let w3 = ws[(lx + 64u * q + 48u) * STRIDE + k];
-        let first = vec4f(w0.x, w1.x, w2.x, w3.x);
-        let second = vec4f(w0.y, w1.y, w2.y, w3.y);
-        let third = vec4f(w0.z, w1.z, w2.z, w3.z);
-        let fourth = vec4f(w0.w, w1.w, w2.w, w3.w);
-        for (var r = 0u; r < ROWS; r++) {
-          let v = xs[(ly + 16u * r) * STRIDE + k];
-          let i = q * ROWS + r;
-          sums[i] = v.x * first + sums[i];
-          sums[i] = v.y * second + sums[i];
-          sums[i] = v.z * third + sums[i];
-          sums[i] = v.w * fourth + sums[i];
+    next = blockAt(half, firstRow + 4u * quad, firstOutput + 4u * quad, 4u * ((tile + 1u) * DEPTH + depth));
+    for (var d = 0u; d < DEPTH; d++) { // unroll
+      for (var i = 0u; i < 4u; i++) { // unroll
+        let at = (4u * d + i) * QUADS;
+        for (var q = 0u; q < SIDE; q++) { // unroll
+          let w = tiles[HALF + at + slot(lx + 16u * q, d)];
+          for (var r = 0u; r < SIDE; r++) { // unroll
+            let v = tiles[at + slot(ly + 16u * r, d)];
+            let s = 4u * (q * SIDE + r);
+            sums[s] = v.x * w + sums[s];
+            sums[s + 1u] = v.y * w + sums[s + 1u];
+            sums[s + 2u] = v.z * w + sums[s + 2u];
+            sums[s + 3u] = v.w * w + sums[s + 3u];
+          }
         }
       }
     }
   }
-  for (var q = 0u; q < QUADS; q++) {
-    for (var r = 0u; r < ROWS; r++) {
-      let row = firstRow + ly + 16u * r;
-      for (var c = 0u; c < 4u; c++) {
-        let output = firstOutput + lx + 64u * q + 16u * c;
-        if (row < args.rows && output < args.outputs) {
-          var value = sums[q * ROWS + r][c];
-          if (BIAS) {
-            value += bias[args.yOffset + output];
+  for (var q = 0u; q < SIDE; q++) { // unroll
+    for (var r = 0u; r < SIDE; r++) { // unroll
+      for (var i = 0u; i < 4u; i++) { // unroll
+        let row = firstRow + 4u * (ly + 16u * r) + i;
+        for (var c = 0u; c < 4u; c++) { // unroll
+          let output = firstOutput + 4u * (lx + 16u * q) + c;
+          if (row < args.rows && output < args.outputs) {
+            var value = sums[4u * (q * SIDE + r) + i][c];
+            if (BIAS) {
+              value += bias[args.yOffset + output];
+            }
+            let at = (tile_id.z * args.rows + row) * args.yRow + args.yOffset + output;
+            if (ACCUMULATE) {
+              value += y[at];
+            }
+            y[at] = value;
           }
-          let at = (tile_id.z * args.rows + row) * args.yRow + args.yOffset + output;
-          if (ACCUMULATE) {
-            value += y[at];
-          }
-          y[at] = value;
         }
       }
     }
   }
+}
+
+/// Where a quad lies in its row of the tile: blocks of neighbouring lanes go to different banks.
+fn slot(quad: u32, depth: u32) -> u32 {
+  return quad ^ (depth * SIDE);
+}
+
+/// Columns [column, column + 4) of four rows of x or of the weights; zero past the last column, the last row again past it.
+fn blockAt(half: u32, row: u32, output: u32, column: u32) -> mat4x4f {
+  if (column >= args.inputs) {
+    return mat4x4f();
+  }
+  if (half == 0u) {
+    let last = args.rows - 1u;
+    return mat4x4f(
+      inputAt(min(row, last), column),
+      inputAt(min(row + 1u, last), column),
+      inputAt(min(row + 2u, last), column),
+      inputAt(min(row + 3u, last), column));
+  }
+  let last = args.outputs - 1u;
+  return mat4x4f(
+    weight4(min(output, last), column),
+    weight4(min(output + 1u, last), column),
+    weight4(min(output + 2u, last), column),
+    weight4(min(output + 3u, last), column));
 }
 
 fn inputAt(row: u32, column: u32) -> vec4f {
-  if (column < args.inputs) {
-    return input4(args.xOffset + row * args.xRow, column);
-  }
-  return vec4f();
-}
-
-fn weightAt(output: u32, column: u32) -> vec4f {
-  if (column < args.inputs) {
-    return weight4(output, column);
-  }
-  return vec4f();
+  return input4(args.xOffset + row * args.xRow, column);
 }

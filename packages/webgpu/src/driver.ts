@@ -9,6 +9,7 @@ import { concat } from './operations/concat.ts';
 import { embedding } from './operations/embedding.ts';
 import { linear } from './operations/linear.ts';
 import { logProb } from './operations/log-prob.ts';
+import { matrixUnits } from './operations/matrix-units.ts';
 import { rmsNorm } from './operations/rms-norm.ts';
 import { sample } from './operations/sample.ts';
 import { selectiveScan } from './operations/selective-scan.ts';
@@ -29,6 +30,7 @@ export function createDriver(gpu: Gpu): Driver<Storage> {
       adapter: info.description,
       software: isSoftware(info),
       subgroups: gpu.subgroups === undefined ? 'none' : `${gpu.subgroups.min} to ${gpu.subgroups.max}`,
+      matrixUnits: matrixUnits(gpu) === undefined ? 'not used' : `${gpu.options.matrixPrecision}, 16 × 16 × 16`,
       maxBinding: gpu.maxBinding,
       get lost(): boolean {
         return gpu.failures.lost;

@@ -1,4 +1,5 @@
 import type { Toggles } from './gpu/platform-browser.ts';
+import type { MatrixPrecision } from './operations/matrix-units.ts';
 import type { ScanVariant } from './operations/selective-scan-plan.ts';
 
 export interface WebGpuOptions {
@@ -24,6 +25,13 @@ export interface WebGpuOptions {
    * every device. Default 256 MiB.
    */
   readonly spareBytes?: number | undefined;
+  /**
+   * How products of more than a few rows may round, where the device has matrix units (`chromium-experimental-subgroup-matrix`, which
+   * Chrome has behind a flag and Dawn behind the toggles `allow_unsafe_apis` and, on NVIDIA, `vulkan_enable_f16_on_nvidia`). `float32`:
+   * they are not used. `float16x2`: every operand as a pair of halves, near float32. `float16`: operands are rounded to halves. Sums are
+   * float32 in each. Inputs beyond 65504 become infinite in the last two. Without such units float32 is used. Default `float32`.
+   */
+  readonly matrixPrecision?: MatrixPrecision | undefined;
   /** Force how the selective scan is laid out, in place of the rule; for tests and measurements. */
   readonly scanVariant?: ScanVariant | undefined;
 }

@@ -1,8 +1,9 @@
 import type { DeviceTensor, LinearCall } from '@mamba/core/driver';
-import { linearSum, linearVector, linear as tiled } from '../generated/index.ts';
+import { linearMatrix, linearSum, linearVector, linear as tiled } from '../generated/index.ts';
 import { type Gpu, whole } from '../gpu/gpu.ts';
 import type { BufferRange } from '../gpu/shader.ts';
 import { FORMATS, plainStorage, rangeOf, type Storage } from '../storage.ts';
+import { matrixUnits } from './matrix-units.ts';
 
 export function linear(
   gpu: Gpu,
@@ -80,11 +81,36 @@ export function project(gpu: Gpu, weight: Storage, call: Projection): void {
   }
 }
 
-/** Tiles that fill a large device twice; and the fewest inputs worth a part of their own. */
+/** Tiles that fill a large device twice; from how many on large ones do; and the fewest inputs worth a part of their own. */
 const TILES = 264;
+const LARGE = 128;
 const SHORTEST_SPLIT = 64;
 
-/** Many rows: tiles of outputs, of 128 × 128 where those fill a device; where they are few, the inputs are cut and the parts added. */
+/** How many rows are multiplied: tiles of outputs, large ones where they fill a device; where they are few, the inputs are cut too. */
+interface Tiling {
+  /** Matrix units, or float32 lanes. */
+  readonly shader: 'matrix' | 'tiled';
+  readonly side: number;
+  /** Rows, and outputs, of a tile. */
+  readonly extent: 64 | 128;
+  readonly splits: number;
+}
+
+function planTiles(gpu: Gpu, rows: number, inputs: number, outputs: number): Tiling {
+  const tilesOf = (extent: number): number => Math.ceil(rows / extent) * Math.ceil(outputs / extent);
+  const units = matrixUnits(gpu);
+  const large = tilesOf(128) >= LARGE && units?.side !== 2;
+  const extent = large ? 128 : 64;
+  const splits = Math.max(1, Math.min(Math.round(TILES / tilesOf(extent)), Math.floor(inputs / SHORTEST_SPLIT)));
+  const fits = 4 * splits * rows * outputs <= gpu.maxBinding;
+  return {
+    shader: units ? 'matrix' : 'tiled',
+    side: (large ? 2 : 1) * (units ? 2 : 1),
+    extent,
+    splits: fits ? splits : 1,
+  };
+}
+
 function multiply(
   gpu: Gpu,
   { BIAS, ACCUMULATE, ...overrides }: { FORMAT: number; ALIGNED: boolean; BIAS: boolean; ACCUMULATE: boolean },
@@ -92,34 +118,29 @@ function multiply(
   uniforms: Record<'inputs' | 'outputs' | 'xRow' | 'xOffset' | 'yRow' | 'yOffset' | 'rows', number>,
 ): void {
   const { inputs, outputs, rows, yRow, yOffset } = uniforms;
-  const tilesOf = (side: number): number => Math.ceil(rows / side) * Math.ceil(outputs / side);
-  const large = tilesOf(128) >= 128;
-  const side = large ? 128 : 64;
-  const splits = Math.max(1, Math.min(Math.round(TILES / tilesOf(side)), Math.floor(inputs / SHORTEST_SPLIT)));
-  const tile = {
-    constants: large ? { ROWS: 8, QUADS: 2, DEPTH: 2 } : { ROWS: 4, QUADS: 1, DEPTH: 4 },
-    workgroups: [Math.ceil(outputs / side), Math.ceil(rows / side), splits],
-  } as const;
-  const bytes = 4 * splits * rows * outputs;
-  if (splits === 1 || bytes > gpu.maxBinding) {
-    const [across, down] = tile.workgroups;
-    gpu.dispatch(tiled, {
-      ...tile,
-      overrides: { ...overrides, BIAS, ACCUMULATE, SPLITS: 1 },
-      bindings,
-      uniforms,
-      workgroups: [across, down],
-    });
+  const { shader, side, extent, splits } = planTiles(gpu, rows, inputs, outputs);
+  const workgroups = [Math.ceil(outputs / extent), Math.ceil(rows / extent), splits] as const;
+  const dispatch = (y: BufferRange, stride: number, offset: number, added: { BIAS: boolean; ACCUMULATE: boolean }) => {
+    const call = {
+      bindings: { ...bindings, y },
+      uniforms: { ...uniforms, yRow: stride, yOffset: offset },
+      workgroups,
+    };
+    const common = { ...overrides, ...added, SPLITS: splits };
+    if (shader === 'tiled')
+      gpu.dispatch(tiled, { ...call, constants: { SIDE: side, DEPTH: 8 / side }, overrides: common });
+    else {
+      const { pairs } = matrixUnits(gpu)!;
+      gpu.dispatch(linearMatrix, { ...call, constants: { SIDE: side }, overrides: { ...common, PAIRS: pairs } });
+    }
+  };
+  if (splits === 1) {
+    dispatch(bindings.y, yRow, yOffset, { BIAS, ACCUMULATE });
     return;
   }
   gpu.allocating((allocator) => {
-    const parts = whole(allocator.scratch(bytes, 'linear parts'));
-    gpu.dispatch(tiled, {
-      ...tile,
-      overrides: { ...overrides, BIAS: false, ACCUMULATE: false, SPLITS: splits },
-      bindings: { ...bindings, y: parts },
-      uniforms: { ...uniforms, yRow: outputs, yOffset: 0 },
-    });
+    const parts = whole(allocator.scratch(4 * splits * rows * outputs, 'linear parts'));
+    dispatch(parts, outputs, 0, { BIAS: false, ACCUMULATE: false });
     gpu.dispatch(linearSum, {
       overrides: { BIAS, ACCUMULATE },
       bindings: { parts, bias: bindings.bias, y: bindings.y },

@@ -1,0 +1,58 @@
+// Every tile of the float32 matrix product that the rule may choose, with edges that fill no tile: against sums in JavaScript.
+import type { Backend } from '@mamba/core';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { countersOf, webgpu } from '../src/index.ts';
+
+let backend: Backend;
+beforeAll(async () => {
+  backend = await webgpu().create();
+});
+afterAll(() => backend.dispose());
+
+const shapes = [
+  { tiles: '64 × 64', rows: 67, inputs: 21, outputs: 130, dispatches: 1 },
+  { tiles: '64 × 64, inputs cut', rows: 9, inputs: 300, outputs: 70, dispatches: 2 },
+  { tiles: '128 × 128', rows: 1157, inputs: 20, outputs: 1830, dispatches: 1 },
+  { tiles: '128 × 128, inputs cut', rows: 1157, inputs: 134, outputs: 1830, dispatches: 2 },
+];
+
+test.each(shapes.flatMap((shape) => (['float32', 'float16', 'q8'] as const).map((dtype) => ({ ...shape, dtype }))))(
+  '$tiles of $dtype',
+  async ({ rows, inputs, outputs, dtype, dispatches }) => {
+    const values = (length: number, step: number) => Float32Array.from({ length }, (_, i) => Math.sin(i * step));
+    const host = values(rows * inputs, 0.7);
+    const x = backend.upload({ dtype: 'float32', shape: [rows, inputs], data: host });
+    const bias = backend.upload({ dtype: 'float32', shape: [outputs], data: values(outputs, 0.3) });
+    const weight = backend.upload(
+      { dtype: 'float32', shape: [outputs, inputs], data: values(outputs * inputs, 0.9) },
+      { dtype, role: 'matrix' },
+    );
+    const stored = await backend.read(weight);
+    const before = countersOf(backend).dispatches;
+    const result = backend.linear(x, weight, bias);
+    expect(countersOf(backend).dispatches - before).toBe(dispatches);
+    const y = await backend.read(result);
+    const added = await backend.read(bias);
+    let worst = 0;
+    for (let i = 0; i < y.length; i += 1 + (i % 97)) {
+      const [row, output] = [Math.floor(i / outputs), i % outputs];
+      let sum = added[output]!;
+      for (let k = 0; k < inputs; k++) sum += host[row * inputs + k]! * stored[output * inputs + k]!;
+      worst = Math.max(worst, Math.abs(y[i]! - sum));
+    }
+    expect(worst).toBeLessThan(1e-4);
+    for (const tensor of [x, bias, weight, result]) tensor.dispose();
+  },
+);
+
+test('without matrix units, float32 stands in for whatever rounding is allowed', async () => {
+  const rounded = await webgpu({ matrixPrecision: 'float16' }).create();
+  expect(rounded.details.matrixUnits).toBe('not used');
+  const host = Float32Array.from({ length: 20 * 32 }, (_, i) => 1 + i * 2 ** -12);
+  const outcomes = [backend, rounded].map((each) => {
+    const x = each.upload({ dtype: 'float32', shape: [20, 32], data: host });
+    return each.read(each.linear(x, x));
+  });
+  expect(await outcomes[1]).toEqual(await outcomes[0]);
+  await rounded.dispose();
+});
