@@ -405,7 +405,7 @@ async function models() {
       if (!known.has(key)) known.set(key, seeded(parameter));
       return known.get(key);
     };
-    for (const dtype of small ? ['float32', 'float16', 'q8'] : ['float16']) {
+    for (const dtype of process.env.DTYPES?.split(' ') ?? (small ? ['float32', 'float16', 'q8'] : ['float16'])) {
       for (const profile of small ? [false, true] : [false]) {
         const backend = await webgpu({ toggles, profile }).create();
         try {

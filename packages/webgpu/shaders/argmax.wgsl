@@ -12,8 +12,11 @@ struct Args {
 @group(0) @binding(0) var<uniform> args: Args;
 @group(0) @binding(1) var<storage, read> logits: array<u32>; // [rows, vocab], float32 bits
 @group(0) @binding(2) var<storage, read_write> ids: array<i32>;
+@group(0) @binding(3) var<storage, read_write> fed: array<i32>; // [rows] ids chosen last, [rows] how many were chosen
 
 override WORKGROUP: u32 = 256u;
+/// Writes behind the ids that were chosen before, and leaves the id where the next step reads it.
+override FEED: bool = false;
 
 var<workgroup> orders: array<u32, WORKGROUP>;
 var<workgroup> places: array<u32, WORKGROUP>;
@@ -57,6 +60,12 @@ fn main(@builtin(workgroup_id) tile_id: vec3u, @builtin(num_workgroups) tiles_co
     }
   }
   if (index == 0u) {
-    ids[args.idOffset + row * args.idRow] = bitcast<i32>(places[0]);
+    var step = 0;
+    if (FEED) {
+      step = fed[args.rows + row];
+      fed[row] = bitcast<i32>(places[0]);
+      fed[args.rows + row] = step + 1;
+    }
+    ids[args.idOffset + row * args.idRow + bitcast<u32>(step)] = bitcast<i32>(places[0]);
   }
 }

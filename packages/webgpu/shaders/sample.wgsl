@@ -21,10 +21,12 @@ struct Args {
 @group(0) @binding(1) var<storage, read> logits: array<u32>; // [rows, vocab], float32 bits
 @group(0) @binding(2) var<storage, read> random: array<f32>; // in [0, 1)
 @group(0) @binding(3) var<storage, read_write> ids: array<i32>;
+@group(0) @binding(4) var<storage, read_write> fed: array<i32>; // as in argmax.wgsl
 
 override WORKGROUP: u32 = 256u;
 override TOP_K: bool = false;
 override TOP_P: bool = false;
+override FEED: bool = false; // as in argmax.wgsl, with a random number of each step
 
 var<workgroup> prefixes: array<vec2f, WORKGROUP>;
 var<workgroup> chosen: atomic<u32>;
@@ -106,7 +108,11 @@ fn main(@builtin(workgroup_id) tile_id: vec3u, @builtin(num_workgroups) tiles_co
     atomicStore(&fallback, 0u);
   }
   accumulate(index);
-  let bound = random[args.uniformOffset + row * args.uniformRow] * prefixes[WORKGROUP - 1u].y;
+  var step = 0;
+  if (FEED) {
+    step = fed[args.rows + row];
+  }
+  let bound = random[args.uniformOffset + row * args.uniformRow + bitcast<u32>(step)] * prefixes[WORKGROUP - 1u].y;
   var running = prefixes[index].y - mass;
   rank = seen;
   var found = 0xffffffffu;
@@ -129,7 +135,12 @@ fn main(@builtin(workgroup_id) tile_id: vec3u, @builtin(num_workgroups) tiles_co
   workgroupBarrier();
   if (index == 0u) {
     let id = atomicLoad(&chosen);
-    ids[args.idOffset + row * args.idRow] = bitcast<i32>(select(id, atomicLoad(&fallback), id == 0xffffffffu));
+    let chosenId = bitcast<i32>(select(id, atomicLoad(&fallback), id == 0xffffffffu));
+    if (FEED) {
+      fed[row] = chosenId;
+      fed[args.rows + row] = step + 1;
+    }
+    ids[args.idOffset + row * args.idRow + bitcast<u32>(step)] = chosenId;
   }
 }
 

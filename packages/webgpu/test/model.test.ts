@@ -7,6 +7,8 @@ import { countersOf, webgpu } from '../src/index.ts';
 const config = modelConfig({ layers: 3, dModel: 24, vocabSize: 50 });
 /** Embedding, and norm with head, and the choice of the token. */
 const PER_TOKEN = 3;
+/** Dispatches of a submit, at most. */
+const BATCH = 512;
 
 describe('a fused model', () => {
   let backend: Backend;
@@ -17,6 +19,19 @@ describe('a fused model', () => {
     await backend.synchronize();
   });
   afterAll(() => backend.dispose());
+
+  test('compiles nothing in its first prompts and generations: createModel has', async () => {
+    const before = countersOf(backend).pipelinesMade;
+    for (const length of [1, 5, 20, 40, 100, 300]) {
+      const ids = [Array.from({ length }, (_, index) => index % 50)];
+      const { logits, state } = model.forward(ids);
+      const next = model.forward(ids, { state });
+      const last = model.decode([[7]], next.state, { count: 3, donateState: true });
+      await backend.read(last.ids);
+      for (const item of [logits!, next.logits!, last.ids, state, last.state]) item.dispose();
+    }
+    expect(countersOf(backend).pipelinesMade).toBe(before);
+  });
 
   async function counted(work: () => Promise<void>) {
     const before = countersOf(backend);
@@ -32,7 +47,7 @@ describe('a fused model', () => {
     };
   }
 
-  test('decodes 64 tokens in four dispatches a layer, one submit and one readback', async () => {
+  test('decodes 64 tokens in four dispatches a layer, two submits and one readback', async () => {
     const counts = await counted(async () => {
       const { ids, state } = model.decode([[7]], undefined, { count: 64 });
       expect(await backend.read(ids)).toHaveLength(64);
@@ -41,7 +56,7 @@ describe('a fused model', () => {
     });
     expect(counts).toEqual({
       dispatches: 64 * (4 * config.layers + PER_TOKEN),
-      submits: 1,
+      submits: 2,
       readbacks: 1,
       // The one token that is fed first.
       bytesUploaded: 4,
@@ -57,8 +72,41 @@ describe('a fused model', () => {
       ids.dispose();
       state.dispose();
     });
-    expect(counts.submits).toBe(Math.ceil((200 * (4 * config.layers + PER_TOKEN)) / 1024));
+    expect(counts.submits).toBe(Math.ceil((200 * (4 * config.layers + PER_TOKEN)) / BATCH));
     expect(counts.readbacks).toBe(1);
+  });
+
+  test('looks a state up once: a generation in parts makes bind groups only for where its tokens go', async () => {
+    let { ids, state } = model.decode([[7]], undefined, { count: 2 });
+    ids.dispose();
+    const before = countersOf(backend).bindGroups;
+    for (let part = 0; part < 5; part++) {
+      ({ ids, state } = model.decode([[7]], state, { count: 2, donateState: true }));
+      ids.dispose();
+    }
+    state.dispose();
+    expect(countersOf(backend).bindGroups - before).toBe(5);
+  });
+
+  test('decodes many states in turn, more than it keeps prepared', async () => {
+    const states = Array.from({ length: 20 }, (_, index) => {
+      const { ids, state } = model.decode([[index]], undefined, { count: 1 });
+      ids.dispose();
+      return state;
+    });
+    const together: number[][] = [];
+    for (const [index, state] of states.entries()) {
+      const result = model.decode([[index]], state, { count: 4, donateState: true });
+      together.push([...(await backend.read(result.ids))]);
+      result.ids.dispose();
+      result.state.dispose();
+    }
+    for (const index of [0, 3, 19]) {
+      const first = model.decode([[index]], undefined, { count: 1 });
+      const alone = model.decode([[index]], first.state, { count: 4, donateState: true });
+      expect(together[index]).toEqual([...(await backend.read(alone.ids))]);
+      for (const item of [first.ids, alone.ids, alone.state]) item.dispose();
+    }
   });
 
   test('steps in four dispatches a layer as well', async () => {

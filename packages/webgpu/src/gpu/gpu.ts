@@ -5,7 +5,7 @@ import { type Counters, zeroCounters } from './counters.ts';
 import { Failures } from './failures.ts';
 import { Profiler } from './profiler.ts';
 import { Readback } from './readback.ts';
-import { Recorder } from './recorder.ts';
+import { type Plan, Recorder } from './recorder.ts';
 import type { BufferRange, Dispatch, Shader } from './shader.ts';
 import { USAGE } from './usage.ts';
 
@@ -28,6 +28,8 @@ export class Gpu {
   /** Bound where an output is absent: never written. */
   readonly nowhere: BufferRange;
   readonly #owned: boolean;
+  /** Where calls take their memory from. */
+  #memory: Memory;
 
   constructor({ device, gpu, info, owned, subgroups }: Acquired, options: WebGpuOptions) {
     this.device = device;
@@ -43,6 +45,7 @@ export class Gpu {
       flush: () => this.recorder.flush(),
       onDestroy: () => this.recorder.forgetBuffers(),
     });
+    this.#memory = { results: this.pool, scratch: this.pool };
     this.recorder = new Recorder(device, this.failures, this.counters, this.profiler);
     this.readback = new Readback(device, this.failures, this.recorder, this.counters);
     const dummy = (label: string): BufferRange => ({
@@ -92,7 +95,7 @@ export class Gpu {
    * its order, so a buffer may be handed out again at once.
    */
   allocating<R>(body: (allocator: Allocator) => R): R {
-    const allocator = new Allocator(this.pool);
+    const allocator = new Allocator(this.#memory);
     try {
       const result = body(allocator);
       allocator.close(false);
@@ -100,6 +103,40 @@ export class Gpu {
     } catch (error) {
       allocator.close(true);
       throw error;
+    }
+  }
+
+  /** Dispatches of `body`, to be recorded again and again; the plan keeps what they take as scratch. */
+  capture(body: () => void): Captured {
+    const scratch = new KeptScratch(this.pool);
+    const memory = this.#memory;
+    this.#memory = { results: this.pool, scratch };
+    try {
+      const plan = this.recorder.capture(body);
+      return {
+        plan,
+        forget: () => {
+          this.recorder.forget(plan);
+          scratch.dispose();
+        },
+      };
+    } catch (error) {
+      scratch.dispose();
+      throw error;
+    } finally {
+      this.#memory = memory;
+    }
+  }
+
+  /** Compiles every pipeline that `body` dispatches; it takes no memory and records nothing. */
+  prepare(body: () => void): Promise<void> {
+    const memory = this.#memory;
+    const none: Source = { take: (bytes) => ({ buffer: this.nowhere.buffer, size: bytes }), give: () => {} };
+    this.#memory = { results: none, scratch: none };
+    try {
+      return this.recorder.prepare(body);
+    } finally {
+      this.#memory = memory;
     }
   }
 
@@ -120,30 +157,73 @@ export class Gpu {
   }
 }
 
+/** A plan, and how to free it. */
+export interface Captured {
+  readonly plan: Plan;
+  forget(): void;
+}
+
+interface Source {
+  take(bytes: number, label: string): PooledBuffer;
+  give(buffer: PooledBuffer): void;
+}
+
+interface Memory {
+  readonly results: Source;
+  readonly scratch: Source;
+}
+
 export class Allocator {
-  readonly #pool: BufferPool;
+  readonly #memory: Memory;
   readonly #scratch: PooledBuffer[] = [];
   readonly #results: PooledBuffer[] = [];
 
-  constructor(pool: BufferPool) {
-    this.#pool = pool;
+  constructor(memory: Memory) {
+    this.#memory = memory;
   }
 
   result(bytes: number, label: string): PooledBuffer {
-    const buffer = this.#pool.take(bytes, label);
+    const buffer = this.#memory.results.take(bytes, label);
     this.#results.push(buffer);
     return buffer;
   }
 
   scratch(bytes: number, label: string): PooledBuffer {
-    const buffer = this.#pool.take(bytes, label);
+    const buffer = this.#memory.scratch.take(bytes, label);
     this.#scratch.push(buffer);
     return buffer;
   }
 
   close(failed: boolean): void {
-    for (const buffer of this.#scratch) this.#pool.give(buffer);
-    if (failed) for (const buffer of this.#results) this.#pool.give(buffer);
+    for (const buffer of this.#scratch) this.#memory.scratch.give(buffer);
+    if (failed) for (const buffer of this.#results) this.#memory.results.give(buffer);
+  }
+}
+
+/** Scratch that nobody else gets while a plan lives; the plan's own calls share it, as they run one after another. */
+class KeptScratch implements Source {
+  readonly #pool: BufferPool;
+  readonly #all: PooledBuffer[] = [];
+  readonly #free: PooledBuffer[] = [];
+
+  constructor(pool: BufferPool) {
+    this.#pool = pool;
+  }
+
+  take(bytes: number, label: string): PooledBuffer {
+    const known = this.#free.findIndex(({ size }) => size >= bytes && size <= 2 * bytes);
+    if (known >= 0) return this.#free.splice(known, 1)[0]!;
+    const buffer = this.#pool.take(bytes, label);
+    this.#all.push(buffer);
+    return buffer;
+  }
+
+  give(buffer: PooledBuffer): void {
+    this.#free.push(buffer);
+  }
+
+  dispose(): void {
+    for (const buffer of this.#all) this.#pool.give(buffer);
   }
 }
 

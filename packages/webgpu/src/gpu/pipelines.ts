@@ -12,6 +12,7 @@ const caches = new WeakMap<GPUDevice, Pipelines>();
 export class Pipelines {
   readonly #device: GPUDevice;
   readonly #pipelines = new Map<string, Pipeline>();
+  readonly #pending = new Map<string, Promise<void>>();
   readonly #modules = new Map<string, GPUShaderModule>();
   readonly #layouts = new Map<string, { group: GPUBindGroupLayout; pipeline: GPUPipelineLayout }>();
 
@@ -45,21 +46,50 @@ export class Pipelines {
     return made;
   }
 
+  /** Compiles without waiting. A failure is left to `get`, whose error scopes say what is wrong. */
+  prepare<O extends string, C extends string, L extends string>(
+    shader: Shader<string, string, O, C, L>,
+    specialisation: Specialisation<O, C, L>,
+  ): Promise<void> {
+    const label = labelOf(shader, specialisation);
+    if (this.#pipelines.has(label)) return Promise.resolve();
+    let pending = this.#pending.get(label);
+    if (pending === undefined) {
+      const { group: layout } = this.#layout(shader);
+      const made = this.#device.createComputePipelineAsync(this.#descriptor(label, shader, specialisation));
+      pending = made
+        .then((pipeline) => {
+          if (!this.#pipelines.has(label)) this.#pipelines.set(label, { label, pipeline, layout });
+        })
+        .catch(() => {})
+        .finally(() => this.#pending.delete(label));
+      this.#pending.set(label, pending);
+    }
+    return pending;
+  }
+
   #make<O extends string, C extends string, L extends string>(
     label: string,
     shader: Shader<string, string, O, C, L>,
     specialisation: Specialisation<O, C, L>,
   ): Pipeline {
-    const layout = this.#layout(shader);
+    const pipeline = this.#device.createComputePipeline(this.#descriptor(label, shader, specialisation));
+    return { label, pipeline, layout: this.#layout(shader).group };
+  }
+
+  #descriptor<O extends string, C extends string, L extends string>(
+    label: string,
+    shader: Shader<string, string, O, C, L>,
+    specialisation: Specialisation<O, C, L>,
+  ): GPUComputePipelineDescriptor {
     const constants: Record<string, number> = {};
     for (const [name, value] of Object.entries<number | boolean | undefined>(specialisation.overrides ?? {}))
       constants[name] = Number(value);
-    const pipeline = this.#device.createComputePipeline({
+    return {
       label,
-      layout: layout.pipeline,
+      layout: this.#layout(shader).pipeline,
       compute: { module: this.#module(shader, specialisation), entryPoint: 'main', constants },
-    });
-    return { label, pipeline, layout: layout.group };
+    };
   }
 
   #module<C extends string, L extends string>(
@@ -86,7 +116,6 @@ export class Pipelines {
       if (uniforms.size > 0) {
         const buffer: GPUBufferBindingLayout = {
           type: 'uniform',
-          hasDynamicOffset: true,
           minBindingSize: uniforms.size,
         };
         entries.push({ binding: 0, visibility: COMPUTE, buffer });

@@ -3,25 +3,32 @@ import type { Failures } from './failures.ts';
 import { type Pipeline, Pipelines } from './pipelines.ts';
 import type { Profiler } from './profiler.ts';
 import type { BufferRange, Dispatch, Shader } from './shader.ts';
-import { USAGE } from './usage.ts';
+import { Uniforms } from './uniforms.ts';
 
-/** Dispatches of one submit. Enough for several tokens of decode; few enough that the device starts early. */
-const BATCH = 1024;
-/** Bind groups kept; they name buffers, so all are forgotten when a buffer is destroyed. */
+/** Dispatches of one submit. Enough to pay for a submit; few enough that the device starts early and waits for little at the end. */
+const BATCH = 512;
+/** Bind groups and uniform blocks kept. Groups name buffers, so all are forgotten when a buffer is destroyed. */
 const BIND_GROUPS = 4096;
+const BLOCKS = 4096;
 
 /** A dispatch with everything looked up: what remains is to record it. */
-export interface Prepared {
+interface Prepared {
   readonly pipeline: Pipeline;
   readonly group: GPUBindGroup;
-  readonly uniforms: Uint8Array;
   readonly buffers: readonly GPUBuffer[];
   readonly workgroups: readonly [number, number, number];
 }
 
+/** Prepared dispatches, to be recorded any number of times while their buffers live; `forget` frees it. */
+export interface Plan {
+  readonly items: readonly Prepared[];
+  readonly buffers: ReadonlySet<GPUBuffer>;
+  readonly uniforms: Uniforms;
+}
+
 /**
- * Records dispatches and copies into one command encoder and submits them together. Uniforms of a batch lie in one buffer, bound
- * with dynamic offsets, so that a bind group serves every call on the same buffers, and one write precedes a submit.
+ * Records dispatches and copies into one command encoder and submits them together. Dispatches are made of bind groups that never
+ * change, uniforms included: those of equal contents are one, so that a repeated call finds everything it needs.
  */
 export class Recorder {
   readonly #device: GPUDevice;
@@ -29,21 +36,21 @@ export class Recorder {
   readonly #counters: Counters;
   readonly #profiler: Profiler | undefined;
   readonly #pipelines: Pipelines;
-  readonly #stride: number;
-  readonly #uniforms: GPUBuffer;
-  readonly #staged: ArrayBuffer;
-  readonly #bytes: Uint8Array;
+  #uniforms: Uniforms;
   readonly #groups = new Map<string, GPUBindGroup>();
   readonly #ids = new WeakMap<GPUBuffer, number>();
   /** Buffers that recorded, unsubmitted work uses. */
   readonly #inUse = new Set<GPUBuffer>();
+  /** Plans whose buffers are among them. */
+  readonly #replayed = new Set<Plan>();
+  #forgotten: Plan[] = [];
   #nextId = 0;
   #encoder: GPUCommandEncoder | undefined;
   #pass: GPUComputePassEncoder | undefined;
   /** The pipeline that the open pass has set. */
   #current: Pipeline | undefined;
-  readonly #offset = new Uint32Array(1);
-  #captured: Prepared[] | undefined;
+  #preparing: Promise<void>[] | undefined;
+  #captured: { readonly items: Prepared[]; readonly uniforms: Uniforms } | undefined;
   #recorded = 0;
   #submitted = 0;
 
@@ -53,16 +60,7 @@ export class Recorder {
     this.#counters = counters;
     this.#profiler = profiler;
     this.#pipelines = Pipelines.of(device);
-    this.#stride = Math.max(64, device.limits.minUniformBufferOffsetAlignment);
-    this.#staged = new ArrayBuffer(BATCH * this.#stride);
-    this.#bytes = new Uint8Array(this.#staged);
-    this.#uniforms = failures.watch('the uniform buffer', () =>
-      device.createBuffer({
-        label: 'uniforms',
-        size: this.#staged.byteLength,
-        usage: USAGE.UNIFORM | USAGE.COPY_DST,
-      }),
-    );
+    this.#uniforms = new Uniforms(device, failures);
   }
 
   dispatch<B extends string, U extends string, O extends string, C extends string, L extends string>(
@@ -70,44 +68,81 @@ export class Recorder {
     call: Dispatch<B, U, O, C, L>,
   ): void {
     this.#failures.checkAlive();
-    const pipeline = this.#pipelines.get(shader, call, (label, make) => this.#failures.watch(label, make));
-    const uniforms = new DataView(new ArrayBuffer(shader.uniforms.size));
-    for (const { name, offset, type } of shader.uniforms.fields) {
-      const value = call.uniforms[name];
-      if (type === 'f32') uniforms.setFloat32(offset, value, true);
-      else uniforms.setUint32(offset, value, true);
+    if (this.#preparing !== undefined) {
+      this.#preparing.push(this.#pipelines.prepare(shader, call));
+      return;
     }
+    const pipeline = this.#pipelines.get(shader, call, (label, make) => {
+      this.#counters.pipelinesMade++;
+      return this.#failures.watch(label, make);
+    });
+    if (this.#uniforms.size >= BLOCKS) this.#forgetUniforms();
     const [x, y = 1, z = 1] = call.workgroups;
     const prepared: Prepared = {
       pipeline,
-      group: this.#group(shader, pipeline.layout, call.bindings),
-      uniforms: new Uint8Array(uniforms.buffer),
+      group: this.#group(shader, pipeline.layout, call),
       buffers: shader.bindings.map(({ name }) => call.bindings[name].buffer),
       workgroups: [x, y, z],
     };
-    if (this.#captured !== undefined) this.#captured.push(prepared);
-    else this.#record(prepared);
+    if (this.#captured !== undefined) {
+      this.#captured.items.push(prepared);
+      return;
+    }
+    this.#makeRoom();
+    for (const buffer of prepared.buffers) this.#inUse.add(buffer);
+    this.#record(prepared);
   }
 
-  /** Prepares the dispatches of `body` without recording them, to be replayed any number of times while their buffers live. */
-  capture(body: () => void): readonly Prepared[] {
-    const captured: Prepared[] = [];
-    this.#captured = captured;
+  /** Compiles what `body` dispatches, side by side and off this thread; nothing is recorded, and buffers are not looked at. */
+  async prepare(body: () => void): Promise<void> {
+    const preparing: Promise<void>[] = [];
+    this.#preparing = preparing;
     try {
       body();
     } finally {
-      this.#captured = undefined;
+      this.#preparing = undefined;
     }
-    return captured;
+    await Promise.all(preparing);
   }
 
-  replay(prepared: readonly Prepared[]): void {
+  /** Looks up what the dispatches of `body` need, without recording them. */
+  capture(body: () => void): Plan {
+    const items: Prepared[] = [];
+    const uniforms = new Uniforms(this.#device, this.#failures);
+    this.#captured = { items, uniforms };
+    try {
+      body();
+      uniforms.write();
+    } catch (error) {
+      uniforms.dispose();
+      throw error;
+    } finally {
+      this.#captured = undefined;
+    }
+    return { items, buffers: new Set(items.flatMap(({ buffers }) => buffers)), uniforms };
+  }
+
+  replay(plan: Plan): void {
     this.#failures.checkAlive();
-    for (const item of prepared) this.#record(item);
+    for (const item of plan.items) {
+      this.#makeRoom();
+      if (!this.#replayed.has(plan)) {
+        this.#replayed.add(plan);
+        for (const buffer of plan.buffers) this.#inUse.add(buffer);
+      }
+      this.#record(item);
+    }
+  }
+
+  /** Frees a plan, after the work that was recorded from it. */
+  forget(plan: Plan): void {
+    if (this.#replayed.has(plan)) this.#forgotten.push(plan);
+    else plan.uniforms.dispose();
   }
 
   copy(source: GPUBuffer, sourceOffset: number, target: GPUBuffer, targetOffset: number, size: number): void {
     this.#failures.checkAlive();
+    if (this.#preparing !== undefined) return;
     const encoder = this.#endPass();
     encoder.copyBufferToBuffer(source, sourceOffset, target, targetOffset, size);
     this.#inUse.add(source).add(target);
@@ -116,6 +151,7 @@ export class Recorder {
 
   clear(target: GPUBuffer, offset: number, size: number): void {
     this.#failures.checkAlive();
+    if (this.#preparing !== undefined) return;
     this.#endPass().clearBuffer(target, offset, size);
     this.#inUse.add(target);
   }
@@ -138,13 +174,15 @@ export class Recorder {
     this.#submitted += this.#recorded;
     this.#failures.watch(`the submit of dispatches ${first} to ${this.#submitted}`, () => {
       this.#profiler?.resolve(encoder);
-      if (this.#recorded > 0)
-        this.#device.queue.writeBuffer(this.#uniforms, 0, this.#staged, 0, this.#recorded * this.#stride);
+      this.#uniforms.write();
       this.#device.queue.submit([encoder.finish()]);
       this.#profiler?.submitted();
     });
     this.#recorded = 0;
     this.#inUse.clear();
+    this.#replayed.clear();
+    for (const { uniforms } of this.#forgotten) uniforms.dispose();
+    this.#forgotten = [];
     this.#counters.submits++;
   }
 
@@ -159,20 +197,20 @@ export class Recorder {
     this.#encoder = undefined;
     this.#groups.clear();
     this.#inUse.clear();
-    this.#uniforms.destroy();
+    this.#replayed.clear();
+    for (const { uniforms } of this.#forgotten) uniforms.dispose();
+    this.#uniforms.dispose();
   }
 
-  #record({ pipeline, group, uniforms, buffers, workgroups: [x, y, z] }: Prepared): void {
+  #makeRoom(): void {
     if (this.#recorded === BATCH || this.#profiler?.full === true) this.flush();
-    const offset = this.#recorded * this.#stride;
-    this.#bytes.set(uniforms, offset);
-    for (const buffer of buffers) this.#inUse.add(buffer);
-    const pass = this.#beginPass(pipeline.label);
+  }
+
+  #record({ pipeline, group, workgroups: [x, y, z] }: Prepared): void {
+    const pass = this.#pass ?? this.#beginPass(pipeline.label);
     if (this.#current !== pipeline) pass.setPipeline(pipeline.pipeline);
     this.#current = pipeline;
-    this.#offset[0] = offset;
-    if (uniforms.length > 0) pass.setBindGroup(0, group, this.#offset, 0, 1);
-    else pass.setBindGroup(0, group);
+    pass.setBindGroup(0, group);
     pass.dispatchWorkgroups(x, y, z);
     if (this.#profiler !== undefined) this.#endPass();
     this.#recorded++;
@@ -186,7 +224,7 @@ export class Recorder {
 
   #beginPass(label: string): GPUComputePassEncoder {
     const timestampWrites = this.#profiler?.begin(label);
-    this.#pass ??= this.#begin().beginComputePass(
+    this.#pass = this.#begin().beginComputePass(
       timestampWrites === undefined ? { label: 'mamba' } : { label, timestampWrites },
     );
     return this.#pass;
@@ -199,29 +237,43 @@ export class Recorder {
     return this.#begin();
   }
 
-  #group<B extends string>(
-    { stem, bindings, uniforms }: Shader<B>,
+  #group<B extends string, U extends string>(
+    { stem, bindings, uniforms }: Shader<B, U>,
     layout: GPUBindGroupLayout,
-    ranges: Readonly<Record<B, BufferRange>>,
+    call: { readonly bindings: Readonly<Record<B, BufferRange>>; readonly uniforms: Readonly<Record<U, number>> },
   ): GPUBindGroup {
-    let key = stem;
+    const blocks = this.#captured?.uniforms ?? this.#uniforms;
+    const block = uniforms.size === 0 ? undefined : blocks.block(uniforms, call.uniforms);
+    let key = block === undefined ? stem : `${stem} ${this.#id(block.buffer)}+${block.offset}`;
     for (const { name } of bindings) {
-      const { buffer, offset, size } = ranges[name];
+      const { buffer, offset, size } = call.bindings[name];
       key += ` ${this.#id(buffer)}+${offset}:${size}`;
     }
     let group = this.#groups.get(key);
     if (group === undefined) {
-      const entries: GPUBindGroupEntry[] = bindings.map(({ name, binding }) => ({ binding, resource: ranges[name] }));
-      if (uniforms.size > 0)
-        entries.push({ binding: 0, resource: { buffer: this.#uniforms, offset: 0, size: uniforms.size } });
+      const entries: GPUBindGroupEntry[] = bindings.map(({ name, binding }) => ({
+        binding,
+        resource: call.bindings[name],
+      }));
+      if (block !== undefined) entries.push({ binding: 0, resource: block });
       group = this.#failures.watch(`the bindings of ${stem}`, () =>
         this.#device.createBindGroup({ label: stem, layout, entries }),
       );
+      this.#counters.bindGroups++;
+      // A plan's own uniforms are in no other group.
+      if (this.#captured !== undefined) return group;
       if (this.#groups.size >= BIND_GROUPS) this.#groups.clear();
       this.#groups.set(key, group);
-      this.#counters.bindGroups++;
     }
     return group;
+  }
+
+  /** Starts anew where calls keep coming with uniforms that were never seen. */
+  #forgetUniforms(): void {
+    this.flush();
+    this.#groups.clear();
+    this.#uniforms.dispose();
+    this.#uniforms = new Uniforms(this.#device, this.#failures);
   }
 
   #id(buffer: GPUBuffer): number {

@@ -31,7 +31,8 @@ import {
   stateOf,
   writableState,
 } from './state.ts';
-import { embedStep, type StepIds, step, stepBuffers, stepLayers } from './step.ts';
+import { step } from './step.ts';
+import { Stepper } from './stepper.ts';
 
 /**
  * The whole model on the device: activations and state never leave it, and no call waits. Undefined where this model has a part that
@@ -47,14 +48,22 @@ export function fusedModel(
   const layers = gpu.allocating((allocator) =>
     bindLayers(gpu, allocator, config, weights, (tensor) => context.device(tensor)),
   );
-  const model: Fused = { gpu, context, config, layers };
+  const stepper = new Stepper(gpu, config, (port, state, rows) => {
+    step(gpu, config, layers, state, port.buffers, port.fed, rows);
+    gpu.allocating((allocator) => writeLogits(model, allocator, port.buffers.residual, true, 1, rows, port.logits));
+  });
+  const model: Fused = { gpu, context, config, layers, stepper };
   return {
     forward: (call) => forward(model, call),
     decode: (call) => decode(model, call),
     gather: (rows) => gatherState(gpu, config, rows),
     exportState: (state) => exportState(gpu, config, stateOf(state)!),
     importState: (snapshots, batch) => importState(gpu, config, snapshots, batch),
-    dispose: () => freeLayers(gpu, layers),
+    warm: () => warm(model),
+    dispose() {
+      stepper.dispose();
+      freeLayers(gpu, layers);
+    },
   };
 }
 
@@ -63,43 +72,20 @@ interface Fused {
   readonly context: FusionContext<Storage>;
   readonly config: ModelConfig;
   readonly layers: Layers;
+  readonly stepper: Stepper;
 }
 
 function forward(model: Fused, call: ModelCall): ModelOutcome {
-  const { gpu, context, config, layers } = model;
+  const { gpu, context, config } = model;
   const { batch, length, logits, hiddenStates } = call;
   const previous = stateOf(call.state);
   const logitRows = logits === 'none' ? 0 : logits === 'all' ? batch * length : batch;
   check(gpu, config, batch, length, logitRows);
-  const ids: StepIds = { ids: rangeOf(context.device(call.ids)), idRow: 1, idOffset: 0 };
-  const stepped = length === 1 && batch <= VECTOR_ROWS && call.resets === undefined && !hiddenStates;
-
-  const outcome = gpu.allocating((allocator) => {
-    const residual = whole(allocator.scratch(4 * batch * length * config.dModel, 'residual'));
-    const kept: PooledBuffer[] = [];
-    let state: readonly LayerState[];
-    if (stepped) {
-      state = writableState(gpu, allocator, config, previous, call.donated, batch);
-      step(gpu, config, layers, state, { ...stepBuffers(allocator, config, batch), residual }, ids, batch);
-    } else {
-      state = prefill(model, allocator, call, previous, residual, ids, kept);
-    }
-    const last = hiddenStates ? whole(normed(model, allocator, residual, batch * length, kept)) : undefined;
-    const values = logitRows === 0 ? undefined : allocator.result(4 * logitRows * config.vocabSize, 'logits');
-    if (values !== undefined) {
-      const source = last ?? residual;
-      writeLogits(
-        model,
-        allocator,
-        source,
-        last === undefined,
-        logits === 'last' ? length : 1,
-        logitRows,
-        whole(values),
-      );
-    }
-    return { state, values, kept };
-  });
+  const ids = rangeOf(context.device(call.ids));
+  const stepped = length === 1 && batch <= VECTOR_ROWS && call.resets === undefined && !hiddenStates && logitRows > 0;
+  const outcome = stepped
+    ? forwardStep(model, call, previous, ids)
+    : forwardChunk(model, call, previous, ids, logitRows);
   // From here nothing throws: storage goes to its owners.
   if (call.donated) releaseUnused(gpu, previous, outcome.state);
   const tensor = (buffer: PooledBuffer, ...shape: number[]): Tensor =>
@@ -111,25 +97,87 @@ function forward(model: Fused, call: ModelCall): ModelOutcome {
   };
 }
 
-/** All layers over a chunk. Fills the residual, and `kept` with the residual before each layer where it is asked for. */
-function prefill(
-  { gpu, context, config, layers }: Fused,
-  allocator: Allocator,
+interface Outcome {
+  readonly state: readonly LayerState[];
+  readonly values: PooledBuffer | undefined;
+  readonly kept: readonly PooledBuffer[];
+}
+
+function forwardStep(
+  { gpu, config, stepper }: Fused,
+  { batch, donated }: ModelCall,
+  previous: FusedState | undefined,
+  ids: BufferRange,
+): Outcome {
+  return gpu.allocating((allocator) => {
+    const { fed, logits } = stepper.port(batch);
+    const size = 4 * batch * config.vocabSize;
+    const values = allocator.result(size, 'logits');
+    const state = writableState(gpu, allocator, config, previous, donated, batch);
+    const plan = stepper.plan(state, batch);
+    gpu.recorder.copy(ids.buffer, ids.offset, fed.buffer, 0, 4 * batch);
+    gpu.recorder.replay(plan);
+    gpu.recorder.copy(logits.buffer, 0, values.buffer, 0, size);
+    return { state, values, kept: [] };
+  });
+}
+
+function forwardChunk(
+  model: Fused,
   call: ModelCall,
   previous: FusedState | undefined,
-  residual: BufferRange,
-  ids: StepIds,
-  kept: PooledBuffer[],
-): readonly LayerState[] {
+  ids: BufferRange,
+  logitRows: number,
+): Outcome {
+  const { gpu, context, config } = model;
   const { batch, length } = call;
+  const resets = call.resets && rangeOf(context.device(call.resets));
+  return gpu.allocating((allocator) => {
+    const residual = whole(allocator.scratch(4 * batch * length * config.dModel, 'residual'));
+    const kept: PooledBuffer[] = [];
+    const state = nextState(gpu, allocator, config, previous, call.donated, batch);
+    prefill(model, allocator, { ...call, resets, ids }, previous, state, residual, kept);
+    const last = call.hiddenStates ? whole(normed(model, allocator, residual, batch * length, kept)) : undefined;
+    const values = logitRows === 0 ? undefined : allocator.result(4 * logitRows * config.vocabSize, 'logits');
+    const every = call.logits === 'last' ? length : 1;
+    if (values !== undefined)
+      writeLogits(model, allocator, last ?? residual, last === undefined, every, logitRows, whole(values));
+    return { state, values, kept };
+  });
+}
+
+interface Chunk {
+  readonly batch: number;
+  readonly length: number;
+  readonly hiddenStates: boolean;
+  readonly ids: BufferRange;
+  readonly resets: BufferRange | undefined;
+}
+
+/** All layers over a chunk. Fills the residual, and `kept` with the residual before each layer where it is asked for. */
+function prefill(
+  { gpu, config, layers }: Fused,
+  allocator: Allocator,
+  { batch, length, hiddenStates, ids, resets }: Chunk,
+  previous: FusedState | undefined,
+  state: readonly LayerState[],
+  residual: BufferRange,
+  kept: PooledBuffer[],
+): void {
   const { dModel, vocabSize } = config;
   const rows = batch * length;
-  const resets = call.resets && rangeOf(context.device(call.resets));
-  const state = nextState(gpu, allocator, config, previous, call.donated, batch);
   const buffers = prefillBuffers(allocator, config, rows);
-  gatherRows(gpu, layers.embedding, { tableRows: vocabSize, ...ids, count: rows, channels: dModel, y: residual });
+  gatherRows(gpu, layers.embedding, {
+    tableRows: vocabSize,
+    ids,
+    idRow: 1,
+    idOffset: 0,
+    count: rows,
+    channels: dModel,
+    y: residual,
+  });
   for (const [index, layer] of layers.layers.entries()) {
-    if (call.hiddenStates) {
+    if (hiddenStates) {
       const copy = allocator.result(4 * rows * dModel, 'hidden state');
       gpu.recorder.copy(residual.buffer, 0, copy.buffer, 0, 4 * rows * dModel);
       kept.push(copy);
@@ -141,7 +189,6 @@ function prefill(
       resets,
     });
   }
-  return state;
 }
 
 /** The convolution reads its last state while it writes the next, so that one is always new; the scan's moves on in place. */
@@ -215,7 +262,7 @@ function writeLogits(
 
 /** Generates `count` tokens: each is chosen on the device and fed to the next step; nothing is read back. */
 function decode(model: Fused, call: DecodeCall): DecodeOutcome {
-  const { gpu, context, config, layers } = model;
+  const { gpu, context, config, stepper } = model;
   const { batch, count, sampling } = call;
   const { vocabSize: vocab } = config;
   const previous = stateOf(call.state);
@@ -223,24 +270,22 @@ function decode(model: Fused, call: DecodeCall): DecodeOutcome {
   const first = rangeOf(context.device(call.ids));
   const uniform = sampling && rangeOf(context.device(sampling.uniform));
   const outcome = gpu.allocating((allocator) => {
+    const { fed, logits } = stepper.port(batch);
     const ids = allocator.result(4 * batch * count, 'generated ids');
-    const logits = whole(allocator.scratch(4 * batch * vocab, 'logits'));
-    const buffers = stepBuffers(allocator, config, batch);
     const state = writableState(gpu, allocator, config, previous, call.donated, batch);
-    // Everything but where ids lie is the same for each token: looked up once.
-    const body = gpu.recorder.capture(() => {
-      stepLayers(gpu, config, layers, state, buffers, batch);
-      writeLogits(model, allocator, buffers.residual, true, 1, batch, logits);
-    });
-    for (let index = 0; index < count; index++) {
-      const fed: StepIds =
-        index === 0 ? { ids: first, idRow: 1, idOffset: 0 } : { ids: whole(ids), idRow: count, idOffset: index - 1 };
-      embedStep(gpu, config, layers, buffers, fed, batch);
-      gpu.recorder.replay(body);
-      const choice = { logits, rows: batch, vocab, ids: whole(ids), idRow: count, idOffset: index };
+    const plan = stepper.plan(state, batch);
+    const choice = { logits, rows: batch, vocab, ids: whole(ids), idRow: count, idOffset: 0, fed };
+    const choosing = gpu.capture(() => {
       if (sampling === undefined) largest(gpu, choice);
-      else draw(gpu, choice, { ...sampling, uniform: uniform!, uniformRow: count, uniformOffset: index });
+      else draw(gpu, choice, { ...sampling, uniform: uniform!, uniformRow: count, uniformOffset: 0 });
+    });
+    gpu.recorder.copy(first.buffer, first.offset, fed.buffer, 0, 4 * batch);
+    gpu.recorder.clear(fed.buffer, 4 * batch, 4 * batch);
+    for (let index = 0; index < count; index++) {
+      gpu.recorder.replay(plan);
+      gpu.recorder.replay(choosing.plan);
     }
+    choosing.forget();
     return { ids, state };
   });
   return {
@@ -251,6 +296,33 @@ function decode(model: Fused, call: DecodeCall): DecodeOutcome {
     }),
     state: new FusedState(gpu, outcome.state, batch),
   };
+}
+
+/** Rows that stand for what a prompt's chunks may have: pipelines differ by how many there are. */
+const WARM_LENGTHS = [2, 8, 16, 64, 128, 512];
+
+/** Compiles what a prompt, a step and a generation take; sampling by its own filters is left to the first call. */
+function warm(model: Fused): Promise<void> {
+  const { gpu, config, layers, stepper } = model;
+  return gpu.prepare(() =>
+    gpu.allocating((allocator) => {
+      const state = allocateState(allocator, config, 1);
+      const memory = whole(allocator.scratch(16, 'nothing'));
+      // One layer is like another.
+      const one = { ...model, layers: { ...layers, layers: layers.layers.slice(0, 1) } };
+      for (const length of WARM_LENGTHS) {
+        const chunk = { batch: 1, length, hiddenStates: false, ids: memory, resets: undefined };
+        for (const previous of [undefined, new FusedState(gpu, state, 1)])
+          prefill(one, allocator, chunk, previous, state, memory, []);
+      }
+      stepper.warm(state);
+      const choice = { logits: memory, rows: 1, vocab: config.vocabSize, ids: memory, idRow: 1, idOffset: 0 };
+      largest(gpu, choice);
+      largest(gpu, { ...choice, fed: memory });
+      const sampling = { temperature: 1, topK: config.vocabSize, topP: 1, minP: 0 };
+      draw(gpu, { ...choice, fed: memory }, { ...sampling, uniform: memory, uniformRow: 1, uniformOffset: 0 });
+    }),
+  );
 }
 
 function check(gpu: Gpu, config: ModelConfig, batch: number, length: number, logitRows: number): void {

@@ -1,6 +1,6 @@
 import type { ModelConfig } from '@mamba/core/driver';
 import { decodeInProj, decodeScan } from '../generated/index.ts';
-import { type Allocator, type Gpu, whole } from '../gpu/gpu.ts';
+import { type Gpu, whole } from '../gpu/gpu.ts';
 import type { BufferRange } from '../gpu/shader.ts';
 import { gatherRows } from '../operations/embedding.ts';
 import { aligned, laneGroups, project } from '../operations/linear.ts';
@@ -9,30 +9,12 @@ import type { Layer, Layers } from './layers.ts';
 import { projectedRow } from './prefill.ts';
 import type { LayerState } from './state.ts';
 
-/** Activations of one step, made once for many. */
+/** Activations of one step. */
 export interface StepBuffers {
   readonly residual: BufferRange;
   readonly uz: BufferRange;
   readonly projected: BufferRange;
   readonly gated: BufferRange;
-}
-
-export function stepBuffers(allocator: Allocator, config: ModelConfig, batch: number): StepBuffers {
-  const { dModel, dInner } = config;
-  const scratch = (elements: number, label: string): BufferRange =>
-    whole(allocator.scratch(4 * batch * elements, label));
-  return {
-    residual: scratch(dModel, 'residual'),
-    uz: scratch(2 * dInner, 'u and z'),
-    projected: scratch(projectedRow(config), 'dt, B, C'),
-    gated: scratch(dInner, 'gated'),
-  };
-}
-
-export interface StepIds {
-  readonly ids: BufferRange;
-  readonly idRow: number;
-  readonly idOffset: number;
 }
 
 /**
@@ -45,40 +27,18 @@ export function step(
   weights: Layers,
   state: readonly LayerState[],
   buffers: StepBuffers,
-  ids: StepIds,
-  batch: number,
-): void {
-  embedStep(gpu, config, weights, buffers, ids, batch);
-  stepLayers(gpu, config, weights, state, buffers, batch);
-}
-
-/** The part of a step that depends on where its ids lie. */
-export function embedStep(
-  gpu: Gpu,
-  { dModel, vocabSize }: ModelConfig,
-  weights: Layers,
-  buffers: StepBuffers,
-  ids: StepIds,
+  ids: BufferRange,
   batch: number,
 ): void {
   gatherRows(gpu, weights.embedding, {
-    tableRows: vocabSize,
-    ...ids,
+    tableRows: config.vocabSize,
+    ids,
+    idRow: 1,
+    idOffset: 0,
     count: batch,
-    channels: dModel,
+    channels: config.dModel,
     y: buffers.residual,
   });
-}
-
-/** The part of a step that is the same for every token. */
-export function stepLayers(
-  gpu: Gpu,
-  config: ModelConfig,
-  weights: Layers,
-  state: readonly LayerState[],
-  buffers: StepBuffers,
-  batch: number,
-): void {
   for (const [index, layer] of weights.layers.entries()) stepLayer(gpu, config, layer, state[index]!, buffers, batch);
 }
 

@@ -20,12 +20,14 @@ export interface Choice {
   readonly ids: BufferRange;
   readonly idRow: number;
   readonly idOffset: number;
+  /** In a generation, ids chosen last and how many were chosen, `[2, rows]`: the choice goes behind those, and is left here. */
+  readonly fed?: BufferRange | undefined;
 }
 
-export function largest(gpu: Gpu, { logits, rows, vocab, ids, idRow, idOffset }: Choice): void {
+export function largest(gpu: Gpu, { logits, rows, vocab, ids, idRow, idOffset, fed }: Choice): void {
   gpu.dispatch(shader, {
-    overrides: { WORKGROUP: rowWorkgroup(gpu, vocab) },
-    bindings: { logits, ids },
+    overrides: { WORKGROUP: rowWorkgroup(gpu, vocab), FEED: fed !== undefined },
+    bindings: { logits, ids, fed: fed ?? gpu.nowhere },
     uniforms: { rows, vocab, idRow, idOffset },
     workgroups: gpu.grid(rows),
   });

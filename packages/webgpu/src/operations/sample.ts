@@ -36,10 +36,15 @@ export function draw(gpu: Gpu, choice: Choice, sampling: Sampling): void {
     largest(gpu, choice);
     return;
   }
-  const { logits, rows, vocab, ids, idRow, idOffset } = choice;
+  const { logits, rows, vocab, ids, idRow, idOffset, fed } = choice;
   gpu.dispatch(shader, {
-    overrides: { WORKGROUP: rowWorkgroup(gpu, vocab), TOP_K: topK < vocab, TOP_P: topP < 1 },
-    bindings: { logits, random: uniform, ids },
+    overrides: {
+      WORKGROUP: rowWorkgroup(gpu, vocab),
+      TOP_K: topK < vocab,
+      TOP_P: topP < 1,
+      FEED: fed !== undefined,
+    },
+    bindings: { logits, random: uniform, ids, fed: fed ?? gpu.nowhere },
     uniforms: {
       rows,
       vocab,

@@ -1,0 +1,83 @@
+import type { Failures } from './failures.ts';
+import type { BufferRange, Shader } from './shader.ts';
+import { USAGE } from './usage.ts';
+
+/** Blocks of one buffer. */
+const BLOCKS = 64;
+
+/**
+ * Uniform blocks by contents. A block is written once and never changes, so that bind groups may hold it for good; blocks that are new
+ * go to the device together, before the submit that uses them.
+ */
+export class Uniforms {
+  readonly #device: GPUDevice;
+  readonly #failures: Failures;
+  readonly #stride: number;
+  /** Contents → where they lie. */
+  readonly #blocks = new Map<string, BufferRange>();
+  readonly #buffers: GPUBuffer[] = [];
+  readonly #staged: Uint8Array<ArrayBuffer>;
+  #used = 0;
+  #written = 0;
+
+  constructor(device: GPUDevice, failures: Failures) {
+    this.#device = device;
+    this.#failures = failures;
+    this.#stride = Math.max(256, device.limits.minUniformBufferOffsetAlignment);
+    this.#staged = new Uint8Array(BLOCKS * this.#stride);
+  }
+
+  /** Blocks so far. */
+  get size(): number {
+    return this.#blocks.size;
+  }
+
+  block<U extends string>(
+    { size, fields }: Shader<string, U>['uniforms'],
+    values: Readonly<Record<U, number>>,
+  ): BufferRange {
+    const bytes = new DataView(new ArrayBuffer(size));
+    let key = `${size}`;
+    for (const { name, offset, type } of fields) {
+      if (type === 'f32') bytes.setFloat32(offset, values[name], true);
+      else bytes.setUint32(offset, values[name], true);
+      key += ` ${bytes.getUint32(offset, true)}`;
+    }
+    const known = this.#blocks.get(key);
+    if (known !== undefined) return known;
+    if (this.#buffers.length === 0 || this.#used === BLOCKS) this.#begin();
+    const offset = this.#used++ * this.#stride;
+    this.#staged.set(new Uint8Array(bytes.buffer), offset);
+    const block = { buffer: this.#buffers.at(-1)!, offset, size };
+    this.#blocks.set(key, block);
+    return block;
+  }
+
+  /** Writes what is new; nothing submitted yet uses it. */
+  write(): void {
+    if (this.#used === this.#written) return;
+    const begin = this.#written * this.#stride;
+    const size = this.#used * this.#stride - begin;
+    this.#device.queue.writeBuffer(this.#buffers.at(-1)!, begin, this.#staged, begin, size);
+    this.#written = this.#used;
+  }
+
+  dispose(): void {
+    for (const buffer of this.#buffers) buffer.destroy();
+  }
+
+  #begin(): void {
+    this.write();
+    this.#used = 0;
+    this.#written = 0;
+    this.#buffers.push(
+      this.#failures.watch('the uniform buffer', () =>
+        this.#device.createBuffer({
+          label: 'uniforms',
+          size: this.#staged.byteLength,
+          usage: USAGE.UNIFORM | USAGE.COPY_DST,
+        }),
+      ),
+    );
+  }
+}
