@@ -1,6 +1,7 @@
 import { MambaError } from '@mamba/core';
 import { invalid } from '@mamba/core/driver';
 import { platformGpu, platformRemedy, SOFTWARE_TOGGLES } from '#platform';
+import { MATRIX_FEATURES } from '../operations/matrix-units.ts';
 import type { WebGpuOptions } from '../options.ts';
 
 /** A device with what is known of it. */
@@ -38,7 +39,9 @@ export async function acquire(options: WebGpuOptions): Promise<Acquired> {
   const ours = options.gpu === undefined && options.toggles === undefined;
   if (ours && SOFTWARE_TOGGLES !== undefined && isSoftware(adapter.info))
     return acquire({ ...options, toggles: SOFTWARE_TOGGLES });
-  const requiredFeatures = FEATURES.filter((feature) => adapter.features.has(feature));
+  const { matrixPrecision = 'float32' } = options;
+  const wanted = matrixPrecision === 'float32' ? FEATURES : [...FEATURES, ...MATRIX_FEATURES];
+  const requiredFeatures = wanted.filter((feature) => adapter.features.has(feature));
   if (options.profile === true && !requiredFeatures.includes('timestamp-query'))
     throw unavailable('the adapter has no timestamp-query, which profile needs', gpu);
   const requiredLimits: Record<string, number> = {};

@@ -53,7 +53,7 @@ export function labelOf<O extends string, C extends string, L extends string>(
   return label;
 }
 
-/** The module's text with its constants replaced: valid WGSL before and after. */
+/** The module's text with its constants replaced and the loops that ask for it written out: valid WGSL before and after. */
 export function textOf<C extends string, L extends string>(
   shader: Shader<string, string, string, C, L>,
   { constants, link }: Specialisation<string, C, L>,
@@ -62,5 +62,32 @@ export function textOf<C extends string, L extends string>(
   for (const [name, value] of Object.entries<unknown>(constants ?? {})) {
     text = text.replace(new RegExp(`^(const ${name}: u32 = )\\d+u;`, 'm'), `$1${value}u;`);
   }
-  return text;
+  return unrolled(text, text.split('\n'));
+}
+
+const LOOP = /^( *)for \(var (\w+) = 0u; \2 < (\w+); \2\+\+\) \{ \/\/ unroll$/;
+
+/**
+ * Writes `for (var i = 0u; i < N; i++) { // unroll` out N times, where N is a number or a constant. Arrays stay in registers only where
+ * no index is variable; drivers unroll small loops by themselves, not those that matter, and WGSL has no way to ask for it.
+ */
+function unrolled(text: string, lines: readonly string[]): string {
+  const start = lines.findIndex((line) => LOOP.test(line));
+  if (start < 0) return lines.join('\n');
+  const [, indent, name, bound] = LOOP.exec(lines[start]!) as unknown as [string, string, string, string];
+  const end = lines.indexOf(`${indent}}`, start);
+  const body = lines.slice(start + 1, end);
+  const result = lines.slice(0, start);
+  for (let index = 0; index < numberOf(text, bound); index++) {
+    const use = new RegExp(`\\b${name}\\b`, 'g');
+    result.push(`${indent}{`, ...body.map((line) => line.replace(use, `${index}u`)), `${indent}}`);
+  }
+  return unrolled(text, [...result, ...lines.slice(end + 1)]);
+}
+
+function numberOf(text: string, bound: string): number {
+  return Number.parseInt(
+    /^\d/.test(bound) ? bound : new RegExp(`^const ${bound}: u32 = (\\d+)u;`, 'm').exec(text)![1]!,
+    10,
+  );
 }
