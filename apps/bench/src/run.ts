@@ -273,7 +273,7 @@ async function runJob(
           await pause();
           expected = await withReference((reference) => benchCase.expected(reference, pause));
         }
-        observer.step?.(`${benchCase.id}: checking ${name}`);
+        observer.step?.(`${benchCase.id}: checking ${found.record.name}`);
         await pause();
         prepared = await seat.prepare(benchCase, ref, pause);
         const check =

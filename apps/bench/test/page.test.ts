@@ -3,37 +3,26 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import process from 'node:process';
 import { fileURLToPath } from 'node:url';
-import type { Browser, Page } from 'playwright-core';
+import { launchChromium } from '@mamba/software-gpu';
 import { build, type PreviewServer, preview } from 'vite';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { openChromium } from '../src/peers/chromium.ts';
 import { parseReport } from '../src/schema/report.ts';
 import { exampleReport } from './example-report.ts';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
-const FLAGS = [
-  '--enable-unsafe-webgpu',
-  '--use-webgpu-adapter=swiftshader',
-  '--enable-features=Vulkan',
-  '--use-angle=swiftshader',
-  '--ignore-gpu-blocklist',
-  // SwiftShader takes seconds a kernel otherwise.
-  '--disable-dawn-features=use_vulkan_zero_initialize_workgroup_memory_extension',
-];
 const TIMEOUT = { timeout: 280_000 };
 
 describe.runIf(process.platform === 'linux' && process.arch === 'x64')('the web page', () => {
   let server: PreviewServer;
-  let browser: Browser;
-  let page: Page;
+  let browser: Awaited<ReturnType<typeof launchChromium>>;
+  let page: Awaited<ReturnType<typeof browser.newPage>>;
   const failures: string[] = [];
 
   beforeAll(async () => {
     const configFile = join(root, 'vite.config.ts');
     await build({ configFile, root: join(root, 'web'), logLevel: 'error' });
     server = await preview({ configFile, root: join(root, 'web'), preview: { port: 0, host: '127.0.0.1' } });
-    const cache = join(root, 'node_modules', '.cache');
-    browser = (await openChromium(root, cache, FLAGS)) as unknown as Browser;
+    browser = await launchChromium();
     page = await browser.newPage({ viewport: { width: 1100, height: 900 } });
     page.on('pageerror', (error) => failures.push(String(error)));
     await page.goto(server.resolvedUrls!.local[0]!);

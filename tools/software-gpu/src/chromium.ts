@@ -21,13 +21,22 @@ export const CHROMIUM_FLAGS: readonly string[] = [
   '--disable-sync',
 ];
 
-/** A headless Chromium with WebGPU in software. Whoever launches it closes it. */
-export function launchChromium(flags: readonly string[] = []): Promise<Browser> {
+/**
+ * A headless Chromium with WebGPU in software. Whoever launches it closes it.
+ * @param options.signals Whether SIGINT, SIGTERM and SIGHUP close it and end this process; false for those who handle them. Default true.
+ */
+export function launchChromium(
+  flags: readonly string[] = [],
+  { signals = true }: { readonly signals?: boolean } = {},
+): Promise<Browser> {
   // Chromium looks for SwiftShader beside itself.
   const folder = unpacked('chromium', ['chromium.br', 'swiftshader.tar.br', 'al2023.tar.br']);
   return chromium.launch({
     executablePath: join(folder, 'chromium'),
     args: [...CHROMIUM_FLAGS, ...flags],
+    handleSIGINT: signals,
+    handleSIGTERM: signals,
+    handleSIGHUP: signals,
     env: { ...process.env, LD_LIBRARY_PATH: join(folder, 'lib') },
   });
 }

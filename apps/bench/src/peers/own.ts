@@ -41,7 +41,8 @@ export function ownCase({ config, format, tokens, decode }: OwnCaseOptions): Ben
       return logProbs(reference, model);
     },
     async prepare(backend) {
-      const model = await createModel(backend, config, seededWeights(config, SEED), { weights: PEER_DTYPES[format] });
+      const weights = format === 'F32' ? undefined : PEER_DTYPES[format];
+      const model = await createModel(backend, config, seededWeights(config, SEED), { weights });
       const ids = Int32Array.from(tokens);
       return {
         actual: () => logProbs(backend, model),

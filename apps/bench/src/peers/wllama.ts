@@ -1,7 +1,11 @@
 import { join } from 'node:path';
-import { openChromium, type Page, serveFiles } from './chromium.ts';
+import { launchChromium } from '@mamba/software-gpu';
 import type { Peer } from './contract.ts';
+import { serveFiles } from './server.ts';
 import { LETTERS } from './vocabulary.ts';
+
+type Browser = Awaited<ReturnType<typeof launchChromium>>;
+type Page = Awaited<ReturnType<Browser['newPage']>>;
 
 /** What is used of wllama, in the page. */
 interface Engine {
@@ -28,7 +32,7 @@ const GREEDY = { temperature: 0, temp: 0, top_k: 1, ignore_eos: true, stream: fa
 export const wllama: Peer = {
   name: 'wllama',
   description: 'llama.cpp in WebAssembly, @wllama/wllama 3.8.1 in headless Chromium 147',
-  packages: { '@wllama/wllama': '3.8.1', 'playwright-core': '1.65.1', '@sparticuz/chromium': '147.0.0' },
+  packages: { '@wllama/wllama': '3.8.1' },
   formats: ['F32', 'F16', 'Q8_0'],
   async open({ folder, gguf, threads, text, decode }) {
     const esm = join(folder, 'node_modules', '@wllama', 'wllama', 'esm');
@@ -38,13 +42,14 @@ export const wllama: Peer = {
       '/wllama.wasm': join(esm, 'wasm', 'wllama.wasm'),
       '/model.gguf': gguf,
     });
-    let browser: Awaited<ReturnType<typeof openChromium>> | undefined;
+    let browser: Browser | undefined;
     const close = async (): Promise<void> => {
       await browser?.close();
       await server.close();
     };
     try {
-      browser = await openChromium(folder);
+      // The run decides what Ctrl-C does.
+      browser = await launchChromium([], { signals: false });
       const page = await browser.newPage();
       await page.goto(server.url);
       const used = await page.evaluate(loadInPage, { threads, context: text.length + decode + 16, batch: text.length });

@@ -6,7 +6,10 @@ const ceilings: Ceiling[] = [
   { id: 'ops', bound: 'operations', perSecond: 1e9, threads: 1, how: '' },
   { id: 'mem', bound: 'bandwidth', perSecond: 1e8, threads: 1, how: '' },
 ];
-const found = (details: Record<string, number>, extra: { slow?: string; onProcessor?: boolean } = {}) => ({
+const found = (
+  details: Record<string, number | string | boolean>,
+  extra: { slow?: string; onProcessor?: boolean } = {},
+) => ({
   known: { name: 'x', module: 'x', onProcessor: extra.onProcessor ?? true },
   record: { name: 'x', status: 'ready' as const, details, ...(extra.slow !== undefined && { slow: extra.slow }) },
 });
@@ -23,6 +26,10 @@ it('takes the limit that leaves the most time', () => {
 it('compares nothing with limits that are not its own', () => {
   const work = { operations: 1e9, bytes: 5e7 };
   expect(applyCeiling(work, 1, found({ threads: 4 }), ceilings)).toEqual({});
+  expect(applyCeiling(work, 1, found({ build: 'relaxed' }), ceilings)).toEqual({});
+  expect(applyCeiling(work, 1, found({ build: 'relaxed', revectorized: true }), ceilings)).toEqual({});
+  const relaxed = ceilings.map((ceiling) => ({ ...ceiling, mode: 'relaxed' as const }));
+  expect(applyCeiling(work, 1, found({ build: 'relaxed' }), relaxed)).toHaveProperty('ceiling');
   expect(applyCeiling(work, 1, found({}, { slow: 'software' }), ceilings)).toEqual({});
   expect(applyCeiling(work, 1, found({}, { onProcessor: false }), ceilings)).toEqual({});
   expect(applyCeiling(undefined, 1, found({}), ceilings)).toEqual({});

@@ -1,0 +1,144 @@
+import { modelConfig } from '@mamba/core';
+import { reference } from '@mamba/reference';
+import { describe, expect, it } from 'vitest';
+import { SUITES } from '../cases/index.ts';
+import type { FoundBackend } from '../machine/backends.ts';
+import { ownCase } from '../peers/own.ts';
+import { runBench } from '../run.ts';
+import { parseReport } from '../schema/report.ts';
+import type { Answer, Ask } from './messages.ts';
+import { findModes } from './process.ts';
+import { type Channel, createAsker, remoteSeat } from './remote.ts';
+import { localSeat } from './seat.ts';
+import { createServer } from './serve.ts';
+
+const pause = async (): Promise<void> => {};
+
+/** A server in this process; what it is asked and answers is cloned on the way, as between processes. */
+function channelTo(server: (ask: Ask) => Promise<Answer>) {
+  let hear: (answer: Answer) => void = () => {};
+  let end: (reason: Error) => void = () => {};
+  const channel: Channel = {
+    send: (ask) => void server(structuredClone(ask)).then((answer) => hear(structuredClone(answer))),
+    onAnswer: (listener) => {
+      hear = listener;
+    },
+    onEnd: (listener) => {
+      end = listener;
+    },
+    close: async () => end(new Error('closed')),
+  };
+  return { channel, end: (reason: Error) => end(reason) };
+}
+
+async function openRemote(backend = 'reference') {
+  const { channel, end } = channelTo(createServer());
+  const asker = createAsker(channel);
+  const { record } = await asker.ask('open', { backend, label: backend, options: {} });
+  return { asker, record, end, seat: remoteSeat(asker) };
+}
+
+const options = { effort: 'quick', slow: false, shapes: { length: [12], batch: [1], state: [4] } } as const;
+const [benchCase] = SUITES.find(({ name }) => name === 'conv')!.cases(options);
+const ref = { suite: 'conv', index: 0, options } as const;
+
+describe('a seat in another process', () => {
+  it('gives what one in this process gives', async () => {
+    const { seat, record } = await openRemote();
+    expect(record).toMatchObject({ status: 'ready', slow: 'float64' });
+    const own = localSeat(await reference().create());
+    const [there, here] = [await seat.prepare(benchCase!, ref, pause), await own.prepare(benchCase!, ref, pause)];
+    expect(await there.actual()).toEqual(await here.actual());
+    expect(Object.keys(there.measured)).toEqual(Object.keys(here.measured));
+    const contender = there.measured['conv/length-12']!;
+    if (!('time' in contender)) throw new Error('is not to be timed');
+    expect(await contender.time(3)).toBeGreaterThan(0);
+    expect((await there.memory()).tensors).toBe((await here.memory()).tensors);
+    await there.dispose();
+    await seat.dispose();
+    await own.dispose();
+  });
+
+  it('makes the peers’ case, and gives each token’s log-probability', async () => {
+    const { seat } = await openRemote();
+    const own = {
+      config: modelConfig({ layers: 1, dModel: 16, vocabSize: 30 }),
+      format: 'F32',
+      tokens: [1, 2],
+      decode: 2,
+    } as const;
+    const { logProbs } = await (await seat.prepare(ownCase(own), { own }, pause)).actual();
+    expect(logProbs).toHaveLength(30);
+    expect(Array.from(logProbs!).reduce((sum, value) => sum + Math.exp(value), 0)).toBeCloseTo(1, 9);
+    await seat.dispose();
+  });
+
+  it('passes failures on with their code, and says why no answer comes', async () => {
+    const { asker, end } = await openRemote();
+    await expect(asker.ask('open', { backend: 'none', label: '', options: {} })).rejects.toMatchObject({
+      code: 'invalid-argument',
+      message: expect.stringContaining('there is no backend "none"'),
+    });
+    await expect(asker.ask('actual', null)).rejects.toThrow('no case is prepared');
+    const pending = asker.ask('actual', null);
+    end(new Error('its process ended with SIGKILL'));
+    await expect(pending).rejects.toThrow();
+    await expect(asker.ask('memory', null)).rejects.toThrow('its process ended with SIGKILL');
+  });
+
+  it('stops waiting for a preparation where the run is to stop', async () => {
+    const asker = createAsker({ send() {}, onAnswer() {}, onEnd() {}, close: async () => {} });
+    const stop = async (): Promise<void> => {
+      throw new Error('stopped');
+    };
+    await expect(remoteSeat(asker).prepare(benchCase!, ref, stop)).rejects.toThrow('stopped');
+  });
+});
+
+describe('the modes of cpu', () => {
+  it('run in processes of their own, are checked and timed in turns, and keep to their own limits', async () => {
+    const modes = await findModes(['plain', 'relaxed', 'revectorized'], [1]);
+    for (const { record } of modes) expect(record.status === 'ready' || (record.reason ?? '') !== '').toBe(true);
+    const [plain] = modes;
+    expect(plain!.record).toMatchObject({
+      name: 'cpu-plain@1',
+      status: 'ready',
+      details: { build: 'simd', threads: 1 },
+    });
+    const suites = SUITES.filter(({ name }) => name === 'scan');
+    const report = await runBench({ suites, backends: modes, effort: 'quick', shapes: { length: [64] } });
+    expect(parseReport(JSON.stringify(report), 'the report')).toEqual(report);
+    const ready = modes.filter(({ record }) => record.status === 'ready').map(({ record }) => record.name);
+    expect(report.results.map(({ backend, status }) => `${backend} ${status}`)).toEqual(
+      ready.map((name) => `${name} measured`),
+    );
+    expect(new Set(report.results.map(({ ceiling }) => ceiling?.id)).size).toBe(ready.length);
+    for (const { check } of report.results) expect(check).toMatchObject({ pass: true });
+  });
+
+  it('report a process that dies as failed, and go on with the others', async () => {
+    const [plain] = await findModes(['plain'], [1]);
+    const dying: FoundBackend = {
+      ...plain!,
+      record: { ...plain!.record, name: 'dying' },
+      async seat() {
+        const seat = await plain!.seat!();
+        return {
+          ...seat,
+          async prepare(...args) {
+            const prepared = await seat.prepare(...args);
+            await seat.dispose();
+            return prepared;
+          },
+        };
+      },
+    };
+    const suites = SUITES.filter(({ name }) => name === 'scan');
+    const report = await runBench({ suites, backends: [dying, plain!], effort: 'quick', shapes: { length: [64] } });
+    expect(report.results.map(({ backend, status }) => `${backend} ${status}`)).toEqual([
+      'dying failed',
+      'cpu-plain@1 measured',
+    ]);
+    expect(report.results[0]!.reason).toContain('SIGKILL');
+  });
+});
