@@ -7,6 +7,7 @@ export { add } from './kernels/add';
 export { argmax } from './kernels/argmax';
 export { concat } from './kernels/concat';
 export { embedding } from './kernels/embedding';
+export { tileRows } from './kernels/linear-tile';
 export { logProb } from './kernels/log-prob';
 export { rmsNorm } from './kernels/rms-norm';
 export { softmax } from './kernels/sample';

@@ -3,24 +3,25 @@
  * panels of 16 outputs, each computed alike whoever takes it, so any number of threads gives the same bits.
  *
  * Many rows: a chunk packs its rows of x, `DEPTH` inputs at a time, into tiles (see linear-tile.ts) that stay in the second-level cache; then
- * for each panel its weights of that depth, widened to float32 in the first-level cache if they are not, meet all tiles. Weights are read
+ * for each panel its weights of that depth, widened to float32 first if they are not, meet all tiles. Weights are read
  * once for a block of rows, x once for a group of panels, y is written and read once for each DEPTH inputs.
  *
  * Few rows (decode): linear-vector.ts, weights as one stream. For a batch each panel meets all rows, one after the other: it comes from memory
  * for the first and from the second-level cache for the others, still in the form in which it is stored.
  *
- * Scratch of a thread, see `linearScratch` in src/operations/linear.ts. Many rows: zeros (64 bytes), a tile's edge (5×64), scales of the rows, a
+ * Scratch of a thread, see `linearScratch` in src/operations/linear.ts. Many rows: zeros (64 bytes), a tile's edge (6×64), scales of the rows, a
  * widened panel, packed rows. Few rows, for each: results (64 bytes), x normalised, x quantised.
  */
+import { Constant, constant } from '../lib/constants';
 import { loadPart, storePart, sum, transpose } from '../lib/lanes';
 import { madd } from '../lib/madd';
-import { NARROW_ROWS, narrowTile, WIDE_ROWS, wideTile } from './linear-tile';
+import { MOST_ROWS, narrowTile, tileRows, wideTile } from './linear-tile';
 import { quantise, scaleForHalves, vectorBrains, vectorFloats, vectorHalves, vectorQ4, vectorQ8 } from './linear-vector';
 import { inverseRoot } from './rms-norm';
 import { Layout, PANEL, panelBytes, widen } from './weights';
 
-/** Inputs of a packed block; a multiple of 32. As in src/operations/linear.ts. */
-const DEPTH = 256;
+/** Inputs of a packed block; a multiple of 32. A panel of so many is a first-level cache's 32 KB. As in src/operations/linear.ts. */
+const DEPTH = 512;
 
 /** As `linearCommand` in src/operations/linear.ts writes them; addresses and strides in bytes. */
 @unmanaged
@@ -72,10 +73,10 @@ export function linear(call: LinearCall, chunk: i32, thread: i32, first: bool): 
 }
 
 function manyRows(call: LinearCall, row: i32, rows: i32, start: i32, end: i32, scratch: usize): void {
-  const height = call.wide ? WIDE_ROWS : NARROW_ROWS;
+  const height = tileRows(call.wide);
   const zeros = scratch;
   const edge = zeros + 64;
-  const scales = edge + NARROW_ROWS * 64;
+  const scales = edge + MOST_ROWS * 64;
   const widened = scales + ((<usize>call.rowBlock + 15) & ~15) * 4;
   const packed = widened + DEPTH * 64;
   memory.fill(zeros, 0, 64);
@@ -146,13 +147,43 @@ function packRows(
       }
       lane = 4;
     }
-    for (; lane < count; lane++) {
-      const row = source + <usize>lane * stride;
-      const target = to + (<usize>lane << 2);
-      for (let k = 0; k < depth; k++) store<f32>(target + <usize>k * step, load<f32>(row + (<usize>k << 2)));
+    if (count == 6) {
+      packPair(source + 4 * stride, stride, depth, to + 16);
+      lane = 6;
     }
+    for (; lane < count; lane++) packRow(source + <usize>lane * stride, depth, to + (<usize>lane << 2), step);
     if (call.normalise) scaleTile(to, depth, height, count, scales + (<usize>r << 2), call.norm, from);
     to += <usize>depth * step;
+  }
+}
+
+/** Rows 4 and 5 of a tile of six. */
+function packPair(row: usize, stride: usize, depth: i32, to: usize): void {
+  let k = 0;
+  for (; k + 4 <= depth; k += 4) {
+    const a = v128.load(row);
+    const b = v128.load(row + stride);
+    const low = v128.shuffle<f32>(a, b, 0, 4, 1, 5);
+    const high = v128.shuffle<f32>(a, b, 2, 6, 3, 7);
+    v128.store64_lane(to, low, 0);
+    v128.store64_lane(to, low, 1, 24);
+    v128.store64_lane(to, high, 0, 48);
+    v128.store64_lane(to, high, 1, 72);
+    row += 16;
+    to += 96;
+  }
+  for (; k < depth; k++) {
+    store<f32>(to, load<f32>(row));
+    store<f32>(to, load<f32>(row + stride), 4);
+    row += 4;
+    to += 24;
+  }
+}
+
+function packRow(row: usize, depth: i32, to: usize, step: usize): void {
+  for (const end = row + (<usize>depth << 2); row < end; row += 4) {
+    store<f32>(to, load<f32>(row));
+    to += step;
   }
 }
 
@@ -160,17 +191,15 @@ function packRows(
 function scaleTile(tile: usize, depth: i32, height: i32, count: i32, scales: usize, norm: usize, from: i32): void {
   const step = <usize>height << 2;
   const scale = loadPart(scales, count);
+  const others = count > 4 ? loadPart(scales + 16, count - 4) : f32x4.splat(0);
   const weights = norm + (<usize>from << 2);
-  const last = height > 4 && count > 4 ? load<f32>(scales, 16) : 0;
   for (let k = 0; k < depth; k++) {
-    let value = f32x4.mul(v128.load(tile), scale);
-    if (norm != 0) value = f32x4.mul(value, v128.load32_splat(weights + (<usize>k << 2)));
-    v128.store(tile, value);
-    if (height > 4) {
-      let other = load<f32>(tile, 16) * last;
-      if (norm != 0) other *= load<f32>(weights + (<usize>k << 2));
-      store<f32>(tile, other, 16);
-    }
+    const weight = norm != 0 ? v128.load32_splat(weights + (<usize>k << 2)) : constant(Constant.ONE);
+    v128.store(tile, f32x4.mul(f32x4.mul(v128.load(tile), scale), weight));
+    // Of five rows the second lane is the next input's first row, which is not written.
+    const value = f32x4.mul(f32x4.mul(v128.load64_zero(tile, 16), others), weight);
+    if (height == 6) v128.store64_lane(tile, value, 0, 16);
+    else v128.store32_lane(tile, value, 0, 16);
     tile += step;
   }
 }

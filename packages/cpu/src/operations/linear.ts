@@ -41,9 +41,13 @@ export interface LinearOptions {
 }
 
 /** Inputs of a packed block, as in assembly/kernels/linear.ts. */
-const DEPTH = 256;
-/** Rows whose packed block fits the second-level cache: a multiple of both tiles' heights. */
-const ROW_BLOCK = 120;
+const DEPTH = 512;
+/** Rows whose packed block fits the second-level cache. */
+const ROW_BLOCK = 132;
+/** Panels that a packed block meets at most, so that packing costs little. */
+const PANEL_GROUP = 16;
+/** Chunks of a product, where it is large enough. */
+const CHUNKS = 12;
 /** Up to here rows that are multiplied one by one are faster than a tile; longer where tiles would have to widen the weights. */
 const VECTOR_ROWS = 4;
 const QUANTISED_ROWS = 8;
@@ -66,7 +70,8 @@ export function linearCommand(context: Context, arena: Arena, options: LinearOpt
   } = options;
   const panels = Math.ceil(outputs / PANEL);
   const layout = weight.layout ?? 'rows';
-  const { rowBlock, panelGroup } = cut(rows, panels, panelBytes(layout, inputs));
+  const height = context.wasm.tileRows(Number(context.wide));
+  const { rowBlock, panelGroup } = cut(rows, panels, panelBytes(layout, inputs), height);
   const vectorRows = layout === 'q8' || layout === 'q4' ? QUANTISED_ROWS : VECTOR_ROWS;
   const rowScratch = rowBytes(inputs);
   const scratch = threadScratch(arena, context.team, rows <= vectorRows ? rows * rowScratch : tileBytes(rowBlock));
@@ -99,16 +104,23 @@ export function linearCommand(context: Context, arena: Arena, options: LinearOpt
   };
 }
 
-/** Chunks depend on the shape alone, never on the number of threads: some dozens where there is enough to do. */
-function cut(rows: number, panels: number, bytes: number): { readonly rowBlock: number; readonly panelGroup: number } {
-  const stream = Math.max(1, Math.round(STREAM / bytes));
-  if (rows <= 16) return { rowBlock: rows, panelGroup: stream };
-  const panelGroup = panels >= 96 ? 16 : 8;
-  let rowBlock = Math.min(rows, ROW_BLOCK);
-  while (rowBlock > 20 && Math.ceil(panels / panelGroup) * Math.ceil(rows / rowBlock) < 16) {
-    rowBlock = Math.ceil(rowBlock / 40) * 20;
-  }
-  return { rowBlock, panelGroup };
+/**
+ * Chunks depend on the shape alone, never on the number of threads, and are alike in size, so that threads end together. A chunk packs its rows
+ * for its group of panels: rows are cut finer only where groups alone are too few.
+ */
+function cut(
+  rows: number,
+  panels: number,
+  bytes: number,
+  height: number,
+): { readonly rowBlock: number; readonly panelGroup: number } {
+  if (rows <= 16) return { rowBlock: rows, panelGroup: Math.max(1, Math.round(STREAM / bytes)) };
+  const groups = Math.ceil(panels / PANEL_GROUP);
+  const blocks = Math.max(Math.ceil(rows / ROW_BLOCK), Math.min(Math.ceil(CHUNKS / groups), Math.floor(rows / 16)));
+  return {
+    rowBlock: Math.ceil(rows / blocks / height) * height,
+    panelGroup: Math.ceil(panels / groups),
+  };
 }
 
 /** Of a row that is multiplied alone: results, x normalised, x quantised. */
@@ -120,5 +132,5 @@ function rowBytes(inputs: number): number {
 /** Of tiles: zeros, an edge, the rows' scales, a widened panel, packed rows. */
 function tileBytes(rowBlock: number): number {
   const paddedRows = Math.ceil(rowBlock / PANEL) * PANEL;
-  return 64 + 320 + (paddedRows + PANEL * DEPTH + (rowBlock + 5) * DEPTH) * ELEMENT;
+  return 64 + 384 + (paddedRows + PANEL * DEPTH + (rowBlock + 6) * DEPTH) * ELEMENT;
 }

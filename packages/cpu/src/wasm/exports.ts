@@ -14,6 +14,8 @@ export interface KernelExports {
   unpackMatrix(from: number, inputs: number, first: number, count: number, layout: number, to: number): void;
   rmsNorm(x: number, weight: number, y: number, rows: number, channels: number, eps: number): void;
   slice(x: number, y: number, outer: number, bytes: number, xStride: number): void;
+  /** Rows of a tile of a matrix product. */
+  tileRows(wide: number): number;
   softmax(logits: number, weights: number, vocab: number, temperature: number): number;
   runAlone(program: number, count: number): void;
   /** 0 where a member of the team failed. */
@@ -39,6 +41,7 @@ export const KERNEL_NAMES: readonly (keyof KernelExports)[] = [
   'rmsNorm',
   'slice',
   'softmax',
+  'tileRows',
   'runAlone',
   'runTeam',
   'open',
