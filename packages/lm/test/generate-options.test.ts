@@ -292,6 +292,26 @@ describe.each(PROVIDERS)('generation with options on $name', (provider) => {
       expect(backend.memory().tensors).toBe(resting);
     });
 
+    it('goes on with the others while it reads a long prompt', async () => {
+      const batcher = new Batcher(kjv, { maxRows: 3 });
+      const events: string[] = [];
+      const generate = async (name: string, length: number, maxTokens: number): Promise<void> => {
+        const prompt = Array.from({ length }, (_, index) => 1 + (index % 999));
+        for await (const { id } of kjv.generate({ prompt, batcher, maxTokens, stopIds: [], chunk: 8, block: 1 }))
+          if (id !== undefined) events.push(name);
+      };
+      const running = generate('running', 1, 60);
+      await new Promise((resolve) => setImmediate(resolve));
+      const long = generate('long', 161, 1);
+      const short = generate('short', 9, 1);
+      await Promise.all([running, long, short]);
+      const first = events.indexOf('long');
+      // 160 tokens in chunks of 8, of which others take a part: one token of the running one between each.
+      expect(events.slice(0, first).filter((name) => name === 'running').length).toBeGreaterThanOrEqual(20);
+      expect(events.indexOf('short')).toBeLessThan(first);
+      expect(backend.memory().tensors).toBe(resting);
+    });
+
     it('refuses more than its queue holds, and ends all when disposed', async () => {
       const batcher = new Batcher(kjv, { maxRows: 1, maxWaiting: 1 });
       const running = [0, 1].map(() => collect(kjv.generate({ prompt: 'And', batcher, maxTokens: 400 })));

@@ -195,11 +195,14 @@ it('continues on another backend', async () => {
   await second.dispose();
 });
 
-describe('any sequence of calls', () => {
+describe.each([
+  { provider: cpu(), runs: 250 },
+  { provider: reference(), runs: 60 },
+])('any sequence of calls on $provider.name', ({ provider, runs }) => {
   let backend: Backend;
   let lm: LanguageModel;
   beforeAll(async () => {
-    backend = await cpu().create();
+    backend = await provider.create();
     lm = await loadModel(backend, `${FIXTURES}/mamba-tiny`);
   });
   afterAll(async () => {
@@ -211,6 +214,8 @@ describe('any sequence of calls', () => {
     session: Session;
     ids: number[];
     marks: { mark: Mark; ids: number[] }[];
+    /** What was saved last, which it may have left since. */
+    saved?: { bytes: Uint8Array; ids: number[] };
   }
   interface World {
     readonly branches: Branch[];
@@ -225,7 +230,8 @@ describe('any sequence of calls', () => {
     toString: () => `${name}@${at}`,
   });
 
-  let generations = 0;
+  /** How often each was done, rather than passed over. */
+  const done = { append: 0, generate: 0, fork: 0, mark: 0, rewind: 0, save: 0, load: 0 };
   const at = fc.nat(7);
   const sampling = fc.constantFrom(
     {},
@@ -237,6 +243,7 @@ describe('any sequence of calls', () => {
     fc.tuple(at, fc.array(fc.nat(95), { maxLength: 6 }), fc.constantFrom(1, 256)).map(([branch, given, chunk]) =>
       command(`append(${given})`, branch, async (to) => {
         await to.session.append(given, { chunk });
+        done.append++;
         to.ids.push(...given);
       }),
     ),
@@ -245,7 +252,7 @@ describe('any sequence of calls', () => {
       .map(([branch, maxTokens, leave, block, options, seed]) =>
         command(`generate(${JSON.stringify({ maxTokens, leave, block, options, seed })})`, branch, async (to) => {
           if (to.ids.length === 0) return;
-          const generation = { ...options, seed, maxTokens };
+          const generation = { ...options, maxTokens, ...('temperature' in options && { seed }) };
           const straight = await ids(generateTokens(lm.model, to.ids, generation));
           const given: number[] = [];
           for await (const { id } of to.session.generate({ ...generation, block, stopIds: [] })) {
@@ -254,19 +261,21 @@ describe('any sequence of calls', () => {
           }
           expect(given).toEqual(straight.slice(0, given.length));
           expect(given.length).toBe(leave > 0 ? Math.min(leave, maxTokens) : maxTokens);
-          generations++;
+          done.generate++;
           to.ids.push(...given);
         }),
       ),
     at.map((branch) =>
       command('fork', branch, async (from, world) => {
-        if (world.branches.length < 4)
-          world.branches.push({ session: from.session.fork(), ids: [...from.ids], marks: [] });
+        if (world.branches.length === 4) return;
+        world.branches.push({ session: from.session.fork(), ids: [...from.ids], marks: [] });
+        done.fork++;
       }),
     ),
     at.map((branch) =>
       command('mark', branch, async (from) => {
         from.marks.push({ mark: from.session.mark(), ids: [...from.ids] });
+        done.mark++;
       }),
     ),
     fc.tuple(at, at).map(([branch, which]) =>
@@ -275,14 +284,23 @@ describe('any sequence of calls', () => {
         if (known === undefined) return;
         from.session.rewind(known.mark);
         from.ids = [...known.ids];
+        done.rewind++;
       }),
     ),
     at.map((branch) =>
-      command('save and load', branch, async (from) => {
-        const bytes = await from.session.save();
+      command('save', branch, async (from) => {
+        from.saved = { bytes: await from.session.save(), ids: [...from.ids] };
+        done.save++;
+      }),
+    ),
+    at.map((branch) =>
+      command('load', branch, async (from) => {
+        if (from.saved === undefined) return;
         from.session.dispose();
-        from.session = lm.loadSession(bytes);
+        from.session = lm.loadSession(from.saved.bytes);
+        from.ids = [...from.saved.ids];
         from.marks = [];
+        done.load++;
       }),
     ),
   ];
@@ -307,12 +325,24 @@ describe('any sequence of calls', () => {
         expect(backend.memory().tensors).toBe(resting.tensors);
         expect(backend.memory().bytes).toBe(resting.bytes);
       }),
-      { seed: 21, numRuns: 250 },
+      { seed: 21, numRuns: runs },
     );
-    expect(generations).toBeGreaterThan(100);
+    for (const [name, count] of Object.entries(done)) expect(count, name).toBeGreaterThan(runs / 8);
+  });
+});
+
+describe('a session of any length', () => {
+  let backend: Backend;
+  let lm: LanguageModel;
+  beforeAll(async () => {
+    backend = await cpu().create();
+    lm = await loadModel(backend, `${FIXTURES}/mamba-tiny`);
+  });
+  afterAll(async () => {
+    await backend.dispose();
   });
 
-  it('takes the same memory, and saves as many bytes, at any length', async () => {
+  it('takes the same memory, and saves as many bytes, over 10,000 generated tokens', async () => {
     const session = lm.createSession();
     await session.append([1, 2, 3]);
     await collect(session.generate({ maxTokens: 1200, stopIds: [] }));

@@ -100,16 +100,15 @@ export class Batcher {
     try {
       for (;;) {
         this.#sweep(batch);
-        const places = this.maxRows - batch.entries.length;
-        const joining = this.#waiting.slice(0, places);
-        await this.#admit(batch, joining);
-        this.#sweep(batch);
+        for (const request of this.#waiting.splice(0, this.maxRows - batch.entries.length)) this.#add(batch, request);
         if (batch.entries.length === 0 && this.#waiting.length === 0) return;
-        if (batch.entries.length === 0) continue;
-        for (const { entry, tokens, finishReason } of await batch.step()) {
+        const { steps, failed } = await batch.advance();
+        for (const { entry, error } of failed) drop(entry, error);
+        for (const { entry, tokens, finishReason } of steps) {
           entry.push(tokens);
-          if (finishReason !== undefined) entry.finish(finishReason);
-          if (finishReason !== undefined) entry.release();
+          if (finishReason === undefined) continue;
+          entry.finish(finishReason);
+          entry.release();
         }
       }
     } catch (error) {
@@ -125,19 +124,12 @@ export class Batcher {
     }
   }
 
-  /** Prompts are read together, and apart where that fails, so that each failure is the failing request's own. */
-  async #admit(batch: Batch<Request>, joining: readonly Request[]): Promise<void> {
+  #add(batch: Batch<Request>, request: Request): void {
     try {
-      if (joining.length > 0) await batch.admit(joining, AbortSignal.any(joining.map(({ left }) => left)));
+      batch.add(request);
     } catch (error) {
-      if (joining.length > 1) {
-        for (const request of joining) if (!request.ended) await this.#admit(batch, [request]);
-        return;
-      }
-      joining[0]!.fail(error);
-      joining[0]!.release();
+      drop(request, error);
     }
-    this.#waiting = this.#waiting.filter((request) => !joining.includes(request));
   }
 
   /** Lets go of those that ended from outside. */
@@ -149,13 +141,18 @@ export class Batcher {
   }
 }
 
+function drop(request: Request, error: unknown): void {
+  request.fail(error);
+  request.release();
+}
+
 /** One generation's side of the batch, and its reader's. */
 class Request {
   readonly prompt: readonly number[];
   readonly generation: Generation;
   /** Resolves when the batch holds nothing of it any more. */
   readonly released: Promise<void>;
-  readonly #left = new AbortController();
+  #ended = false;
   #release!: () => void;
   #tokens: GeneratedToken[] = [];
   #outcome: { readonly reason: FinishReason } | { readonly error: unknown } | undefined;
@@ -169,13 +166,9 @@ class Request {
     });
   }
 
-  /** Fires where nothing more is to be computed for it. */
-  get left(): AbortSignal {
-    return this.#left.signal;
-  }
-
+  /** Nothing more is to be computed for it. */
   get ended(): boolean {
-    return this.left.aborted;
+    return this.#ended;
   }
 
   push(tokens: readonly GeneratedToken[]): void {
@@ -194,7 +187,7 @@ class Request {
   }
 
   end(): void {
-    this.#left.abort();
+    this.#ended = true;
     this.#wake();
   }
 
