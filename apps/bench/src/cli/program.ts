@@ -151,9 +151,11 @@ function createProgram(terminal: Terminal, finish: (status: number) => void): Co
     .description('the goals of @mamba/cpu in all its modes beside llama.cpp, native and in a browser: 10 to 15 minutes')
     .argument('[report.json]', 'show those of this report instead of measuring')
     .option('--json <file>', 'write the report as JSON')
+    .option('--quick', 'a rehearsal with short prompts and few samples')
     .option('--markdown', 'as a table in Markdown')
-    .action(async (file: string | undefined, { json, markdown }: { json?: string; markdown?: true }) => {
-      finish(await targetsCommand({ file, json, markdown: markdown === true }, terminal));
+    .action(async (file: string | undefined, flags: { json?: string; quick?: true; markdown?: true }) => {
+      const { json, quick = false, markdown = false } = flags;
+      finish(await targetsCommand({ file, json, quick, markdown }, terminal));
     });
   program
     .command('merge <folder>')

@@ -19,6 +19,8 @@ export interface TargetsOptions {
   /** A report to take instead of measuring. */
   readonly file: string | undefined;
   readonly json: string | undefined;
+  /** A rehearsal: short prompts, few samples. */
+  readonly quick: boolean;
   /** As a table for a note instead of the terminal's. */
   readonly markdown: boolean;
 }
@@ -41,8 +43,8 @@ export async function targetsCommand(options: TargetsOptions, terminal: Terminal
     peers: chooseNamed(PEERS, ['llama.cpp', 'wllama'], 'peer'),
     backends,
     config: modelConfig(MAMBA_SIZES['mamba-130m']),
-    prefill: 512,
-    decode: 64,
+    prefill: options.quick ? 32 : 512,
+    decode: options.quick ? 8 : 64,
     threads: [1, 2],
     rounds: ROUNDS,
   });
@@ -50,7 +52,7 @@ export async function targetsCommand(options: TargetsOptions, terminal: Terminal
     {
       suites: SUITES.filter(({ name }) => name in CHOICES),
       backends,
-      effort: 'standard',
+      effort: options.quick ? 'quick' : 'standard',
       choices: CHOICES,
       stages: [stage],
       json: options.json,

@@ -72,11 +72,11 @@ export function targetsOf(report: Report): TargetRow[] {
       ),
     ),
     ...[1, 2].map((threads) =>
-      row(`prefill 512, f32, ${on(threads)}, against node-llama-cpp`, '≥', [1.4, 2, 3.5], times, (mode) =>
+      row(`prefill, f32, ${on(threads)}, against node-llama-cpp`, '≥', [1.4, 2, 3.5], times, (mode) =>
         against(mode, threads, [`llama.cpp@${threads}`], PREFILL),
       ),
     ),
-    row('prefill 512, f32, 2 threads, against wllama', '≥', [3, 4, undefined], times, (mode) =>
+    row('prefill, f32, 2 threads, against wllama', '≥', [3, 4, undefined], times, (mode) =>
       against(mode, 2, ['wllama@2'], PREFILL),
     ),
     row('decode, f32, 2 threads: share of the bandwidth', '≥', same(0.85), percent, (mode) =>

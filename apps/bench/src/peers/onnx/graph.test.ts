@@ -55,28 +55,31 @@ it('writes integers, text and messages as protobuf does', () => {
   expect(parse(joined(integer(9, 2 ** 40)))).toEqual([{ field: 9, value: 2 ** 40 }]);
 });
 
-it('gives every node inputs that exist before it, and every output a node', async () => {
-  const config = modelConfig({ layers: 2, dModel: 16, vocabSize: 40 });
-  const pieces = await mambaOnnx(config, seededWeights(config, 1));
-  const [graph] = children(parse(joined(pieces)), 7);
-  const known = new Set([
-    ...children(graph!, 5).flatMap((one) => words(one, 8)),
-    ...children(graph!, 11).flatMap((one) => words(one, 1)),
-  ]);
-  for (const node of children(graph!, 1)) {
-    for (const input of words(node, 1)) expect(known, `${words(node, 4)} ← ${input}`).toContain(input);
-    for (const output of words(node, 2)) {
-      expect(known, output).not.toContain(output);
-      known.add(output);
+it.each(['Scan', 'LinearAttention'] as const)(
+  'gives every node of a %s inputs that exist before it, and every output a node',
+  async (recurrence) => {
+    const config = modelConfig({ layers: 2, dModel: 16, vocabSize: 40 });
+    const pieces = await mambaOnnx(config, seededWeights(config, 1), recurrence);
+    const [graph] = children(parse(joined(pieces)), 7);
+    const known = new Set([
+      ...children(graph!, 5).flatMap((one) => words(one, 8)),
+      ...children(graph!, 11).flatMap((one) => words(one, 1)),
+    ]);
+    for (const node of children(graph!, 1)) {
+      for (const input of words(node, 1)) expect(known, `${words(node, 4)} ← ${input}`).toContain(input);
+      for (const output of words(node, 2)) {
+        expect(known, output).not.toContain(output);
+        known.add(output);
+      }
     }
-  }
-  const outputs = children(graph!, 12).flatMap((one) => words(one, 1));
-  expect(outputs).toEqual(['logits', 'next.conv.0', 'next.ssm.0', 'next.conv.1', 'next.ssm.1']);
-  for (const output of outputs) expect(known).toContain(output);
-  expect(children(graph!, 1).filter((node) => words(node, 4)[0] === 'Scan')).toHaveLength(config.layers);
-  // The weights once: a tied head is the embedding itself.
-  expect(bytesOf(pieces)).toBeLessThan(4 * parameterCount(config) + 20_000);
-});
+    const outputs = children(graph!, 12).flatMap((one) => words(one, 1));
+    expect(outputs).toEqual(['logits', 'next.conv.0', 'next.ssm.0', 'next.conv.1', 'next.ssm.1']);
+    for (const output of outputs) expect(known).toContain(output);
+    expect(children(graph!, 1).filter((node) => words(node, 4)[0] === recurrence)).toHaveLength(config.layers);
+    // The weights once: a tied head is the embedding itself.
+    expect(bytesOf(pieces)).toBeLessThan(4 * parameterCount(config) + 20_000);
+  },
+);
 
 it('counts the bytes of what it does not copy', () => {
   const graph = new GraphBuilder();

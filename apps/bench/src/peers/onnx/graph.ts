@@ -46,6 +46,7 @@ export class GraphBuilder {
     inputs: readonly string[],
     outputs: readonly string[] | number,
     attributes: Readonly<Record<string, Attribute>> = {},
+    domain?: typeof MICROSOFT,
   ): readonly string[] {
     const names = typeof outputs === 'number' ? Array.from({ length: outputs }, () => this.#fresh()) : outputs;
     const fields = [
@@ -53,6 +54,7 @@ export class GraphBuilder {
       ...names.map((output) => text(2, output)),
       text(4, type),
       ...Object.entries(attributes).map(([name, value]) => nested(5, attribute(name, value))),
+      ...(domain === undefined ? [] : [text(7, domain)]),
     ];
     this.#nodes.push(nested(1, message(...fields)));
     return names;
@@ -88,10 +90,13 @@ export class GraphBuilder {
   }
 }
 
+/** Operators that ONNX Runtime adds to the standard ones. */
+export const MICROSOFT = 'com.microsoft';
+
 /** A whole file of this graph. */
 export function modelFile(graph: Message): Message {
-  const opset = message(text(1, ''), integer(2, 17));
-  return message(integer(1, 8), text(2, 'mamba-bench'), nested(7, graph), nested(8, opset));
+  const opsets = [message(text(1, ''), integer(2, 17)), message(text(1, MICROSOFT), integer(2, 1))];
+  return message(integer(1, 8), text(2, 'mamba-bench'), nested(7, graph), ...opsets.map((opset) => nested(8, opset)));
 }
 
 function attribute(name: string, value: Attribute): Message {

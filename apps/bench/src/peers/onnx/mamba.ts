@@ -1,13 +1,23 @@
 /**
- * A Mamba model as an ONNX graph of standard operators: the recurrence is a Scan over the sequence, everything else works on all of
- * it. States come in and go out, so that one graph does prefill and decode. One sequence; batch is left out.
+ * A Mamba model as an ONNX graph: the recurrence is a Scan of standard operators over the sequence, or ONNX Runtime's own LinearAttention
+ * with a head of one value for each channel; everything else works on all of the sequence. States come in and go out, so that one graph
+ * does prefill and decode. One sequence; batch is left out.
  */
 import { type ModelConfig, modelParameters, type ParameterSource } from '@mamba/core';
-import { GraphBuilder, modelFile, type ValueInfo } from './graph.ts';
+import { GraphBuilder, MICROSOFT, modelFile, type ValueInfo } from './graph.ts';
 import type { Message } from './protobuf.ts';
 
-/** Inputs: `ids` int64 [length], `conv.i` [1, dInner, dConv - 1], `ssm.i` [dInner, dState]. Outputs: `logits` [1, vocab], `next.conv.i`, `next.ssm.i`. */
-export async function mambaOnnx(config: ModelConfig, source: ParameterSource): Promise<Message> {
+export type Recurrence = 'Scan' | 'LinearAttention';
+
+/**
+ * Inputs: `ids` int64 [length], `conv.i` [1, dInner, dConv - 1], `ssm.i` as `stateShapes` says. Outputs: `logits` [1, vocab], `next.conv.i`,
+ * `next.ssm.i`.
+ */
+export async function mambaOnnx(
+  config: ModelConfig,
+  source: ParameterSource,
+  recurrence: Recurrence,
+): Promise<Message> {
   const { layers, dInner, dState, dConv, vocabSize } = config;
   const graph = new GraphBuilder();
   const weights = new Map<string, { readonly shape: readonly number[]; readonly data: Float32Array }>();
@@ -32,9 +42,10 @@ export async function mambaOnnx(config: ModelConfig, source: ParameterSource): P
   for (let layer = 0; layer < layers; layer++) {
     const own = (name: string): string => `layers.${layer}.${name}`;
     const [conv, ssm] = [`conv.${layer}`, `ssm.${layer}`];
+    const shapes = stateShapes(config, recurrence);
     const states: ValueInfo[] = [
-      { name: conv, type: 'float', shape: [1, dInner, dConv - 1] },
-      { name: ssm, type: 'float', shape: [dInner, dState] },
+      { name: conv, type: 'float', shape: shapes.conv },
+      { name: ssm, type: 'float', shape: shapes.ssm },
     ];
     inputs.push(...states);
     outputs.push(...states.map((state) => ({ ...state, name: `next.${state.name}` })));
@@ -67,13 +78,29 @@ export async function mambaOnnx(config: ModelConfig, source: ParameterSource): P
     });
     const projected = graph.node('MatMul', [dt!, matrix(own('block.dtProj'))]);
     const delta = graph.node('Softplus', [graph.node('Add', [projected, plain(own('block.dtBias'))])]);
-    const [, y] = graph.nodes(
-      'Scan',
-      [ssm, delta, graph.node('Mul', [delta, u]), B!, C!],
-      [`next.${ssm}`, `y.${layer}`],
-      { num_scan_inputs: 4, body: { graph: stepOf(plain(own('block.A')), layer, dInner, dState) } },
-    );
-    const skipped = graph.node('Add', [y!, graph.node('Mul', [u, plain(own('block.D'))])]);
+    const y = `y.${layer}`;
+    const A = plain(own('block.A'));
+    const deltaU = graph.node('Mul', [delta, u]);
+    if (recurrence === 'Scan') {
+      graph.nodes('Scan', [ssm, delta, deltaU, B!, C!], [`next.${ssm}`, y], {
+        num_scan_inputs: 4,
+        body: { graph: stepOf(A, layer, dInner, dState) },
+      });
+    } else {
+      // Its state of a head is exp(decay) h + key ⊗ value, its output query · h; one query and one key serve all heads.
+      const batched = (value: string): string => graph.node('Unsqueeze', [value, graph.integers([0])]);
+      const decay = graph.node('Mul', [graph.node('Unsqueeze', [delta, graph.integers([2])]), A]);
+      const packed = graph.node('Reshape', [decay, graph.integers([1, -1, dInner * dState])]);
+      const [attended] = graph.nodes(
+        'LinearAttention',
+        [batched(C!), batched(B!), batched(deltaU), ssm, packed],
+        [`attended.${layer}`, `next.${ssm}`],
+        { q_num_heads: 1, kv_num_heads: dInner, update_rule: 'gated', scale: { float: 1 } },
+        MICROSOFT,
+      );
+      graph.node('Squeeze', [attended!, graph.integers([0])], {}, y);
+    }
+    const skipped = graph.node('Add', [y, graph.node('Mul', [u, plain(own('block.D'))])]);
     const gated = graph.node('Mul', [skipped, silu(z!)]);
     residual = graph.node('Add', [residual, graph.node('MatMul', [gated, matrix(own('block.outProj'))])]);
   }
@@ -86,6 +113,12 @@ export async function mambaOnnx(config: ModelConfig, source: ParameterSource): P
   const head = config.tiedHead ? embedding : plain('head');
   graph.nodes('Gemm', [norm(last, 'finalNorm', config.normEps), head], ['logits'], { transB: 1 });
   return modelFile(graph.build({ name: 'mamba', inputs, outputs }));
+}
+
+/** Of the states of a layer. */
+export function stateShapes({ dInner, dState, dConv }: ModelConfig, recurrence: Recurrence) {
+  const ssm = recurrence === 'Scan' ? [dInner, dState] : [1, dInner, dState, 1];
+  return { conv: [1, dInner, dConv - 1], ssm };
 }
 
 /** h ← exp(delta A) h + (delta u) B; y = h C. A is the outer graph's. */
