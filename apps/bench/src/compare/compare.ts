@@ -1,6 +1,6 @@
 /** Two runs side by side: how much longer or shorter each measurement took, and whether that is more than their spread. */
 import type { Report, Result } from '../schema/report.ts';
-import { keyOf, machineKey, versionsOf } from './key.ts';
+import { keyOf, machineKey, sameVersions, versionsOf } from './key.ts';
 
 export interface Comparison {
   readonly rows: readonly ComparedRow[];
@@ -93,8 +93,7 @@ function warningsOf(first: Report, second: Report): string[] {
   if (machineKey(first) !== machineKey(second)) warnings.push('the two runs are of different machines or engines');
   if (first.settings.effort !== second.settings.effort)
     warnings.push(`the first run is ${first.settings.effort}, the second ${second.settings.effort}`);
-  if (versionsOf(first) !== versionsOf(second))
-    warnings.push(`versions: ${versionsOf(first)} and ${versionsOf(second)}`);
+  if (!sameVersions(first, second)) warnings.push(`versions: ${versionsOf(first)} and ${versionsOf(second)}`);
   for (const [which, { machine, interrupted }] of [
     ['first', first],
     ['second', second],

@@ -18,6 +18,15 @@ export function machineName({ cpu, engine }: Machine): string {
   return `${cpu.replace(/ @ .*|\(R\)|\(TM\)|CPU|Processor/g, '').trim()}, ${name} ${engine.version.replace(/^(\d+\.\d+).*/, '$1')}`;
 }
 
+/** Whether what both measured was of the same versions. */
+export function sameVersions(a: Pick<Report, 'tool' | 'backends'>, b: Pick<Report, 'tool' | 'backends'>): boolean {
+  const versions = new Map(a.backends.map(({ name, version }) => [name, version]));
+  const same = b.backends.every(
+    ({ name, version }) => version === undefined || (versions.get(name) ?? version) === version,
+  );
+  return a.tool.version === b.tool.version && same;
+}
+
 /** Versions of what was measured: those of the tool and of each backend. */
 export function versionsOf({ tool, backends }: Pick<Report, 'tool' | 'backends'>): string {
   const named = backends.flatMap(({ name, version }) => (version === undefined ? [] : [`${name} ${version}`]));

@@ -1,7 +1,7 @@
 /** Many machines' reports into one set. Nothing is dropped silently: every decision leaves a note. */
 import type { Report } from '../schema/report.ts';
 import { KIND, type ReportSet, SCHEMA_VERSION, SET_KIND } from '../schema/report.ts';
-import { keyOf, machineKey, machineName, versionsOf } from './key.ts';
+import { keyOf, machineKey, machineName, sameVersions, versionsOf } from './key.ts';
 
 export interface NamedReport {
   readonly origin: string;
@@ -22,7 +22,7 @@ export function mergeReports(given: readonly NamedReport[]): ReportSet {
   const reports = [...byMachine.values()].flatMap((runs) => {
     const kept: NamedReport[] = [];
     for (const run of runs) {
-      const same = kept.findIndex(({ report }) => versionsOf(report) === versionsOf(run.report));
+      const same = kept.findIndex(({ report }) => sameVersions(report, run.report));
       const name = machineName(run.report.machine);
       if (same < 0) {
         if (kept.length > 0)
@@ -37,7 +37,7 @@ export function mergeReports(given: readonly NamedReport[]): ReportSet {
       notes.push(
         merged === undefined
           ? `${run.origin}: the same run as ${older.origin}; taken once`
-          : `${run.origin}: the same machine as ${older.origin} (${name}); of ${merged.repeated} cases measured twice the newer run is kept`,
+          : `${run.origin}: the same machine as ${older.origin} (${name}); ${merged.repeated === 0 ? 'nothing was measured twice, all is kept' : `of ${merged.repeated} cases measured twice the newer run is kept`}`,
       );
       if (merged !== undefined) kept[same] = { origin: run.origin, report: merged.report };
     }
@@ -67,6 +67,10 @@ function overlay(older: Report, newer: Report): { report: Report; repeated: numb
       ...newer,
       kind: KIND,
       settings: { ...newer.settings, suites },
+      ceilings: [
+        ...newer.ceilings,
+        ...older.ceilings.filter(({ id }) => newer.ceilings.every((known) => known.id !== id)),
+      ],
       backends: [...backends, ...newer.backends.filter(({ name }) => !backends.some((known) => known.name === name))],
       results: [...kept, ...newer.results],
       slopes: [...slopes, ...newer.slopes],

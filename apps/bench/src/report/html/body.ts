@@ -1,6 +1,9 @@
 /** What a report says, as HTML without a page around it: the file and the web page share it. */
+
+import { MODES } from '../../machine/modes.ts';
 import type { BackendRecord, Report, ReportSet } from '../../schema/report.ts';
 import { describeCeilings, digits, formatBytes } from '../format.ts';
+import { targetsOf } from '../targets.ts';
 import { type Chart, chartsOf } from './charts.ts';
 import { escapeHtml } from './escape.ts';
 import { letter, seriesOf } from './series.ts';
@@ -17,6 +20,7 @@ export function renderBody({ reports, notes }: Pick<ReportSet, 'reports' | 'note
   return [
     `<div class="cards">${reports.map((report, index) => renderMachine(report, reports.length > 1 ? letter(index) : '')).join('\n')}</div>`,
     notes.length > 0 ? `<ul class="quiet">${notes.map((note) => `<li>${escapeHtml(note)}</li>`).join('')}</ul>` : '',
+    ...reports.map((report, index) => renderTargets(report, reports.length > 1 ? letter(index) : '')),
     figures('overview'),
     limits && `<section id="limits"><h2>Against the machine’s limits</h2>${limits}</section>`,
     ...sections,
@@ -27,8 +31,10 @@ export function renderBody({ reports, notes }: Pick<ReportSet, 'reports' | 'note
     .join('\n');
 }
 
-function renderChart({ title, caption, element }: Chart): string {
-  return `<figure><h3>${escapeHtml(title)}</h3><figcaption>${escapeHtml(caption)}</figcaption>${element.outerHTML}</figure>`;
+function renderChart({ title, caption, element, legend = [] }: Chart): string {
+  const items = legend.map(({ label, color }) => `<li><i style="background:${color}"></i>${escapeHtml(label)}</li>`);
+  const key = items.length === 0 ? '' : `<ul class="legend">${items.join('')}</ul>`;
+  return `<figure><h3>${escapeHtml(title)}</h3><figcaption>${escapeHtml(caption)}</figcaption>${key}<div class="plots">${element.outerHTML}</div></figure>`;
 }
 
 function renderMachine(
@@ -56,7 +62,11 @@ function renderMachine(
 
 function describeBackend({ status, description, reason, slow, how, version }: BackendRecord): string {
   if (status !== 'ready') return `not here: ${reason}`;
-  const marks = [version, slow !== undefined && `${slow}: small shapes, compared with nothing`, how];
+  const marks = [
+    description?.includes(version ?? '') ? undefined : version,
+    slow !== undefined && `${slow}: small shapes, compared with nothing`,
+    how,
+  ];
   return [description, ...marks.filter(Boolean)].join('; ');
 }
 
@@ -73,6 +83,26 @@ function notesOf(suite: string, reports: readonly Report[]): string {
     checks.length > 1 && `Checked: ${checks.at(0)}; the largest on a part.`,
   ].filter((text) => text !== false);
   return said.length === 0 ? '' : `<p class="quiet">${escapeHtml(said.join(' '))}</p>`;
+}
+
+/** The goals of @mamba/cpu, where their contenders ran. */
+function renderTargets(report: Report, mark: string): string {
+  const rows = targetsOf(report);
+  if (rows.length === 0) return '';
+  const badge = mark === '' ? '' : `<span class="letter">${mark}</span>`;
+  const cells = ({ cells: found }: (typeof rows)[number]): string =>
+    MODES.map((mode) => {
+      const cell = found[mode];
+      if (cell === undefined) return '<td class="n">–</td>';
+      const { figure, goal, spread, met } = cell;
+      const look = met === undefined ? 'quiet' : met ? 'good' : 'bad';
+      return `<td class="n"><b class="${look}">${figure}</b> <small>${goal}</small><br><small>${spread}</small></td>`;
+    }).join('');
+  const body = rows.map(
+    (row) => `<tr class="first"><th scope="row" class="wide">${escapeHtml(row.label)}</th>${cells(row)}</tr>`,
+  );
+  const head = MODES.map((mode) => `<th scope="col" class="n">${mode}</th>`).join('');
+  return `<section><h2>${badge}Goals of @mamba/cpu</h2><p class="quiet">Each figure beside its goal, with the 10th and 90th percentile of one against the other.</p><div class="scroll"><table><thead><tr><th scope="col">goal</th>${head}</tr></thead><tbody>${body.join('')}</tbody></table></div></section>`;
 }
 
 function renderGeneration({ generation }: Report): string {

@@ -3,6 +3,7 @@
  * are CSS variables, so that one drawing serves light, dark and paper.
  */
 import * as Plot from '@observablehq/plot';
+import { SUITE_NAMES } from '../../cases/contract.ts';
 import { digits, formatCount, formatSeconds } from '../format.ts';
 import { measuredOf, type Series } from './series.ts';
 import { caseLabel } from './tables.ts';
@@ -11,9 +12,13 @@ export interface Chart {
   readonly title: string;
   readonly caption: string;
   readonly element: Element;
+  /** What the colours stand for, where the plot does not say it beside its lines. */
+  readonly legend?: readonly Series[];
 }
 
 const WIDTH = 760;
+/** Keeps a label legible that lies over lines. */
+const HALO = { stroke: 'var(--card)', strokeWidth: 4 };
 const STYLE = { fontFamily: 'inherit', fontSize: '12px', background: 'none', overflow: 'visible' };
 
 /** Every plot that these results give; none is empty. */
@@ -65,11 +70,18 @@ function timeOverLength(series: readonly Series[], suite: string, document: Docu
   );
   const element = plot(document, {
     height: 420,
+    marginTop: 30,
     marginLeft: 62,
     marginRight: 190,
     marginBottom: 42,
     x: { type: 'log', base: 2, label: 'length', labelAnchor: 'center', tickFormat: power, ticks: 8, grid: false },
-    y: { type: 'log', label: '↑ time of a call', tickFormat: (value: number) => brief(value), grid: true },
+    y: {
+      type: 'log',
+      label: '↑ time of a call',
+      ticks: roundTimes(points),
+      tickFormat: (value: number) => formatSeconds(value).replace(/\.0+(?= )/, ''),
+      grid: true,
+    },
     marks: [
       ...lines.map(({ points: own, series: one }) =>
         Plot.areaY(own, { x: 'x', y1: 'low', y2: 'high', fill: one.color, fillOpacity: 0.15 }),
@@ -92,6 +104,7 @@ function timeOverLength(series: readonly Series[], suite: string, document: Docu
         textAnchor: 'start',
         dx: 10,
         fontWeight: 600,
+        ...HALO,
       }),
     ],
   });
@@ -166,21 +179,26 @@ function shareOfLimit(series: readonly Series[], document: Document): Chart | un
       const label = `${caseLabel({ case: id })}${suite === 'quantised' ? `, ${dtype}` : ''}`;
       const bound = ceiling.id.includes('operations') ? 'arithmetic' : 'memory';
       const title = `${one.label}, ${label}: ${(ceiling.share * 100).toFixed(0)} % of what the ${bound} allows`;
-      return [{ suite, label, share: ceiling.share * 100, bound, color: one.color, title }];
+      const { length = 0 } = result.shape;
+      return [{ suite, label, length, share: ceiling.share * 100, bound, color: one.color, title, series: one }];
     }),
   );
   if (points.length === 0) return undefined;
   const rows = new Set(points.map(({ suite, label }) => `${suite} ${label}`)).size;
-  const facets = new Set(points.map(({ suite }) => suite)).size;
   const most = Math.max(105, ...points.map(({ share }) => share));
-  // A row of its own height for each case: suites have different numbers of them.
-  const order = [...new Map(points.map(({ suite, label }) => [`${suite}: ${label}`, 0])).keys()];
+  const suites: readonly string[] = SUITE_NAMES;
+  const place = ({ suite, length }: (typeof points)[number]): number => suites.indexOf(suite) * 1e9 + length;
+  // Suites in their order, lengths growing, in a row each.
+  const order = [
+    ...new Set(points.toSorted((a, b) => place(a) - place(b)).map(({ suite, label }) => `${suite}: ${label}`)),
+  ];
   return {
     title: 'Share of the machine’s limit',
     caption:
       'The least time that the arithmetic (circle) or the memory traffic (square) of a call takes at the measured limits, over the time it took. Beyond 100 %: the data fits in the cache.',
+    legend: [...new Set(points.map(({ series: one }) => one))],
     element: plot(document, {
-      height: rows * 20 + facets * 4 + 60,
+      height: rows * 20 + 60,
       marginLeft: 290,
       marginRight: 30,
       marginTop: 12,
@@ -287,11 +305,11 @@ function bars(points: readonly Bar[], document: Document): Element {
   const facets = [...new Set(points.map(({ facet }) => facet))];
   const labels = [...new Set(points.map(({ label }) => label))];
   return plot(document, {
-    height: facets.length * (labels.length * 24 + 26) + 8,
+    height: facets.length * (labels.length * 24 + 26) + 26,
     marginBottom: 4,
     marginLeft: 190,
     marginRight: 80,
-    marginTop: 4,
+    marginTop: 22,
     x: { axis: null, domain: [0, 1] },
     y: { domain: labels, label: null, tickSize: 0, padding: 0.2 },
     fy: { domain: facets, axis: null, padding: 0.22 },
@@ -345,6 +363,7 @@ function endLabels(points: readonly Mark[]): Plot.Markish[] {
     textAnchor: 'start',
     dx: 10,
     fontWeight: 600,
+    ...HALO,
   } as const;
   return [Plot.text([...last.values()], options)];
 }
@@ -383,9 +402,13 @@ function power(value: number): string {
   return `2${[...String(exponent)].map((digit) => '⁰¹²³⁴⁵⁶⁷⁸⁹'[Number(digit)]).join('')}`;
 }
 
-/** `10 ms` for 1, 2 and 5 of each power of ten; nothing for the others. */
-function brief(seconds: number): string {
-  const mantissa = seconds / 10 ** Math.floor(Math.log10(seconds) + 1e-9);
-  if (![1, 2, 5].some((round) => Math.abs(mantissa - round) < 1e-6)) return '';
-  return formatSeconds(seconds).replace(/\.0+(?= )/, '');
+/** 1, 2 and 5 of each power of ten that the points span; of many powers, 1 alone. */
+function roundTimes(points: readonly Point[]): number[] {
+  const least = Math.min(...points.map(({ low }) => low));
+  const most = Math.max(...points.map(({ high }) => high));
+  const [low, high] = [Math.floor(Math.log10(least)), Math.ceil(Math.log10(most))];
+  const steps = high - low > 4 ? [1] : [1, 2, 5];
+  return Array.from({ length: high - low + 1 }, (_, index) => index + low)
+    .flatMap((exponent) => steps.map((step) => Number(`${step}e${exponent}`)))
+    .filter((time) => time > least && time < most);
 }

@@ -12,7 +12,7 @@ export interface Series {
 }
 
 /** Colours that the style sheet defines. */
-const COLORS = 8;
+const COLORS = 12;
 
 export function seriesOf(reports: readonly Report[]): Series[] {
   let next = 0;

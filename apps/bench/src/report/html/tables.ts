@@ -47,11 +47,14 @@ export function renderTable(suite: string, reports: readonly Report[]): string {
       const reason = `<td class="bad" colspan="${columns.length}">${result.status}: ${escapeHtml(result.reason ?? '')}</td>`;
       return `<tr class="${result.slow === undefined ? '' : 'slow'}">${cells.join('')}${reason}</tr>`;
     }
-    for (const { cell, strong } of columns)
-      cells.push(`<td class="n${strong ? ' strong' : ''}">${cell(result, rows)}</td>`);
+    for (const { cell, strong, optional } of columns)
+      cells.push(`<td class="n${strong ? ' strong' : ''}${optional ? ' optional' : ''}">${cell(result, rows)}</td>`);
     return `<tr class="${[repeated ? '' : 'first', result.slow === undefined ? '' : 'slow'].join(' ').trim()}">${cells.join('')}</tr>`;
   });
-  const headings = head.map((name, index) => `<th scope="col"${index < lead ? '' : ' class="n"'}>${name}</th>`);
+  const headings = head.map((name, index) => {
+    const optional = columns[index - lead]?.optional ? ' optional' : '';
+    return `<th scope="col"${index < lead ? '' : ` class="n${optional}"`}>${name}</th>`;
+  });
   return `<div class="scroll"><table><thead><tr>${headings.join('')}</tr></thead><tbody>\n${body.join('\n')}\n</tbody></table></div>`;
 }
 
@@ -69,6 +72,8 @@ export function caseLabel({ case: id }: Pick<Result, 'case'>): string {
 interface Column {
   readonly head: string;
   readonly strong?: boolean;
+  /** Left out on paper, which is narrow. */
+  readonly optional?: boolean;
   /** As HTML; empty where it has nothing to say. */
   cell(result: Result, all: readonly { readonly result: Result }[]): string;
 }
@@ -80,14 +85,18 @@ const COLUMNS: readonly Column[] = [
     head: 'p10–p90',
     cell: ({ time }) => (time!.n === 1 ? 'once' : formatRange(time!.p10, time!.p90, time!.median)),
   },
-  { head: 'first call', cell: ({ time }) => (time!.first === undefined ? '' : formatSeconds(time!.first)) },
+  {
+    head: 'first call',
+    optional: true,
+    cell: ({ time }) => (time!.first === undefined ? '' : formatSeconds(time!.first)),
+  },
   {
     head: 'rate',
     strong: true,
     cell({ rate }) {
       if (rate === undefined || rate.unit === 'models/s') return '';
       if (rate.unit === 'tokens/s') return `${digits(rate.perSecond)} tok/s`;
-      return `${formatCount(rate.perSecond)} ${escapeHtml(rate.unit)}`;
+      return `${formatCount(rate.perSecond)} ${escapeHtml(rate.unit.replace('state steps', 'steps'))}`;
     },
   },
   {
