@@ -61,10 +61,11 @@ export function createDriver(runtime: Runtime): Driver<Storage> {
   };
 }
 
-function describe({ team, build, wide }: Runtime): string {
+function describe({ team, build, wide, notes }: Runtime): string {
   const kind = build === 'relaxed' ? 'relaxed SIMD' : 'SIMD';
   const threads = team.threads === 1 ? '1 thread' : `${team.threads} threads`;
-  return `WebAssembly ${kind}${wide ? ' (256-bit)' : ''}, ${threads}`;
+  const why = notes.singleThread === undefined ? '' : ` (${notes.singleThread})`;
+  return `WebAssembly ${kind}${wide ? ' (256-bit)' : ''}, ${threads}${why}`;
 }
 
 function kernels(context: Context): Kernels<Storage> {

@@ -3,6 +3,7 @@ import { checkpointStore, openSafetensors } from '@mamba/checkpoint';
 import type { Check } from '../runner/check.ts';
 import { checkpointCheck } from './checkpoint.ts';
 import { damaged, goldenChecks } from './scan-golden.ts';
+import { storedWeightsChecks } from './stored-weights.ts';
 
 /** Folder of the fixtures; a file address in Node, an http one in a browser that serves this package. */
 export const FIXTURES = new URL('../../fixtures/', import.meta.url);
@@ -32,4 +33,9 @@ export async function fixtureGoldenChecks(fixtures: URL = FIXTURES): Promise<rea
 
 export function fixtureCheckpointChecks(fixtures: URL = FIXTURES): readonly Check[] {
   return CHECKPOINTS.map((name) => checkpointCheck(new URL(`${name}/`, fixtures), name, `checkpoint/${name}`));
+}
+
+/** The trained checkpoint, its matrices stored in every way. */
+export function fixtureWeightsChecks(fixtures: URL = FIXTURES): readonly Check[] {
+  return storedWeightsChecks(new URL('kjv-mamba/', fixtures), 'kjv-mamba');
 }

@@ -87,6 +87,12 @@ export class Findings {
     this.#add({ tensor: what, maxAbsError, scale, relativeError: maxAbsError / scale, tolerance: 0, pass, message });
   }
 
+  /** An error that is a number itself, whose size is told also where it passes. */
+  within(what: string, error: number, tolerance: number): void {
+    const pass = error <= tolerance;
+    this.#add({ tensor: what, maxAbsError: error, scale: 1, relativeError: error, tolerance, pass });
+  }
+
   /** Something that holds or does not. */
   holds(what: string, pass: boolean, message: string): void {
     if (pass) this.#add({ tensor: what, maxAbsError: 0, scale: 1, relativeError: 0, tolerance: 0, pass });

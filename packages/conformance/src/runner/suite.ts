@@ -1,4 +1,4 @@
-import { fixtureCheckpointChecks, fixtureGoldenChecks } from '../golden/fixtures.ts';
+import { fixtureCheckpointChecks, fixtureGoldenChecks, fixtureWeightsChecks } from '../golden/fixtures.ts';
 import { invariantChecks } from '../invariants/index.ts';
 import { type PropertyOptions, propertyChecks } from '../properties/properties.ts';
 import { suiteCases } from '../suite/index.ts';
@@ -6,8 +6,8 @@ import type { Check } from './check.ts';
 import { caseCheck } from './check-case.ts';
 
 /** Parts of the suite. */
-export type Section = 'cases' | 'invariants' | 'properties' | 'golden' | 'checkpoints';
-export const SECTIONS: readonly Section[] = ['cases', 'invariants', 'properties', 'golden', 'checkpoints'];
+export type Section = 'cases' | 'invariants' | 'properties' | 'golden' | 'checkpoints' | 'weights';
+export const SECTIONS: readonly Section[] = ['cases', 'invariants', 'properties', 'golden', 'checkpoints', 'weights'];
 
 export interface SuiteOptions {
   /** Default: all. */
@@ -26,5 +26,6 @@ export async function suite({ scope = SECTIONS, fixtures, properties }: SuiteOpt
   if (scope.includes('properties')) checks.push(...propertyChecks(properties));
   if (scope.includes('golden')) checks.push(...(await fixtureGoldenChecks(fixtures)));
   if (scope.includes('checkpoints')) checks.push(...fixtureCheckpointChecks(fixtures));
+  if (scope.includes('weights')) checks.push(...fixtureWeightsChecks(fixtures));
   return checks;
 }

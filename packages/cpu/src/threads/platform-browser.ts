@@ -27,10 +27,11 @@ export const platform: Platform = {
   compileRevectorized: (bytes) => new WebAssembly.Module(bytes),
 };
 
+/** Isolation first: a page without it has no SharedArrayBuffer either. */
 function unshared(): string | undefined {
-  if (typeof SharedArrayBuffer !== 'function' || typeof Worker !== 'function') return 'this engine shares no memory';
   if (globalThis.crossOriginIsolated === false) {
     return 'this page is not cross-origin isolated: send Cross-Origin-Opener-Policy: same-origin and Cross-Origin-Embedder-Policy: require-corp';
   }
+  if (typeof SharedArrayBuffer !== 'function' || typeof Worker !== 'function') return 'this engine shares no memory';
   return undefined;
 }

@@ -1,0 +1,148 @@
+/** What each way of storing matrices costs a trained model: likeliest tokens and perplexity on held-out text, beside float32. */
+import { type CheckpointLocation, checkpointStore, openCheckpoint, openSafetensors, readJson } from '@mamba/checkpoint';
+import { type Backend, createModel, type DType, type Model, type UploadOptions } from '@mamba/core';
+import type { Check } from '../runner/check.ts';
+import { Findings } from '../runner/report.ts';
+import { damaged } from './scan-golden.ts';
+
+interface Bound {
+  readonly dtype: DType;
+  /** Share of the positions where another token is the likeliest. */
+  readonly disagreement: number;
+  /** Change of perplexity, relative. */
+  readonly perplexity: number;
+}
+
+const BOUNDS: readonly Bound[] = [
+  // The checkpoint is stored so: the rounding of sums alone.
+  { dtype: 'float16', disagreement: 1e-3, perplexity: 1e-4 },
+  { dtype: 'bfloat16', disagreement: 1e-2, perplexity: 2e-3 },
+  { dtype: 'q8', disagreement: 1e-2, perplexity: 5e-3 },
+  // Its loss is reported: 13 % and 2.5 % for blocks of 32; twice that would be a bug.
+  { dtype: 'q4', disagreement: 0.25, perplexity: 0.05 },
+];
+
+/** As validation.json says: each window is read from a zero state, and every token but the text's first is predicted once. */
+const WINDOW = 256;
+/** Windows computed at once. */
+const ROWS = 8;
+/** Windows that a backend in software is asked for; others read all. */
+const FEW = 16;
+
+/** A check for each way, `weights/kjv-mamba-q8`; one that a backend does not store so is skipped. */
+export function storedWeightsChecks(location: CheckpointLocation, name: string): readonly Check[] {
+  const baselines = new WeakMap<Backend, Promise<Scores>>();
+  return BOUNDS.map((bound): Check => {
+    const id = `weights/${name}-${bound.dtype}`;
+    return {
+      id,
+      source: name,
+      case: id,
+      async run({ backend }) {
+        const options: UploadOptions = { dtype: bound.dtype, role: 'matrix' };
+        const support = backend.supportsUpload({ dtype: 'float32', shape: [32, 32] }, options);
+        if (!support.supported) return { skipped: support.reason };
+        const baseline = baselines.get(backend) ?? score(backend, location, undefined);
+        baselines.set(backend, baseline);
+        const plain = await baseline;
+        const stored = await score(backend, location, bound.dtype);
+        const other = stored.likeliest.filter((token, at) => token !== plain.likeliest[at]).length;
+        const findings = new Findings(name, id, backend.precision);
+        findings.within('other likeliest tokens', other / plain.likeliest.length, bound.disagreement);
+        const change = Math.exp((stored.loss - plain.loss) / plain.likeliest.length) - 1;
+        findings.within('change of perplexity', Math.abs(change), bound.perplexity);
+        if (plain.published !== undefined)
+          findings.within('loss of float32', Math.abs(plain.loss / plain.published - 1), LOSS_TOLERANCE);
+        return findings.reports;
+      },
+    };
+  });
+}
+
+/** Of the sum over all tokens, in which roundings of single ones cancel. */
+const LOSS_TOLERANCE = 1e-6;
+
+interface Scores {
+  /** Token after each position. */
+  readonly likeliest: readonly number[];
+  /** Nats, summed. */
+  readonly loss: number;
+  /** What validation.json says of all windows; undefined where only some were read. */
+  readonly published: number | undefined;
+}
+
+async function score(backend: Backend, location: CheckpointLocation, weights: DType | undefined): Promise<Scores> {
+  const { ids, published } = await heldOut(location);
+  const all = Array.from({ length: Math.ceil((ids.length - 1) / WINDOW) }, (_, index) =>
+    ids.slice(index * WINDOW, (index + 1) * WINDOW + 1),
+  );
+  const software = backend.details.software === true;
+  const windows = software ? all.slice(0, FEW) : all;
+  const model = await load(backend, location, weights);
+  try {
+    const likeliest: number[] = [];
+    let loss = 0;
+    for (let first = 0; first < windows.length; ) {
+      const { length } = windows[first]!;
+      let end = first + 1;
+      while (end < windows.length && end < first + ROWS && windows[end]!.length === length) end++;
+      const scores = await read(model, windows.slice(first, end));
+      likeliest.push(...scores.likeliest);
+      for (const value of scores.logProbs) loss -= value;
+      first = end;
+    }
+    return { likeliest, loss, published: software ? undefined : published };
+  } finally {
+    model.dispose();
+  }
+}
+
+async function read(
+  model: Model,
+  rows: readonly Int32Array[],
+): Promise<{ readonly likeliest: Iterable<number>; readonly logProbs: Iterable<number> }> {
+  const { backend } = model;
+  const fed = rows.map((row) => row.subarray(0, -1));
+  const next = Int32Array.from(rows.flatMap((row) => [...row.subarray(1)]));
+  const { logits, state } = model.forward(fed, { logits: 'all' });
+  const ids = backend.upload({ dtype: 'int32', shape: [rows.length, fed[0]!.length], data: next });
+  const [likeliest, logProbs] = [backend.argmax(logits!), backend.logProb(logits!, ids)];
+  try {
+    return { likeliest: await backend.read(likeliest), logProbs: await backend.read(logProbs) };
+  } finally {
+    for (const held of [logits!, state, ids, likeliest, logProbs]) held.dispose();
+  }
+}
+
+/** Ids of `validation.txt`, and the loss over all windows that `validation.json` says. */
+async function heldOut(
+  location: CheckpointLocation,
+): Promise<{ readonly ids: Int32Array; readonly published: number }> {
+  const store = checkpointStore(location);
+  const source = await store.open('validation-ids.safetensors');
+  if (source === undefined) throw damaged(store.name, 'no validation-ids.safetensors', 'held-out text as token ids');
+  const file = await openSafetensors(source);
+  try {
+    const host = await file.read('ids');
+    const about = (await readJson(store, 'validation.json')) as { windows?: { nll_nats?: number } } | undefined;
+    const published = about?.windows?.nll_nats;
+    if (host.dtype !== 'int32' || published === undefined)
+      throw damaged(
+        store.name,
+        `${host.dtype} ids, a loss of ${published}`,
+        'integers, and windows.nll_nats in validation.json',
+      );
+    return { ids: host.data, published };
+  } finally {
+    await file.close();
+  }
+}
+
+async function load(backend: Backend, location: CheckpointLocation, weights: DType | undefined): Promise<Model> {
+  const checkpoint = await openCheckpoint(location);
+  try {
+    return await createModel(backend, checkpoint.config, checkpoint.source, { weights });
+  } finally {
+    await checkpoint.close();
+  }
+}
