@@ -1,4 +1,3 @@
-import { decodeSnapshot } from '@mamba/core';
 import type { WorkerLanguageModel, WorkerSession } from '@mamba/lm/worker';
 
 type Mark = WorkerSession['marks'][number];
@@ -81,13 +80,6 @@ export class Branch {
   async fork(id: number, name: string): Promise<Branch> {
     return new Branch(id, name, await this.session.fork(), this.transcript);
   }
-}
-
-/** The last tokens of a saved session, as `@mamba/lm` keeps them for its penalties; none where the file says nothing of them. */
-export function savedIds(bytes: Uint8Array, vocabSize: number): readonly number[] {
-  const { recent } = (decodeSnapshot(bytes).extra ?? {}) as { readonly recent?: unknown };
-  const valid = Array.isArray(recent) && recent.every((id) => Number.isSafeInteger(id) && id >= 0 && id < vocabSize);
-  return valid ? recent : [];
 }
 
 function parseIds(text: string): readonly number[] {

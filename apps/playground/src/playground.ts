@@ -1,17 +1,21 @@
 import { isMambaError } from '@mamba/core';
-import type { WorkerLanguageModel, WorkerSession } from '@mamba/lm/worker';
-import { Branch, type MarkedPlace, savedIds, type Transcript } from './branch.ts';
+import type { DeltaMap, LoadOptions } from '@mamba/lm';
+import type { WorkerLanguageModel, WorkerSelection, WorkerSession } from '@mamba/lm/worker';
+import { Branch, type MarkedPlace, type Transcript } from './branch.ts';
 import { count } from './format.ts';
-import type { DeltaMap } from './selection/deltas.ts';
 import { Engine, probeBackends } from './worker/engine.ts';
 import type { BackendName, BackendReport } from './worker/protocol.ts';
 
 export type Source =
   | { readonly kind: 'shipped' }
+  | { readonly kind: 'hub'; readonly id: string }
   | { readonly kind: 'url'; readonly url: string }
   | { readonly kind: 'files'; readonly files: readonly File[] };
 
 export type GenerateOptions = NonNullable<Parameters<WorkerSession['generate']>[0]>;
+
+/** Of the matrices on the backend. */
+export type Weights = NonNullable<LoadOptions['weights']>;
 
 /** What runs; one thing at a time. */
 export type Busy = 'load' | 'generate' | 'other';
@@ -20,7 +24,6 @@ export interface LoadedModel {
   readonly lm: WorkerLanguageModel;
   readonly engine: Engine;
   readonly title: string;
-  readonly location: string | readonly File[];
 }
 
 export interface Speed {
@@ -40,9 +43,8 @@ export interface Look {
 
 /** What the shipped model is read from. */
 export const SHIPPED = 'models/kjv-mamba/';
-/** A map takes no more tokens than this, and no more than HIDDEN_BYTES of hidden states. */
+/** A map takes no more tokens than this. */
 const LOOK_TOKENS = 512;
-const HIDDEN_BYTES = 2 ** 26;
 /** Tokens that the speed shown is the mean of. */
 const SPEED_WINDOW = 32;
 
@@ -68,6 +70,8 @@ export class Playground {
   /** Counts the looks: one that was overtaken is not shown. */
   #looks = 0;
   #looked: Transcript | undefined;
+  /** Opened with the first look at a model. */
+  #selection: Promise<WorkerSelection> | undefined;
   readonly #labels = new Map<number, string>();
 
   constructor(changed: () => void) {
@@ -84,21 +88,22 @@ export class Playground {
   }
 
   /** Loads a model; the one before stays until the new one is there. */
-  async load(source: Source, backend: BackendName): Promise<void> {
+  async load(source: Source, backend: BackendName, weights: Weights): Promise<void> {
     await this.#run('load', 'Loading …', async (signal) => {
       const before = this.model;
       const { location, title } = locate(source);
       const engine = before?.engine.backend === backend ? before.engine : await Engine.start(backend);
       try {
         const lm = await engine.connection.load(location, {
-          signal,
+          ...{ signal, weights },
           onProgress: (done, total) => {
             this.progress = { done, total };
             this.#changed();
           },
         });
         const session = await lm.createSession();
-        this.model = { lm, engine, title, location };
+        this.model = { lm, engine, title };
+        this.#selection = undefined;
         this.#forgetLook();
         this.#labels.clear();
         this.#nextBranch = 1;
@@ -111,10 +116,7 @@ export class Playground {
         this.progress = undefined;
       }
       if (before !== undefined && before.engine !== engine) before.engine.end();
-      else if (before !== undefined) {
-        await engine.release(before.lm.info.handle);
-        await before.lm.dispose();
-      }
+      else await before?.lm.dispose();
       this.speed = undefined;
       return `${title} is loaded, on ${this.model.lm.info.backend.description}.`;
     });
@@ -239,7 +241,7 @@ export class Playground {
       const { lm } = this.model!;
       const bytes = new Uint8Array(await file.arrayBuffer());
       const session = await lm.loadSession(bytes);
-      const ids = savedIds(bytes, lm.info.config.vocabSize);
+      const ids = await session.recent();
       const text = ids.length === 0 ? '' : lm.info.hasTokenizer ? await lm.decode(ids) : `${ids.join(' ')} `;
       const id = this.#nextBranch++;
       this.#adopt(new Branch(id, `Branch ${id}`, session, { segments: text ? [{ kind: 'read', text }] : [], ids }));
@@ -251,7 +253,7 @@ export class Playground {
     this.watching = on;
     if (!on) {
       this.#forgetLook();
-      void this.model?.engine.release(this.model.lm.info.handle);
+      this.#releaseSelection();
     }
     this.#changed();
     if (on) void this.refreshLook();
@@ -277,20 +279,17 @@ export class Playground {
     this.looking = true;
     this.#changed();
     try {
-      const { layers: count, dModel } = model.lm.info.config;
-      const most = Math.max(2, Math.min(LOOK_TOKENS, Math.floor(HIDDEN_BYTES / (4 * count * dModel))));
-      const ids = branch.transcript.ids.slice(-most);
-      const layers = Array.from({ length: count }, (_, layer) => layer);
+      const ids = branch.transcript.ids.slice(-LOOK_TOKENS);
       const labels = await this.#labelsOf(model.lm, ids);
-      const hidden = await model.lm.hiddenStates(ids, { layers, pooling: 'none' });
       if (turn !== this.#looks) return;
-      const { handle } = model.lm.info;
-      const map = await model.engine.deltas({ model: handle, location: model.location, inputs: hidden.values });
+      this.#selection ??= model.lm.openSelection();
+      const map = await (await this.#selection).deltas(ids);
       if (turn !== this.#looks) return;
       this.look = { map, labels, skipped: branch.session.length - ids.length };
     } catch (error) {
       if (turn !== this.#looks) return;
       this.#forgetLook();
+      this.#releaseSelection();
       this.error = `The selection cannot be shown: ${words(error)}`;
     }
     this.looking = false;
@@ -303,6 +302,14 @@ export class Playground {
     const texts = await Promise.all(unknown.map((id) => lm.decode([id])));
     for (const [index, id] of unknown.entries()) this.#labels.set(id, texts[index]! || `<${id}>`);
     return ids.map((id) => this.#labels.get(id)!);
+  }
+
+  #releaseSelection(): void {
+    void this.#selection?.then(
+      (selection) => selection.dispose(),
+      () => {},
+    );
+    this.#selection = undefined;
   }
 
   #forgetLook(): void {
@@ -349,10 +356,14 @@ function rate(times: readonly number[]): number | undefined {
   return seconds > 0 ? (times.length - 1) / seconds : undefined;
 }
 
-function locate(source: Source): Pick<LoadedModel, 'location' | 'title'> {
+function locate(source: Source): { readonly location: string | readonly File[]; readonly title: string } {
   switch (source.kind) {
     case 'shipped':
       return { location: new URL(SHIPPED, document.baseURI).href, title: 'KJV Mamba' };
+    case 'hub': {
+      const id = source.id.trim().replace(/^(hf:|https:\/\/huggingface\.co\/)/, '');
+      return { location: `hf:${id}`, title: id };
+    }
     case 'url': {
       const url = new URL(source.url.trim(), document.baseURI);
       return { location: url.href, title: url.pathname.split('/').filter(Boolean).at(-1) ?? url.host };

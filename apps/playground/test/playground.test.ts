@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { fileURLToPath } from 'node:url';
@@ -203,6 +204,75 @@ test('loads files that the user chooses, and says what is wrong with those that 
   expect(complaints.filter((complaint) => !complaint.includes('404'))).toEqual([]);
 });
 
+test('loads from the Hugging Face hub, with a progress, keeps it, and loads it again without the network', async () => {
+  const { page, complaints } = await open(browser, site.address);
+  const files = [
+    'config.json',
+    'generation_config.json',
+    'model.safetensors',
+    'tokenizer.json',
+    'tokenizer_config.json',
+  ];
+  const contents = new Map(files.map((name) => [name, readFileSync(new URL(name, MODEL))]));
+  const commit = '1'.repeat(40);
+  const requests: string[] = [];
+  await page.context().route('https://huggingface.co/**', async (route) => {
+    const { pathname } = new URL(route.request().url());
+    requests.push(pathname);
+    const headers = { 'access-control-allow-origin': '*', 'access-control-expose-headers': '*' };
+    const [, name] = pathname.split(`/owner/kjv/resolve/${commit}/`);
+    const content = name === undefined ? undefined : contents.get(name);
+    if (pathname.includes('/revision/')) return route.fulfill({ headers, json: { id: 'owner/kjv', sha: commit } });
+    if (pathname.includes('/tree/')) {
+      const json = [...contents].map(([path, bytes]) => {
+        const oid = createHash('sha1').update(`blob ${bytes.length}\0`).update(bytes).digest('hex');
+        return { type: 'file', path, size: bytes.length, oid };
+      });
+      return route.fulfill({ headers, json });
+    }
+    if (content === undefined) return route.fulfill({ status: 404, headers, json: { error: 'none' } });
+    const [, from, to] = /^bytes=(\d+)-(\d*)$/.exec(route.request().headers().range ?? 'bytes=0-')!;
+    const body = content.subarray(Number(from), to ? Number(to) + 1 : undefined);
+    const range = `bytes ${from}-${Number(from) + body.length - 1}/${content.length}`;
+    await route.fulfill({ status: 206, headers: { ...headers, 'content-range': range, etag: '"x"' }, body });
+  });
+  await page.getByRole('radio', { name: 'CPU' }).check();
+  await page.getByRole('radio', { name: 'Hub' }).check();
+  await page.getByLabel('Repository').fill('nothing');
+  await button(page, 'Load model').click();
+  expect(await page.getByRole('alert').textContent()).toContain('owner/name');
+  await page.getByLabel('Repository').fill('owner/kjv');
+  await page.getByRole('combobox', { name: 'Weights' }).selectOption('stored');
+  await button(page, 'Load model').click();
+  await settled(page, 'owner/kjv is loaded');
+  await generate(page, { 'Add text': 'And God said', Temperature: '0', Tokens: '6' });
+  const text = await transcript(page).textContent();
+  expect(requests.some((path) => path.endsWith('model.safetensors'))).toBe(true);
+
+  await page.context().unroute('https://huggingface.co/**');
+  await page.context().route('https://huggingface.co/**', (route) => route.abort());
+  await page.reload();
+  await page.getByRole('radio', { name: 'CPU' }).check();
+  await page.getByRole('radio', { name: 'Hub' }).check();
+  await page.getByLabel('Repository').fill('https://huggingface.co/owner/kjv');
+  await button(page, 'Load model').click();
+  await settled(page, 'owner/kjv is loaded');
+  await generate(page, { 'Add text': 'And God said', Temperature: '0', Tokens: '6' });
+  expect(await transcript(page).textContent()).toBe(text);
+  expect(complaints.filter((complaint) => !/net::ERR_FAILED/.test(complaint))).toEqual([]);
+});
+
+test('says so where the backend has no such weights', async () => {
+  const { page } = await open(browser, site.address);
+  await page.getByRole('radio', { name: 'WebGPU' }).and(page.locator(':enabled')).check();
+  await page.getByRole('combobox', { name: 'Weights' }).selectOption('q4');
+  await button(page, 'Load model').click();
+  expect(await page.getByRole('alert').textContent()).toContain('q4');
+  await page.getByRole('combobox', { name: 'Weights' }).selectOption('q8');
+  await button(page, 'Load model').click();
+  await settled(page, 'is loaded, on WebGPU');
+});
+
 test('shows delta as a heat map that can be read without seeing it', async () => {
   const { page, complaints } = await fresh();
   await generate(page, { 'Add text': 'And God said, Let there be light', Temperature: '0', Tokens: '6' });
@@ -261,6 +331,7 @@ test('is done by keyboard alone', async () => {
   expect(await name()).toMatch(/^WebGPU/);
   await page.keyboard.press('ArrowDown');
   expect(await name()).toMatch(/^CPU/);
+  await tab(/^Weights/);
   await tab(/^Load model/);
   await page.keyboard.press('Enter');
   await settled(page, 'is loaded');

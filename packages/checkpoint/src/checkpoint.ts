@@ -1,13 +1,14 @@
-import type { ModelConfig, ParameterSource } from '@mamba/core';
+import type { ModelConfig, ParameterSource, ParameterSpec } from '@mamba/core';
 import { parseConfig, parseSpecialTokens, type SpecialTokens } from './config/config.ts';
 import { damaged } from './errors.ts';
 import { type GgufFile, openGguf } from './gguf/file.ts';
 import { locateGguf } from './gguf/locate.ts';
 import { ggufConfig, ggufParameterSource, ggufSpecialTokens } from './gguf/model.ts';
+import { ggufTensorName } from './gguf/names.ts';
 import type { ByteSource } from './io/byte-source.ts';
 import { type CheckpointLocation, type CheckpointStore, readJson } from './io/store.ts';
 import type { UrlOptions } from './io/url.ts';
-import { parameterSource } from './parameters.ts';
+import { parameterSource, tensorName } from './parameters.ts';
 import { openSafetensors, type SafetensorsFile } from './safetensors/file.ts';
 import { openSharded } from './safetensors/sharded.ts';
 
@@ -18,6 +19,8 @@ export interface Checkpoint {
   readonly config: ModelConfig;
   /** For core's `createModel`. */
   readonly source: ParameterSource;
+  /** How a parameter is stored, by the format's name: `F16`, `Q8_0`, … */
+  storedType(parameter: Pick<ParameterSpec, 'key' | 'layer'>): string;
   readonly tensors: Pick<SafetensorsFile, 'name' | 'tensors' | 'read' | 'close'>;
   /** The file, with its metadata, where the checkpoint is one of GGUF. */
   readonly gguf: GgufFile | undefined;
@@ -28,6 +31,8 @@ export interface Checkpoint {
   readonly store: CheckpointStore;
   /** Closes the files; `source` and `tensors` cannot be read afterwards. */
   close(): Promise<void>;
+  /** Opens it once more, from the same place; also after `close`. */
+  reopen(options?: Pick<UrlOptions, 'signal'>): Promise<Checkpoint>;
 }
 
 /**
@@ -39,7 +44,8 @@ export interface Checkpoint {
  */
 export async function openCheckpoint(location: CheckpointLocation, options: UrlOptions = {}): Promise<Checkpoint> {
   const { store, gguf } = await locateGguf(location, options);
-  if (gguf !== undefined) return openGgufCheckpoint(store, gguf);
+  const reopen: Checkpoint['reopen'] = (again) => openCheckpoint(location, { ...options, signal: undefined, ...again });
+  if (gguf !== undefined) return openGgufCheckpoint(store, gguf, reopen);
   const json = await readJson(store, 'config.json', 2 ** 24);
   if (json === undefined)
     throw damaged(
@@ -64,12 +70,14 @@ export async function openCheckpoint(location: CheckpointLocation, options: UrlO
       name: store.name,
       config,
       source,
+      storedType: (parameter) => tensors.tensors.get(tensorName(tensors, parameter))!.dtype,
       tensors,
       gguf: undefined,
       specialTokens,
       generationConfig,
       store,
       close,
+      reopen,
     };
   } catch (error) {
     await tensors.close();
@@ -77,7 +85,11 @@ export async function openCheckpoint(location: CheckpointLocation, options: UrlO
   }
 }
 
-async function openGgufCheckpoint(store: CheckpointStore, bytes: ByteSource): Promise<Checkpoint> {
+async function openGgufCheckpoint(
+  store: CheckpointStore,
+  bytes: ByteSource,
+  reopen: Checkpoint['reopen'],
+): Promise<Checkpoint> {
   const file = await openGguf(bytes);
   try {
     const config = ggufConfig(file);
@@ -85,12 +97,14 @@ async function openGgufCheckpoint(store: CheckpointStore, bytes: ByteSource): Pr
       name: file.name,
       config,
       source: ggufParameterSource(config, file),
+      storedType: (parameter) => file.tensors.get(ggufTensorName(parameter))!.dtype,
       tensors: file,
       gguf: file,
       specialTokens: ggufSpecialTokens(file, config),
       generationConfig: undefined,
       store,
       close: () => file.close(),
+      reopen,
     };
   } catch (error) {
     await file.close();

@@ -43,7 +43,7 @@ export async function parameterSource(config: ModelConfig, file: SafetensorsFile
 }
 
 /** A parameter's tensor, as transformers calls it. */
-export function transformersName({ key, layer }: ParameterSpec): string {
+export function transformersName({ key, layer }: Pick<ParameterSpec, 'key' | 'layer'>): string {
   switch (key) {
     case 'embedding':
       return 'backbone.embeddings.weight';
@@ -78,8 +78,11 @@ const LAYER_TENSORS: Readonly<Record<Exclude<ParameterKey, 'embedding' | 'finalN
   'block.outProjBias': 'mixer.out_proj.bias',
 };
 
-/** The original's embedding has a name of its own. */
-function tensorName(file: SafetensorsFile, parameter: ParameterSpec): string {
+/** A parameter's tensor in a file; the original's embedding has a name of its own. */
+export function tensorName(
+  file: Pick<SafetensorsFile, 'tensors'>,
+  parameter: Pick<ParameterSpec, 'key' | 'layer'>,
+): string {
   const original = 'backbone.embedding.weight';
   return parameter.key === 'embedding' && file.tensors.has(original) ? original : transformersName(parameter);
 }

@@ -42,6 +42,7 @@ export { sampleLogits } from './sampling/sample-logits.ts';
 export { type HiddenStateOptions, type HiddenStates, hiddenStates } from './score/hidden-states.ts';
 export { type LogProbOptions, logProbs } from './score/log-probs.ts';
 export { type Perplexity, type PerplexityOptions, perplexity } from './score/perplexity.ts';
+export { type DeltaMap, type DeltaOptions, Selection } from './selection/selection.ts';
 export { PrefixCache, type PrefixCacheOptions } from './session/prefix-cache.ts';
 export {
   type AppendOptions,

@@ -14,6 +14,7 @@ import {
   MambaError,
   type Model,
   type ModelConfig,
+  modelParameters,
 } from '@mamba/core';
 import { checkOptions } from './check.ts';
 import { Batch, checkBatchable, runBatch } from './generate/batch.ts';
@@ -30,6 +31,7 @@ import { type GeneratedPiece, makePieces, PieceMaker } from './generate/pieces.t
 import { type HiddenStateOptions, type HiddenStates, hiddenStates } from './score/hidden-states.ts';
 import { type LogProbOptions, logProbs } from './score/log-probs.ts';
 import { type Perplexity, type PerplexityOptions, perplexity } from './score/perplexity.ts';
+import { Selection } from './selection/selection.ts';
 import { fingerprinting } from './session/fingerprint.ts';
 import { loadPlace, Session, type SessionOptions } from './session/session.ts';
 import type { ChatMessage, ChatOptions } from './tokenizer/chat-template.ts';
@@ -38,7 +40,12 @@ import { checkpointTokenizer, type Tokenizer } from './tokenizer/tokenizer.ts';
 /** Text, or token ids where a checkpoint has no tokenizer. */
 export type Prompt = string | ArrayLike<number>;
 
-export interface LoadOptions extends Pick<CreateModelOptions, 'weights' | 'onProgress' | 'signal'> {
+export interface LoadOptions extends Pick<CreateModelOptions, 'onProgress' | 'signal'> {
+  /**
+   * Dtype of the matrices on the backend. `stored`: as the checkpoint has them (F16, BF16, Q8_0), where all are alike and the backend has
+   * the type, so that they take no more room than in the file; otherwise as by default. Default: the backend's precision.
+   */
+  readonly weights?: CreateModelOptions['weights'] | 'stored';
   /** Sent with every request to an http(s) location. */
   readonly headers?: UrlOptions['headers'];
 }
@@ -92,12 +99,32 @@ export async function loadModel(
 export async function loadCheckpoint(
   backend: Backend,
   checkpoint: Checkpoint,
-  { headers: _, ...options }: LoadOptions = {},
+  { headers: _, weights, ...options }: LoadOptions = {},
 ): Promise<LanguageModel> {
   const tokenizer = await checkpointTokenizer(checkpoint);
   const { source, digest } = fingerprinting(checkpoint.config, checkpoint.source);
-  const model = await createModel(backend, checkpoint.config, source, options);
+  const dtype = weights === 'stored' ? storedDtype(backend, checkpoint) : weights;
+  const model = await createModel(backend, checkpoint.config, source, { ...options, weights: dtype });
   return new LanguageModel(checkpoint, model, tokenizer, digest());
+}
+
+const STORED: ReadonlyMap<string, NonNullable<CreateModelOptions['weights']>> = new Map([
+  ['F32', 'float32'],
+  ['F16', 'float16'],
+  ['BF16', 'bfloat16'],
+  // Blocks of 32 with one scale, there as here.
+  ['Q8_0', 'q8'],
+]);
+
+/** The dtype that keeps every matrix as it is stored; undefined where there is none. */
+function storedDtype(backend: Backend, { config, storedType }: Checkpoint): CreateModelOptions['weights'] {
+  const matrices = modelParameters(config).filter(({ role }) => role === 'matrix');
+  const types = new Set(matrices.map((parameter) => storedType(parameter)));
+  const dtype = types.size === 1 ? STORED.get([...types][0]!) : undefined;
+  const kept = matrices.every(
+    ({ shape }) => backend.supportsUpload({ dtype: 'float32', shape }, { dtype, role: 'matrix' }).supported,
+  );
+  return kept ? dtype : undefined;
 }
 
 /** Loaded with what it needs only where it is asked for. */
@@ -122,11 +149,13 @@ export class LanguageModel {
   readonly generationConfig: unknown;
   /** Which model it is, on any backend and with any dtype of weights: 16 hex digits, see `fingerprinting`. */
   readonly fingerprint: string;
+  readonly #reopen: Checkpoint['reopen'];
 
   /** @internal Use `loadModel`. */
   constructor(checkpoint: Checkpoint, model: Model, tokenizer: Tokenizer | undefined, fingerprint: string) {
     this.fingerprint = fingerprint;
     this.name = checkpoint.name;
+    this.#reopen = checkpoint.reopen;
     this.model = model;
     this.config = model.config;
     this.tokenizer = tokenizer;
@@ -183,6 +212,20 @@ export class LanguageModel {
   /** Embeddings: hidden states of chosen layers, of the last token, their mean, or all. @throws MambaError as `generate` does. */
   async hiddenStates(prompt: Prompt, options: HiddenStateOptions = {}): Promise<HiddenStates> {
     return hiddenStates(this.model, typeof prompt === 'string' ? this.encode(prompt) : prompt, options);
+  }
+
+  /**
+   * What the selection does with each token, for those who want to watch it. Reads about a third of the weights once more, from where
+   * the model came from, and holds them until it is disposed.
+   * @throws MambaError as `loadModel` does.
+   */
+  async openSelection({ signal }: { readonly signal?: AbortSignal | undefined } = {}): Promise<Selection> {
+    const checkpoint = await this.#reopen({ signal });
+    try {
+      return await Selection.load(this.model, checkpoint);
+    } finally {
+      await checkpoint.close();
+    }
   }
 
   /** A sequence that goes on: append, generate, mark, rewind, fork, save. */

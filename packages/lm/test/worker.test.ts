@@ -66,14 +66,22 @@ describe('a language model in a worker', () => {
     expect([copy.length, copy.bytes]).toEqual([session.length, session.bytes]);
     const here = local.loadSession(await session.save());
     expect(await collect(copy.generate({ maxTokens: 4 }))).toEqual(await collect(here.generate({ maxTokens: 4 })));
+    expect(await copy.recent()).toEqual(here.recent);
+    expect(here.recent).toHaveLength(here.length);
     await session.release(mark);
     expect(session.marks).toEqual([]);
+    const [selection, own] = [await lm.openSelection(), await local.openSelection()];
+    expect(await selection.deltas(ids)).toEqual(await own.deltas(ids));
+    await selection.dispose();
+    await expectError(() => selection.deltas(ids), 'disposed');
+    const forgotten = await lm.openSelection();
     await fork.dispose();
     await expectError(() => fork.append('x'), 'disposed');
 
     await lm.dispose();
     await expectError(() => lm.encode('x'), 'disposed');
     await expectError(() => copy.append('x'), 'disposed');
+    await expectError(() => forgotten.deltas(ids), 'disposed');
     expect(await connection.memory()).toMatchObject({ tensors: 0 });
     await backend.dispose();
   });

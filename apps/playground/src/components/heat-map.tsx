@@ -1,6 +1,6 @@
+import type { DeltaMap } from '@mamba/lm';
 import { useEffect, useRef, useState } from 'preact/hooks';
 import { colour, type Theme } from '../selection/colour.ts';
-import type { DeltaMap } from '../selection/deltas.ts';
 import { position, type Range } from '../selection/summary.ts';
 
 interface HeatMapProps {

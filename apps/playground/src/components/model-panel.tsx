@@ -1,7 +1,7 @@
 import { parameterCount } from '@mamba/core';
 import { useState } from 'preact/hooks';
 import { bytes } from '../format.ts';
-import type { Playground, Source } from '../playground.ts';
+import type { Playground, Source, Weights } from '../playground.ts';
 import type { BackendName, BackendReport } from '../worker/protocol.ts';
 
 const SOURCES = [
@@ -9,6 +9,11 @@ const SOURCES = [
     kind: 'shipped',
     label: 'Shipped',
     hint: 'KJV Mamba: 1.7 million weights, trained on the King James Bible; 3.5 MB.',
+  },
+  {
+    kind: 'hub',
+    label: 'Hub',
+    hint: 'A repository of the Hugging Face hub. It is downloaded once, and kept in this browser.',
   },
   {
     kind: 'url',
@@ -23,6 +28,16 @@ const BACKENDS: readonly { readonly name: BackendName; readonly label: string }[
   { name: 'cpu', label: 'CPU' },
 ];
 
+/** What the matrices are stored as on the backend; it has to have the type. */
+const WEIGHTS: readonly { readonly value: Weights; readonly label: string }[] = [
+  { value: 'float32', label: 'float32: exact, 4 bytes each' },
+  { value: 'stored', label: 'as in the file, where the backend can' },
+  { value: 'float16', label: 'float16: 2 bytes each' },
+  { value: 'bfloat16', label: 'bfloat16: 2 bytes each' },
+  { value: 'q8', label: 'q8: blocks of 8 bits, about 1 byte each' },
+  { value: 'q4', label: 'q4: blocks of 4 bits, coarse' },
+];
+
 /** An attribute that all browsers know and preact's types do not. */
 const FOLDER = { webkitdirectory: true };
 
@@ -31,6 +46,8 @@ export function ModelPanel({ playground }: { readonly playground: Playground }) 
   const { backends, model, busy, progress } = playground;
   const [kind, setKind] = useState<Source['kind']>('shipped');
   const [url, setUrl] = useState('');
+  const [id, setId] = useState('');
+  const [weights, setWeights] = useState<Weights>('float32');
   const [files, setFiles] = useState<readonly File[]>([]);
   const [chosen, setChosen] = useState<BackendName>();
   const backend = chosen ?? proposed(backends);
@@ -40,8 +57,16 @@ export function ModelPanel({ playground }: { readonly playground: Playground }) 
     event.preventDefault();
     if (loading) playground.stop();
     if (loading || backend === undefined) return;
-    const source: Source = kind === 'url' ? { kind, url } : kind === 'files' ? { kind, files } : { kind };
-    void playground.load(source, backend);
+    void playground.load(
+      {
+        shipped: { kind: 'shipped' },
+        hub: { kind: 'hub', id },
+        url: { kind: 'url', url },
+        files: { kind: 'files', files },
+      }[kind] as Source,
+      backend,
+      weights,
+    );
   };
   const choose = (event: Event): void => setFiles([...((event.currentTarget as HTMLInputElement).files ?? [])]);
 
@@ -65,6 +90,21 @@ export function ModelPanel({ playground }: { readonly playground: Playground }) 
           ))}
         </fieldset>
         <p class="hint">{SOURCES.find((source) => source.kind === kind)!.hint}</p>
+        {kind === 'hub' && (
+          <label class="field">
+            Repository
+            <input
+              type="text"
+              required
+              autocapitalize="off"
+              autocomplete="off"
+              spellcheck={false}
+              placeholder="state-spaces/mamba-130m-hf"
+              value={id}
+              onInput={(event) => setId(event.currentTarget.value)}
+            />
+          </label>
+        )}
         {kind === 'url' && (
           <label class="field">
             Address of the model
@@ -112,6 +152,16 @@ export function ModelPanel({ playground }: { readonly playground: Playground }) 
             );
           })}
         </fieldset>
+        <label class="field">
+          Weights
+          <select value={weights} onChange={(event) => setWeights(event.currentTarget.value as Weights)}>
+            {WEIGHTS.map(({ value, label }) => (
+              <option key={value} value={value}>
+                {label}
+              </option>
+            ))}
+          </select>
+        </label>
         <div class="actions">
           <button
             type="submit"

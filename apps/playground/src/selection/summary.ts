@@ -1,5 +1,5 @@
+import type { DeltaMap } from '@mamba/lm';
 import { count } from '../format.ts';
-import type { DeltaMap } from './deltas.ts';
 
 /** What the colours span: each layer its own range, or one range for all. */
 export type Scale = 'layer' | 'all';

@@ -1,6 +1,5 @@
 import { connectLanguageModels, type WorkerConnection } from '@mamba/lm/worker';
-import type { DeltaMap } from '../selection/deltas.ts';
-import type { BackendName, BackendReport, Calls, DeltaRequest, Request, Response } from './protocol.ts';
+import type { BackendName, BackendReport, Calls, Request, Response } from './protocol.ts';
 
 /** A worker with one backend, seen from the page. */
 export class Engine {
@@ -24,18 +23,6 @@ export class Engine {
       worker.end();
       throw error;
     }
-  }
-
-  deltas(request: DeltaRequest): Promise<DeltaMap> {
-    return this.#worker.call(
-      'deltas',
-      request,
-      request.inputs.map(({ buffer }) => buffer as ArrayBuffer),
-    );
-  }
-
-  release(model: number): Promise<undefined> {
-    return this.#worker.call('release', model);
   }
 
   /** Ends the worker; what still waits is rejected. */

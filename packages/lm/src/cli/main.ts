@@ -127,8 +127,8 @@ function modelCommand(name: string, description: string): Command {
     .addOption(
       new Option(
         '--weights <dtype>',
-        "dtype of the matrices on the backend (default: the backend's precision)",
-      ).choices(['float32', 'float16', 'bfloat16', 'q8', 'q4', 'float64']),
+        "dtype of the matrices on the backend; stored: as the checkpoint has them (default: the backend's precision)",
+      ).choices(['stored', 'float32', 'float16', 'bfloat16', 'q8', 'q4', 'float64']),
     );
 }
 

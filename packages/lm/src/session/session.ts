@@ -56,6 +56,11 @@ export class Session {
     return this.#place.length;
   }
 
+  /** The last of these tokens, at most 1024: what a session knows of its past beside the state. */
+  get recent(): readonly number[] {
+    return this.#place.recent;
+  }
+
   /** Device memory of the state; the marks' is not in it. */
   get bytes(): number {
     return this.#place.state?.bytes ?? 0;

@@ -5,12 +5,14 @@ import type { BatchPiece, GenerateOptions, LoadOptions, Prompt, Score } from '..
 import type { HiddenStateOptions, HiddenStates } from '../score/hidden-states.ts';
 import type { LogProbOptions } from '../score/log-probs.ts';
 import type { Perplexity, PerplexityOptions } from '../score/perplexity.ts';
+import type { DeltaMap, DeltaOptions } from '../selection/selection.ts';
 import type { AppendOptions, Mark, SessionGenerateOptions, SessionOptions } from '../session/session.ts';
 import type { ChatMessage, ChatOptions } from '../tokenizer/chat-template.ts';
 import {
   type Arguments,
   type Calls,
   fromPlainError,
+  type Handle,
   type ModelInfo,
   PROTOCOL_VERSION,
   type Request,
@@ -248,9 +250,37 @@ export class WorkerLanguageModel {
     return new WorkerSession(this.#connection, info);
   }
 
-  /** Its sessions go with it. */
+  async openSelection({ signal }: Pick<Listening, 'signal'> = {}): Promise<WorkerSelection> {
+    return new WorkerSelection(
+      this.#connection,
+      await this.#connection.call('openSelection', [this.info.handle], { signal }),
+    );
+  }
+
+  /** Its sessions and selections go with it. */
   dispose(): Promise<void> {
     return this.#connection.call('disposeModel', [this.info.handle]);
+  }
+}
+
+/** A `Selection` that lives in a worker. */
+export class WorkerSelection {
+  readonly #connection: WorkerConnection;
+  readonly #handle: Handle;
+
+  /** @internal Use `openSelection` of a model. */
+  constructor(connection: WorkerConnection, handle: Handle) {
+    this.#connection = connection;
+    this.#handle = handle;
+  }
+
+  deltas(ids: ArrayLike<number>, options: Remote<DeltaOptions> = {}): Promise<DeltaMap> {
+    const { rest, listening } = split(options);
+    return this.#connection.call('deltas', [this.#handle, ids, rest], listening);
+  }
+
+  dispose(): Promise<void> {
+    return this.#connection.call('disposeSelection', [this.#handle]);
   }
 }
 
@@ -276,6 +306,11 @@ export class WorkerSession {
 
   get marks(): readonly Mark[] {
     return this.#info.marks;
+  }
+
+  /** As `recent` of a local one. */
+  recent(): Promise<readonly number[]> {
+    return this.#connection.call('recent', [this.#info.handle]);
   }
 
   async append(input: Prompt, options: AppendOptions = {}): Promise<void> {

@@ -15,12 +15,13 @@ import type { BatchPiece, GenerateOptions, LoadOptions, Prompt, Score } from '..
 import type { HiddenStateOptions, HiddenStates } from '../score/hidden-states.ts';
 import type { LogProbOptions } from '../score/log-probs.ts';
 import type { Perplexity, PerplexityOptions } from '../score/perplexity.ts';
+import type { DeltaMap, DeltaOptions } from '../selection/selection.ts';
 import type { AppendOptions, Mark, SessionGenerateOptions, SessionOptions } from '../session/session.ts';
 import type { ChatMessage, ChatOptions } from '../tokenizer/chat-template.ts';
 
-export const PROTOCOL_VERSION = 1;
+export const PROTOCOL_VERSION = 2;
 
-/** A model or a session of the host. */
+/** A model, a session or a selection of the host. */
 export type Handle = number;
 
 /** Options without what cannot be sent: signals and callbacks go as messages of their own, and states stay where they are. */
@@ -54,10 +55,14 @@ export interface Calls {
   score: [model: Handle, prompt: Prompt, options: Sendable<LogProbOptions>, result: Score];
   perplexity: [model: Handle, text: string, options: Sendable<PerplexityOptions>, result: Perplexity];
   hiddenStates: [model: Handle, prompt: Prompt, options: Sendable<HiddenStateOptions>, result: HiddenStates];
+  openSelection: [model: Handle, result: Handle];
+  deltas: [selection: Handle, ids: ArrayLike<number>, options: Sendable<DeltaOptions>, result: DeltaMap];
+  disposeSelection: [selection: Handle, result: undefined];
   disposeModel: [model: Handle, result: undefined];
   createSession: [model: Handle, options: SessionOptions, result: SessionInfo];
   loadSession: [model: Handle, bytes: Uint8Array, options: SessionOptions, result: SessionInfo];
   describeSession: [session: Handle, result: SessionInfo];
+  recent: [session: Handle, result: readonly number[]];
   append: [session: Handle, input: Prompt, options: Sendable<AppendOptions>, result: SessionInfo];
   mark: [session: Handle, result: { readonly mark: Mark; readonly info: SessionInfo }];
   rewind: [session: Handle, mark: Pick<Mark, 'id'>, result: SessionInfo];

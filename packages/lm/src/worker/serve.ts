@@ -1,5 +1,6 @@
 import { type Backend, type BackendProvider, invalid, MambaError, selectBackend } from '@mamba/core';
 import { type LanguageModel, loadModel } from '../language-model.ts';
+import type { Selection } from '../selection/selection.ts';
 import type { Session } from '../session/session.ts';
 import {
   type Arguments,
@@ -56,6 +57,7 @@ class Host {
   readonly #providers: readonly BackendProvider[];
   readonly #models = new Map<Handle, LanguageModel>();
   readonly #sessions = new Map<Handle, Session>();
+  readonly #selections = new Map<Handle, { readonly lm: LanguageModel; readonly selection: Selection }>();
   readonly #running = new Map<number, AbortController>();
   readonly #streams = new Map<number, AsyncGenerator<unknown, void, void>>();
   #backend: Promise<Backend> | undefined;
@@ -153,9 +155,31 @@ class Host {
       this.#model(model).perplexity(text, { ...options, signal, onProgress }),
     hiddenStates: ({ signal }, model, prompt, options) =>
       this.#model(model).hiddenStates(prompt, { ...options, signal }),
+    openSelection: async ({ signal }, model) => {
+      const lm = this.#model(model);
+      const selection = await lm.openSelection({ signal });
+      const handle = this.#nextHandle++;
+      this.#selections.set(handle, { lm, selection });
+      return handle;
+    },
+    deltas: ({ signal }, handle, ids, options) => {
+      const held = this.#selections.get(handle);
+      if (held === undefined) throw new MambaError('disposed', 'the selection was disposed', { origin: 'worker' });
+      return held.selection.deltas(ids, { ...options, signal });
+    },
+    disposeSelection: (_, handle) => {
+      this.#selections.get(handle)?.selection.dispose();
+      this.#selections.delete(handle);
+      return undefined;
+    },
     disposeModel: (_, model) => {
       const lm = this.#models.get(model);
       this.#models.delete(model);
+      for (const [handle, held] of this.#selections) {
+        if (held.lm !== lm) continue;
+        held.selection.dispose();
+        this.#selections.delete(handle);
+      }
       for (const [handle, session] of this.#sessions) {
         if (session.lm !== lm) continue;
         session.dispose();
@@ -167,6 +191,7 @@ class Host {
     createSession: (_, model, options) => this.#adopt(this.#model(model).createSession(options)),
     loadSession: (_, model, bytes, options) => this.#adopt(this.#model(model).loadSession(bytes, options)),
     describeSession: (_, handle) => this.#info(handle),
+    recent: (_, handle) => this.#session(handle).recent,
     append: async ({ signal, onProgress }, handle, input, options) => {
       await this.#session(handle).append(input, { ...options, signal, onProgress });
       return this.#info(handle);

@@ -1,15 +1,15 @@
 import { type Backend, createModel, type Tensor } from '@mamba/core';
 import { cpu } from '@mamba/cpu';
-import { loadModel, openCheckpoint } from '@mamba/lm';
 import { reference } from '@mamba/reference';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { Deltas } from '../src/selection/deltas.ts';
+import { loadModel, openCheckpoint } from '../src/index.ts';
+import { Selection } from '../src/selection/selection.ts';
+import { expectError, FIXTURES } from './helpers.ts';
 
-const FIXTURES = new URL('../../../packages/conformance/fixtures/', import.meta.url);
 /** More than one chunk, and not a whole number of them. */
 const TOKENS = 141;
 
-describe('delta of every token and layer', () => {
+describe('delta, of every token and layer', () => {
   let backend: Backend;
   beforeEach(async () => {
     backend = await reference().create();
@@ -18,7 +18,7 @@ describe('delta of every token and layer', () => {
 
   // A layer with biases, one that normalises dt, and one of a trained model.
   it.each(['mamba-tiny-biased', 'falcon-mamba-tiny', 'kjv-mamba'])('is what the scan of %s is given', async (name) => {
-    const checkpoint = await openCheckpoint(new URL(`${name}/`, FIXTURES).href);
+    const checkpoint = await openCheckpoint(`${FIXTURES}/${name}`);
     const { config, source } = checkpoint;
     const ids = Array.from({ length: TOKENS }, (_, index) => (index * 37 + 5) % config.vocabSize);
 
@@ -35,15 +35,14 @@ describe('delta of every token and layer', () => {
       },
     });
     const model = await createModel(noting, config, source, { composed: true });
-    const { hiddenStates, state, logits } = model.forward([ids], { hiddenStates: true });
+    const { state, logits } = model.forward([ids]);
     const expected = (await Promise.all(given)).map(({ delta, bias }) => meansOf(delta, bias));
-    const inputs = (await Promise.all(hiddenStates!.map((tensor) => backend.read(tensor)))) as Float64Array[];
-    for (const tensor of [...hiddenStates!, logits!]) tensor.dispose();
-    state.dispose();
-    model.dispose();
+    for (const made of [logits!, state, model]) made.dispose();
 
-    const deltas = await Deltas.load(backend, config, source);
-    const { tokens, layers } = await deltas.of(inputs.slice(0, config.layers));
+    const lm = await loadModel(backend, `${FIXTURES}/${name}`);
+    const selection = await lm.openSelection();
+    // In several chunks, the last of which is shorter.
+    const { tokens, layers } = await selection.deltas(ids, { chunk: 32 });
     expect(tokens).toBe(TOKENS);
     expect(layers).toHaveLength(config.layers);
     for (const [layer, values] of layers.entries()) {
@@ -52,24 +51,23 @@ describe('delta of every token and layer', () => {
       for (const [token, value] of values.entries())
         expect(Math.abs(value / expected[layer]![token]! - 1)).toBeLessThan(2 ** -23);
     }
-    deltas.dispose();
+    selection.dispose();
+    await expectError(() => selection.deltas(ids), 'disposed');
+    lm.dispose();
     await checkpoint.close();
     expect(backend.memory().tensors).toBe(0);
   });
 
-  it('is the same on the cpu backend, from the hidden states that @mamba/lm gives', async () => {
-    const location = new URL('kjv-mamba/', FIXTURES).href;
+  it('is the same on the cpu backend', async () => {
     const fast = await cpu().create();
     const maps = [];
     for (const each of [backend, fast]) {
-      const lm = await loadModel(each, location);
-      const checkpoint = await openCheckpoint(location);
-      const layers = Array.from({ length: lm.config.layers }, (_, layer) => layer);
-      const hidden = await lm.hiddenStates('And God said, Let there be light', { layers, pooling: 'none' });
-      const deltas = await Deltas.load(each, checkpoint.config, checkpoint.source);
-      maps.push(await deltas.of(hidden.values));
-      deltas.dispose();
-      await checkpoint.close();
+      const lm = await loadModel(each, `${FIXTURES}/kjv-mamba`);
+      const selection = await lm.openSelection();
+      maps.push(await selection.deltas(lm.encode('And God said, Let there be light')));
+      await expectError(() => selection.deltas([5000]), 'invalid-argument', '5000');
+      await expectError(() => selection.deltas([1, 2], { signal: AbortSignal.abort() }), 'aborted');
+      selection.dispose();
       lm.dispose();
       expect(each.memory().tensors).toBe(0);
     }
@@ -79,15 +77,23 @@ describe('delta of every token and layer', () => {
   });
 
   it('leaves nothing on the backend where the weights cannot be read', async () => {
-    const checkpoint = await openCheckpoint(new URL('mamba-tiny/', FIXTURES).href);
+    const checkpoint = await openCheckpoint(`${FIXTURES}/mamba-tiny`);
+    const { name, config } = checkpoint;
+    const lm = await loadModel(backend, `${FIXTURES}/mamba-tiny`);
+    const resting = backend.memory().tensors;
     let asked = 0;
-    const failing = Deltas.load(backend, checkpoint.config, (parameter) => {
-      if (++asked === 5) throw new Error('the disk is gone');
-      return checkpoint.source(parameter);
+    const failing = Selection.load(lm.model, {
+      ...{ name, config },
+      source: (parameter) => {
+        if (++asked === 5) throw new Error('the disk is gone');
+        return checkpoint.source(parameter);
+      },
     });
     await expect(failing).rejects.toThrow('the disk is gone');
+    const other = { ...checkpoint, config: { ...config, layers: 2 } };
+    await expectError(() => Selection.load(lm.model, other), 'invalid-file', 'not what it was');
     await checkpoint.close();
-    expect(backend.memory().tensors).toBe(0);
+    expect(backend.memory().tensors).toBe(resting);
   });
 });
 
