@@ -1,3 +1,4 @@
+import { stripVTControlCharacters } from 'node:util';
 import Table from 'cli-table3';
 import { type ComparedRow, type Comparison, compareReports, regressions } from '../compare/compare.ts';
 import { keyOf, machineName } from '../compare/key.ts';
@@ -28,8 +29,15 @@ export async function compareCommand(
   const style = styleFor(stdout, environment);
   const width = stdout.columns ?? 80;
   const print = (text: string): void => void stdout.write(`${text}\n`);
-  print(`\n${style.bold('A')} ${files[0]}  ${style.dim(`${machineName(first.machine)}, ${first.startedAt}`)}`);
-  print(`${style.bold('B')} ${files[1]}  ${style.dim(`${machineName(second.machine)}, ${second.startedAt}`)}`);
+  print('');
+  for (const [mark, file, { machine, startedAt }] of [
+    ['A', files[0], first],
+    ['B', files[1], second],
+  ] as const) {
+    const [line, ...others] = wrap(`${file} · ${machineName(machine)} · ${startedAt}`, width - 2);
+    print(`${style.bold(mark)} ${line}`);
+    for (const more of others) print(`  ${more}`);
+  }
   for (const warning of comparison.warnings) for (const line of wrap(warning, width)) print(style.yellow(line));
   if (comparison.rows.length > 0) print(`\n${renderRows(comparison, worse, style, width)}`);
   for (const { suite, backend, ratio, count } of comparison.summaries) {
@@ -55,27 +63,55 @@ export async function compareCommand(
   return failed > 0 ? 1 : 0;
 }
 
+interface Column {
+  readonly head: string;
+  readonly left?: boolean;
+  cell(row: ComparedRow): string;
+}
+
+/** Columns that do not fit the width are left out, the least needed first; the backend goes below the case then. */
 function renderRows({ rows }: Comparison, worse: readonly ComparedRow[], style: Style, width: number): string {
-  const wide = width >= 96;
-  const table = new Table({
-    head: ['case', 'backend', 'dtype', 'A', 'B', 'B / A', wide ? 'spread' : ''].map((head) => style.dim(head)),
-    colAligns: ['left', 'left', 'left', 'right', 'right', 'right', 'right'],
-    chars: NO_RULES,
-    style: { head: [], border: [], compact: true, 'padding-left': 0, 'padding-right': 2 },
-  });
-  for (const row of rows) {
-    const { first, second, ratio, low, high, verdict } = row;
-    const paint = worse.includes(row) ? style.red : verdict === 'faster' ? style.green : String;
-    const shown = paint(`${ratio.toFixed(2)}×${verdict === 'same' ? ' ' : verdict === 'slower' ? '▲' : '▼'}`);
-    const spread = wide ? style.dim(`${low.toFixed(2)}–${high.toFixed(2)}`) : '';
-    const times = [formatSeconds(first.time!.median), formatSeconds(second.time!.median)];
-    table.push([first.case, first.backend, first.dtype, ...times, shown, spread]);
+  const CASE: Column = { head: 'case', left: true, cell: ({ first }) => first.case };
+  const BACKEND: Column = { head: 'backend', left: true, cell: ({ first }) => first.backend };
+  const DTYPE: Column = { head: 'dtype', left: true, cell: ({ first }) => first.dtype };
+  const A: Column = { head: 'A', cell: ({ first }) => formatSeconds(first.time!.median) };
+  const B: Column = { head: 'B', cell: ({ second }) => formatSeconds(second.time!.median) };
+  const RATIO: Column = {
+    head: 'B / A',
+    cell(row) {
+      const { ratio, verdict } = row;
+      const paint = worse.includes(row) ? style.red : verdict === 'faster' ? style.green : String;
+      return paint(`${ratio.toFixed(2)}×${verdict === 'same' ? ' ' : verdict === 'slower' ? '▲' : '▼'}`);
+    },
+  };
+  const SPREAD: Column = {
+    head: 'spread',
+    cell: ({ low, high }) => style.dim(`${low.toFixed(2)}–${high.toFixed(2)}`),
+  };
+  const BOTH: Column = { head: 'case', left: true, cell: ({ first }) => `${first.case}\n  ${first.backend}` };
+  const choices: Column[][] = [
+    [CASE, BACKEND, DTYPE, A, B, RATIO, SPREAD],
+    [CASE, BACKEND, DTYPE, A, B, RATIO],
+    [CASE, BACKEND, A, B, RATIO],
+    [BOTH, A, B, RATIO],
+    [BOTH, RATIO],
+  ];
+  let lines: string[] = [];
+  for (const columns of choices) {
+    const table = new Table({
+      head: columns.map(({ head }) => style.dim(head)),
+      colAligns: columns.map(({ left }) => (left === true ? 'left' : 'right')),
+      chars: NO_RULES,
+      style: { head: [], border: [], compact: true, 'padding-left': 0, 'padding-right': 2 },
+    });
+    for (const row of rows) table.push(columns.map(({ cell }) => cell(row)));
+    lines = table
+      .toString()
+      .split('\n')
+      .map((line) => line.trimEnd());
+    if (lines.every((line) => stripVTControlCharacters(line).length <= width)) break;
   }
-  return table
-    .toString()
-    .split('\n')
-    .map((line) => line.trimEnd())
-    .join('\n');
+  return lines.join('\n');
 }
 
 function formatChange(ratio: number): string {

@@ -2,6 +2,11 @@
 import process from 'node:process';
 import { runCommand } from './program.ts';
 
+// `mamba-bench … | head` has seen enough.
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  if (error.code !== 'EPIPE') throw error;
+  process.exit();
+});
 process.exitCode = await runCommand(process.argv.slice(2), {
   stdout: process.stdout,
   stderr: process.stderr,

@@ -1,8 +1,10 @@
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { spawn } from 'node:child_process';
+import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import process from 'node:process';
 import { Writable } from 'node:stream';
+import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
 import { exampleReport, slowedReport } from '../../test/example-report.ts';
 import { parseReport, parseReports } from '../schema/report.ts';
@@ -133,6 +135,40 @@ describe('merge and report', () => {
       const { status, stderr } = await run('merge', folder);
       expect(status).toBe(2);
       expect(stderr).toContain('there is no report');
+    });
+  });
+});
+
+describe('Ctrl-C', () => {
+  const main = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url));
+  /** A run of its own process that is interrupted `times` once its first case is under way. */
+  const interrupted = async (folder: string, times: number): Promise<number | null> => {
+    const args = ['run', '--backend', 'reference', '--suite', 'scan', '--json', join(folder, 'report.json')];
+    const child = spawn(process.execPath, [main, ...args], { stdio: ['ignore', 'ignore', 'pipe'] });
+    let interrupts = 0;
+    child.stderr.on('data', (chunk: Buffer) => {
+      const text = chunk.toString();
+      if (interrupts === 0 ? text.includes('scan/length-') : interrupts < times && text.includes('stopping')) {
+        interrupts++;
+        child.kill('SIGINT');
+      }
+    });
+    return new Promise((resolve) => child.once('exit', resolve));
+  };
+
+  it('once keeps what was measured until then', async () => {
+    await inFolder(async (folder) => {
+      expect(await interrupted(folder, 1)).toBe(130);
+      expect(await readdir(folder)).toEqual(['report.json']);
+      const file = join(folder, 'report.json');
+      expect(parseReport(await readFile(file, 'utf8'), file).interrupted).toBe(true);
+    });
+  });
+
+  it('twice ends at once, and leaves no half of a file', async () => {
+    await inFolder(async (folder) => {
+      expect(await interrupted(folder, 2)).toBe(130);
+      expect((await readdir(folder)).filter((name) => name !== 'report.json')).toEqual([]);
     });
   });
 });

@@ -84,7 +84,8 @@ const ROUNDS: readonly PeerRound[] = [
 ];
 
 function renderTargets(rows: readonly TargetRow[], { style, width }: Look): string {
-  const label = Math.max(width - 2 - 3 * 19, 20);
+  if (width < 72) return renderList(rows, { style, width });
+  const label = Math.max(width - 2 - 3 * 15, 24);
   const table = new Table({
     head: ['goal', ...MODES].map((head) => style.dim(head)),
     chars: NO_RULES,
@@ -101,6 +102,20 @@ function renderTargets(rows: readonly TargetRow[], { style, width }: Look): stri
   }
   const lines = table.toString().split('\n');
   return [style.bold('goals of @mamba/cpu'), ...lines.map((line) => `  ${line}`.trimEnd())].join('\n');
+}
+
+/** For narrow terminals: a line for each figure. */
+function renderList(rows: readonly TargetRow[], { style, width }: Look): string {
+  const lines = rows.flatMap(({ label, cells }) => [
+    ...wrap(label, width - 2).map((line) => `  ${line}`),
+    ...MODES.flatMap((mode) => {
+      const cell = cells[mode];
+      if (cell === undefined) return [];
+      const mark = cell.met === undefined ? '' : cell.met ? style.green(' ✓') : style.red(' ✗');
+      return [`    ${mode.padEnd(12)} ${style.bold(cell.figure)}${mark} ${style.dim(cell.goal)}`];
+    }),
+  ]);
+  return [style.bold('goals of @mamba/cpu'), ...lines].join('\n');
 }
 
 /** With what was measured on, and how the others were driven. */

@@ -36,15 +36,9 @@ class BarProgress implements Progress {
       linewrap: false,
       noTTYOutput: false,
       autopadding: false,
-      barsize: 20,
       fps: 20,
-      format(options, { progress }, payload: { label: string; left: string }) {
-        const filled = Math.round(progress * (options.barsize ?? 20));
-        const bar = style.cyan('━'.repeat(filled)) + style.dim('━'.repeat((options.barsize ?? 20) - filled));
-        const room = Math.max((stream.columns ?? 80) - (options.barsize ?? 20) - 26, 8);
-        const label = payload.label.length > room ? `${payload.label.slice(0, room - 1)}…` : payload.label.padEnd(room);
-        return `${bar} ${String(Math.round(progress * 100)).padStart(3)} %  ${label} ${style.dim(payload.left)}`;
-      },
+      format: (_, { progress }, payload: { label: string; left: string }) =>
+        renderBar(progress, payload, { style, width: stream.columns ?? 80 }),
     });
   }
 
@@ -100,6 +94,23 @@ class BarProgress implements Progress {
     this.#bar.stop();
     this.#active = false;
   }
+}
+
+/** `━━━━━━  12 %  scan/length-512: timing  1 min 20 s left`, in one line of any terminal: what does not fit is cut or left out. */
+export function renderBar(
+  progress: number,
+  { label, left }: { readonly label: string; readonly left: string },
+  { style, width }: { readonly style: Style; readonly width: number },
+): string {
+  const size = width >= 72 ? 20 : 8;
+  const filled = Math.round(progress * size);
+  const bar = style.cyan('━'.repeat(filled)) + style.dim('━'.repeat(size - filled));
+  const head = `${bar} ${String(Math.round(progress * 100)).padStart(3)} %`;
+  // The last column stays free: some terminals break the line there.
+  const room = width - 1 - (size + 6) - 2 - 2 - left.length;
+  if (room < 6) return width - 1 >= size + 8 + left.length ? `${head}  ${style.dim(left)}` : head;
+  const shown = label.length > room ? `${label.slice(0, room - 1)}…` : label.padEnd(room);
+  return `${head}  ${shown}  ${style.dim(left)}`;
 }
 
 class LineProgress implements Progress {

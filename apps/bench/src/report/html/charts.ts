@@ -402,12 +402,12 @@ function power(value: number): string {
   return `2${[...String(exponent)].map((digit) => '⁰¹²³⁴⁵⁶⁷⁸⁹'[Number(digit)]).join('')}`;
 }
 
-/** 1, 2 and 5 of each power of ten that the points span; of many powers, 1 alone. */
+/** Powers of ten that the points span; of few powers, their doubles too. */
 function roundTimes(points: readonly Point[]): number[] {
   const least = Math.min(...points.map(({ low }) => low));
   const most = Math.max(...points.map(({ high }) => high));
   const [low, high] = [Math.floor(Math.log10(least)), Math.ceil(Math.log10(most))];
-  const steps = high - low > 4 ? [1] : [1, 2, 5];
+  const steps = high - low > 2 ? [1] : [1, 2];
   return Array.from({ length: high - low + 1 }, (_, index) => index + low)
     .flatMap((exponent) => steps.map((step) => Number(`${step}e${exponent}`)))
     .filter((time) => time > least && time < most);
