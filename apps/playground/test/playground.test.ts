@@ -242,7 +242,9 @@ test('loads from the Hugging Face hub, with a progress, keeps it, and loads it a
   await button(page, 'Load model').click();
   expect(await page.getByRole('alert').textContent()).toContain('owner/name');
   await page.getByLabel('Repository').fill('owner/kjv');
+  await page.getByText('Weights: float32').click();
   await page.getByRole('combobox', { name: 'Weights' }).selectOption('stored');
+  await page.getByText('Weights: as in the file').waitFor();
   await button(page, 'Load model').click();
   await settled(page, 'owner/kjv is loaded');
   await generate(page, { 'Add text': 'And God said', Temperature: '0', Tokens: '6' });
@@ -265,6 +267,7 @@ test('loads from the Hugging Face hub, with a progress, keeps it, and loads it a
 test('says so where the backend has no such weights', async () => {
   const { page } = await open(browser, site.address);
   await page.getByRole('radio', { name: 'WebGPU' }).and(page.locator(':enabled')).check();
+  await page.getByText('Weights: float32').click();
   await page.getByRole('combobox', { name: 'Weights' }).selectOption('q4');
   await button(page, 'Load model').click();
   expect(await page.getByRole('alert').textContent()).toContain('q4');

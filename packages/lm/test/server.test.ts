@@ -1,10 +1,12 @@
 /** The server as OpenAI's own client sees it, over a socket. */
+import { once } from 'node:events';
 import { request as httpRequest } from 'node:http';
+import { connect } from 'node:net';
 import { bytesSource, checkpointStore } from '@mamba/checkpoint';
 import type { Backend } from '@mamba/core';
 import { cpu } from '@mamba/cpu';
 import OpenAI, { type APIError } from 'openai';
-import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
 import { type LanguageModel, loadModel } from '../src/index.ts';
 import { type LanguageModelServer, type ServeOptions, serve } from '../src/server/index.ts';
 import { collect, expectError, FIXTURES } from './helpers.ts';
@@ -317,6 +319,8 @@ describe('the server', () => {
       const { error } = (await (await response).json()) as { error: { message: string; type: string } };
       expect((await response).status, error.message).toBe(status);
       expect(error).toMatchObject({ type: 'invalid_request_error', message: expect.any(String) });
+      // What is left of a large body would be taken for the next request.
+      expect((await response).headers.get('connection')).toBe(status === 413 ? 'close' : 'keep-alive');
     }
     const endless = new ReadableStream({ pull: (controller) => controller.enqueue(new Uint8Array(500)) });
     const chunked = { method: 'POST', body: endless, duplex: 'half', headers: { 'Content-Type': 'application/json' } };
@@ -328,6 +332,34 @@ describe('the server', () => {
     expect([413, 'closed']).toContain(outcome);
     const good = await client.completions.create({ model: 'kjv-mamba', prompt: 'And', max_tokens: 1 });
     expect(good.choices).toHaveLength(1);
+  });
+
+  it('keeps its mistakes to itself, and a connection that ends in the middle of a body is none', async () => {
+    const errors: unknown[] = [];
+    const { server, client } = await start({ onError: (error) => errors.push(error) });
+    const { hostname, port } = new URL(server.url);
+    const head = 'POST /v1/completions HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n';
+    for (const rest of ['Content-Length: 99\r\n\r\n{"mod', 'Transfer-Encoding: chunked\r\n\r\n5\r\n{"mod\r\n']) {
+      const socket = connect(Number(port), hostname);
+      await once(socket, 'connect');
+      socket.write(head + rest);
+      await new Promise((resolve) => setTimeout(resolve, 50));
+      socket.destroy();
+      await once(socket, 'close');
+    }
+    const fields = { model: 'kjv-mamba', prompt: 'And', max_tokens: 1 };
+    await client.completions.create(fields);
+    expect(errors).toEqual([]);
+
+    vi.spyOn(plain, 'promptIds').mockImplementationOnce(() => {
+      throw new Error('a secret');
+    });
+    const told = await apiError(client.completions.create(fields));
+    expect(told).toMatchObject({ status: 500, message: expect.not.stringContaining('secret') });
+    expect(errors).toMatchObject([{ message: 'a secret' }]);
+    const named = await apiError(client.completions.create({ ...fields, logit_bias: { 5000: 1 } }));
+    expect(named).toMatchObject({ status: 400, param: 'logit_bias', message: expect.stringContaining('logit_bias') });
+    expect(errors).toHaveLength(1);
   });
 
   it('asks for its key', async () => {

@@ -152,16 +152,20 @@ export function ModelPanel({ playground }: { readonly playground: Playground }) 
             );
           })}
         </fieldset>
-        <label class="field">
-          Weights
-          <select value={weights} onChange={(event) => setWeights(event.currentTarget.value as Weights)}>
+        <details>
+          <summary>Weights: {weights === 'stored' ? 'as in the file' : weights}</summary>
+          <select
+            aria-label="Weights on the backend"
+            value={weights}
+            onChange={(event) => setWeights(event.currentTarget.value as Weights)}
+          >
             {WEIGHTS.map(({ value, label }) => (
               <option key={value} value={value}>
                 {label}
               </option>
             ))}
           </select>
-        </label>
+        </details>
         <div class="actions">
           <button
             type="submit"

@@ -40,9 +40,12 @@ export function createApp(options: AppOptions): Hono<Env> {
 
   app.onError((error, c) => {
     const known = toApiError(error);
-    if (known === undefined) options.onError(error);
+    // A body that ended before it was whole is no mistake of ours, and there is nobody to tell.
+    if (known === undefined && c.env.incoming.complete) options.onError(error);
     const told = known ?? new ApiError(500, 'server_error', 'The server failed; its log says more.');
     if (told.status === 429) c.header('Retry-After', '1');
+    // The rest of the body is not read, so that nothing can follow it.
+    if (told.status === 413) c.header('Connection', 'close');
     // 499 is nobody's to read: the client has gone.
     return c.json(errorBody(told), told.status as 400);
   });

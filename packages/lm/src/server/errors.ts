@@ -50,8 +50,10 @@ export function toApiError(error: unknown): ApiError | undefined {
   if (!isMambaError(error)) return undefined;
   switch (error.code) {
     case 'invalid-argument':
-    case 'unsupported':
-      return badRequest(error.message);
+    case 'unsupported': {
+      const field = fieldOf(error.origin);
+      return badRequest(field === null ? error.message : error.message.replace(error.origin!, field), field);
+    }
     case 'unavailable':
       return new ApiError(429, 'rate_limit_error', error.message, null, 'rate_limit_exceeded');
     case 'out-of-memory':
@@ -63,6 +65,12 @@ export function toApiError(error: unknown): ApiError | undefined {
     default:
       return new ApiError(500, 'server_error', error.message);
   }
+}
+
+/** The request's name for an option of `generate`: `logit_bias` for `generate.logitBias`. */
+function fieldOf(origin: string | undefined): string | null {
+  const name = /^generate\.([a-zA-Z]+)/.exec(origin ?? '')?.[1];
+  return name?.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`) ?? null;
 }
 
 /** The first thing that is wrong with a body. */
