@@ -12,6 +12,7 @@ import { seededWeights } from '@mamba/conformance';
 import { createModel, modelConfig } from '@mamba/core';
 import { countersOf, profileOf, webgpu } from '@mamba/webgpu';
 import { create } from 'webgpu';
+import { heater } from './warm.mjs';
 
 const { values: flags } = parseArgs({
   options: {
@@ -24,9 +25,15 @@ const { values: flags } = parseArgs({
 const only = flags.only?.split(',');
 const quick = flags.quick === true;
 const toggles = {
-  enable: flags.unchecked ? ['disable_robustness', 'disable_workgroup_init', 'skip_validation'] : [],
+  enable: [
+    'allow_unsafe_apis', // matrix units
+    'vulkan_enable_f16_on_nvidia',
+    ...(flags.unchecked ? ['disable_robustness', 'disable_workgroup_init', 'skip_validation'] : []),
+  ],
   disable: ['timestamp_quantization'],
 };
+
+const FEATURES = ['timestamp-query', 'subgroups', 'shader-f16', 'chromium-experimental-subgroup-matrix'];
 
 const MODELS = {
   'mamba-130m': { layers: 24, dModel: 768, vocabSize: 50280 },
@@ -37,7 +44,7 @@ const MODELS = {
 
 const rows = [];
 const failed = [];
-const sections = { ceilings, scan, linear, conv, models };
+const sections = { ceilings, scan, linear, conv, models, prefills };
 let copyBytesPerSecond;
 for (const [name, section] of Object.entries(sections)) {
   if (only !== undefined && !only.includes(name)) continue;
@@ -67,15 +74,16 @@ function line({ name, microseconds, ...rest }) {
 }
 
 /** Microseconds of device time of one call: the least of some groups' means, after a warm-up. */
-async function deviceTime(backend, call, { groups = 6, calls = 3 } = {}) {
+async function deviceTime(backend, call, { groups = 6, calls = 3, heat } = {}) {
   // A device that idled runs slowly at first: it is kept busy for a while.
-  for (const begin = performance.now(); performance.now() - begin < (quick ? 1 : 60); ) {
+  for (const begin = performance.now(); performance.now() - begin < (quick || heat ? 1 : 60); ) {
     call();
     await backend.synchronize();
   }
   await profileOf(backend);
   let least = Number.POSITIVE_INFINITY;
   for (let group = 0; group < (quick ? 1 : groups); group++) {
+    heat?.(10);
     for (let index = 0; index < calls; index++) call();
     const profile = await profileOf(backend);
     least = Math.min(least, profile.reduce((sum, { nanoseconds }) => sum + nanoseconds, 0) / calls / 1000);
@@ -111,10 +119,10 @@ async function openDevice() {
     `disable-dawn-features=${toggles.disable}`,
   ]);
   const adapter = await gpu.requestAdapter({ powerPreference: 'high-performance' });
-  const { maxBufferSize, maxStorageBufferBindingSize } = adapter.limits;
+  const { maxBufferSize, maxStorageBufferBindingSize, maxComputeWorkgroupStorageSize } = adapter.limits;
   const device = await adapter.requestDevice({
-    requiredFeatures: ['timestamp-query', 'subgroups'].filter((feature) => adapter.features.has(feature)),
-    requiredLimits: { maxBufferSize, maxStorageBufferBindingSize },
+    requiredFeatures: FEATURES.filter((feature) => adapter.features.has(feature)),
+    requiredLimits: { maxBufferSize, maxStorageBufferBindingSize, maxComputeWorkgroupStorageSize },
   });
   return { gpu, device };
 }
@@ -312,54 +320,80 @@ async function scan() {
   return gpu;
 }
 
+/** Products of few rows by bandwidth and of many by operations, for each way to store weights and each way to round. */
 async function linear() {
-  const shapes = quick
-    ? [
-        [1, 64, 128],
-        [40, 64, 96],
-      ]
+  const few = quick
+    ? [[1, 64, 128]]
     : [
         [1, 768, 3072],
         [1, 1536, 80],
         [1, 1536, 768],
         [1, 768, 50280],
         [1, 2560, 10240],
+        [1, 5120, 2560],
+        [1, 2560, 50280],
+      ];
+  const many = quick
+    ? [[40, 64, 96]]
+    : [
         [512, 768, 3072],
         [512, 1536, 80],
         [512, 48, 1536],
         [512, 1536, 768],
-        [2048, 768, 3072],
+        [4096, 768, 3072],
+        [16384, 768, 3072],
+        [16384, 1536, 80],
+        [16384, 48, 1536],
+        [16384, 1536, 768],
         [4096, 4096, 4096],
       ];
-  for (const dtype of ['float32', 'float16', 'q8']) {
-    const backend = await webgpu({ toggles, profile: true }).create();
-    for (const [count, inputs, outputs] of shapes) {
-      const x = tensor(backend, [count, inputs]);
-      const data = random(inputs * outputs);
-      // Several copies of a small matrix, so that it does not come from cache.
-      const bytes = inputs * outputs * { float32: 4, float16: 2, q8: 1.125 }[dtype];
-      const copies = count === 1 ? Math.max(1, Math.min(12, Math.ceil(2e8 / bytes))) : 1;
-      const weights = Array.from({ length: copies }, () =>
-        backend.upload({ dtype: 'float32', shape: [outputs, inputs], data }, { dtype, role: 'matrix' }),
-      );
-      const microseconds =
-        (await deviceTime(backend, () => {
-          for (const weight of weights) backend.linear(x, weight).dispose();
-        })) / copies;
-      const flops = 2 * count * inputs * outputs;
-      rows.push({
-        name: `linear ${dtype}`,
-        microseconds,
-        rows: count,
-        inputs,
-        outputs,
-        'TFLOP/s': flops / microseconds / 1e6,
-        'GB/s': bytes / microseconds / 1000,
-      });
-      for (const item of [x, ...weights]) item.dispose();
+  const { gpu, device } = await openDevice();
+  const heat = quick ? undefined : await heater(device);
+  for (const matrixPrecision of ['float32', 'float16x2', 'float16']) {
+    const backend = await webgpu({ device, profile: true, matrixPrecision }).create();
+    const plain = matrixPrecision === 'float32';
+    if (!plain && backend.details.matrixUnits === 'not used') continue;
+    for (const dtype of ['float32', 'float16', 'q8']) {
+      for (const [count, inputs, outputs] of plain ? [...few, ...many] : many)
+        await product({ backend, heat, matrixPrecision, dtype, count, inputs, outputs });
     }
     await backend.dispose();
   }
+  device.destroy();
+  return gpu;
+}
+
+async function product({ backend, heat, matrixPrecision, dtype, count, inputs, outputs }) {
+  const x = tensor(backend, [count, inputs]);
+  // Rows repeat: random numbers and their conversion would take longer than everything else.
+  const block = random(Math.min(outputs, 96) * inputs);
+  const data = new Float32Array(inputs * outputs);
+  for (let at = 0; at < data.length; at += block.length) data.set(block.subarray(0, data.length - at), at);
+  // Several copies of a small matrix, so that it does not come from cache.
+  const bytes = inputs * outputs * { float32: 4, float16: 2, q8: 1.125 }[dtype];
+  const copies = count === 1 ? Math.max(1, Math.min(12, Math.ceil(2e8 / bytes))) : 1;
+  const host = { dtype: 'float32', shape: [outputs, inputs], data };
+  const weights = Array.from({ length: copies }, () => {
+    heat?.(30);
+    return backend.upload(host, { dtype, role: 'matrix' });
+  });
+  heat?.(300);
+  const call = () => {
+    for (const weight of weights) backend.linear(x, weight).dispose();
+  };
+  const microseconds = (await deviceTime(backend, call, { heat })) / copies;
+  const flops = 2 * count * inputs * outputs;
+  rows.push({
+    name: `linear ${dtype}`,
+    microseconds,
+    rows: count,
+    inputs,
+    outputs,
+    ...(count === 1
+      ? { 'GB/s': bytes / microseconds / 1000 }
+      : { matrixPrecision, 'TFLOP/s': flops / microseconds / 1e6 }),
+  });
+  for (const item of [x, ...weights]) item.dispose();
 }
 
 async function conv() {
@@ -421,6 +455,121 @@ async function models() {
   }
 }
 
+/** Prefill of whole models with weights in halves, for each way to round: tokens a second over batches and lengths, by the host's clock. */
+async function prefills() {
+  const shapes = {
+    'mamba-130m': [
+      [1, 512],
+      [1, 2048],
+      [8, 2048],
+      [16, 2048],
+    ],
+    'mamba-370m': [
+      [1, 2048],
+      [8, 2048],
+    ],
+    'mamba-1.4b': [
+      [1, 2048],
+      [4, 2048],
+    ],
+    'mamba-2.8b': [
+      [1, 2048],
+      [4, 2048],
+    ],
+  };
+  const { gpu, device } = await openDevice();
+  const heat = quick ? () => {} : await heater(device);
+  const names = quick ? ['mamba-130m'] : (process.env.MODELS ?? Object.keys(shapes).join(' ')).split(' ');
+  for (const name of names) {
+    const config = modelConfig(quick ? { layers: 2, dModel: 64, vocabSize: 500 } : MODELS[name]);
+    const weights = repeatedWeights(config, heat);
+    for (const matrixPrecision of ['float32', 'float16x2', 'float16']) {
+      for (const profile of name === 'mamba-130m' ? [false, true] : [false]) {
+        const backend = await webgpu({ device, matrixPrecision, profile }).create();
+        try {
+          if (matrixPrecision !== 'float32' && backend.details.matrixUnits === 'not used') continue;
+          const model = await createModel(backend, config, weights, { weights: 'float16' });
+          for (const [batch, length] of quick ? [[2, 40]] : shapes[name])
+            await prefillOf({ name, backend, model, matrixPrecision, profile, heat, batch, length });
+          model.dispose();
+        } catch (error) {
+          failed.push({ section: `prefill ${name} ${matrixPrecision}`, error: String(error) });
+        } finally {
+          await backend.dispose();
+        }
+      }
+    }
+  }
+  device.destroy();
+  return gpu;
+}
+
+async function prefillOf({ name, backend, model, matrixPrecision, profile, heat, batch, length }) {
+  const { vocabSize } = model.config;
+  const ids = Array.from({ length: batch }, (_, row) =>
+    Array.from({ length }, (_, index) => ((index + 7 * row) * 7919) % vocabSize),
+  );
+  const once = async () => {
+    const begin = performance.now();
+    const { logits, state } = model.forward(ids, { logits: 'last' });
+    await backend.synchronize();
+    const time = performance.now() - begin;
+    logits.dispose();
+    state.dispose();
+    return time;
+  };
+  await once();
+  if (profile) {
+    if (batch * length < 16384 && !quick) return;
+    await profileOf(backend);
+    heat(300);
+    await once();
+    pushProfile(`${name} ${matrixPrecision}`, `prefill ${batch} × ${length}`, await profileOf(backend), 1);
+    return;
+  }
+  heat(500);
+  const times = [];
+  for (let run = 0; run < (quick ? 1 : 10); run++) times.push(await once());
+  times.sort((a, b) => a - b);
+  const per = (milliseconds) => (batch * length) / (milliseconds / 1000);
+  rows.push({
+    name: `prefill ${name} float16`,
+    microseconds: 1000 * times[0],
+    batch,
+    length,
+    matrixPrecision,
+    'tokens/s': per(times[0]),
+    'tokens/s, median': per(times[times.length >> 1]),
+  });
+}
+
+/** Seeded values for what is small; for matrices, halves that repeat: billions of random numbers would take minutes. */
+function repeatedWeights(config, heat) {
+  const seeded = seededWeights(config, 1);
+  const block = Uint16Array.from(random(1 << 20), toHalf);
+  const known = new Map();
+  return ({ name, key, shape }) => {
+    heat(20);
+    const small = !['embedding', 'head', 'block.inProj', 'block.xProj', 'block.dtProj', 'block.outProj'].includes(key);
+    // Layers share the first one's.
+    const id = name.replace(/layers\.\d+\./, '');
+    if (!known.has(id)) known.set(id, small ? seeded({ name, key, shape }) : repeated(shape));
+    return known.get(id);
+  };
+  function repeated(shape) {
+    const data = new Uint16Array(shape[0] * shape[1]);
+    for (let at = 0; at < data.length; at += block.length) data.set(block.subarray(0, data.length - at), at);
+    return { dtype: 'float16', shape, data };
+  }
+}
+
+/** A float within ±1 as a half of a 32nd of it, rounded towards zero. */
+function toHalf(value) {
+  const bits = new Uint32Array(Float32Array.of(value / 32).buffer)[0];
+  const exponent = ((bits >>> 23) & 255) - 112;
+  return exponent <= 0 ? 0 : ((bits >>> 16) & 0x8000) | (exponent << 10) | ((bits >>> 13) & 0x3ff);
+}
+
 async function decode({ name, backend, model, profile }) {
   const count = quick ? 4 : 128;
   const generate = async (tokens) => {
@@ -432,7 +581,8 @@ async function decode({ name, backend, model, profile }) {
     state.dispose();
     return [performance.now() - begin, encoded - begin];
   };
-  await generate(count);
+  // Clocks rise while there is work.
+  for (const begin = performance.now(); performance.now() - begin < (quick ? 1 : 1500); ) await generate(count);
   if (profile) {
     await profileOf(backend);
     await generate(quick ? 2 : 16);
@@ -443,6 +593,13 @@ async function decode({ name, backend, model, profile }) {
   const runs = [];
   for (let run = 0; run < (quick ? 1 : 6); run++) runs.push(await generate(count));
   const dispatches = (countersOf(backend).dispatches - before) / runs.length / count;
+  // Few tokens are one submit: what follows their encoding is the device's alone.
+  const few = Math.max(1, Math.floor(500 / dispatches));
+  let device = Number.POSITIVE_INFINITY;
+  for (let run = 0; run < (quick ? 1 : 20); run++) {
+    const [all, encoding] = await generate(few);
+    device = Math.min(device, (1000 * (all - encoding)) / few);
+  }
   const [whole, encoding] = runs.reduce((best, run) => (run[0] < best[0] ? run : best));
   rows.push({
     name: `decode ${name}`,
@@ -450,6 +607,7 @@ async function decode({ name, backend, model, profile }) {
     'tokens/s': count / (whole / 1000),
     dispatches,
     'µs to encode a dispatch': (1000 * encoding) / count / dispatches,
+    'µs on the device': device,
   });
 }
 

@@ -49,6 +49,7 @@ struct Args {
 
 const GROUPS: u32 = 4u; // constant
 const BLOCK: u32 = 8u; // constant
+const ROUNDS: u32 = 1u; // constant: WORKGROUP · ROUNDS Lanes of B, and of C, cover a tile
 override WORKGROUP: u32 = 64u;
 override LANES: u32 = 1u;
 override STEPS: u32 = 16u; // a multiple of BLOCK
@@ -61,7 +62,7 @@ override GATE: bool = true;
 override RESETS: bool = false;
 override CONSTANT_B: bool = false;
 override CONSTANT_C: bool = false;
-// Sizes of workgroup arrays: STEPS · LANES · GROUPS each where B or C varies, STEPS · CHANNELS and STEPS · WORKGROUP where LANES > 1; else 1.
+// Sizes of workgroup arrays: 2 · STEPS · LANES · GROUPS each where B or C varies, STEPS · CHANNELS and STEPS · WORKGROUP where LANES > 1; else 1.
 override TILE_B: u32 = 256u;
 override TILE_C: u32 = 256u;
 override STAGED: u32 = 1u;
@@ -116,35 +117,74 @@ fn main(@builtin(workgroup_id) tile_id: vec3u, @builtin(local_invocation_index) 
   var total = 0.0;
   var survived = 1.0;
 
+  // What comes from memory is loaded ahead of its use, so that its latency is not seen: B and C by a tile, and with one lane a channel
+  // delta, u and z by a block.
+  var nextB: array<Lane, ROUNDS>;
+  var nextC: array<Lane, ROUNDS>;
+  var nextDelta: array<f32, BLOCK>;
+  var nextU: array<f32, BLOCK>;
+  var nextZ: array<f32, BLOCK>;
+  for (var round = 0u; round < ROUNDS; round++) {
+    nextB[round] = fetchB(round * WORKGROUP + index, begin, end, rowsBefore, group);
+    nextC[round] = fetchC(round * WORKGROUP + index, begin, end, rowsBefore, group);
+  }
+  if (LANES == 1u) {
+    for (var k = 0u; k < BLOCK; k++) {
+      let row = rowsBefore + min(begin + k, end - 1u);
+      nextDelta[k] = delta[row * args.dim + channel];
+      nextU[k] = u[row * args.dim + channel];
+      if (GATE) {
+        nextZ[k] = z[args.zOffset + row * args.zRow + channel];
+      }
+    }
+  }
+
   let tiles = (end - begin + STEPS - 1u) / STEPS;
   for (var tile = 0u; tile < tiles; tile++) {
     let first = begin + tile * STEPS;
     let count = min(STEPS, end - first);
+    // The halves of tileB and tileC take turns: a lane may still read the one that the others left a barrier ago.
+    let half = (tile & 1u) * STEPS * LANES * GROUPS;
+    for (var round = 0u; round < ROUNDS; round++) {
+      let j = round * WORKGROUP + index;
+      if (j < STEPS * LANES * GROUPS) {
+        if (!CONSTANT_B) {
+          tileB[half + j] = nextB[round];
+        }
+        if (!CONSTANT_C && MODE != 1u) {
+          tileC[half + j] = nextC[round];
+        }
+      }
+    }
+    if (LANES > 1u) {
+      workgroupBarrier();
+      stage(index, rowsBefore + first, count, group, firstInGroup);
+    }
     workgroupBarrier();
-    stage(index, rowsBefore + first, count, group, firstInGroup);
-    workgroupBarrier();
+    for (var round = 0u; round < ROUNDS; round++) {
+      nextB[round] = fetchB(round * WORKGROUP + index, first + STEPS, end, rowsBefore, group);
+      nextC[round] = fetchC(round * WORKGROUP + index, first + STEPS, end, rowsBefore, group);
+    }
     // Every loop below runs a constant number of times, so that it can be unrolled: a step past the chunk has delta 0 and u 0, and B and
-    // C staged as 0, which leaves h as it is in every discretisation.
+    // C of some other step, which leaves h as it is in every discretisation.
     for (var turn = 0u; turn < STEPS / BLOCK; turn++) {
       var ds: array<f32, BLOCK>;
       var xs: array<f32, BLOCK>;
       var zs: array<f32, BLOCK>;
-      var sums: array<f32, BLOCK>;
-      // What does not depend on the state goes first, and what nothing depends on goes last, each for the whole block: loads are under way
-      // together, and the long latencies of softplus and silu overlap.
       if (LANES == 1u) {
         for (var k = 0u; k < BLOCK; k++) {
-          let row = rowsBefore + min(first + turn * BLOCK + k, end - 1u);
-          ds[k] = delta[row * args.dim + channel];
-          xs[k] = u[row * args.dim + channel];
-          if (GATE) {
-            zs[k] = z[args.zOffset + row * args.zRow + channel];
-          }
+          let inside = turn * BLOCK + k < count;
+          ds[k] = select(0.0, discretised(nextDelta[k] + bias), inside);
+          xs[k] = select(0.0, nextU[k], inside);
+          zs[k] = nextZ[k];
         }
         for (var k = 0u; k < BLOCK; k++) {
-          let inside = turn * BLOCK + k < count;
-          ds[k] = select(0.0, discretised(ds[k] + bias), inside);
-          xs[k] = select(0.0, xs[k], inside);
+          let row = rowsBefore + min(first + (turn + 1u) * BLOCK + k, end - 1u);
+          nextDelta[k] = delta[row * args.dim + channel];
+          nextU[k] = u[row * args.dim + channel];
+          if (GATE) {
+            nextZ[k] = z[args.zOffset + row * args.zRow + channel];
+          }
         }
       } else {
         for (var k = 0u; k < BLOCK; k++) {
@@ -164,7 +204,7 @@ fn main(@builtin(workgroup_id) tile_id: vec3u, @builtin(local_invocation_index) 
         }
         var sum = Lane();
         for (var i = 0u; i < GROUPS; i++) {
-          let at = (step * GROUPS + i) * LANES + lane;
+          let at = half + (step * GROUPS + i) * LANES + lane;
           if (!CONSTANT_B) {
             b[i] = tileB[at];
           }
@@ -177,15 +217,11 @@ fn main(@builtin(workgroup_id) tile_id: vec3u, @builtin(local_invocation_index) 
           }
         }
         total += ds[k];
-        sums[k] = sumOf(sum);
-      }
-      if (MODE != 1u) {
-        for (var k = 0u; k < BLOCK; k++) {
-          let step = turn * BLOCK + k;
+        if (MODE != 1u) {
           if (LANES > 1u) {
-            collect(step, index, sums[k]);
+            collect(step, index, sumOf(sum));
           } else {
-            var value = sums[k] + skip * xs[k];
+            var value = sumOf(sum) + skip * xs[k];
             if (GATE) {
               value *= silu(zs[k]);
             }
@@ -226,42 +262,37 @@ fn main(@builtin(workgroup_id) tile_id: vec3u, @builtin(local_invocation_index) 
   }
 }
 
-/// B and C of `count` steps for the group, and, where a channel is several lanes, delta and u of the tile's channels.
-fn stage(index: u32, row: u32, count: u32, group: u32, firstInGroup: u32) {
-  let width = LANES * GROUPS;
-  if (!CONSTANT_B || !CONSTANT_C) {
-    let size = STEPS * width;
-    let rounds = (size + WORKGROUP - 1u) / WORKGROUP;
-    for (var round = 0u; round < rounds; round++) {
-      let j = round * WORKGROUP + index;
-      if (j < size) {
-        let n = (j % width) * WIDTH;
-        let step = j / width;
-        let inside = step < count;
-        let source = row + min(step, count - 1u);
-        if (!CONSTANT_B) {
-          tileB[j] = select(Lane(), loadB(args.bOffset + source * args.bRow + group * args.bGroup, n), inside);
-        }
-        if (!CONSTANT_C && MODE != 1u) {
-          tileC[j] = select(Lane(), loadC(args.cOffset + source * args.cRow + group * args.cGroup, n), inside);
-        }
-      }
-    }
+/// The j-th of a tile's Lanes of B, the tile's steps beginning at `first`; those past the end repeat the last.
+fn fetchB(j: u32, first: u32, end: u32, rowsBefore: u32, group: u32) -> Lane {
+  if (CONSTANT_B) {
+    return Lane();
   }
-  if (LANES > 1u) {
-    let channels = WORKGROUP / LANES;
-    let size = STEPS * channels;
-    let rounds = (size + WORKGROUP - 1u) / WORKGROUP;
-    for (var round = 0u; round < rounds; round++) {
-      let j = round * WORKGROUP + index;
-      if (j < size) {
-        let step = j / channels;
-        let inGroup = min(firstInGroup + j % channels, args.channelsPerGroup - 1u);
-        let channel = group * args.channelsPerGroup + inGroup;
-        let at = (row + min(step, count - 1u)) * args.dim + channel;
-        let bias = select(0.0, constants[args.dim * (args.states + 1u) + channel], BIAS);
-        staged[j] = select(vec2f(), vec2f(discretised(delta[at] + bias), u[at]), step < count);
-      }
+  let row = rowsBefore + min(first + j / (LANES * GROUPS), end - 1u);
+  return loadB(args.bOffset + row * args.bRow + group * args.bGroup, (j % (LANES * GROUPS)) * WIDTH);
+}
+
+fn fetchC(j: u32, first: u32, end: u32, rowsBefore: u32, group: u32) -> Lane {
+  if (CONSTANT_C || MODE == 1u) {
+    return Lane();
+  }
+  let row = rowsBefore + min(first + j / (LANES * GROUPS), end - 1u);
+  return loadC(args.cOffset + row * args.cRow + group * args.cGroup, (j % (LANES * GROUPS)) * WIDTH);
+}
+
+/// Where a channel is several lanes: delta and u of the tile's channels, for `count` steps.
+fn stage(index: u32, row: u32, count: u32, group: u32, firstInGroup: u32) {
+  let channels = WORKGROUP / LANES;
+  let size = STEPS * channels;
+  let rounds = (size + WORKGROUP - 1u) / WORKGROUP;
+  for (var round = 0u; round < rounds; round++) {
+    let j = round * WORKGROUP + index;
+    if (j < size) {
+      let step = j / channels;
+      let inGroup = min(firstInGroup + j % channels, args.channelsPerGroup - 1u);
+      let channel = group * args.channelsPerGroup + inGroup;
+      let at = (row + min(step, count - 1u)) * args.dim + channel;
+      let bias = select(0.0, constants[args.dim * (args.states + 1u) + channel], BIAS);
+      staged[j] = select(vec2f(), vec2f(discretised(delta[at] + bias), u[at]), step < count);
     }
   }
 }
@@ -303,13 +334,11 @@ fn emit(row: u32, channel: u32, value: f32) {
   y[row * args.dim + channel] = result;
 }
 
-/// `WIDTH` states from n on, zero past the last.
+/// `WIDTH` states from n on, zero past the last: loads without branches, which go out together.
 fn loadA(channel: u32, n: u32) -> Lane {
   var lane = Lane();
   for (var i = 0u; i < WIDTH; i++) {
-    if (n + i < args.states) {
-      setPart(&lane, i, constants[channel * args.states + n + i]);
-    }
+    setPart(&lane, i, select(0.0, constants[channel * args.states + min(n + i, args.states - 1u)], n + i < args.states));
   }
   return select(lane, lane * LOG2E, DISCRETIZATION == 0u);
 }
@@ -317,9 +346,7 @@ fn loadA(channel: u32, n: u32) -> Lane {
 fn loadB(base: u32, n: u32) -> Lane {
   var lane = Lane();
   for (var i = 0u; i < WIDTH; i++) {
-    if (n + i < args.states) {
-      setPart(&lane, i, B[base + n + i]);
-    }
+    setPart(&lane, i, select(0.0, B[base + min(n + i, args.states - 1u)], n + i < args.states));
   }
   return lane;
 }
@@ -327,9 +354,7 @@ fn loadB(base: u32, n: u32) -> Lane {
 fn loadC(base: u32, n: u32) -> Lane {
   var lane = Lane();
   for (var i = 0u; i < WIDTH; i++) {
-    if (n + i < args.states) {
-      setPart(&lane, i, C[base + n + i]);
-    }
+    setPart(&lane, i, select(0.0, C[base + min(n + i, args.states - 1u)], n + i < args.states));
   }
   return lane;
 }

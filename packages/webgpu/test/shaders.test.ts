@@ -9,10 +9,10 @@ import { MATRIX_FEATURES } from '../src/operations/matrix-units.ts';
 
 const constants: Readonly<Record<string, readonly Readonly<Record<string, number>>[]>> = {
   'selective-scan': [
-    { GROUPS: 1, BLOCK: 1 },
-    { GROUPS: 2, BLOCK: 2 },
-    { GROUPS: 3, BLOCK: 4 },
-    { GROUPS: 4, BLOCK: 8 },
+    { GROUPS: 1, BLOCK: 1, ROUNDS: 1 },
+    { GROUPS: 2, BLOCK: 2, ROUNDS: 2 },
+    { GROUPS: 3, BLOCK: 4, ROUNDS: 3 },
+    { GROUPS: 4, BLOCK: 8, ROUNDS: 1 },
   ],
   'causal-conv1d': [{ TAPS: 2 }, { TAPS: 4 }, { TAPS: 64 }],
   'decode-in-proj': [{ TAPS: 2 }, { TAPS: 4 }],
@@ -21,6 +21,10 @@ const constants: Readonly<Record<string, readonly Readonly<Record<string, number
     { SIDE: 2, DEPTH: 4 },
   ],
   'linear-matrix': [{ SIDE: 2 }, { SIDE: 4 }],
+  'linear-vector': [
+    { TOGETHER: 1, LOADS: 4 },
+    { TOGETHER: 2, LOADS: 2 },
+  ],
 };
 
 const modules = Object.values(shaders as unknown as Record<string, Shader>).flatMap((shader) =>

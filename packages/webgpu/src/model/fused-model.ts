@@ -299,7 +299,7 @@ function decode(model: Fused, call: DecodeCall): DecodeOutcome {
 }
 
 /** Rows that stand for what a prompt's chunks may have: pipelines differ by how many there are. */
-const WARM_LENGTHS = [2, 8, 16, 64, 128, 512];
+const WARM_LENGTHS = [2, 16, 64, 128, 512];
 
 /** Compiles what a prompt, a step and a generation take; sampling by its own filters is left to the first call. */
 function warm(model: Fused): Promise<void> {

@@ -78,13 +78,14 @@ export function planScan(shape: ScanShape, limits: ScanLimits, variant: ScanVari
   if (reduce === 'subgroup' && lanes > 1 && !shuffles)
     return `${lanes} lanes a channel cannot add up by shuffles in subgroups of ${limits.subgroup}`;
 
-  const bytesPerStep = 4 * (2 * lanes * perLane + (lanes === 1 ? 0 : 2 * (workgroup / lanes) + workgroup));
+  // B and C twice: the next tile's arrive while this one's are read.
+  const bytesPerStep = 4 * (4 * lanes * perLane + (lanes === 1 ? 0 : 2 * (workgroup / lanes) + workgroup));
   const held = Math.floor(Math.min(MEMORY, limits.memory) / bytesPerStep);
   if (held < 1)
     return `a state of ${state} needs ${bytesPerStep} bytes of workgroup memory, and there are ${limits.memory}`;
 
-  // A power of two: a tile is some whole blocks of unrolled steps, none of them much longer than the sequence.
-  const steps = Math.min(16, 2 ** Math.floor(Math.log2(held)), powerOfTwo(length));
+  // A power of two: a tile is some whole blocks of unrolled steps.
+  const steps = Math.min(16, 2 ** Math.floor(Math.log2(held)));
 
   const chunks = shape.bilinear ? 1 : (variant.chunks ?? chunksFor(channels, length));
   const chunkLength = Math.ceil(length / Math.min(chunks, length));

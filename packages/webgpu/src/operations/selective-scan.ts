@@ -163,7 +163,7 @@ function pass(
   const constantC = C.row === undefined;
   gpu.dispatch(shader, {
     link: `${plan.lane}-${plan.reduce}`,
-    constants: { GROUPS: plan.groups, BLOCK: Math.min(8, steps) },
+    constants: { GROUPS: plan.groups, BLOCK: Math.min(8, steps), ROUNDS: Math.ceil(tile / workgroup) },
     overrides: {
       WORKGROUP: workgroup,
       LANES: lanes,
@@ -177,8 +177,8 @@ function pass(
       RESETS: call.resets,
       CONSTANT_B: constantB,
       CONSTANT_C: constantC || mode === 1,
-      TILE_B: constantB ? 1 : tile,
-      TILE_C: constantC || mode === 1 ? 1 : tile,
+      TILE_B: constantB ? 1 : 2 * tile,
+      TILE_C: constantC || mode === 1 ? 1 : 2 * tile,
       STAGED: lanes === 1 ? 1 : steps * channels,
       PARTS: lanes === 1 || mode === 1 ? 1 : steps * (plan.reduce === 'subgroup' ? channels : workgroup),
     },
