@@ -1,6 +1,7 @@
 /** The command as a user runs it, from the built package. */
 import { spawn } from 'node:child_process';
-import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
+import { existsSync, openSync } from 'node:fs';
+import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -21,7 +22,7 @@ interface Outcome {
 function run(
   args: readonly string[],
   onText?: (child: ReturnType<typeof spawn>, text: string) => void,
-  input = '',
+  input: string | Uint8Array = '',
 ): Promise<Outcome> {
   return new Promise((resolve, reject) => {
     const child = spawn(process.execPath, [BIN, ...args], { stdio: ['pipe', 'pipe', 'pipe'] });
@@ -136,6 +137,15 @@ describe('mamba-lm', () => {
       const refused = await run(['convert', KJV, made, '--no-check']);
       expect(refused).toMatchObject({ code: 1, stdout: '', stderr: expect.stringContaining('--force') });
     }
+    const forced = await run(['convert', KJV, back, '--type', 'bf16', '--force', '--no-check']);
+    expect(forced).toMatchObject({ code: 0, stdout: expect.stringContaining('3.4 MiB') });
+    expect((await readdir(back)).sort()).toEqual([
+      'config.json',
+      'generation_config.json',
+      'model.safetensors',
+      'tokenizer.json',
+      'tokenizer_config.json',
+    ]);
     const small = await run(['convert', KJV, gguf, '--type', 'q4_0', '--force', '-b', 'cpu']);
     expect(small.code).toBe(0);
     const error = Number(/relative error (\S+),/.exec(small.stdout)?.[1]);
@@ -144,7 +154,7 @@ describe('mamba-lm', () => {
     // What fails on the way leaves the old file, and no part of a new one.
     const tiny = `${FIXTURES}/mamba-tiny`;
     const wrong = await run(['convert', tiny, join(folder, 'tiny'), '--type', 'q8_0']);
-    expect(wrong).toMatchObject({ code: 1, stderr: expect.stringContaining('F32, F16, BF16') });
+    expect(wrong).toMatchObject({ code: 2, stderr: expect.stringContaining('F32, F16, BF16') });
     await writeFile(join(folder, 'broken.gguf'), 'GGUF');
     expect((await run(['convert', join(folder, 'broken.gguf'), join(folder, 'new')])).code).toBe(1);
     expect((await readdir(folder)).sort()).toEqual(['back', 'broken.gguf', 'kjv.gguf']);
@@ -227,8 +237,8 @@ describe('mamba-lm', () => {
 
   it.each([
     ['a bias that is none', ['generate', KJV, 'x', '--logit-bias', 'word'], 2, '12=-1.5'],
-    ['guesses of nobody', ['generate', KJV, 'x', '--draft-tokens', '2'], 1, '--draft'],
-    ['a type that is none', ['convert', KJV, '/nowhere/x.gguf', '--type', 'Q9'], 1, 'Q8_0'],
+    ['guesses of nobody', ['generate', KJV, 'x', '--draft-tokens', '2'], 2, '--draft'],
+    ['a type that is none', ['convert', KJV, '/nowhere/x.gguf', '--type', 'Q9'], 2, 'Q8_0'],
     ['a target that cannot be', ['convert', KJV, '/dev/null/x.gguf', '--no-check'], 1, 'cannot be written'],
     ['an id of the hub that is none', ['inspect', 'hf:nothing'], 1, 'owner/name'],
     ['a folder that is not there', ['generate', '/nowhere', 'x', '-b', 'cpu'], 1, 'config.json'],
@@ -239,7 +249,23 @@ describe('mamba-lm', () => {
     ['a backend path that is not there', ['generate', KJV, 'x', '-b', './nonsense.js'], 1, 'cannot be loaded'],
     ['a file that is not there', ['score', KJV, '/nowhere.txt', '-b', 'cpu'], 1, 'nowhere.txt'],
     ['a count that is none', ['generate', KJV, 'x', '-n', '-3'], 2, 'at least 1'],
-    ['a filter at temperature 0', ['generate', KJV, 'x', '--top-k', '4', '-b', 'cpu'], 1, 'temperature'],
+    ['a filter at temperature 0', ['generate', '/nowhere', 'x', '--top-k', '4'], 2, '--top-k'],
+    [
+      'a seed at temperature 0',
+      ['chat', '/nowhere', '--seed', '4'],
+      2,
+      '--seed is not valid: got a seed at temperature 0',
+    ],
+    ['a share above 1', ['generate', '/nowhere', 'x', '-t', '1', '--top-p', '2'], 2, '--top-p is not valid: got 2'],
+    ['an empty stop string', ['generate', '/nowhere', 'x', '--stop', ''], 2, '--stop'],
+    ['a bias outside the vocabulary', ['generate', KJV, 'x', '--logit-bias', '5000=1', '-b', 'cpu'], 2, '--logit-bias'],
+    ['log-probabilities that nothing shows', ['generate', '/nowhere', 'x', '--log-probs'], 2, '--json'],
+    ['weights of no dtype', ['generate', '/nowhere', 'x', '--weights', 'q3'], 2, 'q8'],
+    ['weights that a backend lacks', ['generate', KJV, 'x', '--weights', 'q8', '-b', 'reference'], 1, 'q8'],
+    ['a prompt without quotes', ['generate', KJV, 'And', 'God'], 2, 'quotes'],
+    ['a prompt that is no UTF-8', ['generate', KJV, '\ufffd'], 1, 'UTF-8'],
+    ['a system prompt without a template', ['chat', KJV, '--system', 'x', '-b', 'cpu'], 2, 'chat template'],
+    ['a path before a backend', ['generate', '/nowhere', 'x', '-b', 'nonsense'], 1, '/nowhere'],
     ['an unknown option', ['generate', KJV, 'x', '--nonsense'], 2, '--nonsense'],
     ['no command', [], 2, 'Usage'],
   ])('says what is wrong with %s, without a stack', async (_, args, code, words) => {
@@ -247,6 +273,45 @@ describe('mamba-lm', () => {
     expect(outcome).toMatchObject({ code, stdout: '' });
     expect(outcome.stderr).toContain(words);
     expect(outcome.stderr).not.toMatch(/\n\s+at /);
+  });
+
+  it('reads standard input where the prompt or the file is -, and says where it is no text', async () => {
+    const whole = await run(['generate', KJV, 'And God said', '-n', '4', '-b', 'cpu']);
+    const piped = await run(['generate', KJV, '-', '-n', '4', '-b', 'cpu'], undefined, 'And God said\n');
+    expect(piped).toMatchObject({ code: 0, stdout: whole.stdout });
+    const text = await readFile(`${KJV}/config.json`, 'utf8');
+    const named = await run(['score', KJV, `${KJV}/config.json`, '-b', 'cpu']);
+    expect((await run(['score', KJV, '-', '-b', 'cpu'], undefined, text)).stdout).toBe(named.stdout);
+    for (const args of [
+      ['generate', KJV, '-'],
+      ['score', KJV, '-', '-b', 'cpu'],
+    ]) {
+      const wrong = await run(args, undefined, Uint8Array.of(0x41, 0xff));
+      expect(wrong).toMatchObject({ code: 1, stdout: '', stderr: expect.stringContaining('UTF-8') });
+    }
+  });
+
+  it.skipIf(!existsSync('/dev/full'))('fails with a message where its output cannot be written', async () => {
+    for (const args of [
+      ['inspect', KJV],
+      ['generate', KJV, 'x', '-n', '5000', '-b', 'cpu'],
+    ]) {
+      const child = spawn(process.execPath, [BIN, ...args], { stdio: ['ignore', openSync('/dev/full', 'w'), 'pipe'] });
+      let stderr = '';
+      child.stderr!.on('data', (chunk: Buffer) => {
+        stderr += chunk.toString();
+      });
+      expect(await new Promise((resolve) => child.on('close', resolve))).toBe(1);
+      expect(stderr).toMatch(/the output cannot be written: .*space/);
+      expect(stderr).not.toMatch(/\n\s+at /);
+    }
+  });
+
+  it('says its version', async () => {
+    const { version } = JSON.parse(await readFile(new URL('../package.json', import.meta.url), 'utf8')) as {
+      version: string;
+    };
+    expect(await run(['--version'])).toMatchObject({ code: 0, stdout: `${version}\n` });
   });
 
   it('helps', async () => {

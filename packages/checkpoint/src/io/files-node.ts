@@ -59,8 +59,13 @@ export async function listFiles(directory: string | URL): Promise<readonly strin
  */
 export async function createFile(path: string | URL): Promise<ByteSink> {
   const name = path instanceof URL ? fileURLToPath(path) : path;
+  return openSink(name, resolve(name));
+}
+
+/** @param name For messages. */
+async function openSink(name: string, path: string): Promise<ByteSink> {
   const attempt = attempting(name);
-  const target = await attempt(fileToReplace(resolve(name)));
+  const target = await attempt(fileToReplace(path));
   const temporary = besides(target);
   const handle = await attempt(openHandle(temporary, 'wx'));
   return {
@@ -100,7 +105,7 @@ export async function createFolder(path: string | URL): Promise<FolderSink> {
     name,
     createFile(file) {
       files.push(file);
-      return createFile(join(temporary, file));
+      return openSink(join(name, file), join(temporary, file));
     },
     async close() {
       const whole = await rename(temporary, target).then(

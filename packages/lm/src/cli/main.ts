@@ -11,13 +11,14 @@ import { type InspectFlags, inspect } from './inspect.ts';
 
 const aborter = new AbortController();
 let outputClosed = false;
+let outputFailure: Error | undefined;
 
 process.once('SIGINT', () => aborter.abort());
 process.once('SIGTERM', () => aborter.abort());
 // The reader of the output may leave early, as `head` does: that ends the work, and is no failure.
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-  if (error.code !== 'EPIPE') throw error;
-  outputClosed = true;
+  if (error.code === 'EPIPE') outputClosed = true;
+  else outputFailure ??= error;
   aborter.abort();
 });
 
@@ -97,6 +98,9 @@ program
 
 try {
   await program.parseAsync();
+  // What was written last may fail after the work has ended.
+  await new Promise<void>((resolve) => process.stdout.write('', () => resolve()));
+  if (outputFailure !== undefined) throw outputFailure;
 } catch (error) {
   process.exitCode = report(error);
 }
@@ -106,6 +110,10 @@ function report(error: unknown): number {
     if (error.code === 'commander.excessArguments')
       process.stderr.write('A prompt, or a name, of several words has to be in quotes.\n');
     return error.exitCode === 0 ? 0 : 2;
+  }
+  if (outputFailure !== undefined) {
+    process.stderr.write(`error: the output cannot be written: ${outputFailure.message}\n`);
+    return 1;
   }
   if (aborter.signal.aborted) {
     if (!outputClosed) process.stderr.write('\ninterrupted\n');
