@@ -6,7 +6,13 @@ const headers = { 'Cross-Origin-Opener-Policy': 'same-origin', 'Cross-Origin-Emb
 export default defineConfig({
   root: 'web',
   base: './',
-  build: { outDir: '../dist/web', emptyOutDir: true, target: 'esnext' },
+  build: {
+    outDir: '../dist/web',
+    emptyOutDir: true,
+    target: 'esnext',
+    // The page, and the one in which a run in Node has a contender.
+    rolldownOptions: { input: ['web/index.html', 'web/seat.html'] },
+  },
   worker: { format: 'es' },
   server: { headers },
   preview: { headers },

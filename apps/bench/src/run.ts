@@ -419,7 +419,8 @@ function limitsOf(backends: readonly FoundBackend[], budget: number, pause: Paus
   for (const { record, ceilings } of ready) {
     const mode = modeOf(record);
     const threads = typeof record.details?.threads === 'number' ? record.details.threads : 1;
-    if (ceilings !== undefined) limits.set(`${mode} ${threads}`, () => ceilings(budget));
+    const key = `${mode} ${threads}`;
+    if (ceilings !== undefined) limits.set(key, limits.get(key) ?? (() => ceilings(budget)));
     // One thread's as well, which tells what more of them gain.
     else for (const count of [1, threads]) limits.set(`${mode} ${count}`, own(mode, count));
   }

@@ -78,6 +78,30 @@ describe.runIf(process.platform === 'linux' && process.arch === 'x64')('the web 
     expect(failures).toEqual([]);
   });
 
+  it('runs the cpu on several numbers of threads, and refuses what is no number', async () => {
+    await choose('suite', ['block']);
+    await choose('backend', ['cpu']);
+    await page.fill('#threads', '1, two');
+    await page.click('#run');
+    await waitForStatus('^Threads are whole numbers');
+    expect(await page.isDisabled('#run')).toBe(false);
+    await page.fill('#threads', '1, 2');
+    await page.click('#run');
+    await waitForStatus('^Done: ');
+    const { backends, results, ceilings } = await exported();
+    expect(backends.map(({ name, details }) => [name, details?.threads])).toEqual([
+      ['cpu@1', 1],
+      ['cpu@2', 2],
+    ]);
+    expect(results.every(({ status, check, ceiling }) => status === 'measured' && check?.pass && ceiling)).toBe(true);
+    // Chromium has relaxed SIMD: its limits are those, on one thread and on two.
+    expect(new Set(ceilings.map(({ mode, threads }) => `${mode} ${threads}`))).toEqual(
+      new Set(['relaxed 1', 'relaxed 2']),
+    );
+    await page.fill('#threads', '');
+    expect(failures).toEqual([]);
+  });
+
   it('cancels, and keeps what it has', async () => {
     await choose('suite', ['scan', 'block']);
     await choose('backend', ['cpu']);

@@ -17,6 +17,7 @@ const runButton = find<HTMLButtonElement>('#run');
 const cancelButton = find<HTMLButtonElement>('#cancel');
 const exportButton = find<HTMLButtonElement>('#export');
 const importInput = find<HTMLInputElement>('#import');
+const threadsInput = find<HTMLInputElement>('#threads');
 const bar = find<HTMLProgressElement>('#bar');
 const status = find('#status');
 
@@ -42,6 +43,8 @@ find('#isolation').textContent = crossOriginIsolated
   ? `This page is cross-origin isolated: threads are possible, on ${navigator.hardwareConcurrency} processors.`
   : 'This page is not cross-origin isolated: one thread only, and a coarser clock.';
 
+threadsInput.disabled = !crossOriginIsolated;
+
 controls.addEventListener('submit', (event) => {
   event.preventDefault();
   const chosen = (name: string): string[] =>
@@ -51,7 +54,13 @@ controls.addEventListener('submit', (event) => {
     say('Choose at least one suite and one backend.', true);
     return;
   }
-  start({ type: 'run', suites, backends, effort: find<HTMLSelectElement>('#effort').value as Effort });
+  const threads = threadsInput.value.split(/[\s,]+/).flatMap((text) => (text === '' ? [] : [Number(text)]));
+  if (threads.some((count) => !Number.isInteger(count) || count < 1 || count > 256)) {
+    say('Threads are whole numbers from 1 to 256, or nothing.', true);
+    return;
+  }
+  const effort = find<HTMLSelectElement>('#effort').value as Effort;
+  start({ type: 'run', suites, backends, effort, threads });
 });
 cancelButton.addEventListener('click', () => {
   cancelButton.disabled = true;

@@ -11,12 +11,12 @@ addEventListener('message', ({ data }: MessageEvent<Request>) => {
   else run(data).catch((error: unknown) => tell({ type: 'failed', message: messageOf(error) }));
 });
 
-async function run({ suites, backends, effort }: Request & { type: 'run' }): Promise<void> {
+async function run({ suites, backends, effort, threads }: Request & { type: 'run' }): Promise<void> {
   interruption = new AbortController();
   tell({ type: 'step', label: 'looking for backends' });
   const report = await runBench({
     suites: chooseNamed(SUITES, suites, 'suite'),
-    backends: await findBackends(backends),
+    backends: await findBackends(backends, threads),
     effort,
     signal: interruption.signal,
     observer: {

@@ -3,7 +3,7 @@ import { platform } from '#platform';
 import type { Effort, ShapeChoice, SuiteName } from '../cases/contract.ts';
 import { SUITES } from '../cases/index.ts';
 import { chooseNamed, type FoundBackend, findBackends, KNOWN_BACKENDS } from '../machine/backends.ts';
-import type { Mode } from '../machine/modes.ts';
+import type { Place } from '../machine/modes.ts';
 import type { Format, Peer } from '../peers/contract.ts';
 import { PEER_DTYPES } from '../peers/own.ts';
 import { peerStage } from '../peers/stage.ts';
@@ -20,7 +20,7 @@ import {
 import { type RunOptions, runBench } from '../run.ts';
 import type { Report } from '../schema/report.ts';
 import { checkWritable, writeReport } from '../schema/write.ts';
-import { findModes } from '../seat/process.ts';
+import { findPlaces } from '../seat/process.ts';
 import { INTERRUPTED, interruptible } from './interrupt.ts';
 import { writeParagraph } from './paragraph.ts';
 import type { Terminal } from './terminal.ts';
@@ -35,7 +35,7 @@ export interface BenchOptions {
   /** Of backends that have any, one contender for each count; empty: their own choice. */
   readonly threads: readonly number[];
   /** Of cpu, each in a process of its own; empty: in this process, as it chooses itself. */
-  readonly modes: readonly Mode[];
+  readonly modes: readonly Place[];
   /** Other projects beside ours; empty: none. */
   readonly peers: readonly Peer[];
   /** Close with a paragraph of generated text. */
@@ -65,7 +65,7 @@ async function contenders({ backends, modes, threads }: BenchOptions): Promise<F
   const names = chooseNamed(KNOWN_BACKENDS, backends, 'backend').map(({ name }) => name);
   const others = names.filter((name) => name !== 'cpu');
   const counts = threads.length > 0 ? threads : [...new Set([1, platform.machineFacts().cores])];
-  return [...(others.length > 0 ? await findBackends(others, threads) : []), ...(await findModes(modes, counts))];
+  return [...(others.length > 0 ? await findBackends(others, threads) : []), ...(await findPlaces(modes, counts))];
 }
 
 /** Runs, shows progress and tables, writes the JSON; Ctrl-C ends it early and keeps what it has. */

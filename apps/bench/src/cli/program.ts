@@ -2,7 +2,7 @@ import { type DType, type ErrorCode, isMambaError, MAMBA_SIZES } from '@mamba/co
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
 import { SUITES } from '../cases/index.ts';
 import { chooseNamed, KNOWN_BACKENDS } from '../machine/backends.ts';
-import { MODES, type Mode } from '../machine/modes.ts';
+import { PLACES, type Place } from '../machine/modes.ts';
 import { PEERS } from '../peers/index.ts';
 import { styleFor } from '../report/style.ts';
 import { version } from '../version.ts';
@@ -52,7 +52,7 @@ interface Flags {
   readonly model?: readonly string[];
   readonly dtype?: readonly DType[];
   readonly threads?: readonly number[];
-  readonly mode?: readonly Mode[];
+  readonly mode?: readonly Place[];
   readonly peers?: readonly string[] | true;
 }
 
@@ -101,8 +101,8 @@ function createProgram(terminal: Terminal, finish: (status: number) => void): Co
       .option('--threads <n...>', 'of cpu and peers: one contender for each of these numbers', splitCounts)
       .option(
         '--mode <name...>',
-        `of cpu: ${MODES.join(', ')}, each in a process of its own, on a Node that has it`,
-        splitNames(MODES, 'mode'),
+        `of cpu: ${PLACES.join(', ')}, each in a process of its own, on a Node that has it`,
+        splitNames(PLACES, 'mode'),
       )
       .option(
         '--peers [name...]',

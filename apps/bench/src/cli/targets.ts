@@ -3,7 +3,7 @@ import Table from 'cli-table3';
 import type { ShapeChoice, SuiteName } from '../cases/contract.ts';
 import { SUITES } from '../cases/index.ts';
 import { chooseNamed, type FoundBackend } from '../machine/backends.ts';
-import { MODES } from '../machine/modes.ts';
+import { PLACES } from '../machine/modes.ts';
 import { PEERS } from '../peers/index.ts';
 import { type PeerRound, peerStage } from '../peers/stage.ts';
 import { styleFor } from '../report/style.ts';
@@ -11,7 +11,7 @@ import { type Look, NO_RULES, wrap } from '../report/table.ts';
 import { type TargetRow, targetsOf } from '../report/targets.ts';
 import { readReport } from '../schema/read.ts';
 import type { Report } from '../schema/report.ts';
-import { findModes } from '../seat/process.ts';
+import { findPlaces } from '../seat/process.ts';
 import { runAndShow } from './bench.ts';
 import type { Terminal } from './terminal.ts';
 
@@ -38,7 +38,7 @@ export async function targetsCommand(options: TargetsOptions, terminal: Terminal
     show(await readReport(options.file));
     return 0;
   }
-  const backends = await findModes(MODES, [1, 2]);
+  const backends = await findPlaces(PLACES, [1, 2]);
   const stage = peerStage({
     peers: chooseNamed(PEERS, ['llama.cpp', 'wllama'], 'peer'),
     backends,
@@ -84,15 +84,15 @@ const ROUNDS: readonly PeerRound[] = [
 ];
 
 function renderTargets(rows: readonly TargetRow[], { style, width }: Look): string {
-  if (width < 72) return renderList(rows, { style, width });
-  const label = Math.max(width - 2 - 3 * 15, 24);
+  if (width < 78) return renderList(rows, { style, width });
+  const label = Math.max(width - 2 - 4 * 13, 20);
   const table = new Table({
-    head: ['goal', ...MODES].map((head) => style.dim(head)),
+    head: ['goal', ...PLACES].map((head) => style.dim(head)),
     chars: NO_RULES,
     style: { head: [], border: [], compact: true, 'padding-left': 0, 'padding-right': 2 },
   });
   for (const { label: text, cells } of rows) {
-    const shown = MODES.map((mode) => {
+    const shown = PLACES.map((mode) => {
       const cell = cells[mode];
       if (cell === undefined) return style.dim('–');
       const mark = cell.met === undefined ? '' : cell.met ? style.green('✓') : style.red('✗');
@@ -108,7 +108,7 @@ function renderTargets(rows: readonly TargetRow[], { style, width }: Look): stri
 function renderList(rows: readonly TargetRow[], { style, width }: Look): string {
   const lines = rows.flatMap(({ label, cells }) => [
     ...wrap(label, width - 2).map((line) => `  ${line}`),
-    ...MODES.flatMap((mode) => {
+    ...PLACES.flatMap((mode) => {
       const cell = cells[mode];
       if (cell === undefined) return [];
       const mark = cell.met === undefined ? '' : cell.met ? style.green(' ✓') : style.red(' ✗');
@@ -120,7 +120,7 @@ function renderList(rows: readonly TargetRow[], { style, width }: Look): string 
 
 /** With what was measured on, and how the others were driven. */
 function renderMarkdown(rows: readonly TargetRow[], report: Report): string {
-  const cell = (row: TargetRow, mode: (typeof MODES)[number]): string => {
+  const cell = (row: TargetRow, mode: (typeof PLACES)[number]): string => {
     const found = row.cells[mode];
     if (found === undefined) return '–';
     const { figure, spread, goal, met } = found;
@@ -134,9 +134,9 @@ function renderMarkdown(rows: readonly TargetRow[], report: Report): string {
   return [
     `${cpu}, ${cores} cores, ${report.startedAt.slice(0, 16).replace('T', ' ')} UTC`,
     '',
-    `| | ${MODES.join(' | ')} |`,
-    `| --- |${MODES.map(() => ' --- |').join('')}`,
-    ...rows.map((row) => `| ${row.label} | ${MODES.map((mode) => cell(row, mode)).join(' | ')} |`),
+    `| | ${PLACES.join(' | ')} |`,
+    `| --- |${PLACES.map(() => ' --- |').join('')}`,
+    ...rows.map((row) => `| ${row.label} | ${PLACES.map((mode) => cell(row, mode)).join(' | ')} |`),
     '',
     ...notes,
   ].join('\n');

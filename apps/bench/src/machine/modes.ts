@@ -5,6 +5,10 @@ import type { BackendRecord } from '../schema/report.ts';
 export const MODES = ['plain', 'relaxed', 'revectorized'] as const;
 export type Mode = (typeof MODES)[number];
 
+/** Where the cpu backend runs as a contender of its own: in its modes in Node, and in Chromium, which takes relaxed SIMD. */
+export const PLACES = [...MODES, 'chromium'] as const;
+export type Place = (typeof PLACES)[number];
+
 /** Of a backend that says how its kernels are compiled; plain where it says nothing. */
 export function modeOf({ details = {} }: Pick<BackendRecord, 'details'>): Mode {
   if (details.revectorized === true) return 'revectorized';

@@ -139,8 +139,8 @@ async function runRounds(options: PeerStageOptions, folder: string, context: Sta
   }
 }
 
-/** Those that are installed, once for each number of threads; all leave a record in the report. */
-async function readyPeers({ peers, threads }: PeerStageOptions, { backends }: StageContext) {
+/** Those that are installed and take part, once for each number of threads; they leave a record in the report, and so does what is missing. */
+async function readyPeers({ peers, threads, rounds }: PeerStageOptions, { backends }: StageContext) {
   const ready: { peer: Peer; name: string; threads: number }[] = [];
   for (const peer of peers) {
     const missing = await missingPackages(peer);
@@ -151,6 +151,10 @@ async function readyPeers({ peers, threads }: PeerStageOptions, { backends }: St
       continue;
     }
     for (const count of threads) {
+      const takesPart = rounds.some(
+        ({ format, takes = () => true }) => peer.formats.includes(format) && takes({ peer: peer.name, threads: count }),
+      );
+      if (!takesPart) continue;
       const name = threads.length === 1 ? peer.name : `${peer.name}@${count}`;
       backends.push({ ...base, name, status: 'ready', details: { threads: count } });
       ready.push({ peer, name, threads: count });

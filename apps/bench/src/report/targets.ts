@@ -1,11 +1,11 @@
-/** The cpu backend's goals beside what a run measured: a row for each goal, a figure for each mode. */
-import { MODES, type Mode } from '../machine/modes.ts';
+/** The cpu backend's goals beside what a run measured: a row for each goal, a figure for each mode, and for Chromium. */
+import { PLACES, type Place } from '../machine/modes.ts';
 import type { Report, Result, TimeSummary } from '../schema/report.ts';
 
 export interface TargetRow {
   readonly label: string;
   /** By mode; absent where the goal is not one of that mode. */
-  readonly cells: Readonly<Partial<Record<Mode, TargetCell>>>;
+  readonly cells: Readonly<Partial<Record<Place, TargetCell>>>;
 }
 
 export interface TargetCell {
@@ -18,8 +18,8 @@ export interface TargetCell {
   readonly met: boolean | undefined;
 }
 
-/** One goal a mode, in the order of `MODES`; undefined where a mode has none. */
-type Goals = readonly (number | undefined)[];
+/** Of plain, relaxed and revectorised; undefined where there is none. Chromium runs the relaxed build. */
+type Goals = readonly [number | undefined, number | undefined, number | undefined];
 
 interface Figure {
   readonly value: number;
@@ -27,7 +27,7 @@ interface Figure {
   readonly high: number;
 }
 
-const same = (goal: number): Goals => MODES.map(() => goal);
+const same = (goal: number): Goals => [goal, goal, goal];
 
 /** Rows whose every figure is missing are left out. */
 export function targetsOf(report: Report): TargetRow[] {
@@ -38,13 +38,13 @@ export function targetsOf(report: Report): TargetRow[] {
     measured.filter((result) => result.backend === backend && result.dtype === dtype && pattern.test(result.case));
   const time = (backend: string, pattern: RegExp, dtype?: string): TimeSummary | undefined =>
     find(backend, pattern, dtype)[0]?.time;
-  const own = (mode: Mode, threads: number): string => `cpu-${mode}@${threads}`;
+  const own = (mode: Place, threads: number): string => `cpu-${mode}@${threads}`;
   /** How many times as fast as another project; of several contenders, its best. */
-  const against = (mode: Mode, threads: number, rivals: readonly string[], pattern: RegExp, dtype?: string) => {
+  const against = (mode: Place, threads: number, rivals: readonly string[], pattern: RegExp, dtype?: string) => {
     const best = rivals.flatMap((rival) => time(rival, pattern, dtype) ?? []).sort((a, b) => a.median - b.median)[0];
     return ratio(best, time(own(mode, threads), pattern, dtype));
   };
-  const share = (mode: Mode, threads: number, pattern: RegExp, bound: string): Figure | undefined => {
+  const share = (mode: Place, threads: number, pattern: RegExp, bound: string): Figure | undefined => {
     const result = find(own(mode, threads), pattern)[0];
     if (result?.ceiling === undefined || !result.ceiling.id.includes(bound)) return undefined;
     const { seconds } = result.ceiling;
@@ -114,10 +114,12 @@ function row(
   relation: '≤' | '≥',
   goals: Goals,
   format: (value: number) => string,
-  figureOf: (mode: Mode) => Figure | undefined,
+  figureOf: (mode: Place) => Figure | undefined,
 ): TargetRow {
-  const cells = MODES.flatMap((mode, index): [Mode, TargetCell][] => {
-    const goal = goals[index];
+  const [plain, relaxed, revectorized] = goals;
+  const goalOf: Readonly<Record<Place, number | undefined>> = { plain, relaxed, revectorized, chromium: relaxed };
+  const cells = PLACES.flatMap((mode): [Place, TargetCell][] => {
+    const goal = goalOf[mode];
     if (goal === undefined) return [];
     const figure = figureOf(mode);
     const goalText = `${relation} ${format(goal)}`;

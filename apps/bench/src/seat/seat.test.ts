@@ -1,3 +1,4 @@
+import process from 'node:process';
 import { modelConfig } from '@mamba/core';
 import { reference } from '@mamba/reference';
 import { describe, expect, it } from 'vitest';
@@ -7,7 +8,7 @@ import { ownCase } from '../peers/own.ts';
 import { runBench } from '../run.ts';
 import { parseReport } from '../schema/report.ts';
 import type { Answer, Ask } from './messages.ts';
-import { findModes } from './process.ts';
+import { findPlaces } from './process.ts';
 import { type Channel, createAsker, remoteSeat } from './remote.ts';
 import { localSeat } from './seat.ts';
 import { createServer } from './serve.ts';
@@ -97,7 +98,7 @@ describe('a seat in another process', () => {
 
 describe('the modes of cpu', () => {
   it('run in processes of their own, are checked and timed in turns, and keep to their own limits', async () => {
-    const modes = await findModes(['plain', 'relaxed', 'revectorized'], [1]);
+    const modes = await findPlaces(['plain', 'relaxed', 'revectorized'], [1]);
     for (const { record } of modes) expect(record.status === 'ready' || (record.reason ?? '') !== '').toBe(true);
     const [plain] = modes;
     expect(plain!.record).toMatchObject({
@@ -116,8 +117,18 @@ describe('the modes of cpu', () => {
     for (const { check } of report.results) expect(check).toMatchObject({ pass: true });
   });
 
+  it.runIf(process.platform === 'linux' && process.arch === 'x64')('run in Chromium as well', async () => {
+    const places = await findPlaces(['chromium'], [2]);
+    expect(places[0]!.record).toMatchObject({ name: 'cpu-chromium@2', status: 'ready', details: { build: 'relaxed' } });
+    const suites = SUITES.filter(({ name }) => name === 'conv');
+    const report = await runBench({ suites, backends: places, effort: 'quick', shapes: { length: [64] } });
+    expect(report.results).toMatchObject([
+      { status: 'measured', check: { pass: true }, ceiling: { id: expect.stringContaining('relaxed') } },
+    ]);
+  });
+
   it('report a process that dies as failed, and go on with the others', async () => {
-    const [plain] = await findModes(['plain'], [1]);
+    const [plain] = await findPlaces(['plain'], [1]);
     const dying: FoundBackend = {
       ...plain!,
       record: { ...plain!.record, name: 'dying' },

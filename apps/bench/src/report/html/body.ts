@@ -1,6 +1,6 @@
 /** What a report says, as HTML without a page around it: the file and the web page share it. */
 
-import { MODES } from '../../machine/modes.ts';
+import { PLACES } from '../../machine/modes.ts';
 import type { BackendRecord, Report, ReportSet } from '../../schema/report.ts';
 import { describeCeilings, digits, formatBytes } from '../format.ts';
 import { targetsOf } from '../targets.ts';
@@ -91,7 +91,7 @@ function renderTargets(report: Report, mark: string): string {
   if (rows.length === 0) return '';
   const badge = mark === '' ? '' : `<span class="letter">${mark}</span>`;
   const cells = ({ cells: found }: (typeof rows)[number]): string =>
-    MODES.map((mode) => {
+    PLACES.map((mode) => {
       const cell = found[mode];
       if (cell === undefined) return '<td class="n">–</td>';
       const { figure, goal, spread, met } = cell;
@@ -101,7 +101,7 @@ function renderTargets(report: Report, mark: string): string {
   const body = rows.map(
     (row) => `<tr class="first"><th scope="row" class="wide">${escapeHtml(row.label)}</th>${cells(row)}</tr>`,
   );
-  const head = MODES.map((mode) => `<th scope="col" class="n">${mode}</th>`).join('');
+  const head = PLACES.map((mode) => `<th scope="col" class="n">${mode}</th>`).join('');
   return `<section><h2>${badge}Goals of @mamba/cpu</h2><p class="quiet">Each figure beside its goal, with the 10th and 90th percentile of one against the other.</p><div class="scroll"><table><thead><tr><th scope="col">goal</th>${head}</tr></thead><tbody>${body.join('')}</tbody></table></div></section>`;
 }
 
