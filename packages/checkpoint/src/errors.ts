@@ -41,3 +41,11 @@ export function allocate(origin: string, bytes: number): Uint8Array<ArrayBuffer>
     });
   }
 }
+
+/** Why something failed, in words; `fetch` hides it in the cause of its error. */
+export function reasonOf(cause: unknown): string {
+  if (!(cause instanceof Error)) return String(cause);
+  const { code, message } = (cause.cause ?? {}) as { readonly code?: unknown; readonly message?: unknown };
+  const hidden = message || code;
+  return hidden ? `${cause.message} (${String(hidden)})` : cause.message;
+}

@@ -2,6 +2,7 @@
 export { createFile, createFolder, openFile } from '#files';
 export { type Checkpoint, openCheckpoint } from './checkpoint.ts';
 export { parseConfig, parseSpecialTokens, type SpecialTokens } from './config/config.ts';
+export { reasonOf } from './errors.ts';
 export { type GgufFile, openGguf } from './gguf/file.ts';
 export type { GgufValue } from './gguf/metadata.ts';
 export { ggufConfig, ggufParameterSource, ggufSpecialTokens } from './gguf/model.ts';

@@ -1,7 +1,7 @@
 /** The command as a user runs it, from the built package. */
 import { spawn } from 'node:child_process';
 import { existsSync, openSync } from 'node:fs';
-import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { cp, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -170,6 +170,37 @@ describe('mamba-lm', () => {
     expect(second.stderr).toMatch(/9 tokens from/);
     const whole = await run(['generate', KJV, `And God said${answer} unto`, '-n', '6', '-b', 'cpu']);
     expect(whole.stdout).toBe(`And God said${answer} unto${second.stdout}`);
+  });
+
+  it('chats by the template, a system prompt first, and each turn costs its own tokens', async () => {
+    const chatty = join(folder, 'chatty');
+    await cp(KJV, chatty, { recursive: true });
+    const template =
+      "{% for m in messages %}{{ m['role'] }}: {{ m['content'] }}\n{% endfor %}{% if add_generation_prompt %}assistant:{% endif %}";
+    await writeFile(join(chatty, 'chat_template.jinja'), template);
+    const talk = await run(
+      ['chat', chatty, '-n', '5', '-b', 'cpu', '--system', 'Be brief'],
+      undefined,
+      'Hail\nAnd now\n',
+    );
+    expect(talk).toMatchObject({ code: 0, stderr: expect.stringContaining('chat; /save') });
+    const [first, second] = talk.stdout.split('\n');
+    const generate = async (prompt: string): Promise<string> =>
+      (await run(['generate', chatty, prompt, '-n', '5', '-b', 'cpu'])).stdout;
+    const opening = 'system: Be brief\nuser: Hail\nassistant:';
+    expect(await generate(opening)).toBe(`${opening}${first}\n`);
+    const going = `${opening}${first}\nuser: And now\nassistant:`;
+    expect(await generate(going)).toBe(`${going}${second}\n`);
+    const inspected = JSON.parse((await run(['inspect', chatty, '--json'])).stdout) as object;
+    expect(inspected).toMatchObject({ tokenizer: { chatTemplate: true } });
+    // The template goes with the model into a GGUF file.
+    const gguf = join(folder, 'chatty.gguf');
+    expect((await run(['convert', chatty, gguf, '--type', 'q8_0', '--no-check'])).code).toBe(0);
+    const described = await run(['inspect', gguf, '--tensors']);
+    expect(described.stdout).toMatch(/format\s+│ GGUF 3/);
+    expect(described.stdout).toMatch(/chat template\s+│ yes/);
+    expect(described.stdout).toMatch(/blk\.5\.ssm_in\.weight\s+│ Q8_0\s+│ 768 × 192/);
+    for (const path of [chatty, gguf]) await rm(path, { recursive: true });
   });
 
   it("serves OpenAI's client until it is interrupted", async () => {

@@ -1,5 +1,5 @@
 import { MambaError } from '@mamba/core';
-import { allocate, damaged } from '../errors.ts';
+import { allocate, damaged, reasonOf } from '../errors.ts';
 import { type ByteSource, bytesSource, checkRange, shortened } from './byte-source.ts';
 
 export interface UrlOptions {
@@ -146,6 +146,5 @@ function refused(name: string, response: Response): MambaError {
 function failure(name: string, signal: AbortSignal | undefined, cause: unknown): MambaError {
   if (cause instanceof MambaError) return cause;
   if (signal?.aborted) return new MambaError('aborted', `reading ${name} was aborted`, { origin: name, cause });
-  const reason = cause instanceof Error ? cause.message : String(cause);
-  return new MambaError('io', `${name} cannot be reached: ${reason}`, { origin: name, cause });
+  return new MambaError('io', `${name} cannot be reached: ${reasonOf(cause)}`, { origin: name, cause });
 }

@@ -1,5 +1,5 @@
 import { fileDownloadInfo, HubApiError, listFiles, modelInfo } from '@huggingface/hub';
-import type { ByteSource, CheckpointStore } from '@mamba/checkpoint';
+import { type ByteSource, type CheckpointStore, reasonOf } from '@mamba/checkpoint';
 import { invalid, isMambaError, MambaError } from '@mamba/core';
 import { environment, repositoryCache } from '#hub-places';
 import { checkOptions } from '../check.ts';
@@ -119,7 +119,7 @@ class Repository {
   async #resolve(): Promise<string> {
     if (COMMIT.test(this.#revision)) return this.#revision;
     try {
-      const { sha } = await this.#ask('which commit it is', (access) =>
+      const { sha } = await this.#ask('its commit', (access) =>
         modelInfo({ name: this.#id, revision: this.#revision, additionalFields: ['sha'], ...access }),
       );
       if (!COMMIT.test(sha)) throw strange(this.name, `the commit ${JSON.stringify(sha)}`);
@@ -278,8 +278,11 @@ function failure(origin: string, what: string, cause: unknown): MambaError {
       remedy: 'Give a token (HF_TOKEN) that may read it; the hub says 401 also where there is no such repository.',
       cause,
     });
-  const reason = cause instanceof Error ? cause.message : String(cause);
-  return new MambaError('io', `${origin}: ${what} cannot be had: ${reason}`, { origin, cause });
+  return new MambaError('io', `${origin}: ${what} cannot be had: ${reasonOf(cause)}`, {
+    origin,
+    remedy: 'Check the connection, and try again: what came is kept.',
+    cause,
+  });
 }
 
 function strange(origin: string, given: string): MambaError {
