@@ -133,6 +133,18 @@ describe('runBench', () => {
     expect(report.results.findIndex(({ backend }) => backend === 'slow')).toBe(5 * lengths.length);
   });
 
+  it('skips what has no room in the memory that is free, and says so', async () => {
+    const large: Suite = {
+      name: 'block',
+      summary: 'too large',
+      cases: () => [{ ...benchBlock(16, 5), needs: (contenders) => contenders * 2 ** 60 }],
+    };
+    const report = await runBench({ suites: [large], backends: [contender('sound')], effort: 'quick' });
+    expect(report.results).toMatchObject([
+      { status: 'skipped', reason: expect.stringMatching(/GiB with its check, and .* are free/) },
+    ]);
+  });
+
   it('keeps what it has where it is stopped', async () => {
     const interruption = new AbortController();
     const backends: Backend[] = [];

@@ -19,6 +19,7 @@ export const platform: Platform = {
     }),
   collectGarbage() {},
   residentBytes: () => 0,
+  availableMemory: () => platform.machineFacts().memory / 2,
   machineFacts() {
     const { hardwareConcurrency, userAgent } = navigator;
     const { deviceMemory, userAgentData } = navigator as { deviceMemory?: number; userAgentData?: UserAgentData };

@@ -14,6 +14,7 @@ export const platform: Platform = {
     (runInNewContext('gc') as () => void)();
   },
   residentBytes: () => process.memoryUsage.rss(),
+  availableMemory: () => process.availableMemory?.() ?? os.freemem(),
   machineFacts() {
     const cpus = os.cpus();
     const v8 = process.versions.v8;

@@ -9,6 +9,8 @@ export interface Platform {
   collectGarbage(): void;
   /** Of the whole process; 0 where unknown. */
   residentBytes(): number;
+  /** Bytes that a process can still take without pushing others out; a guess in browsers. */
+  availableMemory(): number;
   machineFacts(): Machine;
   /** Has what is compiled from now on revectorised. @throws Error where the engine cannot be told so. */
   revectorize(): void;

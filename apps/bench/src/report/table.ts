@@ -256,8 +256,12 @@ const COLUMNS: Readonly<Record<SuiteName, readonly Column[]>> = {
 };
 
 const TITLES: Readonly<Record<SuiteName, (results: readonly Result[]) => string>> = {
-  scan: ([result]) => `selective scan, batch 1, dim ${result?.shape.dim}, ${result?.shape.state} states`,
-  conv: ([result]) => `causal convolution with SiLU, dim ${result?.shape.dim}, width ${result?.shape.width}`,
+  scan: (results) =>
+    ['selective scan', ...common(results, { batch: 'batch #', dim: 'dim #', state: '# states' })].join(', '),
+  conv: (results) =>
+    ['causal convolution with SiLU', ...common(results, { batch: 'batch #', dim: 'dim #', width: 'width #' })].join(
+      ', ',
+    ),
   linear: () => 'matrix products of mamba-130m: in_proj, and the head',
   block: ([result]) => `one Mamba block, d_model ${result?.shape.dModel}, d_inner ${result?.shape.dInner}`,
   model: describeModel,
@@ -266,6 +270,15 @@ const TITLES: Readonly<Record<SuiteName, (results: readonly Result[]) => string>
   peers: (results) => `beside other projects on the same weights, ${describeModel(results)}`,
   quantised: (results) => `weights in fewer bits, ${describeModel(results)}`,
 };
+
+/** What all results have in common, in these words. */
+function common(results: readonly Result[], words: Readonly<Record<string, string>>): string[] {
+  return Object.entries(words).flatMap(([name, word]) => {
+    const values = new Set(results.map(({ shape }) => shape[name]));
+    const [value] = values;
+    return values.size === 1 && value !== undefined ? [word.replace('#', String(value))] : [];
+  });
+}
 
 function describeModel([result]: readonly Result[]): string {
   const { layers, dModel, vocabSize } = result?.shape ?? {};
