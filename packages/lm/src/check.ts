@@ -23,6 +23,10 @@ export function checkBoolean(origin: string, value: boolean): void {
   if (typeof value !== 'boolean') throw invalid(origin, String(value), 'true or false');
 }
 
+export function checkAbortSignal(origin: string, signal: AbortSignal): void {
+  if (typeof signal?.addEventListener !== 'function') throw invalid(origin, String(signal), 'an AbortSignal');
+}
+
 /** The ids as a plain array, each of the vocabulary. */
 export function checkIds(origin: string, ids: ArrayLike<number>, vocabSize: number): number[] {
   if (typeof ids !== 'object' || ids === null || !Number.isSafeInteger(ids.length))

@@ -170,6 +170,7 @@ export class LanguageModel {
    * tokenizer), `aborted` where the signal fires, and what the backend throws.
    */
   generate(options: GenerateOptions): AsyncGenerator<GeneratedPiece, void, void> {
+    checkOptions('generate', options, KEYS);
     const { prompt, batcher, ...others } = options;
     const { stops, tokens } = this.splitOptions(others);
     const maker = new PieceMaker(this.tokenizer, stops);
@@ -187,7 +188,9 @@ export class LanguageModel {
   generateBatch(requests: readonly Omit<GenerateOptions, 'batcher'>[]): AsyncGenerator<BatchPiece, void, void> {
     if (!Array.isArray(requests) || requests.length === 0)
       throw invalid('generateBatch', String(requests), 'at least one request');
-    const entries = requests.map(({ prompt, ...others }: Omit<GenerateOptions, 'batcher'>, index) => {
+    const entries = requests.map((request: Omit<GenerateOptions, 'batcher'>, index) => {
+      checkOptions('generate', request, KEYS);
+      const { prompt, ...others } = request;
       const { stops, tokens } = this.splitOptions(others);
       const generation = resolveGeneration(this.model, tokens);
       checkBatchable(generation);
@@ -286,14 +289,10 @@ export class LanguageModel {
   promptIds(prompt: Prompt): ArrayLike<number> {
     const ids = typeof prompt === 'string' ? this.requireTokenizer().encode(prompt) : prompt;
     if (ids?.length > 0) return ids;
+    if (ids?.length !== 0) throw invalid('generate.prompt', String(prompt), 'text, or a list of ids');
     const first = this.specialTokens.bos ?? this.specialTokens.eos[0];
-    if (ids?.length === 0 && first !== undefined) return [first];
-    throw invalid(
-      'generate.prompt',
-      ids?.length === 0 ? 'an empty prompt' : String(ids),
-      'text or ids',
-      'This checkpoint names no token to begin with.',
-    );
+    if (first !== undefined) return [first];
+    throw invalid('generate.prompt', 'an empty prompt', 'text or ids', 'This checkpoint names no token to begin with.');
   }
 
   /** @internal What is for the tokens, and what is for the text. @throws MambaError `invalid-argument`, `unsupported`. */
@@ -301,7 +300,7 @@ export class LanguageModel {
     readonly stops: readonly string[];
     readonly tokens: GenerateTokensOptions;
   } {
-    checkOptions('generate', options, [...GENERATE_KEYS, 'stop', 'prompt', 'batcher']);
+    checkOptions('generate', options, KEYS);
     const { stop = [], stopIds = this.specialTokens.eos, draft, ...others } = options;
     const stops = typeof stop === 'string' ? [stop] : stop;
     if (!Array.isArray(stops)) throw invalid('generate.stop', String(stop), 'a string, or a list of them');
@@ -337,6 +336,8 @@ export class LanguageModel {
     });
   }
 }
+
+const KEYS: readonly string[] = [...GENERATE_KEYS, 'stop', 'prompt', 'batcher'];
 
 interface Entry {
   readonly index: number;

@@ -163,6 +163,7 @@ describe.each(PROVIDERS)('generation on $name', (provider) => {
     await refuse({ temperature: 1, topP: 1.5 }, 'topP');
     await refuse({ topK: 5 }, 'topK', 'temperature');
     await refuse({ seed: 0.5 }, 'seed');
+    await refuse({ signal: 5 }, 'signal', 'AbortSignal');
     await refuse({ seed: 5 }, 'seed', 'temperature');
     await refuse({ prompt: undefined }, 'prompt');
   });

@@ -1,5 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { bytesSource, checkpointStore } from '@mamba/checkpoint';
+import { isMambaError } from '@mamba/core';
 import fc from 'fast-check';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { encodePieces, openTokenizer, Tokenizer } from '../src/index.ts';
@@ -57,6 +58,53 @@ describe('tokenizer', () => {
     await expectError(() => tokenizer.encode(5 as unknown as string), 'invalid-argument', 'number');
     await expectError(() => tokenizer.decode([-1]), 'invalid-argument', '-1');
     await expectError(() => tokenizer.decode([1.5]), 'invalid-argument', '1.5');
+  });
+
+  it('survives damaged files: each is used, or refused with a typed error', () => {
+    const whole = structuredClone(json) as { model: { vocab: Record<string, number>; merges: unknown[] } };
+    whole.model.vocab = Object.fromEntries(Object.entries(whole.model.vocab).slice(0, 300));
+    whole.model.merges = whole.model.merges.slice(0, 20);
+    const odd = fc.constantFrom<unknown>(
+      ...[null, undefined, true, -1, 1e300, Number.NaN, '', 'x', '__proto__', [], [null], [[]], {}, { a: 1 }],
+    );
+    const outcomes = { used: 0, refused: 0 };
+    fc.assert(
+      fc.property(fc.array(fc.nat(99), { minLength: 1, maxLength: 6 }), odd, fc.boolean(), (path, value, remove) => {
+        const json = structuredClone(whole);
+        let holder: Record<string, unknown> = json;
+        for (const [depth, step] of path.entries()) {
+          const keys = Object.keys(holder);
+          if (keys.length === 0) return;
+          const key = keys[step % keys.length]!;
+          const inner = holder[key];
+          if (depth < path.length - 1 && typeof inner === 'object' && inner !== null)
+            holder = inner as Record<string, unknown>;
+          else {
+            if (remove) delete holder[key];
+            else holder[key] = value;
+            break;
+          }
+        }
+        try {
+          const tokenizer = new Tokenizer(json, {});
+          const ids = tokenizer.encode('And God said, Let there be light! 12 é😀');
+          tokenizer.decode(ids);
+          const decoder = tokenizer.streamDecoder();
+          for (const id of ids) {
+            decoder.push(id);
+            tokenizer.byteLength(id);
+          }
+          decoder.end();
+          outcomes.used++;
+        } catch (error) {
+          if (!isMambaError(error)) throw error;
+          outcomes.refused++;
+        }
+      }),
+      { seed: 31, numRuns: 2000 },
+    );
+    expect(outcomes.used).toBeGreaterThan(100);
+    expect(outcomes.refused).toBeGreaterThan(100);
   });
 
   it('refuses damaged files', async () => {

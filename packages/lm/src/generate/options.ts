@@ -1,5 +1,5 @@
 import { invalid, type Model, type ModelConfig, type ModelState } from '@mamba/core';
-import { checkBoolean, checkIds, checkInteger, checkOptions } from '../check.ts';
+import { checkAbortSignal, checkBoolean, checkIds, checkInteger, checkOptions } from '../check.ts';
 import { resolveSampling, SAMPLING_KEYS, type Sampling, type SamplingOptions } from '../sampling/options.ts';
 import { randomSeed, uniformNumbers } from '../sampling/random.ts';
 import { PrefixCache } from '../session/prefix-cache.ts';
@@ -100,6 +100,7 @@ export function resolveGeneration(model: Vocabulary, options: GenerateTokensOpti
       'a seed at temperature 0',
       'a temperature above 0 with it: nothing is drawn without',
     );
+  if (signal !== undefined) checkAbortSignal('generate.signal', signal);
   if (logProbs !== undefined) checkBoolean('generate.logProbs', logProbs);
   checkInteger('generate.topLogProbs', topLogProbs, 0, vocabSize);
   if (logProbs === false && topLogProbs > 0)

@@ -49,6 +49,7 @@ export class Tokenizer {
     }
     this.chatTemplate = chatTemplate(config, origin);
     const parts = json as TokenizerParts;
+    if (!Array.isArray(parts.added_tokens ?? [])) throw this.#damaged(new Error('added_tokens is no list'));
     this.#cleanUp = (config as { clean_up_tokenization_spaces?: unknown }).clean_up_tokenization_spaces === true;
     this.#byteLevel = parts.decoder?.type === 'ByteLevel';
     this.splitsBeforeSpaces = splitsBeforeSpaces(parts, config);
@@ -166,11 +167,11 @@ interface TokenizerParts {
   readonly normalizer?: { readonly type?: unknown } | null;
   readonly pre_tokenizer?: Readonly<Record<string, unknown>> | null;
   readonly decoder?: { readonly type?: unknown } | null;
-  readonly added_tokens: readonly { readonly content: string; readonly rstrip?: boolean }[];
+  readonly added_tokens?: readonly { readonly content: string; readonly rstrip?: boolean }[];
 }
 
 function splitsBeforeSpaces(parts: TokenizerParts, config: unknown): boolean {
-  const { normalizer, pre_tokenizer: pattern, added_tokens: added } = parts;
+  const { normalizer, pre_tokenizer: pattern, added_tokens: added = [] } = parts;
   const { remove_space: squeeze, do_lowercase_and_remove_accent: lower } = config as Record<string, unknown>;
   const byteLevel = pattern?.type === 'ByteLevel' && pattern.add_prefix_space !== true && pattern.use_regex !== false;
   const plain = normalizer === null || normalizer === undefined || normalizer.type === 'NFC';
