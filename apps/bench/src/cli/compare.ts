@@ -1,4 +1,5 @@
 import { stripVTControlCharacters } from 'node:util';
+import { MambaError } from '@mamba/core';
 import Table from 'cli-table3';
 import { type ComparedRow, type Comparison, compareReports, regressions } from '../compare/compare.ts';
 import { keyOf, machineName } from '../compare/key.ts';
@@ -52,6 +53,11 @@ export async function compareCommand(
   );
   list('only in A', comparison.onlyFirst);
   list('only in B', comparison.onlySecond);
+  if (comparison.rows.length + comparison.broken.length === 0)
+    throw new MambaError('invalid-argument', 'nothing was measured in both', {
+      origin: 'compare',
+      remedy: 'Compare runs of the same suites and backends.',
+    });
   const percent = `${(regression * 100).toFixed(0)} %`;
   const failed = worse.length + comparison.broken.length;
   print(

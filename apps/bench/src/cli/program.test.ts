@@ -100,6 +100,22 @@ describe('compare', () => {
     });
   });
 
+  it('is no success where nothing was measured in both', async () => {
+    await inFolder(async (folder) => {
+      const [a, b] = [join(folder, 'a.json'), join(folder, 'b.json')];
+      writeReport(exampleReport(), a);
+      writeReport({ ...exampleReport(), results: [] }, b);
+      expect(await run('compare', a, b)).toMatchObject({
+        status: 2,
+        stderr: expect.stringContaining('nothing was measured in both'),
+      });
+      expect(await run('compare', a, join(folder, 'c.json'))).toMatchObject({
+        status: 2,
+        stderr: expect.stringContaining('c.json could not be read: there is no such file or folder'),
+      });
+    });
+  });
+
   it('says what is wrong with a file', async () => {
     await inFolder(async (folder) => {
       const file = join(folder, 'a.json');

@@ -30,8 +30,7 @@ export async function runCommand(args: readonly string[], terminal: Terminal): P
   } catch (error) {
     if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : USAGE;
     if (!isMambaError(error)) throw error;
-    const style = styleFor(terminal.stderr, terminal.environment);
-    terminal.stderr.write(`${style.red('mamba-bench:')} ${error.message}\n`);
+    complaint(terminal)(error.message);
     return UNDOABLE.includes(error.code) ? USAGE : 1;
   }
 }
@@ -60,7 +59,12 @@ interface Flags {
 const BRIEF = ['scan', 'block', 'model'];
 const DTYPES: readonly DType[] = ['float32', 'float16', 'bfloat16', 'q8', 'q4'];
 
+function complaint({ stderr, environment }: Terminal): (text: string) => void {
+  return (text) => void stderr.write(`${styleFor(stderr, environment).red('mamba-bench:')} ${text}\n`);
+}
+
 function createProgram(terminal: Terminal, finish: (status: number) => void): Command {
+  const complain = complaint(terminal);
   const program = new Command('mamba-bench')
     .description('Measures the Mamba backends of this machine; each result is checked against the reference first.')
     .version(version)
@@ -69,6 +73,8 @@ function createProgram(terminal: Terminal, finish: (status: number) => void): Co
     .configureOutput({
       writeOut: (text) => terminal.stdout.write(text),
       writeErr: (text) => terminal.stderr.write(text),
+      // One manner of complaint, whoever finds it.
+      outputError: (text) => complain(text.replace(/^error: /, '').trimEnd()),
     });
   const command = (name: string, description: string, paragraph: boolean): void => {
     program

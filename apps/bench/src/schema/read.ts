@@ -48,5 +48,5 @@ async function readText(file: string): Promise<string> {
 }
 
 function refuse(path: string, cause: unknown): never {
-  throw new MambaError('io', `${path} could not be read`, { origin: path, given: reasonOf(cause), cause });
+  throw new MambaError('io', `${path} could not be read: ${reasonOf(cause)}`, { origin: path, cause });
 }

@@ -22,7 +22,7 @@ export function writeWhole(text: string, file: string): void {
     renameSync(beside, file);
   } catch (cause) {
     rmSync(beside, { force: true });
-    throw new MambaError('io', `${file} could not be written`, { origin: file, given: reasonOf(cause), cause });
+    throw new MambaError('io', `${file} could not be written: ${reasonOf(cause)}`, { origin: file, cause });
   }
 }
 
@@ -30,14 +30,18 @@ export function writeWhole(text: string, file: string): void {
 export function checkWritable(file: string | undefined): void {
   if (file === undefined) return;
   const folder = dirname(resolve(file));
-  const refuse = (given: string, remedy: string, cause?: unknown): never => {
-    throw new MambaError('invalid-argument', `${file} cannot be written`, { origin: file, given, remedy, cause });
+  const refuse = (reason: string, cause?: unknown): never => {
+    throw new MambaError('invalid-argument', `${file} cannot be written: ${reason}`, {
+      origin: file,
+      remedy: 'Give a file in a folder that is there and can be written to.',
+      cause,
+    });
   };
-  if (statSync(file, { throwIfNoEntry: false })?.isDirectory()) refuse('a folder', 'Give the name of a file.');
+  if (statSync(file, { throwIfNoEntry: false })?.isDirectory()) refuse('it is a folder');
   try {
     accessSync(folder, constants.W_OK);
   } catch (cause) {
-    refuse(`${folder}: ${reasonOf(cause)}`, 'Give a file in a folder that is there and can be written to.', cause);
+    refuse(`${reasonOf(cause)} (${folder})`, cause);
   }
 }
 
