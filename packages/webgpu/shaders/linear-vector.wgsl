@@ -1,6 +1,7 @@
 // link: weights, inputs, dot-row, lane-sum-{workgroup,subgroup}
 // y = x weightᵀ + bias for few rows of x, as decoding has: bound by reading the weights once. LANES lanes an output, 16 bytes a lane
-// and load, sums by shuffles or in workgroup memory. With NORM, x is RMS-normalised on the way: Σ x² comes from the same loads.
+// and load, sums by shuffles or in workgroup memory; TOGETHER outputs at once share what is loaded of x, which counts where a weight
+// takes a byte and what it is multiplied with four. With NORM, x is RMS-normalised on the way: Σ x² comes from the same loads.
 // Bytes an output: inputs · bytes a weight (x and the norm stay in cache). Operations: 2 · inputs.
 
 struct Args {
@@ -31,24 +32,27 @@ override ACCUMULATE: bool = false;
 
 @compute @workgroup_size(WORKGROUP)
 fn main(@builtin(workgroup_id) tile_id: vec3u, @builtin(num_workgroups) tiles_count: vec3u, @builtin(local_invocation_index) index: u32) {
-  let output = (tile_id.y * tiles_count.x + tile_id.x) * (WORKGROUP / LANES) + index / LANES;
+  let first = ((tile_id.y * tiles_count.x + tile_id.x) * (WORKGROUP / LANES) + index / LANES) * TOGETHER;
   let lane = index % LANES;
   let row = tile_id.z;
   // Lanes past the last output repeat it, so that sums stay uniform.
-  let sum = laneSum(dotRow(min(output, args.outputs - 1u), args.xOffset + row * args.xRow, lane), index);
-  if (lane != 0u || output >= args.outputs) {
-    return;
+  let parts = dotRows(min(first, args.outputs - 1u), args.xOffset + row * args.xRow, lane);
+  for (var r = 0u; r < TOGETHER; r++) { // unroll
+    let sum = laneSum(parts[r], index);
+    let output = first + r;
+    if (lane == 0u && output < args.outputs) {
+      var value = sum.x;
+      if (NORM) {
+        value *= inverseSqrt(sum.y / f32(args.inputs) + args.eps);
+      }
+      if (BIAS) {
+        value += bias[args.yOffset + output];
+      }
+      let at = row * args.yRow + args.yOffset + output;
+      if (ACCUMULATE) {
+        value += y[at];
+      }
+      y[at] = value;
+    }
   }
-  var value = sum.x;
-  if (NORM) {
-    value *= inverseSqrt(sum.y / f32(args.inputs) + args.eps);
-  }
-  if (BIAS) {
-    value += bias[args.yOffset + output];
-  }
-  let at = row * args.yRow + args.yOffset + output;
-  if (ACCUMULATE) {
-    value += y[at];
-  }
-  y[at] = value;
 }

@@ -1,4 +1,4 @@
-// Every tile of the float32 matrix product that the rule may choose, with edges that fill no tile: against sums in JavaScript.
+// Every form of the float32 matrix product that the rule may choose, with edges that fill no tile: against sums in JavaScript.
 import type { Backend } from '@mamba/core';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { countersOf, webgpu } from '../src/index.ts';
@@ -10,13 +10,22 @@ beforeAll(async () => {
 afterAll(() => backend.dispose());
 
 const shapes = [
-  { tiles: '64 × 64', rows: 67, inputs: 21, outputs: 130, dispatches: 1 },
-  { tiles: '64 × 64, inputs cut', rows: 9, inputs: 300, outputs: 70, dispatches: 2 },
-  { tiles: '128 × 128', rows: 1157, inputs: 20, outputs: 1830, dispatches: 1 },
-  { tiles: '128 × 128, inputs cut', rows: 1157, inputs: 134, outputs: 1830, dispatches: 2 },
-];
+  { tiles: '64 × 64', rows: 67, inputs: 21, outputs: 130, dispatches: 1, dtypes: ['float32', 'float16', 'q8'] },
+  { tiles: '64 × 64, inputs cut', rows: 9, inputs: 300, outputs: 70, dispatches: 2, dtypes: ['float32', 'q8'] },
+  { tiles: '128 × 128', rows: 1157, inputs: 20, outputs: 1830, dispatches: 1, dtypes: ['float32', 'q8'] },
+  { tiles: '128 × 128, inputs cut', rows: 1157, inputs: 134, outputs: 1830, dispatches: 2, dtypes: ['float16'] },
+  {
+    tiles: 'a lane group an output',
+    rows: 2,
+    inputs: 75,
+    outputs: 2051,
+    dispatches: 1,
+    dtypes: ['float32', 'float16'],
+  },
+  { tiles: 'a lane group two outputs', rows: 2, inputs: 75, outputs: 2051, dispatches: 1, dtypes: ['q8'] },
+] as const;
 
-test.each(shapes.flatMap((shape) => (['float32', 'float16', 'q8'] as const).map((dtype) => ({ ...shape, dtype }))))(
+test.each(shapes.flatMap(({ dtypes, ...shape }) => dtypes.map((dtype) => ({ ...shape, dtype }))))(
   '$tiles of $dtype',
   async ({ rows, inputs, outputs, dtype, dispatches }) => {
     const values = (length: number, step: number) => Float32Array.from({ length }, (_, i) => Math.sin(i * step));

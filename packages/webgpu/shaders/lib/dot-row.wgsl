@@ -6,27 +6,42 @@ fn unit() -> u32 {
   return select(select(8u, 16u, FORMAT == 3u), 4u, FORMAT == 0u);
 }
 
+/// Rows that a lane takes at once, so that they share what it loads of x; and 16-byte loads of each row under way at once.
+const TOGETHER: u32 = 1u; // constant
+const LOADS: u32 = 4u; // constant
+
 /// This lane's part of Σ x w n and, with SQUARES, of Σ x² (n: the norm's weight, 1 without NORM).
 fn dotRow(row: u32, base: u32, lane: u32) -> vec2f {
+  return dotRows(row, base, lane)[0];
+}
+
+/// The same for TOGETHER rows from `row` on; those past the last repeat it.
+fn dotRows(row: u32, base: u32, lane: u32) -> array<vec2f, TOGETHER> {
   let units = (args.inputs + unit() - 1u) / unit();
-  let rounds = (units + 4u * LANES - 1u) / (4u * LANES);
-  var sum = vec2f();
+  let stride = select(paddedInputs(), args.inputs, FORMAT == 0u) / unit();
+  let last = args.outputs - 1u;
+  let rounds = (units + LOADS * LANES - 1u) / (LOADS * LANES);
+  var sums: array<vec2f, TOGETHER>;
   for (var round = 0u; round < rounds; round++) {
-    // Four loads under way at once. Those past the row repeat its last one, and count nothing.
-    var words: array<vec4u, 4>;
+    // Loads past the row repeat its last one, and count nothing.
+    var words: array<vec4u, LOADS * TOGETHER>;
     if (FORMAT != 0u || ALIGNED) {
-      for (var k = 0u; k < 4u; k++) {
-        let j = min((round * 4u + k) * LANES + lane, units - 1u);
-        words[k] = weight[row * (select(paddedInputs(), args.inputs, FORMAT == 0u) / unit()) + j];
+      for (var k = 0u; k < LOADS; k++) {
+        let j = min((round * LOADS + k) * LANES + lane, units - 1u);
+        for (var r = 0u; r < TOGETHER; r++) { // unroll
+          words[k * TOGETHER + r] = weight[min(row + r, last) * stride + j];
+        }
       }
     }
-    for (var k = 0u; k < 4u; k++) {
-      let at = (round * 4u + k) * LANES + lane;
+    for (var k = 0u; k < LOADS; k++) {
+      let at = (round * LOADS + k) * LANES + lane;
       let j = min(at, units - 1u);
-      sum += select(vec2f(), products(row, base, j, words[k]), at < units);
+      for (var r = 0u; r < TOGETHER; r++) { // unroll
+        sums[r] += select(vec2f(), products(min(row + r, last), base, j, words[k * TOGETHER + r]), at < units);
+      }
     }
   }
-  return sum;
+  return sums;
 }
 
 /// What the j-th unit of a row adds; `words` are its weights, unless float32 weights are not aligned.
@@ -40,8 +55,9 @@ fn products(row: u32, base: u32, j: u32, words: vec4u) -> vec2f {
   if (FORMAT == 3u) {
     let first = j * 16u;
     let scale = scales[row * (paddedInputs() / 32u) + (j >> 1u)];
-    return (product(base, first, vec4f(unpack4xI8(words.x)) * scale) + product(base, first + 4u, vec4f(unpack4xI8(words.y)) * scale))
-      + (product(base, first + 8u, vec4f(unpack4xI8(words.z)) * scale) + product(base, first + 12u, vec4f(unpack4xI8(words.w)) * scale));
+    let sum = (product(base, first, vec4f(unpack4xI8(words.x))) + product(base, first + 4u, vec4f(unpack4xI8(words.y))))
+      + (product(base, first + 8u, vec4f(unpack4xI8(words.z))) + product(base, first + 12u, vec4f(unpack4xI8(words.w))));
+    return vec2f(sum.x * scale, sum.y);
   }
   if (FORMAT == 1u) {
     return product(base, j * 8u, float16s(words.xy)) + product(base, j * 8u + 4u, float16s(words.zw));

@@ -44,6 +44,9 @@ export interface Projection {
 /** Rows of x up to which a lane group an output beats tiles: the weights are read once a row, from cache after the first. */
 export const VECTOR_ROWS = 8;
 
+/** Outputs from which q8 takes two at once: half the loads of x, and half the lanes. */
+const PAIRED_OUTPUTS = 2048;
+
 /** y = x weightᵀ + bias, a dispatch a part of the matrix. */
 export function project(gpu: Gpu, weight: Storage, call: Projection): void {
   const { inputs, outputs, rows, xRow = inputs, xOffset = 0, yRow = outputs, bias, norm, accumulate = false } = call;
@@ -61,9 +64,11 @@ export function project(gpu: Gpu, weight: Storage, call: Projection): void {
     };
     if (vector) {
       const { lanes, link, workgroup } = laneGroups(gpu, inputs);
-      const [across, down] = gpu.grid(Math.ceil(part / (workgroup / lanes)));
+      const together = weight.format === 'q8' && part >= PAIRED_OUTPUTS ? 2 : 1;
+      const [across, down] = gpu.grid(Math.ceil(part / ((workgroup / lanes) * together)));
       gpu.dispatch(linearVector, {
         link,
+        constants: { TOGETHER: together, LOADS: 4 / together },
         overrides: {
           ...overrides,
           WORKGROUP: workgroup,

@@ -17,8 +17,10 @@ export function encodeRows(host: HostTensor, format: Format, columns: number, fi
     return { values: bytesOf(Float32Array.from(data, widen)), scales: undefined };
   if (format === 'q8') return quantised(data, widen, columns, rows);
   const stride = rowBytes(format, columns) / 2;
-  const words = new Uint16Array(rows * stride);
   const same = host.dtype === format;
+  // No padding and nothing to convert: the file's bytes as they are.
+  if (same && stride === columns) return { values: bytesOf(data), scales: undefined };
+  const words = new Uint16Array(rows * stride);
   const narrow = format === 'float16' ? numberToFloat16 : numberToBfloat16;
   for (let row = 0; row < rows; row++) {
     for (let column = 0; column < columns; column++) {
