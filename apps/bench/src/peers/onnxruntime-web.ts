@@ -1,6 +1,5 @@
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { launchChromium } from '@mamba/software-gpu';
 import type { Peer } from './contract.ts';
 import type { driveOnnx, OnnxModel, OnnxRuntime, StateShapes } from './onnx/drive.ts';
 import { stateShapes } from './onnx/mamba.ts';
@@ -27,6 +26,7 @@ export const onnxRuntimeWeb: Peer = {
     const dist = join(folder, 'node_modules', 'onnxruntime-web', 'dist');
     // Compiled, wherever this very file is.
     const drive = join(dirname(dirname(dirname(fileURLToPath(import.meta.url)))), 'dist', 'peers', 'onnx', 'drive.js');
+    const { launchChromium } = await import('@mamba/software-gpu');
     // The run decides what Ctrl-C does.
     const browser = await launchChromium([], { signals: false });
     try {

@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { launchChromium } from '@mamba/software-gpu';
+import type { launchChromium } from '@mamba/software-gpu';
 import type { Peer } from './contract.ts';
 import { serveFiles } from './server.ts';
 import { LETTERS } from './vocabulary.ts';
@@ -48,6 +48,7 @@ export const wllama: Peer = {
       await server.close();
     };
     try {
+      const { launchChromium } = await import('@mamba/software-gpu');
       // The run decides what Ctrl-C does.
       browser = await launchChromium([], { signals: false });
       const page = await browser.newPage();

@@ -2,7 +2,6 @@
 import { existsSync, readdirSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { launchChromium } from '@mamba/software-gpu';
 import { serveFiles } from '../peers/server.ts';
 import type { Answer, Ask } from './messages.ts';
 import type { Channel } from './remote.ts';
@@ -14,6 +13,7 @@ export async function openChromiumSeat(): Promise<Channel> {
   // Built, wherever this very file is.
   const root = join(dirname(dirname(dirname(fileURLToPath(import.meta.url)))), 'dist', 'web');
   if (!existsSync(join(root, 'seat.html'))) throw new Error('the web page is not built');
+  const { launchChromium } = await import('@mamba/software-gpu');
   const names = readdirSync(root, { recursive: true, encoding: 'utf8' });
   const server = await serveFiles(Object.fromEntries(names.map((name) => [`/${name}`, join(root, name)])));
   let end: (reason: Error) => void = () => {};
