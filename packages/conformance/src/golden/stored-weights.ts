@@ -26,10 +26,8 @@ const BOUNDS: readonly Bound[] = [
 const WINDOW = 256;
 /** Windows computed at once. */
 const ROWS = 8;
-/** Windows that a backend in software is asked for; others read all. */
-const FEW = 16;
 
-/** A check for each way, `weights/kjv-mamba-q8`; one that a backend does not store so is skipped. */
+/** A check for each way, `weights/kjv-mamba-q8`; one that a backend does not store so is skipped, and all on a GPU in software. */
 export function storedWeightsChecks(location: CheckpointLocation, name: string): readonly Check[] {
   const baselines = new WeakMap<Backend, Promise<Scores>>();
   return BOUNDS.map((bound): Check => {
@@ -42,6 +40,8 @@ export function storedWeightsChecks(location: CheckpointLocation, name: string):
         const options: UploadOptions = { dtype: bound.dtype, role: 'matrix' };
         const support = backend.supportsUpload({ dtype: 'float32', shape: [32, 32] }, options);
         if (!support.supported) return { skipped: support.reason };
+        if (backend.details.software === true)
+          return { skipped: 'a GPU in software would take an hour for these 20,495 tokens' };
         const baseline = baselines.get(backend) ?? score(backend, location, undefined);
         baselines.set(backend, baseline);
         const plain = await baseline;
@@ -51,8 +51,7 @@ export function storedWeightsChecks(location: CheckpointLocation, name: string):
         findings.within('other likeliest tokens', other / plain.likeliest.length, bound.disagreement);
         const change = Math.exp((stored.loss - plain.loss) / plain.likeliest.length) - 1;
         findings.within('change of perplexity', Math.abs(change), bound.perplexity);
-        if (plain.published !== undefined)
-          findings.within('loss of float32', Math.abs(plain.loss / plain.published - 1), LOSS_TOLERANCE);
+        findings.within('loss of float32', Math.abs(plain.loss / plain.published - 1), LOSS_TOLERANCE);
         return findings.reports;
       },
     };
@@ -67,17 +66,15 @@ interface Scores {
   readonly likeliest: readonly number[];
   /** Nats, summed. */
   readonly loss: number;
-  /** What validation.json says of all windows; undefined where only some were read. */
-  readonly published: number | undefined;
+  /** The loss that validation.json says. */
+  readonly published: number;
 }
 
 async function score(backend: Backend, location: CheckpointLocation, weights: DType | undefined): Promise<Scores> {
   const { ids, published } = await heldOut(location);
-  const all = Array.from({ length: Math.ceil((ids.length - 1) / WINDOW) }, (_, index) =>
+  const windows = Array.from({ length: Math.ceil((ids.length - 1) / WINDOW) }, (_, index) =>
     ids.slice(index * WINDOW, (index + 1) * WINDOW + 1),
   );
-  const software = backend.details.software === true;
-  const windows = software ? all.slice(0, FEW) : all;
   const model = await load(backend, location, weights);
   try {
     const likeliest: number[] = [];
@@ -91,7 +88,7 @@ async function score(backend: Backend, location: CheckpointLocation, weights: DT
       for (const value of scores.logProbs) loss -= value;
       first = end;
     }
-    return { likeliest, loss, published: software ? undefined : published };
+    return { likeliest, loss, published };
   } finally {
     model.dispose();
   }

@@ -6,7 +6,7 @@ import { type DType, sameShape, type Tensor } from '../contract/tensor.ts';
 import { checkOptions, describe } from '../operations/check.ts';
 import { composeModel } from './compose.ts';
 import { checkModelConfig } from './config.ts';
-import type { ModelConfig, ParameterSource } from './contract.ts';
+import type { ModelConfig, ParameterSource, ParameterSpec } from './contract.ts';
 import { Model } from './model.ts';
 import { assembleWeights, modelParameters } from './parameters.ts';
 
@@ -40,16 +40,7 @@ export async function createModel(
     for (const parameter of parameters) {
       if (signal?.aborted)
         throw new MambaError('aborted', 'loading was aborted', { origin: 'createModel', cause: signal.reason });
-      const host = await source(parameter);
-      if (!Array.isArray(host?.shape) || !sameShape(host.shape, parameter.shape)) {
-        throw new MambaError('invalid-argument', `parameter ${parameter.name} has the wrong shape`, {
-          origin: parameter.name,
-          given: Array.isArray(host?.shape) ? describe(host) : String(host),
-          expected: `[${parameter.shape.join(', ')}]`,
-        });
-      }
-      const matrix = parameter.role === 'matrix';
-      uploaded.set(parameter.name, backend.upload(host, matrix ? { dtype, role: 'matrix' } : {}));
+      uploaded.set(parameter.name, await load(backend, source, parameter, dtype));
       onProgress?.(uploaded.size, parameters.length);
     }
     const weights = assembleWeights(config, (name) => uploaded.get(name)!);
@@ -66,4 +57,22 @@ export async function createModel(
     disposeAll(uploaded.values());
     throw error;
   }
+}
+
+/** A function of its own, so that the host's values can be freed when it returns, not when those of the next parameter are there. */
+async function load(
+  backend: Backend,
+  source: ParameterSource,
+  parameter: ParameterSpec,
+  dtype: DType,
+): Promise<Tensor> {
+  const host = await source(parameter);
+  if (!Array.isArray(host?.shape) || !sameShape(host.shape, parameter.shape)) {
+    throw new MambaError('invalid-argument', `parameter ${parameter.name} has the wrong shape`, {
+      origin: parameter.name,
+      given: Array.isArray(host?.shape) ? describe(host) : String(host),
+      expected: `[${parameter.shape.join(', ')}]`,
+    });
+  }
+  return backend.upload(host, parameter.role === 'matrix' ? { dtype, role: 'matrix' } : {});
 }
