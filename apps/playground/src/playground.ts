@@ -52,7 +52,8 @@ const SPEED_WINDOW = 32;
 export class Playground {
   backends: readonly BackendReport[] | undefined;
   model: LoadedModel | undefined;
-  progress: { readonly done: number; readonly total: number } | undefined;
+  /** Of a load. */
+  progress: { readonly what: string; readonly done: number; readonly total: number } | undefined;
   branches: readonly Branch[] = [];
   branch: Branch | undefined;
   busy: Busy | undefined;
@@ -96,8 +97,12 @@ export class Playground {
       try {
         const lm = await engine.connection.load(location, {
           ...{ signal, weights },
+          onDownload: ({ file, bytes, totalBytes }) => {
+            this.progress = { what: `Downloading ${file}`, done: bytes, total: totalBytes };
+            this.#changed();
+          },
           onProgress: (done, total) => {
-            this.progress = { done, total };
+            this.progress = { what: 'Tensors loaded', done, total };
             this.#changed();
           },
         });

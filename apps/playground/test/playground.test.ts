@@ -242,11 +242,21 @@ test('loads from the Hugging Face hub, with a progress, keeps it, and loads it a
   await button(page, 'Load model').click();
   expect(await page.getByRole('alert').textContent()).toContain('owner/name');
   await page.getByLabel('Repository').fill('owner/kjv');
+  await page.evaluate(() => {
+    const seen = new Set<string | null>();
+    const look = (): void => {
+      for (const bar of document.querySelectorAll('progress')) seen.add(bar.getAttribute('aria-label'));
+    };
+    new MutationObserver(look).observe(document.body, { subtree: true, childList: true, attributes: true });
+    Object.assign(window, { seen });
+  });
   await page.getByText('Weights: float32').click();
   await page.getByRole('combobox', { name: 'Weights' }).selectOption('stored');
   await page.getByText('Weights: as in the file').waitFor();
   await button(page, 'Load model').click();
   await settled(page, 'owner/kjv is loaded');
+  const bars = await page.evaluate(() => [...(window as unknown as { seen: Set<string> }).seen]);
+  expect(bars).toContain('Downloading model.safetensors');
   await generate(page, { 'Add text': 'And God said', Temperature: '0', Tokens: '6' });
   const text = await transcript(page).textContent();
   expect(requests.some((path) => path.endsWith('model.safetensors'))).toBe(true);

@@ -28,6 +28,7 @@ import {
   type SpeculativeOptions,
 } from './generate/options.ts';
 import { type GeneratedPiece, makePieces, PieceMaker } from './generate/pieces.ts';
+import type { DownloadProgress } from './hub/hub.ts';
 import { type HiddenStateOptions, type HiddenStates, hiddenStates } from './score/hidden-states.ts';
 import { type LogProbOptions, logProbs } from './score/log-probs.ts';
 import { type Perplexity, type PerplexityOptions, perplexity } from './score/perplexity.ts';
@@ -46,6 +47,8 @@ export interface LoadOptions extends Pick<CreateModelOptions, 'onProgress' | 'si
    * the type, so that they take no more room than in the file; otherwise as by default. Default: the backend's precision.
    */
   readonly weights?: CreateModelOptions['weights'] | 'stored';
+  /** Of a location on the hub: while its files come. */
+  readonly onDownload?: ((progress: DownloadProgress) => void) | undefined;
   /** Sent with every request to an http(s) location. */
   readonly headers?: UrlOptions['headers'];
 }
@@ -87,7 +90,7 @@ export async function loadModel(
   options: LoadOptions = {},
 ): Promise<LanguageModel> {
   const { headers, signal } = options;
-  const checkpoint = await openCheckpoint(await resolveLocation(location, signal), { headers, signal });
+  const checkpoint = await openCheckpoint(await resolveLocation(location, options), { headers, signal });
   try {
     return await loadCheckpoint(backend, checkpoint, options);
   } finally {
@@ -99,7 +102,7 @@ export async function loadModel(
 export async function loadCheckpoint(
   backend: Backend,
   checkpoint: Checkpoint,
-  { headers: _, weights, ...options }: LoadOptions = {},
+  { headers: _, onDownload: __, weights, ...options }: LoadOptions = {},
 ): Promise<LanguageModel> {
   const tokenizer = await checkpointTokenizer(checkpoint);
   const { source, digest } = fingerprinting(checkpoint.config, checkpoint.source);
@@ -130,11 +133,11 @@ function storedDtype(backend: Backend, { config, storedType }: Checkpoint): Crea
 /** Loaded with what it needs only where it is asked for. */
 async function resolveLocation(
   location: CheckpointLocation,
-  signal: AbortSignal | undefined,
+  { signal, onDownload }: LoadOptions,
 ): Promise<CheckpointLocation> {
   if (typeof location !== 'string' || !location.startsWith('hf:')) return location;
   const { hub } = await import('./hub/hub.ts');
-  return hub(location, { signal });
+  return hub(location, { signal, onProgress: onDownload });
 }
 
 /** A model with its tokenizer; made by `loadModel`. Calls may run side by side: each has a state of its own. */

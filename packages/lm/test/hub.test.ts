@@ -9,6 +9,7 @@ import type { HubCache } from '../src/hub/cache.ts';
 import { type DownloadProgress, type HubOptions, hub } from '../src/hub/hub.ts';
 import { openCache as openNodeCache } from '../src/hub/node-cache.ts';
 import { loadModel } from '../src/index.ts';
+import { connectLanguageModels, serveLanguageModels, type WorkerPort } from '../src/worker/index.ts';
 import { collect, expectError, FIXTURES } from './helpers.ts';
 import { type FakeHub, fakeHub, gitHash } from './hub-server.ts';
 
@@ -94,6 +95,31 @@ describe('hub', () => {
       expect(await greedy(`hf:${ID}`)).toBe(await greedy(`${FIXTURES}/kjv-mamba`));
     } finally {
       process.env = before;
+    }
+  });
+
+  it('tells how far downloads are, through a worker too', async () => {
+    const before = { ...process.env };
+    Object.assign(process.env, { HF_ENDPOINT: server.url, HF_HUB_CACHE: cache, HF_TOKEN: '' });
+    const channel = new MessageChannel();
+    const stop = serveLanguageModels(channel.port2 as WorkerPort, [cpu()]);
+    const connection = connectLanguageModels(channel.port1 as WorkerPort);
+    try {
+      const seen: DownloadProgress[] = [];
+      const lm = await connection.load(`hf:${ID}`, { onDownload: (progress) => seen.push(progress) });
+      for (const name of ['config.json', MODEL]) {
+        const own = seen.filter(({ file }) => file === name);
+        expect(own.at(-1)!.bytes).toBe(own.at(-1)!.totalBytes);
+        expect(own.map(({ bytes }) => bytes)).toEqual(own.map(({ bytes }) => bytes).toSorted((a, b) => a - b));
+      }
+      // What is there already is not downloaded.
+      await connection.load(`hf:${ID}`, { onDownload: () => expect.unreachable('in the cache') });
+      await lm.dispose();
+    } finally {
+      process.env = before;
+      connection.close();
+      await stop();
+      channel.port1.close();
     }
   });
 

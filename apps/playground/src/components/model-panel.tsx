@@ -175,7 +175,7 @@ export function ModelPanel({ playground }: { readonly playground: Playground }) 
             {loading ? 'Cancel' : 'Load model'}
           </button>
           {progress !== undefined && (
-            <progress aria-label="Tensors loaded" value={progress.done} max={progress.total}>
+            <progress aria-label={progress.what} value={progress.done} max={progress.total}>
               {progress.done} of {progress.total}
             </progress>
           )}

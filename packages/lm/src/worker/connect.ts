@@ -31,6 +31,7 @@ type Remote<O> = Sendable<O> & { readonly signal?: AbortSignal | undefined };
 interface Listening {
   readonly signal?: AbortSignal | undefined;
   readonly onProgress?: ((...args: number[]) => void) | undefined;
+  readonly onDownload?: LoadOptions['onDownload'];
 }
 
 /** The page's side: models that live in a worker which runs `serveLanguageModels`, so that the page never blocks. */
@@ -61,7 +62,7 @@ export class WorkerConnection {
   /** As `loadModel`; the worker makes its backend with the first one. A store of one's own cannot be sent. */
   async load(
     location: string | URL | readonly File[],
-    options: Remote<LoadOptions> & Pick<LoadOptions, 'onProgress'> = {},
+    options: Remote<LoadOptions> & Pick<LoadOptions, 'onProgress' | 'onDownload'> = {},
   ): Promise<WorkerLanguageModel> {
     if (typeof location !== 'string' && !(location instanceof URL) && !Array.isArray(location))
       throw invalid('load.location', String(location), 'a folder, an address or a list of File');
@@ -126,7 +127,7 @@ export class WorkerConnection {
 
   #request(
     request: WithoutVersion<Request>,
-    { signal, onProgress }: Listening,
+    { signal, onProgress, onDownload }: Listening,
   ): Promise<{ readonly done: boolean; readonly value: unknown }> {
     return new Promise((resolve, reject) => {
       if (this.#closed !== undefined) throw this.#closed;
@@ -136,7 +137,7 @@ export class WorkerConnection {
         this.#waiting.delete(id);
         signal?.removeEventListener('abort', abort);
       };
-      this.#waiting.set(id, { resolve, reject, settle, onProgress });
+      this.#waiting.set(id, { resolve, reject, settle, onProgress, onDownload });
       try {
         this.#send(request);
       } catch (cause) {
@@ -161,6 +162,10 @@ export class WorkerConnection {
     if (waiting === undefined) return;
     if (response.type === 'progress') {
       waiting.onProgress?.(...response.args);
+      return;
+    }
+    if (response.type === 'download') {
+      waiting.onDownload?.(response.progress);
       return;
     }
     waiting.settle();
@@ -366,11 +371,12 @@ interface Waiting {
   readonly reject: (error: Error) => void;
   readonly settle: () => void;
   readonly onProgress: Listening['onProgress'];
+  readonly onDownload: Listening['onDownload'];
 }
 
 type WithoutVersion<T> = T extends unknown ? Omit<T, 'version'> : never;
 
-function split<O extends object>(options: O): { rest: Omit<O, 'signal' | 'onProgress'>; listening: Listening } {
-  const { signal, onProgress, ...rest } = options as O & Listening;
-  return { rest: rest as Omit<O, 'signal' | 'onProgress'>, listening: { signal, onProgress } };
+function split<O extends object>(options: O): { rest: Omit<O, keyof Listening>; listening: Listening } {
+  const { signal, onProgress, onDownload, ...rest } = options as O & Listening;
+  return { rest: rest as Omit<O, keyof Listening>, listening: { signal, onProgress, onDownload } };
 }

@@ -11,6 +11,7 @@ import {
   type ModelConfig,
 } from '@mamba/core';
 import type { GeneratedPiece } from '../generate/pieces.ts';
+import type { DownloadProgress } from '../hub/hub.ts';
 import type { BatchPiece, GenerateOptions, LoadOptions, Prompt, Score } from '../language-model.ts';
 import type { HiddenStateOptions, HiddenStates } from '../score/hidden-states.ts';
 import type { LogProbOptions } from '../score/log-probs.ts';
@@ -25,7 +26,10 @@ export const PROTOCOL_VERSION = 2;
 export type Handle = number;
 
 /** Options without what cannot be sent: signals and callbacks go as messages of their own, and states stay where they are. */
-export type Sendable<O> = Omit<O, 'signal' | 'onProgress' | 'state' | 'prefixCache' | 'draft' | 'batcher'>;
+export type Sendable<O> = Omit<
+  O,
+  'signal' | 'onProgress' | 'onDownload' | 'state' | 'prefixCache' | 'draft' | 'batcher'
+>;
 
 export interface ModelInfo {
   readonly handle: Handle;
@@ -96,6 +100,7 @@ export type Response = { readonly version: number; readonly id: number } & (
   | { readonly type: 'result'; readonly value: unknown }
   | { readonly type: 'item'; readonly done: boolean; readonly value: unknown }
   | { readonly type: 'progress'; readonly args: readonly number[] }
+  | { readonly type: 'download'; readonly progress: DownloadProgress }
   | { readonly type: 'error'; readonly error: PlainError }
 );
 

@@ -1,4 +1,5 @@
 import { type Backend, type BackendProvider, invalid, MambaError, selectBackend } from '@mamba/core';
+import type { DownloadProgress } from '../hub/hub.ts';
 import { type LanguageModel, loadModel } from '../language-model.ts';
 import type { Selection } from '../selection/selection.ts';
 import type { Session } from '../session/session.ts';
@@ -36,6 +37,7 @@ export function serveLanguageModels(port: WorkerPort, backends: readonly Backend
 interface Context {
   readonly signal: AbortSignal;
   readonly onProgress: (...args: number[]) => void;
+  readonly onDownload: (progress: DownloadProgress) => void;
 }
 
 type CallTable = {
@@ -135,13 +137,13 @@ class Host {
   }
 
   readonly #calls: CallTable = {
-    load: async ({ signal, onProgress }, location, options) => {
+    load: async ({ signal, onProgress, onDownload }, location, options) => {
       this.#backend ??= selectBackend(this.#providers);
       // A backend that could not be made may be tried again.
       this.#backend.catch(() => {
         this.#backend = undefined;
       });
-      const lm = await loadModel(await this.#backend, location, { ...options, signal, onProgress });
+      const lm = await loadModel(await this.#backend, location, { ...options, signal, onProgress, onDownload });
       const handle = this.#nextHandle++;
       this.#models.set(handle, lm);
       return describeModel(handle, lm);
@@ -224,7 +226,11 @@ class Host {
   #context(id: number): Context {
     const aborter = new AbortController();
     this.#running.set(id, aborter);
-    return { signal: aborter.signal, onProgress: (...args) => this.#send({ id, type: 'progress', args }) };
+    return {
+      signal: aborter.signal,
+      onProgress: (...args) => this.#send({ id, type: 'progress', args }),
+      onDownload: (progress) => this.#send({ id, type: 'download', progress }),
+    };
   }
 
   #model(handle: Handle): LanguageModel {
