@@ -1,21 +1,25 @@
 /** Proves an instance whose compiler is experimental: the kernels that it changes, against sums in float64. */
 
 import { matrixBytes } from './memory/storage.ts';
+import { convCommand } from './operations/causal-conv1d.ts';
 import type { Context } from './operations/context.ts';
 import { linearCommand } from './operations/linear.ts';
 import { scanCommand } from './operations/selective-scan.ts';
 import { runCommand } from './program/program.ts';
 
-/** Whether matrix products of every layout and a scan are what they should be. */
+/** Whether matrix products of every layout, a scan and a convolution, each as models use it, are what they should be. */
 export function proves(context: Context): boolean {
   return (
     (['float32', 'float16', 'bfloat16', 'q8', 'q4'] as const).every((layout, index) =>
       [1, 9].every((rows) => provesLinear(context, layout, index + 1, rows)),
-    ) && provesScan(context)
+    ) &&
+    provesScan(context) &&
+    provesConvolution(context)
   );
 }
 
 const value = (index: number): number => Math.fround(Math.sin(index * 1.7 + 0.3));
+const silu = (x: number): number => x / (1 + Math.exp(-x));
 
 function provesLinear(
   context: Context,
@@ -66,10 +70,13 @@ function provesScan(context: Context): boolean {
       return block;
     };
     const u = take(length * dim, value);
-    const delta = take(length * dim, (index) => Math.abs(value(index + 3)));
+    const delta = take(length * dim, (index) => value(index + 3));
     const A = take(dim * state, (index) => -1 - (index % state));
     const B = take(length * state, (index) => value(index + 5));
     const C = take(length * state, (index) => value(index + 11));
+    const D = take(dim, (index) => value(index + 17));
+    const z = take(length * dim, (index) => 3 * value(index + 23));
+    const deltaBias = take(dim, (index) => value(index + 2) - 1);
     const lastState = take(dim * state, () => 0);
     const y = take(length * dim, () => 0);
     const command = scanCommand(context, arena, {
@@ -78,16 +85,16 @@ function provesScan(context: Context): boolean {
       A: A.address,
       B: B.address,
       C: C.address,
-      D: 0,
-      z: 0,
-      deltaBias: 0,
+      D: D.address,
+      z: z.address,
+      deltaBias: deltaBias.address,
       resets: 0,
       initial: 0,
       lastState: lastState.address,
       y: y.address,
       zStride: dim * 4,
       stepStride: state * 4,
-      deltaSoftplus: false,
+      deltaSoftplus: true,
       discretization: 'euler',
       batch: 1,
       length,
@@ -103,16 +110,54 @@ function provesScan(context: Context): boolean {
     for (let t = 0; t < length; t++) {
       for (let channel = 0; channel < dim; channel++) {
         const at = t * dim + channel;
-        const d = Math.abs(value(at + 3));
+        const d = Math.log1p(Math.exp(value(at + 3) + value(channel + 2) - 1));
         let sum = 0;
         for (let n = 0; n < state; n++) {
           const place = channel * state + n;
           h[place] = Math.exp(d * (-1 - n)) * h[place]! + d * value(t * state + n + 5) * value(at);
           sum += h[place]! * value(t * state + n + 11);
         }
-        if (Math.abs(results[at]! - sum) > 1e-4) return false;
+        const y = (sum + value(channel + 17) * value(at)) * silu(3 * value(at + 23));
+        if (!(Math.abs(results[at]! - y) < 1e-4)) return false;
       }
     }
     return true;
+  });
+}
+
+function provesConvolution(context: Context): boolean {
+  const [length, dim, width] = [9, 27, 4];
+  const { heap, team } = context;
+  return heap.run((arena) => {
+    const take = (count: number, from: number) => {
+      const block = arena.scratch(count * 4);
+      heap.floats(block, count).set(Float32Array.from({ length: count }, (_, index) => value(index + from)));
+      return block;
+    };
+    const [x, weight, bias] = [take(length * dim, 0), take(dim * width, 5), take(dim, 9)];
+    const [state, y] = [take(dim * (width - 1), 0), take(length * dim, 0)];
+    const command = convCommand(context, arena, {
+      x: x.address,
+      xStride: dim * 4,
+      weight: weight.address,
+      bias: bias.address,
+      initial: 0,
+      state: state.address,
+      resets: 0,
+      y: y.address,
+      batch: 1,
+      length,
+      dim,
+      width,
+      silu: true,
+    });
+    runCommand(heap, arena, team, command);
+    return heap.floats(y, length * dim).every((result, at) => {
+      const [t, channel] = [Math.floor(at / dim), at % dim];
+      let sum = value(channel + 9);
+      for (let tap = Math.max(0, width - 1 - t); tap < width; tap++)
+        sum += value(channel * width + tap + 5) * value((t - width + 1 + tap) * dim + channel);
+      return Math.abs(result - silu(sum)) < 1e-5;
+    });
   });
 }

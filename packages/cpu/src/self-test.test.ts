@@ -1,0 +1,34 @@
+import { expect, test } from 'vitest';
+import { Heap, MAX_PAGES } from './memory/heap.ts';
+import type { Context } from './operations/context.ts';
+import { proves } from './self-test.ts';
+import { alone } from './threads/team.ts';
+import { instantiate, loadModule } from './wasm/load.ts';
+
+/** Runs everything but commands of one operation, by its number in src/program/program.ts. */
+async function contextWithout(skipped: number | undefined): Promise<Context> {
+  const memory = new WebAssembly.Memory({ initial: 1, maximum: MAX_PAGES });
+  const wasm = await instantiate(await loadModule(undefined, 'simd', false), memory);
+  const heap = new Heap(memory, wasm.reserved());
+  const team = alone(wasm);
+  return {
+    heap,
+    wasm,
+    wide: false,
+    team: {
+      threads: 1,
+      run(program) {
+        const [operation] = new Int32Array(memory.buffer, program.address + 8, 1);
+        if (operation !== skipped) team.run(program);
+      },
+    },
+  };
+}
+
+test('the self-test proves kernels that work', async () => {
+  expect(proves(await contextWithout(undefined))).toBe(true);
+});
+
+test.each([0, 1, 2])('and refuses them where operation %i does not', async (operation) => {
+  expect(proves(await contextWithout(operation))).toBe(false);
+});
