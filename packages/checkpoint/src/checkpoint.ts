@@ -52,7 +52,9 @@ export async function openCheckpoint(location: CheckpointLocation, options: UrlO
       store.name,
       'no config.json',
       'a checkpoint',
-      'Give the folder that holds config.json and model.safetensors, or a GGUF file.',
+      /\.safetensors$/.test(store.name)
+        ? 'Give the folder that this file is in.'
+        : 'Give the folder that holds config.json and model.safetensors, or a GGUF file, whose name ends in .gguf.',
     );
   const origin = `${store.name}: config.json`;
   const config = parseConfig(json, origin);

@@ -156,6 +156,8 @@ describe('checkpoints', () => {
   });
 
   it('says what is missing, and what a location may be', async () => {
+    const file = `${FIXTURES}/mamba-tiny/model.safetensors`;
+    await expectError(openCheckpoint(file), 'invalid-file', 'the folder that this file is in');
     await expectError(openCheckpoint(`${FIXTURES}/nowhere`), 'invalid-file', 'nowhere', 'config.json');
     await expectError(openCheckpoint(memoryStore({ 'config.json': '{}' })), 'invalid-file', 'model_type');
     const { config } = await parts('mamba-tiny');
