@@ -326,7 +326,7 @@ function renderNotes(name: SuiteName, report: Report, results: readonly Result[]
   }
   const checks = new Set(results.flatMap(({ check }) => (check === undefined ? [] : [check.checked])));
   if (checks.size === 1) notes.push(`checked: ${[...checks][0]}`);
-  else if (name === 'peers') notes.push(...[...checks].map((check) => `checked: ${check}`));
+  else if (name !== 'scan') notes.push(...[...checks].map((check) => `checked: ${check}`));
   else if (checks.size > 1) notes.push('checked: the shapes themselves, the long ones on some of their channels');
   if (name === 'model' || name === 'batch' || name === 'quantised') {
     const [first] = results;
