@@ -85,7 +85,7 @@ const ROUNDS: readonly PeerRound[] = [
 
 function renderTargets(rows: readonly TargetRow[], { style, width }: Look): string {
   if (width < 78) return renderList(rows, { style, width });
-  const label = Math.max(width - 2 - 4 * 13, 20);
+  const label = Math.max(width - 2 - 4 * 14, 20);
   const table = new Table({
     head: ['goal', ...PLACES].map((head) => style.dim(head)),
     chars: NO_RULES,

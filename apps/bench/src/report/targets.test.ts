@@ -32,7 +32,7 @@ it('compares with the same threads, and with the best of a peer where it runs on
   ]);
   expect(find(given, 'prefill, f32, 1 thread')!.cells).toMatchObject({
     plain: { figure: '3.00×', spread: '2.25–4.00×', goal: '≥ 1.40×', met: true },
-    relaxed: { figure: 'not measured', met: undefined },
+    relaxed: { figure: 'not run', met: undefined },
   });
   expect(find(given, 'decode, 8-bit')!.cells.relaxed).toMatchObject({ figure: '2.00×', met: false });
   expect(find(given, 'decode, f16')).toBeUndefined();

@@ -123,7 +123,7 @@ function row(
     if (goal === undefined) return [];
     const figure = figureOf(mode);
     const goalText = `${relation} ${format(goal)}`;
-    if (figure === undefined) return [[mode, { figure: 'not measured', spread: '', goal: goalText, met: undefined }]];
+    if (figure === undefined) return [[mode, { figure: 'not run', spread: '', goal: goalText, met: undefined }]];
     const { value, low, high } = figure;
     return [
       [
