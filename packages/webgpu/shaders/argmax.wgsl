@@ -18,6 +18,8 @@ override WORKGROUP: u32 = 256u;
 /// Writes behind the ids that were chosen before, and leaves the id where the next step reads it.
 override FEED: bool = false;
 
+const LOADS = 16u;
+
 var<workgroup> orders: array<u32, WORKGROUP>;
 var<workgroup> places: array<u32, WORKGROUP>;
 
@@ -29,16 +31,16 @@ fn main(@builtin(workgroup_id) tile_id: vec3u, @builtin(num_workgroups) tiles_co
   }
   var best = 0u;
   var place = 0xffffffffu;
-  let rounds = (args.vocab + 8u * WORKGROUP - 1u) / (8u * WORKGROUP);
+  let rounds = (args.vocab + LOADS * WORKGROUP - 1u) / (LOADS * WORKGROUP);
   for (var round = 0u; round < rounds; round++) {
-    // Eight loads under way at once; those past the row repeat its last logit, which changes nothing.
-    var bits: array<u32, 8>;
-    for (var k = 0u; k < 8u; k++) {
-      let i = min((round * 8u + k) * WORKGROUP + index, args.vocab - 1u);
+    // LOADS loads under way at once; those past the row repeat its last logit, which changes nothing.
+    var bits: array<u32, LOADS>;
+    for (var k = 0u; k < LOADS; k++) {
+      let i = min((round * LOADS + k) * WORKGROUP + index, args.vocab - 1u);
       bits[k] = logits[row * args.vocab + i];
     }
-    for (var k = 0u; k < 8u; k++) {
-      let i = min((round * 8u + k) * WORKGROUP + index, args.vocab - 1u);
+    for (var k = 0u; k < LOADS; k++) {
+      let i = min((round * LOADS + k) * WORKGROUP + index, args.vocab - 1u);
       let order = orderOf(bits[k]);
       if (order > best || place == 0xffffffffu) {
         best = order;

@@ -32,29 +32,37 @@ override CONV_BIAS: bool = true;
 fn main(@builtin(workgroup_id) tile_id: vec3u, @builtin(num_workgroups) tiles_count: vec3u, @builtin(local_invocation_index) index: u32) {
   let local = (tile_id.y * tiles_count.x + tile_id.x) * (WORKGROUP / LANES) + index / LANES;
   let batch = tile_id.z;
-  let sum = laneSum(dotRow(min(local, args.outputs - 1u), batch * args.inputs, index % LANES), index);
+  let row = min(local, args.outputs - 1u);
+  let output = args.firstOutput + row;
+  // Loaded before the product, so that they are under way with the weights; the half that is z repeats the last channel of u.
+  let channel = min(output, args.dim - 1u);
+  let window = (batch * args.dim + channel) * (TAPS - 1u);
+  var taps: array<f32, TAPS>;
+  var past: array<f32, TAPS>;
+  for (var k = 0u; k < TAPS - 1u; k++) {
+    past[k] = state[window + k];
+  }
+  for (var k = 0u; k < TAPS; k++) {
+    taps[k] = constants[channel * TAPS + k];
+  }
+  let convBias = select(0.0, constants[args.dim * TAPS + channel], CONV_BIAS);
+  let sum = laneSum(dotRow(row, batch * args.inputs, index % LANES), index);
   if (index % LANES != 0u || local >= args.outputs) {
     return;
   }
-  let output = args.firstOutput + local;
   var value = sum.x * inverseSqrt(sum.y / f32(args.inputs) + args.eps);
   if (BIAS) {
     value += constants[args.dim * (TAPS + 1u) + output];
   }
   if (output < args.dim) {
-    let window = (batch * args.dim + output) * (TAPS - 1u);
-    var conv = constants[output * TAPS + TAPS - 1u] * value;
-    if (CONV_BIAS) {
-      conv += constants[args.dim * TAPS + output];
-    }
-    for (var k = 0u; k < TAPS - 1u; k++) {
-      let past = state[window + k];
-      conv += constants[output * TAPS + k] * past;
+    past[TAPS - 1u] = value;
+    var conv = convBias;
+    for (var k = 0u; k < TAPS; k++) {
+      conv += taps[k] * past[k];
       if (k > 0u) {
-        state[window + k - 1u] = past;
+        state[window + k - 1u] = past[k];
       }
     }
-    state[window + TAPS - 2u] = value;
     value = silu(conv);
   }
   y[batch * 2u * args.dim + output] = value;

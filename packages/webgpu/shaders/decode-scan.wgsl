@@ -1,6 +1,6 @@
 // link: math, weights, inputs, dot-row, lane-sum-{workgroup,subgroup}
 // Third of a layer's four decode dispatches: dt_proj, softplus, one step of the recurrence, D·u and the gate. LANES lanes a channel
-// share its row of dt_proj and its states; the state moves on in place.
+// share its row of dt_proj and its states, one each where there are as many; the state moves on in place.
 // With MIXER_NORM dt, B and C are RMS-normalised without a weight: the factors are taken from sums that every lane forms anyway.
 // Bytes a channel: dtRank · bytes a weight, 8 · states of state, 4 · states of A.
 
@@ -41,6 +41,18 @@ fn main(@builtin(workgroup_id) tile_id: vec3u, @builtin(local_invocation_index) 
   let channel = args.firstOutput + row;
   let batch = tile_id.z;
   let base = batch * args.row;
+  let vectors = args.dim * args.states;
+  // The lane's first state, and what the end needs, are loaded before the product, so that they are under way with the weights.
+  let firstState = min(lane, args.states - 1u);
+  let stateBase = (batch * args.dim + channel) * args.states;
+  let a0 = constants[channel * args.states + firstState];
+  let h0 = state[stateBase + firstState];
+  let b0 = element(base + args.inputs + firstState);
+  let c0 = element(base + args.inputs + args.states + firstState);
+  let u = uz[batch * 2u * args.dim + channel];
+  let z = uz[batch * 2u * args.dim + args.dim + channel];
+  let skip = constants[vectors + channel];
+  let bias = constants[vectors + args.dim + channel];
   let dots = laneSum(dotRow(row, base, lane), index);
   var projected = dots.x;
   var factorB = 1.0;
@@ -50,28 +62,27 @@ fn main(@builtin(workgroup_id) tile_id: vec3u, @builtin(local_invocation_index) 
     factorB = factor(base + args.inputs);
     factorC = factor(base + args.inputs + args.states);
   }
-  let vectors = args.dim * args.states;
-  let d = softplus(projected + constants[vectors + args.dim + channel]);
-  let u = uz[batch * 2u * args.dim + channel];
-  let rounds = (args.states + LANES - 1u) / LANES;
+  let d = softplus(projected + bias);
   var sum = 0.0;
-  for (var round = 0u; round < rounds; round++) {
-    let n = round * LANES + lane;
-    if (n < args.states) {
-      let at = (batch * args.dim + channel) * args.states + n;
-      let b = factorB * element(base + args.inputs + n);
-      let h = exp2(d * (constants[channel * args.states + n] * LOG2E)) * state[at] + d * u * b;
-      // Lanes past the last channel repeat it: they must not move its state on twice.
-      if (owned) {
-        state[at] = h;
-      }
-      sum += h * factorC * element(base + args.inputs + args.states + n);
+  // Lanes past the last channel repeat it: they must not move its state on twice.
+  if (lane < args.states) {
+    let h = exp2(d * (a0 * LOG2E)) * h0 + d * u * factorB * b0;
+    if (owned) {
+      state[stateBase + lane] = h;
     }
+    sum = h * factorC * c0;
+  }
+  for (var n = lane + LANES; n < args.states; n += LANES) {
+    let b = factorB * element(base + args.inputs + n);
+    let h = exp2(d * (constants[channel * args.states + n] * LOG2E)) * state[stateBase + n] + d * u * b;
+    if (owned) {
+      state[stateBase + n] = h;
+    }
+    sum += h * factorC * element(base + args.inputs + args.states + n);
   }
   let total = laneSum(vec2f(sum, 0.0), index).x;
   if (lane == 0u && owned) {
-    let z = uz[batch * 2u * args.dim + args.dim + channel];
-    y[batch * args.dim + channel] = (total + constants[vectors + channel] * u) * silu(z);
+    y[batch * args.dim + channel] = (total + skip * u) * silu(z);
   }
 }
 

@@ -233,6 +233,6 @@ export function whole({ buffer, size }: PooledBuffer): BufferRange {
 }
 
 /** Lanes for a row that a workgroup reduces: a few elements each, so that short rows do not pay for barriers of many lanes. */
-export function rowWorkgroup(gpu: Gpu, length: number): number {
-  return gpu.workgroup(Math.min(256, Math.max(32, 2 ** Math.ceil(Math.log2(length / 8)))));
+export function rowWorkgroup(gpu: Gpu, length: number, most = 256): number {
+  return gpu.workgroup(Math.min(most, Math.max(32, 2 ** Math.ceil(Math.log2(length / 8)))));
 }

@@ -26,7 +26,7 @@ export interface Choice {
 
 export function largest(gpu: Gpu, { logits, rows, vocab, ids, idRow, idOffset, fed }: Choice): void {
   gpu.dispatch(shader, {
-    overrides: { WORKGROUP: rowWorkgroup(gpu, vocab), FEED: fed !== undefined },
+    overrides: { WORKGROUP: rowWorkgroup(gpu, vocab, 1024), FEED: fed !== undefined },
     bindings: { logits, ids, fed: fed ?? gpu.nowhere },
     uniforms: { rows, vocab, idRow, idOffset },
     workgroups: gpu.grid(rows),

@@ -39,7 +39,7 @@ export function draw(gpu: Gpu, choice: Choice, sampling: Sampling): void {
   const { logits, rows, vocab, ids, idRow, idOffset, fed } = choice;
   gpu.dispatch(shader, {
     overrides: {
-      WORKGROUP: rowWorkgroup(gpu, vocab),
+      WORKGROUP: rowWorkgroup(gpu, vocab, 1024),
       TOP_K: topK < vocab,
       TOP_P: topP < 1,
       FEED: fed !== undefined,
