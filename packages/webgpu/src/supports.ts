@@ -27,7 +27,9 @@ const refusals: Refusals = {
   selectiveScan: (gpu, call) => {
     const { batch, length, dim, state, groups, discretization, resets } = call;
     const bilinear = discretization === 'bilinear';
-    const plan = planScan({ batch, length, dim, state, groups, bilinear }, scanLimits(gpu), gpu.options.scanVariant);
+    const plain = discretization === 'euler' && !call.constantB && !call.constantC && resets === undefined;
+    const shape = { batch, length, dim, state, groups, bilinear, plain };
+    const plan = planScan(shape, scanLimits(gpu), gpu.options.scanVariant);
     if (typeof plan === 'string') return plan;
     return (
       tooManyGroups(gpu, 'batch', batch) ??

@@ -27,11 +27,14 @@ const variants: readonly (ScanVariant & { readonly states: number })[] = [
   { statesPerLane: 1, chunks: 4, reduce: 'workgroup', states: 16 },
   { statesPerLane: 4, chunks: 3, reduce: 'subgroup', states: 13 },
   { statesPerLane: 16, chunks: 7, states: 16 },
+  { tile: true, states: 16 },
+  { tile: true, states: 5 },
 ];
 
 const calls: readonly Omit<SelectiveScanCaseOptions, 'state'>[] = [
   { id: 'plain', batch: 2, length: 37, dim: 5 },
   { id: 'everything', batch: 2, length: 41, dim: 6, groups: 2, initialState: true, resets: true },
+  { id: 'tiles', batch: 2, length: 150, dim: 22, groups: 2, initialState: true },
   { id: 'one-step', batch: 1, length: 1, dim: 3, initialState: true },
   { id: 'constant-zoh', batch: 1, length: 33, dim: 4, B: 'constant', C: 'constant', discretization: 'zoh' },
   { id: 'bilinear', batch: 1, length: 20, dim: 4, discretization: 'bilinear' },

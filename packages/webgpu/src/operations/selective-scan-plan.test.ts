@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { planScan, type ScanPlan } from './selective-scan-plan.ts';
 
 const browser = { workgroup: 256, memory: 16_384, subgroup: 0 };
-const shape = { batch: 1, length: 2048, dim: 1536, state: 16, groups: 1, bilinear: false };
+const shape = { batch: 1, length: 2048, dim: 1536, state: 16, groups: 1, bilinear: false, plain: false };
 
 describe('the plan of a scan', () => {
   test('gives a lane 16 states, or all there are', () => {
@@ -26,6 +26,18 @@ describe('the plan of a scan', () => {
     expect(chunks(1536, 2048)).toBe(32);
     expect(chunks(64, 60)).toBe(1);
     expect(chunks(64, 1 << 20)).toBe(4096);
+  });
+
+  test('runs few channels and short sequences in one pass, where a workgroup has the memory', () => {
+    const wide = { ...browser, memory: 32_768 };
+    const tile = (change: Partial<typeof shape>, limits = wide) =>
+      (planScan({ ...shape, plain: true, length: 512, ...change }, limits) as ScanPlan).tile;
+    expect(tile({})).toBe(true);
+    expect(tile({ dim: 16_384 })).toBe(false);
+    expect(tile({ length: 2048 })).toBe(false);
+    expect(tile({ state: 64 })).toBe(false);
+    expect(tile({ plain: false })).toBe(false);
+    expect(tile({}, browser)).toBe(false);
   });
 
   test('adds up by shuffles only within the smallest subgroup', () => {

@@ -14,6 +14,8 @@ export interface ScanVariant {
   readonly chunks?: number | undefined;
   /** How the lanes of a channel add up. */
   readonly reduce?: 'workgroup' | 'subgroup' | undefined;
+  /** Parallel over time inside a workgroup, in one pass: where the call is `plain`. Not together with the others. */
+  readonly tile?: boolean | undefined;
 }
 
 export interface ScanShape {
@@ -23,6 +25,8 @@ export interface ScanShape {
   readonly state: number;
   readonly groups: number;
   readonly bilinear: boolean;
+  /** Euler's discretisation, B and C that vary, no resets: what selective-scan-tile.wgsl takes. */
+  readonly plain: boolean;
 }
 
 export interface ScanLimits {
@@ -35,6 +39,8 @@ export interface ScanLimits {
 }
 
 export interface ScanPlan {
+  /** selective-scan-tile.wgsl, which has one layout: of the rest only `chunks`, 1, matters then. */
+  readonly tile: boolean;
   /** Whether a lane's states come one by one or by fours. */
   readonly lane: 'single' | 'quad';
   /** How many of those a lane holds. */
@@ -56,6 +62,11 @@ const WHOLE_CHANNELS = 32_768;
 const CHUNKED_CHANNELS = 262_144;
 const SHORTEST_CHUNK = 64;
 const SHORTEST_CHUNK_OF_FEW = 32;
+/** Up to so many channels and steps, a workgroup that is parallel over time beats three passes. */
+const TILE_CHANNELS = 4096;
+const TILE_LENGTH = 1024;
+/** What that workgroup takes. */
+export const TILE = { channels: 8, workgroup: 128, states: 16, memory: 17_920 } as const;
 /** Workgroup memory to stay within, so that several workgroups share a core. */
 const MEMORY = 16_384;
 
@@ -87,9 +98,16 @@ export function planScan(shape: ScanShape, limits: ScanLimits, variant: ScanVari
   // A power of two: a tile is some whole blocks of unrolled steps.
   const steps = Math.min(16, 2 ** Math.floor(Math.log2(held)));
 
-  const chunks = shape.bilinear ? 1 : (variant.chunks ?? chunksFor(channels, length));
+  const tile =
+    shape.plain &&
+    state <= TILE.states &&
+    limits.workgroup >= TILE.workgroup &&
+    limits.memory >= TILE.memory &&
+    (variant.tile ?? (Object.keys(variant).length === 0 && channels <= TILE_CHANNELS && length <= TILE_LENGTH));
+  const chunks = shape.bilinear || tile ? 1 : (variant.chunks ?? chunksFor(channels, length));
   const chunkLength = Math.ceil(length / Math.min(chunks, length));
   return {
+    tile,
     lane,
     groups,
     lanes,

@@ -1,11 +1,11 @@
 import { type Discretization, MambaError } from '@mamba/core';
 import type { DeviceTensor, SelectiveScanCall } from '@mamba/core/driver';
-import { selectiveScanCarry, selectiveScan as shader } from '../generated/index.ts';
+import { selectiveScanCarry, selectiveScanTile, selectiveScan as shader } from '../generated/index.ts';
 import type { PooledBuffer } from '../gpu/buffer-pool.ts';
 import { type Gpu, whole } from '../gpu/gpu.ts';
 import type { BufferRange } from '../gpu/shader.ts';
 import { plainStorage, rangeOf, type Storage } from '../storage.ts';
-import { planScan, type ScanLimits, type ScanPlan } from './selective-scan-plan.ts';
+import { planScan, type ScanLimits, type ScanPlan, TILE } from './selective-scan-plan.ts';
 
 const DISCRETIZATION: Readonly<Record<Discretization, number>> = { euler: 0, zoh: 1, bilinear: 2 };
 
@@ -121,13 +121,20 @@ export function scanLimits(gpu: Gpu): ScanLimits {
 
 export function scan(gpu: Gpu, call: Scan): void {
   const { batch, length, dim, states, groups } = call;
-  const bilinear = call.discretization === 'bilinear';
+  const { discretization, resets } = call;
+  const bilinear = discretization === 'bilinear';
+  const selective = call.B.row !== undefined && call.C.row !== undefined;
+  const plain = discretization === 'euler' && selective && !resets;
   const plan = planScan(
-    { batch, length, dim, state: states, groups, bilinear },
+    { batch, length, dim, state: states, groups, bilinear, plain },
     scanLimits(gpu),
     gpu.options.scanVariant,
   );
   if (typeof plan === 'string') throw new MambaError('unsupported', plan, { origin: 'selectiveScan' });
+  if (plan.tile) {
+    tiled(gpu, call);
+    return;
+  }
   if (plan.chunks === 1) {
     pass(gpu, call, plan, 0, { y: call.y, state: call.state, C: call.C.range });
     return;
@@ -143,6 +150,40 @@ export function scan(gpu: Gpu, call: Scan): void {
     });
     pass(gpu, call, plan, 2, { y: call.y, state: chunked, C: call.C.range });
   });
+}
+
+/** The one pass that is parallel over time inside a workgroup. */
+function tiled(gpu: Gpu, { batch, length, dim, states, groups, B, C, z, ...call }: Scan): void {
+  const channelsPerGroup = dim / groups;
+  const tilesPerGroup = Math.ceil(channelsPerGroup / TILE.channels);
+  gpu.dispatch(selectiveScanTile, {
+    overrides: { SOFTPLUS: call.softplus, BIAS: call.bias, SKIP: call.skip, GATE: z !== undefined },
+    bindings: {
+      u: call.u,
+      delta: call.delta,
+      z: z?.range ?? gpu.nothing,
+      B: B.range,
+      C: C.range,
+      constants: call.constants,
+      y: call.y,
+      state: call.state,
+    },
+    uniforms: { length, dim, states, channelsPerGroup, tilesPerGroup, ...strides(B, C, z) },
+    workgroups: [groups * tilesPerGroup, batch],
+  });
+}
+
+function strides(B: Selective, C: Selective, z: Scan['z']) {
+  return {
+    bRow: B.row ?? 0,
+    bGroup: B.group,
+    bOffset: B.offset,
+    cRow: C.row ?? 0,
+    cGroup: C.group,
+    cOffset: C.offset,
+    zRow: z?.row ?? 0,
+    zOffset: z?.offset ?? 0,
+  };
 }
 
 /** One of the shader's modes over all channels and chunks. */
@@ -201,14 +242,7 @@ function pass(
       summaries: batch * chunks * dim * states,
       channelsPerGroup,
       tilesPerGroup,
-      bRow: B.row ?? 0,
-      bGroup: B.group,
-      bOffset: B.offset,
-      cRow: C.row ?? 0,
-      cGroup: C.group,
-      cOffset: C.offset,
-      zRow: z?.row ?? 0,
-      zOffset: z?.offset ?? 0,
+      ...strides(B, C, z),
     },
     workgroups: [groups * tilesPerGroup, chunks, batch],
   });
