@@ -47,7 +47,7 @@ const MODELS = {
 
 const rows = [];
 const failed = [];
-const sections = { ceilings, scan, linear, conv, models, prefills };
+const sections = { ceilings, scan, slope, linear, conv, models, prefills };
 let copyBytesPerSecond;
 for (const [name, section] of Object.entries(sections)) {
   if (only !== undefined && !only.includes(name)) continue;
@@ -82,7 +82,7 @@ function line({ name, microseconds, ...rest }) {
 /** Microseconds of device time of one call: the least of some groups' means, after a warm-up. */
 async function deviceTime(backend, call, { groups = 6, calls = 3, heat } = {}) {
   // A device that idled runs slowly at first: it is kept busy for a while.
-  for (const begin = performance.now(); performance.now() - begin < (quick || heat ? 1 : 60); ) {
+  for (const begin = performance.now(); performance.now() - begin < (quick || heat ? 1 : 100); ) {
     call();
     await backend.synchronize();
   }
@@ -245,6 +245,35 @@ async function ceilings() {
     }
     report({ name: 'submit and map', microseconds: ((performance.now() - begin) * 1000) / submits });
   }
+  device.destroy();
+  return gpu;
+}
+
+/** Time of one forced variant over lengths to 2^20, and the slope of its logarithm over that of the length. */
+async function slope() {
+  const { gpu, device } = await openDevice();
+  const dim = 64;
+  const times = [];
+  for (const length of quick ? [256, 512] : [1 << 14, 1 << 16, 1 << 18, 1 << 20]) {
+    const backend = await webgpu({ device, profile: true, scanVariant: { chunks: length / 256 } }).create();
+    const shape = [1, length, dim];
+    const [u, delta] = [tensor(backend, shape), tensor(backend, shape, 1, -3)];
+    const [B, C] = [tensor(backend, [1, length, 16]), tensor(backend, [1, length, 16])];
+    const A = tensor(backend, [dim, 16], 0.5, -1);
+    const microseconds = await deviceTime(backend, () => {
+      const { y, lastState } = backend.selectiveScan(u, delta, A, B, C, { deltaSoftplus: true });
+      y.dispose();
+      lastState.dispose();
+    });
+    times.push([Math.log(length), Math.log(microseconds)]);
+    report({ name: 'scan of 64 channels in chunks of 256', microseconds, length });
+    await backend.dispose();
+  }
+  const mean = (index) => times.reduce((sum, time) => sum + time[index], 0) / times.length;
+  const [x, y] = [mean(0), mean(1)];
+  const covariance = times.reduce((sum, time) => sum + (time[0] - x) * (time[1] - y), 0);
+  const variance = times.reduce((sum, time) => sum + (time[0] - x) ** 2, 0);
+  report({ name: 'slope of log time over log length', slope: covariance / variance });
   device.destroy();
   return gpu;
 }
@@ -440,12 +469,11 @@ async function models() {
     const small = name === 'mamba-130m';
     const seeded = seededWeights(config, 1);
     const known = new Map();
-    // Random numbers take longer than everything else here: larger models repeat the first layer's.
-    const weights = (parameter) => {
-      const key = parameter.name.replace(/layers\.\d+\./, '');
-      if (!known.has(key)) known.set(key, seeded(parameter));
-      return known.get(key);
+    const kept = (parameter) => {
+      if (!known.has(parameter.name)) known.set(parameter.name, seeded(parameter));
+      return known.get(parameter.name);
     };
+    const weights = small ? kept : repeatedWeights(config, () => {});
     for (const dtype of process.env.DTYPES?.split(' ') ?? (small ? ['float32', 'float16', 'q8'] : ['float16'])) {
       for (const profile of small ? [false, true] : [false]) {
         const backend = await webgpu({ toggles, profile }).create();
@@ -619,9 +647,11 @@ async function decode({ name, backend, model, profile }) {
     device = Math.min(device, (1000 * (all - encoding)) / few);
   }
   const [whole, encoding] = runs.reduce((best, run) => (run[0] < best[0] ? run : best));
+  const bytes = backend.memory().bytes;
   report({
     name: `decode ${name}`,
     microseconds: (1000 * whole) / count,
+    'GB/s': bytes / ((1e6 * whole) / count),
     'tokens/s': count / (whole / 1000),
     dispatches,
     'µs to encode a dispatch': (1000 * encoding) / count / dispatches,
