@@ -15,7 +15,10 @@ const constants: Readonly<Record<string, readonly Readonly<Record<string, number
     { GROUPS: 4, BLOCK: 8, ROUNDS: 1 },
   ],
   'causal-conv1d': [{ TAPS: 2 }, { TAPS: 4 }, { TAPS: 64 }],
-  'decode-in-proj': [{ TAPS: 2 }, { TAPS: 4 }],
+  'decode-in-proj': [
+    { TAPS: 2, TOGETHER: 1, LOADS: 4 },
+    { TAPS: 4, TOGETHER: 1, LOADS: 4 },
+  ],
   linear: [
     { SIDE: 1, DEPTH: 8 },
     { SIDE: 2, DEPTH: 4 },
