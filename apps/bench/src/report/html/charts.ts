@@ -237,15 +237,17 @@ function sideBySide(series: readonly Series[], document: Document): Chart | unde
     [/^block\/length-512$/, 'one block, tokens/s'],
     [/^scan\/length-131072$/, 'scan of 2^17, state steps/s'],
   ];
-  const points = wanted.flatMap(([pattern, facet]) =>
-    series
+  const points = wanted.flatMap(([pattern, facet]) => {
+    const found = series
       .filter(({ slow }) => slow === undefined)
       .flatMap((one) =>
         measuredOf(one)
           .filter(({ case: id, dtype }) => pattern.test(id) && dtype === 'float32')
           .map(({ rate }) => ({ facet, label: one.label, rate: rate!.perSecond, color: one.color })),
-      ),
-  );
+      );
+    // A bar alone is beside nothing.
+    return found.length < 2 ? [] : found;
+  });
   if (new Set(points.map(({ label }) => label)).size < 2) return undefined;
   const best = new Map<string, number>();
   for (const { facet, rate } of points) best.set(facet, Math.max(best.get(facet) ?? 0, rate));
