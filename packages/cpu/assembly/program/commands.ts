@@ -32,6 +32,8 @@ export class Command {
   done: i32;
   operation: i32;
   chunks: i32;
+  /** 1: chunks are taken in runs, see run.ts. */
+  runs: i32;
 }
 
 @unmanaged

@@ -1,8 +1,11 @@
 /**
  * Runs a program, alone or by a team of threads that share the memory, each an instance of this module.
  *
- * Chunks are taken, not assigned: a thread that is late (another process holds its core) costs what it holds, not the whole. A thread
- * that finds nothing left waits until the command is complete: it spins briefly, then sleeps. The leader opens the gate, works as
+ * Chunks are taken, not assigned: a thread that is late (another process holds its core) costs what it holds, not the whole. Those of a stream
+ * are taken in runs, a share of what is left, so that long ones come first and single ones last: two threads that take a matrix by 64 KiB
+ * in turns read it at 70 % of the speed at which each reads a stretch of its own.
+ *
+ * A thread that finds nothing left waits until the command is complete: it spins briefly, then sleeps. The leader opens the gate, works as
  * all others do, closes the gate, and returns when nobody is inside: only then may the program's memory be written again. A member that
  * wakes up after that finds the gate closed and sleeps on.
  *
@@ -25,6 +28,8 @@ const SLEEPERS: usize = 192;
 const IDLE: usize = 256;
 const FAILED: usize = 320;
 const STOP: usize = 384;
+/** How many threads there are; written once. */
+const THREADS: usize = 448;
 
 const OPEN: i32 = 1 << 30;
 /** Looks before a thread sleeps: some 20 µs. */
@@ -119,15 +124,24 @@ function enter(control: usize): bool {
   return false;
 }
 
+/** A run is what is left over this many for each thread. */
+const SHARES = 3;
+
 function work(program: usize, count: i32, control: usize, thread: i32, maySleep: bool): bool {
+  const threads = load<i32>(control + THREADS);
   for (let index = 0; index < count; index++) {
     const chunks = changetype<Command>(program).chunks;
+    const shares = changetype<Command>(program).runs ? SHARES * threads : chunks;
     const done = program + 4;
     let first = true;
-    for (let chunk = atomic.add<i32>(program, 1); chunk < chunks; chunk = atomic.add<i32>(program, 1)) {
-      execute(program, chunk, thread, first);
-      first = false;
-      if (atomic.add<i32>(done, 1) + 1 == chunks) wake(done, control);
+    for (let begin = atomic.load<i32>(program); begin < chunks; begin = atomic.load<i32>(program)) {
+      const run = max(1, (chunks - begin) / shares);
+      if (atomic.cmpxchg<i32>(program, begin, begin + run) != begin) continue;
+      for (let chunk = begin; chunk < begin + run; chunk++) {
+        execute(program, chunk, thread, first);
+        first = false;
+      }
+      if (atomic.add<i32>(done, run) + run == chunks) wake(done, control);
     }
     if (!until(done, chunks, control, thread, maySleep)) return false;
     program += COMMAND_BYTES;

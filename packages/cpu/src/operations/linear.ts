@@ -51,6 +51,8 @@ const CHUNKS = 12;
 /** Up to here rows that are multiplied one by one are faster than a tile; longer where tiles would have to widen the weights. */
 const VECTOR_ROWS = 4;
 const QUANTISED_ROWS = 8;
+/** Up to here a product is a stream of weights: cut by panels alone. */
+const STREAMED_ROWS = 16;
 /** Bytes of weights that are a chunk of a decode: some 5 µs. */
 const STREAM = 2 ** 16;
 
@@ -78,6 +80,7 @@ export function linearCommand(context: Context, arena: Arena, options: LinearOpt
   return {
     operation: 'linear',
     chunks: Math.ceil(rows / rowBlock) * Math.ceil(panels / panelGroup),
+    runs: rows <= STREAMED_ROWS,
     call: [
       x,
       xStride,
@@ -114,7 +117,7 @@ function cut(
   bytes: number,
   height: number,
 ): { readonly rowBlock: number; readonly panelGroup: number } {
-  if (rows <= 16) return { rowBlock: rows, panelGroup: Math.max(1, Math.round(STREAM / bytes)) };
+  if (rows <= STREAMED_ROWS) return { rowBlock: rows, panelGroup: Math.max(1, Math.round(STREAM / bytes)) };
   const groups = Math.ceil(panels / PANEL_GROUP);
   const blocks = Math.max(Math.ceil(rows / ROW_BLOCK), Math.min(Math.ceil(CHUNKS / groups), Math.floor(rows / 16)));
   return {

@@ -20,6 +20,7 @@ export function alone(wasm: KernelExports): Team {
 
 /** As the offsets in assembly/program/run.ts. */
 const CONTROL_BYTES = 512;
+const THREADS = 448;
 
 export interface WorkerTeam extends Team {
   /** Address of the control block. */
@@ -40,6 +41,7 @@ export async function startTeam(
 ): Promise<WorkerTeam> {
   const control = heap.allocate(CONTROL_BYTES);
   heap.bytes(control, CONTROL_BYTES).fill(0);
+  heap.integers(control, CONTROL_BYTES / 4)[THREADS / 4] = threads;
   let lost: MambaError | undefined;
   const died = (cause: unknown): void => {
     wasm.fail(control.address);
