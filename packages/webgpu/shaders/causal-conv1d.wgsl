@@ -28,19 +28,30 @@ override INITIAL: bool = false;
 override RESETS: bool = false;
 
 @compute @workgroup_size(64)
-fn main(@builtin(workgroup_id) tile_id: vec3u, @builtin(local_invocation_index) index: u32) {
+fn main(@builtin(workgroup_id) tile_id: vec3u, @builtin(num_workgroups) tiles_count: vec3u, @builtin(local_invocation_index) index: u32) {
   let channel = tile_id.x * 64u + index;
   if (channel >= args.dim) {
     return;
   }
-  let batch = tile_id.z;
-  let first = tile_id.y * OUTPUTS;
   var taps: array<f32, TAPS>;
-  var window: array<f32, TAPS>;
   for (var k = 0u; k < TAPS; k++) {
     taps[k] = weight[channel * TAPS + k];
   }
   let offset = select(0.0, bias[channel], BIAS);
+  // One turn, where the grid is as long as the sequence: a longer sequence is gone through in strides.
+  let tiles = (args.length + OUTPUTS - 1u) / OUTPUTS;
+  let turns = (tiles + tiles_count.y - 1u) / tiles_count.y;
+  for (var turn = 0u; turn < turns; turn++) {
+    let tile = turn * tiles_count.y + tile_id.y;
+    if (tile < tiles) {
+      convolve(tile_id.z, channel, tile * OUTPUTS, taps, offset);
+    }
+  }
+}
+
+/// OUTPUTS outputs of one channel from step `first`, or as many as are left.
+fn convolve(batch: u32, channel: u32, first: u32, taps: array<f32, TAPS>, offset: f32) {
+  var window = array<f32, TAPS>();
   // Steps from first - (TAPS - 1): those before the first output only fill the window.
   for (var i = 0u; i < TAPS - 1u + OUTPUTS; i++) {
     let ahead = first + i;

@@ -41,10 +41,9 @@ const refusals: Refusals = {
       tooManyGroups(gpu, 'channels', groups * Math.ceil(dim / groups / (plan.workgroup / plan.lanes)))
     );
   },
-  causalConv1d: (gpu, { batch, length, dim, width }) =>
+  causalConv1d: (gpu, { batch, dim, width }) =>
     (width > MAX_WIDTH ? `a width of ${width} is more than the ${MAX_WIDTH} that it keeps in registers` : undefined) ??
     tooManyGroups(gpu, 'batch', batch) ??
-    tooManyGroups(gpu, 'length', Math.ceil(length / 8)) ??
     tooManyGroups(gpu, 'dim', Math.ceil(dim / 64)),
   linear: (gpu, { rows, outputs }) =>
     tooLarge(gpu, 'the result', rows * outputs) ?? tooManyGroups(gpu, 'rows', Math.ceil(rows / 64)),

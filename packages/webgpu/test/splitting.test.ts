@@ -1,13 +1,15 @@
 // Matrices beyond what a shader may bind are split by rows, and what cannot be split is refused with the reason.
+import { causalConv1dCase, checkCase } from '@mamba/conformance';
 import type { Backend } from '@mamba/core';
+import { reference } from '@mamba/reference';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { acquire } from '../src/gpu/acquire.ts';
 import { webgpu } from '../src/index.ts';
 
 const BINDING = 4096;
 
-/** The device, but saying that a binding holds 4 KiB. */
-function limited(device: GPUDevice): GPUDevice {
+/** The device, but naming these limits. */
+function limited(device: GPUDevice, limits: Record<string, number>): GPUDevice {
   const over = <T extends object>(target: T, replaced: Record<PropertyKey, unknown>): T =>
     new Proxy(target, {
       get(object, key) {
@@ -16,7 +18,7 @@ function limited(device: GPUDevice): GPUDevice {
         return typeof value === 'function' ? value.bind(object) : value;
       },
     });
-  return over(device, { limits: over(device.limits, { maxStorageBufferBindingSize: BINDING }) });
+  return over(device, { limits: over(device.limits, limits) });
 }
 
 describe('with bindings of 4 KiB', () => {
@@ -25,7 +27,7 @@ describe('with bindings of 4 KiB', () => {
   let backend: Backend;
   beforeAll(async () => {
     ({ device, gpu } = await acquire({}));
-    backend = await webgpu({ device: limited(device) }).create();
+    backend = await webgpu({ device: limited(device, { maxStorageBufferBindingSize: BINDING }) }).create();
   });
   afterAll(async () => {
     await backend.dispose();
@@ -78,4 +80,22 @@ describe('with bindings of 4 KiB', () => {
       reason: expect.stringContaining('x takes 6400 bytes'),
     });
   });
+});
+
+test('a convolution longer than the grid goes through it in strides', async () => {
+  const { device, gpu } = await acquire({});
+  const backend = await webgpu({ device: limited(device, { maxComputeWorkgroupsPerDimension: 3 }) }).create();
+  const exact = await reference().create();
+  try {
+    expect(gpu).toBeDefined();
+    for (const length of [23, 24, 25, 50, 97]) {
+      const item = causalConv1dCase({ batch: 2, length, dim: 5, initialState: true, resets: true });
+      const reports = await checkCase(item, { backend, reference: exact });
+      expect(reports).toMatchObject([{ pass: true }, { pass: true }]);
+    }
+  } finally {
+    await backend.dispose();
+    await exact.dispose();
+    device.destroy();
+  }
 });

@@ -72,6 +72,10 @@ export function convolve(gpu: Gpu, call: Convolution): void {
       last: call.last,
     },
     uniforms: { batch, length, dim, xRow, xOffset },
-    workgroups: [Math.ceil(dim / 64), Math.ceil(length / OUTPUTS), batch],
+    workgroups: [
+      Math.ceil(dim / 64),
+      Math.min(Math.ceil(length / OUTPUTS), gpu.device.limits.maxComputeWorkgroupsPerDimension),
+      batch,
+    ],
   });
 }
