@@ -9,6 +9,7 @@ export type {
   CallArguments,
   MemoryUse,
   UploadOptions,
+  UploadRowsOptions,
 } from './contract/backend.ts';
 export type { Support } from './contract/capability.ts';
 export { type ErrorCode, type ErrorDetails, invalid, isMambaError, MambaError } from './contract/errors.ts';
@@ -16,6 +17,7 @@ export type * from './contract/operations.ts';
 export type {
   DType,
   HostArray,
+  HostRows,
   HostTensor,
   IntegerRange,
   Precision,

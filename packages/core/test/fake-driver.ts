@@ -1,6 +1,6 @@
 import { createBackend } from '../src/backend/create-backend.ts';
 import type { Backend } from '../src/contract/backend.ts';
-import type { DeviceTensor, Driver, Kernels } from '../src/contract/driver.ts';
+import type { DeviceTensor, Driver, Kernels, RowUpload } from '../src/contract/driver.ts';
 import { MambaError } from '../src/contract/errors.ts';
 import { type HostArray, type HostTensor, sizeOf } from '../src/contract/tensor.ts';
 
@@ -21,6 +21,8 @@ export class FakeDriver implements Driver<Block> {
   readonly ran: string[] = [];
   /** Kernels and uploads still to succeed before the next one throws. */
   failAfter = Number.POSITIVE_INFINITY;
+  /** Rows that it takes at once; 0 leaves it to `upload`. */
+  rowsAtOnce = 0;
   #made = 0;
 
   constructor(name = 'fake') {
@@ -44,6 +46,13 @@ export class FakeDriver implements Driver<Block> {
   upload(host: HostTensor): Block {
     this.#step('upload');
     return this.#make(host);
+  }
+
+  uploadRows(): RowUpload<Block> | undefined {
+    const { rowsAtOnce } = this;
+    if (rowsAtOnce === 0) return undefined;
+    this.#step('uploadRows');
+    return { storage: this.#make(), rowsAtOnce, write: ({ shape }) => this.#step(`write ${shape[0]}`) };
   }
 
   async read({ storage, shape, dtype }: DeviceTensor<Block>): Promise<HostArray> {

@@ -1,6 +1,13 @@
-import type { Backend, BackendDetails, CallArguments, MemoryUse, UploadOptions } from '../contract/backend.ts';
+import type {
+  Backend,
+  BackendDetails,
+  CallArguments,
+  MemoryUse,
+  UploadOptions,
+  UploadRowsOptions,
+} from '../contract/backend.ts';
 import { type Support, supported, unsupported } from '../contract/capability.ts';
-import type { DeviceTensor, Driver, FusionContext, Kernel, UploadTarget } from '../contract/driver.ts';
+import type { DeviceTensor, Driver, FusionContext, Kernel, RowUpload, UploadTarget } from '../contract/driver.ts';
 import { invalid, MambaError } from '../contract/errors.ts';
 import type {
   CausalConv1dOptions,
@@ -13,9 +20,11 @@ import type {
 import {
   type DType,
   type HostArray,
+  type HostRows,
   type HostTensor,
   type IntegerRange,
   type Precision,
+  sameShape,
   sizeOf,
   type Tensor,
   type TensorSpec,
@@ -72,6 +81,8 @@ class CheckedBackend<S> implements Backend, TensorOwner<S> {
   readonly precision: Precision;
   readonly #driver: Driver<S>;
   readonly #live = new Set<TensorHandle<S>>();
+  /** Uploads whose rows are awaited. */
+  readonly #filling = new Set<RowUpload<S>>();
   #disposal: Promise<void> | undefined;
 
   constructor(driver: Driver<S>) {
@@ -147,12 +158,48 @@ class CheckedBackend<S> implements Backend, TensorOwner<S> {
 
   upload(host: HostTensor, options: UploadOptions = {}): Tensor {
     this.#checkAlive();
-    checkHost(host);
+    checkHost('upload', host);
     const target = this.#target(host, options);
     const support = this.#supportsTarget(host, target);
     if (!support.supported) throw this.#refusal('upload', support.reason);
     const range = host.dtype === 'int32' ? rangeOf(host.data) : undefined;
     return this.#adopt(this.#driver.upload(host, target), { shape: host.shape, dtype: target.dtype, range });
+  }
+
+  async uploadRows(host: HostRows, options: UploadRowsOptions = {}): Promise<Tensor> {
+    this.#checkAlive();
+    checkHostRows(host);
+    checkOptions('uploadRows', options, ['dtype', 'role', 'signal']);
+    const { signal, ...how } = options;
+    const spec = { dtype: host.dtype, shape: [...host.shape] };
+    const [rows, columns] = spec.shape as [number, number];
+    const target = this.#target(spec, how);
+    const support = this.#supportsTarget(spec, target);
+    if (!support.supported) throw this.#refusal('uploadRows', support.reason);
+    // Looked at right after the wait, with no other between it and what is done with the rows.
+    const checked = (given: HostTensor, first: number, count: number): HostTensor => {
+      checkSignal(signal);
+      this.#checkAlive();
+      checkRows(given, { dtype: spec.dtype, shape: [count, columns] }, first);
+      return given;
+    };
+    checkSignal(signal);
+    const upload = this.#driver.uploadRows?.(spec, target);
+    if (upload === undefined) return this.upload(checked(await host.rows(0, rows), 0, rows), how);
+    this.#filling.add(upload);
+    try {
+      const { rowsAtOnce } = upload;
+      for (let first = 0; first < rows; first += rowsAtOnce) {
+        const count = Math.min(rowsAtOnce, rows - first);
+        upload.write(checked(await host.rows(first, count), first, count));
+      }
+    } catch (error) {
+      // Where the backend was disposed, it has freed it.
+      if (this.#filling.delete(upload)) this.#driver.free(upload.storage);
+      throw error;
+    }
+    this.#filling.delete(upload);
+    return this.#adopt(upload.storage, { shape: spec.shape, dtype: target.dtype });
   }
 
   async read(tensor: Tensor): Promise<HostArray> {
@@ -193,6 +240,8 @@ class CheckedBackend<S> implements Backend, TensorOwner<S> {
   dispose(): Promise<void> {
     if (this.#disposal === undefined) {
       for (const tensor of this.#live) tensor.dispose();
+      for (const { storage } of this.#filling) this.#driver.free(storage);
+      this.#filling.clear();
       this.#disposal = Promise.resolve(this.#driver.dispose());
     }
     return this.#disposal;
@@ -315,15 +364,39 @@ const ARRAYS = {
   int32: Int32Array,
 } as const;
 
-function checkHost(host: HostTensor): void {
-  if (!isSpec(host)) throw invalid('upload', String(host), '{ dtype, shape, data }');
-  checkOneOf('upload.dtype', host.dtype, Object.keys(ARRAYS));
-  checkShape('upload.shape', host.shape);
+function checkHost(origin: string, host: HostTensor): void {
+  if (!isSpec(host)) throw invalid(origin, String(host), '{ dtype, shape, data }');
+  checkOneOf(`${origin}.dtype`, host.dtype, Object.keys(ARRAYS));
+  checkShape(`${origin}.shape`, host.shape);
   const expected = ARRAYS[host.dtype];
   if (!(host.data instanceof expected))
-    throw invalid('upload.data', Object.prototype.toString.call(host.data), `a ${expected.name} for ${host.dtype}`);
+    throw invalid(`${origin}.data`, Object.prototype.toString.call(host.data), `a ${expected.name} for ${host.dtype}`);
   if (host.data.length !== sizeOf(host.shape))
-    throw invalid('upload.data', `${host.data.length} values for ${describe(host)}`, `${sizeOf(host.shape)} values`);
+    throw invalid(`${origin}.data`, `${host.data.length} values for ${describe(host)}`, `${sizeOf(host.shape)} values`);
+}
+
+function checkHostRows(host: HostRows): void {
+  if (!isSpec(host) || typeof host.rows !== 'function')
+    throw invalid('uploadRows', String(host), '{ dtype, shape, rows }');
+  checkOneOf('uploadRows.dtype', host.dtype, [
+    'float32',
+    'float64',
+    'float16',
+    'bfloat16',
+  ] satisfies HostRows['dtype'][]);
+  checkShape('uploadRows.shape', host.shape);
+  if (host.shape.length !== 2) throw invalid('uploadRows.shape', describe(host), 'a matrix [rows, columns]');
+}
+
+function checkRows(given: HostTensor, expected: TensorSpec, first: number): void {
+  checkHost('uploadRows.rows', given);
+  if (given.dtype !== expected.dtype || !sameShape(given.shape, expected.shape))
+    throw invalid('uploadRows.rows', describe(given), `${describe(expected)}, the rows from ${first} on`);
+}
+
+function checkSignal(signal: AbortSignal | undefined): void {
+  if (signal?.aborted)
+    throw new MambaError('aborted', 'the upload was aborted', { origin: 'uploadRows', cause: signal.reason });
 }
 
 function rangeOf(values: Int32Array): IntegerRange {

@@ -4,13 +4,17 @@
  */
 import type { Support } from './capability.ts';
 import type { OperationName, Operations } from './operations.ts';
-import type { DType, HostArray, HostTensor, Precision, Tensor, TensorSpec } from './tensor.ts';
+import type { DType, HostArray, HostRows, HostTensor, Precision, Tensor, TensorSpec } from './tensor.ts';
 
 export interface UploadOptions {
   /** How to store it. Default: the backend's precision for floats, int32 for int32. */
   readonly dtype?: DType | undefined;
   /** `matrix`: a weight of `linear`, which a backend may lay out for it. It reads back, and gathers, as any other tensor. */
   readonly role?: 'matrix' | undefined;
+}
+
+export interface UploadRowsOptions extends UploadOptions {
+  readonly signal?: AbortSignal | undefined;
 }
 
 /** Facts for a report: adapter, build, versions, and what anyone may rely on by name. */
@@ -48,6 +52,13 @@ export interface Backend extends Operations<Tensor> {
    * at once; a device that learns of it later rejects the next `read` or `synchronize`, as it does for operations.
    */
   upload(host: HostTensor, options?: UploadOptions): Tensor;
+  /**
+   * `upload` of a matrix that is read while it is copied: the same tensor, bit for bit. A backend that can has a few rows of it in host
+   * memory at a time. Other calls may run meanwhile. Rejects as `upload` throws, and with `aborted`, with `disposed` where the backend
+   * was disposed before the end, with `invalid-argument` where rows are not as they were announced, and with what `rows` throws;
+   * nothing stays then.
+   */
+  uploadRows(host: HostRows, options?: UploadRowsOptions): Promise<Tensor>;
   /** Waits for the device and copies values back. Rejects with `device-lost` or `device-error` where the work failed. */
   read(tensor: Tensor): Promise<HostArray>;
   /** Waits until all work handed over so far is done; rejects as `read` does. */

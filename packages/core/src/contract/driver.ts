@@ -33,6 +33,11 @@ export interface Driver<S> {
   readonly kernels: Kernels<S>;
 
   upload(host: HostTensor, target: UploadTarget): S;
+  /**
+   * `upload` of a matrix of floats whose rows come later; allocates at once. Undefined, or returning undefined for this target, means
+   * that core reads all rows and calls `upload`.
+   */
+  uploadRows?(spec: TensorSpec, target: UploadTarget): RowUpload<S> | undefined;
   read(tensor: DeviceTensor<S>): Promise<HostArray>;
   free(storage: S): void;
   synchronize(): Promise<void>;
@@ -52,6 +57,16 @@ export interface Driver<S> {
 export interface UploadTarget {
   readonly dtype: DType;
   readonly role: 'matrix' | undefined;
+}
+
+/** A matrix that is being filled, to what `upload` would make of it. Core waits for the rows and checks them; other calls run in between. */
+export interface RowUpload<S> {
+  /** Core's from the start: it is freed with `free`, also where the other rows never come. `write` may exchange it for another. */
+  readonly storage: S;
+  /** Rows of every `write` but the last one. */
+  readonly rowsAtOnce: number;
+  /** The next rows, which are copied before it returns. Where it throws, `storage` is still to be freed. */
+  write(rows: HostTensor): void;
 }
 
 /** How a fused form goes between handles and storage. */

@@ -47,6 +47,18 @@ export type HostTensor =
   | { readonly dtype: 'float16' | 'bfloat16'; readonly shape: Shape; readonly data: Uint16Array }
   | { readonly dtype: 'int32'; readonly shape: Shape; readonly data: Int32Array };
 
+/**
+ * A matrix of floats on the host that need not be in memory as a whole. An upload asks for every row once, from the first to the last,
+ * and for the next rows only when it is done with those before: they may be views of one buffer.
+ */
+export interface HostRows {
+  readonly dtype: Exclude<HostTensor['dtype'], 'int32'>;
+  /** `[rows, columns]` */
+  readonly shape: Shape;
+  /** Rows `[first, first + count)`: `[count, columns]`, of this dtype. */
+  rows(first: number, count: number): HostTensor | Promise<HostTensor>;
+}
+
 /** What `read` gives: `float64` tensors as Float64Array, `int32` as Int32Array, all others widened to Float32Array. */
 export type HostArray = Float32Array | Float64Array | Int32Array;
 

@@ -3,7 +3,7 @@
  * backend's precision.
  */
 import type { BlockConfig, BlockWeights } from '../block/contract.ts';
-import type { HostTensor, Shape, Tensor } from '../contract/tensor.ts';
+import type { HostRows, HostTensor, Shape, Tensor } from '../contract/tensor.ts';
 
 export interface ModelConfig extends BlockConfig {
   readonly layers: number;
@@ -48,7 +48,14 @@ export interface ParameterSpec {
 export type ParameterKey = 'embedding' | 'finalNorm' | 'head' | 'norm' | `block.${keyof BlockWeights<unknown>}`;
 
 /** Gives a parameter's values. Asked once for each, in order, so that one tensor at a time is in host memory. */
-export type ParameterSource = (parameter: ParameterSpec) => HostTensor | Promise<HostTensor>;
+export interface ParameterSource {
+  (parameter: ParameterSpec): HostTensor | Promise<HostTensor>;
+  /**
+   * The same values of a matrix, to be read some rows at a time. `createModel` asks here first, and for the whole where this is absent
+   * or gives undefined.
+   */
+  rows?(parameter: ParameterSpec): HostRows | undefined | Promise<HostRows | undefined>;
+}
 
 /** Which positions get logits. */
 export type LogitsRequest = 'all' | 'last' | 'none';

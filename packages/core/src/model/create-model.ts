@@ -2,7 +2,7 @@ import { fusionOf } from '../backend/fusion.ts';
 import { disposeAll } from '../backend/scope.ts';
 import type { Backend } from '../contract/backend.ts';
 import { MambaError } from '../contract/errors.ts';
-import { type DType, sameShape, type Tensor } from '../contract/tensor.ts';
+import { type DType, type HostRows, type HostTensor, sameShape, type Tensor } from '../contract/tensor.ts';
 import { checkOptions, describe } from '../operations/check.ts';
 import { composeModel } from './compose.ts';
 import { checkModelConfig } from './config.ts';
@@ -21,7 +21,7 @@ export interface CreateModelOptions {
 }
 
 /**
- * Uploads a model parameter by parameter, one at a time in host memory.
+ * Uploads a model parameter by parameter: one at a time is in host memory, and of a matrix only some rows where source and backend can.
  * @throws MambaError `invalid-argument` (config, or a parameter of the wrong shape), `unsupported` (the dtype), `out-of-memory`,
  * `aborted`, and what `source` throws; everything uploaded by then is freed.
  */
@@ -40,7 +40,7 @@ export async function createModel(
     for (const parameter of parameters) {
       if (signal?.aborted)
         throw new MambaError('aborted', 'loading was aborted', { origin: 'createModel', cause: signal.reason });
-      uploaded.set(parameter.name, await load(backend, source, parameter, dtype));
+      uploaded.set(parameter.name, await load(backend, source, parameter, dtype, signal));
       onProgress?.(uploaded.size, parameters.length);
     }
     const weights = assembleWeights(config, (name) => uploaded.get(name)!);
@@ -65,8 +65,15 @@ async function load(
   source: ParameterSource,
   parameter: ParameterSpec,
   dtype: DType,
+  signal: AbortSignal | undefined,
 ): Promise<Tensor> {
-  const host = await source(parameter);
+  if (parameter.role !== 'matrix') return backend.upload(checked(parameter, await source(parameter)));
+  const rows = await source.rows?.(parameter);
+  if (rows !== undefined) return backend.uploadRows(checked(parameter, rows), { dtype, role: 'matrix', signal });
+  return backend.upload(checked(parameter, await source(parameter)), { dtype, role: 'matrix' });
+}
+
+function checked<T extends HostTensor | HostRows>(parameter: ParameterSpec, host: T): T {
   if (!Array.isArray(host?.shape) || !sameShape(host.shape, parameter.shape)) {
     throw new MambaError('invalid-argument', `parameter ${parameter.name} has the wrong shape`, {
       origin: parameter.name,
@@ -74,5 +81,5 @@ async function load(
       expected: `[${parameter.shape.join(', ')}]`,
     });
   }
-  return backend.upload(host, parameter.role === 'matrix' ? { dtype, role: 'matrix' } : {});
+  return host;
 }

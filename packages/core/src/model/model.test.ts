@@ -3,8 +3,9 @@ import { beforeEach, describe, expect, it } from 'vitest';
 import { type FakeDriver, failure, fakeBackend } from '../../test/fake-driver.ts';
 import { tinyConfig, tinyModel } from '../../test/tiny-model.ts';
 import type { Backend } from '../contract/backend.ts';
-import type { HostTensor, Tensor } from '../contract/tensor.ts';
+import { type HostTensor, sizeOf, type Tensor } from '../contract/tensor.ts';
 import { modelConfig } from './config.ts';
+import type { ParameterSource, ParameterSpec } from './contract.ts';
 import { createModel } from './create-model.ts';
 import type { ForwardOptions, Model, ModelState, TokenIds } from './model.ts';
 import { modelParameters, parameterCount } from './parameters.ts';
@@ -280,6 +281,78 @@ describe('createModel', () => {
     expect(asked).toEqual(modelParameters(tinyConfig).map(({ name }) => name));
     expect(new Set(asked).size).toBe(asked.length);
     expect(progress.at(-1)).toBe(`${asked.length}/${asked.length}`);
+  });
+
+  describe('from a source that gives rows', () => {
+    const zeros = ({ shape }: Pick<ParameterSpec, 'shape'>): HostTensor => ({
+      dtype: 'float32',
+      shape,
+      data: new Float32Array(sizeOf(shape)),
+    });
+    /** All matrices in rows, but for the embedding. */
+    const inRows = (
+      asked: string[],
+      row: (name: string, shape: readonly number[]) => HostTensor = (_, shape) => zeros({ shape }),
+    ): ParameterSource =>
+      Object.assign(
+        (parameter: ParameterSpec) => {
+          asked.push(parameter.name);
+          return zeros(parameter);
+        },
+        {
+          rows: ({ key, name, shape }: ParameterSpec) => {
+            if (key === 'embedding') return undefined;
+            asked.push(`${name} in rows`);
+            return {
+              dtype: 'float32' as const,
+              shape,
+              rows: (_: number, count: number) => row(name, [count, shape[1]!]),
+            };
+          },
+        },
+      );
+
+    it('asks for matrices by rows, and for the others whole', async () => {
+      driver.rowsAtOnce = 4;
+      const asked: string[] = [];
+      const before = tensors();
+      const made = await createModel(backend, tinyConfig, inRows(asked));
+      const parameters = modelParameters(tinyConfig);
+      expect(tensors()).toBe(before + parameters.length);
+      expect(asked).toEqual(
+        parameters.map(({ name, key, role }) => (role === 'matrix' && key !== 'embedding' ? `${name} in rows` : name)),
+      );
+      made.dispose();
+      expect(tensors()).toBe(before);
+    });
+
+    it('keeps nothing where rows fail, are of another shape, or come after an abort', async () => {
+      driver.rowsAtOnce = 4;
+      const before = driver.live.size;
+      const [cause, name] = [new Error('gone'), 'layers.1.block.outProj'];
+      const load = (row: (shape: readonly number[]) => HostTensor, signal?: AbortSignal): Promise<Model> => {
+        const source = inRows([], (asked, shape) => (asked === name ? row(shape) : zeros({ shape })));
+        return createModel(backend, tinyConfig, source, { signal });
+      };
+      const fail = (): never => {
+        throw cause;
+      };
+      await expect(load(fail)).rejects.toBe(cause);
+      await expect(load(() => zeros({ shape: [1, 1] }))).rejects.toThrow(
+        failure('invalid-argument', 'uploadRows.rows'),
+      );
+      const controller = new AbortController();
+      const aborting = load((shape) => {
+        controller.abort();
+        return zeros({ shape });
+      }, controller.signal);
+      await expect(aborting).rejects.toThrow(failure('aborted'));
+      const wrong = Object.assign(inRows([]), {
+        rows: () => ({ dtype: 'float32' as const, shape: [2, 2], rows: fail }),
+      });
+      await expect(createModel(backend, tinyConfig, wrong)).rejects.toThrow(failure('invalid-argument', 'embedding'));
+      expect(driver.live.size).toBe(before);
+    });
   });
 
   it('counts the weights of mamba-130m as published', () => {
