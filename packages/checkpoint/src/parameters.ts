@@ -14,8 +14,8 @@ import type { SafetensorsFile } from './safetensors/file.ts';
 
 /**
  * A model's parameters out of a checkpoint, by transformers' names or the original ones. All of them are looked up now, so that a
- * file which does not fit is refused before anything is loaded; values are read when they are asked for, one tensor at a time, and
- * A = -exp(A_log) is computed, and given, in float64.
+ * file which does not fit is refused before anything is loaded; values are read when they are asked for, one tensor or
+ * some rows of a matrix, and A = -exp(A_log) is computed, and given, in float64.
  * @throws MambaError `invalid-file` where a tensor is missing, of a wrong shape or no floats, where one is left over, or where a
  * head contradicts the config.
  */
@@ -33,13 +33,19 @@ export async function parameterSource(config: ModelConfig, file: SafetensorsFile
   for (const parameter of parameters) checkTensor(file, names.get(parameter.name)!, parameter);
   await checkSurplus(config, file, names);
 
-  return async (parameter) => {
-    const name = names.get(parameter.name);
-    if (name === undefined) throw damaged(file.name, `no parameter ${parameter.name}`, 'a parameter of the config');
-    const host = await file.read(name);
+  const nameOf = ({ name }: ParameterSpec): string => {
+    const found = names.get(name);
+    if (found === undefined) throw damaged(file.name, `no parameter ${name}`, 'a parameter of the config');
+    return found;
+  };
+  const read = async (parameter: ParameterSpec): Promise<HostTensor> => {
+    const host = await file.read(nameOf(parameter));
     if (parameter.key === 'block.A') return negativeExp(host, parameter);
     return { ...host, shape: parameter.shape } as HostTensor;
   };
+  return Object.assign(read, {
+    rows: (parameter: ParameterSpec) => (parameter.role === 'matrix' ? file.rows(nameOf(parameter)) : undefined),
+  });
 }
 
 /** A parameter's tensor, as transformers calls it. */

@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { pathToFileURL } from 'node:url';
-import { type HostTensor, modelParameters } from '@mamba/core';
+import { type HostRows, type HostTensor, modelParameters } from '@mamba/core';
 import { afterEach, describe, expect, it } from 'vitest';
 import {
   bytesSource,
@@ -31,8 +31,26 @@ async function parameters({ config, source }: Checkpoint): Promise<ReadonlyMap<s
     const host = await source(spec);
     expect(host.shape).toEqual(spec.shape);
     all.set(spec.name, host);
+    const rows = await source.rows!(spec);
+    expect(rows !== undefined, spec.name).toBe(spec.role === 'matrix');
+    if (rows !== undefined) await expectRows(rows, host);
   }
   return all;
+}
+
+/** In three pieces, to the bit. */
+async function expectRows(rows: HostRows, whole: HostTensor): Promise<void> {
+  const [count, columns] = whole.shape as [number, number];
+  const bytes = ({ buffer, byteOffset, byteLength }: ArrayBufferView) => Buffer.from(buffer, byteOffset, byteLength);
+  expect(rows).toMatchObject({ dtype: whole.dtype, shape: whole.shape });
+  const step = Math.ceil(count / 3);
+  for (let first = 0; first < count; first += step) {
+    const taken = Math.min(step, count - first);
+    const piece = await rows.rows(first, taken);
+    expect(piece).toMatchObject({ dtype: whole.dtype, shape: [taken, columns] });
+    const wanted = whole.data.subarray(first * columns, (first + taken) * columns);
+    expect(bytes(piece.data).equals(bytes(wanted))).toBe(true);
+  }
 }
 
 /** A fixture's files in memory, its tensors to be changed. */

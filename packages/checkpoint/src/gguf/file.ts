@@ -1,5 +1,6 @@
-import { type HostTensor, isMambaError, MambaError, sizeOf } from '@mamba/core';
+import { type HostRows, type HostTensor, isMambaError, MambaError, sizeOf } from '@mamba/core';
 import { damaged, quote } from '../errors.ts';
+import { hostRows } from '../host-rows.ts';
 import type { ByteSource } from '../io/byte-source.ts';
 import type { TensorInfo } from '../safetensors/file.ts';
 import { dequantize } from './dequantize.ts';
@@ -22,6 +23,8 @@ export interface GgufFile {
    * @throws MambaError `invalid-argument` (no such tensor), `unsupported` (another type), and what the source throws.
    */
   read(tensor: string): Promise<HostTensor>;
+  /** The same of a matrix, some rows at a time: only their bytes are read. Throws at once, as `read` rejects. */
+  rows(tensor: string): HostRows;
   /** A tensor's bytes as they are stored: blocks for a backend that computes with them. May be a view. */
   readRaw(tensor: string): Promise<{ readonly type: string; readonly bytes: Uint8Array }>;
   close(): Promise<void>;
@@ -53,6 +56,17 @@ export async function openGguf(source: ByteSource): Promise<GgufFile> {
         checkReadable(`${source.name}: tensor ${quote(tensor)}`, found.dtype);
         return hostTensor(found, await bytesOf(found));
       },
+      rows(tensor) {
+        const origin = `${source.name}: tensor ${quote(tensor)}`;
+        const { dtype, shape, begin, end } = info(tensor);
+        checkReadable(origin, dtype);
+        // A row holds whole blocks.
+        const size = (end - begin) / shape[0]!;
+        return hostRows(origin, { dtype: READ_AS.get(dtype) ?? 'float32', shape }, async (first, count) => {
+          const bytes = await source.read(dataStart + begin + first * size, count * size);
+          return hostTensor({ dtype, shape: [count, shape[1]!] }, bytes);
+        });
+      },
       async readRaw(tensor) {
         const found = info(tensor);
         return { type: found.dtype, bytes: await bytesOf(found) };
@@ -66,6 +80,12 @@ export async function openGguf(source: ByteSource): Promise<GgufFile> {
   }
 }
 
+/** Types that stay what they are; all others become float32. */
+const READ_AS: ReadonlyMap<string, 'float16' | 'bfloat16'> = new Map([
+  ['F16', 'float16'],
+  ['BF16', 'bfloat16'],
+]);
+
 export function checkReadable(origin: string, dtype: string): void {
   if (isReadable(dtype)) return;
   throw new MambaError('unsupported', `${origin} has a type that cannot be read`, {
@@ -76,16 +96,14 @@ export function checkReadable(origin: string, dtype: string): void {
   });
 }
 
-function hostTensor({ dtype, shape }: TensorInfo, bytes: Uint8Array): HostTensor {
+function hostTensor({ dtype, shape }: Pick<TensorInfo, 'dtype' | 'shape'>, bytes: Uint8Array): HostTensor {
   const size = sizeOf(shape);
   const width = dtype === 'F32' ? 4 : 2;
   // Typed arrays want aligned views. Not slice(): on Node's Buffer it does not copy.
   const { buffer, byteOffset } = bytes.byteOffset % width === 0 ? bytes : new Uint8Array(bytes);
   if (dtype === 'F32') return { dtype: 'float32', shape, data: new Float32Array(buffer, byteOffset, size) };
-  if (dtype === 'F16' || dtype === 'BF16') {
-    const data = new Uint16Array(buffer, byteOffset, size);
-    return { dtype: dtype === 'F16' ? 'float16' : 'bfloat16', shape, data };
-  }
+  const half = READ_AS.get(dtype);
+  if (half !== undefined) return { dtype: half, shape, data: new Uint16Array(buffer, byteOffset, size) };
   const data = new Float32Array(size);
   if (isReadable(dtype) && isQuantized(dtype)) dequantize(dtype, bytes, data);
   return { dtype: 'float32', shape, data };

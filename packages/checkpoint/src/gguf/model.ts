@@ -1,4 +1,11 @@
-import { type HostTensor, MambaError, type ModelConfig, modelParameters, type ParameterSource } from '@mamba/core';
+import {
+  type HostTensor,
+  MambaError,
+  type ModelConfig,
+  modelParameters,
+  type ParameterSource,
+  type ParameterSpec,
+} from '@mamba/core';
 import { sameShape } from '@mamba/core/driver';
 import type { SpecialTokens } from '../config/config.ts';
 import { damaged, list, quote, show } from '../errors.ts';
@@ -83,13 +90,20 @@ export function ggufParameterSource(config: ModelConfig, file: GgufFile): Parame
   if (surplus.length > 0)
     throw damaged(file.name, `tensors that the config has no place for: ${list(surplus)}`, 'none left over');
 
-  return async (parameter) => {
-    const name = names.get(parameter.name);
-    if (name === undefined) throw damaged(file.name, `no parameter ${parameter.name}`, 'a parameter of the config');
+  const nameOf = ({ name }: ParameterSpec): string => {
+    const found = names.get(name);
+    if (found === undefined) throw damaged(file.name, `no parameter ${name}`, 'a parameter of the config');
+    return found;
+  };
+  const read = async (parameter: ParameterSpec): Promise<HostTensor> => {
+    const name = nameOf(parameter);
     const host = await file.read(name);
     if (parameter.key === 'block.A') checkNegative(`${file.name}: tensor ${quote(name)}`, host);
     return host;
   };
+  return Object.assign(read, {
+    rows: (parameter: ParameterSpec) => (parameter.role === 'matrix' ? file.rows(nameOf(parameter)) : undefined),
+  });
 }
 
 const SPLIT_REMEDY = 'Join the parts with llama-gguf-split --merge.';

@@ -1,5 +1,6 @@
-import { type HostTensor, isMambaError, MambaError, type Shape, sizeOf } from '@mamba/core';
+import { type HostRows, type HostTensor, isMambaError, MambaError, type Shape, sizeOf } from '@mamba/core';
 import { damaged, quote } from '../errors.ts';
+import { hostRows } from '../host-rows.ts';
 import type { ByteSource } from '../io/byte-source.ts';
 import { READABLE } from './dtypes.ts';
 import { parseHeader } from './header.ts';
@@ -26,6 +27,8 @@ export interface SafetensorsFile {
    * beyond int32), and what the source throws.
    */
   read(tensor: string): Promise<HostTensor>;
+  /** The same of a matrix of floats, some rows at a time: only their bytes are read. Throws at once, as `read` rejects. */
+  rows(tensor: string): HostRows;
   /** Bytes of a tensor as stored, whatever its dtype; `[start, end)` counts from the tensor's first. */
   readBytes(tensor: string, start?: number, end?: number): Promise<Uint8Array>;
   close(): Promise<void>;
@@ -59,6 +62,17 @@ export async function openSafetensors(source: ByteSource): Promise<SafetensorsFi
         checkReadable(origin, info(tensor));
         return hostTensor(origin, info(tensor), await readBytes(tensor));
       },
+      rows(tensor) {
+        const origin = `${source.name}: tensor ${quote(tensor)}`;
+        const found = info(tensor);
+        checkReadable(origin, found);
+        const { dtype, shape, begin, end } = found;
+        const size = (end - begin) / shape[0]!;
+        return hostRows(origin, { dtype: READABLE.get(dtype)!, shape }, async (first, count) => {
+          const bytes = await readBytes(tensor, first * size, (first + count) * size);
+          return hostTensor(origin, { dtype, shape: [count, shape[1]!] }, bytes);
+        });
+      },
       close: () => source.close(),
     };
   } catch (error) {
@@ -80,7 +94,11 @@ function checkReadable(origin: string, { dtype, shape }: TensorInfo): void {
   if (shape.includes(0)) throw damaged(origin, `the empty shape [${shape.join(', ')}]`, 'extents of at least 1');
 }
 
-function hostTensor(origin: string, { dtype, shape }: TensorInfo, bytes: Uint8Array): HostTensor {
+function hostTensor(
+  origin: string,
+  { dtype, shape }: Pick<TensorInfo, 'dtype' | 'shape'>,
+  bytes: Uint8Array,
+): HostTensor {
   const size = sizeOf(shape);
   const width = dtype === 'F64' || dtype === 'I64' ? 8 : dtype === 'F32' || dtype === 'I32' ? 4 : 2;
   // Typed arrays want aligned views; sources that allocate give offset 0, views of a file in memory may be odd. Not slice(): on

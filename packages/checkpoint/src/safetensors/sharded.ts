@@ -52,6 +52,7 @@ export async function openSharded(store: CheckpointStore, index: string): Promis
       metadata,
       // A tensor that does not exist is reported by whichever shard is asked.
       read: async (tensor): Promise<HostTensor> => shard(tensor).read(tensor),
+      rows: (tensor) => shard(tensor).rows(tensor),
       readBytes: async (tensor, start, end) => shard(tensor).readBytes(tensor, start, end),
       close,
     };
