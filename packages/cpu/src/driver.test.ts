@@ -1,28 +1,33 @@
+import { isMambaError } from '@mamba/core';
 import { createBackend } from '@mamba/core/driver';
 import { expect, test } from 'vitest';
 import { createDriver } from './driver.ts';
+import type { Block } from './memory/allocator.ts';
 import { Heap, MAX_PAGES } from './memory/heap.ts';
 import { alone } from './threads/team.ts';
 import { instantiate, loadModule } from './wasm/load.ts';
 
-test('everything works at addresses above 2 GiB', async () => {
+async function onHeap() {
   const memory = new WebAssembly.Memory({ initial: 1, maximum: MAX_PAGES });
   const wasm = await instantiate(await loadModule(undefined, 'simd', false), memory);
   const heap = new Heap(memory, wasm.reserved());
+  const driver = createDriver({
+    heap,
+    wasm,
+    team: alone(wasm),
+    wide: false,
+    build: 'simd',
+    notes: {},
+    overhead: 0,
+    dispose: async () => {},
+  });
+  return { heap, backend: createBackend(driver) };
+}
+
+test('everything works at addresses above 2 GiB', async () => {
+  const { heap, backend } = await onHeap();
   // Never touched, so that the operating system has nothing to back.
   const ballast = heap.allocate(2 ** 31 + 2 ** 20);
-  const backend = createBackend(
-    createDriver({
-      heap,
-      wasm,
-      team: alone(wasm),
-      wide: false,
-      build: 'simd',
-      notes: {},
-      overhead: 0,
-      dispose: async () => {},
-    }),
-  );
   const ones = (shape: readonly number[]) =>
     backend.upload({ dtype: 'float32', shape, data: new Float32Array(shape.reduce((a, b) => a * b, 1)).fill(1) });
 
@@ -42,3 +47,44 @@ test('everything works at addresses above 2 GiB', async () => {
   ballast.free();
   expect(heap.used).toBe(0);
 });
+
+test('a matrix whose rows find no memory any more is freed', async () => {
+  const { heap, backend } = await onHeap();
+  const [rows, columns] = [40, 40_000];
+  // The second slab needs scratch, or, with a value beyond float16, all of the matrix once more.
+  for (const value of [1, 1e6]) {
+    const ballast: Block[] = [];
+    const upload = backend.uploadRows(
+      {
+        dtype: 'float32',
+        shape: [rows, columns],
+        rows(first, count) {
+          if (first > 0) ballast.push(...whatIsLeft(heap));
+          return {
+            dtype: 'float32',
+            shape: [count, columns],
+            data: new Float32Array(count * columns).fill(first > 0 ? value : 1),
+          };
+        },
+      },
+      { dtype: 'float16', role: 'matrix' },
+    );
+    await expect(upload).rejects.toMatchObject({ code: 'out-of-memory' });
+    expect(ballast.length).toBeGreaterThan(0);
+    for (const block of ballast) block.free();
+    expect(heap.used).toBe(0);
+  }
+});
+
+/** All but the last MiB, never touched. */
+function whatIsLeft(heap: Heap): Block[] {
+  const blocks: Block[] = [];
+  for (let size = 2 ** 31; size >= 2 ** 20; size /= 2) {
+    try {
+      for (;;) blocks.push(heap.allocate(size));
+    } catch (error) {
+      if (!isMambaError(error, 'out-of-memory')) throw error;
+    }
+  }
+  return blocks;
+}

@@ -8,7 +8,7 @@ import {
   type UploadTarget,
   unsupported,
 } from '@mamba/core/driver';
-import { isMatrix, readMatrix, uploadMatrix } from './memory/matrix.ts';
+import { isMatrix, matrixUpload, readMatrix, uploadMatrix } from './memory/matrix.ts';
 import type { Storage } from './memory/storage.ts';
 import { fusedModel } from './model/fused-model.ts';
 import { add } from './operations/add.ts';
@@ -36,7 +36,7 @@ export function createDriver(runtime: Runtime): Driver<Storage> {
     kernels: kernels(runtime),
 
     upload(host, target) {
-      if (host.dtype !== 'int32' && isMatrix(host.shape, target)) return uploadMatrix(heap, wasm, host, target);
+      if (isMatrix(host.shape, target)) return uploadMatrix(heap, wasm, host, target);
       const size = sizeOf(host.shape);
       return heap.run((arena) => {
         const block = arena.result(size * ELEMENT);
@@ -44,6 +44,9 @@ export function createDriver(runtime: Runtime): Driver<Storage> {
         else copyFloats(host, heap.floats(block, size));
         return block;
       });
+    },
+    uploadRows(spec, target) {
+      return isMatrix(spec.shape, target) ? matrixUpload(heap, wasm, spec.shape, target.dtype) : undefined;
     },
     async read(tensor) {
       const { shape, dtype, storage } = tensor;

@@ -1,5 +1,6 @@
 /** Matrices in smaller types: what is stored, and what is computed with it. What they cost a trained model is the conformance suite's. */
 import type { Backend, DType } from '@mamba/core';
+import { float16ToNumber, numberToFloat16 } from '@mamba/core/driver';
 import { cpu } from '@mamba/cpu';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { float32, int32, relativeError, uniform } from './host.ts';
@@ -121,3 +122,64 @@ test('float16 of every kind: subnormal, largest, infinite, as bits and rounded',
     for (const tensor of [halves, floats, again]) tensor.dispose();
   }
 });
+
+describe('rows that come one after another', () => {
+  // Slabs of 16 rows, the last of 3.
+  const [rows, columns] = [35, 40_000];
+  const data = uniform(rows * columns, 11);
+  const slab = (values: Float32Array, first: number, count: number) =>
+    ({
+      dtype: 'float32',
+      shape: [count, columns],
+      data: values.subarray(first * columns, (first + count) * columns),
+    }) as const;
+
+  test.each(['float32', ...TYPES] as const)('are the whole matrix, also where the memory grows: %s', async (dtype) => {
+    const fresh = await cpu({ threads: 1 }).create();
+    const asked: number[] = [];
+    const matrix = await fresh.uploadRows(
+      {
+        dtype: 'float32',
+        shape: [rows, columns],
+        async rows(first, count) {
+          asked.push(count);
+          const { reserved } = fresh.memory();
+          fresh.upload({ dtype: 'float32', shape: [reserved / 4], data: new Float32Array(reserved / 4).fill(3) });
+          expect(fresh.memory().reserved).toBeGreaterThan(reserved);
+          return slab(data, first, count);
+        },
+      },
+      { dtype, role: 'matrix' },
+    );
+    expect(asked).toEqual([16, 16, 3]);
+    const whole = backend.upload(slab(data, 0, rows), { dtype, role: 'matrix' });
+    expect(same(await fresh.read(matrix), await backend.read(whole))).toBe(true);
+    whole.dispose();
+    await fresh.dispose();
+  });
+
+  test.each([0, 20, 34])('float16 that meets what is no float16 in row %i', async (row) => {
+    const values = data.map((value) => value * 8 ** -5);
+    values[row * columns + 7] = -65_520;
+    values[row * columns + 8] = Number.NaN;
+    const options = { dtype: 'float16', role: 'matrix' } as const;
+    const before = backend.memory();
+    const source = { dtype: 'float32', shape: [rows, columns] } as const;
+    const matrix = await backend.uploadRows({ ...source, rows: (first, count) => slab(values, first, count) }, options);
+    const expected = values.map((value) => float16ToNumber(numberToFloat16(value)));
+    expect(expected[row * columns + 7]).toBe(Number.NEGATIVE_INFINITY);
+    expect(same(await backend.read(matrix), expected)).toBe(true);
+    const whole = backend.upload(slab(values, 0, rows), options);
+    expect(same(await backend.read(whole), expected)).toBe(true);
+    whole.dispose();
+    matrix.dispose();
+    expect(backend.memory()).toMatchObject({ tensors: before.tensors, bytes: before.bytes });
+  });
+});
+
+/** Quick on large arrays, where toEqual is not; all NaN are one. */
+function same(a: ArrayLike<number>, b: ArrayLike<number>): boolean {
+  let index = 0;
+  while (index < a.length && Object.is(a[index], b[index])) index++;
+  return a.length === b.length && index === a.length;
+}

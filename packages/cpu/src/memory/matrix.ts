@@ -1,7 +1,15 @@
 /** Matrices into panels and back, a slab at a time, so that scratch stays small whatever the matrix. */
-import type { HostTensor } from '@mamba/core';
-import { copyFloats, type DeviceTensor, float16ToNumber, numberToFloat16, type UploadTarget } from '@mamba/core/driver';
+import type { DType, HostTensor, Shape } from '@mamba/core';
+import {
+  copyFloats,
+  type DeviceTensor,
+  float16ToNumber,
+  numberToFloat16,
+  type RowUpload,
+  type UploadTarget,
+} from '@mamba/core/driver';
 import type { KernelExports } from '../wasm/exports.ts';
+import type { Block } from './allocator.ts';
 import type { Heap } from './heap.ts';
 import { type Layout, layoutNumber, matrixBytes, matrixLayout, PANEL, panelBytes, type Storage } from './storage.ts';
 
@@ -13,38 +21,82 @@ export function isMatrix(shape: readonly number[], { dtype, role }: UploadTarget
   return role === 'matrix' || dtype !== 'float32';
 }
 
-type Floats = Exclude<HostTensor, { dtype: 'int32' }>;
-
 /** @throws MambaError `out-of-memory` */
-export function uploadMatrix(heap: Heap, wasm: KernelExports, host: Floats, { dtype }: UploadTarget): Storage {
+export function uploadMatrix(heap: Heap, wasm: KernelExports, host: HostTensor, { dtype }: UploadTarget): Storage {
   const [outputs, inputs] = host.shape as [number, number];
-  const finite = dtype !== 'float16' || fitsHalves(host);
-  // float16 is widened by arithmetic that knows no infinity: a matrix that holds one is stored as the float32 of the same values.
-  const layout: Layout = finite ? matrixLayout(dtype) : 'float32';
-  const bits = layout === 'float16' && host.dtype === 'float16' ? host.data : undefined;
-  const width = bits === undefined ? 4 : 2;
-  return heap.run((arena) => {
-    const block = arena.result(matrixBytes(layout, inputs, outputs));
-    const rows = slabRows(inputs, outputs);
-    const slab = arena.scratch(rows * inputs * width);
-    const storage: Storage = { ...block, layout };
-    for (let first = 0; first < outputs; first += rows) {
-      const count = Math.min(rows, outputs - first);
-      const [from, to] = [first * inputs, (first + count) * inputs];
-      const target = block.address + (first / PANEL) * panelBytes(layout, inputs);
-      if (bits !== undefined) {
-        heap.halves(slab, count * inputs).set(bits.subarray(from, to));
-        wasm.packBits(slab.address, inputs, count, target);
-      } else {
-        const values = heap.floats(slab, count * inputs);
-        copyFloats({ ...host, data: host.data.subarray(from, to) } as HostTensor, values);
-        if (!finite)
-          for (const [index, value] of values.entries()) values[index] = float16ToNumber(numberToFloat16(value));
-        wasm.packMatrix(slab.address, inputs, count, layoutNumber(storage), target);
-      }
+  const upload = matrixUpload(heap, wasm, host.shape, dtype);
+  try {
+    for (let first = 0; first < outputs; first += upload.rowsAtOnce) {
+      const count = Math.min(upload.rowsAtOnce, outputs - first);
+      const data = host.data.subarray(first * inputs, (first + count) * inputs);
+      upload.write({ ...host, shape: [count, inputs], data } as HostTensor);
     }
-    return storage;
-  });
+    return upload.storage;
+  } catch (error) {
+    upload.storage.free();
+    throw error;
+  }
+}
+
+/** A matrix into panels, a slab of rows at a time. @throws MambaError `out-of-memory`, as `write` does. */
+export function matrixUpload(heap: Heap, wasm: KernelExports, shape: Shape, dtype: DType): RowUpload<Storage> {
+  const [outputs, inputs] = shape as [number, number];
+  const rowsAtOnce = slabRows(inputs, outputs);
+  const make = (layout: Layout): Storage => ({ ...heap.allocate(matrixBytes(layout, inputs, outputs)), layout });
+  let storage = make(matrixLayout(dtype));
+  /** Rows that are written. */
+  let done = 0;
+
+  const panelOf = (row: number, { address, layout }: Storage): number =>
+    address + (row / PANEL) * panelBytes(layout!, inputs);
+  const pack = (slab: Block, first: number, count: number, to: Storage): void =>
+    wasm.packMatrix(slab.address, inputs, count, layoutNumber(to), panelOf(first, to));
+
+  /** float16 is widened by arithmetic that knows no infinity: a matrix that holds one is stored as the float32 of the same values. */
+  const widen = (): void => {
+    const wide = make('float32');
+    try {
+      heap.run((arena) => {
+        const slab = arena.scratch(rowsAtOnce * inputs * 4);
+        for (let first = 0; first < done; first += rowsAtOnce) {
+          wasm.unpackMatrix(storage.address, inputs, first, rowsAtOnce, layoutNumber(storage), slab.address);
+          pack(slab, first, rowsAtOnce, wide);
+        }
+      });
+    } catch (error) {
+      wide.free();
+      throw error;
+    }
+    storage.free();
+    storage = wide;
+  };
+
+  return {
+    get storage() {
+      return storage;
+    },
+    rowsAtOnce,
+    write(host) {
+      const count = host.shape[0]!;
+      const size = count * inputs;
+      if (storage.layout === 'float16' && !fitsHalves(host)) widen();
+      heap.run((arena) => {
+        if (storage.layout === 'float16' && host.dtype === 'float16') {
+          const slab = arena.scratch(size * 2);
+          heap.halves(slab, size).set(host.data);
+          wasm.packBits(slab.address, inputs, count, panelOf(done, storage));
+          return;
+        }
+        const slab = arena.scratch(size * 4);
+        const values = heap.floats(slab, size);
+        copyFloats(host, values);
+        if (dtype === 'float16' && storage.layout === 'float32')
+          for (const [index, value] of values.entries()) values[index] = float16ToNumber(numberToFloat16(value));
+        pack(slab, done, count, storage);
+      });
+      done += count;
+    },
+  };
 }
 
 export function readMatrix(heap: Heap, wasm: KernelExports, { shape, storage }: DeviceTensor<Storage>): Float32Array {
@@ -67,9 +119,13 @@ function slabRows(inputs: number, outputs: number): number {
   return Math.min(panels, Math.ceil(outputs / PANEL)) * PANEL;
 }
 
-/** Whether all values are finite as float16. */
-function fitsHalves(host: Floats): boolean {
-  if (host.dtype === 'float16') return host.data.every((bits) => (bits & 0x7c00) !== 0x7c00);
-  if (host.dtype === 'bfloat16') return host.data.every((bits) => (bits & 0x7fff) < 0x4780);
-  return (host.data as Float32Array).every((value) => Math.abs(value) < 65520);
+/** Whether all values are finite as float16. Loops, since `every` boxes each value: garbage of tens of MiB while a model is loaded. */
+function fitsHalves({ dtype, data }: HostTensor): boolean {
+  if (dtype === 'float16' || dtype === 'bfloat16') {
+    const [mask, bound] = dtype === 'float16' ? [0x7c00, 0x7c00] : [0x7fff, 0x4780];
+    for (let index = 0; index < data.length; index++) if ((data[index]! & mask) >= bound) return false;
+    return true;
+  }
+  for (let index = 0; index < data.length; index++) if (!(Math.abs(data[index]!) < 65520)) return false;
+  return true;
 }
