@@ -1,6 +1,6 @@
 /** The suite is worth what it catches: backends with one planted mistake each, and the checks that must see it. */
 import type { Backend } from '@mamba/core';
-import type { Kernels } from '@mamba/core/driver';
+import { copyFloats, type Kernels, sizeOf } from '@mamba/core/driver';
 import { describe, expect, test } from 'vitest';
 import { runConformance } from '../src/runner/run.ts';
 import { type Cell, type WrappedDriver, wrapped } from './wrapped-driver.ts';
@@ -220,6 +220,26 @@ const MUTANTS: readonly Mutant[] = [
       },
     })),
     caughtBy: ['linear/rank3', 'checkpoint/mamba-tiny', 'invariants/model-state/reference-to-backend-untied'],
+  },
+  {
+    mistake: 'writes all rows of an upload to the same place',
+    spoil: (_, inner) => ({
+      uploadRows({ shape }, options) {
+        const data = new Float64Array(sizeOf(shape));
+        const make = () => inner.upload({ dtype: 'float64', shape, data }, options);
+        const storage: Cell = { tensor: make() };
+        return {
+          storage,
+          rowsAtOnce: 16,
+          write(rows) {
+            copyFloats(rows, data);
+            storage.tensor.dispose();
+            storage.tensor = make();
+          },
+        };
+      },
+    }),
+    caughtBy: ['invariants/upload-rows/float64'],
   },
 ];
 

@@ -236,7 +236,7 @@ function foreignScan(inputs: Inputs): Attempt {
   return () => inputs.backend.selectiveScan(u, delta, A, B, C);
 }
 
-async function refused(findings: Findings, code: ErrorCode, attempt: Attempt, backend: Backend): Promise<void> {
+export async function refused(findings: Findings, code: ErrorCode, attempt: Attempt, backend: Backend): Promise<void> {
   const before = backend.memory();
   let error: unknown = 'no error';
   try {

@@ -4,7 +4,8 @@ import { badInputLaws } from './bad-input.ts';
 import { sequenceLaws } from './laws.ts';
 import { memoryLaws } from './memory.ts';
 import { modelStateLaws } from './model-state.ts';
+import { rowUploadLaws } from './row-uploads.ts';
 
 export function invariantChecks(): readonly Check[] {
-  return [...sequenceLaws(), ...modelStateLaws(), ...memoryLaws(), ...badInputLaws()];
+  return [...sequenceLaws(), ...modelStateLaws(), ...memoryLaws(), ...badInputLaws(), ...rowUploadLaws()];
 }
