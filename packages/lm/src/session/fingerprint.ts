@@ -1,5 +1,5 @@
-import type { ModelConfig, ParameterSource } from '@mamba/core';
-import { bfloat16ToNumber, float16ToNumber } from '@mamba/core/driver';
+import type { HostRows, HostTensor, ModelConfig, ParameterSource, ParameterSpec } from '@mamba/core';
+import { bfloat16ToNumber, float16ToNumber, sizeOf } from '@mamba/core/driver';
 
 /** Values of each parameter that are looked at. */
 const SAMPLES = 4096;
@@ -17,24 +17,45 @@ export function fingerprinting(
   const hash = new Hash();
   const entries = Object.entries(config).filter(([, value]) => value !== undefined);
   hash.text(JSON.stringify(entries.sort(([a], [b]) => (a < b ? -1 : 1))));
-  return {
-    digest: () => hash.digest(),
-    source: async (parameter) => {
-      const host = await source(parameter);
-      hash.text(`${parameter.name} ${parameter.shape.join('x')}`);
+  /** What takes a parameter's values, all at once or piece by piece from the first to the last. */
+  const sampler = ({ name, shape }: ParameterSpec): ((piece: HostTensor) => void) => {
+    hash.text(`${name} ${shape.join('x')}`);
+    const size = sizeOf(shape);
+    const count = Math.min(size, SAMPLES);
+    let sample = 0;
+    let start = 0;
+    return ({ dtype, data }) => {
       const widen =
-        host.dtype === 'float16'
-          ? float16ToNumber
-          : host.dtype === 'bfloat16'
-            ? bfloat16ToNumber
-            : (value: number) => value;
-      const { length } = host.data;
-      const count = Math.min(length, SAMPLES);
-      for (let sample = 0; sample < count; sample++)
-        hash.float(widen(host.data[Math.floor((sample * (length - 1)) / Math.max(count - 1, 1))]!));
-      return host;
-    },
+        dtype === 'float16' ? float16ToNumber : dtype === 'bfloat16' ? bfloat16ToNumber : (value: number) => value;
+      const end = start + data.length;
+      for (; sample < count; sample++) {
+        const index = Math.floor((sample * (size - 1)) / Math.max(count - 1, 1));
+        if (index >= end) break;
+        hash.float(widen(data[index - start]!));
+      }
+      start = end;
+    };
   };
+  const whole = async (parameter: ParameterSpec): Promise<HostTensor> => {
+    const host = await source(parameter);
+    sampler(parameter)(host);
+    return host;
+  };
+  const rows = async (parameter: ParameterSpec): Promise<HostRows | undefined> => {
+    const host = await source.rows?.(parameter);
+    if (host === undefined) return undefined;
+    const take = sampler(parameter);
+    return {
+      dtype: host.dtype,
+      shape: host.shape,
+      async rows(first, count) {
+        const piece = await host.rows(first, count);
+        take(piece);
+        return piece;
+      },
+    };
+  };
+  return { digest: () => hash.digest(), source: Object.assign(whole, { rows }) };
 }
 
 /** Two lanes of 32 bits with different multipliers, each mixed with the other at the end. */
