@@ -16,7 +16,7 @@ import { selectiveScan } from './operations/selective-scan.ts';
 import { slice } from './operations/slice.ts';
 import type { Storage } from './storage.ts';
 import { supportsCall } from './supports.ts';
-import { read, supportsUpload, upload } from './transfer/transfer.ts';
+import { read, supportsUpload, upload, uploadRows } from './transfer/transfer.ts';
 
 export function createDriver(gpu: Gpu): Driver<Storage> {
   const { info } = gpu;
@@ -51,6 +51,7 @@ export function createDriver(gpu: Gpu): Driver<Storage> {
       logProb: (call) => logProb(gpu, call),
     },
     upload: (host, target) => upload(gpu, host, target),
+    uploadRows: (spec, target) => uploadRows(gpu, spec, target),
     read: (tensor) => read(gpu, tensor),
     free({ parts }) {
       for (const { buffer } of parts) gpu.pool.give(buffer);

@@ -1,6 +1,6 @@
 import type { HostArray, HostTensor, Support, TensorSpec } from '@mamba/core';
-import { type DeviceTensor, supported, type UploadTarget, unsupported } from '@mamba/core/driver';
-import type { Gpu } from '../gpu/gpu.ts';
+import { type DeviceTensor, type RowUpload, supported, type UploadTarget, unsupported } from '@mamba/core/driver';
+import type { Allocator, Gpu } from '../gpu/gpu.ts';
 import { type Format, formatOf, type Part, rowBytes, type Storage, scaleBytes } from '../storage.ts';
 import { decodeRows, encodeRows } from './encode.ts';
 
@@ -24,41 +24,66 @@ export function supportsUpload(gpu: Gpu, spec: TensorSpec, { dtype }: UploadTarg
   return supported;
 }
 
-/** Copies to the device, row range by row range; matrices beyond what a shader may bind go to several buffers. */
-export function upload(gpu: Gpu, host: HostTensor, { dtype, role }: UploadTarget): Storage {
-  const format = formatOf(dtype)!;
+/** Copies to the device, some rows at a time. */
+export function upload(gpu: Gpu, host: HostTensor, target: UploadTarget): Storage {
   const { rows, columns } = matrixOf(host);
-  const bytesPerRow = rowBytes(format, columns);
-  const perRow = bytesPerRow + scaleBytes(format, columns);
-  const label = `${role ?? 'tensor'} ${dtype} [${host.shape.join(', ')}]`;
-  // Room for the gap between values and scales.
-  const rowsPerPart = Math.min(rows, Math.floor((gpu.maxBinding - ALIGNMENT) / perRow) || 1);
   return gpu.allocating((allocator) => {
-    const parts: Part[] = [];
-    for (let firstRow = 0; firstRow < rows; firstRow += rowsPerPart) {
-      const count = Math.min(rowsPerPart, rows - firstRow);
-      const scalesAt = Math.ceil((count * bytesPerRow) / ALIGNMENT) * ALIGNMENT;
-      const scalesSize = count * scaleBytes(format, columns);
-      const buffer = allocator.result(scalesSize > 0 ? scalesAt + scalesSize : count * bytesPerRow, label);
-      const rowsPerPiece = Math.max(1, Math.floor(PIECE / bytesPerRow));
-      for (let row = 0; row < count; row += rowsPerPiece) {
-        const piece = Math.min(rowsPerPiece, count - row);
-        const { values, scales } = encodeRows(host, format, columns, firstRow + row, piece);
-        gpu.recorder.write(buffer.buffer, row * bytesPerRow, values);
-        if (scales !== undefined)
-          gpu.recorder.write(buffer.buffer, scalesAt + row * scaleBytes(format, columns), scales);
-      }
-      const valuesSize = scalesSize > 0 ? scalesAt : buffer.size;
-      parts.push({
-        buffer,
-        firstRow,
-        rows: count,
-        values: { buffer: buffer.buffer, offset: 0, size: valuesSize },
-        scales: scalesSize > 0 ? { buffer: buffer.buffer, offset: scalesAt, size: scalesSize } : undefined,
-      });
+    const { storage, rowsAtOnce, write } = filling(gpu, allocator, host, target);
+    for (let first = 0; first < rows; first += rowsAtOnce) {
+      const data = host.data.subarray(first * columns, (first + rowsAtOnce) * columns);
+      write({ ...host, data } as HostTensor);
     }
-    return { format, parts };
+    return storage;
   });
+}
+
+export function uploadRows(gpu: Gpu, spec: TensorSpec, target: UploadTarget): RowUpload<Storage> {
+  return gpu.allocating((allocator) => filling(gpu, allocator, spec, target));
+}
+
+/** Buffers for all rows, to be written in order; matrices beyond what a shader may bind go to several. */
+function filling(gpu: Gpu, allocator: Allocator, spec: TensorSpec, { dtype, role }: UploadTarget): RowUpload<Storage> {
+  const format = formatOf(dtype)!;
+  const { rows, columns } = matrixOf(spec);
+  const bytesPerRow = rowBytes(format, columns);
+  const scalesPerRow = scaleBytes(format, columns);
+  const label = `${role ?? 'tensor'} ${dtype} [${spec.shape.join(', ')}]`;
+  // Room for the gap between values and scales.
+  const rowsPerPart = Math.min(rows, Math.floor((gpu.maxBinding - ALIGNMENT) / (bytesPerRow + scalesPerRow)) || 1);
+  const parts: Part[] = [];
+  for (let firstRow = 0; firstRow < rows; firstRow += rowsPerPart) {
+    const count = Math.min(rowsPerPart, rows - firstRow);
+    const scalesAt = Math.ceil((count * bytesPerRow) / ALIGNMENT) * ALIGNMENT;
+    const scalesSize = count * scalesPerRow;
+    const buffer = allocator.result(scalesSize > 0 ? scalesAt + scalesSize : count * bytesPerRow, label);
+    parts.push({
+      buffer,
+      firstRow,
+      rows: count,
+      values: { buffer: buffer.buffer, offset: 0, size: scalesSize > 0 ? scalesAt : buffer.size },
+      scales: scalesSize > 0 ? { buffer: buffer.buffer, offset: scalesAt, size: scalesSize } : undefined,
+    });
+  }
+  /** Rows that are written. */
+  let done = 0;
+  return {
+    storage: { format, parts },
+    rowsAtOnce: Math.min(rows, Math.max(1, Math.floor(PIECE / (4 * columns)))),
+    write(host) {
+      const end = done + host.data.length / columns;
+      const begin = done;
+      while (done < end) {
+        const { values: place, scales: scalesPlace, firstRow, rows: most } = parts[Math.floor(done / rowsPerPart)]!;
+        const row = done - firstRow;
+        const count = Math.min(end - done, most - row);
+        const { values, scales } = encodeRows(host, format, columns, done - begin, count);
+        gpu.recorder.write(place.buffer, place.offset + row * bytesPerRow, values);
+        if (scalesPlace !== undefined)
+          gpu.recorder.write(scalesPlace.buffer, scalesPlace.offset + row * scalesPerRow, scales!);
+        done += count;
+      }
+    },
+  };
 }
 
 export async function read(gpu: Gpu, tensor: DeviceTensor<Storage>): Promise<HostArray> {
