@@ -13,6 +13,7 @@ import {
   type Look,
   renderBackends,
   renderCeilings,
+  renderCorrection,
   renderHeading,
   renderLegend,
   renderSuite,
@@ -90,13 +91,15 @@ export async function runAndShow(
     () => progress.step('stopping after this sample'),
     async (signal) => {
       let report: Report;
+      let limits = '';
       try {
         report = await runBench({
           ...options,
           signal,
           observer: {
             begin(ceilings, seconds) {
-              progress.suspend(() => print(renderCeilings(ceilings, records, look)));
+              limits = renderCeilings(ceilings, records, look);
+              progress.suspend(() => print(limits));
               progress.begin(seconds);
             },
             step: (label) => progress.step(label),
@@ -121,7 +124,11 @@ export async function runAndShow(
           `\n${look.style.yellow('stopped early')}: ${some ? 'what was measured until then stands above' : 'nothing was measured yet'}`,
         );
       }
-      if (report.results.some(({ time }) => time !== undefined)) print(`\n${renderLegend(report, look)}`);
+      const limitsNow = renderCeilings(report.ceilings, records, look);
+      if (report.results.some(({ time }) => time !== undefined)) {
+        if (limitsNow !== limits) print(`\n${renderCorrection(look)}\n${limitsNow}`);
+        print(`\n${renderLegend(report, look)}`);
+      }
       if (json !== undefined) {
         writeReport(report, json);
         print(`\n${look.style.dim('report:')} ${json}`);

@@ -65,6 +65,15 @@ export function renderCeilings(ceilings: readonly Ceiling[], backends: readonly 
     .join('\n');
 }
 
+/** Before the limits of the run's end: what tables that are printed already counted with. */
+export function renderCorrection({ style, width }: Look): string {
+  const text =
+    'The limits, measured again, were higher: shares of limits above are of the earlier ones, in the JSON and the report of these:';
+  return wrap(text, width - 2)
+    .map((line) => `  ${style.dim(line)}`)
+    .join('\n');
+}
+
 /** A name and what is said of it, broken into lines beside the name. */
 function entry(name: string, text: string, paint: (line: string) => string, names: number, { width }: Look): string {
   const [first, ...others] = wrap(text, width - names - 6).map(paint);
