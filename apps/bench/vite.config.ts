@@ -1,3 +1,4 @@
+import { fileURLToPath } from 'node:url';
 import { defineConfig } from 'vite';
 
 // Threads need a page that is isolated from other origins.
@@ -10,8 +11,10 @@ export default defineConfig({
     outDir: '../dist/web',
     emptyOutDir: true,
     target: 'esnext',
-    // The page, and the one in which a run in Node has a contender.
-    rolldownOptions: { input: ['web/index.html', 'web/seat.html'] },
+    // The page, and the one in which a run in Node has a contender; whole paths, as others would be relative to where vite was started.
+    rolldownOptions: {
+      input: ['index.html', 'seat.html'].map((name) => fileURLToPath(new URL(`web/${name}`, import.meta.url))),
+    },
   },
   worker: { format: 'es' },
   server: { headers },
