@@ -43,7 +43,7 @@ async function loaded(options?: BrowserContextOptions): Promise<Opened> {
   const { page } = opened;
   await page.getByRole('radio', { name: 'CPU' }).check();
   await button(page, 'Load model').click();
-  await settled(page, 'is loaded');
+  await settled(page, 'is loaded, on');
   return opened;
 }
 
@@ -191,7 +191,7 @@ test('loads files that the user chooses, and says what is wrong with those that 
   expect(await page.getByRole('alert').textContent()).toContain('config.json');
   await page.getByLabel('or its files').setInputFiles(paths);
   await button(page, 'Load model').click();
-  await settled(page, 'is loaded');
+  await settled(page, 'is loaded, on');
   await generate(page, { 'Add text': 'And God said', Tokens: '4' });
   // Delta reads the files once more.
   await page.getByRole('img', { name: /^Heat map of delta/ }).waitFor();
@@ -254,7 +254,7 @@ test('loads from the Hugging Face hub, with a progress, keeps it, and loads it a
   await page.getByRole('combobox', { name: 'Weights' }).selectOption('stored');
   await page.getByText('Weights: as in the file').waitFor();
   await button(page, 'Load model').click();
-  await settled(page, 'owner/kjv is loaded');
+  await settled(page, 'owner/kjv is loaded, on');
   const bars = await page.evaluate(() => [...(window as unknown as { seen: Set<string> }).seen]);
   expect(bars).toContain('Downloading model.safetensors');
   await generate(page, { 'Add text': 'And God said', Temperature: '0', Tokens: '6' });
@@ -268,7 +268,7 @@ test('loads from the Hugging Face hub, with a progress, keeps it, and loads it a
   await page.getByRole('radio', { name: 'Hub' }).check();
   await page.getByLabel('Repository').fill('https://huggingface.co/owner/kjv');
   await button(page, 'Load model').click();
-  await settled(page, 'owner/kjv is loaded');
+  await settled(page, 'owner/kjv is loaded, on');
   await generate(page, { 'Add text': 'And God said', Temperature: '0', Tokens: '6' });
   expect(await transcript(page).textContent()).toBe(text);
   expect(complaints.filter((complaint) => !/net::ERR_FAILED/.test(complaint))).toEqual([]);
@@ -347,7 +347,7 @@ test('is done by keyboard alone', async () => {
   await tab(/^Weights/);
   await tab(/^Load model/);
   await page.keyboard.press('Enter');
-  await settled(page, 'is loaded');
+  await settled(page, 'is loaded, on');
   await tab(/^Branch 1/);
   for (const tool of [/^Mark/, /^Fork/, /^Save/, /^Open/, /^New/, /^Close/]) await tab(tool);
   await page.keyboard.press('Tab');
