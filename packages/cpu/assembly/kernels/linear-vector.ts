@@ -6,7 +6,8 @@
  * 32 bits, two a lane and instruction, and scaled once a block. The rounding of an activation, 1.5e-5 of its block's largest, is far below
  * that of a weight.
  */
-import { halfMask, joinHigh, joinLow, lowerHalves, raiseHigh, raiseLow, upperHalves } from '../lib/half';
+import { Mask, mask } from '../lib/constants';
+import { lowerBrains, lowerHalves, upperBrains, upperHalves } from '../lib/half';
 import { loadPart, storePart } from '../lib/lanes';
 import { madd } from '../lib/madd';
 import { BLOCK, Q4_BYTES, Q8_BYTES, scalesAt } from './weights';
@@ -15,60 +16,40 @@ import { BLOCK, Q4_BYTES, Q8_BYTES, scalesAt } from './weights';
 export const ACTIVATION_BYTES: usize = 80;
 
 export function vectorFloats(x: usize, panel: usize, inputs: i32, to: usize): void {
-  let a0 = f32x4.splat(0);
-  let b0 = a0;
-  let c0 = a0;
-  let d0 = a0;
-  let a1 = a0;
-  let b1 = a0;
-  let c1 = a0;
-  let d1 = a0;
-  const whole = panel + ((<usize>inputs & ~1) << 6);
-  for (; panel < whole; panel += 128) {
-    let v = v128.load32_splat(x);
-    a0 = madd(v, v128.load(panel), a0);
-    b0 = madd(v, v128.load(panel, 16), b0);
-    c0 = madd(v, v128.load(panel, 32), c0);
-    d0 = madd(v, v128.load(panel, 48), d0);
-    v = v128.load32_splat(x, 4);
-    a1 = madd(v, v128.load(panel, 64), a1);
-    b1 = madd(v, v128.load(panel, 80), b1);
-    c1 = madd(v, v128.load(panel, 96), c1);
-    d1 = madd(v, v128.load(panel, 112), d1);
-    x += 8;
-  }
-  if (inputs & 1) {
+  let a = f32x4.splat(0);
+  let b = a;
+  let c = a;
+  let d = a;
+  for (const end = panel + (<usize>inputs << 6); panel < end; panel += 64) {
     const v = v128.load32_splat(x);
-    a0 = madd(v, v128.load(panel), a0);
-    b0 = madd(v, v128.load(panel, 16), b0);
-    c0 = madd(v, v128.load(panel, 32), c0);
-    d0 = madd(v, v128.load(panel, 48), d0);
+    a = madd(v, v128.load(panel), a);
+    b = madd(v, v128.load(panel, 16), b);
+    c = madd(v, v128.load(panel, 32), c);
+    d = madd(v, v128.load(panel, 48), d);
+    x += 4;
   }
-  v128.store(to, f32x4.add(a0, a1));
-  v128.store(to, f32x4.add(b0, b1), 16);
-  v128.store(to, f32x4.add(c0, c1), 32);
-  v128.store(to, f32x4.add(d0, d1), 48);
+  v128.store(to, a);
+  v128.store(to, b, 16);
+  v128.store(to, c, 32);
+  v128.store(to, d, 48);
 }
 
 /** `factor` is what `scaleForHalves` gave for x: weights are taken times 2^-112, which costs no instruction. */
 export function vectorHalves(x: usize, panel: usize, inputs: i32, factor: f32, to: usize): void {
-  const mask = halfMask();
+  const bits = mask(Mask.HALF);
+  const up = mask(Mask.UP);
   let a = f32x4.splat(0);
   let b = a;
   let c = a;
   let d = a;
   for (const end = panel + (<usize>inputs << 5); panel < end; panel += 32) {
     const v = v128.load32_splat(x);
-    const low = v128.load(panel);
-    const high = v128.load(panel, 16);
-    const lowUpper = upperHalves(low, mask);
-    const lowLower = lowerHalves(low);
-    a = madd(v, joinLow(lowLower, lowUpper), a);
-    b = madd(v, joinHigh(lowLower, lowUpper), b);
-    const highUpper = upperHalves(high, mask);
-    const highLower = lowerHalves(high);
-    c = madd(v, joinLow(highLower, highUpper), c);
-    d = madd(v, joinHigh(highLower, highUpper), d);
+    const first = v128.load(panel);
+    const second = v128.load(panel, 16);
+    a = madd(v, lowerHalves(first, bits, up), a);
+    b = madd(v, lowerHalves(second, bits, up), b);
+    c = madd(v, upperHalves(first, bits), c);
+    d = madd(v, upperHalves(second, bits), d);
     x += 4;
   }
   const scale = f32x4.splat(factor);
@@ -97,18 +78,19 @@ export function scaleForHalves(x: usize, inputs: i32, to: usize): f32 {
 }
 
 export function vectorBrains(x: usize, panel: usize, inputs: i32, to: usize): void {
+  const bits = mask(Mask.BRAIN);
   let a = f32x4.splat(0);
   let b = a;
   let c = a;
   let d = a;
   for (const end = panel + (<usize>inputs << 5); panel < end; panel += 32) {
     const v = v128.load32_splat(x);
-    const low = v128.load(panel);
-    const high = v128.load(panel, 16);
-    a = madd(v, raiseLow(low), a);
-    b = madd(v, raiseHigh(low), b);
-    c = madd(v, raiseLow(high), c);
-    d = madd(v, raiseHigh(high), d);
+    const first = v128.load(panel);
+    const second = v128.load(panel, 16);
+    a = madd(v, lowerBrains(first), a);
+    b = madd(v, lowerBrains(second), b);
+    c = madd(v, upperBrains(first, bits), c);
+    d = madd(v, upperBrains(second, bits), d);
     x += 4;
   }
   v128.store(to, a);
@@ -151,7 +133,7 @@ export function vectorQ8(x: usize, panel: usize, inputs: i32, to: usize): void {
 }
 
 export function vectorQ4(x: usize, panel: usize, inputs: i32, to: usize): void {
-  const mask = i16x8.splat(15);
+  const nibble = mask(Mask.NIBBLE);
   let a = f32x4.splat(0);
   let b = a;
   let c = a;
@@ -166,14 +148,14 @@ export function vectorQ4(x: usize, panel: usize, inputs: i32, to: usize): void {
       const first = v128.load32_splat(x);
       const second = v128.load32_splat(x, 4);
       let lanes = v128.load(nibbles);
-      i = i32x4.add(i, i32x4.dot_i16x8_s(v128.and(lanes, mask), first));
-      i = i32x4.add(i, i32x4.dot_i16x8_s(v128.and(i16x8.shr_u(lanes, 4), mask), second));
-      j = i32x4.add(j, i32x4.dot_i16x8_s(v128.and(i16x8.shr_u(lanes, 8), mask), first));
+      i = i32x4.add(i, i32x4.dot_i16x8_s(v128.and(lanes, nibble), first));
+      i = i32x4.add(i, i32x4.dot_i16x8_s(v128.and(i16x8.shr_u(lanes, 4), nibble), second));
+      j = i32x4.add(j, i32x4.dot_i16x8_s(v128.and(i16x8.shr_u(lanes, 8), nibble), first));
       j = i32x4.add(j, i32x4.dot_i16x8_s(i16x8.shr_u(lanes, 12), second));
       lanes = v128.load(nibbles, 16);
-      k = i32x4.add(k, i32x4.dot_i16x8_s(v128.and(lanes, mask), first));
-      k = i32x4.add(k, i32x4.dot_i16x8_s(v128.and(i16x8.shr_u(lanes, 4), mask), second));
-      l = i32x4.add(l, i32x4.dot_i16x8_s(v128.and(i16x8.shr_u(lanes, 8), mask), first));
+      k = i32x4.add(k, i32x4.dot_i16x8_s(v128.and(lanes, nibble), first));
+      k = i32x4.add(k, i32x4.dot_i16x8_s(v128.and(i16x8.shr_u(lanes, 4), nibble), second));
+      l = i32x4.add(l, i32x4.dot_i16x8_s(v128.and(i16x8.shr_u(lanes, 8), nibble), first));
       l = i32x4.add(l, i32x4.dot_i16x8_s(i16x8.shr_u(lanes, 12), second));
       nibbles += 32;
     }

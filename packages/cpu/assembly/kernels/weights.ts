@@ -5,16 +5,17 @@
  *
  * | layout | a panel |
  * | --- | --- |
- * | F32, F16, BF16 | `[inputs][16]` values |
+ * | F32 | `[inputs][16]` values |
+ * | F16, BF16 | `[inputs][2][4][2]` values, see `halfPlace` |
  * | Q8 | for each 32 inputs: 16 bfloat16 scales, then 16 pairs of inputs `[16 outputs][2]` of int8: 8.5 bits a weight |
  * | Q4 | for each 32 inputs: 16 bfloat16 scales, then 8 groups of two pairs `[2][4 outputs][2]` of 16-bit lanes: 4.5 bits a weight, see `nibble` |
  *
  * A scale is rounded away from zero, and the integers are rounded for that scale, so its 8 bits cost no accuracy.
  */
 import {
-  brainToFloat, floatToBrain, floatToHalf, halfMask, halfToFloat, joinHigh, joinLow, lowerHalves, raiseHigh, raiseLow, rebias,
-  upperHalves,
+  brainToFloat, floatToBrain, floatToHalf, halfToFloat, lowerBrains, lowerHalves, rebias, upperBrains, upperHalves,
 } from '../lib/half';
+import { Mask, mask } from '../lib/constants';
 import { transpose } from '../lib/lanes';
 
 export const PANEL = 16;
@@ -63,7 +64,7 @@ export function packBits(from: usize, inputs: i32, count: i32, to: usize): void 
     if (rows < PANEL) memory.fill(to, 0, <usize>inputs << 5);
     for (let row = 0; row < rows; row++) {
       const source = from + ((<usize>(first + row) * <usize>inputs) << 1);
-      const target = to + (<usize>row << 1);
+      const target = to + halfPlace(row);
       for (let k: usize = 0; k < <usize>inputs; k++) store<u16>(target + (k << 5), load<u16>(source + (k << 1)));
     }
     to += <usize>inputs << 5;
@@ -85,15 +86,25 @@ export function unpackRow(from: usize, inputs: i32, row: i32, layout: i32, to: u
 }
 
 function weightAt(panel: usize, lane: usize, k: i32, layout: i32): f32 {
-  const place = ((<usize>k << 4) + lane) << 1;
-  if (layout == Layout.F32) return load<f32>(panel + (place << 1));
-  if (layout == Layout.F16) return halfToFloat(load<u16>(panel + place));
-  if (layout == Layout.BF16) return brainToFloat(load<u16>(panel + place));
+  if (layout == Layout.F32) return load<f32>(panel + (<usize>k << 6) + (lane << 2));
+  const half = panel + (<usize>k << 5) + halfPlace(lane);
+  if (layout == Layout.F16) return halfToFloat(load<u16>(half));
+  if (layout == Layout.BF16) return brainToFloat(load<u16>(half));
   const inside = k & 31;
   const block = panel + <usize>(k >> 5) * (layout == Layout.Q8 ? Q8_BYTES : Q4_BYTES);
   const scale = brainToFloat(load<u16>(block + (lane << 1)));
   if (layout == Layout.Q8) return scale * <f32>load<i8>(block + 32 + pairPlace(lane, inside));
   return scale * <f32>(((<i32>load<u16>(block + 32 + nibblePlace(lane, inside)) >> nibbleShift(lane, inside)) & 15) - 8);
+}
+
+/**
+ * Two vectors hold a row of 16 bits each: words of outputs o and o + 8 (vector 0: o = 0 … 3, vector 1: o = 4 … 7), o in the lower half. Shifts and
+ * masks alone widen them, and neighbouring vectors alike, which V8's revectorisation makes one.
+ */
+// @ts-ignore: decorator
+@inline
+function halfPlace(lane: usize): usize {
+  return (((lane >> 2) & 1) << 4) + ((lane & 3) << 2) + ((lane >> 3) << 1);
 }
 
 // @ts-ignore: decorator
@@ -144,9 +155,10 @@ export function packFloats(from: usize, stride: usize, rows: i32, inputs: i32, t
 function packHalves(from: usize, inputs: i32, rows: i32, brain: bool, to: usize): void {
   if (rows < PANEL) memory.fill(to, 0, <usize>inputs << 5);
   for (let row = 0; row < rows; row++) {
+    const target = to + halfPlace(row);
     for (let k: usize = 0; k < <usize>inputs; k++) {
       const value = load<f32>(from);
-      store<u16>(to + (k << 5) + (<usize>row << 1), brain ? floatToBrain(value) : floatToHalf(value));
+      store<u16>(target + (k << 5), brain ? floatToBrain(value) : floatToHalf(value));
       from += 4;
     }
   }
@@ -239,28 +251,29 @@ export function widen(
 }
 
 function widenHalves(from: usize, depth: i32, to: usize): void {
-  const mask = halfMask();
+  const bits = mask(Mask.HALF);
+  const up = mask(Mask.UP);
   const factor = rebias();
   for (const end = to + (<usize>depth << 6); to < end; to += 64) {
-    for (let part: usize = 0; part < 2; part++) {
-      const v = v128.load(from + (part << 4));
-      const upper = upperHalves(v, mask);
-      const lower = lowerHalves(v);
-      v128.store(to + (part << 5), f32x4.mul(joinLow(lower, upper), factor));
-      v128.store(to + (part << 5), f32x4.mul(joinHigh(lower, upper), factor), 16);
-    }
+    const first = v128.load(from);
+    const second = v128.load(from, 16);
+    v128.store(to, f32x4.mul(lowerHalves(first, bits, up), factor));
+    v128.store(to, f32x4.mul(lowerHalves(second, bits, up), factor), 16);
+    v128.store(to, f32x4.mul(upperHalves(first, bits), factor), 32);
+    v128.store(to, f32x4.mul(upperHalves(second, bits), factor), 48);
     from += 32;
   }
 }
 
 function widenBrains(from: usize, depth: i32, to: usize): void {
+  const bits = mask(Mask.BRAIN);
   for (const end = to + (<usize>depth << 6); to < end; to += 64) {
-    const a = v128.load(from);
-    const b = v128.load(from, 16);
-    v128.store(to, raiseLow(a));
-    v128.store(to, raiseHigh(a), 16);
-    v128.store(to, raiseLow(b), 32);
-    v128.store(to, raiseHigh(b), 48);
+    const first = v128.load(from);
+    const second = v128.load(from, 16);
+    v128.store(to, lowerBrains(first));
+    v128.store(to, lowerBrains(second), 16);
+    v128.store(to, upperBrains(first, bits), 32);
+    v128.store(to, upperBrains(second, bits), 48);
     from += 32;
   }
 }
@@ -283,7 +296,7 @@ function widenQ8(block: usize, depth: i32, to: usize): void {
 }
 
 function widenQ4(block: usize, depth: i32, to: usize): void {
-  const mask = i32x4.splat(15);
+  const nibble = i32x4.splat(15);
   const eight = i32x4.splat(8);
   for (let start = 0; start < depth; start += BLOCK) {
     const count = min(BLOCK, depth - start);
@@ -292,7 +305,7 @@ function widenQ4(block: usize, depth: i32, to: usize): void {
       for (let k = 0; k < count; k++) {
         const lanes = v128.load(block + 32 + (<usize>(k >> 2) << 5) + ((part >> 1) << 4));
         const shift = (<i32>(part & 1) << 3) + (((k >> 1) & 1) << 2) + ((k & 1) << 4);
-        const value = i32x4.sub(v128.and(i32x4.shr_u(lanes, shift), mask), eight);
+        const value = i32x4.sub(v128.and(i32x4.shr_u(lanes, shift), nibble), eight);
         v128.store(to + (<usize>(start + k) << 6) + (part << 4), f32x4.mul(f32x4.convert_i32x4_s(value), scale));
       }
     }

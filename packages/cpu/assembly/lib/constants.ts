@@ -67,6 +67,27 @@ export const enum Constant {
   HALF,
 }
 
+const MASKS: usize = memory.data<u32>([
+  0x8fffe000, // HALF: the bits that a float16 has in a float32 times 2^-112
+  0x00002000, // UP: 2^13 and 0 in lanes of 16 bits
+  0xffff0000, // BRAIN: the bits that a bfloat16 has in a float32
+  0x000f000f, // NIBBLE
+]);
+
+export const enum Mask {
+  HALF,
+  UP,
+  BRAIN,
+  NIBBLE,
+}
+
+/** The mask in all lanes of 32 bits. */
+// @ts-ignore: decorator
+@inline
+export function mask(name: Mask): v128 {
+  return v128.load32_splat(MASKS + ((<usize>name) << 2));
+}
+
 /** The constant in all lanes. */
 // @ts-ignore: decorator
 @inline

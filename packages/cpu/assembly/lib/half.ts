@@ -9,49 +9,35 @@ export function rebias(): v128 {
   return f32x4.splat(REBIAS);
 }
 
+/**
+ * Of eight finite float16, as four words of two, the lower halves as float32 times 2^-112: sign, then exponent and fraction behind three zeros.
+ * A product with 2^13 moves a half and spreads its sign to the left; `bits` is Mask.HALF, `up` Mask.UP. Multipliers and shifters share the work of both halves.
+ */
 // @ts-ignore: decorator
 @inline
-export function halfMask(): v128 {
-  return i16x8.splat(<i16>0x8fff);
+export function lowerHalves(v: v128, bits: v128, up: v128): v128 {
+  return v128.and(i32x4.dot_i16x8_s(v, up), bits);
 }
 
-/** Lanes 0 … 3 of eight halves in the upper halves of four words; a bfloat16 is a float32 then. */
+/** The upper halves, likewise. */
 // @ts-ignore: decorator
 @inline
-export function raiseLow(v: v128): v128 {
-  return v128.shuffle<u16>(i64x2.splat(0), v, 0, 8, 1, 9, 2, 10, 3, 11);
+export function upperHalves(v: v128, bits: v128): v128 {
+  return v128.and(i32x4.shr_s(v, 3), bits);
 }
 
+/** Of eight bfloat16, the lower halves of words. */
 // @ts-ignore: decorator
 @inline
-export function raiseHigh(v: v128): v128 {
-  return v128.shuffle<u16>(i64x2.splat(0), v, 4, 12, 5, 13, 6, 14, 7, 15);
+export function lowerBrains(v: v128): v128 {
+  return i32x4.shl(v, 16);
 }
 
-/** The upper halves of eight finite float16 as float32 times 2^-112: sign, then exponent and fraction behind three zeros. */
+/** `bits` is Mask.BRAIN. */
 // @ts-ignore: decorator
 @inline
-export function upperHalves(v: v128, mask: v128): v128 {
-  return v128.and(i16x8.shr_s(v, 3), mask);
-}
-
-/** Their lower halves: what remains of the fractions. */
-// @ts-ignore: decorator
-@inline
-export function lowerHalves(v: v128): v128 {
-  return i16x8.shl(v, 13);
-}
-
-// @ts-ignore: decorator
-@inline
-export function joinLow(lower: v128, upper: v128): v128 {
-  return v128.shuffle<u16>(lower, upper, 0, 8, 1, 9, 2, 10, 3, 11);
-}
-
-// @ts-ignore: decorator
-@inline
-export function joinHigh(lower: v128, upper: v128): v128 {
-  return v128.shuffle<u16>(lower, upper, 4, 12, 5, 13, 6, 14, 7, 15);
+export function upperBrains(v: v128, bits: v128): v128 {
+  return v128.and(v, bits);
 }
 
 /** Any float16 → float32. */
