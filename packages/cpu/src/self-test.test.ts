@@ -18,7 +18,7 @@ async function contextWithout(skipped: number | undefined): Promise<Context> {
     team: {
       threads: 1,
       run(program) {
-        const [operation] = new Int32Array(memory.buffer, program.address + 8, 1);
+        const [operation] = new Int32Array(memory.buffer, program.address + 4, 1);
         if (operation !== skipped) team.run(program);
       },
     },

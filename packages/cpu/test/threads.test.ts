@@ -137,9 +137,9 @@ test('a worker that is killed inside a chunk fails the call that waits for it', 
   const logits = heap.allocate(2 * vocab * 4);
   const arena: Arena = { result: (bytes) => heap.allocate(bytes), scratch: (bytes) => heap.allocate(bytes) };
   const { address, count } = longProgram(heap, arena, 2, vocab, logits.address);
-  const [next, done] = [address / 4, address / 4 + 1];
+  const [done, next] = [address / 4, address / 4 + 9];
   const words = new Int32Array(memory.buffer);
-  // The leader opens the program, the member takes its first chunk and is killed there; only then does the leader come, and take the second.
+  // The leader opens the program, the member takes the chunk of its queue and is killed there; only then does the leader come, and take its own.
   wasm.open(address, count, team.control);
   while (Atomics.load(words, next) === 0) await new Promise((resolve) => setTimeout(resolve, 1));
   const exit = started[0]!.terminate();

@@ -19,11 +19,11 @@
  * state times a decay is infinite, but not in the form above. A single step (decode) skips the blocks: see `step`.
  *
  * `state` [channels, states] holds the initial state, and the last one afterwards. Scratch: A, state, constant B, constant C as blocks, then
- * three chunk buffers, and a block of state; see `scratchFor`.
+ * three chunk buffers, and a block of state with room for eight vectors behind it; see `scanScratch` there.
  */
 import { silu, softplus } from '../lib/activations';
 import { Constant, constant } from '../lib/constants';
-import { copy, loadPart, storePart, sum, transposeMatrix } from '../lib/lanes';
+import { loadPart, storePart, sum, sums, transposeMatrix } from '../lib/lanes';
 import { madd } from '../lib/madd';
 
 /** As `discretizations` in src/operations/selective-scan.ts. */
@@ -485,13 +485,42 @@ function powerOfTwo(power: v128, n: v128): v128 {
 
 /**
  * Pass 2 of a single step (decode), where transposing A and the state would cost more than the step: states are the vector; A and the
- * state are read, and the state written, once. A channel goes the fast way into `fresh` first, and the careful way if it was growing
- * or is not finite.
+ * state are read, and the state written, once. Four channels go the fast way, their states are kept in `kept` meanwhile: where y is not finite
+ * (no state can be else: infinity times C is not finite) or a decay was growing, all four are done again the careful way.
  */
 function step(
   A: usize, state: usize, steps: usize, inputs: usize, results: usize, B: usize, C: usize, channels: i32, states: i32,
-  fresh: usize,
+  kept: usize,
 ): void {
+  const row = <usize>states << 2;
+  const partial = kept + (row << 2);
+  for (let channel = 0; channel < channels; channel += 4) {
+    const count = min(4, channels - channel);
+    if (states & 3 || !fastStep(A, state, steps, inputs, results, B, C, count, row, kept, partial)) {
+      for (let lane: usize = 0; lane < <usize>count; lane++) {
+        const place = lane << 2;
+        const y = carefulStep(
+          A + lane * row, state + lane * row, v128.load32_splat(steps + place), v128.load32_splat(inputs + place), B, C, states,
+        );
+        store<f32>(results + place, y);
+      }
+    }
+    A += row << 2;
+    state += row << 2;
+    steps += 16;
+    inputs += 16;
+    results += 16;
+  }
+}
+
+/**
+ * Up to four channels whose states are a multiple of four. False where that was not right; the state is as before then. Two neighbouring vectors are alike to
+ * the last instruction, as V8's revectorisation wants them; it also wants their sums stored side by side, in `partial`.
+ */
+function fastStep(
+  A: usize, state: usize, steps: usize, inputs: usize, results: usize, B: usize, C: usize, channels: i32, row: usize,
+  kept: usize, partial: usize,
+): bool {
   const log2e = constant(Constant.LOG2_E);
   const lowest = constant(Constant.POWER_MIN);
   const round = constant(Constant.ROUND_BIASED);
@@ -500,34 +529,68 @@ function step(
   const p3 = constant(Constant.P3);
   const p4 = constant(Constant.P4);
   const p5 = constant(Constant.P5);
-  const zero = f32x4.splat(0);
-  const row = <usize>states << 2;
-  for (let channel = 0; channel < channels; channel++) {
-    const place = <usize>channel << 2;
-    const d = v128.load32_splat(steps + place);
-    const v = v128.load32_splat(inputs + place);
-    let y = zero;
-    let odd = zero; // NaN where a state is not finite, all ones where a decay grows
-    let o: usize = 0;
-    for (; o + 16 <= row; o += 16) {
-      const x = f32x4.mul(d, f32x4.mul(v128.load(A + o), log2e));
-      const bounded = f32x4.pmax(x, lowest);
-      const t = f32x4.add(bounded, round);
-      const q = power(f32x4.sub(bounded, f32x4.sub(t, round)), p1, p2, p3, p4, p5);
-      const h = advance(f32x4.mul(v128.load(state + o), i32x4.shl(t, 23)), q, f32x4.mul(v, v128.load(B + o)));
-      v128.store(fresh + o, h);
-      y = madd(h, v128.load(C + o), y);
-      odd = v128.or(odd, v128.or(f32x4.gt(x, zero), f32x4.sub(h, h)));
+  let most = f32x4.splat(0);
+  for (let lane: usize = 0; lane < 4; lane++) {
+    let y0 = f32x4.splat(0);
+    let y1 = y0;
+    if (lane < <usize>channels) {
+      const d = v128.load32_splat(steps + (lane << 2));
+      const v = v128.load32_splat(inputs + (lane << 2));
+      const first = lane * row;
+      let o: usize = 0;
+      for (; o + 32 <= row; o += 32) {
+        const at = first + o;
+        const x0 = f32x4.mul(d, f32x4.mul(v128.load(A + at), log2e));
+        const x1 = f32x4.mul(d, f32x4.mul(v128.load(A + at, 16), log2e));
+        most = f32x4.pmax(most, f32x4.pmax(x0, x1));
+        const low0 = f32x4.pmax(x0, lowest);
+        const low1 = f32x4.pmax(x1, lowest);
+        const t0 = f32x4.add(low0, round);
+        const t1 = f32x4.add(low1, round);
+        const q0 = power(f32x4.sub(low0, f32x4.sub(t0, round)), p1, p2, p3, p4, p5);
+        const q1 = power(f32x4.sub(low1, f32x4.sub(t1, round)), p1, p2, p3, p4, p5);
+        const before0 = v128.load(state + at);
+        const before1 = v128.load(state + at, 16);
+        const h0 = advance(f32x4.mul(before0, i32x4.shl(t0, 23)), q0, f32x4.mul(v, v128.load(B + o)));
+        const h1 = advance(f32x4.mul(before1, i32x4.shl(t1, 23)), q1, f32x4.mul(v, v128.load(B + o, 16)));
+        y0 = madd(h0, v128.load(C + o), y0);
+        y1 = madd(h1, v128.load(C + o, 16), y1);
+        v128.store(kept + at, before0);
+        v128.store(kept + at, before1, 16);
+        v128.store(state + at, h0);
+        v128.store(state + at, h1, 16);
+      }
+      if (o < row) {
+        const at = first + o;
+        const x = f32x4.mul(d, f32x4.mul(v128.load(A + at), log2e));
+        most = f32x4.pmax(most, x);
+        const low = f32x4.pmax(x, lowest);
+        const t = f32x4.add(low, round);
+        const q = power(f32x4.sub(low, f32x4.sub(t, round)), p1, p2, p3, p4, p5);
+        const before = v128.load(state + at);
+        const h = advance(f32x4.mul(before, i32x4.shl(t, 23)), q, f32x4.mul(v, v128.load(B + o)));
+        y0 = madd(h, v128.load(C + o), y0);
+        v128.store(kept + at, before);
+        v128.store(state + at, h);
+      }
     }
-    if (o == row && !v128.any_true(odd)) {
-      copy(state, fresh, row);
-      store<f32>(results + place, sum(y));
-    } else {
-      store<f32>(results + place, carefulStep(A, state, d, v, B, C, states));
-    }
-    A += row;
-    state += row;
+    v128.store(partial + (lane << 5), y0);
+    v128.store(partial + (lane << 5), y1, 16);
   }
+  const y = sums(total(partial), total(partial + 32), total(partial + 64), total(partial + 96));
+  const odd = v128.or(f32x4.gt(most, f32x4.splat(0)), f32x4.ne(f32x4.sub(y, y), f32x4.splat(0)));
+  if (v128.any_true(odd)) {
+    memory.copy(state, kept, <usize>channels * row);
+    return false;
+  }
+  storePart(results, y, channels);
+  return true;
+}
+
+// @ts-ignore: decorator
+@inline
+function total(pair: usize): v128 {
+  return f32x4.add(v128.load(pair), v128.load(pair, 16));
 }
 
 /** A step of one channel, whatever the sign and size of its decays, any number of states. Gives y. */

@@ -23,17 +23,17 @@ const enum Operation {
   ARGMAX,
 }
 
-/** `next` and `done` are written by all threads while a command runs, the others by none. */
+/** Where the queues are in a command: of each, how many of its chunks are taken. Threads beyond so many share them. */
+export const NEXT: usize = 32;
+export const QUEUES = 8;
+
+/** `done` and the queues are written by all threads while a command runs, the others by none. */
 @unmanaged
 export class Command {
-  /** The first chunk that nobody has taken. */
-  next: i32;
   /** Chunks that are complete. */
   done: i32;
   operation: i32;
   chunks: i32;
-  /** 1: chunks are taken in runs, see run.ts. */
-  runs: i32;
 }
 
 @unmanaged

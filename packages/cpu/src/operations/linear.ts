@@ -80,7 +80,6 @@ export function linearCommand(context: Context, arena: Arena, options: LinearOpt
   return {
     operation: 'linear',
     chunks: Math.ceil(rows / rowBlock) * Math.ceil(panels / panelGroup),
-    runs: rows <= STREAMED_ROWS,
     call: [
       x,
       xStride,

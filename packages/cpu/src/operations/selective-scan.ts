@@ -118,10 +118,10 @@ function stepsFor(channels: number, length: number): number {
   return Math.min(length, Math.max(16, Math.min(128, fitting)));
 }
 
-/** A, the state, and B and C where constant, as blocks of eight channels; steps, inputs and results; one block of state. */
+/** A, the state, and B and C where constant, as blocks of eight channels; steps, inputs and results; one block of state; eight vectors. */
 function scanScratch(channels: number, state: number, steps: number, constantB: boolean, constantC: boolean): number {
   const parameters = 2 + (constantB ? 1 : 0) + (constantC ? 1 : 0);
-  return (padded(channels) * (parameters * state + 3 * steps) + 8 * state) * ELEMENT;
+  return (padded(channels) * (parameters * state + 3 * steps) + 8 * state + 32) * ELEMENT;
 }
 
 function padded(channels: number): number {

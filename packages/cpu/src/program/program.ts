@@ -21,10 +21,8 @@ export type Argument = number | boolean | { readonly float: number };
 
 export interface Command {
   readonly operation: Operation;
-  /** Parts that may run side by side. */
+  /** Parts that may run side by side; neighbours share what they read, where any do. */
   readonly chunks: number;
-  /** A thread takes neighbours together, as they are stretches of one stream from memory. Default false. */
-  readonly runs?: boolean;
   readonly call: readonly Argument[];
 }
 
@@ -37,11 +35,10 @@ export class Program {
     const block = arena.scratch(commands.length * COMMAND_BYTES);
     const words = heap.integers(block, block.bytes / 4);
     const floats = heap.floats(block, block.bytes / 4);
-    for (const [index, { operation, chunks, runs = false, call }] of commands.entries()) {
+    for (const [index, { operation, chunks, call }] of commands.entries()) {
       const at = (index * COMMAND_BYTES) / 4;
-      words[at + 2] = operations[operation];
-      words[at + 3] = chunks;
-      words[at + 4] = Number(runs);
+      words[at + 1] = operations[operation];
+      words[at + 2] = chunks;
       for (const [place, value] of call.entries()) {
         const word = at + CALL + place;
         if (typeof value === 'object') floats[word] = value.float;
