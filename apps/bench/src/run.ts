@@ -33,7 +33,7 @@ import {
   type Settings,
 } from './schema/report.ts';
 import { type CaseRef, openSeat, type Seat, type SeatedCase } from './seat/seat.ts';
-import { applyCeiling } from './timing/limit.ts';
+import { applyCeiling, applyLimit, besideItsLimit } from './timing/limit.ts';
 import { sampleInterleaved } from './timing/sample.ts';
 import { logLogSlope } from './timing/statistics.ts';
 import { version } from './version.ts';
@@ -69,6 +69,8 @@ export interface Stage {
 export interface StageContext {
   /** To add to. */
   readonly results: Result[];
+  /** Measured before. */
+  readonly ceilings: readonly Ceiling[];
   readonly backends: BackendRecord[];
   readonly pause: Pause;
   /** Milliseconds for each measurement. */
@@ -146,12 +148,12 @@ export async function runBench(options: RunOptions): Promise<Report> {
     );
     for (const { suite, groups } of plans) {
       for (const group of groups) {
-        await runGroup(group, { results, pause, effort, observer });
+        await runGroup(group, { results, ceilings, pause, effort, observer });
       }
       observer.suite?.(suite.name, snapshot(false));
     }
     for (const stage of stages) {
-      await stage.run({ results, backends: others, pause, budget: BUDGET[effort], observer });
+      await stage.run({ results, ceilings, backends: others, pause, budget: BUDGET[effort], observer });
       observer.suite?.(stage.suite, snapshot(false));
     }
     if (results.length > 0) {
@@ -188,6 +190,7 @@ interface Job {
 
 interface Context {
   readonly results: Result[];
+  readonly ceilings: readonly Ceiling[];
   readonly pause: Pause;
   readonly effort: Effort;
   readonly observer: Observer;
@@ -241,6 +244,7 @@ async function runGroup(jobs: readonly Job[], context: Context): Promise<void> {
 
 interface Entrant {
   readonly found: FoundBackend;
+  readonly seat: Seat;
   readonly prepared: SeatedCase;
   readonly check: CheckRecord | undefined;
 }
@@ -281,7 +285,7 @@ async function runJob(
           refuse(benchCase, found, results, 'disagrees', describeDisagreement(check), check);
           await prepared.dispose();
         } else {
-          entrants.push({ found, prepared, check });
+          entrants.push({ found, seat, prepared, check });
         }
       } catch (error) {
         await prepared?.dispose();
@@ -318,12 +322,18 @@ async function measure(
   benchCase: BenchCase,
   specs: readonly MeasurementSpec[],
   entrants: readonly Entrant[],
-  { observer, pause, effort }: Context,
+  { observer, pause, effort, ceilings }: Context,
 ): Promise<Result[]> {
+  const workOf = (spec: MeasurementSpec, { record }: FoundBackend) => {
+    const { weights } = benchCase;
+    return spec.work?.(record.dtype === 'float64' ? 8 : 4, weights && BYTES_PER_WEIGHT[weights]);
+  };
   const racing = specs.flatMap((spec) =>
     entrants.flatMap((entrant) => {
       const how = entrant.prepared.measured[spec.id];
-      return how !== undefined && 'time' in how ? [{ entrant, spec, contender: how }] : [];
+      if (how === undefined || !('time' in how)) return [];
+      const { found, seat } = entrant;
+      return [{ entrant, spec, contender: besideItsLimit(how, seat, workOf(spec, found), found, ceilings) }];
     }),
   );
   if (racing.length > 0) observer.step?.(`${specs[0]!.id}: timing`);
@@ -346,9 +356,7 @@ async function measure(
     }
     const once = 'seconds' in how ? how.seconds : 0;
     const time = outcome?.time ?? { median: once, p10: once, p90: once, n: 1, callsPerSample: 1 };
-    const bytesPerValue = entrant.found.record.dtype === 'float64' ? 8 : 4;
-    const { weights } = benchCase;
-    const work = spec.work?.(bytesPerValue, weights && BYTES_PER_WEIGHT[weights]);
+    const work = workOf(spec, entrant.found);
     const { stateBytes } = entrant.prepared;
     // A process may be gone by now; what it measured stays.
     const memory = await entrant.prepared.memory().catch(() => undefined);
@@ -358,6 +366,7 @@ async function measure(
       time,
       rate: { perSecond: spec.items / time.median, unit: `${spec.unit}/s` },
       ...(work && { work }),
+      ...applyLimit(work, time.median, outcome?.limit, entrant.found, ceilings),
       ...(memory && { memory: { ...memory, ...(stateBytes !== undefined && { state: stateBytes }) } }),
     });
   }
@@ -403,10 +412,10 @@ function slopesOf({ name, sweep }: Suite, results: readonly Result[]): Report['s
   });
 }
 
-/** The share of the limit of what ran on the processor, ours alone. */
+/** The share of the limit of what ran on the processor, ours alone; of the best of the run where it was not measured in turns. */
 function withShare(result: Result, backends: readonly FoundBackend[], ceilings: readonly Ceiling[]): Result {
   const found = backends.find(({ record }) => record.name === result.backend);
-  if (found === undefined || result.time === undefined) return result;
+  if (found === undefined || result.time === undefined || result.ceiling !== undefined) return result;
   return { ...result, ...applyCeiling(result.work, result.time.median, found, ceilings) };
 }
 

@@ -6,7 +6,7 @@
 import { platform } from '#platform';
 import type { LimitRequest } from '../platform/platform.ts';
 import type { Ceiling } from '../schema/report.ts';
-import { limitKernels } from './limit-kernels.ts';
+import { limitKernels, workFor } from './limit-kernels.ts';
 import type { Mode } from './modes.ts';
 
 export interface CeilingOptions {
@@ -27,10 +27,16 @@ export async function measureCeilings({
   threads = 1,
   mode = 'plain',
 }: CeilingOptions): Promise<Ceiling[]> {
-  const { rate, bytes, stop } = threads === 1 ? await alone(pause, mode) : await together(threads, pause, mode);
+  const { rate, bytes, stop } = await openMeter(threads, mode);
+  // One thread's are of a call of some milliseconds each; threads need longer to overlap.
+  const duration = threads === 1 ? 0 : budget / 5;
+  const sample = async (bound: LimitRequest['bound']): Promise<number> => {
+    await pause();
+    return rate(bound, duration);
+  };
   try {
-    const operations = await best(budget, () => rate('operations', budget));
-    const bandwidth = await best(budget, () => rate('bandwidth', budget));
+    const operations = await best(budget, () => sample('operations'));
+    const bandwidth = await best(budget, () => sample('bandwidth'));
     const suffix = threads === 1 ? '' : `-${threads}-threads`;
     const each = threads === 1 ? '' : `, ${threads} threads at once`;
     return [
@@ -63,21 +69,25 @@ const OPERATIONS: Readonly<Record<Mode, string>> = {
   revectorized: 'fused multiply-add of 256 bits, paired by V8',
 };
 
-interface Meter {
-  /** Work a second of one sample. */
-  rate(bound: LimitRequest['bound'], budget: number): Promise<number>;
+export interface Meter {
+  /** Work a second of one sample, of so many milliseconds or a little more. */
+  rate(bound: LimitRequest['bound'], duration: number): Promise<number>;
+  /** Of the buffer that is read. */
   readonly bytes: number;
   stop(): Promise<void>;
 }
 
-async function alone(pause: () => Promise<void>, mode: Mode): Promise<Meter> {
+/** What measures this machine's limits, now and again. @throws Error where the engine has no WebAssembly SIMD, or not that of the mode. */
+export function openMeter(threads: number, mode: Mode): Promise<Meter> {
+  return threads === 1 ? alone(mode) : together(threads, mode);
+}
+
+async function alone(mode: Mode): Promise<Meter> {
   const kernels = await limitKernels(mode);
   return {
-    async rate(bound) {
-      await pause();
-      const start = performance.now();
-      const work = kernels.run(bound);
-      return (work / (performance.now() - start)) * 1000;
+    async rate(bound, duration) {
+      const { work, milliseconds } = workFor(kernels, bound, duration);
+      return (work / milliseconds) * 1000;
     },
     bytes: kernels.bytes,
     async stop() {},
@@ -85,7 +95,7 @@ async function alone(pause: () => Promise<void>, mode: Mode): Promise<Meter> {
 }
 
 /** Each thread has a memory of its own. They start together, and go on for the same time. */
-async function together(threads: number, pause: () => Promise<void>, mode: Mode): Promise<Meter> {
+async function together(threads: number, mode: Mode): Promise<Meter> {
   const workers = Array.from({ length: threads }, () => platform.startLimitWorker());
   const stop = async (): Promise<void> => void (await Promise.all(workers.map((worker) => worker.stop())));
   const ask = (bound: LimitRequest['bound'], duration: number) =>
@@ -98,9 +108,8 @@ async function together(threads: number, pause: () => Promise<void>, mode: Mode)
     throw error;
   }
   return {
-    async rate(bound, budget) {
-      await pause();
-      const answers = await ask(bound, budget / 5);
+    async rate(bound, duration) {
+      const answers = await ask(bound, duration);
       return answers.reduce((sum, { work, milliseconds }) => sum + (work / milliseconds) * 1000, 0);
     },
     bytes: 256 * 2 ** 20,

@@ -1,7 +1,7 @@
 /** The kernels of assembly/ceilings.ts, and how much work a call of each is. */
 import { platform } from '#platform';
 import { ceilingsBase64 } from '../generated/ceilings.ts';
-import type { LimitRequest } from '../platform/platform.ts';
+import type { LimitAnswer, LimitRequest } from '../platform/platform.ts';
 import type { Mode } from './modes.ts';
 
 interface Kernels {
@@ -16,6 +16,18 @@ export interface LimitKernels {
   run(bound: LimitRequest['bound']): number;
   /** Bytes that the bandwidth is measured over: more than a cache holds. */
   readonly bytes: number;
+}
+
+/** The same work over and over until its time is up. */
+export function workFor(kernels: LimitKernels, bound: LimitRequest['bound'], duration: number): LimitAnswer {
+  const start = performance.now();
+  let work = 0;
+  let milliseconds: number;
+  do {
+    work += kernels.run(bound);
+    milliseconds = performance.now() - start;
+  } while (milliseconds < duration);
+  return { work, milliseconds };
 }
 
 /** @throws Error where the engine has no WebAssembly SIMD, or not that of this mode, or no room. */

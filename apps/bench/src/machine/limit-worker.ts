@@ -1,6 +1,6 @@
 /** What a thread does that measures a limit together with others: the same kernel over and over until its time is up. */
 import type { LimitAnswer, LimitRequest } from '../platform/platform.ts';
-import { type LimitKernels, limitKernels } from './limit-kernels.ts';
+import { type LimitKernels, limitKernels, workFor } from './limit-kernels.ts';
 import type { Mode } from './modes.ts';
 
 const kernels = new Map<Mode, LimitKernels>();
@@ -8,12 +8,5 @@ const kernels = new Map<Mode, LimitKernels>();
 export async function answerLimit({ bound, duration, mode }: LimitRequest): Promise<LimitAnswer> {
   const own = kernels.get(mode) ?? (await limitKernels(mode));
   kernels.set(mode, own);
-  const start = performance.now();
-  let work = 0;
-  let milliseconds: number;
-  do {
-    work += own.run(bound);
-    milliseconds = performance.now() - start;
-  } while (milliseconds < duration);
-  return { work, milliseconds };
+  return workFor(own, bound, duration);
 }

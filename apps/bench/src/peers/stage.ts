@@ -15,7 +15,8 @@ import { BYTES_PER_WEIGHT, modelWork } from '../cases/work.ts';
 import type { FoundBackend } from '../machine/backends.ts';
 import { Disagreement, MIN_SAMPLE, messageOf, type Stage, type StageContext, Stopped } from '../run.ts';
 import type { CheckRecord, Result } from '../schema/report.ts';
-import { openSeat } from '../seat/seat.ts';
+import { openSeat, type Seat } from '../seat/seat.ts';
+import { applyLimit, besideItsLimit } from '../timing/limit.ts';
 import { type Contender, sampleInterleaved } from '../timing/sample.ts';
 import type { Format, Peer } from './contract.ts';
 import { missingPackages, peerFolder } from './folder.ts';
@@ -73,6 +74,8 @@ function secondsOf({ kinds }: PeerRound): number {
 
 interface Entrant {
   readonly name: string;
+  /** Where it is ours. */
+  readonly own?: { readonly found: FoundBackend; readonly seat: Seat } | undefined;
   readonly check: CheckRecord;
   readonly contenders: Readonly<Record<Kind, Contender>>;
   memory(): Promise<Result['memory']>;
@@ -177,6 +180,7 @@ async function openOwn(
     const { prefill, decode } = prepared.measured as Record<Kind, Contender>;
     return {
       name: found.record.name,
+      own: { found, seat },
       check,
       contenders: { prefill, decode },
       memory: () => prepared.memory(),
@@ -226,18 +230,20 @@ async function race(
   kind: Kind,
   format: Format,
   entrants: readonly Entrant[],
-  { observer, pause, results, budget }: StageContext,
+  { observer, pause, results, budget, ceilings }: StageContext,
 ): Promise<void> {
   observer.step?.(`peers/${kind}, ${format}: timing`);
-  const outcomes = await sampleInterleaved(
-    entrants.map(({ contenders }) => contenders[kind]),
-    { budget: 2 * budget, minSamples: MIN_SAMPLES, precision: 0.01, minSample: MIN_SAMPLE, pause },
-  );
   const { config, prefill, decode } = options;
   const bytesPerWeight = BYTES_PER_WEIGHT[PEER_DTYPES[format]];
   const whole = modelWork(config, prefill, 1, 4, { bytesPerWeight });
   const step = modelWork(config, 1, 1, 4, { bytesPerWeight });
   const work = kind === 'prefill' ? whole : { operations: decode * step.operations, bytes: decode * step.bytes };
+  const outcomes = await sampleInterleaved(
+    entrants.map(({ contenders, own }) =>
+      own === undefined ? contenders[kind] : besideItsLimit(contenders[kind], own.seat, work, own.found, ceilings),
+    ),
+    { budget: 2 * budget, minSamples: MIN_SAMPLES, precision: 0.01, minSample: MIN_SAMPLE, pause },
+  );
   for (const [index, entrant] of entrants.entries()) {
     const outcome = outcomes[index]!;
     const head = { ...heading(options, kind, format, entrant.name), check: entrant.check };
@@ -253,6 +259,7 @@ async function race(
       time,
       rate: { perSecond: (kind === 'prefill' ? prefill : decode) / time.median, unit: 'tokens/s' },
       work,
+      ...(entrant.own && applyLimit(work, time.median, outcome.limit, entrant.own.found, ceilings)),
       ...(memory && { memory }),
     });
   }

@@ -118,7 +118,7 @@ export function renderLegend(report: Report, { style, width }: Look): string {
   const text = [
     'Times are medians of one call, with the 10th and 90th percentile.',
     report.ceilings.length > 0
-      ? '“of limit” is the least time that the arithmetic (ops) or the memory traffic (mem) of a call takes at the limits above, over the time it took; an exp counts as 16 operations.'
+      ? '“of limit” is the least time that the arithmetic (ops) or the memory traffic (mem) of a call takes at the limits above, measured again between its samples, over the time it took; an exp counts as 16 operations.'
       : '',
     report.results.some(({ ceiling }) => ceiling !== undefined && ceiling.share >= 0.995)
       ? 'Shares of 100 % and more: the weights fit in the processor’s cache, which is faster than the memory.'

@@ -1,14 +1,14 @@
 /**
- * The report as JSON, version 3: what ran, on what machine, how fast, how near to the machine's limits, and how it was checked.
- * Times are in seconds, memory in bytes. A reader takes versions 1 and 2 as well, which lack what is optional here, and refuses others with
+ * The report as JSON, version 4: what ran, on what machine, how fast, how near to the machine's limits, and how it was checked.
+ * Times are in seconds, memory in bytes. A reader takes versions 1 to 3 as well, which lack what is optional here, and refuses others with
  * a message that says what to do. The fields are described for users in docs/schema.md.
  */
 import { MambaError } from '@mamba/core';
 import { z } from 'zod';
 
-export const SCHEMA_VERSION = 3;
-/** Versions that are read; the older ones are version 3 without some of its optional fields. */
-export const READABLE_VERSIONS: readonly number[] = [1, 2, 3];
+export const SCHEMA_VERSION = 4;
+/** Versions that are read; the older ones are version 4 without some of its optional fields. */
+export const READABLE_VERSIONS: readonly number[] = [1, 2, 3, 4];
 export const KIND = 'mamba-bench';
 export const SET_KIND = 'mamba-bench-set';
 
@@ -119,6 +119,8 @@ const resultSchema = z.strictObject({
       seconds: positive,
       /** That time over the median: 1 is the machine's limit. */
       share: positive,
+      /** The limit was measured again between the samples, and its median counts; absent where it is the run's best. */
+      inTurns: z.literal(true).optional(),
     })
     .optional(),
   memory: memorySchema.optional(),

@@ -16,6 +16,7 @@ export interface Questions {
   readonly prepare: [CaseRef, PreparedAnswer];
   readonly actual: [null, Values];
   readonly time: [{ readonly measurement: string; readonly calls: number }, number];
+  readonly limit: [Ceiling['bound'], number];
   readonly memory: [null, MemoryRecord];
   readonly free: [null, null];
 }

@@ -66,6 +66,7 @@ export function remoteSeat(asker: Asker): Seat {
         },
       };
     },
+    limit: (bound) => asker.ask('limit', bound),
     dispose: () => asker.close(),
   };
 }

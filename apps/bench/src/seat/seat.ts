@@ -6,12 +6,16 @@ import type { Backend } from '@mamba/core';
 import { platform } from '#platform';
 import type { BenchCase, CaseOptions, Pause, SuiteName, Values } from '../cases/contract.ts';
 import type { FoundBackend } from '../machine/backends.ts';
+import { type Meter, openMeter } from '../machine/ceilings.ts';
+import { modeOf } from '../machine/modes.ts';
 import type { OwnCaseOptions } from '../peers/own.ts';
-import type { MemoryRecord } from '../schema/report.ts';
+import type { BackendRecord, Ceiling, MemoryRecord } from '../schema/report.ts';
 import { type Contender, timed } from '../timing/sample.ts';
 
 export interface Seat {
   prepare(benchCase: BenchCase, ref: CaseRef, pause: Pause): Promise<SeatedCase>;
+  /** Operations or bytes a second that this engine, mode and number of threads can do at this moment, in some milliseconds. */
+  limit(bound: Ceiling['bound']): Promise<number>;
   dispose(): Promise<void>;
 }
 
@@ -30,6 +34,9 @@ export interface SeatedCase {
   dispose(): Promise<void>;
 }
 
+/** Milliseconds of a limit's sample. */
+const LIMIT_SAMPLE = 15;
+
 export async function openSeat({ seat, provider }: FoundBackend): Promise<Seat> {
   if (seat !== undefined) return seat();
   if (provider === undefined) throw new Error('the backend does not run here');
@@ -39,6 +46,7 @@ export async function openSeat({ seat, provider }: FoundBackend): Promise<Seat> 
 /** In this process. The backend is the seat's, and disposed with it. */
 export function localSeat(backend: Backend): Seat {
   const synchronize = (): Promise<void> => backend.synchronize();
+  let meter: Promise<Meter> | undefined;
   return {
     async prepare(benchCase, _, pause) {
       const prepared = await benchCase.prepare(backend, pause);
@@ -56,6 +64,20 @@ export function localSeat(backend: Backend): Seat {
         dispose: async () => prepared.dispose(),
       };
     },
-    dispose: () => backend.dispose(),
+    async limit(bound) {
+      const { details } = backend;
+      meter ??= openMeter(
+        Number(details.threads ?? 1),
+        modeOf({ details: { ...details } as BackendRecord['details'] }),
+      );
+      return (await meter).rate(bound, LIMIT_SAMPLE);
+    },
+    async dispose() {
+      await meter?.then(
+        ({ stop }) => stop(),
+        () => {},
+      );
+      await backend.dispose();
+    },
   };
 }

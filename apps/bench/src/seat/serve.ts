@@ -64,6 +64,10 @@ function createHandlers(): Handlers {
       if (how === undefined || 'seconds' in how) throw new Error(`there is nothing to time called ${measurement}`);
       return how.time(calls);
     },
+    async limit(bound) {
+      if (seat === undefined) throw new Error('no backend is open');
+      return seat.limit(bound);
+    },
     memory: () => current().memory(),
     free,
   };

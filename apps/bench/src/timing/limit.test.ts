@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest';
 import type { Ceiling } from '../schema/report.ts';
-import { applyCeiling } from './limit.ts';
+import { applyCeiling, applyLimit, besideItsLimit } from './limit.ts';
 
 const ceilings: Ceiling[] = [
   { id: 'ops', bound: 'operations', perSecond: 1e9, threads: 1, how: '' },
@@ -33,4 +33,23 @@ it('compares nothing with limits that are not its own', () => {
   expect(applyCeiling(work, 1, found({}, { slow: 'software' }), ceilings)).toEqual({});
   expect(applyCeiling(work, 1, found({}, { onProcessor: false }), ceilings)).toEqual({});
   expect(applyCeiling(undefined, 1, found({}), ceilings)).toEqual({});
+});
+
+it('compares with the limit that was measured in turns, of the kind that binds', async () => {
+  const asked: string[] = [];
+  const seat = {
+    async limit(bound: string) {
+      asked.push(bound);
+      return 5e8;
+    },
+  };
+  const contender = { time: async () => 7 };
+  const work = { operations: 1e9, bytes: 5e7 };
+  const beside = besideItsLimit(contender, seat, work, found({}), ceilings);
+  expect([await beside.time(1), await beside.limit!(), asked]).toEqual([7, 5e8, ['operations']]);
+  expect(applyLimit(work, 4, 5e8, found({}), ceilings)).toEqual({
+    ceiling: { id: 'ops', seconds: 2, share: 0.5, inTurns: true },
+  });
+  expect(besideItsLimit(contender, seat, work, found({ threads: 4 }), ceilings)).toBe(contender);
+  expect(applyLimit(work, 4, undefined, found({}), ceilings)).toEqual({});
 });

@@ -77,6 +77,16 @@ describe('sampleInterleaved', () => {
     expect(timeOf(outcome).p90).toBeCloseTo(0.09, 12);
   });
 
+  it('asks for the limit after each sample, apart from the time, and gives its median', async () => {
+    const track = new Track();
+    const limits = [5, 1, 3];
+    const beside = { ...track.contender('beside', () => 200), limit: async () => limits.shift()! };
+    const [outcome, alone] = await sampleInterleaved([beside, track.contender('alone', () => 200)], track.options());
+    expect(outcome).toMatchObject({ time: { median: 0.2, n: 3 }, limit: 3 });
+    expect(limits).toEqual([]);
+    expect(alone).not.toHaveProperty('limit');
+  });
+
   it('drops a contender that throws, and goes on with the others', async () => {
     const track = new Track();
     const failure = new Error('device lost');

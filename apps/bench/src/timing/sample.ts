@@ -3,11 +3,13 @@
  * certain enough or its time is spent. A sample awaits the device, and holds as many calls as make it long against the clock.
  */
 import type { TimeSummary } from '../schema/report.ts';
-import { medianUncertainty, summarise } from './statistics.ts';
+import { medianUncertainty, quantile, summarise } from './statistics.ts';
 
 export interface Contender {
   /** Milliseconds of so many calls, one after the other, with the device awaited at their end. */
   time(calls: number): Promise<number>;
+  /** Work a second that the machine can do at this moment, where the times are compared with that. Asked after each sample. */
+  readonly limit?: (() => Promise<number>) | undefined;
 }
 
 /** Calls of this very process. `run` does not wait for the device, `synchronize` waits until all calls are done. */
@@ -38,7 +40,13 @@ export interface SamplerOptions {
   readonly pause: () => Promise<void>;
 }
 
-export type SampleOutcome = { readonly time: TimeSummary } | { readonly error: unknown };
+export type SampleOutcome =
+  | {
+      readonly time: TimeSummary;
+      /** The median of what the contender's `limit` gave. */
+      readonly limit?: number | undefined;
+    }
+  | { readonly error: unknown };
 
 /** One outcome for each contender. A contender that throws is out, and the others go on; what `pause` throws is passed on. */
 export async function sampleInterleaved(
@@ -49,6 +57,7 @@ export async function sampleInterleaved(
   const races = contenders.map((contender) => ({
     contender,
     seconds: [] as number[],
+    limits: [] as number[],
     spent: 0,
     calls: 0,
     first: 0,
@@ -73,15 +82,19 @@ export async function sampleInterleaved(
           const elapsed = await race.contender.time(race.calls);
           race.seconds.push(elapsed / 1000 / race.calls);
           race.spent += elapsed;
+          if (race.contender.limit !== undefined) race.limits.push(await race.contender.limit());
         }
       } catch (cause) {
         race.error = { cause };
       }
     }
   }
-  return races.map(({ seconds, calls, first, error }) =>
+  return races.map(({ seconds, limits, calls, first, error }) =>
     error === undefined
-      ? { time: { ...summarise(seconds, calls), ...(first > 0 && { first }) } }
+      ? {
+          time: { ...summarise(seconds, calls), ...(first > 0 && { first }) },
+          ...(limits.length > 0 && { limit: quantile(limits, 0.5) }),
+        }
       : { error: error.cause },
   );
 }

@@ -115,5 +115,5 @@ function renderLegend(reports: readonly Report[]): string {
   const beyond = reports.some(({ results }) =>
     results.some(({ ceiling }) => ceiling !== undefined && ceiling.share > 1),
   );
-  return `<footer><p>Times are medians of one call, with the 10th and 90th percentile; the first call, with whatever compiles in it, stands apart. “of limit” is the least time that the arithmetic (ops) or the memory traffic (mem) of a call takes at the machine’s measured limits, over the time it took; an exp counts as 16 operations.${beyond ? ' Beyond 100 %, the data fits in the processor’s cache.' : ''} “error” is the largest difference from the float64 reference, relative to the largest value; nothing is timed that is beyond its tolerance.</p></footer>`;
+  return `<footer><p>Times are medians of one call, with the 10th and 90th percentile; the first call, with whatever compiles in it, stands apart. “of limit” is the least time that the arithmetic (ops) or the memory traffic (mem) of a call takes at the machine’s limits, measured again between its samples, over the time it took; an exp counts as 16 operations.${beyond ? ' Beyond 100 %, the data fits in the processor’s cache.' : ''} “error” is the largest difference from the float64 reference, relative to the largest value; nothing is timed that is beyond its tolerance.</p></footer>`;
 }
