@@ -78,6 +78,26 @@ test('any number of threads gives the same bits', { timeout: 0 }, async () => {
   }
 });
 
+test('also of a scan some of whose states grow, or overflow on the way', { timeout: 0 }, async () => {
+  const [length, dim, state] = [150, 200, 8];
+  const delta = uniform(length * dim, 1, 0.01, 0.9);
+  const u = uniform(length * dim, 2);
+  for (const channel of [3, 70, 131, 199]) {
+    delta[45 * dim + channel] = -2;
+    for (let step = 80; step < 90; step++) u[step * dim + channel - 1] = 3e38;
+  }
+  const scan = async (backend: Backend) => {
+    const A = float32(backend, [dim, state], uniform(dim * state, 3, -0.02, -0.001));
+    const [B, C] = [4, 5].map((seed) => float32(backend, [1, length, state], uniform(length * state, seed, 0.5, 1)));
+    const [inputs, steps] = [u, delta].map((values) => float32(backend, [1, length, dim], values));
+    const { y, lastState } = backend.selectiveScan(inputs!, steps!, A, B!, C!);
+    return [await backend.read(y), await backend.read(lastState)];
+  };
+  const expected = await withBackend(1, scan);
+  expect(expected[1]!.filter((value) => !Number.isFinite(value)).length).toBeGreaterThan(0);
+  for (const threads of [2, 3, 5]) expect(await withBackend(threads, scan)).toEqual(expected);
+});
+
 test('a hundred pools, started and disposed: no worker is left', { timeout: 0 }, async () => {
   watchWorkers();
   const exits: Promise<unknown>[] = [];

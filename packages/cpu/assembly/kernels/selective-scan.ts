@@ -1,6 +1,6 @@
 /**
- * Selective scan, in chunks of one batch row and a range of channels of one group. Chunks are the same whoever takes them, so any number of
- * threads gives the same bits.
+ * Selective scan, in chunks of one batch row and a range of channels of one group. Each eight channels are computed alike in whatever chunk they are, so any
+ * number of threads gives the same bits.
  *
  * Channels are the vector, eight at a time; A, and the state, are transposed once to blocks `[state, 8]`, so B and C are broadcasts, there are
  * no horizontal sums, and any number of states is exact. Time runs in chunks of `chunk` steps, three passes each:
@@ -142,7 +142,7 @@ function selectiveScan(
   for (let start = 0; start < length; start += chunk) {
     const count = min(chunk, length - start);
     const offset = <usize>start * rowStride;
-    const growing = prepare(
+    prepare(
       u + offset, delta + offset, deltaBias, rowStride, count, channels, chunk, deltaSoftplus, discretization == ZOH,
       steps, inputs,
     );
@@ -157,7 +157,7 @@ function selectiveScan(
         const at = (<usize>block * <usize>states) << 5;
         const first = (<usize>block * <usize>chunk + <usize>from) << 5;
         let done = false;
-        if (decaying && !growing) {
+        if (decaying && (deltaSoftplus || !anyNegative(steps + first, to - from))) {
           const bytes = <usize>states << 5;
           memory.copy(saved, packedState + at, bytes);
           decay(
@@ -242,16 +242,24 @@ function allFinite(values: usize, bytes: usize): bool {
   return i32x4.all_true(f32x4.eq(none, none));
 }
 
+/** Of steps of a block. */
+function anyNegative(steps: usize, count: i32): bool {
+  let found = f32x4.splat(0);
+  for (const end = steps + (<usize>count << 5); steps < end; steps += 16) {
+    found = v128.or(found, f32x4.lt(v128.load(steps), f32x4.splat(0)));
+  }
+  return v128.any_true(found);
+}
+
 /**
- * Pass 1. Returns whether any d is negative. With `plain` the inputs are u, else d u. Here and in `finish` the usual call takes eight channels as two
+ * Pass 1. With `plain` the inputs are u, else d u. Here and in `finish` the usual call takes eight channels as two
  * neighbouring vectors, alike to the last instruction, no branch or store between them, which V8's revectorisation makes one.
  */
 function prepare(
   u: usize, delta: usize, bias: usize, rowStride: usize, count: i32, channels: i32, chunk: i32,
   deltaSoftplus: bool, plain: bool, steps: usize, inputs: usize,
-): bool {
+): void {
   const usual = deltaSoftplus && bias != 0 && !plain;
-  let negative = f32x4.splat(0);
   for (let t = 0; t < count; t++) {
     let c = 0;
     if (usual) {
@@ -274,7 +282,6 @@ function prepare(
       let d = loadPart(delta + offset, rest);
       if (bias != 0) d = f32x4.add(d, loadPart(bias + offset, rest));
       if (deltaSoftplus) d = softplus(d);
-      else negative = v128.or(negative, f32x4.lt(d, f32x4.splat(0)));
       const input = loadPart(u + offset, rest);
       const place = inBlocks(c, t, chunk);
       v128.store(steps + place, d);
@@ -283,7 +290,6 @@ function prepare(
     u += rowStride;
     delta += rowStride;
   }
-  return v128.any_true(negative);
 }
 
 /** Pass 3. */

@@ -2,6 +2,7 @@ import type { Results } from '@mamba/core/driver';
 import type { Block } from '../memory/allocator.ts';
 import type { Arena } from '../memory/heap.ts';
 import { type Command, runCommand, threadScratch } from '../program/program.ts';
+import { channelBlock } from './channels.ts';
 import { addressOf, type Call, type Context, ELEMENT } from './context.ts';
 
 export function causalConv1d(context: Context, call: Call<'causalConv1d'>): Results<Block>['causalConv1d'] {
@@ -49,13 +50,10 @@ export interface ConvOptions {
   readonly silu: boolean;
 }
 
-/** Channels of a chunk. */
-const CHANNELS = 256;
-
 /** As `ConvCall` in assembly/kernels/causal-conv1d.ts. */
 export function convCommand({ team }: Context, arena: Arena, options: ConvOptions): Command {
   const { x, xStride, weight, bias, initial, state, resets, y, batch, length, dim, width, silu } = options;
-  const block = Math.min(dim, CHANNELS);
+  const block = channelBlock(dim, length, batch, team.threads);
   const scratch = threadScratch(arena, team, convScratch(block, width));
   return {
     operation: 'convolution',

@@ -3,6 +3,7 @@ import type { Results } from '@mamba/core/driver';
 import type { Block } from '../memory/allocator.ts';
 import type { Arena } from '../memory/heap.ts';
 import { type Command, runCommand, threadScratch } from '../program/program.ts';
+import { channelBlock } from './channels.ts';
 import { addressOf, type Call, type Context, ELEMENT } from './context.ts';
 
 /** As the constants in assembly/kernels/selective-scan.ts. */
@@ -66,16 +67,13 @@ export interface ScanOptions {
   readonly constantC: boolean;
 }
 
-/** Channels of a chunk. */
-const CHANNELS = 128;
-
 /** As `ScanCall` in assembly/kernels/selective-scan.ts. */
 export function scanCommand({ team }: Context, arena: Arena, options: ScanOptions): Command {
   const { u, delta, A, B, C, D, z, deltaBias, resets, initial, lastState, y, zStride, stepStride } = options;
   const { deltaSoftplus, discretization, batch, length, dim, state, groups, constantB, constantC } = options;
   const channels = dim / groups;
-  const block = Math.min(channels, CHANNELS);
-  const steps = stepsFor(block, length);
+  const block = channelBlock(channels, length, batch * groups, team.threads);
+  const steps = Math.min(length, STEPS);
   const scratch = threadScratch(arena, team, scanScratch(block, state, steps, constantB, constantC));
   return {
     operation: 'scan',
@@ -112,11 +110,11 @@ export function scanCommand({ team }: Context, arena: Arena, options: ScanOption
   };
 }
 
-/** Steps in blocks: their three buffers fit half of a usual second-level cache, and are long enough to make loading a state cheap. */
-function stepsFor(channels: number, length: number): number {
-  const fitting = Math.floor((256 * 1024) / (3 * padded(channels) * ELEMENT));
-  return Math.min(length, Math.max(16, Math.min(128, fitting)));
-}
+/**
+ * Steps that are held in blocks: the three buffers of the widest chunk fit half of a usual second-level cache, and they are enough to make loading a state
+ * cheap. The same for every chunk: where a state overflows, it decides what is computed again.
+ */
+const STEPS = 40;
 
 /** A, the state, and B and C where constant, as blocks of eight channels; steps, inputs and results; one block of state; eight vectors. */
 function scanScratch(channels: number, state: number, steps: number, constantB: boolean, constantC: boolean): number {
