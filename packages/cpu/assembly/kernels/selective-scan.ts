@@ -7,7 +7,7 @@
  *   1. prepare: d = softplus(delta + bias) and d u into blocks `[chunk, 8]`; rows of delta and u are read in order;
  *   2. scan: for each block, two states of eight channels in four v128 locals over all steps of the chunk; y accumulates in `[chunk, 8]`;
  *   3. finish: y = (y + D u) silu(z); rows of z are read, and of y written, in order.
- * So u, delta, z are read from memory once and y written once; the blocks stay in the second-level cache (see `chunkFor` in
+ * So u, delta, z are read from memory once and y written once; the blocks stay in the second-level cache (see `STEPS` in
  * src/operations/selective-scan.ts); nothing of size `[length, dim, state]` exists.
  *
  * The decay is 2^x with x = d (A log2 e). With n the nearest integer and r = x - n it is never rounded to one float:
