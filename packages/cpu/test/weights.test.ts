@@ -58,7 +58,7 @@ describe.each(TYPES)('%s', (dtype) => {
     expect(await backend.read(rows)).toEqual(
       Float32Array.of(...[36, 0, 15].flatMap((row) => [...stored.subarray(row * INPUTS, (row + 1) * INPUTS)])),
     );
-    for (const count of [1, 2, 7, 11]) {
+    for (const count of [1, 2, 3, 4, 7, 11]) {
       const values = uniform(count * INPUTS, 9);
       const y = backend.linear(float32(backend, [count, INPUTS], values), matrix);
       const expected = Float64Array.from({ length: count * OUTPUTS }, (_, index) => {

@@ -6,8 +6,8 @@
  * for each panel its weights of that depth, widened to float32 first if they are not, meet all tiles. Weights are read
  * once for a block of rows, x once for a group of panels, y is written and read once for each DEPTH inputs.
  *
- * Few rows (decode): linear-vector.ts, weights as one stream. For a batch each panel meets all rows, one after the other: it comes from memory
- * for the first and from the second-level cache for the others, still in the form in which it is stored.
+ * Few rows (decode): linear-vector.ts, weights as one stream. For a batch each panel meets all rows, two at a time (linear-pair.ts) or one after
+ * the other: it comes from memory for the first and from the second-level cache for the others, still in the form in which it is stored.
  *
  * Scratch of a thread, see `linearScratch` in src/operations/linear.ts. Many rows: zeros (64 bytes), a tile's edge (6×64), scales of the rows, a
  * widened panel, packed rows. Few rows, for each: results (64 bytes), x normalised, x quantised.
@@ -15,6 +15,7 @@
 import { Constant, constant } from '../lib/constants';
 import { loadPart, storePart, sum, transpose } from '../lib/lanes';
 import { madd } from '../lib/madd';
+import { pairBrains, pairFloats, pairHalves } from './linear-pair';
 import { MOST_ROWS, narrowTile, tileRows, wideTile } from './linear-tile';
 import { quantise, scaleForHalves, vectorBrains, vectorFloats, vectorHalves, vectorQ4, vectorQ8 } from './linear-vector';
 import { inverseRoot } from './rms-norm';
@@ -43,7 +44,7 @@ export class LinearCall {
   normalise: i32;
   norm: usize;
   eps: f32;
-  /** Up to here rows are multiplied one by one, and `rowScratch` bytes belong to each. */
+  /** Up to here rows are multiplied one by one or in pairs, and `rowScratch` bytes belong to each. */
   vectorRows: i32;
   rowScratch: usize;
   /** Rows of a chunk, and panels. */
@@ -261,36 +262,67 @@ function fewRows(call: LinearCall, start: i32, end: i32, scratch: usize): void {
     const column = <usize>panel << 6;
     const width = min(PANEL, call.outputs - (panel << 4));
     const bias = call.bias == 0 ? <usize>0 : call.bias + column;
+    multiplyRows(call, weight, width, scratch);
     let place = scratch;
     for (let row = 0; row < call.rows; row++) {
-      multiplyRow(call, row, weight, width, place);
-      finishRow(place, call.accumulate, bias, call.y + <usize>row * call.yStride + column, width);
+      finishRow(call, place, bias, call.y + <usize>row * call.yStride + column, width);
       place += call.rowScratch;
     }
     weight += bytes;
   }
 }
 
-/** A row times a panel, into the first 64 bytes of the row's scratch. */
-function multiplyRow(call: LinearCall, row: i32, weight: usize, width: i32, scratch: usize): void {
+/** All rows times a panel, each into the first 64 bytes of its scratch: in pairs, where a layout has them. */
+function multiplyRows(call: LinearCall, weight: usize, width: i32, scratch: usize): void {
+  const layout = call.layout;
+  const inputs = call.inputs;
+  const toStride = call.rowScratch;
+  const ready = call.normalise || layout == Layout.F16;
+  const xStride = ready ? toStride : call.xStride;
+  let x = ready ? scratch + 64 : call.x;
+  let rows = call.rows;
+  for (; rows >= 2 && inPairs(layout); rows -= 2) {
+    if (layout == Layout.F32) pairFloats(x, xStride, weight, inputs, scratch, toStride);
+    else if (layout == Layout.F16) pairHalves(x, xStride, weight, inputs, scratch, toStride);
+    else pairBrains(x, xStride, weight, inputs, scratch, toStride);
+    x += 2 * xStride;
+    scratch += 2 * toStride;
+  }
+  for (; rows > 0; rows--) {
+    multiplyRow(call, x, weight, width, scratch);
+    x += xStride;
+    scratch += toStride;
+  }
+}
+
+/** Without fused multiply-add float16 lacks a register for it. */
+// @ts-ignore: decorator
+@inline
+function inPairs(layout: i32): bool {
+  return layout == Layout.F32 || layout == Layout.BF16 || (ASC_FEATURE_RELAXED_SIMD && layout == Layout.F16);
+}
+
+function multiplyRow(call: LinearCall, x: usize, weight: usize, width: i32, scratch: usize): void {
   const inputs = call.inputs;
   const quantised = quantisedRow(call, scratch);
-  const x = call.normalise ? scratch + 64 : call.x + <usize>row * call.xStride;
   if (call.layout == Layout.F32) vectorFloats(x, weight, inputs, scratch);
-  else if (call.layout == Layout.F16) vectorHalves(scratch + 64, weight, inputs, load<f32>(quantised), scratch);
+  else if (call.layout == Layout.F16) vectorHalves(x, weight, inputs, scratch);
   else if (call.layout == Layout.BF16) vectorBrains(x, weight, inputs, scratch);
   else if (call.layout == Layout.Q8) vectorQ8(quantised, weight, inputs, scratch);
   else if (call.layout == Layout.Q4) vectorQ4(quantised, weight, inputs, scratch);
   else vectorRows(x, weight, inputs, width, scratch);
 }
 
-function finishRow(sums: usize, accumulate: i32, bias: usize, y: usize, width: i32): void {
+function finishRow(call: LinearCall, scratch: usize, bias: usize, y: usize, width: i32): void {
+  const half = call.layout == Layout.F16;
+  const factor = half ? v128.load32_splat(quantisedRow(call, scratch)) : f32x4.splat(0);
   for (let lane = 0; lane < width; lane += 4) {
     const rest = width - lane;
     const offset = <usize>lane << 2;
-    let value = v128.load(sums + offset);
+    let value = v128.load(scratch + offset);
+    if (half) value = f32x4.mul(value, factor);
     if (bias != 0) value = f32x4.add(value, loadPart(bias + offset, rest));
-    if (accumulate) value = f32x4.add(value, loadPart(y + offset, rest));
+    if (call.accumulate) value = f32x4.add(value, loadPart(y + offset, rest));
     storePart(y + offset, value, rest);
   }
 }

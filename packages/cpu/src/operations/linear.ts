@@ -48,9 +48,9 @@ const ROW_BLOCK = 132;
 const PANEL_GROUP = 16;
 /** Chunks of a product, where it is large enough. */
 const CHUNKS = 12;
-/** Up to here rows that are multiplied one by one are faster than a tile; longer where tiles would have to widen the weights. */
+/** Up to here rows that are multiplied one by one or in pairs are faster than a tile; longer where tiles would have to widen the weights. */
 const VECTOR_ROWS = 4;
-const QUANTISED_ROWS = 8;
+const WIDENED_ROWS = 8;
 /** Up to here a product is a stream of weights: cut by panels alone. */
 const STREAMED_ROWS = 16;
 /** Bytes of weights that are a chunk of a decode: some 5 µs. */
@@ -74,7 +74,7 @@ export function linearCommand(context: Context, arena: Arena, options: LinearOpt
   const layout = weight.layout ?? 'rows';
   const height = context.wasm.tileRows(Number(context.wide));
   const { rowBlock, panelGroup } = cut(rows, panels, panelBytes(layout, inputs), height);
-  const vectorRows = layout === 'q8' || layout === 'q4' ? QUANTISED_ROWS : VECTOR_ROWS;
+  const vectorRows = layout === 'float32' || layout === 'rows' ? VECTOR_ROWS : WIDENED_ROWS;
   const rowScratch = rowBytes(inputs);
   const scratch = threadScratch(arena, context.team, rows <= vectorRows ? rows * rowScratch : tileBytes(rowBlock));
   return {
@@ -125,7 +125,7 @@ function cut(
   };
 }
 
-/** Of a row that is multiplied alone: results, x normalised, x quantised. */
+/** Of a row that is multiplied alone or in a pair: results, x normalised, x quantised. */
 function rowBytes(inputs: number): number {
   const padded = Math.ceil(inputs / PANEL) * PANEL;
   return 64 + padded * ELEMENT + Math.ceil(inputs / BLOCK) * 80;

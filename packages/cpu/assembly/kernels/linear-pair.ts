@@ -1,0 +1,93 @@
+/**
+ * Two rows of x times one panel: each weight is loaded and widened once and meets both. Sums leave through memory (`to`, 64 bytes a row,
+ * `toStride` apart), for the reason given at linear-tile.ts.
+ *
+ * Eight sums, two broadcasts of x and a vector of weights leave room for the masks of float16 where multiply-add is fused: vectors are
+ * widened one after the other. Four rows by half a panel at a time are no faster.
+ */
+import { Mask, mask } from '../lib/constants';
+import { lowerBrains, lowerHalves, upperBrains, upperHalves } from '../lib/half';
+import { madd } from '../lib/madd';
+import { Layout } from './weights';
+
+export function pairFloats(x: usize, xStride: usize, panel: usize, inputs: i32, to: usize, toStride: usize): void {
+  multiply(Layout.F32, x, xStride, panel, inputs, to, toStride);
+}
+
+/** x as `scaleForHalves` made it; the sums lack its factors. */
+export function pairHalves(x: usize, xStride: usize, panel: usize, inputs: i32, to: usize, toStride: usize): void {
+  multiply(Layout.F16, x, xStride, panel, inputs, to, toStride);
+}
+
+export function pairBrains(x: usize, xStride: usize, panel: usize, inputs: i32, to: usize, toStride: usize): void {
+  multiply(Layout.BF16, x, xStride, panel, inputs, to, toStride);
+}
+
+/** `layout` is a constant: a loop of its own for each. */
+// @ts-ignore: decorator
+@inline
+function multiply(layout: i32, x: usize, xStride: usize, panel: usize, inputs: i32, to: usize, toStride: usize): void {
+  const bits = mask(layout == Layout.F16 ? Mask.HALF : Mask.BRAIN);
+  const up = mask(Mask.UP);
+  let x1 = x + xStride;
+  let a0 = f32x4.splat(0);
+  let b0 = a0;
+  let c0 = a0;
+  let d0 = a0;
+  let a1 = a0;
+  let b1 = a0;
+  let c1 = a0;
+  let d1 = a0;
+  const step = rowBytes(layout);
+  for (const end = panel + <usize>inputs * step; panel < end; panel += step) {
+    const v0 = v128.load32_splat(x);
+    const v1 = v128.load32_splat(x1);
+    let w = lower(layout, panel, bits, up);
+    a0 = madd(v0, w, a0);
+    a1 = madd(v1, w, a1);
+    w = upper(layout, panel, bits);
+    c0 = madd(v0, w, c0);
+    c1 = madd(v1, w, c1);
+    w = lower(layout, panel + 16, bits, up);
+    b0 = madd(v0, w, b0);
+    b1 = madd(v1, w, b1);
+    w = upper(layout, panel + 16, bits);
+    d0 = madd(v0, w, d0);
+    d1 = madd(v1, w, d1);
+    x += 4;
+    x1 += 4;
+  }
+  v128.store(to, a0);
+  v128.store(to, b0, 16);
+  v128.store(to, c0, 32);
+  v128.store(to, d0, 48);
+  to += toStride;
+  v128.store(to, a1);
+  v128.store(to, b1, 16);
+  v128.store(to, c1, 32);
+  v128.store(to, d1, 48);
+}
+
+/** Of the 16 weights of an input. */
+// @ts-ignore: decorator
+@inline
+function rowBytes(layout: i32): usize {
+  return layout == Layout.F32 ? 64 : 32;
+}
+
+/** Four of a row of weights, of outputs 0 … 7. */
+// @ts-ignore: decorator
+@inline
+function lower(layout: i32, place: usize, bits: v128, up: v128): v128 {
+  const v = v128.load(place);
+  return layout == Layout.F32 ? v : layout == Layout.F16 ? lowerHalves(v, bits, up) : lowerBrains(v);
+}
+
+/** Likewise, of outputs 8 … 15. */
+// @ts-ignore: decorator
+@inline
+function upper(layout: i32, place: usize, bits: v128): v128 {
+  if (layout == Layout.F32) return v128.load(place, 32);
+  const v = v128.load(place);
+  return layout == Layout.F16 ? upperHalves(v, bits) : upperBrains(v, bits);
+}
