@@ -126,7 +126,9 @@ export async function runAndShow(
       }
       const limitsNow = renderCeilings(report.ceilings, records, look);
       if (report.results.some(({ time }) => time !== undefined)) {
-        if (limitsNow !== limits) print(`\n${renderCorrection(look)}\n${limitsNow}`);
+        // Of what was measured in turns with its limit, the share that was printed stands.
+        const stale = report.results.some(({ ceiling }) => ceiling !== undefined && ceiling.inTurns !== true);
+        if (stale && limitsNow !== limits) print(`\n${renderCorrection(look)}\n${limitsNow}`);
         print(`\n${renderLegend(report, look)}`);
       }
       if (json !== undefined) {

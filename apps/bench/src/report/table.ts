@@ -121,7 +121,7 @@ export function renderLegend(report: Report, { style, width }: Look): string {
       ? '“of limit” is the least time that the arithmetic (ops) or the memory traffic (mem) of a call takes at the limits above, measured again between its samples, over the time it took; an exp counts as 16 operations.'
       : '',
     report.results.some(({ ceiling }) => ceiling !== undefined && ceiling.share >= 0.995)
-      ? 'Shares of 100 % and more: the weights fit in the processor’s cache, which is faster than the memory.'
+      ? 'Shares of 100 % and more: the weights fit in the processor’s cache, which is faster than the memory, or other work met the limit’s short samples more than the call’s.'
       : '',
     '“error” is the largest difference from the float64 reference, relative to the largest value; nothing is timed that is beyond its tolerance.',
   ];
