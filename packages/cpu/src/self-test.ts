@@ -3,9 +3,9 @@
 import { matrixBytes } from './memory/storage.ts';
 import { convCommand } from './operations/causal-conv1d.ts';
 import type { Context } from './operations/context.ts';
-import { linearCommand } from './operations/linear.ts';
+import { linearCommands } from './operations/linear.ts';
 import { scanCommand } from './operations/selective-scan.ts';
-import { runCommand } from './program/program.ts';
+import { runCommands } from './program/program.ts';
 
 /** Whether matrix products of every layout, scans of a step and of many, and a convolution, each as models use it, are what they should be. */
 export function proves(context: Context): boolean {
@@ -45,8 +45,8 @@ function provesLinear(
     fill(source, outputs * inputs, 7);
     wasm.packMatrix(source.address, inputs, outputs, number, weight.address);
     wasm.unpackMatrix(weight.address, inputs, 0, outputs, number, back.address);
-    const command = linearCommand(context, arena, { x: x.address, weight, y: y.address, rows, inputs, outputs });
-    runCommand(heap, arena, team, command);
+    const commands = linearCommands(context, arena, { x: x.address, weight, y: y.address, rows, inputs, outputs });
+    runCommands(heap, arena, team, ...commands);
     const stored = heap.floats(back, outputs * inputs);
     const limit = layout === 'q4' ? 0.15 : 0.01;
     const given = heap.floats(source, outputs * inputs);
@@ -105,7 +105,7 @@ function provesScan(context: Context, length: number): boolean {
       constantB: false,
       constantC: false,
     });
-    runCommand(heap, arena, team, command);
+    runCommands(heap, arena, team, command);
     const h = Float64Array.from({ length: dim * state }, (_, index) => value(index + 29));
     const results = heap.floats(y, length * dim);
     for (let t = 0; t < length; t++) {
@@ -152,7 +152,7 @@ function provesConvolution(context: Context): boolean {
       width,
       silu: true,
     });
-    runCommand(heap, arena, team, command);
+    runCommands(heap, arena, team, command);
     return heap.floats(y, length * dim).every((result, at) => {
       const [t, channel] = [Math.floor(at / dim), at % dim];
       let sum = value(channel + 9);

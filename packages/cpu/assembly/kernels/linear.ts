@@ -2,59 +2,24 @@
  * y = x weightᵀ + bias, or y += x weightᵀ + bias; x RMS-normalised on the way where a norm is folded in. In chunks of some rows by some
  * panels of 16 outputs, each computed alike whoever takes it, so any number of threads gives the same bits.
  *
- * Many rows: a chunk packs its rows of x, `DEPTH` inputs at a time, into tiles (see linear-tile.ts) that stay in the second-level cache; then
- * for each panel its weights of that depth, widened to float32 first if they are not, meet all tiles. Weights are read
+ * Many rows: x was packed by the command before (linear-pack.ts). A chunk's tiles of x, `DEPTH` inputs at a time, stay in the second-level cache while
+ * its panels pass: each, widened to float32 first if it is not, meets all tiles (linear-tile.ts). Weights are read
  * once for a block of rows, x once for a group of panels, y is written and read once for each DEPTH inputs.
  *
  * Few rows (decode): linear-vector.ts, weights as one stream. For a batch each panel meets all rows, two at a time (linear-pair.ts) or one after
  * the other: it comes from memory for the first and from the second-level cache for the others, still in the form in which it is stored.
  *
- * Scratch of a thread, see `linearScratch` in src/operations/linear.ts. Many rows: zeros (64 bytes), a tile's edge (6×64), scales of the rows, a
- * widened panel, packed rows. Few rows, for each: results (64 bytes), x normalised, x quantised.
+ * Scratch of a thread, see src/operations/linear.ts. Many rows: zeros (64 bytes), a tile's edge (6×64), a widened panel. Few rows, for each: results (64 bytes), x normalised, x quantised.
  */
-import { Constant, constant } from '../lib/constants';
-import { loadPart, storePart, sum, transpose } from '../lib/lanes';
+import { loadPart, storePart, sum } from '../lib/lanes';
 import { madd } from '../lib/madd';
+import { DEPTH, LinearCall } from './linear-call';
+import { packedAt } from './linear-pack';
 import { pairBrains, pairFloats, pairHalves } from './linear-pair';
 import { MOST_ROWS, narrowTile, tileRows, wideTile } from './linear-tile';
 import { quantise, scaleForHalves, vectorBrains, vectorFloats, vectorHalves, vectorQ4, vectorQ8 } from './linear-vector';
 import { inverseRoot } from './rms-norm';
 import { Layout, PANEL, panelBytes, widen } from './weights';
-
-/** Inputs of a packed block; a multiple of 32. A panel of so many is a first-level cache's 32 KB. As in src/operations/linear.ts. */
-const DEPTH = 512;
-
-/** As `linearCommand` in src/operations/linear.ts writes them; addresses and strides in bytes. */
-@unmanaged
-export class LinearCall {
-  x: usize;
-  xStride: usize;
-  weight: usize;
-  layout: i32;
-  /** 0: none. */
-  bias: usize;
-  y: usize;
-  yStride: usize;
-  rows: i32;
-  inputs: i32;
-  outputs: i32;
-  /** Add to what y holds. */
-  accumulate: i32;
-  /** Normalise rows of x: 1, then by `norm` where it is not 0. */
-  normalise: i32;
-  norm: usize;
-  eps: f32;
-  /** Up to here rows are multiplied one by one or in pairs, and `rowScratch` bytes belong to each. */
-  vectorRows: i32;
-  rowScratch: usize;
-  /** Rows of a chunk, and panels. */
-  rowBlock: i32;
-  panelGroup: i32;
-  /** 1: tiles for revectorisation. */
-  wide: i32;
-  scratch: usize;
-  scratchStride: usize;
-}
 
 /** `first` where the thread takes its first chunk of this call. Chunks of one group of panels are neighbours. */
 export function linear(call: LinearCall, chunk: i32, thread: i32, first: bool): void {
@@ -77,21 +42,13 @@ function manyRows(call: LinearCall, row: i32, rows: i32, start: i32, end: i32, s
   const height = tileRows(call.wide);
   const zeros = scratch;
   const edge = zeros + 64;
-  const scales = edge + MOST_ROWS * 64;
-  const widened = scales + ((<usize>call.rowBlock + 15) & ~15) * 4;
-  const packed = widened + DEPTH * 64;
+  const widened = edge + MOST_ROWS * 64;
   memory.fill(zeros, 0, 64);
-  const x = call.x + <usize>row * call.xStride;
   const y = call.y + <usize>row * call.yStride;
   const yStride = call.yStride;
-  if (call.normalise) {
-    for (let r = 0; r < rows; r++) {
-      store<f32>(scales + (<usize>r << 2), inverseRoot(x + <usize>r * call.xStride, call.inputs, call.eps));
-    }
-  }
   for (let from = 0; from < call.inputs; from += DEPTH) {
     const depth = min(DEPTH, call.inputs - from);
-    packRows(call, x + (<usize>from << 2), from, rows, depth, height, scales, packed);
+    const packed = packedAt(call, height, from, depth, row);
     for (let panel = start; panel < end; panel++) {
       const width = min(PANEL, call.outputs - (panel << 4));
       const weight = widen(call.weight, call.layout, call.inputs, call.outputs, panel, from, depth, widened);
@@ -124,84 +81,6 @@ function multiply(
   } else {
     narrowTile(x, panel, depth, base, baseStride, y, yStride);
     narrowTile(x, panel + 32, depth, base + 32, baseStride, y + 32, yStride);
-  }
-}
-
-/** `[rows, depth]` of x → tiles `[depth, height]`, normalised; rows that do not exist are zero. */
-function packRows(
-  call: LinearCall, x: usize, from: i32, rows: i32, depth: i32, height: i32, scales: usize, to: usize,
-): void {
-  const stride = call.xStride;
-  const step = <usize>height << 2;
-  for (let r = 0; r < rows; r += height) {
-    const count = min(height, rows - r);
-    const source = x + <usize>r * stride;
-    if (count < height) memory.fill(to, 0, <usize>depth * step);
-    let lane = 0;
-    if (count >= 4) {
-      let k = 0;
-      for (; k + 4 <= depth; k += 4) transpose(source + (<usize>k << 2), stride, to + <usize>k * step, step);
-      for (; k < depth; k++) {
-        for (let i: usize = 0; i < 4; i++) {
-          store<f32>(to + <usize>k * step + (i << 2), load<f32>(source + i * stride + (<usize>k << 2)));
-        }
-      }
-      lane = 4;
-    }
-    if (count == 6) {
-      packPair(source + 4 * stride, stride, depth, to + 16);
-      lane = 6;
-    }
-    for (; lane < count; lane++) packRow(source + <usize>lane * stride, depth, to + (<usize>lane << 2), step);
-    if (call.normalise) scaleTile(to, depth, height, count, scales + (<usize>r << 2), call.norm, from);
-    to += <usize>depth * step;
-  }
-}
-
-/** Rows 4 and 5 of a tile of six. */
-function packPair(row: usize, stride: usize, depth: i32, to: usize): void {
-  let k = 0;
-  for (; k + 4 <= depth; k += 4) {
-    const a = v128.load(row);
-    const b = v128.load(row + stride);
-    const low = v128.shuffle<f32>(a, b, 0, 4, 1, 5);
-    const high = v128.shuffle<f32>(a, b, 2, 6, 3, 7);
-    v128.store64_lane(to, low, 0);
-    v128.store64_lane(to, low, 1, 24);
-    v128.store64_lane(to, high, 0, 48);
-    v128.store64_lane(to, high, 1, 72);
-    row += 16;
-    to += 96;
-  }
-  for (; k < depth; k++) {
-    store<f32>(to, load<f32>(row));
-    store<f32>(to, load<f32>(row + stride), 4);
-    row += 4;
-    to += 24;
-  }
-}
-
-function packRow(row: usize, depth: i32, to: usize, step: usize): void {
-  for (const end = row + (<usize>depth << 2); row < end; row += 4) {
-    store<f32>(to, load<f32>(row));
-    to += step;
-  }
-}
-
-/** Times the rows' scales, and the norm's weights: in the order in which `rmsNorm` rounds. */
-function scaleTile(tile: usize, depth: i32, height: i32, count: i32, scales: usize, norm: usize, from: i32): void {
-  const step = <usize>height << 2;
-  const scale = loadPart(scales, count);
-  const others = count > 4 ? loadPart(scales + 16, count - 4) : f32x4.splat(0);
-  const weights = norm + (<usize>from << 2);
-  for (let k = 0; k < depth; k++) {
-    const weight = norm != 0 ? v128.load32_splat(weights + (<usize>k << 2)) : constant(Constant.ONE);
-    v128.store(tile, f32x4.mul(f32x4.mul(v128.load(tile), scale), weight));
-    // Of five rows the second lane is the next input's first row, which is not written.
-    const value = f32x4.mul(f32x4.mul(v128.load64_zero(tile, 16), others), weight);
-    if (height == 6) v128.store64_lane(tile, value, 0, 16);
-    else v128.store32_lane(tile, value, 0, 16);
-    tile += step;
   }
 }
 

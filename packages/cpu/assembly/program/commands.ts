@@ -5,7 +5,9 @@
 import { ConvCall, convolution } from '../kernels/causal-conv1d';
 import { argmax } from '../kernels/argmax';
 import { embedding } from '../kernels/embedding';
-import { LinearCall, linear } from '../kernels/linear';
+import { linear } from '../kernels/linear';
+import { LinearCall } from '../kernels/linear-call';
+import { pack } from '../kernels/linear-pack';
 import { rmsNorm } from '../kernels/rms-norm';
 import { ScanCall, scan } from '../kernels/selective-scan';
 
@@ -21,6 +23,7 @@ const enum Operation {
   MIXER_NORM,
   COPY,
   ARGMAX,
+  PACK,
 }
 
 /** Where the queues are in a command: of each, how many of its chunks are taken. Threads beyond so many share them. */
@@ -80,6 +83,9 @@ export function execute(command: usize, chunk: i32, thread: i32, first: bool): v
   switch (changetype<Command>(command).operation) {
     case Operation.LINEAR:
       linear(changetype<LinearCall>(call), chunk, thread, first);
+      break;
+    case Operation.PACK:
+      pack(changetype<LinearCall>(call), chunk, thread);
       break;
     case Operation.CONVOLUTION:
       convolution(changetype<ConvCall>(call), chunk, thread);

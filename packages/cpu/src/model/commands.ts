@@ -4,7 +4,7 @@ import type { Arena } from '../memory/heap.ts';
 import { layoutNumber } from '../memory/storage.ts';
 import { convCommand } from '../operations/causal-conv1d.ts';
 import { addressOf, type Context, ELEMENT, type Stored } from '../operations/context.ts';
-import { linearCommand } from '../operations/linear.ts';
+import { type LinearOptions, linearCommands, packedBytes } from '../operations/linear.ts';
 import { scanCommand } from '../operations/selective-scan.ts';
 import type { Command } from '../program/program.ts';
 import { layerOffsets } from './state.ts';
@@ -40,6 +40,7 @@ export function layerCommands(
     u: scratch(dInner),
     projected: scratch(dtRank + 2 * dState),
     delta: scratch(dInner),
+    packed: arena.scratch(packedBytes(context, rows, Math.max(dModel, dInner, dtRank))).address,
   };
   const commands: Command[] = [embeddingCommand(weights.embedding, pass.ids, buffers.residual, rows, dModel)];
   for (let layer = 0; layer < config.layers; layer++) {
@@ -51,15 +52,15 @@ export function layerCommands(
 }
 
 /** Final norm and head over `rows` of the residual. */
-export function headCommand(
+export function headCommands(
   context: Context,
   arena: Arena,
   config: ModelConfig,
   weights: ModelWeights<Stored>,
   rows: { readonly x: number; readonly xStride: number; readonly count: number },
   y: number,
-): Command {
-  return linearCommand(context, arena, {
+): Command[] {
+  return linearCommands(context, arena, {
     x: rows.x,
     xStride: rows.xStride,
     weight: weights.head.storage,
@@ -82,6 +83,8 @@ interface Buffers {
   readonly projected: number;
   /** delta, and then, in its place, the scan's result. */
   readonly delta: number;
+  /** x of each product in tiles. */
+  readonly packed: number;
 }
 
 function oneLayer(
@@ -90,7 +93,7 @@ function oneLayer(
   config: ModelConfig,
   weights: ModelWeights<Stored>,
   pass: Pass,
-  { residual, xz, u, projected, delta }: Buffers,
+  { residual, xz, u, projected, delta, packed }: Buffers,
   layer: number,
 ): Command[] {
   const { dModel, dInner, dState, dConv, dtRank, normEps, mixerNormEps } = config;
@@ -100,10 +103,10 @@ function oneLayer(
   const [conv, ssm] = layerOffsets(config, batch, layer);
   const projectedStride = (dtRank + 2 * dState) * ELEMENT;
   const B = projected + dtRank * ELEMENT;
-  const project = (options: Omit<Parameters<typeof linearCommand>[2], 'rows'>): Command =>
-    linearCommand(context, arena, { ...options, rows });
+  const project = (options: Omit<LinearOptions, 'rows' | 'packed'>): Command[] =>
+    linearCommands(context, arena, { ...options, rows, packed });
   return [
-    project({
+    ...project({
       x: residual,
       weight: block.inProj.storage,
       bias: addressOf(block.inProjBias),
@@ -127,9 +130,9 @@ function oneLayer(
       width: dConv,
       silu: true,
     }),
-    project({ x: u, weight: block.xProj.storage, y: projected, inputs: dInner, outputs: dtRank + 2 * dState }),
+    ...project({ x: u, weight: block.xProj.storage, y: projected, inputs: dInner, outputs: dtRank + 2 * dState }),
     ...(mixerNormEps === undefined ? [] : [mixerNormCommand(projected, rows, dtRank, dState, mixerNormEps)]),
-    project({
+    ...project({
       x: projected,
       xStride: projectedStride,
       weight: block.dtProj.storage,
@@ -162,7 +165,7 @@ function oneLayer(
       constantB: false,
       constantC: false,
     }),
-    project({
+    ...project({
       x: delta,
       weight: block.outProj.storage,
       bias: addressOf(block.outProjBias),

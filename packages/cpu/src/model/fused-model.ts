@@ -15,7 +15,7 @@ import type { Storage } from '../memory/storage.ts';
 import { addressOf, type Context, ELEMENT, type Stored } from '../operations/context.ts';
 import { draw } from '../operations/sample.ts';
 import { Program } from '../program/program.ts';
-import { argmaxCommand, headCommand, layerCommands } from './commands.ts';
+import { argmaxCommand, headCommands, layerCommands } from './commands.ts';
 import { copyState, exportState, FusedState, gatherState, importState, stateBytes, stateOf } from './state.ts';
 
 /** The whole model as one program: a pass is a single call into WebAssembly, and a decode writes its commands once. */
@@ -73,7 +73,7 @@ function forward(model: Fused, call: ModelCall): ModelOutcome {
         call.logits === 'all'
           ? { x: residual, xStride: width, count: rows }
           : { x: residual + (length - 1) * width, xStride: length * width, count: batch };
-      commands.push(headCommand(context, arena, config, weights, picked, values.address));
+      commands.push(...headCommands(context, arena, config, weights, picked, values.address));
     }
     team.run(new Program(heap, arena, commands));
     const last = kept.at(-1);
@@ -112,7 +112,7 @@ function decode(model: Fused, call: DecodeCall): DecodeOutcome {
       hidden: undefined,
     });
     const rows = { x: residual, xStride: dModel * ELEMENT, count: batch };
-    commands.push(headCommand(context, arena, config, weights, rows, logits.address));
+    commands.push(...headCommands(context, arena, config, weights, rows, logits.address));
     if (!drawn) commands.push(argmaxCommand(logits.address, current.address, batch, vocabSize));
     const program = new Program(heap, arena, commands);
     const choose = drawn ? sampler(model, arena, sampling, logits, batch, count) : undefined;

@@ -1,7 +1,7 @@
 import type { Results } from '@mamba/core/driver';
 import type { Block } from '../memory/allocator.ts';
 import type { Arena } from '../memory/heap.ts';
-import { type Command, runCommand, threadScratch } from '../program/program.ts';
+import { type Command, runCommands, threadScratch } from '../program/program.ts';
 import { channelBlock } from './channels.ts';
 import { addressOf, type Call, type Context, ELEMENT } from './context.ts';
 
@@ -26,7 +26,7 @@ export function causalConv1d(context: Context, call: Call<'causalConv1d'>): Resu
       width,
       silu: activation === 'silu',
     });
-    runCommand(heap, arena, team, command);
+    runCommands(heap, arena, team, command);
     return { y, lastState };
   });
 }

@@ -2,7 +2,7 @@ import type { Discretization } from '@mamba/core';
 import type { Results } from '@mamba/core/driver';
 import type { Block } from '../memory/allocator.ts';
 import type { Arena } from '../memory/heap.ts';
-import { type Command, runCommand, threadScratch } from '../program/program.ts';
+import { type Command, runCommands, threadScratch } from '../program/program.ts';
 import { channelBlock } from './channels.ts';
 import { addressOf, type Call, type Context, ELEMENT } from './context.ts';
 
@@ -32,7 +32,7 @@ export function selectiveScan(context: Context, call: Call<'selectiveScan'>): Re
       zStride: dim * ELEMENT,
       stepStride: groups * state * ELEMENT,
     });
-    runCommand(heap, arena, team, command);
+    runCommands(heap, arena, team, command);
     return { y, lastState };
   });
 }

@@ -2,7 +2,16 @@
 import type { Arena, Heap } from '../memory/heap.ts';
 
 /** As `Operation` in assembly/program/commands.ts. */
-const operations = { linear: 0, convolution: 1, scan: 2, embedding: 3, mixerNorm: 4, copy: 5, argmax: 6 } as const;
+const operations = {
+  linear: 0,
+  convolution: 1,
+  scan: 2,
+  embedding: 3,
+  mixerNorm: 4,
+  copy: 5,
+  argmax: 6,
+  pack: 7,
+} as const;
 export type Operation = keyof typeof operations;
 
 const COMMAND_BYTES = 256;
@@ -60,7 +69,7 @@ export function threadScratch(
   return { address: arena.scratch(stride * team.threads).address, stride };
 }
 
-/** A single command. */
-export function runCommand(heap: Heap, arena: Arena, team: Team, command: Command): void {
-  team.run(new Program(heap, arena, [command]));
+/** At once. */
+export function runCommands(heap: Heap, arena: Arena, team: Team, ...commands: readonly Command[]): void {
+  team.run(new Program(heap, arena, commands));
 }
