@@ -297,21 +297,18 @@ async function scan() {
         [1, 64, 1 << 20],
       ];
   const { gpu, device } = await openDevice();
+  // LAYOUTS forces some beside the rule: lanes:channels:slices:steps:chunk length, of the plain kernel.
   const layouts = [undefined];
-  const wanted = process.env.LAYOUTS;
-  if (wanted !== undefined) {
-    for (const entry of wanted.split(' ')) {
-      const [statesPerLane, chunkLength] = entry.split(':').map(Number);
-      layouts.push({ statesPerLane, chunkLength });
-    }
+  for (const entry of process.env.LAYOUTS?.split(' ') ?? []) {
+    const [lanes, channels, slices, steps, chunkLength] = entry.split(':').map(Number);
+    layouts.push({ entry, plain: { lanes, channels, slices, steps }, chunkLength });
   }
-  for (const layout of layouts) {
-    for (const [batch, dim, length] of shapes) {
-      const { statesPerLane, chunkLength } = layout ?? {};
-      if (chunkLength > 0 && chunkLength >= length) continue;
-      const chunks = layout === undefined ? undefined : chunkLength > 0 ? Math.ceil(length / chunkLength) : 1;
-      if (layout !== undefined && (batch * dim * (chunks * 16)) / statesPerLane > 4e6) continue;
-      const scanVariant = layout === undefined ? undefined : { statesPerLane, chunks };
+  const heat = quick ? undefined : await heater(device);
+  for (const [batch, dim, length] of shapes) {
+    for (const layout of layouts) {
+      const { plain, chunkLength } = layout ?? {};
+      if (chunkLength >= length) continue;
+      const scanVariant = layout && { plain, chunks: chunkLength > 0 ? Math.ceil(length / chunkLength) : 1 };
       const backend = await webgpu({ device, profile: true, scanVariant }).create();
       try {
         const state = 16;
@@ -322,20 +319,23 @@ async function scan() {
         const B = tensor(backend, [batch, length, state]);
         const C = tensor(backend, [batch, length, state]);
         const D = tensor(backend, [dim]);
-        const microseconds = await deviceTime(backend, () => {
-          const { y, lastState } = backend.selectiveScan(u, delta, A, B, C, {
-            D,
-            z,
-            deltaBias: D,
-            deltaSoftplus: true,
-          });
-          y.dispose();
-          lastState.dispose();
-        });
+        const microseconds = await deviceTime(
+          backend,
+          () => {
+            const { y, lastState } = backend.selectiveScan(u, delta, A, B, C, {
+              D,
+              z,
+              deltaBias: D,
+              deltaSoftplus: true,
+            });
+            y.dispose();
+            lastState.dispose();
+          },
+          { heat },
+        );
         const elements = batch * length * dim;
         const bytes = 16 * elements + 8 * batch * length * state;
-        const name =
-          layout === undefined ? 'scan rule' : `scan ${statesPerLane} a lane, chunks of ${chunkLength || 'all'}`;
+        const name = layout === undefined ? 'scan rule' : `scan ${layout.entry}`;
         report({
           name,
           microseconds,

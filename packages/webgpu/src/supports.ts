@@ -1,7 +1,7 @@
 import { type OperationName, type Support, sizeOf, type TensorSpec } from '@mamba/core';
 import { type Calls, supported, unsupported } from '@mamba/core/driver';
 import type { Gpu } from './gpu/gpu.ts';
-import { scanLimits } from './operations/selective-scan.ts';
+import { scanLimits, scanShape, stridesOf } from './operations/selective-scan.ts';
 import { planScan } from './operations/selective-scan-plan.ts';
 
 /** Arguments that may be matrices in a weight format, and may be split over several buffers. */
@@ -25,10 +25,12 @@ type Refusals = { [K in OperationName]?: (gpu: Gpu, call: Calls<TensorSpec>[K]) 
 /** What is beyond this device although every input fits: results, and grids of workgroups. */
 const refusals: Refusals = {
   selectiveScan: (gpu, call) => {
-    const { batch, length, dim, state, groups, discretization, resets } = call;
-    const bilinear = discretization === 'bilinear';
-    const plain = discretization === 'euler' && !call.constantB && !call.constantC && resets === undefined;
-    const shape = { batch, length, dim, state, groups, bilinear, plain };
+    const { batch, length, dim, state, groups, resets } = call;
+    const shape = scanShape(
+      { ...call, states: state, resets: resets !== undefined },
+      stridesOf(call.constantB, groups, state),
+      stridesOf(call.constantC, groups, state),
+    );
     const plan = planScan(shape, scanLimits(gpu), gpu.options.scanVariant);
     if (typeof plan === 'string') return plan;
     return (
@@ -38,7 +40,7 @@ const refusals: Refusals = {
       (plan.chunks > 1
         ? tooLarge(gpu, 'the states of all chunks', batch * plan.chunks * dim * (state + 2))
         : undefined) ??
-      tooManyGroups(gpu, 'channels', groups * Math.ceil(dim / groups / (plan.workgroup / plan.lanes)))
+      tooManyGroups(gpu, 'channels', groups * Math.ceil(dim / groups / plan.channels))
     );
   },
   causalConv1d: (gpu, { batch, dim, width }) =>

@@ -27,8 +27,16 @@ const variants: readonly (ScanVariant & { readonly states: number })[] = [
   { statesPerLane: 1, chunks: 4, reduce: 'workgroup', states: 16 },
   { statesPerLane: 4, chunks: 3, reduce: 'subgroup', states: 13 },
   { statesPerLane: 16, chunks: 7, states: 16 },
-  { tile: true, states: 16 },
-  { tile: true, states: 5 },
+  { plain: false, states: 16 },
+  { plain: { lanes: 1, channels: 32, slices: 1, steps: 8 }, states: 16 },
+  { plain: { lanes: 2, channels: 16, slices: 1, steps: 16 }, states: 16 },
+  { plain: { lanes: 4, channels: 8, slices: 1, steps: 16 }, states: 12 },
+  { plain: { lanes: 4, channels: 8, slices: 4, steps: 8 }, states: 16 },
+  { plain: { lanes: 4, channels: 8, slices: 4, steps: 4 }, states: 4 },
+  { plain: { lanes: 4, channels: 6, slices: 3, steps: 4 }, states: 16 },
+  { plain: { lanes: 2, channels: 8, slices: 4, steps: 4 }, states: 8 },
+  { plain: { lanes: 2, channels: 16, slices: 1, steps: 16 }, chunks: 3, states: 16 },
+  { plain: { lanes: 4, channels: 8, slices: 1, steps: 16 }, chunks: 7, states: 8 },
 ];
 
 const calls: readonly Omit<SelectiveScanCaseOptions, 'state'>[] = [

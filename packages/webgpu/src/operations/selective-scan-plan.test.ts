@@ -1,14 +1,26 @@
 import { describe, expect, test } from 'vitest';
-import { planScan, type ScanPlan } from './selective-scan-plan.ts';
+import { planScan, type ScanLimits, type ScanPlan, type ScanShape, type ScanVariant } from './selective-scan-plan.ts';
 
 const browser = { workgroup: 256, memory: 16_384, subgroup: 0 };
 const shape = { batch: 1, length: 2048, dim: 1536, state: 16, groups: 1, bilinear: false, plain: false };
 
+function planned(shape: ScanShape, limits: ScanLimits = browser, variant?: ScanVariant): ScanPlan {
+  const plan = planScan(shape, limits, variant);
+  if (typeof plan === 'string') throw new Error(plan);
+  return plan;
+}
+
+function general(...args: Parameters<typeof planned>) {
+  const { layout } = planned(...args);
+  if (layout.kernel !== 'general') throw new Error('the plan is a plain one');
+  return layout;
+}
+
 describe('the plan of a scan', () => {
   test('gives a lane 16 states, or all there are', () => {
     const statesOf = (state: number) => {
-      const plan = planScan({ ...shape, state }, browser) as ScanPlan;
-      return [plan.groups * (plan.lane === 'quad' ? 4 : 1), plan.lanes];
+      const { lane, groups, lanes } = general({ ...shape, state });
+      return [groups * (lane === 'quad' ? 4 : 1), lanes];
     };
     expect([1, 4, 16, 64].map(statesOf)).toEqual([
       [1, 1],
@@ -19,7 +31,7 @@ describe('the plan of a scan', () => {
   });
 
   test('cuts time where channels are few, into chunks that are worth their passes', () => {
-    const chunks = (dim: number, length: number) => (planScan({ ...shape, dim, length }, browser) as ScanPlan).chunks;
+    const chunks = (dim: number, length: number) => planned({ ...shape, dim, length }).chunks;
     expect(chunks(32_768, 1 << 20)).toBe(1);
     expect(chunks(1536, 1 << 20)).toBe(171);
     expect(chunks(1536, 512)).toBe(16);
@@ -28,21 +40,31 @@ describe('the plan of a scan', () => {
     expect(chunks(64, 1 << 20)).toBe(4096);
   });
 
-  test('runs few channels and short sequences in one pass, where a workgroup has the memory', () => {
-    const wide = { ...browser, memory: 32_768 };
-    const tile = (change: Partial<typeof shape>, limits = wide) =>
-      (planScan({ ...shape, plain: true, length: 512, ...change }, limits) as ScanPlan).tile;
-    expect(tile({})).toBe(true);
-    expect(tile({ dim: 16_384 })).toBe(false);
-    expect(tile({ length: 2048 })).toBe(false);
-    expect(tile({ state: 64 })).toBe(false);
-    expect(tile({ plain: false })).toBe(false);
-    expect(tile({}, browser)).toBe(false);
+  test('takes the plain kernel for what it can run, with fewer lanes a channel the more channels there are', () => {
+    const wide = { workgroup: 1024, memory: 49_152, subgroup: 32 };
+    const layout = (change: Partial<ScanShape>, limits = wide) => {
+      const { layout } = planned({ ...shape, plain: true, ...change }, limits);
+      return layout.kernel === 'plain' ? [layout.lanes, layout.channels, layout.slices] : undefined;
+    };
+    expect(layout({ dim: 131_072 })).toEqual([1, 32, 1]);
+    expect(layout({ dim: 16_384, length: 40 })).toEqual([2, 16, 1]);
+    expect(layout({ dim: 6144, length: 40 })).toEqual([4, 8, 1]);
+    expect(layout({})).toEqual([4, 12, 8]);
+    expect(layout({}, { ...wide, workgroup: 256, memory: 32_768 })).toEqual([4, 8, 4]);
+    expect(layout({}, { ...wide, memory: 1024 })).toBeUndefined();
+    expect(layout({ state: 20 })).toBeUndefined();
+    expect(layout({ state: 10 })).toBeUndefined();
+    expect(layout({ plain: false })).toBeUndefined();
+  });
+
+  test('needs quads for more lanes than one a channel', () => {
+    const { layout, chunks } = planned({ ...shape, plain: true }, { ...browser, workgroup: 1024, memory: 49_152 });
+    expect(layout).toMatchObject({ kernel: 'plain', lanes: 1 });
+    expect(chunks).toBeGreaterThan(1);
   });
 
   test('adds up by shuffles only within the smallest subgroup', () => {
-    const reduce = (subgroup: number) =>
-      (planScan(shape, { ...browser, subgroup }, { statesPerLane: 1 }) as ScanPlan).reduce;
+    const reduce = (subgroup: number) => general(shape, { ...browser, subgroup }, { statesPerLane: 1 }).reduce;
     expect([0, 4, 8, 16, 32, 64].map(reduce)).toEqual([
       'workgroup',
       'workgroup',

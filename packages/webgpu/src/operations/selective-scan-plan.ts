@@ -1,21 +1,21 @@
 /**
  * How one selective scan is laid out over the device: a small rule from the shape and the adapter's limits.
  *
- * A scan has batch · dim channels of `state` states. A channel is `lanes` lanes of some states each, and time may be cut into chunks,
+ * A scan has batch · dim channels of `state` states. A channel is some lanes, which share its states, and time may be cut into chunks,
  * which fill a device that has few channels at the price of reading delta and u, and of making the states, twice. docs/performance/
  * holds what was measured.
  */
 
 /** Forces a part of the plan. */
 export interface ScanVariant {
-  /** States that a lane holds: 1, or a multiple of 4. */
+  /** States that a lane of selective-scan.wgsl holds: 1, or a multiple of 4. */
   readonly statesPerLane?: number | undefined;
   /** Chunks of time; more than 1 takes three passes. Not for bilinear, whose chunks have no decay of one number. */
   readonly chunks?: number | undefined;
-  /** How the lanes of a channel add up. */
+  /** How the lanes of a channel of selective-scan.wgsl add up. */
   readonly reduce?: 'workgroup' | 'subgroup' | undefined;
-  /** Parallel over time inside a workgroup, in one pass: where the call is `plain`. Not together with the others. */
-  readonly tile?: boolean | undefined;
+  /** The layout of selective-scan-plain.wgsl, for calls that it takes; `false` keeps them from it, as the two others do. */
+  readonly plain?: PlainLayout | false | undefined;
 }
 
 export interface ScanShape {
@@ -25,7 +25,7 @@ export interface ScanShape {
   readonly state: number;
   readonly groups: number;
   readonly bilinear: boolean;
-  /** Euler's discretisation, B and C that vary, no resets: what selective-scan-tile.wgsl takes. */
+  /** Euler's discretisation, B and C that vary and lie in vec4s, no resets: what selective-scan-plain.wgsl takes. */
   readonly plain: boolean;
 }
 
@@ -38,9 +38,18 @@ export interface ScanLimits {
   readonly subgroup: number;
 }
 
-export interface ScanPlan {
-  /** selective-scan-tile.wgsl, which has one layout: of the rest only `chunks`, 1, matters then. */
-  readonly tile: boolean;
+/** One workgroup of selective-scan-plain.wgsl. */
+export interface PlainLayout {
+  /** Lanes a channel. */
+  readonly lanes: 1 | 2 | 4;
+  readonly channels: number;
+  /** Stretches of a tile of time that are made side by side. */
+  readonly slices: number;
+  /** Of a slice; a multiple of `lanes`. */
+  readonly steps: number;
+}
+
+export interface GeneralLayout {
   /** Whether a lane's states come one by one or by fours. */
   readonly lane: 'single' | 'quad';
   /** How many of those a lane holds. */
@@ -50,11 +59,17 @@ export interface ScanPlan {
   readonly reduce: 'workgroup' | 'subgroup';
   /** Time steps staged at once. */
   readonly steps: number;
+}
+
+export interface ScanPlan {
+  readonly layout: ({ readonly kernel: 'plain' } & PlainLayout) | ({ readonly kernel: 'general' } & GeneralLayout);
+  /** Channels that a workgroup owns. */
+  readonly channels: number;
   readonly chunks: number;
   readonly chunkLength: number;
 }
 
-/** States that a lane holds: sums over lanes cost more than what parallelism they give, at every number of channels. */
+/** States that a lane of the general kernel holds: sums over lanes cost more than what parallelism they give. */
 const STATES_PER_LANE = 16;
 /** Channels from which time is left whole; below, channels · chunks to aim for, and the shortest chunk worth its two extra
  * passes: shorter ones where there are few, which one after another are handed their state quickly. */
@@ -62,28 +77,81 @@ const WHOLE_CHANNELS = 32_768;
 const CHUNKED_CHANNELS = 262_144;
 const SHORTEST_CHUNK = 64;
 const SHORTEST_CHUNK_OF_FEW = 32;
-/** Up to so many channels and steps, a workgroup that is parallel over time beats three passes. */
-const TILE_CHANNELS = 4096;
-const TILE_LENGTH = 1024;
-/** What that workgroup takes. */
-export const TILE = { channels: 8, workgroup: 128, states: 16, memory: 17_920 } as const;
+/** The widest workgroup of the general kernel. */
+const WIDEST = 256;
 /** Workgroup memory to stay within, so that several workgroups share a core. */
 const MEMORY = 16_384;
+/** The most states of the plain kernel. */
+const PLAIN_STATES = 16;
 
 /** The plan, or the reason why no plan fits. */
 export function planScan(shape: ScanShape, limits: ScanLimits, variant: ScanVariant = {}): ScanPlan | string {
-  const { batch, dim, length, state } = shape;
+  const { batch, dim, length } = shape;
+  const cut = (layout: ScanPlan['layout'], channels: number, wanted: number): ScanPlan => {
+    const chunkLength = Math.ceil(length / Math.min(wanted, length));
+    return { layout, channels, chunks: Math.ceil(length / chunkLength), chunkLength };
+  };
+  const plain = planPlain(shape, limits, variant);
+  if (plain !== undefined) return cut({ kernel: 'plain', ...plain.layout }, plain.layout.channels, plain.chunks);
+  const layout = planGeneral(shape, limits, variant);
+  if (typeof layout === 'string') return layout;
+  const chunks = shape.bilinear ? 1 : (variant.chunks ?? chunksFor(batch * dim, length));
+  return cut({ kernel: 'general', ...layout }, layout.workgroup / layout.lanes, chunks);
+}
+
+/** Workgroup memory that selective-scan-plain.wgsl takes. */
+export function plainMemory({ lanes, channels, slices, steps }: PlainLayout): number {
+  const exchanged = slices === 1 ? 1 : channels * lanes;
+  return 16 * (5 * 4 * slices * steps + 4 * exchanged * (4 / lanes) * slices);
+}
+
+function planPlain(
+  { batch, length, dim, state, plain }: ScanShape,
+  limits: ScanLimits,
+  variant: ScanVariant,
+): { layout: PlainLayout; chunks: number } | undefined {
+  if (!plain || state > PLAIN_STATES || state % 4 !== 0) return undefined;
+  if (variant.plain === false || variant.statesPerLane !== undefined || variant.reduce !== undefined) return undefined;
+  const fits = (layout: PlainLayout) =>
+    (layout.lanes === 1 || limits.subgroup >= 4) &&
+    layout.lanes * layout.channels * layout.slices <= limits.workgroup &&
+    plainMemory(layout) <= limits.memory;
   const channels = batch * dim;
+  if (variant.plain !== undefined)
+    return fits(variant.plain) ? { layout: variant.plain, chunks: variant.chunks ?? 1 } : undefined;
+  const sliced = variant.chunks === undefined && channels <= SLICED_CHANNELS ? SLICED.find(fits) : undefined;
+  if (sliced !== undefined) return { layout: sliced, chunks: 1 };
+  const chunks = variant.chunks ?? chunksFor(channels, length);
+  const layout = LAYOUTS.find(({ from, layout }) => channels * chunks >= from && fits(layout))?.layout;
+  return layout && { layout, chunks };
+}
+
+/** Channels · chunks from which each layout is the fastest: more lanes a channel where there are fewer. */
+const LAYOUTS: readonly { readonly from: number; readonly layout: PlainLayout }[] = [
+  { from: 49_152, layout: { lanes: 1, channels: 32, slices: 1, steps: 8 } },
+  { from: 10_240, layout: { lanes: 2, channels: 16, slices: 1, steps: 16 } },
+  { from: 0, layout: { lanes: 4, channels: 8, slices: 1, steps: 16 } },
+  { from: 0, layout: { lanes: 1, channels: 32, slices: 1, steps: 8 } },
+];
+/** Up to so many channels a workgroup that is parallel over time beats three passes; the first that fits. */
+const SLICED_CHANNELS = 4096;
+const SLICED: readonly PlainLayout[] = [
+  { lanes: 4, channels: 12, slices: 8, steps: 8 },
+  { lanes: 4, channels: 8, slices: 4, steps: 8 },
+  { lanes: 4, channels: 8, slices: 4, steps: 4 },
+];
+
+function planGeneral({ state }: ScanShape, limits: ScanLimits, variant: ScanVariant): GeneralLayout | string {
   const wanted = variant.statesPerLane ?? STATES_PER_LANE;
+  const widest = Math.min(limits.workgroup, WIDEST);
   let perLane = wanted < 4 || state === 1 ? 1 : Math.min(wanted, 4 * Math.ceil(state / 4));
   // A channel's lanes must be one workgroup.
-  while (Math.ceil(state / perLane) > limits.workgroup && perLane < 16) perLane = perLane === 1 ? 4 : 16;
+  while (Math.ceil(state / perLane) > widest && perLane < 16) perLane = perLane === 1 ? 4 : 16;
   const lane = perLane === 1 ? 'single' : 'quad';
   const groups = Math.ceil(perLane / 4);
   const lanes = powerOfTwo(Math.ceil(state / perLane));
-  if (lanes > limits.workgroup)
-    return `a state of ${state} needs workgroups of ${lanes} lanes, and there are ${limits.workgroup} here`;
-  const workgroup = Math.min(limits.workgroup, Math.max(lanes, lanes === 1 ? 64 : 128));
+  if (lanes > widest) return `a state of ${state} needs workgroups of ${lanes} lanes, and there are ${widest} here`;
+  const workgroup = Math.min(widest, Math.max(lanes, lanes === 1 ? 64 : 128));
   const shuffles = lanes > 1 && lanes <= limits.subgroup;
   const reduce = variant.reduce ?? (shuffles ? 'subgroup' : 'workgroup');
   if (reduce === 'subgroup' && lanes > 1 && !shuffles)
@@ -97,26 +165,7 @@ export function planScan(shape: ScanShape, limits: ScanLimits, variant: ScanVari
 
   // A power of two: a tile is some whole blocks of unrolled steps.
   const steps = Math.min(16, 2 ** Math.floor(Math.log2(held)));
-
-  const tile =
-    shape.plain &&
-    state <= TILE.states &&
-    limits.workgroup >= TILE.workgroup &&
-    limits.memory >= TILE.memory &&
-    (variant.tile ?? (Object.keys(variant).length === 0 && channels <= TILE_CHANNELS && length <= TILE_LENGTH));
-  const chunks = shape.bilinear || tile ? 1 : (variant.chunks ?? chunksFor(channels, length));
-  const chunkLength = Math.ceil(length / Math.min(chunks, length));
-  return {
-    tile,
-    lane,
-    groups,
-    lanes,
-    workgroup,
-    reduce,
-    steps,
-    chunks: Math.ceil(length / chunkLength),
-    chunkLength,
-  };
+  return { lane, groups, lanes, workgroup, reduce, steps };
 }
 
 function chunksFor(channels: number, length: number): number {

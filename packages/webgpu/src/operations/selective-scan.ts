@@ -1,11 +1,18 @@
 import { type Discretization, MambaError } from '@mamba/core';
 import type { DeviceTensor, SelectiveScanCall } from '@mamba/core/driver';
-import { selectiveScanCarry, selectiveScanTile, selectiveScan as shader } from '../generated/index.ts';
+import { selectiveScanCarry, selectiveScanPlain, selectiveScan as shader } from '../generated/index.ts';
 import type { PooledBuffer } from '../gpu/buffer-pool.ts';
 import { type Gpu, whole } from '../gpu/gpu.ts';
 import type { BufferRange } from '../gpu/shader.ts';
 import { plainStorage, rangeOf, type Storage } from '../storage.ts';
-import { planScan, type ScanLimits, type ScanPlan, TILE } from './selective-scan-plan.ts';
+import {
+  type GeneralLayout,
+  type PlainLayout,
+  planScan,
+  type ScanLimits,
+  type ScanPlan,
+  type ScanShape,
+} from './selective-scan-plan.ts';
 
 const DISCRETIZATION: Readonly<Record<Discretization, number>> = { euler: 0, zoh: 1, bilinear: 2 };
 
@@ -53,12 +60,15 @@ export function selectiveScan(
   });
 }
 
-/** B or C: element strides of a time step and a group, and where the first lies; `row` undefined means constant `[dim, state]`. */
-export interface Selective {
-  readonly range: BufferRange;
+/** Of B or C: element strides of a time step and a group, and where the first lies; `row` undefined means constant `[dim, state]`. */
+export interface Strides {
   readonly row: number | undefined;
   readonly group: number;
   readonly offset: number;
+}
+
+export interface Selective extends Strides {
+  readonly range: BufferRange;
 }
 
 export interface Scan {
@@ -112,29 +122,38 @@ export function packConstants(
 }
 
 export function scanLimits(gpu: Gpu): ScanLimits {
+  const { maxComputeInvocationsPerWorkgroup, maxComputeWorkgroupStorageSize } = gpu.device.limits;
   return {
-    workgroup: gpu.workgroup(256),
-    memory: gpu.device.limits.maxComputeWorkgroupStorageSize,
+    workgroup: maxComputeInvocationsPerWorkgroup,
+    memory: maxComputeWorkgroupStorageSize,
     subgroup: gpu.subgroups?.min ?? 0,
   };
 }
 
+/** What a plan depends on. */
+export function scanShape(
+  call: Pick<Scan, 'batch' | 'length' | 'dim' | 'states' | 'groups' | 'discretization' | 'resets'>,
+  B: Strides,
+  C: Strides,
+): ScanShape {
+  const { batch, length, dim, states, groups, discretization } = call;
+  const inQuads = ({ row, group, offset }: Strides): boolean =>
+    row !== undefined && [row, group, offset].every((stride) => stride % 4 === 0);
+  return {
+    batch,
+    length,
+    dim,
+    state: states,
+    groups,
+    bilinear: discretization === 'bilinear',
+    plain: discretization === 'euler' && !call.resets && inQuads(B) && inQuads(C),
+  };
+}
+
 export function scan(gpu: Gpu, call: Scan): void {
-  const { batch, length, dim, states, groups } = call;
-  const { discretization, resets } = call;
-  const bilinear = discretization === 'bilinear';
-  const selective = call.B.row !== undefined && call.C.row !== undefined;
-  const plain = discretization === 'euler' && selective && !resets;
-  const plan = planScan(
-    { batch, length, dim, state: states, groups, bilinear, plain },
-    scanLimits(gpu),
-    gpu.options.scanVariant,
-  );
+  const { batch, dim, states } = call;
+  const plan = planScan(scanShape(call, call.B, call.C), scanLimits(gpu), gpu.options.scanVariant);
   if (typeof plan === 'string') throw new MambaError('unsupported', plan, { origin: 'selectiveScan' });
-  if (plan.tile) {
-    tiled(gpu, call);
-    return;
-  }
   if (plan.chunks === 1) {
     pass(gpu, call, plan, 0, { y: call.y, state: call.state, C: call.C.range });
     return;
@@ -152,77 +171,23 @@ export function scan(gpu: Gpu, call: Scan): void {
   });
 }
 
-/** The one pass that is parallel over time inside a workgroup. */
-function tiled(gpu: Gpu, { batch, length, dim, states, groups, B, C, z, ...call }: Scan): void {
-  const channelsPerGroup = dim / groups;
-  const tilesPerGroup = Math.ceil(channelsPerGroup / TILE.channels);
-  gpu.dispatch(selectiveScanTile, {
-    overrides: { SOFTPLUS: call.softplus, BIAS: call.bias, SKIP: call.skip, GATE: z !== undefined },
-    bindings: {
-      u: call.u,
-      delta: call.delta,
-      z: z?.range ?? gpu.nothing,
-      B: B.range,
-      C: C.range,
-      constants: call.constants,
-      y: call.y,
-      state: call.state,
-    },
-    uniforms: { length, dim, states, channelsPerGroup, tilesPerGroup, ...strides(B, C, z) },
-    workgroups: [groups * tilesPerGroup, batch],
-  });
+type Mode = 0 | 1 | 2;
+
+interface Targets {
+  readonly y: BufferRange;
+  readonly state: BufferRange;
+  readonly C: BufferRange;
 }
 
-function strides(B: Selective, C: Selective, z: Scan['z']) {
-  return {
-    bRow: B.row ?? 0,
-    bGroup: B.group,
-    bOffset: B.offset,
-    cRow: C.row ?? 0,
-    cGroup: C.group,
-    cOffset: C.offset,
-    zRow: z?.row ?? 0,
-    zOffset: z?.offset ?? 0,
-  };
-}
-
-/** One of the shader's modes over all channels and chunks. */
-function pass(
-  gpu: Gpu,
-  call: Scan,
-  plan: ScanPlan,
-  mode: 0 | 1 | 2,
-  targets: { readonly y: BufferRange; readonly state: BufferRange; readonly C: BufferRange },
-): void {
+/** One of a shader's modes over all channels and chunks. */
+function pass(gpu: Gpu, call: Scan, plan: ScanPlan, mode: Mode, targets: Targets): void {
   const { batch, length, dim, states, groups, B, C, z } = call;
-  const { lanes, workgroup, steps, chunks, chunkLength } = plan;
+  const { chunks, chunkLength } = plan;
   const channelsPerGroup = dim / groups;
-  const channels = workgroup / lanes;
-  const tilesPerGroup = Math.ceil(channelsPerGroup / channels);
-  const tile = steps * lanes * plan.groups;
-  const constantB = B.row === undefined;
-  const constantC = C.row === undefined;
-  gpu.dispatch(shader, {
-    link: `${plan.lane}-${plan.reduce}`,
-    constants: { GROUPS: plan.groups, BLOCK: Math.min(8, steps), ROUNDS: Math.ceil(tile / workgroup) },
-    overrides: {
-      WORKGROUP: workgroup,
-      LANES: lanes,
-      STEPS: steps,
-      MODE: mode,
-      DISCRETIZATION: DISCRETIZATION[call.discretization],
-      SOFTPLUS: call.softplus,
-      BIAS: call.bias,
-      SKIP: call.skip && mode !== 1,
-      GATE: z !== undefined && mode !== 1,
-      RESETS: call.resets,
-      CONSTANT_B: constantB,
-      CONSTANT_C: constantC || mode === 1,
-      TILE_B: constantB ? 1 : 2 * tile,
-      TILE_C: constantC || mode === 1 ? 1 : 2 * tile,
-      STAGED: lanes === 1 ? 1 : steps * channels,
-      PARTS: lanes === 1 || mode === 1 ? 1 : steps * (plan.reduce === 'subgroup' ? channels : workgroup),
-    },
+  const tilesPerGroup = Math.ceil(channelsPerGroup / plan.channels);
+  // Element strides, or strides of vec4s.
+  const unit = plan.layout.kernel === 'plain' ? 4 : 1;
+  const parts = {
     bindings: {
       u: call.u,
       delta: call.delta,
@@ -242,14 +207,78 @@ function pass(
       summaries: batch * chunks * dim * states,
       channelsPerGroup,
       tilesPerGroup,
-      ...strides(B, C, z),
+      bRow: (B.row ?? 0) / unit,
+      bGroup: B.group / unit,
+      bOffset: B.offset / unit,
+      cRow: (C.row ?? 0) / unit,
+      cGroup: C.group / unit,
+      cOffset: C.offset / unit,
+      zRow: z?.row ?? 0,
+      zOffset: z?.offset ?? 0,
     },
     workgroups: [groups * tilesPerGroup, chunks, batch],
-  });
+  } as const;
+  const shared = {
+    MODE: mode,
+    SOFTPLUS: call.softplus,
+    BIAS: call.bias,
+    SKIP: call.skip && mode !== 1,
+    GATE: z !== undefined && mode !== 1,
+  };
+  if (plan.layout.kernel === 'plain')
+    gpu.dispatch(selectiveScanPlain, { ...plainOf(plan.layout), overrides: shared, ...parts });
+  else gpu.dispatch(shader, { ...generalOf(plan.layout, call, mode, shared), ...parts });
+}
+
+const LANES = { 1: 'one', 2: 'two', 4: 'four' } as const;
+
+function plainOf({ lanes, channels, slices, steps }: PlainLayout) {
+  return {
+    link: LANES[lanes],
+    constants: {
+      CHANNELS: channels,
+      SLICES: slices,
+      STEPS: steps,
+      OWN: steps / lanes,
+      STAGED: Math.ceil((4 * steps) / (channels * lanes)),
+      HELD: (steps * 4) / lanes,
+      HANDED: slices - 1,
+      EXCHANGED: slices === 1 ? 1 : channels * lanes,
+    },
+  };
+}
+
+function generalOf(layout: GeneralLayout, call: Scan, mode: Mode, shared: Readonly<Record<string, number | boolean>>) {
+  const { lane, groups, lanes, workgroup, reduce, steps } = layout;
+  const channels = workgroup / lanes;
+  const tile = steps * lanes * groups;
+  const constantB = call.B.row === undefined;
+  const constantC = call.C.row === undefined || mode === 1;
+  return {
+    link: `${lane}-${reduce}` as const,
+    constants: { GROUPS: groups, BLOCK: Math.min(8, steps), ROUNDS: Math.ceil(tile / workgroup) },
+    overrides: {
+      WORKGROUP: workgroup,
+      LANES: lanes,
+      STEPS: steps,
+      DISCRETIZATION: DISCRETIZATION[call.discretization],
+      ...shared,
+      RESETS: call.resets,
+      CONSTANT_B: constantB,
+      CONSTANT_C: constantC,
+      TILE_B: constantB ? 1 : 2 * tile,
+      TILE_C: constantC ? 1 : 2 * tile,
+      STAGED: lanes === 1 ? 1 : steps * channels,
+      PARTS: lanes === 1 || mode === 1 ? 1 : steps * (reduce === 'subgroup' ? channels : workgroup),
+    },
+  };
 }
 
 function selective(range: BufferRange, constant: boolean, groups: number, state: number): Selective {
-  return constant
-    ? { range, row: undefined, group: 0, offset: 0 }
-    : { range, row: groups * state, group: state, offset: 0 };
+  return { range, ...stridesOf(constant, groups, state) };
+}
+
+/** Of an operand of its own: `[batch, length, groups, state]`, or `[dim, state]` where constant. */
+export function stridesOf(constant: boolean, groups: number, state: number): Strides {
+  return constant ? { row: undefined, group: 0, offset: 0 } : { row: groups * state, group: state, offset: 0 };
 }

@@ -1,0 +1,321 @@
+// link: math, lanes-{one,two,four}
+// The fused selective scan as models have it: euler's discretisation, B and C that vary and lie in vec4s, no resets, up to 16 states.
+// selective-scan.wgsl says what is computed, and runs what this one does not take.
+//
+// A workgroup owns CHANNELS channels of one group, batch row and chunk of time (as selective-scan.wgsl cuts it, with the same MODEs).
+// A channel is LANES lanes, which share its states and its steps: each loads its part of the steps and discretises it, tells the others,
+// and gathers and writes y of it.
+//
+// Time goes by tiles of SLICES · STEPS. With one slice a lane goes through all steps of a tile. With more, SLICES sets of lanes make their
+// slices of a tile side by side: the decays and inputs of each step, which stay in registers, the slice's last state from zero and its
+// whole decay exp(A Σ delta); then each takes the tile's first state through the slices before its own, and makes its steps again.
+//
+// All that comes from memory is loaded a tile ahead, B and C two, under a condition that the driver cannot see through: it moves loads
+// that are free to move down to where they are used, and then every tile waits for memory. One barrier a tile: what is read before it has two
+// buffers, what is read after it three.
+//
+// Bytes an element (batch · length · channel), f32: MODE 0 and 2 16, and B and C 8 · states / CHANNELS; MODE 1 8, and B 4 · states / CHANNELS.
+// Operations an element and state: 1 exp2, 5 multiplies or adds (2 fused; 6 and 3 with slices); beside them some 80 for softplus, silu,
+// addresses and sums, once an element.
+
+struct Args {
+  length: u32,
+  dim: u32,
+  states: u32, // a multiple of 4
+  chunkLength: u32,
+  chunks: u32,
+  summaries: u32, // where the chunks' Σ delta begin in `state`
+  channelsPerGroup: u32,
+  tilesPerGroup: u32,
+  // Strides of a time step and of a group, and where the first one lies: of B and C in vec4s.
+  bRow: u32,
+  bGroup: u32,
+  bOffset: u32,
+  cRow: u32,
+  cGroup: u32,
+  cOffset: u32,
+  zRow: u32,
+  zOffset: u32,
+}
+
+@group(0) @binding(0) var<uniform> args: Args;
+@group(0) @binding(1) var<storage, read> u: array<f32>; // [batch, length, dim]
+@group(0) @binding(2) var<storage, read> delta: array<f32>; // [batch, length, dim]
+@group(0) @binding(3) var<storage, read> z: array<f32>; // [batch · length, zRow]
+@group(0) @binding(4) var<storage, read> B: array<vec4f>; // [batch · length, bRow]
+@group(0) @binding(5) var<storage, read> C: array<vec4f>; // [batch · length, cRow]
+@group(0) @binding(6) var<storage, read> constants: array<f32>; // A [dim, states], D [dim], deltaBias [dim]
+@group(0) @binding(7) var<storage, read_write> y: array<f32>; // [batch, length, dim]
+// MODE 0: [batch, dim, states]. MODE 1, 2: [batch, chunks, dim, states], then [batch, chunks, dim] of Σ delta and survived.
+@group(0) @binding(8) var<storage, read_write> state: array<f32>;
+
+const CHANNELS: u32 = 8u; // constant
+const SLICES: u32 = 4u; // constant
+const STEPS: u32 = 8u; // constant: a multiple of LANES
+const OWN: u32 = 2u; // constant: STEPS / LANES, steps that a lane loads and writes
+const STAGED: u32 = 1u; // constant: WORKGROUP · STAGED vec4s of B, and of C, cover a tile
+const HELD: u32 = 8u; // constant: STEPS · GROUPS
+const HANDED: u32 = 3u; // constant: SLICES - 1, the slices whose ends others need
+const EXCHANGED: u32 = 32u; // constant: lanes of a slice, or 1 where there is only one slice
+override MODE: u32 = 0u;
+override SOFTPLUS: bool = true;
+override BIAS: bool = true;
+override SKIP: bool = true;
+override GATE: bool = true;
+
+const SLOTS = CHANNELS * LANES;
+const WORKGROUP = SLOTS * SLICES;
+const TILE = SLICES * STEPS;
+const QUADS = 4u; // of states
+const LOG2E = 1.44269504088896340736;
+
+var<workgroup> tileB: array<array<array<array<vec4f, QUADS>, STEPS>, SLICES>, 2>;
+var<workgroup> tileC: array<array<array<array<vec4f, QUADS>, STEPS>, SLICES>, 3>;
+// Of each slice but the last: its last state from zero, and its whole decay. In the last one's place: the tile's first state.
+var<workgroup> ends: array<array<array<array<vec4f, EXCHANGED>, GROUPS>, SLICES>, 2>;
+var<workgroup> falls: array<array<array<array<vec4f, EXCHANGED>, GROUPS>, SLICES>, 2>;
+
+@compute @workgroup_size(WORKGROUP)
+fn main(@builtin(workgroup_id) tile_id: vec3u, @builtin(local_invocation_index) index: u32) {
+  let lane = index % LANES;
+  let slot = index % SLOTS;
+  let slice = index / SLOTS;
+  let group = tile_id.x / args.tilesPerGroup;
+  // Lanes past the last channel of the group repeat it and store nothing, so that barriers stay uniform.
+  let inGroup = tile_id.x % args.tilesPerGroup * CHANNELS + slot / LANES;
+  let owned = inGroup < args.channelsPerGroup;
+  let channel = group * args.channelsPerGroup + min(inGroup, args.channelsPerGroup - 1u);
+
+  let begin = tile_id.y * args.chunkLength;
+  let end = min(begin + args.chunkLength, args.length);
+  let tiles = (end - begin + TILE - 1u) / TILE;
+  let firstRow = tile_id.z * args.length + begin;
+  let vectors = args.dim * args.states;
+  let bias = select(0.0, constants[vectors + args.dim + channel], BIAS);
+  let skip = select(0.0, constants[vectors + channel], SKIP);
+
+  // Of a channel's quads of states a lane holds those at `lane`, `lane + LANES`, …; what exceeds is zero.
+  let stateBase = (select(tile_id.z, tile_id.z * args.chunks + tile_id.y, MODE != 0u) * args.dim + channel) * args.states;
+  var a: array<vec4f, GROUPS>;
+  var h: array<vec4f, GROUPS>;
+  var total = 0.0;
+  for (var i = 0u; i < GROUPS; i++) { // unroll
+    let n = 4u * (i * LANES + lane);
+    if (n < args.states) {
+      let at = channel * args.states + n;
+      a[i] = LOG2E * vec4f(constants[at], constants[at + 1u], constants[at + 2u], constants[at + 3u]);
+      if (MODE != 1u) {
+        h[i] = vec4f(state[stateBase + n], state[stateBase + n + 1u], state[stateBase + n + 2u], state[stateBase + n + 3u]);
+      }
+    }
+    if (SLICES > 1u && slice == 0u) {
+      ends[0][HANDED][i][slot] = h[i];
+    }
+  }
+
+  // This lane's next elements, and its next vec4s of B and C. Past the sequence the last row is read again, and not used.
+  let ownRow = firstRow + slice * STEPS + lane;
+  let stagedRow = firstRow + index / QUADS;
+  let quad = index % QUADS;
+  var at = ownRow * args.dim + channel;
+  var atZ = args.zOffset + ownRow * args.zRow + channel;
+  var atB = args.bOffset + stagedRow * args.bRow + group * args.bGroup + quad;
+  var atC = args.cOffset + stagedRow * args.cRow + group * args.cGroup + quad;
+  let lastRow = (tile_id.z + 1u) * args.length - 1u;
+  let last = Last(lastRow * args.dim + channel, args.zOffset + lastRow * args.zRow + channel);
+  let lastB = args.bOffset + lastRow * args.bRow + group * args.bGroup + quad;
+  let lastC = args.cOffset + lastRow * args.cRow + group * args.cGroup + quad;
+  var atY = at;
+  var left = end - min(begin + slice * STEPS + lane, end);
+  var nextB = loadB(atB, lastB, quad);
+  var nextC = loadC(atC, lastC, quad);
+  stage(0u, 0u, index, nextB, nextC);
+  atB += TILE * args.bRow;
+  atC += TILE * args.cRow;
+  nextB = loadB(atB, lastB, quad);
+  nextC = loadC(atC, lastC, quad);
+  var next = loadOwn(at, atZ, last);
+  workgroupBarrier();
+
+  var third = 0u;
+  for (var tile = 0u; tile < tiles; tile++) {
+    let half = tile & 1u;
+    let after = select(third + 1u, 0u, third == 2u);
+    stage(1u - half, after, index, nextB, nextC);
+    var d: array<f32, OWN>;
+    var x: array<f32, OWN>; // u
+    var w: array<f32, OWN>; // delta u
+    let gate = next.z;
+    for (var m = 0u; m < OWN; m++) { // unroll
+      // A step past the end has delta 0 and input 0, which leaves the state as it is.
+      let inside = left > m * LANES;
+      d[m] = select(0.0, discretised(next.delta[m] + bias), inside);
+      x[m] = select(0.0, next.u[m], inside);
+      w[m] = d[m] * x[m];
+    }
+    if (tile + 1u < tiles) {
+      at += TILE * args.dim;
+      atZ += TILE * args.zRow;
+      atB += TILE * args.bRow;
+      atC += TILE * args.cRow;
+      next = loadOwn(at, atZ, last);
+      nextB = loadB(atB, lastB, quad);
+      nextC = loadC(atC, lastC, quad);
+    }
+
+    var decays: array<vec4f, HELD>;
+    var inputs: array<vec4f, HELD>;
+    var fromZero: array<vec4f, GROUPS>;
+    var passed = 0.0;
+    // Said, not left to the declaration: Dawn on SwiftShader was seen to keep the last turn's values.
+    for (var i = 0u; i < GROUPS; i++) { // unroll
+      fromZero[i] = vec4f();
+    }
+    for (var m = 0u; m < OWN; m++) { // unroll
+      let ds = spread(d[m], lane);
+      let ws = spread(w[m], lane);
+      for (var j = 0u; j < LANES; j++) { // unroll
+        for (var i = 0u; i < GROUPS; i++) { // unroll
+          let b = tileB[half][slice][m * LANES + j][i * LANES + lane];
+          decays[(m * LANES + j) * GROUPS + i] = exp2(ds[j] * a[i]);
+          inputs[(m * LANES + j) * GROUPS + i] = ws[j] * b;
+          if (SLICES > 1u) {
+            fromZero[i] = decays[(m * LANES + j) * GROUPS + i] * fromZero[i] + inputs[(m * LANES + j) * GROUPS + i];
+          }
+        }
+        passed += ds[j];
+      }
+    }
+    total += passed;
+    if (slice < HANDED) {
+      for (var i = 0u; i < GROUPS; i++) { // unroll
+        ends[half][slice][i][slot] = fromZero[i];
+        falls[half][slice][i][slot] = exp2(passed * a[i]);
+      }
+    }
+    workgroupBarrier();
+    if (SLICES > 1u) {
+      for (var i = 0u; i < GROUPS; i++) { // unroll
+        h[i] = ends[half][HANDED][i][slot];
+      }
+      for (var s = 0u; s < HANDED; s++) { // unroll
+        if (slice > s) {
+          for (var i = 0u; i < GROUPS; i++) { // unroll
+            h[i] = falls[half][s][i][slot] * h[i] + ends[half][s][i][slot];
+          }
+        }
+      }
+    }
+    var results: array<f32, OWN>;
+    for (var m = 0u; m < OWN; m++) { // unroll
+      var sums: array<f32, LANES>;
+      for (var j = 0u; j < LANES; j++) { // unroll
+        var sum = vec4f();
+        for (var i = 0u; i < GROUPS; i++) { // unroll
+          h[i] = decays[(m * LANES + j) * GROUPS + i] * h[i] + inputs[(m * LANES + j) * GROUPS + i];
+          if (MODE != 1u) {
+            sum += h[i] * tileC[third][slice][m * LANES + j][i * LANES + lane];
+          }
+        }
+        sums[j] = (sum.x + sum.y) + (sum.z + sum.w);
+      }
+      if (MODE != 1u) {
+        results[m] = collect(sums, lane) + skip * x[m];
+        if (GATE) {
+          results[m] *= silu(gate[m]);
+        }
+      }
+    }
+    if (SLICES > 1u && slice == SLICES - 1u) {
+      for (var i = 0u; i < GROUPS; i++) { // unroll
+        ends[1u - half][HANDED][i][slot] = h[i];
+      }
+    }
+    if (MODE != 1u && owned) {
+      for (var m = 0u; m < OWN; m++) { // unroll
+        if (left > m * LANES) {
+          y[atY + m * LANES * args.dim] = results[m];
+        }
+      }
+    }
+    atY += TILE * args.dim;
+    left -= min(left, TILE);
+    third = after;
+  }
+
+  if (owned && slice == SLICES - 1u && MODE != 2u) {
+    for (var i = 0u; i < GROUPS; i++) { // unroll
+      let n = 4u * (i * LANES + lane);
+      if (n < args.states) {
+        for (var j = 0u; j < 4u; j++) { // unroll
+          state[stateBase + n + j] = h[i][j];
+        }
+      }
+    }
+    if (MODE == 1u && lane == 0u) {
+      let summary = args.summaries + 2u * ((tile_id.z * args.chunks + tile_id.y) * args.dim + channel);
+      state[summary] = total;
+      state[summary + 1u] = 1.0;
+    }
+  }
+}
+
+struct Own {
+  delta: array<f32, OWN>,
+  u: array<f32, OWN>,
+  z: array<f32, OWN>,
+}
+
+struct Last {
+  at: u32,
+  z: u32,
+}
+
+fn loadOwn(at: u32, atZ: u32, last: Last) -> Own {
+  var own: Own;
+  for (var m = 0u; m < OWN; m++) { // unroll
+    own.delta[m] = delta[min(at + m * LANES * args.dim, last.at)];
+    own.u[m] = u[min(at + m * LANES * args.dim, last.at)];
+    if (GATE) {
+      own.z[m] = z[min(atZ + m * LANES * args.zRow, last.z)];
+    }
+  }
+  return own;
+}
+
+fn loadB(at: u32, last: u32, quad: u32) -> array<vec4f, STAGED> {
+  var values: array<vec4f, STAGED>;
+  for (var r = 0u; r < STAGED; r++) { // unroll
+    values[r] = select(vec4f(), B[min(at + r * (WORKGROUP / QUADS) * args.bRow, last)], quad * 4u < args.states);
+  }
+  return values;
+}
+
+fn loadC(at: u32, last: u32, quad: u32) -> array<vec4f, STAGED> {
+  var values: array<vec4f, STAGED>;
+  if (MODE != 1u) {
+    for (var r = 0u; r < STAGED; r++) { // unroll
+      values[r] = select(vec4f(), C[min(at + r * (WORKGROUP / QUADS) * args.cRow, last)], quad * 4u < args.states);
+    }
+  }
+  return values;
+}
+
+fn stage(half: u32, third: u32, index: u32, b: array<vec4f, STAGED>, c: array<vec4f, STAGED>) {
+  for (var r = 0u; r < STAGED; r++) { // unroll
+    let step = (r * WORKGROUP + index) / QUADS;
+    if (step < TILE) {
+      tileB[half][step / STEPS][step % STEPS][index % QUADS] = b[r];
+      if (MODE != 1u) {
+        tileC[third][step / STEPS][step % STEPS][index % QUADS] = c[r];
+      }
+    }
+  }
+}
+
+fn discretised(x: f32) -> f32 {
+  if (SOFTPLUS) {
+    return softplus(x);
+  }
+  return x;
+}
