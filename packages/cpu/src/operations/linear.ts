@@ -1,6 +1,6 @@
 import type { Block } from '../memory/allocator.ts';
 import type { Arena } from '../memory/heap.ts';
-import { BLOCK, layoutNumber, PANEL, panelBytes, type Storage } from '../memory/storage.ts';
+import { BLOCK, type Layout, layoutNumber, PANEL, panelBytes, type Storage } from '../memory/storage.ts';
 import { type Command, runCommands, threadScratch } from '../program/program.ts';
 import { addressOf, type Call, type Context, ELEMENT } from './context.ts';
 
@@ -53,8 +53,9 @@ const WIDENED_ROW_BLOCK = 132;
 const PANEL_GROUP = 8;
 /** Chunks of a product, where it is large enough. */
 const CHUNKS = 12;
-/** Up to here rows that are multiplied one by one or in pairs are faster than a tile; longer where tiles would have to widen the weights. */
-const VECTOR_ROWS = 4;
+/** Up to here rows that are multiplied one by one or in pairs are faster than a tile; longer where tiles would have to transpose or widen the weights. */
+const VECTOR_ROWS = 2;
+const TRANSPOSED_ROWS = 4;
 const WIDENED_ROWS = 8;
 /** Up to here a product is a stream of weights: cut by panels alone. */
 const STREAMED_ROWS = 16;
@@ -78,8 +79,7 @@ export function linearCommands(context: Context, arena: Arena, options: LinearOp
   const panels = Math.ceil(outputs / PANEL);
   const layout = weight.layout ?? 'rows';
   const height = tileHeight(context);
-  const [vectorRows, most] =
-    layout === 'float32' || layout === 'rows' ? [VECTOR_ROWS, ROW_BLOCK] : [WIDENED_ROWS, WIDENED_ROW_BLOCK];
+  const [vectorRows, most] = limits(layout);
   const { rowBlock, panelGroup } = cut(rows, panels, panelBytes(layout, inputs), height, most);
   const few = rows <= vectorRows;
   const rowScratch = rowBytes(inputs);
@@ -116,6 +116,12 @@ export function linearCommands(context: Context, arena: Arena, options: LinearOp
   };
   if (few) return [product];
   return [{ operation: 'pack', chunks: Math.ceil(rows / (PACKED_TILES * height)), call }, product];
+}
+
+/** Rows of the longest product that is not tiled, and of a block of tiles at most. */
+function limits(layout: Layout): readonly [vectorRows: number, most: number] {
+  if (layout === 'float32') return [VECTOR_ROWS, ROW_BLOCK];
+  return layout === 'rows' ? [TRANSPOSED_ROWS, ROW_BLOCK] : [WIDENED_ROWS, WIDENED_ROW_BLOCK];
 }
 
 /** Of x in tiles, the last one complete. */
