@@ -38,6 +38,14 @@ const toggles = {
 
 const FEATURES = ['timestamp-query', 'subgroups', 'shader-f16', 'chromium-experimental-subgroup-matrix'];
 
+const LIMITS = [
+  'maxBufferSize',
+  'maxStorageBufferBindingSize',
+  'maxComputeWorkgroupStorageSize',
+  'maxComputeInvocationsPerWorkgroup',
+  'maxComputeWorkgroupSizeX',
+];
+
 const MODELS = {
   'mamba-130m': { layers: 24, dModel: 768, vocabSize: 50280 },
   'mamba-370m': { layers: 48, dModel: 1024, vocabSize: 50280 },
@@ -125,10 +133,9 @@ async function openDevice() {
     `disable-dawn-features=${toggles.disable}`,
   ]);
   const adapter = await gpu.requestAdapter({ powerPreference: 'high-performance' });
-  const { maxBufferSize, maxStorageBufferBindingSize, maxComputeWorkgroupStorageSize } = adapter.limits;
   const device = await adapter.requestDevice({
     requiredFeatures: FEATURES.filter((feature) => adapter.features.has(feature)),
-    requiredLimits: { maxBufferSize, maxStorageBufferBindingSize, maxComputeWorkgroupStorageSize },
+    requiredLimits: Object.fromEntries(LIMITS.map((limit) => [limit, adapter.limits[limit]])),
   });
   // Dawn's bindings leave the matrix configurations out of a device's own information.
   Object.defineProperty(device, 'adapterInfo', { value: adapter.info });

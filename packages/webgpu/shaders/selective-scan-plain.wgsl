@@ -11,8 +11,8 @@
 // whole decay exp(A Σ delta); then each takes the tile's first state through the slices before its own, and makes its steps again.
 //
 // All that comes from memory is loaded a tile ahead, B and C two, under a condition that the driver cannot see through: it moves loads
-// that are free to move down to where they are used, and then every tile waits for memory. One barrier a tile: what is read before it has two
-// buffers, what is read after it three.
+// that are free to move down to where they are used, and then every tile waits for memory. One barrier a tile: of B and C, which are read on
+// both of its sides, there are three tiles, and of what slices hand over, two.
 //
 // Bytes an element (batch · length · channel), f32: MODE 0 and 2 16, and B and C 8 · states / CHANNELS; MODE 1 8, and B 4 · states / CHANNELS.
 // Operations an element and state: 1 exp2, 5 multiplies or adds (2 fused; 6 and 3 with slices); beside them some 80 for softplus, silu,
@@ -69,7 +69,7 @@ const TILE = SLICES * STEPS;
 const QUADS = 4u; // of states
 const LOG2E = 1.44269504088896340736;
 
-var<workgroup> tileB: array<array<array<array<vec4f, QUADS>, STEPS>, SLICES>, 2>;
+var<workgroup> tileB: array<array<array<array<vec4f, QUADS>, STEPS>, SLICES>, 3>;
 var<workgroup> tileC: array<array<array<array<vec4f, QUADS>, STEPS>, SLICES>, 3>;
 // Of each slice but the last: its last state from zero, and its whole decay. In the last one's place: the tile's first state.
 var<workgroup> ends: array<array<array<array<vec4f, EXCHANGED>, GROUPS>, SLICES>, 2>;
@@ -129,7 +129,7 @@ fn main(@builtin(workgroup_id) tile_id: vec3u, @builtin(local_invocation_index) 
   var left = end - min(begin + slice * STEPS + lane, end);
   var nextB = loadB(atB, lastB, quad);
   var nextC = loadC(atC, lastC, quad);
-  stage(0u, 0u, index, nextB, nextC);
+  stage(0u, index, nextB, nextC);
   atB += TILE * args.bRow;
   atC += TILE * args.cRow;
   nextB = loadB(atB, lastB, quad);
@@ -141,7 +141,7 @@ fn main(@builtin(workgroup_id) tile_id: vec3u, @builtin(local_invocation_index) 
   for (var tile = 0u; tile < tiles; tile++) {
     let half = tile & 1u;
     let after = select(third + 1u, 0u, third == 2u);
-    stage(1u - half, after, index, nextB, nextC);
+    stage(after, index, nextB, nextC);
     var d: array<f32, OWN>;
     var x: array<f32, OWN>; // u
     var w: array<f32, OWN>; // delta u
@@ -165,32 +165,31 @@ fn main(@builtin(workgroup_id) tile_id: vec3u, @builtin(local_invocation_index) 
 
     var decays: array<vec4f, HELD>;
     var inputs: array<vec4f, HELD>;
-    var fromZero: array<vec4f, GROUPS>;
-    var passed = 0.0;
-    // Said, not left to the declaration: Dawn on SwiftShader was seen to keep the last turn's values.
-    for (var i = 0u; i < GROUPS; i++) { // unroll
-      fromZero[i] = vec4f();
-    }
-    for (var m = 0u; m < OWN; m++) { // unroll
-      let ds = spread(d[m], lane);
-      let ws = spread(w[m], lane);
-      for (var j = 0u; j < LANES; j++) { // unroll
-        for (var i = 0u; i < GROUPS; i++) { // unroll
-          let b = tileB[half][slice][m * LANES + j][i * LANES + lane];
-          decays[(m * LANES + j) * GROUPS + i] = exp2(ds[j] * a[i]);
-          inputs[(m * LANES + j) * GROUPS + i] = ws[j] * b;
-          if (SLICES > 1u) {
-            fromZero[i] = decays[(m * LANES + j) * GROUPS + i] * fromZero[i] + inputs[(m * LANES + j) * GROUPS + i];
-          }
-        }
-        passed += ds[j];
-      }
-    }
-    total += passed;
-    if (slice < HANDED) {
+    if (SLICES > 1u) {
+      var fromZero: array<vec4f, GROUPS>;
+      var passed = 0.0;
+      // Said, not left to the declaration: Dawn on SwiftShader was seen to keep the last turn's values.
       for (var i = 0u; i < GROUPS; i++) { // unroll
-        ends[half][slice][i][slot] = fromZero[i];
-        falls[half][slice][i][slot] = exp2(passed * a[i]);
+        fromZero[i] = vec4f();
+      }
+      for (var m = 0u; m < OWN; m++) { // unroll
+        let ds = spread(d[m], lane);
+        let ws = spread(w[m], lane);
+        for (var j = 0u; j < LANES; j++) { // unroll
+          for (var i = 0u; i < GROUPS; i++) { // unroll
+            let held = (m * LANES + j) * GROUPS + i;
+            decays[held] = exp2(ds[j] * a[i]);
+            inputs[held] = ws[j] * tileB[third][slice][m * LANES + j][i * LANES + lane];
+            fromZero[i] = decays[held] * fromZero[i] + inputs[held];
+          }
+          passed += ds[j];
+        }
+      }
+      if (slice < HANDED) {
+        for (var i = 0u; i < GROUPS; i++) { // unroll
+          ends[half][slice][i][slot] = fromZero[i];
+          falls[half][slice][i][slot] = exp2(passed * a[i]);
+        }
       }
     }
     workgroupBarrier();
@@ -208,16 +207,23 @@ fn main(@builtin(workgroup_id) tile_id: vec3u, @builtin(local_invocation_index) 
     }
     var results: array<f32, OWN>;
     for (var m = 0u; m < OWN; m++) { // unroll
+      let ds = spread(d[m], lane);
+      let ws = spread(w[m], lane);
       var sums: array<f32, LANES>;
       for (var j = 0u; j < LANES; j++) { // unroll
         var sum = vec4f();
         for (var i = 0u; i < GROUPS; i++) { // unroll
-          h[i] = decays[(m * LANES + j) * GROUPS + i] * h[i] + inputs[(m * LANES + j) * GROUPS + i];
+          if (SLICES > 1u) {
+            h[i] = decays[(m * LANES + j) * GROUPS + i] * h[i] + inputs[(m * LANES + j) * GROUPS + i];
+          } else {
+            h[i] = exp2(ds[j] * a[i]) * h[i] + ws[j] * tileB[third][0][m * LANES + j][i * LANES + lane];
+          }
           if (MODE != 1u) {
             sum += h[i] * tileC[third][slice][m * LANES + j][i * LANES + lane];
           }
         }
         sums[j] = (sum.x + sum.y) + (sum.z + sum.w);
+        total += ds[j];
       }
       if (MODE != 1u) {
         results[m] = collect(sums, lane) + skip * x[m];
@@ -232,9 +238,15 @@ fn main(@builtin(workgroup_id) tile_id: vec3u, @builtin(local_invocation_index) 
       }
     }
     if (MODE != 1u && owned) {
-      for (var m = 0u; m < OWN; m++) { // unroll
-        if (left > m * LANES) {
+      if (left > STEPS - LANES) {
+        for (var m = 0u; m < OWN; m++) { // unroll
           y[atY + m * LANES * args.dim] = results[m];
+        }
+      } else {
+        for (var m = 0u; m < OWN; m++) { // unroll
+          if (left > m * LANES) {
+            y[atY + m * LANES * args.dim] = results[m];
+          }
         }
       }
     }
@@ -301,11 +313,11 @@ fn loadC(at: u32, last: u32, quad: u32) -> array<vec4f, STAGED> {
   return values;
 }
 
-fn stage(half: u32, third: u32, index: u32, b: array<vec4f, STAGED>, c: array<vec4f, STAGED>) {
+fn stage(third: u32, index: u32, b: array<vec4f, STAGED>, c: array<vec4f, STAGED>) {
   for (var r = 0u; r < STAGED; r++) { // unroll
     let step = (r * WORKGROUP + index) / QUADS;
     if (step < TILE) {
-      tileB[half][step / STEPS][step % STEPS][index % QUADS] = b[r];
+      tileB[third][step / STEPS][step % STEPS][index % QUADS] = b[r];
       if (MODE != 1u) {
         tileC[third][step / STEPS][step % STEPS][index % QUADS] = c[r];
       }
