@@ -119,27 +119,24 @@ function planPlain(
   const channels = batch * dim;
   if (variant.plain !== undefined)
     return fits(variant.plain) ? { layout: variant.plain, chunks: variant.chunks ?? 1 } : undefined;
-  const sliced = variant.chunks === undefined && channels <= SLICED_CHANNELS ? SLICED.find(fits) : undefined;
-  if (sliced !== undefined) return { layout: sliced, chunks: 1 };
-  const chunks = variant.chunks ?? chunksFor(channels, length);
-  const layout = LAYOUTS.find(({ from, layout }) => channels * chunks >= from && fits(layout))?.layout;
-  return layout && { layout, chunks };
+  if (variant.chunks !== undefined) return undefined;
+  const few = channels <= SLICED_CHANNELS;
+  if (few ? length > SLICED_LENGTH : channels > QUAD_CHANNELS) return undefined;
+  const layout = (few ? SLICED : QUADS).find(fits);
+  return layout && { layout, chunks: 1 };
 }
 
-/** Channels · chunks from which each layout is the fastest: more lanes a channel where there are fewer. */
-const LAYOUTS: readonly { readonly from: number; readonly layout: PlainLayout }[] = [
-  { from: 49_152, layout: { lanes: 1, channels: 32, slices: 1, steps: 8 } },
-  { from: 10_240, layout: { lanes: 2, channels: 16, slices: 1, steps: 16 } },
-  { from: 0, layout: { lanes: 4, channels: 8, slices: 1, steps: 16 } },
-  { from: 0, layout: { lanes: 1, channels: 32, slices: 1, steps: 8 } },
-];
-/** Up to so many channels a workgroup that is parallel over time beats three passes; the first that fits. */
+/** Up to so many channels and steps a workgroup that is parallel over time beats three passes; the first that fits. */
 const SLICED_CHANNELS = 4096;
+const SLICED_LENGTH = 2048;
 const SLICED: readonly PlainLayout[] = [
   { lanes: 4, channels: 12, slices: 8, steps: 8 },
   { lanes: 4, channels: 8, slices: 4, steps: 8 },
   { lanes: 4, channels: 8, slices: 4, steps: 4 },
 ];
+/** From there up to so many, four lanes a channel and one pass do. Beyond, the general kernel is still as fast or faster. */
+const QUAD_CHANNELS = 8192;
+const QUADS: readonly PlainLayout[] = [{ lanes: 4, channels: 8, slices: 1, steps: 16 }];
 
 function planGeneral({ state }: ScanShape, limits: ScanLimits, variant: ScanVariant): GeneralLayout | string {
   const wanted = variant.statesPerLane ?? STATES_PER_LANE;
