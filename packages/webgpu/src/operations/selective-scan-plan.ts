@@ -100,7 +100,7 @@ export function planScan(shape: ScanShape, limits: ScanLimits, variant: ScanVari
 }
 
 /** Workgroup memory that selective-scan-plain.wgsl takes. */
-export function plainMemory({ lanes, channels, slices, steps }: PlainLayout): number {
+function plainMemory({ lanes, channels, slices, steps }: PlainLayout): number {
   const exchanged = slices === 1 ? 1 : channels * lanes;
   return 16 * (6 * 4 * slices * steps + 4 * exchanged * (4 / lanes) * slices);
 }

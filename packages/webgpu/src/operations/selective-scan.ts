@@ -122,10 +122,9 @@ export function packConstants(
 }
 
 export function scanLimits(gpu: Gpu): ScanLimits {
-  const { maxComputeInvocationsPerWorkgroup, maxComputeWorkgroupStorageSize } = gpu.device.limits;
   return {
-    workgroup: maxComputeInvocationsPerWorkgroup,
-    memory: maxComputeWorkgroupStorageSize,
+    workgroup: gpu.workgroup(1024),
+    memory: gpu.device.limits.maxComputeWorkgroupStorageSize,
     subgroup: gpu.subgroups?.min ?? 0,
   };
 }
