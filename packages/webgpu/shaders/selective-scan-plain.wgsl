@@ -10,9 +10,10 @@
 // slices of a tile side by side: the decays and inputs of each step, which stay in registers, the slice's last state from zero and its
 // whole decay exp(A Σ delta); then each takes the tile's first state through the slices before its own, and makes its steps again.
 //
-// All that comes from memory is loaded a tile ahead, B and C two, under a condition that the driver cannot see through: it moves loads
-// that are free to move down to where they are used, and then every tile waits for memory. One barrier a tile: of B and C, which are read on
-// both of its sides, there are three tiles, and of what slices hand over, two.
+// All that comes from memory is loaded a tile ahead (B and C two, with slices) under a condition that the driver cannot see through: it
+// moves loads that are free to move down to where they are used, and then every tile waits for memory. For the same reason nothing is
+// done with a loaded value before its tile comes: zeros are put in place of what is no state or no step on the way to workgroup memory.
+// One barrier a tile: B and C have two buffers, and three with slices, which read them on both of its sides; what slices hand over has two.
 //
 // Bytes an element (batch · length · channel), f32: MODE 0 and 2 16, and B and C 8 · states / CHANNELS; MODE 1 8, and B 4 · states / CHANNELS.
 // Operations an element and state: 1 exp2, 5 multiplies or adds (2 fused; 6 and 3 with slices); beside them some 80 for softplus, silu,
@@ -55,6 +56,7 @@ const STEPS: u32 = 8u; // constant: a multiple of LANES
 const OWN: u32 = 2u; // constant: STEPS / LANES, steps that a lane loads and writes
 const STAGED: u32 = 1u; // constant: WORKGROUP · STAGED vec4s of B, and of C, cover a tile
 const HELD: u32 = 8u; // constant: STEPS · GROUPS
+const BUFFERS: u32 = 3u; // constant: of B and C: 2 where there is one slice, else 3
 const HANDED: u32 = 3u; // constant: SLICES - 1, the slices whose ends others need
 const EXCHANGED: u32 = 32u; // constant: lanes of a slice, or 1 where there is only one slice
 override MODE: u32 = 0u;
@@ -69,8 +71,8 @@ const TILE = SLICES * STEPS;
 const QUADS = 4u; // of states
 const LOG2E = 1.44269504088896340736;
 
-var<workgroup> tileB: array<array<array<array<vec4f, QUADS>, STEPS>, SLICES>, 3>;
-var<workgroup> tileC: array<array<array<array<vec4f, QUADS>, STEPS>, SLICES>, 3>;
+var<workgroup> tileB: array<array<array<array<vec4f, QUADS>, STEPS>, SLICES>, BUFFERS>;
+var<workgroup> tileC: array<array<array<array<vec4f, QUADS>, STEPS>, SLICES>, BUFFERS>;
 // Of each slice but the last: its last state from zero, and its whole decay. In the last one's place: the tile's first state.
 var<workgroup> ends: array<array<array<array<vec4f, EXCHANGED>, GROUPS>, SLICES>, 2>;
 var<workgroup> falls: array<array<array<array<vec4f, EXCHANGED>, GROUPS>, SLICES>, 2>;
@@ -121,27 +123,37 @@ fn main(@builtin(workgroup_id) tile_id: vec3u, @builtin(local_invocation_index) 
   var atZ = args.zOffset + ownRow * args.zRow + channel;
   var atB = args.bOffset + stagedRow * args.bRow + group * args.bGroup + quad;
   var atC = args.cOffset + stagedRow * args.cRow + group * args.cGroup + quad;
-  let lastRow = (tile_id.z + 1u) * args.length - 1u;
-  let last = Last(lastRow * args.dim + channel, args.zOffset + lastRow * args.zRow + channel);
-  let lastB = args.bOffset + lastRow * args.bRow + group * args.bGroup + quad;
-  let lastC = args.cOffset + lastRow * args.cRow + group * args.cGroup + quad;
+  let lastRow = firstRow + (end - begin) - 1u;
+  let last = Last(
+    lastRow * args.dim + channel,
+    args.zOffset + lastRow * args.zRow + channel,
+    args.bOffset + lastRow * args.bRow + group * args.bGroup + quad,
+    args.cOffset + lastRow * args.cRow + group * args.cGroup + quad,
+  );
   var atY = at;
   var left = end - min(begin + slice * STEPS + lane, end);
-  var nextB = loadB(atB, lastB, quad);
-  var nextC = loadC(atC, lastC, quad);
-  stage(0u, index, nextB, nextC);
-  atB += TILE * args.bRow;
-  atC += TILE * args.cRow;
-  nextB = loadB(atB, lastB, quad);
-  nextC = loadC(atC, lastC, quad);
+  var rows = end - begin; // left, from the tile on that is staged next
+  var nextB = loadB(atB, last);
+  var nextC = loadC(atC, last);
+  if (SLICES > 1u) {
+    stage(0u, index, rows, nextB, nextC);
+    rows -= min(rows, TILE);
+    atB += TILE * args.bRow;
+    atC += TILE * args.cRow;
+    nextB = loadB(atB, last);
+    nextC = loadC(atC, last);
+  }
   var next = loadOwn(at, atZ, last);
-  workgroupBarrier();
+  if (SLICES > 1u) {
+    workgroupBarrier();
+  }
 
-  var third = 0u;
+  var buffer = 0u;
   for (var tile = 0u; tile < tiles; tile++) {
     let half = tile & 1u;
-    let after = select(third + 1u, 0u, third == 2u);
-    stage(after, index, nextB, nextC);
+    let after = select(buffer + 1u, 0u, buffer == BUFFERS - 1u);
+    stage(select(buffer, after, SLICES > 1u), index, rows, nextB, nextC);
+    rows -= min(rows, TILE);
     var d: array<f32, OWN>;
     var x: array<f32, OWN>; // u
     var w: array<f32, OWN>; // delta u
@@ -159,10 +171,20 @@ fn main(@builtin(workgroup_id) tile_id: vec3u, @builtin(local_invocation_index) 
       atB += TILE * args.bRow;
       atC += TILE * args.cRow;
       next = loadOwn(at, atZ, last);
-      nextB = loadB(atB, lastB, quad);
-      nextC = loadC(atC, lastC, quad);
+      nextB = loadB(atB, last);
+      nextC = loadC(atC, last);
     }
 
+    var ds: array<f32, STEPS>;
+    var ws: array<f32, STEPS>;
+    for (var m = 0u; m < OWN; m++) { // unroll
+      let dm = spread(d[m], lane);
+      let wm = spread(w[m], lane);
+      for (var j = 0u; j < LANES; j++) { // unroll
+        ds[m * LANES + j] = dm[j];
+        ws[m * LANES + j] = wm[j];
+      }
+    }
     var decays: array<vec4f, HELD>;
     var inputs: array<vec4f, HELD>;
     if (SLICES > 1u) {
@@ -172,18 +194,13 @@ fn main(@builtin(workgroup_id) tile_id: vec3u, @builtin(local_invocation_index) 
       for (var i = 0u; i < GROUPS; i++) { // unroll
         fromZero[i] = vec4f();
       }
-      for (var m = 0u; m < OWN; m++) { // unroll
-        let ds = spread(d[m], lane);
-        let ws = spread(w[m], lane);
-        for (var j = 0u; j < LANES; j++) { // unroll
-          for (var i = 0u; i < GROUPS; i++) { // unroll
-            let held = (m * LANES + j) * GROUPS + i;
-            decays[held] = exp2(ds[j] * a[i]);
-            inputs[held] = ws[j] * tileB[third][slice][m * LANES + j][i * LANES + lane];
-            fromZero[i] = decays[held] * fromZero[i] + inputs[held];
-          }
-          passed += ds[j];
+      for (var k = 0u; k < STEPS; k++) { // unroll
+        for (var i = 0u; i < GROUPS; i++) { // unroll
+          decays[k * GROUPS + i] = exp2(ds[k] * a[i]);
+          inputs[k * GROUPS + i] = ws[k] * tileB[buffer][slice][k][i * LANES + lane];
+          fromZero[i] = decays[k * GROUPS + i] * fromZero[i] + inputs[k * GROUPS + i];
         }
+        passed += ds[k];
       }
       if (slice < HANDED) {
         for (var i = 0u; i < GROUPS; i++) { // unroll
@@ -205,28 +222,30 @@ fn main(@builtin(workgroup_id) tile_id: vec3u, @builtin(local_invocation_index) 
         }
       }
     }
-    var results: array<f32, OWN>;
-    for (var m = 0u; m < OWN; m++) { // unroll
-      let ds = spread(d[m], lane);
-      let ws = spread(w[m], lane);
-      var sums: array<f32, LANES>;
-      for (var j = 0u; j < LANES; j++) { // unroll
-        var sum = vec4f();
-        for (var i = 0u; i < GROUPS; i++) { // unroll
-          if (SLICES > 1u) {
-            h[i] = decays[(m * LANES + j) * GROUPS + i] * h[i] + inputs[(m * LANES + j) * GROUPS + i];
-          } else {
-            h[i] = exp2(ds[j] * a[i]) * h[i] + ws[j] * tileB[third][0][m * LANES + j][i * LANES + lane];
-          }
-          if (MODE != 1u) {
-            sum += h[i] * tileC[third][slice][m * LANES + j][i * LANES + lane];
-          }
+    var sums: array<f32, STEPS>;
+    for (var k = 0u; k < STEPS; k++) { // unroll
+      var sum = vec4f();
+      for (var i = 0u; i < GROUPS; i++) { // unroll
+        if (SLICES > 1u) {
+          h[i] = decays[k * GROUPS + i] * h[i] + inputs[k * GROUPS + i];
+        } else {
+          h[i] = exp2(ds[k] * a[i]) * h[i] + ws[k] * tileB[buffer][0][k][i * LANES + lane];
         }
-        sums[j] = (sum.x + sum.y) + (sum.z + sum.w);
-        total += ds[j];
+        if (MODE != 1u) {
+          sum += h[i] * tileC[buffer][slice][k][i * LANES + lane];
+        }
       }
-      if (MODE != 1u) {
-        results[m] = collect(sums, lane) + skip * x[m];
+      sums[k] = (sum.x + sum.y) + (sum.z + sum.w);
+      total += ds[k];
+    }
+    var results: array<f32, OWN>;
+    if (MODE != 1u) {
+      for (var m = 0u; m < OWN; m++) { // unroll
+        var parts: array<f32, LANES>;
+        for (var j = 0u; j < LANES; j++) { // unroll
+          parts[j] = sums[m * LANES + j];
+        }
+        results[m] = collect(parts, lane) + skip * x[m];
         if (GATE) {
           results[m] *= silu(gate[m]);
         }
@@ -252,7 +271,7 @@ fn main(@builtin(workgroup_id) tile_id: vec3u, @builtin(local_invocation_index) 
     }
     atY += TILE * args.dim;
     left -= min(left, TILE);
-    third = after;
+    buffer = after;
   }
 
   if (owned && slice == SLICES - 1u && MODE != 2u) {
@@ -278,9 +297,12 @@ struct Own {
   z: array<f32, OWN>,
 }
 
+/// What indices are held below.
 struct Last {
   at: u32,
   z: u32,
+  b: u32,
+  c: u32,
 }
 
 fn loadOwn(at: u32, atZ: u32, last: Last) -> Own {
@@ -295,31 +317,33 @@ fn loadOwn(at: u32, atZ: u32, last: Last) -> Own {
   return own;
 }
 
-fn loadB(at: u32, last: u32, quad: u32) -> array<vec4f, STAGED> {
+fn loadB(at: u32, last: Last) -> array<vec4f, STAGED> {
   var values: array<vec4f, STAGED>;
   for (var r = 0u; r < STAGED; r++) { // unroll
-    values[r] = select(vec4f(), B[min(at + r * (WORKGROUP / QUADS) * args.bRow, last)], quad * 4u < args.states);
+    values[r] = B[min(at + r * (WORKGROUP / QUADS) * args.bRow, last.b)];
   }
   return values;
 }
 
-fn loadC(at: u32, last: u32, quad: u32) -> array<vec4f, STAGED> {
+fn loadC(at: u32, last: Last) -> array<vec4f, STAGED> {
   var values: array<vec4f, STAGED>;
   if (MODE != 1u) {
     for (var r = 0u; r < STAGED; r++) { // unroll
-      values[r] = select(vec4f(), C[min(at + r * (WORKGROUP / QUADS) * args.cRow, last)], quad * 4u < args.states);
+      values[r] = C[min(at + r * (WORKGROUP / QUADS) * args.cRow, last.c)];
     }
   }
   return values;
 }
 
-fn stage(third: u32, index: u32, b: array<vec4f, STAGED>, c: array<vec4f, STAGED>) {
+/// B and C of a tile of which `rows` are left, to workgroup memory; zero past the states and past the end.
+fn stage(buffer: u32, index: u32, rows: u32, b: array<vec4f, STAGED>, c: array<vec4f, STAGED>) {
+  let quad = index % QUADS;
   for (var r = 0u; r < STAGED; r++) { // unroll
     let step = (r * WORKGROUP + index) / QUADS;
     if (step < TILE) {
-      tileB[third][step / STEPS][step % STEPS][index % QUADS] = b[r];
+      tileB[buffer][step / STEPS][step % STEPS][quad] = select(vec4f(), b[r], quad * 4u < args.states && step < rows);
       if (MODE != 1u) {
-        tileC[third][step / STEPS][step % STEPS][index % QUADS] = c[r];
+        tileC[buffer][step / STEPS][step % STEPS][quad] = select(vec4f(), c[r], quad * 4u < args.states && step < rows);
       }
     }
   }

@@ -49,13 +49,29 @@ describe('the plan of a scan', () => {
     expect(layout({})).toEqual([4, 12, 8]);
     expect(layout({}, { ...wide, workgroup: 256, memory: 32_768 })).toEqual([4, 8, 4]);
     expect(layout({ dim: 6144 })).toEqual([4, 8, 1]);
-    expect(layout({ dim: 16_384 })).toBeUndefined();
-    expect(layout({ length: 4096 })).toBeUndefined();
+    expect(layout({ dim: 16_384 })).toEqual([2, 16, 1]);
+    expect(layout({ dim: 2048, batch: 64 })).toEqual([1, 64, 1]);
+    expect(layout({ dim: 16_384 }, { ...wide, subgroup: 0 })).toEqual([1, 64, 1]);
+    expect(layout({ length: 8192 })).toEqual([2, 16, 1]);
     expect(layout({}, { ...wide, memory: 1024 })).toBeUndefined();
     expect(layout({}, { ...wide, subgroup: 0 })).toBeUndefined();
     expect(layout({ state: 20 })).toBeUndefined();
     expect(layout({ state: 10 })).toBeUndefined();
     expect(layout({ plain: false })).toBeUndefined();
+  });
+
+  test('cuts a long sequence of few channels for the plain kernel', () => {
+    const wide = { workgroup: 1024, memory: 49_152, subgroup: 32 };
+    const cut = (dim: number, length: number) => {
+      const { chunks, chunkLength } = planned({ ...shape, plain: true, dim, length }, wide);
+      return [chunks, chunkLength];
+    };
+    expect(cut(512, 1536)).toEqual([1, 1536]);
+    expect(cut(512, 2048)).toEqual([16, 128]);
+    expect(cut(512, 8192)).toEqual([32, 256]);
+    expect(cut(1536, 32_768)).toEqual([64, 512]);
+    expect(cut(64, 1 << 20)).toEqual([256, 4096]);
+    expect(cut(2561, 1 << 20)).toEqual([1, 1 << 20]);
   });
 
   test('adds up by shuffles only within the smallest subgroup', () => {

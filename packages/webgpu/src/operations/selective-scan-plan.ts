@@ -102,7 +102,7 @@ export function planScan(shape: ScanShape, limits: ScanLimits, variant: ScanVari
 /** Workgroup memory that selective-scan-plain.wgsl takes. */
 function plainMemory({ lanes, channels, slices, steps }: PlainLayout): number {
   const exchanged = slices === 1 ? 1 : channels * lanes;
-  return 16 * (6 * 4 * slices * steps + 4 * exchanged * (4 / lanes) * slices);
+  return 16 * ((slices === 1 ? 4 : 6) * 4 * slices * steps + 4 * exchanged * (4 / lanes) * slices);
 }
 
 function planPlain(
@@ -116,27 +116,41 @@ function planPlain(
     (layout.lanes === 1 || limits.subgroup >= 4) &&
     layout.lanes * layout.channels * layout.slices <= limits.workgroup &&
     plainMemory(layout) <= limits.memory;
-  const channels = batch * dim;
   if (variant.plain !== undefined)
     return fits(variant.plain) ? { layout: variant.plain, chunks: variant.chunks ?? 1 } : undefined;
   if (variant.chunks !== undefined) return undefined;
-  const few = channels <= SLICED_CHANNELS;
-  if (few ? length > SLICED_LENGTH : channels > QUAD_CHANNELS) return undefined;
-  const layout = (few ? SLICED : QUADS).find(fits);
-  return layout && { layout, chunks: 1 };
+  const channels = batch * dim;
+  const whole = (layouts: readonly PlainLayout[]) => {
+    const layout = layouts.find(fits);
+    return layout && { layout, chunks: 1 };
+  };
+  if (channels > PAIR_CHANNELS) return whole([SINGLE, PAIRS]);
+  if (channels > QUAD_CHANNELS) return whole([PAIRS, SINGLE]);
+  if (channels > FEW_CHANNELS) return whole([QUADS]);
+  if (length <= 512 + 2 * channels) return whole(SLICED);
+  return fits(PAIRS) ? { layout: PAIRS, chunks: plainChunks(channels, length) } : undefined;
 }
 
-/** Up to so many channels and steps a workgroup that is parallel over time beats three passes; the first that fits. */
-const SLICED_CHANNELS = 4096;
-const SLICED_LENGTH = 2048;
+/** Of how many channels, batch included, how many are what: measured on an H100 (docs/performance/results/h100-scan-plain.json). */
+const FEW_CHANNELS = 2560;
+const QUAD_CHANNELS = 8192;
+const PAIR_CHANNELS = 49_152;
+/** One lane a channel needs no subgroups. */
+const SINGLE: PlainLayout = { lanes: 1, channels: 64, slices: 1, steps: 8 };
+const PAIRS: PlainLayout = { lanes: 2, channels: 16, slices: 1, steps: 16 };
+const QUADS: PlainLayout = { lanes: 4, channels: 8, slices: 1, steps: 16 };
+/** Few channels and a sequence that is not long for them: workgroups parallel over time beat three passes. The first that fits. */
 const SLICED: readonly PlainLayout[] = [
   { lanes: 4, channels: 12, slices: 8, steps: 8 },
   { lanes: 4, channels: 8, slices: 4, steps: 8 },
   { lanes: 4, channels: 8, slices: 4, steps: 4 },
 ];
-/** From there up to so many, four lanes a channel and one pass do. Beyond, the general kernel is still as fast or faster. */
-const QUAD_CHANNELS = 8192;
-const QUADS: readonly PlainLayout[] = [{ lanes: 4, channels: 8, slices: 1, steps: 16 }];
+
+/** Enough chunks to fill the device; of 128 steps, so that states are a small part of the traffic, to 512, but few to carry through. */
+function plainChunks(channels: number, length: number): number {
+  const filling = (length * channels) / 16_384;
+  return Math.ceil(length / Math.max(128, Math.min(512, filling), length / 256));
+}
 
 function planGeneral({ state }: ScanShape, limits: ScanLimits, variant: ScanVariant): GeneralLayout | string {
   const wanted = variant.statesPerLane ?? STATES_PER_LANE;

@@ -241,6 +241,7 @@ function plainOf({ lanes, channels, slices, steps }: PlainLayout) {
       OWN: steps / lanes,
       STAGED: Math.ceil((4 * steps) / (channels * lanes)),
       HELD: (steps * 4) / lanes,
+      BUFFERS: slices === 1 ? 2 : 3,
       HANDED: slices - 1,
       EXCHANGED: slices === 1 ? 1 : channels * lanes,
     },
