@@ -308,7 +308,7 @@ async function slope() {
 async function scan() {
   const shapes = quick
     ? [[1, 64, 512]]
-    : process.env.SHAPES?.split(' ').map((shape) => shape.split('x').map(Number)) ?? [
+    : (process.env.SHAPES?.split(' ').map((shape) => shape.split('x').map(Number)) ?? [
         ...[512, 2048, 8192, 1 << 15, 1 << 17].map((length) => [1, 512, length]),
         [1, 1024, 512],
         [1, 1024, 2048],
@@ -321,7 +321,7 @@ async function scan() {
         [32, 2048, 1024],
         [64, 2048, 512],
         [1, 64, 1 << 20],
-      ];
+      ]);
   const { gpu, device } = await openDevice();
   // LAYOUTS forces some beside the rule: lanes:channels:slices:steps:chunk length, of the plain kernel.
   const layouts = [undefined];
@@ -355,7 +355,9 @@ async function scan() {
           y.dispose();
           lastState.dispose();
         };
-        const microseconds = await (process.env.IN_A_ROW ? timeInARow(backend, call, heat) : deviceTime(backend, call, { heat }));
+        const microseconds = await (process.env.IN_A_ROW
+          ? timeInARow(backend, call, heat)
+          : deviceTime(backend, call, { heat }));
         const elements = batch * length * dim;
         const bytes = 16 * elements + 8 * batch * length * state;
         const name = layout === undefined ? 'scan rule' : `scan ${layout.entry}`;

@@ -6,7 +6,13 @@ import * as shaders from '../src/generated/index.ts';
 import { acquire } from '../src/gpu/acquire.ts';
 import { labelOf, type Shader, textOf } from '../src/gpu/shader.ts';
 import { MATRIX_FEATURES } from '../src/operations/matrix-units.ts';
+import { plainOf } from '../src/operations/selective-scan.ts';
+import type { PlainLayout } from '../src/operations/selective-scan-plan.ts';
 
+const plain = (lanes: PlainLayout['lanes'], slices: number, steps: number) =>
+  plainOf({ lanes, channels: 8, slices, steps }).constants;
+
+/** By stem, or by stem and link. */
 const constants: Readonly<Record<string, readonly Readonly<Record<string, number>>[]>> = {
   'selective-scan': [
     { GROUPS: 1, BLOCK: 1, ROUNDS: 1 },
@@ -14,6 +20,9 @@ const constants: Readonly<Record<string, readonly Readonly<Record<string, number
     { GROUPS: 3, BLOCK: 4, ROUNDS: 3 },
     { GROUPS: 4, BLOCK: 8, ROUNDS: 1 },
   ],
+  'selective-scan-plain/one': [plain(1, 1, 8), plain(1, 4, 2)],
+  'selective-scan-plain/two': [plain(2, 1, 16), plain(2, 4, 4)],
+  'selective-scan-plain/four': [plain(4, 1, 16), plain(4, 8, 8)],
   'causal-conv1d': [{ TAPS: 2 }, { TAPS: 4 }, { TAPS: 64 }],
   'decode-in-proj': [
     { TAPS: 2, TOGETHER: 1, LOADS: 4 },
@@ -32,7 +41,7 @@ const constants: Readonly<Record<string, readonly Readonly<Record<string, number
 
 const modules = Object.values(shaders as unknown as Record<string, Shader>).flatMap((shader) =>
   Object.keys(shader.links).flatMap((link) =>
-    (constants[shader.stem] ?? [{}]).map((values) => ({
+    (constants[`${shader.stem}/${link}`] ?? constants[shader.stem] ?? [{}]).map((values) => ({
       label: labelOf(shader, { link, constants: values }),
       code: textOf(shader, { link, constants: values }),
     })),
@@ -67,7 +76,8 @@ test.each(modules)('$label', async ({ label, code }) => {
 });
 
 test('constants are found where the host replaces them', () => {
-  for (const [stem, values] of Object.entries(constants)) {
+  for (const [key, values] of Object.entries(constants)) {
+    const [stem] = key.split('/');
     const shader = Object.values(shaders as unknown as Record<string, Shader>).find((item) => item.stem === stem)!;
     expect(Object.keys(values[0]!).sort()).toEqual([...shader.constants].sort());
   }

@@ -121,6 +121,20 @@ export function argmaxSuite(): readonly Case[] {
       id: 'tie-across-lanes',
       values: Array.from({ length: 19 }, (_, i) => (i === 6 || i === 17 ? 1 : 0)),
     }),
+    // Long enough to be read in parts.
+    argmaxCase({ rows: [3], vocab: 5003, seed: 5003 }),
+    argmaxCase({
+      rows: [3],
+      vocab: 5000,
+      id: 'tie-across-parts',
+      values: Array.from({ length: 15_000 }, (_, i) => ([2047, 2048, 4096, 5300, 9999, 14_999].includes(i) ? 1 : 0)),
+    }),
+    argmaxCase({
+      rows: [2],
+      vocab: 4097,
+      id: 'nan-parts',
+      values: Array.from({ length: 8194 }, (_, i) => (i < 4096 || i > 4097 ? nan : low)),
+    }),
   ];
 }
 

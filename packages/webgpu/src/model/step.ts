@@ -3,7 +3,7 @@ import { decodeInProj, decodeScan } from '../generated/index.ts';
 import { type Gpu, whole } from '../gpu/gpu.ts';
 import type { BufferRange } from '../gpu/shader.ts';
 import { gatherRows } from '../operations/embedding.ts';
-import { aligned, laneGroups, project } from '../operations/linear.ts';
+import { aligned, laneGroups, project, rowLoads } from '../operations/linear.ts';
 import { FORMATS } from '../storage.ts';
 import type { Layer, Layers } from './layers.ts';
 import { projectedRow } from './prefill.ts';
@@ -57,7 +57,7 @@ function stepLayer(
     const [across, down] = gpu.grid(Math.ceil(rows / (wide.workgroup / wide.lanes)));
     gpu.dispatch(decodeInProj, {
       link: wide.link,
-      constants: { TAPS: dConv },
+      constants: { TAPS: dConv, LOADS: rowLoads(layer.inProj.format, dModel, wide.lanes) },
       overrides: {
         WORKGROUP: wide.workgroup,
         LANES: wide.lanes,
@@ -93,6 +93,7 @@ function stepLayer(
     const rows = Math.min(most, dInner - firstRow);
     gpu.dispatch(decodeScan, {
       link: narrow.link,
+      constants: { LOADS: rowLoads(layer.dtProj.format, dtRank, narrow.lanes) },
       overrides: {
         WORKGROUP: narrow.workgroup,
         LANES: narrow.lanes,

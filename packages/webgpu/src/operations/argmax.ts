@@ -24,11 +24,34 @@ export interface Choice {
   readonly fed?: BufferRange | undefined;
 }
 
+/** Logits of a part, and from how many of them on a row is cut into parts: one workgroup alone is slow to read a long row. */
+const SPAN = 2048;
+
 export function largest(gpu: Gpu, { logits, rows, vocab, ids, idRow, idOffset, fed }: Choice): void {
-  gpu.dispatch(shader, {
-    overrides: { WORKGROUP: rowWorkgroup(gpu, vocab, 1024), FEED: fed !== undefined },
-    bindings: { logits, ids, fed: fed ?? gpu.nowhere },
-    uniforms: { rows, vocab, idRow, idOffset },
-    workgroups: gpu.grid(rows),
+  const parts = Math.ceil(vocab / SPAN);
+  const chosen = { ids, fed: fed ?? gpu.nowhere };
+  if (parts === 1) {
+    gpu.dispatch(shader, {
+      overrides: { WORKGROUP: rowWorkgroup(gpu, vocab), FEED: fed !== undefined },
+      bindings: { logits, candidates: gpu.nothing, ...chosen },
+      uniforms: { rows, vocab, span: vocab, parts, idRow, idOffset },
+      workgroups: gpu.grid(rows),
+    });
+    return;
+  }
+  gpu.allocating((allocator) => {
+    const candidates = whole(allocator.scratch(4 * rows * parts, 'argmax candidates'));
+    gpu.dispatch(shader, {
+      overrides: { WORKGROUP: rowWorkgroup(gpu, SPAN) },
+      bindings: { logits, candidates: gpu.nothing, ids: candidates, fed: gpu.nowhere },
+      uniforms: { rows, vocab, span: SPAN, parts, idRow: 1, idOffset: 0 },
+      workgroups: gpu.grid(rows * parts),
+    });
+    gpu.dispatch(shader, {
+      overrides: { WORKGROUP: rowWorkgroup(gpu, parts), FEED: fed !== undefined, CANDIDATES: true },
+      bindings: { logits, candidates, ...chosen },
+      uniforms: { rows, vocab, span: vocab, parts, idRow, idOffset },
+      workgroups: gpu.grid(rows),
+    });
   });
 }

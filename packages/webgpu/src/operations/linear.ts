@@ -68,7 +68,7 @@ export function project(gpu: Gpu, weight: Storage, call: Projection): void {
       const [across, down] = gpu.grid(Math.ceil(part / ((workgroup / lanes) * together)));
       gpu.dispatch(linearVector, {
         link,
-        constants: { TOGETHER: together, LOADS: 4 / together },
+        constants: { TOGETHER: together, LOADS: rowLoads(weight.format, inputs, lanes, 8 / together) },
         overrides: {
           ...overrides,
           WORKGROUP: workgroup,
@@ -174,8 +174,16 @@ export function laneGroups(
 ): { lanes: number; link: 'workgroup' | 'subgroup'; workgroup: number } {
   const wanted = Math.min(32, Math.max(4, 2 ** Math.ceil(Math.log2(inputs / 16))));
   const shuffled = gpu.shuffled(wanted);
-  const workgroup = gpu.workgroup(64);
+  // One subgroup: more of them wait for one another at their ends.
+  const workgroup = gpu.workgroup(Math.min(64, Math.max(32, gpu.subgroups?.max ?? 64)));
   return shuffled >= 4
     ? { lanes: shuffled, link: 'subgroup', workgroup }
     : { lanes: wanted, link: 'workgroup', workgroup };
+}
+
+/** 16-byte loads of a row that a lane has under way at once: all of its part, or as many even parts of it as are needed to stay within `most`. */
+export function rowLoads(format: Storage['format'], inputs: number, lanes: number, most = 8): number {
+  const unit = format === 'float32' ? 4 : format === 'q8' ? 16 : 8;
+  const loads = Math.ceil(inputs / unit / lanes);
+  return Math.ceil(loads / Math.ceil(loads / most));
 }

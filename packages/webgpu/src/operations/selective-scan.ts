@@ -231,7 +231,8 @@ function pass(gpu: Gpu, call: Scan, plan: ScanPlan, mode: Mode, targets: Targets
 
 const LANES = { 1: 'one', 2: 'two', 4: 'four' } as const;
 
-function plainOf({ lanes, channels, slices, steps }: PlainLayout) {
+/** What makes selective-scan-plain.wgsl a layout's. */
+export function plainOf({ lanes, channels, slices, steps }: PlainLayout) {
   return {
     link: LANES[lanes],
     constants: {
