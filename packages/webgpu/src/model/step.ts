@@ -88,7 +88,7 @@ function stepLayer(
     y: projected,
     yRow: projectedRow(config),
   });
-  const narrow = laneGroups(gpu, Math.max(dtRank, 16 * dState));
+  const narrow = laneGroups(gpu, Math.max(dtRank, 48 * dState));
   for (const { firstRow, rows: most, values, scales = gpu.nothing } of layer.dtProj.parts) {
     const rows = Math.min(most, dInner - firstRow);
     gpu.dispatch(decodeScan, {

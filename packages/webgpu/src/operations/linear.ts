@@ -172,7 +172,7 @@ export function laneGroups(
   gpu: Gpu,
   inputs: number,
 ): { lanes: number; link: 'workgroup' | 'subgroup'; workgroup: number } {
-  const wanted = Math.min(32, Math.max(4, 2 ** Math.ceil(Math.log2(inputs / 16))));
+  const wanted = Math.min(32, Math.max(4, 2 ** Math.ceil(Math.log2(inputs / 48))));
   const shuffled = gpu.shuffled(wanted);
   // One subgroup: more of them wait for one another at their ends.
   const workgroup = gpu.workgroup(Math.min(64, Math.max(32, gpu.subgroups?.max ?? 64)));
