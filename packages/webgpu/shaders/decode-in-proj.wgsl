@@ -1,7 +1,9 @@
 // link: math, weights, inputs, dot-row, lane-sum-{workgroup,subgroup}
-// First of a layer's four decode dispatches: RMS norm, in_proj, and for the half that is u one step of the convolution with SiLU.
-// As linear-vector.wgsl, but the lane that holds an output finishes it: its channel's window lies in the state, which moves on in place.
-// Bytes: the matrix once, 8 TAPS a channel of taps and window.
+// First of a layer's decode dispatches: RMS norm, in_proj, and for the half that is u one step of the convolution with SiLU. As
+// linear-vector.wgsl, but the lanes of an output finish it: its channel's window lies in the state, which moves on in place.
+// With PROJECT a workgroup also takes its channels of u through x_proj, and leaves behind u and z what they add to each of its outputs:
+// decode-scan.wgsl, which needs all of them, sums over the workgroups. That saves x_proj a dispatch, which would wait for this one.
+// Bytes: the matrix once, 8 TAPS a channel of taps and window; with PROJECT x_proj once, and 4 a workgroup and output of it.
 
 struct Args {
   inputs: u32, // dModel
@@ -9,6 +11,9 @@ struct Args {
   firstOutput: u32,
   dim: u32, // dInner
   eps: f32,
+  projected: u32, // outputs of x_proj, and the stride of what is left of them: rounded up to a multiple of 4
+  row: u32,
+  parts: u32, // where that begins in `y`
 }
 
 @group(0) @binding(0) var<uniform> args: Args;
@@ -18,7 +23,8 @@ struct Args {
 @group(0) @binding(4) var<storage, read> norm: array<vec4f>; // [dModel]
 @group(0) @binding(5) var<storage, read> constants: array<f32>; // taps [dim, TAPS], conv bias [dim], in_proj bias [2 dim]
 @group(0) @binding(6) var<storage, read_write> state: array<f32>; // [batch, dim, TAPS - 1], newest last
-@group(0) @binding(7) var<storage, read_write> y: array<f32>; // [batch, 2 dim]: u, z
+@group(0) @binding(7) var<storage, read_write> y: array<f32>; // [batch, 2 dim]: u, z; from args.parts on [batch, dim / CHANNELS, row]
+@group(0) @binding(8) var<storage, read> xProj: array<vec4u>; // [projected, dim] in PROJECT_FORMAT
 
 const TAPS: u32 = 4u; // constant
 override WORKGROUP: u32 = 64u;
@@ -27,10 +33,18 @@ override NORM: bool = true;
 override SQUARES: bool = true;
 override BIAS: bool = false;
 override CONV_BIAS: bool = true;
+override PROJECT: bool = false;
+override PROJECT_FORMAT: u32 = 0u; // as FORMAT, but not q8
+const CHANNELS: u32 = 8u; // constant: WORKGROUP / LANES; with PROJECT a multiple of 8 that divides dim
+const SHARE: u32 = 2u; // constant: vec4us of a workgroup's part of a row of x_proj
+const OUTPUTS: u32 = 2u; // constant: of x_proj, a lane
+
+var<workgroup> us: array<f32, CHANNELS>;
 
 @compute @workgroup_size(WORKGROUP)
 fn main(@builtin(workgroup_id) tile_id: vec3u, @builtin(num_workgroups) tiles_count: vec3u, @builtin(local_invocation_index) index: u32) {
-  let local = (tile_id.y * tiles_count.x + tile_id.x) * (WORKGROUP / LANES) + index / LANES;
+  let tile = tile_id.y * tiles_count.x + tile_id.x;
+  let local = tile * CHANNELS + index / LANES;
   let batch = tile_id.z;
   let row = min(local, args.outputs - 1u);
   let output = args.firstOutput + row;
@@ -46,10 +60,18 @@ fn main(@builtin(workgroup_id) tile_id: vec3u, @builtin(num_workgroups) tiles_co
     taps[k] = constants[channel * TAPS + k];
   }
   let convBias = select(0.0, constants[args.dim * TAPS + channel], CONV_BIAS);
-  let sum = laneSum(dotRow(row, batch * args.inputs, index % LANES), index);
-  if (index % LANES != 0u || local >= args.outputs) {
-    return;
+  let projects = PROJECT && tile * CHANNELS < args.dim;
+  var shares: array<vec4u, SHARE * OUTPUTS>;
+  if (projects) {
+    for (var r = 0u; r < OUTPUTS; r++) { // unroll
+      let at = shareOf(min(index + r * WORKGROUP, args.projected - 1u), tile);
+      for (var k = 0u; k < SHARE; k++) { // unroll
+        shares[r * SHARE + k] = xProj[at + k];
+      }
+    }
   }
+  let sum = laneSum(dotRow(row, batch * args.inputs, index % LANES), index);
+  let holds = index % LANES == 0u && local < args.outputs;
   var value = sum.x * inverseSqrt(sum.y / f32(args.inputs) + args.eps);
   if (BIAS) {
     value += constants[args.dim * (TAPS + 1u) + output];
@@ -59,11 +81,52 @@ fn main(@builtin(workgroup_id) tile_id: vec3u, @builtin(num_workgroups) tiles_co
     var conv = convBias;
     for (var k = 0u; k < TAPS; k++) {
       conv += taps[k] * past[k];
-      if (k > 0u) {
+      if (k > 0u && holds) {
         state[window + k - 1u] = past[k];
       }
     }
     value = silu(conv);
   }
-  y[batch * 2u * args.dim + output] = value;
+  if (holds) {
+    y[batch * 2u * args.dim + output] = value;
+  }
+  if (projects) {
+    if (index % LANES == 0u) {
+      us[index / LANES] = value;
+    }
+    workgroupBarrier();
+    let base = args.parts + (batch * (args.dim / CHANNELS) + tile) * args.row;
+    for (var r = 0u; r < OUTPUTS; r++) { // unroll
+      var part = 0.0;
+      for (var k = 0u; k < SHARE; k++) { // unroll
+        part += shareDot(k, shares[r * SHARE + k]);
+      }
+      if (index + r * WORKGROUP < args.projected) {
+        y[base + index + r * WORKGROUP] = part;
+      }
+    }
+  }
+}
+
+/// Where this workgroup's channels of a row of x_proj begin.
+fn shareOf(row: u32, tile: u32) -> u32 {
+  if (PROJECT_FORMAT == 0u) {
+    return (row * args.dim + tile * CHANNELS) / 4u;
+  }
+  return (row * ((args.dim + 31u) & 0xffffffe0u) + tile * CHANNELS) / 8u;
+}
+
+/// What the k-th vec4u of a row adds.
+fn shareDot(k: u32, words: vec4u) -> f32 {
+  if (PROJECT_FORMAT == 0u) {
+    return dot(us4(4u * k), bitcast<vec4f>(words));
+  }
+  if (PROJECT_FORMAT == 1u) {
+    return dot(us4(8u * k), float16s(words.xy)) + dot(us4(8u * k + 4u), float16s(words.zw));
+  }
+  return dot(us4(8u * k), bfloat16s(words.xy)) + dot(us4(8u * k + 4u), bfloat16s(words.zw));
+}
+
+fn us4(i: u32) -> vec4f {
+  return vec4f(us[i], us[i + 1u], us[i + 2u], us[i + 3u]);
 }

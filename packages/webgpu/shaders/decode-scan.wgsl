@@ -1,8 +1,9 @@
 // link: math, weights, inputs, dot-row, lane-sum-{workgroup,subgroup}
-// Third of a layer's four decode dispatches: dt_proj, softplus, one step of the recurrence, D·u and the gate. LANES lanes a channel
-// share its row of dt_proj and its states, one each where there are as many; the state moves on in place.
+// dt_proj, softplus, one step of the recurrence, D·u and the gate. LANES lanes a channel share its row of dt_proj and its states, one
+// each where there are as many; the state moves on in place. dt, B and C come in parts, which every workgroup adds up for itself:
+// as many as decode-in-proj.wgsl had workgroups for u, or one, where x_proj had a dispatch of its own.
 // With MIXER_NORM dt, B and C are RMS-normalised without a weight: the factors are taken from sums that every lane forms anyway.
-// Bytes a channel: dtRank · bytes a weight, 8 · states of state, 4 · states of A.
+// Bytes a channel: dtRank · bytes a weight, 8 · states of state, 4 · states of A; and 4 · row · parts a workgroup, from cache.
 
 struct Args {
   inputs: u32, // dtRank
@@ -10,12 +11,12 @@ struct Args {
   firstOutput: u32,
   dim: u32, // dInner
   states: u32,
-  row: u32, // stride of `x`: dtRank + 2 states, rounded up to a multiple of 4
+  parts: u32,
   eps: f32,
 }
 
 @group(0) @binding(0) var<uniform> args: Args;
-@group(0) @binding(1) var<storage, read> x: array<vec4f>; // [batch, row]: dt, B, C
+@group(0) @binding(1) var<storage, read> parts: array<vec4f>; // [batch, parts, ROW]: of dt, B, C
 @group(0) @binding(2) var<storage, read> weight: array<vec4u>; // dt_proj [dim, dtRank] in FORMAT
 @group(0) @binding(3) var<storage, read> scales: array<f32>;
 @group(0) @binding(4) var<storage, read> norm: array<vec4f>; // not used
@@ -30,6 +31,13 @@ override NORM: bool = false;
 override SQUARES: bool = false; // as MIXER_NORM
 override MIXER_NORM: bool = false;
 
+const ROW: u32 = 12u; // constant: vec4s of dt, B and C: dtRank + 2 states, rounded up
+const SETS: u32 = 4u; // constant: sets of ROW lanes that add up some of the parts each; at most WORKGROUP / ROW, at least 1
+const PARTS_AT_ONCE = 8u;
+
+var<workgroup> x: array<vec4f, ROW>;
+var<workgroup> sets: array<vec4f, ROW * SETS>;
+
 const LOG2E = 1.44269504088896340736;
 
 @compute @workgroup_size(WORKGROUP)
@@ -40,27 +48,28 @@ fn main(@builtin(workgroup_id) tile_id: vec3u, @builtin(local_invocation_index) 
   let row = min(local, args.outputs - 1u);
   let channel = args.firstOutput + row;
   let batch = tile_id.z;
-  let base = batch * args.row;
   let vectors = args.dim * args.states;
   // The lane's first state, and what the end needs, are loaded before the product, so that they are under way with the weights.
   let firstState = min(lane, args.states - 1u);
   let stateBase = (batch * args.dim + channel) * args.states;
   let a0 = constants[channel * args.states + firstState];
   let h0 = state[stateBase + firstState];
-  let b0 = element(base + args.inputs + firstState);
-  let c0 = element(base + args.inputs + args.states + firstState);
   let u = uz[batch * 2u * args.dim + channel];
   let z = uz[batch * 2u * args.dim + args.dim + channel];
   let skip = constants[vectors + channel];
   let bias = constants[vectors + args.dim + channel];
-  let dots = laneSum(dotRow(row, base, lane), index);
+  let words = firstWords(row, lane);
+  addParts(batch, index);
+  let b0 = element(args.inputs + firstState);
+  let c0 = element(args.inputs + args.states + firstState);
+  let dots = laneSum(dotRowFrom(words, row, 0u, lane), index);
   var projected = dots.x;
   var factorB = 1.0;
   var factorC = 1.0;
   if (MIXER_NORM) {
     projected *= inverseSqrt(dots.y / f32(args.inputs) + args.eps);
-    factorB = factor(base + args.inputs);
-    factorC = factor(base + args.inputs + args.states);
+    factorB = factor(args.inputs);
+    factorC = factor(args.inputs + args.states);
   }
   let d = softplus(projected + bias);
   var sum = 0.0;
@@ -73,17 +82,55 @@ fn main(@builtin(workgroup_id) tile_id: vec3u, @builtin(local_invocation_index) 
     sum = h * factorC * c0;
   }
   for (var n = lane + LANES; n < args.states; n += LANES) {
-    let b = factorB * element(base + args.inputs + n);
+    let b = factorB * element(args.inputs + n);
     let h = exp2(d * (constants[channel * args.states + n] * LOG2E)) * state[stateBase + n] + d * u * b;
     if (owned) {
       state[stateBase + n] = h;
     }
-    sum += h * factorC * element(base + args.inputs + args.states + n);
+    sum += h * factorC * element(args.inputs + args.states + n);
   }
   let total = laneSum(vec2f(sum, 0.0), index).x;
   if (lane == 0u && owned) {
     y[batch * args.dim + channel] = (total + skip * u) * silu(z);
   }
+}
+
+/// Fills `x`: each set of lanes adds up every SETS-th part, several loads under way at once, and one lane a vec4 the sets.
+fn addParts(batch: u32, index: u32) {
+  let first = index / ROW;
+  let column = index % ROW;
+  if (SETS > 1u) {
+    var sum = vec4f();
+    if (first < SETS) {
+      for (var part = first; part < args.parts; part += SETS * PARTS_AT_ONCE) {
+        var loaded: array<vec4f, PARTS_AT_ONCE>;
+        for (var k = 0u; k < PARTS_AT_ONCE; k++) {
+          loaded[k] = parts[(batch * args.parts + min(part + k * SETS, args.parts - 1u)) * ROW + column];
+        }
+        for (var k = 0u; k < PARTS_AT_ONCE; k++) {
+          sum += select(vec4f(), loaded[k], part + k * SETS < args.parts);
+        }
+      }
+      sets[index] = sum;
+    }
+    workgroupBarrier();
+    if (index < ROW) {
+      var all = vec4f();
+      for (var s = 0u; s < SETS; s++) { // unroll
+        all += sets[s * ROW + index];
+      }
+      x[index] = all;
+    }
+  } else {
+    for (var i = index; i < ROW; i += WORKGROUP) {
+      var sum = vec4f();
+      for (var k = 0u; k < args.parts; k++) {
+        sum += parts[(batch * args.parts + k) * ROW + i];
+      }
+      x[i] = sum;
+    }
+  }
+  workgroupBarrier();
 }
 
 fn element(i: u32) -> f32 {

@@ -25,8 +25,12 @@ const constants: Readonly<Record<string, readonly Readonly<Record<string, number
   'selective-scan-plain/four': [plain(4, 1, 16), plain(4, 8, 8)],
   'causal-conv1d': [{ TAPS: 2 }, { TAPS: 4 }, { TAPS: 64 }],
   'decode-in-proj': [
-    { TAPS: 2, TOGETHER: 1, LOADS: 4 },
-    { TAPS: 4, TOGETHER: 1, LOADS: 4 },
+    { TAPS: 2, TOGETHER: 1, LOADS: 4, CHANNELS: 2, SHARE: 1, OUTPUTS: 1 },
+    { TAPS: 4, TOGETHER: 1, LOADS: 4, CHANNELS: 16, SHARE: 2, OUTPUTS: 2 },
+  ],
+  'decode-scan': [
+    { TOGETHER: 1, LOADS: 1, ROW: 20, SETS: 3 },
+    { TOGETHER: 1, LOADS: 2, ROW: 200, SETS: 1 },
   ],
   linear: [
     { SIDE: 1, DEPTH: 8 },

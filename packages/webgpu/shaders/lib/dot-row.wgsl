@@ -15,29 +15,53 @@ fn dotRow(row: u32, base: u32, lane: u32) -> vec2f {
   return dotRows(row, base, lane)[0];
 }
 
+/// The same, with the row's first words loaded before.
+fn dotRowFrom(words: array<vec4u, LOADS * TOGETHER>, row: u32, base: u32, lane: u32) -> vec2f {
+  return dotRowsFrom(words, row, base, lane)[0];
+}
+
 /// The same for TOGETHER rows from `row` on; those past the last repeat it.
 fn dotRows(row: u32, base: u32, lane: u32) -> array<vec2f, TOGETHER> {
-  let units = (args.inputs + unit() - 1u) / unit();
+  return dotRowsFrom(firstWords(row, lane), row, base, lane);
+}
+
+fn units() -> u32 {
+  return (args.inputs + unit() - 1u) / unit();
+}
+
+fn firstWords(row: u32, lane: u32) -> array<vec4u, LOADS * TOGETHER> {
+  return wordsOf(row, 0u, lane);
+}
+
+/// Words of one round; loads past the row repeat its last one, and count nothing.
+fn wordsOf(row: u32, round: u32, lane: u32) -> array<vec4u, LOADS * TOGETHER> {
   let stride = select(paddedInputs(), args.inputs, FORMAT == 0u) / unit();
-  let last = args.outputs - 1u;
-  let rounds = (units + LOADS * LANES - 1u) / (LOADS * LANES);
+  var words: array<vec4u, LOADS * TOGETHER>;
+  if (FORMAT != 0u || ALIGNED) {
+    for (var k = 0u; k < LOADS; k++) {
+      let j = min((round * LOADS + k) * LANES + lane, units() - 1u);
+      for (var r = 0u; r < TOGETHER; r++) { // unroll
+        words[k * TOGETHER + r] = weight[min(row + r, args.outputs - 1u) * stride + j];
+      }
+    }
+  }
+  return words;
+}
+
+fn dotRowsFrom(first: array<vec4u, LOADS * TOGETHER>, row: u32, base: u32, lane: u32) -> array<vec2f, TOGETHER> {
+  let rounds = (units() + LOADS * LANES - 1u) / (LOADS * LANES);
+  var words = first;
   var sums: array<vec2f, TOGETHER>;
   for (var round = 0u; round < rounds; round++) {
-    // Loads past the row repeat its last one, and count nothing.
-    var words: array<vec4u, LOADS * TOGETHER>;
-    if (FORMAT != 0u || ALIGNED) {
-      for (var k = 0u; k < LOADS; k++) {
-        let j = min((round * LOADS + k) * LANES + lane, units - 1u);
-        for (var r = 0u; r < TOGETHER; r++) { // unroll
-          words[k * TOGETHER + r] = weight[min(row + r, last) * stride + j];
-        }
-      }
+    if (round > 0u) {
+      words = wordsOf(row, round, lane);
     }
     for (var k = 0u; k < LOADS; k++) {
       let at = (round * LOADS + k) * LANES + lane;
-      let j = min(at, units - 1u);
+      let j = min(at, units() - 1u);
       for (var r = 0u; r < TOGETHER; r++) { // unroll
-        sums[r] += select(vec2f(), products(min(row + r, last), base, j, words[k * TOGETHER + r]), at < units);
+        let added = products(min(row + r, args.outputs - 1u), base, j, words[k * TOGETHER + r]);
+        sums[r] += select(vec2f(), added, at < units());
       }
     }
   }

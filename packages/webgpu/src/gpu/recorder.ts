@@ -5,8 +5,9 @@ import type { Profiler } from './profiler.ts';
 import type { BufferRange, Dispatch, Shader } from './shader.ts';
 import { Uniforms } from './uniforms.ts';
 
-/** Dispatches of one submit. Enough to pay for a submit; few enough that the device starts early and waits for little at the end. */
-const BATCH = 512;
+/** Dispatches of a submit: the first ones after a wait are small, so that the device starts while the rest is recorded; each is twice the last. */
+const FIRST_BATCH = 32;
+const LARGEST_BATCH = 512;
 /** Bind groups and uniform blocks kept. Groups name buffers, so all are forgotten when a buffer is destroyed. */
 const BIND_GROUPS = 4096;
 const BLOCKS = 4096;
@@ -53,6 +54,7 @@ export class Recorder {
   #captured: { readonly items: Prepared[]; readonly uniforms: Uniforms } | undefined;
   #recorded = 0;
   #submitted = 0;
+  #batch = FIRST_BATCH;
 
   constructor(device: GPUDevice, failures: Failures, counters: Counters, profiler: Profiler | undefined) {
     this.#device = device;
@@ -164,8 +166,13 @@ export class Recorder {
     this.#counters.bytesUploaded += data.byteLength;
   }
 
-  /** Submits what is recorded. */
+  /** Submits what is recorded, mostly for somebody who waits for it: the device will be idle then. */
   flush(): void {
+    this.#submit();
+    this.#batch = FIRST_BATCH;
+  }
+
+  #submit(): void {
     const encoder = this.#encoder;
     if (encoder === undefined) return;
     this.#endPass();
@@ -203,7 +210,9 @@ export class Recorder {
   }
 
   #makeRoom(): void {
-    if (this.#recorded === BATCH || this.#profiler?.full === true) this.flush();
+    if (this.#recorded < this.#batch && this.#profiler?.full !== true) return;
+    this.#submit();
+    this.#batch = Math.min(2 * this.#batch, LARGEST_BATCH);
   }
 
   #record({ pipeline, group, workgroups: [x, y, z] }: Prepared): void {

@@ -12,14 +12,26 @@ import type { LayerState } from './state.ts';
 /** Activations of one step. */
 export interface StepBuffers {
   readonly residual: BufferRange;
+  /** u and z; behind them, at `partsOffset`, the parts of x_proj's outputs where in_proj makes those. */
   readonly uz: BufferRange;
+  /** x_proj's outputs where it has a dispatch of its own. */
   readonly projected: BufferRange;
   readonly gated: BufferRange;
 }
 
+/** Bytes of `StepBuffers.uz` for so many rows. */
+export function uzBytes(gpu: Gpu, config: ModelConfig, rows: number): number {
+  return partsOffset(config, rows) + 4 * rows * projectedRow(config) * joined(gpu, config).parts;
+}
+
+/** Where the parts of x_proj's outputs begin in `StepBuffers.uz`. */
+function partsOffset({ dInner }: ModelConfig, rows: number): number {
+  return Math.ceil((8 * rows * dInner) / 256) * 256;
+}
+
 /**
- * One token a row through all layers, four dispatches a layer: norm, in_proj and convolution; x_proj; dt_proj, scan step and gate;
- * out_proj onto the residual. The state moves on in place.
+ * One token a row through all layers, three or four dispatches a layer: norm, in_proj and convolution, with x_proj where that pays;
+ * x_proj, where not; dt_proj, scan step and gate; out_proj onto the residual. The state moves on in place.
  */
 export function step(
   gpu: Gpu,
@@ -42,6 +54,42 @@ export function step(
   for (const [index, layer] of weights.layers.entries()) stepLayer(gpu, config, layer, state[index]!, buffers, batch);
 }
 
+/** How x_proj runs with in_proj. */
+interface Joined {
+  /** Channels of u that a workgroup of in_proj makes and takes through x_proj; 0 where x_proj has a dispatch of its own. */
+  readonly channels: number;
+  /** Parts of x_proj's outputs: one, or as many as those workgroups. */
+  readonly parts: number;
+}
+
+const APART: Joined = { channels: 0, parts: 1 };
+/** Channels of a workgroup: fewer make more parts to add up. */
+const JOINED_CHANNELS = 16;
+/** Bytes of parts that all workgroups of the scan read together, from cache; beyond, x_proj's own dispatch is cheaper. */
+const MOST_PARTS = 8e6;
+
+function joined(gpu: Gpu, config: ModelConfig): Joined {
+  const { dModel, dInner } = config;
+  const wide = laneGroups(gpu, dModel).lanes;
+  const channels = gpu.workgroup(wide * JOINED_CHANNELS) / wide;
+  const parts = dInner / channels;
+  const scans = dInner / scanGroups(gpu, config, true).channels;
+  const pays = channels % 8 === 0 && Number.isInteger(parts) && 4 * parts * scans * projectedRow(config) <= MOST_PARTS;
+  return pays ? { channels, parts } : APART;
+}
+
+/** Workgroups of a matrix in pieces would not be numbered by their channels; a block of q8 is wider than a workgroup's channels. */
+function canJoin({ inProj, xProj }: Layer): boolean {
+  return inProj.parts.length === 1 && xProj.parts.length === 1 && xProj.format !== 'q8';
+}
+
+/** Lanes that share a channel in the scan's step, and its workgroups: wide ones where they have many parts to add up. */
+function scanGroups(gpu: Gpu, { dtRank, dState }: ModelConfig, many: boolean) {
+  const { lanes, link, workgroup } = laneGroups(gpu, Math.max(dtRank, 48 * dState));
+  const size = many ? gpu.workgroup(lanes * JOINED_CHANNELS) : workgroup;
+  return { lanes, link, workgroup: size, channels: size / lanes };
+}
+
 function stepLayer(
   gpu: Gpu,
   config: ModelConfig,
@@ -51,20 +99,35 @@ function stepLayer(
   batch: number,
 ): void {
   const { dModel, dInner, dState, dConv, dtRank, normEps, mixerNormEps } = config;
+  const { xProj, inProj } = layer;
+  const row = projectedRow(config);
+  const outputs = dtRank + 2 * dState;
+  const offset = partsOffset(config, batch);
+  const { channels, parts } = canJoin(layer) ? joined(gpu, config) : APART;
+  const projects = channels > 0;
   const wide = laneGroups(gpu, dModel);
-  for (const { firstRow, rows: most, values, scales = gpu.nothing } of layer.inProj.parts) {
+  const workgroup = projects ? channels * wide.lanes : wide.workgroup;
+  for (const { firstRow, rows: most, values, scales = gpu.nothing } of inProj.parts) {
     const rows = Math.min(most, 2 * dInner - firstRow);
-    const [across, down] = gpu.grid(Math.ceil(rows / (wide.workgroup / wide.lanes)));
+    const [across, down] = gpu.grid(Math.ceil(rows / (workgroup / wide.lanes)));
     gpu.dispatch(decodeInProj, {
       link: wide.link,
-      constants: { TAPS: dConv, LOADS: rowLoads(layer.inProj.format, dModel, wide.lanes) },
+      constants: {
+        TAPS: dConv,
+        LOADS: rowLoads(inProj.format, dModel, wide.lanes),
+        CHANNELS: workgroup / wide.lanes,
+        SHARE: projects ? channels / (xProj.format === 'float32' ? 4 : 8) : 1,
+        OUTPUTS: projects ? Math.ceil(outputs / workgroup) : 1,
+      },
       overrides: {
-        WORKGROUP: wide.workgroup,
+        WORKGROUP: workgroup,
         LANES: wide.lanes,
-        FORMAT: FORMATS[layer.inProj.format as keyof typeof FORMATS],
-        ALIGNED: aligned(layer.inProj.format, dModel, dModel, 0, true),
+        FORMAT: FORMATS[inProj.format as keyof typeof FORMATS],
+        ALIGNED: aligned(inProj.format, dModel, dModel, 0, true),
         BIAS: layer.inProjBias !== undefined,
         CONV_BIAS: layer.convBias !== undefined,
+        PROJECT: projects,
+        PROJECT_FORMAT: projects ? FORMATS[xProj.format as keyof typeof FORMATS] : 0,
       },
       bindings: {
         x: residual,
@@ -74,36 +137,52 @@ function stepLayer(
         constants: whole(layer.decode),
         state: whole(state.conv),
         y: uz,
+        xProj: projects ? xProj.parts[0]!.values : gpu.nothing,
       },
-      uniforms: { inputs: dModel, outputs: rows, firstOutput: firstRow, dim: dInner, eps: normEps },
+      uniforms: {
+        inputs: dModel,
+        outputs: rows,
+        firstOutput: firstRow,
+        dim: dInner,
+        eps: normEps,
+        projected: outputs,
+        row,
+        parts: offset / 4,
+      },
       workgroups: [across, down, batch],
     });
   }
-  project(gpu, layer.xProj, {
-    x: uz,
-    rows: batch,
-    inputs: dInner,
-    outputs: dtRank + 2 * dState,
-    xRow: 2 * dInner,
-    y: projected,
-    yRow: projectedRow(config),
-  });
-  const narrow = laneGroups(gpu, Math.max(dtRank, 48 * dState));
+  if (!projects)
+    project(gpu, xProj, {
+      x: uz,
+      rows: batch,
+      inputs: dInner,
+      outputs,
+      xRow: 2 * dInner,
+      y: projected,
+      yRow: row,
+    });
+  const scan = scanGroups(gpu, config, parts > 1);
+  const vectors = row / 4;
   for (const { firstRow, rows: most, values, scales = gpu.nothing } of layer.dtProj.parts) {
     const rows = Math.min(most, dInner - firstRow);
     gpu.dispatch(decodeScan, {
-      link: narrow.link,
-      constants: { LOADS: rowLoads(layer.dtProj.format, dtRank, narrow.lanes) },
+      link: scan.link,
+      constants: {
+        LOADS: rowLoads(layer.dtProj.format, dtRank, scan.lanes),
+        ROW: vectors,
+        SETS: parts > 1 ? Math.max(1, Math.floor(scan.workgroup / vectors)) : 1,
+      },
       overrides: {
-        WORKGROUP: narrow.workgroup,
-        LANES: narrow.lanes,
+        WORKGROUP: scan.workgroup,
+        LANES: scan.lanes,
         FORMAT: FORMATS[layer.dtProj.format as keyof typeof FORMATS],
-        ALIGNED: aligned(layer.dtProj.format, dtRank, projectedRow(config), 0, true),
+        ALIGNED: aligned(layer.dtProj.format, dtRank, row, 0, true),
         MIXER_NORM: mixerNormEps !== undefined,
         SQUARES: mixerNormEps !== undefined,
       },
       bindings: {
-        x: projected,
+        parts: projects ? { ...uz, offset: uz.offset + offset, size: uz.size - offset } : projected,
         weight: values,
         scales,
         norm: gpu.nothing,
@@ -118,10 +197,10 @@ function stepLayer(
         firstOutput: firstRow,
         dim: dInner,
         states: dState,
-        row: projectedRow(config),
+        parts,
         eps: mixerNormEps ?? 0,
       },
-      workgroups: [Math.ceil(rows / (narrow.workgroup / narrow.lanes)), 1, batch],
+      workgroups: [Math.ceil(rows / scan.channels), 1, batch],
     });
   }
   project(gpu, layer.outProj, {

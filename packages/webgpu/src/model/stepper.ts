@@ -5,7 +5,7 @@ import type { Plan } from '../gpu/recorder.ts';
 import type { BufferRange } from '../gpu/shader.ts';
 import { projectedRow } from './prefill.ts';
 import type { LayerState } from './state.ts';
-import type { StepBuffers } from './step.ts';
+import { type StepBuffers, uzBytes } from './step.ts';
 
 /** Where every step of some rows reads its ids and leaves its logits. */
 export interface Port {
@@ -21,16 +21,21 @@ const FEW = 8;
 /** States whose step is kept prepared: generations that take turns, a token each. */
 const PLANS = 16;
 
+interface Prepared extends Captured {
+  readonly state: readonly LayerState[];
+  readonly rows: number;
+}
+
 /**
- * Steps of one token a row, prepared once for a state and recorded for every token: nothing in a step depends on the position. The
- * activations are the stepper's own and stay.
+ * Steps of one token a row, prepared once for a state's memory and recorded for every token: nothing in a step depends on the position.
+ * The activations are the stepper's own and stay.
  */
 export class Stepper {
   readonly #gpu: Gpu;
   readonly #config: ModelConfig;
   readonly #record: (port: Port, state: readonly LayerState[], rows: number) => void;
-  /** The latest last. */
-  readonly #plans = new Map<readonly LayerState[], Captured>();
+  /** The latest first. */
+  #plans: readonly Prepared[] = [];
   #memory: readonly PooledBuffer[] = [];
   #port: Port | undefined;
   #rows = 0;
@@ -49,7 +54,7 @@ export class Stepper {
     this.dispose();
     return this.#gpu.allocating((allocator) => {
       const memory: PooledBuffer[] = [];
-      this.#port = portOf(this.#config, rows, (bytes, label) => {
+      this.#port = portOf(this.#gpu, this.#config, rows, (bytes, label) => {
         memory.push(allocator.result(bytes, label));
         return whole(memory.at(-1)!);
       });
@@ -59,34 +64,30 @@ export class Stepper {
     });
   }
 
-  /** The step of this state, whose arrays are the same for as long as it moves on in place. */
+  /** The step of this state, or of one that lay in the same memory before. */
   plan(state: readonly LayerState[], rows: number): Plan {
     const port = this.port(rows);
-    const known = this.#plans.get(state);
-    const captured = known ?? this.#gpu.capture(() => this.#record(port, state, rows));
-    this.#plans.delete(state);
-    this.#plans.set(state, captured);
-    for (const [oldest, { forget }] of this.#plans) {
-      if (this.#plans.size <= PLANS) break;
-      forget();
-      this.#plans.delete(oldest);
-    }
-    return captured.plan;
+    const known = this.#plans.find((plan) => plan.rows === rows && sameMemory(plan.state, state));
+    const prepared = known ?? { ...this.#gpu.capture(() => this.#record(port, state, rows)), state, rows };
+    const plans = [prepared, ...this.#plans.filter((plan) => plan !== prepared)];
+    for (const { forget } of plans.slice(PLANS)) forget();
+    this.#plans = plans.slice(0, PLANS);
+    return prepared.plan;
   }
 
   /** Compiles what steps take. */
   warm(state: readonly LayerState[]): void {
     const buffer = whole({ buffer: this.#gpu.nowhere.buffer, size: 16 });
     this.#record(
-      portOf(this.#config, 1, () => buffer),
+      portOf(this.#gpu, this.#config, 1, () => buffer),
       state,
       1,
     );
   }
 
   dispose(): void {
-    for (const { forget } of this.#plans.values()) forget();
-    this.#plans.clear();
+    for (const { forget } of this.#plans) forget();
+    this.#plans = [];
     for (const buffer of this.#memory) this.#gpu.pool.give(buffer);
     this.#memory = [];
     this.#port = undefined;
@@ -94,7 +95,18 @@ export class Stepper {
   }
 }
 
-function portOf(config: ModelConfig, rows: number, memory: (bytes: number, label: string) => BufferRange): Port {
+function sameMemory(a: readonly LayerState[], b: readonly LayerState[]): boolean {
+  return a.every(
+    ({ conv, ssm }, layer) => conv.buffer === b[layer]!.conv.buffer && ssm.buffer === b[layer]!.ssm.buffer,
+  );
+}
+
+function portOf(
+  gpu: Gpu,
+  config: ModelConfig,
+  rows: number,
+  memory: (bytes: number, label: string) => BufferRange,
+): Port {
   const { dModel, dInner, vocabSize } = config;
   const floats = (elements: number, label: string): BufferRange => memory(4 * rows * elements, label);
   return {
@@ -102,7 +114,7 @@ function portOf(config: ModelConfig, rows: number, memory: (bytes: number, label
     logits: floats(vocabSize, 'logits'),
     buffers: {
       residual: floats(dModel, 'residual'),
-      uz: floats(2 * dInner, 'u and z'),
+      uz: memory(uzBytes(gpu, config, rows), 'u, z, and parts of dt, B, C'),
       projected: floats(projectedRow(config), 'dt, B, C'),
       gated: floats(dInner, 'gated'),
     },

@@ -1,0 +1,95 @@
+// Every form of a decode step that the rules may choose, its dispatches counted, against the same model composed of single operations.
+import { seededWeights } from '@mamba/conformance';
+import { type Backend, createModel, type DType, type Model, type ModelConfig, modelConfig } from '@mamba/core';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { countersOf, webgpu } from '../src/index.ts';
+
+let backend: Backend;
+beforeAll(async () => {
+  backend = await webgpu().create();
+});
+afterAll(() => backend.dispose());
+
+const BATCH = 3;
+const STEPS = 3;
+
+const variants: readonly {
+  readonly form: string;
+  readonly config: Parameters<typeof modelConfig>[0];
+  readonly dtypes: readonly DType[];
+  /** Of a layer. */
+  readonly dispatches: number;
+}[] = [
+  {
+    form: 'x_proj joined to in_proj',
+    config: { layers: 2, dModel: 24, vocabSize: 50 },
+    dtypes: ['float32', 'float16', 'bfloat16'],
+    dispatches: 3,
+  },
+  {
+    form: 'joined, more outputs of x_proj than lanes',
+    config: { layers: 2, dModel: 24, vocabSize: 50, dState: 300, dtRank: 5 },
+    dtypes: ['float32', 'float16'],
+    dispatches: 3,
+  },
+  {
+    form: 'joined, with norms of dt, B and C',
+    config: { layers: 2, dModel: 64, vocabSize: 50, dState: 5, dConv: 3, mixerNormEps: 1e-6 },
+    dtypes: ['float32', 'bfloat16'],
+    dispatches: 3,
+  },
+  {
+    form: 'apart, as q8 is',
+    config: { layers: 2, dModel: 24, vocabSize: 50 },
+    dtypes: ['q8'],
+    dispatches: 4,
+  },
+  {
+    form: 'apart, channels that fill no workgroup',
+    config: { layers: 2, dModel: 20, vocabSize: 50 },
+    dtypes: ['float32', 'float16'],
+    dispatches: 4,
+  },
+  {
+    form: 'apart, with too many parts to add up',
+    config: { layers: 1, dModel: 1024, vocabSize: 50, dState: 64 },
+    dtypes: ['float16'],
+    dispatches: 4,
+  },
+];
+
+test.each(variants.flatMap(({ dtypes, ...variant }) => dtypes.map((dtype) => ({ ...variant, dtype }))))(
+  '$form: $dtype',
+  async ({ config: options, dtype, dispatches }) => {
+    const config: ModelConfig = modelConfig(options);
+    const weights = seededWeights(config, 7);
+    const fused = await createModel(backend, config, weights, { weights: dtype });
+    const composed = await createModel(backend, config, weights, { weights: dtype, composed: true });
+    const before = countersOf(backend).dispatches;
+    const actual = await steps(fused);
+    expect(countersOf(backend).dispatches - before).toBe(STEPS * (dispatches * config.layers + 2));
+    const expected = await steps(composed);
+    const scale = Math.max(...expected.map(Math.abs));
+    for (const [index, value] of actual.entries())
+      expect(Math.abs(value - expected[index]!) / scale).toBeLessThan(5e-5);
+    fused.dispose();
+    composed.dispose();
+  },
+);
+
+/** Logits of some tokens fed one by one, from an empty state. */
+async function steps(model: Model): Promise<number[]> {
+  const all: number[] = [];
+  let { state, logits } = model.forward([[1], [2], [3]], { logits: 'last' });
+  for (let step = 1; ; step++) {
+    all.push(...(await backend.read(logits!)));
+    logits!.dispose();
+    if (step === STEPS) break;
+    ({ state, logits } = model.forward(
+      Array.from({ length: BATCH }, (_, row) => [(7 * row + step) % 50]),
+      { state, donateState: true },
+    ));
+  }
+  state.dispose();
+  return all;
+}
