@@ -1,5 +1,6 @@
-// link: reduce
+// link: math, reduce
 // logits[id] - log Σ exp(logits), the row's maximum taken out first. A workgroup a row, which is read twice.
+// One of the largest is left out of the sum and comes back as log1p, so that the chance of all others is not lost beside it.
 // Logits are bound as bits: an implementation may assume that floats are not NaN, and a row with one has no probabilities.
 // Bytes a logit: 8, the second time from cache. Operations: 1 exp, 2 adds.
 
@@ -38,16 +39,20 @@ fn main(@builtin(workgroup_id) tile_id: vec3u, @builtin(num_workgroups) tiles_co
   }
   let peak = groupMax(largest, index);
   let nan = groupMax(invalid, index) != 0.0;
-  var mass = 0.0;
+  var others = 0.0;
+  var ties = 0.0;
   for (var round = 0u; round < rounds; round++) {
     let i = round * WORKGROUP + index;
     if (i < args.vocab) {
-      mass += exp(logit(base + i) - peak);
+      let below = logit(base + i) - peak;
+      others += select(exp(below), 0.0, below == 0.0);
+      ties += select(0.0, 1.0, below == 0.0);
     }
   }
-  let total = groupSum(mass, index);
+  // Apart: few others would be lost beside the ties.
+  let rest = groupSum(others, index) + (groupSum(ties, index) - 1.0);
   if (index == 0u) {
-    y[row] = select(logit(base + ids[row]) - peak - log(total), bitcast<f32>(0x7fc00000u | args.zero), nan);
+    y[row] = select(logit(base + ids[row]) - peak - log1p(rest), bitcast<f32>(0x7fc00000u | args.zero), nan);
   }
 }
 

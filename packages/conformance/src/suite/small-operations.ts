@@ -187,6 +187,11 @@ export function logProbSuite(): readonly Case[] {
     logProbCase({ rows: [7], vocab: 33, shift: -1024, id: 'very-negative-logits' }),
     logProbCase({ rows: [7], vocab: 33, scale: 0, id: 'equal' }),
     logProbCase({ rows: [1], vocab: 4, id: 'minus-infinite', values: [low, 1, low, 2] }),
+    ...[4, 8, 16, 28, 60].map((lead) =>
+      logProbCase({ rows: [1], vocab: 4, id: `certain-by-${lead}`, values: [0, -1, -2, lead] }),
+    ),
+    logProbCase({ rows: [1], vocab: 19, id: 'certain-in-a-tail', values: [...new Array<number>(18).fill(-9), 8] }),
+    logProbCase({ rows: [1], vocab: 4, id: 'ties-of-the-largest', values: [5, -9, 5, 5] }),
     logProbCase({ rows: [1], vocab: 4, id: 'impossible', values: [1, 1, 3, low] }),
     logProbCase({ rows: [2], vocab: 3, id: 'nan', values: [nan, 1, 3, 1, 2, 3] }),
   ];

@@ -1,48 +1,61 @@
 /**
- * y[row] = logits[row, ids[row]] - max - log Σ exp(logits[row] - max). Two reads of the row, nothing written but one number. The sum
- * runs in 16 partial sums, so its error stays near 1e-7 for any vocabulary.
+ * y[row] = logits[row, ids[row]] - max - log Σ exp(logits[row] - max). Two reads of the row, nothing written but one number. One of the
+ * largest is left out of the sum and comes back as log1p, so that the chance of all others is not lost beside it. The sum runs in 16
+ * partial sums, so its error stays near 1e-7 for any vocabulary.
  */
 import { exp } from '../lib/exp';
 import { loadPart, sum } from '../lib/lanes';
-import { log } from '../lib/log';
+import { log, log1pUnit } from '../lib/log';
 import { maximum } from './argmax';
 
 export function logProb(logits: usize, ids: usize, y: usize, rows: i32, vocab: i32): void {
   for (let row = 0; row < rows; row++) {
     const max = maximum(logits, vocab);
-    const total = f32x4.extract_lane(log(f32x4.splat(sumExp(logits, vocab, max))), 0);
-    store<f32>(y, load<f32>(logits + (<usize>load<u32>(ids) << 2)) - max - total);
+    const others = f32x4.splat(sumOthers(logits, vocab, max));
+    const total = f32x4.extract_lane(others, 0) <= 1 ? log1pUnit(others) : log(f32x4.add(others, f32x4.splat(1)));
+    store<f32>(y, load<f32>(logits + (<usize>load<u32>(ids) << 2)) - max - f32x4.extract_lane(total, 0));
     logits += <usize>vocab << 2;
     ids += 4;
     y += 4;
   }
 }
 
-function sumExp(values: usize, count: i32, max: f32): f32 {
+/** Σ exp(values - max) less 1: those equal to `max` are counted, the rest summed. */
+function sumOthers(values: usize, count: i32, max: f32): f32 {
   const shift = f32x4.splat(max);
+  let largest = i32x4.splat(0);
   let s0 = f32x4.splat(0);
   let s1 = s0;
   let s2 = s0;
   let s3 = s0;
   let index = 0;
   for (; index + 16 <= count; index += 16) {
-    s0 = f32x4.add(s0, exp(f32x4.sub(v128.load(values), shift)));
-    s1 = f32x4.add(s1, exp(f32x4.sub(v128.load(values, 16), shift)));
-    s2 = f32x4.add(s2, exp(f32x4.sub(v128.load(values, 32), shift)));
-    s3 = f32x4.add(s3, exp(f32x4.sub(v128.load(values, 48), shift)));
+    const v0 = v128.load(values);
+    const v1 = v128.load(values, 16);
+    const v2 = v128.load(values, 32);
+    const v3 = v128.load(values, 48);
+    s0 = f32x4.add(s0, belowLargest(v0, shift));
+    s1 = f32x4.add(s1, belowLargest(v1, shift));
+    s2 = f32x4.add(s2, belowLargest(v2, shift));
+    s3 = f32x4.add(s3, belowLargest(v3, shift));
+    const pairs = i32x4.add(i32x4.add(f32x4.eq(v0, shift), f32x4.eq(v1, shift)), f32x4.eq(v2, shift));
+    largest = i32x4.sub(largest, i32x4.add(pairs, f32x4.eq(v3, shift)));
     values += 64;
   }
-  for (; index + 4 <= count; index += 4) {
-    s0 = f32x4.add(s0, exp(f32x4.sub(v128.load(values), shift)));
+  for (; index < count; index += 4) {
+    const present = i32x4.lt_s(i32x4(0, 1, 2, 3), i32x4.splat(count - index));
+    const v = v128.bitselect(loadPart(values, count - index), f32x4.splat(-Infinity), present);
+    s0 = f32x4.add(s0, belowLargest(v, shift));
+    largest = i32x4.sub(largest, f32x4.eq(v, shift));
     values += 16;
   }
-  let total = sum(f32x4.add(f32x4.add(s0, s1), f32x4.add(s2, s3)));
-  const rest = count - index;
-  if (rest > 0) {
-    const e = exp(f32x4.sub(loadPart(values, rest), shift));
-    total += f32x4.extract_lane(e, 0);
-    if (rest > 1) total += f32x4.extract_lane(e, 1);
-    if (rest > 2) total += f32x4.extract_lane(e, 2);
-  }
-  return total;
+  const ties = sum(f32x4.convert_i32x4_s(largest)) - 1;
+  return sum(f32x4.add(f32x4.add(s0, s1), f32x4.add(s2, s3))) + ties;
+}
+
+/** exp(v - max), 0 where v is the largest. */
+// @ts-ignore: decorator
+@inline
+function belowLargest(v: v128, max: v128): v128 {
+  return v128.andnot(exp(f32x4.sub(v, max)), f32x4.eq(v, max));
 }

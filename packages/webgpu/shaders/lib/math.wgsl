@@ -3,13 +3,22 @@
 // None of them divides: a division is some ten instructions and a branch.
 
 /// log(1 + exp(x)), x itself above 20 and for NaN, of which an implementation's exp and max may make anything; relative error below 1e-6
-/// for every x: exp(-|x|) = e never exceeds 1, where log(1 + e) = e (1 + e P(e)) with the polynomial of least relative error, 1.5e-8.
+/// for every x, as exp(-|x|) never exceeds 1.
 fn softplus(x: f32) -> f32 {
-  let e = exp(-abs(x));
+  return select(x, max(x, 0.0) + log1pUnit(exp(-abs(x))), x <= 20.0);
+}
+
+/// log(1 + e) for e ≥ 0, with the relative error of an addition and a product.
+fn log1p(e: f32) -> f32 {
+  return select(log(1.0 + e), log1pUnit(e), e <= 1.0);
+}
+
+/// log(1 + e) for 0 ≤ e ≤ 1: e (1 + e P(e)) with the polynomial of least relative error, 1.5e-8.
+fn log1pUnit(e: f32) -> f32 {
   let p = -0.49999892711639404 + e * (0.33329710364341736 + e * (-0.24951615929603577 + e * (0.1966327428817749
     + e * (-0.1526966691017151 + e * (0.10543623566627502 + e * (-0.056373611092567444 + e * (0.019542526453733444
     + e * -0.0031760570127516985)))))));
-  return select(x, max(x, 0.0) + e * (1.0 + e * p), x <= 20.0);
+  return e * (1.0 + e * p);
 }
 
 /// x / (1 + exp(-x)), without an overflow on the way.
