@@ -666,13 +666,6 @@ async function decode({ name, backend, model, profile }) {
   const runs = [];
   for (let run = 0; run < (quick ? 1 : 6); run++) runs.push(await generate(count));
   const dispatches = (countersOf(backend).dispatches - before) / runs.length / count;
-  // Few tokens are one submit: what follows their encoding is the device's alone.
-  const few = Math.max(1, Math.floor(500 / dispatches));
-  let device = Number.POSITIVE_INFINITY;
-  for (let run = 0; run < (quick ? 1 : 20); run++) {
-    const [all, encoding] = await generate(few);
-    device = Math.min(device, (1000 * (all - encoding)) / few);
-  }
   const [whole, encoding] = runs.reduce((best, run) => (run[0] < best[0] ? run : best));
   const bytes = backend.memory().bytes;
   report({
@@ -682,7 +675,6 @@ async function decode({ name, backend, model, profile }) {
     'tokens/s': count / (whole / 1000),
     dispatches,
     'µs to encode a dispatch': (1000 * encoding) / count / dispatches,
-    'µs on the device': device,
   });
 }
 

@@ -1,4 +1,4 @@
-// link: math, weights, inputs, dot-row, lane-sum-{workgroup,subgroup}
+// link: math, weights, x-stored, inputs, dot-row, lane-sum-{workgroup,subgroup}
 // First of a layer's decode dispatches: RMS norm, in_proj, and for the half that is u one step of the convolution with SiLU. As
 // linear-vector.wgsl, but the lanes of an output finish it: its channel's window lies in the state, which moves on in place.
 // With PROJECT a workgroup also takes its channels of u through x_proj, and leaves behind u and z what they add to each of its outputs:

@@ -1,9 +1,9 @@
-// link: math, weights, inputs, dot-row, lane-sum-{workgroup,subgroup}
+// link: math, weights, x-{stored,summed}, inputs, dot-row, lane-sum-{workgroup,subgroup}
 // dt_proj, softplus, one step of the recurrence, D·u and the gate. LANES lanes a channel share its row of dt_proj and its states, one
-// each where there are as many; the state moves on in place. dt, B and C come in parts, which every workgroup adds up for itself:
-// as many as decode-in-proj.wgsl had workgroups for u, or one, where x_proj had a dispatch of its own.
+// each where there are as many; the state moves on in place. dt, B and C come from x_proj's dispatch, or in parts from the workgroups
+// of decode-in-proj.wgsl, which every workgroup here adds up for itself.
 // With MIXER_NORM dt, B and C are RMS-normalised without a weight: the factors are taken from sums that every lane forms anyway.
-// Bytes a channel: dtRank · bytes a weight, 8 · states of state, 4 · states of A; and 4 · row · parts a workgroup, from cache.
+// Bytes a channel: dtRank · bytes a weight, 8 · states of state, 4 · states of A; 16 · ROW · parts a workgroup, from cache.
 
 struct Args {
   inputs: u32, // dtRank
@@ -16,7 +16,7 @@ struct Args {
 }
 
 @group(0) @binding(0) var<uniform> args: Args;
-@group(0) @binding(1) var<storage, read> parts: array<vec4f>; // [batch, parts, ROW]: of dt, B, C
+@group(0) @binding(1) var<storage, read> x: array<vec4f>; // [batch, ROW] or [batch, parts, ROW]: dt, B, C
 @group(0) @binding(2) var<storage, read> weight: array<vec4u>; // dt_proj [dim, dtRank] in FORMAT
 @group(0) @binding(3) var<storage, read> scales: array<f32>;
 @group(0) @binding(4) var<storage, read> norm: array<vec4f>; // not used
@@ -32,11 +32,6 @@ override SQUARES: bool = false; // as MIXER_NORM
 override MIXER_NORM: bool = false;
 
 const ROW: u32 = 12u; // constant: vec4s of dt, B and C: dtRank + 2 states, rounded up
-const SETS: u32 = 4u; // constant: sets of ROW lanes that add up some of the parts each; at most WORKGROUP / ROW, at least 1
-const PARTS_AT_ONCE = 8u;
-
-var<workgroup> x: array<vec4f, ROW>;
-var<workgroup> sets: array<vec4f, ROW * SETS>;
 
 const LOG2E = 1.44269504088896340736;
 
@@ -59,17 +54,17 @@ fn main(@builtin(workgroup_id) tile_id: vec3u, @builtin(local_invocation_index) 
   let skip = constants[vectors + channel];
   let bias = constants[vectors + args.dim + channel];
   let words = firstWords(row, lane);
-  addParts(batch, index);
-  let b0 = element(args.inputs + firstState);
-  let c0 = element(args.inputs + args.states + firstState);
-  let dots = laneSum(dotRowFrom(words, row, 0u, lane), index);
+  let base = gatherX(batch, 4u * ROW, index);
+  let b0 = element(base + args.inputs + firstState);
+  let c0 = element(base + args.inputs + args.states + firstState);
+  let dots = laneSum(dotRowFrom(words, row, base, lane), index);
   var projected = dots.x;
   var factorB = 1.0;
   var factorC = 1.0;
   if (MIXER_NORM) {
     projected *= inverseSqrt(dots.y / f32(args.inputs) + args.eps);
-    factorB = factor(args.inputs);
-    factorC = factor(args.inputs + args.states);
+    factorB = factor(base + args.inputs);
+    factorC = factor(base + args.inputs + args.states);
   }
   let d = softplus(projected + bias);
   var sum = 0.0;
@@ -82,12 +77,12 @@ fn main(@builtin(workgroup_id) tile_id: vec3u, @builtin(local_invocation_index) 
     sum = h * factorC * c0;
   }
   for (var n = lane + LANES; n < args.states; n += LANES) {
-    let b = factorB * element(args.inputs + n);
+    let b = factorB * element(base + args.inputs + n);
     let h = exp2(d * (constants[channel * args.states + n] * LOG2E)) * state[stateBase + n] + d * u * b;
     if (owned) {
       state[stateBase + n] = h;
     }
-    sum += h * factorC * element(args.inputs + args.states + n);
+    sum += h * factorC * element(base + args.inputs + args.states + n);
   }
   let total = laneSum(vec2f(sum, 0.0), index).x;
   if (lane == 0u && owned) {
@@ -95,46 +90,8 @@ fn main(@builtin(workgroup_id) tile_id: vec3u, @builtin(local_invocation_index) 
   }
 }
 
-/// Fills `x`: each set of lanes adds up every SETS-th part, several loads under way at once, and one lane a vec4 the sets.
-fn addParts(batch: u32, index: u32) {
-  let first = index / ROW;
-  let column = index % ROW;
-  if (SETS > 1u) {
-    var sum = vec4f();
-    if (first < SETS) {
-      for (var part = first; part < args.parts; part += SETS * PARTS_AT_ONCE) {
-        var loaded: array<vec4f, PARTS_AT_ONCE>;
-        for (var k = 0u; k < PARTS_AT_ONCE; k++) {
-          loaded[k] = parts[(batch * args.parts + min(part + k * SETS, args.parts - 1u)) * ROW + column];
-        }
-        for (var k = 0u; k < PARTS_AT_ONCE; k++) {
-          sum += select(vec4f(), loaded[k], part + k * SETS < args.parts);
-        }
-      }
-      sets[index] = sum;
-    }
-    workgroupBarrier();
-    if (index < ROW) {
-      var all = vec4f();
-      for (var s = 0u; s < SETS; s++) { // unroll
-        all += sets[s * ROW + index];
-      }
-      x[index] = all;
-    }
-  } else {
-    for (var i = index; i < ROW; i += WORKGROUP) {
-      var sum = vec4f();
-      for (var k = 0u; k < args.parts; k++) {
-        sum += parts[(batch * args.parts + k) * ROW + i];
-      }
-      x[i] = sum;
-    }
-  }
-  workgroupBarrier();
-}
-
 fn element(i: u32) -> f32 {
-  return x[i >> 2u][i & 3u];
+  return x4(i >> 2u)[i & 3u];
 }
 
 /// 1 / sqrt(mean square + eps) of the states from i on.

@@ -2,7 +2,7 @@ enable f16;
 enable subgroups;
 enable chromium_experimental_subgroup_matrix;
 diagnostic(off, chromium.subgroup_matrix_uniformity);
-// link: weights, inputs
+// link: weights, x-stored, inputs
 // y = x weightᵀ + bias on the device's matrix units, with float32 sums: 4 subgroups of 32 lanes as 2 × 2, each with SIDE × SIDE
 // matrices of 16 × 16. x, and weights of other formats than halves, are rounded to halves on their way into workgroup memory; with PAIRS
 // each is a pair of halves (22 bits), and what rounding left is multiplied too. Only for devices with the feature that is enabled here.

@@ -1,4 +1,4 @@
-// link: weights, inputs, dot-row, lane-sum-{workgroup,subgroup}
+// link: weights, x-stored, inputs, dot-row, lane-sum-{workgroup,subgroup}
 // y = x weightᵀ + bias for few rows of x, as decoding has: bound by reading the weights once. LANES lanes an output, 16 bytes a lane
 // and load, sums by shuffles or in workgroup memory; TOGETHER outputs at once share what is loaded of x, which counts where a weight
 // takes a byte and what it is multiplied with four. With NORM, x is RMS-normalised on the way: Σ x² comes from the same loads.

@@ -15,44 +15,44 @@ const STEPS = 3;
 
 const variants: readonly {
   readonly form: string;
-  readonly config: Parameters<typeof modelConfig>[0];
+  readonly config: ModelConfig;
   readonly dtypes: readonly DType[];
   /** Of a layer. */
   readonly dispatches: number;
 }[] = [
   {
     form: 'x_proj joined to in_proj',
-    config: { layers: 2, dModel: 24, vocabSize: 50 },
+    config: modelConfig({ layers: 2, dModel: 24, vocabSize: 50 }),
     dtypes: ['float32', 'float16', 'bfloat16'],
     dispatches: 3,
   },
   {
     form: 'joined, more outputs of x_proj than lanes',
-    config: { layers: 2, dModel: 24, vocabSize: 50, dState: 300, dtRank: 5 },
+    config: modelConfig({ layers: 2, dModel: 24, vocabSize: 50 }, { dState: 300, dtRank: 5 }),
     dtypes: ['float32', 'float16'],
     dispatches: 3,
   },
   {
     form: 'joined, with norms of dt, B and C',
-    config: { layers: 2, dModel: 64, vocabSize: 50, dState: 5, dConv: 3, mixerNormEps: 1e-6 },
+    config: modelConfig({ layers: 2, dModel: 64, vocabSize: 50 }, { dState: 5, dConv: 3, mixerNormEps: 1e-6 }),
     dtypes: ['float32', 'bfloat16'],
     dispatches: 3,
   },
   {
     form: 'apart, as q8 is',
-    config: { layers: 2, dModel: 24, vocabSize: 50 },
+    config: modelConfig({ layers: 2, dModel: 24, vocabSize: 50 }),
     dtypes: ['q8'],
     dispatches: 4,
   },
   {
     form: 'apart, channels that fill no workgroup',
-    config: { layers: 2, dModel: 20, vocabSize: 50 },
+    config: modelConfig({ layers: 2, dModel: 20, vocabSize: 50 }),
     dtypes: ['float32', 'float16'],
     dispatches: 4,
   },
   {
     form: 'apart, with too many parts to add up',
-    config: { layers: 1, dModel: 1024, vocabSize: 50, dState: 64 },
+    config: modelConfig({ layers: 1, dModel: 1024, vocabSize: 50 }, { dState: 64 }),
     dtypes: ['float16'],
     dispatches: 4,
   },
@@ -60,8 +60,7 @@ const variants: readonly {
 
 test.each(variants.flatMap(({ dtypes, ...variant }) => dtypes.map((dtype) => ({ ...variant, dtype }))))(
   '$form: $dtype',
-  async ({ config: options, dtype, dispatches }) => {
-    const config: ModelConfig = modelConfig(options);
+  async ({ config, dtype, dispatches }) => {
     const weights = seededWeights(config, 7);
     const fused = await createModel(backend, config, weights, { weights: dtype });
     const composed = await createModel(backend, config, weights, { weights: dtype, composed: true });

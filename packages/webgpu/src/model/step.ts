@@ -167,11 +167,11 @@ function stepLayer(
   for (const { firstRow, rows: most, values, scales = gpu.nothing } of layer.dtProj.parts) {
     const rows = Math.min(most, dInner - firstRow);
     gpu.dispatch(decodeScan, {
-      link: scan.link,
+      link: `${projects ? 'summed' : 'stored'}-${scan.link}`,
       constants: {
         LOADS: rowLoads(layer.dtProj.format, dtRank, scan.lanes),
         ROW: vectors,
-        SETS: parts > 1 ? Math.max(1, Math.floor(scan.workgroup / vectors)) : 1,
+        SETS: Math.max(1, Math.floor(scan.workgroup / vectors)),
       },
       overrides: {
         WORKGROUP: scan.workgroup,
@@ -182,7 +182,7 @@ function stepLayer(
         SQUARES: mixerNormEps !== undefined,
       },
       bindings: {
-        parts: projects ? { ...uz, offset: uz.offset + offset, size: uz.size - offset } : projected,
+        x: projects ? { ...uz, offset: uz.offset + offset, size: uz.size - offset } : projected,
         weight: values,
         scales,
         norm: gpu.nothing,

@@ -1,0 +1,51 @@
+// x in parts, which a workgroup adds up for itself: expects `x: array<vec4f>`, [batch, args.parts, ROW], and the constant ROW.
+
+const SETS: u32 = 1u; // constant: sets of ROW lanes, which add up some of the parts each; 1, or as many as WORKGROUP holds
+const PARTS_AT_ONCE = 8u;
+
+var<workgroup> sums: array<vec4f, ROW>;
+var<workgroup> sets: array<vec4f, ROW * SETS>;
+
+fn x4(i: u32) -> vec4f {
+  return sums[i];
+}
+
+/// Fills `sums`: each set of lanes adds up every SETS-th part, several loads under way at once, and one lane a vec4 the sets.
+fn gatherX(batch: u32, elements: u32, index: u32) -> u32 {
+  let first = batch * args.parts;
+  if (SETS > 1u) {
+    let column = index % ROW;
+    if (index < ROW * SETS) {
+      sets[index] = sumOfParts(first, index / ROW, SETS, column);
+    }
+    workgroupBarrier();
+    if (index < ROW) {
+      var all = vec4f();
+      for (var s = 0u; s < SETS; s++) { // unroll
+        all += sets[s * ROW + index];
+      }
+      sums[index] = all;
+    }
+  } else {
+    for (var i = index; i < ROW; i += WORKGROUP) {
+      sums[i] = sumOfParts(first, 0u, 1u, i);
+    }
+  }
+  workgroupBarrier();
+  return 0u;
+}
+
+/// Of one column, every step-th part from `begin` on.
+fn sumOfParts(first: u32, begin: u32, step: u32, column: u32) -> vec4f {
+  var sum = vec4f();
+  for (var part = begin; part < args.parts; part += step * PARTS_AT_ONCE) {
+    var loaded: array<vec4f, PARTS_AT_ONCE>;
+    for (var k = 0u; k < PARTS_AT_ONCE; k++) {
+      loaded[k] = x[(first + min(part + k * step, args.parts - 1u)) * ROW + column];
+    }
+    for (var k = 0u; k < PARTS_AT_ONCE; k++) {
+      sum += select(vec4f(), loaded[k], part + k * step < args.parts);
+    }
+  }
+  return sum;
+}
