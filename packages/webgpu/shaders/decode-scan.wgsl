@@ -53,7 +53,7 @@ fn main(@builtin(workgroup_id) tile_id: vec3u, @builtin(local_invocation_index) 
   let z = uz[batch * 2u * args.dim + args.dim + channel];
   let skip = constants[vectors + channel];
   let bias = constants[vectors + args.dim + channel];
-  let words = firstWords(row, lane);
+  let words = wordsOf(0u, row, lane);
   let base = gatherX(batch, 4u * ROW, index);
   let b0 = element(base + args.inputs + firstState);
   let c0 = element(base + args.inputs + args.states + firstState);

@@ -15,26 +15,40 @@ fn dotRow(row: u32, base: u32, lane: u32) -> vec2f {
   return dotRows(row, base, lane)[0];
 }
 
-/// The same, with the row's first words loaded before.
+/// The same, with the words of the row's first round loaded before.
 fn dotRowFrom(words: array<vec4u, LOADS * TOGETHER>, row: u32, base: u32, lane: u32) -> vec2f {
-  return dotRowsFrom(words, row, base, lane)[0];
+  var sums = dotRound(words, 0u, row, base, lane);
+  for (var round = 1u; round < rounds(); round++) {
+    let added = dotRound(wordsOf(round, row, lane), round, row, base, lane);
+    sums[0] += added[0];
+  }
+  return sums[0];
 }
 
 /// The same for TOGETHER rows from `row` on; those past the last repeat it.
 fn dotRows(row: u32, base: u32, lane: u32) -> array<vec2f, TOGETHER> {
-  return dotRowsFrom(firstWords(row, lane), row, base, lane);
+  var sums: array<vec2f, TOGETHER>;
+  // No round is set apart: a loop whose words come from elsewhere at first was a tenth slower.
+  for (var round = 0u; round < rounds(); round++) {
+    let added = dotRound(wordsOf(round, row, lane), round, row, base, lane);
+    for (var r = 0u; r < TOGETHER; r++) { // unroll
+      sums[r] += added[r];
+    }
+  }
+  return sums;
 }
 
 fn units() -> u32 {
   return (args.inputs + unit() - 1u) / unit();
 }
 
-fn firstWords(row: u32, lane: u32) -> array<vec4u, LOADS * TOGETHER> {
-  return wordsOf(row, 0u, lane);
+/// Of LOADS loads a lane.
+fn rounds() -> u32 {
+  return (units() + LOADS * LANES - 1u) / (LOADS * LANES);
 }
 
 /// Words of one round; loads past the row repeat its last one, and count nothing.
-fn wordsOf(row: u32, round: u32, lane: u32) -> array<vec4u, LOADS * TOGETHER> {
+fn wordsOf(round: u32, row: u32, lane: u32) -> array<vec4u, LOADS * TOGETHER> {
   let stride = select(paddedInputs(), args.inputs, FORMAT == 0u) / unit();
   var words: array<vec4u, LOADS * TOGETHER>;
   if (FORMAT != 0u || ALIGNED) {
@@ -48,21 +62,15 @@ fn wordsOf(row: u32, round: u32, lane: u32) -> array<vec4u, LOADS * TOGETHER> {
   return words;
 }
 
-fn dotRowsFrom(first: array<vec4u, LOADS * TOGETHER>, row: u32, base: u32, lane: u32) -> array<vec2f, TOGETHER> {
-  let rounds = (units() + LOADS * LANES - 1u) / (LOADS * LANES);
-  var words = first;
+/// What one round adds to each row.
+fn dotRound(words: array<vec4u, LOADS * TOGETHER>, round: u32, row: u32, base: u32, lane: u32) -> array<vec2f, TOGETHER> {
   var sums: array<vec2f, TOGETHER>;
-  for (var round = 0u; round < rounds; round++) {
-    if (round > 0u) {
-      words = wordsOf(row, round, lane);
-    }
-    for (var k = 0u; k < LOADS; k++) {
-      let at = (round * LOADS + k) * LANES + lane;
-      let j = min(at, units() - 1u);
-      for (var r = 0u; r < TOGETHER; r++) { // unroll
-        let added = products(min(row + r, args.outputs - 1u), base, j, words[k * TOGETHER + r]);
-        sums[r] += select(vec2f(), added, at < units());
-      }
+  for (var k = 0u; k < LOADS; k++) {
+    let at = (round * LOADS + k) * LANES + lane;
+    let j = min(at, units() - 1u);
+    for (var r = 0u; r < TOGETHER; r++) { // unroll
+      let added = products(min(row + r, args.outputs - 1u), base, j, words[k * TOGETHER + r]);
+      sums[r] += select(vec2f(), added, at < units());
     }
   }
   return sums;
