@@ -9,6 +9,6 @@ export { invalid } from './contract/errors.ts';
 export { sameShape, sizeOf } from './contract/tensor.ts';
 export { composeModel } from './model/compose.ts';
 export type * from './model/contract.ts';
-export { checkOptions } from './operations/check.ts';
+export { checkBoolean, checkNumber, checkOneOf, checkOptions } from './operations/check.ts';
 export type * from './operations/index.ts';
 export { bfloat16ToNumber, copyFloats, float16ToNumber, numberToBfloat16, numberToFloat16 } from './tensor/floats.ts';

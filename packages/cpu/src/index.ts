@@ -1,6 +1,6 @@
 /** Public API: the CPU backend, for Node and browsers. */
 import type { Backend, BackendProvider } from '@mamba/core';
-import { createBackend, invalid } from '@mamba/core/driver';
+import { checkOptions, createBackend, invalid } from '@mamba/core/driver';
 import { createDriver } from './driver.ts';
 import { createRuntime, type RuntimeOptions } from './runtime.ts';
 import type { WasmSource } from './wasm/load.ts';
@@ -30,17 +30,21 @@ const OPTIONS = ['threads', 'build', 'revectorize', 'wasm'];
  * SIMD or the kernels cannot be loaded, and with `invalid-argument` where `wasm` is something else.
  */
 export function cpu(options: CpuOptions = {}): BackendProvider {
-  const unknown = Object.keys(options).find((key) => !OPTIONS.includes(key));
-  if (unknown !== undefined) throw invalid(`cpu.${unknown}`, 'an unknown option', `one of ${OPTIONS.join(', ')}`);
+  checkOptions('cpu', options, OPTIONS);
   const { threads = 'auto', build = 'auto', revectorize = false, wasm } = options;
   if (threads !== 'auto' && !(Number.isSafeInteger(threads) && threads >= 1 && threads <= MAX_THREADS))
-    throw invalid('cpu.threads', String(threads), `an integer from 1 to ${MAX_THREADS}, or 'auto'`);
-  if (!['auto', 'simd', 'relaxed'].includes(build)) throw invalid('cpu.build', String(build), 'auto, simd or relaxed');
-  if (typeof revectorize !== 'boolean') throw invalid('cpu.revectorize', String(revectorize), 'true or false');
+    throw invalid('cpu.threads', shown(threads), `an integer from 1 to ${MAX_THREADS}, or 'auto'`);
+  if (!['auto', 'simd', 'relaxed'].includes(build)) throw invalid('cpu.build', shown(build), 'auto, simd or relaxed');
+  if (typeof revectorize !== 'boolean') throw invalid('cpu.revectorize', shown(revectorize), 'true or false');
   return { name: 'cpu', create: () => create({ threads, build, revectorize, wasm }) };
 }
 
 const MAX_THREADS = 256;
+
+/** `'2'` is not 2, and `null` not `'null'`. */
+function shown(value: unknown): string {
+  return typeof value === 'string' ? JSON.stringify(value) : String(value);
+}
 
 async function create(options: RuntimeOptions): Promise<Backend> {
   return createBackend(createDriver(await createRuntime(options)));

@@ -55,9 +55,12 @@ test.each([
   { threads: 1000 },
   { threads: 'all' },
   { build: 'fast' },
+  { threads: '2' },
   { revectorize: 1 },
+  null,
+  5,
 ])('unknown options and values are refused: %j', (options) => {
-  expect(() => cpu(options as object)).toThrow(expect.objectContaining({ code: 'invalid-argument' }));
+  expect(() => cpu(options as unknown as object)).toThrow(expect.objectContaining({ code: 'invalid-argument' }));
 });
 
 test('without SIMD the backend is unavailable, and says what to do', async () => {

@@ -1,3 +1,4 @@
+import { checkBoolean, checkNumber, checkOneOf, checkOptions, invalid } from '@mamba/core/driver';
 import type { Toggles } from './gpu/platform-browser.ts';
 import type { MatrixPrecision } from './operations/matrix-units.ts';
 import type { ScanVariant } from './operations/selective-scan-plan.ts';
@@ -34,4 +35,38 @@ export interface WebGpuOptions {
   readonly matrixPrecision?: MatrixPrecision | undefined;
   /** Force how the selective scan is laid out, in place of the rule; for tests and measurements. */
   readonly scanVariant?: ScanVariant | undefined;
+}
+
+const OPTIONS: readonly (keyof WebGpuOptions)[] = [
+  'device',
+  'gpu',
+  'powerPreference',
+  'toggles',
+  'profile',
+  'subgroups',
+  'defaultLimits',
+  'spareBytes',
+  'matrixPrecision',
+  'scanVariant',
+];
+
+/** @throws MambaError `invalid-argument` on unknown options or values. */
+export function checkWebGpuOptions(options: WebGpuOptions): void {
+  checkOptions('webgpu', options, OPTIONS);
+  const { device, gpu, toggles, scanVariant, powerPreference, matrixPrecision, spareBytes } = options;
+  for (const flag of ['profile', 'subgroups', 'defaultLimits'] as const)
+    if (options[flag] !== undefined) checkBoolean(`webgpu.${flag}`, options[flag]);
+  if (powerPreference !== undefined)
+    checkOneOf('webgpu.powerPreference', powerPreference, ['high-performance', 'low-power']);
+  if (matrixPrecision !== undefined)
+    checkOneOf('webgpu.matrixPrecision', matrixPrecision, ['float32', 'float16x2', 'float16']);
+  if (spareBytes !== undefined) checkNumber('webgpu.spareBytes', spareBytes, 0, Number.MAX_SAFE_INTEGER);
+  for (const [name, value] of Object.entries({ device, gpu, scanVariant }))
+    if (value !== undefined && (typeof value !== 'object' || value === null))
+      throw invalid(`webgpu.${name}`, String(value), 'an object');
+  if (toggles !== undefined) {
+    const names = (list: unknown) => Array.isArray(list) && list.every((name) => typeof name === 'string');
+    if (!names(toggles?.enable) || !names(toggles?.disable))
+      throw invalid('webgpu.toggles', JSON.stringify(toggles), '{ enable, disable }, each a list of names of toggles');
+  }
 }

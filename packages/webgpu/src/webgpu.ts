@@ -5,14 +5,16 @@ import { acquire } from './gpu/acquire.ts';
 import type { Counters } from './gpu/counters.ts';
 import { Gpu } from './gpu/gpu.ts';
 import type { ProfileEntry } from './gpu/profiler.ts';
-import type { WebGpuOptions } from './options.ts';
+import { checkWebGpuOptions, type WebGpuOptions } from './options.ts';
 
 /**
  * The WebGPU backend: `const backend = await webgpu().create()`. In browsers it uses `navigator.gpu`, in Node the optional peer
  * dependency `webgpu` (Dawn).
- * @throws MambaError `unavailable` from `create`, with the remedy, where there is no WebGPU, adapter or device.
+ * @throws MambaError `invalid-argument` on unknown options or values; `unavailable` from `create`, with the remedy, where there is no
+ * WebGPU, adapter or device.
  */
 export function webgpu(options: WebGpuOptions = {}): BackendProvider {
+  checkWebGpuOptions(options);
   return {
     name: 'webgpu',
     async create() {

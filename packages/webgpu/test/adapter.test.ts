@@ -10,3 +10,23 @@ test('an adapter is found, described, and given back', async () => {
   expect(await backend.read(y)).toEqual(Float32Array.of(2, 4, 6));
   await backend.dispose();
 });
+
+test.each([
+  { device: 1 },
+  { gpu: null },
+  { powerPreference: 'fast' },
+  { toggles: { enable: ['a'] } },
+  { toggles: ['a'] },
+  { profile: 'yes' },
+  { subgroups: 0 },
+  { defaultLimits: 1 },
+  { spareBytes: -1 },
+  { spareBytes: Number.NaN },
+  { matrixPrecision: 'f16' },
+  { scanVariant: 'plain' },
+  { threads: 2 },
+  null,
+  5,
+])('unknown options and values are refused: %j', (options) => {
+  expect(() => webgpu(options as unknown as object)).toThrow(expect.objectContaining({ code: 'invalid-argument' }));
+});
