@@ -46,7 +46,7 @@ export async function measureCeilings({
         perSecond: operations,
         threads,
         mode,
-        how: `WebAssembly ${OPERATIONS[mode]}, ten independent chains in registers${each}, best sample`,
+        how: `WebAssembly ${OPERATIONS[mode]}, in registers${each}, best sample`,
       },
       {
         id: `wasm-${MODE_IDS[mode]}-bandwidth${suffix}`,
@@ -64,9 +64,9 @@ export async function measureCeilings({
 
 const MODE_IDS: Readonly<Record<Mode, string>> = { plain: 'simd', relaxed: 'relaxed', revectorized: 'revectorized' };
 const OPERATIONS: Readonly<Record<Mode, string>> = {
-  plain: 'f32x4 multiply and add',
-  relaxed: 'f32x4 fused multiply-add',
-  revectorized: 'fused multiply-add of 256 bits, paired by V8',
+  plain: 'f32x4 multiply and f32x4 add, six independent chains of each',
+  relaxed: 'f32x4 fused multiply-add, ten independent chains',
+  revectorized: 'fused multiply-add of 256 bits, paired by V8, ten independent chains',
 };
 
 export interface Meter {

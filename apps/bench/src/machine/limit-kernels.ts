@@ -5,6 +5,7 @@ import type { LimitAnswer, LimitRequest } from '../platform/platform.ts';
 import type { Mode } from './modes.ts';
 
 interface Kernels {
+  multiplyAndAdd(rounds: number, multiplier: number, addend: number): number;
   multiplyAdd(rounds: number, multiplier: number, addend: number): number;
   multiplyAddWide(rounds: number, multiplier: number, addend: number): number;
   prepare(bytes: number): number;
@@ -51,6 +52,10 @@ export async function limitKernels(mode: Mode): Promise<LimitKernels> {
         return bytes;
       }
       const rounds = 400_000;
+      if (mode === 'plain') {
+        kernels.multiplyAndAdd(rounds, 1, 0.5);
+        return rounds * 192;
+      }
       // Any multiplier and addend do that keep x normal: it settles at a / (1 - m).
       if (mode === 'revectorized') {
         kernels.multiplyAddWide(rounds, 0.5, 0.5);
