@@ -7,8 +7,7 @@ const BASE: usize = 65536;
 /**
  * `rounds` times: six independent chains of x ← x m, and six of x ← x + a, on f32x4: as many of each at once as a processor takes whose
  * latency is three cycles. In one chain an addition would wait for its multiplication. Written out four times, as the loop itself takes
- * slots: 192 operations a round. m and a come as parameters
- * because some engines reload constants in a loop.
+ * slots: 192 operations a round. m and a come as parameters because some engines reload constants in a loop.
  */
 export function multiplyAndAdd(rounds: i32, multiplier: f32, addend: f32): f32 {
   const m = f32x4.splat(multiplier);
@@ -77,10 +76,11 @@ export function multiplyAndAdd(rounds: i32, multiplier: f32, addend: f32): f32 {
   }
   const products = f32x4.add(f32x4.add(f32x4.add(x0, x1), f32x4.add(x2, x3)), f32x4.add(x4, x5));
   const sums = f32x4.add(f32x4.add(f32x4.add(s0, s1), f32x4.add(s2, s3)), f32x4.add(s4, s5));
-  const all = f32x4.add(products, sums);
-  return (
-    f32x4.extract_lane(all, 0) + f32x4.extract_lane(all, 1) + f32x4.extract_lane(all, 2) + f32x4.extract_lane(all, 3)
-  );
+  return sumLanes(f32x4.add(products, sums));
+}
+
+function sumLanes(v: v128): f32 {
+  return f32x4.extract_lane(v, 0) + f32x4.extract_lane(v, 1) + f32x4.extract_lane(v, 2) + f32x4.extract_lane(v, 3);
 }
 
 /** Inlined by the compiler. */
@@ -120,10 +120,7 @@ export function multiplyAdd(rounds: i32, multiplier: f32, addend: f32): f32 {
   }
   const low = f32x4.add(f32x4.add(x0, x1), f32x4.add(x2, x3));
   const high = f32x4.add(f32x4.add(x4, x5), f32x4.add(x6, x7));
-  const sum = f32x4.add(f32x4.add(low, high), f32x4.add(x8, x9));
-  return (
-    f32x4.extract_lane(sum, 0) + f32x4.extract_lane(sum, 1) + f32x4.extract_lane(sum, 2) + f32x4.extract_lane(sum, 3)
-  );
+  return sumLanes(f32x4.add(f32x4.add(low, high), f32x4.add(x8, x9)));
 }
 
 /**

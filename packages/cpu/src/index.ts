@@ -1,6 +1,6 @@
 /** Public API: the CPU backend, for Node and browsers. */
 import type { Backend, BackendProvider } from '@mamba/core';
-import { checkOptions, createBackend, invalid } from '@mamba/core/driver';
+import { checkBoolean, checkOneOf, checkOptions, createBackend, invalid } from '@mamba/core/driver';
 import { createDriver } from './driver.ts';
 import { createRuntime, type RuntimeOptions } from './runtime.ts';
 import type { WasmSource } from './wasm/load.ts';
@@ -33,18 +33,18 @@ export function cpu(options: CpuOptions = {}): BackendProvider {
   checkOptions('cpu', options, OPTIONS);
   const { threads = 'auto', build = 'auto', revectorize = false, wasm } = options;
   if (threads !== 'auto' && !(Number.isSafeInteger(threads) && threads >= 1 && threads <= MAX_THREADS))
-    throw invalid('cpu.threads', shown(threads), `an integer from 1 to ${MAX_THREADS}, or 'auto'`);
-  if (!['auto', 'simd', 'relaxed'].includes(build)) throw invalid('cpu.build', shown(build), 'auto, simd or relaxed');
-  if (typeof revectorize !== 'boolean') throw invalid('cpu.revectorize', shown(revectorize), 'true or false');
+    // '2' is not 2.
+    throw invalid(
+      'cpu.threads',
+      typeof threads === 'string' ? JSON.stringify(threads) : String(threads),
+      `an integer from 1 to ${MAX_THREADS}, or 'auto'`,
+    );
+  checkOneOf('cpu.build', build, ['auto', 'simd', 'relaxed']);
+  checkBoolean('cpu.revectorize', revectorize);
   return { name: 'cpu', create: () => create({ threads, build, revectorize, wasm }) };
 }
 
 const MAX_THREADS = 256;
-
-/** `'2'` is not 2, and `null` not `'null'`. */
-function shown(value: unknown): string {
-  return typeof value === 'string' ? JSON.stringify(value) : String(value);
-}
 
 async function create(options: RuntimeOptions): Promise<Backend> {
   return createBackend(createDriver(await createRuntime(options)));

@@ -113,7 +113,7 @@ fn shareOf(row: u32, tile: u32) -> u32 {
   if (PROJECT_FORMAT == 0u) {
     return (row * args.dim + tile * CHANNELS) / 4u;
   }
-  return (row * ((args.dim + 31u) & 0xffffffe0u) + tile * CHANNELS) / 8u;
+  return (row * padded(args.dim) + tile * CHANNELS) / 8u;
 }
 
 /// What the k-th vec4u of a row adds.

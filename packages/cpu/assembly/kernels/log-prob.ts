@@ -38,8 +38,10 @@ function sumOthers(values: usize, count: i32, max: f32): f32 {
     s1 = f32x4.add(s1, belowLargest(v1, shift));
     s2 = f32x4.add(s2, belowLargest(v2, shift));
     s3 = f32x4.add(s3, belowLargest(v3, shift));
-    const pairs = i32x4.add(i32x4.add(f32x4.eq(v0, shift), f32x4.eq(v1, shift)), f32x4.eq(v2, shift));
-    largest = i32x4.sub(largest, i32x4.add(pairs, f32x4.eq(v3, shift)));
+    largest = i32x4.sub(largest, f32x4.eq(v0, shift));
+    largest = i32x4.sub(largest, f32x4.eq(v1, shift));
+    largest = i32x4.sub(largest, f32x4.eq(v2, shift));
+    largest = i32x4.sub(largest, f32x4.eq(v3, shift));
     values += 64;
   }
   for (; index < count; index += 4) {

@@ -5,7 +5,11 @@ override FORMAT: u32 = 0u; // 0 float32, 1 float16, 2 bfloat16, 3 q8: blocks of 
 override ALIGNED: bool = true;
 
 fn paddedInputs() -> u32 {
-  return (args.inputs + 31u) & 0xffffffe0u;
+  return padded(args.inputs);
+}
+
+fn padded(columns: u32) -> u32 {
+  return (columns + 31u) & 0xffffffe0u;
 }
 
 fn float16s(words: vec2u) -> vec4f {

@@ -162,7 +162,7 @@ function stepLayer(
       y: projected,
       yRow: row,
     });
-  const scan = scanGroups(gpu, config, parts > 1);
+  const scan = scanGroups(gpu, config, projects);
   const vectors = row / 4;
   for (const { firstRow, rows: most, values, scales = gpu.nothing } of layer.dtProj.parts) {
     const rows = Math.min(most, dInner - firstRow);
