@@ -3,11 +3,12 @@ import { invalid } from '@mamba/core/driver';
 import { platformGpu, platformRemedy, SOFTWARE_TOGGLES } from '#platform';
 import { MATRIX_FEATURES } from '../operations/matrix-units.ts';
 import type { WebGpuOptions } from '../options.ts';
+import { keepUntilDrained } from './instances.ts';
 
 /** A device with what is known of it. */
 export interface Acquired {
   readonly device: GPUDevice;
-  /** Dawn's instance lives as long as this is referenced, and so does the process: held until dispose, then dropped. */
+  /** The instance that the user passed in `gpu`: held until its device is gone. Our own live as long as the process. */
   readonly gpu: GPU | undefined;
   readonly info: GPUAdapterInfo;
   /** Made here, so destroyed on dispose; a device that the user passed is left alone. */
@@ -31,14 +32,24 @@ const LIMITS = [
 /** @throws MambaError `unavailable` with the remedy for this platform; `invalid-argument` on contradictory options. */
 export async function acquire(options: WebGpuOptions): Promise<Acquired> {
   if (options.device !== undefined) return adopt(options.device, options);
+  if (options.gpu === undefined) return request(options);
+  try {
+    return await request(options);
+  } catch (error) {
+    keepUntilDrained(options.gpu, Promise.resolve());
+    throw error;
+  }
+}
+
+async function request(options: WebGpuOptions): Promise<Acquired> {
   const gpu = options.gpu ?? (await platformGpu(options.toggles ?? NO_TOGGLES));
   if (gpu === undefined) throw unavailable('WebGPU does not exist here', undefined);
-  const request = { powerPreference: options.powerPreference ?? 'high-performance' } as const;
-  const adapter = await gpu.requestAdapter(request);
+  const preference = { powerPreference: options.powerPreference ?? 'high-performance' } as const;
+  const adapter = await gpu.requestAdapter(preference);
   if (adapter === null) throw unavailable('WebGPU has no adapter here', gpu);
   const ours = options.gpu === undefined && options.toggles === undefined;
   if (ours && SOFTWARE_TOGGLES !== undefined && isSoftware(adapter.info))
-    return acquire({ ...options, toggles: SOFTWARE_TOGGLES });
+    return request({ ...options, toggles: SOFTWARE_TOGGLES });
   const { matrixPrecision = 'float32' } = options;
   const wanted = matrixPrecision === 'float32' ? FEATURES : [...FEATURES, ...MATRIX_FEATURES];
   const requiredFeatures = wanted.filter((feature) => adapter.features.has(feature));
@@ -52,7 +63,13 @@ export async function acquire(options: WebGpuOptions): Promise<Acquired> {
   } catch (cause) {
     throw unavailable('the adapter gives no device', gpu, cause);
   }
-  return { device, gpu, info: adapter.info, owned: true, subgroups: subgroupsOf(device, adapter.info, options) };
+  return {
+    device,
+    gpu: options.gpu,
+    info: adapter.info,
+    owned: true,
+    subgroups: subgroupsOf(device, adapter.info, options),
+  };
 }
 
 function adopt(device: GPUDevice, options: WebGpuOptions): Acquired {

@@ -3,6 +3,7 @@ import type { Acquired } from './acquire.ts';
 import { BufferPool, type PooledBuffer } from './buffer-pool.ts';
 import { type Counters, zeroCounters } from './counters.ts';
 import { Failures } from './failures.ts';
+import { keepUntilDrained } from './instances.ts';
 import { Profiler } from './profiler.ts';
 import { Readback } from './readback.ts';
 import { type Plan, Recorder } from './recorder.ts';
@@ -21,13 +22,13 @@ export class Gpu {
   readonly recorder: Recorder;
   readonly readback: Readback;
   readonly profiler: Profiler | undefined;
-  /** Dawn's instance: the device works, and Node stays alive, only while it is referenced. */
-  instance: GPU | undefined;
   /** Bound where an input is absent: never read. */
   readonly nothing: BufferRange;
   /** Bound where an output is absent: never written. */
   readonly nowhere: BufferRange;
   readonly #owned: boolean;
+  /** The user's instance, held until the device is gone. */
+  readonly #instance: GPU | undefined;
   /** Where calls take their memory from. */
   #memory: Memory;
 
@@ -37,7 +38,7 @@ export class Gpu {
     this.subgroups = subgroups;
     this.options = options;
     this.#owned = owned;
-    this.instance = gpu;
+    this.#instance = gpu;
     this.failures = new Failures(device);
     this.profiler = options.profile === true ? new Profiler(device, this.failures) : undefined;
     this.pool = new BufferPool(device, this.failures, {
@@ -152,7 +153,7 @@ export class Gpu {
       this.nowhere.buffer.destroy();
       this.failures.close();
       if (this.#owned) this.device.destroy();
-      this.instance = undefined;
+      if (this.#instance !== undefined) keepUntilDrained(this.#instance, this.device.lost);
     }
   }
 }

@@ -9,8 +9,18 @@ export async function platformGpu({ enable, disable }: Toggles): Promise<GPU | u
   if (enable.length > 0) flags.push(`enable-dawn-features=${enable.join(',')}`);
   if (disable.length > 0) flags.push(`disable-dawn-features=${disable.join(',')}`);
   const bindings = await dawn();
-  return bindings?.create(flags);
+  if (bindings === undefined) return undefined;
+  const key = flags.join(' ');
+  const made = instances.get(key) ?? bindings.create(flags);
+  instances.set(key, made);
+  return made;
 }
+
+/**
+ * One instance of Dawn for each set of flags, for the life of the process: the bindings call an instance from scheduled
+ * callbacks that do not own it, so one that was collected would crash the process. An instance does not keep Node alive.
+ */
+const instances = new Map<string, GPU>();
 
 /**
  * SwiftShader compiles the zero-initialisation of workgroup memory to one store an element where a Vulkan extension does it: seconds a
