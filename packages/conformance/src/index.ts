@@ -33,5 +33,5 @@ export { checkCase } from './runner/check-case.ts';
 export type { KnownGap } from './runner/gaps.ts';
 export { describeReport, type TensorReport } from './runner/report.ts';
 export { type CheckResult, type RunOptions, type RunSummary, runConformance } from './runner/run.ts';
-export { type Section, type SuiteOptions, suite } from './runner/suite.ts';
+export { SECTIONS, type Section, type SuiteOptions, suite } from './runner/suite.ts';
 export { suiteCases } from './suite/index.ts';

@@ -31,8 +31,9 @@ async function sameAsWhole(findings: Findings, arena: Arena, dtype: DType): Prom
   const options = { dtype, role: 'matrix' } as const;
   const support = backend.supportsUpload({ dtype: 'float32', shape: SHAPE }, options);
   if (!support.supported) return { skipped: support.reason };
+  hosts ??= makeHosts();
   const ones = arena.upload(floats([1000], () => 1));
-  for (const [name, host] of Object.entries(hosts())) {
+  for (const [name, host] of Object.entries(hosts)) {
     const empty = backend.memory().bytes;
     const whole = backend.upload(host, options);
     const bytes = backend.memory().bytes - empty;
@@ -57,7 +58,10 @@ async function sameAsWhole(findings: Findings, arena: Arena, dtype: DType): Prom
   return undefined;
 }
 
-function hosts(): Readonly<Record<string, HostTensor>> {
+/** Made once, for they are some MiB. */
+let hosts: Readonly<Record<string, HostTensor>> | undefined;
+
+function makeHosts(): Readonly<Record<string, HostTensor>> {
   const random = new Random(deriveSeed(1, 'upload-rows'));
   const shape = SHAPE;
   const size = sizeOf(shape);

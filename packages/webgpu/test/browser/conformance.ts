@@ -2,6 +2,7 @@
 import { type CheckResult, runConformance } from '@mamba/conformance';
 import { webgpu } from '../../src/index.ts';
 import { gaps } from '../gaps.ts';
+import { inBrowser } from './selection.ts';
 
 export interface PageReport {
   readonly description: string;
@@ -19,7 +20,7 @@ declare global {
 window.conformance = async () => {
   // What every browser grants, and no subgroups: Node's run takes all that there is.
   const backend = await webgpu({ defaultLimits: true, subgroups: false }).create();
-  const { checks } = await runConformance(backend, { gaps, fixtures: new URL('/', location.href) });
+  const { checks } = await runConformance(backend, { gaps, filter: inBrowser, fixtures: new URL('/', location.href) });
   const { tensors, bytes } = backend.memory();
   await backend.dispose();
   return { description: backend.description, checks, left: { tensors, bytes } };
