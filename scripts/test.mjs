@@ -1,10 +1,14 @@
 // npm test [-- vitest's arguments]: installs, builds, type-checks, lints, then runs every test in one vitest.
+// npm test -- --changed [commit]: the tests alone that a change touches.
 import process from 'node:process';
 import { bootstrap } from './bootstrap.mjs';
+import { expandChanged } from './changed.mjs';
 import { tool, turbo } from './lib.mjs';
 
 bootstrap();
 console.log('building, type-checking and linting …');
 const status = turbo(['build', 'typecheck', 'lint', 'check:root'], ['--continue=dependencies-successful']);
 if (status !== 0) process.exit(status);
-process.exitCode = tool('vitest', ['run', ...process.argv.slice(2)]);
+const args = expandChanged(process.argv.slice(2));
+if (args === undefined) console.log('no package has changed: 0 passed, 0 failed');
+else process.exitCode = tool('vitest', ['run', ...args]);
