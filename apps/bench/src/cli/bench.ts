@@ -2,7 +2,7 @@ import { MAMBA_SIZES, MambaError, modelConfig } from '@mamba/core';
 import { platform } from '#platform';
 import type { Effort, ShapeChoice, SuiteName } from '../cases/contract.ts';
 import { SUITES } from '../cases/index.ts';
-import { chooseNamed, type FoundBackend, findBackends, KNOWN_BACKENDS } from '../machine/backends.ts';
+import { chooseNamed, type FoundBackend, KNOWN_BACKENDS } from '../machine/backends.ts';
 import type { Place } from '../machine/modes.ts';
 import type { Format, Peer } from '../peers/contract.ts';
 import { PEER_DTYPES } from '../peers/own.ts';
@@ -21,7 +21,7 @@ import {
 import { type RunOptions, runBench } from '../run.ts';
 import type { Report } from '../schema/report.ts';
 import { checkWritable, writeReport } from '../schema/write.ts';
-import { findPlaces } from '../seat/process.ts';
+import { findContenders, findPlaces } from '../seat/process.ts';
 import { INTERRUPTED, interruptible } from './interrupt.ts';
 import { writeParagraph } from './paragraph.ts';
 import type { Terminal } from './terminal.ts';
@@ -62,11 +62,11 @@ export async function bench(options: BenchOptions, terminal: Terminal): Promise<
 
 /** The backends of these names; where modes are asked for, those of cpu, each in a process of its own. */
 async function contenders({ backends, modes, threads }: BenchOptions): Promise<FoundBackend[]> {
-  if (modes.length === 0) return findBackends(backends, threads);
+  if (modes.length === 0) return findContenders(backends, threads);
   const names = chooseNamed(KNOWN_BACKENDS, backends, 'backend').map(({ name }) => name);
   const others = names.filter((name) => name !== 'cpu');
   const counts = threads.length > 0 ? threads : [...new Set([1, platform.machineFacts().cores])];
-  return [...(others.length > 0 ? await findBackends(others, threads) : []), ...(await findPlaces(modes, counts))];
+  return [...(others.length > 0 ? await findContenders(others, threads) : []), ...(await findPlaces(modes, counts))];
 }
 
 /** Runs, shows progress and tables, writes the JSON; Ctrl-C ends it early and keeps what it has. */
@@ -135,7 +135,9 @@ export async function runAndShow(
         writeReport(report, json);
         print(`\n${look.style.dim('report:')} ${json}`);
       }
-      const wrong = report.results.some(({ status }) => status === 'failed' || status === 'disagrees');
+      const wrong =
+        report.results.some(({ status }) => status === 'failed' || status === 'disagrees') ||
+        report.backends.some(({ status }) => status === 'failed');
       return { report, status: report.interrupted ? INTERRUPTED : wrong ? 1 : 0 };
     },
   );

@@ -1,19 +1,27 @@
-/** The close of the default job: a small trained checkpoint writes on the fastest backend. */
+/** The close of the default job: a small trained checkpoint writes on the fastest backend, in a process of its own. */
+import { spawn } from 'node:child_process';
 import { dirname, join } from 'node:path';
+import process from 'node:process';
+import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
-import { loadModel } from '@mamba/lm';
+import { MambaError } from '@mamba/core';
 import type { FoundBackend } from '../machine/backends.ts';
 import { digits } from '../report/format.ts';
 import type { Look } from '../report/table.ts';
 import { WordWrap } from '../report/word-wrap.ts';
 import type { Generation, Report } from '../schema/report.ts';
+import { describeEnd, lastWords } from '../seat/last-words.ts';
 import type { Terminal } from './terminal.ts';
+import type { WriteRequest, Written } from './writer-node.ts';
 
 const CHECKPOINT = 'kjv-mamba';
 const PROMPT = 'And it came to pass in those days, that';
 const TOKENS = 120;
 
-/** Streams a paragraph to `stdout` and says how fast; undefined where no backend is fit for it. */
+/**
+ * Streams a paragraph to `stdout` and says how fast; undefined where no backend is fit for it.
+ * @throws MambaError `unavailable` with the last words of the process that was to write.
+ */
 export async function writeParagraph(
   report: Report,
   backends: readonly FoundBackend[],
@@ -21,39 +29,57 @@ export async function writeParagraph(
   { style, width }: Look,
 ): Promise<Generation | undefined> {
   const fastest = fastestBackend(report);
-  const provider = backends.find(({ known }) => known.name === fastest)?.provider;
-  if (fastest === undefined || provider === undefined) return undefined;
+  const found = backends.find(({ record }) => record.name === fastest);
+  if (fastest === undefined || found === undefined || found.execPath === null) return undefined;
   const folder = join(dirname(fileURLToPath(import.meta.resolve('@mamba/conformance/package.json'))), 'fixtures');
-  const backend = await provider.create();
-  try {
-    const language = await loadModel(backend, join(folder, CHECKPOINT));
-    const about = `trained on the King James text, on ${fastest}`;
-    stdout.write(`\n${style.bold(CHECKPOINT)}  ${style.dim(about)}\n\n  ${style.cyan(PROMPT)}`);
-    const wrapped = new WordWrap({ width: Math.min(width, 80) - 4, indent: '  ', column: PROMPT.length });
-    let text = '';
-    let tokens = 0;
-    const start = performance.now();
-    for await (const piece of language.generate({
-      prompt: PROMPT,
-      temperature: 0.7,
-      minP: 0.05,
-      seed: 2752,
-      maxTokens: TOKENS,
-    })) {
-      if (piece.id !== undefined) tokens++;
-      text += piece.text;
-      stdout.write(wrapped.push(piece.text));
+  const about = `trained on the King James text, on ${fastest}`;
+  const wrapped = new WordWrap({ width: Math.min(width, 80) - 4, indent: '  ', column: PROMPT.length });
+  let text = '';
+  let tokens = 0;
+  let start = 0;
+  const failure = await write(found, join(folder, CHECKPOINT), (written) => {
+    if ('start' in written) {
+      stdout.write(`\n${style.bold(CHECKPOINT)}  ${style.dim(about)}\n\n  ${style.cyan(PROMPT)}`);
+      start = performance.now();
+      return;
     }
-    const seconds = (performance.now() - start) / 1000;
-    stdout.write(`${wrapped.end()}\n\n`);
-    language.dispose();
-    if (tokens === 0) return undefined;
-    const speed = style.bold(`${digits(tokens / seconds)} tokens/s`);
-    stdout.write(`  ${speed} ${style.dim(`(${tokens} tokens in ${digits(seconds)} s, prompt included)`)}\n`);
-    return { checkpoint: CHECKPOINT, backend: fastest, prompt: PROMPT, text, tokens, seconds };
-  } finally {
-    await backend.dispose();
-  }
+    if (written.token) tokens++;
+    text += written.text;
+    stdout.write(wrapped.push(written.text));
+  });
+  const seconds = (performance.now() - start) / 1000;
+  if (start !== 0) stdout.write(`${wrapped.end()}\n\n`);
+  if (failure !== undefined) throw new MambaError('unavailable', `${fastest} did not write its paragraph: ${failure}`);
+  if (tokens === 0) return undefined;
+  const speed = style.bold(`${digits(tokens / seconds)} tokens/s`);
+  stdout.write(`  ${speed} ${style.dim(`(${tokens} tokens in ${digits(seconds)} s, prompt included)`)}\n`);
+  return { checkpoint: CHECKPOINT, backend: fastest, prompt: PROMPT, text, tokens, seconds };
+}
+
+/** Has a process of its own write on a backend; gives what went wrong, if anything did. */
+async function write(
+  { known, options = [], execPath }: FoundBackend,
+  checkpoint: string,
+  hear: (written: Written) => void,
+): Promise<string | undefined> {
+  const generate = { prompt: PROMPT, temperature: 0.7, minP: 0.05, seed: 2752, maxTokens: TOKENS };
+  const request: WriteRequest = { backend: known.name, options, checkpoint, generate };
+  // Compiled, wherever this very file is.
+  const root = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
+  const child = spawn(
+    execPath ?? process.execPath,
+    [join(root, 'dist', 'cli', 'writer-node.js'), JSON.stringify(request)],
+    {
+      stdio: ['ignore', 'pipe', 'pipe'],
+    },
+  );
+  const said = lastWords(child);
+  const end = new Promise<string | undefined>((resolve) => {
+    child.once('error', ({ message }) => resolve(message));
+    child.once('close', (code, signal) => resolve(code === 0 ? undefined : describeEnd(code, signal, said())));
+  });
+  for await (const line of createInterface({ input: child.stdout })) hear(JSON.parse(line) as Written);
+  return end;
 }
 
 /**

@@ -12,17 +12,34 @@ export interface KnownBackend {
   /** Whether the ceilings measured on the processor are its own, and whether it can be given a number of threads. */
   readonly onProcessor: boolean;
   readonly threaded: boolean;
+  /** Whether it calls native code, whose crash ends the whole process: in Node it runs in one of its own. */
+  readonly native: boolean;
 }
 
 export const KNOWN_BACKENDS: readonly KnownBackend[] = [
-  { name: 'webgpu', module: '@mamba/webgpu', load: () => import('@mamba/webgpu'), onProcessor: false, threaded: false },
-  { name: 'cpu', module: '@mamba/cpu', load: () => import('@mamba/cpu'), onProcessor: true, threaded: true },
+  {
+    name: 'webgpu',
+    module: '@mamba/webgpu',
+    load: () => import('@mamba/webgpu'),
+    onProcessor: false,
+    threaded: false,
+    native: true,
+  },
+  {
+    name: 'cpu',
+    module: '@mamba/cpu',
+    load: () => import('@mamba/cpu'),
+    onProcessor: true,
+    threaded: true,
+    native: false,
+  },
   {
     name: 'reference',
     module: '@mamba/reference',
     load: () => import('@mamba/reference'),
     onProcessor: true,
     threaded: false,
+    native: false,
   },
 ];
 
@@ -31,6 +48,10 @@ export interface FoundBackend {
   readonly record: BackendRecord;
   /** Absent where it does not run here. Each suite gets a fresh one, so that memory is the suite's own. */
   readonly provider?: BackendProvider | undefined;
+  /** What its provider is made with. Default: nothing. */
+  readonly options?: readonly object[] | undefined;
+  /** The Node that it needs, where that is not this one; null where it runs in a browser. */
+  readonly execPath?: string | null | undefined;
   /** Where it runs in another process: how to start one, and that process's limits. */
   readonly seat?: (() => Promise<Seat>) | undefined;
   readonly ceilings?: ((budget: number) => Promise<Ceiling[]>) | undefined;
@@ -84,6 +105,7 @@ async function find(known: KnownBackend, label: string, options: readonly object
   const { name, module } = known;
   const absent = (status: 'unavailable' | 'not-installed', reason: string): FoundBackend => ({
     known,
+    options,
     record: { name: label, status, reason },
   });
   let factory: unknown;
@@ -104,7 +126,7 @@ async function find(known: KnownBackend, label: string, options: readonly object
     provider = factory(...options) as BackendProvider;
     backend = await provider.create();
   } catch (error) {
-    return { known, record: { ...base, status: 'unavailable', reason: messageOf(error) } };
+    return { known, options, record: { ...base, status: 'unavailable', reason: messageOf(error) } };
   }
   const createSeconds = (performance.now() - start) / 1000;
   const slow = slowness(backend);
@@ -119,7 +141,7 @@ async function find(known: KnownBackend, label: string, options: readonly object
     ...(slow !== undefined && { slow }),
   };
   await backend.dispose();
-  return { known, record, provider };
+  return { known, options, record, provider };
 }
 
 /** Whether this very package is what could not be found, rather than something that it needs. */

@@ -1,5 +1,5 @@
 /** Numbers as people read them: three digits, a unit that fits. */
-import type { Ceiling } from '../schema/report.ts';
+import type { BackendRecord, Ceiling } from '../schema/report.ts';
 
 const TIMES = [
   [1, 's'],
@@ -83,4 +83,9 @@ function scaled(value: number, base: number, units: readonly string[]): string {
     unit++;
   }
   return `${unit === 0 ? String(Math.round(value)) : digits(value)} ${units[unit]}`;
+}
+
+/** Why a backend takes no part. */
+export function absence(status: BackendRecord['status'], reason: string | undefined): string {
+  return `${status === 'failed' ? 'failed' : 'not here'}: ${reason}`;
 }

@@ -4,6 +4,7 @@ import Table from 'cli-table3';
 import type { SuiteName } from '../cases/contract.ts';
 import type { BackendRecord, Ceiling, Report, Result } from '../schema/report.ts';
 import {
+  absence,
   describeCeilings,
   digits,
   formatBytes,
@@ -47,9 +48,12 @@ export function renderBackends(backends: readonly BackendRecord[], look: Look): 
   return backends
     .map(({ name, status, description, reason, slow }) => {
       const ready = status === 'ready';
-      const text = ready ? `${description}${slow === undefined ? '' : ' · small shapes only'}` : `not here: ${reason}`;
-      const mark = ready ? style.green('●') : style.dim('○');
-      return entry(`${mark} ${name.padEnd(names)}`, text, ready ? String : style.dim, names, look);
+      const text = ready
+        ? `${description}${slow === undefined ? '' : ' · small shapes only'}`
+        : absence(status, reason);
+      const failed = status === 'failed';
+      const mark = ready ? style.green('●') : failed ? style.red('✕') : style.dim('○');
+      return entry(`${mark} ${name.padEnd(names)}`, text, ready ? String : failed ? style.red : style.dim, names, look);
     })
     .join('\n');
 }

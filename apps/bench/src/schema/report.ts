@@ -44,7 +44,8 @@ const backendSchema = z.strictObject({
   name: z.string(),
   /** Version of its package; absent where it has none. */
   version: z.string().optional(),
-  status: z.enum(['ready', 'unavailable', 'not-installed']),
+  /** `failed`: its process crashed, or did not answer, as it started. */
+  status: z.enum(['ready', 'unavailable', 'not-installed', 'failed']),
   /** Why it does not run here, where it does not. */
   reason: z.string().optional(),
   description: z.string().optional(),

@@ -7,7 +7,7 @@ import type { CaseRef } from './seat.ts';
 export interface Questions {
   /** A backend of this name with these options; asked first. The engine is the process's own. */
   readonly open: [
-    { readonly backend: string; readonly label: string; readonly options: object },
+    { readonly backend: string; readonly label: string; readonly options: readonly object[] },
     { readonly record: BackendRecord; readonly engine: string },
   ];
   /** The limits of its mode, on so many threads. */

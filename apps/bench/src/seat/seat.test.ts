@@ -1,14 +1,14 @@
 import process from 'node:process';
 import { modelConfig } from '@mamba/core';
 import { reference } from '@mamba/reference';
-import { describe, expect, it } from 'vitest';
+import { afterEach, describe, expect, it, vi } from 'vitest';
 import { SUITES } from '../cases/index.ts';
 import type { FoundBackend } from '../machine/backends.ts';
 import { ownCase } from '../peers/own.ts';
 import { runBench } from '../run.ts';
 import { parseReport } from '../schema/report.ts';
 import type { Answer, Ask } from './messages.ts';
-import { findPlaces } from './process.ts';
+import { findContenders, findPlaces } from './process.ts';
 import { type Channel, createAsker, remoteSeat } from './remote.ts';
 import { localSeat } from './seat.ts';
 import { createServer } from './serve.ts';
@@ -35,7 +35,7 @@ function channelTo(server: (ask: Ask) => Promise<Answer>) {
 async function openRemote(backend = 'reference') {
   const { channel, end } = channelTo(createServer());
   const asker = createAsker(channel);
-  const { record } = await asker.ask('open', { backend, label: backend, options: {} });
+  const { record } = await asker.ask('open', { backend, label: backend, options: [] });
   return { asker, record, end, seat: remoteSeat(asker) };
 }
 
@@ -76,7 +76,7 @@ describe('a seat in another process', () => {
 
   it('passes failures on with their code, and says why no answer comes', async () => {
     const { asker, end } = await openRemote();
-    await expect(asker.ask('open', { backend: 'none', label: '', options: {} })).rejects.toMatchObject({
+    await expect(asker.ask('open', { backend: 'none', label: '', options: [] })).rejects.toMatchObject({
       code: 'invalid-argument',
       message: expect.stringContaining('there is no backend "none"'),
     });
@@ -152,4 +152,50 @@ describe('the modes of cpu', () => {
     ]);
     expect(report.results[0]!.reason).toContain('SIGKILL');
   });
+});
+
+describe('a backend of native code', () => {
+  /** Has the processes of contenders end as a crash would, when they are asked this. */
+  const crashAt = (type: string): void => {
+    const code = `if (process.argv[1]?.endsWith('host-node.js')) {
+      const { emit } = process;
+      process.emit = function (name, ask, ...rest) {
+        if (name === 'message' && ask.type === '${type}') process.kill(process.pid, 'SIGSEGV');
+        return emit.call(this, name, ask, ...rest);
+      };
+    }`;
+    vi.stubEnv('NODE_OPTIONS', `--import=data:text/javascript,${encodeURIComponent(code)}`);
+  };
+  afterEach(() => {
+    vi.unstubAllEnvs();
+  });
+
+  it('runs in a process of its own, whatever its options', async () => {
+    const [webgpu, other] = await findContenders(['webgpu', 'reference']);
+    expect(webgpu!.record.status).toBe('ready');
+    expect(webgpu!.provider).toBeUndefined();
+    expect(other!.provider).toBeDefined();
+  });
+
+  it('that crashes as it starts is failed, and the others are there', async () => {
+    crashAt('open');
+    const [webgpu, other] = await findContenders(['webgpu', 'reference']);
+    expect(webgpu!.record).toMatchObject({ status: 'failed', reason: 'its process ended with SIGSEGV' });
+    expect(other!.record.status).toBe('ready');
+  });
+
+  it.each(['prepare', 'actual', 'time'])(
+    'that crashes when asked to %s has failed there, and the run goes on',
+    async (type) => {
+      crashAt(type);
+      const backends = await findContenders(['webgpu', 'reference']);
+      const suites = SUITES.filter(({ name }) => name === 'conv');
+      const report = await runBench({ suites, backends, effort: 'quick', shapes: { length: [16], batch: [1] } });
+      const outcomes = (name: string) =>
+        new Set(report.results.filter(({ backend }) => backend === name).map(({ status, reason }) => reason ?? status));
+      expect(outcomes('webgpu')).toEqual(new Set(['its process ended with SIGSEGV']));
+      expect(outcomes('reference')).toEqual(new Set(['measured']));
+      expect(parseReport(JSON.stringify(report), 'the report')).toEqual(report);
+    },
+  );
 });

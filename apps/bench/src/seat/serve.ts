@@ -41,7 +41,7 @@ function createHandlers(): Handlers {
   };
   return {
     async open({ backend, label, options }) {
-      const found = await findBackend(backend, label, [options]);
+      const found = await findBackend(backend, label, options);
       record = found.record;
       if (found.provider !== undefined) seat = localSeat(await found.provider.create());
       const { name, version } = platform.machineFacts().engine;

@@ -2,7 +2,7 @@
 
 import { PLACES } from '../../machine/modes.ts';
 import type { BackendRecord, Report, ReportSet } from '../../schema/report.ts';
-import { describeCeilings, digits, formatBytes } from '../format.ts';
+import { absence, describeCeilings, digits, formatBytes } from '../format.ts';
 import { targetsOf } from '../targets.ts';
 import { type Chart, chartsOf } from './charts.ts';
 import { escapeHtml } from './escape.ts';
@@ -61,7 +61,7 @@ function renderMachine(
 }
 
 function describeBackend({ status, description, reason, slow, how, version }: BackendRecord): string {
-  if (status !== 'ready') return `not here: ${reason}`;
+  if (status !== 'ready') return absence(status, reason);
   const marks = [
     description?.includes(version ?? '') ? undefined : version,
     slow !== undefined && `${slow}: small shapes, compared with nothing`,
