@@ -25,8 +25,8 @@ export {
 } from './cases/selective-scan.ts';
 export { type SliceCaseOptions, sliceCase } from './cases/slice.ts';
 export { seededWeights } from './cases/weights.ts';
+export { checkGolden } from './golden/check-golden.ts';
 export { checkCheckpoint } from './golden/checkpoint.ts';
-export { checkGolden } from './golden/scan-golden.ts';
 export { Random } from './random.ts';
 export type { Check, CheckContext, Skipped } from './runner/check.ts';
 export { checkCase } from './runner/check-case.ts';

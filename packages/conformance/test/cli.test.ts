@@ -3,6 +3,7 @@ import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { writeSafetensors } from '@mamba/checkpoint';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 
 const at = (path: string): string => fileURLToPath(new URL(path, import.meta.url));
@@ -124,6 +125,17 @@ describe('mamba-conformance', { timeout: 0 }, () => {
     expect(code).toBe(status);
     expect(stdout + stderr).toContain(words);
     expect(stdout + stderr).not.toContain('    at ');
+  });
+
+  test('what is skipped is listed, and fails where all was to be checked', async () => {
+    const path = join(folder, 'other.safetensors');
+    const y = { dtype: 'float32', shape: [1], data: Float32Array.of(1) } as const;
+    await writeFile(path, writeSafetensors([['cell/out.y', y]], [['cases', '{"cell":{"op":"lstm"}}']]));
+    const lenient = await run('--backend', 'reference', '--golden', path);
+    expect(lenient).toMatchObject({ code: 0, stdout: expect.stringContaining('this suite knows no operation lstm') });
+    expect(lenient.stdout).toContain('nothing was checked');
+    const strict = await run('--backend', 'reference', '--golden', path, '--strict');
+    expect(strict).toMatchObject({ code: 1, stdout: expect.stringContaining('golden/other/cell') });
   });
 
   test('lists ids and filters by them', async () => {

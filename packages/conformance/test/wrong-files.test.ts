@@ -7,8 +7,8 @@ import { openFile, openSafetensors, writeSafetensors } from '@mamba/checkpoint';
 import type { HostTensor } from '@mamba/core';
 import { reference } from '@mamba/reference';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { goldenChecks } from '../src/golden/check-golden.ts';
 import { checkpointCheck } from '../src/golden/checkpoint.ts';
-import { goldenChecks } from '../src/golden/scan-golden.ts';
 import type { Check } from '../src/runner/check.ts';
 import { type CheckResult, runConformance } from '../src/runner/run.ts';
 
@@ -42,6 +42,24 @@ const reshape = (name: string, ...shape: number[]): Spoil => {
   };
 };
 
+/** The mean cross entropy of the next token by the file's own logits, and some nats. */
+const setLoss = (more: number): Spoil => {
+  return (tensors) => {
+    const { data: logits, shape } = tensors.get('logits')!;
+    const { data: ids } = tensors.get('input_ids')!;
+    const [batch, length, vocabSize] = shape as [number, number, number];
+    const losses: number[] = [];
+    for (let row = 0; row < batch; row++)
+      for (let step = 0; step + 1 < length; step++) {
+        const at = Array.from(logits.subarray((row * length + step) * vocabSize).subarray(0, vocabSize));
+        const sum = at.reduce((total, value) => total + Math.exp(value), 0);
+        losses.push(Math.log(sum) - at[Number(ids[row * length + step + 1])]!);
+      }
+    const mean = losses.reduce((total, value) => total + value, 0) / losses.length;
+    tensors.set('loss', { dtype: 'float64', shape: [1], data: Float64Array.of(mean + more) });
+  };
+};
+
 describe('checkpoints', () => {
   test.each<[string, Spoil, string]>([
     ['nothing', () => {}, ''],
@@ -51,6 +69,8 @@ describe('checkpoints', () => {
     ['a misspelt name', rename('logits', 'logit'), 'logit'],
     ['a layer without its state', drop('ssm_state.1'), 'ssm_state.1'],
     ['a hidden state too many', rename('greedy_ids', 'hidden_states.9'), 'hidden_states.9'],
+    ['a loss', setLoss(0.1), 'loss'],
+    ['the loss of these logits', setLoss(0), ''],
     ['flat logits', reshape('logits', 2 * 37 * 96), 'logits'],
     ['a relabelled state', reshape('ssm_state.0', 96, 2, 16), 'ssm_state.0'],
   ])('%s', async (_, spoil, tensor) => {

@@ -4,11 +4,11 @@ import { basename } from 'node:path';
 import { openFile, openSafetensors } from '@mamba/checkpoint';
 import { Command, CommanderError } from 'commander';
 import pc from 'picocolors';
+import { goldenChecks } from '../golden/check-golden.ts';
 import { checkpointCheck } from '../golden/checkpoint.ts';
-import { goldenChecks } from '../golden/scan-golden.ts';
 import type { Check } from '../runner/check.ts';
 import { Findings, type TensorReport } from '../runner/report.ts';
-import { type RunSummary, runConformance } from '../runner/run.ts';
+import { type CheckResult, type RunSummary, runConformance } from '../runner/run.ts';
 import { suite } from '../runner/suite.ts';
 import { loadBackend } from './load-backend.ts';
 import { formatFailures, formatSkipped, formatTable } from './table.ts';
@@ -20,6 +20,7 @@ interface Options {
   readonly json?: true;
   readonly list?: true;
   readonly filter?: string;
+  readonly strict?: true;
 }
 
 const collect = (value: string, previous: readonly string[]): string[] => [...previous, value];
@@ -30,9 +31,10 @@ const program = new Command('mamba-conformance')
       'and the fixtures that ship with it. Exits with 1 if anything fails.',
   )
   .option('-b, --backend <name-or-module>', 'cpu, reference, … (the package @mamba/NAME), or a module that exports one')
-  .option('--golden <file>', 'a safetensors file of scans with expected results; may be repeated', collect, [])
+  .option('--golden <file>', 'a safetensors file of calls with expected results; may be repeated', collect, [])
   .option('--checkpoint <dir>', 'a checkpoint folder with expected.safetensors; may be repeated', collect, [])
   .option('--filter <text>', 'only checks whose id, or a part of it after a /, starts so')
+  .option('--strict', 'a check that is skipped fails: nothing that was asked for stays unchecked')
   .option('--list', 'print the ids of the checks and run nothing')
   .option('--json', 'print the results as JSON')
   .version((createRequire(import.meta.url)('../../package.json') as { version: string }).version)
@@ -68,7 +70,9 @@ async function main(options: Options): Promise<void> {
   const backend = await loadBackend(options.backend);
   try {
     const summary = await runConformance(backend, { checks: selected, onResult: progress() });
-    print(options, { ...summary, results: [...broken, ...summary.results], failed: summary.failed + broken.length });
+    const skipped = options.strict ? unchecked(summary.checks) : [];
+    const results = [...broken, ...summary.results, ...skipped];
+    print(options, { ...summary, results, failed: summary.failed + broken.length + skipped.length });
   } finally {
     await backend.dispose();
   }
@@ -96,6 +100,16 @@ async function selectChecks({
   return { checks, broken: findings };
 }
 
+/** What was skipped, as failures. */
+function unchecked(checks: readonly CheckResult[]): readonly TensorReport[] {
+  return checks.flatMap(({ id, source, status, reason }) => {
+    if (status !== 'skipped') return [];
+    const findings = new Findings(source, id, 'float64');
+    findings.fail('-', `was not checked: ${reason}`);
+    return findings.reports;
+  });
+}
+
 function print({ json }: Options, summary: RunSummary): void {
   const { backend, results, passed, failed, skipped, checks } = summary;
   if (json) {
@@ -106,7 +120,8 @@ function print({ json }: Options, summary: RunSummary): void {
     process.stdout.write(`${formatTable(results)}\n`);
     if (failed > 0) process.stdout.write(`\n${formatFailures(results)}\n`);
     process.stdout.write(formatSkipped(checks));
-    const verdict = failed > 0 ? pc.red(`${failed} failed`) : pc.green('all pass');
+    const nothing = pc.yellow('nothing was checked');
+    const verdict = failed > 0 ? pc.red(`${failed} failed`) : passed === 0 ? nothing : pc.green('all pass');
     process.stdout.write(`${backend}: ${passed} comparisons passed, ${skipped} checks skipped; ${verdict}\n`);
   }
   process.exitCode = failed > 0 ? 1 : 0;

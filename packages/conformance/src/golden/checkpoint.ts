@@ -9,6 +9,7 @@ import {
 import {
   type Backend,
   createModel,
+  type HostArray,
   type HostTensor,
   type Model,
   type ModelConfig,
@@ -18,11 +19,11 @@ import {
 import { MODEL } from '../cases/model.ts';
 import type { Check } from '../runner/check.ts';
 import { Findings, type TensorReport } from '../runner/report.ts';
-import { damaged } from './scan-golden.ts';
+import { damaged } from './golden-file.ts';
 
 /**
  * A checkpoint on a backend against its expected values: logits, and whichever of these the folder holds, each for all layers:
- * hidden states, both parts of the state, the greedy continuation (by steps and by `decode`), answers. A tensor of another name, or
+ * hidden states, both parts of the state, the loss, the greedy continuation (by steps and by `decode`), answers. A tensor of another name, or
  * a layer that is missing, is a failure: a misspelt name would check nothing.
  * @throws MambaError as `openCheckpoint` and `createModel`, and `invalid-file` where `expected.safetensors` is missing or damaged.
  */
@@ -103,7 +104,7 @@ function checkNames(findings: Findings, expected: SafetensorsFile, layers: numbe
     numbered('conv_state', layers),
     numbered('ssm_state', layers),
   ];
-  const known = new Set(['input_ids', 'greedy_ids', 'answers', 'positions', ...families.flat()]);
+  const known = new Set(['input_ids', 'greedy_ids', 'answers', 'positions', 'loss', ...families.flat()]);
   for (const name of expected.tensors.keys())
     if (!known.has(name)) findings.fail(name, `is no tensor of this format for ${layers} layers`);
   for (const family of families) {
@@ -122,13 +123,19 @@ async function checkForward(
 ): Promise<{ readonly state: ModelState; readonly next: Int32Array }> {
   const { backend } = model;
   const result = model.forward(rows, { logits: 'all', hiddenStates: true });
+  const rounding = expected.tensors.has('loss') ? FAMILY_ROUNDING : 0;
   try {
     const compare = async (name: string, tensor: Tensor): Promise<void> => {
       if (!expected.tensors.has(name)) return;
-      findings.matches(name, await backend.read(tensor), tensor.shape, await expected.read(name), MODEL.relative);
+      const values = await backend.read(tensor);
+      findings.matches(name, values, tensor.shape, await expected.read(name), MODEL.relative, { rounding });
     };
     const logits = result.logits!;
     await compare('logits', logits);
+    if (expected.tensors.has('loss')) {
+      const loss = nextTokenLoss(await backend.read(logits), rows, model.config.vocabSize);
+      findings.matches('loss', [loss], [1], await expected.read('loss'), MODEL.relative, { rounding });
+    }
     for (const [index, hidden] of result.hiddenStates!.entries()) await compare(`hidden_states.${index}`, hidden);
     const length = rows[0]!.length;
     const last = backend.slice(logits, 1, length - 1, length);
@@ -146,6 +153,27 @@ async function checkForward(
     result.logits?.dispose();
     for (const tensor of result.hiddenStates ?? []) tensor.dispose();
   }
+}
+
+/**
+ * Of the logits of the families' checkpoints, relative to the largest: transformers, which computed them, casts parts of its layers to
+ * float32, and what is summed after that inherits it. A file with a loss is one of theirs.
+ */
+const FAMILY_ROUNDING = 2e-6;
+
+/** Mean cross entropy of each next token over all rows, in nats, from logits `[batch, length, vocabSize]`; in float64. */
+function nextTokenLoss(logits: HostArray, rows: readonly Int32Array[], vocabSize: number): number {
+  let sum = 0;
+  let count = 0;
+  for (const [row, ids] of rows.entries()) {
+    for (let step = 0; step + 1 < ids.length; step++, count++) {
+      const start = (row * ids.length + step) * vocabSize;
+      const at = Float64Array.from(logits.subarray(start, start + vocabSize));
+      const top = at.reduce((most, value) => Math.max(most, value));
+      sum += top + Math.log(at.reduce((total, value) => total + Math.exp(value - top), 0)) - at[ids[step + 1]!]!;
+    }
+  }
+  return sum / count;
 }
 
 async function checkState(

@@ -1,8 +1,9 @@
 /** The golden files that ship with this package. */
 import { checkpointStore, openSafetensors } from '@mamba/checkpoint';
 import type { Check } from '../runner/check.ts';
+import { goldenChecks } from './check-golden.ts';
 import { checkpointCheck } from './checkpoint.ts';
-import { damaged, goldenChecks } from './scan-golden.ts';
+import { damaged } from './golden-file.ts';
 import { storedWeightsChecks } from './stored-weights.ts';
 
 /** Folder of the fixtures; a file address in Node, an http one in a browser that serves this package. */

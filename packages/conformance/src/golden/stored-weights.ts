@@ -3,7 +3,7 @@ import { type CheckpointLocation, checkpointStore, openCheckpoint, openSafetenso
 import { type Backend, createModel, type DType, type Model, type UploadOptions } from '@mamba/core';
 import type { Check } from '../runner/check.ts';
 import { Findings } from '../runner/report.ts';
-import { damaged } from './scan-golden.ts';
+import { damaged } from './golden-file.ts';
 
 interface Bound {
   readonly dtype: DType;

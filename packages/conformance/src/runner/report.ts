@@ -22,6 +22,13 @@ export interface TensorReport {
 
 export type Values = ArrayLike<number>;
 
+export interface MatchOptions {
+  /** Values are compared relative to this where the largest is smaller. Default 0. */
+  readonly leastScale?: number | undefined;
+  /** How closely the expected values themselves are known, relative to the largest. Default: as their type stores them. */
+  readonly rounding?: number | undefined;
+}
+
 /** The bound for a backend of this precision; an exact case is exact in both. */
 export function toleranceFor(precision: Precision, relative: number): number {
   return precision === 'float64' ? Math.min(relative, FLOAT64_TOLERANCE) : relative;
@@ -41,27 +48,36 @@ export class Findings {
   }
 
   /** A tensor of a file: its shape as well as its values, and no closer than the type that the file stores them in. */
-  matches(tensor: string, actual: Values, shape: Shape, expected: HostTensor, relative: number): void {
+  matches(
+    tensor: string,
+    actual: Values,
+    shape: Shape,
+    expected: HostTensor,
+    relative: number,
+    { leastScale = 0, rounding = 0 }: MatchOptions = {},
+  ): void {
     const same =
       shape.length === expected.shape.length && shape.every((extent, axis) => extent === expected.shape[axis]);
     if (!same) {
       this.fail(tensor, `[${shape.join(', ')}] instead of [${expected.shape.join(', ')}]`);
       return;
     }
-    this.close(tensor, actual, numbers(expected), relative, expected.dtype === 'float32' ? 2 ** -23 : 0);
+    const stored = expected.dtype === 'float32' ? 2 ** -23 : 0;
+    this.close(tensor, actual, numbers(expected), relative, Math.max(stored, rounding), leastScale);
   }
 
   /**
    * Values within `relative` of the largest expected one, or within `stored`, the rounding of the expected values themselves. NaN
-   * and infinities have to stand at the same positions.
+   * and infinities have to stand at the same positions. A tensor of values below `leastScale` is compared by that.
    */
-  close(tensor: string, actual: Values, expected: Values, relative: number, stored = 0): void {
+  close(tensor: string, actual: Values, expected: Values, relative: number, stored = 0, leastScale = 0): void {
     const tolerance = Math.max(toleranceFor(this.#precision, relative), stored);
     if (actual.length !== expected.length) {
       this.fail(tensor, `${actual.length} values instead of ${expected.length}`);
       return;
     }
-    const { maxAbsError, scale, position } = difference(actual, expected, this.#precision);
+    const { maxAbsError, scale: own, position } = difference(actual, expected, this.#precision);
+    const scale = Math.max(own, leastScale);
     const relativeError = maxAbsError === 0 ? 0 : maxAbsError / scale;
     const pass = relativeError <= tolerance;
     const message = pass ? undefined : `at ${position}: ${actual[position]} instead of ${expected[position]}`;
@@ -124,6 +140,13 @@ function numbers(host: HostTensor): Values {
     given: host.dtype,
     expected: 'float64, float32 or integers',
   });
+}
+
+/** The largest finite absolute value of a float or integer tensor. */
+export function largest(host: HostTensor): number {
+  let value = 0;
+  for (const item of Array.from(numbers(host))) if (Number.isFinite(item)) value = Math.max(value, Math.abs(item));
+  return value;
 }
 
 /** A line for a failed report. */

@@ -1,0 +1,160 @@
+/** Golden files against a backend: each case by the operation that it names. */
+import { openFile, openSafetensors, type SafetensorsFile } from '@mamba/checkpoint';
+import type { Backend, CallArguments, HostTensor, Tensor } from '@mamba/core';
+import { invoke, type Named, named, uploadInputs } from '../cases/case.ts';
+import { type Check, isSkipped, type Skipped } from '../runner/check.ts';
+import { readOutputs } from '../runner/check-case.ts';
+import { Findings, largest, type TensorReport } from '../runner/report.ts';
+import { damaged, type GoldenCase, type OpenFile, readCases, tensorsOf } from './golden-file.ts';
+import type { GoldenOperation } from './operations/golden-operation.ts';
+import { GOLDEN_OPERATIONS } from './operations/index.ts';
+
+/**
+ * Every case of a golden file whose operation the suite and the backend know: results, and gradients where both have them.
+ * @throws MambaError `invalid-file` where the file is damaged or not of this format.
+ */
+export async function checkGolden(backend: Backend, path: string | URL): Promise<readonly TensorReport[]> {
+  const open: OpenFile = async () => openSafetensors(await openFile(path));
+  const cases = await readCases(open);
+  const reports: TensorReport[] = [];
+  for (const item of cases)
+    for (const part of partsOf(item)) {
+      const outcome = await checkPart(backend, open, item, part, String(path));
+      if (!isSkipped(outcome)) reports.push(...outcome);
+    }
+  return reports;
+}
+
+/**
+ * The same as checks: `golden/scan-golden/len129`, and `golden/scan-golden/len129/gradients` where the file has gradients. One of an
+ * operation that the suite does not know, or whose gradients the contract does not have, is skipped with that reason.
+ */
+export async function goldenChecks(open: OpenFile, source: string, prefix: string): Promise<readonly Check[]> {
+  const cases = await readCases(open);
+  return cases.flatMap((item) =>
+    partsOf(item).map(
+      (part): Check => ({
+        id: `${prefix}/${item.name}${part === 'grad' ? '/gradients' : ''}`,
+        source,
+        case: item.name,
+        run: ({ backend }) => checkPart(backend, open, item, part, source),
+      }),
+    ),
+  );
+}
+
+type Part = 'out' | 'grad';
+
+const partsOf = ({ gradients }: GoldenCase): readonly Part[] => (gradients ? ['out', 'grad'] : ['out']);
+
+/** A gradient that is 0 by mathematics is compared by this share of the largest one of its case. */
+const LEAST_GRADIENT = 1e-6;
+
+async function checkPart(
+  backend: Backend,
+  open: OpenFile,
+  item: GoldenCase,
+  part: Part,
+  source: string,
+): Promise<readonly TensorReport[] | Skipped> {
+  const golden = GOLDEN_OPERATIONS.get(item.op);
+  if (golden === undefined) return { skipped: `this suite knows no operation ${item.op}` };
+  const call = part === 'out' ? golden : golden.gradients;
+  if (call === undefined) return { skipped: `the contract has no gradients of ${golden.operation}` };
+  const findings = new Findings(source, item.name, backend.precision);
+  const file = await open();
+  try {
+    const options = golden.options(item.entry, `${file.name}: case ${item.name}`);
+    checkTensors(file, item, golden);
+    const tensors = await upload(backend, file, item, golden);
+    try {
+      const inputs = pick(tensors, Object.values(golden.inputs), '');
+      const args = call.arguments(inputs, options, pick(tensors, Object.values(golden.outputs), 'd '));
+      const support = backend.supports(call.operation, ...(args as CallArguments<typeof call.operation>));
+      if (!support.supported) return { skipped: support.reason };
+      await compare(findings, backend, file, item, part, golden, named(invoke(backend, call.operation, args)));
+      return findings.reports;
+    } finally {
+      for (const tensor of Object.values(tensors)) tensor.dispose();
+    }
+  } finally {
+    await file.close();
+  }
+}
+
+/** Inputs under our names; the cotangent of an output under its own with `d ` before it. */
+async function upload(
+  backend: Backend,
+  file: SafetensorsFile,
+  { name }: GoldenCase,
+  { inputs, outputs }: GoldenOperation,
+): Promise<Named<Tensor>> {
+  const hosts: Record<string, { host: HostTensor }> = {};
+  for (const input of tensorsOf(file, name, 'in.')) {
+    const ours = Object.hasOwn(inputs, input) ? inputs[input]! : `d ${outputs[input.slice(1)]}`;
+    hosts[ours] = { host: await file.read(`${name}/in.${input}`) };
+  }
+  return uploadInputs(backend, hosts);
+}
+
+function pick(tensors: Named<Tensor>, names: readonly string[], prefix: string): Named<Tensor> {
+  return Object.fromEntries(
+    names.flatMap((name) => {
+      const tensor = tensors[`${prefix}${name}`];
+      return tensor === undefined ? [] : [[name, tensor]];
+    }),
+  );
+}
+
+async function compare(
+  findings: Findings,
+  backend: Backend,
+  file: SafetensorsFile,
+  { name }: GoldenCase,
+  part: Part,
+  golden: GoldenOperation,
+  results: Named<Tensor>,
+): Promise<void> {
+  const shapes = Object.fromEntries(Object.entries(results).map(([key, { shape }]) => [key, shape]));
+  const actual = await readOutputs(backend, results);
+  const names = part === 'out' ? golden.outputs : golden.inputs;
+  const { relative } = (part === 'out' ? golden : golden.gradients!).tolerance;
+  const expected = new Map<string, HostTensor>();
+  for (const tensor of tensorsOf(file, name, `${part}.`))
+    expected.set(tensor, await file.read(`${name}/${part}.${tensor}`));
+  const leastScale = part === 'out' ? 0 : LEAST_GRADIENT * Math.max(0, ...[...expected.values()].map(largest));
+  for (const [tensor, host] of expected) {
+    const ours = names[tensor]!;
+    findings.matches(`${part}.${tensor}`, actual[ours] ?? [], shapes[ours] ?? [], host, relative, { leastScale });
+  }
+}
+
+/** A case that is wrong fails by itself; the others of the file are still checked. */
+function checkTensors(file: SafetensorsFile, { name, entry }: GoldenCase, golden: GoldenOperation): void {
+  const { inputs, required, outputs, sizes } = golden;
+  const origin = `${file.name}: case ${name}`;
+  const has = (tensor: string): boolean => file.tensors.has(`${name}/${tensor}`);
+  const unknown = tensorsOf(file, name, '').find((tensor) => !/^(in|out|grad)\./.test(tensor));
+  if (unknown !== undefined) throw damaged(origin, unknown, 'in., out. and grad. tensors');
+  const missing = required.find((input) => !has(`in.${input}`));
+  if (missing !== undefined)
+    throw damaged(origin, `no in.${missing}`, required.map((input) => `in.${input}`).join(', '));
+  const cotangents = Object.keys(outputs).map((output) => `d${output}`);
+  for (const input of tensorsOf(file, name, 'in.'))
+    if (!Object.hasOwn(inputs, input) && !cotangents.includes(input))
+      throw damaged(origin, `in.${input}`, `inputs ${[...Object.keys(inputs), ...cotangents].join(', ')}`);
+  for (const output of tensorsOf(file, name, 'out.'))
+    if (!Object.hasOwn(outputs, output)) throw damaged(origin, `out.${output}`, Object.keys(outputs).join(', '));
+  const gradients = tensorsOf(file, name, 'grad.');
+  for (const gradient of gradients)
+    if (!has(`in.${gradient}`) || cotangents.includes(gradient))
+      throw damaged(origin, `grad.${gradient}`, `an in.${gradient}`);
+  const [first] = Object.keys(outputs);
+  if (gradients.length > 0 && !has(`in.d${first}`))
+    throw damaged(origin, `no in.d${first}`, `the cotangent of ${first}`);
+  if (!has(`out.${first}`)) throw damaged(origin, `no out.${first}`, `at least the expected ${first}`);
+  const actual = sizes?.((input) => file.tensors.get(`${name}/in.${input}`)?.shape ?? []) ?? {};
+  for (const [key, value] of Object.entries(actual))
+    if (entry[key] !== undefined && entry[key] !== value)
+      throw damaged(`${origin}: ${key}`, `${String(entry[key])} in the metadata`, `${value}, as the tensors have it`);
+}

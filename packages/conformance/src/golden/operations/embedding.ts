@@ -1,0 +1,12 @@
+import { EXACT } from '../../cases/case.ts';
+import type { GoldenOperation } from './golden-operation.ts';
+
+export const embedding: GoldenOperation = {
+  operation: 'embedding',
+  inputs: { weight: 'table', ids: 'ids' },
+  required: ['weight', 'ids'],
+  outputs: { y: 'y' },
+  tolerance: EXACT,
+  options: () => ({}),
+  arguments: ({ table, ids }) => [table, ids],
+};

@@ -1,0 +1,15 @@
+/** The operations that the suite checks against golden files, by the names that files give them. */
+import { causalConv1d } from './causal-conv1d.ts';
+import { embedding } from './embedding.ts';
+import type { GoldenOperation } from './golden-operation.ts';
+import { linear } from './linear.ts';
+import { rmsNorm } from './rms-norm.ts';
+import { selectiveScan } from './selective-scan.ts';
+
+export const GOLDEN_OPERATIONS: ReadonlyMap<string, GoldenOperation> = new Map([
+  ['selective_scan', selectiveScan],
+  ['causal_conv1d', causalConv1d],
+  ['linear', linear],
+  ['rms_norm', rmsNorm],
+  ['embedding', embedding],
+]);

@@ -1,0 +1,100 @@
+/** Golden files of several operations: each case by the operation that it names, values worked out here by hand. */
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { openFile, openSafetensors, writeSafetensors } from '@mamba/checkpoint';
+import type { HostTensor } from '@mamba/core';
+import { reference } from '@mamba/reference';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { goldenChecks } from '../src/golden/check-golden.ts';
+import { type CheckResult, runConformance } from '../src/runner/run.ts';
+
+let folder: string;
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'mamba-golden-'));
+});
+afterAll(() => rm(folder, { recursive: true, force: true }));
+
+const float32 = (shape: readonly number[], ...values: number[]): HostTensor => ({
+  dtype: 'float32',
+  shape,
+  data: Float32Array.from(values),
+});
+const float64 = (shape: readonly number[], ...values: number[]): HostTensor => ({
+  dtype: 'float64',
+  shape,
+  data: Float64Array.from(values),
+});
+
+async function check(cases: object, tensors: Record<string, HostTensor>): Promise<readonly CheckResult[]> {
+  const path = join(await mkdtemp(join(folder, 'file-')), 'mixed.safetensors');
+  await writeFile(path, writeSafetensors(Object.entries(tensors), [['cases', JSON.stringify(cases)]]));
+  const checks = await goldenChecks(async () => openSafetensors(await openFile(path)), path, 'golden/mixed');
+  const backend = await reference().create();
+  try {
+    return (await runConformance(backend, { checks })).checks;
+  } finally {
+    await backend.dispose();
+  }
+}
+
+const CONVOLUTION = {
+  'conv/in.x': float32([1, 3, 1], 1, 2, 4),
+  'conv/in.weight': float32([1, 2], 10, 1),
+  'conv/in.bias': float32([1], 0.5),
+  'conv/in.initial_state': float32([1, 1, 1], 3),
+  'conv/out.y': float64([1, 3, 1], 31.5, 12.5, 24.5),
+  'conv/out.last_state': float64([1, 1, 1], 4),
+  'conv/in.dy': float32([1, 3, 1], 1, 1, 1),
+  // Each x meets the newer weight at its own step, and the older one at the next.
+  'conv/grad.x': float64([1, 3, 1], 11, 11, 1),
+  'conv/grad.bias': float64([1], 3),
+};
+
+test('operations of the contract are checked, others are listed with the reason', async () => {
+  const results = await check(
+    { conv: { op: 'causal_conv1d', activation: 'none' }, rows: { op: 'embedding' }, cell: { op: 'lstm' } },
+    {
+      ...CONVOLUTION,
+      'rows/in.weight': float32([2, 2], 1, 2, 3, 4),
+      'rows/in.ids': { dtype: 'int32', shape: [1, 3], data: Int32Array.of(1, 0, 1) },
+      'rows/in.dy': float32([1, 3, 2], 1, 1, 1, 1, 1, 1),
+      'rows/out.y': float64([1, 3, 2], 3, 4, 1, 2, 3, 4),
+      'rows/grad.weight': float64([2, 2], 1, 1, 2, 2),
+      'cell/in.x': float32([1], 1),
+      'cell/out.y': float64([1], 1),
+    },
+  );
+  expect(results.map(({ id, status, reason }) => [id, status, reason])).toEqual([
+    ['golden/mixed/conv', 'passed', undefined],
+    ['golden/mixed/conv/gradients', 'passed', undefined],
+    ['golden/mixed/rows', 'passed', undefined],
+    ['golden/mixed/rows/gradients', 'skipped', 'the contract has no gradients of embedding'],
+    ['golden/mixed/cell', 'skipped', 'this suite knows no operation lstm'],
+  ]);
+});
+
+test.each([
+  ['a wrong result', { 'conv/out.y': float64([1, 3, 1], 31.5, 12.5, 24.6) }, 'out.y'],
+  ['a wrong gradient', { 'conv/grad.bias': float64([1], 2) }, 'grad.bias'],
+  ['an input of another operation', { 'conv/in.delta': float32([1], 2) }, '-'],
+  ['a gradient of nothing', { 'conv/grad.resets': float64([1], 2) }, '-'],
+  ['an activation that does not exist', {}, '-', 'gelu'],
+])('%s fails', async (_, changed, tensor, activation = 'none') => {
+  const results = await check({ conv: { op: 'causal_conv1d', activation } }, { ...CONVOLUTION, ...changed });
+  const failed = results.flatMap(({ reports }) => reports.filter(({ pass }) => !pass).map((report) => report.tensor));
+  expect(new Set(failed)).toEqual(new Set([tensor]));
+});
+
+test('a gradient that is 0 by mathematics is compared with the largest of its case', async () => {
+  const results = await check(
+    { conv: { op: 'causal_conv1d', activation: 'none' } },
+    {
+      ...CONVOLUTION,
+      'conv/in.dy': float32([1, 3, 1], 1, 0, 0),
+      'conv/grad.x': float64([1, 3, 1], 1, 0, 1e-17),
+      'conv/grad.bias': float64([1], 1),
+    },
+  );
+  expect(results.map(({ status }) => status)).toEqual(['passed', 'passed']);
+});
