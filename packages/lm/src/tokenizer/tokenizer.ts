@@ -2,6 +2,7 @@ import { Tokenizer as HuggingFaceTokenizer } from '@huggingface/tokenizers';
 import { type Checkpoint, type CheckpointStore, ggufTokenizer, readJson } from '@mamba/checkpoint';
 import { invalid, MambaError } from '@mamba/core';
 import { type ChatTemplate, chatTemplate } from './chat-template.ts';
+import { type Decoding, type DecodingParts, decodingOf } from './decoding/decoding.ts';
 import { StreamDecoder } from './stream-decoder.ts';
 
 export interface EncodeOptions {
@@ -27,7 +28,9 @@ export class Tokenizer {
   readonly specialTokens: ReadonlyMap<number, string>;
   readonly #tokenizer: HuggingFaceTokenizer;
   readonly #origin: string;
-  readonly #cleanUp: boolean;
+  readonly #decoding: (options: { readonly trims: boolean }) => Decoding;
+  /** Contents of the tokens that `skipSpecialTokens` leaves out. */
+  readonly #special: ReadonlySet<string>;
   readonly #byteLevel: boolean;
   readonly #added: ReadonlySet<number>;
 
@@ -44,13 +47,14 @@ export class Tokenizer {
       this.specialTokens = new Map(
         [...added].filter(([, token]) => token.special).map(([id, token]) => [id, token.content]),
       );
+      if (!Array.isArray((json as TokenizerParts).added_tokens ?? [])) throw new Error('added_tokens is no list');
+      this.#decoding = decodingOf(decodingParts(json as TokenizerParts, config, added.values()));
     } catch (cause) {
       throw this.#damaged(cause);
     }
     this.chatTemplate = chatTemplate(config, origin);
     const parts = json as TokenizerParts;
-    if (!Array.isArray(parts.added_tokens ?? [])) throw this.#damaged(new Error('added_tokens is no list'));
-    this.#cleanUp = (config as { clean_up_tokenization_spaces?: unknown }).clean_up_tokenization_spaces === true;
+    this.#special = new Set([...this.specialTokens.values(), ...additionalSpecialTokens(config)]);
     this.#byteLevel = parts.decoder?.type === 'ByteLevel';
     this.splitsBeforeSpaces = splitsBeforeSpaces(parts, config);
   }
@@ -74,22 +78,13 @@ export class Tokenizer {
 
   /**
    * Ids to text; bytes that are no UTF-8 become U+FFFD. Ids of the model that have no token (rows that pad an embedding) give nothing.
+   * It is what a `streamDecoder` gives for them, joined.
    * @throws MambaError `invalid-argument` where an id is no integer of at least 0.
    */
-  decode(ids: ArrayLike<number>, { skipSpecialTokens = false }: DecodeTextOptions = {}): string {
-    const known = Array.from(ids).filter((id) => {
-      if (!Number.isSafeInteger(id) || id < 0) throw invalid('tokenizer.decode', String(id), 'ids of at least 0');
-      return this.#tokenizer.id_to_token(id) !== undefined;
-    });
-    if (known.length === 0) return '';
-    try {
-      return this.#tokenizer.decode(known, {
-        skip_special_tokens: skipSpecialTokens,
-        clean_up_tokenization_spaces: this.#cleanUp,
-      });
-    } catch (cause) {
-      throw this.#damaged(cause);
-    }
+  decode(ids: ArrayLike<number>, options: DecodeTextOptions = {}): string {
+    const decoder = this.streamDecoder(options);
+    const pieces = Array.from(ids, (id) => decoder.push(id));
+    return pieces.join('') + decoder.end();
   }
 
   /** The id of a token as the vocabulary writes it, special ones among them; undefined where there is none. */
@@ -102,9 +97,16 @@ export class Tokenizer {
     return this.#tokenizer.id_to_token(id);
   }
 
-  /** Decodes ids as they come, holding back what may be half a character. */
-  streamDecoder(options: DecodeTextOptions = {}): StreamDecoder {
-    return new StreamDecoder((ids) => this.decode(ids, options));
+  /** Decodes ids as they come, holding back what may still turn out otherwise, such as half a character. */
+  streamDecoder({ skipSpecialTokens = false }: DecodeTextOptions = {}): StreamDecoder {
+    const tokenOf = (id: number): string | undefined => {
+      if (!Number.isSafeInteger(id) || id < 0) throw invalid('tokenizer.decode', String(id), 'ids of at least 0');
+      const token: unknown = this.#tokenizer.id_to_token(id);
+      if (token === undefined || (skipSpecialTokens && this.#special.has(token as string))) return undefined;
+      if (typeof token !== 'string') throw this.#damaged(new Error(`token ${id} is no text`));
+      return token;
+    };
+    return new StreamDecoder(tokenOf, () => this.#decoding({ trims: skipSpecialTokens }));
   }
 
   /** Bytes of text that a token stands for; a token may be a part of a character. */
@@ -164,10 +166,33 @@ async function readText(store: CheckpointStore, file: string): Promise<string | 
 }
 
 interface TokenizerParts {
+  readonly model?: { readonly end_of_word_suffix?: unknown };
   readonly normalizer?: { readonly type?: unknown } | null;
   readonly pre_tokenizer?: Readonly<Record<string, unknown>> | null;
   readonly decoder?: { readonly type?: unknown } | null;
   readonly added_tokens?: readonly { readonly content: string; readonly rstrip?: boolean }[];
+}
+
+function decodingParts(
+  { model, decoder }: TokenizerParts,
+  config: unknown,
+  added: Iterable<{ readonly content: string }>,
+): DecodingParts {
+  const suffix = model?.end_of_word_suffix;
+  const { clean_up_tokenization_spaces: cleanUp } = config as { readonly clean_up_tokenization_spaces?: unknown };
+  return {
+    decoder,
+    added: new Set(Array.from(added, ({ content }) => content)),
+    wordSuffix: decoder && typeof suffix === 'string' && suffix !== '' ? suffix : undefined,
+    cleanUp: cleanUp === true,
+  };
+}
+
+function additionalSpecialTokens(config: unknown): readonly string[] {
+  const { additional_special_tokens: named } = config as { readonly additional_special_tokens?: unknown };
+  if (!Array.isArray(named)) return [];
+  const contents = named.map((token: unknown) => (token as { readonly content?: unknown } | null)?.content ?? token);
+  return contents.filter((content) => typeof content === 'string');
 }
 
 function splitsBeforeSpaces(parts: TokenizerParts, config: unknown): boolean {

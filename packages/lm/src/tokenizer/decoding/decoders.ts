@@ -1,0 +1,147 @@
+import * as library from '@huggingface/tokenizers';
+import { cleanUp } from './clean-up.ts';
+import { ReplaceText, StripText, type TextStep, TextSteps } from './text-steps.ts';
+import {
+  ByteFallback,
+  ByteLevel,
+  Collapse,
+  EachToken,
+  stripToken,
+  type TokenStep,
+  WordSuffix,
+  whole,
+} from './token-steps.ts';
+
+/** Patterns are in Rust's language, which the library knows to translate; its types leave this class out. */
+const { ReplaceDecoder } = library as unknown as {
+  readonly ReplaceDecoder: new (config: object) => { readonly pattern: RegExp };
+};
+
+/** One decoder of a sequence. */
+export interface Plan {
+  /** @param inParts A token that it gives may come in several parts, since what follows only joins them. */
+  step(inParts: boolean): TokenStep;
+  /** The same for a text that is one token, in pieces; absent where it wants the whole of it. */
+  readonly textStep?: () => TextStep;
+  /** All tokens become one. */
+  readonly fuses?: boolean;
+}
+
+export interface DecoderConfig {
+  readonly type?: unknown;
+  readonly [field: string]: unknown;
+}
+
+/** The decoders of a sequence, one after the other; what is absent joins words. */
+export function flatten(decoder: unknown): readonly DecoderConfig[] {
+  if (decoder === null || decoder === undefined) return [{ type: 'Words' }];
+  const config = decoder as DecoderConfig;
+  if (config.type !== 'Sequence') return [config];
+  const decoders = config.decoders ?? [];
+  if (!Array.isArray(decoders)) throw new Error('decoder.decoders is no list');
+  return decoders.flatMap((inner: unknown) => flatten(inner));
+}
+
+/** @throws Error where it is damaged or not known. */
+export function planOf(config: DecoderConfig, added: ReadonlySet<string>): Plan {
+  const each = (change: (token: string, first: boolean) => string): Plan => ({ step: () => new EachToken(change) });
+  switch (config.type) {
+    // No decoder: tokens are words.
+    case 'Words':
+      return each((token, first) => (first ? token : ` ${token}`));
+    case 'Fuse':
+      return { ...each((token) => token), textStep: () => new TextSteps([]), fuses: true };
+    case 'ByteLevel':
+      return { step: () => new ByteLevel(added), fuses: true };
+    case 'ByteFallback':
+      return { step: (inParts) => new ByteFallback(inParts) };
+    case 'BPEDecoder': {
+      const suffix = textField(config, 'suffix', '</w>');
+      return suffix === '' ? each((token) => token) : { step: () => new WordSuffix(suffix) };
+    }
+    case 'Metaspace':
+      return metaspace(config);
+    case 'WordPiece':
+      return wordPiece(config);
+    case 'CTC':
+      return collapse(config);
+    case 'Replace':
+      return replace(config);
+    case 'Strip': {
+      const content = textField(config, 'content', ' ');
+      const [start, stop] = [countField(config, 'start'), countField(config, 'stop')];
+      return {
+        ...each((token) => stripToken(token, content, start, stop)),
+        textStep: () => new StripText(content, start, stop),
+      };
+    }
+    default:
+      throw new Error(`the decoder ${JSON.stringify(config.type) ?? 'without a type'} is not known`);
+  }
+}
+
+/** A mark is a space; the one before the first word was put there by the tokenizer, unless it never does so. */
+function metaspace(config: DecoderConfig): Plan {
+  const mark = textField(config, 'replacement', '\u2581');
+  const scheme = config.prepend_scheme ?? (config.add_prefix_space === false ? 'never' : 'always');
+  return {
+    step: () =>
+      new EachToken((token, first) => {
+        const text = mark === '' ? token : token.replaceAll(mark, ' ');
+        return first && scheme !== 'never' && text.startsWith(' ') ? text.slice(1) : text;
+      }),
+  };
+}
+
+/** Tokens are words, but for those that a prefix makes the rest of one. */
+function wordPiece(config: DecoderConfig): Plan {
+  const prefix = textField(config, 'prefix', '##');
+  const change = (token: string, first: boolean): string => {
+    if (first) return token;
+    return prefix !== '' && token.startsWith(prefix) ? token.slice(prefix.length) : ` ${token}`;
+  };
+  const cleans = config.cleanup === true;
+  return {
+    step: () =>
+      new EachToken((token, first) => (cleans ? whole(cleanUp(), change(token, first)) : change(token, first))),
+  };
+}
+
+function collapse(config: DecoderConfig): Plan {
+  const padding = textField(config, 'pad_token', '<pad>');
+  const delimiter = textField(config, 'word_delimiter_token', '|');
+  const cleans = config.cleanup === true;
+  const change = (token: string): string => {
+    if (!cleans) return token;
+    const clean = whole(cleanUp(), token);
+    return delimiter === '' ? clean : clean.replaceAll(delimiter, ' ');
+  };
+  return { step: () => new Collapse(padding, change) };
+}
+
+function replace(config: DecoderConfig): Plan {
+  const content = textField(config, 'content', '');
+  const pattern = (config.pattern as { readonly String?: unknown; readonly Regex?: unknown } | undefined) ?? {};
+  if (typeof pattern.String === 'string') {
+    const literal = pattern.String;
+    return {
+      step: () => new EachToken((token) => (literal === '' ? token : token.replaceAll(literal, () => content))),
+      textStep: () => new ReplaceText(literal, content),
+    };
+  }
+  if (typeof pattern.Regex !== 'string') throw new Error('the pattern of a decoder is neither String nor Regex');
+  const expression = new ReplaceDecoder({ type: 'Replace', pattern: { Regex: pattern.Regex }, content }).pattern;
+  return { step: () => new EachToken((token) => token.replaceAll(expression, () => content)) };
+}
+
+function textField(config: DecoderConfig, field: string, otherwise: string): string {
+  const value = config[field] ?? otherwise;
+  if (typeof value !== 'string') throw new Error(`${field} of a decoder is no text`);
+  return value;
+}
+
+function countField(config: DecoderConfig, field: string): number {
+  const value = config[field] ?? 0;
+  if (!Number.isSafeInteger(value) || (value as number) < 0) throw new Error(`${field} of a decoder is no count`);
+  return value as number;
+}

@@ -1,0 +1,144 @@
+/**
+ * Changes of a text that comes in pieces: what may still turn out otherwise is held back, so that the pieces given, joined, are the
+ * change of the whole, however it was cut.
+ */
+export interface TextStep {
+  /** What is certain by now. */
+  push(text: string): string;
+  /** The rest, at the end of the text. */
+  end(): string;
+}
+
+/** Every occurrence of `pattern`, from the left and without overlaps, becomes `content`. */
+export class ReplaceText implements TextStep {
+  readonly #pattern: string;
+  readonly #content: string;
+  #held = '';
+
+  constructor(pattern: string, content: string) {
+    this.#pattern = pattern;
+    this.#content = content;
+  }
+
+  push(text: string): string {
+    if (this.#pattern === '') return text;
+    const parts = (this.#held + text).split(this.#pattern);
+    const last = parts.at(-1)!;
+    const certain = last.length - beginning(last, this.#pattern);
+    this.#held = last.slice(certain);
+    parts[parts.length - 1] = last.slice(0, certain);
+    return parts.join(this.#content);
+  }
+
+  end(): string {
+    const rest = this.#held;
+    this.#held = '';
+    return rest;
+  }
+}
+
+/** Up to `start` of one character off the beginning of the text, and up to `stop` off its end. */
+export class StripText implements TextStep {
+  readonly #content: string;
+  readonly #stop: number;
+  #start: number;
+  #held = '';
+
+  constructor(content: string, start: number, stop: number) {
+    this.#content = content;
+    this.#start = content === '' ? 0 : start;
+    this.#stop = content === '' ? 0 : stop;
+  }
+
+  push(text: string): string {
+    let rest = text;
+    while (this.#start > 0 && rest !== '') {
+      const found = rest.startsWith(this.#content);
+      if (found) rest = rest.slice(this.#content.length);
+      this.#start = found ? this.#start - 1 : 0;
+    }
+    const all = this.#held + rest;
+    const certain = strippedEnd(all, this.#content, this.#stop);
+    this.#held = all.slice(certain);
+    return all.slice(0, certain);
+  }
+
+  end(): string {
+    this.#held = '';
+    return '';
+  }
+}
+
+const LEADING_SPACE = /^\p{White_Space}+/u;
+const TRAILING_SPACE = /(?<!\p{White_Space})\p{White_Space}+$/u;
+
+/** Whitespace off both ends; not U+FEFF, which JavaScript's own `trim` takes for a space. */
+export class TrimText implements TextStep {
+  #begun = false;
+  #held = '';
+
+  push(text: string): string {
+    const all = this.#begun ? this.#held + text : text.replace(LEADING_SPACE, '');
+    const given = all.replace(TRAILING_SPACE, '');
+    this.#begun ||= given !== '';
+    this.#held = all.slice(given.length);
+    return given;
+  }
+
+  end(): string {
+    this.#held = '';
+    return '';
+  }
+}
+
+/** A change that may look at all of the text: nothing is given before its end. */
+export class WholeText implements TextStep {
+  readonly #change: (text: string) => string;
+  #held = '';
+
+  constructor(change: (text: string) => string) {
+    this.#change = change;
+  }
+
+  push(text: string): string {
+    this.#held += text;
+    return '';
+  }
+
+  end(): string {
+    const rest = this.#change(this.#held);
+    this.#held = '';
+    return rest;
+  }
+}
+
+/** One step after the other. */
+export class TextSteps implements TextStep {
+  readonly #steps: readonly TextStep[];
+
+  constructor(steps: readonly TextStep[]) {
+    this.#steps = steps;
+  }
+
+  push(text: string): string {
+    return this.#steps.reduce((rest, step) => (rest === '' ? rest : step.push(rest)), text);
+  }
+
+  end(): string {
+    return this.#steps.reduce((rest, step) => (rest === '' ? '' : step.push(rest)) + step.end(), '');
+  }
+}
+
+/** Length of the longest end of a text with which the pattern begins, less than the whole of it. */
+export function beginning(text: string, pattern: string): number {
+  let size = Math.min(pattern.length - 1, text.length);
+  while (size > 0 && !text.endsWith(pattern.slice(0, size))) size--;
+  return size;
+}
+
+/** Where a text ends without up to `count` of `content` at its end. */
+export function strippedEnd(text: string, content: string, count: number): number {
+  let end = text.length;
+  for (let left = count; left > 0 && content !== '' && text.endsWith(content, end); left--) end -= content.length;
+  return end;
+}

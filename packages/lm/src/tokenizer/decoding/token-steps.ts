@@ -1,0 +1,158 @@
+import { StripText, type TextStep } from './text-steps.ts';
+
+/**
+ * Changes of a list of tokens that come one by one, as the decoders of a `tokenizer.json` are. Each gives the tokens that are certain
+ * by now; the last one may be given in parts, where all that follows only joins them.
+ */
+export interface TokenStep {
+  push(token: string): readonly string[];
+  end(): readonly string[];
+}
+
+/** A change of each token by itself, and by whether it is the first. */
+export class EachToken implements TokenStep {
+  readonly #change: (token: string, first: boolean) => string;
+  #first = true;
+
+  constructor(change: (token: string, first: boolean) => string) {
+    this.#change = change;
+  }
+
+  push(token: string): readonly string[] {
+    const first = this.#first;
+    this.#first = false;
+    return [this.#change(token, first)];
+  }
+
+  end(): readonly string[] {
+    return [];
+  }
+}
+
+/** Tokens such as `<0xE6>` are bytes: a run of them becomes the text that it is in UTF-8, with U+FFFD for what is none. */
+export class ByteFallback implements TokenStep {
+  readonly #decoder = new TextDecoder('utf-8', { ignoreBOM: true });
+  /** A run is one token; it is given in parts where that makes no difference. */
+  readonly #inParts: boolean;
+  #run: string | undefined;
+
+  constructor(inParts: boolean) {
+    this.#inParts = inParts;
+  }
+
+  push(token: string): readonly string[] {
+    const byte = /^<0x([0-9A-Fa-f]{2})>$/.exec(token)?.[1];
+    if (byte === undefined) return [...this.end(), token];
+    const text = this.#decoder.decode(Uint8Array.of(Number.parseInt(byte, 16)), { stream: true });
+    this.#run = (this.#run ?? '') + text;
+    if (!this.#inParts) return [];
+    this.#run = '';
+    return [text];
+  }
+
+  end(): readonly string[] {
+    if (this.#run === undefined) return [];
+    const run = this.#run + this.#decoder.decode();
+    this.#run = undefined;
+    return [run];
+  }
+}
+
+/** A word's last token ends with a suffix, which is a space to the next word; behind the last word there is none. */
+export class WordSuffix implements TokenStep {
+  readonly #suffix: string;
+  /** The last token from its first suffix on. */
+  #held = '';
+
+  constructor(suffix: string) {
+    this.#suffix = suffix;
+  }
+
+  push(token: string): readonly string[] {
+    const before = this.#held.replaceAll(this.#suffix, ' ');
+    const at = token.indexOf(this.#suffix);
+    const certain = at < 0 ? token : token.slice(0, at);
+    this.#held = token.slice(certain.length);
+    return [before + certain];
+  }
+
+  end(): readonly string[] {
+    const rest = this.#held.replaceAll(this.#suffix, '');
+    this.#held = '';
+    return [rest];
+  }
+}
+
+/** Every byte of a text as one character of GPT-2's alphabet. Added tokens stand for themselves. All becomes one token. */
+export class ByteLevel implements TokenStep {
+  readonly #decoder = new TextDecoder('utf-8', { ignoreBOM: true });
+  readonly #added: ReadonlySet<string>;
+
+  constructor(added: ReadonlySet<string>) {
+    this.#added = added;
+  }
+
+  push(token: string): readonly string[] {
+    if (this.#added.has(token)) return [this.#decoder.decode() + token];
+    return [this.#decoder.decode(bytesOf(token), { stream: true })];
+  }
+
+  end(): readonly string[] {
+    return [this.#decoder.decode()];
+  }
+}
+
+/** Connectionist temporal classification: what is said twice in a row is said once, and padding is nothing. */
+export class Collapse implements TokenStep {
+  readonly #padding: string;
+  readonly #change: (token: string) => string;
+  #last: string | undefined;
+
+  constructor(padding: string, change: (token: string) => string) {
+    this.#padding = padding;
+    this.#change = change;
+  }
+
+  push(token: string): readonly string[] {
+    if (token === this.#last) return [];
+    this.#last = token;
+    return token === this.#padding ? [] : [this.#change(token)];
+  }
+
+  end(): readonly string[] {
+    this.#last = undefined;
+    return [];
+  }
+}
+
+/** Up to so many of one character off both ends of a token. */
+export function stripToken(token: string, content: string, start: number, stop: number): string {
+  const step = new StripText(content, start, stop);
+  return whole(step, token);
+}
+
+/** The change of a text that is there as a whole. */
+export function whole(step: TextStep, text: string): string {
+  return step.push(text) + step.end();
+}
+
+/** A token that holds a character outside the alphabet stands for its own bytes. */
+function bytesOf(token: string): Uint8Array {
+  const bytes: number[] = [];
+  for (const character of token) {
+    const byte = BYTES.get(character);
+    if (byte === undefined) return new TextEncoder().encode(token);
+    bytes.push(byte);
+  }
+  return Uint8Array.from(bytes);
+}
+
+/** Printable bytes are themselves; the others follow at U+0100. */
+const BYTES: ReadonlyMap<string, number> = (() => {
+  const printable = (byte: number): boolean =>
+    (byte >= 0x21 && byte <= 0x7e) || (byte >= 0xa1 && byte <= 0xac) || (byte >= 0xae && byte <= 0xff);
+  const bytes = new Map<string, number>();
+  let next = 0x100;
+  for (let byte = 0; byte < 256; byte++) bytes.set(String.fromCodePoint(printable(byte) ? byte : next++), byte);
+  return bytes;
+})();
