@@ -36,6 +36,7 @@ import { Selection } from './selection/selection.ts';
 import { fingerprinting } from './session/fingerprint.ts';
 import { loadPlace, Session, type SessionOptions } from './session/session.ts';
 import type { ChatMessage, ChatOptions } from './tokenizer/chat-template.ts';
+import { StopStrings } from './tokenizer/stop-strings.ts';
 import { checkpointTokenizer, type Tokenizer } from './tokenizer/tokenizer.ts';
 
 /** Text, or token ids where a checkpoint has no tokenizer. */
@@ -176,8 +177,8 @@ export class LanguageModel {
     checkOptions('generate', options, KEYS);
     const { prompt, batcher, ...others } = options;
     const { stops, tokens } = this.splitOptions(others);
-    const maker = new PieceMaker(this.tokenizer, stops);
-    const ids = this.promptIds(prompt);
+    const ids = checkPrompt(this.promptIds(prompt), this.model);
+    const maker = new PieceMaker({ tokenizer: this.tokenizer, stops, before: ids });
     if (batcher === undefined) return makePieces(generateTokens(this.model, ids, tokens), maker);
     checkBatcher(batcher, this.model);
     return makePieces(batcher.generateTokens(ids, tokens), maker);
@@ -198,7 +199,8 @@ export class LanguageModel {
       const generation = resolveGeneration(this.model, tokens);
       checkBatchable(generation);
       const ids = checkPrompt(this.promptIds(prompt), this.model);
-      return { index, prompt: ids, generation, maker: new PieceMaker(this.tokenizer, stops) };
+      const maker = new PieceMaker({ tokenizer: this.tokenizer, stops, before: ids });
+      return { index, prompt: ids, generation, maker };
     });
     return this.#runBatch(entries);
   }
@@ -300,17 +302,18 @@ export class LanguageModel {
 
   /** @internal What is for the tokens, and what is for the text. @throws MambaError `invalid-argument`, `unsupported`. */
   splitOptions(options: Omit<GenerateOptions, 'prompt' | 'batcher'>): {
-    readonly stops: readonly string[];
+    readonly stops: StopStrings;
     readonly tokens: GenerateTokensOptions;
   } {
     checkOptions('generate', options, KEYS);
     const { stop = [], stopIds = this.specialTokens.eos, draft, ...others } = options;
     const stops = typeof stop === 'string' ? [stop] : stop;
     if (!Array.isArray(stops)) throw invalid('generate.stop', String(stop), 'a string, or a list of them');
+    const checked = new StopStrings(stops);
     if (stops.length > 0) this.requireTokenizer();
     const speculative = draft instanceof LanguageModel ? { model: draft } : draft;
     const guess = speculative && { ...speculative, model: speculative.model?.model };
-    return { stops, tokens: { ...others, stopIds, ...(guess && { draft: guess }) } };
+    return { stops: checked, tokens: { ...others, stopIds, ...(guess && { draft: guess }) } };
   }
 
   async *#runBatch(entries: readonly Entry[]): AsyncGenerator<BatchPiece, void, void> {

@@ -1,11 +1,14 @@
 import type { TokenLogProb } from '../sampling/log-softmax.ts';
-import { StopStrings } from '../tokenizer/stop-strings.ts';
+import type { StopStrings } from '../tokenizer/stop-strings.ts';
 import type { StreamDecoder } from '../tokenizer/stream-decoder.ts';
 import type { Tokenizer } from '../tokenizer/tokenizer.ts';
 import type { GeneratedToken } from './decoder.ts';
 import type { FinishReason } from './generate.ts';
 
-/** A piece of generated text. The pieces' texts joined are the text of all ids, up to a stop string. */
+/**
+ * A piece of generated text. The pieces' texts joined are what the ids add to the text of those before them, up to a stop string: behind
+ * a prompt, a word keeps its space.
+ */
 export interface GeneratedPiece {
   /** Undefined in the closing piece. */
   readonly id: number | undefined;
@@ -19,14 +22,31 @@ export interface GeneratedPiece {
   readonly finishReason: FinishReason | undefined;
 }
 
+/** Ids that decide how a text goes on; an unfinished character, or a word before, is no further away. */
+const CONTEXT = 1024;
+
+export interface PieceOptions {
+  /** Undefined gives no text. */
+  readonly tokenizer: Tokenizer | undefined;
+  readonly stops: StopStrings;
+  /** The ids so far, which the text continues. */
+  readonly before: ArrayLike<number>;
+  /** More may follow in a later call: what is not complete is left to it. */
+  readonly unfinished?: boolean;
+}
+
 /** Makes pieces of one sequence's tokens. */
 export class PieceMaker {
   readonly #decoder: StreamDecoder | undefined;
   readonly #stops: StopStrings;
+  readonly #unfinished: boolean;
 
-  constructor(tokenizer: Tokenizer | undefined, stops: readonly string[]) {
+  constructor({ tokenizer, stops, before, unfinished = false }: PieceOptions) {
     this.#decoder = tokenizer?.streamDecoder({ skipSpecialTokens: true });
-    this.#stops = new StopStrings(stops);
+    this.#stops = stops;
+    this.#unfinished = unfinished;
+    for (let index = Math.max(0, before.length - CONTEXT); index < before.length; index++)
+      this.#decoder?.push(before[index]!);
   }
 
   push({ id, logProb, topLogProbs }: GeneratedToken): { readonly piece: GeneratedPiece; readonly stopped: boolean } {
@@ -36,7 +56,8 @@ export class PieceMaker {
 
   /** The closing piece, with what was held back; after a stop string there is nothing. */
   end(reason: FinishReason, stopped = false): GeneratedPiece {
-    const last = this.#stops.push(stopped ? '' : (this.#decoder?.end() ?? ''));
+    const rest = stopped || this.#unfinished ? '' : (this.#decoder?.end() ?? '');
+    const last = this.#stops.push(rest);
     const text = stopped || last.stopped ? last.text : last.text + this.#stops.end();
     const finishReason = last.stopped ? 'stop' : reason;
     return { id: undefined, text, logProb: undefined, topLogProbs: undefined, finishReason };

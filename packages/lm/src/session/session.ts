@@ -2,10 +2,11 @@ import { decodeSnapshot, encodeSnapshot, invalid, MambaError, type Model, type M
 import { checkIds, checkInteger, checkOptions } from '../check.ts';
 import type { GeneratedToken } from '../generate/decoder.ts';
 import { checkPrompt, collecting, continueFrom, type FinishReason } from '../generate/generate.ts';
-import { resolveGeneration } from '../generate/options.ts';
+import { type Generation, resolveGeneration } from '../generate/options.ts';
 import { type GeneratedPiece, makePieces, PieceMaker } from '../generate/pieces.ts';
 import { type PrefillOptions, prefill } from '../generate/prefill.ts';
 import type { GenerateOptions, LanguageModel, Prompt } from '../language-model.ts';
+import type { StopStrings } from '../tokenizer/stop-strings.ts';
 
 export interface SessionOptions {
   /** What the states of all marks may take together; the oldest marks go first. Default 64 MiB. */
@@ -93,8 +94,8 @@ export class Session {
 
   /**
    * Continues: as `lm.generate`, with the tokens given becoming part of the session. A stop id is not given; the tokens of a stop string
-   * are, though its text is not. Leaving the loop by `break` keeps what was given by then. An empty session begins with the
-   * checkpoint's bos or eos token.
+   * are, though its text is not. Leaving the loop by `break` keeps what was given by then. A character that the last tokens leave
+   * unfinished is given by the call that finishes it. An empty session begins with the checkpoint's bos or eos token.
    */
   generate(options: SessionGenerateOptions = {}): AsyncGenerator<GeneratedPiece, void, void> {
     this.#checkAlive();
@@ -106,7 +107,7 @@ export class Session {
     const { penaltyWindow, penalizes } = generation.sampling;
     if (penalizes && penaltyWindow > RECENT)
       throw invalid('session.generate.penaltyWindow', String(penaltyWindow), `at most ${RECENT} in a session`);
-    return makePieces(this.#generateTokens(generation), new PieceMaker(this.lm.tokenizer, stops));
+    return this.#generatePieces(generation, stops);
   }
 
   /** Keeps the present place, at the cost of one state. */
@@ -181,14 +182,23 @@ export class Session {
     this.#place.state?.dispose();
   }
 
-  async *#generateTokens(
-    generation: ReturnType<typeof resolveGeneration>,
-  ): AsyncGenerator<GeneratedToken, FinishReason, void> {
+  async *#generatePieces(generation: Generation, stops: StopStrings): AsyncGenerator<GeneratedPiece, void, void> {
     this.#checkFree('generate');
+    const { pending, recent } = this.#place;
+    const first = pending.length > 0 ? [] : checkPrompt(this.lm.promptIds([]), this.lm.model);
+    // What was not given of the text so far is in the last ids, so that a session that was saved or forked knows it as well.
+    const before = [...recent, ...first];
+    const maker = new PieceMaker({ tokenizer: this.lm.tokenizer, stops, before, unfinished: true });
+    yield* makePieces(this.#generateTokens(generation, first), maker);
+  }
+
+  async *#generateTokens(
+    generation: Generation,
+    first: readonly number[],
+  ): AsyncGenerator<GeneratedToken, FinishReason, void> {
     this.#busy = 'generate';
     try {
       const { state, pending, recent, length } = this.#place;
-      const first = pending.length > 0 ? [] : checkPrompt(this.lm.promptIds([]), this.lm.model);
       const start = { state, pending: [...pending, ...first] };
       const known = [...recent, ...first];
       const ids = known.slice();
