@@ -5,8 +5,10 @@ import { cp, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { checkpointStore } from '@mamba/checkpoint';
 import OpenAI from 'openai';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { openTokenizer } from '../src/index.ts';
 import { FIXTURES, golden, rows } from './helpers.ts';
 
 const BIN = fileURLToPath(new URL('../bin/mamba-lm.js', import.meta.url));
@@ -289,6 +291,12 @@ describe('mamba-lm', () => {
     ],
     ['a share above 1', ['generate', '/nowhere', 'x', '-t', '1', '--top-p', '2'], 2, '--top-p is not valid: got 2'],
     ['an empty stop string', ['generate', '/nowhere', 'x', '--stop', ''], 2, '--stop'],
+    ['an escape that is none', ['generate', '/nowhere', 'x', '--stop', 'a\\d'], 2, 'Write \\\\ for a backslash'],
+    ['an unfinished escape', ['chat', '/nowhere', '--stop', '\\n', 'a\\'], 2, 'Write \\\\ for a backslash'],
+    ['half a character', ['generate', '/nowhere', 'x', '--stop', '\\ud83c'], 2, 'surrogate'],
+    ['a prompt that begins with a dash', ['generate', KJV, '- one'], 2, "goes behind --, as in -- '- one'"],
+    ['a prompt that begins as an option does', ['generate', KJV, '-t for two'], 2, "as in -- '-t for two'"],
+    ['a prompt behind a list', ['generate', KJV, '--stop', 'x', 'And'], 2, 'put -- before the prompt'],
     ['a bias outside the vocabulary', ['generate', KJV, 'x', '--logit-bias', '5000=1', '-b', 'cpu'], 2, '--logit-bias'],
     ['log-probabilities that nothing shows', ['generate', '/nowhere', 'x', '--log-probs'], 2, '--json'],
     ['weights of no dtype', ['generate', '/nowhere', 'x', '--weights', 'q3'], 2, 'q8'],
@@ -320,6 +328,53 @@ describe('mamba-lm', () => {
       const wrong = await run(args, undefined, Uint8Array.of(0x41, 0xff));
       expect(wrong).toMatchObject({ code: 1, stdout: '', stderr: expect.stringContaining('UTF-8') });
     }
+  });
+
+  it('reads a prompt that begins with a dash behind --, and after a list of stop strings', async () => {
+    for (const prompt of ['- one', '-t for two', '--nonsense']) {
+      const behind = await run(['generate', KJV, '-n', '3', '-b', 'cpu', '--', prompt]);
+      expect(behind).toMatchObject({ code: 0, stdout: expect.stringMatching(`^${prompt}`) });
+      const piped = await run(['generate', KJV, '-n', '3', '-b', 'cpu', '-'], undefined, prompt);
+      expect(piped.stdout).toBe(behind.stdout);
+    }
+    const listed = await run(['generate', KJV, '-n', '3', '-b', 'cpu', '--stop', 'x', '--', 'And God said']);
+    expect(listed).toMatchObject({ code: 0, stdout: expect.stringMatching(/^And God said/) });
+  });
+
+  it('understands a stop string as it is typed in a shell', async () => {
+    const newline = (await openTokenizer(checkpointStore(KJV)))!.idOf('\u010a')!;
+    const args = ['generate', KJV, 'And', '-n', '3', '-b', 'cpu', '--logit-bias', `${newline}=100`];
+    expect((await run(args)).stdout).toBe('And\n\n\n\n');
+    for (const stop of ['\\n', '\n', '\\x0A', '\\u000a', '\\u{a}', '\\n\\u000A'])
+      expect(await run([...args, '--stop', '\\t', stop])).toMatchObject({
+        ...{ code: 0, stdout: 'And\n' },
+        stderr: expect.stringContaining('ended by itself'),
+      });
+    // A backslash and an n.
+    expect((await run([...args, '--stop', '\\\\n'])).stdout).toBe('And\n\n\n\n');
+  });
+
+  it('leaves out the byte order mark before a text', async () => {
+    const mark = '\ufeff';
+    const whole = await run(['generate', KJV, 'And God said', '-n', '4', '-b', 'cpu']);
+    const piped = await run(['generate', KJV, '-', '-n', '4', '-b', 'cpu'], undefined, `${mark}And God said\r\n`);
+    expect(piped.stdout).toBe(whole.stdout);
+    const chats = [mark, ''].map((before) =>
+      run(['chat', KJV, '-n', '4', '-b', 'cpu'], undefined, `${before}And God said\n`),
+    );
+    const [marked, plain] = await Promise.all(chats);
+    expect(marked).toMatchObject({ code: 0, stdout: plain!.stdout });
+    const text = 'And God said, Let there be light: and there was light.';
+    const file = join(folder, 'marked.txt');
+    await writeFile(file, mark + text);
+    const scored = await run(['score', KJV, '-', '-b', 'cpu'], undefined, text);
+    expect(scored.stdout).toContain('bytes predicted');
+    for (const [path, input] of [
+      ['-', mark + text],
+      [file, ''],
+    ] as const)
+      expect((await run(['score', KJV, path, '-b', 'cpu'], undefined, input)).stdout).toBe(scored.stdout);
+    expect((await run(['score', KJV, '-', '-b', 'cpu'], undefined, mark)).stderr).toContain('at least two');
   });
 
   it.skipIf(!existsSync('/dev/full'))('fails with a message where its output cannot be written', async () => {

@@ -67,7 +67,11 @@ async function converse(talk: Talk, sampling: Sampling, signal: AbortSignal): Pr
   try {
     lines.setPrompt(process.stdin.isTTY ? '> ' : '');
     lines.prompt();
-    for await (const line of lines) {
+    let first = true;
+    for await (const read of lines) {
+      // Before the first line of a file there may be a byte order mark.
+      const line = first ? read.replace(/^\ufeff/, '') : read;
+      first = false;
       if (line.trim() === '/quit') break;
       try {
         if (line.startsWith('/')) await command(talk, line.trim());

@@ -35,3 +35,17 @@ export function byFlag(error: unknown): unknown {
 export function isUsageError(error: unknown): boolean {
   return isMambaError(error, 'invalid-argument') && error.origin?.startsWith('--') === true;
 }
+
+/** What may be meant by an argument that the command line cannot have, by commander's code for it. */
+export function usageHint(code: string, args: readonly string[]): string | undefined {
+  if (code === 'commander.excessArguments') return 'A prompt, or a name, of several words has to be in quotes.';
+  if (code === 'commander.missingArgument' && args.some((arg) => LISTS.includes(arg)))
+    return `${LISTS.join(', ')} take all that follows: put -- before the prompt, as in --stop X -- 'And God said'.`;
+  // No option has a space in its name.
+  const dashed = args.find((arg) => /^-[^=]*\s/.test(arg));
+  if (code === 'commander.unknownOption' || dashed !== undefined)
+    return `A prompt that begins with a dash goes behind --, as in -- '${dashed ?? '-5 degrees'}'.`;
+  return undefined;
+}
+
+const LISTS: readonly string[] = ['--stop', '--stop-ids', '--logit-bias'];

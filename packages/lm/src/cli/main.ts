@@ -6,7 +6,8 @@ import { isMambaError } from '@mamba/core';
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
 import { chatWith, type GenerateFlags, generate, type ScoreFlags, score, serve } from './commands.ts';
 import { type ConvertFlags, convert } from './convert.ts';
-import { byFlag, isUsageError } from './flags.ts';
+import { unescapeText } from './escapes.ts';
+import { byFlag, isUsageError, usageHint } from './flags.ts';
 import { type InspectFlags, inspect } from './inspect.ts';
 
 const aborter = new AbortController();
@@ -35,7 +36,10 @@ const program = new Command('mamba-lm')
 const CHECKPOINT = 'folder, .gguf file, http(s) address, or hf:owner/name of the Hugging Face hub';
 
 modelCommand('generate', 'continues a prompt; text goes to stdout, statistics to stderr')
-  .argument('<prompt>', 'text in quotes, or token ids with --ids; - reads standard input')
+  .argument(
+    '<prompt>',
+    'text in quotes, behind -- where it begins with a dash, or token ids with --ids; - reads standard input',
+  )
   .option('--ids', 'the prompt is token ids, and so is the output')
   .option('--json', 'print one JSON object a token')
   .option('--log-probs', "give each token's log-probability, with --json")
@@ -107,8 +111,8 @@ try {
 
 function report(error: unknown): number {
   if (error instanceof CommanderError) {
-    if (error.code === 'commander.excessArguments')
-      process.stderr.write('A prompt, or a name, of several words has to be in quotes.\n');
+    const hint = error.exitCode === 0 ? undefined : usageHint(error.code, process.argv.slice(2));
+    if (hint !== undefined) process.stderr.write(`${hint}\n`);
     return error.exitCode === 0 ? 0 : 2;
   }
   if (outputFailure !== undefined) {
@@ -153,7 +157,7 @@ function samplingOptions(command: Command): void {
     .option('--frequency-penalty <number>', 'the same, as often as they were seen', number)
     .option('--penalty-window <count>', 'the last so many tokens are "lately"', count)
     .option('--logit-bias <id=number...>', 'added to the logit of a token; -Infinity forbids it', bias)
-    .option('--stop <text...>', 'end where one of these comes about')
+    .option('--stop <text...>', 'end where one of these comes about; \\n, \\t, \\u00e9, \\\\ are understood', stop)
     .option('--stop-ids <id...>', "end at one of these tokens (default: the checkpoint's)", ids)
     .option('--seed <integer>', 'the same seed gives the same text', integer);
 }
@@ -167,6 +171,10 @@ function bias(text: string, before: Record<number, number> = {}): Record<number,
 
 function ids(text: string, before: readonly number[] = []): readonly number[] {
   return [...before, natural(text)];
+}
+
+function stop(text: string, before: readonly string[] = []): readonly string[] {
+  return [...before, unescapeText(text)];
 }
 
 function natural(text: string): number {
