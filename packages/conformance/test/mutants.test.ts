@@ -187,6 +187,14 @@ const MUTANTS: readonly Mutant[] = [
     caughtBy: ['sample/ties-lowest-index-kept', 'properties/sample'],
   },
   {
+    mistake: 'chooses a token where none follows',
+    spoil: kernels(({ argmax, sample }) => ({
+      argmax: (call) => argmax({ ...call, checked: false }),
+      sample: (call) => sample({ ...call, checked: false }),
+    })),
+    caughtBy: ['argmax/nan-checked', 'sample/infinite-checked', 'invariants/not-finite/decode-marks-its-row'],
+  },
+  {
     mistake: 'hides NaN',
     spoil: kernels(({ selectiveScan }) => ({
       selectiveScan: (call) => selectiveScan({ ...call, z: undefined }),

@@ -72,9 +72,9 @@ function kernelsOf(inner: Backend): Kernels<Cell> {
     add: ({ a, b }) => cell(inner.add(at(a), at(b))),
     slice: ({ x, axis, start, end }) => cell(inner.slice(at(x), axis, start, end)),
     concat: ({ tensors, axis }) => cell(inner.concat(tensors.map(at), axis)),
-    argmax: ({ logits }) => cell(inner.argmax(at(logits))),
-    sample: ({ logits, uniform, temperature, topK, topP, minP }) =>
-      cell(inner.sample(at(logits), at(uniform), { temperature, topK, topP, minP })),
+    argmax: ({ logits, checked }) => cell(inner.argmax(at(logits), { checked })),
+    sample: ({ logits, uniform, temperature, topK, topP, minP, checked }) =>
+      cell(inner.sample(at(logits), at(uniform), { temperature, topK, topP, minP, checked })),
     logProb: ({ logits, ids }) => cell(inner.logProb(at(logits), at(ids))),
   };
 }

@@ -21,6 +21,8 @@ override WORKGROUP: u32 = 256u;
 /// Writes behind the ids that were chosen before, and leaves the id where the next step reads it.
 override FEED: bool = false;
 override CANDIDATES: bool = false;
+/// Gives -1 for a row that holds NaN or +infinity, or nothing finite: NaN counts as the largest then.
+override CHECKED: bool = false;
 
 const LOADS = 8u;
 
@@ -54,7 +56,7 @@ fn main(@builtin(workgroup_id) tile_id: vec3u, @builtin(num_workgroups) tiles_co
       bits[k] = logits[row * args.vocab + places[k]];
     }
     for (var k = 0u; k < LOADS; k++) {
-      let order = orderOf(bits[k]);
+      let order = select(orderOf(bits[k]), 0xffffffffu, CHECKED && (bits[k] & 0x7fffffffu) > 0x7f800000u);
       if (order > best || place == 0xffffffffu) {
         best = order;
         place = places[k];
@@ -81,6 +83,8 @@ fn main(@builtin(workgroup_id) tile_id: vec3u, @builtin(num_workgroups) tiles_co
       fed[row] = bitcast<i32>(chosen[0]);
       fed[args.rows + row] = step + 1;
     }
-    ids[args.idOffset + tile * args.idRow + bitcast<u32>(step)] = bitcast<i32>(chosen[0]);
+    let infinite = (logits[row * args.vocab + chosen[0]] & 0x7f800000u) == 0x7f800000u;
+    let marked = CHECKED && infinite && (CANDIDATES || args.parts == 1u);
+    ids[args.idOffset + tile * args.idRow + bitcast<u32>(step)] = select(bitcast<i32>(chosen[0]), -1, marked);
   }
 }

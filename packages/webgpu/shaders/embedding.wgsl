@@ -1,6 +1,6 @@
 // link: weights
 // Rows of a table by id, one lane four channels. A table split over several buffers takes a dispatch a part: ids of other parts are
-// left to them. Bytes an element: the table's, and 4 written.
+// left to them; a row of NaN for an id below 0. Bytes an element: the table's, and 4 written.
 
 struct Args {
   inputs: u32, // channels
@@ -9,6 +9,7 @@ struct Args {
   rows: u32, // in this part
   idRow: u32, // stride of ids, and where they begin
   idOffset: u32,
+  zero: u32, // keeps NaN from being a constant, which WGSL refuses
 }
 
 @group(0) @binding(0) var<uniform> args: Args;
@@ -23,6 +24,12 @@ fn main(@builtin(workgroup_id) tile_id: vec3u, @builtin(num_workgroups) tiles_co
   let quads = (args.inputs + 3u) / 4u;
   let at = i / quads;
   if (at >= args.count) {
+    return;
+  }
+  if (ids[args.idOffset + at * args.idRow] < 0) {
+    for (var c = 4u * (i % quads); c < min(4u * (i % quads) + 4u, args.inputs); c++) {
+      y[at * args.inputs + c] = bitcast<f32>(0x7fc00000u | args.zero);
+    }
     return;
   }
   // An id below the first row wraps around to a large one.

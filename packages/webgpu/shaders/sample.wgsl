@@ -27,10 +27,12 @@ override WORKGROUP: u32 = 256u;
 override TOP_K: bool = false;
 override TOP_P: bool = false;
 override FEED: bool = false; // as in argmax.wgsl, with a random number of each step
+override CHECKED: bool = false; // as in argmax.wgsl
 
 var<workgroup> prefixes: array<vec2f, WORKGROUP>;
 var<workgroup> chosen: atomic<u32>;
 var<workgroup> fallback: atomic<u32>;
+var<workgroup> broken: atomic<u32>;
 
 @compute @workgroup_size(WORKGROUP)
 fn main(@builtin(workgroup_id) tile_id: vec3u, @builtin(num_workgroups) tiles_count: vec3u, @builtin(local_invocation_index) index: u32) {
@@ -44,8 +46,14 @@ fn main(@builtin(workgroup_id) tile_id: vec3u, @builtin(num_workgroups) tiles_co
   var largest = -3.4028234e38;
   for (var round = 0u; round < rounds; round++) {
     let i = round * WORKGROUP + index;
-    if (i < args.vocab && orderOf(logits[base + i]) != 0u) {
-      largest = max(largest, bitcast<f32>(logits[base + i]));
+    if (i < args.vocab) {
+      let bits = logits[base + i];
+      if (orderOf(bits) != 0u) {
+        largest = max(largest, bitcast<f32>(bits));
+      }
+      if (CHECKED && (bits & 0x7f800000u) == 0x7f800000u && bits != 0xff800000u) {
+        atomicStore(&broken, 1u);
+      }
     }
   }
   let peak = groupMax(largest, index);
@@ -140,7 +148,9 @@ fn main(@builtin(workgroup_id) tile_id: vec3u, @builtin(num_workgroups) tiles_co
       fed[row] = chosenId;
       fed[args.rows + row] = step + 1;
     }
-    ids[args.idOffset + row * args.idRow + bitcast<u32>(step)] = chosenId;
+    let finite = (logits[base + bitcast<u32>(chosenId)] & 0x7f800000u) != 0x7f800000u;
+    let marked = CHECKED && (atomicLoad(&broken) != 0u || !finite);
+    ids[args.idOffset + row * args.idRow + bitcast<u32>(step)] = select(chosenId, -1, marked);
   }
 }
 

@@ -1,9 +1,9 @@
-import type { Shape } from '@mamba/core';
+import type { ChoiceOptions, Shape } from '@mamba/core';
 import { Random } from '../random.ts';
 import { EXACT, type OperationCase, operationCase } from './case.ts';
 import { floats, normals } from './host.ts';
 
-export interface ArgmaxCaseOptions {
+export interface ArgmaxCaseOptions extends ChoiceOptions {
   readonly rows: Shape;
   readonly vocab: number;
   /** The logits themselves, row by row; default: normal numbers. */
@@ -13,12 +13,12 @@ export interface ArgmaxCaseOptions {
 }
 
 export function argmaxCase(options: ArgmaxCaseOptions): OperationCase<'argmax'> {
-  const { rows, vocab, values, seed = 1 } = options;
+  const { rows, vocab, values, checked = false, seed = 1 } = options;
   return operationCase({
     operation: 'argmax',
-    id: `argmax/${options.id ?? `r${rows.join('x')}-v${vocab}`}`,
+    id: `argmax/${options.id ?? `r${rows.join('x')}-v${vocab}`}${checked ? '-checked' : ''}`,
     seed,
-    sizes: { rows: rows.join('x'), vocab },
+    sizes: { rows: rows.join('x'), vocab, checked },
     tolerance: EXACT,
     build() {
       const shape = [...rows, vocab];
@@ -28,6 +28,6 @@ export function argmaxCase(options: ArgmaxCaseOptions): OperationCase<'argmax'> 
         },
       };
     },
-    arguments: (tensors) => [tensors.logits],
+    arguments: (tensors) => (checked ? [tensors.logits, { checked }] : [tensors.logits]),
   });
 }

@@ -1,9 +1,9 @@
-import type { SampleOptions, Shape } from '@mamba/core';
+import type { ChoiceOptions, SampleOptions, Shape } from '@mamba/core';
 import { Random } from '../random.ts';
 import { EXACT, type OperationCase, operationCase } from './case.ts';
 import { floats, normals } from './host.ts';
 
-export interface SampleCaseOptions extends SampleOptions {
+export interface SampleCaseOptions extends SampleOptions, ChoiceOptions {
   readonly rows: Shape;
   readonly vocab: number;
   /** The logits themselves, row by row; default: normal numbers of deviation 3. */
@@ -17,9 +17,10 @@ export interface SampleCaseOptions extends SampleOptions {
 export function sampleCase(options: SampleCaseOptions): OperationCase<'sample'> {
   const { rows, vocab, values, uniforms, id, seed = 1, ...sampling } = options;
   const variant = Object.entries(sampling).map(([name, value]) => `${name}${value}`);
+  const named = id !== undefined && sampling.checked === true ? `${id}-checked` : id;
   return operationCase({
     operation: 'sample',
-    id: `sample/${id ?? [`r${rows.join('x')}-v${vocab}`, ...variant].join('-')}`,
+    id: `sample/${named ?? [`r${rows.join('x')}-v${vocab}`, ...variant].join('-')}`,
     seed,
     sizes: { rows: rows.join('x'), vocab, options: variant.join(' ') },
     tolerance: EXACT,

@@ -4,8 +4,16 @@ import { badInputLaws } from './bad-input.ts';
 import { sequenceLaws } from './laws.ts';
 import { memoryLaws } from './memory.ts';
 import { modelStateLaws } from './model-state.ts';
+import { notFiniteLaws } from './not-finite.ts';
 import { rowUploadLaws } from './row-uploads.ts';
 
 export function invariantChecks(): readonly Check[] {
-  return [...sequenceLaws(), ...modelStateLaws(), ...memoryLaws(), ...badInputLaws(), ...rowUploadLaws()];
+  return [
+    ...sequenceLaws(),
+    ...modelStateLaws(),
+    ...memoryLaws(),
+    ...badInputLaws(),
+    ...rowUploadLaws(),
+    ...notFiniteLaws(),
+  ];
 }

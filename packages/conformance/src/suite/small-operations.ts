@@ -110,10 +110,7 @@ export function argmaxSuite(): readonly Case[] {
     argmaxCase({ rows: [2, 3], vocab: 17, id: 'rank3' }),
     argmaxCase({ rows: [], vocab: 17, id: 'rank1' }),
     argmaxCase({ rows: [3], vocab: 5, id: 'ties', values: [1, 7, 7, 0, 7, 2, 2, 2, 2, 2, -1, -3, -1, -1, -5] }),
-    argmaxCase({ rows: [3], vocab: 5, id: 'nan', values: [nan, 1, 3, nan, 2, -9, nan, -8, -9, nan, 1, 2, nan, 3, 4] }),
-    argmaxCase({ rows: [2], vocab: 5, id: 'all-nan', values: [nan, nan, nan, nan, nan, 1, 2, 3, 2, 1] }),
-    argmaxCase({ rows: [2], vocab: 4, id: 'infinite', values: [low, low, low, low, 1, low, high, high] }),
-    argmaxCase({ rows: [1], vocab: 4, id: 'nan-and-minus-infinity', values: [nan, low, nan, low] }),
+    ...NOT_FINITE.flatMap((some) => [argmaxCase(some), argmaxCase({ ...some, checked: true })]),
     argmaxCase({ rows: [1], vocab: 19, id: 'last', values: Array.from({ length: 19 }, (_, index) => index) }),
     argmaxCase({
       rows: [1],
@@ -129,14 +126,27 @@ export function argmaxSuite(): readonly Case[] {
       id: 'tie-across-parts',
       values: Array.from({ length: 15_000 }, (_, i) => ([2047, 2048, 4096, 5300, 9999, 14_999].includes(i) ? 1 : 0)),
     }),
-    argmaxCase({
-      rows: [2],
-      vocab: 4097,
-      id: 'nan-parts',
-      values: Array.from({ length: 8194 }, (_, i) => (i < 4096 || i > 4097 ? nan : low)),
-    }),
+    argmaxCase({ rows: [3], vocab: 5003, seed: 5003, checked: true }),
   ];
 }
+
+/** Logits that a checked choice marks, and some that it does not. */
+const NOT_FINITE = [
+  { rows: [3], vocab: 5, id: 'nan', values: [nan, 1, 3, nan, 2, -9, nan, -8, -9, nan, 1, 2, nan, 3, 4] },
+  { rows: [2], vocab: 5, id: 'all-nan', values: [nan, nan, nan, nan, nan, 1, 2, 3, 2, 1] },
+  { rows: [2], vocab: 4, id: 'infinite', values: [low, low, low, low, 1, low, high, high] },
+  { rows: [1], vocab: 4, id: 'nan-and-minus-infinity', values: [nan, low, nan, low] },
+  { rows: [3], vocab: 3, id: 'minus-infinity-among-others', values: [low, 1, low, 2, low, low, low, low, -5] },
+  { rows: [2], vocab: 19, id: 'nan-last', values: Array.from({ length: 38 }, (_, i) => (i === 18 ? nan : i % 7)) },
+  {
+    ...{ rows: [2], vocab: 4097, id: 'nan-parts' },
+    values: Array.from({ length: 8194 }, (_, i) => (i < 4096 || i > 4097 ? nan : low)),
+  },
+  {
+    ...{ rows: [3], vocab: 5000, id: 'one-in-parts' },
+    values: Array.from({ length: 15_000 }, (_, i) => (i === 4999 ? nan : i === 7050 ? high : i % 11)),
+  },
+];
 
 export function sampleSuite(): readonly Case[] {
   const many = { rows: [64], vocab: 33 };
@@ -175,6 +185,12 @@ export function sampleSuite(): readonly Case[] {
       id: 'large',
       seed: 417,
     }),
+    sampleCase({ ...many, temperature: 0.7, topK: 9, topP: 0.8, checked: true, seed: 418 }),
+    ...NOT_FINITE.flatMap((some, index) => [
+      sampleCase({ ...some, checked: true, seed: 420 + index }),
+      sampleCase({ ...some, id: `${some.id}-coldest`, temperature: 0, checked: true, seed: 420 + index }),
+      sampleCase({ ...some, id: `${some.id}-filtered`, topK: 3, topP: 0.9, checked: true, seed: 420 + index }),
+    ]),
   ];
 }
 

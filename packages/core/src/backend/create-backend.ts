@@ -11,6 +11,7 @@ import type { DeviceTensor, Driver, FusionContext, Kernel, RowUpload, UploadTarg
 import { invalid, MambaError } from '../contract/errors.ts';
 import type {
   CausalConv1dOptions,
+  ChoiceOptions,
   OperationName,
   RmsNormOptions,
   SampleOptions,
@@ -126,10 +127,10 @@ class CheckedBackend<S> implements Backend, TensorOwner<S> {
   concat(tensors: readonly Tensor[], axis: number) {
     return this.#run('concat', tensors, axis);
   }
-  argmax(logits: Tensor) {
-    return this.#run('argmax', logits);
+  argmax(logits: Tensor, options?: ChoiceOptions) {
+    return this.#run('argmax', logits, options);
   }
-  sample(logits: Tensor, uniform: Tensor, options?: SampleOptions) {
+  sample(logits: Tensor, uniform: Tensor, options?: SampleOptions & ChoiceOptions) {
     return this.#run('sample', logits, uniform, options);
   }
   logProb(logits: Tensor, ids: Tensor) {

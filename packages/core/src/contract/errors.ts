@@ -23,6 +23,8 @@ export type ErrorCode =
   | 'device-error'
   /** Reading or writing failed: a file, a disk, a network. */
   | 'io'
+  /** A model's results hold NaN or infinity, so that no token follows from them; the message says where that began. */
+  | 'not-finite'
   /** A checkpoint, tokenizer, config or snapshot is damaged, incomplete or contradictory. */
   | 'invalid-file'
   /** The caller's AbortSignal fired. */

@@ -54,6 +54,14 @@ export interface SampleOptions {
   readonly minP?: number | undefined;
 }
 
+export interface ChoiceOptions {
+  /**
+   * Give -1 for a row that no token follows from: one that holds NaN or +infinity, or nothing finite. Default false: NaN counts as the
+   * smallest.
+   */
+  readonly checked?: boolean | undefined;
+}
+
 export interface ScanResult<T> {
   /** `[batch, length, dim]` */
   readonly y: T;
@@ -98,8 +106,8 @@ export interface ForwardOperations<T> {
   add(a: T, b: T): T;
   slice(x: T, axis: number, start: number, end: number): T;
   concat(tensors: readonly T[], axis: number): T;
-  argmax(logits: T): T;
-  sample(logits: T, uniform: T, options?: SampleOptions): T;
+  argmax(logits: T, options?: ChoiceOptions): T;
+  sample(logits: T, uniform: T, options?: SampleOptions & ChoiceOptions): T;
   logProb(logits: T, ids: T): T;
 }
 

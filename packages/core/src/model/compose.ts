@@ -64,10 +64,10 @@ export function composeDecode(
 }
 
 function pick(backend: Backend, scope: Scope, logits: Tensor, sampling: DecodeCall['sampling'], index: number): Tensor {
-  if (sampling === undefined) return backend.argmax(logits);
+  if (sampling === undefined) return backend.argmax(logits, { checked: true });
   const { uniform, ...options } = sampling;
   const column = scope.own(backend.slice(uniform, 1, index, index + 1));
-  return backend.sample(logits, column, options);
+  return backend.sample(logits, column, { ...options, checked: true });
 }
 
 class ComposedState implements KernelState {

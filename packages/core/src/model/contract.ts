@@ -121,7 +121,7 @@ export interface DecodeCall {
 }
 
 export interface DecodeOutcome {
-  /** int32 `[batch, count]` */
+  /** int32 `[batch, count]`, chosen as by `argmax` or `sample` that is checked: -1 where no token follows. */
   readonly ids: Tensor;
   /** After all fed tokens: the last generated one has not been fed. */
   readonly state: KernelState;

@@ -53,7 +53,10 @@ export interface DecodeOptions extends SampleOptions {
 }
 
 export interface DecodeResult {
-  /** int32 `[batch, count]` */
+  /**
+   * int32 `[batch, count]`. -1 where a step's logits hold NaN or +infinity, or nothing finite: what follows it in the row means
+   * nothing.
+   */
   readonly ids: Tensor;
   /** Everything but the last generated token has been fed: pass that one on to continue. */
   readonly state: ModelState;

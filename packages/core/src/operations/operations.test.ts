@@ -261,6 +261,8 @@ describe('argmax', () => {
   refuses([
     ['a scalar', () => resolveArgmax(f()), 'argmax.logits'],
     ['integers', () => resolveArgmax(ints([7])), 'argmax.logits'],
+    ['an unknown option', () => resolveArgmax(f(7), { strict: true } as object), 'argmax.strict'],
+    ['a check that is neither on nor off', () => resolveArgmax(f(7), { checked: 1 } as never), 'argmax.checked'],
   ]);
 });
 
@@ -284,6 +286,7 @@ describe('sample', () => {
     ['a topP above 1', sample({ topP: 1.01 }), 'sample.topP'],
     ['a negative minP', sample({ minP: -0.1 }), 'sample.minP'],
     ['an unknown option', sample({ top_k: 3 } as object), 'sample.top_k'],
+    ['a check that is neither on nor off', sample({ checked: 'yes' } as object), 'sample.checked'],
   ]);
 });
 

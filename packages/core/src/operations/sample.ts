@@ -1,5 +1,6 @@
-import type { SampleOptions } from '../contract/operations.ts';
+import type { ChoiceOptions, SampleOptions } from '../contract/operations.ts';
 import type { TensorSpec } from '../contract/tensor.ts';
+import { checkChoice } from './argmax.ts';
 import { checkActivation, checkDType, checkExact, checkInteger, checkNumber, checkOptions } from './check.ts';
 import { lastAxis } from './shapes.ts';
 
@@ -14,6 +15,7 @@ import { lastAxis } from './shapes.ts';
  *     id   = the first index i, in index order, at which Σ_{j ≤ i, kept} p_j > uniform Σ_kept p; the last kept one if rounding leaves none
  *
  * Logits that are not finite: where the largest is infinite, or all are NaN, the draw is argmax; a NaN among others has probability 0.
+ * Checked, such a row gives -1, as it does in argmax.
  *
  * @throws MambaError `invalid-argument` on a wrong shape, dtype or option.
  */
@@ -27,20 +29,34 @@ export interface SampleCall<T> {
   readonly topK: number;
   readonly topP: number;
   readonly minP: number;
+  /** Absent is false. */
+  readonly checked?: boolean | undefined;
 }
 
 export function resolveSample<T extends TensorSpec>(
   logits: T,
   uniform: T,
-  options: SampleOptions = {},
+  options: SampleOptions & ChoiceOptions = {},
 ): { call: SampleCall<T>; outputs: TensorSpec } {
   const { rows, channels: vocab, leading } = lastAxis('sample.logits', logits);
   checkActivation('sample.logits', logits);
   checkExact('sample.uniform', uniform, leading, 'as logits without the last axis');
   checkDType('sample.uniform', uniform, 'float32', 'float64');
-  const { temperature, topK, topP, minP } = checkSampleOptions('sample', options);
+  const { checked: marks, ...sampling } = options;
+  const checked = checkChoice('sample', { checked: marks });
+  const { temperature, topK, topP, minP } = checkSampleOptions('sample', sampling);
   return {
-    call: { logits, uniform, rows, vocab, temperature, topK: Math.min(topK, vocab), topP, minP },
+    call: {
+      logits,
+      uniform,
+      rows,
+      vocab,
+      temperature,
+      topK: Math.min(topK, vocab),
+      topP,
+      minP,
+      ...(checked && { checked }),
+    },
     outputs: { shape: leading, dtype: 'int32', range: { min: 0, max: vocab - 1 } },
   };
 }

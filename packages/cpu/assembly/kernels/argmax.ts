@@ -39,6 +39,27 @@ export function maximum(values: usize, count: i32): f32 {
   return largest;
 }
 
+/** The largest value; NaN where one is, so that what is finite says that a token follows from the row. */
+export function peak(values: usize, count: i32): f32 {
+  let m0 = f32x4.splat(-Infinity);
+  let m1 = m0;
+  let index = 0;
+  for (; index + 8 <= count; index += 8) {
+    m0 = f32x4.max(m0, v128.load(values));
+    m1 = f32x4.max(m1, v128.load(values, 16));
+    values += 32;
+  }
+  m0 = f32x4.max(m0, m1);
+  m0 = f32x4.max(m0, v128.shuffle<f32>(m0, m0, 2, 3, 0, 1));
+  m0 = f32x4.max(m0, v128.shuffle<f32>(m0, m0, 1, 0, 3, 2));
+  let largest = f32x4.extract_lane(m0, 0);
+  for (; index < count; index++) {
+    largest = max(largest, load<f32>(values));
+    values += 4;
+  }
+  return largest;
+}
+
 function find(values: usize, count: i32, wanted: f32): i32 {
   const all = f32x4.splat(wanted);
   for (let index = 0; index < count; index += 4) {

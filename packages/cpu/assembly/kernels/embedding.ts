@@ -1,12 +1,17 @@
-/** Gathers rows by int32 ids, which the caller has checked, from a table of any layout. Reads and writes each gathered row once. */
+/**
+ * Gathers rows by int32 ids, which the caller has checked, from a table of any layout; a row of NaN for an id below 0. Reads and writes
+ * each gathered row once.
+ */
 import { copy } from '../lib/lanes';
 import { Layout, unpackRow } from './weights';
 
 export function embedding(table: usize, layout: i32, ids: usize, y: usize, count: i32, channels: i32): void {
   const bytes = <usize>channels << 2;
   for (let index = 0; index < count; index++) {
-    const row = load<u32>(ids);
-    if (layout == Layout.ROWS) copy(y, table + <usize>row * bytes, bytes);
+    const row = load<i32>(ids);
+    if (row < 0) {
+      for (let channel: usize = 0; channel < bytes; channel += 4) store<f32>(y + channel, NaN);
+    } else if (layout == Layout.ROWS) copy(y, table + <usize>row * bytes, bytes);
     else unpackRow(table, channels, row, layout, y);
     ids += 4;
     y += bytes;

@@ -12,6 +12,7 @@ import type {
 import type { Block } from '../memory/allocator.ts';
 import type { Arena } from '../memory/heap.ts';
 import type { Storage } from '../memory/storage.ts';
+import { decides } from '../operations/argmax.ts';
 import { addressOf, type Context, ELEMENT, type Stored } from '../operations/context.ts';
 import { draw } from '../operations/sample.ts';
 import { Program } from '../program/program.ts';
@@ -124,7 +125,8 @@ function decode(model: Fused, call: DecodeCall): DecodeOutcome {
       team.run(program);
       for (let row = 0; row < batch; row++) {
         if (choose !== undefined) chosen[row] = choose(row, step);
-        all[row * count + step] = chosen[row]!;
+        const decided = decides(context.wasm, logits.address + row * vocabSize * ELEMENT, vocabSize);
+        all[row * count + step] = decided ? chosen[row]! : -1;
       }
     }
     return { ids, state };

@@ -1,5 +1,5 @@
 import type { Block } from '../memory/allocator.ts';
-import { argmax } from './argmax.ts';
+import { argmax, decides } from './argmax.ts';
 import { addressOf, type Call, type Context, ELEMENT } from './context.ts';
 
 /**
@@ -14,9 +14,11 @@ export function sample(context: Context, call: Call<'sample'>): Block {
     const ids = arena.result(rows * ELEMENT);
     const scratch = arena.scratch(vocab * ELEMENT);
     const numbers = heap.floats(uniform.storage, rows);
-    const chosen = Array.from(numbers, (number, row) =>
-      draw(context, addressOf(logits) + row * vocab * ELEMENT, number, scratch, call),
-    );
+    const chosen = Array.from(numbers, (number, row) => {
+      const address = addressOf(logits) + row * vocab * ELEMENT;
+      if (call.checked === true && !decides(context.wasm, address, vocab)) return -1;
+      return draw(context, address, number, scratch, call);
+    });
     heap.integers(ids, rows).set(chosen);
     return ids;
   });

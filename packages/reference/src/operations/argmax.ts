@@ -1,11 +1,23 @@
 import type { ArgmaxCall } from '@mamba/core/driver';
 import { floats, type Input, newIntegers, type Storage } from '../storage.ts';
 
-/** Index of the largest value of each row: the lowest wins a tie, NaN is the smallest, a row of NaN gives 0. */
-export function argmax({ logits, rows, vocab }: ArgmaxCall<Input>): Storage {
+/** Index of the largest value of each row: the lowest wins a tie, NaN is the smallest, a row of NaN gives 0; -1 where it is checked. */
+export function argmax({ logits, rows, vocab, checked = false }: ArgmaxCall<Input>): Storage {
   const ids = newIntegers(rows);
-  for (let r = 0; r < rows; r++) ids[r] = argmaxOfRow(floats(logits), r * vocab, vocab);
+  const values = floats(logits);
+  for (let r = 0; r < rows; r++)
+    ids[r] = checked && !decides(values, r * vocab, vocab) ? -1 : argmaxOfRow(values, r * vocab, vocab);
   return ids;
+}
+
+/** Whether a token follows from a row: it holds no NaN and no +infinity, and something finite. */
+export function decides(values: Float64Array, offset: number, size: number): boolean {
+  let finite = false;
+  for (let i = offset; i < offset + size; i++) {
+    if (Number.isFinite(values[i])) finite = true;
+    else if (values[i] !== Number.NEGATIVE_INFINITY) return false;
+  }
+  return finite;
 }
 
 export function argmaxOfRow(values: Float64Array, offset: number, size: number): number {

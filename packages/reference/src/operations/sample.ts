@@ -1,6 +1,6 @@
 import type { SampleCall } from '@mamba/core/driver';
 import { floats, type Input, newFloats, newIntegers, type Storage } from '../storage.ts';
-import { argmaxOfRow } from './argmax.ts';
+import { argmaxOfRow, decides } from './argmax.ts';
 
 /**
  * Draws a token a row by inverting the cumulative distribution, in index order, of the softmax that topK, topP and minP have
@@ -9,10 +9,14 @@ import { argmaxOfRow } from './argmax.ts';
  */
 export function sample(call: SampleCall<Input>): Storage {
   const [logits, uniform] = [floats(call.logits), floats(call.uniform)];
-  const { rows, vocab, temperature } = call;
+  const { rows, vocab, temperature, checked = false } = call;
   const ids = newIntegers(rows);
   const p = newFloats(vocab);
   for (let r = 0; r < rows; r++) {
+    if (checked && !decides(logits, r * vocab, vocab)) {
+      ids[r] = -1;
+      continue;
+    }
     const likeliest = argmaxOfRow(logits, r * vocab, vocab);
     const largest = logits[r * vocab + likeliest]!;
     if (temperature === 0 || !Number.isFinite(largest)) {

@@ -95,6 +95,25 @@ describe('slice and concat', () => {
   });
 });
 
+describe('a checked choice', () => {
+  it('is -1 where no token follows, and embeds as NaN', async () => {
+    const rows = [
+      [nan, 1, 2],
+      [1, inf, 2],
+      [-inf, -inf, -inf],
+      [-inf, 1, -inf],
+    ];
+    const logits = tensor(backend, [4, 3], rows.flat());
+    const uniform = tensor(backend, [4], [0.5, 0.5, 0.5, 0.5]);
+    const ids = backend.argmax(logits, { checked: true });
+    expect([...(await backend.read(ids))]).toEqual([-1, -1, -1, 1]);
+    expect([...(await backend.read(backend.sample(logits, uniform, { checked: true })))]).toEqual([-1, -1, -1, 1]);
+    expect([...(await backend.read(backend.argmax(logits)))]).toEqual([2, 1, 0, 1]);
+    const table = tensor(backend, [3, 1], [5, 6, 7]);
+    expect([...(await backend.read(backend.embedding(table, ids)))]).toEqual([nan, nan, nan, 6]);
+  });
+});
+
 describe('argmax', () => {
   it('takes the lowest index of a tie, and NaN for the smallest', async () => {
     const logits = [

@@ -274,7 +274,7 @@ function decode(model: Fused, call: DecodeCall): DecodeOutcome {
     const ids = allocator.result(4 * batch * count, 'generated ids');
     const state = writableState(gpu, allocator, config, previous, call.donated, batch);
     const plan = stepper.plan(state, batch);
-    const choice = { logits, rows: batch, vocab, ids: whole(ids), idRow: count, idOffset: 0, fed };
+    const choice = { logits, rows: batch, vocab, ids: whole(ids), idRow: count, idOffset: 0, checked: true, fed };
     const choosing = gpu.capture(() => {
       if (sampling === undefined) largest(gpu, choice);
       else draw(gpu, choice, { ...sampling, uniform: uniform!, uniformRow: count, uniformOffset: 0 });
@@ -317,10 +317,14 @@ function warm(model: Fused): Promise<void> {
       }
       stepper.warm(state);
       const choice = { logits: memory, rows: 1, vocab: config.vocabSize, ids: memory, idRow: 1, idOffset: 0 };
-      largest(gpu, choice);
-      largest(gpu, { ...choice, fed: memory });
+      largest(gpu, { ...choice, checked: false });
+      largest(gpu, { ...choice, checked: true, fed: memory });
       const sampling = { temperature: 1, topK: config.vocabSize, topP: 1, minP: 0 };
-      draw(gpu, { ...choice, fed: memory }, { ...sampling, uniform: memory, uniformRow: 1, uniformOffset: 0 });
+      draw(
+        gpu,
+        { ...choice, checked: true, fed: memory },
+        { ...sampling, uniform: memory, uniformRow: 1, uniformOffset: 0 },
+      );
     }),
   );
 }

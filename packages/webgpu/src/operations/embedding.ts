@@ -47,7 +47,7 @@ export function gatherRows(
     gpu.dispatch(shader, {
       overrides: { FORMAT: format, ALIGNED: channels % 4 === 0 },
       bindings: { weight: values, scales: scales ?? gpu.nothing, ids, y },
-      uniforms: { inputs: channels, count, firstRow, rows, idRow, idOffset },
+      uniforms: { inputs: channels, count, firstRow, rows, idRow, idOffset, zero: 0 },
       workgroups: gpu.grid(Math.ceil((count * Math.ceil(channels / 4)) / 64)),
     });
   }

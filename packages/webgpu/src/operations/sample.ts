@@ -6,12 +6,12 @@ import { plainStorage, rangeOf, type Storage } from '../storage.ts';
 import { type Choice, largest } from './argmax.ts';
 
 export function sample(gpu: Gpu, call: SampleCall<DeviceTensor<Storage>>): Storage {
-  const { logits, uniform, rows, vocab } = call;
+  const { logits, uniform, rows, vocab, checked = false } = call;
   return gpu.allocating((allocator) => {
     const ids = allocator.result(4 * rows, 'sample');
     draw(
       gpu,
-      { logits: rangeOf(logits), rows, vocab, ids: whole(ids), idRow: 1, idOffset: 0 },
+      { logits: rangeOf(logits), rows, vocab, ids: whole(ids), idRow: 1, idOffset: 0, checked },
       { ...call, uniform: rangeOf(uniform), uniformRow: 1, uniformOffset: 0 },
     );
     return plainStorage(ids, 'int32');
@@ -36,13 +36,14 @@ export function draw(gpu: Gpu, choice: Choice, sampling: Sampling): void {
     largest(gpu, choice);
     return;
   }
-  const { logits, rows, vocab, ids, idRow, idOffset, fed } = choice;
+  const { logits, rows, vocab, ids, idRow, idOffset, checked, fed } = choice;
   gpu.dispatch(shader, {
     overrides: {
       WORKGROUP: rowWorkgroup(gpu, vocab, 1024),
       TOP_K: topK < vocab,
       TOP_P: topP < 1,
       FEED: fed !== undefined,
+      CHECKED: checked,
     },
     bindings: { logits, random: uniform, ids, fed: fed ?? gpu.nowhere },
     uniforms: {
