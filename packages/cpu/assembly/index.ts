@@ -4,7 +4,7 @@
  * All addresses and strides are in bytes, all extents in elements; tensors are float32 or int32, matrices as kernels/weights.ts says.
  */
 export { add } from './kernels/add';
-export { argmax, peak } from './kernels/argmax';
+export { argmax, magnitude } from './kernels/argmax';
 export { concat } from './kernels/concat';
 export { embedding } from './kernels/embedding';
 export { tileRows } from './kernels/linear-tile';

@@ -21,7 +21,7 @@ override WORKGROUP: u32 = 256u;
 /// Writes behind the ids that were chosen before, and leaves the id where the next step reads it.
 override FEED: bool = false;
 override CANDIDATES: bool = false;
-/// Gives -1 for a row that holds NaN or +infinity, or nothing finite: NaN counts as the largest then.
+/// Gives -1 for a row that holds NaN or an infinity: these count as the largest then.
 override CHECKED: bool = false;
 
 const LOADS = 8u;
@@ -56,7 +56,7 @@ fn main(@builtin(workgroup_id) tile_id: vec3u, @builtin(num_workgroups) tiles_co
       bits[k] = logits[row * args.vocab + places[k]];
     }
     for (var k = 0u; k < LOADS; k++) {
-      let order = select(orderOf(bits[k]), 0xffffffffu, CHECKED && (bits[k] & 0x7fffffffu) > 0x7f800000u);
+      let order = select(orderOf(bits[k]), 0xffffffffu, CHECKED && (bits[k] & 0x7f800000u) == 0x7f800000u);
       if (order > best || place == 0xffffffffu) {
         best = order;
         place = places[k];

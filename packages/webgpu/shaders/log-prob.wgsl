@@ -52,7 +52,9 @@ fn main(@builtin(workgroup_id) tile_id: vec3u, @builtin(num_workgroups) tiles_co
   // Apart: few others would be lost beside the ties.
   let rest = groupSum(others, index) + (groupSum(ties, index) - 1.0);
   if (index == 0u) {
-    y[row] = select(logit(base + ids[row]) - peak - log1p(rest), bitcast<f32>(0x7fc00000u | args.zero), nan);
+    // The -1 of a checked choice has no logit.
+    let id = min(ids[row], args.vocab - 1u);
+    y[row] = select(logit(base + id) - peak - log1p(rest), bitcast<f32>(0x7fc00000u | args.zero), nan);
   }
 }
 

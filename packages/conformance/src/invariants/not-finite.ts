@@ -1,5 +1,5 @@
 /** What is not a number never becomes a token: a checked choice marks it, and so does a decode, whichever way it runs. */
-import { createModel, type HostTensor, type ParameterSource } from '@mamba/core';
+import { createModel, type HostTensor, modelParameters, type ParameterSource } from '@mamba/core';
 import { floats } from '../cases/host.ts';
 import { seededWeights } from '../cases/weights.ts';
 import { Random } from '../random.ts';
@@ -14,6 +14,7 @@ export function notFiniteLaws(): readonly Check[] {
     invariant(`not-finite/${name}`, (findings, { backend }) => withArena(backend, (arena) => body(findings, arena)));
   return [
     law('a-marked-id-embeds-as-nan', embedsAsNaN),
+    law('a-parameter-reads-back', readsBack),
     ...[false, true].flatMap((composed) =>
       [false, true].map((sampled) =>
         law(`decode-marks-its-row${composed ? '-composed' : ''}${sampled ? '-sampled' : ''}`, (findings, arena) =>
@@ -37,6 +38,17 @@ async function embedsAsNaN(findings: Findings, arena: Arena): Promise<void> {
     const rows = await arena.read(arena.own(backend.embedding(table, ids)));
     const expected = [5, 6, 7, 8, 9, ...new Array(channels).fill(Number.NaN), 0, 1, 2, 3, 4];
     findings.identical(`rows of ${dtype}`, rows, expected);
+  }
+}
+
+/** What an error names is what the backend holds. */
+async function readsBack(findings: Findings, arena: Arena): Promise<void> {
+  const source = seededWeights(SMALL_MODEL, 7);
+  const model = arena.own(await createModel(arena.backend, SMALL_MODEL, source));
+  for (const parameter of modelParameters(SMALL_MODEL)) {
+    const { data } = await source(parameter);
+    // A source of float64 is rounded to what the backend computes in.
+    findings.close(parameter.name, await model.readParameter(parameter.name), data, 1e-7);
   }
 }
 

@@ -265,6 +265,15 @@ describe('states', () => {
   });
 });
 
+describe('readParameter', () => {
+  it('refuses what is no parameter, and a model that is gone', async () => {
+    await expect(model.readParameter('head.bias')).rejects.toThrow(failure('invalid-argument', 'model.readParameter'));
+    expect(await model.readParameter('layers.1.block.dtBias')).toHaveLength(tinyConfig.dInner);
+    model.dispose();
+    await expect(model.readParameter('embedding')).rejects.toThrow(failure('disposed'));
+  });
+});
+
 describe('createModel', () => {
   it('asks for each parameter once, in order, and tells how far it is', async () => {
     const asked: string[] = [];

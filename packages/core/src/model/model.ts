@@ -2,7 +2,7 @@ import { type Scope, scoped } from '../backend/scope.ts';
 import type { Backend } from '../contract/backend.ts';
 import { invalid, MambaError } from '../contract/errors.ts';
 import type { SampleOptions } from '../contract/operations.ts';
-import type { Tensor } from '../contract/tensor.ts';
+import type { HostArray, Tensor } from '../contract/tensor.ts';
 import {
   checkBoolean,
   checkDType,
@@ -17,6 +17,7 @@ import {
 import { checkSampleOptions } from '../operations/sample.ts';
 import { composeDecode } from './compose.ts';
 import type { KernelState, LogitsRequest, ModelConfig, ModelKernel } from './contract.ts';
+import { modelParameters } from './parameters.ts';
 import { checkSnapshot, type StateSnapshot } from './snapshot.ts';
 
 /** Token ids: an int32 tensor `[batch, length]`, or rows of equal length. */
@@ -54,8 +55,7 @@ export interface DecodeOptions extends SampleOptions {
 
 export interface DecodeResult {
   /**
-   * int32 `[batch, count]`. -1 where a step's logits hold NaN or +infinity, or nothing finite: what follows it in the row means
-   * nothing.
+   * int32 `[batch, count]`. -1 where a step's logits hold NaN or an infinity: what follows it in the row means nothing.
    */
   readonly ids: Tensor;
   /** Everything but the last generated token has been fed: pass that one on to continue. */
@@ -125,7 +125,7 @@ export class Model {
   readonly #weights: readonly Tensor[];
   #disposed = false;
 
-  /** @internal Use `createModel`. */
+  /** @internal Use `createModel`. Weights in the order of `modelParameters`. */
   constructor(backend: Backend, config: ModelConfig, kernel: ModelKernel, weights: readonly Tensor[]) {
     this.backend = backend;
     this.config = config;
@@ -278,6 +278,18 @@ export class Model {
     this.#checkAlive();
     checkSnapshot(snapshot, this.config);
     return new ModelState(this, this.#kernel.importState(snapshot.layers, snapshot.batch), snapshot.positions);
+  }
+
+  /**
+   * A parameter's values as the backend holds them. Waits for the device.
+   * @throws MambaError `invalid-argument` where the model has no such parameter.
+   */
+  async readParameter(name: string): Promise<HostArray> {
+    this.#checkAlive();
+    const weight = this.#weights[modelParameters(this.config).findIndex((parameter) => parameter.name === name)];
+    if (weight === undefined)
+      throw invalid('model.readParameter', name, 'the name of one of modelParameters(model.config)');
+    return this.backend.read(weight);
   }
 
   get disposed(): boolean {

@@ -39,14 +39,14 @@ export function maximum(values: usize, count: i32): f32 {
   return largest;
 }
 
-/** The largest value; NaN where one is, so that what is finite says that a token follows from the row. */
-export function peak(values: usize, count: i32): f32 {
-  let m0 = f32x4.splat(-Infinity);
+/** The largest magnitude; NaN where a value is, so that it is finite where all of them are. */
+export function magnitude(values: usize, count: i32): f32 {
+  let m0 = f32x4.splat(0);
   let m1 = m0;
   let index = 0;
   for (; index + 8 <= count; index += 8) {
-    m0 = f32x4.max(m0, v128.load(values));
-    m1 = f32x4.max(m1, v128.load(values, 16));
+    m0 = f32x4.max(m0, f32x4.abs(v128.load(values)));
+    m1 = f32x4.max(m1, f32x4.abs(v128.load(values, 16)));
     values += 32;
   }
   m0 = f32x4.max(m0, m1);
@@ -54,7 +54,7 @@ export function peak(values: usize, count: i32): f32 {
   m0 = f32x4.max(m0, v128.shuffle<f32>(m0, m0, 1, 0, 3, 2));
   let largest = f32x4.extract_lane(m0, 0);
   for (; index < count; index++) {
-    largest = max(largest, load<f32>(values));
+    largest = max(largest, abs(load<f32>(values)));
     values += 4;
   }
   return largest;

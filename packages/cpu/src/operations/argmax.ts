@@ -12,7 +12,7 @@ export function argmax({ heap, wasm }: Context, { logits, rows, vocab, checked }
   });
 }
 
-/** Whether a token follows from a row of logits: its largest is a number. */
+/** Whether a token follows from a row of logits: all of it is finite. */
 export function decides(wasm: Context['wasm'], address: number, vocab: number): boolean {
-  return Number.isFinite(wasm.peak(address, vocab));
+  return Number.isFinite(wasm.magnitude(address, vocab));
 }

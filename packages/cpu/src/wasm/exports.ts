@@ -9,8 +9,8 @@ export interface KernelExports {
   concat(x: number, y: number, outer: number, bytes: number, yStride: number): void;
   embedding(table: number, layout: number, ids: number, y: number, count: number, channels: number): void;
   logProb(logits: number, ids: number, y: number, rows: number, vocab: number): void;
-  /** The largest of a row; NaN where it holds one. */
-  peak(logits: number, vocab: number): number;
+  /** The largest magnitude of a row; NaN where it holds one. */
+  magnitude(logits: number, vocab: number): number;
   packBits(from: number, inputs: number, count: number, to: number): void;
   packMatrix(from: number, inputs: number, count: number, layout: number, to: number): void;
   unpackMatrix(from: number, inputs: number, first: number, count: number, layout: number, to: number): void;
@@ -37,7 +37,7 @@ export const KERNEL_NAMES: readonly (keyof KernelExports)[] = [
   'concat',
   'embedding',
   'logProb',
-  'peak',
+  'magnitude',
   'packBits',
   'packMatrix',
   'unpackMatrix',

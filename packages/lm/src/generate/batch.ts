@@ -1,4 +1,4 @@
-import { invalid, type Model, type ModelState } from '@mamba/core';
+import { invalid, type MambaError, type Model, type ModelState } from '@mamba/core';
 import { checkSignal, yieldToEventLoop } from '../event-loop.ts';
 import { Decoder, type GeneratedToken, newRow } from './decoder.ts';
 import type { FinishReason } from './generate.ts';
@@ -15,6 +15,8 @@ export interface BatchStep<E extends BatchEntry> {
   readonly tokens: readonly GeneratedToken[];
   /** Set where the entry has left with these tokens. */
   readonly finishReason: FinishReason | undefined;
+  /** Set where no token follows these: the entry has to leave. */
+  readonly error: MambaError | undefined;
 }
 
 export interface BatchAdvance<E extends BatchEntry> {
@@ -166,15 +168,21 @@ export class Batch<E extends BatchEntry> {
     const count = Math.min(
       ...this.#entries.map((entry) => Math.min(entry.generation.block, left(entry, this.#done.get(entry)!))),
     );
-    const tokens = await this.#decoder.advance(count);
-    const steps = this.#entries.map((entry, row): BatchStep<E> => {
-      const drawn = tokens[row]!;
-      const stop = drawn.findIndex(({ id }) => entry.generation.stopIds.has(id));
-      if (stop >= 0) return { entry, tokens: drawn.slice(0, stop), finishReason: 'stop' };
-      const done = this.#done.get(entry)! + drawn.length;
+    const rows = await this.#decoder.advance(count);
+    const steps: BatchStep<E>[] = [];
+    for (const [row, entry] of this.#entries.entries()) {
+      const { tokens, broken } = rows[row]!;
+      const stop = tokens.findIndex(({ id }) => entry.generation.stopIds.has(id));
+      const done = this.#done.get(entry)! + tokens.length;
       this.#done.set(entry, done);
-      return { entry, tokens: drawn, finishReason: done >= entry.generation.maxTokens ? 'length' : undefined };
-    });
+      const ended = done >= entry.generation.maxTokens ? 'length' : undefined;
+      steps.push({
+        entry,
+        tokens: stop < 0 ? tokens : tokens.slice(0, stop),
+        finishReason: stop < 0 ? ended : 'stop',
+        error: stop < 0 && broken !== undefined ? await this.#decoder.explain(row, broken) : undefined,
+      });
+    }
     this.leave(steps.filter(({ finishReason }) => finishReason !== undefined).map(({ entry }) => entry));
     await yieldToEventLoop();
     return steps;
@@ -242,7 +250,11 @@ export async function* runBatch<E extends BatchEntry>(
       check();
       const { steps, failed } = await batch.advance();
       if (failed.length > 0) throw failed[0]!.error;
-      for (const step of steps) yield step;
+      for (const step of steps) {
+        yield step;
+        // A stop string may have ended it before.
+        if (step.error !== undefined && batch.entries.includes(step.entry)) throw step.error;
+      }
     }
   } finally {
     batch.dispose();

@@ -104,8 +104,9 @@ export class Batcher {
         if (batch.entries.length === 0 && this.#waiting.length === 0) return;
         const { steps, failed } = await batch.advance();
         for (const { entry, error } of failed) drop(entry, error);
-        for (const { entry, tokens, finishReason } of steps) {
+        for (const { entry, tokens, finishReason, error } of steps) {
           entry.push(tokens);
+          if (error !== undefined) entry.failBehind(error);
           if (finishReason === undefined) continue;
           entry.finish(finishReason);
           entry.release();
@@ -155,7 +156,7 @@ class Request {
   #ended = false;
   #release!: () => void;
   #tokens: GeneratedToken[] = [];
-  #outcome: { readonly reason: FinishReason } | { readonly error: unknown } | undefined;
+  #outcome: { readonly reason: FinishReason } | { readonly error: unknown; readonly behind: boolean } | undefined;
   #wake: () => void = () => {};
 
   constructor(prompt: readonly number[], generation: Generation) {
@@ -182,7 +183,13 @@ class Request {
   }
 
   fail(error: unknown): void {
-    this.#outcome ??= { error };
+    this.#outcome ??= { error, behind: false };
+    this.end();
+  }
+
+  /** Fails where the reader has had what was generated before. */
+  failBehind(error: unknown): void {
+    this.#outcome ??= { error, behind: true };
     this.end();
   }
 
@@ -202,13 +209,14 @@ class Request {
     try {
       for (;;) {
         if (signal?.aborted) throw abortedError(signal);
-        if (this.#outcome !== undefined && 'error' in this.#outcome) throw this.#outcome.error;
+        const failure = this.#outcome !== undefined && 'error' in this.#outcome ? this.#outcome : undefined;
+        if (failure !== undefined && !(failure.behind && this.#tokens.length > 0)) throw failure.error;
         const token = this.#tokens.shift();
         if (token !== undefined) {
           yield token;
           continue;
         }
-        if (this.#outcome !== undefined) return this.#outcome.reason;
+        if (this.#outcome !== undefined && 'reason' in this.#outcome) return this.#outcome.reason;
         await new Promise<void>((resolve) => {
           this.#wake = resolve;
         });

@@ -1,8 +1,9 @@
-import type { HostTensor, Model, ModelState, SampleOptions, Tensor } from '@mamba/core';
+import type { HostTensor, MambaError, Model, ModelState, SampleOptions, Tensor } from '@mamba/core';
 import { likeliest, logSumExp, type TokenLogProb } from '../sampling/log-softmax.ts';
 import type { Sampling } from '../sampling/options.ts';
 import { PenaltyWindow } from '../sampling/penalty-window.ts';
 import { distribution, draw } from '../sampling/sample-logits.ts';
+import { decides, notFinite } from './not-finite.ts';
 import type { Generation } from './options.ts';
 
 /** A token that was generated. */
@@ -12,6 +13,16 @@ export interface GeneratedToken {
   readonly logProb: number | undefined;
   /** The likeliest tokens at this place, likeliest first; undefined unless asked for. */
   readonly topLogProbs: readonly TokenLogProb[] | undefined;
+}
+
+/** What a row was given by one `advance`. */
+export interface Drawn {
+  readonly tokens: readonly GeneratedToken[];
+  /**
+   * Set where no token follows these, since the logits are no numbers: the ids that were fed, for `Decoder.explain`. The row has to
+   * leave.
+   */
+  readonly broken?: readonly number[];
 }
 
 /** A sequence as a decoder goes on with it. */
@@ -46,7 +57,7 @@ export class Decoder {
   #rows: readonly Row[];
   #state: Held;
   /** Before the latest `advance`, where it is kept. */
-  #before: { readonly held: Held; readonly lasts: readonly number[]; readonly drawn: readonly number[] } | undefined;
+  #before: Before | undefined;
 
   /** @param state Of as many rows as there are. It becomes the decoder's own unless `borrowed`. */
   constructor(
@@ -66,20 +77,29 @@ export class Decoder {
   }
 
   /**
-   * Generates at least one token a row, at most `count`: for each row the same number of them. Where sampling is on the device, none
-   * of them waits for another. Nothing has changed where it throws, but random numbers may be gone.
+   * Generates at least one token a row, at most `count`: for each row the same number of them, but for those that broke. Where sampling
+   * is on the device, none of them waits for another. Nothing has changed where it throws, but random numbers may be gone.
    */
-  async advance(count: number): Promise<readonly (readonly GeneratedToken[])[]> {
+  async advance(count: number): Promise<readonly Drawn[]> {
     const rows = this.#rows;
     const onHost = rows.some(({ sampling, topLogProbs }) => !sampling.onDevice || topLogProbs > 0);
     const alike = rows.every(({ sampling, logProbs }) => !logProbs && sameFilter(sampling, rows[0]!.sampling));
     const step = onHost ? this.#host() : alike ? this.#fused(count) : this.#stepwise(count);
     const { tokens, state } = await step;
-    this.#take(
-      state,
-      tokens.map((row) => row.map(({ id }) => id)),
-    );
-    return tokens;
+    const drawn = tokens.map((row, index) => untilBroken(row, rows[index]!.last));
+    this.#take(state, drawn);
+    return drawn;
+  }
+
+  /** Why a row of the latest `advance` broke. */
+  async explain(row: number, broken: readonly number[]): Promise<MambaError> {
+    const state = this.#before?.held.state ?? this.#state.state;
+    const own = state && this.#model.gatherState([{ state, row }]);
+    try {
+      return await notFinite({ model: this.#model, ids: broken, state: own });
+    } finally {
+      own?.dispose();
+    }
   }
 
   /** Lets go of all rows but these, in this order. */
@@ -108,7 +128,7 @@ export class Decoder {
     this.#state = NOTHING;
     this.#before = undefined;
     if (before === undefined) return { ...current, pending: [this.#rows[0]!.last] };
-    if (given === before.drawn.length) {
+    if (given === before.drawn.length && !before.broken) {
       release(before.held);
       return { ...current, pending: [before.drawn[given - 1]!] };
     }
@@ -229,9 +249,9 @@ export class Decoder {
     const ids = this.#rows.map(({ sampling }, row) => {
       const own = many ? track(backend.slice(logits, 0, row, row + 1)) : logits;
       const column = uniforms[row];
-      if (column === undefined) return track(backend.argmax(own));
+      if (column === undefined) return track(backend.argmax(own, { checked: true }));
       const uniform = track(backend.slice(column, 1, index, index + 1));
-      return track(backend.sample(own, uniform, deviceFilter(sampling)));
+      return track(backend.sample(own, uniform, { ...deviceFilter(sampling), checked: true }));
     });
     return many ? track(backend.concat(ids, 0)) : ids[0]!;
   }
@@ -254,16 +274,17 @@ export class Decoder {
     return this.#state.owned && !this.#keeps && this.#state.state !== undefined;
   }
 
-  #take(state: ModelState, drawn: readonly (readonly number[])[]): void {
+  #take(state: ModelState, drawn: readonly Drawn[]): void {
     const [held, lasts] = [this.#state, this.#rows.map(({ last }) => last)];
-    for (const [index, row] of this.#rows.entries()) row.last = drawn[index]!.at(-1)!;
+    for (const [index, row] of this.#rows.entries()) row.last = drawn[index]!.tokens.at(-1)?.id ?? row.last;
     this.#state = { state, owned: true };
     if (!this.#keeps) {
       release(held);
       return;
     }
     if (this.#before !== undefined) release(this.#before.held);
-    this.#before = { held, lasts, drawn: drawn[0]! };
+    const [first] = drawn;
+    this.#before = { held, lasts, drawn: first!.tokens.map(({ id }) => id), broken: first!.broken !== undefined };
   }
 
   #gather(rows: readonly { readonly state: ModelState; readonly row: number }[]): ModelState | undefined {
@@ -276,12 +297,13 @@ export class Decoder {
   }
 }
 
-/** Chooses by the row's rule, and counts the token for its penalties. */
-export function drawOnHost(
+/** Chooses by the row's rule, and counts the token for its penalties; -1 where no token follows. */
+function drawOnHost(
   logits: Float32Array | Float64Array,
   { sampling, uniform, logProbs, topLogProbs }: Omit<Row, 'last' | 'window'>,
   window: PenaltyWindow | undefined,
 ): GeneratedToken {
+  if (!decides(logits)) return { id: BROKEN, logProb: undefined, topLogProbs: undefined };
   const id = draw(distribution(logits, sampling, window), uniform?.() ?? 0);
   window?.push(id);
   return describeToken(logits, id, { logProbs, topLogProbs });
@@ -297,6 +319,25 @@ export function describeToken(
     logProb: logProbs ? logits[id]! - logSumExp(logits) : undefined,
     topLogProbs: topLogProbs > 0 ? likeliest(logits, topLogProbs) : undefined,
   };
+}
+
+/** In the place of an id, as a checked choice on the device gives it: no token follows. */
+const BROKEN = -1;
+
+function untilBroken(tokens: readonly GeneratedToken[], last: number): Drawn {
+  const end = tokens.findIndex(({ id }) => id === BROKEN);
+  if (end < 0) return { tokens };
+  const before = tokens.slice(0, end);
+  return { tokens: before, broken: [last, ...before.map(({ id }) => id)] };
+}
+
+/** What a decoder that keeps was at, and what was drawn since. */
+interface Before {
+  readonly held: Held;
+  readonly lasts: readonly number[];
+  readonly drawn: readonly number[];
+  /** The state after these is of no use. */
+  readonly broken: boolean;
 }
 
 interface Held {

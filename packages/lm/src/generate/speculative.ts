@@ -2,6 +2,7 @@ import type { Model, ModelState } from '@mamba/core';
 import type { PenaltyWindow } from '../sampling/penalty-window.ts';
 import { distribution, draw } from '../sampling/sample-logits.ts';
 import { describeToken, type GeneratedToken, type Position, type Row } from './decoder.ts';
+import { decides, notFinite } from './not-finite.ts';
 
 /**
  * Speculative sampling (arXiv 2211.17192, algorithm 1). The draft draws x_1 … x_k, each from its own q_i; one forward of the model over
@@ -79,6 +80,7 @@ export class SpeculativeDecoder {
       state = result.state;
       owned.add(state);
       const [logits] = await readRows(this.#draft, result.logits!);
+      if (!decides(logits!)) throw await notFinite({ model: this.#draft, ids: [last], state, who: 'the draft' });
       const q = normalized(distribution(logits!, this.#row.sampling, window));
       last = draw(q, this.#row.uniform?.() ?? 0);
       window?.push(last);
@@ -96,6 +98,7 @@ export class SpeculativeDecoder {
     const random = (): number => this.#row.uniform?.() ?? 0;
     const tokens: { id: number }[] = [];
     for (const [index, { id, q }] of guesses.entries()) {
+      if (!decides(logits[index]!)) return this.#untilBroken({ tokens, logits, state: result.state }, ids);
       const p = normalized(distribution(logits[index]!, this.#row.sampling, window));
       // Not `random() <= …`: a probability of 0 is never accepted, and one of 1 always.
       if (random() * q[id]! < p[id]!) {
@@ -108,8 +111,15 @@ export class SpeculativeDecoder {
       tokens.push({ id: draw(rest.some((value) => value > 0) ? rest : p, random()) });
       return { tokens, logits, state: result.state };
     }
+    if (!decides(logits[guesses.length]!)) return this.#untilBroken({ tokens, logits, state: result.state }, ids);
     tokens.push({ id: draw(distribution(logits[guesses.length]!, this.#row.sampling, window), random()) });
     return { tokens, logits, state: result.state };
+  }
+
+  /** What was accepted before a place that no token follows from; the next round fails at its first. */
+  async #untilBroken(verdict: Verdict, ids: readonly number[]): Promise<Verdict> {
+    if (verdict.tokens.length > 0) return verdict;
+    throw await notFinite({ model: this.#model, ids: ids.slice(0, 1), state: this.#state });
   }
 
   #replace(state: ModelState, draftState: ModelState, owned: Set<ModelState>): void {

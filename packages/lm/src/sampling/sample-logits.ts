@@ -40,6 +40,8 @@ export function distribution(
   adjust(weights, sampling, window);
   const best = argmax(weights);
   const largest = weights[best]!;
+  if (largest === Number.NEGATIVE_INFINITY && sampling.logitBias.size > 0)
+    throw invalid('generate.logitBias', 'a bias that forbids every token', 'at least one token that may come');
   if (sampling.temperature === 0 || !Number.isFinite(largest)) {
     weights.fill(0)[best] = 1;
     return weights;

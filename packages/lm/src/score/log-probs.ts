@@ -1,5 +1,6 @@
 import { invalid, type Model, type ModelState, type Tensor } from '@mamba/core';
 import { checkSignal, yieldToEventLoop } from '../event-loop.ts';
+import { notFinite } from '../generate/not-finite.ts';
 
 export interface LogProbOptions {
   /** What came before the first id; zero if absent. It is left as it was. */
@@ -16,7 +17,8 @@ export interface LogProbOptions {
 
 /**
  * Log-probabilities, in nats, of every id but the first, given those before it; a chunk at a time, in constant memory.
- * @throws MambaError `invalid-argument`, `aborted`, and what the model throws; nothing is leaked then, nor by a `break`.
+ * @throws MambaError `invalid-argument`, `aborted`, `not-finite` where the model gives no numbers, and what the model throws; nothing is
+ * leaked then, nor by a `break`.
  */
 export async function* logProbs(
   model: Model,
@@ -45,9 +47,16 @@ export async function* logProbs(
     state = scored.state;
     position += count;
     try {
-      return (await model.backend.read(scored.values)) as Float32Array | Float64Array;
+      const [values, likeliest] = await Promise.all([
+        model.backend.read(scored.values),
+        model.backend.read(scored.likeliest),
+      ]);
+      if (likeliest.includes(-1) || !values.every(Number.isFinite))
+        throw await notFinite({ model, ids: inputs, state });
+      return values as Float32Array | Float64Array;
     } finally {
       scored.values.dispose();
+      scored.likeliest.dispose();
     }
   };
   try {
@@ -78,6 +87,13 @@ function checkId({ config }: Model, id: number): number {
   throw invalid('score.ids', String(id), `ids from 0 to ${config.vocabSize - 1}`);
 }
 
+interface Scored {
+  readonly values: Tensor;
+  /** -1 where the logits are no numbers, also where the value asked for is one. */
+  readonly likeliest: Tensor;
+  readonly state: ModelState;
+}
+
 function logProbsOf(
   model: Model,
   inputs: readonly number[],
@@ -85,7 +101,7 @@ function logProbsOf(
   own: ModelState | undefined,
   given: ModelState | undefined,
   chunk: number,
-): { values: Tensor; state: ModelState } {
+): Scored {
   const { backend } = model;
   const ids = backend.upload({ dtype: 'int32', shape: [1, targets.length], data: Int32Array.from(targets) });
   try {
@@ -95,9 +111,12 @@ function logProbsOf(
       logits: 'all',
       chunk,
     });
+    let values: Tensor | undefined;
     try {
-      return { values: backend.logProb(logits!, ids), state };
+      values = backend.logProb(logits!, ids);
+      return { values, likeliest: backend.argmax(logits!, { checked: true }), state };
     } catch (error) {
+      values?.dispose();
       state.dispose();
       throw error;
     } finally {

@@ -10,14 +10,9 @@ export function argmax({ logits, rows, vocab, checked = false }: ArgmaxCall<Inpu
   return ids;
 }
 
-/** Whether a token follows from a row: it holds no NaN and no +infinity, and something finite. */
+/** Whether a token follows from a row: all of it is finite. */
 export function decides(values: Float64Array, offset: number, size: number): boolean {
-  let finite = false;
-  for (let i = offset; i < offset + size; i++) {
-    if (Number.isFinite(values[i])) finite = true;
-    else if (values[i] !== Number.NEGATIVE_INFINITY) return false;
-  }
-  return finite;
+  return values.subarray(offset, offset + size).every(Number.isFinite);
 }
 
 export function argmaxOfRow(values: Float64Array, offset: number, size: number): number {
