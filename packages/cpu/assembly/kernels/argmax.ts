@@ -39,25 +39,30 @@ export function maximum(values: usize, count: i32): f32 {
   return largest;
 }
 
-/** The largest magnitude; NaN where a value is, so that it is finite where all of them are. */
+/** The largest magnitude; NaN where a value is, so that it is finite where all of them are. Without signs, bits order as floats do. */
 export function magnitude(values: usize, count: i32): f32 {
-  let m0 = f32x4.splat(0);
+  const unsigned = i32x4.splat(0x7fffffff);
+  let m0 = i32x4.splat(0);
   let m1 = m0;
+  let m2 = m0;
+  let m3 = m0;
   let index = 0;
-  for (; index + 8 <= count; index += 8) {
-    m0 = f32x4.max(m0, f32x4.abs(v128.load(values)));
-    m1 = f32x4.max(m1, f32x4.abs(v128.load(values, 16)));
-    values += 32;
+  for (; index + 16 <= count; index += 16) {
+    m0 = i32x4.max_s(m0, v128.and(v128.load(values), unsigned));
+    m1 = i32x4.max_s(m1, v128.and(v128.load(values, 16), unsigned));
+    m2 = i32x4.max_s(m2, v128.and(v128.load(values, 32), unsigned));
+    m3 = i32x4.max_s(m3, v128.and(v128.load(values, 48), unsigned));
+    values += 64;
   }
-  m0 = f32x4.max(m0, m1);
-  m0 = f32x4.max(m0, v128.shuffle<f32>(m0, m0, 2, 3, 0, 1));
-  m0 = f32x4.max(m0, v128.shuffle<f32>(m0, m0, 1, 0, 3, 2));
-  let largest = f32x4.extract_lane(m0, 0);
+  m0 = i32x4.max_s(i32x4.max_s(m0, m1), i32x4.max_s(m2, m3));
+  m0 = i32x4.max_s(m0, v128.shuffle<i32>(m0, m0, 2, 3, 0, 1));
+  m0 = i32x4.max_s(m0, v128.shuffle<i32>(m0, m0, 1, 0, 3, 2));
+  let largest = i32x4.extract_lane(m0, 0);
   for (; index < count; index++) {
-    largest = max(largest, abs(load<f32>(values)));
+    largest = max(largest, load<i32>(values) & 0x7fffffff);
     values += 4;
   }
-  return largest;
+  return reinterpret<f32>(largest);
 }
 
 function find(values: usize, count: i32, wanted: f32): i32 {
