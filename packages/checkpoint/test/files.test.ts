@@ -1,10 +1,11 @@
 /** Files and folders that are written: whole, or not at all. */
-import { lstat, mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
+import { execFileSync } from 'node:child_process';
+import { copyFile, lstat, mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { createFile, createFolder, type FolderSink } from '../src/index.ts';
-import { expectError } from './helpers.ts';
+import { createFile, createFolder, type FolderSink, openCheckpoint, openFile } from '../src/index.ts';
+import { expectError, FIXTURES } from './helpers.ts';
 
 let place: string;
 beforeEach(async () => {
@@ -90,5 +91,37 @@ describe('a folder', () => {
     await expectError(folder.createFile('x/y'), 'io', join(place, 'model', 'x/y'));
     await folder.abort();
     expect(await readdir(place)).toEqual(['file']);
+  });
+});
+
+describe('what stands where a file is read', () => {
+  it.skipIf(process.platform === 'win32')('is named where it is none, and never waited for', async () => {
+    const pipe = join(place, 'pipe');
+    execFileSync('mkfifo', [pipe]);
+    await mkdir(join(place, 'folder'));
+    await symlink(pipe, join(place, 'link'));
+    await symlink('loop', join(place, 'loop'));
+    await expectError(openFile(pipe), 'invalid-file', 'pipe', 'a file');
+    await expectError(openFile(join(place, 'link')), 'invalid-file', 'link', 'pipe');
+    await expectError(openFile(join(place, 'folder')), 'invalid-file', 'a folder');
+    await expectError(openFile('/dev/zero'), 'invalid-file', 'a device');
+    await expectError(openFile(join(place, 'loop')), 'io', 'loop');
+    await expectError(openFile(join(place, 'absent')), 'invalid-file', 'no such file');
+  });
+
+  it.skipIf(process.platform === 'win32')('is refused as weights and as a config', async () => {
+    for (const name of ['config.json', 'model.safetensors']) {
+      const folder = join(place, name);
+      await mkdir(folder);
+      for (const file of ['config.json', 'model.safetensors']) {
+        if (file === name) execFileSync('mkfifo', [join(folder, file)]);
+        else await copyFile(`${FIXTURES}/mamba-tiny/${file}`, join(folder, file));
+      }
+      await expectError(openCheckpoint(folder), 'invalid-file', name, 'pipe');
+      // The remedy.
+      await rm(join(folder, name));
+      await symlink(`${FIXTURES}/mamba-tiny/${name}`, join(folder, name));
+      await (await openCheckpoint(folder)).close();
+    }
   });
 });

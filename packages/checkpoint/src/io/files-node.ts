@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import type { Stats } from 'node:fs';
 import { mkdir, open as openHandle, readdir, realpath, rename, rm, rmdir, stat, unlink } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -24,11 +25,13 @@ export async function openFile(path: string | URL): Promise<ByteSource> {
 export async function openFileIfPresent(path: string | URL): Promise<ByteSource | undefined> {
   const name = path instanceof URL ? fileURLToPath(path) : path;
   try {
+    // Before it is opened: that would wait for whoever writes to a pipe, or act on a device.
+    checkIsFile(name, await stat(name));
     const handle = await openHandle(name, 'r');
     try {
-      const stat = await handle.stat();
-      if (!stat.isFile()) throw damaged(name, 'something that is not a file', 'a file');
-      return fileSource(name, handle, stat.size);
+      const opened = await handle.stat();
+      checkIsFile(name, opened);
+      return fileSource(name, handle, opened.size);
     } catch (error) {
       await handle.close();
       throw error;
@@ -38,6 +41,18 @@ export async function openFileIfPresent(path: string | URL): Promise<ByteSource 
     if (code === 'ENOENT' || code === 'ENOTDIR') return undefined;
     throw failure(name, error);
   }
+}
+
+function checkIsFile(name: string, found: Stats): void {
+  if (found.isFile()) return;
+  const kind = found.isDirectory()
+    ? 'a folder'
+    : found.isFIFO()
+      ? 'a pipe (FIFO)'
+      : found.isSocket()
+        ? 'a socket'
+        : 'a device';
+  throw damaged(name, kind, 'a file', 'Put the file itself, or a link to it, there.');
 }
 
 /** Names of a folder's entries; empty where there is none. */

@@ -1,12 +1,19 @@
 import { damaged, quote } from '../errors.ts';
+import { checkBounds, FILE_BOUNDS, type JsonBounds } from './json-bounds.ts';
+import { parsePythonJson } from './python-json.ts';
 
-/** @throws MambaError `invalid-file` where the bytes are not UTF-8, not JSON, or an object in it has a key twice. */
-export function parseJson(name: string, bytes: Uint8Array): unknown {
+/**
+ * A JSON file as Python's writers leave it: with `Infinity` and `NaN` for numbers, where there are any.
+ * @throws MambaError `invalid-file` where the bytes are not UTF-8, not JSON, nested too deep or of too many values, or where an object in
+ * it has a key twice.
+ */
+export function parseJson(name: string, bytes: Uint8Array, bounds: JsonBounds = FILE_BOUNDS): unknown {
   let text: string;
   let value: unknown;
+  checkBounds(name, bytes, bounds);
   try {
     text = new TextDecoder('utf-8', { fatal: true }).decode(bytes);
-    value = JSON.parse(text);
+    value = parse(text);
   } catch (cause) {
     const reason = cause instanceof Error ? cause.message : String(cause);
     throw damaged(name, `something that is not JSON in UTF-8 (${reason})`, 'JSON', undefined, cause);
@@ -14,6 +21,16 @@ export function parseJson(name: string, bytes: Uint8Array): unknown {
   const twice = duplicateKey(text);
   if (twice !== undefined) throw damaged(name, `the key ${quote(twice)} twice`, 'every key once');
   return value;
+}
+
+function parse(text: string): unknown {
+  try {
+    return JSON.parse(text) as unknown;
+  } catch (cause) {
+    const read = parsePythonJson(text);
+    if (read === undefined) throw cause;
+    return read.value;
+  }
 }
 
 /**

@@ -11,6 +11,8 @@ import type { TensorInfo } from './file.ts';
 
 /** As the reference implementation has it. */
 const MAX_HEADER = 100_000_000;
+/** A tensor is nine values, or so: for some 400,000 of them. */
+const BOUNDS = { depth: 8, values: 2 ** 22 };
 const KEYS = ['dtype', 'shape', 'data_offsets'];
 
 export interface Header {
@@ -35,7 +37,7 @@ export async function parseHeader(source: ByteSource): Promise<Header> {
     );
   }
   const dataStart = 8 + Number(length);
-  const header = parseJson(`${name}: header`, await source.read(8, Number(length)));
+  const header = parseJson(`${name}: header`, await source.read(8, Number(length)), BOUNDS);
   if (!isObject(header)) throw damaged(`${name}: header`, show(header), 'a JSON object');
 
   const tensors = new Map<string, TensorInfo>();
