@@ -1,16 +1,31 @@
 import type { ModelConfig, ParameterSource, ParameterSpec } from '@mamba/core';
-import { parseConfig, parseSpecialTokens, type SpecialTokens } from './config/config.ts';
+import { parseConfig } from './config/config.ts';
+import { parseSpecialTokens, type SpecialTokens } from './config/special-tokens.ts';
 import { damaged } from './errors.ts';
 import { type GgufFile, openGguf } from './gguf/file.ts';
 import { locateGguf } from './gguf/locate.ts';
 import { ggufConfig, ggufParameterSource, ggufSpecialTokens } from './gguf/model.ts';
 import { ggufTensorName } from './gguf/names.ts';
+import { hasGgufTokenizer } from './gguf/tokenizer.ts';
+import { ggufTokenizerFiles } from './gguf/tokenizer-files.ts';
 import type { ByteSource } from './io/byte-source.ts';
+import { readOptionalObject } from './io/optional.ts';
 import { type CheckpointLocation, type CheckpointStore, readJson } from './io/store.ts';
 import type { UrlOptions } from './io/url.ts';
 import { parameterSource, tensorName } from './parameters.ts';
-import { openSafetensors, type SafetensorsFile } from './safetensors/file.ts';
-import { openSharded } from './safetensors/sharded.ts';
+import type { SafetensorsFile } from './safetensors/file.ts';
+import type { TokenizerFiles } from './tokenizer/files.ts';
+import { tokenizerStore } from './tokenizer/location.ts';
+import { TokenizerReader } from './tokenizer/reader.ts';
+import { type WarningListener, warnOnConsole } from './warnings.ts';
+import { openWeights } from './weights.ts';
+
+export interface OpenOptions extends UrlOptions {
+  /** Hears of what is left out: files that a checkpoint can do without and that cannot be used. Default: console.warn. */
+  readonly onWarning?: WarningListener | undefined;
+  /** Where the tokenizer's files are, if not beside the weights: a location as the checkpoint's, or that of its `tokenizer.json`. */
+  readonly tokenizer?: CheckpointLocation | undefined;
+}
 
 /** A checkpoint whose headers are read and checked, and whose data is still where it was. */
 export interface Checkpoint {
@@ -24,11 +39,14 @@ export interface Checkpoint {
   readonly tensors: Pick<SafetensorsFile, 'name' | 'tensors' | 'read' | 'close'>;
   /** The file, with its metadata, where the checkpoint is one of GGUF. */
   readonly gguf: GgufFile | undefined;
+  /** What all of its files say together. */
   readonly specialTokens: SpecialTokens;
   /** `generation_config.json`, unless the checkpoint has none. */
   readonly generationConfig: unknown;
-  /** For the other files: tokenizer, golden values. */
+  /** For the other files: golden values. */
   readonly store: CheckpointStore;
+  /** Read when first asked for. @throws MambaError `invalid-file` where there is a tokenizer that cannot be read, `unsupported`. */
+  tokenizerFiles(): Promise<TokenizerFiles>;
   /** Closes the files; `source` and `tensors` cannot be read afterwards. */
   close(): Promise<void>;
   /** Opens it once more, from the same place; also after `close`. */
@@ -38,14 +56,31 @@ export interface Checkpoint {
 /**
  * Opens `config.json` with `model.safetensors`, or the shards of `model.safetensors.index.json`, from a folder (Node), an http(s)
  * address, chosen files, or a store of one's own; or a GGUF file, given by its path or address, or as the one in the folder or among
- * the files.
+ * the files. Files beside these decide nothing: what cannot be used of them is left out, with a warning.
  * @throws MambaError `invalid-file` (damaged, incomplete, contradictory), `unsupported` (another kind of model), `unavailable` (disk,
  * network), `aborted`; nothing stays open then.
  */
-export async function openCheckpoint(location: CheckpointLocation, options: UrlOptions = {}): Promise<Checkpoint> {
+export async function openCheckpoint(location: CheckpointLocation, options: OpenOptions = {}): Promise<Checkpoint> {
+  const { onWarning = warnOnConsole, tokenizer: apart } = options;
   const { store, gguf } = await locateGguf(location, options);
-  const reopen: Checkpoint['reopen'] = (again) => openCheckpoint(location, { ...options, signal: undefined, ...again });
-  if (gguf !== undefined) return openGgufCheckpoint(store, gguf, reopen);
+  // What is left out was told of already.
+  const reopen: Checkpoint['reopen'] = (again) =>
+    openCheckpoint(location, { ...options, signal: undefined, onWarning() {}, ...again });
+  const place = apart === undefined ? store : tokenizerStore(apart, options);
+  const tokenizer = new TokenizerReader(place, onWarning, apart !== undefined);
+  const context = { store, tokenizer, apart: apart !== undefined, reopen, onWarning };
+  if (gguf !== undefined) return openGgufCheckpoint(gguf, context);
+  return openFolder(context);
+}
+
+interface Context extends Pick<Checkpoint, 'store' | 'reopen'> {
+  readonly tokenizer: TokenizerReader;
+  /** The tokenizer was given, and comes before any that the checkpoint has. */
+  readonly apart: boolean;
+  readonly onWarning: WarningListener;
+}
+
+async function openFolder({ store, tokenizer, reopen, onWarning }: Context): Promise<Checkpoint> {
   const json = await readJson(store, 'config.json', 2 ** 24);
   if (json === undefined)
     throw damaged(
@@ -58,16 +93,21 @@ export async function openCheckpoint(location: CheckpointLocation, options: UrlO
     );
   const origin = `${store.name}: config.json`;
   const config = parseConfig(json, origin);
-  const generationConfig = await readJson(store, 'generation_config.json', 2 ** 24);
-  const specialTokens = parseSpecialTokens(
+  const generationConfig = await readOptionalObject(store, 'generation_config.json', onWarning);
+  const specialTokens = await tokenizer.addSpecialTokens(
     config.vocabSize,
-    { origin, json },
-    { origin: `${store.name}: generation_config.json`, json: generationConfig ?? {} },
+    parseSpecialTokens(
+      config.vocabSize,
+      [
+        { origin, json },
+        { origin: `${store.name}: generation_config.json`, json: generationConfig },
+      ],
+      onWarning,
+    ),
   );
-  const tensors = await openTensors(store);
+  const tensors = await openWeights(store);
   try {
     const source = await parameterSource(config, tensors);
-    const close = (): Promise<void> => tensors.close();
     return {
       name: store.name,
       config,
@@ -78,7 +118,8 @@ export async function openCheckpoint(location: CheckpointLocation, options: UrlO
       specialTokens,
       generationConfig,
       store,
-      close,
+      tokenizerFiles: () => tokenizer.files(),
+      close: () => tensors.close(),
       reopen,
     };
   } catch (error) {
@@ -88,13 +129,15 @@ export async function openCheckpoint(location: CheckpointLocation, options: UrlO
 }
 
 async function openGgufCheckpoint(
-  store: CheckpointStore,
   bytes: ByteSource,
-  reopen: Checkpoint['reopen'],
+  { store, tokenizer, apart, reopen, onWarning }: Context,
 ): Promise<Checkpoint> {
   const file = await openGguf(bytes);
   try {
     const config = ggufConfig(file);
+    const named = ggufSpecialTokens(file, config, onWarning);
+    const carries = !apart && hasGgufTokenizer(file);
+    let carried: TokenizerFiles | undefined;
     return {
       name: file.name,
       config,
@@ -102,9 +145,13 @@ async function openGgufCheckpoint(
       storedType: (parameter) => file.tensors.get(ggufTensorName(parameter))!.dtype,
       tensors: file,
       gguf: file,
-      specialTokens: ggufSpecialTokens(file, config),
+      specialTokens: carries ? named : await tokenizer.addSpecialTokens(config.vocabSize, named),
       generationConfig: undefined,
       store,
+      async tokenizerFiles() {
+        if (carries) carried ??= ggufTokenizerFiles(file, named, onWarning);
+        return carried ?? tokenizer.files();
+      },
       close: () => file.close(),
       reopen,
     };
@@ -112,17 +159,4 @@ async function openGgufCheckpoint(
     await file.close();
     throw error;
   }
-}
-
-async function openTensors(store: CheckpointStore): Promise<SafetensorsFile> {
-  const single = await store.open('model.safetensors');
-  if (single !== undefined) return openSafetensors(single);
-  const sharded = await openSharded(store, 'model.safetensors.index.json');
-  if (sharded !== undefined) return sharded;
-  throw damaged(
-    store.name,
-    'neither model.safetensors nor model.safetensors.index.json',
-    'one of them',
-    'Convert other formats to safetensors first.',
-  );
 }

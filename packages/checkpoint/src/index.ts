@@ -1,7 +1,8 @@
 /** Public API: checkpoints whole, and the parts that they are made of. */
 export { createFile, createFolder, openFile } from '#files';
-export { type Checkpoint, openCheckpoint } from './checkpoint.ts';
-export { parseConfig, parseSpecialTokens, type SpecialTokens } from './config/config.ts';
+export { type Checkpoint, type OpenOptions, openCheckpoint } from './checkpoint.ts';
+export { parseConfig } from './config/config.ts';
+export { parseSpecialTokens, type SpecialTokenFile, type SpecialTokens } from './config/special-tokens.ts';
 export { reasonOf } from './errors.ts';
 export { type GgufFile, openGguf } from './gguf/file.ts';
 export type { GgufValue } from './gguf/metadata.ts';
@@ -25,3 +26,5 @@ export {
   type WriteModelOptions,
   writeSafetensorsModel,
 } from './safetensors/write-model.ts';
+export { readTokenizerFiles, type TokenizerFiles } from './tokenizer/files.ts';
+export { type WarningListener, warnOnConsole } from './warnings.ts';

@@ -1,8 +1,6 @@
-import { readFile } from 'node:fs/promises';
 import { MambaError } from '@mamba/core';
 import { describe, expect, it } from 'vitest';
-import { parseConfig, parseSpecialTokens } from '../src/index.ts';
-import { FIXTURES } from './helpers.ts';
+import { parseConfig } from '../src/index.ts';
 
 const sizes = { model_type: 'mamba', hidden_size: 768, num_hidden_layers: 24, vocab_size: 50280 };
 
@@ -131,14 +129,5 @@ describe('configs', () => {
 
   it('names the unsupported type, and what is supported', () => {
     expect(thrown({ model_type: 'llama' }).message).toMatch(/"llama".*"mamba".*"falcon_mamba"/);
-  });
-
-  it('reads special tokens; a generation config wins', async () => {
-    const json: unknown = JSON.parse(await readFile(`${FIXTURES}/kjv-mamba/config.json`, 'utf8'));
-    const file = { origin: 'config.json', json };
-    expect(parseSpecialTokens(1024, file)).toEqual({ bos: 0, eos: [0] });
-    const other = { origin: 'generation_config.json', json: { eos_token_id: [3, 5] } };
-    expect(parseSpecialTokens(1024, file, other)).toEqual({ bos: 0, eos: [3, 5] });
-    expect(() => parseSpecialTokens(4, other)).toThrow(/eos_token_id/);
   });
 });

@@ -92,6 +92,7 @@ it(`survives ${COUNT} damaged safetensors, config and index files`, async () => 
               ? { 'model.safetensors.index.json': mutate(index, pick), 'a.safetensors': model }
               : { 'model.safetensors': target === 'model' && round % 60 === 5 ? mutate(model, pick) : model }),
           }),
+          { onWarning() {} },
         );
         for (const spec of modelParameters(checkpoint.config)) await checkpoint.source(spec);
       }

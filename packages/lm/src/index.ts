@@ -10,6 +10,7 @@ export {
   openFile,
   openUrl,
   type SpecialTokens,
+  type WarningListener,
 } from '@mamba/checkpoint';
 export {
   type Backend,

@@ -5,6 +5,7 @@ import {
   openCheckpoint,
   type SpecialTokens,
   type UrlOptions,
+  type WarningListener,
 } from '@mamba/checkpoint';
 import {
   type Backend,
@@ -37,7 +38,7 @@ import { fingerprinting } from './session/fingerprint.ts';
 import { loadPlace, Session, type SessionOptions } from './session/session.ts';
 import type { ChatMessage, ChatOptions } from './tokenizer/chat-template.ts';
 import { StopStrings } from './tokenizer/stop-strings.ts';
-import { checkpointTokenizer, type Tokenizer } from './tokenizer/tokenizer.ts';
+import { checkpointTokenizer, Tokenizer } from './tokenizer/tokenizer.ts';
 
 /** Text, or token ids where a checkpoint has no tokenizer. */
 export type Prompt = string | ArrayLike<number>;
@@ -52,6 +53,10 @@ export interface LoadOptions extends Pick<CreateModelOptions, 'onProgress' | 'si
   readonly onDownload?: ((progress: DownloadProgress) => void) | undefined;
   /** Sent with every request to an http(s) location. */
   readonly headers?: UrlOptions['headers'];
+  /** Where its files are, if not beside the weights: a location as the model's, or one that is made already. */
+  readonly tokenizer?: CheckpointLocation | Tokenizer | undefined;
+  /** Hears of what is left out: files that a model can do without and that cannot be used. Default: console.warn. */
+  readonly onWarning?: WarningListener | undefined;
 }
 
 export interface GenerateOptions extends Omit<GenerateTokensOptions, 'draft'> {
@@ -90,8 +95,12 @@ export async function loadModel(
   location: CheckpointLocation,
   options: LoadOptions = {},
 ): Promise<LanguageModel> {
-  const { headers, signal } = options;
-  const checkpoint = await openCheckpoint(await resolveLocation(location, options), { headers, signal });
+  const { headers, signal, onWarning, tokenizer } = options;
+  const apart = tokenizer instanceof Tokenizer ? undefined : tokenizer;
+  const checkpoint = await openCheckpoint(await resolveLocation(location, options), {
+    ...{ headers, signal, onWarning },
+    ...(apart !== undefined && { tokenizer: await resolveLocation(apart, options) }),
+  });
   try {
     return await loadCheckpoint(backend, checkpoint, options);
   } finally {
@@ -99,13 +108,13 @@ export async function loadModel(
   }
 }
 
-/** As `loadModel`, out of a checkpoint that is open already, and stays so. */
+/** As `loadModel`, out of a checkpoint that is open already, and stays so. A tokenizer's location is the checkpoint's to know. */
 export async function loadCheckpoint(
   backend: Backend,
   checkpoint: Checkpoint,
-  { headers: _, onDownload: __, weights, ...options }: LoadOptions = {},
+  { headers: _, onDownload: __, onWarning, tokenizer: given, weights, ...options }: LoadOptions = {},
 ): Promise<LanguageModel> {
-  const tokenizer = await checkpointTokenizer(checkpoint);
+  const tokenizer = given instanceof Tokenizer ? given : await checkpointTokenizer(checkpoint, onWarning);
   const { source, digest } = fingerprinting(checkpoint.config, checkpoint.source);
   const dtype = weights === 'stored' ? storedDtype(backend, checkpoint) : weights;
   const model = await createModel(backend, checkpoint.config, source, { ...options, weights: dtype });

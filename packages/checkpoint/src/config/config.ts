@@ -17,35 +17,6 @@ export function parseConfig(json: unknown, origin = 'config.json'): ModelConfig 
   throw unsupported(fields.origin('model_type'), show(type), SUPPORTED);
 }
 
-/** Ids with a meaning, as the config (or a generation config, which wins) gives them. */
-export interface SpecialTokens {
-  readonly bos: number | undefined;
-  /** Generation ends at any of these. */
-  readonly eos: readonly number[];
-}
-
-/** @throws MambaError `invalid-file` where an id is not one of the vocabulary. */
-export function parseSpecialTokens(
-  vocabSize: number,
-  ...files: readonly { readonly origin: string; readonly json: unknown }[]
-): SpecialTokens {
-  let bos: number | undefined;
-  let eos: readonly number[] = [];
-  for (const { origin, json } of files) {
-    const fields = new Fields(origin, json);
-    const id = (name: string, value: unknown): number => {
-      if (!(Number.isSafeInteger(value) && (value as number) >= 0 && (value as number) < vocabSize))
-        throw damaged(fields.origin(name), show(value), `an id from 0 to ${vocabSize - 1}`);
-      return value as number;
-    };
-    const first = fields.get('bos_token_id');
-    const last = fields.get('eos_token_id');
-    if (first !== undefined) bos = id('bos_token_id', first);
-    if (last !== undefined) eos = (Array.isArray(last) ? last : [last]).map((value) => id('eos_token_id', value));
-  }
-  return { bos, eos };
-}
-
 const SUPPORTED = '"mamba", "falcon_mamba", or the original layout of state-spaces with d_model';
 const ARCHITECTURES = { mamba: 'Mamba', falcon_mamba: 'FalconMamba' } as const;
 const MAX_SIZE = 2 ** 24;

@@ -7,8 +7,9 @@ import {
   type ParameterSpec,
 } from '@mamba/core';
 import { sameShape } from '@mamba/core/driver';
-import type { SpecialTokens } from '../config/config.ts';
+import { parseSpecialTokens, type SpecialTokens } from '../config/special-tokens.ts';
 import { damaged, list, quote, show } from '../errors.ts';
+import { type WarningListener, warnOnConsole } from '../warnings.ts';
 import { checkReadable, type GgufFile } from './file.ts';
 import { Metadata } from './metadata.ts';
 import { ARCHITECTURE, ggufTensorName, KEYS } from './names.ts';
@@ -57,15 +58,24 @@ export function ggufConfig(file: GgufFile): ModelConfig {
   };
 }
 
-/** Ids with a meaning, as the tokenizer's metadata give them. @throws MambaError `invalid-file` where one is not of the vocabulary. */
-export function ggufSpecialTokens(file: GgufFile, { vocabSize }: ModelConfig): SpecialTokens {
-  const metadata = new Metadata(file.name, file.metadata);
-  const id = (name: string): number | undefined => {
+/**
+ * Ids with a meaning, as the tokenizer's metadata give them: text ends where it does (eos), where a turn does (eot) and where a message
+ * does that awaits an answer (eom). Those that are none of the vocabulary are left out, with a warning.
+ */
+export function ggufSpecialTokens(
+  file: GgufFile,
+  { vocabSize }: ModelConfig,
+  onWarning: WarningListener = warnOnConsole,
+): SpecialTokens {
+  const files = (['eos', 'eot', 'eom', 'bos'] as const).map((name) => {
     const key = `tokenizer.ggml.${name}_token_id`;
-    return file.metadata.has(key) ? metadata.integer(key, 0, vocabSize - 1) : undefined;
-  };
-  const eos = [id('eos'), id('eot')].filter((value) => value !== undefined);
-  return { bos: id('bos'), eos: [...new Set(eos)] };
+    const id = file.metadata.get(key);
+    return {
+      origin: `${file.name}: ${quote(key)}`,
+      json: name === 'bos' ? { bos_token_id: id } : { eos_token_id: id },
+    };
+  });
+  return parseSpecialTokens(vocabSize, files, onWarning);
 }
 
 /**

@@ -1,8 +1,9 @@
 import { MambaError } from '@mamba/core';
 import { invalid } from '@mamba/core/driver';
-import type { SpecialTokens } from '../config/config.ts';
+import type { SpecialTokens } from '../config/special-tokens.ts';
 import { damaged, quote, show } from '../errors.ts';
 import { parseJson } from '../io/json.ts';
+import { type AddedToken, addedToken, byteLevelBpe, strangeMerge } from '../tokenizer/byte-level-bpe.ts';
 import type { GgufFile } from './file.ts';
 import { Metadata, type TypedValue } from './metadata.ts';
 import { ignoresMerges, knownPreTokenizers, preTokenizer } from './pre-tokenizers.ts';
@@ -14,39 +15,30 @@ import { ignoresMerges, knownPreTokenizers, preTokenizer } from './pre-tokenizer
  * and for pre-tokenizers that are not known here.
  */
 export function ggufTokenizer(file: Pick<GgufFile, 'name' | 'metadata'>): object | undefined {
+  if (!hasGgufTokenizer(file)) return undefined;
   const metadata = new Metadata(file.name, file.metadata);
   if (file.metadata.has(ORIGINAL)) return parseOriginal(metadata);
-  const model = metadata.string(MODEL, 'no_vocab');
-  if (model === 'no_vocab' || model === 'none') return undefined;
+  const model = metadata.string(MODEL);
   if (model !== 'gpt2') throw unsupported(metadata.origin(MODEL), show(model), '"gpt2", which is byte-level BPE');
   const pre = metadata.string(PRE, 'default');
   const pretokenizer = preTokenizer(pre);
   if (pretokenizer === undefined)
     throw unsupported(metadata.origin(PRE), show(pre), `one of ${knownPreTokenizers()}`, PRE_REMEDY);
   const { vocab, added } = parseVocabulary(metadata);
-  const bos = metadata.boolean(ADD_BOS, false) ? bosToken(metadata) : undefined;
-  return {
-    version: '1.0',
-    truncation: null,
-    padding: null,
-    added_tokens: added,
-    normalizer: null,
-    pre_tokenizer: pretokenizer,
-    post_processor: bos === undefined ? null : beginningWith(bos),
-    decoder: { type: 'ByteLevel', add_prefix_space: true, trim_offsets: true, use_regex: true },
-    model: {
-      type: 'BPE',
-      dropout: null,
-      unk_token: null,
-      continuing_subword_prefix: null,
-      end_of_word_suffix: null,
-      fuse_unk: false,
-      byte_fallback: false,
-      ignore_merges: ignoresMerges(pre),
-      vocab,
-      merges: parseMerges(metadata, vocab),
-    },
-  };
+  const merges = metadata.strings(MERGES);
+  const strange = strangeMerge(merges, vocab);
+  if (strange !== undefined)
+    throw damaged(metadata.origin(MERGES), `the merge ${quote(strange)}`, 'two tokens that together are a token');
+  return byteLevelBpe({
+    ...{ vocab, merges, added, preTokenizer: pretokenizer, normalizer: null },
+    ignoreMerges: ignoresMerges(pre),
+    first: metadata.boolean(ADD_BOS, false) ? bosToken(metadata) : undefined,
+  });
+}
+
+export function hasGgufTokenizer({ metadata }: Pick<GgufFile, 'metadata'>): boolean {
+  const model = metadata.get(MODEL) ?? 'none';
+  return metadata.has(ORIGINAL) || (model !== 'no_vocab' && model !== 'none');
 }
 
 /**
@@ -106,12 +98,6 @@ const CONTROL = 3;
 const USER_DEFINED = 4;
 const UNUSED = 5;
 
-interface AddedToken {
-  readonly id: number;
-  readonly content: string;
-  readonly special: boolean;
-}
-
 function parseOriginal(metadata: Metadata): object {
   const json = parseJson(metadata.origin(ORIGINAL), new TextEncoder().encode(metadata.string(ORIGINAL)));
   if (typeof json !== 'object' || json === null || Array.isArray(json))
@@ -137,36 +123,11 @@ function parseVocabulary(metadata: Metadata): { vocab: Readonly<Record<string, n
   return { vocab: Object.fromEntries(vocab), added };
 }
 
-function addedToken(id: number, content: string, special: boolean): AddedToken {
-  return { id, content, single_word: false, lstrip: false, rstrip: false, normalized: false, special } as AddedToken;
-}
-
-function parseMerges(metadata: Metadata, vocab: Readonly<Record<string, number>>): readonly string[] {
-  const merges = metadata.strings(MERGES);
-  for (const merge of merges) {
-    const [left, right, ...rest] = merge.split(' ');
-    const known = left && right && rest.length === 0 && Object.hasOwn(vocab, left) && Object.hasOwn(vocab, right);
-    if (!known || !Object.hasOwn(vocab, left + right))
-      throw damaged(metadata.origin(MERGES), `the merge ${quote(merge)}`, 'two tokens that together are a token');
-  }
-  return merges;
-}
-
-function bosToken(metadata: Metadata): { id: number; token: string } {
-  const tokens = metadata.strings(TOKENS);
-  const id = metadata.integer('tokenizer.ggml.bos_token_id', 0, tokens.length - 1);
-  return { id, token: tokens[id]! };
-}
-
-function beginningWith({ id, token }: { id: number; token: string }): object {
-  const first = { SpecialToken: { id: token, type_id: 0 } };
-  const a = { Sequence: { id: 'A', type_id: 0 } };
-  return {
-    type: 'TemplateProcessing',
-    single: [first, a],
-    pair: [first, a, { Sequence: { id: 'B', type_id: 0 } }],
-    special_tokens: { [token]: { id: token, ids: [id], tokens: [token] } },
-  };
+/** The beginning of every text; none where the id is no token's, of which the special tokens' reader has told. */
+function bosToken(metadata: Metadata): { id: number; token: string } | undefined {
+  const id = metadata.values.get('tokenizer.ggml.bos_token_id');
+  const token = typeof id === 'number' ? metadata.strings(TOKENS)[id] : undefined;
+  return token === undefined ? undefined : { id: id as number, token };
 }
 
 interface TokenizerParts {

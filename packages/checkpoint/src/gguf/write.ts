@@ -8,7 +8,7 @@ import {
   sizeOf,
 } from '@mamba/core';
 import { copyFloats, invalid, sameShape } from '@mamba/core/driver';
-import type { SpecialTokens } from '../config/config.ts';
+import type { SpecialTokens } from '../config/special-tokens.ts';
 import { allocate, quote, show } from '../errors.ts';
 import type { ByteSink } from '../io/byte-sink.ts';
 import { encodeHeader, type HeaderTensor } from './encode-header.ts';
@@ -161,8 +161,11 @@ function metadataOf(options: WriteGgufOptions): readonly (readonly [string, Type
   if (tokenizer === undefined) entries.push(NO_TOKENIZER);
   else entries.push(...tokenizerMetadata(tokenizer, config.vocabSize, specialTokens));
   if (specialTokens.bos !== undefined) entries.push(['tokenizer.ggml.bos_token_id', uint32(specialTokens.bos)]);
-  // The format knows one.
-  if (specialTokens.eos[0] !== undefined) entries.push(['tokenizer.ggml.eos_token_id', uint32(specialTokens.eos[0])]);
+  // The format has a place for the end of a text, of a turn and of a message.
+  for (const [index, name] of (['eos', 'eot', 'eom'] as const).entries()) {
+    const id = specialTokens.eos[index];
+    if (id !== undefined) entries.push([`tokenizer.ggml.${name}_token_id`, uint32(id)]);
+  }
   if (chatTemplate !== undefined) entries.push(['tokenizer.chat_template', string(chatTemplate)]);
   return entries;
 }

@@ -2,6 +2,7 @@ import { invalid } from '@mamba/core/driver';
 import { joinPath, listFiles, openFileIfPresent } from '#files';
 import { damaged, quote } from '../errors.ts';
 import { type ByteSource, blobSource } from './byte-source.ts';
+import { findFile } from './find.ts';
 import { parseJson } from './json.ts';
 import { openUrlIfPresent, type UrlOptions } from './url.ts';
 
@@ -39,9 +40,14 @@ export function checkpointStore(location: CheckpointLocation, options: UrlOption
 }
 
 /** Reads a whole JSON file; undefined where it is absent. @throws MambaError `invalid-file`. */
-export async function readJson(store: CheckpointStore, file: string, maxBytes = 2 ** 28): Promise<unknown> {
-  const source = await store.open(file);
-  if (source === undefined) return undefined;
+export async function readJson(store: CheckpointStore, file: string, maxBytes?: number): Promise<unknown> {
+  const { source, reason } = await findFile(store, file);
+  if (reason !== undefined) throw reason;
+  return source && readJsonSource(source, maxBytes);
+}
+
+/** The same of an open file, which is closed. */
+export async function readJsonSource(source: ByteSource, maxBytes = 2 ** 28): Promise<unknown> {
   try {
     if (source.size > maxBytes)
       throw damaged(source.name, `${source.size} bytes`, `at most ${maxBytes} of JSON in such a file`);

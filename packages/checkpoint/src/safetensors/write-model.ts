@@ -15,7 +15,7 @@ import {
   numberToFloat16,
   sameShape,
 } from '@mamba/core/driver';
-import type { SpecialTokens } from '../config/config.ts';
+import type { SpecialTokens } from '../config/special-tokens.ts';
 import { quote, show } from '../errors.ts';
 import type { WriteProgress } from '../gguf/write.ts';
 import type { ByteSink } from '../io/byte-sink.ts';

@@ -9,7 +9,7 @@ import { checkSampling } from './flags.ts';
 import { openInput, readPrompt } from './input.ts';
 import { withCheckpoint } from './location.ts';
 import { type ServeFlags, serveModel } from './serve.ts';
-import { print, progress, remark } from './terminal.ts';
+import { print, progress, remark, warn } from './terminal.ts';
 
 export interface SamplingFlags extends Omit<SamplingOptions, 'logitBias'> {
   readonly maxTokens: number;
@@ -34,6 +34,7 @@ export interface GenerateFlags extends SamplingFlags, Common {
 export interface Common {
   readonly backend?: string;
   readonly weights?: string;
+  readonly tokenizer?: string;
 }
 
 export interface ScoreFlags extends Common {
@@ -47,7 +48,16 @@ export async function generate(
   flags: GenerateFlags,
   signal: AbortSignal,
 ): Promise<void> {
-  const { backend, weights, draft, draftTokens, ids: asIds = false, json: asJson = false, ...options } = flags;
+  const {
+    backend,
+    weights,
+    tokenizer,
+    draft,
+    draftTokens,
+    ids: asIds = false,
+    json: asJson = false,
+    ...options
+  } = flags;
   checkSampling(options);
   if (draftTokens !== undefined && draft === undefined)
     throw invalid('--draft-tokens', String(draftTokens), '--draft with it, the model that guesses');
@@ -59,12 +69,15 @@ export async function generate(
     );
   const text = await readPrompt(argument, signal);
   const prompt = asIds ? parseIds(text) : text;
-  await withModel({ backend, weights }, folder, signal, async (lm) => {
+  await withModel({ backend, weights, tokenizer }, folder, signal, async (lm) => {
     const small =
       draft === undefined
         ? undefined
-        : await withCheckpoint(draft, signal, (checkpoint) =>
-            load(lm.model.backend, checkpoint, draft, weights, signal),
+        : await withCheckpoint(
+            draft,
+            signal,
+            (checkpoint) => load(lm.model.backend, checkpoint, draft, weights, signal),
+            { tokenizer },
           );
     try {
       const start = performance.now();
@@ -101,16 +114,16 @@ export async function chatWith(
   flags: ChatFlags & SamplingFlags & Common,
   signal: AbortSignal,
 ): Promise<void> {
-  const { backend, weights, system, session, ...sampling } = flags;
+  const { backend, weights, tokenizer, system, session, ...sampling } = flags;
   checkSampling(sampling);
-  await withModel({ backend, weights }, folder, signal, (lm) =>
+  await withModel({ backend, weights, tokenizer }, folder, signal, (lm) =>
     chat(lm, { system, session } as ChatFlags, sampling, signal),
   );
 }
 
 export function serve(folder: string, flags: ServeFlags & Common, signal: AbortSignal): Promise<void> {
-  const { backend, weights, ...settings } = flags;
-  return withModel({ backend, weights }, folder, signal, (lm) => serveModel(lm, settings, signal));
+  const { backend, weights, tokenizer, ...settings } = flags;
+  return withModel({ backend, weights, tokenizer }, folder, signal, (lm) => serveModel(lm, settings, signal));
 }
 
 export async function score(folder: string, path: string, flags: ScoreFlags, signal: AbortSignal): Promise<void> {
@@ -145,17 +158,22 @@ export async function score(folder: string, path: string, flags: ScoreFlags, sig
 
 /** What was named is looked at before a backend is made: a wrong path is told of at once. */
 async function withModel(
-  { backend: specifier, weights }: { readonly backend?: string | undefined; readonly weights?: string | undefined },
+  { backend: specifier, weights, tokenizer }: { readonly [K in keyof Common]: Common[K] | undefined },
   folder: string,
   signal: AbortSignal,
   use: (lm: LanguageModel) => Promise<void>,
 ): Promise<void> {
   let backend: Backend | undefined;
   try {
-    const lm = await withCheckpoint(folder, signal, async (checkpoint) => {
-      backend = await openBackend(specifier);
-      return load(backend, checkpoint, folder, weights, signal);
-    });
+    const lm = await withCheckpoint(
+      folder,
+      signal,
+      async (checkpoint) => {
+        backend = await openBackend(specifier);
+        return load(backend, checkpoint, folder, weights, signal);
+      },
+      { tokenizer },
+    );
     try {
       await use(lm);
     } finally {
@@ -178,7 +196,7 @@ async function load(
   try {
     const onProgress = (done: number, total: number): void => bar.update(done, total);
     const dtype = weights as LoadOptions['weights'];
-    const lm = await loadCheckpoint(backend, checkpoint, { weights: dtype, signal, onProgress });
+    const lm = await loadCheckpoint(backend, checkpoint, { weights: dtype, signal, onProgress, onWarning: warn });
     bar.stop();
     const seconds = ((performance.now() - start) / 1000).toFixed(2);
     const megabytes = (backend.memory().bytes / 2 ** 20).toFixed(1);

@@ -7,9 +7,7 @@ import {
   type FolderSink,
   GGUF_WRITABLE_TYPES,
   type GgufWritableType,
-  ggufTokenizer,
   modelConfigJson,
-  readJson,
   SAFETENSORS_WRITABLE_TYPES,
   type SafetensorsWritableType,
   writeGguf,
@@ -21,7 +19,7 @@ import { openBackend } from './backends.ts';
 import { size } from './inspect.ts';
 import { withCheckpoint } from './location.ts';
 import { compareLogits, logitsOf } from './logits-error.ts';
-import { print, progress, remark } from './terminal.ts';
+import { print, progress, remark, warn } from './terminal.ts';
 
 export interface ConvertFlags {
   readonly type: string;
@@ -46,8 +44,8 @@ export async function convert(
     throw invalid('--type', flags.type, `one of ${types.join(', ')} for ${gguf ? 'GGUF' : 'safetensors'}`);
   await refuseExisting(gguf ? [target] : FILES.map((name) => join(target, name)), flags);
   await withCheckpoint(location, signal, async (checkpoint) => {
-    const tokenizer = flags.tokenizer ? await checkpointTokenizer(checkpoint) : undefined;
-    const source: Source = { checkpoint, tokenizer, json: tokenizer && (await tokenizerJson(checkpoint)) };
+    const tokenizer = flags.tokenizer ? await checkpointTokenizer(checkpoint, warn) : undefined;
+    const source: Source = { checkpoint, tokenizer, json: tokenizer && (await checkpoint.tokenizerFiles()).json };
     const bar = progress('writing');
     const onProgress = ({ bytes, totalBytes }: { bytes: number; totalBytes: number }): void =>
       bar.update(bytes, totalBytes);
@@ -140,18 +138,14 @@ async function writeJson(folder: FolderSink, name: string, content: unknown): Pr
   }
 }
 
-function tokenizerJson({ gguf, store }: Checkpoint): Promise<unknown> | unknown {
-  return (gguf && ggufTokenizer(gguf)) ?? readJson(store, 'tokenizer.json');
-}
-
-async function tokenizerConfig({ gguf, store, specialTokens }: Checkpoint, tokenizer: Tokenizer): Promise<unknown> {
-  const kept = gguf === undefined ? await readJson(store, 'tokenizer_config.json') : undefined;
-  const { bos, eos } = specialTokens;
+async function tokenizerConfig(checkpoint: Checkpoint, tokenizer: Tokenizer): Promise<unknown> {
+  const { config: kept } = await checkpoint.tokenizerFiles();
+  const { bos, eos } = checkpoint.specialTokens;
   return {
     tokenizer_class: 'PreTrainedTokenizerFast',
     ...(bos !== undefined && { bos_token: tokenizer.tokenOf(bos) }),
     ...(eos[0] !== undefined && { eos_token: tokenizer.tokenOf(eos[0]) }),
-    ...(kept as object | undefined),
+    ...kept,
     ...(tokenizer.chatTemplate && { chat_template: tokenizer.chatTemplate.source }),
   };
 }

@@ -1,6 +1,6 @@
 import { type Checkpoint, type CheckpointLocation, openCheckpoint } from '@mamba/checkpoint';
 import { hub } from '../hub/hub.ts';
-import { progress } from './terminal.ts';
+import { progress, warn } from './terminal.ts';
 
 /** What a command was given as its checkpoint; of the hub's, downloads are shown. */
 export function locate(location: string, signal: AbortSignal): CheckpointLocation {
@@ -19,13 +19,17 @@ export function locate(location: string, signal: AbortSignal): CheckpointLocatio
   });
 }
 
-/** Opens it for as long as `use` takes. */
+/** Opens it for as long as `use` takes. `tokenizer`: where its files are, if not there. */
 export async function withCheckpoint<T>(
   location: string,
   signal: AbortSignal,
   use: (checkpoint: Checkpoint) => Promise<T>,
+  { tokenizer }: { readonly tokenizer?: string | undefined } = {},
 ): Promise<T> {
-  const checkpoint = await openCheckpoint(locate(location, signal), { signal });
+  const checkpoint = await openCheckpoint(locate(location, signal), {
+    ...{ signal, onWarning: warn },
+    ...(tokenizer !== undefined && { tokenizer: locate(tokenizer, signal) }),
+  });
   try {
     return await use(checkpoint);
   } finally {

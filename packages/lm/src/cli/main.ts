@@ -136,6 +136,7 @@ function modelCommand(name: string, description: string): Command {
     .description(description)
     .argument('<checkpoint>', CHECKPOINT)
     .option('-b, --backend <name>', 'webgpu, cpu, reference, a package or a module (default: the first that runs)')
+    .option('--tokenizer <location>', "where the tokenizer's files are (default: the checkpoint)")
     .addOption(
       new Option(
         '--weights <dtype>',

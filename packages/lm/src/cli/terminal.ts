@@ -1,4 +1,5 @@
 import { once } from 'node:events';
+import type { WarningListener } from '@mamba/checkpoint';
 import { Presets, SingleBar } from 'cli-progress';
 
 /** A bar on stderr, where that is a terminal; otherwise nothing. */
@@ -35,3 +36,6 @@ export async function print(text: string, signal: AbortSignal): Promise<void> {
 export function remark(text: string): void {
   process.stderr.write(`${text}\n`);
 }
+
+/** What was left out of a checkpoint. */
+export const warn: WarningListener = ({ message }) => remark(`warning: ${message}`);

@@ -1,5 +1,13 @@
 import { Tokenizer as HuggingFaceTokenizer } from '@huggingface/tokenizers';
-import { type Checkpoint, type CheckpointStore, ggufTokenizer, readJson } from '@mamba/checkpoint';
+import {
+  type Checkpoint,
+  type CheckpointStore,
+  readTokenizerFiles,
+  reasonOf,
+  type TokenizerFiles,
+  type WarningListener,
+  warnOnConsole,
+} from '@mamba/checkpoint';
 import { invalid, MambaError } from '@mamba/core';
 import { type ChatTemplate, chatTemplate } from './chat-template.ts';
 import { type Decoding, type DecodingParts, decodingOf } from './decoding/decoding.ts';
@@ -124,44 +132,51 @@ export class Tokenizer {
   }
 }
 
-/** Undefined where the checkpoint has no `tokenizer.json`. @throws MambaError `invalid-file`. */
-export async function openTokenizer(store: CheckpointStore): Promise<Tokenizer | undefined> {
-  const json = await readJson(store, 'tokenizer.json');
-  if (json === undefined) return undefined;
-  const config = (await readJson(store, 'tokenizer_config.json')) ?? {};
-  // Newer checkpoints keep the template in a file of its own, which comes first.
-  const template = await readText(store, 'chat_template.jinja');
-  const merged = template === undefined ? config : { ...config, chat_template: template };
-  return new Tokenizer(json, merged, `${store.name}: tokenizer.json`);
+/**
+ * The tokenizer of a place: `tokenizer.json`, or `vocab.json` with `merges.txt`. Undefined where it has none. What lies beside them and
+ * cannot be used is left out, of which `onWarning` hears (default: console.warn).
+ * @throws MambaError `invalid-file`.
+ */
+export async function openTokenizer(
+  store: CheckpointStore,
+  { onWarning }: { readonly onWarning?: WarningListener | undefined } = {},
+): Promise<Tokenizer | undefined> {
+  return makeTokenizer(await readTokenizerFiles(store, onWarning), onWarning);
 }
 
 /**
- * The tokenizer that a GGUF file carries, or else that of the checkpoint's folder.
+ * The tokenizer that was given with a checkpoint, that a GGUF file carries, or else that of the checkpoint's folder.
  * @throws MambaError `invalid-file`, and `unsupported` for a vocabulary that cannot be used.
  */
-export async function checkpointTokenizer({ gguf, store, specialTokens }: Checkpoint): Promise<Tokenizer | undefined> {
-  const json = gguf && ggufTokenizer(gguf);
-  if (gguf === undefined || json === undefined) return openTokenizer(store);
-  const { bos, eos } = specialTokens;
-  const named = new Tokenizer(json, {}, gguf.name);
-  const config = {
-    chat_template: gguf.metadata.get('tokenizer.chat_template'),
-    ...(bos !== undefined && { bos_token: named.tokenOf(bos) }),
-    ...(eos[0] !== undefined && { eos_token: named.tokenOf(eos[0]) }),
-  };
-  return new Tokenizer(json, config, gguf.name);
+export async function checkpointTokenizer(
+  checkpoint: Checkpoint,
+  onWarning?: WarningListener | undefined,
+): Promise<Tokenizer | undefined> {
+  return makeTokenizer(await checkpoint.tokenizerFiles(), onWarning);
 }
 
-async function readText(store: CheckpointStore, file: string): Promise<string | undefined> {
-  const source = await store.open(file);
-  if (source === undefined) return undefined;
+/** Without the config's settings where it is these that cannot be used; the template stays. */
+function makeTokenizer(
+  { origin, json, config }: TokenizerFiles,
+  onWarning: WarningListener = warnOnConsole,
+): Tokenizer | undefined {
+  if (json === undefined) return undefined;
   try {
-    return new TextDecoder('utf-8', { fatal: true }).decode(await source.read(0, source.size));
-  } catch (cause) {
-    if (!(cause instanceof TypeError)) throw cause;
-    throw new MambaError('invalid-file', `${source.name} is not text in UTF-8`, { origin: source.name, cause });
-  } finally {
-    await source.close();
+    return new Tokenizer(json, config, origin);
+  } catch (error) {
+    let tokenizer: Tokenizer;
+    try {
+      tokenizer = new Tokenizer(json, { chat_template: config.chat_template }, origin);
+    } catch {
+      throw error;
+    }
+    onWarning(
+      new MambaError('invalid-file', `the settings of tokenizer_config.json are left out: ${reasonOf(error)}`, {
+        origin,
+        cause: error,
+      }),
+    );
+    return tokenizer;
   }
 }
 

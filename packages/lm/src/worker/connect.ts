@@ -1,3 +1,4 @@
+import { type WarningListener, warnOnConsole } from '@mamba/checkpoint';
 import { invalid, MambaError, type MemoryUse } from '@mamba/core';
 import { checkSignal } from '../event-loop.ts';
 import type { GeneratedPiece } from '../generate/pieces.ts';
@@ -11,10 +12,12 @@ import type { ChatMessage, ChatOptions } from '../tokenizer/chat-template.ts';
 import {
   type Arguments,
   type Calls,
+  fromPlain,
   fromPlainError,
   type Handle,
   type ModelInfo,
   PROTOCOL_VERSION,
+  type RemoteTokenizer,
   type Request,
   type Response,
   type Result,
@@ -32,6 +35,7 @@ interface Listening {
   readonly signal?: AbortSignal | undefined;
   readonly onProgress?: ((...args: number[]) => void) | undefined;
   readonly onDownload?: LoadOptions['onDownload'];
+  readonly onWarning?: LoadOptions['onWarning'];
 }
 
 /** The page's side: models that live in a worker which runs `serveLanguageModels`, so that the page never blocks. */
@@ -62,7 +66,7 @@ export class WorkerConnection {
   /** As `loadModel`; the worker makes its backend with the first one. A store of one's own cannot be sent. */
   async load(
     location: string | URL | readonly File[],
-    options: Remote<LoadOptions> & Pick<LoadOptions, 'onProgress' | 'onDownload'> = {},
+    options: Remote<LoadOptions> & RemoteTokenizer & Pick<LoadOptions, 'onProgress' | 'onDownload' | 'onWarning'> = {},
   ): Promise<WorkerLanguageModel> {
     if (typeof location !== 'string' && !(location instanceof URL) && !Array.isArray(location))
       throw invalid('load.location', String(location), 'a folder, an address or a list of File');
@@ -127,7 +131,7 @@ export class WorkerConnection {
 
   #request(
     request: WithoutVersion<Request>,
-    { signal, onProgress, onDownload }: Listening,
+    { signal, onProgress, onDownload, onWarning = warnOnConsole }: Listening,
   ): Promise<{ readonly done: boolean; readonly value: unknown }> {
     return new Promise((resolve, reject) => {
       if (this.#closed !== undefined) throw this.#closed;
@@ -137,7 +141,7 @@ export class WorkerConnection {
         this.#waiting.delete(id);
         signal?.removeEventListener('abort', abort);
       };
-      this.#waiting.set(id, { resolve, reject, settle, onProgress, onDownload });
+      this.#waiting.set(id, { resolve, reject, settle, onProgress, onDownload, onWarning });
       try {
         this.#send(request);
       } catch (cause) {
@@ -166,6 +170,10 @@ export class WorkerConnection {
     }
     if (response.type === 'download') {
       waiting.onDownload?.(response.progress);
+      return;
+    }
+    if (response.type === 'warning') {
+      waiting.onWarning(fromPlain(response.warning.code ?? 'invalid-file', response.warning));
       return;
     }
     waiting.settle();
@@ -372,11 +380,12 @@ interface Waiting {
   readonly settle: () => void;
   readonly onProgress: Listening['onProgress'];
   readonly onDownload: Listening['onDownload'];
+  readonly onWarning: WarningListener;
 }
 
 type WithoutVersion<T> = T extends unknown ? Omit<T, 'version'> : never;
 
 function split<O extends object>(options: O): { rest: Omit<O, keyof Listening>; listening: Listening } {
-  const { signal, onProgress, onDownload, ...rest } = options as O & Listening;
-  return { rest: rest as Omit<O, keyof Listening>, listening: { signal, onProgress, onDownload } };
+  const { signal, onProgress, onDownload, onWarning, ...rest } = options as O & Listening;
+  return { rest: rest as Omit<O, keyof Listening>, listening: { signal, onProgress, onDownload, onWarning } };
 }

@@ -20,7 +20,7 @@ import type { DeltaMap, DeltaOptions } from '../selection/selection.ts';
 import type { AppendOptions, Mark, SessionGenerateOptions, SessionOptions } from '../session/session.ts';
 import type { ChatMessage, ChatOptions } from '../tokenizer/chat-template.ts';
 
-export const PROTOCOL_VERSION = 2;
+export const PROTOCOL_VERSION = 3;
 
 /** A model, a session or a selection of the host. */
 export type Handle = number;
@@ -28,8 +28,13 @@ export type Handle = number;
 /** Options without what cannot be sent: signals and callbacks go as messages of their own, and states stay where they are. */
 export type Sendable<O> = Omit<
   O,
-  'signal' | 'onProgress' | 'onDownload' | 'state' | 'prefixCache' | 'draft' | 'batcher'
+  'signal' | 'onProgress' | 'onDownload' | 'onWarning' | 'tokenizer' | 'state' | 'prefixCache' | 'draft' | 'batcher'
 >;
+
+/** A tokenizer of one's own, as a store, cannot be sent. */
+export interface RemoteTokenizer {
+  readonly tokenizer?: string | readonly File[] | undefined;
+}
 
 export interface ModelInfo {
   readonly handle: Handle;
@@ -51,7 +56,7 @@ export interface SessionInfo {
 
 /** Methods that are answered once: arguments and result. */
 export interface Calls {
-  load: [location: string | readonly File[], options: Sendable<LoadOptions>, result: ModelInfo];
+  load: [location: string | readonly File[], options: Sendable<LoadOptions> & RemoteTokenizer, result: ModelInfo];
   memory: [result: MemoryUse | undefined];
   encode: [model: Handle, text: string, result: number[]];
   decode: [model: Handle, ids: readonly number[], result: string];
@@ -101,6 +106,7 @@ export type Response = { readonly version: number; readonly id: number } & (
   | { readonly type: 'item'; readonly done: boolean; readonly value: unknown }
   | { readonly type: 'progress'; readonly args: readonly number[] }
   | { readonly type: 'download'; readonly progress: DownloadProgress }
+  | { readonly type: 'warning'; readonly warning: PlainError }
   | { readonly type: 'error'; readonly error: PlainError }
 );
 
@@ -127,9 +133,14 @@ export function toPlainError(error: unknown): PlainError {
 }
 
 /** An error with the same code, message and data; anything that was no MambaError is an Error. */
-export function fromPlainError({ code, message, stack, origin, given, expected, remedy }: PlainError): Error {
-  const error = code === undefined ? new Error(message) : new MambaError(code, message);
-  if (code !== undefined) Object.assign(error, { origin, given, expected, remedy });
+export function fromPlainError(plain: PlainError): Error {
+  const { code, message, stack } = plain;
+  const error = code === undefined ? new Error(message) : fromPlain(code, plain);
   if (stack !== undefined) error.stack = stack;
   return error;
+}
+
+/** @param code The error's, which only one of another kind lacks. */
+export function fromPlain(code: ErrorCode, { message, origin, given, expected, remedy }: PlainError): MambaError {
+  return Object.assign(new MambaError(code, message), { origin, given, expected, remedy });
 }

@@ -1,3 +1,4 @@
+import type { WarningListener } from '@mamba/checkpoint';
 import { type Backend, type BackendProvider, invalid, MambaError, selectBackend } from '@mamba/core';
 import type { DownloadProgress } from '../hub/hub.ts';
 import { type LanguageModel, loadModel } from '../language-model.ts';
@@ -38,6 +39,7 @@ interface Context {
   readonly signal: AbortSignal;
   readonly onProgress: (...args: number[]) => void;
   readonly onDownload: (progress: DownloadProgress) => void;
+  readonly onWarning: WarningListener;
 }
 
 type CallTable = {
@@ -137,13 +139,16 @@ class Host {
   }
 
   readonly #calls: CallTable = {
-    load: async ({ signal, onProgress, onDownload }, location, options) => {
+    load: async ({ signal, onProgress, onDownload, onWarning }, location, options) => {
       this.#backend ??= selectBackend(this.#providers);
       // A backend that could not be made may be tried again.
       this.#backend.catch(() => {
         this.#backend = undefined;
       });
-      const lm = await loadModel(await this.#backend, location, { ...options, signal, onProgress, onDownload });
+      const lm = await loadModel(await this.#backend, location, {
+        ...options,
+        ...{ signal, onProgress, onDownload, onWarning },
+      });
       const handle = this.#nextHandle++;
       this.#models.set(handle, lm);
       return describeModel(handle, lm);
@@ -230,6 +235,7 @@ class Host {
       signal: aborter.signal,
       onProgress: (...args) => this.#send({ id, type: 'progress', args }),
       onDownload: (progress) => this.#send({ id, type: 'download', progress }),
+      onWarning: (warning) => this.#send({ id, type: 'warning', warning: toPlainError(warning) }),
     };
   }
 

@@ -1,0 +1,36 @@
+import { damaged, show } from '../errors.ts';
+import { type JsonObject, readOptionalObject } from '../io/optional.ts';
+import type { CheckpointStore } from '../io/store.ts';
+import { leftOut, type WarningListener } from '../warnings.ts';
+import { tokenText } from './named-tokens.ts';
+
+/** `tokenizer_config.json` without what is odd in it; empty where it is absent or cannot be used. */
+export async function readTokenizerConfig(store: CheckpointStore, onWarning: WarningListener): Promise<JsonObject> {
+  const config = (await readOptionalObject(store, 'tokenizer_config.json', onWarning)) ?? {};
+  const sound = Object.entries(config).filter(([name, value]) => {
+    const expected = value === null ? undefined : misfit(name, value);
+    if (expected === undefined) return true;
+    const origin = `${store.name}: tokenizer_config.json: ${name}`;
+    onWarning(leftOut(origin, damaged(origin, show(value), expected)));
+    return false;
+  });
+  return Object.fromEntries(sound);
+}
+
+/** What was expected instead; undefined where the value can be used, or nobody asks for it. */
+function misfit(name: string, value: unknown): string | undefined {
+  if (SWITCHES.includes(name)) return typeof value === 'boolean' ? undefined : 'true or false';
+  // Some writers say false for a token that there is not.
+  if (NAMES.includes(name)) return value === false || tokenText(value) !== undefined ? undefined : 'a token';
+  return undefined;
+}
+
+/** They change what a text is encoded or decoded to. */
+const SWITCHES = [
+  'add_bos_token',
+  'add_prefix_space',
+  'clean_up_tokenization_spaces',
+  'do_lowercase_and_remove_accent',
+  'remove_space',
+];
+const NAMES = ['bos_token', 'eos_token', 'pad_token', 'unk_token'];
