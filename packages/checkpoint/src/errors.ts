@@ -20,8 +20,13 @@ export function quote(text: string): string {
 export function show(value: unknown): string {
   if (value === undefined) return 'nothing';
   // JSON has no word for infinity and NaN.
-  const text = typeof value === 'number' ? String(value) : (JSON.stringify(value) ?? String(value));
+  const text = typeof value === 'number' ? String(value) : (JSON.stringify(value, wide) ?? String(value));
   return text.length > 120 ? `${text.slice(0, 119)}…` : text;
+}
+
+/** Nor for integers of 64 bits. */
+function wide(_: string, value: unknown): unknown {
+  return typeof value === 'bigint' ? String(value) : value;
 }
 
 /** At most eight of many names. */

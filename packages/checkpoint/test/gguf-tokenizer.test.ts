@@ -151,4 +151,34 @@ describe('tokenizers in GGUF', () => {
     expect(specialTokens).toEqual({ bos: 0, eos: [0] });
     expect(gguf!.metadata.get('tokenizer.chat_template')).toBe('{{ x }}');
   });
+
+  it('begins a text with nothing where the token to begin with is none of the vocabulary', () => {
+    const add = { 'tokenizer.ggml.add_bos_token': true };
+    expect(tokensOf(ggufTokenizer(digits(add)), '12')).toEqual(['<s>', '12']);
+    for (const id of [12, -1, 'x'])
+      expect(tokensOf(ggufTokenizer(digits({ ...add, 'tokenizer.ggml.bos_token_id': id })), '12')).toEqual(['12']);
+  });
+
+  it('ends a text at the end of text, of turn and of message, where these are of the vocabulary', async () => {
+    const read = async (given: { bos: number | undefined; eos: number[] }, more = {}) => {
+      const warnings: string[] = [];
+      const bytes = await converted('kjv-mamba', 'Q8_0', { specialTokens: given, ...more });
+      const onWarning = ({ message }: Error) => void warnings.push(message);
+      const { specialTokens, tokenizerFiles, close } = await openCheckpoint(ggufStore(bytes), { onWarning });
+      await tokenizerFiles();
+      await close();
+      return { specialTokens, warnings };
+    };
+    expect(await read({ bos: 4, eos: [7, 5, 9] })).toMatchObject({
+      specialTokens: { bos: 4, eos: [7, 5, 9] },
+      warnings: [],
+    });
+    const beyond = await read({ bos: 5000, eos: [1024, 3, 50256] }, { tokenizer: await kjv() });
+    expect(beyond.specialTokens).toEqual({ bos: undefined, eos: [3] });
+    expect(beyond.warnings).toEqual([
+      'model.gguf: bos_token_id is left out: got 5000, expected an id from 0 to 1023',
+      'model.gguf: eos_token_id is left out: got 1024, expected an id from 0 to 1023',
+      'model.gguf: eos_token_id is left out: got 50256, expected an id from 0 to 1023',
+    ]);
+  });
 });

@@ -108,13 +108,16 @@ export async function loadModel(
   }
 }
 
-/** As `loadModel`, out of a checkpoint that is open already, and stays so. A tokenizer's location is the checkpoint's to know. */
+/**
+ * As `loadModel`, out of a checkpoint that is open already, and stays so. Who hears of warnings, and where the tokenizer is, was said
+ * when it was opened.
+ */
 export async function loadCheckpoint(
   backend: Backend,
   checkpoint: Checkpoint,
-  { headers: _, onDownload: __, onWarning, tokenizer: given, weights, ...options }: LoadOptions = {},
+  { headers: _, onDownload: __, onWarning: ___, tokenizer: given, weights, ...options }: LoadOptions = {},
 ): Promise<LanguageModel> {
-  const tokenizer = given instanceof Tokenizer ? given : await checkpointTokenizer(checkpoint, onWarning);
+  const tokenizer = given instanceof Tokenizer ? given : await checkpointTokenizer(checkpoint);
   const { source, digest } = fingerprinting(checkpoint.config, checkpoint.source);
   const dtype = weights === 'stored' ? storedDtype(backend, checkpoint) : weights;
   const model = await createModel(backend, checkpoint.config, source, { ...options, weights: dtype });

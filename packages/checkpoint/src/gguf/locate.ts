@@ -1,5 +1,6 @@
 import { damaged, list } from '../errors.ts';
 import type { ByteSource } from '../io/byte-source.ts';
+import { findFile } from '../io/find.ts';
 import { type CheckpointLocation, type CheckpointStore, checkpointStore } from '../io/store.ts';
 import type { UrlOptions } from '../io/url.ts';
 
@@ -15,8 +16,8 @@ export async function locateGguf(
   const single = fileInFolder(location);
   if (single !== undefined) {
     const store = checkpointStore(single.folder, options);
-    const gguf = await store.open(single.file);
-    if (gguf === undefined) throw damaged(String(location), 'no such file', 'a GGUF file', 'Check the path.');
+    const { source: gguf, reason } = await findFile(store, single.file);
+    if (gguf === undefined) throw reason ?? damaged(String(location), 'no such file', 'a GGUF file', 'Check the path.');
     return { store, gguf };
   }
   const store = checkpointStore(location, options);
@@ -25,7 +26,9 @@ export async function locateGguf(
   if (found.length === 0 || names.some((name) => SAFETENSORS.includes(name))) return { store, gguf: undefined };
   if (found.length > 1)
     throw damaged(store.name, `the GGUF files ${list(found)}`, 'one', 'Give the path of the one that you mean.');
-  return { store, gguf: await store.open(found[0]!) };
+  const { source: gguf, reason } = await findFile(store, found[0]!);
+  if (reason !== undefined) throw reason;
+  return { store, gguf };
 }
 
 const GGUF = /\.gguf$/i;

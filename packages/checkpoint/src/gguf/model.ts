@@ -11,7 +11,7 @@ import { parseSpecialTokens, type SpecialTokens } from '../config/special-tokens
 import { damaged, list, quote, show } from '../errors.ts';
 import { type WarningListener, warnOnConsole } from '../warnings.ts';
 import { checkReadable, type GgufFile } from './file.ts';
-import { Metadata } from './metadata.ts';
+import { type GgufValue, Metadata } from './metadata.ts';
 import { ARCHITECTURE, ggufTensorName, KEYS } from './names.ts';
 
 const MAX_SIZE = 2 ** 24;
@@ -67,15 +67,13 @@ export function ggufSpecialTokens(
   { vocabSize }: ModelConfig,
   onWarning: WarningListener = warnOnConsole,
 ): SpecialTokens {
-  const files = (['eos', 'eot', 'eom', 'bos'] as const).map((name) => {
-    const key = `tokenizer.ggml.${name}_token_id`;
-    const id = file.metadata.get(key);
-    return {
-      origin: `${file.name}: ${quote(key)}`,
-      json: name === 'bos' ? { bos_token_id: id } : { eos_token_id: id },
-    };
-  });
-  return parseSpecialTokens(vocabSize, files, onWarning);
+  const id = (name: string): GgufValue | undefined => file.metadata.get(`tokenizer.ggml.${name}_token_id`);
+  const json = { bos_token_id: id('bos'), eos_token_id: [id('eos'), id('eot'), id('eom')].filter(isGiven) };
+  return parseSpecialTokens(vocabSize, [{ origin: file.name, json }], onWarning);
+}
+
+function isGiven<T>(value: T | undefined): value is T {
+  return value !== undefined;
 }
 
 /**

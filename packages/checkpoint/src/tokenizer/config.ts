@@ -22,6 +22,7 @@ function misfit(name: string, value: unknown): string | undefined {
   if (SWITCHES.includes(name)) return typeof value === 'boolean' ? undefined : 'true or false';
   // Some writers say false for a token that there is not.
   if (NAMES.includes(name)) return value === false || tokenText(value) !== undefined ? undefined : 'a token';
+  if (name === 'additional_special_tokens') return Array.isArray(value) ? undefined : 'a list of tokens';
   return undefined;
 }
 

@@ -9,7 +9,7 @@ import { checkSampling } from './flags.ts';
 import { openInput, readPrompt } from './input.ts';
 import { withCheckpoint } from './location.ts';
 import { type ServeFlags, serveModel } from './serve.ts';
-import { print, progress, remark, warn } from './terminal.ts';
+import { print, progress, remark } from './terminal.ts';
 
 export interface SamplingFlags extends Omit<SamplingOptions, 'logitBias'> {
   readonly maxTokens: number;
@@ -196,7 +196,7 @@ async function load(
   try {
     const onProgress = (done: number, total: number): void => bar.update(done, total);
     const dtype = weights as LoadOptions['weights'];
-    const lm = await loadCheckpoint(backend, checkpoint, { weights: dtype, signal, onProgress, onWarning: warn });
+    const lm = await loadCheckpoint(backend, checkpoint, { weights: dtype, signal, onProgress });
     bar.stop();
     const seconds = ((performance.now() - start) / 1000).toFixed(2);
     const megabytes = (backend.memory().bytes / 2 ** 20).toFixed(1);

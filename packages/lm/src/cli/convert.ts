@@ -19,7 +19,7 @@ import { openBackend } from './backends.ts';
 import { size } from './inspect.ts';
 import { withCheckpoint } from './location.ts';
 import { compareLogits, logitsOf } from './logits-error.ts';
-import { print, progress, remark, warn } from './terminal.ts';
+import { print, progress, remark } from './terminal.ts';
 
 export interface ConvertFlags {
   readonly type: string;
@@ -44,7 +44,7 @@ export async function convert(
     throw invalid('--type', flags.type, `one of ${types.join(', ')} for ${gguf ? 'GGUF' : 'safetensors'}`);
   await refuseExisting(gguf ? [target] : FILES.map((name) => join(target, name)), flags);
   await withCheckpoint(location, signal, async (checkpoint) => {
-    const tokenizer = flags.tokenizer ? await checkpointTokenizer(checkpoint, warn) : undefined;
+    const tokenizer = flags.tokenizer ? await checkpointTokenizer(checkpoint) : undefined;
     const source: Source = { checkpoint, tokenizer, json: tokenizer && (await checkpoint.tokenizerFiles()).json };
     const bar = progress('writing');
     const onProgress = ({ bytes, totalBytes }: { bytes: number; totalBytes: number }): void =>

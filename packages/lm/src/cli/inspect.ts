@@ -2,7 +2,7 @@ import { sizeOf } from '@mamba/core';
 import Table from 'cli-table3';
 import { checkpointTokenizer } from '../tokenizer/tokenizer.ts';
 import { withCheckpoint } from './location.ts';
-import { print, warn } from './terminal.ts';
+import { print } from './terminal.ts';
 
 export interface InspectFlags {
   readonly tensors?: boolean;
@@ -13,7 +13,7 @@ export interface InspectFlags {
 export function inspect(location: string, flags: InspectFlags, signal: AbortSignal): Promise<void> {
   return withCheckpoint(location, signal, async (checkpoint) => {
     const { config, tensors, gguf, specialTokens } = checkpoint;
-    const tokenizer = await checkpointTokenizer(checkpoint, warn);
+    const tokenizer = await checkpointTokenizer(checkpoint);
     const listed = [...tensors.tensors].map(([name, { dtype, shape, begin, end }]) => ({
       ...{ name, dtype, shape, elements: sizeOf(shape), bytes: end - begin },
     }));

@@ -3,10 +3,8 @@ import {
   type Checkpoint,
   type CheckpointStore,
   readTokenizerFiles,
-  reasonOf,
   type TokenizerFiles,
   type WarningListener,
-  warnOnConsole,
 } from '@mamba/checkpoint';
 import { invalid, MambaError } from '@mamba/core';
 import { type ChatTemplate, chatTemplate } from './chat-template.ts';
@@ -141,43 +139,19 @@ export async function openTokenizer(
   store: CheckpointStore,
   { onWarning }: { readonly onWarning?: WarningListener | undefined } = {},
 ): Promise<Tokenizer | undefined> {
-  return makeTokenizer(await readTokenizerFiles(store, onWarning), onWarning);
+  return makeTokenizer(await readTokenizerFiles(store, onWarning));
 }
 
 /**
  * The tokenizer that was given with a checkpoint, that a GGUF file carries, or else that of the checkpoint's folder.
  * @throws MambaError `invalid-file`, and `unsupported` for a vocabulary that cannot be used.
  */
-export async function checkpointTokenizer(
-  checkpoint: Checkpoint,
-  onWarning?: WarningListener | undefined,
-): Promise<Tokenizer | undefined> {
-  return makeTokenizer(await checkpoint.tokenizerFiles(), onWarning);
+export async function checkpointTokenizer(checkpoint: Checkpoint): Promise<Tokenizer | undefined> {
+  return makeTokenizer(await checkpoint.tokenizerFiles());
 }
 
-/** Without the config's settings where it is these that cannot be used; the template stays. */
-function makeTokenizer(
-  { origin, json, config }: TokenizerFiles,
-  onWarning: WarningListener = warnOnConsole,
-): Tokenizer | undefined {
-  if (json === undefined) return undefined;
-  try {
-    return new Tokenizer(json, config, origin);
-  } catch (error) {
-    let tokenizer: Tokenizer;
-    try {
-      tokenizer = new Tokenizer(json, { chat_template: config.chat_template }, origin);
-    } catch {
-      throw error;
-    }
-    onWarning(
-      new MambaError('invalid-file', `the settings of tokenizer_config.json are left out: ${reasonOf(error)}`, {
-        origin,
-        cause: error,
-      }),
-    );
-    return tokenizer;
-  }
+function makeTokenizer({ origin, json, config }: TokenizerFiles): Tokenizer | undefined {
+  return json && new Tokenizer(json, config, origin);
 }
 
 interface TokenizerParts {
