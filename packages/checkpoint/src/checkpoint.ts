@@ -1,6 +1,7 @@
 import type { ModelConfig, ParameterSource, ParameterSpec } from '@mamba/core';
 import { parseConfig } from './config/config.ts';
 import { parseSpecialTokens, type SpecialTokens } from './config/special-tokens.ts';
+import { withRows } from './config/vocabulary.ts';
 import { damaged } from './errors.ts';
 import { type GgufFile, openGguf } from './gguf/file.ts';
 import { locateGguf } from './gguf/locate.ts';
@@ -12,7 +13,7 @@ import type { ByteSource } from './io/byte-source.ts';
 import { readOptionalObject } from './io/optional.ts';
 import { type CheckpointLocation, type CheckpointStore, readJson } from './io/store.ts';
 import type { UrlOptions } from './io/url.ts';
-import { parameterSource, tensorName } from './parameters.ts';
+import { parameterSource, parameterTensors } from './parameters.ts';
 import type { SafetensorsFile } from './safetensors/file.ts';
 import type { TokenizerFiles } from './tokenizer/files.ts';
 import { tokenizerStore } from './tokenizer/location.ts';
@@ -92,30 +93,26 @@ async function openFolder({ store, tokenizer, reopen, onWarning }: Context): Pro
         : 'Give the folder that holds config.json and model.safetensors, or a GGUF file, whose name ends in .gguf.',
     );
   const origin = `${store.name}: config.json`;
-  const config = parseConfig(json, origin);
+  const said = parseConfig(json, origin);
   const generationConfig = await readOptionalObject(store, 'generation_config.json', onWarning);
-  const specialTokens = await tokenizer.addSpecialTokens(
-    config.vocabSize,
-    parseSpecialTokens(
-      config.vocabSize,
-      [
-        { origin, json },
-        { origin: `${store.name}: generation_config.json`, json: generationConfig },
-      ],
-      onWarning,
-    ),
-  );
   const tensors = await openWeights(store);
   try {
+    const config = withRows(said, json, embeddingRows(said, tensors));
     const source = await parameterSource(config, tensors);
+    const tensorOf = parameterTensors(config, tensors);
+    const files = [
+      { origin, json },
+      { origin: `${store.name}: generation_config.json`, json: generationConfig },
+    ];
+    const specialTokens = parseSpecialTokens(config.vocabSize, files, onWarning);
     return {
       name: store.name,
       config,
       source,
-      storedType: (parameter) => tensors.tensors.get(tensorName(tensors, parameter))!.dtype,
+      storedType: (parameter) => tensors.tensors.get(tensorOf(parameter)!)!.dtype,
       tensors,
       gguf: undefined,
-      specialTokens,
+      specialTokens: await tokenizer.addSpecialTokens(config.vocabSize, specialTokens),
       generationConfig,
       store,
       tokenizerFiles: () => tokenizer.files(),
@@ -126,6 +123,11 @@ async function openFolder({ store, tokenizer, reopen, onWarning }: Context): Pro
     await tensors.close();
     throw error;
   }
+}
+
+function embeddingRows(config: ModelConfig, tensors: SafetensorsFile): number | undefined {
+  const name = parameterTensors(config, tensors)({ key: 'embedding', layer: undefined });
+  return name === undefined ? undefined : tensors.tensors.get(name)?.shape[0];
 }
 
 async function openGgufCheckpoint(

@@ -2,7 +2,6 @@ import {
   type HostTensor,
   type ModelConfig,
   modelParameters,
-  type ParameterKey,
   type ParameterSource,
   type ParameterSpec,
   type Shape,
@@ -11,9 +10,10 @@ import {
 import { bfloat16ToNumber, float16ToNumber, sameShape } from '@mamba/core/driver';
 import { damaged, list, quote } from './errors.ts';
 import type { SafetensorsFile } from './safetensors/file.ts';
+import { HEAD, tensorNames, transformersName } from './tensor-names.ts';
 
 /**
- * A model's parameters out of a checkpoint, by transformers' names or the original ones. All of them are looked up now, so that a
+ * A model's parameters out of a checkpoint, by transformers' names, the original ones, or either as they are found. All of them are looked up now, so that a
  * file which does not fit is refused before anything is loaded; values are read when they are asked for, one tensor or
  * some rows of a matrix, and A = -exp(A_log) is computed, and given, in float64.
  * @throws MambaError `invalid-file` where a tensor is missing, of a wrong shape or no floats, where one is left over, or where a
@@ -21,8 +21,14 @@ import type { SafetensorsFile } from './safetensors/file.ts';
  */
 export async function parameterSource(config: ModelConfig, file: SafetensorsFile): Promise<ParameterSource> {
   const parameters = modelParameters(config);
-  const names = new Map(parameters.map((parameter) => [parameter.name, tensorName(file, parameter)]));
-  const missing = [...names.values()].filter((name) => !file.tensors.has(name));
+  const tensorOf = parameterTensors(config, file);
+  const names = new Map<string, string>();
+  const missing: string[] = [];
+  for (const parameter of parameters) {
+    const name = tensorOf(parameter);
+    if (name === undefined) missing.push(transformersName(parameter));
+    else names.set(parameter.name, name);
+  }
   if (missing.length > 0)
     throw damaged(
       file.name,
@@ -48,54 +54,26 @@ export async function parameterSource(config: ModelConfig, file: SafetensorsFile
   });
 }
 
-/** A parameter's tensor, as transformers calls it. */
-export function transformersName({ key, layer }: Pick<ParameterSpec, 'key' | 'layer'>): string {
-  switch (key) {
-    case 'embedding':
-      return 'backbone.embeddings.weight';
-    case 'finalNorm':
-      return 'backbone.norm_f.weight';
-    case 'head':
-      return HEAD;
-    default:
-      return `backbone.layers.${layer}.${LAYER_TENSORS[key]}`;
-  }
-}
-
 /** A parameter's shape in a file: PyTorch's depthwise convolution has an axis for the one input channel. */
 export function storedShape({ key, shape }: ParameterSpec): Shape {
   return key === 'block.conv' ? [shape[0]!, 1, shape[1]!] : shape;
 }
 
-const HEAD = 'lm_head.weight';
-
-const LAYER_TENSORS: Readonly<Record<Exclude<ParameterKey, 'embedding' | 'finalNorm' | 'head'>, string>> = {
-  norm: 'norm.weight',
-  'block.inProj': 'mixer.in_proj.weight',
-  'block.inProjBias': 'mixer.in_proj.bias',
-  'block.conv': 'mixer.conv1d.weight',
-  'block.convBias': 'mixer.conv1d.bias',
-  'block.xProj': 'mixer.x_proj.weight',
-  'block.dtProj': 'mixer.dt_proj.weight',
-  'block.dtBias': 'mixer.dt_proj.bias',
-  'block.A': 'mixer.A_log',
-  'block.D': 'mixer.D',
-  'block.outProj': 'mixer.out_proj.weight',
-  'block.outProjBias': 'mixer.out_proj.bias',
-};
-
-/** A parameter's tensor in a file; the original's embedding has a name of its own. */
-export function tensorName(
-  file: Pick<SafetensorsFile, 'tensors'>,
-  parameter: Pick<ParameterSpec, 'key' | 'layer'>,
-): string {
-  const original = 'backbone.embedding.weight';
-  return parameter.key === 'embedding' && file.tensors.has(original) ? original : transformersName(parameter);
+/** The tensor of each parameter, in the file's own words. A tied head may have been kept in the embedding's place. */
+export function parameterTensors(
+  config: ModelConfig,
+  file: Pick<SafetensorsFile, 'name' | 'tensors'>,
+): (parameter: Pick<ParameterSpec, 'key' | 'layer'>) => string | undefined {
+  const names = tensorNames(file);
+  return (parameter) => {
+    const name = names.get(transformersName(parameter));
+    return name ?? (parameter.key === 'embedding' && config.tiedHead ? names.get(HEAD) : undefined);
+  };
 }
 
 function remedyForMissing({ tiedHead }: ModelConfig, missing: readonly string[]): string | undefined {
-  return !tiedHead && missing.includes(HEAD)
-    ? 'The config says that the head is not tied to the embedding.'
+  return !tiedHead && missing.length === 1 && missing[0] === HEAD
+    ? 'The config says that the head is not tied to the embedding: say "tie_word_embeddings": true if it is.'
     : undefined;
 }
 
@@ -117,10 +95,11 @@ async function checkSurplus(
 ): Promise<void> {
   const used = new Set(names.values());
   const surplus = [...file.tensors.keys()].filter((name) => !used.has(name));
-  if (surplus.length === 1 && surplus[0] === HEAD && config.tiedHead) {
-    if (await sameBytes(file, HEAD, names.get('embedding')!)) return;
+  const head = tensorNames(file).get(HEAD);
+  if (head !== undefined && surplus.length === 1 && surplus[0] === head && config.tiedHead) {
+    if (await sameBytes(file, head, names.get('embedding')!)) return;
     throw damaged(
-      `${file.name}: tensor ${quote(HEAD)}`,
+      `${file.name}: tensor ${quote(head)}`,
       'a head that is not the embedding',
       'the embedding, or no such tensor, since the config says that they are tied',
       'Say "tie_word_embeddings": false in config.json if the head is a separate one.',

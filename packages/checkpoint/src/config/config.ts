@@ -19,6 +19,8 @@ export function parseConfig(json: unknown, origin = 'config.json'): ModelConfig 
 
 const SUPPORTED = '"mamba", "falcon_mamba", or the original layout of state-spaces with d_model';
 const ARCHITECTURES = { mamba: 'Mamba', falcon_mamba: 'FalconMamba' } as const;
+/** The class of state-spaces, which converted checkpoints may still name. */
+const ORIGINAL = { mamba: 'MambaLMHeadModel', falcon_mamba: undefined } as const;
 const MAX_SIZE = 2 ** 24;
 const MAX_LAYERS = 2 ** 16;
 
@@ -101,7 +103,7 @@ function dtRank(fields: Fields, name: string, dModel: number): number {
 
 function checkArchitectures(fields: Fields, type: keyof typeof ARCHITECTURES): void {
   const architectures = fields.get('architectures') ?? [];
-  const expected = [`${ARCHITECTURES[type]}ForCausalLM`, `${ARCHITECTURES[type]}Model`];
+  const expected = [`${ARCHITECTURES[type]}ForCausalLM`, `${ARCHITECTURES[type]}Model`, ORIGINAL[type]];
   const fits = Array.isArray(architectures) && architectures.every((name) => expected.includes(name as string));
   if (!fits)
     throw damaged(fields.origin('architectures'), show(architectures), `${expected[0]}, since model_type is ${type}`);

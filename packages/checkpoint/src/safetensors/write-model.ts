@@ -19,7 +19,8 @@ import type { SpecialTokens } from '../config/special-tokens.ts';
 import { quote, show } from '../errors.ts';
 import type { WriteProgress } from '../gguf/write.ts';
 import type { ByteSink } from '../io/byte-sink.ts';
-import { storedShape, transformersName } from '../parameters.ts';
+import { storedShape } from '../parameters.ts';
+import { transformersName } from '../tensor-names.ts';
 
 export const SAFETENSORS_WRITABLE_TYPES = ['F32', 'F16', 'BF16'] as const;
 export type SafetensorsWritableType = (typeof SAFETENSORS_WRITABLE_TYPES)[number];
