@@ -88,7 +88,7 @@ async function openFolder({ store, tokenizer, reopen, onWarning }: Context): Pro
       store.name,
       'no config.json',
       'a checkpoint',
-      /\.safetensors$/.test(store.name)
+      /\.(safetensors|bin|pt|pth)$/.test(store.name)
         ? 'Give the folder that this file is in.'
         : 'Give the folder that holds config.json and model.safetensors, or a GGUF file, whose name ends in .gguf.',
     );

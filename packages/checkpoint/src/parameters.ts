@@ -110,6 +110,7 @@ async function checkSurplus(
 }
 
 async function sameBytes(file: SafetensorsFile, a: string, b: string): Promise<boolean> {
+  if (file.isAlias?.(a, b)) return true;
   const first = file.tensors.get(a)!;
   const second = file.tensors.get(b)!;
   const size = first.end - first.begin;

@@ -1,28 +1,47 @@
 import type { MambaError } from '@mamba/core';
-import { damaged } from './errors.ts';
+import { damaged, list } from './errors.ts';
+import type { ByteSource } from './io/byte-source.ts';
 import { findFile } from './io/find.ts';
-import type { CheckpointStore } from './io/store.ts';
+import { type CheckpointStore, readJsonSource } from './io/store.ts';
+import { openPytorch } from './pytorch/file.ts';
 import { openSafetensors, type SafetensorsFile } from './safetensors/file.ts';
-import { openSharded } from './safetensors/sharded.ts';
+import { openShards } from './safetensors/sharded.ts';
+
+type Open = (source: ByteSource) => Promise<SafetensorsFile>;
+
+/** In this order: where there are both, those of safetensors are smaller to read and cannot hold code. */
+const FORMATS: readonly (readonly [file: string, open: Open])[] = [
+  ['model.safetensors', openSafetensors],
+  ['pytorch_model.bin', openPytorch],
+];
 
 /**
  * The tensors of a checkpoint, in whichever of its files they are.
- * @throws MambaError `invalid-file` where there are none; a host that does not have a file and says so otherwise than by 404 is quoted then.
+ * @throws MambaError `invalid-file` where there are none, or what the host said in place of it, and what opening them throws.
  */
 export async function openWeights(store: CheckpointStore): Promise<SafetensorsFile> {
   const reasons: MambaError[] = [];
-  const { source, reason } = await findFile(store, 'model.safetensors');
-  if (source !== undefined) return openSafetensors(source);
-  if (reason !== undefined) reasons.push(reason);
-  const sharded = await openSharded(store, 'model.safetensors.index.json');
-  if (sharded !== undefined) return sharded;
-  throw (
-    reasons[0] ??
-    damaged(
-      store.name,
-      'neither model.safetensors nor model.safetensors.index.json',
-      'one of them',
-      'Convert other formats to safetensors first.',
-    )
+  for (const [file, open] of FORMATS) {
+    const single = await findFile(store, file);
+    if (single.source !== undefined) return open(single.source);
+    const index = `${file}.index.json`;
+    const sharded = await findFile(store, index);
+    if (sharded.source !== undefined) return openShards(store, index, await readJsonSource(sharded.source), open);
+    for (const { reason } of [single, sharded]) if (reason !== undefined) reasons.push(reason);
+  }
+  throw reasons[0] ?? (await noWeights(store));
+}
+
+async function noWeights(store: CheckpointStore): Promise<MambaError> {
+  const names = (await store.list?.()) ?? [];
+  const others = names.filter((name) => OTHERS.test(name));
+  return damaged(
+    store.name,
+    `no weights${others.length > 0 ? `, but ${list(others)}` : ''}`,
+    'model.safetensors, pytorch_model.bin, or the index of their shards (model.safetensors.index.json, pytorch_model.bin.index.json)',
+    others.length > 0 ? 'Give the weights one of these names, or convert them to safetensors first.' : undefined,
   );
 }
+
+/** What weights are kept in. */
+const OTHERS = /\.(safetensors|bin|pt|pth|ckpt|h5|msgpack|onnx|npz)$/i;

@@ -10,12 +10,12 @@ export interface TensorInfo {
   /** The format's name: `F32`, `BF16`, … */
   readonly dtype: string;
   readonly shape: Shape;
-  /** Bytes, counted from the start of the data; in its own file where there are shards. */
+  /** Bytes, counted from the start of the data; in its own file where there are shards, in its storage where the format has these. */
   readonly begin: number;
   readonly end: number;
 }
 
-/** Tensors by name, read one by one: a safetensors file, or several that an index makes one. */
+/** Tensors by name, read one by one: a safetensors file, several that an index makes one, or a file of PyTorch's. */
 export interface SafetensorsFile {
   /** For messages. */
   readonly name: string;
@@ -31,6 +31,8 @@ export interface SafetensorsFile {
   rows(tensor: string): HostRows;
   /** Bytes of a tensor as stored, whatever its dtype; `[start, end)` counts from the tensor's first. */
   readBytes(tensor: string, start?: number, end?: number): Promise<Uint8Array>;
+  /** Whether two tensors are the same bytes of the file, where its format allows that. */
+  isAlias?(a: string, b: string): boolean;
   close(): Promise<void>;
 }
 
@@ -41,45 +43,60 @@ export interface SafetensorsFile {
 export async function openSafetensors(source: ByteSource): Promise<SafetensorsFile> {
   try {
     const { tensors, metadata, dataStart } = await parseHeader(source);
-    const info = (tensor: string): TensorInfo => {
-      const found = tensors.get(tensor);
-      if (found !== undefined) return found;
-      throw new MambaError('invalid-argument', `${source.name} has no tensor ${quote(tensor)}`, {
-        origin: source.name,
-      });
-    };
-    const readBytes = async (tensor: string, start = 0, end?: number): Promise<Uint8Array> => {
-      const { begin, end: last } = info(tensor);
-      return source.read(dataStart + begin + start, (end ?? last - begin) - start);
-    };
-    return {
-      name: source.name,
-      tensors,
-      metadata,
-      readBytes,
-      async read(tensor) {
-        const origin = `${source.name}: tensor ${quote(tensor)}`;
-        checkReadable(origin, info(tensor));
-        return hostTensor(origin, info(tensor), await readBytes(tensor));
-      },
-      rows(tensor) {
-        const origin = `${source.name}: tensor ${quote(tensor)}`;
-        const found = info(tensor);
-        checkReadable(origin, found);
-        const { dtype, shape, begin, end } = found;
-        const size = (end - begin) / shape[0]!;
-        return hostRows(origin, { dtype: READABLE.get(dtype)!, shape }, async (first, count) => {
-          const bytes = await readBytes(tensor, first * size, (first + count) * size);
-          return hostTensor(origin, { dtype, shape: [count, shape[1]!] }, bytes);
-        });
-      },
-      close: () => source.close(),
-    };
+    return tensorFile({
+      ...{ name: source.name, tensors, metadata, close: () => source.close() },
+      readBytes: (_, { begin }, start, end) => source.read(dataStart + begin + start, end - start),
+    });
   } catch (error) {
     await source.close();
     if (isMambaError(error)) throw error;
     throw damaged(source.name, String(error), 'a safetensors file', undefined, error);
   }
+}
+
+/** What is common to files of tensors: only where bytes are is each format's own. */
+export function tensorFile(file: {
+  readonly name: string;
+  readonly tensors: ReadonlyMap<string, TensorInfo>;
+  readonly metadata: ReadonlyMap<string, string>;
+  readBytes(tensor: string, info: TensorInfo, start: number, end: number): Promise<Uint8Array>;
+  isAlias?(a: string, b: string): boolean;
+  close(): Promise<void>;
+}): SafetensorsFile {
+  const { name, tensors, metadata } = file;
+  const info = (tensor: string): TensorInfo => {
+    const found = tensors.get(tensor);
+    if (found !== undefined) return found;
+    throw new MambaError('invalid-argument', `${name} has no tensor ${quote(tensor)}`, { origin: name });
+  };
+  const readBytes = async (tensor: string, start = 0, end?: number): Promise<Uint8Array> => {
+    const found = info(tensor);
+    return file.readBytes(tensor, found, start, end ?? found.end - found.begin);
+  };
+  return {
+    name,
+    tensors,
+    metadata,
+    readBytes,
+    async read(tensor) {
+      const origin = `${name}: tensor ${quote(tensor)}`;
+      checkReadable(origin, info(tensor));
+      return hostTensor(origin, info(tensor), await readBytes(tensor));
+    },
+    rows(tensor) {
+      const origin = `${name}: tensor ${quote(tensor)}`;
+      const found = info(tensor);
+      checkReadable(origin, found);
+      const { dtype, shape, begin, end } = found;
+      const size = (end - begin) / shape[0]!;
+      return hostRows(origin, { dtype: READABLE.get(dtype)!, shape }, async (first, count) => {
+        const bytes = await readBytes(tensor, first * size, (first + count) * size);
+        return hostTensor(origin, { dtype, shape: [count, shape[1]!] }, bytes);
+      });
+    },
+    isAlias: (a, b) => file.isAlias?.(a, b) ?? false,
+    close: () => file.close(),
+  };
 }
 
 function checkReadable(origin: string, { dtype, shape }: TensorInfo): void {

@@ -1,5 +1,7 @@
 import type { HostTensor } from '@mamba/core';
 import { damaged, list, quote, show } from '../errors.ts';
+import type { ByteSource } from '../io/byte-source.ts';
+import { findFile } from '../io/find.ts';
 import { type CheckpointStore, checkFileName, readJson } from '../io/store.ts';
 import { openSafetensors, type SafetensorsFile, type TensorInfo } from './file.ts';
 
@@ -10,7 +12,16 @@ import { openSafetensors, type SafetensorsFile, type TensorInfo } from './file.t
  */
 export async function openSharded(store: CheckpointStore, index: string): Promise<SafetensorsFile | undefined> {
   const json = await readJson(store, index);
-  if (json === undefined) return undefined;
+  return json === undefined ? undefined : openShards(store, index, json, openSafetensors);
+}
+
+/** The same where the index is read already, and for shards of any format. */
+export async function openShards(
+  store: CheckpointStore,
+  index: string,
+  json: unknown,
+  open: (source: ByteSource) => Promise<SafetensorsFile>,
+): Promise<SafetensorsFile> {
   const origin = `${store.name}: ${index}`;
   const { shardOf, metadata } = parseIndex(origin, json);
   const shards = new Map<string, SafetensorsFile>();
@@ -19,10 +30,12 @@ export async function openSharded(store: CheckpointStore, index: string): Promis
   };
   try {
     for (const name of new Set(shardOf.values())) {
-      const source = await store.open(name);
-      if (source === undefined)
-        throw damaged(origin, `the shard ${quote(name)}, which is missing`, 'all its shards', 'Fetch the missing one.');
-      shards.set(name, await openSafetensors(source));
+      const { source, reason } = await findFile(store, name);
+      if (source === undefined) {
+        const given = `the shard ${quote(name)}, which is missing`;
+        throw reason ?? damaged(origin, given, 'all its shards', 'Fetch the missing one.');
+      }
+      shards.set(name, await open(source));
     }
     const tensors = new Map<string, TensorInfo>();
     for (const [tensor, shard] of shardOf) {
@@ -54,6 +67,7 @@ export async function openSharded(store: CheckpointStore, index: string): Promis
       read: async (tensor): Promise<HostTensor> => shard(tensor).read(tensor),
       rows: (tensor) => shard(tensor).rows(tensor),
       readBytes: async (tensor, start, end) => shard(tensor).readBytes(tensor, start, end),
+      isAlias: (a, b) => shard(a) === shard(b) && (shard(a).isAlias?.(a, b) ?? false),
       close,
     };
   } catch (error) {

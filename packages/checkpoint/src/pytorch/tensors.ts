@@ -1,0 +1,179 @@
+import { MambaError, type Shape, sizeOf } from '@mamba/core';
+import { damaged, quote } from '../errors.ts';
+import { bitsOf } from '../safetensors/dtypes.ts';
+import { Callable, kindOf, type PickleWorld } from './pickle.ts';
+
+/** Numbers in a row, somewhere in the file; tensors are views of them. */
+export class Storage {
+  readonly key: string;
+  /** Undefined where the tensors say what the bytes are. */
+  readonly dtype: string | undefined;
+  /** In elements, or in bytes where there is no dtype. */
+  readonly size: number;
+
+  constructor(key: string, dtype: string | undefined, size: number) {
+    this.key = key;
+    this.dtype = dtype;
+    this.size = size;
+  }
+}
+
+/** A view: `offset` and `strides` count elements of the storage. */
+export class StoredTensor {
+  readonly storage: Storage;
+  readonly dtype: string;
+  readonly offset: number;
+  readonly shape: Shape;
+  readonly strides: Shape;
+
+  constructor(storage: Storage, dtype: string, offset: number, shape: Shape, strides: Shape) {
+    this.storage = storage;
+    this.dtype = dtype;
+    this.offset = offset;
+    this.shape = shape;
+    this.strides = strides;
+  }
+}
+
+/** What a pickle of tensors may name and call; nothing of it is code. */
+export function tensorWorld(origin: string): PickleWorld {
+  const tensor = (args: readonly unknown[], dtype?: unknown): StoredTensor => viewOf(origin, args, dtype);
+  const calls: Readonly<Record<string, (args: readonly unknown[]) => unknown>> = {
+    'torch._utils._rebuild_tensor': (args) => tensor(args),
+    'torch._utils._rebuild_tensor_v2': (args) => tensor(args),
+    // Of dtypes that have no storage of their own, which it names.
+    'torch._utils._rebuild_tensor_v3': (args) => tensor(args, args[6]),
+    'torch._utils._rebuild_parameter': ([data]) => data,
+    'torch._utils._rebuild_parameter_with_state': ([data]) => data,
+    'torch.Size': ([sizes]) => sizes,
+    // Python 2 gives its items at once.
+    'collections.OrderedDict': ([pairs]) =>
+      new Map(Array.isArray(pairs) ? pairs.filter((pair): pair is [unknown, unknown] => Array.isArray(pair)) : []),
+  };
+  return {
+    global(module, name) {
+      // As Python 2 called it.
+      const full = `${module === '__builtin__' ? 'builtins' : module}.${name}`;
+      if (Object.hasOwn(calls, full)) return new Callable(full, calls[full]!);
+      if (module === 'torch' || module === 'torch.storage') {
+        if (Object.hasOwn(STORAGES, name)) return new StorageType(STORAGES[name]);
+        if (Object.hasOwn(DTYPES, name)) return new DType(DTYPES[name]!);
+      }
+      throw new MambaError('unsupported', `${origin} cannot be read`, {
+        origin,
+        given: `${quote(full)}, which loading it would import and run`,
+        expected: 'tensors in dicts alone',
+        remedy:
+          'If you trust it, save its state_dict() again where it was made, better as safetensors: ' +
+          'save_pretrained(…, safe_serialization=True) of transformers does.',
+      });
+    },
+    persistent: (id) => storageOf(origin, id),
+  };
+}
+
+/** The state dict that a file holds: its root, or what training scripts keep it under. @throws MambaError `invalid-file`. */
+export function stateDict(origin: string, root: unknown): ReadonlyMap<string, StoredTensor> {
+  const places = [root, ...NESTED.map((name) => (root instanceof Map ? root.get(name) : undefined))];
+  for (const place of places) {
+    if (!(place instanceof Map)) continue;
+    const tensors = [...(place as Map<unknown, unknown>)].filter(
+      (entry): entry is [string, StoredTensor] => typeof entry[0] === 'string' && entry[1] instanceof StoredTensor,
+    );
+    if (tensors.length > 0) return new Map(tensors);
+  }
+  throw damaged(origin, `${kindOf(root)} without tensors`, 'a state dict: a dict from names to tensors');
+}
+
+const NESTED = ['state_dict', 'model_state_dict', 'model', 'module'];
+
+class StorageType {
+  readonly dtype: string | undefined;
+
+  constructor(dtype: string | undefined) {
+    this.dtype = dtype;
+  }
+}
+
+class DType {
+  readonly name: string;
+
+  constructor(name: string) {
+    this.name = name;
+  }
+}
+
+const STORAGES: Readonly<Record<string, string | undefined>> = {
+  DoubleStorage: 'F64',
+  FloatStorage: 'F32',
+  HalfStorage: 'F16',
+  BFloat16Storage: 'BF16',
+  LongStorage: 'I64',
+  IntStorage: 'I32',
+  ShortStorage: 'I16',
+  CharStorage: 'I8',
+  ByteStorage: 'U8',
+  BoolStorage: 'BOOL',
+  ComplexFloatStorage: 'C64',
+  UntypedStorage: undefined,
+};
+
+const DTYPES: Readonly<Record<string, string>> = {
+  float64: 'F64',
+  float32: 'F32',
+  float16: 'F16',
+  bfloat16: 'BF16',
+  int64: 'I64',
+  int32: 'I32',
+  int16: 'I16',
+  int8: 'I8',
+  uint64: 'U64',
+  uint32: 'U32',
+  uint16: 'U16',
+  uint8: 'U8',
+  bool: 'BOOL',
+  complex64: 'C64',
+  float8_e5m2: 'F8_E5M2',
+  float8_e4m3fn: 'F8_E4M3',
+};
+
+/** `('storage', type, key, location, size)`; old files add which part of it is meant. */
+function storageOf(origin: string, id: unknown): Storage {
+  const [kind, type, key, , size, part] = Array.isArray(id) ? (id as unknown[]) : [];
+  if (kind !== 'storage' || !(type instanceof StorageType) || typeof key !== 'string' || !isSize(size))
+    throw damaged(origin, `a reference to ${kindOf(kind)}`, 'one to a storage');
+  if (part !== undefined && part !== null)
+    throw damaged(origin, 'a storage that is a part of another', 'whole storages', 'Save it with PyTorch 1 or newer.');
+  return new Storage(key, type.dtype, size);
+}
+
+function viewOf(origin: string, args: readonly unknown[], named: unknown): StoredTensor {
+  const [storage, offset, shape, strides] = args;
+  const sizes = Array.isArray(shape) && Array.isArray(strides) && [offset, ...shape, ...strides].every(isSize);
+  if (!(storage instanceof Storage) || !sizes || shape.length !== strides.length || shape.length > MAX_RANK)
+    throw damaged(origin, 'a tensor without a storage, a shape and strides', 'all of them');
+  const dtype = named instanceof DType ? named.name : storage.dtype;
+  if (dtype === undefined) throw damaged(origin, 'a tensor of no dtype', 'one that is named');
+  const tensor = new StoredTensor(storage, dtype, offset as number, shape as number[], strides as number[]);
+  const available = storage.dtype === undefined ? Math.floor(storage.size / (bitsOf(dtype)! / 8)) : storage.size;
+  const elements = sizeOf(tensor.shape);
+  if (elements > MAX_ELEMENTS || (elements > 0 && lastOf(tensor) >= available))
+    throw damaged(
+      origin,
+      `a tensor [${tensor.shape.join(', ')}] with strides [${tensor.strides.join(', ')}] from ${tensor.offset}`,
+      `one within the ${available} elements of its storage`,
+    );
+  return tensor;
+}
+
+const MAX_RANK = 64;
+const MAX_ELEMENTS = 2 ** 48;
+
+/** The element that lies furthest in the storage. */
+export function lastOf({ offset, shape, strides }: Pick<StoredTensor, 'offset' | 'shape' | 'strides'>): number {
+  return shape.reduce((last, extent, axis) => last + (extent - 1) * strides[axis]!, offset);
+}
+
+function isSize(value: unknown): value is number {
+  return Number.isSafeInteger(value) && (value as number) >= 0;
+}
