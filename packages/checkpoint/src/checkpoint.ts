@@ -1,4 +1,5 @@
-import type { ModelConfig, ParameterSource, ParameterSpec } from '@mamba/core';
+import type { MambaError, ModelConfig, ParameterSource, ParameterSpec } from '@mamba/core';
+import { adapterError, warnOfAdapter } from './adapter.ts';
 import { parseConfig } from './config/config.ts';
 import { parseSpecialTokens, type SpecialTokens } from './config/special-tokens.ts';
 import { withRows } from './config/vocabulary.ts';
@@ -19,7 +20,7 @@ import type { TokenizerFiles } from './tokenizer/files.ts';
 import { tokenizerStore } from './tokenizer/location.ts';
 import { TokenizerReader } from './tokenizer/reader.ts';
 import { type WarningListener, warnOnConsole } from './warnings.ts';
-import { openWeights } from './weights.ts';
+import { openWeights, type Weights } from './weights.ts';
 
 export interface OpenOptions extends UrlOptions {
   /** Hears of what is left out: files that a checkpoint can do without and that cannot be used. Default: console.warn. */
@@ -32,6 +33,8 @@ export interface OpenOptions extends UrlOptions {
 export interface Checkpoint {
   /** Where it is, for messages. */
   readonly name: string;
+  /** What the weights are kept in. */
+  readonly format: Weights['format'] | 'GGUF';
   readonly config: ModelConfig;
   /** For core's `createModel`. */
   readonly source: ParameterSource;
@@ -55,7 +58,7 @@ export interface Checkpoint {
 }
 
 /**
- * Opens `config.json` with `model.safetensors`, or the shards of `model.safetensors.index.json`, from a folder (Node), an http(s)
+ * Opens `config.json` with `model.safetensors`, `pytorch_model.bin`, or the shards of either's index, from a folder (Node), an http(s)
  * address, chosen files, or a store of one's own; or a GGUF file, given by its path or address, or as the one in the folder or among
  * the files. Files beside these decide nothing: what cannot be used of them is left out, with a warning.
  * @throws MambaError `invalid-file` (damaged, incomplete, contradictory), `unsupported` (another kind of model), `unavailable` (disk,
@@ -83,19 +86,11 @@ interface Context extends Pick<Checkpoint, 'store' | 'reopen'> {
 
 async function openFolder({ store, tokenizer, reopen, onWarning }: Context): Promise<Checkpoint> {
   const json = await readJson(store, 'config.json', 2 ** 24);
-  if (json === undefined)
-    throw damaged(
-      store.name,
-      'no config.json',
-      'a checkpoint',
-      /\.(safetensors|bin|pt|pth)$/.test(store.name)
-        ? 'Give the folder that this file is in.'
-        : 'Give the folder that holds config.json and model.safetensors, or a GGUF file, whose name ends in .gguf.',
-    );
+  if (json === undefined) throw (await adapterError(store)) ?? noConfig(store);
   const origin = `${store.name}: config.json`;
   const said = parseConfig(json, origin);
   const generationConfig = await readOptionalObject(store, 'generation_config.json', onWarning);
-  const tensors = await openWeights(store);
+  const { format, tensors } = await openWeights(store);
   try {
     const config = withRows(said, json, embeddingRows(said, tensors));
     const source = await parameterSource(config, tensors);
@@ -105,8 +100,10 @@ async function openFolder({ store, tokenizer, reopen, onWarning }: Context): Pro
       { origin: `${store.name}: generation_config.json`, json: generationConfig },
     ];
     const specialTokens = parseSpecialTokens(config.vocabSize, files, onWarning);
+    await warnOfAdapter(store, onWarning);
     return {
       name: store.name,
+      format,
       config,
       source,
       storedType: (parameter) => tensors.tensors.get(tensorOf(parameter)!)!.dtype,
@@ -123,6 +120,17 @@ async function openFolder({ store, tokenizer, reopen, onWarning }: Context): Pro
     await tensors.close();
     throw error;
   }
+}
+
+function noConfig({ name }: CheckpointStore): MambaError {
+  return damaged(
+    name,
+    'no config.json',
+    'a checkpoint',
+    /\.(safetensors|bin|pt|pth)$/.test(name)
+      ? 'Give the folder that this file is in.'
+      : 'Give the folder that holds config.json and model.safetensors, or a GGUF file, whose name ends in .gguf.',
+  );
 }
 
 function embeddingRows(config: ModelConfig, tensors: SafetensorsFile): number | undefined {
@@ -142,6 +150,7 @@ async function openGgufCheckpoint(
     let carried: TokenizerFiles | undefined;
     return {
       name: file.name,
+      format: 'GGUF',
       config,
       source: ggufParameterSource(config, file),
       storedType: (parameter) => file.tensors.get(ggufTensorName(parameter))!.dtype,

@@ -1,4 +1,5 @@
 import type { MambaError } from '@mamba/core';
+import { adapterError } from './adapter.ts';
 import { damaged, list } from './errors.ts';
 import type { ByteSource } from './io/byte-source.ts';
 import { findFile } from './io/find.ts';
@@ -9,27 +10,35 @@ import { openShards } from './safetensors/sharded.ts';
 
 type Open = (source: ByteSource) => Promise<SafetensorsFile>;
 
+export interface Weights {
+  readonly format: 'safetensors' | 'PyTorch';
+  readonly tensors: SafetensorsFile;
+}
+
 /** In this order: where there are both, those of safetensors are smaller to read and cannot hold code. */
-const FORMATS: readonly (readonly [file: string, open: Open])[] = [
-  ['model.safetensors', openSafetensors],
-  ['pytorch_model.bin', openPytorch],
+const FORMATS: readonly { readonly format: Weights['format']; readonly file: string; readonly open: Open }[] = [
+  { format: 'safetensors', file: 'model.safetensors', open: openSafetensors },
+  { format: 'PyTorch', file: 'pytorch_model.bin', open: openPytorch },
 ];
 
 /**
  * The tensors of a checkpoint, in whichever of its files they are.
  * @throws MambaError `invalid-file` where there are none, or what the host said in place of it, and what opening them throws.
  */
-export async function openWeights(store: CheckpointStore): Promise<SafetensorsFile> {
+export async function openWeights(store: CheckpointStore): Promise<Weights> {
   const reasons: MambaError[] = [];
-  for (const [file, open] of FORMATS) {
+  for (const { format, file, open } of FORMATS) {
     const single = await findFile(store, file);
-    if (single.source !== undefined) return open(single.source);
+    if (single.source !== undefined) return { format, tensors: await open(single.source) };
     const index = `${file}.index.json`;
     const sharded = await findFile(store, index);
-    if (sharded.source !== undefined) return openShards(store, index, await readJsonSource(sharded.source), open);
+    if (sharded.source !== undefined) {
+      const json = await readJsonSource(sharded.source);
+      return { format, tensors: await openShards(store, index, json, open) };
+    }
     for (const { reason } of [single, sharded]) if (reason !== undefined) reasons.push(reason);
   }
-  throw reasons[0] ?? (await noWeights(store));
+  throw reasons[0] ?? (await adapterError(store)) ?? (await noWeights(store));
 }
 
 async function noWeights(store: CheckpointStore): Promise<MambaError> {

@@ -314,3 +314,25 @@ describe('settings of a tokenizer', () => {
     ]);
   });
 });
+
+describe('an adapter', () => {
+  const adapter = JSON.stringify({ peft_type: 'LORA', base_model_name_or_path: 'owner/base', r: 8 });
+
+  it('is named as what it is where a model is asked for', async () => {
+    const { 'config.json': config, 'model.safetensors': model } = await fixture();
+    const alone = { 'adapter_config.json': adapter, 'adapter_model.safetensors': 'x' };
+    for (const files of [alone, { ...alone, 'config.json': config! }])
+      await expectError(
+        openCheckpoint(memoryStore(files), { onWarning() {} }),
+        ...(['unsupported', 'adapter_config.json', 'an adapter (LORA) of "owner/base"', 'merge_and_unload'] as const),
+      );
+    const nameless = memoryStore({ 'adapter_config.json': '{}' });
+    await expectError(openCheckpoint(nameless), 'unsupported', 'a model that it does not name');
+    await expectError(openCheckpoint(memoryStore({ 'adapter_config.json': '[' })), 'invalid-file', 'no config.json');
+
+    // The remedy: a whole model, beside which it is left out.
+    const files = { ...alone, 'config.json': config!, 'model.safetensors': model! };
+    const { text } = await open(Object.assign(memoryStore(files), { list: async () => Object.keys(files) }));
+    expect(text).toContain('adapter_config.json is left out: got an adapter (LORA) of "owner/base"');
+  });
+});

@@ -28,7 +28,7 @@ export function inspect(location: string, flags: InspectFlags, signal: AbortSign
     }
     const facts = {
       name: checkpoint.name,
-      format: gguf === undefined ? 'safetensors' : `GGUF ${gguf.version}`,
+      format: gguf === undefined ? checkpoint.format : `GGUF ${gguf.version}`,
       parameters: listed.reduce((sum, { elements }) => sum + elements, 0),
       bytes: listed.reduce((sum, { bytes }) => sum + bytes, 0),
       // What a sequence takes in float32, at any length: the convolution's window and the scan's state, a layer.

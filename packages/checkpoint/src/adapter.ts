@@ -1,0 +1,32 @@
+import { MambaError } from '@mamba/core';
+import { show } from './errors.ts';
+import { readOptionalObject } from './io/optional.ts';
+import type { CheckpointStore } from './io/store.ts';
+import { leftOut, type WarningListener } from './warnings.ts';
+
+const FILE = 'adapter_config.json';
+
+/** The error that says so, where a place that lacks a model holds an adapter: weights that are added to those of another model. */
+export async function adapterError(store: CheckpointStore): Promise<MambaError | undefined> {
+  const config = await readOptionalObject(store, FILE, () => {});
+  return config && unmerged(store, config);
+}
+
+/** A model with an adapter beside it loads without it, and with a word of that. Only where it can be known without asking a network. */
+export async function warnOfAdapter(store: CheckpointStore, onWarning: WarningListener): Promise<void> {
+  if (!((await store.list?.()) ?? []).includes(FILE)) return;
+  const config = (await readOptionalObject(store, FILE, () => {})) ?? {};
+  onWarning(leftOut(`${store.name}: ${FILE}`, unmerged(store, config)));
+}
+
+function unmerged({ name }: CheckpointStore, config: Readonly<Record<string, unknown>>): MambaError {
+  const { peft_type: type, base_model_name_or_path: base } = config;
+  const kind = typeof type === 'string' ? `an adapter (${type})` : 'an adapter';
+  const of = typeof base === 'string' && base !== '' ? `of ${show(base)}` : 'of a model that it does not name';
+  return new MambaError('unsupported', `${name}: ${FILE} cannot be loaded as a model`, {
+    origin: `${name}: ${FILE}`,
+    given: `${kind} ${of}`,
+    expected: 'a whole model',
+    remedy: 'Merge it into its model first, merge_and_unload() of peft does, and save that.',
+  });
+}
