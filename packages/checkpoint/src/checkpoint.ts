@@ -27,6 +27,8 @@ export interface OpenOptions extends UrlOptions {
   readonly onWarning?: WarningListener | undefined;
   /** Where the tokenizer's files are, if not beside the weights: a location as the checkpoint's, or that of its `tokenizer.json`. */
   readonly tokenizer?: CheckpointLocation | undefined;
+  /** Called with what the config says before any weights are opened, or downloaded: what it throws, `openCheckpoint` throws. */
+  readonly checkConfig?: ((config: ModelConfig) => void | Promise<void>) | undefined;
 }
 
 /** A checkpoint whose headers are read and checked, and whose data is still where it was. */
@@ -65,14 +67,14 @@ export interface Checkpoint {
  * network), `aborted`; nothing stays open then.
  */
 export async function openCheckpoint(location: CheckpointLocation, options: OpenOptions = {}): Promise<Checkpoint> {
-  const { onWarning = warnOnConsole, tokenizer: apart } = options;
+  const { onWarning = warnOnConsole, tokenizer: apart, checkConfig = () => {} } = options;
   const { store, gguf } = await locateGguf(location, options);
   // What is left out was told of already.
   const reopen: Checkpoint['reopen'] = (again) =>
-    openCheckpoint(location, { ...options, signal: undefined, onWarning() {}, ...again });
+    openCheckpoint(location, { ...options, signal: undefined, onWarning() {}, checkConfig: undefined, ...again });
   const place = apart === undefined ? store : tokenizerStore(apart, options);
   const tokenizer = new TokenizerReader(place, onWarning, apart !== undefined);
-  const context = { store, tokenizer, apart: apart !== undefined, reopen, onWarning };
+  const context = { store, tokenizer, apart: apart !== undefined, reopen, onWarning, checkConfig };
   if (gguf !== undefined) return openGgufCheckpoint(gguf, context);
   return openFolder(context);
 }
@@ -82,13 +84,15 @@ interface Context extends Pick<Checkpoint, 'store' | 'reopen'> {
   /** The tokenizer was given, and comes before any that the checkpoint has. */
   readonly apart: boolean;
   readonly onWarning: WarningListener;
+  readonly checkConfig: NonNullable<OpenOptions['checkConfig']>;
 }
 
-async function openFolder({ store, tokenizer, reopen, onWarning }: Context): Promise<Checkpoint> {
+async function openFolder({ store, tokenizer, reopen, onWarning, checkConfig }: Context): Promise<Checkpoint> {
   const json = await readJson(store, 'config.json', 2 ** 24);
   if (json === undefined) throw (await adapterError(store)) ?? noConfig(store);
   const origin = `${store.name}: config.json`;
   const said = parseConfig(json, origin);
+  await checkConfig(said);
   const generationConfig = await readOptionalObject(store, 'generation_config.json', onWarning);
   const { format, tensors } = await openWeights(store);
   try {
@@ -140,11 +144,12 @@ function embeddingRows(config: ModelConfig, tensors: SafetensorsFile): number | 
 
 async function openGgufCheckpoint(
   bytes: ByteSource,
-  { store, tokenizer, apart, reopen, onWarning }: Context,
+  { store, tokenizer, apart, reopen, onWarning, checkConfig }: Context,
 ): Promise<Checkpoint> {
   const file = await openGguf(bytes);
   try {
     const config = ggufConfig(file);
+    await checkConfig(config);
     const named = ggufSpecialTokens(file, config, onWarning);
     const carries = !apart && hasGgufTokenizer(file);
     let carried: TokenizerFiles | undefined;

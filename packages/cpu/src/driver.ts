@@ -8,6 +8,7 @@ import {
   type UploadTarget,
   unsupported,
 } from '@mamba/core/driver';
+import { LIMIT } from './memory/heap.ts';
 import { isMatrix, matrixUpload, readMatrix, uploadMatrix } from './memory/matrix.ts';
 import type { Storage } from './memory/storage.ts';
 import { fusedModel } from './model/fused-model.ts';
@@ -58,7 +59,11 @@ export function createDriver(runtime: Runtime): Driver<Storage> {
     async synchronize() {},
     supports,
     supportsUpload,
-    memory: () => ({ bytes: heap.used - runtime.overhead, reserved: heap.reserved }),
+    memory: () => ({
+      bytes: heap.used - runtime.overhead,
+      reserved: heap.reserved,
+      limit: LIMIT - runtime.overhead,
+    }),
     dispose: () => runtime.dispose(),
     model: (fusion, config, weights) => fusedModel(runtime, fusion, config, weights),
   };

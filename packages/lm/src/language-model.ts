@@ -10,6 +10,7 @@ import {
 import {
   type Backend,
   type CreateModelOptions,
+  checkModelFits,
   createModel,
   invalid,
   MambaError,
@@ -95,10 +96,11 @@ export async function loadModel(
   location: CheckpointLocation,
   options: LoadOptions = {},
 ): Promise<LanguageModel> {
-  const { headers, signal, onWarning, tokenizer } = options;
+  const { headers, signal, onWarning, tokenizer, weights } = options;
   const apart = tokenizer instanceof Tokenizer ? undefined : tokenizer;
   const checkpoint = await openCheckpoint(await resolveLocation(location, options), {
     ...{ headers, signal, onWarning },
+    checkConfig: (config) => checkFits(backend, config, weights),
     ...(apart !== undefined && { tokenizer: await resolveLocation(apart, options) }),
   });
   try {
@@ -122,6 +124,11 @@ export async function loadCheckpoint(
   const dtype = weights === 'stored' ? storedDtype(backend, checkpoint) : weights;
   const model = await createModel(backend, checkpoint.config, source, { ...options, weights: dtype });
   return new LanguageModel(checkpoint, model, tokenizer, digest());
+}
+
+/** What the config says is too much is not downloaded. How weights are stored is known only when they are opened. */
+export function checkFits(backend: Backend, config: ModelConfig, weights: LoadOptions['weights']): void {
+  if (weights !== 'stored') checkModelFits(backend, config, weights);
 }
 
 const STORED: ReadonlyMap<string, NonNullable<CreateModelOptions['weights']>> = new Map([

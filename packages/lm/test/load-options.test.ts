@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import type { Backend } from '@mamba/core';
 import { cpu } from '@mamba/cpu';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { loadModel, type MambaError, openTokenizer, Tokenizer } from '../src/index.ts';
+import { blobSource, loadModel, type MambaError, openTokenizer, Tokenizer } from '../src/index.ts';
 import { connectLanguageModels, serveLanguageModels, type WorkerPort } from '../src/worker/index.ts';
 import { collect, expectError, FIXTURES } from './helpers.ts';
 
@@ -115,5 +115,27 @@ describe('a tokenizer of its own', () => {
     expect(opened).toBeUndefined();
     const none = loadModel(backend, without, { tokenizer: `${FIXTURES}/mamba-tiny` });
     await expectError(() => none, 'invalid-file', 'mamba-tiny', 'no tokenizer');
+  });
+});
+
+describe('a model that is too large', () => {
+  it('is refused by its config, before its weights are opened, and goes on with the dtype that is named', async () => {
+    const sizes = { hidden_size: 2560, num_hidden_layers: 64, vocab_size: 50280 };
+    const config = new File([JSON.stringify({ model_type: 'mamba', ...sizes })], 'config.json');
+    const opened: string[] = [];
+    const store = {
+      name: 'large',
+      async open(file: string) {
+        opened.push(file);
+        return file === 'config.json' ? blobSource(config) : undefined;
+      },
+    };
+    const error = await loadModel(backend, store).catch((reason: MambaError) => reason);
+    expect(error).toMatchObject({ code: 'out-of-memory', given: '10.3 GiB of weights in float32' });
+    expect(opened).toEqual(['config.json']);
+    const weights = /weights: '(\w+)'/.exec((error as MambaError).remedy!)![1] as 'q8';
+    expect(weights).toBe('q8');
+    await expectError(() => loadModel(backend, store, { weights }), 'invalid-file', 'no weights');
+    expect(opened).toContain('model.safetensors');
   });
 });

@@ -33,6 +33,8 @@ export interface MemoryUse {
   readonly bytes: number;
   /** Bytes that the backend holds, its pools and scratch included. */
   readonly reserved: number;
+  /** Bytes that all tensors together may occupy, where that is known: a device may not tell. */
+  readonly limit?: number | undefined;
 }
 
 /** A call as `supports` asks it: an operation's own arguments, as specs or tensors. */

@@ -7,6 +7,7 @@ import { checkOptions, describe } from '../operations/check.ts';
 import { composeModel } from './compose.ts';
 import { checkModelConfig } from './config.ts';
 import type { ModelConfig, ParameterSource, ParameterSpec } from './contract.ts';
+import { checkModelFits } from './fits.ts';
 import { Model } from './model.ts';
 import { assembleWeights, modelParameters } from './parameters.ts';
 
@@ -22,6 +23,7 @@ export interface CreateModelOptions {
 
 /**
  * Uploads a model parameter by parameter: one at a time is in host memory, and of a matrix only some rows where source and backend can.
+ * Whether the backend can hold it is looked at before.
  * @throws MambaError `invalid-argument` (config, or a parameter of the wrong shape), `unsupported` (the dtype), `out-of-memory`,
  * `aborted`, and what `source` throws; everything uploaded by then is freed.
  */
@@ -34,6 +36,8 @@ export async function createModel(
   checkModelConfig('createModel.config', config);
   checkOptions('createModel', options, ['weights', 'onProgress', 'signal', 'composed']);
   const { weights: dtype = backend.precision, onProgress, signal, composed = false } = options;
+  // Before anything is read.
+  checkModelFits(backend, config, dtype);
   const parameters = modelParameters(config);
   const uploaded = new Map<string, Tensor>();
   try {

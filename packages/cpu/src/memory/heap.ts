@@ -84,7 +84,7 @@ export class Heap {
 const PAGE = 65536;
 /** 4 GiB, less a page so that no end address wraps to 0. */
 export const MAX_PAGES = 65536;
-const LIMIT = (MAX_PAGES - 1) * PAGE;
+export const LIMIT = (MAX_PAGES - 1) * PAGE;
 
 /** Grows by an eighth at least, so that many small requests do not mean many growths. */
 function extend(memory: WebAssembly.Memory, end: number): boolean {

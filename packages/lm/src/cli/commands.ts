@@ -1,7 +1,7 @@
 import type { Checkpoint } from '@mamba/checkpoint';
 import { type Backend, invalid } from '@mamba/core';
 import type { FinishReason } from '../generate/generate.ts';
-import { type LanguageModel, type LoadOptions, loadCheckpoint } from '../language-model.ts';
+import { checkFits, type LanguageModel, type LoadOptions, loadCheckpoint } from '../language-model.ts';
 import type { SamplingOptions } from '../sampling/options.ts';
 import { openBackend } from './backends.ts';
 import { type ChatFlags, chat } from './chat.ts';
@@ -168,11 +168,14 @@ async function withModel(
     const lm = await withCheckpoint(
       folder,
       signal,
-      async (checkpoint) => {
-        backend = await openBackend(specifier);
-        return load(backend, checkpoint, folder, weights, signal);
+      async (checkpoint) => load(backend!, checkpoint, folder, weights, signal),
+      {
+        tokenizer,
+        async checkConfig(config) {
+          backend = await openBackend(specifier);
+          checkFits(backend, config, weights as LoadOptions['weights']);
+        },
       },
-      { tokenizer },
     );
     try {
       await use(lm);

@@ -1,4 +1,4 @@
-import { type Checkpoint, type CheckpointLocation, openCheckpoint } from '@mamba/checkpoint';
+import { type Checkpoint, type CheckpointLocation, type OpenOptions, openCheckpoint } from '@mamba/checkpoint';
 import { hub } from '../hub/hub.ts';
 import { progress, warn } from './terminal.ts';
 
@@ -19,15 +19,15 @@ export function locate(location: string, signal: AbortSignal): CheckpointLocatio
   });
 }
 
-/** Opens it for as long as `use` takes. `tokenizer`: where its files are, if not there. */
+/** Opens it for as long as `use` takes. `tokenizer`: where its files are, if not there; `checkConfig`: before its weights are. */
 export async function withCheckpoint<T>(
   location: string,
   signal: AbortSignal,
   use: (checkpoint: Checkpoint) => Promise<T>,
-  { tokenizer }: { readonly tokenizer?: string | undefined } = {},
+  { tokenizer, checkConfig }: { readonly tokenizer?: string | undefined } & Pick<OpenOptions, 'checkConfig'> = {},
 ): Promise<T> {
   const checkpoint = await openCheckpoint(locate(location, signal), {
-    ...{ signal, onWarning: warn },
+    ...{ signal, onWarning: warn, checkConfig },
     ...(tokenizer !== undefined && { tokenizer: locate(tokenizer, signal) }),
   });
   try {

@@ -1,0 +1,84 @@
+import type { Backend } from '../contract/backend.ts';
+import { MambaError } from '../contract/errors.ts';
+import { type DType, sizeOf } from '../contract/tensor.ts';
+import { checkModelConfig } from './config.ts';
+import type { ModelConfig, ParameterSpec } from './contract.ts';
+import { modelParameters } from './parameters.ts';
+
+/**
+ * Whether a backend can hold a model, told by its config alone: every matrix is of a kind that it stores, and all weights together are
+ * no more than it has room for, where it knows how much that is.
+ * @param weights Dtype of the matrices. Default: the backend's precision.
+ * @throws MambaError `invalid-argument` (the config), `unsupported` and `out-of-memory`, which name a dtype that will do if there is one.
+ */
+export function checkModelFits(backend: Backend, config: ModelConfig, weights: DType = backend.precision): void {
+  checkModelConfig('checkModelFits.config', config);
+  const parameters = modelParameters(config);
+  const reason = refusal(backend, parameters, weights);
+  if (reason !== undefined) {
+    const others = DTYPES.filter((dtype) => refusal(backend, parameters, dtype) === undefined);
+    throw new MambaError('unsupported', `${backend.name} cannot store the model: ${reason}`, {
+      origin: 'createModel.weights',
+      given: weights,
+      expected: others.length > 0 ? others.join(' or ') : undefined,
+      remedy: others.length > 0 ? undefined : 'Take another backend.',
+    });
+  }
+  const { limit, bytes: used } = backend.memory();
+  if (limit === undefined) return;
+  const needed = weightBytes(backend, parameters, weights);
+  if (needed <= limit - used) return;
+  throw new MambaError('out-of-memory', `the model does not fit into the memory of ${backend.name}`, {
+    origin: 'createModel.weights',
+    given: `${amount(needed)} of weights in ${weights}`,
+    expected: `at most ${amount(limit - used)}${used > 0 ? `, since ${amount(used)} of ${amount(limit)} are in use` : ''}`,
+    remedy: advice(backend, parameters, limit - used),
+  });
+}
+
+/** From the widest to the narrowest. */
+const DTYPES: readonly DType[] = ['float64', 'float32', 'float16', 'bfloat16', 'q8', 'q4'];
+
+/** Bytes of an element. Quantised ones are blocks of 32 that share a scale of two bytes. */
+const BYTES: Readonly<Record<DType, number>> = {
+  float64: 8,
+  float32: 4,
+  int32: 4,
+  float16: 2,
+  bfloat16: 2,
+  q8: 34 / 32,
+  q4: 18 / 32,
+};
+
+/** Why a matrix cannot be stored so; all layers are alike. */
+function refusal(backend: Backend, parameters: readonly ParameterSpec[], dtype: DType): string | undefined {
+  for (const { role, layer, shape } of parameters) {
+    if (role !== 'matrix' || (layer ?? 0) > 0) continue;
+    const support = backend.supportsUpload({ dtype: backend.precision, shape }, { dtype, role });
+    if (!support.supported) return support.reason;
+  }
+  return undefined;
+}
+
+/** At the least: what a backend adds to it is its own. */
+function weightBytes(backend: Backend, parameters: readonly ParameterSpec[], dtype: DType): number {
+  return parameters.reduce(
+    (sum, { role, shape }) => sum + sizeOf(shape) * BYTES[role === 'matrix' ? dtype : backend.precision],
+    0,
+  );
+}
+
+/** With room for what else is needed: rounding up to blocks, the work itself, states. */
+function advice(backend: Backend, parameters: readonly ParameterSpec[], available: number): string {
+  const room = available * (1 - 1 / 16);
+  const dtype = DTYPES.find(
+    (other) => weightBytes(backend, parameters, other) <= room && refusal(backend, parameters, other) === undefined,
+  );
+  if (dtype === undefined) return 'Take another backend, or a smaller model.';
+  return `Load it with weights: '${dtype}', which takes ${amount(weightBytes(backend, parameters, dtype))}.`;
+}
+
+function amount(bytes: number): string {
+  const [divisor, unit] = bytes >= 2 ** 30 ? [2 ** 30, 'GiB'] : bytes >= 2 ** 20 ? [2 ** 20, 'MiB'] : [1, 'bytes'];
+  return `${divisor === 1 ? Math.ceil(bytes) : (bytes / divisor).toFixed(1)} ${unit}`;
+}
