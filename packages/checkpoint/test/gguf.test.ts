@@ -435,4 +435,11 @@ describe('GGUF models', () => {
     await expectError(Promise.resolve(checkpoint.source(A)), 'invalid-file', 'blk.0.ssm_a', '-exp(A_log)');
     await close();
   });
+
+  it('refuses more metadata than any model has before it reads them', async () => {
+    const raw = new RawGguf();
+    raw.keyCount = 2n ** 17n + 1n;
+    raw.data = new Uint8Array(2 ** 21);
+    await expectError(openGguf(raw.source()), 'invalid-file', '131073 metadata or tensors', 'at most 131072');
+  });
 });

@@ -14,8 +14,10 @@ import { BLOCKS, isReadable, readableTypes, typeName } from './types.ts';
 
 /** Vocabularies make the largest headers, of tens of megabytes. */
 const MAX_HEADER = 2 ** 28;
-/** Of an array; no vocabulary is larger. */
-const MAX_LENGTH = 2 ** 24;
+/** Of an array; no vocabulary, and no list of merges, is larger. */
+const MAX_LENGTH = 2 ** 22;
+/** Of metadata, and of tensors: far more than any model's. */
+const MAX_COUNT = 2 ** 17;
 const MAX_RANK = 4;
 const MAX_ALIGNMENT = 2 ** 16;
 
@@ -42,6 +44,8 @@ export async function parseGgufHeader(source: ByteSource): Promise<GgufHeader> {
   // An entry takes at least 8 bytes of key, 4 of type and one of value; a tensor's 8, 4, 4 and 8.
   checkCount(`${name}: number of metadata`, keyCount, cursor.remaining, 13);
   checkCount(`${name}: number of tensors`, tensorCount, cursor.remaining, 24);
+  for (const count of [keyCount, tensorCount])
+    if (count > MAX_COUNT) throw damaged(name, `${count} metadata or tensors`, `at most ${MAX_COUNT} of either`);
   const metadata = new Map<string, GgufValue>();
   for (let index = 0; index < keyCount; index++) {
     const key = await readString(`${name}: a metadata key`, cursor);

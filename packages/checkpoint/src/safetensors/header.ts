@@ -11,8 +11,8 @@ import type { TensorInfo } from './file.ts';
 
 /** As the reference implementation has it. */
 const MAX_HEADER = 100_000_000;
-/** A tensor is nine values, or so: for some 400,000 of them. */
-const BOUNDS = { depth: 8, values: 2 ** 22 };
+/** A tensor is nine values, or so: for some 100,000 of them. */
+const BOUNDS = { depth: 8, values: 2 ** 20 };
 const KEYS = ['dtype', 'shape', 'data_offsets'];
 
 export interface Header {

@@ -112,6 +112,9 @@ describe('a model', () => {
     expect(error!.message).toContain('it does not store float16');
     for (const weights of ['float32', 'q8'] as const) expect((await load(backend, { weights })).error).toBeUndefined();
     expect(thrown(() => checkModelFits(bounded(undefined, []), tinyConfig)).remedy).toBe('Take another backend.');
+    const absurd = { ...tinyConfig, dModel: 2 ** 24, dInner: 2 ** 24 };
+    expect(thrown(() => checkModelFits(backend, absurd))).toMatchObject({ code: 'unsupported' });
+    expect(thrown(() => checkModelFits(bounded(2 ** 32), absurd))).toMatchObject({ code: 'out-of-memory' });
     expect(() => checkModelFits(backend, { ...tinyConfig, layers: 0 })).toThrow(failure('invalid-argument'));
   });
 });

@@ -1,6 +1,7 @@
 import type { Backend } from '../contract/backend.ts';
 import { MambaError } from '../contract/errors.ts';
 import { type DType, sizeOf } from '../contract/tensor.ts';
+import { MAX_ELEMENTS } from '../operations/check.ts';
 import { checkModelConfig } from './config.ts';
 import type { ModelConfig, ParameterSpec } from './contract.ts';
 import { modelParameters } from './parameters.ts';
@@ -14,16 +15,19 @@ import { modelParameters } from './parameters.ts';
 export function checkModelFits(backend: Backend, config: ModelConfig, weights: DType = backend.precision): void {
   checkModelConfig('checkModelFits.config', config);
   const parameters = modelParameters(config);
+  checkMemory(backend, parameters, weights);
   const reason = refusal(backend, parameters, weights);
-  if (reason !== undefined) {
-    const others = DTYPES.filter((dtype) => refusal(backend, parameters, dtype) === undefined);
-    throw new MambaError('unsupported', `${backend.name} cannot store the model: ${reason}`, {
-      origin: 'createModel.weights',
-      given: weights,
-      expected: others.length > 0 ? others.join(' or ') : undefined,
-      remedy: others.length > 0 ? undefined : 'Take another backend.',
-    });
-  }
+  if (reason === undefined) return;
+  const others = DTYPES.filter((dtype) => refusal(backend, parameters, dtype) === undefined);
+  throw new MambaError('unsupported', `${backend.name} cannot store the model: ${reason}`, {
+    origin: 'createModel.weights',
+    given: weights,
+    expected: others.length > 0 ? others.join(' or ') : undefined,
+    remedy: others.length > 0 ? undefined : 'Take another backend.',
+  });
+}
+
+function checkMemory(backend: Backend, parameters: readonly ParameterSpec[], weights: DType): void {
   const { limit, bytes: used } = backend.memory();
   if (limit === undefined) return;
   const needed = weightBytes(backend, parameters, weights);
@@ -54,6 +58,7 @@ const BYTES: Readonly<Record<DType, number>> = {
 function refusal(backend: Backend, parameters: readonly ParameterSpec[], dtype: DType): string | undefined {
   for (const { role, layer, shape } of parameters) {
     if (role !== 'matrix' || (layer ?? 0) > 0) continue;
+    if (sizeOf(shape) > MAX_ELEMENTS) return `a matrix [${shape.join(', ')}] is larger than any can be`;
     const support = backend.supportsUpload({ dtype: backend.precision, shape }, { dtype, role });
     if (!support.supported) return support.reason;
   }

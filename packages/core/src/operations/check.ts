@@ -2,7 +2,7 @@ import { invalid, type MambaError } from '../contract/errors.ts';
 import { type DType, type Shape, sameShape, sizeOf, type TensorSpec } from '../contract/tensor.ts';
 
 /** Largest number of elements of one tensor: beyond it sizes in bytes stop being exact integers. */
-const MAX_ELEMENTS = 2 ** 48;
+export const MAX_ELEMENTS = 2 ** 48;
 
 export function describe(spec: TensorSpec): string {
   return `${spec.dtype} [${spec.shape.join(', ')}]`;
