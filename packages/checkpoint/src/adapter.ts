@@ -6,13 +6,19 @@ import { leftOut, type WarningListener } from './warnings.ts';
 
 const FILE = 'adapter_config.json';
 
-/** The error that says so, where a place that lacks a model holds an adapter: weights that are added to those of another model. */
+/**
+ * The error that says so, where a place that lacks a model holds an adapter: weights that are added to those of another
+ * model.
+ */
 export async function adapterError(store: CheckpointStore): Promise<MambaError | undefined> {
   const config = await readOptionalObject(store, FILE, () => {});
   return config && unmerged(store, config);
 }
 
-/** A model with an adapter beside it loads without it, and with a word of that. Only where it can be known without asking a network. */
+/**
+ * A model with an adapter beside it loads without it, and with a word of that. Only where it can be known without
+ * asking a network.
+ */
 export async function warnOfAdapter(store: CheckpointStore, onWarning: WarningListener): Promise<void> {
   if (!((await store.list?.()) ?? []).includes(FILE)) return;
   const config = (await readOptionalObject(store, FILE, () => {})) ?? {};

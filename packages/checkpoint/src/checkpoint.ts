@@ -23,11 +23,19 @@ import { type WarningListener, warnOnConsole } from './warnings.ts';
 import { openWeights, type Weights } from './weights.ts';
 
 export interface OpenOptions extends UrlOptions {
-  /** Hears of what is left out: files that a checkpoint can do without and that cannot be used. Default: console.warn. */
+  /**
+   * Hears of what is left out: files that a checkpoint can do without and that cannot be used. Default: console.warn.
+   */
   readonly onWarning?: WarningListener | undefined;
-  /** Where the tokenizer's files are, if not beside the weights: a location as the checkpoint's, or that of its `tokenizer.json`. */
+  /**
+   * Where the tokenizer's files are, if not beside the weights: a location as the checkpoint's, or that of its
+   * `tokenizer.json`.
+   */
   readonly tokenizer?: CheckpointLocation | undefined;
-  /** Called with what the config says before any weights are opened, or downloaded: what it throws, `openCheckpoint` throws. */
+  /**
+   * Called with what the config says before any weights are opened, or downloaded: what it throws, `openCheckpoint`
+   * throws.
+   */
   readonly checkConfig?: ((config: ModelConfig) => void | Promise<void>) | undefined;
 }
 
@@ -51,7 +59,10 @@ export interface Checkpoint {
   readonly generationConfig: unknown;
   /** For the other files: golden values. */
   readonly store: CheckpointStore;
-  /** Read when first asked for. @throws MambaError `invalid-file` where there is a tokenizer that cannot be read, `unsupported`. */
+  /**
+   * Read when first asked for.
+   * @throws MambaError `invalid-file` where there is a tokenizer that cannot be read, `unsupported`.
+   */
   tokenizerFiles(): Promise<TokenizerFiles>;
   /** Closes the files; `source` and `tensors` cannot be read afterwards. */
   close(): Promise<void>;
@@ -60,11 +71,12 @@ export interface Checkpoint {
 }
 
 /**
- * Opens `config.json` with `model.safetensors`, `pytorch_model.bin`, or the shards of either's index, from a folder (Node), an http(s)
- * address, chosen files, or a store of one's own; or a GGUF file, given by its path or address, or as the one in the folder or among
- * the files. Files beside these decide nothing: what cannot be used of them is left out, with a warning.
- * @throws MambaError `invalid-file` (damaged, incomplete, contradictory), `unsupported` (another kind of model), `unavailable` (disk,
- * network), `aborted`; nothing stays open then.
+ * Opens `config.json` with `model.safetensors`, `pytorch_model.bin`, or the shards of either's index, from a folder
+ * (Node), an http(s) address, chosen files, or a store of one's own; or a GGUF file, given by its path or address, or
+ * as the one in the folder or among the files. Files beside these decide nothing: what cannot be used of them is left
+ * out, with a warning.
+ * @throws MambaError `invalid-file` (damaged, incomplete, contradictory), `unsupported` (another kind of model),
+ * `unavailable` (disk, network), `aborted`; nothing stays open then.
  */
 export async function openCheckpoint(location: CheckpointLocation, options: OpenOptions = {}): Promise<Checkpoint> {
   const { onWarning = warnOnConsole, tokenizer: apart, checkConfig = () => {} } = options;

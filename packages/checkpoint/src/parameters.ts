@@ -13,11 +13,11 @@ import type { SafetensorsFile } from './safetensors/file.ts';
 import { HEAD, tensorNames, transformersName } from './tensor-names.ts';
 
 /**
- * A model's parameters out of a checkpoint, by transformers' names, the original ones, or either as they are found. All of them are looked up now, so that a
- * file which does not fit is refused before anything is loaded; values are read when they are asked for, one tensor or
- * some rows of a matrix, and A = -exp(A_log) is computed, and given, in float64.
- * @throws MambaError `invalid-file` where a tensor is missing, of a wrong shape or no floats, where one is left over, or where a
- * head contradicts the config.
+ * A model's parameters out of a checkpoint, by transformers' names, the original ones, or either as they are found. All
+ * of them are looked up now, so that a file which does not fit is refused before anything is loaded; values are read
+ * when they are asked for, one tensor or some rows of a matrix, and A = -exp(A_log) is computed, and given, in float64.
+ * @throws MambaError `invalid-file` where a tensor is missing, of a wrong shape or no floats, where one is left over,
+ * or where a head contradicts the config.
  */
 export async function parameterSource(config: ModelConfig, file: SafetensorsFile): Promise<ParameterSource> {
   const parameters = modelParameters(config);

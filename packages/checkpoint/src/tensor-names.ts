@@ -17,8 +17,9 @@ export function transformersName({ key, layer }: Pick<ParameterSpec, 'key' | 'la
 }
 
 /**
- * A file's own names of tensors, by transformers' names for them. A file may have the original's name of the embedding, no `backbone.`
- * before them (the bare model), more than that (a model within another), and what wrapped a module when it was saved.
+ * A file's own names of tensors, by transformers' names for them. A file may have the original's name of the embedding,
+ * no `backbone.` before them (the bare model), more than that (a model within another), and what wrapped a module when
+ * it was saved.
  * @throws MambaError `invalid-file` where two tensors are the same one.
  */
 export function tensorNames(file: Pick<SafetensorsFile, 'name' | 'tensors'>): ReadonlyMap<string, string> {

@@ -1,7 +1,9 @@
 import { isMambaError, MambaError } from '@mamba/core';
 import { reasonOf } from './errors.ts';
 
-/** Hears of what was left out, or done without, of a checkpoint that loads all the same: an error that was not thrown. */
+/**
+ * Hears of what was left out, or done without, of a checkpoint that loads all the same: an error that was not thrown.
+ */
 export type WarningListener = (warning: MambaError) => void;
 
 /** Where nobody listens, so that nothing is left out in silence. */

@@ -23,7 +23,8 @@ const FORMATS: readonly { readonly format: Weights['format']; readonly file: str
 
 /**
  * The tensors of a checkpoint, in whichever of its files they are.
- * @throws MambaError `invalid-file` where there are none, or what the host said in place of it, and what opening them throws.
+ * @throws MambaError `invalid-file` where there are none, or what the host said in place of it, and what opening them
+ * throws.
  */
 export async function openWeights(store: CheckpointStore): Promise<Weights> {
   const reasons: MambaError[] = [];

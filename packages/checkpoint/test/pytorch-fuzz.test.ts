@@ -1,4 +1,7 @@
-/** 10,000 damaged files of torch.save: every one is read, or refused with a typed error. Seeded, so that a failure repeats. */
+/**
+ * 10,000 damaged files of torch.save: every one is read, or refused with a typed error. Seeded, so that a failure
+ * repeats.
+ */
 import { isMambaError } from '@mamba/core';
 import { expect, it } from 'vitest';
 import { bytesSource } from '../src/index.ts';

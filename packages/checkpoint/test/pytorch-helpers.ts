@@ -58,7 +58,9 @@ export class Built {
   }
 }
 
-/** Without remembering anything, which is allowed. `protocol` 4 writes globals and texts as Python 3 does by default. */
+/**
+ * Without remembering anything, which is allowed. `protocol` 4 writes globals and texts as Python 3 does by default.
+ */
 export function pickle(value: unknown, protocol: 2 | 4 = 2): Uint8Array {
   const body = bytes(encode(value, protocol), '.');
   return protocol === 2 ? bytes([0x80, 2], body) : bytes([0x80, 4, 0x95], u64(body.length), body);

@@ -1,4 +1,7 @@
-/** Files beside the model: absent, odd, unreadable or something else, they decide nothing, and are taken for nothing that they are not. */
+/**
+ * Files beside the model: absent, odd, unreadable or something else, they decide nothing, and are taken for nothing
+ * that they are not.
+ */
 import { readFile } from 'node:fs/promises';
 import { MambaError } from '@mamba/core';
 import { describe, expect, it } from 'vitest';

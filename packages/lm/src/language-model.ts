@@ -111,8 +111,8 @@ export async function loadModel(
 }
 
 /**
- * As `loadModel`, out of a checkpoint that is open already, and stays so. Who hears of warnings, and where the tokenizer is, was said
- * when it was opened.
+ * As `loadModel`, out of a checkpoint that is open already, and stays so. Who hears of warnings, and where the
+ * tokenizer is, was said when it was opened.
  */
 export async function loadCheckpoint(
   backend: Backend,

@@ -16,8 +16,9 @@ export interface SpecialTokenFile {
 }
 
 /**
- * What several files say together: text ends at the ids of all of them, and begins with that of the last that names one. An id that the
- * vocabulary does not have is left out, with a warning: a larger model's is often left behind in a smaller one's files.
+ * What several files say together: text ends at the ids of all of them, and begins with that of the last that names
+ * one. An id that the vocabulary does not have is left out, with a warning: a larger model's is often left behind in a
+ * smaller one's files.
  */
 export function parseSpecialTokens(
   vocabSize: number,

@@ -59,8 +59,8 @@ export function ggufConfig(file: GgufFile): ModelConfig {
 }
 
 /**
- * Ids with a meaning, as the tokenizer's metadata give them: text ends where it does (eos), where a turn does (eot) and where a message
- * does that awaits an answer (eom). Those that are none of the vocabulary are left out, with a warning.
+ * Ids with a meaning, as the tokenizer's metadata give them: text ends where it does (eos), where a turn does (eot) and
+ * where a message does that awaits an answer (eom). Those that are none of the vocabulary are left out, with a warning.
  */
 export function ggufSpecialTokens(
   file: GgufFile,

@@ -5,7 +5,10 @@ import type { WarningListener } from '../warnings.ts';
 import type { GgufFile } from './file.ts';
 import { ggufTokenizer } from './tokenizer.ts';
 
-/** The tokenizer that a GGUF file carries, with its chat template; undefined where it carries none. @throws MambaError as `ggufTokenizer` does. */
+/**
+ * The tokenizer that a GGUF file carries, with its chat template; undefined where it carries none.
+ * @throws MambaError as `ggufTokenizer` does.
+ */
 export function ggufTokenizerFiles(
   file: GgufFile,
   { bos, eos }: SpecialTokens,

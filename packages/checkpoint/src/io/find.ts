@@ -9,8 +9,8 @@ export type Found =
   | { readonly source: undefined; readonly reason: MambaError | undefined };
 
 /**
- * Opens a file that a store may not have. Hosts do not all say so by 404: some give a page, or refuse it (401, 403) as they would a file
- * that is there. Which it was is for the caller to decide, who knows whether it can do without.
+ * Opens a file that a store may not have. Hosts do not all say so by 404: some give a page, or refuse it (401, 403) as
+ * they would a file that is there. Which it was is for the caller to decide, who knows whether it can do without.
  * @throws MambaError `invalid-file` where a pointer stands in its place, and what the store throws.
  */
 export async function findFile(store: CheckpointStore, file: string): Promise<Found> {

@@ -12,8 +12,8 @@ export interface JsonBounds {
 export const FILE_BOUNDS: JsonBounds = { depth: 256, values: 2 ** 24 };
 
 /**
- * Counts brackets and commas outside of strings, in one pass that takes no memory, so that a text is refused before it is parsed. What is
- * no JSON at all is the parser's to say.
+ * Counts brackets and commas outside of strings, in one pass that takes no memory, so that a text is refused before it
+ * is parsed. What is no JSON at all is the parser's to say.
  * @throws MambaError `invalid-file`
  */
 export function checkBounds(name: string, json: Uint8Array, bounds: JsonBounds): void {

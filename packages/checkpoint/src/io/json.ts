@@ -4,8 +4,8 @@ import { parsePythonJson } from './python-json.ts';
 
 /**
  * A JSON file as Python's writers leave it: with `Infinity` and `NaN` for numbers, where there are any.
- * @throws MambaError `invalid-file` where the bytes are not UTF-8, not JSON, nested too deep or of too many values, or where an object in
- * it has a key twice.
+ * @throws MambaError `invalid-file` where the bytes are not UTF-8, not JSON, nested too deep or of too many values, or
+ * where an object in it has a key twice.
  */
 export function parseJson(name: string, bytes: Uint8Array, bounds: JsonBounds = FILE_BOUNDS): unknown {
   let text: string;

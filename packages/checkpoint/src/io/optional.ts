@@ -11,7 +11,10 @@ export type JsonObject = Readonly<Record<string, unknown>>;
 /** Larger ones are none: these files hold settings. */
 const MAX_BYTES = 2 ** 24;
 
-/** A JSON object that a checkpoint can do without; undefined where it is absent, and, with a warning, where it cannot be used. */
+/**
+ * A JSON object that a checkpoint can do without; undefined where it is absent, and, with a warning, where it cannot be
+ * used.
+ */
 export function readOptionalObject(
   store: CheckpointStore,
   file: string,

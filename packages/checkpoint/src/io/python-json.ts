@@ -1,6 +1,6 @@
 /**
- * JSON as Python writes it: `Infinity`, `-Infinity` and `NaN` stand for numbers there, which the format does not have. Undefined where
- * the text has none of them, so that nothing is gained by reading it so.
+ * JSON as Python writes it: `Infinity`, `-Infinity` and `NaN` stand for numbers there, which the format does not have.
+ * Undefined where the text has none of them, so that nothing is gained by reading it so.
  * @throws SyntaxError where it is not JSON otherwise.
  */
 export function parsePythonJson(text: string): { readonly value: unknown } | undefined {

@@ -10,7 +10,9 @@ export interface StrangeContent {
   readonly error: MambaError;
 }
 
-/** What stands in a file's place, by its first bytes; undefined where nothing speaks against its being the file itself. */
+/**
+ * What stands in a file's place, by its first bytes; undefined where nothing speaks against its being the file itself.
+ */
 export function strangeContent(name: string, bytes: Uint8Array): StrangeContent | undefined {
   const text = new TextDecoder().decode(bytes.subarray(0, SNIFFED));
   if (POINTER.test(text)) {

@@ -9,9 +9,11 @@ import { LEGACY_START, readLegacy } from './legacy.ts';
 import { lastOf, type StoredTensor } from './tensors.ts';
 
 /**
- * A file that `torch.save` wrote of a state dict, of PyTorch 1.6 or newer (a zip archive) or older. It is read, never run: what a pickle
- * could do beside making tensors is refused. The source is the file's from then on, and is closed with it, or here if this fails.
- * @throws MambaError `invalid-file` where it is damaged, `unsupported` where loading it would mean to run code, and what the source throws.
+ * A file that `torch.save` wrote of a state dict, of PyTorch 1.6 or newer (a zip archive) or older. It is read, never
+ * run: what a pickle could do beside making tensors is refused. The source is the file's from then on, and is closed
+ * with it, or here if this fails.
+ * @throws MambaError `invalid-file` where it is damaged, `unsupported` where loading it would mean to run code, and
+ * what the source throws.
  */
 export async function openPytorch(source: ByteSource): Promise<SafetensorsFile> {
   try {
@@ -99,7 +101,10 @@ function sameView(a: StoredTensor | undefined, b: StoredTensor | undefined): boo
   return a.offset === b.offset && sameShape(a.shape, b.shape) && sameShape(a.strides, b.strides);
 }
 
-/** Elements whose axes do not lie as they are read (a transposed matrix, a part of a larger tensor), one after the other. */
+/**
+ * Elements whose axes do not lie as they are read (a transposed matrix, a part of a larger tensor), one after the
+ * other.
+ */
 function gather(
   name: string,
   span: Uint8Array,

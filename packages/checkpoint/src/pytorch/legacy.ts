@@ -12,8 +12,9 @@ export const LEGACY_START = Uint8Array.of(
 );
 
 /**
- * Before PyTorch 1.6: pickles one after the other (the number that marks it, a version, facts of the machine, the tensors, the storages'
- * keys), then for each storage, in the order of the keys, its number of elements in 8 bytes and these.
+ * Before PyTorch 1.6: pickles one after the other (the number that marks it, a version, facts of the machine, the
+ * tensors, the storages' keys), then for each storage, in the order of the keys, its number of elements in 8 bytes and
+ * these.
  */
 export async function readLegacy(source: ByteSource): Promise<Layout> {
   const { values, end } = await readPickles(source, 5);

@@ -1,6 +1,6 @@
 /**
- * Python's pickle format, read without running anything: containers, numbers and texts are what they are, and what a pickle would import
- * and call is looked up in a list that the caller gives. All else is refused, named.
+ * Python's pickle format, read without running anything: containers, numbers and texts are what they are, and what a
+ * pickle would import and call is looked up in a list that the caller gives. All else is refused, named.
  */
 import { damaged, quote } from '../errors.ts';
 import { PickleCursor } from './pickle-cursor.ts';
@@ -30,7 +30,10 @@ export interface Unpickled {
   readonly end: number;
 }
 
-/** @throws MambaError `invalid-file` where it is none, what `world` throws, and OutOfBytes where the bytes end before it does. */
+/**
+ * @throws MambaError `invalid-file` where it is none, what `world` throws, and OutOfBytes where the bytes end before it
+ * does.
+ */
 export function readPickle(origin: string, bytes: Uint8Array, start: number, world: PickleWorld): Unpickled {
   const machine = new Machine(origin, new PickleCursor(origin, bytes, start), world);
   return machine.run();

@@ -72,7 +72,10 @@ export function tensorWorld(origin: string): PickleWorld {
   };
 }
 
-/** The state dict that a file holds: its root, or what training scripts keep it under. @throws MambaError `invalid-file`. */
+/**
+ * The state dict that a file holds: its root, or what training scripts keep it under.
+ * @throws MambaError `invalid-file`.
+ */
 export function stateDict(origin: string, root: unknown): ReadonlyMap<string, StoredTensor> {
   const places = [root, ...NESTED.map((name) => (root instanceof Map ? root.get(name) : undefined))];
   for (const place of places) {

@@ -1,6 +1,7 @@
 /**
- * Entries of a zip archive, as far as PyTorch writes them: stored as they are, in one file, of any size (zip64). The directory stands at the
- * end; before each entry's bytes is a header of its own, whose length is known only when it is read.
+ * Entries of a zip archive, as far as PyTorch writes them: stored as they are, in one file, of any size (zip64). The
+ * directory stands at the end; before each entry's bytes is a header of its own, whose length is known only when it is
+ * read.
  */
 import { MambaError } from '@mamba/core';
 import { damaged, quote } from '../errors.ts';
@@ -26,7 +27,10 @@ const LOCAL_SIZE = 30;
 /** Some 500,000 entries. */
 const MAX_DIRECTORY = 2 ** 26;
 
-/** @throws MambaError `invalid-file` where it is no such archive, `unsupported` where entries are compressed or encrypted. */
+/**
+ * @throws MambaError `invalid-file` where it is no such archive, `unsupported` where entries are compressed or
+ * encrypted.
+ */
 export async function readZip(source: ByteSource): Promise<ReadonlyMap<string, ZipEntry>> {
   const { offset, size, count } = await findDirectory(source);
   if (size > MAX_DIRECTORY || offset + size > source.size)

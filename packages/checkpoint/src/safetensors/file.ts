@@ -10,7 +10,10 @@ export interface TensorInfo {
   /** The format's name: `F32`, `BF16`, … */
   readonly dtype: string;
   readonly shape: Shape;
-  /** Bytes, counted from the start of the data; in its own file where there are shards, in its storage where the format has these. */
+  /**
+   * Bytes, counted from the start of the data; in its own file where there are shards, in its storage where the format
+   * has these.
+   */
   readonly begin: number;
   readonly end: number;
 }

@@ -2,8 +2,9 @@ import { damaged, list, show } from '../errors.ts';
 import { leftOut, type WarningListener } from '../warnings.ts';
 
 /**
- * The chat template out of what a `tokenizer_config.json`, a file of its own or a GGUF file has for one: a text, or several by name, of
- * which `default` is meant. Undefined where there is none, and, with a warning, where it is of no known form.
+ * The chat template out of what a `tokenizer_config.json`, a file of its own or a GGUF file has for one: a text, or
+ * several by name, of which `default` is meant. Undefined where there is none, and, with a warning, where it is of no
+ * known form.
  */
 export function chosenTemplate(origin: string, given: unknown, onWarning: WarningListener): string | undefined {
   if (given === undefined || given === null) return undefined;

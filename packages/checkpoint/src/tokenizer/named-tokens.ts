@@ -5,8 +5,8 @@ import { leftOut, type WarningListener } from '../warnings.ts';
 export type TokenName = 'bos_token' | 'eos_token';
 
 /**
- * The id of a token that a `tokenizer_config.json` names by its text, as the config itself lists it, or else the tokenizer, which is
- * read only then. Undefined where it names none, and, with a warning, where no id can be found.
+ * The id of a token that a `tokenizer_config.json` names by its text, as the config itself lists it, or else the
+ * tokenizer, which is read only then. Undefined where it names none, and, with a warning, where no id can be found.
  */
 export async function namedTokenId(
   origin: string,

@@ -27,7 +27,10 @@ export class TokenizerReader {
     return this.#files;
   }
 
-  /** With those that `tokenizer_config.json` names: its end of text is one more, its beginning counts where there was none. */
+  /**
+   * With those that `tokenizer_config.json` names: its end of text is one more, its beginning counts where there was
+   * none.
+   */
   async addSpecialTokens(vocabSize: number, known: SpecialTokens): Promise<SpecialTokens> {
     const origin = `${this.#store.name}: tokenizer_config.json`;
     const config = await this.#readConfig();

@@ -8,8 +8,9 @@ import { type AddedToken, addedToken, byteLevelBpe, strangeMerge } from './byte-
 import { tokenText } from './named-tokens.ts';
 
 /**
- * The tokenizer that `vocab.json` and `merges.txt` make, as the content of a `tokenizer.json`: GPT-2's byte-level BPE, as it was kept
- * before there was one. Undefined where there is no such pair, and, with a warning, where it belongs to another kind of tokenizer.
+ * The tokenizer that `vocab.json` and `merges.txt` make, as the content of a `tokenizer.json`: GPT-2's byte-level BPE,
+ * as it was kept before there was one. Undefined where there is no such pair, and, with a warning, where it belongs to
+ * another kind of tokenizer.
  * @throws MambaError `invalid-file` where the two contradict each other.
  */
 export async function readVocabularyFiles(

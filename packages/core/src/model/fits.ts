@@ -7,10 +7,11 @@ import type { ModelConfig, ParameterSpec } from './contract.ts';
 import { modelParameters } from './parameters.ts';
 
 /**
- * Whether a backend can hold a model, told by its config alone: every matrix is of a kind that it stores, and all weights together are
- * no more than it has room for, where it knows how much that is.
+ * Whether a backend can hold a model, told by its config alone: every matrix is of a kind that it stores, and all
+ * weights together are no more than it has room for, where it knows how much that is.
  * @param weights Dtype of the matrices. Default: the backend's precision.
- * @throws MambaError `invalid-argument` (the config), `unsupported` and `out-of-memory`, which name a dtype that will do if there is one.
+ * @throws MambaError `invalid-argument` (the config), `unsupported` and `out-of-memory`, which name a dtype that will
+ * do if there is one.
  */
 export function checkModelFits(backend: Backend, config: ModelConfig, weights: DType = backend.precision): void {
   checkModelConfig('checkModelFits.config', config);

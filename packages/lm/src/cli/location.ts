@@ -19,7 +19,10 @@ export function locate(location: string, signal: AbortSignal): CheckpointLocatio
   });
 }
 
-/** Opens it for as long as `use` takes. `tokenizer`: where its files are, if not there; `checkConfig`: before its weights are. */
+/**
+ * Opens it for as long as `use` takes. `tokenizer`: where its files are, if not there; `checkConfig`: before its
+ * weights are.
+ */
 export async function withCheckpoint<T>(
   location: string,
   signal: AbortSignal,

@@ -131,8 +131,8 @@ export class Tokenizer {
 }
 
 /**
- * The tokenizer of a place: `tokenizer.json`, or `vocab.json` with `merges.txt`. Undefined where it has none. What lies beside them and
- * cannot be used is left out, of which `onWarning` hears (default: console.warn).
+ * The tokenizer of a place: `tokenizer.json`, or `vocab.json` with `merges.txt`. Undefined where it has none. What lies
+ * beside them and cannot be used is left out, of which `onWarning` hears (default: console.warn).
  * @throws MambaError `invalid-file`.
  */
 export async function openTokenizer(
