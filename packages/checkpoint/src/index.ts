@@ -15,7 +15,7 @@ export { type ByteSink, type FolderSink, memorySink } from './io/byte-sink.ts';
 export { type ByteSource, blobSource, bytesSource } from './io/byte-source.ts';
 export { type CheckpointLocation, type CheckpointStore, checkpointStore, readJson } from './io/store.ts';
 export { openUrl, type UrlOptions } from './io/url.ts';
-export { parameterSource, transformersName } from './parameters.ts';
+export { parameterSource } from './parameters.ts';
 export { openSafetensors, type SafetensorsFile, type TensorInfo } from './safetensors/file.ts';
 export { openSharded } from './safetensors/sharded.ts';
 export { type RawTensor, writeSafetensors } from './safetensors/write.ts';
@@ -26,5 +26,6 @@ export {
   type WriteModelOptions,
   writeSafetensorsModel,
 } from './safetensors/write-model.ts';
+export { transformersName } from './tensor-names.ts';
 export { readTokenizerFiles, type TokenizerFiles } from './tokenizer/files.ts';
 export { type WarningListener, warnOnConsole } from './warnings.ts';
