@@ -208,3 +208,19 @@ test('exp and log of log-probabilities', async () => {
   expect(await logSumOf(Number.NEGATIVE_INFINITY)).toBe(0);
   expect(await logSumOf(Number.NaN)).toBeNaN();
 });
+
+test.each([0.3, 5, 12, 20])('log-probabilities of a large vocabulary with one peak of %f', async (lead) => {
+  // Equal logits: every rounding of a long sum goes the same way.
+  const [vocab, at] = [151_936, 7];
+  const logits = new Float32Array(vocab).with(at, lead);
+  const tensor = float32(backend, [1, vocab], logits);
+  const rest = Math.log1p((vocab - 1) * Math.exp(-Math.fround(lead)));
+  for (const [id, expected] of [
+    [at, -rest],
+    [100, -Math.fround(lead) - rest],
+  ] as const) {
+    const [value] = await backend.read(backend.logProb(tensor, int32(backend, [1], [id])));
+    expect(Math.abs(value! - expected) / Math.abs(expected)).toBeLessThan(3e-7);
+  }
+  tensor.dispose();
+});

@@ -16,6 +16,7 @@ struct Args {
 @group(0) @binding(3) var<storage, read_write> y: array<f32>; // [rows]
 
 override WORKGROUP: u32 = 256u;
+const SPAN = 16u;
 
 @compute @workgroup_size(WORKGROUP)
 fn main(@builtin(workgroup_id) tile_id: vec3u, @builtin(num_workgroups) tiles_count: vec3u, @builtin(local_invocation_index) index: u32) {
@@ -41,13 +42,18 @@ fn main(@builtin(workgroup_id) tile_id: vec3u, @builtin(num_workgroups) tiles_co
   let nan = groupMax(invalid, index) != 0.0;
   var others = 0.0;
   var ties = 0.0;
-  for (var round = 0u; round < rounds; round++) {
-    let i = round * WORKGROUP + index;
-    if (i < args.vocab) {
-      let below = logit(base + i) - peak;
-      others += select(exp(below), 0.0, below == 0.0);
-      ties += select(0.0, 1.0, below == 0.0);
+  // By spans: long sums of equal parts round the same way at every addition.
+  for (var span = 0u; span < rounds; span += SPAN) {
+    var part = 0.0;
+    for (var k = 0u; k < SPAN; k++) {
+      let i = (span + k) * WORKGROUP + index;
+      if (i < args.vocab) {
+        let below = logit(base + i) - peak;
+        part += select(exp(below), 0.0, below == 0.0);
+        ties += select(0.0, 1.0, below == 0.0);
+      }
     }
+    others += part;
   }
   // Apart: few others would be lost beside the ties.
   let rest = groupSum(others, index) + (groupSum(ties, index) - 1.0);

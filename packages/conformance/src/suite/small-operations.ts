@@ -207,6 +207,14 @@ export function logProbSuite(): readonly Case[] {
       logProbCase({ rows: [1], vocab: 4, id: `certain-by-${lead}`, values: [0, -1, -2, lead] }),
     ),
     logProbCase({ rows: [1], vocab: 19, id: 'certain-in-a-tail', values: [...new Array<number>(18).fill(-9), 8] }),
+    ...[1, 12, 20].map((lead) =>
+      logProbCase({
+        rows: [1],
+        vocab: 151_936,
+        id: `one-peak-of-${lead}`,
+        values: [...new Array<number>(151_935).fill(0), lead],
+      }),
+    ),
     logProbCase({ rows: [1], vocab: 4, id: 'ties-of-the-largest', values: [5, -9, 5, 5] }),
     logProbCase({ rows: [1], vocab: 4, id: 'impossible', values: [1, 1, 3, low] }),
     logProbCase({ rows: [2], vocab: 3, id: 'nan', values: [nan, 1, 3, 1, 2, 3] }),
