@@ -1,6 +1,6 @@
 /** softplus and silu. */
 import { Constant, constant } from './constants';
-import { exp } from './exp';
+import { exp, expTimes } from './exp';
 import { log1pUnit } from './log';
 
 /**
@@ -15,9 +15,17 @@ export function softplus(x: v128): v128 {
   return f32x4.add(f32x4.pmax(x, f32x4.splat(0)), small);
 }
 
-/** x / (1 + exp(-x)); relative error below 4e-7 where the result is normal. */
+/**
+ * x / (1 + exp(-x)); relative error below 4e-7 where the result is normal. That is down to x = -91.9, while exp(-x) overflows from -88.8 on: there
+ * dividend and divisor are taken times 2^-8.
+ */
 // @ts-ignore: decorator
 @inline
 export function silu(x: v128): v128 {
-  return f32x4.div(x, f32x4.add(constant(Constant.ONE), exp(f32x4.neg(x))));
+  const power = v128.bitselect(
+    constant(Constant.GATE_SCALE),
+    constant(Constant.ONE),
+    f32x4.lt(x, constant(Constant.GATE_LOW)),
+  );
+  return f32x4.div(f32x4.mul(x, power), f32x4.add(power, expTimes(f32x4.neg(x), power)));
 }

@@ -8,7 +8,7 @@ const TABLE: usize = memory.data<f32>([
   -2.12194440e-4, // LN2_LOW
   12582912, // ROUND: 1.5 · 2^23, adding it rounds to an integer, kept in the low bits
   -104, // EXP_MIN: exp underflows to 0 below
-  89, // EXP_MAX: exp overflows above
+  98, // EXP_MAX: exp overflows above, 2^-8 exp as well
   // exp(r) = 1 + r (1 + r (E2 + …)) on |r| ≤ ln 2 / 2, minimax, 3.6e-9
   0.5, // E2
   0.16666534543037415, // E3
@@ -34,6 +34,8 @@ const TABLE: usize = memory.data<f32>([
   1.0, // ONE
   2.0, // TWO
   0.5, // HALF
+  -64, // GATE_LOW
+  0.00390625, // GATE_SCALE: 2^-8
 ]);
 
 export const enum Constant {
@@ -65,6 +67,8 @@ export const enum Constant {
   ONE,
   TWO,
   HALF,
+  GATE_LOW,
+  GATE_SCALE,
 }
 
 const MASKS: usize = memory.data<u32>([

@@ -8,6 +8,13 @@ import { madd } from './madd';
 // @ts-ignore: decorator
 @inline
 export function exp(x: v128): v128 {
+  return expTimes(x, constant(Constant.ONE));
+}
+
+/** exp(x) times a power of two, 2^-16 … 1, so that it may be normal where exp(x) would be infinite; infinite for x from 98 on. */
+// @ts-ignore: decorator
+@inline
+export function expTimes(x: v128, power: v128): v128 {
   // pmax and pmin with x first keep a NaN.
   const bounded = f32x4.pmin(f32x4.pmax(x, constant(Constant.EXP_MIN)), constant(Constant.EXP_MAX));
   const round = constant(Constant.ROUND);
@@ -29,6 +36,6 @@ export function exp(x: v128): v128 {
   const rest = i32x4.sub(n, half);
   return f32x4.mul(
     f32x4.mul(p, i32x4.add(i32x4.shl(half, 23), one)),
-    i32x4.add(i32x4.shl(rest, 23), one),
+    i32x4.add(i32x4.shl(rest, 23), power),
   );
 }

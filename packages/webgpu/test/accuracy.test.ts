@@ -1,0 +1,100 @@
+// The error bounds that shaders/lib states, by dense sampling against Math in float64, through the operations that use them.
+import type { Backend, Tensor } from '@mamba/core';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { webgpu } from '../src/index.ts';
+
+let backend: Backend;
+beforeAll(async () => {
+  backend = await webgpu().create();
+});
+afterAll(() => backend.dispose());
+
+const tensor = (shape: readonly number[], data: Iterable<number>): Tensor =>
+  backend.upload({ dtype: 'float32', shape, data: Float32Array.from(data) });
+
+const between = (low: number, high: number, count = 20_000): Float32Array =>
+  Float32Array.from({ length: count }, (_, index) => low + ((high - low) * index) / (count - 1));
+
+/** Largest relative error of single values where the right one is a normal float. */
+function worstOf(values: ArrayLike<number>, expected: (index: number) => number): number {
+  let worst = 0;
+  for (let index = 0; index < values.length; index++) {
+    const wanted = expected(index);
+    if (Math.abs(wanted) < 2 ** -126) continue;
+    const error = Math.abs(values[index]! - wanted) / Math.abs(wanted);
+    worst = Math.max(worst, Number.isNaN(error) ? Number.POSITIVE_INFINITY : error);
+  }
+  return worst;
+}
+
+/** silu where the convolution takes it, and where the scan's gate does. */
+const SILU = {
+  convolution: async (x: Float32Array) => {
+    const dim = x.length;
+    const weight = tensor(
+      [dim, 2],
+      Array.from({ length: 2 * dim }, (_, index) => index % 2),
+    );
+    const { y } = backend.causalConv1d(tensor([1, 1, dim], x), weight, undefined, { activation: 'silu' });
+    return backend.read(y);
+  },
+  gate: async (x: Float32Array) => {
+    const shape = [1, 1, x.length];
+    const ones = tensor(shape, new Float32Array(x.length).fill(1));
+    const one = tensor([1, 1, 1], [1]);
+    const A = tensor([x.length, 1], new Float32Array(x.length));
+    return backend.read(backend.selectiveScan(ones, ones, A, one, one, { z: tensor(shape, x) }).y);
+  },
+};
+
+/** softplus(x), as d B u of the first step. */
+async function softplusOf(x: Float32Array) {
+  const shape = [1, 1, x.length];
+  const one = tensor([1, 1, 1], [1]);
+  const u = tensor(shape, new Float32Array(x.length).fill(1));
+  const A = tensor([x.length, 1], new Float32Array(x.length));
+  return backend.read(backend.selectiveScan(u, tensor(shape, x), A, one, one, { deltaSoftplus: true }).y);
+}
+
+describe.each(Object.keys(SILU) as (keyof typeof SILU)[])('silu of the %s', (way) => {
+  test('relative error below 1e-6 wherever the result is normal', async () => {
+    for (const [low, high] of [
+      [-95, -80],
+      [-80, -4],
+      [-4, 4],
+      [4, 200],
+    ] as const) {
+      const x = between(low, high);
+      expect(worstOf(await SILU[way](x), (index) => x[index]! / (1 + Math.exp(-x[index]!)))).toBeLessThan(1e-6);
+    }
+  });
+
+  test('the ends', async () => {
+    const { POSITIVE_INFINITY: infinity, NaN: nan } = Number;
+    const values = await SILU[way](Float32Array.of(-200, -1e38, infinity, -infinity, nan));
+    expect([...values].map((value) => value + 0)).toEqual([0, 0, infinity, nan, nan]);
+  });
+});
+
+test('softplus: relative error below 1e-6, also for steps as small as 1e-37', async () => {
+  for (const [low, high] of [
+    [-87.3, -10],
+    [-10, 10],
+    [10, 100],
+  ] as const) {
+    const x = between(low, high);
+    const expected = (index: number): number => (x[index]! > 20 ? x[index]! : Math.log1p(Math.exp(x[index]!)));
+    expect(worstOf(await softplusOf(x), expected)).toBeLessThan(1e-6);
+  }
+});
+
+test('softplus of the ends', async () => {
+  const { NEGATIVE_INFINITY: low, NaN: nan } = Number;
+  expect([...(await softplusOf(Float32Array.of(low, -200, -1e38, 1e30, nan)))]).toEqual([
+    0,
+    0,
+    0,
+    Math.fround(1e30),
+    nan,
+  ]);
+});
