@@ -1,4 +1,4 @@
-// link: math, weights, x-stored, inputs, dot-row, lane-sum-{workgroup,subgroup}
+// link: math, weights, x-stored, inputs, dot-row, rms, lane-sum-{workgroup,subgroup}
 // First of a layer's decode dispatches: RMS norm, in_proj, and for the half that is u one step of the convolution with SiLU. As
 // linear-vector.wgsl, but the lanes of an output finish it: its channel's window lies in the state, which moves on in place.
 // With PROJECT a workgroup also takes its channels of u through x_proj, and leaves behind u and z what they add to each of its outputs:
@@ -72,7 +72,8 @@ fn main(@builtin(workgroup_id) tile_id: vec3u, @builtin(num_workgroups) tiles_co
   }
   let sum = laneSum(dotRow(row, batch * args.inputs, index % LANES), index);
   let holds = index % LANES == 0u && local < args.outputs;
-  var value = sum.x * inverseSqrt(sum.y / f32(args.inputs) + args.eps);
+  let factors = normFactors(sum.y, batch * args.inputs, args.inputs, args.eps);
+  var value = sum.x * factors.x * factors.y;
   if (BIAS) {
     value += constants[args.dim * (TAPS + 1u) + output];
   }
@@ -129,4 +130,8 @@ fn shareDot(k: u32, words: vec4u) -> f32 {
 
 fn us4(i: u32) -> vec4f {
   return vec4f(us[i], us[i + 1u], us[i + 2u], us[i + 3u]);
+}
+
+fn element(i: u32) -> f32 {
+  return x4(i >> 2u)[i & 3u];
 }

@@ -1,4 +1,4 @@
-// link: math, weights, x-{stored,summed}, inputs, dot-row, lane-sum-{workgroup,subgroup}
+// link: math, weights, x-{stored,summed}, inputs, dot-row, rms, lane-sum-{workgroup,subgroup}
 // dt_proj, softplus, one step of the recurrence, D·u and the gate. LANES lanes a channel share its row of dt_proj and its states, one
 // each where there are as many; the state moves on in place. dt, B and C come from x_proj's dispatch, or in parts from the workgroups
 // of decode-in-proj.wgsl, which every workgroup here adds up for itself.
@@ -59,30 +59,31 @@ fn main(@builtin(workgroup_id) tile_id: vec3u, @builtin(local_invocation_index) 
   let c0 = element(base + args.inputs + args.states + firstState);
   let dots = laneSum(dotRowFrom(words, row, base, lane), index);
   var projected = dots.x;
-  var factorB = 1.0;
-  var factorC = 1.0;
+  var factorsB = vec2f(1.0);
+  var factorsC = vec2f(1.0);
   if (MIXER_NORM) {
-    projected *= inverseSqrt(dots.y / f32(args.inputs) + args.eps);
-    factorB = factor(base + args.inputs);
-    factorC = factor(base + args.inputs + args.states);
+    let factors = normFactors(dots.y, base, args.inputs, args.eps);
+    projected = projected * factors.x * factors.y;
+    factorsB = factorsOf(base + args.inputs);
+    factorsC = factorsOf(base + args.inputs + args.states);
   }
   let d = softplus(projected + bias);
   var sum = 0.0;
   // Lanes past the last channel repeat it: they must not move its state on twice.
   if (lane < args.states) {
-    let h = exp2(d * (a0 * LOG2E)) * h0 + d * u * factorB * b0;
+    let h = exp2(d * (a0 * LOG2E)) * h0 + d * u * (b0 * factorsB.x * factorsB.y);
     if (owned) {
       state[stateBase + lane] = h;
     }
-    sum = h * factorC * c0;
+    sum = h * (c0 * factorsC.x * factorsC.y);
   }
   for (var n = lane + LANES; n < args.states; n += LANES) {
-    let b = factorB * element(base + args.inputs + n);
+    let b = element(base + args.inputs + n) * factorsB.x * factorsB.y;
     let h = exp2(d * (constants[channel * args.states + n] * LOG2E)) * state[stateBase + n] + d * u * b;
     if (owned) {
       state[stateBase + n] = h;
     }
-    sum += h * factorC * element(base + args.inputs + args.states + n);
+    sum += h * (element(base + args.inputs + args.states + n) * factorsC.x * factorsC.y);
   }
   let total = laneSum(vec2f(sum, 0.0), index).x;
   if (lane == 0u && owned) {
@@ -94,11 +95,11 @@ fn element(i: u32) -> f32 {
   return x4(i >> 2u)[i & 3u];
 }
 
-/// 1 / sqrt(mean square + eps) of the states from i on.
-fn factor(i: u32) -> f32 {
+/// Of the states from i on.
+fn factorsOf(i: u32) -> vec2f {
   var squares = 0.0;
   for (var n = 0u; n < args.states; n++) {
     squares += element(i + n) * element(i + n);
   }
-  return inverseSqrt(squares / f32(args.states) + args.eps);
+  return normFactors(squares, i, args.states, args.eps);
 }

@@ -1,4 +1,4 @@
-// link: weights, x-stored, inputs, dot-row, lane-sum-{workgroup,subgroup}
+// link: weights, x-stored, inputs, dot-row, rms, lane-sum-{workgroup,subgroup}
 // y = x weightᵀ + bias for few rows of x, as decoding has: bound by reading the weights once. LANES lanes an output, 16 bytes a lane
 // and load, sums by shuffles or in workgroup memory; TOGETHER outputs at once share what is loaded of x, which counts where a weight
 // takes a byte and what it is multiplied with four. With NORM, x is RMS-normalised on the way: Σ x² comes from the same loads.
@@ -36,14 +36,16 @@ fn main(@builtin(workgroup_id) tile_id: vec3u, @builtin(num_workgroups) tiles_co
   let lane = index % LANES;
   let row = tile_id.z;
   // Lanes past the last output repeat it, so that sums stay uniform.
-  let parts = dotRows(min(first, args.outputs - 1u), args.xOffset + row * args.xRow, lane);
+  let base = args.xOffset + row * args.xRow;
+  let parts = dotRows(min(first, args.outputs - 1u), base, lane);
   for (var r = 0u; r < TOGETHER; r++) { // unroll
     let sum = laneSum(parts[r], index);
     let output = first + r;
     if (lane == 0u && output < args.outputs) {
       var value = sum.x;
       if (NORM) {
-        value *= inverseSqrt(sum.y / f32(args.inputs) + args.eps);
+        let factors = normFactors(sum.y, base, args.inputs, args.eps);
+        value = value * factors.x * factors.y;
       }
       if (BIAS) {
         value += bias[args.yOffset + output];
@@ -55,4 +57,8 @@ fn main(@builtin(workgroup_id) tile_id: vec3u, @builtin(num_workgroups) tiles_co
       y[at] = value;
     }
   }
+}
+
+fn element(i: u32) -> f32 {
+  return x4(i >> 2u)[i & 3u];
 }

@@ -1,4 +1,4 @@
-// link: reduce
+// link: reduce, rms
 // RMS-normalises dt, B and C of every row of x_proj's output where they lie (Falcon-Mamba's mixer norm, which has no weight).
 // A workgroup a row and part. Bytes an element: 8 read, the second time from cache, 4 written.
 
@@ -32,11 +32,17 @@ fn main(@builtin(workgroup_id) tile_id: vec3u, @builtin(num_workgroups) tiles_co
       squares += projected[first + i] * projected[first + i];
     }
   }
-  let factor = inverseSqrt(groupSum(squares, index) / f32(count) + args.eps);
+  let factors = normFactors(groupSum(squares, index), first, count, args.eps);
+  // Before any lane writes what another may still read.
+  workgroupBarrier();
   for (var round = 0u; round < rounds; round++) {
     let i = round * WORKGROUP + index;
     if (i < count) {
-      projected[first + i] *= factor;
+      projected[first + i] = projected[first + i] * factors.x * factors.y;
     }
   }
+}
+
+fn element(i: u32) -> f32 {
+  return projected[i];
 }

@@ -1,4 +1,4 @@
-// link: reduce
+// link: reduce, rms
 // y = x / sqrt(mean(x²) + eps) · weight, a workgroup a row, which is read twice, the second time from cache.
 // Bytes an element: 4 read, 4 written. Operations: 4.
 
@@ -33,15 +33,19 @@ fn main(@builtin(workgroup_id) tile_id: vec3u, @builtin(num_workgroups) tiles_co
       squares += x[base + c] * x[base + c];
     }
   }
-  let factor = inverseSqrt(groupSum(squares, index) / f32(args.channels) + args.eps);
+  let factors = normFactors(groupSum(squares, index), base, args.channels, args.eps);
   for (var round = 0u; round < rounds; round++) {
     let c = round * WORKGROUP + index;
     if (c < args.channels) {
-      var value = x[base + c] * factor;
+      var value = x[base + c] * factors.x * factors.y;
       if (WEIGHT) {
         value *= weight[c];
       }
       y[row * args.channels + c] = value;
     }
   }
+}
+
+fn element(i: u32) -> f32 {
+  return x[i];
 }

@@ -1,6 +1,14 @@
 // Every form of a decode step that the rules may choose, its dispatches counted, against the same model composed of single operations.
 import { seededWeights } from '@mamba/conformance';
-import { type Backend, createModel, type DType, type Model, type ModelConfig, modelConfig } from '@mamba/core';
+import {
+  type Backend,
+  createModel,
+  type DType,
+  type Model,
+  type ModelConfig,
+  modelConfig,
+  type ParameterSource,
+} from '@mamba/core';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { countersOf, webgpu } from '../src/index.ts';
 
@@ -19,6 +27,8 @@ const variants: readonly {
   readonly dtypes: readonly DType[];
   /** Of a layer. */
   readonly dispatches: number;
+  /** Of the embedding, and of out_proj and x_proj: norms take it out again. */
+  readonly magnitude?: number;
 }[] = [
   {
     form: 'x_proj joined to in_proj',
@@ -38,6 +48,13 @@ const variants: readonly {
     dtypes: ['float32', 'bfloat16'],
     dispatches: 3,
   },
+  ...[1e-25, 1e20].map((magnitude) => ({
+    form: `joined, norms without an eps of rows of ${magnitude}`,
+    config: modelConfig({ layers: 2, dModel: 24, vocabSize: 50 }, { normEps: 0, mixerNormEps: 0, tiedHead: false }),
+    dtypes: ['float32'] as const,
+    dispatches: 3,
+    magnitude,
+  })),
   {
     form: 'apart, as q8 is',
     config: modelConfig({ layers: 2, dModel: 24, vocabSize: 50 }),
@@ -60,8 +77,8 @@ const variants: readonly {
 
 test.each(variants.flatMap(({ dtypes, ...variant }) => dtypes.map((dtype) => ({ ...variant, dtype }))))(
   '$form: $dtype',
-  async ({ config, dtype, dispatches }) => {
-    const weights = seededWeights(config, 7);
+  async ({ config, dtype, dispatches, magnitude = 1 }) => {
+    const weights = magnified(seededWeights(config, 7), magnitude);
     const fused = await createModel(backend, config, weights, { weights: dtype });
     const composed = await createModel(backend, config, weights, { weights: dtype, composed: true });
     const before = countersOf(backend).dispatches;
@@ -91,4 +108,12 @@ async function steps(model: Model): Promise<number[]> {
   }
   state.dispose();
   return all;
+}
+
+function magnified(source: ParameterSource, factor: number): ParameterSource {
+  return async (parameter) => {
+    const host = await source(parameter);
+    if (!['embedding', 'block.outProj', 'block.xProj'].includes(parameter.key)) return host;
+    return { ...host, data: host.data.map((value) => value * factor) } as typeof host;
+  };
 }

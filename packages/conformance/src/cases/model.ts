@@ -1,4 +1,12 @@
-import { createModel, type DType, type LogitsRequest, type ModelConfig, type Tensor } from '@mamba/core';
+import {
+  createModel,
+  type DType,
+  type LogitsRequest,
+  type ModelConfig,
+  type ParameterSource,
+  type ParameterSpec,
+  type Tensor,
+} from '@mamba/core';
 import { Random } from '../random.ts';
 import { type Case, type Outputs, type Tolerance, uploadInputs } from './case.ts';
 import { integers, resetMarks } from './host.ts';
@@ -19,6 +27,8 @@ export interface ModelCaseOptions {
   readonly weights?: DType | undefined;
   /** Ignore a fused model, to compare the two. Default false. */
   readonly composed?: boolean | undefined;
+  /** Factor of what the norms take out again: of the embedding, and of out_proj and x_proj. Default 1. */
+  readonly magnitude?: number | undefined;
   readonly onProgress?: ((loaded: number, total: number) => void) | undefined;
   readonly id?: string | undefined;
   readonly seed?: number | undefined;
@@ -29,17 +39,18 @@ export interface ModelCaseOptions {
  * by each run. Logits of a random model are as small as they come, and rounding is relative to the largest.
  */
 export function modelCase(options: ModelCaseOptions): Case {
-  const { config, batch, length, hiddenStates = true, logits = 'all', resets = false, chunk, seed = 1 } = options;
+  const { config, batch, length, hiddenStates = true, logits = 'all', resets = false, chunk } = options;
+  const { magnitude = 1, seed = 1 } = options;
   return {
     id: `model/${options.id ?? `b${batch}-l${length}-d${config.dModel}-layers${config.layers}`}`,
     operation: 'model',
     seed,
-    sizes: { ...config, mixerNormEps: config.mixerNormEps ?? 'none', batch, length, resets },
+    sizes: { ...config, mixerNormEps: config.mixerNormEps ?? 'none', batch, length, resets, magnitude },
     tolerance: MODEL,
     optional: false,
     supports: () => ({ supported: true }),
     async prepare(backend) {
-      const model = await createModel(backend, config, seededWeights(config, seed), {
+      const model = await createModel(backend, config, magnified(seededWeights(config, seed), magnitude), {
         weights: options.weights,
         composed: options.composed,
         onProgress: options.onProgress,
@@ -71,3 +82,14 @@ export const MODEL: Tolerance = {
   relative: 5e-5,
   reason: 'as for the logits of checkpoints: rounding of every layer adds to the residual',
 };
+
+function magnified(source: ParameterSource, factor: number): ParameterSource {
+  if (factor === 1) return source;
+  return async (parameter) => {
+    const host = await source(parameter);
+    if (!MAGNIFIED.includes(parameter.key)) return host;
+    return { dtype: 'float32', shape: host.shape, data: Float32Array.from(host.data, (value) => value * factor) };
+  };
+}
+
+const MAGNIFIED: readonly ParameterSpec['key'][] = ['embedding', 'block.outProj', 'block.xProj'];

@@ -17,6 +17,19 @@ export function modelSuite(): readonly Case[] {
     modelCase({ config, batch: 2, length: 17, chunk: 5, id: 'chunk5' }),
     modelCase({ config, batch: 2, length: 17, chunk: 5, resets: true, logits: 'last', id: 'chunk5-resets' }),
     modelCase({ config, batch: 2, length: 17, composed: true, id: 'composed' }),
+    // Norms without an eps take rows of any magnitude, in each form: prompts, a step, and a step after a prompt.
+    ...[1e-25, 1e20].flatMap((magnitude) =>
+      [1, 17].map((length) =>
+        modelCase({
+          config: { ...FALCON_MODEL, normEps: 0, mixerNormEps: 0 },
+          batch: 2,
+          length,
+          chunk: 16,
+          magnitude,
+          id: `of-${magnitude}-len${length}`,
+        }),
+      ),
+    ),
     modelCase({ config: { ...config, convBias: false }, batch: 2, length: 9, id: 'no-conv-bias' }),
     modelCase({
       config: modelConfig({ layers: 3, dModel: 32, vocabSize: 101 }),

@@ -52,6 +52,10 @@ export function rmsNormSuite(): readonly Case[] {
     rmsNormCase({ rows: 3, channels: 13, scale: 1e12, id: 'large' }),
     rmsNormCase({ rows: 3, channels: 13, scale: 1e-12, id: 'tiny' }),
     rmsNormCase({ rows: 3, channels: 13, scale: 0, id: 'zero' }),
+    // Magnitudes whose squares no float32 holds.
+    ...[1e-30, 1e-25, 1e-19, 1e19, 1e20, 1e30].flatMap((scale) =>
+      [0, 1e-20, 1e-5].map((eps) => rmsNormCase({ rows: 3, channels: 133, scale, eps, id: `of-${scale}-eps-${eps}` })),
+    ),
   ];
 }
 

@@ -4,6 +4,9 @@
  */
 import { loadPart, storePart, sum } from '../lib/lanes';
 
+/** 2^-96: squares that vanish, below 2^-149, are a part of 2^-53 of it at most. */
+const LEAST_MEAN: f32 = 1.262177448e-29;
+
 export function rmsNorm(x: usize, weight: usize, y: usize, rows: i32, channels: i32, eps: f32): void {
   for (let row = 0; row < rows; row++) {
     const scale = f32x4.splat(inverseRoot(x, channels, eps));
@@ -19,9 +22,23 @@ export function rmsNorm(x: usize, weight: usize, y: usize, rows: i32, channels: 
   }
 }
 
-/** What a row is multiplied by: 1 / sqrt(mean(x²) + eps). */
+/**
+ * What a row is multiplied by: 1 / sqrt(mean(x²) + eps). Where float32 squares overflow, or vanish beside an eps as
+ * small, the row is summed again in float64. The factor itself is a float32: it is infinite where the root is below 2^-128.
+ */
 export function inverseRoot(x: usize, channels: i32, eps: f32): f32 {
-  return 1 / sqrt<f32>(sumOfSquares(x, channels) / <f32>channels + eps);
+  const mean = sumOfSquares(x, channels) / <f32>channels + eps;
+  if (mean >= LEAST_MEAN && mean <= f32.MAX_VALUE) return 1 / sqrt<f32>(mean);
+  return <f32>(1 / sqrt<f64>(wideSumOfSquares(x, channels) / <f64>channels + <f64>eps));
+}
+
+function wideSumOfSquares(x: usize, channels: i32): f64 {
+  let sum: f64 = 0;
+  for (const end = x + (<usize>channels << 2); x < end; x += 4) {
+    const value = <f64>load<f32>(x);
+    sum += value * value;
+  }
+  return sum;
 }
 
 function sumOfSquares(x: usize, channels: i32): f32 {

@@ -16,8 +16,8 @@ export function softplus(x: v128): v128 {
 }
 
 /**
- * x / (1 + exp(-x)); relative error below 4e-7 where the result is normal. That is down to x = -91.9, while exp(-x) overflows from -88.8 on: there
- * dividend and divisor are taken times 2^-8.
+ * x / (1 + exp(-x)); relative error below 4e-7 where the result is normal. That is down to x = -91.9, while exp(-x)
+ * overflows from -88.8 on: there dividend and divisor are taken times 2^-8.
  */
 // @ts-ignore: decorator
 @inline

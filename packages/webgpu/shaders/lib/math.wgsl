@@ -31,7 +31,8 @@ fn log1pUnit(e: f32) -> f32 {
   return e * (1.0 + e * p);
 }
 
-/// x / (1 + exp(-x)), without an overflow on the way; relative error below 1e-6 where the result is normal, which it still is where exp(x) is not.
+/// x / (1 + exp(-x)), without an overflow on the way; relative error below 1e-6 where the result is normal, which it
+/// still is where exp(x) is not.
 fn silu(x: f32) -> f32 {
   let h = rootOfExp(abs(x));
   let root = inverseSqrt(1.0 + h * h);

@@ -1,0 +1,26 @@
+// The factor of an RMS norm, for rows of any magnitude. Expects `element(i: u32) -> f32`.
+
+/// What a row of `count` elements from `first` on is multiplied by, x first and then y, for 1 / sqrt(mean(x²) + eps);
+/// `squares` is its Σ x². Where that overflowed, or squares vanished beside an eps as small (mean + eps below 2^-96), each
+/// lane sums the row again by itself, its largest brought to 1 … 2 by a power of two: slow, and rare. Told by bits, since an
+/// implementation may assume that floats are finite. Values below 2^-126 may count as 0, as implementations may take them.
+fn normFactors(squares: f32, first: u32, count: u32, eps: f32) -> vec2f {
+  let mean = squares / f32(count) + eps;
+  if (bitcast<u32>(mean) - 0x0f800000u < 0x70000000u) {
+    return vec2f(1.0, inverseSqrt(mean));
+  }
+  var largest = bitcast<u32>(sqrt(eps));
+  for (var i = 0u; i < count; i++) {
+    largest = max(largest, bitcast<u32>(element(first + i)) & 0x7fffffffu);
+  }
+  if (largest >= 0x7f800000u) {
+    return vec2f(1.0, select(bitcast<f32>(largest), 0.0, largest == 0x7f800000u));
+  }
+  let power = bitcast<f32>(clamp(254u - (largest >> 23u), 1u, 253u) << 23u);
+  var scaled = 0.0;
+  for (var i = 0u; i < count; i++) {
+    let value = element(first + i) * power;
+    scaled += value * value;
+  }
+  return vec2f(power, inverseSqrt(scaled / f32(count) + eps * power * power));
+}
