@@ -1,4 +1,4 @@
-// link: math, weights, x-{stored,summed}, inputs, dot-row, rms, lane-sum-{workgroup,subgroup}
+// link: math, rate, weights, x-{stored,summed}, inputs, dot-row, rms, lane-sum-{workgroup,subgroup}
 // dt_proj, softplus, one step of the recurrence, D·u and the gate. LANES lanes a channel share its row of dt_proj and its states, one
 // each where there are as many; the state moves on in place. dt, B and C come from x_proj's dispatch, or in parts from the workgroups
 // of decode-in-proj.wgsl, which every workgroup here adds up for itself.
@@ -71,7 +71,8 @@ fn main(@builtin(workgroup_id) tile_id: vec3u, @builtin(local_invocation_index) 
   var sum = 0.0;
   // Lanes past the last channel repeat it: they must not move its state on twice.
   if (lane < args.states) {
-    let h = exp2(d * (a0 * LOG2E)) * h0 + d * u * (b0 * factorsB.x * factorsB.y);
+    let rate = a0 * LOG2E;
+    let h = exp2(d * finiteRate(rate, 0u)) * beginning(h0, rate, 0u) + d * u * (b0 * factorsB.x * factorsB.y);
     if (owned) {
       state[stateBase + lane] = h;
     }
@@ -79,7 +80,8 @@ fn main(@builtin(workgroup_id) tile_id: vec3u, @builtin(local_invocation_index) 
   }
   for (var n = lane + LANES; n < args.states; n += LANES) {
     let b = element(base + args.inputs + n) * factorsB.x * factorsB.y;
-    let h = exp2(d * (constants[channel * args.states + n] * LOG2E)) * state[stateBase + n] + d * u * b;
+    let rate = constants[channel * args.states + n] * LOG2E;
+    let h = exp2(d * finiteRate(rate, 0u)) * beginning(state[stateBase + n], rate, 0u) + d * u * b;
     if (owned) {
       state[stateBase + n] = h;
     }

@@ -1,3 +1,4 @@
+// link: rate
 // The second of the chunked scan's three passes: hands the state from chunk to chunk. One lane a (batch, channel, state) goes through
 // the chunks in order, puts each chunk's first state where its last one from zero stood, and leaves the sequence's last state.
 // A chunk's total decay is exp(A Σ delta), or 0 where it holds a reset: one scalar a channel carries it, not one a state.
@@ -8,6 +9,7 @@ struct Args {
   dim: u32,
   states: u32,
   chunks: u32,
+  discretization: u32, // 0 euler, 1 zoh
 }
 
 @group(0) @binding(0) var<uniform> args: Args;
@@ -29,8 +31,10 @@ fn main(@builtin(workgroup_id) tile_id: vec3u, @builtin(num_workgroups) tiles_co
   let vector = i % vectors;
   let channel = vector / args.states;
   let summaries = args.batch * args.chunks * vectors;
-  let a = constants[vector] * LOG2E;
-  var h = state[i];
+  let A = constants[vector];
+  let rate = select(A, A * LOG2E, args.discretization == 0u);
+  let a = finiteRate(rate, args.discretization) * select(LOG2E, 1.0, args.discretization == 0u);
+  var h = beginning(state[i], rate, args.discretization);
   // Loads of DEPTH chunks are under way together; only h goes from one to the next.
   for (var first = 0u; first < args.chunks; first += DEPTH) {
     var ends: array<f32, DEPTH>;

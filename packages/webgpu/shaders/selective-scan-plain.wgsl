@@ -1,4 +1,4 @@
-// link: math, lanes-{one,two,four}
+// link: math, rate, lanes-{one,two,four}
 // The fused selective scan as models have it: euler's discretisation, B and C that vary and lie in vec4s, no resets, up to 16 states.
 // selective-scan.wgsl says what is computed, and runs what this one does not take.
 //
@@ -64,6 +64,8 @@ override SOFTPLUS: bool = true;
 override BIAS: bool = true;
 override SKIP: bool = true;
 override GATE: bool = true;
+/// 16 states. Else those that are none are left out of y: an infinite input times their B of 0 is NaN.
+override FULL: bool = true;
 
 const SLOTS = CHANNELS * LANES;
 const WORKGROUP = SLOTS * SLICES;
@@ -105,9 +107,15 @@ fn main(@builtin(workgroup_id) tile_id: vec3u, @builtin(local_invocation_index) 
     let n = 4u * (i * LANES + lane);
     if (n < args.states) {
       let at = channel * args.states + n;
-      a[i] = LOG2E * vec4f(constants[at], constants[at + 1u], constants[at + 2u], constants[at + 3u]);
+      let rates = LOG2E * vec4f(constants[at], constants[at + 1u], constants[at + 2u], constants[at + 3u]);
       if (MODE != 1u) {
         h[i] = vec4f(state[stateBase + n], state[stateBase + n + 1u], state[stateBase + n + 2u], state[stateBase + n + 3u]);
+      }
+      for (var j = 0u; j < 4u; j++) { // unroll
+        a[i][j] = finiteRate(rates[j], 0u);
+        if (MODE != 1u) {
+          h[i][j] = beginning(h[i][j], rates[j], 0u);
+        }
       }
     }
     if (SLICES > 1u && slice == 0u) {
@@ -232,7 +240,12 @@ fn main(@builtin(workgroup_id) tile_id: vec3u, @builtin(local_invocation_index) 
           h[i] = exp2(ds[k] * a[i]) * h[i] + ws[k] * tileB[buffer][0][k][i * LANES + lane];
         }
         if (MODE != 1u) {
-          sum += h[i] * tileC[buffer][slice][k][i * LANES + lane];
+          let added = h[i] * tileC[buffer][slice][k][i * LANES + lane];
+          if (FULL) {
+            sum += added;
+          } else {
+            sum += select(vec4f(), added, 4u * (i * LANES + lane) < args.states);
+          }
         }
       }
       sums[k] = (sum.x + sum.y) + (sum.z + sum.w);

@@ -1,4 +1,4 @@
-// link: math, lane-{single,quad}, collect-{workgroup,subgroup}
+// link: math, rate, lane-{single,quad}, collect-{workgroup,subgroup}
 // The fused selective scan: discretisation, softplus, recurrence, C·h, D·u and the gate in one kernel; see core's
 // operations/selective-scan.ts for the equations.
 //
@@ -62,6 +62,8 @@ override GATE: bool = true;
 override RESETS: bool = false;
 override CONSTANT_B: bool = false;
 override CONSTANT_C: bool = false;
+/// Lanes hold no more than the states. Else the rest is left out of y: an infinite input times a B of 0 is NaN.
+override FULL: bool = true;
 // Sizes of workgroup arrays: 2 · STEPS · LANES · GROUPS each where B or C varies, STEPS · CHANNELS and STEPS · WORKGROUP where LANES > 1; else 1.
 override TILE_B: u32 = 256u;
 override TILE_C: u32 = 256u;
@@ -96,14 +98,16 @@ fn main(@builtin(workgroup_id) tile_id: vec3u, @builtin(local_invocation_index) 
 
   var a: array<Lane, GROUPS>;
   var h: array<Lane, GROUPS>;
+  var origin: array<Lane, GROUPS>; // what a reset leaves
   var b: array<Lane, GROUPS>;
   var c: array<Lane, GROUPS>;
   let stateBase = (select(batch, batch * args.chunks + chunk, MODE != 0u) * args.dim + channel) * args.states;
   for (var i = 0u; i < GROUPS; i++) {
     let n = (i * LANES + lane) * WIDTH;
     a[i] = loadA(channel, n);
+    origin[i] = fromA(Lane(), channel, n);
     if (MODE != 1u) {
-      h[i] = loadState(stateBase, n);
+      h[i] = fromA(loadState(stateBase, n), channel, n);
     }
     if (CONSTANT_B) {
       b[i] = loadB(channel * args.states, n);
@@ -149,7 +153,7 @@ fn main(@builtin(workgroup_id) tile_id: vec3u, @builtin(local_invocation_index) 
       let j = round * WORKGROUP + index;
       if (j < STEPS * LANES * GROUPS) {
         if (!CONSTANT_B) {
-          tileB[half + j] = nextB[round];
+          tileB[half + j] = select(Lane(), nextB[round], j / (LANES * GROUPS) < count);
         }
         if (!CONSTANT_C && MODE != 1u) {
           tileC[half + j] = nextC[round];
@@ -165,8 +169,8 @@ fn main(@builtin(workgroup_id) tile_id: vec3u, @builtin(local_invocation_index) 
       nextB[round] = fetchB(round * WORKGROUP + index, first + STEPS, end, rowsBefore, group);
       nextC[round] = fetchC(round * WORKGROUP + index, first + STEPS, end, rowsBefore, group);
     }
-    // Every loop below runs a constant number of times, so that it can be unrolled: a step past the chunk has delta 0 and u 0, and B and
-    // C of some other step, which leaves h as it is in every discretisation.
+    // Every loop below runs a constant number of times, so that it can be unrolled: a step past the chunk has delta 0, u 0 and B 0 (u 0
+    // is not enough where B is infinite), and C of some other step, which leaves h as it is in every discretisation.
     for (var turn = 0u; turn < STEPS / BLOCK; turn++) {
       var ds: array<f32, BLOCK>;
       var xs: array<f32, BLOCK>;
@@ -197,7 +201,7 @@ fn main(@builtin(workgroup_id) tile_id: vec3u, @builtin(local_invocation_index) 
         let step = turn * BLOCK + k;
         if (RESETS && step < count && bitcast<u32>(constants[marks + rowsBefore + first + step]) != 0u) {
           for (var i = 0u; i < GROUPS; i++) {
-            h[i] = Lane();
+            h[i] = origin[i];
           }
           total = 0.0;
           survived = 0.0;
@@ -211,9 +215,13 @@ fn main(@builtin(workgroup_id) tile_id: vec3u, @builtin(local_invocation_index) 
           if (!CONSTANT_C && MODE != 1u) {
             c[i] = tileC[at];
           }
-          h[i] = advance(h[i], a[i], b[i], ds[k], xs[k]);
+          h[i] = advance(h[i], a[i], select(b[i], Lane(), CONSTANT_B && step >= count), ds[k], xs[k]);
           if (MODE != 1u) {
-            sum += h[i] * c[i];
+            if (FULL) {
+              sum += h[i] * c[i];
+            } else {
+              sum += present(h[i] * c[i], (i * LANES + lane) * WIDTH);
+            }
           }
         }
         total += ds[k];
@@ -311,19 +319,21 @@ fn advance(h: Lane, a: Lane, b: Lane, d: f32, x: f32) -> Lane {
   }
   if (DISCRETIZATION == 1u) {
     let p = d * a;
-    return exp(p) * h + (d * x) * growth(p) * b;
+    return exp(p) * h + x * growth(p, a, d) * b;
   }
   let half = (0.5 * d) * a;
   let inverse = Lane(1.0) / (Lane(1.0) - half);
-  return (Lane(1.0) + half) * inverse * h + (d * x) * inverse * b;
+  // 2 / (1 - half) - 1 is (1 + half) / (1 - half), and -1 where that grows beyond floats.
+  return (2.0 * inverse - Lane(1.0)) * h + (d * x) * inverse * b;
 }
 
-/// expm1(p) / p, 1 at 0: a series near 0, where the quotient would lose digits.
-fn growth(p: Lane) -> Lane {
-  let small = abs(p) < Lane(0.5);
+/// expm1(p) / a for p = d a, d at 0: a series near 0, where the quotient would lose digits.
+fn growth(p: Lane, a: Lane, d: f32) -> Lane {
   let series = Lane(1.0) + p * (Lane(1.0 / 2.0) + p * (Lane(1.0 / 6.0) + p * (Lane(1.0 / 24.0) + p * (Lane(1.0 / 120.0)
     + p * (Lane(1.0 / 720.0) + p * (Lane(1.0 / 5040.0) + p * Lane(1.0 / 40320.0)))))));
-  return select((exp(p) - Lane(1.0)) / select(p, Lane(1.0), small), series, small);
+  // Compared so that NaN takes the series, which keeps it.
+  let large = abs(p) >= Lane(0.5);
+  return select(d * series, (exp(p) - Lane(1.0)) / select(Lane(1.0), a, large), large);
 }
 
 fn emit(row: u32, channel: u32, value: f32) {
@@ -338,9 +348,32 @@ fn emit(row: u32, channel: u32, value: f32) {
 fn loadA(channel: u32, n: u32) -> Lane {
   var lane = Lane();
   for (var i = 0u; i < WIDTH; i++) {
-    setPart(&lane, i, select(0.0, constants[channel * args.states + min(n + i, args.states - 1u)], n + i < args.states));
+    setPart(&lane, i, select(0.0, finiteRate(rateOf(channel, n + i), DISCRETIZATION), n + i < args.states));
   }
-  return select(lane, lane * LOG2E, DISCRETIZATION == 0u);
+  return lane;
+}
+
+/// The states, or NaN where A leaves no other.
+fn fromA(h: Lane, channel: u32, n: u32) -> Lane {
+  var lane = Lane();
+  for (var i = 0u; i < WIDTH; i++) {
+    setPart(&lane, i, select(0.0, beginning(part(h, i), rateOf(channel, n + i), DISCRETIZATION), n + i < args.states));
+  }
+  return lane;
+}
+
+fn rateOf(channel: u32, n: u32) -> f32 {
+  let A = constants[channel * args.states + min(n, args.states - 1u)];
+  return select(A, A * LOG2E, DISCRETIZATION == 0u);
+}
+
+/// Zero past the last state.
+fn present(values: Lane, n: u32) -> Lane {
+  var lane = Lane();
+  for (var i = 0u; i < WIDTH; i++) {
+    setPart(&lane, i, select(0.0, part(values, i), n + i < args.states));
+  }
+  return lane;
 }
 
 fn loadB(base: u32, n: u32) -> Lane {

@@ -1,5 +1,6 @@
 // The error bounds that shaders/lib states, by dense sampling against Math in float64, through the operations that use them.
-import type { Backend, Tensor } from '@mamba/core';
+import { seededWeights } from '@mamba/conformance';
+import { type Backend, createModel, modelConfig, type Tensor } from '@mamba/core';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { webgpu } from '../src/index.ts';
 
@@ -97,4 +98,19 @@ test('softplus of the ends', async () => {
     Math.fround(1e30),
     nan,
   ]);
+});
+
+test('A of NaN leaves no number, in a step of the fused model either', async () => {
+  const config = modelConfig({ layers: 1, dModel: 24, vocabSize: 50 });
+  const source = seededWeights(config, 7);
+  const model = await createModel(backend, config, async (parameter) => {
+    const host = await source(parameter);
+    if (parameter.key === 'block.A') host.data[5] = Number.NaN;
+    return host;
+  });
+  const { state, logits } = model.forward([[1]], { logits: 'last' });
+  expect([...(await backend.read(logits!))].every(Number.isNaN)).toBe(true);
+  state.dispose();
+  logits!.dispose();
+  model.dispose();
 });

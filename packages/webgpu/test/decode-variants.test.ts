@@ -29,6 +29,8 @@ const variants: readonly {
   readonly dispatches: number;
   /** Of the embedding, and of out_proj and x_proj: norms take it out again. */
   readonly magnitude?: number;
+  /** Planted into A. */
+  readonly rate?: number;
 }[] = [
   {
     form: 'x_proj joined to in_proj',
@@ -56,6 +58,13 @@ const variants: readonly {
     magnitude,
   })),
   {
+    form: 'joined, with a rate of -infinity',
+    config: modelConfig({ layers: 2, dModel: 24, vocabSize: 50 }),
+    dtypes: ['float32'],
+    dispatches: 3,
+    rate: Number.NEGATIVE_INFINITY,
+  },
+  {
     form: 'apart, as q8 is',
     config: modelConfig({ layers: 2, dModel: 24, vocabSize: 50 }),
     dtypes: ['q8'],
@@ -77,8 +86,8 @@ const variants: readonly {
 
 test.each(variants.flatMap(({ dtypes, ...variant }) => dtypes.map((dtype) => ({ ...variant, dtype }))))(
   '$form: $dtype',
-  async ({ config, dtype, dispatches, magnitude = 1 }) => {
-    const weights = magnified(seededWeights(config, 7), magnitude);
+  async ({ config, dtype, dispatches, magnitude = 1, rate }) => {
+    const weights = edited(seededWeights(config, 7), magnitude, rate);
     const fused = await createModel(backend, config, weights, { weights: dtype });
     const composed = await createModel(backend, config, weights, { weights: dtype, composed: true });
     const before = countersOf(backend).dispatches;
@@ -110,9 +119,10 @@ async function steps(model: Model): Promise<number[]> {
   return all;
 }
 
-function magnified(source: ParameterSource, factor: number): ParameterSource {
+function edited(source: ParameterSource, factor: number, rate: number | undefined): ParameterSource {
   return async (parameter) => {
     const host = await source(parameter);
+    if (parameter.key === 'block.A' && rate !== undefined) host.data[5] = rate;
     if (!['embedding', 'block.outProj', 'block.xProj'].includes(parameter.key)) return host;
     return { ...host, data: host.data.map((value) => value * factor) } as typeof host;
   };

@@ -47,6 +47,18 @@ const calls: readonly Omit<SelectiveScanCaseOptions, 'state'>[] = [
   { id: 'constant-zoh', batch: 1, length: 33, dim: 4, B: 'constant', C: 'constant', discretization: 'zoh' },
   { id: 'bilinear', batch: 1, length: 20, dim: 4, discretization: 'bilinear' },
   { id: 'stiff', batch: 1, length: 64, dim: 4, regime: 'stiff', initialState: true },
+  ...[Number.NaN, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY].flatMap((rate) =>
+    (['euler', 'zoh', 'bilinear'] as const).map((discretization) => ({
+      id: `rate-${rate}-${discretization}`,
+      batch: 2,
+      length: 45,
+      dim: 5,
+      initialState: true,
+      resets: discretization !== 'euler',
+      discretization,
+      edit: plant('A', 3, rate),
+    })),
+  ),
   {
     id: 'forget-never',
     batch: 1,
@@ -59,6 +71,12 @@ const calls: readonly Omit<SelectiveScanCaseOptions, 'state'>[] = [
     },
   },
 ];
+
+function plant(name: string, position: number, value: number): SelectiveScanCaseOptions['edit'] {
+  return (inputs) => {
+    inputs[name]!.data[position] = value;
+  };
+}
 
 describe.each(variants)('scan of %o', ({ states, ...scanVariant }) => {
   let backend: Backend;

@@ -165,18 +165,51 @@ function pitfalls(): SelectiveScanCaseOptions[] {
     { id: 'nan-u', ...SMALL, edit: plant('u', 23, Number.NaN) },
     { id: 'nan-delta', ...SMALL, edit: plant('delta', 23, Number.NaN) },
     { id: 'nan-z', ...SMALL, edit: plant('z', 23, Number.NaN) },
-    { id: 'nan-a', ...SMALL, edit: plant('A', 5, Number.NaN) },
+    ...DISCRETIZATIONS.flatMap((discretization) =>
+      RATES.map(({ id, value, ...options }) => ({
+        id: `${id}-${discretization}`,
+        ...options,
+        discretization,
+        edit: plant('A', 5, value),
+      })),
+    ),
     { id: 'nan-b', ...SMALL, edit: plant('B', 9, Number.NaN) },
     { id: 'nan-c', ...SMALL, edit: plant('C', 9, Number.NaN) },
     { id: 'nan-d', ...SMALL, edit: plant('D', 2, Number.NaN) },
     { id: 'nan-initial-state', ...SMALL, initialState: true, edit: plant('initialState', 7, Number.NaN) },
+    { id: 'infinite-b', ...SMALL, edit: plant('B', 9, Number.POSITIVE_INFINITY) },
+    { id: 'infinite-b-at-the-end', ...SMALL, resets: true, edit: plant('B', 2 * 17 * 4 - 1, Number.NEGATIVE_INFINITY) },
+    { id: 'infinite-constant-b', ...SMALL, B: 'constant', edit: plant('B', 9, Number.POSITIVE_INFINITY) },
+    { id: 'infinite-delta-zoh', ...SMALL, discretization: 'zoh', edit: plant('delta', 23, Number.POSITIVE_INFINITY) },
     { id: 'infinite-u', ...SMALL, edit: plant('u', 23, Number.POSITIVE_INFINITY) },
+    ...[1, 4, 5, 12, 16].map((state) => ({
+      // B and C above 0, so that y is infinite and no NaN.
+      id: `infinite-u-state${state}`,
+      ...SMALL,
+      state,
+      edit: (inputs: Record<string, HostTensor>) => {
+        plant('u', 23, Number.POSITIVE_INFINITY)(inputs);
+        for (const name of ['B', 'C']) setAll(name, (index) => 1 + (index % 3))(inputs);
+      },
+    })),
     { id: 'infinite-delta', ...SMALL, edit: plant('delta', 23, Number.POSITIVE_INFINITY) },
     { id: 'minus-infinite-delta', ...SMALL, edit: plant('delta', 23, Number.NEGATIVE_INFINITY) },
     { id: 'infinite-z', ...SMALL, edit: plant('z', 23, Number.POSITIVE_INFINITY) },
     { id: 'minus-infinite-z', ...SMALL, edit: plant('z', 23, Number.NEGATIVE_INFINITY) },
   ];
 }
+
+/** Rates that are no finite floats: from zero and from a state, in one step, in a part of a tile, in many tiles, after resets. */
+const RATES = (['nan', 'infinite', 'minus-infinite', 'minus-largest'] as const).flatMap((name) => {
+  const { NaN: nan, POSITIVE_INFINITY: infinity } = Number;
+  const value = { nan, infinite: infinity, 'minus-infinite': -infinity, 'minus-largest': -3.4e38 }[name];
+  return [
+    { id: `${name}-a`, ...SMALL, value },
+    { id: `${name}-a-step`, ...SMALL, length: 1, initialState: true, value },
+    { id: `${name}-a-long`, batch: 1, length: 150, dim: 5, state: 16, initialState: true, value },
+    { id: `${name}-a-resets`, batch: 2, length: 70, dim: 5, state: 16, initialState: true, resets: true, value },
+  ];
+});
 
 const THRESHOLD = [19, 19.99, 20, 20.01, 21, 30, 60, 88, 89, 100, 0, -1, -20];
 

@@ -163,7 +163,7 @@ export function scan(gpu: Gpu, call: Scan): void {
     pass(gpu, call, plan, 1, { y: gpu.nowhere, state: chunked, C: gpu.nothing });
     gpu.dispatch(selectiveScanCarry, {
       bindings: { constants: call.constants, chunked, state: call.state },
-      uniforms: { batch, dim, states, chunks: plan.chunks },
+      uniforms: { batch, dim, states, chunks: plan.chunks, discretization: DISCRETIZATION[call.discretization] },
       workgroups: gpu.grid(Math.ceil((batch * dim * states) / 64)),
     });
     pass(gpu, call, plan, 2, { y: call.y, state: chunked, C: call.C.range });
@@ -225,7 +225,11 @@ function pass(gpu: Gpu, call: Scan, plan: ScanPlan, mode: Mode, targets: Targets
     GATE: z !== undefined && mode !== 1,
   };
   if (plan.layout.kernel === 'plain')
-    gpu.dispatch(selectiveScanPlain, { ...plainOf(plan.layout), overrides: shared, ...parts });
+    gpu.dispatch(selectiveScanPlain, {
+      ...plainOf(plan.layout),
+      overrides: { ...shared, FULL: states === 16 },
+      ...parts,
+    });
   else gpu.dispatch(shader, { ...generalOf(plan.layout, call, mode, shared), ...parts });
 }
 
@@ -267,6 +271,7 @@ function generalOf(layout: GeneralLayout, call: Scan, mode: Mode, shared: Readon
       RESETS: call.resets,
       CONSTANT_B: constantB,
       CONSTANT_C: constantC,
+      FULL: call.states === lanes * groups * (lane === 'quad' ? 4 : 1),
       TILE_B: constantB ? 1 : 2 * tile,
       TILE_C: constantC ? 1 : 2 * tile,
       STAGED: lanes === 1 ? 1 : steps * channels,
