@@ -23,6 +23,9 @@ process.stdout.on('error', (error: NodeJS.ErrnoException) => {
   aborter.abort();
 });
 
+// Nobody reads the log any more, which ends nothing: what is served, or written to a file, goes on.
+process.stderr.on('error', () => {});
+
 const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as {
   version: string;
 };
@@ -68,7 +71,11 @@ modelCommand('score', 'bits per byte and perplexity of a text file of any length
 modelCommand('serve', "answers OpenAI's clients: /v1/completions, /v1/chat/completions, /v1/models")
   .option('--host <name>', 'address to listen on', '127.0.0.1')
   .option('-p, --port <number>', 'port, 0 for any that is free', natural, 8080)
-  .option('--api-key <key>', 'asked of every request (default: MAMBA_LM_API_KEY, or none)')
+  .addOption(
+    new Option('--api-key <key>', 'asked of every request (default: none)').env('MAMBA_LM_API_KEY').argParser(apiKey),
+  )
+  .option('--allow-host <name...>', 'further names or addresses that requests may call the server by')
+  .option('--cors <origin...>', 'pages that may read answers, as https://app.example; * is any')
   .option('--name <name>', "the model's, for clients (default: that of the folder or file)")
   .option('--max-rows <count>', 'sequences that run in one batch', count, 8)
   .option('--max-waiting <count>', 'sequences that wait; beyond them clients get 429', natural, 64)
@@ -176,6 +183,12 @@ function ids(text: string, before: readonly number[] = []): readonly number[] {
 
 function stop(text: string, before: readonly string[] = []): readonly string[] {
   return [...before, unescapeText(text)];
+}
+
+/** An empty one, of a variable that is not set, would leave the server open. */
+function apiKey(text: string): string {
+  if (text.trim() === '') throw new InvalidArgumentError('Empty. Give a key, or leave it out.');
+  return text;
 }
 
 function natural(text: string): number {

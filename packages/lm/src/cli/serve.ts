@@ -1,4 +1,5 @@
 import type { LanguageModel } from '../language-model.ts';
+import { isLoopback } from '../server/hosts.ts';
 import { serve as start } from '../server/index.ts';
 import { remark } from './terminal.ts';
 
@@ -6,6 +7,8 @@ export interface ServeFlags {
   readonly host: string;
   readonly port: number;
   readonly apiKey?: string;
+  readonly allowHost?: string[];
+  readonly cors?: string[];
   readonly name?: string;
   readonly maxRows: number;
   readonly maxWaiting: number;
@@ -16,15 +19,16 @@ export interface ServeFlags {
 
 /** Until it is interrupted; a second Ctrl-C does not wait for running requests. */
 export async function serveModel(lm: LanguageModel, flags: ServeFlags, signal: AbortSignal): Promise<void> {
-  const { maxBody, prefixCache, apiKey = process.env.MAMBA_LM_API_KEY, ...others } = flags;
+  const { maxBody, prefixCache, allowHost, apiKey, ...others } = flags;
   const server = await start(lm, {
     ...others,
-    apiKey: apiKey || undefined,
+    apiKey,
+    allowHosts: allowHost,
     maxBodyBytes: maxBody * 2 ** 20,
     prefixCacheBytes: prefixCache * 2 ** 20,
   });
   try {
-    if (!/^http:\/\/(127\.|localhost|\[::1\])/.test(server.url) && !apiKey)
+    if (apiKey === undefined && !isLoopback(flags.host))
       remark('warning: other machines can reach this server, and it asks for no key (--api-key)');
     remark(`${server.name} at ${server.url}/v1 (Ctrl-C ends it)`);
     await new Promise<void>((resolve) => {

@@ -1,4 +1,5 @@
 import { createHash, timingSafeEqual } from 'node:crypto';
+import { setMaxListeners } from 'node:events';
 import type { HttpBindings } from '@hono/node-server';
 import { type Context, Hono } from 'hono';
 import { bodyLimit } from 'hono/body-limit';
@@ -9,7 +10,8 @@ import type { GeneratedPiece } from '../generate/pieces.ts';
 import type { LanguageModel } from '../language-model.ts';
 import type { PrefixCache } from '../session/prefix-cache.ts';
 import { Answer } from './answer.ts';
-import { ApiError, badRequest, errorBody, schemaError, toApiError } from './errors.ts';
+import { crossOrigin } from './cors.ts';
+import { ApiError, badRequest, errorBody, SERVER_FAILED, schemaError, toApiError } from './errors.ts';
 import { type Plan, type PlanLimits, planChat, planCompletion } from './plan.ts';
 import { chatRequest, completionRequest } from './schema.ts';
 
@@ -22,11 +24,11 @@ export interface AppOptions {
   readonly apiKey: string | undefined;
   readonly maxBodyBytes: number;
   readonly limits: PlanLimits;
-  /** Names that a request's Host may have; undefined allows any. */
-  readonly hosts: readonly string[] | undefined;
+  /** Of pages that may read answers; `*` is any. */
+  readonly origins: readonly string[];
   /** Fires where running requests are to end. */
   readonly signal: AbortSignal;
-  /** A mistake of ours, which the client is told nothing about. */
+  /** A failure of the server's own. */
   readonly onError: (error: unknown) => void;
 }
 
@@ -34,15 +36,14 @@ type Env = { Bindings: HttpBindings };
 
 /** The routes: /v1/models, /v1/completions, /v1/chat/completions, and /health. */
 export function createApp(options: AppOptions): Hono<Env> {
-  const { lm, name, batcher, apiKey, maxBodyBytes, limits, hosts } = options;
+  const { lm, name, batcher, apiKey, maxBodyBytes, limits, origins } = options;
   const app = new Hono<Env>();
   const model = { id: name, object: 'model', created: Math.floor(Date.now() / 1000), owned_by: 'mamba-lm' };
 
   app.onError((error, c) => {
-    const known = toApiError(error);
+    const cut = c.env.incoming.destroyed && !c.env.incoming.complete;
     // A body that ended before it was whole is no mistake of ours, and there is nobody to tell.
-    if (known === undefined && c.env.incoming.complete) options.onError(error);
-    const told = known ?? new ApiError(500, 'server_error', 'The server failed; its log says more.');
+    const told = cut ? new ApiError(499, 'invalid_request_error', 'The body is not whole.') : tell(error, options);
     if (told.status === 429) c.header('Retry-After', '1');
     // The rest of the body is not read, so that nothing can follow it.
     if (told.status === 413) c.header('Connection', 'close');
@@ -52,13 +53,8 @@ export function createApp(options: AppOptions): Hono<Env> {
   app.notFound((c) => {
     throw new ApiError(404, 'invalid_request_error', `There is no ${c.req.method} ${c.req.path}`, null, 'unknown_url');
   });
-  app.use(async (c, next) => {
-    // A page may point a name of its own at this machine: the Host that it sends is not ours then.
-    const host = c.req.header('host')?.replace(/:\d+$/, '');
-    if (hosts !== undefined && (host === undefined || !hosts.includes(host)))
-      throw new ApiError(403, 'invalid_request_error', `The host ${host ?? 'that is missing'} is not this server's`);
-    await next();
-  });
+  // Before the key is asked for: browsers send none with the question whether they may.
+  if (origins.length > 0) app.use(crossOrigin(origins));
   app.get('/health', (c) => c.json({ status: 'ok', ...batcher.load }));
   app.use('/v1/*', async (c, next) => {
     if (apiKey !== undefined && !sameKey(c.req.header('authorization'), apiKey))
@@ -77,7 +73,7 @@ export function createApp(options: AppOptions): Hono<Env> {
   app.get('/v1/models', (c) => c.json({ object: 'list', data: [model] }));
   // A name may hold slashes, as those of the hub do.
   app.get('/v1/models/:id{.+}', (c) => {
-    checkModel(decodeURIComponent(c.req.param('id')), name);
+    checkModel(c.req.param('id'), name);
     return c.json(model);
   });
   app.post('/v1/completions', async (c) => {
@@ -93,8 +89,15 @@ export function createApp(options: AppOptions): Hono<Env> {
   return app;
 }
 
+/** What a client is told of a failure; those of the server itself are logged. */
+function tell(error: unknown, { onError }: AppOptions): ApiError {
+  const told = toApiError(error) ?? SERVER_FAILED;
+  if (told.status >= 500) onError(error);
+  return told;
+}
+
 async function answer(c: Context<Env>, options: AppOptions, plan: Plan): Promise<Response> {
-  const { lm, name, onError } = options;
+  const { lm, name } = options;
   const gone = new AbortController();
   // Also after an answer that was read to its end, when there is nothing left to abort.
   c.env.outgoing.once('close', () => gone.abort());
@@ -119,10 +122,8 @@ async function answer(c: Context<Env>, options: AppOptions, plan: Plan): Promise
       await send(written.closing());
       await stream.writeSSE({ data: '[DONE]' });
     } catch (error) {
-      const known = toApiError(error);
-      if (known === undefined) onError(error);
       // The status is sent already; clients of OpenAI's API look for `error` in a chunk.
-      await send([errorBody(known ?? new ApiError(500, 'server_error', 'The server failed; its log says more.'))]);
+      await send([errorBody(tell(error, options))]);
     }
   });
 }
@@ -136,7 +137,10 @@ interface Running {
 /** All choices, or none of them. @throws MambaError `unavailable` where the queue has not so many places. */
 function start({ lm, batcher, prefixCache, signal }: AppOptions, plan: Plan, gone: AbortController): Running[] {
   const running: Running[] = [];
-  const options = { batcher, signal: AbortSignal.any([signal, gone.signal]), ...(prefixCache && { prefixCache }) };
+  const either = AbortSignal.any([signal, gone.signal]);
+  // One for each choice.
+  setMaxListeners(0, either);
+  const options = { batcher, signal: either, ...(prefixCache && { prefixCache }) };
   try {
     for (const choice of plan.choices) {
       if (batcher.full) throw new ApiError(429, 'rate_limit_error', QUEUE_FULL, null, 'rate_limit_exceeded');

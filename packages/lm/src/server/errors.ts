@@ -25,7 +25,10 @@ export class ApiError extends Error {
   }
 }
 
-export type ApiStatus = 400 | 401 | 403 | 404 | 413 | 415 | 429 | 499 | 500 | 503;
+export type ApiStatus = 400 | 401 | 403 | 404 | 405 | 408 | 413 | 415 | 429 | 431 | 499 | 500 | 503;
+
+/** What a client is told of a mistake of ours. */
+export const SERVER_FAILED = new ApiError(500, 'server_error', 'The server failed; its log says more.');
 
 export interface ErrorBody {
   readonly error: {

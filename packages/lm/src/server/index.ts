@@ -1,13 +1,16 @@
 /** The subpath `@mamba/lm/server`: an OpenAI-compatible endpoint, in Node. */
 import { once } from 'node:events';
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
-import { getRequestListener } from '@hono/node-server';
+import { createServer, type ServerResponse } from 'node:http';
+import type { Socket } from 'node:net';
 import { invalid, MambaError } from '@mamba/core';
 import { checkInteger, checkOptions } from '../check.ts';
 import { Batcher } from '../generate/batcher.ts';
 import type { LanguageModel } from '../language-model.ts';
 import { PrefixCache } from '../session/prefix-cache.ts';
 import { createApp } from './app.ts';
+import { canonicalHost, hostGuard } from './hosts.ts';
+import { answerClientError, createListener } from './listener.ts';
+import { shutDown } from './shutdown.ts';
 
 export interface ServeOptions {
   /** Default 127.0.0.1: this machine alone. */
@@ -16,6 +19,10 @@ export interface ServeOptions {
   readonly port?: number | undefined;
   /** Asked of every request to /v1. Default: none. */
   readonly apiKey?: string | undefined;
+  /** Further names or addresses that requests may call this server by. Default: none on this machine alone, otherwise any. */
+  readonly allowHosts?: readonly string[] | undefined;
+  /** Origins of pages that may read answers, as `https://app.example`; `*` is any. Default: none but the server's own. */
+  readonly cors?: readonly string[] | undefined;
   /** What clients call the model. Default: the last part of where it came from. */
   readonly name?: string | undefined;
   /** Sequences that run in one batch. Default 8. */
@@ -28,9 +35,9 @@ export interface ServeOptions {
   readonly maxTokens?: number | undefined;
   /** For the states of prompts, where prompts begin alike; 0 keeps none. Default 64 MiB. */
   readonly prefixCacheBytes?: number | undefined;
-  /** What running requests get to finish in at `close()`, before they are ended. Default 10 seconds. */
+  /** What `close()` may take: running requests get it to finish in, before they are ended. Default 10 seconds. */
   readonly graceMs?: number | undefined;
-  /** Failures that are mistakes of the server; the client is told nothing of them. Default: to stderr. */
+  /** Failures of the server itself, every answer of 500 and above. Default: to stderr. */
   readonly onError?: ((error: unknown) => void) | undefined;
 }
 
@@ -40,7 +47,7 @@ export interface LanguageModelServer {
   readonly name: string;
   /** Sequences that run now, and that wait. */
   readonly load: Batcher['load'];
-  /** Takes no more requests, lets the running ones finish for `graceMs`, ends the rest. The model stays its owner's. */
+  /** Takes no more requests, lets the running ones finish, ends the rest, all in `graceMs`. The model stays its owner's. */
   close(): Promise<void>;
 }
 
@@ -50,18 +57,23 @@ export interface LanguageModelServer {
  * @throws MambaError `invalid-argument`, `unsupported` for a model without a tokenizer, `unavailable` where the port is taken.
  */
 export async function serve(lm: LanguageModel, options: ServeOptions = {}): Promise<LanguageModelServer> {
-  const { host, port, name, batcher, ...settings } = prepare(lm, options);
+  const { host, port, name, batcher, known, ...settings } = prepare(lm, options);
   const aborter = new AbortController();
   const running = new Set<ServerResponse>();
   let closing: Promise<void> | undefined;
   const app = createApp({ lm, name, batcher, ...settings, signal: aborter.signal });
-  const listener = getRequestListener(app.fetch);
-  const server: Server = createServer((incoming: IncomingMessage, outgoing: ServerResponse) => {
+  const listener = createListener(app, { known, onError: settings.onError });
+  // A request without a Host is answered by the listener.
+  const server = createServer({ requireHostHeader: false }, (incoming, outgoing) => {
     running.add(outgoing);
     outgoing.once('close', () => running.delete(outgoing));
     // Connections that stay open would go on asking.
     if (closing !== undefined) outgoing.setHeader('Connection', 'close');
-    void listener(incoming, outgoing);
+    listener(incoming, outgoing);
+  });
+  server.on('clientError', (error, socket) => {
+    const begun = [...running].some((response) => response.socket === socket && response.headersSent);
+    answerClientError(error, socket as Socket, begun);
   });
   server.listen(port, host);
   await once(server, 'listening').catch((cause: unknown) => {
@@ -73,14 +85,7 @@ export async function serve(lm: LanguageModel, options: ServeOptions = {}): Prom
   });
 
   const close = async (): Promise<void> => {
-    const closed = once(server, 'close');
-    server.close();
-    server.closeIdleConnections();
-    const timer = setTimeout(() => aborter.abort(), settings.graceMs);
-    while (running.size > 0) await Promise.all([...running].map((response) => once(response, 'close')));
-    clearTimeout(timer);
-    server.closeAllConnections();
-    await closed;
+    await shutDown(server, running, { graceMs: settings.graceMs, abort: () => aborter.abort() });
     await batcher.dispose();
     settings.prefixCache?.dispose();
   };
@@ -99,18 +104,18 @@ export async function serve(lm: LanguageModel, options: ServeOptions = {}): Prom
 }
 
 const KEYS: readonly (keyof ServeOptions)[] = [
-  ...(['host', 'port', 'apiKey', 'name', 'maxRows', 'maxWaiting'] as const),
+  ...(['host', 'port', 'apiKey', 'allowHosts', 'cors', 'name', 'maxRows', 'maxWaiting'] as const),
   ...(['maxBodyBytes', 'maxTokens', 'prefixCacheBytes', 'graceMs', 'onError'] as const),
 ];
-
-const LOOPBACK = ['localhost', '127.0.0.1', '[::1]'];
 
 function prepare(lm: LanguageModel, options: ServeOptions) {
   checkOptions('serve', options, KEYS);
   const {
-    host = '127.0.0.1',
+    host: given = '127.0.0.1',
     port = 8080,
     apiKey,
+    allowHosts = [],
+    cors: origins = [],
     name = defaultName(lm.name),
     maxRows = 8,
     maxWaiting = 64,
@@ -119,16 +124,43 @@ function prepare(lm: LanguageModel, options: ServeOptions) {
   checkInteger('serve.port', port, 0, 65535);
   for (const [key, value] of Object.entries({ maxBodyBytes, maxTokens })) checkInteger(`serve.${key}`, value, 1);
   for (const [key, value] of Object.entries({ prefixCacheBytes, graceMs })) checkInteger(`serve.${key}`, value, 0);
-  if (apiKey === '') throw invalid('serve.apiKey', 'an empty one', 'a key, or none');
+  if (apiKey !== undefined) checkKey(apiKey);
+  for (const name of allowHosts)
+    if (canonicalHost(name) === undefined)
+      throw invalid('serve.allowHosts', JSON.stringify(name), 'names or addresses, without a port, as "model.example"');
+  for (const origin of origins)
+    if (!isOrigin(origin))
+      throw invalid('serve.cors', JSON.stringify(origin), 'origins without a path, as "https://app.example", or "*"');
+  const host = given.replace(/^\[(.*)\]$/, '$1');
   lm.requireTokenizer();
   const batcher = new Batcher(lm, { maxRows, maxWaiting });
   return {
     ...{ host, port, name, batcher, apiKey, maxBodyBytes, graceMs },
     prefixCache: prefixCacheBytes > 0 ? new PrefixCache(lm, { maxBytes: prefixCacheBytes }) : undefined,
     limits: { maxTokens, maxChoices: maxRows + maxWaiting },
-    hosts: LOOPBACK.includes(host) || host === '::1' ? LOOPBACK : undefined,
+    known: hostGuard(host, allowHosts),
+    origins,
     onError: options.onError ?? ((error: unknown) => console.error(error)),
   };
+}
+
+/** What a header can carry, so that a client can send it. */
+function checkKey(key: string): void {
+  if (/^[\x21-\x7e](?:[\x20-\x7e]*[\x21-\x7e])?$/.test(key)) return;
+  const given = key === '' ? 'an empty one' : 'one that no header can carry';
+  throw invalid('serve.apiKey', given, 'a key of ASCII, without spaces at its ends, or none');
+}
+
+/** As browsers send it, or `*`. */
+function isOrigin(origin: string): boolean {
+  if (origin === '*' || origin === 'null') return true;
+  try {
+    const { origin: canonical } = new URL(origin);
+    // Of schemes that URLs know nothing about, as those of extensions.
+    return canonical === 'null' ? /^[a-z][a-z0-9+.-]*:\/\/[^/?#\s]+$/.test(origin) : canonical === origin;
+  } catch {
+    return false;
+  }
 }
 
 function defaultName(location: string): string {
