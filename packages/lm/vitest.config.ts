@@ -2,7 +2,7 @@ import { fileURLToPath } from 'node:url';
 import { defineProject } from 'vitest/config';
 
 export default defineProject({
-  resolve: { alias: { '#hub-places': fileURLToPath(new URL('src/hub/node-places.ts', import.meta.url)) } },
+  resolve: { alias: { '#hub-places': source('hub/node-places.ts'), '#bounds': source('bounds/node.ts') } },
   test: {
     name: '@mamba/lm',
     // Long enough for a busy machine: it catches what hangs, and measures nothing.
@@ -10,3 +10,7 @@ export default defineProject({
     include: ['src/**/*.test.ts', 'test/**/*.test.ts'],
   },
 });
+
+function source(path: string): string {
+  return fileURLToPath(new URL(`src/${path}`, import.meta.url));
+}

@@ -1,9 +1,10 @@
 import { fileURLToPath } from 'node:url';
-import { openFile, openSafetensors } from '@mamba/checkpoint';
+import { bytesSource, checkpointStore, openFile, openSafetensors } from '@mamba/checkpoint';
 import { type HostTensor, isMambaError } from '@mamba/core';
 import { cpu } from '@mamba/cpu';
 import { reference } from '@mamba/reference';
 import { expect } from 'vitest';
+import { type LanguageModel, loadModel } from '../src/index.ts';
 
 export const FIXTURES = fileURLToPath(new URL('../../conformance/fixtures', import.meta.url));
 export const PROVIDERS = [reference(), cpu()];
@@ -45,4 +46,13 @@ export async function expectError(act: () => unknown, code: string, ...words: st
   if (!isMambaError(error)) throw error;
   expect(error.code).toBe(code);
   for (const word of words) expect(error.message).toContain(word);
+}
+
+/** The model of the King James text with one of its files in another form, on a backend of its own. */
+export async function loadWith(name: string, content: string): Promise<LanguageModel> {
+  const folder = checkpointStore(`${FIXTURES}/kjv-mamba`);
+  return loadModel(await cpu().create(), {
+    name: 'somewhere/kjv-changed',
+    open: async (file) => (file === name ? bytesSource(new TextEncoder().encode(content), file) : folder.open(file)),
+  });
 }

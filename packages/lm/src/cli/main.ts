@@ -113,6 +113,8 @@ try {
   await new Promise<void>((resolve) => process.stdout.write('', () => resolve()));
   if (outputFailure !== undefined) throw outputFailure;
 } catch (error) {
+  // A signal that came while nothing else could is heard now.
+  await new Promise((resolve) => setImmediate(resolve));
   process.exitCode = report(error);
 }
 

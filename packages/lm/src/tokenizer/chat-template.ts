@@ -1,5 +1,8 @@
-import { Template } from '@huggingface/jinja';
-import { invalid, MambaError } from '@mamba/core';
+import { Environment, Template } from '@huggingface/jinja';
+import { invalid, isMambaError, MambaError } from '@mamba/core';
+import { bounded } from '#bounds';
+import { templateGlobals } from './template-globals.ts';
+import { LimitedInterpreter, TEMPLATE_REMEDY } from './template-limits.ts';
 
 export interface ChatMessage {
   /** `system`, `user`, `assistant`, or what else the template knows. */
@@ -15,6 +18,9 @@ export interface ChatOptions {
   /** Further variables of the template: `tools`, `documents`, … */
   readonly variables?: Readonly<Record<string, unknown>> | undefined;
 }
+
+/** For what no count of steps sees: the parser, and single operations. */
+const RENDER_MS = 5000;
 
 /** How a model wants a conversation written: a Jinja template, as `tokenizer_config.json` or `chat_template.jinja` hold it. */
 export class ChatTemplate {
@@ -33,26 +39,36 @@ export class ChatTemplate {
 
   /**
    * The conversation as the text of a prompt. It holds its special tokens already: encode it without adding more.
-   * @throws MambaError `invalid-argument` for messages that are none, or that the template refuses; `invalid-file` for a broken template.
+   * @throws MambaError `invalid-argument` for messages that are none, or that the template refuses; `invalid-file` for a template that is
+   * broken, takes too many steps, or writes too much.
    */
   render(messages: readonly ChatMessage[], options: ChatOptions = {}): string {
     checkMessages(messages);
     const { addGenerationPrompt = true, variables = {} } = options;
-    const template = this.#parse();
-    try {
-      return template.render({
+    return bounded({ origin: this.#origin, milliseconds: RENDER_MS, remedy: TEMPLATE_REMEDY }, () => {
+      const template = this.#parse();
+      const scope = new Environment();
+      const given = {
+        ...templateGlobals(this.#origin),
         ...variables,
         ...this.#tokens,
         messages: messages.map((message) => ({ ...message })),
         add_generation_prompt: addGenerationPrompt,
-      });
-    } catch (cause) {
-      const reason = cause instanceof Error ? cause.message : String(cause);
-      throw new MambaError('invalid-argument', `the chat template refuses the messages: ${reason}`, {
-        origin: this.#origin,
-        cause,
-      });
-    }
+      };
+      try {
+        for (const [name, value] of Object.entries(given)) scope.set(name, value);
+        return (new LimitedInterpreter(scope, this.#origin).run(template.parsed) as { readonly value: string }).value;
+      } catch (cause) {
+        if (isMambaError(cause)) throw cause;
+        // The stack is full, or a text too long for any string.
+        if (cause instanceof RangeError) throw this.#broken(cause);
+        const reason = cause instanceof Error ? cause.message : String(cause);
+        throw new MambaError('invalid-argument', `the chat template refuses the messages: ${reason}`, {
+          origin: this.#origin,
+          cause,
+        });
+      }
+    });
   }
 
   #parse(): Template {
@@ -60,12 +76,17 @@ export class ChatTemplate {
       this.#template ??= new Template(this.source);
       return this.#template;
     } catch (cause) {
-      const reason = cause instanceof Error ? cause.message : String(cause);
-      throw new MambaError('invalid-file', `${this.#origin} cannot be used: ${reason}`, {
-        origin: this.#origin,
-        cause,
-      });
+      throw this.#broken(cause);
     }
+  }
+
+  #broken(cause: unknown): MambaError {
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    return new MambaError('invalid-file', `${this.#origin} cannot be used: ${reason}`, {
+      origin: this.#origin,
+      remedy: TEMPLATE_REMEDY,
+      cause,
+    });
   }
 }
 
@@ -78,7 +99,8 @@ export function chatTemplate(config: unknown, origin: string): ChatTemplate | un
   const given = fields.chat_template;
   if (given === undefined || given === null) return undefined;
   const named = Array.isArray(given)
-    ? (given as readonly { name?: unknown; template?: unknown }[]).find(({ name }) => name === 'default')?.template
+    ? (given as readonly ({ name?: unknown; template?: unknown } | null)[]).find((one) => one?.name === 'default')
+        ?.template
     : given;
   if (typeof named !== 'string')
     throw new MambaError('invalid-file', `${origin}: chat_template cannot be used`, {

@@ -6,9 +6,11 @@ import {
   type TokenizerFiles,
   type WarningListener,
 } from '@mamba/checkpoint';
-import { invalid, MambaError } from '@mamba/core';
+import { invalid, isMambaError, MambaError } from '@mamba/core';
+import { bounded } from '#bounds';
 import { type ChatTemplate, chatTemplate } from './chat-template.ts';
 import { type Decoding, type DecodingParts, decodingOf } from './decoding/decoding.ts';
+import { limitPatterns, tryAddedTokens } from './pattern-limits.ts';
 import { StreamDecoder } from './stream-decoder.ts';
 
 export interface EncodeOptions {
@@ -20,6 +22,12 @@ export interface DecodeTextOptions {
   /** Leave special tokens out. Default false. */
   readonly skipSpecialTokens?: boolean | undefined;
 }
+
+/** Longer texts may take a while, which Ctrl-C ends, and time. */
+const SHORT = 4096;
+/** And a millisecond for each character: twenty times what the slowest kind of text takes, one word without an end. */
+const ENCODE_MS = 30_000;
+const ENCODE_REMEDY = 'Give the text in parts, or as token ids.';
 
 /** Text to token ids and back, as a Hugging Face `tokenizer.json` describes. */
 export class Tokenizer {
@@ -47,7 +55,9 @@ export class Tokenizer {
   constructor(json: unknown, config: unknown = {}, origin = 'tokenizer.json') {
     this.#origin = origin;
     try {
+      tryAddedTokens(json as object, origin);
       this.#tokenizer = new HuggingFaceTokenizer(json as object, config as object);
+      limitPatterns(this.#tokenizer, json as object, origin);
       const added = this.#tokenizer.get_added_tokens_decoder();
       this.#added = new Set(added.keys());
       this.specialTokens = new Map(
@@ -73,7 +83,10 @@ export class Tokenizer {
     if (text === '') return [];
     let ids: readonly (number | undefined)[];
     try {
-      ids = this.#tokenizer.encode(text, { add_special_tokens: addSpecialTokens }).ids;
+      const encode = () => this.#tokenizer.encode(text, { add_special_tokens: addSpecialTokens }).ids;
+      const milliseconds = ENCODE_MS + text.length;
+      ids =
+        text.length > SHORT ? bounded({ origin: this.#origin, milliseconds, remedy: ENCODE_REMEDY }, encode) : encode();
     } catch (cause) {
       throw this.#damaged(cause);
     }
@@ -125,6 +138,7 @@ export class Tokenizer {
   }
 
   #damaged(cause: unknown): MambaError {
+    if (isMambaError(cause)) return cause;
     const reason = cause instanceof Error ? cause.message : String(cause);
     return new MambaError('invalid-file', `${this.#origin} cannot be used: ${reason}`, { origin: this.#origin, cause });
   }

@@ -1,0 +1,39 @@
+import { type Context, createContext, Script } from 'node:vm';
+import { isMainThread } from 'node:worker_threads';
+import { MambaError } from '@mamba/core';
+import type { Bounds } from './bounds.ts';
+
+/** Runs a function of this realm where V8 ends what takes too long, the middle of a regular expression included. */
+const script = new Script('act()');
+let context: Context | undefined;
+
+/**
+ * What `act` gives. It is code of a stranger, or the work of a stranger's code, and ends at the latest after `milliseconds`; Ctrl-C ends
+ * it at once where somebody listens for it, and comes to them.
+ * @throws MambaError `invalid-file` where it takes too long, `aborted` where it was interrupted.
+ */
+export function bounded<T>({ origin, milliseconds, remedy }: Bounds, act: () => T): T {
+  context ??= createContext({});
+  let result: { readonly value: T } | undefined;
+  context.act = () => {
+    result = { value: act() };
+  };
+  const breakOnSigint = isMainThread && process.listenerCount('SIGINT') > 0;
+  try {
+    script.runInContext(context, { timeout: Math.ceil(milliseconds), breakOnSigint });
+  } catch (cause) {
+    const { code } = (cause ?? {}) as { readonly code?: unknown };
+    if (code === 'ERR_SCRIPT_EXECUTION_TIMEOUT')
+      throw new MambaError('invalid-file', `${origin} cannot be used`, {
+        origin,
+        given: `no end after ${Math.ceil(milliseconds)} ms`,
+        expected: 'an end by then',
+        remedy,
+        cause,
+      });
+    if (code !== 'ERR_SCRIPT_EXECUTION_INTERRUPTED') throw cause;
+    process.emit('SIGINT', 'SIGINT');
+    throw new MambaError('aborted', `${origin} was interrupted`, { origin, cause });
+  }
+  return result!.value;
+}

@@ -1,0 +1,114 @@
+import { readFileSync } from 'node:fs';
+import { describe, expect, it } from 'vitest';
+import { collect, expectError, FIXTURES, loadWith } from '../../test/helpers.ts';
+import { Tokenizer } from './tokenizer.ts';
+
+const KJV = JSON.parse(readFileSync(`${FIXTURES}/kjv-mamba/tokenizer.json`, 'utf8')) as Record<string, unknown>;
+const make = (parts: object): Tokenizer => new Tokenizer({ ...KJV, ...parts }, {}, 'x.json');
+const regex = (pattern: string): object => ({ Regex: pattern });
+const replace = (pattern: object, content: string): object => ({ type: 'Replace', pattern, content });
+const sequence = (...normalizers: object[]): object => ({ type: 'Sequence', normalizers });
+const added = (content: string): object[] => [{ id: 1, content, special: false, normalized: true }];
+/** Forty characters at which each of the patterns below tries all ways to cut them. */
+const TEXT = `${'a'.repeat(40)}!`;
+
+describe('a pattern of a tokenizer ends', () => {
+  it.each([
+    ['a split', { pre_tokenizer: { type: 'Split', pattern: regex('(a+)+$'), behavior: 'Isolated' } }],
+    [
+      'a split among others',
+      {
+        pre_tokenizer: {
+          type: 'Sequence',
+          pretokenizers: [{ type: 'Split', pattern: regex('(a+a+)+b'), behavior: 'Removed' }, { type: 'Digits' }],
+        },
+      },
+    ],
+    ['a normalizer', { normalizer: sequence(replace(regex('(a|a|aa)+$'), 'b')) }],
+    [
+      'a normalizer of the tokens that are added',
+      { normalizer: replace(regex('(a+)+$'), 'b'), added_tokens: added(TEXT) },
+    ],
+    ['a decoder', { decoder: { type: 'Sequence', decoders: [{ type: 'Fuse' }, replace(regex('(a+)+$'), 'b')] } }],
+  ])('in time: %s', async (_, parts) => {
+    await expectError(
+      () => {
+        const tokenizer = make(parts);
+        const ids = tokenizer.encode(TEXT);
+        // Alone, so that it is no part of a longer token.
+        tokenizer.decode([...Array.from({ length: 60 }, () => tokenizer.idOf('a')!), ...ids.slice(-1)]);
+      },
+      'invalid-file',
+      'x.json',
+      'token ids',
+    );
+  });
+
+  it.each([
+    [
+      'replacements that double',
+      { normalizer: sequence(...Array.from({ length: 40 }, () => replace({ String: 'a' }, 'aa'))) },
+    ],
+    ['a replacement of nothing', { normalizer: replace(regex(''), 'b'.repeat(10_000_000)) }],
+    ['a long beginning', { normalizer: { type: 'Prepend', prepend: 'b'.repeat(10_000_000) } }],
+    [
+      'one of each piece',
+      {
+        pre_tokenizer: {
+          type: 'Sequence',
+          pretokenizers: [
+            { type: 'Split', pattern: regex('a'), behavior: 'Isolated' },
+            replace(regex('a'), 'b'.repeat(100_000)),
+          ],
+        },
+      },
+    ],
+    ['pieces of no length', { pre_tokenizer: { type: 'FixedLength', length: 0 } }],
+    [
+      'tokens that are added',
+      {
+        normalizer: sequence(...Array.from({ length: 40 }, () => replace({ String: 'a' }, 'aa'))),
+        added_tokens: added('aaaa'),
+      },
+    ],
+    ['a decoder', { decoder: replace(regex(''), 'b'.repeat(1_000_000)) }],
+  ])('in size: %s', async (_, parts) => {
+    await expectError(
+      () => {
+        const tokenizer = make(parts);
+        tokenizer.decode(tokenizer.encode(TEXT));
+      },
+      'invalid-file',
+      'x.json',
+    );
+  });
+
+  it('and those that models have give what they gave', () => {
+    const gpt =
+      "(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}{1,3}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+";
+    const parts = {
+      normalizer: sequence({ type: 'NFC' }, replace({ String: '—' }, '--')),
+      pre_tokenizer: {
+        type: 'Sequence',
+        pretokenizers: [
+          { type: 'Split', pattern: regex(gpt), behavior: 'Isolated', invert: false },
+          { type: 'ByteLevel', add_prefix_space: false, use_regex: false },
+        ],
+      },
+    };
+    const tokenizer = make(parts);
+    const text = "And God said, Let there be light — and there was light.\n\n 123 it's";
+    expect(tokenizer.decode(tokenizer.encode(text))).toBe(text.replace('—', '--'));
+    const long = 'And God said, Let there be light. '.repeat(2000);
+    expect(tokenizer.decode(tokenizer.encode(long))).toBe(long);
+  });
+
+  it('and where it does not, ids can be given', async () => {
+    const json = { ...KJV, normalizer: replace(regex('(a+)+$'), 'b') };
+    const lm = await loadWith('tokenizer.json', JSON.stringify(json));
+    await expectError(() => lm.generate({ prompt: TEXT }), 'invalid-file', 'Give the prompt as token ids');
+    const pieces = lm.generate({ prompt: make({}).encode('And God said'), maxTokens: 3 });
+    expect(await collect(pieces)).toHaveLength(4);
+    await lm.model.backend.dispose();
+  });
+});
