@@ -56,4 +56,10 @@ export { type ChatMessage, type ChatOptions, ChatTemplate } from './tokenizer/ch
 export { encodePieces } from './tokenizer/pieces.ts';
 export { StopStrings } from './tokenizer/stop-strings.ts';
 export type { StreamDecoder } from './tokenizer/stream-decoder.ts';
-export { type DecodeTextOptions, type EncodeOptions, openTokenizer, Tokenizer } from './tokenizer/tokenizer.ts';
+export {
+  type DecodeTextOptions,
+  type EncodeChatOptions,
+  type EncodeOptions,
+  openTokenizer,
+  Tokenizer,
+} from './tokenizer/tokenizer.ts';

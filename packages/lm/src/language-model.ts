@@ -37,9 +37,9 @@ import { type Perplexity, type PerplexityOptions, perplexity } from './score/per
 import { Selection } from './selection/selection.ts';
 import { fingerprinting } from './session/fingerprint.ts';
 import { loadPlace, Session, type SessionOptions } from './session/session.ts';
-import type { ChatMessage, ChatOptions } from './tokenizer/chat-template.ts';
+import type { ChatMessage } from './tokenizer/chat-template.ts';
 import { StopStrings } from './tokenizer/stop-strings.ts';
-import { checkpointTokenizer, Tokenizer } from './tokenizer/tokenizer.ts';
+import { checkpointTokenizer, type EncodeChatOptions, Tokenizer } from './tokenizer/tokenizer.ts';
 
 /** Text, or token ids where a checkpoint has no tokenizer. */
 export type Prompt = string | ArrayLike<number>;
@@ -275,15 +275,8 @@ export class LanguageModel {
    * The ids of a conversation, as the checkpoint's chat template writes it: a prompt for `generate`.
    * @throws MambaError `unsupported` where there is no template, and what `ChatTemplate.render` throws.
    */
-  encodeChat(messages: readonly ChatMessage[], options: ChatOptions = {}): number[] {
-    const template = this.requireTokenizer().chatTemplate;
-    if (template === undefined)
-      throw new MambaError('unsupported', `${this.name} has no chat template`, {
-        origin: this.name,
-        remedy: 'Write the prompt as text; a model without a template was hardly trained on conversations.',
-      });
-    // The template writes the special tokens itself.
-    return this.encode(template.render(messages, options));
+  encodeChat(messages: readonly ChatMessage[], options: EncodeChatOptions = {}): number[] {
+    return this.requireTokenizer().encodeChat(messages, options);
   }
 
   /** Bits per byte and perplexity of a text or an open file (`openFile`), which may be of any length: memory stays constant. */

@@ -8,15 +8,20 @@ import {
 } from '@mamba/checkpoint';
 import { invalid, isMambaError, MambaError } from '@mamba/core';
 import { bounded } from '#bounds';
-import { type ChatTemplate, chatTemplate } from './chat-template.ts';
+import { type ChatMessage, type ChatOptions, type ChatTemplate, chatTemplate } from './chat-template.ts';
 import { type Decoding, type DecodingParts, decodingOf } from './decoding/decoding.ts';
 import { limitPatterns, tryAddedTokens } from './pattern-limits.ts';
+import { MarkReader, Marks, textsWithin } from './special-tokens.ts';
 import { StreamDecoder } from './stream-decoder.ts';
 
 export interface EncodeOptions {
   /** Add what the tokenizer puts around a text (a beginning, an end), if it does. Default true. */
   readonly addSpecialTokens?: boolean | undefined;
+  /** Special tokens that are written in the text are text, and stand for nothing: for what a stranger typed. Default false. */
+  readonly splitSpecialTokens?: boolean | undefined;
 }
+
+export interface EncodeChatOptions extends ChatOptions, Pick<EncodeOptions, 'splitSpecialTokens'> {}
 
 export interface DecodeTextOptions {
   /** Leave special tokens out. Default false. */
@@ -41,6 +46,7 @@ export class Tokenizer {
   /** Ids of the tokens that stand for no text, with their names. */
   readonly specialTokens: ReadonlyMap<number, string>;
   readonly #tokenizer: HuggingFaceTokenizer;
+  readonly #marked: MarkReader;
   readonly #origin: string;
   readonly #decoding: (options: { readonly trims: boolean }) => Decoding;
   /** Contents of the tokens that `skipSpecialTokens` leaves out. */
@@ -68,6 +74,7 @@ export class Tokenizer {
     } catch (cause) {
       throw this.#damaged(cause);
     }
+    this.#marked = new MarkReader(this.#tokenizer, new Set(this.specialTokens.values()));
     this.chatTemplate = chatTemplate(config, origin);
     const parts = json as TokenizerParts;
     this.#special = new Set([...this.specialTokens.values(), ...additionalSpecialTokens(config)]);
@@ -76,7 +83,34 @@ export class Tokenizer {
   }
 
   /** @throws MambaError `invalid-argument` where the text holds half a surrogate pair, or a character has no token. */
-  encode(text: string, { addSpecialTokens = true }: EncodeOptions = {}): number[] {
+  encode(text: string, { addSpecialTokens = true, splitSpecialTokens = false }: EncodeOptions = {}): number[] {
+    if (!splitSpecialTokens || typeof text !== 'string') return this.#encode(text, addSpecialTokens);
+    const marks = new Marks(this.specialTokens.values(), [text]);
+    return this.#marked.read(marks, () => this.#encode(marks.mark(text), addSpecialTokens));
+  }
+
+  /**
+   * The ids of a conversation, as the chat template writes it.
+   * @throws MambaError `unsupported` where there is no template, and what `ChatTemplate.render` and `encode` throw.
+   */
+  encodeChat(
+    messages: readonly ChatMessage[],
+    { splitSpecialTokens = false, ...options }: EncodeChatOptions = {},
+  ): number[] {
+    const template = this.chatTemplate;
+    if (template === undefined)
+      throw new MambaError('unsupported', `${this.#origin} has no chat template`, {
+        origin: this.#origin,
+        remedy: 'Write the prompt as text; a model without a template was hardly trained on conversations.',
+      });
+    // The template writes the special tokens itself.
+    if (!splitSpecialTokens) return this.#encode(template.render(messages, options), false);
+    const marks = new Marks(this.specialTokens.values(), [...textsWithin(messages), template.source]);
+    const text = template.render(marks.markWithin(messages), options);
+    return this.#marked.read(marks, () => this.#encode(text, false));
+  }
+
+  #encode(text: string, addSpecialTokens: boolean): number[] {
     if (typeof text !== 'string') throw invalid('tokenizer.encode', typeof text, 'a string');
     if (/\p{Surrogate}/u.test(text))
       throw invalid('tokenizer.encode', 'text with half of a surrogate pair', 'text that UTF-8 can hold');

@@ -8,7 +8,8 @@ import type { LogProbOptions } from '../score/log-probs.ts';
 import type { Perplexity, PerplexityOptions } from '../score/perplexity.ts';
 import type { DeltaMap, DeltaOptions } from '../selection/selection.ts';
 import type { AppendOptions, Mark, SessionGenerateOptions, SessionOptions } from '../session/session.ts';
-import type { ChatMessage, ChatOptions } from '../tokenizer/chat-template.ts';
+import type { ChatMessage } from '../tokenizer/chat-template.ts';
+import type { EncodeChatOptions } from '../tokenizer/tokenizer.ts';
 import {
   type Arguments,
   type Calls,
@@ -231,7 +232,7 @@ export class WorkerLanguageModel {
     return this.#connection.call('decode', [this.info.handle, ids]);
   }
 
-  encodeChat(messages: readonly ChatMessage[], options: ChatOptions = {}): Promise<number[]> {
+  encodeChat(messages: readonly ChatMessage[], options: EncodeChatOptions = {}): Promise<number[]> {
     return this.#connection.call('encodeChat', [this.info.handle, messages, options]);
   }
 

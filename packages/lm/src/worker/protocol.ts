@@ -18,7 +18,8 @@ import type { LogProbOptions } from '../score/log-probs.ts';
 import type { Perplexity, PerplexityOptions } from '../score/perplexity.ts';
 import type { DeltaMap, DeltaOptions } from '../selection/selection.ts';
 import type { AppendOptions, Mark, SessionGenerateOptions, SessionOptions } from '../session/session.ts';
-import type { ChatMessage, ChatOptions } from '../tokenizer/chat-template.ts';
+import type { ChatMessage } from '../tokenizer/chat-template.ts';
+import type { EncodeChatOptions } from '../tokenizer/tokenizer.ts';
 
 export const PROTOCOL_VERSION = 3;
 
@@ -60,7 +61,7 @@ export interface Calls {
   memory: [result: MemoryUse | undefined];
   encode: [model: Handle, text: string, result: number[]];
   decode: [model: Handle, ids: readonly number[], result: string];
-  encodeChat: [model: Handle, messages: readonly ChatMessage[], options: ChatOptions, result: number[]];
+  encodeChat: [model: Handle, messages: readonly ChatMessage[], options: EncodeChatOptions, result: number[]];
   score: [model: Handle, prompt: Prompt, options: Sendable<LogProbOptions>, result: Score];
   perplexity: [model: Handle, text: string, options: Sendable<PerplexityOptions>, result: Perplexity];
   hiddenStates: [model: Handle, prompt: Prompt, options: Sendable<HiddenStateOptions>, result: HiddenStates];
