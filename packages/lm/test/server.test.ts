@@ -289,7 +289,7 @@ describe('the server', () => {
     ['a bias of a token that is not there', { logit_bias: { 9999999: 1 } }, ''],
     ['a bias of a word', { logit_bias: { word: 1 } }, 'logit_bias'],
     ['an unknown field', { best_off: 2 }, 'best_off'],
-    ['what it cannot do', { echo: true }, 'echo'],
+    ['what it cannot do', { ignore_eos: true }, 'ignore_eos'],
     ['stream options without a stream', { stream_options: {} }, 'stream_options'],
   ])('answers %s with 400, and goes on', async (_, wrong, param) => {
     const { client } = await start();

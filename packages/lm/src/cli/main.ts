@@ -81,6 +81,9 @@ modelCommand('serve', "answers OpenAI's clients: /v1/completions, /v1/chat/compl
   .option('--max-waiting <count>', 'sequences that wait; beyond them clients get 429', natural, 64)
   .option('--max-tokens <count>', 'tokens that one answer may have', count, 4096)
   .option('--max-body <MiB>', 'larger requests are refused', count, 1)
+  .option('--max-prompt-chars <count>', 'characters that the prompts of a request may have', count, 2 ** 19)
+  .option('--max-prompt-tokens <count>', 'tokens that they may have', count, 2 ** 17)
+  .option('--split-special-tokens', 'special tokens in prompts and messages are text, unless a request says otherwise')
   .option('--prefix-cache <MiB>', 'for the states of prompts that begin alike; 0 keeps none', natural, 64)
   .action((checkpoint: string, flags: Parameters<typeof serve>[1]) => serve(checkpoint, flags, aborter.signal));
 

@@ -14,6 +14,9 @@ export interface ServeFlags {
   readonly maxWaiting: number;
   readonly maxTokens: number;
   readonly maxBody: number;
+  readonly maxPromptChars: number;
+  readonly maxPromptTokens: number;
+  readonly splitSpecialTokens?: boolean;
   readonly prefixCache: number;
 }
 

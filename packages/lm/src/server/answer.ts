@@ -1,8 +1,10 @@
 import { randomUUID } from 'node:crypto';
+import type { GeneratedToken } from '../generate/decoder.ts';
 import type { FinishReason } from '../generate/generate.ts';
 import type { GeneratedPiece } from '../generate/pieces.ts';
 import type { LanguageModel } from '../language-model.ts';
 import type { Plan } from './plan.ts';
+import type { EncodedPrompt } from './prompts.ts';
 
 /** Writes pieces as OpenAI's API gives them: whole, or as the chunks of a stream. One a request. */
 export class Answer {
@@ -11,17 +13,29 @@ export class Answer {
   readonly #head: { readonly id: string; readonly created: number; readonly model: string };
   readonly #choices: Collected[];
 
-  constructor(lm: LanguageModel, plan: Plan, model: string) {
+  /** @param told Of each prompt, where it is echoed with log-probabilities: of every token but the first. */
+  constructor(lm: LanguageModel, plan: Plan, model: string, told: readonly (readonly GeneratedToken[])[] = []) {
     const prefix = plan.kind === 'chat' ? 'chatcmpl' : 'cmpl';
     this.#lm = lm;
     this.#plan = plan;
     this.#head = { id: `${prefix}-${randomUUID()}`, created: Math.floor(Date.now() / 1000), model };
-    this.#choices = plan.choices.map(() => ({ text: '', tokens: [], finishReason: undefined, count: 0 }));
+    const echoes = plan.echo ? plan.prompts.map((prompt, index) => echo(lm, prompt, told[index])) : [];
+    this.#choices = plan.choices.map(({ prompt, options }) => {
+      const { text, tokens } = echoes[prompt] ?? { text: '', tokens: [] };
+      // Where nothing is generated no piece will say that it has ended.
+      return { text, tokens: [...tokens], count: 0, finishReason: options === undefined ? 'length' : undefined };
+    });
   }
 
-  /** The chunks that say who speaks, before any text. */
+  /** The chunks before any generated text: who speaks, or the prompt. */
   opening(): readonly object[] {
-    if (this.#plan.kind === 'completion') return [];
+    if (this.#plan.kind === 'completion') {
+      if (!this.#plan.echo) return [];
+      return this.#choices.map(({ text, tokens, finishReason }, index) => {
+        const logprobs = tokens.length > 0 ? this.#logProbs(tokens) : null;
+        return this.#chunk({ index, text, logprobs, finish_reason: finishReason ?? null });
+      });
+    }
     const delta = { role: 'assistant', content: '' };
     return this.#choices.map((_, index) => this.#chunk({ index, delta, logprobs: null, finish_reason: null }));
   }
@@ -49,7 +63,7 @@ export class Answer {
   }
 
   whole(): object {
-    const wanted = this.#plan.choices[0]!.logProbs === true;
+    const wanted = this.#plan.logProbs !== undefined;
     const choices = this.#choices.map(({ text, tokens, finishReason }, index) => {
       const rest = { logprobs: wanted ? this.#logProbs(tokens) : null, finish_reason: finishReason! };
       if (this.#plan.kind === 'completion') return { index, text, ...rest };
@@ -66,7 +80,7 @@ export class Answer {
 
   #usage(): object {
     const completion = this.#choices.reduce((sum, { count }) => sum + count, 0);
-    const { promptTokens: prompt } = this.#plan;
+    const prompt = this.#plan.prompts.reduce((sum, { ids }) => sum + ids.length, 0);
     return { prompt_tokens: prompt, completion_tokens: completion, total_tokens: prompt + completion };
   }
 
@@ -76,24 +90,53 @@ export class Answer {
       return {
         tokens: tokens.map(({ id }) => word(id)),
         token_logprobs: tokens.map(({ logProb }) => logProb),
-        top_logprobs: tokens.map(({ topLogProbs: top }) =>
-          Object.fromEntries(top.map(({ id, logProb }) => [word(id), logProb])),
-        ),
+        top_logprobs: tokens.map(({ topLogProbs: top }) => top && this.#byWord(top)),
         text_offset: tokens.map(({ offset }) => offset),
       };
-    const entry = (id: number, logprob: number): object => ({ token: word(id), logprob, bytes: bytesOf(word(id)) });
+    const entry = (id: number, logprob: number | null): object => ({
+      token: word(id),
+      logprob,
+      bytes: bytesOf(word(id)),
+    });
     const content = tokens.map(({ id, logProb, topLogProbs: top }) => ({
       ...entry(id, logProb),
-      top_logprobs: top.map((other) => entry(other.id, other.logProb)),
+      top_logprobs: (top ?? []).map((other) => entry(other.id, other.logProb)),
     }));
     return { content, refusal: null };
   }
+
+  /** Of several that read alike (parts of characters) the likeliest, which comes first. */
+  #byWord(top: NonNullable<CollectedToken['topLogProbs']>): Readonly<Record<string, number>> {
+    const words: Record<string, number> = Object.create(null) as Record<string, number>;
+    for (const { id, logProb } of top) words[this.#lm.decode([id])] ??= logProb;
+    return words;
+  }
+}
+
+/** A prompt as the beginning of an answer. */
+function echo(
+  lm: LanguageModel,
+  { ids, text }: EncodedPrompt,
+  told: readonly GeneratedToken[] | undefined,
+): Pick<Collected, 'text' | 'tokens'> {
+  const written = text ?? lm.decode(ids);
+  if (told === undefined) return { text: written, tokens: [] };
+  const decoder = lm.requireTokenizer().streamDecoder({ skipSpecialTokens: text !== undefined });
+  let offset = 0;
+  const tokens = ids.map((id, index): CollectedToken => {
+    const { logProb = null, topLogProbs } = told[index - 1] ?? {};
+    const token = { id, logProb, topLogProbs: index === 0 ? null : (topLogProbs ?? []), offset };
+    offset += decoder.push(id).length;
+    return token;
+  });
+  return { text: written, tokens };
 }
 
 interface CollectedToken {
   readonly id: number;
-  readonly logProb: number;
-  readonly topLogProbs: NonNullable<GeneratedPiece['topLogProbs']>;
+  /** Null for the first of a prompt, which nothing comes before. */
+  readonly logProb: number | null;
+  readonly topLogProbs: NonNullable<GeneratedPiece['topLogProbs']> | null;
   /** In the text, in UTF-16 units. */
   readonly offset: number;
 }

@@ -6,24 +6,35 @@ import { bodyLimit } from 'hono/body-limit';
 import { streamSSE } from 'hono/streaming';
 import type { z } from 'zod';
 import type { Batcher } from '../generate/batcher.ts';
+import type { GeneratedToken } from '../generate/decoder.ts';
 import type { GeneratedPiece } from '../generate/pieces.ts';
 import type { LanguageModel } from '../language-model.ts';
+import { promptLogProbs } from '../score/prompt-log-probs.ts';
 import type { PrefixCache } from '../session/prefix-cache.ts';
 import { Answer } from './answer.ts';
 import { crossOrigin } from './cors.ts';
+import { checkEmbeddings, embed } from './embeddings.ts';
 import { ApiError, badRequest, errorBody, SERVER_FAILED, schemaError, toApiError } from './errors.ts';
-import { type Plan, type PlanLimits, planChat, planCompletion } from './plan.ts';
-import { chatRequest, completionRequest } from './schema.ts';
+import { type Plan, type PlanContext, type PlanLimits, planChat, planCompletion } from './plan.ts';
+import { encodePrompts } from './prompts.ts';
+import { type Queue, queueFull } from './queue.ts';
+import { chatRequest, completionRequest, embeddingRequest } from './schema.ts';
+import type { Texts } from './texts.ts';
 
 export interface AppOptions {
   readonly lm: LanguageModel;
   /** The model's, in requests and answers. */
   readonly name: string;
   readonly batcher: Batcher;
+  readonly texts: Texts;
+  /** For what runs beside the batch: one at a time, a chunk between the batch's steps. */
+  readonly turns: Queue;
   readonly prefixCache: PrefixCache | undefined;
   readonly apiKey: string | undefined;
   readonly maxBodyBytes: number;
   readonly limits: PlanLimits;
+  /** Where a request does not say. */
+  readonly splitSpecialTokens: boolean;
   /** Of pages that may read answers; `*` is any. */
   readonly origins: readonly string[];
   /** Fires where running requests are to end. */
@@ -34,9 +45,9 @@ export interface AppOptions {
 
 type Env = { Bindings: HttpBindings };
 
-/** The routes: /v1/models, /v1/completions, /v1/chat/completions, and /health. */
+/** The routes: /v1/models, /v1/completions, /v1/chat/completions, /v1/embeddings, and /health. */
 export function createApp(options: AppOptions): Hono<Env> {
-  const { lm, name, batcher, apiKey, maxBodyBytes, limits, origins } = options;
+  const { lm, name, batcher, apiKey, maxBodyBytes, origins } = options;
   const app = new Hono<Env>();
   const model = { id: name, object: 'model', created: Math.floor(Date.now() / 1000), owned_by: 'mamba-lm' };
 
@@ -78,13 +89,22 @@ export function createApp(options: AppOptions): Hono<Env> {
   });
   app.post('/v1/completions', async (c) => {
     const request = await readBody(c, completionRequest);
-    checkModel(request.model, name);
-    return answer(c, options, planCompletion(lm, request, limits));
+    checkModel(request.model ?? name, name);
+    return generate(c, options, request, (context) => planCompletion(request, context));
   });
   app.post('/v1/chat/completions', async (c) => {
     const request = await readBody(c, chatRequest);
-    checkModel(request.model, name);
-    return answer(c, options, planChat(lm, request, limits));
+    checkModel(request.model ?? name, name);
+    return generate(c, options, request, (context) => planChat(request, context));
+  });
+  app.post('/v1/embeddings', async (c) => {
+    const request = await readBody(c, embeddingRequest);
+    checkModel(request.model ?? name, name);
+    checkEmbeddings(request, lm);
+    const { signal } = leaving(c, options);
+    const inputs = await encodePrompts(request.input, 'input', contextOf(options, request, signal, options.turns));
+    const base64 = request.encoding_format === 'base64';
+    return c.json(await options.turns.run(signal, () => embed(lm, inputs, { model: name, base64, signal })));
   });
   return app;
 }
@@ -96,15 +116,50 @@ function tell(error: unknown, { onError }: AppOptions): ApiError {
   return told;
 }
 
-async function answer(c: Context<Env>, options: AppOptions, plan: Plan): Promise<Response> {
-  const { lm, name } = options;
+/** Aborts where the client goes, and where the server ends. */
+interface Leaving {
+  readonly gone: AbortController;
+  readonly signal: AbortSignal;
+}
+
+function leaving(c: Context<Env>, { signal }: AppOptions): Leaving {
   const gone = new AbortController();
+  const { outgoing } = c.env;
   // Also after an answer that was read to its end, when there is nothing left to abort.
-  c.env.outgoing.once('close', () => gone.abort());
-  const running = start(options, plan, gone);
-  const written = new Answer(lm, plan, name);
+  outgoing.once('close', () => gone.abort());
+  if (outgoing.closed) gone.abort();
+  const either = AbortSignal.any([signal, gone.signal]);
+  // One for each choice.
+  setMaxListeners(0, either);
+  return { gone, signal: either };
+}
+
+function contextOf(
+  { lm, texts, limits, splitSpecialTokens }: AppOptions,
+  request: { readonly split_special_tokens?: boolean | null | undefined },
+  signal: AbortSignal,
+  place: { readonly full: boolean },
+): PlanContext {
+  const admit = (): void => {
+    if (place.full) throw queueFull();
+  };
+  return { lm, texts, limits, signal, admit, splitSpecialTokens: request.split_special_tokens ?? splitSpecialTokens };
+}
+
+async function generate(
+  c: Context<Env>,
+  options: AppOptions,
+  request: Parameters<typeof contextOf>[1],
+  makePlan: (context: PlanContext) => Promise<Plan>,
+): Promise<Response> {
+  const { lm, name } = options;
+  const leave = leaving(c, options);
+  const plan = await makePlan(contextOf(options, request, leave.signal, options.batcher));
+  const told = await promptsTold(plan, options, leave.signal);
+  const running = start(options, plan, leave);
+  const written = new Answer(lm, plan, name, told);
   if (!plan.stream) {
-    await consume(running, gone, async (index, piece) => {
+    await consume(running, leave.gone, async (index, piece) => {
       written.push(index, piece);
     });
     return c.json(written.whole());
@@ -115,7 +170,7 @@ async function answer(c: Context<Env>, options: AppOptions, plan: Plan): Promise
     };
     try {
       await send(written.opening());
-      await consume(running, gone, async (index, piece) => {
+      await consume(running, leave.gone, async (index, piece) => {
         const chunk = written.push(index, piece);
         if (chunk !== undefined) await send([chunk]);
       });
@@ -128,27 +183,41 @@ async function answer(c: Context<Env>, options: AppOptions, plan: Plan): Promise
   });
 }
 
+/** What the model thought of the prompts, where they are echoed with that. */
+async function promptsTold(
+  { echo, logProbs: topLogProbs, prompts }: Plan,
+  { lm, turns, prefixCache }: AppOptions,
+  signal: AbortSignal,
+): Promise<readonly (readonly GeneratedToken[])[]> {
+  if (!echo || topLogProbs === undefined) return [];
+  return turns.run(signal, async () => {
+    const told: (readonly GeneratedToken[])[] = [];
+    for (const { ids } of prompts) told.push(await promptLogProbs(lm.model, ids, { topLogProbs, prefixCache, signal }));
+    return told;
+  });
+}
+
 /** A generation whose first step is on its way: it has its place in the batch or the queue. */
 interface Running {
+  /** Of its choice. */
+  readonly index: number;
   readonly pieces: AsyncGenerator<GeneratedPiece, void, void>;
   readonly first: Promise<IteratorResult<GeneratedPiece, void>>;
 }
 
-/** All choices, or none of them. @throws MambaError `unavailable` where the queue has not so many places. */
-function start({ lm, batcher, prefixCache, signal }: AppOptions, plan: Plan, gone: AbortController): Running[] {
+/** All choices that generate, or none of them. @throws ApiError where the queue has not so many places. */
+function start({ lm, batcher, prefixCache }: AppOptions, plan: Plan, { gone, signal }: Leaving): Running[] {
   const running: Running[] = [];
-  const either = AbortSignal.any([signal, gone.signal]);
-  // One for each choice.
-  setMaxListeners(0, either);
-  const options = { batcher, signal: either, ...(prefixCache && { prefixCache }) };
+  const shared = { batcher, signal, ...(prefixCache && { prefixCache }) };
   try {
-    for (const choice of plan.choices) {
-      if (batcher.full) throw new ApiError(429, 'rate_limit_error', QUEUE_FULL, null, 'rate_limit_exceeded');
-      const pieces = lm.generate({ ...choice, ...options });
+    for (const [index, { options }] of plan.choices.entries()) {
+      if (options === undefined) continue;
+      if (batcher.full) throw queueFull();
+      const pieces = lm.generate({ ...options, ...shared });
       const first = pieces.next();
       // It may fail before it is waited for.
       first.catch(() => {});
-      running.push({ pieces, first });
+      running.push({ index, pieces, first });
     }
     return running;
   } catch (error) {
@@ -157,8 +226,6 @@ function start({ lm, batcher, prefixCache, signal }: AppOptions, plan: Plan, gon
   }
 }
 
-const QUEUE_FULL = 'Too many requests are waiting. Try again later.';
-
 /** Ends when all have ended; where one fails the others are given up. */
 async function consume(
   running: readonly Running[],
@@ -166,7 +233,7 @@ async function consume(
   take: (index: number, piece: GeneratedPiece) => Promise<void>,
 ): Promise<void> {
   const results = await Promise.allSettled(
-    running.map(async ({ pieces, first }, index) => {
+    running.map(async ({ index, pieces, first }) => {
       try {
         for (let next = await first; !next.done; next = await pieces.next()) await take(index, next.value);
       } catch (error) {
@@ -193,9 +260,15 @@ async function readBody<S extends z.ZodType>(c: Context<Env>, schema: S): Promis
   } catch (error) {
     throw badRequest(`The body is not JSON in UTF-8: ${error instanceof Error ? error.message : String(error)}`);
   }
-  const { success, data, error } = schema.safeParse(json);
+  const { success, data, error } = schema.safeParse(withoutNull(json));
   if (!success) throw schemaError(error);
   return data;
+}
+
+/** A field that is `null` was not given, whatever its name. */
+function withoutNull(json: unknown): unknown {
+  if (typeof json !== 'object' || json === null || Array.isArray(json)) return json;
+  return Object.fromEntries(Object.entries(json).filter(([, value]) => value !== null));
 }
 
 function checkModel(asked: string, name: string): void {

@@ -3,14 +3,16 @@ import { once } from 'node:events';
 import { createServer, type ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import { invalid, MambaError } from '@mamba/core';
-import { checkInteger, checkOptions } from '../check.ts';
+import { checkBoolean, checkInteger, checkOptions } from '../check.ts';
 import { Batcher } from '../generate/batcher.ts';
 import type { LanguageModel } from '../language-model.ts';
 import { PrefixCache } from '../session/prefix-cache.ts';
 import { createApp } from './app.ts';
 import { canonicalHost, hostGuard } from './hosts.ts';
 import { answerClientError, createListener } from './listener.ts';
+import { Queue } from './queue.ts';
 import { shutDown } from './shutdown.ts';
+import { Texts } from './texts.ts';
 
 export interface ServeOptions {
   /** Default 127.0.0.1: this machine alone. */
@@ -31,6 +33,12 @@ export interface ServeOptions {
   readonly maxWaiting?: number | undefined;
   /** Larger bodies are refused (413). Default 1 MiB. */
   readonly maxBodyBytes?: number | undefined;
+  /** Characters of a request's texts; more are refused before they are encoded. Default 524,288. */
+  readonly maxPromptChars?: number | undefined;
+  /** Tokens of a request's prompts. Default 131,072. */
+  readonly maxPromptTokens?: number | undefined;
+  /** Special tokens in prompts and messages are text, where a request does not say (`split_special_tokens`). Default false. */
+  readonly splitSpecialTokens?: boolean | undefined;
   /** Tokens that one choice may ask for, and a chat gets that does not say. Default 4096. */
   readonly maxTokens?: number | undefined;
   /** For the states of prompts, where prompts begin alike; 0 keeps none. Default 64 MiB. */
@@ -86,6 +94,7 @@ export async function serve(lm: LanguageModel, options: ServeOptions = {}): Prom
 
   const close = async (): Promise<void> => {
     await shutDown(server, running, { graceMs: settings.graceMs, abort: () => aborter.abort() });
+    await Promise.all([settings.texts.dispose(), settings.turns.idle()]);
     await batcher.dispose();
     settings.prefixCache?.dispose();
   };
@@ -105,7 +114,8 @@ export async function serve(lm: LanguageModel, options: ServeOptions = {}): Prom
 
 const KEYS: readonly (keyof ServeOptions)[] = [
   ...(['host', 'port', 'apiKey', 'allowHosts', 'cors', 'name', 'maxRows', 'maxWaiting'] as const),
-  ...(['maxBodyBytes', 'maxTokens', 'prefixCacheBytes', 'graceMs', 'onError'] as const),
+  ...(['maxBodyBytes', 'maxPromptChars', 'maxPromptTokens', 'splitSpecialTokens'] as const),
+  ...(['maxTokens', 'prefixCacheBytes', 'graceMs', 'onError'] as const),
 ];
 
 function prepare(lm: LanguageModel, options: ServeOptions) {
@@ -121,8 +131,10 @@ function prepare(lm: LanguageModel, options: ServeOptions) {
     maxWaiting = 64,
   } = options;
   const { maxBodyBytes = 2 ** 20, maxTokens = 4096, prefixCacheBytes = 2 ** 26, graceMs = 10_000 } = options;
+  const { maxPromptChars = 2 ** 19, maxPromptTokens = 2 ** 17, splitSpecialTokens = false } = options;
   checkInteger('serve.port', port, 0, 65535);
-  for (const [key, value] of Object.entries({ maxBodyBytes, maxTokens })) checkInteger(`serve.${key}`, value, 1);
+  for (const [key, value] of Object.entries({ maxBodyBytes, maxPromptChars, maxPromptTokens, maxTokens }))
+    checkInteger(`serve.${key}`, value, 1);
   for (const [key, value] of Object.entries({ prefixCacheBytes, graceMs })) checkInteger(`serve.${key}`, value, 0);
   if (apiKey !== undefined) checkKey(apiKey);
   for (const name of allowHosts)
@@ -132,12 +144,16 @@ function prepare(lm: LanguageModel, options: ServeOptions) {
     if (!isOrigin(origin))
       throw invalid('serve.cors', JSON.stringify(origin), 'origins without a path, as "https://app.example", or "*"');
   const host = given.replace(/^\[(.*)\]$/, '$1');
+  checkBoolean('serve.splitSpecialTokens', splitSpecialTokens);
   lm.requireTokenizer();
   const batcher = new Batcher(lm, { maxRows, maxWaiting });
   return {
     ...{ host, port, name, batcher, apiKey, maxBodyBytes, graceMs },
     prefixCache: prefixCacheBytes > 0 ? new PrefixCache(lm, { maxBytes: prefixCacheBytes }) : undefined,
-    limits: { maxTokens, maxChoices: maxRows + maxWaiting },
+    texts: new Texts(lm, maxWaiting),
+    turns: new Queue(maxWaiting),
+    splitSpecialTokens,
+    limits: { maxTokens, maxPromptChars, maxPromptTokens, maxChoices: maxRows + maxWaiting },
     known: hostGuard(host, allowHosts),
     origins,
     onError: options.onError ?? ((error: unknown) => console.error(error)),

@@ -1,113 +1,135 @@
-import type { GenerateOptions, LanguageModel, Prompt } from '../language-model.ts';
-import type { ChatMessage } from '../tokenizer/chat-template.ts';
+import type { GenerateOptions } from '../language-model.ts';
 import { badRequest } from './errors.ts';
+import { type EncodedPrompt, encodeMessages, encodePrompts, type PromptContext, type PromptLimits } from './prompts.ts';
 import type { ChatRequest, CompletionRequest, SharedFields } from './schema.ts';
 
 /** What a request comes to: one generation a choice. */
 export interface Plan {
   readonly kind: 'completion' | 'chat';
-  readonly choices: readonly GenerateOptions[];
-  readonly promptTokens: number;
+  readonly prompts: readonly EncodedPrompt[];
+  readonly choices: readonly PlannedChoice[];
+  /** How many of the likeliest tokens are told beside each one; undefined where none is told. */
+  readonly logProbs: number | undefined;
+  /** The prompt comes before the text. */
+  readonly echo: boolean;
   readonly stream: boolean;
   readonly includeUsage: boolean;
 }
 
-export interface PlanLimits {
+export interface PlannedChoice {
+  /** Index of its prompt. */
+  readonly prompt: number;
+  /** Undefined where nothing is to be generated. */
+  readonly options: GenerateOptions | undefined;
+}
+
+export interface PlanLimits extends PromptLimits {
   /** Of one choice. */
   readonly maxTokens: number;
   /** At once. */
   readonly maxChoices: number;
 }
 
+export interface PlanContext extends PromptContext {
+  readonly limits: PlanLimits;
+}
+
 /** OpenAI's default, where a completion does not say. */
 const COMPLETION_TOKENS = 16;
 
 /** @throws ApiError, MambaError where the request cannot be fulfilled. */
-export function planCompletion(lm: LanguageModel, request: CompletionRequest, limits: PlanLimits): Plan {
-  const { prompt, max_tokens: asked, logprobs } = request;
-  const several = Array.isArray(prompt) && typeof prompt[0] !== 'number';
-  const prompts = (several ? prompt : [prompt]) as readonly Prompt[];
-  const maxTokens = checkTokens('max_tokens', asked ?? Math.min(COMPLETION_TOKENS, limits.maxTokens), limits);
-  const wanted = typeof logprobs === 'number' ? { logProbs: true, topLogProbs: logprobs } : {};
-  return plan(lm, 'completion', request, prompts, { maxTokens, ...wanted }, limits);
+export async function planCompletion(request: CompletionRequest, context: PlanContext): Promise<Plan> {
+  const { limits } = context;
+  const { prompt, max_tokens: asked, logprobs, best_of: candidates, n } = request;
+  const echo = request.echo === true;
+  if (typeof candidates === 'number' && candidates !== (n ?? 1))
+    throw badRequest('best_of: has to be n, since no choice is left out here', 'best_of');
+  if (asked === 0 && !echo)
+    throw badRequest('max_tokens: 0 wants echo: true, or there is nothing to answer', 'max_tokens');
+  const maxTokens = resolveTokens('max_tokens', asked ?? Math.min(COMPLETION_TOKENS, limits.maxTokens), limits);
+  const several = Array.isArray(prompt) && typeof prompt[0] !== 'number' ? prompt.length : 1;
+  checkChoices(several, request, limits);
+  const options = generation(request, { maxTokens, logProbs: typeof logprobs === 'number' ? logprobs : undefined });
+  const prompts = await encodePrompts(prompt, 'prompt', context);
+  return { ...options, kind: 'completion', prompts, echo, choices: choicesOf(request, prompts, options) };
 }
 
 /** @throws ApiError, MambaError as `planCompletion`; also where the model has no chat template. */
-export function planChat(lm: LanguageModel, request: ChatRequest, limits: PlanLimits): Plan {
+export async function planChat(request: ChatRequest, context: PlanContext): Promise<Plan> {
+  const { limits } = context;
   const { max_tokens: older, max_completion_tokens: newer, logprobs, top_logprobs: top } = request;
-  if (lm.tokenizer?.chatTemplate === undefined)
-    throw badRequest(
-      `The model ${request.model} has no chat template. Use /v1/completions, and write the conversation as the prompt.`,
-      'messages',
-      'no_chat_template',
-    );
-  if (typeof top === 'number' && logprobs !== true)
-    throw badRequest('top_logprobs wants logprobs: true', 'top_logprobs');
-  const messages = request.messages.map((message): ChatMessage => ({ ...message, content: text(message.content) }));
-  const maxTokens = checkTokens('max_completion_tokens', newer ?? older ?? limits.maxTokens, limits);
-  const wanted = logprobs === true ? { logProbs: true, topLogProbs: top ?? 0 } : {};
-  return plan(lm, 'chat', request, [lm.encodeChat(messages)], { maxTokens, ...wanted }, limits);
+  if (top && logprobs !== true) throw badRequest('top_logprobs wants logprobs: true', 'top_logprobs');
+  checkChoices(1, request, limits);
+  const [param, asked] = newer ? (['max_completion_tokens', newer] as const) : (['max_tokens', older ?? -1] as const);
+  if (asked === 0 || newer === 0) throw badRequest(`${param}: 0 leaves nothing to answer`, param);
+  const maxTokens = resolveTokens(param, asked, limits);
+  const options = generation(request, { maxTokens, logProbs: logprobs === true ? (top ?? 0) : undefined });
+  const prompts = [await encodeMessages(request, context)];
+  return { ...options, kind: 'chat', prompts, echo: false, choices: choicesOf(request, prompts, options) };
 }
 
-function plan(
-  lm: LanguageModel,
-  kind: Plan['kind'],
+type Planned = Pick<Plan, 'logProbs' | 'stream' | 'includeUsage'> & {
+  readonly maxTokens: number;
+  readonly sampling: Sampling;
+};
+type Sampling = Partial<GenerateOptions>;
+
+function generation(
   request: SharedFields,
-  prompts: readonly Prompt[],
-  wanted: Partial<GenerateOptions>,
-  limits: PlanLimits,
-): Plan {
-  const { n, stream, stream_options: streamOptions, seed } = request;
-  const copies = n ?? 1;
-  if (prompts.length * copies > limits.maxChoices)
-    throw badRequest(`${prompts.length * copies} choices: at most ${limits.maxChoices} in one request`, 'n');
+  { maxTokens, logProbs }: { readonly maxTokens: number; readonly logProbs: number | undefined },
+): Planned {
+  const { stream, stream_options: streamOptions } = request;
   if (streamOptions && stream !== true) throw badRequest('stream_options wants stream: true', 'stream_options');
-  const encoded = prompts.map((prompt) => Array.from(lm.promptIds(prompt)));
-  const options = { ...sampling(request), ...wanted };
-  // Each choice draws for itself: with one seed they would all be the same.
-  const choices = encoded.flatMap((prompt) =>
-    Array.from({ length: copies }, (_, copy) => ({
-      ...options,
-      prompt,
-      // At temperature 0 nothing is drawn, but clients send both.
-      ...(typeof seed === 'number' &&
-        options.temperature !== 0 && { seed: copy === 0 ? seed : (seed + copy) % Number.MAX_SAFE_INTEGER }),
-    })),
+  const includeUsage = streamOptions?.include_usage === true;
+  return { maxTokens, logProbs, stream: stream === true, includeUsage, sampling: samplingOf(request) };
+}
+
+function choicesOf(
+  { n, seed }: SharedFields,
+  prompts: readonly EncodedPrompt[],
+  { maxTokens, logProbs, sampling }: Planned,
+): readonly PlannedChoice[] {
+  const wanted = logProbs === undefined ? {} : { logProbs: true, topLogProbs: logProbs };
+  // At temperature 0 nothing is drawn, but clients send a seed as well.
+  const seeded = typeof seed === 'number' && sampling.temperature !== 0 ? seed : undefined;
+  return prompts.flatMap(({ ids }, prompt) =>
+    Array.from({ length: n ?? 1 }, (_, copy) => {
+      if (maxTokens === 0) return { prompt, options: undefined };
+      // Each choice draws for itself: with one seed they would all be the same.
+      const own = seeded === undefined ? {} : { seed: copy === 0 ? seeded : (seeded + copy) % Number.MAX_SAFE_INTEGER };
+      return { prompt, options: { ...sampling, ...wanted, ...own, maxTokens, prompt: ids } };
+    }),
   );
-  return {
-    ...{ kind, choices },
-    promptTokens: encoded.reduce((sum, { length }) => sum + length, 0),
-    stream: stream === true,
-    includeUsage: streamOptions?.include_usage === true,
-  };
 }
 
 /** OpenAI's names and defaults to ours: a temperature of 1, penalties over all that was read. */
-function sampling(request: SharedFields): Partial<GenerateOptions> {
+function samplingOf(request: SharedFields): Sampling {
   const { temperature: asked, top_p: topP, top_k: topK, min_p: minP, typical_p: typicalP, stop } = request;
   const temperature = asked ?? 1;
   const presencePenalty = request.presence_penalty ?? 0;
   const frequencyPenalty = request.frequency_penalty ?? 0;
   const repetitionPenalty = request.repetition_penalty ?? 1;
   const penalizes = presencePenalty !== 0 || frequencyPenalty !== 0 || repetitionPenalty !== 1;
+  const stops = typeof stop === 'string' ? [stop] : (stop ?? []);
   return {
     temperature,
     // At 0 the likeliest token is taken, which no filter drops: clients send both.
     ...(temperature > 0 && { topP: topP ?? 1, minP: minP ?? 0, typicalP: typicalP ?? 1 }),
-    ...(temperature > 0 && typeof topK === 'number' && { topK }),
+    ...(temperature > 0 && topK && topK > 0 && { topK }),
     ...{ presencePenalty, frequencyPenalty, repetitionPenalty },
     ...(penalizes && { penaltyWindow: Number.POSITIVE_INFINITY }),
     logitBias: request.logit_bias ?? {},
-    stop: stop ?? [],
+    stop: stops.filter((text) => text !== ''),
   };
 }
 
-function checkTokens(param: string, tokens: number, { maxTokens }: PlanLimits): number {
-  if (tokens <= maxTokens) return tokens;
-  throw badRequest(`${param}: ${tokens} is more than this server gives, ${maxTokens}`, param);
+function checkChoices(prompts: number, { n }: SharedFields, { maxChoices }: PlanLimits): void {
+  const choices = prompts * (n ?? 1);
+  if (choices > maxChoices) throw badRequest(`${choices} choices: at most ${maxChoices} in one request`, 'n');
 }
 
-function text(content: ChatRequest['messages'][number]['content']): string {
-  if (typeof content === 'string') return content;
-  return (content ?? []).map((part) => part.text).join('');
+/** -1 is as many as there are. */
+function resolveTokens(param: string, tokens: number, { maxTokens }: PlanLimits): number {
+  if (tokens <= maxTokens) return tokens === -1 ? maxTokens : tokens;
+  throw badRequest(`${param}: ${tokens} is more than this server gives, ${maxTokens}`, param);
 }

@@ -1,54 +1,75 @@
 /**
  * The requests of OpenAI's API, as far as a language model by itself can answer them. A field that would change the answer and is not
- * known here is refused, so that nothing is silently ignored; those that only label a request are taken and left.
+ * known here is refused, so that nothing is silently ignored; those that only label a request are taken and left, and so is a value
+ * that asks for nothing: `null`, an empty list, a default.
  */
 import { z } from 'zod';
+import { isEmpty, only, unsupported, unsupportedInChats } from './neutral.ts';
 
 const count = z.int().min(1);
+/** -1 is what some clients call no limit. */
+const tokens = z.int().min(-1).nullish();
+/** Some clients write an empty object as an empty list. */
+const record = <V extends z.ZodType>(key: z.ZodString, value: V) =>
+  z.preprocess((given) => (isEmpty(given) ? undefined : given), z.record(key, value).optional());
 
-/** Of both endpoints. The last four are not OpenAI's; other servers of open models know them by these names. */
+/** They name a caller, or what a hosted service does with a request. */
+const labels = {
+  // There is one; it is checked where it is named.
+  model: z.string().nullish(),
+  user: z.string().nullish(),
+  metadata: record(z.string(), z.string()),
+  store: z.boolean().nullish(),
+  service_tier: z.string().nullish(),
+  safety_identifier: z.string().nullish(),
+  prompt_cache_key: z.string().nullish(),
+  prompt_cache_retention: z.string().nullish(),
+  request_id: z.string().nullish(),
+  // Prompts are found in the cache, or not, with the same answer.
+  cache_prompt: z.boolean().nullish(),
+  /** Special tokens that are written in the prompt are text. Not OpenAI's; transformers knows it by this name. */
+  split_special_tokens: z.boolean().nullish(),
+};
+
+/** Of what generates. The last four are not OpenAI's; other servers of open models know them by these names. */
 const shared = {
-  model: z.string(),
+  ...labels,
+  ...unsupported,
   n: count.max(128).nullish(),
   stream: z.boolean().nullish(),
-  stream_options: z.strictObject({ include_usage: z.boolean().optional() }).nullish(),
-  stop: z.union([z.string().min(1), z.array(z.string().min(1)).max(16)]).nullish(),
+  stream_options: z
+    .strictObject({ include_usage: z.boolean().nullish(), include_obfuscation: z.literal(false).nullish() })
+    .nullish(),
+  stop: z.union([z.string().max(1000), z.array(z.string().max(1000)).max(16)]).nullish(),
   seed: z.int().nullish(),
   temperature: z.number().min(0).max(100).nullish(),
   top_p: z.number().min(0).max(1).nullish(),
   presence_penalty: z.number().min(-2).max(2).nullish(),
   frequency_penalty: z.number().min(-2).max(2).nullish(),
-  logit_bias: z.record(z.string().regex(/^\d+$/), z.number().min(-100).max(100)).nullish(),
-  top_k: count.nullish(),
+  logit_bias: record(z.string().regex(/^\d+$/), z.number().min(-100).max(100)),
+  /** 0 and -1 are what other servers call all of them. */
+  top_k: z.int().min(-1).nullish(),
   min_p: z.number().min(0).max(1).nullish(),
   typical_p: z.number().min(0).max(1).nullish(),
   repetition_penalty: z.number().positive().nullish(),
 };
 
-/** They name a caller, or what a hosted service does with a request. */
-const labels = {
-  user: z.string().nullish(),
-  metadata: z.record(z.string(), z.string()).nullish(),
-  store: z.boolean().nullish(),
-  service_tier: z.string().nullish(),
-  safety_identifier: z.string().nullish(),
-  prompt_cache_key: z.string().nullish(),
-};
-
 const ids = z.array(z.int().min(0));
+const texts = z.union([z.string(), ids.min(1), z.array(z.string()).min(1), z.array(ids.min(1)).min(1)]);
 
 export const completionRequest = z.strictObject({
   ...shared,
-  ...labels,
-  prompt: z.union([z.string(), ids.min(1), z.array(z.string()).min(1), z.array(ids.min(1)).min(1)]),
-  max_tokens: count.nullish(),
-  logprobs: z.int().min(0).max(20).nullish(),
-  echo: z.literal(false).nullish(),
+  prompt: texts,
+  max_tokens: tokens,
+  logprobs: z.union([z.literal(false), z.int().min(0).max(20)]).nullish(),
+  echo: z.boolean().nullish(),
+  best_of: count.nullish(),
+  add_special_tokens: only(true),
 });
 
 export const chatRequest = z.strictObject({
   ...shared,
-  ...labels,
+  ...unsupportedInChats,
   messages: z
     .array(
       z.looseObject({
@@ -59,13 +80,27 @@ export const chatRequest = z.strictObject({
       }),
     )
     .min(1),
-  max_tokens: count.nullish(),
-  max_completion_tokens: count.nullish(),
+  max_tokens: tokens,
+  max_completion_tokens: tokens,
   logprobs: z.boolean().nullish(),
   top_logprobs: z.int().min(0).max(20).nullish(),
   response_format: z.strictObject({ type: z.literal('text') }).nullish(),
+  modalities: z.array(z.literal('text')).nullish(),
+  // Of tools, of which there are none.
+  parallel_tool_calls: z.boolean().nullish(),
+});
+
+export const embeddingRequest = z.strictObject({
+  ...labels,
+  input: texts,
+  encoding_format: z.enum(['float', 'base64']).nullish(),
+  dimensions: count.nullish(),
+  truncate_prompt_tokens: only(-1),
+  add_special_tokens: only(true),
+  priority: only(0),
 });
 
 export type CompletionRequest = z.infer<typeof completionRequest>;
 export type ChatRequest = z.infer<typeof chatRequest>;
-export type SharedFields = Pick<CompletionRequest & ChatRequest, keyof typeof shared>;
+export type EmbeddingRequest = z.infer<typeof embeddingRequest>;
+export type SharedFields = Pick<CompletionRequest, keyof typeof shared>;

@@ -121,6 +121,12 @@ function limitWhole(part: Part, growth: Growth, timed: boolean): void {
   wrap(part, 'decode_chain', (own) => (tokens) => limited(sum(tokens), () => own(tokens)));
 }
 
+/** Whether a `tokenizer.json` has regular expressions of its own to encode with. */
+export function runsPatterns(json: object): boolean {
+  const { normalizer, pre_tokenizer: splitter } = json as Readonly<Record<string, unknown>>;
+  return holdsRegex(normalizer) || holdsRegex(splitter);
+}
+
 /** Puts a method in the place of the part's own, where it has it. */
 function wrap<K extends 'normalize' | 'pre_tokenize_text' | 'decode_chain'>(
   part: Part,

@@ -10,7 +10,7 @@ import { invalid, isMambaError, MambaError } from '@mamba/core';
 import { bounded } from '#bounds';
 import { type ChatMessage, type ChatOptions, type ChatTemplate, chatTemplate } from './chat-template.ts';
 import { type Decoding, type DecodingParts, decodingOf } from './decoding/decoding.ts';
-import { limitPatterns, tryAddedTokens } from './pattern-limits.ts';
+import { limitPatterns, runsPatterns, tryAddedTokens } from './pattern-limits.ts';
 import { MarkReader, Marks, textsWithin } from './special-tokens.ts';
 import { StreamDecoder } from './stream-decoder.ts';
 
@@ -45,6 +45,10 @@ export class Tokenizer {
   readonly chatTemplate: ChatTemplate | undefined;
   /** Ids of the tokens that stand for no text, with their names. */
   readonly specialTokens: ReadonlyMap<number, string>;
+  /** @internal What makes the same one elsewhere. */
+  readonly definition: { readonly json: unknown; readonly config: unknown; readonly origin: string };
+  /** @internal Whether encoding runs regular expressions of the checkpoint. */
+  readonly runsPatterns: boolean;
   readonly #tokenizer: HuggingFaceTokenizer;
   readonly #marked: MarkReader;
   readonly #origin: string;
@@ -75,6 +79,8 @@ export class Tokenizer {
       throw this.#damaged(cause);
     }
     this.#marked = new MarkReader(this.#tokenizer, new Set(this.specialTokens.values()));
+    this.definition = { json, config, origin };
+    this.runsPatterns = runsPatterns(json as object);
     this.chatTemplate = chatTemplate(config, origin);
     const parts = json as TokenizerParts;
     this.#special = new Set([...this.specialTokens.values(), ...additionalSpecialTokens(config)]);

@@ -1,0 +1,17 @@
+import type { ChatMessage } from '../tokenizer/chat-template.ts';
+import type { PlainError } from '../worker/protocol.ts';
+
+/** What a worker makes its tokenizer of. */
+export interface TextWorkerData {
+  readonly json: unknown;
+  readonly config: unknown;
+  readonly origin: string;
+}
+
+/** What it is asked for, one at a time. */
+export type TextJob = { readonly splitSpecialTokens: boolean } & (
+  | { readonly kind: 'text'; readonly text: string }
+  | { readonly kind: 'chat'; readonly messages: readonly ChatMessage[] }
+);
+
+export type TextResult = { readonly ids: readonly number[] } | { readonly error: PlainError };
