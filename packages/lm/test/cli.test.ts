@@ -25,10 +25,14 @@ function run(
   args: readonly string[],
   onText?: (child: ReturnType<typeof spawn>, text: string) => void,
   input: string | Uint8Array = '',
+  onStart?: (child: ReturnType<typeof spawn>) => void,
 ): Promise<Outcome> {
   return new Promise((resolve, reject) => {
     const child = spawn(process.execPath, [BIN, ...args], { stdio: ['pipe', 'pipe', 'pipe'] });
+    // It may end before it has read all.
+    child.stdin.on('error', () => {});
     child.stdin.end(input);
+    onStart?.(child);
     let stdout = '';
     let stderr = '';
     child.stdout.on('data', (chunk: Buffer) => {
@@ -224,6 +228,78 @@ describe('mamba-lm', () => {
     expect(stdout).toBe(`And God said${choices[0]!.text}\n`);
     child.kill('SIGTERM');
     expect(await ended).toBe(0);
+  });
+
+  it('goes on where nobody reads its remarks', async () => {
+    const quiet = await run(['generate', KJV, 'And God said', '-n', '4', '-b', 'cpu'], undefined, '', (child) =>
+      child.stderr!.destroy(),
+    );
+    expect(quiet).toMatchObject({ code: 0, stdout: expect.stringMatching(/^And God said ./) });
+
+    const child = spawn(process.execPath, [BIN, 'serve', KJV, '-p', '0', '-b', 'cpu']);
+    const ended = new Promise<number | null>((resolve) => child.on('close', resolve));
+    let remarks = '';
+    const url = await new Promise<string>((resolve) => {
+      child.stderr.on('data', (chunk: Buffer) => {
+        remarks += chunk.toString();
+        const found = /at (http\S+)/.exec(remarks)?.[1];
+        if (found !== undefined) resolve(found);
+      });
+    });
+    child.stderr.destroy();
+    const client = new OpenAI({ baseURL: url, apiKey: 'none', maxRetries: 0 });
+    const fields = {
+      model: 'kjv-mamba',
+      prompt: 'And',
+      max_tokens: 400,
+      logit_bias: { 0: -100 },
+      stream: true as const,
+    };
+    let pieces = 0;
+    for await (const { choices } of await client.completions.create(fields)) {
+      if (pieces++ === 0) child.kill('SIGTERM');
+      if (choices[0]!.finish_reason !== null) expect(choices[0]!.finish_reason).toBe('length');
+    }
+    expect(pieces).toBeGreaterThan(100);
+    expect(await ended).toBe(0);
+  });
+
+  it('refuses an empty key, from the line or the environment', async () => {
+    const serve = ['serve', KJV, '-p', '0', '-b', 'cpu'];
+    for (const key of ['', ' ']) {
+      const flag = await run([...serve, '--api-key', key]);
+      expect(flag).toMatchObject({ code: 2, stderr: expect.stringContaining('leave it out') });
+    }
+    process.env.MAMBA_LM_API_KEY = '';
+    try {
+      expect(await run(serve)).toMatchObject({ code: 2, stderr: expect.stringContaining('MAMBA_LM_API_KEY') });
+    } finally {
+      delete process.env.MAMBA_LM_API_KEY;
+    }
+    const wrong = await run([...serve, '--allow-host', 'model.example:80']);
+    expect(wrong).toMatchObject({ code: 1, stderr: expect.stringContaining('without a port') });
+  });
+
+  it.each([
+    ['a pattern of the tokenizer', { Regex: '^(a+)+$' }, `${'a'.repeat(40)}!`],
+    ['one word without an end', { String: 'never' }, 'thandofheringtionent'.repeat(100_000)],
+  ])('is interrupted in the middle of %s', async (_, pattern, prompt) => {
+    const model = join(folder, `slow-${prompt.length}`);
+    await cp(KJV, model, { recursive: true });
+    const path = join(model, 'tokenizer.json');
+    const json = JSON.parse(await readFile(path, 'utf8')) as object;
+    await writeFile(path, JSON.stringify({ ...json, normalizer: { type: 'Replace', pattern, content: 'b' } }));
+    let remarks = '';
+    const { code, stderr } = await run(['generate', model, '-', '-b', 'cpu'], undefined, prompt, (child) =>
+      child.stderr!.on('data', (chunk: Buffer) => {
+        const before = remarks;
+        remarks += chunk.toString();
+        // Its text comes next; a second signal would end it without a word.
+        if (!/loaded in/.test(before) && /loaded in/.test(remarks)) child.kill('SIGINT');
+      }),
+    );
+    expect({ code, stderr }).toMatchObject({ code: 130, stderr: expect.stringContaining('interrupted') });
+    await rm(model, { recursive: true });
   });
 
   it('takes every way of sampling', async () => {

@@ -49,7 +49,11 @@ describe('bounded work', () => {
         process.kill(process.pid, 'SIGINT');
         return forever();
       };
-      await expectError(() => bounded({ ...bounds, milliseconds: 1e9 }, act), 'aborted', 'interrupted');
+      await expectError(
+        () => bounded({ ...bounds, milliseconds: 1e9, interruptible: true }, act),
+        'aborted',
+        'interrupted',
+      );
       expect(heard).toBe(1);
     } finally {
       process.off('SIGINT', listen);

@@ -8,17 +8,16 @@ const script = new Script('act()');
 let context: Context | undefined;
 
 /**
- * What `act` gives. It is code of a stranger, or the work of a stranger's code, and ends at the latest after `milliseconds`; Ctrl-C ends
- * it at once where somebody listens for it, and comes to them.
+ * What `act` gives, which is code of a stranger, or works for it: it ends at the latest after `milliseconds`.
  * @throws MambaError `invalid-file` where it takes too long, `aborted` where it was interrupted.
  */
-export function bounded<T>({ origin, milliseconds, remedy }: Bounds, act: () => T): T {
+export function bounded<T>({ origin, milliseconds, remedy, interruptible }: Bounds, act: () => T): T {
   context ??= createContext({});
   let result: { readonly value: T } | undefined;
   context.act = () => {
     result = { value: act() };
   };
-  const breakOnSigint = isMainThread && process.listenerCount('SIGINT') > 0;
+  const breakOnSigint = interruptible === true && isMainThread && process.listenerCount('SIGINT') > 0;
   try {
     script.runInContext(context, { timeout: Math.ceil(milliseconds), breakOnSigint });
   } catch (cause) {

@@ -3,6 +3,7 @@ import { type Backend, invalid } from '@mamba/core';
 import type { FinishReason } from '../generate/generate.ts';
 import { checkFits, type LanguageModel, type LoadOptions, loadCheckpoint } from '../language-model.ts';
 import type { SamplingOptions } from '../sampling/options.ts';
+import { Texts } from '../server/texts.ts';
 import { openBackend } from './backends.ts';
 import { type ChatFlags, chat } from './chat.ts';
 import { checkSampling } from './flags.ts';
@@ -68,7 +69,7 @@ export async function generate(
       '--json with it, which shows them',
     );
   const text = await readPrompt(argument, signal);
-  const prompt = asIds ? parseIds(text) : text;
+  const given = asIds ? parseIds(text) : text;
   await withModel({ backend, weights, tokenizer }, folder, signal, async (lm) => {
     const small =
       draft === undefined
@@ -79,8 +80,11 @@ export async function generate(
             (checkpoint) => load(lm.model.backend, checkpoint, draft, weights, signal),
             { tokenizer },
           );
+    const texts = new Texts(lm, 1);
     try {
       const start = performance.now();
+      // Beside this thread, so that an interruption is heard.
+      const prompt = await texts.prompt(given, { splitSpecialTokens: false, signal });
       let first = start;
       let count = 0;
       let reason: FinishReason | undefined;
@@ -104,6 +108,7 @@ export async function generate(
           `first after ${((first - start) / 1000).toFixed(2)} s); ${ended}`,
       );
     } finally {
+      await texts.dispose();
       small?.dispose();
     }
   });

@@ -2,6 +2,7 @@ import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
 import { Worker } from 'node:worker_threads';
 import { isMambaError, MambaError } from '@mamba/core';
+import type { LanguageModel } from '../language-model.ts';
 import { fromPlainError } from '../worker/protocol.ts';
 import { Queue } from './queue.ts';
 import type { TextJob, TextResult, TextWorkerData } from './text-protocol.ts';
@@ -14,12 +15,12 @@ const MAX_MEMORY_MIB = 1024;
 
 /** A worker that does one job after the other, and is ended with a job whose client goes, or that takes too much. */
 export class TextLane {
-  readonly #data: TextWorkerData;
+  readonly #lm: LanguageModel;
   readonly #queue: Queue;
   #worker: Worker | undefined;
 
-  constructor(data: TextWorkerData, maxWaiting: number) {
-    this.#data = data;
+  constructor(lm: LanguageModel, maxWaiting: number) {
+    this.#lm = lm;
     this.#queue = new Queue(maxWaiting);
   }
 
@@ -58,7 +59,7 @@ export class TextLane {
   #open(): Worker {
     if (this.#worker !== undefined) return this.#worker;
     const worker = new Worker(fileURLToPath(import.meta.resolve('#text-worker')), {
-      workerData: this.#data,
+      workerData: this.#lm.requireTokenizer().definition satisfies TextWorkerData,
       resourceLimits: { maxOldGenerationSizeMb: MAX_MEMORY_MIB },
     });
     // It keeps no process alive.

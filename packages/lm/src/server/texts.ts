@@ -22,10 +22,9 @@ export class Texts {
   readonly #long: TextLane;
 
   constructor(lm: LanguageModel, maxWaiting: number) {
-    const { definition } = lm.requireTokenizer();
     this.#lm = lm;
-    this.#short = new TextLane(definition, maxWaiting);
-    this.#long = new TextLane(definition, maxWaiting);
+    this.#short = new TextLane(lm, maxWaiting);
+    this.#long = new TextLane(lm, maxWaiting);
   }
 
   /** The ids of a prompt; an empty one's is the first token. @throws MambaError as `LanguageModel.promptIds`, ApiError 429. */

@@ -124,9 +124,13 @@ export class Tokenizer {
     let ids: readonly (number | undefined)[];
     try {
       const encode = () => this.#tokenizer.encode(text, { add_special_tokens: addSpecialTokens }).ids;
-      const milliseconds = ENCODE_MS + text.length;
-      ids =
-        text.length > SHORT ? bounded({ origin: this.#origin, milliseconds, remedy: ENCODE_REMEDY }, encode) : encode();
+      const bounds = {
+        origin: this.#origin,
+        milliseconds: ENCODE_MS + text.length,
+        remedy: ENCODE_REMEDY,
+        interruptible: true,
+      };
+      ids = text.length > SHORT ? bounded(bounds, encode) : encode();
     } catch (cause) {
       throw this.#damaged(cause);
     }
