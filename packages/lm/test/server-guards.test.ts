@@ -118,6 +118,27 @@ describe('every answer has the form of an error', () => {
     expect(JSON.parse(body)).toMatchObject({ error: { ...ERROR, code: 'model_not_found' } });
   });
 
+  it.each<[number, string, Record<string, string>]>([
+    [413, '/v1/completions', { authorization: 'Bearer key' }],
+    [401, '/v1/completions', {}],
+    [415, '/v1/completions', { authorization: 'Bearer key', 'content-type': 'text/plain' }],
+    [404, '/v1/nothing', { authorization: 'Bearer key' }],
+    [403, '/v1/completions', { host: 'evil.example' }],
+  ])('%i at %s for a large body, which a client writes before it reads', async (status, path, given) => {
+    const server = await start({ apiKey: 'key' });
+    const { hostname, port } = new URL(server.url);
+    for (const framing of [{}, { 'transfer-encoding': 'chunked' }]) {
+      const headers = { 'content-type': 'application/json', ...framing, ...given };
+      const sent = httpRequest({ hostname, port, path, method: 'POST', headers, agent: false });
+      sent.end(JSON.stringify({ model: 'kjv-mamba', prompt: 'x'.repeat(20_000_000) }));
+      const [response] = (await once(sent, 'response')) as [IncomingMessage];
+      let body = '';
+      for await (const piece of response) body += String(piece);
+      expect(response.statusCode).toBe(status);
+      expect(JSON.parse(body)).toMatchObject({ error: ERROR });
+    }
+  });
+
   it('and each of 500 and above is logged, the cause that a client may know of too', async () => {
     const errors: unknown[] = [];
     const server = await start({ onError: (error) => errors.push(error) });

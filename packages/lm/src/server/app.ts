@@ -2,7 +2,6 @@ import { createHash, timingSafeEqual } from 'node:crypto';
 import { setMaxListeners } from 'node:events';
 import type { HttpBindings } from '@hono/node-server';
 import { type Context, Hono } from 'hono';
-import { bodyLimit } from 'hono/body-limit';
 import { streamSSE } from 'hono/streaming';
 import type { z } from 'zod';
 import type { Batcher } from '../generate/batcher.ts';
@@ -12,6 +11,7 @@ import type { LanguageModel } from '../language-model.ts';
 import { promptLogProbs } from '../score/prompt-log-probs.ts';
 import type { PrefixCache } from '../session/prefix-cache.ts';
 import { Answer } from './answer.ts';
+import { passOver, readBytes } from './body.ts';
 import { crossOrigin } from './cors.ts';
 import { checkEmbeddings, embed } from './embeddings.ts';
 import { ApiError, badRequest, errorBody, SERVER_FAILED, schemaError, toApiError } from './errors.ts';
@@ -47,17 +47,16 @@ type Env = { Bindings: HttpBindings };
 
 /** The routes: /v1/models, /v1/completions, /v1/chat/completions, /v1/embeddings, and /health. */
 export function createApp(options: AppOptions): Hono<Env> {
-  const { lm, name, batcher, apiKey, maxBodyBytes, origins } = options;
+  const { lm, name, batcher, apiKey, origins } = options;
   const app = new Hono<Env>();
   const model = { id: name, object: 'model', created: Math.floor(Date.now() / 1000), owned_by: 'mamba-lm' };
 
-  app.onError((error, c) => {
+  app.onError(async (error, c) => {
     const cut = c.env.incoming.destroyed && !c.env.incoming.complete;
     // A body that ended before it was whole is no mistake of ours, and there is nobody to tell.
     const told = cut ? new ApiError(499, 'invalid_request_error', 'The body is not whole.') : tell(error, options);
     if (told.status === 429) c.header('Retry-After', '1');
-    // The rest of the body is not read, so that nothing can follow it.
-    if (told.status === 413) c.header('Connection', 'close');
+    await passOver(c.env.incoming);
     // 499 is nobody's to read: the client has gone.
     return c.json(errorBody(told), told.status as 400);
   });
@@ -72,15 +71,6 @@ export function createApp(options: AppOptions): Hono<Env> {
       throw new ApiError(401, 'invalid_request_error', 'The API key is missing or wrong.', null, 'invalid_api_key');
     await next();
   });
-  app.use(
-    '/v1/*',
-    bodyLimit({
-      maxSize: maxBodyBytes,
-      onError: () => {
-        throw new ApiError(413, 'invalid_request_error', `The body is larger than ${maxBodyBytes} bytes.`);
-      },
-    }),
-  );
   app.get('/v1/models', (c) => c.json({ object: 'list', data: [model] }));
   // A name may hold slashes, as those of the hub do.
   app.get('/v1/models/:id{.+}', (c) => {
@@ -88,17 +78,17 @@ export function createApp(options: AppOptions): Hono<Env> {
     return c.json(model);
   });
   app.post('/v1/completions', async (c) => {
-    const request = await readBody(c, completionRequest);
+    const request = await readBody(c, completionRequest, options);
     checkModel(request.model ?? name, name);
     return generate(c, options, request, (context) => planCompletion(request, context));
   });
   app.post('/v1/chat/completions', async (c) => {
-    const request = await readBody(c, chatRequest);
+    const request = await readBody(c, chatRequest, options);
     checkModel(request.model ?? name, name);
     return generate(c, options, request, (context) => planChat(request, context));
   });
   app.post('/v1/embeddings', async (c) => {
-    const request = await readBody(c, embeddingRequest);
+    const request = await readBody(c, embeddingRequest, options);
     checkModel(request.model ?? name, name);
     checkEmbeddings(request, lm);
     const { signal } = leaving(c, options);
@@ -249,11 +239,15 @@ async function consume(
   if (failed.length > 0) throw failed.find((error) => toApiError(error)?.status !== 499) ?? failed[0];
 }
 
-async function readBody<S extends z.ZodType>(c: Context<Env>, schema: S): Promise<z.infer<S>> {
+async function readBody<S extends z.ZodType>(
+  c: Context<Env>,
+  schema: S,
+  { maxBodyBytes }: AppOptions,
+): Promise<z.infer<S>> {
   // Pages can send other types to any address without asking; this one they cannot.
   if (!/^application\/json\s*(;|$)/i.test(c.req.header('content-type') ?? ''))
     throw new ApiError(415, 'invalid_request_error', 'The Content-Type has to be application/json.');
-  const bytes = await c.req.arrayBuffer();
+  const bytes = await readBytes(c.env.incoming, maxBodyBytes);
   let json: unknown;
   try {
     json = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes));

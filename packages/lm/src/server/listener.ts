@@ -3,6 +3,7 @@ import { type IncomingMessage, type ServerResponse, STATUS_CODES } from 'node:ht
 import type { Socket } from 'node:net';
 import { getRequestListener, type HttpBindings } from '@hono/node-server';
 import type { Hono } from 'hono';
+import { passOver } from './body.ts';
 import { ApiError, type ApiStatus, badRequest, errorBody, SERVER_FAILED } from './errors.ts';
 
 export interface ListenerOptions {
@@ -26,11 +27,16 @@ export function createListener(
   });
   return (incoming, outgoing) => {
     const { host } = incoming.headers;
-    if (host === undefined || host === '') return refuse(outgoing, badRequest('The request has no Host.'));
+    if (host === undefined || host === '')
+      return void refuse(incoming, outgoing, badRequest('The request has no Host.'));
     if (!known(host)) {
       const hint = 'The server allows others by --allow-host.';
       const message = `The host ${host} is not this server's. ${hint}`;
-      return refuse(outgoing, new ApiError(403, 'invalid_request_error', message, null, 'host_not_allowed'));
+      return void refuse(
+        incoming,
+        outgoing,
+        new ApiError(403, 'invalid_request_error', message, null, 'host_not_allowed'),
+      );
     }
     // It has done its work; the app would take other forms of the same name for a mistake.
     incoming.headers.host = 'localhost';
@@ -62,7 +68,8 @@ const STATUS_OF: Readonly<Record<string, ApiStatus>> = {
   ERR_HTTP_REQUEST_TIMEOUT: 408,
 };
 
-function refuse(outgoing: ServerResponse, error: ApiError): void {
+async function refuse(incoming: IncomingMessage, outgoing: ServerResponse, error: ApiError): Promise<void> {
+  await passOver(incoming);
   const { status, ...body } = responseOf(error);
   outgoing.writeHead(status, { 'Content-Type': 'application/json', Connection: 'close' });
   outgoing.end(JSON.stringify(body));
