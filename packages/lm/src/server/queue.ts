@@ -1,8 +1,11 @@
+import { checkSignal } from '../event-loop.ts';
 import { ApiError } from './errors.ts';
 
 /** One after the other, as many waiting as a limit says. */
 export class Queue {
   readonly #maxWaiting: number;
+  #running = 0;
+  /** Those that are about to run among them. */
   #waiting = 0;
   #last: Promise<unknown> = Promise.resolve();
 
@@ -11,10 +14,10 @@ export class Queue {
   }
 
   get full(): boolean {
-    return this.#waiting > this.#maxWaiting;
+    return this.#waiting >= this.#maxWaiting + 1 - this.#running;
   }
 
-  /** @throws ApiError 429 where the queue is full, what `act` throws, and the signal's reason where it fires before its turn. */
+  /** @throws ApiError 429 where the queue is full, what `act` throws, and MambaError `aborted` where the signal fires before its turn. */
   async run<T>(signal: AbortSignal, act: () => Promise<T>): Promise<T> {
     if (this.full) throw queueFull();
     this.#waiting++;
@@ -22,8 +25,13 @@ export class Queue {
     const turn = (async () => {
       await before;
       this.#waiting--;
-      signal.throwIfAborted();
-      return act();
+      checkSignal('serve', signal);
+      this.#running++;
+      try {
+        return await act();
+      } finally {
+        this.#running--;
+      }
     })();
     this.#last = turn.catch(() => {});
     return turn;
