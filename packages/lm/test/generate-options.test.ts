@@ -312,6 +312,23 @@ describe.each(PROVIDERS)('generation with options on $name', (provider) => {
       expect(backend.memory().tensors).toBe(resting);
     });
 
+    it('keeps places for others than long prompts, which wait for each other', async () => {
+      const batcher = new Batcher(kjv, { maxRows: 2 });
+      const events: string[] = [];
+      const generate = async (name: string, length: number): Promise<void> => {
+        const prompt = Array.from({ length }, (_, index) => 1 + (index % 999));
+        await collect(kjv.generate({ prompt, batcher, maxTokens: 3, stopIds: [] }));
+        events.push(name);
+      };
+      const names = ['first long', 'second long', 'third long'];
+      await Promise.all([
+        ...names.map((name) => generate(name, 1600)),
+        ...['a', 'b', 'c'].map((name) => generate(name, 5)),
+      ]);
+      expect(events).toEqual(['a', 'b', 'c', ...names]);
+      expect(backend.memory().tensors).toBe(resting);
+    });
+
     it('refuses more than its queue holds, and ends all when disposed', async () => {
       const batcher = new Batcher(kjv, { maxRows: 1, maxWaiting: 1 });
       const running = [0, 1].map(() => collect(kjv.generate({ prompt: 'And', batcher, maxTokens: 400 })));

@@ -48,6 +48,11 @@ export class Batch<E extends BatchEntry> {
     return [...this.#entries, ...this.#readers.keys()];
   }
 
+  /** How many have more than so many tokens of their prompt before them. */
+  countUnread(tokens: number): number {
+    return [...this.#readers.values()].filter((reader) => left(reader) > tokens).length;
+  }
+
   /** Adds one, from the longest prefix of its prompt that its cache has. */
   add(entry: E): void {
     const { prompt, generation } = entry;

@@ -5,6 +5,9 @@ import type { GeneratedToken } from './decoder.ts';
 import { checkPrompt, type FinishReason } from './generate.ts';
 import { type GenerateTokensOptions, type Generation, resolveGeneration } from './options.ts';
 
+/** Tokens of a prompt that takes longer to read than most answers take as a whole. */
+const LONG_PROMPT = 1024;
+
 export interface BatcherOptions {
   /** Sequences that run at once. Default 8. */
   readonly maxRows?: number | undefined;
@@ -100,7 +103,7 @@ export class Batcher {
     try {
       for (;;) {
         this.#sweep(batch);
-        for (const request of this.#waiting.splice(0, this.maxRows - batch.entries.length)) this.#add(batch, request);
+        this.#admit(batch);
         if (batch.entries.length === 0 && this.#waiting.length === 0) return;
         const { steps, failed } = await batch.advance();
         for (const { entry, error } of failed) drop(entry, error);
@@ -123,6 +126,20 @@ export class Batcher {
       batch.dispose();
       for (const request of held) request.release();
     }
+  }
+
+  /** In their order, but that at most half of the rows are taken by long prompts: the others wait for each other. */
+  #admit(batch: Batch<Request>): void {
+    let places = this.maxRows - batch.entries.length;
+    let long = Math.ceil(this.maxRows / 2) - batch.countUnread(LONG_PROMPT);
+    this.#waiting = this.#waiting.filter((request) => {
+      const isLong = request.prompt.length > LONG_PROMPT;
+      if (places <= 0 || (isLong && long <= 0)) return true;
+      places--;
+      if (isLong) long--;
+      this.#add(batch, request);
+      return false;
+    });
   }
 
   #add(batch: Batch<Request>, request: Request): void {
