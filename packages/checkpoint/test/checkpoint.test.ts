@@ -244,7 +244,7 @@ describe('checkpoints behind http', () => {
     const path = `${url}/kjv-mamba/model.safetensors`;
     await expectError(openUrl(path, { maxWhole: 1000 }), 'unsupported', 'ranges');
     await expectError(openUrl(`${url}/absent`), 'invalid-file', '404');
-    await expectError(openUrl('http://127.0.0.1:1/x'), 'io');
+    await expectError(openUrl('http://127.0.0.1:1/x', { wait: async () => {} }), 'io');
     await expectError(openUrl(path, { signal: AbortSignal.abort() }), 'aborted');
   });
 });

@@ -1,3 +1,4 @@
+import type { MambaError } from '@mamba/core';
 import { invalid } from '@mamba/core/driver';
 import { damaged } from '../errors.ts';
 
@@ -53,6 +54,7 @@ export function checkRange(name: string, offset: number, length: number, size: n
     throw invalid(`${name}.read`, `${length} bytes from ${offset}`, `a range within ${size} bytes`);
 }
 
-export function shortened(name: string, given: number, expected: number): Error {
-  return damaged(name, `${given} bytes`, `${expected}: it became shorter while it was read`, 'Fetch it again.');
+export function shortened(name: string, given: number, expected: number, cause?: unknown): MambaError {
+  const wanted = `${expected}: it became shorter while it was read`;
+  return damaged(name, `${given} bytes`, wanted, 'Fetch it again.', cause);
 }

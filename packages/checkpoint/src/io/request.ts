@@ -1,0 +1,124 @@
+import { invalid, isMambaError, MambaError } from '@mamba/core';
+import { reasonOf } from '../errors.ts';
+import { aborted, type RetryOptions, Transient } from './retry.ts';
+
+export interface RequestOptions extends Pick<RetryOptions, 'signal' | 'wait'> {
+  /** Sent with every request, as for authorisation; to the host of the address alone, wherever that redirects to. */
+  readonly headers?: Readonly<Record<string, string>> | undefined;
+  /** Default: the global fetch. */
+  readonly fetch?: typeof globalThis.fetch | undefined;
+}
+
+export interface RequestInput {
+  /** For messages. Default: the address. */
+  readonly name?: string | undefined;
+  readonly method?: 'GET' | 'HEAD';
+  /** Sent to whichever host gives the answer. */
+  readonly headers?: Readonly<Record<string, string>>;
+}
+
+/**
+ * One request, to be called within `retry`. An answer of any status that stays the same tomorrow is given back.
+ * @throws MambaError `io` where there is none, whose cause is Transient if another attempt may have one; `aborted`.
+ */
+export async function request(url: string, input: RequestInput, options: RequestOptions): Promise<Response> {
+  const name = input.name ?? url;
+  try {
+    const response = await follow(url, input, options);
+    if (!isBusy(response.status)) return response;
+    await response.body?.cancel();
+    const after = retryAfter(response.headers);
+    throw new MambaError('io', `the server did not give ${name}`, {
+      origin: name,
+      given: statusOf(response),
+      remedy: after > 0 ? `Try again in ${Math.ceil(after / 1000)} seconds, as the server asks.` : 'Try again later.',
+      cause: new Transient(statusOf(response), after),
+    });
+  } catch (cause) {
+    throw unreachable(name, options.signal, cause);
+  }
+}
+
+/** What reading an answer failed of, in the same words. */
+export function unreachable(name: string, signal: AbortSignal | undefined, cause: unknown): MambaError {
+  if (isMambaError(cause)) return cause;
+  if (signal?.aborted) return aborted(name, cause);
+  return new MambaError('io', `${name} cannot be reached: ${reasonOf(cause)}`, {
+    origin: name,
+    remedy: 'Check the address and the connection, and try again.',
+    cause: isLasting(cause) ? cause : new Transient(cause),
+  });
+}
+
+export function statusOf({ status, statusText }: Response): string {
+  return `status ${status} ${statusText}`.trimEnd();
+}
+
+const REDIRECTS: readonly number[] = [301, 302, 303, 307, 308];
+const MAX_REDIRECTS = 20;
+
+/** `fetch` would take headers of any name but Authorization to another host. */
+async function follow(url: string, input: RequestInput, options: RequestOptions): Promise<Response> {
+  const { fetch = globalThis.fetch, headers, signal } = options;
+  const own = checkHeaders(headers ?? {});
+  const init = { method: input.method ?? 'GET', signal: signal ?? null };
+  if (own.length === 0) return fetch(url, { ...init, headers: { ...input.headers } });
+  let current = url;
+  let sent = { ...Object.fromEntries(own), ...input.headers };
+  for (let count = 0; count <= MAX_REDIRECTS; count++) {
+    const response = await fetch(current, { ...init, headers: sent, redirect: 'manual' });
+    // A browser does not say where to; it takes Authorization nowhere else, and asks the other host before it sends what is not simple.
+    if (response.type === 'opaqueredirect') return fetch(current, { ...init, headers: sent });
+    const location = REDIRECTS.includes(response.status) ? response.headers.get('location') : null;
+    if (location === null) return response;
+    await response.body?.cancel();
+    const next = new URL(location, current);
+    if (!/^https?:$/.test(next.protocol)) throw astray(url, next.href);
+    if (next.origin !== new URL(current).origin) sent = { ...input.headers };
+    current = next.href;
+  }
+  throw astray(url, `more than ${MAX_REDIRECTS} redirects`);
+}
+
+/** Before `fetch` does, which would not say so in words, and whose error would look like the network's. */
+function checkHeaders(headers: Readonly<Record<string, string>>): [string, string][] {
+  const entries = Object.entries(headers);
+  for (const [name, value] of entries) {
+    try {
+      new Headers([[name, value]]);
+    } catch {
+      // Not the value, which may be secret.
+      throw invalid(
+        `headers.${JSON.stringify(name)}`,
+        'what no header can hold',
+        'a name, and a value of one line in Latin-1',
+      );
+    }
+  }
+  return entries;
+}
+
+function astray(origin: string, given: string): MambaError {
+  const expected = 'an answer, or where on http(s) it is';
+  return new MambaError('io', `the server did not give ${origin}`, { origin, given, expected });
+}
+
+function isBusy(status: number): boolean {
+  return [408, 425, 429].includes(status) || (status >= 500 && status !== 501 && status !== 505);
+}
+
+/** In milliseconds. A date is one of the server's clock, as the answer's own date is. */
+function retryAfter(headers: Headers): number {
+  const text = headers.get('retry-after')?.trim() ?? '';
+  if (/^\d+(\.\d+)?$/.test(text)) return Number(text) * 1000;
+  const until = Date.parse(text) - Date.parse(headers.get('date') ?? '');
+  return Math.max(until || 0, 0);
+}
+
+/** What another attempt would not change: certificates, addresses that are none. */
+function isLasting(cause: unknown): boolean {
+  const { code } = ((cause as { readonly cause?: unknown } | undefined)?.cause ?? {}) as { readonly code?: unknown };
+  return /^(CERT_|ERR_TLS_|ERR_SSL_|ERR_INVALID_|SELF_SIGNED_|DEPTH_ZERO_|UNABLE_TO_|HOSTNAME_MISMATCH)/.test(
+    String(code),
+  );
+}
