@@ -1,5 +1,13 @@
 /** Public API: checkpoints whole, and the parts that they are made of. */
-export { createFile, createFolder, openFile } from '#files';
+export {
+  createFile,
+  createFolder,
+  isAbandoned,
+  openFile,
+  ownerStamp,
+  removeAbandoned,
+  temporaryPath,
+} from '#files';
 export { type Checkpoint, type OpenOptions, openCheckpoint } from './checkpoint.ts';
 export { parseConfig } from './config/config.ts';
 export { parseSpecialTokens, type SpecialTokenFile, type SpecialTokens } from './config/special-tokens.ts';
@@ -7,6 +15,7 @@ export { reasonOf } from './errors.ts';
 export { type GgufFile, openGguf } from './gguf/file.ts';
 export type { GgufValue } from './gguf/metadata.ts';
 export { ggufConfig, ggufParameterSource, ggufSpecialTokens } from './gguf/model.ts';
+export { ggufParts } from './gguf/parts.ts';
 export { WRITABLE as GGUF_WRITABLE_TYPES, type WritableType as GgufWritableType } from './gguf/quantize.ts';
 export { ggufTokenizer } from './gguf/tokenizer.ts';
 export type { GgufType } from './gguf/types.ts';
@@ -14,7 +23,7 @@ export { type WriteGgufOptions, type WriteProgress, type WrittenGguf, writeGguf 
 export { type ByteSink, type FolderSink, memorySink } from './io/byte-sink.ts';
 export { type ByteSource, blobSource, bytesSource } from './io/byte-source.ts';
 export { type RequestInput, type RequestOptions, request, statusOf, unreachable } from './io/request.ts';
-export { type RetryOptions, retry, Transient, type Wait } from './io/retry.ts';
+export { type RetryOptions, retry, Transient, type Wait, wait } from './io/retry.ts';
 export { type CheckpointLocation, type CheckpointStore, checkpointStore, readJson } from './io/store.ts';
 export { openUrl, type UrlOptions } from './io/url.ts';
 export { parameterSource } from './parameters.ts';

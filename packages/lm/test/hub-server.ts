@@ -2,7 +2,7 @@
 import { createHash } from 'node:crypto';
 import { once } from 'node:events';
 import { readFile } from 'node:fs/promises';
-import { createServer, type ServerResponse } from 'node:http';
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 
 export interface FakeHub {
@@ -18,22 +18,29 @@ export interface FakeHub {
   token: string | undefined;
   /** Every answer. */
   status: number | undefined;
+  /** Answers in place of the hub where it gives true. */
+  instead: ((path: string, response: ServerResponse, request: IncomingMessage) => boolean) | undefined;
+  /** Where large files are, if not on this host. */
+  cdn: string;
+  /** Answers say neither the range nor the ETag. */
+  terse: boolean;
   close(): Promise<void>;
 }
 
-/** `large` files are kept as the hub keeps them: with a SHA-256, and behind a redirection. */
+/** Files by their paths or contents. `large` files are kept as the hub keeps them: with a SHA-256, and behind a redirection. */
 export async function fakeHub(
   repository: string,
-  files: ReadonlyMap<string, string>,
+  files: ReadonlyMap<string, string | Buffer>,
   large: readonly string[],
 ): Promise<FakeHub> {
   const contents = new Map<string, Buffer>();
-  for (const [name, path] of files) contents.set(name, await readFile(path));
+  for (const [name, given] of files) contents.set(name, typeof given === 'string' ? await readFile(given) : given);
 
   const server = createServer((request, response) => {
     const path = decodeURIComponent(new URL(request.url!, hub.url).pathname);
     const range = request.headers.range?.replace('bytes=', '');
     hub.requests.push(`${request.method} ${path}${range === undefined ? '' : ` ${range}`}`);
+    if (hub.instead?.(path, response, request)) return;
     if (hub.status !== undefined) return fail(response, hub.status, 'Error');
     if (hub.token !== undefined && !path.startsWith('/cdn/') && request.headers.authorization !== `Bearer ${hub.token}`)
       return fail(response, 401, 'GatedRepo');
@@ -60,7 +67,9 @@ export async function fakeHub(
     const content = path.startsWith(resolve) || path.startsWith('/cdn/') ? contents.get(asked) : undefined;
     if (content === undefined) return fail(response, 404, 'EntryNotFound');
     if (large.includes(asked) && path.startsWith(resolve))
-      return response.writeHead(302, { location: `/cdn/${asked}`, 'X-Linked-ETag': `"${sha256(content)}"` }).end();
+      return response
+        .writeHead(302, { location: `${hub.cdn}/cdn/${asked}`, 'X-Linked-ETag': `"${sha256(content)}"` })
+        .end();
     give(response, asked, content, range);
   });
 
@@ -73,8 +82,8 @@ export async function fakeHub(
     if (hub.corrupt === name) body[body.length >> 1]! ^= 1;
     response.writeHead(partial ? 206 : 200, {
       'Content-Length': body.length,
-      ETag: `"${gitHash(content)}"`,
-      ...(partial && { 'Content-Range': `bytes ${start}-${end - 1}/${content.length}` }),
+      ...(!hub.terse && { ETag: `"${gitHash(content)}"` }),
+      ...(partial && !hub.terse && { 'Content-Range': `bytes ${start}-${end - 1}/${content.length}` }),
     });
     const { cut } = hub;
     // The question for the size alone is let through.
@@ -86,6 +95,7 @@ export async function fakeHub(
   const hub: FakeHub = {
     ...{ url: '', requests: [], commit: '1'.repeat(40) },
     ...{ cut: undefined, corrupt: undefined, ignoreRanges: false, token: undefined, status: undefined },
+    ...{ instead: undefined, cdn: '', terse: false },
     async close() {
       server.closeAllConnections();
       server.close();

@@ -8,6 +8,8 @@ import { allocate, damaged } from '../errors.ts';
 import type { ByteSink, FolderSink } from './byte-sink.ts';
 import { type ByteSource, checkRange, shortened } from './byte-source.ts';
 
+export { isAbandoned, ownerStamp, removeAbandoned, temporaryPath } from './temporary.ts';
+
 /** Node refuses single reads of 2 GiB and more. */
 const MAX_READ = 2 ** 30;
 

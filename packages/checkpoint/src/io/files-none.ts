@@ -27,6 +27,22 @@ export function joinPath(directory: string | URL, name: string): string {
   return `${directory}/${name}`;
 }
 
+export function ownerStamp(): string {
+  throw noFiles('ownerStamp');
+}
+
+export function isAbandoned(stamp: string): boolean {
+  throw noFiles(stamp);
+}
+
+export function temporaryPath(target: string): string {
+  throw noFiles(target);
+}
+
+export async function removeAbandoned(folder: string, _target?: string): Promise<void> {
+  throw noFiles(folder);
+}
+
 function noFiles(path: string | URL): MambaError {
   return new MambaError('unavailable', 'there is no file system here', {
     origin: String(path),

@@ -5,7 +5,7 @@ import type { HubCache } from './cache.ts';
 /** There is none. */
 export const environment = {
   endpoint: (): string | undefined => undefined,
-  token: (): string | undefined => undefined,
+  token: async (): Promise<string | undefined> => undefined,
   offline: (): boolean => false,
 };
 

@@ -1,0 +1,136 @@
+import { type RequestOptions, request, retry, statusOf, unreachable } from '@mamba/checkpoint';
+import { isMambaError, MambaError } from '@mamba/core';
+import type { HubFile } from './cache.ts';
+import { HASH } from './hash.ts';
+
+/** A server with the hub's addresses, as one repository of it is asked for. */
+export interface HubServer extends RequestOptions {
+  readonly endpoint: string;
+  readonly repository: string;
+  /** For messages. */
+  readonly name: string;
+}
+
+export const COMMIT = /^[0-9a-f]{40}$/;
+
+/** The commit that a revision is. @throws MambaError `invalid-file`, `unavailable`, `io`, `aborted`. */
+export async function askCommit(server: HubServer, revision: string, attempts?: number): Promise<string> {
+  const url = `${server.endpoint}/api/models/${server.repository}/revision/${encodeURIComponent(revision)}`;
+  const { json } = await askJson(server, url, 'its commit', attempts);
+  const { sha } = (json ?? {}) as { readonly sha?: unknown };
+  if (typeof sha !== 'string' || !COMMIT.test(sha)) throw strange(server, `the commit ${JSON.stringify(sha)}`);
+  return sha;
+}
+
+/** All files of a commit, by their names with folders. @throws as `askCommit` does. */
+export async function askFiles(server: HubServer, commit: string, what: string): Promise<ReadonlyMap<string, HubFile>> {
+  const files = new Map<string, HubFile>();
+  const first = `${server.endpoint}/api/models/${server.repository}/tree/${commit}?recursive=true&expand=false`;
+  for (let url: string | undefined = first; url !== undefined; ) {
+    const { json, next }: Page = await askJson(server, url, what);
+    if (!Array.isArray(json)) throw strange(server, 'no list of files');
+    for (const entry of json as readonly (TreeEntry | null)[]) {
+      if (entry?.type !== 'file') continue;
+      const file = {
+        name: String(entry.path),
+        size: entry.lfs?.size ?? entry.size ?? Number.NaN,
+        hash: String(entry.lfs?.oid ?? entry.oid).replace(/^sha256:/, ''),
+      };
+      if (!HASH.test(file.hash) || !Number.isSafeInteger(file.size) || file.size < 0)
+        throw strange(server, `${file.name} of ${file.size} bytes with the hash ${JSON.stringify(file.hash)}`);
+      files.set(file.name, file);
+    }
+    // Elsewhere it would have no business with the token.
+    if (next !== undefined && new URL(next).origin !== new URL(server.endpoint).origin)
+      throw strange(server, `more of its files at ${new URL(next).origin}`);
+    url = next;
+  }
+  // Not kept as that there is no such file.
+  if (files.size === 0) throw strange(server, 'a repository without a file');
+  return files;
+}
+
+/** Where a file's content is. */
+export function fileUrl({ endpoint, repository }: HubServer, commit: string, file: string): string {
+  return `${endpoint}/${repository}/resolve/${commit}/${file.split('/').map(encodeURIComponent).join('/')}`;
+}
+
+/** What an answer other than 200 and 206 means. */
+export function refusal({ name }: HubServer, what: string, response: Response): MambaError {
+  const { status } = response;
+  const given = `${statusOf(response)} for ${what}`;
+  if (status === 404 || status === 410)
+    return new MambaError('invalid-file', `${name}: there is no such repository, revision or file`, {
+      ...{ origin: name, given },
+      remedy: 'Check the name; a private repository wants a token (HF_TOKEN).',
+    });
+  if (status === 401 || status === 403)
+    return new MambaError('unavailable', `${name}: the hub does not give access`, {
+      ...{ origin: name, given },
+      remedy: 'Give a token (HF_TOKEN) that may read it; the hub says 401 also where there is no such repository.',
+    });
+  return new MambaError('io', `${name}: ${what} cannot be had`, {
+    ...{ origin: name, given },
+    remedy: 'Check the endpoint, and try again: what came is kept.',
+  });
+}
+
+export function strange({ name }: HubServer, given: string): MambaError {
+  return new MambaError('invalid-file', `${name}: the server does not answer as the hub does`, {
+    ...{ origin: name, given },
+    remedy: MIRROR,
+  });
+}
+
+const MIRROR = 'Check the endpoint (HF_ENDPOINT): it has to be the hub or a mirror with its addresses.';
+
+interface TreeEntry {
+  readonly type?: unknown;
+  readonly path?: unknown;
+  readonly oid?: string;
+  readonly size?: number;
+  readonly lfs?: { readonly oid?: string; readonly size?: number };
+}
+
+interface Page {
+  readonly json: unknown;
+  /** The address of what comes after. */
+  readonly next: string | undefined;
+}
+
+function askJson(server: HubServer, url: string, what: string, attempts?: number): Promise<Page> {
+  const name = `${server.name}: ${what}`;
+  const ask = async (): Promise<Page> => {
+    const response = await request(url, { name, headers: { Accept: 'application/json' } }, server);
+    if (!response.ok) {
+      await response.body?.cancel();
+      throw refusal(server, what, response);
+    }
+    let text: string;
+    try {
+      text = await response.text();
+    } catch (cause) {
+      throw unreachable(name, server.signal, cause);
+    }
+    const next = /<([^>]+)>\s*;[^,]*\brel="?next"?/.exec(response.headers.get('link') ?? '')?.[1];
+    return { json: parse(server, text), next: next === undefined ? undefined : new URL(next, url).href };
+  };
+  return retry(ask, { ...server, attempts });
+}
+
+function parse(server: HubServer, text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    // Mostly not the hub, but who stands between and wants something.
+    throw new MambaError('io', `${server.name}: something else than the hub answers`, {
+      ...{ origin: server.name, given: `what is not JSON: ${JSON.stringify(text.slice(0, 60))}` },
+      remedy: MIRROR,
+    });
+  }
+}
+
+/** Whether nobody could be asked, rather than that the answer was no. */
+export function isUnreachable(error: unknown): boolean {
+  return isMambaError(error, 'io') && error.origin?.startsWith('hf:') === true;
+}
