@@ -4,10 +4,11 @@ import { parseConfig } from './config/config.ts';
 import { parseSpecialTokens, type SpecialTokens } from './config/special-tokens.ts';
 import { withRows } from './config/vocabulary.ts';
 import { damaged } from './errors.ts';
-import { type GgufFile, openGguf } from './gguf/file.ts';
+import type { GgufFile } from './gguf/file.ts';
 import { locateGguf } from './gguf/locate.ts';
 import { ggufConfig, ggufParameterSource, ggufSpecialTokens } from './gguf/model.ts';
 import { ggufTensorName } from './gguf/names.ts';
+import { openGgufParts } from './gguf/parts.ts';
 import { hasGgufTokenizer } from './gguf/tokenizer.ts';
 import { ggufTokenizerFiles } from './gguf/tokenizer-files.ts';
 import type { ByteSource } from './io/byte-source.ts';
@@ -155,10 +156,10 @@ function embeddingRows(config: ModelConfig, tensors: SafetensorsFile): number | 
 }
 
 async function openGgufCheckpoint(
-  bytes: ByteSource,
+  parts: readonly ByteSource[],
   { store, tokenizer, apart, reopen, onWarning, checkConfig }: Context,
 ): Promise<Checkpoint> {
-  const file = await openGguf(bytes);
+  const file = await openGgufParts(parts);
   try {
     const config = ggufConfig(file);
     await checkConfig(config);

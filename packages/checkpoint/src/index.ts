@@ -15,7 +15,7 @@ export { reasonOf } from './errors.ts';
 export { type GgufFile, openGguf } from './gguf/file.ts';
 export type { GgufValue } from './gguf/metadata.ts';
 export { ggufConfig, ggufParameterSource, ggufSpecialTokens } from './gguf/model.ts';
-export { ggufParts } from './gguf/parts.ts';
+export { ggufParts, openGgufParts } from './gguf/parts.ts';
 export { WRITABLE as GGUF_WRITABLE_TYPES, type WritableType as GgufWritableType } from './gguf/quantize.ts';
 export { ggufTokenizer } from './gguf/tokenizer.ts';
 export type { GgufType } from './gguf/types.ts';

@@ -411,7 +411,7 @@ describe('GGUF models', () => {
     const split = new RawGguf()
       .entry('general.architecture', 8, string('mamba'))
       .entry('split.count', 2, new Uint8Array([3, 0]));
-    await expectError(openCheckpoint(ggufStore(split.bytes())), 'unsupported', '3 parts', 'gguf-split');
+    await expectError(openCheckpoint(ggufStore(split.bytes())), 'unsupported', '3 parts', '-00001-of-00003');
 
     const { config, source, close } = await openCheckpoint(`${FIXTURES}/induction-heads`);
     const rewrite = async (change: Partial<typeof config>, from: ParameterSource = source): Promise<Uint8Array> => {

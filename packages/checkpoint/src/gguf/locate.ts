@@ -1,38 +1,76 @@
-import { damaged, list } from '../errors.ts';
+import { damaged, list, quote } from '../errors.ts';
 import type { ByteSource } from '../io/byte-source.ts';
 import { findFile } from '../io/find.ts';
 import { type CheckpointLocation, type CheckpointStore, checkpointStore } from '../io/store.ts';
 import type { UrlOptions } from '../io/url.ts';
+import { ggufParts } from './parts.ts';
 
 /**
  * The store of a location, and its GGUF file where that is what it holds: the location itself if it ends in `.gguf`, whose folder is
- * then the store; or the only such file of a store without safetensors.
+ * then the store; or the only such file of a store without other weights. A file may be in parts (`-00001-of-00003.gguf`), of which any stands
+ * for all.
  * @throws MambaError `invalid-file` where a file is not there, or several could be meant.
  */
 export async function locateGguf(
   location: CheckpointLocation,
   options: UrlOptions,
-): Promise<{ store: CheckpointStore; gguf: ByteSource | undefined }> {
+): Promise<{ store: CheckpointStore; gguf: readonly ByteSource[] | undefined }> {
   const single = fileInFolder(location);
   if (single !== undefined) {
     const store = checkpointStore(single.folder, options);
-    const { source: gguf, reason } = await findFile(store, single.file);
-    if (gguf === undefined) throw reason ?? damaged(String(location), 'no such file', 'a GGUF file', 'Check the path.');
-    return { store, gguf };
+    return { store, gguf: await openParts(store, String(location), ggufParts(single.file) ?? [single.file]) };
   }
   const store = checkpointStore(location, options);
   const names = (await store.list?.()) ?? [];
-  const found = names.filter((name) => GGUF.test(name));
-  if (found.length === 0 || names.some((name) => SAFETENSORS.includes(name))) return { store, gguf: undefined };
-  if (found.length > 1)
-    throw damaged(store.name, `the GGUF files ${list(found)}`, 'one', 'Give the path of the one that you mean.');
-  const { source: gguf, reason } = await findFile(store, found[0]!);
-  if (reason !== undefined) throw reason;
-  return { store, gguf };
+  if (names.some((name) => WEIGHTS.includes(name))) return { store, gguf: undefined };
+  const files = new Map(names.filter((name) => GGUF.test(name)).map(withParts));
+  if (files.size === 0) return { store, gguf: undefined };
+  if (files.size > 1)
+    throw damaged(
+      store.name,
+      `the GGUF files ${list([...files.keys()])}`,
+      'one',
+      'Give the path of the one that you mean.',
+    );
+  const [parts] = files.values();
+  return { store, gguf: await openParts(store, store.name, parts!) };
+}
+
+/** One file, by the name of its first part. */
+function withParts(name: string): [string, readonly string[]] {
+  const parts = ggufParts(name) ?? [name];
+  return [parts[0]!, parts];
+}
+
+async function openParts(
+  store: CheckpointStore,
+  location: string,
+  names: readonly string[],
+): Promise<readonly ByteSource[]> {
+  const opened: ByteSource[] = [];
+  try {
+    for (const name of names) {
+      const { source, reason } = await findFile(store, name);
+      if (source !== undefined) opened.push(source);
+      else if (reason !== undefined) throw reason;
+      else if (names.length === 1) throw damaged(location, 'no such file', 'a GGUF file', 'Check the path.');
+      else
+        throw damaged(
+          location,
+          `no ${quote(name)}`,
+          `all ${names.length} parts beside each other`,
+          'Fetch the missing one.',
+        );
+    }
+    return opened;
+  } catch (error) {
+    await Promise.all(opened.map((source) => source.close()));
+    throw error;
+  }
 }
 
 const GGUF = /\.gguf$/i;
-const SAFETENSORS = ['model.safetensors', 'model.safetensors.index.json'];
+const WEIGHTS = ['model.safetensors', 'pytorch_model.bin'].flatMap((name) => [name, `${name}.index.json`]);
 
 function fileInFolder(location: CheckpointLocation): { folder: string | URL; file: string } | undefined {
   if (typeof location === 'string' && /^(https?|file):/i.test(location)) return fileInFolder(new URL(location));

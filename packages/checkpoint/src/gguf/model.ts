@@ -114,7 +114,7 @@ export function ggufParameterSource(config: ModelConfig, file: GgufFile): Parame
   });
 }
 
-const SPLIT_REMEDY = 'Join the parts with llama-gguf-split --merge.';
+const SPLIT_REMEDY = 'Put all parts together, by the names that they were made with: x-00001-of-00003.gguf.';
 
 /** A positive A is an A_log that was stored as it is: the model would run, and diverge. */
 function checkNegative(origin: string, { data, dtype }: HostTensor): void {
