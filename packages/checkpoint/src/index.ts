@@ -20,7 +20,7 @@ export { WRITABLE as GGUF_WRITABLE_TYPES, type WritableType as GgufWritableType 
 export { ggufTokenizer } from './gguf/tokenizer.ts';
 export type { GgufType } from './gguf/types.ts';
 export { type WriteGgufOptions, type WriteProgress, type WrittenGguf, writeGguf } from './gguf/write.ts';
-export { type ByteSink, type FolderSink, memorySink } from './io/byte-sink.ts';
+export { type ByteSink, type FolderSink, memorySink, type SinkOptions } from './io/byte-sink.ts';
 export { type ByteSource, blobSource, bytesSource } from './io/byte-source.ts';
 export { type RequestInput, type RequestOptions, request, statusOf, unreachable } from './io/request.ts';
 export { type RetryOptions, retry, Transient, type Wait, wait } from './io/retry.ts';

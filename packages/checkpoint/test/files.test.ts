@@ -1,10 +1,10 @@
 /** Files and folders that are written: whole, or not at all. */
-import { execFileSync } from 'node:child_process';
+import { execFileSync, spawnSync } from 'node:child_process';
 import { copyFile, lstat, mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { createFile, createFolder, type FolderSink, openCheckpoint, openFile } from '../src/index.ts';
+import { createFile, createFolder, type FolderSink, openCheckpoint, openFile, ownerStamp } from '../src/index.ts';
 import { expectError, FIXTURES } from './helpers.ts';
 
 let place: string;
@@ -39,6 +39,23 @@ describe('a file', () => {
   });
 });
 
+describe('a file that is not to replace another', () => {
+  it('is one of two that are made at once', async () => {
+    const path = join(place, 'file');
+    const sinks = [await createFile(path, { replace: false }), await createFile(path, { replace: false })];
+    for (const [index, sink] of sinks.entries()) await sink.write(bytes(String(index)));
+    await sinks[1]!.close();
+    await expectError(sinks[0]!.close(), 'io', '--force');
+    await sinks[0]!.abort();
+    expect(await readFile(path, 'utf8')).toBe('1');
+    expect(await readdir(place)).toEqual(['file']);
+    await expectError(createFile(path, { replace: false }), 'io', path, '--force');
+    // The remedy.
+    await (await createFile(path, { replace: true })).close();
+    expect(await readFile(path, 'utf8')).toBe('');
+  });
+});
+
 describe('a folder', () => {
   it('appears with all of its files, and the folders above it', async () => {
     const target = join(place, 'a', 'b');
@@ -64,23 +81,64 @@ describe('a folder', () => {
     expect(await readdir(place)).toEqual([]);
   });
 
-  it('keeps what else is in one that is there, and replaces nothing before all is whole', async () => {
+  it('is replaced as a whole, if that is asked for, and not before all is whole', async () => {
     const target = join(place, 'model');
     await mkdir(target);
     await writeFile(join(target, 'one'), 'old');
-    await writeFile(join(target, 'notes'), 'mine');
-    const given = await createFolder(target);
+    await writeFile(join(target, 'tokenizer'), 'of another');
+    const link = join(place, 'link');
+    await symlink(target, link);
+    const given = await createFolder(link, { replace: true });
     await write(given, 'one', 'new');
     expect(await readFile(join(target, 'one'), 'utf8')).toBe('old');
     await given.abort();
-    expect(await readFile(join(target, 'one'), 'utf8')).toBe('old');
-    const folder = await createFolder(target);
+    const folder = await createFolder(link, { replace: true });
     await write(folder, 'one', 'new');
     await write(folder, 'two', '2');
+    expect((await readdir(target)).sort()).toEqual(['one', 'tokenizer']);
     await folder.close();
-    expect((await readdir(target)).sort()).toEqual(['notes', 'one', 'two']);
+    expect((await readdir(target)).sort()).toEqual(['one', 'two']);
+    expect(await readFile(join(link, 'one'), 'utf8')).toBe('new');
+    expect((await readdir(place)).sort()).toEqual(['link', 'model']);
+  });
+
+  it.each([true, false])('is one of two that are made at once (replace: %s)', async (replace) => {
+    for (let round = 0; round < 20; round++) {
+      const target = join(place, String(round));
+      const folders = [await createFolder(target, { replace }), await createFolder(target, { replace })];
+      for (const [index, folder] of folders.entries()) {
+        await write(folder, 'one', `${index}`);
+        await write(folder, `own ${index}`, '');
+      }
+      const ends = await Promise.allSettled(folders.map((folder) => folder.close()));
+      const failed = ends.findIndex(({ status }) => status === 'rejected');
+      expect(failed === -1).toBe(replace);
+      if (!replace) {
+        await expectError(folders[failed]!.close(), 'io', '--force');
+        await folders[failed]!.abort();
+      }
+      const won = await readFile(join(target, 'one'), 'utf8');
+      expect((await readdir(target)).sort()).toEqual(['one', `own ${won}`]);
+      expect((await readdir(place)).filter((name) => name.startsWith('.'))).toEqual([]);
+    }
+  });
+
+  it('is put back where a process was killed in the middle of replacing it', async () => {
+    const target = join(place, 'model');
+    const { pid } = spawnSync(process.execPath, ['-e', '']);
+    const stamp = ownerStamp().replace(/-\d+-/, `-${pid}-`);
+    await mkdir(join(place, `.model.${stamp}.replaced`));
+    await writeFile(join(place, `.model.${stamp}.replaced`, 'one'), 'old');
+    await mkdir(join(place, `.model.${stamp}.partial`));
+    await writeFile(join(place, `.model.${ownerStamp()}.partial`), 'of one that lives');
+    await writeFile(join(place, `.models.${stamp}.partial`), 'of another');
+    const folder = await createFolder(target, { replace: true });
+    expect(await readFile(join(target, 'one'), 'utf8')).toBe('old');
+    expect((await readdir(place)).filter((name) => name.includes(`${pid}`))).toEqual([`.models.${stamp}.partial`]);
+    await write(folder, 'one', 'new');
+    await folder.close();
     expect(await readFile(join(target, 'one'), 'utf8')).toBe('new');
-    expect(await readdir(place)).toEqual(['model']);
+    expect((await readdir(place)).filter((name) => name.startsWith('.model.'))).toHaveLength(1);
   });
 
   it('is refused where something else is, by the name that was given', async () => {

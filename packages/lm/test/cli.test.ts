@@ -1,7 +1,7 @@
 /** The command as a user runs it, from the built package. */
 import { spawn } from 'node:child_process';
 import { existsSync, openSync } from 'node:fs';
-import { cp, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { cp, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -164,6 +164,50 @@ describe('mamba-lm', () => {
     await writeFile(join(folder, 'broken.gguf'), 'GGUF');
     expect((await run(['convert', join(folder, 'broken.gguf'), join(folder, 'new')])).code).toBe(1);
     expect((await readdir(folder)).sort()).toEqual(['back', 'broken.gguf', 'kjv.gguf']);
+  });
+
+  it('replaces a model as a whole, and nothing that is none', async () => {
+    const tiny = `${FIXTURES}/mamba-tiny`;
+    const place = await mkdtemp(join(folder, 'replaced-'));
+    const convert = (target: string, ...flags: string[]) =>
+      run(['convert', tiny, join(place, target), '--no-check', ...flags]);
+    await cp(KJV, join(place, 'model'), { recursive: true });
+    expect(await convert('model')).toMatchObject({ code: 1, stderr: expect.stringContaining('--force') });
+    // The remedy.
+    expect(await convert('model', '--force', '--no-tokenizer')).toMatchObject({ code: 0 });
+    expect((await readdir(join(place, 'model'))).sort()).toEqual(['config.json', 'model.safetensors']);
+
+    await mkdir(join(place, 'model', 'below'));
+    await mkdir(join(place, 'home'));
+    await writeFile(join(place, 'home', 'letters'), 'mine');
+    await mkdir(join(place, 'x.gguf'));
+    await mkdir(join(place, 'empty'));
+    for (const [target, words] of [
+      ['model', '"below"'],
+      ['home', 'no model'],
+      ['x.gguf', 'a folder'],
+      ['home/letters', 'a file'],
+    ] as const) {
+      const refused = await convert(target, '--force');
+      expect(refused).toMatchObject({ code: 1, stdout: '' });
+      expect(refused.stderr).toContain(words);
+    }
+    expect(await readdir(join(place, 'home'))).toEqual(['letters']);
+    expect(await convert('empty')).toMatchObject({ code: 0 });
+    expect((await readdir(place)).sort()).toEqual(['empty', 'home', 'model', 'x.gguf']);
+  });
+
+  it.each(['made', 'made.gguf'])('makes one of two that race to %s', async (name) => {
+    const place = await mkdtemp(join(folder, 'race-'));
+    const target = join(place, name);
+    const convert = (type: string) => run(['convert', KJV, target, '--type', type, '--no-check']);
+    const ends = await Promise.all([convert('f16'), convert('f32')]);
+    expect(ends.map(({ code }) => code).sort()).toEqual([0, 1]);
+    const failed = ends.find(({ code }) => code === 1)!;
+    expect(failed.stderr).toContain('--force');
+    expect(await readdir(place)).toEqual([name]);
+    const json = JSON.parse((await run(['inspect', target, '--json'])).stdout) as { readonly bytes: number };
+    expect(json.bytes > 5_000_000).toBe(ends[1]!.code === 0);
   });
 
   it('goes on with a conversation that was saved', async () => {

@@ -12,13 +12,18 @@ export interface ByteSink {
   abort(): Promise<void>;
 }
 
+export interface SinkOptions {
+  /** Whether what is there already is replaced. */
+  readonly replace?: boolean | undefined;
+}
+
 /** Where several files are written to that belong together. Either `close` or `abort` ends it. */
 export interface FolderSink {
   /** For messages. */
   readonly name: string;
   /** A file of it, by a plain name; ended before the folder is. @throws MambaError `io` where it cannot be created. */
   createFile(name: string): Promise<ByteSink>;
-  /** Makes it whole: only now its files appear, in the order in which they were created. */
+  /** Makes it whole: only now it appears, with all of its files. */
   close(): Promise<void>;
   /** Leaves nothing behind; never throws. */
   abort(): Promise<void>;

@@ -1,6 +1,6 @@
 /** Stands for files-node.ts where there is no file system; chosen by package.json's `imports`. */
 import { MambaError } from '@mamba/core';
-import type { ByteSink, FolderSink } from './byte-sink.ts';
+import type { ByteSink, FolderSink, SinkOptions } from './byte-sink.ts';
 import type { ByteSource } from './byte-source.ts';
 
 export async function openFile(path: string | URL): Promise<ByteSource> {
@@ -15,11 +15,11 @@ export async function listFiles(directory: string | URL): Promise<readonly strin
   throw noFiles(directory);
 }
 
-export async function createFile(path: string | URL): Promise<ByteSink> {
+export async function createFile(path: string | URL, _options?: SinkOptions): Promise<ByteSink> {
   throw noFiles(path);
 }
 
-export async function createFolder(path: string | URL): Promise<FolderSink> {
+export async function createFolder(path: string | URL, _options?: SinkOptions): Promise<FolderSink> {
   throw noFiles(path);
 }
 

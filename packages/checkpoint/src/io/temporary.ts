@@ -1,4 +1,4 @@
-import { randomBytes } from 'node:crypto';
+import { createHash, randomBytes } from 'node:crypto';
 import { readdir, rm } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { basename, dirname, join } from 'node:path';
@@ -25,7 +25,35 @@ export function isAbandoned(stamp: string): boolean {
 
 /** Where something is made before it is moved to its place: beside that, so on the same file system. */
 export function temporaryPath(target: string): string {
-  return join(dirname(target), `.${basename(target).slice(0, 100)}.${ownerStamp()}.partial`);
+  return besides(target, 'partial');
+}
+
+/** Where something is put aside while another thing takes its place. */
+export function asidePath(target: string): string {
+  return besides(target, 'replaced');
+}
+
+/** What was put aside of a target by processes that are gone: they had not done with it. */
+export async function abandonedAside(target: string): Promise<readonly string[]> {
+  const names = await readdir(dirname(target)).catch(() => []);
+  return names.filter((name) => isOf(target, name, 'replaced')).map((name) => join(dirname(target), name));
+}
+
+function besides(target: string, ending: string): string {
+  return join(dirname(target), `.${stem(target)}.${ownerStamp()}.${ending}`);
+}
+
+function stem(target: string): string {
+  const name = basename(target);
+  // No name may be longer than 255 bytes.
+  return Buffer.byteLength(name) <= 150 ? name : createHash('sha256').update(name).digest('hex');
+}
+
+/** Whether it is an abandoned one, of any target where none is named. */
+function isOf(target: string | undefined, name: string, ending: string): boolean {
+  const [, of, stamp, kind] = /^\.(.*)\.([^.]+)\.([^.]+)$/s.exec(name) ?? [];
+  if (stamp === undefined || kind !== ending || !isAbandoned(stamp)) return false;
+  return target === undefined || of === stem(target);
 }
 
 /**
@@ -35,9 +63,6 @@ export function temporaryPath(target: string): string {
 export async function removeAbandoned(folder: string, target?: string): Promise<void> {
   const names = await readdir(folder).catch(() => []);
   for (const name of names) {
-    const [, of, stamp] = /^\.(.*)\.([^.]+)\.partial$/.exec(name) ?? [];
-    if (stamp === undefined || !isAbandoned(stamp)) continue;
-    if (target !== undefined && of !== basename(target).slice(0, 100)) continue;
-    await rm(join(folder, name), { recursive: true, force: true }).catch(() => {});
+    if (isOf(target, name, 'partial')) await rm(join(folder, name), { recursive: true, force: true }).catch(() => {});
   }
 }

@@ -1,5 +1,3 @@
-import { stat } from 'node:fs/promises';
-import { join } from 'node:path';
 import {
   type Checkpoint,
   createFile,
@@ -13,12 +11,13 @@ import {
   writeGguf,
   writeSafetensorsModel,
 } from '@mamba/checkpoint';
-import { invalid, MambaError } from '@mamba/core';
+import { invalid } from '@mamba/core';
 import { checkpointTokenizer, type Tokenizer } from '../tokenizer/tokenizer.ts';
 import { openBackend } from './backends.ts';
 import { size } from './inspect.ts';
 import { withCheckpoint } from './location.ts';
 import { compareLogits, logitsOf } from './logits-error.ts';
+import { checkFileTarget, checkFolderTarget } from './target.ts';
 import { print, progress, remark } from './terminal.ts';
 
 export interface ConvertFlags {
@@ -30,7 +29,7 @@ export interface ConvertFlags {
   readonly tokenizer: boolean;
 }
 
-/** To a GGUF file where the target ends so, else to a folder of safetensors, which appears when all of it is written. */
+/** To a GGUF file where the target ends so, else to a folder of safetensors; it appears, or replaces what is there, as a whole. */
 export async function convert(
   location: string,
   target: string,
@@ -42,7 +41,8 @@ export async function convert(
   const types: readonly string[] = gguf ? GGUF_WRITABLE_TYPES : SAFETENSORS_WRITABLE_TYPES;
   if (!types.includes(type))
     throw invalid('--type', flags.type, `one of ${types.join(', ')} for ${gguf ? 'GGUF' : 'safetensors'}`);
-  await refuseExisting(gguf ? [target] : FILES.map((name) => join(target, name)), flags);
+  const replace = flags.force ?? false;
+  await (gguf ? checkFileTarget : checkFolderTarget)(target, replace);
   await withCheckpoint(location, signal, async (checkpoint) => {
     const tokenizer = flags.tokenizer ? await checkpointTokenizer(checkpoint) : undefined;
     const source: Source = { checkpoint, tokenizer, json: tokenizer && (await checkpoint.tokenizerFiles()).json };
@@ -54,8 +54,8 @@ export async function convert(
     try {
       let bytes: number;
       try {
-        if (gguf) bytes = await toGguf(source, target, type as GgufWritableType, { onProgress, signal });
-        else bytes = await toFolder(source, target, type as SafetensorsWritableType, { onProgress, signal });
+        if (gguf) bytes = await toGguf(source, target, type as GgufWritableType, { onProgress, signal, replace });
+        else bytes = await toFolder(source, target, type as SafetensorsWritableType, { onProgress, signal, replace });
       } finally {
         bar.stop();
       }
@@ -77,16 +77,17 @@ interface Source {
 interface Writing {
   readonly onProgress: (progress: { readonly bytes: number; readonly totalBytes: number }) => void;
   readonly signal: AbortSignal;
+  readonly replace: boolean;
 }
 
 async function toGguf(
   { checkpoint, tokenizer, json }: Source,
   target: string,
   type: GgufWritableType,
-  writing: Writing,
+  { replace, ...writing }: Writing,
 ): Promise<number> {
   const { config, source, specialTokens } = checkpoint;
-  const sink = await createFile(target);
+  const sink = await createFile(target, { replace });
   const { bytes, llamaCppLimits } = await writeGguf({
     ...{ config, source, type, sink, tokenizer: json, specialTokens, ...writing },
     chatTemplate: tokenizer?.chatTemplate?.source,
@@ -99,12 +100,12 @@ async function toFolder(
   { checkpoint, tokenizer, json }: Source,
   target: string,
   type: SafetensorsWritableType,
-  writing: Writing,
+  { replace, ...writing }: Writing,
 ): Promise<number> {
   const { config, source, specialTokens } = checkpoint;
-  const folder = await createFolder(target);
+  const folder = await createFolder(target, { replace });
   try {
-    const sink = await folder.createFile(MODEL);
+    const sink = await folder.createFile('model.safetensors');
     const { bytes } = await writeSafetensorsModel({ config, source, type, sink, ...writing });
     if (tokenizer !== undefined) {
       await writeJson(folder, 'tokenizer.json', json);
@@ -112,8 +113,7 @@ async function toFolder(
     }
     if (checkpoint.generationConfig !== undefined)
       await writeJson(folder, 'generation_config.json', checkpoint.generationConfig);
-    // Last, since it is what makes a folder a checkpoint.
-    await writeJson(folder, CONFIG, modelConfigJson(config, specialTokens));
+    await writeJson(folder, 'config.json', modelConfigJson(config, specialTokens));
     await folder.close();
     return bytes;
   } catch (error) {
@@ -121,11 +121,6 @@ async function toFolder(
     throw error;
   }
 }
-
-const MODEL = 'model.safetensors';
-const CONFIG = 'config.json';
-/** What may be written into a folder. */
-const FILES = [MODEL, 'tokenizer.json', 'tokenizer_config.json', 'generation_config.json', CONFIG];
 
 async function writeJson(folder: FolderSink, name: string, content: unknown): Promise<void> {
   const sink = await folder.createFile(name);
@@ -148,20 +143,6 @@ async function tokenizerConfig(checkpoint: Checkpoint, tokenizer: Tokenizer): Pr
     ...kept,
     ...(tokenizer.chatTemplate && { chat_template: tokenizer.chatTemplate.source }),
   };
-}
-
-async function refuseExisting(paths: readonly string[], { force }: ConvertFlags): Promise<void> {
-  for (const path of paths) {
-    const there = await stat(path).then(
-      () => true,
-      () => false,
-    );
-    if (there && !force)
-      throw new MambaError('invalid-argument', `${path} is there already`, {
-        origin: path,
-        remedy: 'Give another target, or --force to replace it.',
-      });
-  }
 }
 
 /** The source's logits, to hold the result's against. */

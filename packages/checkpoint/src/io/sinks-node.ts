@@ -1,0 +1,164 @@
+import { link, mkdir, open, realpath, rename, rm, rmdir, stat, unlink } from 'node:fs/promises';
+import { dirname, join, resolve } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import type { ByteSink, FolderSink, SinkOptions } from './byte-sink.ts';
+import { fileFailure } from './files-node.ts';
+import { abandonedAside, asidePath, removeAbandoned, temporaryPath } from './temporary.ts';
+
+/**
+ * Writes a file beside its place and moves it there when it is whole and on the disk, so that readers see the old file or the new
+ * one, never a part. A link stays one: what it points to is replaced.
+ * @throws MambaError `io` where it cannot be created, or something else than a file is there, or anything if it is not to be replaced.
+ */
+export async function createFile(path: string | URL, { replace = true }: SinkOptions = {}): Promise<ByteSink> {
+  const name = path instanceof URL ? fileURLToPath(path) : path;
+  return openSink(name, resolve(name), replace);
+}
+
+/** @param name For messages. */
+async function openSink(name: string, path: string, replace: boolean): Promise<ByteSink> {
+  const attempt = attempting(name);
+  const target = await attempt(fileToReplace(path, replace));
+  await removeAbandoned(dirname(target), target);
+  const temporary = temporaryPath(target);
+  const handle = await attempt(open(temporary, 'wx'));
+  return {
+    name,
+    async write(bytes) {
+      let done = 0;
+      while (done < bytes.length) done += (await attempt(handle.write(bytes, done))).bytesWritten;
+    },
+    async close() {
+      await attempt(handle.sync());
+      await attempt(handle.close());
+      await attempt(replace ? rename(temporary, target) : place(temporary, target));
+    },
+    async abort() {
+      await handle.close().catch(() => {});
+      await unlink(temporary).catch(() => {});
+    },
+  };
+}
+
+/**
+ * Writes files that belong together: into a folder beside the place, which is moved there as a whole. A folder with files in it is
+ * replaced only if that is asked for, and as a whole: what else is in it goes too.
+ * @throws MambaError `io` where it cannot be created, or something else than a folder is there, or files if they are not to be replaced.
+ */
+export async function createFolder(path: string | URL, { replace = false }: SinkOptions = {}): Promise<FolderSink> {
+  const name = path instanceof URL ? fileURLToPath(path) : path;
+  const attempt = attempting(name);
+  const target = await attempt(folderToReplace(resolve(name)));
+  await removeAbandoned(dirname(target), target);
+  await recover(target);
+  const temporary = temporaryPath(target);
+  // The first folder that there was not.
+  const made = await attempt(mkdir(temporary, { recursive: true }));
+  return {
+    name,
+    createFile: (file) => openSink(join(name, file), join(temporary, file), false),
+    close: () => attempt(replace ? exchange(temporary, target) : placeFolder(temporary, target)),
+    async abort() {
+      await rm(temporary, { recursive: true, force: true }).catch(() => {});
+      for (let folder = dirname(temporary); made !== undefined && folder.startsWith(made); folder = dirname(folder))
+        await rmdir(folder).catch(() => {});
+    },
+  };
+}
+
+/** Where a file of this path is, links followed: nothing but a file is replaced. */
+async function fileToReplace(path: string, replace: boolean): Promise<string> {
+  const there = await ifPresent(stat(path));
+  if (there === undefined) return path;
+  if (!there.isFile()) throw new Error('there is something that is no file');
+  if (!replace) throw new Error(TAKEN);
+  return realpath(path);
+}
+
+async function folderToReplace(path: string): Promise<string> {
+  const there = await ifPresent(stat(path));
+  if (there === undefined) return path;
+  if (!there.isDirectory()) throw new Error('there is something that is no folder');
+  return realpath(path);
+}
+
+/** Only where nothing is: two who do this at once do not both succeed. */
+async function place(temporary: string, target: string): Promise<void> {
+  try {
+    await link(temporary, target);
+  } catch (error) {
+    if (codeOf(error) === 'EEXIST') throw new Error(TAKEN);
+    // Not all file systems have links: an empty file holds the place.
+    await open(target, 'wx').then(
+      (handle) => handle.close(),
+      (reason: unknown) => {
+        throw codeOf(reason) === 'EEXIST' ? new Error(TAKEN) : reason;
+      },
+    );
+    return rename(temporary, target);
+  }
+  await unlink(temporary);
+}
+
+/** The system moves a folder to where none is, or an empty one. */
+async function placeFolder(temporary: string, target: string): Promise<void> {
+  try {
+    await rename(temporary, target);
+  } catch (error) {
+    throw isTaken(error) ? new Error(TAKEN) : error;
+  }
+}
+
+/** No system exchanges two folders in one step for us: the old one is put aside, and back if the new one cannot take its place. */
+async function exchange(temporary: string, target: string): Promise<void> {
+  const aside: string[] = [];
+  for (let attempt = 1; ; attempt++) {
+    const old = asidePath(target);
+    if (await ifPresent(rename(target, old).then(() => true))) aside.push(old);
+    try {
+      await rename(temporary, target);
+      break;
+    } catch (error) {
+      // Another was quicker: what it made is replaced in turn.
+      if (isTaken(error) && attempt < ATTEMPTS) continue;
+      const last = aside.at(-1);
+      if (last !== undefined) await rename(last, target).catch(() => {});
+      throw error;
+    }
+  }
+  for (const gone of [...aside, ...(await abandonedAside(target))])
+    await rm(gone, { recursive: true, force: true }).catch(() => {});
+}
+
+/** Puts back what a process put aside that was killed before the new one took its place. */
+async function recover(target: string): Promise<void> {
+  const [aside] = await abandonedAside(target);
+  if (aside !== undefined && (await stat(target).catch(() => undefined)) === undefined)
+    await rename(aside, target).catch(() => {});
+}
+
+const ATTEMPTS = 10;
+const TAKEN = 'there is one already; give another place, or have it replaced (--force)';
+
+function isTaken(error: unknown): boolean {
+  const codes = process.platform === 'win32' ? ['EPERM', 'EACCES'] : [];
+  return ['ENOTEMPTY', 'EEXIST', ...codes].includes(String(codeOf(error)));
+}
+
+function codeOf(error: unknown): string | undefined {
+  return (error as NodeJS.ErrnoException).code;
+}
+
+async function ifPresent<T>(work: Promise<T>): Promise<T | undefined> {
+  return work.catch((error: NodeJS.ErrnoException) => {
+    if (error.code === 'ENOENT') return undefined;
+    throw error;
+  });
+}
+
+function attempting(name: string): <T>(work: Promise<T>) => Promise<T> {
+  return (work) =>
+    work.catch((error: unknown) => {
+      throw fileFailure(name, error, 'written');
+    });
+}

@@ -1,0 +1,45 @@
+import { readdir, stat } from 'node:fs/promises';
+import { invalid, MambaError } from '@mamba/core';
+
+/**
+ * Looks at where something is to be written before work is done for it.
+ * @throws MambaError `invalid-argument` where there is something that is not to be replaced, or that `--force` must not replace either.
+ */
+export async function checkFileTarget(path: string, force: boolean): Promise<void> {
+  const there = await stat(path).catch(() => undefined);
+  if (there === undefined) return;
+  if (!there.isFile())
+    throw invalid(path, there.isDirectory() ? 'a folder' : 'a pipe or a device', 'a file, or nothing yet', FILE);
+  if (!force) throw taken(path);
+}
+
+/** The same of a folder, which is replaced with all that is in it: so it has to be a model's, and hold nothing below. */
+export async function checkFolderTarget(path: string, force: boolean): Promise<void> {
+  const there = await stat(path).catch(() => undefined);
+  if (there === undefined) return;
+  if (!there.isDirectory())
+    throw invalid(path, there.isFile() ? 'a file' : 'a pipe or a device', 'a folder, or nothing yet', FOLDER);
+  const entries = await readdir(path, { withFileTypes: true });
+  if (entries.length === 0) return;
+  if (!force) throw taken(path);
+  const model = entries.some(({ name }) => MODEL.test(name));
+  const below = entries.find((entry) => entry.isDirectory());
+  if (model && below === undefined) return;
+  throw invalid(
+    path,
+    model ? `a folder with the folder ${JSON.stringify(below!.name)} in it` : 'a folder that holds files, and no model',
+    'a folder of a model and nothing else, since all of it is replaced',
+    'Give another target, or remove what is in this one.',
+  );
+}
+
+const MODEL = /^config\.json$|\.(safetensors|gguf|bin)$/i;
+const FILE = 'Give the path of a file.';
+const FOLDER = 'Give the path of a folder, or one that ends in .gguf for a file.';
+
+function taken(path: string): MambaError {
+  return new MambaError('invalid-argument', `${path} is there already`, {
+    origin: path,
+    remedy: 'Give another target, or --force to replace it.',
+  });
+}
