@@ -4,7 +4,15 @@ import { copyFile, lstat, mkdir, mkdtemp, readdir, readFile, rm, symlink, writeF
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { createFile, createFolder, type FolderSink, openCheckpoint, openFile, ownerStamp } from '../src/index.ts';
+import {
+  checkpointStore,
+  createFile,
+  createFolder,
+  type FolderSink,
+  openCheckpoint,
+  openFile,
+  ownerStamp,
+} from '../src/index.ts';
 import { expectError, FIXTURES } from './helpers.ts';
 
 let place: string;
@@ -132,6 +140,7 @@ describe('a folder', () => {
     await mkdir(join(place, `.model.${stamp}.partial`));
     await writeFile(join(place, `.model.${ownerStamp()}.partial`), 'of one that lives');
     await writeFile(join(place, `.models.${stamp}.partial`), 'of another');
+    expect(await checkpointStore(target).list!()).toEqual(['one']);
     const folder = await createFolder(target, { replace: true });
     expect(await readFile(join(target, 'one'), 'utf8')).toBe('old');
     expect((await readdir(place)).filter((name) => name.includes(`${pid}`))).toEqual([`.models.${stamp}.partial`]);

@@ -6,7 +6,7 @@ import { MambaError } from '@mamba/core';
 import { allocate, damaged } from '../errors.ts';
 import { type ByteSource, checkRange, shortened } from './byte-source.ts';
 
-export { createFile, createFolder } from './sinks-node.ts';
+export { createFile, createFolder, recoverFolder } from './sinks-node.ts';
 export { isAbandoned, ownerStamp, removeAbandoned, temporaryPath } from './temporary.ts';
 
 /** Node refuses single reads of 2 GiB and more. */

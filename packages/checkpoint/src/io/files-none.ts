@@ -23,6 +23,10 @@ export async function createFolder(path: string | URL, _options?: SinkOptions): 
   throw noFiles(path);
 }
 
+export async function recoverFolder(path: string | URL): Promise<void> {
+  throw noFiles(path);
+}
+
 export function joinPath(directory: string | URL, name: string): string {
   return `${directory}/${name}`;
 }

@@ -50,7 +50,7 @@ export async function createFolder(path: string | URL, { replace = false }: Sink
   const attempt = attempting(name);
   const target = await attempt(folderToReplace(resolve(name)));
   await removeAbandoned(dirname(target), target);
-  await recover(target);
+  await recoverFolder(target);
   const temporary = temporaryPath(target);
   // The first folder that there was not.
   const made = await attempt(mkdir(temporary, { recursive: true }));
@@ -130,11 +130,15 @@ async function exchange(temporary: string, target: string): Promise<void> {
     await rm(gone, { recursive: true, force: true }).catch(() => {});
 }
 
-/** Puts back what a process put aside that was killed before the new one took its place. */
-async function recover(target: string): Promise<void> {
+/**
+ * Puts back a folder that a process put aside and was killed before the new one took its place: whoever looks for it finds the old one.
+ * Never throws.
+ */
+export async function recoverFolder(path: string | URL): Promise<void> {
+  const target = resolve(path instanceof URL ? fileURLToPath(path) : path);
+  if ((await stat(target).catch(codeOf)) !== 'ENOENT') return;
   const [aside] = await abandonedAside(target);
-  if (aside !== undefined && (await stat(target).catch(() => undefined)) === undefined)
-    await rename(aside, target).catch(() => {});
+  if (aside !== undefined) await rename(aside, target).catch(() => {});
 }
 
 const ATTEMPTS = 10;

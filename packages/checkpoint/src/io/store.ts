@@ -1,5 +1,5 @@
 import { invalid } from '@mamba/core/driver';
-import { joinPath, listFiles, openFileIfPresent } from '#files';
+import { joinPath, listFiles, openFileIfPresent, recoverFolder } from '#files';
 import { damaged, quote } from '../errors.ts';
 import { type ByteSource, blobSource } from './byte-source.ts';
 import { findFile } from './find.ts';
@@ -69,13 +69,22 @@ export function checkFileName(origin: string, name: unknown): asserts name is st
 }
 
 function directoryStore(directory: string | URL): CheckpointStore {
+  let recovered: Promise<void> | undefined;
+  const there = (): Promise<void> => {
+    recovered ??= recoverFolder(directory);
+    return recovered;
+  };
   return {
     name: String(directory),
-    open(file) {
+    async open(file) {
       checkFileName(String(directory), file);
+      await there();
       return openFileIfPresent(joinPath(directory, file));
     },
-    list: () => listFiles(directory),
+    async list() {
+      await there();
+      return listFiles(directory);
+    },
   };
 }
 
