@@ -3,9 +3,9 @@ import { mkdtemp, readdir, readFile, readlink, rm, stat } from 'node:fs/promises
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { cpu } from '@mamba/cpu';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { openCache as openBrowserCache } from '../src/hub/browser-cache.ts';
-import type { HubCache } from '../src/hub/cache.ts';
+import type { Download, HubCache } from '../src/hub/cache.ts';
 import { type DownloadProgress, type HubOptions, hub } from '../src/hub/hub.ts';
 import { openCache as openNodeCache } from '../src/hub/node-cache.ts';
 import { loadModel } from '../src/index.ts';
@@ -231,14 +231,24 @@ function fakeStorage(): CacheStorage {
   return { open: async () => opened } as unknown as CacheStorage;
 }
 
+/** Web locks, of one name at a time. */
+function fakeLocks(): Pick<LockManager, 'request'> {
+  let last: Promise<unknown> = Promise.resolve();
+  const request = (_: string, __: LockOptions, hold: () => Promise<void>): Promise<unknown> => {
+    last = last.then(hold);
+    return last;
+  };
+  return { request } as Pick<LockManager, 'request'>;
+}
+
 describe.each([
   ['Node', () => openNodeCache(join(cache, 'models--a--b'))],
-  ['a browser', () => openBrowserCache('a/b', 'test', 1000)],
+  ['a browser', () => openBrowserCache('a/b', 'test', { part: 1000 })],
 ])('the cache in %s', (_, open) => {
   let kept: HubCache;
   const commit = 'c'.repeat(40);
   const content = Uint8Array.from({ length: 3500 }, (_, index) => (index * 7 + (index >> 8)) & 255);
-  const file = { name: 'a file', size: content.length, hash: gitHash(content) };
+  const file = { name: 'below/a #file%', size: content.length, hash: gitHash(content) };
 
   beforeEach(() => {
     Object.defineProperty(globalThis, 'caches', { value: fakeStorage(), configurable: true });
@@ -279,6 +289,24 @@ describe.each([
     expect(other.received).toBe(file.size);
     await other.finish();
     expect(await kept.list('d'.repeat(40))).toEqual([file.name]);
+  });
+
+  it('lets one download a file, and another wait for it', async () => {
+    vi.stubGlobal('navigator', { locks: fakeLocks() });
+    const first = await kept.download(commit, file);
+    let second: Download | undefined;
+    const waiting = kept.download(commit, file).then((download) => {
+      second = download;
+    });
+    await first.write(content.subarray(0, 2500));
+    expect(second).toBeUndefined();
+    await first.leave();
+    await waiting;
+    expect(second!.received).toBeGreaterThanOrEqual(2000);
+    await second!.write(content.subarray(second!.received));
+    await second!.finish();
+    await (await kept.download(commit, file)).finish();
+    vi.unstubAllGlobals();
   });
 
   it('drops what is damaged, or begun anew', async () => {

@@ -36,7 +36,7 @@ const program = new Command('mamba-lm')
   .exitOverride()
   .showHelpAfterError('(--help lists what there is)');
 
-const CHECKPOINT = 'folder, .gguf file, http(s) address, or hf:owner/name of the Hugging Face hub';
+const CHECKPOINT = 'folder, .gguf file, http(s) address, or hf:owner/name[:Q8_0] of the Hugging Face hub';
 
 modelCommand('generate', 'continues a prompt; text goes to stdout, statistics to stderr')
   .argument(

@@ -2,16 +2,27 @@ import { type ByteSource, blobSource } from '@mamba/checkpoint';
 import { isMambaError, MambaError } from '@mamba/core';
 import { sha1 } from '@noble/hashes/legacy.js';
 import { sha256 } from '@noble/hashes/sha2.js';
+import { holdLock } from './browser-lock.ts';
 import type { Download, HubCache, HubFile } from './cache.ts';
 
 /** Entries of a cache are whole responses: a file is kept in parts of this size, so that a download can go on after the last of them. */
 const PART = 2 ** 24;
 
+export interface BrowserCacheOptions {
+  /** Bytes of a part. */
+  readonly part?: number | undefined;
+  readonly signal?: AbortSignal | undefined;
+}
+
 /**
  * A repository in a browser's cache storage: `blobs/<hash>/<part>` by content, `snapshots/<commit>/<file>` saying which hash that is,
  * `refs/<revision>` with a commit, `absent/<commit>/<file>` for what there is not.
  */
-export function openCache(repository: string, name: string, part: number = PART): HubCache {
+export function openCache(
+  repository: string,
+  name: string,
+  { part = PART, signal }: BrowserCacheOptions = {},
+): HubCache {
   const store = new Entries(repository, name);
   const snapshot = (commit: string, file: string): string => `snapshots/${commit}/${file}`;
   return {
@@ -26,7 +37,28 @@ export function openCache(repository: string, name: string, part: number = PART)
     },
     isAbsent: async (commit, file) => (await store.get(`absent/${commit}/${file}`)) !== undefined,
     setAbsent: (commit, file) => store.put(`absent/${commit}/${file}`, ''),
-    download: (commit, file) => openDownload(store, snapshot(commit, file.name), file, part),
+    async download(commit, file) {
+      const release = await holdLock(`${name}/${repository}/${file.hash}`, signal);
+      try {
+        return released(await openDownload(store, snapshot(commit, file.name), file, part), release);
+      } catch (error) {
+        release();
+        throw error;
+      }
+    },
+  };
+}
+
+/** The same, with the lock let go at its end. */
+function released(download: Download, release: () => void): Download {
+  return {
+    get received() {
+      return download.received;
+    },
+    write: download.write,
+    restart: download.restart,
+    finish: () => download.finish().finally(release),
+    leave: () => download.leave().finally(release),
   };
 }
 
@@ -38,6 +70,8 @@ async function openParts(store: Entries, file: HubFile, part: number): Promise<B
     if (blob?.size !== Math.min(part, file.size - start)) return undefined;
     blobs.push(blob);
   }
+  // Larger ones would take as long again as to load them.
+  if (blobs.length <= 1 && (await contentHash(store, file, blobs.length)) !== file.hash) return undefined;
   return blobSource(new Blob(blobs), file.name);
 }
 
@@ -124,15 +158,20 @@ class Entries {
   }
 
   async get(key: string): Promise<Blob | undefined> {
-    return this.#attempt(async (cache) => (await cache.match(this.#base + key))?.blob());
+    return this.#attempt(async (cache) => (await cache.match(this.#url(key)))?.blob());
   }
 
   put(key: string, body: string | Uint8Array<ArrayBuffer>): Promise<void> {
-    return this.#attempt((cache) => cache.put(this.#base + key, new Response(body)));
+    return this.#attempt((cache) => cache.put(this.#url(key), new Response(body)));
   }
 
   async delete(key: string): Promise<void> {
-    await this.#attempt((cache) => cache.delete(this.#base + key));
+    await this.#attempt((cache) => cache.delete(this.#url(key)));
+  }
+
+  /** Names may hold anything. */
+  #url(key: string): string {
+    return this.#base + key.split('/').map(encodeURIComponent).join('/');
   }
 
   async list(prefix: string): Promise<readonly string[]> {

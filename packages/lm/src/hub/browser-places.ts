@@ -10,6 +10,10 @@ export const environment = {
 };
 
 /** @param location Name of a cache; default: `mamba-hub`. */
-export function repositoryCache(repository: string, location: string | undefined): HubCache {
-  return openCache(repository, location ?? 'mamba-hub');
+export function repositoryCache(
+  repository: string,
+  location: string | undefined,
+  { signal }: { readonly signal?: AbortSignal | undefined },
+): HubCache {
+  return openCache(repository, location ?? 'mamba-hub', { signal });
 }
