@@ -1,9 +1,11 @@
 // Compiles assembly/ to WebAssembly and writes src/generated/: the modules themselves, and their bytes as base64 in TypeScript modules.
+// The worker, likewise, as a file and as a text.
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { dirname, join, relative } from 'node:path';
 import process from 'node:process';
 import { fileURLToPath } from 'node:url';
 import asc from 'assemblyscript/asc';
+import ts from 'typescript';
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const output = join(root, 'src', 'generated');
@@ -31,7 +33,24 @@ for (const [name, features] of Object.entries(builds)) {
     process.exit(1);
   }
   const bytes = await readFile(file);
-  const source = `// Made by scripts/generate.mjs of assembly/.\nexport const ${name} =\n  '${bytes.toString('base64')}';\n`;
+  const source = `// Made by scripts/generate.mjs of assembly/.\nexport const ${name}: string =\n  '${bytes.toString('base64')}';\n`;
   await writeFile(join(output, `${name}.ts`), source);
   console.log(`${name}.wasm: ${bytes.length} bytes`);
 }
+
+const worker = await readFile(join(root, 'src', 'threads', 'worker.ts'), 'utf8');
+const { outputText } = ts.transpileModule(worker, {
+  compilerOptions: { target: ts.ScriptTarget.ES2022, module: ts.ModuleKind.ESNext, removeComments: true },
+});
+// What is left of its imports, which are types: as a classic script it may have neither.
+const script = `{\n${outputText.replace('export {};', '').trim()}\n}\n`;
+if (/\b(import|export)\b/.test(script.replace('const { exports }', ''))) {
+  console.error('src/threads/worker.ts must import and export nothing but types');
+  process.exit(1);
+}
+await writeFile(join(output, 'worker.js'), `// Made by scripts/generate.mjs of src/threads/worker.ts.\n${script}`);
+await writeFile(
+  join(output, 'worker-source.ts'),
+  `// Made by scripts/generate.mjs of src/threads/worker.ts.\nexport const workerSource: string = ${JSON.stringify(script)};\n`,
+);
+console.log(`worker.js: ${script.length} bytes`);

@@ -19,9 +19,11 @@ export interface CpuOptions {
   readonly revectorize?: boolean | undefined;
   /** The compiled kernels, `@mamba/cpu/simd.wasm` or `relaxed.wasm`: bytes, a URL to fetch, or a compiled module. Default: inlined. */
   readonly wasm?: WasmSource | undefined;
+  /** Where `@mamba/cpu/worker.js` is served, for pages whose policy forbids workers from `blob:`. Default: inlined. */
+  readonly worker?: string | URL | undefined;
 }
 
-const OPTIONS = ['threads', 'build', 'revectorize', 'wasm'];
+const OPTIONS = ['threads', 'build', 'revectorize', 'wasm', 'worker'];
 
 /**
  * The CPU backend: SIMD WebAssembly that computes in float32, over one memory that grows on demand up to 4 GiB. Workers are gone after
@@ -31,7 +33,7 @@ const OPTIONS = ['threads', 'build', 'revectorize', 'wasm'];
  */
 export function cpu(options: CpuOptions = {}): BackendProvider {
   checkOptions('cpu', options, OPTIONS);
-  const { threads = 'auto', build = 'auto', revectorize = false, wasm } = options;
+  const { threads = 'auto', build = 'auto', revectorize = false, wasm, worker } = options;
   if (threads !== 'auto' && !(Number.isSafeInteger(threads) && threads >= 1 && threads <= MAX_THREADS))
     // '2' is not 2.
     throw invalid(
@@ -41,7 +43,9 @@ export function cpu(options: CpuOptions = {}): BackendProvider {
     );
   checkOneOf('cpu.build', build, ['auto', 'simd', 'relaxed']);
   checkBoolean('cpu.revectorize', revectorize);
-  return { name: 'cpu', create: () => create({ threads, build, revectorize, wasm }) };
+  if (worker !== undefined && typeof worker !== 'string' && !(worker instanceof URL))
+    throw invalid('cpu.worker', String(worker), 'the address of @mamba/cpu/worker.js, a string or a URL');
+  return { name: 'cpu', create: () => create({ threads, build, revectorize, wasm, worker }) };
 }
 
 const MAX_THREADS = 256;

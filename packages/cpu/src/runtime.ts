@@ -1,8 +1,8 @@
 /** From options to a running instance: build, memory, threads, and what to say about them. */
-import { platform } from '#platform';
 import { Heap, MAX_PAGES } from './memory/heap.ts';
 import type { Context } from './operations/context.ts';
 import { proves } from './self-test.ts';
+import { platform } from './threads/platform.ts';
 import { alone, startTeam, type WorkerTeam } from './threads/team.ts';
 import { type BuildName, chooseBuild, instantiate, loadModule, requireSimd, type WasmSource } from './wasm/load.ts';
 
@@ -11,6 +11,7 @@ export interface RuntimeOptions {
   readonly build: BuildName | 'auto';
   readonly revectorize: boolean;
   readonly wasm: WasmSource | undefined;
+  readonly worker?: string | URL | undefined;
 }
 
 export interface Runtime extends Context {
@@ -27,6 +28,7 @@ export async function createRuntime({
   build: wanted,
   revectorize,
   wasm: source,
+  worker,
 }: RuntimeOptions): Promise<Runtime> {
   requireSimd();
   const build = chooseBuild(wanted);
@@ -53,9 +55,10 @@ export async function createRuntime({
   const { heap, wasm } = await instance(module, shared, () => team?.lives() === false);
   if (count > 1) {
     try {
-      team = await startTeam(platform, count, module, heap, wasm);
+      team = await startTeam(platform, count, module, heap, wasm, worker);
     } catch (error) {
-      notes.singleThread = `workers could not be started: ${error instanceof Error ? error.message : String(error)}`;
+      const cause = error instanceof Error ? error.message : String(error);
+      notes.singleThread = `workers could not be started: ${cause}; ${platform.workerRemedy}`;
     }
   }
   return {

@@ -1,5 +1,6 @@
 /** The pool of workers: same bits as one thread, started and disposed often, killed, and two at once. */
 import { execFile } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { Worker } from 'node:worker_threads';
 import {
@@ -17,7 +18,7 @@ import { afterEach, expect, test, vi } from 'vitest';
 import { type Arena, Heap, MAX_PAGES } from '../dist/memory/heap.js';
 import { Program } from '../dist/program/program.js';
 import { createRuntime } from '../dist/runtime.js';
-import { platform } from '../dist/threads/platform-node.js';
+import { platform } from '../dist/threads/platform.js';
 import { startTeam } from '../dist/threads/team.js';
 import { instantiate, loadModule } from '../dist/wasm/load.js';
 import { float32, uniform } from './host.ts';
@@ -234,6 +235,28 @@ test('workers keep no process alive', { timeout: 0 }, async () => {
     console.log(backend.details.threads);`;
   const { stdout } = await promisify(execFile)(process.execPath, ['--input-type=module', '--eval', script]);
   expect(stdout.trim()).toBe('2');
+});
+
+test('the exported worker file does the same, from a path, an address or a URL', { timeout: 0 }, async () => {
+  const url = new URL('../src/generated/worker.js', import.meta.url);
+  for (const worker of [url, url.href, fileURLToPath(url)]) {
+    const backend = await cpu({ threads: 2, worker }).create();
+    expect(backend.description).toMatch(/, 2 threads$/);
+    await backend.dispose();
+  }
+});
+
+test('a worker file that does not exist leaves one thread, and the description names the option', async () => {
+  const backend = await cpu({ threads: 2, worker: new URL('missing.js', import.meta.url) }).create();
+  expect(backend.details.threads).toBe(1);
+  expect(backend.description).toMatch(/workers could not be started: .*missing.*`worker`/);
+  await backend.dispose();
+});
+
+test.each([5, {}, null])('%s is no address of a worker', (worker) => {
+  expect(() => cpu({ worker: worker as unknown as string })).toThrow(
+    expect.objectContaining({ code: 'invalid-argument', origin: 'cpu.worker' }),
+  );
 });
 
 async function withBackend<R>(threads: number, use: (backend: Backend) => Promise<R>): Promise<R> {

@@ -38,6 +38,7 @@ export async function startTeam(
   module: WebAssembly.Module,
   heap: Heap,
   wasm: KernelExports,
+  file?: string | URL | undefined,
 ): Promise<WorkerTeam> {
   const control = heap.allocate(CONTROL_BYTES);
   heap.bytes(control, CONTROL_BYTES).fill(0);
@@ -49,7 +50,7 @@ export async function startTeam(
   };
   const started = await Promise.allSettled(
     Array.from({ length: threads - 1 }, (_, index) =>
-      platform.startWorker({ module, memory: heap.memory, control: control.address, thread: index + 1 }, died),
+      platform.startWorker({ module, memory: heap.memory, control: control.address, thread: index + 1 }, file, died),
     ),
   );
   const workers = started.flatMap((result): Worker[] => (result.status === 'fulfilled' ? [result.value] : []));

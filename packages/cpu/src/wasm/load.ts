@@ -1,7 +1,6 @@
 import { MambaError } from '@mamba/core';
 import { invalid } from '@mamba/core/driver';
-import { relaxed } from '../generated/relaxed.ts';
-import { simd } from '../generated/simd.ts';
+import { builtin } from '../threads/builtin.ts';
 import { KERNEL_NAMES, type KernelExports } from './exports.ts';
 
 /** Where the compiled kernels come from: bytes, a compiled module, or a URL to fetch; the inlined ones if absent. */
@@ -170,19 +169,24 @@ async function compile(bytes: BufferSource, compiler: Compiler): Promise<WebAsse
 }
 
 async function bytesOf(source: WasmBytes | undefined, build: BuildName): Promise<BufferSource> {
-  if (source === undefined) return fromBase64(build === 'relaxed' ? relaxed : simd);
+  if (source === undefined) return fromBase64(await inlined(build));
   if (source instanceof ArrayBuffer || ArrayBuffer.isView(source)) return source as BufferSource;
   if (typeof source === 'string' || source instanceof URL) return fetchBytes(source);
   throw invalid('cpu.wasm', Object.prototype.toString.call(source), 'bytes, a URL, or a WebAssembly.Module');
 }
 
+/** Each in a file of its own, which is loaded where it is used. */
+async function inlined(build: BuildName): Promise<string> {
+  if (build === 'relaxed') return (await import('../generated/relaxed.ts')).relaxed;
+  return (await import('../generated/simd.ts')).simd;
+}
+
 async function fetchBytes(url: string | URL): Promise<BufferSource> {
   try {
     if (String(url).startsWith('file:')) {
-      // Node's fetch takes no file URLs; a name in a variable keeps bundlers from following it.
-      const name = 'node:fs/promises';
-      const { readFile } = (await import(/* @vite-ignore */ name)) as typeof import('node:fs/promises');
-      return new Uint8Array(await readFile(new URL(url)));
+      // Node's fetch takes no file URLs, and no browser does.
+      if (builtin === undefined) throw new Error('this host reads no files');
+      return new Uint8Array(await builtin('node:fs/promises').readFile(new URL(url)));
     }
     const response = await fetch(url);
     if (!response.ok) throw new Error(`HTTP status ${response.status}`);
