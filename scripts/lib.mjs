@@ -36,6 +36,14 @@ export function run(command, args) {
   return result.status ?? 1;
 }
 
+/** Runs a command whose output is wanted, not shown. @throws with all that it said, where it fails. */
+export function quiet(command, args, { cwd = root, env = environment } = {}) {
+  const options = { cwd, env, encoding: 'utf8', maxBuffer: 2 ** 26, shell: process.platform === 'win32' };
+  const { status, stdout, stderr, error } = spawnSync(command, args, options);
+  if (status !== 0) throw new Error(`${command} ${args.join(' ')} failed: ${error?.message ?? `${stdout}${stderr}`}`);
+  return stdout;
+}
+
 /** As `run`, and ends this process with the command's status if it failed. */
 export function runOrExit(command, args) {
   const status = run(command, args);

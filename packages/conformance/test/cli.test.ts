@@ -146,6 +146,8 @@ describe('mamba-conformance', { timeout: 0 }, () => {
       'selective-scan/softplus-negative',
       'selective-scan/softplus-very-negative',
     ]);
+    const fixtures = ['--fixtures', at('../fixtures'), '--filter', 'golden/'];
+    expect((await run('--list', ...fixtures)).stdout).toMatch(/^golden\/scan-golden/);
     expect((await run('--backend', 'reference', '--filter', 'selective-scan/softplus-')).stdout).toContain('all pass');
   });
 });

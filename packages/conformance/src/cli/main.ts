@@ -1,6 +1,7 @@
 /** `mamba-conformance`: the suite, golden files and checkpoints against a backend. */
 import { createRequire } from 'node:module';
-import { basename } from 'node:path';
+import { basename, resolve } from 'node:path';
+import { pathToFileURL } from 'node:url';
 import { openFile, openSafetensors } from '@mamba/checkpoint';
 import { Command, CommanderError } from 'commander';
 import pc from 'picocolors';
@@ -17,6 +18,7 @@ interface Options {
   readonly backend?: string;
   readonly golden: readonly string[];
   readonly checkpoint: readonly string[];
+  readonly fixtures?: string;
   readonly json?: true;
   readonly list?: true;
   readonly filter?: string;
@@ -28,11 +30,12 @@ const collect = (value: string, previous: readonly string[]): string[] => [...pr
 const program = new Command('mamba-conformance')
   .description(
     'Checks a backend against the reference. With --golden or --checkpoint only these files are checked, otherwise the whole suite ' +
-      'and the fixtures that ship with it. Exits with 1 if anything fails.',
+      'and its fixtures, where they are. Exits with 1 if anything fails.',
   )
   .option('-b, --backend <name-or-module>', 'cpu, reference, … (the package @mamba/NAME), or a module that exports one')
   .option('--golden <file>', 'a safetensors file of calls with expected results; may be repeated', collect, [])
   .option('--checkpoint <dir>', 'a checkpoint folder with expected.safetensors; may be repeated', collect, [])
+  .option('--fixtures <folder-or-address>', "the suite's golden files; default: those of a clone of the repository")
   .option('--filter <text>', 'only checks whose id, or a part of it after a /, starts so')
   .option('--strict', 'a check that is skipped fails: nothing that was asked for stays unchecked')
   .option('--list', 'print the ids of the checks and run nothing')
@@ -78,12 +81,20 @@ async function main(options: Options): Promise<void> {
   }
 }
 
+/** A folder's path, or an address, as the address of a folder. */
+function toFolder(given: string): URL {
+  const address = /^[a-z]{2,}:/.test(given) ? given : pathToFileURL(resolve(given)).href;
+  return new URL(address.endsWith('/') ? address : `${address}/`);
+}
+
 /** The files given, or the suite. A file that cannot be read is a failed result, and the others are still checked. */
 async function selectChecks({
   golden,
   checkpoint,
+  fixtures,
 }: Options): Promise<{ checks: readonly Check[]; broken: readonly TensorReport[] }> {
-  if (golden.length + checkpoint.length === 0) return { checks: await suite(), broken: [] };
+  if (golden.length + checkpoint.length === 0)
+    return { checks: await suite({ fixtures: fixtures === undefined ? undefined : toFolder(fixtures) }), broken: [] };
   const checks: Check[] = [];
   const findings: TensorReport[] = [];
   for (const path of golden) {

@@ -1,4 +1,4 @@
-/** The golden files that ship with this package. */
+/** The golden files of the repository; the package that is published goes without their 12 MB. */
 import { checkpointStore, openSafetensors } from '@mamba/checkpoint';
 import type { Check } from '../runner/check.ts';
 import { goldenChecks } from './check-golden.ts';
@@ -19,6 +19,19 @@ const CHECKPOINTS = [
   'kjv-mamba',
   'induction-heads',
 ] as const;
+
+/** Whether the folder beside this package's code is there: in the repository it is. */
+export async function haveFixtures(): Promise<boolean> {
+  const source = await checkpointStore(FIXTURES).open(`${SCANS}.safetensors`);
+  await source?.close();
+  return source !== undefined;
+}
+
+/** Stands for a section whose files are not there. */
+export function withoutFixtures(section: string): Check {
+  const skipped = `the golden files are not in the package: name the folder, or its address, with \`fixtures\` (--fixtures)`;
+  return { id: section, source: section, case: section, run: async () => ({ skipped }) };
+}
 
 /** `fixtures` is where they are, if not in this package: wherever a test server has them. */
 export async function fixtureGoldenChecks(fixtures: URL = FIXTURES): Promise<readonly Check[]> {

@@ -1,4 +1,10 @@
-import { fixtureCheckpointChecks, fixtureGoldenChecks, fixtureWeightsChecks } from '../golden/fixtures.ts';
+import {
+  fixtureCheckpointChecks,
+  fixtureGoldenChecks,
+  fixtureWeightsChecks,
+  haveFixtures,
+  withoutFixtures,
+} from '../golden/fixtures.ts';
 import { invariantChecks } from '../invariants/index.ts';
 import { type PropertyOptions, propertyChecks } from '../properties/properties.ts';
 import { suiteCases } from '../suite/index.ts';
@@ -12,18 +18,26 @@ export const SECTIONS: readonly Section[] = ['cases', 'invariants', 'properties'
 export interface SuiteOptions {
   /** Default: all. */
   readonly scope?: readonly Section[] | undefined;
-  /** Folder of the fixtures, where they are not beside this package's code: an address that the test server serves. */
+  /**
+   * Folder of the fixtures, where they are not beside this package's code, as in the repository: a clone's `packages/conformance/fixtures/`, or
+   * an address that a test server serves. Without them, sections that need them are skipped.
+   */
   readonly fixtures?: URL | undefined;
   /** Seed and number of the random draws. */
   readonly properties?: PropertyOptions | undefined;
 }
 
-/** Every check of the suite, with the fixtures that ship with it. */
+const GOLDEN: readonly Section[] = ['golden', 'checkpoints', 'weights'];
+
+/** Every check of the suite, with those of the fixtures. */
 export async function suite({ scope = SECTIONS, fixtures, properties }: SuiteOptions = {}): Promise<readonly Check[]> {
   const checks: Check[] = [];
   if (scope.includes('cases')) checks.push(...suiteCases().map(caseCheck));
   if (scope.includes('invariants')) checks.push(...invariantChecks());
   if (scope.includes('properties')) checks.push(...propertyChecks(properties));
+  const golden = GOLDEN.filter((section) => scope.includes(section));
+  if (golden.length > 0 && fixtures === undefined && !(await haveFixtures()))
+    return [...checks, ...golden.map(withoutFixtures)];
   if (scope.includes('golden')) checks.push(...(await fixtureGoldenChecks(fixtures)));
   if (scope.includes('checkpoints')) checks.push(...fixtureCheckpointChecks(fixtures));
   if (scope.includes('weights')) checks.push(...fixtureWeightsChecks(fixtures));

@@ -67,7 +67,7 @@ function notInstalled(specifier: string): MambaError {
   if (KNOWN.includes(specifier))
     return new MambaError('unavailable', `the backend ${specifier} is not installed`, {
       origin: specifier,
-      remedy: `Run: npm install @mamba/${specifier}`,
+      remedy: `Add the package @mamba/${specifier} from this repository: npm run sample makes tarballs and a project with it.`,
     });
   return new MambaError('unavailable', `there is no backend ${JSON.stringify(specifier)}`, {
     origin: specifier,

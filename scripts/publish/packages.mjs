@@ -1,0 +1,26 @@
+/** The packages that are published, and under which scope. */
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { root } from '../lib.mjs';
+
+/** The scope that sources are written with. */
+export const SCOPE = '@mamba';
+
+const read = (folder) => JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8'));
+
+/** `{ scope, repository }` of the root's package.json: what a release is published as, and where from. */
+export const publishing = () => read(root).publishing;
+
+/** Folder, short name and manifest of each. */
+export function publishedPackages() {
+  return readdirSync(join(root, 'packages'))
+    .sort()
+    .map((short) => ({ short, folder: join(root, 'packages', short), manifest: read(join(root, 'packages', short)) }))
+    .filter(({ manifest }) => manifest.private !== true);
+}
+
+/** @throws where it is no scope of npm's. */
+export function checkScope(scope) {
+  if (!/^@[a-z0-9][a-z0-9._-]*$/.test(scope ?? '')) throw new Error(`${scope} is no scope: one is written @name`);
+  return scope;
+}
