@@ -3,7 +3,7 @@ import type { Backend, BackendProvider } from '@mamba/core';
 import { checkBoolean, checkOneOf, checkOptions, createBackend, invalid } from '@mamba/core/driver';
 import { createDriver } from './driver.ts';
 import { createRuntime, type RuntimeOptions } from './runtime.ts';
-import type { WasmSource } from './wasm/load.ts';
+import type { WasmSource } from './wasm/source.ts';
 
 export type { WasmSource };
 

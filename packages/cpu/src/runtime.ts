@@ -4,7 +4,8 @@ import type { Context } from './operations/context.ts';
 import { proves } from './self-test.ts';
 import { platform } from './threads/platform.ts';
 import { alone, startTeam, type WorkerTeam } from './threads/team.ts';
-import { type BuildName, chooseBuild, instantiate, loadModule, requireSimd, type WasmSource } from './wasm/load.ts';
+import { type BuildName, chooseBuild, instantiate, loadModule, requireSimd } from './wasm/load.ts';
+import type { WasmSource } from './wasm/source.ts';
 
 export interface RuntimeOptions {
   readonly threads: number | 'auto';

@@ -1,8 +1,7 @@
 /** Public API: the WebGPU backend. Importing it touches no GPU; `webgpu().create()` does. */
 export type { Counters } from './gpu/counters.ts';
-export type { Toggles } from './gpu/platform-browser.ts';
-export type { ProfileEntry } from './gpu/profiler.ts';
-export type { MatrixPrecision } from './operations/matrix-units.ts';
+export type { ProfileEntry } from './gpu/profile-entry.ts';
+export type { Toggles } from './gpu/toggles.ts';
 export type { ScanVariant } from './operations/selective-scan-plan.ts';
-export type { WebGpuOptions } from './options.ts';
+export type { MatrixPrecision, WebGpuOptions } from './options.ts';
 export { countersOf, profileOf, webgpu } from './webgpu.ts';

@@ -1,7 +1,9 @@
 import { checkBoolean, checkNumber, checkOneOf, checkOptions, invalid } from '@mamba/core/driver';
-import type { Toggles } from './gpu/platform-browser.ts';
-import type { MatrixPrecision } from './operations/matrix-units.ts';
+import type { Toggles } from './gpu/toggles.ts';
 import type { ScanVariant } from './operations/selective-scan-plan.ts';
+
+/** How the factors of products may be rounded; see `WebGpuOptions.matrixPrecision`. */
+export type MatrixPrecision = 'float32' | 'float16x2' | 'float16';
 
 export interface WebGpuOptions {
   /** A device to run on. It stays the caller's: dispose frees what the backend made on it, and leaves it alive. */

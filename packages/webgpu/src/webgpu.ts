@@ -4,7 +4,7 @@ import { createDriver } from './driver.ts';
 import { acquire } from './gpu/acquire.ts';
 import type { Counters } from './gpu/counters.ts';
 import { Gpu } from './gpu/gpu.ts';
-import type { ProfileEntry } from './gpu/profiler.ts';
+import type { ProfileEntry } from './gpu/profile-entry.ts';
 import { checkWebGpuOptions, type WebGpuOptions } from './options.ts';
 
 /**

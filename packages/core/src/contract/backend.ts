@@ -20,10 +20,10 @@ export interface UploadRowsOptions extends UploadOptions {
 /** Facts for a report: adapter, build, versions, and what anyone may rely on by name. */
 export interface BackendDetails {
   /** Threads that compute, where that is the backend's to say. */
-  readonly threads?: number;
+  readonly threads?: number | undefined;
   /** A processor plays the device: correct, but its speed says nothing. */
-  readonly software?: boolean;
-  readonly [fact: string]: string | number | boolean;
+  readonly software?: boolean | undefined;
+  readonly [fact: string]: string | number | boolean | undefined;
 }
 
 export interface MemoryUse {

@@ -2,10 +2,7 @@ import { MambaError } from '@mamba/core';
 import { invalid } from '@mamba/core/driver';
 import { builtin } from '../threads/builtin.ts';
 import { KERNEL_NAMES, type KernelExports } from './exports.ts';
-
-/** Where the compiled kernels come from: bytes, a compiled module, or a URL to fetch; the inlined ones if absent. */
-export type WasmSource = WasmBytes | WebAssembly.Module;
-type WasmBytes = Uint8Array | ArrayBuffer | URL | string;
+import type { WasmBytes, WasmSource } from './source.ts';
 
 /** @throws MambaError `unavailable` where the engine has no WebAssembly SIMD. */
 export function requireSimd(): void {

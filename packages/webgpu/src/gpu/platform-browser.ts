@@ -1,3 +1,5 @@
+import type { Toggles } from './toggles.ts';
+
 /** How a browser (or any engine with `navigator.gpu`) gives WebGPU. Chosen by the `imports` conditions of package.json. */
 export async function platformGpu(toggles: Toggles): Promise<GPU | undefined> {
   if (toggles.enable.length + toggles.disable.length > 0) return undefined;
@@ -15,9 +17,3 @@ export function platformRemedy(gpu: GPU | undefined): string {
 
 /** Toggles for an adapter in software; a page sets none. */
 export const SOFTWARE_TOGGLES: Toggles | undefined = undefined;
-
-/** Dawn's switches by name. */
-export interface Toggles {
-  readonly enable: readonly string[];
-  readonly disable: readonly string[];
-}

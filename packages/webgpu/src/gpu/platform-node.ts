@@ -1,4 +1,4 @@
-import type { Toggles } from './platform-browser.ts';
+import type { Toggles } from './toggles.ts';
 
 /** Dawn's bindings, an optional peer dependency; a `navigator.gpu` that the engine brings itself (Deno, Bun) is taken first. */
 export async function platformGpu({ enable, disable }: Toggles): Promise<GPU | undefined> {

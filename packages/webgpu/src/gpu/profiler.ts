@@ -1,13 +1,6 @@
 import type { Failures } from './failures.ts';
+import type { ProfileEntry } from './profile-entry.ts';
 import { MAP_MODE_READ, USAGE } from './usage.ts';
-
-/** Time of all dispatches under one label. */
-export interface ProfileEntry {
-  /** Shader, its link and what it was specialised by. */
-  readonly label: string;
-  readonly dispatches: number;
-  readonly nanoseconds: number;
-}
 
 /** Dispatches that one query set can time: it holds at most 4096 timestamps. */
 const CAPACITY = 2048;

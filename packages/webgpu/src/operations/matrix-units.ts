@@ -1,8 +1,5 @@
 import type { Gpu } from '../gpu/gpu.ts';
 
-/** How the products of many rows may round; see `WebGpuOptions.matrixPrecision`. */
-export type MatrixPrecision = 'float32' | 'float16x2' | 'float16';
-
 /** Features that matrix units need. Experimental: asked for only where `matrixPrecision` allows less than float32. */
 export const MATRIX_FEATURES = [
   'shader-f16',

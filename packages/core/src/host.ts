@@ -1,0 +1,26 @@
+/**
+ * Types of the host, Node's or a browser's, that declarations of these packages name: the host's own where the reader's compiler knows them,
+ * and otherwise the part that is used, so that no `lib` and no `@types` has to be there. scripts/declare.mjs makes declarations import them.
+ */
+type Known<Name extends string, Otherwise> =
+  typeof globalThis extends Readonly<Record<Name, { readonly prototype: infer Instance }>> ? Instance : Otherwise;
+
+export type AbortSignal = Known<'AbortSignal', { readonly aborted: boolean; readonly reason: unknown }>;
+export type URL = Known<'URL', { readonly href: string }>;
+export type Blob = Known<'Blob', { readonly size: number; arrayBuffer(): Promise<ArrayBuffer> }>;
+export type File = Known<'File', Blob & { readonly name: string }>;
+export type Event = Known<'Event', { readonly type: string }>;
+export type Transferable = Known<'MessagePort', object> | ArrayBuffer;
+export type Fetch = typeof globalThis extends { readonly fetch: infer Function }
+  ? Function
+  : (address: string, options?: object) => Promise<unknown>;
+
+export type GPU = Known<'GPU', object>;
+export type GPUDevice = Known<'GPUDevice', object>;
+export type GPUPowerPreference = 'high-performance' | 'low-power';
+
+export declare namespace WebAssembly {
+  type Module = typeof globalThis extends { readonly WebAssembly: { readonly Module: { readonly prototype: infer M } } }
+    ? M
+    : object;
+}
