@@ -1,0 +1,32 @@
+/** What is built, as a stranger's project reads it: TypeScript from its floor on, with no library skipped and no types of a host needed. */
+import { execFile } from 'node:child_process';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+import { afterAll, expect, test } from 'vitest';
+
+const require = createRequire(import.meta.url);
+const consumers = fileURLToPath(new URL('consumers/', import.meta.url));
+const folder = mkdtempSync(join(consumers, 'project-'));
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+const OLDEST = 'typescript-floor';
+const NEWEST = 'typescript';
+
+test.each([
+  { compiler: OLDEST, file: 'plain.ts', lib: ['ES2022'], types: [] },
+  { compiler: OLDEST, file: 'hosted.ts', lib: ['ES2022', 'DOM'], types: [] },
+  { compiler: NEWEST, file: 'plain.ts', lib: ['ES2022'], types: [] },
+  { compiler: NEWEST, file: 'hosted.ts', lib: ['ES2022'], types: ['node'] },
+  { compiler: NEWEST, file: 'hosted.ts', lib: ['ES2022', 'DOM'], types: [] },
+  { compiler: NEWEST, file: 'browser.ts', lib: ['ES2023', 'DOM'], types: [] },
+])('$compiler reads $file with $lib and types $types', { timeout: 0 }, async ({ compiler, file, lib, types }) => {
+  const project = join(folder, `${[compiler, file, ...lib, ...types].join('-')}.json`);
+  const compilerOptions = { target: 'ES2022', lib, types, module: 'NodeNext', strict: true, noEmit: true };
+  writeFileSync(project, JSON.stringify({ compilerOptions, files: [join(consumers, file)] }));
+  const tsc = require.resolve(`${compiler}/bin/tsc`);
+  const { stdout } = await promisify(execFile)(process.execPath, [tsc, '-p', project]).catch((error) => error);
+  expect(stdout).toBe('');
+});
