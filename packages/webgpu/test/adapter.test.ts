@@ -1,4 +1,4 @@
-import { expect, test } from 'vitest';
+import { afterEach, expect, test, vi } from 'vitest';
 import { webgpu } from '../src/index.ts';
 
 test('an adapter is found, described, and given back', async () => {
@@ -9,6 +9,19 @@ test('an adapter is found, described, and given back', async () => {
   const y = backend.add(x, x);
   expect(await backend.read(y)).toEqual(Float32Array.of(2, 4, 6));
   await backend.dispose();
+});
+
+afterEach(() => {
+  vi.unstubAllGlobals();
+});
+
+test("an engine's own adapter in software is asked for its device, as one of hardware is", async () => {
+  const requestDevice = vi.fn(async () => Promise.reject(new Error('asked')));
+  const info = { vendor: '', architecture: '', device: '', description: '', isFallbackAdapter: true };
+  const adapter = { info, features: new Set(), limits: {}, requestDevice };
+  vi.stubGlobal('navigator', { gpu: { requestAdapter: async () => adapter } });
+  await expect(webgpu().create()).rejects.toMatchObject({ code: 'unavailable', cause: { message: 'asked' } });
+  expect(requestDevice).toHaveBeenCalledOnce();
 });
 
 test.each([

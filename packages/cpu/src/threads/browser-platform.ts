@@ -21,7 +21,8 @@ function unshared(): string | undefined {
   if (globalThis.crossOriginIsolated === false) {
     return 'this page is not cross-origin isolated: send Cross-Origin-Opener-Policy: same-origin and Cross-Origin-Embedder-Policy: require-corp';
   }
-  if (typeof SharedArrayBuffer !== 'function' || typeof Worker !== 'function') return 'this engine shares no memory';
+  if (typeof SharedArrayBuffer !== 'function') return 'this engine shares no memory';
+  if (typeof Worker !== 'function') return 'this engine starts no workers';
   return undefined;
 }
 

@@ -158,8 +158,10 @@ async function compile(bytes: BufferSource, compiler: Compiler): Promise<WebAsse
     throw new MambaError('unavailable', 'the kernels of the cpu backend do not compile here', {
       origin: 'cpu.wasm',
       given: cause instanceof Error ? cause.message : String(cause),
-      expected: 'a build of the kernels of @mamba/cpu, and a page whose policy allows WebAssembly',
-      remedy: "Leave the option `wasm` out, and allow 'wasm-unsafe-eval' in the Content-Security-Policy.",
+      expected: 'a build of the kernels of @mamba/cpu, and a host that compiles WebAssembly as it runs',
+      remedy:
+        "In a page, allow 'wasm-unsafe-eval' in its Content-Security-Policy. Where code is compiled only as it is deployed (Cloudflare's workers), " +
+        'import @mamba/cpu/relaxed.wasm, and give the module as the option `wasm`.',
       cause,
     });
   }

@@ -47,7 +47,8 @@ async function request(options: WebGpuOptions): Promise<Acquired> {
   const preference = { powerPreference: options.powerPreference ?? 'high-performance' } as const;
   const adapter = await gpu.requestAdapter(preference);
   if (adapter === null) throw unavailable('WebGPU has no adapter here', gpu);
-  const ours = options.gpu === undefined && options.toggles === undefined;
+  // The engine's own (a browser's, Deno's) takes no toggles.
+  const ours = options.gpu === undefined && options.toggles === undefined && gpu !== globalThis.navigator?.gpu;
   if (ours && SOFTWARE_TOGGLES !== undefined && isSoftware(adapter.info))
     return request({ ...options, toggles: SOFTWARE_TOGGLES });
   const { matrixPrecision = 'float32' } = options;
