@@ -45,6 +45,7 @@ function generate(stem) {
   const constants = Object.values(links).flatMap((code) =>
     [...code.matchAll(/^const (\w+): u32 = \d+u; \/\/ constant/gm)].map((match) => match[1]),
   );
+  const texts = Object.fromEntries(Object.entries(links).map(([name, code]) => [name, withoutComments(code)]));
   const names = (list) => (list.length === 0 ? 'never' : list.map((name) => `'${name}'`).join(' | '));
   return `// Generated from shaders/${stem}.wgsl by scripts/generate.mjs.
 import type { Shader } from '../gpu/shader.ts';
@@ -55,7 +56,7 @@ export const ${camel(stem)}: Shader<
   ${names(overrides)},
   ${names([...new Set(constants)])},
   ${names(Object.keys(links))}
-> = ${JSON.stringify({ stem, bindings, uniforms, overrides, constants: [...new Set(constants)], links }, null, 2)};
+> = ${JSON.stringify({ stem, bindings, uniforms, overrides, constants: [...new Set(constants)], links: texts }, null, 2)};
 `;
 }
 
@@ -83,6 +84,11 @@ function linked(text) {
       return [name.join('-') || 'default', [...enables, whole.replace(/^enable .+;$/gm, '')].join('\n')];
     }),
   );
+}
+
+/** What is shipped; a loop's `// unroll` is for the host. */
+function withoutComments(code) {
+  return code.replace(/\s*\/\/(?! unroll$).*$/gm, '').replace(/^\s*\n/gm, '');
 }
 
 function reflect(stem, link, code) {
