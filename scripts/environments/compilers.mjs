@@ -1,0 +1,23 @@
+/** TypeScript from its floor on: no library skipped, no `lib` and no types of a host. */
+import { cpSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+const CONSUMER = fileURLToPath(new URL('../publish/consumers/plain.ts', import.meta.url));
+const PROJECT = {
+  compilerOptions: { target: 'ES2022', lib: ['ES2022'], types: [], module: 'NodeNext', strict: true, noEmit: true },
+  files: ['plain.ts'],
+};
+
+export const compilers = ['5.0', '5.4', '5.9', '6', '7'].map((version) => ({
+  name: `TypeScript ${version}`,
+  threads: undefined,
+  tools: [`typescript@${version}`, 'zod', 'hono', '@hono/node-server'],
+  packages: ['core', 'cpu', 'checkpoint', 'lm', 'webgpu', 'reference', 'conformance'],
+  files: { 'tsconfig.json': JSON.stringify(PROJECT) },
+  async run(project) {
+    cpSync(CONSUMER, join(project.folder, 'plain.ts'));
+    await project.run('./tsc', '-p', '.');
+    return { threads: undefined, sum: 64, description: 'compiles' };
+  },
+}));
