@@ -21,11 +21,13 @@ const IMPORT_MAP = `<!doctype html>
 <script type="module" src="./page.js"></script>
 `;
 
-/** A page that forbids workers from blob: is given the file. */
+/** A page that forbids workers from blob: is told of the option, and given the file. */
 const STRICT_PAGE = `import { report } from './report.js';
-report({ worker: '/node_modules/@mamba/cpu/src/generated/worker.js' }).then((result) => {
-  document.title = JSON.stringify(result);
-});
+const without = await report();
+const result = without.description?.includes('as the option')
+  ? await report({ worker: '/node_modules/@mamba/cpu/src/generated/worker.js' })
+  : { failure: 'no advice: ' + JSON.stringify(without) };
+document.title = JSON.stringify(result);
 `;
 
 const WORKERD = `using Workerd = import "/workerd/workerd.capnp";
