@@ -1,6 +1,7 @@
 /** Hosts that run the packages as they are installed. */
 import { join } from 'node:path';
 import process from 'node:process';
+import { useSwiftShader } from '../../tools/software-gpu/dist/index.js';
 import { inFirefox, pageOf } from './browsers.mjs';
 
 const node = (version) => ({
@@ -28,6 +29,16 @@ const result = without.description?.includes('as the option')
   ? await report({ worker: '/node_modules/@mamba/cpu/src/generated/worker.js' })
   : { failure: 'no advice: ' + JSON.stringify(without) };
 document.title = JSON.stringify(result);
+`;
+
+/** The engine's own WebGPU, on an adapter in software. */
+const GPU = `import { webgpu } from '@mamba/webgpu';
+const backend = await webgpu().create();
+const x = backend.upload({ dtype: 'float32', shape: [2], data: Float32Array.of(31, 32) });
+const [, sum] = await backend.read(backend.add(x, x));
+const { description, details } = backend;
+await backend.dispose();
+console.log(JSON.stringify({ sum, description: details.software === true ? description : 'not in software' }));
 `;
 
 const WORKERD = `using Workerd = import "/workerd/workerd.capnp";
@@ -68,6 +79,19 @@ export const hosts = [
     },
   },
   { name: 'Deno', tools: ['deno'], run: (project) => project.report('./deno', 'run', '-A', 'print.js') },
+  {
+    name: 'Deno, WebGPU in software',
+    threads: undefined,
+    tools: ['deno'],
+    packages: ['core', 'webgpu'],
+    files: { 'gpu.js': GPU },
+    run(project) {
+      const software = {};
+      useSwiftShader(software);
+      const settings = Object.entries(software).map(([name, value]) => `${name}=${value}`);
+      return project.report('env', ...settings, project.bin('./deno'), 'run', '-A', 'gpu.js');
+    },
+  },
   {
     name: 'Chromium, import map',
     files: { 'index.html': IMPORT_MAP },
