@@ -14,17 +14,21 @@
  *     h' = s h + (s h (2^r - 1) + d u B)      s = 2^n
  * which keeps decays very close to 1 exact (a rounded exp(dA) would drift by up to 3e-8 a step). 2^r - 1 is a polynomial of degree 5:
  * relative error of 2^x below 1.6e-7 for the x it is given; d A rounds as floats do (1.2e-7 of |x|), below 1e-7 of the state in
- * all. 2^x is 0 below x = -126.5. That fast path takes Euler steps with d A ≤ 0, which is what models have; all else (growing systems, zoh,
+ * all. 2^x is 0 below x = -126.5. Where decays are near 1 the rounding of the state itself is carried along too, from chunk to chunk; a single
+ * step, and a state that leaves, are rounded to float32.
+ * That fast path (selective-scan-decay.ts) takes Euler steps with d A ≤ 0, which is what models have; all else (growing systems, zoh,
  * bilinear, constant B or C) takes `general`. So does a block again whose state is no longer finite after the fast path: an infinite
  * state times a decay is infinite, but not in the form above. A single step (decode) skips the blocks: see `step`.
  *
- * `state` [channels, states] holds the initial state, and the last one afterwards. Scratch: A, state, constant B, constant C as blocks, then
- * three chunk buffers, and a block of state with room for eight vectors behind it; see `scanScratch` there.
+ * `state` [channels, states] holds the initial state, and the last one afterwards. Scratch: A, state, its rest, constant B, constant C as blocks,
+ * then three chunk buffers, and a block of state with room for eight vectors behind it; see `scanScratch` there.
  */
 import { silu, softplus } from '../lib/activations';
 import { Constant, constant } from '../lib/constants';
 import { loadPart, storePart, sum, sums, transposeMatrix } from '../lib/lanes';
 import { madd } from '../lib/madd';
+import { advance, power, powerRatio } from '../lib/power';
+import { decay } from './selective-scan-decay';
 
 /** As `discretizations` in src/operations/selective-scan.ts. */
 const EULER = 0;
@@ -117,7 +121,8 @@ function selectiveScan(
   const buffer = (<usize>blocks * <usize>chunk) << 5;
   const packedA = scratch;
   const packedState = packedA + parameter;
-  const packedB = packedState + parameter;
+  const packedRest = packedState + parameter;
+  const packedB = packedRest + parameter;
   const packedC = packedB + (constantB ? parameter : 0);
   const steps = packedC + (constantC ? parameter : 0);
   const inputs = steps + buffer;
@@ -133,6 +138,7 @@ function selectiveScan(
   }
   toBlocks(A, channels, states, packedA);
   toBlocks(state, channels, states, packedState);
+  memory.fill(packedRest, 0, parameter);
   if (constantB) toBlocks(B, channels, states, packedB);
   if (constantC) toBlocks(C, channels, states, packedC);
   if (discretization != BILINEAR) scale(packedA, parameter);
@@ -148,7 +154,7 @@ function selectiveScan(
     );
     memory.fill(results, 0, buffer);
     for (let from = 0; from < count; ) {
-      if (isReset(resets, start + from)) memory.fill(packedState, 0, parameter);
+      if (isReset(resets, start + from)) memory.fill(packedState, 0, parameter << 1);
       let to = from + 1;
       while (to < count && !isReset(resets, start + to)) to++;
       const rowB = B + <usize>(start + from) * stepStride;
@@ -161,12 +167,13 @@ function selectiveScan(
           const bytes = <usize>states << 5;
           memory.copy(saved, packedState + at, bytes);
           decay(
-            packedA + at, packedState + at, steps + first, inputs + first, results + first, rowB, rowC, stepStride,
-            to - from, states,
+            packedA + at, packedState + at, packedRest + at, steps + first, inputs + first, results + first, rowB, rowC,
+            stepStride, to - from, states,
           );
           done = allFinite(packedState + at, bytes);
           if (!done) {
             memory.copy(packedState + at, saved, bytes);
+            memory.fill(packedRest + at, 0, bytes);
             memory.fill(results + first, 0, <usize>(to - from) << 5);
           }
         }
@@ -175,9 +182,9 @@ function selectiveScan(
           const c = constantC ? packedC + at : rowC;
           for (let half: usize = 0; half < 32; half += 16) {
             general(
-              packedA + at + half, packedState + at + half, steps + first + half, inputs + first + half,
-              results + first + half, constantB ? b + half : b, constantC ? c + half : c, stepStride, to - from, states,
-              discretization, constantB, constantC,
+              packedA + at + half, packedState + at + half, packedRest + at + half, steps + first + half,
+              inputs + first + half, results + first + half, constantB ? b + half : b, constantC ? c + half : c,
+              stepStride, to - from, states, discretization, constantB, constantC,
             );
           }
         }
@@ -331,130 +338,6 @@ function finish(
 @inline
 function inBlocks(c: i32, t: i32, chunk: i32): usize {
   return ((<usize>(c >> 3) * <usize>chunk + <usize>t) << 5) + ((<usize>c & 4) << 2);
-}
-
-/** (2^r - 1) / r for |r| ≤ 1/2. */
-// @ts-ignore: decorator
-@inline
-function powerRatio(r: v128, p1: v128, p2: v128, p3: v128, p4: v128, p5: v128): v128 {
-  let p = madd(p5, r, p4);
-  p = madd(p, r, p3);
-  p = madd(p, r, p2);
-  return madd(p, r, p1);
-}
-
-/** 2^r - 1. */
-// @ts-ignore: decorator
-@inline
-function power(r: v128, p1: v128, p2: v128, p3: v128, p4: v128, p5: v128): v128 {
-  return f32x4.mul(powerRatio(r, p1, p2, p3, p4, p5), r);
-}
-
-/** s h + (s h (2^r - 1) + input). */
-// @ts-ignore: decorator
-@inline
-function advance(scaled: v128, power: v128, input: v128): v128 {
-  return f32x4.add(scaled, madd(scaled, power, input));
-}
-
-/** Pass 2 for one block of eight channels, decaying Euler steps: two states at a time, then the odd one. */
-function decay(
-  A: usize, state: usize, steps: usize, inputs: usize, results: usize, B: usize, C: usize, stepStride: usize,
-  count: i32, states: i32,
-): void {
-  const lowest = constant(Constant.POWER_MIN);
-  const round = constant(Constant.ROUND_BIASED);
-  const p1 = constant(Constant.P1);
-  const p2 = constant(Constant.P2);
-  const p3 = constant(Constant.P3);
-  const p4 = constant(Constant.P4);
-  const p5 = constant(Constant.P5);
-  const end = results + (<usize>count << 5);
-  let n = 0;
-  for (; n + 2 <= states; n += 2) {
-    const A0 = v128.load(A);
-    const A1 = v128.load(A, 16);
-    const A2 = v128.load(A, 32);
-    const A3 = v128.load(A, 48);
-    let h0 = v128.load(state);
-    let h1 = v128.load(state, 16);
-    let h2 = v128.load(state, 32);
-    let h3 = v128.load(state, 48);
-    let b = B;
-    let c = C;
-    let d = steps;
-    let v = inputs;
-    for (let y = results; y < end; y += 32) {
-      const d0 = v128.load(d);
-      const d1 = v128.load(d, 16);
-      const v0 = v128.load(v);
-      const v1 = v128.load(v, 16);
-      let x0 = f32x4.pmax(f32x4.mul(d0, A0), lowest);
-      let x1 = f32x4.pmax(f32x4.mul(d1, A1), lowest);
-      let t0 = f32x4.add(x0, round);
-      let t1 = f32x4.add(x1, round);
-      let q0 = power(f32x4.sub(x0, f32x4.sub(t0, round)), p1, p2, p3, p4, p5);
-      let q1 = power(f32x4.sub(x1, f32x4.sub(t1, round)), p1, p2, p3, p4, p5);
-      let Bn = v128.load32_splat(b);
-      let Cn = v128.load32_splat(c);
-      // The low bits of t are the exponent of 2^n.
-      h0 = advance(f32x4.mul(h0, i32x4.shl(t0, 23)), q0, f32x4.mul(v0, Bn));
-      h1 = advance(f32x4.mul(h1, i32x4.shl(t1, 23)), q1, f32x4.mul(v1, Bn));
-      let y0 = madd(Cn, h0, v128.load(y));
-      let y1 = madd(Cn, h1, v128.load(y, 16));
-      x0 = f32x4.pmax(f32x4.mul(d0, A2), lowest);
-      x1 = f32x4.pmax(f32x4.mul(d1, A3), lowest);
-      t0 = f32x4.add(x0, round);
-      t1 = f32x4.add(x1, round);
-      q0 = power(f32x4.sub(x0, f32x4.sub(t0, round)), p1, p2, p3, p4, p5);
-      q1 = power(f32x4.sub(x1, f32x4.sub(t1, round)), p1, p2, p3, p4, p5);
-      Bn = v128.load32_splat(b, 4);
-      Cn = v128.load32_splat(c, 4);
-      h2 = advance(f32x4.mul(h2, i32x4.shl(t0, 23)), q0, f32x4.mul(v0, Bn));
-      h3 = advance(f32x4.mul(h3, i32x4.shl(t1, 23)), q1, f32x4.mul(v1, Bn));
-      y0 = madd(Cn, h2, y0);
-      y1 = madd(Cn, h3, y1);
-      v128.store(y, y0);
-      v128.store(y, y1, 16);
-      d += 32;
-      v += 32;
-      b += stepStride;
-      c += stepStride;
-    }
-    v128.store(state, h0);
-    v128.store(state, h1, 16);
-    v128.store(state, h2, 32);
-    v128.store(state, h3, 48);
-    A += 64;
-    state += 64;
-    B += 8;
-    C += 8;
-  }
-  if (n == states) return;
-  const A0 = v128.load(A);
-  const A1 = v128.load(A, 16);
-  let h0 = v128.load(state);
-  let h1 = v128.load(state, 16);
-  for (let y = results; y < end; y += 32) {
-    const x0 = f32x4.pmax(f32x4.mul(v128.load(steps), A0), lowest);
-    const x1 = f32x4.pmax(f32x4.mul(v128.load(steps, 16), A1), lowest);
-    const t0 = f32x4.add(x0, round);
-    const t1 = f32x4.add(x1, round);
-    const q0 = power(f32x4.sub(x0, f32x4.sub(t0, round)), p1, p2, p3, p4, p5);
-    const q1 = power(f32x4.sub(x1, f32x4.sub(t1, round)), p1, p2, p3, p4, p5);
-    const Bn = v128.load32_splat(B);
-    const Cn = v128.load32_splat(C);
-    h0 = advance(f32x4.mul(h0, i32x4.shl(t0, 23)), q0, f32x4.mul(v128.load(inputs), Bn));
-    h1 = advance(f32x4.mul(h1, i32x4.shl(t1, 23)), q1, f32x4.mul(v128.load(inputs, 16), Bn));
-    v128.store(y, madd(Cn, h0, v128.load(y)));
-    v128.store(y, madd(Cn, h1, v128.load(y, 16)), 16);
-    steps += 32;
-    inputs += 32;
-    B += stepStride;
-    C += stepStride;
-  }
-  v128.store(state, h0);
-  v128.store(state, h1, 16);
 }
 
 /** Keeps 2^x within what two halves of n can form; infinities stay on their side, NaN stays. */
@@ -627,13 +510,14 @@ function carefulStep(A: usize, state: usize, d: v128, v: v128, B: usize, C: usiz
 }
 
 /**
- * Pass 2 for four channels, every other case: state by state. Constant B and C come as blocks.
+ * Pass 2 for four channels, every other case: state by state. Constant B and C come as blocks. What rounding takes from a state with a decay
+ * near 1 is added again a step later (`rest`, `left`), for roundings of equal steps all go one way; exact where the change is the smaller.
  * Decays within 2^±1/2 keep their distance from 1 (`near`), others are formed as 2^n 2^r. zoh: expm1(dA) / A is d (2^r - 1) / r near 1, the
  * polynomial itself, so nothing is divided by an A that is 0 or subnormal. bilinear: Abar - 1 = x / (1 - x / 2).
  */
 function general(
-  A: usize, state: usize, steps: usize, inputs: usize, results: usize, B: usize, C: usize, stepStride: usize,
-  count: i32, states: i32, discretization: i32, constantB: bool, constantC: bool,
+  A: usize, state: usize, rest: usize, steps: usize, inputs: usize, results: usize, B: usize, C: usize,
+  stepStride: usize, count: i32, states: i32, discretization: i32, constantB: bool, constantC: bool,
 ): void {
   const one = constant(Constant.ONE);
   const strideB = constantB ? <usize>0 : stepStride;
@@ -642,6 +526,7 @@ function general(
   for (let n = 0; n < states; n++) {
     const An = v128.load(A);
     let h = v128.load(state);
+    let left = v128.load(rest);
     let b = B;
     let c = C;
     let d = steps;
@@ -656,11 +541,15 @@ function general(
       if (discretization == BILINEAR) {
         const half = f32x4.mul(x, constant(Constant.HALF));
         const divisor = f32x4.sub(one, half);
-        h = v128.bitselect(
-          f32x4.add(h, f32x4.div(f32x4.add(f32x4.mul(x, h), input), divisor)),
+        const near = v128.and(f32x4.le(f32x4.abs(x), constant(Constant.HALF)), finite);
+        const change = f32x4.add(f32x4.div(f32x4.add(f32x4.mul(x, h), input), divisor), v128.and(left, near));
+        const next = v128.bitselect(
+          f32x4.add(h, change),
           f32x4.add(f32x4.mul(f32x4.div(f32x4.add(one, half), divisor), h), f32x4.div(input, divisor)),
           finite,
         );
+        left = v128.and(f32x4.sub(change, f32x4.sub(next, h)), near);
+        h = next;
       } else {
         const bounded = boundedPower(x);
         const shifted = f32x4.add(bounded, constant(Constant.ROUND));
@@ -669,18 +558,18 @@ function general(
         const ratio = ratioOf(r);
         const power = f32x4.mul(ratio, r);
         const decay = powerOfTwo(power, exponent);
-        const near = i32x4.eq(exponent, i32x4.splat(0));
+        const small = i32x4.eq(exponent, i32x4.splat(0));
         let added = input;
         if (discretization == ZOH) {
           const log2e = constant(Constant.LOG2_E);
           const far = f32x4.div(f32x4.mul(f32x4.sub(decay, one), log2e), An);
-          added = f32x4.mul(v128.bitselect(f32x4.mul(f32x4.mul(step, ratio), log2e), far, near), input);
+          added = f32x4.mul(v128.bitselect(f32x4.mul(f32x4.mul(step, ratio), log2e), far, small), input);
         }
-        h = v128.bitselect(
-          f32x4.add(h, f32x4.add(f32x4.mul(power, h), added)),
-          f32x4.add(f32x4.mul(decay, h), added),
-          v128.and(near, finite),
-        );
+        const near = v128.and(small, finite);
+        const change = f32x4.add(f32x4.add(f32x4.mul(power, h), added), left);
+        const next = v128.bitselect(f32x4.add(h, change), f32x4.add(f32x4.mul(decay, h), added), near);
+        left = v128.and(f32x4.sub(change, f32x4.sub(next, h)), near);
+        h = next;
       }
       v128.store(y, madd(Cn, h, v128.load(y)));
       d += 32;
@@ -689,8 +578,10 @@ function general(
       c += strideC;
     }
     v128.store(state, h);
+    v128.store(rest, left);
     A += 32;
     state += 32;
+    rest += 32;
     B += constantB ? 32 : 4;
     C += constantC ? 32 : 4;
   }

@@ -8,7 +8,7 @@ const TABLE: usize = memory.data<f32>([
   -2.12194440e-4, // LN2_LOW
   12582912, // ROUND: 1.5 · 2^23, adding it rounds to an integer, kept in the low bits
   -104, // EXP_MIN: exp underflows to 0 below
-  98, // EXP_MAX: exp overflows above, 2^-8 exp as well
+  96, // EXP_MAX: exp overflows above, 2^-5 exp as well
   // exp(r) = 1 + r (1 + r (E2 + …)) on |r| ≤ ln 2 / 2, minimax, 3.6e-9
   0.5, // E2
   0.16666534543037415, // E3
@@ -29,13 +29,14 @@ const TABLE: usize = memory.data<f32>([
   0.001326472731307149, // P5
   12583039, // ROUND_BIASED: ROUND + 127, the low bits are a float's exponent
   -127, // POWER_MIN: 2^x is flushed to 0 below -126.5
+  -1, // NEAR_MIN, of a chunk's x
+  -0.5, // STEP_MIN, of a step's x
   -160, // GROWTH_MIN
   130, // GROWTH_MAX
   1.0, // ONE
   2.0, // TWO
   0.5, // HALF
-  -64, // GATE_LOW
-  0.00390625, // GATE_SCALE: 2^-8
+  0.03125, // GATE_SCALE: 2^-5
 ]);
 
 export const enum Constant {
@@ -62,12 +63,13 @@ export const enum Constant {
   P5,
   ROUND_BIASED,
   POWER_MIN,
+  NEAR_MIN,
+  STEP_MIN,
   GROWTH_MIN,
   GROWTH_MAX,
   ONE,
   TWO,
   HALF,
-  GATE_LOW,
   GATE_SCALE,
 }
 
