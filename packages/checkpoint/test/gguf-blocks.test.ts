@@ -224,5 +224,6 @@ describe('rounding', () => {
     expect(misfit('F16', Number.POSITIVE_INFINITY)).toBe(-1);
     expect(misfit('F32', Number.NaN)).toBe(-1);
     expect(misfit('BF16', 3e38)).toBe(-1);
+    expect(misfit('BF16', 3.4e38)).toBe(70);
   });
 });

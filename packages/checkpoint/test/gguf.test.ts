@@ -242,7 +242,11 @@ describe('what cannot be written', () => {
       'embedding',
       '[16, 64]',
     );
-    await write(first(70000), 'BF16');
+    await expectError(write(first(70000), 'F16'), 'invalid-argument', '70000 at 0', 'F32 or BF16');
+    await expectError(write(first(-Infinity), 'Q4_0'), 'invalid-argument', '-Infinity at 0', 'F32 or BF16');
+    await expectError(write(first(3.4e38), 'BF16'), 'invalid-argument', 'Keep it in F32.');
+    for (const type of ['F32', 'BF16']) await write(first(70000), type);
+    await write(first(3.4e38), 'F32');
   });
 });
 

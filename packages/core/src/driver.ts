@@ -11,4 +11,5 @@ export { composeModel } from './model/compose.ts';
 export type * from './model/contract.ts';
 export { checkBoolean, checkNumber, checkOneOf, checkOptions } from './operations/check.ts';
 export type * from './operations/index.ts';
+export { checkFits, expectationOf, holds, misfit } from './tensor/fits.ts';
 export { bfloat16ToNumber, copyFloats, float16ToNumber, numberToBfloat16, numberToFloat16 } from './tensor/floats.ts';

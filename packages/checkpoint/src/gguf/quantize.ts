@@ -2,7 +2,7 @@
  * float32 → ggml's blocks, as its reference quantisers round: in float32, the scale stored as float16 but the integers taken from the
  * unrounded one.
  */
-import { numberToBfloat16, numberToFloat16 } from '@mamba/core/driver';
+import { holds, numberToBfloat16, numberToFloat16 } from '@mamba/core/driver';
 import { BLOCKS } from './types.ts';
 
 /** Types that can be written. */
@@ -113,12 +113,11 @@ const ENCODERS: Readonly<Record<WritableType, Encoder>> = {
   F16: (values, start, view, block) => {
     const value = values[start]!;
     view.setUint16(block, numberToFloat16(value), true);
-    // Rounds to infinity from 65520 on; an infinity stays one.
-    return !(abs(value) >= 65520 && Number.isFinite(value));
+    return holds('float16', value);
   },
   BF16: (values, start, view, block) => {
     view.setUint16(block, numberToBfloat16(values[start]!), true);
-    return true;
+    return holds('bfloat16', values[start]!);
   },
   Q8_0: q8,
   Q4_0: symmetric(4),

@@ -7,7 +7,7 @@ import {
   type ParameterSpec,
   sizeOf,
 } from '@mamba/core';
-import { copyFloats, invalid, sameShape } from '@mamba/core/driver';
+import { checkFits, copyFloats, expectationOf, invalid, misfit, sameShape } from '@mamba/core/driver';
 import type { SpecialTokens } from '../config/special-tokens.ts';
 import { allocate, quote, show } from '../errors.ts';
 import type { ByteSink } from '../io/byte-sink.ts';
@@ -190,6 +190,7 @@ async function writeTensor(
 ): Promise<void> {
   const { elements, bytes } = BLOCKS[type];
   const count = host.data.length;
+  checkFits(`writeGguf.source: ${quote(name)}`, host, 'float32');
   const values = new Float32Array(Math.min(PIECE, count));
   const piece = allocate(sink.name, (values.length / elements) * bytes);
   for (let start = 0; start < count; start += PIECE) {
@@ -197,17 +198,30 @@ async function writeTensor(
     const data = host.data.subarray(start, start + part.length);
     copyFloats({ ...host, data } as HostTensor, part);
     const encoded = piece.subarray(0, (part.length / elements) * bytes);
-    const misfit = quantize(type, part, encoded);
-    if (misfit >= 0)
-      throw invalid(
+    const found = quantize(type, part, encoded);
+    if (found >= 0) {
+      const at = found + extremeOf(part.subarray(found, found + elements));
+      throw misfit(
         `writeGguf.source: ${quote(name)}`,
-        `a value that ${type} cannot hold, near ${start + misfit}`,
-        elements === 1 ? 'values below 65520' : 'finite values whose scale fits F16',
-        'Write it in F32 or BF16.',
+        part[at]!,
+        String(start + at),
+        elements > 1 ? 'finite values whose scale fits F16' : expectationOf(type === 'F16' ? 'float16' : 'bfloat16'),
+        { type, float32: 'F32', bfloat16: 'BF16' },
       );
+    }
     await sink.write(encoded);
   }
   if (pad(size) > size) await sink.write(new Uint8Array(pad(size) - size));
+}
+
+/** Where the first value that is not finite is, or else the largest one. */
+function extremeOf(block: Float32Array): number {
+  let most = 0;
+  for (const [index, value] of block.entries()) {
+    if (!Number.isFinite(value)) return index;
+    if (Math.abs(value) > Math.abs(block[most]!)) most = index;
+  }
+  return most;
 }
 
 function pad(bytes: number): number {

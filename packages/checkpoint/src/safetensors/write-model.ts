@@ -1,4 +1,5 @@
 import {
+  type DType,
   type HostTensor,
   MambaError,
   type ModelConfig,
@@ -8,6 +9,7 @@ import {
 } from '@mamba/core';
 import {
   bfloat16ToNumber,
+  checkFits,
   copyFloats,
   float16ToNumber,
   invalid,
@@ -123,18 +125,18 @@ function logOf({ data, dtype, shape }: HostTensor): HostTensor {
   return { dtype: 'float64', shape, data: Float64Array.from(data, (value) => Math.log(-widen(value))) };
 }
 
+/** What holds more than F16, as files call it. */
+const FILE_TYPES = { float32: 'F32', bfloat16: 'BF16' };
+
+const STORED = { F32: 'float32', F16: 'float16', BF16: 'bfloat16' } as const satisfies Readonly<
+  Record<SafetensorsWritableType, DType>
+>;
+
 function encode(name: string, host: HostTensor, type: SafetensorsWritableType): Uint8Array {
+  checkFits(`writeSafetensorsModel.source: ${quote(name)}`, host, STORED[type], { names: { ...FILE_TYPES, type } });
   const floats = new Float32Array(host.data.length);
   copyFloats(host, floats);
   if (type === 'F32') return new Uint8Array(floats.buffer);
   const narrow = type === 'F16' ? numberToFloat16 : numberToBfloat16;
-  const misfit = type === 'F16' ? floats.findIndex((value) => !(Math.abs(value) < 65520)) : -1;
-  if (misfit >= 0)
-    throw invalid(
-      `writeSafetensorsModel.source: ${quote(name)}`,
-      `${floats[misfit]} at ${misfit}, which F16 cannot hold`,
-      'values below 65520',
-      'Write it in F32 or BF16.',
-    );
   return new Uint8Array(Uint16Array.from(floats, narrow).buffer);
 }

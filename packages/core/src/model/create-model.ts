@@ -4,6 +4,7 @@ import type { Backend } from '../contract/backend.ts';
 import { MambaError } from '../contract/errors.ts';
 import { type DType, type HostRows, type HostTensor, sameShape, type Tensor } from '../contract/tensor.ts';
 import { checkOptions, describe } from '../operations/check.ts';
+import { checkFits } from '../tensor/fits.ts';
 import { composeModel } from './compose.ts';
 import { checkModelConfig } from './config.ts';
 import type { ModelConfig, ParameterSource, ParameterSpec } from './contract.ts';
@@ -24,7 +25,8 @@ export interface CreateModelOptions {
 /**
  * Uploads a model parameter by parameter: one at a time is in host memory, and of a matrix only some rows where source and backend can.
  * Whether the backend can hold it is looked at before.
- * @throws MambaError `invalid-argument` (config, or a parameter of the wrong shape), `unsupported` (the dtype), `out-of-memory`,
+ * @throws MambaError `invalid-argument` (config, a parameter of the wrong shape, or one whose values the dtype cannot hold: beyond
+ * float16, or not finite in q8 and q4), `unsupported` (the dtype), `out-of-memory`,
  * `aborted`, and what `source` throws; everything uploaded by then is freed.
  */
 export async function createModel(
@@ -71,10 +73,34 @@ async function load(
   dtype: DType,
   signal: AbortSignal | undefined,
 ): Promise<Tensor> {
-  if (parameter.role !== 'matrix') return backend.upload(checked(parameter, await source(parameter)));
+  if (parameter.role !== 'matrix')
+    return backend.upload(fitting(parameter, await source(parameter), backend.precision));
   const rows = await source.rows?.(parameter);
-  if (rows !== undefined) return backend.uploadRows(checked(parameter, rows), { dtype, role: 'matrix', signal });
-  return backend.upload(checked(parameter, await source(parameter)), { dtype, role: 'matrix' });
+  if (rows !== undefined)
+    return backend.uploadRows(fittingRows(parameter, checked(parameter, rows), dtype), {
+      dtype,
+      role: 'matrix',
+      signal,
+    });
+  return backend.upload(fitting(parameter, await source(parameter), dtype), { dtype, role: 'matrix' });
+}
+
+function fitting(parameter: ParameterSpec, host: HostTensor, dtype: DType): HostTensor {
+  checkFits(parameter.name, checked(parameter, host), dtype);
+  return host;
+}
+
+/** Each slab is checked as it comes; what is no slab, the upload refuses. */
+function fittingRows({ name, shape }: ParameterSpec, host: HostRows, dtype: DType): HostRows {
+  return {
+    ...host,
+    async rows(first, count) {
+      const slab = await host.rows(first, count);
+      if (Array.isArray(slab?.shape) && sameShape(slab.shape, [count, ...shape.slice(1)]))
+        checkFits(name, slab, dtype, { first });
+      return slab;
+    },
+  };
 }
 
 function checked<T extends HostTensor | HostRows>(parameter: ParameterSpec, host: T): T {
