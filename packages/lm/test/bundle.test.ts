@@ -20,7 +20,6 @@ test('esbuild builds it for browsers, without a warning', { timeout: 0 }, async 
     write: false,
     metafile: true,
     logLevel: 'silent',
-    external: ['@huggingface/hub'],
   });
   expect(warnings).toEqual([]);
   const inputs = Object.keys(metafile.inputs);
