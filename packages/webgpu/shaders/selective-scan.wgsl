@@ -75,6 +75,7 @@ var<workgroup> tileC: array<Lane, TILE_C>;
 var<workgroup> staged: array<vec2f, STAGED>; // delta, u
 
 const LOG2E = 1.44269504088896340736;
+const LARGEST = 3.4028234e38;
 
 @compute @workgroup_size(WORKGROUP)
 fn main(@builtin(workgroup_id) tile_id: vec3u, @builtin(local_invocation_index) index: u32) {
@@ -99,6 +100,7 @@ fn main(@builtin(workgroup_id) tile_id: vec3u, @builtin(local_invocation_index) 
   var a: array<Lane, GROUPS>;
   var h: array<Lane, GROUPS>;
   var origin: array<Lane, GROUPS>; // what a reset leaves
+  var left: array<Lane, GROUPS>; // bilinear: what rounding took from h
   var b: array<Lane, GROUPS>;
   var c: array<Lane, GROUPS>;
   let stateBase = (select(batch, batch * args.chunks + chunk, MODE != 0u) * args.dim + channel) * args.states;
@@ -202,6 +204,7 @@ fn main(@builtin(workgroup_id) tile_id: vec3u, @builtin(local_invocation_index) 
         if (RESETS && step < count && bitcast<u32>(constants[marks + rowsBefore + first + step]) != 0u) {
           for (var i = 0u; i < GROUPS; i++) {
             h[i] = origin[i];
+            left[i] = Lane();
           }
           total = 0.0;
           survived = 0.0;
@@ -215,7 +218,14 @@ fn main(@builtin(workgroup_id) tile_id: vec3u, @builtin(local_invocation_index) 
           if (!CONSTANT_C && MODE != 1u) {
             c[i] = tileC[at];
           }
-          h[i] = advance(h[i], a[i], select(b[i], Lane(), CONSTANT_B && step >= count), ds[k], xs[k]);
+          let bi = select(b[i], Lane(), CONSTANT_B && step >= count);
+          if (DISCRETIZATION == 2u) {
+            let next = bilinear(h[i], left[i], a[i], bi, ds[k], xs[k]);
+            h[i] = next.h;
+            left[i] = next.left;
+          } else {
+            h[i] = advance(h[i], a[i], bi, ds[k], xs[k]);
+          }
           if (MODE != 1u) {
             if (FULL) {
               sum += h[i] * c[i];
@@ -317,14 +327,26 @@ fn advance(h: Lane, a: Lane, b: Lane, d: f32, x: f32) -> Lane {
   if (DISCRETIZATION == 0u) {
     return exp2(d * a) * h + (d * x) * b;
   }
-  if (DISCRETIZATION == 1u) {
-    let p = d * a;
-    return exp(p) * h + x * growth(p, a, d) * b;
-  }
+  let p = d * a;
+  return exp(p) * h + x * growth(p, a, d) * b;
+}
+
+struct Next {
+  h: Lane,
+  left: Lane,
+}
+
+/// The same for bilinear, which has no chunks: near 1 its decay is kept as the distance from it, and what a step rounds off is added in
+/// the next, since roundings of equal steps all go one way.
+fn bilinear(h: Lane, left: Lane, a: Lane, b: Lane, d: f32, x: f32) -> Next {
   let half = (0.5 * d) * a;
   let inverse = Lane(1.0) / (Lane(1.0) - half);
+  // Not for an infinite state: its change would be the other infinity.
+  let near = select(Lane(1.0), abs(half), abs(h) <= Lane(LARGEST)) < Lane(0.25);
+  let change = ((d * a) * h + (d * x) * b) * inverse + left;
   // 2 / (1 - half) - 1 is (1 + half) / (1 - half), and -1 where that grows beyond floats.
-  return (2.0 * inverse - Lane(1.0)) * h + (d * x) * inverse * b;
+  let next = select((2.0 * inverse - Lane(1.0)) * h + (d * x) * inverse * b, h + change, near);
+  return Next(next, select(Lane(), change - (next - h), near));
 }
 
 /// expm1(p) / a for p = d a, d at 0: a series near 0, where the quotient would lose digits.

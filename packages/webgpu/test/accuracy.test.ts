@@ -114,3 +114,28 @@ test('A of NaN leaves no number, in a step of the fused model either', async () 
   logits!.dispose();
   model.dispose();
 });
+
+test('bilinear does not drift over 2^14 equal steps', async () => {
+  const length = 2 ** 14;
+  const rates = [0, -1e-7, -1e-6, -1e-4, -1e-3, -0.1].map(Math.fround);
+  const dim = rates.length;
+  const filled = (shape: readonly number[], value: number) =>
+    tensor(shape, new Float32Array(shape.reduce((product, extent) => product * extent, 1)).fill(value));
+  const one = filled([1, length, 1], 1);
+  const { lastState } = backend.selectiveScan(
+    filled([1, length, dim], 0.3),
+    filled([1, length, dim], 0.037),
+    tensor([dim, 1], rates),
+    one,
+    one,
+    { discretization: 'bilinear' },
+  );
+  const [u, d] = [Math.fround(0.3), Math.fround(0.037)];
+  const expected = (channel: number): number => {
+    const x = d * rates[channel]!;
+    let h = 0;
+    for (let t = 0; t < length; t++) h += (x * h + d * u) / (1 - x / 2);
+    return h;
+  };
+  expect(worstOf(await backend.read(lastState), expected)).toBeLessThan(2e-6);
+});
