@@ -5,11 +5,13 @@ import { describe, expect, test } from 'vitest';
 import { root } from './lib.mjs';
 
 /** Everything but what is installed or built; the machine may have no git. */
-const SKIPPED = ['node_modules', 'dist', 'generated', 'coverage', '.git', '.turbo', '.gpu'];
+const SKIPPED = ['node_modules', 'dist', 'generated', 'coverage', 'scratch'];
+const HIDDEN = ['.changeset', '.ci'];
 function filesIn(folder) {
   return readdirSync(join(root, folder), { withFileTypes: true }).flatMap((entry) => {
     const path = posix.join(folder, entry.name);
-    if (entry.isDirectory()) return SKIPPED.includes(entry.name) ? [] : filesIn(path);
+    const skipped = SKIPPED.includes(entry.name) || (entry.name.startsWith('.') && !HIDDEN.includes(entry.name));
+    if (entry.isDirectory()) return skipped ? [] : filesIn(path);
     return entry.isFile() ? [path] : [];
   });
 }
@@ -25,8 +27,8 @@ const PATH = /^(?:\.{0,2}\/)?(?:[\w@.-]+\/)+(?:[\w@.-]+\.(?:ts|mjs|js|json|md|wg
 
 /** Where a path may begin: beside the file, in its package and the folders of that, at the root, or anywhere as an ending. */
 function exists(path, from) {
-  // What begins with ./ in words is a file of the reader's own.
-  if (path.startsWith('./') || MADE.test(path)) return true;
+  // What begins with ./ in words is a file of the reader's own, and what begins with @ is in a package.
+  if (/^(\.\/|@)/.test(path) || MADE.test(path)) return true;
   const plain = normalize(path);
   if (existsSync(join(root, dirname(from), plain)) || existsSync(join(root, plain))) return true;
   return files.some((file) => file === plain || file.endsWith(`/${plain}`));

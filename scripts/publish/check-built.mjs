@@ -37,7 +37,7 @@ if (process.argv[1] !== undefined && resolve(process.argv[1]) === fileURLToPath(
   if (!client.startsWith('pnpm/')) lacks.push('only pnpm writes the versions of a workspace into a manifest');
   if (lacks.length > 0) {
     console.error(`This tree cannot be packed:\n${lacks.slice(0, 10).join('\n')}`);
-    console.error(`Run in the repository's root: npm run build, then npm run pack -- FOLDER`);
+    console.error(`Run in the repository's root: npm run clean, npm run build, then npm run pack -- FOLDER`);
     process.exitCode = 1;
   }
 }

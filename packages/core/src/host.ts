@@ -11,7 +11,10 @@ export type Blob = Known<'Blob', { readonly size: number; arrayBuffer(): Promise
 export type File = Known<'File', Blob & { readonly name: string }>;
 export type Event = Known<'Event', { readonly type: string }>;
 export type Transferable = Known<'MessagePort', object> | ArrayBuffer;
-export type Response = Known<'Response', { readonly ok: boolean; readonly status: number }>;
+export type Response = Known<
+  'Response',
+  { readonly ok: boolean; readonly status: number; readonly statusText: string }
+>;
 export type Fetch = typeof globalThis extends { readonly fetch: infer Function }
   ? Function
   : (address: string, options?: object) => Promise<unknown>;

@@ -22,20 +22,18 @@ interface Part {
   readonly config?: { readonly type?: unknown; readonly content?: unknown; readonly length?: unknown };
   readonly normalizers?: readonly (Part | null)[];
   readonly tokenizers?: readonly (Part | null)[];
-  readonly decoders?: readonly (Part | null)[];
   normalize?(text: string): string;
   pre_tokenize_text?(text: string, options?: unknown): string[];
-  decode_chain?(tokens: string[]): string[];
 }
 
 /**
- * Bounds what the patterns of a tokenizer take: time where there are regular expressions, sizes always.
+ * Bounds what the patterns that a tokenizer encodes with take: time where there are regular expressions, sizes always.
  * @throws MambaError `invalid-file` for a part that cannot end.
  */
 export function limitPatterns(tokenizer: HuggingFaceTokenizer, json: object, origin: string): void {
-  const { normalizer, pre_tokenizer, decoder } = tokenizer as Readonly<Record<string, Part | null>>;
+  const { normalizer, pre_tokenizer } = tokenizer as Readonly<Record<string, Part | null>>;
   const sections = json as Readonly<Record<string, unknown>>;
-  for (const [name, part] of Object.entries({ normalizer, pre_tokenizer, decoder })) {
+  for (const [name, part] of Object.entries({ normalizer, pre_tokenizer })) {
     if (!part) continue;
     const growth = new Growth(origin);
     limitSizes(part, growth);
@@ -63,6 +61,27 @@ export function tryAddedTokens(json: object, origin: string): void {
   bounded({ origin, milliseconds: PATTERN_MS + contents.length, remedy: REMEDY }, act);
 }
 
+/**
+ * Bounds what the replacements of a decoder take, as one text is decoded piece by piece: time where `timed`, sizes always.
+ * @throws MambaError `invalid-file` from the call that takes too much.
+ */
+export function limitReplacements(origin: string, content: string, timed: boolean): Limited {
+  const growth = new Growth(origin);
+  growth.begin(0);
+  return (text, replace) => {
+    if ((text.length + 1) * content.length > MAX_REPLACED)
+      throw tooMuch(origin, `up to ${content.length} for each of ${text.length} characters`);
+    const milliseconds = PATTERN_MS + text.length * PATTERN_MS_A_CHARACTER;
+    const made = timed ? bounded({ origin, milliseconds, remedy: REMEDY }, replace) : replace();
+    growth.allow(text.length);
+    growth.spend(text.length, made.length);
+    return made;
+  };
+}
+
+/** A piece of text, and what is to be made of it. */
+export type Limited = (text: string, replace: () => string) => string;
+
 /** What a text may still grow by on its way through the parts. */
 class Growth {
   readonly origin: string;
@@ -78,6 +97,12 @@ class Growth {
     this.#left = (GROWTH - 1) * given + SLACK;
   }
 
+  /** More of the text has come. */
+  allow(given: number): void {
+    this.#given += given;
+    this.#left += (GROWTH - 1) * given;
+  }
+
   spend(given: number, made: number): void {
     this.#left -= Math.max(0, made - given);
     if (this.#left < 0) throw tooMuch(this.origin, `more than that of ${this.#given} characters`);
@@ -86,7 +111,7 @@ class Growth {
 
 /** Of the part and all within it. */
 function limitSizes(part: Part, growth: Growth): void {
-  const inner = part.normalizers ?? part.tokenizers ?? part.decoders;
+  const inner = part.normalizers ?? part.tokenizers;
   if (inner !== undefined) {
     for (const one of inner) if (one) limitSizes(one, growth);
     return;
@@ -105,7 +130,6 @@ function limitSizes(part: Part, growth: Growth): void {
   const lengthOf = (text: string): number => text.length;
   wrap(part, 'normalize', (own) => (text) => limited(text.length, () => own(text), lengthOf));
   wrap(part, 'pre_tokenize_text', (own) => (text, options) => limited(text.length, () => own(text, options), sum));
-  wrap(part, 'decode_chain', (own) => (tokens) => limited(sum(tokens), () => own(tokens), sum));
 }
 
 /** Of the part that the tokenizer calls. */
@@ -118,7 +142,6 @@ function limitWhole(part: Part, growth: Growth, timed: boolean): void {
   };
   wrap(part, 'normalize', (own) => (text) => limited(text.length, () => own(text)));
   wrap(part, 'pre_tokenize_text', (own) => (text, options) => limited(text.length, () => own(text, options)));
-  wrap(part, 'decode_chain', (own) => (tokens) => limited(sum(tokens), () => own(tokens)));
 }
 
 /** Whether a `tokenizer.json` has regular expressions of its own to encode with. */
@@ -128,7 +151,7 @@ export function runsPatterns(json: object): boolean {
 }
 
 /** Puts a method in the place of the part's own, where it has it. */
-function wrap<K extends 'normalize' | 'pre_tokenize_text' | 'decode_chain'>(
+function wrap<K extends 'normalize' | 'pre_tokenize_text'>(
   part: Part,
   name: K,
   around: (own: NonNullable<Part[K]>) => NonNullable<Part[K]>,

@@ -74,7 +74,7 @@ export class Tokenizer {
         [...added].filter(([, token]) => token.special).map(([id, token]) => [id, token.content]),
       );
       if (!Array.isArray((json as TokenizerParts).added_tokens ?? [])) throw new Error('added_tokens is no list');
-      this.#decoding = decodingOf(decodingParts(json as TokenizerParts, config, added.values()));
+      this.#decoding = decodingOf({ ...decodingParts(json as TokenizerParts, config, added.values()), origin });
     } catch (cause) {
       throw this.#damaged(cause);
     }
@@ -224,7 +224,7 @@ function decodingParts(
   { model, decoder }: TokenizerParts,
   config: unknown,
   added: Iterable<{ readonly content: string }>,
-): DecodingParts {
+): Omit<DecodingParts, 'origin'> {
   const suffix = model?.end_of_word_suffix;
   const { clean_up_tokenization_spaces: cleanUp } = config as { readonly clean_up_tokenization_spaces?: unknown };
   return {

@@ -1,4 +1,5 @@
 import * as library from '@huggingface/tokenizers';
+import { limitReplacements } from '../pattern-limits.ts';
 import { cleanUp } from './clean-up.ts';
 import { ReplaceText, StripText, type TextStep, TextSteps } from './text-steps.ts';
 import {
@@ -43,7 +44,7 @@ export function flatten(decoder: unknown): readonly DecoderConfig[] {
 }
 
 /** @throws Error where it is damaged or not known. */
-export function planOf(config: DecoderConfig, added: ReadonlySet<string>): Plan {
+export function planOf(config: DecoderConfig, added: ReadonlySet<string>, origin: string): Plan {
   const each = (change: (token: string, first: boolean) => string): Plan => ({ step: () => new EachToken(change) });
   switch (config.type) {
     // No decoder: tokens are words.
@@ -66,7 +67,7 @@ export function planOf(config: DecoderConfig, added: ReadonlySet<string>): Plan 
     case 'CTC':
       return collapse(config);
     case 'Replace':
-      return replace(config);
+      return replace(config, origin);
     case 'Strip': {
       const content = textField(config, 'content', ' ');
       const [start, stop] = [countField(config, 'start'), countField(config, 'stop')];
@@ -119,19 +120,29 @@ function collapse(config: DecoderConfig): Plan {
   return { step: () => new Collapse(padding, change) };
 }
 
-function replace(config: DecoderConfig): Plan {
+/** A replacement, like a pattern, is of whoever made the tokenizer: it is bounded. */
+function replace(config: DecoderConfig, origin: string): Plan {
   const content = textField(config, 'content', '');
   const pattern = (config.pattern as { readonly String?: unknown; readonly Regex?: unknown } | undefined) ?? {};
   if (typeof pattern.String === 'string') {
     const literal = pattern.String;
     return {
-      step: () => new EachToken((token) => (literal === '' ? token : token.replaceAll(literal, () => content))),
-      textStep: () => new ReplaceText(literal, content),
+      step() {
+        const limited = limitReplacements(origin, content, false);
+        const change = (token: string): string => limited(token, () => token.replaceAll(literal, () => content));
+        return new EachToken((token) => (literal === '' ? token : change(token)));
+      },
+      textStep: () => new ReplaceText(literal, content, limitReplacements(origin, content, false)),
     };
   }
   if (typeof pattern.Regex !== 'string') throw new Error('the pattern of a decoder is neither String nor Regex');
   const expression = new ReplaceDecoder({ type: 'Replace', pattern: { Regex: pattern.Regex }, content }).pattern;
-  return { step: () => new EachToken((token) => token.replaceAll(expression, () => content)) };
+  return {
+    step() {
+      const limited = limitReplacements(origin, content, true);
+      return new EachToken((token) => limited(token, () => token.replaceAll(expression, () => content)));
+    },
+  };
 }
 
 function textField(config: DecoderConfig, field: string, otherwise: string): string {

@@ -29,6 +29,8 @@ export class Decoding {
 
 /** What of a tokenizer decides how its tokens become text. */
 export interface DecodingParts {
+  /** Which file that is, for errors. */
+  readonly origin: string;
   /** As `tokenizer.json` has it. */
   readonly decoder: unknown;
   /** Contents of the added tokens. */
@@ -45,7 +47,7 @@ export interface DecodingParts {
  */
 export function decodingOf(parts: DecodingParts): (options: { readonly trims: boolean }) => Decoding {
   const decoders = flatten(parts.decoder);
-  const plan = decoders.map((decoder) => planOf(decoder, parts.added));
+  const plan = decoders.map((decoder) => planOf(decoder, parts.added, parts.origin));
   const fuse = plan.findIndex(({ fuses }) => fuses);
   const tokens = fuse < 0 ? plan : plan.slice(0, fuse + 1);
   const text = fuse < 0 ? [] : plan.slice(fuse + 1);

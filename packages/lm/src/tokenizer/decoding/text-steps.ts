@@ -1,3 +1,5 @@
+import type { Limited } from '../pattern-limits.ts';
+
 /**
  * Changes of a text that comes in pieces: what may still turn out otherwise is held back, so that the pieces given, joined, are the
  * change of the whole, however it was cut.
@@ -13,11 +15,13 @@ export interface TextStep {
 export class ReplaceText implements TextStep {
   readonly #pattern: string;
   readonly #content: string;
+  readonly #limited: Limited;
   #held = '';
 
-  constructor(pattern: string, content: string) {
+  constructor(pattern: string, content: string, limited: Limited = (_, replace) => replace()) {
     this.#pattern = pattern;
     this.#content = content;
+    this.#limited = limited;
   }
 
   push(text: string): string {
@@ -27,7 +31,7 @@ export class ReplaceText implements TextStep {
     const certain = last.length - beginning(last, this.#pattern);
     this.#held = last.slice(certain);
     parts[parts.length - 1] = last.slice(0, certain);
-    return parts.join(this.#content);
+    return this.#limited(text, () => parts.join(this.#content));
   }
 
   end(): string {
