@@ -6,6 +6,7 @@
 import { Tokenizer as HuggingFaceTokenizer } from '@huggingface/tokenizers';
 import { MambaError } from '@mamba/core';
 import { bounded } from '#bounds';
+import type { Limited } from './decoding/text-steps.ts';
 
 /** For one call of a part with patterns, whatever the text; sound ones take a thousandth of that. */
 const PATTERN_MS = 3000;
@@ -78,9 +79,6 @@ export function limitReplacements(origin: string, content: string, timed: boolea
     return made;
   };
 }
-
-/** A piece of text, and what is to be made of it. */
-export type Limited = (text: string, replace: () => string) => string;
 
 /** What a text may still grow by on its way through the parts. */
 class Growth {

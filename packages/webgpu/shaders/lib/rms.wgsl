@@ -22,5 +22,7 @@ fn normFactors(squares: f32, first: u32, count: u32, eps: f32) -> vec2f {
     let value = element(first + i) * power;
     scaled += value * value;
   }
-  return vec2f(power, inverseSqrt(scaled / f32(count) + eps * power * power));
+  // An implementation may multiply in any order, and power² alone may overflow: the root of eps is at most 2 after it.
+  let root = sqrt(eps) * power;
+  return vec2f(power, inverseSqrt(scaled / f32(count) + root * root));
 }

@@ -1,5 +1,3 @@
-import type { Limited } from '../pattern-limits.ts';
-
 /**
  * Changes of a text that comes in pieces: what may still turn out otherwise is held back, so that the pieces given, joined, are the
  * change of the whole, however it was cut.
@@ -10,6 +8,9 @@ export interface TextStep {
   /** The rest, at the end of the text. */
   end(): string;
 }
+
+/** A piece of text, and what is to be made of it: a stranger's replacement, which may be refused. */
+export type Limited = (text: string, replace: () => string) => string;
 
 /** Every occurrence of `pattern`, from the left and without overlaps, becomes `content`. */
 export class ReplaceText implements TextStep {
