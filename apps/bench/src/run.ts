@@ -4,7 +4,7 @@
  * reference in this very run. A run that is stopped keeps what it has.
  */
 
-import { type Backend, isMambaError } from '@mamba/core';
+import { type Backend, BYTES_PER_WEIGHT, isMambaError } from '@mamba/core';
 import { reference as referenceProvider } from '@mamba/reference';
 import { platform } from '#platform';
 import type {
@@ -18,7 +18,6 @@ import type {
   Values,
 } from './cases/contract.ts';
 import { compareValues } from './cases/values.ts';
-import { BYTES_PER_WEIGHT } from './cases/work.ts';
 import type { FoundBackend } from './machine/backends.ts';
 import { measureCeilings } from './machine/ceilings.ts';
 import { type Mode, modeOf } from './machine/modes.ts';

@@ -38,7 +38,7 @@ export type {
   ParameterSpec,
 } from './model/contract.ts';
 export { type CreateModelOptions, createModel } from './model/create-model.ts';
-export { checkModelFits } from './model/fits.ts';
+export { BYTES_PER_WEIGHT, checkModelFits } from './model/fits.ts';
 export {
   type DecodeOptions,
   type DecodeResult,

@@ -2,6 +2,7 @@
 import { MODEL_TOLERANCE, Random, seededWeights } from '@mamba/conformance';
 import {
   type Backend,
+  BYTES_PER_WEIGHT,
   createModel,
   type DType,
   type HostArray,
@@ -23,7 +24,7 @@ import {
   type Values,
 } from './contract.ts';
 import { readAll } from './values.ts';
-import { BYTES_PER_WEIGHT, modelWork } from './work.ts';
+import { modelWork } from './work.ts';
 
 export const modelSuite: Suite = {
   name: 'model',

@@ -2,7 +2,7 @@
  * The least that a computation takes: floating-point operations, and bytes that have to be read or written once. A multiplication
  * and an addition are one operation each.
  */
-import type { BlockConfig, DType, ModelConfig } from '@mamba/core';
+import type { BlockConfig, ModelConfig } from '@mamba/core';
 
 export interface Work {
   readonly operations: number;
@@ -56,17 +56,6 @@ export function linearWork(
     bytes: rows * (inputs + outputs) * bytesPerValue + inputs * outputs * bytesPerWeight,
   };
 }
-
-/** Bytes of a matrix's value: blocks of 32 with a scale of 16 bits where quantised. */
-export const BYTES_PER_WEIGHT: Readonly<Record<DType, number>> = {
-  float64: 8,
-  float32: 4,
-  int32: 4,
-  float16: 2,
-  bfloat16: 2,
-  q8: 34 / 32,
-  q4: 18 / 32,
-};
 
 /** A block over `tokens` rows of `batch` sequences in all: its weights once, its input, output and states. */
 export function blockWork(

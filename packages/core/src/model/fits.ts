@@ -44,8 +44,8 @@ function checkMemory(backend: Backend, parameters: readonly ParameterSpec[], wei
 /** From the widest to the narrowest. */
 const DTYPES: readonly DType[] = ['float64', 'float32', 'float16', 'bfloat16', 'q8', 'q4'];
 
-/** Bytes of an element. Quantised ones are blocks of 32 that share a scale of two bytes. */
-const BYTES: Readonly<Record<DType, number>> = {
+/** Bytes of an element of a matrix. Quantised ones are blocks of 32 that share a scale of two bytes. */
+export const BYTES_PER_WEIGHT: Readonly<Record<DType, number>> = {
   float64: 8,
   float32: 4,
   int32: 4,
@@ -69,7 +69,7 @@ function refusal(backend: Backend, parameters: readonly ParameterSpec[], dtype: 
 /** At the least: what a backend adds to it is its own. */
 function weightBytes(backend: Backend, parameters: readonly ParameterSpec[], dtype: DType): number {
   return parameters.reduce(
-    (sum, { role, shape }) => sum + sizeOf(shape) * BYTES[role === 'matrix' ? dtype : backend.precision],
+    (sum, { role, shape }) => sum + sizeOf(shape) * BYTES_PER_WEIGHT[role === 'matrix' ? dtype : backend.precision],
     0,
   );
 }
