@@ -1,13 +1,14 @@
-// What a change touches, for `npm test -- --changed [commit]`: packages see each other's built output, so vitest's own graph
-// of imports ends at the border of a package, and this one goes on from there.
+// What a change touches, for `npm test -- --changed [commit]`: packages see each other's built output, so vitest's own
+// graph of imports ends at the border of a package, and this one goes on from there.
 import { execFileSync } from 'node:child_process';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { root } from './lib.mjs';
 
 /**
- * Vitest's arguments with `--changed [commit]` replaced by what to run: test files that changed themselves, and every test of
- * a package that changed, or that depends on one which did. The default is what is not committed. `undefined`: nothing to run.
+ * Vitest's arguments with `--changed [commit]` replaced by what to run: test files that changed themselves, and every
+ * test of a package that changed, or that depends on one which did. The default is what is not committed. `undefined`:
+ * nothing to run.
  */
 export function expandChanged(args) {
   const at = args.findIndex((arg) => arg === '--changed' || arg.startsWith('--changed='));

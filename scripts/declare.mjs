@@ -1,5 +1,6 @@
-// Last step of a package's build: its declarations import the types of the host that they name (URL, AbortSignal, GPUDevice, …) from
-// @mamba/core/host, so that they compile whatever the reader's `lib` and `types` are. Every file that an entry point reaches is done.
+// Last step of a package's build: its declarations import the types of the host that they name (URL, AbortSignal,
+// GPUDevice, …) from @mamba/core/host, so that they compile whatever the reader's `lib` and `types` are. Every file
+// that an entry point reaches is done.
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join, relative, resolve } from 'node:path';
 import process from 'node:process';

@@ -25,7 +25,10 @@ const MADE = /(^|\/)(dist|node_modules|generated|\.gpu)(\/|$)/;
 /** A file in a folder, with an ending that this repository uses. */
 const PATH = /^(?:\.{0,2}\/)?(?:[\w@.-]+\/)+(?:[\w@.-]+\.(?:ts|mjs|js|json|md|wgsl|sh|html|css|safetensors))$/;
 
-/** Where a path may begin: beside the file, in its package and the folders of that, at the root, or anywhere as an ending. */
+/**
+ * Where a path may begin: beside the file, in its package and the folders of that, at the root, or anywhere as an
+ * ending.
+ */
 function exists(path, from) {
   // What begins with ./ in words is a file of the reader's own, and what begins with @ is in a package.
   if (/^(\.\/|@)/.test(path) || MADE.test(path)) return true;

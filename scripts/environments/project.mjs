@@ -36,7 +36,10 @@ export function createProject(folder, tarballs, { tools = [], files = {}, packag
       const { stdout } = await project.run(command, ...args);
       return JSON.parse(stdout.trim().split('\n').at(-1));
     },
-    /** Starts a server, waits until it says that it listens (without words to wait for, `use` has to), and ends it after `use`. */
+    /**
+     * Starts a server, waits until it says that it listens (without words to wait for, `use` has to), and ends it after
+     * `use`.
+     */
     async withServer([command, ...args], listens, use) {
       const env = { ...process.env, NEXT_TELEMETRY_DISABLED: '1', NO_COLOR: '1' };
       const child = spawn(project.bin(command), args, { cwd: folder, env, detached: true });

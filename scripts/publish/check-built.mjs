@@ -1,4 +1,5 @@
-// Each package's `prepack`: refuses to pack a package that is not built, or by a client that leaves `workspace:` and `catalog:` in its manifest.
+// Each package's `prepack`: refuses to pack a package that is not built, or by a client that leaves `workspace:` and
+// `catalog:` in its manifest.
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join, relative, resolve } from 'node:path';
 import process from 'node:process';

@@ -1,4 +1,5 @@
-// npm run release -- [--scope @name] [--dry-run]: builds, packs and publishes every package under the scope of package.json's `publishing`.
+// npm run release -- [--scope @name] [--dry-run]: builds, packs and publishes every package under the scope of
+// package.json's `publishing`.
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';

@@ -1,4 +1,5 @@
-// npm run sample -- FOLDER [--scope @name]: tarballs of every package, and a project that installs them and generates text with two threads.
+// npm run sample -- FOLDER [--scope @name]: tarballs of every package, and a project that installs them and generates
+// text with two threads.
 import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { basename, join, resolve } from 'node:path';
 import process from 'node:process';

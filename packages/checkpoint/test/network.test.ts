@@ -1,4 +1,6 @@
-/** Servers and connections as they are: what fails is attempted again, what is missing from an answer is done without. */
+/**
+ * Servers and connections as they are: what fails is attempted again, what is missing from an answer is done without.
+ */
 import { MambaError } from '@mamba/core';
 import { describe, expect, it } from 'vitest';
 import { openUrl, retry, Transient, type UrlOptions, type Wait } from '../src/index.ts';

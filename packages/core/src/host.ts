@@ -1,6 +1,7 @@
 /**
- * Types of the host, Node's or a browser's, that declarations of these packages name: the host's own where the reader's compiler knows them,
- * and otherwise the part that is used, so that no `lib` and no `@types` has to be there. scripts/declare.mjs makes declarations import them.
+ * Types of the host, Node's or a browser's, that declarations of these packages name: the host's own where the reader's
+ * compiler knows them, and otherwise the part that is used, so that no `lib` and no `@types` has to be there.
+ * scripts/declare.mjs makes declarations import them.
  */
 type Known<Name extends string, Otherwise> =
   typeof globalThis extends Readonly<Record<Name, { readonly prototype: infer Instance }>> ? Instance : Otherwise;

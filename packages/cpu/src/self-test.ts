@@ -7,7 +7,10 @@ import { linearCommands } from './operations/linear.ts';
 import { scanCommand } from './operations/selective-scan.ts';
 import { runCommands } from './program/program.ts';
 
-/** Whether matrix products of every layout, scans of a step and of many by each way, and a convolution, are what they should be. */
+/**
+ * Whether matrix products of every layout, scans of a step and of many by each way, and a convolution, are what they
+ * should be.
+ */
 export function proves(context: Context): boolean {
   return (
     (['float32', 'float16', 'bfloat16', 'q8', 'q4'] as const).every((layout, index) =>

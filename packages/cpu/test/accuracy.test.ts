@@ -118,7 +118,10 @@ describe.each(WAYS)('exp of the scan, $way', (way) => {
   });
 });
 
-/** Rates of all sizes, in one block of channels and alone in theirs: roundings of equal steps add up for as long as a state remembers. */
+/**
+ * Rates of all sizes, in one block of channels and alone in theirs: roundings of equal steps add up for as long as a
+ * state remembers.
+ */
 const RATES = [0, -1e-9, -1e-7, -1e-6, -1e-5, -1e-4, -1e-3, -0.004, -0.01, -0.03, -0.1, -0.3, -1, -4, -30];
 const LENGTH = 2 ** 16;
 

@@ -1,4 +1,7 @@
-/** Bundled by esbuild, the backend keeps its threads, and no warning comes: the worker is inlined, and Node's modules are asked for by name. */
+/**
+ * Bundled by esbuild, the backend keeps its threads, and no warning comes: the worker is inlined, and Node's modules
+ * are asked for by name.
+ */
 import { execFile } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';

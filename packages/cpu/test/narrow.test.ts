@@ -1,4 +1,7 @@
-/** A model whose weights do not fit the type that they are loaded into is refused, by the weight's name, and loads as the error says. */
+/**
+ * A model whose weights do not fit the type that they are loaded into is refused, by the weight's name, and loads as
+ * the error says.
+ */
 import { seededWeights } from '@mamba/conformance';
 import { type Backend, createModel, type DType, type HostTensor, isMambaError, modelConfig } from '@mamba/core';
 import { cpu } from '@mamba/cpu';

@@ -1,4 +1,7 @@
-/** What a token fed by a step may differ from the same token in a prompt: by the type of the weights, as the README promises. */
+/**
+ * What a token fed by a step may differ from the same token in a prompt: by the type of the weights, as the README
+ * promises.
+ */
 import { type Checkpoint, openCheckpoint } from '@mamba/checkpoint';
 import { seededWeights } from '@mamba/conformance';
 import { type Backend, createModel, type DType, type Model, modelConfig } from '@mamba/core';
@@ -15,7 +18,10 @@ afterAll(() => backend.dispose());
 const FIXTURES = new URL('../../conformance/fixtures/', import.meta.url);
 const LENGTH = 48;
 
-/** Of the largest logit. Rows that meet q8 or q4 in a step are rounded to 16 bits; a prompt of more than 8 tokens is not. */
+/**
+ * Of the largest logit. Rows that meet q8 or q4 in a step are rounded to 16 bits; a prompt of more than 8 tokens is
+ * not.
+ */
 const BOUNDS = { float32: 1e-5, float16: 1e-5, bfloat16: 1e-5, q8: 1e-3, q4: 1e-3 } as const satisfies Partial<
   Record<DType, number>
 >;

@@ -189,8 +189,9 @@ export class LanguageModel {
   /**
    * Continues a prompt: one piece a token, then a closing piece with the reason. Everything made on the way is freed where it ends,
    * fails, or is left by `break`.
-   * @throws MambaError `invalid-argument` (at once where options or an empty prompt are to blame), `unsupported` (text without a
-   * tokenizer), `aborted` where the signal fires, `not-finite` where the model gives no numbers, and what the backend throws.
+   * @throws MambaError `invalid-argument` (at once where options or an empty prompt are to blame), `unsupported` (text
+   * without a tokenizer), `aborted` where the signal fires, `not-finite` where the model gives no numbers, and what the
+   * backend throws.
    */
   generate(options: GenerateOptions): AsyncGenerator<GeneratedPiece, void, void> {
     checkOptions('generate', options, KEYS);

@@ -1,4 +1,7 @@
-/** A small flood; `FLOOD_CLIENTS=256 FLOOD_SECONDS=60 npx vitest run --project @mamba/lm flood` is the whole one, and prints figures. */
+/**
+ * A small flood; `FLOOD_CLIENTS=256 FLOOD_SECONDS=60 npx vitest run --project @mamba/lm flood` is the whole one, and
+ * prints figures.
+ */
 import { describe, expect, it } from 'vitest';
 import { flood } from './flood.ts';
 

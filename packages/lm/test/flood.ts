@@ -167,7 +167,9 @@ async function garbage(server: Server): Promise<void> {
   await new Promise((resolve) => socket.resume().once('close', resolve));
 }
 
-/** One word without an end, a long prompt, its log-probabilities, embeddings: right, but much. It may lose its patience. */
+/**
+ * One word without an end, a long prompt, its log-probabilities, embeddings: right, but much. It may lose its patience.
+ */
 async function heavy(server: Server, turn: number): Promise<void> {
   const ways = [
     { body: { prompt: 'thandofheringtionent'.repeat(20_000), max_tokens: 1 } },

@@ -27,7 +27,10 @@ export interface FakeHub {
   close(): Promise<void>;
 }
 
-/** Files by their paths or contents. `large` files are kept as the hub keeps them: with a SHA-256, and behind a redirection. */
+/**
+ * Files by their paths or contents. `large` files are kept as the hub keeps them: with a SHA-256, and behind a
+ * redirection.
+ */
 export async function fakeHub(
   repository: string,
   files: ReadonlyMap<string, string | Buffer>,

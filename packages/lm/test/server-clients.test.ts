@@ -237,7 +237,10 @@ describe('a value that asks for what there is not is refused by name', () => {
   });
 });
 
-/** As `local-completions` of lm-evaluation-harness asks, and reads the answer: the sum, and whether each token is the likeliest. */
+/**
+ * As `local-completions` of lm-evaluation-harness asks, and reads the answer: the sum, and whether each token is the
+ * likeliest.
+ */
 describe('lm-evaluation-harness', () => {
   const pairs = [
     ['And God said, Let there be', ' light'],

@@ -319,7 +319,8 @@ describe('the server', () => {
       const { error } = (await (await response).json()) as { error: { message: string; type: string } };
       expect((await response).status, error.message).toBe(status);
       expect(error).toMatchObject({ type: 'invalid_request_error', message: expect.any(String) });
-      // Also where a body is too large: what is left of it is passed over, since a client reads no answer while it cannot write.
+      // Also where a body is too large: what is left of it is passed over, since a client reads no answer while it
+      // cannot write.
       expect((await response).headers.get('connection')).toBe('keep-alive');
     }
     const endless = new ReadableStream({ pull: (controller) => controller.enqueue(new Uint8Array(500)) });

@@ -1,4 +1,5 @@
-// The error bounds that shaders/lib states, by dense sampling against Math in float64, through the operations that use them.
+// The error bounds that shaders/lib states, by dense sampling against Math in float64, through the operations that use
+// them.
 import { seededWeights } from '@mamba/conformance';
 import { type Backend, createModel, modelConfig, type Tensor } from '@mamba/core';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';

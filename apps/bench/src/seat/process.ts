@@ -1,6 +1,6 @@
 /**
- * Contenders in processes of their own: those that call native code, whose crash would end the whole run, and the cpu backend in each
- * of its modes, on an engine that has it, and in a browser. Node only.
+ * Contenders in processes of their own: those that call native code, whose crash would end the whole run, and the cpu
+ * backend in each of its modes, on an engine that has it, and in a browser. Node only.
  */
 import { fork } from 'node:child_process';
 import { createRequire } from 'node:module';
@@ -23,7 +23,8 @@ import type { Answer, Questions } from './messages.ts';
 import { type Asker, type Channel, createAsker, remoteSeat } from './remote.ts';
 
 /**
- * As `findBackends`, each backend that calls native code in a process of its own. One that crashes as it starts is `failed`.
+ * As `findBackends`, each backend that calls native code in a process of its own. One that crashes as it starts is
+ * `failed`.
  * @throws MambaError `invalid-argument` on a name that does not exist.
  */
 export async function findContenders(

@@ -1,8 +1,8 @@
 /**
- * The format (ggml's specification of GGUF), all little-endian: "GGUF", uint32 version, uint64 number of tensors, uint64 number of metadata;
- * the metadata as key, uint32 type, value; the tensors as name, uint32 rank, uint64 extents (fastest first), uint32 type, uint64
- * offset; then the data, from the next multiple of the alignment on, to which every offset is aligned too. A string is uint64 length
- * and UTF-8; an array uint32 type, uint64 length and its values.
+ * The format (ggml's specification of GGUF), all little-endian: "GGUF", uint32 version, uint64 number of tensors,
+ * uint64 number of metadata; the metadata as key, uint32 type, value; the tensors as name, uint32 rank, uint64 extents
+ * (fastest first), uint32 type, uint64 offset; then the data, from the next multiple of the alignment on, to which
+ * every offset is aligned too. A string is uint64 length and UTF-8; an array uint32 type, uint64 length and its values.
  */
 import { MambaError, type Shape, sizeOf } from '@mamba/core';
 import { damaged, quote } from '../errors.ts';

@@ -6,9 +6,9 @@ import type { UrlOptions } from '../io/url.ts';
 import { ggufParts } from './parts.ts';
 
 /**
- * The store of a location, and its GGUF file where that is what it holds: the location itself if it ends in `.gguf`, whose folder is
- * then the store; or the only such file of a store without other weights. A file may be in parts (`-00001-of-00003.gguf`), of which any stands
- * for all.
+ * The store of a location, and its GGUF file where that is what it holds: the location itself if it ends in `.gguf`,
+ * whose folder is then the store; or the only such file of a store without other weights. A file may be in parts
+ * (`-00001-of-00003.gguf`), of which any stands for all.
  * @throws MambaError `invalid-file` where a file is not there, or several could be meant.
  */
 export async function locateGguf(

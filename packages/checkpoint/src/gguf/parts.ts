@@ -3,7 +3,10 @@ import type { ByteSource } from '../io/byte-source.ts';
 import { type GgufFile, openGguf } from './file.ts';
 import { Metadata } from './metadata.ts';
 
-/** The names of all parts of a GGUF file that `name` is one of (`x-00002-of-00003.gguf`); undefined where it is a whole one. */
+/**
+ * The names of all parts of a GGUF file that `name` is one of (`x-00002-of-00003.gguf`); undefined where it is a whole
+ * one.
+ */
 export function ggufParts(name: string): readonly string[] | undefined {
   const [, stem, index, count, ending] = /^(.*)-(\d{5})-of-(\d{5})(\.gguf)$/i.exec(name) ?? [];
   const total = Number(count);
@@ -15,8 +18,8 @@ export function ggufParts(name: string): readonly string[] | undefined {
 }
 
 /**
- * The parts of one GGUF file (llama-gguf-split's), in their order, seen as one: metadata are the first part's. The sources are the
- * file's from then on, as `openGguf`'s is.
+ * The parts of one GGUF file (llama-gguf-split's), in their order, seen as one: metadata are the first part's. The
+ * sources are the file's from then on, as `openGguf`'s is.
  * @throws MambaError `invalid-file` where they do not belong together, and what `openGguf` throws.
  */
 export async function openGgufParts(sources: readonly ByteSource[]): Promise<GgufFile> {

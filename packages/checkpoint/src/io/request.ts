@@ -67,7 +67,8 @@ async function follow(url: string, input: RequestInput, options: RequestOptions)
   let sent = { ...Object.fromEntries(own), ...input.headers };
   for (let count = 0; count <= MAX_REDIRECTS; count++) {
     const response = await fetch(current, { ...init, headers: sent, redirect: 'manual' });
-    // A browser does not say where to; it takes Authorization nowhere else, and asks the other host before it sends what is not simple.
+    // A browser does not say where to; it takes Authorization nowhere else, and asks the other host before it sends
+    // what is not simple.
     if (response.type === 'opaqueredirect') return fetch(current, { ...init, headers: sent });
     const location = REDIRECTS.includes(response.status) ? response.headers.get('location') : null;
     if (location === null) return response;

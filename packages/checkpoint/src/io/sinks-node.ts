@@ -6,9 +6,10 @@ import { fileFailure } from './files-node.ts';
 import { abandonedAside, asidePath, removeAbandoned, temporaryPath } from './temporary.ts';
 
 /**
- * Writes a file beside its place and moves it there when it is whole and on the disk, so that readers see the old file or the new
- * one, never a part. A link stays one: what it points to is replaced.
- * @throws MambaError `io` where it cannot be created, or something else than a file is there, or anything if it is not to be replaced.
+ * Writes a file beside its place and moves it there when it is whole and on the disk, so that readers see the old file
+ * or the new one, never a part. A link stays one: what it points to is replaced.
+ * @throws MambaError `io` where it cannot be created, or something else than a file is there, or anything if it is not
+ * to be replaced.
  */
 export async function createFile(path: string | URL, { replace = true }: SinkOptions = {}): Promise<ByteSink> {
   const name = path instanceof URL ? fileURLToPath(path) : path;
@@ -41,9 +42,10 @@ async function openSink(name: string, path: string, replace: boolean): Promise<B
 }
 
 /**
- * Writes files that belong together: into a folder beside the place, which is moved there as a whole. A folder with files in it is
- * replaced only if that is asked for, and as a whole: what else is in it goes too.
- * @throws MambaError `io` where it cannot be created, or something else than a folder is there, or files if they are not to be replaced.
+ * Writes files that belong together: into a folder beside the place, which is moved there as a whole. A folder with
+ * files in it is replaced only if that is asked for, and as a whole: what else is in it goes too.
+ * @throws MambaError `io` where it cannot be created, or something else than a folder is there, or files if they are
+ * not to be replaced.
  */
 export async function createFolder(path: string | URL, { replace = false }: SinkOptions = {}): Promise<FolderSink> {
   const name = path instanceof URL ? fileURLToPath(path) : path;
@@ -109,7 +111,10 @@ async function placeFolder(temporary: string, target: string): Promise<void> {
   }
 }
 
-/** No system exchanges two folders in one step for us: the old one is put aside, and back if the new one cannot take its place. */
+/**
+ * No system exchanges two folders in one step for us: the old one is put aside, and back if the new one cannot take its
+ * place.
+ */
 async function exchange(temporary: string, target: string): Promise<void> {
   const aside: string[] = [];
   for (let attempt = 1; ; attempt++) {
@@ -131,8 +136,8 @@ async function exchange(temporary: string, target: string): Promise<void> {
 }
 
 /**
- * Puts back a folder that a process put aside and was killed before the new one took its place: whoever looks for it finds the old one.
- * Never throws.
+ * Puts back a folder that a process put aside and was killed before the new one took its place: whoever looks for it
+ * finds the old one. Never throws.
  */
 export async function recoverFolder(path: string | URL): Promise<void> {
   const target = resolve(path instanceof URL ? fileURLToPath(path) : path);

@@ -57,8 +57,8 @@ function isOf(target: string | undefined, name: string, ending: string): boolean
 }
 
 /**
- * Removes what processes that are gone left of `temporaryPath`: of one target, or all that is in a folder. Never throws: what cannot be
- * removed stays.
+ * Removes what processes that are gone left of `temporaryPath`: of one target, or all that is in a folder. Never
+ * throws: what cannot be removed stays.
  */
 export async function removeAbandoned(folder: string, target?: string): Promise<void> {
   const names = await readdir(folder).catch(() => []);

@@ -14,8 +14,8 @@ const FIRST = 64 * 1024;
 
 /**
  * A file behind http(s), read by ranges. What fails of the connection, or of a busy server, is attempted again.
- * @throws MambaError `invalid-file` where there is none (404), `io` where the network or the server fails, `unsupported`
- * where the server ignores ranges and the file is larger than `maxWhole`, `aborted`.
+ * @throws MambaError `invalid-file` where there is none (404), `io` where the network or the server fails,
+ * `unsupported` where the server ignores ranges and the file is larger than `maxWhole`, `aborted`.
  */
 export async function openUrl(url: string | URL, options: UrlOptions = {}): Promise<ByteSource> {
   const source = await openUrlIfPresent(url, options);

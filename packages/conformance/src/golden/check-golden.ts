@@ -10,7 +10,8 @@ import type { GoldenOperation } from './operations/golden-operation.ts';
 import { GOLDEN_OPERATIONS } from './operations/index.ts';
 
 /**
- * Every case of a golden file whose operation the suite and the backend know: results, and gradients where both have them.
+ * Every case of a golden file whose operation the suite and the backend know: results, and gradients where both have
+ * them.
  * @throws MambaError `invalid-file` where the file is damaged or not of this format.
  */
 export async function checkGolden(backend: Backend, path: string | URL): Promise<readonly TensorReport[]> {
@@ -26,8 +27,9 @@ export async function checkGolden(backend: Backend, path: string | URL): Promise
 }
 
 /**
- * The same as checks: `golden/scan-golden/len129`, and `golden/scan-golden/len129/gradients` where the file has gradients. One of an
- * operation that the suite does not know, or whose gradients the contract does not have, is skipped with that reason.
+ * The same as checks: `golden/scan-golden/len129`, and `golden/scan-golden/len129/gradients` where the file has
+ * gradients. One of an operation that the suite does not know, or whose gradients the contract does not have, is
+ * skipped with that reason.
  */
 export async function goldenChecks(open: OpenFile, source: string, prefix: string): Promise<readonly Check[]> {
   const cases = await readCases(open);

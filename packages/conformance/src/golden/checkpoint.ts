@@ -22,9 +22,9 @@ import { Findings, type TensorReport } from '../runner/report.ts';
 import { damaged } from './golden-file.ts';
 
 /**
- * A checkpoint on a backend against its expected values: logits, and whichever of these the folder holds, each for all layers:
- * hidden states, both parts of the state, the loss, the greedy continuation (by steps and by `decode`), answers. A tensor of another name, or
- * a layer that is missing, is a failure: a misspelt name would check nothing.
+ * A checkpoint on a backend against its expected values: logits, and whichever of these the folder holds, each for all
+ * layers: hidden states, both parts of the state, the loss, the greedy continuation (by steps and by `decode`),
+ * answers. A tensor of another name, or a layer that is missing, is a failure: a misspelt name would check nothing.
  * @throws MambaError as `openCheckpoint` and `createModel`, and `invalid-file` where `expected.safetensors` is missing or damaged.
  */
 export async function checkCheckpoint(
@@ -156,12 +156,14 @@ async function checkForward(
 }
 
 /**
- * Of the logits of the families' checkpoints, relative to the largest: transformers, which computed them, casts parts of its layers to
- * float32, and what is summed after that inherits it. A file with a loss is one of theirs.
+ * Of the logits of the families' checkpoints, relative to the largest: transformers, which computed them, casts parts
+ * of its layers to float32, and what is summed after that inherits it. A file with a loss is one of theirs.
  */
 const FAMILY_ROUNDING = 2e-6;
 
-/** Mean cross entropy of each next token over all rows, in nats, from logits `[batch, length, vocabSize]`; in float64. */
+/**
+ * Mean cross entropy of each next token over all rows, in nats, from logits `[batch, length, vocabSize]`; in float64.
+ */
 function nextTokenLoss(logits: HostArray, rows: readonly Int32Array[], vocabSize: number): number {
   let sum = 0;
   let count = 0;

@@ -1,4 +1,7 @@
-/** Golden files: inputs, results and gradients of many calls in one safetensors file, in the format of the fixtures' README. */
+/**
+ * Golden files: inputs, results and gradients of many calls in one safetensors file, in the format of the fixtures'
+ * README.
+ */
 import type { SafetensorsFile } from '@mamba/checkpoint';
 import { MambaError } from '@mamba/core';
 

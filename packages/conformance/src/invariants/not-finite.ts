@@ -1,4 +1,6 @@
-/** What is not a number never becomes a token: a checked choice marks it, and so does a decode, whichever way it runs. */
+/**
+ * What is not a number never becomes a token: a checked choice marks it, and so does a decode, whichever way it runs.
+ */
 import { createModel, type HostTensor, modelParameters, type ParameterSource } from '@mamba/core';
 import { floats } from '../cases/host.ts';
 import { seededWeights } from '../cases/weights.ts';

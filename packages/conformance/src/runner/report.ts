@@ -25,7 +25,9 @@ export type Values = ArrayLike<number>;
 export interface MatchOptions {
   /** Values are compared relative to this where the largest is smaller. Default 0. */
   readonly leastScale?: number | undefined;
-  /** How closely the expected values themselves are known, relative to the largest. Default: as their type stores them. */
+  /**
+   * How closely the expected values themselves are known, relative to the largest. Default: as their type stores them.
+   */
   readonly rounding?: number | undefined;
 }
 

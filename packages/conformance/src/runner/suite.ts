@@ -19,8 +19,9 @@ export interface SuiteOptions {
   /** Default: all. */
   readonly scope?: readonly Section[] | undefined;
   /**
-   * Folder of the fixtures, where they are not beside this package's code, as in the repository: a clone's `packages/conformance/fixtures/`, or
-   * an address that a test server serves. Without them, sections that need them are skipped.
+   * Folder of the fixtures, where they are not beside this package's code, as in the repository: a clone's
+   * `packages/conformance/fixtures/`, or an address that a test server serves. Without them, sections that need them
+   * are skipped.
    */
   readonly fixtures?: URL | undefined;
   /** Seed and number of the random draws. */

@@ -199,7 +199,10 @@ function pitfalls(): SelectiveScanCaseOptions[] {
   ];
 }
 
-/** Rates that are no finite floats: from zero and from a state, in one step, in a part of a tile, in many tiles, after resets. */
+/**
+ * Rates that are no finite floats: from zero and from a state, in one step, in a part of a tile, in many tiles, after
+ * resets.
+ */
 const RATES = (['nan', 'infinite', 'minus-infinite', 'minus-largest'] as const).flatMap((name) => {
   const { NaN: nan, POSITIVE_INFINITY: infinity } = Number;
   const value = { nan, infinite: infinity, 'minus-infinite': -infinity, 'minus-largest': -3.4e38 }[name];

@@ -56,7 +56,8 @@ export interface SampleOptions {
 
 export interface ChoiceOptions {
   /**
-   * Give -1 for a row that no token follows from, since it holds NaN or an infinity. Default false: NaN counts as the smallest.
+   * Give -1 for a row that no token follows from, since it holds NaN or an infinity. Default false: NaN counts as the
+   * smallest.
    */
   readonly checked?: boolean | undefined;
 }

@@ -22,9 +22,9 @@ export interface TensorSpec {
   readonly shape: Shape;
   readonly dtype: DType;
   /**
-   * int32 only: smallest and largest value that it may hold. Set on upload and by the operations that make ids, so that an id
-   * out of range is refused before a device reads past a table, without waiting for the device. The -1 of a checked choice (see
-   * `argmax`) is not counted: it goes where ids go, and `embedding` makes NaN of it.
+   * int32 only: smallest and largest value that it may hold. Set on upload and by the operations that make ids, so that
+   * an id out of range is refused before a device reads past a table, without waiting for the device. The -1 of a
+   * checked choice (see `argmax`) is not counted: it goes where ids go, and `embedding` makes NaN of it.
    */
   readonly range?: IntegerRange | undefined;
 }

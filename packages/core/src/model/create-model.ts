@@ -25,9 +25,9 @@ export interface CreateModelOptions {
 /**
  * Uploads a model parameter by parameter: one at a time is in host memory, and of a matrix only some rows where source and backend can.
  * Whether the backend can hold it is looked at before.
- * @throws MambaError `invalid-argument` (config, a parameter of the wrong shape, or one whose values the dtype cannot hold: beyond
- * float16, or not finite in q8 and q4), `unsupported` (the dtype), `out-of-memory`,
- * `aborted`, and what `source` throws; everything uploaded by then is freed.
+ * @throws MambaError `invalid-argument` (config, a parameter of the wrong shape, or one whose values the dtype cannot
+ * hold: beyond float16, or not finite in q8 and q4), `unsupported` (the dtype), `out-of-memory`, `aborted`, and what
+ * `source` throws; everything uploaded by then is freed.
  */
 export async function createModel(
   backend: Backend,

@@ -43,9 +43,10 @@ import {
  * | initialState, lastState | [batch, dim, state] | the parameters' |
  * | resets | [batch, length] | int32 |
  *
- * Group g serves channels [g dim / groups, (g + 1) dim / groups). Parameters are of the activations' dtype, float32 where those
- * are float16. NaN and infinity flow through as IEEE says, with one exception: a backend that cuts time into chunks may have
- * NaN where an infinite state lives on. It multiplies a chunk's decays first, whose product may be 0 or infinite where none is.
+ * Group g serves channels [g dim / groups, (g + 1) dim / groups). Parameters are of the activations' dtype, float32
+ * where those are float16. NaN and infinity flow through as IEEE says, with one exception: a backend that cuts time
+ * into chunks may have NaN where an infinite state lives on. It multiplies a chunk's decays first, whose product may be
+ * 0 or infinite where none is.
  * @throws MambaError `invalid-argument` on a wrong rank, shape, dtype, group count or option.
  */
 export interface SelectiveScanCall<T> {

@@ -3,7 +3,10 @@ import { MambaError } from '../contract/errors.ts';
 import type { DType, HostTensor } from '../contract/tensor.ts';
 import { bfloat16ToNumber, float16ToNumber } from './floats.ts';
 
-/** What a type holds. From `overflow` on a finite value would become infinite; blocks with a scale hold finite values alone. */
+/**
+ * What a type holds. From `overflow` on a finite value would become infinite; blocks with a scale hold finite values
+ * alone.
+ */
 interface Range {
   readonly overflow: number;
   readonly finite: boolean;
@@ -88,7 +91,10 @@ export interface FitOptions {
   readonly first?: number | undefined;
 }
 
-/** @throws MambaError `invalid-argument` where `host` holds what `type` cannot: it names the weight, the value and its place. */
+/**
+ * @throws MambaError `invalid-argument` where `host` holds what `type` cannot: it names the weight, the value and its
+ * place.
+ */
 export function checkFits(weight: string, host: HostTensor, type: DType, options: FitOptions = {}): void {
   const index = misfitOf(host, type);
   if (index < 0) return;

@@ -39,7 +39,10 @@ export function maximum(values: usize, count: i32): f32 {
   return largest;
 }
 
-/** The largest magnitude; NaN where a value is, so that it is finite where all of them are. Without signs, bits order as floats do. */
+/**
+ * The largest magnitude; NaN where a value is, so that it is finite where all of them are. Without signs, bits order as
+ * floats do.
+ */
 export function magnitude(values: usize, count: i32): f32 {
   const unsigned = i32x4.splat(0x7fffffff);
   let m0 = i32x4.splat(0);

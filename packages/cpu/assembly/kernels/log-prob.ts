@@ -1,8 +1,8 @@
 /**
- * y[row] = logits[row, ids[row]] - max - log Σ exp(logits[row] - max). Two reads of the row, nothing written but one number. One of the
- * largest is left out of the sum and comes back as log1p, so that the chance of all others is not lost beside it. Spans of 256 logits, 16
- * float32 sums of 16, are added up in float64, so the sum's error stays below 1e-6 for any vocabulary and any logits: long float32 sums
- * of equal parts round the same way at every addition.
+ * y[row] = logits[row, ids[row]] - max - log Σ exp(logits[row] - max). Two reads of the row, nothing written but one
+ * number. One of the largest is left out of the sum and comes back as log1p, so that the chance of all others is not
+ * lost beside it. Spans of 256 logits, 16 float32 sums of 16, are added up in float64, so the sum's error stays below
+ * 1e-6 for any vocabulary and any logits: long float32 sums of equal parts round the same way at every addition.
  */
 import { exp } from '../lib/exp';
 import { loadPart, sum } from '../lib/lanes';

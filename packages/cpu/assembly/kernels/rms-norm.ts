@@ -24,7 +24,8 @@ export function rmsNorm(x: usize, weight: usize, y: usize, rows: i32, channels: 
 
 /**
  * What a row is multiplied by: 1 / sqrt(mean(x²) + eps). Where float32 squares overflow, or vanish beside an eps as
- * small, the row is summed again in float64. The factor itself is a float32: it is infinite where the root is below 2^-128.
+ * small, the row is summed again in float64. The factor itself is a float32: it is infinite where the root is below
+ * 2^-128.
  */
 export function inverseRoot(x: usize, channels: i32, eps: f32): f32 {
   const mean = sumOfSquares(x, channels) / <f32>channels + eps;

@@ -1,11 +1,12 @@
 /**
- * Pass 2 of the selective scan for one block of eight channels, where steps are Euler's and decay: two states at a time, then the
- * odd one.
+ * Pass 2 of the selective scan for one block of eight channels, where steps are Euler's and decay: two states at a
+ * time, then the odd one.
  *
- * Roundings of equal steps all go one way, and add up for as long as a state remembers. So where a channel keeps half of a state or
- * more over the chunk it is `near`: its state is H + e, with H from the chunk's beginning and e what has come since, so that a step
- * rounds e alone, and H + e is handed on with its rounding error (`rest`). Elsewhere H is 0 and e the state: a step rounds 6e-8 of
- * it, and it remembers some 60 steps. A chunk takes each pair of states in one of three ways:
+ * Roundings of equal steps all go one way, and add up for as long as a state remembers. So where a channel keeps half
+ * of a state or more over the chunk it is `near`: its state is H + e, with H from the chunk's beginning and e what has
+ * come since, so that a step rounds e alone, and H + e is handed on with its rounding error (`rest`). Elsewhere H is 0
+ * and e the state: a step rounds 6e-8 of it, and it remembers some 60 steps. A chunk takes each pair of states in one
+ * of three ways:
  *
  * - `small`, where no step takes more than 2^-1/2: e' = e + (h (2^x - 1) + d u B); 2^x has no whole part, fewer operations;
  * - `mixed`, where some do, and some channel keeps 2^-1/4 in 40 steps: e' = 2^x e + ((2^x - 1) H + d u B);
@@ -73,7 +74,9 @@ function splitHalf(A: v128, state: usize, rest: usize, sum: v128, most: v128): v
   v128.store(rest, v128.bitselect(v128.load(rest), h, near));
 }
 
-/** Whether in all channels the largest step keeps more than 2^-1/2 of a state, so that no step's 2^x has a whole part. */
+/**
+ * Whether in all channels the largest step keeps more than 2^-1/2 of a state, so that no step's 2^x has a whole part.
+ */
 // @ts-ignore: decorator
 @inline
 function isSmall(A: usize, most0: v128, most1: v128): bool {

@@ -12,16 +12,18 @@
  *
  * The decay is 2^x with x = d (A log2 e). With n the nearest integer and r = x - n it is never rounded to one float:
  *     h' = s h + (s h (2^r - 1) + d u B)      s = 2^n
- * which keeps decays very close to 1 exact (a rounded exp(dA) would drift by up to 3e-8 a step). 2^r - 1 is a polynomial of degree 5:
- * relative error of 2^x below 1.6e-7 for the x it is given; d A rounds as floats do (1.2e-7 of |x|), below 1e-7 of the state in
- * all. 2^x is 0 below x = -126.5. Where decays are near 1 the rounding of the state itself is carried along too, from chunk to chunk; a single
- * step, and a state that leaves, are rounded to float32.
- * That fast path (selective-scan-decay.ts) takes Euler steps with d A ≤ 0, which is what models have; all else (growing systems, zoh,
- * bilinear, constant B or C) takes `general`. So does a block again whose state is no longer finite after the fast path: an infinite
- * state times a decay is infinite, but not in the form above. A single step (decode) skips the blocks: see `step`.
+ * which keeps decays very close to 1 exact (a rounded exp(dA) would drift by up to 3e-8 a step). 2^r - 1 is a
+ * polynomial of degree 5: relative error of 2^x below 1.6e-7 for the x it is given; d A rounds as floats do (1.2e-7 of
+ * |x|), below 1e-7 of the state in all. 2^x is 0 below x = -126.5. Where decays are near 1 the rounding of the state
+ * itself is carried along too, from chunk to chunk; a single step, and a state that leaves, are rounded to float32.
+ * That fast path (selective-scan-decay.ts) takes Euler steps with d A ≤ 0, which is what models have; all else (growing
+ * systems, zoh, bilinear, constant B or C) takes `general`. So does a block again whose state is no longer finite after
+ * the fast path: an infinite state times a decay is infinite, but not in the form above. A single step (decode) skips
+ * the blocks: see `step`.
  *
- * `state` [channels, states] holds the initial state, and the last one afterwards. Scratch: A, state, its rest, constant B, constant C as blocks,
- * then three chunk buffers, and a block of state with room for eight vectors behind it; see `scanScratch` there.
+ * `state` [channels, states] holds the initial state, and the last one afterwards. Scratch: A, state, its rest,
+ * constant B, constant C as blocks, then three chunk buffers, and a block of state with room for eight vectors behind
+ * it; see `scanScratch` there.
  */
 import { silu, softplus } from '../lib/activations';
 import { Constant, constant } from '../lib/constants';
@@ -510,10 +512,11 @@ function carefulStep(A: usize, state: usize, d: v128, v: v128, B: usize, C: usiz
 }
 
 /**
- * Pass 2 for four channels, every other case: state by state. Constant B and C come as blocks. What rounding takes from a state with a decay
- * near 1 is added again a step later (`rest`, `left`), for roundings of equal steps all go one way; exact where the change is the smaller.
- * Decays within 2^±1/2 keep their distance from 1 (`near`), others are formed as 2^n 2^r. zoh: expm1(dA) / A is d (2^r - 1) / r near 1, the
- * polynomial itself, so nothing is divided by an A that is 0 or subnormal. bilinear: Abar - 1 = x / (1 - x / 2).
+ * Pass 2 for four channels, every other case: state by state. Constant B and C come as blocks. What rounding takes from
+ * a state with a decay near 1 is added again a step later (`rest`, `left`), for roundings of equal steps all go one
+ * way; exact where the change is the smaller. Decays within 2^±1/2 keep their distance from 1 (`near`), others are
+ * formed as 2^n 2^r. zoh: expm1(dA) / A is d (2^r - 1) / r near 1, the polynomial itself, so nothing is divided by an A
+ * that is 0 or subnormal. bilinear: Abar - 1 = x / (1 - x / 2).
  */
 function general(
   A: usize, state: usize, rest: usize, steps: usize, inputs: usize, results: usize, B: usize, C: usize,

@@ -16,8 +16,8 @@ export function softplus(x: v128): v128 {
 }
 
 /**
- * x / (1 + exp(-x)); relative error below 4e-7 where the result is normal, below 3e-6 for x within ±2^-121. It is normal down to
- * x = -91.9, while exp(-x) overflows from -88.8 on: so dividend and divisor are taken times 2^-5.
+ * x / (1 + exp(-x)); relative error below 4e-7 where the result is normal, below 3e-6 for x within ±2^-121. It is
+ * normal down to x = -91.9, while exp(-x) overflows from -88.8 on: so dividend and divisor are taken times 2^-5.
  */
 // @ts-ignore: decorator
 @inline

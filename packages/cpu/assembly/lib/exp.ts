@@ -11,7 +11,10 @@ export function exp(x: v128): v128 {
   return expTimes(x, constant(Constant.ONE));
 }
 
-/** exp(x) times a power of two, 2^-5 … 1, so that it may be normal where exp(x) would be infinite; infinite for x from 96 on. */
+/**
+ * exp(x) times a power of two, 2^-5 … 1, so that it may be normal where exp(x) would be infinite; infinite for x from
+ * 96 on.
+ */
 // @ts-ignore: decorator
 @inline
 export function expTimes(x: v128, power: v128): v128 {

@@ -116,7 +116,10 @@ export function scanCommand({ team }: Context, arena: Arena, options: ScanOption
  */
 const STEPS = 40;
 
-/** A, the state and its rest, and B and C where constant, as blocks of eight channels; steps, inputs and results; one block of state; eight vectors. */
+/**
+ * A, the state and its rest, and B and C where constant, as blocks of eight channels; steps, inputs and results; one
+ * block of state; eight vectors.
+ */
 function scanScratch(channels: number, state: number, steps: number, constantB: boolean, constantC: boolean): number {
   const parameters = 3 + (constantB ? 1 : 0) + (constantC ? 1 : 0);
   return (padded(channels) * (parameters * state + 3 * steps) + 8 * state + 32) * ELEMENT;

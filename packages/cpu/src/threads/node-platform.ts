@@ -32,7 +32,8 @@ function started(worker: NodeWorker, died: (cause: unknown) => void): Promise<Wo
       // Until here it keeps the process alive, or waiting for it would end the process.
       worker.unref();
       resolve({
-        // Read from the thread itself, not by an event: of a thread that is being stopped, or has, there is no idle time.
+        // Read from the thread itself, not by an event: of a thread that is being stopped, or has, there is no idle
+        // time.
         lives: () => !stopping && worker.performance.eventLoopUtilization().idle >= 0,
         terminate: async () => {
           stopping = true;
@@ -66,7 +67,8 @@ async function hasSiblings(builtin: NodeJS.Process['getBuiltinModule'], availabl
       return false; // no such file: a kernel or a container that does not tell, or a processor without
     }
   }
-  // Windows does not tell without a tool: most x86-64 processors of more than four threads have two a core. Arm has one.
+  // Windows does not tell without a tool: most x86-64 processors of more than four threads have two a core. Arm has
+  // one.
   return process.arch === 'x64' && available > 4;
 }
 
@@ -81,7 +83,10 @@ function unwidened(): string | undefined {
 const REVECTORIZE = ['--experimental-wasm-revectorize', '--no-liftoff', '--no-wasm-lazy-compilation'];
 const RESTORE = ['--no-experimental-wasm-revectorize', '--liftoff', '--wasm-lazy-compilation'];
 
-/** The flags concern what is compiled while they are set, so they are set for this module alone; compiled at once, for the same reason. */
+/**
+ * The flags concern what is compiled while they are set, so they are set for this module alone; compiled at once, for
+ * the same reason.
+ */
 function compileRevectorized(v8: typeof import('node:v8'), bytes: BufferSource): WebAssembly.Module {
   for (const flag of REVECTORIZE) v8.setFlagsFromString(flag);
   try {

@@ -11,8 +11,8 @@ export interface Platform {
   /** Threads worth starting: one a physical core. */
   physicalCores(): Promise<number>;
   /**
-   * A worker that has joined its team, from the inlined worker or the file that is given. Rejects where it cannot start. `died` is called
-   * if it ends without being told to.
+   * A worker that has joined its team, from the inlined worker or the file that is given. Rejects where it cannot
+   * start. `died` is called if it ends without being told to.
    */
   startWorker(data: MemberData, file: string | URL | undefined, died: (cause: unknown) => void): Promise<Worker>;
   /** What the user can do where workers do not start. */

@@ -1,6 +1,7 @@
 /**
- * The worker, whatever its host: it joins its team, and works until it is told to stop. Alone in its file, without an import: scripts/generate.mjs
- * makes one text of it that runs as a classic script, as a module and in Node, which is inlined and exported as `@mamba/cpu/worker.js`.
+ * The worker, whatever its host: it joins its team, and works until it is told to stop. Alone in its file, without an
+ * import: scripts/generate.mjs makes one text of it that runs as a classic script, as a module and in Node, which is
+ * inlined and exported as `@mamba/cpu/worker.js`.
  */
 import type { KernelExports } from '../wasm/exports.ts';
 import type { MemberData } from './platform.ts';

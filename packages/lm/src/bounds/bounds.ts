@@ -5,8 +5,8 @@ export interface Bounds {
   readonly milliseconds: number;
   readonly remedy: string;
   /**
-   * Ctrl-C ends it at once where somebody listens, and comes to them. A signal that came just before may be lost (Node takes its listeners
-   * away meanwhile), so that this is for long work alone.
+   * Ctrl-C ends it at once where somebody listens, and comes to them. A signal that came just before may be lost (Node
+   * takes its listeners away meanwhile), so that this is for long work alone.
    */
   readonly interruptible?: boolean;
 }

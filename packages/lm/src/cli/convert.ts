@@ -29,7 +29,10 @@ export interface ConvertFlags {
   readonly tokenizer: boolean;
 }
 
-/** To a GGUF file where the target ends so, else to a folder of safetensors; it appears, or replaces what is there, as a whole. */
+/**
+ * To a GGUF file where the target ends so, else to a folder of safetensors; it appears, or replaces what is there, as a
+ * whole.
+ */
 export async function convert(
   location: string,
   target: string,

@@ -4,7 +4,10 @@ const LETTERS: Readonly<Record<string, string>> = {
   ...{ n: '\n', r: '\r', t: '\t', b: '\b', f: '\f', v: '\v', 0: '\0', '\\': '\\', "'": "'", '"': '"' },
 };
 
-/** A backslash with what it begins: a code of two, of four or of any number of hex digits, a letter, or nothing that is known. */
+/**
+ * A backslash with what it begins: a code of two, of four or of any number of hex digits, a letter, or nothing that is
+ * known.
+ */
 const ESCAPE = /\\(?:x([0-9A-Fa-f]{2})|u([0-9A-Fa-f]{4})|u\{([0-9A-Fa-f]+)\}|(.?))/gsu;
 
 /**

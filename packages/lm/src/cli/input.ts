@@ -5,8 +5,8 @@ import { MambaError } from '@mamba/core';
 const BYTE_ORDER_MARK = Uint8Array.of(0xef, 0xbb, 0xbf);
 
 /**
- * The text of a file, or of `-` for standard input, which is read to its end first: its size is not known before. A byte order mark is
- * left out.
+ * The text of a file, or of `-` for standard input, which is read to its end first: its size is not known before. A
+ * byte order mark is left out.
  */
 export async function openInput(path: string, signal: AbortSignal): Promise<ByteSource> {
   const source = path === '-' ? bytesSource(await readStandardInput(signal), 'standard input') : await openFile(path);
@@ -21,8 +21,8 @@ export async function openInput(path: string, signal: AbortSignal): Promise<Byte
 }
 
 /**
- * The text of a prompt: the argument itself, or standard input where it is `-`, without the byte order mark and the line break that
- * editors and `echo` put around it.
+ * The text of a prompt: the argument itself, or standard input where it is `-`, without the byte order mark and the
+ * line break that editors and `echo` put around it.
  * @throws MambaError `invalid-argument` where it is no UTF-8.
  */
 export async function readPrompt(argument: string, signal: AbortSignal): Promise<string> {

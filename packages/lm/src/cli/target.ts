@@ -3,7 +3,8 @@ import { invalid, MambaError } from '@mamba/core';
 
 /**
  * Looks at where something is to be written before work is done for it.
- * @throws MambaError `invalid-argument` where there is something that is not to be replaced, or that `--force` must not replace either.
+ * @throws MambaError `invalid-argument` where there is something that is not to be replaced, or that `--force` must not
+ * replace either.
  */
 export async function checkFileTarget(path: string, force: boolean): Promise<void> {
   const there = await stat(path).catch(() => undefined);
@@ -13,7 +14,9 @@ export async function checkFileTarget(path: string, force: boolean): Promise<voi
   if (!force) throw taken(path);
 }
 
-/** The same of a folder, which is replaced with all that is in it: so it has to be a model's, and hold nothing below. */
+/**
+ * The same of a folder, which is replaced with all that is in it: so it has to be a model's, and hold nothing below.
+ */
 export async function checkFolderTarget(path: string, force: boolean): Promise<void> {
   const there = await stat(path).catch(() => undefined);
   if (there === undefined) return;

@@ -19,8 +19,8 @@ export interface GeneratedToken {
 export interface Drawn {
   readonly tokens: readonly GeneratedToken[];
   /**
-   * Set where no token follows these, since the logits are no numbers: the ids that were fed, for `Decoder.explain`. The row has to
-   * leave.
+   * Set where no token follows these, since the logits are no numbers: the ids that were fed, for `Decoder.explain`.
+   * The row has to leave.
    */
   readonly broken?: readonly number[];
 }
@@ -77,8 +77,9 @@ export class Decoder {
   }
 
   /**
-   * Generates at least one token a row, at most `count`: for each row the same number of them, but for those that broke. Where sampling
-   * is on the device, none of them waits for another. Nothing has changed where it throws, but random numbers may be gone.
+   * Generates at least one token a row, at most `count`: for each row the same number of them, but for those that
+   * broke. Where sampling is on the device, none of them waits for another. Nothing has changed where it throws, but
+   * random numbers may be gone.
    */
   async advance(count: number): Promise<readonly Drawn[]> {
     const rows = this.#rows;

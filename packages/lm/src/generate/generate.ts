@@ -12,8 +12,8 @@ export type FinishReason = 'length' | 'stop';
 /**
  * Generates after a prompt of at least one id; gives tokens as they come, and returns why it ended. Sampling is on the device where the
  * options allow. The state and everything else that it made are freed on every way out, a `break` from the loop included.
- * @throws MambaError `invalid-argument` at once, or while generating `aborted` where the signal fires, `not-finite` where
- * the model gives no numbers, `disposed`, `foreign`, `out-of-memory`, `device-lost`.
+ * @throws MambaError `invalid-argument` at once, or while generating `aborted` where the signal fires, `not-finite`
+ * where the model gives no numbers, `disposed`, `foreign`, `out-of-memory`, `device-lost`.
  */
 export function generateTokens(
   model: Model,

@@ -1,7 +1,10 @@
 import { transformersName } from '@mamba/checkpoint';
 import { MambaError, type Model, type ModelState, modelParameters, type ParameterSpec, type Tensor } from '@mamba/core';
 
-/** Whether a token follows from a row of logits, as the model gave them: all of it is finite. What forbids a token comes later. */
+/**
+ * Whether a token follows from a row of logits, as the model gave them: all of it is finite. What forbids a token comes
+ * later.
+ */
 export function decides(logits: ArrayLike<number>): boolean {
   return firstBad(logits) < 0;
 }
@@ -18,8 +21,8 @@ export interface Failing {
 }
 
 /**
- * The error for results that are no numbers, with the layer and the weight in which that began. Looked for only now: the ids are fed
- * once more, layer by layer, and the weights of the place are read back.
+ * The error for results that are no numbers, with the layer and the weight in which that began. Looked for only now:
+ * the ids are fed once more, layer by layer, and the weights of the place are read back.
  */
 export async function notFinite({ model, ids, state, who = 'the model' }: Failing): Promise<MambaError> {
   const place = (await placeOf(model, ids, undefined)) ?? (await placeOf(model, ids, state));

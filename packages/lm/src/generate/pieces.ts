@@ -6,8 +6,8 @@ import type { GeneratedToken } from './decoder.ts';
 import type { FinishReason } from './generate.ts';
 
 /**
- * A piece of generated text. The pieces' texts joined are what the ids add to the text of those before them, up to a stop string: behind
- * a prompt, a word keeps its space.
+ * A piece of generated text. The pieces' texts joined are what the ids add to the text of those before them, up to a
+ * stop string: behind a prompt, a word keeps its space.
  */
 export interface GeneratedPiece {
   /** Undefined in the closing piece. */

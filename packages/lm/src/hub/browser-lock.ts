@@ -1,7 +1,8 @@
 import { MambaError } from '@mamba/core';
 
 /**
- * Waits until no tab or worker of this site has the name; the answer lets go of it. Where there are no locks, nobody waits.
+ * Waits until no tab or worker of this site has the name; the answer lets go of it. Where there are no locks, nobody
+ * waits.
  * @throws MambaError `aborted`.
  */
 export async function holdLock(name: string, signal: AbortSignal | undefined): Promise<() => void> {

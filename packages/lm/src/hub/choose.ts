@@ -2,7 +2,8 @@ import { ggufParts } from '@mamba/checkpoint';
 import { MambaError } from '@mamba/core';
 
 /**
- * The GGUF file of a quantisation, by its name, among all names of a repository: in whichever folder, with all its parts.
+ * The GGUF file of a quantisation, by its name, among all names of a repository: in whichever folder, with all its
+ * parts.
  * @throws MambaError `invalid-file` where there is none, or more than one.
  */
 export function chooseGguf(origin: string, names: readonly string[], quantization: string): readonly string[] {

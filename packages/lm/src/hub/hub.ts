@@ -15,8 +15,8 @@ export interface HubOptions {
   /** Default: HF_ENDPOINT, or else https://huggingface.co. */
   readonly endpoint?: string | undefined;
   /**
-   * Goes to the endpoint alone. Default in Node: HF_TOKEN, or else the one that Hugging Face's tools stored (HF_TOKEN_PATH,
-   * HF_HOME). An empty one is none.
+   * Goes to the endpoint alone. Default in Node: HF_TOKEN, or else the one that Hugging Face's tools stored
+   * (HF_TOKEN_PATH, HF_HOME). An empty one is none.
    */
   readonly token?: string | undefined;
   /**
@@ -42,10 +42,11 @@ export interface DownloadProgress {
 }
 
 /**
- * A repository as the location of a checkpoint: `owner/name`, `owner/name@revision`, a folder of it, one GGUF file of it,
- * `owner/name/folder/file.gguf`, or its GGUF file of a quantisation, `owner/name:Q8_0`; with or without `hf:` before it. Files are
- * downloaded when they are opened, into a cache; a download that was cut off goes on where it ended, processes that want the same file
- * wait for one of them, and every file is checked against the hash that the hub gives. All files are of one commit.
+ * A repository as the location of a checkpoint: `owner/name`, `owner/name@revision`, a folder of it, one GGUF file of
+ * it, `owner/name/folder/file.gguf`, or its GGUF file of a quantisation, `owner/name:Q8_0`; with or without `hf:`
+ * before it. Files are downloaded when they are opened, into a cache; a download that was cut off goes on where it
+ * ended, processes that want the same file wait for one of them, and every file is checked against the hash that the
+ * hub gives. All files are of one commit.
  * @throws MambaError `invalid-argument`; its `open` throws `invalid-file` (no such repository, a damaged file), `unavailable` (offline
  * and not in the cache, no access), `io` (network, disk), `aborted`.
  */
@@ -171,8 +172,8 @@ class Repository {
   }
 
   /**
-   * Whether it is here. If that is forgiven: false where an earlier run left what was damaged, and is gone, or another process was in the
-   * way.
+   * Whether it is here. If that is forgiven: false where an earlier run left what was damaged, and is gone, or another
+   * process was in the way.
    */
   async #attempt(server: HubServer, commit: string, file: HubFile, forgiven: boolean): Promise<boolean> {
     const { onProgress } = this.#options;

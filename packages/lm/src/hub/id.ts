@@ -30,8 +30,8 @@ export function parseId(id: string): HubId {
 }
 
 /**
- * A revision may have slashes, and where no file follows all of it is one. Before a file it is one name, or `refs/pr/1`; slashes of
- * others are written %2F then.
+ * A revision may have slashes, and where no file follows all of it is one. Before a file it is one name, or
+ * `refs/pr/1`; slashes of others are written %2F then.
  */
 function splitRevision(text: string): { revision: string; path?: string } {
   const [, first, path] = (/\.gguf$/i.test(text) && /^(refs\/[^/]+\/[^/]+|[^/]+)\/(.+)$/.exec(text)) || [];

@@ -18,8 +18,8 @@ export async function hashFile(path: string, like: string, signal?: AbortSignal)
 }
 
 /**
- * Whether a blob is what its hash says. Read when it is first met, and again when its size or times have changed since; `note` keeps
- * what they were.
+ * Whether a blob is what its hash says. Read when it is first met, and again when its size or times have changed since;
+ * `note` keeps what they were.
  * @throws MambaError `io`, `aborted`.
  */
 export async function isSound(blob: string, hash: string, note: string, signal?: AbortSignal): Promise<boolean> {

@@ -10,10 +10,10 @@ import { openDownload } from './node-download.ts';
 import { breakLock, type LockOptions } from './node-lock.ts';
 
 /**
- * The folder that Hugging Face's own tools keep a repository in, for them and for us: `blobs` by hash, `snapshots/<commit>` with links
- * to them, `refs/<revision>` with a commit, `.no_exist/<commit>` with empty files for what there is not. A download is
- * `blobs/<hash>.incomplete` until it is whole and checked. What they do not know is in `.mamba`: locks, temporary files, and what
- * blobs looked like when they were checked.
+ * The folder that Hugging Face's own tools keep a repository in, for them and for us: `blobs` by hash,
+ * `snapshots/<commit>` with links to them, `refs/<revision>` with a commit, `.no_exist/<commit>` with empty files for
+ * what there is not. A download is `blobs/<hash>.incomplete` until it is whole and checked. What they do not know is in
+ * `.mamba`: locks, temporary files, and what blobs looked like when they were checked.
  */
 export function openCache(folder: string, options: LockOptions = {}): HubCache {
   const snapshot = (commit: string, file = ''): string => join(folder, 'snapshots', commit, file);

@@ -19,8 +19,9 @@ export interface DownloadPlaces {
 }
 
 /**
- * A file on its way to `<blob>.incomplete`, to the blob, to the link. One process downloads it, others wait for that. Should two come to
- * write it after all, they write the same bytes to the same places, and whoever begins anew does so in a file of its own.
+ * A file on its way to `<blob>.incomplete`, to the blob, to the link. One process downloads it, others wait for that.
+ * Should two come to write it after all, they write the same bytes to the same places, and whoever begins anew does so
+ * in a file of its own.
  */
 export async function openDownload(places: DownloadPlaces, file: HubFile, options: LockOptions): Promise<Download> {
   const { blob, link, note } = places;
@@ -65,8 +66,8 @@ export async function openDownload(places: DownloadPlaces, file: HubFile, option
 }
 
 /**
- * Checks what lies on the disk and makes it the blob. It has a name of its own meanwhile, by which nobody else can change what was
- * checked for something else.
+ * Checks what lies on the disk and makes it the blob. It has a name of its own meanwhile, by which nobody else can
+ * change what was checked for something else.
  * @throws MambaError `invalid-file` where it is damaged, and gone then; `io` where another process took it.
  */
 async function name(path: string, places: DownloadPlaces, file: HubFile, signal?: AbortSignal): Promise<void> {

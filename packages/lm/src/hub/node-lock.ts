@@ -18,15 +18,17 @@ export interface LockOptions {
 /** In milliseconds: how often it is looked at, and how often its owner shows that it lives. */
 const LOOK = 100;
 const BEAT = 2000;
-/** An owner who did nothing for so many looks is taken for dead, whatever its host: no clock is compared with another. */
+/**
+ * An owner who did nothing for so many looks is taken for dead, whatever its host: no clock is compared with another.
+ */
 const PATIENCE = 300;
 
 /** Of this process: the ends of those who have a lock, or wait for it. */
 const queues = new Map<string, Promise<void>>();
 
 /**
- * Waits until nobody else has the file. Locks of dead processes are broken. It keeps work from being done twice and is not what
- * correctness rests on: two may come to hold it where an owner was stopped for longer than the patience.
+ * Waits until nobody else has the file. Locks of dead processes are broken. It keeps work from being done twice and is
+ * not what correctness rests on: two may come to hold it where an owner was stopped for longer than the patience.
  * @throws MambaError `aborted`, `io` where it cannot be made.
  */
 export async function acquireLock(path: string, options: LockOptions = {}): Promise<Lock> {

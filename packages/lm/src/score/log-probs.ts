@@ -17,8 +17,8 @@ export interface LogProbOptions {
 
 /**
  * Log-probabilities, in nats, of every id but the first, given those before it; a chunk at a time, in constant memory.
- * @throws MambaError `invalid-argument`, `aborted`, `not-finite` where the model gives no numbers, and what the model throws; nothing is
- * leaked then, nor by a `break`.
+ * @throws MambaError `invalid-argument`, `aborted`, `not-finite` where the model gives no numbers, and what the model
+ * throws; nothing is leaked then, nor by a `break`.
  */
 export async function* logProbs(
   model: Model,

@@ -1,7 +1,10 @@
 import type { IncomingMessage } from 'node:http';
 import { ApiError } from './errors.ts';
 
-/** Of a body that nobody wants: a client reads no answer while it is still writing, and hears of a broken connection instead. */
+/**
+ * Of a body that nobody wants: a client reads no answer while it is still writing, and hears of a broken connection
+ * instead.
+ */
 const MAX_PASSED_BYTES = 2 ** 28;
 const MAX_PASSED_MS = 2000;
 

@@ -1,4 +1,7 @@
-/** Names that a server goes by: a page may point a name of its own at this machine, and its requests are told by their Host alone. */
+/**
+ * Names that a server goes by: a page may point a name of its own at this machine, and its requests are told by their
+ * Host alone.
+ */
 
 /**
  * A host as a URL would write it: in lower case, without the dot of the root, an address in its one canonical form.
@@ -29,8 +32,8 @@ export function isLoopback(host: string): boolean {
 }
 
 /**
- * What requests may call the server: every name of this machine, and those that are allowed. A server that others reach may be called
- * anything, unless names are allowed.
+ * What requests may call the server: every name of this machine, and those that are allowed. A server that others reach
+ * may be called anything, unless names are allowed.
  */
 export function hostGuard(bound: string, allowed: readonly string[]): (header: string) => boolean {
   const names = new Set(allowed.map((host) => canonicalHost(host)));

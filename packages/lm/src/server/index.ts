@@ -21,9 +21,14 @@ export interface ServeOptions {
   readonly port?: number | undefined;
   /** Asked of every request to /v1. Default: none. */
   readonly apiKey?: string | undefined;
-  /** Further names or addresses that requests may call this server by. Default: none on this machine alone, otherwise any. */
+  /**
+   * Further names or addresses that requests may call this server by. Default: none on this machine alone, otherwise
+   * any.
+   */
   readonly allowHosts?: readonly string[] | undefined;
-  /** Origins of pages that may read answers, as `https://app.example`; `*` is any. Default: none but the server's own. */
+  /**
+   * Origins of pages that may read answers, as `https://app.example`; `*` is any. Default: none but the server's own.
+   */
   readonly cors?: readonly string[] | undefined;
   /** What clients call the model. Default: the last part of where it came from. */
   readonly name?: string | undefined;
@@ -37,7 +42,10 @@ export interface ServeOptions {
   readonly maxPromptChars?: number | undefined;
   /** Tokens of a request's prompts. Default 131,072. */
   readonly maxPromptTokens?: number | undefined;
-  /** Special tokens in prompts and messages are text, where a request does not say (`split_special_tokens`). Default false. */
+  /**
+   * Special tokens in prompts and messages are text, where a request does not say (`split_special_tokens`). Default
+   * false.
+   */
   readonly splitSpecialTokens?: boolean | undefined;
   /** Tokens that one choice may ask for, and a chat gets that does not say. Default 4096. */
   readonly maxTokens?: number | undefined;
@@ -55,7 +63,9 @@ export interface LanguageModelServer {
   readonly name: string;
   /** Sequences that run now, and that wait. */
   readonly load: Batcher['load'];
-  /** Takes no more requests, lets the running ones finish, ends the rest, all in `graceMs`. The model stays its owner's. */
+  /**
+   * Takes no more requests, lets the running ones finish, ends the rest, all in `graceMs`. The model stays its owner's.
+   */
   close(): Promise<void>;
 }
 

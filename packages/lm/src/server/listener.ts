@@ -1,4 +1,7 @@
-/** What stands between Node's HTTP server and the app: requests that the app cannot see are answered in OpenAI's form, too. */
+/**
+ * What stands between Node's HTTP server and the app: requests that the app cannot see are answered in OpenAI's form,
+ * too.
+ */
 import { type IncomingMessage, type ServerResponse, STATUS_CODES } from 'node:http';
 import type { Socket } from 'node:net';
 import { getRequestListener, type HttpBindings } from '@hono/node-server';
@@ -44,7 +47,10 @@ export function createListener(
   };
 }
 
-/** Answers what Node could not parse. `begun` says whether something was answered on this connection that is not at its end. */
+/**
+ * Answers what Node could not parse. `begun` says whether something was answered on this connection that is not at its
+ * end.
+ */
 export function answerClientError(error: NodeJS.ErrnoException, socket: Socket, begun: boolean): void {
   if (begun || !socket.writable || error.code === 'ECONNRESET') {
     socket.destroy();

@@ -26,7 +26,10 @@ export interface PromptContext extends TextOptions {
   readonly admit: () => void;
 }
 
-/** A field of one prompt or several, as OpenAI's API has it. @throws ApiError, MambaError where it is too long, or cannot be encoded. */
+/**
+ * A field of one prompt or several, as OpenAI's API has it. @throws ApiError, MambaError where it is too long, or
+ * cannot be encoded.
+ */
 export async function encodePrompts(
   field: Prompt | readonly Prompt[],
   param: string,

@@ -17,7 +17,10 @@ export class Queue {
     return this.#waiting >= this.#maxWaiting + 1 - this.#running;
   }
 
-  /** @throws ApiError 429 where the queue is full, what `act` throws, and MambaError `aborted` where the signal fires before its turn. */
+  /**
+   * @throws ApiError 429 where the queue is full, what `act` throws, and MambaError `aborted` where the signal fires
+   * before its turn.
+   */
   async run<T>(signal: AbortSignal, act: () => Promise<T>): Promise<T> {
     if (this.full) throw queueFull();
     this.#waiting++;

@@ -1,7 +1,7 @@
 /**
- * The requests of OpenAI's API, as far as a language model by itself can answer them. A field that would change the answer and is not
- * known here is refused, so that nothing is silently ignored; those that only label a request are taken and left, and so is a value
- * that asks for nothing: `null`, an empty list, a default.
+ * The requests of OpenAI's API, as far as a language model by itself can answer them. A field that would change the
+ * answer and is not known here is refused, so that nothing is silently ignored; those that only label a request are
+ * taken and left, and so is a value that asks for nothing: `null`, an empty list, a default.
  */
 import { z } from 'zod';
 import { isEmpty, only, unsupported, unsupportedInChats } from './neutral.ts';

@@ -5,8 +5,8 @@ import type { Server, ServerResponse } from 'node:http';
 const FLUSH_MS = 250;
 
 /**
- * Ends a server in at most `graceMs` (or the moment above, where that is longer), whatever clients hold back or do not read: running
- * requests may finish, then they are ended by `abort`, and at last their connections are.
+ * Ends a server in at most `graceMs` (or the moment above, where that is longer), whatever clients hold back or do not
+ * read: running requests may finish, then they are ended by `abort`, and at last their connections are.
  */
 export async function shutDown(
   server: Server,

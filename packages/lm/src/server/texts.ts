@@ -13,8 +13,8 @@ export interface TextOptions {
 }
 
 /**
- * Makes ids of clients' texts, so that none of them holds up the others: what is long, or runs code of the checkpoint (its chat template,
- * patterns of its tokenizer), runs in workers that can be ended.
+ * Makes ids of clients' texts, so that none of them holds up the others: what is long, or runs code of the checkpoint
+ * (its chat template, patterns of its tokenizer), runs in workers that can be ended.
  */
 export class Texts {
   readonly #lm: LanguageModel;
@@ -27,7 +27,10 @@ export class Texts {
     this.#long = new TextLane(lm, maxWaiting);
   }
 
-  /** The ids of a prompt; an empty one's is the first token. @throws MambaError as `LanguageModel.promptIds`, ApiError 429. */
+  /**
+   * The ids of a prompt; an empty one's is the first token. @throws MambaError as `LanguageModel.promptIds`, ApiError
+   * 429.
+   */
   async prompt(prompt: Prompt, { splitSpecialTokens, signal }: TextOptions): Promise<ArrayLike<number>> {
     if (typeof prompt !== 'string') return this.#lm.promptIds(prompt);
     const tokenizer = this.#lm.requireTokenizer();

@@ -93,9 +93,10 @@ export class Session {
   }
 
   /**
-   * Continues: as `lm.generate`, with the tokens given becoming part of the session. A stop id is not given; the tokens of a stop string
-   * are, though its text is not. Leaving the loop by `break` keeps what was given by then. A character that the last tokens leave
-   * unfinished is given by the call that finishes it. An empty session begins with the checkpoint's bos or eos token.
+   * Continues: as `lm.generate`, with the tokens given becoming part of the session. A stop id is not given; the tokens
+   * of a stop string are, though its text is not. Leaving the loop by `break` keeps what was given by then. A character
+   * that the last tokens leave unfinished is given by the call that finishes it. An empty session begins with the
+   * checkpoint's bos or eos token.
    */
   generate(options: SessionGenerateOptions = {}): AsyncGenerator<GeneratedPiece, void, void> {
     this.#checkAlive();
@@ -186,7 +187,8 @@ export class Session {
     this.#checkFree('generate');
     const { pending, recent } = this.#place;
     const first = pending.length > 0 ? [] : checkPrompt(this.lm.promptIds([]), this.lm.model);
-    // What was not given of the text so far is in the last ids, so that a session that was saved or forked knows it as well.
+    // What was not given of the text so far is in the last ids, so that a session that was saved or forked knows it as
+    // well.
     const before = [...recent, ...first];
     const maker = new PieceMaker({ tokenizer: this.lm.tokenizer, stops, before, unfinished: true });
     yield* makePieces(this.#generateTokens(generation, first), maker);

@@ -39,8 +39,8 @@ export class ChatTemplate {
 
   /**
    * The conversation as the text of a prompt. It holds its special tokens already: encode it without adding more.
-   * @throws MambaError `invalid-argument` for messages that are none, or that the template refuses; `invalid-file` for a template that is
-   * broken, takes too many steps, or writes too much.
+   * @throws MambaError `invalid-argument` for messages that are none, or that the template refuses; `invalid-file` for
+   * a template that is broken, takes too many steps, or writes too much.
    */
   render(messages: readonly ChatMessage[], options: ChatOptions = {}): string {
     checkMessages(messages);

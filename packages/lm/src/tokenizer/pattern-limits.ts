@@ -1,6 +1,6 @@
 /**
- * The patterns of a `tokenizer.json` are programs of whoever made the checkpoint: a regular expression may take years for forty
- * characters, and replacements that follow each other may fill any memory.
+ * The patterns of a `tokenizer.json` are programs of whoever made the checkpoint: a regular expression may take years
+ * for forty characters, and replacements that follow each other may fill any memory.
  */
 
 import { Tokenizer as HuggingFaceTokenizer } from '@huggingface/tokenizers';
@@ -63,7 +63,8 @@ export function tryAddedTokens(json: object, origin: string): void {
 }
 
 /**
- * Bounds what the replacements of a decoder take, as one text is decoded piece by piece: time where `timed`, sizes always.
+ * Bounds what the replacements of a decoder take, as one text is decoded piece by piece: time where `timed`, sizes
+ * always.
  * @throws MambaError `invalid-file` from the call that takes too much.
  */
 export function limitReplacements(origin: string, content: string, timed: boolean): Limited {

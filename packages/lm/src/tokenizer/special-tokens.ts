@@ -2,8 +2,8 @@
 import type { Tokenizer as HuggingFaceTokenizer } from '@huggingface/tokenizers';
 
 /**
- * Stands for special tokens in texts by characters that nothing else uses, so that the tokenizer, and a chat template before it, see
- * them as a part of a word.
+ * Stands for special tokens in texts by characters that nothing else uses, so that the tokenizer, and a chat template
+ * before it, see them as a part of a word.
  */
 export class Marks {
   readonly #marks = new Map<string, string>();

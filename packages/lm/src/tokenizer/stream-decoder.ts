@@ -1,8 +1,8 @@
 import type { Decoding } from './decoding/decoding.ts';
 
 /**
- * Decodes a stream of ids. What may still turn out otherwise is held back: a character whose bytes are spread over tokens, a space that
- * a mark after it would take away. The pieces joined are the text of all ids.
+ * Decodes a stream of ids. What may still turn out otherwise is held back: a character whose bytes are spread over
+ * tokens, a space that a mark after it would take away. The pieces joined are the text of all ids.
  */
 export class StreamDecoder {
   readonly #tokenOf: (id: number) => string | undefined;

@@ -1,6 +1,6 @@
 /**
- * A chat template is a program of whoever made the checkpoint. It is counted while it runs, so that it ends after so many steps and with
- * so much text, the same on every machine.
+ * A chat template is a program of whoever made the checkpoint. It is counted while it runs, so that it ends after so
+ * many steps and with so much text, the same on every machine.
  */
 import { Interpreter } from '@huggingface/jinja';
 import { MambaError } from '@mamba/core';
@@ -25,7 +25,10 @@ interface Node {
 
 const Base = Interpreter as new (scope: unknown) => Runs;
 
-/** Nodes of the template that are evaluated, and what loops, long texts and lists cost beyond. A long conversation takes some 10,000. */
+/**
+ * Nodes of the template that are evaluated, and what loops, long texts and lists cost beyond. A long conversation takes
+ * some 10,000.
+ */
 const MAX_STEPS = 2_000_000;
 /** Characters of a value, whatever is within it; an item of a list or an object counts as 16. */
 const MAX_SIZE = 2 ** 22;
@@ -61,7 +64,8 @@ export class LimitedInterpreter extends Base {
     const items = Array.isArray(value.value) ? value.value.length : value.value instanceof Map ? value.value.size : 0;
     if (node !== undefined && this.#iterated.has(node)) this.#spend(items * STEPS_A_ROUND);
     this.#spend(typeof value.value === 'string' ? value.value.length / CHARACTERS_A_STEP : items / ITEMS_A_STEP);
-    // Here, before anything is done with it: what is written of a value may be far longer than it is, where its parts are shared.
+    // Here, before anything is done with it: what is written of a value may be far longer than it is, where its parts
+    // are shared.
     if (this.#measure(value, MAX_SIZE).size > MAX_SIZE) throw tooMuch(this.#origin, 'a longer value', SIZE);
     return value;
   }

@@ -17,7 +17,10 @@ import { StreamDecoder } from './stream-decoder.ts';
 export interface EncodeOptions {
   /** Add what the tokenizer puts around a text (a beginning, an end), if it does. Default true. */
   readonly addSpecialTokens?: boolean | undefined;
-  /** Special tokens that are written in the text are text, and stand for nothing: for what a stranger typed. Default false. */
+  /**
+   * Special tokens that are written in the text are text, and stand for nothing: for what a stranger typed. Default
+   * false.
+   */
   readonly splitSpecialTokens?: boolean | undefined;
 }
 

@@ -1,7 +1,10 @@
 import type { ArgmaxCall } from '@mamba/core/driver';
 import { floats, type Input, newIntegers, type Storage } from '../storage.ts';
 
-/** Index of the largest value of each row: the lowest wins a tie, NaN is the smallest, a row of NaN gives 0; -1 where it is checked. */
+/**
+ * Index of the largest value of each row: the lowest wins a tie, NaN is the smallest, a row of NaN gives 0; -1 where it
+ * is checked.
+ */
 export function argmax({ logits, rows, vocab, checked = false }: ArgmaxCall<Input>): Storage {
   const ids = newIntegers(rows);
   const values = floats(logits);

@@ -18,7 +18,8 @@ export async function platformGpu({ enable, disable }: Toggles): Promise<GPU | u
 
 /**
  * One instance of Dawn for each set of flags, for the life of the process: the bindings call an instance from scheduled
- * callbacks that do not own it, so one that was collected would crash the process. An instance does not keep Node alive.
+ * callbacks that do not own it, so one that was collected would crash the process. An instance does not keep Node
+ * alive.
  */
 const instances = new Map<string, GPU>();
 

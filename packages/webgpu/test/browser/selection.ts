@@ -1,4 +1,7 @@
-/** Checks that test/conformance.test.ts alone runs: minutes of compute in SwiftShader, for kernels that smaller checks reach. */
+/**
+ * Checks that test/conformance.test.ts alone runs: minutes of compute in SwiftShader, for kernels that smaller checks
+ * reach.
+ */
 const NODE_ONLY = [
   'checkpoint/kjv-mamba', // the example page of browser.test.ts generates from it, and must give the text that Node gives
   'checkpoint/induction-heads',

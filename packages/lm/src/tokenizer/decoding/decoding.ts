@@ -3,7 +3,10 @@ import { flatten, planOf } from './decoders.ts';
 import { ReplaceText, type TextStep, TextSteps, TrimText, WholeText } from './text-steps.ts';
 import type { TokenStep } from './token-steps.ts';
 
-/** A text that is made of tokens as they come. The pieces joined are the text of all of them: there is no other way to decode. */
+/**
+ * A text that is made of tokens as they come. The pieces joined are the text of all of them: there is no other way to
+ * decode.
+ */
 export class Decoding {
   readonly #tokenSteps: readonly TokenStep[];
   readonly #textSteps: TextSteps;

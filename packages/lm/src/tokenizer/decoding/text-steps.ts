@@ -1,6 +1,6 @@
 /**
- * Changes of a text that comes in pieces: what may still turn out otherwise is held back, so that the pieces given, joined, are the
- * change of the whole, however it was cut.
+ * Changes of a text that comes in pieces: what may still turn out otherwise is held back, so that the pieces given,
+ * joined, are the change of the whole, however it was cut.
  */
 export interface TextStep {
   /** What is certain by now. */

@@ -1,8 +1,8 @@
 import { StripText, type TextStep } from './text-steps.ts';
 
 /**
- * Changes of a list of tokens that come one by one, as the decoders of a `tokenizer.json` are. Each gives the tokens that are certain
- * by now; the last one may be given in parts, where all that follows only joins them.
+ * Changes of a list of tokens that come one by one, as the decoders of a `tokenizer.json` are. Each gives the tokens
+ * that are certain by now; the last one may be given in parts, where all that follows only joins them.
  */
 export interface TokenStep {
   push(token: string): readonly string[];
@@ -29,7 +29,9 @@ export class EachToken implements TokenStep {
   }
 }
 
-/** Tokens such as `<0xE6>` are bytes: a run of them becomes the text that it is in UTF-8, with U+FFFD for what is none. */
+/**
+ * Tokens such as `<0xE6>` are bytes: a run of them becomes the text that it is in UTF-8, with U+FFFD for what is none.
+ */
 export class ByteFallback implements TokenStep {
   readonly #decoder = new TextDecoder('utf-8', { ignoreBOM: true });
   /** A run is one token; it is given in parts where that makes no difference. */
@@ -83,7 +85,9 @@ export class WordSuffix implements TokenStep {
   }
 }
 
-/** Every byte of a text as one character of GPT-2's alphabet. Added tokens stand for themselves. All becomes one token. */
+/**
+ * Every byte of a text as one character of GPT-2's alphabet. Added tokens stand for themselves. All becomes one token.
+ */
 export class ByteLevel implements TokenStep {
   readonly #decoder = new TextDecoder('utf-8', { ignoreBOM: true });
   readonly #added: ReadonlySet<string>;
