@@ -21,6 +21,46 @@ export function silu(x: number): number {
   return x * sigmoid(x);
 }
 
+/**
+ * x (1 + erf(x / √2)) / 2, as x times the chance of a normal number below x. For x below 0 that chance is a tail of its
+ * own: 1 + erf would cancel.
+ */
+export function gelu(x: number): number {
+  return x * (x > 0 ? 1 - normalTail(x) : normalTail(-x));
+}
+
+/** x (1 + tanh(w)) / 2 with w = √(2/π) (x + 0.044715 x³). That is x / (1 + exp(-2 w)), which does not cancel. */
+export function geluTanh(x: number): number {
+  return x * sigmoid(2 * Math.sqrt(2 / Math.PI) * (x + 0.044715 * x ** 3));
+}
+
+/** max(x, 0)² */
+export function relu2(x: number): number {
+  return Math.max(x, 0) ** 2;
+}
+
+/**
+ * erfc(t / √2) / 2 for t ≥ 0, the chance of a normal number above t. With x = t / √2 it is
+ *
+ *     x exp(-x²) / π ∫ exp(-s²) / (x² + s²) ds     over s from 0 to ∞
+ *
+ * by the midpoint rule with steps h. For x below π / h that rule misses 1 / (1 + exp(2 π x / h)), which is added; what it misses
+ * beside that is less than exp(-(π / h)²) of the result, which float64 cannot hold. All terms are positive, so nothing cancels.
+ */
+function normalTail(t: number): number {
+  // exp(-t² / 2) is 0 in float64.
+  if (t > 39) return 0;
+  const x = t / Math.SQRT2;
+  const h = 0.4;
+  let sum = 0;
+  for (let k = 16; k >= 0; k--) {
+    const s = (k + 0.5) * h;
+    sum += Math.exp(-s * s) / (x * x + s * s);
+  }
+  const missed = x < Math.PI / h ? 1 / (1 + Math.exp((2 * Math.PI * x) / h)) : 0;
+  return (h * x * Math.exp((-t * t) / 2) * sum) / Math.PI + missed;
+}
+
 export function siluDerivative(x: number): number {
   const s = sigmoid(x);
   return s * (1 + x * (1 - s));

@@ -12,6 +12,8 @@ import { invalid, MambaError } from '../contract/errors.ts';
 import type {
   CausalConv1dOptions,
   ChoiceOptions,
+  LayerNormOptions,
+  MultiplyOptions,
   OperationName,
   RmsNormOptions,
   SampleOptions,
@@ -37,8 +39,10 @@ import { checkOneOf, checkOptions, checkShape, describe } from '../operations/ch
 import { resolveConcat } from '../operations/concat.ts';
 import { resolveEmbedding } from '../operations/embedding.ts';
 import type { Calls, Results } from '../operations/index.ts';
+import { resolveLayerNorm } from '../operations/layer-norm.ts';
 import { resolveLinear } from '../operations/linear.ts';
 import { resolveLogProb } from '../operations/log-prob.ts';
+import { resolveMultiply } from '../operations/multiply.ts';
 import { resolveRmsNorm } from '../operations/rms-norm.ts';
 import { resolveSample } from '../operations/sample.ts';
 import { resolveSelectiveScan, resolveSelectiveScanBackward } from '../operations/selective-scan.ts';
@@ -64,8 +68,10 @@ const resolvers: Resolvers = {
   causalConv1d: (_, x, weight, bias, options) => resolveCausalConv1d(x, weight, bias, options),
   linear: (_, x, weight, bias) => resolveLinear(x, weight, bias),
   rmsNorm: (_, ...args) => resolveRmsNorm(...args),
+  layerNorm: (_, ...args) => resolveLayerNorm(...args),
   embedding: (precision, table, ids) => resolveEmbedding(table, ids, precision),
   add: (_, ...args) => resolveAdd(...args),
+  multiply: (_, ...args) => resolveMultiply(...args),
   slice: (_, ...args) => resolveSlice(...args),
   concat: (_, ...args) => resolveConcat(...args),
   argmax: (_, ...args) => resolveArgmax(...args),
@@ -115,11 +121,17 @@ class CheckedBackend<S> implements Backend, TensorOwner<S> {
   rmsNorm(x: Tensor, options?: RmsNormOptions<Tensor>) {
     return this.#run('rmsNorm', x, options);
   }
+  layerNorm(x: Tensor, options?: LayerNormOptions<Tensor>) {
+    return this.#run('layerNorm', x, options);
+  }
   embedding(table: Tensor, ids: Tensor) {
     return this.#run('embedding', table, ids);
   }
   add(a: Tensor, b: Tensor) {
     return this.#run('add', a, b);
+  }
+  multiply(a: Tensor, b?: Tensor, options?: MultiplyOptions) {
+    return this.#run('multiply', a, b, options);
   }
   slice(x: Tensor, axis: number, start: number, end: number) {
     return this.#run('slice', x, axis, start, end);

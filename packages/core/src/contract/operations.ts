@@ -8,7 +8,10 @@
 
 /** How the continuous system becomes a recurrence, see `selectiveScan`. */
 export type Discretization = 'euler' | 'zoh' | 'bilinear';
-export type Activation = 'none' | 'silu';
+/** A function of each element; its formula stands in `operations/multiply.ts`. */
+export type Activation = 'none' | 'silu' | 'gelu' | 'gelu-tanh' | 'relu2';
+/** Those that a convolution may end in. */
+export type ConvActivation = Extract<Activation, 'none' | 'silu'>;
 
 export interface SelectiveScanOptions<T> {
   /** Skip weight `[dim]`: adds `D u`. */
@@ -29,7 +32,7 @@ export interface SelectiveScanOptions<T> {
 
 export interface CausalConv1dOptions<T> {
   /** Default `none`. */
-  readonly activation?: Activation | undefined;
+  readonly activation?: ConvActivation | undefined;
   /** `[batch, dim, width - 1]`, the inputs before the first, newest last; zero if absent. */
   readonly initialState?: T | undefined;
   /** int32 `[batch, length]`; where not 0, inputs before that step are taken as zero. */
@@ -41,6 +44,22 @@ export interface RmsNormOptions<T> {
   readonly weight?: T | undefined;
   /** Added to the mean square. Default 1e-5. */
   readonly eps?: number | undefined;
+}
+
+export interface LayerNormOptions<T> {
+  /** `[channels]`; 1 if absent. */
+  readonly weight?: T | undefined;
+  /** `[channels]`; 0 if absent. */
+  readonly bias?: T | undefined;
+  /** Added to the variance. Default 1e-5. */
+  readonly eps?: number | undefined;
+}
+
+export interface MultiplyOptions {
+  /** Of the first factor. Default `none`. */
+  readonly activation?: Activation | undefined;
+  /** Multiplies the result. Default 1. */
+  readonly scale?: number | undefined;
 }
 
 export interface SampleOptions {
@@ -102,8 +121,10 @@ export interface ForwardOperations<T> {
   causalConv1d(x: T, weight: T, bias?: T | undefined, options?: CausalConv1dOptions<T>): ScanResult<T>;
   linear(x: T, weight: T, bias?: T | undefined): T;
   rmsNorm(x: T, options?: RmsNormOptions<T>): T;
+  layerNorm(x: T, options?: LayerNormOptions<T>): T;
   embedding(table: T, ids: T): T;
   add(a: T, b: T): T;
+  multiply(a: T, b?: T | undefined, options?: MultiplyOptions): T;
   slice(x: T, axis: number, start: number, end: number): T;
   concat(tensors: readonly T[], axis: number): T;
   argmax(logits: T, options?: ChoiceOptions): T;

@@ -1,8 +1,8 @@
 import { invalid } from '../contract/errors.ts';
 import type {
-  Activation,
   CausalConv1dGradients,
   CausalConv1dOptions,
+  ConvActivation,
   ScanCotangents,
   ScanResult,
 } from '../contract/operations.ts';
@@ -43,7 +43,7 @@ export interface CausalConv1dCall<T> {
   readonly bias: T | undefined;
   readonly initialState: T | undefined;
   readonly resets: T | undefined;
-  readonly activation: Activation;
+  readonly activation: ConvActivation;
   readonly batch: number;
   readonly length: number;
   readonly dim: number;
@@ -77,7 +77,7 @@ export function resolveCausalConv1d<T extends TensorSpec>(
     checkDType(`${origin}.initialState`, initialState, parameter);
   }
   if (resets !== undefined) checkIntegers(`${origin}.resets`, resets, [batch, length], '[batch, length]');
-  checkOneOf(`${origin}.activation`, activation, ['none', 'silu']);
+  checkOneOf(`${origin}.activation`, activation, ['none', 'silu'] satisfies ConvActivation[]);
   return {
     call: { x, weight, bias, initialState, resets, activation, batch, length, dim, width },
     outputs: {

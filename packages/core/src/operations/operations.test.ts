@@ -8,8 +8,10 @@ import { resolveArgmax } from './argmax.ts';
 import { resolveCausalConv1d, resolveCausalConv1dBackward } from './causal-conv1d.ts';
 import { resolveConcat } from './concat.ts';
 import { resolveEmbedding } from './embedding.ts';
+import { resolveLayerNorm } from './layer-norm.ts';
 import { resolveLinear } from './linear.ts';
 import { resolveLogProb } from './log-prob.ts';
+import { resolveMultiply } from './multiply.ts';
 import { resolveRmsNorm } from './rms-norm.ts';
 import { resolveSample } from './sample.ts';
 import { resolveSelectiveScan, resolveSelectiveScanBackward } from './selective-scan.ts';
@@ -189,6 +191,28 @@ describe('rmsNorm', () => {
   ]);
 });
 
+describe('layerNorm', () => {
+  it('goes over the last axis', () => {
+    const call = { rows: 6, channels: 4, eps: 1e-5, weight: undefined, bias: undefined };
+    expect(resolveLayerNorm(f(2, 3, 4))).toEqual({ call: { x: f(2, 3, 4), ...call }, outputs: f(2, 3, 4) });
+    expect(resolveLayerNorm(f(4), { weight: f(4), bias: f(4), eps: 0 }).call).toMatchObject({ rows: 1, eps: 0 });
+  });
+  it('keeps parameters in float32 where activations are stored in halves', () => {
+    const x = typed('float16', 2, 4);
+    expect(resolveLayerNorm(x, { weight: f(4), bias: f(4) }).outputs).toEqual(x);
+  });
+  refuses([
+    ['a scalar', () => resolveLayerNorm(f()), 'layerNorm.x'],
+    ['a weight of another size', () => resolveLayerNorm(f(2, 4), { weight: f(2) }), 'layerNorm.weight'],
+    ['a bias of the shape of x', () => resolveLayerNorm(f(2, 4), { bias: f(2, 4) }), 'layerNorm.bias'],
+    ['a bias in halves', () => resolveLayerNorm(f(2, 4), { bias: typed('float16', 4) }), 'layerNorm.bias'],
+    ['a negative eps', () => resolveLayerNorm(f(4), { eps: -1e-5 }), 'layerNorm.eps'],
+    ['NaN for eps', () => resolveLayerNorm(f(4), { eps: Number.NaN }), 'layerNorm.eps'],
+    ['an unknown option', () => resolveLayerNorm(f(4), { epsilon: 1e-6 } as object), 'layerNorm.epsilon'],
+    ['integers', () => resolveLayerNorm(ints([4])), 'layerNorm.x'],
+  ]);
+});
+
 describe('embedding', () => {
   it('appends the channels, in the precision of the backend', () => {
     const ids = ints([2, 3], { min: 0, max: 9 });
@@ -214,6 +238,32 @@ describe('add', () => {
     ['unequal dtypes', () => resolveAdd(f(2), typed('float64', 2)), 'add.b'],
     ['integers', () => resolveAdd(ints([2]), ints([2])), 'add.a'],
     ['nothing', () => resolveAdd(f(2), none), 'add.b'],
+  ]);
+});
+
+describe('multiply', () => {
+  it('takes equal shapes, or one factor', () => {
+    const call = { a: f(2, 3), b: f(2, 3), activation: 'none', scale: 1, size: 6 };
+    expect(resolveMultiply(f(2, 3), f(2, 3))).toEqual({ call, outputs: f(2, 3) });
+    const options = { activation: 'gelu-tanh', scale: -2 } as const;
+    expect(resolveMultiply(f(2, 3), undefined, options).call).toEqual({ ...call, b: undefined, ...options });
+  });
+  refuses([
+    ['what would need broadcasting', () => resolveMultiply(f(2, 3), f(3)), 'multiply.b'],
+    ['unequal dtypes', () => resolveMultiply(f(2), typed('float64', 2)), 'multiply.b'],
+    ['integers', () => resolveMultiply(ints([2]), ints([2])), 'multiply.a'],
+    ['null for the second factor', () => resolveMultiply(f(2), null as never), 'multiply.b'],
+    ['nothing', () => resolveMultiply(none), 'multiply.a'],
+    [
+      'an unknown activation',
+      () => resolveMultiply(f(2), f(2), { activation: 'relu' as never }),
+      'multiply.activation',
+    ],
+    ['an infinite scale', () => resolveMultiply(f(2), f(2), { scale: Number.POSITIVE_INFINITY }), 'multiply.scale'],
+    ['NaN for scale', () => resolveMultiply(f(2), f(2), { scale: Number.NaN }), 'multiply.scale'],
+    ['a scale beyond float32', () => resolveMultiply(f(2), f(2), { scale: 1e39 }), 'multiply.scale'],
+    ['an unknown option', () => resolveMultiply(f(2), f(2), { alpha: 2 } as object), 'multiply.alpha'],
+    ['options in the place of the second factor', () => resolveMultiply(f(2), { scale: 2 } as never), 'multiply.b'],
   ]);
 });
 

@@ -1,8 +1,8 @@
 /** Both backward passes against central differences of the forward ones, over any combination of options. */
 import type {
-  Activation,
   Backend,
   CausalConv1dOptions,
+  ConvActivation,
   Discretization,
   ScanResult,
   SelectiveScanOptions,
@@ -217,7 +217,7 @@ describe('causalConv1dBackward', () => {
     length: fc.integer({ min: 1, max: 6 }),
     dim: fc.integer({ min: 1, max: 3 }),
     width: fc.integer({ min: 2, max: 5 }),
-    activation: fc.constantFrom<Activation>('none', 'silu'),
+    activation: fc.constantFrom<ConvActivation>('none', 'silu'),
     bias: fc.boolean(),
     initialState: fc.boolean(),
     resets: fc.boolean(),

@@ -6,8 +6,10 @@ import { causalConv1d } from './causal-conv1d.ts';
 import { causalConv1dBackward } from './causal-conv1d-backward.ts';
 import { concat } from './concat.ts';
 import { embedding } from './embedding.ts';
+import { layerNorm } from './layer-norm.ts';
 import { linear } from './linear.ts';
 import { logProb } from './log-prob.ts';
+import { multiply } from './multiply.ts';
 import { rmsNorm } from './rms-norm.ts';
 import { sample } from './sample.ts';
 import { selectiveScan } from './selective-scan.ts';
@@ -19,8 +21,10 @@ export const kernels: Kernels<Storage> = {
   causalConv1d,
   linear,
   rmsNorm,
+  layerNorm,
   embedding,
   add,
+  multiply,
   slice,
   concat,
   argmax,

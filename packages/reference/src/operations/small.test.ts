@@ -40,6 +40,34 @@ describe('rmsNorm', () => {
   });
 });
 
+describe('layerNorm', () => {
+  it('takes the mean off and divides by the root of the biased variance plus eps', async () => {
+    // Deviations of -2, 0 and 2; a variance of 8 / 3.
+    const x = tensor(backend, [2, 3], [1, 3, 5, 7, 7, 7]);
+    const root = Math.sqrt(8 / 3 + 0.5);
+    expect(await read(backend, backend.layerNorm(x, { eps: 0.5 }))).toEqual([-2 / root, 0, 2 / root, 0, 0, 0]);
+    const weight = tensor(backend, [3], [10, 1, -1]);
+    const bias = tensor(backend, [3], [0.5, -3, 0]);
+    const normed = 2 / Math.sqrt(8 / 3 + 1e-5);
+    const expected = [-10 * normed + 0.5, -3, -normed, 0.5, -3, 0];
+    for (const [index, value] of (await read(backend, backend.layerNorm(x, { weight, bias }))).entries())
+      expect(value).toBeCloseTo(expected[index]!, 14);
+    expect((await read(backend, backend.layerNorm(x, { bias }))).slice(3)).toEqual([0.5, -3, 0]);
+  });
+
+  it('keeps a deviation that is small beside its mean', async () => {
+    const [low, high] = await read(backend, backend.layerNorm(tensor(backend, [2], [1e12, 1e12 + 2]), { eps: 0 }));
+    expect([low, high]).toEqual([-1, 1]);
+  });
+
+  it('gives NaN for 0 / 0 where eps is 0, and for a row that is not finite', async () => {
+    expect(await read(backend, backend.layerNorm(tensor(backend, [2], [5, 5]), { eps: 0 }))).toEqual([nan, nan]);
+    const x = tensor(backend, [3, 2], [1, inf, nan, 1, 1, 3]);
+    const y = await read(backend, backend.layerNorm(x, { eps: 0 }));
+    expect(y).toEqual([nan, nan, nan, nan, -1, 1]);
+  });
+});
+
 describe('embedding', () => {
   it('gathers rows of a table', async () => {
     const table = tensor(backend, [3, 2], [1, 2, 3, 4, 5, 6]);
@@ -58,6 +86,53 @@ describe('add', () => {
       inf,
       nan,
     ]);
+  });
+});
+
+describe('multiply', () => {
+  it('is the product of two tensors and a number, any of which may be absent', async () => {
+    const a = tensor(backend, [2, 2], [1, -2, 3, 0]);
+    const b = tensor(backend, [2, 2], [10, 20, -30, nan]);
+    expect(await read(backend, backend.multiply(a, b))).toEqual([10, -40, -90, nan]);
+    expect(await read(backend, backend.multiply(a, b, { scale: -0.5 }))).toEqual([-5, 20, 45, nan]);
+    expect(await read(backend, backend.multiply(a, undefined, { scale: 4 }))).toEqual([4, -8, 12, 0]);
+    expect(await read(backend, backend.multiply(a, b, { activation: 'relu2', scale: 2 }))).toEqual([20, 0, -540, nan]);
+  });
+
+  // x, gelu and gelu-tanh, by arithmetic of 40 digits.
+  const KNOWN = [
+    [-37, -2.1184613523340935e-298, -0],
+    [-11, -2.1017255319485433e-27, -1.4847686071591453e-48],
+    [-26, -6.437764620308812e-148, -0.0],
+    [-13, -7.952313719414843e-38, -1.0511517767632614e-76],
+    [-8.5, -8.05760459887282e-17, -1.017444730859832e-24],
+    [-5, -1.4332578593959695e-6, -2.291796196629507e-7],
+    [-3, -0.0040496940948902835, -0.003637392081773019],
+    [-2, -0.04550026389635842, -0.04540230591222498],
+    [-1, -0.15865525393145705, -0.1588080093917233],
+    [-0.5, -0.15426876936299344, -0.15428599017485609],
+    [-0.125, -0.056282721896235885, -0.05628280137577661],
+    [-1e-9, -4.999999996010577e-10, -4.999999996010577e-10],
+    [0.25, 0.14967658142073093, 0.149675350701685],
+    [1, 0.8413447460685429, 0.8411919906082767],
+    [3, 2.99595030590511, 2.996362607918227],
+    [6, 5.999999994080474, 5.9999999999156035],
+    [20, 20.0, 20.0],
+  ] as const;
+  it.each(KNOWN)('gelu of %d keeps its relative precision', async (x, exact, byTanh) => {
+    const a = tensor(backend, [1], [x]);
+    const relative = (given: number, wanted: number) => Math.abs(given - wanted) / Math.abs(wanted);
+    const [gelu] = await read(backend, backend.multiply(a, undefined, { activation: 'gelu' }));
+    expect(relative(gelu!, exact)).toBeLessThan(2e-15);
+    const [tanh] = await read(backend, backend.multiply(a, undefined, { activation: 'gelu-tanh' }));
+    expect(byTanh === 0 ? Math.abs(tanh!) : relative(tanh!, byTanh)).toBeLessThan(2e-13);
+  });
+
+  it('takes each activation to its ends as its formula does', async () => {
+    const a = tensor(backend, [5], [0, -1e300, -inf, inf, nan]);
+    for (const activation of ['silu', 'gelu', 'gelu-tanh'] as const)
+      expect(await read(backend, backend.multiply(a, undefined, { activation }))).toEqual([0, -0, nan, inf, nan]);
+    expect(await read(backend, backend.multiply(a, undefined, { activation: 'relu2' }))).toEqual([0, 0, 0, inf, nan]);
   });
 });
 
