@@ -148,6 +148,9 @@ function kernelCases(one, two) {
   }
   const elements = { unit: 'ns an element', work: 512 * DIM };
   cases.push({ name: `conv + SiLU 512 × ${DIM}`, ...elements, run: convOf(one) });
+  for (const activation of ['none', 'silu', 'gelu', 'gelu-tanh'])
+    cases.push({ name: `multiply, ${activation}`, ...elements, run: multiplyOf(one, activation) });
+  cases.push({ name: 'layerNorm', ...elements, run: layerNormOf(one) });
   // The same by the clock on one thread, and on two.
   for (const [name, make] of [
     ['linear 512 × 768 × 3072', (backend) => linearOf(backend, 512, 768, 3072)],
@@ -197,4 +200,15 @@ function convOf(backend) {
     y.dispose();
     lastState.dispose();
   };
+}
+
+function multiplyOf(backend, activation) {
+  const [a, b] = [backend.upload(values([512, DIM], -4, 4)), backend.upload(values([512, DIM]))];
+  return () => backend.multiply(a, b, { activation }).dispose();
+}
+
+function layerNormOf(backend) {
+  const x = backend.upload(values([512, DIM]));
+  const [weight, bias] = [backend.upload(values([DIM])), backend.upload(values([DIM]))];
+  return () => backend.layerNorm(x, { weight, bias }).dispose();
 }

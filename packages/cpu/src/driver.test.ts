@@ -42,6 +42,8 @@ test('everything works at addresses above 2 GiB', async () => {
   const ids = backend.argmax(backend.upload({ dtype: 'float32', shape: [3], data: Float32Array.of(1, 5, 2) }));
   expect([...(await backend.read(ids))]).toEqual([1]);
   expect((await backend.read(backend.rmsNorm(x, { eps: 0 })))[71]).toBe(1);
+  expect((await backend.read(backend.layerNorm(x, { bias: ones([6]) })))[71]).toBe(1);
+  expect((await backend.read(backend.multiply(x, x, { scale: 3 })))[71]).toBe(3);
 
   await backend.dispose();
   ballast.free();

@@ -18,8 +18,10 @@ import { causalConv1d } from './operations/causal-conv1d.ts';
 import { concat } from './operations/concat.ts';
 import { type Context, ELEMENT } from './operations/context.ts';
 import { embedding } from './operations/embedding.ts';
+import { layerNorm } from './operations/layer-norm.ts';
 import { linear } from './operations/linear.ts';
 import { logProb } from './operations/log-prob.ts';
+import { multiply } from './operations/multiply.ts';
 import { rmsNorm } from './operations/rms-norm.ts';
 import { sample } from './operations/sample.ts';
 import { selectiveScan } from './operations/selective-scan.ts';
@@ -82,8 +84,10 @@ function kernels(context: Context): Kernels<Storage> {
     causalConv1d: (call) => causalConv1d(context, call),
     linear: (call) => linear(context, call),
     rmsNorm: (call) => rmsNorm(context, call),
+    layerNorm: (call) => layerNorm(context, call),
     embedding: (call) => embedding(context, call),
     add: (call) => add(context, call),
+    multiply: (call) => multiply(context, call),
     slice: (call) => slice(context, call),
     concat: (call) => concat(context, call),
     argmax: (call) => argmax(context, call),

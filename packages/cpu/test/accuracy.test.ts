@@ -246,6 +246,67 @@ test('silu: relative error below 4e-7', async () => {
   }
 });
 
+/** The chance of a normal number below x: by a continued fraction where that is small, else by a series. */
+function normalBelow(x: number): number {
+  const density = Math.exp((-x * x) / 2) / Math.sqrt(2 * Math.PI);
+  if (x <= -2) {
+    let rest = -x;
+    for (let k = 200; k > 0; k--) rest = -x + k / rest;
+    return density / rest;
+  }
+  let [term, sum] = [x, 0];
+  for (let k = 1; Math.abs(term) > 1e-17 * Math.abs(sum); k++) {
+    sum += term;
+    term *= (x * x) / (2 * k + 1);
+  }
+  return 0.5 + density * sum;
+}
+
+const GELUS = {
+  gelu: (x: number) => (x > 15 ? x : x * normalBelow(x)),
+  'gelu-tanh': (x: number) => x / (1 + Math.exp(-2 * Math.sqrt(2 / Math.PI) * (x + 0.044715 * x ** 3))),
+} as const;
+
+/** Each result by itself, where the right one is a normal float. */
+async function worstOfActivation(activation: keyof typeof GELUS, x: Float32Array): Promise<number> {
+  const normal = x.filter((value) => Math.abs(GELUS[activation](value)) >= 2 ** -126);
+  const y = backend.multiply(float32(backend, [normal.length], normal), undefined, { activation });
+  return worstOf(await backend.read(y), (index) => GELUS[activation](normal[index]!));
+}
+
+test('gelu: relative error below 6e-7, also where the result is tiny', async () => {
+  for (const [low, high] of [
+    [-13.2, -10],
+    [-10, -2],
+    [-2, 2],
+    [2, 14],
+    [14, 1000],
+    [-1e-30, 1e-30],
+  ] as const)
+    expect(await worstOfActivation('gelu', between(low, high))).toBeLessThan(6e-7);
+});
+
+test('gelu-tanh: relative error below 3e-7, also where the result is tiny', async () => {
+  for (const [low, high] of [
+    [-10.2, -8],
+    [-8, -2],
+    [-2, 2],
+    [2, 14],
+    [14, 1000],
+    [-1e-30, 1e-30],
+  ] as const)
+    expect(await worstOfActivation('gelu-tanh', between(low, high))).toBeLessThan(3e-7);
+});
+
+test.each(['silu', 'gelu', 'gelu-tanh'] as const)('%s of what is huge', async (activation) => {
+  const { POSITIVE_INFINITY: infinity, NaN: nan } = Number;
+  const x = float32(backend, [9], [-15, -100, -1e10, -3e38, -infinity, 100, 3e38, infinity, nan]);
+  const [tiny, ...rest] = await backend.read(backend.multiply(x, undefined, { activation }));
+  expect(Math.abs(tiny!)).toBeLessThan(5e-6);
+  const huge = Math.fround(3e38);
+  expect(rest.map((value) => value + 0)).toEqual([0, 0, 0, nan, 100, huge, infinity, nan]);
+});
+
 test('silu of the ends', async () => {
   const { POSITIVE_INFINITY: infinity, NaN: nan } = Number;
   expect(await siluOf(Float32Array.of(0, -200, infinity, -infinity, nan))).toEqual(

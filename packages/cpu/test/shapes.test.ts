@@ -12,6 +12,37 @@ afterAll(async () => {
   await backend.dispose();
 });
 
+/** Rows, channels and threads around chunks of 8192 values. */
+test.each([
+  [1, 8191, 1],
+  [1, 8193, 2],
+  [3, 2731, 2],
+  [3, 8192, 2],
+  [2, 20_001, 3],
+  [4097, 2, 3],
+])('multiply and layerNorm, %i rows of %i channels, %i threads', async (rows, channels, threads) => {
+  const own = await cpu({ threads }).create();
+  const shape = [rows, channels];
+  const [left, right] = [uniform(rows * channels, 1, -3, 3), uniform(rows * channels, 2)];
+  const [a, b] = [float32(own, shape, left), float32(own, shape, right)];
+  const product = await own.read(own.multiply(a, b, { activation: 'silu', scale: 2 }));
+  const silu = (x: number): number => x / (1 + Math.exp(-x));
+  const products = Float64Array.from(left, (x, index) => 2 * silu(x) * right[index]!);
+  expect(relativeError(product, products)).toBeLessThan(1e-6);
+
+  const normed = await own.read(own.layerNorm(a, { eps: 1e-3 }));
+  const expected = new Float64Array(rows * channels);
+  for (let row = 0; row < rows; row++) {
+    const values = [...left.subarray(row * channels, (row + 1) * channels)];
+    const mean = values.reduce((sum, value) => sum + value, 0) / channels;
+    const variance = values.reduce((sum, value) => sum + (value - mean) ** 2, 0) / channels;
+    for (const [c, value] of values.entries())
+      expected[row * channels + c] = (value - mean) / Math.sqrt(variance + 1e-3);
+  }
+  expect(relativeError(normed, expected)).toBeLessThan(1e-6);
+  await own.dispose();
+});
+
 const ROWS = [1, 2, 3, 4, 5, 7, 8, 9, 12, 13, 17];
 
 test.each([

@@ -5,7 +5,7 @@
 import { loadPart, storePart, sum } from '../lib/lanes';
 
 /** 2^-96: squares that vanish, below 2^-149, are a part of 2^-53 of it at most. */
-const LEAST_MEAN: f32 = 1.262177448e-29;
+export const LEAST_MEAN: f32 = 1.262177448e-29;
 
 export function rmsNorm(x: usize, weight: usize, y: usize, rows: i32, channels: i32, eps: f32): void {
   for (let row = 0; row < rows; row++) {

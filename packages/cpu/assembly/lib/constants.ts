@@ -37,6 +37,20 @@ const TABLE: usize = memory.data<f32>([
   2.0, // TWO
   0.5, // HALF
   0.03125, // GATE_SCALE: 2^-5
+  3.0, // THREE
+  6.0, // SIX
+  14.5, // TAIL_MAX: exp(-t² / 2) underflows to 0 beyond
+  11.0, // CUBIC_MAX: gelu-tanh of less than -11 is 0
+  // exp(t² / 2) erfc(t / √2) / 2 = u (T0 + q (T1 + …)), u = 1 / (t + 3), q = 6 u - 1, on 0 ≤ t ≤ 13.3, minimax, 4e-8
+  0.7290836572647095, // T0
+  0.5093322396278381, // T1
+  0.23001925647258759, // T2
+  0.04725722223520279, // T3
+  -0.0104795191437006, // T4
+  -0.00692950002849102, // T5
+  0.0010774844558909535, // T6
+  0.0009114205604419112, // T7
+  -0.0002722041099332273, // T8
 ]);
 
 export const enum Constant {
@@ -71,6 +85,29 @@ export const enum Constant {
   TWO,
   HALF,
   GATE_SCALE,
+  THREE,
+  SIX,
+  TAIL_MAX,
+  CUBIC_MAX,
+  T0,
+  T1,
+  T2,
+  T3,
+  T4,
+  T5,
+  T6,
+  T7,
+  T8,
+}
+
+const WIDE_TABLE: usize = memory.data<f64>([
+  1.5957691216057308, // CUBIC_1: 2 √(2/π)
+  0.07135481627260025, // CUBIC_3: that times 0.044715
+]);
+
+export const enum WideConstant {
+  CUBIC_1,
+  CUBIC_3,
 }
 
 const MASKS: usize = memory.data<u32>([
@@ -78,6 +115,8 @@ const MASKS: usize = memory.data<u32>([
   0x00002000, // UP: 2^13 and 0 in lanes of 16 bits
   0xffff0000, // BRAIN: the bits that a bfloat16 has in a float32
   0x000f000f, // NIBBLE
+  0x7fffffff, // MAGNITUDE: all but the sign
+  0xfffff000, // SQUARE: a float32 of 12 bits, whose square is exact
 ]);
 
 export const enum Mask {
@@ -85,6 +124,8 @@ export const enum Mask {
   UP,
   BRAIN,
   NIBBLE,
+  MAGNITUDE,
+  SQUARE,
 }
 
 /** The mask in all lanes of 32 bits. */
@@ -99,4 +140,11 @@ export function mask(name: Mask): v128 {
 @inline
 export function constant(name: Constant): v128 {
   return v128.load32_splat(TABLE + ((<usize>name) << 2));
+}
+
+/** The float64 constant in both lanes. */
+// @ts-ignore: decorator
+@inline
+export function wideConstant(name: WideConstant): v128 {
+  return v128.load64_splat(WIDE_TABLE + ((<usize>name) << 3));
 }

@@ -23,10 +23,35 @@ export function expTimes(x: v128, power: v128): v128 {
   const round = constant(Constant.ROUND);
   const shifted = madd(bounded, constant(Constant.LOG2_E), round);
   const whole = f32x4.sub(shifted, round);
-  const r = f32x4.sub(
-    f32x4.sub(bounded, f32x4.mul(whole, constant(Constant.LN2_HIGH))),
+  return scaled(reduced(bounded, whole), shifted, power);
+}
+
+/**
+ * exp(x + rest) times a power of two as above, where x alone would round away what counts of a large sum: |rest| ≤ 1/16,
+ * and x is within the bounds (EXP_MIN, EXP_MAX).
+ */
+// @ts-ignore: decorator
+@inline
+export function expSumTimes(x: v128, rest: v128, power: v128): v128 {
+  const round = constant(Constant.ROUND);
+  const shifted = madd(x, constant(Constant.LOG2_E), round);
+  return scaled(f32x4.add(reduced(x, f32x4.sub(shifted, round)), rest), shifted, power);
+}
+
+/** x - whole ln 2 */
+// @ts-ignore: decorator
+@inline
+function reduced(x: v128, whole: v128): v128 {
+  return f32x4.sub(
+    f32x4.sub(x, f32x4.mul(whole, constant(Constant.LN2_HIGH))),
     f32x4.mul(whole, constant(Constant.LN2_LOW)),
   );
+}
+
+/** exp(r) times 2^n and `power`; n is in the low bits of `shifted`. */
+// @ts-ignore: decorator
+@inline
+function scaled(r: v128, shifted: v128, power: v128): v128 {
   const one = constant(Constant.ONE);
   let p = madd(constant(Constant.E6), r, constant(Constant.E5));
   p = madd(p, r, constant(Constant.E4));
@@ -34,7 +59,7 @@ export function expTimes(x: v128, power: v128): v128 {
   p = madd(p, r, constant(Constant.E2));
   p = madd(f32x4.mul(r, r), p, r);
   p = f32x4.add(p, one);
-  const n = i32x4.sub(shifted, round);
+  const n = i32x4.sub(shifted, constant(Constant.ROUND));
   const half = i32x4.shr_s(n, 1);
   const rest = i32x4.sub(n, half);
   return f32x4.mul(

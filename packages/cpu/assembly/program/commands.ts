@@ -5,9 +5,11 @@
 import { ConvCall, convolution } from '../kernels/causal-conv1d';
 import { argmax } from '../kernels/argmax';
 import { embedding } from '../kernels/embedding';
+import { LayerNormCall, layerNorm } from '../kernels/layer-norm';
 import { linear } from '../kernels/linear';
 import { LinearCall } from '../kernels/linear-call';
 import { pack } from '../kernels/linear-pack';
+import { MultiplyCall, multiply } from '../kernels/multiply';
 import { rmsNorm } from '../kernels/rms-norm';
 import { ScanCall, scan } from '../kernels/selective-scan';
 
@@ -24,6 +26,8 @@ const enum Operation {
   COPY,
   ARGMAX,
   PACK,
+  MULTIPLY,
+  LAYER_NORM,
 }
 
 /** Where the queues are in a command: of each, how many of its chunks are taken. Threads beyond so many share them. */
@@ -116,6 +120,12 @@ export function execute(command: usize, chunk: i32, thread: i32, first: bool): v
       argmax(choice.logits + ((<usize>chunk * <usize>choice.vocab) << 2), choice.ids + (<usize>chunk << 2), 1, choice.vocab);
       break;
     }
+    case Operation.MULTIPLY:
+      multiply(changetype<MultiplyCall>(call), chunk);
+      break;
+    case Operation.LAYER_NORM:
+      layerNorm(changetype<LayerNormCall>(call), chunk);
+      break;
   }
 }
 

@@ -11,6 +11,8 @@ const operations = {
   copy: 5,
   argmax: 6,
   pack: 7,
+  multiply: 8,
+  layerNorm: 9,
 } as const;
 export type Operation = keyof typeof operations;
 

@@ -1,0 +1,110 @@
+/**
+ * y = scale · f(a) · b, or scale · f(a), for rows of channels that lie apart by strides: two halves of one projection multiply without
+ * a copy. Reads each input once and writes once; y may be a or b itself.
+ */
+import { gelu, geluTanh, relu2, silu } from '../lib/activations';
+import { loadPart, storePart } from '../lib/lanes';
+
+/** As `multiplyCommand` in src/operations/multiply.ts writes them; addresses and strides in bytes. */
+@unmanaged
+export class MultiplyCall {
+  a: usize;
+  aStride: usize;
+  /** 0: none. */
+  b: usize;
+  bStride: usize;
+  y: usize;
+  yStride: usize;
+  rows: i32;
+  channels: i32;
+  activation: i32;
+  scale: f32;
+  /** Channels of a chunk. */
+  block: i32;
+}
+
+/** As `ACTIVATIONS` in src/operations/multiply.ts. */
+const enum Activation {
+  NONE,
+  SILU,
+  GELU,
+  GELU_TANH,
+  RELU2,
+}
+
+/** A chunk is a block of channels of one row. */
+export function multiply(call: MultiplyCall, chunk: i32): void {
+  const blocks = (call.channels + call.block - 1) / call.block;
+  const row = <usize>(chunk / blocks);
+  const first = (chunk % blocks) * call.block;
+  const offset = <usize>first << 2;
+  const a = call.a + row * call.aStride + offset;
+  const b = call.b == 0 ? <usize>0 : call.b + row * call.bStride + offset;
+  const y = call.y + row * call.yStride + offset;
+  const count = min(call.block, call.channels - first);
+  switch (call.activation) {
+    case Activation.SILU:
+      products(Activation.SILU, a, b, y, count, call.scale);
+      break;
+    case Activation.GELU:
+      products(Activation.GELU, a, b, y, count, call.scale);
+      break;
+    case Activation.GELU_TANH:
+      products(Activation.GELU_TANH, a, b, y, count, call.scale);
+      break;
+    case Activation.RELU2:
+      products(Activation.RELU2, a, b, y, count, call.scale);
+      break;
+    default:
+      products(Activation.NONE, a, b, y, count, call.scale);
+  }
+}
+
+/** The activation is known where this is inlined, so each has a loop of its own. */
+// @ts-ignore: decorator
+@inline
+function products(activation: Activation, a: usize, b: usize, y: usize, count: i32, scale: f32): void {
+  const scales = f32x4.splat(scale);
+  let index = 0;
+  if (b != 0) {
+    for (; index + 8 <= count; index += 8) {
+      const low = f32x4.mul(activated(activation, v128.load(a)), scales);
+      const high = f32x4.mul(activated(activation, v128.load(a, 16)), scales);
+      v128.store(y, f32x4.mul(low, v128.load(b)));
+      v128.store(y, f32x4.mul(high, v128.load(b, 16)), 16);
+      a += 32;
+      b += 32;
+      y += 32;
+    }
+  } else {
+    for (; index + 8 <= count; index += 8) {
+      const low = f32x4.mul(activated(activation, v128.load(a)), scales);
+      const high = f32x4.mul(activated(activation, v128.load(a, 16)), scales);
+      v128.store(y, low);
+      v128.store(y, high, 16);
+      a += 32;
+      y += 32;
+    }
+  }
+  for (; index < count; index += 4) {
+    const rest = count - index;
+    let value = f32x4.mul(activated(activation, loadPart(a, rest)), scales);
+    if (b != 0) {
+      value = f32x4.mul(value, loadPart(b, rest));
+      b += 16;
+    }
+    storePart(y, value, rest);
+    a += 16;
+    y += 16;
+  }
+}
+
+// @ts-ignore: decorator
+@inline
+function activated(activation: Activation, x: v128): v128 {
+  if (activation == Activation.SILU) return silu(x);
+  if (activation == Activation.GELU) return gelu(x);
+  if (activation == Activation.GELU_TANH) return geluTanh(x);
+  if (activation == Activation.RELU2) return relu2(x);
+  return x;
+}
