@@ -10,9 +10,11 @@ export {
 } from './cases/causal-conv1d.ts';
 export { type ConcatCaseOptions, concatCase } from './cases/concat.ts';
 export { type EmbeddingCaseOptions, embeddingCase } from './cases/embedding.ts';
+export { type LayerNormCaseOptions, layerNormCase } from './cases/layer-norm.ts';
 export { type LinearCaseOptions, linearCase } from './cases/linear.ts';
 export { type LogProbCaseOptions, logProbCase } from './cases/log-prob.ts';
 export { MODEL as MODEL_TOLERANCE, type ModelCaseOptions, modelCase } from './cases/model.ts';
+export { type MultiplyCaseOptions, multiplyCase } from './cases/multiply.ts';
 export { REGIMES, type Regime } from './cases/regimes.ts';
 export { type RmsNormCaseOptions, rmsNormCase } from './cases/rms-norm.ts';
 export { type SampleCaseOptions, sampleCase } from './cases/sample.ts';

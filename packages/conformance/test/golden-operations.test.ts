@@ -53,7 +53,14 @@ const CONVOLUTION = {
 
 test('operations of the contract are checked, others are listed with the reason', async () => {
   const results = await check(
-    { conv: { op: 'causal_conv1d', activation: 'none' }, rows: { op: 'embedding' }, cell: { op: 'lstm' } },
+    {
+      conv: { op: 'causal_conv1d', activation: 'none' },
+      rows: { op: 'embedding' },
+      norm: { op: 'layer_norm', eps: 0 },
+      gate: { op: 'multiply', activation: 'relu2', scale: 0.5 },
+      half: { op: 'multiply' },
+      cell: { op: 'lstm' },
+    },
     {
       ...CONVOLUTION,
       'rows/in.weight': float32([2, 2], 1, 2, 3, 4),
@@ -61,6 +68,14 @@ test('operations of the contract are checked, others are listed with the reason'
       'rows/in.dy': float32([1, 3, 2], 1, 1, 1, 1, 1, 1),
       'rows/out.y': float64([1, 3, 2], 3, 4, 1, 2, 3, 4),
       'rows/grad.weight': float64([2, 2], 1, 1, 2, 2),
+      'norm/in.x': float32([2, 2], 1, 5, -3, 3),
+      'norm/in.bias': float32([2], 10, 20),
+      'norm/out.y': float64([2, 2], 9, 21, 9, 21),
+      'gate/in.a': float32([3], 2, -2, 4),
+      'gate/in.b': float32([3], 3, 1, -1),
+      'gate/out.y': float64([3], 6, 0, -8),
+      'half/in.a': float32([2], 2, -2),
+      'half/out.y': float64([2], 2, -2),
       'cell/in.x': float32([1], 1),
       'cell/out.y': float64([1], 1),
     },
@@ -70,6 +85,9 @@ test('operations of the contract are checked, others are listed with the reason'
     ['golden/mixed/conv/gradients', 'passed', undefined],
     ['golden/mixed/rows', 'passed', undefined],
     ['golden/mixed/rows/gradients', 'skipped', 'the contract has no gradients of embedding'],
+    ['golden/mixed/norm', 'passed', undefined],
+    ['golden/mixed/gate', 'passed', undefined],
+    ['golden/mixed/half', 'passed', undefined],
     ['golden/mixed/cell', 'skipped', 'this suite knows no operation lstm'],
   ]);
 });

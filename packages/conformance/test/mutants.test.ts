@@ -182,6 +182,48 @@ const MUTANTS: readonly Mutant[] = [
     caughtBy: ['rms-norm/eps-matters', 'rms-norm/eps-large', 'properties/rms-norm'],
   },
   {
+    mistake: 'leaves the mean in a layer norm',
+    spoil: kernels(({ layerNorm, rmsNorm }) => ({
+      layerNorm: (call) => (call.bias === undefined ? rmsNorm(call) : layerNorm(call)),
+    })),
+    caughtBy: ['layer-norm/alone', 'layer-norm/no-bias', 'layer-norm/first-is-far', 'properties/layer-norm'],
+  },
+  {
+    mistake: 'forgets the bias of a layer norm',
+    spoil: kernels(({ layerNorm }) => ({ layerNorm: (call) => layerNorm({ ...call, bias: undefined }) })),
+    caughtBy: ['layer-norm/no-weight', 'layer-norm/equal-10000', 'properties/layer-norm'],
+  },
+  {
+    mistake: 'takes one gelu for the other',
+    spoil: kernels(({ multiply }) => ({
+      multiply: (call) => multiply({ ...call, activation: call.activation === 'gelu-tanh' ? 'gelu' : call.activation }),
+    })),
+    caughtBy: ['multiply/gelu-tanh-one-s3x41', 'multiply/gelu-tanh-tail', 'properties/multiply'],
+  },
+  {
+    mistake: 'forgets the scale of a single factor',
+    spoil: kernels(({ multiply }) => ({
+      multiply: (call) => multiply(call.b === undefined ? { ...call, scale: 1 } : call),
+    })),
+    caughtBy: ['multiply/none-one-scaled', 'multiply/scale-tiny', 'properties/multiply'],
+  },
+  {
+    mistake: 'has 1 + erf cancel',
+    spoil: kernels(({ multiply }, inner) => ({
+      multiply(call) {
+        if (call.activation !== 'gelu' || call.b === undefined) return multiply(call);
+        const exact = multiply({ ...call, b: undefined });
+        const lost = new Float64Array(call.size).fill(2 ** -53);
+        const noise = inner.upload({ dtype: 'float64', shape: call.a.shape, data: lost });
+        const cancelled = inner.add(exact.tensor, noise);
+        const tensor = inner.multiply(cancelled, call.b.storage.tensor);
+        for (const dead of [exact.tensor, noise, cancelled]) dead.dispose();
+        return { tensor };
+      },
+    })),
+    caughtBy: ['multiply/gelu-tail'],
+  },
+  {
     mistake: 'ignores topK',
     spoil: kernels(({ sample }) => ({ sample: (call) => sample({ ...call, topK: call.vocab }) })),
     caughtBy: ['sample/ties-lowest-index-kept', 'properties/sample'],

@@ -68,8 +68,11 @@ function kernelsOf(inner: Backend): Kernels<Cell> {
     },
     linear: ({ x, weight, bias }) => cell(inner.linear(at(x), at(weight), maybe(bias))),
     rmsNorm: ({ x, weight, eps }) => cell(inner.rmsNorm(at(x), { weight: maybe(weight), eps })),
+    layerNorm: ({ x, weight, bias, eps }) =>
+      cell(inner.layerNorm(at(x), { weight: maybe(weight), bias: maybe(bias), eps })),
     embedding: ({ table, ids }) => cell(inner.embedding(at(table), at(ids))),
     add: ({ a, b }) => cell(inner.add(at(a), at(b))),
+    multiply: ({ a, b, activation, scale }) => cell(inner.multiply(at(a), maybe(b), { activation, scale })),
     slice: ({ x, axis, start, end }) => cell(inner.slice(at(x), axis, start, end)),
     concat: ({ tensors, axis }) => cell(inner.concat(tensors.map(at), axis)),
     argmax: ({ logits, checked }) => cell(inner.argmax(at(logits), { checked })),

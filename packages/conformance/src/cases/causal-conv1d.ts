@@ -1,4 +1,4 @@
-import type { Activation, HostTensor } from '@mamba/core';
+import type { ConvActivation, HostTensor } from '@mamba/core';
 import { Random } from '../random.ts';
 import { type Inputs, type Named, type OperationCase, operationCase, ROUNDING, type Tolerance } from './case.ts';
 import { normals, resetMarks } from './host.ts';
@@ -12,7 +12,7 @@ export interface CausalConv1dCaseOptions {
   /** Default true. */
   readonly bias?: boolean | undefined;
   /** Default `silu`, as in the block. */
-  readonly activation?: Activation | undefined;
+  readonly activation?: ConvActivation | undefined;
   readonly initialState?: boolean | undefined;
   readonly resets?: boolean | undefined;
   readonly id?: string | undefined;
@@ -71,7 +71,7 @@ function resolve(options: CausalConv1dCaseOptions) {
     seed: options.seed ?? 1,
     tolerance: options.tolerance ?? ROUNDING,
     bias: options.bias ?? true,
-    activation: options.activation ?? ('silu' as Activation),
+    activation: options.activation ?? ('silu' as ConvActivation),
     initialState: options.initialState ?? false,
     resets: options.resets ?? false,
     edit: options.edit,

@@ -8,9 +8,11 @@ import { uploadInputs } from '../cases/case.ts';
 import { causalConv1dBackwardCase, causalConv1dCase } from '../cases/causal-conv1d.ts';
 import { concatCase } from '../cases/concat.ts';
 import { embeddingCase } from '../cases/embedding.ts';
+import { layerNormCase } from '../cases/layer-norm.ts';
 import { linearCase } from '../cases/linear.ts';
 import { logProbCase } from '../cases/log-prob.ts';
 import { modelCase } from '../cases/model.ts';
+import { multiplyCase } from '../cases/multiply.ts';
 import { rmsNormCase } from '../cases/rms-norm.ts';
 import { sampleCase } from '../cases/sample.ts';
 import { selectiveScanBackwardCase, selectiveScanCase } from '../cases/selective-scan.ts';
@@ -56,8 +58,10 @@ function smallOperations(): readonly OperationCase[] {
     causalConv1dCase({ ...shape, ...on }),
     linearCase({ rows: 6, inputs: 9, outputs: 7, bias: true }),
     rmsNormCase({ rows: 6, channels: 9 }),
+    layerNormCase({ rows: 6, channels: 9 }),
     embeddingCase({ rows: 11, channels: 5, ids: [2, 3] }),
     addCase({ shape: [3, 7] }),
+    multiplyCase({ shape: [3, 7], activation: 'gelu' }),
     sliceCase({ shape: [3, 7, 5], axis: 1, start: 2, end: 5 }),
     concatCase({ shape: [3, 1, 5], axis: 1, extents: [2, 3] }),
     argmaxCase({ rows: [5], vocab: 9 }),

@@ -7,8 +7,10 @@ import type { Case } from '../cases/case.ts';
 import { causalConv1dCase } from '../cases/causal-conv1d.ts';
 import { concatCase } from '../cases/concat.ts';
 import { embeddingCase } from '../cases/embedding.ts';
+import { layerNormCase } from '../cases/layer-norm.ts';
 import { linearCase } from '../cases/linear.ts';
 import { logProbCase } from '../cases/log-prob.ts';
+import { multiplyCase } from '../cases/multiply.ts';
 import { REGIMES } from '../cases/regimes.ts';
 import { rmsNormCase } from '../cases/rms-norm.ts';
 import { sampleCase } from '../cases/sample.ts';
@@ -102,10 +104,36 @@ function properties(): Readonly<Record<string, fc.Arbitrary<Case>>> {
         seed: seeds,
       })
       .map(rmsNormCase),
+    'layer-norm': fc
+      .record({
+        rows: shape(2, 9),
+        channels: extent(70),
+        weight: flag,
+        bias: flag,
+        eps: fc.constantFrom(1e-5, 1e-6, 0.1),
+        mean: fc.constantFrom(0, -3, 1e4),
+        seed: seeds,
+      })
+      .map(layerNormCase),
     embedding: fc
       .record({ rows: extent(40), channels: extent(40), ids: shape(3, 5), matrix: flag, seed: seeds })
       .map(embeddingCase),
     add: fc.record({ shape: shape(4, 9), seed: seeds }).map(addCase),
+    multiply: fc
+      .record({
+        shape: shape(4, 9),
+        second: flag,
+        activation: fc.constantFrom(
+          'none' as const,
+          'silu' as const,
+          'gelu' as const,
+          'gelu-tanh' as const,
+          'relu2' as const,
+        ),
+        scale: fc.constantFrom(undefined, -0.7, 12),
+        seed: seeds,
+      })
+      .map(multiplyCase),
     slice: slices(),
     concat: fc
       .tuple(shape(4, 6), fc.array(extent(5), { minLength: 1, maxLength: 4 }), fc.nat(), flag, seeds)

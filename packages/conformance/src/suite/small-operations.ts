@@ -1,15 +1,23 @@
 /** Cases of the operations whose suites are short: one function each. */
+import type { Activation, HostTensor } from '@mamba/core';
 import { addCase } from '../cases/add.ts';
 import { argmaxCase } from '../cases/argmax.ts';
-import type { Case } from '../cases/case.ts';
+import type { Case, Tolerance } from '../cases/case.ts';
 import { concatCase } from '../cases/concat.ts';
 import { embeddingCase } from '../cases/embedding.ts';
+import { layerNormCase } from '../cases/layer-norm.ts';
 import { linearCase } from '../cases/linear.ts';
 import { logProbCase } from '../cases/log-prob.ts';
+import { multiplyCase } from '../cases/multiply.ts';
 import { rmsNormCase } from '../cases/rms-norm.ts';
 import { sampleCase } from '../cases/sample.ts';
 import { sliceCase } from '../cases/slice.ts';
 import { plant } from './selective-scan.ts';
+
+const { NaN: nan, NEGATIVE_INFINITY: low, POSITIVE_INFINITY: high } = Number;
+
+/** Where activations end: none of them is infinite for a finite number here. */
+const ENDS = [nan, high, low, 0, -200, -1e30, 100, 1];
 
 export function linearSuite(): readonly Case[] {
   return [
@@ -59,6 +67,48 @@ export function rmsNormSuite(): readonly Case[] {
   ];
 }
 
+export function layerNormSuite(): readonly Case[] {
+  return [
+    ...[1, 2, 3, 5, 7, 8, 13, 33, 64, 768].map((channels) => layerNormCase({ rows: 5, channels, seed: channels })),
+    ...[1, 2, 3, 17, 129].map((rows) => layerNormCase({ rows, channels: 10, seed: rows })),
+    layerNormCase({ rows: [2, 3], channels: 13, weight: false, bias: false, id: 'alone' }),
+    layerNormCase({ rows: [2, 3], channels: 13, bias: false, id: 'no-bias' }),
+    layerNormCase({ rows: [2, 3], channels: 13, weight: false, id: 'no-weight' }),
+    layerNormCase({ rows: [], channels: 13, id: 'rank1' }),
+    layerNormCase({ rows: 3, channels: 13, eps: 0, id: 'eps-zero' }),
+    layerNormCase({ rows: 3, channels: 13, eps: 0.5, id: 'eps-large' }),
+    layerNormCase({ rows: 3, channels: 13, scale: 0.003, id: 'default-eps-matters' }),
+    layerNormCase({ rows: 3, channels: 13, eps: 1e-6, scale: 0.001, id: 'eps-matters' }),
+    layerNormCase({ rows: 3, channels: 13, scale: 0, id: 'zero' }),
+    // A deviation that is small beside the mean: mean(x²) - mean² has nothing left of it, nor has a rounded mean.
+    ...[13, 16, 133, 1027].flatMap((channels) =>
+      [1e4, -1e4, 1e7].map((mean) => layerNormCase({ rows: 3, channels, mean, id: `c${channels}-mean-${mean}` })),
+    ),
+    layerNormCase({ rows: 3, channels: 133, mean: 1, scale: 1e-6, eps: 0, id: 'few-steps-of-float32' }),
+    // All of a row is equal, and so is its mean: what is left is the bias.
+    ...[0.1, 1e4, 1e30].map((mean) => layerNormCase({ rows: 3, channels: 133, mean, scale: 0, id: `equal-${mean}` })),
+    layerNormCase({ rows: 3, channels: 133, bias: false, id: 'first-is-far', edit: plant('x', 133, 3e5) }),
+    // Magnitudes whose squares no float32 holds.
+    ...[1e-30, 1e-25, 1e-19, 1e19, 1e20, 1e30].flatMap((scale) =>
+      [0, 1e-20, 1e-5].map((eps) =>
+        layerNormCase({ rows: 3, channels: 133, scale, eps, id: `of-${scale}-eps-${eps}` }),
+      ),
+    ),
+    layerNormCase({ rows: 3, channels: 134, mean: 1e20, scale: 1e17, id: 'large-mean' }),
+    layerNormCase({ rows: 3, channels: 134, mean: 1e-25, scale: 1e-27, eps: 0, id: 'small-mean' }),
+    // Differences of values that float32 holds, beyond what it holds.
+    layerNormCase({ rows: 3, channels: 134, id: 'whole-range', edit: wholeRange }),
+    layerNormCase({ rows: 3, channels: 13, id: 'nan-x', edit: plant('x', 17, nan) }),
+    layerNormCase({ rows: 3, channels: 13, id: 'infinite-x', edit: plant('x', 25, high) }),
+    layerNormCase({ rows: 3, channels: 13, id: 'nan-weight', edit: plant('weight', 4, nan) }),
+    layerNormCase({ rows: 3, channels: 13, id: 'infinite-bias', edit: plant('bias', 4, low) }),
+  ];
+}
+
+function wholeRange({ x }: Record<string, HostTensor>): void {
+  for (let index = 0; index < x!.data.length; index++) x!.data[index] = (index % 3 === 0 ? -1 : 1) * 3e38;
+}
+
 export function embeddingSuite(): readonly Case[] {
   return [
     ...[1, 2, 3, 7, 101].map((rows) => embeddingCase({ rows, channels: 13, ids: [2, 5], seed: rows })),
@@ -76,6 +126,38 @@ export function addSuite(): readonly Case[] {
     addCase({ shape, seed: 300 + index }),
   );
 }
+
+export function multiplySuite(): readonly Case[] {
+  const shapes = [[1], [3], [2, 5], [3, 17, 7], [2, 3, 5, 7], [1023], [4099], [3, 8195]];
+  return [
+    ...shapes.flatMap((shape, index) => [
+      multiplyCase({ shape, seed: 310 + index }),
+      multiplyCase({ shape, activation: 'silu', seed: 320 + index }),
+    ]),
+    ...ACTIVATIONS.flatMap((activation) => [
+      multiplyCase({ shape: [3, 41], activation, seed: 331 }),
+      multiplyCase({ shape: [3, 41], activation, second: false, seed: 332 }),
+      multiplyCase({ shape: [3, 41], activation, scale: -0.3, id: `${activation}-two-scaled`, seed: 333 }),
+      multiplyCase({ shape: [43], activation, second: false, scale: 12, id: `${activation}-one-scaled`, seed: 334 }),
+      multiplyCase({ shape: [8], activation, scale: 2, id: `${activation}-two-ends`, values: ENDS }),
+      multiplyCase({ shape: [8], activation, second: false, id: `${activation}-one-ends`, values: ENDS }),
+    ]),
+    multiplyCase({ shape: [3, 5], scale: 0, id: 'scale-zero', seed: 335 }),
+    multiplyCase({ shape: [5], second: false, scale: 2 ** -60, id: 'scale-tiny', seed: 336 }),
+    // Down to where results cease to be normal floats, each of them by its own relative error.
+    multiplyCase({ shape: [2003], activation: 'gelu', range: [-13, 1], level: true, tolerance: EACH, id: 'gelu-tail' }),
+    multiplyCase({ shape: [503], activation: 'gelu', range: [-1, 13], second: false, tolerance: EACH, id: 'gelu-top' }),
+    multiplyCase({ shape: [2003], activation: 'gelu-tanh', range: [-10, 1], level: true, id: 'gelu-tanh-tail' }),
+    multiplyCase({ shape: [2003], activation: 'silu', range: [-40, 1], level: true, id: 'silu-tail' }),
+  ];
+}
+
+const ACTIVATIONS: readonly Activation[] = ['none', 'silu', 'gelu', 'gelu-tanh', 'relu2'];
+
+const EACH: Tolerance = {
+  relative: 2e-6,
+  reason: 'some ten roundings of float32 for each result by itself, one exponential among them',
+};
 
 export function sliceSuite(): readonly Case[] {
   const shape = [3, 7, 5];
@@ -105,8 +187,6 @@ export function concatSuite(): readonly Case[] {
     concatCase({ shape: [3, 1], axis: 0, extents: [1, 2], int32: true }),
   ];
 }
-
-const { NaN: nan, NEGATIVE_INFINITY: low, POSITIVE_INFINITY: high } = Number;
 
 export function argmaxSuite(): readonly Case[] {
   return [

@@ -2,7 +2,9 @@
 import { causalConv1d } from './causal-conv1d.ts';
 import { embedding } from './embedding.ts';
 import type { GoldenOperation } from './golden-operation.ts';
+import { layerNorm } from './layer-norm.ts';
 import { linear } from './linear.ts';
+import { multiply } from './multiply.ts';
 import { rmsNorm } from './rms-norm.ts';
 import { selectiveScan } from './selective-scan.ts';
 
@@ -11,5 +13,7 @@ export const GOLDEN_OPERATIONS: ReadonlyMap<string, GoldenOperation> = new Map([
   ['causal_conv1d', causalConv1d],
   ['linear', linear],
   ['rms_norm', rmsNorm],
+  ['layer_norm', layerNorm],
   ['embedding', embedding],
+  ['multiply', multiply],
 ]);

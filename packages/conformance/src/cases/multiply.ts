@@ -1,0 +1,75 @@
+import type { Activation, Shape } from '@mamba/core';
+import { Random } from '../random.ts';
+import { type OperationCase, operationCase, ROUNDING, type Tolerance } from './case.ts';
+import { floats, normals } from './host.ts';
+
+export interface MultiplyCaseOptions {
+  readonly shape: Shape;
+  /** Whether there is a second factor. Default true. */
+  readonly second?: boolean | undefined;
+  /** Default `none`. */
+  readonly activation?: Activation | undefined;
+  /** Default: the operation's. */
+  readonly scale?: number | undefined;
+  /** The first factor goes evenly from the first to the second of these. Default: it is normal, with a deviation of 3. */
+  readonly range?: readonly [number, number] | undefined;
+  /** The first factor itself. */
+  readonly values?: readonly number[] | undefined;
+  /**
+   * The second factor brings all results to about the same size, where the activation of a negative number is tiny: so each
+   * is held to its own relative error.
+   */
+  readonly level?: boolean | undefined;
+  readonly tolerance?: Tolerance | undefined;
+  readonly id?: string | undefined;
+  readonly seed?: number | undefined;
+}
+
+export function multiplyCase(options: MultiplyCaseOptions): OperationCase<'multiply'> {
+  const { shape, second = true, activation = 'none', scale, range, values, level = false, seed = 1 } = options;
+  const way = `${activation}-${second ? 'two' : 'one'}`;
+  return operationCase({
+    operation: 'multiply',
+    id: `multiply/${options.id ?? `${way}-s${shape.join('x')}`}`,
+    seed,
+    sizes: { shape: shape.join('x'), activation, second, scale: scale ?? 'default', level },
+    tolerance: options.tolerance ?? TOLERANCES[activation],
+    build() {
+      const random = new Random(seed);
+      const a = values === undefined ? spread(random, shape, range) : floats(shape, (index) => values[index]!);
+      if (!second) return { a: { host: a } };
+      const b = level ? floats(shape, (index) => LEVELS[activation](a.data[index]!)) : normals(random, shape);
+      return { a: { host: a }, b: { host: b } };
+    },
+    arguments: (tensors) => [tensors.a, tensors.b, { activation, scale }],
+  });
+}
+
+function spread(random: Random, shape: Shape, range: readonly [number, number] | undefined) {
+  if (range === undefined) return normals(random, shape, 3);
+  const size = shape.reduce((product, extent) => product * extent, 1);
+  const [low, high] = range;
+  return floats(shape, (index) => low + ((high - low) * index) / Math.max(1, size - 1));
+}
+
+/** About what the activation of a negative x has to be multiplied with, to be neither large nor small. */
+const LEVELS: Readonly<Record<Activation, (x: number) => number>> = {
+  none: () => 1,
+  silu: (x) => Math.exp(-x),
+  gelu: (x) => Math.exp((x * x) / 2),
+  'gelu-tanh': (x) => Math.exp(-2 * Math.sqrt(2 / Math.PI) * (x + 0.044715 * x ** 3)),
+  relu2: () => 1,
+};
+
+const PRODUCT: Tolerance = {
+  relative: 3e-7,
+  reason: 'half a unit in the last place, 2^-24, for the scale, for a square, and for each of two products',
+};
+
+const TOLERANCES: Readonly<Record<Activation, Tolerance>> = {
+  none: PRODUCT,
+  silu: ROUNDING,
+  gelu: ROUNDING,
+  'gelu-tanh': ROUNDING,
+  relu2: PRODUCT,
+};

@@ -1,0 +1,17 @@
+import { ROUNDING } from '../../cases/case.ts';
+import { damaged } from '../golden-file.ts';
+import { type GoldenOperation, wordOf } from './golden-operation.ts';
+
+export const multiply: GoldenOperation = {
+  operation: 'multiply',
+  inputs: { a: 'a', b: 'b' },
+  required: ['a'],
+  outputs: { y: 'y' },
+  tolerance: ROUNDING,
+  options(entry, origin) {
+    const { scale = 1 } = entry;
+    if (typeof scale !== 'number') throw damaged(origin, `scale ${String(scale)}`, 'a number');
+    return { activation: wordOf(entry, 'activation', ['none', 'silu', 'gelu', 'gelu-tanh', 'relu2'], origin), scale };
+  },
+  arguments: ({ a, b }, options) => [a, b, options],
+};
