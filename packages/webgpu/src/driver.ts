@@ -7,9 +7,11 @@ import { argmax } from './operations/argmax.ts';
 import { causalConv1d } from './operations/causal-conv1d.ts';
 import { concat } from './operations/concat.ts';
 import { embedding } from './operations/embedding.ts';
+import { layerNorm } from './operations/layer-norm.ts';
 import { linear } from './operations/linear.ts';
 import { logProb } from './operations/log-prob.ts';
 import { matrixUnits } from './operations/matrix-units.ts';
+import { multiply } from './operations/multiply.ts';
 import { rmsNorm } from './operations/rms-norm.ts';
 import { sample } from './operations/sample.ts';
 import { selectiveScan } from './operations/selective-scan.ts';
@@ -42,8 +44,10 @@ export function createDriver(gpu: Gpu): Driver<Storage> {
       causalConv1d: (call) => causalConv1d(gpu, call),
       linear: (call) => linear(gpu, call),
       rmsNorm: (call) => rmsNorm(gpu, call),
+      layerNorm: (call) => layerNorm(gpu, call),
       embedding: (call) => embedding(gpu, call),
       add: (call) => add(gpu, call),
+      multiply: (call) => multiply(gpu, call),
       slice: (call) => slice(gpu, call),
       concat: (call) => concat(gpu, call),
       argmax: (call) => argmax(gpu, call),

@@ -1,7 +1,8 @@
 // The error bounds that shaders/lib states, by dense sampling against Math in float64, through the operations that use
 // them.
 import { seededWeights } from '@mamba/conformance';
-import { type Backend, createModel, modelConfig, type Tensor } from '@mamba/core';
+import { type Activation, type Backend, createModel, modelConfig, type Tensor } from '@mamba/core';
+import { reference } from '@mamba/reference';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { webgpu } from '../src/index.ts';
 
@@ -77,6 +78,41 @@ describe.each(Object.keys(SILU) as (keyof typeof SILU)[])('silu of the %s', (way
     expect([...values].map((value) => value + 0)).toEqual([0, 0, infinity, nan, nan]);
   });
 });
+
+describe.each(['gelu', 'gelu-tanh'] as const)('%s', (activation) => {
+  test('relative error below 2e-6 wherever the result is normal', async () => {
+    for (const [low, high] of [
+      [-13.2, -8],
+      [-8, -2],
+      [-2, 2],
+      [2, 14],
+      [14, 1000],
+      [-1e-30, 1e-30],
+    ] as const) {
+      const x = between(low, high);
+      const expected = await exactly(activation, x);
+      const y = await backend.read(backend.multiply(tensor([x.length], x), undefined, { activation }));
+      expect(worstOf(y, (index) => expected[index]!)).toBeLessThan(2e-6);
+    }
+  });
+
+  test('the ends', async () => {
+    const { POSITIVE_INFINITY: infinity, NaN: nan } = Number;
+    const x = tensor([8], [-15, -100, -3e38, -infinity, 100, 3e38, infinity, nan]);
+    const [tiny, ...rest] = await backend.read(backend.multiply(x, undefined, { activation }));
+    expect(Math.abs(tiny!)).toBeLessThan(1e-40);
+    expect(rest.map((value) => value + 0)).toEqual([0, 0, nan, 100, Math.fround(3e38), infinity, nan]);
+  });
+});
+
+/** By float64. */
+async function exactly(activation: Activation, x: Float32Array) {
+  const exact = await reference().create();
+  const host = { dtype: 'float32', shape: [x.length], data: x } as const;
+  const y = await exact.read(exact.multiply(exact.upload(host), undefined, { activation }));
+  await exact.dispose();
+  return y;
+}
 
 test('softplus: relative error below 1e-6, also for steps as small as 1e-37', async () => {
   for (const [low, high] of [

@@ -1,0 +1,55 @@
+import type { DeviceTensor, LayerNormCall } from '@mamba/core/driver';
+import { layerNorm as shader } from '../generated/index.ts';
+import { type Gpu, rowWorkgroup, whole } from '../gpu/gpu.ts';
+import type { BufferRange } from '../gpu/shader.ts';
+import { plainStorage, rangeOf, type Storage } from '../storage.ts';
+
+export function layerNorm(
+  gpu: Gpu,
+  { x, weight, bias, eps, rows, channels }: LayerNormCall<DeviceTensor<Storage>>,
+): Storage {
+  return gpu.allocating((allocator) => {
+    const y = allocator.result(4 * rows * channels, 'layer-norm');
+    normaliseLayer(gpu, {
+      x: rangeOf(x),
+      weight: weight && rangeOf(weight),
+      bias: bias && rangeOf(bias),
+      y: whole(y),
+      rows,
+      channels,
+      xRow: channels,
+      xOffset: 0,
+      eps,
+    });
+    return plainStorage(y);
+  });
+}
+
+export interface LayerNormalisation {
+  readonly x: BufferRange;
+  readonly weight: BufferRange | undefined;
+  readonly bias: BufferRange | undefined;
+  readonly y: BufferRange;
+  readonly rows: number;
+  readonly channels: number;
+  /** Elements from one row of x to the next, and where the first lies. */
+  readonly xRow: number;
+  readonly xOffset: number;
+  readonly eps: number;
+}
+
+export function normaliseLayer(gpu: Gpu, call: LayerNormalisation): void {
+  const { x, weight, bias, y, rows, channels, xRow, xOffset, eps } = call;
+  const quads = [channels, xRow, xOffset].every((extent) => extent % 4 === 0);
+  gpu.dispatch(shader, {
+    link: quads ? 'quads' : 'singles',
+    overrides: {
+      WORKGROUP: rowWorkgroup(gpu, channels),
+      WEIGHT: weight !== undefined,
+      BIAS: bias !== undefined,
+    },
+    bindings: { x, weight: weight ?? gpu.nothing, bias: bias ?? gpu.nothing, y },
+    uniforms: { rows, channels, xRow, xOffset, eps, zero: 0 },
+    workgroups: gpu.grid(rows),
+  });
+}
