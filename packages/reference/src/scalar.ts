@@ -44,8 +44,9 @@ export function relu2(x: number): number {
  *
  *     x exp(-x²) / π ∫ exp(-s²) / (x² + s²) ds     over s from 0 to ∞
  *
- * by the midpoint rule with steps h. For x below π / h that rule misses 1 / (1 + exp(2 π x / h)), which is added; what it misses
- * beside that is less than exp(-(π / h)²) of the result, which float64 cannot hold. All terms are positive, so nothing cancels.
+ * by the midpoint rule with steps h. For x below π / h that rule misses 1 / (1 + exp(2 π x / h)), which is added; what
+ * it misses beside that is less than exp(-(π / h)²) of the result, which float64 cannot hold. All terms are positive,
+ * so nothing cancels.
  */
 function normalTail(t: number): number {
   // exp(-t² / 2) is 0 in float64.

@@ -1,10 +1,11 @@
 // link: reduce, row-{singles,quads}
-// y = (x - mean) / sqrt(mean((x - mean)²) + eps) · weight + bias, a workgroup a row, which is read four times, all but the first from cache.
-// Bytes an element: 4 read, 4 written. Operations: 11.
+// y = (x - mean) / sqrt(mean((x - mean)²) + eps) · weight + bias, a workgroup a row, which is read three times, the
+// second and third time from cache. Bytes an element: 4 read, 4 written. Operations: 11.
 //
-// Differences are taken from a float32 near the mean, which is found as the first element and the mean of the differences from it: so they
-// keep their digits where the mean is far larger, and are 0 where all of a row is equal. What that float32 is off the mean is taken
-// from them apart, as is its square from their mean square: it is small beside their deviation.
+// Differences are taken from a float32 near the mean, which is found as the first element and the mean of the
+// differences from it: so they keep their digits where the mean is far larger, and are 0 where all of a row is equal.
+// What that float32 is off the mean is taken from them apart, as is its square from their mean square: it is small
+// beside their deviation.
 
 struct Args {
   rows: u32,
@@ -37,13 +38,14 @@ fn main(@builtin(workgroup_id) tile_id: vec3u, @builtin(num_workgroups) tiles_co
   var root = sqrt(args.eps);
   var moments = momentsOf(base, pieces, index, power);
   var spread = moments.z + args.eps;
-  // Where the squares overflowed, or vanished beside an eps as small (below 2^-96 with it), the row is taken again, its largest brought
-  // to 1 … 2 by a power of two: slow, and rare. Told by bits, since an implementation may assume that floats are finite.
+  // Where the squares overflowed, or vanished beside an eps as small (below 2^-96 with it), the row is taken again, its
+  // largest brought to 1 … 2 by a power of two: slow, and rare. Told by bits, since an implementation may assume that
+  // floats are finite.
   if (bitcast<u32>(spread) - 0x0f800000u >= 0x70000000u) {
     let exponent = max(largestExponent(base, pieces, index), bitcast<u32>(root) >> 23u);
     power = bitcast<f32>(clamp(254u - exponent, 1u, 253u) << 23u);
     moments = momentsOf(base, pieces, index, power);
-    // An implementation may multiply in any order, and power² alone may overflow: the root of eps is at most 2 after it.
+    // An implementation may multiply in any order, and power² alone may overflow: this root is at most 2.
     root *= power;
     spread = moments.z + root * root;
     // A row that is not finite, or 0 / 0.

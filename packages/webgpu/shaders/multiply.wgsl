@@ -1,5 +1,6 @@
 // link: math, gelu
-// y = scale · f(a) · b, or scale · f(a), four elements a lane. Bytes an element: 12, or 8. Operations: 2, and those of f.
+// y = scale · f(a) · b, or scale · f(a), four elements a lane.
+// Bytes an element: 12, or 8. Operations: 2, and those of f.
 
 struct Args {
   quads: u32,

@@ -11,13 +11,13 @@ export interface MultiplyCaseOptions {
   readonly activation?: Activation | undefined;
   /** Default: the operation's. */
   readonly scale?: number | undefined;
-  /** The first factor goes evenly from the first to the second of these. Default: it is normal, with a deviation of 3. */
+  /** The first factor goes evenly from one of these to the other. Default: it is normal, with a deviation of 3. */
   readonly range?: readonly [number, number] | undefined;
   /** The first factor itself. */
   readonly values?: readonly number[] | undefined;
   /**
-   * The second factor brings all results to about the same size, where the activation of a negative number is tiny: so each
-   * is held to its own relative error.
+   * The second factor brings all results to about the same size, where the activation of a negative number is tiny: so
+   * each is held to its own relative error.
    */
   readonly level?: boolean | undefined;
   readonly tolerance?: Tolerance | undefined;

@@ -3,7 +3,8 @@
  * these by core, and may be overridden with a fused form. `T` is a tensor handle; asked with bare specs, the same signatures
  * describe a call for `supports`. Semantics, shapes and errors of each are documented in `operations/<stem>.ts`.
  *
- * It is not an array library: there is no broadcasting, no views, no autograd, and no operation that Mamba does not need.
+ * It is not an array library: there is no broadcasting, no views, no autograd, and no operation without a model that
+ * needs it.
  */
 
 /** How the continuous system becomes a recurrence, see `selectiveScan`. */

@@ -14,8 +14,9 @@ import { lastAxis } from './shapes.ts';
  * | gelu-tanh | x (1 + tanh(√(2/π) (x + 0.044715 x³))) / 2 |
  * | relu2 | max(x, 0)² |
  *
- * silu and both kinds of gelu are 0 · ∞ at -∞, so they are NaN there, as IEEE says; of every finite x that is very negative they are
- * (nearly) 0. The product may be formed in any order, so it may overflow on the way where two of the factors are huge.
+ * silu and both kinds of gelu are 0 · ∞ at -∞, so they are NaN there, as IEEE says; of every finite x that is very
+ * negative they are (nearly) 0. The product may be formed in any order, so it may overflow on the way where two of the
+ * factors are huge.
  * @throws MambaError `invalid-argument` where shapes or dtypes differ, or on a wrong option.
  */
 export interface MultiplyCall<T> {

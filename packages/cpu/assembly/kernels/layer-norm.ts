@@ -1,7 +1,8 @@
 /**
- * y = (x - mean) / sqrt(mean((x - mean)²) + eps) · weight + bias for each row. A row is read three times, the second and third time
- * from the first-level cache. The mean is a float64 and kept in two float32, so that differences from it are right where it is
- * far larger than they are, and 0 where all of a row is equal. y may be x itself where its rows are contiguous.
+ * y = (x - mean) / sqrt(mean((x - mean)²) + eps) · weight + bias for each row. A row is read three times, the second
+ * and third time from the first-level cache. The mean is a float64 and kept in two float32, so that differences from it
+ * are right where it is far larger than they are, and 0 where all of a row is equal. y may be x itself where its rows
+ * are contiguous.
  */
 import { loadPart, storePart, sum } from '../lib/lanes';
 import { LEAST_MEAN } from './rms-norm';
@@ -37,7 +38,7 @@ function normalise(x: usize, weight: usize, bias: usize, y: usize, channels: i32
   const high = <f32>mean;
   const low = <f32>(mean - <f64>high);
   const spread = sumOfSquares(x, channels, high, low) / <f32>channels + eps;
-  // Where float32 squares overflow, or vanish beside an eps as small, the row is done in float64. So is one that is not finite.
+  // Where float32 squares overflow, or vanish beside an eps as small, or are NaN, the row is done in float64.
   if (!(spread >= LEAST_MEAN && spread <= f32.MAX_VALUE)) {
     normaliseWide(x, weight, bias, y, channels, <f64>eps, mean);
     return;

@@ -1,6 +1,6 @@
 /**
- * y = scale · f(a) · b, or scale · f(a), for rows of channels that lie apart by strides: two halves of one projection multiply without
- * a copy. Reads each input once and writes once; y may be a or b itself.
+ * y = scale · f(a) · b, or scale · f(a), for rows of channels that lie apart by strides: two halves of one projection
+ * multiply without a copy. Reads each input once and writes once; y may be a or b itself.
  */
 import { gelu, geluTanh, relu2, silu } from '../lib/activations';
 import { loadPart, storePart } from '../lib/lanes';

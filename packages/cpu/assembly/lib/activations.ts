@@ -28,9 +28,9 @@ export function silu(x: v128): v128 {
 }
 
 /**
- * x (1 + erf(x / √2)) / 2 = x times the chance of a normal number below x, which is, with t = |x|, the tail exp(-t² / 2) R(t)
- * for x below 0, and else 1 less that. t² is taken in two parts, the first of them exact, so that the error does not grow
- * with it: relative error below 6e-7 where the result is normal (down to x = -13.1).
+ * x (1 + erf(x / √2)) / 2, which is x times the chance of a normal number below x. With t = |x|, that is the tail
+ * exp(-t² / 2) R(t) for x below 0, and else 1 less that. t² is taken in two parts, the first of them exact, so that the
+ * error does not grow with it: relative error below 6e-7 where the result is normal (down to x = -13.1).
  */
 // @ts-ignore: decorator
 @inline
@@ -62,8 +62,8 @@ export function gelu(x: v128): v128 {
 }
 
 /**
- * x (1 + tanh(w)) / 2 with w = √(2/π) (x + 0.044715 x³), as x / (1 + exp(-2 w)). The exponent is formed in float64, so that
- * the error does not grow with it: relative error below 5e-7 where the result is normal (down to x = -10).
+ * x (1 + tanh(w)) / 2 with w = √(2/π) (x + 0.044715 x³), as x / (1 + exp(-2 w)). The exponent is formed in float64, so
+ * that the error does not grow with it: relative error below 3e-7 where the result is normal (down to x = -10).
  */
 // @ts-ignore: decorator
 @inline

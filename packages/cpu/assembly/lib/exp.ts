@@ -27,8 +27,8 @@ export function expTimes(x: v128, power: v128): v128 {
 }
 
 /**
- * exp(x + rest) times a power of two as above, where x alone would round away what counts of a large sum: |rest| ≤ 1/16,
- * and x is within the bounds (EXP_MIN, EXP_MAX).
+ * exp(x + rest) times a power of two as above: a sum that one float32 would round. |rest| is at most 1/16, and x is
+ * within EXP_MIN and EXP_MAX.
  */
 // @ts-ignore: decorator
 @inline

@@ -1,4 +1,4 @@
-/** Commands whose rows lie apart, or whose result takes the place of an input: what operations never ask for, and programs do. */
+/** Commands whose rows lie apart, or whose result takes the place of an input: only programs ask for that. */
 import { expect, test } from 'vitest';
 import { runCommands } from '../program/program.ts';
 import { createRuntime } from '../runtime.ts';

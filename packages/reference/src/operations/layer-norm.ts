@@ -1,7 +1,7 @@
 import type { LayerNormCall } from '@mamba/core/driver';
 import { floats, type Input, newFloats, type Storage } from '../storage.ts';
 
-/** `y[r, c] = (x[r, c] - mean) / sqrt(mean_c((x[r, c] - mean)²) + eps) * weight[c] + bias[c]` with `mean = mean_c(x[r, c])` */
+/** `y[r, c] = (x[r, c] - m) / sqrt(mean_c((x[r, c] - m)²) + eps) * weight[c] + bias[c]` with `m = mean_c(x[r, c])` */
 export function layerNorm({ x, weight, bias, eps, rows, channels }: LayerNormCall<Input>): Storage {
   const [xs, ws, bs] = [floats(x), floats(weight), floats(bias)];
   const y = newFloats(rows * channels);
