@@ -1,11 +1,12 @@
-// Compiles assembly/ to WebAssembly and writes src/generated/: the modules themselves, and their bytes as base64 in TypeScript modules.
-// The worker, likewise, as a file and as a text.
+// Compiles assembly/ to WebAssembly and writes src/generated/: the modules themselves, their bytes as base64 in TypeScript modules, and what
+// host code must know of them (see interface.mjs). The worker, likewise, as a file and as a text.
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { dirname, join, relative } from 'node:path';
 import process from 'node:process';
 import { fileURLToPath } from 'node:url';
 import asc from 'assemblyscript/asc';
 import ts from 'typescript';
+import { interfaces } from './interface.mjs';
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const output = join(root, 'src', 'generated');
@@ -22,6 +23,8 @@ const common = ['-O3', '--noAssert', '--runtime', 'stub', '--importMemory'];
 const shared = ['--enable', 'threads', '--sharedMemory', '--maximumMemory', '65536'];
 
 await mkdir(output, { recursive: true });
+for (const [name, text] of Object.entries(interfaces(join(root, 'assembly'))))
+  await writeFile(join(output, name), text);
 for (const [name, features] of Object.entries(builds)) {
   const file = join(output, `${name}.wasm`);
   const { error } = await asc.main(

@@ -137,9 +137,9 @@ test('a worker that dies fails the calls after it with device-lost; dispose stil
 });
 
 /** A program of one command, whose chunk c finds the largest of `vocab` floats from `logits + 4 c vocab` on. */
-function longProgram(heap: Heap, arena: Arena, chunks: number, vocab: number, logits: number): Program {
-  const ids = arena.scratch(chunks * 4);
-  return new Program(heap, arena, [{ operation: 'argmax', chunks, call: [logits, ids.address, vocab] }]);
+function longProgram(heap: Heap, arena: Arena, tasks: number, vocab: number, logits: number): Program {
+  const ids = arena.scratch(tasks * 4);
+  return new Program(heap, arena, [{ operation: 'argmax', tasks, call: { logits, ids: ids.address, vocab } }]);
 }
 
 test('a worker that is killed inside a chunk fails the call that waits for it', { timeout: 0 }, async () => {
@@ -165,7 +165,7 @@ test('a worker that is killed inside a chunk fails the call that waits for it', 
   while (Atomics.load(words, next) === 0) await new Promise((resolve) => setTimeout(resolve, 1));
   const exit = started[0]!.terminate();
   expect(Atomics.load(words, done)).toBe(0);
-  expect(wasm.finish(address, count, team.control, 1)).toBe(0);
+  expect(wasm.finish(address, count, team.control, true)).toBe(0);
   expect(seen).toBe(true);
   expect(Atomics.load(words, done)).toBe(1);
   expect(() => team.run({ address, count } as Program)).toThrow(expect.objectContaining({ code: 'device-lost' }));

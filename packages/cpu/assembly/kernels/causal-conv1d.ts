@@ -11,50 +11,52 @@
 import { silu } from '../lib/activations';
 import { copy, loadPart, storePart, sums, transposeMatrix } from '../lib/lanes';
 import { madd } from '../lib/madd';
+import { Flag } from '../program/call';
 
-/** As `convCommand` in src/operations/causal-conv1d.ts writes them; addresses and strides in bytes. */
+/** A convolution. Addresses and strides are in bytes, and address 0 means that a tensor is absent. */
 @unmanaged
 export class ConvCall {
   x: usize;
   xStride: usize;
   weight: usize;
   bias: usize;
-  /** 0: zeros. May be `state` itself. */
-  initial: usize;
-  state: usize;
+  /** Absent means zeros. May be `lastState` itself. */
+  initialState: usize;
+  lastState: usize;
   resets: usize;
   y: usize;
   yStride: usize;
   length: i32;
   dim: i32;
   width: i32;
-  activate: i32;
-  /** Channels of a chunk. */
-  block: i32;
+  silu: Flag;
+  /** Channels of a task. */
+  taskChannels: i32;
+  /** Scratch of the first thread; the others' follow, `scratchStride` apart. */
   scratch: usize;
   scratchStride: usize;
 }
 
-/** A chunk is a block of channels of one batch row. */
-export function convolution(call: ConvCall, chunk: i32, thread: i32): void {
-  const blocks = (call.dim + call.block - 1) / call.block;
-  const row = <usize>(chunk / blocks);
-  const first = (chunk % blocks) * call.block;
-  const channels = min(call.block, call.dim - first);
+/** A task is a block of channels of one batch row. */
+export function convolution(call: ConvCall, task: i32, thread: i32): void {
+  const blocks = (call.dim + call.taskChannels - 1) / call.taskChannels;
+  const row = <usize>(task / blocks);
+  const first = (task % blocks) * call.taskChannels;
+  const channels = min(call.taskChannels, call.dim - first);
   const offset = <usize>first << 2;
   const before = (<usize>call.width - 1) << 2;
   const history = row * <usize>call.dim * before + <usize>first * before;
   const bytes = <usize>channels * before;
-  if (call.initial == 0) memory.fill(call.state + history, 0, bytes);
-  else if (call.initial != call.state) memory.copy(call.state + history, call.initial + history, bytes);
+  if (call.initialState == 0) memory.fill(call.lastState + history, 0, bytes);
+  else if (call.initialState != call.lastState) memory.copy(call.lastState + history, call.initialState + history, bytes);
   causalConv1d(
     call.x + row * <usize>call.length * call.xStride + offset, call.xStride,
     call.weight + offset * <usize>call.width,
     call.bias == 0 ? <usize>0 : call.bias + offset,
-    call.state + history,
+    call.lastState + history,
     call.resets == 0 ? <usize>0 : call.resets + ((row * <usize>call.length) << 2),
     call.y + row * <usize>call.length * call.yStride + offset, call.yStride,
-    call.length, channels, call.width, call.activate != 0, call.scratch + <usize>thread * call.scratchStride,
+    call.length, channels, call.width, call.silu != 0, call.scratch + <usize>thread * call.scratchStride,
   );
 }
 

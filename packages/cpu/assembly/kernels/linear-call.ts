@@ -1,41 +1,43 @@
-/** What a product and the packing before it are told. */
+/** The call of a product and of the packing before it. */
+import { Flag } from '../program/call';
+import { Layout } from './weights';
 
 /**
- * Inputs of a packed block; a multiple of 32. A panel of so many streams from the second-level cache for each tile, which takes less than
- * to come back to y for each part of the inputs. As in src/operations/linear.ts.
+ * Inputs that a tile multiplies before its sums go back to y; a multiple of 32. A panel of this depth streams from the second-level cache for
+ * each tile, which costs less than storing and loading the sums more often.
  */
-export const DEPTH = 1536;
+export const DEPTH = 1536; // host
 
-/** As `linearCommand` in src/operations/linear.ts writes them; addresses and strides in bytes. */
+/** A product y = x weightᵀ + bias. Addresses and strides are in bytes, and address 0 means that a tensor is absent. */
 @unmanaged
 export class LinearCall {
   x: usize;
   xStride: usize;
   weight: usize;
-  layout: i32;
-  /** 0: none. */
+  layout: Layout;
   bias: usize;
   y: usize;
   yStride: usize;
   rows: i32;
   inputs: i32;
   outputs: i32;
-  /** Add to what y holds. */
-  accumulate: i32;
-  /** Normalise rows of x: 1, then by `norm` where it is not 0. */
-  normalise: i32;
+  /** Whether the product is added to what y holds. */
+  accumulate: Flag;
+  /** Whether rows of x are RMS-normalised first, with the weights `norm` if there are any. */
+  normalise: Flag;
   norm: usize;
   eps: f32;
-  /** Up to here rows are multiplied one by one or in pairs, and `rowScratch` bytes belong to each. */
+  /** Most rows that are multiplied one by one or in pairs; `rowScratch` bytes of scratch belong to each. */
   vectorRows: i32;
   rowScratch: usize;
-  /** Rows of a chunk, and panels. */
-  rowBlock: i32;
-  panelGroup: i32;
-  /** 1: tiles for revectorisation. */
-  wide: i32;
-  /** Where x is packed, if it is; see linear-pack.ts. */
+  /** A task is so many rows by so many panels of 16 outputs. */
+  taskRows: i32;
+  taskPanels: i32;
+  /** Whether tiles have the form that V8's revectorisation takes. */
+  wide: Flag;
+  /** Where many rows of x are packed; see linear-pack.ts. */
   packed: usize;
+  /** Scratch of the first thread; the others' follow, `scratchStride` apart. */
   scratch: usize;
   scratchStride: usize;
 }

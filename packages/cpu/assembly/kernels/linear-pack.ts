@@ -1,6 +1,6 @@
 /**
  * x → tiles for a product of many rows, RMS-normalised where a norm is folded in: for each DEPTH inputs, for each tile of `height` rows, `[depth, height]`.
- * Once a product, by all threads: its chunks then read what they need in the order in which they need it. Rows that do not exist are zero.
+ * Once a product, by all threads: its tasks then read what they need in the order in which they need it. Rows that do not exist are zero.
  */
 import { Constant, constant } from '../lib/constants';
 import { loadPart, transpose } from '../lib/lanes';
@@ -8,13 +8,13 @@ import { DEPTH, LinearCall } from './linear-call';
 import { tileRows } from './linear-tile';
 import { inverseRoot } from './rms-norm';
 
-/** Tiles of a chunk; as in src/operations/linear.ts. */
-const PACKED_TILES = 4;
+/** Tiles that a task of packing makes. */
+export const PACKED_TILES = 4; // host
 
-/** Scratch of a thread: scales of a chunk's rows. */
-export function pack(call: LinearCall, chunk: i32, thread: i32): void {
+/** Scratch of a thread: scales of a task's rows. */
+export function pack(call: LinearCall, task: i32, thread: i32): void {
   const height = tileRows(call.wide);
-  const row = chunk * PACKED_TILES * height;
+  const row = task * PACKED_TILES * height;
   const rows = min(PACKED_TILES * height, call.rows - row);
   const x = call.x + <usize>row * call.xStride;
   const scales = call.scratch + <usize>thread * call.scratchStride;

@@ -11,23 +11,23 @@ import { madd } from '../lib/madd';
 import { Layout } from './weights';
 
 export function pairFloats(x: usize, xStride: usize, panel: usize, inputs: i32, to: usize, toStride: usize): void {
-  multiply(Layout.F32, x, xStride, panel, inputs, to, toStride);
+  multiply(Layout.FLOAT32, x, xStride, panel, inputs, to, toStride);
 }
 
 /** x as `scaleForHalves` made it; the sums lack its factors. */
 export function pairHalves(x: usize, xStride: usize, panel: usize, inputs: i32, to: usize, toStride: usize): void {
-  multiply(Layout.F16, x, xStride, panel, inputs, to, toStride);
+  multiply(Layout.FLOAT16, x, xStride, panel, inputs, to, toStride);
 }
 
 export function pairBrains(x: usize, xStride: usize, panel: usize, inputs: i32, to: usize, toStride: usize): void {
-  multiply(Layout.BF16, x, xStride, panel, inputs, to, toStride);
+  multiply(Layout.BFLOAT16, x, xStride, panel, inputs, to, toStride);
 }
 
 /** `layout` is a constant: a loop of its own for each. */
 // @ts-ignore: decorator
 @inline
 function multiply(layout: i32, x: usize, xStride: usize, panel: usize, inputs: i32, to: usize, toStride: usize): void {
-  const bits = mask(layout == Layout.F16 ? Mask.HALF : Mask.BRAIN);
+  const bits = mask(layout == Layout.FLOAT16 ? Mask.HALF : Mask.BRAIN);
   const up = mask(Mask.UP);
   let x1 = x + xStride;
   let a0 = f32x4.splat(0);
@@ -72,7 +72,7 @@ function multiply(layout: i32, x: usize, xStride: usize, panel: usize, inputs: i
 // @ts-ignore: decorator
 @inline
 function rowBytes(layout: i32): usize {
-  return layout == Layout.F32 ? 64 : 32;
+  return layout == Layout.FLOAT32 ? 64 : 32;
 }
 
 /** Four of a row of weights, of outputs 0 … 7. */
@@ -80,14 +80,14 @@ function rowBytes(layout: i32): usize {
 @inline
 function lower(layout: i32, place: usize, bits: v128, up: v128): v128 {
   const v = v128.load(place);
-  return layout == Layout.F32 ? v : layout == Layout.F16 ? lowerHalves(v, bits, up) : lowerBrains(v);
+  return layout == Layout.FLOAT32 ? v : layout == Layout.FLOAT16 ? lowerHalves(v, bits, up) : lowerBrains(v);
 }
 
 /** Likewise, of outputs 8 … 15. */
 // @ts-ignore: decorator
 @inline
 function upper(layout: i32, place: usize, bits: v128): v128 {
-  if (layout == Layout.F32) return v128.load(place, 32);
+  if (layout == Layout.FLOAT32) return v128.load(place, 32);
   const v = v128.load(place);
-  return layout == Layout.F16 ? upperHalves(v, bits) : upperBrains(v, bits);
+  return layout == Layout.FLOAT16 ? upperHalves(v, bits) : upperBrains(v, bits);
 }

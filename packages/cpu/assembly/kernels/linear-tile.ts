@@ -11,8 +11,8 @@ import { madd } from '../lib/madd';
 
 export const NARROW_ROWS = ASC_FEATURE_RELAXED_SIMD ? 6 : 5;
 export const WIDE_ROWS = 6;
-/** The larger one. */
-export const MOST_ROWS = 6;
+/** The larger of the two. */
+export const MOST_ROWS = 6; // host
 
 /** Rows of a tile. */
 export function tileRows(wide: i32): i32 {

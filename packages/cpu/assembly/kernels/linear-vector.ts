@@ -10,10 +10,10 @@ import { Mask, mask } from '../lib/constants';
 import { lowerBrains, lowerHalves, upperBrains, upperHalves } from '../lib/half';
 import { loadPart, storePart } from '../lib/lanes';
 import { madd } from '../lib/madd';
-import { BLOCK, Q4_BYTES, Q8_BYTES, scalesAt } from './weights';
+import { GROUP, Q4_BYTES, Q8_BYTES, scalesAt } from './weights';
 
-/** A block of activations: 32 int16, a float32 scale, -8 times their sum, 8 bytes unused. */
-export const ACTIVATION_BYTES: usize = 80;
+/** Bytes of a group of quantised activations: 32 int16, a float32 scale, -8 times their sum, 8 bytes unused. */
+export const ACTIVATION_BYTES: usize = 80; // host
 
 export function vectorFloats(x: usize, panel: usize, inputs: i32, to: usize): void {
   let a = f32x4.splat(0);
@@ -103,7 +103,7 @@ export function vectorQ8(x: usize, panel: usize, inputs: i32, to: usize): void {
   let b = a;
   let c = a;
   let d = a;
-  for (let start = 0; start < inputs; start += BLOCK) {
+  for (let start = 0; start < inputs; start += GROUP) {
     let i = i32x4.splat(0);
     let j = i;
     let k = i;
@@ -137,7 +137,7 @@ export function vectorQ4(x: usize, panel: usize, inputs: i32, to: usize): void {
   let b = a;
   let c = a;
   let d = a;
-  for (let start = 0; start < inputs; start += BLOCK) {
+  for (let start = 0; start < inputs; start += GROUP) {
     let i = v128.load32_splat(x, 68);
     let j = i;
     let k = i;
@@ -174,13 +174,13 @@ export function vectorQ4(x: usize, panel: usize, inputs: i32, to: usize): void {
 
 /** A row of float32 → blocks of activations. A block that is not finite gets the scale NaN. */
 export function quantise(x: usize, inputs: i32, to: usize): void {
-  for (let start = 0; start < inputs; start += BLOCK) {
-    const count = min(BLOCK, inputs - start);
+  for (let start = 0; start < inputs; start += GROUP) {
+    const count = min(GROUP, inputs - start);
     const largest = largestOf(x, count);
     // Below 2^-100 the inverse could overflow: such a block is 0 beside any other.
     const inverse = f32x4.splat(largest < 7.9e-31 ? 0 : 32767 / largest);
     let sum = i32x4.splat(0);
-    for (let k = 0; k < BLOCK; k += 4) {
+    for (let k = 0; k < GROUP; k += 4) {
       const value = k < count ? loadPart(x + (<usize>k << 2), count - k) : f32x4.splat(0);
       const whole = i32x4.trunc_sat_f32x4_s(f32x4.nearest(f32x4.mul(value, inverse)));
       sum = i32x4.add(sum, whole);
@@ -189,7 +189,7 @@ export function quantise(x: usize, inputs: i32, to: usize): void {
     const pairs = i32x4.add(sum, v128.shuffle<i32>(sum, sum, 2, 3, 0, 1));
     store<f32>(to + 64, isFinite(largest) ? largest / 32767 : NaN);
     store<i32>(to + 68, -8 * (i32x4.extract_lane(pairs, 0) + i32x4.extract_lane(pairs, 1)));
-    x += BLOCK << 2;
+    x += GROUP << 2;
     to += ACTIVATION_BYTES;
   }
 }

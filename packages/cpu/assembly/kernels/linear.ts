@@ -1,8 +1,8 @@
 /**
- * y = x weightᵀ + bias, or y += x weightᵀ + bias; x RMS-normalised on the way where a norm is folded in. In chunks of some rows by some
+ * y = x weightᵀ + bias, or y += x weightᵀ + bias; x RMS-normalised on the way where a norm is folded in. In tasks of some rows by some
  * panels of 16 outputs, each computed alike whoever takes it, so any number of threads gives the same bits.
  *
- * Many rows: x was packed by the command before (linear-pack.ts). A chunk's tiles of x, `DEPTH` inputs at a time, stay in the second-level cache while
+ * Many rows: x was packed by the command before (linear-pack.ts). A task's tiles of x, `DEPTH` inputs at a time, stay in the second-level cache while
  * its panels pass: each, widened to float32 first if it is not, meets all tiles (linear-tile.ts). Weights are read
  * once for a block of rows, x once for a group of panels, y is written and read once for each DEPTH inputs.
  *
@@ -21,20 +21,20 @@ import { quantise, scaleForHalves, vectorBrains, vectorFloats, vectorHalves, vec
 import { inverseRoot } from './rms-norm';
 import { Layout, PANEL, panelBytes, widen } from './weights';
 
-/** `first` where the thread takes its first chunk of this call. Chunks of one group of panels are neighbours. */
-export function linear(call: LinearCall, chunk: i32, thread: i32, first: bool): void {
+/** `first` where the thread takes its first task of this call. Tasks of one group of panels are neighbours. */
+export function linear(call: LinearCall, task: i32, thread: i32, first: bool): void {
   const scratch = call.scratch + <usize>thread * call.scratchStride;
-  const blocks = (call.rows + call.rowBlock - 1) / call.rowBlock;
-  const start = (chunk / blocks) * call.panelGroup;
-  const end = min(start + call.panelGroup, (call.outputs + PANEL - 1) >> 4);
+  const blocks = (call.rows + call.taskRows - 1) / call.taskRows;
+  const start = (task / blocks) * call.taskPanels;
+  const end = min(start + call.taskPanels, (call.outputs + PANEL - 1) >> 4);
   if (call.rows <= call.vectorRows) {
     if (first) {
       for (let row = 0; row < call.rows; row++) prepareRow(call, row, scratch + <usize>row * call.rowScratch);
     }
     fewRows(call, start, end, scratch);
   } else {
-    const row = (chunk % blocks) * call.rowBlock;
-    manyRows(call, row, min(call.rowBlock, call.rows - row), start, end, scratch);
+    const row = (task % blocks) * call.taskRows;
+    manyRows(call, row, min(call.taskRows, call.rows - row), start, end, scratch);
   }
 }
 
@@ -113,7 +113,7 @@ function prepareRow(call: LinearCall, row: i32, scratch: usize): void {
   const normed = scratch + 64;
   if (call.normalise) normaliseRow(call, x, normed);
   const from = call.normalise ? normed : x;
-  if (call.layout == Layout.F16) store<f32>(quantisedRow(call, scratch), scaleForHalves(from, call.inputs, normed));
+  if (call.layout == Layout.FLOAT16) store<f32>(quantisedRow(call, scratch), scaleForHalves(from, call.inputs, normed));
   if (call.layout >= Layout.Q8) quantise(from, call.inputs, quantisedRow(call, scratch));
 }
 
@@ -156,13 +156,13 @@ function multiplyRows(call: LinearCall, weight: usize, width: i32, scratch: usiz
   const layout = call.layout;
   const inputs = call.inputs;
   const toStride = call.rowScratch;
-  const ready = call.normalise || layout == Layout.F16;
+  const ready = call.normalise || layout == Layout.FLOAT16;
   const xStride = ready ? toStride : call.xStride;
   let x = ready ? scratch + 64 : call.x;
   let rows = call.rows;
   for (; rows >= 2 && inPairs(layout); rows -= 2) {
-    if (layout == Layout.F32) pairFloats(x, xStride, weight, inputs, scratch, toStride);
-    else if (layout == Layout.F16) pairHalves(x, xStride, weight, inputs, scratch, toStride);
+    if (layout == Layout.FLOAT32) pairFloats(x, xStride, weight, inputs, scratch, toStride);
+    else if (layout == Layout.FLOAT16) pairHalves(x, xStride, weight, inputs, scratch, toStride);
     else pairBrains(x, xStride, weight, inputs, scratch, toStride);
     x += 2 * xStride;
     scratch += 2 * toStride;
@@ -178,22 +178,22 @@ function multiplyRows(call: LinearCall, weight: usize, width: i32, scratch: usiz
 // @ts-ignore: decorator
 @inline
 function inPairs(layout: i32): bool {
-  return layout == Layout.F32 || layout == Layout.BF16 || (ASC_FEATURE_RELAXED_SIMD && layout == Layout.F16);
+  return layout == Layout.FLOAT32 || layout == Layout.BFLOAT16 || (ASC_FEATURE_RELAXED_SIMD && layout == Layout.FLOAT16);
 }
 
 function multiplyRow(call: LinearCall, x: usize, weight: usize, width: i32, scratch: usize): void {
   const inputs = call.inputs;
   const quantised = quantisedRow(call, scratch);
-  if (call.layout == Layout.F32) vectorFloats(x, weight, inputs, scratch);
-  else if (call.layout == Layout.F16) vectorHalves(x, weight, inputs, scratch);
-  else if (call.layout == Layout.BF16) vectorBrains(x, weight, inputs, scratch);
+  if (call.layout == Layout.FLOAT32) vectorFloats(x, weight, inputs, scratch);
+  else if (call.layout == Layout.FLOAT16) vectorHalves(x, weight, inputs, scratch);
+  else if (call.layout == Layout.BFLOAT16) vectorBrains(x, weight, inputs, scratch);
   else if (call.layout == Layout.Q8) vectorQ8(quantised, weight, inputs, scratch);
   else if (call.layout == Layout.Q4) vectorQ4(quantised, weight, inputs, scratch);
   else vectorRows(x, weight, inputs, width, scratch);
 }
 
 function finishRow(call: LinearCall, scratch: usize, bias: usize, y: usize, width: i32): void {
-  const half = call.layout == Layout.F16;
+  const half = call.layout == Layout.FLOAT16;
   const factor = half ? v128.load32_splat(quantisedRow(call, scratch)) : f32x4.splat(0);
   for (let lane = 0; lane < width; lane += 4) {
     const rest = width - lane;

@@ -29,15 +29,18 @@ import { silu, softplus } from '../lib/activations';
 import { Constant, constant } from '../lib/constants';
 import { loadPart, storePart, sum, sums, transposeMatrix } from '../lib/lanes';
 import { madd } from '../lib/madd';
+import { Flag } from '../program/call';
 import { advance, power, powerRatio } from '../lib/power';
 import { decay } from './selective-scan-decay';
 
-/** As `discretizations` in src/operations/selective-scan.ts. */
-const EULER = 0;
-const ZOH = 1;
-const BILINEAR = 2;
+/** How the continuous system becomes a recurrence. */
+export const enum Discretization {
+  EULER,
+  ZOH,
+  BILINEAR,
+}
 
-/** As `scanCommand` in src/operations/selective-scan.ts writes them; addresses and strides in bytes. */
+/** A selective scan. Addresses and strides are in bytes, and address 0 means that a tensor is absent. */
 @unmanaged
 export class ScanCall {
   u: usize;
@@ -49,48 +52,51 @@ export class ScanCall {
   z: usize;
   deltaBias: usize;
   resets: usize;
-  /** 0: zeros. May be `state` itself. */
-  initial: usize;
-  state: usize;
+  /** Absent means zeros. May be `lastState` itself. */
+  initialState: usize;
+  lastState: usize;
   /** May be u or delta itself. */
   y: usize;
-  /** From one step of u, delta and y to the next; of z; of B and C. */
+  /** From one step to the next: of u, delta and y. */
   rowStride: usize;
   zStride: usize;
+  /** From one step to the next: of B and C. */
   stepStride: usize;
   length: i32;
   dim: i32;
-  states: i32;
+  /** States of a channel. */
+  state: i32;
   groups: i32;
-  deltaSoftplus: i32;
-  discretization: i32;
-  constantB: i32;
-  constantC: i32;
-  /** Steps that are held in blocks at once. */
-  steps: i32;
-  /** Channels of a chunk. */
-  block: i32;
+  deltaSoftplus: Flag;
+  discretization: Discretization;
+  constantB: Flag;
+  constantC: Flag;
+  /** Steps of a time tile: so many are held in scratch at once. */
+  tileSteps: i32;
+  /** Channels of a task. */
+  taskChannels: i32;
+  /** Scratch of the first thread; the others' follow, `scratchStride` apart. */
   scratch: usize;
   scratchStride: usize;
 }
 
 export function scan(call: ScanCall, chunk: i32, thread: i32): void {
   const channels = call.dim / call.groups;
-  const blocks = (channels + call.block - 1) / call.block;
+  const blocks = (channels + call.taskChannels - 1) / call.taskChannels;
   const row = <usize>(chunk / (blocks * call.groups));
   const group = (chunk / blocks) % call.groups;
-  const inside = (chunk % blocks) * call.block;
-  const count = min(call.block, channels - inside);
+  const inside = (chunk % blocks) * call.taskChannels;
+  const count = min(call.taskChannels, channels - inside);
   const first = <usize>(group * channels + inside) << 2;
-  const states = <usize>call.states;
+  const states = <usize>call.state;
   const parameters = first * states;
   const rows = row * <usize>call.length;
   const activations = rows * call.rowStride + first;
   const selective = rows * call.stepStride + ((<usize>group * states) << 2);
-  const state = call.state + ((row * <usize>call.dim * states) << 2) + parameters;
+  const state = call.lastState + ((row * <usize>call.dim * states) << 2) + parameters;
   const bytes = (<usize>count * states) << 2;
-  if (call.initial == 0) memory.fill(state, 0, bytes);
-  else if (call.initial != call.state) memory.copy(state, call.initial + (state - call.state), bytes);
+  if (call.initialState == 0) memory.fill(state, 0, bytes);
+  else if (call.initialState != call.lastState) memory.copy(state, call.initialState + (state - call.lastState), bytes);
   selectiveScan(
     call.u + activations,
     call.delta + activations,
@@ -103,8 +109,8 @@ export function scan(call: ScanCall, chunk: i32, thread: i32): void {
     call.resets == 0 ? <usize>0 : call.resets + (rows << 2),
     state,
     call.y + activations,
-    call.rowStride, call.zStride, call.stepStride, call.length, count, call.states, call.deltaSoftplus != 0,
-    call.discretization, call.constantB != 0, call.constantC != 0, call.steps,
+    call.rowStride, call.zStride, call.stepStride, call.length, count, call.state, call.deltaSoftplus != 0,
+    call.discretization, call.constantB != 0, call.constantC != 0, call.tileSteps,
     call.scratch + <usize>thread * call.scratchStride,
   );
 }
@@ -131,7 +137,7 @@ function selectiveScan(
   const results = inputs + buffer;
   const saved = results + buffer;
 
-  if (length == 1 && discretization == EULER && !constantB && !constantC) {
+  if (length == 1 && discretization == Discretization.EULER && !constantB && !constantC) {
     if (isReset(resets, 0)) memory.fill(state, 0, (<usize>channels * <usize>states) << 2);
     prepare(u, delta, deltaBias, rowStride, 1, channels, 1, deltaSoftplus, false, steps, inputs);
     step(A, state, steps, inputs, results, B, C, channels, states, saved);
@@ -143,15 +149,15 @@ function selectiveScan(
   memory.fill(packedRest, 0, parameter);
   if (constantB) toBlocks(B, channels, states, packedB);
   if (constantC) toBlocks(C, channels, states, packedC);
-  if (discretization != BILINEAR) scale(packedA, parameter);
-  const decaying = discretization == EULER && !constantB && !constantC && !anyPositive(packedA, parameter);
+  if (discretization != Discretization.BILINEAR) scale(packedA, parameter);
+  const decaying = discretization == Discretization.EULER && !constantB && !constantC && !anyPositive(packedA, parameter);
   memory.fill(steps, 0, buffer << 1);
 
   for (let start = 0; start < length; start += chunk) {
     const count = min(chunk, length - start);
     const offset = <usize>start * rowStride;
     prepare(
-      u + offset, delta + offset, deltaBias, rowStride, count, channels, chunk, deltaSoftplus, discretization == ZOH,
+      u + offset, delta + offset, deltaBias, rowStride, count, channels, chunk, deltaSoftplus, discretization == Discretization.ZOH,
       steps, inputs,
     );
     memory.fill(results, 0, buffer);
@@ -541,7 +547,7 @@ function general(
       const input = f32x4.mul(v128.load(v), Bn);
       const x = f32x4.mul(step, An);
       const finite = f32x4.lt(f32x4.abs(h), f32x4.splat(Infinity));
-      if (discretization == BILINEAR) {
+      if (discretization == Discretization.BILINEAR) {
         const half = f32x4.mul(x, constant(Constant.HALF));
         const divisor = f32x4.sub(one, half);
         const near = v128.and(f32x4.le(f32x4.abs(x), constant(Constant.HALF)), finite);
@@ -563,7 +569,7 @@ function general(
         const decay = powerOfTwo(power, exponent);
         const small = i32x4.eq(exponent, i32x4.splat(0));
         let added = input;
-        if (discretization == ZOH) {
+        if (discretization == Discretization.ZOH) {
           const log2e = constant(Constant.LOG2_E);
           const far = f32x4.div(f32x4.mul(f32x4.sub(decay, one), log2e), An);
           added = f32x4.mul(v128.bitselect(f32x4.mul(f32x4.mul(step, ratio), log2e), far, small), input);

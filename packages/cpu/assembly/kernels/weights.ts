@@ -18,28 +18,32 @@ import {
 import { Mask, mask } from '../lib/constants';
 import { transpose } from '../lib/lanes';
 
-export const PANEL = 16;
-export const BLOCK = 32;
+/** Outputs of a panel. */
+export const PANEL = 16; // host
+/** Inputs of a quantised matrix that share a scale. */
+export const GROUP = 32; // host
 
-/** As `layouts` in src/memory/storage.ts. */
+/** How a matrix is stored: row-major float32, or panels of 16 outputs. */
 export const enum Layout {
   ROWS,
-  F32,
-  F16,
-  BF16,
+  FLOAT32,
+  FLOAT16,
+  BFLOAT16,
   Q8,
   Q4,
 }
 
-export const Q8_BYTES: usize = 32 + 512;
-export const Q4_BYTES: usize = 32 + 256;
+/** Bytes of a group of a panel: scales, then integers. */
+export const Q8_BYTES: usize = 32 + 512; // host
+/** The same for 4 bits. */
+export const Q4_BYTES: usize = 32 + 256; // host
 
 /** Bytes of a panel; of 16 rows where the layout is ROWS. */
 export function panelBytes(layout: i32, inputs: i32): usize {
-  const blocks = <usize>((inputs + BLOCK - 1) >> 5);
+  const blocks = <usize>((inputs + GROUP - 1) >> 5);
   if (layout == Layout.Q8) return blocks * Q8_BYTES;
   if (layout == Layout.Q4) return blocks * Q4_BYTES;
-  return <usize>inputs << (layout == Layout.F16 || layout == Layout.BF16 ? 5 : 6);
+  return <usize>inputs << (layout == Layout.FLOAT16 || layout == Layout.BFLOAT16 ? 5 : 6);
 }
 
 /** `count` row-major float32 rows → panels; the last one is filled up with zeros. */
@@ -48,10 +52,10 @@ export function packMatrix(from: usize, inputs: i32, count: i32, layout: i32, to
   const bytes = panelBytes(layout, inputs);
   for (let first = 0; first < count; first += PANEL) {
     const rows = min(PANEL, count - first);
-    if (layout == Layout.F32) packFloats(from, stride, rows, inputs, to);
+    if (layout == Layout.FLOAT32) packFloats(from, stride, rows, inputs, to);
     else if (layout == Layout.Q8) packQ8(from, inputs, rows, to);
     else if (layout == Layout.Q4) packQ4(from, inputs, rows, to);
-    else packHalves(from, inputs, rows, layout == Layout.BF16, to);
+    else packHalves(from, inputs, rows, layout == Layout.BFLOAT16, to);
     from += stride << 4;
     to += bytes;
   }
@@ -86,10 +90,10 @@ export function unpackRow(from: usize, inputs: i32, row: i32, layout: i32, to: u
 }
 
 function weightAt(panel: usize, lane: usize, k: i32, layout: i32): f32 {
-  if (layout == Layout.F32) return load<f32>(panel + (<usize>k << 6) + (lane << 2));
+  if (layout == Layout.FLOAT32) return load<f32>(panel + (<usize>k << 6) + (lane << 2));
   const half = panel + (<usize>k << 5) + halfPlace(lane);
-  if (layout == Layout.F16) return halfToFloat(load<u16>(half));
-  if (layout == Layout.BF16) return brainToFloat(load<u16>(half));
+  if (layout == Layout.FLOAT16) return halfToFloat(load<u16>(half));
+  if (layout == Layout.BFLOAT16) return brainToFloat(load<u16>(half));
   const inside = k & 31;
   const block = panel + <usize>(k >> 5) * (layout == Layout.Q8 ? Q8_BYTES : Q4_BYTES);
   const scale = brainToFloat(load<u16>(block + (lane << 1)));
@@ -168,9 +172,9 @@ function packQ8(from: usize, inputs: i32, rows: i32, to: usize): void {
   memory.fill(to, 0, panelBytes(Layout.Q8, inputs));
   for (let row = 0; row < rows; row++) {
     const lane = <usize>row;
-    for (let start = 0; start < inputs; start += BLOCK) {
+    for (let start = 0; start < inputs; start += GROUP) {
       const block = to + <usize>(start >> 5) * Q8_BYTES;
-      const count = min(BLOCK, inputs - start);
+      const count = min(GROUP, inputs - start);
       const source = from + (<usize>(row * inputs + start) << 2);
       const scale = storeScale(block + (lane << 1), abs(extreme(source, count)) / 127);
       const inverse: f32 = scale == 0 ? 0 : 1 / scale;
@@ -186,9 +190,9 @@ function packQ4(from: usize, inputs: i32, rows: i32, to: usize): void {
   memory.fill(to, 0, panelBytes(Layout.Q4, inputs));
   for (let row = 0; row < rows; row++) {
     const lane = <usize>row;
-    for (let start = 0; start < inputs; start += BLOCK) {
+    for (let start = 0; start < inputs; start += GROUP) {
       const block = to + <usize>(start >> 5) * Q4_BYTES;
-      const count = min(BLOCK, inputs - start);
+      const count = min(GROUP, inputs - start);
       const source = from + (<usize>(row * inputs + start) << 2);
       const scale = storeScale(block + (lane << 1), extreme(source, count) / -8);
       const inverse: f32 = scale == 0 ? 0 : 1 / scale;
@@ -242,9 +246,9 @@ export function widen(
     return to;
   }
   const panel = weight + <usize>index * panelBytes(layout, inputs);
-  if (layout == Layout.F32) return panel + (start << 6);
-  if (layout == Layout.F16) widenHalves(panel + (start << 5), depth, to);
-  else if (layout == Layout.BF16) widenBrains(panel + (start << 5), depth, to);
+  if (layout == Layout.FLOAT32) return panel + (start << 6);
+  if (layout == Layout.FLOAT16) widenHalves(panel + (start << 5), depth, to);
+  else if (layout == Layout.BFLOAT16) widenBrains(panel + (start << 5), depth, to);
   else if (layout == Layout.Q8) widenQ8(panel + (start >> 5) * Q8_BYTES, depth, to);
   else widenQ4(panel + (start >> 5) * Q4_BYTES, depth, to);
   return to;
@@ -279,8 +283,8 @@ function widenBrains(from: usize, depth: i32, to: usize): void {
 }
 
 function widenQ8(block: usize, depth: i32, to: usize): void {
-  for (let start = 0; start < depth; start += BLOCK) {
-    const count = min(BLOCK, depth - start);
+  for (let start = 0; start < depth; start += GROUP) {
+    const count = min(GROUP, depth - start);
     for (let part: usize = 0; part < 4; part++) {
       const scale = scalesAt(block, part);
       for (let k = 0; k < count; k += 2) {
@@ -298,8 +302,8 @@ function widenQ8(block: usize, depth: i32, to: usize): void {
 function widenQ4(block: usize, depth: i32, to: usize): void {
   const nibble = i32x4.splat(15);
   const eight = i32x4.splat(8);
-  for (let start = 0; start < depth; start += BLOCK) {
-    const count = min(BLOCK, depth - start);
+  for (let start = 0; start < depth; start += GROUP) {
+    const count = min(GROUP, depth - start);
     for (let part: usize = 0; part < 4; part++) {
       const scale = scalesAt(block, part);
       for (let k = 0; k < count; k++) {

@@ -1,6 +1,6 @@
 /**
  * A program is a list of commands in memory, 256 bytes each: a header, and from byte 64 on the call of a kernel. Each command is cut into
- * `chunks` that may run in any order and side by side; a command begins when the one before it is complete.
+ * `tasks` that may run in any order and side by side; a command begins when the one before it is complete.
  */
 import { ConvCall, convolution } from '../kernels/causal-conv1d';
 import { argmax } from '../kernels/argmax';
@@ -12,12 +12,15 @@ import { pack } from '../kernels/linear-pack';
 import { MultiplyCall, multiply } from '../kernels/multiply';
 import { rmsNorm } from '../kernels/rms-norm';
 import { ScanCall, scan } from '../kernels/selective-scan';
+import { Layout } from '../kernels/weights';
 
-export const COMMAND_BYTES: usize = 256;
-const CALL: usize = 64;
+/** Bytes of a command. */
+export const COMMAND_BYTES: usize = 256; // host
+/** Where a command's call begins, in bytes. */
+export const CALL: usize = 64; // host
 
-/** As `operations` in src/program/command.ts. */
-const enum Operation {
+/** What a command does. */
+export const enum Operation {
   LINEAR,
   CONVOLUTION,
   SCAN,
@@ -30,43 +33,48 @@ const enum Operation {
   LAYER_NORM,
 }
 
-/** Where the queues are in a command: of each, how many of its chunks are taken. Threads beyond so many share them. */
+/** Where a command's queues are, in bytes: each counts how many of its tasks are taken. */
 export const NEXT: usize = 32;
+/** Queues of a command; more threads than that share them. */
 export const QUEUES = 8;
 
-/** `done` and the queues are written by all threads while a command runs, the others by none. */
+/** The begin of a command. All threads write to `done` and to the queues while the command runs, and to nothing else of it. */
 @unmanaged
-export class Command {
-  /** Chunks that are complete. */
+export class CommandHeader {
+  /** Tasks that are complete. */
   done: i32;
-  operation: i32;
-  chunks: i32;
+  operation: Operation;
+  /** Parts that may run side by side; neighbours share what they read, where any do. */
+  tasks: i32;
 }
 
+/** Rows of a table, by ids. */
 @unmanaged
 class EmbeddingCall {
   table: usize;
-  layout: i32;
+  layout: Layout;
   ids: usize;
   y: usize;
   count: i32;
   channels: i32;
-  /** Ids of a chunk. */
-  block: i32;
+  /** Ids of a task. */
+  taskRows: i32;
 }
 
-/** Falcon-Mamba's norms without weights, in place: of dt, B and C in rows of `[dtRank + 2 states]`. */
+/** RMS norms without weights (Falcon-Mamba), in place, of dt, B and C in rows of `[dtRank + 2 state]`. */
 @unmanaged
 class MixerNormCall {
   projected: usize;
   rows: i32;
   dtRank: i32;
-  states: i32;
+  /** States of a channel. */
+  state: i32;
   eps: f32;
-  /** Rows of a chunk. */
-  block: i32;
+  /** Rows of a task. */
+  taskRows: i32;
 }
 
+/** A copy within the memory. */
 @unmanaged
 class CopyCall {
   from: usize;
@@ -74,6 +82,7 @@ class CopyCall {
   bytes: usize;
 }
 
+/** The index of the largest logit; a task is a row. */
 @unmanaged
 class ArgmaxCall {
   logits: usize;
@@ -81,43 +90,43 @@ class ArgmaxCall {
   vocab: i32;
 }
 
-/** One chunk; `first` where it is the thread's first of this command. */
-export function execute(command: usize, chunk: i32, thread: i32, first: bool): void {
+/** Runs a task of a command; `first` is true where it is the thread's first task of this command. */
+export function execute(command: usize, task: i32, thread: i32, first: bool): void {
   const call = command + CALL;
-  switch (changetype<Command>(command).operation) {
+  switch (changetype<CommandHeader>(command).operation) {
     case Operation.LINEAR:
-      linear(changetype<LinearCall>(call), chunk, thread, first);
+      linear(changetype<LinearCall>(call), task, thread, first);
       break;
     case Operation.PACK:
-      pack(changetype<LinearCall>(call), chunk, thread);
+      pack(changetype<LinearCall>(call), task, thread);
       break;
     case Operation.CONVOLUTION:
-      convolution(changetype<ConvCall>(call), chunk, thread);
+      convolution(changetype<ConvCall>(call), task, thread);
       break;
     case Operation.SCAN:
-      scan(changetype<ScanCall>(call), chunk, thread);
+      scan(changetype<ScanCall>(call), task, thread);
       break;
     case Operation.EMBEDDING: {
       const gather = changetype<EmbeddingCall>(call);
-      const start = chunk * gather.block;
+      const start = task * gather.taskRows;
       embedding(
         gather.table, gather.layout, gather.ids + (<usize>start << 2),
         gather.y + ((<usize>start * <usize>gather.channels) << 2),
-        min(gather.block, gather.count - start), gather.channels,
+        min(gather.taskRows, gather.count - start), gather.channels,
       );
       break;
     }
     case Operation.MIXER_NORM:
-      mixerNorm(changetype<MixerNormCall>(call), chunk);
+      mixerNorm(changetype<MixerNormCall>(call), task);
       break;
     case Operation.COPY: {
-      const piece = changetype<CopyCall>(call);
-      memory.copy(piece.to, piece.from, piece.bytes);
+      const copy = changetype<CopyCall>(call);
+      memory.copy(copy.to, copy.from, copy.bytes);
       break;
     }
     case Operation.ARGMAX: {
       const choice = changetype<ArgmaxCall>(call);
-      argmax(choice.logits + ((<usize>chunk * <usize>choice.vocab) << 2), choice.ids + (<usize>chunk << 2), 1, choice.vocab);
+      argmax(choice.logits + ((<usize>task * <usize>choice.vocab) << 2), choice.ids + (<usize>task << 2), 1, choice.vocab);
       break;
     }
     case Operation.MULTIPLY:
@@ -129,15 +138,15 @@ export function execute(command: usize, chunk: i32, thread: i32, first: bool): v
   }
 }
 
-function mixerNorm(call: MixerNormCall, chunk: i32): void {
-  const width = <usize>(call.dtRank + 2 * call.states) << 2;
-  const end = min((chunk + 1) * call.block, call.rows);
-  for (let row = chunk * call.block; row < end; row++) {
+function mixerNorm(call: MixerNormCall, task: i32): void {
+  const width = <usize>(call.dtRank + 2 * call.state) << 2;
+  const end = min((task + 1) * call.taskRows, call.rows);
+  for (let row = task * call.taskRows; row < end; row++) {
     const dt = call.projected + <usize>row * width;
     const B = dt + (<usize>call.dtRank << 2);
-    const C = B + (<usize>call.states << 2);
+    const C = B + (<usize>call.state << 2);
     rmsNorm(dt, 0, dt, 1, call.dtRank, call.eps);
-    rmsNorm(B, 0, B, 1, call.states, call.eps);
-    rmsNorm(C, 0, C, 1, call.states, call.eps);
+    rmsNorm(B, 0, B, 1, call.state, call.eps);
+    rmsNorm(C, 0, C, 1, call.state, call.eps);
   }
 }

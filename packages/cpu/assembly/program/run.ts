@@ -1,8 +1,8 @@
 /**
  * Runs a program, alone or by a team of threads that share the memory, each an instance of this module.
  *
- * Chunks are taken, not assigned: a thread that is late (another process holds its core) costs what it holds, not the whole. Each thread has a
- * queue, a stretch of neighbouring chunks, and takes from the others' when its own is empty: so it reads one stream from memory (two threads that take
+ * Tasks are taken, not assigned: a thread that is late (another process holds its core) costs what it holds, not the whole. Each thread has a
+ * queue, a stretch of neighbouring tasks, and takes from the others' when its own is empty: so it reads one stream from memory (two threads that take
  * 64 KiB in turns read at 70 % of the speed of two stretches), and finds the states of the same channels in its cache again.
  *
  * A thread that finds nothing left waits until the command is complete: it spins briefly, then sleeps. The leader opens the gate, works as
@@ -11,14 +11,14 @@
  *
  * The leader may be a thread that must not sleep (a browser's main thread): then it spins.
  */
-import { COMMAND_BYTES, Command, execute, NEXT, QUEUES } from './commands';
+import { COMMAND_BYTES, CommandHeader, execute, NEXT, QUEUES } from './commands';
 
 /** The leader's host: whether a member has died. A killed thread cannot say so, and a leader that sleeps here hears nothing else. */
 // @ts-ignore: decorator
 @external("env", "memberDied")
 declare function memberDied(): bool;
 
-/** In bytes; a cache line each. As in src/threads/team.ts. */
+/** Where the words of a team's control block are, in bytes; each has a cache line to itself. */
 const EPOCH: usize = 0;
 const GATE: usize = 64;
 const PROGRAM: usize = 128;
@@ -28,15 +28,17 @@ const SLEEPERS: usize = 192;
 const IDLE: usize = 256;
 const FAILED: usize = 320;
 const STOP: usize = 384;
-/** How many threads there are; written once. */
-const THREADS: usize = 448;
+/** The number of threads; the host writes it once. */
+export const CONTROL_THREADS: usize = 448; // host
+/** Bytes of a control block. */
+export const CONTROL_BYTES: usize = 512; // host
 
 const OPEN: i32 = 1 << 30;
 /** Looks before a thread sleeps: some 20 µs. */
 const SPINS = 10000;
 /** A sleep ends by itself after this many nanoseconds: then the leader asks its host whether all members live. */
 const NAP: i64 = 50_000_000;
-/** Naps after which a thread is given up where the host cannot tell: 10 s, a thousand times what a chunk takes. */
+/** Naps after which a thread is given up where the host cannot tell: 10 s, a thousand times what a task takes. */
 const PATIENCE = 200;
 /** The same for a leader that must not sleep, in looks. */
 const LOOKS: i64 = 10_000_000_000;
@@ -44,8 +46,8 @@ const LOOKS: i64 = 10_000_000_000;
 /** By one thread. */
 export function runAlone(program: usize, count: i32): void {
   for (let index = 0; index < count; index++) {
-    const chunks = changetype<Command>(program).chunks;
-    for (let chunk = 0; chunk < chunks; chunk++) execute(program, chunk, 0, chunk == 0);
+    const tasks = changetype<CommandHeader>(program).tasks;
+    for (let task = 0; task < tasks; task++) execute(program, task, 0, task == 0);
     program += COMMAND_BYTES;
   }
 }
@@ -60,7 +62,7 @@ export function runTeam(program: usize, count: i32, control: usize, maySleep: bo
 export function open(program: usize, count: i32, control: usize): void {
   for (let index = 0; index < count; index++) {
     const command = program + <usize>index * COMMAND_BYTES;
-    changetype<Command>(command).done = 0;
+    changetype<CommandHeader>(command).done = 0;
     memory.fill(command + NEXT, 0, QUEUES << 2);
   }
   store<usize>(control + PROGRAM, program);
@@ -125,25 +127,25 @@ function enter(control: usize): bool {
 }
 
 function work(program: usize, count: i32, control: usize, thread: i32, maySleep: bool): bool {
-  const queues = min(load<i32>(control + THREADS), QUEUES);
+  const queues = min(load<i32>(control + CONTROL_THREADS), QUEUES);
   for (let index = 0; index < count; index++) {
-    const chunks = changetype<Command>(program).chunks;
+    const tasks = changetype<CommandHeader>(program).tasks;
     let taken = 0;
     for (let turn = 0; turn < queues; turn++) {
       const queue = (thread + turn) % queues;
-      const begin = (queue * chunks) / queues;
-      const end = ((queue + 1) * chunks) / queues;
+      const begin = (queue * tasks) / queues;
+      const end = ((queue + 1) * tasks) / queues;
       const next = program + NEXT + (<usize>queue << 2);
       while (begin + atomic.load<i32>(next) < end) {
-        const chunk = begin + atomic.add<i32>(next, 1);
-        if (chunk >= end) break;
-        execute(program, chunk, thread, taken == 0);
+        const task = begin + atomic.add<i32>(next, 1);
+        if (task >= end) break;
+        execute(program, task, thread, taken == 0);
         taken++;
       }
     }
     const done = program;
-    if (taken != 0 && atomic.add<i32>(done, taken) + taken == chunks) wake(done, control);
-    if (!until(done, chunks, control, thread, maySleep)) return false;
+    if (taken != 0 && atomic.add<i32>(done, taken) + taken == tasks) wake(done, control);
+    if (!until(done, tasks, control, thread, maySleep)) return false;
     program += COMMAND_BYTES;
   }
   return true;

@@ -8,10 +8,11 @@ import {
   type RowUpload,
   type UploadTarget,
 } from '@mamba/core/driver';
-import type { KernelExports } from '../wasm/exports.ts';
+import { PANEL } from '../generated/calls.ts';
+import type { KernelExports } from '../generated/exports.ts';
 import type { Block } from './allocator.ts';
 import type { Heap } from './heap.ts';
-import { type Layout, layoutNumber, matrixBytes, matrixLayout, PANEL, panelBytes, type Storage } from './storage.ts';
+import { type Layout, layoutNumber, matrixBytes, matrixLayout, panelBytes, type Storage } from './storage.ts';
 
 const SLAB = 4 * 2 ** 20;
 

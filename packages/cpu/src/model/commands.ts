@@ -1,7 +1,6 @@
 /** The commands of a pass through the model: the kernels read and write where their neighbours did, so nothing is copied. */
 import type { ModelConfig, ModelWeights } from '@mamba/core/driver';
 import type { Arena } from '../memory/heap.ts';
-import { layoutNumber } from '../memory/storage.ts';
 import { convCommand } from '../operations/causal-conv1d.ts';
 import { addressOf, type Context, ELEMENT, type Stored } from '../operations/context.ts';
 import { type LinearOptions, linearCommands, packedBytes } from '../operations/linear.ts';
@@ -73,7 +72,7 @@ export function headCommands(
 }
 
 export function argmaxCommand(logits: number, ids: number, rows: number, vocab: number): Command {
-  return { operation: 'argmax', chunks: rows, call: [logits, ids, vocab] };
+  return { operation: 'argmax', tasks: rows, call: { logits, ids, vocab } };
 }
 
 interface Buffers {
@@ -120,8 +119,8 @@ function oneLayer(
       xStride: 2 * dInner * ELEMENT,
       weight: addressOf(block.conv),
       bias: addressOf(block.convBias),
-      initial: before === 0 ? 0 : before + conv,
-      state: after + conv,
+      initialState: before === 0 ? 0 : before + conv,
+      lastState: after + conv,
       resets,
       y: u,
       batch,
@@ -150,7 +149,7 @@ function oneLayer(
       z: xz + dInner * ELEMENT,
       deltaBias: addressOf(block.dtBias),
       resets,
-      initial: before === 0 ? 0 : before + ssm,
+      initialState: before === 0 ? 0 : before + ssm,
       lastState: after + ssm,
       y: delta,
       zStride: 2 * dInner * ELEMENT,
@@ -183,19 +182,19 @@ const ROWS = 16;
 function embeddingCommand({ storage }: Stored, ids: number, y: number, count: number, channels: number): Command {
   return {
     operation: 'embedding',
-    chunks: Math.ceil(count / ROWS),
-    call: [storage.address, layoutNumber(storage), ids, y, count, channels, ROWS],
+    tasks: Math.ceil(count / ROWS),
+    call: { table: storage.address, layout: storage.layout ?? 'rows', ids, y, count, channels, taskRows: ROWS },
   };
 }
 
 function mixerNormCommand(projected: number, rows: number, dtRank: number, states: number, eps: number): Command {
   return {
     operation: 'mixerNorm',
-    chunks: Math.ceil(rows / ROWS),
-    call: [projected, rows, dtRank, states, { float: eps }, ROWS],
+    tasks: Math.ceil(rows / ROWS),
+    call: { projected, rows, dtRank, state: states, eps, taskRows: ROWS },
   };
 }
 
 function copyCommand(from: number, to: number, bytes: number): Command {
-  return { operation: 'copy', chunks: 1, call: [from, to, bytes] };
+  return { operation: 'copy', tasks: 1, call: { from, to, bytes } };
 }

@@ -1,8 +1,9 @@
 import type { Results } from '@mamba/core/driver';
+import type { ConvCall } from '../generated/calls.ts';
 import type { Block } from '../memory/allocator.ts';
 import type { Arena } from '../memory/heap.ts';
 import { type Command, runCommands, threadScratch } from '../program/program.ts';
-import { channelBlock } from './channels.ts';
+import { channelsPerTask } from './channels.ts';
 import { addressOf, type Call, type Context, ELEMENT } from './context.ts';
 
 export function causalConv1d(context: Context, call: Call<'causalConv1d'>): Results<Block>['causalConv1d'] {
@@ -16,8 +17,8 @@ export function causalConv1d(context: Context, call: Call<'causalConv1d'>): Resu
       xStride: dim * ELEMENT,
       weight: addressOf(weight),
       bias: addressOf(bias),
-      initial: addressOf(initialState),
-      state: lastState.address,
+      initialState: addressOf(initialState),
+      lastState: lastState.address,
       resets: addressOf(resets),
       y: y.address,
       batch,
@@ -31,51 +32,36 @@ export function causalConv1d(context: Context, call: Call<'causalConv1d'>): Resu
   });
 }
 
-/** Addresses; 0 where absent. */
-export interface ConvOptions {
-  readonly x: number;
-  /** Bytes from step to step. */
-  readonly xStride: number;
-  readonly weight: number;
-  readonly bias: number;
-  /** May be `state`. */
-  readonly initial: number;
-  readonly state: number;
-  readonly resets: number;
-  readonly y: number;
+/** What the caller of a convolution decides; the rest of the call follows from it. */
+export interface ConvOptions extends Omit<ConvCall, 'yStride' | 'taskChannels' | 'scratch' | 'scratchStride'> {
   readonly batch: number;
-  readonly length: number;
-  readonly dim: number;
-  readonly width: number;
-  readonly silu: boolean;
 }
 
-/** As `ConvCall` in assembly/kernels/causal-conv1d.ts. */
 export function convCommand({ team }: Context, arena: Arena, options: ConvOptions): Command {
-  const { x, xStride, weight, bias, initial, state, resets, y, batch, length, dim, width, silu } = options;
-  const block = channelBlock(dim, length, batch, team.threads);
-  const scratch = threadScratch(arena, team, convScratch(block, width));
+  const { x, xStride, weight, bias, initialState, lastState, resets, y, batch, length, dim, width, silu } = options;
+  const taskChannels = channelsPerTask(dim, length, batch, team.threads);
+  const scratch = threadScratch(arena, team, convScratch(taskChannels, width));
   return {
     operation: 'convolution',
-    chunks: batch * Math.ceil(dim / block),
-    call: [
+    tasks: batch * Math.ceil(dim / taskChannels),
+    call: {
       x,
       xStride,
       weight,
       bias,
-      initial,
-      state,
+      initialState,
+      lastState,
       resets,
       y,
-      dim * ELEMENT,
       length,
       dim,
       width,
       silu,
-      block,
-      scratch.address,
-      scratch.stride,
-    ],
+      yStride: dim * ELEMENT,
+      taskChannels,
+      scratch: scratch.address,
+      scratchStride: scratch.stride,
+    },
   };
 }
 

@@ -9,7 +9,7 @@ const FEW_STEPS = 8;
 const CHUNKS = 2;
 
 /** Channels of a chunk, a multiple of eight or all of them; `others` is how many times the channels are cut: batch rows, groups. */
-export function channelBlock(channels: number, length: number, others: number, threads: number): number {
+export function channelsPerTask(channels: number, length: number, others: number, threads: number): number {
   const most = length <= FEW_STEPS ? NARROW : WIDE;
   const wanted = threads === 1 ? 1 : (CHUNKS * threads) / others;
   const parts = Math.max(Math.ceil(channels / most), Math.ceil(wanted));

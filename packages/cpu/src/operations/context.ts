@@ -1,9 +1,9 @@
 import { MambaError } from '@mamba/core';
 import type { Calls, DeviceTensor } from '@mamba/core/driver';
+import type { KernelExports } from '../generated/exports.ts';
 import type { Heap } from '../memory/heap.ts';
 import type { Storage } from '../memory/storage.ts';
 import type { Team } from '../program/program.ts';
-import type { KernelExports } from '../wasm/exports.ts';
 
 /** What every operation works with. */
 export interface Context {

@@ -1,6 +1,7 @@
+import { ACTIVATION_BYTES, DEPTH, GROUP, type LinearCall, MOST_ROWS, PACKED_TILES, PANEL } from '../generated/calls.ts';
 import type { Block } from '../memory/allocator.ts';
 import type { Arena } from '../memory/heap.ts';
-import { BLOCK, type Layout, layoutNumber, PANEL, panelBytes, type Storage } from '../memory/storage.ts';
+import { type Layout, panelBytes, type Storage } from '../memory/storage.ts';
 import { type Command, runCommands, threadScratch } from '../program/program.ts';
 import { addressOf, type Call, type Context, ELEMENT } from './context.ts';
 
@@ -42,10 +43,6 @@ export interface LinearOptions {
   readonly packed?: number | undefined;
 }
 
-/** Inputs of a packed block, as in assembly/kernels/linear-call.ts. */
-const DEPTH = 1536;
-/** Tiles that are packed in a chunk, as in assembly/kernels/linear-pack.ts. */
-const PACKED_TILES = 4;
 /** Rows whose packed block takes less than half of a usual second-level cache (1 MB); more where each block of rows widens the weights. */
 const ROW_BLOCK = 66;
 const WIDENED_ROW_BLOCK = 132;
@@ -62,7 +59,7 @@ const STREAMED_ROWS = 16;
 /** Bytes of weights that are a chunk of a decode: some 5 µs. */
 const STREAM = 2 ** 16;
 
-/** As `LinearCall` in assembly/kernels/linear-call.ts. Many rows are packed first, by a command of its own. */
+/** Many rows are packed first, by a command of its own. */
 export function linearCommands(context: Context, arena: Arena, options: LinearOptions): Command[] {
   const {
     x,
@@ -80,42 +77,42 @@ export function linearCommands(context: Context, arena: Arena, options: LinearOp
   const layout = weight.layout ?? 'rows';
   const height = tileHeight(context);
   const [vectorRows, most] = limits(layout);
-  const { rowBlock, panelGroup } = cut(rows, panels, panelBytes(layout, inputs), height, most);
+  const { taskRows, taskPanels } = cut(rows, panels, panelBytes(layout, inputs), height, most);
   const few = rows <= vectorRows;
   const rowScratch = rowBytes(inputs);
   const scratch = threadScratch(arena, context.team, few ? rows * rowScratch : TILE_BYTES);
   const packed = few ? 0 : (options.packed ?? arena.scratch(packedBytes(context, rows, inputs)).address);
-  const call = [
+  const call: LinearCall = {
     x,
     xStride,
-    weight.address,
-    layoutNumber(weight),
+    weight: weight.address,
+    layout,
     bias,
     y,
-    outputs * ELEMENT,
+    yStride: outputs * ELEMENT,
     rows,
     inputs,
     outputs,
     accumulate,
-    norm !== undefined,
-    norm?.weight ?? 0,
-    { float: norm?.eps ?? 0 },
+    normalise: norm !== undefined,
+    norm: norm?.weight ?? 0,
+    eps: norm?.eps ?? 0,
     vectorRows,
     rowScratch,
-    rowBlock,
-    panelGroup,
-    context.wide,
+    taskRows,
+    taskPanels,
+    wide: context.wide,
     packed,
-    scratch.address,
-    scratch.stride,
-  ];
+    scratch: scratch.address,
+    scratchStride: scratch.stride,
+  };
   const product: Command = {
     operation: 'linear',
-    chunks: Math.ceil(rows / rowBlock) * Math.ceil(panels / panelGroup),
+    tasks: Math.ceil(rows / taskRows) * Math.ceil(panels / taskPanels),
     call,
   };
   if (few) return [product];
-  return [{ operation: 'pack', chunks: Math.ceil(rows / (PACKED_TILES * height)), call }, product];
+  return [{ operation: 'pack', tasks: Math.ceil(rows / (PACKED_TILES * height)), call }, product];
 }
 
 /** Rows of the longest product that is not tiled, and of a block of tiles at most. */
@@ -144,21 +141,21 @@ function cut(
   bytes: number,
   height: number,
   most: number,
-): { readonly rowBlock: number; readonly panelGroup: number } {
-  if (rows <= STREAMED_ROWS) return { rowBlock: rows, panelGroup: Math.max(1, Math.round(STREAM / bytes)) };
+): { readonly taskRows: number; readonly taskPanels: number } {
+  if (rows <= STREAMED_ROWS) return { taskRows: rows, taskPanels: Math.max(1, Math.round(STREAM / bytes)) };
   const groups = Math.ceil(panels / PANEL_GROUP);
   const blocks = Math.max(Math.ceil(rows / most), Math.min(Math.ceil(CHUNKS / groups), Math.floor(rows / 16)));
   return {
-    rowBlock: Math.ceil(rows / blocks / height) * height,
-    panelGroup: Math.ceil(panels / groups),
+    taskRows: Math.ceil(rows / blocks / height) * height,
+    taskPanels: Math.ceil(panels / groups),
   };
 }
 
 /** Of a row that is multiplied alone or in a pair: results, x normalised, x quantised. */
 function rowBytes(inputs: number): number {
   const padded = Math.ceil(inputs / PANEL) * PANEL;
-  return 64 + padded * ELEMENT + Math.ceil(inputs / BLOCK) * 80;
+  return 64 + padded * ELEMENT + Math.ceil(inputs / GROUP) * ACTIVATION_BYTES;
 }
 
 /** Of tiles: zeros, an edge, a widened panel. */
-const TILE_BYTES = 64 + 384 + PANEL * DEPTH * ELEMENT;
+const TILE_BYTES = 64 + MOST_ROWS * 64 + PANEL * DEPTH * ELEMENT;

@@ -1,13 +1,10 @@
-import type { Discretization } from '@mamba/core';
 import type { Results } from '@mamba/core/driver';
+import type { ScanCall } from '../generated/calls.ts';
 import type { Block } from '../memory/allocator.ts';
 import type { Arena } from '../memory/heap.ts';
 import { type Command, runCommands, threadScratch } from '../program/program.ts';
-import { channelBlock } from './channels.ts';
+import { channelsPerTask } from './channels.ts';
 import { addressOf, type Call, type Context, ELEMENT } from './context.ts';
-
-/** As the constants in assembly/kernels/selective-scan.ts. */
-const discretizations: Readonly<Record<Discretization, number>> = { euler: 0, zoh: 1, bilinear: 2 };
 
 export function selectiveScan(context: Context, call: Call<'selectiveScan'>): Results<Block>['selectiveScan'] {
   const { u, delta, A, B, C, D, z, deltaBias, initialState, resets, batch, length, dim, state, groups } = call;
@@ -26,7 +23,7 @@ export function selectiveScan(context: Context, call: Call<'selectiveScan'>): Re
       z: addressOf(z),
       deltaBias: addressOf(deltaBias),
       resets: addressOf(resets),
-      initial: addressOf(initialState),
+      initialState: addressOf(initialState),
       lastState: lastState.address,
       y: y.address,
       zStride: dim * ELEMENT,
@@ -37,48 +34,23 @@ export function selectiveScan(context: Context, call: Call<'selectiveScan'>): Re
   });
 }
 
-/** Addresses; 0 where absent. Strides in bytes. */
-export interface ScanOptions {
-  readonly u: number;
-  readonly delta: number;
-  readonly A: number;
-  readonly B: number;
-  readonly C: number;
-  readonly D: number;
-  readonly z: number;
-  readonly deltaBias: number;
-  readonly resets: number;
-  /** May be `lastState`. */
-  readonly initial: number;
-  readonly lastState: number;
-  /** May be u or delta. */
-  readonly y: number;
-  readonly zStride: number;
-  /** From step to step of B and C. */
-  readonly stepStride: number;
-  readonly deltaSoftplus: boolean;
-  readonly discretization: Discretization;
+/** What the caller of a scan decides; the rest of the call follows from it. */
+export interface ScanOptions
+  extends Omit<ScanCall, 'rowStride' | 'tileSteps' | 'taskChannels' | 'scratch' | 'scratchStride'> {
   readonly batch: number;
-  readonly length: number;
-  readonly dim: number;
-  readonly state: number;
-  readonly groups: number;
-  readonly constantB: boolean;
-  readonly constantC: boolean;
 }
 
-/** As `ScanCall` in assembly/kernels/selective-scan.ts. */
 export function scanCommand({ team }: Context, arena: Arena, options: ScanOptions): Command {
-  const { u, delta, A, B, C, D, z, deltaBias, resets, initial, lastState, y, zStride, stepStride } = options;
+  const { u, delta, A, B, C, D, z, deltaBias, resets, initialState, lastState, y, zStride, stepStride } = options;
   const { deltaSoftplus, discretization, batch, length, dim, state, groups, constantB, constantC } = options;
   const channels = dim / groups;
-  const block = channelBlock(channels, length, batch * groups, team.threads);
-  const steps = Math.min(length, STEPS);
-  const scratch = threadScratch(arena, team, scanScratch(block, state, steps, constantB, constantC));
+  const taskChannels = channelsPerTask(channels, length, batch * groups, team.threads);
+  const tileSteps = Math.min(length, TILE_STEPS);
+  const scratch = threadScratch(arena, team, scanScratch(taskChannels, state, tileSteps, constantB, constantC));
   return {
     operation: 'scan',
-    chunks: batch * groups * Math.ceil(channels / block),
-    call: [
+    tasks: batch * groups * Math.ceil(channels / taskChannels),
+    call: {
       u,
       delta,
       A,
@@ -88,10 +60,9 @@ export function scanCommand({ team }: Context, arena: Arena, options: ScanOption
       z,
       deltaBias,
       resets,
-      initial,
+      initialState,
       lastState,
       y,
-      dim * ELEMENT,
       zStride,
       stepStride,
       length,
@@ -99,14 +70,15 @@ export function scanCommand({ team }: Context, arena: Arena, options: ScanOption
       state,
       groups,
       deltaSoftplus,
-      discretizations[discretization],
+      discretization,
       constantB,
       constantC,
-      steps,
-      block,
-      scratch.address,
-      scratch.stride,
-    ],
+      rowStride: dim * ELEMENT,
+      tileSteps,
+      taskChannels,
+      scratch: scratch.address,
+      scratchStride: scratch.stride,
+    },
   };
 }
 
@@ -114,7 +86,7 @@ export function scanCommand({ team }: Context, arena: Arena, options: ScanOption
  * Steps that are held in blocks: the three buffers of the widest chunk fit half of a usual second-level cache, and they are enough to make loading a state
  * cheap. The same for every chunk: where a state overflows, it decides what is computed again.
  */
-const STEPS = 40;
+const TILE_STEPS = 40;
 
 /**
  * A, the state and its rest, and B and C where constant, as blocks of eight channels; steps, inputs and results; one

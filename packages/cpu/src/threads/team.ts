@@ -1,8 +1,9 @@
 /** Who runs programs: this thread alone, or with workers over shared memory (see assembly/program/run.ts). */
 import { MambaError } from '@mamba/core';
+import { CONTROL_BYTES, CONTROL_THREADS } from '../generated/calls.ts';
+import type { KernelExports } from '../generated/exports.ts';
 import type { Heap } from '../memory/heap.ts';
 import type { Program, Team } from '../program/program.ts';
-import type { KernelExports } from '../wasm/exports.ts';
 import type { Platform, Worker } from './platform.ts';
 
 export function alone(wasm: KernelExports): Team {
@@ -17,10 +18,6 @@ export function alone(wasm: KernelExports): Team {
     },
   };
 }
-
-/** As the offsets in assembly/program/run.ts. */
-const CONTROL_BYTES = 512;
-const THREADS = 448;
 
 export interface WorkerTeam extends Team {
   /** Address of the control block. */
@@ -42,7 +39,7 @@ export async function startTeam(
 ): Promise<WorkerTeam> {
   const control = heap.allocate(CONTROL_BYTES);
   heap.bytes(control, CONTROL_BYTES).fill(0);
-  heap.integers(control, CONTROL_BYTES / 4)[THREADS / 4] = threads;
+  heap.integers(control, CONTROL_BYTES / 4)[CONTROL_THREADS / 4] = threads;
   let lost: MambaError | undefined;
   const died = (cause: unknown): void => {
     wasm.fail(control.address);
@@ -73,7 +70,7 @@ export async function startTeam(
     run({ address, count }: Program) {
       if (lost !== undefined) throw lost;
       try {
-        if (wasm.runTeam(address, count, control.address, platform.maySleep ? 1 : 0) !== 0) return;
+        if (wasm.runTeam(address, count, control.address, platform.maySleep) !== 0) return;
       } catch (cause) {
         // The members must not wait for what this thread took.
         wasm.fail(control.address);

@@ -3,7 +3,7 @@
  * import: scripts/generate.mjs makes one text of it that runs as a classic script, as a module and in Node, which is
  * inlined and exported as `@mamba/cpu/worker.js`.
  */
-import type { KernelExports } from '../wasm/exports.ts';
+import type { KernelExports } from '../generated/exports.ts';
 import type { MemberData } from './platform.ts';
 
 /** `ready` is called once the member can work; then this blocks the worker's thread. */

@@ -1,7 +1,7 @@
 import { MambaError } from '@mamba/core';
 import { invalid } from '@mamba/core/driver';
+import { KERNEL_NAMES, type KernelExports } from '../generated/exports.ts';
 import { builtin } from '../threads/builtin.ts';
-import { KERNEL_NAMES, type KernelExports } from './exports.ts';
 import type { WasmBytes, WasmSource } from './source.ts';
 
 /** @throws MambaError `unavailable` where the engine has no WebAssembly SIMD. */
