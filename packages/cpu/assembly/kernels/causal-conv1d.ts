@@ -98,8 +98,7 @@ function causalConv1d(
   transposeMatrix(taps, row, before, dim, state, <usize>before << 2);
 }
 
-// @ts-ignore: decorator
-@inline
+/** @inline */
 function rowAt(
   t: i32, start: i32, before: i32, x: usize, xStride: usize, history: usize, zeros: usize, row: usize,
 ): usize {
@@ -127,9 +126,7 @@ function step4(x: usize, weight: usize, bias: usize, state: usize, y: usize, dim
   }
 }
 
-/** The products of a channel's taps; its state moves on by one. */
-// @ts-ignore: decorator
-@inline
+/** The products of a channel's taps; its state moves on by one. @inline */
 function slide(x: usize, weight: usize, state: usize): v128 {
   const past = v128.load32_lane(state, v128.load64_zero(state), 2, 8);
   const inputs = v128.load32_lane(x, past, 3);

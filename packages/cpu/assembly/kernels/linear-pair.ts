@@ -23,9 +23,7 @@ export function pairBrains(x: usize, xStride: usize, panel: usize, inputs: i32, 
   multiply(Layout.BFLOAT16, x, xStride, panel, inputs, to, toStride);
 }
 
-/** `layout` is a constant: a loop of its own for each. */
-// @ts-ignore: decorator
-@inline
+/** `layout` is a constant: a loop of its own for each. @inline */
 function multiply(layout: i32, x: usize, xStride: usize, panel: usize, inputs: i32, to: usize, toStride: usize): void {
   const bits = mask(layout == Layout.FLOAT16 ? Mask.HALF : Mask.BRAIN);
   const up = mask(Mask.UP);
@@ -68,24 +66,18 @@ function multiply(layout: i32, x: usize, xStride: usize, panel: usize, inputs: i
   v128.store(to, d1, 48);
 }
 
-/** Of the 16 weights of an input. */
-// @ts-ignore: decorator
-@inline
+/** Of the 16 weights of an input. @inline */
 function rowBytes(layout: i32): usize {
   return layout == Layout.FLOAT32 ? 64 : 32;
 }
 
-/** Four of a row of weights, of outputs 0 … 7. */
-// @ts-ignore: decorator
-@inline
+/** Four of a row of weights, of outputs 0 … 7. @inline */
 function lower(layout: i32, place: usize, bits: v128, up: v128): v128 {
   const v = v128.load(place);
   return layout == Layout.FLOAT32 ? v : layout == Layout.FLOAT16 ? lowerHalves(v, bits, up) : lowerBrains(v);
 }
 
-/** Likewise, of outputs 8 … 15. */
-// @ts-ignore: decorator
-@inline
+/** Likewise, of outputs 8 … 15. @inline */
 function upper(layout: i32, place: usize, bits: v128): v128 {
   if (layout == Layout.FLOAT32) return v128.load(place, 32);
   const v = v128.load(place);

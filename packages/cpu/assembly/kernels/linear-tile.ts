@@ -19,8 +19,7 @@ export function tileRows(wide: i32): i32 {
   return wide ? WIDE_ROWS : NARROW_ROWS;
 }
 
-// @ts-ignore: decorator
-@inline
+/** @inline */
 export function narrowTile(
   x: usize, panel: usize, depth: i32, base: usize, baseStride: usize, y: usize, yStride: usize,
 ): void {

@@ -71,8 +71,7 @@ function manyRows(call: LinearCall, row: i32, rows: i32, start: i32, end: i32, s
   }
 }
 
-// @ts-ignore: decorator
-@inline
+/** @inline */
 function multiply(
   wide: i32, x: usize, panel: usize, depth: i32, base: usize, baseStride: usize, y: usize, yStride: usize,
 ): void {
@@ -117,8 +116,7 @@ function prepareRow(call: LinearCall, row: i32, scratch: usize): void {
   if (call.layout >= Layout.Q8) quantise(from, call.inputs, quantisedRow(call, scratch));
 }
 
-// @ts-ignore: decorator
-@inline
+/** @inline */
 function quantisedRow(call: LinearCall, scratch: usize): usize {
   return scratch + 64 + (((<usize>call.inputs + 15) & ~15) << 2);
 }
@@ -174,9 +172,7 @@ function multiplyRows(call: LinearCall, weight: usize, width: i32, scratch: usiz
   }
 }
 
-/** Without fused multiply-add float16 lacks a register for it. */
-// @ts-ignore: decorator
-@inline
+/** Without fused multiply-add float16 lacks a register for it. @inline */
 function inPairs(layout: i32): bool {
   return layout == Layout.FLOAT32 || layout == Layout.BFLOAT16 || (ASC_FEATURE_RELAXED_SIMD && layout == Layout.FLOAT16);
 }

@@ -64,9 +64,7 @@ function sumOthers(values: usize, count: i32, max: f32): f32 {
   return <f32>(total + sum(rest) + ties);
 }
 
-/** exp(v - max), 0 where v is the largest. */
-// @ts-ignore: decorator
-@inline
+/** exp(v - max), 0 where v is the largest. @inline */
 function belowLargest(v: v128, max: v128): v128 {
   return v128.andnot(exp(f32x4.sub(v, max)), f32x4.eq(v, max));
 }

@@ -65,8 +65,7 @@ function split(A: usize, state: usize, rest: usize, sum0: v128, sum1: v128, most
   splitHalf(v128.load(A, 16), state + 16, rest + 16, sum1, most1);
 }
 
-// @ts-ignore: decorator
-@inline
+/** @inline */
 function splitHalf(A: v128, state: usize, rest: usize, sum: v128, most: v128): void {
   const near = v128.and(f32x4.ge(f32x4.mul(sum, A), constant(Constant.NEAR_MIN)), keepsStep(A, most));
   const h = v128.load(state);
@@ -76,28 +75,23 @@ function splitHalf(A: v128, state: usize, rest: usize, sum: v128, most: v128): v
 
 /**
  * Whether in all channels the largest step keeps more than 2^-1/2 of a state, so that no step's 2^x has a whole part.
+ * @inline
  */
-// @ts-ignore: decorator
-@inline
 function isSmall(A: usize, most0: v128, most1: v128): bool {
   return i32x4.all_true(v128.and(keepsStep(v128.load(A), most0), keepsStep(v128.load(A, 16), most1)));
 }
 
-// @ts-ignore: decorator
-@inline
+/** @inline */
 function keepsStep(A: v128, most: v128): v128 {
   return f32x4.gt(f32x4.mul(most, A), constant(Constant.STEP_MIN));
 }
 
-/** Whether some channel that moves at all keeps 2^least of a state. */
-// @ts-ignore: decorator
-@inline
+/** Whether some channel that moves at all keeps 2^least of a state. @inline */
 function keepsAny(A: usize, sum0: v128, sum1: v128, least: v128): bool {
   return v128.any_true(v128.or(keeps(v128.load(A), sum0, least), keeps(v128.load(A, 16), sum1, least)));
 }
 
-// @ts-ignore: decorator
-@inline
+/** @inline */
 function keeps(A: v128, sum: v128, least: v128): v128 {
   return v128.and(f32x4.gt(sum, f32x4.splat(0)), f32x4.ge(f32x4.mul(sum, A), least));
 }

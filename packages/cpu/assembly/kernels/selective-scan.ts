@@ -170,7 +170,7 @@ function selectiveScan(
       for (let block = 0; block < blocks; block++) {
         const at = (<usize>block * <usize>states) << 5;
         const first = (<usize>block * <usize>chunk + <usize>from) << 5;
-        let done = false;
+        let done: bool = false;
         if (decaying && (deltaSoftplus || !anyNegative(steps + first, to - from))) {
           const bytes = <usize>states << 5;
           memory.copy(saved, packedState + at, bytes);
@@ -207,8 +207,7 @@ function selectiveScan(
   fromBlocks(packedState, channels, states, state);
 }
 
-// @ts-ignore: decorator
-@inline
+/** @inline */
 function isReset(resets: usize, step: i32): bool {
   return resets != 0 && load<i32>(resets + (<usize>step << 2)) != 0;
 }
@@ -341,22 +340,17 @@ function finish(
   }
 }
 
-/** Where channels c … c + 3 of step t are in blocks `[chunk, 8]`. */
-// @ts-ignore: decorator
-@inline
+/** Where channels c … c + 3 of step t are in blocks `[chunk, 8]`. @inline */
 function inBlocks(c: i32, t: i32, chunk: i32): usize {
   return ((<usize>(c >> 3) * <usize>chunk + <usize>t) << 5) + ((<usize>c & 4) << 2);
 }
 
-/** Keeps 2^x within what two halves of n can form; infinities stay on their side, NaN stays. */
-// @ts-ignore: decorator
-@inline
+/** Keeps 2^x within what two halves of n can form; infinities stay on their side, NaN stays. @inline */
 function boundedPower(x: v128): v128 {
   return f32x4.pmin(f32x4.pmax(x, constant(Constant.GROWTH_MIN)), constant(Constant.GROWTH_MAX));
 }
 
-// @ts-ignore: decorator
-@inline
+/** @inline */
 function ratioOf(r: v128): v128 {
   return powerRatio(
     r,
@@ -368,9 +362,7 @@ function ratioOf(r: v128): v128 {
   );
 }
 
-/** 2^n (1 + power), n in two halves so that it overflows and vanishes as IEEE says. */
-// @ts-ignore: decorator
-@inline
+/** 2^n (1 + power), n in two halves so that it overflows and vanishes as IEEE says. @inline */
 function powerOfTwo(power: v128, n: v128): v128 {
   const one = constant(Constant.ONE);
   const half = i32x4.shr_s(n, 1);
@@ -484,8 +476,7 @@ function fastStep(
   return true;
 }
 
-// @ts-ignore: decorator
-@inline
+/** @inline */
 function total(pair: usize): v128 {
   return f32x4.add(v128.load(pair), v128.load(pair, 16));
 }

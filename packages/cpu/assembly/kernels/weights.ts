@@ -104,15 +104,13 @@ function weightAt(panel: usize, lane: usize, k: i32, layout: i32): f32 {
 /**
  * Two vectors hold a row of 16 bits each: words of outputs o and o + 8 (vector 0: o = 0 … 3, vector 1: o = 4 … 7), o in the lower half. Shifts and
  * masks alone widen them, and neighbouring vectors alike, which V8's revectorisation makes one.
+ * @inline
  */
-// @ts-ignore: decorator
-@inline
 function halfPlace(lane: usize): usize {
   return (((lane >> 2) & 1) << 4) + ((lane & 3) << 2) + ((lane >> 3) << 1);
 }
 
-// @ts-ignore: decorator
-@inline
+/** @inline */
 function pairPlace(lane: usize, k: i32): usize {
   return (<usize>(k >> 1) << 5) + (lane << 1) + (<usize>k & 1);
 }
@@ -121,15 +119,13 @@ function pairPlace(lane: usize, k: i32): usize {
  * Four inputs (two pairs) of 16 outputs are two vectors of eight 16-bit lanes. A lane holds four nibbles: of outputs o and o + 4 (vector 0:
  * o = 0 … 3, vector 1: o = 8 … 11), lane 2 (o & 3) + (k & 1). From the low end: o in the first pair, o in the second, o + 4 in the first, in
  * the second. So shifts and masks alone give vectors that a 16-bit dot product takes.
+ * @inline
  */
-// @ts-ignore: decorator
-@inline
 function nibblePlace(lane: usize, k: i32): usize {
   return (<usize>(k >> 2) << 5) + ((lane >> 3) << 4) + ((lane & 3) << 2) + ((<usize>k & 1) << 1);
 }
 
-// @ts-ignore: decorator
-@inline
+/** @inline */
 function nibbleShift(lane: usize, k: i32): i32 {
   return (((<i32>lane >> 2) & 1) << 3) + (((k >> 1) & 1) << 2);
 }
@@ -224,8 +220,7 @@ function storeScale(place: usize, scale: f32): f32 {
   return brainToFloat(rounded);
 }
 
-// @ts-ignore: decorator
-@inline
+/** @inline */
 function nearestWithin(value: f32, low: i32, high: i32): i32 {
   const whole = nearest<f32>(value);
   return whole <= <f32>low ? low : whole >= <f32>high ? high : whole == whole ? <i32>whole : 0;
@@ -317,9 +312,7 @@ function widenQ4(block: usize, depth: i32, to: usize): void {
   }
 }
 
-/** The scales of outputs 4 part … 4 part + 3. */
-// @ts-ignore: decorator
-@inline
+/** The scales of outputs 4 part … 4 part + 3. @inline */
 export function scalesAt(block: usize, part: usize): v128 {
   return i32x4.shl(v128.load16x4_u(block + (part << 3)), 16);
 }

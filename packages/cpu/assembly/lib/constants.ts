@@ -128,16 +128,12 @@ export const enum Mask {
   SQUARE,
 }
 
-/** The mask in all lanes of 32 bits. */
-// @ts-ignore: decorator
-@inline
+/** The mask in all lanes of 32 bits. @inline */
 export function mask(name: Mask): v128 {
   return v128.load32_splat(MASKS + ((<usize>name) << 2));
 }
 
-/** The constant in all lanes. */
-// @ts-ignore: decorator
-@inline
+/** The constant in all lanes. @inline */
 export function constant(name: Constant): v128 {
   return v128.load32_splat(TABLE + ((<usize>name) << 2));
 }

@@ -5,8 +5,7 @@
 import { Constant, constant } from './constants';
 import { madd } from './madd';
 
-// @ts-ignore: decorator
-@inline
+/** @inline */
 export function exp(x: v128): v128 {
   return expTimes(x, constant(Constant.ONE));
 }
@@ -14,9 +13,8 @@ export function exp(x: v128): v128 {
 /**
  * exp(x) times a power of two, 2^-5 … 1, so that it may be normal where exp(x) would be infinite; infinite for x from
  * 96 on.
+ * @inline
  */
-// @ts-ignore: decorator
-@inline
 export function expTimes(x: v128, power: v128): v128 {
   // pmax and pmin with x first keep a NaN.
   const bounded = f32x4.pmin(f32x4.pmax(x, constant(Constant.EXP_MIN)), constant(Constant.EXP_MAX));

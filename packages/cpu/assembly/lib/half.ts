@@ -3,8 +3,7 @@
 /** 2^112, the difference of the exponents' biases. */
 const REBIAS: f32 = 5192296858534827628530496329220096.0;
 
-// @ts-ignore: decorator
-@inline
+/** @inline */
 export function rebias(): v128 {
   return f32x4.splat(REBIAS);
 }
@@ -12,30 +11,23 @@ export function rebias(): v128 {
 /**
  * Of eight finite float16, as four words of two, the lower halves as float32 times 2^-112: sign, then exponent and fraction behind three zeros.
  * A product with 2^13 moves a half and spreads its sign to the left; `bits` is Mask.HALF, `up` Mask.UP. Multipliers and shifters share the work of both halves.
+ * @inline
  */
-// @ts-ignore: decorator
-@inline
 export function lowerHalves(v: v128, bits: v128, up: v128): v128 {
   return v128.and(i32x4.dot_i16x8_s(v, up), bits);
 }
 
-/** The upper halves, likewise. */
-// @ts-ignore: decorator
-@inline
+/** The upper halves, likewise. @inline */
 export function upperHalves(v: v128, bits: v128): v128 {
   return v128.and(i32x4.shr_s(v, 3), bits);
 }
 
-/** Of eight bfloat16, the lower halves of words. */
-// @ts-ignore: decorator
-@inline
+/** Of eight bfloat16, the lower halves of words. @inline */
 export function lowerBrains(v: v128): v128 {
   return i32x4.shl(v, 16);
 }
 
-/** `bits` is Mask.BRAIN. */
-// @ts-ignore: decorator
-@inline
+/** `bits` is Mask.BRAIN. @inline */
 export function upperBrains(v: v128, bits: v128): v128 {
   return v128.and(v, bits);
 }
@@ -66,8 +58,7 @@ export function floatToBrain(value: f32): u16 {
   return <u16>((bits + 0x7fff + ((bits >> 16) & 1)) >> 16);
 }
 
-// @ts-ignore: decorator
-@inline
+/** @inline */
 export function brainToFloat(bits: u32): f32 {
   return reinterpret<f32>(bits << 16);
 }

@@ -1,8 +1,6 @@
 /** Parts of vectors, sums over lanes, 4×4 transposition, copies. */
 
-/** The first `count` (1 to 4) floats, zeros behind them; reads nothing beyond. */
-// @ts-ignore: decorator
-@inline
+/** The first `count` (1 to 4) floats, zeros behind them; reads nothing beyond. @inline */
 export function loadPart(address: usize, count: i32): v128 {
   if (count >= 4) return v128.load(address);
   return loadShort(address, count);
@@ -14,9 +12,7 @@ function loadShort(address: usize, count: i32): v128 {
   return count == 2 ? two : v128.load32_lane(address, two, 2, 8);
 }
 
-/** Stores the first `count` (1 to 4) floats; writes nothing beyond. */
-// @ts-ignore: decorator
-@inline
+/** Stores the first `count` (1 to 4) floats; writes nothing beyond. @inline */
 export function storePart(address: usize, value: v128, count: i32): void {
   if (count >= 4) v128.store(address, value);
   else storeShort(address, value, count);
@@ -31,25 +27,20 @@ function storeShort(address: usize, value: v128, count: i32): void {
   if (count == 3) v128.store32_lane(address, value, 2, 8);
 }
 
-// @ts-ignore: decorator
-@inline
+/** @inline */
 export function sum(v: v128): f32 {
   const pairs = f32x4.add(v, v128.shuffle<f32>(v, v, 2, 3, 0, 1));
   return f32x4.extract_lane(pairs, 0) + f32x4.extract_lane(pairs, 1);
 }
 
-/** Σ a, Σ b, Σ c, Σ d. */
-// @ts-ignore: decorator
-@inline
+/** Σ a, Σ b, Σ c, Σ d. @inline */
 export function sums(a: v128, b: v128, c: v128, d: v128): v128 {
   const ab = f32x4.add(v128.shuffle<f32>(a, b, 0, 4, 1, 5), v128.shuffle<f32>(a, b, 2, 6, 3, 7));
   const cd = f32x4.add(v128.shuffle<f32>(c, d, 0, 4, 1, 5), v128.shuffle<f32>(c, d, 2, 6, 3, 7));
   return f32x4.add(v128.shuffle<f32>(ab, cd, 0, 1, 4, 5), v128.shuffle<f32>(ab, cd, 2, 3, 6, 7));
 }
 
-/** A 4×4 block at `from` (rows `fromStride` apart), transposed, to `to`. */
-// @ts-ignore: decorator
-@inline
+/** A 4×4 block at `from` (rows `fromStride` apart), transposed, to `to`. @inline */
 export function transpose(from: usize, fromStride: usize, to: usize, toStride: usize): void {
   const a = v128.load(from);
   const b = v128.load(from + fromStride);
@@ -97,9 +88,7 @@ export function transposeMatrix(
   }
 }
 
-/** Copies `bytes`, a multiple of 4; short pieces without a call of the engine's memmove. */
-// @ts-ignore: decorator
-@inline
+/** Copies `bytes`, a multiple of 4; short pieces without a call of the engine's memmove. @inline */
 export function copy(to: usize, from: usize, bytes: usize): void {
   if (bytes >= 512) {
     memory.copy(to, from, bytes);

@@ -1,6 +1,7 @@
-/** a b + c: one rounding in the relaxed build where the processor has fused multiply-add, two in the plain one. */
-// @ts-ignore: decorator
-@inline
+/**
+ * a b + c: one rounding in the relaxed build where the processor has fused multiply-add, two in the plain one.
+ * @inline
+ */
 export function madd(a: v128, b: v128, c: v128): v128 {
   if (ASC_FEATURE_RELAXED_SIMD) return v128.relaxed_madd<f32>(a, b, c);
   return f32x4.add(f32x4.mul(a, b), c);

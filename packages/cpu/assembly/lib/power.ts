@@ -1,9 +1,7 @@
 /** 2^r near 1, kept as its distance from it, and what that makes of a state. */
 import { madd } from './madd';
 
-/** (2^r - 1) / r for |r| ≤ 1/2. */
-// @ts-ignore: decorator
-@inline
+/** (2^r - 1) / r for |r| ≤ 1/2. @inline */
 export function powerRatio(r: v128, p1: v128, p2: v128, p3: v128, p4: v128, p5: v128): v128 {
   let p = madd(p5, r, p4);
   p = madd(p, r, p3);
@@ -11,23 +9,17 @@ export function powerRatio(r: v128, p1: v128, p2: v128, p3: v128, p4: v128, p5: 
   return madd(p, r, p1);
 }
 
-/** 2^r - 1. */
-// @ts-ignore: decorator
-@inline
+/** 2^r - 1. @inline */
 export function power(r: v128, p1: v128, p2: v128, p3: v128, p4: v128, p5: v128): v128 {
   return f32x4.mul(powerRatio(r, p1, p2, p3, p4, p5), r);
 }
 
-/** s h + (s h (2^r - 1) + input). */
-// @ts-ignore: decorator
-@inline
+/** s h + (s h (2^r - 1) + input). @inline */
 export function advance(scaled: v128, power: v128, input: v128): v128 {
   return f32x4.add(scaled, madd(scaled, power, input));
 }
 
-/** What rounding took from h + change = sum, exactly (Knuth). */
-// @ts-ignore: decorator
-@inline
+/** What rounding took from h + change = sum, exactly (Knuth). @inline */
 export function lost(h: v128, change: v128, sum: v128): v128 {
   const part = f32x4.sub(sum, h);
   return f32x4.add(f32x4.sub(h, f32x4.sub(sum, part)), f32x4.sub(change, part));
