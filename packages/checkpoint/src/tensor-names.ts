@@ -1,4 +1,4 @@
-import type { ParameterKey, ParameterSpec } from '@mamba/core';
+import type { ParameterSpec } from '@mamba/core';
 import { damaged, quote } from './errors.ts';
 import type { SafetensorsFile } from './safetensors/file.ts';
 
@@ -56,7 +56,7 @@ function withoutWrappers(name: string): string {
     .join('.');
 }
 
-const LAYER_TENSORS: Readonly<Record<Exclude<ParameterKey, 'embedding' | 'finalNorm' | 'head'>, string>> = {
+const LAYER_TENSORS: Readonly<Record<string, string>> = {
   norm: 'norm.weight',
   'block.inProj': 'mixer.in_proj.weight',
   'block.inProjBias': 'mixer.in_proj.bias',

@@ -1,4 +1,4 @@
-import { MambaError } from '@mamba/core';
+import { type BlockConfig, MambaError, type ModelConfig } from '@mamba/core';
 import { describe, expect, it } from 'vitest';
 import { parseConfig } from '../src/index.ts';
 
@@ -14,22 +14,31 @@ function thrown(json: unknown): MambaError {
   throw new Error('nothing was thrown');
 }
 
+/** The block that every layer is, where all are alike. */
+function block({ blocks }: ModelConfig): BlockConfig {
+  for (const other of blocks) expect(other).toEqual(blocks[0]);
+  return blocks[0]!;
+}
+
 describe('configs', () => {
   it('fills in what transformers would', () => {
-    expect(parseConfig(sizes)).toEqual({
-      dModel: 768,
+    const mamba = {
+      kind: 'mamba',
       dInner: 1536,
       dState: 16,
       dConv: 4,
       dtRank: 48,
-      layers: 24,
+      projectionBias: false,
+      convBias: true,
+    };
+    expect(parseConfig(sizes)).toEqual({
+      dModel: 768,
       vocabSize: 50280,
       normEps: 1e-5,
       tiedHead: true,
-      projectionBias: false,
-      convBias: true,
+      blocks: new Array(24).fill(mamba),
     });
-    expect(parseConfig({ ...sizes, time_step_rank: 'auto', hidden_size: 770 }).dtRank).toBe(49);
+    expect(block(parseConfig({ ...sizes, time_step_rank: 'auto', hidden_size: 770 }))).toMatchObject({ dtRank: 49 });
     expect(parseConfig({ ...sizes, tie_word_embeddings: false }).tiedHead).toBe(false);
   });
 
@@ -44,7 +53,8 @@ describe('configs', () => {
       num_hidden_layers: 64,
       vocab_size: 65024,
     });
-    expect(config).toMatchObject({ dInner: 8192, mixerNormEps: 1e-6, layers: 64 });
+    expect(block(config)).toMatchObject({ dInner: 8192, mixerNormEps: 1e-6 });
+    expect(config.blocks).toHaveLength(64);
   });
 
   it('reads the original layout, and rounds its vocabulary up', () => {
@@ -56,29 +66,21 @@ describe('configs', () => {
       rms_norm: true,
       residual_in_fp32: true,
     };
-    expect(parseConfig(original)).toMatchObject({
-      dInner: 1536,
-      dtRank: 48,
-      layers: 24,
-      vocabSize: 50280,
-      tiedHead: true,
-    });
+    const config = parseConfig(original);
+    expect(config).toMatchObject({ vocabSize: 50280, tiedHead: true });
+    expect(config.blocks).toHaveLength(24);
+    expect(block(config)).toMatchObject({ dInner: 1536, dtRank: 48 });
     const other = {
       ...original,
       pad_vocab_size_multiple: 1,
       ssm_cfg: { d_state: 8, dt_rank: 5, expand: 3, bias: true },
     };
-    expect(parseConfig(other)).toMatchObject({
-      vocabSize: 50277,
-      dState: 8,
-      dtRank: 5,
-      dInner: 2304,
-      projectionBias: true,
-    });
+    expect(parseConfig(other).vocabSize).toBe(50277);
+    expect(block(parseConfig(other))).toMatchObject({ dState: 8, dtRank: 5, dInner: 2304, projectionBias: true });
   });
 
   it('reads both names of a size where they agree, as the converted checkpoints have them', () => {
-    expect(parseConfig({ ...sizes, d_model: 768, n_layer: 24, d_inner: 1536, ssm_cfg: {} }).layers).toBe(24);
+    expect(parseConfig({ ...sizes, d_model: 768, n_layer: 24, d_inner: 1536, ssm_cfg: {} }).blocks).toHaveLength(24);
     expect(thrown({ ...sizes, n_layer: 25 })).toMatchObject({ code: 'invalid-file', origin: 'config.json: n_layer' });
   });
 

@@ -4,7 +4,7 @@ import { join as joinPath } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { gguf as huggingFaceGguf } from '@huggingface/gguf';
 import type { HostTensor, ParameterSource } from '@mamba/core';
-import { modelParameters, sizeOf } from '@mamba/core';
+import { blocksOf, modelParameters, sizeOf } from '@mamba/core';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import {
   bytesSource,
@@ -424,7 +424,8 @@ describe('GGUF models', () => {
       return sink.bytes();
     };
     const zeros: ParameterSource = ({ shape }) => ({ dtype: 'float32', shape, data: new Float32Array(sizeOf(shape)) });
-    const wide = await rewrite({ dState: 8 }, zeros);
+    const blocks = blocksOf(config, 'mamba').map(({ block }) => ({ ...block, dState: 8 }));
+    const wide = await rewrite({ blocks }, zeros);
     const at = Buffer.from(wide).indexOf('mamba.ssm.state_size') + 24;
     wide[at] = 16;
     await expectError(openCheckpoint(ggufStore(wide)), 'invalid-file', 'blk.0.ssm_x.weight', '[20, 128]', '[36, 128]');

@@ -29,6 +29,7 @@ export { type SliceCaseOptions, sliceCase } from './cases/slice.ts';
 export { seededWeights } from './cases/weights.ts';
 export { checkGolden } from './golden/check-golden.ts';
 export { checkCheckpoint } from './golden/checkpoint.ts';
+export { type KindOptions, kindChecks } from './invariants/kind.ts';
 export { Random } from './random.ts';
 export type { Check, CheckContext, Skipped } from './runner/check.ts';
 export { checkCase } from './runner/check-case.ts';

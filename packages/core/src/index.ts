@@ -1,7 +1,20 @@
 /** Public API: the contract, the block and the model composed of it. Authors of a backend take `@mamba/core/driver` as well. */
 export { selectBackend } from './backend/select-backend.ts';
-export { type Block, type BlockForwardOptions, blockConfig, createBlock } from './block/block.ts';
-export type { BlockConfig, BlockResult, BlockState, BlockWeights } from './block/contract.ts';
+export {
+  type Block,
+  type BlockForwardOptions,
+  blockConfig,
+  createBlock,
+  type StandaloneBlock,
+  type StandaloneMamba,
+} from './blocks/block.ts';
+export type * from './blocks/contract.ts';
+export type * from './blocks/kinds.ts';
+export { defineBlock } from './blocks/kinds.ts';
+export type { MambaConfig } from './blocks/mamba/config.ts';
+export type { MambaState, MambaWeights } from './blocks/mamba/parameters.ts';
+export type { MlpConfig } from './blocks/mlp/config.ts';
+export type { MlpWeights } from './blocks/mlp/parameters.ts';
 export type {
   Backend,
   BackendDetails,
@@ -26,16 +39,19 @@ export type {
   TensorSpec,
 } from './contract/tensor.ts';
 export { sizeOf } from './contract/tensor.ts';
-export { MAMBA_SIZES, modelConfig } from './model/config.ts';
+export { blocksOf, MAMBA_SIZES, type ModelConfigLike, type ModelSizes, modelConfig } from './model/config.ts';
 export type {
   LayerSnapshot,
   LayerWeights,
   LogitsRequest,
   ModelConfig,
+  ModelParameter,
   ModelWeights,
+  Multipliers,
   ParameterKey,
   ParameterSource,
   ParameterSpec,
+  UniformMambaConfig,
 } from './model/contract.ts';
 export { type CreateModelOptions, createModel } from './model/create-model.ts';
 export { BYTES_PER_WEIGHT, checkModelFits } from './model/fits.ts';
@@ -49,4 +65,10 @@ export {
   type TokenIds,
 } from './model/model.ts';
 export { modelParameters, parameterCount } from './model/parameters.ts';
-export { decodeSnapshot, encodeSnapshot, type StateSnapshot } from './model/snapshot.ts';
+export {
+  decodeSnapshot,
+  encodeSnapshot,
+  type SnapshotBlock,
+  type StateSnapshot,
+  type StateSnapshotV1,
+} from './model/snapshot.ts';

@@ -1,6 +1,6 @@
 import { createBackend } from '../src/backend/create-backend.ts';
+import type { DeviceTensor, Driver, Kernels, RowUpload } from '../src/backend/driver.ts';
 import type { Backend } from '../src/contract/backend.ts';
-import type { DeviceTensor, Driver, Kernels, RowUpload } from '../src/contract/driver.ts';
 import { MambaError } from '../src/contract/errors.ts';
 import { type HostArray, type HostTensor, sizeOf } from '../src/contract/tensor.ts';
 

@@ -5,11 +5,11 @@ import { promisify } from 'node:util';
 import { Worker } from 'node:worker_threads';
 import {
   type Backend,
-  blockConfig,
   createModel,
   isMambaError,
   type MambaError,
   type ModelConfig,
+  modelConfig,
   type ParameterSource,
 } from '@mamba/core';
 import { cpu } from '@mamba/cpu';
@@ -23,15 +23,7 @@ import { startTeam } from '../dist/threads/team.js';
 import { instantiate, loadModule } from '../dist/wasm/load.js';
 import { float32, uniform } from './host.ts';
 
-const config: ModelConfig = {
-  ...blockConfig(96),
-  layers: 2,
-  vocabSize: 300,
-  normEps: 1e-5,
-  tiedHead: true,
-  projectionBias: false,
-  convBias: true,
-};
+const config: ModelConfig = modelConfig({ layers: 2, dModel: 96, vocabSize: 300 });
 
 /** Any weights will do, but A is negative. */
 const source: ParameterSource = ({ key, shape, name }) => {

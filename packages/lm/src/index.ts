@@ -22,6 +22,7 @@ export {
   type ModelState,
   selectBackend,
 } from '@mamba/core';
+export { type DeltaMap, type DeltaOptions, Selection } from './blocks/mamba/selection.ts';
 export { Batcher, type BatcherOptions } from './generate/batcher.ts';
 export type { GeneratedToken } from './generate/decoder.ts';
 export { type FinishReason, generateTokens } from './generate/generate.ts';
@@ -43,7 +44,6 @@ export { sampleLogits } from './sampling/sample-logits.ts';
 export { type HiddenStateOptions, type HiddenStates, hiddenStates } from './score/hidden-states.ts';
 export { type LogProbOptions, logProbs } from './score/log-probs.ts';
 export { type Perplexity, type PerplexityOptions, perplexity } from './score/perplexity.ts';
-export { type DeltaMap, type DeltaOptions, Selection } from './selection/selection.ts';
 export { PrefixCache, type PrefixCacheOptions } from './session/prefix-cache.ts';
 export {
   type AppendOptions,

@@ -18,6 +18,7 @@ import {
   type ModelConfig,
   modelParameters,
 } from '@mamba/core';
+import { Selection } from './blocks/mamba/selection.ts';
 import { checkOptions } from './check.ts';
 import { Batch, checkBatchable, runBatch } from './generate/batch.ts';
 import { type Batcher, checkBatcher } from './generate/batcher.ts';
@@ -34,7 +35,6 @@ import type { DownloadProgress } from './hub/hub.ts';
 import { type HiddenStateOptions, type HiddenStates, hiddenStates } from './score/hidden-states.ts';
 import { type LogProbOptions, logProbs } from './score/log-probs.ts';
 import { type Perplexity, type PerplexityOptions, perplexity } from './score/perplexity.ts';
-import { Selection } from './selection/selection.ts';
 import { fingerprinting } from './session/fingerprint.ts';
 import { loadPlace, Session, type SessionOptions } from './session/session.ts';
 import type { ChatMessage } from './tokenizer/chat-template.ts';

@@ -126,7 +126,7 @@ describe('mamba-lm', () => {
     expect(stdout).toContain('1,707,072');
     expect(stdout).toMatch(/backbone\.layers\.5\.mixer\.A_log .* F32 .* 384 × 16/);
     const json = JSON.parse((await run(['inspect', KJV, '--json'])).stdout) as Record<string, unknown>;
-    expect(json).toMatchObject({ format: 'safetensors', parameters: 1_707_072, config: { dModel: 192, layers: 6 } });
+    expect(json).toMatchObject({ format: 'safetensors', parameters: 1_707_072, layers: 6, config: { dModel: 192 } });
     expect(json).toMatchObject({ tokenizer: { eos: [0], chatTemplate: false }, stateBytes: 175_104 });
   });
 

@@ -16,7 +16,7 @@ describe.each(PROVIDERS)('hidden states on $name', (provider) => {
     const values = await golden('mamba-tiny');
     prompt = rows(values('input_ids'))[0]!;
     const size = prompt.length * lm.config.dModel;
-    expected = Array.from({ length: lm.config.layers + 1 }, (_, layer) =>
+    expected = Array.from({ length: lm.config.blocks.length + 1 }, (_, layer) =>
       (values(`hidden_states.${layer}`).data as Float64Array).subarray(0, size),
     );
     resting = backend.memory().tensors;
@@ -48,10 +48,10 @@ describe.each(PROVIDERS)('hidden states on $name', (provider) => {
   it('pools to the last token and to the mean', async () => {
     const { dModel } = lm.config;
     const last = await lm.hiddenStates(prompt, { chunk: 4 });
-    expect(last.layers).toEqual([lm.config.layers]);
+    expect(last.layers).toEqual([lm.config.blocks.length]);
     close(last.values[0]!, expected.at(-1)!.slice(-dModel));
     const mean = await lm.hiddenStates(prompt, { layers: [1, -2], pooling: 'mean', chunk: 4 });
-    expect(mean.layers).toEqual([1, lm.config.layers - 1]);
+    expect(mean.layers).toEqual([1, lm.config.blocks.length - 1]);
     for (const [index, layer] of mean.layers.entries()) {
       const wanted = Array.from({ length: dModel }, (_, at) => {
         let sum = 0;

@@ -15,6 +15,7 @@ import {
   type WriteGgufOptions,
   writeGguf,
 } from '@mamba/checkpoint';
+import { blocksOf, type ModelConfig, modelConfig } from '@mamba/core';
 import { reference } from '@mamba/reference';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { loadModel } from '../src/index.ts';
@@ -115,7 +116,7 @@ describe.skipIf(LACKING !== undefined)(`llama.cpp${LACKING ? ` (skipped: ${LACKI
     const { config, source, close } = await openCheckpoint(`${FIXTURES}/falcon-mamba-tiny`);
     const { positions, error } = await compare('AndGodsaid,Lettherebelight', {
       // llama.cpp has one epsilon for all norms.
-      config: { ...config, mixerNormEps: config.normEps },
+      config: withMixerNormEps(config, config.normEps),
       ...{ source, type: 'F32', tokenizer: asciiTokenizer(config.vocabSize) },
     });
     await close();
@@ -135,4 +136,10 @@ function asciiTokenizer(size: number): object {
     decoder: { type: 'ByteLevel' },
     model: { type: 'BPE', vocab, merges: ['! !'] },
   };
+}
+
+/** The config with the norms of dt, B and C at another epsilon. */
+function withMixerNormEps(config: ModelConfig, mixerNormEps: number): ModelConfig {
+  const blocks = blocksOf(config, 'mamba').map(({ block }) => ({ ...block, mixerNormEps }));
+  return modelConfig({ ...config, blocks });
 }

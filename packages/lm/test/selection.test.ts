@@ -2,8 +2,8 @@ import { type Backend, createModel, type Tensor } from '@mamba/core';
 import { cpu } from '@mamba/cpu';
 import { reference } from '@mamba/reference';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { Selection } from '../src/blocks/mamba/selection.ts';
 import { loadModel, openCheckpoint } from '../src/index.ts';
-import { Selection } from '../src/selection/selection.ts';
 import { expectError, FIXTURES } from './helpers.ts';
 
 /** More than one chunk, and not a whole number of them. */
@@ -44,7 +44,7 @@ describe('delta, of every token and layer', () => {
     // In several chunks, the last of which is shorter.
     const { tokens, layers } = await selection.deltas(ids, { chunk: 32 });
     expect(tokens).toBe(TOKENS);
-    expect(layers).toHaveLength(config.layers);
+    expect(layers).toHaveLength(config.blocks.length);
     for (const [layer, values] of layers.entries()) {
       expect(expected[layer]!.some((value) => Math.abs(value - expected[layer]![0]!) > 1e-4)).toBe(true);
       // Both are float64 until the means are kept in float32, of 2^-24 relative error.
@@ -90,7 +90,7 @@ describe('delta, of every token and layer', () => {
       },
     });
     await expect(failing).rejects.toThrow('the disk is gone');
-    const other = { ...checkpoint, config: { ...config, layers: 2 } };
+    const other = { ...checkpoint, config: { ...config, blocks: config.blocks.slice(1) } };
     await expectError(() => Selection.load(lm.model, other), 'invalid-file', 'not what it was');
     await checkpoint.close();
     expect(backend.memory().tensors).toBe(resting);

@@ -1,6 +1,7 @@
 // link: math, weights, x-stored, inputs, dot-row, rms, lane-sum-{workgroup,subgroup}
-// First of a layer's decode dispatches: RMS norm, in_proj, and for the half that is u one step of the convolution with SiLU. As
-// linear-vector.wgsl, but the lanes of an output finish it: its channel's window lies in the state, which moves on in place.
+// First of a layer's decode dispatches: RMS norm, in_proj, and for the half that is u one step of the convolution with SiLU.
+// Without NORM, x is normed already. As linear-vector.wgsl, but the lanes of an output finish it: its channel's window lies in
+// the state, which moves on in place.
 // With PROJECT a workgroup also takes its channels of u through x_proj, and leaves behind u and z what they add to each of its outputs:
 // decode-scan.wgsl, which needs all of them, sums over the workgroups. That saves x_proj a dispatch, which would wait for this one.
 // Bytes: the matrix once, 8 TAPS a channel of taps and window; with PROJECT x_proj once, and 4 a workgroup and output of it.
@@ -30,7 +31,7 @@ const TAPS: u32 = 4u; // constant
 override WORKGROUP: u32 = 64u;
 override LANES: u32 = 32u;
 override NORM: bool = true;
-override SQUARES: bool = true;
+override SQUARES: bool = true; // as NORM
 override BIAS: bool = false;
 override CONV_BIAS: bool = true;
 override PROJECT: bool = false;
@@ -72,8 +73,11 @@ fn main(@builtin(workgroup_id) tile_id: vec3u, @builtin(num_workgroups) tiles_co
   }
   let sum = laneSum(dotRow(row, batch * args.inputs, index % LANES), index);
   let holds = index % LANES == 0u && local < args.outputs;
-  let factors = normFactors(sum.y, batch * args.inputs, args.inputs, args.eps);
-  var value = sum.x * factors.x * factors.y;
+  var value = sum.x;
+  if (NORM) {
+    let factors = normFactors(sum.y, batch * args.inputs, args.inputs, args.eps);
+    value = value * factors.x * factors.y;
+  }
   if (BIAS) {
     value += constants[args.dim * (TAPS + 1u) + output];
   }

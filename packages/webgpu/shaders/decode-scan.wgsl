@@ -2,7 +2,8 @@
 // dt_proj, softplus, one step of the recurrence, D·u and the gate. LANES lanes a channel share its row of dt_proj and its states, one
 // each where there are as many; the state moves on in place. dt, B and C come from x_proj's dispatch, or in parts from the workgroups
 // of decode-in-proj.wgsl, which every workgroup here adds up for itself.
-// With MIXER_NORM dt, B and C are RMS-normalised without a weight: the factors are taken from sums that every lane forms anyway.
+// With MIXER_NORM dt, B and C are RMS-normalised: the factors are taken from sums that every lane forms anyway. With NORM as
+// well, those norms have weights.
 // Bytes a channel: dtRank · bytes a weight, 8 · states of state, 4 · states of A; 16 · ROW · parts a workgroup, from cache.
 
 struct Args {
@@ -19,7 +20,7 @@ struct Args {
 @group(0) @binding(1) var<storage, read> x: array<vec4f>; // [batch, ROW] or [batch, parts, ROW]: dt, B, C
 @group(0) @binding(2) var<storage, read> weight: array<vec4u>; // dt_proj [dim, dtRank] in FORMAT
 @group(0) @binding(3) var<storage, read> scales: array<f32>;
-@group(0) @binding(4) var<storage, read> norm: array<vec4f>; // not used
+@group(0) @binding(4) var<storage, read> norm: array<vec4f>; // weights of the norms of dt, B and C [dtRank + 2 states]
 @group(0) @binding(5) var<storage, read> constants: array<f32>; // A [dim, states], D [dim], dt bias [dim]
 @group(0) @binding(6) var<storage, read> uz: array<f32>; // [batch, 2 dim]
 @group(0) @binding(7) var<storage, read_write> state: array<f32>; // [batch, dim, states]
@@ -27,9 +28,9 @@ struct Args {
 
 override WORKGROUP: u32 = 64u;
 override LANES: u32 = 4u;
-override NORM: bool = false;
-override SQUARES: bool = false; // as MIXER_NORM
 override MIXER_NORM: bool = false;
+override SQUARES: bool = false; // as MIXER_NORM
+override NORM: bool = false;
 
 const ROW: u32 = 12u; // constant: vec4s of dt, B and C: dtRank + 2 states, rounded up
 
@@ -72,20 +73,21 @@ fn main(@builtin(workgroup_id) tile_id: vec3u, @builtin(local_invocation_index) 
   // Lanes past the last channel repeat it: they must not move its state on twice.
   if (lane < args.states) {
     let rate = a0 * LOG2E;
-    let h = exp2(d * finiteRate(rate, 0u)) * beginning(h0, rate, 0u) + d * u * (b0 * factorsB.x * factorsB.y);
+    let h = exp2(d * finiteRate(rate, 0u)) * beginning(h0, rate, 0u) + d * u * normed(b0, factorsB, args.inputs + lane);
     if (owned) {
       state[stateBase + lane] = h;
     }
-    sum = h * (c0 * factorsC.x * factorsC.y);
+    sum = h * normed(c0, factorsC, args.inputs + args.states + lane);
   }
   for (var n = lane + LANES; n < args.states; n += LANES) {
-    let b = element(base + args.inputs + n) * factorsB.x * factorsB.y;
+    let b = normed(element(base + args.inputs + n), factorsB, args.inputs + n);
     let rate = constants[channel * args.states + n] * LOG2E;
     let h = exp2(d * finiteRate(rate, 0u)) * beginning(state[stateBase + n], rate, 0u) + d * u * b;
     if (owned) {
       state[stateBase + n] = h;
     }
-    sum += h * (element(base + args.inputs + args.states + n) * factorsC.x * factorsC.y);
+    let c = args.inputs + args.states + n;
+    sum += h * normed(element(base + c), factorsC, c);
   }
   let total = laneSum(vec2f(sum, 0.0), index).x;
   if (lane == 0u && owned) {
@@ -97,7 +99,16 @@ fn element(i: u32) -> f32 {
   return x4(i >> 2u)[i & 3u];
 }
 
-/// Of the states from i on.
+/// The i-th of dt, B and C after its norm, whose factors are given.
+fn normed(value: f32, factors: vec2f, i: u32) -> f32 {
+  let result = value * factors.x * factors.y;
+  if (NORM) {
+    return result * norm[i >> 2u][i & 3u];
+  }
+  return result;
+}
+
+/// Factors of the norm of the states from i on.
 fn factorsOf(i: u32) -> vec2f {
   var squares = 0.0;
   for (var n = 0u; n < args.states; n++) {

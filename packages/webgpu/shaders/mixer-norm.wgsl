@@ -1,6 +1,6 @@
 // link: reduce, rms
-// RMS-normalises dt, B and C of every row of x_proj's output where they lie (Falcon-Mamba's mixer norm, which has no weight).
-// A workgroup a row and part. Bytes an element: 8 read, the second time from cache, 4 written.
+// RMS-normalises dt, B and C of every row of x_proj's output where they lie: Jamba's mixer norms, or Falcon-Mamba's, which
+// have no weights. A workgroup a row and part. Bytes an element: 8 read, the second time from cache, 4 written.
 
 struct Args {
   row: u32, // stride of a row
@@ -12,8 +12,10 @@ struct Args {
 
 @group(0) @binding(0) var<uniform> args: Args;
 @group(0) @binding(1) var<storage, read_write> projected: array<f32>; // [rows, row]: dt, B, C
+@group(0) @binding(2) var<storage, read> weight: array<f32>; // [dtRank + 2 states], in the same order
 
 override WORKGROUP: u32 = 64u;
+override WEIGHT: bool = false;
 
 @compute @workgroup_size(WORKGROUP)
 fn main(@builtin(workgroup_id) tile_id: vec3u, @builtin(num_workgroups) tiles_count: vec3u, @builtin(local_invocation_index) index: u32) {
@@ -23,7 +25,8 @@ fn main(@builtin(workgroup_id) tile_id: vec3u, @builtin(num_workgroups) tiles_co
   }
   let part = tile_id.z;
   let count = select(args.states, args.dtRank, part == 0u);
-  let first = row * args.row + select(args.dtRank + (part - 1u) * args.states, 0u, part == 0u);
+  let begin = select(args.dtRank + (part - 1u) * args.states, 0u, part == 0u);
+  let first = row * args.row + begin;
   let rounds = (count + WORKGROUP - 1u) / WORKGROUP;
   var squares = 0.0;
   for (var round = 0u; round < rounds; round++) {
@@ -38,7 +41,11 @@ fn main(@builtin(workgroup_id) tile_id: vec3u, @builtin(num_workgroups) tiles_co
   for (var round = 0u; round < rounds; round++) {
     let i = round * WORKGROUP + index;
     if (i < count) {
-      projected[first + i] = projected[first + i] * factors.x * factors.y;
+      var value = projected[first + i] * factors.x * factors.y;
+      if (WEIGHT) {
+        value *= weight[begin + i];
+      }
+      projected[first + i] = value;
     }
   }
 }

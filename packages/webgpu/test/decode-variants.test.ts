@@ -92,7 +92,7 @@ test.each(variants.flatMap(({ dtypes, ...variant }) => dtypes.map((dtype) => ({ 
     const composed = await createModel(backend, config, weights, { weights: dtype, composed: true });
     const before = countersOf(backend).dispatches;
     const actual = await steps(fused);
-    expect(countersOf(backend).dispatches - before).toBe(STEPS * (dispatches * config.layers + 2));
+    expect(countersOf(backend).dispatches - before).toBe(STEPS * (dispatches * config.blocks.length + 2));
     const expected = await steps(composed);
     const scale = Math.max(...expected.map(Math.abs));
     for (const [index, value] of actual.entries())

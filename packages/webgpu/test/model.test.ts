@@ -61,8 +61,8 @@ describe('a fused model', () => {
       state.dispose();
     });
     expect(counts).toEqual({
-      dispatches: 64 * (PER_LAYER * config.layers + PER_TOKEN),
-      submits: submitsOf(64 * (PER_LAYER * config.layers + PER_TOKEN)),
+      dispatches: 64 * (PER_LAYER * config.blocks.length + PER_TOKEN),
+      submits: submitsOf(64 * (PER_LAYER * config.blocks.length + PER_TOKEN)),
       readbacks: 1,
       // The one token that is fed first.
       bytesUploaded: 4,
@@ -78,7 +78,7 @@ describe('a fused model', () => {
       ids.dispose();
       state.dispose();
     });
-    expect(counts.submits).toBe(submitsOf(200 * (PER_LAYER * config.layers + PER_TOKEN)));
+    expect(counts.submits).toBe(submitsOf(200 * (PER_LAYER * config.blocks.length + PER_TOKEN)));
     expect(counts.readbacks).toBe(1);
   });
 
@@ -137,7 +137,7 @@ describe('a fused model', () => {
       next.state.dispose();
     });
     first.logits!.dispose();
-    expect(counts.dispatches).toBe(PER_LAYER * config.layers + 2);
+    expect(counts.dispatches).toBe(PER_LAYER * config.blocks.length + 2);
   });
 
   test('prefills in seven dispatches a layer, without reading anything back', async () => {
@@ -147,7 +147,12 @@ describe('a fused model', () => {
       logits!.dispose();
       state.dispose();
     });
-    expect(counts).toMatchObject({ dispatches: 7 * config.layers + 2, submits: 1, readbacks: 0, buffersAlive: 0 });
+    expect(counts).toMatchObject({
+      dispatches: 7 * config.blocks.length + 2,
+      submits: 1,
+      readbacks: 0,
+      buffersAlive: 0,
+    });
   });
 
   test('generates the same whether it is stepped or decoded', async () => {

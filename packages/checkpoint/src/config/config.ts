@@ -1,4 +1,4 @@
-import { MambaError, type ModelConfig } from '@mamba/core';
+import { MambaError, type ModelConfig, modelConfig } from '@mamba/core';
 import { damaged, list, show } from '../errors.ts';
 import { Fields } from './fields.ts';
 
@@ -34,20 +34,22 @@ function transformersConfig(fields: Fields, type: keyof typeof ARCHITECTURES): M
   checkOneOf(fields, 'hidden_act', ['silu', 'swish'], 'silu');
   const dModel = fields.integer(['hidden_size', 'd_model'], 1, MAX_SIZE);
   const inner = fields.integer(['intermediate_size', 'd_inner'], 1, MAX_SIZE, expanded(fields, dModel));
-  return {
-    dModel,
-    dInner: inner,
-    dState: fields.integer(['state_size', 'd_state'], 1, MAX_SIZE, 16),
-    dConv: fields.integer(['conv_kernel', 'd_conv'], 2, 2 ** 16, 4),
-    dtRank: dtRank(fields, 'time_step_rank', dModel),
-    ...(falcon && { mixerNormEps: fields.number('mixer_rms_eps', 0, 1, 1e-6) }),
-    layers: fields.integer(['num_hidden_layers', 'n_layer'], 1, MAX_LAYERS),
-    vocabSize: fields.integer(['vocab_size'], 1, MAX_SIZE),
-    normEps: fields.number('layer_norm_epsilon', 0, 1, 1e-5),
-    tiedHead: fields.boolean('tie_word_embeddings', true),
-    projectionBias: fields.boolean('use_bias', false),
-    convBias: fields.boolean('use_conv_bias', true),
-  };
+  const layers = fields.integer(['num_hidden_layers', 'n_layer'], 1, MAX_LAYERS);
+  const vocabSize = fields.integer(['vocab_size'], 1, MAX_SIZE);
+  return modelConfig(
+    { layers, dModel, vocabSize },
+    {
+      dInner: inner,
+      dState: fields.integer(['state_size', 'd_state'], 1, MAX_SIZE, 16),
+      dConv: fields.integer(['conv_kernel', 'd_conv'], 2, 2 ** 16, 4),
+      dtRank: dtRank(fields, 'time_step_rank', dModel),
+      ...(falcon && { mixerNormEps: fields.number('mixer_rms_eps', 0, 1, 1e-6) }),
+      normEps: fields.number('layer_norm_epsilon', 0, 1, 1e-5),
+      tiedHead: fields.boolean('tie_word_embeddings', true),
+      projectionBias: fields.boolean('use_bias', false),
+      convBias: fields.boolean('use_conv_bias', true),
+    },
+  );
 }
 
 /** Rounds the vocabulary up, as the original does when it makes the embedding. */
@@ -68,19 +70,19 @@ function originalConfig(fields: Fields): ModelConfig {
   const vocab = fields.integer(['vocab_size'], 1, MAX_SIZE);
   const vocabSize = Math.ceil(vocab / multiple) * multiple;
   if (vocabSize > MAX_SIZE) throw damaged(fields.origin('vocab_size'), `${vocabSize} padded`, `at most ${MAX_SIZE}`);
-  return {
-    dModel,
-    dInner: expanded(ssm, dModel),
-    dState: ssm.integer(['d_state'], 1, MAX_SIZE, 16),
-    dConv: ssm.integer(['d_conv'], 2, 2 ** 16, 4),
-    dtRank: dtRank(ssm, 'dt_rank', dModel),
-    layers: fields.integer(['n_layer'], 1, MAX_LAYERS),
-    vocabSize,
-    normEps: fields.number('norm_epsilon', 0, 1, 1e-5),
-    tiedHead: fields.boolean('tie_embeddings', true),
-    projectionBias: ssm.boolean('bias', false),
-    convBias: ssm.boolean('conv_bias', true),
-  };
+  return modelConfig(
+    { layers: fields.integer(['n_layer'], 1, MAX_LAYERS), dModel, vocabSize },
+    {
+      dInner: expanded(ssm, dModel),
+      dState: ssm.integer(['d_state'], 1, MAX_SIZE, 16),
+      dConv: ssm.integer(['d_conv'], 2, 2 ** 16, 4),
+      dtRank: dtRank(ssm, 'dt_rank', dModel),
+      normEps: fields.number('norm_epsilon', 0, 1, 1e-5),
+      tiedHead: fields.boolean('tie_embeddings', true),
+      projectionBias: ssm.boolean('bias', false),
+      convBias: ssm.boolean('conv_bias', true),
+    },
+  );
 }
 
 /** Those that shape the model, then those of its training or its CUDA kernels. */

@@ -1,4 +1,4 @@
-import type { ModelConfig } from '@mamba/core';
+import { type ModelConfig, modelConfig } from '@mamba/core';
 
 /**
  * The config with the rows that the embedding has, where these are what `vocab_size` says, as it stands or rounded up
@@ -9,7 +9,7 @@ export function withRows(config: ModelConfig, json: unknown, rows: number | unde
   const { vocab_size: size, pad_vocab_size_multiple: multiple } = json as Readonly<Record<string, unknown>>;
   if (typeof size !== 'number' || rows === undefined) return config;
   const padded = Number.isSafeInteger(multiple) && (multiple as number) > 0 ? roundUp(size, multiple as number) : size;
-  return rows === size || rows === padded ? { ...config, vocabSize: rows } : config;
+  return rows === size || rows === padded ? modelConfig({ ...config, vocabSize: rows }) : config;
 }
 
 function roundUp(size: number, multiple: number): number {

@@ -2,6 +2,7 @@ import {
   type HostTensor,
   MambaError,
   type ModelConfig,
+  modelConfig,
   modelParameters,
   type ParameterSource,
   type ParameterSpec,
@@ -42,20 +43,22 @@ export function ggufConfig(file: GgufFile): ModelConfig {
     : normEps;
   const has = (key: 'head' | 'block.inProjBias' | 'block.convBias'): boolean =>
     file.tensors.has(ggufTensorName({ key, layer: key === 'head' ? undefined : 0 }));
-  return {
-    dModel: metadata.integer(KEYS.dModel, 1, MAX_SIZE),
-    dInner: metadata.integer(KEYS.dInner, 1, MAX_SIZE),
-    dState: metadata.integer(KEYS.dState, 1, MAX_SIZE),
-    dConv: metadata.integer(KEYS.dConv, 2, 2 ** 16),
-    dtRank: metadata.integer(KEYS.dtRank, 1, MAX_SIZE),
-    ...(mixerNorm && { mixerNormEps }),
-    layers: metadata.integer(KEYS.layers, 1, 2 ** 16),
-    vocabSize,
-    normEps,
-    tiedHead: !has('head'),
-    projectionBias: has('block.inProjBias'),
-    convBias: has('block.convBias'),
-  };
+  const layers = metadata.integer(KEYS.layers, 1, 2 ** 16);
+  const dModel = metadata.integer(KEYS.dModel, 1, MAX_SIZE);
+  return modelConfig(
+    { layers, dModel, vocabSize },
+    {
+      dInner: metadata.integer(KEYS.dInner, 1, MAX_SIZE),
+      dState: metadata.integer(KEYS.dState, 1, MAX_SIZE),
+      dConv: metadata.integer(KEYS.dConv, 2, 2 ** 16),
+      dtRank: metadata.integer(KEYS.dtRank, 1, MAX_SIZE),
+      ...(mixerNorm && { mixerNormEps }),
+      normEps,
+      tiedHead: !has('head'),
+      projectionBias: has('block.inProjBias'),
+      convBias: has('block.convBias'),
+    },
+  );
 }
 
 /**

@@ -1,5 +1,6 @@
 /** llama.cpp's names for architecture `mamba`: metadata keys and tensors. */
-import type { ModelConfig, ParameterKey, ParameterSpec } from '@mamba/core';
+import type { ModelConfig, ParameterSpec } from '@mamba/core';
+import { uniformMamba } from '../config/uniform.ts';
 
 export const ARCHITECTURE = 'mamba';
 
@@ -20,21 +21,23 @@ export const KEYS = {
 
 /** A parameter's tensor. The biases of in_proj and out_proj are ours: llama.cpp has no Mamba with them. */
 export function ggufTensorName({ key, layer }: Pick<ParameterSpec, 'key' | 'layer'>): string {
-  return layer === undefined ? NAMES[key] : `blk.${layer}.${NAMES[key]}`;
+  return layer === undefined ? NAMES[key]! : `blk.${layer}.${NAMES[key]}`;
 }
 
 /** What llama.cpp cannot load of a config, in words; empty where it can load all of it. */
 export function llamaCppLimits(config: ModelConfig): readonly string[] {
+  const { dModel, normEps } = config;
+  const { dInner, projectionBias, convBias, mixerNormEps } = uniformMamba('llamaCppLimits.config', config);
   const limits: string[] = [];
-  if (config.dInner !== 2 * config.dModel) limits.push(`dInner ${config.dInner} is not twice dModel ${config.dModel}`);
-  if (config.projectionBias) limits.push('in_proj and out_proj have biases');
-  if (!config.convBias) limits.push('the convolution has no bias');
-  if (config.mixerNormEps !== undefined && config.mixerNormEps !== config.normEps)
-    limits.push(`the mixer's norms use normEps ${config.normEps} there, not ${config.mixerNormEps}`);
+  if (dInner !== 2 * dModel) limits.push(`dInner ${dInner} is not twice dModel ${dModel}`);
+  if (projectionBias) limits.push('in_proj and out_proj have biases');
+  if (!convBias) limits.push('the convolution has no bias');
+  if (mixerNormEps !== undefined && mixerNormEps !== normEps)
+    limits.push(`the mixer's norms use normEps ${normEps} there, not ${mixerNormEps}`);
   return limits;
 }
 
-const NAMES: Readonly<Record<ParameterKey, string>> = {
+const NAMES: Readonly<Record<string, string>> = {
   embedding: 'token_embd.weight',
   finalNorm: 'output_norm.weight',
   head: 'output.weight',

@@ -9,6 +9,7 @@ import {
 } from '@mamba/core';
 import { checkFits, copyFloats, expectationOf, invalid, misfit, sameShape } from '@mamba/core/driver';
 import type { SpecialTokens } from '../config/special-tokens.ts';
+import { uniformMamba } from '../config/uniform.ts';
 import { allocate, quote, show } from '../errors.ts';
 import type { ByteSink } from '../io/byte-sink.ts';
 import { encodeHeader, type HeaderTensor } from './encode-header.ts';
@@ -133,6 +134,7 @@ function typeOf({ key, role, shape }: ParameterSpec, type: WritableType): Writab
 
 function metadataOf(options: WriteGgufOptions): readonly (readonly [string, TypedValue])[] {
   const { config, type, tokenizer, specialTokens = NO_TOKENS, chatTemplate, name } = options;
+  const block = uniformMamba('writeGguf.config', config);
   const uint32 = (value: number): TypedValue => ({ type: 'uint32', value });
   const string = (value: string): TypedValue => ({ type: 'string', value });
   const entries: (readonly [string, TypedValue])[] = [
@@ -147,17 +149,17 @@ function metadataOf(options: WriteGgufOptions): readonly (readonly [string, Type
     // Without meaning here, but llama.cpp wants them.
     ['mamba.feed_forward_length', uint32(0)],
     ['mamba.attention.head_count', uint32(0)],
-    [KEYS.layers, uint32(config.layers)],
+    [KEYS.layers, uint32(config.blocks.length)],
     [KEYS.vocabSize, uint32(config.vocabSize)],
-    [KEYS.dConv, uint32(config.dConv)],
-    [KEYS.dInner, uint32(config.dInner)],
-    [KEYS.dState, uint32(config.dState)],
-    [KEYS.dtRank, uint32(config.dtRank)],
+    [KEYS.dConv, uint32(block.dConv)],
+    [KEYS.dInner, uint32(block.dInner)],
+    [KEYS.dState, uint32(block.dState)],
+    [KEYS.dtRank, uint32(block.dtRank)],
     [KEYS.normEps, { type: 'float32', value: config.normEps }],
-    [KEYS.mixerNorm, { type: 'bool', value: config.mixerNormEps !== undefined }],
+    [KEYS.mixerNorm, { type: 'bool', value: block.mixerNormEps !== undefined }],
   ];
-  if (config.mixerNormEps !== undefined && config.mixerNormEps !== config.normEps)
-    entries.push([KEYS.mixerNormEps, { type: 'float32', value: config.mixerNormEps }]);
+  if (block.mixerNormEps !== undefined && block.mixerNormEps !== config.normEps)
+    entries.push([KEYS.mixerNormEps, { type: 'float32', value: block.mixerNormEps }]);
   if (tokenizer === undefined) entries.push(NO_TOKENIZER);
   else entries.push(...tokenizerMetadata(tokenizer, config.vocabSize, specialTokens));
   if (specialTokens.bos !== undefined) entries.push(['tokenizer.ggml.bos_token_id', uint32(specialTokens.bos)]);

@@ -18,6 +18,7 @@ import {
   sameShape,
 } from '@mamba/core/driver';
 import type { SpecialTokens } from '../config/special-tokens.ts';
+import { uniformMamba } from '../config/uniform.ts';
 import { quote, show } from '../errors.ts';
 import type { WriteProgress } from '../gguf/write.ts';
 import type { ByteSink } from '../io/byte-sink.ts';
@@ -54,24 +55,25 @@ export async function writeSafetensorsModel(options: WriteModelOptions): Promise
 
 /** The `config.json` of transformers that says the same. */
 export function modelConfigJson(config: ModelConfig, { bos, eos }: SpecialTokens): object {
-  const falcon = config.mixerNormEps !== undefined;
+  const block = uniformMamba('modelConfigJson.config', config);
+  const falcon = block.mixerNormEps !== undefined;
   return {
     architectures: [falcon ? 'FalconMambaForCausalLM' : 'MambaForCausalLM'],
     model_type: falcon ? 'falcon_mamba' : 'mamba',
     hidden_size: config.dModel,
-    intermediate_size: config.dInner,
+    intermediate_size: block.dInner,
     // transformers computes the inner size from it.
-    ...(config.dInner % config.dModel === 0 && { expand: config.dInner / config.dModel }),
-    state_size: config.dState,
-    conv_kernel: config.dConv,
-    time_step_rank: config.dtRank,
-    num_hidden_layers: config.layers,
+    ...(block.dInner % config.dModel === 0 && { expand: block.dInner / config.dModel }),
+    state_size: block.dState,
+    conv_kernel: block.dConv,
+    time_step_rank: block.dtRank,
+    num_hidden_layers: config.blocks.length,
     vocab_size: config.vocabSize,
     layer_norm_epsilon: config.normEps,
-    ...(falcon && { mixer_rms_eps: config.mixerNormEps }),
+    ...(falcon && { mixer_rms_eps: block.mixerNormEps }),
     tie_word_embeddings: config.tiedHead,
-    use_bias: config.projectionBias,
-    use_conv_bias: config.convBias,
+    use_bias: block.projectionBias,
+    use_conv_bias: block.convBias,
     hidden_act: 'silu',
     ...(bos !== undefined && { bos_token_id: bos }),
     ...(eos.length > 0 && { eos_token_id: eos.length === 1 ? eos[0] : eos }),

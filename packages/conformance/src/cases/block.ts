@@ -1,17 +1,25 @@
-import { type Backend, type BlockConfig, type BlockWeights, createBlock, type Tensor } from '@mamba/core';
+import {
+  type Backend,
+  type Block,
+  type BlockConfig,
+  type BlockWeights,
+  createBlock,
+  type StandaloneBlock,
+  type StandaloneMamba,
+  type StateSlot,
+  type Tensor,
+} from '@mamba/core';
+import { blockDefinition, slotShape } from '@mamba/core/driver';
 import { Random } from '../random.ts';
-import { type Case, type Inputs, type Named, type Outputs, type Tolerance, uploadInputs } from './case.ts';
+import { type Case, type Inputs, type Sizes, type Tolerance, uploadInputs } from './case.ts';
 import { normals, resetMarks } from './host.ts';
-import { seededParameter } from './weights.ts';
+import { seededBlockParameter } from './weights.ts';
 
 export interface BlockCaseOptions {
-  readonly config: BlockConfig;
+  /** A block's config with its width. Without a kind it is Mamba's. */
+  readonly config: StandaloneBlock | StandaloneMamba;
   readonly batch: number;
   readonly length: number;
-  /** in_proj and out_proj have biases. Default false. */
-  readonly projectionBias?: boolean | undefined;
-  /** Default true. */
-  readonly convBias?: boolean | undefined;
   /** Continue from a state. Default false. */
   readonly initialState?: boolean | undefined;
   readonly resets?: boolean | undefined;
@@ -19,30 +27,33 @@ export interface BlockCaseOptions {
   readonly seed?: number | undefined;
 }
 
-/** A block with seeded weights; results are y and the two parts of its state. */
+/** A block with seeded weights; results are y and the slots of its state. */
 export function blockCase(options: BlockCaseOptions): Case {
   const { config, batch, length, initialState = false, resets = false, seed = 1 } = options;
+  const slots = blockSlots(config);
   return {
     id: `block/${options.id ?? `b${batch}-l${length}-d${config.dModel}`}`,
     operation: 'block',
     seed,
-    sizes: { ...config, mixerNormEps: config.mixerNormEps ?? 'none', batch, length, initialState, resets },
+    sizes: { ...blockSizes(config), batch, length, initialState, resets },
     tolerance: BLOCK,
     optional: false,
     supports: () => ({ supported: true }),
     async prepare(backend) {
       const weights = uploadBlock(backend, options);
-      const tensors = uploadInputs(backend, blockInputs(options));
-      const block = createBlock(backend, config, weights);
+      const { x, resets: marks, ...state } = uploadInputs(backend, blockInputs(options, slots));
+      const block = openBlock(backend, config, weights);
       return {
         run() {
-          const { x, conv, ssm, resets: marks } = tensors;
-          const state = conv && ssm && { conv, ssm };
-          const result = block.forward(x!, { state, resets: marks });
-          return { y: result.y, conv: result.state.conv, ssm: result.state.ssm } satisfies Outputs;
+          const result = block.forward(x!, {
+            ...(initialState && { state, positions: new Array<number>(batch).fill(FED) }),
+            resets: marks,
+          });
+          return { y: result.y, ...result.state };
         },
         dispose() {
-          for (const tensor of [...Object.values(weights), ...Object.values(tensors)]) tensor?.dispose();
+          block.dispose();
+          for (const tensor of [x, marks, ...Object.values(weights), ...Object.values(state)]) tensor?.dispose();
         },
       };
     },
@@ -55,44 +66,65 @@ export const BLOCK: Tolerance = {
 };
 
 /** A block's seeded weights, on the backend; the caller disposes them. */
-export function uploadBlock(backend: Backend, options: BlockCaseOptions): BlockWeights<Tensor> {
-  return uploadInputs(backend, blockWeights(options)) as Named<Tensor> as unknown as BlockWeights<Tensor>;
-}
-
-function blockWeights({ config, projectionBias = false, convBias = true, seed = 1 }: BlockCaseOptions): Inputs {
-  const { dModel, dInner, dState, dConv, dtRank } = config;
-  const shapes = {
-    inProj: [2 * dInner, dModel],
-    ...(projectionBias && { inProjBias: [2 * dInner] }),
-    conv: [dInner, dConv],
-    ...(convBias && { convBias: [dInner] }),
-    xProj: [dtRank + 2 * dState, dInner],
-    dtProj: [dInner, dtRank],
-    dtBias: [dInner],
-    A: [dInner, dState],
-    D: [dInner],
-    outProj: [dModel, dInner],
-    ...(projectionBias && { outProjBias: [dModel] }),
-  };
-  return Object.fromEntries(
-    Object.entries(shapes).map(([name, shape]) => {
-      const key = `block.${name as keyof BlockWeights<unknown>}` as const;
-      const host = seededParameter({ ...config, layers: 1 }, { name, key, shape }, seed);
-      const matrix = ['inProj', 'xProj', 'dtProj', 'outProj'].includes(name);
-      return [name, { host, role: matrix ? ('matrix' as const) : undefined }];
-    }),
+export function uploadBlock(
+  backend: Backend,
+  { config, seed = 1 }: Pick<BlockCaseOptions, 'config' | 'seed'>,
+): BlockWeights<Tensor> {
+  const { block, dModel } = parts(config);
+  const parameters = blockDefinition('block.kind', block.kind).parameters(block, dModel);
+  return uploadInputs(
+    backend,
+    Object.fromEntries(
+      parameters.map(({ key, shape, role }) => {
+        const host = seededBlockParameter(block, { name: key, key, shape, role }, { dModel, layers: 1, seed });
+        return [key, { host, role: role === 'matrix' ? role : undefined }];
+      }),
+    ),
   );
 }
 
-function blockInputs({ config, batch, length, initialState, resets, seed = 1 }: BlockCaseOptions): Inputs {
-  const { dModel, dInner, dState, dConv } = config;
+export function openBlock(backend: Backend, config: BlockCaseOptions['config'], weights: BlockWeights<Tensor>): Block {
+  const { block, dModel } = parts(config);
+  return createBlock(backend, { ...block, dModel }, weights);
+}
+
+export function blockSlots(config: BlockCaseOptions['config']): readonly StateSlot[] {
+  const { block, dModel } = parts(config);
+  return blockDefinition('block.kind', block.kind).state(block, dModel);
+}
+
+/** A block's own sizes and options, as a case reports them. */
+export function blockSizes(config: object): Sizes {
+  return Object.fromEntries(Object.entries(config).filter(([, value]) => value !== undefined)) as Sizes;
+}
+
+/** Tokens that an initial state stands for. */
+const FED = 3;
+
+/** The block's config without its width, and with its kind's defaults. */
+function parts(config: BlockCaseOptions['config']): { readonly block: BlockConfig; readonly dModel: number } {
+  const { dModel, kind = 'mamba', ...rest } = config;
+  const { defaults } = blockDefinition('block.kind', kind);
+  return { block: { ...defaults, kind, ...blockSizes(rest) } as BlockConfig, dModel };
+}
+
+function blockInputs(
+  { config, batch, length, initialState, resets, seed = 1 }: BlockCaseOptions,
+  slots: readonly StateSlot[],
+): Inputs {
   const random = new Random(seed);
+  const x = normals(random, [batch, length, config.dModel]);
+  const positions = new Array<number>(batch).fill(FED);
+  const state = initialState ? slots.map((slot) => slotInput(slot, positions, random)) : [];
   return {
-    x: { host: normals(random, [batch, length, dModel]) },
-    ...(initialState && {
-      conv: { host: normals(random, [batch, dInner, dConv - 1]) },
-      ssm: { host: normals(random, [batch, dInner, dState], 0.1) },
-    }),
+    x: { host: x },
+    ...Object.fromEntries(state),
     ...(resets && { resets: { host: resetMarks(random, batch, length) } }),
   };
+}
+
+/** A scan's state is an average of what it was fed, and smaller than that. */
+function slotInput(slot: StateSlot, positions: readonly number[], random: Random): [string, Inputs[string]] {
+  const host = normals(random, slotShape(slot, positions)!, slot.name === 'ssm' ? 0.1 : 1);
+  return [slot.name, { host }];
 }

@@ -8,7 +8,8 @@ import {
   type Tensor,
 } from '@mamba/core';
 import { Random } from '../random.ts';
-import { type Case, type Outputs, type Tolerance, uploadInputs } from './case.ts';
+import { blockSizes } from './block.ts';
+import { type Case, type Outputs, type Sizes, type Tolerance, uploadInputs } from './case.ts';
 import { integers, resetMarks } from './host.ts';
 import { seededWeights } from './weights.ts';
 
@@ -42,10 +43,10 @@ export function modelCase(options: ModelCaseOptions): Case {
   const { config, batch, length, hiddenStates = true, logits = 'all', resets = false, chunk } = options;
   const { magnitude = 1, seed = 1 } = options;
   return {
-    id: `model/${options.id ?? `b${batch}-l${length}-d${config.dModel}-layers${config.layers}`}`,
+    id: `model/${options.id ?? `b${batch}-l${length}-d${config.dModel}-layers${config.blocks.length}`}`,
     operation: 'model',
     seed,
-    sizes: { ...config, mixerNormEps: config.mixerNormEps ?? 'none', batch, length, resets, magnitude },
+    sizes: { ...modelSizes(config), batch, length, resets, magnitude },
     tolerance: MODEL,
     optional: false,
     supports: () => ({ supported: true }),
@@ -82,6 +83,12 @@ export const MODEL: Tolerance = {
   relative: 5e-5,
   reason: 'as for the logits of checkpoints: rounding of every layer adds to the residual',
 };
+
+/** A model's sizes as a case reports them; those of its first block stand for blocks that are alike. */
+function modelSizes({ blocks, dModel, vocabSize, normEps, tiedHead }: ModelConfig): Sizes {
+  const kinds = [...new Set(blocks.map(({ kind }) => kind))].join(', ');
+  return { ...blockSizes(blocks[0]!), kinds, layers: blocks.length, dModel, vocabSize, normEps, tiedHead };
+}
 
 function magnified(source: ParameterSource, factor: number): ParameterSource {
   if (factor === 1) return source;

@@ -8,9 +8,11 @@ import {
 } from '@mamba/checkpoint';
 import {
   type Backend,
+  blocksOf,
   createModel,
   type HostArray,
   type HostTensor,
+  type LayerSnapshot,
   type Model,
   type ModelConfig,
   type ModelState,
@@ -82,7 +84,7 @@ async function loadModel(backend: Backend, location: CheckpointLocation): Promis
 
 async function checkModel(findings: Findings, model: Model, expected: SafetensorsFile): Promise<void> {
   const rows = await readIds(expected, 'input_ids', model.config);
-  checkNames(findings, expected, model.config.layers);
+  checkNames(findings, expected, model.config.blocks.length);
   const state = await checkForward(findings, model, expected, rows);
   try {
     await checkState(findings, model, expected, rows, state.state);
@@ -178,6 +180,7 @@ function nextTokenLoss(logits: HostArray, rows: readonly Int32Array[], vocabSize
   return sum / count;
 }
 
+/** The states of Mamba blocks, as transformers keeps them. */
 async function checkState(
   findings: Findings,
   model: Model,
@@ -185,16 +188,19 @@ async function checkState(
   rows: readonly Int32Array[],
   state: ModelState,
 ): Promise<void> {
-  const { dInner, dConv, dState } = model.config;
   const batch = rows.length;
   const { layers } = await model.exportState(state);
-  const before = await oldestColumns(model, rows);
-  for (const [index, { conv, ssm }] of layers.entries()) {
-    const names = [`conv_state.${index}`, `ssm_state.${index}`] as const;
+  const before = await layersBefore(model, rows);
+  for (const { layer, block } of blocksOf(model.config, 'mamba')) {
+    const { dInner, dConv, dState } = block;
+    const { conv, ssm } = layers[layer] as MambaSnapshot;
+    const names = [`conv_state.${layer}`, `ssm_state.${layer}`] as const;
     if (expected.tensors.has(names[0])) {
+      const earlier = (before?.[layer] as MambaSnapshot | undefined)?.conv;
       const wide = new Float64Array(batch * dInner * dConv);
       for (let channel = 0; channel < batch * dInner; channel++) {
-        wide[channel * dConv] = before[index]![channel]!;
+        // The file keeps dConv columns, oldest first; a state only the newest dConv - 1 of them.
+        wide[channel * dConv] = earlier?.[channel * (dConv - 1)] ?? 0;
         wide.set(conv.subarray(channel * (dConv - 1), (channel + 1) * (dConv - 1)), channel * dConv + 1);
       }
       findings.matches(names[0], wide, [batch, dInner, dConv], await expected.read(names[0]), MODEL.relative);
@@ -204,23 +210,17 @@ async function checkState(
   }
 }
 
-/**
- * The file keeps dConv columns, oldest first; a state only the newest dConv - 1 of them. The oldest of the file is the oldest of the
- * state one token earlier: by layer, `[batch * dInner]`.
- */
-async function oldestColumns(model: Model, rows: readonly Int32Array[]): Promise<readonly ArrayLike<number>[]> {
-  const { dInner, dConv, layers } = model.config;
-  const channels = rows.length * dInner;
-  if (rows[0]!.length === 1) return Array.from({ length: layers }, () => new Float64Array(channels));
+type MambaSnapshot = Readonly<Record<'conv' | 'ssm', Float32Array>>;
+
+/** The state one token earlier, whose oldest column is the oldest of the file; undefined before the first token. */
+async function layersBefore(model: Model, rows: readonly Int32Array[]): Promise<readonly LayerSnapshot[] | undefined> {
+  if (rows[0]!.length === 1) return undefined;
   const { state } = model.forward(
     rows.map((row) => row.subarray(0, -1)),
     { logits: 'none' },
   );
   try {
-    const earlier = await model.exportState(state);
-    return earlier.layers.map(({ conv }) =>
-      Float64Array.from({ length: channels }, (_, row) => conv[row * (dConv - 1)]!),
-    );
+    return (await model.exportState(state)).layers;
   } finally {
     state.dispose();
   }

@@ -9,7 +9,7 @@ import {
   MambaError,
   type Tensor,
 } from '@mamba/core';
-import { uploadBlock } from '../cases/block.ts';
+import { openBlock, uploadBlock } from '../cases/block.ts';
 import { floats, integers } from '../cases/host.ts';
 import { seededWeights } from '../cases/weights.ts';
 import type { Check } from '../runner/check.ts';
@@ -346,8 +346,12 @@ function failedForward(): Check {
       await refused(findings, 'disposed', () => stranger.forward([[1]]), backend);
       const snapshot = await model.exportState(state);
       const broken = [
-        { ...snapshot, version: 2 },
-        { ...snapshot, dState: snapshot.dState + 1 },
+        { ...snapshot, version: 3 },
+        { ...snapshot, blocks: snapshot.blocks.map(({ slots }) => ({ kind: 'mlp', slots })) },
+        {
+          ...snapshot,
+          blocks: snapshot.blocks.map(({ kind, slots }) => ({ kind, slots: { ...slots, ssm: [18, 8] } })),
+        },
         { ...snapshot, batch: 2 },
         { ...snapshot, layers: snapshot.layers.slice(1) },
       ];
@@ -395,9 +399,9 @@ function failedLoading(): Check {
           }),
         backend,
       );
-      const weights = uploadBlock(backend, { config: SMALL_BLOCK, batch: 1, length: 1 });
+      const weights = uploadBlock(backend, { config: SMALL_BLOCK });
       arena.all(weights);
-      await refused(findings, BAD, () => createBlock(backend, { ...SMALL_BLOCK, dState: 8 }, weights), backend);
+      await refused(findings, BAD, () => openBlock(backend, { ...SMALL_BLOCK, dState: 8 }, weights), backend);
     }),
   );
 }

@@ -1,15 +1,15 @@
 /** Things that run over a length with a state (scan, convolution, block, model), seen alike, so that one set of laws holds them all. */
 
-import type { Discretization, ModelConfig } from '@mamba/core';
-import { createBlock, createModel, type Model, type ModelState, type Tensor } from '@mamba/core';
-import { type BlockCaseOptions, uploadBlock } from '../cases/block.ts';
+import type { BlockState, Discretization, ModelConfig } from '@mamba/core';
+import { createModel, type Model, type ModelState, type Tensor } from '@mamba/core';
+import { type BlockCaseOptions, openBlock, uploadBlock } from '../cases/block.ts';
 import { uploadInputs } from '../cases/case.ts';
 import { causalConv1dCase } from '../cases/causal-conv1d.ts';
 import { integers, normals } from '../cases/host.ts';
 import { selectiveScanCase } from '../cases/selective-scan.ts';
 import { seededWeights } from '../cases/weights.ts';
 import { Random } from '../random.ts';
-import { FALCON_BLOCK, FALCON_MODEL, SMALL_BLOCK, SMALL_MODEL } from '../suite/shapes.ts';
+import { BIASED_BLOCK, FALCON_BLOCK, FALCON_MODEL, MIXED_MODEL, SMALL_MODEL, SWIGLU_BLOCK } from '../suite/shapes.ts';
 import type { Arena } from './arena.ts';
 
 /** Inputs `[batch, length, …]`, in step with each other. */
@@ -52,10 +52,12 @@ export function sequences(): readonly Sequence[] {
     convolution(2),
     convolution(4),
     convolution(7),
-    block('block', { config: SMALL_BLOCK, batch: BATCH, length: LENGTH, projectionBias: true }),
-    block('block-falcon', { config: FALCON_BLOCK, batch: BATCH, length: LENGTH }),
+    block('block', BIASED_BLOCK),
+    block('block-falcon', FALCON_BLOCK),
+    block('block-swiglu', SWIGLU_BLOCK),
     model('model', SMALL_MODEL),
     model('model-falcon', FALCON_MODEL),
+    model('model-mixed', MIXED_MODEL),
   ];
 }
 
@@ -134,39 +136,40 @@ function convolution(width: number): Sequence {
   };
 }
 
-function block(name: string, options: BlockCaseOptions): Sequence {
-  const { config, batch, length } = options;
+interface BlockMemory {
+  readonly state: BlockState;
+  readonly positions: readonly number[];
+}
+
+export function block(name: string, config: BlockCaseOptions['config']): Sequence {
   return {
     name,
-    batch,
-    length,
+    batch: BATCH,
+    length: LENGTH,
     exactState: false,
     async open(arena) {
-      const made = createBlock(arena.backend, config, arena.all(uploadBlock(arena.backend, options)));
-      const x = arena.upload(normals(new Random(13), [batch, length, config.dModel]));
+      const weights = arena.all(uploadBlock(arena.backend, { config }));
+      const made = arena.own(openBlock(arena.backend, config, weights));
+      const x = arena.upload(normals(new Random(13), [BATCH, LENGTH, config.dModel]));
       return {
         inputs: [x],
-        run([part], state, resets) {
-          const result = made.forward(part!, { state: state as BlockStateLike | undefined, resets });
-          arena.own(result.y);
+        run([part], before, resets) {
+          const { state, positions } = (before ?? {}) as Partial<BlockMemory>;
+          const result = made.forward(part!, { state, positions, resets });
           arena.all(result.state);
-          return result;
+          const [batch, length] = part!.shape as [number, number];
+          const fed = positions ?? new Array<number>(batch).fill(0);
+          const after: BlockMemory = { state: result.state, positions: fed.map((position) => position + length) };
+          return { y: arena.own(result.y), state: after };
         },
-        readState: async (state) => {
-          const { conv, ssm } = state as BlockStateLike;
-          return [await arena.read(conv), await arena.read(ssm)];
-        },
+        readState: async (memory) =>
+          Promise.all(Object.values((memory as BlockMemory).state).map((tensor) => arena.read(tensor))),
       };
     },
   };
 }
 
-interface BlockStateLike {
-  readonly conv: Tensor;
-  readonly ssm: Tensor;
-}
-
-function model(name: string, config: ModelConfig): Sequence {
+export function model(name: string, config: ModelConfig): Sequence {
   return {
     name,
     batch: BATCH,
@@ -183,7 +186,7 @@ function model(name: string, config: ModelConfig): Sequence {
         },
         readState: async (state) => {
           const { layers } = await made.exportState(state as ModelState);
-          return layers.flatMap(({ conv, ssm }) => [conv, ssm]);
+          return layers.flatMap((layer) => Object.values(layer));
         },
       };
     },

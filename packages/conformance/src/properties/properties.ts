@@ -156,6 +156,7 @@ function properties(): Readonly<Record<string, fc.Arbitrary<Case>>> {
       .record({ rows: shape(2, 6), vocab: extent(200), scale: fc.constantFrom(0, 1, 10), seed: seeds })
       .map(logProbCase),
     block: blocks(),
+    mlp: feedForwards(),
   };
 }
 
@@ -205,17 +206,23 @@ function blocks(): fc.Arbitrary<Case> {
     dConv: fc.integer({ min: 2, max: 5 }),
     dtRank: extent(5),
     mixerNormEps: fc.constantFrom(undefined, 1e-6),
+    mixerNormWeights: flag,
+    projectionBias: flag,
+    convBias: flag,
   });
   return fc
-    .record({
-      config,
-      batch: extent(3),
-      length: extent(12),
-      projectionBias: flag,
-      convBias: flag,
-      initialState: flag,
-      resets: flag,
-      seed: seeds,
-    })
+    .record({ config, batch: extent(3), length: extent(12), initialState: flag, resets: flag, seed: seeds })
     .map(blockCase);
+}
+
+function feedForwards(): fc.Arbitrary<Case> {
+  const config = fc.record({
+    kind: fc.constant('mlp' as const),
+    dModel: extent(20),
+    dHidden: extent(40),
+    activation: fc.constantFrom('silu' as const, 'gelu' as const, 'gelu-tanh' as const, 'relu2' as const),
+    gated: flag,
+    bias: flag,
+  });
+  return fc.record({ config, batch: extent(3), length: extent(12), seed: seeds }).map(blockCase);
 }

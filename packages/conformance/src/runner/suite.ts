@@ -6,6 +6,7 @@ import {
   withoutFixtures,
 } from '../golden/fixtures.ts';
 import { invariantChecks } from '../invariants/index.ts';
+import { type KindOptions, kindChecks } from '../invariants/kind.ts';
 import { type PropertyOptions, propertyChecks } from '../properties/properties.ts';
 import { suiteCases } from '../suite/index.ts';
 import type { Check } from './check.ts';
@@ -24,6 +25,8 @@ export interface SuiteOptions {
    * are skipped.
    */
   readonly fixtures?: URL | undefined;
+  /** Kinds of blocks of your own, each with its cases and laws; they run whatever the scope. Default: none. */
+  readonly kinds?: readonly KindOptions[] | undefined;
   /** Seed and number of the random draws. */
   readonly properties?: PropertyOptions | undefined;
 }
@@ -31,8 +34,9 @@ export interface SuiteOptions {
 const GOLDEN: readonly Section[] = ['golden', 'checkpoints', 'weights'];
 
 /** Every check of the suite, with those of the fixtures. */
-export async function suite({ scope = SECTIONS, fixtures, properties }: SuiteOptions = {}): Promise<readonly Check[]> {
-  const checks: Check[] = [];
+export async function suite(options: SuiteOptions = {}): Promise<readonly Check[]> {
+  const { scope = SECTIONS, fixtures, kinds = [], properties } = options;
+  const checks: Check[] = kinds.flatMap((kind) => kindChecks(kind));
   if (scope.includes('cases')) checks.push(...suiteCases().map(caseCheck));
   if (scope.includes('invariants')) checks.push(...invariantChecks());
   if (scope.includes('properties')) checks.push(...propertyChecks(properties));

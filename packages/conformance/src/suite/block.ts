@@ -1,7 +1,7 @@
 import { blockConfig } from '@mamba/core';
 import { blockCase } from '../cases/block.ts';
 import type { Case } from '../cases/case.ts';
-import { FALCON_BLOCK, SMALL_BLOCK } from './shapes.ts';
+import { BIASED_BLOCK, FALCON_BLOCK, GELU_BLOCK, JAMBA_BLOCK, SMALL_BLOCK, SWIGLU_BLOCK } from './shapes.ts';
 
 export function blockSuite(): readonly Case[] {
   const config = SMALL_BLOCK;
@@ -15,9 +15,15 @@ export function blockSuite(): readonly Case[] {
     blockCase({ config, batch: 2, length: 17, initialState: true, id: 'initial-state' }),
     blockCase({ config, batch: 2, length: 1, initialState: true, id: 'step' }),
     blockCase({ config, batch: 2, length: 17, initialState: true, resets: true, id: 'resets' }),
-    blockCase({ config, batch: 2, length: 17, projectionBias: true, id: 'biased' }),
-    blockCase({ config, batch: 2, length: 17, convBias: false, id: 'no-conv-bias' }),
+    blockCase({ config: BIASED_BLOCK, batch: 2, length: 17, id: 'biased' }),
+    blockCase({ config: { ...config, convBias: false }, batch: 2, length: 17, id: 'no-conv-bias' }),
     blockCase({ config: FALCON_BLOCK, batch: 2, length: 17, id: 'falcon' }),
     blockCase({ config: FALCON_BLOCK, batch: 2, length: 17, initialState: true, resets: true, id: 'falcon-resets' }),
+    ...[1, 17].map((length) => blockCase({ config: JAMBA_BLOCK, batch: 2, length, id: `jamba-len${length}` })),
+    ...[1, 2, 17].map((length) => blockCase({ config: SWIGLU_BLOCK, batch: 2, length, id: `swiglu-len${length}` })),
+    blockCase({ config: GELU_BLOCK, batch: 2, length: 17, id: 'gelu-tanh' }),
+    ...(['gelu', 'relu2', 'silu'] as const).map((activation) =>
+      blockCase({ config: { ...GELU_BLOCK, activation, bias: false }, batch: 2, length: 9, id: `mlp-${activation}` }),
+    ),
   ];
 }

@@ -1,7 +1,15 @@
 import { modelConfig } from '@mamba/core';
 import type { Case } from '../cases/case.ts';
 import { modelCase } from '../cases/model.ts';
-import { BIASED_MODEL, FALCON_MODEL, SMALL_MODEL, TIED_MODEL } from './shapes.ts';
+import {
+  BIASED_MODEL,
+  FALCON_MODEL,
+  MIXED_MODEL,
+  SCALED_MODEL,
+  SMALL_MODEL,
+  smallModel,
+  TIED_MODEL,
+} from './shapes.ts';
 
 export function modelSuite(): readonly Case[] {
   const config = SMALL_MODEL;
@@ -21,7 +29,7 @@ export function modelSuite(): readonly Case[] {
     ...[1e-25, 1e20].flatMap((magnitude) =>
       [1, 17].map((length) =>
         modelCase({
-          config: { ...FALCON_MODEL, normEps: 0, mixerNormEps: 0 },
+          config: smallModel({ normEps: 0, mixerNormEps: 0 }),
           batch: 2,
           length,
           chunk: 16,
@@ -30,7 +38,24 @@ export function modelSuite(): readonly Case[] {
         }),
       ),
     ),
-    modelCase({ config: { ...config, convBias: false }, batch: 2, length: 9, id: 'no-conv-bias' }),
+    modelCase({ config: smallModel({ convBias: false }), batch: 2, length: 9, id: 'no-conv-bias' }),
+    modelCase({
+      config: smallModel({ mixerNormEps: 1e-6, mixerNormWeights: true }),
+      batch: 2,
+      length: 17,
+      id: 'jamba',
+    }),
+    ...[1, 17].map((length) => modelCase({ config: MIXED_MODEL, batch: 2, length, id: `mixed-len${length}` })),
+    modelCase({ config: MIXED_MODEL, batch: 3, length: 17, resets: true, chunk: 5, id: 'mixed-chunk5-resets' }),
+    modelCase({ config: MIXED_MODEL, batch: 2, length: 9, composed: true, id: 'mixed-composed' }),
+    modelCase({ config: SCALED_MODEL, batch: 2, length: 9, id: 'scaled' }),
+    modelCase({
+      config: modelConfig({ ...SCALED_MODEL, positions: 9 }),
+      batch: 2,
+      length: 9,
+      chunk: 4,
+      id: 'positions',
+    }),
     modelCase({
       config: modelConfig({ layers: 3, dModel: 32, vocabSize: 101 }),
       batch: 1,

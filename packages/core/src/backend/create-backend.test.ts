@@ -2,9 +2,9 @@ import { beforeEach, describe, expect, it } from 'vitest';
 import { type Block, FakeDriver, failure, fakeBackend } from '../../test/fake-driver.ts';
 import type { Backend } from '../contract/backend.ts';
 import { supported, unsupported } from '../contract/capability.ts';
-import type { Driver } from '../contract/driver.ts';
 import type { HostTensor, Tensor } from '../contract/tensor.ts';
 import { createBackend } from './create-backend.ts';
+import type { Driver } from './driver.ts';
 
 let backend: Backend;
 let driver: FakeDriver;

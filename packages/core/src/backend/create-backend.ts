@@ -1,3 +1,5 @@
+import type { BlockKernel, BlockWeights } from '../blocks/contract.ts';
+import type { BlockConfig, BlockKind } from '../blocks/kinds.ts';
 import type {
   Backend,
   BackendDetails,
@@ -7,7 +9,6 @@ import type {
   UploadRowsOptions,
 } from '../contract/backend.ts';
 import { type Support, supported, unsupported } from '../contract/capability.ts';
-import type { DeviceTensor, Driver, FusionContext, Kernel, RowUpload, UploadTarget } from '../contract/driver.ts';
 import { invalid, MambaError } from '../contract/errors.ts';
 import type {
   CausalConv1dOptions,
@@ -47,6 +48,7 @@ import { resolveRmsNorm } from '../operations/rms-norm.ts';
 import { resolveSample } from '../operations/sample.ts';
 import { resolveSelectiveScan, resolveSelectiveScanBackward } from '../operations/selective-scan.ts';
 import { resolveSlice } from '../operations/slice.ts';
+import type { DeviceTensor, Driver, FusionContext, Kernel, RowUpload, UploadTarget } from './driver.ts';
 import { registerFusion } from './fusion.ts';
 import { TensorHandle, type TensorOwner } from './handle.ts';
 
@@ -104,7 +106,7 @@ class CheckedBackend<S> implements Backend, TensorOwner<S> {
       tensor: (storage, spec) => this.#adopt(storage, spec),
     };
     registerFusion(this, {
-      block: (config, weights) => driver.block?.(context, config, weights),
+      block: (config, weights, dModel) => fusedBlock(driver, context, config, weights, dModel),
       model: (config, weights) => driver.model?.(context, config, weights),
     });
   }
@@ -349,6 +351,18 @@ class CheckedBackend<S> implements Backend, TensorOwner<S> {
         remedy: 'Create a new one.',
       });
   }
+}
+
+/** A kind's own hook takes the config of that kind, which the union cannot say. */
+function fusedBlock<S, K extends BlockKind>(
+  driver: Driver<S>,
+  context: FusionContext<S>,
+  config: BlockConfig<K>,
+  weights: BlockWeights<Tensor>,
+  dModel: number,
+): BlockKernel | undefined {
+  const fuse = driver.blocks?.[config.kind as K];
+  return fuse?.(context, config, weights, dModel);
 }
 
 const FLOATS: readonly DType[] = ['float32', 'float64', 'float16', 'bfloat16', 'q8', 'q4'];

@@ -1,11 +1,12 @@
 /** Fused forms by backend. Kept beside the backend rather than on it: they are for core's block and model, not for users. */
-import type { BlockConfig, BlockKernel, BlockWeights } from '../block/contract.ts';
+import type { BlockKernel, BlockWeights } from '../blocks/contract.ts';
+import type { BlockConfig } from '../blocks/kinds.ts';
 import type { Backend } from '../contract/backend.ts';
 import type { Tensor } from '../contract/tensor.ts';
 import type { ModelConfig, ModelKernel, ModelWeights } from '../model/contract.ts';
 
 export interface Fusion {
-  block(config: BlockConfig, weights: BlockWeights<Tensor>): BlockKernel | undefined;
+  block(config: BlockConfig, weights: BlockWeights<Tensor>, dModel: number): BlockKernel | undefined;
   model(config: ModelConfig, weights: ModelWeights<Tensor>): ModelKernel | undefined;
 }
 

@@ -8,28 +8,35 @@ export class TensorHandle<S> implements Tensor {
   readonly dtype: DType;
   readonly range: IntegerRange | undefined;
   readonly #owner: TensorOwner<S>;
-  /** Undefined once disposed, so that a handle that is kept holds no memory. */
-  #storage: { readonly value: S } | undefined;
+  /** Shared with borrowed handles. Empty once disposed, so that a handle that is kept holds no memory. */
+  readonly #cell: { storage: { readonly value: S } | undefined };
+  readonly #borrowed: boolean;
 
-  constructor(owner: TensorOwner<S>, storage: S, spec: TensorSpec) {
+  constructor(owner: TensorOwner<S>, storage: S, spec: TensorSpec, lender?: TensorHandle<S>) {
     this.shape = Object.freeze([...spec.shape]);
     this.dtype = spec.dtype;
     this.range = spec.range;
     this.#owner = owner;
-    this.#storage = { value: storage };
-    // A shape that could be assigned would let a read reach past the memory. Private fields stay ours to write.
+    this.#borrowed = lender !== undefined;
+    this.#cell = lender === undefined ? { storage: { value: storage } } : lender.#cell;
+    // A shape that could be assigned would let a read reach past the memory.
     Object.freeze(this);
   }
 
   get disposed(): boolean {
-    return this.#storage === undefined;
+    return this.#cell.storage === undefined;
   }
 
   dispose(): void {
-    if (this.#storage === undefined) return;
-    const { value } = this.#storage;
-    this.#storage = undefined;
-    this.#owner.release(this, value);
+    const { storage } = this.#cell;
+    if (storage === undefined || this.#borrowed) return;
+    this.#cell.storage = undefined;
+    this.#owner.release(this, storage.value);
+  }
+
+  /** A handle of the same values that ends with this one; disposing it does nothing. */
+  borrow(): TensorHandle<S> {
+    return new TensorHandle(this.#owner, this.storageFor(this.#owner, 'a borrowed tensor'), this, this);
   }
 
   /** For the owner alone. */
@@ -42,15 +49,22 @@ export class TensorHandle<S> implements Tensor {
         remedy: 'Read it there and upload it here.',
       });
     }
-    if (this.#storage === undefined) {
+    const { storage } = this.#cell;
+    if (storage === undefined) {
       throw new MambaError('disposed', `${origin} was disposed`, {
         origin,
         given: `${describe(this)} after dispose()`,
         expected: 'a live tensor',
       });
     }
-    return this.#storage.value;
+    return storage.value;
   }
+}
+
+/** A handle that reads the same values; the tensor stays with whoever holds it. */
+export function borrowed(tensor: Tensor): Tensor {
+  if (tensor instanceof TensorHandle) return tensor.borrow();
+  throw new MambaError('foreign', "only a backend's own tensors can be borrowed", { origin: 'tensor' });
 }
 
 export interface TensorOwner<S> {

@@ -1,13 +1,16 @@
-import { fusionOf } from '../backend/fusion.ts';
 import { type Scope, scoped } from '../backend/scope.ts';
-import { composeBlock } from '../block/compose.ts';
-import type { BlockKernel, BlockState } from '../block/contract.ts';
+import { blockKernel } from '../blocks/block.ts';
+import type { BlockKernel, BlockState, StateSlot } from '../blocks/contract.ts';
+import { blockDefinition } from '../blocks/kinds.ts';
+import { disposeState, gatherRows, slotShape, uploadSlot } from '../blocks/state.ts';
 import type { Backend } from '../contract/backend.ts';
-import type { HostTensor, Tensor } from '../contract/tensor.ts';
+import { MambaError } from '../contract/errors.ts';
+import type { Tensor } from '../contract/tensor.ts';
 import type {
   DecodeCall,
   DecodeOutcome,
   KernelState,
+  KernelStateRow,
   LayerSnapshot,
   ModelCall,
   ModelConfig,
@@ -18,23 +21,47 @@ import type {
 
 /** The model out of blocks and operations: what every fused form is held to. */
 export function composeModel(backend: Backend, config: ModelConfig, weights: ModelWeights<Tensor>): ModelKernel {
-  const blocks = weights.layers.map(
-    ({ block }) => fusionOf(backend)?.block(config, block) ?? composeBlock(backend, config, block),
-  );
-  return {
-    forward: (call) => forward(backend, config, weights, blocks, call),
-    gather: (rows) => gather(backend, rows as readonly ComposedRow[]),
-    exportState: (state) => exportState(backend, state as ComposedState),
-    importState: (layers, batch) => importState(backend, config, layers, batch),
-    dispose() {},
+  const model: Composed = {
+    backend,
+    config,
+    weights,
+    kernels: config.blocks.map((block, layer) =>
+      blockKernel(backend, block, weights.layers[layer]!.block, config.dModel),
+    ),
+    slots: modelSlots(config),
   };
+  return {
+    forward: (call) => forward(model, call),
+    gather: (rows) => gather(model, rows),
+    exportState: (state) => exportState(model, state as ComposedState),
+    importState: (layers, positions) => importState(model, layers, positions),
+    weightsChanged() {
+      for (const kernel of model.kernels) kernel.weightsChanged?.();
+    },
+    dispose() {
+      for (const kernel of model.kernels) kernel.dispose?.();
+    },
+  };
+}
+
+/** What each layer remembers, by its block's kind. */
+export function modelSlots({ blocks, dModel }: ModelConfig): readonly (readonly StateSlot[])[] {
+  return blocks.map((block) => blockDefinition('config.blocks', block.kind).state(block, dModel));
+}
+
+interface Composed {
+  readonly backend: Backend;
+  readonly config: ModelConfig;
+  readonly weights: ModelWeights<Tensor>;
+  readonly kernels: readonly BlockKernel[];
+  readonly slots: readonly (readonly StateSlot[])[];
 }
 
 /** A loop of forward and sample: the decode of kernels that have none of their own. Ids stay on the device. */
 export function composeDecode(
   backend: Backend,
   kernel: ModelKernel,
-  { ids, state, donated, count, sampling, batch }: DecodeCall,
+  { ids, state, donated, positions, count, sampling, batch }: DecodeCall,
 ): DecodeOutcome {
   return scoped((scope) => {
     const generated: Tensor[] = [];
@@ -45,6 +72,7 @@ export function composeDecode(
         state: current,
         // The caller's state is given away only once everything has succeeded; those in between are ours.
         donated: index > 0,
+        positions: positions.map((position) => position + index),
         resets: undefined,
         logits: 'last',
         hiddenStates: false,
@@ -80,128 +108,162 @@ class ComposedState implements KernelState {
   }
 
   get bytes(): number {
-    const width = (tensor: Tensor): number =>
-      tensor.shape.reduce((size, extent) => size * extent, tensor.dtype === 'float64' ? 8 : 4);
-    return this.layers.reduce((sum, { conv, ssm }) => sum + width(conv) + width(ssm), 0);
+    const size = ({ shape, dtype }: Tensor): number =>
+      shape.reduce((product, extent) => product * extent, dtype === 'float64' ? 8 : 4);
+    return this.layers.reduce((sum, state) => Object.values(state).reduce((all, tensor) => all + size(tensor), sum), 0);
   }
 
   dispose(): void {
-    for (const { conv, ssm } of this.layers) {
-      conv.dispose();
-      ssm.dispose();
-    }
+    for (const state of this.layers) disposeState(state);
   }
 }
 
-interface ComposedRow {
-  readonly state: ComposedState;
-  readonly row: number;
-}
-
-function forward(
-  backend: Backend,
-  config: ModelConfig,
-  weights: ModelWeights<Tensor>,
-  blocks: readonly BlockKernel[],
-  call: ModelCall,
-): ModelOutcome {
-  const { batch, length, resets } = call;
+function forward(model: Composed, call: ModelCall): ModelOutcome {
+  const { config, weights, kernels } = model;
+  const { batch, length, positions, resets } = call;
   const previous = call.state as ComposedState | undefined;
   return scoped((scope) => {
     const kept: Tensor[] = [];
     const states: BlockState[] = [];
-    let residual = scope.own(backend.embedding(weights.embedding, call.ids));
-    for (const [index, { norm }] of weights.layers.entries()) {
-      const normed = scope.own(backend.rmsNorm(residual, { weight: norm, eps: config.normEps }));
-      const mixed = blocks[index]!.forward({ x: normed, state: previous?.layers[index], resets, batch, length });
+    let residual = embed(model, scope, call);
+    for (const [index, kernel] of kernels.entries()) {
+      const { norm, normBias } = weights.layers[index]!;
+      const normed = normalise(model, scope, residual, norm, normBias);
+      const mixed = kernel.forward({ x: normed, state: previous?.layers[index], positions, resets, batch, length });
       scope.drop(normed);
-      scope.own(mixed.y);
-      states.push({ conv: scope.own(mixed.state.conv), ssm: scope.own(mixed.state.ssm) });
-      const next = scope.own(backend.add(residual, mixed.y));
-      scope.drop(mixed.y);
+      for (const tensor of Object.values(mixed.state)) scope.own(tensor);
+      states.push(mixed.state);
+      const y = scaled(model, scope, scope.own(mixed.y), config.multipliers?.residual);
+      const next = scope.own(model.backend.add(residual, y));
+      scope.drop(y);
       if (call.hiddenStates) kept.push(residual);
       else scope.drop(residual);
       residual = next;
     }
-    const logits = head(backend, config, weights, scope, residual, call, kept);
+    const logits = head(model, scope, residual, call, kept);
     if (logits !== undefined) scope.release(logits);
     for (const tensor of kept) scope.release(tensor);
-    for (const { conv, ssm } of states) {
-      scope.release(conv);
-      scope.release(ssm);
-    }
+    for (const state of states) for (const tensor of Object.values(state)) scope.release(tensor);
     if (call.donated) previous?.dispose();
     return { logits, state: new ComposedState(states, batch), hiddenStates: call.hiddenStates ? kept : undefined };
   });
 }
 
-/** Final norm and head, over the last position alone unless all are asked for. Appends the normed hidden state to `kept`. */
-function head(
-  backend: Backend,
-  config: ModelConfig,
-  weights: ModelWeights<Tensor>,
+function embed({ backend, config, weights }: Composed, scope: Scope, call: ModelCall): Tensor {
+  const rows = scope.own(backend.embedding(weights.embedding, call.ids));
+  const embedded = scaled({ backend }, scope, rows, config.multipliers?.embedding);
+  if (weights.positions === undefined) return embedded;
+  const placed = scope.own(backend.embedding(weights.positions, scope.own(positionIds(backend, config, call))));
+  const sum = scope.own(backend.add(embedded, placed));
+  scope.drop(embedded);
+  scope.drop(placed);
+  return sum;
+}
+
+/** int32 `[batch, length]`: the position of each token in its row. */
+function positionIds(backend: Backend, config: ModelConfig, { positions, batch, length, resets }: ModelCall): Tensor {
+  const most = config.positions!;
+  const end = Math.max(...positions) + length;
+  if (end > most)
+    throw new MambaError('invalid-argument', `the model has ${most} positions`, {
+      origin: 'model.forward',
+      given: `a sequence of ${end} tokens`,
+      expected: `at most ${most} tokens`,
+      remedy: 'Begin anew without a state, with the last tokens that fit.',
+    });
+  if (resets !== undefined)
+    throw new MambaError('unsupported', 'a model with a table of positions takes no resets', {
+      origin: 'model.forward.resets',
+      remedy: 'Feed packed sequences as rows of their own.',
+    });
+  const data = new Int32Array(batch * length);
+  for (const index of data.keys()) data[index] = positions[Math.floor(index / length)]! + (index % length);
+  return backend.upload({ dtype: 'int32', shape: [batch, length], data });
+}
+
+/** x times a factor, in its place in the scope; x itself where the factor is 1. */
+function scaled({ backend }: Pick<Composed, 'backend'>, scope: Scope, x: Tensor, scale: number | undefined): Tensor {
+  if (scale === undefined || scale === 1) return x;
+  const y = scope.own(backend.multiply(x, undefined, { scale }));
+  scope.drop(x);
+  return y;
+}
+
+function normalise(
+  { backend, config }: Composed,
   scope: Scope,
-  residual: Tensor,
-  call: ModelCall,
-  kept: Tensor[],
-): Tensor | undefined {
+  x: Tensor,
+  weight: Tensor,
+  bias: Tensor | undefined,
+): Tensor {
+  const eps = config.normEps;
+  return scope.own(
+    config.norm === 'layer' ? backend.layerNorm(x, { weight, bias, eps }) : backend.rmsNorm(x, { weight, eps }),
+  );
+}
+
+/** Final norm and head, over the last position alone unless all are asked for. Appends the normed hidden state to `kept`. */
+function head(model: Composed, scope: Scope, residual: Tensor, call: ModelCall, kept: Tensor[]): Tensor | undefined {
   if (call.logits === 'none' && !call.hiddenStates) return undefined;
-  const options = { weight: weights.finalNorm, eps: config.normEps };
+  const { backend, config, weights } = model;
+  const normed = (x: Tensor): Tensor => normalise(model, scope, x, weights.finalNorm, weights.finalNormBias);
+  const logits = (x: Tensor): Tensor =>
+    scaled(model, scope, scope.own(backend.linear(x, weights.head)), config.multipliers?.logits);
   const last = (x: Tensor): Tensor =>
     call.logits === 'last' && call.length > 1 ? scope.own(backend.slice(x, 1, call.length - 1, call.length)) : x;
-  if (!call.hiddenStates)
-    return scope.own(backend.linear(scope.own(backend.rmsNorm(last(residual), options)), weights.head));
-  const normed = scope.own(backend.rmsNorm(residual, options));
-  kept.push(normed);
-  return call.logits === 'none' ? undefined : scope.own(backend.linear(last(normed), weights.head));
+  if (!call.hiddenStates) return logits(normed(last(residual)));
+  const all = normed(residual);
+  kept.push(all);
+  return call.logits === 'none' ? undefined : logits(last(all));
 }
 
-function gather(backend: Backend, rows: readonly ComposedRow[]): ComposedState {
-  return scoped((scope) => {
-    const layers = rows[0]!.state.layers.map((_, layer): BlockState => {
-      const join = (part: keyof BlockState): Tensor => {
-        const parts = rows.map(({ state, row }) =>
-          scope.own(backend.slice(state.layers[layer]![part], 0, row, row + 1)),
-        );
-        const joined = scope.own(backend.concat(parts, 0));
-        for (const tensor of parts) scope.drop(tensor);
-        return joined;
-      };
-      return { conv: join('conv'), ssm: join('ssm') };
-    });
-    for (const { conv, ssm } of layers) {
-      scope.release(conv);
-      scope.release(ssm);
-    }
-    return new ComposedState(layers, rows.length);
-  });
+function gather({ backend, slots }: Composed, rows: readonly KernelStateRow[]): ComposedState {
+  return eachLayer(slots, rows.length, (layer) =>
+    gatherRows(
+      backend,
+      slots[layer]!,
+      rows.map(({ state, row, position }) => ({ state: (state as ComposedState).layers[layer]!, row, position })),
+    ),
+  );
 }
 
-async function exportState(backend: Backend, state: ComposedState): Promise<readonly LayerSnapshot[]> {
-  const read = async (tensor: Tensor) => (await backend.read(tensor)) as Float32Array | Float64Array;
-  return Promise.all(state.layers.map(async ({ conv, ssm }) => ({ conv: await read(conv), ssm: await read(ssm) })));
+async function exportState({ backend }: Composed, state: ComposedState): Promise<readonly LayerSnapshot[]> {
+  return Promise.all(
+    state.layers.map(async (layer) => {
+      const entries = Object.entries(layer).map(async ([name, tensor]) => [name, await backend.read(tensor)] as const);
+      return Object.fromEntries(await Promise.all(entries)) as LayerSnapshot;
+    }),
+  );
 }
 
 function importState(
-  backend: Backend,
-  config: ModelConfig,
+  { backend, slots }: Composed,
   layers: readonly LayerSnapshot[],
-  batch: number,
+  positions: readonly number[],
 ): ComposedState {
-  const { dInner, dConv, dState } = config;
-  return scoped((scope) => {
-    const states = layers.map(({ conv, ssm }) => ({
-      conv: scope.own(backend.upload(hostFloats(conv, [batch, dInner, dConv - 1]))),
-      ssm: scope.own(backend.upload(hostFloats(ssm, [batch, dInner, dState]))),
-    }));
-    for (const { conv, ssm } of states) {
-      scope.release(conv);
-      scope.release(ssm);
+  return eachLayer(slots, positions.length, (layer, scope) => {
+    const state: Record<string, Tensor> = {};
+    for (const slot of slots[layer]!) {
+      const shape = slotShape(slot, positions);
+      if (shape !== undefined) state[slot.name] = scope.own(uploadSlot(backend, layers[layer]![slot.name]!, shape));
     }
-    return new ComposedState(states, batch);
+    return state;
   });
 }
 
-function hostFloats(data: Float32Array | Float64Array, shape: readonly number[]): HostTensor {
-  return data instanceof Float64Array ? { dtype: 'float64', shape, data } : { dtype: 'float32', shape, data };
+/** A state that is made layer by layer; where one fails, those before it are freed. */
+function eachLayer(
+  slots: Composed['slots'],
+  batch: number,
+  make: (layer: number, scope: Scope) => BlockState,
+): ComposedState {
+  return scoped((scope) => {
+    const layers = slots.map((_, layer) => {
+      const state = make(layer, scope);
+      for (const tensor of Object.values(state)) scope.own(tensor);
+      return state;
+    });
+    for (const state of layers) for (const tensor of Object.values(state)) scope.release(tensor);
+    return new ComposedState(layers, batch);
+  });
 }

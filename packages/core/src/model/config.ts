@@ -1,38 +1,34 @@
-import { blockConfig, checkBlockConfig } from '../block/block.ts';
-import { checkBoolean, checkInteger, checkNumber, checkOptions } from '../operations/check.ts';
-import type { ModelConfig } from './contract.ts';
+import { type BlockConfig, type BlockKind, blockDefinition } from '../blocks/kinds.ts';
+import { MAMBA_KEYS, mambaSizes } from '../blocks/mamba/config.ts';
+import { invalid } from '../contract/errors.ts';
+import { checkBoolean, checkInteger, checkNumber, checkOneOf, checkOptions } from '../operations/check.ts';
+import type { ModelConfig, UniformMambaConfig } from './contract.ts';
 
-const KEYS: readonly (keyof ModelConfig)[] = [
-  'dModel',
-  'dInner',
-  'dState',
-  'dConv',
-  'dtRank',
-  'mixerNormEps',
-  'layers',
-  'vocabSize',
-  'normEps',
-  'tiedHead',
-  'projectionBias',
-  'convBias',
-];
+/** Sizes of a model by its blocks; the rest has Mamba's defaults: RMS norms with eps 1e-5 and a tied head. */
+export type ModelSizes = Pick<ModelConfig, 'dModel' | 'vocabSize' | 'blocks'> & Partial<ModelConfig>;
 
-/** A model's config from its three free sizes; everything else is Mamba's default unless overridden. */
+/** A config as it may be given: a list of blocks, or alike Mamba blocks in one flat object. */
+export type ModelConfigLike = ModelConfig | UniformMambaConfig;
+
+/**
+ * A model's config: of alike Mamba blocks from its three free sizes, or of the blocks that are listed. Everything else
+ * has Mamba's defaults unless overridden.
+ * @throws MambaError `invalid-argument`
+ */
 export function modelConfig(
-  sizes: { layers: number; dModel: number; vocabSize: number },
-  overrides: Partial<ModelConfig> = {},
+  sizes: { readonly layers: number; readonly dModel: number; readonly vocabSize: number },
+  overrides?: Partial<UniformMambaConfig>,
+): ModelConfig;
+export function modelConfig(sizes: ModelSizes): ModelConfig;
+export function modelConfig(
+  sizes: ModelSizes | { readonly layers: number; readonly dModel: number; readonly vocabSize: number },
+  overrides: Partial<UniformMambaConfig> = {},
 ): ModelConfig {
-  const config = {
-    ...blockConfig(sizes.dModel),
-    ...sizes,
-    normEps: 1e-5,
-    tiedHead: true,
-    projectionBias: false,
-    convBias: true,
-    ...overrides,
-  };
-  checkModelConfig('modelConfig', config);
-  return config;
+  if (typeof sizes !== 'object' || sizes === null)
+    throw invalid('modelConfig', String(sizes), '{ layers, dModel, vocabSize } or { blocks, dModel, vocabSize }');
+  const rest = { normEps: 1e-5, tiedHead: true };
+  if ('blocks' in sizes) return resolveModelConfig('modelConfig', { ...rest, ...sizes });
+  return resolveModelConfig('modelConfig', { ...mambaSizes(sizes.dModel), ...rest, ...sizes, ...overrides });
 }
 
 /** Published sizes: state-spaces/mamba-130m, -370m, -790m, -1.4b and -2.8b. */
@@ -44,11 +40,104 @@ export const MAMBA_SIZES = {
   'mamba-2.8b': { layers: 64, dModel: 2560, vocabSize: 50280 },
 } as const;
 
-export function checkModelConfig(origin: string, config: ModelConfig): void {
-  checkOptions(origin, config, KEYS);
-  checkBlockConfig(origin, config);
-  checkInteger(`${origin}.layers`, config.layers, 1, 2 ** 16);
+/**
+ * The config with its blocks listed and their defaults filled in, frozen. One that is resolved comes back as it is.
+ * @throws MambaError `invalid-argument`
+ */
+export function resolveModelConfig(origin: string, given: ModelConfigLike): ModelConfig {
+  if (resolved.has(given)) return given as ModelConfig;
+  const config = listed(origin, given);
+  checkOptions(origin, config, MODEL_KEYS);
+  checkInteger(`${origin}.dModel`, config.dModel, 1, 2 ** 24);
   checkInteger(`${origin}.vocabSize`, config.vocabSize, 1, 2 ** 24);
   checkNumber(`${origin}.normEps`, config.normEps, 0, 1);
-  for (const key of ['tiedHead', 'projectionBias', 'convBias'] as const) checkBoolean(`${origin}.${key}`, config[key]);
+  checkBoolean(`${origin}.tiedHead`, config.tiedHead);
+  if (config.norm !== undefined) checkOneOf(`${origin}.norm`, config.norm, ['rms', 'layer']);
+  if (config.positions !== undefined) checkInteger(`${origin}.positions`, config.positions, 1, 2 ** 24);
+  checkMultipliers(`${origin}.multipliers`, config.multipliers);
+  const blocks = config.blocks.map((block, index) =>
+    resolveBlock(originOf(origin, given, index), block, config.dModel),
+  );
+  const complete = Object.freeze({ ...config, blocks: Object.freeze(blocks) });
+  resolved.add(complete);
+  return complete;
+}
+
+/** Layers of a kind, by their index. */
+export function blocksOf<K extends BlockKind>(
+  config: ModelConfig,
+  kind: K,
+): readonly { readonly layer: number; readonly block: BlockConfig<K> }[] {
+  return config.blocks.flatMap((block, layer) =>
+    block.kind === kind ? [{ layer, block: block as unknown as BlockConfig<K> }] : [],
+  );
+}
+
+/** Configs that were checked and completed here; nobody can change them. */
+const resolved = new WeakSet<object>();
+
+const MODEL_KEYS = [
+  'dModel',
+  'vocabSize',
+  'normEps',
+  'tiedHead',
+  'blocks',
+  'norm',
+  'multipliers',
+  'positions',
+] as const satisfies readonly (keyof ModelConfig)[];
+
+const MAX_LAYERS = 2 ** 16;
+
+/** The flat form written out as a list. */
+function listed(origin: string, config: ModelConfigLike): ModelConfig {
+  if (typeof config !== 'object' || config === null) throw invalid(origin, String(config), 'a model config');
+  const keys: readonly string[] = MAMBA_KEYS;
+  if ('blocks' in config) {
+    if (!Array.isArray(config.blocks) || config.blocks.length < 1 || config.blocks.length > MAX_LAYERS)
+      throw invalid(
+        `${origin}.blocks`,
+        Array.isArray(config.blocks) ? `${config.blocks.length} blocks` : String(config.blocks),
+        `a list of 1 to ${MAX_LAYERS} blocks, each { kind, … }`,
+      );
+    const flat = Object.keys(config).find((key) => key === 'layers' || keys.includes(key));
+    if (flat !== undefined)
+      throw invalid(
+        `${origin}.${flat}`,
+        'an option of the flat form beside blocks',
+        'one of the two',
+        'Set it in every block, or give { layers, dModel, vocabSize } and the option to modelConfig().',
+      );
+    return config;
+  }
+  checkOptions(origin, config, [...MODEL_KEYS.filter((key) => key !== 'blocks'), 'layers', 'kind', ...MAMBA_KEYS]);
+  checkInteger(`${origin}.layers`, config.layers, 1, MAX_LAYERS);
+  const entries = Object.entries(config);
+  const block = Object.fromEntries(entries.filter(([key]) => keys.includes(key)));
+  const model = Object.fromEntries(
+    entries.filter(([key]) => key !== 'layers' && key !== 'kind' && !keys.includes(key)),
+  );
+  const { kind = 'mamba' } = config;
+  const blocks = new Array(config.layers).fill({ kind, ...block }) as BlockConfig[];
+  return { ...(model as Omit<ModelConfig, 'blocks'>), blocks };
+}
+
+/** Where a block's options stand in what the caller gave. */
+function originOf(origin: string, given: ModelConfigLike, index: number): string {
+  return 'blocks' in given ? `${origin}.blocks[${index}]` : origin;
+}
+
+function resolveBlock(origin: string, block: BlockConfig, dModel: number): BlockConfig {
+  if (typeof block !== 'object' || block === null) throw invalid(origin, String(block), 'a block, { kind, … }');
+  const definition = blockDefinition(`${origin}.kind`, block.kind);
+  definition.check(origin, block, dModel);
+  const given = Object.fromEntries(Object.entries(block).filter(([, value]) => value !== undefined));
+  return Object.freeze({ ...definition.defaults, ...given }) as BlockConfig;
+}
+
+function checkMultipliers(origin: string, multipliers: ModelConfig['multipliers']): void {
+  if (multipliers === undefined) return;
+  checkOptions(origin, multipliers, ['embedding', 'residual', 'logits']);
+  for (const [name, value] of Object.entries(multipliers))
+    if (value !== undefined) checkNumber(`${origin}.${name}`, value, -Number.MAX_VALUE, Number.MAX_VALUE);
 }

@@ -1,34 +1,62 @@
 /**
- * A Mamba language model: embedding → layers of `residual + block(rmsNorm(residual))` → rmsNorm → head. The residual stays in the
- * backend's precision.
+ * A language model: embedding → blocks, each `residual + block(norm(residual))` → final norm → head. The residual stays
+ * in the backend's precision. Which kinds of blocks, and in which order, the config lists.
  */
-import type { BlockConfig, BlockWeights } from '../block/contract.ts';
+import type { BlockWeights } from '../blocks/contract.ts';
+import type { BlockConfig, BlockKind } from '../blocks/kinds.ts';
+import type { MambaConfig } from '../blocks/mamba/config.ts';
 import type { HostRows, HostTensor, Shape, Tensor } from '../contract/tensor.ts';
 
-export interface ModelConfig extends BlockConfig {
-  readonly layers: number;
+export interface ModelConfig {
+  readonly dModel: number;
   /** Rows of the embedding and of the head. */
   readonly vocabSize: number;
   readonly normEps: number;
   /** The head is the embedding. */
   readonly tiedHead: boolean;
-  /** in_proj and out_proj have biases. */
-  readonly projectionBias: boolean;
-  readonly convBias: boolean;
+  /** The layers, from the embedding to the head. */
+  readonly blocks: readonly BlockConfig[];
+  /** Norm before each block and before the head: RMS with a weight, or LayerNorm with weight and bias. Default `rms`. */
+  readonly norm?: 'rms' | 'layer' | undefined;
+  /** Factors of the model's own. Default 1 each. */
+  readonly multipliers?: Multipliers | undefined;
+  /** Rows of a learned table of positions that is added to the embedding (GPT-2). Default: there is none. */
+  readonly positions?: number | undefined;
+}
+
+export interface Multipliers {
+  /** Of the embedding's rows. */
+  readonly embedding?: number | undefined;
+  /** Of each block's output, before it is added to the residual. */
+  readonly residual?: number | undefined;
+  /** Of the logits. */
+  readonly logits?: number | undefined;
+}
+
+/** A model whose layers are alike Mamba blocks, in one flat object: taken wherever a config is. */
+export interface UniformMambaConfig extends MambaConfig, Omit<ModelConfig, 'blocks'> {
+  readonly kind?: 'mamba' | undefined;
+  readonly layers: number;
 }
 
 export interface LayerWeights<T> {
   /** `[dModel]` */
   readonly norm: T;
+  /** `[dModel]`, of LayerNorm. */
+  readonly normBias?: T | undefined;
   readonly block: BlockWeights<T>;
 }
 
 export interface ModelWeights<T> {
   /** `[vocabSize, dModel]` */
   readonly embedding: T;
+  /** `[positions, dModel]` */
+  readonly positions?: T | undefined;
   readonly layers: readonly LayerWeights<T>[];
   /** `[dModel]` */
   readonly finalNorm: T;
+  /** `[dModel]`, of LayerNorm. */
+  readonly finalNormBias?: T | undefined;
   /** `[vocabSize, dModel]`; the embedding itself where tied. */
   readonly head: T;
 }
@@ -38,6 +66,8 @@ export interface ParameterSpec {
   readonly name: string;
   /** Index of its layer; undefined outside layers. */
   readonly layer: number | undefined;
+  /** Kind of its layer's block; undefined outside layers. */
+  readonly kind: BlockKind | undefined;
   /** The name without its layer: `embedding`, `norm`, `block.inProj`. */
   readonly key: ParameterKey;
   readonly shape: Shape;
@@ -45,7 +75,20 @@ export interface ParameterSpec {
   readonly role: 'matrix' | 'vector';
 }
 
-export type ParameterKey = 'embedding' | 'finalNorm' | 'head' | 'norm' | `block.${keyof BlockWeights<unknown>}`;
+export type ParameterKey =
+  | 'embedding'
+  | 'positions'
+  | 'finalNorm'
+  | 'finalNormBias'
+  | 'head'
+  | 'norm'
+  | 'normBias'
+  | `block.${string}`;
+
+/** A parameter as a model holds it. The handle reads, and is no one's to dispose; it goes with the model. */
+export interface ModelParameter extends ParameterSpec {
+  readonly tensor: Tensor;
+}
 
 /** Gives a parameter's values. Asked once for each, in order, so that one tensor at a time is in host memory. */
 export interface ParameterSource {
@@ -67,13 +110,8 @@ export interface KernelState {
   dispose(): void;
 }
 
-/** One layer's state on the host. */
-export interface LayerSnapshot {
-  /** `[batch, dInner, dConv - 1]`, newest last. */
-  readonly conv: Float32Array | Float64Array;
-  /** `[batch, dInner, dState]` */
-  readonly ssm: Float32Array | Float64Array;
-}
+/** One layer's state on the host: values by slot, each `[batch, …]`. A slot that holds nothing yet is absent. */
+export type LayerSnapshot = Readonly<Record<string, Float32Array | Float64Array>>;
 
 export interface ModelCall {
   /** int32 `[batch, length]`, all within the vocabulary. */
@@ -85,6 +123,8 @@ export interface ModelCall {
    * throws, the state is unchanged. Not donated, a state is never written to.
    */
   readonly donated: boolean;
+  /** Tokens fed before this call, of each row. */
+  readonly positions: readonly number[];
   readonly resets: Tensor | undefined;
   readonly logits: LogitsRequest;
   readonly hiddenStates: boolean;
@@ -96,7 +136,7 @@ export interface ModelOutcome {
   /** `[batch, length, vocab]`, `[batch, 1, vocab]` for `last`, absent for `none`. */
   readonly logits: Tensor | undefined;
   readonly state: KernelState;
-  /** `layers + 1` of `[batch, length, dModel]`: the embedding, each layer's output, the last one after the final norm. */
+  /** One more than there are blocks, `[batch, length, dModel]`: the embedding, each layer's output, the last one after the final norm. */
   readonly hiddenStates: readonly Tensor[] | undefined;
 }
 
@@ -105,6 +145,8 @@ export interface DecodeCall {
   readonly ids: Tensor;
   readonly state: KernelState | undefined;
   readonly donated: boolean;
+  /** Tokens fed before this call, of each row. */
+  readonly positions: readonly number[];
   /** Tokens to generate. */
   readonly count: number;
   /** Absent means argmax. */
@@ -133,11 +175,20 @@ export interface ModelKernel {
   /** Generates without leaving the device; absent means a loop of forward and sample. */
   decode?(call: DecodeCall): DecodeOutcome;
   /** A new state whose row i is the given row of the given state: clone, select, reorder and merge in one. */
-  gather(rows: readonly { readonly state: KernelState; readonly row: number }[]): KernelState;
-  exportState(state: KernelState): Promise<readonly LayerSnapshot[]>;
-  importState(layers: readonly LayerSnapshot[], batch: number): KernelState;
-  /** Compiles what the first call would otherwise wait for; `createModel` awaits it. */
+  gather(rows: readonly KernelStateRow[]): KernelState;
+  exportState(state: KernelState, positions: readonly number[]): Promise<readonly LayerSnapshot[]>;
+  importState(layers: readonly LayerSnapshot[], positions: readonly number[]): KernelState;
+  /** Optional. Compiles what the first call would otherwise wait for; `createModel` awaits it. */
   warm?(): Promise<void>;
+  /** Optional. Parameters were written to in place: whatever the kernel keeps that was made of them is stale. */
+  weightsChanged?(): void;
   /** Frees what it made beside the weights, which are the model's. */
   dispose(): void;
+}
+
+/** One row of a state, by the tokens that it has been fed. */
+export interface KernelStateRow {
+  readonly state: KernelState;
+  readonly row: number;
+  readonly position: number;
 }

@@ -6,8 +6,8 @@ import { type DType, type HostRows, type HostTensor, sameShape, type Tensor } fr
 import { checkOptions, describe } from '../operations/check.ts';
 import { checkFits } from '../tensor/fits.ts';
 import { composeModel } from './compose.ts';
-import { checkModelConfig } from './config.ts';
-import type { ModelConfig, ParameterSource, ParameterSpec } from './contract.ts';
+import { type ModelConfigLike, resolveModelConfig } from './config.ts';
+import type { ParameterSource, ParameterSpec } from './contract.ts';
 import { checkModelFits } from './fits.ts';
 import { Model } from './model.ts';
 import { assembleWeights, modelParameters } from './parameters.ts';
@@ -31,11 +31,11 @@ export interface CreateModelOptions {
  */
 export async function createModel(
   backend: Backend,
-  config: ModelConfig,
+  given: ModelConfigLike,
   source: ParameterSource,
   options: CreateModelOptions = {},
 ): Promise<Model> {
-  checkModelConfig('createModel.config', config);
+  const config = resolveModelConfig('createModel.config', given);
   checkOptions('createModel', options, ['weights', 'onProgress', 'signal', 'composed']);
   const { weights: dtype = backend.precision, onProgress, signal, composed = false } = options;
   // Before anything is read.
@@ -58,7 +58,7 @@ export async function createModel(
       kernel.dispose();
       throw error;
     }
-    return new Model(backend, Object.freeze({ ...config }), kernel, [...uploaded.values()]);
+    return new Model(backend, config, kernel, [...uploaded.values()]);
   } catch (error) {
     disposeAll(uploaded.values());
     throw error;

@@ -2,8 +2,8 @@ import type { Backend } from '../contract/backend.ts';
 import { MambaError } from '../contract/errors.ts';
 import { type DType, sizeOf } from '../contract/tensor.ts';
 import { MAX_ELEMENTS } from '../operations/check.ts';
-import { checkModelConfig } from './config.ts';
-import type { ModelConfig, ParameterSpec } from './contract.ts';
+import { type ModelConfigLike, resolveModelConfig } from './config.ts';
+import type { ParameterSpec } from './contract.ts';
 import { modelParameters } from './parameters.ts';
 
 /**
@@ -13,9 +13,8 @@ import { modelParameters } from './parameters.ts';
  * @throws MambaError `invalid-argument` (the config), `unsupported` and `out-of-memory`, which name a dtype that will
  * do if there is one.
  */
-export function checkModelFits(backend: Backend, config: ModelConfig, weights: DType = backend.precision): void {
-  checkModelConfig('checkModelFits.config', config);
-  const parameters = modelParameters(config);
+export function checkModelFits(backend: Backend, config: ModelConfigLike, weights: DType = backend.precision): void {
+  const parameters = modelParameters(resolveModelConfig('checkModelFits.config', config));
   checkMemory(backend, parameters, weights);
   const reason = refusal(backend, parameters, weights);
   if (reason === undefined) return;
@@ -55,10 +54,12 @@ export const BYTES_PER_WEIGHT: Readonly<Record<DType, number>> = {
   q4: 18 / 32,
 };
 
-/** Why a matrix cannot be stored so; all layers are alike. */
+/** Why a matrix cannot be stored so. Layers that are alike have matrices of the same shapes, asked once each. */
 function refusal(backend: Backend, parameters: readonly ParameterSpec[], dtype: DType): string | undefined {
-  for (const { role, layer, shape } of parameters) {
-    if (role !== 'matrix' || (layer ?? 0) > 0) continue;
+  const asked = new Set<string>();
+  for (const { role, shape } of parameters) {
+    if (role !== 'matrix' || asked.has(String(shape))) continue;
+    asked.add(String(shape));
     if (sizeOf(shape) > MAX_ELEMENTS) return `a matrix [${shape.join(', ')}] is larger than any can be`;
     const support = backend.supportsUpload({ dtype: backend.precision, shape }, { dtype, role });
     if (!support.supported) return support.reason;

@@ -9,7 +9,7 @@ import type { ParameterSource, ParameterSpec } from './contract.ts';
 import { createModel } from './create-model.ts';
 import type { ForwardOptions, Model, ModelState, TokenIds } from './model.ts';
 import { modelParameters, parameterCount } from './parameters.ts';
-import type { StateSnapshot } from './snapshot.ts';
+import type { SnapshotBlock, StateSnapshot } from './snapshot.ts';
 
 let backend: Backend;
 let driver: FakeDriver;
@@ -21,7 +21,7 @@ beforeEach(async () => {
 
 const tensors = () => backend.memory().tensors;
 /** Two tensors a layer. */
-const STATE = 2 * tinyConfig.layers;
+const STATE = 2 * tinyConfig.blocks.length;
 
 describe('forward', () => {
   it('gives logits and a state, and keeps nothing else', () => {
@@ -222,6 +222,10 @@ describe('decode', () => {
   });
 });
 
+const wider = ({ kind, slots }: SnapshotBlock) => ({ kind, slots: { ...slots, conv: [9, 2] } });
+const foreign = ({ slots }: SnapshotBlock) => ({ kind: 'mlp', slots });
+const richer = ({ kind, slots }: SnapshotBlock) => ({ kind, slots: { ...slots, third: [1] } });
+
 describe('states', () => {
   it('can be selected, repeated and merged row by row, each with its own age', () => {
     const pair = model.forward([[1], [2]], { logits: 'none' }).state;
@@ -241,16 +245,23 @@ describe('states', () => {
   it('go out as plain data and come back', async () => {
     const state = model.forward([[1], [2]], { logits: 'none' }).state;
     const snapshot = await model.exportState(state);
-    expect(snapshot).toMatchObject({ version: 1, batch: 2, positions: [1, 1], dInner: 8, dState: 2, dConv: 3 });
-    expect(snapshot.layers.map(({ conv, ssm }) => [conv.length, ssm.length])).toEqual(new Array(2).fill([32, 32]));
+    expect(snapshot).toMatchObject({ version: 2, batch: 2, positions: [1, 1] });
+    expect(snapshot.blocks).toEqual(new Array(2).fill({ kind: 'mamba', slots: { conv: [8, 2], ssm: [8, 2] } }));
+    expect(snapshot.layers.map(({ conv, ssm }) => [conv?.length, ssm?.length])).toEqual(new Array(2).fill([32, 32]));
     expect(model.importState(snapshot)).toMatchObject({ batch: 2, positions: [1, 1] });
     await expect(model.exportState({} as ModelState)).rejects.toThrow(failure('invalid-argument'));
   });
 
   it.each<[string, (snapshot: StateSnapshot) => unknown]>([
     ['nothing', () => undefined],
-    ['another version', (snapshot) => ({ ...snapshot, version: 2 })],
-    ['another width', (snapshot) => ({ ...snapshot, dInner: 9 })],
+    ['another version', (snapshot) => ({ ...snapshot, version: 3 })],
+    ['another width', ({ blocks, ...snapshot }) => ({ ...snapshot, blocks: blocks.map(wider) })],
+    ['another kind', ({ blocks, ...snapshot }) => ({ ...snapshot, blocks: blocks.map(foreign) })],
+    ['no slots', ({ blocks, ...snapshot }) => ({ ...snapshot, blocks: blocks.map(({ kind }) => ({ kind })) })],
+    ['one slot more', ({ blocks, ...snapshot }) => ({ ...snapshot, blocks: blocks.map(richer) })],
+    ['blocks of another depth', ({ blocks, ...snapshot }) => ({ ...snapshot, blocks: blocks.slice(1) })],
+    ['no blocks', ({ blocks: _, ...snapshot }) => snapshot],
+    ['version 1 and another width', (snapshot) => ({ ...snapshot, version: 1, dInner: 9, dState: 2, dConv: 3 })],
     ['another depth', ({ layers, ...snapshot }) => ({ ...snapshot, layers: layers.slice(1) })],
     ['no layers', ({ layers: _, ...snapshot }) => snapshot],
     ['a batch that its layers have not', (snapshot) => ({ ...snapshot, batch: 2, positions: [1, 1] })],
@@ -268,9 +279,28 @@ describe('states', () => {
 describe('readParameter', () => {
   it('refuses what is no parameter, and a model that is gone', async () => {
     await expect(model.readParameter('head.bias')).rejects.toThrow(failure('invalid-argument', 'model.readParameter'));
-    expect(await model.readParameter('layers.1.block.dtBias')).toHaveLength(tinyConfig.dInner);
+    expect(await model.readParameter('layers.1.block.dtBias')).toHaveLength(8);
     model.dispose();
     await expect(model.readParameter('embedding')).rejects.toThrow(failure('disposed'));
+  });
+});
+
+describe('parameters', () => {
+  it('are handles by name that read, and that nobody but the model disposes', async () => {
+    const parameters = model.parameters();
+    const before = tensors();
+    expect(parameters.map(({ name }) => name)).toEqual(modelParameters(tinyConfig).map(({ name }) => name));
+    for (const { tensor, shape } of parameters) {
+      expect(tensor.shape).toEqual(shape);
+      tensor.dispose();
+      expect(tensor.disposed).toBe(false);
+      expect(await backend.read(tensor)).toHaveLength(sizeOf(shape));
+    }
+    expect(tensors()).toBe(before);
+    model.dispose();
+    expect(parameters.every(({ tensor }) => tensor.disposed)).toBe(true);
+    await expect(backend.read(parameters[0]!.tensor)).rejects.toThrow(failure('disposed'));
+    expect(() => model.parameters()).toThrow(failure('disposed'));
   });
 });
 

@@ -1,3 +1,4 @@
+import { borrowed } from '../backend/handle.ts';
 import { type Scope, scoped } from '../backend/scope.ts';
 import type { Backend } from '../contract/backend.ts';
 import { invalid, MambaError } from '../contract/errors.ts';
@@ -16,9 +17,9 @@ import {
 } from '../operations/check.ts';
 import { checkSampleOptions } from '../operations/sample.ts';
 import { composeDecode } from './compose.ts';
-import type { KernelState, LogitsRequest, ModelConfig, ModelKernel } from './contract.ts';
+import type { KernelState, LogitsRequest, ModelConfig, ModelKernel, ModelParameter } from './contract.ts';
 import { modelParameters } from './parameters.ts';
-import { checkSnapshot, type StateSnapshot } from './snapshot.ts';
+import { checkSnapshot, type StateSnapshot, type StateSnapshotV1, snapshotBlocks, zeroLayers } from './snapshot.ts';
 
 /** Token ids: an int32 tensor `[batch, length]`, or rows of equal length. */
 export type TokenIds = Tensor | readonly ArrayLike<number>[];
@@ -32,7 +33,7 @@ export interface ForwardOptions {
   readonly resets?: Tensor | undefined;
   /** Default `last`. */
   readonly logits?: LogitsRequest | undefined;
-  /** Also give `layers + 1` hidden states. Default false. */
+  /** Also give the hidden states: one more than there are blocks. Default false. */
   readonly hiddenStates?: boolean | undefined;
   /** Longest piece computed at once, in tokens: bounds the memory of activations. Default 512. */
   readonly chunk?: number | undefined;
@@ -62,7 +63,10 @@ export interface DecodeResult {
   readonly state: ModelState;
 }
 
-/** What a model remembers of the tokens fed so far: constant in size at any length. Made by a model, and only for it. */
+/**
+ * What a model remembers of the tokens fed so far: constant in size at any length where its blocks are recurrent. Made
+ * by a model, and only for it.
+ */
 export class ModelState {
   readonly batch: number;
   /** Tokens fed so far, of each row. */
@@ -117,7 +121,7 @@ export class ModelState {
   }
 }
 
-/** A Mamba language model on a backend; made by `createModel`. */
+/** A language model on a backend; made by `createModel`. */
 export class Model {
   readonly backend: Backend;
   readonly config: ModelConfig;
@@ -164,6 +168,7 @@ export class Model {
           state: current,
           // A failure in a later chunk must leave the caller's state whole, so it is given away only where it is the only chunk.
           donated: start > 0 || (whole && donateState),
+          positions: advance(state, batch, start),
           resets: resets && cut(resets),
           logits: logits === 'last' && end < length ? 'none' : logits,
           hiddenStates,
@@ -220,6 +225,7 @@ export class Model {
         ids: tokens,
         state: this.#kernelState(state, batch, 'model.decode.state'),
         donated: donateState,
+        positions: advance(state, batch, 0),
         count,
         sampling: uniform && { ...filter, uniform },
         batch,
@@ -234,13 +240,8 @@ export class Model {
   zeroState(batch = 1): ModelState {
     this.#checkAlive();
     checkInteger('model.zeroState.batch', batch, 1, 2 ** 24);
-    const { layers, dInner, dState, dConv } = this.config;
-    const layer = {
-      conv: new Float32Array(batch * dInner * (dConv - 1)),
-      ssm: new Float32Array(batch * dInner * dState),
-    };
-    const kernelState = this.#kernel.importState(new Array(layers).fill(layer), batch);
-    return new ModelState(this, kernelState, new Array(batch).fill(0));
+    const positions = new Array<number>(batch).fill(0);
+    return new ModelState(this, this.#kernel.importState(zeroLayers(this.config, positions), positions), positions);
   }
 
   /** A copy that goes its own way: rollback is to keep it. */
@@ -259,25 +260,47 @@ export class Model {
       const { state, row } = source ?? {};
       const kernelState = this.#heldState(state, `model.gatherState[${index}].state`);
       checkInteger(`model.gatherState[${index}].row`, row, 0, state.batch - 1);
-      return { state: kernelState, row };
+      return { state: kernelState, row, position: state.positions[row]! };
     });
-    const positions = rows.map(({ state, row }) => state.positions[row]!);
+    const positions = sources.map(({ position }) => position);
     return new ModelState(this, this.#kernel.gather(sources), positions);
   }
 
   /** The state as plain data that any backend continues from. Waits for the device. */
   async exportState(state: ModelState): Promise<StateSnapshot> {
     this.#checkAlive();
-    const layers = await this.#kernel.exportState(this.#heldState(state, 'model.exportState'));
-    const { dInner, dState, dConv } = this.config;
-    return { version: 1, batch: state.batch, positions: [...state.positions], dInner, dState, dConv, layers };
+    const kernelState = this.#heldState(state, 'model.exportState');
+    const positions = [...state.positions];
+    const layers = await this.#kernel.exportState(kernelState, positions);
+    return { version: 2, batch: state.batch, positions, blocks: snapshotBlocks(this.config, positions), layers };
   }
 
-  /** @throws MambaError `invalid-file` where the snapshot is of another shape of model or damaged. */
-  importState(snapshot: StateSnapshot): ModelState {
+  /**
+   * A state from plain data, of this version or of version 1.
+   * @throws MambaError `invalid-file` where the snapshot is of another shape of model or damaged.
+   */
+  importState(snapshot: StateSnapshot | StateSnapshotV1): ModelState {
     this.#checkAlive();
-    checkSnapshot(snapshot, this.config);
-    return new ModelState(this, this.#kernel.importState(snapshot.layers, snapshot.batch), snapshot.positions);
+    const { layers, positions } = checkSnapshot(snapshot, this.config);
+    return new ModelState(this, this.#kernel.importState(layers, positions), positions);
+  }
+
+  /** Every parameter, in loading order, with a handle to read it by. Handles end with the model; disposing one does nothing. */
+  parameters(): readonly ModelParameter[] {
+    this.#checkAlive();
+    return modelParameters(this.config).map((parameter, index) => ({
+      ...parameter,
+      tensor: borrowed(this.#weights[index]!),
+    }));
+  }
+
+  /**
+   * Tells the model that its parameters were written to in place, as an optimizer does: what its kernel keeps that was
+   * made of them is made again.
+   */
+  weightsChanged(): void {
+    this.#checkAlive();
+    this.#kernel.weightsChanged?.();
   }
 
   /**

@@ -1,21 +1,25 @@
-import type { BlockWeights } from '../block/contract.ts';
-import { blockParameters } from '../block/parameters.ts';
-import type { Shape } from '../contract/tensor.ts';
+import { blockDefinition } from '../blocks/kinds.ts';
+import { sizeOf } from '../contract/tensor.ts';
+import { type ModelConfigLike, resolveModelConfig } from './config.ts';
 import type { LayerWeights, ModelConfig, ModelWeights, ParameterKey, ParameterSpec } from './contract.ts';
 
 /** Every parameter of a model in loading order, with its shape; layer by layer. */
-export function modelParameters(config: ModelConfig): readonly ParameterSpec[] {
-  const { dModel, vocabSize, layers, tiedHead } = config;
+export function modelParameters(config: ModelConfigLike): readonly ParameterSpec[] {
+  const resolved = resolveModelConfig('modelParameters', config);
+  const { dModel, vocabSize, blocks, tiedHead, norm, positions } = resolved;
   const top = (key: ParameterKey, role: ParameterSpec['role'], ...shape: number[]): ParameterSpec => ({
     name: key,
     layer: undefined,
+    kind: undefined,
     key,
     shape,
     role,
   });
   const specs: ParameterSpec[] = [top('embedding', 'matrix', vocabSize, dModel)];
-  for (let layer = 0; layer < layers; layer++) specs.push(...layerParameters(config, layer));
+  if (positions !== undefined) specs.push(top('positions', 'matrix', positions, dModel));
+  for (let layer = 0; layer < blocks.length; layer++) specs.push(...layerParameters(resolved, layer));
   specs.push(top('finalNorm', 'vector', dModel));
+  if (norm === 'layer') specs.push(top('finalNormBias', 'vector', dModel));
   if (!tiedHead) specs.push(top('head', 'matrix', vocabSize, dModel));
   return specs;
 }
@@ -23,35 +27,50 @@ export function modelParameters(config: ModelConfig): readonly ParameterSpec[] {
 /** Parameters by name → the structure that kernels take. */
 export function assembleWeights<T>(config: ModelConfig, get: (name: string) => T): ModelWeights<T> {
   const embedding = get('embedding');
-  const layers = Array.from({ length: config.layers }, (_, layer): LayerWeights<T> => {
+  const biased = config.norm === 'layer';
+  const layers = config.blocks.map((_, layer): LayerWeights<T> => {
     const block = Object.fromEntries(
       layerParameters(config, layer)
-        .filter(({ key }) => key !== 'norm')
-        .map(({ key, name }) => [key.slice('block.'.length), get(name)]),
+        .filter(({ key }) => key.startsWith(BLOCK))
+        .map(({ key, name }) => [key.slice(BLOCK.length), get(name)]),
     );
-    return { norm: get(`layers.${layer}.norm`), block: block as unknown as BlockWeights<T> };
+    const name = `layers.${layer}.norm`;
+    return { norm: get(name), ...(biased && { normBias: get(`${name}Bias`) }), block };
   });
-  return { embedding, layers, finalNorm: get('finalNorm'), head: config.tiedHead ? embedding : get('head') };
+  return {
+    embedding,
+    ...(config.positions !== undefined && { positions: get('positions') }),
+    layers,
+    finalNorm: get('finalNorm'),
+    ...(biased && { finalNormBias: get('finalNormBias') }),
+    head: config.tiedHead ? embedding : get('head'),
+  };
 }
 
 /** Number of weights of a model, a tied head counted once. */
-export function parameterCount(config: ModelConfig): number {
-  return modelParameters(config).reduce((sum, { shape }) => sum + shape.reduce((size, extent) => size * extent, 1), 0);
+export function parameterCount(config: ModelConfigLike): number {
+  return modelParameters(config).reduce((sum, { shape }) => sum + sizeOf(shape), 0);
 }
 
+const BLOCK = 'block.';
+
 function layerParameters(config: ModelConfig, layer: number): readonly ParameterSpec[] {
-  const spec = (key: ParameterKey, shape: Shape, role: ParameterSpec['role']): ParameterSpec => ({
+  const { dModel, norm } = config;
+  const block = config.blocks[layer]!;
+  const spec = (key: ParameterKey, { shape, role }: Pick<ParameterSpec, 'shape' | 'role'>): ParameterSpec => ({
     name: `layers.${layer}.${key}`,
     layer,
+    kind: block.kind,
     key,
     shape,
     role,
   });
-  const present = { inProjBias: config.projectionBias, outProjBias: config.projectionBias, convBias: config.convBias };
+  const vector = { shape: [dModel], role: 'vector' } as const;
   return [
-    spec('norm', [config.dModel], 'vector'),
-    ...blockParameters(config)
-      .filter(({ key }) => present[key as keyof typeof present] ?? true)
-      .map(({ key, shape, role }) => spec(`block.${key}`, shape, role)),
+    spec('norm', vector),
+    ...(norm === 'layer' ? [spec('normBias', vector)] : []),
+    ...blockDefinition('config.blocks', block.kind)
+      .parameters(block, dModel)
+      .map((parameter) => spec(`${BLOCK}${parameter.key}`, parameter)),
   ];
 }

@@ -1,15 +1,18 @@
+import { slotShape } from '../blocks/state.ts';
 import { MambaError } from '../contract/errors.ts';
+import { type Shape, sameShape, sizeOf } from '../contract/tensor.ts';
+import { modelSlots } from './compose.ts';
 import type { LayerSnapshot, ModelConfig } from './contract.ts';
 
 /** A model's state as plain data, continued by any backend. float64 where the reference exported it. */
 export interface StateSnapshot {
-  readonly version: 1;
+  readonly version: 2;
   readonly batch: number;
   /** Tokens fed so far, of each row. */
   readonly positions: readonly number[];
-  readonly dInner: number;
-  readonly dState: number;
-  readonly dConv: number;
+  /** What each layer remembers. */
+  readonly blocks: readonly SnapshotBlock[];
+  /** The values of each layer, by slot: `[batch, …]` each. */
   readonly layers: readonly LayerSnapshot[];
   /** Which model it belongs to, for whoever keeps snapshots of several. */
   readonly fingerprint?: string | undefined;
@@ -17,27 +20,34 @@ export interface StateSnapshot {
   readonly extra?: unknown;
 }
 
-const MAGIC = 'MAMBAST1';
-const MAX_HEADER = 1 << 20;
+export interface SnapshotBlock {
+  /** Kind of the block. */
+  readonly kind: string;
+  /** Shapes of its slots without the batch, for the ones that hold something. */
+  readonly slots: Readonly<Record<string, Shape>>;
+}
 
-type Header = Omit<StateSnapshot, 'layers'> & {
-  readonly layers: number;
-  readonly dtype: 'float32' | 'float64';
-};
-
-/** Bytes before the header: magic, length of the header, checksum. */
-const PREFIX = 16;
+/** As releases before block kinds wrote it: every layer a Mamba block of the same sizes. Still read, never written. */
+export interface StateSnapshotV1 extends Omit<StateSnapshot, 'version' | 'blocks'> {
+  readonly version: 1;
+  readonly dInner: number;
+  readonly dState: number;
+  readonly dConv: number;
+}
 
 /**
  * One portable file, little-endian: magic `MAMBAST1`, length of the header (u32), FNV-1a of all bytes from the header on (u32), the
- * header in JSON, then conv and ssm of each layer.
+ * header in JSON, then the values of each layer's slots, in the header's order.
  */
-export function encodeSnapshot(snapshot: StateSnapshot): Uint8Array {
-  const double = snapshot.layers.some(({ conv, ssm }) => conv instanceof Float64Array || ssm instanceof Float64Array);
+export function encodeSnapshot(given: StateSnapshot | StateSnapshotV1): Uint8Array {
+  const snapshot = upgraded(given);
+  const arrays = snapshot.layers.flatMap((layer, index) =>
+    Object.keys(snapshot.blocks[index]!.slots).map((name) => layer[name]!),
+  );
+  const double = arrays.some((array) => array instanceof Float64Array);
   const width = double ? 8 : 4;
-  const arrays = snapshot.layers.flatMap(({ conv, ssm }) => [conv, ssm]);
-  const header: Header = { ...snapshot, layers: snapshot.layers.length, dtype: double ? 'float64' : 'float32' };
-  const json = new TextEncoder().encode(JSON.stringify(header));
+  const { layers: _, ...rest } = snapshot;
+  const json = new TextEncoder().encode(JSON.stringify({ ...rest, dtype: double ? 'float64' : 'float32' }));
   let offset = PREFIX + json.length;
   const file = new Uint8Array(arrays.reduce((sum, { length }) => sum + length * width, offset));
   const view = new DataView(file.buffer);
@@ -55,7 +65,10 @@ export function encodeSnapshot(snapshot: StateSnapshot): Uint8Array {
   return file;
 }
 
-/** @throws MambaError `invalid-file` where the bytes are not a whole, undamaged snapshot of a version that this release knows. */
+/**
+ * Reads a file of this version or of version 1, which comes back as one of this version.
+ * @throws MambaError `invalid-file` where the bytes are not a whole, undamaged snapshot of a version that this release knows.
+ */
 export function decodeSnapshot(file: Uint8Array): StateSnapshot {
   if (file.length < PREFIX || new TextDecoder().decode(file.subarray(0, 8)) !== MAGIC)
     throw damaged(`${file.length} bytes that do not start with ${MAGIC}`, 'a state snapshot');
@@ -65,13 +78,14 @@ export function decodeSnapshot(file: Uint8Array): StateSnapshot {
     throw damaged(`a header of ${length} bytes in a file of ${file.length}`, 'a whole file');
   const sum = prefix.getUint32(12, true);
   if (checksum(file.subarray(PREFIX)) !== sum) throw damaged('bytes whose checksum differs', `checksum ${sum}`);
-  const { layers: count, dtype, ...header } = parseHeader(file.subarray(PREFIX, PREFIX + length));
+  const { dtype, ...header } = parseHeader(file.subarray(PREFIX, PREFIX + length));
   const data = file.subarray(PREFIX + length);
   const width = dtype === 'float64' ? 8 : 4;
-  const convSize = header.batch * header.dInner * (header.dConv - 1);
-  const ssmSize = header.batch * header.dInner * header.dState;
-  if (data.length !== count * (convSize + ssmSize) * width)
-    throw damaged(`${data.length} bytes of state`, `${count * (convSize + ssmSize) * width}`);
+  const values = header.blocks.reduce(
+    (total, { slots }) => Object.values(slots).reduce((size, shape) => size + header.batch * sizeOf(shape), total),
+    0,
+  );
+  if (data.length !== values * width) throw damaged(`${data.length} bytes of state`, `${values * width}`);
   const view = new DataView(data.buffer, data.byteOffset, data.length);
   let offset = 0;
   const take = (size: number): Float32Array | Float64Array => {
@@ -80,63 +94,167 @@ export function decodeSnapshot(file: Uint8Array): StateSnapshot {
       array[index] = dtype === 'float64' ? view.getFloat64(offset, true) : view.getFloat32(offset, true);
     return array;
   };
-  const layers = Array.from({ length: count }, () => ({ conv: take(convSize), ssm: take(ssmSize) }));
+  const layers = header.blocks.map(({ slots }) =>
+    Object.fromEntries(Object.entries(slots).map(([name, shape]) => [name, take(header.batch * sizeOf(shape))])),
+  );
   return { ...header, layers };
 }
 
-export function checkSnapshot(snapshot: StateSnapshot, config: ModelConfig): void {
-  if (snapshot?.version !== 1)
-    throw damaged(`version ${String(snapshot?.version)}`, 'version 1', 'Read it with the release that wrote it.');
-  for (const key of ['dInner', 'dState', 'dConv'] as const) {
-    if (snapshot[key] !== config[key])
-      throw damaged(`${key} ${snapshot[key]}`, `${config[key]}, this model's`, 'It belongs to another model.');
-  }
+/**
+ * The snapshot as one of this version, whose every value is there and of this model's shape.
+ * @throws MambaError `invalid-file`
+ */
+export function checkSnapshot(given: StateSnapshot | StateSnapshotV1, config: ModelConfig): StateSnapshot {
+  const snapshot = upgraded(given);
   if (!(Number.isSafeInteger(snapshot.batch) && snapshot.batch >= 1))
     throw damaged(`batch ${snapshot.batch}`, 'at least 1');
   checkPositions(snapshot.positions, snapshot.batch);
-  if (!Array.isArray(snapshot.layers) || snapshot.layers.length !== config.layers)
-    throw damaged(
-      `${snapshot.layers?.length} layers`,
-      `${config.layers}, this model's`,
-      'It belongs to another model.',
-    );
-  const convSize = snapshot.batch * config.dInner * (config.dConv - 1);
-  const ssmSize = snapshot.batch * config.dInner * config.dState;
-  for (const [index, layer] of snapshot.layers.entries()) {
-    const [conv, ssm] = [layer?.conv?.length, layer?.ssm?.length];
-    if (conv !== convSize || ssm !== ssmSize)
-      throw damaged(`layer ${index} of ${conv} and ${ssm} values`, `${convSize} and ${ssmSize}`);
-    for (const values of [layer!.conv, layer!.ssm] as readonly unknown[])
-      if (!(values instanceof Float32Array || values instanceof Float64Array))
-        throw damaged(`layer ${index} of ${Object.prototype.toString.call(values)}`, 'a Float32Array or Float64Array');
+  const expected = snapshotBlocks(config, snapshot.positions);
+  const layers = Array.isArray(snapshot.layers) ? snapshot.layers.length : 0;
+  if (!Array.isArray(snapshot.blocks) || snapshot.blocks.length !== expected.length || layers !== expected.length)
+    throw damaged(`${layers} layers`, `${expected.length}, this model's`, OTHER_MODEL);
+  for (const [index, block] of expected.entries()) {
+    checkBlock(`layer ${index}`, snapshot.blocks[index]!, block);
+    checkValues(`layer ${index}`, snapshot.layers[index]!, block, snapshot.batch);
   }
+  return snapshot;
+}
+
+/** What a snapshot says of the layers of a model whose rows have been fed so many tokens. */
+export function snapshotBlocks(config: ModelConfig, positions: readonly number[]): readonly SnapshotBlock[] {
+  return modelSlots(config).map((slots, index) => ({
+    kind: config.blocks[index]!.kind,
+    slots: Object.fromEntries(
+      slots.flatMap((slot) => {
+        const shape = slotShape(slot, positions);
+        return shape === undefined ? [] : [[slot.name, shape.slice(1)]];
+      }),
+    ),
+  }));
+}
+
+/** The values of a state before any token. Slots of the same size share an array: nobody writes to them. */
+export function zeroLayers(config: ModelConfig, positions: readonly number[]): readonly LayerSnapshot[] {
+  const arrays = new Map<number, Float32Array>();
+  const zeros = (size: number): Float32Array => {
+    const array = arrays.get(size) ?? new Float32Array(size);
+    arrays.set(size, array);
+    return array;
+  };
+  return snapshotBlocks(config, positions).map(({ slots }) =>
+    Object.fromEntries(Object.entries(slots).map(([name, shape]) => [name, zeros(positions.length * sizeOf(shape))])),
+  );
+}
+
+const MAGIC = 'MAMBAST1';
+const MAX_HEADER = 1 << 24;
+/** Bytes before the header: magic, length of the header, checksum. */
+const PREFIX = 16;
+
+const OTHER_MODEL = 'It belongs to another model.';
+
+type Header = Omit<StateSnapshot, 'layers'> & { readonly dtype: 'float32' | 'float64' };
+
+function upgraded(snapshot: StateSnapshot | StateSnapshotV1): StateSnapshot {
+  if (snapshot?.version === 2) return snapshot;
+  if (snapshot?.version !== 1) throw unknownVersion(snapshot);
+  const { version: _, dInner, dState, dConv, ...rest } = snapshot;
+  const block = { kind: 'mamba', slots: { conv: [dInner, dConv - 1], ssm: [dInner, dState] } };
+  const count = Array.isArray(rest.layers) ? rest.layers.length : 0;
+  return { ...rest, version: 2, blocks: new Array<SnapshotBlock>(count).fill(block) };
+}
+
+function checkBlock(layer: string, given: SnapshotBlock, expected: SnapshotBlock): void {
+  if (given?.kind !== expected.kind)
+    throw damaged(`${layer} of kind ${String(given?.kind)}`, `${expected.kind}, this model's`, OTHER_MODEL);
+  for (const name of new Set([...Object.keys(given.slots ?? {}), ...Object.keys(expected.slots)])) {
+    const [ours, theirs] = [expected.slots[name], given.slots?.[name]];
+    if (ours === undefined || theirs === undefined || !sameShape(ours, theirs))
+      throw damaged(
+        `${layer} with ${describeSlot(name, theirs)}`,
+        `${describeSlot(name, ours)}, this model's`,
+        OTHER_MODEL,
+      );
+  }
+}
+
+function checkValues(layer: string, values: LayerSnapshot, { slots }: SnapshotBlock, batch: number): void {
+  for (const [name, shape] of Object.entries(slots)) {
+    const array: unknown = values?.[name];
+    if (!(array instanceof Float32Array || array instanceof Float64Array))
+      throw damaged(`${layer}, ${name}: ${Object.prototype.toString.call(array)}`, 'a Float32Array or Float64Array');
+    const size = batch * sizeOf(shape);
+    if (array.length !== size) throw damaged(`${layer}, ${name}: ${array.length} values`, `${size} values`);
+  }
+}
+
+function describeSlot(name: string, shape: Shape | undefined): string {
+  return shape === undefined ? `no ${name}` : `${name} [${shape.join(', ')}]`;
 }
 
 function parseHeader(bytes: Uint8Array): Header {
-  let header: Partial<Header>;
+  let header: Readonly<Record<string, unknown>>;
   try {
-    header = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes)) as Partial<Header>;
+    header = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes)) as typeof header;
   } catch (cause) {
     throw damaged('a header that is not JSON', 'JSON', undefined, cause);
   }
-  if (typeof header !== 'object' || header === null || header.version !== 1)
-    throw damaged(`version ${String(header?.version)}`, 'version 1', 'Read it with the release that wrote it.');
-  for (const key of ['batch', 'dInner', 'dState', 'dConv', 'layers'] as const) {
-    const value = header[key];
-    if (!(Number.isSafeInteger(value) && (value as number) >= 1))
-      throw damaged(`${key} ${String(value)}`, 'a positive integer');
-  }
+  if (typeof header !== 'object' || header === null || (header.version !== 1 && header.version !== 2))
+    throw unknownVersion(header);
+  checkCount('batch', header.batch);
   if (header.dtype !== 'float32' && header.dtype !== 'float64')
     throw damaged(`dtype ${String(header.dtype)}`, 'float32 or float64');
-  checkPositions(header.positions, header.batch!);
+  checkPositions(header.positions, header.batch as number);
+  return header.version === 1 ? parseVersion1(header) : parseVersion2(header);
+}
+
+function parseVersion2(header: Readonly<Record<string, unknown>>): Header {
+  const { blocks } = header;
+  if (!Array.isArray(blocks) || blocks.length === 0) throw damaged('no list of blocks', 'the blocks of a model');
+  for (const block of blocks as readonly Partial<SnapshotBlock>[]) {
+    const { kind, slots } = block ?? {};
+    if (typeof kind !== 'string' || typeof slots !== 'object' || slots === null)
+      throw damaged(`a block ${JSON.stringify(block)}`, '{ kind, slots }');
+    for (const [name, shape] of Object.entries(slots)) {
+      if (!Array.isArray(shape)) throw damaged(`${name} ${JSON.stringify(shape)}`, 'a shape');
+      for (const extent of shape) checkCount(name, extent);
+    }
+  }
+  return header as unknown as Header;
+}
+
+function parseVersion1({ dInner, dState, dConv, layers, ...rest }: Readonly<Record<string, unknown>>): Header {
+  for (const [name, value] of Object.entries({ dInner, dState, dConv, layers })) checkCount(name, value);
+  if ((layers as number) > MAX_LAYERS) throw damaged(`${String(layers)} layers`, `at most ${MAX_LAYERS}`);
+  const sizes = { dInner, dState, dConv } as Pick<StateSnapshotV1, 'dInner' | 'dState' | 'dConv'>;
+  const empty = new Array(layers as number).fill({}) as LayerSnapshot[];
+  const { layers: _, ...header } = upgraded({
+    ...(rest as unknown as Omit<StateSnapshotV1, 'version' | 'layers' | keyof typeof sizes>),
+    ...sizes,
+    version: 1,
+    layers: empty,
+  });
   return header as Header;
 }
 
-function checkPositions(positions: readonly number[] | undefined, batch: number): void {
+/** As many layers as a model may have. */
+const MAX_LAYERS = 2 ** 16;
+
+function checkCount(name: string, value: unknown): void {
+  if (!(Number.isSafeInteger(value) && (value as number) >= 1))
+    throw damaged(`${name} ${String(value)}`, 'a positive integer');
+}
+
+function checkPositions(positions: unknown, batch: number): void {
   const valid = (value: unknown): boolean => Number.isSafeInteger(value) && (value as number) >= 0;
   if (!Array.isArray(positions) || positions.length !== batch || !positions.every(valid)) {
     throw damaged(`positions ${JSON.stringify(positions)}`, `${batch} counts of tokens, one a row`);
   }
+}
+
+function unknownVersion(snapshot: unknown): MambaError {
+  const version = (snapshot as { readonly version?: unknown } | null | undefined)?.version;
+  return damaged(`version ${String(version)}`, 'version 1 or 2', 'Read it with the release that wrote it.');
 }
 
 /** FNV-1a, 32 bits: against damage, not malice. */

@@ -7,7 +7,7 @@
 import { loadPart, storePart, sum } from '../lib/lanes';
 import { LEAST_MEAN } from './rms-norm';
 
-/** As `layerNormCommand` in src/operations/layer-norm.ts writes them; addresses and strides in bytes. */
+/** Addresses and strides are in bytes. */
 @unmanaged
 export class LayerNormCall {
   x: usize;
@@ -20,13 +20,13 @@ export class LayerNormCall {
   rows: i32;
   channels: i32;
   eps: f32;
-  /** Rows of a chunk. */
-  block: i32;
+  /** Rows of a task. */
+  taskRows: i32;
 }
 
-export function layerNorm(call: LayerNormCall, chunk: i32): void {
-  const end = min((chunk + 1) * call.block, call.rows);
-  for (let row = chunk * call.block; row < end; row++) {
+export function layerNorm(call: LayerNormCall, task: i32): void {
+  const end = min((task + 1) * call.taskRows, call.rows);
+  for (let row = task * call.taskRows; row < end; row++) {
     const x = call.x + <usize>row * call.xStride;
     const y = call.y + ((<usize>row * <usize>call.channels) << 2);
     normalise(x, call.weight, call.bias, y, call.channels, call.eps);

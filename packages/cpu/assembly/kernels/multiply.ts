@@ -5,7 +5,7 @@
 import { gelu, geluTanh, relu2, silu } from '../lib/activations';
 import { loadPart, storePart } from '../lib/lanes';
 
-/** As `multiplyCommand` in src/operations/multiply.ts writes them; addresses and strides in bytes. */
+/** Addresses and strides are in bytes. */
 @unmanaged
 export class MultiplyCall {
   a: usize;
@@ -17,14 +17,14 @@ export class MultiplyCall {
   yStride: usize;
   rows: i32;
   channels: i32;
-  activation: i32;
+  activation: Activation;
   scale: f32;
-  /** Channels of a chunk. */
-  block: i32;
+  /** Channels of a task. */
+  taskChannels: i32;
 }
 
-/** As `ACTIVATIONS` in src/operations/multiply.ts. */
-const enum Activation {
+/** The function f. */
+export const enum Activation {
   NONE,
   SILU,
   GELU,
@@ -32,16 +32,16 @@ const enum Activation {
   RELU2,
 }
 
-/** A chunk is a block of channels of one row. */
-export function multiply(call: MultiplyCall, chunk: i32): void {
-  const blocks = (call.channels + call.block - 1) / call.block;
-  const row = <usize>(chunk / blocks);
-  const first = (chunk % blocks) * call.block;
+/** A task is a range of channels of one row. */
+export function multiply(call: MultiplyCall, task: i32): void {
+  const ranges = (call.channels + call.taskChannels - 1) / call.taskChannels;
+  const row = <usize>(task / ranges);
+  const first = (task % ranges) * call.taskChannels;
   const offset = <usize>first << 2;
   const a = call.a + row * call.aStride + offset;
   const b = call.b == 0 ? <usize>0 : call.b + row * call.bStride + offset;
   const y = call.y + row * call.yStride + offset;
-  const count = min(call.block, call.channels - first);
+  const count = min(call.taskChannels, call.channels - first);
   switch (call.activation) {
     case Activation.SILU:
       products(Activation.SILU, a, b, y, count, call.scale);

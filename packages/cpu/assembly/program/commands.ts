@@ -61,10 +61,16 @@ class EmbeddingCall {
   taskRows: i32;
 }
 
-/** RMS norms without weights (Falcon-Mamba), in place, of dt, B and C in rows of `[dtRank + 2 state]`. */
+/** RMS norms of dt, B and C (Falcon-Mamba, Jamba), in place, in rows of `[dtRank + 2 state]`. */
 @unmanaged
 class MixerNormCall {
   projected: usize;
+  /** Weight of dt's norm; 0: none. */
+  dtWeight: usize;
+  /** Weight of B's norm; 0: none. */
+  BWeight: usize;
+  /** Weight of C's norm; 0: none. */
+  CWeight: usize;
   rows: i32;
   dtRank: i32;
   /** States of a channel. */
@@ -130,10 +136,10 @@ export function execute(command: usize, task: i32, thread: i32, first: bool): vo
       break;
     }
     case Operation.MULTIPLY:
-      multiply(changetype<MultiplyCall>(call), chunk);
+      multiply(changetype<MultiplyCall>(call), task);
       break;
     case Operation.LAYER_NORM:
-      layerNorm(changetype<LayerNormCall>(call), chunk);
+      layerNorm(changetype<LayerNormCall>(call), task);
       break;
   }
 }
@@ -145,8 +151,8 @@ function mixerNorm(call: MixerNormCall, task: i32): void {
     const dt = call.projected + <usize>row * width;
     const B = dt + (<usize>call.dtRank << 2);
     const C = B + (<usize>call.state << 2);
-    rmsNorm(dt, 0, dt, 1, call.dtRank, call.eps);
-    rmsNorm(B, 0, B, 1, call.state, call.eps);
-    rmsNorm(C, 0, C, 1, call.state, call.eps);
+    rmsNorm(dt, call.dtWeight, dt, 1, call.dtRank, call.eps);
+    rmsNorm(B, call.BWeight, B, 1, call.state, call.eps);
+    rmsNorm(C, call.CWeight, C, 1, call.state, call.eps);
   }
 }

@@ -9,6 +9,9 @@ import type {
   ModelOutcome,
   ModelWeights,
 } from '@mamba/core/driver';
+import { mapBlock } from '../blocks/block.ts';
+import type { FusedBlock } from '../blocks/fused.ts';
+import { fuseBlock } from '../blocks/index.ts';
 import type { Block } from '../memory/allocator.ts';
 import type { Arena } from '../memory/heap.ts';
 import type { Storage } from '../memory/storage.ts';
@@ -17,25 +20,50 @@ import { addressOf, type Context, ELEMENT, type Stored } from '../operations/con
 import { draw } from '../operations/sample.ts';
 import { Program } from '../program/program.ts';
 import { argmaxCommand, headCommands, layerCommands } from './commands.ts';
-import { copyState, exportState, FusedState, gatherState, importState, stateBytes, stateOf } from './state.ts';
+import { copyState, exportState, FusedState, gatherState, importState, StateLayout, stateOf } from './state.ts';
 
-/** The whole model as one program: a pass is a single call into WebAssembly, and a decode writes its commands once. */
+/**
+ * The whole model as one program: a pass is a single call into WebAssembly, and a decode writes its commands once.
+ * Undefined where the model has a part without a fused form.
+ */
 export function fusedModel(
   context: Context,
   fusion: FusionContext<Storage>,
   config: ModelConfig,
   weights: ModelWeights<Tensor>,
-): ModelKernel {
+): ModelKernel | undefined {
+  if (!isPlain(config)) return undefined;
+  const stored = mapWeights(weights, (tensor) => fusion.device(tensor));
+  const blocks = fuseBlocks(config, stored);
+  if (blocks === undefined) return undefined;
   const { heap } = context;
-  const model: Fused = { context, fusion, config, weights: mapWeights(weights, (tensor) => fusion.device(tensor)) };
+  const layout = new StateLayout(blocks.map(({ slots }) => slots));
+  const model: Fused = { context, fusion, config, weights: stored, blocks, layout };
   return {
     forward: (call) => forward(model, call),
     decode: (call) => decode(model, call),
-    gather: (rows) => gatherState(heap, config, rows),
-    exportState: async (state) => exportState(heap, config, stateOf(state)!),
-    importState: (snapshots, batch) => importState(heap, config, snapshots, batch),
+    gather: (rows) => gatherState(heap, layout, rows),
+    exportState: async (state) => exportState(heap, layout, stateOf(state)!),
+    importState: (snapshots, positions) => importState(heap, layout, snapshots, positions.length),
     dispose() {},
   };
+}
+
+/** RMS norms, no table of positions, and no factors: what the kernels between blocks do. */
+function isPlain({ norm = 'rms', positions, multipliers = {} }: ModelConfig): boolean {
+  const { embedding = 1, residual = 1, logits = 1 } = multipliers;
+  return norm === 'rms' && positions === undefined && embedding === 1 && residual === 1 && logits === 1;
+}
+
+/** Undefined where a kind has no fused form. */
+function fuseBlocks(config: ModelConfig, { layers }: ModelWeights<Stored>): readonly FusedBlock[] | undefined {
+  const blocks: FusedBlock[] = [];
+  for (const [layer, block] of config.blocks.entries()) {
+    const fused = fuseBlock(block, layers[layer]!.block, config.dModel);
+    if (fused === undefined) return undefined;
+    blocks.push(fused);
+  }
+  return blocks;
 }
 
 interface Fused {
@@ -43,23 +71,25 @@ interface Fused {
   readonly fusion: FusionContext<Storage>;
   readonly config: ModelConfig;
   readonly weights: ModelWeights<Stored>;
+  readonly blocks: readonly FusedBlock[];
+  readonly layout: StateLayout;
 }
 
 function forward(model: Fused, call: ModelCall): ModelOutcome {
-  const { context, fusion, config, weights } = model;
+  const { context, fusion, config, weights, blocks, layout } = model;
   const { heap, wasm, team } = context;
-  const { dModel, vocabSize, layers, normEps } = config;
+  const { dModel, vocabSize, normEps } = config;
   const { batch, length, donated } = call;
   const previous = stateOf(call.state);
   const rows = batch * length;
   const logitRows = call.logits === 'none' ? 0 : call.logits === 'all' ? rows : batch;
   const outcome = heap.run((arena) => {
-    const state = donated && previous !== undefined ? previous.block : arena.result(stateBytes(config, batch));
+    const state = donated && previous !== undefined ? previous.block : arena.result(layout.rowBytes * batch);
     const values = logitRows === 0 ? undefined : arena.result(logitRows * vocabSize * ELEMENT);
     const kept = call.hiddenStates
-      ? Array.from({ length: layers + 1 }, () => arena.result(rows * dModel * ELEMENT))
+      ? Array.from({ length: blocks.length + 1 }, () => arena.result(rows * dModel * ELEMENT))
       : [];
-    const { commands, residual } = layerCommands(context, arena, config, weights, {
+    const { commands, residual } = layerCommands(context, arena, config, weights, blocks, layout, {
       ids: addressOf(fusion.device(call.ids)),
       resets: addressOf(call.resets && fusion.device(call.resets)),
       before: previous?.block.address ?? 0,
@@ -91,7 +121,7 @@ function forward(model: Fused, call: ModelCall): ModelOutcome {
 
 /** All memory is taken before the first step, so that nothing fails on the way. */
 function decode(model: Fused, call: DecodeCall): DecodeOutcome {
-  const { context, fusion, config, weights } = model;
+  const { context, fusion, config, weights, blocks, layout } = model;
   const { heap, team } = context;
   const { dModel, vocabSize } = config;
   const { batch, count, sampling, donated } = call;
@@ -100,10 +130,10 @@ function decode(model: Fused, call: DecodeCall): DecodeOutcome {
   const outcome = heap.run((arena) => {
     const ids = arena.result(batch * count * ELEMENT);
     const inPlace = donated && previous !== undefined;
-    const state = inPlace ? previous.block : arena.result(stateBytes(config, batch));
+    const state = inPlace ? previous.block : arena.result(layout.rowBytes * batch);
     const current = arena.scratch(batch * ELEMENT);
     const logits = arena.scratch(batch * vocabSize * ELEMENT);
-    const { commands, residual } = layerCommands(context, arena, config, weights, {
+    const { commands, residual } = layerCommands(context, arena, config, weights, blocks, layout, {
       ids: current.address,
       resets: 0,
       before: state.address,
@@ -163,11 +193,6 @@ function mapWeights<T, R>(weights: ModelWeights<T>, map: (weight: T) => R): Mode
     embedding: map(weights.embedding),
     finalNorm: map(weights.finalNorm),
     head: map(weights.head),
-    layers: weights.layers.map(({ norm, block }) => ({
-      norm: map(norm),
-      block: Object.fromEntries(
-        Object.entries(block).map(([key, weight]) => [key, weight === undefined ? undefined : map(weight as T)]),
-      ) as unknown as ModelWeights<R>['layers'][number]['block'],
-    })),
+    layers: weights.layers.map(({ norm, block }) => ({ norm: map(norm), block: mapBlock(block, map) })),
   };
 }

@@ -1,9 +1,10 @@
-import { invalid, type KernelState, type LayerSnapshot, type ModelConfig } from '@mamba/core/driver';
+import { sizeOf } from '@mamba/core';
+import { invalid, type KernelState, type KernelStateRow, type LayerSnapshot, type StateSlot } from '@mamba/core/driver';
 import type { Block } from '../memory/allocator.ts';
-import type { Arena, Heap } from '../memory/heap.ts';
+import type { Heap } from '../memory/heap.ts';
 import { ELEMENT } from '../operations/context.ts';
 
-/** A model's state in one block: for each layer conv `[batch, dInner, dConv - 1]`, then ssm `[batch, dInner, dState]`. */
+/** A model's state in one piece of memory: for each layer its slots, each `[batch, …]`. */
 export class FusedState implements KernelState {
   readonly batch: number;
   readonly block: Block;
@@ -27,23 +28,40 @@ export function stateOf(state: KernelState | undefined): FusedState | undefined 
   throw invalid('model.state', 'a state of another kernel', 'a state that this model made');
 }
 
-type Sizes = Pick<ModelConfig, 'dInner' | 'dState' | 'dConv' | 'layers'>;
+/** Where each slot of each layer lies in a state. Every extent is known: slots that grow have no fused form. */
+export class StateLayout {
+  /** Bytes of a state of one row. */
+  readonly rowBytes: number;
+  readonly #layers: readonly (readonly Place[])[];
 
-/** Bytes of one row of a layer's parts. */
-function rowBytes({ dInner, dState, dConv }: Sizes): readonly [conv: number, ssm: number] {
-  return [dInner * (dConv - 1) * ELEMENT, dInner * dState * ELEMENT];
+  constructor(layers: readonly (readonly StateSlot[])[]) {
+    let start = 0;
+    this.#layers = layers.map((slots) =>
+      slots.map(({ name, shape }) => {
+        const bytes = sizeOf(shape as readonly number[]) * ELEMENT;
+        const place = { name, start, bytes };
+        start += bytes;
+        return place;
+      }),
+    );
+    this.rowBytes = start;
+  }
+
+  /** Addresses of a layer's slots in a state that begins there; zeros where there is no state. */
+  addresses(state: number, layer: number, batch: number): readonly number[] {
+    return this.#layers[layer]!.map(({ start }) => (state === 0 ? 0 : state + batch * start));
+  }
+
+  /** Places of all slots, layer by layer. `start` and `bytes` are of one row: a batch has as many times both. */
+  get layers(): readonly (readonly Place[])[] {
+    return this.#layers;
+  }
 }
 
-export function stateBytes(config: Sizes, batch: number): number {
-  const [conv, ssm] = rowBytes(config);
-  return config.layers * batch * (conv + ssm);
-}
-
-/** Where a layer's parts lie from the start of a state. */
-export function layerOffsets(config: Sizes, batch: number, layer: number): readonly [conv: number, ssm: number] {
-  const [conv, ssm] = rowBytes(config);
-  const start = layer * batch * (conv + ssm);
-  return [start, start + batch * conv];
+interface Place {
+  readonly name: string;
+  readonly start: number;
+  readonly bytes: number;
 }
 
 export function copyState(heap: Heap, from: FusedState | undefined, to: Block): void {
@@ -52,56 +70,46 @@ export function copyState(heap: Heap, from: FusedState | undefined, to: Block): 
   else target.set(heap.bytes(from.block, from.block.bytes));
 }
 
-export function gatherState(
-  heap: Heap,
-  config: Sizes,
-  rows: readonly { readonly state: KernelState; readonly row: number }[],
-): FusedState {
+export function gatherState(heap: Heap, layout: StateLayout, rows: readonly KernelStateRow[]): FusedState {
   return heap.run((arena) => {
-    const block = arena.result(stateBytes(config, rows.length));
+    const batch = rows.length;
+    const block = arena.result(layout.rowBytes * batch);
     const target = heap.bytes(block, block.bytes);
-    const widths = rowBytes(config);
     for (const [to, { state, row }] of rows.entries()) {
       const source = stateOf(state)!;
       const values = heap.bytes(source.block, source.block.bytes);
-      for (let layer = 0; layer < config.layers; layer++) {
-        const [from, into] = [layerOffsets(config, source.batch, layer), layerOffsets(config, rows.length, layer)];
-        for (const part of [0, 1] as const) {
-          const [width, start] = [widths[part], from[part] + row * widths[part]];
-          target.set(values.subarray(start, start + width), into[part] + to * width);
-        }
+      for (const { start, bytes } of layout.layers.flat()) {
+        const from = source.batch * start + row * bytes;
+        target.set(values.subarray(from, from + bytes), batch * start + to * bytes);
       }
     }
-    return new FusedState(block, rows.length);
-  });
-}
-
-export function exportState(heap: Heap, config: Sizes, { block, batch }: FusedState): readonly LayerSnapshot[] {
-  const values = heap.floats(block, stateBytes(config, batch) / ELEMENT);
-  return eachLayer(config, batch, (conv, ssm, end) => ({ conv: values.slice(conv, ssm), ssm: values.slice(ssm, end) }));
-}
-
-export function importState(heap: Heap, config: Sizes, snapshots: readonly LayerSnapshot[], batch: number): FusedState {
-  return heap.run((arena: Arena) => {
-    const block = arena.result(stateBytes(config, batch));
-    const values = heap.floats(block, stateBytes(config, batch) / ELEMENT);
-    eachLayer(config, batch, (conv, ssm, _end, layer) => {
-      values.set(snapshots[layer]!.conv, conv);
-      values.set(snapshots[layer]!.ssm, ssm);
-    });
     return new FusedState(block, batch);
   });
 }
 
-/** The parts' places, in elements. */
-function eachLayer<R>(
-  config: Sizes,
+export function exportState(heap: Heap, layout: StateLayout, { block, batch }: FusedState): readonly LayerSnapshot[] {
+  const values = heap.floats(block, (layout.rowBytes * batch) / ELEMENT);
+  return layout.layers.map((places) =>
+    Object.fromEntries(
+      places.map(({ name, start, bytes }) => {
+        const first = (batch * start) / ELEMENT;
+        return [name, values.slice(first, first + (batch * bytes) / ELEMENT)];
+      }),
+    ),
+  );
+}
+
+export function importState(
+  heap: Heap,
+  layout: StateLayout,
+  snapshots: readonly LayerSnapshot[],
   batch: number,
-  visit: (conv: number, ssm: number, end: number, layer: number) => R,
-): R[] {
-  return Array.from({ length: config.layers }, (_, layer) => {
-    const [conv, ssm] = layerOffsets(config, batch, layer);
-    const [end] = layerOffsets(config, batch, layer + 1);
-    return visit(conv / ELEMENT, ssm / ELEMENT, end / ELEMENT, layer);
+): FusedState {
+  return heap.run((arena) => {
+    const block = arena.result(layout.rowBytes * batch);
+    const values = heap.floats(block, (layout.rowBytes * batch) / ELEMENT);
+    for (const [layer, places] of layout.layers.entries())
+      for (const { name, start } of places) values.set(snapshots[layer]![name]!, (batch * start) / ELEMENT);
+    return new FusedState(block, batch);
   });
 }

@@ -26,16 +26,15 @@ export interface LayerNormOptions {
   readonly eps: number;
 }
 
-/** Values of a chunk: some 5 µs. */
-const CHUNK = 8192;
+/** Values of a task: some 5 µs. */
+const TASK = 8192;
 
-/** As `LayerNormCall` in assembly/kernels/layer-norm.ts. */
 export function layerNormCommand(options: LayerNormOptions): Command {
   const { x, weight, bias, y, rows, channels, eps, xStride = channels * ELEMENT } = options;
-  const block = Math.max(1, Math.floor(CHUNK / channels));
+  const taskRows = Math.max(1, Math.floor(TASK / channels));
   return {
     operation: 'layerNorm',
-    chunks: Math.ceil(rows / block),
-    call: [x, xStride, weight, bias, y, rows, channels, { float: eps }, block],
+    tasks: Math.ceil(rows / taskRows),
+    call: { x, xStride, weight, bias, y, rows, channels, eps, taskRows },
   };
 }

@@ -28,23 +28,19 @@ export interface MultiplyOptions {
   readonly scale?: number | undefined;
 }
 
-/** As `Activation` in assembly/kernels/multiply.ts. */
-const ACTIVATIONS = { none: 0, silu: 1, gelu: 2, 'gelu-tanh': 3, relu2: 4 } as const satisfies Record<
-  Activation,
-  number
->;
+/** Channels of a task: some 5 µs, and three such rows fit a second-level cache. */
+const TASK = 8192;
 
-/** Channels of a chunk: some 5 µs, and three such rows fit a second-level cache. */
-const BLOCK = 8192;
-
-/** As `MultiplyCall` in assembly/kernels/multiply.ts. */
 export function multiplyCommand(options: MultiplyOptions): Command {
   const { a, b, y, rows, channels, activation = 'none', scale = 1 } = options;
   const { aStride = channels * ELEMENT, bStride = channels * ELEMENT, yStride = channels * ELEMENT } = options;
-  const block = Math.min(channels, BLOCK);
+  const taskChannels = Math.min(channels, TASK);
   return {
     operation: 'multiply',
-    chunks: rows * Math.ceil(channels / block),
-    call: [a, aStride, b, bStride, y, yStride, rows, channels, ACTIVATIONS[activation], { float: scale }, block],
+    tasks: rows * Math.ceil(channels / taskChannels),
+    call: {
+      ...{ a, aStride, b, bStride, y, yStride, rows, channels, scale, taskChannels },
+      activation: activation === 'gelu-tanh' ? 'geluTanh' : activation,
+    },
   };
 }

@@ -12,7 +12,17 @@ test('a call stands in a command by the names of its fields: integers, floats, f
     {
       operation: 'mixerNorm',
       tasks: 3,
-      call: { projected: 64, rows: 48, dtRank: 5, state: 16, eps: 0.5, taskRows: 16 },
+      call: {
+        dtWeight: 256,
+        BWeight: 0,
+        CWeight: 0,
+        projected: 64,
+        rows: 48,
+        dtRank: 5,
+        state: 16,
+        eps: 0.5,
+        taskRows: 16,
+      },
     },
     {
       operation: 'embedding',
@@ -27,7 +37,7 @@ test('a call stands in a command by the names of its fields: integers, floats, f
   expect(words(0, 0, 3)).toEqual([0, 5, 1]);
   expect(words(0, CALL, 3)).toEqual([-(2 ** 31) + 64, 128, 8]);
   expect(words(1, 0, 3)).toEqual([0, 4, 3]);
-  expect(words(1, CALL, 6)).toEqual([64, 48, 5, 16, 0x3f000000, 16]);
+  expect(words(1, CALL, 9)).toEqual([64, 256, 0, 0, 48, 5, 16, 0x3f000000, 16]);
   expect(words(2, CALL, 7)).toEqual([64, 4, 128, 192, 20, 7, 16]);
 });
 

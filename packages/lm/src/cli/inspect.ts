@@ -1,4 +1,5 @@
-import { sizeOf } from '@mamba/core';
+import { type ModelConfig, sizeOf } from '@mamba/core';
+import { modelSlots, slotShape } from '@mamba/core/driver';
 import Table from 'cli-table3';
 import { checkpointTokenizer } from '../tokenizer/tokenizer.ts';
 import { withCheckpoint } from './location.ts';
@@ -31,8 +32,13 @@ export function inspect(location: string, flags: InspectFlags, signal: AbortSign
       format: gguf === undefined ? checkpoint.format : `GGUF ${gguf.version}`,
       parameters: listed.reduce((sum, { elements }) => sum + elements, 0),
       bytes: listed.reduce((sum, { bytes }) => sum + bytes, 0),
-      // What a sequence takes in float32, at any length: the convolution's window and the scan's state, a layer.
-      stateBytes: 4 * config.layers * config.dInner * (config.dConv - 1 + config.dState),
+      layers: config.blocks.length,
+      // What a sequence takes in float32 before its first token.
+      stateBytes:
+        4 *
+        modelSlots(config)
+          .flat()
+          .reduce((sum, slot) => sum + sizeOf(slotShape(slot, [0]) ?? [0]), 0),
     };
     const vocabulary = tokenizer && {
       specialTokens: Object.fromEntries(tokenizer.specialTokens),
@@ -50,8 +56,12 @@ export function inspect(location: string, flags: InspectFlags, signal: AbortSign
       ['checkpoint', facts.name],
       ['format', facts.format],
       ['parameters', `${facts.parameters.toLocaleString('en')} (${size(facts.bytes)})`],
-      ['state', `${size(facts.stateBytes)} a sequence, in float32, at any length`],
-      ...Object.entries(config).map(([key, value]) => [key, String(value)]),
+      [
+        'state',
+        `${size(facts.stateBytes)} a sequence, in float32${grows(config) ? ', and more a token' : ', at any length'}`,
+      ],
+      ...Object.entries(config).flatMap(([key, value]) => (key === 'blocks' ? [] : [[key, describe(value)]])),
+      ...blockRuns(config),
       [
         'tokenizer',
         vocabulary === undefined ? 'none' : `${Object.keys(vocabulary.specialTokens).length} special tokens`,
@@ -69,6 +79,28 @@ export function inspect(location: string, flags: InspectFlags, signal: AbortSign
     for (const { name, dtype, shape, bytes } of listed) rows.push([name, dtype, shape.join(' × '), size(bytes)]);
     await print(`\n${rows}\n`, signal);
   });
+}
+
+/** Neighbouring layers that are alike, and their block: `layers 0 to 5`, `mamba: dInner 384, …`. */
+function blockRuns({ blocks }: ModelConfig): [string, string][] {
+  const runs: { readonly first: number; last: number; readonly text: string }[] = [];
+  for (const [layer, { kind, ...sizes }] of blocks.entries()) {
+    const options = Object.entries(sizes).map(([key, value]) => `${key} ${describe(value)}`);
+    const text = `${kind}: ${options.join(', ')}`;
+    const run = runs.at(-1);
+    if (run?.text === text) run.last = layer;
+    else runs.push({ first: layer, last: layer, text });
+  }
+  return runs.map(({ first, last, text }) => [first === last ? `layer ${first}` : `layers ${first} to ${last}`, text]);
+}
+
+function describe(value: unknown): string {
+  return typeof value === 'object' ? JSON.stringify(value) : String(value);
+}
+
+/** Whether a sequence's state grows with its tokens. */
+function grows(config: ModelConfig): boolean {
+  return modelSlots(config).some((slots) => slots.some(({ shape }) => shape.includes('length')));
 }
 
 function table(head: string[], right: readonly number[]): InstanceType<typeof Table> {

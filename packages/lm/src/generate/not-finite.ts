@@ -65,7 +65,8 @@ async function placeOf(
   ids: readonly number[],
   state: ModelState | undefined,
 ): Promise<Place | undefined> {
-  const { layers, tiedHead } = model.config;
+  const { blocks, tiedHead } = model.config;
+  const layers = blocks.length;
   const { hiddenStates, logits, state: after } = model.forward([ids], { state, logits: 'last', hiddenStates: true });
   const tensors = [...hiddenStates!, logits!];
   try {

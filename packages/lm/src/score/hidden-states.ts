@@ -38,7 +38,7 @@ export async function hiddenStates(
   checkOptions('hiddenStates', options, ['layers', 'pooling', 'state', 'chunk', 'signal']);
   const { pooling = 'last', chunk = 128, signal } = options;
   const { dModel, vocabSize } = model.config;
-  const layers = resolveLayers(options.layers ?? [-1], model.config.layers);
+  const layers = resolveLayers(options.layers ?? [-1], model.config.blocks.length);
   if (!['last', 'mean', 'none'].includes(pooling))
     throw invalid('hiddenStates.pooling', String(pooling), 'last, mean or none');
   checkInteger('hiddenStates.chunk', chunk, 1);

@@ -15,7 +15,7 @@ export function fingerprinting(
   source: ParameterSource,
 ): { readonly source: ParameterSource; digest(): string } {
   const hash = new Hash();
-  const entries = Object.entries(config).filter(([, value]) => value !== undefined);
+  const entries = Object.entries(facts(config)).filter(([, value]) => value !== undefined);
   hash.text(JSON.stringify(entries.sort(([a], [b]) => (a < b ? -1 : 1))));
   /** What takes a parameter's values, all at once or piece by piece from the first to the last. */
   const sampler = ({ name, shape }: ParameterSpec): ((piece: HostTensor) => void) => {
@@ -56,6 +56,17 @@ export function fingerprinting(
     };
   };
   return { digest: () => hash.digest(), source: Object.assign(whole, { rows }) };
+}
+
+/**
+ * The config as it is hashed. Layers that are alike are written once, beside their number, and a Mamba block's kind is
+ * left out: so saved sessions name the same model as those of releases that knew no other kind.
+ */
+function facts({ blocks, ...model }: ModelConfig): object {
+  const [first, ...others] = blocks.map((block) => JSON.stringify(block));
+  if (others.some((other) => other !== first)) return { ...model, blocks };
+  const { kind, ...options } = blocks[0]!;
+  return { ...model, ...options, layers: blocks.length, ...(kind !== 'mamba' && { kind }) };
 }
 
 /** Two lanes of 32 bits with different multipliers, each mixed with the other at the end. */

@@ -1,8 +1,8 @@
 import type { WarningListener } from '@mamba/checkpoint';
 import { type Backend, type BackendProvider, invalid, MambaError, selectBackend } from '@mamba/core';
+import type { Selection } from '../blocks/mamba/selection.ts';
 import type { DownloadProgress } from '../hub/hub.ts';
 import { type LanguageModel, loadModel } from '../language-model.ts';
-import type { Selection } from '../selection/selection.ts';
 import type { Session } from '../session/session.ts';
 import {
   type Arguments,

@@ -1,14 +1,17 @@
-import { MambaError, type Tensor } from '@mamba/core';
-import type {
-  DecodeCall,
-  DecodeOutcome,
-  FusionContext,
-  ModelCall,
-  ModelConfig,
-  ModelKernel,
-  ModelOutcome,
-  ModelWeights,
+import type { Tensor } from '@mamba/core';
+import {
+  type DecodeCall,
+  type DecodeOutcome,
+  type FusionContext,
+  type ModelCall,
+  type ModelConfig,
+  type ModelKernel,
+  type ModelOutcome,
+  type ModelWeights,
+  modelSlots,
 } from '@mamba/core/driver';
+import { shareBuffers } from '../blocks/buffers.ts';
+import { bindBlock, fusedKind } from '../blocks/kinds.ts';
 import type { PooledBuffer } from '../gpu/buffer-pool.ts';
 import { type Allocator, type Gpu, whole } from '../gpu/gpu.ts';
 import type { BufferRange } from '../gpu/shader.ts';
@@ -18,25 +21,25 @@ import { project, VECTOR_ROWS } from '../operations/linear.ts';
 import { normalise } from '../operations/rms-norm.ts';
 import { draw } from '../operations/sample.ts';
 import { plainStorage, rangeOf, type Storage } from '../storage.ts';
-import { supportsCall } from '../supports.ts';
-import { bindLayers, freeLayers, type Layers } from './layers.ts';
-import { prefillBuffers, prefillLayer } from './prefill.ts';
+import type { Fused, HiddenStates, Layer, Pass } from './pass.ts';
+import { checkCall, isFusible, modelRefusal } from './refusal.ts';
 import {
-  allocateState,
   exportState,
   FusedState,
   gatherState,
   importState,
   type LayerState,
+  nextState,
+  rangesOf,
+  releaseUnused,
   stateOf,
-  writableState,
 } from './state.ts';
-import { step } from './step.ts';
-import { Stepper } from './stepper.ts';
+import { type StepCall, Stepper } from './stepper.ts';
+import { warm } from './warm.ts';
 
 /**
- * The whole model on the device: activations and state never leave it, and no call waits. Undefined where this model has a part that
- * the kernels do not take, so that the composition says which.
+ * The whole model on the device: activations and state never leave it, and no call waits. Undefined where this model has
+ * a part that the kernels do not take: core walks over the blocks then, and its operations say what is refused.
  */
 export function fusedModel(
   gpu: Gpu,
@@ -44,35 +47,61 @@ export function fusedModel(
   config: ModelConfig,
   weights: ModelWeights<Tensor>,
 ): ModelKernel | undefined {
-  if (refusal(gpu, config, 1, 1, 0) !== undefined) return undefined;
-  const layers = gpu.allocating((allocator) =>
-    bindLayers(gpu, allocator, config, weights, (tensor) => context.device(tensor)),
-  );
-  const stepper = new Stepper(gpu, config, (port, state, rows) => {
-    step(gpu, config, layers, state, port.buffers, port.fed, rows);
-    gpu.allocating((allocator) => writeLogits(model, allocator, port.buffers.residual, true, 1, rows, port.logits));
-  });
-  const model: Fused = { gpu, context, config, layers, stepper };
+  if (!isFusible(config) || modelRefusal(gpu, config, 1, 1, 0) !== undefined) return undefined;
+  const model = bindModel(gpu, context, config, weights);
+  const { layers, slots, stepper } = model;
   return {
     forward: (call) => forward(model, call),
     decode: (call) => decode(model, call),
-    gather: (rows) => gatherState(gpu, config, rows),
-    exportState: (state) => exportState(gpu, config, stateOf(state)!),
-    importState: (snapshots, batch) => importState(gpu, config, snapshots, batch),
-    warm: () => warm(model),
+    gather: (rows) => gatherState(gpu, slots, rows),
+    exportState: (state) => exportState(gpu, slots, stateOf(state)!),
+    importState: (snapshots, positions) => importState(gpu, slots, snapshots, positions.length),
+    warm: () => warm(model, prefill),
+    weightsChanged() {
+      for (const { block } of layers) block.repack();
+    },
     dispose() {
       stepper.dispose();
-      freeLayers(gpu, layers);
+      for (const { block } of layers) block.dispose();
     },
   };
 }
 
-interface Fused {
-  readonly gpu: Gpu;
-  readonly context: FusionContext<Storage>;
-  readonly config: ModelConfig;
-  readonly layers: Layers;
-  readonly stepper: Stepper;
+function bindModel(
+  gpu: Gpu,
+  context: FusionContext<Storage>,
+  config: ModelConfig,
+  weights: ModelWeights<Tensor>,
+): Fused {
+  const { dModel, vocabSize } = config;
+  return gpu.allocating((allocator) => {
+    const layers = config.blocks.map((block, index): Layer => {
+      const { norm, block: blockWeights } = weights.layers[index]!;
+      return {
+        norm: rangeOf(context.device(norm)),
+        block: bindBlock(gpu, allocator, context, block, blockWeights, dModel),
+        slotsInPlace: fusedKind(block.kind)!.slotsInPlace,
+      };
+    });
+    const stepper = new Stepper(gpu, {
+      dModel,
+      vocabSize,
+      blocks: layers.map(({ block }) => block),
+      dispatch: (call) => step(model, call),
+    });
+    const model: Fused = {
+      gpu,
+      context,
+      config,
+      embedding: context.device(weights.embedding).storage,
+      layers,
+      finalNorm: rangeOf(context.device(weights.finalNorm)),
+      head: context.device(weights.head).storage,
+      slots: modelSlots(config),
+      stepper,
+    };
+    return model;
+  });
 }
 
 function forward(model: Fused, call: ModelCall): ModelOutcome {
@@ -80,12 +109,10 @@ function forward(model: Fused, call: ModelCall): ModelOutcome {
   const { batch, length, logits, hiddenStates } = call;
   const previous = stateOf(call.state);
   const logitRows = logits === 'none' ? 0 : logits === 'all' ? batch * length : batch;
-  check(gpu, config, batch, length, logitRows);
+  checkCall(gpu, config, batch, length, logitRows);
   const ids = rangeOf(context.device(call.ids));
   const stepped = length === 1 && batch <= VECTOR_ROWS && call.resets === undefined && !hiddenStates && logitRows > 0;
-  const outcome = stepped
-    ? forwardStep(model, call, previous, ids)
-    : forwardChunk(model, call, previous, ids, logitRows);
+  const outcome = stepped ? forwardStep(model, call, ids) : forwardChunk(model, call, ids, logitRows);
   // From here nothing throws: storage goes to its owners.
   if (call.donated) releaseUnused(gpu, previous, outcome.state);
   const tensor = (buffer: PooledBuffer, ...shape: number[]): Tensor =>
@@ -93,170 +120,172 @@ function forward(model: Fused, call: ModelCall): ModelOutcome {
   return {
     state: new FusedState(gpu, outcome.state, batch),
     logits: outcome.values && tensor(outcome.values, batch, logits === 'all' ? length : 1, config.vocabSize),
-    hiddenStates: hiddenStates ? outcome.kept.map((buffer) => tensor(buffer, batch, length, config.dModel)) : undefined,
+    hiddenStates: outcome.kept?.map((buffer) => tensor(buffer, batch, length, config.dModel)),
   };
 }
 
 interface Outcome {
   readonly state: readonly LayerState[];
+  /** Logits. */
   readonly values: PooledBuffer | undefined;
-  readonly kept: readonly PooledBuffer[];
+  /** Hidden states, where they are asked for. */
+  readonly kept: readonly PooledBuffer[] | undefined;
 }
 
-function forwardStep(
-  { gpu, config, stepper }: Fused,
-  { batch, donated }: ModelCall,
-  previous: FusedState | undefined,
-  ids: BufferRange,
-): Outcome {
+function forwardStep(model: Fused, call: ModelCall, ids: BufferRange): Outcome {
+  const { gpu, config, stepper } = model;
+  const { batch } = call;
   return gpu.allocating((allocator) => {
     const { fed, logits } = stepper.port(batch);
     const size = 4 * batch * config.vocabSize;
     const values = allocator.result(size, 'logits');
-    const state = writableState(gpu, allocator, config, previous, donated, batch);
+    const state = steppedState(model, allocator, call);
     const plan = stepper.plan(state, batch);
     gpu.recorder.copy(ids.buffer, ids.offset, fed.buffer, 0, 4 * batch);
     gpu.recorder.replay(plan);
     gpu.recorder.copy(logits.buffer, 0, values.buffer, 0, size);
-    return { state, values, kept: [] };
+    return { state, values, kept: undefined };
   });
 }
 
-function forwardChunk(
-  model: Fused,
-  call: ModelCall,
-  previous: FusedState | undefined,
-  ids: BufferRange,
-  logitRows: number,
-): Outcome {
-  const { gpu, context, config } = model;
-  const { batch, length } = call;
+/** Memory of a state that steps move on in place. */
+function steppedState(
+  { gpu, slots }: Fused,
+  allocator: Allocator,
+  { state, donated, batch }: ModelCall | DecodeCall,
+): readonly LayerState[] {
+  return nextState(gpu, allocator, slots, { previous: stateOf(state), donated, batch, inPlace: () => true });
+}
+
+function forwardChunk(model: Fused, call: ModelCall, ids: BufferRange, logitRows: number): Outcome {
+  const { gpu, context, config, layers, slots } = model;
+  const { batch, length, donated } = call;
+  const rows = batch * length;
+  const previous = stateOf(call.state);
   const resets = call.resets && rangeOf(context.device(call.resets));
   return gpu.allocating((allocator) => {
-    const residual = whole(allocator.scratch(4 * batch * length * config.dModel, 'residual'));
-    const kept: PooledBuffer[] = [];
-    const state = nextState(gpu, allocator, config, previous, call.donated, batch);
-    prefill(model, allocator, { ...call, resets, ids }, previous, state, residual, kept);
-    const last = call.hiddenStates ? whole(normed(model, allocator, residual, batch * length, kept)) : undefined;
+    const residual = whole(allocator.scratch(4 * rows * config.dModel, 'residual'));
+    const hiddenStates: HiddenStates | undefined = call.hiddenStates ? { allocator, kept: [] } : undefined;
+    const state = nextState(gpu, allocator, slots, {
+      previous,
+      donated,
+      batch,
+      inPlace: (layer, slot) => layers[layer]!.slotsInPlace.includes(slot),
+    });
+    const buffers = shareBuffers(
+      layers.map(({ block }) => block.prefillBuffers(rows)),
+      ({ bytes, label }) => allocator.scratch(bytes, label),
+    );
+    prefill(model, { batch, length, ids, resets, residual, buffers, before: previous?.layers, state, hiddenStates });
+    const last = hiddenStates && keepNormed(model, hiddenStates, residual, rows);
     const values = logitRows === 0 ? undefined : allocator.result(4 * logitRows * config.vocabSize, 'logits');
-    const every = call.logits === 'last' ? length : 1;
+    const stride = call.logits === 'last' ? length : 1;
     if (values !== undefined)
-      writeLogits(model, allocator, last ?? residual, last === undefined, every, logitRows, whole(values));
-    return { state, values, kept };
+      writeLogits(model, {
+        x: last ?? residual,
+        normed: last !== undefined,
+        stride,
+        rows: logitRows,
+        y: whole(values),
+      });
+    return { state, values, kept: hiddenStates?.kept };
   });
 }
 
-interface Chunk {
-  readonly batch: number;
-  readonly length: number;
-  readonly hiddenStates: boolean;
-  readonly ids: BufferRange;
-  readonly resets: BufferRange | undefined;
-}
-
-/** All layers over a chunk. Fills the residual, and `kept` with the residual before each layer where it is asked for. */
-function prefill(
-  { gpu, config, layers }: Fused,
-  allocator: Allocator,
-  { batch, length, hiddenStates, ids, resets }: Chunk,
-  previous: FusedState | undefined,
-  state: readonly LayerState[],
-  residual: BufferRange,
-  kept: PooledBuffer[],
-): void {
-  const { dModel, vocabSize } = config;
-  const rows = batch * length;
-  const buffers = prefillBuffers(allocator, config, rows);
-  gatherRows(gpu, layers.embedding, {
-    tableRows: vocabSize,
-    ids,
-    idRow: 1,
-    idOffset: 0,
-    count: rows,
-    channels: dModel,
-    y: residual,
-  });
-  for (const [index, layer] of layers.layers.entries()) {
-    if (hiddenStates) {
-      const copy = allocator.result(4 * rows * dModel, 'hidden state');
-      gpu.recorder.copy(residual.buffer, 0, copy.buffer, 0, 4 * rows * dModel);
-      kept.push(copy);
+/** All layers over a chunk, onto the residual. */
+function prefill(model: Fused, pass: Pass): void {
+  const { gpu, config, layers } = model;
+  const { batch, length, resets, residual, buffers, before, state, hiddenStates } = pass;
+  const bytes = 4 * batch * length * config.dModel;
+  embed(model, pass.ids, batch * length, residual);
+  for (const [index, { norm, block }] of layers.entries()) {
+    if (hiddenStates !== undefined) {
+      const copy = hiddenStates.allocator.result(bytes, 'hidden state');
+      gpu.recorder.copy(residual.buffer, 0, copy.buffer, 0, bytes);
+      hiddenStates.kept.push(copy);
     }
-    const before = previous?.layers[index]?.conv;
-    prefillLayer(gpu, allocator, config, layer, before && whole(before), state[index]!, residual, buffers, {
+    const call = {
       batch,
       length,
       resets,
-    });
+      x: residual,
+      norm: { weight: norm, eps: config.normEps },
+      y: residual,
+      accumulate: true,
+      before: rangesOf(before?.[index]),
+      state: rangesOf(state[index]),
+    };
+    block.prefill(call, buffers[index]!);
   }
 }
 
-/** The convolution reads its last state while it writes the next, so that one is always new; the scan's moves on in place. */
-function nextState(
-  gpu: Gpu,
-  allocator: Allocator,
-  config: ModelConfig,
-  previous: FusedState | undefined,
-  donated: boolean,
-  batch: number,
-): readonly LayerState[] {
-  if (donated && previous !== undefined) {
-    const { dInner, dConv } = config;
-    return previous.layers.map(({ ssm }) => ({
-      conv: allocator.result(4 * batch * dInner * (dConv - 1), 'conv state'),
-      ssm,
-    }));
+/** All layers over one token a row, then the head. */
+function step(model: Fused, { port, state, rows }: StepCall): void {
+  const { config, layers } = model;
+  const { residual } = port;
+  embed(model, port.fed, rows, residual);
+  for (const [index, { norm, block }] of layers.entries()) {
+    const ranges = rangesOf(state[index]);
+    const call = {
+      batch: rows,
+      length: 1,
+      resets: undefined,
+      x: residual,
+      norm: { weight: norm, eps: config.normEps },
+      y: residual,
+      accumulate: true,
+      before: ranges,
+      state: ranges,
+    };
+    block.step(call, port.buffers[index]!);
   }
-  const layers = allocateState(allocator, config, batch);
-  for (const [index, { ssm }] of layers.entries()) {
-    const source = previous?.layers[index]?.ssm;
-    if (source === undefined) gpu.recorder.clear(ssm.buffer, 0, ssm.size);
-    else gpu.recorder.copy(source.buffer, 0, ssm.buffer, 0, ssm.size);
-  }
-  return layers;
+  writeLogits(model, { x: residual, normed: false, stride: 1, rows, y: port.logits });
 }
 
-function releaseUnused(gpu: Gpu, previous: FusedState | undefined, state: readonly LayerState[]): void {
-  for (const [index, { conv, ssm }] of previous?.layers.entries() ?? []) {
-    if (state[index]!.conv !== conv) gpu.pool.give(conv);
-    if (state[index]!.ssm !== ssm) gpu.pool.give(ssm);
-  }
+function embed({ gpu, config, embedding }: Fused, ids: BufferRange, count: number, y: BufferRange): void {
+  const { dModel, vocabSize } = config;
+  gatherRows(gpu, embedding, { tableRows: vocabSize, ids, idRow: 1, idOffset: 0, count, channels: dModel, y });
 }
 
-function normed(
-  { gpu, config, layers }: Fused,
-  allocator: Allocator,
+/** The residual after the final norm, which is the last hidden state. */
+function keepNormed(
+  { gpu, config, finalNorm }: Fused,
+  { allocator, kept }: HiddenStates,
   x: BufferRange,
   rows: number,
-  kept: PooledBuffer[],
-): PooledBuffer {
+): BufferRange {
   const { dModel: channels, normEps: eps } = config;
   const y = allocator.result(4 * rows * channels, 'hidden state');
-  normalise(gpu, { x, weight: layers.finalNorm, y: whole(y), rows, channels, xRow: channels, xOffset: 0, eps });
+  normalise(gpu, { x, weight: finalNorm, y: whole(y), rows, channels, xRow: channels, xOffset: 0, eps });
   kept.push(y);
-  return y;
+  return whole(y);
 }
 
-/** Head over every `every`-th row, from the last of the first `every`; normalises the rows first unless they are. */
-function writeLogits(
-  { gpu, config, layers }: Fused,
-  allocator: Allocator,
-  x: BufferRange,
-  norm: boolean,
-  every: number,
-  rows: number,
-  y: BufferRange,
-): void {
+interface LogitsCall {
+  readonly x: BufferRange;
+  /** x has been through the final norm. */
+  readonly normed: boolean;
+  /** Logits are made of one row of x out of so many: the last of them. */
+  readonly stride: number;
+  /** Rows of logits. */
+  readonly rows: number;
+  readonly y: BufferRange;
+}
+
+function writeLogits({ gpu, config, finalNorm, head }: Fused, { x, normed, stride, rows, y }: LogitsCall): void {
   const { dModel, vocabSize, normEps: eps } = config;
-  const strides = { xRow: every * dModel, xOffset: (every - 1) * dModel };
+  const strides = { xRow: stride * dModel, xOffset: (stride - 1) * dModel };
   const projection = { rows, inputs: dModel, outputs: vocabSize, y };
-  if (!norm) project(gpu, layers.head, { x, ...strides, ...projection });
-  else if (rows <= VECTOR_ROWS)
-    project(gpu, layers.head, { x, ...strides, ...projection, norm: { weight: layers.finalNorm, eps } });
-  else {
-    const dense = whole(allocator.scratch(4 * rows * dModel, 'normed'));
-    normalise(gpu, { x, weight: layers.finalNorm, y: dense, rows, channels: dModel, ...strides, eps });
-    project(gpu, layers.head, { x: dense, ...projection });
+  if (normed) {
+    project(gpu, head, { x, ...strides, ...projection });
+  } else if (rows <= VECTOR_ROWS) {
+    project(gpu, head, { x, ...strides, ...projection, norm: { weight: finalNorm, eps } });
+  } else {
+    gpu.allocating((allocator) => {
+      const dense = whole(allocator.scratch(4 * rows * dModel, 'normed'));
+      normalise(gpu, { x, weight: finalNorm, y: dense, rows, channels: dModel, ...strides, eps });
+      project(gpu, head, { x: dense, ...projection });
+    });
   }
 }
 
@@ -265,14 +294,13 @@ function decode(model: Fused, call: DecodeCall): DecodeOutcome {
   const { gpu, context, config, stepper } = model;
   const { batch, count, sampling } = call;
   const { vocabSize: vocab } = config;
-  const previous = stateOf(call.state);
-  check(gpu, config, batch, 1, batch);
+  checkCall(gpu, config, batch, 1, batch);
   const first = rangeOf(context.device(call.ids));
   const uniform = sampling && rangeOf(context.device(sampling.uniform));
   const outcome = gpu.allocating((allocator) => {
     const { fed, logits } = stepper.port(batch);
     const ids = allocator.result(4 * batch * count, 'generated ids');
-    const state = writableState(gpu, allocator, config, previous, call.donated, batch);
+    const state = steppedState(model, allocator, call);
     const plan = stepper.plan(state, batch);
     const choice = { logits, rows: batch, vocab, ids: whole(ids), idRow: count, idOffset: 0, checked: true, fed };
     const choosing = gpu.capture(() => {
@@ -296,111 +324,4 @@ function decode(model: Fused, call: DecodeCall): DecodeOutcome {
     }),
     state: new FusedState(gpu, outcome.state, batch),
   };
-}
-
-/** Rows that stand for what a prompt's chunks may have: pipelines differ by how many there are. */
-const WARM_LENGTHS = [2, 16, 64, 128, 512];
-
-/** Compiles what a prompt, a step and a generation take; sampling by its own filters is left to the first call. */
-function warm(model: Fused): Promise<void> {
-  const { gpu, config, layers, stepper } = model;
-  return gpu.prepare(() =>
-    gpu.allocating((allocator) => {
-      const state = allocateState(allocator, config, 1);
-      const memory = whole(allocator.scratch(16, 'nothing'));
-      // One layer is like another.
-      const one = { ...model, layers: { ...layers, layers: layers.layers.slice(0, 1) } };
-      for (const length of WARM_LENGTHS) {
-        const chunk = { batch: 1, length, hiddenStates: false, ids: memory, resets: undefined };
-        for (const previous of [undefined, new FusedState(gpu, state, 1)])
-          prefill(one, allocator, chunk, previous, state, memory, []);
-      }
-      stepper.warm(state);
-      const choice = { logits: memory, rows: 1, vocab: config.vocabSize, ids: memory, idRow: 1, idOffset: 0 };
-      largest(gpu, { ...choice, checked: false });
-      largest(gpu, { ...choice, checked: true, fed: memory });
-      const sampling = { temperature: 1, topK: config.vocabSize, topP: 1, minP: 0 };
-      draw(
-        gpu,
-        { ...choice, checked: true, fed: memory },
-        { ...sampling, uniform: memory, uniformRow: 1, uniformOffset: 0 },
-      );
-    }),
-  );
-}
-
-function check(gpu: Gpu, config: ModelConfig, batch: number, length: number, logitRows: number): void {
-  const reason = refusal(gpu, config, batch, length, logitRows);
-  if (reason !== undefined)
-    throw new MambaError('unsupported', `webgpu cannot run this call: ${reason}`, {
-      origin: 'model.forward',
-      given: `batch ${batch}, length ${length}`,
-      remedy: 'Take a smaller chunk or batch, or ask for fewer logits.',
-    });
-}
-
-/** Why a call of this size cannot run: the operations that it stands for are asked. */
-function refusal(
-  gpu: Gpu,
-  { dModel, dInner, dState, dConv, vocabSize }: ModelConfig,
-  batch: number,
-  length: number,
-  logitRows: number,
-): string | undefined {
-  const spec = (...shape: number[]) => ({ shape, dtype: 'float32' }) as const;
-  const absent = undefined;
-  const wide = spec(batch, length, 2 * dInner);
-  const u = spec(batch, length, dInner);
-  const B = spec(batch, length, 1, dState);
-  const A = spec(dInner, dState);
-  const answers = [
-    supportsCall(gpu, 'add', { a: wide, b: wide, size: 0 }),
-    supportsCall(gpu, 'causalConv1d', {
-      x: u,
-      weight: spec(dInner, dConv),
-      bias: absent,
-      initialState: absent,
-      resets: absent,
-      activation: 'silu',
-      batch,
-      length,
-      dim: dInner,
-      width: dConv,
-    }),
-    supportsCall(gpu, 'selectiveScan', {
-      u,
-      delta: u,
-      A,
-      B,
-      C: B,
-      D: absent,
-      z: absent,
-      deltaBias: absent,
-      initialState: absent,
-      resets: { shape: [batch, length], dtype: 'int32' },
-      deltaSoftplus: true,
-      discretization: 'euler',
-      batch,
-      length,
-      dim: dInner,
-      state: dState,
-      groups: 1,
-      constantB: false,
-      constantC: false,
-    }),
-    ...(logitRows === 0
-      ? []
-      : [
-          supportsCall(gpu, 'linear', {
-            x: spec(logitRows, dModel),
-            weight: { shape: [1, 1], dtype: 'float32' },
-            bias: absent,
-            rows: logitRows,
-            inputs: dModel,
-            outputs: vocabSize,
-          }),
-        ]),
-  ];
-  for (const answer of answers) if (!answer.supported) return answer.reason;
-  return undefined;
 }

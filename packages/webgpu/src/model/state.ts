@@ -1,15 +1,22 @@
-import { invalid, type KernelState, type LayerSnapshot, type ModelConfig } from '@mamba/core/driver';
+import {
+  invalid,
+  type KernelState,
+  type KernelStateRow,
+  type LayerSnapshot,
+  type StateSlot,
+  sizeOf,
+} from '@mamba/core/driver';
+import type { SlotRanges } from '../blocks/fused-block.ts';
 import type { PooledBuffer } from '../gpu/buffer-pool.ts';
-import type { Allocator, Gpu } from '../gpu/gpu.ts';
+import { type Allocator, type Gpu, whole } from '../gpu/gpu.ts';
 
-export interface LayerState {
-  /** `[batch, dInner, dConv - 1]`, newest last. */
-  readonly conv: PooledBuffer;
-  /** `[batch, dInner, dState]` */
-  readonly ssm: PooledBuffer;
-}
+/** What each layer remembers; no extent of a slot grows. */
+export type Slots = readonly (readonly StateSlot[])[];
 
-/** A model's state: two buffers a layer, which never leave the device unless exported. */
+/** A layer's state: a buffer a slot, `[batch, …]`. */
+export type LayerState = Readonly<Record<string, PooledBuffer>>;
+
+/** A model's state: a buffer a slot and layer, which never leave the device unless exported. */
 export class FusedState implements KernelState {
   readonly batch: number;
   readonly bytes: number;
@@ -20,14 +27,11 @@ export class FusedState implements KernelState {
     this.#gpu = gpu;
     this.layers = layers;
     this.batch = batch;
-    this.bytes = layers.reduce((sum, { conv, ssm }) => sum + conv.size + ssm.size, 0);
+    this.bytes = buffersOf(layers).reduce((sum, { size }) => sum + size, 0);
   }
 
   dispose(): void {
-    for (const { conv, ssm } of this.layers) {
-      this.#gpu.pool.give(conv);
-      this.#gpu.pool.give(ssm);
-    }
+    for (const buffer of buffersOf(this.layers)) this.#gpu.pool.give(buffer);
   }
 }
 
@@ -36,36 +40,54 @@ export function stateOf(state: KernelState | undefined): FusedState | undefined 
   throw invalid('model.state', 'a state of another kernel', 'a state that this model made');
 }
 
-export function convBytes({ dInner, dConv }: ModelConfig, batch: number): number {
-  return 4 * batch * dInner * (dConv - 1);
+/** Whether two states of one model lie in the same memory. */
+export function sameMemory(a: readonly LayerState[], b: readonly LayerState[]): boolean {
+  return a.every((layer, index) =>
+    Object.entries(layer).every(([name, { buffer }]) => buffer === b[index]![name]!.buffer),
+  );
 }
 
-export function ssmBytes({ dInner, dState }: ModelConfig, batch: number): number {
-  return 4 * batch * dInner * dState;
+export function rangesOf(state: LayerState | undefined): SlotRanges {
+  return Object.fromEntries(Object.entries(state ?? {}).map(([name, buffer]) => [name, whole(buffer)]));
 }
 
-export function allocateState(allocator: Allocator, config: ModelConfig, batch: number): readonly LayerState[] {
-  return Array.from({ length: config.layers }, () => ({
-    conv: allocator.result(convBytes(config, batch), 'conv state'),
-    ssm: allocator.result(ssmBytes(config, batch), 'ssm state'),
-  }));
+export function allocateState(allocator: Allocator, slots: Slots, batch: number): readonly LayerState[] {
+  return slots.map((layer) =>
+    Object.fromEntries(layer.map((slot) => [slot.name, allocateSlot(allocator, slot, batch)])),
+  );
 }
 
-/** Memory of a state that a call may write to: the given one if it was donated, else a copy, or zeros. */
-export function writableState(
+/** A call's state before it, and what becomes of that. */
+export interface Succession {
+  readonly previous: FusedState | undefined;
+  /** The call may write to the memory of `previous`. */
+  readonly donated: boolean;
+  readonly batch: number;
+  /** Slots that the call reads where it writes them; it writes the others anew. */
+  readonly inPlace: (layer: number, slot: string) => boolean;
+}
+
+/** Memory for the state after a call. Slots in place hold the state before: in the same memory if it was donated, else a copy, or zeros. */
+export function nextState(
   gpu: Gpu,
   allocator: Allocator,
-  config: ModelConfig,
-  previous: FusedState | undefined,
-  donated: boolean,
-  batch: number,
+  slots: Slots,
+  { previous, donated, batch, inPlace }: Succession,
 ): readonly LayerState[] {
-  if (donated && previous !== undefined) return previous.layers;
-  const layers = allocateState(allocator, config, batch);
-  for (const [index, target] of layers.entries()) {
-    for (const part of ['conv', 'ssm'] as const) {
-      const source = previous?.layers[index]?.[part];
-      const { buffer, size } = target[part];
+  const kept = donated ? previous : undefined;
+  const layers = slots.map((layer, index) =>
+    Object.fromEntries(
+      layer.map((slot) => {
+        const old = inPlace(index, slot.name) ? kept?.layers[index]?.[slot.name] : undefined;
+        return [slot.name, old ?? allocateSlot(allocator, slot, batch)];
+      }),
+    ),
+  );
+  if (kept !== undefined) return layers;
+  for (const [index, layer] of layers.entries()) {
+    for (const [name, { buffer, size }] of Object.entries(layer)) {
+      if (!inPlace(index, name)) continue;
+      const source = previous?.layers[index]?.[name];
       if (source === undefined) gpu.recorder.clear(buffer, 0, size);
       else gpu.recorder.copy(source.buffer, 0, buffer, 0, size);
     }
@@ -73,20 +95,22 @@ export function writableState(
   return layers;
 }
 
-export function gatherState(
-  gpu: Gpu,
-  config: ModelConfig,
-  rows: readonly { readonly state: KernelState; readonly row: number }[],
-): FusedState {
+/** Gives back memory of a donated state that did not go into the next one. */
+export function releaseUnused(gpu: Gpu, previous: FusedState | undefined, next: readonly LayerState[]): void {
+  const kept = new Set(buffersOf(next).map(({ buffer }) => buffer));
+  for (const buffer of buffersOf(previous?.layers ?? [])) if (!kept.has(buffer.buffer)) gpu.pool.give(buffer);
+}
+
+export function gatherState(gpu: Gpu, slots: Slots, rows: readonly KernelStateRow[]): FusedState {
   return gpu.allocating((allocator) => {
-    const layers = allocateState(allocator, config, rows.length);
-    const widths = { conv: convBytes(config, 1), ssm: ssmBytes(config, 1) };
-    for (const [index, target] of layers.entries()) {
+    const layers = allocateState(allocator, slots, rows.length);
+    for (const [index, layer] of slots.entries()) {
       for (const [to, { state, row }] of rows.entries()) {
         const source = stateOf(state)!.layers[index]!;
-        for (const part of ['conv', 'ssm'] as const) {
-          const width = widths[part];
-          gpu.recorder.copy(source[part].buffer, row * width, target[part].buffer, to * width, width);
+        for (const slot of layer) {
+          const bytes = slotBytes(slot, 1);
+          const target = layers[index]![slot.name]!.buffer;
+          gpu.recorder.copy(source[slot.name]!.buffer, row * bytes, target, to * bytes, bytes);
         }
       }
     }
@@ -94,34 +118,36 @@ export function gatherState(
   });
 }
 
-export async function exportState(gpu: Gpu, config: ModelConfig, state: FusedState): Promise<readonly LayerSnapshot[]> {
-  const read = async ({ buffer }: PooledBuffer, bytes: number) =>
-    new Float32Array(await gpu.readback.read(buffer, 0, bytes));
+export async function exportState(gpu: Gpu, slots: Slots, state: FusedState): Promise<readonly LayerSnapshot[]> {
+  const read = async (layer: number, slot: StateSlot): Promise<[string, Float32Array]> => {
+    const bytes = await gpu.readback.read(state.layers[layer]![slot.name]!.buffer, 0, slotBytes(slot, state.batch));
+    return [slot.name, new Float32Array(bytes)];
+  };
   return Promise.all(
-    state.layers.map(async ({ conv, ssm }) => {
-      const [convValues, ssmValues] = await Promise.all([
-        read(conv, convBytes(config, state.batch)),
-        read(ssm, ssmBytes(config, state.batch)),
-      ]);
-      return { conv: convValues, ssm: ssmValues };
-    }),
+    slots.map(async (layer, index) => Object.fromEntries(await Promise.all(layer.map((slot) => read(index, slot))))),
   );
 }
 
-export function importState(
-  gpu: Gpu,
-  config: ModelConfig,
-  snapshots: readonly LayerSnapshot[],
-  batch: number,
-): FusedState {
+export function importState(gpu: Gpu, slots: Slots, snapshots: readonly LayerSnapshot[], batch: number): FusedState {
   return gpu.allocating((allocator) => {
-    const layers = allocateState(allocator, config, batch);
-    for (const [index, { conv, ssm }] of snapshots.entries()) {
-      gpu.recorder.write(layers[index]!.conv.buffer, 0, floatBytes(conv));
-      gpu.recorder.write(layers[index]!.ssm.buffer, 0, floatBytes(ssm));
-    }
+    const layers = allocateState(allocator, slots, batch);
+    for (const [index, layer] of layers.entries())
+      for (const [name, { buffer }] of Object.entries(layer))
+        gpu.recorder.write(buffer, 0, floatBytes(snapshots[index]![name]!));
     return new FusedState(gpu, layers, batch);
   });
+}
+
+function buffersOf(layers: readonly LayerState[]): readonly PooledBuffer[] {
+  return layers.flatMap((layer) => Object.values(layer));
+}
+
+function allocateSlot(allocator: Allocator, slot: StateSlot, batch: number): PooledBuffer {
+  return allocator.result(slotBytes(slot, batch), `${slot.name} state`);
+}
+
+function slotBytes({ shape }: StateSlot, batch: number): number {
+  return 4 * batch * sizeOf(shape as readonly number[]);
 }
 
 function floatBytes(values: Float32Array | Float64Array): Uint8Array<ArrayBuffer> {

@@ -1,11 +1,10 @@
-import type { ModelConfig } from '@mamba/core/driver';
+import { type BufferSize, type Buffers, shareBuffers } from '../blocks/buffers.ts';
+import type { FusedBlock } from '../blocks/fused-block.ts';
 import type { PooledBuffer } from '../gpu/buffer-pool.ts';
 import { type Captured, type Gpu, whole } from '../gpu/gpu.ts';
 import type { Plan } from '../gpu/recorder.ts';
 import type { BufferRange } from '../gpu/shader.ts';
-import { projectedRow } from './prefill.ts';
-import type { LayerState } from './state.ts';
-import { type StepBuffers, uzBytes } from './step.ts';
+import { type LayerState, sameMemory } from './state.ts';
 
 /** Where every step of some rows reads its ids and leaves its logits. */
 export interface Port {
@@ -13,7 +12,25 @@ export interface Port {
   readonly fed: BufferRange;
   /** `[rows, vocabSize]` */
   readonly logits: BufferRange;
-  readonly buffers: StepBuffers;
+  /** `[rows, dModel]` */
+  readonly residual: BufferRange;
+  /** Activations of each block. */
+  readonly buffers: readonly Buffers[];
+}
+
+/** One step of one token a row. */
+export interface StepCall {
+  readonly port: Port;
+  readonly state: readonly LayerState[];
+  readonly rows: number;
+}
+
+export interface StepperOptions {
+  readonly dModel: number;
+  readonly vocabSize: number;
+  readonly blocks: readonly FusedBlock[];
+  /** Dispatches a step. */
+  readonly dispatch: (call: StepCall) => void;
 }
 
 /** Rows that there is room for from the beginning, so that the first step takes no memory. */
@@ -32,18 +49,16 @@ interface Prepared extends Captured {
  */
 export class Stepper {
   readonly #gpu: Gpu;
-  readonly #config: ModelConfig;
-  readonly #record: (port: Port, state: readonly LayerState[], rows: number) => void;
+  readonly #options: StepperOptions;
   /** The latest first. */
   #plans: readonly Prepared[] = [];
   #memory: readonly PooledBuffer[] = [];
   #port: Port | undefined;
   #rows = 0;
 
-  constructor(gpu: Gpu, config: ModelConfig, record: (port: Port, state: readonly LayerState[], rows: number) => void) {
+  constructor(gpu: Gpu, options: StepperOptions) {
     this.#gpu = gpu;
-    this.#config = config;
-    this.#record = record;
+    this.#options = options;
     this.port(FEW);
   }
 
@@ -54,9 +69,9 @@ export class Stepper {
     this.dispose();
     return this.#gpu.allocating((allocator) => {
       const memory: PooledBuffer[] = [];
-      this.#port = portOf(this.#gpu, this.#config, rows, (bytes, label) => {
+      this.#port = portOf(this.#options, rows, ({ bytes, label }) => {
         memory.push(allocator.result(bytes, label));
-        return whole(memory.at(-1)!);
+        return memory.at(-1)!;
       });
       this.#memory = memory;
       this.#rows = rows;
@@ -68,7 +83,11 @@ export class Stepper {
   plan(state: readonly LayerState[], rows: number): Plan {
     const port = this.port(rows);
     const known = this.#plans.find((plan) => plan.rows === rows && sameMemory(plan.state, state));
-    const prepared = known ?? { ...this.#gpu.capture(() => this.#record(port, state, rows)), state, rows };
+    const prepared = known ?? {
+      ...this.#gpu.capture(() => this.#options.dispatch({ port, state, rows })),
+      state,
+      rows,
+    };
     const plans = [prepared, ...this.#plans.filter((plan) => plan !== prepared)];
     for (const { forget } of plans.slice(PLANS)) forget();
     this.#plans = plans.slice(0, PLANS);
@@ -77,12 +96,9 @@ export class Stepper {
 
   /** Compiles what steps take. */
   warm(state: readonly LayerState[]): void {
-    const buffer = whole({ buffer: this.#gpu.nowhere.buffer, size: 16 });
-    this.#record(
-      portOf(this.#gpu, this.#config, 1, () => buffer),
-      state,
-      1,
-    );
+    const { buffer } = this.#gpu.nowhere;
+    const port = portOf(this.#options, 1, ({ bytes }) => ({ buffer, size: bytes }));
+    this.#options.dispatch({ port, state, rows: 1 });
   }
 
   dispose(): void {
@@ -95,28 +111,20 @@ export class Stepper {
   }
 }
 
-function sameMemory(a: readonly LayerState[], b: readonly LayerState[]): boolean {
-  return a.every(
-    ({ conv, ssm }, layer) => conv.buffer === b[layer]!.conv.buffer && ssm.buffer === b[layer]!.ssm.buffer,
-  );
-}
-
 function portOf(
-  gpu: Gpu,
-  config: ModelConfig,
+  { dModel, vocabSize, blocks }: StepperOptions,
   rows: number,
-  memory: (bytes: number, label: string) => BufferRange,
+  allocate: (size: BufferSize) => PooledBuffer,
 ): Port {
-  const { dModel, dInner, vocabSize } = config;
-  const floats = (elements: number, label: string): BufferRange => memory(4 * rows * elements, label);
+  const floats = (elements: number, label: string): BufferRange =>
+    whole(allocate({ bytes: 4 * rows * elements, label }));
   return {
     fed: floats(2, 'fed ids'),
     logits: floats(vocabSize, 'logits'),
-    buffers: {
-      residual: floats(dModel, 'residual'),
-      uz: memory(uzBytes(gpu, config, rows), 'u, z, and parts of dt, B, C'),
-      projected: floats(projectedRow(config), 'dt, B, C'),
-      gated: floats(dInner, 'gated'),
-    },
+    residual: floats(dModel, 'residual'),
+    buffers: shareBuffers(
+      blocks.map((block) => block.stepBuffers(rows)),
+      allocate,
+    ),
   };
 }

@@ -1,11 +1,14 @@
 import type { CausalConv1dCall, DeviceTensor } from '@mamba/core/driver';
 import { causalConv1d as shader } from '../generated/index.ts';
 import { type Gpu, whole } from '../gpu/gpu.ts';
+import { workgroupsRefusal } from '../gpu/limits.ts';
 import type { BufferRange } from '../gpu/shader.ts';
 import { plainStorage, rangeOf, type Storage } from '../storage.ts';
 
 /** Steps that a lane makes; OUTPUTS of the shader. */
 const OUTPUTS = 8;
+/** Taps of a convolution that a lane keeps in registers. */
+const MAX_WIDTH = 64;
 
 export function causalConv1d(
   gpu: Gpu,
@@ -78,4 +81,13 @@ export function convolve(gpu: Gpu, call: Convolution): void {
       batch,
     ],
   });
+}
+
+/** Why a convolution of these sizes cannot run on this device, although its tensors fit. */
+export function convolutionRefusal(
+  gpu: Gpu,
+  { batch, dim, width }: Pick<Convolution, 'batch' | 'dim' | 'width'>,
+): string | undefined {
+  if (width > MAX_WIDTH) return `a width of ${width} is more than the ${MAX_WIDTH} that it keeps in registers`;
+  return workgroupsRefusal(gpu, 'batch', batch) ?? workgroupsRefusal(gpu, 'dim', Math.ceil(dim / 64));
 }

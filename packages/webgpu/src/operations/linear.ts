@@ -1,6 +1,7 @@
 import type { DeviceTensor, LinearCall } from '@mamba/core/driver';
 import { linearMatrix, linearSum, linearVector, linear as tiled } from '../generated/index.ts';
 import { type Gpu, whole } from '../gpu/gpu.ts';
+import { bindingRefusal, workgroupsRefusal } from '../gpu/limits.ts';
 import type { BufferRange } from '../gpu/shader.ts';
 import { FORMATS, plainStorage, rangeOf, type Storage } from '../storage.ts';
 import { matrixUnits } from './matrix-units.ts';
@@ -84,6 +85,11 @@ export function project(gpu: Gpu, weight: Storage, call: Projection): void {
       multiply(gpu, overrides, bindings, { ...common, rows });
     }
   }
+}
+
+/** Why a product of these sizes cannot run on this device, although x fits. */
+export function projectionRefusal(gpu: Gpu, rows: number, outputs: number): string | undefined {
+  return bindingRefusal(gpu, 'the result', rows * outputs) ?? workgroupsRefusal(gpu, 'rows', Math.ceil(rows / 64));
 }
 
 /** Tiles that fill a large device twice; from how many on large ones do; and the fewest inputs worth a part of their own. */

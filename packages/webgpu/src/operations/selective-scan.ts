@@ -3,6 +3,7 @@ import type { DeviceTensor, SelectiveScanCall } from '@mamba/core/driver';
 import { selectiveScanCarry, selectiveScanPlain, selectiveScan as shader } from '../generated/index.ts';
 import type { PooledBuffer } from '../gpu/buffer-pool.ts';
 import { type Gpu, whole } from '../gpu/gpu.ts';
+import { bindingRefusal, workgroupsRefusal } from '../gpu/limits.ts';
 import type { BufferRange } from '../gpu/shader.ts';
 import { plainStorage, rangeOf, type Storage } from '../storage.ts';
 import {
@@ -121,7 +122,7 @@ export function packConstants(
   copy(parts.resets?.range, dim * (state + 2), parts.resets?.count ?? 0);
 }
 
-export function scanLimits(gpu: Gpu): ScanLimits {
+function scanLimits(gpu: Gpu): ScanLimits {
   return {
     workgroup: gpu.workgroup(1024),
     memory: gpu.device.limits.maxComputeWorkgroupStorageSize,
@@ -129,12 +130,27 @@ export function scanLimits(gpu: Gpu): ScanLimits {
   };
 }
 
+/** What a scan's layout depends on, beside the strides of B and C. */
+export type ScanSizes = Pick<Scan, 'batch' | 'length' | 'dim' | 'states' | 'groups' | 'discretization' | 'resets'>;
+
+/** Why a scan of these sizes cannot run on this device, although its tensors fit. */
+export function scanRefusal(gpu: Gpu, sizes: ScanSizes, B: Strides, C: Strides): string | undefined {
+  const { batch, length, dim, states, groups, resets } = sizes;
+  const plan = planScan(scanShape(sizes, B, C), scanLimits(gpu), gpu.options.scanVariant);
+  if (typeof plan === 'string') return plan;
+  const { chunks, channels } = plan;
+  const constants = constantsSize(dim, states, resets ? batch * length : 0);
+  return (
+    workgroupsRefusal(gpu, 'batch', batch) ??
+    bindingRefusal(gpu, 'A, D, deltaBias and resets together', constants) ??
+    bindingRefusal(gpu, 'the state', batch * dim * states) ??
+    (chunks > 1 ? bindingRefusal(gpu, 'the states of all chunks', batch * chunks * dim * (states + 2)) : undefined) ??
+    workgroupsRefusal(gpu, 'channels', groups * Math.ceil(dim / groups / channels))
+  );
+}
+
 /** What a plan depends on. */
-export function scanShape(
-  call: Pick<Scan, 'batch' | 'length' | 'dim' | 'states' | 'groups' | 'discretization' | 'resets'>,
-  B: Strides,
-  C: Strides,
-): ScanShape {
+function scanShape(call: ScanSizes, B: Strides, C: Strides): ScanShape {
   const { batch, length, dim, states, groups, discretization } = call;
   const inQuads = ({ row, group, offset }: Strides): boolean =>
     row !== undefined && [row, group, offset].every((stride) => stride % 4 === 0);

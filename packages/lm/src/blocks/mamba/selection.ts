@@ -1,18 +1,22 @@
 import type { Checkpoint } from '@mamba/checkpoint';
 import {
+  type BlockConfig,
+  blocksOf,
   type HostTensor,
+  type MambaConfig,
   MambaError,
   type Model,
   type ModelConfig,
   type ModelState,
+  modelConfig,
   modelParameters,
   type ParameterSource,
   type ParameterSpec,
   type Tensor,
 } from '@mamba/core';
 import { Scope, scoped } from '@mamba/core/driver';
-import { checkIds, checkInteger, checkOptions } from '../check.ts';
-import { checkSignal, yieldToEventLoop } from '../event-loop.ts';
+import { checkIds, checkInteger, checkOptions } from '../../check.ts';
+import { checkSignal, yieldToEventLoop } from '../../event-loop.ts';
 
 export interface DeltaOptions {
   /** Tokens computed at once: bounds memory. Default 128. */
@@ -27,12 +31,15 @@ export interface DeltaOptions {
  */
 export interface DeltaMap {
   readonly tokens: number;
-  /** One for each layer: `[tokens]`. */
+  /** One for each layer that is a Mamba block, from the first to the last: `[tokens]`. */
   readonly layers: readonly Float32Array[];
 }
 
-/** The weights between a layer's input and its delta. Shapes in brackets. */
+/** What lies between a layer's input and its delta. Shapes in brackets. */
 interface DeltaWeights {
+  /** Index among all layers of the model. */
+  readonly layer: number;
+  readonly block: MambaConfig;
   /** `[dModel]` */
   readonly norm: Tensor;
   /** `[dInner, dModel]`: the rows of x; the gate has no part in delta. */
@@ -47,6 +54,8 @@ interface DeltaWeights {
   readonly xProj: Tensor;
   /** `[dInner, dtRank]` */
   readonly dtProj: Tensor;
+  /** `[dtRank]`: weight of dt's norm. */
+  readonly dtNorm: Tensor | undefined;
   /** `[dInner]` */
   readonly dtBias: Tensor;
 }
@@ -62,12 +71,25 @@ export class Selection {
 
   /** @internal Use `lm.openSelection()`. Tensor by tensor; where it fails, nothing stays. */
   static async load(model: Model, { name, config, source }: Pick<Checkpoint, 'name' | 'config' | 'source'>) {
-    if (JSON.stringify(Object.entries(config).sort()) !== JSON.stringify(Object.entries(model.config).sort()))
+    const facts = (given: ModelConfig): string => JSON.stringify(Object.entries(modelConfig(given)).sort());
+    if (facts(config) !== facts(model.config))
       throw new MambaError('invalid-file', `${name} is not what it was when the model was loaded`, {
         origin: name,
         remedy: 'Load the model again.',
       });
-    return new Selection(model, await loadWeights(model, config, source));
+    if (blocksOf(model.config, 'mamba').length === 0)
+      throw new MambaError('unsupported', `${name} has no Mamba layer, and so no selection`, {
+        origin: name,
+        given: `blocks of ${[...new Set(model.config.blocks.map(({ kind }) => kind))].join(', ')}`,
+        expected: 'a model with blocks of kind mamba',
+      });
+    if (model.config.norm === 'layer')
+      throw new MambaError('unsupported', `the selection of ${name} cannot be shown`, {
+        origin: name,
+        given: 'a model with LayerNorm',
+        expected: 'RMS norms before the blocks',
+      });
+    return new Selection(model, await loadWeights(model, source));
   }
 
   private constructor(model: Model, layers: readonly DeltaWeights[]) {
@@ -76,7 +98,7 @@ export class Selection {
   }
 
   /**
-   * Of every token of a sequence, in memory that is constant in length.
+   * The deltas of every token of a sequence, in memory that is constant in length.
    * @throws MambaError `invalid-argument`, `disposed`, `aborted`, and what the model throws; nothing is leaked then.
    */
   async deltas(prompt: ArrayLike<number>, options: DeltaOptions = {}): Promise<DeltaMap> {
@@ -113,7 +135,7 @@ export class Selection {
   dispose(): void {
     if (this.#disposed) return;
     this.#disposed = true;
-    for (const weights of this.#layers) for (const tensor of Object.values(weights)) tensor?.dispose();
+    for (const weights of this.#layers) for (const tensor of tensorsOf(weights)) tensor?.dispose();
   }
 
   /** The inputs become its own. Those of layer i are the hidden states i: the embedding, or what the layer before gave. */
@@ -124,11 +146,11 @@ export class Selection {
   ): Promise<void> {
     const made: Tensor[] = [...inputs];
     try {
-      const projected = this.#layers.map((weights, layer) => {
-        const { logits, lastState } = this.#project(weights, inputs[layer]!, windows[layer]);
+      const projected = this.#layers.map((weights, index) => {
+        const { logits, lastState } = this.#project(weights, inputs[weights.layer]!, windows[index]);
         made.push(logits);
-        windows[layer]?.dispose();
-        windows[layer] = lastState;
+        windows[index]?.dispose();
+        windows[index] = lastState;
         return logits;
       });
       for (const [layer, logits] of projected.entries()) take(layer, await this.#model.backend.read(logits));
@@ -144,7 +166,8 @@ export class Selection {
     initialState: Tensor | undefined,
   ): { logits: Tensor; lastState: Tensor } {
     const { backend } = this.#model;
-    const { normEps, mixerNormEps } = this.#model.config;
+    const { normEps } = this.#model.config;
+    const { mixerNormEps } = weights.block;
     return scoped((scope) => {
       const normed = scope.own(backend.rmsNorm(input, { weight: weights.norm, eps: normEps }));
       const inner = scope.own(backend.linear(normed, weights.inProj, weights.inProjBias));
@@ -152,37 +175,42 @@ export class Selection {
       const u = scope.own(conv.y);
       const lastState = scope.own(conv.lastState);
       let dt = scope.own(backend.linear(u, weights.xProj));
-      if (mixerNormEps !== undefined) dt = scope.own(backend.rmsNorm(dt, { eps: mixerNormEps }));
+      if (mixerNormEps !== undefined)
+        dt = scope.own(backend.rmsNorm(dt, { weight: weights.dtNorm, eps: mixerNormEps }));
       const logits = backend.linear(dt, weights.dtProj, weights.dtBias);
       return { logits, lastState: scope.release(lastState) };
     });
   }
 }
 
-async function loadWeights(
-  { backend }: Model,
-  config: ModelConfig,
-  source: ParameterSource,
-): Promise<readonly DeltaWeights[]> {
+async function loadWeights({ backend, config }: Model, source: ParameterSource): Promise<readonly DeltaWeights[]> {
   const scope = new Scope();
+  const blocks = blocksOf(config, 'mamba');
   try {
-    const layers = Array.from({ length: config.layers }, (): Record<string, Tensor> => ({}));
+    const layers = new Map(blocks.map(({ layer }) => [layer, {} as Record<string, Tensor>]));
     for (const parameter of modelParameters(config)) {
-      const rows = rowsTaken(config, parameter);
-      if (parameter.layer === undefined || rows === 0) continue;
+      const { layer } = parameter;
+      const weights = layer === undefined ? undefined : layers.get(layer);
+      if (weights === undefined) continue;
+      const rows = rowsTaken(config.blocks[layer!] as BlockConfig<'mamba'>, parameter);
+      if (rows === 0) continue;
       const host = firstRows(await source(parameter), rows);
       const role = parameter.role === 'matrix' ? ({ role: 'matrix' } as const) : {};
-      layers[parameter.layer]![parameter.key.replace('block.', '')] = scope.own(backend.upload(host, role));
+      weights[parameter.key.replace('block.', '')] = scope.own(backend.upload(host, role));
     }
-    for (const layer of layers) for (const tensor of Object.values(layer)) scope.release(tensor);
-    return layers as unknown as readonly DeltaWeights[];
+    for (const weights of layers.values()) for (const tensor of Object.values(weights)) scope.release(tensor);
+    return blocks.map(({ layer, block }) => ({ ...layers.get(layer)!, layer, block }) as unknown as DeltaWeights);
   } finally {
     scope.close();
   }
 }
 
-/** Of a parameter's rows, those that delta depends on: 0 for none. */
-function rowsTaken({ dInner, dtRank }: ModelConfig, { key, shape }: ParameterSpec): number {
+function tensorsOf({ layer: _, block: _config, ...tensors }: DeltaWeights): readonly (Tensor | undefined)[] {
+  return Object.values(tensors);
+}
+
+/** How many of a parameter's first rows delta depends on: 0 for none. */
+function rowsTaken({ dInner, dtRank }: MambaConfig, { key, shape }: ParameterSpec): number {
   switch (key) {
     case 'block.inProj':
     case 'block.inProjBias':
@@ -192,6 +220,7 @@ function rowsTaken({ dInner, dtRank }: ModelConfig, { key, shape }: ParameterSpe
     case 'norm':
     case 'block.conv':
     case 'block.convBias':
+    case 'block.dtNorm':
     case 'block.dtProj':
     case 'block.dtBias':
       return shape[0]!;

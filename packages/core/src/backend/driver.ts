@@ -3,13 +3,14 @@
  * are checked there, once, so that a kernel receives only calls that are valid and that its `supports` agreed to.
  * `S` is whatever stands for memory: an address, a GPUBuffer, a typed array.
  */
-import type { BlockConfig, BlockKernel, BlockWeights } from '../block/contract.ts';
+import type { BlockKernel, BlockWeights } from '../blocks/contract.ts';
+import type { BlockConfig, BlockKind } from '../blocks/kinds.ts';
+import type { Backend, BackendDetails, MemoryUse } from '../contract/backend.ts';
+import type { Support } from '../contract/capability.ts';
+import type { BackwardOperationName, ForwardOperationName, OperationName } from '../contract/operations.ts';
+import type { DType, HostArray, HostTensor, Precision, Tensor, TensorSpec } from '../contract/tensor.ts';
 import type { ModelConfig, ModelKernel, ModelWeights } from '../model/contract.ts';
 import type { Calls, Results } from '../operations/index.ts';
-import type { Backend, BackendDetails, MemoryUse } from './backend.ts';
-import type { Support } from './capability.ts';
-import type { BackwardOperationName, ForwardOperationName, OperationName } from './operations.ts';
-import type { DType, HostArray, HostTensor, Precision, Tensor, TensorSpec } from './tensor.ts';
 
 export interface DeviceTensor<S> extends TensorSpec {
   readonly storage: S;
@@ -49,10 +50,23 @@ export interface Driver<S> {
   memory(): Omit<MemoryUse, 'tensors'>;
   dispose(): void | Promise<void>;
 
-  /** Fused forms. Undefined, or returning undefined for this config, means the composition. */
-  block?(context: FusionContext<S>, config: BlockConfig, weights: BlockWeights<Tensor>): BlockKernel | undefined;
+  /** Optional. Fused forms of blocks, by kind. Default, and where one returns undefined: the composition. */
+  readonly blocks?: FusedBlocks<S>;
+  /**
+   * Optional. A fused form of a whole model. Default, and where it returns undefined, as for a mixture with a kind that
+   * it does not know: core walks over the blocks.
+   */
   model?(context: FusionContext<S>, config: ModelConfig, weights: ModelWeights<Tensor>): ModelKernel | undefined;
 }
+
+export type FusedBlocks<S> = {
+  readonly [K in BlockKind]?: (
+    context: FusionContext<S>,
+    config: BlockConfig<K>,
+    weights: BlockWeights<Tensor>,
+    dModel: number,
+  ) => BlockKernel | undefined;
+};
 
 export interface UploadTarget {
   readonly dtype: DType;

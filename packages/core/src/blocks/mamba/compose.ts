@@ -1,17 +1,19 @@
-import { scoped } from '../backend/scope.ts';
-import type { Backend } from '../contract/backend.ts';
-import type { Tensor } from '../contract/tensor.ts';
-import type { BlockCall, BlockConfig, BlockKernel, BlockResult, BlockWeights } from './contract.ts';
+import { scoped } from '../../backend/scope.ts';
+import type { Backend } from '../../contract/backend.ts';
+import type { Tensor } from '../../contract/tensor.ts';
+import type { BlockCall, BlockKernel, BlockResult } from '../contract.ts';
+import type { MambaConfig } from './config.ts';
+import type { MambaWeights } from './parameters.ts';
 
-/** The block out of the backend's operations: what every fused form is held to. Peak memory is that of a few activations. */
-export function composeBlock(backend: Backend, config: BlockConfig, weights: BlockWeights<Tensor>): BlockKernel {
+/** The block out of the backend's operations. Peak memory is that of a few activations. */
+export function composeMamba(backend: Backend, config: MambaConfig, weights: MambaWeights<Tensor>): BlockKernel {
   return { forward: (call) => forward(backend, config, weights, call) };
 }
 
 function forward(
   backend: Backend,
-  config: BlockConfig,
-  weights: BlockWeights<Tensor>,
+  config: MambaConfig,
+  weights: MambaWeights<Tensor>,
   { x, state, resets }: BlockCall,
 ): BlockResult {
   const { dInner, dState, dtRank, mixerNormEps } = config;
@@ -31,13 +33,13 @@ function forward(
     scope.drop(inner);
 
     const projected = scope.own(backend.linear(u, weights.xProj));
-    const part = (start: number, end: number): Tensor => {
+    const part = (start: number, end: number, weight: Tensor | undefined): Tensor => {
       const cut = scope.own(backend.slice(projected, 2, start, end));
-      return mixerNormEps === undefined ? cut : scope.own(backend.rmsNorm(cut, { eps: mixerNormEps }));
+      return mixerNormEps === undefined ? cut : scope.own(backend.rmsNorm(cut, { weight, eps: mixerNormEps }));
     };
-    const dt = part(0, dtRank);
-    const B = part(dtRank, dtRank + dState);
-    const C = part(dtRank + dState, dtRank + 2 * dState);
+    const dt = part(0, dtRank, weights.dtNorm);
+    const B = part(dtRank, dtRank + dState, weights.BNorm);
+    const C = part(dtRank + dState, dtRank + 2 * dState, weights.CNorm);
 
     // The bias of dt_proj is added once, by the scan.
     const delta = scope.own(backend.linear(dt, weights.dtProj));

@@ -1,0 +1,39 @@
+/** What a kind of blocks is held to, whoever wrote it: the numbers of the reference, and every law that its model obeys. */
+import { modelConfig, type StandaloneBlock } from '@mamba/core';
+import { blockCase, blockSlots } from '../cases/block.ts';
+import { modelCase } from '../cases/model.ts';
+import type { Check } from '../runner/check.ts';
+import { caseCheck } from '../runner/check-case.ts';
+import { SMALL_MODEL } from '../suite/shapes.ts';
+import { lawsOf } from './laws.ts';
+import { stateLawsOf, transferLawsOf } from './model-state.ts';
+import { block, model } from './sequences.ts';
+
+export interface KindOptions {
+  /** A block of the kind with its width, small and of odd sizes: `{ kind, dModel, … }`. */
+  readonly config: StandaloneBlock;
+  /** Name in the checks. Default: the kind's. */
+  readonly name?: string | undefined;
+  /** Why the kind takes no resets, if it does not: the checks that need them are skipped with it. */
+  readonly noResets?: string | undefined;
+}
+
+export function kindChecks({ config, name = config.kind, noResets }: KindOptions): readonly Check[] {
+  const { dModel, ...own } = config;
+  const mixed = modelConfig({ ...SMALL_MODEL, dModel, blocks: [SMALL_MODEL.blocks[0]!, own, own] });
+  const length = 17;
+  const stateful = blockSlots(config).length > 0;
+  return [
+    ...[1, 2, length].map((steps) => blockCase({ config, batch: 2, length: steps, id: `${name}-len${steps}` })),
+    ...(stateful ? [blockCase({ config, batch: 2, length, initialState: true, id: `${name}-initial-state` })] : []),
+    ...(noResets === undefined ? [blockCase({ config, batch: 2, length, resets: true, id: `${name}-resets` })] : []),
+    modelCase({ config: mixed, batch: 2, length, id: `${name}-mixed` }),
+  ]
+    .map(caseCheck)
+    .concat(
+      lawsOf(block(`block-${name}`, config), noResets),
+      lawsOf(model(`model-${name}`, mixed), noResets),
+      stateLawsOf(`model-state-${name}`, mixed),
+      transferLawsOf(name, mixed),
+    );
+}

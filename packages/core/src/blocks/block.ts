@@ -1,0 +1,119 @@
+import { fusionOf } from '../backend/fusion.ts';
+import type { Backend } from '../contract/backend.ts';
+import { invalid } from '../contract/errors.ts';
+import type { Tensor } from '../contract/tensor.ts';
+import { checkDType, checkExact, checkInteger, checkIntegers, checkOptions, checkRank } from '../operations/check.ts';
+import type { BlockKernel, BlockResult, BlockState, BlockWeights, StateSlot } from './contract.ts';
+import { type BlockConfig, type BlockKind, blockDefinition } from './kinds.ts';
+import { checkMamba, type MambaConfig, mambaSizes } from './mamba/config.ts';
+import type { MambaState, MambaWeights } from './mamba/parameters.ts';
+import { checkState } from './state.ts';
+
+export interface BlockForwardOptions<State extends BlockState = BlockState> {
+  /** What an earlier call returned; zero if absent. It is left as it was, and stays the caller's. */
+  readonly state?: State | undefined;
+  /** Tokens fed before, of each row. Kinds whose state grows need it beside a state. Default: none. */
+  readonly positions?: readonly number[] | undefined;
+  /** int32 `[batch, length]`; where not 0 a new sequence begins. */
+  readonly resets?: Tensor | undefined;
+}
+
+/** A block by itself on a backend, without norm and residual. Full, chunked and stepped calls give the same. */
+export interface Block<State extends BlockState = BlockState> {
+  readonly config: StandaloneBlock | StandaloneMamba;
+  /** x `[batch, length, dModel]` → y of that shape, and the state after it. Both are the caller's to dispose. */
+  forward(x: Tensor, options?: BlockForwardOptions<State>): BlockResult<State>;
+  /** Frees what the block made beside the weights, which stay the caller's. */
+  dispose(): void;
+}
+
+/** A block's config, and the width that its model would have. */
+export type StandaloneBlock<K extends BlockKind = BlockKind> = BlockConfig<K> & { readonly dModel: number };
+
+/** A Mamba block's sizes with the width. Whether it has biases is told by its weights where the config leaves it open. */
+export type StandaloneMamba = MambaConfig & { readonly dModel: number; readonly kind?: 'mamba' | undefined };
+
+/**
+ * A block over weights that stay the caller's. The backend's fused form is taken where it has one.
+ * @throws MambaError `invalid-argument` where the config is contradictory or a weight's shape is not the config's.
+ */
+export function createBlock(
+  backend: Backend,
+  config: StandaloneMamba,
+  weights: MambaWeights<Tensor>,
+): Block<MambaState>;
+export function createBlock(backend: Backend, config: StandaloneBlock, weights: BlockWeights<Tensor>): Block;
+export function createBlock(
+  backend: Backend,
+  config: StandaloneBlock | StandaloneMamba,
+  weights: BlockWeights<Tensor>,
+): Block {
+  checkWidth('createBlock.config', config);
+  const { dModel, ...rest } = config;
+  const sized = { kind: 'mamba', ...rest } as BlockConfig;
+  const definition = blockDefinition('createBlock.config.kind', sized.kind);
+  definition.check('createBlock.config', sized, dModel);
+  for (const { key, shape, optional } of definition.parameters(sized, dModel)) {
+    const weight = weights[key];
+    if (weight === undefined && optional) continue;
+    if (weight === undefined) throw invalid(`createBlock.weights.${key}`, 'nothing', `a tensor [${shape.join(', ')}]`);
+    checkExact(`createBlock.weights.${key}`, weight, shape, key);
+  }
+  const kernel = blockKernel(backend, sized, weights, dModel);
+  return {
+    config,
+    forward: (x, options = {}) => forward(backend, sized, dModel, kernel, x, options),
+    dispose: () => kernel.dispose?.(),
+  };
+}
+
+/** Mamba's usual sizes for a width: expand 2, 16 states, a convolution of 4, dt rank of a sixteenth. */
+export function blockConfig(dModel: number, overrides: Partial<StandaloneMamba> = {}): StandaloneMamba {
+  const config = { ...mambaSizes(dModel), ...overrides, kind: 'mamba' as const, dModel: overrides.dModel ?? dModel };
+  checkWidth('blockConfig', config);
+  const { dModel: _, ...sized } = config;
+  checkMamba('blockConfig', sized);
+  return config;
+}
+
+/** The backend's fused form of a block, or the composition. Arguments are checked already. */
+export function blockKernel(
+  backend: Backend,
+  config: BlockConfig,
+  weights: BlockWeights<Tensor>,
+  dModel: number,
+): BlockKernel {
+  const { compose } = blockDefinition('block.kind', config.kind);
+  return fusionOf(backend)?.block(config, weights, dModel) ?? compose(backend, config, weights);
+}
+
+function checkWidth(origin: string, config: { readonly dModel: number }): void {
+  if (typeof config !== 'object' || config === null) throw invalid(origin, String(config), '{ kind, dModel, … }');
+  checkInteger(`${origin}.dModel`, config.dModel, 1, 2 ** 24);
+}
+
+function forward(
+  backend: Backend,
+  config: BlockConfig,
+  dModel: number,
+  kernel: BlockKernel,
+  x: Tensor,
+  options: BlockForwardOptions,
+): BlockResult {
+  checkOptions('block.forward', options, ['state', 'positions', 'resets']);
+  checkRank('block.x', x, 3, '[batch, length, dModel]');
+  const [batch, length] = x.shape as [number, number, number];
+  checkExact('block.x', x, [batch, length, dModel], '[batch, length, dModel]');
+  checkDType('block.x', x, backend.precision);
+  const { state, resets, positions = new Array<number>(batch).fill(0) } = options;
+  if (!Array.isArray(positions) || positions.length !== batch)
+    throw invalid('block.positions', String(positions), `${batch} counts of tokens, one a row`);
+  for (const [row, position] of positions.entries()) checkInteger(`block.positions[${row}]`, position, 0);
+  if (state !== undefined) checkState('block.state', slotsOf(config, dModel), state, positions);
+  if (resets !== undefined) checkIntegers('block.resets', resets, [batch, length], '[batch, length]');
+  return kernel.forward({ x, state, positions, resets, batch, length });
+}
+
+function slotsOf(config: BlockConfig, dModel: number): readonly StateSlot[] {
+  return blockDefinition('block.kind', config.kind).state(config, dModel);
+}

@@ -1,0 +1,28 @@
+import type { Activation } from '../../contract/operations.ts';
+import { checkBoolean, checkInteger, checkOneOf, checkOptions } from '../../operations/check.ts';
+
+/** Sizes and options of a feed-forward block. */
+export interface MlpConfig {
+  /** Width between the two layers. */
+  readonly dHidden: number;
+  /** `silu` and gated is SwiGLU; `gelu` is the exact one, `gelu-tanh` GPT-2's; `relu2` is max(x, 0)². */
+  readonly activation: Exclude<Activation, 'none'>;
+  /** The activated gate multiplies a second projection. Default: true with silu, false otherwise. */
+  readonly gated?: boolean | undefined;
+  /** The projections have biases. Default false. */
+  readonly bias?: boolean | undefined;
+}
+
+export const MLP_ACTIVATIONS = ['silu', 'gelu', 'gelu-tanh', 'relu2'] as const satisfies MlpConfig['activation'][];
+
+export function isGated({ activation, gated = activation === 'silu' }: MlpConfig): boolean {
+  return gated;
+}
+
+export function checkMlp(origin: string, config: MlpConfig): void {
+  checkOptions(origin, config, ['kind', 'dHidden', 'activation', 'gated', 'bias']);
+  checkInteger(`${origin}.dHidden`, config.dHidden, 1, 2 ** 24);
+  checkOneOf(`${origin}.activation`, config.activation, MLP_ACTIVATIONS);
+  for (const key of ['gated', 'bias'] as const)
+    if (config[key] !== undefined) checkBoolean(`${origin}.${key}`, config[key]);
+}

@@ -1,0 +1,81 @@
+import type { Tensor } from '@mamba/core';
+import { sizeOf } from '@mamba/core';
+import {
+  type BlockConfig,
+  type BlockKernel,
+  type BlockWeights,
+  type FusionContext,
+  slotShape,
+} from '@mamba/core/driver';
+import type { Storage } from '../memory/storage.ts';
+import { addressOf, type Context, ELEMENT } from '../operations/context.ts';
+import { packedBytes } from '../operations/linear.ts';
+import { type Command, Program } from '../program/program.ts';
+import type { FusedBlock } from './fused.ts';
+import { fuseBlock } from './index.ts';
+
+/** A block by itself as one program: for mixtures with a kind that the fused model does not know, and for `createBlock`. */
+export function fusedBlock(
+  context: Context,
+  fusion: FusionContext<Storage>,
+  config: BlockConfig,
+  weights: BlockWeights<Tensor>,
+  dModel: number,
+): BlockKernel | undefined {
+  const block = fuseBlock(
+    config,
+    mapBlock(weights, (tensor) => fusion.device(tensor)),
+    dModel,
+  );
+  return block && { forward: (call) => forward(context, fusion, block, dModel, call) };
+}
+
+/** A block's weights by key, those that are there mapped. */
+export function mapBlock<T, R>(weights: BlockWeights<T>, map: (weight: T) => R): BlockWeights<R> {
+  return Object.fromEntries(
+    Object.entries(weights).map(([key, weight]) => [key, weight === undefined ? undefined : map(weight)]),
+  );
+}
+
+function forward(
+  context: Context,
+  fusion: FusionContext<Storage>,
+  block: FusedBlock,
+  dModel: number,
+  { x, state, positions, resets, batch, length }: Parameters<BlockKernel['forward']>[0],
+): ReturnType<BlockKernel['forward']> {
+  const { heap, team } = context;
+  const rows = batch * length;
+  const shapes = block.slots.map((slot) => slotShape(slot, positions)!);
+  const outcome = heap.run((arena) => {
+    const y = arena.result(rows * dModel * ELEMENT);
+    const after = shapes.map((shape) => arena.result(sizeOf(shape) * ELEMENT));
+    const commands: Command[] = [];
+    block.commands(commands, {
+      context,
+      arena,
+      x: addressOf(fusion.device(x)),
+      norm: undefined,
+      y: y.address,
+      accumulate: false,
+      scratch: arena.scratch(rows * block.scratch * ELEMENT).address,
+      packed: arena.scratch(packedBytes(context, rows, block.packed)).address,
+      before: block.slots.map(({ name }) => (state === undefined ? 0 : addressOf(fusion.device(state[name]!)))),
+      after: after.map(({ address }) => address),
+      resets: addressOf(resets && fusion.device(resets)),
+      batch,
+      length,
+    });
+    team.run(new Program(heap, arena, commands));
+    return { y, after };
+  });
+  return {
+    y: fusion.tensor(outcome.y, { shape: [batch, length, dModel], dtype: 'float32' }),
+    state: Object.fromEntries(
+      block.slots.map(({ name }, index) => [
+        name,
+        fusion.tensor(outcome.after[index]!, { shape: shapes[index]!, dtype: 'float32' }),
+      ]),
+    ),
+  };
+}

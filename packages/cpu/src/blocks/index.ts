@@ -1,0 +1,17 @@
+/** The kinds that have a fused form. */
+import type { BlockConfig, BlockKind } from '@mamba/core/driver';
+import type { Fuse, FusedBlock, StoredWeights } from './fused.ts';
+import { fuseMamba } from './mamba.ts';
+import { fuseMlp } from './mlp.ts';
+
+const kinds: { readonly [K in BlockKind]?: Fuse<K> } = { mamba: fuseMamba, mlp: fuseMlp };
+
+/** Undefined where the kind has no fused form. */
+export function fuseBlock<K extends BlockKind>(
+  config: BlockConfig<K>,
+  weights: StoredWeights,
+  dModel: number,
+): FusedBlock | undefined {
+  const fuse = kinds[config.kind as K];
+  return fuse?.(config, weights, dModel);
+}

@@ -1,0 +1,37 @@
+/** Memory of activations: blocks run one after another, so they take turns in the same buffers. */
+import type { PooledBuffer } from '../gpu/buffer-pool.ts';
+import { whole } from '../gpu/gpu.ts';
+import type { BufferRange } from '../gpu/shader.ts';
+
+/** A buffer that a block needs. */
+export interface BufferSize {
+  readonly bytes: number;
+  /** What it holds, for messages. */
+  readonly label: string;
+}
+
+export type BufferSizes<Name extends string = string> = Readonly<Record<Name, BufferSize>>;
+export type Buffers<Name extends string = string> = Readonly<Record<Name, BufferRange>>;
+
+/**
+ * For each block its buffers by name. The first ones of all blocks are the same memory, as large as the largest of them,
+ * and so on: there are as many allocations as the block with the most buffers has.
+ */
+export function shareBuffers(
+  blocks: readonly BufferSizes[],
+  allocate: (size: BufferSize) => PooledBuffer,
+): readonly Buffers[] {
+  const largest: BufferSize[] = [];
+  for (const sizes of blocks)
+    for (const [index, size] of Object.values(sizes).entries())
+      if (largest[index] === undefined || size.bytes > largest[index].bytes) largest[index] = size;
+  const memory = largest.map((size) => whole(allocate(size)));
+  return blocks.map((sizes) =>
+    Object.fromEntries(Object.entries(sizes).map(([name, { bytes }], index) => [name, startOf(memory[index]!, bytes)])),
+  );
+}
+
+/** The first bytes of a range, whole vec4s. */
+function startOf({ buffer, offset }: BufferRange, bytes: number): BufferRange {
+  return { buffer, offset, size: Math.max(16, Math.ceil(bytes / 16) * 16) };
+}

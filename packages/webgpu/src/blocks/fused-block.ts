@@ -1,0 +1,72 @@
+/**
+ * What this backend knows of a kind of blocks beyond its operations: how one runs in few dispatches, on the residual
+ * and on memory that is lent to it. Models walk over such blocks, and `blockKernel` makes one that core can call.
+ */
+import type { BlockConfig, BlockKind, BlockWeights, DeviceTensor } from '@mamba/core/driver';
+import type { Allocator, Gpu } from '../gpu/gpu.ts';
+import type { BufferRange } from '../gpu/shader.ts';
+import type { Storage } from '../storage.ts';
+import type { BufferSizes, Buffers } from './buffers.ts';
+
+/** A kind of blocks, as this backend has it. */
+export interface FusedKind<Kind extends BlockKind = BlockKind> {
+  /** Why a block of this config cannot run a call of this size on this device, in words; undefined where it can. */
+  refusal(gpu: Gpu, config: BlockConfig<Kind>, batch: number, length: number): string | undefined;
+  /** Binds the weights, and packs small ones together. What it allocates is the block's. */
+  bind(gpu: Gpu, allocator: Allocator, source: BlockSource<Kind>): FusedBlock;
+  /**
+   * Slots that a prefill reads and writes in place: they hold the state before the call when it begins. It reads the
+   * others in `BlockCall.before`, and writes all of them in `BlockCall.state`. A step moves every slot on in place.
+   */
+  readonly slotsInPlace: readonly string[];
+}
+
+export interface BlockSource<Kind extends BlockKind = BlockKind> {
+  readonly config: BlockConfig<Kind>;
+  readonly weights: BlockWeights<DeviceTensor<Storage>>;
+  readonly dModel: number;
+}
+
+/** One block with its weights. */
+export interface FusedBlock {
+  /** Activations of a prefill over so many rows (batch · length). */
+  prefillBuffers(rows: number): BufferSizes;
+  /** Activations of a step of so many rows. */
+  stepBuffers(rows: number): BufferSizes;
+  /** Any number of tokens a row. `buffers` are those of `prefillBuffers`, or larger. */
+  prefill(call: BlockCall, buffers: Buffers): void;
+  /** One token a row, without resets. `buffers` are those of `stepBuffers`, or larger. */
+  step(call: BlockCall, buffers: Buffers): void;
+  /** Packs what is packed again, since weights were written to in place. Its memory stays where it is. */
+  repack(): void;
+  /** Frees what `bind` allocated. */
+  dispose(): void;
+}
+
+/** A block's part in a call. */
+export interface BlockCall {
+  readonly batch: number;
+  readonly length: number;
+  /** int32 `[batch, length]` */
+  readonly resets: BufferRange | undefined;
+  /** `[batch, length, dModel]` */
+  readonly x: BufferRange;
+  /** The RMS norm that x goes through first; undefined where x is normed already. */
+  readonly norm: RmsNorm | undefined;
+  /** `[batch, length, dModel]`: where the output goes. It may be x. */
+  readonly y: BufferRange;
+  /** Add to y, which is the residual then. */
+  readonly accumulate: boolean;
+  /** The state before the call, by slot; a slot that is absent is zero. */
+  readonly before: SlotRanges;
+  /** Where the state after the call goes. */
+  readonly state: SlotRanges;
+}
+
+export interface RmsNorm {
+  readonly weight: BufferRange;
+  readonly eps: number;
+}
+
+/** Memory of a block's state by slot. */
+export type SlotRanges = Readonly<Record<string, BufferRange>>;

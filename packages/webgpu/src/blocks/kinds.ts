@@ -1,0 +1,27 @@
+import type { Tensor } from '@mamba/core';
+import type { BlockConfig, BlockKind, BlockWeights, DeviceTensor, FusionContext } from '@mamba/core/driver';
+import type { Allocator, Gpu } from '../gpu/gpu.ts';
+import type { Storage } from '../storage.ts';
+import type { FusedBlock, FusedKind } from './fused-block.ts';
+import { mamba } from './mamba/mamba.ts';
+
+const KINDS: { readonly [Kind in BlockKind]?: FusedKind<Kind> } = { mamba };
+
+/** The fused form of a kind; undefined where blocks of it are composed of operations. */
+export function fusedKind(kind: BlockKind): FusedKind | undefined {
+  return KINDS[kind] as FusedKind | undefined;
+}
+
+/** A block of a kind that has a fused form, bound to its weights. */
+export function bindBlock(
+  gpu: Gpu,
+  allocator: Allocator,
+  context: FusionContext<Storage>,
+  config: BlockConfig,
+  weights: BlockWeights<Tensor>,
+  dModel: number,
+): FusedBlock {
+  const bound: Record<string, DeviceTensor<Storage>> = {};
+  for (const [key, tensor] of Object.entries(weights)) if (tensor !== undefined) bound[key] = context.device(tensor);
+  return fusedKind(config.kind)!.bind(gpu, allocator, { config, weights: bound, dModel });
+}

@@ -1,0 +1,58 @@
+/** The Mamba block on the device: see core's blocks/mamba for what it computes. */
+import type { DeviceTensor, MambaConfig, MambaWeights } from '@mamba/core/driver';
+import type { Gpu } from '../../gpu/gpu.ts';
+import { bindingRefusal } from '../../gpu/limits.ts';
+import { convolutionRefusal } from '../../operations/causal-conv1d.ts';
+import { projectionRefusal } from '../../operations/linear.ts';
+import { scanRefusal, stridesOf } from '../../operations/selective-scan.ts';
+import type { Storage } from '../../storage.ts';
+import type { FusedKind } from '../fused-block.ts';
+import { type PrefillBuffers, prefill, prefillBuffers } from './prefill.ts';
+import { projectedRow } from './sizes.ts';
+import { type StepBuffers, step, stepBuffers } from './step.ts';
+import { type BoundMamba, bindMamba } from './weights.ts';
+
+/** A block, as its kernels see it. */
+export interface MambaBlock {
+  readonly gpu: Gpu;
+  readonly config: MambaConfig;
+  readonly dModel: number;
+  readonly weights: BoundMamba;
+}
+
+export const mamba: FusedKind<'mamba'> = {
+  // The convolution reads its last inputs while it writes the next ones, so `conv` is always new.
+  slotsInPlace: ['ssm'],
+  refusal: mambaRefusal,
+  bind(gpu, allocator, { config, dModel, weights }) {
+    const bound = bindMamba(gpu, allocator, config, weights as MambaWeights<DeviceTensor<Storage>>);
+    const block: MambaBlock = { gpu, config, dModel, weights: bound };
+    return {
+      prefillBuffers: (rows) => prefillBuffers(block, rows),
+      stepBuffers: (rows) => stepBuffers(block, rows),
+      prefill: (call, buffers) => prefill(block, call, buffers as PrefillBuffers),
+      step: (call, buffers) => step(block, call, buffers as StepBuffers),
+      repack: bound.repack,
+      dispose: bound.dispose,
+    };
+  },
+};
+
+function mambaRefusal(gpu: Gpu, config: MambaConfig, batch: number, length: number): string | undefined {
+  const { dInner, dState, dConv } = config;
+  const rows = batch * length;
+  const strides = stridesOf(false, 1, dState);
+  return (
+    bindingRefusal(gpu, 'x and z', rows * 2 * dInner) ??
+    bindingRefusal(gpu, 'dt, B and C', rows * projectedRow(config)) ??
+    projectionRefusal(gpu, rows, 2 * dInner) ??
+    convolutionRefusal(gpu, { batch, dim: dInner, width: dConv }) ??
+    // Marks of resets and the layout that takes them: calls without any need no more.
+    scanRefusal(
+      gpu,
+      { batch, length, dim: dInner, states: dState, groups: 1, discretization: 'euler', resets: true },
+      strides,
+      strides,
+    )
+  );
+}

@@ -1,0 +1,136 @@
+import { mixerNorm } from '../../generated/index.ts';
+import { type Allocator, rowWorkgroup, whole } from '../../gpu/gpu.ts';
+import type { BufferRange } from '../../gpu/shader.ts';
+import { convolve } from '../../operations/causal-conv1d.ts';
+import { project } from '../../operations/linear.ts';
+import { normalise } from '../../operations/rms-norm.ts';
+import { constantsSize, scan } from '../../operations/selective-scan.ts';
+import type { BufferSize, BufferSizes, Buffers } from '../buffers.ts';
+import type { BlockCall } from '../fused-block.ts';
+import type { MambaBlock } from './mamba.ts';
+import { projectedRow } from './sizes.ts';
+
+type Name = 'normed' | 'xz' | 'u' | 'projected' | 'delta' | 'gated';
+
+export type PrefillBuffers = Buffers<Name>;
+
+export function prefillBuffers({ config, dModel }: MambaBlock, rows: number): BufferSizes<Name> {
+  const { dInner } = config;
+  const floats = (elements: number, label: string): BufferSize => ({ bytes: 4 * rows * elements, label });
+  return {
+    normed: floats(dModel, 'normed'),
+    xz: floats(2 * dInner, 'x and z'),
+    u: floats(dInner, 'u'),
+    projected: floats(projectedRow(config), 'dt, B, C'),
+    delta: floats(dInner, 'delta'),
+    gated: floats(dInner, 'gated'),
+  };
+}
+
+/**
+ * Norm, in_proj, convolution, x_proj, dt_proj, scan, out_proj. The kernels read x, z, dt, B and C where the projections
+ * left them; nothing is copied.
+ */
+export function prefill(block: MambaBlock, call: BlockCall, buffers: PrefillBuffers): void {
+  const { gpu, config, dModel, weights } = block;
+  const { batch, length, resets, norm, before, state } = call;
+  const { xz, u, projected, delta, gated } = buffers;
+  const { dInner, dState, dConv, dtRank, mixerNormEps } = config;
+  const rows = batch * length;
+  const row = projectedRow(config);
+  if (norm !== undefined)
+    normalise(gpu, {
+      x: call.x,
+      weight: norm.weight,
+      y: buffers.normed,
+      rows,
+      channels: dModel,
+      xRow: dModel,
+      xOffset: 0,
+      eps: norm.eps,
+    });
+  project(gpu, weights.inProj, {
+    x: norm === undefined ? call.x : buffers.normed,
+    rows,
+    inputs: dModel,
+    outputs: 2 * dInner,
+    bias: weights.inProjBias,
+    y: xz,
+  });
+  convolve(gpu, {
+    x: xz,
+    xRow: 2 * dInner,
+    xOffset: 0,
+    weight: weights.conv,
+    bias: weights.convBias,
+    initial: before.conv,
+    resets,
+    y: u,
+    last: state.conv!,
+    silu: true,
+    batch,
+    length,
+    dim: dInner,
+    width: dConv,
+  });
+  project(gpu, weights.xProj, { x: u, rows, inputs: dInner, outputs: dtRank + 2 * dState, y: projected, yRow: row });
+  if (mixerNormEps !== undefined) normaliseParts(block, projected, rows, mixerNormEps);
+  project(gpu, weights.dtProj, { x: projected, rows, inputs: dtRank, xRow: row, outputs: dInner, y: delta });
+  gpu.allocating((allocator) =>
+    scan(gpu, {
+      u,
+      delta,
+      z: { range: xz, row: 2 * dInner, offset: dInner },
+      B: { range: projected, row, group: 0, offset: dtRank },
+      C: { range: projected, row, group: 0, offset: dtRank + dState },
+      constants: resets === undefined ? weights.scan : constantsWith(block, allocator, resets, rows),
+      y: gated,
+      state: state.ssm!,
+      skip: true,
+      bias: true,
+      softplus: true,
+      resets: resets !== undefined,
+      discretization: 'euler',
+      batch,
+      length,
+      dim: dInner,
+      states: dState,
+      groups: 1,
+    }),
+  );
+  project(gpu, weights.outProj, {
+    x: gated,
+    rows,
+    inputs: dInner,
+    outputs: dModel,
+    bias: weights.outProjBias,
+    y: call.y,
+    accumulate: call.accumulate,
+  });
+}
+
+/** The norms of dt, B and C, where x_proj left them. */
+function normaliseParts({ gpu, config, weights }: MambaBlock, projected: BufferRange, rows: number, eps: number): void {
+  const { dtRank, dState } = config;
+  const [across, down] = gpu.grid(rows);
+  gpu.dispatch(mixerNorm, {
+    overrides: { WORKGROUP: rowWorkgroup(gpu, dtRank), WEIGHT: weights.norms !== undefined },
+    bindings: { projected, weight: weights.norms ?? gpu.nothing },
+    uniforms: { row: projectedRow(config), dtRank, states: dState, rows, eps },
+    workgroups: [across, down, 3],
+  });
+}
+
+/** The packed constants with the marks of resets behind them. */
+function constantsWith(
+  { gpu, config, weights }: MambaBlock,
+  allocator: Allocator,
+  resets: BufferRange,
+  rows: number,
+): BufferRange {
+  const size = 4 * constantsSize(config.dInner, config.dState, 0);
+  const extended = allocator.scratch(size + 4 * rows, 'scan constants and resets');
+  gpu.recorder.copy(weights.scan.buffer, 0, extended.buffer, 0, size);
+  gpu.recorder.copy(resets.buffer, resets.offset, extended.buffer, size, 4 * rows);
+  return whole(extended);
+}

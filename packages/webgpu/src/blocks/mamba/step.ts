@@ -1,0 +1,222 @@
+import type { MambaConfig } from '@mamba/core/driver';
+import { decodeInProj, decodeScan } from '../../generated/index.ts';
+import type { Gpu } from '../../gpu/gpu.ts';
+import type { BufferRange } from '../../gpu/shader.ts';
+import { aligned, laneGroups, project, rowLoads } from '../../operations/linear.ts';
+import { FORMATS } from '../../storage.ts';
+import type { BufferSizes, Buffers } from '../buffers.ts';
+import type { BlockCall } from '../fused-block.ts';
+import type { MambaBlock } from './mamba.ts';
+import { projectedRow } from './sizes.ts';
+import type { BoundMamba } from './weights.ts';
+
+/**
+ * `uz` holds u and z; behind them, at `partsOffset`, the parts of x_proj's outputs where in_proj makes those. `projected`
+ * holds x_proj's outputs where it has a dispatch of its own.
+ */
+type Name = 'uz' | 'projected' | 'gated';
+
+export type StepBuffers = Buffers<Name>;
+
+export function stepBuffers({ gpu, config, dModel }: MambaBlock, rows: number): BufferSizes<Name> {
+  const row = projectedRow(config);
+  const { parts } = joined(gpu, config, dModel);
+  return {
+    uz: { bytes: partsOffset(config, rows) + 4 * rows * row * parts, label: 'u, z, and parts of dt, B, C' },
+    projected: { bytes: 4 * rows * row, label: 'dt, B, C' },
+    gated: { bytes: 4 * rows * config.dInner, label: 'gated' },
+  };
+}
+
+/**
+ * One token a row in three or four dispatches: norm, in_proj and convolution, with x_proj where that pays; x_proj, where
+ * not; dt_proj, scan step and gate; out_proj. The state moves on in place.
+ */
+export function step(block: MambaBlock, call: BlockCall, buffers: StepBuffers): void {
+  const { gpu, config, dModel, weights } = block;
+  const { dInner, dState, dtRank } = config;
+  const { uz, projected, gated } = buffers;
+  const { batch } = call;
+  const join = canJoin(weights) ? joined(gpu, config, dModel) : APART;
+  const apart = join.channels === 0;
+  const offset = partsOffset(config, batch);
+  stepInProj(block, call, uz, join);
+  if (apart)
+    project(gpu, weights.xProj, {
+      x: uz,
+      rows: batch,
+      inputs: dInner,
+      outputs: dtRank + 2 * dState,
+      xRow: 2 * dInner,
+      y: projected,
+      yRow: projectedRow(config),
+    });
+  const parts = apart ? projected : { ...uz, offset: uz.offset + offset, size: uz.size - offset };
+  stepScan(block, call, { uz, parts, gated }, join);
+  project(gpu, weights.outProj, {
+    x: gated,
+    rows: batch,
+    inputs: dInner,
+    outputs: dModel,
+    bias: weights.outProjBias,
+    y: call.y,
+    accumulate: call.accumulate,
+  });
+}
+
+/** Where the parts of x_proj's outputs begin in `uz`. */
+function partsOffset({ dInner }: MambaConfig, rows: number): number {
+  return Math.ceil((8 * rows * dInner) / 256) * 256;
+}
+
+/** How x_proj runs with in_proj. */
+interface Joined {
+  /** Channels of u that a workgroup of in_proj makes and takes through x_proj; 0 where x_proj has a dispatch of its own. */
+  readonly channels: number;
+  /** Parts of x_proj's outputs: one, or as many as those workgroups. */
+  readonly parts: number;
+}
+
+const APART: Joined = { channels: 0, parts: 1 };
+/** Channels of a workgroup: fewer make more parts to add up. */
+const JOINED_CHANNELS = 16;
+/** Bytes of parts that all workgroups of the scan read together, from cache; beyond, x_proj's own dispatch is cheaper. */
+const MOST_PARTS = 8e6;
+
+function joined(gpu: Gpu, config: MambaConfig, dModel: number): Joined {
+  const { dInner } = config;
+  const wide = laneGroups(gpu, dModel).lanes;
+  const channels = gpu.workgroup(wide * JOINED_CHANNELS) / wide;
+  const parts = dInner / channels;
+  const scans = dInner / scanGroups(gpu, config, true).channels;
+  const pays = channels % 8 === 0 && Number.isInteger(parts) && 4 * parts * scans * projectedRow(config) <= MOST_PARTS;
+  return pays ? { channels, parts } : APART;
+}
+
+/** Workgroups of a matrix in pieces would not be numbered by their channels; a block of q8 is wider than a workgroup's channels. */
+function canJoin({ inProj, xProj }: BoundMamba): boolean {
+  return inProj.parts.length === 1 && xProj.parts.length === 1 && xProj.format !== 'q8';
+}
+
+/** Lanes that share a channel in the scan's step, and its workgroups: wide ones where they have many parts to add up. */
+function scanGroups(gpu: Gpu, { dtRank, dState }: MambaConfig, many: boolean) {
+  const { lanes, link, workgroup } = laneGroups(gpu, Math.max(dtRank, 48 * dState));
+  const size = many ? gpu.workgroup(lanes * JOINED_CHANNELS) : workgroup;
+  return { lanes, link, workgroup: size, channels: size / lanes };
+}
+
+/** Norm, in_proj, and for u the convolution's step; where joined, x_proj as well. */
+function stepInProj(
+  { gpu, config, dModel, weights }: MambaBlock,
+  { x, norm, batch, state }: BlockCall,
+  uz: BufferRange,
+  { channels }: Joined,
+): void {
+  const { dInner, dState, dConv, dtRank } = config;
+  const { inProj, xProj } = weights;
+  const outputs = dtRank + 2 * dState;
+  const projects = channels > 0;
+  const wide = laneGroups(gpu, dModel);
+  const workgroup = projects ? channels * wide.lanes : wide.workgroup;
+  for (const { firstRow, rows: most, values, scales = gpu.nothing } of inProj.parts) {
+    const rows = Math.min(most, 2 * dInner - firstRow);
+    const [across, down] = gpu.grid(Math.ceil(rows / (workgroup / wide.lanes)));
+    gpu.dispatch(decodeInProj, {
+      link: wide.link,
+      constants: {
+        TAPS: dConv,
+        LOADS: rowLoads(inProj.format, dModel, wide.lanes),
+        CHANNELS: workgroup / wide.lanes,
+        SHARE: projects ? channels / (xProj.format === 'float32' ? 4 : 8) : 1,
+        OUTPUTS: projects ? Math.ceil(outputs / workgroup) : 1,
+      },
+      overrides: {
+        WORKGROUP: workgroup,
+        LANES: wide.lanes,
+        FORMAT: FORMATS[inProj.format as keyof typeof FORMATS],
+        ALIGNED: aligned(inProj.format, dModel, dModel, 0, true),
+        NORM: norm !== undefined,
+        SQUARES: norm !== undefined,
+        BIAS: weights.inProjBias !== undefined,
+        CONV_BIAS: weights.convBias !== undefined,
+        PROJECT: projects,
+        PROJECT_FORMAT: projects ? FORMATS[xProj.format as keyof typeof FORMATS] : 0,
+      },
+      bindings: {
+        x,
+        weight: values,
+        scales,
+        norm: norm?.weight ?? gpu.nothing,
+        constants: weights.decode,
+        state: state.conv!,
+        y: uz,
+        xProj: projects ? xProj.parts[0]!.values : gpu.nothing,
+      },
+      uniforms: {
+        inputs: dModel,
+        outputs: rows,
+        firstOutput: firstRow,
+        dim: dInner,
+        eps: norm?.eps ?? 0,
+        projected: outputs,
+        row: projectedRow(config),
+        parts: partsOffset(config, batch) / 4,
+      },
+      workgroups: [across, down, batch],
+    });
+  }
+}
+
+/** dt_proj, the scan's step and the gate. `parts` are those of dt, B and C. */
+function stepScan(
+  { gpu, config, weights }: MambaBlock,
+  { batch, state }: BlockCall,
+  { uz, parts, gated }: Buffers<'uz' | 'parts' | 'gated'>,
+  join: Joined,
+): void {
+  const { dInner, dState, dtRank, mixerNormEps } = config;
+  const { dtProj, norms } = weights;
+  const many = join.channels > 0;
+  const scan = scanGroups(gpu, config, many);
+  const row = projectedRow(config);
+  for (const { firstRow, rows: most, values, scales = gpu.nothing } of dtProj.parts) {
+    const rows = Math.min(most, dInner - firstRow);
+    gpu.dispatch(decodeScan, {
+      link: `${many ? 'summed' : 'stored'}-${scan.link}`,
+      constants: {
+        LOADS: rowLoads(dtProj.format, dtRank, scan.lanes),
+        ROW: row / 4,
+        SETS: Math.max(1, Math.floor(scan.workgroup / (row / 4))),
+      },
+      overrides: {
+        WORKGROUP: scan.workgroup,
+        LANES: scan.lanes,
+        FORMAT: FORMATS[dtProj.format as keyof typeof FORMATS],
+        ALIGNED: aligned(dtProj.format, dtRank, row, 0, true),
+        MIXER_NORM: mixerNormEps !== undefined,
+        SQUARES: mixerNormEps !== undefined,
+        NORM: norms !== undefined,
+      },
+      bindings: {
+        x: parts,
+        weight: values,
+        scales,
+        norm: norms ?? gpu.nothing,
+        constants: weights.scan,
+        uz,
+        state: state.ssm!,
+        y: gated,
+      },
+      uniforms: {
+        inputs: dtRank,
+        outputs: rows,
+        firstOutput: firstRow,
+        dim: dInner,
+        states: dState,
+        parts: join.parts,
+        eps: mixerNormEps ?? 0,
+      },
+      workgroups: [Math.ceil(rows / scan.channels), 1, batch],
+    });
+  }
+}

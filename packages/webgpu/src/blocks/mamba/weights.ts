@@ -1,0 +1,94 @@
+import type { DeviceTensor, MambaConfig, MambaWeights } from '@mamba/core/driver';
+import type { PooledBuffer } from '../../gpu/buffer-pool.ts';
+import { type Allocator, type Gpu, whole } from '../../gpu/gpu.ts';
+import type { BufferRange } from '../../gpu/shader.ts';
+import { constantsSize, packConstants } from '../../operations/selective-scan.ts';
+import { rangeOf, type Storage } from '../../storage.ts';
+
+/** A block's weights as its kernels bind them. */
+export interface BoundMamba {
+  readonly inProj: Storage;
+  readonly inProjBias: BufferRange | undefined;
+  readonly conv: BufferRange;
+  readonly convBias: BufferRange | undefined;
+  readonly xProj: Storage;
+  readonly dtProj: Storage;
+  readonly outProj: Storage;
+  readonly outProjBias: BufferRange | undefined;
+  /** A, D, dt bias: see `packConstants`. */
+  readonly scan: BufferRange;
+  /** Taps, convolution bias, in_proj bias: what decode-in-proj.wgsl binds. */
+  readonly decode: BufferRange;
+  /** Weights of the norms of dt, B and C, in this order. */
+  readonly norms: BufferRange | undefined;
+  /** Packs the last three again. */
+  repack(): void;
+  /** Frees them. */
+  dispose(): void;
+}
+
+/** A browser promises eight storage buffers a shader: weights that are small are copied together, once. */
+export function bindMamba(
+  gpu: Gpu,
+  allocator: Allocator,
+  { dInner, dState, dConv, dtRank }: MambaConfig,
+  weights: MambaWeights<DeviceTensor<Storage>>,
+): BoundMamba {
+  const range = (tensor: DeviceTensor<Storage> | undefined): BufferRange | undefined => tensor && rangeOf(tensor);
+  const conv = rangeOf(weights.conv);
+  const convBias = range(weights.convBias);
+  const inProjBias = range(weights.inProjBias);
+  const normWeights = [range(weights.dtNorm), range(weights.BNorm), range(weights.CNorm)];
+  const scan = allocator.result(4 * constantsSize(dInner, dState, 0), 'scan constants');
+  const decode = allocator.result(4 * dInner * (dConv + 3), 'decode constants');
+  const norms = normWeights.every((each) => each !== undefined)
+    ? allocator.result(4 * (dtRank + 2 * dState), 'weights of the norms of dt, B, C')
+    : undefined;
+  const repack = (): void => {
+    packConstants(gpu, scan, dInner, dState, {
+      A: rangeOf(weights.A),
+      D: rangeOf(weights.D),
+      deltaBias: rangeOf(weights.dtBias),
+      resets: undefined,
+    });
+    pack(gpu, decode, [
+      [conv, dInner * dConv],
+      [convBias, dInner],
+      [inProjBias, 2 * dInner],
+    ]);
+    if (norms !== undefined)
+      pack(gpu, norms, [
+        [normWeights[0], dtRank],
+        [normWeights[1], dState],
+        [normWeights[2], dState],
+      ]);
+  };
+  repack();
+  return {
+    inProj: weights.inProj.storage,
+    inProjBias,
+    conv,
+    convBias,
+    xProj: weights.xProj.storage,
+    dtProj: weights.dtProj.storage,
+    outProj: weights.outProj.storage,
+    outProjBias: range(weights.outProjBias),
+    scan: whole(scan),
+    decode: whole(decode),
+    norms: norms && whole(norms),
+    repack,
+    dispose() {
+      for (const buffer of [scan, decode, norms]) if (buffer !== undefined) gpu.pool.give(buffer);
+    },
+  };
+}
+
+/** Copies vectors of so many elements one behind another; room is left for one that is absent. */
+function pack(gpu: Gpu, target: PooledBuffer, parts: readonly (readonly [BufferRange | undefined, number])[]): void {
+  let at = 0;
+  for (const [source, elements] of parts) {
+    const bytes = 4 * elements;
+    if (source !== undefined) gpu.recorder.copy(source.buffer, source.offset, target.buffer, at, bytes);
+    at += bytes;
+  }
+}

@@ -1,0 +1,54 @@
+import type { FusionContext, ModelConfig } from '@mamba/core/driver';
+import type { Buffers } from '../blocks/buffers.ts';
+import type { FusedBlock } from '../blocks/fused-block.ts';
+import type { PooledBuffer } from '../gpu/buffer-pool.ts';
+import type { Allocator, Gpu } from '../gpu/gpu.ts';
+import type { BufferRange } from '../gpu/shader.ts';
+import type { Storage } from '../storage.ts';
+import type { LayerState, Slots } from './state.ts';
+import type { Stepper } from './stepper.ts';
+
+/** A model on the device. */
+export interface Fused {
+  readonly gpu: Gpu;
+  readonly context: FusionContext<Storage>;
+  readonly config: ModelConfig;
+  readonly embedding: Storage;
+  readonly layers: readonly Layer[];
+  readonly finalNorm: BufferRange;
+  readonly head: Storage;
+  readonly slots: Slots;
+  readonly stepper: Stepper;
+}
+
+export interface Layer {
+  readonly norm: BufferRange;
+  readonly block: FusedBlock;
+  /** Slots that a prefill moves on in place. */
+  readonly slotsInPlace: readonly string[];
+}
+
+/** One chunk of tokens on its way through the layers. */
+export interface Pass {
+  readonly batch: number;
+  readonly length: number;
+  /** int32 `[batch, length]` */
+  readonly ids: BufferRange;
+  /** int32 `[batch, length]` */
+  readonly resets: BufferRange | undefined;
+  /** `[batch, length, dModel]`: the embedding at first, then each layer's output. */
+  readonly residual: BufferRange;
+  /** Activations of each layer. */
+  readonly buffers: readonly Buffers[];
+  /** The state before, layer by layer; undefined where sequences begin. */
+  readonly before: readonly LayerState[] | undefined;
+  /** Where the state after goes. */
+  readonly state: readonly LayerState[];
+  /** Takes the residual before each layer, where hidden states are asked for. */
+  readonly hiddenStates: HiddenStates | undefined;
+}
+
+export interface HiddenStates {
+  readonly allocator: Allocator;
+  readonly kept: PooledBuffer[];
+}

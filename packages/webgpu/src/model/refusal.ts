@@ -1,0 +1,58 @@
+import { MambaError } from '@mamba/core';
+import { type BlockConfig, type ModelConfig, modelSlots } from '@mamba/core/driver';
+import { fusedKind } from '../blocks/kinds.ts';
+import type { Gpu } from '../gpu/gpu.ts';
+import { bindingRefusal } from '../gpu/limits.ts';
+import { projectionRefusal } from '../operations/linear.ts';
+
+/** Whether the fused model knows all parts of such a model: it has RMS norms, and states whose size does not depend on the position. */
+export function isFusible(config: ModelConfig): boolean {
+  const { blocks, norm = 'rms', multipliers = {}, positions } = config;
+  return (
+    norm === 'rms' &&
+    positions === undefined &&
+    Object.values(multipliers).every((value) => value === undefined || value === 1) &&
+    blocks.every(({ kind }) => fusedKind(kind) !== undefined) &&
+    modelSlots(config).every((slots) => slots.every(({ shape }) => !shape.includes('length')))
+  );
+}
+
+/** Why a call of this size cannot run on this device, in words; undefined where it can. */
+export function modelRefusal(
+  gpu: Gpu,
+  config: ModelConfig,
+  batch: number,
+  length: number,
+  logitRows: number,
+): string | undefined {
+  const { dModel, vocabSize } = config;
+  const limits = [
+    bindingRefusal(gpu, 'the residual', batch * length * dModel),
+    ...distinctBlocks(config).map((block) => fusedKind(block.kind)!.refusal(gpu, block, batch, length)),
+    logitRows === 0 ? undefined : projectionRefusal(gpu, logitRows, vocabSize),
+  ];
+  return limits.find((reason) => reason !== undefined);
+}
+
+/** @throws MambaError `unsupported` */
+export function checkCall(gpu: Gpu, config: ModelConfig, batch: number, length: number, logitRows: number): void {
+  const reason = modelRefusal(gpu, config, batch, length, logitRows);
+  if (reason !== undefined)
+    throw new MambaError('unsupported', `webgpu cannot run this call: ${reason}`, {
+      origin: 'model.forward',
+      given: `batch ${batch}, length ${length}`,
+      remedy: 'Take a smaller chunk or batch, or ask for fewer logits.',
+    });
+}
+
+/** The configs of a model's blocks, each once. */
+export function distinctBlocks(config: ModelConfig): readonly BlockConfig[] {
+  let distinct = known.get(config);
+  if (distinct === undefined) {
+    distinct = [...new Map(config.blocks.map((block) => [JSON.stringify(block), block])).values()];
+    known.set(config, distinct);
+  }
+  return distinct;
+}
+
+const known = new WeakMap<ModelConfig, readonly BlockConfig[]>();

@@ -1,0 +1,53 @@
+import { shareBuffers } from '../blocks/buffers.ts';
+import { whole } from '../gpu/gpu.ts';
+import { largest } from '../operations/argmax.ts';
+import { draw } from '../operations/sample.ts';
+import type { Fused, Pass } from './pass.ts';
+import { distinctBlocks } from './refusal.ts';
+import { allocateState } from './state.ts';
+
+/** Rows that stand for what a prompt's chunks may have: pipelines differ by how many there are. */
+const WARM_LENGTHS = [2, 16, 64, 128, 512];
+
+/** Compiles what a prompt, a step and a generation take; sampling by its own filters is left to the first call. */
+export function warm(model: Fused, prefill: (model: Fused, pass: Pass) => void): Promise<void> {
+  const { gpu, config, layers, slots, stepper } = model;
+  const distinct = distinctBlocks(config).map((block) => config.blocks.indexOf(block));
+  return gpu.prepare(() =>
+    gpu.allocating((allocator) => {
+      const state = allocateState(allocator, slots, 1);
+      const memory = whole(allocator.scratch(16, 'nothing'));
+      // Layers of the same config are like one another.
+      const few = { ...model, layers: distinct.map((index) => layers[index]!) };
+      const states = distinct.map((index) => state[index]!);
+      for (const length of WARM_LENGTHS) {
+        const buffers = shareBuffers(
+          few.layers.map(({ block }) => block.prefillBuffers(length)),
+          ({ bytes, label }) => allocator.scratch(bytes, label),
+        );
+        for (const before of [undefined, states])
+          prefill(few, {
+            batch: 1,
+            length,
+            ids: memory,
+            resets: undefined,
+            residual: memory,
+            buffers,
+            before,
+            state: states,
+            hiddenStates: undefined,
+          });
+      }
+      stepper.warm(state);
+      const choice = { logits: memory, rows: 1, vocab: config.vocabSize, ids: memory, idRow: 1, idOffset: 0 };
+      largest(gpu, { ...choice, checked: false });
+      largest(gpu, { ...choice, checked: true, fed: memory });
+      const sampling = { temperature: 1, topK: config.vocabSize, topP: 1, minP: 0 };
+      draw(
+        gpu,
+        { ...choice, checked: true, fed: memory },
+        { ...sampling, uniform: memory, uniformRow: 1, uniformOffset: 0 },
+      );
+    }),
+  );
+}
