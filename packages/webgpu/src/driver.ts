@@ -1,4 +1,5 @@
 import type { Driver } from '@mamba/core/driver';
+import { blockKernel } from './blocks/block-kernel.ts';
 import { isSoftware } from './gpu/acquire.ts';
 import type { Gpu } from './gpu/gpu.ts';
 import { fusedModel } from './model/fused-model.ts';
@@ -65,6 +66,10 @@ export function createDriver(gpu: Gpu): Driver<Storage> {
     supportsUpload: (spec, target) => supportsUpload(gpu, spec, target),
     memory: () => ({ bytes: gpu.pool.bytes, reserved: gpu.pool.reserved + gpu.readback.reserved }),
     dispose: () => gpu.dispose(),
+    blocks: {
+      mamba: (context, config, weights, dModel) => blockKernel(gpu, context, config, weights, dModel),
+      mlp: (context, config, weights, dModel) => blockKernel(gpu, context, config, weights, dModel),
+    },
     model: (context, config, weights) => fusedModel(gpu, context, config, weights),
   };
 }

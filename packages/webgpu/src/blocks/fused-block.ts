@@ -14,45 +14,50 @@ export interface FusedKind<Kind extends BlockKind = BlockKind> {
   refusal(gpu: Gpu, config: BlockConfig<Kind>, batch: number, length: number): string | undefined;
   /** Binds the weights, and packs small ones together. What it allocates is the block's. */
   bind(gpu: Gpu, allocator: Allocator, source: BlockSource<Kind>): FusedBlock;
-  /**
-   * Slots that a prefill reads and writes in place: they hold the state before the call when it begins. It reads the
-   * others in `BlockCall.before`, and writes all of them in `BlockCall.state`. A step moves every slot on in place.
-   */
-  readonly slotsInPlace: readonly string[];
 }
 
 export interface BlockSource<Kind extends BlockKind = BlockKind> {
   readonly config: BlockConfig<Kind>;
   readonly weights: BlockWeights<DeviceTensor<Storage>>;
   readonly dModel: number;
+  /** The RMS norm that its input goes through first; undefined where it comes normed already. */
+  readonly norm: RmsNorm | undefined;
+}
+
+export interface RmsNorm {
+  readonly weight: BufferRange;
+  readonly eps: number;
 }
 
 /** One block with its weights. */
 export interface FusedBlock {
+  /**
+   * Slots that a prefill reads where it writes them: they hold the state before the call when it begins. The others it
+   * reads in `FusedCall.before`. A step moves every slot on in place.
+   */
+  readonly slotsInPlace: readonly string[];
   /** Activations of a prefill over so many rows (batch · length). */
   prefillBuffers(rows: number): BufferSizes;
   /** Activations of a step of so many rows. */
   stepBuffers(rows: number): BufferSizes;
   /** Any number of tokens a row. `buffers` are those of `prefillBuffers`, or larger. */
-  prefill(call: BlockCall, buffers: Buffers): void;
+  prefill(call: FusedCall, buffers: Buffers): void;
   /** One token a row, without resets. `buffers` are those of `stepBuffers`, or larger. */
-  step(call: BlockCall, buffers: Buffers): void;
-  /** Packs what is packed again, since weights were written to in place. Its memory stays where it is. */
+  step(call: FusedCall, buffers: Buffers): void;
+  /** Packs again what is packed, since weights were written to in place. Its memory stays where it is. */
   repack(): void;
   /** Frees what `bind` allocated. */
   dispose(): void;
 }
 
 /** A block's part in a call. */
-export interface BlockCall {
+export interface FusedCall {
   readonly batch: number;
   readonly length: number;
   /** int32 `[batch, length]` */
   readonly resets: BufferRange | undefined;
   /** `[batch, length, dModel]` */
   readonly x: BufferRange;
-  /** The RMS norm that x goes through first; undefined where x is normed already. */
-  readonly norm: RmsNorm | undefined;
   /** `[batch, length, dModel]`: where the output goes. It may be x. */
   readonly y: BufferRange;
   /** Add to y, which is the residual then. */
@@ -61,11 +66,6 @@ export interface BlockCall {
   readonly before: SlotRanges;
   /** Where the state after the call goes. */
   readonly state: SlotRanges;
-}
-
-export interface RmsNorm {
-  readonly weight: BufferRange;
-  readonly eps: number;
 }
 
 /** Memory of a block's state by slot. */

@@ -1,13 +1,14 @@
 import type { Tensor } from '@mamba/core';
-import type { BlockConfig, BlockKind, BlockWeights, DeviceTensor, FusionContext } from '@mamba/core/driver';
+import type { BlockKind, BlockWeights, DeviceTensor, FusionContext } from '@mamba/core/driver';
 import type { Allocator, Gpu } from '../gpu/gpu.ts';
 import type { Storage } from '../storage.ts';
-import type { FusedBlock, FusedKind } from './fused-block.ts';
+import type { BlockSource, FusedBlock, FusedKind } from './fused-block.ts';
 import { mamba } from './mamba/mamba.ts';
+import { mlp } from './mlp/mlp.ts';
 
-const KINDS: { readonly [Kind in BlockKind]?: FusedKind<Kind> } = { mamba };
+const KINDS: { readonly [Kind in BlockKind]?: FusedKind<Kind> } = { mamba, mlp };
 
-/** The fused form of a kind; undefined where blocks of it are composed of operations. */
+/** The fused form of a kind; undefined where its blocks are composed of operations. */
 export function fusedKind(kind: BlockKind): FusedKind | undefined {
   return KINDS[kind] as FusedKind | undefined;
 }
@@ -17,11 +18,9 @@ export function bindBlock(
   gpu: Gpu,
   allocator: Allocator,
   context: FusionContext<Storage>,
-  config: BlockConfig,
-  weights: BlockWeights<Tensor>,
-  dModel: number,
+  { weights, ...source }: Omit<BlockSource, 'weights'> & { readonly weights: BlockWeights<Tensor> },
 ): FusedBlock {
   const bound: Record<string, DeviceTensor<Storage>> = {};
   for (const [key, tensor] of Object.entries(weights)) if (tensor !== undefined) bound[key] = context.device(tensor);
-  return fusedKind(config.kind)!.bind(gpu, allocator, { config, weights: bound, dModel });
+  return fusedKind(source.config.kind)!.bind(gpu, allocator, { ...source, weights: bound });
 }

@@ -11,7 +11,8 @@ import {
   modelSlots,
 } from '@mamba/core/driver';
 import { shareBuffers } from '../blocks/buffers.ts';
-import { bindBlock, fusedKind } from '../blocks/kinds.ts';
+import { bindBlock } from '../blocks/kinds.ts';
+import { rangesOf, type SlotBuffers } from '../blocks/slots.ts';
 import type { PooledBuffer } from '../gpu/buffer-pool.ts';
 import { type Allocator, type Gpu, whole } from '../gpu/gpu.ts';
 import type { BufferRange } from '../gpu/shader.ts';
@@ -21,19 +22,9 @@ import { project, VECTOR_ROWS } from '../operations/linear.ts';
 import { normalise } from '../operations/rms-norm.ts';
 import { draw } from '../operations/sample.ts';
 import { plainStorage, rangeOf, type Storage } from '../storage.ts';
-import type { Fused, HiddenStates, Layer, Pass } from './pass.ts';
+import type { Fused, HiddenStates, Pass } from './pass.ts';
 import { checkCall, isFusible, modelRefusal } from './refusal.ts';
-import {
-  exportState,
-  FusedState,
-  gatherState,
-  importState,
-  type LayerState,
-  nextState,
-  rangesOf,
-  releaseUnused,
-  stateOf,
-} from './state.ts';
+import { exportState, FusedState, gatherState, importState, nextState, releaseUnused, stateOf } from './state.ts';
 import { type StepCall, Stepper } from './stepper.ts';
 import { warm } from './warm.ts';
 
@@ -49,7 +40,7 @@ export function fusedModel(
 ): ModelKernel | undefined {
   if (!isFusible(config) || modelRefusal(gpu, config, 1, 1, 0) !== undefined) return undefined;
   const model = bindModel(gpu, context, config, weights);
-  const { layers, slots, stepper } = model;
+  const { blocks, slots, stepper } = model;
   return {
     forward: (call) => forward(model, call),
     decode: (call) => decode(model, call),
@@ -58,11 +49,11 @@ export function fusedModel(
     importState: (snapshots, positions) => importState(gpu, slots, snapshots, positions.length),
     warm: () => warm(model, prefill),
     weightsChanged() {
-      for (const { block } of layers) block.repack();
+      for (const block of blocks) block.repack();
     },
     dispose() {
       stepper.dispose();
-      for (const { block } of layers) block.dispose();
+      for (const block of blocks) block.dispose();
     },
   };
 }
@@ -75,18 +66,19 @@ function bindModel(
 ): Fused {
   const { dModel, vocabSize } = config;
   return gpu.allocating((allocator) => {
-    const layers = config.blocks.map((block, index): Layer => {
+    const blocks = config.blocks.map((block, index) => {
       const { norm, block: blockWeights } = weights.layers[index]!;
-      return {
-        norm: rangeOf(context.device(norm)),
-        block: bindBlock(gpu, allocator, context, block, blockWeights, dModel),
-        slotsInPlace: fusedKind(block.kind)!.slotsInPlace,
-      };
+      return bindBlock(gpu, allocator, context, {
+        config: block,
+        weights: blockWeights,
+        dModel,
+        norm: { weight: rangeOf(context.device(norm)), eps: config.normEps },
+      });
     });
     const stepper = new Stepper(gpu, {
       dModel,
       vocabSize,
-      blocks: layers.map(({ block }) => block),
+      blocks,
       dispatch: (call) => step(model, call),
     });
     const model: Fused = {
@@ -94,7 +86,7 @@ function bindModel(
       context,
       config,
       embedding: context.device(weights.embedding).storage,
-      layers,
+      blocks,
       finalNorm: rangeOf(context.device(weights.finalNorm)),
       head: context.device(weights.head).storage,
       slots: modelSlots(config),
@@ -125,7 +117,7 @@ function forward(model: Fused, call: ModelCall): ModelOutcome {
 }
 
 interface Outcome {
-  readonly state: readonly LayerState[];
+  readonly state: readonly SlotBuffers[];
   /** Logits. */
   readonly values: PooledBuffer | undefined;
   /** Hidden states, where they are asked for. */
@@ -153,12 +145,12 @@ function steppedState(
   { gpu, slots }: Fused,
   allocator: Allocator,
   { state, donated, batch }: ModelCall | DecodeCall,
-): readonly LayerState[] {
+): readonly SlotBuffers[] {
   return nextState(gpu, allocator, slots, { previous: stateOf(state), donated, batch, inPlace: () => true });
 }
 
 function forwardChunk(model: Fused, call: ModelCall, ids: BufferRange, logitRows: number): Outcome {
-  const { gpu, context, config, layers, slots } = model;
+  const { gpu, context, config, blocks, slots } = model;
   const { batch, length, donated } = call;
   const rows = batch * length;
   const previous = stateOf(call.state);
@@ -170,10 +162,10 @@ function forwardChunk(model: Fused, call: ModelCall, ids: BufferRange, logitRows
       previous,
       donated,
       batch,
-      inPlace: (layer, slot) => layers[layer]!.slotsInPlace.includes(slot),
+      inPlace: (layer, slot) => blocks[layer]!.slotsInPlace.includes(slot),
     });
     const buffers = shareBuffers(
-      layers.map(({ block }) => block.prefillBuffers(rows)),
+      blocks.map((block) => block.prefillBuffers(rows)),
       ({ bytes, label }) => allocator.scratch(bytes, label),
     );
     prefill(model, { batch, length, ids, resets, residual, buffers, before: previous?.layers, state, hiddenStates });
@@ -194,11 +186,11 @@ function forwardChunk(model: Fused, call: ModelCall, ids: BufferRange, logitRows
 
 /** All layers over a chunk, onto the residual. */
 function prefill(model: Fused, pass: Pass): void {
-  const { gpu, config, layers } = model;
+  const { gpu, config, blocks } = model;
   const { batch, length, resets, residual, buffers, before, state, hiddenStates } = pass;
   const bytes = 4 * batch * length * config.dModel;
   embed(model, pass.ids, batch * length, residual);
-  for (const [index, { norm, block }] of layers.entries()) {
+  for (const [index, block] of blocks.entries()) {
     if (hiddenStates !== undefined) {
       const copy = hiddenStates.allocator.result(bytes, 'hidden state');
       gpu.recorder.copy(residual.buffer, 0, copy.buffer, 0, bytes);
@@ -209,7 +201,6 @@ function prefill(model: Fused, pass: Pass): void {
       length,
       resets,
       x: residual,
-      norm: { weight: norm, eps: config.normEps },
       y: residual,
       accumulate: true,
       before: rangesOf(before?.[index]),
@@ -221,17 +212,16 @@ function prefill(model: Fused, pass: Pass): void {
 
 /** All layers over one token a row, then the head. */
 function step(model: Fused, { port, state, rows }: StepCall): void {
-  const { config, layers } = model;
+  const { blocks } = model;
   const { residual } = port;
   embed(model, port.fed, rows, residual);
-  for (const [index, { norm, block }] of layers.entries()) {
+  for (const [index, block] of blocks.entries()) {
     const ranges = rangesOf(state[index]);
     const call = {
       batch: rows,
       length: 1,
       resets: undefined,
       x: residual,
-      norm: { weight: norm, eps: config.normEps },
       y: residual,
       accumulate: true,
       before: ranges,

@@ -1,11 +1,12 @@
 import type { FusionContext, ModelConfig } from '@mamba/core/driver';
 import type { Buffers } from '../blocks/buffers.ts';
 import type { FusedBlock } from '../blocks/fused-block.ts';
+import type { SlotBuffers } from '../blocks/slots.ts';
 import type { PooledBuffer } from '../gpu/buffer-pool.ts';
 import type { Allocator, Gpu } from '../gpu/gpu.ts';
 import type { BufferRange } from '../gpu/shader.ts';
 import type { Storage } from '../storage.ts';
-import type { LayerState, Slots } from './state.ts';
+import type { Slots } from './state.ts';
 import type { Stepper } from './stepper.ts';
 
 /** A model on the device. */
@@ -14,18 +15,11 @@ export interface Fused {
   readonly context: FusionContext<Storage>;
   readonly config: ModelConfig;
   readonly embedding: Storage;
-  readonly layers: readonly Layer[];
+  readonly blocks: readonly FusedBlock[];
   readonly finalNorm: BufferRange;
   readonly head: Storage;
   readonly slots: Slots;
   readonly stepper: Stepper;
-}
-
-export interface Layer {
-  readonly norm: BufferRange;
-  readonly block: FusedBlock;
-  /** Slots that a prefill moves on in place. */
-  readonly slotsInPlace: readonly string[];
 }
 
 /** One chunk of tokens on its way through the layers. */
@@ -41,9 +35,9 @@ export interface Pass {
   /** Activations of each layer. */
   readonly buffers: readonly Buffers[];
   /** The state before, layer by layer; undefined where sequences begin. */
-  readonly before: readonly LayerState[] | undefined;
+  readonly before: readonly SlotBuffers[] | undefined;
   /** Where the state after goes. */
-  readonly state: readonly LayerState[];
+  readonly state: readonly SlotBuffers[];
   /** Takes the residual before each layer, where hidden states are asked for. */
   readonly hiddenStates: HiddenStates | undefined;
 }

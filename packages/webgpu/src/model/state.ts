@@ -1,29 +1,19 @@
-import {
-  invalid,
-  type KernelState,
-  type KernelStateRow,
-  type LayerSnapshot,
-  type StateSlot,
-  sizeOf,
-} from '@mamba/core/driver';
-import type { SlotRanges } from '../blocks/fused-block.ts';
+import { invalid, type KernelState, type KernelStateRow, type LayerSnapshot, type StateSlot } from '@mamba/core/driver';
+import { allocateSlots, carryOver, rangesOf, type SlotBuffers, slotBytes } from '../blocks/slots.ts';
 import type { PooledBuffer } from '../gpu/buffer-pool.ts';
-import { type Allocator, type Gpu, whole } from '../gpu/gpu.ts';
+import type { Allocator, Gpu } from '../gpu/gpu.ts';
 
 /** What each layer remembers; no extent of a slot grows. */
 export type Slots = readonly (readonly StateSlot[])[];
-
-/** A layer's state: a buffer a slot, `[batch, …]`. */
-export type LayerState = Readonly<Record<string, PooledBuffer>>;
 
 /** A model's state: a buffer a slot and layer, which never leave the device unless exported. */
 export class FusedState implements KernelState {
   readonly batch: number;
   readonly bytes: number;
-  readonly layers: readonly LayerState[];
+  readonly layers: readonly SlotBuffers[];
   readonly #gpu: Gpu;
 
-  constructor(gpu: Gpu, layers: readonly LayerState[], batch: number) {
+  constructor(gpu: Gpu, layers: readonly SlotBuffers[], batch: number) {
     this.#gpu = gpu;
     this.layers = layers;
     this.batch = batch;
@@ -41,20 +31,14 @@ export function stateOf(state: KernelState | undefined): FusedState | undefined 
 }
 
 /** Whether two states of one model lie in the same memory. */
-export function sameMemory(a: readonly LayerState[], b: readonly LayerState[]): boolean {
+export function sameMemory(a: readonly SlotBuffers[], b: readonly SlotBuffers[]): boolean {
   return a.every((layer, index) =>
     Object.entries(layer).every(([name, { buffer }]) => buffer === b[index]![name]!.buffer),
   );
 }
 
-export function rangesOf(state: LayerState | undefined): SlotRanges {
-  return Object.fromEntries(Object.entries(state ?? {}).map(([name, buffer]) => [name, whole(buffer)]));
-}
-
-export function allocateState(allocator: Allocator, slots: Slots, batch: number): readonly LayerState[] {
-  return slots.map((layer) =>
-    Object.fromEntries(layer.map((slot) => [slot.name, allocateSlot(allocator, slot, batch)])),
-  );
+export function allocateState(allocator: Allocator, slots: Slots, batch: number): readonly SlotBuffers[] {
+  return slots.map((layer) => allocateSlots(allocator, layer, batch));
 }
 
 /** A call's state before it, and what becomes of that. */
@@ -73,30 +57,21 @@ export function nextState(
   allocator: Allocator,
   slots: Slots,
   { previous, donated, batch, inPlace }: Succession,
-): readonly LayerState[] {
+): readonly SlotBuffers[] {
   const kept = donated ? previous : undefined;
   const layers = slots.map((layer, index) =>
-    Object.fromEntries(
-      layer.map((slot) => {
-        const old = inPlace(index, slot.name) ? kept?.layers[index]?.[slot.name] : undefined;
-        return [slot.name, old ?? allocateSlot(allocator, slot, batch)];
-      }),
-    ),
+    allocateSlots(allocator, layer, batch, (name) => (inPlace(index, name) ? kept?.layers[index]?.[name] : undefined)),
   );
   if (kept !== undefined) return layers;
   for (const [index, layer] of layers.entries()) {
-    for (const [name, { buffer, size }] of Object.entries(layer)) {
-      if (!inPlace(index, name)) continue;
-      const source = previous?.layers[index]?.[name];
-      if (source === undefined) gpu.recorder.clear(buffer, 0, size);
-      else gpu.recorder.copy(source.buffer, 0, buffer, 0, size);
-    }
+    const before = rangesOf(previous?.layers[index]);
+    for (const [name, target] of Object.entries(layer)) if (inPlace(index, name)) carryOver(gpu, target, before[name]);
   }
   return layers;
 }
 
 /** Gives back memory of a donated state that did not go into the next one. */
-export function releaseUnused(gpu: Gpu, previous: FusedState | undefined, next: readonly LayerState[]): void {
+export function releaseUnused(gpu: Gpu, previous: FusedState | undefined, next: readonly SlotBuffers[]): void {
   const kept = new Set(buffersOf(next).map(({ buffer }) => buffer));
   for (const buffer of buffersOf(previous?.layers ?? [])) if (!kept.has(buffer.buffer)) gpu.pool.give(buffer);
 }
@@ -138,16 +113,8 @@ export function importState(gpu: Gpu, slots: Slots, snapshots: readonly LayerSna
   });
 }
 
-function buffersOf(layers: readonly LayerState[]): readonly PooledBuffer[] {
+function buffersOf(layers: readonly SlotBuffers[]): readonly PooledBuffer[] {
   return layers.flatMap((layer) => Object.values(layer));
-}
-
-function allocateSlot(allocator: Allocator, slot: StateSlot, batch: number): PooledBuffer {
-  return allocator.result(slotBytes(slot, batch), `${slot.name} state`);
-}
-
-function slotBytes({ shape }: StateSlot, batch: number): number {
-  return 4 * batch * sizeOf(shape as readonly number[]);
 }
 
 function floatBytes(values: Float32Array | Float64Array): Uint8Array<ArrayBuffer> {

@@ -1,10 +1,11 @@
 import { type BufferSize, type Buffers, shareBuffers } from '../blocks/buffers.ts';
 import type { FusedBlock } from '../blocks/fused-block.ts';
+import type { SlotBuffers } from '../blocks/slots.ts';
 import type { PooledBuffer } from '../gpu/buffer-pool.ts';
 import { type Captured, type Gpu, whole } from '../gpu/gpu.ts';
 import type { Plan } from '../gpu/recorder.ts';
 import type { BufferRange } from '../gpu/shader.ts';
-import { type LayerState, sameMemory } from './state.ts';
+import { sameMemory } from './state.ts';
 
 /** Where every step of some rows reads its ids and leaves its logits. */
 export interface Port {
@@ -21,7 +22,7 @@ export interface Port {
 /** One step of one token a row. */
 export interface StepCall {
   readonly port: Port;
-  readonly state: readonly LayerState[];
+  readonly state: readonly SlotBuffers[];
   readonly rows: number;
 }
 
@@ -39,7 +40,7 @@ const FEW = 8;
 const PLANS = 16;
 
 interface Prepared extends Captured {
-  readonly state: readonly LayerState[];
+  readonly state: readonly SlotBuffers[];
   readonly rows: number;
 }
 
@@ -80,7 +81,7 @@ export class Stepper {
   }
 
   /** The step of this state, or of one that lay in the same memory before. */
-  plan(state: readonly LayerState[], rows: number): Plan {
+  plan(state: readonly SlotBuffers[], rows: number): Plan {
     const port = this.port(rows);
     const known = this.#plans.find((plan) => plan.rows === rows && sameMemory(plan.state, state));
     const prepared = known ?? {
@@ -95,7 +96,7 @@ export class Stepper {
   }
 
   /** Compiles what steps take. */
-  warm(state: readonly LayerState[]): void {
+  warm(state: readonly SlotBuffers[]): void {
     const { buffer } = this.#gpu.nowhere;
     const port = portOf(this.#options, 1, ({ bytes }) => ({ buffer, size: bytes }));
     this.#options.dispatch({ port, state, rows: 1 });

@@ -11,18 +11,18 @@ const WARM_LENGTHS = [2, 16, 64, 128, 512];
 
 /** Compiles what a prompt, a step and a generation take; sampling by its own filters is left to the first call. */
 export function warm(model: Fused, prefill: (model: Fused, pass: Pass) => void): Promise<void> {
-  const { gpu, config, layers, slots, stepper } = model;
+  const { gpu, config, blocks, slots, stepper } = model;
   const distinct = distinctBlocks(config).map((block) => config.blocks.indexOf(block));
   return gpu.prepare(() =>
     gpu.allocating((allocator) => {
       const state = allocateState(allocator, slots, 1);
       const memory = whole(allocator.scratch(16, 'nothing'));
-      // Layers of the same config are like one another.
-      const few = { ...model, layers: distinct.map((index) => layers[index]!) };
+      // Blocks of the same config are like one another.
+      const few = { ...model, blocks: distinct.map((index) => blocks[index]!) };
       const states = distinct.map((index) => state[index]!);
       for (const length of WARM_LENGTHS) {
         const buffers = shareBuffers(
-          few.layers.map(({ block }) => block.prefillBuffers(length)),
+          few.blocks.map((block) => block.prefillBuffers(length)),
           ({ bytes, label }) => allocator.scratch(bytes, label),
         );
         for (const before of [undefined, states])

@@ -2,6 +2,7 @@ import type { Activation } from '@mamba/core';
 import type { DeviceTensor, MultiplyCall } from '@mamba/core/driver';
 import { multiply as shader } from '../generated/index.ts';
 import { type Gpu, whole } from '../gpu/gpu.ts';
+import type { BufferRange } from '../gpu/shader.ts';
 import { plainStorage, rangeOf, type Storage } from '../storage.ts';
 
 /** ACTIVATION of the shader. */
@@ -13,13 +14,28 @@ const ACTIVATIONS = { none: 0, silu: 1, gelu: 2, 'gelu-tanh': 3, relu2: 4 } as c
 export function multiply(gpu: Gpu, { a, b, activation, scale, size }: MultiplyCall<DeviceTensor<Storage>>): Storage {
   return gpu.allocating((allocator) => {
     const y = allocator.result(4 * size, 'multiply');
-    const quads = Math.ceil(size / 4);
-    gpu.dispatch(shader, {
-      overrides: { ACTIVATION: ACTIVATIONS[activation], PRODUCT: b !== undefined },
-      bindings: { a: rangeOf(a), b: b === undefined ? gpu.nothing : rangeOf(b), y: whole(y) },
-      uniforms: { quads, scale },
-      workgroups: gpu.grid(Math.ceil(quads / 256)),
-    });
+    activate(gpu, { a: rangeOf(a), b: b && rangeOf(b), y: whole(y), activation, scale, size });
     return plainStorage(y);
+  });
+}
+
+export interface Activating {
+  readonly a: BufferRange;
+  /** What the activated a is multiplied by, beside the scale. */
+  readonly b: BufferRange | undefined;
+  /** Neither a nor b. */
+  readonly y: BufferRange;
+  readonly activation: Activation;
+  readonly scale: number;
+  readonly size: number;
+}
+
+export function activate(gpu: Gpu, { a, b, y, activation, scale, size }: Activating): void {
+  const quads = Math.ceil(size / 4);
+  gpu.dispatch(shader, {
+    overrides: { ACTIVATION: ACTIVATIONS[activation], PRODUCT: b !== undefined },
+    bindings: { a, b: b ?? gpu.nothing, y },
+    uniforms: { quads, scale },
+    workgroups: gpu.grid(Math.ceil(quads / 256)),
   });
 }

@@ -6,7 +6,7 @@ import { convolutionRefusal } from '../../operations/causal-conv1d.ts';
 import { projectionRefusal } from '../../operations/linear.ts';
 import { scanRefusal, stridesOf } from '../../operations/selective-scan.ts';
 import type { Storage } from '../../storage.ts';
-import type { FusedKind } from '../fused-block.ts';
+import type { FusedKind, RmsNorm } from '../fused-block.ts';
 import { type PrefillBuffers, prefill, prefillBuffers } from './prefill.ts';
 import { projectedRow } from './sizes.ts';
 import { type StepBuffers, step, stepBuffers } from './step.ts';
@@ -17,17 +17,18 @@ export interface MambaBlock {
   readonly gpu: Gpu;
   readonly config: MambaConfig;
   readonly dModel: number;
+  readonly norm: RmsNorm | undefined;
   readonly weights: BoundMamba;
 }
 
 export const mamba: FusedKind<'mamba'> = {
-  // The convolution reads its last inputs while it writes the next ones, so `conv` is always new.
-  slotsInPlace: ['ssm'],
   refusal: mambaRefusal,
-  bind(gpu, allocator, { config, dModel, weights }) {
+  bind(gpu, allocator, { config, weights, dModel, norm }) {
     const bound = bindMamba(gpu, allocator, config, weights as MambaWeights<DeviceTensor<Storage>>);
-    const block: MambaBlock = { gpu, config, dModel, weights: bound };
+    const block: MambaBlock = { gpu, config, dModel, norm, weights: bound };
     return {
+      // The convolution reads its last inputs while it writes the next ones, so `conv` is always new.
+      slotsInPlace: ['ssm'],
       prefillBuffers: (rows) => prefillBuffers(block, rows),
       stepBuffers: (rows) => stepBuffers(block, rows),
       prefill: (call, buffers) => prefill(block, call, buffers as PrefillBuffers),

@@ -6,7 +6,7 @@ import { project } from '../../operations/linear.ts';
 import { normalise } from '../../operations/rms-norm.ts';
 import { constantsSize, scan } from '../../operations/selective-scan.ts';
 import type { BufferSize, BufferSizes, Buffers } from '../buffers.ts';
-import type { BlockCall } from '../fused-block.ts';
+import type { FusedCall } from '../fused-block.ts';
 import type { MambaBlock } from './mamba.ts';
 import { projectedRow } from './sizes.ts';
 
@@ -14,11 +14,11 @@ type Name = 'normed' | 'xz' | 'u' | 'projected' | 'delta' | 'gated';
 
 export type PrefillBuffers = Buffers<Name>;
 
-export function prefillBuffers({ config, dModel }: MambaBlock, rows: number): BufferSizes<Name> {
+export function prefillBuffers({ config, dModel, norm }: MambaBlock, rows: number): BufferSizes<Name> {
   const { dInner } = config;
   const floats = (elements: number, label: string): BufferSize => ({ bytes: 4 * rows * elements, label });
   return {
-    normed: floats(dModel, 'normed'),
+    normed: floats(norm === undefined ? 0 : dModel, 'normed'),
     xz: floats(2 * dInner, 'x and z'),
     u: floats(dInner, 'u'),
     projected: floats(projectedRow(config), 'dt, B, C'),
@@ -31,9 +31,9 @@ export function prefillBuffers({ config, dModel }: MambaBlock, rows: number): Bu
  * Norm, in_proj, convolution, x_proj, dt_proj, scan, out_proj. The kernels read x, z, dt, B and C where the projections
  * left them; nothing is copied.
  */
-export function prefill(block: MambaBlock, call: BlockCall, buffers: PrefillBuffers): void {
-  const { gpu, config, dModel, weights } = block;
-  const { batch, length, resets, norm, before, state } = call;
+export function prefill(block: MambaBlock, call: FusedCall, buffers: PrefillBuffers): void {
+  const { gpu, config, dModel, norm, weights } = block;
+  const { batch, length, resets, before, state } = call;
   const { xz, u, projected, delta, gated } = buffers;
   const { dInner, dState, dConv, dtRank, mixerNormEps } = config;
   const rows = batch * length;

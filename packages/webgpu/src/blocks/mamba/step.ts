@@ -5,7 +5,7 @@ import type { BufferRange } from '../../gpu/shader.ts';
 import { aligned, laneGroups, project, rowLoads } from '../../operations/linear.ts';
 import { FORMATS } from '../../storage.ts';
 import type { BufferSizes, Buffers } from '../buffers.ts';
-import type { BlockCall } from '../fused-block.ts';
+import type { FusedCall } from '../fused-block.ts';
 import type { MambaBlock } from './mamba.ts';
 import { projectedRow } from './sizes.ts';
 import type { BoundMamba } from './weights.ts';
@@ -32,7 +32,7 @@ export function stepBuffers({ gpu, config, dModel }: MambaBlock, rows: number): 
  * One token a row in three or four dispatches: norm, in_proj and convolution, with x_proj where that pays; x_proj, where
  * not; dt_proj, scan step and gate; out_proj. The state moves on in place.
  */
-export function step(block: MambaBlock, call: BlockCall, buffers: StepBuffers): void {
+export function step(block: MambaBlock, call: FusedCall, buffers: StepBuffers): void {
   const { gpu, config, dModel, weights } = block;
   const { dInner, dState, dtRank } = config;
   const { uz, projected, gated } = buffers;
@@ -107,8 +107,8 @@ function scanGroups(gpu: Gpu, { dtRank, dState }: MambaConfig, many: boolean) {
 
 /** Norm, in_proj, and for u the convolution's step; where joined, x_proj as well. */
 function stepInProj(
-  { gpu, config, dModel, weights }: MambaBlock,
-  { x, norm, batch, state }: BlockCall,
+  { gpu, config, dModel, norm, weights }: MambaBlock,
+  { x, batch, state }: FusedCall,
   uz: BufferRange,
   { channels }: Joined,
 ): void {
@@ -170,7 +170,7 @@ function stepInProj(
 /** dt_proj, the scan's step and the gate. `parts` are those of dt, B and C. */
 function stepScan(
   { gpu, config, weights }: MambaBlock,
-  { batch, state }: BlockCall,
+  { batch, state }: FusedCall,
   { uz, parts, gated }: Buffers<'uz' | 'parts' | 'gated'>,
   join: Joined,
 ): void {

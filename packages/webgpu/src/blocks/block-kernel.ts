@@ -1,0 +1,93 @@
+import { MambaError, type Tensor } from '@mamba/core';
+import {
+  type BlockCall,
+  type BlockConfig,
+  type BlockKernel,
+  type BlockResult,
+  type BlockWeights,
+  blockDefinition,
+  type FusionContext,
+  type StateSlot,
+} from '@mamba/core/driver';
+import { type Gpu, whole } from '../gpu/gpu.ts';
+import type { BufferRange } from '../gpu/shader.ts';
+import { VECTOR_ROWS } from '../operations/linear.ts';
+import { plainStorage, rangeOf, type Storage } from '../storage.ts';
+import { shareBuffers } from './buffers.ts';
+import type { FusedBlock } from './fused-block.ts';
+import { bindBlock, fusedKind } from './kinds.ts';
+import { allocateSlots, carryOver, rangesOf, slotShape } from './slots.ts';
+
+/**
+ * One block for core: of a model that has parts which the fused model does not take, or by itself. Undefined where this
+ * device cannot run it, so that the operations say what is refused.
+ */
+export function blockKernel(
+  gpu: Gpu,
+  context: FusionContext<Storage>,
+  config: BlockConfig,
+  weights: BlockWeights<Tensor>,
+  dModel: number,
+): BlockKernel | undefined {
+  if (fusedKind(config.kind)?.refusal(gpu, config, 1, 1) !== undefined) return undefined;
+  const source = { config, weights, dModel, norm: undefined };
+  const fused = gpu.allocating((allocator) => bindBlock(gpu, allocator, context, source));
+  const slots = blockDefinition('block.kind', config.kind).state(config, dModel);
+  const block: Block = { gpu, context, config, fused, slots };
+  return {
+    forward: (call) => forward(block, call),
+    weightsChanged: () => fused.repack(),
+    dispose: () => fused.dispose(),
+  };
+}
+
+interface Block {
+  readonly gpu: Gpu;
+  readonly context: FusionContext<Storage>;
+  readonly config: BlockConfig;
+  readonly fused: FusedBlock;
+  readonly slots: readonly StateSlot[];
+}
+
+/** All results are new: neither x nor the state before is written to. */
+function forward({ gpu, context, config, fused, slots }: Block, call: BlockCall): BlockResult {
+  const { batch, length } = call;
+  check(gpu, config, batch, length);
+  const stepped = length === 1 && batch <= VECTOR_ROWS && call.resets === undefined;
+  const device = (tensor: Tensor): BufferRange => rangeOf(context.device(tensor));
+  const x = device(call.x);
+  const resets = call.resets && device(call.resets);
+  const before = Object.fromEntries(Object.entries(call.state ?? {}).map(([name, tensor]) => [name, device(tensor)]));
+  const outcome = gpu.allocating((allocator) => {
+    const y = allocator.result(x.size, `${config.kind} y`);
+    const state = allocateSlots(allocator, slots, batch);
+    for (const [name, target] of Object.entries(state))
+      if (stepped || fused.slotsInPlace.includes(name)) carryOver(gpu, target, before[name]);
+    const sizes = stepped ? fused.stepBuffers(batch) : fused.prefillBuffers(batch * length);
+    const [buffers] = shareBuffers([sizes], ({ bytes, label }) => allocator.scratch(bytes, label));
+    const run = { batch, length, resets, x, y: whole(y), accumulate: false, before, state: rangesOf(state) };
+    if (stepped) fused.step(run, buffers!);
+    else fused.prefill(run, buffers!);
+    return { y, state };
+  });
+  const { y, state } = outcome;
+  return {
+    y: context.tensor(plainStorage(y), { shape: call.x.shape, dtype: 'float32' }),
+    state: Object.fromEntries(
+      slots.map((slot) => [
+        slot.name,
+        context.tensor(plainStorage(state[slot.name]!), { shape: slotShape(slot, batch), dtype: 'float32' }),
+      ]),
+    ),
+  };
+}
+
+function check(gpu: Gpu, config: BlockConfig, batch: number, length: number): void {
+  const reason = fusedKind(config.kind)!.refusal(gpu, config, batch, length);
+  if (reason !== undefined)
+    throw new MambaError('unsupported', `webgpu cannot run this call: ${reason}`, {
+      origin: 'block.forward',
+      given: `batch ${batch}, length ${length}`,
+      remedy: 'Take a smaller chunk or batch.',
+    });
+}
