@@ -83,8 +83,12 @@ export function blockKernel(
   weights: BlockWeights<Tensor>,
   dModel: number,
 ): BlockKernel {
-  const { compose } = blockDefinition('block.kind', config.kind);
-  return fusionOf(backend)?.block(config, weights, dModel) ?? compose(backend, config, weights);
+  return fusionOf(backend)?.block(config, weights, dModel) ?? composedBlock(backend, config, weights);
+}
+
+/** A block out of operations alone. */
+export function composedBlock(backend: Backend, config: BlockConfig, weights: BlockWeights<Tensor>): BlockKernel {
+  return blockDefinition('block.kind', config.kind).compose(backend, config, weights);
 }
 
 function checkWidth(origin: string, config: { readonly dModel: number }): void {

@@ -1,5 +1,5 @@
 import { type Scope, scoped } from '../backend/scope.ts';
-import { blockKernel } from '../blocks/block.ts';
+import { blockKernel, composedBlock } from '../blocks/block.ts';
 import type { BlockKernel, BlockState, StateSlot } from '../blocks/contract.ts';
 import { blockDefinition } from '../blocks/kinds.ts';
 import { disposeState, gatherRows, slotShape, uploadSlot } from '../blocks/state.ts';
@@ -19,15 +19,24 @@ import type {
   ModelWeights,
 } from './contract.ts';
 
-/** The model out of blocks and operations: what every fused form is held to. */
-export function composeModel(backend: Backend, config: ModelConfig, weights: ModelWeights<Tensor>): ModelKernel {
+export interface ComposeOptions {
+  /** Take the backend's fused forms of blocks. Default true; false is what every fused form is held to. */
+  readonly fusedBlocks?: boolean | undefined;
+}
+
+/** The model out of blocks and operations. */
+export function composeModel(
+  backend: Backend,
+  config: ModelConfig,
+  weights: ModelWeights<Tensor>,
+  { fusedBlocks = true }: ComposeOptions = {},
+): ModelKernel {
+  const kernelOf = fusedBlocks ? blockKernel : composedBlock;
   const model: Composed = {
     backend,
     config,
     weights,
-    kernels: config.blocks.map((block, layer) =>
-      blockKernel(backend, block, weights.layers[layer]!.block, config.dModel),
-    ),
+    kernels: config.blocks.map((block, layer) => kernelOf(backend, block, weights.layers[layer]!.block, config.dModel)),
     slots: modelSlots(config),
   };
   return {

@@ -18,7 +18,7 @@ export interface CreateModelOptions {
   /** Called after each parameter. */
   readonly onProgress?: ((loaded: number, total: number) => void) | undefined;
   readonly signal?: AbortSignal | undefined;
-  /** Ignore the backend's fused model; for comparing the two. Default false. */
+  /** Compose the model of operations, without the backend's fused forms of it and of its blocks; for comparing. Default false. */
   readonly composed?: boolean | undefined;
 }
 
@@ -51,7 +51,7 @@ export async function createModel(
     }
     const weights = assembleWeights(config, (name) => uploaded.get(name)!);
     const fused = composed ? undefined : fusionOf(backend)?.model(config, weights);
-    const kernel = fused ?? composeModel(backend, config, weights);
+    const kernel = fused ?? composeModel(backend, config, weights, { fusedBlocks: !composed });
     try {
       await kernel.warm?.();
     } catch (error) {
