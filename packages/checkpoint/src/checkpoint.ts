@@ -1,13 +1,12 @@
 import type { MambaError, ModelConfig, ParameterSource, ParameterSpec } from '@mamba/core';
 import { adapterError, warnOfAdapter } from './adapter.ts';
-import { parseConfig } from './config/config.ts';
+import { readConfig } from './config/config.ts';
 import { parseSpecialTokens, type SpecialTokens } from './config/special-tokens.ts';
 import { withRows } from './config/vocabulary.ts';
 import { damaged } from './errors.ts';
 import type { GgufFile } from './gguf/file.ts';
 import { locateGguf } from './gguf/locate.ts';
-import { ggufConfig, ggufParameterSource, ggufSpecialTokens } from './gguf/model.ts';
-import { ggufTensorName } from './gguf/names.ts';
+import { ggufConfig, ggufFamily, ggufParameters, ggufSpecialTokens } from './gguf/model.ts';
 import { openGgufParts } from './gguf/parts.ts';
 import { hasGgufTokenizer } from './gguf/tokenizer.ts';
 import { ggufTokenizerFiles } from './gguf/tokenizer-files.ts';
@@ -15,7 +14,7 @@ import type { ByteSource } from './io/byte-source.ts';
 import { readOptionalObject } from './io/optional.ts';
 import { type CheckpointLocation, type CheckpointStore, readJson } from './io/store.ts';
 import type { UrlOptions } from './io/url.ts';
-import { parameterSource, parameterTensors } from './parameters.ts';
+import { embeddingRows, folderParameters } from './parameters.ts';
 import type { SafetensorsFile } from './safetensors/file.ts';
 import type { TokenizerFiles } from './tokenizer/files.ts';
 import { tokenizerStore } from './tokenizer/location.ts';
@@ -46,6 +45,8 @@ export interface Checkpoint {
   readonly name: string;
   /** What the weights are kept in. */
   readonly format: Weights['format'] | 'GGUF';
+  /** Name of the family of models that it was read as: `mamba`, `falcon-mamba`, … */
+  readonly family: string;
   readonly config: ModelConfig;
   /** For core's `createModel`. */
   readonly source: ParameterSource;
@@ -104,14 +105,13 @@ async function openFolder({ store, tokenizer, reopen, onWarning, checkConfig }: 
   const json = await readJson(store, 'config.json', 2 ** 24);
   if (json === undefined) throw (await adapterError(store)) ?? noConfig(store);
   const origin = `${store.name}: config.json`;
-  const said = parseConfig(json, origin);
+  const { family, config: said } = readConfig(json, origin);
   await checkConfig(said);
   const generationConfig = await readOptionalObject(store, 'generation_config.json', onWarning);
   const { format, tensors } = await openWeights(store);
   try {
-    const config = withRows(said, json, embeddingRows(said, tensors));
-    const source = await parameterSource(config, tensors);
-    const tensorOf = parameterTensors(config, tensors);
+    const config = withRows(said, json, embeddingRows(said, tensors, family.folder));
+    const { source, tensorsOf } = await folderParameters(config, tensors, family.folder);
     const files = [
       { origin, json },
       { origin: `${store.name}: generation_config.json`, json: generationConfig },
@@ -121,9 +121,10 @@ async function openFolder({ store, tokenizer, reopen, onWarning, checkConfig }: 
     return {
       name: store.name,
       format,
+      family: family.name,
       config,
       source,
-      storedType: (parameter) => tensors.tensors.get(tensorOf(parameter)!)!.dtype,
+      storedType: (parameter) => tensors.tensors.get(tensorsOf(parameter)[0]!)!.dtype,
       tensors,
       gguf: undefined,
       specialTokens: await tokenizer.addSpecialTokens(config.vocabSize, specialTokens),
@@ -150,11 +151,6 @@ function noConfig({ name }: CheckpointStore): MambaError {
   );
 }
 
-function embeddingRows(config: ModelConfig, tensors: SafetensorsFile): number | undefined {
-  const name = parameterTensors(config, tensors)({ key: 'embedding', layer: undefined });
-  return name === undefined ? undefined : tensors.tensors.get(name)?.shape[0];
-}
-
 async function openGgufCheckpoint(
   parts: readonly ByteSource[],
   { store, tokenizer, apart, reopen, onWarning, checkConfig }: Context,
@@ -164,14 +160,16 @@ async function openGgufCheckpoint(
     const config = ggufConfig(file);
     await checkConfig(config);
     const named = ggufSpecialTokens(file, config, onWarning);
+    const { source, tensorsOf } = ggufParameters(config, file);
     const carries = !apart && hasGgufTokenizer(file);
     let carried: TokenizerFiles | undefined;
     return {
       name: file.name,
       format: 'GGUF',
+      family: ggufFamily(file, config),
       config,
-      source: ggufParameterSource(config, file),
-      storedType: (parameter) => file.tensors.get(ggufTensorName(parameter))!.dtype,
+      source,
+      storedType: (parameter) => file.tensors.get(tensorsOf(parameter)[0]!)!.dtype,
       tensors: file,
       gguf: file,
       specialTokens: carries ? named : await tokenizer.addSpecialTokens(config.vocabSize, named),

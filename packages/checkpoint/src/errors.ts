@@ -11,6 +11,11 @@ export function damaged(
   return new MambaError('invalid-file', `${origin} cannot be used`, { origin, given, expected, remedy, cause });
 }
 
+/** A file that is well as it is, of what is not there. */
+export function unsupported(origin: string, given: string, expected: string, remedy?: string | undefined): MambaError {
+  return new MambaError('unsupported', `${origin} is not supported`, { origin, given, expected, remedy });
+}
+
 /** Names out of a file may be long or hold anything: quoted, and cut at 120 characters. */
 export function quote(text: string): string {
   return JSON.stringify(text.length > 120 ? `${text.slice(0, 119)}…` : text);

@@ -9,7 +9,7 @@ export {
   temporaryPath,
 } from '#files';
 export { type Checkpoint, type OpenOptions, openCheckpoint } from './checkpoint.ts';
-export { parseConfig } from './config/config.ts';
+export { type ParsedModel, parseConfig, parseModel } from './config/config.ts';
 export { parseSpecialTokens, type SpecialTokenFile, type SpecialTokens } from './config/special-tokens.ts';
 export { reasonOf } from './errors.ts';
 export { type GgufFile, openGguf } from './gguf/file.ts';

@@ -1,112 +1,97 @@
-import {
-  type HostTensor,
-  type ModelConfig,
-  modelParameters,
-  type ParameterSource,
-  type ParameterSpec,
-  type Shape,
-  sizeOf,
-} from '@mamba/core';
-import { bfloat16ToNumber, float16ToNumber, sameShape } from '@mamba/core/driver';
-import { damaged, list, quote } from './errors.ts';
+import type { ModelConfig, ModelConfigLike, ParameterSource } from '@mamba/core';
+import { sameShape } from '@mamba/core/driver';
+import { damaged, quote } from './errors.ts';
+import type { FolderFormat } from './families/family.ts';
+import { familyNamed, folderHolder, listed } from './families/list.ts';
 import type { SafetensorsFile } from './safetensors/file.ts';
-import { HEAD, tensorNames, transformersName } from './tensor-names.ts';
+import { type LocatedParameters, locateParameters, surplusError } from './stored/locate.ts';
+import { landmarkNames, tensorNames } from './tensor-names.ts';
 
 /**
- * A model's parameters out of a checkpoint, by transformers' names, the original ones, or either as they are found. All
- * of them are looked up now, so that a file which does not fit is refused before anything is loaded; values are read
- * when they are asked for, one tensor or some rows of a matrix, and A = -exp(A_log) is computed, and given, in float64.
+ * A model's parameters out of a checkpoint, by the names of its family, however they are wrapped. All of them are looked
+ * up now, so that a file which does not fit is refused before anything is loaded; values are read when they are asked
+ * for, one tensor or some rows of a matrix. What is stored in another form (A_log) is computed, and given, in float64.
+ * @param family As `parseModel` names it. Default: the first that can hold the model.
  * @throws MambaError `invalid-file` where a tensor is missing, of a wrong shape or no floats, where one is left over,
- * or where a head contradicts the config.
+ * or where a head contradicts the config; `unsupported` where no family can hold the model.
  */
-export async function parameterSource(config: ModelConfig, file: SafetensorsFile): Promise<ParameterSource> {
-  const parameters = modelParameters(config);
-  const tensorOf = parameterTensors(config, file);
-  const names = new Map<string, string>();
-  const missing: string[] = [];
-  for (const parameter of parameters) {
-    const name = tensorOf(parameter);
-    if (name === undefined) missing.push(transformersName(parameter));
-    else names.set(parameter.name, name);
-  }
-  if (missing.length > 0)
-    throw damaged(
-      file.name,
-      `no tensor ${list(missing)}`,
-      'every tensor of the config',
-      remedyForMissing(config, missing),
-    );
-  for (const parameter of parameters) checkTensor(file, names.get(parameter.name)!, parameter);
-  await checkSurplus(config, file, names);
+export async function parameterSource(
+  given: ModelConfigLike,
+  file: SafetensorsFile,
+  family?: string | undefined,
+): Promise<ParameterSource> {
+  const config = listed(given);
+  const format =
+    family === undefined
+      ? folderHolder('parameterSource', config).format
+      : familyNamed('parameterSource.family', family).folder;
+  return (await folderParameters(config, file, format)).source;
+}
 
-  const nameOf = ({ name }: ParameterSpec): string => {
-    const found = names.get(name);
-    if (found === undefined) throw damaged(file.name, `no parameter ${name}`, 'a parameter of the config');
-    return found;
-  };
-  const read = async (parameter: ParameterSpec): Promise<HostTensor> => {
-    const host = await file.read(nameOf(parameter));
-    if (parameter.key === 'block.A') return negativeExp(host, parameter);
-    return { ...host, shape: parameter.shape } as HostTensor;
-  };
-  return Object.assign(read, {
-    rows: (parameter: ParameterSpec) => (parameter.role === 'matrix' ? file.rows(nameOf(parameter)) : undefined),
+/** The same, with the tensors of each parameter. */
+export async function folderParameters(
+  config: ModelConfig,
+  file: SafetensorsFile,
+  format: FolderFormat,
+): Promise<LocatedParameters> {
+  const landmarks = landmarkNames(format, config);
+  const names = tensorNames(file, format, landmarks);
+  const located = locateParameters(config, file, format.tensors(config), {
+    nameOf: (tensor, { key }) =>
+      names.get(tensor) ?? (key === 'embedding' ? headOf(config, names, landmarks.head) : undefined),
+    says: 'the config says',
+    checkType,
+    remedy: (missing) =>
+      !config.tiedHead && missing.length === 1 && missing[0] === landmarks.head
+        ? `The config says that the head is not tied to the embedding: say "${format.tiedField}": true if it is.`
+        : undefined,
   });
+  await checkSurplus(config, file, located, names.get(landmarks.head), format.tiedField);
+  return located;
 }
 
-/** A parameter's shape in a file: PyTorch's depthwise convolution has an axis for the one input channel. */
-export function storedShape({ key, shape }: ParameterSpec): Shape {
-  return key === 'block.conv' ? [shape[0]!, 1, shape[1]!] : shape;
-}
-
-/** The tensor of each parameter, in the file's own words. A tied head may have been kept in the embedding's place. */
-export function parameterTensors(
+/** Rows of the embedding, wherever it is; undefined where there is none. */
+export function embeddingRows(
   config: ModelConfig,
   file: Pick<SafetensorsFile, 'name' | 'tensors'>,
-): (parameter: Pick<ParameterSpec, 'key' | 'layer'>) => string | undefined {
-  const names = tensorNames(file);
-  return (parameter) => {
-    const name = names.get(transformersName(parameter));
-    return name ?? (parameter.key === 'embedding' && config.tiedHead ? names.get(HEAD) : undefined);
-  };
+  format: FolderFormat,
+): number | undefined {
+  const landmarks = landmarkNames(format, config);
+  const names = tensorNames(file, format, landmarks);
+  const name = names.get(landmarks.embedding) ?? headOf(config, names, landmarks.head);
+  return name === undefined ? undefined : file.tensors.get(name)?.shape[0];
 }
 
-function remedyForMissing({ tiedHead }: ModelConfig, missing: readonly string[]): string | undefined {
-  return !tiedHead && missing.length === 1 && missing[0] === HEAD
-    ? 'The config says that the head is not tied to the embedding: say "tie_word_embeddings": true if it is.'
-    : undefined;
+/** A tied head may have been kept in the embedding's place. */
+function headOf(config: ModelConfig, names: ReadonlyMap<string, string>, head: string): string | undefined {
+  return config.tiedHead ? names.get(head) : undefined;
 }
 
-function checkTensor(file: SafetensorsFile, name: string, parameter: ParameterSpec): void {
-  const origin = `${file.name}: tensor ${quote(name)}`;
-  const info = file.tensors.get(name)!;
-  const expected = storedShape(parameter);
-  if (!sameShape(info.shape, expected))
-    throw damaged(origin, `[${info.shape.join(', ')}]`, `[${expected.join(', ')}], as the config says`);
-  if (!['F64', 'F32', 'F16', 'BF16'].includes(info.dtype))
-    throw damaged(origin, info.dtype, 'F64, F32, F16 or BF16 for a parameter');
+function checkType(origin: string, dtype: string): void {
+  if (!['F64', 'F32', 'F16', 'BF16'].includes(dtype))
+    throw damaged(origin, dtype, 'F64, F32, F16 or BF16 for a parameter');
 }
 
 /** A tied model may carry its head as a copy of the embedding, bit for bit; nothing else may be left over. */
 async function checkSurplus(
   config: ModelConfig,
   file: SafetensorsFile,
-  names: ReadonlyMap<string, string>,
+  { used, tensorsOf }: LocatedParameters,
+  head: string | undefined,
+  tiedField: string,
 ): Promise<void> {
-  const used = new Set(names.values());
   const surplus = [...file.tensors.keys()].filter((name) => !used.has(name));
-  const head = tensorNames(file).get(HEAD);
+  const [embedding] = tensorsOf({ key: 'embedding', layer: undefined });
   if (head !== undefined && surplus.length === 1 && surplus[0] === head && config.tiedHead) {
-    if (await sameBytes(file, head, names.get('embedding')!)) return;
+    if (await sameBytes(file, head, embedding!)) return;
     throw damaged(
       `${file.name}: tensor ${quote(head)}`,
       'a head that is not the embedding',
       'the embedding, or no such tensor, since the config says that they are tied',
-      'Say "tie_word_embeddings": false in config.json if the head is a separate one.',
+      `Say "${tiedField}": false in config.json if the head is a separate one.`,
     );
   }
-  if (surplus.length > 0)
-    throw damaged(file.name, `tensors that the config has no place for: ${list(surplus)}`, 'none left over');
+  if (surplus.length > 0) throw surplusError(file, surplus);
 }
 
 async function sameBytes(file: SafetensorsFile, a: string, b: string): Promise<boolean> {
@@ -123,16 +108,4 @@ async function sameBytes(file: SafetensorsFile, a: string, b: string): Promise<b
     if (left.some((byte, index) => byte !== right[index])) return false;
   }
   return true;
-}
-
-function negativeExp(host: HostTensor, { shape }: ParameterSpec): HostTensor {
-  const data = new Float64Array(sizeOf(shape));
-  const widen =
-    host.dtype === 'float16'
-      ? float16ToNumber
-      : host.dtype === 'bfloat16'
-        ? bfloat16ToNumber
-        : (value: number) => value;
-  for (let index = 0; index < data.length; index++) data[index] = -Math.exp(widen(host.data[index]!));
-  return { dtype: 'float64', shape, data };
 }

@@ -113,9 +113,9 @@ describe('configs', () => {
       'config.json: ssm_cfg: layer',
     ],
     [
-      'an MLP',
-      { d_model: 8, n_layer: 1, vocab_size: 8, d_intermediate: 4 },
-      'unsupported',
+      'an absurd MLP',
+      { d_model: 8, n_layer: 1, vocab_size: 8, d_intermediate: 2 ** 24 },
+      'invalid-file',
       'config.json: d_intermediate',
     ],
     [

@@ -1,4 +1,9 @@
-import { damaged, show } from '../errors.ts';
+import type { MambaError } from '@mamba/core';
+import { damaged, show, unsupported } from '../errors.ts';
+
+/** Sizes beyond these are taken for damage. */
+export const MAX_SIZE = 2 ** 24;
+export const MAX_LAYERS = 2 ** 16;
 
 /** A JSON object whose fields are taken one by one, each checked; errors name the field as the file does. */
 export class Fields {
@@ -53,6 +58,21 @@ export class Fields {
     const value = this.get(name) ?? fallback;
     if (typeof value !== 'boolean') throw damaged(this.origin(name), show(value), 'true or false');
     return value;
+  }
+
+  /**
+   * One of several words.
+   * @throws MambaError `unsupported` where it is another, since files may well say it.
+   */
+  oneOf(name: string, allowed: readonly string[], fallback: string): string {
+    const value = this.get(name) ?? fallback;
+    if (!allowed.includes(value as string)) throw this.unsupported(name, show(value), allowed.join(' or '));
+    return value as string;
+  }
+
+  /** The error for a field that says what is not there. */
+  unsupported(name: string, given: string, expected: string): MambaError {
+    return unsupported(this.origin(name), given, expected);
   }
 
   object(name: string): Fields | undefined {

@@ -1,64 +1,32 @@
-import {
-  type HostTensor,
-  MambaError,
-  type ModelConfig,
-  modelConfig,
-  modelParameters,
-  type ParameterSource,
-  type ParameterSpec,
-} from '@mamba/core';
-import { sameShape } from '@mamba/core/driver';
+import type { ModelConfig, ModelConfigLike, ParameterSource } from '@mamba/core';
 import { parseSpecialTokens, type SpecialTokens } from '../config/special-tokens.ts';
-import { damaged, list, quote, show } from '../errors.ts';
+import { show, unsupported } from '../errors.ts';
+import type { GgufFormat } from '../families/family.ts';
+import { FAMILIES, listed } from '../families/list.ts';
+import { type LocatedParameters, locateParameters, surplusError } from '../stored/locate.ts';
 import { type WarningListener, warnOnConsole } from '../warnings.ts';
 import { checkReadable, type GgufFile } from './file.ts';
 import { type GgufValue, Metadata } from './metadata.ts';
-import { ARCHITECTURE, ggufTensorName, KEYS } from './names.ts';
-
-const MAX_SIZE = 2 ** 24;
 
 /**
- * The model that a GGUF file describes: architecture `mamba`, which Falcon-Mamba is as well (`ssm.dt_b_c_rms`). The vocabulary is the
- * embedding's; a head of its own and the biases are there where their tensors are.
- * @throws MambaError `invalid-file` naming the key that is missing, absurd or contradicts another; `unsupported` for another
- * architecture or one part of a split file.
+ * The model that a GGUF file describes, of whichever family. The vocabulary is the embedding's; a head of its own and biases are there
+ * where their tensors are.
+ * @throws MambaError `invalid-file` naming the key that is missing, absurd or contradicts another; `unsupported` for an
+ * architecture of no family, for layers that are not all there yet, or one part of a split file.
  */
 export function ggufConfig(file: GgufFile): ModelConfig {
-  const metadata = new Metadata(file.name, file.metadata);
-  const architecture = metadata.string(KEYS.architecture);
-  if (architecture !== ARCHITECTURE)
-    throw unsupported(metadata.origin(KEYS.architecture), show(architecture), `"${ARCHITECTURE}"`);
+  const { metadata, format } = formatOf(file);
   const parts = metadata.integer('split.count', 0, 2 ** 16, 0);
   if (parts > 1)
     throw unsupported(metadata.origin('split.count'), `one of ${parts} parts`, 'a whole file', SPLIT_REMEDY);
-  const embedding = ggufTensorName({ key: 'embedding', layer: undefined });
-  const vocabSize = file.tensors.get(embedding)?.shape[0];
-  if (vocabSize === undefined) throw damaged(file.name, `no tensor ${quote(embedding)}`, 'an embedding');
-  if (metadata.integer(KEYS.vocabSize, 1, MAX_SIZE, vocabSize) !== vocabSize)
-    throw damaged(metadata.origin(KEYS.vocabSize), show(file.metadata.get(KEYS.vocabSize)), `${vocabSize}, its rows`);
-  const normEps = shortest(metadata.number(KEYS.normEps, 0, 1));
-  const mixerNorm = metadata.boolean(KEYS.mixerNorm, false);
-  const mixerNormEps = file.metadata.has(KEYS.mixerNormEps)
-    ? shortest(metadata.number(KEYS.mixerNormEps, 0, 1))
-    : normEps;
-  const has = (key: 'head' | 'block.inProjBias' | 'block.convBias'): boolean =>
-    file.tensors.has(ggufTensorName({ key, layer: key === 'head' ? undefined : 0 }));
-  const layers = metadata.integer(KEYS.layers, 1, 2 ** 16);
-  const dModel = metadata.integer(KEYS.dModel, 1, MAX_SIZE);
-  return modelConfig(
-    { layers, dModel, vocabSize },
-    {
-      dInner: metadata.integer(KEYS.dInner, 1, MAX_SIZE),
-      dState: metadata.integer(KEYS.dState, 1, MAX_SIZE),
-      dConv: metadata.integer(KEYS.dConv, 2, 2 ** 16),
-      dtRank: metadata.integer(KEYS.dtRank, 1, MAX_SIZE),
-      ...(mixerNorm && { mixerNormEps }),
-      normEps,
-      tiedHead: !has('head'),
-      projectionBias: has('block.inProjBias'),
-      convBias: has('block.convBias'),
-    },
-  );
+  return format.config({ metadata, tensors: file.tensors });
+}
+
+/** Name of the family that the model of a GGUF file is of. Families of one architecture differ in what they can hold. */
+export function ggufFamily(file: GgufFile, config: ModelConfig): string {
+  const { architecture } = formatOf(file).format;
+  const families = FAMILIES.filter(({ gguf }) => gguf?.architecture === architecture);
+  return (families.find(({ folder }) => folder.refusal(config) === undefined) ?? families[0]!).name;
 }
 
 /**
@@ -67,7 +35,7 @@ export function ggufConfig(file: GgufFile): ModelConfig {
  */
 export function ggufSpecialTokens(
   file: GgufFile,
-  { vocabSize }: ModelConfig,
+  { vocabSize }: Pick<ModelConfig, 'vocabSize'>,
   onWarning: WarningListener = warnOnConsole,
 ): SpecialTokens {
   const id = (name: string): GgufValue | undefined => file.metadata.get(`tokenizer.ggml.${name}_token_id`);
@@ -84,56 +52,36 @@ function isGiven<T>(value: T | undefined): value is T {
  * @throws MambaError `invalid-file` where a tensor is missing, left over or of a wrong shape, `unsupported` where one is of a type
  * that cannot be read.
  */
-export function ggufParameterSource(config: ModelConfig, file: GgufFile): ParameterSource {
-  const parameters = modelParameters(config);
-  const names = new Map(parameters.map((parameter) => [parameter.name, ggufTensorName(parameter)]));
-  const missing = [...names.values()].filter((name) => !file.tensors.has(name));
-  if (missing.length > 0) throw damaged(file.name, `no tensor ${list(missing)}`, 'every tensor of the config');
-  for (const { name, shape } of parameters) {
-    const info = file.tensors.get(names.get(name)!)!;
-    const origin = `${file.name}: tensor ${quote(names.get(name)!)}`;
-    if (!sameShape(info.shape, shape))
-      throw damaged(origin, `[${info.shape.join(', ')}]`, `[${shape.join(', ')}], as the metadata say`);
-    checkReadable(origin, info.dtype);
-  }
-  const used = new Set(names.values());
-  const surplus = [...file.tensors.keys()].filter((name) => !used.has(name));
-  if (surplus.length > 0)
-    throw damaged(file.name, `tensors that the config has no place for: ${list(surplus)}`, 'none left over');
-
-  const nameOf = ({ name }: ParameterSpec): string => {
-    const found = names.get(name);
-    if (found === undefined) throw damaged(file.name, `no parameter ${name}`, 'a parameter of the config');
-    return found;
-  };
-  const read = async (parameter: ParameterSpec): Promise<HostTensor> => {
-    const name = nameOf(parameter);
-    const host = await file.read(name);
-    if (parameter.key === 'block.A') checkNegative(`${file.name}: tensor ${quote(name)}`, host);
-    return host;
-  };
-  return Object.assign(read, {
-    rows: (parameter: ParameterSpec) => (parameter.role === 'matrix' ? file.rows(nameOf(parameter)) : undefined),
-  });
+export function ggufParameterSource(config: ModelConfigLike, file: GgufFile): ParameterSource {
+  return ggufParameters(listed(config), file).source;
 }
+
+/** The same, with the tensors of each parameter. */
+export function ggufParameters(config: ModelConfig, file: GgufFile): LocatedParameters {
+  const { format } = formatOf(file);
+  const located = locateParameters(config, file, format.tensors(config), {
+    nameOf: (tensor) => (file.tensors.has(tensor) ? tensor : undefined),
+    says: 'the metadata say',
+    checkType: checkReadable,
+  });
+  const surplus = [...file.tensors.keys()].filter((name) => !located.used.has(name));
+  if (surplus.length > 0) throw surplusError(file, surplus);
+  return located;
+}
+
+function formatOf(file: GgufFile): { readonly metadata: Metadata; readonly format: GgufFormat } {
+  const metadata = new Metadata(file.name, file.metadata);
+  const architecture = metadata.string(ARCHITECTURE);
+  const known = [...new Set(FAMILIES.flatMap(({ gguf }) => gguf ?? []))];
+  const format = known.find((candidate) => candidate.architecture === architecture);
+  if (format !== undefined) return { metadata, format };
+  throw unsupported(
+    metadata.origin(ARCHITECTURE),
+    show(architecture),
+    known.map((candidate) => `"${candidate.architecture}"`).join(' or '),
+  );
+}
+
+export const ARCHITECTURE = 'general.architecture';
 
 const SPLIT_REMEDY = 'Put all parts together, by the names that they were made with: x-00001-of-00003.gguf.';
-
-/** A positive A is an A_log that was stored as it is: the model would run, and diverge. */
-function checkNegative(origin: string, { data, dtype }: HostTensor): void {
-  const sign = dtype === 'float16' || dtype === 'bfloat16' ? (bits: number) => (bits & 0x8000 ? -1 : bits) : Math.sign;
-  for (let index = 0; index < data.length; index++) {
-    if (!(sign(data[index]!) <= 0))
-      throw damaged(origin, `a value above 0 at ${index}`, 'A = -exp(A_log), which is below 0 everywhere');
-  }
-}
-
-/** The decimal that a float32 was written from: 1e-5 rather than 9.999999747378752e-6. */
-function shortest(value: number): number {
-  const decimal = Number(value.toPrecision(7));
-  return Math.fround(decimal) === value ? decimal : value;
-}
-
-function unsupported(origin: string, given: string, expected: string, remedy?: string): MambaError {
-  return new MambaError('unsupported', `${origin} is not supported`, { origin, given, expected, remedy });
-}

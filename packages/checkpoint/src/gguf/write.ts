@@ -2,6 +2,7 @@ import {
   type HostTensor,
   MambaError,
   type ModelConfig,
+  type ModelConfigLike,
   modelParameters,
   type ParameterSource,
   type ParameterSpec,
@@ -9,19 +10,24 @@ import {
 } from '@mamba/core';
 import { checkFits, copyFloats, expectationOf, invalid, misfit, sameShape } from '@mamba/core/driver';
 import type { SpecialTokens } from '../config/special-tokens.ts';
-import { uniformMamba } from '../config/uniform.ts';
 import { allocate, quote, show } from '../errors.ts';
+import type { GgufFormat } from '../families/family.ts';
+import { ggufHolder, listed } from '../families/list.ts';
+import { uint32 } from '../families/shared/gguf.ts';
 import type { ByteSink } from '../io/byte-sink.ts';
+import { type PlannedTensor, pieceValues, planTensors, withLast } from '../stored/plan.ts';
 import { encodeHeader, type HeaderTensor } from './encode-header.ts';
 import type { TypedValue } from './metadata.ts';
-import { ARCHITECTURE, ggufTensorName, KEYS, llamaCppLimits } from './names.ts';
+import { ARCHITECTURE } from './model.ts';
 import { quantize, WRITABLE, type WritableType } from './quantize.ts';
 import { NO_TOKENIZER, tokenizerMetadata } from './tokenizer.ts';
 import { BLOCKS, isQuantized } from './types.ts';
 
 export interface WriteGgufOptions {
-  readonly config: ModelConfig;
+  readonly config: ModelConfigLike;
   readonly source: ParameterSource;
+  /** Whose architecture is written, by the name that a checkpoint's `family` has. Default: the first that can hold the model. */
+  readonly family?: string | undefined;
   /** Of the matrices. A row that is no whole number of blocks is written in F16, as llama-quantize does. */
   readonly type: WritableType;
   readonly sink: ByteSink;
@@ -51,11 +57,11 @@ export interface WrittenGguf {
 }
 
 /**
- * Writes a model as a GGUF file of llama.cpp's architecture `mamba`, one tensor in memory at a time. Norms, biases, A, D and the
+ * Writes a model as a GGUF file of the architecture of its family, one parameter in memory at a time. Norms, biases, A, D and the
  * convolution are F32, as llama.cpp's kernels want them; matrices are of `type`, but in the 4- and 5-bit types the embedding and the
  * head are Q8_0, since every logit depends on them.
  * @throws MambaError `invalid-argument` where an argument or a parameter is wrong or a weight does not fit the type, `unsupported` for a
- * tokenizer that GGUF cannot hold, `aborted`, and what the source and the sink throw. The sink is aborted then.
+ * model that no architecture here or a tokenizer that GGUF cannot hold, `aborted`, and what the source and the sink throw. The sink is aborted then.
  */
 export async function writeGguf(options: WriteGgufOptions): Promise<WrittenGguf> {
   const { sink } = options;
@@ -85,18 +91,19 @@ const FILE_TYPES: Readonly<Record<WritableType, number>> = {
 };
 
 async function write(options: WriteGgufOptions): Promise<WrittenGguf> {
-  const { config, source, sink, type, onProgress, signal } = options;
+  const { source, sink, type, family, onProgress, signal } = options;
   if (!WRITABLE.includes(type)) throw invalid('writeGguf.type', show(type), `one of ${WRITABLE.join(', ')}`);
-  const parameters = modelParameters(config);
-  const tensors = plan(parameters, type);
-  const header = encodeHeader(metadataOf(options), tensors, ALIGNMENT);
+  const config = listed(options.config);
+  const { format } = ggufHolder('writeGguf', config, family);
+  const tensors = plan(planTensors(modelParameters(config), format.tensors(config)), type);
+  const header = encodeHeader(metadataOf(options, config, format), tensors, ALIGNMENT);
   const totalBytes = header.length + tensors.reduce((sum, { bytes }) => sum + pad(bytes), 0);
   await sink.write(header);
   let bytes = header.length;
-  for (const [index, parameter] of parameters.entries()) {
+  const read = withLast((parameter) => checked(source, parameter));
+  for (const tensor of tensors) {
     if (signal?.aborted) throw new MambaError('aborted', `writing ${sink.name} was aborted`, { origin: sink.name });
-    const tensor = tensors[index]!;
-    await writeTensor(sink, tensor, await checked(source, parameter));
+    await writeTensor(sink, tensor, read);
     bytes += pad(tensor.bytes);
     onProgress?.({ tensor: tensor.name, bytes, totalBytes });
   }
@@ -104,22 +111,21 @@ async function write(options: WriteGgufOptions): Promise<WrittenGguf> {
   return {
     bytes,
     tensors: tensors.map(({ name, type: written }) => ({ name, type: written })),
-    llamaCppLimits: llamaCppLimits(config),
+    llamaCppLimits: format.llamaCppLimits(config),
   };
 }
 
-interface PlannedTensor extends HeaderTensor {
+interface SizedTensor extends HeaderTensor, Pick<PlannedTensor, 'pieces'> {
   readonly type: WritableType;
 }
 
-function plan(parameters: readonly ParameterSpec[], type: WritableType): readonly PlannedTensor[] {
+function plan(planned: readonly PlannedTensor[], type: WritableType): readonly SizedTensor[] {
   let offset = 0;
-  return parameters.map((parameter) => {
-    const { shape } = parameter;
+  return planned.map(({ name, shape, parameter, pieces }) => {
     const written = typeOf(parameter, type);
     const { elements, bytes } = BLOCKS[written];
     const size = (sizeOf(shape) / elements) * bytes;
-    const tensor = { name: ggufTensorName(parameter), type: written, shape, offset, bytes: size };
+    const tensor = { name, type: written, shape, pieces, offset, bytes: size };
     offset += pad(size);
     return tensor;
   });
@@ -132,34 +138,21 @@ function typeOf({ key, role, shape }: ParameterSpec, type: WritableType): Writab
   return shape.at(-1)! % BLOCKS[type].elements !== 0 ? 'F16' : vocabulary ? 'Q8_0' : type;
 }
 
-function metadataOf(options: WriteGgufOptions): readonly (readonly [string, TypedValue])[] {
-  const { config, type, tokenizer, specialTokens = NO_TOKENS, chatTemplate, name } = options;
-  const block = uniformMamba('writeGguf.config', config);
-  const uint32 = (value: number): TypedValue => ({ type: 'uint32', value });
+function metadataOf(
+  options: WriteGgufOptions,
+  config: ModelConfig,
+  format: GgufFormat,
+): readonly (readonly [string, TypedValue])[] {
+  const { type, tokenizer, specialTokens = NO_TOKENS, chatTemplate, name } = options;
   const string = (value: string): TypedValue => ({ type: 'string', value });
   const entries: (readonly [string, TypedValue])[] = [
-    [KEYS.architecture, string(ARCHITECTURE)],
+    [ARCHITECTURE, string(format.architecture)],
     ['general.type', string('model')],
     ...(name === undefined ? [] : [['general.name', string(name)] as const]),
     ['general.file_type', uint32(FILE_TYPES[type])],
     ...(isQuantized(type) ? [['general.quantization_version', uint32(2)] as const] : []),
-    // A state has no length; llama.cpp's converter writes the same.
-    ['mamba.context_length', uint32(2 ** 20)],
-    [KEYS.dModel, uint32(config.dModel)],
-    // Without meaning here, but llama.cpp wants them.
-    ['mamba.feed_forward_length', uint32(0)],
-    ['mamba.attention.head_count', uint32(0)],
-    [KEYS.layers, uint32(config.blocks.length)],
-    [KEYS.vocabSize, uint32(config.vocabSize)],
-    [KEYS.dConv, uint32(block.dConv)],
-    [KEYS.dInner, uint32(block.dInner)],
-    [KEYS.dState, uint32(block.dState)],
-    [KEYS.dtRank, uint32(block.dtRank)],
-    [KEYS.normEps, { type: 'float32', value: config.normEps }],
-    [KEYS.mixerNorm, { type: 'bool', value: block.mixerNormEps !== undefined }],
+    ...format.metadata(config),
   ];
-  if (block.mixerNormEps !== undefined && block.mixerNormEps !== config.normEps)
-    entries.push([KEYS.mixerNormEps, { type: 'float32', value: block.mixerNormEps }]);
   if (tokenizer === undefined) entries.push(NO_TOKENIZER);
   else entries.push(...tokenizerMetadata(tokenizer, config.vocabSize, specialTokens));
   if (specialTokens.bos !== undefined) entries.push(['tokenizer.ggml.bos_token_id', uint32(specialTokens.bos)]);
@@ -187,8 +180,24 @@ async function checked(source: ParameterSource, parameter: ParameterSpec): Promi
 
 async function writeTensor(
   sink: ByteSink,
-  { name, type, bytes: size }: PlannedTensor,
+  { name, type, shape, pieces, bytes: size }: SizedTensor,
+  read: (parameter: ParameterSpec) => Promise<HostTensor>,
+): Promise<void> {
+  const row = sizeOf(shape) / shape[0]!;
+  for (const piece of pieces) {
+    const host = pieceValues(piece, await read(piece.parameter));
+    await writeValues(sink, name, type, host, piece.first * row);
+  }
+  if (pad(size) > size) await sink.write(new Uint8Array(pad(size) - size));
+}
+
+/** `before`: values of the tensor that came before these. */
+async function writeValues(
+  sink: ByteSink,
+  name: string,
+  type: WritableType,
   host: HostTensor,
+  before: number,
 ): Promise<void> {
   const { elements, bytes } = BLOCKS[type];
   const count = host.data.length;
@@ -206,14 +215,13 @@ async function writeTensor(
       throw misfit(
         `writeGguf.source: ${quote(name)}`,
         part[at]!,
-        String(start + at),
+        String(before + start + at),
         elements > 1 ? 'finite values whose scale fits F16' : expectationOf(type === 'F16' ? 'float16' : 'bfloat16'),
         { type, float32: 'F32', bfloat16: 'BF16' },
       );
     }
     await sink.write(encoded);
   }
-  if (pad(size) > size) await sink.write(new Uint8Array(pad(size) - size));
 }
 
 /** Where the first value that is not finite is, or else the largest one. */

@@ -2,35 +2,28 @@ import {
   type DType,
   type HostTensor,
   MambaError,
-  type ModelConfig,
+  type ModelConfigLike,
   modelParameters,
   type ParameterSource,
   sizeOf,
 } from '@mamba/core';
-import {
-  bfloat16ToNumber,
-  checkFits,
-  copyFloats,
-  float16ToNumber,
-  invalid,
-  numberToBfloat16,
-  numberToFloat16,
-  sameShape,
-} from '@mamba/core/driver';
+import { checkFits, copyFloats, invalid, numberToBfloat16, numberToFloat16, sameShape } from '@mamba/core/driver';
+import { identityJson } from '../config/config.ts';
 import type { SpecialTokens } from '../config/special-tokens.ts';
-import { uniformMamba } from '../config/uniform.ts';
 import { quote, show } from '../errors.ts';
+import { folderHolder, listed } from '../families/list.ts';
 import type { WriteProgress } from '../gguf/write.ts';
 import type { ByteSink } from '../io/byte-sink.ts';
-import { storedShape } from '../parameters.ts';
-import { transformersName } from '../tensor-names.ts';
+import { pieceValues, planTensors, withLast } from '../stored/plan.ts';
 
 export const SAFETENSORS_WRITABLE_TYPES = ['F32', 'F16', 'BF16'] as const;
 export type SafetensorsWritableType = (typeof SAFETENSORS_WRITABLE_TYPES)[number];
 
 export interface WriteModelOptions {
-  readonly config: ModelConfig;
+  readonly config: ModelConfigLike;
   readonly source: ParameterSource;
+  /** Whose names the tensors get, by the name that a checkpoint's `family` has. Default: the first that can hold the model. */
+  readonly family?: string | undefined;
   /** Of the matrices; norms, biases, A_log, D and the convolution are F32. */
   readonly type: SafetensorsWritableType;
   readonly sink: ByteSink;
@@ -40,9 +33,9 @@ export interface WriteModelOptions {
 }
 
 /**
- * Writes a model as a `model.safetensors` with transformers' names, one tensor in memory at a time. Its config is `modelConfigJson`'s.
- * @throws MambaError `invalid-argument` where an argument or a parameter is wrong or a weight does not fit the type, `aborted`, and what
- * the source and the sink throw. The sink is aborted then.
+ * Writes a model as a `model.safetensors` with the names of its family, one parameter in memory at a time. Its config is `modelConfigJson`'s.
+ * @throws MambaError `invalid-argument` where an argument or a parameter is wrong or a weight does not fit the type, `unsupported` where no family
+ * can hold the model, `aborted`, and what the source and the sink throw. The sink is aborted then.
  */
 export async function writeSafetensorsModel(options: WriteModelOptions): Promise<{ readonly bytes: number }> {
   try {
@@ -53,36 +46,30 @@ export async function writeSafetensorsModel(options: WriteModelOptions): Promise
   }
 }
 
-/** The `config.json` of transformers that says the same. */
-export function modelConfigJson(config: ModelConfig, { bos, eos }: SpecialTokens): object {
-  const block = uniformMamba('modelConfigJson.config', config);
-  const falcon = block.mixerNormEps !== undefined;
+/**
+ * The `config.json` that says the same, as the model's family has it.
+ * @param family Whose it is. Default: the first that can hold the model, as `writeSafetensorsModel` has it.
+ * @throws MambaError `unsupported` where there is none.
+ */
+export function modelConfigJson(
+  given: ModelConfigLike,
+  { bos, eos }: SpecialTokens,
+  family?: string | undefined,
+): object {
+  const config = listed(given);
+  const { family: found, format } = folderHolder('modelConfigJson', config, family);
   return {
-    architectures: [falcon ? 'FalconMambaForCausalLM' : 'MambaForCausalLM'],
-    model_type: falcon ? 'falcon_mamba' : 'mamba',
-    hidden_size: config.dModel,
-    intermediate_size: block.dInner,
-    // transformers computes the inner size from it.
-    ...(block.dInner % config.dModel === 0 && { expand: block.dInner / config.dModel }),
-    state_size: block.dState,
-    conv_kernel: block.dConv,
-    time_step_rank: block.dtRank,
-    num_hidden_layers: config.blocks.length,
-    vocab_size: config.vocabSize,
-    layer_norm_epsilon: config.normEps,
-    ...(falcon && { mixer_rms_eps: block.mixerNormEps }),
-    tie_word_embeddings: config.tiedHead,
-    use_bias: block.projectionBias,
-    use_conv_bias: block.convBias,
-    hidden_act: 'silu',
+    ...identityJson(found),
+    ...format.json(config),
     ...(bos !== undefined && { bos_token_id: bos }),
     ...(eos.length > 0 && { eos_token_id: eos.length === 1 ? eos[0] : eos }),
   };
 }
 
 async function write({
-  config,
+  config: given,
   source,
+  family,
   type,
   sink,
   onProgress,
@@ -90,16 +77,18 @@ async function write({
 }: WriteModelOptions): Promise<{ bytes: number }> {
   if (!SAFETENSORS_WRITABLE_TYPES.includes(type))
     throw invalid('writeSafetensorsModel.type', show(type), `one of ${SAFETENSORS_WRITABLE_TYPES.join(', ')}`);
+  const config = listed(given);
+  const { format } = folderHolder('writeSafetensorsModel', config, family);
   let size = 0;
-  const plan = modelParameters(config).map((parameter) => {
-    const dtype = parameter.role === 'matrix' ? type : 'F32';
+  const plan = planTensors(modelParameters(config), format.tensors(config)).map((tensor) => {
+    const dtype = tensor.parameter.role === 'matrix' ? type : 'F32';
     const begin = size;
-    size += sizeOf(parameter.shape) * (dtype === 'F32' ? 4 : 2);
-    return { parameter, dtype, name: transformersName(parameter), begin, end: size };
+    size += sizeOf(tensor.shape) * (dtype === 'F32' ? 4 : 2);
+    return { ...tensor, dtype, begin, end: size };
   });
-  const entries = plan.map(({ parameter, dtype, name, begin, end }) => [
+  const entries = plan.map(({ name, dtype, shape, begin, end }) => [
     name,
-    { dtype, shape: storedShape(parameter), data_offsets: [begin, end] },
+    { dtype, shape, data_offsets: [begin, end] },
   ]);
   const text = JSON.stringify({ __metadata__: { format: 'pt' }, ...Object.fromEntries(entries) });
   const json = new TextEncoder().encode(text);
@@ -108,23 +97,20 @@ async function write({
   header.set(json, 8);
   await sink.write(header);
   const totalBytes = header.length + size;
-  for (const { parameter, dtype, name, end } of plan) {
+  const read = withLast(source);
+  for (const { name, pieces, dtype, end } of plan) {
     if (signal?.aborted) throw new MambaError('aborted', `writing ${sink.name} was aborted`, { origin: sink.name });
-    const host = await source(parameter);
-    if (host.dtype === 'int32' || !sameShape(host.shape, parameter.shape))
-      throw invalid(`writeSafetensorsModel.source: ${name}`, host.dtype, `floats [${parameter.shape.join(', ')}]`);
-    await sink.write(encode(name, parameter.key === 'block.A' ? logOf(host) : host, dtype));
+    for (const piece of pieces) {
+      const { parameter, first } = piece;
+      const host = await read(parameter);
+      if (host.dtype === 'int32' || !sameShape(host.shape, parameter.shape))
+        throw invalid(`writeSafetensorsModel.source: ${name}`, host.dtype, `floats [${parameter.shape.join(', ')}]`);
+      await sink.write(encode(name, pieceValues(piece, host), dtype, first));
+    }
     onProgress?.({ tensor: name, bytes: header.length + end, totalBytes });
   }
   await sink.close();
   return { bytes: totalBytes };
-}
-
-/** A is stored as A_log, of A = -exp(A_log). */
-function logOf({ data, dtype, shape }: HostTensor): HostTensor {
-  const widen =
-    dtype === 'float16' ? float16ToNumber : dtype === 'bfloat16' ? bfloat16ToNumber : (value: number) => value;
-  return { dtype: 'float64', shape, data: Float64Array.from(data, (value) => Math.log(-widen(value))) };
 }
 
 /** What holds more than F16, as files call it. */
@@ -134,8 +120,12 @@ const STORED = { F32: 'float32', F16: 'float16', BF16: 'bfloat16' } as const sat
   Record<SafetensorsWritableType, DType>
 >;
 
-function encode(name: string, host: HostTensor, type: SafetensorsWritableType): Uint8Array {
-  checkFits(`writeSafetensorsModel.source: ${quote(name)}`, host, STORED[type], { names: { ...FILE_TYPES, type } });
+/** `first`: the tensor's row that these values begin with. */
+function encode(name: string, host: HostTensor, type: SafetensorsWritableType, first: number): Uint8Array {
+  checkFits(`writeSafetensorsModel.source: ${quote(name)}`, host, STORED[type], {
+    names: { ...FILE_TYPES, type },
+    first,
+  });
   const floats = new Float32Array(host.data.length);
   copyFloats(host, floats);
   if (type === 'F32') return new Uint8Array(floats.buffer);

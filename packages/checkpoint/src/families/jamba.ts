@@ -1,0 +1,221 @@
+/**
+ * Jamba: layers of a Mamba block whose norms of dt, B and C have weights, or of attention, each followed by an MLP or
+ * experts. There are the Mamba blocks and the MLPs, so that a model of these alone is read.
+ */
+import { type BlockConfig, type ModelConfig, modelConfig } from '@mamba/core';
+import { isGated } from '@mamba/core/driver';
+import { type Fields, MAX_LAYERS, MAX_SIZE } from '../config/fields.ts';
+import type { Family, GgufFormat, GgufView } from './family.ts';
+import { mambaOf } from './mamba.ts';
+import { float32, GGUF_MODEL, readMamba, readSizes, uint32 } from './shared/gguf.ts';
+import { everyNth, type MissingKinds, unsupportedLayers } from './shared/layers.ts';
+import { expanded, GGUF_MIXER, MIXER, readDtRank } from './shared/mamba-block.ts';
+import { beyondRepeated, beyondRms } from './shared/refusals.ts';
+import { byTable, prefixed, type TensorTable } from './table.ts';
+
+const EXPECTED = 'layers of a Mamba block and an MLP alone';
+
+const TENSORS: TensorTable = {
+  model: {
+    embedding: 'model.embed_tokens.weight',
+    finalNorm: 'model.final_layernorm.weight',
+    head: 'lm_head.weight',
+  },
+  layers: {
+    mamba: {
+      norm: 'model.layers.#.input_layernorm.weight',
+      ...prefixed('model.layers.#.mamba.', {
+        ...MIXER,
+        'block.dtNorm': 'dt_layernorm.weight',
+        'block.BNorm': 'b_layernorm.weight',
+        'block.CNorm': 'c_layernorm.weight',
+      }),
+    },
+    mlp: {
+      norm: 'model.layers.#.pre_ff_layernorm.weight',
+      'block.gate': 'model.layers.#.feed_forward.gate_proj.weight',
+      'block.up': 'model.layers.#.feed_forward.up_proj.weight',
+      'block.down': 'model.layers.#.feed_forward.down_proj.weight',
+    },
+  },
+  layerOf,
+};
+
+const GGUF_TENSORS: TensorTable = {
+  model: GGUF_MODEL,
+  layers: {
+    mamba: { norm: 'blk.#.attn_norm.weight', ...prefixed('blk.#.', GGUF_MIXER) },
+    mlp: {
+      norm: 'blk.#.ffn_norm.weight',
+      'block.gate': 'blk.#.ffn_gate.weight',
+      'block.up': 'blk.#.ffn_up.weight',
+      'block.down': 'blk.#.ffn_down.weight',
+    },
+  },
+  layerOf,
+};
+
+const gguf: GgufFormat = {
+  architecture: 'jamba',
+  refusal,
+  config(file) {
+    const { metadata } = file;
+    const { layers, ...sizes } = readSizes(file, 'jamba');
+    const missing = unsupportedLayers(metadata.name, missingKinds(file, layers), EXPECTED);
+    if (missing !== undefined) throw missing;
+    return jambaModel(sizes, layers, {
+      mixer: readMamba(file, 'jamba'),
+      dHidden: metadata.integer('jamba.feed_forward_length', 1, MAX_SIZE),
+    });
+  },
+  metadata(config) {
+    const { dConv, dInner, dState, dtRank } = mambaOf(config);
+    const layers = config.blocks.length / 2;
+    return [
+      // A state has no length.
+      ['jamba.context_length', uint32(2 ** 20)],
+      ['jamba.embedding_length', uint32(config.dModel)],
+      ['jamba.feed_forward_length', uint32(mlpOf(config).dHidden)],
+      // Heads are without meaning where no layer has any, which is what tells llama.cpp that each is one of Mamba.
+      ['jamba.attention.head_count', uint32(1)],
+      [HEADS, { type: 'int32[]', value: new Array<number>(layers).fill(0) }],
+      ['jamba.block_count', uint32(layers)],
+      ['jamba.vocab_size', uint32(config.vocabSize)],
+      ['jamba.ssm.conv_kernel', uint32(dConv)],
+      ['jamba.ssm.inner_size', uint32(dInner)],
+      ['jamba.ssm.state_size', uint32(dState)],
+      ['jamba.ssm.time_step_rank', uint32(dtRank)],
+      ['jamba.attention.layer_norm_rms_epsilon', float32(config.normEps)],
+    ];
+  },
+  tensors: (config) => byTable(GGUF_TENSORS, config),
+  llamaCppLimits(config) {
+    const { dModel } = config;
+    const { dInner, projectionBias, convBias } = mambaOf(config);
+    const limits: string[] = [];
+    if (dInner !== 2 * dModel) limits.push(`dInner ${dInner} is not twice dModel ${dModel}`);
+    if (projectionBias) limits.push('in_proj and out_proj have biases');
+    if (!convBias) limits.push('the convolution has no bias');
+    return limits;
+  },
+};
+
+/** Heads of keys and values of each layer; a layer without any is one of Mamba. */
+const HEADS = 'jamba.attention.head_count_kv';
+
+export const jamba: Family = {
+  name: 'jamba',
+  folder: {
+    identity: { modelType: 'jamba', architectures: ['JambaForCausalLM', 'JambaModel'] },
+    refusal(config) {
+      const found = refusal(config);
+      if (found !== undefined) return found;
+      const { dInner } = mambaOf(config);
+      return dInner % config.dModel === 0 ? undefined : `has an inner size of ${dInner}, no multiple of its width`;
+    },
+    config: readJamba,
+    json(config) {
+      const { dInner, dState, dConv, dtRank, projectionBias, convBias } = mambaOf(config);
+      const layers = config.blocks.length / 2;
+      return {
+        hidden_size: config.dModel,
+        intermediate_size: mlpOf(config).dHidden,
+        num_hidden_layers: layers,
+        vocab_size: config.vocabSize,
+        rms_norm_eps: config.normEps,
+        tie_word_embeddings: config.tiedHead,
+        hidden_act: 'silu',
+        mamba_expand: dInner / config.dModel,
+        mamba_d_state: dState,
+        mamba_d_conv: dConv,
+        mamba_dt_rank: dtRank,
+        mamba_proj_bias: projectionBias,
+        mamba_conv_bias: convBias,
+        // No layer has attention or experts: the first that had would be behind the last.
+        attn_layer_period: layers + 1,
+        attn_layer_offset: layers,
+        num_attention_heads: 1,
+        num_key_value_heads: 1,
+        num_experts: 1,
+        num_experts_per_tok: 1,
+      };
+    },
+    tensors: (config) => byTable(TENSORS, config),
+    base: 'model.',
+    tiedField: 'tie_word_embeddings',
+  },
+  gguf,
+};
+
+function readJamba(fields: Fields): ModelConfig {
+  fields.oneOf('hidden_act', ['silu', 'swish'], 'silu');
+  const layers = fields.integer(['num_hidden_layers'], 1, MAX_LAYERS / 2);
+  const period = (name: string, fallback: number): number => fields.integer([name], 1, 2 ** 31, fallback);
+  const offset = (name: string, fallback: number): number => fields.integer([name], 0, 2 ** 31, fallback);
+  const attention = everyNth(layers, period('attn_layer_period', 8), offset('attn_layer_offset', 4));
+  const experts =
+    fields.integer(['num_experts'], 1, MAX_SIZE, 16) === 1
+      ? []
+      : everyNth(layers, period('expert_layer_period', 2), offset('expert_layer_offset', 1));
+  const field = attention.length > 0 ? 'attn_layer_period' : 'num_experts';
+  const missing = unsupportedLayers(fields.origin(field), { attention, experts }, EXPECTED);
+  if (missing !== undefined) throw missing;
+  const dModel = fields.integer(['hidden_size'], 1, MAX_SIZE);
+  const sizes = {
+    dModel,
+    vocabSize: fields.integer(['vocab_size'], 1, MAX_SIZE),
+    normEps: fields.number('rms_norm_eps', 0, 1, 1e-6),
+    tiedHead: fields.boolean('tie_word_embeddings', false),
+  };
+  return jambaModel(sizes, layers, {
+    mixer: {
+      dInner: expanded(fields, 'mamba_expand', dModel),
+      dState: fields.integer(['mamba_d_state'], 1, MAX_SIZE, 16),
+      dConv: fields.integer(['mamba_d_conv'], 2, 2 ** 16, 4),
+      dtRank: readDtRank(fields, 'mamba_dt_rank', dModel),
+      projectionBias: fields.boolean('mamba_proj_bias', false),
+      convBias: fields.boolean('mamba_conv_bias', true),
+    },
+    dHidden: fields.integer(['intermediate_size'], 1, MAX_SIZE),
+  });
+}
+
+function jambaModel(
+  sizes: Pick<ModelConfig, 'dModel' | 'vocabSize' | 'normEps' | 'tiedHead'>,
+  layers: number,
+  { mixer, dHidden }: { readonly mixer: Omit<BlockConfig<'mamba'>, 'kind'>; readonly dHidden: number },
+): ModelConfig {
+  const layer: readonly BlockConfig[] = [
+    { kind: 'mamba', ...mixer, mixerNormEps: sizes.normEps, mixerNormWeights: true },
+    { kind: 'mlp', dHidden, activation: 'silu' },
+  ];
+  return modelConfig({ ...sizes, blocks: Array.from({ length: layers }, () => layer).flat() });
+}
+
+function missingKinds({ metadata, tensors }: GgufView, layers: number): MissingKinds {
+  const all = Array.from({ length: layers }, (_, layer) => layer);
+  const heads = metadata.values.get(HEADS);
+  return {
+    attention: all.filter((layer) => ((Array.isArray(heads) ? heads[layer] : heads) ?? 0) !== 0),
+    experts: all.filter((layer) => tensors.has(`blk.${layer}.ffn_gate_inp.weight`)),
+  };
+}
+
+function refusal(config: ModelConfig): string | undefined {
+  const repeated = beyondRms(config) ?? beyondRepeated(config, 'mamba', 'mlp');
+  if (repeated !== undefined) return repeated;
+  const { mixerNormEps, mixerNormWeights } = mambaOf(config);
+  if (!mixerNormWeights || mixerNormEps !== config.normEps)
+    return 'has no norms of dt, B and C with weights and the eps of its layers';
+  const mlp = mlpOf(config);
+  if (mlp.activation !== 'silu' || !isGated(mlp)) return 'has an MLP that is not gated by SiLU';
+  return mlp.bias ? 'has an MLP with biases' : undefined;
+}
+
+function mlpOf({ blocks }: ModelConfig): BlockConfig<'mlp'> {
+  return blocks[1] as BlockConfig<'mlp'>;
+}
+
+function layerOf(index: number): number {
+  return Math.floor(index / 2);
+}

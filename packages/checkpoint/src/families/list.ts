@@ -1,0 +1,68 @@
+/** Every family, and how to find the one that is meant. */
+import { type MambaError, type ModelConfig, type ModelConfigLike, modelConfig } from '@mamba/core';
+import { invalid } from '@mamba/core/driver';
+import { unsupported } from '../errors.ts';
+import { falconMamba } from './falcon-mamba.ts';
+import type { Family, FolderFormat, GgufFormat } from './family.ts';
+import { jamba } from './jamba.ts';
+import { mamba } from './mamba.ts';
+import { mambaOriginal } from './mamba-original.ts';
+
+/** The first one that can hold a model is the one that it is written as. */
+export const FAMILIES: readonly Family[] = [mamba, falconMamba, mambaOriginal, jamba];
+
+/** @throws MambaError `invalid-argument` where there is none of this name. */
+export function familyNamed(origin: string, name: string): Family {
+  const found = FAMILIES.find((family) => family.name === name);
+  if (found !== undefined) return found;
+  throw invalid(origin, String(name), `one of ${FAMILIES.map((family) => family.name).join(', ')}`);
+}
+
+/** The family whose `config.json` or GGUF file holds a model: the one that is named, or the first. */
+export interface Holder<F> {
+  readonly family: Family;
+  readonly format: F;
+}
+
+/** @throws MambaError `unsupported` where no family, or not the one that is named, has a way to write the model down. */
+export function folderHolder(origin: string, config: ModelConfig, name?: string | undefined): Holder<FolderFormat> {
+  return holder(origin, config, name, ({ folder }) => folder);
+}
+
+/** As `folderHolder`. */
+export function ggufHolder(origin: string, config: ModelConfig, name?: string | undefined): Holder<GgufFormat> {
+  return holder(origin, config, name, ({ gguf }) => gguf);
+}
+
+/** Either form of a config, as the list of blocks that families know. */
+export function listed(config: ModelConfigLike): ModelConfig {
+  return 'blocks' in config ? modelConfig(config) : modelConfig(config);
+}
+
+function holder<F extends FolderFormat | GgufFormat>(
+  origin: string,
+  config: ModelConfig,
+  name: string | undefined,
+  formatOf: (family: Family) => F | undefined,
+): Holder<F> {
+  const candidates = name === undefined ? FAMILIES : [familyNamed(`${origin}.family`, name)];
+  const refusals: string[] = [];
+  for (const family of candidates) {
+    const format = formatOf(family);
+    if (format === undefined) continue;
+    const refusal = format.refusal(config);
+    if (refusal === undefined) return { family, format };
+    refusals.push(`${family.name}: the model ${refusal}`);
+  }
+  if (refusals.length === 0) refusals.push(`${name} has no files of this format`);
+  throw refused(origin, config, refusals);
+}
+
+function refused(origin: string, { blocks }: ModelConfig, refusals: readonly string[]): MambaError {
+  const kinds = [...new Set(blocks.map(({ kind }) => kind))];
+  return unsupported(
+    `${origin}.config`,
+    `${blocks.length} blocks of kind ${kinds.join(', ')}`,
+    `a model that a family holds (${refusals.join('; ')})`,
+  );
+}

@@ -1,0 +1,143 @@
+/**
+ * The original layout of state-spaces, which says its sizes by other names and may follow each Mamba block by a gated
+ * MLP (`d_intermediate`).
+ */
+import { type BlockConfig, type ModelConfig, modelConfig } from '@mamba/core';
+import { isGated } from '@mamba/core/driver';
+import { Fields, MAX_LAYERS, MAX_SIZE } from '../config/fields.ts';
+import { damaged, list } from '../errors.ts';
+import type { Family } from './family.ts';
+import { mambaOf } from './mamba.ts';
+import { expanded, MIXER, readDtRank } from './shared/mamba-block.ts';
+import { beyondRepeated, beyondRms } from './shared/refusals.ts';
+import { byTable, prefixed, type TensorTable } from './table.ts';
+
+/** What shapes the model, then what is of its training or its CUDA kernels. */
+const SSM_FIELDS = [
+  ...['layer', 'd_state', 'd_conv', 'expand', 'dt_rank', 'bias', 'conv_bias'],
+  ...['dt_min', 'dt_max', 'dt_init', 'dt_scale', 'dt_init_floor', 'use_fast_path'],
+];
+
+/** The MLP's width is rounded up to a multiple of this. */
+const MLP_MULTIPLE = 128;
+
+const TENSORS: TensorTable = {
+  model: {
+    embedding: 'backbone.embedding.weight',
+    finalNorm: 'backbone.norm_f.weight',
+    head: 'lm_head.weight',
+  },
+  layers: {
+    mamba: { norm: 'backbone.layers.#.norm.weight', ...prefixed('backbone.layers.#.mixer.', MIXER) },
+    mlp: {
+      norm: 'backbone.layers.#.norm2.weight',
+      // One projection makes what is gated, then the gate.
+      'block.up': { name: 'backbone.layers.#.mlp.fc1.weight', share: { index: 0, of: 2 } },
+      'block.gate': { name: 'backbone.layers.#.mlp.fc1.weight', share: { index: 1, of: 2 } },
+      'block.down': 'backbone.layers.#.mlp.fc2.weight',
+    },
+  },
+  layerOf: (index, config) => (hasMlp(config) ? Math.floor(index / 2) : index),
+};
+
+export const mambaOriginal: Family = {
+  name: 'mamba-original',
+  folder: {
+    identity: {
+      layout: 'the original layout of state-spaces with d_model',
+      matches: (fields) => fields.get('d_model') !== undefined,
+    },
+    refusal(config) {
+      const refusal =
+        beyondRms(config) ??
+        (hasMlp(config) ? beyondRepeated(config, 'mamba', 'mlp') : beyondRepeated(config, 'mamba'));
+      if (refusal !== undefined) return refusal;
+      const { dInner, mixerNormEps } = mambaOf(config);
+      if (mixerNormEps !== undefined) return 'has norms of dt, B and C';
+      if (dInner % config.dModel !== 0) return `has an inner size of ${dInner}, no multiple of its width`;
+      return hasMlp(config) ? mlpRefusal(mlpOf(config)) : undefined;
+    },
+    config: readOriginal,
+    json(config) {
+      const { dInner, dState, dConv, dtRank, projectionBias, convBias } = mambaOf(config);
+      return {
+        d_model: config.dModel,
+        ...(hasMlp(config) && { d_intermediate: mlpOf(config).dHidden }),
+        n_layer: hasMlp(config) ? config.blocks.length / 2 : config.blocks.length,
+        vocab_size: config.vocabSize,
+        pad_vocab_size_multiple: 1,
+        ssm_cfg: {
+          ...{ d_state: dState, d_conv: dConv, expand: dInner / config.dModel, dt_rank: dtRank },
+          ...{ bias: projectionBias, conv_bias: convBias },
+        },
+        rms_norm: true,
+        norm_epsilon: config.normEps,
+        residual_in_fp32: true,
+        fused_add_norm: true,
+        tie_embeddings: config.tiedHead,
+      };
+    },
+    tensors: (config) => byTable(TENSORS, config),
+    base: 'backbone.',
+    aliases: { 'backbone.embeddings.weight': 'backbone.embedding.weight' },
+    tiedField: 'tie_embeddings',
+  },
+};
+
+/** Rounds the vocabulary up, as the original does when it makes the embedding. */
+function readOriginal(fields: Fields): ModelConfig {
+  if (!fields.boolean('rms_norm', true)) throw fields.unsupported('rms_norm', 'false (LayerNorm)', 'true (RMSNorm)');
+  const attention = fields.get('attn_layer_idx');
+  if (attention !== undefined && !(Array.isArray(attention) && attention.length === 0))
+    throw fields.unsupported('attn_layer_idx', 'layers of attention', 'none');
+  const ssm = fields.object('ssm_cfg') ?? new Fields(fields.origin('ssm_cfg'), {});
+  ssm.oneOf('layer', ['Mamba1'], 'Mamba1');
+  const strange = ssm.names.filter((name) => !SSM_FIELDS.includes(name));
+  if (strange.length > 0) throw fields.unsupported('ssm_cfg', list(strange), `only ${SSM_FIELDS.join(', ')}`);
+  const dModel = fields.integer(['d_model'], 1, MAX_SIZE);
+  const vocabSize = roundUp(
+    fields.integer(['vocab_size'], 1, MAX_SIZE),
+    fields.integer(['pad_vocab_size_multiple'], 1, MAX_SIZE, 8),
+  );
+  if (vocabSize > MAX_SIZE) throw damaged(fields.origin('vocab_size'), `${vocabSize} padded`, `at most ${MAX_SIZE}`);
+  const mixer: BlockConfig<'mamba'> = {
+    kind: 'mamba',
+    dInner: expanded(ssm, 'expand', dModel),
+    dState: ssm.integer(['d_state'], 1, MAX_SIZE, 16),
+    dConv: ssm.integer(['d_conv'], 2, 2 ** 16, 4),
+    dtRank: readDtRank(ssm, 'dt_rank', dModel),
+    projectionBias: ssm.boolean('bias', false),
+    convBias: ssm.boolean('conv_bias', true),
+  };
+  const width = roundUp(fields.integer(['d_intermediate'], 0, MAX_SIZE - MLP_MULTIPLE, 0), MLP_MULTIPLE);
+  const layer: readonly BlockConfig[] =
+    width === 0 ? [mixer] : [mixer, { kind: 'mlp', dHidden: width, activation: 'silu' }];
+  const layers = fields.integer(['n_layer'], 1, MAX_LAYERS / layer.length);
+  return modelConfig({
+    dModel,
+    vocabSize,
+    blocks: Array.from({ length: layers }, () => layer).flat(),
+    normEps: fields.number('norm_epsilon', 0, 1, 1e-5),
+    tiedHead: fields.boolean('tie_embeddings', true),
+  });
+}
+
+function hasMlp({ blocks }: ModelConfig): boolean {
+  return blocks.length > 1 && blocks[1]!.kind === 'mlp';
+}
+
+function mlpOf({ blocks }: ModelConfig): BlockConfig<'mlp'> {
+  return blocks[1] as BlockConfig<'mlp'>;
+}
+
+function mlpRefusal(block: BlockConfig<'mlp'>): string | undefined {
+  if (block.activation !== 'silu' || !isGated(block)) return 'has an MLP that is not gated by SiLU';
+  if (block.bias) return 'has an MLP with biases';
+  return block.dHidden % MLP_MULTIPLE === 0
+    ? undefined
+    : `has an MLP of width ${block.dHidden}, no multiple of ${MLP_MULTIPLE}`;
+}
+
+function roundUp(size: number, multiple: number): number {
+  return Math.ceil(size / multiple) * multiple;
+}

@@ -1,0 +1,167 @@
+/** Mamba: transformers' `mamba`, and llama.cpp's architecture of that name, which Falcon-Mamba is as well. */
+import { type BlockConfig, type MambaConfig, type ModelConfig, modelConfig } from '@mamba/core';
+import { type Fields, MAX_LAYERS, MAX_SIZE } from '../config/fields.ts';
+import { damaged, show } from '../errors.ts';
+import type { Family, GgufFormat } from './family.ts';
+import { epsilon, float32, GGUF_MODEL, readMamba, readSizes, uint32 } from './shared/gguf.ts';
+import { expanded, GGUF_MIXER, MIXER, readDtRank } from './shared/mamba-block.ts';
+import { beyondRepeated, beyondRms } from './shared/refusals.ts';
+import { byTable, prefixed, type TensorTable } from './table.ts';
+
+/** llama.cpp's architecture `mamba`. The biases of in_proj and out_proj, and a second eps, are ours. */
+const gguf: GgufFormat = {
+  architecture: 'mamba',
+  refusal: (config) =>
+    notMamba(config) ?? (mambaOf(config).mixerNormWeights ? 'has weights in the norms of dt, B and C' : undefined),
+  config(file) {
+    const { layers, dModel, vocabSize, normEps, tiedHead } = readSizes(file, 'mamba');
+    const { metadata } = file;
+    const mixerNormEps = metadata.values.has(MIXER_EPS) ? epsilon(metadata, MIXER_EPS) : normEps;
+    return modelConfig(
+      { layers, dModel, vocabSize },
+      { ...readMamba(file, 'mamba'), ...(metadata.boolean(MIXER_NORM, false) && { mixerNormEps }), normEps, tiedHead },
+    );
+  },
+  metadata(config) {
+    const { dConv, dInner, dState, dtRank, mixerNormEps } = mambaOf(config);
+    return [
+      // A state has no length; llama.cpp's converter writes the same.
+      ['mamba.context_length', uint32(2 ** 20)],
+      ['mamba.embedding_length', uint32(config.dModel)],
+      // Without meaning here, but llama.cpp wants them.
+      ['mamba.feed_forward_length', uint32(0)],
+      ['mamba.attention.head_count', uint32(0)],
+      ['mamba.block_count', uint32(config.blocks.length)],
+      ['mamba.vocab_size', uint32(config.vocabSize)],
+      ['mamba.ssm.conv_kernel', uint32(dConv)],
+      ['mamba.ssm.inner_size', uint32(dInner)],
+      ['mamba.ssm.state_size', uint32(dState)],
+      ['mamba.ssm.time_step_rank', uint32(dtRank)],
+      ['mamba.attention.layer_norm_rms_epsilon', float32(config.normEps)],
+      [MIXER_NORM, { type: 'bool', value: mixerNormEps !== undefined }],
+      ...(mixerNormEps === undefined || mixerNormEps === config.normEps
+        ? []
+        : ([[MIXER_EPS, float32(mixerNormEps)]] as const)),
+    ];
+  },
+  tensors: (config) => byTable(GGUF_TENSORS, config),
+  llamaCppLimits(config) {
+    const { dModel, normEps } = config;
+    const { dInner, projectionBias, convBias, mixerNormEps } = mambaOf(config);
+    const limits: string[] = [];
+    if (dInner !== 2 * dModel) limits.push(`dInner ${dInner} is not twice dModel ${dModel}`);
+    if (projectionBias) limits.push('in_proj and out_proj have biases');
+    if (!convBias) limits.push('the convolution has no bias');
+    if (mixerNormEps !== undefined && mixerNormEps !== normEps)
+      limits.push(`the mixer's norms use normEps ${normEps} there, not ${mixerNormEps}`);
+    return limits;
+  },
+};
+
+const MIXER_NORM = 'mamba.ssm.dt_b_c_rms';
+/** Ours: llama.cpp takes `normEps` for the mixer's norms as well, whatever a Falcon-Mamba's config says. */
+const MIXER_EPS = 'mamba.ssm.dt_b_c_rms_epsilon';
+
+const GGUF_TENSORS: TensorTable = {
+  model: GGUF_MODEL,
+  layers: { mamba: { norm: 'blk.#.attn_norm.weight', ...prefixed('blk.#.', GGUF_MIXER) } },
+};
+
+/** Names of transformers' Mamba and Falcon-Mamba. */
+const TENSORS: TensorTable = {
+  model: {
+    embedding: 'backbone.embeddings.weight',
+    finalNorm: 'backbone.norm_f.weight',
+    head: 'lm_head.weight',
+  },
+  layers: { mamba: { norm: 'backbone.layers.#.norm.weight', ...prefixed('backbone.layers.#.mixer.', MIXER) } },
+};
+
+/** What transformers' Mamba and Falcon-Mamba have in common. */
+export const transformersMamba = {
+  tensors: (config: ModelConfig) => byTable(TENSORS, config),
+  base: 'backbone.',
+  aliases: { 'backbone.embedding.weight': 'backbone.embeddings.weight' },
+  tiedField: 'tie_word_embeddings',
+} as const;
+
+/** `intermediate_size` wins over `expand`. */
+export function readTransformersMamba(fields: Fields, more: Partial<MambaConfig>): ModelConfig {
+  fields.oneOf('hidden_act', ['silu', 'swish'], 'silu');
+  const dModel = fields.integer(['hidden_size', 'd_model'], 1, MAX_SIZE);
+  const given = fields.get('intermediate_size') !== undefined;
+  // Where it does not decide, it may be of any size.
+  const inner = given ? fields.integer(['expand'], 1, 2 ** 16, 2) : expanded(fields, 'expand', dModel);
+  const sizes = {
+    dInner: fields.integer(['intermediate_size', 'd_inner'], 1, MAX_SIZE, inner),
+    dState: fields.integer(['state_size', 'd_state'], 1, MAX_SIZE, 16),
+    dConv: fields.integer(['conv_kernel', 'd_conv'], 2, 2 ** 16, 4),
+    dtRank: readDtRank(fields, 'time_step_rank', dModel),
+  };
+  return modelConfig(
+    {
+      layers: fields.integer(['num_hidden_layers', 'n_layer'], 1, MAX_LAYERS),
+      dModel,
+      vocabSize: fields.integer(['vocab_size'], 1, MAX_SIZE),
+    },
+    {
+      ...sizes,
+      ...more,
+      normEps: fields.number('layer_norm_epsilon', 0, 1, 1e-5),
+      tiedHead: fields.boolean('tie_word_embeddings', true),
+      projectionBias: fields.boolean('use_bias', false),
+      convBias: fields.boolean('use_conv_bias', true),
+    },
+  );
+}
+
+/** The fields after `model_type`; `more` follows the eps of the layers. */
+export function transformersMambaJson(config: ModelConfig, more: object): object {
+  const { dInner, dState, dConv, dtRank, projectionBias, convBias } = mambaOf(config);
+  return {
+    hidden_size: config.dModel,
+    intermediate_size: dInner,
+    // transformers computes the inner size from it.
+    ...(dInner % config.dModel === 0 && { expand: dInner / config.dModel }),
+    state_size: dState,
+    conv_kernel: dConv,
+    time_step_rank: dtRank,
+    num_hidden_layers: config.blocks.length,
+    vocab_size: config.vocabSize,
+    layer_norm_epsilon: config.normEps,
+    ...more,
+    tie_word_embeddings: config.tiedHead,
+    use_bias: projectionBias,
+    use_conv_bias: convBias,
+    hidden_act: 'silu',
+  };
+}
+
+/** Why a model is not one of alike Mamba blocks, in words. */
+export function notMamba(config: ModelConfig): string | undefined {
+  return beyondRms(config) ?? beyondRepeated(config, 'mamba');
+}
+
+/** The block that all are alike, of a model that `notMamba` has nothing to say of. */
+export function mambaOf({ blocks }: ModelConfig): BlockConfig<'mamba'> {
+  return blocks[0] as BlockConfig<'mamba'>;
+}
+
+export const mamba: Family = {
+  name: 'mamba',
+  folder: {
+    // The last class is that of state-spaces, which converted checkpoints may still name.
+    identity: { modelType: 'mamba', architectures: ['MambaForCausalLM', 'MambaModel', 'MambaLMHeadModel'] },
+    refusal: (config) =>
+      notMamba(config) ?? (mambaOf(config).mixerNormEps === undefined ? undefined : 'has norms of dt, B and C'),
+    config(fields) {
+      const eps = fields.get('mixer_rms_eps');
+      if (eps !== undefined)
+        throw damaged(fields.origin('mixer_rms_eps'), show(eps), 'none, since model_type is mamba');
+      return readTransformersMamba(fields, {});
+    },
+    json: (config) => transformersMambaJson(config, {}),
+    ...transformersMamba,
+  },
+  gguf,
+};

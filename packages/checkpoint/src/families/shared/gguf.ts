@@ -1,0 +1,67 @@
+/** What GGUF files of every architecture have: keys that differ only in the architecture before them, and tensors. */
+import type { ModelConfig } from '@mamba/core';
+import { MAX_LAYERS, MAX_SIZE } from '../../config/fields.ts';
+import { damaged, quote, show } from '../../errors.ts';
+import type { Metadata, TypedValue } from '../../gguf/metadata.ts';
+import type { GgufView } from '../family.ts';
+import type { Entry } from '../table.ts';
+
+/** Tensors outside layers. */
+export const GGUF_MODEL = {
+  embedding: 'token_embd.weight',
+  finalNorm: 'output_norm.weight',
+  head: 'output.weight',
+} as const satisfies Readonly<Record<string, Entry>>;
+
+/** Sizes outside layers; the vocabulary is the embedding's, and a head of its own is there where its tensor is. */
+export interface GgufSizes extends Pick<ModelConfig, 'dModel' | 'vocabSize' | 'normEps' | 'tiedHead'> {
+  readonly layers: number;
+}
+
+export function readSizes({ metadata, tensors }: GgufView, architecture: string): GgufSizes {
+  const key = (name: string): string => `${architecture}.${name}`;
+  const vocabSize = tensors.get(GGUF_MODEL.embedding)?.shape[0];
+  if (vocabSize === undefined) throw damaged(metadata.name, `no tensor ${quote(GGUF_MODEL.embedding)}`, 'an embedding');
+  if (metadata.integer(key('vocab_size'), 1, MAX_SIZE, vocabSize) !== vocabSize)
+    throw damaged(
+      metadata.origin(key('vocab_size')),
+      show(metadata.values.get(key('vocab_size'))),
+      `${vocabSize}, its rows`,
+    );
+  return {
+    normEps: epsilon(metadata, key('attention.layer_norm_rms_epsilon')),
+    layers: metadata.integer(key('block_count'), 1, MAX_LAYERS),
+    dModel: metadata.integer(key('embedding_length'), 1, MAX_SIZE),
+    vocabSize,
+    tiedHead: !tensors.has(GGUF_MODEL.head),
+  };
+}
+
+/** Sizes of a Mamba block. Biases are there where their tensors are, which the caller looks up. */
+export function readMamba({ metadata, tensors }: GgufView, architecture: string) {
+  const size = (name: string, min = 1, max = MAX_SIZE): number =>
+    metadata.integer(`${architecture}.ssm.${name}`, min, max);
+  return {
+    dInner: size('inner_size'),
+    dState: size('state_size'),
+    dConv: size('conv_kernel', 2, 2 ** 16),
+    dtRank: size('time_step_rank'),
+    projectionBias: tensors.has('blk.0.ssm_in.bias'),
+    convBias: tensors.has('blk.0.ssm_conv1d.bias'),
+  };
+}
+
+/** The decimal that a float32 was written from: 1e-5 rather than 9.999999747378752e-6. */
+export function epsilon(metadata: Metadata, key: string): number {
+  const value = metadata.number(key, 0, 1);
+  const decimal = Number(value.toPrecision(7));
+  return Math.fround(decimal) === value ? decimal : value;
+}
+
+export function uint32(value: number): TypedValue {
+  return { type: 'uint32', value };
+}
+
+export function float32(value: number): TypedValue {
+  return { type: 'float32', value };
+}

@@ -1,0 +1,24 @@
+/** What formats have no word for, in words that follow "the model". */
+import type { BlockConfig, ModelConfig } from '@mamba/core';
+
+/** Of a model whose norms are all RMS, without multipliers and without a table of positions, nothing. */
+export function beyondRms({ norm = 'rms', multipliers = {}, positions }: ModelConfig): string | undefined {
+  if (norm !== 'rms') return 'has LayerNorm';
+  if (Object.values(multipliers).some((value) => value !== undefined && value !== 1)) return 'has multipliers';
+  return positions === undefined ? undefined : 'has a table of positions';
+}
+
+/** Of a model whose layers repeat blocks of these kinds, alike every time, nothing. */
+export function beyondRepeated({ blocks }: ModelConfig, ...kinds: BlockConfig['kind'][]): string | undefined {
+  const other = blocks.find(({ kind }, index) => kind !== kinds[index % kinds.length]);
+  if (other !== undefined) return `has a block of kind ${other.kind} where there is ${kinds.join(' and ')} in turn`;
+  if (blocks.length % kinds.length !== 0) return `has ${blocks.length} blocks, no whole number of layers`;
+  return blocks.every((block, index) => alike(block, blocks[index % kinds.length]!))
+    ? undefined
+    : 'has layers of unequal sizes or options';
+}
+
+function alike(a: BlockConfig, b: BlockConfig): boolean {
+  const keys = new Set([...Object.keys(a), ...Object.keys(b)]);
+  return [...keys].every((key) => a[key as keyof BlockConfig] === b[key as keyof BlockConfig]);
+}

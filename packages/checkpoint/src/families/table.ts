@@ -1,0 +1,78 @@
+import type { BlockKind, ModelConfig, ParameterSpec, Shape } from '@mamba/core';
+import { invalid } from '@mamba/core/driver';
+import type { Stored } from './family.ts';
+
+/** Names of a family's tensors, and what is special about some. */
+export interface TensorTable {
+  /** Of parameters outside layers, by key. */
+  readonly model: Readonly<Record<string, Entry>>;
+  /** Of a layer's parameters, by the kind of its block and by key (`norm`, `block.inProj`). */
+  readonly layers: { readonly [K in BlockKind]?: Readonly<Record<string, Entry>> };
+  /** A block's number in the file. Default: its index. */
+  readonly layerOf?: ((index: number, config: ModelConfig) => number) | undefined;
+}
+
+/** A tensor's name, in which `#` stands for the layer's number; more than that; or a form of the family's own. */
+export type Entry = string | SpecialEntry | ((parameter: ParameterSpec, config: ModelConfig) => Stored);
+
+export interface SpecialEntry extends Pick<Stored, 'codec' | 'check'> {
+  readonly name: string;
+  /** The tensor's shape for the parameter's, where it has other axes. */
+  readonly shape?: ((shape: Shape) => Shape) | undefined;
+  /** The tensor holds so many parameters of this shape, and this one is the n-th of them, from 0. */
+  readonly share?: { readonly index: number; readonly of: number } | undefined;
+}
+
+/** Where each parameter of a model lies, by a table. */
+export function byTable(table: TensorTable, config: ModelConfig): (parameter: ParameterSpec) => Stored {
+  return (parameter) => {
+    const entry = entryOf(table, parameter);
+    if (entry === undefined)
+      throw invalid(
+        `parameter ${parameter.name}`,
+        `${parameter.key} of a ${parameter.kind} block`,
+        'one of its family',
+      );
+    if (typeof entry === 'function') return entry(parameter, config);
+    const { name, shape: storedShape = same, share = WHOLE, codec, check } = special(entry);
+    const [rows, ...rest] = parameter.shape as [number, ...number[]];
+    const part = {
+      tensor: numbered(table, name, parameter.layer, config),
+      shape: storedShape([rows * share.of, ...rest]),
+      first: rows * share.index,
+      count: rows,
+    };
+    return { parts: [part], codec, check };
+  };
+}
+
+/** Entries whose names begin with a prefix. */
+export function prefixed(
+  prefix: string,
+  entries: Readonly<Record<string, string | SpecialEntry>>,
+): Record<string, Entry> {
+  return Object.fromEntries(
+    Object.entries(entries).map(([key, entry]) => {
+      const { name, ...rest } = special(entry);
+      return [key, { name: `${prefix}${name}`, ...rest }];
+    }),
+  );
+}
+
+const WHOLE = { index: 0, of: 1 };
+
+function same(shape: Shape): Shape {
+  return shape;
+}
+
+function special(entry: string | SpecialEntry): SpecialEntry {
+  return typeof entry === 'string' ? { name: entry } : entry;
+}
+
+function entryOf({ model, layers }: TensorTable, { key, kind }: ParameterSpec): Entry | undefined {
+  return kind === undefined ? model[key] : layers[kind]?.[key];
+}
+
+function numbered({ layerOf }: TensorTable, name: string, layer: number | undefined, config: ModelConfig): string {
+  return layer === undefined ? name : name.replace('#', String(layerOf?.(layer, config) ?? layer));
+}

@@ -1,0 +1,95 @@
+import {
+  type HostTensor,
+  type MambaError,
+  type ModelConfig,
+  modelParameters,
+  type ParameterSource,
+  type ParameterSpec,
+} from '@mamba/core';
+import { sameShape } from '@mamba/core/driver';
+import { damaged, list, quote } from '../errors.ts';
+import type { Stored } from '../families/family.ts';
+import type { TensorInfo } from '../safetensors/file.ts';
+import { readStored, storedRows, type TensorReader } from './read.ts';
+
+/** A file of tensors with its header. */
+export interface TensorFile extends TensorReader {
+  readonly tensors: ReadonlyMap<string, TensorInfo>;
+}
+
+export interface LocateOptions {
+  /** The file's own name of a tensor, for that of the family; undefined where it has none. */
+  readonly nameOf: (tensor: string, parameter: ParameterSpec) => string | undefined;
+  /** What the shapes follow from, in words. */
+  readonly says: string;
+  /** Refuses types that no parameter has. */
+  readonly checkType: (origin: string, dtype: string) => void;
+  /** What to do where these tensors are missing, in words. */
+  readonly remedy?: ((missing: readonly string[]) => string | undefined) | undefined;
+}
+
+/** A model's parameters as they were found in a file. */
+export interface LocatedParameters {
+  readonly source: ParameterSource;
+  /** Tensors that hold a parameter, or a part of one. */
+  readonly used: ReadonlySet<string>;
+  /** The tensors of a parameter, in the file's own words. */
+  tensorsOf(parameter: Pick<ParameterSpec, 'key' | 'layer'>): readonly string[];
+}
+
+/**
+ * Looks every parameter up now, so that a file which does not fit is refused before anything is loaded; values are read
+ * when they are asked for, one tensor or some rows of a matrix.
+ * @throws MambaError `invalid-file` where a tensor is missing or of a wrong shape, and what `checkType` throws.
+ */
+export function locateParameters(
+  config: ModelConfig,
+  file: TensorFile,
+  storedOf: (parameter: ParameterSpec) => Stored,
+  { nameOf, says, checkType, remedy }: LocateOptions,
+): LocatedParameters {
+  const parameters = modelParameters(config);
+  const found = new Map<string, Stored>();
+  const missing = new Set<string>();
+  for (const parameter of parameters) {
+    const stored = storedOf(parameter);
+    const parts = stored.parts.map((part) => {
+      const tensor = nameOf(part.tensor, parameter);
+      if (tensor === undefined) missing.add(part.tensor);
+      return { ...part, tensor: tensor ?? part.tensor };
+    });
+    found.set(parameter.name, { ...stored, parts });
+  }
+  if (missing.size > 0)
+    throw damaged(file.name, `no tensor ${list([...missing])}`, 'every tensor of the config', remedy?.([...missing]));
+  for (const { parts } of found.values()) {
+    for (const { tensor, shape } of parts) {
+      const origin = `${file.name}: tensor ${quote(tensor)}`;
+      const info = file.tensors.get(tensor)!;
+      if (!sameShape(info.shape, shape))
+        throw damaged(origin, `[${info.shape.join(', ')}]`, `[${shape.join(', ')}], as ${says}`);
+      checkType(origin, info.dtype);
+    }
+  }
+  const storedIn = ({ name }: Pick<ParameterSpec, 'name'>): Stored => {
+    const stored = found.get(name);
+    if (stored === undefined) throw damaged(file.name, `no parameter ${name}`, 'a parameter of the config');
+    return stored;
+  };
+  const read = async (parameter: ParameterSpec): Promise<HostTensor> =>
+    readStored(file, parameter, storedIn(parameter));
+  return {
+    source: Object.assign(read, {
+      rows: (parameter: ParameterSpec) =>
+        parameter.role === 'matrix' ? storedRows(file, parameter, storedIn(parameter)) : undefined,
+    }),
+    used: new Set([...found.values()].flatMap(({ parts }) => parts.map(({ tensor }) => tensor))),
+    tensorsOf: ({ key, layer }) =>
+      found.get(layer === undefined ? key : `layers.${layer}.${key}`)?.parts.map(({ tensor }) => tensor) ?? [],
+  };
+}
+
+/** The error for tensors that no parameter is in. */
+export function surplusError(file: Pick<TensorFile, 'name'>, surplus: readonly string[]): MambaError {
+  return damaged(file.name, `tensors that the config has no place for: ${list(surplus)}`, 'none left over');
+}
