@@ -11,7 +11,8 @@ import { LinearCall } from '../kernels/linear-call';
 import { pack } from '../kernels/linear-pack';
 import { MultiplyCall, multiply } from '../kernels/multiply';
 import { rmsNorm } from '../kernels/rms-norm';
-import { ScanCall, scan } from '../kernels/selective-scan';
+import { ScanCall } from '../kernels/selective-scan/call';
+import { scan } from '../kernels/selective-scan/scan';
 import { Layout } from '../kernels/weights';
 
 /** Bytes of a command. */

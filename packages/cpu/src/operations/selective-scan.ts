@@ -1,5 +1,5 @@
 import type { Results } from '@mamba/core/driver';
-import type { ScanCall } from '../generated/calls.ts';
+import { SCAN_PART_BYTES, type ScanCall } from '../generated/calls.ts';
 import type { Block } from '../memory/allocator.ts';
 import type { Arena } from '../memory/heap.ts';
 import { type Command, runCommands, threadScratch } from '../program/program.ts';
@@ -89,12 +89,12 @@ export function scanCommand({ team }: Context, arena: Arena, options: ScanOption
 const TILE_STEPS = 40;
 
 /**
- * A, the state and its rest, and B and C where constant, as blocks of eight channels; steps, inputs and results; one
- * block of state; eight vectors.
+ * Bytes of a thread's scratch: the part; in blocks of eight channels A, the state and its rest, B and C where constant, step sizes, inputs and
+ * results; one block of state; eight vectors.
  */
 function scanScratch(channels: number, state: number, steps: number, constantB: boolean, constantC: boolean): number {
   const parameters = 3 + (constantB ? 1 : 0) + (constantC ? 1 : 0);
-  return (padded(channels) * (parameters * state + 3 * steps) + 8 * state + 32) * ELEMENT;
+  return SCAN_PART_BYTES + (padded(channels) * (parameters * state + 3 * steps) + 8 * state + 32) * ELEMENT;
 }
 
 function padded(channels: number): number {

@@ -1,33 +1,41 @@
 /**
- * Pass 2 of the selective scan for one block of eight channels, where steps are Euler's and decay: two states at a
- * time, then the odd one.
+ * Pass 2 of the selective scan for a block of eight channels whose steps are Euler's and decay: two states at a time, then the odd one.
  *
- * Roundings of equal steps all go one way, and add up for as long as a state remembers. So where a channel keeps half
- * of a state or more over the chunk it is `near`: its state is H + e, with H from the chunk's beginning and e what has
- * come since, so that a step rounds e alone, and H + e is handed on with its rounding error (`rest`). Elsewhere H is 0
- * and e the state: a step rounds 6e-8 of it, and it remembers some 60 steps. A chunk takes each pair of states in one
- * of three ways:
+ * The roundings of equal steps all go one way, and add up for as long as a state remembers. So where a channel keeps half of a state or more
+ * over the tile it is `near`: its state is H + e, with H from the start of the tile and e what has come since, so that a step rounds e alone.
+ * H + e is handed on with its rounding error (`rest`). Elsewhere H is 0 and e is the state: a step rounds 6e-8 of it, and it remembers some 60
+ * steps. A tile takes each pair of states in one of three ways:
  *
- * - `small`, where no step takes more than 2^-1/2: e' = e + (h (2^x - 1) + d u B); 2^x has no whole part, fewer operations;
+ * - `small`, where no step takes more than 2^-1/2: e' = e + (h (2^x - 1) + d u B); 2^x has no whole part, so there are fewer operations;
  * - `mixed`, where some do, and some channel keeps 2^-1/4 in 40 steps: e' = 2^x e + ((2^x - 1) H + d u B);
- * - `forget`, where some do, and none keeps so much: h' = s h + (s h (2^r - 1) + d u B), as selective-scan.ts has it; its states
- *   remember 230 steps at most.
+ * - `forget`, where some do, and none keeps so much: h' = s h + (s h (2^r - 1) + d u B), as in scan.ts; its states remember 230 steps at most.
  */
-import { Constant, constant } from '../lib/constants';
-import { madd } from '../lib/madd';
-import { advance, lost, power } from '../lib/power';
+import { Constant, constant } from '../../lib/constants';
+import { madd } from '../../lib/madd';
+import { advance, lost, power } from '../../lib/power';
+import { ScanPart, stepOffset } from './call';
 
-/** A and the state as blocks `[states, 8]`; `rest`, alike, is what the state's rounding has left. */
-export function decay(
-  A: usize, state: usize, rest: usize, steps: usize, inputs: usize, results: usize, B: usize, C: usize,
-  stepStride: usize, count: i32, states: i32,
-): void {
+/** `count` steps of a block from step `first` on; they are in one tile, and only the first may have a reset. */
+export function decay(part: ScanPart, block: i32, first: i32, count: i32): void {
+  const state = part.call.state;
+  const stepStride = part.call.stepStride;
+  const at = (<usize>block * <usize>state) << 5;
+  const offset = stepOffset(part, block, first);
+  const row = <usize>first * stepStride;
+  const stepSizes = part.stepSizes + offset;
+  const inputs = part.inputs + offset;
+  const results = part.results + offset;
   const end = results + (<usize>count << 5);
+  let A = part.blockA + at;
+  let h = part.blockH + at;
+  let rest = part.blockRest + at;
+  let B = part.B + row;
+  let C = part.C + row;
   let sum0 = f32x4.splat(0);
   let sum1 = sum0;
   let most0 = sum0;
   let most1 = sum0;
-  for (let d = steps, last = steps + (<usize>count << 5); d < last; d += 32) {
+  for (let d = stepSizes, last = stepSizes + (<usize>count << 5); d < last; d += 32) {
     const d0 = v128.load(d);
     const d1 = v128.load(d, 16);
     sum0 = f32x4.add(sum0, d0);
@@ -37,44 +45,44 @@ export function decay(
   }
   const least = f32x4.splat(-0.25 / 40.0 * <f32>count);
   let n = 0;
-  for (; n + 2 <= states; n += 2) {
+  for (; n + 2 <= state; n += 2) {
     const alike = isSmall(A, most0, most1) && isSmall(A + 32, most0, most1);
     if (alike || keepsAny(A, sum0, sum1, least) || keepsAny(A + 32, sum0, sum1, least)) {
-      split(A, state, rest, sum0, sum1, most0, most1);
-      split(A + 32, state + 32, rest + 32, sum0, sum1, most0, most1);
-      if (alike) small(A, state, rest, steps, inputs, results, B, C, stepStride, end);
-      else mixed(A, state, rest, steps, inputs, results, B, C, stepStride, end);
+      split(A, h, rest, sum0, sum1, most0, most1);
+      split(A + 32, h + 32, rest + 32, sum0, sum1, most0, most1);
+      if (alike) small(A, h, rest, stepSizes, inputs, results, B, C, stepStride, end);
+      else mixed(A, h, rest, stepSizes, inputs, results, B, C, stepStride, end);
     } else {
-      forget(A, state, steps, inputs, results, B, C, stepStride, end);
+      forget(A, h, stepSizes, inputs, results, B, C, stepStride, end);
       memory.fill(rest, 0, 64);
     }
     A += 64;
-    state += 64;
+    h += 64;
     rest += 64;
     B += 8;
     C += 8;
   }
-  if (n == states) return;
-  split(A, state, rest, sum0, sum1, most0, most1);
-  mixedOne(A, state, rest, steps, inputs, results, B, C, stepStride, end);
+  if (n == state) return;
+  split(A, h, rest, sum0, sum1, most0, most1);
+  mixedOne(A, h, rest, stepSizes, inputs, results, B, C, stepStride, end);
 }
 
-/** A state and its rest to H and e. */
-function split(A: usize, state: usize, rest: usize, sum0: v128, sum1: v128, most0: v128, most1: v128): void {
-  splitHalf(v128.load(A), state, rest, sum0, most0);
-  splitHalf(v128.load(A, 16), state + 16, rest + 16, sum1, most1);
+/** Splits h and its rest into H and e. */
+function split(A: usize, h: usize, rest: usize, sum0: v128, sum1: v128, most0: v128, most1: v128): void {
+  splitHalf(v128.load(A), h, rest, sum0, most0);
+  splitHalf(v128.load(A, 16), h + 16, rest + 16, sum1, most1);
 }
 
 /** @inline */
-function splitHalf(A: v128, state: usize, rest: usize, sum: v128, most: v128): void {
+function splitHalf(A: v128, h: usize, rest: usize, sum: v128, most: v128): void {
   const near = v128.and(f32x4.ge(f32x4.mul(sum, A), constant(Constant.NEAR_MIN)), keepsStep(A, most));
-  const h = v128.load(state);
-  v128.store(state, v128.and(h, near));
-  v128.store(rest, v128.bitselect(v128.load(rest), h, near));
+  const value = v128.load(h);
+  v128.store(h, v128.and(value, near));
+  v128.store(rest, v128.bitselect(v128.load(rest), value, near));
 }
 
 /**
- * Whether in all channels the largest step keeps more than 2^-1/2 of a state, so that no step's 2^x has a whole part.
+ * Whether the largest step keeps more than 2^-1/2 of the state in all channels, so that no step's 2^x has a whole part.
  * @inline
  */
 function isSmall(A: usize, most0: v128, most1: v128): bool {
@@ -97,7 +105,7 @@ function keeps(A: v128, sum: v128, least: v128): v128 {
 }
 
 function small(
-  A: usize, state: usize, rest: usize, steps: usize, inputs: usize, results: usize, B: usize, C: usize,
+  A: usize, h: usize, rest: usize, stepSizes: usize, inputs: usize, results: usize, B: usize, C: usize,
   stepStride: usize, end: usize,
 ): void {
   const p1 = constant(Constant.P1);
@@ -109,10 +117,10 @@ function small(
   const A1 = v128.load(A, 16);
   const A2 = v128.load(A, 32);
   const A3 = v128.load(A, 48);
-  const first0 = v128.load(state);
-  const first1 = v128.load(state, 16);
-  const first2 = v128.load(state, 32);
-  const first3 = v128.load(state, 48);
+  const first0 = v128.load(h);
+  const first1 = v128.load(h, 16);
+  const first2 = v128.load(h, 32);
+  const first3 = v128.load(h, 48);
   let e0 = v128.load(rest);
   let e1 = v128.load(rest, 16);
   let e2 = v128.load(rest, 32);
@@ -122,8 +130,8 @@ function small(
   let h2 = f32x4.add(first2, e2);
   let h3 = f32x4.add(first3, e3);
   for (let y = results; y < end; y += 32) {
-    const d0 = v128.load(steps);
-    const d1 = v128.load(steps, 16);
+    const d0 = v128.load(stepSizes);
+    const d1 = v128.load(stepSizes, 16);
     const v0 = v128.load(inputs);
     const v1 = v128.load(inputs, 16);
     let q0 = power(f32x4.mul(d0, A0), p1, p2, p3, p4, p5);
@@ -148,15 +156,15 @@ function small(
     y1 = madd(Cn, h3, y1);
     v128.store(y, y0);
     v128.store(y, y1, 16);
-    steps += 32;
+    stepSizes += 32;
     inputs += 32;
     B += stepStride;
     C += stepStride;
   }
-  v128.store(state, h0);
-  v128.store(state, h1, 16);
-  v128.store(state, h2, 32);
-  v128.store(state, h3, 48);
+  v128.store(h, h0);
+  v128.store(h, h1, 16);
+  v128.store(h, h2, 32);
+  v128.store(h, h3, 48);
   v128.store(rest, lost(first0, e0, h0));
   v128.store(rest, lost(first1, e1, h1), 16);
   v128.store(rest, lost(first2, e2, h2), 32);
@@ -164,7 +172,7 @@ function small(
 }
 
 function mixed(
-  A: usize, state: usize, rest: usize, steps: usize, inputs: usize, results: usize, B: usize, C: usize,
+  A: usize, h: usize, rest: usize, stepSizes: usize, inputs: usize, results: usize, B: usize, C: usize,
   stepStride: usize, end: usize,
 ): void {
   const lowest = constant(Constant.POWER_MIN);
@@ -178,10 +186,10 @@ function mixed(
   const A1 = v128.load(A, 16);
   const A2 = v128.load(A, 32);
   const A3 = v128.load(A, 48);
-  const first0 = v128.load(state);
-  const first1 = v128.load(state, 16);
-  const first2 = v128.load(state, 32);
-  const first3 = v128.load(state, 48);
+  const first0 = v128.load(h);
+  const first1 = v128.load(h, 16);
+  const first2 = v128.load(h, 32);
+  const first3 = v128.load(h, 48);
   let e0 = v128.load(rest);
   let e1 = v128.load(rest, 16);
   let e2 = v128.load(rest, 32);
@@ -191,8 +199,8 @@ function mixed(
   let h2 = f32x4.add(first2, e2);
   let h3 = f32x4.add(first3, e3);
   for (let y = results; y < end; y += 32) {
-    const d0 = v128.load(steps);
-    const d1 = v128.load(steps, 16);
+    const d0 = v128.load(stepSizes);
+    const d1 = v128.load(stepSizes, 16);
     const v0 = v128.load(inputs);
     const v1 = v128.load(inputs, 16);
     let x0 = f32x4.pmax(f32x4.mul(d0, A0), lowest);
@@ -229,24 +237,24 @@ function mixed(
     y1 = madd(Cn, h3, y1);
     v128.store(y, y0);
     v128.store(y, y1, 16);
-    steps += 32;
+    stepSizes += 32;
     inputs += 32;
     B += stepStride;
     C += stepStride;
   }
-  v128.store(state, h0);
-  v128.store(state, h1, 16);
-  v128.store(state, h2, 32);
-  v128.store(state, h3, 48);
+  v128.store(h, h0);
+  v128.store(h, h1, 16);
+  v128.store(h, h2, 32);
+  v128.store(h, h3, 48);
   v128.store(rest, lost(first0, e0, h0));
   v128.store(rest, lost(first1, e1, h1), 16);
   v128.store(rest, lost(first2, e2, h2), 32);
   v128.store(rest, lost(first3, e3, h3), 48);
 }
 
-/** Of the odd state. */
+/** The odd state, as `mixed`. */
 function mixedOne(
-  A: usize, state: usize, rest: usize, steps: usize, inputs: usize, results: usize, B: usize, C: usize,
+  A: usize, h: usize, rest: usize, stepSizes: usize, inputs: usize, results: usize, B: usize, C: usize,
   stepStride: usize, end: usize,
 ): void {
   const lowest = constant(Constant.POWER_MIN);
@@ -258,15 +266,15 @@ function mixedOne(
   const p5 = constant(Constant.P5);
   const A0 = v128.load(A);
   const A1 = v128.load(A, 16);
-  const first0 = v128.load(state);
-  const first1 = v128.load(state, 16);
+  const first0 = v128.load(h);
+  const first1 = v128.load(h, 16);
   let e0 = v128.load(rest);
   let e1 = v128.load(rest, 16);
   let h0 = f32x4.add(first0, e0);
   let h1 = f32x4.add(first1, e1);
   for (let y = results; y < end; y += 32) {
-    const x0 = f32x4.pmax(f32x4.mul(v128.load(steps), A0), lowest);
-    const x1 = f32x4.pmax(f32x4.mul(v128.load(steps, 16), A1), lowest);
+    const x0 = f32x4.pmax(f32x4.mul(v128.load(stepSizes), A0), lowest);
+    const x1 = f32x4.pmax(f32x4.mul(v128.load(stepSizes, 16), A1), lowest);
     const t0 = f32x4.add(x0, round);
     const t1 = f32x4.add(x1, round);
     const q0 = power(f32x4.sub(x0, f32x4.sub(t0, round)), p1, p2, p3, p4, p5);
@@ -281,19 +289,19 @@ function mixedOne(
     h1 = f32x4.add(first1, e1);
     v128.store(y, madd(Cn, h0, v128.load(y)));
     v128.store(y, madd(Cn, h1, v128.load(y, 16)), 16);
-    steps += 32;
+    stepSizes += 32;
     inputs += 32;
     B += stepStride;
     C += stepStride;
   }
-  v128.store(state, h0);
-  v128.store(state, h1, 16);
+  v128.store(h, h0);
+  v128.store(h, h1, 16);
   v128.store(rest, lost(first0, e0, h0));
   v128.store(rest, lost(first1, e1, h1), 16);
 }
 
 function forget(
-  A: usize, state: usize, steps: usize, inputs: usize, results: usize, B: usize, C: usize, stepStride: usize, end: usize,
+  A: usize, h: usize, stepSizes: usize, inputs: usize, results: usize, B: usize, C: usize, stepStride: usize, end: usize,
 ): void {
   const lowest = constant(Constant.POWER_MIN);
   const round = constant(Constant.ROUND_BIASED);
@@ -306,13 +314,13 @@ function forget(
   const A1 = v128.load(A, 16);
   const A2 = v128.load(A, 32);
   const A3 = v128.load(A, 48);
-  let h0 = v128.load(state);
-  let h1 = v128.load(state, 16);
-  let h2 = v128.load(state, 32);
-  let h3 = v128.load(state, 48);
+  let h0 = v128.load(h);
+  let h1 = v128.load(h, 16);
+  let h2 = v128.load(h, 32);
+  let h3 = v128.load(h, 48);
   let b = B;
   let c = C;
-  let d = steps;
+  let d = stepSizes;
   let v = inputs;
   for (let y = results; y < end; y += 32) {
     const d0 = v128.load(d);
@@ -351,8 +359,8 @@ function forget(
     b += stepStride;
     c += stepStride;
   }
-  v128.store(state, h0);
-  v128.store(state, h1, 16);
-  v128.store(state, h2, 32);
-  v128.store(state, h3, 48);
+  v128.store(h, h0);
+  v128.store(h, h1, 16);
+  v128.store(h, h2, 32);
+  v128.store(h, h3, 48);
 }
