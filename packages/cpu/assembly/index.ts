@@ -1,7 +1,8 @@
 /**
- * What the module exports. Large operations are commands of a program, which one thread or a team runs (`runAlone`, `runTeam`, `serve`);
- * small ones are functions. Nothing is kept between calls: no heap, no mutable static data. So many instances may share one memory.
- * All addresses and strides are in bytes, all extents in elements; tensors are float32 or int32, matrices as kernels/weights.ts says.
+ * What the module exports. Large operations are commands of a program, which one thread or a team runs (`runAlone`,
+ * `runTeam`, `serve`); small ones are functions. Nothing is kept between calls: no heap, no mutable static data. So
+ * many instances may share one memory. All addresses and strides are in bytes, all extents in elements; tensors are
+ * float32 or int32, matrices as kernels/weights.ts says.
  */
 export { add } from './kernels/add';
 export { argmax, magnitude } from './kernels/argmax';

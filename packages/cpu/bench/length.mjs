@@ -1,7 +1,8 @@
-// node bench/length.mjs [threads] [simd | relaxed | revectorized]: that time is linear in length, and a step as fast after 2^20 tokens as after 2^4.
-// In a minute, prints the slope of log time over log length for the scan alone and for the prefill of a model (1.00 is linear; the goal is ± 0.03),
-// and the time of a token decoded after each number of tokens, really fed, in turns, least of all turns. One thread is measured in processor time,
-// which neighbours disturb less; several by the clock. Needs the built package.
+// node bench/length.mjs [threads] [simd | relaxed | revectorized]: that time is linear in length, and a step as fast
+// after 2^20 tokens as after 2^4. In a minute, prints the slope of log time over log length for the scan alone and for
+// the prefill of a model (1.00 is linear; the goal is ± 0.03), and the time of a token decoded after each number of
+// tokens, really fed, in turns, least of all turns. One thread is measured in processor time, which neighbours disturb
+// less; several by the clock. Needs the built package.
 import process from 'node:process';
 import { seededWeights } from '@mamba/conformance';
 import { createModel, modelConfig } from '@mamba/core';

@@ -1,6 +1,7 @@
-// node bench/load-memory.mjs: how much memory loading a model takes, at its peak: at most the weights as they are stored, a tenth, and 64 MiB. Writes
-// mamba-130m's shape with seeded weights into a temporary folder, and loads it in a process of its own for each file and type. Exits with 1 where
-// one takes more. What is measured is the operating system's: the largest resident set, less what the process had before.
+// node bench/load-memory.mjs: how much memory loading a model takes, at its peak: at most the weights as they are
+// stored, a tenth, and 64 MiB. Writes mamba-130m's shape with seeded weights into a temporary folder, and loads it in a
+// process of its own for each file and type. Exits with 1 where one takes more. What is measured is the operating
+// system's: the largest resident set, less what the process had before.
 import { execFile } from 'node:child_process';
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';

@@ -1,11 +1,13 @@
-// The machine's ceilings in one mode, measured with a module of its own: a multiply-add loop in registers, and sums over 64 MiB for each thread.
+// The machine's ceilings in one mode, measured with a module of its own: a multiply-add loop in registers, and sums
+// over 64 MiB for each thread.
 import v8 from 'node:v8';
 import { isMainThread, parentPort, Worker, workerData } from 'node:worker_threads';
 import asc from 'assemblyscript/asc';
 
 /**
- * Twenty sums of 128 bits, so that pairs of them fill the registers where they are revectorised; ten where not. Where a product and a sum are
- * two instructions, six chains of each, four times over: in one chain a sum would wait for its product, and the loop itself takes slots.
+ * Twenty sums of 128 bits, so that pairs of them fill the registers where they are revectorised; ten where not. Where a
+ * product and a sum are two instructions, six chains of each, four times over: in one chain a sum would wait for its
+ * product, and the loop itself takes slots.
  */
 const stepOf = (fused, i) => {
   if (fused) return `s${i} = f32x4.relaxed_madd(s${i}, m, c);`;

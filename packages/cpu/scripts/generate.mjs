@@ -1,5 +1,6 @@
-// Compiles assembly/ to WebAssembly and writes src/generated/: the modules themselves, their bytes as base64 in TypeScript modules, and what
-// host code must know of them (see interface.mjs). The worker, likewise, as a file and as a text.
+// Compiles assembly/ to WebAssembly and writes src/generated/: the modules themselves, their bytes as base64 in
+// TypeScript modules, and what host code must know of them (see interface.mjs). The worker, likewise, as a file and as
+// a text.
 import { existsSync } from 'node:fs';
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { dirname, join, relative } from 'node:path';
@@ -13,8 +14,8 @@ const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const output = join(root, 'src', 'generated');
 
 /**
- * One module for each set of features; `create` takes the best that the engine validates. Both import a shared memory; src/wasm/load.ts
- * makes it an unshared one where there is a single thread.
+ * One module for each set of features; `create` takes the best that the engine validates. Both import a shared memory;
+ * src/wasm/load.ts makes it an unshared one where there is a single thread.
  */
 const builds = {
   simd: ['--enable', 'simd'],
@@ -24,8 +25,8 @@ const common = ['-O3', '--noAssert', '--runtime', 'stub', '--importMemory'];
 const shared = ['--enable', 'threads', '--sharedMemory', '--maximumMemory', '65536'];
 
 /**
- * A file as the compiler gets it: a function whose doc comment says `@inline` has the decorator of that name. TypeScript, and so every editor,
- * refuses decorators of functions; lines stay where they are.
+ * A file as the compiler gets it: a function whose doc comment says `@inline` has the decorator of that name.
+ * TypeScript, and so every editor, refuses decorators of functions; lines stay where they are.
  */
 async function readSource(name, folder) {
   const file = join(folder, name);

@@ -1,9 +1,10 @@
-// assembly/ → src/generated/calls.ts and src/generated/exports.ts: what host code tells the kernels, as types that host code is checked against.
+// assembly/ → src/generated/calls.ts and src/generated/exports.ts: what host code tells the kernels, as types that host
+// code is checked against.
 //
-// calls.ts has, for each operation of a program, the fields of its call and a function that writes them where the kernel reads them. An operation's
-// call is the class that `execute` in assembly/program/commands.ts casts the command to. Enumerations that fields name are strings to the host
-// (`MIXER_NORM` is 'mixerNorm'), a `Flag` is a boolean, and constants marked `// host` are exported as they are.
-// exports.ts has the functions that assembly/index.ts exports.
+// calls.ts has, for each operation of a program, the fields of its call and a function that writes them where the
+// kernel reads them. An operation's call is the class that `execute` in assembly/program/commands.ts casts the command
+// to. Enumerations that fields name are strings to the host (`MIXER_NORM` is 'mixerNorm'), a `Flag` is a boolean, and
+// constants marked `// host` are exported as they are. exports.ts has the functions that assembly/index.ts exports.
 import { readdirSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import ts from 'typescript';
@@ -151,8 +152,8 @@ function exportsOf(sources, folder) {
   return `// Generated from assembly/index.ts by scripts/generate.mjs.
 
 /**
- * What the compiled module exports. Addresses, strides in bytes, extents and results are all numbers here: WebAssembly takes addresses above
- * 2 GiB modulo 2^32.
+ * What the compiled module exports. Addresses, strides in bytes, extents and results are all numbers here: WebAssembly
+ * takes addresses above 2 GiB modulo 2^32.
  */
 export interface KernelExports {
 ${methods.join('\n')}

@@ -2,9 +2,9 @@ import { isMambaError } from '@mamba/core';
 import { createBackend } from '@mamba/core/driver';
 import { expect, test } from 'vitest';
 import { createDriver } from './driver.ts';
-import type { Block } from './memory/allocator.ts';
+import type { Allocation } from './memory/allocator.ts';
 import { Heap, MAX_PAGES } from './memory/heap.ts';
-import { alone } from './threads/team.ts';
+import { singleThread } from './threads/team.ts';
 import { instantiate, loadModule } from './wasm/load.ts';
 
 async function onHeap() {
@@ -14,7 +14,7 @@ async function onHeap() {
   const driver = createDriver({
     heap,
     wasm,
-    team: alone(wasm),
+    team: singleThread(wasm),
     wide: false,
     build: 'simd',
     notes: {},
@@ -55,7 +55,7 @@ test('a matrix whose rows find no memory any more is freed', async () => {
   const [rows, columns] = [40, 40_000];
   // The second slab needs scratch, or, with a value beyond float16, all of the matrix once more.
   for (const value of [1, 1e6]) {
-    const ballast: Block[] = [];
+    const ballast: Allocation[] = [];
     const upload = backend.uploadRows(
       {
         dtype: 'float32',
@@ -73,20 +73,20 @@ test('a matrix whose rows find no memory any more is freed', async () => {
     );
     await expect(upload).rejects.toMatchObject({ code: 'out-of-memory' });
     expect(ballast.length).toBeGreaterThan(0);
-    for (const block of ballast) block.free();
+    for (const allocation of ballast) allocation.free();
     expect(heap.used).toBe(0);
   }
 });
 
 /** All but the last MiB, never touched. */
-function whatIsLeft(heap: Heap): Block[] {
-  const blocks: Block[] = [];
+function whatIsLeft(heap: Heap): Allocation[] {
+  const allocations: Allocation[] = [];
   for (let size = 2 ** 31; size >= 2 ** 20; size /= 2) {
     try {
-      for (;;) blocks.push(heap.allocate(size));
+      for (;;) allocations.push(heap.allocate(size));
     } catch (error) {
       if (!isMambaError(error, 'out-of-memory')) throw error;
     }
   }
-  return blocks;
+  return allocations;
 }

@@ -29,7 +29,10 @@ import { selectiveScan } from './operations/selective-scan.ts';
 import { slice } from './operations/slice.ts';
 import type { Runtime } from './runtime.ts';
 
-/** Storage is a block of the one WebAssembly memory: row-major, or a matrix in panels of the layout of its dtype. */
+/**
+ * The driver. A tensor's storage is an allocation in the one WebAssembly memory: row-major, or a matrix in panels of
+ * its dtype's layout.
+ */
 export function createDriver(runtime: Runtime): Driver<Storage> {
   const { heap, wasm, team, build, notes, wide } = runtime;
   return {
@@ -43,10 +46,10 @@ export function createDriver(runtime: Runtime): Driver<Storage> {
       if (isMatrix(host.shape, target)) return uploadMatrix(heap, wasm, host, target);
       const size = sizeOf(host.shape);
       return heap.run((arena) => {
-        const block = arena.result(size * ELEMENT);
-        if (host.dtype === 'int32') heap.integers(block, size).set(host.data);
-        else copyFloats(host, heap.floats(block, size));
-        return block;
+        const allocation = arena.result(size * ELEMENT);
+        if (host.dtype === 'int32') heap.integers(allocation, size).set(host.data);
+        else copyFloats(host, heap.floats(allocation, size));
+        return allocation;
       });
     },
     uploadRows(spec, target) {
@@ -101,7 +104,7 @@ function kernels(context: Context): Kernels<Storage> {
   };
 }
 
-/** Weights of linear and tables of embedding come in every dtype that is stored; all else is float32, or int32. */
+/** The weight of linear and the table of embedding may have any dtype that is stored; all else is float32 or int32. */
 function supports<K extends keyof Calls<TensorSpec>>(operation: K, call: Calls<TensorSpec>[K]) {
   if (operation === 'selectiveScanBackward' || operation === 'causalConv1dBackward')
     return unsupported(`cpu has no ${operation}`);

@@ -8,34 +8,45 @@ import type { WasmSource } from './wasm/source.ts';
 export type { WasmSource };
 
 export interface CpuOptions {
-  /** Threads, this one included. Default `auto`: one a physical core; 1 where memory cannot be shared. */
+  /**
+   * The number of threads, this one included. Default `auto`: one for each physical core; 1 where memory cannot be
+   * shared.
+   */
   readonly threads?: number | 'auto' | undefined;
-  /** `relaxed` has fused multiply-add, `simd` runs everywhere. Default `auto`: relaxed where the engine takes it. */
+  /**
+   * The build: `relaxed` has fused multiply-add, `simd` runs everywhere. Default `auto`: relaxed where the engine takes
+   * it.
+   */
   readonly build?: 'auto' | 'simd' | 'relaxed' | undefined;
   /**
-   * Have V8 compile the kernels to 256-bit instructions (Node 24 and newer, x86-64): about half as fast again. Experimental in V8, so a
-   * self-test runs first; where it fails, or the engine has none, the backend runs without and `details.notRevectorized` says why. Default false.
+   * Whether V8 compiles the kernels to 256-bit instructions (Node 24 and newer, x86-64), which is about half as fast
+   * again. V8 calls this experimental, so a self-test runs first. Where it fails, or the engine has no such compiler,
+   * the backend runs without, and `details.notRevectorized` says why. Default false.
    */
   readonly revectorize?: boolean | undefined;
-  /** The compiled kernels, `@mamba/cpu/simd.wasm` or `relaxed.wasm`: bytes, a URL to fetch, or a compiled module. Default: inlined. */
+  /**
+   * The compiled kernels, `@mamba/cpu/simd.wasm` or `relaxed.wasm`: bytes, a URL to fetch, or a compiled module.
+   * Default: inlined.
+   */
   readonly wasm?: WasmSource | undefined;
-  /** Where `@mamba/cpu/worker.js` is served, for pages whose policy forbids workers from `blob:`. Default: inlined. */
+  /** The address of `@mamba/cpu/worker.js`, for pages whose policy forbids workers from `blob:`. Default: inlined. */
   readonly worker?: string | URL | undefined;
 }
 
 const OPTIONS = ['threads', 'build', 'revectorize', 'wasm', 'worker'];
 
 /**
- * The CPU backend: SIMD WebAssembly that computes in float32, over one memory that grows on demand up to 4 GiB. Workers are gone after
- * `dispose`, and never keep a process alive.
- * @throws MambaError `invalid-argument` on unknown options or values. `create` rejects with `unavailable` where the engine has no WebAssembly
- * SIMD or the kernels cannot be loaded, and with `invalid-argument` where `wasm` is something else.
+ * The CPU backend: SIMD WebAssembly that computes in float32, over one memory that grows on demand up to 4 GiB. Workers
+ * are gone after `dispose`, and never keep a process alive.
+ * @throws MambaError `invalid-argument` on unknown options or values. `create` rejects with `unavailable` where the
+ * engine has no WebAssembly SIMD or the kernels cannot be loaded, and with `invalid-argument` where `wasm` is something
+ * else.
  */
 export function cpu(options: CpuOptions = {}): BackendProvider {
   checkOptions('cpu', options, OPTIONS);
   const { threads = 'auto', build = 'auto', revectorize = false, wasm, worker } = options;
   if (threads !== 'auto' && !(Number.isSafeInteger(threads) && threads >= 1 && threads <= MAX_THREADS))
-    // '2' is not 2.
+    // A string is shown in quotes: '2' is not 2.
     throw invalid(
       'cpu.threads',
       typeof threads === 'string' ? JSON.stringify(threads) : String(threads),

@@ -1,9 +1,9 @@
-/** From options to a running instance: build, memory, threads, and what to say about them. */
+/** Makes a running instance from options: build, memory, threads, and notes about them. */
 import { Heap, MAX_PAGES } from './memory/heap.ts';
 import type { Context } from './operations/context.ts';
-import { proves } from './self-test.ts';
+import { passesSelfTest } from './self-test.ts';
 import { platform } from './threads/platform.ts';
-import { alone, startTeam, type WorkerTeam } from './threads/team.ts';
+import { singleThread, startTeam, type WorkerTeam } from './threads/team.ts';
 import { type BuildName, chooseBuild, instantiate, loadModule, requireSimd } from './wasm/load.ts';
 import type { WasmSource } from './wasm/source.ts';
 
@@ -17,9 +17,9 @@ export interface RuntimeOptions {
 
 export interface Runtime extends Context {
   readonly build: string;
-  /** Why it is not as asked for, or could be; in words. */
+  /** Why an option was not honoured, or the backend could be faster, in words, by a name that `details` shows. */
   readonly notes: Readonly<Record<string, string | boolean>>;
-  /** Bytes of the heap that are the backend's own. */
+  /** Bytes of the heap that the backend itself uses. */
   readonly overhead: number;
   dispose(): Promise<void>;
 }
@@ -35,8 +35,8 @@ export async function createRuntime({
   const build = chooseBuild(wanted);
   const notes: Record<string, string | boolean> = {};
   let count = threads === 'auto' ? await platform.physicalCores() : threads;
-  if (count > 1 && platform.unshared !== undefined) {
-    notes.singleThread = platform.unshared;
+  if (count > 1 && platform.sharedMemoryRefusal !== undefined) {
+    notes.singleThread = platform.sharedMemoryRefusal;
     count = 1;
   }
   const shared = count > 1 || source instanceof WebAssembly.Module;
@@ -44,16 +44,17 @@ export async function createRuntime({
   let module: WebAssembly.Module | undefined;
   if (revectorize) {
     const reason =
-      platform.unwidened ?? (source instanceof WebAssembly.Module ? 'a compiled module was given' : undefined);
+      platform.revectorizeRefusal ?? (source instanceof WebAssembly.Module ? 'a compiled module was given' : undefined);
     const compiled =
       reason === undefined ? await loadModule(source, build, shared, platform.compileRevectorized) : undefined;
-    if (compiled !== undefined && proves({ ...(await instance(compiled, shared)), wide: true })) module = compiled;
+    if (compiled !== undefined && passesSelfTest({ ...(await instance(compiled, shared)), wide: true }))
+      module = compiled;
     else notes.notRevectorized = reason ?? 'the self-test failed';
   }
   const wide = module !== undefined;
   module ??= await loadModule(source, build, shared);
   let team: WorkerTeam | undefined;
-  const { heap, wasm } = await instance(module, shared, () => team?.lives() === false);
+  const { heap, wasm } = await instance(module, shared, () => team?.isAlive() === false);
   if (count > 1) {
     try {
       team = await startTeam(platform, count, module, heap, wasm, worker);
@@ -66,7 +67,7 @@ export async function createRuntime({
     heap,
     wasm,
     wide,
-    team: team ?? alone(wasm),
+    team: team ?? singleThread(wasm),
     build: source === undefined ? build : 'given',
     notes,
     overhead: heap.used,
@@ -77,5 +78,5 @@ export async function createRuntime({
 async function instance(module: WebAssembly.Module, shared: boolean, memberDied?: () => boolean) {
   const memory = new WebAssembly.Memory({ initial: 16, maximum: MAX_PAGES, shared });
   const wasm = await instantiate(module, memory, memberDied);
-  return { wasm, heap: new Heap(memory, wasm.reserved()), team: alone(wasm) };
+  return { wasm, heap: new Heap(memory, wasm.reserved()), team: singleThread(wasm) };
 }

@@ -2,8 +2,8 @@ import { expect, test } from 'vitest';
 import { Operation } from './generated/calls.ts';
 import { Heap, MAX_PAGES } from './memory/heap.ts';
 import type { Context } from './operations/context.ts';
-import { proves } from './self-test.ts';
-import { alone } from './threads/team.ts';
+import { passesSelfTest } from './self-test.ts';
+import { singleThread } from './threads/team.ts';
 import { instantiate, loadModule } from './wasm/load.ts';
 
 /** A context that runs everything but the commands of one operation. */
@@ -11,7 +11,7 @@ async function contextWithout(skipped: Operation | undefined): Promise<Context> 
   const memory = new WebAssembly.Memory({ initial: 1, maximum: MAX_PAGES });
   const wasm = await instantiate(await loadModule(undefined, 'simd', false), memory);
   const heap = new Heap(memory, wasm.reserved());
-  const team = alone(wasm);
+  const team = singleThread(wasm);
   return {
     heap,
     wasm,
@@ -26,10 +26,10 @@ async function contextWithout(skipped: Operation | undefined): Promise<Context> 
   };
 }
 
-test('the self-test proves kernels that work', async () => {
-  expect(proves(await contextWithout(undefined))).toBe(true);
+test('the self-test passesSelfTest kernels that work', async () => {
+  expect(passesSelfTest(await contextWithout(undefined))).toBe(true);
 });
 
 test.each(['linear', 'convolution', 'scan'] as const)('and refuses them where %s does not', async (operation) => {
-  expect(proves(await contextWithout(operation))).toBe(false);
+  expect(passesSelfTest(await contextWithout(operation))).toBe(false);
 });

@@ -1,5 +1,4 @@
-/** Proves an instance whose compiler is experimental: the kernels that it changes, against sums in float64. */
-
+/** Checks an instance whose compiler is experimental: the kernels that it changes, against sums in float64. */
 import { type Layout, layoutNumber, matrixBytes } from './memory/storage.ts';
 import { convCommand } from './operations/causal-conv1d.ts';
 import type { Context } from './operations/context.ts';
@@ -8,28 +7,28 @@ import { scanCommand } from './operations/selective-scan.ts';
 import { runCommands } from './program/program.ts';
 
 /**
- * Whether matrix products of every layout, scans of a step and of many by each way, and a convolution, are what they
- * should be.
+ * Whether products of every layout, scans of one step and of many steps in each of their ways, and a convolution give
+ * the right numbers.
  */
-export function proves(context: Context): boolean {
+export function passesSelfTest(context: Context): boolean {
   return (
     (['float32', 'float16', 'bfloat16', 'q8', 'q4'] as const).every((layout) =>
-      [1, 2, 9].every((rows) => provesLinear(context, layout, rows)),
+      [1, 2, 9].every((rows) => passesLinear(context, layout, rows)),
     ) &&
-    provesScan(context, 1, 16, forgetting) &&
+    passesScan(context, 1, 16, forgetting) &&
     [
       forgetting,
       remembering,
       (channel: number, n: number) => (channel % 8 === 3 ? remembering : forgetting)(channel, n),
-    ].every((rate) => provesScan(context, 150, 17, rate)) &&
-    provesConvolution(context)
+    ].every((rate) => passesScan(context, 150, 17, rate)) &&
+    passesConvolution(context)
   );
 }
 
 const value = (index: number): number => Math.fround(Math.sin(index * 1.7 + 0.3));
 const silu = (x: number): number => x / (1 + Math.exp(-x));
 
-function provesLinear(context: Context, layout: Exclude<Layout, 'rows'>, rows: number): boolean {
+function passesLinear(context: Context, layout: Exclude<Layout, 'rows'>, rows: number): boolean {
   const [inputs, outputs] = [300, 40];
   const { heap, wasm, team } = context;
   return heap.run((arena) => {
@@ -41,8 +40,8 @@ function provesLinear(context: Context, layout: Exclude<Layout, 'rows'>, rows: n
       take(rows * outputs),
     ];
     const weight = { ...arena.scratch(matrixBytes(layout, inputs, outputs)), layout };
-    const fill = (block: typeof x, count: number, from: number) => {
-      heap.floats(block, count).set(Float32Array.from({ length: count }, (_, index) => value(from + index)));
+    const fill = (allocation: typeof x, count: number, from: number) => {
+      heap.floats(allocation, count).set(Float32Array.from({ length: count }, (_, index) => value(from + index)));
     };
     fill(x, rows * inputs, 0);
     fill(source, outputs * inputs, 7);
@@ -63,19 +62,19 @@ function provesLinear(context: Context, layout: Exclude<Layout, 'rows'>, rows: n
   });
 }
 
-/** A of a channel and state. */
+/** The element of A for a channel and a state. */
 type Rate = (channel: number, n: number) => number;
 const forgetting: Rate = (_, n) => -1 - n;
 const remembering: Rate = (_, n) => Math.fround(-1e-4 * (1 + n));
 
-function provesScan(context: Context, length: number, state: number, rate: Rate): boolean {
+function passesScan(context: Context, length: number, state: number, rate: Rate): boolean {
   const dim = 19;
   const { heap, team } = context;
   return heap.run((arena) => {
     const take = (count: number, at: (index: number) => number) => {
-      const block = arena.scratch(count * 4);
-      heap.floats(block, count).set(Float32Array.from({ length: count }, (_, index) => at(index)));
-      return block;
+      const allocation = arena.scratch(count * 4);
+      heap.floats(allocation, count).set(Float32Array.from({ length: count }, (_, index) => at(index)));
+      return allocation;
     };
     const u = take(length * dim, value);
     const delta = take(length * dim, (index) => value(index + 3));
@@ -134,14 +133,14 @@ function provesScan(context: Context, length: number, state: number, rate: Rate)
   });
 }
 
-function provesConvolution(context: Context): boolean {
+function passesConvolution(context: Context): boolean {
   const [length, dim, width] = [9, 27, 4];
   const { heap, team } = context;
   return heap.run((arena) => {
     const take = (count: number, from: number) => {
-      const block = arena.scratch(count * 4);
-      heap.floats(block, count).set(Float32Array.from({ length: count }, (_, index) => value(index + from)));
-      return block;
+      const allocation = arena.scratch(count * 4);
+      heap.floats(allocation, count).set(Float32Array.from({ length: count }, (_, index) => value(index + from)));
+      return allocation;
     };
     const [x, weight, bias] = [take(length * dim, 0), take(dim * width, 5), take(dim, 9)];
     const [state, y] = [take(dim * (width - 1), 0), take(length * dim, 0)];

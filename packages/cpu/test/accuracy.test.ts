@@ -1,5 +1,6 @@
 /**
- * The error bounds that assembly/lib states, by dense sampling against Math in float64, through the operations that use them.
+ * The error bounds that assembly/lib states, by dense sampling against Math in float64, through the operations that use
+ * them.
  */
 import type { Backend, Discretization, Tensor } from '@mamba/core';
 import { cpu } from '@mamba/cpu';
@@ -19,7 +20,10 @@ afterAll(async () => {
 const between = (low: number, high: number): Float32Array =>
   Float32Array.from({ length: COUNT }, (_, index) => low + ((high - low) * index) / (COUNT - 1));
 
-/** The scan's ways: several steps go in blocks of channels; a single one by vectors of states, and with care where those are no multiple of 4. */
+/**
+ * The scan's ways: several steps go in blocks of channels; a single one by vectors of states, and with care where those
+ * are no multiple of 4.
+ */
 const WAYS = [
   { way: 'blocks', length: 2, states: 1 },
   { way: 'one step', length: 1, states: 4 },
@@ -27,7 +31,10 @@ const WAYS = [
 ] as const;
 type Way = (typeof WAYS)[number];
 
-/** exp(delta A) of channels: what the first step leaves of the first state, 1, without an input. The others only fill vectors. */
+/**
+ * exp(delta A) of channels: what the first step leaves of the first state, 1, without an input. The others only fill
+ * vectors.
+ */
 async function decayOf({ length, states }: Way, delta: Float32Array, A: Float32Array): Promise<Float32Array> {
   const dim = delta.length;
   const steps = new Float32Array(length * dim);

@@ -1,4 +1,5 @@
-// The backend in headless Chromium, from a production build of Vite: threads where the page is cross-origin isolated, one where it is not.
+// The backend in headless Chromium, from a production build of Vite: threads where the page is cross-origin isolated,
+// one where it is not.
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';

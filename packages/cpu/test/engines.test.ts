@@ -1,6 +1,6 @@
 /**
- * The builds that this engine may not take, in an engine that does: the whole conformance suite on Node 24, by the command line of the suite.
- * Skipped where no such node is at hand: it comes from npm, for Linux on x86-64.
+ * The builds that this engine may not take, in an engine that does: the whole conformance suite on Node 24, by the
+ * command line of the suite. Skipped where no such node is at hand: it comes from npm, for Linux on x86-64.
  */
 import { execFile } from 'node:child_process';
 import { createRequire } from 'node:module';

@@ -140,19 +140,20 @@ test('a worker that is killed inside a chunk fails the call that waits for it', 
   const memory = new WebAssembly.Memory({ initial: 16, maximum: MAX_PAGES, shared: true });
   let seen = false;
   const wasm = await instantiate(module, memory, () => {
-    seen = !team.lives();
+    seen = !team.isAlive();
     return seen;
   });
   const heap = new Heap(memory, wasm.reserved());
   const team = await startTeam(platform, 2, module, heap, wasm);
-  expect(team.lives()).toBe(true);
+  expect(team.isAlive()).toBe(true);
   const vocab = 2 ** 27;
   const logits = heap.allocate(2 * vocab * 4);
   const arena: Arena = { result: (bytes) => heap.allocate(bytes), scratch: (bytes) => heap.allocate(bytes) };
   const { address, count } = longProgram(heap, arena, 2, vocab, logits.address);
   const [done, next] = [address / 4, address / 4 + 9];
   const words = new Int32Array(memory.buffer);
-  // The leader opens the program, the member takes the chunk of its queue and is killed there; only then does the leader come, and take its own.
+  // The leader opens the program, the member takes the chunk of its queue and is killed there; only then does the
+  // leader come, and take its own.
   wasm.open(address, count, team.control);
   while (Atomics.load(words, next) === 0) await new Promise((resolve) => setTimeout(resolve, 1));
   const exit = started[0]!.terminate();
@@ -167,7 +168,8 @@ test('a worker that is killed inside a chunk fails the call that waits for it', 
 
 test('a kernel that traps fails the call, whichever thread it was in', { timeout: 0 }, async () => {
   const seen = new Set<string>();
-  // The leader is the first to take a chunk, nearly always: then the second, which ends beyond the memory, is the worker's.
+  // The leader is the first to take a chunk, nearly always: then the second, which ends beyond the memory, is the
+  // worker's.
   for (let round = 0; round < 50 && !seen.has('device-lost'); round++) {
     const { heap, team, dispose } = await createRuntime({
       threads: 2,

@@ -1,4 +1,7 @@
-/** Matrices in smaller types: what is stored, and what is computed with it. What they cost a trained model is the conformance suite's. */
+/**
+ * Matrices in smaller types: what is stored, and what is computed with it. What they cost a trained model is the
+ * conformance suite's.
+ */
 import type { Backend, DType } from '@mamba/core';
 import { float16ToNumber, numberToFloat16 } from '@mamba/core/driver';
 import { cpu } from '@mamba/cpu';

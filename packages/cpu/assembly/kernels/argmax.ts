@@ -1,6 +1,6 @@
 /**
- * Lowest index of the largest value of each row; NaN counts as the smallest, a row of NaN gives 0. Two passes over a row: its maximum,
- * then the first place where it stands.
+ * Lowest index of the largest value of each row; NaN counts as the smallest, a row of NaN gives 0. Two passes over a
+ * row: its maximum, then the first place where it stands.
  */
 import { loadPart } from '../lib/lanes';
 

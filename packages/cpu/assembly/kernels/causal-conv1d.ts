@@ -1,12 +1,14 @@
 /**
  * Depthwise causal convolution of one batch row and a range of channels, with bias, SiLU, state and resets.
  *
- * Channels are the vector. Weights are transposed once to [width, dim], the state before the first step to [width - 1, dim]; then each
- * step reads `width` rows of x (one from memory, the others from cache) through a list of row addresses, in which rows before
- * the first step point into the state and rows before a reset to zeros. x is read and y written once.
+ * Channels are the vector. Weights are transposed once to [width, dim], the state before the first step to [width - 1,
+ * dim]; then each step reads `width` rows of x (one from memory, the others from cache) through a list of row
+ * addresses, in which rows before the first step point into the state and rows before a reset to zeros. x is read and y
+ * written once.
  *
- * `state` [dim, width - 1] holds the state before the first step, and the state after the last one afterwards. One step of four taps (decode)
- * skips the transpositions: see `step4`. Scratch: see `convScratch` in src/operations/causal-conv1d.ts: weights, history, zeros, row addresses.
+ * `state` [dim, width - 1] holds the state before the first step, and the state after the last one afterwards. One step
+ * of four taps (decode) skips the transpositions: see `step4`. Scratch: see `convScratch` in
+ * src/operations/causal-conv1d.ts: weights, history, zeros, row addresses.
  */
 import { silu } from '../lib/activations';
 import { copy, loadPart, storePart, sums, transposeMatrix } from '../lib/lanes';
@@ -39,9 +41,9 @@ export class ConvCall {
 
 /** A task is a block of channels of one batch row. */
 export function convolution(call: ConvCall, task: i32, thread: i32): void {
-  const blocks = (call.dim + call.taskChannels - 1) / call.taskChannels;
-  const row = <usize>(task / blocks);
-  const first = (task % blocks) * call.taskChannels;
+  const ranges = (call.dim + call.taskChannels - 1) / call.taskChannels;
+  const row = <usize>(task / ranges);
+  const first = (task % ranges) * call.taskChannels;
   const channels = min(call.taskChannels, call.dim - first);
   const offset = <usize>first << 2;
   const before = (<usize>call.width - 1) << 2;
@@ -145,7 +147,8 @@ function convolve4(taps: usize, bias: usize, rows: usize, y: usize, dim: i32, ac
   const taps2 = taps1 + row;
   const taps3 = taps2 + row;
   let c = 0;
-  // The usual call: two neighbouring vectors, alike to the last instruction, no branch or store between them, which V8's revectorisation makes one.
+  // The usual call: two neighbouring vectors, alike to the last instruction, no branch or store between them, which
+  // V8's revectorisation makes one.
   if (bias != 0 && activate) {
     for (; c + 8 <= dim; c += 8) {
       const o = <usize>c << 2;

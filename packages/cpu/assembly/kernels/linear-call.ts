@@ -3,8 +3,8 @@ import { Flag } from '../program/call';
 import { Layout } from './weights';
 
 /**
- * Inputs that a tile multiplies before its sums go back to y; a multiple of 32. A panel of this depth streams from the second-level cache for
- * each tile, which costs less than storing and loading the sums more often.
+ * Inputs that a tile multiplies before its sums go back to y; a multiple of 32. A panel of this depth streams from the
+ * second-level cache for each tile, which costs less than storing and loading the sums more often.
  */
 export const DEPTH = 1536; // host
 

@@ -1,6 +1,7 @@
 /**
- * x → tiles for a product of many rows, RMS-normalised where a norm is folded in: for each DEPTH inputs, for each tile of `height` rows, `[depth, height]`.
- * Once a product, by all threads: its tasks then read what they need in the order in which they need it. Rows that do not exist are zero.
+ * x → tiles for a product of many rows, RMS-normalised where a norm is folded in: for each DEPTH inputs, for each tile
+ * of `height` rows, `[depth, height]`. Once a product, by all threads: its tasks then read what they need in the order
+ * in which they need it. Rows that do not exist are zero.
  */
 import { Constant, constant } from '../lib/constants';
 import { loadPart, transpose } from '../lib/lanes';

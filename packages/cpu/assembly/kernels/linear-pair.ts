@@ -1,31 +1,31 @@
 /**
- * Two rows of x times one panel: each weight is loaded and widened once and meets both. Sums leave through memory (`to`, 64 bytes a row,
- * `toStride` apart), for the reason given at linear-tile.ts.
+ * Two rows of x times one panel: each weight is loaded and widened once and meets both. Sums leave through memory
+ * (`to`, 64 bytes a row, `toStride` apart), for the reason given at linear-tile.ts.
  *
- * Eight sums, two broadcasts of x and a vector of weights leave room for the masks of float16 where multiply-add is fused: vectors are
- * widened one after the other. Four rows by half a panel at a time are no faster.
+ * Eight sums, two broadcasts of x and a vector of weights leave room for the masks of float16 where multiply-add is
+ * fused: vectors are widened one after the other. Four rows by half a panel at a time are no faster.
  */
 import { Mask, mask } from '../lib/constants';
-import { lowerBrains, lowerHalves, upperBrains, upperHalves } from '../lib/half';
+import { lowerBfloat16, lowerFloat16, upperBfloat16, upperFloat16 } from '../lib/half';
 import { madd } from '../lib/madd';
 import { Layout } from './weights';
 
-export function pairFloats(x: usize, xStride: usize, panel: usize, inputs: i32, to: usize, toStride: usize): void {
+export function pairFloat32(x: usize, xStride: usize, panel: usize, inputs: i32, to: usize, toStride: usize): void {
   multiply(Layout.FLOAT32, x, xStride, panel, inputs, to, toStride);
 }
 
-/** x as `scaleForHalves` made it; the sums lack its factors. */
-export function pairHalves(x: usize, xStride: usize, panel: usize, inputs: i32, to: usize, toStride: usize): void {
+/** x as `scaleForFloat16` made it; the sums lack its factors. */
+export function pairFloat16(x: usize, xStride: usize, panel: usize, inputs: i32, to: usize, toStride: usize): void {
   multiply(Layout.FLOAT16, x, xStride, panel, inputs, to, toStride);
 }
 
-export function pairBrains(x: usize, xStride: usize, panel: usize, inputs: i32, to: usize, toStride: usize): void {
+export function pairBfloat16(x: usize, xStride: usize, panel: usize, inputs: i32, to: usize, toStride: usize): void {
   multiply(Layout.BFLOAT16, x, xStride, panel, inputs, to, toStride);
 }
 
 /** `layout` is a constant: a loop of its own for each. @inline */
 function multiply(layout: i32, x: usize, xStride: usize, panel: usize, inputs: i32, to: usize, toStride: usize): void {
-  const bits = mask(layout == Layout.FLOAT16 ? Mask.HALF : Mask.BRAIN);
+  const bits = mask(layout == Layout.FLOAT16 ? Mask.FLOAT16 : Mask.BFLOAT16);
   const up = mask(Mask.UP);
   let x1 = x + xStride;
   let a0 = f32x4.splat(0);
@@ -74,12 +74,12 @@ function rowBytes(layout: i32): usize {
 /** Four of a row of weights, of outputs 0 … 7. @inline */
 function lower(layout: i32, place: usize, bits: v128, up: v128): v128 {
   const v = v128.load(place);
-  return layout == Layout.FLOAT32 ? v : layout == Layout.FLOAT16 ? lowerHalves(v, bits, up) : lowerBrains(v);
+  return layout == Layout.FLOAT32 ? v : layout == Layout.FLOAT16 ? lowerFloat16(v, bits, up) : lowerBfloat16(v);
 }
 
 /** Likewise, of outputs 8 … 15. @inline */
 function upper(layout: i32, place: usize, bits: v128): v128 {
   if (layout == Layout.FLOAT32) return v128.load(place, 32);
   const v = v128.load(place);
-  return layout == Layout.FLOAT16 ? upperHalves(v, bits) : upperBrains(v, bits);
+  return layout == Layout.FLOAT16 ? upperFloat16(v, bits) : upperBfloat16(v, bits);
 }

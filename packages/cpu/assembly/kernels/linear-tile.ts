@@ -1,11 +1,13 @@
 /**
- * Tiles of y = base + x · panel: `depth` inputs (1 at least) of packed rows `[depth, rows]` and of a float32 panel `[depth, 16]`.
+ * Tiles of y = base + x · panel: `depth` inputs (1 at least) of packed rows `[depth, rows]` and of a float32 panel
+ * `[depth, 16]`.
  *
- * Sums start from `base` and are only stored after the loop: V8 spills them inside it if more is done with them behind it, at half the
- * speed. Of V8's fifteen registers of 128 bits three hold two vectors of the panel and a broadcast of x, and where a product is not fused
- * one holds it. So:
+ * Sums start from `base` and are only stored after the loop: V8 spills them inside it if more is done with them behind
+ * it, at half the speed. Of V8's fifteen registers of 128 bits three hold two vectors of the panel and a broadcast of
+ * x, and where a product is not fused one holds it. So:
  * - narrow, 5 rows by half a panel, 6 where multiply-add is fused: ten or twelve sums, seven or eight loads for them;
- * - wide, 6 rows by a panel: pairs of neighbouring vectors that V8's revectorisation turns into 256-bit ones (twelve sums).
+ * - wide, 6 rows by a panel: pairs of neighbouring vectors that V8's revectorisation turns into 256-bit ones (twelve
+ *   sums).
  */
 import { madd } from '../lib/madd';
 
@@ -27,7 +29,10 @@ export function narrowTile(
   else fiveRows(x, panel, depth, base, baseStride, y, yStride);
 }
 
-/** The first input stands before the loop, so that V8 forms the addresses of x's broadcasts there and keeps them: 5 % of the time. */
+/**
+ * The first input stands before the loop, so that V8 forms the addresses of x's broadcasts there and keeps them: 5 % of
+ * the time.
+ */
 function fiveRows(
   x: usize, panel: usize, depth: i32, base: usize, baseStride: usize, y: usize, yStride: usize,
 ): void {

@@ -1,13 +1,13 @@
 /**
- * One row of x times one panel: 16 sums, each weight read once, in the order of memory. Sums leave through memory (`to`, 64 bytes), for the
- * reason given at linear-tile.ts.
+ * One row of x times one panel: 16 sums, each weight read once, in the order of memory. Sums leave through memory
+ * (`to`, 64 bytes), for the reason given at linear-tile.ts.
  *
- * Quantised weights meet activations of 16-bit integers, blocks of 32 with a float32 scale: products of 8 and 16 bits are summed exactly in
- * 32 bits, two a lane and instruction, and scaled once a block. The rounding of an activation, 1.5e-5 of its block's largest, is far below
- * that of a weight.
+ * Quantised weights meet activations of 16-bit integers, groups of 32 with a float32 scale: products of 8 and 16 bits
+ * are summed exactly in 32 bits, two a lane and instruction, and scaled once a group. The rounding of an activation,
+ * 1.5e-5 of its group's largest, is far below that of a weight.
  */
 import { Mask, mask } from '../lib/constants';
-import { lowerBrains, lowerHalves, upperBrains, upperHalves } from '../lib/half';
+import { lowerBfloat16, lowerFloat16, upperBfloat16, upperFloat16 } from '../lib/half';
 import { loadPart, storePart } from '../lib/lanes';
 import { madd } from '../lib/madd';
 import { GROUP, Q4_BYTES, Q8_BYTES, scalesAt } from './weights';
@@ -15,7 +15,7 @@ import { GROUP, Q4_BYTES, Q8_BYTES, scalesAt } from './weights';
 /** Bytes of a group of quantised activations: 32 int16, a float32 scale, -8 times their sum, 8 bytes unused. */
 export const ACTIVATION_BYTES: usize = 80; // host
 
-export function vectorFloats(x: usize, panel: usize, inputs: i32, to: usize): void {
+export function vectorFloat32(x: usize, panel: usize, inputs: i32, to: usize): void {
   let a = f32x4.splat(0);
   let b = a;
   let c = a;
@@ -34,9 +34,12 @@ export function vectorFloats(x: usize, panel: usize, inputs: i32, to: usize): vo
   v128.store(to, d, 48);
 }
 
-/** x as `scaleForHalves` made it, whose factor the sums lack: weights are taken times 2^-112, which costs no instruction. */
-export function vectorHalves(x: usize, panel: usize, inputs: i32, to: usize): void {
-  const bits = mask(Mask.HALF);
+/**
+ * x as `scaleForFloat16` made it, whose factor the sums lack: weights are taken times 2^-112, which costs no
+ * instruction.
+ */
+export function vectorFloat16(x: usize, panel: usize, inputs: i32, to: usize): void {
+  const bits = mask(Mask.FLOAT16);
   const up = mask(Mask.UP);
   let a = f32x4.splat(0);
   let b = a;
@@ -46,10 +49,10 @@ export function vectorHalves(x: usize, panel: usize, inputs: i32, to: usize): vo
     const v = v128.load32_splat(x);
     const first = v128.load(panel);
     const second = v128.load(panel, 16);
-    a = madd(v, lowerHalves(first, bits, up), a);
-    b = madd(v, lowerHalves(second, bits, up), b);
-    c = madd(v, upperHalves(first, bits), c);
-    d = madd(v, upperHalves(second, bits), d);
+    a = madd(v, lowerFloat16(first, bits, up), a);
+    b = madd(v, lowerFloat16(second, bits, up), b);
+    c = madd(v, upperFloat16(first, bits), c);
+    d = madd(v, upperFloat16(second, bits), d);
     x += 4;
   }
   v128.store(to, a);
@@ -59,10 +62,11 @@ export function vectorHalves(x: usize, panel: usize, inputs: i32, to: usize): vo
 }
 
 /**
- * x times the power of two that brings its largest value to 2^110 … 2^111, and what undoes that and the weights' 2^-112. Sums stay below
- * overflow for 2^32 inputs of the largest float16, and products above underflow for all that could count beside the largest.
+ * x times the power of two that brings its largest value to 2^110 … 2^111, and what undoes that and the weights'
+ * 2^-112. Sums stay below overflow for 2^32 inputs of the largest float16, and products above underflow for all that
+ * could count beside the largest.
  */
-export function scaleForHalves(x: usize, inputs: i32, to: usize): f32 {
+export function scaleForFloat16(x: usize, inputs: i32, to: usize): f32 {
   const bits = reinterpret<u32>(largestOf(x, inputs));
   // A row that holds infinity or NaN, or is 0, has no such power.
   const exponent = bits >= 0x7f800000 ? 127 : max<i32>(bits >> 23, 1);
@@ -76,8 +80,8 @@ export function scaleForHalves(x: usize, inputs: i32, to: usize): f32 {
   return reinterpret<f32>((112 - up + 127) << 23);
 }
 
-export function vectorBrains(x: usize, panel: usize, inputs: i32, to: usize): void {
-  const bits = mask(Mask.BRAIN);
+export function vectorBfloat16(x: usize, panel: usize, inputs: i32, to: usize): void {
+  const bits = mask(Mask.BFLOAT16);
   let a = f32x4.splat(0);
   let b = a;
   let c = a;
@@ -86,10 +90,10 @@ export function vectorBrains(x: usize, panel: usize, inputs: i32, to: usize): vo
     const v = v128.load32_splat(x);
     const first = v128.load(panel);
     const second = v128.load(panel, 16);
-    a = madd(v, lowerBrains(first), a);
-    b = madd(v, lowerBrains(second), b);
-    c = madd(v, upperBrains(first, bits), c);
-    d = madd(v, upperBrains(second, bits), d);
+    a = madd(v, lowerBfloat16(first), a);
+    b = madd(v, lowerBfloat16(second), b);
+    c = madd(v, upperBfloat16(first, bits), c);
+    d = madd(v, upperBfloat16(second, bits), d);
     x += 4;
   }
   v128.store(to, a);
@@ -172,12 +176,12 @@ export function vectorQ4(x: usize, panel: usize, inputs: i32, to: usize): void {
   v128.store(to, d, 48);
 }
 
-/** A row of float32 → blocks of activations. A block that is not finite gets the scale NaN. */
+/** A row of float32 → groups of activations. A group that is not finite gets the scale NaN. */
 export function quantise(x: usize, inputs: i32, to: usize): void {
   for (let start = 0; start < inputs; start += GROUP) {
     const count = min(GROUP, inputs - start);
     const largest = largestOf(x, count);
-    // Below 2^-100 the inverse could overflow: such a block is 0 beside any other.
+    // Below 2^-100 the inverse could overflow: such a group is 0 beside any other.
     const inverse = f32x4.splat(largest < 7.9e-31 ? 0 : 32767 / largest);
     let sum = i32x4.splat(0);
     for (let k = 0; k < GROUP; k += 4) {

@@ -1,31 +1,37 @@
 /**
- * y = x weightᵀ + bias, or y += x weightᵀ + bias; x RMS-normalised on the way where a norm is folded in. In tasks of some rows by some
- * panels of 16 outputs, each computed alike whoever takes it, so any number of threads gives the same bits.
+ * y = x weightᵀ + bias, or y += x weightᵀ + bias; x RMS-normalised on the way where a norm is folded in. In tasks of
+ * some rows by some panels of 16 outputs, each computed alike whoever takes it, so any number of threads gives the same
+ * bits.
  *
- * Many rows: x was packed by the command before (linear-pack.ts). A task's tiles of x, `DEPTH` inputs at a time, stay in the second-level cache while
- * its panels pass: each, widened to float32 first if it is not, meets all tiles (linear-tile.ts). Weights are read
- * once for a block of rows, x once for a group of panels, y is written and read once for each DEPTH inputs.
+ * Many rows: x was packed by the command before (linear-pack.ts). A task's tiles of x, `DEPTH` inputs at a time, stay
+ * in the second-level cache while its panels pass: each, widened to float32 first if it is not, meets all tiles
+ * (linear-tile.ts). Weights are read once for a block of rows, x once for a group of panels, y is written and read once
+ * for each DEPTH inputs.
  *
- * Few rows (decode): linear-vector.ts, weights as one stream. For a batch each panel meets all rows, two at a time (linear-pair.ts) or one after
- * the other: it comes from memory for the first and from the second-level cache for the others, still in the form in which it is stored.
+ * Few rows (decode): linear-vector.ts, weights as one stream. For a batch each panel meets all rows, two at a time
+ * (linear-pair.ts) or one after the other: it comes from memory for the first and from the second-level cache for the
+ * others, still in the form in which it is stored.
  *
- * Scratch of a thread, see src/operations/linear.ts. Many rows: zeros (64 bytes), a tile's edge (6×64), a widened panel. Few rows, for each: results (64 bytes), x normalised, x quantised.
+ * Scratch of a thread, see src/operations/linear.ts. Many rows: zeros (64 bytes), a tile's edge (6×64), a widened
+ * panel. Few rows, for each: results (64 bytes), x normalised, x quantised.
  */
 import { loadPart, storePart, sum } from '../lib/lanes';
 import { madd } from '../lib/madd';
 import { DEPTH, LinearCall } from './linear-call';
 import { packedAt } from './linear-pack';
-import { pairBrains, pairFloats, pairHalves } from './linear-pair';
+import { pairBfloat16, pairFloat16, pairFloat32 } from './linear-pair';
 import { MOST_ROWS, narrowTile, tileRows, wideTile } from './linear-tile';
-import { quantise, scaleForHalves, vectorBrains, vectorFloats, vectorHalves, vectorQ4, vectorQ8 } from './linear-vector';
+import {
+  quantise, scaleForFloat16, vectorBfloat16, vectorFloat16, vectorFloat32, vectorQ4, vectorQ8,
+} from './linear-vector';
 import { inverseRoot } from './rms-norm';
 import { Layout, PANEL, panelBytes, widen } from './weights';
 
 /** `first` where the thread takes its first task of this call. Tasks of one group of panels are neighbours. */
 export function linear(call: LinearCall, task: i32, thread: i32, first: bool): void {
   const scratch = call.scratch + <usize>thread * call.scratchStride;
-  const blocks = (call.rows + call.taskRows - 1) / call.taskRows;
-  const start = (task / blocks) * call.taskPanels;
+  const ranges = (call.rows + call.taskRows - 1) / call.taskRows;
+  const start = (task / ranges) * call.taskPanels;
   const end = min(start + call.taskPanels, (call.outputs + PANEL - 1) >> 4);
   if (call.rows <= call.vectorRows) {
     if (first) {
@@ -33,7 +39,7 @@ export function linear(call: LinearCall, task: i32, thread: i32, first: bool): v
     }
     fewRows(call, start, end, scratch);
   } else {
-    const row = (task % blocks) * call.taskRows;
+    const row = (task % ranges) * call.taskRows;
     manyRows(call, row, min(call.taskRows, call.rows - row), start, end, scratch);
   }
 }
@@ -112,7 +118,7 @@ function prepareRow(call: LinearCall, row: i32, scratch: usize): void {
   const normed = scratch + 64;
   if (call.normalise) normaliseRow(call, x, normed);
   const from = call.normalise ? normed : x;
-  if (call.layout == Layout.FLOAT16) store<f32>(quantisedRow(call, scratch), scaleForHalves(from, call.inputs, normed));
+  if (call.layout == Layout.FLOAT16) store<f32>(quantisedRow(call, scratch), scaleForFloat16(from, call.inputs, normed));
   if (call.layout >= Layout.Q8) quantise(from, call.inputs, quantisedRow(call, scratch));
 }
 
@@ -159,9 +165,9 @@ function multiplyRows(call: LinearCall, weight: usize, width: i32, scratch: usiz
   let x = ready ? scratch + 64 : call.x;
   let rows = call.rows;
   for (; rows >= 2 && inPairs(layout); rows -= 2) {
-    if (layout == Layout.FLOAT32) pairFloats(x, xStride, weight, inputs, scratch, toStride);
-    else if (layout == Layout.FLOAT16) pairHalves(x, xStride, weight, inputs, scratch, toStride);
-    else pairBrains(x, xStride, weight, inputs, scratch, toStride);
+    if (layout == Layout.FLOAT32) pairFloat32(x, xStride, weight, inputs, scratch, toStride);
+    else if (layout == Layout.FLOAT16) pairFloat16(x, xStride, weight, inputs, scratch, toStride);
+    else pairBfloat16(x, xStride, weight, inputs, scratch, toStride);
     x += 2 * xStride;
     scratch += 2 * toStride;
   }
@@ -180,9 +186,9 @@ function inPairs(layout: i32): bool {
 function multiplyRow(call: LinearCall, x: usize, weight: usize, width: i32, scratch: usize): void {
   const inputs = call.inputs;
   const quantised = quantisedRow(call, scratch);
-  if (call.layout == Layout.FLOAT32) vectorFloats(x, weight, inputs, scratch);
-  else if (call.layout == Layout.FLOAT16) vectorHalves(x, weight, inputs, scratch);
-  else if (call.layout == Layout.BFLOAT16) vectorBrains(x, weight, inputs, scratch);
+  if (call.layout == Layout.FLOAT32) vectorFloat32(x, weight, inputs, scratch);
+  else if (call.layout == Layout.FLOAT16) vectorFloat16(x, weight, inputs, scratch);
+  else if (call.layout == Layout.BFLOAT16) vectorBfloat16(x, weight, inputs, scratch);
   else if (call.layout == Layout.Q8) vectorQ8(quantised, weight, inputs, scratch);
   else if (call.layout == Layout.Q4) vectorQ4(quantised, weight, inputs, scratch);
   else vectorRows(x, weight, inputs, width, scratch);
@@ -202,7 +208,10 @@ function finishRow(call: LinearCall, scratch: usize, bias: usize, y: usize, widt
   }
 }
 
-/** Sixteen rows of a matrix that is not in panels, one at a time: four streams side by side reach 40 % of the bandwidth of one. */
+/**
+ * Sixteen rows of a matrix that is not in panels, one at a time: four streams side by side reach 40 % of the bandwidth
+ * of one.
+ */
 function vectorRows(x: usize, weight: usize, inputs: i32, rows: i32, to: usize): void {
   for (let row = 0; row < rows; row++) {
     store<f32>(to + (<usize>row << 2), dot(x, weight, inputs));

@@ -1,6 +1,6 @@
 /**
- * y = x / sqrt(mean(x²) + eps) · weight for each row. The row is read twice, the second time from the first-level cache. `weight` 0 means
- * none.
+ * y = x / sqrt(mean(x²) + eps) · weight for each row. The row is read twice, the second time from the first-level
+ * cache. `weight` 0 means none.
  */
 import { loadPart, storePart, sum } from '../lib/lanes';
 

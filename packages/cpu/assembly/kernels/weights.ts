@@ -1,7 +1,7 @@
 /**
- * How a matrix `[outputs, inputs]` is stored. ROWS is row-major float32, as any tensor. All other layouts are panels of 16 outputs, one after
- * the other, each `[inputs, 16]`: one stream, in the order in which a product with a vector or a matrix reads it; outputs beyond the last
- * are zero.
+ * How a matrix `[outputs, inputs]` is stored. ROWS is row-major float32, as any tensor. All other layouts are panels of
+ * 16 outputs, one after the other, each `[inputs, 16]`: one stream, in the order in which a product with a vector or a
+ * matrix reads it; outputs beyond the last are zero.
  *
  * | layout | a panel |
  * | --- | --- |
@@ -13,7 +13,8 @@
  * A scale is rounded away from zero, and the integers are rounded for that scale, so its 8 bits cost no accuracy.
  */
 import {
-  brainToFloat, floatToBrain, floatToHalf, halfToFloat, lowerBrains, lowerHalves, rebias, upperBrains, upperHalves,
+  bfloat16ToFloat32, float16ToFloat32, float32ToBfloat16, float32ToFloat16, lowerBfloat16, lowerFloat16, rebias,
+  upperBfloat16, upperFloat16,
 } from '../lib/half';
 import { Mask, mask } from '../lib/constants';
 import { transpose } from '../lib/lanes';
@@ -40,9 +41,9 @@ export const Q4_BYTES: usize = 32 + 256; // host
 
 /** Bytes of a panel; of 16 rows where the layout is ROWS. */
 export function panelBytes(layout: i32, inputs: i32): usize {
-  const blocks = <usize>((inputs + GROUP - 1) >> 5);
-  if (layout == Layout.Q8) return blocks * Q8_BYTES;
-  if (layout == Layout.Q4) return blocks * Q4_BYTES;
+  const groups = <usize>((inputs + GROUP - 1) >> 5);
+  if (layout == Layout.Q8) return groups * Q8_BYTES;
+  if (layout == Layout.Q4) return groups * Q4_BYTES;
   return <usize>inputs << (layout == Layout.FLOAT16 || layout == Layout.BFLOAT16 ? 5 : 6);
 }
 
@@ -52,10 +53,10 @@ export function packMatrix(from: usize, inputs: i32, count: i32, layout: i32, to
   const bytes = panelBytes(layout, inputs);
   for (let first = 0; first < count; first += PANEL) {
     const rows = min(PANEL, count - first);
-    if (layout == Layout.FLOAT32) packFloats(from, stride, rows, inputs, to);
+    if (layout == Layout.FLOAT32) packFloat32(from, stride, rows, inputs, to);
     else if (layout == Layout.Q8) packQ8(from, inputs, rows, to);
     else if (layout == Layout.Q4) packQ4(from, inputs, rows, to);
-    else packHalves(from, inputs, rows, layout == Layout.BFLOAT16, to);
+    else pack16Bits(from, inputs, rows, layout == Layout.BFLOAT16, to);
     from += stride << 4;
     to += bytes;
   }
@@ -92,18 +93,19 @@ export function unpackRow(from: usize, inputs: i32, row: i32, layout: i32, to: u
 function weightAt(panel: usize, lane: usize, k: i32, layout: i32): f32 {
   if (layout == Layout.FLOAT32) return load<f32>(panel + (<usize>k << 6) + (lane << 2));
   const half = panel + (<usize>k << 5) + halfPlace(lane);
-  if (layout == Layout.FLOAT16) return halfToFloat(load<u16>(half));
-  if (layout == Layout.BFLOAT16) return brainToFloat(load<u16>(half));
+  if (layout == Layout.FLOAT16) return float16ToFloat32(load<u16>(half));
+  if (layout == Layout.BFLOAT16) return bfloat16ToFloat32(load<u16>(half));
   const inside = k & 31;
-  const block = panel + <usize>(k >> 5) * (layout == Layout.Q8 ? Q8_BYTES : Q4_BYTES);
-  const scale = brainToFloat(load<u16>(block + (lane << 1)));
-  if (layout == Layout.Q8) return scale * <f32>load<i8>(block + 32 + pairPlace(lane, inside));
-  return scale * <f32>(((<i32>load<u16>(block + 32 + nibblePlace(lane, inside)) >> nibbleShift(lane, inside)) & 15) - 8);
+  const group = panel + <usize>(k >> 5) * (layout == Layout.Q8 ? Q8_BYTES : Q4_BYTES);
+  const scale = bfloat16ToFloat32(load<u16>(group + (lane << 1)));
+  if (layout == Layout.Q8) return scale * <f32>load<i8>(group + 32 + pairPlace(lane, inside));
+  return scale * <f32>(((<i32>load<u16>(group + 32 + nibblePlace(lane, inside)) >> nibbleShift(lane, inside)) & 15) - 8);
 }
 
 /**
- * Two vectors hold a row of 16 bits each: words of outputs o and o + 8 (vector 0: o = 0 … 3, vector 1: o = 4 … 7), o in the lower half. Shifts and
- * masks alone widen them, and neighbouring vectors alike, which V8's revectorisation makes one.
+ * Two vectors hold a row of 16 bits each: words of outputs o and o + 8 (vector 0: o = 0 … 3, vector 1: o = 4 … 7), o in
+ * the lower half. Shifts and masks alone widen them, and neighbouring vectors alike, which V8's revectorisation makes
+ * one.
  * @inline
  */
 function halfPlace(lane: usize): usize {
@@ -116,9 +118,10 @@ function pairPlace(lane: usize, k: i32): usize {
 }
 
 /**
- * Four inputs (two pairs) of 16 outputs are two vectors of eight 16-bit lanes. A lane holds four nibbles: of outputs o and o + 4 (vector 0:
- * o = 0 … 3, vector 1: o = 8 … 11), lane 2 (o & 3) + (k & 1). From the low end: o in the first pair, o in the second, o + 4 in the first, in
- * the second. So shifts and masks alone give vectors that a 16-bit dot product takes.
+ * Four inputs (two pairs) of 16 outputs are two vectors of eight 16-bit lanes. A lane holds four nibbles: of outputs o
+ * and o + 4 (vector 0: o = 0 … 3, vector 1: o = 8 … 11), lane 2 (o & 3) + (k & 1). From the low end: o in the first
+ * pair, o in the second, o + 4 in the first, in the second. So shifts and masks alone give vectors that a 16-bit dot
+ * product takes.
  * @inline
  */
 function nibblePlace(lane: usize, k: i32): usize {
@@ -131,7 +134,7 @@ function nibbleShift(lane: usize, k: i32): i32 {
 }
 
 /** `[rows, inputs]` of float32 with rows `stride` apart → `[inputs, 16]`. */
-export function packFloats(from: usize, stride: usize, rows: i32, inputs: i32, to: usize): void {
+export function packFloat32(from: usize, stride: usize, rows: i32, inputs: i32, to: usize): void {
   if (rows < PANEL) memory.fill(to, 0, <usize>inputs << 6);
   let row = 0;
   for (; row + 4 <= rows; row += 4) {
@@ -152,13 +155,13 @@ export function packFloats(from: usize, stride: usize, rows: i32, inputs: i32, t
   }
 }
 
-function packHalves(from: usize, inputs: i32, rows: i32, brain: bool, to: usize): void {
+function pack16Bits(from: usize, inputs: i32, rows: i32, bfloat16: bool, to: usize): void {
   if (rows < PANEL) memory.fill(to, 0, <usize>inputs << 5);
   for (let row = 0; row < rows; row++) {
     const target = to + halfPlace(row);
     for (let k: usize = 0; k < <usize>inputs; k++) {
       const value = load<f32>(from);
-      store<u16>(target + (k << 5), brain ? floatToBrain(value) : floatToHalf(value));
+      store<u16>(target + (k << 5), bfloat16 ? float32ToBfloat16(value) : float32ToFloat16(value));
       from += 4;
     }
   }
@@ -169,13 +172,13 @@ function packQ8(from: usize, inputs: i32, rows: i32, to: usize): void {
   for (let row = 0; row < rows; row++) {
     const lane = <usize>row;
     for (let start = 0; start < inputs; start += GROUP) {
-      const block = to + <usize>(start >> 5) * Q8_BYTES;
+      const group = to + <usize>(start >> 5) * Q8_BYTES;
       const count = min(GROUP, inputs - start);
       const source = from + (<usize>(row * inputs + start) << 2);
-      const scale = storeScale(block + (lane << 1), abs(extreme(source, count)) / 127);
+      const scale = storeScale(group + (lane << 1), abs(extreme(source, count)) / 127);
       const inverse: f32 = scale == 0 ? 0 : 1 / scale;
       for (let k = 0; k < count; k++) {
-        store<i8>(block + 32 + pairPlace(lane, k), <i8>nearestWithin(load<f32>(source + (<usize>k << 2)) * inverse, -127, 127));
+        store<i8>(group + 32 + pairPlace(lane, k), <i8>nearestWithin(load<f32>(source + (<usize>k << 2)) * inverse, -127, 127));
       }
     }
   }
@@ -187,21 +190,21 @@ function packQ4(from: usize, inputs: i32, rows: i32, to: usize): void {
   for (let row = 0; row < rows; row++) {
     const lane = <usize>row;
     for (let start = 0; start < inputs; start += GROUP) {
-      const block = to + <usize>(start >> 5) * Q4_BYTES;
+      const group = to + <usize>(start >> 5) * Q4_BYTES;
       const count = min(GROUP, inputs - start);
       const source = from + (<usize>(row * inputs + start) << 2);
-      const scale = storeScale(block + (lane << 1), extreme(source, count) / -8);
+      const scale = storeScale(group + (lane << 1), extreme(source, count) / -8);
       const inverse: f32 = scale == 0 ? 0 : 1 / scale;
       for (let k = 0; k < count; k++) {
         const value = nearestWithin(load<f32>(source + (<usize>k << 2)) * inverse, -8, 7) + 8;
-        const place = block + 32 + nibblePlace(lane, k);
+        const place = group + 32 + nibblePlace(lane, k);
         store<u16>(place, <u16>(load<u16>(place) | (value << nibbleShift(lane, k))));
       }
     }
   }
 }
 
-/** The value of largest magnitude; NaN where there is one, for a block that holds one is NaN. */
+/** The value of largest magnitude; NaN where there is one, for a group that holds one is NaN. */
 function extreme(values: usize, count: i32): f32 {
   let most: f32 = 0;
   for (let k: usize = 0; k < <usize>count; k++) {
@@ -217,7 +220,7 @@ function storeScale(place: usize, scale: f32): f32 {
   const bits = reinterpret<u32>(scale);
   const rounded: u32 = isFinite(scale) ? (bits + 0xffff) >> 16 : scale == scale ? bits >> 16 : 0x7fc0;
   store<u16>(place, <u16>rounded);
-  return brainToFloat(rounded);
+  return bfloat16ToFloat32(rounded);
 }
 
 /** @inline */
@@ -227,8 +230,8 @@ function nearestWithin(value: f32, low: i32, high: i32): i32 {
 }
 
 /**
- * Inputs `from` … `from + depth` (`from` a multiple of 32) of panel `index` as float32 `[depth, 16]`: in place where they are that already,
- * else written to `to`, a place in the first-level cache.
+ * Inputs `from` … `from + depth` (`from` a multiple of 32) of panel `index` as float32 `[depth, 16]`: in place where
+ * they are that already, else written to `to`, a place in the first-level cache.
  */
 export function widen(
   weight: usize, layout: i32, inputs: i32, outputs: i32, index: i32, from: i32, depth: i32, to: usize,
@@ -237,82 +240,82 @@ export function widen(
   if (layout == Layout.ROWS) {
     const first = index << 4;
     const stride = <usize>inputs << 2;
-    packFloats(weight + <usize>first * stride + (start << 2), stride, min(PANEL, outputs - first), depth, to);
+    packFloat32(weight + <usize>first * stride + (start << 2), stride, min(PANEL, outputs - first), depth, to);
     return to;
   }
   const panel = weight + <usize>index * panelBytes(layout, inputs);
   if (layout == Layout.FLOAT32) return panel + (start << 6);
-  if (layout == Layout.FLOAT16) widenHalves(panel + (start << 5), depth, to);
-  else if (layout == Layout.BFLOAT16) widenBrains(panel + (start << 5), depth, to);
+  if (layout == Layout.FLOAT16) widenFloat16(panel + (start << 5), depth, to);
+  else if (layout == Layout.BFLOAT16) widenBfloat16(panel + (start << 5), depth, to);
   else if (layout == Layout.Q8) widenQ8(panel + (start >> 5) * Q8_BYTES, depth, to);
   else widenQ4(panel + (start >> 5) * Q4_BYTES, depth, to);
   return to;
 }
 
-function widenHalves(from: usize, depth: i32, to: usize): void {
-  const bits = mask(Mask.HALF);
+function widenFloat16(from: usize, depth: i32, to: usize): void {
+  const bits = mask(Mask.FLOAT16);
   const up = mask(Mask.UP);
   const factor = rebias();
   for (const end = to + (<usize>depth << 6); to < end; to += 64) {
     const first = v128.load(from);
     const second = v128.load(from, 16);
-    v128.store(to, f32x4.mul(lowerHalves(first, bits, up), factor));
-    v128.store(to, f32x4.mul(lowerHalves(second, bits, up), factor), 16);
-    v128.store(to, f32x4.mul(upperHalves(first, bits), factor), 32);
-    v128.store(to, f32x4.mul(upperHalves(second, bits), factor), 48);
+    v128.store(to, f32x4.mul(lowerFloat16(first, bits, up), factor));
+    v128.store(to, f32x4.mul(lowerFloat16(second, bits, up), factor), 16);
+    v128.store(to, f32x4.mul(upperFloat16(first, bits), factor), 32);
+    v128.store(to, f32x4.mul(upperFloat16(second, bits), factor), 48);
     from += 32;
   }
 }
 
-function widenBrains(from: usize, depth: i32, to: usize): void {
-  const bits = mask(Mask.BRAIN);
+function widenBfloat16(from: usize, depth: i32, to: usize): void {
+  const bits = mask(Mask.BFLOAT16);
   for (const end = to + (<usize>depth << 6); to < end; to += 64) {
     const first = v128.load(from);
     const second = v128.load(from, 16);
-    v128.store(to, lowerBrains(first));
-    v128.store(to, lowerBrains(second), 16);
-    v128.store(to, upperBrains(first, bits), 32);
-    v128.store(to, upperBrains(second, bits), 48);
+    v128.store(to, lowerBfloat16(first));
+    v128.store(to, lowerBfloat16(second), 16);
+    v128.store(to, upperBfloat16(first, bits), 32);
+    v128.store(to, upperBfloat16(second, bits), 48);
     from += 32;
   }
 }
 
-function widenQ8(block: usize, depth: i32, to: usize): void {
+function widenQ8(group: usize, depth: i32, to: usize): void {
   for (let start = 0; start < depth; start += GROUP) {
     const count = min(GROUP, depth - start);
     for (let part: usize = 0; part < 4; part++) {
-      const scale = scalesAt(block, part);
+      const scale = scalesAt(group, part);
       for (let k = 0; k < count; k += 2) {
-        const pairs = v128.load8x8_s(block + 32 + (<usize>k << 4) + (part << 3));
+        const pairs = v128.load8x8_s(group + 32 + (<usize>k << 4) + (part << 3));
         const target = to + (<usize>(start + k) << 6) + (part << 4);
         // 16-bit lanes [o, 2]: the even inputs by a shift there and back, the odd ones by one shift.
         v128.store(target, f32x4.mul(f32x4.convert_i32x4_s(i32x4.shr_s(i32x4.shl(pairs, 16), 16)), scale));
         if (k + 1 < count) v128.store(target, f32x4.mul(f32x4.convert_i32x4_s(i32x4.shr_s(pairs, 16)), scale), 64);
       }
     }
-    block += Q8_BYTES;
+    group += Q8_BYTES;
   }
 }
 
-function widenQ4(block: usize, depth: i32, to: usize): void {
+function widenQ4(group: usize, depth: i32, to: usize): void {
   const nibble = i32x4.splat(15);
   const eight = i32x4.splat(8);
   for (let start = 0; start < depth; start += GROUP) {
     const count = min(GROUP, depth - start);
     for (let part: usize = 0; part < 4; part++) {
-      const scale = scalesAt(block, part);
+      const scale = scalesAt(group, part);
       for (let k = 0; k < count; k++) {
-        const lanes = v128.load(block + 32 + (<usize>(k >> 2) << 5) + ((part >> 1) << 4));
+        const lanes = v128.load(group + 32 + (<usize>(k >> 2) << 5) + ((part >> 1) << 4));
         const shift = (<i32>(part & 1) << 3) + (((k >> 1) & 1) << 2) + ((k & 1) << 4);
         const value = i32x4.sub(v128.and(i32x4.shr_u(lanes, shift), nibble), eight);
         v128.store(to + (<usize>(start + k) << 6) + (part << 4), f32x4.mul(f32x4.convert_i32x4_s(value), scale));
       }
     }
-    block += Q4_BYTES;
+    group += Q4_BYTES;
   }
 }
 
 /** The scales of outputs 4 part … 4 part + 3. @inline */
-export function scalesAt(block: usize, part: usize): v128 {
-  return i32x4.shl(v128.load16x4_u(block + (part << 3)), 16);
+export function scalesAt(group: usize, part: usize): v128 {
+  return i32x4.shl(v128.load16x4_u(group + (part << 3)), 16);
 }

@@ -5,8 +5,9 @@ import { log1pUnit } from './log';
 import { madd } from './madd';
 
 /**
- * log(1 + exp(x)) as max(x, 0) + log1p(exp(-|x|)): nothing overflows, strongly negative x keep their relative precision, and from 20 on
- * (the threshold) the second term is below half a unit of the first, so the result is x itself. Relative error below 4e-7.
+ * log(1 + exp(x)) as max(x, 0) + log1p(exp(-|x|)): nothing overflows, strongly negative x keep their relative
+ * precision, and from 20 on (the threshold) the second term is below half a unit of the first, so the result is x
+ * itself. Relative error below 4e-7.
  * @inline
  */
 export function softplus(x: v128): v128 {

@@ -1,6 +1,6 @@
 /**
- * Constants of the kernels, in memory. V8 (Node 24) is slow with v128.const in hot loops: kernels load these, once where the loop
- * is hot. Never written after instantiation.
+ * Constants of the kernels, in memory. V8 (Node 24) is slow with v128.const in hot loops: kernels load these, once
+ * where the loop is hot. Never written after instantiation.
  */
 const TABLE: usize = memory.data<f32>([
   1.4426950408889634, // LOG2_E
@@ -111,18 +111,18 @@ export const enum WideConstant {
 }
 
 const MASKS: usize = memory.data<u32>([
-  0x8fffe000, // HALF: the bits that a float16 has in a float32 times 2^-112
+  0x8fffe000, // FLOAT16: the bits that a float16 has in a float32 times 2^-112
   0x00002000, // UP: 2^13 and 0 in lanes of 16 bits
-  0xffff0000, // BRAIN: the bits that a bfloat16 has in a float32
+  0xffff0000, // BFLOAT16: the bits that a bfloat16 has in a float32
   0x000f000f, // NIBBLE
   0x7fffffff, // MAGNITUDE: all but the sign
   0xfffff000, // SQUARE: a float32 of 12 bits, whose square is exact
 ]);
 
 export const enum Mask {
-  HALF,
+  FLOAT16,
   UP,
-  BRAIN,
+  BFLOAT16,
   NIBBLE,
   MAGNITUDE,
   SQUARE,

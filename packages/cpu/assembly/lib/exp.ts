@@ -1,6 +1,7 @@
 /**
- * exp: Cody-Waite reduction to |r| ≤ ln 2 / 2, a polynomial of degree 6, and 2^n applied in two halves, so that results are gradual below
- * 2^-126, 0 below exp(-104), infinite above exp(88.73). NaN stays NaN. Relative error below 1.3e-7 where the result is normal.
+ * exp: Cody-Waite reduction to |r| ≤ ln 2 / 2, a polynomial of degree 6, and 2^n applied in two halves, so that results
+ * are gradual below 2^-126, 0 below exp(-104), infinite above exp(88.73). NaN stays NaN. Relative error below 1.3e-7
+ * where the result is normal.
  */
 import { Constant, constant } from './constants';
 import { madd } from './madd';

@@ -9,37 +9,38 @@ export function rebias(): v128 {
 }
 
 /**
- * Of eight finite float16, as four words of two, the lower halves as float32 times 2^-112: sign, then exponent and fraction behind three zeros.
- * A product with 2^13 moves a half and spreads its sign to the left; `bits` is Mask.HALF, `up` Mask.UP. Multipliers and shifters share the work of both halves.
+ * Of eight finite float16, as four words of two, the lower halves as float32 times 2^-112: sign, then exponent and
+ * fraction behind three zeros. A product with 2^13 moves a half and spreads its sign to the left; `bits` is
+ * Mask.FLOAT16, `up` Mask.UP. Multipliers and shifters share the work of both halves.
  * @inline
  */
-export function lowerHalves(v: v128, bits: v128, up: v128): v128 {
+export function lowerFloat16(v: v128, bits: v128, up: v128): v128 {
   return v128.and(i32x4.dot_i16x8_s(v, up), bits);
 }
 
 /** The upper halves, likewise. @inline */
-export function upperHalves(v: v128, bits: v128): v128 {
+export function upperFloat16(v: v128, bits: v128): v128 {
   return v128.and(i32x4.shr_s(v, 3), bits);
 }
 
 /** Of eight bfloat16, the lower halves of words. @inline */
-export function lowerBrains(v: v128): v128 {
+export function lowerBfloat16(v: v128): v128 {
   return i32x4.shl(v, 16);
 }
 
-/** `bits` is Mask.BRAIN. @inline */
-export function upperBrains(v: v128, bits: v128): v128 {
+/** `bits` is Mask.BFLOAT16. @inline */
+export function upperBfloat16(v: v128, bits: v128): v128 {
   return v128.and(v, bits);
 }
 
 /** Any float16 → float32. */
-export function halfToFloat(bits: u32): f32 {
+export function float16ToFloat32(bits: u32): f32 {
   if ((bits & 0x7c00) == 0x7c00) return reinterpret<f32>(((bits & 0x8000) << 16) | 0x7f800000 | ((bits & 0x3ff) << 13));
   return reinterpret<f32>(((bits & 0x8000) << 16) | ((bits & 0x7fff) << 13)) * REBIAS;
 }
 
 /** float32 → float16, to nearest, ties to even. */
-export function floatToHalf(value: f32): u16 {
+export function float32ToFloat16(value: f32): u16 {
   const bits = reinterpret<u32>(value);
   const sign = (bits >> 16) & 0x8000;
   const magnitude = bits & 0x7fffffff;
@@ -52,13 +53,13 @@ export function floatToHalf(value: f32): u16 {
   return <u16>(sign | ((magnitude - 0x38000000 + 0xfff + ((magnitude >> 13) & 1)) >> 13));
 }
 
-export function floatToBrain(value: f32): u16 {
+export function float32ToBfloat16(value: f32): u16 {
   const bits = reinterpret<u32>(value);
   if ((bits & 0x7fffffff) > 0x7f800000) return 0x7fc0;
   return <u16>((bits + 0x7fff + ((bits >> 16) & 1)) >> 16);
 }
 
 /** @inline */
-export function brainToFloat(bits: u32): f32 {
+export function bfloat16ToFloat32(bits: u32): f32 {
   return reinterpret<f32>(bits << 16);
 }

@@ -1,6 +1,7 @@
 /**
- * A program is a list of commands in memory, 256 bytes each: a header, and from byte 64 on the call of a kernel. Each command is cut into
- * `tasks` that may run in any order and side by side; a command begins when the one before it is complete.
+ * A program is a list of commands in memory, 256 bytes each: a header, and from byte 64 on the call of a kernel. Each
+ * command is cut into `tasks` that may run in any order and side by side; a command begins when the one before it is
+ * complete.
  */
 import { ConvCall, convolution } from '../kernels/causal-conv1d';
 import { argmax } from '../kernels/argmax';
@@ -39,7 +40,10 @@ export const NEXT: usize = 32;
 /** Queues of a command; more threads than that share them. */
 export const QUEUES = 8;
 
-/** The begin of a command. All threads write to `done` and to the queues while the command runs, and to nothing else of it. */
+/**
+ * The begin of a command. All threads write to `done` and to the queues while the command runs, and to nothing else of
+ * it.
+ */
 @unmanaged
 export class CommandHeader {
   /** Tasks that are complete. */

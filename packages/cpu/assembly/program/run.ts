@@ -1,19 +1,23 @@
 /**
  * Runs a program, alone or by a team of threads that share the memory, each an instance of this module.
  *
- * Tasks are taken, not assigned: a thread that is late (another process holds its core) costs what it holds, not the whole. Each thread has a
- * queue, a stretch of neighbouring tasks, and takes from the others' when its own is empty: so it reads one stream from memory (two threads that take
- * 64 KiB in turns read at 70 % of the speed of two stretches), and finds the states of the same channels in its cache again.
+ * Tasks are taken, not assigned: a thread that is late (another process holds its core) costs what it holds, not the
+ * whole. Each thread has a queue, a stretch of neighbouring tasks, and takes from the others' when its own is empty: so
+ * it reads one stream from memory (two threads that take 64 KiB in turns read at 70 % of the speed of two stretches),
+ * and finds the states of the same channels in its cache again.
  *
- * A thread that finds nothing left waits until the command is complete: it spins briefly, then sleeps. The leader opens the gate, works as
- * all others do, closes the gate, and returns when nobody is inside: only then may the program's memory be written again. A member that
- * wakes up after that finds the gate closed and sleeps on.
+ * A thread that finds nothing left waits until the command is complete: it spins briefly, then sleeps. The leader opens
+ * the gate, works as all others do, closes the gate, and returns when nobody is inside: only then may the program's
+ * memory be written again. A member that wakes up after that finds the gate closed and sleeps on.
  *
  * The leader may be a thread that must not sleep (a browser's main thread): then it spins.
  */
 import { COMMAND_BYTES, CommandHeader, execute, NEXT, QUEUES } from './commands';
 
-/** The leader's host: whether a member has died. A killed thread cannot say so, and a leader that sleeps here hears nothing else. */
+/**
+ * The leader's host: whether a member has died. A killed thread cannot say so, and a leader that sleeps here hears
+ * nothing else.
+ */
 // @ts-ignore: decorator
 @external("env", "memberDied")
 declare function memberDied(): bool;

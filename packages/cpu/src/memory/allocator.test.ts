@@ -1,11 +1,11 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { Allocator, type Block } from './allocator.ts';
+import { type Allocation, Allocator } from './allocator.ts';
 
 const GIB = 2 ** 30;
 
 describe('Allocator', () => {
-  test('blocks are aligned, never overlap, stay below the end, and everything merges again', () => {
+  test('allocations are aligned, never overlap, stay below the end, and everything merges again', () => {
     const command = fc.oneof(
       fc.record({ allocate: fc.integer({ min: 0, max: 5000 }) }),
       fc.record({ free: fc.nat(50), times: fc.integer({ min: 1, max: 2 }) }),
@@ -18,17 +18,17 @@ describe('Allocator', () => {
           end = Math.max(end, wanted);
           return true;
         });
-        const live: Block[] = [];
+        const live: Allocation[] = [];
         for (const step of commands) {
           if ('allocate' in step) {
-            const block = allocator.allocate(step.allocate);
-            if (block !== undefined) {
-              expect(block.bytes).toBeGreaterThanOrEqual(step.allocate);
-              live.push(block);
+            const allocation = allocator.allocate(step.allocate);
+            if (allocation !== undefined) {
+              expect(allocation.bytes).toBeGreaterThanOrEqual(step.allocate);
+              live.push(allocation);
             }
           } else if (live.length > 0) {
-            const [block] = live.splice(step.free % live.length, 1);
-            for (let time = 0; time < step.times; time++) block!.free();
+            const [allocation] = live.splice(step.free % live.length, 1);
+            for (let time = 0; time < step.times; time++) allocation!.free();
           }
           const sorted = [...live].sort((a, b) => a.address - b.address);
           for (const [index, { address, bytes }] of sorted.entries()) {
@@ -38,7 +38,7 @@ describe('Allocator', () => {
           }
           expect(allocator.used).toBe(live.reduce((sum, { bytes }) => sum + bytes, 0));
         }
-        for (const block of live) block.free();
+        for (const allocation of live) allocation.free();
         expect(allocator.used).toBe(0);
         // One range is left, so all of what was ever reached can be had in one piece, without growth.
         const reached = end;
@@ -61,9 +61,9 @@ describe('Allocator', () => {
 
   test('a request that fails changes nothing', () => {
     const allocator = new Allocator(0, (end) => end <= 1024);
-    const block = allocator.allocate(512)!;
+    const allocation = allocator.allocate(512)!;
     expect(allocator.allocate(1024)).toBeUndefined();
-    block.free();
+    allocation.free();
     expect(allocator.allocate(1024)?.address).toBe(0);
   });
 });

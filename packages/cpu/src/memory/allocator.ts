@@ -1,14 +1,16 @@
 /**
- * Hands out ranges of one linear address space: 64-byte aligned, best fit, neighbours merged when freed. It only counts; growing
- * the memory behind it is the `extend` that it is given.
+ * Hands out ranges of one linear address space: 64-byte aligned, best fit, neighbours merged when freed. It only
+ * counts; the `extend` that it is given grows the memory behind it.
  *
- * All ranges, used and free, form a list in address order, so that merging is a matter of two neighbours. A block knows
- * whether it was freed: freeing it again does nothing, and an address alone cannot be freed at all.
+ * All ranges, used and free, form a list in address order, so that merging looks at two neighbours alone. The best fit
+ * is found by a search over all free ranges, which are few.
  */
-export interface Block {
-  /** In bytes, a multiple of 64; up to 2^32, so not always an int32. */
+
+/** A range that is in use. It knows whether it was freed: freeing it again does nothing. */
+export interface Allocation {
+  /** The first byte, a multiple of 64; up to 2^32, so not always an int32. */
   readonly address: number;
-  /** As asked for, rounded up to 64. */
+  /** The bytes asked for, rounded up to a multiple of 64. */
   readonly bytes: number;
   free(): void;
 }
@@ -19,23 +21,23 @@ export class Allocator {
   readonly #extend: (end: number) => boolean;
   readonly #free = new Set<Range>();
   #last: Range | undefined;
-  /** Where the ranges end; what lies beyond was never used. */
+  /** The end of all ranges; memory behind it was never used. */
   #end: number;
   #used = 0;
 
-  /** `extend(end)` makes addresses below `end` usable, and says whether it could. */
+  /** `extend(end)` makes addresses below `end` usable and returns whether it could. */
   constructor(start: number, extend: (end: number) => boolean) {
     this.#end = align(start);
     this.#extend = extend;
   }
 
-  /** Bytes in blocks that are not freed. */
+  /** Bytes of the allocations that are not freed. */
   get used(): number {
     return this.#used;
   }
 
-  /** Undefined where the memory cannot grow to hold it. */
-  allocate(bytes: number): Block | undefined {
+  /** Returns undefined where the memory cannot grow to hold so many bytes. */
+  allocate(bytes: number): Allocation | undefined {
     const size = align(Math.max(bytes, 1));
     const range = this.#bestFit(size) ?? this.#grow(size);
     if (range === undefined) return undefined;
@@ -65,7 +67,7 @@ export class Allocator {
     return best;
   }
 
-  /** A free range at the end, the last one made longer if it is free. */
+  /** Makes a free range at the end: the last one is made longer if it is free. */
   #grow(size: number): Range | undefined {
     const last = this.#last;
     const start = last?.isFree ? last.address : this.#end;

@@ -1,20 +1,20 @@
 import { MambaError } from '@mamba/core';
-import { Allocator, type Block } from './allocator.ts';
+import { type Allocation, Allocator } from './allocator.ts';
 
-/** What a kernel may ask for while it runs. */
+/** The memory that an operation may ask for while it runs. */
 export interface Arena {
-  /** A result: stays when the kernel returns, freed when it throws. */
-  result(bytes: number): Block;
-  /** Freed on every way out. */
-  scratch(bytes: number): Block;
+  /** Memory for a result: it stays when the operation returns, and is freed when it throws. */
+  result(bytes: number): Allocation;
+  /** Memory that is freed when the operation returns or throws. */
+  scratch(bytes: number): Allocation;
 }
 
-/** The backend's one WebAssembly memory: it grows on demand, and never shrinks, for WebAssembly cannot. */
+/** The backend's one WebAssembly memory. It grows on demand and never shrinks, since WebAssembly memories cannot. */
 export class Heap {
   readonly memory: WebAssembly.Memory;
   readonly #allocator: Allocator;
 
-  /** `start` is the first address that the module leaves free. */
+  /** `start` is the first address that the module does not use itself. */
   constructor(memory: WebAssembly.Memory, start: number) {
     this.memory = memory;
     this.#allocator = new Allocator(start, (end) => extend(memory, end));
@@ -29,45 +29,45 @@ export class Heap {
   }
 
   /** @throws MambaError `out-of-memory` */
-  allocate(bytes: number): Block {
-    const block = this.#allocator.allocate(bytes);
-    if (block === undefined) throw this.#exhausted(bytes);
-    return block;
+  allocate(bytes: number): Allocation {
+    const allocation = this.#allocator.allocate(bytes);
+    if (allocation === undefined) throw this.#exhausted(bytes);
+    return allocation;
   }
 
   run<R>(body: (arena: Arena) => R): R {
-    const results: Block[] = [];
-    const scratch: Block[] = [];
-    const take = (list: Block[]) => (bytes: number) => {
-      const block = this.allocate(bytes);
-      list.push(block);
-      return block;
+    const results: Allocation[] = [];
+    const scratch: Allocation[] = [];
+    const take = (list: Allocation[]) => (bytes: number) => {
+      const allocation = this.allocate(bytes);
+      list.push(allocation);
+      return allocation;
     };
     try {
       return body({ result: take(results), scratch: take(scratch) });
     } catch (error) {
-      for (const block of results) block.free();
+      for (const allocation of results) allocation.free();
       throw error;
     } finally {
-      for (const block of scratch) block.free();
+      for (const allocation of scratch) allocation.free();
     }
   }
 
-  /** Views are made anew for each use, since growth detaches the buffer. */
-  floats(block: Block, length: number): Float32Array {
-    return new Float32Array(this.memory.buffer, block.address, length);
+  /** A view of an allocation. It is made anew for each use, since growth detaches the buffer; so are those below. */
+  floats(allocation: Allocation, length: number): Float32Array {
+    return new Float32Array(this.memory.buffer, allocation.address, length);
   }
 
-  integers(block: Block, length: number): Int32Array {
-    return new Int32Array(this.memory.buffer, block.address, length);
+  integers(allocation: Allocation, length: number): Int32Array {
+    return new Int32Array(this.memory.buffer, allocation.address, length);
   }
 
-  halves(block: Block, length: number): Uint16Array {
-    return new Uint16Array(this.memory.buffer, block.address, length);
+  halves(allocation: Allocation, length: number): Uint16Array {
+    return new Uint16Array(this.memory.buffer, allocation.address, length);
   }
 
-  bytes(block: Block, length: number): Uint8Array {
-    return new Uint8Array(this.memory.buffer, block.address, length);
+  bytes(allocation: Allocation, length: number): Uint8Array {
+    return new Uint8Array(this.memory.buffer, allocation.address, length);
   }
 
   #exhausted(bytes: number): MambaError {
@@ -82,11 +82,12 @@ export class Heap {
 }
 
 const PAGE = 65536;
-/** 4 GiB, less a page so that no end address wraps to 0. */
+/** 4 GiB, the most that 32-bit WebAssembly addresses. */
 export const MAX_PAGES = 65536;
+/** The bytes that allocations may take: one page less, so that no end address wraps to 0. */
 export const LIMIT = (MAX_PAGES - 1) * PAGE;
 
-/** Grows by an eighth at least, so that many small requests do not mean many growths. */
+/** Grows the memory by an eighth at least, so that many small requests do not mean many growths. */
 function extend(memory: WebAssembly.Memory, end: number): boolean {
   const current = memory.buffer.byteLength;
   if (end <= current) return true;

@@ -1,4 +1,7 @@
-/** Matrices into panels and back, a slab at a time, so that scratch stays small whatever the matrix. */
+/**
+ * Packs matrices into panels and reads them back, a slab of rows at a time, so that scratch stays small whatever the
+ * matrix is.
+ */
 import type { DType, HostTensor, Shape } from '@mamba/core';
 import {
   copyFloats,
@@ -10,13 +13,14 @@ import {
 } from '@mamba/core/driver';
 import { PANEL } from '../generated/calls.ts';
 import type { KernelExports } from '../generated/exports.ts';
-import type { Block } from './allocator.ts';
+import type { Allocation } from './allocator.ts';
 import type { Heap } from './heap.ts';
 import { type Layout, layoutNumber, matrixBytes, matrixLayout, panelBytes, type Storage } from './storage.ts';
 
+/** Bytes of float32 in a slab. */
 const SLAB = 4 * 2 ** 20;
 
-/** Whether an upload to this target is a matrix in panels. */
+/** Whether a tensor uploaded to this target becomes a matrix in panels. */
 export function isMatrix(shape: readonly number[], { dtype, role }: UploadTarget): boolean {
   if (shape.length !== 2 || dtype === 'int32') return false;
   return role === 'matrix' || dtype !== 'float32';
@@ -39,21 +43,24 @@ export function uploadMatrix(heap: Heap, wasm: KernelExports, host: HostTensor, 
   }
 }
 
-/** A matrix into panels, a slab of rows at a time. @throws MambaError `out-of-memory`, as `write` does. */
+/** A matrix to be written a slab of rows at a time. @throws MambaError `out-of-memory`, as `write` does. */
 export function matrixUpload(heap: Heap, wasm: KernelExports, shape: Shape, dtype: DType): RowUpload<Storage> {
   const [outputs, inputs] = shape as [number, number];
   const rowsAtOnce = slabRows(inputs, outputs);
   const make = (layout: Layout): Storage => ({ ...heap.allocate(matrixBytes(layout, inputs, outputs)), layout });
   let storage = make(matrixLayout(dtype));
-  /** Rows that are written. */
+  /** Rows that have been written. */
   let done = 0;
 
   const panelOf = (row: number, { address, layout }: Storage): number =>
     address + (row / PANEL) * panelBytes(layout!, inputs);
-  const pack = (slab: Block, first: number, count: number, to: Storage): void =>
+  const pack = (slab: Allocation, first: number, count: number, to: Storage): void =>
     wasm.packMatrix(slab.address, inputs, count, layoutNumber(to), panelOf(first, to));
 
-  /** float16 is widened by arithmetic that knows no infinity: a matrix that holds one is stored as the float32 of the same values. */
+  /**
+   * Kernels widen float16 by arithmetic that knows no infinity, so a matrix that holds one is stored as float32 of the
+   * same values.
+   */
   const widen = (): void => {
     const wide = make('float32');
     try {
@@ -80,7 +87,7 @@ export function matrixUpload(heap: Heap, wasm: KernelExports, shape: Shape, dtyp
     write(host) {
       const count = host.shape[0]!;
       const size = count * inputs;
-      if (storage.layout === 'float16' && !fitsHalves(host)) widen();
+      if (storage.layout === 'float16' && !fitsFloat16(host)) widen();
       heap.run((arena) => {
         if (storage.layout === 'float16' && host.dtype === 'float16') {
           const slab = arena.scratch(size * 2);
@@ -120,8 +127,11 @@ function slabRows(inputs: number, outputs: number): number {
   return Math.min(panels, Math.ceil(outputs / PANEL)) * PANEL;
 }
 
-/** Whether all values are finite as float16. Loops, since `every` boxes each value: garbage of tens of MiB while a model is loaded. */
-function fitsHalves({ dtype, data }: HostTensor): boolean {
+/**
+ * Whether all values are finite as float16. It loops since `every` boxes each value, which is garbage of tens of MiB
+ * while a model is loaded.
+ */
+function fitsFloat16({ dtype, data }: HostTensor): boolean {
   if (dtype === 'float16' || dtype === 'bfloat16') {
     const [mask, bound] = dtype === 'float16' ? [0x7c00, 0x7c00] : [0x7fff, 0x4780];
     for (let index = 0; index < data.length; index++) if ((data[index]! & mask) >= bound) return false;

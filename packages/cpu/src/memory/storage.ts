@@ -1,10 +1,10 @@
-/** How tensors lie in memory; the layouts of matrices are described in assembly/kernels/weights.ts. */
+/** How tensors lie in memory; assembly/kernels/weights.ts describes the layouts of matrices. */
 import type { DType } from '@mamba/core';
 import { GROUP, Layout, PANEL, Q4_BYTES, Q8_BYTES } from '../generated/calls.ts';
-import type { Block } from './allocator.ts';
+import type { Allocation } from './allocator.ts';
 
-/** A block of the one WebAssembly memory, row-major where it says nothing else. */
-export interface Storage extends Block {
+/** The memory of a tensor: row-major unless a layout is given. */
+export interface Storage extends Allocation {
   readonly layout?: Layout | undefined;
 }
 
@@ -14,7 +14,7 @@ export function layoutNumber({ layout = 'rows' }: Storage): number {
   return Layout[layout];
 }
 
-/** Bytes of a panel of 16 outputs, or of 16 rows. */
+/** Bytes of a panel of 16 outputs, or of 16 rows where the layout is `rows`. */
 export function panelBytes(layout: Layout, inputs: number): number {
   const groups = Math.ceil(inputs / GROUP);
   if (layout === 'q8') return groups * Q8_BYTES;

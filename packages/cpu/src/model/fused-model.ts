@@ -12,7 +12,7 @@ import type {
 import { mapBlock } from '../blocks/block.ts';
 import type { FusedBlock } from '../blocks/fused.ts';
 import { fuseBlock } from '../blocks/index.ts';
-import type { Block } from '../memory/allocator.ts';
+import type { Allocation } from '../memory/allocator.ts';
 import type { Arena } from '../memory/heap.ts';
 import type { Storage } from '../memory/storage.ts';
 import { decides } from '../operations/argmax.ts';
@@ -84,7 +84,7 @@ function forward(model: Fused, call: ModelCall): ModelOutcome {
   const rows = batch * length;
   const logitRows = call.logits === 'none' ? 0 : call.logits === 'all' ? rows : batch;
   const outcome = heap.run((arena) => {
-    const state = donated && previous !== undefined ? previous.block : arena.result(layout.rowBytes * batch);
+    const state = donated && previous !== undefined ? previous.memory : arena.result(layout.rowBytes * batch);
     const values = logitRows === 0 ? undefined : arena.result(logitRows * vocabSize * ELEMENT);
     const kept = call.hiddenStates
       ? Array.from({ length: blocks.length + 1 }, () => arena.result(rows * dModel * ELEMENT))
@@ -92,7 +92,7 @@ function forward(model: Fused, call: ModelCall): ModelOutcome {
     const { commands, residual } = layerCommands(context, arena, config, weights, blocks, layout, {
       ids: addressOf(fusion.device(call.ids)),
       resets: addressOf(call.resets && fusion.device(call.resets)),
-      before: previous?.block.address ?? 0,
+      before: previous?.memory.address ?? 0,
       after: state.address,
       batch,
       length,
@@ -111,11 +111,11 @@ function forward(model: Fused, call: ModelCall): ModelOutcome {
     if (last !== undefined) wasm.rmsNorm(residual, addressOf(weights.finalNorm), last.address, rows, dModel, normEps);
     return { state, values, kept };
   });
-  const tensor = (block: Block, ...shape: number[]): Tensor => fusion.tensor(block, { shape, dtype: 'float32' });
+  const tensor = (memory: Allocation, ...shape: number[]): Tensor => fusion.tensor(memory, { shape, dtype: 'float32' });
   return {
     state: new FusedState(outcome.state, batch),
     logits: outcome.values && tensor(outcome.values, batch, call.logits === 'all' ? length : 1, vocabSize),
-    hiddenStates: call.hiddenStates ? outcome.kept.map((block) => tensor(block, batch, length, dModel)) : undefined,
+    hiddenStates: call.hiddenStates ? outcome.kept.map((memory) => tensor(memory, batch, length, dModel)) : undefined,
   };
 }
 
@@ -130,7 +130,7 @@ function decode(model: Fused, call: DecodeCall): DecodeOutcome {
   const outcome = heap.run((arena) => {
     const ids = arena.result(batch * count * ELEMENT);
     const inPlace = donated && previous !== undefined;
-    const state = inPlace ? previous.block : arena.result(layout.rowBytes * batch);
+    const state = inPlace ? previous.memory : arena.result(layout.rowBytes * batch);
     const current = arena.scratch(batch * ELEMENT);
     const logits = arena.scratch(batch * vocabSize * ELEMENT);
     const { commands, residual } = layerCommands(context, arena, config, weights, blocks, layout, {
@@ -176,7 +176,7 @@ function sampler(
   { context, fusion, config }: Fused,
   arena: Arena,
   { uniform, ...options }: NonNullable<DecodeCall['sampling']>,
-  logits: Block,
+  logits: Allocation,
   batch: number,
   count: number,
 ): (row: number, step: number) => number {

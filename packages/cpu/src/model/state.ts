@@ -1,25 +1,25 @@
 import { sizeOf } from '@mamba/core';
 import { invalid, type KernelState, type KernelStateRow, type LayerSnapshot, type StateSlot } from '@mamba/core/driver';
-import type { Block } from '../memory/allocator.ts';
+import type { Allocation } from '../memory/allocator.ts';
 import type { Heap } from '../memory/heap.ts';
 import { ELEMENT } from '../operations/context.ts';
 
 /** A model's state in one piece of memory: for each layer its slots, each `[batch, …]`. */
 export class FusedState implements KernelState {
   readonly batch: number;
-  readonly block: Block;
+  readonly memory: Allocation;
 
-  constructor(block: Block, batch: number) {
-    this.block = block;
+  constructor(memory: Allocation, batch: number) {
+    this.memory = memory;
     this.batch = batch;
   }
 
   get bytes(): number {
-    return this.block.bytes;
+    return this.memory.bytes;
   }
 
   dispose(): void {
-    this.block.free();
+    this.memory.free();
   }
 }
 
@@ -64,31 +64,31 @@ interface Place {
   readonly bytes: number;
 }
 
-export function copyState(heap: Heap, from: FusedState | undefined, to: Block): void {
+export function copyState(heap: Heap, from: FusedState | undefined, to: Allocation): void {
   const target = heap.bytes(to, to.bytes);
   if (from === undefined) target.fill(0);
-  else target.set(heap.bytes(from.block, from.block.bytes));
+  else target.set(heap.bytes(from.memory, from.memory.bytes));
 }
 
 export function gatherState(heap: Heap, layout: StateLayout, rows: readonly KernelStateRow[]): FusedState {
   return heap.run((arena) => {
     const batch = rows.length;
-    const block = arena.result(layout.rowBytes * batch);
-    const target = heap.bytes(block, block.bytes);
+    const memory = arena.result(layout.rowBytes * batch);
+    const target = heap.bytes(memory, memory.bytes);
     for (const [to, { state, row }] of rows.entries()) {
       const source = stateOf(state)!;
-      const values = heap.bytes(source.block, source.block.bytes);
+      const values = heap.bytes(source.memory, source.memory.bytes);
       for (const { start, bytes } of layout.layers.flat()) {
         const from = source.batch * start + row * bytes;
         target.set(values.subarray(from, from + bytes), batch * start + to * bytes);
       }
     }
-    return new FusedState(block, batch);
+    return new FusedState(memory, batch);
   });
 }
 
-export function exportState(heap: Heap, layout: StateLayout, { block, batch }: FusedState): readonly LayerSnapshot[] {
-  const values = heap.floats(block, (layout.rowBytes * batch) / ELEMENT);
+export function exportState(heap: Heap, layout: StateLayout, { memory, batch }: FusedState): readonly LayerSnapshot[] {
+  const values = heap.floats(memory, (layout.rowBytes * batch) / ELEMENT);
   return layout.layers.map((places) =>
     Object.fromEntries(
       places.map(({ name, start, bytes }) => {
@@ -106,10 +106,10 @@ export function importState(
   batch: number,
 ): FusedState {
   return heap.run((arena) => {
-    const block = arena.result(layout.rowBytes * batch);
-    const values = heap.floats(block, (layout.rowBytes * batch) / ELEMENT);
+    const memory = arena.result(layout.rowBytes * batch);
+    const values = heap.floats(memory, (layout.rowBytes * batch) / ELEMENT);
     for (const [layer, places] of layout.layers.entries())
       for (const { name, start } of places) values.set(snapshots[layer]![name]!, (batch * start) / ELEMENT);
-    return new FusedState(block, batch);
+    return new FusedState(memory, batch);
   });
 }

@@ -1,7 +1,7 @@
-import type { Block } from '../memory/allocator.ts';
+import type { Allocation } from '../memory/allocator.ts';
 import { addressOf, type Call, type Context, ELEMENT } from './context.ts';
 
-export function add({ heap, wasm }: Context, { a, b, size }: Call<'add'>): Block {
+export function add({ heap, wasm }: Context, { a, b, size }: Call<'add'>): Allocation {
   return heap.run((arena) => {
     const y = arena.result(size * ELEMENT);
     wasm.add(addressOf(a), addressOf(b), y.address, size);

@@ -1,7 +1,7 @@
-import type { Block } from '../memory/allocator.ts';
+import type { Allocation } from '../memory/allocator.ts';
 import { addressOf, type Call, type Context, ELEMENT } from './context.ts';
 
-export function argmax({ heap, wasm }: Context, { logits, rows, vocab, checked }: Call<'argmax'>): Block {
+export function argmax({ heap, wasm }: Context, { logits, rows, vocab, checked }: Call<'argmax'>): Allocation {
   return heap.run((arena) => {
     const ids = arena.result(rows * ELEMENT);
     wasm.argmax(addressOf(logits), ids.address, rows, vocab);
@@ -12,7 +12,7 @@ export function argmax({ heap, wasm }: Context, { logits, rows, vocab, checked }
   });
 }
 
-/** Whether a token follows from a row of logits: all of it is finite. */
+/** Whether a row of logits decides a token, that is, whether all of it is finite. */
 export function decides(wasm: Context['wasm'], address: number, vocab: number): boolean {
   return Number.isFinite(wasm.magnitude(address, vocab));
 }

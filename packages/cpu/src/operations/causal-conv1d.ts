@@ -1,12 +1,12 @@
 import type { Results } from '@mamba/core/driver';
 import type { ConvCall } from '../generated/calls.ts';
-import type { Block } from '../memory/allocator.ts';
+import type { Allocation } from '../memory/allocator.ts';
 import type { Arena } from '../memory/heap.ts';
 import { type Command, runCommands, threadScratch } from '../program/program.ts';
 import { channelsPerTask } from './channels.ts';
 import { addressOf, type Call, type Context, ELEMENT } from './context.ts';
 
-export function causalConv1d(context: Context, call: Call<'causalConv1d'>): Results<Block>['causalConv1d'] {
+export function causalConv1d(context: Context, call: Call<'causalConv1d'>): Results<Allocation>['causalConv1d'] {
   const { x, weight, bias, initialState, resets, activation, batch, length, dim, width } = call;
   const { heap, team } = context;
   return heap.run((arena) => {
@@ -32,7 +32,7 @@ export function causalConv1d(context: Context, call: Call<'causalConv1d'>): Resu
   });
 }
 
-/** What the caller of a convolution decides; the rest of the call follows from it. */
+/** The fields of a convolution's call that its caller decides; the others follow from them. */
 export interface ConvOptions extends Omit<ConvCall, 'yStride' | 'taskChannels' | 'scratch' | 'scratchStride'> {
   readonly batch: number;
 }
@@ -65,7 +65,10 @@ export function convCommand({ team }: Context, arena: Arena, options: ConvOption
   };
 }
 
-/** Transposed weights, transposed history, a row of zeros, addresses of the rows under the taps. */
+/**
+ * Bytes of a thread's scratch: transposed weights, transposed history, a row of zeros, addresses of the rows under the
+ * taps.
+ */
 function convScratch(channels: number, width: number): number {
   return (2 * width * channels + width) * ELEMENT;
 }

@@ -1,7 +1,7 @@
-import type { Block } from '../memory/allocator.ts';
+import type { Allocation } from '../memory/allocator.ts';
 import { addressOf, type Call, type Context, ELEMENT } from './context.ts';
 
-export function concat({ heap, wasm }: Context, { tensors, extents, outer, inner }: Call<'concat'>): Block {
+export function concat({ heap, wasm }: Context, { tensors, extents, outer, inner }: Call<'concat'>): Allocation {
   return heap.run((arena) => {
     const stride = extents.reduce((sum, extent) => sum + extent, 0) * inner * ELEMENT;
     const y = arena.result(outer * stride);

@@ -5,22 +5,22 @@ import type { Heap } from '../memory/heap.ts';
 import type { Storage } from '../memory/storage.ts';
 import type { Team } from '../program/program.ts';
 
-/** What every operation works with. */
+/** The heap, kernels and threads that every operation works with. */
 export interface Context {
   readonly heap: Heap;
   readonly wasm: KernelExports;
   readonly team: Team;
-  /** Tiles that V8's revectorisation takes. */
+  /** Whether tiles have the form that V8's revectorisation takes. */
   readonly wide: boolean;
 }
 
 export type Stored = DeviceTensor<Storage>;
 export type Call<K extends keyof Calls<Stored>> = Calls<Stored>[K];
 
-/** Bytes of an element of what is not a matrix: float32 and int32. */
+/** Bytes of an element of float32 and int32, which all tensors but matrices have. */
 export const ELEMENT = 4;
 
-/** The address of a row-major tensor; the kernels' notion of an absent one is 0. */
+/** The address of a row-major tensor; to the kernels, 0 stands for an absent one. */
 export function addressOf(tensor: Stored | undefined): number {
   if (tensor === undefined) return 0;
   const { layout = 'rows' } = tensor.storage;

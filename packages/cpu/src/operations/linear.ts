@@ -1,11 +1,11 @@
 import { ACTIVATION_BYTES, DEPTH, GROUP, type LinearCall, MOST_ROWS, PACKED_TILES, PANEL } from '../generated/calls.ts';
-import type { Block } from '../memory/allocator.ts';
+import type { Allocation } from '../memory/allocator.ts';
 import type { Arena } from '../memory/heap.ts';
 import { type Layout, panelBytes, type Storage } from '../memory/storage.ts';
 import { type Command, runCommands, threadScratch } from '../program/program.ts';
 import { addressOf, type Call, type Context, ELEMENT } from './context.ts';
 
-export function linear(context: Context, call: Call<'linear'>): Block {
+export function linear(context: Context, call: Call<'linear'>): Allocation {
   const { x, weight, bias, rows, inputs, outputs } = call;
   const { heap, team } = context;
   return heap.run((arena) => {
@@ -26,40 +26,46 @@ export function linear(context: Context, call: Call<'linear'>): Block {
 
 export interface LinearOptions {
   readonly x: number;
-  /** Bytes from row to row; absent means contiguous. */
+  /** Bytes from one row to the next; absent means contiguous. */
   readonly xStride?: number | undefined;
   readonly weight: Storage;
-  /** 0: none. */
+  /** The address of the bias; 0 means none. */
   readonly bias?: number | undefined;
   readonly y: number;
   readonly rows: number;
   readonly inputs: number;
   readonly outputs: number;
-  /** Add to y. */
+  /** Whether the product is added to y. */
   readonly accumulate?: boolean | undefined;
-  /** RMS-normalise x first. */
+  /** The norm that is applied to x first; absent means none. */
   readonly norm?: { readonly weight: number; readonly eps: number } | undefined;
-  /** Where x is packed: `packedBytes`; taken from the arena if absent. */
+  /** The address of `packedBytes` of memory in which x is packed; taken from the arena if absent. */
   readonly packed?: number | undefined;
 }
 
-/** Rows whose packed block takes less than half of a usual second-level cache (1 MB); more where each block of rows widens the weights. */
-const ROW_BLOCK = 66;
-const WIDENED_ROW_BLOCK = 132;
-/** Panels that the same cache holds beside it: they come from memory for the first block of rows alone. */
-const PANEL_GROUP = 8;
-/** Chunks of a product, where it is large enough. */
-const CHUNKS = 12;
-/** Up to here rows that are multiplied one by one or in pairs are faster than a tile; longer where tiles would have to transpose or widen the weights. */
+/** Most rows of a task: packed, they take less than half of a usual second-level cache (1 MB). */
+const MOST_TASK_ROWS = 66;
+/** The same where each task widens the weights, which more rows make up for. */
+const MOST_WIDENED_TASK_ROWS = 132;
+/**
+ * Most panels of a task: the same cache holds them beside the rows, so they come from memory for the first range of
+ * rows alone.
+ */
+const MOST_TASK_PANELS = 8;
+/** Tasks of a product that is large enough for so many. */
+const TASKS = 12;
+/** Most rows that are faster one by one or in pairs than in a tile. */
 const VECTOR_ROWS = 2;
+/** The same where tiles would have to transpose the weights. */
 const TRANSPOSED_ROWS = 4;
+/** The same where tiles would have to widen the weights. */
 const WIDENED_ROWS = 8;
-/** Up to here a product is a stream of weights: cut by panels alone. */
+/** Most rows of a product that is a stream of weights, and is cut by panels alone. */
 const STREAMED_ROWS = 16;
-/** Bytes of weights that are a chunk of a decode: some 5 µs. */
-const STREAM = 2 ** 16;
+/** Bytes of weights in a task of such a product: some 5 µs. */
+const STREAMED_BYTES = 2 ** 16;
 
-/** Many rows are packed first, by a command of its own. */
+/** The commands of a product. Many rows are packed first, by a command of their own. */
 export function linearCommands(context: Context, arena: Arena, options: LinearOptions): Command[] {
   const {
     x,
@@ -115,13 +121,13 @@ export function linearCommands(context: Context, arena: Arena, options: LinearOp
   return [{ operation: 'pack', tasks: Math.ceil(rows / (PACKED_TILES * height)), call }, product];
 }
 
-/** Rows of the longest product that is not tiled, and of a block of tiles at most. */
+/** The most rows of a product without tiles, and of a task with tiles. */
 function limits(layout: Layout): readonly [vectorRows: number, most: number] {
-  if (layout === 'float32') return [VECTOR_ROWS, ROW_BLOCK];
-  return layout === 'rows' ? [TRANSPOSED_ROWS, ROW_BLOCK] : [WIDENED_ROWS, WIDENED_ROW_BLOCK];
+  if (layout === 'float32') return [VECTOR_ROWS, MOST_TASK_ROWS];
+  return layout === 'rows' ? [TRANSPOSED_ROWS, MOST_TASK_ROWS] : [WIDENED_ROWS, MOST_WIDENED_TASK_ROWS];
 }
 
-/** Of x in tiles, the last one complete. */
+/** Bytes of x packed into tiles; the last tile is padded to full height. */
 export function packedBytes(context: Context, rows: number, inputs: number): number {
   const height = tileHeight(context);
   return Math.ceil(rows / height) * height * inputs * ELEMENT;
@@ -132,8 +138,9 @@ function tileHeight({ wasm, wide }: Context): number {
 }
 
 /**
- * Chunks depend on the shape alone, never on the number of threads, and are alike in size, so that threads end together. Each block of rows reads
- * the weights: rows are cut finer only where groups of panels alone are too few.
+ * Cuts a product into tasks. They depend on the shape alone, never on the number of threads, and are alike in size, so
+ * that threads end together. Each range of rows reads the weights again, so rows are cut finer only where panels alone
+ * give too few tasks.
  */
 function cut(
   rows: number,
@@ -142,20 +149,20 @@ function cut(
   height: number,
   most: number,
 ): { readonly taskRows: number; readonly taskPanels: number } {
-  if (rows <= STREAMED_ROWS) return { taskRows: rows, taskPanels: Math.max(1, Math.round(STREAM / bytes)) };
-  const groups = Math.ceil(panels / PANEL_GROUP);
-  const blocks = Math.max(Math.ceil(rows / most), Math.min(Math.ceil(CHUNKS / groups), Math.floor(rows / 16)));
+  if (rows <= STREAMED_ROWS) return { taskRows: rows, taskPanels: Math.max(1, Math.round(STREAMED_BYTES / bytes)) };
+  const groups = Math.ceil(panels / MOST_TASK_PANELS);
+  const ranges = Math.max(Math.ceil(rows / most), Math.min(Math.ceil(TASKS / groups), Math.floor(rows / 16)));
   return {
-    taskRows: Math.ceil(rows / blocks / height) * height,
+    taskRows: Math.ceil(rows / ranges / height) * height,
     taskPanels: Math.ceil(panels / groups),
   };
 }
 
-/** Of a row that is multiplied alone or in a pair: results, x normalised, x quantised. */
+/** Bytes of scratch of a row that is multiplied alone or in a pair: results, x normalised, x quantised. */
 function rowBytes(inputs: number): number {
   const padded = Math.ceil(inputs / PANEL) * PANEL;
   return 64 + padded * ELEMENT + Math.ceil(inputs / GROUP) * ACTIVATION_BYTES;
 }
 
-/** Of tiles: zeros, an edge, a widened panel. */
+/** Bytes of scratch for tiles: zeros, a tile's edge, a widened panel. */
 const TILE_BYTES = 64 + MOST_ROWS * 64 + PANEL * DEPTH * ELEMENT;

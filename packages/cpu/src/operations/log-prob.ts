@@ -1,7 +1,7 @@
-import type { Block } from '../memory/allocator.ts';
+import type { Allocation } from '../memory/allocator.ts';
 import { addressOf, type Call, type Context, ELEMENT } from './context.ts';
 
-export function logProb({ heap, wasm }: Context, { logits, ids, rows, vocab }: Call<'logProb'>): Block {
+export function logProb({ heap, wasm }: Context, { logits, ids, rows, vocab }: Call<'logProb'>): Allocation {
   return heap.run((arena) => {
     const y = arena.result(rows * ELEMENT);
     wasm.logProb(addressOf(logits), addressOf(ids), y.address, rows, vocab);

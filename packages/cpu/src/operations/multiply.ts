@@ -1,9 +1,9 @@
 import type { Activation } from '@mamba/core';
-import type { Block } from '../memory/allocator.ts';
+import type { Allocation } from '../memory/allocator.ts';
 import { type Command, runCommands } from '../program/program.ts';
 import { addressOf, type Call, type Context, ELEMENT } from './context.ts';
 
-export function multiply({ heap, team }: Context, { a, b, activation, scale, size }: Call<'multiply'>): Block {
+export function multiply({ heap, team }: Context, { a, b, activation, scale, size }: Call<'multiply'>): Allocation {
   return heap.run((arena) => {
     const y = arena.result(size * ELEMENT);
     const options = { a: addressOf(a), b: addressOf(b), y: y.address, rows: 1, channels: size, activation, scale };

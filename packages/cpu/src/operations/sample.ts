@@ -1,12 +1,13 @@
-import type { Block } from '../memory/allocator.ts';
+import type { Allocation } from '../memory/allocator.ts';
 import { argmax, decides } from './argmax.ts';
 import { addressOf, type Call, type Context, ELEMENT } from './context.ts';
 
 /**
- * Softmax runs in WebAssembly, the choice among its weights here, over the view of them. Where the largest logit is infinite, or all
- * are NaN, there is no softmax and argmax is taken; a NaN among others has probability 0.
+ * Draws a token for each row of logits. Softmax runs in WebAssembly, and the choice among its weights runs here, over a
+ * view of them. Where the largest logit is infinite, or all are NaN, there is no softmax and argmax is taken; a NaN
+ * among others has probability 0.
  */
-export function sample(context: Context, call: Call<'sample'>): Block {
+export function sample(context: Context, call: Call<'sample'>): Allocation {
   const { logits, uniform, rows, vocab, temperature } = call;
   if (temperature === 0) return argmax(context, call);
   const { heap } = context;
@@ -26,19 +27,19 @@ export function sample(context: Context, call: Call<'sample'>): Block {
 
 export interface Filter {
   readonly vocab: number;
-  /** Above 0. */
+  /** The temperature, above 0. */
   readonly temperature: number;
   readonly topK: number;
   readonly topP: number;
   readonly minP: number;
 }
 
-/** One token of a row of logits at `address`; scratch of `vocab` floats. */
+/** Draws a token from the row of logits at `address`, with scratch for `vocab` floats. */
 export function draw(
   { heap, wasm }: Context,
   address: number,
   uniform: number,
-  scratch: Block,
+  scratch: Allocation,
   filter: Filter,
 ): number {
   const { vocab, temperature } = filter;
@@ -51,7 +52,7 @@ export function draw(
   return choose(heap.floats(scratch, vocab), uniform, filter);
 }
 
-/** Which are kept is decided in order of likelihood, the draw is made in index order. */
+/** Draws an index. The filter keeps tokens in order of likelihood; the draw goes in order of their indices. */
 function choose(weights: Float32Array, uniform: number, { vocab, topK, topP, minP }: Filter): number {
   const kept = topK < vocab || topP < 1 || minP > 0 ? keep(weights, topK, topP, minP) : ALL;
   let total = 0;
@@ -70,7 +71,7 @@ function choose(weights: Float32Array, uniform: number, { vocab, topK, topP, min
   return chosen;
 }
 
-/** The kept are all above `threshold`, and the first `ties` that equal it. */
+/** The weights that a filter keeps: all above `threshold`, and the first `ties` that equal it. */
 interface Kept {
   readonly threshold: number;
   readonly ties: number;
@@ -95,7 +96,7 @@ function keep(weights: Float32Array, topK: number, topP: number, minP: number): 
   return { threshold, ties: count - above };
 }
 
-/** Visits the kept in index order until `done`; never an impossible token. */
+/** Visits the kept weights in index order until `done` is true; it never visits a token of weight 0. */
 function visit(weights: Float32Array, kept: Kept, done: (weight: number, index: number) => boolean): void {
   let ties = kept.ties;
   for (let index = 0; index < weights.length; index++) {

@@ -1,12 +1,12 @@
 import type { Results } from '@mamba/core/driver';
 import { SCAN_PART_BYTES, type ScanCall } from '../generated/calls.ts';
-import type { Block } from '../memory/allocator.ts';
+import type { Allocation } from '../memory/allocator.ts';
 import type { Arena } from '../memory/heap.ts';
 import { type Command, runCommands, threadScratch } from '../program/program.ts';
 import { channelsPerTask } from './channels.ts';
 import { addressOf, type Call, type Context, ELEMENT } from './context.ts';
 
-export function selectiveScan(context: Context, call: Call<'selectiveScan'>): Results<Block>['selectiveScan'] {
+export function selectiveScan(context: Context, call: Call<'selectiveScan'>): Results<Allocation>['selectiveScan'] {
   const { u, delta, A, B, C, D, z, deltaBias, initialState, resets, batch, length, dim, state, groups } = call;
   const { heap, team } = context;
   return heap.run((arena) => {
@@ -34,7 +34,7 @@ export function selectiveScan(context: Context, call: Call<'selectiveScan'>): Re
   });
 }
 
-/** What the caller of a scan decides; the rest of the call follows from it. */
+/** The fields of a scan's call that its caller decides; the others follow from them. */
 export interface ScanOptions
   extends Omit<ScanCall, 'rowStride' | 'tileSteps' | 'taskChannels' | 'scratch' | 'scratchStride'> {
   readonly batch: number;
@@ -83,14 +83,15 @@ export function scanCommand({ team }: Context, arena: Arena, options: ScanOption
 }
 
 /**
- * Steps that are held in blocks: the three buffers of the widest chunk fit half of a usual second-level cache, and they are enough to make loading a state
- * cheap. The same for every chunk: where a state overflows, it decides what is computed again.
+ * Steps of a time tile. Its three buffers of the largest task fit half of a usual second-level cache, and it is long
+ * enough to make loading a state cheap. It is the same for every call: where a state overflows, it decides which steps
+ * are computed again.
  */
 const TILE_STEPS = 40;
 
 /**
- * Bytes of a thread's scratch: the part; in blocks of eight channels A, the state and its rest, B and C where constant, step sizes, inputs and
- * results; one block of state; eight vectors.
+ * Bytes of a thread's scratch: the `ScanPart`; in blocks of eight channels A, the state and its rest, B and C where
+ * they are constant, step sizes, inputs and results; one block of state; eight vectors.
  */
 function scanScratch(channels: number, state: number, steps: number, constantB: boolean, constantC: boolean): number {
   const parameters = 3 + (constantB ? 1 : 0) + (constantC ? 1 : 0);

@@ -1,7 +1,7 @@
-import type { Block } from '../memory/allocator.ts';
+import type { Allocation } from '../memory/allocator.ts';
 import { addressOf, type Call, type Context, ELEMENT } from './context.ts';
 
-export function slice({ heap, wasm }: Context, { x, start, end, outer, extent, inner }: Call<'slice'>): Block {
+export function slice({ heap, wasm }: Context, { x, start, end, outer, extent, inner }: Call<'slice'>): Allocation {
   return heap.run((arena) => {
     const bytes = (end - start) * inner * ELEMENT;
     const y = arena.result(outer * bytes);

@@ -19,8 +19,8 @@ export class Program {
   readonly count: number;
 
   /**
-   * Writes the commands into the arena's scratch, where they are good until the arena closes. All memory that they name must be allocated
-   * before.
+   * Writes the commands into the arena's scratch, where they are good until the arena closes. All memory that they name
+   * must be allocated before.
    */
   constructor(heap: Heap, arena: Arena, commands: readonly Command[]) {
     const memory = arena.scratch(commands.length * COMMAND_BYTES);

@@ -1,23 +1,23 @@
 import { workerSource } from '../generated/worker-source.ts';
 import type { MemberData, Platform } from './platform.ts';
 
-/** A browser, or any other engine whose modules are the web's. */
+/** The platform of a browser, or of any other engine whose modules are the web's. */
 export function browserPlatform(): Platform {
   return {
-    unshared: unshared(),
+    sharedMemoryRefusal: sharedMemoryRefusal(),
     maySleep: 'WorkerGlobalScope' in globalThis,
-    // Browsers count threads, and two are a core on most machines.
+    // Browsers count logical processors, of which most machines have two a core.
     physicalCores: async () => Math.max(1, Math.floor((globalThis.navigator?.hardwareConcurrency ?? 1) / 2)),
     startWorker,
     workerRemedy:
       'where a Content-Security-Policy forbids workers from blob:, serve @mamba/cpu/worker.js and give its address as the option `worker`',
-    unwidened: 'it needs Node',
+    revectorizeRefusal: 'it needs Node',
     compileRevectorized: (bytes) => new WebAssembly.Module(bytes),
   };
 }
 
-/** Isolation first: a page without it has no SharedArrayBuffer either. */
-function unshared(): string | undefined {
+/** Isolation is asked for first, since a page without it has no SharedArrayBuffer either. */
+function sharedMemoryRefusal(): string | undefined {
   if (globalThis.crossOriginIsolated === false) {
     return 'this page is not cross-origin isolated: send Cross-Origin-Opener-Policy: same-origin and Cross-Origin-Embedder-Policy: require-corp';
   }
@@ -36,11 +36,11 @@ async function startWorker(data: MemberData, file: string | URL | undefined, die
 }
 
 function started(worker: Worker, data: MemberData, died: (cause: unknown) => void) {
-  return new Promise<{ lives(): boolean; terminate(): Promise<void> }>((resolve, reject) => {
+  return new Promise<{ isAlive(): boolean; terminate(): Promise<void> }>((resolve, reject) => {
     worker.onmessage = () => {
       worker.onmessage = null;
-      // Nobody else can end it, and what it throws itself it reports.
-      resolve({ lives: () => true, terminate: async () => worker.terminate() });
+      // Nobody else can end the worker, and it reports what it throws itself.
+      resolve({ isAlive: () => true, terminate: async () => worker.terminate() });
     };
     worker.onerror = (event) => {
       const cause = event.error ?? new Error(event.message || 'a worker could not be started');

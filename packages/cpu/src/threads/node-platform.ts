@@ -2,11 +2,11 @@ import type { Worker as NodeWorker } from 'node:worker_threads';
 import { workerSource } from '../generated/worker-source.ts';
 import type { Platform, Worker } from './platform.ts';
 
-/** Node, Bun or Deno. */
+/** The platform of Node, Bun and Deno. */
 export function nodePlatform(builtin: NodeJS.Process['getBuiltinModule']): Platform {
   const { Worker } = builtin('node:worker_threads');
   return {
-    unshared: undefined,
+    sharedMemoryRefusal: undefined,
     maySleep: true,
     physicalCores: () => physicalCores(builtin),
     startWorker(data, file, died) {
@@ -19,7 +19,7 @@ export function nodePlatform(builtin: NodeJS.Process['getBuiltinModule']): Platf
       );
     },
     workerRemedy: 'give the file @mamba/cpu/worker.js as the option `worker`',
-    unwidened: unwidened(),
+    revectorizeRefusal: revectorizeRefusal(),
     compileRevectorized: (bytes) => compileRevectorized(builtin('node:v8'), bytes),
   };
 }
@@ -29,12 +29,11 @@ function started(worker: NodeWorker, died: (cause: unknown) => void): Promise<Wo
     let cause: unknown;
     let stopping = false;
     worker.once('message', () => {
-      // Until here it keeps the process alive, or waiting for it would end the process.
+      // Until here the worker keeps the process alive; otherwise the process could end while it waits for the worker.
       worker.unref();
       resolve({
-        // Read from the thread itself, not by an event: of a thread that is being stopped, or has, there is no idle
-        // time.
-        lives: () => !stopping && worker.performance.eventLoopUtilization().idle >= 0,
+        // This reads the thread itself and needs no event: a thread that stops, or has stopped, has no idle time.
+        isAlive: () => !stopping && worker.performance.eventLoopUtilization().idle >= 0,
         terminate: async () => {
           stopping = true;
           await worker.terminate();
@@ -52,7 +51,7 @@ function started(worker: NodeWorker, died: (cause: unknown) => void): Promise<Wo
   });
 }
 
-/** Threads that the process may use, halved where two of them are one core. */
+/** The number of processors that the process may use, halved where two of them are one core. */
 async function physicalCores(builtin: NodeJS.Process['getBuiltinModule']): Promise<number> {
   const available = builtin('node:os').availableParallelism();
   return Math.max(1, (await hasSiblings(builtin, available)) ? Math.floor(available / 2) : available);
@@ -64,29 +63,26 @@ async function hasSiblings(builtin: NodeJS.Process['getBuiltinModule'], availabl
       const { readFile } = builtin('node:fs/promises');
       return (await readFile('/sys/devices/system/cpu/smt/active', 'utf8')).trim() === '1';
     } catch {
-      return false; // no such file: a kernel or a container that does not tell, or a processor without
+      return false; // there is no such file where a kernel or a container does not tell, or a processor has no siblings
     }
   }
-  // Windows does not tell without a tool: most x86-64 processors of more than four threads have two a core. Arm has
+  // Windows does not tell without a tool. Most x86-64 processors of more than four threads have two a core; Arm's have
   // one.
   return process.arch === 'x64' && available > 4;
 }
 
-function unwidened(): string | undefined {
+function revectorizeRefusal(): string | undefined {
   const { node, bun, deno } = process.versions;
   if (bun !== undefined || deno !== undefined) return 'it needs Node';
   if (Number.parseInt(node, 10) < 24) return `it needs Node 24 or newer, this is ${node}`;
   return process.arch === 'x64' ? undefined : `it needs an x86-64 processor, this is ${process.arch}`;
 }
 
-/** Optimised code at once, or the self-test would not run it. */
+/** These flags give optimised code at once; otherwise the self-test would not run it. */
 const REVECTORIZE = ['--experimental-wasm-revectorize', '--no-liftoff', '--no-wasm-lazy-compilation'];
 const RESTORE = ['--no-experimental-wasm-revectorize', '--liftoff', '--wasm-lazy-compilation'];
 
-/**
- * The flags concern what is compiled while they are set, so they are set for this module alone; compiled at once, for
- * the same reason.
- */
+/** Compiles one module at once while the flags are set, since they concern whatever is compiled meanwhile. */
 function compileRevectorized(v8: typeof import('node:v8'), bytes: BufferSource): WebAssembly.Module {
   for (const flag of REVECTORIZE) v8.setFlagsFromString(flag);
   try {

@@ -1,4 +1,4 @@
-/** Who runs programs: this thread alone, or with workers over shared memory (see assembly/program/run.ts). */
+/** Teams that run programs: this thread alone, or with workers over shared memory (see assembly/program/run.ts). */
 import { MambaError } from '@mamba/core';
 import { CONTROL_BYTES, CONTROL_THREADS } from '../generated/calls.ts';
 import type { KernelExports } from '../generated/exports.ts';
@@ -6,7 +6,8 @@ import type { Heap } from '../memory/heap.ts';
 import type { Program, Team } from '../program/program.ts';
 import type { Platform, Worker } from './platform.ts';
 
-export function alone(wasm: KernelExports): Team {
+/** A team of the calling thread alone. */
+export function singleThread(wasm: KernelExports): Team {
   return {
     threads: 1,
     run({ address, count }) {
@@ -22,13 +23,13 @@ export function alone(wasm: KernelExports): Team {
 export interface WorkerTeam extends Team {
   /** Address of the control block. */
   readonly control: number;
-  /** Whether all workers do; see `Worker.lives`. */
-  lives(): boolean;
+  /** Whether all workers run; see `Worker.isAlive`. */
+  isAlive(): boolean;
   /** Resolves when all workers are gone. */
   dispose(): Promise<void>;
 }
 
-/** @throws what the host gives as the reason why a worker cannot start; those that did are gone then. */
+/** Starts a team. @throws the host's reason why a worker cannot start; those that did start are gone then. */
 export async function startTeam(
   platform: Platform,
   threads: number,
@@ -66,13 +67,13 @@ export async function startTeam(
     threads,
     control: control.address,
     dispose,
-    lives: () => workers.every((worker) => worker.lives()),
+    isAlive: () => workers.every((worker) => worker.isAlive()),
     run({ address, count }: Program) {
       if (lost !== undefined) throw lost;
       try {
         if (wasm.runTeam(address, count, control.address, platform.maySleep) !== 0) return;
       } catch (cause) {
-        // The members must not wait for what this thread took.
+        // The members must not wait for the task that this thread took.
         wasm.fail(control.address);
         lost ??= trapped(cause);
       }

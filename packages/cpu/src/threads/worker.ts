@@ -1,7 +1,7 @@
 /**
- * The worker, whatever its host: it joins its team, and works until it is told to stop. Alone in its file, without an
- * import: scripts/generate.mjs makes one text of it that runs as a classic script, as a module and in Node, which is
- * inlined and exported as `@mamba/cpu/worker.js`.
+ * The worker, whatever its host is: it joins its team and works until it is told to stop. This file imports nothing but
+ * types, since scripts/generate.mjs makes one text of it that runs as a classic script, as a module and in Node. That
+ * text is inlined, and exported as `@mamba/cpu/worker.js`.
  */
 import type { KernelExports } from '../generated/exports.ts';
 import type { MemberData } from './platform.ts';
@@ -17,7 +17,7 @@ async function join({ module, memory, control, thread }: MemberData, ready: () =
   try {
     wasm.serve(control, thread);
   } catch (error) {
-    // The others must not wait for what this one took.
+    // The other members must not wait for the task that this one took.
     wasm.fail(control);
     throw error;
   }

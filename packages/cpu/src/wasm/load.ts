@@ -4,7 +4,7 @@ import { KERNEL_NAMES, type KernelExports } from '../generated/exports.ts';
 import { builtin } from '../threads/builtin.ts';
 import type { WasmBytes, WasmSource } from './source.ts';
 
-/** @throws MambaError `unavailable` where the engine has no WebAssembly SIMD. */
+/** Requires WebAssembly SIMD. @throws MambaError `unavailable` where the engine has none. */
 export function requireSimd(): void {
   if (typeof WebAssembly !== 'object') {
     throw new MambaError('unavailable', 'the cpu backend needs WebAssembly, which this engine does not have', {
@@ -23,7 +23,7 @@ export function requireSimd(): void {
 /** `relaxed` has fused multiply-add; Node 20 and older engines do not take it. */
 export type BuildName = 'simd' | 'relaxed';
 
-/** @throws MambaError `unavailable` where the build that is asked for does not run here. */
+/** The build to load. @throws MambaError `unavailable` where the build that is asked for does not run here. */
 export function chooseBuild(wanted: BuildName | 'auto'): BuildName {
   const runs = WebAssembly.validate(RELAXED_PROBE);
   if (wanted === 'relaxed' && !runs) {
@@ -40,9 +40,10 @@ export function chooseBuild(wanted: BuildName | 'auto'): BuildName {
 }
 
 /**
- * The module to instantiate with a memory that is shared or not. A module that is compiled already takes a shared one only.
- * @throws MambaError `invalid-argument` where the source is not a build of these kernels, `unavailable` where it cannot be
- * fetched or this engine refuses to compile it.
+ * The module to instantiate with a memory that is shared or not. A module that was compiled before takes a shared
+ * memory only.
+ * @throws MambaError `invalid-argument` where the source is not a build of these kernels, `unavailable` where it cannot
+ * be fetched or this engine refuses to compile it.
  */
 export async function loadModule(
   source: WasmSource | undefined,
@@ -67,7 +68,7 @@ export async function loadModule(
   return module;
 }
 
-/** `memberDied` is what a leader that waits for its team asks again and again. */
+/** Instantiates a module. A leader that waits for its team calls `memberDied` again and again. */
 export async function instantiate(
   module: WebAssembly.Module,
   memory: WebAssembly.Memory,
@@ -80,8 +81,8 @@ export async function instantiate(
 }
 
 /**
- * The builds import a shared memory. Which kind is one bit of the import, and nothing else in the code differs, so the same bytes serve
- * where memory cannot be shared.
+ * The builds import a shared memory. One bit of the import tells the kind of memory, and the code is the same for both,
+ * so the same bytes serve where memory cannot be shared.
  */
 function withMemory(source: BufferSource, shared: boolean): BufferSource {
   if (shared) return source;
@@ -97,7 +98,7 @@ const SHARED = 2;
 const IMPORT_SECTION = 2;
 const MEMORY = 2;
 
-/** Where the flags of the imported memory stand; undefined where the first import that is no function is something else. */
+/** The place of the imported memory's flags; undefined where the first import that is no function is no memory. */
 function memoryFlags(bytes: Uint8Array): number | undefined {
   let at = 8;
   const next = (): number => {
@@ -144,7 +145,7 @@ const RELAXED_PROBE = new Uint8Array([
   2, 0xfd, 0x0f, 0xfd, 0x80, 2, 0x0b,
 ]);
 
-/** AssemblyScript imports it; the kernels assert nothing. */
+/** AssemblyScript imports this function; the kernels assert nothing. */
 function abort(): never {
   throw new MambaError('device-error', 'a kernel of the cpu backend aborted', { origin: 'cpu' });
 }
@@ -174,7 +175,7 @@ async function bytesOf(source: WasmBytes | undefined, build: BuildName): Promise
   throw invalid('cpu.wasm', Object.prototype.toString.call(source), 'bytes, a URL, or a WebAssembly.Module');
 }
 
-/** Each in a file of its own, which is loaded where it is used. */
+/** The inlined bytes of a build; each build has a file of its own, which is loaded only where it is used. */
 async function inlined(build: BuildName): Promise<string> {
   if (build === 'relaxed') return (await import('../generated/relaxed.ts')).relaxed;
   return (await import('../generated/simd.ts')).simd;
@@ -183,7 +184,7 @@ async function inlined(build: BuildName): Promise<string> {
 async function fetchBytes(url: string | URL): Promise<BufferSource> {
   try {
     if (String(url).startsWith('file:')) {
-      // Node's fetch takes no file URLs, and no browser does.
+      // Neither Node's fetch nor a browser's takes file URLs.
       if (builtin === undefined) throw new Error('this host reads no files');
       return new Uint8Array(await builtin('node:fs/promises').readFile(new URL(url)));
     }

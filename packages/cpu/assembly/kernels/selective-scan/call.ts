@@ -52,8 +52,8 @@ export class ScanCall {
 export const SCAN_PART_BYTES: usize = 128; // host
 
 /**
- * A range of channels of one group, over all steps of one batch row. It lies at the start of the thread's scratch; buffers follow it in which
- * eight channels side by side are a block.
+ * A range of channels of one group, over all steps of one batch row. It lies at the start of the thread's scratch;
+ * buffers follow it in which eight channels side by side are a block.
  */
 @unmanaged
 export class ScanPart {
@@ -98,7 +98,10 @@ export function isReset(part: ScanPart, step: i32): bool {
   return part.resets != 0 && load<i32>(part.resets + (<usize>step << 2)) != 0;
 }
 
-/** Bytes from the start of blocks `[tileSteps, 8]` to a step of a block; tiles start at multiples of `tileSteps`. @inline */
+/**
+ * Bytes from the start of blocks `[tileSteps, 8]` to a step of a block; tiles start at multiples of `tileSteps`.
+ * @inline
+ */
 export function stepOffset(part: ScanPart, block: i32, step: i32): usize {
   const tileSteps = part.call.tileSteps;
   return <usize>(block * tileSteps + step % tileSteps) << 5;

@@ -1,14 +1,18 @@
 /**
- * Pass 2 of the selective scan for a block of eight channels whose steps are Euler's and decay: two states at a time, then the odd one.
+ * Pass 2 of the selective scan for a block of eight channels whose steps are Euler's and decay: two states at a time,
+ * then the odd one.
  *
- * The roundings of equal steps all go one way, and add up for as long as a state remembers. So where a channel keeps half of a state or more
- * over the tile it is `near`: its state is H + e, with H from the start of the tile and e what has come since, so that a step rounds e alone.
- * H + e is handed on with its rounding error (`rest`). Elsewhere H is 0 and e is the state: a step rounds 6e-8 of it, and it remembers some 60
- * steps. A tile takes each pair of states in one of three ways:
+ * The roundings of equal steps all go one way, and add up for as long as a state remembers. So where a channel keeps
+ * half of a state or more over the tile it is `near`: its state is H + e, with H from the start of the tile and e what
+ * has come since, so that a step rounds e alone. H + e is handed on with its rounding error (`rest`). Elsewhere H is 0
+ * and e is the state: a step rounds 6e-8 of it, and it remembers some 60 steps. A tile takes each pair of states in one
+ * of three ways:
  *
- * - `small`, where no step takes more than 2^-1/2: e' = e + (h (2^x - 1) + d u B); 2^x has no whole part, so there are fewer operations;
+ * - `small`, where no step takes more than 2^-1/2: e' = e + (h (2^x - 1) + d u B); 2^x has no whole part, so there are
+ *   fewer operations;
  * - `mixed`, where some do, and some channel keeps 2^-1/4 in 40 steps: e' = 2^x e + ((2^x - 1) H + d u B);
- * - `forget`, where some do, and none keeps so much: h' = s h + (s h (2^r - 1) + d u B), as in scan.ts; its states remember 230 steps at most.
+ * - `forget`, where some do, and none keeps so much: h' = s h + (s h (2^r - 1) + d u B), as in scan.ts; its states
+ *   remember 230 steps at most.
  */
 import { Constant, constant } from '../../lib/constants';
 import { ScanPart, stepOffset } from './call';

@@ -1,8 +1,8 @@
 /**
  * Passes 1 and 3 of the selective scan, which read and write rows of a tile in order.
  *
- * The usual call takes eight channels as two neighbouring vectors, alike to the last instruction, with no branch or store between them: V8's
- * revectorisation makes one of them.
+ * The usual call takes eight channels as two neighbouring vectors, alike to the last instruction, with no branch or
+ * store between them: V8's revectorisation makes one of them.
  */
 import { silu, softplus } from '../../lib/activations';
 import { loadPart, storePart } from '../../lib/lanes';

@@ -1,27 +1,33 @@
 /**
  * Selective scan: y_t = C_t · h_t + D u_t, gated by silu(z_t), where h_t decays by exp(d A) and takes d B_t u_t.
  *
- * A task is a range of channels of one group and one batch row. Every eight channels are computed alike in whatever task they are, so any
- * number of threads gives the same bits.
+ * A task is a range of channels of one group and one batch row. Every eight channels are computed alike in whatever
+ * task they are, so any number of threads gives the same bits.
  *
- * Channels are the vector, eight at a time (a block). A and the state are transposed once to blocks `[state, 8]`, so B and C are broadcasts,
- * there are no horizontal sums, and any number of states is exact. Time runs in tiles of `tileSteps` steps, three passes each:
- *   1. prepare: d = softplus(delta + deltaBias) and d u into blocks `[tileSteps, 8]`; rows of delta and u are read in order;
- *   2. for each block, two states of eight channels in four v128 locals over all steps of the tile; y accumulates in `[tileSteps, 8]`;
+ * Channels are the vector, eight at a time (a block). A and the state are transposed once to blocks `[state, 8]`, so B
+ * and C are broadcasts, there are no horizontal sums, and any number of states is exact. Time runs in tiles of
+ * `tileSteps` steps, three passes each:
+ *   1. prepare: d = softplus(delta + deltaBias) and d u into blocks `[tileSteps, 8]`; rows of delta and u are read in
+ *      order;
+ *   2. for each block, two states of eight channels in four v128 locals over all steps of the tile; y accumulates in
+ *      `[tileSteps, 8]`;
  *   3. finish: y = (y + D u) silu(z); rows of z are read, and rows of y are written, in order.
- * So u, delta and z are read from memory once and y is written once; the blocks stay in the second-level cache (see `TILE_STEPS` in
- * src/operations/selective-scan.ts); nothing of size `[length, dim, state]` exists.
+ *
+ * So u, delta and z are read from memory once and y is written once; the blocks stay in the second-level cache (see
+ * `TILE_STEPS` in src/operations/selective-scan.ts); nothing of size `[length, dim, state]` exists.
  *
  * The decay is 2^x with x = d (A log2 e). With n the nearest integer and r = x - n it is never rounded to one float:
  *     h' = s h + (s h (2^r - 1) + d u B)      s = 2^n
- * which keeps decays very close to 1 exact (a rounded exp(d A) would drift by up to 3e-8 a step). 2^r - 1 is a polynomial of degree 5: the
- * relative error of 2^x is below 1.6e-7 for the x it is given; d A rounds as floats do (1.2e-7 of |x|), which is below 1e-7 of the state in
- * all. 2^x is 0 below x = -126.5. Where decays are near 1 the rounding of the state is carried along as well, from tile to tile; a single
- * step, and the last state, are rounded to float32.
+ * which keeps decays very close to 1 exact (a rounded exp(d A) would drift by up to 3e-8 a step). 2^r - 1 is a
+ * polynomial of degree 5: the relative error of 2^x is below 1.6e-7 for the x it is given; d A rounds as floats do
+ * (1.2e-7 of |x|), which is below 1e-7 of the state in all. 2^x is 0 below x = -126.5. Where decays are near 1 the
+ * rounding of the state is carried along as well, from tile to tile; a single step, and the last state, are rounded to
+ * float32.
  *
- * Pass 2 has three forms. decay.ts takes Euler steps with d A ≤ 0, which is what models have. general.ts takes all else (growing systems, zoh,
- * bilinear, constant B or C), and again a block whose state is no longer finite after decay.ts: an infinite state times a decay is infinite,
- * but not in the form above. step.ts takes a call of one step (decode), without blocks.
+ * Pass 2 has three forms. decay.ts takes Euler steps with d A ≤ 0, which is what models have. general.ts takes all else
+ * (growing systems, zoh, bilinear, constant B or C), and again a block whose state is no longer finite after decay.ts:
+ * an infinite state times a decay is infinite, but not in the form above. step.ts takes a call of one step (decode),
+ * without blocks.
  */
 import { allFinite, anyNegative, anyPositive, fromBlocks, scaleToPowersOfTwo, toBlocks } from './blocks';
 import { Discretization, isReset, SCAN_PART_BYTES, ScanCall, ScanPart, stepOffset } from './call';
