@@ -11,9 +11,9 @@ export default defineConfig({
     outDir: '../dist/web',
     emptyOutDir: true,
     target: 'esnext',
-    // The page, and the one in which a run in Node has a contender; whole paths, as others would be relative to where vite was started.
+    // The page, and the one in which a run in Node has a candidate; whole paths, as others would be relative to where vite was started.
     rolldownOptions: {
-      input: ['index.html', 'seat.html'].map((name) => fileURLToPath(new URL(`web/${name}`, import.meta.url))),
+      input: ['index.html', 'runner.html'].map((name) => fileURLToPath(new URL(`web/${name}`, import.meta.url))),
     },
   },
   worker: { format: 'es' },

@@ -4,6 +4,7 @@ export { type Comparison, compareReports, regressions } from './compare/compare.
 export { mergeReports, type NamedReport } from './compare/merge.ts';
 export { type FoundBackend, findBackends } from './machine/backends.ts';
 export { renderHtml } from './report/html/page.ts';
-export { type Observer, type RunOptions, runBench } from './run.ts';
+export type { Observer, RunOptions } from './run/options.ts';
+export { runBench } from './run/run.ts';
 export * from './schema/report.ts';
 export { writeReport } from './schema/write.ts';

@@ -8,7 +8,7 @@ export type Request =
       readonly suites: readonly string[];
       readonly backends: readonly string[];
       readonly effort: Effort;
-      /** Of cpu, a contender for each; empty: as many as it chooses. */
+      /** Of cpu, a candidate for each; empty: as many as it chooses. */
       readonly threads: readonly number[];
     }
   | { readonly type: 'cancel' };

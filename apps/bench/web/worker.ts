@@ -1,7 +1,8 @@
 /** Runs the suites away from the page, which stays responsive; it listens between samples. */
 import { SUITES } from '../src/cases/index.ts';
+import { messageOf } from '../src/errors.ts';
 import { chooseNamed, findBackends } from '../src/machine/backends.ts';
-import { runBench } from '../src/run.ts';
+import { runBench } from '../src/run/run.ts';
 import type { Notice, Request } from './messages.ts';
 
 let interruption: AbortController | undefined;
@@ -31,8 +32,4 @@ async function run({ suites, backends, effort, threads }: Request & { type: 'run
 
 function tell(notice: Notice): void {
   postMessage(notice);
-}
-
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }

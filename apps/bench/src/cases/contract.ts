@@ -19,11 +19,11 @@ export interface BenchCase {
   readonly checkOperations: number;
   /** Its measurements are to be compared with each other: they take turns as backends do. */
   readonly together?: boolean | undefined;
-  /** Bytes of memory that so many contenders take, and the reference, where that may be more than a machine has. */
-  readonly needs?: ((contenders: number) => number) | undefined;
+  /** Bytes of memory that so many candidates take, and the reference, where that may be more than a machine has. */
+  readonly needs?: ((candidates: number) => number) | undefined;
   /** The reference's results. Asked once in a run. */
   expected(reference: Backend, pause: Pause): Promise<Values>;
-  prepare(backend: Backend, pause: Pause): Promise<PreparedCase>;
+  prepare(backend: Backend, pause: Pause): Promise<BackendCase>;
 }
 
 /** To be awaited now and then in long work: lets the event loop run, and throws where the run is to stop. */
@@ -59,7 +59,7 @@ export interface MeasurementSpec {
 }
 
 /** A case on a backend: inputs and weights are there. */
-export interface PreparedCase {
+export interface BackendCase {
   /** This backend's results, as `expected` gives the reference's. */
   actual(): Promise<Values>;
   /** By the id of a measurement: how to run one call, or how long it took where it happened once, in `prepare`. */

@@ -1,12 +1,12 @@
 import { batchSuite } from './batch.ts';
 import { blockSuite } from './block.ts';
+import { convSuite } from './causal-conv1d.ts';
 import { contextSuite } from './context.ts';
 import type { Suite } from './contract.ts';
-import { convSuite } from './conv.ts';
 import { linearSuite } from './linear.ts';
 import { modelSuite } from './model.ts';
 import { quantisedSuite } from './quantised.ts';
-import { scanSuite } from './scan.ts';
+import { scanSuite } from './selective-scan.ts';
 
 /** In the order in which they run. */
 export const SUITES: readonly Suite[] = [

@@ -14,11 +14,11 @@ import {
   parameterCount,
 } from '@mamba/core';
 import {
+  type BackendCase,
   type BenchCase,
   chosen,
   type MeasurementSpec,
   type Pause,
-  type PreparedCase,
   type Suite,
   type SuiteName,
   type Values,
@@ -134,8 +134,8 @@ export function benchModel(config: ModelConfig, options: ModelBenchOptions): Ben
     tolerance: limit ?? MODEL_TOLERANCE.relative,
     checked: `this model, logits of ${checkedTokens} tokens of prefill and one step of decode${sequences}`,
     checkOperations: checkedRows * modelWork(config, checkedTokens + 1, checkedTokens + 1, 0).operations,
-    // The reference's float64, and what each contender stores.
-    needs: (contenders) => parameterCount(config) * (8 + contenders * per(4)),
+    // The reference's float64, and what each candidate stores.
+    needs: (candidates) => parameterCount(config) * (8 + candidates * per(4)),
     expected(reference, pause) {
       const compute = async (): Promise<Values> => {
         const { model } = await loadTimed(reference, config, pause);
@@ -199,7 +199,7 @@ export function benchModel(config: ModelConfig, options: ModelBenchOptions): Ben
         measured,
         stateBytes: stateBytes(model),
         dispose: free,
-      } satisfies PreparedCase;
+      } satisfies BackendCase;
     },
   };
 }

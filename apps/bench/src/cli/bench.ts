@@ -18,10 +18,11 @@ import {
   renderLegend,
   renderSuite,
 } from '../report/table.ts';
-import { type RunOptions, runBench } from '../run.ts';
+import type { RunOptions } from '../run/options.ts';
+import { runBench } from '../run/run.ts';
+import { findCandidates, findPlaces } from '../runner/candidates.ts';
 import type { Report } from '../schema/report.ts';
 import { checkWritable, writeReport } from '../schema/write.ts';
-import { findContenders, findPlaces } from '../seat/process.ts';
 import { INTERRUPTED, interruptible } from './interrupt.ts';
 import { writeParagraph } from './paragraph.ts';
 import type { Terminal } from './terminal.ts';
@@ -33,7 +34,7 @@ export interface BenchOptions {
   readonly json: string | undefined;
   readonly effort: Effort;
   readonly shapes: ShapeChoice;
-  /** Of backends that have any, one contender for each count; empty: their own choice. */
+  /** Of backends that have any, one candidate for each count; empty: their own choice. */
   readonly threads: readonly number[];
   /** Of cpu, each in a process of its own; empty: in this process, as it chooses itself. */
   readonly modes: readonly Place[];
@@ -48,7 +49,7 @@ export async function bench(options: BenchOptions, terminal: Terminal): Promise<
   const { stdout, environment } = terminal;
   const suites = chooseNamed(SUITES, options.suites, 'suite');
   checkWritable(options.json);
-  const backends = await contenders(options);
+  const backends = await candidates(options);
   const { effort, shapes, json } = options;
   const stages = options.peers.length > 0 ? [stageOf(options, backends)] : [];
   const { report, status } = await runAndShow({ suites, backends, effort, shapes, stages, json }, terminal);
@@ -61,12 +62,12 @@ export async function bench(options: BenchOptions, terminal: Terminal): Promise<
 }
 
 /** The backends of these names; where modes are asked for, those of cpu, each in a process of its own. */
-async function contenders({ backends, modes, threads }: BenchOptions): Promise<FoundBackend[]> {
-  if (modes.length === 0) return findContenders(backends, threads);
+async function candidates({ backends, modes, threads }: BenchOptions): Promise<FoundBackend[]> {
+  if (modes.length === 0) return findCandidates(backends, threads);
   const names = chooseNamed(KNOWN_BACKENDS, backends, 'backend').map(({ name }) => name);
   const others = names.filter((name) => name !== 'cpu');
   const counts = threads.length > 0 ? threads : [...new Set([1, platform.machineFacts().cores])];
-  return [...(others.length > 0 ? await findContenders(others, threads) : []), ...(await findPlaces(modes, counts))];
+  return [...(others.length > 0 ? await findCandidates(others, threads) : []), ...(await findPlaces(modes, counts))];
 }
 
 /** Runs, shows progress and tables, writes the JSON; Ctrl-C ends it early and keeps what it has. */
@@ -126,7 +127,7 @@ export async function runAndShow(
       }
       const limitsNow = renderCeilings(report.ceilings, records, look);
       if (report.results.some(({ time }) => time !== undefined)) {
-        // Of what was measured in turns with its limit, the share that was printed stands.
+        // Shares of a limit that was measured in turns stand as they were printed.
         const stale = report.results.some(({ ceiling }) => ceiling !== undefined && ceiling.inTurns !== true);
         if (stale && limitsNow !== limits) print(`\n${renderCorrection(look)}\n${limitsNow}`);
         print(`\n${renderLegend(report, look)}`);

@@ -3,14 +3,14 @@ import { measureCeilings } from '../machine/ceilings.ts';
 import { wasmFeatures } from '../machine/features.ts';
 import { styleFor } from '../report/style.ts';
 import { type Look, renderBackends, renderCeilings, renderHeading, wrap } from '../report/table.ts';
-import { findContenders } from '../seat/process.ts';
+import { findCandidates } from '../runner/candidates.ts';
 import type { Terminal } from './terminal.ts';
 
 /** What is here, and what it can do at most: measured, some seconds. */
 export async function machineCommand(json: boolean, { stdout, environment }: Terminal): Promise<number> {
   const machine = platform.machineFacts();
   const features = wasmFeatures();
-  const found = await findContenders([]);
+  const found = await findCandidates([]);
   const records = found.map(({ record }) => record);
   const status = records.some((record) => record.status === 'failed') ? 1 : 0;
   const ceilings = [];

@@ -5,12 +5,13 @@ import process from 'node:process';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { MambaError } from '@mamba/core';
+import { builtFile } from '../built.ts';
 import type { FoundBackend } from '../machine/backends.ts';
 import { digits } from '../report/format.ts';
 import type { Look } from '../report/table.ts';
 import { WordWrap } from '../report/word-wrap.ts';
+import { describeExit, lastLine } from '../runner/child-output.ts';
 import type { Generation, Report } from '../schema/report.ts';
-import { describeEnd, lastWords } from '../seat/last-words.ts';
 import type { Terminal } from './terminal.ts';
 import type { WriteRequest, Written } from './writer-node.ts';
 
@@ -64,19 +65,13 @@ async function write(
 ): Promise<string | undefined> {
   const generate = { prompt: PROMPT, temperature: 0.7, minP: 0.05, seed: 2752, maxTokens: TOKENS };
   const request: WriteRequest = { backend: known.name, options, checkpoint, generate };
-  // Compiled, wherever this very file is.
-  const root = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
-  const child = spawn(
-    execPath ?? process.execPath,
-    [join(root, 'dist', 'cli', 'writer-node.js'), JSON.stringify(request)],
-    {
-      stdio: ['ignore', 'pipe', 'pipe'],
-    },
-  );
-  const said = lastWords(child);
+  const child = spawn(execPath ?? process.execPath, [builtFile('cli', 'writer-node.js'), JSON.stringify(request)], {
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  const line = lastLine(child);
   const end = new Promise<string | undefined>((resolve) => {
     child.once('error', ({ message }) => resolve(message));
-    child.once('close', (code, signal) => resolve(code === 0 ? undefined : describeEnd(code, signal, said())));
+    child.once('close', (code, signal) => resolve(code === 0 ? undefined : describeExit(code, signal, line())));
   });
   for await (const line of createInterface({ input: child.stdout })) hear(JSON.parse(line) as Written);
   return end;

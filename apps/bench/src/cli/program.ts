@@ -104,7 +104,7 @@ function createProgram(terminal: Terminal, finish: (status: number) => void): Co
         `weights of linear, model, quantised and peers: ${DTYPES.join(', ')}`,
         splitNames(DTYPES, 'dtype'),
       )
-      .option('--threads <n...>', 'of cpu and peers: one contender for each of these numbers', splitCounts)
+      .option('--threads <n...>', 'of cpu and peers: one candidate for each of these numbers', splitCounts)
       .option(
         '--mode <name...>',
         `of cpu: ${PLACES.join(', ')}, each in a process of its own, on a Node that has it`,

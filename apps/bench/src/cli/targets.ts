@@ -9,9 +9,9 @@ import { type PeerRound, peerStage } from '../peers/stage.ts';
 import { styleFor } from '../report/style.ts';
 import { type Look, NO_RULES, wrap } from '../report/table.ts';
 import { type TargetRow, targetsOf } from '../report/targets.ts';
+import { findPlaces } from '../runner/candidates.ts';
 import { readReport } from '../schema/read.ts';
 import type { Report } from '../schema/report.ts';
-import { findPlaces } from '../seat/process.ts';
 import { runAndShow } from './bench.ts';
 import type { Terminal } from './terminal.ts';
 
@@ -65,7 +65,7 @@ export async function targetsCommand(options: TargetsOptions, terminal: Terminal
 
 /** Of goals that are told a core, one thread; every length that they name. */
 const alone = ({ record }: FoundBackend): boolean => record.details?.threads === 1;
-const CHOICES: Partial<Record<SuiteName, { shapes: ShapeChoice; takes?: (contender: FoundBackend) => boolean }>> = {
+const CHOICES: Partial<Record<SuiteName, { shapes: ShapeChoice; takes?: (candidate: FoundBackend) => boolean }>> = {
   scan: { shapes: { length: [2 ** 9, 2 ** 11, 2 ** 13, 2 ** 15, 2 ** 17] }, takes: alone },
   linear: { shapes: { batch: [512] } },
   context: { shapes: { length: [2 ** 4, 2 ** 20] }, takes: alone },

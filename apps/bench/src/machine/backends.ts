@@ -1,8 +1,9 @@
 /** Which backends there are, which of them run here, and why the others do not. */
 import { type Backend, type BackendProvider, MambaError } from '@mamba/core';
+import { messageOf } from '../errors.ts';
 import { versions } from '../generated/versions.ts';
+import type { Runner } from '../runner/runner.ts';
 import type { BackendRecord, Ceiling } from '../schema/report.ts';
-import type { Seat } from '../seat/seat.ts';
 
 export interface KnownBackend {
   readonly name: string;
@@ -53,7 +54,7 @@ export interface FoundBackend {
   /** The Node that it needs, where that is not this one; null where it runs in a browser. */
   readonly execPath?: string | null | undefined;
   /** Where it runs in another process: how to start one, and that process's limits. */
-  readonly seat?: (() => Promise<Seat>) | undefined;
+  readonly runner?: (() => Promise<Runner>) | undefined;
   readonly ceilings?: ((budget: number) => Promise<Ceiling[]>) | undefined;
 }
 
@@ -156,8 +157,4 @@ function isUnbuilt(error: unknown, module: string): boolean {
 
 function isNotFound(error: unknown): error is Error {
   return error instanceof Error && 'code' in error && error.code === 'ERR_MODULE_NOT_FOUND';
-}
-
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }

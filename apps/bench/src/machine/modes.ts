@@ -5,7 +5,7 @@ import type { BackendRecord } from '../schema/report.ts';
 export const MODES = ['plain', 'relaxed', 'revectorized'] as const;
 export type Mode = (typeof MODES)[number];
 
-/** Where the cpu backend runs as a contender of its own: in its modes in Node, and in Chromium, which takes relaxed SIMD. */
+/** Where the cpu backend runs as a candidate of its own: in its modes in Node, and in Chromium, which takes relaxed SIMD. */
 export const PLACES = [...MODES, 'chromium'] as const;
 export type Place = (typeof PLACES)[number];
 

@@ -2,14 +2,15 @@
 import { spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
 import process from 'node:process';
-import { fileURLToPath, pathToFileURL } from 'node:url';
+import { pathToFileURL } from 'node:url';
 import { MambaError } from '@mamba/core';
+import { appFolder } from '../built.ts';
 import type { Peer } from './contract.ts';
 
 export function peerFolder({ name }: Pick<Peer, 'name'>): string {
-  return join(dirname(dirname(dirname(fileURLToPath(import.meta.url)))), '.peers', name);
+  return join(appFolder, '.peers', name);
 }
 
 /** Which of its packages are missing, or of another version: `node-llama-cpp@3.22.1`. */

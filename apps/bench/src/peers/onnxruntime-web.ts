@@ -1,5 +1,5 @@
-import { dirname, join } from 'node:path';
-import { fileURLToPath } from 'node:url';
+import { join } from 'node:path';
+import { builtFile } from '../built.ts';
 import type { Peer } from './contract.ts';
 import type { driveOnnx, OnnxModel, OnnxRuntime, StateShapes } from './onnx/drive.ts';
 import { stateShapes } from './onnx/mamba.ts';
@@ -24,10 +24,9 @@ export const onnxRuntimeWeb: Peer = {
   async open(task) {
     const { folder, config, threads, prompt, decode } = task;
     const dist = join(folder, 'node_modules', 'onnxruntime-web', 'dist');
-    // Compiled, wherever this very file is.
-    const drive = join(dirname(dirname(dirname(fileURLToPath(import.meta.url)))), 'dist', 'peers', 'onnx', 'drive.js');
+    const drive = builtFile('peers', 'onnx', 'drive.js');
     const { launchChromium } = await import('@mamba/software-gpu');
-    // The run decides what Ctrl-C does.
+    // The run handles Ctrl-C.
     const browser = await launchChromium([], { signals: false });
     try {
       const page = await browser.newPage();

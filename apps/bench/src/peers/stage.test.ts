@@ -5,7 +5,7 @@ import { createModel, modelConfig } from '@mamba/core';
 import { reference } from '@mamba/reference';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { findBackends } from '../machine/backends.ts';
-import { runBench } from '../run.ts';
+import { runBench } from '../run/run.ts';
 import { parseReport } from '../schema/report.ts';
 import type { Peer, PeerTask } from './contract.ts';
 import { peerFolder } from './folder.ts';

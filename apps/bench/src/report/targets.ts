@@ -39,7 +39,7 @@ export function targetsOf(report: Report): TargetRow[] {
   const time = (backend: string, pattern: RegExp, dtype?: string): TimeSummary | undefined =>
     find(backend, pattern, dtype)[0]?.time;
   const own = (mode: Place, threads: number): string => `cpu-${mode}@${threads}`;
-  /** How many times as fast as another project; of several contenders, its best. */
+  /** How many times as fast as another project; of several candidates, its best. */
   const against = (mode: Place, threads: number, rivals: readonly string[], pattern: RegExp, dtype?: string) => {
     const best = rivals.flatMap((rival) => time(rival, pattern, dtype) ?? []).sort((a, b) => a.median - b.median)[0];
     return ratio(best, time(own(mode, threads), pattern, dtype));

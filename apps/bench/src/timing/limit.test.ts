@@ -37,19 +37,19 @@ it('compares nothing with limits that are not its own', () => {
 
 it('compares with the limit that was measured in turns, of the kind that binds', async () => {
   const asked: string[] = [];
-  const seat = {
+  const runner = {
     async limit(bound: string) {
       asked.push(bound);
       return 5e8;
     },
   };
-  const contender = { time: async () => 7 };
+  const timer = { time: async () => 7 };
   const work = { operations: 1e9, bytes: 5e7 };
-  const beside = besideItsLimit(contender, seat, work, found({}), ceilings);
+  const beside = besideItsLimit(timer, runner, work, found({}), ceilings);
   expect([await beside.time(1), await beside.limit!(), asked]).toEqual([7, 5e8, ['operations']]);
   expect(applyLimit(work, 4, 5e8, found({}), ceilings)).toEqual({
     ceiling: { id: 'ops', seconds: 2, share: 0.5, inTurns: true },
   });
-  expect(besideItsLimit(contender, seat, work, found({ threads: 4 }), ceilings)).toBe(contender);
+  expect(besideItsLimit(timer, runner, work, found({ threads: 4 }), ceilings)).toBe(timer);
   expect(applyLimit(work, 4, undefined, found({}), ceilings)).toEqual({});
 });

@@ -1,47 +1,50 @@
-/** Times beside the machine's limits: of ours alone, on whose hardware, with whose number of threads and in whose mode they were measured. */
+/** Relates times to the machine's limits, for our backends on the processor: by their mode and number of threads. */
 import type { Work } from '../cases/work.ts';
 import type { FoundBackend } from '../machine/backends.ts';
 import { modeOf } from '../machine/modes.ts';
+import type { Runner } from '../runner/runner.ts';
 import type { Ceiling, Result } from '../schema/report.ts';
-import type { Seat } from '../seat/seat.ts';
-import type { Contender } from './sample.ts';
+import type { Timer } from './sample.ts';
 
-type Runner = Pick<FoundBackend, 'known' | 'record'>;
+type Measured = Pick<FoundBackend, 'known' | 'record'>;
 
-/** The share of the limit that a measurement reached: the least time that its operations or its bytes take, whichever is more, over the time it took. */
+/**
+ * The share of its limit that a measurement reached: the least time that its operations or its bytes take, whichever is
+ * more, over the time that it took.
+ */
 export function applyCeiling(
   work: Work | undefined,
   seconds: number,
-  runner: Runner,
+  measured: Measured,
   ceilings: readonly Ceiling[],
 ): Pick<Result, 'ceiling'> {
-  const binding = bindingCeiling(work, runner, ceilings);
+  const binding = bindingCeiling(work, measured, ceilings);
   if (work === undefined || binding === undefined) return {};
   return { ceiling: shareOf(binding, work, seconds, binding.perSecond) };
 }
 
-/** A contender that measures the limit that binds it again after each sample: other work slows both, and their ratio stays. */
+/** A timer that measures its binding limit again after each sample: other work slows both, and their ratio stays. */
 export function besideItsLimit(
-  contender: Contender,
-  seat: Pick<Seat, 'limit'>,
+  timer: Timer,
+  runner: Pick<Runner, 'limit'>,
   work: Work | undefined,
-  runner: Runner,
+  measured: Measured,
   ceilings: readonly Ceiling[],
-): Contender {
-  const binding = bindingCeiling(work, runner, ceilings);
-  if (binding === undefined) return contender;
-  return { time: (calls) => contender.time(calls), limit: () => seat.limit(binding.bound) };
+): Timer {
+  const binding = bindingCeiling(work, measured, ceilings);
+  if (binding === undefined) return timer;
+  return { time: (calls) => timer.time(calls), limit: () => runner.limit(binding.bound) };
 }
 
-/** As `applyCeiling`, with the limit that was measured between the samples. */
+/** `applyCeiling` with the limit that was measured between the samples. */
 export function applyLimit(
   work: Work | undefined,
   seconds: number,
   perSecond: number | undefined,
-  runner: Runner,
+  measured: Measured,
   ceilings: readonly Ceiling[],
 ): Pick<Result, 'ceiling'> {
-  const binding = bindingCeiling(work, runner, ceilings);
+  const binding = bindingCeiling(work, measured, ceilings);
   if (work === undefined || perSecond === undefined || binding === undefined) return {};
   return { ceiling: { ...shareOf(binding, work, seconds, perSecond), inTurns: true } };
 }
@@ -51,10 +54,10 @@ function shareOf({ id, bound }: Ceiling, work: Work, seconds: number, perSecond:
   return { id, seconds: least, share: least / seconds };
 }
 
-/** The limit that leaves the most time. */
+/** The limit under which this work takes longest. */
 function bindingCeiling(
   work: Work | undefined,
-  { known, record }: Runner,
+  { known, record }: Measured,
   ceilings: readonly Ceiling[],
 ): Ceiling | undefined {
   if (work === undefined || !known.onProcessor || record.slow !== undefined) return undefined;

@@ -1,22 +1,23 @@
 /**
- * The sampler: contenders take turns, so that a drift of the machine's speed hits all alike; each goes on until its median is
- * certain enough or its time is spent. A sample awaits the device, and holds as many calls as make it long against the clock.
+ * The sampler. Timers take turns, so that a drift of the machine's speed hits all alike; each goes on until its median is certain
+ * enough or its budget is spent. A sample awaits the device, and holds as many calls as make it long against the clock's resolution.
  */
 import type { TimeSummary } from '../schema/report.ts';
 import { medianUncertainty, quantile, summarise } from './statistics.ts';
 
-export interface Contender {
+/** Times the calls of one candidate. */
+export interface Timer {
   /** Milliseconds of so many calls, one after the other, with the device awaited at their end. */
   time(calls: number): Promise<number>;
-  /** Work a second that the machine can do at this moment, where the times are compared with that. Asked after each sample. */
+  /** Work a second that the machine can do at this moment; measured after each sample where it is given. */
   readonly limit?: (() => Promise<number>) | undefined;
 }
 
-/** Calls of this very process. `run` does not wait for the device, `synchronize` waits until all calls are done. */
-export function timed(
+/** A timer of calls in this process. `run` does not wait for the device, `synchronize` waits until all calls are done. */
+export function localTimer(
   { run, synchronize }: { readonly run: () => void; readonly synchronize: () => Promise<void> },
   now: () => number = () => performance.now(),
-): Contender {
+): Timer {
   return {
     async time(calls) {
       const start = now();
@@ -27,8 +28,11 @@ export function timed(
   };
 }
 
+/** Least milliseconds of a sample: long against the clock's resolution, and against refilling caches after another's turn. */
+export const MIN_SAMPLE = 20;
+
 export interface SamplerOptions {
-  /** Milliseconds for each contender, warm-up included. */
+  /** Milliseconds for each timer, warm-up included. */
   readonly budget: number;
   /** Samples to take even where the budget is spent, three or more. */
   readonly minSamples: number;
@@ -43,19 +47,16 @@ export interface SamplerOptions {
 export type SampleOutcome =
   | {
       readonly time: TimeSummary;
-      /** The median of what the contender's `limit` gave. */
+      /** The median of the limits that the timer measured. */
       readonly limit?: number | undefined;
     }
   | { readonly error: unknown };
 
-/** One outcome for each contender. A contender that throws is out, and the others go on; what `pause` throws is passed on. */
-export async function sampleInterleaved(
-  contenders: readonly Contender[],
-  options: SamplerOptions,
-): Promise<SampleOutcome[]> {
+/** One outcome for each timer. A timer that throws is out, and the others go on; an error of `pause` ends the sampling. */
+export async function sampleInterleaved(timers: readonly Timer[], options: SamplerOptions): Promise<SampleOutcome[]> {
   const { budget, minSamples, precision, pause } = options;
-  const races = contenders.map((contender) => ({
-    contender,
+  const series = timers.map((timer) => ({
+    timer,
     seconds: [] as number[],
     limits: [] as number[],
     spent: 0,
@@ -63,33 +64,33 @@ export async function sampleInterleaved(
     first: 0,
     error: undefined as { cause: unknown } | undefined,
   }));
-  const done = (race: (typeof races)[number]): boolean => {
-    if (race.error !== undefined) return true;
-    if (race.seconds.length < minSamples) return false;
-    return race.spent >= budget || medianUncertainty(race.seconds) <= precision;
+  const done = ({ error, seconds, spent }: (typeof series)[number]): boolean => {
+    if (error !== undefined) return true;
+    if (seconds.length < minSamples) return false;
+    return spent >= budget || medianUncertainty(seconds) <= precision;
   };
-  while (races.some((race) => !done(race))) {
-    for (const race of races) {
-      if (done(race)) continue;
+  while (series.some((one) => !done(one))) {
+    for (const one of series) {
+      if (done(one)) continue;
       await pause();
       try {
-        if (race.calls === 0) {
-          const { calls, first, spent } = await warmUp(race.contender, options);
-          race.calls = calls;
-          race.first = first / 1000;
-          race.spent += spent;
+        if (one.calls === 0) {
+          const { calls, first, spent } = await warmUp(one.timer, options);
+          one.calls = calls;
+          one.first = first / 1000;
+          one.spent += spent;
         } else {
-          const elapsed = await race.contender.time(race.calls);
-          race.seconds.push(elapsed / 1000 / race.calls);
-          race.spent += elapsed;
-          if (race.contender.limit !== undefined) race.limits.push(await race.contender.limit());
+          const elapsed = await one.timer.time(one.calls);
+          one.seconds.push(elapsed / 1000 / one.calls);
+          one.spent += elapsed;
+          if (one.timer.limit !== undefined) one.limits.push(await one.timer.limit());
         }
       } catch (cause) {
-        race.error = { cause };
+        one.error = { cause };
       }
     }
   }
-  return races.map(({ seconds, limits, calls, first, error }) =>
+  return series.map(({ seconds, limits, calls, first, error }) =>
     error === undefined
       ? {
           time: { ...summarise(seconds, calls), ...(first > 0 && { first }) },
@@ -100,18 +101,15 @@ export async function sampleInterleaved(
 }
 
 /**
- * Calls, ever more of them together, until a tenth of the budget is spent. Gives the number of calls that fill a sample, and how
- * long the very first one took.
+ * Makes calls, ever more of them together, until a tenth of the budget is spent. Gives the number of calls that fill a sample, and
+ * how long the very first call took.
  */
-async function warmUp(
-  contender: Contender,
-  options: SamplerOptions,
-): Promise<{ calls: number; first: number; spent: number }> {
+async function warmUp(timer: Timer, options: SamplerOptions): Promise<{ calls: number; first: number; spent: number }> {
   let calls = 1;
   let first: number | undefined;
   let spent = 0;
   for (;;) {
-    const elapsed = await contender.time(calls);
+    const elapsed = await timer.time(calls);
     first ??= elapsed;
     spent += elapsed;
     if (elapsed < options.minSample) {

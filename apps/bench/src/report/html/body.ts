@@ -85,7 +85,7 @@ function notesOf(suite: string, reports: readonly Report[]): string {
   return said.length === 0 ? '' : `<p class="quiet">${escapeHtml(said.join(' '))}</p>`;
 }
 
-/** The goals of @mamba/cpu, where their contenders ran. */
+/** The goals of @mamba/cpu, where their candidates ran. */
 function renderTargets(report: Report, mark: string): string {
   const rows = targetsOf(report);
   if (rows.length === 0) return '';

@@ -1,6 +1,6 @@
 /**
- * Where a contender's calls run: in this process, or in one of its own, with another engine or other flags. A run sees no difference, so
- * that contenders of several processes take turns as those of one do. Time is taken where the call is made.
+ * A runner executes a backend's calls: in this process, or in another one with its own engine or flags. A run sees no difference, so
+ * that backends of several processes take turns as those of one do. Times are taken in the process that makes the call.
  */
 import type { Backend } from '@mamba/core';
 import { platform } from '#platform';
@@ -10,25 +10,25 @@ import { type Meter, openMeter } from '../machine/ceilings.ts';
 import { modeOf } from '../machine/modes.ts';
 import type { OwnCaseOptions } from '../peers/own.ts';
 import type { BackendRecord, Ceiling, MemoryRecord } from '../schema/report.ts';
-import { type Contender, timed } from '../timing/sample.ts';
+import { localTimer, type Timer } from '../timing/sample.ts';
 
-export interface Seat {
-  prepare(benchCase: BenchCase, ref: CaseRef, pause: Pause): Promise<SeatedCase>;
-  /** Operations or bytes a second that this engine, mode and number of threads can do at this moment, in some milliseconds. */
+export interface Runner {
+  prepare(benchCase: BenchCase, ref: CaseRef, pause: Pause): Promise<PreparedCase>;
+  /** Operations or bytes a second of this engine, mode and number of threads at this moment; takes some milliseconds. */
   limit(bound: Ceiling['bound']): Promise<number>;
   dispose(): Promise<void>;
 }
 
-/** How another process finds the same case: by its place in its suite, or made anew for the peers' stage. */
+/** How another process finds the same case: by its index in a suite, or made anew for the peers' stage. */
 export type CaseRef =
   | { readonly suite: SuiteName; readonly index: number; readonly options: CaseOptions }
   | { readonly own: OwnCaseOptions };
 
-/** A case whose inputs and weights are there. */
-export interface SeatedCase {
+/** A case whose inputs and weights the runner holds. */
+export interface PreparedCase {
   actual(): Promise<Values>;
-  /** By the id of a measurement; `seconds` of what happened once, in `prepare`. */
-  readonly measured: Readonly<Record<string, Contender | { readonly seconds: number }>>;
+  /** A timer for each measurement, by its id; or its `seconds`, where it happened once, in `prepare`. */
+  readonly measured: Readonly<Record<string, Timer | { readonly seconds: number }>>;
   readonly stateBytes?: number | undefined;
   memory(): Promise<MemoryRecord>;
   dispose(): Promise<void>;
@@ -37,21 +37,21 @@ export interface SeatedCase {
 /** Milliseconds of a limit's sample. */
 const LIMIT_SAMPLE = 15;
 
-export async function openSeat({ seat, provider }: FoundBackend): Promise<Seat> {
-  if (seat !== undefined) return seat();
+export async function openRunner({ runner, provider }: FoundBackend): Promise<Runner> {
+  if (runner !== undefined) return runner();
   if (provider === undefined) throw new Error('the backend does not run here');
-  return localSeat(await provider.create());
+  return localRunner(await provider.create());
 }
 
-/** In this process. The backend is the seat's, and disposed with it. */
-export function localSeat(backend: Backend): Seat {
+/** A runner in this process. It owns the backend and disposes it. */
+export function localRunner(backend: Backend): Runner {
   const synchronize = (): Promise<void> => backend.synchronize();
   let meter: Promise<Meter> | undefined;
   return {
     async prepare(benchCase, _, pause) {
       const prepared = await benchCase.prepare(backend, pause);
       const measured = Object.entries(prepared.measured).map(
-        ([id, how]) => [id, 'run' in how ? timed({ run: how.run, synchronize }) : how] as const,
+        ([id, how]) => [id, 'run' in how ? localTimer({ run: how.run, synchronize }) : how] as const,
       );
       return {
         actual: () => prepared.actual(),

@@ -1,19 +1,20 @@
-/** What a run asks of a seat in another process, and what that answers. */
+/** The protocol between a run and a runner in another process: methods with their arguments and results. */
 import type { ErrorCode } from '@mamba/core';
 import type { Values } from '../cases/contract.ts';
 import type { BackendRecord, Ceiling, MemoryRecord } from '../schema/report.ts';
-import type { CaseRef } from './seat.ts';
+import type { CaseRef } from './runner.ts';
 
-export interface Questions {
-  /** A backend of this name with these options; asked first. The engine is the process's own. */
+/** Argument and result of each method. */
+export interface RunnerMethods {
+  /** Opens a backend of this name with these options; called first. The engine is that of the runner's process. */
   readonly open: [
     { readonly backend: string; readonly label: string; readonly options: readonly object[] },
     { readonly record: BackendRecord; readonly engine: string },
   ];
-  /** The limits of its mode, on so many threads. */
+  /** Measures the limits of the backend's mode, on so many threads. */
   readonly ceilings: [{ readonly threads: number; readonly budget: number }, Ceiling[]];
-  /** One case at a time. */
-  readonly prepare: [CaseRef, PreparedAnswer];
+  /** Prepares a case; the one before it is disposed. */
+  readonly prepare: [CaseRef, PrepareResult];
   readonly actual: [null, Values];
   readonly time: [{ readonly measurement: string; readonly calls: number }, number];
   readonly limit: [Ceiling['bound'], number];
@@ -21,19 +22,21 @@ export interface Questions {
   readonly free: [null, null];
 }
 
-export interface PreparedAnswer {
-  /** Ids of what can be timed, and seconds of what was. */
+export interface PrepareResult {
+  /** Null for a measurement that can be timed, or the seconds of one that happened in `prepare`; by id. */
   readonly measured: Readonly<Record<string, number | null>>;
   readonly stateBytes: number | null;
 }
 
-export interface Ask<K extends keyof Questions = keyof Questions> {
+export interface RunnerRequest<K extends keyof RunnerMethods = keyof RunnerMethods> {
   readonly id: number;
   readonly type: K;
-  readonly body: Questions[K][0];
+  readonly body: RunnerMethods[K][0];
 }
 
-export type Answer = { readonly id: number; readonly body: unknown } | { readonly id: number; readonly error: Failure };
+export type RunnerResponse =
+  | { readonly id: number; readonly body: unknown }
+  | { readonly id: number; readonly error: Failure };
 
 export interface Failure {
   readonly message: string;

