@@ -1,4 +1,8 @@
+import { useSwiftShader } from '@mamba/software-gpu';
 import { defineProject } from 'vitest/config';
+
+// Before vitest forks: the forks, and the runners' processes, inherit LD_LIBRARY_PATH, which is read as a process starts.
+useSwiftShader();
 
 export default defineProject({
   test: {
