@@ -52,7 +52,7 @@ const modules = Object.values(shaders as unknown as Record<string, Shader>).flat
   ),
 );
 
-/** Not run by any test of this project, as SwiftShader has no matrix units: compiled only. `bench/matrices.mjs` runs them on hardware. */
+/** Shaders that tests compile and do not run: SwiftShader has no matrix units. `mamba-bench kernels` runs them on hardware. */
 const compiledOnly = ['linear-matrix'];
 
 let device: GPUDevice;

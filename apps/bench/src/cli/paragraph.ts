@@ -1,16 +1,13 @@
 /** The close of the default job: a small trained checkpoint writes on the fastest backend, in a process of its own. */
-import { spawn } from 'node:child_process';
 import { dirname, join } from 'node:path';
 import process from 'node:process';
-import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { MambaError } from '@mamba/core';
-import { builtFile } from '../built.ts';
 import type { FoundBackend } from '../machine/backends.ts';
 import { digits } from '../report/format.ts';
 import type { Look } from '../report/table.ts';
 import { WordWrap } from '../report/word-wrap.ts';
-import { describeExit, lastLine } from '../runner/child-output.ts';
+import { runEntry } from '../runner/entry.ts';
 import type { Generation, Report } from '../schema/report.ts';
 import type { Terminal } from './terminal.ts';
 import type { WriteRequest, Written } from './writer-node.ts';
@@ -57,24 +54,15 @@ export async function writeParagraph(
   return { checkpoint: CHECKPOINT, backend: fastest, prompt: PROMPT, text, tokens, seconds };
 }
 
-/** Has a process of its own write on a backend; gives what went wrong, if anything did. */
-async function write(
+/** Writes on a backend in a process of its own; gives the failure in words, if there is one. */
+function write(
   { known, options = [], execPath }: FoundBackend,
   checkpoint: string,
   hear: (written: Written) => void,
 ): Promise<string | undefined> {
   const generate = { prompt: PROMPT, temperature: 0.7, minP: 0.05, seed: 2752, maxTokens: TOKENS };
   const request: WriteRequest = { backend: known.name, options, checkpoint, generate };
-  const child = spawn(execPath ?? process.execPath, [builtFile('cli', 'writer-node.js'), JSON.stringify(request)], {
-    stdio: ['ignore', 'pipe', 'pipe'],
-  });
-  const line = lastLine(child);
-  const end = new Promise<string | undefined>((resolve) => {
-    child.once('error', ({ message }) => resolve(message));
-    child.once('close', (code, signal) => resolve(code === 0 ? undefined : describeExit(code, signal, line())));
-  });
-  for await (const line of createInterface({ input: child.stdout })) hear(JSON.parse(line) as Written);
-  return end;
+  return runEntry(['cli', 'writer-node.js'], request, hear, execPath ?? process.execPath);
 }
 
 /**

@@ -1,13 +1,15 @@
 import { type DType, type ErrorCode, isMambaError, MAMBA_SIZES } from '@mamba/core';
-import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
+import { Command, CommanderError, Option } from 'commander';
 import { SUITES } from '../cases/index.ts';
 import { chooseNamed, KNOWN_BACKENDS } from '../machine/backends.ts';
 import { PLACES, type Place } from '../machine/modes.ts';
 import { PEERS } from '../peers/index.ts';
 import { styleFor } from '../report/style.ts';
 import { version } from '../version.ts';
+import { parsePercent, splitCounts, splitList, splitNames } from './arguments.ts';
 import { bench } from './bench.ts';
 import { compareCommand } from './compare.ts';
+import { addKernelsCommand } from './kernels.ts';
 import { machineCommand } from './machine.ts';
 import { mergeCommand } from './merge.ts';
 import { installPeers, listPeers } from './peers.ts';
@@ -163,6 +165,7 @@ function createProgram(terminal: Terminal, finish: (status: number) => void): Co
       const { json, quick = false, markdown = false } = flags;
       finish(await targetsCommand({ file, json, quick, markdown }, terminal));
     });
+  addKernelsCommand(program, terminal, finish);
   program
     .command('merge <folder>')
     .description('merge the reports of many machines into one set, and say what was done with repeated ones')
@@ -189,38 +192,4 @@ function createProgram(terminal: Terminal, finish: (status: number) => void): Co
     .option('--json', 'as JSON')
     .action(async ({ json }: { json?: true }) => finish(await machineCommand(json === true, terminal)));
   return program;
-}
-
-/** `--suite scan,block` and `--suite scan block` alike. */
-function splitList(value: string, previous: readonly string[] = []): readonly string[] {
-  return [...previous, ...value.split(',').filter((name) => name !== '')];
-}
-
-function splitNames(known: readonly string[], what: string) {
-  return (value: string, previous: readonly string[] = []): readonly string[] => {
-    const names = splitList(value);
-    const wrong = names.find((name) => !known.includes(name));
-    if (wrong !== undefined)
-      throw new InvalidArgumentError(`There is no ${what} ${JSON.stringify(wrong)}; there are ${known.join(', ')}.`);
-    return [...previous, ...names];
-  };
-}
-
-/** Positive integers, also as powers: `2^14`. */
-function splitCounts(value: string, previous: readonly number[] = []): readonly number[] {
-  const counts = splitList(value).map((text) => {
-    const [, base, exponent = '1'] = /^(\d+)(?:\^(\d+))?$/.exec(text) ?? [];
-    const count = Number(base) ** Number(exponent);
-    if (!(Number.isSafeInteger(count) && count >= 1))
-      throw new InvalidArgumentError(`${JSON.stringify(text)} is not a positive integer.`);
-    return count;
-  });
-  return [...previous, ...counts];
-}
-
-function parsePercent(value: string): number {
-  const percent = Number(value.replace(/\s*%$/, ''));
-  if (value.trim() === '' || !Number.isFinite(percent) || percent < 0)
-    throw new InvalidArgumentError(`${JSON.stringify(value)} is not a percentage of 0 or more.`);
-  return percent / 100;
 }

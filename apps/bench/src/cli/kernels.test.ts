@@ -1,0 +1,62 @@
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { PassThrough } from 'node:stream';
+import { afterAll, describe, expect, it } from 'vitest';
+import { runCommand } from './program.ts';
+
+const folder = mkdtempSync(join(tmpdir(), 'mamba-kernels-'));
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+async function run(...args: readonly string[]) {
+  const [stdout, stderr] = [new PassThrough(), new PassThrough()];
+  const status = await runCommand(['kernels', ...args], { stdout, stderr, environment: { NO_COLOR: '1' } });
+  const text = (stream: PassThrough): string => String(stream.read() ?? '');
+  return { status, out: text(stdout), err: text(stderr) };
+}
+
+describe('mamba-bench kernels', () => {
+  it('times the kernels of cpu in a mode, beside the limits of the machine', async () => {
+    const file = join(folder, 'cpu.json');
+    const { status, out } = await run('--quick', '--seconds', '0.1', '--mode', 'plain', '--json', file);
+    expect(status).toBe(0);
+    expect(out).toContain('scan, 16 states, dim 64, length 64');
+    const report = JSON.parse(readFileSync(file, 'utf8'));
+    expect(report).toMatchObject({ kind: 'mamba-kernels', backend: 'cpu', kernels: [{ mode: 'plain' }] });
+    const [{ rows }] = report.kernels;
+    for (const { value, share } of rows) {
+      expect(value).toBeGreaterThan(0);
+      if (share !== undefined) expect(share).toBeGreaterThan(0);
+    }
+    expect(rows.filter(({ share }: { share?: number }) => share !== undefined).length).toBeGreaterThan(10);
+  });
+
+  it('tells how time grows with length on cpu', async () => {
+    const { status, out } = await run('--quick', '--section', 'length');
+    expect(status).toBe(0);
+    expect(out).toMatch(/selectiveScan, dim 64, 16 states: slope \d\.\d+ over 512 … 2048/);
+    expect(out).toMatch(/after 1024 over after 16: \d/);
+  });
+
+  it('times the kernels of webgpu by the timestamps of the device', async () => {
+    const file = join(folder, 'webgpu.json');
+    const { status, out, err } = await run('--backend', 'webgpu', '--quick', '--section', 'conv', '--json', file);
+    expect(`${status} ${err}`).toBe('0 ');
+    expect(out).toContain('conv');
+    const report = JSON.parse(readFileSync(file, 'utf8'));
+    expect(report.rows).toMatchObject([{ name: 'conv', microseconds: expect.any(Number), batch: 1, length: 64 }]);
+    expect(report.rows[0].microseconds).toBeGreaterThan(0);
+  });
+
+  it.each([
+    [['--section', 'conv'], 'there is no section of cpu "conv"'],
+    [['--backend', 'webgpu', '--section', 'length'], 'there is no section of webgpu "length"'],
+    [['--backend', 'reference'], 'Allowed choices are cpu, webgpu'],
+    [['--shape', '1x2'], '"1x2" is not of the form 1x512x2048'],
+    [['--seconds', '0'], '"0" is not a positive number'],
+  ])('refuses %j', async (args, message) => {
+    const { status, err } = await run(...args);
+    expect(status).toBe(2);
+    expect(err).toContain(message);
+  });
+});

@@ -1,0 +1,81 @@
+/**
+ * The sections of `mamba-bench kernels --backend webgpu`: times from the device's timestamps, its limits and its fixed costs. They
+ * run in this process, on Dawn. Node only.
+ */
+import process from 'node:process';
+import { type Toggles, webgpu } from '@mamba/webgpu';
+import { messageOf } from '../../errors.ts';
+import { ceilings } from './ceilings.ts';
+import { matrixUnits } from './matrix-units.ts';
+import { models, prefills } from './models.ts';
+import { conv, linear } from './products.ts';
+import { scan, slope } from './scan.ts';
+import {
+  type KernelRow,
+  type Session,
+  togglesOf,
+  WEBGPU_SECTIONS,
+  type WebGpuKernelOptions,
+  type WebGpuSection,
+} from './session.ts';
+
+export interface WebGpuKernels {
+  readonly date: string;
+  readonly node: string;
+  readonly toggles: Toggles;
+  readonly device: Readonly<Record<string, unknown>>;
+  readonly rows: readonly KernelRow[];
+  readonly failed: readonly { readonly section: string; readonly error: string }[];
+}
+
+const SECTIONS: Readonly<Record<WebGpuSection, (session: Session) => Promise<void>>> = {
+  ceilings,
+  scan,
+  slope,
+  linear,
+  conv,
+  models,
+  prefills,
+  'matrix-units': matrixUnits,
+};
+
+/** Gives all rows and failures; `print` gets each row as it comes. A section that fails leaves the others to go on. */
+export async function measureWebGpu(
+  options: WebGpuKernelOptions,
+  print: (line: string) => void,
+): Promise<WebGpuKernels> {
+  const date = new Date().toISOString();
+  const toggles = togglesOf(options);
+  const rows: KernelRow[] = [];
+  const failed: { section: string; error: string }[] = [];
+  const session: Session = {
+    ...options,
+    toggles,
+    report(row) {
+      rows.push(row);
+      print(lineOf(row));
+    },
+    fail: (section, error) => void failed.push({ section, error: messageOf(error) }),
+  };
+  // The matrix units' section checks results and takes minutes: it runs where it is asked for.
+  const timed = WEBGPU_SECTIONS.filter((name) => name !== 'matrix-units');
+  for (const name of options.sections.length > 0 ? options.sections : timed) {
+    try {
+      await SECTIONS[name](session);
+    } catch (error) {
+      session.fail(name, error);
+    }
+  }
+  const backend = await webgpu({ toggles }).create();
+  const device = { ...backend.details };
+  await backend.dispose();
+  return { date, node: process.version, toggles, device, rows, failed };
+}
+
+function lineOf({ name, microseconds, ...figures }: KernelRow): string {
+  const time = microseconds === undefined ? '' : `${microseconds.toFixed(1)} µs`;
+  const rest = Object.entries(figures)
+    .filter(([, value]) => value !== undefined)
+    .map(([key, value]) => `${key} ${typeof value === 'number' ? Number(value.toPrecision(4)) : value}`);
+  return `${name.padEnd(34)} ${time.padStart(12)}  ${rest.join('  ')}`.trimEnd();
+}

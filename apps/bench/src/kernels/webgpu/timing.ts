@@ -1,0 +1,55 @@
+/** Times calls on a webgpu backend: by the device's timestamps, or by the clock over many calls in a row. */
+import type { Backend } from '@mamba/core';
+import { profileOf } from '@mamba/webgpu';
+import type { Heat } from './heater.ts';
+
+export interface TimingOptions {
+  readonly quick: boolean;
+  readonly heat?: Heat | undefined;
+}
+
+const GROUPS = 6;
+const CALLS_OF_GROUP = 3;
+
+/** Calls until the device has worked for so many milliseconds. */
+export async function warmUp(milliseconds: number, call: () => Promise<unknown>): Promise<void> {
+  for (const begin = performance.now(); performance.now() - begin < milliseconds; ) await call();
+}
+
+/** Microseconds of device time of one call: the least of some groups' means, after a warm-up. */
+export async function deviceTime(backend: Backend, call: () => void, { quick, heat }: TimingOptions): Promise<number> {
+  // A device that was idle is slow at first.
+  await warmUp(quick || heat ? 1 : 100, async () => {
+    call();
+    await backend.synchronize();
+  });
+  await profileOf(backend);
+  let least = Number.POSITIVE_INFINITY;
+  for (let group = 0; group < (quick ? 1 : GROUPS); group++) {
+    heat?.(10);
+    for (let index = 0; index < CALLS_OF_GROUP; index++) call();
+    const profile = await profileOf(backend);
+    const nanoseconds = profile.reduce((sum, entry) => sum + entry.nanoseconds, 0);
+    least = Math.min(least, nanoseconds / CALLS_OF_GROUP / 1000);
+  }
+  return least;
+}
+
+/** Microseconds of one of many calls in a row by the clock, without what a pass of its own adds to each dispatch. */
+export async function timeInARow(backend: Backend, call: () => void, { quick, heat }: TimingOptions): Promise<number> {
+  const timed = async (calls: number): Promise<number> => {
+    heat?.(10);
+    const begin = performance.now();
+    for (let index = 0; index < calls; index++) call();
+    await backend.synchronize();
+    return performance.now() - begin;
+  };
+  await timed(10);
+  const [few, many] = quick ? ([1, 2] as const) : ([50, 250] as const);
+  let [least, most] = [Number.POSITIVE_INFINITY, Number.POSITIVE_INFINITY];
+  for (let round = 0; round < (quick ? 1 : 3); round++) {
+    least = Math.min(least, await timed(few));
+    most = Math.min(most, await timed(many));
+  }
+  return (1000 * (most - least)) / (many - few);
+}
