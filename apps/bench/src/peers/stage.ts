@@ -20,7 +20,7 @@ import { type Kind, openOwn, openPeer, type PeerCandidate, referenceLogProbs } f
 import type { Format, Peer } from './contract.ts';
 import { missingPackages, peerFolder } from './folder.ts';
 import { PEER_DTYPES, SEED } from './own.ts';
-import { byteTokenizer, LETTERS, letterToken } from './vocabulary.ts';
+import { byteTokenizer, END_OF_TEXT, LETTERS, letterToken } from './vocabulary.ts';
 
 export interface PeerStageOptions {
   readonly peers: readonly Peer[];
@@ -86,8 +86,8 @@ async function runRounds(options: PeerStageOptions, folder: string, context: Sta
       config,
       source: seededWeights(config, SEED),
       type: format,
-      tokenizer: byteTokenizer(),
-      specialTokens: { bos: undefined, eos: [257] },
+      tokenizer: await byteTokenizer(),
+      specialTokens: { bos: undefined, eos: [END_OF_TEXT] },
       sink: await createFile(gguf),
     });
     const candidates: PeerCandidate[] = [];

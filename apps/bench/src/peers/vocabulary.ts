@@ -1,45 +1,31 @@
 /**
- * A tokenizer for models of seeded weights: the bytes, as byte-level BPE writes them, and no merges that a text of letters could
- * use. Peers want one, and some take text alone.
+ * A tokenizer for models of seeded weights: one token for each byte, as byte-level BPE writes it, and a merge that no text of letters
+ * uses. Peers want a tokenizer, and some take text alone.
  */
+import { bytesSource, type CheckpointStore, readTokenizerFiles } from '@mamba/checkpoint';
+
 export const LETTERS = 'abcdefghijklmnopqrstuvwxyz';
 
-/** Content of a `tokenizer.json`. */
-export function byteTokenizer(): object {
-  const vocab = Object.fromEntries([...byteCharacters()].map((character, id) => [character, id]));
-  const merged = Object.keys(vocab).length;
-  return {
-    version: '1.0',
-    truncation: null,
-    padding: null,
-    added_tokens: [
-      {
-        id: merged + 1,
-        content: '<|endoftext|>',
-        special: true,
-        single_word: false,
-        lstrip: false,
-        rstrip: false,
-        normalized: false,
-      },
-    ],
-    normalizer: null,
-    pre_tokenizer: { type: 'ByteLevel', add_prefix_space: false, trim_offsets: true, use_regex: true },
-    post_processor: null,
-    decoder: { type: 'ByteLevel', add_prefix_space: true, trim_offsets: true, use_regex: true },
-    model: {
-      type: 'BPE',
-      dropout: null,
-      unk_token: null,
-      continuing_subword_prefix: null,
-      end_of_word_suffix: null,
-      fuse_unk: false,
-      byte_fallback: false,
-      ignore_merges: false,
-      vocab: { ...vocab, '!!': merged },
-      merges: ['! !'],
+/** The end of a text: after the tokens of the bytes and the one that the merge makes. */
+export const END_OF_TEXT = 257;
+
+/** The content of a `tokenizer.json`. */
+export async function byteTokenizer(): Promise<object> {
+  const vocab = Object.fromEntries([...byteCharacters(), '!!'].map((token, id) => [token, id]));
+  const config = { added_tokens_decoder: { [END_OF_TEXT]: { content: '<|endoftext|>', special: true } } };
+  const files: Readonly<Record<string, string>> = {
+    'vocab.json': JSON.stringify(vocab),
+    'merges.txt': '! !\n',
+    'tokenizer_config.json': JSON.stringify(config),
+  };
+  const store: CheckpointStore = {
+    name: 'bytes',
+    async open(file) {
+      const text = files[file];
+      return text === undefined ? undefined : bytesSource(new TextEncoder().encode(text), file);
     },
   };
+  return (await readTokenizerFiles(store)).json!;
 }
 
 export function letterToken(letter: string): number {
