@@ -11,7 +11,7 @@ export default defineConfig({
     outDir: '../dist/web',
     emptyOutDir: true,
     target: 'esnext',
-    // The page, and the one in which a run in Node has a candidate; whole paths, as others would be relative to where vite was started.
+    // The page, and the page of a runner. The paths are absolute: relative ones would begin where vite was started.
     rolldownOptions: {
       input: ['index.html', 'runner.html'].map((name) => fileURLToPath(new URL(`web/${name}`, import.meta.url))),
     },

@@ -1,13 +1,15 @@
-// Kernels that do nothing but reach a limit of the machine: what WebAssembly SIMD can add and multiply, and what it can read.
-// Built by scripts/generate.mjs, plain and with relaxed SIMD, whose multiplication and addition are one instruction.
+// Kernels that do nothing but reach a limit of the machine: multiplications and additions of WebAssembly SIMD, and
+// reading. Built by scripts/generate.mjs, plain and with relaxed SIMD, whose multiplication and addition are one
+// instruction.
 
 /** Address of the buffer that `readSum` reads: above static data. */
 const BASE: usize = 65536;
 
 /**
- * `rounds` times: six independent chains of x ← x m, and six of x ← x + a, on f32x4: as many of each at once as a processor takes whose
- * latency is three cycles. In one chain an addition would wait for its multiplication. Written out four times, as the loop itself takes
- * slots: 192 operations a round. m and a come as parameters because some engines reload constants in a loop.
+ * `rounds` times: six independent chains of x ← x m, and six of x ← x + a, on f32x4: as many of each at once as a
+ * processor takes whose latency is three cycles. In one chain an addition would wait for its multiplication. Written
+ * out four times, as the loop itself takes slots: 192 operations a round. m and a come as parameters because some
+ * engines reload constants in a loop.
  */
 export function multiplyAndAdd(rounds: i32, multiplier: f32, addend: f32): f32 {
   const m = f32x4.splat(multiplier);
@@ -83,15 +85,15 @@ function sumLanes(v: v128): f32 {
   return f32x4.extract_lane(v, 0) + f32x4.extract_lane(v, 1) + f32x4.extract_lane(v, 2) + f32x4.extract_lane(v, 3);
 }
 
-/** Inlined by the compiler. */
+/** The compiler inlines this. */
 function step(x: v128, m: v128, a: v128): v128 {
   if (ASC_FEATURE_RELAXED_SIMD) return f32x4.relaxed_madd(x, m, a);
   return f32x4.add(f32x4.mul(x, m), a);
 }
 
 /**
- * `rounds` times: ten independent chains of x ← x m + a on f32x4, fused, so that latency is hidden and nothing touches memory.
- * 80 operations a round (10 chains, 4 lanes, a multiplication and an addition).
+ * `rounds` times: ten independent chains of x ← x m + a on f32x4, fused, so that latency is hidden and nothing touches
+ * memory. 80 operations a round (10 chains, 4 lanes, a multiplication and an addition).
  */
 export function multiplyAdd(rounds: i32, multiplier: f32, addend: f32): f32 {
   const m = f32x4.splat(multiplier);
@@ -124,8 +126,8 @@ export function multiplyAdd(rounds: i32, multiplier: f32, addend: f32): f32 {
 }
 
 /**
- * The same with twenty chains, which V8 pairs into ten of 256 bits where it revectorises: it starts from the adjacent stores at the end.
- * 160 operations a round.
+ * The same with twenty chains, which V8 pairs into ten of 256 bits where it revectorises: it starts from the adjacent
+ * stores at the end. 160 operations a round.
  */
 export function multiplyAddWide(rounds: i32, multiplier: f32, addend: f32): f32 {
   const m = f32x4.splat(multiplier);

@@ -1,7 +1,8 @@
 /**
- * Induction heads far beyond the training length (256): `node apps/bench/proofs/induction-heads.mjs [--backend cpu] [--quick]`.
- * 64 fresh sequences of 2^15 tokens, then one of 2^20 streamed; every answer named, and memory shown to be constant in length. The
- * model itself is exact up to 2^15 and drifts beyond (see the fixtures' README), so the last answer is told, not asserted.
+ * Induction heads far beyond the training length (256): `node apps/bench/proofs/induction-heads.mjs [--backend cpu]
+ * [--quick]`. 64 fresh sequences of 2^15 tokens, then one of 2^20 streamed; every answer named, and memory shown to be
+ * constant in length. The model itself is exact up to 2^15 and drifts beyond (see the fixtures' README), so the last
+ * answer is told, not asserted.
  */
 import { parseArgs } from 'node:util';
 import { loadModel } from '@mamba/lm';

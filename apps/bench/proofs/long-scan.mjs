@@ -1,6 +1,7 @@
 /**
- * The scan's memory is constant in length: `node apps/bench/proofs/long-scan.mjs [--backend cpu]`. One block of 8 channels with 16 states,
- * scanned over 2^16 and over 2^20 steps; what the backend holds beyond inputs and outputs may differ by at most a tenth.
+ * The scan's memory is constant in length: `node apps/bench/proofs/long-scan.mjs [--backend cpu]`. One block of 8
+ * channels with 16 states, scanned over 2^16 and over 2^20 steps; what the backend holds beyond inputs and outputs may
+ * differ by at most a tenth.
  */
 import { parseArgs } from 'node:util';
 

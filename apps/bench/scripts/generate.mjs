@@ -1,4 +1,5 @@
-// Compiles assembly/ceilings.ts to WebAssembly, plain and relaxed, and writes both as base64 text: src/generated/ceilings.ts.
+// Compiles assembly/ceilings.ts to WebAssembly, plain and relaxed, and writes both as base64 text:
+// src/generated/ceilings.ts.
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import process from 'node:process';
@@ -31,7 +32,7 @@ writeFileSync(
   `// Generated from assembly/ceilings.ts by scripts/generate.mjs.\nexport const ceilingsBase64 = ${JSON.stringify(compiled, null, 2)} as const;\n`,
 );
 
-// The versions of what is measured, so that a browser knows them too.
+// The versions of the measured packages, so that a browser knows them too.
 const versions = Object.fromEntries(
   ['apps/bench', 'packages/core', 'packages/cpu', 'packages/reference', 'packages/webgpu'].map((path) => {
     const { name, version } = JSON.parse(readFileSync(join(root, '..', '..', path, 'package.json'), 'utf8'));

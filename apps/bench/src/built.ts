@@ -1,4 +1,4 @@
-/** Where the built files of this app are, whether the caller runs from src or from dist. Node only. */
+/** Paths of the built files of this app, for callers in src and in dist alike. Node only. */
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 

@@ -1,4 +1,4 @@
-/** How a run tells that it was stopped, that a result is wrong, and what an error says. */
+/** Errors that a run, its stages and its runners tell apart, and their messages. */
 import type { CheckRecord } from './schema/report.ts';
 
 /** Thrown between the samples of a run that was told to stop. It is never a backend's failure. */

@@ -1,4 +1,4 @@
-/** Public API: the report's schema and reader, the run that makes one, and what is made of reports. */
+/** Public API: the run that makes a report, the report's schema and reader, comparison, merging and the page. */
 export { SUITES } from './cases/index.ts';
 export { type Comparison, compareReports, regressions } from './compare/compare.ts';
 export { mergeReports, type NamedReport } from './compare/merge.ts';

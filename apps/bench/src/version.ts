@@ -1,4 +1,4 @@
 import { versions } from './generated/versions.ts';
 
-/** Of this package. */
+/** The version of this package. */
 export const version = versions['@mamba/bench']!;

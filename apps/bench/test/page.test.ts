@@ -1,4 +1,4 @@
-// The web page as it is built for production, driven in headless Chromium: its worker, WebGPU on SwiftShader, isolation.
+// Drives the built web page in headless Chromium: its worker, WebGPU on SwiftShader, isolation.
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import process from 'node:process';
@@ -128,7 +128,7 @@ describe.runIf(process.platform === 'linux' && process.arch === 'x64')('the web 
     expect(await page.locator('.letter').allTextContents()).toEqual(['A', 'B']);
     await page.setInputFiles('#import', [file('broken.json', '{"kind":"other"}')]);
     await waitForStatus('broken.json is not a report of mamba-bench');
-    // Dropped, as from a desktop.
+    // The file is dropped, as from a desktop.
     await page.evaluate(
       (text) => {
         const dataTransfer = new DataTransfer();

@@ -1,4 +1,4 @@
-/** The page: what to run, how far it is, what came out, and reports of other machines beside it. */
+/** The page: controls of a run, its progress, its results, and reports of other machines beside them. */
 import './page.css';
 import type { Effort } from '../src/cases/contract.ts';
 import { SUITES } from '../src/cases/index.ts';
@@ -86,7 +86,7 @@ addEventListener('drop', (event) => {
 });
 
 function start(request: Request): void {
-  // A worker of its own for each run: nothing of the last one is left.
+  // Each run gets a worker of its own, so that nothing of the last one is left.
   worker = new Worker(new URL('./worker.ts', import.meta.url), { type: 'module' });
   worker.onmessage = ({ data }: MessageEvent<Notice>) => hear(data);
   worker.onerror = ({ message }) => hear({ type: 'failed', message: message || 'the worker did not start' });
@@ -132,7 +132,7 @@ function finish(message: string, bad = false): void {
   say(message, bad);
 }
 
-/** From the pace so far once a tenth is done, from the estimate before. */
+/** Shows the time left: by the pace so far once a tenth is done, by the estimate before. */
 function showProgress(): void {
   const share = Math.min(done / total, 1);
   const elapsed = (performance.now() - started) / 1000;

@@ -1,6 +1,6 @@
 /**
- * Decode after a short context and after one of a million tokens: what the model remembers has one size, so a step takes one time.
- * The model is small, so that a million tokens are really fed.
+ * Decode after a short context and after one of a million tokens: the state has one size, so that a step takes one
+ * time. The model is small, so that a million tokens can be fed.
  */
 import { modelConfig } from '@mamba/core';
 import { chosen, type Suite } from './contract.ts';

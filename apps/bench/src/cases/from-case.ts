@@ -2,7 +2,7 @@ import type { Case } from '@mamba/conformance';
 import type { BenchCase, MeasurementSpec, SuiteName } from './contract.ts';
 import { readAll } from './values.ts';
 
-/** A bench case of a conformance case, checked and timed at that case's very shape. */
+/** Makes a bench case of a conformance case, checked and timed at that case's shape. */
 export function fromCase(suite: SuiteName, base: Case, measurement: MeasurementSpec): BenchCase {
   return {
     suite,

@@ -1,4 +1,4 @@
-/** Weights in fewer bits: what they save in time and memory, and what they cost in the logits. */
+/** Weights in fewer bits: the time and memory that they save, and the error of the logits. */
 import { type DType, MAMBA_SIZES, modelConfig } from '@mamba/core';
 import { chosen, type Suite } from './contract.ts';
 import { benchModel } from './model.ts';

@@ -1,6 +1,6 @@
 /**
- * The selective scan over lengths 2^9 … 2^17. The inputs of long lengths are those of a shorter conformance case, repeated: making
- * random numbers would take longer than scanning them, and the time of a scan does not depend on its values.
+ * The selective scan over lengths 2^9 … 2^17. Long inputs repeat those of a shorter conformance case: making random
+ * numbers would take longer than scanning them, and the time of a scan does not depend on its values.
  */
 import { selectiveScanCase } from '@mamba/conformance';
 import { type Backend, type HostTensor, sizeOf, type Tensor } from '@mamba/core';
@@ -30,7 +30,7 @@ export const scanSuite: Suite = {
     if (effort !== 'thorough') return sweep;
     return [
       ...sweep,
-      // 2^20 steps of 512 channels would be 2 GiB a tensor: the longest go with fewer channels.
+      // 2^20 steps of 512 channels would take 2 GiB a tensor: the longest have fewer channels.
       ...lengths([16, 17, 18, 19, 20]).map((length) => scanCase({ ...usual, length, dim: 64 })),
       ...[4, 8, 32, 64].map((state) => scanCase({ ...usual, state })),
       ...[4, 16, 64].map((batch) => scanCase({ ...usual, length: 512, batch })),
@@ -38,7 +38,7 @@ export const scanSuite: Suite = {
   },
 };
 
-/** Channels that leave a tensor at 256 MiB. */
+/** The number of channels that keeps a tensor within 256 MiB. */
 function dimFor(steps: number): number {
   return steps <= 2 ** 17 ? 512 : 64;
 }
@@ -100,7 +100,7 @@ export function scanCase(shape: ScanShape): BenchCase {
   };
 }
 
-/** Repeats along length what has one, and keeps the first `channels` channels of what has any. */
+/** Repeats an input along its length and keeps its first `channels` channels, where it has these axes. */
 function fit(name: string, host: HostTensor, shape: ScanShape, channels: number): HostTensor {
   const period = Math.min(shape.length, PERIOD);
   if (host.dtype !== 'float32') throw new TypeError(`an input of a scan is ${host.dtype}`);

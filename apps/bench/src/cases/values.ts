@@ -13,7 +13,7 @@ export async function readAll(backend: Backend, tensors: Readonly<Record<string,
   }
 }
 
-/** The worst of all tensors: its largest absolute error, relative to the tensor's largest reference value. */
+/** The check of the worst tensor: its largest absolute error, relative to its largest reference value. */
 export function compareValues(
   actual: Values,
   expected: Values,

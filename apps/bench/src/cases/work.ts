@@ -1,6 +1,6 @@
 /**
- * The least that a computation takes: floating-point operations, and bytes that have to be read or written once. A multiplication
- * and an addition are one operation each.
+ * Counts the least work of a computation: floating-point operations, and bytes that must be read or written once. A
+ * multiplication and an addition are one operation each.
  */
 import type { BlockConfig, ModelConfig } from '@mamba/core';
 
@@ -9,7 +9,9 @@ export interface Work {
   readonly bytes: number;
 }
 
-/** exp or log1p: reduction of the range, a polynomial of degree 5, the scale. Division is counted as one operation. */
+/**
+ * exp and log1p count a reduction of the range, a polynomial of degree 5 and the scale; a division is one operation.
+ */
 const TRANSCENDENTAL = 16;
 /** x · 1 / (1 + exp(-x)) */
 const SILU = TRANSCENDENTAL + 3;
@@ -75,7 +77,10 @@ export function blockWork(
   };
 }
 
-/** A model over `tokens` tokens of which `heads` get logits. Everything but the rows of an untied embedding is read once. */
+/**
+ * A model over `tokens` tokens of which `heads` get logits. Everything but the rows of an untied embedding is read
+ * once.
+ */
 export function modelWork(
   config: ModelConfig,
   tokens: number,

@@ -1,7 +1,7 @@
 /** Parsers of options' values, for commander. */
 import { InvalidArgumentError } from 'commander';
 
-/** `--suite scan,block` and `--suite scan block` alike. */
+/** Splits a list: `--suite scan,block` and `--suite scan block` alike. */
 export function splitList(value: string, previous: readonly string[] = []): readonly string[] {
   return [...previous, ...value.split(',').filter((name) => name !== '')];
 }
@@ -35,7 +35,7 @@ export function parsePercent(value: string): number {
   return percent / 100;
 }
 
-/** A value of one's own from each name of a list, by a parser that gives undefined where it does not fit. */
+/** Parses each entry of a list; `parse` gives undefined where an entry is not of the form. */
 export function splitParsed<T>(parse: (text: string) => T | undefined, form: string) {
   return (value: string, previous: readonly T[] = []): readonly T[] => [
     ...previous,
@@ -47,7 +47,7 @@ export function splitParsed<T>(parse: (text: string) => T | undefined, form: str
   ];
 }
 
-/** A positive number, not in a list. */
+/** A single positive number. */
 export function parsePositive(value: string): number {
   const number = Number(value);
   if (!(Number.isFinite(number) && number > 0))

@@ -34,11 +34,11 @@ export interface BenchOptions {
   readonly json: string | undefined;
   readonly effort: Effort;
   readonly shapes: ShapeChoice;
-  /** Of backends that have any, one candidate for each count; empty: their own choice. */
+  /** Numbers of threads, a candidate for each, for backends that have threads. Empty: their default. */
   readonly threads: readonly number[];
-  /** Of cpu, each in a process of its own; empty: in this process, as it chooses itself. */
+  /** Modes of cpu, each in a process of its own. Empty: its default, in this process. */
   readonly modes: readonly Place[];
-  /** Other projects beside ours; empty: none. */
+  /** Other projects to measure beside ours. Empty: none. */
   readonly peers: readonly Peer[];
   /** Close with a paragraph of generated text. */
   readonly paragraph: boolean;
@@ -61,7 +61,7 @@ export async function bench(options: BenchOptions, terminal: Terminal): Promise<
   return status;
 }
 
-/** The backends of these names; where modes are asked for, those of cpu, each in a process of its own. */
+/** The backends of these names; for cpu its modes, where some are named, each in a process of its own. */
 async function candidates({ backends, modes, threads }: BenchOptions): Promise<FoundBackend[]> {
   if (modes.length === 0) return findCandidates(backends, threads);
   const names = chooseNamed(KNOWN_BACKENDS, backends, 'backend').map(({ name }) => name);
@@ -157,7 +157,7 @@ function stageOf({ peers, effort, threads, shapes }: BenchOptions, backends: rea
     config: modelConfig(MAMBA_SIZES['mamba-130m']),
     prefill,
     decode,
-    // One thread as well: where others are busy, more may be slower.
+    // One thread is measured as well: on a busy machine, more may be slower.
     threads: threads.length > 0 ? threads : [...new Set([1, cores])],
     rounds: (asked.length > 0 ? asked : effort === 'quick' ? (['F32'] as const) : FORMATS).map((format) => ({
       format,

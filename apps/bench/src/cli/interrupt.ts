@@ -3,8 +3,8 @@ import process from 'node:process';
 const SIGNALS = ['SIGINT', 'SIGTERM'] as const;
 
 /**
- * Runs `body` with a signal that Ctrl-C aborts: it ends in its own time, with what it has. A second Ctrl-C ends the process at once; what
- * is registered for its `exit` is cleaned up then.
+ * Runs `body` with a signal that Ctrl-C aborts: `body` ends in its own time, with what it has. A second Ctrl-C ends the
+ * process at once; handlers of its `exit` clean up then.
  */
 export async function interruptible<T>(first: () => void, body: (signal: AbortSignal) => Promise<T>): Promise<T> {
   const interruption = new AbortController();

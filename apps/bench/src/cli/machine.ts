@@ -6,7 +6,7 @@ import { type Look, renderBackends, renderCeilings, renderHeading, wrap } from '
 import { findCandidates } from '../runner/candidates.ts';
 import type { Terminal } from './terminal.ts';
 
-/** What is here, and what it can do at most: measured, some seconds. */
+/** Shows this machine and its limits, which are measured in some seconds. */
 export async function machineCommand(json: boolean, { stdout, environment }: Terminal): Promise<number> {
   const machine = platform.machineFacts();
   const features = wasmFeatures();

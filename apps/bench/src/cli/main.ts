@@ -2,7 +2,7 @@
 import process from 'node:process';
 import { runCommand } from './program.ts';
 
-// `mamba-bench … | head` has seen enough.
+// The reader of `mamba-bench … | head` has closed the pipe.
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {
   if (error.code !== 'EPIPE') throw error;
   process.exit();

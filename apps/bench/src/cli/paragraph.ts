@@ -1,4 +1,6 @@
-/** The close of the default job: a small trained checkpoint writes on the fastest backend, in a process of its own. */
+/**
+ * Ends the default job: a small trained checkpoint writes a paragraph on the fastest backend, in a process of its own.
+ */
 import { dirname, join } from 'node:path';
 import process from 'node:process';
 import { fileURLToPath } from 'node:url';
@@ -17,7 +19,7 @@ const PROMPT = 'And it came to pass in those days, that';
 const TOKENS = 120;
 
 /**
- * Streams a paragraph to `stdout` and says how fast; undefined where no backend is fit for it.
+ * Streams a paragraph to `stdout` with its speed; gives undefined where no backend is fit for it.
  * @throws MambaError `unavailable` with the last words of the process that was to write.
  */
 export async function writeParagraph(
@@ -66,8 +68,8 @@ function write(
 }
 
 /**
- * Fastest at what was measured: of the backends without a failure, the one whose decode is fastest, or where that was not measured,
- * whose first result is. Slow ones only where there is nothing else.
+ * The backend without a failure whose decode is fastest or, where that was not measured, whose first result is. Slow
+ * backends count only where there are no others.
  */
 export function fastestBackend({ results, backends }: Pick<Report, 'results' | 'backends'>): string | undefined {
   const ready = backends.filter(({ status }) => status === 'ready');

@@ -5,7 +5,9 @@ import { PEERS } from '../peers/index.ts';
 import { styleFor } from '../report/style.ts';
 import type { Terminal } from './terminal.ts';
 
-/** Installs those that are not there yet. Gives 1 where one could not be; the others are installed all the same. */
+/**
+ * Installs the peers that are missing. Gives 1 where one could not be installed; the others are installed all the same.
+ */
 export async function installPeers(
   names: readonly string[],
   { stdout, stderr, environment }: Terminal,

@@ -18,8 +18,8 @@ import { targetsCommand } from './targets.ts';
 import type { Terminal } from './terminal.ts';
 
 /**
- * Runs `mamba-bench` with these arguments; gives its exit status: 0, 1 where something failed or got worse, 2 where the command or a file makes no
- * sense, 130 where it was interrupted.
+ * Runs `mamba-bench` with these arguments. Gives its exit status: 0; 1 where something failed or got worse; 2 where the
+ * command or a file makes no sense; 130 where it was interrupted.
  */
 export async function runCommand(args: readonly string[], terminal: Terminal): Promise<number> {
   let status = 0;
@@ -38,7 +38,7 @@ export async function runCommand(args: readonly string[], terminal: Terminal): P
 }
 
 const USAGE = 2;
-/** Nothing was measured or compared: a script is not to take it for a regression. */
+/** Codes of errors before anything was measured or compared: a script is not to take them for a regression. */
 const UNDOABLE: readonly ErrorCode[] = ['invalid-argument', 'invalid-file', 'io'];
 
 interface Flags {
@@ -57,7 +57,7 @@ interface Flags {
   readonly peers?: readonly string[] | true;
 }
 
-/** What `start` measures where nothing is asked for: a minute or two. */
+/** The suites that `start` runs by default: a minute or two. */
 const BRIEF = ['scan', 'block', 'model'];
 const DTYPES: readonly DType[] = ['float32', 'float16', 'bfloat16', 'q8', 'q4'];
 
@@ -75,7 +75,7 @@ function createProgram(terminal: Terminal, finish: (status: number) => void): Co
     .configureOutput({
       writeOut: (text) => terminal.stdout.write(text),
       writeErr: (text) => terminal.stderr.write(text),
-      // One manner of complaint, whoever finds it.
+      // Errors of commander look like our own.
       outputError: (text) => complain(text.replace(/^error: /, '').trimEnd()),
     });
   const command = (name: string, description: string, paragraph: boolean): void => {

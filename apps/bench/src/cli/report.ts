@@ -4,7 +4,7 @@ import { readReports } from '../schema/read.ts';
 import { checkWritable, writeWhole } from '../schema/write.ts';
 import type { Terminal } from './terminal.ts';
 
-/** One page of all these files' reports. */
+/** Writes one page of the reports of all these files. */
 export async function reportCommand(files: readonly string[], out: string, { stdout }: Terminal): Promise<number> {
   checkWritable(out);
   const set = mergeReports(await readReports(files));

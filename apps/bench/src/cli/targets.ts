@@ -16,12 +16,12 @@ import { runAndShow } from './bench.ts';
 import type { Terminal } from './terminal.ts';
 
 export interface TargetsOptions {
-  /** A report to take instead of measuring. */
+  /** A report to show instead of measuring. */
   readonly file: string | undefined;
   readonly json: string | undefined;
-  /** A rehearsal: short prompts, few samples. */
+  /** True for a rehearsal with short prompts and few samples. */
   readonly quick: boolean;
-  /** As a table for a note instead of the terminal's. */
+  /** True for a table in Markdown instead of the terminal's. */
   readonly markdown: boolean;
 }
 
@@ -63,7 +63,7 @@ export async function targetsCommand(options: TargetsOptions, terminal: Terminal
   return status;
 }
 
-/** Of goals that are told a core, one thread; every length that they name. */
+/** Goals that are told for one core take one thread, and every length that they name. */
 const alone = ({ record }: FoundBackend): boolean => record.details?.threads === 1;
 const CHOICES: Partial<Record<SuiteName, { shapes: ShapeChoice; takes?: (candidate: FoundBackend) => boolean }>> = {
   scan: { shapes: { length: [2 ** 9, 2 ** 11, 2 ** 13, 2 ** 15, 2 ** 17] }, takes: alone },
@@ -71,7 +71,10 @@ const CHOICES: Partial<Record<SuiteName, { shapes: ShapeChoice; takes?: (candida
   context: { shapes: { length: [2 ** 4, 2 ** 20] }, takes: alone },
 };
 
-/** Native llama.cpp with one thread too, which is sometimes its best; others with two alone where the goals are of two. */
+/**
+ * Native llama.cpp runs on one thread too, which is sometimes its best; others on two alone, where the goals are of
+ * two.
+ */
 const two: PeerRound['takes'] = ({ peer, threads }) => threads === 2 || peer === 'llama.cpp';
 const ROUNDS: readonly PeerRound[] = [
   {
@@ -104,7 +107,7 @@ function renderTargets(rows: readonly TargetRow[], { style, width }: Look): stri
   return [style.bold('goals of @mamba/cpu'), ...lines.map((line) => `  ${line}`.trimEnd())].join('\n');
 }
 
-/** For narrow terminals: a line for each figure. */
+/** The list for narrow terminals: a line for each figure. */
 function renderList(rows: readonly TargetRow[], { style, width }: Look): string {
   const lines = rows.flatMap(({ label, cells }) => [
     ...wrap(label, width - 2).map((line) => `  ${line}`),
@@ -118,7 +121,7 @@ function renderList(rows: readonly TargetRow[], { style, width }: Look): string 
   return [style.bold('goals of @mamba/cpu'), ...lines].join('\n');
 }
 
-/** With what was measured on, and how the others were driven. */
+/** The table in Markdown, with the machine and the way in which peers were driven. */
 function renderMarkdown(rows: readonly TargetRow[], report: Report): string {
   const cell = (row: TargetRow, mode: (typeof PLACES)[number]): string => {
     const found = row.cells[mode];

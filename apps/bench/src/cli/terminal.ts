@@ -2,7 +2,7 @@ import type { Writable } from 'node:stream';
 
 type Stream = Writable & { readonly isTTY?: boolean | undefined; readonly columns?: number | undefined };
 
-/** Where a command writes: results to stdout, progress and complaints to stderr. */
+/** The streams of a command: results go to stdout, progress and errors to stderr. */
 export interface Terminal {
   readonly stdout: Stream;
   readonly stderr: Stream;

@@ -3,7 +3,7 @@ import process from 'node:process';
 import { loadModel } from '@mamba/lm';
 import { findBackend } from '../machine/backends.ts';
 
-/** What it is told, as JSON in its only argument. */
+/** The request, as JSON in the only argument of the process. */
 export interface WriteRequest {
   readonly backend: string;
   readonly options: readonly object[];
@@ -13,7 +13,7 @@ export interface WriteRequest {
   >;
 }
 
-/** A piece of text, and whether it is a token of its own. `start`: the model is loaded. */
+/** A piece of text, and whether it is a token of its own; or `start`, once the model is loaded. */
 export type Written = { readonly start: true } | { readonly text: string; readonly token: boolean };
 
 const tell = (written: Written): void => void process.stdout.write(`${JSON.stringify(written)}\n`);

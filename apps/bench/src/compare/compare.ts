@@ -1,4 +1,4 @@
-/** Two runs side by side: how much longer or shorter each measurement took, and whether that is more than their spread. */
+/** Compares two runs: the ratio of each measurement, and whether it is beyond the spread of both. */
 import type { Report, Result } from '../schema/report.ts';
 import { keyOf, machineKey, sameVersions, versionsOf } from './key.ts';
 
@@ -6,12 +6,12 @@ export interface Comparison {
   readonly rows: readonly ComparedRow[];
   /** Geometric means of the ratios, by suite and backend. */
   readonly summaries: readonly Summary[];
-  /** Measured in the first and not in the second, or the other way round, by key. */
+  /** Keys of measurements that only one of the runs has. */
   readonly onlyFirst: readonly string[];
   readonly onlySecond: readonly string[];
-  /** Measured in the first; failed or wrong in the second. */
+  /** Measurements of the first run that failed or disagreed in the second. */
   readonly broken: readonly Result[];
-  /** Ways in which the two runs are not the same experiment. */
+  /** Differences between the two experiments. */
   readonly warnings: readonly string[];
 }
 

@@ -1,6 +1,6 @@
 import type { Machine, Report, Result } from '../schema/report.ts';
 
-/** What makes two results the same measurement: backend, dtype and case. */
+/** The key of a measurement: results of two runs with the same backend, dtype and case are compared. */
 export function keyOf({ backend, dtype, case: id }: Pick<Result, 'backend' | 'dtype' | 'case'>): string {
   return `${id} · ${backend} · ${dtype}`;
 }
@@ -12,13 +12,13 @@ export function machineKey({ machine, backends }: Pick<Report, 'machine' | 'back
   return [cpu, cores, Math.round(memory / 2 ** 30), os, arch, engine.name, engine.version, adapter].join(' | ');
 }
 
-/** Short enough for a legend: `Example CPU, Node 20.20.2`. */
+/** A name that is short enough for a legend: `Example CPU, Node 20.20.2`. */
 export function machineName({ cpu, engine }: Machine): string {
   const name = engine.name === 'node' ? 'Node' : engine.name;
   return `${cpu.replace(/ @ .*|\(R\)|\(TM\)|CPU|Processor/g, '').trim()}, ${name} ${engine.version.replace(/^(\d+\.\d+).*/, '$1')}`;
 }
 
-/** Whether what both measured was of the same versions. */
+/** True where both runs measured the same versions. */
 export function sameVersions(a: Pick<Report, 'tool' | 'backends'>, b: Pick<Report, 'tool' | 'backends'>): boolean {
   const versions = new Map(a.backends.map(({ name, version }) => [name, version]));
   const same = b.backends.every(

@@ -1,4 +1,4 @@
-/** Many machines' reports into one set. Nothing is dropped silently: every decision leaves a note. */
+/** Merges many machines' reports into one set. Every decision leaves a note. */
 import type { Report } from '../schema/report.ts';
 import { KIND, type ReportSet, SCHEMA_VERSION, SET_KIND } from '../schema/report.ts';
 import { keyOf, machineKey, machineName, sameVersions, versionsOf } from './key.ts';
@@ -9,8 +9,9 @@ export interface NamedReport {
 }
 
 /**
- * One report for each machine and set of versions. Of the same machine measured twice with the same versions, the newer run's
- * measurement of each case stays, and cases that only the older has are kept; with different versions both runs stay, apart.
+ * Gives one report for each machine and set of versions. Where a machine was measured twice with the same versions, the
+ * newer measurement of each case is kept, and the cases that only the older run has; runs of different versions stay
+ * apart.
  */
 export function mergeReports(given: readonly NamedReport[]): ReportSet {
   const notes: string[] = [];
@@ -46,7 +47,7 @@ export function mergeReports(given: readonly NamedReport[]): ReportSet {
   return { kind: SET_KIND, schemaVersion: SCHEMA_VERSION, notes, reports };
 }
 
-/** The newer report, and what only the older one has; undefined where they are one run. */
+/** The newer report with the results that only the older one has; undefined where both are one run. */
 function overlay(older: Report, newer: Report): { report: Report; repeated: number } | undefined {
   if (older.startedAt === newer.startedAt && older.finishedAt === newer.finishedAt) return undefined;
   const replaced = new Set(newer.results.map(keyOf));

@@ -1,4 +1,4 @@
-/** Which backends there are, which of them run here, and why the others do not. */
+/** Finds the backends that run here, and the reasons for which the others do not. */
 import { type Backend, type BackendProvider, MambaError } from '@mamba/core';
 import { messageOf } from '../errors.ts';
 import { versions } from '../generated/versions.ts';
@@ -7,13 +7,14 @@ import type { BackendRecord, Ceiling } from '../schema/report.ts';
 
 export interface KnownBackend {
   readonly name: string;
-  /** Its package, whose export of the backend's name makes a provider. */
+  /** The backend's package, whose export of the backend's name makes a provider. */
   readonly module: string;
   load(): Promise<Readonly<Record<string, unknown>>>;
-  /** Whether the ceilings measured on the processor are its own, and whether it can be given a number of threads. */
+  /** True where the limits of the processor are those of the backend. */
   readonly onProcessor: boolean;
+  /** True where the backend can be given a number of threads. */
   readonly threaded: boolean;
-  /** Whether it calls native code, whose crash ends the whole process: in Node it runs in one of its own. */
+  /** True where the backend calls native code, whose crash ends the process: in Node it gets a process of its own. */
   readonly native: boolean;
 }
 
@@ -47,19 +48,19 @@ export const KNOWN_BACKENDS: readonly KnownBackend[] = [
 export interface FoundBackend {
   readonly known: Pick<KnownBackend, 'name' | 'module' | 'onProcessor'>;
   readonly record: BackendRecord;
-  /** Absent where it does not run here. Each suite gets a fresh one, so that memory is the suite's own. */
+  /** Absent where the backend does not run here. Each suite creates a fresh one, so that its memory is its own. */
   readonly provider?: BackendProvider | undefined;
-  /** What its provider is made with. Default: nothing. */
+  /** The options of the provider. Default: none. */
   readonly options?: readonly object[] | undefined;
-  /** The Node that it needs, where that is not this one; null where it runs in a browser. */
+  /** The Node that the backend needs, where that is not this one; null where it runs in a browser. */
   readonly execPath?: string | null | undefined;
-  /** Where it runs in another process: how to start one, and that process's limits. */
+  /** Starts a runner and measures the limits, where the backend runs in another process. */
   readonly runner?: (() => Promise<Runner>) | undefined;
   readonly ceilings?: ((budget: number) => Promise<Ceiling[]>) | undefined;
 }
 
 /**
- * Given several numbers of threads, a backend that has any is found once for each, as `cpu@2`.
+ * Finds the backends of these names; one that has threads is found once for each of several numbers, as `cpu@2`.
  * @throws MambaError `invalid-argument` on a name that does not exist.
  */
 export async function findBackends(names: readonly string[], threads: readonly number[] = []): Promise<FoundBackend[]> {
@@ -72,7 +73,7 @@ export async function findBackends(names: readonly string[], threads: readonly n
   return found;
 }
 
-/** One of the known backends, with these options of its own. */
+/** Finds one of the known backends, with these options. */
 export async function findBackend(name: string, label: string, options: readonly object[]): Promise<FoundBackend> {
   const [known] = chooseNamed(KNOWN_BACKENDS, [name], 'backend');
   return find(known!, label, options);
@@ -95,7 +96,7 @@ export function chooseNamed<T extends { readonly name: string }>(
   return names.length === 0 ? all : all.filter(({ name }) => names.includes(name));
 }
 
-/** Why a backend only gets small shapes and stays out of comparisons; undefined where it does not. */
+/** The reason for which a backend gets small shapes and stays out of comparisons, if there is one. */
 export function slowness(backend: Pick<Backend, 'precision' | 'details'>): string | undefined {
   if (backend.precision === 'float64') return 'float64';
   if (backend.details.software === true) return 'software';
@@ -145,12 +146,12 @@ async function find(known: KnownBackend, label: string, options: readonly object
   return { known, options, record, provider };
 }
 
-/** Whether this very package is what could not be found, rather than something that it needs. */
+/** True where this package itself could not be found, rather than something that it needs. */
 function isMissing(error: unknown, module: string): boolean {
   return isNotFound(error) && error.message.includes(`'${module}'`);
 }
 
-/** Whether the package is there and its entry, which a build makes, is not. */
+/** True where the package is there and its entry, which a build makes, is not. */
 function isUnbuilt(error: unknown, module: string): boolean {
   return isNotFound(error) && error.message.includes(`${module}/dist/index.js'`);
 }

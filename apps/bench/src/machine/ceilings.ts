@@ -1,7 +1,7 @@
 /**
- * What this machine can do at most, measured in the run that is compared with it: multiplications and additions a second, bytes
- * read a second. Measured in WebAssembly SIMD with as many threads as what is compared, so the share of a ceiling says how good a
- * kernel is, not how good WebAssembly is.
+ * Measures the machine's limits, in the run that is compared with them: multiplications and additions a second, bytes
+ * read a second. The limits are those of WebAssembly SIMD with as many threads as the compared backend has, so that the
+ * share of a limit tells how good a kernel is, not how good WebAssembly is.
  */
 import { platform } from '#platform';
 import type { LimitRequest } from '../platform/platform.ts';
@@ -10,7 +10,7 @@ import { limitKernels, workFor } from './limit-kernels.ts';
 import type { Mode } from './modes.ts';
 
 export interface CeilingOptions {
-  /** Milliseconds for each of the two. */
+  /** Milliseconds for each of the two limits. */
   readonly budget: number;
   /** Called between samples; throws to stop. */
   readonly pause: () => Promise<void>;
@@ -28,7 +28,7 @@ export async function measureCeilings({
   mode = 'plain',
 }: CeilingOptions): Promise<Ceiling[]> {
   const { rate, bytes, stop } = await openMeter(threads, mode);
-  // One thread's are of a call of some milliseconds each; threads need longer to overlap.
+  // A sample of one thread is a call of some milliseconds; several threads need longer to overlap.
   const duration = threads === 1 ? 0 : budget / 5;
   const sample = async (bound: LimitRequest['bound']): Promise<number> => {
     await pause();
@@ -72,12 +72,12 @@ const OPERATIONS: Readonly<Record<Mode, string>> = {
 export interface Meter {
   /** Work a second of one sample, of so many milliseconds or a little more. */
   rate(bound: LimitRequest['bound'], duration: number): Promise<number>;
-  /** Of the buffer that is read. */
+  /** The size of the buffer that is read. */
   readonly bytes: number;
   stop(): Promise<void>;
 }
 
-/** What measures this machine's limits, now and again. @throws Error where the engine has no WebAssembly SIMD, or not that of the mode. */
+/** Opens a meter of this machine's limits. @throws Error where the engine has no WebAssembly SIMD of this mode. */
 export function openMeter(threads: number, mode: Mode): Promise<Meter> {
   return threads === 1 ? alone(mode) : together(threads, mode);
 }
@@ -94,14 +94,14 @@ async function alone(mode: Mode): Promise<Meter> {
   };
 }
 
-/** Each thread has a memory of its own. They start together, and go on for the same time. */
+/** A meter of several threads, each with a memory of its own. They start together and run for the same time. */
 async function together(threads: number, mode: Mode): Promise<Meter> {
   const workers = Array.from({ length: threads }, () => platform.startLimitWorker());
   const stop = async (): Promise<void> => void (await Promise.all(workers.map((worker) => worker.stop())));
   const ask = (bound: LimitRequest['bound'], duration: number) =>
     Promise.all(workers.map((worker) => worker.ask({ bound, duration, mode })));
   try {
-    // Compiles, and touches the memory.
+    // The first call compiles the kernels and touches the memory.
     await ask('bandwidth', 0);
   } catch (error) {
     await stop();
@@ -117,7 +117,7 @@ async function together(threads: number, mode: Mode): Promise<Meter> {
   };
 }
 
-/** Most work a second of any sample within the budget, five samples at least; a ceiling is what was reached once. */
+/** The highest rate of the samples within the budget, five at least: a limit is what was reached once. */
 async function best(budget: number, sample: () => Promise<number>): Promise<number> {
   let rate = 0;
   const start = performance.now();

@@ -1,4 +1,4 @@
-/** What WebAssembly can do here, asked by validating the smallest module that needs it. */
+/** The features of WebAssembly here: each is tested by validating the smallest module that needs it. */
 export function wasmFeatures(): { simd: boolean; relaxedSimd: boolean; threads: boolean } {
   // (func (drop (v128.const …))) and (func (drop (f32x4.relaxed_madd c c c))), in the body of one function.
   const constant = [0xfd, 0x0c, ...new Array<number>(16).fill(0)];

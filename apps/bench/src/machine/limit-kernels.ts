@@ -1,4 +1,4 @@
-/** The kernels of assembly/ceilings.ts, and how much work a call of each is. */
+/** The kernels of assembly/ceilings.ts, and the work of a call of each. */
 import { platform } from '#platform';
 import { ceilingsBase64 } from '../generated/ceilings.ts';
 import type { LimitAnswer, LimitRequest } from '../platform/platform.ts';

@@ -1,4 +1,4 @@
-/** What a thread does that measures a limit together with others: the same kernel over and over until its time is up. */
+/** Measures a limit in one of several threads: it repeats a kernel until its time is up. */
 import type { LimitAnswer, LimitRequest } from '../platform/platform.ts';
 import { type LimitKernels, limitKernels, workFor } from './limit-kernels.ts';
 import type { Mode } from './modes.ts';

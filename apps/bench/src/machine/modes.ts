@@ -1,11 +1,16 @@
-/** The modes in which the cpu backend's kernels are compiled. Each has limits of its own, and is compared with those alone. */
+/**
+ * The modes in which the cpu backend's kernels are compiled. Each has limits of its own, and is compared with those
+ * alone.
+ */
 import type { BackendRecord } from '../schema/report.ts';
 
-/** Plain SIMD; relaxed SIMD, with fused multiply-add; relaxed SIMD whose 128-bit operations V8 pairs into 256-bit ones. */
+/**
+ * Plain SIMD; relaxed SIMD, with fused multiply-add; relaxed SIMD whose 128-bit operations V8 pairs into 256-bit ones.
+ */
 export const MODES = ['plain', 'relaxed', 'revectorized'] as const;
 export type Mode = (typeof MODES)[number];
 
-/** Where the cpu backend runs as a candidate of its own: in its modes in Node, and in Chromium, which takes relaxed SIMD. */
+/** The places where the cpu backend runs as a candidate: its modes in Node, and Chromium, with relaxed SIMD. */
 export const PLACES = [...MODES, 'chromium'] as const;
 export type Place = (typeof PLACES)[number];
 

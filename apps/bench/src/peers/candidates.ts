@@ -1,4 +1,6 @@
-/** Opens our backends and peers for a round of the peers' stage, and checks their probabilities against the reference. */
+/**
+ * Opens our backends and peers for a round of the peers' stage, and checks their probabilities against the reference.
+ */
 import { reference as referenceProvider } from '@mamba/reference';
 import type { Pause } from '../cases/contract.ts';
 import { Disagreement } from '../errors.ts';

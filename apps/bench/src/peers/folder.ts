@@ -1,4 +1,4 @@
-/** Where peers are installed: a folder of this app, outside the workspace, each peer in its own. */
+/** The folders in which peers are installed: each in its own, in this app, outside the workspace. */
 import { spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
@@ -13,7 +13,7 @@ export function peerFolder({ name }: Pick<Peer, 'name'>): string {
   return join(appFolder, '.peers', name);
 }
 
-/** Which of its packages are missing, or of another version: `node-llama-cpp@3.22.1`. */
+/** The packages that are missing or of another version: `node-llama-cpp@3.22.1`. */
 export async function missingPackages(peer: Peer): Promise<string[]> {
   const missing: string[] = [];
   for (const [name, version] of Object.entries(peer.packages)) {
@@ -61,7 +61,7 @@ export async function installPeer(peer: Peer): Promise<void> {
     });
 }
 
-/** A module of a peer's packages. */
+/** Imports a module of a peer's packages. */
 export async function importFrom<T>(folder: string, path: string): Promise<T> {
   return (await import(pathToFileURL(join(folder, 'node_modules', path)).href)) as T;
 }

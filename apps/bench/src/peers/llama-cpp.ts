@@ -1,7 +1,7 @@
 import type { Peer } from './contract.ts';
 import { importFrom } from './folder.ts';
 
-/** What is used of node-llama-cpp. */
+/** The part of node-llama-cpp that is used. */
 interface NodeLlamaCpp {
   readonly LlamaLogLevel: { readonly error: string };
   getLlama(options: object): Promise<{
@@ -56,7 +56,7 @@ export const llamaCpp: Peer = {
         async decode() {
           await sequence.clearHistory();
           let count = 0;
-          // Ends of text are tokens like others here, so that all generate as many.
+          // The end of a text counts as a token like others, so that all peers generate as many.
           for await (const _ of sequence.evaluate([prompt[0]!], { temperature: 0, yieldEogToken: true })) {
             if (++count === decode) return;
           }
@@ -71,7 +71,7 @@ export const llamaCpp: Peer = {
   },
 };
 
-/** log softmax. */
+/** The logarithm of the softmax. */
 function normalised(logits: ReadonlyMap<number, number>): ReadonlyMap<number, number> {
   let most = Number.NEGATIVE_INFINITY;
   for (const value of logits.values()) most = Math.max(most, value);

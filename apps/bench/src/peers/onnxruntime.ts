@@ -7,7 +7,10 @@ import { driveOnnx, type OnnxRuntime } from './onnx/drive.ts';
 import { mambaOnnx, stateShapes } from './onnx/mamba.ts';
 
 const PACKAGE = 'onnxruntime-node';
-/** Faster than a Scan of standard operators, and as exact; ONNX Runtime has no selective scan of its own. */
+/**
+ * The operator of the recurrence: faster than a Scan of standard operators, and as exact. ONNX Runtime has no selective
+ * scan.
+ */
 export const RECURRENCE = 'LinearAttention';
 
 export const onnxRuntime: Peer = {
@@ -43,7 +46,7 @@ export function howOnnx(threads: number): string {
   return `${threads} ${threads === 1 ? 'thread' : 'threads'}, the recurrence as its operator ${RECURRENCE} (gated), all optimisations, the prompt at once, greedy from logits on the host, warmed up`;
 }
 
-/** The weights as an ONNX file, for as long as `use` takes. */
+/** Writes the weights as an ONNX file, which is deleted after `use`. */
 export async function withModelFile<T>(
   { gguf, config, source, threads }: PeerTask,
   use: (file: string) => Promise<T>,

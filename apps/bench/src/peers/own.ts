@@ -1,4 +1,7 @@
-/** Our side of the peers' stage: the same seeded weights in the same format, prefill and greedy decode, log-probabilities to check. */
+/**
+ * The case of our backends in the peers' stage: the same seeded weights in the same format, prefill and greedy decode,
+ * and log-probabilities to check.
+ */
 import { seededWeights } from '@mamba/conformance';
 import { type Backend, createModel, type DType, type HostArray, type Model, type ModelConfig } from '@mamba/core';
 import type { BenchCase } from '../cases/contract.ts';
@@ -7,19 +10,22 @@ import type { Format } from './contract.ts';
 export interface OwnCaseOptions {
   readonly config: ModelConfig;
   readonly format: Format;
-  /** Of the prompt. */
+  /** Tokens of the prompt. */
   readonly tokens: readonly number[];
   /** Tokens of a decode. */
   readonly decode: number;
 }
 
-/** What our backends call a format. */
+/** The dtype of each format. */
 export const PEER_DTYPES: Readonly<Record<Format, DType>> = { F32: 'float32', F16: 'float16', Q8_0: 'q8' };
 /** Tokens after which the log-probabilities are compared. */
 export const CHECKED = 9;
 export const SEED = 130;
 
-/** Measurements `prefill` and `decode`; `actual` gives `logProbs` of all tokens. The stage describes, checks and counts them. */
+/**
+ * A case with the measurements `prefill` and `decode`; `actual` gives the `logProbs` of all tokens. The stage
+ * describes, checks and counts them.
+ */
 export function ownCase({ config, format, tokens, decode }: OwnCaseOptions): BenchCase {
   const logProbs = async (backend: Backend, model: Model) => ({
     logProbs: await modelLogProbs(backend, model, tokens),

@@ -30,7 +30,7 @@ export async function serveFiles(
       response.writeHead(200, headers).end(file.text);
     } else {
       response.writeHead(200, { ...headers, 'Content-Length': (await stat(file)).size });
-      // A page that goes away ends it early.
+      // A page that closes ends the stream early.
       await pipeline(createReadStream(file), response).catch(() => {});
     }
   });

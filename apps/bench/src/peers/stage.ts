@@ -1,6 +1,6 @@
 /**
- * Our backends and other projects on one model: the same seeded weights, written out as GGUF for peers, the same prompt. Nothing is
- * timed whose probabilities are not the reference's; all take turns.
+ * Measures our backends and other projects on one model: the same seeded weights, written out as GGUF for peers, and
+ * the same prompt. All take turns; nothing is timed unless its probabilities agree with the reference's.
  */
 import { rmSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
@@ -28,20 +28,20 @@ export interface PeerStageOptions {
   readonly config: ModelConfig;
   readonly prefill: number;
   readonly decode: number;
-  /** Each peer runs with each of these numbers. */
+  /** Numbers of threads: each peer runs with each of them. */
   readonly threads: readonly number[];
   readonly rounds: readonly PeerRound[];
 }
 
-/** One format: all candidates hold the model at once, and take turns. */
+/** A round measures one format: all candidates hold the model at once and take turns. */
 export interface PeerRound {
   readonly format: Format;
   readonly kinds: readonly Kind[];
-  /** Who takes part; `peer` is absent for ours. Default: all. */
+  /** Whether a candidate takes part; `peer` is absent for our backends. Default: all do. */
   readonly takes?: ((candidate: { readonly peer?: string; readonly threads: number }) => boolean) | undefined;
 }
 
-/** Calls of seconds each: few of them, but enough for a spread. */
+/** Calls take seconds each: few samples, but enough for a spread. */
 const MIN_SAMPLES = 5;
 
 export function peerStage(options: PeerStageOptions): Stage {
@@ -62,7 +62,7 @@ export function peerStage(options: PeerStageOptions): Stage {
   };
 }
 
-/** Some three seconds for each of a dozen candidates and samples, and the opening. */
+/** A rough estimate: three seconds for each of a dozen candidates and their samples, and the opening. */
 function secondsOf({ kinds }: PeerRound): number {
   return 40 + 90 * kinds.length;
 }
@@ -127,7 +127,10 @@ async function runRounds(options: PeerStageOptions, folder: string, context: Sta
   }
 }
 
-/** Those that are installed and take part, once for each number of threads; they leave a record in the report, and so does what is missing. */
+/**
+ * The peers that are installed and take part, once for each number of threads. They and the missing ones leave a record
+ * in the report.
+ */
 async function readyPeers({ peers, threads, rounds }: PeerStageOptions, { backends }: StageContext) {
   const ready: { peer: Peer; name: string; threads: number }[] = [];
   for (const peer of peers) {

@@ -1,6 +1,6 @@
 /**
- * A tokenizer for models of seeded weights: one token for each byte, as byte-level BPE writes it, and a merge that no text of letters
- * uses. Peers want a tokenizer, and some take text alone.
+ * A tokenizer for models of seeded weights: one token for each byte, as byte-level BPE writes it, and a merge that no
+ * text of letters uses. Peers want a tokenizer, and some take text alone.
  */
 import { bytesSource, type CheckpointStore, readTokenizerFiles } from '@mamba/checkpoint';
 

@@ -7,7 +7,7 @@ import { LETTERS } from './vocabulary.ts';
 type Browser = Awaited<ReturnType<typeof launchChromium>>;
 type Page = Awaited<ReturnType<Browser['newPage']>>;
 
-/** What is used of wllama, in the page. */
+/** The part of wllama that is used, in the page. */
 interface Engine {
   loadModel(blobs: readonly Blob[], options: object): Promise<void>;
   getNumThreads(): number;
@@ -49,13 +49,13 @@ export const wllama: Peer = {
     };
     try {
       const { launchChromium } = await import('@mamba/software-gpu');
-      // The run decides what Ctrl-C does.
+      // The run handles Ctrl-C.
       browser = await launchChromium([], { signals: false });
       const page = await browser.newPage();
       await page.goto(server.url);
       const used = await page.evaluate(loadInPage, { threads, context: text.length + decode + 16, batch: text.length });
       let turn = 0;
-      /** Another first letter each time: nothing of the last prompt can be used again. */
+      /** The prompt with another first letter each time, so that no cache of the last one can be used. */
       const fresh = (): string => LETTERS[turn++ % LETTERS.length]! + text.slice(1);
       return {
         how: `${used} ${used === 1 ? 'thread' : 'threads'}, the prompt in one batch of ${text.length}, greedy, warmed up, times by the wall`,

@@ -1,12 +1,12 @@
 import type { LimitAnswer, Platform } from './platform.ts';
 
-/** What newer browsers tell beside `userAgent`. */
+/** The facts that newer browsers give beside `userAgent`. */
 interface UserAgentData {
   readonly brands: readonly { readonly brand: string; readonly version: string }[];
   readonly platform: string;
 }
 
-/** Tasks of a channel are not held back as timers are. */
+/** Browsers delay timers, but not the messages of a channel. */
 const channel = new MessageChannel();
 const waiting: (() => void)[] = [];
 channel.port1.onmessage = () => waiting.shift()?.();
@@ -27,7 +27,7 @@ export const platform: Platform = {
     return {
       cpu: `${os} browser, processor not told`,
       cores: Math.max(hardwareConcurrency, 1),
-      // Browsers round it, to 8 GiB at most.
+      // Browsers round the memory, to 8 GiB at most.
       memory: (deviceMemory ?? 8) * 2 ** 30,
       load: 0,
       os,

@@ -1,20 +1,23 @@
 import type { Mode } from '../machine/modes.ts';
 import type { Machine } from '../schema/report.ts';
 
-/** What a run needs of Node or of a browser; `#platform` is the one that fits. */
+/** The functions of Node or of a browser that a run needs; `#platform` is the implementation that fits. */
 export interface Platform {
   /** Lets the event loop take its turn. */
   tick(): Promise<void>;
-  /** Asks the engine to free what nothing holds any more, where it lets itself be asked. */
+  /** Collects garbage, where the engine has a function for it. */
   collectGarbage(): void;
-  /** Of the whole process; 0 where unknown. */
+  /** Resident bytes of the whole process; 0 where unknown. */
   residentBytes(): number;
-  /** Bytes that a process can still take without pushing others out; a guess in browsers. */
+  /** Bytes that the process can still take without swapping; a guess in browsers. */
   availableMemory(): number;
   machineFacts(): Machine;
-  /** Has what is compiled from now on revectorised. @throws Error where the engine cannot be told so. */
+  /**
+   * Turns revectorisation on for modules that are compiled from now on.
+   * @throws Error where the engine has no such flag.
+   */
   revectorize(): void;
-  /** A thread that runs src/machine/limit-worker.ts. */
+  /** Starts a thread that runs src/machine/limit-worker.ts. */
   startLimitWorker(): LimitWorker;
 }
 
@@ -26,12 +29,12 @@ export interface LimitWorker {
 export interface LimitRequest {
   readonly bound: 'operations' | 'bandwidth';
   readonly mode: Mode;
-  /** Milliseconds to go on for. */
+  /** Least milliseconds of the work. */
   readonly duration: number;
 }
 
 export interface LimitAnswer {
-  /** Done within `milliseconds`, which is as long as was asked and as its last piece took. */
+  /** The work that was done within `milliseconds`: the duration, and the rest of the last piece. */
   readonly work: number;
   readonly milliseconds: number;
 }

@@ -13,7 +13,7 @@ export function formatSeconds(seconds: number): string {
   return `${digits(seconds / scale)} ${unit}`;
 }
 
-/** `6.90–7.21`, in the unit that `formatSeconds(reference)` takes. */
+/** A range in the unit of `formatSeconds(reference)`: `6.90–7.21`. */
 export function formatRange(low: number, high: number, reference: number): string {
   const [scale] = unitOf(reference);
   return `${digits(low / scale)}–${digits(high / scale)}`;
@@ -23,7 +23,7 @@ export function formatBytes(bytes: number): string {
   return scaled(bytes, 1024, ['B', 'KiB', 'MiB', 'GiB', 'TiB']);
 }
 
-/** `45.4 G`, to be followed by what is counted. */
+/** A count with its prefix, to be followed by a unit: `45.4 G`. */
 export function formatCount(count: number): string {
   return scaled(count, 1000, ['', 'k', 'M', 'G', 'T']).trim();
 }
@@ -39,18 +39,18 @@ export function formatPercent(share: number): string {
   return `${(share * 100).toFixed(0)} %`;
 }
 
-/** `1.2e-7`: errors are read by their exponent. */
+/** An error, which is read by its exponent: `1.2e-7`. */
 export function formatError(relative: number): string {
   return relative === 0 ? '0' : relative.toExponential(1);
 }
 
-/** `1 min 20 s`, of a duration to wait for. */
+/** A duration to wait for: `1 min 20 s`. */
 export function formatWait(seconds: number): string {
   const whole = Math.max(0, Math.round(seconds));
   return whole < 60 ? `${whole} s` : `${Math.floor(whole / 60)} min ${String(whole % 60).padStart(2, '0')} s`;
 }
 
-/** `2^9` where it is a power of 2, other numbers as they are. */
+/** A power of 2 as `2^9`, other numbers as they are. */
 export function formatPower(value: number): string {
   const power = Math.log2(value);
   return Number.isInteger(power) ? `2^${power}` : String(value);
@@ -85,7 +85,7 @@ function scaled(value: number, base: number, units: readonly string[]): string {
   return `${unit === 0 ? String(Math.round(value)) : digits(value)} ${units[unit]}`;
 }
 
-/** Why a backend takes no part. */
+/** The reason for which a backend takes no part. */
 export function absence(status: BackendRecord['status'], reason: string | undefined): string {
   return `${status === 'failed' ? 'failed' : 'not here'}: ${reason}`;
 }

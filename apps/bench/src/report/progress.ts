@@ -1,4 +1,4 @@
-/** What a run says while it goes: a bar with the time left on a terminal, brief lines elsewhere. It goes to stderr. */
+/** Shows the progress of a run on stderr: a bar with the time left on a terminal, brief lines elsewhere. */
 import type { Writable } from 'node:stream';
 import { SingleBar } from 'cli-progress';
 import { formatWait } from './format.ts';
@@ -81,7 +81,7 @@ class BarProgress implements Progress {
     this.#bar.render?.();
   }
 
-  /** From the pace so far once a tenth is done, from the estimate before. */
+  /** The time left: by the pace so far once a tenth is done, by the estimate before. */
   #left(): string {
     const elapsed = (performance.now() - this.#start) / 1000;
     const share = this.#done / this.#total;
@@ -96,7 +96,7 @@ class BarProgress implements Progress {
   }
 }
 
-/** `━━━━━━  12 %  scan/length-512: timing  1 min 20 s left`, in one line of any terminal: what does not fit is cut or left out. */
+/** One line of any terminal, cut to its width: `━━━━━━  12 %  scan/length-512: timing  1 min 20 s left`. */
 export function renderBar(
   progress: number,
   { label, left }: { readonly label: string; readonly left: string },
@@ -116,7 +116,7 @@ export function renderBar(
 class LineProgress implements Progress {
   readonly #stream: ProgressStream;
   #last = '';
-  /** A line is not ended yet. */
+  /** True while a line is not ended. */
   #open = false;
 
   constructor(stream: ProgressStream) {
@@ -128,7 +128,7 @@ class LineProgress implements Progress {
     this.#stream.write(`measuring, about ${formatWait(seconds)} …\n`);
   }
 
-  /** One line for each case, and what is done with it beside that: `scan/length-512: reference, checking cpu, timing`. */
+  /** One line for each case with its steps: `scan/length-512: reference, checking cpu, timing`. */
   step(label: string): void {
     const [title = '', what] = label.split(': ');
     const begun = title === this.#last;

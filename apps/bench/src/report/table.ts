@@ -1,4 +1,4 @@
-/** A report as text: a heading, a table for each suite, what it means. */
+/** A report as text: a heading, a table for each suite, a legend. */
 import { stripVTControlCharacters } from 'node:util';
 import Table from 'cli-table3';
 import type { SuiteName } from '../cases/contract.ts';
@@ -23,7 +23,7 @@ export interface Look {
   readonly width: number;
 }
 
-/** What is measured, on what. */
+/** The heading: the machine and its state. */
 export function renderHeading({ machine }: Pick<Report, 'machine'>, { style, width }: Look): string {
   const { cpu, cores, memory, load, os, arch, engine } = machine;
   const facts = [
@@ -34,7 +34,7 @@ export function renderHeading({ machine }: Pick<Report, 'machine'>, { style, wid
     `${engine.name === 'node' ? 'Node' : engine.name} ${engine.version}`,
   ];
   const lines = [style.bold('mamba bench'), ...wrap(facts.join(' · '), width)];
-  // Half a processor is what a desktop at rest may take.
+  // A desktop at rest may take half a processor.
   if (load > 0.5 * cores) {
     const warning = `other work is running (load ${digits(load)} on ${cores} cores): times will be longer and spread`;
     lines.push(...wrap(warning, width).map((line) => style.yellow(line)));
@@ -58,7 +58,7 @@ export function renderBackends(backends: readonly BackendRecord[], look: Look): 
     .join('\n');
 }
 
-/** In line with the backends above. */
+/** Indented like the backends above. */
 export function renderCeilings(ceilings: readonly Ceiling[], backends: readonly BackendRecord[], look: Look): string {
   const names = nameWidthOf(backends);
   return describeCeilings(ceilings)
@@ -69,7 +69,7 @@ export function renderCeilings(ceilings: readonly Ceiling[], backends: readonly 
     .join('\n');
 }
 
-/** Before the limits of the run's end: what tables that are printed already counted with. */
+/** Says that the tables which are printed already count with earlier limits than those of the run's end. */
 export function renderCorrection({ style, width }: Look): string {
   const text =
     'The limits, measured again, were higher: shares of limits above are of the earlier ones, in the JSON and the report of these:';
@@ -78,13 +78,16 @@ export function renderCorrection({ style, width }: Look): string {
     .join('\n');
 }
 
-/** A name and what is said of it, broken into lines beside the name. */
+/** A name and its text, broken into lines beside the name. */
 function entry(name: string, text: string, paint: (line: string) => string, names: number, { width }: Look): string {
   const [first, ...others] = wrap(text, width - names - 6).map(paint);
   return [`  ${name}  ${first}`, ...others.map((line) => ' '.repeat(names + 6) + line)].join('\n');
 }
 
-/** One suite's results. Empty where there are none. Columns that do not fit the width are left out, the least needed first. */
+/**
+ * The table of a suite's results; empty where there are none. Columns that do not fit are left out, the least needed
+ * first.
+ */
 export function renderSuite(name: SuiteName, report: Report, look: Look): string {
   const results = report.results.filter(({ suite }) => suite === name);
   if (results.length === 0) return '';
@@ -108,7 +111,7 @@ export function renderSuite(name: SuiteName, report: Report, look: Look): string
   ].join('\n');
 }
 
-/** The suite's name, and what was measured beside it. */
+/** The suite's name and its common facts. */
 function title(name: string, text: string, { style, width }: Look): string[] {
   const [first = '', ...others] = wrap(text, Math.max(width - name.length - 2, 16));
   return [
@@ -117,7 +120,7 @@ function title(name: string, text: string, { style, width }: Look): string[] {
   ];
 }
 
-/** How to read the numbers; once, at the end. */
+/** The legend of the numbers, printed once at the end. */
 export function renderLegend(report: Report, { style, width }: Look): string {
   const text = [
     'Times are medians of one call, with the 10th and 90th percentile.',
@@ -180,7 +183,7 @@ const LENGTH: Column = {
   left: true,
   cell: ({ suite, shape: { length = 0 } }) => (suite === 'block' ? String(length) : formatPower(length)),
 };
-/** What differs from the suite's usual shape. */
+/** The extents that differ from the suite's usual shape. */
 const SHAPE: Column = {
   head: 'shape',
   left: true,
@@ -190,7 +193,7 @@ const DTYPE: Column = { head: 'weights', left: true, cell: ({ dtype }) => dtype 
 const MEASURE: Column = {
   head: '',
   left: true,
-  // `model/prefill-512-layers-24`: the title says how many layers.
+  // The title tells the layers of `model/prefill-512-layers-24`.
   cell: ({ case: id }) =>
     id
       .slice(id.indexOf('/') + 1)
@@ -284,7 +287,7 @@ const TITLES: Readonly<Record<SuiteName, (results: readonly Result[]) => string>
   quantised: (results) => `weights in fewer bits, ${describeModel(results)}`,
 };
 
-/** What all results have in common, in these words. */
+/** The facts that all results have in common, in these words. */
 function common(results: readonly Result[], words: Readonly<Record<string, string>>): string[] {
   return Object.entries(words).flatMap(([name, word]) => {
     const values = new Set(results.map(({ shape }) => shape[name]));
@@ -313,7 +316,7 @@ function describeShape(
   return [formatPower(length), ...others].filter(Boolean).join(', ');
 }
 
-/** What a narrow terminal goes without, in this order. */
+/** The columns that a narrow terminal goes without, in this order. */
 const DISPENSABLE: readonly Column[] = [SPREAD, STATE, MEMORY, ERROR, TIME];
 
 export const NO_RULES = Object.fromEntries(

@@ -1,15 +1,15 @@
-/** The cpu backend's goals beside what a run measured: a row for each goal, a figure for each mode, and for Chromium. */
+/** The cpu backend's goals beside a run's figures: a row for each goal, a cell for each mode, and for Chromium. */
 import { PLACES, type Place } from '../machine/modes.ts';
 import type { Report, Result, TimeSummary } from '../schema/report.ts';
 
 export interface TargetRow {
   readonly label: string;
-  /** By mode; absent where the goal is not one of that mode. */
+  /** The cells by place; absent where the goal does not apply to it. */
   readonly cells: Readonly<Partial<Record<Place, TargetCell>>>;
 }
 
 export interface TargetCell {
-  /** `1.62×`; why there is none where it was not measured. */
+  /** The figure, `1.62×`; or the reason for which there is none. */
   readonly figure: string;
   /** 10th to 90th percentile. */
   readonly spread: string;
@@ -18,7 +18,7 @@ export interface TargetCell {
   readonly met: boolean | undefined;
 }
 
-/** Of plain, relaxed and revectorised; undefined where there is none. Chromium runs the relaxed build. */
+/** The goals of plain, relaxed and revectorised, where there are any. Chromium runs the relaxed build. */
 type Goals = readonly [number | undefined, number | undefined, number | undefined];
 
 interface Figure {
@@ -39,7 +39,7 @@ export function targetsOf(report: Report): TargetRow[] {
   const time = (backend: string, pattern: RegExp, dtype?: string): TimeSummary | undefined =>
     find(backend, pattern, dtype)[0]?.time;
   const own = (mode: Place, threads: number): string => `cpu-${mode}@${threads}`;
-  /** How many times as fast as another project; of several candidates, its best. */
+  /** The ratio to another project, to its best candidate where it has several. */
   const against = (mode: Place, threads: number, rivals: readonly string[], pattern: RegExp, dtype?: string) => {
     const best = rivals.flatMap((rival) => time(rival, pattern, dtype) ?? []).sort((a, b) => a.median - b.median)[0];
     return ratio(best, time(own(mode, threads), pattern, dtype));
@@ -140,7 +140,7 @@ function row(
   return { label, cells: Object.fromEntries(cells) };
 }
 
-/** How many times as long the first took; the spread is that of both, one against the other. */
+/** The ratio of two times; its spread is that of both, one against the other. */
 function ratio(slower: TimeSummary | undefined, faster: TimeSummary | undefined): Figure | undefined {
   if (slower === undefined || faster === undefined) return undefined;
   return {

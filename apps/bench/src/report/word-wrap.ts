@@ -1,4 +1,4 @@
-/** Breaks text into lines at spaces while it streams: a word is given once it is known to be whole. */
+/** Breaks streamed text into lines at spaces: a word is written once it is complete. */
 export class WordWrap {
   readonly #width: number;
   readonly #indent: string;
@@ -13,7 +13,7 @@ export class WordWrap {
     this.#column = column;
   }
 
-  /** What may be written now. */
+  /** The text that may be written now. */
   push(text: string): string {
     let out = '';
     for (const character of text) {

@@ -1,4 +1,7 @@
-/** Runs the jobs of a group: each backend's result is checked against the reference, then those that agree are timed in turns. */
+/**
+ * Runs the jobs of a group: each backend's result is checked against the reference, then those that agree are timed in
+ * turns.
+ */
 import { type Backend, BYTES_PER_WEIGHT, isMambaError } from '@mamba/core';
 import { reference as referenceProvider } from '@mamba/reference';
 import { platform } from '#platform';

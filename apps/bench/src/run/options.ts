@@ -1,4 +1,4 @@
-/** What a run is given: suites and backends to measure, stages that measure in their own way, and who is told of its progress. */
+/** The options of a run: suites and backends to measure, stages that measure in their own way, and an observer. */
 import type { Effort, Pause, ShapeChoice, Suite, SuiteName } from '../cases/contract.ts';
 import type { FoundBackend } from '../machine/backends.ts';
 import type { BackendRecord, Ceiling, Report, Result } from '../schema/report.ts';

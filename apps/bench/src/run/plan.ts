@@ -1,4 +1,6 @@
-/** Plans a run: the cases of each suite, the backends that take part in them, and a rough estimate of their duration. */
+/**
+ * Plans a run: the cases of each suite, the backends that take part in them, and a rough estimate of their duration.
+ */
 import type { BenchCase, Suite } from '../cases/contract.ts';
 import type { FoundBackend } from '../machine/backends.ts';
 import type { CaseRef } from '../runner/runner.ts';

@@ -1,7 +1,7 @@
 /**
- * A run: the machine's limits first, then suite by suite. The backends that can take a suite's full shapes are measured in turns;
- * slow backends follow with smaller shapes. Nothing is timed unless it agreed with the reference in the same run. A run that is
- * stopped keeps the results that it has.
+ * A run: the machine's limits first, then suite by suite. The backends that can take a suite's full shapes are measured
+ * in turns; slow backends follow with smaller shapes. Nothing is timed unless it agreed with the reference in the same
+ * run. A run that is stopped keeps the results that it has.
  */
 import { platform } from '#platform';
 import { Stopped } from '../errors.ts';

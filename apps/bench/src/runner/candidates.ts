@@ -1,6 +1,7 @@
 /**
- * Finds the backends that take part in a run, with a runner for each that needs a process of its own: those that call native code,
- * whose crash would end the run, and the cpu backend in each of its modes, on an engine that has the mode. Node only.
+ * Finds the backends that take part in a run, with a runner for each that needs a process of its own: those that call
+ * native code, whose crash would end the run, and the cpu backend in each of its modes, on an engine that has the mode.
+ * Node only.
  */
 import process from 'node:process';
 import {
@@ -18,8 +19,8 @@ import { newerNode, startProcess } from './process.ts';
 import { type Channel, type Client, createClient, remoteRunner } from './remote.ts';
 
 /**
- * `findBackends`, with each backend that calls native code in a process of its own. A backend that crashes as it starts is
- * `failed`.
+ * `findBackends`, with each backend that calls native code in a process of its own. A backend that crashes as it starts
+ * is `failed`.
  * @throws MambaError `invalid-argument` on a name that does not exist.
  */
 export async function findCandidates(
@@ -46,8 +47,8 @@ async function findApart(known: KnownBackend): Promise<FoundBackend> {
 }
 
 /**
- * The cpu backend in each of these places, with each of these numbers of threads: `cpu-relaxed@2`. The record of one that
- * does not run here gives the reason.
+ * The cpu backend in each of these places, with each of these numbers of threads: `cpu-relaxed@2`. The record of one
+ * that does not run here gives the reason.
  */
 export async function findPlaces(places: readonly Place[], threads: readonly number[]): Promise<FoundBackend[]> {
   const found: FoundBackend[] = [];

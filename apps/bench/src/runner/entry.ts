@@ -1,4 +1,7 @@
-/** Runs a built entry of this app in a process of its own: JSON as its argument, lines of JSON on its standard output. Node only. */
+/**
+ * Runs a built entry of this app in a process of its own: JSON as its argument, lines of JSON on its standard output.
+ * Node only.
+ */
 import { spawn } from 'node:child_process';
 import process from 'node:process';
 import { createInterface } from 'node:readline';

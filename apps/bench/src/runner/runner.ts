@@ -1,6 +1,7 @@
 /**
- * A runner executes a backend's calls: in this process, or in another one with its own engine or flags. A run sees no difference, so
- * that backends of several processes take turns as those of one do. Times are taken in the process that makes the call.
+ * A runner executes a backend's calls: in this process, or in another one with its own engine or flags. A run sees no
+ * difference, so that backends of several processes take turns as those of one do. Times are taken in the process that
+ * makes the call.
  */
 import type { Backend } from '@mamba/core';
 import { platform } from '#platform';
@@ -14,7 +15,9 @@ import { localTimer, type Timer } from '../timing/sample.ts';
 
 export interface Runner {
   prepare(benchCase: BenchCase, ref: CaseRef, pause: Pause): Promise<PreparedCase>;
-  /** Operations or bytes a second of this engine, mode and number of threads at this moment; takes some milliseconds. */
+  /**
+   * Operations or bytes a second of this engine, mode and number of threads at this moment; takes some milliseconds.
+   */
   limit(bound: Ceiling['bound']): Promise<number>;
   dispose(): Promise<void>;
 }

@@ -26,7 +26,7 @@ export async function readReports(files: readonly string[]): Promise<NamedReport
   return named;
 }
 
-/** The reports of a folder's JSON files, and why others were left out. */
+/** The reports of a folder's JSON files, and the reasons for which others were left out. */
 export async function readFolder(folder: string): Promise<{ found: NamedReport[]; leftOut: string[] }> {
   const entries = await readdir(folder).catch((cause: unknown) => refuse(folder, cause));
   const names = entries.filter((name) => name.endsWith('.json')).sort();

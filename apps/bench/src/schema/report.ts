@@ -1,7 +1,7 @@
 /**
- * The report as JSON, version 4: what ran, on what machine, how fast, how near to the machine's limits, and how it was checked.
- * Times are in seconds, memory in bytes. A reader takes versions 1 to 3 as well, which lack what is optional here, and refuses others with
- * a message that says what to do. The fields are described for users in docs/schema.md.
+ * The schema of the JSON report, version 4. Times are in seconds, memory in bytes. A reader takes versions 1 to 3 as
+ * well, which lack some optional fields, and refuses others with a message that says what to do. docs/schema.md
+ * describes the fields.
  */
 import { MambaError } from '@mamba/core';
 import { z } from 'zod';
@@ -36,7 +36,7 @@ const ceilingSchema = z.strictObject({
   threads: z.number().int().positive(),
   /** How its kernel was compiled; absent means plain. */
   mode: z.enum(['plain', 'relaxed', 'revectorized']).optional(),
-  /** How it was measured, in words. */
+  /** The method of the measurement, in words. */
   how: z.string(),
 });
 
@@ -46,18 +46,18 @@ const backendSchema = z.strictObject({
   version: z.string().optional(),
   /** `failed`: its process crashed, or did not answer, as it started. */
   status: z.enum(['ready', 'unavailable', 'not-installed', 'failed']),
-  /** Why it does not run here, where it does not. */
+  /** The reason, where the backend does not run here. */
   reason: z.string().optional(),
   description: z.string().optional(),
   details: z.record(z.string(), plain).optional(),
   dtype: z.enum(['float32', 'float64']).optional(),
-  /** Present where it is too slow for the full shapes, and kept out of comparisons: `float64`, `software`. */
+  /** Present where the backend is too slow for the full shapes and for comparisons: `float64`, `software`. */
   slow: z.string().optional(),
-  /** Cold start: seconds until it was ready, its kernels' compilation included where that happens then. */
+  /** Cold start: seconds until the backend was ready, with the compilation of its kernels where that happens then. */
   createSeconds: positive.optional(),
   /** Another project's software, measured beside ours. */
   peer: z.boolean().optional(),
-  /** How a peer is driven, in words. */
+  /** The way in which a peer is driven, in words. */
   how: z.string().optional(),
 });
 
@@ -69,7 +69,7 @@ const checkSchema = z.strictObject({
   /** maxAbsError / scale; null where a value is not finite. */
   relativeError: z.number().nullable(),
   tolerance: z.number(),
-  /** What was compared with the reference, in words: the shape itself, or how it was cut. */
+  /** The comparison with the reference, in words: the shape itself, or a part of it. */
   checked: z.string(),
 });
 
@@ -81,7 +81,7 @@ const timeSchema = z.strictObject({
   n: z.number().int().positive(),
   /** Calls timed together in a sample; the times are of one call. */
   callsPerSample: z.number().int().positive(),
-  /** Seconds of the very first call: what a cold start adds (compilation, first touch of memory) is in it. */
+  /** Seconds of the very first call, with what a cold start adds: compilation, first touch of memory. */
   first: positive.optional(),
 });
 
@@ -92,7 +92,7 @@ const memorySchema = z.strictObject({
   reserved: count,
   /** Resident set of the whole process; 0 where a browser does not tell. */
   process: count,
-  /** What the model remembers of the tokens fed so far. */
+  /** The state of a model: its size for one sequence. */
   state: count.optional(),
 });
 
@@ -103,22 +103,25 @@ const resultSchema = z.strictObject({
   backend: z.string(),
   dtype: z.string(),
   shape: z.record(z.string(), z.number()),
-  /** `failed`: it threw; `disagrees`: it is not the reference's result. Neither is timed. `skipped`: it does not support the case. */
+  /**
+   * `failed`: the backend threw; `disagrees`: the result is not the reference's; `skipped`: the backend does not
+   * support the case. None is timed.
+   */
   status: z.enum(['measured', 'failed', 'disagrees', 'skipped']),
   reason: z.string().optional(),
   check: checkSchema.optional(),
   time: timeSchema.optional(),
   /** Items a second at the median time. */
   rate: z.strictObject({ perSecond: positive, unit: z.string() }).optional(),
-  /** What one call cannot do without. */
+  /** The operations and bytes that one call cannot do without. */
   work: z.strictObject({ operations: count, bytes: count }).optional(),
   ceiling: z
     .strictObject({
       /** Id of the ceiling that binds. */
       id: z.string(),
-      /** The least time that it allows. */
+      /** The least seconds that the ceiling allows. */
       seconds: positive,
-      /** That time over the median: 1 is the machine's limit. */
+      /** Those seconds over the median time: 1 is the machine's limit. */
       share: positive,
       /** The limit was measured again between the samples, and its median counts; absent where it is the run's best. */
       inTurns: z.literal(true).optional(),
@@ -131,12 +134,12 @@ const resultSchema = z.strictObject({
 const slopeSchema = z.strictObject({
   suite: z.string(),
   backend: z.string(),
-  /** What grows. */
+  /** The extent that grows. */
   over: z.string(),
   /** Least-squares slope of log time over log length: 1 is linear. */
   slope: z.number(),
   points: z.number().int().min(2),
-  /** What its points have in common. */
+  /** The extents that the points have in common. */
   shape: z.record(z.string(), z.number()).optional(),
 });
 
@@ -152,7 +155,7 @@ const generationSchema = z.strictObject({
 const settingsSchema = z.strictObject({
   suites: z.array(z.string()),
   effort: z.enum(['quick', 'standard', 'thorough']),
-  /** What was asked for instead of a suite's own shapes: `length`, `batch`, `state`. */
+  /** Extents that the user chose in place of a suite's own: `length`, `batch`, `state`. */
   shapes: z.record(z.string(), z.array(z.number())).optional(),
   models: z.array(z.string()).optional(),
   dtypes: z.array(z.string()).optional(),
@@ -165,7 +168,7 @@ export const reportSchema = z.strictObject({
   tool: z.strictObject({ name: z.string(), version: z.string() }),
   startedAt: z.iso.datetime(),
   finishedAt: z.iso.datetime(),
-  /** True where it was stopped before its end: what was measured until then is here. */
+  /** True where the run was stopped; the report holds what was measured until then. */
   interrupted: z.boolean(),
   settings: settingsSchema,
   machine: machineSchema,
@@ -192,19 +195,22 @@ export type Generation = z.infer<typeof generationSchema>;
 export const setSchema = z.strictObject({
   kind: z.literal(SET_KIND),
   schemaVersion: z.literal(SCHEMA_VERSION),
-  /** What merging did, in words. */
+  /** The decisions of merging, in words. */
   notes: z.array(z.string()),
   reports: z.array(reportSchema),
 });
 export type ReportSet = z.infer<typeof setSchema>;
 
-/** @throws MambaError `invalid-file` where the text is no report, or one of another version; `origin` names it in the message. */
+/**
+ * @throws MambaError `invalid-file` where the text is no report, or one of another version; `origin` names it in the
+ * message.
+ */
 export function parseReport(text: string, origin: string): Report {
   const value = readHeader(text, origin, [KIND]);
   return check(reportSchema, upgraded(value), origin);
 }
 
-/** As `parseReport`, for a file that holds one report or a set of them. */
+/** `parseReport` for a file that holds one report or a set of them. */
 export function parseReports(text: string, origin: string): Report[] {
   const value = readHeader(text, origin, [KIND, SET_KIND]);
   if (value.kind === KIND) return [check(reportSchema, upgraded(value), origin)];
@@ -212,7 +218,7 @@ export function parseReports(text: string, origin: string): Report[] {
   return check(setSchema, { ...value, schemaVersion: SCHEMA_VERSION, reports }, origin).reports;
 }
 
-/** Of a readable version, as of the newest: those differ in optional fields alone. */
+/** Turns a report of a readable version into one of the newest: they differ in optional fields alone. */
 function upgraded(value: unknown): unknown {
   const version = (value as { schemaVersion?: unknown } | null)?.schemaVersion;
   return READABLE_VERSIONS.includes(version as number)
@@ -220,7 +226,7 @@ function upgraded(value: unknown): unknown {
     : value;
 }
 
-/** The file's value, whose kind and version are known; everything else is still to be checked. */
+/** The file's value with its kind and version checked; everything else is still to be checked. */
 function readHeader(text: string, origin: string, kinds: readonly string[]): Record<string, unknown> {
   let value: unknown;
   try {

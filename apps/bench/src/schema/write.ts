@@ -11,8 +11,8 @@ export function writeReport(report: Report | ReportSet, file: string): void {
 }
 
 /**
- * Beside its place first, then moved there: no reader sees half a file, and a failure leaves what was there. In one go, so that no signal
- * that the process handles comes in between.
+ * Writes a file beside its place and moves it there: no reader sees half a file, and a failure leaves the old one. The
+ * calls are synchronous, so that no signal handler runs in between.
  * @throws MambaError `io`
  */
 export function writeWhole(text: string, file: string): void {
@@ -26,7 +26,7 @@ export function writeWhole(text: string, file: string): void {
   }
 }
 
-/** To be asked before work whose result goes there. @throws MambaError `invalid-argument` */
+/** Called before work whose result goes there. @throws MambaError `invalid-argument` */
 export function checkWritable(file: string | undefined): void {
   if (file === undefined) return;
   const folder = dirname(resolve(file));
@@ -53,7 +53,7 @@ const REASONS: Readonly<Record<string, string>> = {
   ENOSPC: 'the disk is full',
 };
 
-/** Of a system error, in words. */
+/** The reason of a system error, in words. */
 export function reasonOf(error: unknown): string {
   const { code, message } = error as { code?: string; message?: string };
   return REASONS[code ?? ''] ?? message ?? String(error);

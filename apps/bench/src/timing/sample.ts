@@ -1,6 +1,7 @@
 /**
- * The sampler. Timers take turns, so that a drift of the machine's speed hits all alike; each goes on until its median is certain
- * enough or its budget is spent. A sample awaits the device, and holds as many calls as make it long against the clock's resolution.
+ * The sampler. Timers take turns, so that a drift of the machine's speed hits all alike; each goes on until its median
+ * is certain enough or its budget is spent. A sample awaits the device, and holds as many calls as make it long against
+ * the clock's resolution.
  */
 import type { TimeSummary } from '../schema/report.ts';
 import { medianUncertainty, quantile, summarise } from './statistics.ts';
@@ -13,7 +14,9 @@ export interface Timer {
   readonly limit?: (() => Promise<number>) | undefined;
 }
 
-/** A timer of calls in this process. `run` does not wait for the device, `synchronize` waits until all calls are done. */
+/**
+ * A timer of calls in this process. `run` does not wait for the device, `synchronize` waits until all calls are done.
+ */
 export function localTimer(
   { run, synchronize }: { readonly run: () => void; readonly synchronize: () => Promise<void> },
   now: () => number = () => performance.now(),
@@ -28,7 +31,10 @@ export function localTimer(
   };
 }
 
-/** Least milliseconds of a sample: long against the clock's resolution, and against refilling caches after another's turn. */
+/**
+ * Least milliseconds of a sample: long against the clock's resolution, and against refilling caches after another's
+ * turn.
+ */
 export const MIN_SAMPLE = 20;
 
 export interface SamplerOptions {
@@ -52,7 +58,9 @@ export type SampleOutcome =
     }
   | { readonly error: unknown };
 
-/** One outcome for each timer. A timer that throws is out, and the others go on; an error of `pause` ends the sampling. */
+/**
+ * One outcome for each timer. A timer that throws is out, and the others go on; an error of `pause` ends the sampling.
+ */
 export async function sampleInterleaved(timers: readonly Timer[], options: SamplerOptions): Promise<SampleOutcome[]> {
   const { budget, minSamples, precision, pause } = options;
   const series = timers.map((timer) => ({
@@ -101,8 +109,8 @@ export async function sampleInterleaved(timers: readonly Timer[], options: Sampl
 }
 
 /**
- * Makes calls, ever more of them together, until a tenth of the budget is spent. Gives the number of calls that fill a sample, and
- * how long the very first call took.
+ * Makes calls, ever more of them together, until a tenth of the budget is spent. Gives the number of calls that fill a
+ * sample, and how long the very first call took.
  */
 async function warmUp(timer: Timer, options: SamplerOptions): Promise<{ calls: number; first: number; spent: number }> {
   let calls = 1;

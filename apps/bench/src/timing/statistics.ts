@@ -11,8 +11,8 @@ export function quantile(values: readonly number[], q: number): number {
 }
 
 /**
- * How uncertain the median is, relative to it: 1.57 interquartile ranges over √n, half the width of a box plot's notch (McGill,
- * Tukey and Larsen 1978), which is about a 95 % interval. Infinite with fewer than three values.
+ * The uncertainty of the median, relative to it: 1.57 interquartile ranges over √n, half the width of a box plot's
+ * notch (McGill, Tukey and Larsen 1978), about a 95 % interval. Infinite with fewer than three values.
  */
 export function medianUncertainty(values: readonly number[]): number {
   if (values.length < 3) return Number.POSITIVE_INFINITY;
@@ -20,7 +20,7 @@ export function medianUncertainty(values: readonly number[]): number {
   return (1.57 * range) / Math.sqrt(values.length) / quantile(values, 0.5);
 }
 
-/** `seconds` are of one call each. */
+/** Summarises samples; `seconds` are of one call each. */
 export function summarise(seconds: readonly number[], callsPerSample: number): TimeSummary {
   return {
     median: quantile(seconds, 0.5),

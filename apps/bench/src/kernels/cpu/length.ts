@@ -1,7 +1,7 @@
 /**
- * Measures how time grows with length on the cpu backend: the slope of log time over log length for the scan alone and for the prefill
- * of a small model (1.00 is linear), and a token's time after 2^4 and after 2^20 tokens, really fed. One thread is measured in
- * processor time, several by the clock. Node only.
+ * Measures how time grows with length on the cpu backend: the slope of log time over log length for the scan alone and
+ * for the prefill of a small model (1.00 is linear), and a token's time after 2^4 and after 2^20 tokens, really fed.
+ * One thread is measured in processor time, several by the clock. Node only.
  */
 import process from 'node:process';
 import { seededWeights } from '@mamba/conformance';

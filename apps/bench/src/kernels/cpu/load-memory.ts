@@ -1,6 +1,6 @@
 /**
- * Measures the memory that loading a model takes at its peak, which is to stay within the weights as they are stored, a tenth and
- * 64 MiB: the largest resident set of a process of its own, less what the process had before. Node only.
+ * Measures the memory that loading a model takes at its peak, which is to stay within the weights as they are stored, a
+ * tenth and 64 MiB: the largest resident set of a process of its own, less what the process had before. Node only.
  */
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';

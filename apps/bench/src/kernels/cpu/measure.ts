@@ -1,6 +1,7 @@
 /**
- * Times the cpu backend's kernels in one mode, each beside the machine's limit. Every round measures every case and the limits once,
- * for some milliseconds: work of other processes that comes and goes meets all alike, and the best round counts. Node only.
+ * Times the cpu backend's kernels in one mode, each beside the machine's limit. Every round measures every case and the
+ * limits once, for some milliseconds: work of other processes that comes and goes meets all alike, and the best round
+ * counts. Node only.
  */
 import process from 'node:process';
 import { cpu } from '@mamba/cpu';

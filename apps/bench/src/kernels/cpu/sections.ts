@@ -1,4 +1,7 @@
-/** The sections of `mamba-bench kernels --backend cpu`: each measures in processes of its own and prints what it found. Node only. */
+/**
+ * The sections of `mamba-bench kernels --backend cpu`: each measures in processes of its own and prints what it found.
+ * Node only.
+ */
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';

@@ -1,4 +1,7 @@
-/** The measurements of the cpu backend that need a process of their own: another Node, fresh memory, quiet caches. Node only. */
+/**
+ * The measurements of the cpu backend that need a process of their own: another Node, fresh memory, quiet caches. Node
+ * only.
+ */
 import process from 'node:process';
 import { type DType, MambaError } from '@mamba/core';
 import type { Mode } from '../../machine/modes.ts';
@@ -16,7 +19,7 @@ export interface CpuTasks {
   readonly load: [{ readonly folder: string; readonly file: LoadFile; readonly dtype: DType }, LoadReport];
 }
 
-/** What the process is told, as JSON in its only argument. */
+/** The request, as JSON in the only argument of the process. */
 export type CpuTask = {
   readonly [K in keyof CpuTasks]: { readonly task: K; readonly request: CpuTasks[K][0] };
 }[keyof CpuTasks];

@@ -1,4 +1,7 @@
-/** The device's own limits, with the bare API: copy bandwidth, the multiply-add peak, and what dispatches, submits and waits cost. */
+/**
+ * The device's own limits, with the bare API: copy bandwidth, the multiply-add peak, and what dispatches, submits and
+ * waits cost.
+ */
 import { CHAINS, FULL_DEVICE, multiplyAddShader } from './heater.ts';
 import { type Session, withDevice } from './session.ts';
 

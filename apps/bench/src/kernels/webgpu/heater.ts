@@ -1,6 +1,7 @@
 /**
- * Keeps a device's clocks up. An H100 falls from 1980 to 345 MHz within a second in which its queue runs empty now and then, and takes
- * more than a second of unbroken work to rise again; short kernels timed one by one see nothing but the low clocks.
+ * Keeps a device's clocks up. An H100 falls from 1980 to 345 MHz within a second in which its queue runs empty now and
+ * then, and takes more than a second of unbroken work to rise again; short kernels timed one by one see nothing but the
+ * low clocks.
  */
 
 /** Submits about so many milliseconds of multiply-adds to the device's queue, without waiting. */
@@ -10,8 +11,8 @@ export type Heat = (milliseconds: number) => void;
 export const CHAINS = 16;
 
 /**
- * Independent chains of multiply-adds, one register each; the factor comes from memory, so that the compiler knows nothing of it.
- * A workgroup has 256 invocations.
+ * Independent chains of multiply-adds, one register each; the factor comes from memory, so that the compiler knows
+ * nothing of it. A workgroup has 256 invocations.
  */
 export function multiplyAddShader(steps: number): string {
   const each = (body: (index: number) => string, separator = ' '): string =>

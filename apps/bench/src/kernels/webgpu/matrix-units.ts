@@ -1,13 +1,17 @@
 /**
- * What matrix units do to results, on hardware that has them: products over many shapes against float64 sums, then what multiplies in
- * the conformance suite, each held to the bounds of docs/adr/0012-matrix-units.md.
+ * Checks the results of matrix units, on hardware that has them: products over many shapes against float64 sums, then
+ * the checks of the conformance suite that multiply matrices. Each is held to the bounds of
+ * docs/adr/0012-matrix-units.md.
  */
 import { runConformance, type TensorReport } from '@mamba/conformance';
 import type { Backend } from '@mamba/core';
 import { type MatrixPrecision, webgpu } from '@mamba/webgpu';
 import type { Session } from './session.ts';
 
-/** Largest error, relative to a tensor's largest expected value: of one product, and of what the suite checks (blocks, models). */
+/**
+ * Largest error, relative to a tensor's largest expected value: of one product, and of what the suite checks (blocks,
+ * models).
+ */
 const BOUNDS: Readonly<Record<Exclude<MatrixPrecision, 'float32'>, { product: number; suite: number }>> = {
   float16x2: { product: 2e-5, suite: 2e-4 },
   float16: { product: 4e-3, suite: 2e-2 },

@@ -1,4 +1,7 @@
-/** Whole models on webgpu: greedy decoding and prefill by the host's clock, the share of encoding, and device time by kernel. */
+/**
+ * Whole models on webgpu: greedy decoding and prefill by the host's clock, the share of encoding, and device time by
+ * kernel.
+ */
 import { seededWeights } from '@mamba/conformance';
 import {
   type Backend,

@@ -1,4 +1,7 @@
-/** Matrix products and the convolution on webgpu: few rows by bandwidth, many by operations, in every storage and precision. */
+/**
+ * Matrix products and the convolution on webgpu: few rows by bandwidth, many by operations, in every storage and
+ * precision.
+ */
 import type { Backend } from '@mamba/core';
 import { type MatrixPrecision, webgpu } from '@mamba/webgpu';
 import type { Heat } from './heater.ts';

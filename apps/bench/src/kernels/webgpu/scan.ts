@@ -1,4 +1,6 @@
-/** The selective scan on webgpu: over shapes, by the backend's own rule or in forced layouts, and over lengths to 2^20. */
+/**
+ * The selective scan on webgpu: over shapes, by the backend's own rule or in forced layouts, and over lengths to 2^20.
+ */
 import type { Backend, SelectiveScanOptions, Tensor } from '@mamba/core';
 import { type ScanVariant, webgpu } from '@mamba/webgpu';
 import { logLogSlope } from '../../timing/statistics.ts';

@@ -1,6 +1,6 @@
 /**
- * The sections of `mamba-bench kernels --backend webgpu`: times from the device's timestamps, its limits and its fixed costs. They
- * run in this process, on Dawn. Node only.
+ * The sections of `mamba-bench kernels --backend webgpu`: times from the device's timestamps, its limits and its fixed
+ * costs. They run in this process, on Dawn. Node only.
  */
 import process from 'node:process';
 import { type Toggles, webgpu } from '@mamba/webgpu';

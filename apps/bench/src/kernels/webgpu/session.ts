@@ -1,4 +1,4 @@
-/** What the sections of the webgpu kernels share: options, rows of the report, and a device with the features that kernels use. */
+/** The session that the sections of the webgpu kernels share: options, rows of the report, and a device. */
 import type { DType } from '@mamba/core';
 import type { MatrixPrecision, ScanVariant, Toggles } from '@mamba/webgpu';
 import { type Heat, heater } from './heater.ts';

@@ -1,6 +1,8 @@
-/** Runs the graph of mamba.ts with ONNX Runtime, native or web. It imports nothing, so that a page can load it as it is. */
+/**
+ * Runs the graph of mamba.ts with ONNX Runtime, native or web. It imports nothing, so that a page can load it as it is.
+ */
 
-/** What is used of onnxruntime-node and onnxruntime-web. */
+/** The part of onnxruntime-node and onnxruntime-web that is used. */
 export interface OnnxRuntime {
   readonly InferenceSession: { create(model: string | Uint8Array, options: object): Promise<OnnxSession> };
   readonly Tensor: new (type: string, data: Float32Array | BigInt64Array, dims: readonly number[]) => OnnxValue;
@@ -19,10 +21,10 @@ export interface StateShapes {
 }
 
 export interface OnnxModel {
-  /** Natural logarithms of all tokens' probabilities after these. */
+  /** Natural logarithms of all tokens' probabilities after these tokens. */
   logProbs(ids: readonly number[]): Promise<Float64Array>;
   prefill(ids: readonly number[]): Promise<void>;
-  /** Greedy, from one token on. */
+  /** Greedy decoding from one token on. */
   decode(first: number, count: number): Promise<void>;
 }
 

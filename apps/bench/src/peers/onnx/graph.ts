@@ -30,7 +30,7 @@ export class GraphBuilder {
     this.#prefix = prefix;
   }
 
-  /** A node of one output; `name` if it is to be known by one. */
+  /** Adds a node of one output, with this name or a fresh one. */
   node(
     type: string,
     inputs: readonly string[],
@@ -40,7 +40,7 @@ export class GraphBuilder {
     return this.nodes(type, inputs, [name ?? this.#fresh()], attributes)[0]!;
   }
 
-  /** A node whose outputs get these names, or fresh ones by their number. */
+  /** Adds a node whose outputs get these names, or so many fresh ones. */
   nodes(
     type: string,
     inputs: readonly string[],
@@ -93,7 +93,7 @@ export class GraphBuilder {
 /** Operators that ONNX Runtime adds to the standard ones. */
 export const MICROSOFT = 'com.microsoft';
 
-/** A whole file of this graph. */
+/** The whole file of a graph. */
 export function modelFile(graph: Message): Message {
   const opsets = [message(text(1, ''), integer(2, 17)), message(text(1, MICROSOFT), integer(2, 1))];
   return message(integer(1, 8), text(2, 'mamba-bench'), nested(7, graph), ...opsets.map((opset) => nested(8, opset)));

@@ -1,7 +1,7 @@
 /**
- * A Mamba model as an ONNX graph: the recurrence is a Scan of standard operators over the sequence, or ONNX Runtime's own LinearAttention
- * with a head of one value for each channel; everything else works on all of the sequence. States come in and go out, so that one graph
- * does prefill and decode. One sequence; batch is left out.
+ * A Mamba model as an ONNX graph for one sequence. The recurrence is a Scan of standard operators over the sequence, or
+ * ONNX Runtime's own LinearAttention with a head of one value for each channel; everything else works on the whole
+ * sequence. States come in and go out, so that one graph does prefill and decode.
  */
 import { type ModelConfig, modelParameters, type ParameterSource } from '@mamba/core';
 import { GraphBuilder, MICROSOFT, modelFile, type ValueInfo } from './graph.ts';
@@ -10,8 +10,8 @@ import type { Message } from './protobuf.ts';
 export type Recurrence = 'Scan' | 'LinearAttention';
 
 /**
- * Inputs: `ids` int64 [length], `conv.i` [1, dInner, dConv - 1], `ssm.i` as `stateShapes` says. Outputs: `logits` [1, vocab], `next.conv.i`,
- * `next.ssm.i`.
+ * Inputs: `ids` int64 [length], `conv.i` [1, dInner, dConv - 1], `ssm.i` as `stateShapes` says. Outputs: `logits` [1,
+ * vocab], `next.conv.i`, `next.ssm.i`.
  */
 export async function mambaOnnx(
   config: ModelConfig,
@@ -115,7 +115,7 @@ export async function mambaOnnx(
   return modelFile(graph.build({ name: 'mamba', inputs, outputs }));
 }
 
-/** Of the states of a layer. */
+/** The shapes of the states of a layer. */
 export function stateShapes({ dInner, dState, dConv }: ModelConfig, recurrence: Recurrence) {
   const ssm = recurrence === 'Scan' ? [dInner, dState] : [1, dInner, dState, 1];
   return { conv: [1, dInner, dConv - 1], ssm };

@@ -1,4 +1,6 @@
-/** As much of the protobuf wire format as writing an ONNX file takes. Messages are lists of pieces: weights are never copied. */
+/**
+ * The part of the protobuf wire format that an ONNX file needs. Messages are lists of pieces: weights are never copied.
+ */
 
 export type Message = readonly Uint8Array[];
 

@@ -1,4 +1,4 @@
-/** What a report says, as HTML without a page around it: the file and the web page share it. */
+/** The body of a report as HTML, without a page around it: the file and the web page share it. */
 
 import { PLACES } from '../../machine/modes.ts';
 import type { BackendRecord, Report, ReportSet } from '../../schema/report.ts';

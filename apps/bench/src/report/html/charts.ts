@@ -1,6 +1,6 @@
 /**
- * The plots, as SVG drawn by Observable Plot into any document: linkedom's for a file, the browser's own on the web page. Colours
- * are CSS variables, so that one drawing serves light, dark and paper.
+ * The plots, as SVG drawn by Observable Plot into any document: linkedom's for a file, the browser's own on the web
+ * page. Colours are CSS variables, so that one drawing serves light, dark and paper.
  */
 import * as Plot from '@observablehq/plot';
 import { SUITE_NAMES } from '../../cases/contract.ts';
@@ -12,7 +12,7 @@ export interface Chart {
   readonly title: string;
   readonly caption: string;
   readonly element: Element;
-  /** What the colours stand for, where the plot does not say it beside its lines. */
+  /** The legend, where the plot has no labels beside its lines. */
   readonly legend?: readonly Series[];
 }
 
@@ -170,7 +170,7 @@ function throughputOverBatch(series: readonly Series[], document: Document): Cha
   };
 }
 
-/** How near each measurement came to the machine's own limit. */
+/** The share of the machine's limit that each measurement reached. */
 function shareOfLimit(series: readonly Series[], document: Document): Chart | undefined {
   const points = series.flatMap((one) =>
     measuredOf(one).flatMap((result) => {
@@ -188,7 +188,7 @@ function shareOfLimit(series: readonly Series[], document: Document): Chart | un
   const most = Math.max(105, ...points.map(({ share }) => share));
   const suites: readonly string[] = SUITE_NAMES;
   const place = ({ suite, length }: (typeof points)[number]): number => suites.indexOf(suite) * 1e9 + length;
-  // Suites in their order, lengths growing, in a row each.
+  // A row for each suite in order, with ascending lengths.
   const order = [
     ...new Set(points.toSorted((a, b) => place(a) - place(b)).map(({ suite, label }) => `${suite}: ${label}`)),
   ];
@@ -229,7 +229,7 @@ function shareOfLimit(series: readonly Series[], document: Document): Chart | un
   };
 }
 
-/** Rates of what a user feels, next to each other. */
+/** The rates that a user feels, next to each other. */
 function sideBySide(series: readonly Series[], document: Document): Chart | undefined {
   const wanted: [RegExp, string][] = [
     [/^model\/decode-\d+-layers-24$/, 'decode, tokens/s'],
@@ -245,7 +245,7 @@ function sideBySide(series: readonly Series[], document: Document): Chart | unde
           .filter(({ case: id, dtype }) => pattern.test(id) && dtype === 'float32')
           .map(({ rate }) => ({ facet, label: one.label, rate: rate!.perSecond, color: one.color })),
       );
-    // A bar alone is beside nothing.
+    // A single bar has nothing to be compared with.
     return found.length < 2 ? [] : found;
   });
   if (new Set(points.map(({ label }) => label)).size < 2) return undefined;
@@ -298,7 +298,7 @@ interface Bar {
   readonly facet: string;
   readonly label: string;
   readonly color: string;
-  /** Of the whole width. */
+  /** The share of the whole width. */
   readonly length: number;
   readonly text: string;
 }
@@ -380,7 +380,7 @@ function longestSlope({ report, backend }: Series, suite: string) {
     .sort((a, b) => b.points - a.points)[0];
 }
 
-/** Version 1 of the schema told no shape: everything is of one then. */
+/** Version 1 of the schema has no shape: all results count as of one. */
 function sameShape(shape: Readonly<Record<string, number>>, common: Readonly<Record<string, number>> | undefined) {
   return Object.entries(common ?? {}).every(([name, value]) => shape[name] === value);
 }
@@ -404,7 +404,7 @@ function power(value: number): string {
   return `2${[...String(exponent)].map((digit) => '⁰¹²³⁴⁵⁶⁷⁸⁹'[Number(digit)]).join('')}`;
 }
 
-/** Powers of ten that the points span; of few powers, their doubles too. */
+/** The powers of ten that the points span, with their doubles where there are few. */
 function roundTimes(points: readonly Point[]): number[] {
   const least = Math.min(...points.map(({ low }) => low));
   const most = Math.max(...points.map(({ high }) => high));

@@ -1,4 +1,4 @@
-/** What a chart draws in one colour: a backend, on a machine where there are several. */
+/** The series of a chart, one for each colour: a backend, and its machine where there are several. */
 import type { BackendRecord, Report, Result } from '../../schema/report.ts';
 
 export interface Series {
@@ -7,7 +7,7 @@ export interface Series {
   readonly color: string;
   readonly report: Report;
   readonly backend: BackendRecord;
-  /** Why it stays out of comparisons, if it does. */
+  /** The reason for which it stays out of comparisons, if it does. */
   readonly slow: string | undefined;
 }
 
@@ -22,14 +22,14 @@ export function seriesOf(reports: readonly Report[]): Series[] {
       .map((backend): Series => {
         const { name, slow } = backend;
         const where = reports.length > 1 ? ` · ${letter(index)}` : '';
-        // Those that are compared get the colours first met; slow ones are grey.
+        // Backends that are compared get the first colours; slow ones are grey.
         const color = slow === undefined ? `var(--series-${(next++ % COLORS) + 1})` : 'var(--quiet)';
         return { label: `${name}${slow === undefined ? '' : ` (${slow})`}${where}`, color, report, backend, slow };
       }),
   );
 }
 
-/** A, B, C, … by which a page tells machines apart. */
+/** The letter by which a page names a machine: A, B, C, …. */
 export function letter(index: number): string {
   return index < 26 ? String.fromCharCode(65 + index) : `${letter(Math.floor(index / 26) - 1)}${letter(index % 26)}`;
 }

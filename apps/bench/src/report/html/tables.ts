@@ -58,7 +58,7 @@ export function renderTable(suite: string, reports: readonly Report[]): string {
   return `<div class="scroll"><table><thead><tr>${headings.join('')}</tr></thead><tbody>\n${body.join('\n')}\n</tbody></table></div>`;
 }
 
-/** `decode 32, after 2^20`: what is left of the id where the heading says the rest. */
+/** The part of the id that the heading does not tell: `decode 32, after 2^20`. */
 export function caseLabel({ case: id }: Pick<Result, 'case'>): string {
   return id
     .slice(id.indexOf('/') + 1)
@@ -72,9 +72,9 @@ export function caseLabel({ case: id }: Pick<Result, 'case'>): string {
 interface Column {
   readonly head: string;
   readonly strong?: boolean;
-  /** Left out on paper, which is narrow. */
+  /** True for columns that are left out on paper, which is narrow. */
   readonly optional?: boolean;
-  /** As HTML; empty where it has nothing to say. */
+  /** The cell as HTML; empty where there is no value. */
   cell(result: Result, all: readonly { readonly result: Result }[]): string;
 }
 
