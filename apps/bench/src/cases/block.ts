@@ -3,7 +3,7 @@ import { blockCase } from '@mamba/conformance';
 import { blockConfig, MAMBA_SIZES } from '@mamba/core';
 import { type BenchCase, chosen, type Suite } from './contract.ts';
 import { fromCase } from './from-case.ts';
-import { blockWork } from './work.ts';
+import { blockShape, blockWork } from './model-work.ts';
 
 export const blockSuite: Suite = {
   name: 'block',
@@ -18,10 +18,9 @@ export function benchBlock(dModel: number, length: number): BenchCase {
   const config = blockConfig(dModel);
   const id = `block/length-${length}`;
   const base = blockCase({ config, batch: 1, length, id: `length-${length}` });
-  const { dInner, dState } = config;
   return fromCase('block', base, {
     id,
-    shape: { batch: 1, length, dModel, dInner, dState },
+    shape: { batch: 1, length, ...blockShape(config) },
     items: length,
     unit: 'tokens',
     work: (bytesPerValue) => blockWork(config, length, bytesPerValue),

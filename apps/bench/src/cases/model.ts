@@ -23,8 +23,8 @@ import {
   type SuiteName,
   type Values,
 } from './contract.ts';
+import { modelShape, modelWork } from './model-work.ts';
 import { readAll } from './values.ts';
-import { modelWork } from './work.ts';
 
 export const modelSuite: Suite = {
   name: 'model',
@@ -43,7 +43,7 @@ export const modelSuite: Suite = {
       // 32-bit weights of more than 4 GiB fit in no WebAssembly memory.
       const own: (DType | undefined)[] = parameterCount(config) > 1e9 ? ['float16'] : [undefined];
       return chosen<DType | undefined>(shapes?.dtypes, own).map((weights) => {
-        const large = config.layers > 24;
+        const large = modelShape(config).layers > 24;
         return benchModel(config, {
           prefill,
           decode: large ? 8 : decode,
@@ -87,9 +87,9 @@ const TOLERANCES: Readonly<Partial<Record<DType, number>>> = { float16: 5e-3, bf
 export function benchModel(config: ModelConfig, options: ModelBenchOptions): BenchCase {
   const { suite = 'model', prefill, decode, batches, contexts = [0], weights, checkedRows = 1, expected } = options;
   const checkedTokens = Math.min(options.checkedTokens ?? 9, prefill ?? Number.POSITIVE_INFINITY);
-  const { layers, dModel, vocabSize } = config;
+  const shape = modelShape(config);
+  const { layers, dModel, vocabSize } = shape;
   const size = `layers-${layers}${dModel === 768 ? '' : `-d${dModel}`}`;
-  const shape = { layers, dModel, vocabSize };
   const per = (bytesPerValue: number) => (weights === undefined ? bytesPerValue : BYTES_PER_WEIGHT[weights]);
   const ids = {
     load: `${suite}/load-${size}`,
@@ -246,7 +246,7 @@ async function feed(
   pause: Pause,
 ): Promise<ModelState | undefined> {
   if (count === 0) return from;
-  const piece = tokens(0, Math.min(count, 4096), model.config.vocabSize);
+  const piece = tokens(0, Math.min(count, 4096), modelShape(model.config).vocabSize);
   let state: ModelState | undefined;
   try {
     for (let fed = 0; fed < count; fed += piece.length) {
@@ -265,7 +265,7 @@ async function feed(
 
 /** Logits after a prefill of `length` tokens at once, and after one step more. */
 async function checkedLogits(backend: Backend, model: Model, length: number, rows: number): Promise<Values> {
-  const ids = rowsOf(rows, length + 1, model.config.vocabSize);
+  const ids = rowsOf(rows, length + 1, modelShape(model.config).vocabSize);
   const prefill = model.forward(ids.map((row) => row.subarray(0, length)));
   const step = model.forward(
     ids.map((row) => row.subarray(length)),
@@ -283,7 +283,7 @@ async function steppedLogits(
   rows: number,
   pause: Pause,
 ): Promise<Values> {
-  const ids = rowsOf(rows, length + 1, model.config.vocabSize);
+  const ids = rowsOf(rows, length + 1, modelShape(model.config).vocabSize);
   const values: Record<string, HostArray> = {};
   let state: ModelState | undefined;
   try {

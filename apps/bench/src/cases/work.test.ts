@@ -1,6 +1,7 @@
 import { MAMBA_SIZES, modelConfig, parameterCount } from '@mamba/core';
 import { expect, it } from 'vitest';
-import { blockWork, modelWork, scanWork } from './work.ts';
+import { blockWork, modelWork } from './model-work.ts';
+import { scanWork } from './work.ts';
 
 const config = modelConfig(MAMBA_SIZES['mamba-130m']);
 

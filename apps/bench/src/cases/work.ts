@@ -2,8 +2,6 @@
  * Counts the least work of a computation: floating-point operations, and bytes that must be read or written once. A
  * multiplication and an addition are one operation each.
  */
-import type { BlockConfig, ModelConfig } from '@mamba/core';
-
 export interface Work {
   readonly operations: number;
   readonly bytes: number;
@@ -14,7 +12,7 @@ export interface Work {
  */
 const TRANSCENDENTAL = 16;
 /** x · 1 / (1 + exp(-x)) */
-const SILU = TRANSCENDENTAL + 3;
+export const SILU = TRANSCENDENTAL + 3;
 const SOFTPLUS = 2 * TRANSCENDENTAL + 2;
 
 export interface ScanShape {
@@ -56,44 +54,5 @@ export function linearWork(
   return {
     operations: 2 * rows * inputs * outputs,
     bytes: rows * (inputs + outputs) * bytesPerValue + inputs * outputs * bytesPerWeight,
-  };
-}
-
-/** A block over `tokens` rows of `batch` sequences in all: its weights once, its input, output and states. */
-export function blockWork(
-  config: BlockConfig,
-  tokens: number,
-  bytesPerValue: number,
-  { batch = 1, bytesPerWeight = bytesPerValue }: { batch?: number; bytesPerWeight?: number } = {},
-): Work {
-  const { dModel, dInner, dState, dConv, dtRank } = config;
-  const matrices = 2 * dInner * dModel + (dtRank + 2 * dState) * dInner + dInner * dtRank + dModel * dInner;
-  const vectors = dInner * (dConv + 1) + dInner * (dState + 2);
-  const state = batch * dInner * (dConv - 1 + dState);
-  const scan = scanWork({ batch: 1, length: tokens, dim: dInner, state: dState }, 0).operations;
-  return {
-    operations: tokens * (2 * matrices + dInner * (2 * dConv + SILU)) + scan,
-    bytes: matrices * bytesPerWeight + (vectors + 2 * state + 2 * tokens * dModel) * bytesPerValue,
-  };
-}
-
-/**
- * A model over `tokens` tokens of which `heads` get logits. Everything but the rows of an untied embedding is read
- * once.
- */
-export function modelWork(
-  config: ModelConfig,
-  tokens: number,
-  heads: number,
-  bytesPerValue: number,
-  options: { batch?: number; bytesPerWeight?: number } = {},
-): Work {
-  const { layers, dModel, vocabSize } = config;
-  const { bytesPerWeight = bytesPerValue } = options;
-  const block = blockWork(config, tokens, bytesPerValue, options);
-  return {
-    // A norm takes about four operations a value, the residual one.
-    operations: layers * (block.operations + 5 * tokens * dModel) + heads * 2 * vocabSize * dModel,
-    bytes: Math.round(layers * block.bytes + (heads > 0 ? vocabSize * dModel * bytesPerWeight : 0)),
   };
 }

@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import { builtFile } from '../built.ts';
 import type { Peer } from './contract.ts';
 import type { driveOnnx, OnnxModel, OnnxRuntime, StateShapes } from './onnx/drive.ts';
-import { stateShapes } from './onnx/mamba.ts';
+import { statesOf } from './onnx/mamba.ts';
 import { howOnnx, RECURRENCE, withModelFile } from './onnxruntime.ts';
 import { serveFiles } from './server.ts';
 
@@ -41,8 +41,7 @@ export const onnxRuntimeWeb: Peer = {
           await page.goto(server.url);
           await page.evaluate(loadInPage, {
             threads,
-            layers: config.layers,
-            shapes: stateShapes(config, RECURRENCE),
+            ...statesOf(config, RECURRENCE),
           });
         } finally {
           await server.close();

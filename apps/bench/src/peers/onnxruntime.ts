@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import type { ModelConfig, ParameterSource } from '@mamba/core';
 import type { Peer, PeerTask } from './contract.ts';
 import { driveOnnx, type OnnxRuntime } from './onnx/drive.ts';
-import { mambaOnnx, stateShapes } from './onnx/mamba.ts';
+import { mambaOnnx, statesOf } from './onnx/mamba.ts';
 
 const PACKAGE = 'onnxruntime-node';
 /**
@@ -31,7 +31,7 @@ export const onnxRuntime: Peer = {
         logSeverityLevel: 3,
       }),
     );
-    const model = driveOnnx(runtime, session, { layers: config.layers, shapes: stateShapes(config, RECURRENCE) });
+    const model = driveOnnx(runtime, session, statesOf(config, RECURRENCE));
     return {
       how: howOnnx(threads),
       logProbs: async (length) => new Map((await model.logProbs(prompt.slice(0, length))).entries()),

@@ -10,7 +10,7 @@ import process from 'node:process';
 import { createFile, writeGguf } from '@mamba/checkpoint';
 import { seededWeights } from '@mamba/conformance';
 import { BYTES_PER_WEIGHT, isMambaError, type ModelConfig } from '@mamba/core';
-import { modelWork } from '../cases/work.ts';
+import { modelShape, modelWork } from '../cases/model-work.ts';
 import { Disagreement, messageOf, Stopped } from '../errors.ts';
 import type { FoundBackend } from '../machine/backends.ts';
 import type { Stage, StageContext } from '../run/options.ts';
@@ -195,13 +195,13 @@ async function measure(
 }
 
 function heading({ config, prefill, decode }: PeerStageOptions, kind: Kind, format: Format, backend: string) {
-  const { layers, dModel, vocabSize } = config;
+  const shape = modelShape(config);
   const length = kind === 'prefill' ? prefill : decode;
   return {
     suite: 'peers',
-    case: `peers/${kind}-${length}-layers-${layers}`,
+    case: `peers/${kind}-${length}-layers-${shape.layers}`,
     backend,
     dtype: PEER_DTYPES[format],
-    shape: { layers, dModel, vocabSize, batch: 1, length },
+    shape: { ...shape, batch: 1, length },
   };
 }

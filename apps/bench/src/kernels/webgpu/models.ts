@@ -14,6 +14,7 @@ import {
   type ParameterSource,
 } from '@mamba/core';
 import { countersOf, type MatrixPrecision, type ProfileEntry, profileOf, webgpu } from '@mamba/webgpu';
+import { modelShape } from '../../cases/model-work.ts';
 import type { Heat } from './heater.ts';
 import { repeatedWeights } from './operands.ts';
 import { KERNEL_MODELS, type ModelName, type Session, withDevice } from './session.ts';
@@ -213,7 +214,7 @@ async function prefillOf(
 }
 
 function prompts(model: Model, batch: number, length: number): number[][] {
-  const { vocabSize } = model.config;
+  const { vocabSize } = modelShape(model.config);
   return Array.from({ length: batch }, (_, row) =>
     Array.from({ length }, (_, index) => ((index + 7 * row) * 7919) % vocabSize),
   );

@@ -115,8 +115,12 @@ export async function mambaOnnx(
   return modelFile(graph.build({ name: 'mamba', inputs, outputs }));
 }
 
-/** The shapes of the states of a layer. */
-export function stateShapes({ dInner, dState, dConv }: ModelConfig, recurrence: Recurrence) {
+/** The states of a model: the number of layers, and the shapes of a layer's states. */
+export function statesOf(config: ModelConfig, recurrence: Recurrence) {
+  return { layers: config.layers, shapes: stateShapes(config, recurrence) };
+}
+
+function stateShapes({ dInner, dState, dConv }: ModelConfig, recurrence: Recurrence) {
   const ssm = recurrence === 'Scan' ? [dInner, dState] : [1, dInner, dState, 1];
   return { conv: [1, dInner, dConv - 1], ssm };
 }
