@@ -1,36 +1,11 @@
-/**
- * Counts the least work of a block and of a model, and tells the extents that a report gives for them. No other case reads
- * the fields of a configuration.
- */
-import type { BlockConfig, ModelConfig } from '@mamba/core';
-import { SILU, scanWork, type Work } from './work.ts';
+/** Counts the least work of a model, and tells the extents that a report gives for it. */
+import type { ModelConfig } from '@mamba/core';
+import { blockWork } from '../blocks/work.ts';
+import type { Work } from './work.ts';
 
 /** The extents of a model by which its results are told apart. */
-export function modelShape({ layers, dModel, vocabSize }: ModelConfig) {
-  return { layers, dModel, vocabSize };
-}
-
-/** The extents of a block by which its results are told apart. */
-export function blockShape({ dModel, dInner, dState }: BlockConfig) {
-  return { dModel, dInner, dState };
-}
-
-/** A block over `tokens` rows of `batch` sequences in all: its weights once, its input, output and states. */
-export function blockWork(
-  config: BlockConfig,
-  tokens: number,
-  bytesPerValue: number,
-  { batch = 1, bytesPerWeight = bytesPerValue }: { batch?: number; bytesPerWeight?: number } = {},
-): Work {
-  const { dModel, dInner, dState, dConv, dtRank } = config;
-  const matrices = 2 * dInner * dModel + (dtRank + 2 * dState) * dInner + dInner * dtRank + dModel * dInner;
-  const vectors = dInner * (dConv + 1) + dInner * (dState + 2);
-  const state = batch * dInner * (dConv - 1 + dState);
-  const scan = scanWork({ batch: 1, length: tokens, dim: dInner, state: dState }, 0).operations;
-  return {
-    operations: tokens * (2 * matrices + dInner * (2 * dConv + SILU)) + scan,
-    bytes: matrices * bytesPerWeight + (vectors + 2 * state + 2 * tokens * dModel) * bytesPerValue,
-  };
+export function modelShape({ blocks, dModel, vocabSize }: ModelConfig) {
+  return { layers: blocks.length, dModel, vocabSize };
 }
 
 /**
@@ -42,14 +17,17 @@ export function modelWork(
   tokens: number,
   heads: number,
   bytesPerValue: number,
-  options: { batch?: number; bytesPerWeight?: number } = {},
+  { batch = 1, bytesPerWeight = bytesPerValue }: { batch?: number; bytesPerWeight?: number } = {},
 ): Work {
-  const { layers, dModel, vocabSize } = config;
-  const { bytesPerWeight = bytesPerValue } = options;
-  const block = blockWork(config, tokens, bytesPerValue, options);
-  return {
+  const { blocks, dModel, vocabSize } = config;
+  const head = { operations: 2 * vocabSize * dModel, bytes: vocabSize * dModel * bytesPerWeight };
+  let operations = heads * head.operations;
+  let bytes = heads > 0 ? head.bytes : 0;
+  for (const block of blocks) {
+    const work = blockWork(block, { dModel, tokens, batch, bytesPerValue, bytesPerWeight });
     // A norm takes about four operations a value, the residual one.
-    operations: layers * (block.operations + 5 * tokens * dModel) + heads * 2 * vocabSize * dModel,
-    bytes: Math.round(layers * block.bytes + (heads > 0 ? vocabSize * dModel * bytesPerWeight : 0)),
-  };
+    operations += work.operations + 5 * tokens * dModel;
+    bytes += work.bytes;
+  }
+  return { operations, bytes: Math.round(bytes) };
 }

@@ -1,8 +1,8 @@
 import { join } from 'node:path';
 import { builtFile } from '../built.ts';
 import type { Peer } from './contract.ts';
+import { statesOf } from './onnx/blocks/mamba.ts';
 import type { driveOnnx, OnnxModel, OnnxRuntime, StateShapes } from './onnx/drive.ts';
-import { statesOf } from './onnx/mamba.ts';
 import { howOnnx, RECURRENCE, withModelFile } from './onnxruntime.ts';
 import { serveFiles } from './server.ts';
 

@@ -3,8 +3,8 @@ import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import type { ModelConfig, ParameterSource } from '@mamba/core';
 import type { Peer, PeerTask } from './contract.ts';
+import { mambaOnnx, statesOf } from './onnx/blocks/mamba.ts';
 import { driveOnnx, type OnnxRuntime } from './onnx/drive.ts';
-import { mambaOnnx, statesOf } from './onnx/mamba.ts';
 
 const PACKAGE = 'onnxruntime-node';
 /**

@@ -185,7 +185,7 @@ export function ModelPanel({ playground }: { readonly playground: Playground }) 
         <dl class="facts" aria-label="The loaded model">
           <Fact name="Loaded" value={model.title} />
           <Fact name="Weights" value={parameterCount(model.lm.info.config).toLocaleString('en')} />
-          <Fact name="Layers" value={String(model.lm.info.config.layers)} />
+          <Fact name="Layers" value={String(model.lm.info.config.blocks.length)} />
           <Fact name="Width" value={String(model.lm.info.config.dModel)} />
           <Fact name="Vocabulary" value={model.lm.info.config.vocabSize.toLocaleString('en')} />
           <Fact name="Backend" value={model.lm.info.backend.name} />

@@ -1,8 +1,8 @@
 import { seededWeights } from '@mamba/conformance';
 import { modelConfig, parameterCount } from '@mamba/core';
 import { expect, it } from 'vitest';
+import { mambaOnnx } from './blocks/mamba.ts';
 import { GraphBuilder, modelFile } from './graph.ts';
-import { mambaOnnx } from './mamba.ts';
 import { bytesOf, integer, type Message, nested, text } from './protobuf.ts';
 
 interface Field {
@@ -75,7 +75,7 @@ it.each(['Scan', 'LinearAttention'] as const)(
     const outputs = children(graph!, 12).flatMap((one) => words(one, 1));
     expect(outputs).toEqual(['logits', 'next.conv.0', 'next.ssm.0', 'next.conv.1', 'next.ssm.1']);
     for (const output of outputs) expect(known).toContain(output);
-    expect(children(graph!, 1).filter((node) => words(node, 4)[0] === recurrence)).toHaveLength(config.layers);
+    expect(children(graph!, 1).filter((node) => words(node, 4)[0] === recurrence)).toHaveLength(config.blocks.length);
     // The weights once: a tied head is the embedding itself.
     expect(bytesOf(pieces)).toBeLessThan(4 * parameterCount(config) + 20_000);
   },

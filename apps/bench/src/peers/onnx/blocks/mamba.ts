@@ -3,9 +3,9 @@
  * ONNX Runtime's own LinearAttention with a head of one value for each channel; everything else works on the whole
  * sequence. States come in and go out, so that one graph does prefill and decode.
  */
-import { type ModelConfig, modelParameters, type ParameterSource } from '@mamba/core';
-import { GraphBuilder, MICROSOFT, modelFile, type ValueInfo } from './graph.ts';
-import type { Message } from './protobuf.ts';
+import { blocksOf, type MambaConfig, type ModelConfig, modelParameters, type ParameterSource } from '@mamba/core';
+import { GraphBuilder, MICROSOFT, modelFile, type ValueInfo } from '../graph.ts';
+import type { Message } from '../protobuf.ts';
 
 export type Recurrence = 'Scan' | 'LinearAttention';
 
@@ -18,7 +18,9 @@ export async function mambaOnnx(
   source: ParameterSource,
   recurrence: Recurrence,
 ): Promise<Message> {
-  const { layers, dInner, dState, dConv, vocabSize } = config;
+  const { layers, block } = uniform(config);
+  const { dInner, dState, dConv } = block;
+  const { vocabSize } = config;
   const graph = new GraphBuilder();
   const weights = new Map<string, { readonly shape: readonly number[]; readonly data: Float32Array }>();
   for (const parameter of modelParameters(config)) {
@@ -42,7 +44,7 @@ export async function mambaOnnx(
   for (let layer = 0; layer < layers; layer++) {
     const own = (name: string): string => `layers.${layer}.${name}`;
     const [conv, ssm] = [`conv.${layer}`, `ssm.${layer}`];
-    const shapes = stateShapes(config, recurrence);
+    const shapes = stateShapes(block, recurrence);
     const states: ValueInfo[] = [
       { name: conv, type: 'float', shape: shapes.conv },
       { name: ssm, type: 'float', shape: shapes.ssm },
@@ -66,13 +68,13 @@ export async function mambaOnnx(
       `next.${conv}`,
     );
     const kernel = graph.floats([dInner, 1, dConv], get(own('block.conv')).data);
-    const biases = config.convBias ? [plain(own('block.convBias'))] : [];
+    const biases = block.convBias ? [plain(own('block.convBias'))] : [];
     const convolved = graph.node('Conv', [extended, kernel, ...biases], { group: dInner });
     const u = graph.node('Transpose', [graph.node('Squeeze', [silu(convolved), graph.integers([0])])], {
       perm: [1, 0],
     });
 
-    const sizes = graph.integers([config.dtRank, dState, dState]);
+    const sizes = graph.integers([block.dtRank, dState, dState]);
     const [dt, B, C] = graph.nodes('Split', [graph.node('MatMul', [u, matrix(own('block.xProj'))]), sizes], 3, {
       axis: 1,
     });
@@ -117,10 +119,20 @@ export async function mambaOnnx(
 
 /** The states of a model: the number of layers, and the shapes of a layer's states. */
 export function statesOf(config: ModelConfig, recurrence: Recurrence) {
-  return { layers: config.layers, shapes: stateShapes(config, recurrence) };
+  const { layers, block } = uniform(config);
+  return { layers, shapes: stateShapes(block, recurrence) };
 }
 
-function stateShapes({ dInner, dState, dConv }: ModelConfig, recurrence: Recurrence) {
+/** The layers of a model of alike Mamba blocks, the only kind that these graphs are made of. */
+function uniform(config: ModelConfig): { readonly layers: number; readonly block: MambaConfig } {
+  const layers = config.blocks.length;
+  const mamba = blocksOf(config, 'mamba');
+  if (mamba.length < layers || new Set(mamba.map(({ block }) => JSON.stringify(block))).size > 1)
+    throw new TypeError('the ONNX graph is of a model of alike Mamba blocks');
+  return { layers, block: mamba[0]!.block };
+}
+
+function stateShapes({ dInner, dState, dConv }: MambaConfig, recurrence: Recurrence) {
   const ssm = recurrence === 'Scan' ? [dInner, dState] : [1, dInner, dState, 1];
   return { conv: [1, dInner, dConv - 1], ssm };
 }
