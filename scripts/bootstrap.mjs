@@ -13,7 +13,7 @@ const stamp = join(root, 'node_modules', '.mamba-install');
 
 function manifests() {
   const files = ['package.json', 'pnpm-workspace.yaml', 'pnpm-lock.yaml', '.npmrc'].map((name) => join(root, name));
-  for (const group of ['packages', 'apps', 'tools']) {
+  for (const group of ['packages', 'apps', 'tools', 'examples']) {
     if (!existsSync(join(root, group))) continue;
     for (const name of readdirSync(join(root, group)).sort()) files.push(join(root, group, name, 'package.json'));
   }

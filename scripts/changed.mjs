@@ -50,7 +50,7 @@ function changedFiles(since) {
 }
 
 function workspace() {
-  return ['packages', 'apps', 'tools'].flatMap((group) =>
+  return ['packages', 'apps', 'tools', 'examples'].flatMap((group) =>
     readdirSync(join(root, group)).map((name) => {
       const folder = `${group}/${name}`;
       const manifest = JSON.parse(readFileSync(join(root, folder, 'package.json'), 'utf8'));

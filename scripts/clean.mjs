@@ -7,7 +7,7 @@ import { root } from './lib.mjs';
 const all = process.argv.includes('--all');
 const made = ['dist', '.turbo', 'coverage', 'src/generated', ...(all ? ['node_modules'] : [])];
 const folders = [root];
-for (const group of ['packages', 'apps', 'tools']) {
+for (const group of ['packages', 'apps', 'tools', 'examples']) {
   if (!existsSync(join(root, group))) continue;
   for (const name of readdirSync(join(root, group))) folders.push(join(root, group, name));
 }

@@ -40,7 +40,7 @@ export async function notFinite({ model, ids, state, who = 'the model' }: Failin
     });
   }
   const { parameter, value, at } = found;
-  const name = transformersName(parameter);
+  const name = transformersName(parameter, model.config);
   return new MambaError('not-finite', `${logits}: that begins in ${partOf(parameter)}, in the weight ${name}`, {
     origin: name,
     given: `${value} at [${at.join(', ')}]`,

@@ -1,0 +1,15 @@
+import { useSwiftShader } from '@mamba/software-gpu';
+import { defineProject } from 'vitest/config';
+
+// Before vitest forks: the forks inherit LD_LIBRARY_PATH, which is read as a process starts.
+useSwiftShader();
+
+export default defineProject({
+  test: {
+    name: 'short-conv-example',
+    include: ['test/**/*.test.ts'],
+    pool: 'forks',
+    testTimeout: 120_000,
+    hookTimeout: 120_000,
+  },
+});
