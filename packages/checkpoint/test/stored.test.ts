@@ -1,4 +1,4 @@
-/** Parameters that are no tensor of their own: cut out of one, put together of several, shared, stored in another form. */
+/** Parameters that are no tensor of their own: cut out of one, put together of several, shared, stored otherwise. */
 import type { HostTensor, ParameterSource, ParameterSpec } from '@mamba/core';
 import { describe, expect, it } from 'vitest';
 import type { Stored, StoredPart } from '../src/families/family.ts';

@@ -12,10 +12,10 @@ export interface ParsedModel {
 }
 
 /**
- * The model that a `config.json` describes, of whichever family. Sizes must be there; everything else has the defaults of
- * whoever wrote the file.
- * @throws MambaError `invalid-file` naming the field that is missing, absurd or contradicts another; `unsupported` for a
- * model that no family is, or whose layers are not all there yet.
+ * The model that a `config.json` describes, of whichever family. Sizes must be there; everything else has the defaults
+ * of whoever wrote the file.
+ * @throws MambaError `invalid-file` naming the field that is missing, absurd or contradicts another; `unsupported` for
+ * a model that no family is, or whose layers are not all there yet.
  */
 export function parseModel(json: unknown, origin = 'config.json'): ParsedModel {
   const { family, config } = readConfig(json, origin);

@@ -1,17 +1,23 @@
 /** Falcon-Mamba: Mamba with norms of dt, B and C that have no weights. */
 import type { Family } from './family.ts';
-import { mamba, mambaOf, notMamba, readTransformersMamba, transformersMamba, transformersMambaJson } from './mamba.ts';
+import {
+  beyondPlainNorms,
+  mamba,
+  mambaOf,
+  notMamba,
+  readTransformersMamba,
+  transformersMamba,
+  transformersMambaJson,
+} from './mamba.ts';
 
 export const falconMamba: Family = {
   name: 'falcon-mamba',
   folder: {
     identity: { modelType: 'falcon_mamba', architectures: ['FalconMambaForCausalLM', 'FalconMambaModel'] },
     refusal(config) {
-      const refusal = notMamba(config);
+      const refusal = notMamba(config) ?? beyondPlainNorms(mambaOf(config));
       if (refusal !== undefined) return refusal;
-      const { mixerNormEps, mixerNormWeights } = mambaOf(config);
-      if (mixerNormEps === undefined) return 'has no norms of dt, B and C';
-      return mixerNormWeights ? 'has weights in the norms of dt, B and C' : undefined;
+      return mambaOf(config).mixerNormEps === undefined ? 'has no norms of dt, B and C' : undefined;
     },
     config: (fields) => readTransformersMamba(fields, { mixerNormEps: fields.number('mixer_rms_eps', 0, 1, 1e-6) }),
     json: (config) => transformersMambaJson(config, { mixer_rms_eps: mambaOf(config).mixerNormEps }),

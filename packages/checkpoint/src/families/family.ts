@@ -25,7 +25,7 @@ export interface Family {
   readonly name: string;
   /** As `config.json` with the tensors of safetensors or PyTorch. */
   readonly folder: FolderFormat;
-  /** As a GGUF file. Absent: llama.cpp has no architecture for it. */
+  /** As a GGUF file. Absent: llama.cpp has no architecture of this family. */
   readonly gguf?: GgufFormat | undefined;
 }
 

@@ -2,15 +2,14 @@
  * Jamba: layers of a Mamba block whose norms of dt, B and C have weights, or of attention, each followed by an MLP or
  * experts. There are the Mamba blocks and the MLPs, so that a model of these alone is read.
  */
-import { type BlockConfig, type ModelConfig, modelConfig } from '@mamba/core';
-import { isGated } from '@mamba/core/driver';
+import { type BlockConfig, type MambaConfig, type ModelConfig, modelConfig } from '@mamba/core';
 import { type Fields, MAX_LAYERS, MAX_SIZE } from '../config/fields.ts';
 import type { Family, GgufFormat, GgufView } from './family.ts';
 import { mambaOf } from './mamba.ts';
-import { float32, GGUF_MODEL, readMamba, readSizes, uint32 } from './shared/gguf.ts';
-import { everyNth, type MissingKinds, unsupportedLayers } from './shared/layers.ts';
+import { float32, GGUF_MODEL, mambaEntries, mambaLimits, readMamba, readSizes, uint32 } from './shared/gguf.ts';
+import { everyNth, type MissingKinds, repeated, unsupportedLayers } from './shared/layers.ts';
 import { expanded, GGUF_MIXER, MIXER, readDtRank } from './shared/mamba-block.ts';
-import { beyondRepeated, beyondRms } from './shared/refusals.ts';
+import { beyondRepeated, beyondRms, beyondSwiGlu } from './shared/refusals.ts';
 import { byTable, prefixed, type TensorTable } from './table.ts';
 
 const EXPECTED = 'layers of a Mamba block and an MLP alone';
@@ -69,7 +68,6 @@ const gguf: GgufFormat = {
     });
   },
   metadata(config) {
-    const { dConv, dInner, dState, dtRank } = mambaOf(config);
     const layers = config.blocks.length / 2;
     return [
       // A state has no length.
@@ -81,23 +79,16 @@ const gguf: GgufFormat = {
       [HEADS, { type: 'int32[]', value: new Array<number>(layers).fill(0) }],
       ['jamba.block_count', uint32(layers)],
       ['jamba.vocab_size', uint32(config.vocabSize)],
-      ['jamba.ssm.conv_kernel', uint32(dConv)],
-      ['jamba.ssm.inner_size', uint32(dInner)],
-      ['jamba.ssm.state_size', uint32(dState)],
-      ['jamba.ssm.time_step_rank', uint32(dtRank)],
+      ...mambaEntries('jamba', mambaOf(config)),
       ['jamba.attention.layer_norm_rms_epsilon', float32(config.normEps)],
     ];
   },
   tensors: (config) => byTable(GGUF_TENSORS, config),
-  llamaCppLimits(config) {
-    const { dModel } = config;
-    const { dInner, projectionBias, convBias } = mambaOf(config);
-    const limits: string[] = [];
-    if (dInner !== 2 * dModel) limits.push(`dInner ${dInner} is not twice dModel ${dModel}`);
-    if (projectionBias) limits.push('in_proj and out_proj have biases');
-    if (!convBias) limits.push('the convolution has no bias');
-    return limits;
-  },
+  llamaCppLimits: (config) => [
+    // Its cache of keys and values is then empty, and an assertion of ggml ends the process.
+    'no layer has attention, without which llama.cpp cannot make a context',
+    ...mambaLimits(config.dModel, mambaOf(config)),
+  ],
 };
 
 /** Heads of keys and values of each layer; a layer without any is one of Mamba. */
@@ -183,13 +174,13 @@ function readJamba(fields: Fields): ModelConfig {
 function jambaModel(
   sizes: Pick<ModelConfig, 'dModel' | 'vocabSize' | 'normEps' | 'tiedHead'>,
   layers: number,
-  { mixer, dHidden }: { readonly mixer: Omit<BlockConfig<'mamba'>, 'kind'>; readonly dHidden: number },
+  { mixer, dHidden }: { readonly mixer: MambaConfig; readonly dHidden: number },
 ): ModelConfig {
   const layer: readonly BlockConfig[] = [
     { kind: 'mamba', ...mixer, mixerNormEps: sizes.normEps, mixerNormWeights: true },
     { kind: 'mlp', dHidden, activation: 'silu' },
   ];
-  return modelConfig({ ...sizes, blocks: Array.from({ length: layers }, () => layer).flat() });
+  return modelConfig({ ...sizes, blocks: repeated(layers, layer) });
 }
 
 function missingKinds({ metadata, tensors }: GgufView, layers: number): MissingKinds {
@@ -202,14 +193,12 @@ function missingKinds({ metadata, tensors }: GgufView, layers: number): MissingK
 }
 
 function refusal(config: ModelConfig): string | undefined {
-  const repeated = beyondRms(config) ?? beyondRepeated(config, 'mamba', 'mlp');
-  if (repeated !== undefined) return repeated;
+  const found = beyondRms(config) ?? beyondRepeated(config, 'mamba', 'mlp');
+  if (found !== undefined) return found;
   const { mixerNormEps, mixerNormWeights } = mambaOf(config);
   if (!mixerNormWeights || mixerNormEps !== config.normEps)
     return 'has no norms of dt, B and C with weights and the eps of its layers';
-  const mlp = mlpOf(config);
-  if (mlp.activation !== 'silu' || !isGated(mlp)) return 'has an MLP that is not gated by SiLU';
-  return mlp.bias ? 'has an MLP with biases' : undefined;
+  return beyondSwiGlu(mlpOf(config));
 }
 
 function mlpOf({ blocks }: ModelConfig): BlockConfig<'mlp'> {

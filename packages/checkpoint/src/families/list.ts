@@ -24,7 +24,7 @@ export interface Holder<F> {
   readonly format: F;
 }
 
-/** @throws MambaError `unsupported` where no family, or not the one that is named, has a way to write the model down. */
+/** @throws MambaError `unsupported` where no family, or not the one that is named, can hold the model. */
 export function folderHolder(origin: string, config: ModelConfig, name?: string | undefined): Holder<FolderFormat> {
   return holder(origin, config, name, ({ folder }) => folder);
 }

@@ -3,13 +3,13 @@
  * MLP (`d_intermediate`).
  */
 import { type BlockConfig, type ModelConfig, modelConfig } from '@mamba/core';
-import { isGated } from '@mamba/core/driver';
 import { Fields, MAX_LAYERS, MAX_SIZE } from '../config/fields.ts';
 import { damaged, list } from '../errors.ts';
 import type { Family } from './family.ts';
 import { mambaOf } from './mamba.ts';
+import { repeated } from './shared/layers.ts';
 import { expanded, MIXER, readDtRank } from './shared/mamba-block.ts';
-import { beyondRepeated, beyondRms } from './shared/refusals.ts';
+import { beyondRepeated, beyondRms, beyondSwiGlu } from './shared/refusals.ts';
 import { byTable, prefixed, type TensorTable } from './table.ts';
 
 /** What shapes the model, then what is of its training or its CUDA kernels. */
@@ -116,7 +116,7 @@ function readOriginal(fields: Fields): ModelConfig {
   return modelConfig({
     dModel,
     vocabSize,
-    blocks: Array.from({ length: layers }, () => layer).flat(),
+    blocks: repeated(layers, layer),
     normEps: fields.number('norm_epsilon', 0, 1, 1e-5),
     tiedHead: fields.boolean('tie_embeddings', true),
   });
@@ -131,11 +131,8 @@ function mlpOf({ blocks }: ModelConfig): BlockConfig<'mlp'> {
 }
 
 function mlpRefusal(block: BlockConfig<'mlp'>): string | undefined {
-  if (block.activation !== 'silu' || !isGated(block)) return 'has an MLP that is not gated by SiLU';
-  if (block.bias) return 'has an MLP with biases';
-  return block.dHidden % MLP_MULTIPLE === 0
-    ? undefined
-    : `has an MLP of width ${block.dHidden}, no multiple of ${MLP_MULTIPLE}`;
+  const odd = `has an MLP of width ${block.dHidden}, no multiple of ${MLP_MULTIPLE}`;
+  return beyondSwiGlu(block) ?? (block.dHidden % MLP_MULTIPLE === 0 ? undefined : odd);
 }
 
 function roundUp(size: number, multiple: number): number {

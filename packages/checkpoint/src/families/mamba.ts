@@ -3,7 +3,16 @@ import { type BlockConfig, type MambaConfig, type ModelConfig, modelConfig } fro
 import { type Fields, MAX_LAYERS, MAX_SIZE } from '../config/fields.ts';
 import { damaged, show } from '../errors.ts';
 import type { Family, GgufFormat } from './family.ts';
-import { epsilon, float32, GGUF_MODEL, readMamba, readSizes, uint32 } from './shared/gguf.ts';
+import {
+  epsilon,
+  float32,
+  GGUF_MODEL,
+  mambaEntries,
+  mambaLimits,
+  readMamba,
+  readSizes,
+  uint32,
+} from './shared/gguf.ts';
 import { expanded, GGUF_MIXER, MIXER, readDtRank } from './shared/mamba-block.ts';
 import { beyondRepeated, beyondRms } from './shared/refusals.ts';
 import { byTable, prefixed, type TensorTable } from './table.ts';
@@ -11,8 +20,7 @@ import { byTable, prefixed, type TensorTable } from './table.ts';
 /** llama.cpp's architecture `mamba`. The biases of in_proj and out_proj, and a second eps, are ours. */
 const gguf: GgufFormat = {
   architecture: 'mamba',
-  refusal: (config) =>
-    notMamba(config) ?? (mambaOf(config).mixerNormWeights ? 'has weights in the norms of dt, B and C' : undefined),
+  refusal: (config) => notMamba(config) ?? beyondPlainNorms(mambaOf(config)),
   config(file) {
     const { layers, dModel, vocabSize, normEps, tiedHead } = readSizes(file, 'mamba');
     const { metadata } = file;
@@ -23,7 +31,8 @@ const gguf: GgufFormat = {
     );
   },
   metadata(config) {
-    const { dConv, dInner, dState, dtRank, mixerNormEps } = mambaOf(config);
+    const block = mambaOf(config);
+    const { mixerNormEps } = block;
     return [
       // A state has no length; llama.cpp's converter writes the same.
       ['mamba.context_length', uint32(2 ** 20)],
@@ -33,10 +42,7 @@ const gguf: GgufFormat = {
       ['mamba.attention.head_count', uint32(0)],
       ['mamba.block_count', uint32(config.blocks.length)],
       ['mamba.vocab_size', uint32(config.vocabSize)],
-      ['mamba.ssm.conv_kernel', uint32(dConv)],
-      ['mamba.ssm.inner_size', uint32(dInner)],
-      ['mamba.ssm.state_size', uint32(dState)],
-      ['mamba.ssm.time_step_rank', uint32(dtRank)],
+      ...mambaEntries('mamba', block),
       ['mamba.attention.layer_norm_rms_epsilon', float32(config.normEps)],
       [MIXER_NORM, { type: 'bool', value: mixerNormEps !== undefined }],
       ...(mixerNormEps === undefined || mixerNormEps === config.normEps
@@ -47,11 +53,8 @@ const gguf: GgufFormat = {
   tensors: (config) => byTable(GGUF_TENSORS, config),
   llamaCppLimits(config) {
     const { dModel, normEps } = config;
-    const { dInner, projectionBias, convBias, mixerNormEps } = mambaOf(config);
-    const limits: string[] = [];
-    if (dInner !== 2 * dModel) limits.push(`dInner ${dInner} is not twice dModel ${dModel}`);
-    if (projectionBias) limits.push('in_proj and out_proj have biases');
-    if (!convBias) limits.push('the convolution has no bias');
+    const { mixerNormEps } = mambaOf(config);
+    const limits = mambaLimits(dModel, mambaOf(config));
     if (mixerNormEps !== undefined && mixerNormEps !== normEps)
       limits.push(`the mixer's norms use normEps ${normEps} there, not ${mixerNormEps}`);
     return limits;
@@ -142,7 +145,12 @@ export function notMamba(config: ModelConfig): string | undefined {
   return beyondRms(config) ?? beyondRepeated(config, 'mamba');
 }
 
-/** The block that all are alike, of a model that `notMamba` has nothing to say of. */
+/** Why the norms of dt, B and C, where there are some, are not without weights, in words. */
+export function beyondPlainNorms({ mixerNormEps, mixerNormWeights }: MambaConfig): string | undefined {
+  return mixerNormEps !== undefined && mixerNormWeights ? 'has weights in the norms of dt, B and C' : undefined;
+}
+
+/** The first block, of a model that begins with one of Mamba: all are alike, as `refusal` sees to. */
 export function mambaOf({ blocks }: ModelConfig): BlockConfig<'mamba'> {
   return blocks[0] as BlockConfig<'mamba'>;
 }

@@ -9,8 +9,8 @@ import { checkReadable, type GgufFile } from './file.ts';
 import { type GgufValue, Metadata } from './metadata.ts';
 
 /**
- * The model that a GGUF file describes, of whichever family. The vocabulary is the embedding's; a head of its own and biases are there
- * where their tensors are.
+ * The model that a GGUF file describes, of whichever family. The vocabulary is the embedding's; a head of its own and
+ * biases are there where their tensors are.
  * @throws MambaError `invalid-file` naming the key that is missing, absurd or contradicts another; `unsupported` for an
  * architecture of no family, for layers that are not all there yet, or one part of a split file.
  */
@@ -22,7 +22,7 @@ export function ggufConfig(file: GgufFile): ModelConfig {
   return format.config({ metadata, tensors: file.tensors });
 }
 
-/** Name of the family that the model of a GGUF file is of. Families of one architecture differ in what they can hold. */
+/** Name of the family that a GGUF file's model is of. Families of one architecture differ in what they can hold. */
 export function ggufFamily(file: GgufFile, config: ModelConfig): string {
   const { architecture } = formatOf(file).format;
   const families = FAMILIES.filter(({ gguf }) => gguf?.architecture === architecture);
@@ -48,9 +48,9 @@ function isGiven<T>(value: T | undefined): value is T {
 }
 
 /**
- * A model's parameters out of a GGUF file, looked up and checked now, read when they are asked for. A is stored as -exp(A_log).
- * @throws MambaError `invalid-file` where a tensor is missing, left over or of a wrong shape, `unsupported` where one is of a type
- * that cannot be read.
+ * A model's parameters out of a GGUF file, looked up and checked now, read when they are asked for.
+ * @throws MambaError `invalid-file` where a tensor is missing, left over or of a wrong shape, `unsupported` where one is
+ * of a type that cannot be read.
  */
 export function ggufParameterSource(config: ModelConfigLike, file: GgufFile): ParameterSource {
   return ggufParameters(listed(config), file).source;

@@ -22,7 +22,7 @@ export type SafetensorsWritableType = (typeof SAFETENSORS_WRITABLE_TYPES)[number
 export interface WriteModelOptions {
   readonly config: ModelConfigLike;
   readonly source: ParameterSource;
-  /** Whose names the tensors get, by the name that a checkpoint's `family` has. Default: the first that can hold the model. */
+  /** Whose tensors are written, by the name that a checkpoint has it. Default: the first that can hold the model. */
   readonly family?: string | undefined;
   /** Of the matrices; norms, biases, A_log, D and the convolution are F32. */
   readonly type: SafetensorsWritableType;
@@ -33,9 +33,11 @@ export interface WriteModelOptions {
 }
 
 /**
- * Writes a model as a `model.safetensors` with the names of its family, one parameter in memory at a time. Its config is `modelConfigJson`'s.
- * @throws MambaError `invalid-argument` where an argument or a parameter is wrong or a weight does not fit the type, `unsupported` where no family
- * can hold the model, `aborted`, and what the source and the sink throw. The sink is aborted then.
+ * Writes a model as a `model.safetensors` with the names of its family, one parameter in memory at a time. Its config is
+ * that of `modelConfigJson`.
+ * @throws MambaError `invalid-argument` where an argument or a parameter is wrong or a weight does not fit the type,
+ * `unsupported` where no family can hold the model, `aborted`, and what the source and the sink throw. The sink is
+ * aborted then.
  */
 export async function writeSafetensorsModel(options: WriteModelOptions): Promise<{ readonly bytes: number }> {
   try {

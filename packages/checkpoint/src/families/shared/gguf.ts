@@ -1,5 +1,5 @@
 /** What GGUF files of every architecture have: keys that differ only in the architecture before them, and tensors. */
-import type { ModelConfig } from '@mamba/core';
+import type { MambaConfig, ModelConfig } from '@mamba/core';
 import { MAX_LAYERS, MAX_SIZE } from '../../config/fields.ts';
 import { damaged, quote, show } from '../../errors.ts';
 import type { Metadata, TypedValue } from '../../gguf/metadata.ts';
@@ -37,8 +37,8 @@ export function readSizes({ metadata, tensors }: GgufView, architecture: string)
   };
 }
 
-/** Sizes of a Mamba block. Biases are there where their tensors are, which the caller looks up. */
-export function readMamba({ metadata, tensors }: GgufView, architecture: string) {
+/** A Mamba block's sizes, and its biases, which are there where their tensors are. */
+export function readMamba({ metadata, tensors }: GgufView, architecture: string): MambaConfig {
   const size = (name: string, min = 1, max = MAX_SIZE): number =>
     metadata.integer(`${architecture}.ssm.${name}`, min, max);
   return {
@@ -49,6 +49,28 @@ export function readMamba({ metadata, tensors }: GgufView, architecture: string)
     projectionBias: tensors.has('blk.0.ssm_in.bias'),
     convBias: tensors.has('blk.0.ssm_conv1d.bias'),
   };
+}
+
+/** Sizes of a Mamba block, as they are written. */
+export function mambaEntries(
+  architecture: string,
+  { dConv, dInner, dState, dtRank }: MambaConfig,
+): readonly (readonly [string, TypedValue])[] {
+  return [
+    [`${architecture}.ssm.conv_kernel`, uint32(dConv)],
+    [`${architecture}.ssm.inner_size`, uint32(dInner)],
+    [`${architecture}.ssm.state_size`, uint32(dState)],
+    [`${architecture}.ssm.time_step_rank`, uint32(dtRank)],
+  ];
+}
+
+/** What of a Mamba block llama.cpp cannot load, whatever the architecture. */
+export function mambaLimits(dModel: number, { dInner, projectionBias, convBias }: MambaConfig): string[] {
+  const limits: string[] = [];
+  if (dInner !== 2 * dModel) limits.push(`dInner ${dInner} is not twice dModel ${dModel}`);
+  if (projectionBias) limits.push('in_proj and out_proj have biases');
+  if (!convBias) limits.push('the convolution has no bias');
+  return limits;
 }
 
 /** The decimal that a float32 was written from: 1e-5 rather than 9.999999747378752e-6. */

@@ -1,4 +1,4 @@
-import type { MambaError } from '@mamba/core';
+import type { BlockConfig, MambaError } from '@mamba/core';
 import { unsupported } from '../../errors.ts';
 
 /** Layers by what they have, which is not there yet: `{ attention: [4, 12], experts: [] }`. */
@@ -9,6 +9,11 @@ export function unsupportedLayers(origin: string, missing: MissingKinds, expecte
   const found = Object.entries(missing).filter(([, layers]) => layers.length > 0);
   if (found.length === 0) return undefined;
   return unsupported(origin, found.map(([what, layers]) => `${what} in ${listed(layers)}`).join(', '), expected);
+}
+
+/** Blocks of layers that are alike, each of one block or several. */
+export function repeated(layers: number, layer: readonly BlockConfig[]): readonly BlockConfig[] {
+  return Array.from({ length: layers }, () => layer).flat();
 }
 
 /** Layers whose index leaves this remainder. */

@@ -1,5 +1,6 @@
 /** What formats have no word for, in words that follow "the model". */
-import type { BlockConfig, ModelConfig } from '@mamba/core';
+import type { BlockConfig, MlpConfig, ModelConfig } from '@mamba/core';
+import { isGated } from '@mamba/core/driver';
 
 /** Of a model whose norms are all RMS, without multipliers and without a table of positions, nothing. */
 export function beyondRms({ norm = 'rms', multipliers = {}, positions }: ModelConfig): string | undefined {
@@ -16,6 +17,12 @@ export function beyondRepeated({ blocks }: ModelConfig, ...kinds: BlockConfig['k
   return blocks.every((block, index) => alike(block, blocks[index % kinds.length]!))
     ? undefined
     : 'has layers of unequal sizes or options';
+}
+
+/** Of an MLP that SiLU gates, without biases, nothing. */
+export function beyondSwiGlu(block: MlpConfig): string | undefined {
+  if (block.activation !== 'silu' || !isGated(block)) return 'has an MLP that is not gated by SiLU';
+  return block.bias ? 'has an MLP with biases' : undefined;
 }
 
 function alike(a: BlockConfig, b: BlockConfig): boolean {
