@@ -119,6 +119,12 @@ describe('configs', () => {
       'config.json: d_intermediate',
     ],
     [
+      'an MLP that releases compute in two ways',
+      { d_model: 8, n_layer: 1, vocab_size: 8, d_intermediate: 4, fused_add_norm: false },
+      'unsupported',
+      'config.json: fused_add_norm',
+    ],
+    [
       'attention',
       { d_model: 8, n_layer: 1, vocab_size: 8, attn_layer_idx: [1] },
       'unsupported',

@@ -4,7 +4,7 @@
  */
 import { type BlockConfig, type ModelConfig, modelConfig } from '@mamba/core';
 import { Fields, MAX_LAYERS, MAX_SIZE } from '../config/fields.ts';
-import { damaged, list } from '../errors.ts';
+import { damaged, list, unsupported } from '../errors.ts';
 import type { Family } from './family.ts';
 import { mambaOf } from './mamba.ts';
 import { repeated } from './shared/layers.ts';
@@ -20,6 +20,9 @@ const SSM_FIELDS = [
 
 /** The MLP's width is rounded up to a multiple of this. */
 const MLP_MULTIPLE = 128;
+
+/** Some releases gave the MLP the mixer's output instead of the norm's, and no file says which one it was made with. */
+const TWO_WAYS = 'Releases of mamba_ssm differ there. Say true if the MLP of your model takes the normalised residual.';
 
 const TENSORS: TensorTable = {
   model: {
@@ -110,6 +113,8 @@ function readOriginal(fields: Fields): ModelConfig {
     convBias: ssm.boolean('conv_bias', true),
   };
   const width = roundUp(fields.integer(['d_intermediate'], 0, MAX_SIZE - MLP_MULTIPLE, 0), MLP_MULTIPLE);
+  if (width > 0 && !fields.boolean('fused_add_norm', true))
+    throw unsupported(fields.origin('fused_add_norm'), 'false, with an MLP', 'true', TWO_WAYS);
   const layer: readonly BlockConfig[] =
     width === 0 ? [mixer] : [mixer, { kind: 'mlp', dHidden: width, activation: 'silu' }];
   const layers = fields.integer(['n_layer'], 1, MAX_LAYERS / layer.length);
