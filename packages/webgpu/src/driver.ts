@@ -8,10 +8,10 @@ import { argmax } from './operations/argmax.ts';
 import { causalConv1d } from './operations/causal-conv1d.ts';
 import { concat } from './operations/concat.ts';
 import { embedding } from './operations/embedding.ts';
+import { type KernelOptions, kernelContext } from './operations/kernel-context.ts';
 import { layerNorm } from './operations/layer-norm.ts';
 import { linear } from './operations/linear.ts';
 import { logProb } from './operations/log-prob.ts';
-import { matrixUnits } from './operations/matrix-units.ts';
 import { multiply } from './operations/multiply.ts';
 import { rmsNorm } from './operations/rms-norm.ts';
 import { sample } from './operations/sample.ts';
@@ -21,7 +21,9 @@ import type { Storage } from './storage.ts';
 import { supportsCall } from './supports.ts';
 import { read, supportsUpload, upload, uploadRows } from './transfer/transfer.ts';
 
-export function createDriver(gpu: Gpu): Driver<Storage> {
+export function createDriver(gpu: Gpu, options: KernelOptions = {}): Driver<Storage> {
+  const kernels = kernelContext(gpu, options);
+  const { matrixUnits } = kernels;
   const { info } = gpu;
   return {
     name: 'webgpu',
@@ -33,7 +35,7 @@ export function createDriver(gpu: Gpu): Driver<Storage> {
       adapter: info.description,
       software: isSoftware(info),
       subgroups: gpu.subgroups === undefined ? 'none' : `${gpu.subgroups.min} to ${gpu.subgroups.max}`,
-      matrixUnits: matrixUnits(gpu) === undefined ? 'not used' : `${gpu.options.matrixPrecision}, 16 × 16 × 16`,
+      matrixUnits: matrixUnits === undefined ? 'not used' : `${matrixUnits.precision}, 16 × 16 × 16`,
       maxBinding: gpu.maxBinding,
       get lost(): boolean {
         return gpu.failures.lost;
@@ -41,9 +43,9 @@ export function createDriver(gpu: Gpu): Driver<Storage> {
     },
     precision: 'float32',
     kernels: {
-      selectiveScan: (call) => selectiveScan(gpu, call),
+      selectiveScan: (call) => selectiveScan(kernels, call),
       causalConv1d: (call) => causalConv1d(gpu, call),
-      linear: (call) => linear(gpu, call),
+      linear: (call) => linear(kernels, call),
       rmsNorm: (call) => rmsNorm(gpu, call),
       layerNorm: (call) => layerNorm(gpu, call),
       embedding: (call) => embedding(gpu, call),
@@ -62,14 +64,14 @@ export function createDriver(gpu: Gpu): Driver<Storage> {
       for (const { buffer } of parts) gpu.pool.give(buffer);
     },
     synchronize: () => gpu.readback.synchronize(),
-    supports: (operation, call) => supportsCall(gpu, operation, call),
+    supports: (operation, call) => supportsCall(kernels, operation, call),
     supportsUpload: (spec, target) => supportsUpload(gpu, spec, target),
     memory: () => ({ bytes: gpu.pool.bytes, reserved: gpu.pool.reserved + gpu.readback.reserved }),
     dispose: () => gpu.dispose(),
     blocks: {
-      mamba: (context, config, weights, dModel) => blockKernel(gpu, context, config, weights, dModel),
-      mlp: (context, config, weights, dModel) => blockKernel(gpu, context, config, weights, dModel),
+      mamba: (context, config, weights, dModel) => blockKernel(kernels, context, config, weights, dModel),
+      mlp: (context, config, weights, dModel) => blockKernel(kernels, context, config, weights, dModel),
     },
-    model: (context, config, weights) => fusedModel(gpu, context, config, weights),
+    model: (context, config, weights) => fusedModel(kernels, context, config, weights),
   };
 }

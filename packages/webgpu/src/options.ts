@@ -1,9 +1,7 @@
 import { checkBoolean, checkNumber, checkOneOf, checkOptions, invalid } from '@mamba/core/driver';
 import type { Toggles } from './gpu/toggles.ts';
+import type { MatrixPrecision } from './operations/matrix-units.ts';
 import type { ScanVariant } from './operations/selective-scan-plan.ts';
-
-/** How the factors of products may be rounded; see `WebGpuOptions.matrixPrecision`. */
-export type MatrixPrecision = 'float32' | 'float16x2' | 'float16';
 
 export interface WebGpuOptions {
   /** A device to run on. It stays the caller's: dispose frees what the backend made on it, and leaves it alive. */
@@ -35,7 +33,12 @@ export interface WebGpuOptions {
    * float32 in each. Inputs beyond 65504 become infinite in the last two. Without such units float32 is used. Default `float32`.
    */
   readonly matrixPrecision?: MatrixPrecision | undefined;
-  /** Force how the selective scan is laid out, in place of the rule; for tests and measurements. */
+  /** For tests and measurements of this package: no release promises to keep it. */
+  readonly testing?: TestingOptions | undefined;
+}
+
+export interface TestingOptions {
+  /** Force how the selective scan is laid out, in place of the rule. */
   readonly scanVariant?: ScanVariant | undefined;
 }
 
@@ -49,13 +52,13 @@ const OPTIONS: readonly (keyof WebGpuOptions)[] = [
   'defaultLimits',
   'spareBytes',
   'matrixPrecision',
-  'scanVariant',
+  'testing',
 ];
 
 /** @throws MambaError `invalid-argument` on unknown options or values. */
 export function checkWebGpuOptions(options: WebGpuOptions): void {
   checkOptions('webgpu', options, OPTIONS);
-  const { device, gpu, toggles, scanVariant, powerPreference, matrixPrecision, spareBytes } = options;
+  const { device, gpu, toggles, testing, powerPreference, matrixPrecision, spareBytes } = options;
   for (const flag of ['profile', 'subgroups', 'defaultLimits'] as const)
     if (options[flag] !== undefined) checkBoolean(`webgpu.${flag}`, options[flag]);
   if (powerPreference !== undefined)
@@ -63,7 +66,8 @@ export function checkWebGpuOptions(options: WebGpuOptions): void {
   if (matrixPrecision !== undefined)
     checkOneOf('webgpu.matrixPrecision', matrixPrecision, ['float32', 'float16x2', 'float16']);
   if (spareBytes !== undefined) checkNumber('webgpu.spareBytes', spareBytes, 0, Number.MAX_SAFE_INTEGER);
-  for (const [name, value] of Object.entries({ device, gpu, scanVariant }))
+  if (testing !== undefined) checkOptions('webgpu.testing', testing, ['scanVariant']);
+  for (const [name, value] of Object.entries({ device, gpu, 'testing.scanVariant': testing?.scanVariant }))
     if (value !== undefined && (typeof value !== 'object' || value === null))
       throw invalid(`webgpu.${name}`, String(value), 'an object');
   if (toggles !== undefined) {

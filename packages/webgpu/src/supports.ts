@@ -3,6 +3,7 @@ import { type Calls, supported, unsupported } from '@mamba/core/driver';
 import type { Gpu } from './gpu/gpu.ts';
 import { bindingRefusal } from './gpu/limits.ts';
 import { convolutionRefusal } from './operations/causal-conv1d.ts';
+import type { KernelContext } from './operations/kernel-context.ts';
 import { projectionRefusal } from './operations/linear.ts';
 import { scanRefusal, stridesOf } from './operations/selective-scan.ts';
 
@@ -10,35 +11,39 @@ import { scanRefusal, stridesOf } from './operations/selective-scan.ts';
 const WEIGHTS: Partial<Record<OperationName, string>> = { linear: 'weight', embedding: 'table' };
 
 /** Whether a valid call runs on this device: dtypes, sizes that a shader can bind and address, and workgroups that exist. */
-export function supportsCall<K extends OperationName>(gpu: Gpu, operation: K, call: Calls<TensorSpec>[K]): Support {
+export function supportsCall<K extends OperationName>(
+  kernels: KernelContext,
+  operation: K,
+  call: Calls<TensorSpec>[K],
+): Support {
   for (const [name, value] of Object.entries(call) as [string, unknown][]) {
     for (const spec of Array.isArray(value) ? value : [value]) {
       if (!isSpec(spec)) continue;
-      const reason = refuseTensor(gpu, spec, WEIGHTS[operation] === name);
+      const reason = refuseTensor(kernels.gpu, spec, WEIGHTS[operation] === name);
       if (reason !== undefined) return unsupported(`${name} ${reason}`);
     }
   }
-  const reason = refusals[operation]?.(gpu, call as never);
+  const reason = refusals[operation]?.(kernels, call as never);
   return reason === undefined ? supported : unsupported(reason);
 }
 
-type Refusals = { [K in OperationName]?: (gpu: Gpu, call: Calls<TensorSpec>[K]) => string | undefined };
+type Refusals = { [K in OperationName]?: (kernels: KernelContext, call: Calls<TensorSpec>[K]) => string | undefined };
 
 /** What is beyond this device although every input fits: results, and grids of workgroups. */
 const refusals: Refusals = {
-  selectiveScan: (gpu, call) => {
+  selectiveScan: (kernels, call) => {
     const { state, groups, resets } = call;
     return scanRefusal(
-      gpu,
+      kernels,
       { ...call, states: state, resets: resets !== undefined },
       stridesOf(call.constantB, groups, state),
       stridesOf(call.constantC, groups, state),
     );
   },
-  causalConv1d: convolutionRefusal,
-  linear: (gpu, { rows, outputs }) => projectionRefusal(gpu, rows, outputs),
-  embedding: (gpu, { count, channels }) => bindingRefusal(gpu, 'the result', count * channels),
-  concat: (gpu, { extents, outer, inner }) =>
+  causalConv1d: ({ gpu }, call) => convolutionRefusal(gpu, call),
+  linear: ({ gpu }, { rows, outputs }) => projectionRefusal(gpu, rows, outputs),
+  embedding: ({ gpu }, { count, channels }) => bindingRefusal(gpu, 'the result', count * channels),
+  concat: ({ gpu }, { extents, outer, inner }) =>
     bindingRefusal(gpu, 'the result', outer * inner * extents.reduce((sum, extent) => sum + extent, 0)),
   // Counts of logits are formed in float32.
   sample: (_, { vocab }) => (vocab > 2 ** 24 ? `a vocabulary of ${vocab} is more than 2^24` : undefined),

@@ -5,6 +5,7 @@ import { acquire } from './gpu/acquire.ts';
 import type { Counters } from './gpu/counters.ts';
 import { Gpu } from './gpu/gpu.ts';
 import type { ProfileEntry } from './gpu/profile-entry.ts';
+import { MATRIX_FEATURES } from './operations/matrix-units.ts';
 import { checkWebGpuOptions, type WebGpuOptions } from './options.ts';
 
 /**
@@ -18,8 +19,10 @@ export function webgpu(options: WebGpuOptions = {}): BackendProvider {
   return {
     name: 'webgpu',
     async create() {
-      const gpu = new Gpu(await acquire(options), options);
-      const backend = createBackend(createDriver(gpu));
+      const { matrixPrecision = 'float32', testing } = options;
+      const features = matrixPrecision === 'float32' ? [] : MATRIX_FEATURES;
+      const gpu = new Gpu(await acquire({ ...options, features }), options);
+      const backend = createBackend(createDriver(gpu, { matrixPrecision, ...testing }));
       gpus.set(backend, gpu);
       return backend;
     },

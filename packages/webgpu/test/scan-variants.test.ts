@@ -82,7 +82,7 @@ describe.each(variants)('scan of %o', ({ states, ...scanVariant }) => {
   let backend: Backend;
   let oracle: Backend;
   beforeAll(async () => {
-    backend = await webgpu({ scanVariant }).create();
+    backend = await webgpu({ testing: { scanVariant } }).create();
     oracle = await reference().create();
   });
   afterAll(async () => {
@@ -99,7 +99,7 @@ describe.each(variants)('scan of %o', ({ states, ...scanVariant }) => {
 });
 
 test('a variant that this adapter cannot run is refused with the reason', async () => {
-  const backend = await webgpu({ scanVariant: { statesPerLane: 1, reduce: 'subgroup' } }).create();
+  const backend = await webgpu({ testing: { scanVariant: { statesPerLane: 1, reduce: 'subgroup' } } }).create();
   const spec = (...shape: number[]) => ({ shape, dtype: 'float32' }) as const;
   const [u, A, B] = [spec(1, 8, 4), spec(4, 64), spec(1, 8, 64)];
   expect(backend.supports('selectiveScan', u, u, A, B, B)).toMatchObject({

@@ -9,8 +9,9 @@ import {
   type FusionContext,
   type StateSlot,
 } from '@mamba/core/driver';
-import { type Gpu, whole } from '../gpu/gpu.ts';
+import { whole } from '../gpu/gpu.ts';
 import type { BufferRange } from '../gpu/shader.ts';
+import type { KernelContext } from '../operations/kernel-context.ts';
 import { VECTOR_ROWS } from '../operations/linear.ts';
 import { plainStorage, rangeOf, type Storage } from '../storage.ts';
 import { shareBuffers } from './buffers.ts';
@@ -23,17 +24,17 @@ import { allocateSlots, carryOver, rangesOf, slotShape } from './slots.ts';
  * device cannot run it, so that the operations say what is refused.
  */
 export function blockKernel(
-  gpu: Gpu,
+  kernels: KernelContext,
   context: FusionContext<Storage>,
   config: BlockConfig,
   weights: BlockWeights<Tensor>,
   dModel: number,
 ): BlockKernel | undefined {
-  if (fusedKind(config.kind)?.refusal(gpu, config, 1, 1) !== undefined) return undefined;
+  if (fusedKind(config.kind)?.refusal(kernels, config, 1, 1) !== undefined) return undefined;
   const source = { config, weights, dModel, norm: undefined };
-  const fused = gpu.allocating((allocator) => bindBlock(gpu, allocator, context, source));
+  const fused = kernels.gpu.allocating((allocator) => bindBlock(kernels, allocator, context, source));
   const slots = blockDefinition('block.kind', config.kind).state(config, dModel);
-  const block: Block = { gpu, context, config, fused, slots };
+  const block: Block = { kernels, context, config, fused, slots };
   return {
     forward: (call) => forward(block, call),
     weightsChanged: () => fused.repack(),
@@ -42,7 +43,7 @@ export function blockKernel(
 }
 
 interface Block {
-  readonly gpu: Gpu;
+  readonly kernels: KernelContext;
   readonly context: FusionContext<Storage>;
   readonly config: BlockConfig;
   readonly fused: FusedBlock;
@@ -50,9 +51,10 @@ interface Block {
 }
 
 /** All results are new: neither x nor the state before is written to. */
-function forward({ gpu, context, config, fused, slots }: Block, call: BlockCall): BlockResult {
+function forward({ kernels, context, config, fused, slots }: Block, call: BlockCall): BlockResult {
+  const { gpu } = kernels;
   const { batch, length } = call;
-  check(gpu, config, batch, length);
+  check(kernels, config, batch, length);
   const stepped = length === 1 && batch <= VECTOR_ROWS && call.resets === undefined;
   const device = (tensor: Tensor): BufferRange => rangeOf(context.device(tensor));
   const x = device(call.x);
@@ -82,8 +84,8 @@ function forward({ gpu, context, config, fused, slots }: Block, call: BlockCall)
   };
 }
 
-function check(gpu: Gpu, config: BlockConfig, batch: number, length: number): void {
-  const reason = fusedKind(config.kind)!.refusal(gpu, config, batch, length);
+function check(kernels: KernelContext, config: BlockConfig, batch: number, length: number): void {
+  const reason = fusedKind(config.kind)!.refusal(kernels, config, batch, length);
   if (reason !== undefined)
     throw new MambaError('unsupported', `webgpu cannot run this call: ${reason}`, {
       origin: 'block.forward',

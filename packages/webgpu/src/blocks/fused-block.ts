@@ -3,17 +3,18 @@
  * and on memory that is lent to it. Models walk over such blocks, and `blockKernel` makes one that core can call.
  */
 import type { BlockConfig, BlockKind, BlockWeights, DeviceTensor } from '@mamba/core/driver';
-import type { Allocator, Gpu } from '../gpu/gpu.ts';
+import type { Allocator } from '../gpu/gpu.ts';
 import type { BufferRange } from '../gpu/shader.ts';
+import type { KernelContext } from '../operations/kernel-context.ts';
 import type { Storage } from '../storage.ts';
 import type { BufferSizes, Buffers } from './buffers.ts';
 
 /** A kind of blocks, as this backend has it. */
 export interface FusedKind<Kind extends BlockKind = BlockKind> {
   /** Why a block of this config cannot run a call of this size on this device, in words; undefined where it can. */
-  refusal(gpu: Gpu, config: BlockConfig<Kind>, batch: number, length: number): string | undefined;
+  refusal(kernels: KernelContext, config: BlockConfig<Kind>, batch: number, length: number): string | undefined;
   /** Binds the weights, and packs small ones together. What it allocates is the block's. */
-  bind(gpu: Gpu, allocator: Allocator, source: BlockSource<Kind>): FusedBlock;
+  bind(kernels: KernelContext, allocator: Allocator, source: BlockSource<Kind>): FusedBlock;
 }
 
 export interface BlockSource<Kind extends BlockKind = BlockKind> {

@@ -1,6 +1,7 @@
 import type { Tensor } from '@mamba/core';
 import type { BlockKind, BlockWeights, DeviceTensor, FusionContext } from '@mamba/core/driver';
-import type { Allocator, Gpu } from '../gpu/gpu.ts';
+import type { Allocator } from '../gpu/gpu.ts';
+import type { KernelContext } from '../operations/kernel-context.ts';
 import type { Storage } from '../storage.ts';
 import type { BlockSource, FusedBlock, FusedKind } from './fused-block.ts';
 import { mamba } from './mamba/mamba.ts';
@@ -15,12 +16,12 @@ export function fusedKind(kind: BlockKind): FusedKind | undefined {
 
 /** A block of a kind that has a fused form, bound to its weights. */
 export function bindBlock(
-  gpu: Gpu,
+  kernels: KernelContext,
   allocator: Allocator,
   context: FusionContext<Storage>,
   { weights, ...source }: Omit<BlockSource, 'weights'> & { readonly weights: BlockWeights<Tensor> },
 ): FusedBlock {
   const bound: Record<string, DeviceTensor<Storage>> = {};
   for (const [key, tensor] of Object.entries(weights)) if (tensor !== undefined) bound[key] = context.device(tensor);
-  return fusedKind(source.config.kind)!.bind(gpu, allocator, { ...source, weights: bound });
+  return fusedKind(source.config.kind)!.bind(kernels, allocator, { ...source, weights: bound });
 }

@@ -1,9 +1,21 @@
 import { MambaError } from '@mamba/core';
 import { invalid } from '@mamba/core/driver';
 import { platformGpu, platformRemedy, SOFTWARE_TOGGLES } from '#platform';
-import { MATRIX_FEATURES } from '../operations/matrix-units.ts';
-import type { WebGpuOptions } from '../options.ts';
 import { keepUntilDrained } from './instances.ts';
+import type { Toggles } from './toggles.ts';
+
+/** Which device to ask for, and with what; `WebGpuOptions` says more of each. */
+export interface AcquireOptions {
+  readonly device?: GPUDevice | undefined;
+  readonly gpu?: GPU | undefined;
+  readonly powerPreference?: GPUPowerPreference | undefined;
+  readonly toggles?: Toggles | undefined;
+  readonly profile?: boolean | undefined;
+  readonly subgroups?: boolean | undefined;
+  readonly defaultLimits?: boolean | undefined;
+  /** Further features that are asked for where the adapter has them. */
+  readonly features?: readonly GPUFeatureName[] | undefined;
+}
 
 /** A device with what is known of it. */
 export interface Acquired {
@@ -30,7 +42,7 @@ const LIMITS = [
 ] as const;
 
 /** @throws MambaError `unavailable` with the remedy for this platform; `invalid-argument` on contradictory options. */
-export async function acquire(options: WebGpuOptions): Promise<Acquired> {
+export async function acquire(options: AcquireOptions): Promise<Acquired> {
   if (options.device !== undefined) return adopt(options.device, options);
   if (options.gpu === undefined) return request(options);
   try {
@@ -41,7 +53,7 @@ export async function acquire(options: WebGpuOptions): Promise<Acquired> {
   }
 }
 
-async function request(options: WebGpuOptions): Promise<Acquired> {
+async function request(options: AcquireOptions): Promise<Acquired> {
   const gpu = options.gpu ?? (await platformGpu(options.toggles ?? NO_TOGGLES));
   if (gpu === undefined) throw unavailable('WebGPU does not exist here', undefined);
   const preference = { powerPreference: options.powerPreference ?? 'high-performance' } as const;
@@ -51,9 +63,9 @@ async function request(options: WebGpuOptions): Promise<Acquired> {
   const ours = options.gpu === undefined && options.toggles === undefined && gpu !== globalThis.navigator?.gpu;
   if (ours && SOFTWARE_TOGGLES !== undefined && isSoftware(adapter.info))
     return request({ ...options, toggles: SOFTWARE_TOGGLES });
-  const { matrixPrecision = 'float32' } = options;
-  const wanted = matrixPrecision === 'float32' ? FEATURES : [...FEATURES, ...MATRIX_FEATURES];
-  const requiredFeatures = wanted.filter((feature) => adapter.features.has(feature));
+  const requiredFeatures = [...FEATURES, ...(options.features ?? [])].filter((feature) =>
+    adapter.features.has(feature),
+  );
   if (options.profile === true && !requiredFeatures.includes('timestamp-query'))
     throw unavailable('the adapter has no timestamp-query, which profile needs', gpu);
   const requiredLimits: Record<string, number> = {};
@@ -73,7 +85,7 @@ async function request(options: WebGpuOptions): Promise<Acquired> {
   };
 }
 
-function adopt(device: GPUDevice, options: WebGpuOptions): Acquired {
+function adopt(device: GPUDevice, options: AcquireOptions): Acquired {
   if (options.gpu !== undefined || options.toggles !== undefined)
     throw invalid('webgpu.device', 'a device beside gpu or toggles', 'one of them');
   if (options.profile === true && !device.features.has('timestamp-query'))
@@ -82,7 +94,7 @@ function adopt(device: GPUDevice, options: WebGpuOptions): Acquired {
   return { device, gpu: undefined, info, owned: false, subgroups: subgroupsOf(device, info, options) };
 }
 
-function subgroupsOf(device: GPUDevice, info: GPUAdapterInfo, options: WebGpuOptions): Acquired['subgroups'] {
+function subgroupsOf(device: GPUDevice, info: GPUAdapterInfo, options: AcquireOptions): Acquired['subgroups'] {
   if (options.subgroups === false || !device.features.has('subgroups' as GPUFeatureName)) return undefined;
   return { min: info.subgroupMinSize, max: info.subgroupMaxSize };
 }

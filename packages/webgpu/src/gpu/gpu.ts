@@ -1,4 +1,3 @@
-import type { WebGpuOptions } from '../options.ts';
 import type { Acquired } from './acquire.ts';
 import { BufferPool, type PooledBuffer } from './buffer-pool.ts';
 import { type Counters, zeroCounters } from './counters.ts';
@@ -10,12 +9,18 @@ import { type Plan, Recorder } from './recorder.ts';
 import type { BufferRange, Dispatch, Shader } from './shader.ts';
 import { USAGE } from './usage.ts';
 
+export interface GpuOptions {
+  /** Time every dispatch. Needs `timestamp-query`. */
+  readonly profile?: boolean | undefined;
+  /** Freed memory that is kept beyond the most that was in use at once, in bytes. */
+  readonly spareBytes?: number | undefined;
+}
+
 /** One device at work: what kernels record into and allocate from. */
 export class Gpu {
   readonly device: GPUDevice;
   readonly info: GPUAdapterInfo;
   readonly subgroups: Acquired['subgroups'];
-  readonly options: WebGpuOptions;
   readonly counters: Counters = zeroCounters();
   readonly failures: Failures;
   readonly pool: BufferPool;
@@ -32,17 +37,16 @@ export class Gpu {
   /** Where calls take their memory from. */
   #memory: Memory;
 
-  constructor({ device, gpu, info, owned, subgroups }: Acquired, options: WebGpuOptions) {
+  constructor({ device, gpu, info, owned, subgroups }: Acquired, { profile = false, spareBytes }: GpuOptions = {}) {
     this.device = device;
     this.info = info;
     this.subgroups = subgroups;
-    this.options = options;
     this.#owned = owned;
     this.#instance = gpu;
     this.failures = new Failures(device);
-    this.profiler = options.profile === true ? new Profiler(device, this.failures) : undefined;
+    this.profiler = profile ? new Profiler(device, this.failures) : undefined;
     this.pool = new BufferPool(device, this.failures, {
-      spareBytes: options.spareBytes,
+      spareBytes,
       flush: () => this.recorder.flush(),
       onDestroy: () => this.recorder.forgetBuffers(),
     });

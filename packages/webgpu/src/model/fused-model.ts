@@ -14,10 +14,11 @@ import { shareBuffers } from '../blocks/buffers.ts';
 import { bindBlock } from '../blocks/kinds.ts';
 import { rangesOf, type SlotBuffers } from '../blocks/slots.ts';
 import type { PooledBuffer } from '../gpu/buffer-pool.ts';
-import { type Allocator, type Gpu, whole } from '../gpu/gpu.ts';
+import { type Allocator, whole } from '../gpu/gpu.ts';
 import type { BufferRange } from '../gpu/shader.ts';
 import { largest } from '../operations/argmax.ts';
 import { gatherRows } from '../operations/embedding.ts';
+import type { KernelContext } from '../operations/kernel-context.ts';
 import { project, VECTOR_ROWS } from '../operations/linear.ts';
 import { normalise } from '../operations/rms-norm.ts';
 import { draw } from '../operations/sample.ts';
@@ -33,13 +34,14 @@ import { warm } from './warm.ts';
  * a part that the kernels do not take: core walks over the blocks then, and its operations say what is refused.
  */
 export function fusedModel(
-  gpu: Gpu,
+  kernels: KernelContext,
   context: FusionContext<Storage>,
   config: ModelConfig,
   weights: ModelWeights<Tensor>,
 ): ModelKernel | undefined {
-  if (!isFusible(config) || modelRefusal(gpu, config, 1, 1, 0) !== undefined) return undefined;
-  const model = bindModel(gpu, context, config, weights);
+  if (!isFusible(config) || modelRefusal(kernels, config, 1, 1, 0) !== undefined) return undefined;
+  const model = bindModel(kernels, context, config, weights);
+  const { gpu } = kernels;
   const { blocks, slots, stepper } = model;
   return {
     forward: (call) => forward(model, call),
@@ -59,30 +61,30 @@ export function fusedModel(
 }
 
 function bindModel(
-  gpu: Gpu,
+  kernels: KernelContext,
   context: FusionContext<Storage>,
   config: ModelConfig,
   weights: ModelWeights<Tensor>,
 ): Fused {
   const { dModel, vocabSize } = config;
-  return gpu.allocating((allocator) => {
+  return kernels.gpu.allocating((allocator) => {
     const blocks = config.blocks.map((block, index) => {
       const { norm, block: blockWeights } = weights.layers[index]!;
-      return bindBlock(gpu, allocator, context, {
+      return bindBlock(kernels, allocator, context, {
         config: block,
         weights: blockWeights,
         dModel,
         norm: { weight: rangeOf(context.device(norm)), eps: config.normEps },
       });
     });
-    const stepper = new Stepper(gpu, {
+    const stepper = new Stepper(kernels.gpu, {
       dModel,
       vocabSize,
       blocks,
       dispatch: (call) => step(model, call),
     });
     const model: Fused = {
-      gpu,
+      kernels,
       context,
       config,
       embedding: context.device(weights.embedding).storage,
@@ -97,11 +99,12 @@ function bindModel(
 }
 
 function forward(model: Fused, call: ModelCall): ModelOutcome {
-  const { gpu, context, config } = model;
+  const { kernels, context, config } = model;
+  const { gpu } = kernels;
   const { batch, length, logits, hiddenStates } = call;
   const previous = stateOf(call.state);
   const logitRows = logits === 'none' ? 0 : logits === 'all' ? batch * length : batch;
-  checkCall(gpu, config, batch, length, logitRows);
+  checkCall(kernels, config, batch, length, logitRows);
   const ids = rangeOf(context.device(call.ids));
   const stepped = length === 1 && batch <= VECTOR_ROWS && call.resets === undefined && !hiddenStates && logitRows > 0;
   const outcome = stepped ? forwardStep(model, call, ids) : forwardChunk(model, call, ids, logitRows);
@@ -125,7 +128,8 @@ interface Outcome {
 }
 
 function forwardStep(model: Fused, call: ModelCall, ids: BufferRange): Outcome {
-  const { gpu, config, stepper } = model;
+  const { config, stepper } = model;
+  const { gpu } = model.kernels;
   const { batch } = call;
   return gpu.allocating((allocator) => {
     const { fed, logits } = stepper.port(batch);
@@ -142,7 +146,7 @@ function forwardStep(model: Fused, call: ModelCall, ids: BufferRange): Outcome {
 
 /** Memory of a state that steps move on in place. */
 function steppedState(
-  { gpu, slots }: Fused,
+  { kernels: { gpu }, slots }: Fused,
   allocator: Allocator,
   { state, donated, batch }: ModelCall | DecodeCall,
 ): readonly SlotBuffers[] {
@@ -150,7 +154,8 @@ function steppedState(
 }
 
 function forwardChunk(model: Fused, call: ModelCall, ids: BufferRange, logitRows: number): Outcome {
-  const { gpu, context, config, blocks, slots } = model;
+  const { context, config, blocks, slots } = model;
+  const { gpu } = model.kernels;
   const { batch, length, donated } = call;
   const rows = batch * length;
   const previous = stateOf(call.state);
@@ -186,7 +191,8 @@ function forwardChunk(model: Fused, call: ModelCall, ids: BufferRange, logitRows
 
 /** All layers over a chunk, onto the residual. */
 function prefill(model: Fused, pass: Pass): void {
-  const { gpu, config, blocks } = model;
+  const { config, blocks } = model;
+  const { gpu } = model.kernels;
   const { batch, length, resets, residual, buffers, before, state, hiddenStates } = pass;
   const bytes = 4 * batch * length * config.dModel;
   embed(model, pass.ids, batch * length, residual);
@@ -232,14 +238,14 @@ function step(model: Fused, { port, state, rows }: StepCall): void {
   writeLogits(model, { x: residual, normed: false, stride: 1, rows, y: port.logits });
 }
 
-function embed({ gpu, config, embedding }: Fused, ids: BufferRange, count: number, y: BufferRange): void {
+function embed({ kernels: { gpu }, config, embedding }: Fused, ids: BufferRange, count: number, y: BufferRange): void {
   const { dModel, vocabSize } = config;
   gatherRows(gpu, embedding, { tableRows: vocabSize, ids, idRow: 1, idOffset: 0, count, channels: dModel, y });
 }
 
 /** The residual after the final norm, which is the last hidden state. */
 function keepNormed(
-  { gpu, config, finalNorm }: Fused,
+  { kernels: { gpu }, config, finalNorm }: Fused,
   { allocator, kept }: HiddenStates,
   x: BufferRange,
   rows: number,
@@ -262,29 +268,31 @@ interface LogitsCall {
   readonly y: BufferRange;
 }
 
-function writeLogits({ gpu, config, finalNorm, head }: Fused, { x, normed, stride, rows, y }: LogitsCall): void {
+function writeLogits({ kernels, config, finalNorm, head }: Fused, { x, normed, stride, rows, y }: LogitsCall): void {
+  const { gpu } = kernels;
   const { dModel, vocabSize, normEps: eps } = config;
   const strides = { xRow: stride * dModel, xOffset: (stride - 1) * dModel };
   const projection = { rows, inputs: dModel, outputs: vocabSize, y };
   if (normed) {
-    project(gpu, head, { x, ...strides, ...projection });
+    project(kernels, head, { x, ...strides, ...projection });
   } else if (rows <= VECTOR_ROWS) {
-    project(gpu, head, { x, ...strides, ...projection, norm: { weight: finalNorm, eps } });
+    project(kernels, head, { x, ...strides, ...projection, norm: { weight: finalNorm, eps } });
   } else {
     gpu.allocating((allocator) => {
       const dense = whole(allocator.scratch(4 * rows * dModel, 'normed'));
       normalise(gpu, { x, weight: finalNorm, y: dense, rows, channels: dModel, ...strides, eps });
-      project(gpu, head, { x: dense, ...projection });
+      project(kernels, head, { x: dense, ...projection });
     });
   }
 }
 
 /** Generates `count` tokens: each is chosen on the device and fed to the next step; nothing is read back. */
 function decode(model: Fused, call: DecodeCall): DecodeOutcome {
-  const { gpu, context, config, stepper } = model;
+  const { kernels, context, config, stepper } = model;
+  const { gpu } = kernels;
   const { batch, count, sampling } = call;
   const { vocabSize: vocab } = config;
-  checkCall(gpu, config, batch, 1, batch);
+  checkCall(kernels, config, batch, 1, batch);
   const first = rangeOf(context.device(call.ids));
   const uniform = sampling && rangeOf(context.device(sampling.uniform));
   const outcome = gpu.allocating((allocator) => {

@@ -3,15 +3,16 @@ import type { Buffers } from '../blocks/buffers.ts';
 import type { FusedBlock } from '../blocks/fused-block.ts';
 import type { SlotBuffers } from '../blocks/slots.ts';
 import type { PooledBuffer } from '../gpu/buffer-pool.ts';
-import type { Allocator, Gpu } from '../gpu/gpu.ts';
+import type { Allocator } from '../gpu/gpu.ts';
 import type { BufferRange } from '../gpu/shader.ts';
+import type { KernelContext } from '../operations/kernel-context.ts';
 import type { Storage } from '../storage.ts';
 import type { Slots } from './state.ts';
 import type { Stepper } from './stepper.ts';
 
 /** A model on the device. */
 export interface Fused {
-  readonly gpu: Gpu;
+  readonly kernels: KernelContext;
   readonly context: FusionContext<Storage>;
   readonly config: ModelConfig;
   readonly embedding: Storage;

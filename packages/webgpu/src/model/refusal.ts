@@ -1,8 +1,8 @@
 import { MambaError } from '@mamba/core';
 import { type BlockConfig, type ModelConfig, modelSlots } from '@mamba/core/driver';
 import { fusedKind } from '../blocks/kinds.ts';
-import type { Gpu } from '../gpu/gpu.ts';
 import { bindingRefusal } from '../gpu/limits.ts';
+import type { KernelContext } from '../operations/kernel-context.ts';
 import { projectionRefusal } from '../operations/linear.ts';
 
 /** Whether the fused model knows all parts of such a model: it has RMS norms, and states whose size does not depend on the position. */
@@ -19,7 +19,7 @@ export function isFusible(config: ModelConfig): boolean {
 
 /** Why a call of this size cannot run on this device, in words; undefined where it can. */
 export function modelRefusal(
-  gpu: Gpu,
+  kernels: KernelContext,
   config: ModelConfig,
   batch: number,
   length: number,
@@ -27,16 +27,22 @@ export function modelRefusal(
 ): string | undefined {
   const { dModel, vocabSize } = config;
   const limits = [
-    bindingRefusal(gpu, 'the residual', batch * length * dModel),
-    ...distinctBlocks(config).map((block) => fusedKind(block.kind)!.refusal(gpu, block, batch, length)),
-    logitRows === 0 ? undefined : projectionRefusal(gpu, logitRows, vocabSize),
+    bindingRefusal(kernels.gpu, 'the residual', batch * length * dModel),
+    ...distinctBlocks(config).map((block) => fusedKind(block.kind)!.refusal(kernels, block, batch, length)),
+    logitRows === 0 ? undefined : projectionRefusal(kernels.gpu, logitRows, vocabSize),
   ];
   return limits.find((reason) => reason !== undefined);
 }
 
 /** @throws MambaError `unsupported` */
-export function checkCall(gpu: Gpu, config: ModelConfig, batch: number, length: number, logitRows: number): void {
-  const reason = modelRefusal(gpu, config, batch, length, logitRows);
+export function checkCall(
+  kernels: KernelContext,
+  config: ModelConfig,
+  batch: number,
+  length: number,
+  logitRows: number,
+): void {
+  const reason = modelRefusal(kernels, config, batch, length, logitRows);
   if (reason !== undefined)
     throw new MambaError('unsupported', `webgpu cannot run this call: ${reason}`, {
       origin: 'model.forward',

@@ -11,7 +11,8 @@ const WARM_LENGTHS = [2, 16, 64, 128, 512];
 
 /** Compiles what a prompt, a step and a generation take; sampling by its own filters is left to the first call. */
 export function warm(model: Fused, prefill: (model: Fused, pass: Pass) => void): Promise<void> {
-  const { gpu, config, blocks, slots, stepper } = model;
+  const { kernels, config, blocks, slots, stepper } = model;
+  const { gpu } = kernels;
   const distinct = distinctBlocks(config).map((block) => config.blocks.indexOf(block));
   return gpu.prepare(() =>
     gpu.allocating((allocator) => {

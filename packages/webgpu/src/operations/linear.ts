@@ -4,15 +4,15 @@ import { type Gpu, whole } from '../gpu/gpu.ts';
 import { bindingRefusal, workgroupsRefusal } from '../gpu/limits.ts';
 import type { BufferRange } from '../gpu/shader.ts';
 import { FORMATS, plainStorage, rangeOf, type Storage } from '../storage.ts';
-import { matrixUnits } from './matrix-units.ts';
+import type { KernelContext } from './kernel-context.ts';
 
 export function linear(
-  gpu: Gpu,
+  kernels: KernelContext,
   { x, weight, bias, rows, inputs, outputs }: LinearCall<DeviceTensor<Storage>>,
 ): Storage {
-  return gpu.allocating((allocator) => {
+  return kernels.gpu.allocating((allocator) => {
     const y = allocator.result(4 * rows * outputs, 'linear');
-    project(gpu, weight.storage, {
+    project(kernels, weight.storage, {
       x: rangeOf(x),
       rows,
       inputs,
@@ -49,7 +49,8 @@ export const VECTOR_ROWS = 8;
 const PAIRED_OUTPUTS = 2048;
 
 /** y = x weightᵀ + bias, a dispatch a part of the matrix. */
-export function project(gpu: Gpu, weight: Storage, call: Projection): void {
+export function project(kernels: KernelContext, weight: Storage, call: Projection): void {
+  const { gpu } = kernels;
   const { inputs, outputs, rows, xRow = inputs, xOffset = 0, yRow = outputs, bias, norm, accumulate = false } = call;
   const format = FORMATS[weight.format as keyof typeof FORMATS];
   const vector = rows <= VECTOR_ROWS;
@@ -82,7 +83,7 @@ export function project(gpu: Gpu, weight: Storage, call: Projection): void {
         workgroups: [across, down, rows],
       });
     } else {
-      multiply(gpu, overrides, bindings, { ...common, rows });
+      multiply(kernels, overrides, bindings, { ...common, rows });
     }
   }
 }
@@ -107,9 +108,8 @@ interface Tiling {
   readonly splits: number;
 }
 
-function planTiles(gpu: Gpu, rows: number, inputs: number, outputs: number): Tiling {
+function planTiles({ gpu, matrixUnits: units }: KernelContext, rows: number, inputs: number, outputs: number): Tiling {
   const tilesOf = (extent: number): number => Math.ceil(rows / extent) * Math.ceil(outputs / extent);
-  const units = matrixUnits(gpu);
   const large = tilesOf(128) >= LARGE && units?.side !== 2;
   const extent = large ? 128 : 64;
   const splits = Math.max(1, Math.min(Math.round(TILES / tilesOf(extent)), Math.floor(inputs / SHORTEST_SPLIT)));
@@ -123,13 +123,14 @@ function planTiles(gpu: Gpu, rows: number, inputs: number, outputs: number): Til
 }
 
 function multiply(
-  gpu: Gpu,
+  kernels: KernelContext,
   { BIAS, ACCUMULATE, ...overrides }: { FORMAT: number; ALIGNED: boolean; BIAS: boolean; ACCUMULATE: boolean },
   bindings: Record<'x' | 'weight' | 'scales' | 'bias' | 'y', BufferRange>,
   uniforms: Record<'inputs' | 'outputs' | 'xRow' | 'xOffset' | 'yRow' | 'yOffset' | 'rows', number>,
 ): void {
+  const { gpu, matrixUnits } = kernels;
   const { inputs, outputs, rows, yRow, yOffset } = uniforms;
-  const { shader, side, extent, splits } = planTiles(gpu, rows, inputs, outputs);
+  const { shader, side, extent, splits } = planTiles(kernels, rows, inputs, outputs);
   const workgroups = [Math.ceil(outputs / extent), Math.ceil(rows / extent), splits] as const;
   const dispatch = (y: BufferRange, stride: number, offset: number, added: { BIAS: boolean; ACCUMULATE: boolean }) => {
     const call = {
@@ -141,8 +142,8 @@ function multiply(
     if (shader === 'tiled')
       gpu.dispatch(tiled, { ...call, constants: { SIDE: side, DEPTH: 8 / side }, overrides: common });
     else {
-      const { pairs } = matrixUnits(gpu)!;
-      gpu.dispatch(linearMatrix, { ...call, constants: { SIDE: side }, overrides: { ...common, PAIRS: pairs } });
+      const PAIRS = matrixUnits!.pairs;
+      gpu.dispatch(linearMatrix, { ...call, constants: { SIDE: side }, overrides: { ...common, PAIRS } });
     }
   };
   if (splits === 1) {

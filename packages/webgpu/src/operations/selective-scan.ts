@@ -6,6 +6,7 @@ import { type Gpu, whole } from '../gpu/gpu.ts';
 import { bindingRefusal, workgroupsRefusal } from '../gpu/limits.ts';
 import type { BufferRange } from '../gpu/shader.ts';
 import { plainStorage, rangeOf, type Storage } from '../storage.ts';
+import type { KernelContext } from './kernel-context.ts';
 import {
   type GeneralLayout,
   type PlainLayout,
@@ -18,10 +19,11 @@ import {
 const DISCRETIZATION: Readonly<Record<Discretization, number>> = { euler: 0, zoh: 1, bilinear: 2 };
 
 export function selectiveScan(
-  gpu: Gpu,
+  kernels: KernelContext,
   call: SelectiveScanCall<DeviceTensor<Storage>>,
 ): { y: Storage; lastState: Storage } {
   const { u, delta, A, B, C, D, z, deltaBias, initialState, resets, batch, length, dim, state, groups } = call;
+  const { gpu } = kernels;
   return gpu.allocating((allocator) => {
     const y = allocator.result(4 * batch * length * dim, 'selective-scan y');
     const last = allocator.result(4 * batch * dim * state, 'selective-scan state');
@@ -37,7 +39,7 @@ export function selectiveScan(
     });
     if (initialState) gpu.recorder.copy(rangeOf(initialState).buffer, 0, last.buffer, 0, last.size);
     else gpu.recorder.clear(last.buffer, 0, last.size);
-    scan(gpu, {
+    scan(kernels, {
       u: rangeOf(u),
       delta: rangeOf(delta),
       z: z && { range: rangeOf(z), row: dim, offset: 0 },
@@ -134,9 +136,10 @@ function scanLimits(gpu: Gpu): ScanLimits {
 export type ScanSizes = Pick<Scan, 'batch' | 'length' | 'dim' | 'states' | 'groups' | 'discretization' | 'resets'>;
 
 /** Why a scan of these sizes cannot run on this device, although its tensors fit. */
-export function scanRefusal(gpu: Gpu, sizes: ScanSizes, B: Strides, C: Strides): string | undefined {
+export function scanRefusal(kernels: KernelContext, sizes: ScanSizes, B: Strides, C: Strides): string | undefined {
+  const { gpu, scanVariant } = kernels;
   const { batch, length, dim, states, groups, resets } = sizes;
-  const plan = planScan(scanShape(sizes, B, C), scanLimits(gpu), gpu.options.scanVariant);
+  const plan = planScan(scanShape(sizes, B, C), scanLimits(gpu), scanVariant);
   if (typeof plan === 'string') return plan;
   const { chunks, channels } = plan;
   const constants = constantsSize(dim, states, resets ? batch * length : 0);
@@ -165,9 +168,9 @@ function scanShape(call: ScanSizes, B: Strides, C: Strides): ScanShape {
   };
 }
 
-export function scan(gpu: Gpu, call: Scan): void {
+export function scan({ gpu, scanVariant }: KernelContext, call: Scan): void {
   const { batch, dim, states } = call;
-  const plan = planScan(scanShape(call, call.B, call.C), scanLimits(gpu), gpu.options.scanVariant);
+  const plan = planScan(scanShape(call, call.B, call.C), scanLimits(gpu), scanVariant);
   if (typeof plan === 'string') throw new MambaError('unsupported', plan, { origin: 'selectiveScan' });
   if (plan.chunks === 1) {
     pass(gpu, call, plan, 0, { y: call.y, state: call.state, C: call.C.range });

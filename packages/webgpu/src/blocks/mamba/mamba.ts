@@ -1,8 +1,8 @@
 /** The Mamba block on the device: see core's blocks/mamba for what it computes. */
 import type { DeviceTensor, MambaConfig, MambaWeights } from '@mamba/core/driver';
-import type { Gpu } from '../../gpu/gpu.ts';
 import { bindingRefusal } from '../../gpu/limits.ts';
 import { convolutionRefusal } from '../../operations/causal-conv1d.ts';
+import type { KernelContext } from '../../operations/kernel-context.ts';
 import { projectionRefusal } from '../../operations/linear.ts';
 import { scanRefusal, stridesOf } from '../../operations/selective-scan.ts';
 import type { Storage } from '../../storage.ts';
@@ -14,7 +14,7 @@ import { type BoundMamba, bindMamba } from './weights.ts';
 
 /** A block, as its kernels see it. */
 export interface MambaBlock {
-  readonly gpu: Gpu;
+  readonly kernels: KernelContext;
   readonly config: MambaConfig;
   readonly dModel: number;
   readonly norm: RmsNorm | undefined;
@@ -23,9 +23,9 @@ export interface MambaBlock {
 
 export const mamba: FusedKind<'mamba'> = {
   refusal: mambaRefusal,
-  bind(gpu, allocator, { config, weights, dModel, norm }) {
-    const bound = bindMamba(gpu, allocator, config, weights as MambaWeights<DeviceTensor<Storage>>);
-    const block: MambaBlock = { gpu, config, dModel, norm, weights: bound };
+  bind(kernels, allocator, { config, weights, dModel, norm }) {
+    const bound = bindMamba(kernels.gpu, allocator, config, weights as MambaWeights<DeviceTensor<Storage>>);
+    const block: MambaBlock = { kernels, config, dModel, norm, weights: bound };
     return {
       // The convolution reads its last inputs while it writes the next ones, so `conv` is always new.
       slotsInPlace: ['ssm'],
@@ -39,7 +39,8 @@ export const mamba: FusedKind<'mamba'> = {
   },
 };
 
-function mambaRefusal(gpu: Gpu, config: MambaConfig, batch: number, length: number): string | undefined {
+function mambaRefusal(kernels: KernelContext, config: MambaConfig, batch: number, length: number): string | undefined {
+  const { gpu } = kernels;
   const { dInner, dState, dConv } = config;
   const rows = batch * length;
   const strides = stridesOf(false, 1, dState);
@@ -50,7 +51,7 @@ function mambaRefusal(gpu: Gpu, config: MambaConfig, batch: number, length: numb
     convolutionRefusal(gpu, { batch, dim: dInner, width: dConv }) ??
     // Marks of resets and the layout that takes them: calls without any need no more.
     scanRefusal(
-      gpu,
+      kernels,
       { batch, length, dim: dInner, states: dState, groups: 1, discretization: 'euler', resets: true },
       strides,
       strides,

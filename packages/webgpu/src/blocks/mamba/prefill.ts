@@ -32,7 +32,8 @@ export function prefillBuffers({ config, dModel, norm }: MambaBlock, rows: numbe
  * left them; nothing is copied.
  */
 export function prefill(block: MambaBlock, call: FusedCall, buffers: PrefillBuffers): void {
-  const { gpu, config, dModel, norm, weights } = block;
+  const { kernels, config, dModel, norm, weights } = block;
+  const { gpu } = kernels;
   const { batch, length, resets, before, state } = call;
   const { xz, u, projected, delta, gated } = buffers;
   const { dInner, dState, dConv, dtRank, mixerNormEps } = config;
@@ -49,7 +50,7 @@ export function prefill(block: MambaBlock, call: FusedCall, buffers: PrefillBuff
       xOffset: 0,
       eps: norm.eps,
     });
-  project(gpu, weights.inProj, {
+  project(kernels, weights.inProj, {
     x: norm === undefined ? call.x : buffers.normed,
     rows,
     inputs: dModel,
@@ -73,11 +74,18 @@ export function prefill(block: MambaBlock, call: FusedCall, buffers: PrefillBuff
     dim: dInner,
     width: dConv,
   });
-  project(gpu, weights.xProj, { x: u, rows, inputs: dInner, outputs: dtRank + 2 * dState, y: projected, yRow: row });
+  project(kernels, weights.xProj, {
+    x: u,
+    rows,
+    inputs: dInner,
+    outputs: dtRank + 2 * dState,
+    y: projected,
+    yRow: row,
+  });
   if (mixerNormEps !== undefined) normaliseParts(block, projected, rows, mixerNormEps);
-  project(gpu, weights.dtProj, { x: projected, rows, inputs: dtRank, xRow: row, outputs: dInner, y: delta });
+  project(kernels, weights.dtProj, { x: projected, rows, inputs: dtRank, xRow: row, outputs: dInner, y: delta });
   gpu.allocating((allocator) =>
-    scan(gpu, {
+    scan(kernels, {
       u,
       delta,
       z: { range: xz, row: 2 * dInner, offset: dInner },
@@ -98,7 +106,7 @@ export function prefill(block: MambaBlock, call: FusedCall, buffers: PrefillBuff
       groups: 1,
     }),
   );
-  project(gpu, weights.outProj, {
+  project(kernels, weights.outProj, {
     x: gated,
     rows,
     inputs: dInner,
@@ -110,7 +118,12 @@ export function prefill(block: MambaBlock, call: FusedCall, buffers: PrefillBuff
 }
 
 /** The norms of dt, B and C, where x_proj left them. */
-function normaliseParts({ gpu, config, weights }: MambaBlock, projected: BufferRange, rows: number, eps: number): void {
+function normaliseParts(
+  { kernels: { gpu }, config, weights }: MambaBlock,
+  projected: BufferRange,
+  rows: number,
+  eps: number,
+): void {
   const { dtRank, dState } = config;
   const [across, down] = gpu.grid(rows);
   gpu.dispatch(mixerNorm, {
@@ -123,7 +136,7 @@ function normaliseParts({ gpu, config, weights }: MambaBlock, projected: BufferR
 
 /** The packed constants with the marks of resets behind them. */
 function constantsWith(
-  { gpu, config, weights }: MambaBlock,
+  { kernels: { gpu }, config, weights }: MambaBlock,
   allocator: Allocator,
   resets: BufferRange,
   rows: number,

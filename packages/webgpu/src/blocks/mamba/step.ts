@@ -18,9 +18,9 @@ type Name = 'uz' | 'projected' | 'gated';
 
 export type StepBuffers = Buffers<Name>;
 
-export function stepBuffers({ gpu, config, dModel }: MambaBlock, rows: number): BufferSizes<Name> {
+export function stepBuffers({ kernels, config, dModel }: MambaBlock, rows: number): BufferSizes<Name> {
   const row = projectedRow(config);
-  const { parts } = joined(gpu, config, dModel);
+  const { parts } = joined(kernels.gpu, config, dModel);
   return {
     uz: { bytes: partsOffset(config, rows) + 4 * rows * row * parts, label: 'u, z, and parts of dt, B, C' },
     projected: { bytes: 4 * rows * row, label: 'dt, B, C' },
@@ -33,16 +33,16 @@ export function stepBuffers({ gpu, config, dModel }: MambaBlock, rows: number): 
  * not; dt_proj, scan step and gate; out_proj. The state moves on in place.
  */
 export function step(block: MambaBlock, call: FusedCall, buffers: StepBuffers): void {
-  const { gpu, config, dModel, weights } = block;
+  const { kernels, config, dModel, weights } = block;
   const { dInner, dState, dtRank } = config;
   const { uz, projected, gated } = buffers;
   const { batch } = call;
-  const join = canJoin(weights) ? joined(gpu, config, dModel) : APART;
+  const join = canJoin(weights) ? joined(kernels.gpu, config, dModel) : APART;
   const apart = join.channels === 0;
   const offset = partsOffset(config, batch);
   stepInProj(block, call, uz, join);
   if (apart)
-    project(gpu, weights.xProj, {
+    project(kernels, weights.xProj, {
       x: uz,
       rows: batch,
       inputs: dInner,
@@ -53,7 +53,7 @@ export function step(block: MambaBlock, call: FusedCall, buffers: StepBuffers): 
     });
   const parts = apart ? projected : { ...uz, offset: uz.offset + offset, size: uz.size - offset };
   stepScan(block, call, { uz, parts, gated }, join);
-  project(gpu, weights.outProj, {
+  project(kernels, weights.outProj, {
     x: gated,
     rows: batch,
     inputs: dInner,
@@ -107,7 +107,7 @@ function scanGroups(gpu: Gpu, { dtRank, dState }: MambaConfig, many: boolean) {
 
 /** Norm, in_proj, and for u the convolution's step; where joined, x_proj as well. */
 function stepInProj(
-  { gpu, config, dModel, norm, weights }: MambaBlock,
+  { kernels: { gpu }, config, dModel, norm, weights }: MambaBlock,
   { x, batch, state }: FusedCall,
   uz: BufferRange,
   { channels }: Joined,
@@ -169,7 +169,7 @@ function stepInProj(
 
 /** dt_proj, the scan's step and the gate. `parts` are those of dt, B and C. */
 function stepScan(
-  { gpu, config, weights }: MambaBlock,
+  { kernels: { gpu }, config, weights }: MambaBlock,
   { batch, state }: FusedCall,
   { uz, parts, gated }: Buffers<'uz' | 'parts' | 'gated'>,
   join: Joined,

@@ -1,8 +1,8 @@
 /** The feed-forward block on the device: see core's blocks/mlp for what it computes. */
 import { type DeviceTensor, isGated, type MlpConfig, type MlpWeights } from '@mamba/core/driver';
-import type { Gpu } from '../../gpu/gpu.ts';
 import { bindingRefusal } from '../../gpu/limits.ts';
 import type { BufferRange } from '../../gpu/shader.ts';
+import type { KernelContext } from '../../operations/kernel-context.ts';
 import { type Projection, project, projectionRefusal, VECTOR_ROWS } from '../../operations/linear.ts';
 import { activate } from '../../operations/multiply.ts';
 import { normalise } from '../../operations/rms-norm.ts';
@@ -14,7 +14,7 @@ import type { FusedCall, FusedKind, RmsNorm } from '../fused-block.ts';
 type Name = 'normed' | 'gate' | 'up' | 'hidden';
 
 interface MlpBlock {
-  readonly gpu: Gpu;
+  readonly kernels: KernelContext;
   readonly config: MlpConfig;
   readonly dModel: number;
   readonly norm: RmsNorm | undefined;
@@ -22,12 +22,12 @@ interface MlpBlock {
 }
 
 export const mlp: FusedKind<'mlp'> = {
-  refusal(gpu, { dHidden }, batch, length) {
+  refusal({ gpu }, { dHidden }, batch, length) {
     const rows = batch * length;
     return bindingRefusal(gpu, 'the hidden layer', rows * dHidden) ?? projectionRefusal(gpu, rows, dHidden);
   },
-  bind(gpu, _, { config, weights, dModel, norm }) {
-    const block: MlpBlock = { gpu, config, dModel, norm, weights: weights as MlpWeights<DeviceTensor<Storage>> };
+  bind(kernels, _, { config, weights, dModel, norm }) {
+    const block: MlpBlock = { kernels, config, dModel, norm, weights: weights as MlpWeights<DeviceTensor<Storage>> };
     const buffers = (rows: number): BufferSizes<Name> => buffersOf(block, rows);
     const run = (call: FusedCall, memory: Buffers): void => runMlp(block, call, memory as Buffers<Name>);
     // A step is a chunk like any other, since each token is computed by itself.
@@ -56,12 +56,12 @@ function buffersOf({ config, dModel, norm }: MlpBlock, rows: number): BufferSize
 
 /** Gate and up, activation and product, down: three dispatches or four, and one for the norm where there are many rows. */
 function runMlp(block: MlpBlock, call: FusedCall, buffers: Buffers<Name>): void {
-  const { gpu, config, dModel, weights } = block;
+  const { kernels, config, dModel, weights } = block;
   const { dHidden, activation } = config;
   const rows = call.batch * call.length;
   const { x, norm } = normedInput(block, call.x, rows, buffers.normed);
   const inner = (weight: Storage, bias: BufferRange | undefined, y: BufferRange): void =>
-    project(gpu, weight, { x, rows, inputs: dModel, outputs: dHidden, bias, norm, y });
+    project(kernels, weight, { x, rows, inputs: dModel, outputs: dHidden, bias, norm, y });
   const range = (tensor: DeviceTensor<Storage> | undefined): BufferRange | undefined => tensor && rangeOf(tensor);
   const { gate, up, down } = weights;
   if (gate === undefined) {
@@ -70,7 +70,7 @@ function runMlp(block: MlpBlock, call: FusedCall, buffers: Buffers<Name>): void 
     inner(gate.storage, range(weights.gateBias), buffers.gate);
     inner(up.storage, range(weights.upBias), buffers.up);
   }
-  activate(gpu, {
+  activate(kernels.gpu, {
     a: buffers.gate,
     b: gate && buffers.up,
     y: buffers.hidden,
@@ -78,7 +78,7 @@ function runMlp(block: MlpBlock, call: FusedCall, buffers: Buffers<Name>): void 
     scale: 1,
     size: rows * dHidden,
   });
-  project(gpu, down.storage, {
+  project(kernels, down.storage, {
     x: buffers.hidden,
     rows,
     inputs: dHidden,
@@ -91,13 +91,13 @@ function runMlp(block: MlpBlock, call: FusedCall, buffers: Buffers<Name>): void 
 
 /** The input of the projections. Those of few rows normalise it on the way; for more, that is a dispatch of its own. */
 function normedInput(
-  { gpu, dModel, norm }: MlpBlock,
+  { kernels, dModel, norm }: MlpBlock,
   x: BufferRange,
   rows: number,
   normed: BufferRange,
 ): Pick<Projection, 'x' | 'norm'> {
   if (norm === undefined || rows <= VECTOR_ROWS) return { x, norm };
   const { weight, eps } = norm;
-  normalise(gpu, { x, weight, y: normed, rows, channels: dModel, xRow: dModel, xOffset: 0, eps });
+  normalise(kernels.gpu, { x, weight, y: normed, rows, channels: dModel, xRow: dModel, xOffset: 0, eps });
   return { x: normed };
 }

@@ -1,0 +1,21 @@
+import type { Gpu } from '../gpu/gpu.ts';
+import { findMatrixUnits, type MatrixPrecision, type MatrixUnits } from './matrix-units.ts';
+import type { ScanVariant } from './selective-scan-plan.ts';
+
+/** How a backend's user may have kernels chosen. */
+export interface KernelOptions {
+  readonly matrixPrecision?: MatrixPrecision | undefined;
+  readonly scanVariant?: ScanVariant | undefined;
+}
+
+/** A device, and what else decides which kernels run on it. */
+export interface KernelContext {
+  readonly gpu: Gpu;
+  /** Undefined: products are of float32. */
+  readonly matrixUnits: MatrixUnits | undefined;
+  readonly scanVariant: ScanVariant | undefined;
+}
+
+export function kernelContext(gpu: Gpu, { matrixPrecision = 'float32', scanVariant }: KernelOptions): KernelContext {
+  return { gpu, matrixUnits: findMatrixUnits(gpu, matrixPrecision), scanVariant };
+}
