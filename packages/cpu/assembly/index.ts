@@ -1,8 +1,8 @@
 /**
  * What the module exports. Large operations are commands of a program, which one thread or a team runs (`runAlone`,
- * `runTeam`, `serve`); small ones are functions. Nothing is kept between calls: no heap, no mutable static data. So
- * many instances may share one memory. All addresses and strides are in bytes, all extents in elements; tensors are
- * float32 or int32, matrices as kernels/weights.ts says.
+ * `runTeam`, `serve`); small ones are functions. Nothing is kept between calls, neither a heap nor mutable static data,
+ * so many instances may share one memory. All addresses and strides are in bytes, and all extents in elements. Tensors
+ * are float32 or int32; kernels/weights.ts describes matrices.
  */
 export { add } from './kernels/add';
 export { argmax, magnitude } from './kernels/argmax';
@@ -16,7 +16,7 @@ export { slice } from './kernels/slice';
 export { packBits, packMatrix, unpackMatrix } from './kernels/weights';
 export { fail, finish, open, runAlone, runTeam, serve, stop } from './program/run';
 
-/** First address that is free for tensors: constants lie below. */
+/** The first address that is free for tensors; constants lie below it. */
 export function reserved(): usize {
   return __heap_base;
 }

@@ -1,4 +1,4 @@
-/** y = a + b over `count` floats. One pass: two reads, one write. */
+/** y = a + b over `count` floats, in one pass of two reads and one write. */
 import { loadPart, storePart } from '../lib/lanes';
 
 export function add(a: usize, b: usize, y: usize, count: i32): void {

@@ -1,6 +1,6 @@
 /**
- * Lowest index of the largest value of each row; NaN counts as the smallest, a row of NaN gives 0. Two passes over a
- * row: its maximum, then the first place where it stands.
+ * The lowest index of the largest value of each row. NaN counts as the smallest value, and a row of NaN gives 0. One
+ * pass over a row finds its maximum, and a second one the first place where it stands.
  */
 import { loadPart } from '../lib/lanes';
 
@@ -12,7 +12,7 @@ export function argmax(logits: usize, ids: usize, rows: i32, vocab: i32): void {
   }
 }
 
-/** The largest value that is not NaN; -infinity if there is none. */
+/** The largest value that is not NaN; -infinity if all are NaN. */
 export function maximum(values: usize, count: i32): f32 {
   // pmax(m, x) is m unless m < x, so NaN never enters.
   let m0 = f32x4.splat(-Infinity);
@@ -40,8 +40,8 @@ export function maximum(values: usize, count: i32): f32 {
 }
 
 /**
- * The largest magnitude; NaN where a value is, so that it is finite where all of them are. Without signs, bits order as
- * floats do.
+ * The largest magnitude; NaN where a value is NaN, so it is finite only where all values are. Without their signs,
+ * floats compare as their bits do as integers.
  */
 export function magnitude(values: usize, count: i32): f32 {
   const unsigned = i32x4.splat(0x7fffffff);

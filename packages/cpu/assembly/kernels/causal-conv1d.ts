@@ -1,14 +1,14 @@
 /**
  * Depthwise causal convolution of one batch row and a range of channels, with bias, SiLU, state and resets.
  *
- * Channels are the vector. Weights are transposed once to [width, dim], the state before the first step to [width - 1,
- * dim]; then each step reads `width` rows of x (one from memory, the others from cache) through a list of row
- * addresses, in which rows before the first step point into the state and rows before a reset to zeros. x is read and y
- * written once.
+ * Channels are the vector. Weights are transposed once to `[width, dim]`, and the state before the first step to
+ * `[width - 1, dim]`. Then each step reads `width` rows of x (one from memory, the others from cache) through a list of
+ * row addresses: rows before the first step point into the state, and rows before a reset point to zeros. x is read
+ * once and y is written once.
  *
- * `state` [dim, width - 1] holds the state before the first step, and the state after the last one afterwards. One step
- * of four taps (decode) skips the transpositions: see `step4`. Scratch: see `convScratch` in
- * src/operations/causal-conv1d.ts: weights, history, zeros, row addresses.
+ * `lastState` `[dim, width - 1]` holds the state before the first step, and afterwards the state after the last one. A
+ * call of one step and four taps (decode) skips the transpositions: see `step4`. A thread's scratch holds weights,
+ * history, zeros and row addresses: see `convScratch` in src/operations/causal-conv1d.ts.
  */
 import { silu } from '../lib/activations';
 import { copy, loadPart, storePart, sums, transposeMatrix } from '../lib/lanes';
@@ -39,7 +39,7 @@ export class ConvCall {
   scratchStride: usize;
 }
 
-/** A task is a block of channels of one batch row. */
+/** Runs a task: a range of channels of one batch row. */
 export function convolution(call: ConvCall, task: i32, thread: i32): void {
   const ranges = (call.dim + call.taskChannels - 1) / call.taskChannels;
   const row = <usize>(task / ranges);
@@ -81,7 +81,7 @@ function causalConv1d(
   transposeMatrix(state, <usize>before << 2, dim, before, history, row);
   memory.fill(zeros, 0, row);
 
-  let start = -before; // the first step whose input still counts
+  let start = -before; // the first step whose input counts
   for (let t = 0; t < length; t++) {
     if (resets != 0 && load<i32>(resets + (<usize>t << 2)) != 0) start = t;
     for (let k = 0; k < width; k++) {
@@ -95,7 +95,8 @@ function causalConv1d(
   for (let k = 0; k < before; k++) {
     store<usize>(rows + (<usize>k << 2), rowAt(length - before + k, start, before, x, xStride, history, zeros, row));
   }
-  // The new state may come from the old one's rows: gathered into the taps' place first, which are done with.
+  // The new state may come from the old one's rows, so it is gathered in the place of the taps, which are no longer
+  // needed.
   for (let k = 0; k < before; k++) copy(taps + <usize>k * row, load<usize>(rows + (<usize>k << 2)), row);
   transposeMatrix(taps, row, before, dim, state, <usize>before << 2);
 }
@@ -108,7 +109,7 @@ function rowAt(
   return t < 0 ? history + <usize>(t + before) * row : x + <usize>t * xStride;
 }
 
-/** One step of four taps: a channel's three past inputs and the new one are a vector, as its taps are. */
+/** One step of four taps. A channel's three past inputs and the new one are a vector, and so are its taps. */
 function step4(x: usize, weight: usize, bias: usize, state: usize, y: usize, dim: i32, activate: bool): void {
   for (let c = 0; c < dim; c += 4) {
     const rest = dim - c;
@@ -128,7 +129,7 @@ function step4(x: usize, weight: usize, bias: usize, state: usize, y: usize, dim
   }
 }
 
-/** The products of a channel's taps; its state moves on by one. @inline */
+/** The products of a channel's taps and inputs; moves its state on by one step. @inline */
 function slide(x: usize, weight: usize, state: usize): v128 {
   const past = v128.load32_lane(state, v128.load64_zero(state), 2, 8);
   const inputs = v128.load32_lane(x, past, 3);
@@ -147,8 +148,8 @@ function convolve4(taps: usize, bias: usize, rows: usize, y: usize, dim: i32, ac
   const taps2 = taps1 + row;
   const taps3 = taps2 + row;
   let c = 0;
-  // The usual call: two neighbouring vectors, alike to the last instruction, no branch or store between them, which
-  // V8's revectorisation makes one.
+  // The usual call takes two neighbouring vectors, alike to the last instruction and without a branch or store between
+  // them, of which V8's revectorisation makes one.
   if (bias != 0 && activate) {
     for (; c + 8 <= dim; c += 8) {
       const o = <usize>c << 2;

@@ -1,4 +1,7 @@
-/** Copies one part, contiguous pieces of `bytes`, to where it belongs in the result: pieces `yStride` apart. */
+/**
+ * Copies one part, `outer` contiguous pieces of `bytes`, to its place in the result, where the pieces are `yStride`
+ * apart.
+ */
 import { copy } from '../lib/lanes';
 
 export function concat(x: usize, y: usize, outer: i32, bytes: usize, yStride: usize): void {

@@ -1,6 +1,6 @@
 /**
- * Gathers rows by int32 ids, which the caller has checked, from a table of any layout; a row of NaN for an id below 0.
- * Reads and writes each gathered row once.
+ * Gathers rows of a table of any layout by int32 ids, which the caller has checked; an id below 0 gives a row of NaN.
+ * Each gathered row is read and written once.
  */
 import { copy } from '../lib/lanes';
 import { Layout, unpackRow } from './weights';

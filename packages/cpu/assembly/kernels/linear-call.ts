@@ -35,7 +35,7 @@ export class LinearCall {
   taskPanels: i32;
   /** Whether tiles have the form that V8's revectorisation takes. */
   wide: Flag;
-  /** Where many rows of x are packed; see linear-pack.ts. */
+  /** The address at which many rows of x are packed; see linear-pack.ts. */
   packed: usize;
   /** Scratch of the first thread; the others' follow, `scratchStride` apart. */
   scratch: usize;

@@ -1,7 +1,7 @@
 /**
- * x → tiles for a product of many rows, RMS-normalised where a norm is folded in: for each DEPTH inputs, for each tile
- * of `height` rows, `[depth, height]`. Once a product, by all threads: its tasks then read what they need in the order
- * in which they need it. Rows that do not exist are zero.
+ * Packs x into tiles for a product of many rows, RMS-normalised where a norm is folded in. For each DEPTH inputs and
+ * each tile of `height` rows there is a matrix `[depth, height]`, with zeros in rows that do not exist. All threads
+ * pack together, once for a product, whose tasks then read x in the order in which they need it.
  */
 import { Constant, constant } from '../lib/constants';
 import { loadPart, transpose } from '../lib/lanes';
@@ -12,7 +12,7 @@ import { inverseRoot } from './rms-norm';
 /** Tiles that a task of packing makes. */
 export const PACKED_TILES = 4; // host
 
-/** Scratch of a thread: scales of a task's rows. */
+/** Runs a task of the packing. A thread's scratch holds the scales of the task's rows. */
 export function pack(call: LinearCall, task: i32, thread: i32): void {
   const height = tileRows(call.wide);
   const row = task * PACKED_TILES * height;
@@ -30,7 +30,7 @@ export function pack(call: LinearCall, task: i32, thread: i32): void {
   }
 }
 
-/** Of the DEPTH inputs from `from` on, the tile of `row`. */
+/** The address of the tile of `row`, for the DEPTH inputs from `from` on. */
 export function packedAt(call: LinearCall, height: i32, from: i32, depth: i32, row: i32): usize {
   const rows = (call.rows + height - 1) / height * height;
   return call.packed + ((<usize>rows * <usize>from + <usize>row * <usize>depth) << 2);
@@ -66,7 +66,7 @@ function packRows(
   }
 }
 
-/** Rows 4 and 5 of a tile of six. */
+/** Packs rows 4 and 5 of a tile of six. */
 function packPair(row: usize, stride: usize, depth: i32, to: usize): void {
   let k = 0;
   for (; k + 4 <= depth; k += 4) {
@@ -96,7 +96,7 @@ function packRow(row: usize, depth: i32, to: usize, step: usize): void {
   }
 }
 
-/** Times the rows' scales, and the norm's weights: in the order in which `rmsNorm` rounds. */
+/** Multiplies by the rows' scales and then by the norm's weights, so that it rounds as `rmsNorm` does. */
 function scaleTile(tile: usize, depth: i32, height: i32, count: i32, scales: usize, norm: usize, from: i32): void {
   const step = <usize>height << 2;
   const scale = loadPart(scales, count);
@@ -105,7 +105,7 @@ function scaleTile(tile: usize, depth: i32, height: i32, count: i32, scales: usi
   for (let k = 0; k < depth; k++) {
     const weight = norm != 0 ? v128.load32_splat(weights + (<usize>k << 2)) : constant(Constant.ONE);
     v128.store(tile, f32x4.mul(f32x4.mul(v128.load(tile), scale), weight));
-    // Of five rows the second lane is the next input's first row, which is not written.
+    // With five rows the second lane is the next input's first row, which must not be written.
     const value = f32x4.mul(f32x4.mul(v128.load64_zero(tile, 16), others), weight);
     if (height == 6) v128.store64_lane(tile, value, 0, 16);
     else v128.store32_lane(tile, value, 0, 16);

@@ -1,9 +1,9 @@
 /**
- * Two rows of x times one panel: each weight is loaded and widened once and meets both. Sums leave through memory
- * (`to`, 64 bytes a row, `toStride` apart), for the reason given at linear-tile.ts.
+ * Two rows of x times one panel: each weight is loaded and widened once, and multiplied by both rows. Sums are returned
+ * through memory (`to`, 64 bytes a row, `toStride` apart), for the reason given in linear-tile.ts.
  *
- * Eight sums, two broadcasts of x and a vector of weights leave room for the masks of float16 where multiply-add is
- * fused: vectors are widened one after the other. Four rows by half a panel at a time are no faster.
+ * Eight sums, two broadcasts of x and a vector of weights leave registers for the masks of float16 where multiply-add
+ * is fused, as long as vectors are widened one after the other. Four rows by half a panel at a time are no faster.
  */
 import { Mask, mask } from '../lib/constants';
 import { lowerBfloat16, lowerFloat16, upperBfloat16, upperFloat16 } from '../lib/half';
@@ -14,7 +14,7 @@ export function pairFloat32(x: usize, xStride: usize, panel: usize, inputs: i32,
   multiply(Layout.FLOAT32, x, xStride, panel, inputs, to, toStride);
 }
 
-/** x as `scaleForFloat16` made it; the sums lack its factors. */
+/** Takes x as `scaleForFloat16` made it, whose factors the sums still need. */
 export function pairFloat16(x: usize, xStride: usize, panel: usize, inputs: i32, to: usize, toStride: usize): void {
   multiply(Layout.FLOAT16, x, xStride, panel, inputs, to, toStride);
 }
@@ -23,7 +23,7 @@ export function pairBfloat16(x: usize, xStride: usize, panel: usize, inputs: i32
   multiply(Layout.BFLOAT16, x, xStride, panel, inputs, to, toStride);
 }
 
-/** `layout` is a constant: a loop of its own for each. @inline */
+/** `layout` is a constant: each layout has a loop of its own. @inline */
 function multiply(layout: i32, x: usize, xStride: usize, panel: usize, inputs: i32, to: usize, toStride: usize): void {
   const bits = mask(layout == Layout.FLOAT16 ? Mask.FLOAT16 : Mask.BFLOAT16);
   const up = mask(Mask.UP);
@@ -66,18 +66,18 @@ function multiply(layout: i32, x: usize, xStride: usize, panel: usize, inputs: i
   v128.store(to, d1, 48);
 }
 
-/** Of the 16 weights of an input. @inline */
+/** Bytes of the 16 weights of an input. @inline */
 function rowBytes(layout: i32): usize {
   return layout == Layout.FLOAT32 ? 64 : 32;
 }
 
-/** Four of a row of weights, of outputs 0 … 7. @inline */
+/** Four weights of an input, as float32, from the vector of outputs 0 … 7 at `place`. @inline */
 function lower(layout: i32, place: usize, bits: v128, up: v128): v128 {
   const v = v128.load(place);
   return layout == Layout.FLOAT32 ? v : layout == Layout.FLOAT16 ? lowerFloat16(v, bits, up) : lowerBfloat16(v);
 }
 
-/** Likewise, of outputs 8 … 15. @inline */
+/** The same for outputs 8 … 15. @inline */
 function upper(layout: i32, place: usize, bits: v128): v128 {
   if (layout == Layout.FLOAT32) return v128.load(place, 32);
   const v = v128.load(place);

@@ -1,22 +1,22 @@
 /**
- * Tiles of y = base + x · panel: `depth` inputs (1 at least) of packed rows `[depth, rows]` and of a float32 panel
+ * Tiles of y = base + x · panel, for `depth` inputs (1 at least) of packed rows `[depth, rows]` and of a float32 panel
  * `[depth, 16]`.
  *
- * Sums start from `base` and are only stored after the loop: V8 spills them inside it if more is done with them behind
- * it, at half the speed. Of V8's fifteen registers of 128 bits three hold two vectors of the panel and a broadcast of
- * x, and where a product is not fused one holds it. So:
- * - narrow, 5 rows by half a panel, 6 where multiply-add is fused: ten or twelve sums, seven or eight loads for them;
- * - wide, 6 rows by a panel: pairs of neighbouring vectors that V8's revectorisation turns into 256-bit ones (twelve
- *   sums).
+ * Sums start from `base` and are only stored after the loop: if anything else were done with them there, V8 would spill
+ * them inside the loop, at half the speed. Three of V8's fifteen 128-bit registers hold two vectors of the panel and a
+ * broadcast of x, and a fourth one holds the product where multiply-add is not fused. So there are two forms:
+ * - narrow: 5 rows by half a panel, 6 where multiply-add is fused, which are ten or twelve sums for seven or eight
+ *   loads;
+ * - wide: 6 rows by a panel, as pairs of neighbouring vectors that V8's revectorisation turns into twelve 256-bit sums.
  */
 import { madd } from '../lib/madd';
 
 export const NARROW_ROWS = ASC_FEATURE_RELAXED_SIMD ? 6 : 5;
 export const WIDE_ROWS = 6;
-/** The larger of the two. */
+/** Rows of the larger form. */
 export const MOST_ROWS = 6; // host
 
-/** Rows of a tile. */
+/** The number of rows of a tile. */
 export function tileRows(wide: i32): i32 {
   return wide ? WIDE_ROWS : NARROW_ROWS;
 }
@@ -30,8 +30,8 @@ export function narrowTile(
 }
 
 /**
- * The first input stands before the loop, so that V8 forms the addresses of x's broadcasts there and keeps them: 5 % of
- * the time.
+ * The first input stands before the loop, so that V8 forms the addresses of x's broadcasts there and keeps them, which
+ * saves 5 % of the time.
  */
 function fiveRows(
   x: usize, panel: usize, depth: i32, base: usize, baseStride: usize, y: usize, yStride: usize,

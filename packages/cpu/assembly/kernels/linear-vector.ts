@@ -1,10 +1,10 @@
 /**
- * One row of x times one panel: 16 sums, each weight read once, in the order of memory. Sums leave through memory
- * (`to`, 64 bytes), for the reason given at linear-tile.ts.
+ * One row of x times one panel: 16 sums, for which each weight is read once in the order of memory. Sums are returned
+ * through memory (`to`, 64 bytes), for the reason given in linear-tile.ts.
  *
- * Quantised weights meet activations of 16-bit integers, groups of 32 with a float32 scale: products of 8 and 16 bits
- * are summed exactly in 32 bits, two a lane and instruction, and scaled once a group. The rounding of an activation,
- * 1.5e-5 of its group's largest, is far below that of a weight.
+ * Quantised weights are multiplied by activations that are quantised to 16-bit integers, in groups of 32 with a float32
+ * scale. Products of 8 and 16 bits are summed exactly in 32 bits, two for each lane and instruction, and scaled once
+ * for each group. The rounding error of an activation, 1.5e-5 of its group's largest, is far below that of a weight.
  */
 import { Mask, mask } from '../lib/constants';
 import { lowerBfloat16, lowerFloat16, upperBfloat16, upperFloat16 } from '../lib/half';
@@ -35,8 +35,8 @@ export function vectorFloat32(x: usize, panel: usize, inputs: i32, to: usize): v
 }
 
 /**
- * x as `scaleForFloat16` made it, whose factor the sums lack: weights are taken times 2^-112, which costs no
- * instruction.
+ * Takes x as `scaleForFloat16` made it, whose factor the sums still need. Weights are used as they are times 2^-112,
+ * which saves an instruction.
  */
 export function vectorFloat16(x: usize, panel: usize, inputs: i32, to: usize): void {
   const bits = mask(Mask.FLOAT16);
@@ -62,13 +62,13 @@ export function vectorFloat16(x: usize, panel: usize, inputs: i32, to: usize): v
 }
 
 /**
- * x times the power of two that brings its largest value to 2^110 … 2^111, and what undoes that and the weights'
- * 2^-112. Sums stay below overflow for 2^32 inputs of the largest float16, and products above underflow for all that
- * could count beside the largest.
+ * Writes x times the power of two that brings its largest value to 2^110 … 2^111, and returns the factor that undoes
+ * this and the weights' 2^-112. Sums of 2^32 inputs of the largest float16 do not overflow, and no product underflows
+ * that would count beside the largest one.
  */
 export function scaleForFloat16(x: usize, inputs: i32, to: usize): f32 {
   const bits = reinterpret<u32>(largestOf(x, inputs));
-  // A row that holds infinity or NaN, or is 0, has no such power.
+  // A row that holds infinity or NaN, or only zeros, has no such power.
   const exponent = bits >= 0x7f800000 ? 127 : max<i32>(bits >> 23, 1);
   const up = max(min(110 + 127 - exponent, 127), -15);
   const scale = f32x4.splat(reinterpret<f32>((up + 127) << 23));
@@ -176,12 +176,12 @@ export function vectorQ4(x: usize, panel: usize, inputs: i32, to: usize): void {
   v128.store(to, d, 48);
 }
 
-/** A row of float32 → groups of activations. A group that is not finite gets the scale NaN. */
+/** Quantises a row of float32 to groups of activations. A group that is not finite gets the scale NaN. */
 export function quantise(x: usize, inputs: i32, to: usize): void {
   for (let start = 0; start < inputs; start += GROUP) {
     const count = min(GROUP, inputs - start);
     const largest = largestOf(x, count);
-    // Below 2^-100 the inverse could overflow: such a group is 0 beside any other.
+    // The inverse of a scale below 2^-100 could overflow; such a group is 0 beside any other.
     const inverse = f32x4.splat(largest < 7.9e-31 ? 0 : 32767 / largest);
     let sum = i32x4.splat(0);
     for (let k = 0; k < GROUP; k += 4) {
@@ -198,7 +198,7 @@ export function quantise(x: usize, inputs: i32, to: usize): void {
   }
 }
 
-/** The largest magnitude; NaN where there is one. */
+/** The largest magnitude; NaN where a value is NaN. */
 function largestOf(x: usize, count: i32): f32 {
   let most = f32x4.splat(0);
   for (let k = 0; k < count; k += 4) most = f32x4.max(most, f32x4.abs(loadPart(x + (<usize>k << 2), count - k)));

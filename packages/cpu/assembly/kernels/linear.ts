@@ -1,19 +1,19 @@
 /**
- * y = x weightᵀ + bias, or y += x weightᵀ + bias; x RMS-normalised on the way where a norm is folded in. In tasks of
- * some rows by some panels of 16 outputs, each computed alike whoever takes it, so any number of threads gives the same
- * bits.
+ * y = x weightᵀ + bias, or y += x weightᵀ + bias, with x RMS-normalised first where a norm is folded in. A task is some
+ * rows by some panels of 16 outputs, and is computed alike by whichever thread takes it, so any number of threads gives
+ * the same bits.
  *
- * Many rows: x was packed by the command before (linear-pack.ts). A task's tiles of x, `DEPTH` inputs at a time, stay
- * in the second-level cache while its panels pass: each, widened to float32 first if it is not, meets all tiles
- * (linear-tile.ts). Weights are read once for a block of rows, x once for a group of panels, y is written and read once
- * for each DEPTH inputs.
+ * Many rows: the command before has packed x (linear-pack.ts). A task's tiles of x, `DEPTH` inputs at a time, stay in
+ * the second-level cache while its panels stream through: each panel is widened to float32 unless it is float32, and
+ * multiplied by all tiles (linear-tile.ts). Weights are read once for the rows of a task, x once for its panels, and y
+ * is read and written once for each DEPTH inputs.
  *
- * Few rows (decode): linear-vector.ts, weights as one stream. For a batch each panel meets all rows, two at a time
- * (linear-pair.ts) or one after the other: it comes from memory for the first and from the second-level cache for the
- * others, still in the form in which it is stored.
+ * Few rows (decode): weights are one stream, and each panel is multiplied by all rows, one by one (linear-vector.ts) or
+ * in pairs (linear-pair.ts). It comes from memory for the first row and from the second-level cache for the others,
+ * still in the form in which it is stored.
  *
- * Scratch of a thread, see src/operations/linear.ts. Many rows: zeros (64 bytes), a tile's edge (6×64), a widened
- * panel. Few rows, for each: results (64 bytes), x normalised, x quantised.
+ * A thread's scratch for many rows holds zeros (64 bytes), a tile's edge (6×64 bytes) and a widened panel; for each of
+ * few rows it holds results (64 bytes), x normalised, and x quantised. See src/operations/linear.ts.
  */
 import { loadPart, storePart, sum } from '../lib/lanes';
 import { madd } from '../lib/madd';
@@ -27,7 +27,10 @@ import {
 import { inverseRoot } from './rms-norm';
 import { Layout, PANEL, panelBytes, widen } from './weights';
 
-/** `first` where the thread takes its first task of this call. Tasks of one group of panels are neighbours. */
+/**
+ * Runs a task; `first` is true where it is the thread's first task of this call. Tasks of the same panels are
+ * neighbours.
+ */
 export function linear(call: LinearCall, task: i32, thread: i32, first: bool): void {
   const scratch = call.scratch + <usize>thread * call.scratchStride;
   const ranges = (call.rows + call.taskRows - 1) / call.taskRows;
@@ -98,7 +101,7 @@ function addBias(bias: usize, y: usize, yStride: usize, rows: i32, width: i32): 
   }
 }
 
-/** The part of an incomplete tile that belongs to y. */
+/** Adds the part of an incomplete tile that belongs to y. */
 function addEdge(
   edge: usize, base: usize, baseStride: usize, y: usize, yStride: usize, height: i32, width: i32,
 ): void {
@@ -112,7 +115,7 @@ function addEdge(
   }
 }
 
-/** Normalised and quantised x of a row, once a thread and call. */
+/** Normalises and quantises a row of x, once for each thread and call. */
 function prepareRow(call: LinearCall, row: i32, scratch: usize): void {
   const x = call.x + <usize>row * call.xStride;
   const normed = scratch + 64;
@@ -155,7 +158,10 @@ function fewRows(call: LinearCall, start: i32, end: i32, scratch: usize): void {
   }
 }
 
-/** All rows times a panel, each into the first 64 bytes of its scratch: in pairs, where a layout has them. */
+/**
+ * Multiplies all rows by a panel, in pairs where the layout has them; results are the first 64 bytes of each row's
+ * scratch.
+ */
 function multiplyRows(call: LinearCall, weight: usize, width: i32, scratch: usize): void {
   const layout = call.layout;
   const inputs = call.inputs;
@@ -178,7 +184,7 @@ function multiplyRows(call: LinearCall, weight: usize, width: i32, scratch: usiz
   }
 }
 
-/** Without fused multiply-add float16 lacks a register for it. @inline */
+/** Whether rows are multiplied in pairs. Without fused multiply-add, float16 lacks a register for that. @inline */
 function inPairs(layout: i32): bool {
   return layout == Layout.FLOAT32 || layout == Layout.BFLOAT16 || (ASC_FEATURE_RELAXED_SIMD && layout == Layout.FLOAT16);
 }
@@ -209,8 +215,8 @@ function finishRow(call: LinearCall, scratch: usize, bias: usize, y: usize, widt
 }
 
 /**
- * Sixteen rows of a matrix that is not in panels, one at a time: four streams side by side reach 40 % of the bandwidth
- * of one.
+ * Multiplies by sixteen rows of a matrix that is not in panels, one at a time, since four streams side by side reach
+ * only 40 % of the bandwidth of one.
  */
 function vectorRows(x: usize, weight: usize, inputs: i32, rows: i32, to: usize): void {
   for (let row = 0; row < rows; row++) {
@@ -219,7 +225,7 @@ function vectorRows(x: usize, weight: usize, inputs: i32, rows: i32, to: usize):
   }
 }
 
-/** One output: one stream, four partial sums. */
+/** One output, from one stream of weights and four partial sums. */
 function dot(x: usize, weight: usize, inputs: i32): f32 {
   let a = f32x4.splat(0);
   let b = a;

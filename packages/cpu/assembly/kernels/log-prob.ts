@@ -1,8 +1,9 @@
 /**
- * y[row] = logits[row, ids[row]] - max - log Σ exp(logits[row] - max). Two reads of the row, nothing written but one
- * number. One of the largest is left out of the sum and comes back as log1p, so that the chance of all others is not
- * lost beside it. Spans of 256 logits, 16 float32 sums of 16, are added up in float64, so the sum's error stays below
- * 1e-6 for any vocabulary and any logits: long float32 sums of equal parts round the same way at every addition.
+ * y[row] = logits[row, ids[row]] - max - log Σ exp(logits[row] - max). The row is read twice, and one number is
+ * written. One of the largest terms is left out of the sum and comes back by log1p, so that the probability of all
+ * others is not lost beside it. Spans of 256 logits, as 16 float32 sums of 16, are added up in float64, so the error of
+ * the sum stays below 1e-6 for any vocabulary and any logits; long float32 sums of equal parts would round the same way
+ * at every addition.
  */
 import { exp } from '../lib/exp';
 import { loadPart, sum } from '../lib/lanes';
@@ -24,7 +25,7 @@ export function logProb(logits: usize, ids: usize, y: usize, rows: i32, vocab: i
   }
 }
 
-/** Σ exp(values - max) less 1: those equal to `max` are counted, the rest summed. */
+/** Σ exp(values - max) less 1. Values equal to `max` are counted, and the others are summed. */
 function sumOthers(values: usize, count: i32, max: f32): f32 {
   const shift = f32x4.splat(max);
   let largest = i32x4.splat(0);
@@ -64,7 +65,7 @@ function sumOthers(values: usize, count: i32, max: f32): f32 {
   return <f32>(total + sum(rest) + ties);
 }
 
-/** exp(v - max), 0 where v is the largest. @inline */
+/** exp(v - max), and 0 where v is the largest. @inline */
 function belowLargest(v: v128, max: v128): v128 {
   return v128.andnot(exp(f32x4.sub(v, max)), f32x4.eq(v, max));
 }

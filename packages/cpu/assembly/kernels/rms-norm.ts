@@ -1,10 +1,10 @@
 /**
  * y = x / sqrt(mean(x²) + eps) · weight for each row. The row is read twice, the second time from the first-level
- * cache. `weight` 0 means none.
+ * cache. Where `weight` is 0 there is none.
  */
 import { loadPart, storePart, sum } from '../lib/lanes';
 
-/** 2^-96: squares that vanish, below 2^-149, are a part of 2^-53 of it at most. */
+/** 2^-96. Squares that underflow, below 2^-149, are at most 2^-53 of such a mean. */
 export const LEAST_MEAN: f32 = 1.262177448e-29;
 
 export function rmsNorm(x: usize, weight: usize, y: usize, rows: i32, channels: i32, eps: f32): void {
@@ -23,9 +23,8 @@ export function rmsNorm(x: usize, weight: usize, y: usize, rows: i32, channels: 
 }
 
 /**
- * What a row is multiplied by: 1 / sqrt(mean(x²) + eps). Where float32 squares overflow, or vanish beside an eps as
- * small, the row is summed again in float64. The factor itself is a float32: it is infinite where the root is below
- * 2^-128.
+ * The factor of a row: 1 / sqrt(mean(x²) + eps). Where float32 squares overflow, or underflow and eps is small as well,
+ * the row is summed again in float64. The factor itself is a float32, and so infinite where the root is below 2^-128.
  */
 export function inverseRoot(x: usize, channels: i32, eps: f32): f32 {
   const mean = sumOfSquares(x, channels) / <f32>channels + eps;

@@ -1,7 +1,7 @@
 /**
- * Softmax of a row, not divided by its sum: weights[v] = exp((logits[v] - max) / temperature), so the likeliest has 1,
- * and a NaN logit 0. Returns the maximum; where that is infinite there is no softmax, and weights are not written. Two
- * reads of the row, one write. Choosing among the weights is the caller's.
+ * The softmax of a row, not divided by its sum: weights[v] = exp((logits[v] - max) / temperature), so the likeliest
+ * token has 1, and a NaN logit has 0. Returns the maximum; where that is infinite there is no softmax, and weights are
+ * not written. The row is read twice and written once. The caller chooses among the weights.
  */
 import { exp } from '../lib/exp';
 import { loadPart, storePart } from '../lib/lanes';

@@ -1,4 +1,4 @@
-/** Copies `bytes` of each of `outer` pieces that lie `xStride` apart into one contiguous result. */
+/** Copies `bytes` from each of `outer` places, which are `xStride` apart, to one contiguous result. */
 import { copy } from '../lib/lanes';
 
 export function slice(x: usize, y: usize, outer: i32, bytes: usize, xStride: usize): void {

@@ -1,14 +1,14 @@
 /**
- * How a matrix `[outputs, inputs]` is stored. ROWS is row-major float32, as any tensor. All other layouts are panels of
- * 16 outputs, one after the other, each `[inputs, 16]`: one stream, in the order in which a product with a vector or a
- * matrix reads it; outputs beyond the last are zero.
+ * How a matrix `[outputs, inputs]` is stored. ROWS is row-major float32, like any other tensor. All other layouts are
+ * panels of 16 outputs, one after the other, each `[inputs, 16]`: one stream, in the order in which a product with a
+ * vector or a matrix reads it; outputs beyond the last are zero.
  *
  * | layout | a panel |
  * | --- | --- |
- * | F32 | `[inputs][16]` values |
- * | F16, BF16 | `[inputs][2][4][2]` values, see `halfPlace` |
- * | Q8 | for each 32 inputs: 16 bfloat16 scales, then 16 pairs of inputs `[16 outputs][2]` of int8: 8.5 bits a weight |
- * | Q4 | for each 32 inputs: 16 bfloat16 scales, then 8 groups of two pairs `[2][4 outputs][2]` of 16-bit lanes: 4.5 bits a weight, see `nibble` |
+ * | FLOAT32 | `[inputs][16]` values |
+ * | FLOAT16, BFLOAT16 | `[inputs][2][4][2]` values, see `halfPlace` |
+ * | Q8 | for each 32 inputs: 16 bfloat16 scales, then int8 `[16 pairs of inputs][16 outputs][2]`: 8.5 bits a weight |
+ * | Q4 | for each 32 inputs: 16 bfloat16 scales, then 256 nibbles, see `nibblePlace`: 4.5 bits a weight |
  *
  * A scale is rounded away from zero, and the integers are rounded for that scale, so its 8 bits cost no accuracy.
  */
@@ -39,7 +39,7 @@ export const Q8_BYTES: usize = 32 + 512; // host
 /** The same for 4 bits. */
 export const Q4_BYTES: usize = 32 + 256; // host
 
-/** Bytes of a panel; of 16 rows where the layout is ROWS. */
+/** Bytes of a panel, or of 16 rows where the layout is ROWS. */
 export function panelBytes(layout: i32, inputs: i32): usize {
   const groups = <usize>((inputs + GROUP - 1) >> 5);
   if (layout == Layout.Q8) return groups * Q8_BYTES;
@@ -47,7 +47,7 @@ export function panelBytes(layout: i32, inputs: i32): usize {
   return <usize>inputs << (layout == Layout.FLOAT16 || layout == Layout.BFLOAT16 ? 5 : 6);
 }
 
-/** `count` row-major float32 rows → panels; the last one is filled up with zeros. */
+/** Packs `count` row-major float32 rows into panels; the last panel is filled up with zeros. */
 export function packMatrix(from: usize, inputs: i32, count: i32, layout: i32, to: usize): void {
   const stride = <usize>inputs << 2;
   const bytes = panelBytes(layout, inputs);
@@ -62,7 +62,7 @@ export function packMatrix(from: usize, inputs: i32, count: i32, layout: i32, to
   }
 }
 
-/** float16 or bfloat16 bits, row-major, as they are → panels of them. */
+/** Packs row-major float16 or bfloat16 values into panels, without a change of their bits. */
 export function packBits(from: usize, inputs: i32, count: i32, to: usize): void {
   for (let first = 0; first < count; first += PANEL) {
     const rows = min(PANEL, count - first);
@@ -76,7 +76,7 @@ export function packBits(from: usize, inputs: i32, count: i32, to: usize): void 
   }
 }
 
-/** Rows `first` … of a matrix in panels, as row-major float32. */
+/** Unpacks `count` rows from `first` on to row-major float32. */
 export function unpackMatrix(from: usize, inputs: i32, first: i32, count: i32, layout: i32, to: usize): void {
   for (let row = first; row < first + count; row++) {
     unpackRow(from, inputs, row, layout, to);
@@ -103,9 +103,9 @@ function weightAt(panel: usize, lane: usize, k: i32, layout: i32): f32 {
 }
 
 /**
- * Two vectors hold a row of 16 bits each: words of outputs o and o + 8 (vector 0: o = 0 … 3, vector 1: o = 4 … 7), o in
- * the lower half. Shifts and masks alone widen them, and neighbouring vectors alike, which V8's revectorisation makes
- * one.
+ * The place of an output among the 16-bit values of an input. Two vectors hold them as words of outputs o and o + 8
+ * (vector 0: o = 0 … 3, vector 1: o = 4 … 7), o in the lower half. Shifts and masks alone widen them, alike for
+ * neighbouring vectors, of which V8's revectorisation makes one.
  * @inline
  */
 function halfPlace(lane: usize): usize {
@@ -118,10 +118,10 @@ function pairPlace(lane: usize, k: i32): usize {
 }
 
 /**
- * Four inputs (two pairs) of 16 outputs are two vectors of eight 16-bit lanes. A lane holds four nibbles: of outputs o
- * and o + 4 (vector 0: o = 0 … 3, vector 1: o = 8 … 11), lane 2 (o & 3) + (k & 1). From the low end: o in the first
- * pair, o in the second, o + 4 in the first, in the second. So shifts and masks alone give vectors that a 16-bit dot
- * product takes.
+ * The place of the 16-bit lane that holds the nibble of an output and an input k. Four inputs (two pairs) of 16 outputs
+ * are two vectors of eight lanes. Lane 2 (o & 3) + (k & 1) holds the nibbles of outputs o and o + 4 (vector 0: o = 0 …
+ * 3, vector 1: o = 8 … 11), from its low end on: o in the first pair, o in the second, o + 4 in the first, o + 4 in the
+ * second. So shifts and masks alone give vectors that a 16-bit dot product takes.
  * @inline
  */
 function nibblePlace(lane: usize, k: i32): usize {
@@ -184,7 +184,7 @@ function packQ8(from: usize, inputs: i32, rows: i32, to: usize): void {
   }
 }
 
-/** The value of largest magnitude becomes -8, so that all 16 values are used. */
+/** Packs to 4 bits. The value of largest magnitude becomes -8, so that all 16 values are used. */
 function packQ4(from: usize, inputs: i32, rows: i32, to: usize): void {
   memory.fill(to, 0, panelBytes(Layout.Q4, inputs));
   for (let row = 0; row < rows; row++) {
@@ -204,7 +204,7 @@ function packQ4(from: usize, inputs: i32, rows: i32, to: usize): void {
   }
 }
 
-/** The value of largest magnitude; NaN where there is one, for a group that holds one is NaN. */
+/** The value of largest magnitude; NaN where a value is NaN, since such a group is NaN as a whole. */
 function extreme(values: usize, count: i32): f32 {
   let most: f32 = 0;
   for (let k: usize = 0; k < <usize>count; k++) {
@@ -215,7 +215,7 @@ function extreme(values: usize, count: i32): f32 {
   return most;
 }
 
-/** As bfloat16, away from zero, so that no integer needs to be cut off. */
+/** Stores a scale as bfloat16, rounded away from zero so that no integer is out of range, and returns it. */
 function storeScale(place: usize, scale: f32): f32 {
   const bits = reinterpret<u32>(scale);
   const rounded: u32 = isFinite(scale) ? (bits + 0xffff) >> 16 : scale == scale ? bits >> 16 : 0x7fc0;
@@ -230,8 +230,8 @@ function nearestWithin(value: f32, low: i32, high: i32): i32 {
 }
 
 /**
- * Inputs `from` … `from + depth` (`from` a multiple of 32) of panel `index` as float32 `[depth, 16]`: in place where
- * they are that already, else written to `to`, a place in the first-level cache.
+ * Gives `depth` inputs from `from` on (a multiple of 32) of panel `index` as float32 `[depth, 16]`: in place where they
+ * are float32 already, else in `to`, which stays in the first-level cache. Returns the address.
  */
 export function widen(
   weight: usize, layout: i32, inputs: i32, outputs: i32, index: i32, from: i32, depth: i32, to: usize,
@@ -288,7 +288,7 @@ function widenQ8(group: usize, depth: i32, to: usize): void {
       for (let k = 0; k < count; k += 2) {
         const pairs = v128.load8x8_s(group + 32 + (<usize>k << 4) + (part << 3));
         const target = to + (<usize>(start + k) << 6) + (part << 4);
-        // 16-bit lanes [o, 2]: the even inputs by a shift there and back, the odd ones by one shift.
+        // The 16-bit lanes are [o, 2]: even inputs are shifted up and down again, odd ones are shifted down.
         v128.store(target, f32x4.mul(f32x4.convert_i32x4_s(i32x4.shr_s(i32x4.shl(pairs, 16), 16)), scale));
         if (k + 1 < count) v128.store(target, f32x4.mul(f32x4.convert_i32x4_s(i32x4.shr_s(pairs, 16)), scale), 64);
       }
@@ -315,7 +315,7 @@ function widenQ4(group: usize, depth: i32, to: usize): void {
   }
 }
 
-/** The scales of outputs 4 part … 4 part + 3. @inline */
+/** The scales of outputs 4 `part` … 4 `part` + 3. @inline */
 export function scalesAt(group: usize, part: usize): v128 {
   return i32x4.shl(v128.load16x4_u(group + (part << 3)), 16);
 }

@@ -1,24 +1,25 @@
-/** softplus, silu, and the other activations of `multiply`. */
+/** Activations: softplus, silu, and the others of `multiply`. */
 import { Constant, constant, Mask, mask, WideConstant, wideConstant } from './constants';
 import { exp, expSumTimes, expTimes } from './exp';
 import { log1pUnit } from './log';
 import { madd } from './madd';
 
 /**
- * log(1 + exp(x)) as max(x, 0) + log1p(exp(-|x|)): nothing overflows, strongly negative x keep their relative
- * precision, and from 20 on (the threshold) the second term is below half a unit of the first, so the result is x
- * itself. Relative error below 4e-7.
+ * log(1 + exp(x)) as max(x, 0) + log1p(exp(-|x|)). Nothing overflows, very negative x keep their relative precision,
+ * and from x = 20 on the second term is below half a unit in the last place of x, so the result is x itself. The
+ * relative error is below 4e-7.
  * @inline
  */
 export function softplus(x: v128): v128 {
-  // The sign bit set: -|x|.
+  // With its sign bit set, x is -|x|.
   const small = log1pUnit(exp(v128.or(x, f32x4.splat(-0.0))));
   return f32x4.add(f32x4.pmax(x, f32x4.splat(0)), small);
 }
 
 /**
- * x / (1 + exp(-x)); relative error below 4e-7 where the result is normal, below 3e-6 for x within ±2^-121. It is
- * normal down to x = -91.9, while exp(-x) overflows from -88.8 on: so dividend and divisor are taken times 2^-5.
+ * x / (1 + exp(-x)). The relative error is below 4e-7 where the result is normal, and below 3e-6 for x within ±2^-121.
+ * The result is normal down to x = -91.9 while exp(-x) overflows below -88.8, so dividend and divisor are multiplied by
+ * 2^-5.
  * @inline
  */
 export function silu(x: v128): v128 {

@@ -1,14 +1,14 @@
 /**
- * Constants of the kernels, in memory. V8 (Node 24) is slow with v128.const in hot loops: kernels load these, once
- * where the loop is hot. Never written after instantiation.
+ * The constants of the kernels, in memory. V8 (Node 24) is slow with v128.const in hot loops, so kernels load these
+ * instead, before the loop where it is hot. They are never written after instantiation.
  */
 const TABLE: usize = memory.data<f32>([
   1.4426950408889634, // LOG2_E
   0.693359375, // LN2_HIGH: 9 bits, so that n LN2_HIGH is exact
   -2.12194440e-4, // LN2_LOW
-  12582912, // ROUND: 1.5 · 2^23, adding it rounds to an integer, kept in the low bits
-  -104, // EXP_MIN: exp underflows to 0 below
-  96, // EXP_MAX: exp overflows above, 2^-5 exp as well
+  12582912, // ROUND: 1.5 · 2^23; adding it rounds to an integer, which the low bits hold
+  -104, // EXP_MIN: exp is 0 below
+  96, // EXP_MAX: exp is infinite above, and so is 2^-5 exp
   // exp(r) = 1 + r (1 + r (E2 + …)) on |r| ≤ ln 2 / 2, minimax, 3.6e-9
   0.5, // E2
   0.16666534543037415, // E3
@@ -27,12 +27,12 @@ const TABLE: usize = memory.data<f32>([
   0.05550733581185341, // P3
   0.009671512991189957, // P4
   0.001326472731307149, // P5
-  12583039, // ROUND_BIASED: ROUND + 127, the low bits are a float's exponent
+  12583039, // ROUND_BIASED: ROUND + 127; the low bits are a float's exponent
   -127, // POWER_MIN: 2^x is flushed to 0 below -126.5
-  -1, // NEAR_MIN, of a chunk's x
-  -0.5, // STEP_MIN, of a step's x
-  -160, // GROWTH_MIN
-  130, // GROWTH_MAX
+  -1, // NEAR_MIN: the least x of a tile whose state is split, see decay.ts
+  -0.5, // STEP_MIN: the least x of a step whose 2^x has no whole part
+  -160, // GROWTH_MIN: the least x of `boundedPower`
+  130, // GROWTH_MAX: its largest x
   1.0, // ONE
   2.0, // TWO
   0.5, // HALF

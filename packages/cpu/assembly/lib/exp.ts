@@ -1,7 +1,7 @@
 /**
- * exp: Cody-Waite reduction to |r| ≤ ln 2 / 2, a polynomial of degree 6, and 2^n applied in two halves, so that results
- * are gradual below 2^-126, 0 below exp(-104), infinite above exp(88.73). NaN stays NaN. Relative error below 1.3e-7
- * where the result is normal.
+ * exp by Cody-Waite reduction to |r| ≤ ln 2 / 2 and a polynomial of degree 6. 2^n is applied in two halves, so that
+ * results are subnormal below 2^-126, 0 below exp(-104), and infinite above exp(88.73). NaN stays NaN. The relative
+ * error is below 1.3e-7 where the result is normal.
  */
 import { Constant, constant } from './constants';
 import { madd } from './madd';
@@ -12,12 +12,12 @@ export function exp(x: v128): v128 {
 }
 
 /**
- * exp(x) times a power of two, 2^-5 … 1, so that it may be normal where exp(x) would be infinite; infinite for x from
- * 96 on.
+ * exp(x) times a power of two from 2^-5 to 1, so that it may be finite where exp(x) is infinite; it is infinite for x
+ * from 96 on.
  * @inline
  */
 export function expTimes(x: v128, power: v128): v128 {
-  // pmax and pmin with x first keep a NaN.
+  // With x as their first operand, pmax and pmin keep a NaN.
   const bounded = f32x4.pmin(f32x4.pmax(x, constant(Constant.EXP_MIN)), constant(Constant.EXP_MAX));
   const round = constant(Constant.ROUND);
   const shifted = madd(bounded, constant(Constant.LOG2_E), round);

@@ -1,6 +1,6 @@
-/** Parts of vectors, sums over lanes, 4×4 transposition, copies. */
+/** Helpers for vectors: incomplete ones, sums over lanes, transposition, copies. */
 
-/** The first `count` (1 to 4) floats, zeros behind them; reads nothing beyond. @inline */
+/** Loads the first `count` (1 to 4) floats, with zeros behind them; reads nothing beyond. @inline */
 export function loadPart(address: usize, count: i32): v128 {
   if (count >= 4) return v128.load(address);
   return loadShort(address, count);
@@ -33,14 +33,14 @@ export function sum(v: v128): f32 {
   return f32x4.extract_lane(pairs, 0) + f32x4.extract_lane(pairs, 1);
 }
 
-/** Σ a, Σ b, Σ c, Σ d. @inline */
+/** The sums of the lanes of a, b, c and d. @inline */
 export function sums(a: v128, b: v128, c: v128, d: v128): v128 {
   const ab = f32x4.add(v128.shuffle<f32>(a, b, 0, 4, 1, 5), v128.shuffle<f32>(a, b, 2, 6, 3, 7));
   const cd = f32x4.add(v128.shuffle<f32>(c, d, 0, 4, 1, 5), v128.shuffle<f32>(c, d, 2, 6, 3, 7));
   return f32x4.add(v128.shuffle<f32>(ab, cd, 0, 1, 4, 5), v128.shuffle<f32>(ab, cd, 2, 3, 6, 7));
 }
 
-/** A 4×4 block at `from` (rows `fromStride` apart), transposed, to `to`. @inline */
+/** Transposes the 4×4 matrix at `from`, whose rows are `fromStride` apart. @inline */
 export function transpose(from: usize, fromStride: usize, to: usize, toStride: usize): void {
   const a = v128.load(from);
   const b = v128.load(from + fromStride);
@@ -56,7 +56,7 @@ export function transpose(from: usize, fromStride: usize, to: usize, toStride: u
   v128.store(to + 3 * toStride, v128.shuffle<f32>(abHigh, cdHigh, 2, 3, 6, 7));
 }
 
-/** `[rows, columns]` with rows `fromStride` apart → `[columns, rows]` with rows `toStride` apart. */
+/** Transposes `[rows, columns]` with rows `fromStride` apart to `[columns, rows]` with rows `toStride` apart. */
 export function transposeMatrix(
   from: usize, fromStride: usize, rows: i32, columns: i32,
   to: usize, toStride: usize,
@@ -88,7 +88,7 @@ export function transposeMatrix(
   }
 }
 
-/** Copies `bytes`, a multiple of 4; short pieces without a call of the engine's memmove. @inline */
+/** Copies `bytes`, a multiple of 4; short pieces are copied without a call of the engine's memmove. @inline */
 export function copy(to: usize, from: usize, bytes: usize): void {
   if (bytes >= 512) {
     memory.copy(to, from, bytes);

@@ -1,5 +1,5 @@
 /**
- * a b + c: one rounding in the relaxed build where the processor has fused multiply-add, two in the plain one.
+ * a b + c, rounded once in the relaxed build where the processor has fused multiply-add, and twice otherwise.
  * @inline
  */
 export function madd(a: v128, b: v128, c: v128): v128 {

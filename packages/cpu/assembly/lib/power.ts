@@ -1,4 +1,4 @@
-/** 2^r near 1, kept as its distance from it, and what that makes of a state. */
+/** Powers of two near 1 as their distance from 1, and steps of a state with them. */
 import { Constant, constant } from './constants';
 import { madd } from './madd';
 
@@ -20,7 +20,7 @@ export function advance(scaled: v128, power: v128, input: v128): v128 {
   return f32x4.add(scaled, madd(scaled, power, input));
 }
 
-/** What rounding took from h + change = sum, exactly (Knuth). @inline */
+/** The rounding error of h + change = sum, exactly (Knuth's two-sum). @inline */
 export function lost(h: v128, change: v128, sum: v128): v128 {
   const part = f32x4.sub(sum, h);
   return f32x4.add(f32x4.sub(h, f32x4.sub(sum, part)), f32x4.sub(change, part));

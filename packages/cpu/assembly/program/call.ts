@@ -1,6 +1,7 @@
 /**
- * What a call's fields are made of. The host fills a call by its fields' names, which scripts/interface.mjs reads here.
+ * Types of the fields of calls. Host code names the fields, which scripts/interface.mjs reads from the classes of
+ * kernels.
  */
 
-/** A yes or no: 1 or 0. */
+/** 1 for yes or 0 for no; the host gives a boolean. */
 export type Flag = i32;

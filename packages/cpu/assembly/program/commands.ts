@@ -1,6 +1,6 @@
 /**
  * A program is a list of commands in memory, 256 bytes each: a header, and from byte 64 on the call of a kernel. Each
- * command is cut into `tasks` that may run in any order and side by side; a command begins when the one before it is
+ * command is cut into tasks that may run in any order and side by side. A command begins when the one before it is
  * complete.
  */
 import { ConvCall, convolution } from '../kernels/causal-conv1d';
@@ -21,7 +21,7 @@ export const COMMAND_BYTES: usize = 256; // host
 /** Where a command's call begins, in bytes. */
 export const CALL: usize = 64; // host
 
-/** What a command does. */
+/** The operation of a command. */
 export const enum Operation {
   LINEAR,
   CONVOLUTION,
@@ -41,7 +41,7 @@ export const NEXT: usize = 32;
 export const QUEUES = 8;
 
 /**
- * The begin of a command. All threads write to `done` and to the queues while the command runs, and to nothing else of
+ * The start of a command. While the command runs, all threads write to `done` and to the queues, and to nothing else of
  * it.
  */
 @unmanaged
@@ -53,7 +53,7 @@ export class CommandHeader {
   tasks: i32;
 }
 
-/** Rows of a table, by ids. */
+/** Gathers rows of a table by ids. */
 @unmanaged
 class EmbeddingCall {
   table: usize;
@@ -66,7 +66,7 @@ class EmbeddingCall {
   taskRows: i32;
 }
 
-/** RMS norms of dt, B and C (Falcon-Mamba, Jamba), in place, in rows of `[dtRank + 2 state]`. */
+/** Normalises dt, B and C in rows of `[dtRank + 2 state]` in place, by RMS norms (Falcon-Mamba, Jamba). */
 @unmanaged
 class MixerNormCall {
   projected: usize;
@@ -85,7 +85,7 @@ class MixerNormCall {
   taskRows: i32;
 }
 
-/** A copy within the memory. */
+/** Copies bytes within the memory. */
 @unmanaged
 class CopyCall {
   from: usize;
@@ -93,7 +93,7 @@ class CopyCall {
   bytes: usize;
 }
 
-/** The index of the largest logit; a task is a row. */
+/** Finds the index of the largest logit; a task is a row. */
 @unmanaged
 class ArgmaxCall {
   logits: usize;

@@ -1,22 +1,23 @@
 /**
- * Runs a program, alone or by a team of threads that share the memory, each an instance of this module.
+ * Runs a program by one thread, or by a team of threads that share the memory. Each thread has an instance of this
+ * module.
  *
- * Tasks are taken, not assigned: a thread that is late (another process holds its core) costs what it holds, not the
- * whole. Each thread has a queue, a stretch of neighbouring tasks, and takes from the others' when its own is empty: so
- * it reads one stream from memory (two threads that take 64 KiB in turns read at 70 % of the speed of two stretches),
- * and finds the states of the same channels in its cache again.
+ * Tasks are taken, not assigned: a thread that is late, since another process holds its core, delays only the task that
+ * it holds. Each thread has a queue of neighbouring tasks, and takes from the others' queues when its own is empty. So
+ * it reads one stream from memory (two threads that take 64 KiB in turns read at 70 % of the speed of two streams), and
+ * finds the states of the same channels in its cache again.
  *
- * A thread that finds nothing left waits until the command is complete: it spins briefly, then sleeps. The leader opens
- * the gate, works as all others do, closes the gate, and returns when nobody is inside: only then may the program's
+ * A thread that finds no task left waits until the command is complete: it spins briefly, then sleeps. The leader opens
+ * the gate, works as all members do, closes the gate, and returns when no member is inside; only then may the program's
  * memory be written again. A member that wakes up after that finds the gate closed and sleeps on.
  *
- * The leader may be a thread that must not sleep (a browser's main thread): then it spins.
+ * A leader that must not sleep (a browser's main thread) spins instead.
  */
 import { COMMAND_BYTES, CommandHeader, execute, NEXT, QUEUES } from './commands';
 
 /**
- * The leader's host: whether a member has died. A killed thread cannot say so, and a leader that sleeps here hears
- * nothing else.
+ * Asks the leader's host whether a member has died: a killed thread cannot tell, and a leader that sleeps here gets no
+ * events.
  */
 // @ts-ignore: decorator
 @external("env", "memberDied")
@@ -27,7 +28,7 @@ const EPOCH: usize = 0;
 const GATE: usize = 64;
 const PROGRAM: usize = 128;
 const COUNT: usize = 132;
-/** Threads that sleep on a command or on the gate; that sleep on the epoch. */
+/** SLEEPERS counts threads that sleep on a command or on the gate, IDLE those that sleep on the epoch. */
 const SLEEPERS: usize = 192;
 const IDLE: usize = 256;
 const FAILED: usize = 320;
@@ -38,16 +39,16 @@ export const CONTROL_THREADS: usize = 448; // host
 export const CONTROL_BYTES: usize = 512; // host
 
 const OPEN: i32 = 1 << 30;
-/** Looks before a thread sleeps: some 20 µs. */
+/** Times that a thread looks before it sleeps, which take some 20 µs. */
 const SPINS = 10000;
-/** A sleep ends by itself after this many nanoseconds: then the leader asks its host whether all members live. */
+/** A sleep ends by itself after this many nanoseconds; then the leader asks its host whether all members are alive. */
 const NAP: i64 = 50_000_000;
-/** Naps after which a thread is given up where the host cannot tell: 10 s, a thousand times what a task takes. */
+/** Naps after which a thread is given up where the host cannot tell: 10 s, a thousand times the duration of a task. */
 const PATIENCE = 200;
-/** The same for a leader that must not sleep, in looks. */
+/** The same for a leader that must not sleep, as times that it looks. */
 const LOOKS: i64 = 10_000_000_000;
 
-/** By one thread. */
+/** Runs a program by the calling thread alone. */
 export function runAlone(program: usize, count: i32): void {
   for (let index = 0; index < count; index++) {
     const tasks = changetype<CommandHeader>(program).tasks;
@@ -56,13 +57,13 @@ export function runAlone(program: usize, count: i32): void {
   }
 }
 
-/** By the leader of a team: opens a program, then takes part in it until it is complete. */
+/** Runs a program as the leader of a team: opens it, then takes part until it is complete. Returns as `finish` does. */
 export function runTeam(program: usize, count: i32, control: usize, maySleep: bool): bool {
   open(program, count, control);
   return finish(program, count, control, maySleep);
 }
 
-/** Lets the members begin. */
+/** Opens a program: the members begin. */
 export function open(program: usize, count: i32, control: usize): void {
   for (let index = 0; index < count; index++) {
     const command = program + <usize>index * COMMAND_BYTES;
@@ -76,14 +77,17 @@ export function open(program: usize, count: i32, control: usize): void {
   if (atomic.load<i32>(control + IDLE) != 0) atomic.notify(control + EPOCH, -1);
 }
 
-/** False where a member failed or is missing: then nothing that was written can be relied on. */
+/**
+ * Takes part in an open program until it is complete. Returns false where a member failed or is missing; then nothing
+ * that was written can be relied on.
+ */
 export function finish(program: usize, count: i32, control: usize, maySleep: bool): bool {
   const complete = work(program, count, control, 0, maySleep);
   atomic.and<i32>(control + GATE, ~OPEN);
   return complete && until(control + GATE, 0, control, 0, maySleep) && atomic.load<i32>(control + FAILED) == 0;
 }
 
-/** The life of a member: returns when it is told to stop, or when the team fails. */
+/** Works as a member; returns when it is told to stop, or when the team fails. */
 export function serve(control: usize, thread: i32): void {
   let seen = 0;
   while (true) {
@@ -96,12 +100,12 @@ export function serve(control: usize, thread: i32): void {
   }
 }
 
-/** What a member's host calls when the member broke: everyone who waits for it gives up. */
+/** Tells that a member failed, so that all threads that wait for it give up. */
 export function fail(control: usize): void {
   atomic.store<i32>(control + FAILED, 1);
 }
 
-/** Stops members that wait for work. */
+/** Tells members that wait for work to stop. */
 export function stop(control: usize): void {
   atomic.store<i32>(control + STOP, 1);
   atomic.add<i32>(control + EPOCH, 1);
@@ -159,7 +163,7 @@ function wake(place: usize, control: usize): void {
   if (atomic.load<i32>(control + SLEEPERS) != 0) atomic.notify(place, -1);
 }
 
-/** Until `place` holds `wanted`. False where the team failed, or nothing happened for too long. */
+/** Waits until `place` holds `wanted`. Returns false where the team failed, or nothing happened for too long. */
 function until(place: usize, wanted: i32, control: usize, thread: i32, maySleep: bool): bool {
   for (let spin = 0; spin < SPINS; spin++) {
     if (atomic.load<i32>(place) == wanted) return true;
@@ -177,7 +181,7 @@ function until(place: usize, wanted: i32, control: usize, thread: i32, maySleep:
     const value = atomic.load<i32>(place);
     reached = value == wanted;
     if (reached || atomic.load<i32>(control + FAILED) != 0) break;
-    // Woken or not, progress of others is a reason to be patient.
+    // Progress of others, whether it woke this thread or not, is a reason to go on waiting.
     if (atomic.wait<i32>(place, value, NAP) != 2) nap = 0;
     else if (thread == 0 && memberDied()) fail(control);
   }
