@@ -97,7 +97,11 @@ export function slope(session: Session): Promise<void> {
   return withDevice(session, async (device) => {
     const times: { x: number; y: number }[] = [];
     for (const length of quick ? [256, 512] : [1 << 14, 1 << 16, 1 << 18, 1 << 20]) {
-      const backend = await webgpu({ device, profile: true, testing: { scanVariant: { chunks: length / 256 } } }).create();
+      const backend = await webgpu({
+        device,
+        profile: true,
+        testing: { scanVariant: { chunks: length / 256 } },
+      }).create();
       const [u, delta] = [tensor(backend, [1, length, dim]), tensor(backend, [1, length, dim], 1, -3)];
       const call = scanCall(backend, { u, delta, batch: 1, dim, length }, { deltaSoftplus: true });
       const microseconds = await deviceTime(backend, call, { quick });
