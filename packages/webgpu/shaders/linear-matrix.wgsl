@@ -2,7 +2,7 @@ enable f16;
 enable subgroups;
 enable chromium_experimental_subgroup_matrix;
 diagnostic(off, chromium.subgroup_matrix_uniformity);
-// link: weights, x-stored, inputs
+// link: product-args, weights, x-stored, inputs
 // y = x weightᵀ + bias on the device's matrix units, with float32 sums: 4 subgroups of 32 lanes as 2 × 2, each with SIDE × SIDE
 // matrices of 16 × 16. x, and weights of other formats than halves, are rounded to halves on their way into workgroup memory; with PAIRS
 // each is a pair of halves (22 bits), and what rounding left is multiplied too. Only for devices with the feature that is enabled here.
@@ -10,29 +10,7 @@ diagnostic(off, chromium.subgroup_matrix_uniformity);
 // Tile: 32 SIDE rows × 32 SIDE outputs × 32 inputs. Bytes a tile: 4096 SIDE of x, f32, and 2048 SIDE of weights in halves, for
 // 65536 SIDE² operations (half as many again to three times that with PAIRS). Workgroup memory: 5 KiB · SIDE, twice that with PAIRS.
 
-struct Args {
-  inputs: u32,
-  outputs: u32, // rows of this part of the matrix
-  rows: u32,
-  xRow: u32,
-  xOffset: u32,
-  yRow: u32,
-  yOffset: u32,
-}
-
-@group(0) @binding(0) var<uniform> args: Args;
-@group(0) @binding(1) var<storage, read> x: array<vec4f>; // [rows, xRow]
-@group(0) @binding(2) var<storage, read> weight: array<vec4u>; // [outputs, inputs] in FORMAT
-@group(0) @binding(3) var<storage, read> scales: array<f32>; // [outputs, blocks] for q8
-@group(0) @binding(4) var<storage, read> bias: array<f32>; // [all outputs]
-@group(0) @binding(5) var<storage, read_write> y: array<f32>; // [rows, yRow]
-
 const SIDE: u32 = 2u; // constant
-override BIAS: bool = false;
-/// Adds to y rather than writing it: the residual.
-override ACCUMULATE: bool = false;
-/// Parts that the inputs are cut into where there are few tiles; each writes a y of its own, `rows` rows apart, for linear-sum.wgsl.
-override SPLITS: u32 = 1u;
 override PAIRS: bool = false;
 
 alias Left = subgroup_matrix_left<f16, 16, 16>;

@@ -1,34 +1,12 @@
-// link: weights, x-stored, inputs
+// link: product-args, weights, x-stored, inputs
 // y = x weightᵀ + bias, tiled: 256 lanes as 16 × 16, each with 4 SIDE × 4 SIDE outputs in registers. A lane brings one block of 4 × 4
 // into each tile, lanes of the first half from x, the others from the weights, and turns it so that the tile is packed along rows and
 // outputs: a step of the product is then 2 SIDE loads of four values for 16 SIDE² multiply-adds, and needs no shuffling of registers.
 // Tile: 64 SIDE rows × 64 SIDE outputs × 4 DEPTH inputs, with SIDE · DEPTH = 8: one block a lane, and 16 KiB of workgroup memory.
 // Bytes a tile: 4096 SIDE DEPTH read, f32, for 2 · (64 SIDE)² · 4 DEPTH operations: 16 SIDE operations a byte.
 
-struct Args {
-  inputs: u32,
-  outputs: u32, // rows of this part of the matrix
-  rows: u32,
-  xRow: u32,
-  xOffset: u32,
-  yRow: u32,
-  yOffset: u32,
-}
-
-@group(0) @binding(0) var<uniform> args: Args;
-@group(0) @binding(1) var<storage, read> x: array<vec4f>; // [rows, xRow]
-@group(0) @binding(2) var<storage, read> weight: array<vec4u>; // [outputs, inputs] in FORMAT
-@group(0) @binding(3) var<storage, read> scales: array<f32>; // [outputs, blocks] for q8
-@group(0) @binding(4) var<storage, read> bias: array<f32>; // [all outputs]
-@group(0) @binding(5) var<storage, read_write> y: array<f32>; // [rows, yRow]
-
 const SIDE: u32 = 1u; // constant
 const DEPTH: u32 = 8u; // constant
-override BIAS: bool = false;
-/// Adds to y rather than writing it: the residual.
-override ACCUMULATE: bool = false;
-/// Parts that the inputs are cut into where there are few tiles; each writes a y of its own, `rows` rows apart, for linear-sum.wgsl.
-override SPLITS: u32 = 1u;
 
 const QUADS = 16u * SIDE; // of rows, and of outputs, in a tile
 const HALF = 4u * DEPTH * QUADS;

@@ -6,23 +6,23 @@ import * as shaders from '../src/generated/index.ts';
 import { acquire } from '../src/gpu/acquire.ts';
 import { labelOf, type Shader, textOf } from '../src/gpu/shader.ts';
 import { MATRIX_FEATURES } from '../src/operations/matrix-units.ts';
-import { plainOf } from '../src/operations/selective-scan.ts';
-import type { PlainLayout } from '../src/operations/selective-scan-plan.ts';
+import { eulerOf } from '../src/operations/selective-scan.ts';
+import type { EulerLayout } from '../src/operations/selective-scan-plan.ts';
 
-const plain = (lanes: PlainLayout['lanes'], slices: number, steps: number) =>
-  plainOf({ lanes, channels: 8, slices, steps }).constants;
+const euler = (lanes: EulerLayout['lanes'], slices: number, steps: number) =>
+  eulerOf({ lanes, channels: 8, slices, steps }).constants;
 
 /** By stem, or by stem and link. */
 const constants: Readonly<Record<string, readonly Readonly<Record<string, number>>[]>> = {
   'selective-scan': [
-    { GROUPS: 1, BLOCK: 1, ROUNDS: 1 },
-    { GROUPS: 2, BLOCK: 2, ROUNDS: 2 },
-    { GROUPS: 3, BLOCK: 4, ROUNDS: 3 },
-    { GROUPS: 4, BLOCK: 8, ROUNDS: 1 },
+    { VECS_PER_LANE: 1, BLOCK: 1, ROUNDS: 1 },
+    { VECS_PER_LANE: 2, BLOCK: 2, ROUNDS: 2 },
+    { VECS_PER_LANE: 3, BLOCK: 4, ROUNDS: 3 },
+    { VECS_PER_LANE: 4, BLOCK: 8, ROUNDS: 1 },
   ],
-  'selective-scan-plain/one': [plain(1, 1, 8), plain(1, 4, 2)],
-  'selective-scan-plain/two': [plain(2, 1, 16), plain(2, 4, 4)],
-  'selective-scan-plain/four': [plain(4, 1, 16), plain(4, 8, 8)],
+  'selective-scan-euler/one': [euler(1, 1, 8), euler(1, 4, 2)],
+  'selective-scan-euler/two': [euler(2, 1, 16), euler(2, 4, 4)],
+  'selective-scan-euler/four': [euler(4, 1, 16), euler(4, 8, 8)],
   'causal-conv1d': [{ TAPS: 2 }, { TAPS: 4 }, { TAPS: 64 }],
   'decode-in-proj': [
     { TAPS: 2, TOGETHER: 1, LOADS: 4, CHANNELS: 2, SHARE: 1, OUTPUTS: 1 },

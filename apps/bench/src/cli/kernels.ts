@@ -84,13 +84,13 @@ function shapeOf(text: string): ScanExtents | undefined {
 function layoutOf(text: string): ForcedLayout | undefined {
   const [, lanes, channels, slices, steps, chunkLength] = /^([124]):(\d+):(\d+):(\d+):(\d+)$/.exec(text) ?? [];
   if (lanes === undefined) return undefined;
-  const plain = {
+  const euler = {
     lanes: Number(lanes) as 1 | 2 | 4,
     channels: Number(channels),
     slices: Number(slices),
     steps: Number(steps),
   };
-  return { text, plain, chunkLength: Number(chunkLength) };
+  return { text, euler, chunkLength: Number(chunkLength) };
 }
 
 /** @throws MambaError on the names of sections that the backend does not have. */

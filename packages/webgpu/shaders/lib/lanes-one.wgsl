@@ -1,6 +1,6 @@
 // A channel is one lane, which holds all its states.
 const LANES: u32 = 1u;
-const GROUPS: u32 = 4u; // vec4s of states a lane
+const VECS_PER_LANE: u32 = 4u; // vec4s of states a lane
 
 /// Each lane's value, known to all lanes of the channel.
 fn spread(value: f32, lane: u32) -> array<f32, 1> {

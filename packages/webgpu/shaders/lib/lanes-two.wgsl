@@ -1,7 +1,7 @@
 enable subgroups;
 // A channel is two neighbouring lanes, which are in one quad: lanes of a subgroup are consecutive in a workgroup of one dimension.
 const LANES: u32 = 2u;
-const GROUPS: u32 = 2u; // vec4s of states a lane
+const VECS_PER_LANE: u32 = 2u; // vec4s of states a lane
 
 /// Each lane's value, known to all lanes of the channel.
 fn spread(value: f32, lane: u32) -> array<f32, 2> {

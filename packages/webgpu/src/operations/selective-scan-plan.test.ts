@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { planScan, type ScanLimits, type ScanPlan, type ScanShape, type ScanVariant } from './selective-scan-plan.ts';
 
 const browser = { workgroup: 256, memory: 16_384, subgroup: 0 };
-const shape = { batch: 1, length: 2048, dim: 1536, state: 16, groups: 1, bilinear: false, plain: false };
+const shape = { batch: 1, length: 2048, dim: 1536, state: 16, groups: 1, bilinear: false, euler: false };
 
 function planned(shape: ScanShape, limits: ScanLimits = browser, variant?: ScanVariant): ScanPlan {
   const plan = planScan(shape, limits, variant);
@@ -12,15 +12,15 @@ function planned(shape: ScanShape, limits: ScanLimits = browser, variant?: ScanV
 
 function general(...args: Parameters<typeof planned>) {
   const { layout } = planned(...args);
-  if (layout.kernel !== 'general') throw new Error('the plan is a plain one');
+  if (layout.kernel !== 'general') throw new Error('the plan is for the Euler kernel');
   return layout;
 }
 
 describe('the plan of a scan', () => {
   test('gives a lane 16 states, or all there are', () => {
     const statesOf = (state: number) => {
-      const { lane, groups, lanes } = general({ ...shape, state });
-      return [groups * (lane === 'quad' ? 4 : 1), lanes];
+      const { vec, vecsPerLane, lanes } = general({ ...shape, state });
+      return [vecsPerLane * (vec === 'quad' ? 4 : 1), lanes];
     };
     expect([1, 4, 16, 64].map(statesOf)).toEqual([
       [1, 1],
@@ -40,11 +40,11 @@ describe('the plan of a scan', () => {
     expect(chunks(64, 1 << 20)).toBe(4096);
   });
 
-  test('takes the plain kernel where it is the faster one and fits', () => {
+  test('takes the Euler kernel where it is the faster one and fits', () => {
     const wide = { workgroup: 1024, memory: 49_152, subgroup: 32 };
     const layout = (change: Partial<ScanShape>, limits = wide) => {
-      const { layout } = planned({ ...shape, plain: true, ...change }, limits);
-      return layout.kernel === 'plain' ? [layout.lanes, layout.channels, layout.slices] : undefined;
+      const { layout } = planned({ ...shape, euler: true, ...change }, limits);
+      return layout.kernel === 'euler' ? [layout.lanes, layout.channels, layout.slices] : undefined;
     };
     expect(layout({})).toEqual([4, 12, 8]);
     expect(layout({}, { ...wide, workgroup: 256, memory: 32_768 })).toEqual([4, 8, 4]);
@@ -57,13 +57,13 @@ describe('the plan of a scan', () => {
     expect(layout({}, { ...wide, subgroup: 0 })).toBeUndefined();
     expect(layout({ state: 20 })).toBeUndefined();
     expect(layout({ state: 10 })).toBeUndefined();
-    expect(layout({ plain: false })).toBeUndefined();
+    expect(layout({ euler: false })).toBeUndefined();
   });
 
-  test('cuts a long sequence of few channels for the plain kernel', () => {
+  test('cuts a long sequence of few channels for the Euler kernel', () => {
     const wide = { workgroup: 1024, memory: 49_152, subgroup: 32 };
     const cut = (dim: number, length: number) => {
-      const { chunks, chunkLength } = planned({ ...shape, plain: true, dim, length }, wide);
+      const { chunks, chunkLength } = planned({ ...shape, euler: true, dim, length }, wide);
       return [chunks, chunkLength];
     };
     expect(cut(512, 1536)).toEqual([1, 1536]);

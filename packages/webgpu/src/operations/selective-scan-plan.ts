@@ -14,8 +14,8 @@ export interface ScanVariant {
   readonly chunks?: number | undefined;
   /** How the lanes of a channel of selective-scan.wgsl add up. */
   readonly reduce?: 'workgroup' | 'subgroup' | undefined;
-  /** The layout of selective-scan-plain.wgsl, for calls that it takes; `false` keeps them from it, as the two others do. */
-  readonly plain?: PlainLayout | false | undefined;
+  /** The layout of selective-scan-euler.wgsl, for calls that it takes; `false` keeps them from it, as the two others do. */
+  readonly euler?: EulerLayout | false | undefined;
 }
 
 export interface ScanShape {
@@ -25,8 +25,8 @@ export interface ScanShape {
   readonly state: number;
   readonly groups: number;
   readonly bilinear: boolean;
-  /** Euler's discretisation, B and C that vary and lie in vec4s, no resets: what selective-scan-plain.wgsl takes. */
-  readonly plain: boolean;
+  /** Euler's discretisation, B and C that vary and lie in vec4s, no resets: what selective-scan-euler.wgsl takes. */
+  readonly euler: boolean;
 }
 
 export interface ScanLimits {
@@ -38,8 +38,8 @@ export interface ScanLimits {
   readonly subgroup: number;
 }
 
-/** One workgroup of selective-scan-plain.wgsl. */
-export interface PlainLayout {
+/** One workgroup of selective-scan-euler.wgsl. */
+export interface EulerLayout {
   /** Lanes a channel. */
   readonly lanes: 1 | 2 | 4;
   readonly channels: number;
@@ -51,9 +51,9 @@ export interface PlainLayout {
 
 export interface GeneralLayout {
   /** Whether a lane's states come one by one or by fours. */
-  readonly lane: 'single' | 'quad';
+  readonly vec: 'single' | 'quad';
   /** How many of those a lane holds. */
-  readonly groups: number;
+  readonly vecsPerLane: number;
   readonly lanes: number;
   readonly workgroup: number;
   readonly reduce: 'workgroup' | 'subgroup';
@@ -62,7 +62,7 @@ export interface GeneralLayout {
 }
 
 export interface ScanPlan {
-  readonly layout: ({ readonly kernel: 'plain' } & PlainLayout) | ({ readonly kernel: 'general' } & GeneralLayout);
+  readonly layout: ({ readonly kernel: 'euler' } & EulerLayout) | ({ readonly kernel: 'general' } & GeneralLayout);
   /** Channels that a workgroup owns. */
   readonly channels: number;
   readonly chunks: number;
@@ -81,8 +81,8 @@ const SHORTEST_CHUNK_OF_FEW = 32;
 const WIDEST = 256;
 /** Workgroup memory to stay within, so that several workgroups share a core. */
 const MEMORY = 16_384;
-/** The most states of the plain kernel. */
-const PLAIN_STATES = 16;
+/** The most states of the Euler kernel. */
+const EULER_STATES = 16;
 
 /** The plan, or the reason why no plan fits. */
 export function planScan(shape: ScanShape, limits: ScanLimits, variant: ScanVariant = {}): ScanPlan | string {
@@ -91,36 +91,36 @@ export function planScan(shape: ScanShape, limits: ScanLimits, variant: ScanVari
     const chunkLength = Math.ceil(length / Math.min(wanted, length));
     return { layout, channels, chunks: Math.ceil(length / chunkLength), chunkLength };
   };
-  const plain = planPlain(shape, limits, variant);
-  if (plain !== undefined) return cut({ kernel: 'plain', ...plain.layout }, plain.layout.channels, plain.chunks);
+  const euler = planEuler(shape, limits, variant);
+  if (euler !== undefined) return cut({ kernel: 'euler', ...euler.layout }, euler.layout.channels, euler.chunks);
   const layout = planGeneral(shape, limits, variant);
   if (typeof layout === 'string') return layout;
   const chunks = shape.bilinear ? 1 : (variant.chunks ?? chunksFor(batch * dim, length));
   return cut({ kernel: 'general', ...layout }, layout.workgroup / layout.lanes, chunks);
 }
 
-/** Workgroup memory that selective-scan-plain.wgsl takes. */
-function plainMemory({ lanes, channels, slices, steps }: PlainLayout): number {
+/** Workgroup memory that selective-scan-euler.wgsl takes. */
+function eulerMemory({ lanes, channels, slices, steps }: EulerLayout): number {
   const exchanged = slices === 1 ? 1 : channels * lanes;
   return 16 * ((slices === 1 ? 4 : 6) * 4 * slices * steps + 4 * exchanged * (4 / lanes) * slices);
 }
 
-function planPlain(
-  { batch, length, dim, state, plain }: ScanShape,
+function planEuler(
+  { batch, length, dim, state, euler }: ScanShape,
   limits: ScanLimits,
   variant: ScanVariant,
-): { layout: PlainLayout; chunks: number } | undefined {
-  if (!plain || state > PLAIN_STATES || state % 4 !== 0) return undefined;
-  if (variant.plain === false || variant.statesPerLane !== undefined || variant.reduce !== undefined) return undefined;
-  const fits = (layout: PlainLayout) =>
+): { layout: EulerLayout; chunks: number } | undefined {
+  if (!euler || state > EULER_STATES || state % 4 !== 0) return undefined;
+  if (variant.euler === false || variant.statesPerLane !== undefined || variant.reduce !== undefined) return undefined;
+  const fits = (layout: EulerLayout) =>
     (layout.lanes === 1 || limits.subgroup >= 4) &&
     layout.lanes * layout.channels * layout.slices <= limits.workgroup &&
-    plainMemory(layout) <= limits.memory;
-  if (variant.plain !== undefined)
-    return fits(variant.plain) ? { layout: variant.plain, chunks: variant.chunks ?? 1 } : undefined;
+    eulerMemory(layout) <= limits.memory;
+  if (variant.euler !== undefined)
+    return fits(variant.euler) ? { layout: variant.euler, chunks: variant.chunks ?? 1 } : undefined;
   if (variant.chunks !== undefined) return undefined;
   const channels = batch * dim;
-  const whole = (layouts: readonly PlainLayout[]) => {
+  const whole = (layouts: readonly EulerLayout[]) => {
     const layout = layouts.find(fits);
     return layout && { layout, chunks: 1 };
   };
@@ -128,7 +128,7 @@ function planPlain(
   if (channels > QUAD_CHANNELS) return whole([PAIRS, SINGLE]);
   if (channels > FEW_CHANNELS) return whole([QUADS]);
   if (length <= 512 + 2 * channels) return whole(SLICED);
-  return fits(PAIRS) ? { layout: PAIRS, chunks: plainChunks(channels, length) } : undefined;
+  return fits(PAIRS) ? { layout: PAIRS, chunks: eulerChunks(channels, length) } : undefined;
 }
 
 /** Of how many channels, batch included, how many are what: measured on an H100 (docs/performance/results/h100-scan-plain.json). */
@@ -136,18 +136,18 @@ const FEW_CHANNELS = 2560;
 const QUAD_CHANNELS = 8192;
 const PAIR_CHANNELS = 49_152;
 /** One lane a channel needs no subgroups. */
-const SINGLE: PlainLayout = { lanes: 1, channels: 64, slices: 1, steps: 8 };
-const PAIRS: PlainLayout = { lanes: 2, channels: 16, slices: 1, steps: 16 };
-const QUADS: PlainLayout = { lanes: 4, channels: 8, slices: 1, steps: 16 };
+const SINGLE: EulerLayout = { lanes: 1, channels: 64, slices: 1, steps: 8 };
+const PAIRS: EulerLayout = { lanes: 2, channels: 16, slices: 1, steps: 16 };
+const QUADS: EulerLayout = { lanes: 4, channels: 8, slices: 1, steps: 16 };
 /** Few channels and a sequence that is not long for them: workgroups parallel over time beat three passes. The first that fits. */
-const SLICED: readonly PlainLayout[] = [
+const SLICED: readonly EulerLayout[] = [
   { lanes: 4, channels: 12, slices: 8, steps: 8 },
   { lanes: 4, channels: 8, slices: 4, steps: 8 },
   { lanes: 4, channels: 8, slices: 4, steps: 4 },
 ];
 
 /** Enough chunks to fill the device; of 128 steps, so that states are a small part of the traffic, to 512, but few to carry through. */
-function plainChunks(channels: number, length: number): number {
+function eulerChunks(channels: number, length: number): number {
   const filling = (length * channels) / 16_384;
   return Math.ceil(length / Math.max(128, Math.min(512, filling), length / 256));
 }
@@ -158,8 +158,8 @@ function planGeneral({ state }: ScanShape, limits: ScanLimits, variant: ScanVari
   let perLane = wanted < 4 || state === 1 ? 1 : Math.min(wanted, 4 * Math.ceil(state / 4));
   // A channel's lanes must be one workgroup.
   while (Math.ceil(state / perLane) > widest && perLane < 16) perLane = perLane === 1 ? 4 : 16;
-  const lane = perLane === 1 ? 'single' : 'quad';
-  const groups = Math.ceil(perLane / 4);
+  const vec = perLane === 1 ? 'single' : 'quad';
+  const vecsPerLane = Math.ceil(perLane / 4);
   const lanes = powerOfTwo(Math.ceil(state / perLane));
   if (lanes > widest) return `a state of ${state} needs workgroups of ${lanes} lanes, and there are ${widest} here`;
   const workgroup = Math.min(widest, Math.max(lanes, lanes === 1 ? 64 : 128));
@@ -176,7 +176,7 @@ function planGeneral({ state }: ScanShape, limits: ScanLimits, variant: ScanVari
 
   // A power of two: a tile is some whole blocks of unrolled steps.
   const steps = Math.min(16, 2 ** Math.floor(Math.log2(held)));
-  return { lane, groups, lanes, workgroup, reduce, steps };
+  return { vec, vecsPerLane, lanes, workgroup, reduce, steps };
 }
 
 function chunksFor(channels: number, length: number): number {

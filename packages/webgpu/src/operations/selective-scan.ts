@@ -1,6 +1,6 @@
 import { type Discretization, MambaError } from '@mamba/core';
 import type { DeviceTensor, SelectiveScanCall } from '@mamba/core/driver';
-import { selectiveScanCarry, selectiveScanPlain, selectiveScan as shader } from '../generated/index.ts';
+import { selectiveScanCarry, selectiveScanEuler, selectiveScan as shader } from '../generated/index.ts';
 import type { PooledBuffer } from '../gpu/buffer-pool.ts';
 import { type Gpu, whole } from '../gpu/gpu.ts';
 import { bindingRefusal, workgroupsRefusal } from '../gpu/limits.ts';
@@ -8,8 +8,8 @@ import type { BufferRange } from '../gpu/shader.ts';
 import { plainStorage, rangeOf, type Storage } from '../storage.ts';
 import type { KernelContext } from './kernel-context.ts';
 import {
+  type EulerLayout,
   type GeneralLayout,
-  type PlainLayout,
   planScan,
   type ScanLimits,
   type ScanPlan,
@@ -164,7 +164,7 @@ function scanShape(call: ScanSizes, B: Strides, C: Strides): ScanShape {
     state: states,
     groups,
     bilinear: discretization === 'bilinear',
-    plain: discretization === 'euler' && !call.resets && inQuads(B) && inQuads(C),
+    euler: discretization === 'euler' && !call.resets && inQuads(B) && inQuads(C),
   };
 }
 
@@ -204,7 +204,7 @@ function pass(gpu: Gpu, call: Scan, plan: ScanPlan, mode: Mode, targets: Targets
   const channelsPerGroup = dim / groups;
   const tilesPerGroup = Math.ceil(channelsPerGroup / plan.channels);
   // Element strides, or strides of vec4s.
-  const unit = plan.layout.kernel === 'plain' ? 4 : 1;
+  const unit = plan.layout.kernel === 'euler' ? 4 : 1;
   const parts = {
     bindings: {
       u: call.u,
@@ -243,9 +243,9 @@ function pass(gpu: Gpu, call: Scan, plan: ScanPlan, mode: Mode, targets: Targets
     SKIP: call.skip && mode !== 1,
     GATE: z !== undefined && mode !== 1,
   };
-  if (plan.layout.kernel === 'plain')
-    gpu.dispatch(selectiveScanPlain, {
-      ...plainOf(plan.layout),
+  if (plan.layout.kernel === 'euler')
+    gpu.dispatch(selectiveScanEuler, {
+      ...eulerOf(plan.layout),
       overrides: { ...shared, FULL: states === 16 },
       ...parts,
     });
@@ -254,8 +254,8 @@ function pass(gpu: Gpu, call: Scan, plan: ScanPlan, mode: Mode, targets: Targets
 
 const LANES = { 1: 'one', 2: 'two', 4: 'four' } as const;
 
-/** What makes selective-scan-plain.wgsl a layout's. */
-export function plainOf({ lanes, channels, slices, steps }: PlainLayout) {
+/** What makes selective-scan-euler.wgsl a layout's. */
+export function eulerOf({ lanes, channels, slices, steps }: EulerLayout) {
   return {
     link: LANES[lanes],
     constants: {
@@ -273,14 +273,14 @@ export function plainOf({ lanes, channels, slices, steps }: PlainLayout) {
 }
 
 function generalOf(layout: GeneralLayout, call: Scan, mode: Mode, shared: Readonly<Record<string, number | boolean>>) {
-  const { lane, groups, lanes, workgroup, reduce, steps } = layout;
+  const { vec, vecsPerLane, lanes, workgroup, reduce, steps } = layout;
   const channels = workgroup / lanes;
-  const tile = steps * lanes * groups;
+  const tile = steps * lanes * vecsPerLane;
   const constantB = call.B.row === undefined;
   const constantC = call.C.row === undefined || mode === 1;
   return {
-    link: `${lane}-${reduce}` as const,
-    constants: { GROUPS: groups, BLOCK: Math.min(8, steps), ROUNDS: Math.ceil(tile / workgroup) },
+    link: `${vec}-${reduce}` as const,
+    constants: { VECS_PER_LANE: vecsPerLane, BLOCK: Math.min(8, steps), ROUNDS: Math.ceil(tile / workgroup) },
     overrides: {
       WORKGROUP: workgroup,
       LANES: lanes,
@@ -290,7 +290,7 @@ function generalOf(layout: GeneralLayout, call: Scan, mode: Mode, shared: Readon
       RESETS: call.resets,
       CONSTANT_B: constantB,
       CONSTANT_C: constantC,
-      FULL: call.states === lanes * groups * (lane === 'quad' ? 4 : 1),
+      FULL: call.states === lanes * vecsPerLane * (vec === 'quad' ? 4 : 1),
       TILE_B: constantB ? 1 : 2 * tile,
       TILE_C: constantC ? 1 : 2 * tile,
       STAGED: lanes === 1 ? 1 : steps * channels,

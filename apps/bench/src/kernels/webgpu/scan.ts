@@ -46,8 +46,8 @@ export function scan(session: Session): Promise<void> {
 
 function variantOf(layout: ForcedLayout | undefined, length: number): ScanVariant | undefined {
   if (layout === undefined) return undefined;
-  const { plain, chunkLength } = layout;
-  return { plain, chunks: chunkLength > 0 ? Math.ceil(length / chunkLength) : 1 };
+  const { euler, chunkLength } = layout;
+  return { euler, chunks: chunkLength > 0 ? Math.ceil(length / chunkLength) : 1 };
 }
 
 interface ScanRun {

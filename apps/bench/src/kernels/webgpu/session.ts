@@ -44,7 +44,7 @@ export type ScanExtents = readonly [batch: number, dim: number, length: number];
 export interface ForcedLayout {
   /** As it was given: `lanes:channels:slices:steps:chunk length`. */
   readonly text: string;
-  readonly plain: ScanVariant['plain'];
+  readonly euler: ScanVariant['euler'];
   /** 0: the sequence is not cut. */
   readonly chunkLength: number;
 }

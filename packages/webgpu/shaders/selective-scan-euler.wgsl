@@ -1,5 +1,6 @@
-// link: math, rate, lanes-{one,two,four}
-// The fused selective scan as models have it: euler's discretisation, B and C that vary and lie in vec4s, no resets, up to 16 states.
+// link: scan-args, math, rate, lanes-{one,two,four}
+// The fused selective scan as models have it, and the faster one: euler's discretisation, B and C that vary and lie in vec4s, no
+// resets, up to 16 states, by fours.
 // selective-scan.wgsl says what is computed, and runs what this one does not take.
 //
 // A workgroup owns CHANNELS channels of one group, batch row and chunk of time (as selective-scan.wgsl cuts it, with the same MODEs).
@@ -19,51 +20,18 @@
 // Operations an element and state: 1 exp2, 5 multiplies or adds (2 fused; 6 and 3 with slices); beside them some 80 for softplus, silu,
 // addresses and sums, once an element.
 
-struct Args {
-  length: u32,
-  dim: u32,
-  states: u32, // a multiple of 4
-  chunkLength: u32,
-  chunks: u32,
-  summaries: u32, // where the chunks' Σ delta begin in `state`
-  channelsPerGroup: u32,
-  tilesPerGroup: u32,
-  // Strides of a time step and of a group, and where the first one lies: of B and C in vec4s.
-  bRow: u32,
-  bGroup: u32,
-  bOffset: u32,
-  cRow: u32,
-  cGroup: u32,
-  cOffset: u32,
-  zRow: u32,
-  zOffset: u32,
-}
-
-@group(0) @binding(0) var<uniform> args: Args;
-@group(0) @binding(1) var<storage, read> u: array<f32>; // [batch, length, dim]
-@group(0) @binding(2) var<storage, read> delta: array<f32>; // [batch, length, dim]
-@group(0) @binding(3) var<storage, read> z: array<f32>; // [batch · length, zRow]
 @group(0) @binding(4) var<storage, read> B: array<vec4f>; // [batch · length, bRow]
 @group(0) @binding(5) var<storage, read> C: array<vec4f>; // [batch · length, cRow]
-@group(0) @binding(6) var<storage, read> constants: array<f32>; // A [dim, states], D [dim], deltaBias [dim]
-@group(0) @binding(7) var<storage, read_write> y: array<f32>; // [batch, length, dim]
-// MODE 0: [batch, dim, states]. MODE 1, 2: [batch, chunks, dim, states], then [batch, chunks, dim] of Σ delta and survived.
-@group(0) @binding(8) var<storage, read_write> state: array<f32>;
 
 const CHANNELS: u32 = 8u; // constant
 const SLICES: u32 = 4u; // constant
 const STEPS: u32 = 8u; // constant: a multiple of LANES
 const OWN: u32 = 2u; // constant: STEPS / LANES, steps that a lane loads and writes
 const STAGED: u32 = 1u; // constant: WORKGROUP · STAGED vec4s of B, and of C, cover a tile
-const HELD: u32 = 8u; // constant: STEPS · GROUPS
+const HELD: u32 = 8u; // constant: STEPS · VECS_PER_LANE
 const BUFFERS: u32 = 3u; // constant: of B and C: 2 where there is one slice, else 3
 const HANDED: u32 = 3u; // constant: SLICES - 1, the slices whose ends others need
 const EXCHANGED: u32 = 32u; // constant: lanes of a slice, or 1 where there is only one slice
-override MODE: u32 = 0u;
-override SOFTPLUS: bool = true;
-override BIAS: bool = true;
-override SKIP: bool = true;
-override GATE: bool = true;
 /// 16 states. Else those that are none are left out of y: an infinite input times their B of 0 is NaN.
 override FULL: bool = true;
 
@@ -71,13 +39,12 @@ const SLOTS = CHANNELS * LANES;
 const WORKGROUP = SLOTS * SLICES;
 const TILE = SLICES * STEPS;
 const QUADS = 4u; // of states
-const LOG2E = 1.44269504088896340736;
 
 var<workgroup> tileB: array<array<array<array<vec4f, QUADS>, STEPS>, SLICES>, BUFFERS>;
 var<workgroup> tileC: array<array<array<array<vec4f, QUADS>, STEPS>, SLICES>, BUFFERS>;
 // Of each slice but the last: its last state from zero, and its whole decay. In the last one's place: the tile's first state.
-var<workgroup> ends: array<array<array<array<vec4f, EXCHANGED>, GROUPS>, SLICES>, 2>;
-var<workgroup> falls: array<array<array<array<vec4f, EXCHANGED>, GROUPS>, SLICES>, 2>;
+var<workgroup> ends: array<array<array<array<vec4f, EXCHANGED>, VECS_PER_LANE>, SLICES>, 2>;
+var<workgroup> falls: array<array<array<array<vec4f, EXCHANGED>, VECS_PER_LANE>, SLICES>, 2>;
 
 @compute @workgroup_size(WORKGROUP)
 fn main(@builtin(workgroup_id) tile_id: vec3u, @builtin(local_invocation_index) index: u32) {
@@ -100,10 +67,10 @@ fn main(@builtin(workgroup_id) tile_id: vec3u, @builtin(local_invocation_index) 
 
   // Of a channel's quads of states a lane holds those at `lane`, `lane + LANES`, …; what exceeds is zero.
   let stateBase = (select(tile_id.z, tile_id.z * args.chunks + tile_id.y, MODE != 0u) * args.dim + channel) * args.states;
-  var a: array<vec4f, GROUPS>;
-  var h: array<vec4f, GROUPS>;
+  var a: array<vec4f, VECS_PER_LANE>;
+  var h: array<vec4f, VECS_PER_LANE>;
   var total = 0.0;
-  for (var i = 0u; i < GROUPS; i++) { // unroll
+  for (var i = 0u; i < VECS_PER_LANE; i++) { // unroll
     let n = 4u * (i * LANES + lane);
     if (n < args.states) {
       let at = channel * args.states + n;
@@ -196,22 +163,22 @@ fn main(@builtin(workgroup_id) tile_id: vec3u, @builtin(local_invocation_index) 
     var decays: array<vec4f, HELD>;
     var inputs: array<vec4f, HELD>;
     if (SLICES > 1u) {
-      var fromZero: array<vec4f, GROUPS>;
+      var fromZero: array<vec4f, VECS_PER_LANE>;
       var passed = 0.0;
       // Said, not left to the declaration: Dawn on SwiftShader was seen to keep the last turn's values.
-      for (var i = 0u; i < GROUPS; i++) { // unroll
+      for (var i = 0u; i < VECS_PER_LANE; i++) { // unroll
         fromZero[i] = vec4f();
       }
       for (var k = 0u; k < STEPS; k++) { // unroll
-        for (var i = 0u; i < GROUPS; i++) { // unroll
-          decays[k * GROUPS + i] = exp2(ds[k] * a[i]);
-          inputs[k * GROUPS + i] = ws[k] * tileB[buffer][slice][k][i * LANES + lane];
-          fromZero[i] = decays[k * GROUPS + i] * fromZero[i] + inputs[k * GROUPS + i];
+        for (var i = 0u; i < VECS_PER_LANE; i++) { // unroll
+          decays[k * VECS_PER_LANE + i] = exp2(ds[k] * a[i]);
+          inputs[k * VECS_PER_LANE + i] = ws[k] * tileB[buffer][slice][k][i * LANES + lane];
+          fromZero[i] = decays[k * VECS_PER_LANE + i] * fromZero[i] + inputs[k * VECS_PER_LANE + i];
         }
         passed += ds[k];
       }
       if (slice < HANDED) {
-        for (var i = 0u; i < GROUPS; i++) { // unroll
+        for (var i = 0u; i < VECS_PER_LANE; i++) { // unroll
           ends[half][slice][i][slot] = fromZero[i];
           falls[half][slice][i][slot] = exp2(passed * a[i]);
         }
@@ -219,12 +186,12 @@ fn main(@builtin(workgroup_id) tile_id: vec3u, @builtin(local_invocation_index) 
     }
     workgroupBarrier();
     if (SLICES > 1u) {
-      for (var i = 0u; i < GROUPS; i++) { // unroll
+      for (var i = 0u; i < VECS_PER_LANE; i++) { // unroll
         h[i] = ends[half][HANDED][i][slot];
       }
       for (var s = 0u; s < HANDED; s++) { // unroll
         if (slice > s) {
-          for (var i = 0u; i < GROUPS; i++) { // unroll
+          for (var i = 0u; i < VECS_PER_LANE; i++) { // unroll
             h[i] = falls[half][s][i][slot] * h[i] + ends[half][s][i][slot];
           }
         }
@@ -233,9 +200,9 @@ fn main(@builtin(workgroup_id) tile_id: vec3u, @builtin(local_invocation_index) 
     var sums: array<f32, STEPS>;
     for (var k = 0u; k < STEPS; k++) { // unroll
       var sum = vec4f();
-      for (var i = 0u; i < GROUPS; i++) { // unroll
+      for (var i = 0u; i < VECS_PER_LANE; i++) { // unroll
         if (SLICES > 1u) {
-          h[i] = decays[k * GROUPS + i] * h[i] + inputs[k * GROUPS + i];
+          h[i] = decays[k * VECS_PER_LANE + i] * h[i] + inputs[k * VECS_PER_LANE + i];
         } else {
           h[i] = exp2(ds[k] * a[i]) * h[i] + ws[k] * tileB[buffer][0][k][i * LANES + lane];
         }
@@ -265,7 +232,7 @@ fn main(@builtin(workgroup_id) tile_id: vec3u, @builtin(local_invocation_index) 
       }
     }
     if (SLICES > 1u && slice == SLICES - 1u) {
-      for (var i = 0u; i < GROUPS; i++) { // unroll
+      for (var i = 0u; i < VECS_PER_LANE; i++) { // unroll
         ends[1u - half][HANDED][i][slot] = h[i];
       }
     }
@@ -288,7 +255,7 @@ fn main(@builtin(workgroup_id) tile_id: vec3u, @builtin(local_invocation_index) 
   }
 
   if (owned && slice == SLICES - 1u && MODE != 2u) {
-    for (var i = 0u; i < GROUPS; i++) { // unroll
+    for (var i = 0u; i < VECS_PER_LANE; i++) { // unroll
       let n = 4u * (i * LANES + lane);
       if (n < args.states) {
         for (var j = 0u; j < 4u; j++) { // unroll
@@ -360,11 +327,4 @@ fn stage(buffer: u32, index: u32, rows: u32, b: array<vec4f, STAGED>, c: array<v
       }
     }
   }
-}
-
-fn discretised(x: f32) -> f32 {
-  if (SOFTPLUS) {
-    return softplus(x);
-  }
-  return x;
 }

@@ -1,0 +1,24 @@
+// What linear.wgsl and linear-matrix.wgsl are called with.
+
+struct Args {
+  inputs: u32,
+  outputs: u32, // rows of this part of the matrix
+  rows: u32,
+  xRow: u32,
+  xOffset: u32,
+  yRow: u32,
+  yOffset: u32,
+}
+
+@group(0) @binding(0) var<uniform> args: Args;
+@group(0) @binding(1) var<storage, read> x: array<vec4f>; // [rows, xRow]
+@group(0) @binding(2) var<storage, read> weight: array<vec4u>; // [outputs, inputs] in FORMAT
+@group(0) @binding(3) var<storage, read> scales: array<f32>; // [outputs, blocks] for q8
+@group(0) @binding(4) var<storage, read> bias: array<f32>; // [all outputs]
+@group(0) @binding(5) var<storage, read_write> y: array<f32>; // [rows, yRow]
+
+override BIAS: bool = false;
+/// Adds to y rather than writing it: the residual.
+override ACCUMULATE: bool = false;
+/// Parts that the inputs are cut into where there are few tiles; each writes a y of its own, `rows` rows apart, for linear-sum.wgsl.
+override SPLITS: u32 = 1u;

@@ -1,0 +1,48 @@
+// What selective-scan.wgsl and selective-scan-euler.wgsl are called with; each binds B and C in its own way, as 4 and 5.
+// Expects the library `math`.
+
+struct Args {
+  length: u32,
+  dim: u32,
+  states: u32,
+  chunkLength: u32,
+  chunks: u32,
+  summaries: u32, // where the chunks' Σ delta begin in `state`
+  channelsPerGroup: u32,
+  tilesPerGroup: u32,
+  // Strides of a time step and of a group, and where the first one lies, in elements of B's and C's bindings.
+  bRow: u32,
+  bGroup: u32,
+  bOffset: u32,
+  cRow: u32,
+  cGroup: u32,
+  cOffset: u32,
+  // The same of z, in floats.
+  zRow: u32,
+  zOffset: u32,
+}
+
+@group(0) @binding(0) var<uniform> args: Args;
+@group(0) @binding(1) var<storage, read> u: array<f32>; // [batch, length, dim]
+@group(0) @binding(2) var<storage, read> delta: array<f32>; // [batch, length, dim]
+@group(0) @binding(3) var<storage, read> z: array<f32>; // [batch · length, zRow]
+// A [dim, states], D [dim], deltaBias [dim]; then, with RESETS, the marks as bits [batch, length].
+@group(0) @binding(6) var<storage, read> constants: array<f32>;
+@group(0) @binding(7) var<storage, read_write> y: array<f32>; // [batch, length, dim]
+// MODE 0: [batch, dim, states]. MODE 1, 2: [batch, chunks, dim, states], then [batch, chunks, dim] of Σ delta and survived.
+@group(0) @binding(8) var<storage, read_write> state: array<f32>;
+
+override MODE: u32 = 0u;
+override SOFTPLUS: bool = true;
+override BIAS: bool = true;
+override SKIP: bool = true;
+override GATE: bool = true;
+
+const LOG2E = 1.44269504088896340736;
+
+fn discretised(x: f32) -> f32 {
+  if (SOFTPLUS) {
+    return softplus(x);
+  }
+  return x;
+}
