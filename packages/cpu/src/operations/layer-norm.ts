@@ -2,7 +2,10 @@ import type { Allocation } from '../memory/allocator.ts';
 import { type Command, runCommands } from '../program/program.ts';
 import { addressOf, type Call, type Context, ELEMENT } from './context.ts';
 
-export function layerNorm({ heap, team }: Context, { x, weight, bias, eps, rows, channels }: Call<'layerNorm'>): Allocation {
+export function layerNorm(
+  { heap, team }: Context,
+  { x, weight, bias, eps, rows, channels }: Call<'layerNorm'>,
+): Allocation {
   return heap.run((arena) => {
     const y = arena.result(rows * channels * ELEMENT);
     const options = { x: addressOf(x), weight: addressOf(weight), bias: addressOf(bias), y: y.address };
