@@ -22,7 +22,16 @@ export type { GgufType } from './gguf/types.ts';
 export { type WriteGgufOptions, type WriteProgress, type WrittenGguf, writeGguf } from './gguf/write.ts';
 export { type ByteSink, type FolderSink, memorySink, type SinkOptions } from './io/byte-sink.ts';
 export { type ByteSource, blobSource, bytesSource } from './io/byte-source.ts';
-export { type RequestInput, type RequestOptions, request, statusOf, unreachable } from './io/request.ts';
+export {
+  Refused,
+  type RequestInput,
+  type RequestOptions,
+  type Route,
+  refusalOf,
+  request,
+  statusOf,
+  unreachable,
+} from './io/request.ts';
 export { type RetryOptions, retry, Transient, type Wait, wait } from './io/retry.ts';
 export { type CheckpointLocation, type CheckpointStore, checkpointStore, readJson } from './io/store.ts';
 export { openUrl, type UrlOptions } from './io/url.ts';

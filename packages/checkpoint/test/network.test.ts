@@ -3,7 +3,7 @@
  */
 import { MambaError } from '@mamba/core';
 import { describe, expect, it } from 'vitest';
-import { openUrl, retry, Transient, type UrlOptions, type Wait } from '../src/index.ts';
+import { checkpointStore, openUrl, retry, Transient, type UrlOptions, type Wait } from '../src/index.ts';
 import { wait } from '../src/io/retry.ts';
 import { expectError } from './helpers.ts';
 
@@ -171,11 +171,65 @@ describe('a server', () => {
             ? status(200, { 'content-length': '777', 'content-encoding': 'gzip' })
             : whole(),
     ],
+    ...[0, 777, 150_000, 300_000].map((length): [string, Answer] => [
+      `says a wrong length to HEAD, ${length}`,
+      (range, method) =>
+        range
+          ? range[0] < content.length
+            ? noTotal([range[0], Math.min(range[1], content.length - 1)])
+            : status(416)
+          : method === 'HEAD'
+            ? status(200, { 'content-length': `${length}` })
+            : whole({ 'content-length': '200000' }),
+    ]),
+    [
+      'counts compressed bytes, and does not say so',
+      (range, method) =>
+        range
+          ? noTotal(range)
+          : method === 'HEAD'
+            ? status(200, { 'content-length': '90000' })
+            : whole({ 'content-length': '90000' }),
+    ],
+    [
+      'gives 1,500 bytes of a range',
+      (range) => (range ? part([range[0], Math.min(range[1], range[0] + 1499)]) : whole()),
+    ],
+    [
+      'gives 1,500 bytes of a range, and says no total',
+      (range, method) =>
+        range
+          ? noTotal([range[0], Math.min(range[1], range[0] + 1499)])
+          : method === 'HEAD'
+            ? status(200, { 'content-length': '200000' })
+            : whole(),
+    ],
+    [
+      'gives more than the range',
+      (range) => (range ? part([range[0] - (range[0] % 4096), range[1] + 4096 - (range[1] % 4096)]) : whole()),
+    ],
     ['gives ranges of compressed bytes', (range) => (range ? part(range, { 'content-encoding': 'gzip' }) : whole())],
     ['cannot satisfy ranges', (range) => (range ? status(416) : whole())],
     ['gives ranges, and then does not', turns(serve, () => whole())],
   ])('that %s will do', async (_, answer) => {
-    await expectContent(network({ [FILE]: answer }).options);
+    const { options, waits } = network({ [FILE]: answer });
+    await expectContent(options);
+    expect(waits).toEqual([]);
+  });
+
+  it('that gives another range than the one asked for is noticed', async () => {
+    const { options } = network({ [FILE]: turns(serve, () => part([80_000, 80_009])) });
+    await expectError((await openUrl(FILE, options)).read(70_000, 10), 'invalid-file', 'from 80000', 'from 70000');
+  });
+
+  it('that gives a part of each range, and is cut, goes on where it was', async () => {
+    const capped: Answer = (range) => part([range![0], Math.min(range![1], range![0] + 49_999)]);
+    const { options, sent } = network({ [FILE]: turns(capped, capped, cut, capped) });
+    const source = await openUrl(FILE, options);
+    expect(Buffer.compare(await source.read(60_000, 120_000), content.subarray(60_000, 180_000))).toBe(0);
+    expect(sent.slice(1).map(({ headers }) => headers.get('range'))).toEqual([
+      ...['bytes=60000-179999', 'bytes=110000-179999', 'bytes=110000-179999', 'bytes=160000-179999'],
+    ]);
   });
 
   it('that replaces the file meanwhile is noticed', async () => {
@@ -223,7 +277,54 @@ describe('headers', () => {
   it('follow no redirect to what is not on the network, or for ever', async () => {
     const away = network({ [FILE]: to('data:text/plain,x') });
     await expectError(openUrl(FILE, { ...away.options, headers }), 'io', 'data:');
+    for (const [location, word] of [
+      ['http://[', 'http://['],
+      ['https://me:secret@host.test/', 'host.test with a user'],
+    ] as const) {
+      const strange = network({ [FILE]: to(location) });
+      const opening = openUrl(FILE, { ...strange.options, headers });
+      await expectError(opening, 'io', word);
+      await opening.catch((error: Error) => expect(error.message).not.toContain('secret'));
+      expect(strange.sent).toHaveLength(1);
+    }
     const round = network({ [FILE]: to('/file') });
     await expectError(openUrl(FILE, { ...round.options, headers }), 'io', '20 redirects');
+  });
+
+  it('go once with each read where a browser hides the redirect', async () => {
+    const { options, sent } = network({ [FILE]: serve });
+    const redirects: (string | undefined)[] = [];
+    // What `fetch` of a page gives for a redirect that it is not to follow.
+    const opaque = Object.defineProperties(status(200), { type: { value: 'opaqueredirect' }, status: { value: 0 } });
+    const fetch = async (url: string | URL | Request, init: RequestInit = {}): Promise<Response> => {
+      redirects.push(init.redirect);
+      return init.redirect === 'manual' ? opaque : options.fetch!(url, init);
+    };
+    await expectContent({ ...options, fetch, headers });
+    expect(redirects.length).toBeGreaterThan(3);
+    expect(redirects.filter((redirect) => redirect === 'manual')).toHaveLength(1);
+    expect(sent.every(({ headers: got }) => got.has('authorization') && got.has('range'))).toBe(true);
+  });
+});
+
+describe('an address', () => {
+  it.each(['https://', 'nowhere', 'https://me:secret@host.test/file', 'https://me@host.test/file'])(
+    'that is %s is refused at once, without its secrets',
+    async (address) => {
+      const { options, sent, waits } = network({});
+      const opening = openUrl(address, options);
+      await expectError(opening, 'invalid-argument', 'address');
+      await opening.catch((error: Error) => expect(error.message).not.toContain('me'));
+      expect([sent, waits]).toEqual([[], []]);
+    },
+  );
+
+  it('of a folder may hold no password either', () => {
+    const refused = expect.objectContaining({
+      code: 'invalid-argument',
+      message: expect.not.stringContaining('secret'),
+    });
+    expect(() => checkpointStore('https://me:secret@host.test/folder')).toThrow(refused);
+    expect(() => checkpointStore('http://[')).toThrow(expect.objectContaining({ code: 'invalid-argument' }));
   });
 });

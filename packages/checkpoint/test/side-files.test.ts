@@ -5,7 +5,7 @@
 import { readFile } from 'node:fs/promises';
 import { MambaError } from '@mamba/core';
 import { describe, expect, it } from 'vitest';
-import { type CheckpointStore, openCheckpoint, parseSpecialTokens, readTokenizerFiles } from '../src/index.ts';
+import { type CheckpointStore, openCheckpoint, parseSpecialTokens, Refused, readTokenizerFiles } from '../src/index.ts';
 import { expectError, FIXTURES, memoryStore } from './helpers.ts';
 
 type Files = Record<string, string | Uint8Array>;
@@ -49,7 +49,10 @@ function refusing(files: Files, names: readonly string[], status: string): Check
     name: store.name,
     async open(file) {
       if (!names.includes(file)) return store.open(file);
-      throw new MambaError('io', `the server did not give ${file}`, { given: `status ${status}` });
+      throw new MambaError('io', `the server did not give ${file}`, {
+        given: `status ${status}`,
+        cause: new Refused(Number.parseInt(status, 10)),
+      });
     },
   };
 }

@@ -1,5 +1,6 @@
 import { isMambaError, type MambaError } from '@mamba/core';
 import type { ByteSource } from './byte-source.ts';
+import { Refused } from './request.ts';
 import type { CheckpointStore } from './store.ts';
 import { SNIFFED, strangeContent } from './strange-content.ts';
 
@@ -10,7 +11,8 @@ export type Found =
 
 /**
  * Opens a file that a store may not have. Hosts do not all say so by 404: some give a page, or refuse it (401, 403) as
- * they would a file that is there. Which it was is for the caller to decide, who knows whether it can do without.
+ * they would a file that is there, and the cause of the store's error is Refused then. Which it was is for the caller
+ * to decide, who knows whether it can do without.
  * @throws MambaError `invalid-file` where a pointer stands in its place, and what the store throws.
  */
 export async function findFile(store: CheckpointStore, file: string): Promise<Found> {
@@ -18,7 +20,7 @@ export async function findFile(store: CheckpointStore, file: string): Promise<Fo
   try {
     source = await store.open(file);
   } catch (error) {
-    if (isMambaError(error) && REFUSED.test(error.given ?? '')) return { source: undefined, reason: error };
+    if (isMambaError(error) && error.cause instanceof Refused) return { source: undefined, reason: error };
     throw error;
   }
   if (source === undefined) return { source, reason: undefined };
@@ -33,6 +35,3 @@ export async function findFile(store: CheckpointStore, file: string): Promise<Fo
     throw error;
   }
 }
-
-/** As files behind http and those of the hub have it. */
-const REFUSED = /^status 40[13]\b/;

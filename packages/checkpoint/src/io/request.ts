@@ -1,5 +1,5 @@
 import { invalid, isMambaError, MambaError } from '@mamba/core';
-import { reasonOf } from '../errors.ts';
+import { quote, reasonOf } from '../errors.ts';
 import { aborted, type RetryOptions, Transient } from './retry.ts';
 
 export interface RequestOptions extends Pick<RetryOptions, 'signal' | 'wait'> {
@@ -9,19 +9,44 @@ export interface RequestOptions extends Pick<RetryOptions, 'signal' | 'wait'> {
   readonly fetch?: typeof globalThis.fetch | undefined;
 }
 
+/** The cause of an error where a host refuses a file (401, 403), which some do of files that they do not have. */
+export class Refused extends Error {
+  readonly status: number;
+
+  constructor(status: number) {
+    super(`status ${status}`);
+    this.status = status;
+  }
+}
+
+/** For the error of an answer; undefined where it is of another kind. */
+export function refusalOf({ status }: Response): Refused | undefined {
+  return status === 401 || status === 403 ? new Refused(status) : undefined;
+}
+
+/** What was learnt of the way to an address, for the next request to it. */
+export interface Route {
+  /** The address redirects in a way that only the browser can follow. */
+  isOpaque?: boolean;
+}
+
 export interface RequestInput {
   /** For messages. Default: the address. */
   readonly name?: string | undefined;
   readonly method?: 'GET' | 'HEAD';
   /** Sent to whichever host gives the answer. */
   readonly headers?: Readonly<Record<string, string>>;
+  /** Of all requests to this address. */
+  readonly route?: Route | undefined;
 }
 
 /**
  * One request, to be called within `retry`. An answer of any status that stays the same tomorrow is given back.
- * @throws MambaError `io` where there is none, whose cause is Transient if another attempt may have one; `aborted`.
+ * @throws MambaError `io` where there is none, whose cause is Transient if another attempt may have one; `aborted`;
+ * `invalid-argument` for an address that is none.
  */
 export async function request(url: string, input: RequestInput, options: RequestOptions): Promise<Response> {
+  checkAddress(url);
   const name = input.name ?? url;
   try {
     const response = await follow(url, input, options);
@@ -65,20 +90,52 @@ async function follow(url: string, input: RequestInput, options: RequestOptions)
   if (own.length === 0) return fetch(url, { ...init, headers: { ...input.headers } });
   let current = url;
   let sent = { ...Object.fromEntries(own), ...input.headers };
+  const { route = {} } = input;
   for (let count = 0; count <= MAX_REDIRECTS; count++) {
-    const response = await fetch(current, { ...init, headers: sent, redirect: 'manual' });
     // A browser does not say where to; it takes Authorization nowhere else, and asks the other host before it sends
     // what is not simple.
-    if (response.type === 'opaqueredirect') return fetch(current, { ...init, headers: sent });
+    if (route.isOpaque) return fetch(current, { ...init, headers: sent });
+    const response = await fetch(current, { ...init, headers: sent, redirect: 'manual' });
+    if (response.type === 'opaqueredirect') {
+      route.isOpaque = true;
+      continue;
+    }
     const location = REDIRECTS.includes(response.status) ? response.headers.get('location') : null;
     if (location === null) return response;
     await response.body?.cancel();
-    const next = new URL(location, current);
+    const next = parseUrl(location, current);
+    if (next === undefined) throw astray(url, `a redirect to ${quote(location)}`);
+    if (hasCredentials(next)) throw astray(url, `a redirect to ${next.host} with a user or a password`);
     if (!/^https?:$/.test(next.protocol)) throw astray(url, next.href);
     if (next.origin !== new URL(current).origin) sent = { ...input.headers };
     current = next.href;
   }
   throw astray(url, `more than ${MAX_REDIRECTS} redirects`);
+}
+
+/**
+ * Before `fetch` does, which would not say so in words, and whose error would look like the network's.
+ * @throws MambaError `invalid-argument` for what is no address, or holds a user or a password.
+ */
+export function checkAddress(url: string): void {
+  const address = parseUrl(url, (globalThis as { readonly location?: { readonly href: string } }).location?.href);
+  if (address === undefined) throw invalid('address', quote(url), 'an http(s) address');
+  if (!hasCredentials(address)) return;
+  // Neither is shown, since they are secret.
+  throw invalid(
+    'address',
+    `one of ${address.host} with a user or a password`,
+    'an address without them',
+    'Give them as the header Authorization: Basic, and user:password in Base64.',
+  );
+}
+
+function parseUrl(text: string, base: string | undefined): URL | undefined {
+  return URL.canParse(text, base) ? new URL(text, base) : undefined;
+}
+
+function hasCredentials({ username, password }: URL): boolean {
+  return username !== '' || password !== '';
 }
 
 /** Before `fetch` does, which would not say so in words, and whose error would look like the network's. */

@@ -4,6 +4,7 @@ import { damaged, quote } from '../errors.ts';
 import { type ByteSource, blobSource } from './byte-source.ts';
 import { findFile } from './find.ts';
 import { parseJson } from './json.ts';
+import { checkAddress } from './request.ts';
 import { openUrlIfPresent, type UrlOptions } from './url.ts';
 
 /** Where the files of a checkpoint come from; also for whoever brings a cache or an archive. */
@@ -22,11 +23,11 @@ export type CheckpointLocation = string | URL | readonly File[] | CheckpointStor
 /** @throws MambaError `invalid-argument` where it is none of the kinds. */
 export function checkpointStore(location: CheckpointLocation, options: UrlOptions = {}): CheckpointStore {
   if (typeof location === 'string') {
-    if (/^https?:/i.test(location)) return urlStore(new URL(location), options);
+    if (/^https?:/i.test(location)) return urlStore(location, options);
     if (/^file:/i.test(location)) return directoryStore(new URL(location));
     if (location !== '') return directoryStore(location);
   } else if (location instanceof URL) {
-    return location.protocol === 'file:' ? directoryStore(location) : urlStore(location, options);
+    return location.protocol === 'file:' ? directoryStore(location) : urlStore(location.href, options);
   } else if (Array.isArray(location)) {
     return filesStore(location);
   } else if (typeof (location as CheckpointStore | undefined)?.open === 'function') {
@@ -88,13 +89,14 @@ function directoryStore(directory: string | URL): CheckpointStore {
   };
 }
 
-function urlStore(base: URL, options: UrlOptions): CheckpointStore {
+function urlStore(base: string, options: UrlOptions): CheckpointStore {
+  checkAddress(base);
   const folder = new URL(base);
   if (!folder.pathname.endsWith('/')) folder.pathname += '/';
   return {
-    name: String(base),
+    name: base,
     async open(file) {
-      checkFileName(String(base), file);
+      checkFileName(base, file);
       const url = new URL(encodeURIComponent(file), folder);
       url.search = folder.search;
       return openUrlIfPresent(url, options);

@@ -1,7 +1,15 @@
 import { MambaError } from '@mamba/core';
 import { allocate, damaged } from '../errors.ts';
 import { type ByteSource, bytesSource, checkRange, shortened } from './byte-source.ts';
-import { type RequestInput, type RequestOptions, request, statusOf, unreachable } from './request.ts';
+import {
+  type RequestInput,
+  type RequestOptions,
+  type Route,
+  refusalOf,
+  request,
+  statusOf,
+  unreachable,
+} from './request.ts';
 import { retry, Transient } from './retry.ts';
 
 export interface UrlOptions extends RequestOptions {
@@ -11,6 +19,14 @@ export interface UrlOptions extends RequestOptions {
 
 /** Asked for first: enough for a small JSON file, or most safetensors headers, in one request. */
 const FIRST = 64 * 1024;
+/** A server that gives less of a range than this, and less than was asked for, was interrupted. */
+const LEAST = 1024;
+
+interface RemoteFile {
+  readonly name: string;
+  readonly options: UrlOptions;
+  readonly route: Route;
+}
 
 /**
  * A file behind http(s), read by ranges. What fails of the connection, or of a busy server, is attempted again.
@@ -28,113 +44,126 @@ export async function openUrlIfPresent(url: string | URL, options: UrlOptions = 
 }
 
 async function open(name: string, options: UrlOptions): Promise<ByteSource | undefined> {
-  const response = await get(name, options, `bytes=0-${FIRST - 1}`);
+  const file: RemoteFile = { name, options, route: {} };
+  const response = await get(file, `bytes=0-${FIRST - 1}`);
   const { status } = response;
-  if (status === 200) return bytesSource(await readWhole(name, response, options), name);
+  if (status === 200) return bytesSource(await readWhole(file, response), name);
   if (status === 206 && !isEncoded(response)) {
-    const first = await body(name, response, options);
-    const size = totalSize(response) ?? (await sizeByHead(name, options));
-    if (size !== undefined) return rangeSource(name, size, checkLength(name, first, Math.min(FIRST, size)), options);
-    return openWithoutRange(name, first, options);
+    const range = contentRange(response);
+    const first = allocate(name, FIRST);
+    const start = first.subarray(0, await fill(file, response, 0, first, range?.total ?? 0));
+    const size = range?.total ?? (await sizeByHead(file, start));
+    return size === undefined ? openWithoutRange(file, start) : rangeSource(file, size, start);
   }
   await response.body?.cancel();
   if (status === 404 || status === 410) return undefined;
-  if (status === 416 && totalSize(response) === 0) return bytesSource(new Uint8Array(0), name);
+  if (status === 416 && contentRange(response)?.total === 0) return bytesSource(new Uint8Array(0), name);
   // Ranges of compressed bytes are of no use, and some servers refuse those of a short file.
-  if (status === 206 || status === 416) return openWithoutRange(name, undefined, options);
+  if (status === 206 || status === 416) return openWithoutRange(file, undefined);
   throw refused(name, response);
 }
 
 /** The answer to a plain request says the size where nothing else does; where it does not either, it is read. */
-async function openWithoutRange(name: string, first: Uint8Array | undefined, options: UrlOptions): Promise<ByteSource> {
-  const response = await get(name, options);
+async function openWithoutRange(file: RemoteFile, first: Uint8Array | undefined): Promise<ByteSource> {
+  const response = await get(file);
   if (response.status !== 200) {
     await response.body?.cancel();
-    throw refused(name, response);
+    throw refused(file.name, response);
   }
-  const size = first && contentLength(response);
-  if (first === undefined || size === undefined) return bytesSource(await readWhole(name, response, options), name);
+  const size = contentLength(response);
+  if (first === undefined || size === undefined || !(await endsAt(file, size, first)))
+    return bytesSource(await readWhole(file, response), file.name);
   await response.body?.cancel();
-  return rangeSource(name, size, checkLength(name, first, Math.min(FIRST, size)), options);
+  return rangeSource(file, size, first);
 }
 
-function rangeSource(name: string, size: number, first: Uint8Array, options: UrlOptions): ByteSource {
-  const read = async (offset: number, length: number): Promise<Uint8Array> => {
-    const response = await get(name, options, `bytes=${offset}-${offset + length - 1}`);
-    // It may be another server of the same name, without ranges.
-    if (response.status === 200) return readPart(name, response, offset, length, options);
-    if (response.status !== 206) {
-      await response.body?.cancel();
-      throw refused(name, response);
-    }
-    const total = totalSize(response) ?? size;
-    if (total !== size)
-      throw damaged(name, `a file of ${total} bytes`, `${size}: it was replaced while it was read`, 'Open it again.');
-    return checkLength(name, await body(name, response, options), length);
-  };
+/** @param first What is known of the beginning. */
+function rangeSource(file: RemoteFile, size: number, first: Uint8Array): ByteSource {
+  const { name, options } = file;
   return {
     name,
     size,
     async read(offset, length) {
       checkRange(name, offset, length, size);
       if (offset + length <= first.length) return first.subarray(offset, offset + length);
-      return retry(() => read(offset, length), options);
+      const bytes = allocate(name, length);
+      let done = 0;
+      const readRest = async (): Promise<void> => {
+        while (done < length) done += await readRange(file, size, offset + done, bytes.subarray(done));
+      };
+      await retry(readRest, { ...options, progress: () => done });
+      return bytes;
     },
     async close() {},
   };
 }
 
-function get(name: string, options: UrlOptions, range?: string): Promise<Response> {
-  const input: RequestInput = range === undefined ? {} : { headers: { Range: range } };
+/** @returns how many bytes came: some servers give less of a range than was asked for. */
+async function readRange(file: RemoteFile, size: number, offset: number, target: Uint8Array): Promise<number> {
+  const { name } = file;
+  const response = await get(file, `bytes=${offset}-${offset + target.length - 1}`);
+  // It may be another server of the same name, without ranges.
+  if (response.status === 200) return fill(file, response, offset, target, size);
+  const total = contentRange(response)?.total ?? size;
+  if (response.status === 206 && total === size) return fill(file, response, offset, target, size);
+  await response.body?.cancel();
+  if (response.status !== 206) throw refused(name, response);
+  throw damaged(name, `a file of ${total} bytes`, `${size}: it was replaced while it was read`, 'Open it again.');
+}
+
+function get({ name, options, route }: RemoteFile, range?: string): Promise<Response> {
+  const input: RequestInput = range === undefined ? { route } : { route, headers: { Range: range } };
   return request(name, input, options);
 }
 
-async function body(name: string, response: Response, { signal }: UrlOptions): Promise<Uint8Array> {
-  try {
-    return new Uint8Array(await response.arrayBuffer());
-  } catch (cause) {
-    throw unreachable(name, signal, cause);
-  }
-}
-
-function checkLength(name: string, bytes: Uint8Array, expected: number): Uint8Array {
-  if (bytes.length === expected) return bytes;
-  throw shortened(name, bytes.length, expected, new Transient('the answer is of another length'));
-}
-
-/** A part of a whole that the server sends; no more of it than is needed is waited for. */
-async function readPart(
-  name: string,
+/**
+ * Takes the bytes from `offset` out of an answer, which holds a range or the whole file. No more than is needed is
+ * waited for.
+ * @param size The file's, or 0 where it is not known.
+ * @returns how many bytes came.
+ * @throws MambaError whose cause is Transient where the answer was cut.
+ */
+async function fill(
+  { name, options }: RemoteFile,
   response: Response,
   offset: number,
-  length: number,
-  { signal }: UrlOptions,
-): Promise<Uint8Array> {
+  target: Uint8Array,
+  size: number,
+): Promise<number> {
+  const isWhole = response.status === 200;
+  const range = isWhole ? undefined : contentRange(response);
+  const start = isWhole ? 0 : (range?.start ?? offset);
+  if (start > offset) {
+    await response.body?.cancel();
+    throw damaged(name, `the bytes from ${start}`, `those from ${offset}, which were asked for`);
+  }
   const reader = response.body?.getReader();
-  const bytes = allocate(name, length);
-  let start = 0;
+  let position = start;
   try {
-    while (start < offset + length) {
+    while (position < offset + target.length) {
       const piece = (await reader?.read())?.value;
-      if (piece === undefined) return checkLength(name, bytes.subarray(0, Math.max(start - offset, 0)), length);
-      const from = Math.max(offset - start, 0);
-      if (from < piece.length) bytes.set(piece.subarray(from, offset + length - start), start + from - offset);
-      start += piece.length;
+      if (piece === undefined) break;
+      const from = Math.max(offset - position, 0);
+      if (from < piece.length)
+        target.set(piece.subarray(from, offset + target.length - position), position + from - offset);
+      position += piece.length;
     }
-    return bytes;
   } catch (cause) {
-    throw unreachable(name, signal, cause);
+    throw unreachable(name, options.signal, cause);
   } finally {
     await reader?.cancel().catch(() => undefined);
   }
+  const count = Math.min(Math.max(position - offset, 0), target.length);
+  const wanted = Math.min(target.length, Math.max(size - offset, 0));
+  const promised = isWhole ? wanted : Math.max(Math.min(range?.end ?? 0, offset + wanted) - offset, 0);
+  const least = Math.max(promised, Math.min(wanted, LEAST));
+  if (count >= least) return count;
+  throw shortened(name, count, least, new Transient('the answer is shorter than it should be'));
 }
 
 /** The server sent everything; taken as it comes, so that a file of unknown size is refused before it is in memory. */
-async function readWhole(
-  name: string,
-  response: Response,
-  { maxWhole = 64 * 2 ** 20, signal }: UrlOptions,
-): Promise<Uint8Array> {
+async function readWhole({ name, options }: RemoteFile, response: Response): Promise<Uint8Array> {
+  const { maxWhole = 64 * 2 ** 20, signal } = options;
   const reader = response.body?.getReader();
   const checkSize = (size: number): void => {
     if (size <= maxWhole) return;
@@ -169,9 +198,26 @@ async function readWhole(
 }
 
 /** Browsers hide Content-Range across origins unless the server exposes it; Content-Length they show. */
-async function sizeByHead(name: string, options: UrlOptions): Promise<number | undefined> {
-  const response = await request(name, { method: 'HEAD', headers: { 'Accept-Encoding': 'identity' } }, options);
-  return response.ok ? contentLength(response) : undefined;
+async function sizeByHead(file: RemoteFile, first: Uint8Array): Promise<number | undefined> {
+  const { name, options, route } = file;
+  const response = await request(name, { method: 'HEAD', headers: { 'Accept-Encoding': 'identity' }, route }, options);
+  const size = response.ok ? contentLength(response) : undefined;
+  return size !== undefined && (await endsAt(file, size, first)) ? size : undefined;
+}
+
+/**
+ * Whether a file has this size, which a Content-Length claims. That may count compressed bytes, and browsers hide the
+ * Content-Encoding that would say so.
+ */
+async function endsAt(file: RemoteFile, size: number, first: Uint8Array): Promise<boolean> {
+  if (first.length < FIRST && first.length === size) return true;
+  if (first.length > size || size === 0) return false;
+  const response = await get(file, `bytes=${size - 1}-${size}`);
+  if (response.status !== 206) {
+    await response.body?.cancel();
+    return false;
+  }
+  return (await fill(file, response, size - 1, new Uint8Array(2), 0)) === 1;
 }
 
 /** Undefined where it is not said, or counts compressed bytes. */
@@ -184,17 +230,28 @@ function isEncoded(response: Response): boolean {
   return !/^(identity)?$/i.test(response.headers.get('content-encoding')?.trim() ?? '');
 }
 
-function totalSize(response: Response): number | undefined {
-  const total = /\/(\d+)$/.exec(response.headers.get('content-range') ?? '')?.[1];
-  return total === undefined ? undefined : Number(total);
+/** What Content-Range says; `end` is after the last byte. */
+interface ContentRange {
+  readonly start: number | undefined;
+  readonly end: number | undefined;
+  readonly total: number | undefined;
+}
+
+function contentRange(response: Response): ContentRange | undefined {
+  const text = response.headers.get('content-range');
+  const match = /^bytes (?:(\d+)-(\d+)|\*)\/(?:(\d+)|\*)$/i.exec(text?.trim() ?? '');
+  if (match === null) return undefined;
+  const [start, last, total] = match.slice(1).map((digits) => (digits === undefined ? undefined : Number(digits)));
+  return { start, end: last === undefined ? undefined : last + 1, total };
 }
 
 function refused(name: string, response: Response): MambaError {
-  const closed = response.status === 401 || response.status === 403;
+  const cause = refusalOf(response);
   return new MambaError('io', `the server did not give ${name}`, {
     origin: name,
     given: statusOf(response),
     expected: 'status 206 with Content-Range, or 200',
-    remedy: closed ? 'Give the headers that it wants (Authorization), if it is not public.' : 'Check the address.',
+    remedy: cause ? 'Give the headers that it wants (Authorization), if it is not public.' : 'Check the address.',
+    cause,
   });
 }
