@@ -2,7 +2,7 @@
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { Wait } from '@mamba/checkpoint';
+import { Refused, type Wait } from '@mamba/checkpoint';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { type HubOptions, hub } from '../src/hub/hub.ts';
 import { expectError } from './helpers.ts';
@@ -114,12 +114,33 @@ describe('a mirror', () => {
     server.instead = (_, response, { url }) =>
       url!.includes('/tree/') && !url!.includes('cursor') && page(response, next);
     expect(await text(ID, 'config.json')).toBe('config.json');
-    next = 'http://elsewhere.test/tree';
-    await expectError(() => text(ID, 'weights'), 'invalid-file', 'http://elsewhere.test');
+    for (const [address, word] of [
+      ['http://elsewhere.test/tree', 'http://elsewhere.test'],
+      ['//elsewhere.test/tree', 'http://elsewhere.test'],
+      ['http://[', 'http://['],
+      [`/api/models/${ID}/tree/${server.commit}?recursive=true&expand=false`, 'circle'],
+    ] as const) {
+      next = address;
+      await expectError(() => text(ID, 'weights', { token: 'hf_x' }), 'invalid-file', word);
+    }
+    expect(waits).toEqual([]);
   });
 
   it.each(['nonsense', 'ftp://host'])('is refused at %s', async (endpoint) => {
     await expectError(() => hub(ID, { endpoint }), 'invalid-argument', 'http(s)', endpoint);
+  });
+
+  it('is refused with a password in its address, which is not shown', async () => {
+    const endpoint = 'https://me:secret@host.test';
+    await expectError(() => hub(ID, { endpoint }), 'invalid-argument', 'hub.endpoint', 'host.test');
+    expect(() => hub(ID, { endpoint })).not.toThrow(/secret/);
+  });
+
+  it('that refuses a file is told apart from one that fails', async () => {
+    server.status = 403;
+    const error: unknown = await text(ID, 'config.json').catch((reason: unknown) => reason);
+    expect(error).toMatchObject({ code: 'unavailable', cause: { status: 403 } });
+    expect((error as Error).cause).toBeInstanceOf(Refused);
   });
 });
 

@@ -1,4 +1,4 @@
-import { type RequestOptions, request, retry, statusOf, unreachable } from '@mamba/checkpoint';
+import { type RequestOptions, refusalOf, request, retry, statusOf, unreachable } from '@mamba/checkpoint';
 import { isMambaError, MambaError } from '@mamba/core';
 import type { HubFile } from './cache.ts';
 import { HASH } from './hash.ts';
@@ -26,7 +26,9 @@ export async function askCommit(server: HubServer, revision: string, attempts?: 
 export async function askFiles(server: HubServer, commit: string, what: string): Promise<ReadonlyMap<string, HubFile>> {
   const files = new Map<string, HubFile>();
   const first = `${server.endpoint}/api/models/${server.repository}/tree/${commit}?recursive=true&expand=false`;
+  const asked = new Set<string>();
   for (let url: string | undefined = first; url !== undefined; ) {
+    asked.add(url);
     const { json, next }: Page = await askJson(server, url, what);
     if (!Array.isArray(json)) throw strange(server, 'no list of files');
     for (const entry of json as readonly (TreeEntry | null)[]) {
@@ -40,14 +42,19 @@ export async function askFiles(server: HubServer, commit: string, what: string):
         throw strange(server, `${file.name} of ${file.size} bytes with the hash ${JSON.stringify(file.hash)}`);
       files.set(file.name, file);
     }
-    // Elsewhere it would have no business with the token.
-    if (next !== undefined && new URL(next).origin !== new URL(server.endpoint).origin)
-      throw strange(server, `more of its files at ${new URL(next).origin}`);
+    if (next !== undefined) checkNext(server, next, asked);
     url = next;
   }
   // Not kept as that there is no such file.
   if (files.size === 0) throw strange(server, 'a repository without a file');
   return files;
+}
+
+/** Elsewhere, it would have no business with the token; the same page again would never end. */
+function checkNext(server: HubServer, next: string, asked: ReadonlySet<string>): void {
+  const { origin } = new URL(next);
+  if (origin !== new URL(server.endpoint).origin) throw strange(server, `more of its files at ${origin}`);
+  if (asked.has(next)) throw strange(server, 'pages of files that go round in a circle');
 }
 
 /** Where a file's content is. */
@@ -64,9 +71,10 @@ export function refusal({ name }: HubServer, what: string, response: Response): 
       ...{ origin: name, given },
       remedy: 'Check the name; a private repository wants a token (HF_TOKEN).',
     });
-  if (status === 401 || status === 403)
+  const cause = refusalOf(response);
+  if (cause !== undefined)
     return new MambaError('unavailable', `${name}: the hub does not give access`, {
-      ...{ origin: name, given },
+      ...{ origin: name, given, cause },
       remedy: 'Give a token (HF_TOKEN) that may read it; the hub says 401 also where there is no such repository.',
     });
   return new MambaError('io', `${name}: ${what} cannot be had`, {
@@ -113,6 +121,7 @@ function askJson(server: HubServer, url: string, what: string, attempts?: number
       throw unreachable(name, server.signal, cause);
     }
     const next = /<([^>]+)>\s*;[^,]*\brel="?next"?/.exec(response.headers.get('link') ?? '')?.[1];
+    if (next !== undefined && !URL.canParse(next, url)) throw strange(server, `more of its files at ${quoted(next)}`);
     return { json: parse(server, text), next: next === undefined ? undefined : new URL(next, url).href };
   };
   return retry(ask, { ...server, attempts });
@@ -124,10 +133,14 @@ function parse(server: HubServer, text: string): unknown {
   } catch {
     // Mostly not the hub, but who stands between and wants something.
     throw new MambaError('io', `${server.name}: something else than the hub answers`, {
-      ...{ origin: server.name, given: `what is not JSON: ${JSON.stringify(text.slice(0, 60))}` },
+      ...{ origin: server.name, given: `what is not JSON: ${quoted(text)}` },
       remedy: MIRROR,
     });
   }
+}
+
+function quoted(text: string): string {
+  return JSON.stringify(text.slice(0, 60));
 }
 
 /** Whether nobody could be asked, rather than that the answer was no. */

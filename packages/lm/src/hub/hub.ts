@@ -224,6 +224,9 @@ function checkEndpoint(text: string): string {
   const endpoint = text.trim().replace(/\/+$/, '');
   if (!URL.canParse(endpoint) || !/^https?:/i.test(endpoint))
     throw invalid('hub.endpoint', JSON.stringify(text), 'an http(s) address, such as https://huggingface.co');
+  const { username, password, host } = new URL(endpoint);
+  if (username !== '' || password !== '')
+    throw invalid('hub.endpoint', `one of ${host} with a user or a password`, 'an address without them');
   return endpoint;
 }
 
