@@ -1,6 +1,7 @@
 import type { BackendProvider } from '@mamba/core';
 import { cpu } from '@mamba/cpu';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { bounded as plainlyBounded, watchBounds } from '../src/bounds/plain.ts';
 import { loadModel, MambaError } from '../src/index.ts';
 import {
   connectLanguageModels,
@@ -147,5 +148,71 @@ describe('a language model in a worker', () => {
     connection.close();
     await ended;
     await expectError(() => connection.memory(), 'aborted', 'closed');
+  });
+});
+
+describe('code of a checkpoint that holds up a worker', () => {
+  const bounds = { origin: 'x.json', milliseconds: 20, remedy: 'Use another.' };
+  const version = PROTOCOL_VERSION;
+  /** A worker that answers what it is told to. */
+  const fake = (...answers: object[]) => {
+    let listener: ((event: Event) => void) | undefined;
+    let ended = 0;
+    const port: WorkerPort = {
+      postMessage() {
+        for (const data of answers) listener?.(new MessageEvent('message', { data }));
+      },
+      addEventListener: (type, given) => {
+        if (type === 'message') listener = given;
+      },
+      removeEventListener() {},
+      terminate: () => ended++,
+    };
+    return { connection: connectLanguageModels(port), ended: () => ended };
+  };
+
+  it('is ended with it, as Node ends it alone', async () => {
+    const { connection, ended } = fake({ version, id: 1, type: 'begin', bounds });
+    const memory = connection.memory();
+    const other = connection.memory().catch((error: unknown) => error);
+    await expectError(() => memory, 'invalid-file', 'x.json', 'no end after 20 ms', 'Use another.', 'start another');
+    expect(await other).toBe(connection.failure);
+    expect(ended()).toBe(1);
+    await expectError(() => connection.memory(), 'invalid-file', 'x.json');
+  });
+
+  it('has its time for each piece of work, and not for what comes after', async () => {
+    const begin = { version, id: 1, type: 'begin', bounds };
+    const { connection, ended } = fake(
+      begin,
+      { version, id: 1, type: 'end' },
+      { ...begin, id: 2 },
+      { ...begin, id: 3 },
+      {
+        ...{ version, id: 3, type: 'end' },
+      },
+    );
+    const memory = connection.memory();
+    connection.close();
+    await expectError(() => memory, 'aborted');
+    await new Promise((resolve) => setTimeout(resolve, 700));
+    expect([ended(), connection.failure?.code]).toEqual([0, 'aborted']);
+  });
+
+  it('is told of before it begins, and when it ends', () => {
+    const heard: unknown[] = [];
+    const unwatch = watchBounds((given) => {
+      heard.push(given);
+      return () => heard.push('end');
+    });
+    expect(plainlyBounded(bounds, () => heard.push('work'))).toBe(2);
+    expect(() =>
+      plainlyBounded(bounds, () => {
+        throw new RangeError('its own');
+      }),
+    ).toThrow('its own');
+    unwatch();
+    plainlyBounded(bounds, () => heard.push('unwatched'));
+    expect(heard).toEqual([bounds, 'work', 'end', bounds, 'end', 'unwatched']);
   });
 });

@@ -1,7 +1,7 @@
 import { type Context, createContext, Script } from 'node:vm';
 import { isMainThread } from 'node:worker_threads';
 import { MambaError } from '@mamba/core';
-import type { Bounds } from './bounds.ts';
+import { type Bounds, type BoundsWatcher, outOfTime } from './bounds.ts';
 
 /** Runs a function of this realm where V8 ends what takes too long, the middle of a regular expression included. */
 const script = new Script('act()');
@@ -22,17 +22,15 @@ export function bounded<T>({ origin, milliseconds, remedy, interruptible }: Boun
     script.runInContext(context, { timeout: Math.ceil(milliseconds), breakOnSigint });
   } catch (cause) {
     const { code } = (cause ?? {}) as { readonly code?: unknown };
-    if (code === 'ERR_SCRIPT_EXECUTION_TIMEOUT')
-      throw new MambaError('invalid-file', `${origin} cannot be used`, {
-        origin,
-        given: `no end after ${Math.ceil(milliseconds)} ms`,
-        expected: 'an end by then',
-        remedy,
-        cause,
-      });
+    if (code === 'ERR_SCRIPT_EXECUTION_TIMEOUT') throw outOfTime({ origin, milliseconds, remedy }, cause);
     if (code !== 'ERR_SCRIPT_EXECUTION_INTERRUPTED') throw cause;
     process.emit('SIGINT', 'SIGINT');
     throw new MambaError('aborted', `${origin} was interrupted`, { origin, cause });
   }
   return result!.value;
+}
+
+/** Nobody has to watch: the work is ended here. */
+export function watchBounds(_watcher: BoundsWatcher): () => void {
+  return () => {};
 }

@@ -1,6 +1,7 @@
 import { type WarningListener, warnOnConsole } from '@mamba/checkpoint';
 import { invalid, MambaError, type MemoryUse } from '@mamba/core';
 import type { DeltaMap, DeltaOptions } from '../blocks/mamba/selection.ts';
+import { outOfTime } from '../bounds/bounds.ts';
 import { checkSignal } from '../event-loop.ts';
 import type { GeneratedPiece } from '../generate/pieces.ts';
 import type { BatchPiece, GenerateOptions, LoadOptions, Prompt, Score } from '../language-model.ts';
@@ -17,6 +18,7 @@ import {
   fromPlainError,
   type Handle,
   type ModelInfo,
+  type PlainBounds,
   PROTOCOL_VERSION,
   type RemoteTokenizer,
   type Request,
@@ -27,6 +29,12 @@ import {
   type Streams,
   type WorkerPort,
 } from './protocol.ts';
+
+/** That a message of the worker may be late by. */
+const GRACE_MS = 500;
+
+/** Timers take no more than this. */
+const LONGEST_MS = 2 ** 31 - 1;
 
 /** Options as they are locally, but for what lives in the worker. */
 type Remote<O> = Sendable<O> & { readonly signal?: AbortSignal | undefined };
@@ -47,6 +55,8 @@ export function connectLanguageModels(port: WorkerPort): WorkerConnection {
 export class WorkerConnection {
   readonly #port: WorkerPort;
   readonly #waiting = new Map<number, Waiting>();
+  /** Timers of work that the worker cannot end itself. */
+  readonly #bounded = new Map<number, ReturnType<typeof setTimeout>>();
   readonly #listeners: readonly (readonly [string, (event: Event) => void])[];
   #nextId = 1;
   #closed: MambaError | undefined;
@@ -62,6 +72,11 @@ export class WorkerConnection {
     ];
     for (const [type, listener] of this.#listeners) port.addEventListener(type, listener);
     port.start?.();
+  }
+
+  /** Why nothing comes of it any more: the worker failed, or was ended, or `close` was called. */
+  get failure(): MambaError | undefined {
+    return this.#closed;
   }
 
   /** As `loadModel`; the worker makes its backend with the first one. A store of one's own cannot be sent. */
@@ -163,6 +178,14 @@ export class WorkerConnection {
   }
 
   #receive(response: Response): void {
+    if (response?.type === 'begin') {
+      this.#watch(response.id, response.bounds);
+      return;
+    }
+    if (response?.type === 'end') {
+      this.#unwatch(response.id);
+      return;
+    }
     const waiting = this.#waiting.get(response?.id);
     if (waiting === undefined) return;
     if (response.type === 'progress') {
@@ -182,6 +205,25 @@ export class WorkerConnection {
     else waiting.resolve({ done: response.type === 'item' && response.done, value: response.value });
   }
 
+  /** Nothing but its end helps a worker that a pattern or a template of a checkpoint holds up. */
+  #watch(id: number, bounds: PlainBounds): void {
+    if (this.#closed !== undefined || bounds.milliseconds > LONGEST_MS) return;
+    const end = (): void => {
+      this.#end(
+        outOfTime({ ...bounds, remedy: `${bounds.remedy} The worker was ended: start another, and load again.` }),
+      );
+      this.#port.terminate?.();
+    };
+    // A page that was held up itself hears first what came meanwhile.
+    const wait = (): void => void this.#bounded.set(id, setTimeout(end, GRACE_MS));
+    this.#bounded.set(id, setTimeout(wait, bounds.milliseconds));
+  }
+
+  #unwatch(id: number): void {
+    clearTimeout(this.#bounded.get(id));
+    this.#bounded.delete(id);
+  }
+
   #fail(what: string, reason: string | undefined): void {
     this.#end(
       new MambaError('device-lost', reason ? `${what}: ${reason}` : what, {
@@ -193,6 +235,7 @@ export class WorkerConnection {
 
   #end(error: MambaError): void {
     this.#closed ??= error;
+    for (const id of [...this.#bounded.keys()]) this.#unwatch(id);
     for (const waiting of [...this.#waiting.values()]) {
       waiting.settle();
       waiting.reject(error);

@@ -11,6 +11,7 @@ import {
   type ModelConfig,
 } from '@mamba/core';
 import type { DeltaMap, DeltaOptions } from '../blocks/mamba/selection.ts';
+import type { Bounds } from '../bounds/bounds.ts';
 import type { GeneratedPiece } from '../generate/pieces.ts';
 import type { DownloadProgress } from '../hub/hub.ts';
 import type { BatchPiece, GenerateOptions, LoadOptions, Prompt, Score } from '../language-model.ts';
@@ -21,7 +22,7 @@ import type { AppendOptions, Mark, SessionGenerateOptions, SessionOptions } from
 import type { ChatMessage } from '../tokenizer/chat-template.ts';
 import type { EncodeChatOptions } from '../tokenizer/tokenizer.ts';
 
-export const PROTOCOL_VERSION = 3;
+export const PROTOCOL_VERSION = 4;
 
 /** A model, a session or a selection of the host. */
 export type Handle = number;
@@ -109,7 +110,12 @@ export type Response = { readonly version: number; readonly id: number } & (
   | { readonly type: 'download'; readonly progress: DownloadProgress }
   | { readonly type: 'warning'; readonly warning: PlainError }
   | { readonly type: 'error'; readonly error: PlainError }
+  /** Code of a checkpoint begins to run, which the worker cannot end; its ids are a row of their own. */
+  | { readonly type: 'begin'; readonly bounds: PlainBounds }
+  | { readonly type: 'end' }
 );
+
+export type PlainBounds = Pick<Bounds, 'origin' | 'milliseconds' | 'remedy'>;
 
 export interface PlainError extends Omit<ErrorDetails, 'cause'> {
   readonly code: ErrorCode | undefined;
@@ -124,6 +130,8 @@ export interface WorkerPort {
   removeEventListener(type: string, listener: (event: Event) => void): void;
   /** MessagePorts begin to deliver only then. */
   start?(): void;
+  /** Of a Worker: ends it, whatever it does. */
+  terminate?(): void;
 }
 
 export function toPlainError(error: unknown): PlainError {

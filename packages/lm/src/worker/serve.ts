@@ -1,5 +1,6 @@
 import type { WarningListener } from '@mamba/checkpoint';
 import { type Backend, type BackendProvider, invalid, MambaError, selectBackend } from '@mamba/core';
+import { watchBounds } from '#bounds';
 import type { Selection } from '../blocks/mamba/selection.ts';
 import type { DownloadProgress } from '../hub/hub.ts';
 import { type LanguageModel, loadModel } from '../language-model.ts';
@@ -64,12 +65,20 @@ class Host {
   readonly #selections = new Map<Handle, { readonly lm: LanguageModel; readonly selection: Selection }>();
   readonly #running = new Map<number, AbortController>();
   readonly #streams = new Map<number, AsyncGenerator<unknown, void, void>>();
+  readonly #unwatch: () => void;
   #backend: Promise<Backend> | undefined;
   #nextHandle = 1;
+  #nextBounded = 1;
 
   constructor(port: WorkerPort, providers: readonly BackendProvider[]) {
     this.#port = port;
     this.#providers = providers;
+    // Told before it begins: the page hears of it while this thread is held up.
+    this.#unwatch = watchBounds(({ origin, milliseconds, remedy }) => {
+      const id = this.#nextBounded++;
+      this.#send({ id, type: 'begin', bounds: { origin, milliseconds, remedy } });
+      return () => this.#send({ id, type: 'end' });
+    });
   }
 
   async receive(request: Request): Promise<void> {
@@ -92,6 +101,7 @@ class Host {
   }
 
   async dispose(): Promise<void> {
+    this.#unwatch();
     for (const aborter of this.#running.values()) aborter.abort();
     for (const stream of this.#streams.values()) await stream.return();
     for (const session of this.#sessions.values()) session.dispose();
