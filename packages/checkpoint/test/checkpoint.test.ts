@@ -195,8 +195,17 @@ describe('checkpoints', () => {
     );
     const chosen = await openCheckpoint(files);
     const folder = await openCheckpoint(`${FIXTURES}/mamba-tiny`);
-    expect(await parameters(chosen)).toEqual(await parameters(folder));
+    const expected = await parameters(folder);
+    expect(await parameters(chosen)).toEqual(expected);
     await folder.close();
+
+    // As a browser gives a folder: with what is in the folders below it, in any order.
+    const inFolder = (file: File, path: string): File =>
+      Object.defineProperty(file, 'webkitRelativePath', { value: path });
+    const below = ['onnx', 'old'].map((name) => inFolder(new File(['{}'], 'config.json'), `model/${name}/config.json`));
+    const [first, ...others] = files.map((file) => inFolder(file, `model/${file.name}`));
+    const asFolder = await openCheckpoint([below[0]!, first!, ...others, below[1]!]);
+    expect(await parameters(asFolder)).toEqual(expected);
   });
 });
 

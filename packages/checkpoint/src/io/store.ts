@@ -105,7 +105,9 @@ function urlStore(base: string, options: UrlOptions): CheckpointStore {
 }
 
 function filesStore(files: readonly File[]): CheckpointStore {
-  const byName = new Map(files.map((file) => [file.name, file]));
+  const depth = Math.min(...new Set(files.map(depthOf)));
+  // A folder that a browser gives has the files of the folders in it as well, which are not the model's.
+  const byName = new Map(files.filter((file) => depthOf(file) === depth).map((file) => [file.name, file]));
   return {
     name: 'the chosen files',
     async open(name) {
@@ -114,4 +116,8 @@ function filesStore(files: readonly File[]): CheckpointStore {
     },
     list: async () => [...byName.keys()],
   };
+}
+
+function depthOf({ webkitRelativePath }: File): number {
+  return webkitRelativePath?.split('/').length ?? 1;
 }

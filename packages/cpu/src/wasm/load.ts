@@ -177,8 +177,17 @@ async function bytesOf(source: WasmBytes | undefined, build: BuildName): Promise
 
 /** The inlined bytes of a build; each build has a file of its own, which is loaded only where it is used. */
 async function inlined(build: BuildName): Promise<string> {
-  if (build === 'relaxed') return (await import('../generated/relaxed.ts')).relaxed;
-  return (await import('../generated/simd.ts')).simd;
+  try {
+    if (build === 'relaxed') return (await import('../generated/relaxed.ts')).relaxed;
+    return (await import('../generated/simd.ts')).simd;
+  } catch (cause) {
+    throw new MambaError('unavailable', 'the kernels of the cpu backend cannot be loaded', {
+      origin: 'cpu.wasm',
+      given: cause instanceof Error ? cause.message : String(cause),
+      remedy: 'Check the connection, and that the whole build is on the server.',
+      cause,
+    });
+  }
 }
 
 async function fetchBytes(url: string | URL): Promise<BufferSource> {

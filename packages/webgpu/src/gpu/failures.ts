@@ -16,7 +16,8 @@ export class Failures {
     device.addEventListener('uncapturederror', this.#uncaptured);
     void device.lost.then(({ reason, message }) => {
       if (this.#closed) return;
-      this.#lost = new MambaError('device-lost', `the GPU device was lost (${reason || 'unknown'}): ${message}`, {
+      const said = `${reason || 'unknown'}): ${message}`.replace(/[.:\s]+$/, '');
+      this.#lost = new MambaError('device-lost', `the GPU device was lost (${said}`, {
         origin: 'webgpu',
         remedy: 'Create a new backend, load the weights again and import the states that were exported.',
       });
