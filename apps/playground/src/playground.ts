@@ -3,6 +3,7 @@ import type { DeltaMap, LoadOptions } from '@mamba/lm';
 import type { WorkerLanguageModel, WorkerSelection, WorkerSession } from '@mamba/lm/worker';
 import { Branch, type MarkedPlace, type Transcript } from './branch.ts';
 import { count } from './format.ts';
+import { hubIdOfAddress } from './hub-id.ts';
 import { Engine, probeBackends } from './worker/engine.ts';
 import type { BackendName, BackendReport } from './worker/protocol.ts';
 
@@ -18,7 +19,7 @@ export type GenerateOptions = NonNullable<Parameters<WorkerSession['generate']>[
 export type Weights = NonNullable<LoadOptions['weights']>;
 
 /** What runs; one thing at a time. */
-export type Busy = 'load' | 'generate' | 'other';
+export type Busy = 'load' | 'read' | 'generate' | 'other';
 
 export interface LoadedModel {
   readonly lm: WorkerLanguageModel;
@@ -41,6 +42,13 @@ export interface Look {
   readonly skipped: number;
 }
 
+export interface Progress {
+  readonly what: string;
+  readonly done: number;
+  readonly total: number;
+  readonly unit: 'bytes' | 'tensors';
+}
+
 /** What the shipped model is read from. */
 export const SHIPPED = 'models/kjv-mamba/';
 /** A map takes no more tokens than this. */
@@ -53,7 +61,7 @@ export class Playground {
   backends: readonly BackendReport[] | undefined;
   model: LoadedModel | undefined;
   /** Of a load. */
-  progress: { readonly what: string; readonly done: number; readonly total: number } | undefined;
+  progress: Progress | undefined;
   branches: readonly Branch[] = [];
   branch: Branch | undefined;
   busy: Busy | undefined;
@@ -83,6 +91,7 @@ export class Playground {
     try {
       this.backends = await probeBackends();
     } catch (error) {
+      this.backends = [];
       this.error = words(error);
     }
     this.#changed();
@@ -93,16 +102,17 @@ export class Playground {
     await this.#run('load', 'Loading …', async (signal) => {
       const before = this.model;
       const { location, title } = locate(source);
-      const engine = before?.engine.backend === backend ? before.engine : await Engine.start(backend);
+      const kept = before?.engine.backend === backend && !before.engine.lost ? before.engine : undefined;
+      const engine = kept ?? (await Engine.start(backend));
       try {
         const lm = await engine.connection.load(location, {
           ...{ signal, weights },
           onDownload: ({ file, bytes, totalBytes }) => {
-            this.progress = { what: `Downloading ${file}`, done: bytes, total: totalBytes };
+            this.progress = { what: `Downloading ${file}`, done: bytes, total: totalBytes, unit: 'bytes' };
             this.#changed();
           },
           onProgress: (done, total) => {
-            this.progress = { what: 'Tensors loaded', done, total };
+            this.progress = { what: 'Tensors loaded', done, total, unit: 'tensors' };
             this.#changed();
           },
         });
@@ -166,15 +176,18 @@ export class Playground {
     });
   }
 
-  /** Reads the input without going on. */
-  async read(input: string): Promise<void> {
-    await this.#run('other', 'Reading …', async (signal) => {
+  /** Reads the input without going on. @returns whether it is read. */
+  async read(input: string): Promise<boolean> {
+    let done = false;
+    await this.#run('read', 'Reading …', async (signal) => {
       await this.branch!.read(this.model!.lm, input, signal);
+      done = true;
       return 'The text is read.';
     });
+    return done;
   }
 
-  /** Ends what runs: a load, or a generation. */
+  /** Ends what runs: a load, a reading, or a generation. */
   stop(): void {
     this.#aborter?.abort();
   }
@@ -277,6 +290,7 @@ export class Playground {
       this.#changed();
       return;
     }
+    if (model.engine.lost) return;
     // A transcript is never written to: the same one has the same look.
     if (branch.transcript === this.#looked) return;
     this.#looked = branch.transcript;
@@ -292,6 +306,7 @@ export class Playground {
       if (turn !== this.#looks) return;
       this.look = { map, labels, skipped: branch.session.length - ids.length };
     } catch (error) {
+      this.#noticeLoss(error);
       if (turn !== this.#looks) return;
       this.#forgetLook();
       this.#releaseSelection();
@@ -330,6 +345,13 @@ export class Playground {
     this.speed = undefined;
   }
 
+  /** Where the device or the worker of the model is gone, its text can still be read; the next load has another. */
+  #noticeLoss(error: unknown): void {
+    const engine = this.model?.engine;
+    if (engine?.connection.failure !== undefined) engine.end();
+    else if (engine !== undefined && isMambaError(error, 'device-lost')) engine.lost = true;
+  }
+
   async #run(busy: Busy, beginning: string, act: (signal: AbortSignal) => Promise<string>): Promise<void> {
     if (this.busy !== undefined) return;
     this.busy = busy;
@@ -341,6 +363,7 @@ export class Playground {
       this.status = await act(this.#aborter.signal);
       this.deviceBytes = (await this.model?.engine.connection.memory())?.bytes;
     } catch (error) {
+      this.#noticeLoss(error);
       this.status = isMambaError(error, 'aborted') ? 'Cancelled.' : '';
       if (!isMambaError(error, 'aborted')) this.error = words(error);
     } finally {
@@ -353,6 +376,8 @@ export class Playground {
 }
 
 function words(error: unknown): string {
+  // What programs can do about it, the page does.
+  if (isMambaError(error, 'device-lost')) return error.message.replace(error.remedy ?? /$/, 'Load the model again.');
   return error instanceof Error ? error.message : String(error);
 }
 
@@ -366,10 +391,12 @@ function locate(source: Source): { readonly location: string | readonly File[]; 
     case 'shipped':
       return { location: new URL(SHIPPED, document.baseURI).href, title: 'KJV Mamba' };
     case 'hub': {
-      const id = source.id.trim().replace(/^(hf:|https:\/\/huggingface\.co\/)/, '');
+      const id = hubIdOfAddress(source.id) ?? source.id.trim().replace(/^hf:/, '');
       return { location: `hf:${id}`, title: id };
     }
     case 'url': {
+      const id = hubIdOfAddress(source.url);
+      if (id !== undefined) return { location: `hf:${id}`, title: id };
       const url = new URL(source.url.trim(), document.baseURI);
       return { location: url.href, title: url.pathname.split('/').filter(Boolean).at(-1) ?? url.host };
     }

@@ -1,6 +1,8 @@
 import { createHash } from 'node:crypto';
-import { readFileSync } from 'node:fs';
+import { copyFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { cpu } from '@mamba/cpu';
 import { loadModel } from '@mamba/lm';
@@ -266,12 +268,110 @@ test('loads from the Hugging Face hub, with a progress, keeps it, and loads it a
   await page.reload();
   await page.getByRole('radio', { name: 'CPU' }).check();
   await page.getByRole('radio', { name: 'Hub' }).check();
-  await page.getByLabel('Repository').fill('https://huggingface.co/owner/kjv');
+  await page.getByLabel('Repository').fill('https://huggingface.co/owner/kjv/tree/main');
   await button(page, 'Load model').click();
   await settled(page, 'owner/kjv is loaded, on');
   await generate(page, { 'Add text': 'And God said', Temperature: '0', Tokens: '6' });
   expect(await transcript(page).textContent()).toBe(text);
   expect(complaints.filter((complaint) => !/net::ERR_FAILED/.test(complaint))).toEqual([]);
+});
+
+test('loads a folder, whose own folders are not the model, and ends a tokenizer that does not end', async () => {
+  const { page, complaints } = await open(browser, site.address);
+  const folder = mkdtempSync(join(tmpdir(), 'mamba-folder-'));
+  try {
+    mkdirSync(join(folder, 'other'));
+    writeFileSync(join(folder, 'other', 'config.json'), '{}');
+    for (const name of ['config.json', 'model.safetensors'])
+      copyFileSync(fileURLToPath(new URL(name, MODEL)), join(folder, name));
+    const tokenizer = JSON.parse(readFileSync(new URL('tokenizer.json', MODEL), 'utf8')) as object;
+    const pattern = { type: 'Split', pattern: { Regex: '(a+)+$' }, behavior: 'Isolated', invert: false };
+    writeFileSync(join(folder, 'tokenizer.json'), JSON.stringify({ ...tokenizer, pre_tokenizer: pattern }));
+    await page.getByRole('radio', { name: 'CPU' }).check();
+    await page.getByRole('radio', { name: 'Files' }).check();
+    await page.getByLabel('A folder').setInputFiles(folder);
+    await button(page, 'Load model').click();
+    await settled(page, 'is loaded, on');
+
+    await page.getByLabel('Add text').fill(`${'a'.repeat(60)}!`);
+    await button(page, 'Generate').click();
+    await page.getByRole('alert').waitFor();
+    expect(await page.getByRole('alert').textContent()).toMatch(
+      /tokenizer\.json cannot be used: got no end after \d+ ms/,
+    );
+    // The remedy.
+    await page.getByRole('radio', { name: 'Shipped' }).check();
+    await button(page, 'Load model').click();
+    await settled(page, 'is loaded, on');
+    await generate(page, { 'Add text': 'And God said', Tokens: '2' });
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+  expect(complaints).toEqual([]);
+});
+
+test('stops in the middle of a long text, which is not lost', async () => {
+  const { page, complaints } = await fresh();
+  const text = 'In the beginning God created the heaven and the earth. '.repeat(4000);
+  await page.getByLabel('Add text').fill(text);
+  await button(page, 'Only read').click();
+  await button(page, 'Stop').click();
+  await settled(page, 'Cancelled.');
+  expect(await readSoFar(page).textContent()).toBe('0 tokens');
+  expect(await page.getByLabel('Add text').inputValue()).toBe(text);
+  await generate(page, { 'Add text': 'And', Tokens: '2' });
+  expect(complaints).toEqual([]);
+});
+
+// Twice on a GPU in software, which takes its time on a machine that has other work.
+test('says that the GPU was lost, keeps the text, and loads again', { timeout: 300_000 }, async () => {
+  const context = await browser.newContext({ viewport: { width: 390, height: 844 } });
+  await context.route(/worker-[^/]*\.js$/, async (route) => {
+    const response = await route.fetch();
+    const losing = `{
+      const { requestDevice } = GPUAdapter.prototype;
+      const channel = new BroadcastChannel('lose');
+      GPUAdapter.prototype.requestDevice = async function (...options) {
+        const device = await requestDevice.apply(this, options);
+        channel.addEventListener('message', () => device.destroy());
+        return device;
+      };
+    }`;
+    await route.fulfill({ response, body: `${losing}\n${await response.text()}` });
+  });
+  context.setDefaultTimeout(120_000);
+  const page = await context.newPage();
+  await page.goto(site.address);
+  await page.getByRole('radio', { name: 'WebGPU' }).and(page.locator(':enabled')).check();
+  await button(page, 'Load model').click();
+  await settled(page, 'is loaded, on');
+  await page.getByLabel('Watch').uncheck();
+  await generate(page, { 'Add text': 'And God said', Tokens: '2' });
+  const text = await transcript(page).textContent();
+  await page.evaluate(() => new BroadcastChannel('lose').postMessage('now'));
+
+  const alert = page.getByRole('alert');
+  await page.waitForTimeout(200);
+  await page.getByLabel('Seed').scrollIntoViewIfNeeded();
+  await page.getByLabel('Add text').press('Control+Enter');
+  await alert.waitFor();
+  expect(await alert.textContent()).toMatch(/the GPU device was lost.*[^.]\. Load the model again\./);
+  // Also for who has scrolled down to the text.
+  const { top, bottom } = await alert.evaluate((element) => element.getBoundingClientRect().toJSON() as DOMRect);
+  expect(top >= 0 && bottom <= 844).toBe(true);
+  expect(await transcript(page).textContent()).toBe(text);
+  await button(page, 'Load model').click();
+  await settled(page, 'is loaded, on');
+  await generate(page, { 'Add text': 'And God said', Tokens: '2' });
+});
+
+test('says so where the worker does not come', async () => {
+  const context = await browser.newContext();
+  await context.route(/worker-[^/]*\.js$/, (route) => route.abort());
+  const page = await context.newPage();
+  await page.goto(site.address);
+  expect(await page.getByRole('alert').textContent()).toContain('cannot be loaded. Check the connection');
+  expect(await page.locator('#backend-cpu').textContent()).toBe('not known');
 });
 
 test('says so where the backend has no such weights', async () => {

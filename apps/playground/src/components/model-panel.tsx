@@ -1,7 +1,7 @@
 import { parameterCount } from '@mamba/core';
 import { useState } from 'preact/hooks';
 import { bytes } from '../format.ts';
-import type { Playground, Source, Weights } from '../playground.ts';
+import type { Playground, Progress, Source, Weights } from '../playground.ts';
 import type { BackendName, BackendReport } from '../worker/protocol.ts';
 
 const SOURCES = [
@@ -125,7 +125,7 @@ export function ModelPanel({ playground }: { readonly playground: Playground }) 
             </label>
             <label class="field">
               or its files
-              <input type="file" multiple accept=".json,.safetensors,.gguf" onChange={choose} />
+              <input type="file" multiple accept=".json,.safetensors,.gguf,.bin,.txt,.jinja" onChange={choose} />
             </label>
           </div>
         )}
@@ -146,7 +146,7 @@ export function ModelPanel({ playground }: { readonly playground: Playground }) 
                 />
                 <span class="name">{label}</span>
                 <span class="hint" id={`backend-${name}`}>
-                  {report === undefined ? 'looking …' : words(report)}
+                  {report !== undefined ? words(report) : backends === undefined ? 'looking …' : 'not known'}
                 </span>
               </label>
             );
@@ -176,10 +176,15 @@ export function ModelPanel({ playground }: { readonly playground: Playground }) 
           </button>
           {progress !== undefined && (
             <progress aria-label={progress.what} value={progress.done} max={progress.total}>
-              {progress.done} of {progress.total}
+              {amount(progress)}
             </progress>
           )}
         </div>
+        {progress !== undefined && (
+          <p class="hint">
+            {progress.what}: {amount(progress)}
+          </p>
+        )}
       </form>
       {model !== undefined && (
         <dl class="facts" aria-label="The loaded model">
@@ -200,6 +205,10 @@ export function ModelPanel({ playground }: { readonly playground: Playground }) 
 function proposed(backends: readonly BackendReport[] = []): BackendName | undefined {
   const running = backends.filter(({ available }) => available);
   return (running.find(({ software }) => !software) ?? running[0])?.name;
+}
+
+function amount({ done, total, unit }: Progress): string {
+  return unit === 'bytes' ? `${bytes(done)} of ${bytes(total)}` : `${done} of ${total}`;
 }
 
 function words({ available, software, words }: BackendReport): string {

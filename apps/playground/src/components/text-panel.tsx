@@ -21,6 +21,7 @@ export function TextPanel({ playground, model }: TextPanelProps) {
   const form = useRef<HTMLFormElement>(null);
   const transcript = useRef<HTMLDivElement>(null);
   const generating = busy === 'generate';
+  const stoppable = generating || busy === 'read';
   const { segments, ids } = branch.transcript;
 
   // The end of the text stays in view, unless the reader has scrolled away from it.
@@ -39,22 +40,25 @@ export function TextPanel({ playground, model }: TextPanelProps) {
 
   const submit = (event: Event): void => {
     event.preventDefault();
-    if (generating) playground.stop();
+    if (stoppable) playground.stop();
     if (busy !== undefined) return;
     following.current = true;
     void playground.generate(input, samplingOptions(fields));
     setInput('');
   };
   const readOnly = (): void => {
-    void playground.read(input);
+    // What was not read is not lost.
+    void playground.read(input).then((done) => {
+      if (!done) setInput((now) => now || input);
+    });
     setInput('');
   };
   const keys = (event: KeyboardEvent): void => {
-    if (event.key === 'Enter' && (event.ctrlKey || event.metaKey) && !generating) {
+    if (event.key === 'Enter' && (event.ctrlKey || event.metaKey) && !stoppable) {
       event.preventDefault();
       form.current?.requestSubmit();
     }
-    if (event.key === 'Escape' && generating) playground.stop();
+    if (event.key === 'Escape' && stoppable) playground.stop();
   };
 
   return (
@@ -111,8 +115,8 @@ export function TextPanel({ playground, model }: TextPanelProps) {
           />
         </label>
         <div class="actions">
-          <button type="submit" class="primary" aria-disabled={busy !== undefined && !generating}>
-            {generating ? 'Stop' : 'Generate'}
+          <button type="submit" class="primary" aria-disabled={busy !== undefined && !stoppable}>
+            {stoppable ? 'Stop' : 'Generate'}
           </button>
           <Action blocked={busy !== undefined || input === ''} onClick={readOnly}>
             Only read

@@ -5,6 +5,8 @@ import type { BackendName, BackendReport, Calls, Request, Response } from './pro
 export class Engine {
   readonly backend: BackendName;
   readonly connection: WorkerConnection;
+  /** Nothing more can be computed: the device is gone, or the worker was ended. */
+  lost = false;
   readonly #worker: PlaygroundWorker;
 
   private constructor(worker: PlaygroundWorker, backend: BackendName, connection: WorkerConnection) {
@@ -27,6 +29,7 @@ export class Engine {
 
   /** Ends the worker; what still waits is rejected. */
   end(): void {
+    this.lost = true;
     this.connection.close();
     this.#worker.end();
   }
@@ -47,6 +50,8 @@ interface Waiting {
   readonly reject: (error: Error) => void;
 }
 
+const NOT_LOADED = 'The worker cannot be loaded. Check the connection, and load the page again.';
+
 class PlaygroundWorker {
   readonly #worker = new Worker(new URL('./worker.ts', import.meta.url), { type: 'module' });
   readonly #waiting = new Map<number, Waiting>();
@@ -60,7 +65,10 @@ class PlaygroundWorker {
       if ('error' in data) waiting?.reject(new Error(data.error));
       else waiting?.resolve(data.value);
     });
-    this.#worker.addEventListener('error', ({ message }) => this.#fail(`The worker failed: ${message}`));
+    // A script that did not come has no message.
+    this.#worker.addEventListener('error', ({ message = '' }) =>
+      this.#fail(message === '' ? NOT_LOADED : `The worker failed: ${message}`),
+    );
   }
 
   call<K extends keyof Calls>(
