@@ -49,7 +49,8 @@ async function readOptional<T>(
   onWarning: WarningListener,
   parse: (source: ByteSource, bytes: Uint8Array) => T,
 ): Promise<T | undefined> {
-  const warn = (reason: unknown): undefined => onWarning(leftOut(`${store.name}: ${file}`, reason)) as undefined;
+  // What the listener gives back is not an answer.
+  const warn = (reason: unknown): undefined => void onWarning(leftOut(`${store.name}: ${file}`, reason));
   try {
     const { source, reason } = await findFile(store, file);
     if (source === undefined) return reason && warn(reason);

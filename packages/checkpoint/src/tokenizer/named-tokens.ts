@@ -18,7 +18,8 @@ export async function namedTokenId(
   const given = config[name];
   if (given === undefined || given === null || given === false) return undefined;
   const place = `${origin}: ${name}`;
-  const warn = (reason: unknown): undefined => onWarning(leftOut(place, reason)) as undefined;
+  // What the listener gives back is not an answer.
+  const warn = (reason: unknown): undefined => void onWarning(leftOut(place, reason));
   const text = tokenText(given);
   if (text === undefined) return warn(damaged(place, show(given), 'a token'));
   const listed = listedId(config, text);
