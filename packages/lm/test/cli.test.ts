@@ -166,6 +166,23 @@ describe('mamba-lm', () => {
     expect((await readdir(folder)).sort()).toEqual(['back', 'broken.gguf', 'kjv.gguf']);
   });
 
+  it('does not compare what is no number with itself', async () => {
+    const broken = join(folder, 'no-numbers');
+    await cp(`${FIXTURES}/mamba-tiny`, broken, { recursive: true });
+    const bytes = await readFile(join(broken, 'model.safetensors'));
+    // The last number of the last tensor.
+    bytes.writeFloatLE(Number.NaN, bytes.length - 4);
+    await writeFile(join(broken, 'model.safetensors'), bytes);
+    const args = ['convert', broken, join(folder, 'no-numbers.gguf'), '-b', 'cpu'];
+    const { code, stdout, stderr } = await run(args);
+    expect({ code, stdout }).toEqual({ code: 1, stdout: '' });
+    expect(stderr).toContain('the logits of the source are no numbers: that begins in the final norm');
+    expect(existsSync(join(folder, 'no-numbers.gguf'))).toBe(false);
+    expect((await run([...args, '--no-check'])).code).toBe(0);
+    await rm(broken, { recursive: true });
+    await rm(join(folder, 'no-numbers.gguf'));
+  });
+
   it('replaces a model as a whole, and nothing that is none', async () => {
     const tiny = `${FIXTURES}/mamba-tiny`;
     const place = await mkdtemp(join(folder, 'replaced-'));

@@ -107,6 +107,23 @@ describe.each(PROVIDERS)('a model without numbers on $name', (provider) => {
     for (const run of Object.values(ways)) await run(sound);
   });
 
+  it.each(faults.filter(([tensor]) => tensor !== 'lm_head.weight'))(
+    'gives no embedding of %s, by %d',
+    async (...fault) => {
+      const [tensor, value, part] = fault;
+      const lm = await loadModel(
+        backend,
+        await changed(TINY, { tensor, value, at: 48 * (tensor === EMBEDDING ? 3 : 0) }),
+      );
+      const resting = backend.memory().tensors;
+      const words = [`begins in ${part}, in the weight ${tensor}`, `got ${value} at [`];
+      for (const pooling of ['last', 'mean', 'none'] as const)
+        await expectError(() => lm.hiddenStates(request.prompt, { pooling, chunk: 2 }), 'not-finite', ...words);
+      expect(backend.memory().tensors).toBe(resting);
+      lm.dispose();
+    },
+  );
+
   it('gives what came before, and a session holds it, where a token breaks it', async () => {
     const whole = await loadModel(backend, await changed(TINY, {}));
     const greedy = (await collect(whole.generate({ ...request, maxTokens: 12 }))).flatMap(({ id }) => id ?? []);
@@ -198,9 +215,11 @@ it('is an answer of 500 from a server, whole or streamed', async () => {
   const lm = await loadModel(backend, await changed(KJV, { tensor: 'backbone.layers.2.mixer.D', value: Number.NaN }));
   const server = await serve(lm, { port: 0, graceMs: 0, onError() {} });
   const ask = async (fields: object) => {
-    const body = JSON.stringify({ model: server.name, prompt: 'And God said', max_tokens: 4, ...fields });
+    const completion = { prompt: 'And God said', max_tokens: 4 };
+    const body = JSON.stringify({ model: server.name, ...('input' in fields ? {} : completion), ...fields });
     const headers = { 'Content-Type': 'application/json' };
-    const response = await fetch(`${server.url}/v1/completions`, { method: 'POST', headers, body });
+    const path = 'input' in fields ? 'embeddings' : 'completions';
+    const response = await fetch(`${server.url}/v1/${path}`, { method: 'POST', headers, body });
     return { status: response.status, text: await response.text() };
   };
   for (const temperature of [0, 1]) {
@@ -210,6 +229,11 @@ it('is an answer of 500 from a server, whole or streamed', async () => {
     const streamed = await ask({ temperature, stream: true });
     expect(streamed.text).toContain('layer 2, in the weight backbone.layers.2.mixer.D');
     expect(streamed.text).not.toContain('finish_reason":"stop"');
+  }
+  for (const encoding_format of ['float', 'base64']) {
+    const embedded = await ask({ input: 'And God said', encoding_format });
+    expect(embedded.status).toBe(500);
+    expect(embedded.text).toContain('layer 2, in the weight backbone.layers.2.mixer.D');
   }
   await server.close();
   lm.dispose();

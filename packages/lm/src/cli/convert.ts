@@ -159,11 +159,12 @@ async function prepareCheck(
   try {
     const { vocabSize } = checkpoint.config;
     const ids = checkIds(tokenizer, count, vocabSize);
-    const reference = await logitsOf(backend, checkpoint, ids, signal);
+    const reference = await logitsOf(backend, checkpoint, ids, signal, 'the source');
     return {
       async show(target: string): Promise<void> {
         await withCheckpoint(target, signal, async (written) => {
-          const error = compareLogits(reference, await logitsOf(backend, written, ids, signal), vocabSize);
+          const logits = await logitsOf(backend, written, ids, signal, 'what was written');
+          const error = compareLogits(reference, logits, vocabSize);
           await print(
             `logits over ${error.positions} tokens: relative error ${error.relativeRms.toExponential(2)}, ` +
               `largest difference ${error.maxAbsolute.toExponential(2)}, ` +

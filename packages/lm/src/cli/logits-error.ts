@@ -1,4 +1,5 @@
 import { type Backend, createModel, type ModelConfig, type ParameterSource } from '@mamba/core';
+import { notFinite } from '../generate/not-finite.ts';
 import { logSumExp } from '../sampling/log-softmax.ts';
 import { argmax } from '../sampling/sample-logits.ts';
 
@@ -14,18 +15,25 @@ export interface LogitsError {
   readonly sameTop: number;
 }
 
-/** Logits `[positions, vocabSize]` of a checkpoint's weights in the backend's own precision; all is freed again. */
+/**
+ * Logits `[positions, vocabSize]` of a checkpoint's weights in the backend's own precision; all is freed again.
+ * @param who What the weights are, in words.
+ * @throws MambaError `not-finite` where they are no numbers, which nothing can be compared with.
+ */
 export async function logitsOf(
   backend: Backend,
   { config, source }: { readonly config: ModelConfig; readonly source: ParameterSource },
   ids: readonly number[],
   signal: AbortSignal,
+  who: string,
 ): Promise<ArrayLike<number>> {
   const model = await createModel(backend, config, source, { signal });
   try {
     const { logits, state } = model.forward([ids], { logits: 'all' });
     try {
-      return (await backend.read(logits!)) as Float32Array | Float64Array;
+      const values = (await backend.read(logits!)) as Float32Array | Float64Array;
+      if (!values.every(Number.isFinite)) throw await notFinite({ model, ids, state: undefined, who });
+      return values;
     } finally {
       logits!.dispose();
       state.dispose();

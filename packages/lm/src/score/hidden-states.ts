@@ -1,6 +1,7 @@
 import { invalid, type Model, type ModelState, type Tensor } from '@mamba/core';
 import { checkIds, checkInteger, checkOptions } from '../check.ts';
 import { checkSignal, yieldToEventLoop } from '../event-loop.ts';
+import { notFinite } from '../generate/not-finite.ts';
 
 export interface HiddenStateOptions {
   /**
@@ -28,7 +29,8 @@ export interface HiddenStates {
 
 /**
  * Embeddings of a sequence, in constant memory where they are pooled.
- * @throws MambaError `invalid-argument`, `aborted`, and what the model throws; nothing is leaked then.
+ * @throws MambaError `invalid-argument`, `aborted`, `not-finite` where the model gives no numbers, and what the model
+ * throws; nothing is leaked then.
  */
 export async function hiddenStates(
   model: Model,
@@ -61,6 +63,7 @@ export async function hiddenStates(
       const last = start + part.length === ids.length;
       const read = pooling === 'last' && !last ? [] : await readLayers(result.hiddenStates!, layers);
       if (read.length === 0) disposeAll(result.hiddenStates!);
+      if (!read.every((rows) => rows.every(Number.isFinite))) throw await notFinite({ model, ids: part, state });
       for (const [index, rows] of read.entries()) {
         if (pooling === 'none') values[index]!.set(rows, start * dModel);
         else if (pooling === 'last') values[index]!.set(rows.subarray(rows.length - dModel));

@@ -66,6 +66,6 @@ function checkNegative(origin: string, { data, dtype }: HostTensor): void {
   const sign = dtype === 'float16' || dtype === 'bfloat16' ? (bits: number) => (bits & 0x8000 ? -1 : bits) : Math.sign;
   for (let index = 0; index < data.length; index++) {
     if (!(sign(data[index]!) <= 0))
-      throw damaged(origin, `a value above 0 at ${index}`, 'A = -exp(A_log), which is below 0 everywhere');
+      throw damaged(origin, `a value above 0, or NaN, at ${index}`, 'A = -exp(A_log), which is below 0 everywhere');
   }
 }
