@@ -200,6 +200,20 @@ describe('text', () => {
       expect(streamed(kind(PIECES, decoder), ['▁a', '▁the'])).toBe(' a the');
   });
 
+  it('keeps the space of its first word where other text goes before', () => {
+    const words = KINDS['WordPiece with clean-up']!;
+    for (const [{ tokenizer }, token] of [
+      [metaspace, '▁the'],
+      [llama, '▁the'],
+      [words, 'the'],
+      [KINDS['no decoder']!, 'the'],
+    ] as const) {
+      const id = tokenizer.idOf(token)!;
+      expect([tokenizer.decode([id]), tokenizer.decode([id, id])]).toEqual(['the', 'the the']);
+      expect(tokenizer.decode([id, id], { begun: true })).toBe(' the the');
+    }
+  });
+
   it('takes what is said twice in a row for one, by a decoder of such', () => {
     const config = { type: 'CTC', pad_token: '<pad>', word_delimiter_token: '|', cleanup: true };
     const ctc = kind(['<pad>', '|', 'a', 'b'], config);

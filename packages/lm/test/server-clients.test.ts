@@ -323,6 +323,28 @@ describe('lm-evaluation-harness', () => {
     }
   });
 
+  it('is refused more than can be told at once', async () => {
+    const post = await start(chatty);
+    const prompt = Array(20_000).fill(5);
+    const { status, json } = await post('/completions', { ...request, prompt, logprobs: 20, max_tokens: 0 });
+    expect({ status, param: json.error.param }).toEqual({ status: 400, param: 'logprobs' });
+    expect(json.error.message).toContain('420000 log-probabilities in one answer');
+    const many = { ...chat, logprobs: true, top_logprobs: 20, n: 8, max_tokens: 4000 };
+    expect((await post('/chat/completions', many)).json.error.param).toBe('top_logprobs');
+    // What it says can be done.
+    const fewer = await post('/completions', { ...request, prompt: Array(500).fill(5), logprobs: 20, max_tokens: 0 });
+    expect(fewer.json.choices[0]!.logprobs.tokens).toHaveLength(500);
+    const leaving = new AbortController();
+    const response = await fetch(`${servers[0]!.url}/v1/chat/completions`, {
+      method: 'POST',
+      headers: { 'Content-Type': 'application/json' },
+      body: JSON.stringify({ ...many, stream: true }),
+      signal: leaving.signal,
+    });
+    expect(response.status).toBe(200);
+    leaving.abort();
+  });
+
   it('generates until its stop strings', async () => {
     const post = await start(lm);
     const { seed, temperature, model } = request;
@@ -341,6 +363,31 @@ describe('lm-evaluation-harness', () => {
       expect({ text, logprobs }).toEqual({ text: `And God said${plain}`, logprobs: null });
     const nothing = await post('/completions', { ...completion, max_tokens: 0 });
     expect(nothing).toMatchObject({ status: 400, json: { error: { param: 'max_tokens' } } });
+  });
+});
+
+describe('log-probabilities', () => {
+  it('name tokens as they read within a text, the space of a word with it', async () => {
+    const words = ['▁And', '▁God', '▁said', 's', '<0xC3>', '<0xA9>', '▁'];
+    const vocab = Object.fromEntries(['<s>', ...words].map((token, id) => [token, id]));
+    const model = { type: 'BPE', vocab, merges: [], unk_token: '<s>', byte_fallback: true };
+    const added = [{ id: 0, content: '<s>', special: true, normalized: false }];
+    const mark = { type: 'Replace', pattern: { String: '▁' }, content: ' ' };
+    const strip = { type: 'Strip', content: ' ', start: 1, stop: 0 };
+    const sequence = { type: 'Sequence', decoders: [mark, { type: 'ByteFallback' }, { type: 'Fuse' }, strip] };
+    for (const decoder of [{ type: 'Metaspace', replacement: '▁', prepend_scheme: 'always' }, sequence]) {
+      const json = { normalizer: null, pre_tokenizer: null, post_processor: null, added_tokens: added, decoder, model };
+      const changed = await loadWith('tokenizer.json', JSON.stringify(json));
+      const post = await start(changed);
+      const fields = { ...completion, prompt: [1, 2, 3, 4], max_tokens: 2, logit_bias: { 2: 100 }, logprobs: 1 };
+      const echoed = (await post('/completions', { ...fields, echo: true })).json.choices[0]!;
+      expect(echoed.logprobs.tokens).toEqual(['And', ' God', ' said', 's', ' God', ' God']);
+      expect(echoed.logprobs.tokens.join('')).toBe(echoed.text);
+      expect(echoed.logprobs.text_offset).toEqual([0, 3, 7, 12, 13, 17]);
+      const plain = (await post('/completions', fields)).json.choices[0]!;
+      expect(plain.logprobs.tokens).toEqual([' God', ' God']);
+      await changed.model.backend.dispose();
+    }
   });
 });
 

@@ -125,6 +125,37 @@ describe('another client is answered', () => {
   });
 });
 
+describe('a body is refused before it takes others their time', () => {
+  const most = 2 ** 20 - 256;
+  const filled = (item: string): string =>
+    Array(Math.floor(most / (item.length + 1)))
+      .fill(item)
+      .join();
+  const field = (name: string, content: string): string =>
+    `{"model":"kjv","prompt":"And","messages":[{"role":"user","content":"And"}],"${name}":${content}}`;
+  it.each<[string, string, string]>([
+    ['lists within lists', `${'['.repeat(most / 2)}${']'.repeat(most / 2)}`, 'deeper than 64'],
+    ['objects within objects', field('metadata', `${'{"a":'.repeat(1e5)}1${'}'.repeat(1e5)}`), 'deeper than 64'],
+    ['empty texts', `{"prompt":[${filled('""')}]}`, 'more than 16384'],
+    ['texts with quotes in them', `{"prompt":[${filled('"\\\\\\""')}]}`, 'more than 16384'],
+    ['lists of one id', `{"prompt":[${filled('[1]')}]}`, 'more than 16384'],
+    ['messages that are none', `{"messages":[${filled('{}')}]}`, 'more than 16384'],
+    ['nulls', field('stop', `[${filled('null')}]`), 'more than 16384'],
+    ['keys', field('metadata', `{${filled('"":1')}}`), 'more than 16384'],
+    ['biases', field('logit_bias', `{${filled('"1":1')}}`), 'more than 16384'],
+    ['ids that are none', `{"prompt":[${filled('1.5')}]}`, 'expected a text, a list of token ids'],
+    ['ids and a text', `{"prompt":[${filled('1')},"a"]}`, 'expected a text, a list of token ids'],
+  ])('that holds %s', async (_, body, word) => {
+    await start('tokenizer.json', KJV);
+    const path = body.startsWith('{"messages"') ? 'chat/completions' : 'completions';
+    const headers = { 'Content-Type': 'application/json' };
+    const response = await fetch(`${server.url}/v1/${path}`, { method: 'POST', headers, body });
+    const { error } = (await response.json()) as { error: { message: string; type: string } };
+    expect(error).toMatchObject({ type: 'invalid_request_error', message: expect.stringContaining(word) });
+    expect(response.status).toBe(400);
+  });
+});
+
 describe('a server closes', () => {
   it.each([
     ['a text is encoded', { ...completion, prompt: 'thandofheringtionent'.repeat(20_000) }],

@@ -5,10 +5,11 @@ import type { GeneratedPiece } from '../generate/pieces.ts';
 import type { LanguageModel } from '../language-model.ts';
 import type { Plan } from './plan.ts';
 import type { EncodedPrompt } from './prompts.ts';
+import { Words } from './words.ts';
 
 /** Writes pieces as OpenAI's API gives them: whole, or as the chunks of a stream. One a request. */
 export class Answer {
-  readonly #lm: LanguageModel;
+  readonly #words: Words;
   readonly #plan: Plan;
   readonly #head: { readonly id: string; readonly created: number; readonly model: string };
   readonly #choices: Collected[];
@@ -16,7 +17,7 @@ export class Answer {
   /** @param told Of each prompt, where it is echoed with log-probabilities: of every token but the first. */
   constructor(lm: LanguageModel, plan: Plan, model: string, told: readonly (readonly GeneratedToken[])[] = []) {
     const prefix = plan.kind === 'chat' ? 'chatcmpl' : 'cmpl';
-    this.#lm = lm;
+    this.#words = new Words(lm.requireTokenizer());
     this.#plan = plan;
     this.#head = { id: `${prefix}-${randomUUID()}`, created: Math.floor(Date.now() / 1000), model };
     const echoes = plan.echo ? plan.prompts.map((prompt, index) => echo(lm, prompt, told[index])) : [];
@@ -48,7 +49,9 @@ export class Answer {
     choice.finishReason = finishReason;
     if (id !== undefined) choice.count++;
     const token =
-      logProb === undefined ? undefined : { id: id!, logProb, topLogProbs: topLogProbs ?? [], offset: before };
+      logProb === undefined
+        ? undefined
+        : { id: id!, logProb, topLogProbs: topLogProbs ?? [], offset: before, begun: true };
     if (token !== undefined && !this.#plan.stream) choice.tokens.push(token);
     if (text === '' && token === undefined && finishReason === undefined) return undefined;
     const logprobs = token === undefined ? null : this.#logProbs([token]);
@@ -85,30 +88,28 @@ export class Answer {
   }
 
   #logProbs(tokens: readonly CollectedToken[]): object {
-    const word = (id: number): string => this.#lm.decode([id]);
     if (this.#plan.kind === 'completion')
       return {
-        tokens: tokens.map(({ id }) => word(id)),
+        tokens: tokens.map(({ id, begun }) => this.#words.of(id, begun)),
         token_logprobs: tokens.map(({ logProb }) => logProb),
-        top_logprobs: tokens.map(({ topLogProbs: top }) => top && this.#byWord(top)),
+        top_logprobs: tokens.map(({ topLogProbs: top, begun }) => top && this.#byWord(top, begun)),
         text_offset: tokens.map(({ offset }) => offset),
       };
-    const entry = (id: number, logprob: number | null): object => ({
-      token: word(id),
-      logprob,
-      bytes: bytesOf(word(id)),
-    });
-    const content = tokens.map(({ id, logProb, topLogProbs: top }) => ({
-      ...entry(id, logProb),
-      top_logprobs: (top ?? []).map((other) => entry(other.id, other.logProb)),
+    const entry = (id: number, logprob: number | null, begun: boolean): object => {
+      const token = this.#words.of(id, begun);
+      return { token, logprob, bytes: bytesOf(token) };
+    };
+    const content = tokens.map(({ id, logProb, topLogProbs: top, begun }) => ({
+      ...entry(id, logProb, begun),
+      top_logprobs: (top ?? []).map((other) => entry(other.id, other.logProb, begun)),
     }));
     return { content, refusal: null };
   }
 
   /** Of several that read alike (parts of characters) the likeliest, which comes first. */
-  #byWord(top: NonNullable<CollectedToken['topLogProbs']>): Readonly<Record<string, number>> {
+  #byWord(top: NonNullable<CollectedToken['topLogProbs']>, begun: boolean): Readonly<Record<string, number>> {
     const words: Record<string, number> = Object.create(null) as Record<string, number>;
-    for (const { id, logProb } of top) words[this.#lm.decode([id])] ??= logProb;
+    for (const { id, logProb } of top) words[this.#words.of(id, begun)] ??= logProb;
     return words;
   }
 }
@@ -121,12 +122,16 @@ function echo(
 ): Pick<Collected, 'text' | 'tokens'> {
   const written = text ?? lm.decode(ids);
   if (told === undefined) return { text: written, tokens: [] };
-  const decoder = lm.requireTokenizer().streamDecoder({ skipSpecialTokens: text !== undefined });
+  const tokenizer = lm.requireTokenizer();
+  const skipSpecialTokens = text !== undefined;
+  const decoder = tokenizer.streamDecoder({ skipSpecialTokens });
   let offset = 0;
+  let begun = false;
   const tokens = ids.map((id, index): CollectedToken => {
     const { logProb = null, topLogProbs } = told[index - 1] ?? {};
-    const token = { id, logProb, topLogProbs: index === 0 ? null : (topLogProbs ?? []), offset };
+    const token = { id, logProb, topLogProbs: index === 0 ? null : (topLogProbs ?? []), offset, begun };
     offset += decoder.push(id).length;
+    begun ||= !(skipSpecialTokens && tokenizer.specialTokens.has(id));
     return token;
   });
   return { text: written, tokens };
@@ -139,6 +144,8 @@ interface CollectedToken {
   readonly topLogProbs: NonNullable<GeneratedPiece['topLogProbs']> | null;
   /** In the text, in UTF-16 units. */
   readonly offset: number;
+  /** Others go before it. */
+  readonly begun: boolean;
 }
 
 interface Collected {

@@ -11,10 +11,10 @@ import type { LanguageModel } from '../language-model.ts';
 import { promptLogProbs } from '../score/prompt-log-probs.ts';
 import type { PrefixCache } from '../session/prefix-cache.ts';
 import { Answer } from './answer.ts';
-import { passOver, readBytes } from './body.ts';
+import { parseJson, passOver, readBytes } from './body.ts';
 import { crossOrigin } from './cors.ts';
 import { checkEmbeddings, embed } from './embeddings.ts';
-import { ApiError, badRequest, errorBody, SERVER_FAILED, schemaError, toApiError } from './errors.ts';
+import { ApiError, errorBody, SERVER_FAILED, schemaError, toApiError } from './errors.ts';
 import { type Plan, type PlanContext, type PlanLimits, planChat, planCompletion } from './plan.ts';
 import { encodePrompts } from './prompts.ts';
 import { type Queue, queueFull } from './queue.ts';
@@ -247,13 +247,7 @@ async function readBody<S extends z.ZodType>(
   // Pages can send other types to any address without asking; this one they cannot.
   if (!/^application\/json\s*(;|$)/i.test(c.req.header('content-type') ?? ''))
     throw new ApiError(415, 'invalid_request_error', 'The Content-Type has to be application/json.');
-  const bytes = await readBytes(c.env.incoming, maxBodyBytes);
-  let json: unknown;
-  try {
-    json = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes));
-  } catch (error) {
-    throw badRequest(`The body is not JSON in UTF-8: ${error instanceof Error ? error.message : String(error)}`);
-  }
+  const json = parseJson(await readBytes(c.env.incoming, maxBodyBytes));
   const { success, data, error } = schema.safeParse(withoutNull(json));
   if (!success) throw schemaError(error);
   return data;

@@ -36,6 +36,10 @@ export interface PlanContext extends PromptContext {
 
 /** OpenAI's default, where a completion does not say. */
 const COMPLETION_TOKENS = 16;
+/**
+ * Log-probabilities that are told at once: a million of them take a second to write, in which nobody else is answered.
+ */
+const MAX_TOLD = 2 ** 18;
 
 /** @throws ApiError, MambaError where the request cannot be fulfilled. */
 export async function planCompletion(request: CompletionRequest, context: PlanContext): Promise<Plan> {
@@ -51,7 +55,15 @@ export async function planCompletion(request: CompletionRequest, context: PlanCo
   checkChoices(several, request, limits);
   const options = generation(request, { maxTokens, logProbs: typeof logprobs === 'number' ? logprobs : undefined });
   const prompts = await encodePrompts(prompt, 'prompt', context);
-  return { ...options, kind: 'completion', prompts, echo, choices: choicesOf(request, prompts, options) };
+  const plan = {
+    ...options,
+    kind: 'completion',
+    prompts,
+    echo,
+    choices: choicesOf(request, prompts, options),
+  } as const;
+  checkTold('logprobs', plan);
+  return plan;
 }
 
 /** @throws ApiError, MambaError as `planCompletion`; also where the model has no chat template. */
@@ -65,7 +77,10 @@ export async function planChat(request: ChatRequest, context: PlanContext): Prom
   const maxTokens = resolveTokens(param, asked, limits);
   const options = generation(request, { maxTokens, logProbs: logprobs === true ? (top ?? 0) : undefined });
   const prompts = [await encodeMessages(request, context)];
-  return { ...options, kind: 'chat', prompts, echo: false, choices: choicesOf(request, prompts, options) };
+  const choices = choicesOf(request, prompts, options);
+  const plan = { ...options, kind: 'chat', prompts, echo: false, choices } as const;
+  checkTold('top_logprobs', plan);
+  return plan;
 }
 
 type Planned = Pick<Plan, 'logProbs' | 'stream' | 'includeUsage'> & {
@@ -121,6 +136,19 @@ function samplingOf(request: SharedFields): Sampling {
     logitBias: request.logit_bias ?? {},
     stop: stops.filter((text) => text !== ''),
   };
+}
+
+function checkTold(param: string, { logProbs, stream, echo, prompts, choices }: Plan): void {
+  if (logProbs === undefined) return;
+  const tokens = choices.reduce((sum, { prompt, options }) => {
+    const given = stream ? 0 : (options?.maxTokens ?? 0);
+    return sum + given + (echo ? prompts[prompt]!.ids.length : 0);
+  }, 0);
+  const told = tokens * (1 + logProbs);
+  if (told <= MAX_TOLD) return;
+  const most = `more than this server tells at once, ${MAX_TOLD}`;
+  const hint = 'Ask for fewer, of fewer tokens, or for what is generated as a stream.';
+  throw badRequest(`${param}: ${told} log-probabilities in one answer are ${most}. ${hint}`, param);
 }
 
 function checkChoices(prompts: number, { n }: SharedFields, { maxChoices }: PlanLimits): void {

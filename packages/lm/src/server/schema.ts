@@ -54,8 +54,23 @@ const shared = {
   repetition_penalty: z.number().positive().nullish(),
 };
 
-const ids = z.array(z.int().min(0));
-const texts = z.union([z.string(), ids.min(1), z.array(z.string()).min(1), z.array(ids.min(1)).min(1)]);
+/** By hand: of a list of a hundred thousand ids that are wrong one word is enough. */
+const texts = z.custom<string | number[] | string[] | number[][]>(
+  (given) => typeof given === 'string' || isIds(given) || isListOf(given, isText) || isListOf(given, isIds),
+  'Invalid input: expected a text, a list of token ids, or a list of either',
+);
+
+function isText(given: unknown): boolean {
+  return typeof given === 'string';
+}
+
+function isIds(given: unknown): boolean {
+  return isListOf(given, (id) => Number.isSafeInteger(id) && (id as number) >= 0);
+}
+
+function isListOf(given: unknown, is: (item: unknown) => boolean): boolean {
+  return Array.isArray(given) && given.length > 0 && given.every(is);
+}
 
 export const completionRequest = z.strictObject({
   ...shared,

@@ -9,7 +9,7 @@ import {
 import { invalid, isMambaError, MambaError } from '@mamba/core';
 import { bounded } from '#bounds';
 import { type ChatMessage, type ChatOptions, type ChatTemplate, chatTemplate } from './chat-template.ts';
-import { type Decoding, type DecodingParts, decodingOf } from './decoding/decoding.ts';
+import { type Decoding, type DecodingOptions, type DecodingParts, decodingOf } from './decoding/decoding.ts';
 import { limitPatterns, runsPatterns, tryAddedTokens } from './pattern-limits.ts';
 import { MarkReader, Marks, textsWithin } from './special-tokens.ts';
 import { StreamDecoder } from './stream-decoder.ts';
@@ -29,6 +29,10 @@ export interface EncodeChatOptions extends ChatOptions, Pick<EncodeOptions, 'spl
 export interface DecodeTextOptions {
   /** Leave special tokens out. Default false. */
   readonly skipSpecialTokens?: boolean | undefined;
+  /**
+   * Other text goes before: what a tokenizer takes off the first word of a text, a space, stays. Default false.
+   */
+  readonly begun?: boolean | undefined;
 }
 
 /** Longer texts may take a while, which Ctrl-C ends, and time. */
@@ -55,7 +59,7 @@ export class Tokenizer {
   readonly #tokenizer: HuggingFaceTokenizer;
   readonly #marked: MarkReader;
   readonly #origin: string;
-  readonly #decoding: (options: { readonly trims: boolean }) => Decoding;
+  readonly #decoding: (options: DecodingOptions) => Decoding;
   /** Contents of the tokens that `skipSpecialTokens` leaves out. */
   readonly #special: ReadonlySet<string>;
   readonly #byteLevel: boolean;
@@ -164,7 +168,7 @@ export class Tokenizer {
   }
 
   /** Decodes ids as they come, holding back what may still turn out otherwise, such as half a character. */
-  streamDecoder({ skipSpecialTokens = false }: DecodeTextOptions = {}): StreamDecoder {
+  streamDecoder({ skipSpecialTokens = false, begun = false }: DecodeTextOptions = {}): StreamDecoder {
     const tokenOf = (id: number): string | undefined => {
       if (!Number.isSafeInteger(id) || id < 0) throw invalid('tokenizer.decode', String(id), 'ids of at least 0');
       const token: unknown = this.#tokenizer.id_to_token(id);
@@ -172,7 +176,7 @@ export class Tokenizer {
       if (typeof token !== 'string') throw this.#damaged(new Error(`token ${id} is no text`));
       return token;
     };
-    return new StreamDecoder(tokenOf, () => this.#decoding({ trims: skipSpecialTokens }));
+    return new StreamDecoder(tokenOf, () => this.#decoding({ trims: skipSpecialTokens, begun }));
   }
 
   /** Bytes of text that a token stands for; a token may be a part of a character. */

@@ -20,12 +20,19 @@ const { ReplaceDecoder } = library as unknown as {
 
 /** One decoder of a sequence. */
 export interface Plan {
-  /** @param inParts A token that it gives may come in several parts, since what follows only joins them. */
-  step(inParts: boolean): TokenStep;
+  step(place: Place): TokenStep;
   /** The same for a text that is one token, in pieces; absent where it wants the whole of it. */
-  readonly textStep?: () => TextStep;
+  readonly textStep?: (place: Pick<Place, 'begun'>) => TextStep;
   /** All tokens become one. */
   readonly fuses?: boolean;
+}
+
+/** Where a decoder runs. */
+export interface Place {
+  /** A token that it gives may come in several parts, since what follows only joins them. */
+  readonly inParts: boolean;
+  /** Other text goes before: no token is the first. */
+  readonly begun: boolean;
 }
 
 export interface DecoderConfig {
@@ -45,7 +52,9 @@ export function flatten(decoder: unknown): readonly DecoderConfig[] {
 
 /** @throws Error where it is damaged or not known. */
 export function planOf(config: DecoderConfig, added: ReadonlySet<string>, origin: string): Plan {
-  const each = (change: (token: string, first: boolean) => string): Plan => ({ step: () => new EachToken(change) });
+  const each = (change: (token: string, first: boolean) => string): Plan => ({
+    step: ({ begun }) => new EachToken(change, begun),
+  });
   switch (config.type) {
     // No decoder: tokens are words.
     case 'Words':
@@ -55,7 +64,7 @@ export function planOf(config: DecoderConfig, added: ReadonlySet<string>, origin
     case 'ByteLevel':
       return { step: () => new ByteLevel(added), fuses: true };
     case 'ByteFallback':
-      return { step: (inParts) => new ByteFallback(inParts) };
+      return { step: ({ inParts }) => new ByteFallback(inParts) };
     case 'BPEDecoder': {
       const suffix = textField(config, 'suffix', '</w>');
       return suffix === '' ? each((token) => token) : { step: () => new WordSuffix(suffix) };
@@ -73,7 +82,7 @@ export function planOf(config: DecoderConfig, added: ReadonlySet<string>, origin
       const [start, stop] = [countField(config, 'start'), countField(config, 'stop')];
       return {
         ...each((token) => stripToken(token, content, start, stop)),
-        textStep: () => new StripText(content, start, stop),
+        textStep: ({ begun }) => new StripText(content, begun ? 0 : start, stop),
       };
     }
     default:
@@ -85,13 +94,11 @@ export function planOf(config: DecoderConfig, added: ReadonlySet<string>, origin
 function metaspace(config: DecoderConfig): Plan {
   const mark = textField(config, 'replacement', '\u2581');
   const scheme = config.prepend_scheme ?? (config.add_prefix_space === false ? 'never' : 'always');
-  return {
-    step: () =>
-      new EachToken((token, first) => {
-        const text = mark === '' ? token : token.replaceAll(mark, ' ');
-        return first && scheme !== 'never' && text.startsWith(' ') ? text.slice(1) : text;
-      }),
+  const change = (token: string, first: boolean): string => {
+    const text = mark === '' ? token : token.replaceAll(mark, ' ');
+    return first && scheme !== 'never' && text.startsWith(' ') ? text.slice(1) : text;
   };
+  return { step: ({ begun }) => new EachToken(change, begun) };
 }
 
 /** Tokens are words, but for those that a prefix makes the rest of one. */
@@ -102,10 +109,8 @@ function wordPiece(config: DecoderConfig): Plan {
     return prefix !== '' && token.startsWith(prefix) ? token.slice(prefix.length) : ` ${token}`;
   };
   const cleans = config.cleanup === true;
-  return {
-    step: () =>
-      new EachToken((token, first) => (cleans ? whole(cleanUp(), change(token, first)) : change(token, first))),
-  };
+  const clean = (token: string, first: boolean): string => whole(cleanUp(), change(token, first));
+  return { step: ({ begun }) => new EachToken(cleans ? clean : change, begun) };
 }
 
 function collapse(config: DecoderConfig): Plan {

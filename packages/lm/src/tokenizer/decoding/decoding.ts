@@ -44,11 +44,18 @@ export interface DecodingParts {
   readonly cleanUp: boolean;
 }
 
+export interface DecodingOptions {
+  /** Spaces at both ends go where the vocabulary ends words with a suffix. */
+  readonly trims: boolean;
+  /** Other text goes before: no token is the first. */
+  readonly begun: boolean;
+}
+
 /**
  * How tokens become text: a function, since each text has a decoding of its own.
  * @throws Error where the decoder is damaged or not known.
  */
-export function decodingOf(parts: DecodingParts): (options: { readonly trims: boolean }) => Decoding {
+export function decodingOf(parts: DecodingParts): (options: DecodingOptions) => Decoding {
   const decoders = flatten(parts.decoder);
   const plan = decoders.map((decoder) => planOf(decoder, parts.added, parts.origin));
   const fuse = plan.findIndex(({ fuses }) => fuses);
@@ -57,12 +64,15 @@ export function decodingOf(parts: DecodingParts): (options: { readonly trims: bo
   const { wordSuffix } = parts;
   const cleans = parts.cleanUp && decoders.some(({ type }) => type === 'WordPiece');
   const joined = (index: number): boolean => index + 1 === tokens.length || decoders[index + 1]!.type === 'Fuse';
-  return ({ trims }) => {
-    const textSteps = text.map(({ step, textStep }) => textStep?.() ?? new WholeText((all) => alone(step(false), all)));
+  return ({ trims, begun }) => {
+    const textSteps = text.map(
+      ({ step, textStep }) =>
+        textStep?.({ begun }) ?? new WholeText((all) => alone(step({ inParts: false, begun }), all)),
+    );
     if (wordSuffix !== undefined) textSteps.push(new ReplaceText(wordSuffix, ' '));
-    if (wordSuffix !== undefined && trims) textSteps.push(new TrimText());
+    if (wordSuffix !== undefined && trims) textSteps.push(new TrimText(begun));
     if (cleans) textSteps.push(cleanUp());
-    const tokenSteps = tokens.map(({ step }, index) => step(joined(index)));
+    const tokenSteps = tokens.map(({ step }, index) => step({ inParts: joined(index), begun }));
     return new Decoding(tokenSteps, textSteps);
   };
 }

@@ -79,8 +79,12 @@ const TRAILING_SPACE = /(?<!\p{White_Space})\p{White_Space}+$/u;
 
 /** Whitespace off both ends; not U+FEFF, which JavaScript's own `trim` takes for a space. */
 export class TrimText implements TextStep {
-  #begun = false;
+  #begun: boolean;
   #held = '';
+
+  constructor(begun = false) {
+    this.#begun = begun;
+  }
 
   push(text: string): string {
     const all = this.#begun ? this.#held + text : text.replace(LEADING_SPACE, '');

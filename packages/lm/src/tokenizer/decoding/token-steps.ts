@@ -12,10 +12,11 @@ export interface TokenStep {
 /** A change of each token by itself, and by whether it is the first. */
 export class EachToken implements TokenStep {
   readonly #change: (token: string, first: boolean) => string;
-  #first = true;
+  #first: boolean;
 
-  constructor(change: (token: string, first: boolean) => string) {
+  constructor(change: (token: string, first: boolean) => string, begun = false) {
     this.#change = change;
+    this.#first = !begun;
   }
 
   push(token: string): readonly string[] {
