@@ -82,7 +82,7 @@ export interface Checkpoint {
  */
 export async function openCheckpoint(location: CheckpointLocation, options: OpenOptions = {}): Promise<Checkpoint> {
   const { onWarning = warnOnConsole, tokenizer: apart, checkConfig = () => {} } = options;
-  const { store, gguf } = await locateGguf(location, options);
+  const { store, gguf } = await locateGguf(location, { ...options, checkConfig });
   // What is left out was told of already.
   const reopen: Checkpoint['reopen'] = (again) =>
     openCheckpoint(location, { ...options, signal: undefined, onWarning() {}, checkConfig: undefined, ...again });

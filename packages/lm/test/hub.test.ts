@@ -2,6 +2,8 @@
 import { mkdtemp, readdir, readFile, readlink, rm, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { createFile, openCheckpoint, writeGguf } from '@mamba/checkpoint';
+import type { Backend } from '@mamba/core';
 import { cpu } from '@mamba/cpu';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { openCache as openBrowserCache } from '../src/hub/browser-cache.ts';
@@ -207,6 +209,44 @@ describe('hub', () => {
     ...['owner/name//model.gguf', 'owner/name/../model.gguf', 'https://example.org/owner/name'],
   ])('refuses the id %j', async (id) => {
     await expectError(() => hub(id), 'invalid-argument', 'owner/name');
+  });
+
+  it('looks at a GGUF file before it fetches all of it', async () => {
+    const name = 'kjv-F32.gguf';
+    const path = join(cache, name);
+    const checkpoint = await openCheckpoint(`${FIXTURES}/kjv-mamba`);
+    const { config, source, specialTokens } = checkpoint;
+    const tokenizer = (await checkpoint.tokenizerFiles()).json;
+    await writeGguf({ config, source, type: 'F32', sink: await createFile(path), tokenizer, specialTokens });
+    await checkpoint.close();
+    await server.close();
+    server = await fakeHub(ID, new Map([[name, path]]), [name]);
+    const asked = (): string[] => server.requests.splice(0).filter((request) => request.includes('/cdn/'));
+
+    const backend = await cpu().create();
+    const memory: Backend['memory'] = () => ({ ...backend.memory(), limit: 2 ** 20 });
+    const small = new Proxy(backend, { get: (own, key) => (key === 'memory' ? memory : Reflect.get(own, key)) });
+    for (const id of [`hf:${ID}/${name}`, `hf:${ID}:F32`, `hf:${ID}`]) {
+      await expectError(() => loadModel(small, hub(id, options())), 'out-of-memory', 'does not fit');
+      const requests = asked();
+      const { size } = await stat(path);
+      expect(requests.length).toBeGreaterThan(0);
+      for (const request of requests) expect(Number(/-(\d+)$/.exec(request)?.[1])).toBeLessThan(size / 8);
+    }
+    await backend.dispose();
+
+    // A server that gives no parts is asked for the whole, and what is here is not looked at again.
+    const expected = await greedy(path);
+    server.instead = (_, response, { headers }) => {
+      if (!/-\d+$/.test(headers.range ?? '')) return false;
+      response.writeHead(200).end('the whole of it');
+      return true;
+    };
+    expect(await greedy(hub(`${ID}/${name}`, options()))).toBe(expected);
+    server.instead = undefined;
+    server.requests.splice(0);
+    expect(await greedy(hub(`${ID}/${name}`, options()))).toBe(expected);
+    expect(asked()).toEqual([]);
   });
 
   it('opens one GGUF file of several', async () => {

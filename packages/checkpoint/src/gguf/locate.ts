@@ -1,19 +1,28 @@
+import type { ModelConfig } from '@mamba/core';
 import { damaged, list, quote } from '../errors.ts';
 import type { ByteSource } from '../io/byte-source.ts';
 import { findFile } from '../io/find.ts';
+import { isAbort } from '../io/optional.ts';
 import { type CheckpointLocation, type CheckpointStore, checkpointStore } from '../io/store.ts';
 import type { UrlOptions } from '../io/url.ts';
+import { openGguf } from './file.ts';
+import { ggufConfig } from './model.ts';
 import { ggufParts } from './parts.ts';
+
+export interface LocateOptions extends UrlOptions {
+  /** Called with what a large file says of its model, before the whole of it is fetched. */
+  readonly checkConfig: (config: ModelConfig) => void | Promise<void>;
+}
 
 /**
  * The store of a location, and its GGUF file where that is what it holds: the location itself if it ends in `.gguf`,
  * whose folder is then the store; or the only such file of a store without other weights. A file may be in parts
  * (`-00001-of-00003.gguf`), of which any stands for all.
- * @throws MambaError `invalid-file` where a file is not there, or several could be meant.
+ * @throws MambaError `invalid-file` where a file is not there, or several could be meant, and what `checkConfig` throws.
  */
 export async function locateGguf(
   location: CheckpointLocation,
-  options: UrlOptions,
+  options: LocateOptions,
 ): Promise<{ store: CheckpointStore; gguf: readonly ByteSource[] | undefined }> {
   const single = fileInFolder(location);
   if (single !== undefined) {
@@ -33,6 +42,7 @@ export async function locateGguf(
       'Give the path of the one that you mean.',
     );
   const [parts] = files.values();
+  await look(store, parts![0]!, options);
   return { store, gguf: await openParts(store, store.name, parts!) };
 }
 
@@ -40,6 +50,23 @@ export async function locateGguf(
 function withParts(name: string): [string, readonly string[]] {
   const parts = ggufParts(name) ?? [name];
   return [parts[0]!, parts];
+}
+
+/** The first of a file's parts tells of the model. */
+async function look(store: CheckpointStore, name: string, { checkConfig }: LocateOptions): Promise<void> {
+  const source = await store.peek?.(name);
+  if (source === undefined) return;
+  let config: ModelConfig;
+  try {
+    const file = await openGguf(source);
+    config = ggufConfig(file);
+    await file.close();
+  } catch (error) {
+    if (isAbort(error)) throw error;
+    // Said where it still holds when all of it is there.
+    return;
+  }
+  await checkConfig(config);
 }
 
 async function openParts(

@@ -15,6 +15,11 @@ export interface CheckpointStore {
   open(file: string): Promise<ByteSource | undefined>;
   /** Names of the files, where that can be known: a folder yes, an address no. */
   list?(): Promise<readonly string[]>;
+  /**
+   * A large file for a look at its beginning, where `open` would fetch the whole of it first; undefined where that
+   * would cost nothing.
+   */
+  peek?(file: string): Promise<ByteSource | undefined>;
 }
 
 /** A folder (Node), an http(s) address of a folder, files that a user chose, or a store. */

@@ -7,6 +7,7 @@ import type { HubCache, HubFile } from './cache.ts';
 import { chooseGguf } from './choose.ts';
 import { fetchFile } from './fetch-file.ts';
 import { type HubId, parseId } from './id.ts';
+import { peekSource } from './peek.ts';
 import { cleanToken } from './token.ts';
 
 export interface HubOptions {
@@ -57,13 +58,20 @@ export function hub(id: string, options: HubOptions = {}): CheckpointStore {
   if (!/^[\w.-]+(\/[\w.-]+)*$/.test(revision) || /(^|\/)\.\.?(\/|$)/.test(revision))
     throw invalid('hub.revision', JSON.stringify(revision), 'a branch, tag or commit');
   const repo = new Repository(parsed, revision, options);
-  return { name: repo.name, open: (name) => repo.open(name), list: () => repo.list() };
+  return {
+    name: repo.name,
+    open: (name) => repo.open(name),
+    list: () => repo.list(),
+    peek: (name) => repo.peek(name),
+  };
 }
 
 const KEYS: readonly (keyof HubOptions)[] = [
   ...(['revision', 'endpoint', 'token', 'cache', 'offline', 'onProgress', 'signal', 'fetch', 'wait'] as const),
 ];
 const ATTEMPTS = 3;
+/** Smaller files are fetched as quickly as looked at. */
+const LARGE = 2 ** 22;
 const ENDPOINT = 'https://huggingface.co';
 
 class Repository {
@@ -102,9 +110,7 @@ class Repository {
   }
 
   async open(name: string): Promise<ByteSource | undefined> {
-    if (!/^[^/\\\0:]+$/.test(name) || name === '.' || name === '..')
-      throw new MambaError('invalid-file', `${this.name}: ${JSON.stringify(name)} is not a plain file name`);
-    const file = (this.#id.quantization === undefined ? this.#id.folder : (await this.#chosen()).folder) + name;
+    const file = await this.#path(name);
     const commit = await this.#commit();
     const kept = await this.#kept(commit, file);
     if (kept !== undefined) return kept;
@@ -117,6 +123,24 @@ class Repository {
     }
     await this.#download(commit, entry);
     return this.#cache.open(commit, file);
+  }
+
+  /** A large file that is not in the cache, where it lies. */
+  async peek(name: string): Promise<ByteSource | undefined> {
+    const file = await this.#path(name);
+    const commit = await this.#commit();
+    const kept = await this.#kept(commit, file);
+    await kept?.close();
+    if (kept !== undefined || this.#offline) return undefined;
+    const entry = (await this.#files()).get(file);
+    return entry && entry.size >= LARGE ? peekSource(await this.#server(), commit, entry) : undefined;
+  }
+
+  /** With its folders. */
+  async #path(name: string): Promise<string> {
+    if (!/^[^/\\\0:]+$/.test(name) || name === '.' || name === '..')
+      throw new MambaError('invalid-file', `${this.name}: ${JSON.stringify(name)} is not a plain file name`);
+    return (this.#id.quantization === undefined ? this.#id.folder : (await this.#chosen()).folder) + name;
   }
 
   /** From the cache. What is damaged there is as good as absent, where it can be fetched again. */
