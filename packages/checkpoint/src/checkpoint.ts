@@ -19,6 +19,7 @@ import type { SafetensorsFile } from './safetensors/file.ts';
 import type { TokenizerFiles } from './tokenizer/files.ts';
 import { tokenizerStore } from './tokenizer/location.ts';
 import { TokenizerReader } from './tokenizer/reader.ts';
+import { withSurplusWarning } from './tokenizer/surplus.ts';
 import { type WarningListener, warnOnConsole } from './warnings.ts';
 import { openWeights, type Weights } from './weights.ts';
 
@@ -130,7 +131,7 @@ async function openFolder({ store, tokenizer, reopen, onWarning, checkConfig }: 
       specialTokens: await tokenizer.addSpecialTokens(config.vocabSize, specialTokens),
       generationConfig,
       store,
-      tokenizerFiles: () => tokenizer.files(),
+      tokenizerFiles: withSurplusWarning(() => tokenizer.files(), config.vocabSize, onWarning),
       close: () => tensors.close(),
       reopen,
     };
@@ -162,7 +163,7 @@ async function openGgufCheckpoint(
     const named = ggufSpecialTokens(file, config, onWarning);
     const { source, tensorsOf } = ggufParameters(config, file);
     const carries = !apart && hasGgufTokenizer(file);
-    let carried: TokenizerFiles | undefined;
+    const carried = () => (carries ? ggufTokenizerFiles(file, named, onWarning) : undefined);
     return {
       name: file.name,
       format: 'GGUF',
@@ -175,10 +176,7 @@ async function openGgufCheckpoint(
       specialTokens: carries ? named : await tokenizer.addSpecialTokens(config.vocabSize, named),
       generationConfig: undefined,
       store,
-      async tokenizerFiles() {
-        if (carries) carried ??= ggufTokenizerFiles(file, named, onWarning);
-        return carried ?? tokenizer.files();
-      },
+      tokenizerFiles: withSurplusWarning(async () => carried() ?? tokenizer.files(), config.vocabSize, onWarning),
       close: () => file.close(),
       reopen,
     };

@@ -324,6 +324,29 @@ describe('settings of a tokenizer', () => {
   });
 });
 
+describe('a tokenizer', () => {
+  it('of more tokens than the model has is told of, once', async () => {
+    const files = await fixture();
+    const json = parse(files, 'tokenizer.json') as { added_tokens: object[]; model: { vocab: object } };
+    const added = { id: 1024, content: '<pad>', special: true };
+    const unigram = { type: 'Unigram', vocab: Array.from({ length: 1030 }, (_, id) => [`t${id}`, 0]) };
+    for (const [changed, word] of [
+      [{ ...json, added_tokens: [...json.added_tokens, added] }, 'got "<pad>", expected ids below 1024'],
+      [{ ...json, model: { ...json.model, vocab: { ...json.model.vocab, x: 5000, y: 1024 } } }, '"x" and 1 more'],
+      [{ ...json, model: unigram }, '"t1024" and 5 more'],
+    ] as const) {
+      const warnings: string[] = [];
+      const store = memoryStore({ ...files, 'tokenizer.json': JSON.stringify(changed) });
+      const checkpoint = await openCheckpoint(store, { onWarning: ({ message }) => warnings.push(message) });
+      await checkpoint.tokenizerFiles();
+      await checkpoint.tokenizerFiles();
+      expect(warnings).toEqual([expect.stringContaining(word)]);
+      expect(warnings[0]).toContain('tokenizer.json has tokens that the model has not');
+      await checkpoint.close();
+    }
+  });
+});
+
 describe('an adapter', () => {
   const adapter = JSON.stringify({ peft_type: 'LORA', base_model_name_or_path: 'owner/base', r: 8 });
 

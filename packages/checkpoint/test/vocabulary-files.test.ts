@@ -100,7 +100,7 @@ describe('a tokenizer apart from its model', () => {
       await writeFile(join(folder, 'tokenizer_config.json'), JSON.stringify(small));
       const path = join(folder, 'tokenizer.json');
       for (const tokenizer of [folder, path, pathToFileURL(folder), pathToFileURL(path), String(pathToFileURL(path))]) {
-        const checkpoint = await openCheckpoint(model, { tokenizer });
+        const checkpoint = await openCheckpoint(model, { tokenizer, onWarning() {} });
         expect((await checkpoint.tokenizerFiles()).json).toEqual(original);
         expect(checkpoint.specialTokens).toEqual({ bos: 0, eos: [0, vocab['!']] });
         const again = await checkpoint.reopen();
