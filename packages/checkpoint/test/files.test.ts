@@ -159,6 +159,12 @@ describe('a folder', () => {
     await folder.abort();
     expect(await readdir(place)).toEqual(['file']);
   });
+
+  it('is not the folder that the process runs in, where no path is given', async () => {
+    await expectError(createFolder(''), 'invalid-argument', 'createFolder.path', 'a path');
+    await expectError(createFolder('', { replace: true }), 'invalid-argument');
+    await expectError(createFile(''), 'invalid-argument', 'createFile.path');
+  });
 });
 
 describe('what stands where a file is read', () => {

@@ -210,6 +210,9 @@ describe('mamba-lm', () => {
       expect(refused.stderr).toContain(words);
     }
     expect(await readdir(join(place, 'home'))).toEqual(['letters']);
+    // A variable that was not set does not stand for the folder that the command runs in.
+    const nameless = await run(['convert', tiny, '', '--no-check', '--force']);
+    expect(nameless).toMatchObject({ code: 1, stdout: '', stderr: expect.stringContaining('got nothing') });
     expect(await convert('empty')).toMatchObject({ code: 0 });
     expect((await readdir(place)).sort()).toEqual(['empty', 'home', 'model', 'x.gguf']);
   });

@@ -1,6 +1,7 @@
 import { link, mkdir, open, realpath, rename, rm, rmdir, stat, unlink } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { invalid } from '@mamba/core';
 import type { ByteSink, FolderSink, SinkOptions } from './byte-sink.ts';
 import { fileFailure } from './files-node.ts';
 import { abandonedAside, asidePath, removeAbandoned, temporaryPath } from './temporary.ts';
@@ -9,10 +10,10 @@ import { abandonedAside, asidePath, removeAbandoned, temporaryPath } from './tem
  * Writes a file beside its place and moves it there when it is whole and on the disk, so that readers see the old file
  * or the new one, never a part. A link stays one: what it points to is replaced.
  * @throws MambaError `io` where it cannot be created, or something else than a file is there, or anything if it is not
- * to be replaced.
+ * to be replaced; `invalid-argument` for an empty path.
  */
 export async function createFile(path: string | URL, { replace = true }: SinkOptions = {}): Promise<ByteSink> {
-  const name = path instanceof URL ? fileURLToPath(path) : path;
+  const name = nameOf('createFile', path);
   return openSink(name, resolve(name), replace);
 }
 
@@ -45,10 +46,10 @@ async function openSink(name: string, path: string, replace: boolean): Promise<B
  * Writes files that belong together: into a folder beside the place, which is moved there as a whole. A folder with
  * files in it is replaced only if that is asked for, and as a whole: what else is in it goes too.
  * @throws MambaError `io` where it cannot be created, or something else than a folder is there, or files if they are
- * not to be replaced.
+ * not to be replaced; `invalid-argument` for an empty path.
  */
 export async function createFolder(path: string | URL, { replace = false }: SinkOptions = {}): Promise<FolderSink> {
-  const name = path instanceof URL ? fileURLToPath(path) : path;
+  const name = nameOf('createFolder', path);
   const attempt = attempting(name);
   const target = await attempt(folderToReplace(resolve(name)));
   await removeAbandoned(dirname(target), target);
@@ -66,6 +67,13 @@ export async function createFolder(path: string | URL, { replace = false }: Sink
         await rmdir(folder).catch(() => {});
     },
   };
+}
+
+/** An empty path would stand for the folder that the process runs in, and replace that. */
+function nameOf(origin: string, path: string | URL): string {
+  const name = path instanceof URL ? fileURLToPath(path) : path;
+  if (typeof name !== 'string' || name === '') throw invalid(`${origin}.path`, JSON.stringify(name), 'a path');
+  return name;
 }
 
 /** Where a file of this path is, links followed: nothing but a file is replaced. */

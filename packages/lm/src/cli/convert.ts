@@ -1,3 +1,4 @@
+import { resolve } from 'node:path';
 import {
   type Checkpoint,
   createFile,
@@ -46,6 +47,8 @@ export async function convert(
     throw invalid('--type', flags.type, `one of ${types.join(', ')} for ${gguf ? 'GGUF' : 'safetensors'}`);
   const replace = flags.force ?? false;
   await (gguf ? checkFileTarget : checkFolderTarget)(target, replace);
+  // Known now: the folder that the command runs in may be the one that is replaced.
+  const place = resolve(target);
   await withCheckpoint(location, signal, async (checkpoint) => {
     const tokenizer = flags.tokenizer ? await checkpointTokenizer(checkpoint) : undefined;
     const source: Source = { checkpoint, tokenizer, json: tokenizer && (await checkpoint.tokenizerFiles()).json };
@@ -63,7 +66,7 @@ export async function convert(
         bar.stop();
       }
       await print(`${target}: ${size(bytes)}\n`, signal);
-      await compared?.show(target);
+      await compared?.show(place);
     } finally {
       await compared?.end();
     }

@@ -7,6 +7,7 @@ import { invalid, MambaError } from '@mamba/core';
  * replace either.
  */
 export async function checkFileTarget(path: string, force: boolean): Promise<void> {
+  checkNamed(path);
   const there = await stat(path).catch(() => undefined);
   if (there === undefined) return;
   if (!there.isFile())
@@ -18,6 +19,7 @@ export async function checkFileTarget(path: string, force: boolean): Promise<voi
  * The same of a folder, which is replaced with all that is in it: so it has to be a model's, and hold nothing below.
  */
 export async function checkFolderTarget(path: string, force: boolean): Promise<void> {
+  checkNamed(path);
   const there = await stat(path).catch(() => undefined);
   if (there === undefined) return;
   if (!there.isDirectory())
@@ -39,6 +41,11 @@ export async function checkFolderTarget(path: string, force: boolean): Promise<v
 const MODEL = /^config\.json$|\.(safetensors|gguf|bin)$/i;
 const FILE = 'Give the path of a file.';
 const FOLDER = 'Give the path of a folder, or one that ends in .gguf for a file.';
+
+/** Nothing would stand for the folder that the command runs in: a variable that was not set must not replace that. */
+function checkNamed(path: string): void {
+  if (path === '') throw invalid('the target', 'nothing', 'a path', 'For the folder that you are in, give a dot.');
+}
 
 function taken(path: string): MambaError {
   return new MambaError('invalid-argument', `${path} is there already`, {
