@@ -13,8 +13,10 @@ import { runCommand } from './program.ts';
 
 class Sink extends Writable {
   text = '';
+  onText: (text: string) => void = () => {};
   override _write(chunk: Buffer, _encoding: string, done: () => void): void {
     this.text += chunk.toString();
+    this.onText(this.text);
     done();
   }
 }
@@ -160,7 +162,9 @@ describe('Ctrl-C', () => {
   /** A run of its own process that is interrupted `times` once its first case is under way. */
   const interrupted = async (folder: string, times: number): Promise<number | null> => {
     const args = ['run', '--backend', 'reference', '--suite', 'scan', '--json', join(folder, 'report.json')];
-    const child = spawn(process.execPath, [main, ...args], { stdio: ['ignore', 'ignore', 'pipe'] });
+    // With measurements of full length: the run must not end before it is interrupted.
+    const env = { ...process.env, MAMBA_BENCH_SMALL: '' };
+    const child = spawn(process.execPath, [main, ...args], { stdio: ['ignore', 'ignore', 'pipe'], env });
     let interrupts = 0;
     child.stderr.on('data', (chunk: Buffer) => {
       const text = chunk.toString();
@@ -205,19 +209,14 @@ it('writes tables to stdout, brief lines to stderr, and a report; an interrupt k
     const stdout = new Sink();
     const stderr = new Sink();
     const handlers = process.listenerCount('SIGINT');
-    const running = runCommand(['run', '--backend', 'reference', '--suite', 'scan', '--quick', '--json', file], {
-      stdout,
-      stderr,
-      environment: {},
-    });
     // Once the first case is measured and the second one is under way.
-    let ended = false;
-    running.finally(() => {
-      ended = true;
-    });
-    while (!ended && !stderr.text.includes('scan/length-256')) await new Promise((resolve) => setTimeout(resolve, 5));
-    process.emit('SIGINT');
-    expect(await running).toBe(130);
+    stderr.onText = (text) => {
+      if (!text.includes('scan/length-256')) return;
+      stderr.onText = () => {};
+      process.emit('SIGINT');
+    };
+    const args = ['run', '--backend', 'reference', '--suite', 'scan', '--quick', '--json', file];
+    expect(await runCommand(args, { stdout, stderr, environment: {} })).toBe(130);
     expect(process.listenerCount('SIGINT')).toBe(handlers);
     const report = parseReport(await readFile(file, 'utf8'), file);
     expect(report.interrupted).toBe(true);

@@ -38,7 +38,7 @@ export async function limitKernels(mode: Mode): Promise<LimitKernels> {
   if (mode === 'revectorized') platform.revectorize();
   const { instance } = await WebAssembly.instantiate(code);
   const kernels = instance.exports as unknown as Kernels;
-  let megabytes = 256;
+  let megabytes = platform.small ? 4 : 256;
   while (!kernels.prepare(megabytes * 2 ** 20)) {
     megabytes /= 2;
     if (megabytes < 64) throw new Error('there is no room for 64 MiB to measure the bandwidth with');

@@ -38,6 +38,7 @@ export const platform: Platform = {
   revectorize() {
     throw new Error('a browser takes no flags of V8 from a page');
   },
+  small: false,
   startLimitWorker() {
     const worker = new Worker(new URL('./limit-worker-browser.ts', import.meta.url), { type: 'module' });
     return {

@@ -29,6 +29,7 @@ export const platform: Platform = {
     };
   },
   revectorize: () => setFlagsFromString('--experimental-wasm-revectorize'),
+  small: process.env.MAMBA_BENCH_SMALL === '1',
   startLimitWorker() {
     const worker = new Worker(fileURLToPath(new URL('./limit-worker-node.js', import.meta.url)));
     return {

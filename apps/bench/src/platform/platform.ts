@@ -17,6 +17,8 @@ export interface Platform {
    * @throws Error where the engine has no such flag.
    */
   revectorize(): void;
+  /** Whether measurements take no longer than they must and mean nothing, as in tests of what is around them. */
+  readonly small: boolean;
   /** Starts a thread that runs src/machine/limit-worker.ts. */
   startLimitWorker(): LimitWorker;
 }

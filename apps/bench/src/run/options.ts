@@ -1,4 +1,5 @@
 /** The options of a run: suites and backends to measure, stages that measure in their own way, and an observer. */
+import { platform } from '#platform';
 import type { Effort, Pause, ShapeChoice, Suite, SuiteName } from '../cases/contract.ts';
 import type { FoundBackend } from '../machine/backends.ts';
 import type { BackendRecord, Ceiling, Report, Result } from '../schema/report.ts';
@@ -57,4 +58,6 @@ export interface Observer {
 }
 
 /** Milliseconds for each measurement of a candidate; a limit gets a third. */
-export const BUDGET: Readonly<Record<Effort, number>> = { quick: 400, standard: 1500, thorough: 4000 };
+export const BUDGET: Readonly<Record<Effort, number>> = platform.small
+  ? { quick: 20, standard: 20, thorough: 20 }
+  : { quick: 400, standard: 1500, thorough: 4000 };

@@ -3,6 +3,7 @@
  * is certain enough or its budget is spent. A sample awaits the device, and holds as many calls as make it long against
  * the clock's resolution.
  */
+import { platform } from '#platform';
 import type { TimeSummary } from '../schema/report.ts';
 import { medianUncertainty, quantile, summarise } from './statistics.ts';
 
@@ -35,7 +36,7 @@ export function localTimer(
  * Least milliseconds of a sample: long against the clock's resolution, and against refilling caches after another's
  * turn.
  */
-export const MIN_SAMPLE = 20;
+export const MIN_SAMPLE = platform.small ? 1 : 20;
 
 export interface SamplerOptions {
   /** Milliseconds for each timer, warm-up included. */
