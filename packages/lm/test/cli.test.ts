@@ -1,5 +1,8 @@
-/** The command as a user runs it, from the built package. */
-import { spawn } from 'node:child_process';
+/**
+ * The command as a user runs it, from the built package. Most runs share one process, whose modules are loaded once;
+ * what is said of a process (signals, streams that close, two at once, its end) is tested on processes of their own.
+ */
+import { type ChildProcess, fork, spawn } from 'node:child_process';
 import { existsSync, openSync } from 'node:fs';
 import { cp, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -20,12 +23,36 @@ interface Outcome {
   readonly stderr: string;
 }
 
-/** `onText` is called with what was printed so far; it may kill the process or close its output. */
-function run(
+let host: ChildProcess;
+let last: Promise<unknown> = Promise.resolve();
+
+/** A run in the shared process, after those that were asked for before. */
+function run(args: readonly string[], input: string | Uint8Array = ''): Promise<Outcome> {
+  const outcome = last.then(
+    () =>
+      new Promise<Outcome>((resolve, reject) => {
+        const onExit = (): void => reject(new Error(`the shared process ended in: ${args.join(' ')}`));
+        host.once('exit', onExit);
+        host.once('message', (answer) => {
+          host.off('exit', onExit);
+          resolve(answer as Outcome);
+        });
+        host.send({ args, input: Buffer.from(input) });
+      }),
+  );
+  last = outcome.catch(() => {});
+  return outcome;
+}
+
+/**
+ * A run in a process of its own. `onText` is called with what was printed so far; it may kill the process or close its
+ * output.
+ */
+function runAlone(
   args: readonly string[],
-  onText?: (child: ReturnType<typeof spawn>, text: string) => void,
+  onText?: (child: ChildProcess, text: string) => void,
   input: string | Uint8Array = '',
-  onStart?: (child: ReturnType<typeof spawn>) => void,
+  onStart?: (child: ChildProcess) => void,
 ): Promise<Outcome> {
   return new Promise((resolve, reject) => {
     const child = spawn(process.execPath, [BIN, ...args], { stdio: ['pipe', 'pipe', 'pipe'] });
@@ -51,13 +78,17 @@ let folder: string;
 
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'mamba-lm-'));
+  host = fork(new URL('cli-host.js', import.meta.url), { serialization: 'advanced' });
 });
 
-afterAll(() => rm(folder, { recursive: true }));
+afterAll(async () => {
+  host.kill();
+  await rm(folder, { recursive: true });
+});
 
 describe('mamba-lm', () => {
   it('prints the prompt and its continuation, and statistics apart', async () => {
-    const { code, stdout, stderr } = await run(['generate', KJV, 'And God said', '-n', '8', '-b', 'reference']);
+    const { code, stdout, stderr } = await runAlone(['generate', KJV, 'And God said', '-n', '8', '-b', 'reference']);
     expect(code).toBe(0);
     expect(stdout).toMatch(/^And God said unto him, .*\n$/s);
     expect(stderr).toMatch(/8 tokens in .* tokens\/s/);
@@ -65,7 +96,7 @@ describe('mamba-lm', () => {
   });
 
   it('finds a backend by itself', async () => {
-    const { code, stderr } = await run(['generate', `${FIXTURES}/mamba-tiny`, '5', '--ids', '-n', '1']);
+    const { code, stderr } = await runAlone(['generate', `${FIXTURES}/mamba-tiny`, '5', '--ids', '-n', '1']);
     expect(code).toBe(0);
     expect(stderr).toMatch(/on (webgpu|cpu|reference) \(/);
   });
@@ -220,7 +251,7 @@ describe('mamba-lm', () => {
   it.each(['made', 'made.gguf'])('makes one of two that race to %s', async (name) => {
     const place = await mkdtemp(join(folder, 'race-'));
     const target = join(place, name);
-    const convert = (type: string) => run(['convert', KJV, target, '--type', type, '--no-check']);
+    const convert = (type: string) => runAlone(['convert', KJV, target, '--type', type, '--no-check']);
     const ends = await Promise.all([convert('f16'), convert('f32')]);
     expect(ends.map(({ code }) => code).sort()).toEqual([0, 1]);
     const failed = ends.find(({ code }) => code === 1)!;
@@ -230,13 +261,32 @@ describe('mamba-lm', () => {
     expect(json.bytes > 5_000_000).toBe(ends[1]!.code === 0);
   });
 
+  it.each([
+    ['generate', ['generate', KJV, 'And God said', '-n', '4', '-b', 'cpu', '--ids', '--json'], '', 1],
+    ['score', ['score', KJV, '-', '-b', 'cpu', '-w', '64'], 'And God said, Let there be light', 0],
+    ['inspect', ['inspect', KJV, '--tensors'], '', 0],
+    ['convert', ['convert', `${FIXTURES}/mamba-tiny`, '/dev/null/x', '--no-check'], '', 1],
+    ['chat', ['chat', KJV, '-n', '4', '-b', 'cpu'], 'And God said\n/undo\n', 0],
+    ['a failure behind a backend', ['generate', `${FIXTURES}/mamba-tiny`, '96', '--ids', '-b', 'cpu'], '', 1],
+    ['wrong usage', ['generate', KJV, 'x', '--nonsense'], '', 2],
+    ['no command', [], '', 2],
+  ] as const)('does in a process of its own what it does in the shared one: %s', async (_, args, input, code) => {
+    const timeless = ({ stderr, ...outcome }: Outcome) => ({
+      ...outcome,
+      stderr: stderr.replaceAll(/\d+(\.\d+)?/g, '0'),
+    });
+    const [alone, shared] = [await runAlone(args, undefined, input), await run(args, input)];
+    expect(alone.code).toBe(code);
+    expect(timeless(alone)).toEqual(timeless(shared));
+  });
+
   it('goes on with a conversation that was saved', async () => {
     const file = join(folder, 'talk.session');
     const args = ['chat', KJV, '-n', '6', '-b', 'cpu', '--session', file];
-    const first = await run(args, undefined, 'And God said\nMoses\n/undo\n/load nowhere\n/quit\n');
+    const first = await run(args, 'And God said\nMoses\n/undo\n/load nowhere\n/quit\n');
     expect(first).toMatchObject({ code: 0, stderr: expect.stringContaining('nowhere cannot be read') });
     const [answer] = first.stdout.split('\n');
-    const second = await run(args, undefined, ' unto\n');
+    const second = await run(args, ' unto\n');
     expect(second.stderr).toMatch(/9 tokens from/);
     const whole = await run(['generate', KJV, `And God said${answer} unto`, '-n', '6', '-b', 'cpu']);
     expect(whole.stdout).toBe(`And God said${answer} unto${second.stdout}`);
@@ -248,11 +298,7 @@ describe('mamba-lm', () => {
     const template =
       "{% for m in messages %}{{ m['role'] }}: {{ m['content'] }}\n{% endfor %}{% if add_generation_prompt %}assistant:{% endif %}";
     await writeFile(join(chatty, 'chat_template.jinja'), template);
-    const talk = await run(
-      ['chat', chatty, '-n', '5', '-b', 'cpu', '--system', 'Be brief'],
-      undefined,
-      'Hail\nAnd now\n',
-    );
+    const talk = await run(['chat', chatty, '-n', '5', '-b', 'cpu', '--system', 'Be brief'], 'Hail\nAnd now\n');
     expect(talk).toMatchObject({ code: 0, stderr: expect.stringContaining('chat; /save') });
     const [first, second] = talk.stdout.split('\n');
     const generate = async (prompt: string): Promise<string> =>
@@ -295,7 +341,7 @@ describe('mamba-lm', () => {
   });
 
   it('goes on where nobody reads its remarks', async () => {
-    const quiet = await run(['generate', KJV, 'And God said', '-n', '4', '-b', 'cpu'], undefined, '', (child) =>
+    const quiet = await runAlone(['generate', KJV, 'And God said', '-n', '4', '-b', 'cpu'], undefined, '', (child) =>
       child.stderr!.destroy(),
     );
     expect(quiet).toMatchObject({ code: 0, stdout: expect.stringMatching(/^And God said ./) });
@@ -336,7 +382,7 @@ describe('mamba-lm', () => {
     }
     process.env.MAMBA_LM_API_KEY = '';
     try {
-      expect(await run(serve)).toMatchObject({ code: 2, stderr: expect.stringContaining('MAMBA_LM_API_KEY') });
+      expect(await runAlone(serve)).toMatchObject({ code: 2, stderr: expect.stringContaining('MAMBA_LM_API_KEY') });
     } finally {
       delete process.env.MAMBA_LM_API_KEY;
     }
@@ -354,7 +400,7 @@ describe('mamba-lm', () => {
     const json = JSON.parse(await readFile(path, 'utf8')) as object;
     await writeFile(path, JSON.stringify({ ...json, normalizer: { type: 'Replace', pattern, content: 'b' } }));
     let remarks = '';
-    const { code, stderr } = await run(['generate', model, '-', '-b', 'cpu'], undefined, prompt, (child) =>
+    const { code, stderr } = await runAlone(['generate', model, '-', '-b', 'cpu'], undefined, prompt, (child) =>
       child.stderr!.on('data', (chunk: Buffer) => {
         const before = remarks;
         remarks += chunk.toString();
@@ -456,16 +502,16 @@ describe('mamba-lm', () => {
 
   it('reads standard input where the prompt or the file is -, and says where it is no text', async () => {
     const whole = await run(['generate', KJV, 'And God said', '-n', '4', '-b', 'cpu']);
-    const piped = await run(['generate', KJV, '-', '-n', '4', '-b', 'cpu'], undefined, 'And God said\n');
+    const piped = await run(['generate', KJV, '-', '-n', '4', '-b', 'cpu'], 'And God said\n');
     expect(piped).toMatchObject({ code: 0, stdout: whole.stdout });
     const text = await readFile(`${KJV}/config.json`, 'utf8');
     const named = await run(['score', KJV, `${KJV}/config.json`, '-b', 'cpu']);
-    expect((await run(['score', KJV, '-', '-b', 'cpu'], undefined, text)).stdout).toBe(named.stdout);
+    expect((await run(['score', KJV, '-', '-b', 'cpu'], text)).stdout).toBe(named.stdout);
     for (const args of [
       ['generate', KJV, '-'],
       ['score', KJV, '-', '-b', 'cpu'],
     ]) {
-      const wrong = await run(args, undefined, Uint8Array.of(0x41, 0xff));
+      const wrong = await run(args, Uint8Array.of(0x41, 0xff));
       expect(wrong).toMatchObject({ code: 1, stdout: '', stderr: expect.stringContaining('UTF-8') });
     }
   });
@@ -474,7 +520,7 @@ describe('mamba-lm', () => {
     for (const prompt of ['- one', '-t for two', '--nonsense']) {
       const behind = await run(['generate', KJV, '-n', '3', '-b', 'cpu', '--', prompt]);
       expect(behind).toMatchObject({ code: 0, stdout: expect.stringMatching(`^${prompt}`) });
-      const piped = await run(['generate', KJV, '-n', '3', '-b', 'cpu', '-'], undefined, prompt);
+      const piped = await run(['generate', KJV, '-n', '3', '-b', 'cpu', '-'], prompt);
       expect(piped.stdout).toBe(behind.stdout);
     }
     const listed = await run(['generate', KJV, '-n', '3', '-b', 'cpu', '--stop', 'x', '--', 'And God said']);
@@ -497,24 +543,22 @@ describe('mamba-lm', () => {
   it('leaves out the byte order mark before a text', async () => {
     const mark = '\ufeff';
     const whole = await run(['generate', KJV, 'And God said', '-n', '4', '-b', 'cpu']);
-    const piped = await run(['generate', KJV, '-', '-n', '4', '-b', 'cpu'], undefined, `${mark}And God said\r\n`);
+    const piped = await run(['generate', KJV, '-', '-n', '4', '-b', 'cpu'], `${mark}And God said\r\n`);
     expect(piped.stdout).toBe(whole.stdout);
-    const chats = [mark, ''].map((before) =>
-      run(['chat', KJV, '-n', '4', '-b', 'cpu'], undefined, `${before}And God said\n`),
-    );
+    const chats = [mark, ''].map((before) => run(['chat', KJV, '-n', '4', '-b', 'cpu'], `${before}And God said\n`));
     const [marked, plain] = await Promise.all(chats);
     expect(marked).toMatchObject({ code: 0, stdout: plain!.stdout });
     const text = 'And God said, Let there be light: and there was light.';
     const file = join(folder, 'marked.txt');
     await writeFile(file, mark + text);
-    const scored = await run(['score', KJV, '-', '-b', 'cpu'], undefined, text);
+    const scored = await run(['score', KJV, '-', '-b', 'cpu'], text);
     expect(scored.stdout).toContain('bytes predicted');
     for (const [path, input] of [
       ['-', mark + text],
       [file, ''],
     ] as const)
-      expect((await run(['score', KJV, path, '-b', 'cpu'], undefined, input)).stdout).toBe(scored.stdout);
-    expect((await run(['score', KJV, '-', '-b', 'cpu'], undefined, mark)).stderr).toContain('at least two');
+      expect((await run(['score', KJV, path, '-b', 'cpu'], input)).stdout).toBe(scored.stdout);
+    expect((await run(['score', KJV, '-', '-b', 'cpu'], mark)).stderr).toContain('at least two');
   });
 
   it.skipIf(!existsSync('/dev/full'))('fails with a message where its output cannot be written', async () => {
@@ -548,7 +592,7 @@ describe('mamba-lm', () => {
     const args = ['generate', KJV, 'And God said', '-n', '100000', '-b', 'cpu'];
     // Once: the second Ctrl-C is the way out of a command that does not listen.
     let sent = false;
-    const outcome = await run(args, (child, text) => {
+    const outcome = await runAlone(args, (child, text) => {
       if (text.length > 40 && !sent) sent = child.kill('SIGINT');
     });
     expect(outcome).toMatchObject({ code: 130, stderr: expect.stringContaining('interrupted') });
@@ -556,7 +600,7 @@ describe('mamba-lm', () => {
 
   it('ends quietly where its output is closed', async () => {
     const args = ['generate', KJV, 'And God said', '-n', '100000', '-b', 'cpu'];
-    const outcome = await run(args, (child, text) => text.length > 40 && child.stdout?.destroy());
+    const outcome = await runAlone(args, (child, text) => text.length > 40 && child.stdout?.destroy());
     expect(outcome).toMatchObject({ code: 0, stderr: expect.not.stringContaining('error') });
   });
 });
