@@ -10,10 +10,13 @@ import {
   type ParameterSource,
 } from '@mamba/core';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { globals } from 'webgpu';
 import { countersOf, webgpu } from '../src/index.ts';
+import { compileLazily } from './compile-lazily.ts';
 
 let backend: Backend;
 beforeAll(async () => {
+  compileLazily(globals);
   backend = await webgpu().create();
 });
 afterAll(() => backend.dispose());
