@@ -1,6 +1,9 @@
 import { describeConformance } from '@mamba/conformance/vitest';
+import { globals } from 'webgpu';
 import { webgpu } from '../src/index.ts';
+import { compileLazily } from './compile-lazily.ts';
 import { gaps } from './gaps.ts';
 
+compileLazily(globals);
 // With the limits and features of the adapter; browser.test.ts runs the same suite with those of every browser.
 describeConformance(webgpu(), { gaps });

@@ -226,6 +226,9 @@ async function layersBefore(model: Model, rows: readonly Int32Array[]): Promise<
   }
 }
 
+/** Of the continuation, on a GPU in software: a token takes a trained model a tenth of a second of all cores there. */
+const SOFTWARE_TOKENS = 12;
+
 /** The greedy continuation, token by token and by the model's own loop. */
 async function checkGreedy(
   findings: Findings,
@@ -234,7 +237,8 @@ async function checkGreedy(
   state: ModelState,
   first: Int32Array,
 ): Promise<void> {
-  const rows = await readIds(expected, 'greedy_ids', model.config);
+  const whole = await readIds(expected, 'greedy_ids', model.config);
+  const rows = model.backend.details.software === true ? whole.map((row) => row.slice(0, SOFTWARE_TOKENS)) : whole;
   const [batch, count] = [rows.length, rows[0]!.length];
   if (batch !== first.length) throw damaged(`${expected.name}: greedy_ids`, `${batch} rows`, `${first.length}`);
   const want = Int32Array.from(rows.flatMap((row) => [...row]));

@@ -26,10 +26,12 @@ const BOUNDS: readonly Bound[] = [
 const WINDOW = 256;
 /** Windows computed at once. */
 const ROWS = 8;
+/** float32 is held to the loss of the whole text, the other ways to float32 in one window of so many. */
+const COMPARED = 4;
 
 /** A check for each way, `weights/kjv-mamba-q8`; one that a backend does not store so is skipped, and all on a GPU in software. */
 export function storedWeightsChecks(location: CheckpointLocation, name: string): readonly Check[] {
-  const baselines = new WeakMap<Backend, Promise<Scores>>();
+  const baselines = new WeakMap<Backend, Promise<Scored>>();
   return BOUNDS.map((bound): Check => {
     const id = `weights/${name}-${bound.dtype}`;
     return {
@@ -42,16 +44,21 @@ export function storedWeightsChecks(location: CheckpointLocation, name: string):
         if (!support.supported) return { skipped: support.reason };
         if (backend.details.software === true)
           return { skipped: 'a GPU in software would take an hour for these 20,495 tokens' };
-        const baseline = baselines.get(backend) ?? score(backend, location, undefined);
+        const baseline = baselines.get(backend) ?? score(backend, location, undefined, 1);
         baselines.set(backend, baseline);
-        const plain = await baseline;
-        const stored = await score(backend, location, bound.dtype);
-        const other = stored.likeliest.filter((token, at) => token !== plain.likeliest[at]).length;
+        const { scores: plain, published } = await baseline;
+        const { scores: stored } = await score(backend, location, bound.dtype, COMPARED);
+        const pairs = [...stored].map(([window, scores]) => [scores, plain.get(window)!] as const);
+        const tokens = sum(pairs.map(([{ likeliest }]) => likeliest.length));
+        const others = pairs.map(
+          ([{ likeliest }, same]) => likeliest.filter((token, at) => token !== same.likeliest[at]).length,
+        );
         const findings = new Findings(name, id, backend.precision);
-        findings.within('other likeliest tokens', other / plain.likeliest.length, bound.disagreement);
-        const change = Math.exp((stored.loss - plain.loss) / plain.likeliest.length) - 1;
+        findings.within('other likeliest tokens', sum(others) / tokens, bound.disagreement);
+        const change = Math.exp(sum(pairs.map(([{ loss }, same]) => loss - same.loss)) / tokens) - 1;
         findings.within('change of perplexity', Math.abs(change), bound.perplexity);
-        findings.within('loss of float32', Math.abs(plain.loss / plain.published - 1), LOSS_TOLERANCE);
+        const loss = sum([...plain.values()].map((scores) => scores.loss));
+        findings.within('loss of float32', Math.abs(loss / published - 1), LOSS_TOLERANCE);
         return findings.reports;
       },
     };
@@ -61,55 +68,74 @@ export function storedWeightsChecks(location: CheckpointLocation, name: string):
 /** Of the sum over all tokens, in which roundings of single ones cancel. */
 const LOSS_TOLERANCE = 1e-6;
 
+/** Of a window. */
 interface Scores {
   /** Token after each position. */
   readonly likeliest: readonly number[];
   /** Nats, summed. */
   readonly loss: number;
-  /** The loss that validation.json says. */
+}
+
+interface Scored {
+  /** By the number of the window. */
+  readonly scores: ReadonlyMap<number, Scores>;
+  /** The loss of the whole text that validation.json says. */
   readonly published: number;
 }
 
-async function score(backend: Backend, location: CheckpointLocation, weights: DType | undefined): Promise<Scores> {
+/** The first of every so many windows. */
+async function score(
+  backend: Backend,
+  location: CheckpointLocation,
+  weights: DType | undefined,
+  every: number,
+): Promise<Scored> {
   const { ids, published } = await heldOut(location);
-  const windows = Array.from({ length: Math.ceil((ids.length - 1) / WINDOW) }, (_, index) =>
-    ids.slice(index * WINDOW, (index + 1) * WINDOW + 1),
-  );
+  const windows = Array.from({ length: Math.ceil((ids.length - 1) / WINDOW) }, (_, index) => ({
+    index,
+    ids: ids.slice(index * WINDOW, (index + 1) * WINDOW + 1),
+  })).filter(({ index }) => index % every === 0);
   const model = await load(backend, location, weights);
   try {
-    const likeliest: number[] = [];
-    let loss = 0;
+    const scores = new Map<number, Scores>();
     for (let first = 0; first < windows.length; ) {
-      const { length } = windows[first]!;
+      const { length } = windows[first]!.ids;
       let end = first + 1;
-      while (end < windows.length && end < first + ROWS && windows[end]!.length === length) end++;
-      const scores = await read(model, windows.slice(first, end));
-      likeliest.push(...scores.likeliest);
-      for (const value of scores.logProbs) loss -= value;
+      while (end < windows.length && end < first + ROWS && windows[end]!.ids.length === length) end++;
+      const together = windows.slice(first, end);
+      const read = await readRows(
+        model,
+        together.map(({ ids: row }) => row),
+      );
+      for (const [row, { index }] of together.entries()) scores.set(index, read[row]!);
       first = end;
     }
-    return { likeliest, loss, published };
+    return { scores, published };
   } finally {
     model.dispose();
   }
 }
 
-async function read(
-  model: Model,
-  rows: readonly Int32Array[],
-): Promise<{ readonly likeliest: Iterable<number>; readonly logProbs: Iterable<number> }> {
+async function readRows(model: Model, rows: readonly Int32Array[]): Promise<readonly Scores[]> {
   const { backend } = model;
   const fed = rows.map((row) => row.subarray(0, -1));
+  const { length } = fed[0]!;
   const next = Int32Array.from(rows.flatMap((row) => [...row.subarray(1)]));
   const { logits, state } = model.forward(fed, { logits: 'all' });
-  const ids = backend.upload({ dtype: 'int32', shape: [rows.length, fed[0]!.length], data: next });
-  const [likeliest, logProbs] = [backend.argmax(logits!), backend.logProb(logits!, ids)];
+  const ids = backend.upload({ dtype: 'int32', shape: [rows.length, length], data: next });
+  const tensors = [backend.argmax(logits!), backend.logProb(logits!, ids)] as const;
   try {
-    return { likeliest: await backend.read(likeliest), logProbs: await backend.read(logProbs) };
+    const [likeliest, logProbs] = [await backend.read(tensors[0]), await backend.read(tensors[1])];
+    return rows.map((_, row) => ({
+      likeliest: [...likeliest.subarray(row * length, (row + 1) * length)],
+      loss: -sum([...logProbs.subarray(row * length, (row + 1) * length)]),
+    }));
   } finally {
-    for (const held of [logits!, state, ids, likeliest, logProbs]) held.dispose();
+    for (const held of [logits!, state, ids, ...tensors]) held.dispose();
   }
 }
+
+const sum = (values: readonly number[]): number => values.reduce((total, value) => total + value, 0);
 
 /** Ids of `validation.txt`, and the loss over all windows that `validation.json` says. */
 async function heldOut(

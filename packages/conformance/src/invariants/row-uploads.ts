@@ -70,11 +70,11 @@ function makeHosts(): Readonly<Record<string, HostTensor>> {
   const infinite = data.slice();
   infinite[size - 1] = 1e6;
   // Without the upper bit of the exponent both kinds of halves are finite and below 2.
-  const bits = Uint16Array.from(data, () => random.bits() & 0xbfff);
+  const bits = new Uint16Array(size).map(() => random.bits() & 0xbfff);
   return {
     float32: { dtype: 'float32', shape, data },
     'beyond float16 at the end': { dtype: 'float32', shape, data: infinite },
-    float64: { dtype: 'float64', shape, data: Float64Array.from(data, (value) => value / 3) },
+    float64: { dtype: 'float64', shape, data: new Float64Array(data).map((value) => value / 3) },
     float16: { dtype: 'float16', shape, data: bits },
     bfloat16: { dtype: 'bfloat16', shape, data: bits },
   };

@@ -89,7 +89,7 @@ export class Findings {
   /** Values that are the same bit for bit (all NaN are one). */
   identical(tensor: string, actual: Values, expected: Values): void {
     const length = Math.max(actual.length, expected.length);
-    let position = 0;
+    let position = sameBits(actual, expected) ? length : 0;
     while (position < length && Object.is(actual[position], expected[position])) position++;
     if (position === length)
       this.#add({ tensor, maxAbsError: 0, scale: 1, relativeError: 0, tolerance: 0, pass: true });
@@ -142,6 +142,20 @@ function numbers(host: HostTensor): Values {
     given: host.dtype,
     expected: 'float64, float32 or integers',
   });
+}
+
+/** Whether both are arrays of one type that hold the same bits; told much faster than value by value. */
+function sameBits(a: Values, b: Values): boolean {
+  const words = (values: Values): Uint32Array | undefined =>
+    values instanceof Float32Array || values instanceof Float64Array || values instanceof Int32Array
+      ? new Uint32Array(values.buffer, values.byteOffset, values.byteLength / 4)
+      : undefined;
+  const [one, other] = [words(a), words(b)];
+  if (one === undefined || other === undefined || a.constructor !== b.constructor || one.length !== other.length)
+    return false;
+  let at = 0;
+  while (at < one.length && one[at] === other[at]) at++;
+  return at === one.length;
 }
 
 /** The largest finite absolute value of a float or integer tensor. */

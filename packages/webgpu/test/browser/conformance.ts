@@ -1,6 +1,7 @@
 // The page of the browser's conformance run: the test drives it through `conformance`.
 import { type CheckResult, runConformance } from '@mamba/conformance';
 import { webgpu } from '../../src/index.ts';
+import { compileLazily } from '../compile-lazily.ts';
 import { gaps } from '../gaps.ts';
 import { inBrowser } from './selection.ts';
 
@@ -16,6 +17,8 @@ declare global {
     conformance(): Promise<PageReport>;
   }
 }
+
+compileLazily(globalThis);
 
 window.conformance = async () => {
   // What every browser grants, and no subgroups: Node's run takes all that there is.
