@@ -53,6 +53,24 @@ const variants: readonly {
     dtypes: ['float32', 'bfloat16'],
     dispatches: 3,
   },
+  {
+    form: 'joined, with norms of dt, B and C that have weights',
+    config: modelConfig(
+      { layers: 2, dModel: 64, vocabSize: 50 },
+      { dState: 7, mixerNormEps: 1e-6, mixerNormWeights: true },
+    ),
+    dtypes: ['float32', 'float16'],
+    dispatches: 3,
+  },
+  {
+    form: 'apart, with such norms',
+    config: modelConfig(
+      { layers: 2, dModel: 24, vocabSize: 50 },
+      { dState: 40, dtRank: 5, mixerNormEps: 1e-6, mixerNormWeights: true },
+    ),
+    dtypes: ['q8'],
+    dispatches: 4,
+  },
   ...[1e-25, 1e20].map((magnitude) => ({
     form: `joined, norms without an eps of rows of ${magnitude}`,
     config: modelConfig({ layers: 2, dModel: 24, vocabSize: 50 }, { normEps: 0, mixerNormEps: 0, tiedHead: false }),
