@@ -17,7 +17,10 @@ export const compilers = ['5.0', '5.4', '5.9', '6', '7'].map((version) => ({
   files: { 'tsconfig.json': JSON.stringify(PROJECT) },
   async run(project) {
     cpSync(CONSUMER, join(project.folder, 'plain.ts'));
+    // By every way to find modules that knows `exports`.
     await project.run('./tsc', '-p', '.');
+    await project.run('./tsc', '-p', '.', '--module', 'Node16', '--moduleResolution', 'Node16');
+    await project.run('./tsc', '-p', '.', '--module', 'ESNext', '--moduleResolution', 'Bundler');
     return { threads: undefined, sum: 64, description: 'compiles' };
   },
 }));
