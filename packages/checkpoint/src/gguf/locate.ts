@@ -18,7 +18,8 @@ export interface LocateOptions extends UrlOptions {
  * The store of a location, and its GGUF file where that is what it holds: the location itself if it ends in `.gguf`,
  * whose folder is then the store; or the only such file of a store without other weights. A file may be in parts
  * (`-00001-of-00003.gguf`), of which any stands for all.
- * @throws MambaError `invalid-file` where a file is not there, or several could be meant, and what `checkConfig` throws.
+ * @throws MambaError `invalid-file` where a file is not there, or several could be meant, and what `checkConfig`
+ * throws.
  */
 export async function locateGguf(
   location: CheckpointLocation,
