@@ -1,9 +1,50 @@
 import { defineConfig } from 'vitest/config';
+import { BaseSequencer, type TestSpecification } from 'vitest/node';
+
+/** Files that take long, the longest first: one of them would else run alone at the end, beside idle cores. */
+const LONG = [
+  'packages/webgpu/test/conformance.test.ts',
+  'packages/webgpu/test/browser.test.ts',
+  'packages/webgpu/test/scan-variants.test.ts',
+  'packages/cpu/test/browser.test.ts',
+  'packages/lm/test/cli.test.ts',
+  'packages/cpu/test/engines.test.ts',
+  'apps/playground/test/playground.test.ts',
+  'packages/webgpu/test/decode-variants.test.ts',
+  'apps/bench/src/seat/seat.test.ts',
+  'apps/bench/test/page.test.ts',
+  'scripts/publish/pack.test.mjs',
+  'scripts/publish/types.test.mjs',
+];
+
+class LongestFirst extends BaseSequencer {
+  override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
+    const rank = ({ moduleId }: TestSpecification): number => {
+      const at = LONG.findIndex((file) => moduleId.endsWith(file));
+      return at < 0 ? LONG.length : at;
+    };
+    return (await super.sort(files)).toSorted((a, b) => rank(a) - rank(b));
+  }
+}
 
 export default defineConfig({
   test: {
     // A worker a core: the runner's default leaves one core to itself, which halves the speed of a machine with two.
     maxWorkers: '100%',
-    projects: ['packages/*', 'apps/*', 'examples/*', { test: { name: 'scripts', include: ['scripts/**/*.test.mjs'] } }],
+    sequence: { sequencer: LongestFirst },
+    projects: [
+      'packages/*',
+      'apps/*',
+      'examples/*',
+      {
+        test: {
+          name: 'scripts',
+          include: ['scripts/**/*.test.mjs'],
+          // Long enough for a busy machine: it catches what hangs, and measures nothing.
+          testTimeout: 300_000,
+          hookTimeout: 300_000,
+        },
+      },
+    ],
   },
 });

@@ -13,6 +13,8 @@ export default defineProject({
     hookTimeout: 300_000,
     // What is measured is no test: each measurement takes some milliseconds, here and in the processes that tests start.
     env: { MAMBA_BENCH_SMALL: '1' },
+    // What the files import is loaded once a worker, not once a file: they put back what they change.
+    isolate: false,
     include: ['src/**/*.test.ts', 'test/**/*.test.ts'],
   },
 });
