@@ -14,8 +14,8 @@ export type BufferSizes<Name extends string = string> = Readonly<Record<Name, Bu
 export type Buffers<Name extends string = string> = Readonly<Record<Name, BufferRange>>;
 
 /**
- * For each block its buffers by name. The first ones of all blocks are the same memory, as large as the largest of them,
- * and so on: there are as many allocations as the block with the most buffers has.
+ * For each block its buffers by name. The first ones of all blocks are the same memory, as large as the largest of
+ * them, and so on: there are as many allocations as the block with the most buffers has.
  */
 export function shareBuffers(
   blocks: readonly BufferSizes[],

@@ -30,8 +30,8 @@ import { type StepCall, Stepper } from './stepper.ts';
 import { warm } from './warm.ts';
 
 /**
- * The whole model on the device: activations and state never leave it, and no call waits. Undefined where this model has
- * a part that the kernels do not take: core walks over the blocks then, and its operations say what is refused.
+ * The whole model on the device: activations and state never leave it, and no call waits. Undefined where this model
+ * has a part that the kernels do not take: core walks over the blocks then, and its operations say what is refused.
  */
 export function fusedModel(
   kernels: KernelContext,

@@ -5,7 +5,10 @@ import { bindingRefusal } from '../gpu/limits.ts';
 import type { KernelContext } from '../operations/kernel-context.ts';
 import { projectionRefusal } from '../operations/linear.ts';
 
-/** Whether the fused model knows all parts of such a model: it has RMS norms, and states whose size does not depend on the position. */
+/**
+ * Whether the fused model knows all parts of such a model: it has RMS norms, and states whose size does not depend on
+ * the position.
+ */
 export function isFusible(config: ModelConfig): boolean {
   const { blocks, norm = 'rms', multipliers = {}, positions } = config;
   return (

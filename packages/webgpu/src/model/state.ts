@@ -51,7 +51,10 @@ export interface Succession {
   readonly inPlace: (layer: number, slot: string) => boolean;
 }
 
-/** Memory for the state after a call. Slots in place hold the state before: in the same memory if it was donated, else a copy, or zeros. */
+/**
+ * Memory for the state after a call. Slots in place hold the state before: in the same memory if it was donated, else
+ * a copy, or zeros.
+ */
 export function nextState(
   gpu: Gpu,
   allocator: Allocator,

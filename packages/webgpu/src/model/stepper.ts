@@ -45,8 +45,8 @@ interface Prepared extends Captured {
 }
 
 /**
- * Steps of one token a row, prepared once for a state's memory and recorded for every token: nothing in a step depends on the position.
- * The activations are the stepper's own and stay.
+ * Steps of one token a row, prepared once for a state's memory and recorded for every token: nothing in a step depends
+ * on the position. The activations are the stepper's own and stay.
  */
 export class Stepper {
   readonly #gpu: Gpu;

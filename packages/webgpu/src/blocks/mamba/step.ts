@@ -11,8 +11,8 @@ import { projectedRow } from './sizes.ts';
 import type { BoundMamba } from './weights.ts';
 
 /**
- * `uz` holds u and z; behind them, at `partsOffset`, the parts of x_proj's outputs where in_proj makes those. `projected`
- * holds x_proj's outputs where it has a dispatch of its own.
+ * `uz` holds u and z; behind them, at `partsOffset`, the parts of x_proj's outputs where in_proj makes those.
+ * `projected` holds x_proj's outputs where it has a dispatch of its own.
  */
 type Name = 'uz' | 'projected' | 'gated';
 
@@ -29,8 +29,8 @@ export function stepBuffers({ kernels, config, dModel }: MambaBlock, rows: numbe
 }
 
 /**
- * One token a row in three or four dispatches: norm, in_proj and convolution, with x_proj where that pays; x_proj, where
- * not; dt_proj, scan step and gate; out_proj. The state moves on in place.
+ * One token a row in three or four dispatches: norm, in_proj and convolution, with x_proj where that pays; x_proj,
+ * where not; dt_proj, scan step and gate; out_proj. The state moves on in place.
  */
 export function step(block: MambaBlock, call: FusedCall, buffers: StepBuffers): void {
   const { kernels, config, dModel, weights } = block;
@@ -71,7 +71,10 @@ function partsOffset({ dInner }: MambaConfig, rows: number): number {
 
 /** How x_proj runs with in_proj. */
 interface Joined {
-  /** Channels of u that a workgroup of in_proj makes and takes through x_proj; 0 where x_proj has a dispatch of its own. */
+  /**
+   * Channels of u that a workgroup of in_proj makes and takes through x_proj; 0 where x_proj has a dispatch of its
+   * own.
+   */
   readonly channels: number;
   /** Parts of x_proj's outputs: one, or as many as those workgroups. */
   readonly parts: number;
@@ -80,7 +83,9 @@ interface Joined {
 const APART: Joined = { channels: 0, parts: 1 };
 /** Channels of a workgroup: fewer make more parts to add up. */
 const JOINED_CHANNELS = 16;
-/** Bytes of parts that all workgroups of the scan read together, from cache; beyond, x_proj's own dispatch is cheaper. */
+/**
+ * Bytes of parts that all workgroups of the scan read together, from cache; beyond, x_proj's own dispatch is cheaper.
+ */
 const MOST_PARTS = 8e6;
 
 function joined(gpu: Gpu, config: MambaConfig, dModel: number): Joined {
@@ -93,12 +98,17 @@ function joined(gpu: Gpu, config: MambaConfig, dModel: number): Joined {
   return pays ? { channels, parts } : APART;
 }
 
-/** Workgroups of a matrix in pieces would not be numbered by their channels; a block of q8 is wider than a workgroup's channels. */
+/**
+ * Workgroups of a matrix in pieces would not be numbered by their channels; a block of q8 is wider than a workgroup's
+ * channels.
+ */
 function canJoin({ inProj, xProj }: BoundMamba): boolean {
   return inProj.parts.length === 1 && xProj.parts.length === 1 && xProj.format !== 'q8';
 }
 
-/** Lanes that share a channel in the scan's step, and its workgroups: wide ones where they have many parts to add up. */
+/**
+ * Lanes that share a channel in the scan's step, and its workgroups: wide ones where they have many parts to add up.
+ */
 function scanGroups(gpu: Gpu, { dtRank, dState }: MambaConfig, many: boolean) {
   const { lanes, link, workgroup } = laneGroups(gpu, Math.max(dtRank, 48 * dState));
   const size = many ? gpu.workgroup(lanes * JOINED_CHANNELS) : workgroup;

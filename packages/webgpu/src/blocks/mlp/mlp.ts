@@ -10,7 +10,9 @@ import { rangeOf, type Storage } from '../../storage.ts';
 import type { BufferSize, BufferSizes, Buffers } from '../buffers.ts';
 import type { FusedCall, FusedKind, RmsNorm } from '../fused-block.ts';
 
-/** `gate` holds what is activated, `up` what it multiplies where the block is gated, and `hidden` what comes of both. */
+/**
+ * `gate` holds what is activated, `up` what it multiplies where the block is gated, and `hidden` what comes of both.
+ */
 type Name = 'normed' | 'gate' | 'up' | 'hidden';
 
 interface MlpBlock {
@@ -54,7 +56,9 @@ function buffersOf({ config, dModel, norm }: MlpBlock, rows: number): BufferSize
   };
 }
 
-/** Gate and up, activation and product, down: three dispatches or four, and one for the norm where there are many rows. */
+/**
+ * Gate and up, activation and product, down: three dispatches or four, and one for the norm where there are many rows.
+ */
 function runMlp(block: MlpBlock, call: FusedCall, buffers: Buffers<Name>): void {
   const { kernels, config, dModel, weights } = block;
   const { dHidden, activation } = config;
