@@ -11,7 +11,7 @@ const LONG = [
   'packages/cpu/test/engines.test.ts',
   'apps/playground/test/playground.test.ts',
   'packages/webgpu/test/decode-variants.test.ts',
-  'apps/bench/src/seat/seat.test.ts',
+  'apps/bench/src/runner/runner.test.ts',
   'apps/bench/test/page.test.ts',
   'scripts/publish/pack.test.mjs',
   'scripts/publish/types.test.mjs',
