@@ -39,7 +39,7 @@ test('golden files stay in the repository', () => {
 });
 
 test('shaders have no comments but marks for the host', () => {
-  const text = quiet('tar', ['-xzOf', tarballs.webgpu, 'package/dist/generated/selective-scan-plain.js']);
+  const text = quiet('tar', ['-xzOf', tarballs.webgpu, 'package/dist/generated/selective-scan-euler.js']);
   expect(text.match(/(?<!:)\/\/ (?!unroll\\n|Generated|# source)[^\\"]*/g) ?? []).toEqual([]);
 });
 

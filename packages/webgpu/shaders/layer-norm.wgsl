@@ -68,7 +68,8 @@ fn main(@builtin(workgroup_id) tile_id: vec3u, @builtin(num_workgroups) tiles_co
 
 /// Of a row times `power`: a float32 near its mean, what the mean is more than that, and the variance.
 fn momentsOf(base: u32, pieces: u32, index: u32, power: f32) -> vec3f {
-  let first = firstOf(x[base]) * power;
+  // Its bits are taken apart, since the device may otherwise subtract before it multiplies, which overflows.
+  let first = bitcast<f32>(bitcast<u32>(firstOf(x[base]) * power) | args.zero);
   var sum = Piece();
   for (var i = index; i < pieces; i += WORKGROUP) {
     sum += x[base + i] * power - first;

@@ -2,7 +2,7 @@
 export type { Counters } from './gpu/counters.ts';
 export type { ProfileEntry } from './gpu/profile-entry.ts';
 export type { Toggles } from './gpu/toggles.ts';
-export type { MatrixPrecision } from './operations/matrix-units.ts';
+export type { MatrixPrecision } from './operations/matrix-precision.ts';
 export type { ScanVariant } from './operations/selective-scan-plan.ts';
 export type { TestingOptions, WebGpuOptions } from './options.ts';
 export { countersOf, profileOf, webgpu } from './webgpu.ts';

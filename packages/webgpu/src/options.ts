@@ -1,6 +1,6 @@
 import { checkBoolean, checkNumber, checkOneOf, checkOptions, invalid } from '@mamba/core/driver';
 import type { Toggles } from './gpu/toggles.ts';
-import type { MatrixPrecision } from './operations/matrix-units.ts';
+import type { MatrixPrecision } from './operations/matrix-precision.ts';
 import type { ScanVariant } from './operations/selective-scan-plan.ts';
 
 export interface WebGpuOptions {

@@ -1,5 +1,6 @@
 import type { Gpu } from '../gpu/gpu.ts';
-import { findMatrixUnits, type MatrixPrecision, type MatrixUnits } from './matrix-units.ts';
+import type { MatrixPrecision } from './matrix-precision.ts';
+import { findMatrixUnits, type MatrixUnits } from './matrix-units.ts';
 import type { ScanVariant } from './selective-scan-plan.ts';
 
 /** How a backend's user may have kernels chosen. */

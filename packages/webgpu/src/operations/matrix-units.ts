@@ -1,7 +1,5 @@
 import type { Gpu } from '../gpu/gpu.ts';
-
-/** How the factors of products may be rounded; see `WebGpuOptions.matrixPrecision`. */
-export type MatrixPrecision = 'float32' | 'float16x2' | 'float16';
+import type { MatrixPrecision } from './matrix-precision.ts';
 
 /** Features that matrix units need. Experimental: asked for only where `matrixPrecision` allows less than float32. */
 export const MATRIX_FEATURES = [
