@@ -28,7 +28,7 @@ function mutate(bytes: Uint8Array, pick: (limit: number) => number): Uint8Array 
   for (let round = 1 + pick(4); round > 0 && mutated.length > 0; round--) {
     const at = reach();
     const insert = (piece: Uint8Array): Uint8Array =>
-      new Uint8Array([...mutated.subarray(0, at), ...piece, ...mutated.subarray(at + pick(piece.length + 1))]);
+      new Uint8Array(Buffer.concat([mutated.subarray(0, at), piece, mutated.subarray(at + pick(piece.length + 1))]));
     switch (pick(6)) {
       case 0:
         mutated[at]! ^= 1 << pick(8);
@@ -54,13 +54,16 @@ function mutate(bytes: Uint8Array, pick: (limit: number) => number): Uint8Array 
 
 it(`survives ${COUNT} damaged safetensors, config and index files`, async () => {
   const pick = random(20231201);
-  const config = await readFile(`${FIXTURES}/falcon-mamba-tiny/config.json`);
+  // One layer and what is outside of layers keep 10,000 files fast; mutations find the header either way.
+  const text = await readFile(`${FIXTURES}/falcon-mamba-tiny/config.json`, 'utf8');
+  const config = new TextEncoder().encode(text.replace(/"num_hidden_layers": \d+/, '"num_hidden_layers": 1'));
   const whole = await openSafetensors(bytesSource(await readFile(`${FIXTURES}/falcon-mamba-tiny/model.safetensors`)));
-  // The model's shapes with one layer of small tensors keep 10,000 files fast; mutations find the header either way.
   const tensors = await Promise.all(
-    [...whole.tensors].map(async ([name, { dtype, shape }]) => {
-      return [name, { dtype, shape, bytes: await whole.readBytes(name) }] as const;
-    }),
+    [...whole.tensors]
+      .filter(([name]) => !/\.layers\.[1-9]/.test(name))
+      .map(async ([name, { dtype, shape }]) => {
+        return [name, { dtype, shape, bytes: await whole.readBytes(name) }] as const;
+      }),
   );
   const small = writeSafetensors(
     [
@@ -76,9 +79,10 @@ it(`survives ${COUNT} damaged safetensors, config and index files`, async () => 
   );
 
   const outcomes = { read: 0, refused: 0 };
-  const targets = ['small', 'small', 'small', 'config', 'index', 'model'] as const;
+  const targets = ['small', 'small', 'small', 'config', 'index'] as const;
   for (let round = 0; round < COUNT; round++) {
-    const target = targets[round % targets.length]!;
+    // Damage in a whole model is in the numbers, nearly always.
+    const target = round % 60 === 0 ? 'model' : targets[round % targets.length]!;
     try {
       if (target === 'small') {
         const file = await openSafetensors(bytesSource(mutate(small, pick)));
@@ -90,7 +94,7 @@ it(`survives ${COUNT} damaged safetensors, config and index files`, async () => 
             'config.json': target === 'config' ? mutate(config, pick) : config,
             ...(sharded
               ? { 'model.safetensors.index.json': mutate(index, pick), 'a.safetensors': model }
-              : { 'model.safetensors': target === 'model' && round % 60 === 5 ? mutate(model, pick) : model }),
+              : { 'model.safetensors': target === 'model' ? mutate(model, pick) : model }),
           }),
           { onWarning() {} },
         );

@@ -52,9 +52,17 @@ interface Answer {
   readonly error: { readonly message: string; readonly param: string; readonly code: string };
 }
 
+const startServer = (model: LanguageModel, options: ServeOptions = {}): Promise<LanguageModelServer> =>
+  serve(model, { port: 0, graceMs: 0, name: 'kjv', ...options });
+
+/** A server that ends with the test. */
 async function start(model: LanguageModel, options: ServeOptions = {}): Promise<Post> {
-  const server = await serve(model, { port: 0, graceMs: 0, name: 'kjv', ...options });
+  const server = await startServer(model, options);
   servers.push(server);
+  return poster(server);
+}
+
+function poster(server: LanguageModelServer): Post {
   return async (path, body) => {
     const headers = { 'Content-Type': 'application/json' };
     const response = await fetch(`${server.url}/v1${path}`, { method: 'POST', headers, body: JSON.stringify(body) });
@@ -124,25 +132,32 @@ const inChats: readonly (readonly [string, unknown])[] = [
 ];
 
 describe('a value that asks for nothing changes nothing', () => {
+  let server: LanguageModelServer;
+  let post: Post;
+  const plain = new Map<string, Answer>();
+  const bodies = [
+    ['/completions', completion],
+    ['/chat/completions', chat],
+  ] as const;
+  beforeAll(async () => {
+    server = await startServer(chatty);
+    post = poster(server);
+    for (const [path, body] of bodies) plain.set(path, (await post(path, body)).json);
+  });
+  afterAll(() => server.close());
+
   it.each(everywhere)('%s: %j', async (name, value) => {
-    const post = await start(chatty);
-    for (const [path, body] of [
-      ['/completions', completion],
-      ['/chat/completions', chat],
-    ] as const) {
-      const plain = await post(path, body);
+    for (const [path, body] of bodies) {
       const { status, json } = await post(path, { ...body, [name]: value });
       expect(status, JSON.stringify(json)).toBe(200);
-      expect(json.choices).toEqual(plain.json.choices);
+      expect(json.choices).toEqual(plain.get(path)!.choices);
     }
   });
 
   it.each(inChats)('%s: %j in a chat', async (name, value) => {
-    const post = await start(chatty);
-    const plain = await post('/chat/completions', chat);
     const { status, json } = await post('/chat/completions', { ...chat, [name]: value });
     expect(status, JSON.stringify(json)).toBe(200);
-    expect(json.choices).toEqual(plain.json.choices);
+    expect(json.choices).toEqual(plain.get('/chat/completions')!.choices);
   });
 
   it('and -1 is as many tokens as there are', async () => {

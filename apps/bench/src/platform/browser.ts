@@ -38,7 +38,7 @@ export const platform: Platform = {
   revectorize() {
     throw new Error('a browser takes no flags of V8 from a page');
   },
-  small: false,
+  small: 'mambaBenchSmall' in globalThis,
   startLimitWorker() {
     const worker = new Worker(new URL('./limit-worker-browser.ts', import.meta.url), { type: 'module' });
     return {
