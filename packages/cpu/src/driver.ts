@@ -8,7 +8,7 @@ import {
   type UploadTarget,
   unsupported,
 } from '@mamba/core/driver';
-import { fusedBlock } from './blocks/block.ts';
+import { fusedBlocks } from './blocks/block.ts';
 import { LIMIT } from './memory/heap.ts';
 import { isMatrix, matrixUpload, readMatrix, uploadMatrix } from './memory/matrix.ts';
 import type { Storage } from './memory/storage.ts';
@@ -71,10 +71,7 @@ export function createDriver(runtime: Runtime): Driver<Storage> {
       limit: LIMIT - runtime.overhead,
     }),
     dispose: () => runtime.dispose(),
-    blocks: {
-      mamba: (fusion, config, weights, dModel) => fusedBlock(runtime, fusion, config, weights, dModel),
-      mlp: (fusion, config, weights, dModel) => fusedBlock(runtime, fusion, config, weights, dModel),
-    },
+    blocks: fusedBlocks(runtime),
     model: (fusion, config, weights) => fusedModel(runtime, fusion, config, weights),
   };
 }

@@ -1,5 +1,5 @@
 import type { Driver } from '@mamba/core/driver';
-import { blockKernel } from './blocks/block-kernel.ts';
+import { fusedBlocks } from './blocks/block-kernel.ts';
 import { isSoftware } from './gpu/acquire.ts';
 import type { Gpu } from './gpu/gpu.ts';
 import { fusedModel } from './model/fused-model.ts';
@@ -68,10 +68,7 @@ export function createDriver(gpu: Gpu, options: KernelOptions = {}): Driver<Stor
     supportsUpload: (spec, target) => supportsUpload(gpu, spec, target),
     memory: () => ({ bytes: gpu.pool.bytes, reserved: gpu.pool.reserved + gpu.readback.reserved }),
     dispose: () => gpu.dispose(),
-    blocks: {
-      mamba: (context, config, weights, dModel) => blockKernel(kernels, context, config, weights, dModel),
-      mlp: (context, config, weights, dModel) => blockKernel(kernels, context, config, weights, dModel),
-    },
+    blocks: fusedBlocks(kernels),
     model: (context, config, weights) => fusedModel(kernels, context, config, weights),
   };
 }

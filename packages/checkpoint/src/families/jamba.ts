@@ -3,13 +3,14 @@
  * experts. There are the Mamba blocks and the MLPs, so that a model of these alone is read.
  */
 import { type BlockConfig, type MambaConfig, type ModelConfig, modelConfig } from '@mamba/core';
+import { beyondRms } from '@mamba/core/driver';
 import { type Fields, MAX_LAYERS, MAX_SIZE } from '../config/fields.ts';
 import type { Family, GgufFormat, GgufView } from './family.ts';
 import { mambaOf } from './mamba.ts';
 import { float32, GGUF_MODEL, mambaEntries, mambaLimits, readMamba, readSizes, uint32 } from './shared/gguf.ts';
 import { everyNth, type MissingKinds, repeated, unsupportedLayers } from './shared/layers.ts';
 import { expanded, GGUF_MIXER, MIXER, readDtRank } from './shared/mamba-block.ts';
-import { beyondRepeated, beyondRms, beyondSwiGlu } from './shared/refusals.ts';
+import { beyondRepeated, beyondSwiGlu } from './shared/refusals.ts';
 import { byTable, prefixed, type TensorTable } from './table.ts';
 
 const EXPECTED = 'layers of a Mamba block and an MLP alone';

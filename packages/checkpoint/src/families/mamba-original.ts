@@ -3,13 +3,14 @@
  * MLP (`d_intermediate`).
  */
 import { type BlockConfig, type ModelConfig, modelConfig } from '@mamba/core';
+import { beyondRms } from '@mamba/core/driver';
 import { Fields, MAX_LAYERS, MAX_SIZE } from '../config/fields.ts';
 import { damaged, list, unsupported } from '../errors.ts';
 import type { Family } from './family.ts';
 import { mambaOf } from './mamba.ts';
 import { repeated } from './shared/layers.ts';
 import { expanded, MIXER, readDtRank } from './shared/mamba-block.ts';
-import { beyondRepeated, beyondRms, beyondSwiGlu } from './shared/refusals.ts';
+import { beyondRepeated, beyondSwiGlu } from './shared/refusals.ts';
 import { byTable, prefixed, type TensorTable } from './table.ts';
 
 /** What shapes the model, then what is of its training or its CUDA kernels. */

@@ -1,5 +1,6 @@
 /** Mamba: transformers' `mamba`, and llama.cpp's architecture of that name, which Falcon-Mamba is as well. */
 import { type BlockConfig, type MambaConfig, type ModelConfig, modelConfig } from '@mamba/core';
+import { beyondRms } from '@mamba/core/driver';
 import { type Fields, MAX_LAYERS, MAX_SIZE } from '../config/fields.ts';
 import { damaged, show } from '../errors.ts';
 import type { Family, GgufFormat } from './family.ts';
@@ -14,7 +15,7 @@ import {
   uint32,
 } from './shared/gguf.ts';
 import { expanded, GGUF_MIXER, MIXER, readDtRank } from './shared/mamba-block.ts';
-import { beyondRepeated, beyondRms } from './shared/refusals.ts';
+import { beyondRepeated } from './shared/refusals.ts';
 import { byTable, prefixed, type TensorTable } from './table.ts';
 
 /** llama.cpp's architecture `mamba`. The biases of in_proj and out_proj, and a second eps, are ours. */

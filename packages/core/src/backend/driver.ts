@@ -59,14 +59,14 @@ export interface Driver<S> {
   model?(context: FusionContext<S>, config: ModelConfig, weights: ModelWeights<Tensor>): ModelKernel | undefined;
 }
 
-export type FusedBlocks<S> = {
-  readonly [K in BlockKind]?: (
-    context: FusionContext<S>,
-    config: BlockConfig<K>,
-    weights: BlockWeights<Tensor>,
-    dModel: number,
-  ) => BlockKernel | undefined;
-};
+export type FusedBlocks<S> = { readonly [K in BlockKind]?: FuseBlock<S, K> };
+
+export type FuseBlock<S, K extends BlockKind = BlockKind> = (
+  context: FusionContext<S>,
+  config: BlockConfig<K>,
+  weights: BlockWeights<Tensor>,
+  dModel: number,
+) => BlockKernel | undefined;
 
 export interface UploadTarget {
   readonly dtype: DType;

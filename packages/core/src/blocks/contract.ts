@@ -5,7 +5,7 @@
  */
 import type { Backend } from '../contract/backend.ts';
 import type { Shape, Tensor } from '../contract/tensor.ts';
-import type { BlockConfig, BlockKind } from './kinds.ts';
+import type { BlockConfig } from './kinds.ts';
 
 /** A parameter of a block: `[outputs, inputs]` for a matrix. */
 export interface BlockParameter {
@@ -80,6 +80,3 @@ export interface BlockDefinition<Config = BlockConfig> {
   /** The block out of the backend's operations: what every fused form is held to. */
   compose(backend: Backend, config: Config, weights: BlockWeights<Tensor>): BlockKernel;
 }
-
-/** Definitions by kind, for whoever walks over all of them. */
-export type BlockDefinitions = { readonly [K in BlockKind]?: BlockDefinition<BlockConfig<K>> };

@@ -1,7 +1,6 @@
 import { type Scope, scoped } from '../backend/scope.ts';
 import { blockKernel, composedBlock } from '../blocks/block.ts';
 import type { BlockKernel, BlockState, StateSlot } from '../blocks/contract.ts';
-import { blockDefinition } from '../blocks/kinds.ts';
 import { disposeState, gatherRows, slotShape, uploadSlot } from '../blocks/state.ts';
 import type { Backend } from '../contract/backend.ts';
 import { MambaError } from '../contract/errors.ts';
@@ -18,6 +17,7 @@ import type {
   ModelOutcome,
   ModelWeights,
 } from './contract.ts';
+import { modelSlots } from './slots.ts';
 
 export interface ComposeOptions {
   /** Take the backend's fused forms of blocks. Default true; false is what every fused form is held to. */
@@ -51,11 +51,6 @@ export function composeModel(
       for (const kernel of model.kernels) kernel.dispose?.();
     },
   };
-}
-
-/** What each layer remembers, by its block's kind. */
-export function modelSlots({ blocks, dModel }: ModelConfig): readonly (readonly StateSlot[])[] {
-  return blocks.map((block) => blockDefinition('config.blocks', block.kind).state(block, dModel));
 }
 
 interface Composed {
@@ -211,7 +206,10 @@ function normalise(
   );
 }
 
-/** Final norm and head, over the last position alone unless all are asked for. Appends the normed hidden state to `kept`. */
+/**
+ * Final norm and head, over the last position alone unless all are asked for. Appends the normed hidden state to
+ * `kept`.
+ */
 function head(model: Composed, scope: Scope, residual: Tensor, call: ModelCall, kept: Tensor[]): Tensor | undefined {
   if (call.logits === 'none' && !call.hiddenStates) return undefined;
   const { backend, config, weights } = model;

@@ -73,6 +73,16 @@ export function blocksOf<K extends BlockKind>(
   );
 }
 
+/**
+ * What a model has beside RMS norms, in words that follow "the model": LayerNorm, factors other than 1, or a table of
+ * positions. Undefined where it has none of these.
+ */
+export function beyondRms({ norm = 'rms', multipliers = {}, positions }: ModelConfig): string | undefined {
+  if (norm !== 'rms') return 'has LayerNorm';
+  if (Object.values(multipliers).some((value) => value !== undefined && value !== 1)) return 'has multipliers';
+  return positions === undefined ? undefined : 'has a table of positions';
+}
+
 /** Configs that were checked and completed here; nobody can change them. */
 const resolved = new WeakSet<object>();
 

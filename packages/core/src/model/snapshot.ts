@@ -1,8 +1,8 @@
 import { slotShape } from '../blocks/state.ts';
 import { MambaError } from '../contract/errors.ts';
 import { type Shape, sameShape, sizeOf } from '../contract/tensor.ts';
-import { modelSlots } from './compose.ts';
 import type { LayerSnapshot, ModelConfig } from './contract.ts';
+import { modelSlots } from './slots.ts';
 
 /** A model's state as plain data, continued by any backend. float64 where the reference exported it. */
 export interface StateSnapshot {

@@ -1,9 +1,10 @@
-import type { Tensor } from '@mamba/core';
-import { sizeOf } from '@mamba/core';
+import { sizeOf, type Tensor } from '@mamba/core';
 import {
   type BlockConfig,
   type BlockKernel,
   type BlockWeights,
+  type FuseBlock,
+  type FusedBlocks,
   type FusionContext,
   slotShape,
 } from '@mamba/core/driver';
@@ -12,10 +13,19 @@ import { addressOf, type Context, ELEMENT } from '../operations/context.ts';
 import { packedBytes } from '../operations/linear.ts';
 import { type Command, Program } from '../program/program.ts';
 import type { FusedBlock } from './fused.ts';
-import { fuseBlock } from './index.ts';
+import { FUSED_KINDS, fuseBlock } from './kinds.ts';
 
-/** A block by itself as one program: for mixtures with a kind that the fused model does not know, and for `createBlock`. */
-export function fusedBlock(
+/** For each kind that has a fused form, what makes a kernel of one block. */
+export function fusedBlocks(context: Context): FusedBlocks<Storage> {
+  const fuse: FuseBlock<Storage> = (...args) => fusedBlock(context, ...args);
+  return Object.fromEntries(FUSED_KINDS.map((kind) => [kind, fuse]));
+}
+
+/**
+ * A block by itself as one program: for mixtures with a kind that the fused model does not know, and for
+ * `createBlock`.
+ */
+function fusedBlock(
   context: Context,
   fusion: FusionContext<Storage>,
   config: BlockConfig,

@@ -1,17 +1,18 @@
 import type { Tensor } from '@mamba/core';
-import type {
-  DecodeCall,
-  DecodeOutcome,
-  FusionContext,
-  ModelCall,
-  ModelConfig,
-  ModelKernel,
-  ModelOutcome,
-  ModelWeights,
+import {
+  beyondRms,
+  type DecodeCall,
+  type DecodeOutcome,
+  type FusionContext,
+  type ModelCall,
+  type ModelConfig,
+  type ModelKernel,
+  type ModelOutcome,
+  type ModelWeights,
 } from '@mamba/core/driver';
 import { mapBlock } from '../blocks/block.ts';
 import type { FusedBlock } from '../blocks/fused.ts';
-import { fuseBlock } from '../blocks/index.ts';
+import { fuseBlock } from '../blocks/kinds.ts';
 import type { Allocation } from '../memory/allocator.ts';
 import type { Arena } from '../memory/heap.ts';
 import type { Storage } from '../memory/storage.ts';
@@ -32,7 +33,8 @@ export function fusedModel(
   config: ModelConfig,
   weights: ModelWeights<Tensor>,
 ): ModelKernel | undefined {
-  if (!isPlain(config)) return undefined;
+  // The kernels between blocks are an RMS norm that a product takes in, and nothing else.
+  if (beyondRms(config) !== undefined) return undefined;
   const stored = mapWeights(weights, (tensor) => fusion.device(tensor));
   const blocks = fuseBlocks(config, stored);
   if (blocks === undefined) return undefined;
@@ -47,12 +49,6 @@ export function fusedModel(
     importState: (snapshots, positions) => importState(heap, layout, snapshots, positions.length),
     dispose() {},
   };
-}
-
-/** RMS norms, no table of positions, and no factors: what the kernels between blocks do. */
-function isPlain({ norm = 'rms', positions, multipliers = {} }: ModelConfig): boolean {
-  const { embedding = 1, residual = 1, logits = 1 } = multipliers;
-  return norm === 'rms' && positions === undefined && embedding === 1 && residual === 1 && logits === 1;
 }
 
 /** Undefined where a kind has no fused form. */

@@ -1,5 +1,5 @@
 import { type ModelConfig, sizeOf } from '@mamba/core';
-import { modelSlots, slotShape } from '@mamba/core/driver';
+import { modelSlots, slotShape, stateGrows } from '@mamba/core/driver';
 import Table from 'cli-table3';
 import { checkpointTokenizer } from '../tokenizer/tokenizer.ts';
 import { withCheckpoint } from './location.ts';
@@ -58,7 +58,7 @@ export function inspect(location: string, flags: InspectFlags, signal: AbortSign
       ['parameters', `${facts.parameters.toLocaleString('en')} (${size(facts.bytes)})`],
       [
         'state',
-        `${size(facts.stateBytes)} a sequence, in float32${grows(config) ? ', and more a token' : ', at any length'}`,
+        `${size(facts.stateBytes)} a sequence, in float32${stateGrows(config) ? ', and more a token' : ', at any length'}`,
       ],
       ...Object.entries(config).flatMap(([key, value]) => (key === 'blocks' ? [] : [[key, describe(value)]])),
       ...blockRuns(config),
@@ -96,11 +96,6 @@ function blockRuns({ blocks }: ModelConfig): [string, string][] {
 
 function describe(value: unknown): string {
   return typeof value === 'object' ? JSON.stringify(value) : String(value);
-}
-
-/** Whether a sequence's state grows with its tokens. */
-function grows(config: ModelConfig): boolean {
-  return modelSlots(config).some((slots) => slots.some(({ shape }) => shape.includes('length')));
 }
 
 function table(head: string[], right: readonly number[]): InstanceType<typeof Table> {

@@ -6,8 +6,11 @@ import {
   type BlockResult,
   type BlockWeights,
   blockDefinition,
+  type FuseBlock,
+  type FusedBlocks,
   type FusionContext,
   type StateSlot,
+  slotShape,
 } from '@mamba/core/driver';
 import { whole } from '../gpu/gpu.ts';
 import type { BufferRange } from '../gpu/shader.ts';
@@ -16,14 +19,20 @@ import { VECTOR_ROWS } from '../operations/linear.ts';
 import { plainStorage, rangeOf, type Storage } from '../storage.ts';
 import { shareBuffers } from './buffers.ts';
 import type { FusedBlock } from './fused-block.ts';
-import { bindBlock, fusedKind } from './kinds.ts';
-import { allocateSlots, carryOver, rangesOf, slotShape } from './slots.ts';
+import { bindBlock, FUSED_KINDS, fusedKind } from './kinds.ts';
+import { allocateSlots, carryOver, rangesOf } from './slots.ts';
+
+/** For each kind that has a fused form, what makes a kernel of one block. */
+export function fusedBlocks(kernels: KernelContext): FusedBlocks<Storage> {
+  const fuse: FuseBlock<Storage> = (...args) => blockKernel(kernels, ...args);
+  return Object.fromEntries(FUSED_KINDS.map((kind) => [kind, fuse]));
+}
 
 /**
  * One block for core: of a model that has parts which the fused model does not take, or by itself. Undefined where this
  * device cannot run it, so that the operations say what is refused.
  */
-export function blockKernel(
+function blockKernel(
   kernels: KernelContext,
   context: FusionContext<Storage>,
   config: BlockConfig,
@@ -78,7 +87,7 @@ function forward({ kernels, context, config, fused, slots }: Block, call: BlockC
     state: Object.fromEntries(
       slots.map((slot) => [
         slot.name,
-        context.tensor(plainStorage(state[slot.name]!), { shape: slotShape(slot, batch), dtype: 'float32' }),
+        context.tensor(plainStorage(state[slot.name]!), { shape: slotShape(slot, call.positions)!, dtype: 'float32' }),
       ]),
     ),
   };

@@ -9,6 +9,9 @@ import { mlp } from './mlp/mlp.ts';
 
 const KINDS: { readonly [Kind in BlockKind]?: FusedKind<Kind> } = { mamba, mlp };
 
+/** The kinds that have a fused form. */
+export const FUSED_KINDS = Object.keys(KINDS);
+
 /** The fused form of a kind; undefined where its blocks are composed of operations. */
 export function fusedKind(kind: BlockKind): FusedKind | undefined {
   return KINDS[kind] as FusedKind | undefined;

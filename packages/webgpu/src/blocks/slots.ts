@@ -8,13 +8,8 @@ import type { SlotRanges } from './fused-block.ts';
 /** A buffer a slot, `[batch, …]`. */
 export type SlotBuffers = Readonly<Record<string, PooledBuffer>>;
 
-/** `[batch, …]` */
-export function slotShape({ shape }: StateSlot, batch: number): readonly number[] {
-  return [batch, ...(shape as readonly number[])];
-}
-
-export function slotBytes(slot: StateSlot, batch: number): number {
-  return 4 * sizeOf(slotShape(slot, batch));
+export function slotBytes({ shape }: StateSlot, batch: number): number {
+  return 4 * batch * sizeOf(shape as readonly number[]);
 }
 
 /** New memory for each slot; `kept` may give some of it, by the slot's name. */

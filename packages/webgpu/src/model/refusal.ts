@@ -1,5 +1,5 @@
 import { MambaError } from '@mamba/core';
-import { type BlockConfig, type ModelConfig, modelSlots } from '@mamba/core/driver';
+import { type BlockConfig, beyondRms, type ModelConfig, stateGrows } from '@mamba/core/driver';
 import { fusedKind } from '../blocks/kinds.ts';
 import { bindingRefusal } from '../gpu/limits.ts';
 import type { KernelContext } from '../operations/kernel-context.ts';
@@ -10,13 +10,10 @@ import { projectionRefusal } from '../operations/linear.ts';
  * the position.
  */
 export function isFusible(config: ModelConfig): boolean {
-  const { blocks, norm = 'rms', multipliers = {}, positions } = config;
   return (
-    norm === 'rms' &&
-    positions === undefined &&
-    Object.values(multipliers).every((value) => value === undefined || value === 1) &&
-    blocks.every(({ kind }) => fusedKind(kind) !== undefined) &&
-    modelSlots(config).every((slots) => slots.every(({ shape }) => !shape.includes('length')))
+    beyondRms(config) === undefined &&
+    config.blocks.every(({ kind }) => fusedKind(kind) !== undefined) &&
+    !stateGrows(config)
   );
 }
 

@@ -2,14 +2,7 @@
 import type { BlockConfig, MlpConfig, ModelConfig } from '@mamba/core';
 import { isGated } from '@mamba/core/driver';
 
-/** Of a model whose norms are all RMS, without multipliers and without a table of positions, nothing. */
-export function beyondRms({ norm = 'rms', multipliers = {}, positions }: ModelConfig): string | undefined {
-  if (norm !== 'rms') return 'has LayerNorm';
-  if (Object.values(multipliers).some((value) => value !== undefined && value !== 1)) return 'has multipliers';
-  return positions === undefined ? undefined : 'has a table of positions';
-}
-
-/** Of a model whose layers repeat blocks of these kinds, alike every time, nothing. */
+/** Why a model is not layers of blocks of these kinds in turn, all layers alike; undefined where it is. */
 export function beyondRepeated({ blocks }: ModelConfig, ...kinds: BlockConfig['kind'][]): string | undefined {
   const other = blocks.find(({ kind }, index) => kind !== kinds[index % kinds.length]);
   if (other !== undefined) return `has a block of kind ${other.kind} where there is ${kinds.join(' and ')} in turn`;
@@ -19,7 +12,7 @@ export function beyondRepeated({ blocks }: ModelConfig, ...kinds: BlockConfig['k
     : 'has layers of unequal sizes or options';
 }
 
-/** Of an MLP that SiLU gates, without biases, nothing. */
+/** Why an MLP is not one that SiLU gates and that has no biases; undefined where it is. */
 export function beyondSwiGlu(block: MlpConfig): string | undefined {
   if (block.activation !== 'silu' || !isGated(block)) return 'has an MLP that is not gated by SiLU';
   return block.bias ? 'has an MLP with biases' : undefined;

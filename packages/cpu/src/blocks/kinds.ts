@@ -4,7 +4,10 @@ import type { Fuse, FusedBlock, StoredWeights } from './fused.ts';
 import { fuseMamba } from './mamba.ts';
 import { fuseMlp } from './mlp.ts';
 
-const kinds: { readonly [K in BlockKind]?: Fuse<K> } = { mamba: fuseMamba, mlp: fuseMlp };
+const KINDS: { readonly [K in BlockKind]?: Fuse<K> } = { mamba: fuseMamba, mlp: fuseMlp };
+
+/** Their names. */
+export const FUSED_KINDS = Object.keys(KINDS);
 
 /** Undefined where the kind has no fused form. */
 export function fuseBlock<K extends BlockKind>(
@@ -12,6 +15,6 @@ export function fuseBlock<K extends BlockKind>(
   weights: StoredWeights,
   dModel: number,
 ): FusedBlock | undefined {
-  const fuse = kinds[config.kind as K];
+  const fuse = KINDS[config.kind as K];
   return fuse?.(config, weights, dModel);
 }

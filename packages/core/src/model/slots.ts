@@ -1,0 +1,13 @@
+import type { StateSlot } from '../blocks/contract.ts';
+import { blockDefinition } from '../blocks/kinds.ts';
+import type { ModelConfig } from './contract.ts';
+
+/** What each layer remembers, by its block's kind. */
+export function modelSlots({ blocks, dModel }: ModelConfig): readonly (readonly StateSlot[])[] {
+  return blocks.map((block) => blockDefinition('config.blocks', block.kind).state(block, dModel));
+}
+
+/** Whether the state of a sequence grows with its tokens: some layer remembers a row for each of them. */
+export function stateGrows(config: ModelConfig): boolean {
+  return modelSlots(config).some((slots) => slots.some(({ shape }) => shape.includes('length')));
+}
