@@ -1,20 +1,8 @@
 // What is said stays true: every file that Markdown or a comment names is there.
-import { existsSync, readdirSync, readFileSync } from 'node:fs';
-import { dirname, join, normalize, posix } from 'node:path';
+import { existsSync, readFileSync } from 'node:fs';
+import { dirname, join, normalize } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { root } from './lib.mjs';
-
-/** Everything but what is installed or built; the machine may have no git. */
-const SKIPPED = ['node_modules', 'dist', 'generated', 'coverage', 'scratch'];
-const HIDDEN = ['.changeset', '.ci'];
-function filesIn(folder) {
-  return readdirSync(join(root, folder), { withFileTypes: true }).flatMap((entry) => {
-    const path = posix.join(folder, entry.name);
-    const skipped = SKIPPED.includes(entry.name) || (entry.name.startsWith('.') && !HIDDEN.includes(entry.name));
-    if (entry.isDirectory()) return skipped ? [] : filesIn(path);
-    return entry.isFile() ? [path] : [];
-  });
-}
+import { filesIn, root } from './lib.mjs';
 
 const files = filesIn('');
 const documents = files.filter((file) => file.endsWith('.md'));

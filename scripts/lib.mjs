@@ -1,6 +1,7 @@
 // What the root's commands share: where things are, how a child process is run.
 import { spawnSync } from 'node:child_process';
-import { delimiter, dirname, join } from 'node:path';
+import { readdirSync } from 'node:fs';
+import { delimiter, dirname, join, posix } from 'node:path';
 import process from 'node:process';
 import { fileURLToPath } from 'node:url';
 
@@ -56,3 +57,16 @@ export const tool = (name, args) => run(join(binFolder, name), args);
 /** Runs turbo quietly: one line for each task, the whole output of a task that fails. */
 export const turbo = (tasks, args = []) =>
   tool('turbo', ['run', ...tasks, '--output-logs=errors-only', '--log-prefix=task', ...args]);
+
+/** What is installed or built. */
+const SKIPPED = ['node_modules', 'dist', 'generated', 'coverage', 'scratch'];
+const HIDDEN = ['.changeset', '.ci'];
+/** The repository's own files below a folder, as paths from the root; the machine may have no git. */
+export function filesIn(folder) {
+  return readdirSync(join(root, folder), { withFileTypes: true }).flatMap((entry) => {
+    const path = posix.join(folder, entry.name);
+    const skipped = SKIPPED.includes(entry.name) || (entry.name.startsWith('.') && !HIDDEN.includes(entry.name));
+    if (entry.isDirectory()) return skipped ? [] : filesIn(path);
+    return entry.isFile() ? [path] : [];
+  });
+}

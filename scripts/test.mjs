@@ -7,7 +7,10 @@ import { tool, turbo } from './lib.mjs';
 
 bootstrap();
 console.log('building, type-checking and linting …');
-const status = turbo(['build', 'typecheck', 'lint', 'check:root'], ['--continue=dependencies-successful']);
+const status = turbo(
+  ['build', 'typecheck', 'lint', 'check:root', 'check:columns'],
+  ['--continue=dependencies-successful'],
+);
 if (status !== 0) process.exit(status);
 const args = expandChanged(process.argv.slice(2));
 if (args === undefined) console.log('no package has changed: 0 passed, 0 failed');

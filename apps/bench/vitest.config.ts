@@ -11,7 +11,8 @@ export default defineProject({
     // A busy machine measures slowly.
     testTimeout: 300_000,
     hookTimeout: 300_000,
-    // What is measured is no test: each measurement takes some milliseconds, here and in the processes that tests start.
+    // What is measured is no test: each measurement takes some milliseconds, here and in the processes that tests
+    // start.
     env: { MAMBA_BENCH_SMALL: '1' },
     // What the files import is loaded once a worker, not once a file: they put back what they change.
     isolate: false,

@@ -6,7 +6,9 @@ const MODEL = new URL('../../packages/conformance/fixtures/kjv-mamba/', import.m
 const ADDRESS = 'models/kjv-mamba/';
 const FILES = ['config.json', 'generation_config.json', 'model.safetensors', 'tokenizer.json', 'tokenizer_config.json'];
 
-/** Ships the conformance suite's trained model with the page: copied into the build, and served as it is in development. */
+/**
+ * Ships the conformance suite's trained model with the page: copied into the build, and served as it is in development.
+ */
 function shippedModel(): Plugin {
   return {
     name: 'shipped-model',

@@ -18,8 +18,8 @@ export function buildPackages() {
 }
 
 /**
- * Packs what is built, all packages at once, since most of the time goes into starting pnpm and npm. The files come from
- * pnpm, which knows the workspace's versions; then the scope is written into them.
+ * Packs what is built, all packages at once, since most of the time goes into starting pnpm and npm. The files come
+ * from pnpm, which knows the workspace's versions; then the scope is written into them.
  * @returns path of the tarball by the package's short name
  */
 export function packPackages(folder, scope) {

@@ -1,4 +1,6 @@
-/** The id of a repository, a folder or a GGUF file, out of the address of its page on the hub; undefined for another. */
+/**
+ * The id of a repository, a folder or a GGUF file, out of the address of its page on the hub; undefined for another.
+ */
 export function hubIdOfAddress(address: string): string | undefined {
   const path = /^(?:https?:\/\/)?(?:www\.)?(?:huggingface\.co|hf\.co)\/([^?#]*)/i.exec(address.trim())?.[1];
   if (path === undefined) return undefined;

@@ -1,7 +1,9 @@
 import type { HostRows, HostTensor, Shape } from '@mamba/core';
 import { invalid } from '@mamba/core/driver';
 
-/** A matrix of a file, read some rows at a time. @throws MambaError `invalid-argument` where it is no matrix of floats. */
+/**
+ * A matrix of a file, read some rows at a time. @throws MambaError `invalid-argument` where it is no matrix of floats.
+ */
 export function hostRows(
   origin: string,
   { dtype, shape }: { readonly dtype: HostTensor['dtype']; readonly shape: Shape },

@@ -10,7 +10,8 @@ import { landmarkNames, tensorNames } from './tensor-names.ts';
 /**
  * A model's parameters out of a checkpoint, by the names of its family, however they are wrapped. All of them are
  * looked up now, so that a file which does not fit is refused before anything is loaded; values are read when they are
- * asked for, one tensor or some rows of a matrix. What is stored in another form (A_log) is computed, and given, in float64.
+ * asked for, one tensor or some rows of a matrix. What is stored in another form (A_log) is computed, and given, in
+ * float64.
  * @param family As `parseModel` names it. Default: the first that can hold the model.
  * @throws MambaError `invalid-file` where a tensor is missing, of a wrong shape or no floats, where one is left over,
  * or where a head contradicts the config; `unsupported` where no family can hold the model.

@@ -1,4 +1,7 @@
-/** ggml's blocks: against ggml's own Python package, hand-made ones against the format's definition, and rounding within its bounds. */
+/**
+ * ggml's blocks: against ggml's own Python package, hand-made ones against the format's definition, and rounding within
+ * its bounds.
+ */
 import { readFileSync } from 'node:fs';
 import { float16ToNumber, numberToFloat16 } from '@mamba/core/driver';
 import fc from 'fast-check';
@@ -125,7 +128,8 @@ describe('blocks by the definition', () => {
     fc.assert(
       fc.property(scale, bits(16, 8), bits(256, 6), (d, scales, q) => {
         const bytes = new Array<number>(210).fill(0);
-        // Of each half of 128: value i of quarter k has its low bits in byte i (k even) or 32 + i, and its high ones in pair k of byte i.
+        // Of each half of 128: value i of quarter k has its low bits in byte i (k even) or 32 + i, and its high ones in
+        // pair k of byte i.
         for (const [index, value] of q.entries()) {
           const [half, quarter, i] = [Math.floor(index / 128), Math.floor((index % 128) / 32), index % 32];
           bytes[half * 64 + (quarter % 2) * 32 + i]! |= (value & 15) << (quarter < 2 ? 0 : 4);
@@ -162,8 +166,9 @@ describe('rounding', () => {
   };
 
   /**
-   * Largest error of a block: half a step, or a whole one at the end that a symmetric type lacks; and the rounding of the scale (and
-   * the minimum) to float16, relative 2^-11 and below its normal range absolute 2^-25, times the largest integer.
+   * Largest error of a block: half a step, or a whole one at the end that a symmetric type lacks; and the rounding of
+   * the scale (and the minimum) to float16, relative 2^-11 and below its normal range absolute 2^-25, times the largest
+   * integer.
    */
   function bound(type: (typeof TYPES)[number], block: Float32Array): number {
     const low = Math.min(...block);

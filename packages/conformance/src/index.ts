@@ -1,4 +1,7 @@
-/** Public API: builders of cases (bench uses them too), the suite, and a runner. For vitest see `@mamba/conformance/vitest`. */
+/**
+ * Public API: builders of cases (bench uses them too), the suite, and a runner. For vitest see
+ * `@mamba/conformance/vitest`.
+ */
 export { type AddCaseOptions, addCase } from './cases/add.ts';
 export { type ArgmaxCaseOptions, argmaxCase } from './cases/argmax.ts';
 export { type BlockCaseOptions, blockCase } from './cases/block.ts';

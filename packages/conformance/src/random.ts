@@ -1,6 +1,7 @@
 /**
- * Seeded numbers that are the same on every engine and in every release: a case's seed is part of its name. xoshiro128** (Blackman
- * and Vigna, "Scrambled linear pseudorandom number generators", 2021), its state filled by splitmix32.
+ * Seeded numbers that are the same on every engine and in every release: a case's seed is part of its name.
+ * xoshiro128** (Blackman and Vigna, "Scrambled linear pseudorandom number generators", 2021), its state filled by
+ * splitmix32.
  */
 export class Random {
   #a: number;

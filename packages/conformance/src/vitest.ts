@@ -19,8 +19,9 @@ export interface DescribeOptions extends SuiteOptions {
 }
 
 /**
- * Registers the whole suite for a backend: `describeConformance(cpu())`. One backend is created for all checks, and must be as
- * empty at the end as it came; another for what happens after its end, so that a function has to give a new one at each call.
+ * Registers the whole suite for a backend: `describeConformance(cpu())`. One backend is created for all checks, and
+ * must be as empty at the end as it came; another for what happens after its end, so that a function has to give a new
+ * one at each call.
  */
 export function describeConformance(
   provider: BackendProvider | (() => Promise<Backend>),

@@ -1,6 +1,6 @@
 /**
- * A kind that remembers every token it was fed, or those of a window: y is x of `lag` tokens ago, 0 before the first. It
- * exists for the tests of state slots that grow.
+ * A kind that remembers every token it was fed, or those of a window: y is x of `lag` tokens ago, 0 before the first.
+ * It exists for the tests of state slots that grow.
  */
 import { type Backend, type BlockCall, type BlockDefinition, defineBlock, type Tensor } from '@mamba/core';
 import { checkInteger, checkOptions, type Scope, type StateSlot, scoped, slotShape } from '@mamba/core/driver';

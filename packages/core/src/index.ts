@@ -1,4 +1,7 @@
-/** Public API: the contract, the block and the model composed of it. Authors of a backend take `@mamba/core/driver` as well. */
+/**
+ * Public API: the contract, the block and the model composed of it. Authors of a backend take `@mamba/core/driver` as
+ * well.
+ */
 export { selectBackend } from './backend/select-backend.ts';
 export {
   type Block,

@@ -237,7 +237,8 @@ test('softplus: relative error below 4e-7, also for steps as small as 1e-37', as
 test('softplus of the ends', async () => {
   const { POSITIVE_INFINITY: infinity, NaN: nan } = Number;
   expect(await softplusOf(Float32Array.of(-infinity, -200, 1e30, nan))).toEqual(Float32Array.of(0, 0, 1e30, nan));
-  expect(await softplusOf(Float32Array.of(infinity))).toEqual(Float32Array.of(nan)); // exp(inf · 0) = exp(NaN), as IEEE says
+  // exp(infinity · 0) is exp(NaN), as IEEE says.
+  expect(await softplusOf(Float32Array.of(infinity))).toEqual(Float32Array.of(nan));
 });
 
 test('silu: relative error below 4e-7', async () => {

@@ -52,8 +52,8 @@ describe.runIf(process.platform === 'linux' && process.arch === 'x64')('in headl
     return page;
   }
 
-  // The first test runs nearly the whole suite. In the others an engine compiles another build, or a thread waits in another
-  // way: what every operation does then, its cases tell.
+  // The first test runs nearly the whole suite. In the others an engine compiles another build, or a thread waits in
+  // another way: what every operation does then, its cases tell.
   async function passes(report: JobReport, scope?: Job['scope']): Promise<void> {
     const failed = report.checks.filter(({ status }) => status === 'failed');
     expect(failed.map(({ id, reports }) => `${id}: ${reports.find(({ pass }) => !pass)?.message}`)).toEqual([]);

@@ -46,8 +46,9 @@ export type Prompt = string | ArrayLike<number>;
 
 export interface LoadOptions extends Pick<CreateModelOptions, 'onProgress' | 'signal'> {
   /**
-   * Dtype of the matrices on the backend. `stored`: as the checkpoint has them (F16, BF16, Q8_0), where all are alike and the backend has
-   * the type, so that they take no more room than in the file; otherwise as by default. Default: the backend's precision.
+   * Dtype of the matrices on the backend. `stored`: as the checkpoint has them (F16, BF16, Q8_0), where all are alike
+   * and the backend has the type, so that they take no more room than in the file; otherwise as by default. Default:
+   * the backend's precision.
    */
   readonly weights?: CreateModelOptions['weights'] | 'stored';
   /** Of a location on the hub: while its files come. */
@@ -87,9 +88,10 @@ export interface Score {
 
 /**
  * Loads a checkpoint onto a backend, tensor by tensor. `location` is a folder or a GGUF file (Node), an http(s)
- * address of either, `hf:owner/name` of the Hugging Face hub (see `hub` of `@mamba/lm/hub`, which takes options), a list of File, or a
- * store.
- * @throws MambaError `invalid-file`, `unsupported`, `unavailable`, `out-of-memory`, `aborted`; nothing is left open or uploaded then.
+ * address of either, `hf:owner/name` of the Hugging Face hub (see `hub` of `@mamba/lm/hub`, which takes options), a
+ * list of File, or a store.
+ * @throws MambaError `invalid-file`, `unsupported`, `unavailable`, `out-of-memory`, `aborted`; nothing is left open or
+ * uploaded then.
  */
 export async function loadModel(
   backend: Backend,
@@ -187,8 +189,8 @@ export class LanguageModel {
   }
 
   /**
-   * Continues a prompt: one piece a token, then a closing piece with the reason. Everything made on the way is freed where it ends,
-   * fails, or is left by `break`.
+   * Continues a prompt: one piece a token, then a closing piece with the reason. Everything made on the way is freed
+   * where it ends, fails, or is left by `break`.
    * @throws MambaError `invalid-argument` (at once where options or an empty prompt are to blame), `unsupported` (text
    * without a tokenizer), `aborted` where the signal fires, `not-finite` where the model gives no numbers, and what the
    * backend throws.
@@ -205,8 +207,8 @@ export class LanguageModel {
   }
 
   /**
-   * Several texts at once, with prompts of any lengths and options of their own; pieces come as they are made, and each text ends for
-   * itself. A signal of any of them ends all.
+   * Several texts at once, with prompts of any lengths and options of their own; pieces come as they are made, and each
+   * text ends for itself. A signal of any of them ends all.
    * @throws MambaError as `generate` does.
    */
   generateBatch(requests: readonly Omit<GenerateOptions, 'batcher'>[]): AsyncGenerator<BatchPiece, void, void> {
@@ -237,14 +239,17 @@ export class LanguageModel {
     return { ids, logProbs: values };
   }
 
-  /** Embeddings: hidden states of chosen layers, of the last token, their mean, or all. @throws MambaError as `generate` does. */
+  /**
+   * Embeddings: hidden states of chosen layers, of the last token, their mean, or all. @throws MambaError as `generate`
+   * does.
+   */
   async hiddenStates(prompt: Prompt, options: HiddenStateOptions = {}): Promise<HiddenStates> {
     return hiddenStates(this.model, typeof prompt === 'string' ? this.encode(prompt) : prompt, options);
   }
 
   /**
-   * What the selection does with each token, for those who want to watch it. Reads about a third of the weights once more, from where
-   * the model came from, and holds them until it is disposed.
+   * What the selection does with each token, for those who want to watch it. Reads about a third of the weights once
+   * more, from where the model came from, and holds them until it is disposed.
    * @throws MambaError as `loadModel` does.
    */
   async openSelection({ signal }: { readonly signal?: AbortSignal | undefined } = {}): Promise<Selection> {
@@ -280,7 +285,10 @@ export class LanguageModel {
     return this.requireTokenizer().encodeChat(messages, options);
   }
 
-  /** Bits per byte and perplexity of a text or an open file (`openFile`), which may be of any length: memory stays constant. */
+  /**
+   * Bits per byte and perplexity of a text or an open file (`openFile`), which may be of any length: memory stays
+   * constant.
+   */
   async perplexity(text: string | ByteSource, options: PerplexityOptions = {}): Promise<Perplexity> {
     return perplexity(this.model, this.requireTokenizer(), text, options);
   }
@@ -313,7 +321,9 @@ export class LanguageModel {
     throw invalid('generate.prompt', 'an empty prompt', 'text or ids', 'This checkpoint names no token to begin with.');
   }
 
-  /** @internal What is for the tokens, and what is for the text. @throws MambaError `invalid-argument`, `unsupported`. */
+  /**
+   * @internal What is for the tokens, and what is for the text. @throws MambaError `invalid-argument`, `unsupported`.
+   */
   splitOptions(options: Omit<GenerateOptions, 'prompt' | 'batcher'>): {
     readonly stops: StopStrings;
     readonly tokens: GenerateTokensOptions;

@@ -1,6 +1,6 @@
 /**
- * Our GGUF files as llama.cpp reads them: the same ids for the same text, and the same logits. It runs where llama.cpp is installed as a
- * peer of the bench, and says how otherwise.
+ * Our GGUF files as llama.cpp reads them: the same ids for the same text, and the same logits. It runs where llama.cpp
+ * is installed as a peer of the bench, and says how otherwise.
  */
 import { existsSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
@@ -42,8 +42,8 @@ interface Llama {
 const TEXT = 'And God said, Let there be light: and there was light.\nAnd God saw the light, that it was good.';
 
 /**
- * The largest part of the logits' size by which they may differ. llama.cpp computes in float32, and in half precision where weights are
- * halves; where they are quantised it quantises the activations to 8 bits as well, and we do not.
+ * The largest part of the logits' size by which they may differ. llama.cpp computes in float32, and in half precision
+ * where weights are halves; where they are quantised it quantises the activations to 8 bits as well, and we do not.
  */
 const BOUNDS: Readonly<Record<GgufWritableType, number>> = {
   F32: 1e-4,

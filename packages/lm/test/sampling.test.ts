@@ -126,7 +126,8 @@ describe('host sampling', () => {
   });
 
   it('keeps the typical tokens', () => {
-    // Entropy 1.2206 nats; surprises 0.6931, 1.3863, 1.8971, 2.3026: the second is closest, then the first, the third, the fourth.
+    // Entropy 1.2206 nats; surprises 0.6931, 1.3863, 1.8971, 2.3026: the second is closest, then the first, the third,
+    // the fourth.
     const logits = logs(0.5, 0.25, 0.15, 0.1);
     expect(shares(logits, { typicalP: 0.2 }).map((share) => share > 0)).toEqual([false, true, false, false]);
     expect(shares(logits, { typicalP: 0.3 }).map((share) => share > 0)).toEqual([true, true, false, false]);

@@ -37,7 +37,8 @@ describe('weights as they are stored', () => {
     const [whole, stored] = [await logitsOf(backend, path, undefined), await logitsOf(backend, path, 'stored')];
     expect(stored.bytes).toBeLessThan(whole.bytes * 0.8);
     const largest = Math.max(...whole.values.map(Math.abs));
-    // The values are the same: only float32's order of sums differs, and, for q8, activations that the backend rounds to 8 bits.
+    // The values are the same: only float32's order of sums differs, and, for q8, activations that the backend rounds
+    // to 8 bits.
     const bound = type === 'Q8_0' ? 2e-2 : 1e-5;
     for (const [id, value] of whole.values.entries())
       expect(Math.abs(stored.values[id]! - value)).toBeLessThan(bound * largest);

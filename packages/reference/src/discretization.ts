@@ -1,6 +1,6 @@
 /**
- * The discretisations of one channel and state, arXiv 2312.00752 section 2: h_t = Abar h_(t-1) + Bbar u_t, where d is the step.
- * Bbar is linear in B, so it is given as `Bbar / B`, the input's scale.
+ * The discretisations of one channel and state, arXiv 2312.00752 section 2: h_t = Abar h_(t-1) + Bbar u_t, where d is
+ * the step. Bbar is linear in B, so it is given as `Bbar / B`, the input's scale.
  */
 import type { Discretization } from '@mamba/core';
 

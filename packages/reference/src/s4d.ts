@@ -1,6 +1,7 @@
 /**
- * The convolution view of the time-invariant case (S4D): where delta, A, B and C are constant, the recurrence of the selective scan
- * is a causal convolution, arXiv 2312.00752 equation 3. Plain typed arrays, contiguous, last axis fastest.
+ * The convolution view of the time-invariant case (S4D): where delta, A, B and C are constant, the recurrence of the
+ * selective scan is a causal convolution, arXiv 2312.00752 equation 3. Plain typed arrays, contiguous, last axis
+ * fastest.
  */
 import type { Discretization } from '@mamba/core';
 import { invalid } from '@mamba/core/driver';

@@ -1,9 +1,10 @@
-// shaders/*.wgsl → src/generated/*.ts: the text, what it binds, and how its uniforms lie, as types that host code is checked against.
+// shaders/*.wgsl → src/generated/*.ts: the text, what it binds, and how its uniforms lie, as types that host code is
+// checked against.
 //
-// A shader names the library files that it links in a comment, `// link: math, collect-{workgroup,subgroup}`; braces name alternatives,
-// of which the host picks one. `const NAME: u32 = 4u; // constant` may be replaced by the host as the pipeline is made (WGSL sizes no
-// function-local array by an override); everything else that varies is an `override` or a uniform. A loop marked `// unroll` is written
-// out by the host: see `textOf` in src/gpu/shader.ts.
+// A shader names the library files that it links in a comment, `// link: math, collect-{workgroup,subgroup}`; braces
+// name alternatives, of which the host picks one. `const NAME: u32 = 4u; // constant` may be replaced by the host as
+// the pipeline is made (WGSL sizes no function-local array by an override); everything else that varies is an
+// `override` or a uniform. A loop marked `// unroll` is written out by the host: see `textOf` in src/gpu/shader.ts.
 import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';

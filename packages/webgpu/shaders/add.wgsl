@@ -10,7 +10,11 @@ struct Args {
 @group(0) @binding(3) var<storage, read_write> y: array<vec4f>;
 
 @compute @workgroup_size(256)
-fn main(@builtin(workgroup_id) tile_id: vec3u, @builtin(num_workgroups) tiles_count: vec3u, @builtin(local_invocation_index) index: u32) {
+fn main(
+  @builtin(workgroup_id) tile_id: vec3u,
+  @builtin(num_workgroups) tiles_count: vec3u,
+  @builtin(local_invocation_index) index: u32,
+) {
   let i = (tile_id.y * tiles_count.x + tile_id.x) * 256u + index;
   if (i < args.quads) {
     y[i] = a[i] + b[i];

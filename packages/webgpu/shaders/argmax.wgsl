@@ -1,6 +1,7 @@
 // link: order
-// Index of the largest logit of each row, the lowest of equals; NaN counts as the smallest. A workgroup a row, or a long row in parts of
-// `span` logits, a workgroup each, whose largest a second dispatch compares (CANDIDATES). Bytes a logit: 4. Logits are bound as bits: an implementation may assume that floats are not NaN.
+// Index of the largest logit of each row, the lowest of equals; NaN counts as the smallest. A workgroup a row, or a
+// long row in parts of `span` logits, a workgroup each, whose largest a second dispatch compares (CANDIDATES). Bytes a
+// logit: 4. Logits are bound as bits: an implementation may assume that floats are not NaN.
 
 struct Args {
   rows: u32,
@@ -30,7 +31,11 @@ var<workgroup> orders: array<u32, WORKGROUP>;
 var<workgroup> chosen: array<u32, WORKGROUP>;
 
 @compute @workgroup_size(WORKGROUP)
-fn main(@builtin(workgroup_id) tile_id: vec3u, @builtin(num_workgroups) tiles_count: vec3u, @builtin(local_invocation_index) index: u32) {
+fn main(
+  @builtin(workgroup_id) tile_id: vec3u,
+  @builtin(num_workgroups) tiles_count: vec3u,
+  @builtin(local_invocation_index) index: u32,
+) {
   let tile = tile_id.y * tiles_count.x + tile_id.x;
   let parts = select(args.parts, 1u, CANDIDATES);
   let row = tile / parts;

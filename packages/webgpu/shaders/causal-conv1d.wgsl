@@ -1,7 +1,8 @@
 // link: math
-// Depthwise causal convolution with an optional SiLU. A lane makes OUTPUTS consecutive steps of one channel with a window of TAPS
-// inputs in registers; lanes next to each other are channels next to each other. No workgroup memory.
-// Bytes an element: 4 (OUTPUTS + TAPS - 1) / OUTPUTS read, 4 written. Operations: 2 TAPS, and 1 exp and 1 division for the SiLU.
+// Depthwise causal convolution with an optional SiLU. A lane makes OUTPUTS consecutive steps of one channel with a
+// window of TAPS inputs in registers; lanes next to each other are channels next to each other. No workgroup memory.
+// Bytes an element: 4 (OUTPUTS + TAPS - 1) / OUTPUTS read, 4 written. Operations: 2 TAPS, and 1 exp and 1 division for
+// the SiLU.
 
 struct Args {
   batch: u32,
@@ -28,7 +29,11 @@ override INITIAL: bool = false;
 override RESETS: bool = false;
 
 @compute @workgroup_size(64)
-fn main(@builtin(workgroup_id) tile_id: vec3u, @builtin(num_workgroups) tiles_count: vec3u, @builtin(local_invocation_index) index: u32) {
+fn main(
+  @builtin(workgroup_id) tile_id: vec3u,
+  @builtin(num_workgroups) tiles_count: vec3u,
+  @builtin(local_invocation_index) index: u32,
+) {
   let channel = tile_id.x * 64u + index;
   if (channel >= args.dim) {
     return;

@@ -1,4 +1,5 @@
-// y[o, start + j, i] = x[o, j, i] for one part of a concatenation, one 32-bit word a lane, whatever it holds. Bytes an element: 8.
+// y[o, start + j, i] = x[o, j, i] for one part of a concatenation, one 32-bit word a lane, whatever it holds. Bytes an
+// element: 8.
 
 struct Args {
   size: u32, // elements of x
@@ -13,7 +14,11 @@ struct Args {
 @group(0) @binding(2) var<storage, read_write> y: array<u32>; // [outer, extent, inner]
 
 @compute @workgroup_size(256)
-fn main(@builtin(workgroup_id) tile_id: vec3u, @builtin(num_workgroups) tiles_count: vec3u, @builtin(local_invocation_index) index: u32) {
+fn main(
+  @builtin(workgroup_id) tile_id: vec3u,
+  @builtin(num_workgroups) tiles_count: vec3u,
+  @builtin(local_invocation_index) index: u32,
+) {
   let i = (tile_id.y * tiles_count.x + tile_id.x) * 256u + index;
   if (i < args.size) {
     let run = args.count * args.inner;

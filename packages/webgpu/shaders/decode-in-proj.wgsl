@@ -1,10 +1,11 @@
 // link: math, weights, x-stored, inputs, dot-row, rms, lane-sum-{workgroup,subgroup}
-// First of a layer's decode dispatches: RMS norm, in_proj, and for the half that is u one step of the convolution with SiLU.
-// Without NORM, x is normed already. As linear-vector.wgsl, but the lanes of an output finish it: its channel's window lies in
-// the state, which moves on in place.
-// With PROJECT a workgroup also takes its channels of u through x_proj, and leaves behind u and z what they add to each of its outputs:
-// decode-scan.wgsl, which needs all of them, sums over the workgroups. That saves x_proj a dispatch, which would wait for this one.
-// Bytes: the matrix once, 8 TAPS a channel of taps and window; with PROJECT x_proj once, and 4 a workgroup and output of it.
+// First of a layer's decode dispatches: RMS norm, in_proj, and for the half that is u one step of the convolution with
+// SiLU. Without NORM, x is normed already. As linear-vector.wgsl, but the lanes of an output finish it: its channel's
+// window lies in the state, which moves on in place.
+// With PROJECT a workgroup also takes its channels of u through x_proj, and leaves behind u and z what they add to each
+// of its outputs: decode-scan.wgsl, which needs all of them, sums over the workgroups. That saves x_proj a dispatch,
+// which would wait for this one. Bytes: the matrix once, 8 TAPS a channel of taps and window; with PROJECT x_proj once,
+// and 4 a workgroup and output of it.
 
 struct Args {
   inputs: u32, // dModel
@@ -22,9 +23,10 @@ struct Args {
 @group(0) @binding(2) var<storage, read> weight: array<vec4u>; // [2 dim, dModel] in FORMAT
 @group(0) @binding(3) var<storage, read> scales: array<f32>;
 @group(0) @binding(4) var<storage, read> norm: array<vec4f>; // [dModel]
-@group(0) @binding(5) var<storage, read> constants: array<f32>; // taps [dim, TAPS], conv bias [dim], in_proj bias [2 dim]
+@group(0) @binding(5) var<storage, read> constants: array<f32>; // taps [dim, TAPS], biases [dim], [2 dim]
 @group(0) @binding(6) var<storage, read_write> state: array<f32>; // [batch, dim, TAPS - 1], newest last
-@group(0) @binding(7) var<storage, read_write> y: array<f32>; // [batch, 2 dim]: u, z; from args.parts on [batch, dim / CHANNELS, row]
+// u and z [batch, 2 dim]; from args.parts on [batch, dim / CHANNELS, row]
+@group(0) @binding(7) var<storage, read_write> y: array<f32>;
 @group(0) @binding(8) var<storage, read> xProj: array<vec4u>; // [projected, dim] in PROJECT_FORMAT
 
 const TAPS: u32 = 4u; // constant
@@ -43,13 +45,18 @@ const OUTPUTS: u32 = 2u; // constant: of x_proj, a lane
 var<workgroup> us: array<f32, CHANNELS>;
 
 @compute @workgroup_size(WORKGROUP)
-fn main(@builtin(workgroup_id) tile_id: vec3u, @builtin(num_workgroups) tiles_count: vec3u, @builtin(local_invocation_index) index: u32) {
+fn main(
+  @builtin(workgroup_id) tile_id: vec3u,
+  @builtin(num_workgroups) tiles_count: vec3u,
+  @builtin(local_invocation_index) index: u32,
+) {
   let tile = tile_id.y * tiles_count.x + tile_id.x;
   let local = tile * CHANNELS + index / LANES;
   let batch = tile_id.z;
   let row = min(local, args.outputs - 1u);
   let output = args.firstOutput + row;
-  // Loaded before the product, so that they are under way with the weights; the half that is z repeats the last channel of u.
+  // Loaded before the product, so that they are under way with the weights; the half that is z repeats the last channel
+  // of u.
   let channel = min(output, args.dim - 1u);
   let window = (batch * args.dim + channel) * (TAPS - 1u);
   var taps: array<f32, TAPS>;

@@ -1,6 +1,6 @@
 // link: weights
-// Rows of a table by id, one lane four channels. A table split over several buffers takes a dispatch a part: ids of other parts are
-// left to them; a row of NaN for an id below 0. Bytes an element: the table's, and 4 written.
+// Rows of a table by id, one lane four channels. A table split over several buffers takes a dispatch a part: ids of
+// other parts are left to them; a row of NaN for an id below 0. Bytes an element: the table's, and 4 written.
 
 struct Args {
   inputs: u32, // channels
@@ -19,7 +19,11 @@ struct Args {
 @group(0) @binding(4) var<storage, read_write> y: array<f32>; // [count, channels]
 
 @compute @workgroup_size(64)
-fn main(@builtin(workgroup_id) tile_id: vec3u, @builtin(num_workgroups) tiles_count: vec3u, @builtin(local_invocation_index) index: u32) {
+fn main(
+  @builtin(workgroup_id) tile_id: vec3u,
+  @builtin(num_workgroups) tiles_count: vec3u,
+  @builtin(local_invocation_index) index: u32,
+) {
   let i = (tile_id.y * tiles_count.x + tile_id.x) * 64u + index;
   let quads = (args.inputs + 3u) / 4u;
   let at = i / quads;

@@ -3,12 +3,13 @@ enable subgroups;
 enable chromium_experimental_subgroup_matrix;
 diagnostic(off, chromium.subgroup_matrix_uniformity);
 // link: product-args, weights, x-stored, inputs
-// y = x weightᵀ + bias on the device's matrix units, with float32 sums: 4 subgroups of 32 lanes as 2 × 2, each with SIDE × SIDE
-// matrices of 16 × 16. x, and weights of other formats than halves, are rounded to halves on their way into workgroup memory; with PAIRS
-// each is a pair of halves (22 bits), and what rounding left is multiplied too. Only for devices with the feature that is enabled here.
-// `%` tells the compiler which offsets are bounded, so that it drops the checks that Dawn adds to every load of a matrix: a fifth of the time.
-// Tile: 32 SIDE rows × 32 SIDE outputs × 32 inputs. Bytes a tile: 4096 SIDE of x, f32, and 2048 SIDE of weights in halves, for
-// 65536 SIDE² operations (half as many again to three times that with PAIRS). Workgroup memory: 5 KiB · SIDE, twice that with PAIRS.
+// y = x weightᵀ + bias on the device's matrix units, with float32 sums: 4 subgroups of 32 lanes as 2 × 2, each with
+// SIDE × SIDE matrices of 16 × 16. x, and weights of other formats than halves, are rounded to halves on their way into
+// workgroup memory; with PAIRS each is a pair of halves (22 bits), and what rounding left is multiplied too. Only for
+// devices with the feature that is enabled here. `%` tells the compiler which offsets are bounded, so that it drops the
+// checks that Dawn adds to every load of a matrix: a fifth of the time. Tile: 32 SIDE rows × 32 SIDE outputs × 32
+// inputs. Bytes a tile: 4096 SIDE of x, f32, and 2048 SIDE of weights in halves, for 65536 SIDE² operations (half as
+// many again to three times that with PAIRS). Workgroup memory: 5 KiB · SIDE, twice that with PAIRS.
 
 const SIDE: u32 = 2u; // constant
 override PAIRS: bool = false;
@@ -90,7 +91,8 @@ fn main(
     for (var k = 0u; k < 2u; k++) { // unroll
       var rights: array<Right, SIDE>;
       for (var c = 0u; c < SIDE; c++) { // unroll
-        rights[c] = subgroupMatrixLoad<Right, col_major>(&tiles, PART + (across * SIDE + c) * 16u * STRIDE + 2u * k, STRIDE);
+        let right = PART + (across * SIDE + c) * 16u * STRIDE + 2u * k;
+        rights[c] = subgroupMatrixLoad<Right, col_major>(&tiles, right, STRIDE);
       }
       for (var r = 0u; r < SIDE; r++) { // unroll
         let at = (down * SIDE + r) * 16u * STRIDE + 2u * k;
@@ -107,7 +109,8 @@ fn main(
       }
       if (PAIRS && FORMAT != 1u) {
         for (var c = 0u; c < SIDE; c++) { // unroll
-          rights[c] = subgroupMatrixLoad<Right, col_major>(&tiles, 3u * PART + (across * SIDE + c) * 16u * STRIDE + 2u * k, STRIDE);
+          let right = 3u * PART + (across * SIDE + c) * 16u * STRIDE + 2u * k;
+          rights[c] = subgroupMatrixLoad<Right, col_major>(&tiles, right, STRIDE);
         }
         for (var r = 0u; r < SIDE; r++) { // unroll
           let lefts = subgroupMatrixLoad<Left, row_major>(&tiles, (down * SIDE + r) * 16u * STRIDE + 2u * k, STRIDE);
@@ -118,7 +121,8 @@ fn main(
       }
     }
   }
-  // Out through workgroup memory, a matrix of each subgroup at a time: lanes then know rows and outputs, and write whole lines.
+  // Out through workgroup memory, a matrix of each subgroup at a time: lanes then know rows and outputs, and write
+  // whole lines.
   let region = down * 160u + across * 80u;
   for (var r = 0u; r < SIDE; r++) { // unroll
     for (var c = 0u; c < SIDE; c++) { // unroll

@@ -1,4 +1,5 @@
-// Adds up the parts that linear.wgsl leaves where it cuts the inputs. One output a lane. Bytes an output: 4 · splits read, 4 written.
+// Adds up the parts that linear.wgsl leaves where it cuts the inputs. One output a lane. Bytes an output: 4 · splits
+// read, 4 written.
 
 struct Args {
   outputs: u32, // columns of a part
@@ -17,7 +18,11 @@ override BIAS: bool = false;
 override ACCUMULATE: bool = false;
 
 @compute @workgroup_size(256)
-fn main(@builtin(workgroup_id) tile_id: vec3u, @builtin(num_workgroups) tiles_count: vec3u, @builtin(local_invocation_index) index: u32) {
+fn main(
+  @builtin(workgroup_id) tile_id: vec3u,
+  @builtin(num_workgroups) tiles_count: vec3u,
+  @builtin(local_invocation_index) index: u32,
+) {
   let i = (tile_id.y * tiles_count.x + tile_id.x) * 256u + index;
   let size = args.rows * args.outputs;
   if (i >= size) {

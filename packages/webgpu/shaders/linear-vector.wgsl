@@ -1,8 +1,9 @@
 // link: weights, x-stored, inputs, dot-row, rms, lane-sum-{workgroup,subgroup}
-// y = x weightᵀ + bias for few rows of x, as decoding has: bound by reading the weights once. LANES lanes an output, 16 bytes a lane
-// and load, sums by shuffles or in workgroup memory; TOGETHER outputs at once share what is loaded of x, which counts where a weight
-// takes a byte and what it is multiplied with four. With NORM, x is RMS-normalised on the way: Σ x² comes from the same loads.
-// Bytes an output: inputs · bytes a weight (x and the norm stay in cache). Operations: 2 · inputs.
+// y = x weightᵀ + bias for few rows of x, as decoding has: bound by reading the weights once. LANES lanes an output, 16
+// bytes a lane and load, sums by shuffles or in workgroup memory; TOGETHER outputs at once share what is loaded of x,
+// which counts where a weight takes a byte and what it is multiplied with four. With NORM, x is RMS-normalised on the
+// way: Σ x² comes from the same loads. Bytes an output: inputs · bytes a weight (x and the norm stay in cache).
+// Operations: 2 · inputs.
 
 struct Args {
   inputs: u32,
@@ -31,7 +32,11 @@ override SQUARES: bool = false; // as NORM
 override ACCUMULATE: bool = false;
 
 @compute @workgroup_size(WORKGROUP)
-fn main(@builtin(workgroup_id) tile_id: vec3u, @builtin(num_workgroups) tiles_count: vec3u, @builtin(local_invocation_index) index: u32) {
+fn main(
+  @builtin(workgroup_id) tile_id: vec3u,
+  @builtin(num_workgroups) tiles_count: vec3u,
+  @builtin(local_invocation_index) index: u32,
+) {
   let first = ((tile_id.y * tiles_count.x + tile_id.x) * (WORKGROUP / LANES) + index / LANES) * TOGETHER;
   let lane = index % LANES;
   let row = tile_id.z;

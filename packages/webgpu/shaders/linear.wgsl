@@ -1,9 +1,10 @@
 // link: product-args, weights, x-stored, inputs
-// y = x weightᵀ + bias, tiled: 256 lanes as 16 × 16, each with 4 SIDE × 4 SIDE outputs in registers. A lane brings one block of 4 × 4
-// into each tile, lanes of the first half from x, the others from the weights, and turns it so that the tile is packed along rows and
-// outputs: a step of the product is then 2 SIDE loads of four values for 16 SIDE² multiply-adds, and needs no shuffling of registers.
-// Tile: 64 SIDE rows × 64 SIDE outputs × 4 DEPTH inputs, with SIDE · DEPTH = 8: one block a lane, and 16 KiB of workgroup memory.
-// Bytes a tile: 4096 SIDE DEPTH read, f32, for 2 · (64 SIDE)² · 4 DEPTH operations: 16 SIDE operations a byte.
+// y = x weightᵀ + bias, tiled: 256 lanes as 16 × 16, each with 4 SIDE × 4 SIDE outputs in registers. A lane brings one
+// block of 4 × 4 into each tile, lanes of the first half from x, the others from the weights, and turns it so that the
+// tile is packed along rows and outputs: a step of the product is then 2 SIDE loads of four values for 16 SIDE²
+// multiply-adds, and needs no shuffling of registers. Tile: 64 SIDE rows × 64 SIDE outputs × 4 DEPTH inputs, with SIDE
+// · DEPTH = 8: one block a lane, and 16 KiB of workgroup memory. Bytes a tile: 4096 SIDE DEPTH read, f32, for 2 · (64
+// SIDE)² · 4 DEPTH operations: 16 SIDE operations a byte.
 
 const SIDE: u32 = 1u; // constant
 const DEPTH: u32 = 8u; // constant
@@ -84,7 +85,8 @@ fn slot(quad: u32, depth: u32) -> u32 {
   return quad ^ (depth * SIDE);
 }
 
-/// Columns [column, column + 4) of four rows of x or of the weights; zero past the last column, the last row again past it.
+/// Columns [column, column + 4) of four rows of x or of the weights; zero past the last column, the last row again past
+/// it.
 fn blockAt(half: u32, row: u32, output: u32, column: u32) -> mat4x4f {
   if (column >= args.inputs) {
     return mat4x4f();

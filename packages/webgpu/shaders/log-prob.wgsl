@@ -1,8 +1,8 @@
 // link: math, reduce
 // logits[id] - log Σ exp(logits), the row's maximum taken out first. A workgroup a row, which is read twice.
-// One of the largest is left out of the sum and comes back as log1p, so that the chance of all others is not lost beside it.
-// Logits are bound as bits: an implementation may assume that floats are not NaN, and a row with one has no probabilities.
-// Bytes a logit: 8, the second time from cache. Operations: 1 exp, 2 adds.
+// One of the largest is left out of the sum and comes back as log1p, so that the chance of all others is not lost
+// beside it. Logits are bound as bits: an implementation may assume that floats are not NaN, and a row with one has no
+// probabilities. Bytes a logit: 8, the second time from cache. Operations: 1 exp, 2 adds.
 
 struct Args {
   rows: u32,
@@ -19,7 +19,11 @@ override WORKGROUP: u32 = 256u;
 const SPAN = 16u;
 
 @compute @workgroup_size(WORKGROUP)
-fn main(@builtin(workgroup_id) tile_id: vec3u, @builtin(num_workgroups) tiles_count: vec3u, @builtin(local_invocation_index) index: u32) {
+fn main(
+  @builtin(workgroup_id) tile_id: vec3u,
+  @builtin(num_workgroups) tiles_count: vec3u,
+  @builtin(local_invocation_index) index: u32,
+) {
   let row = tile_id.y * tiles_count.x + tile_id.x;
   if (row >= args.rows) {
     return;

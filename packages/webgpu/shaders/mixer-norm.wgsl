@@ -1,6 +1,6 @@
 // link: reduce, rms
-// RMS-normalises dt, B and C of every row of x_proj's output where they lie: Jamba's mixer norms, or Falcon-Mamba's, which
-// have no weights. A workgroup a row and part. Bytes an element: 8 read, the second time from cache, 4 written.
+// RMS-normalises dt, B and C of every row of x_proj's output where they lie: Jamba's mixer norms, or Falcon-Mamba's,
+// which have no weights. A workgroup a row and part. Bytes an element: 8 read, the second time from cache, 4 written.
 
 struct Args {
   row: u32, // stride of a row
@@ -18,7 +18,11 @@ override WORKGROUP: u32 = 64u;
 override WEIGHT: bool = false;
 
 @compute @workgroup_size(WORKGROUP)
-fn main(@builtin(workgroup_id) tile_id: vec3u, @builtin(num_workgroups) tiles_count: vec3u, @builtin(local_invocation_index) index: u32) {
+fn main(
+  @builtin(workgroup_id) tile_id: vec3u,
+  @builtin(num_workgroups) tiles_count: vec3u,
+  @builtin(local_invocation_index) index: u32,
+) {
   let row = tile_id.y * tiles_count.x + tile_id.x;
   if (row >= args.rows) {
     return;

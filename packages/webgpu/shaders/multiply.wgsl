@@ -18,7 +18,11 @@ override ACTIVATION: u32 = 0u;
 override PRODUCT: bool = true;
 
 @compute @workgroup_size(256)
-fn main(@builtin(workgroup_id) tile_id: vec3u, @builtin(num_workgroups) tiles_count: vec3u, @builtin(local_invocation_index) index: u32) {
+fn main(
+  @builtin(workgroup_id) tile_id: vec3u,
+  @builtin(num_workgroups) tiles_count: vec3u,
+  @builtin(local_invocation_index) index: u32,
+) {
   let i = (tile_id.y * tiles_count.x + tile_id.x) * 256u + index;
   if (i >= args.quads) {
     return;

@@ -19,7 +19,11 @@ override WORKGROUP: u32 = 128u;
 override WEIGHT: bool = true;
 
 @compute @workgroup_size(WORKGROUP)
-fn main(@builtin(workgroup_id) tile_id: vec3u, @builtin(num_workgroups) tiles_count: vec3u, @builtin(local_invocation_index) index: u32) {
+fn main(
+  @builtin(workgroup_id) tile_id: vec3u,
+  @builtin(num_workgroups) tiles_count: vec3u,
+  @builtin(local_invocation_index) index: u32,
+) {
   let row = tile_id.y * tiles_count.x + tile_id.x;
   if (row >= args.rows) {
     return;

@@ -1,8 +1,9 @@
 // link: order, reduce
-// Draws a token a row; see core's operations/sample.ts for the rule. A workgroup a row. No sorting: logits order as integers, so the
-// k-th largest, and the shortest prefix that reaches topP, are found by fixing one bit of a threshold after the other, each by one
-// pass over the row (32 a filter, from cache). What is kept then is every logit above the threshold, and of those equal to it the first few.
-// Bytes a logit: 4 a pass: 3 passes, 32 more for topK, 32 more (with 1 exp) for topP.
+// Draws a token a row; see core's operations/sample.ts for the rule. A workgroup a row. No sorting: logits order as
+// integers, so the k-th largest, and the shortest prefix that reaches topP, are found by fixing one bit of a threshold
+// after the other, each by one pass over the row (32 a filter, from cache). What is kept then is every logit above the
+// threshold, and of those equal to it the first few. Bytes a logit: 4 a pass: 3 passes, 32 more for topK, 32 more (with
+// 1 exp) for topP.
 
 struct Args {
   rows: u32,
@@ -35,7 +36,11 @@ var<workgroup> fallback: atomic<u32>;
 var<workgroup> broken: atomic<u32>;
 
 @compute @workgroup_size(WORKGROUP)
-fn main(@builtin(workgroup_id) tile_id: vec3u, @builtin(num_workgroups) tiles_count: vec3u, @builtin(local_invocation_index) index: u32) {
+fn main(
+  @builtin(workgroup_id) tile_id: vec3u,
+  @builtin(num_workgroups) tiles_count: vec3u,
+  @builtin(local_invocation_index) index: u32,
+) {
   let row = tile_id.y * tiles_count.x + tile_id.x;
   if (row >= args.rows) {
     return;

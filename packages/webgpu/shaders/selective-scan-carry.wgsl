@@ -1,8 +1,9 @@
 // link: rate
-// The second of the chunked scan's three passes: hands the state from chunk to chunk. One lane a (batch, channel, state) goes through
-// the chunks in order, puts each chunk's first state where its last one from zero stood, and leaves the sequence's last state.
-// A chunk's total decay is exp(A Σ delta), or 0 where it holds a reset: one scalar a channel carries it, not one a state.
-// Bytes a chunk and state: 8, and 8 a channel shared by its states. Operations: 1 exp2, 3 multiplies or adds.
+// The second of the chunked scan's three passes: hands the state from chunk to chunk. One lane a (batch, channel,
+// state) goes through the chunks in order, puts each chunk's first state where its last one from zero stood, and leaves
+// the sequence's last state. A chunk's total decay is exp(A Σ delta), or 0 where it holds a reset: one scalar a channel
+// carries it, not one a state. Bytes a chunk and state: 8, and 8 a channel shared by its states. Operations: 1 exp2, 3
+// multiplies or adds.
 
 struct Args {
   batch: u32,
@@ -14,14 +15,20 @@ struct Args {
 
 @group(0) @binding(0) var<uniform> args: Args;
 @group(0) @binding(1) var<storage, read> constants: array<f32>; // A [dim, states], …
-@group(0) @binding(2) var<storage, read_write> chunked: array<f32>; // [batch, chunks, dim, states], then [batch, chunks, dim] of Σ delta and survived
-@group(0) @binding(3) var<storage, read_write> state: array<f32>; // [batch, dim, states]: the initial state, then the last one
+// [batch, chunks, dim, states], then [batch, chunks, dim] of Σ delta and survived
+@group(0) @binding(2) var<storage, read_write> chunked: array<f32>;
+// [batch, dim, states]: the initial state, then the last one
+@group(0) @binding(3) var<storage, read_write> state: array<f32>;
 
 const DEPTH = 16u;
 const LOG2E = 1.44269504088896340736;
 
 @compute @workgroup_size(64)
-fn main(@builtin(workgroup_id) tile_id: vec3u, @builtin(num_workgroups) tiles_count: vec3u, @builtin(local_invocation_index) index: u32) {
+fn main(
+  @builtin(workgroup_id) tile_id: vec3u,
+  @builtin(num_workgroups) tiles_count: vec3u,
+  @builtin(local_invocation_index) index: u32,
+) {
   let i = (tile_id.y * tiles_count.x + tile_id.x) * 64u + index;
   let vectors = args.dim * args.states;
   if (i >= args.batch * vectors) {

@@ -1,24 +1,26 @@
 // link: scan-args, math, rate, lanes-{one,two,four}
-// The fused selective scan as models have it, and the faster one: euler's discretisation, B and C that vary and lie in vec4s, no
-// resets, up to 16 states, by fours.
+// The fused selective scan as models have it, and the faster one: euler's discretisation, B and C that vary and lie in
+// vec4s, no resets, up to 16 states, by fours.
 // selective-scan.wgsl says what is computed, and runs what this one does not take.
 //
-// A workgroup owns CHANNELS channels of one group, batch row and chunk of time (as selective-scan.wgsl cuts it, with the same MODEs).
-// A channel is LANES lanes, which share its states and its steps: each loads its part of the steps and discretises it, tells the others,
-// and gathers and writes y of it.
+// A workgroup owns CHANNELS channels of one group, batch row and chunk of time (as selective-scan.wgsl cuts it, with
+// the same MODEs). A channel is LANES lanes, which share its states and its steps: each loads its part of the steps and
+// discretises it, tells the others, and gathers and writes y of it.
 //
-// Time goes by tiles of SLICES · STEPS. With one slice a lane goes through all steps of a tile. With more, SLICES sets of lanes make their
-// slices of a tile side by side: the decays and inputs of each step, which stay in registers, the slice's last state from zero and its
-// whole decay exp(A Σ delta); then each takes the tile's first state through the slices before its own, and makes its steps again.
+// Time goes by tiles of SLICES · STEPS. With one slice a lane goes through all steps of a tile. With more, SLICES sets
+// of lanes make their slices of a tile side by side: the decays and inputs of each step, which stay in registers, the
+// slice's last state from zero and its whole decay exp(A Σ delta); then each takes the tile's first state through the
+// slices before its own, and makes its steps again.
 //
-// All that comes from memory is loaded a tile ahead (B and C two, with slices) under a condition that the driver cannot see through: it
-// moves loads that are free to move down to where they are used, and then every tile waits for memory. For the same reason nothing is
-// done with a loaded value before its tile comes: zeros are put in place of what is no state or no step on the way to workgroup memory.
-// One barrier a tile: B and C have two buffers, and three with slices, which read them on both of its sides; what slices hand over has two.
+// All that comes from memory is loaded a tile ahead (B and C two, with slices) under a condition that the driver cannot
+// see through: it moves loads that are free to move down to where they are used, and then every tile waits for memory.
+// For the same reason nothing is done with a loaded value before its tile comes: zeros are put in place of what is no
+// state or no step on the way to workgroup memory. One barrier a tile: B and C have two buffers, and three with slices,
+// which read them on both of its sides; what slices hand over has two.
 //
-// Bytes an element (batch · length · channel), f32: MODE 0 and 2 16, and B and C 8 · states / CHANNELS; MODE 1 8, and B 4 · states / CHANNELS.
-// Operations an element and state: 1 exp2, 5 multiplies or adds (2 fused; 6 and 3 with slices); beside them some 80 for softplus, silu,
-// addresses and sums, once an element.
+// Bytes an element (batch · length · channel), f32: MODE 0 and 2 16, and B and C 8 · states / CHANNELS; MODE 1 8, and B
+// 4 · states / CHANNELS. Operations an element and state: 1 exp2, 5 multiplies or adds (2 fused; 6 and 3 with slices);
+// beside them some 80 for softplus, silu, addresses and sums, once an element.
 
 @group(0) @binding(4) var<storage, read> B: array<vec4f>; // [batch · length, bRow]
 @group(0) @binding(5) var<storage, read> C: array<vec4f>; // [batch · length, cRow]
@@ -42,7 +44,8 @@ const QUADS = 4u; // of states
 
 var<workgroup> tileB: array<array<array<array<vec4f, QUADS>, STEPS>, SLICES>, BUFFERS>;
 var<workgroup> tileC: array<array<array<array<vec4f, QUADS>, STEPS>, SLICES>, BUFFERS>;
-// Of each slice but the last: its last state from zero, and its whole decay. In the last one's place: the tile's first state.
+// Of each slice but the last: its last state from zero, and its whole decay. In the last one's place: the tile's first
+// state.
 var<workgroup> ends: array<array<array<array<vec4f, EXCHANGED>, VECS_PER_LANE>, SLICES>, 2>;
 var<workgroup> falls: array<array<array<array<vec4f, EXCHANGED>, VECS_PER_LANE>, SLICES>, 2>;
 
@@ -66,7 +69,8 @@ fn main(@builtin(workgroup_id) tile_id: vec3u, @builtin(local_invocation_index) 
   let skip = select(0.0, constants[vectors + channel], SKIP);
 
   // Of a channel's quads of states a lane holds those at `lane`, `lane + LANES`, …; what exceeds is zero.
-  let stateBase = (select(tile_id.z, tile_id.z * args.chunks + tile_id.y, MODE != 0u) * args.dim + channel) * args.states;
+  let stateRow = select(tile_id.z, tile_id.z * args.chunks + tile_id.y, MODE != 0u);
+  let stateBase = (stateRow * args.dim + channel) * args.states;
   var a: array<vec4f, VECS_PER_LANE>;
   var h: array<vec4f, VECS_PER_LANE>;
   var total = 0.0;
@@ -76,7 +80,8 @@ fn main(@builtin(workgroup_id) tile_id: vec3u, @builtin(local_invocation_index) 
       let at = channel * args.states + n;
       let rates = LOG2E * vec4f(constants[at], constants[at + 1u], constants[at + 2u], constants[at + 3u]);
       if (MODE != 1u) {
-        h[i] = vec4f(state[stateBase + n], state[stateBase + n + 1u], state[stateBase + n + 2u], state[stateBase + n + 3u]);
+        let first = stateBase + n;
+        h[i] = vec4f(state[first], state[first + 1u], state[first + 2u], state[first + 3u]);
       }
       for (var j = 0u; j < 4u; j++) { // unroll
         a[i][j] = finiteRate(rates[j], 0u);
@@ -90,7 +95,8 @@ fn main(@builtin(workgroup_id) tile_id: vec3u, @builtin(local_invocation_index) 
     }
   }
 
-  // This lane's next elements, and its next vec4s of B and C. Past the sequence the last row is read again, and not used.
+  // This lane's next elements, and its next vec4s of B and C. Past the sequence the last row is read again, and not
+  // used.
   let ownRow = firstRow + slice * STEPS + lane;
   let stagedRow = firstRow + index / QUADS;
   let quad = index % QUADS;

@@ -2,19 +2,21 @@
 // The fused selective scan: discretisation, softplus, recurrence, C·h, D·u and the gate in one kernel; see core's
 // operations/selective-scan.ts for the equations.
 //
-// A workgroup owns CHANNELS = WORKGROUP / LANES channels of one group, one batch row and one chunk of time. A channel is LANES
-// lanes. A lane holds VECS_PER_LANE vectors of STATES_PER_VEC states in registers for the whole chunk; where those of all lanes
-// are more than the states, what exceeds is zero. Time goes by tiles of STEPS, in blocks of BLOCK: B and C are staged once for all
-// channels of the tile; with more than one lane a channel, delta (after bias and softplus) and u as well.
+// A workgroup owns CHANNELS = WORKGROUP / LANES channels of one group, one batch row and one chunk of time. A channel
+// is LANES lanes. A lane holds VECS_PER_LANE vectors of STATES_PER_VEC states in registers for the whole chunk; where
+// those of all lanes are more than the states, what exceeds is zero. Time goes by tiles of STEPS, in blocks of BLOCK: B
+// and C are staged once for all channels of the tile; with more than one lane a channel, delta (after bias and
+// softplus) and u as well.
 //
 // MODE 0, whole: from the state buffer (the initial state) to y and the last state.
 // MODE 1, local: from zero; writes only the chunk's last state, Σ delta and whether it has no reset.
 // MODE 2, apply: from the chunk's first state, which selective-scan-carry.wgsl has made of those; writes y.
 //
-// Bytes an element (batch · length · channel), f32: whole and apply read u, delta, z and write y: 16, and B and C 8 · states / CHANNELS;
-// local reads u, delta: 8, and B 4 · states / CHANNELS. A chunk adds 4 · states + 8 bytes a channel, written once and read twice.
-// Operations an element: whole and apply per state 1 exp2, 4 multiplies or adds (2 fused), plus one softplus and one silu
-// (2 exp, 2 divisions); LANES > 1 adds 2 workgroup loads or stores a lane, or log2(LANES) shuffles.
+// Bytes an element (batch · length · channel), f32: whole and apply read u, delta, z and write y: 16, and B and C 8 ·
+// states / CHANNELS; local reads u, delta: 8, and B 4 · states / CHANNELS. A chunk adds 4 · states + 8 bytes a channel,
+// written once and read twice. Operations an element: whole and apply per state 1 exp2, 4 multiplies or adds (2 fused),
+// plus one softplus and one silu (2 exp, 2 divisions); LANES > 1 adds 2 workgroup loads or stores a lane, or
+// log2(LANES) shuffles.
 
 @group(0) @binding(4) var<storage, read> B: array<f32>; // [batch · length, bRow], or [dim, states] where constant
 @group(0) @binding(5) var<storage, read> C: array<f32>; // [batch · length, cRow], or [dim, states] where constant
@@ -90,8 +92,8 @@ fn main(@builtin(workgroup_id) tile_id: vec3u, @builtin(local_invocation_index) 
   var total = 0.0;
   var survived = 1.0;
 
-  // What comes from memory is loaded ahead of its use, so that its latency is not seen: B and C by a tile, and with one lane a channel
-  // delta, u and z by a block.
+  // What comes from memory is loaded ahead of its use, so that its latency is not seen: B and C by a tile, and with one
+  // lane a channel delta, u and z by a block.
   var nextB: array<StateVec, ROUNDS>;
   var nextC: array<StateVec, ROUNDS>;
   var nextDelta: array<f32, BLOCK>;
@@ -138,8 +140,9 @@ fn main(@builtin(workgroup_id) tile_id: vec3u, @builtin(local_invocation_index) 
       nextB[round] = fetchB(round * WORKGROUP + index, first + STEPS, end, rowsBefore, group);
       nextC[round] = fetchC(round * WORKGROUP + index, first + STEPS, end, rowsBefore, group);
     }
-    // Every loop below runs a constant number of times, so that it can be unrolled: a step past the chunk has delta 0, u 0 and B 0 (u 0
-    // is not enough where B is infinite), and C of some other step, which leaves h as it is in every discretisation.
+    // Every loop below runs a constant number of times, so that it can be unrolled: a step past the chunk has delta 0,
+    // u 0 and B 0 (u 0 is not enough where B is infinite), and C of some other step, which leaves h as it is in every
+    // discretisation.
     for (var turn = 0u; turn < STEPS / BLOCK; turn++) {
       var ds: array<f32, BLOCK>;
       var xs: array<f32, BLOCK>;
@@ -296,8 +299,8 @@ struct Next {
   left: StateVec,
 }
 
-/// The same for bilinear, which has no chunks: near 1 its decay is kept as the distance from it, and what a step rounds off is added in
-/// the next, since roundings of equal steps all go one way.
+/// The same for bilinear, which has no chunks: near 1 its decay is kept as the distance from it, and what a step rounds
+/// off is added in the next, since roundings of equal steps all go one way.
 fn bilinear(h: StateVec, left: StateVec, a: StateVec, b: StateVec, d: f32, x: f32) -> Next {
   let half = (0.5 * d) * a;
   let inverse = StateVec(1.0) / (StateVec(1.0) - half);
@@ -311,8 +314,9 @@ fn bilinear(h: StateVec, left: StateVec, a: StateVec, b: StateVec, d: f32, x: f3
 
 /// expm1(p) / a for p = d a, d at 0: a series near 0, where the quotient would lose digits.
 fn growth(p: StateVec, a: StateVec, d: f32) -> StateVec {
-  let series = StateVec(1.0) + p * (StateVec(1.0 / 2.0) + p * (StateVec(1.0 / 6.0) + p * (StateVec(1.0 / 24.0) + p * (StateVec(1.0 / 120.0)
-    + p * (StateVec(1.0 / 720.0) + p * (StateVec(1.0 / 5040.0) + p * StateVec(1.0 / 40320.0)))))));
+  let series = StateVec(1.0) + p * (StateVec(1.0 / 2.0) + p * (StateVec(1.0 / 6.0) + p * (StateVec(1.0 / 24.0)
+    + p * (StateVec(1.0 / 120.0) + p * (StateVec(1.0 / 720.0) + p * (StateVec(1.0 / 5040.0)
+    + p * StateVec(1.0 / 40320.0)))))));
   // Compared so that NaN takes the series, which keeps it.
   let large = abs(p) >= StateVec(0.5);
   return select(d * series, (exp(p) - StateVec(1.0)) / select(StateVec(1.0), a, large), large);

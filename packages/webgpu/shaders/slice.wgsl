@@ -13,7 +13,11 @@ struct Args {
 @group(0) @binding(2) var<storage, read_write> y: array<u32>; // [outer, count, inner]
 
 @compute @workgroup_size(256)
-fn main(@builtin(workgroup_id) tile_id: vec3u, @builtin(num_workgroups) tiles_count: vec3u, @builtin(local_invocation_index) index: u32) {
+fn main(
+  @builtin(workgroup_id) tile_id: vec3u,
+  @builtin(num_workgroups) tiles_count: vec3u,
+  @builtin(local_invocation_index) index: u32,
+) {
   let i = (tile_id.y * tiles_count.x + tile_id.x) * 256u + index;
   if (i < args.size) {
     let run = args.count * args.inner;

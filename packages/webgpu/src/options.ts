@@ -11,8 +11,8 @@ export interface WebGpuOptions {
   /** Default `high-performance`. */
   readonly powerPreference?: GPUPowerPreference | undefined;
   /**
-   * Node only: Dawn's toggles by name, for example `{ enable: ['disable_robustness'], disable: [] }`. Some remove checks that keep a
-   * bug of a shader from reading other memory; none is set unless named here.
+   * Node only: Dawn's toggles by name, for example `{ enable: ['disable_robustness'], disable: [] }`. Some remove
+   * checks that keep a bug of a shader from reading other memory; none is set unless named here.
    */
   readonly toggles?: Toggles | undefined;
   /** Time every dispatch, see `profileOf`. Needs `timestamp-query`; default false. */
@@ -22,15 +22,16 @@ export interface WebGpuOptions {
   /** Ask for no more than the limits that every browser grants. Default false. */
   readonly defaultLimits?: boolean | undefined;
   /**
-   * Freed memory that is kept for reuse beyond the most that was in use at once, in bytes: more saves allocations, which are slow on
-   * every device. Default 256 MiB.
+   * Freed memory that is kept for reuse beyond the most that was in use at once, in bytes: more saves allocations,
+   * which are slow on every device. Default 256 MiB.
    */
   readonly spareBytes?: number | undefined;
   /**
-   * How products of more than a few rows may round, where the device has matrix units (`chromium-experimental-subgroup-matrix`, which
-   * Chrome has behind a flag and Dawn behind the toggles `allow_unsafe_apis` and, on NVIDIA, `vulkan_enable_f16_on_nvidia`). `float32`:
-   * they are not used. `float16x2`: every operand as a pair of halves, near float32. `float16`: operands are rounded to halves. Sums are
-   * float32 in each. Inputs beyond 65504 become infinite in the last two. Without such units float32 is used. Default `float32`.
+   * How products of more than a few rows may round, where the device has matrix units
+   * (`chromium-experimental-subgroup-matrix`, which Chrome has behind a flag and Dawn behind the toggles
+   * `allow_unsafe_apis` and, on NVIDIA, `vulkan_enable_f16_on_nvidia`). `float32`: they are not used. `float16x2`:
+   * every operand as a pair of halves, near float32. `float16`: operands are rounded to halves. Sums are float32 in
+   * each. Inputs beyond 65504 become infinite in the last two. Without such units float32 is used. Default `float32`.
    */
   readonly matrixPrecision?: MatrixPrecision | undefined;
   /** For tests and measurements of this package: no release promises to keep it. */

@@ -10,7 +10,10 @@ import { scanRefusal, stridesOf } from './operations/selective-scan.ts';
 /** Arguments that may be matrices in a weight format, and may be split over several buffers. */
 const WEIGHTS: Partial<Record<OperationName, string>> = { linear: 'weight', embedding: 'table' };
 
-/** Whether a valid call runs on this device: dtypes, sizes that a shader can bind and address, and workgroups that exist. */
+/**
+ * Whether a valid call runs on this device: dtypes, sizes that a shader can bind and address, and workgroups that
+ * exist.
+ */
 export function supportsCall<K extends OperationName>(
   kernels: KernelContext,
   operation: K,

@@ -9,10 +9,10 @@ import { MATRIX_FEATURES } from './operations/matrix-units.ts';
 import { checkWebGpuOptions, type WebGpuOptions } from './options.ts';
 
 /**
- * The WebGPU backend: `const backend = await webgpu().create()`. In browsers it uses `navigator.gpu`, in Node the optional peer
- * dependency `webgpu` (Dawn).
- * @throws MambaError `invalid-argument` on unknown options or values; `unavailable` from `create`, with the remedy, where there is no
- * WebGPU, adapter or device.
+ * The WebGPU backend: `const backend = await webgpu().create()`. In browsers it uses `navigator.gpu`, in Node the
+ * optional peer dependency `webgpu` (Dawn).
+ * @throws MambaError `invalid-argument` on unknown options or values; `unavailable` from `create`, with the remedy,
+ * where there is no WebGPU, adapter or device.
  */
 export function webgpu(options: WebGpuOptions = {}): BackendProvider {
   checkWebGpuOptions(options);
@@ -35,7 +35,9 @@ export function countersOf(backend: Backend): Readonly<Counters> & { readonly bu
   return { ...gpu.counters, buffersAlive: gpu.pool.live };
 }
 
-/** Times of all dispatches since the last call, by label, the longest first; the backend was made with `profile: true`. */
+/**
+ * Times of all dispatches since the last call, by label, the longest first; the backend was made with `profile: true`.
+ */
 export async function profileOf(backend: Backend): Promise<readonly ProfileEntry[]> {
   const { profiler, readback } = gpuOf(backend);
   if (profiler === undefined)

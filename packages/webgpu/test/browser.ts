@@ -1,4 +1,5 @@
-// A real browser for tests: pages are built by Vite and opened in the headless Chromium of @sparticuz/chromium, on SwiftShader.
+// A real browser for tests: pages are built by Vite and opened in the headless Chromium of @sparticuz/chromium, on
+// SwiftShader.
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';

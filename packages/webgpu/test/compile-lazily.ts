@@ -1,7 +1,7 @@
 /**
- * Has every device of this process, or page, compile a pipeline when it is first used. `createModel` compiles all that a
- * model may ever need, which takes SwiftShader seconds a model. It is tested where it matters: in model.test.ts and on
- * the example page.
+ * Has every device of this process, or page, compile a pipeline when it is first used. `createModel` compiles all that
+ * a model may ever need, which takes SwiftShader seconds a model. It is tested where it matters: in model.test.ts and
+ * on the example page.
  */
 export function compileLazily(globals: object): void {
   const { GPUDevice } = globals as { readonly GPUDevice: { readonly prototype: GPUDevice } };

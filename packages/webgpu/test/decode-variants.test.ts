@@ -1,4 +1,5 @@
-// Every form of a decode step that the rules may choose, its dispatches counted, against the same model composed of single operations.
+// Every form of a decode step that the rules may choose, its dispatches counted, against the same model composed of
+// single operations.
 import { seededWeights } from '@mamba/conformance';
 import {
   type Backend,

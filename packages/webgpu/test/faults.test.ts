@@ -111,7 +111,8 @@ describe('out of memory', () => {
 describe('freed memory', () => {
   test('is destroyed only after the work that uses it', async () => {
     const backend = await webgpu({ spareBytes: 0 }).create();
-    // Every result is larger than those before, so none of their buffers serves again, and all go while their work is pending.
+    // Every result is larger than those before, so none of their buffers serves again, and all go while their work is
+    // pending.
     const sums: number[] = [];
     for (let size = 1000; size < 300_000; size *= 3) {
       const x = backend.upload({ dtype: 'float32', shape: [size], data: new Float32Array(size).fill(size) });

@@ -1,6 +1,7 @@
-// Every layout of the selective scan that some adapter may get, forced. Subgroups are 4 wide on SwiftShader: sums by shuffles over 8
-// lanes and more are compiled nowhere here, and differ from those of 4 in the number of rounds of one loop.
-// Nearly all the time goes into compiling: calls share their options where they can, so that they share pipelines.
+// Every layout of the selective scan that some adapter may get, forced. Subgroups are 4 wide on SwiftShader: sums by
+// shuffles over 8 lanes and more are compiled nowhere here, and differ from those of 4 in the number of rounds of one
+// loop. Nearly all the time goes into compiling: calls share their options where they can, so that they share
+// pipelines.
 import {
   checkCase,
   describeReport,
@@ -46,7 +47,9 @@ interface Call extends Omit<SelectiveScanCaseOptions, 'state'> {
 }
 
 const RESETS = { initialState: true, resets: true } as const;
-/** B and C that are constant: the pipelines of zoh are without those that vary, which euler's and bilinear's are with. */
+/**
+ * B and C that are constant: the pipelines of zoh are without those that vary, which euler's and bilinear's are with.
+ */
 const ZOH = { ...RESETS, discretization: 'zoh', B: 'constant', C: 'constant' } as const;
 const BILINEAR = { ...RESETS, discretization: 'bilinear' } as const;
 /** What breaks a rate. */

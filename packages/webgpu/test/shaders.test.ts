@@ -1,5 +1,6 @@
-// Every shader with every library and every constant that the host may choose compiles without a message. Those that need matrix units
-// are compiled for Dawn's null device, which has every feature and runs nothing: SwiftShader has no matrix units.
+// Every shader with every library and every constant that the host may choose compiles without a message. Those that
+// need matrix units are compiled for Dawn's null device, which has every feature and runs nothing: SwiftShader has no
+// matrix units.
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { create } from 'webgpu';
 import * as shaders from '../src/generated/index.ts';
@@ -52,7 +53,10 @@ const modules = Object.values(shaders as unknown as Record<string, Shader>).flat
   ),
 );
 
-/** Shaders that tests compile and do not run: SwiftShader has no matrix units. `mamba-bench kernels` runs them on hardware. */
+/**
+ * Shaders that tests compile and do not run: SwiftShader has no matrix units. `mamba-bench kernels` runs them on
+ * hardware.
+ */
 const compiledOnly = ['linear-matrix'];
 
 let device: GPUDevice;

@@ -38,7 +38,10 @@ function findBin(): string {
   return join(folder, 'bin');
 }
 
-/** Regular files of a ustar archive: a header of 512 bytes (name, size in octal at 124, type at 156), then the data in blocks of 512. */
+/**
+ * Regular files of a ustar archive: a header of 512 bytes (name, size in octal at 124, type at 156), then the data in
+ * blocks of 512.
+ */
 function untar(bytes: Uint8Array, folder: string): void {
   const text = (offset: number, length: number): string => {
     const field = bytes.subarray(offset, offset + length);

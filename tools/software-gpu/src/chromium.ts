@@ -23,7 +23,8 @@ export const CHROMIUM_FLAGS: readonly string[] = [
 
 /**
  * A headless Chromium with WebGPU in software. Whoever launches it closes it.
- * @param options.signals Whether SIGINT, SIGTERM and SIGHUP close it and end this process; false for those who handle them. Default true.
+ * @param options.signals Whether SIGINT, SIGTERM and SIGHUP close it and end this process; false for those who handle
+ * them. Default true.
  */
 export function launchChromium(
   flags: readonly string[] = [],

@@ -22,7 +22,10 @@ export function position(value: number, { min, max }: Range): number {
   return max > min ? (value - min) / (max - min) : 0;
 }
 
-/** For each token the mean over layers of its position in the layer: every layer counts alike, whatever the size of its steps. */
+/**
+ * For each token the mean over layers of its position in the layer: every layer counts alike, whatever the size of its
+ * steps.
+ */
 export function openness({ layers, tokens }: DeltaMap): Float32Array {
   const means = new Float32Array(tokens);
   for (const layer of layers) {

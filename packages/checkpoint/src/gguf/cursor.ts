@@ -2,8 +2,9 @@ import { damaged } from '../errors.ts';
 import type { ByteSource } from '../io/byte-source.ts';
 
 /**
- * Little-endian values out of a ByteSource, front to back. A window of the file is in memory; it doubles with every reading, so that
- * small headers cost one small reading and large ones few. Nothing is allocated that the file has no bytes for.
+ * Little-endian values out of a ByteSource, front to back. A window of the file is in memory; it doubles with every
+ * reading, so that small headers cost one small reading and large ones few. Nothing is allocated that the file has no
+ * bytes for.
  */
 export class Cursor {
   readonly #source: ByteSource;
@@ -35,7 +36,10 @@ export class Cursor {
     return length <= this.#bytes.length - this.#next;
   }
 
-  /** @param origin What is read, for messages. @throws MambaError `invalid-file` where the file, or what a header may take of it, ends before. */
+  /**
+   * @param origin What is read, for messages. @throws MambaError `invalid-file` where the file, or what a header may
+   * take of it, ends before.
+   */
   async fill(length: number, origin: string): Promise<void> {
     if (length > this.remaining) {
       throw damaged(

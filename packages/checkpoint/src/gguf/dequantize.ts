@@ -1,8 +1,8 @@
 /**
- * Blocks of ggml's quantised types → float32. A block holds its scale d (and minimum m) as float16, then its integers q, packed;
- * K types hold 256 values in sub-blocks whose own small integer scales multiply d. Products of d and the integers fit into the 24
- * bits of a float32, so that a value is rounded once at most, when m is added: the order of operations does not matter, and results
- * are ggml's to the bit.
+ * Blocks of ggml's quantised types → float32. A block holds its scale d (and minimum m) as float16, then its integers
+ * q, packed; K types hold 256 values in sub-blocks whose own small integer scales multiply d. Products of d and the
+ * integers fit into the 24 bits of a float32, so that a value is rounded once at most, when m is added: the order of
+ * operations does not matter, and results are ggml's to the bit.
  */
 import { float16ToNumber } from '@mamba/core/driver';
 import { BLOCKS, type QuantizedType } from './types.ts';
@@ -20,7 +20,9 @@ type Decoder = (bytes: Uint8Array, block: number, values: Float32Array, out: num
 const half = (bytes: Uint8Array, at: number): number => float16ToNumber(bytes[at]! | (bytes[at + 1]! << 8));
 const int8 = (byte: number): number => (byte << 24) >> 24;
 
-/** d, [m], [fifth bits: one a value], nibbles: values 0 to 15 are the low ones of the 16 bytes, 16 to 31 the high ones. */
+/**
+ * d, [m], [fifth bits: one a value], nibbles: values 0 to 15 are the low ones of the 16 bytes, 16 to 31 the high ones.
+ */
 function nibbles(hasMin: boolean, hasFifth: boolean): Decoder {
   const fifths = hasMin ? 4 : 2;
   const first = fifths + (hasFifth ? 4 : 0);
@@ -37,8 +39,8 @@ function nibbles(hasMin: boolean, hasFifth: boolean): Decoder {
 }
 
 /**
- * Q4_K and Q5_K: d, dmin, 12 bytes of eight 6-bit scales and minima, [fifth bits: bit s of byte i is value i of sub-block s], nibbles:
- * 32 bytes hold sub-block 2j low and 2j + 1 high.
+ * Q4_K and Q5_K: d, dmin, 12 bytes of eight 6-bit scales and minima, [fifth bits: bit s of byte i is value i of
+ * sub-block s], nibbles: 32 bytes hold sub-block 2j low and 2j + 1 high.
  */
 function subBlocks(hasFifth: boolean): Decoder {
   const first = hasFifth ? 48 : 16;
@@ -56,7 +58,10 @@ function subBlocks(hasFifth: boolean): Decoder {
   };
 }
 
-/** Of the first four: 6 bits of a byte each. Of the last four: 4 bits of a byte, and the two that the first four left free. */
+/**
+ * Of the first four: 6 bits of a byte each. Of the last four: 4 bits of a byte, and the two that the first four left
+ * free.
+ */
 function scaleAndMin(bytes: Uint8Array, at: number, sub: number): { scale: number; min: number } {
   if (sub < 4) return { scale: bytes[at + sub]! & 63, min: bytes[at + sub + 4]! & 63 };
   const low = bytes[at + sub + 4]!;
@@ -66,7 +71,10 @@ function scaleAndMin(bytes: Uint8Array, at: number, sub: number): { scale: numbe
   };
 }
 
-/** Q6_K: 128 bytes of low nibbles, 64 of upper bit pairs, 16 int8 scales (one for 16 values), d. Halves of 128 values alike. */
+/**
+ * Q6_K: 128 bytes of low nibbles, 64 of upper bit pairs, 16 int8 scales (one for 16 values), d. Halves of 128 values
+ * alike.
+ */
 const q6k: Decoder = (bytes, block, values, out) => {
   const d = half(bytes, block + 208);
   for (let index = 0; index < 256; index++) {

@@ -18,8 +18,8 @@ export interface GgufFile {
   /** `dtype` is ggml's name (`Q4_K`); shapes have the fastest axis last. */
   readonly tensors: ReadonlyMap<string, TensorInfo>;
   /**
-   * F32, F16 and BF16 as they are stored, quantised types as float32. The values may be a view of a source in memory: do not write to
-   * them.
+   * F32, F16 and BF16 as they are stored, quantised types as float32. The values may be a view of a source in memory:
+   * do not write to them.
    * @throws MambaError `invalid-argument` (no such tensor), `unsupported` (another type), and what the source throws.
    */
   read(tensor: string): Promise<HostTensor>;
@@ -32,7 +32,8 @@ export interface GgufFile {
 
 /**
  * Reads and checks the header; the source is the file's from then on, and is closed with it, or here if this fails.
- * @throws MambaError `invalid-file` where the header lies, `unsupported` for a version or byte order, and what the source throws.
+ * @throws MambaError `invalid-file` where the header lies, `unsupported` for a version or byte order, and what the
+ * source throws.
  */
 export async function openGguf(source: ByteSource): Promise<GgufFile> {
   try {

@@ -31,7 +31,10 @@ export interface GgufHeader {
   readonly dataStart: number;
 }
 
-/** @throws MambaError `invalid-file` at the first thing that is not as the format says, `unsupported` for other versions. */
+/**
+ * @throws MambaError `invalid-file` at the first thing that is not as the format says, `unsupported` for other
+ * versions.
+ */
 export async function parseGgufHeader(source: ByteSource): Promise<GgufHeader> {
   const { name } = source;
   const cursor = new Cursor(source, MAX_HEADER);

@@ -49,8 +49,8 @@ function isGiven<T>(value: T | undefined): value is T {
 
 /**
  * A model's parameters out of a GGUF file, looked up and checked now, read when they are asked for.
- * @throws MambaError `invalid-file` where a tensor is missing, left over or of a wrong shape, `unsupported` where one is
- * of a type that cannot be read.
+ * @throws MambaError `invalid-file` where a tensor is missing, left over or of a wrong shape, `unsupported` where one
+ * is of a type that cannot be read.
  */
 export function ggufParameterSource(config: ModelConfigLike, file: GgufFile): ParameterSource {
   return ggufParameters(listed(config), file).source;

@@ -1,6 +1,6 @@
 /**
- * llama.cpp's `tokenizer.ggml.pre`: how text is cut before merging, by name. Each is a list of patterns, applied one after the other:
- * what a pattern matches is a piece, and so is what lies between.
+ * llama.cpp's `tokenizer.ggml.pre`: how text is cut before merging, by name. Each is a list of patterns, applied one
+ * after the other: what a pattern matches is a piece, and so is what lies between.
  */
 
 const GPT2 = "'s|'t|'re|'ve|'m|'ll|'d| ?\\p{L}+| ?\\p{N}+| ?[^\\s\\p{L}\\p{N}]+|\\s+(?!\\S)";

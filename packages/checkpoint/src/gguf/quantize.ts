@@ -1,6 +1,6 @@
 /**
- * float32 → ggml's blocks, as its reference quantisers round: in float32, the scale stored as float16 but the integers taken from the
- * unrounded one.
+ * float32 → ggml's blocks, as its reference quantisers round: in float32, the scale stored as float16 but the integers
+ * taken from the unrounded one.
  */
 import { holds, numberToBfloat16, numberToFloat16 } from '@mamba/core/driver';
 import { BLOCKS } from './types.ts';
@@ -11,7 +11,8 @@ export type WritableType = (typeof WRITABLE)[number];
 
 /**
  * Encodes whole blocks.
- * @returns Where a value lies that the type cannot hold (not finite, or beyond float16), or -1; `bytes` are of no use then.
+ * @returns Where a value lies that the type cannot hold (not finite, or beyond float16), or -1; `bytes` are of no use
+ * then.
  */
 export function quantize(type: WritableType, values: Float32Array, bytes: Uint8Array): number {
   const size = BLOCKS[type];

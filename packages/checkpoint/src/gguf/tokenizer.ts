@@ -9,10 +9,11 @@ import { Metadata, type TypedValue } from './metadata.ts';
 import { ignoresMerges, knownPreTokenizers, preTokenizer } from './pre-tokenizers.ts';
 
 /**
- * The tokenizer that a GGUF file carries, as the content of a `tokenizer.json`: the original one where the file holds it
- * (`tokenizer.huggingface.json`), else byte-level BPE out of llama.cpp's vocabulary and merges. Undefined where it carries none.
- * @throws MambaError `invalid-file` where the parts contradict each other, `unsupported` for other models (SentencePiece, WordPiece, …)
- * and for pre-tokenizers that are not known here.
+ * The tokenizer that a GGUF file carries, as the content of a `tokenizer.json`: the original one where the file holds
+ * it (`tokenizer.huggingface.json`), else byte-level BPE out of llama.cpp's vocabulary and merges. Undefined where it
+ * carries none.
+ * @throws MambaError `invalid-file` where the parts contradict each other, `unsupported` for other models
+ * (SentencePiece, WordPiece, …) and for pre-tokenizers that are not known here.
  */
 export function ggufTokenizer(file: Pick<GgufFile, 'name' | 'metadata'>): object | undefined {
   if (!hasGgufTokenizer(file)) return undefined;
@@ -42,9 +43,10 @@ export function hasGgufTokenizer({ metadata }: Pick<GgufFile, 'metadata'>): bool
 }
 
 /**
- * llama.cpp's metadata for a byte-level BPE tokenizer. What they cannot say (a normaliser, a template, tokens that strip spaces) is
- * kept by adding the whole `tokenizer.json`.
- * @param vocabSize Rows of the embedding: llama.cpp wants a token for each, so that missing ones are filled in as unused.
+ * llama.cpp's metadata for a byte-level BPE tokenizer. What they cannot say (a normaliser, a template, tokens that
+ * strip spaces) is kept by adding the whole `tokenizer.json`.
+ * @param vocabSize Rows of the embedding: llama.cpp wants a token for each, so that missing ones are filled in as
+ * unused.
  * @throws MambaError `unsupported` for another tokenizer, `invalid-argument` where it does not fit the vocabulary.
  */
 export function tokenizerMetadata(

@@ -1,4 +1,7 @@
-/** ggml's tensor types by the number that a file holds, with the size of a block where its values or its extent are known here. */
+/**
+ * ggml's tensor types by the number that a file holds, with the size of a block where its values or its extent are
+ * known here.
+ */
 
 /** Types whose values can be read. */
 export type GgufType = 'F32' | 'F16' | 'BF16' | 'Q8_0' | 'Q4_0' | 'Q4_1' | 'Q5_0' | 'Q5_1' | 'Q4_K' | 'Q5_K' | 'Q6_K';

@@ -26,7 +26,9 @@ import { BLOCKS, isQuantized } from './types.ts';
 export interface WriteGgufOptions {
   readonly config: ModelConfigLike;
   readonly source: ParameterSource;
-  /** Whose architecture is written, by the name that a checkpoint has it. Default: the first that can hold the model. */
+  /**
+   * Whose architecture is written, by the name that a checkpoint has it. Default: the first that can hold the model.
+   */
   readonly family?: string | undefined;
   /** Of the matrices. A row that is no whole number of blocks is written in F16, as llama-quantize does. */
   readonly type: WritableType;
@@ -58,8 +60,8 @@ export interface WrittenGguf {
 
 /**
  * Writes a model as a GGUF file of the architecture of its family, one parameter in memory at a time. Norms, biases, A,
- * D and the convolution are F32, as llama.cpp's kernels want them; matrices are of `type`, but in the 4- and 5-bit types
- * the embedding and the head are Q8_0, since every logit depends on them.
+ * D and the convolution are F32, as llama.cpp's kernels want them; matrices are of `type`, but in the 4- and 5-bit
+ * types the embedding and the head are Q8_0, since every logit depends on them.
  * @throws MambaError `invalid-argument` where an argument or a parameter is wrong or a weight does not fit the type,
  * `unsupported` for a model that no family has an architecture for or a tokenizer that GGUF cannot hold, `aborted`, and
  * what the source and the sink throw. The sink is aborted then.

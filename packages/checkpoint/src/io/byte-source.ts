@@ -9,8 +9,8 @@ export interface ByteSource {
   readonly size: number;
   /**
    * Exactly `length` bytes from `offset`. What comes back may be a view of a source in memory: do not write to it.
-   * @throws MambaError `invalid-argument` outside `[0, size]`, `invalid-file` where fewer bytes are there than `size` said,
-   * `unavailable` where reading fails.
+   * @throws MambaError `invalid-argument` outside `[0, size]`, `invalid-file` where fewer bytes are there than `size`
+   * said, `unavailable` where reading fails.
    */
   read(offset: number, length: number): Promise<Uint8Array>;
   close(): Promise<void>;

@@ -34,8 +34,8 @@ function parse(text: string): unknown {
 }
 
 /**
- * The first key that occurs twice in one object of a JSON text, at any depth; JSON.parse keeps the last and says nothing.
- * The text must be valid JSON. One pass; memory is that of the keys.
+ * The first key that occurs twice in one object of a JSON text, at any depth; JSON.parse keeps the last and says
+ * nothing. The text must be valid JSON. One pass; memory is that of the keys.
  */
 export function duplicateKey(json: string): string | undefined {
   // One entry an open bracket: the keys of an object, or undefined for an array.

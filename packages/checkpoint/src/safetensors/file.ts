@@ -25,12 +25,15 @@ export interface SafetensorsFile {
   readonly tensors: ReadonlyMap<string, TensorInfo>;
   readonly metadata: ReadonlyMap<string, string>;
   /**
-   * F64, F32, F16, BF16 and I32 as they are stored, I64 as int32. The values may be a view of a source in memory: do not write to them.
-   * @throws MambaError `invalid-argument` (no such tensor), `unsupported` (another dtype), `invalid-file` (an empty tensor, an I64
-   * beyond int32), and what the source throws.
+   * F64, F32, F16, BF16 and I32 as they are stored, I64 as int32. The values may be a view of a source in memory: do
+   * not write to them.
+   * @throws MambaError `invalid-argument` (no such tensor), `unsupported` (another dtype), `invalid-file` (an empty
+   * tensor, an I64 beyond int32), and what the source throws.
    */
   read(tensor: string): Promise<HostTensor>;
-  /** The same of a matrix of floats, some rows at a time: only their bytes are read. Throws at once, as `read` rejects. */
+  /**
+   * The same of a matrix of floats, some rows at a time: only their bytes are read. Throws at once, as `read` rejects.
+   */
   rows(tensor: string): HostRows;
   /** Bytes of a tensor as stored, whatever its dtype; `[start, end)` counts from the tensor's first. */
   readBytes(tensor: string, start?: number, end?: number): Promise<Uint8Array>;
@@ -121,8 +124,8 @@ function hostTensor(
 ): HostTensor {
   const size = sizeOf(shape);
   const width = dtype === 'F64' || dtype === 'I64' ? 8 : dtype === 'F32' || dtype === 'I32' ? 4 : 2;
-  // Typed arrays want aligned views; sources that allocate give offset 0, views of a file in memory may be odd. Not slice(): on
-  // Node's Buffer it does not copy.
+  // Typed arrays want aligned views; sources that allocate give offset 0, views of a file in memory may be odd. Not
+  // slice(): on Node's Buffer it does not copy.
   const { buffer, byteOffset } = bytes.byteOffset % width === 0 ? bytes : new Uint8Array(bytes);
   switch (dtype) {
     case 'F64':

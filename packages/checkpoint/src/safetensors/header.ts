@@ -1,6 +1,7 @@
 /**
- * The format: 8 bytes little-endian header length, a JSON object name → { dtype, shape, data_offsets: [begin, end] } with an
- * optional `__metadata__` of strings, then the data. Offsets count from the data's start; tensors fill it without overlap or hole.
+ * The format: 8 bytes little-endian header length, a JSON object name → { dtype, shape, data_offsets: [begin, end] }
+ * with an optional `__metadata__` of strings, then the data. Offsets count from the data's start; tensors fill it
+ * without overlap or hole.
  */
 import type { Shape } from '@mamba/core';
 import { damaged, quote, show } from '../errors.ts';

@@ -6,8 +6,8 @@ import { type CheckpointStore, checkFileName, readJson } from '../io/store.ts';
 import { openSafetensors, type SafetensorsFile, type TensorInfo } from './file.ts';
 
 /**
- * The shards that an index file (`model.safetensors.index.json`) names, seen as one file. All headers are read and checked against
- * the index; data stays where it is. Undefined where the store has no such index.
+ * The shards that an index file (`model.safetensors.index.json`) names, seen as one file. All headers are read and
+ * checked against the index; data stays where it is. Undefined where the store has no such index.
  * @throws MambaError `invalid-file`; no shard stays open then.
  */
 export async function openSharded(store: CheckpointStore, index: string): Promise<SafetensorsFile | undefined> {

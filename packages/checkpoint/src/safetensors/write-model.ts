@@ -33,8 +33,8 @@ export interface WriteModelOptions {
 }
 
 /**
- * Writes a model as a `model.safetensors` with the names of its family, one parameter in memory at a time. Its config is
- * that of `modelConfigJson`.
+ * Writes a model as a `model.safetensors` with the names of its family, one parameter in memory at a time. Its config
+ * is that of `modelConfigJson`.
  * @throws MambaError `invalid-argument` where an argument or a parameter is wrong or a weight does not fit the type,
  * `unsupported` where no family can hold the model, `aborted`, and what the source and the sink throw. The sink is
  * aborted then.

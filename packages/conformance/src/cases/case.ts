@@ -1,6 +1,6 @@
 /**
- * A case: one computation with its inputs' seed, its sizes, and the error that a backend may make, with the reason. Cases are data
- * without a backend; conformance checks them, and bench times what they prepare.
+ * A case: one computation with its inputs' seed, its sizes, and the error that a backend may make, with the reason.
+ * Cases are data without a backend; conformance checks them, and bench times what they prepare.
  */
 import type {
   Backend,
@@ -39,7 +39,9 @@ export interface Case {
   readonly seed: number;
   readonly sizes: Sizes;
   readonly tolerance: Tolerance;
-  /** A backend may decline it: the backward pass, and weights stored otherwise. Everything else every backend must do. */
+  /**
+   * A backend may decline it: the backward pass, and weights stored otherwise. Everything else every backend must do.
+   */
   readonly optional: boolean;
   /** Whether this backend can run it at all. */
   supports(backend: Backend): Support;
@@ -50,7 +52,9 @@ export interface Case {
 export interface Input {
   readonly host: HostTensor;
   readonly role?: 'matrix' | undefined;
-  /** Stored so where the backend can; where it cannot, the case is not supported. The reference takes its own precision. */
+  /**
+   * Stored so where the backend can; where it cannot, the case is not supported. The reference takes its own precision.
+   */
   readonly store?: DType | undefined;
 }
 

@@ -20,8 +20,8 @@ export function integers(shape: Shape, value: (index: number) => number): HostTe
 }
 
 /**
- * Marks `[batch, length]` where new sequences begin: of the first row at its first step (the initial state must not matter), else
- * one step in seven at random. Marks are any number but 0.
+ * Marks `[batch, length]` where new sequences begin: of the first row at its first step (the initial state must not
+ * matter), else one step in seven at random. Marks are any number but 0.
  */
 export function resetMarks(random: Random, batch: number, length: number): HostTensor & { readonly dtype: 'int32' } {
   return integers([batch, length], (index) => {

@@ -36,8 +36,9 @@ export interface ModelCaseOptions {
 }
 
 /**
- * A model with seeded weights, which come one tensor at a time. Results: logits, hidden states where asked for; its state is freed
- * by each run. Logits of a random model are as small as they come, and rounding is relative to the largest.
+ * A model with seeded weights, which come one tensor at a time. Results: logits, hidden states where asked for; its
+ * state is freed by each run. Logits of a random model are as small as they come, and rounding is relative to the
+ * largest.
  */
 export function modelCase(options: ModelCaseOptions): Case {
   const { config, batch, length, hiddenStates = true, logits = 'all', resets = false, chunk } = options;

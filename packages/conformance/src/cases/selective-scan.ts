@@ -4,7 +4,10 @@ import { type Inputs, type Named, type OperationCase, operationCase, type Tolera
 import { floats, normals, resetMarks } from './host.ts';
 import { makeA, makeDelta, makeDeltaBias, makeZ, type Regime } from './regimes.ts';
 
-/** How B or C comes: by group `[batch, length, groups, state]`, without groups `[batch, length, state]`, or constant `[dim, state]`. */
+/**
+ * How B or C comes: by group `[batch, length, groups, state]`, without groups `[batch, length, state]`, or constant
+ * `[dim, state]`.
+ */
 export type Projection = 'grouped' | 'ungrouped' | 'constant';
 
 export interface SelectiveScanShape {

@@ -14,9 +14,9 @@ import { floats } from './host.ts';
 import { inverseSoftplus } from './regimes.ts';
 
 /**
- * A model's parameters by the usual initialisation of its kinds: embeddings of deviation 0.02 (uniform, which is quicker to draw), and what
- * `seededBlockParameter` gives. What is a constant there (norms, D, A) is spread by a tenth, so that leaving it out shows.
- * Each tensor depends on the seed and its name alone, so that a source needs no memory.
+ * A model's parameters by the usual initialisation of its kinds: embeddings of deviation 0.02 (uniform, which is
+ * quicker to draw), and what `seededBlockParameter` gives. What is a constant there (norms, D, A) is spread by a tenth,
+ * so that leaving it out shows. Each tensor depends on the seed and its name alone, so that a source needs no memory.
  */
 export function seededWeights(config: ModelConfig, seed: number): ParameterSource {
   return (parameter) => seededParameter(config, parameter, seed);
@@ -24,8 +24,8 @@ export function seededWeights(config: ModelConfig, seed: number): ParameterSourc
 
 /**
  * One parameter of a block in a model of so many layers. Matrices are uniform within 1 / sqrt(inputs), those that write
- * to the residual divided by sqrt(layers); vectors are near 1, biases within 1 / sqrt(dModel). Mamba's dt_proj is within
- * dtRank^-1/2 with a bias that gives steps of 0.001 to 0.1, and its A is -1 … -dState.
+ * to the residual divided by sqrt(layers); vectors are near 1, biases within 1 / sqrt(dModel). Mamba's dt_proj is
+ * within dtRank^-1/2 with a bias that gives steps of 0.001 to 0.1, and its A is -1 … -dState.
  */
 export function seededBlockParameter(
   block: BlockConfig,

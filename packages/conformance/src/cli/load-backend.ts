@@ -5,10 +5,10 @@ import { pathToFileURL } from 'node:url';
 import { type Backend, type BackendProvider, MambaError } from '@mamba/core';
 
 /**
- * `cpu` is the export `cpu` of `@mamba/cpu`; a path or another specifier is a module whose default export, or only fitting export,
- * is a provider, a factory of one, or a function that gives a backend.
- * @throws MambaError `unavailable` where the module cannot be loaded or the backend does not run here, `invalid-argument` where the
- * module exports no backend.
+ * `cpu` is the export `cpu` of `@mamba/cpu`; a path or another specifier is a module whose default export, or only
+ * fitting export, is a provider, a factory of one, or a function that gives a backend.
+ * @throws MambaError `unavailable` where the module cannot be loaded or the backend does not run here,
+ * `invalid-argument` where the module exports no backend.
  */
 export async function loadBackend(given: string): Promise<Backend> {
   const named = /^[a-z][a-z0-9-]*$/.test(given);

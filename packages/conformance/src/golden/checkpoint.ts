@@ -27,7 +27,8 @@ import { damaged } from './golden-file.ts';
  * A checkpoint on a backend against its expected values: logits, and whichever of these the folder holds, each for all
  * layers: hidden states, both parts of the state, the loss, the greedy continuation (by steps and by `decode`),
  * answers. A tensor of another name, or a layer that is missing, is a failure: a misspelt name would check nothing.
- * @throws MambaError as `openCheckpoint` and `createModel`, and `invalid-file` where `expected.safetensors` is missing or damaged.
+ * @throws MambaError as `openCheckpoint` and `createModel`, and `invalid-file` where `expected.safetensors` is missing
+ * or damaged.
  */
 export async function checkCheckpoint(
   backend: Backend,
@@ -97,7 +98,10 @@ async function checkModel(findings: Findings, model: Model, expected: Safetensor
   }
 }
 
-/** What the file may hold, and must hold once it holds any of its kind. `positions` tells people where the answers stand. */
+/**
+ * What the file may hold, and must hold once it holds any of its kind. `positions` tells people where the answers
+ * stand.
+ */
 function checkNames(findings: Findings, expected: SafetensorsFile, layers: number): void {
   const numbered = (kind: string, count: number): string[] => Array.from({ length: count }, (_, n) => `${kind}.${n}`);
   const families = [

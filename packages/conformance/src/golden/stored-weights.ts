@@ -1,4 +1,7 @@
-/** What each way of storing matrices costs a trained model: likeliest tokens and perplexity on held-out text, beside float32. */
+/**
+ * What each way of storing matrices costs a trained model: likeliest tokens and perplexity on held-out text, beside
+ * float32.
+ */
 import { type CheckpointLocation, checkpointStore, openCheckpoint, openSafetensors, readJson } from '@mamba/checkpoint';
 import { type Backend, createModel, type DType, type Model, type UploadOptions } from '@mamba/core';
 import type { Check } from '../runner/check.ts';
@@ -22,14 +25,20 @@ const BOUNDS: readonly Bound[] = [
   { dtype: 'q4', disagreement: 0.25, perplexity: 0.05 },
 ];
 
-/** As validation.json says: each window is read from a zero state, and every token but the text's first is predicted once. */
+/**
+ * As validation.json says: each window is read from a zero state, and every token but the text's first is predicted
+ * once.
+ */
 const WINDOW = 256;
 /** Windows computed at once. */
 const ROWS = 8;
 /** float32 is held to the loss of the whole text, the other ways to float32 in one window of so many. */
 const COMPARED = 4;
 
-/** A check for each way, `weights/kjv-mamba-q8`; one that a backend does not store so is skipped, and all on a GPU in software. */
+/**
+ * A check for each way, `weights/kjv-mamba-q8`; one that a backend does not store so is skipped, and all on a GPU in
+ * software.
+ */
 export function storedWeightsChecks(location: CheckpointLocation, name: string): readonly Check[] {
   const baselines = new WeakMap<Backend, Promise<Scored>>();
   return BOUNDS.map((bound): Check => {

@@ -1,4 +1,6 @@
-/** What a kind of blocks is held to, whoever wrote it: the numbers of the reference, and every law that its model obeys. */
+/**
+ * What a kind of blocks is held to, whoever wrote it: the numbers of the reference, and every law that its model obeys.
+ */
 import { modelConfig, type StandaloneBlock } from '@mamba/core';
 import { blockCase, blockSlots } from '../cases/block.ts';
 import { modelCase } from '../cases/model.ts';

@@ -1,4 +1,7 @@
-/** A matrix whose rows come one after another is the one that `upload` makes of it whole; of one that fails nothing stays. */
+/**
+ * A matrix whose rows come one after another is the one that `upload` makes of it whole; of one that fails nothing
+ * stays.
+ */
 import { type DType, type HostRows, type HostTensor, MambaError, sizeOf } from '@mamba/core';
 import { floats } from '../cases/host.ts';
 import { deriveSeed, Random } from '../random.ts';

@@ -1,4 +1,7 @@
-/** Things that run over a length with a state (scan, convolution, block, model), seen alike, so that one set of laws holds them all. */
+/**
+ * Things that run over a length with a state (scan, convolution, block, model), seen alike, so that one set of laws
+ * holds them all.
+ */
 
 import type { BlockState, Discretization, ModelConfig } from '@mamba/core';
 import { createModel, type Model, type ModelState, type Tensor } from '@mamba/core';

@@ -1,4 +1,7 @@
-/** Shapes and options drawn at random, each operation against the reference; a failure is shrunk to the smallest call that shows it. */
+/**
+ * Shapes and options drawn at random, each operation against the reference; a failure is shrunk to the smallest call
+ * that shows it.
+ */
 import fc from 'fast-check';
 import { addCase } from '../cases/add.ts';
 import { argmaxCase } from '../cases/argmax.ts';

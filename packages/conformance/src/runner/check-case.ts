@@ -4,8 +4,8 @@ import type { Check, CheckContext, Skipped } from './check.ts';
 import { Findings, type TensorReport } from './report.ts';
 
 /**
- * Runs a case on both backends and compares every result. An optional case that the backend does not support is skipped; one that
- * is not optional has to run, or to be a known gap.
+ * Runs a case on both backends and compares every result. An optional case that the backend does not support is
+ * skipped; one that is not optional has to run, or to be a known gap.
  * Throws what the backend throws; nothing stays allocated.
  */
 export async function checkCase(

@@ -1,7 +1,9 @@
 import { type HostTensor, MambaError, type Precision, type Shape } from '@mamba/core';
 import { FLOAT64_TOLERANCE } from '../cases/case.ts';
 
-/** One comparison: a tensor against its reference values, or a fact (memory, an error code) against what it has to be. */
+/**
+ * One comparison: a tensor against its reference values, or a fact (memory, an error code) against what it has to be.
+ */
 export interface TensorReport {
   /** Where the expected values are from: `suite`, `invariants`, or a file. */
   readonly source: string;
@@ -69,8 +71,9 @@ export class Findings {
   }
 
   /**
-   * Values within `relative` of the largest expected one, or within `stored`, the rounding of the expected values themselves. NaN
-   * and infinities have to stand at the same positions. A tensor of values below `leastScale` is compared by that.
+   * Values within `relative` of the largest expected one, or within `stored`, the rounding of the expected values
+   * themselves. NaN and infinities have to stand at the same positions. A tensor of values below `leastScale` is
+   * compared by that.
    */
   close(tensor: string, actual: Values, expected: Values, relative: number, stored = 0, leastScale = 0): void {
     const tolerance = Math.max(toleranceFor(this.#precision, relative), stored);

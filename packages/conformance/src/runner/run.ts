@@ -38,7 +38,9 @@ export interface RunSummary {
   readonly skipped: number;
 }
 
-/** Runs the suite, or part of it, without a test framework. A check that throws is a failed result; nothing is thrown. */
+/**
+ * Runs the suite, or part of it, without a test framework. A check that throws is a failed result; nothing is thrown.
+ */
 export async function runConformance(backend: Backend, options: RunOptions = {}): Promise<RunSummary> {
   const { filter = () => true, gaps = [], onResult } = options;
   const all = options.checks ?? (await suite(options));

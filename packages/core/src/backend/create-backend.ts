@@ -367,7 +367,10 @@ function fusedBlock<S, K extends BlockKind>(
 
 const FLOATS: readonly DType[] = ['float32', 'float64', 'float16', 'bfloat16', 'q8', 'q4'];
 
-/** The values of a call that are tensors, mapped; everything else stays. A call is flat: tensors, lists of tensors, and plain values. */
+/**
+ * The values of a call that are tensors, mapped; everything else stays. A call is flat: tensors, lists of tensors, and
+ * plain values.
+ */
 function mapTensors<R>(call: object, map: (tensor: TensorSpec, name: string) => R): Record<string, unknown> {
   const mapped: Record<string, unknown> = {};
   for (const [name, value] of Object.entries(call)) {

@@ -1,7 +1,7 @@
 /**
- * What the author of a backend implements. Core wraps a driver into a `Backend`: shapes, dtypes, options, ownership and disposal
- * are checked there, once, so that a kernel receives only calls that are valid and that its `supports` agreed to.
- * `S` is whatever stands for memory: an address, a GPUBuffer, a typed array.
+ * What the author of a backend implements. Core wraps a driver into a `Backend`: shapes, dtypes, options, ownership and
+ * disposal are checked there, once, so that a kernel receives only calls that are valid and that its `supports` agreed
+ * to. `S` is whatever stands for memory: an address, a GPUBuffer, a typed array.
  */
 import type { BlockKernel, BlockWeights } from '../blocks/contract.ts';
 import type { BlockConfig, BlockKind } from '../blocks/kinds.ts';
@@ -17,8 +17,8 @@ export interface DeviceTensor<S> extends TensorSpec {
 }
 
 /**
- * A kernel allocates its results and returns them in the shapes that the operation fixes. It never writes to its inputs, and
- * where it throws it has freed what it allocated. Results may not share memory with inputs.
+ * A kernel allocates its results and returns them in the shapes that the operation fixes. It never writes to its
+ * inputs, and where it throws it has freed what it allocated. Results may not share memory with inputs.
  */
 export type Kernel<K extends OperationName, S> = (call: Calls<DeviceTensor<S>>[K]) => Results<S>[K];
 
@@ -35,8 +35,8 @@ export interface Driver<S> {
 
   upload(host: HostTensor, target: UploadTarget): S;
   /**
-   * `upload` of a matrix of floats whose rows come later; allocates at once. Undefined, or returning undefined for this target, means
-   * that core reads all rows and calls `upload`.
+   * `upload` of a matrix of floats whose rows come later; allocates at once. Undefined, or returning undefined for this
+   * target, means that core reads all rows and calls `upload`.
    */
   uploadRows?(spec: TensorSpec, target: UploadTarget): RowUpload<S> | undefined;
   read(tensor: DeviceTensor<S>): Promise<HostArray>;
@@ -73,9 +73,15 @@ export interface UploadTarget {
   readonly role: 'matrix' | undefined;
 }
 
-/** A matrix that is being filled, to what `upload` would make of it. Core waits for the rows and checks them; other calls run in between. */
+/**
+ * A matrix that is being filled, to what `upload` would make of it. Core waits for the rows and checks them; other
+ * calls run in between.
+ */
 export interface RowUpload<S> {
-  /** Core's from the start: it is freed with `free`, also where the other rows never come. `write` may exchange it for another. */
+  /**
+   * Core's from the start: it is freed with `free`, also where the other rows never come. `write` may exchange it for
+   * another.
+   */
   readonly storage: S;
   /** Rows of every `write` but the last one. */
   readonly rowsAtOnce: number;

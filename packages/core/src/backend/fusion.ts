@@ -1,4 +1,7 @@
-/** Fused forms by backend. Kept beside the backend rather than on it: they are for core's block and model, not for users. */
+/**
+ * Fused forms by backend. Kept beside the backend rather than on it: they are for core's block and model, not for
+ * users.
+ */
 import type { BlockKernel, BlockWeights } from '../blocks/contract.ts';
 import type { BlockConfig } from '../blocks/kinds.ts';
 import type { Backend } from '../contract/backend.ts';

@@ -30,7 +30,9 @@ export interface Block<State extends BlockState = BlockState> {
 /** A block's config, and the width that its model would have. */
 export type StandaloneBlock<K extends BlockKind = BlockKind> = BlockConfig<K> & { readonly dModel: number };
 
-/** A Mamba block's sizes with the width. Whether it has biases is told by its weights where the config leaves it open. */
+/**
+ * A Mamba block's sizes with the width. Whether it has biases is told by its weights where the config leaves it open.
+ */
 export type StandaloneMamba = MambaConfig & { readonly dModel: number; readonly kind?: 'mamba' | undefined };
 
 /**

@@ -21,7 +21,9 @@ export type BlockConfig<K extends BlockKind = BlockKind> = {
   [Kind in K]: { readonly kind: Kind } & BlockKinds[Kind];
 }[K];
 
-/** A definition takes configs of its own kind alone, and is found by that kind: so the type of its config is left out. */
+/**
+ * A definition takes configs of its own kind alone, and is found by that kind: so the type of its config is left out.
+ */
 const definitions = new Map<string, unknown>([
   ['mamba', mamba],
   ['mlp', mlp],

@@ -1,6 +1,6 @@
 /**
- * What users hold: a backend with checked operations. Operations take and return handles and never wait for the device; only
- * `read` and `synchronize` do, and what an asynchronous device reports late is thrown there.
+ * What users hold: a backend with checked operations. Operations take and return handles and never wait for the device;
+ * only `read` and `synchronize` do, and what an asynchronous device reports late is thrown there.
  */
 import type { Support } from './capability.ts';
 import type { OperationName, Operations } from './operations.ts';
@@ -9,7 +9,10 @@ import type { DType, HostArray, HostRows, HostTensor, Precision, Tensor, TensorS
 export interface UploadOptions {
   /** How to store it. Default: the backend's precision for floats, int32 for int32. */
   readonly dtype?: DType | undefined;
-  /** `matrix`: a weight of `linear`, which a backend may lay out for it. It reads back, and gathers, as any other tensor. */
+  /**
+   * `matrix`: a weight of `linear`, which a backend may lay out for it. It reads back, and gathers, as any other
+   * tensor.
+   */
   readonly role?: 'matrix' | undefined;
 }
 
@@ -50,23 +53,29 @@ export interface Backend extends Operations<Tensor> {
   readonly disposed: boolean;
 
   /**
-   * Copies host values to the device. Throws `invalid-argument`, `unsupported` (a dtype), and `out-of-memory` where that is known
-   * at once; a device that learns of it later rejects the next `read` or `synchronize`, as it does for operations.
+   * Copies host values to the device. Throws `invalid-argument`, `unsupported` (a dtype), and `out-of-memory` where
+   * that is known at once; a device that learns of it later rejects the next `read` or `synchronize`, as it does for
+   * operations.
    */
   upload(host: HostTensor, options?: UploadOptions): Tensor;
   /**
-   * `upload` of a matrix that is read while it is copied: the same tensor, bit for bit. A backend that can has a few rows of it in host
-   * memory at a time. Other calls may run meanwhile. Rejects as `upload` throws, and with `aborted`, with `disposed` where the backend
-   * was disposed before the end, with `invalid-argument` where rows are not as they were announced, and with what `rows` throws;
-   * nothing stays then.
+   * `upload` of a matrix that is read while it is copied: the same tensor, bit for bit. A backend that can has a few
+   * rows of it in host memory at a time. Other calls may run meanwhile. Rejects as `upload` throws, and with `aborted`,
+   * with `disposed` where the backend was disposed before the end, with `invalid-argument` where rows are not as they
+   * were announced, and with what `rows` throws; nothing stays then.
    */
   uploadRows(host: HostRows, options?: UploadRowsOptions): Promise<Tensor>;
-  /** Waits for the device and copies values back. Rejects with `device-lost` or `device-error` where the work failed. */
+  /**
+   * Waits for the device and copies values back. Rejects with `device-lost` or `device-error` where the work failed.
+   */
   read(tensor: Tensor): Promise<HostArray>;
   /** Waits until all work handed over so far is done; rejects as `read` does. */
   synchronize(): Promise<void>;
 
-  /** Whether this very call would run, without running it. Arguments that no backend could take throw as the operation would. */
+  /**
+   * Whether this very call would run, without running it. Arguments that no backend could take throw as the operation
+   * would.
+   */
   supports<K extends OperationName>(operation: K, ...args: CallArguments<K>): Support;
   supportsUpload(spec: TensorSpec, options?: UploadOptions): Support;
 
@@ -75,7 +84,10 @@ export interface Backend extends Operations<Tensor> {
   dispose(): Promise<void>;
 }
 
-/** A backend to be: what `selectBackend` takes. `create` rejects with `unavailable`, and the remedy, where it cannot run. */
+/**
+ * A backend to be: what `selectBackend` takes. `create` rejects with `unavailable`, and the remedy, where it cannot
+ * run.
+ */
 export interface BackendProvider {
   readonly name: string;
   create(): Promise<Backend>;

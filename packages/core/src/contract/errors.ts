@@ -1,6 +1,7 @@
 /**
- * Every error that the packages throw on purpose. Few, typed, and carrying data: what was given, what was expected, where it
- * came from and what to do. An error is recognised by its `code`, also across two copies of this package: see `isMambaError`.
+ * Every error that the packages throw on purpose. Few, typed, and carrying data: what was given, what was expected,
+ * where it came from and what to do. An error is recognised by its `code`, also across two copies of this package: see
+ * `isMambaError`.
  */
 
 /** What went wrong, as a stable word that code may switch on. */

@@ -1,7 +1,8 @@
 /**
- * The operations: what a backend must be able to do, and nothing more. Everything else (block, model, generation) is composed of
- * these by core, and may be overridden with a fused form. `T` is a tensor handle; asked with bare specs, the same signatures
- * describe a call for `supports`. Semantics, shapes and errors of each are documented in `operations/<stem>.ts`.
+ * The operations: what a backend must be able to do, and nothing more. Everything else (block, model, generation) is
+ * composed of these by core, and may be overridden with a fused form. `T` is a tensor handle; asked with bare specs,
+ * the same signatures describe a call for `supports`. Semantics, shapes and errors of each are documented in
+ * `operations/<stem>.ts`.
  *
  * It is not an array library: there is no broadcasting, no views, no autograd, and no operation without a model that
  * needs it.

@@ -7,7 +7,8 @@
  * How numbers are stored.
  * - `float32`, `float64`: activations, state and parameters; a backend computes in one of them (`Backend.precision`).
  * - `float16`, `bfloat16`: weights stored in halves, and activations where a backend supports them.
- * - `q8`, `q4`: matrices stored as blocks of 32 along the last axis, 8- or 4-bit integers with a scale; made by a backend on upload.
+ * - `q8`, `q4`: matrices stored as blocks of 32 along the last axis, 8- or 4-bit integers with a scale; made by a
+ *   backend on upload.
  * - `int32`: token ids and reset marks.
  */
 export type DType = 'float32' | 'float64' | 'float16' | 'bfloat16' | 'q8' | 'q4' | 'int32';
@@ -49,8 +50,8 @@ export type HostTensor =
   | { readonly dtype: 'int32'; readonly shape: Shape; readonly data: Int32Array };
 
 /**
- * A matrix of floats on the host that need not be in memory as a whole. An upload asks for every row once, from the first to the last,
- * and for the next rows only when it is done with those before: they may be views of one buffer.
+ * A matrix of floats on the host that need not be in memory as a whole. An upload asks for every row once, from the
+ * first to the last, and for the next rows only when it is done with those before: they may be views of one buffer.
  */
 export interface HostRows {
   readonly dtype: Exclude<HostTensor['dtype'], 'int32'>;

@@ -16,7 +16,9 @@ export interface ModelConfig {
   readonly tiedHead: boolean;
   /** The layers, from the embedding to the head. */
   readonly blocks: readonly BlockConfig[];
-  /** Norm before each block and before the head: RMS with a weight, or LayerNorm with weight and bias. Default `rms`. */
+  /**
+   * Norm before each block and before the head: RMS with a weight, or LayerNorm with weight and bias. Default `rms`.
+   */
   readonly norm?: 'rms' | 'layer' | undefined;
   /** Factors of the model's own. Default 1 each. */
   readonly multipliers?: Multipliers | undefined;
@@ -94,8 +96,8 @@ export interface ModelParameter extends ParameterSpec {
 export interface ParameterSource {
   (parameter: ParameterSpec): HostTensor | Promise<HostTensor>;
   /**
-   * The same values of a matrix, to be read some rows at a time. `createModel` asks here first, and for the whole where this is absent
-   * or gives undefined.
+   * The same values of a matrix, to be read some rows at a time. `createModel` asks here first, and for the whole where
+   * this is absent or gives undefined.
    */
   rows?(parameter: ParameterSpec): HostRows | undefined | Promise<HostRows | undefined>;
 }
@@ -119,8 +121,8 @@ export interface ModelCall {
   /** Zero if absent. */
   readonly state: KernelState | undefined;
   /**
-   * The caller gives the state away: the kernel may reuse its memory, and has disposed or reused it where it returns. Where it
-   * throws, the state is unchanged. Not donated, a state is never written to.
+   * The caller gives the state away: the kernel may reuse its memory, and has disposed or reused it where it returns.
+   * Where it throws, the state is unchanged. Not donated, a state is never written to.
    */
   readonly donated: boolean;
   /** Tokens fed before this call, of each row. */
@@ -136,7 +138,10 @@ export interface ModelOutcome {
   /** `[batch, length, vocab]`, `[batch, 1, vocab]` for `last`, absent for `none`. */
   readonly logits: Tensor | undefined;
   readonly state: KernelState;
-  /** One more than there are blocks, `[batch, length, dModel]`: the embedding, each layer's output, the last one after the final norm. */
+  /**
+   * One more than there are blocks, `[batch, length, dModel]`: the embedding, each layer's output, the last one after
+   * the final norm.
+   */
   readonly hiddenStates: readonly Tensor[] | undefined;
 }
 
@@ -169,7 +174,10 @@ export interface DecodeOutcome {
   readonly state: KernelState;
 }
 
-/** A model as a backend computes it. Core's composition is one; a driver may give a fused one. Arguments are checked already. */
+/**
+ * A model as a backend computes it. Core's composition is one; a driver may give a fused one. Arguments are checked
+ * already.
+ */
 export interface ModelKernel {
   forward(call: ModelCall): ModelOutcome;
   /** Generates without leaving the device; absent means a loop of forward and sample. */

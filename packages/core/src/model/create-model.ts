@@ -18,13 +18,16 @@ export interface CreateModelOptions {
   /** Called after each parameter. */
   readonly onProgress?: ((loaded: number, total: number) => void) | undefined;
   readonly signal?: AbortSignal | undefined;
-  /** Compose the model of operations, without the backend's fused forms of it and of its blocks; for comparing. Default false. */
+  /**
+   * Compose the model of operations, without the backend's fused forms of it and of its blocks; for comparing. Default
+   * false.
+   */
   readonly composed?: boolean | undefined;
 }
 
 /**
- * Uploads a model parameter by parameter: one at a time is in host memory, and of a matrix only some rows where source and backend can.
- * Whether the backend can hold it is looked at before.
+ * Uploads a model parameter by parameter: one at a time is in host memory, and of a matrix only some rows where source
+ * and backend can. Whether the backend can hold it is looked at before.
  * @throws MambaError `invalid-argument` (config, a parameter of the wrong shape, or one whose values the dtype cannot
  * hold: beyond float16, or not finite in q8 and q4), `unsupported` (the dtype), `out-of-memory`, `aborted`, and what
  * `source` throws; everything uploaded by then is freed.
@@ -65,7 +68,10 @@ export async function createModel(
   }
 }
 
-/** A function of its own, so that the host's values can be freed when it returns, not when those of the next parameter are there. */
+/**
+ * A function of its own, so that the host's values can be freed when it returns, not when those of the next parameter
+ * are there.
+ */
 async function load(
   backend: Backend,
   source: ParameterSource,

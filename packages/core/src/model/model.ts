@@ -27,7 +27,10 @@ export type TokenIds = Tensor | readonly ArrayLike<number>[];
 export interface ForwardOptions {
   /** What an earlier call returned; zero if absent. Left as it was unless donated. */
   readonly state?: ModelState | undefined;
-  /** Give the state away: it is disposed on success (its memory is used again), and untouched if the call throws. Default false. */
+  /**
+   * Give the state away: it is disposed on success (its memory is used again), and untouched if the call throws.
+   * Default false.
+   */
   readonly donateState?: boolean | undefined;
   /** int32 tensor `[batch, length]`; where not 0 a new sequence begins (packed sequences). */
   readonly resets?: Tensor | undefined;
@@ -40,7 +43,10 @@ export interface ForwardOptions {
 }
 
 export interface ForwardResult {
-  /** `[batch, length, vocab]` for `all`, `[batch, 1, vocab]` for `last`; absent for `none`. The caller's to dispose, as is the state. */
+  /**
+   * `[batch, length, vocab]` for `all`, `[batch, 1, vocab]` for `last`; absent for `none`. The caller's to dispose, as
+   * is the state.
+   */
   readonly logits: Tensor | undefined;
   readonly state: ModelState;
   readonly hiddenStates: readonly Tensor[] | undefined;
@@ -138,9 +144,10 @@ export class Model {
   }
 
   /**
-   * Feeds tokens: logits, and the state after them. Long inputs run in chunks; a step of decode is a call of length 1. Never waits.
-   * @throws MambaError `invalid-argument` (shapes, options, ids outside the vocabulary), `foreign`, `disposed`, `out-of-memory`;
-   * then nothing has changed.
+   * Feeds tokens: logits, and the state after them. Long inputs run in chunks; a step of decode is a call of length 1.
+   * Never waits.
+   * @throws MambaError `invalid-argument` (shapes, options, ids outside the vocabulary), `foreign`, `disposed`,
+   * `out-of-memory`; then nothing has changed.
    */
   forward(ids: TokenIds, options: ForwardOptions = {}): ForwardResult {
     this.#checkAlive();
@@ -166,7 +173,8 @@ export class Model {
         const outcome = this.#kernel.forward({
           ids: cut(tokens),
           state: current,
-          // A failure in a later chunk must leave the caller's state whole, so it is given away only where it is the only chunk.
+          // A failure in a later chunk must leave the caller's state whole, so it is given away only where it is the
+          // only chunk.
           donated: start > 0 || (whole && donateState),
           positions: advance(state, batch, start),
           resets: resets && cut(resets),
@@ -251,7 +259,10 @@ export class Model {
     return this.gatherState(Array.from({ length: state.batch }, (_, row) => ({ state, row })));
   }
 
-  /** A new state whose row i is the given row of the given state: select, reorder, repeat and merge sequences of a batch. */
+  /**
+   * A new state whose row i is the given row of the given state: select, reorder, repeat and merge sequences of a
+   * batch.
+   */
   gatherState(rows: readonly { readonly state: ModelState; readonly row: number }[]): ModelState {
     this.#checkAlive();
     if (!Array.isArray(rows) || rows.length === 0)
@@ -285,7 +296,10 @@ export class Model {
     return new ModelState(this, this.#kernel.importState(layers, positions), positions);
   }
 
-  /** Every parameter, in loading order, with a handle to read it by. Handles end with the model; disposing one does nothing. */
+  /**
+   * Every parameter, in loading order, with a handle to read it by. Handles end with the model; disposing one does
+   * nothing.
+   */
   parameters(): readonly ModelParameter[] {
     this.#checkAlive();
     return modelParameters(this.config).map((parameter, index) => ({

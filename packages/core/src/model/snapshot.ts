@@ -16,7 +16,10 @@ export interface StateSnapshot {
   readonly layers: readonly LayerSnapshot[];
   /** Which model it belongs to, for whoever keeps snapshots of several. */
   readonly fingerprint?: string | undefined;
-  /** Whatever its keeper wants to find beside it: plain data, as JSON can hold it. Unknown to core, and not to be trusted on reading. */
+  /**
+   * Whatever its keeper wants to find beside it: plain data, as JSON can hold it. Unknown to core, and not to be
+   * trusted on reading.
+   */
   readonly extra?: unknown;
 }
 
@@ -36,8 +39,8 @@ export interface StateSnapshotV1 extends Omit<StateSnapshot, 'version' | 'blocks
 }
 
 /**
- * One portable file, little-endian: magic `MAMBAST1`, length of the header (u32), FNV-1a of all bytes from the header on (u32), the
- * header in JSON, then the values of each layer's slots, in the header's order.
+ * One portable file, little-endian: magic `MAMBAST1`, length of the header (u32), FNV-1a of all bytes from the header
+ * on (u32), the header in JSON, then the values of each layer's slots, in the header's order.
  */
 export function encodeSnapshot(given: StateSnapshot | StateSnapshotV1): Uint8Array {
   const snapshot = upgraded(given);
@@ -67,7 +70,8 @@ export function encodeSnapshot(given: StateSnapshot | StateSnapshotV1): Uint8Arr
 
 /**
  * Reads a file of this version or of version 1, which comes back as one of this version.
- * @throws MambaError `invalid-file` where the bytes are not a whole, undamaged snapshot of a version that this release knows.
+ * @throws MambaError `invalid-file` where the bytes are not a whole, undamaged snapshot of a version that this release
+ * knows.
  */
 export function decodeSnapshot(file: Uint8Array): StateSnapshot {
   if (file.length < PREFIX || new TextDecoder().decode(file.subarray(0, 8)) !== MAGIC)

@@ -1,4 +1,6 @@
-/** The calls of all operations, resolved: arguments checked, defaults filled in, extents named. What kernels receive. */
+/**
+ * The calls of all operations, resolved: arguments checked, defaults filled in, extents named. What kernels receive.
+ */
 import type { OperationName, Operations } from '../contract/operations.ts';
 import type { AddCall } from './add.ts';
 import type { ArgmaxCall } from './argmax.ts';

@@ -3,7 +3,8 @@ import { checkActivation, checkDType, checkExact, checkRank, parameterDType } fr
 import { lastAxis } from './shapes.ts';
 
 /**
- * `y = x weightᵀ + bias`: x `[…, inputs]`, weight `[outputs, inputs]` in any weight dtype, bias `[outputs]`, y `[…, outputs]`.
+ * `y = x weightᵀ + bias`: x `[…, inputs]`, weight `[outputs, inputs]` in any weight dtype, bias `[outputs]`, y
+ * `[…, outputs]`.
  * @throws MambaError `invalid-argument` on a wrong rank, shape or dtype.
  */
 export interface LinearCall<T> {

@@ -3,8 +3,9 @@ import { checkActivation, checkIntegers } from './check.ts';
 import { lastAxis } from './shapes.ts';
 
 /**
- * Log-probability in nats of one token a row: `y[…] = logits[…, ids[…]] - log Σ_v exp(logits[…, v])`, with the row's maximum taken
- * out first; logits `[…, vocab]`, ids int32 `[…]`. So scoring a text reads one number a token, not a vocabulary.
+ * Log-probability in nats of one token a row: `y[…] = logits[…, ids[…]] - log Σ_v exp(logits[…, v])`, with the row's
+ * maximum taken out first; logits `[…, vocab]`, ids int32 `[…]`. So scoring a text reads one number a token, not a
+ * vocabulary.
  * @throws MambaError `invalid-argument` on a wrong shape or dtype, and on ids outside the vocabulary.
  */
 export interface LogProbCall<T> {

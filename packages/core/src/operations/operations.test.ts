@@ -1,4 +1,6 @@
-/** The checks of every operation: what passes, what comes out, and what is refused, where and without running anything. */
+/**
+ * The checks of every operation: what passes, what comes out, and what is refused, where and without running anything.
+ */
 import { describe, expect, it } from 'vitest';
 import { failure } from '../../test/fake-driver.ts';
 import type { SampleOptions, SelectiveScanOptions } from '../contract/operations.ts';

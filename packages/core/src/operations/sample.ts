@@ -5,17 +5,18 @@ import { checkActivation, checkDType, checkExact, checkInteger, checkNumber, che
 import { lastAxis } from './shapes.ts';
 
 /**
- * Draws one token a row: logits `[…, vocab]`, uniform `[…]` in [0, 1) → int32 `[…]`. Random numbers come from the caller, so that
- * the same numbers give the same tokens on every backend (up to rounding).
+ * Draws one token a row: logits `[…, vocab]`, uniform `[…]` in [0, 1) → int32 `[…]`. Random numbers come from the
+ * caller, so that the same numbers give the same tokens on every backend (up to rounding).
  *
  *     p    = softmax(logits / temperature)                temperature 0: argmax, uniform is not used
  *     kept = the topK likeliest (lowest index wins a tie),
  *            of these, renormalised, the shortest prefix in order of likelihood that reaches topP (at least one),
  *            of these, those with p ≥ minP max(p)
- *     id   = the first index i, in index order, at which Σ_{j ≤ i, kept} p_j > uniform Σ_kept p; the last kept one if rounding leaves none
+ *     id   = the first index i, in index order, at which
+ *           Σ_{j ≤ i, kept} p_j > uniform Σ_kept p; the last kept one if rounding leaves none
  *
- * Logits that are not finite: where the largest is infinite, or all are NaN, the draw is argmax; a NaN among others has probability 0.
- * Checked, such a row gives -1, as it does in argmax.
+ * Logits that are not finite: where the largest is infinite, or all are NaN, the draw is argmax; a NaN among others has
+ * probability 0. Checked, such a row gives -1, as it does in argmax.
  *
  * @throws MambaError `invalid-argument` on a wrong shape, dtype or option.
  */

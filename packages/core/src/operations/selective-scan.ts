@@ -21,9 +21,10 @@ import {
 } from './check.ts';
 
 /**
- * The selective scan, arXiv 2312.00752 algorithm 2 with equations 2 and 4, as a recurrence over `length` for each channel and state:
+ * The selective scan, arXiv 2312.00752 algorithm 2 with equations 2 and 4, as a recurrence over `length` for each
+ * channel and state:
  *
- *     d   = deltaSoftplus ? softplus(delta + deltaBias) : delta + deltaBias      softplus(x) = x > 20 ? x : log1p(exp x)
+ *     d   = deltaSoftplus ? softplus(delta + deltaBias) : delta + deltaBias     softplus(x) = x > 20 ? x : log1p(exp x)
  *     h_t = Abar_t h_(t-1) + Bbar_t u_t                                            h_(t-1) = 0 where resets marks t
  *     y_t = (C_t · h_t + D u_t) * silu(z_t)                                        silu(x) = x / (1 + exp(-x))
  *

@@ -1,7 +1,10 @@
 import { invalid } from '../contract/errors.ts';
 import type { HostTensor } from '../contract/tensor.ts';
 
-/** Copies a host tensor's floats into `target`, widening or rounding as needed: for drivers, straight into device memory. */
+/**
+ * Copies a host tensor's floats into `target`, widening or rounding as needed: for drivers, straight into device
+ * memory.
+ */
 export function copyFloats(host: HostTensor, target: Float32Array | Float64Array): void {
   const { dtype, data } = host;
   if (dtype === 'int32') throw invalid('copyFloats', dtype, 'a float dtype');

@@ -50,7 +50,8 @@ export function convolution(call: ConvCall, task: i32, thread: i32): void {
   const history = row * <usize>call.dim * before + <usize>first * before;
   const bytes = <usize>channels * before;
   if (call.initialState == 0) memory.fill(call.lastState + history, 0, bytes);
-  else if (call.initialState != call.lastState) memory.copy(call.lastState + history, call.initialState + history, bytes);
+  else if (call.initialState != call.lastState)
+    memory.copy(call.lastState + history, call.initialState + history, bytes);
   causalConv1d(
     call.x + row * <usize>call.length * call.xStride + offset, call.xStride,
     call.weight + offset * <usize>call.width,

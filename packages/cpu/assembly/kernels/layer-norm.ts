@@ -122,8 +122,7 @@ function sumOfSquares(x: usize, channels: i32, high: f32, low: f32): f32 {
   return squares;
 }
 
-// @ts-ignore: decorator
-@inline
+/** @inline */
 function squared(x: v128, high: v128, low: v128): v128 {
   const value = f32x4.sub(f32x4.sub(x, high), low);
   return f32x4.mul(value, value);

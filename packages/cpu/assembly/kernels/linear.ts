@@ -121,7 +121,8 @@ function prepareRow(call: LinearCall, row: i32, scratch: usize): void {
   const normed = scratch + 64;
   if (call.normalise) normaliseRow(call, x, normed);
   const from = call.normalise ? normed : x;
-  if (call.layout == Layout.FLOAT16) store<f32>(quantisedRow(call, scratch), scaleForFloat16(from, call.inputs, normed));
+  if (call.layout == Layout.FLOAT16)
+    store<f32>(quantisedRow(call, scratch), scaleForFloat16(from, call.inputs, normed));
   if (call.layout >= Layout.Q8) quantise(from, call.inputs, quantisedRow(call, scratch));
 }
 
@@ -186,7 +187,8 @@ function multiplyRows(call: LinearCall, weight: usize, width: i32, scratch: usiz
 
 /** Whether rows are multiplied in pairs. Without fused multiply-add, float16 lacks a register for that. @inline */
 function inPairs(layout: i32): bool {
-  return layout == Layout.FLOAT32 || layout == Layout.BFLOAT16 || (ASC_FEATURE_RELAXED_SIMD && layout == Layout.FLOAT16);
+  return layout == Layout.FLOAT32 || layout == Layout.BFLOAT16 ||
+    (ASC_FEATURE_RELAXED_SIMD && layout == Layout.FLOAT16);
 }
 
 function multiplyRow(call: LinearCall, x: usize, weight: usize, width: i32, scratch: usize): void {

@@ -60,9 +60,7 @@ export function multiply(call: MultiplyCall, task: i32): void {
   }
 }
 
-/** The activation is known where this is inlined, so each has a loop of its own. */
-// @ts-ignore: decorator
-@inline
+/** The activation is known where this is inlined, so each has a loop of its own. @inline */
 function products(activation: Activation, a: usize, b: usize, y: usize, count: i32, scale: f32): void {
   const scales = f32x4.splat(scale);
   let index = 0;
@@ -99,8 +97,7 @@ function products(activation: Activation, a: usize, b: usize, y: usize, count: i
   }
 }
 
-// @ts-ignore: decorator
-@inline
+/** @inline */
 function activated(activation: Activation, x: v128): v128 {
   if (activation == Activation.SILU) return silu(x);
   if (activation == Activation.GELU) return gelu(x);

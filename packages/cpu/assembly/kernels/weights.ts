@@ -99,7 +99,8 @@ function weightAt(panel: usize, lane: usize, k: i32, layout: i32): f32 {
   const group = panel + <usize>(k >> 5) * (layout == Layout.Q8 ? Q8_BYTES : Q4_BYTES);
   const scale = bfloat16ToFloat32(load<u16>(group + (lane << 1)));
   if (layout == Layout.Q8) return scale * <f32>load<i8>(group + 32 + pairPlace(lane, inside));
-  return scale * <f32>(((<i32>load<u16>(group + 32 + nibblePlace(lane, inside)) >> nibbleShift(lane, inside)) & 15) - 8);
+  const pair = <i32>load<u16>(group + 32 + nibblePlace(lane, inside));
+  return scale * <f32>(((pair >> nibbleShift(lane, inside)) & 15) - 8);
 }
 
 /**
@@ -178,7 +179,10 @@ function packQ8(from: usize, inputs: i32, rows: i32, to: usize): void {
       const scale = storeScale(group + (lane << 1), abs(extreme(source, count)) / 127);
       const inverse: f32 = scale == 0 ? 0 : 1 / scale;
       for (let k = 0; k < count; k++) {
-        store<i8>(group + 32 + pairPlace(lane, k), <i8>nearestWithin(load<f32>(source + (<usize>k << 2)) * inverse, -127, 127));
+        store<i8>(
+          group + 32 + pairPlace(lane, k),
+          <i8>nearestWithin(load<f32>(source + (<usize>k << 2)) * inverse, -127, 127),
+        );
       }
     }
   }

@@ -31,9 +31,8 @@ export function silu(x: v128): v128 {
  * x (1 + erf(x / √2)) / 2, which is x times the chance of a normal number below x. With t = |x|, that is the tail
  * exp(-t² / 2) R(t) for x below 0, and else 1 less that. t² is taken in two parts, the first of them exact, so that the
  * error does not grow with it: relative error below 6e-7 where the result is normal (down to x = -13.1).
+ * @inline
  */
-// @ts-ignore: decorator
-@inline
 export function gelu(x: v128): v128 {
   const one = constant(Constant.ONE);
   // pmin with t first keeps a NaN.
@@ -64,9 +63,8 @@ export function gelu(x: v128): v128 {
 /**
  * x (1 + tanh(w)) / 2 with w = √(2/π) (x + 0.044715 x³), as x / (1 + exp(-2 w)). The exponent is formed in float64, so
  * that the error does not grow with it: relative error below 3e-7 where the result is normal (down to x = -10).
+ * @inline
  */
-// @ts-ignore: decorator
-@inline
 export function geluTanh(x: v128): v128 {
   const most = constant(Constant.CUBIC_MAX);
   const bounded = f32x4.pmax(f32x4.pmin(x, most), f32x4.neg(most));
@@ -85,9 +83,7 @@ export function geluTanh(x: v128): v128 {
   return f32x4.div(f32x4.mul(x, scale), f32x4.add(scale, power));
 }
 
-/** -2 √(2/π) (x + 0.044715 x³) of float64. */
-// @ts-ignore: decorator
-@inline
+/** -2 √(2/π) (x + 0.044715 x³) of float64. @inline */
 function cubic(x: v128): v128 {
   const factor = f64x2.add(
     f64x2.mul(f64x2.mul(x, x), wideConstant(WideConstant.CUBIC_3)),
@@ -96,9 +92,7 @@ function cubic(x: v128): v128 {
   return f64x2.mul(f64x2.neg(x), factor);
 }
 
-/** max(x, 0)² */
-// @ts-ignore: decorator
-@inline
+/** max(x, 0)² @inline */
 export function relu2(x: v128): v128 {
   // pmax with x first keeps a NaN.
   const positive = f32x4.pmax(x, f32x4.splat(0));

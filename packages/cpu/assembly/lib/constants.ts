@@ -138,9 +138,7 @@ export function constant(name: Constant): v128 {
   return v128.load32_splat(TABLE + ((<usize>name) << 2));
 }
 
-/** The float64 constant in both lanes. */
-// @ts-ignore: decorator
-@inline
+/** The float64 constant in both lanes. @inline */
 export function wideConstant(name: WideConstant): v128 {
   return v128.load64_splat(WIDE_TABLE + ((<usize>name) << 3));
 }

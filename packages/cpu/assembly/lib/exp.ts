@@ -28,18 +28,15 @@ export function expTimes(x: v128, power: v128): v128 {
 /**
  * exp(x + rest) times a power of two as above: a sum that one float32 would round. |rest| is at most 1/16, and x is
  * within EXP_MIN and EXP_MAX.
+ * @inline
  */
-// @ts-ignore: decorator
-@inline
 export function expSumTimes(x: v128, rest: v128, power: v128): v128 {
   const round = constant(Constant.ROUND);
   const shifted = madd(x, constant(Constant.LOG2_E), round);
   return scaled(f32x4.add(reduced(x, f32x4.sub(shifted, round)), rest), shifted, power);
 }
 
-/** x - whole ln 2 */
-// @ts-ignore: decorator
-@inline
+/** x - whole ln 2 @inline */
 function reduced(x: v128, whole: v128): v128 {
   return f32x4.sub(
     f32x4.sub(x, f32x4.mul(whole, constant(Constant.LN2_HIGH))),
@@ -47,9 +44,7 @@ function reduced(x: v128, whole: v128): v128 {
   );
 }
 
-/** exp(r) times 2^n and `power`; n is in the low bits of `shifted`. */
-// @ts-ignore: decorator
-@inline
+/** exp(r) times 2^n and `power`; n is in the low bits of `shifted`. @inline */
 function scaled(r: v128, shifted: v128, power: v128): v128 {
   const one = constant(Constant.ONE);
   let p = madd(constant(Constant.E6), r, constant(Constant.E5));

@@ -34,7 +34,8 @@ export function boundedPower(x: v128): v128 {
 /** `powerRatio` with its constants loaded here, for loops that are not hot. @inline */
 export function ratioOf(r: v128): v128 {
   return powerRatio(
-    r, constant(Constant.P1), constant(Constant.P2), constant(Constant.P3), constant(Constant.P4), constant(Constant.P5),
+    r, constant(Constant.P1), constant(Constant.P2), constant(Constant.P3), constant(Constant.P4),
+    constant(Constant.P5),
   );
 }
 

@@ -137,7 +137,12 @@ export function execute(command: usize, task: i32, thread: i32, first: bool): vo
     }
     case Operation.ARGMAX: {
       const choice = changetype<ArgmaxCall>(call);
-      argmax(choice.logits + ((<usize>task * <usize>choice.vocab) << 2), choice.ids + (<usize>task << 2), 1, choice.vocab);
+      argmax(
+        choice.logits + ((<usize>task * <usize>choice.vocab) << 2),
+        choice.ids + (<usize>task << 2),
+        1,
+        choice.vocab,
+      );
       break;
     }
     case Operation.MULTIPLY:

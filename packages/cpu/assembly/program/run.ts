@@ -19,6 +19,7 @@ import { COMMAND_BYTES, CommandHeader, execute, NEXT, QUEUES } from './commands'
  * Asks the leader's host whether a member has died: a killed thread cannot tell, and a leader that sleeps here gets no
  * events.
  */
+// TypeScript refuses decorators of functions, and this one cannot be a comment, as `@inline` is elsewhere.
 // @ts-ignore: decorator
 @external("env", "memberDied")
 declare function memberDied(): bool;

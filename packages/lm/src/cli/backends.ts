@@ -7,7 +7,8 @@ import { type Backend, type BackendProvider, MambaError, selectBackend } from '@
 const KNOWN = ['webgpu', 'cpu', 'reference'];
 
 /**
- * A backend by name (`cpu` is `@mamba/cpu`), package or module path; without one, the first of the known ones that runs here.
+ * A backend by name (`cpu` is `@mamba/cpu`), package or module path; without one, the first of the known ones that runs
+ * here.
  * @throws MambaError `unavailable` saying what is not installed, or why it cannot run.
  */
 export async function openBackend(specifier: string | undefined): Promise<Backend> {
@@ -16,7 +17,8 @@ export async function openBackend(specifier: string | undefined): Promise<Backen
     if (provider === undefined) throw notInstalled(specifier);
     return provider.create();
   }
-  // Loaded by `create`, so that one which is there but broken is passed over with its reason, as one that cannot run is.
+  // Loaded by `create`, so that one which is there but broken is passed over with its reason, as one that cannot run
+  // is.
   return selectBackend(KNOWN.map((name) => ({ name, create: () => openBackend(name) })));
 }
 

@@ -19,8 +19,8 @@ type Sampling = Omit<GenerateOptions, 'prompt' | 'state' | 'prefixCache' | 'draf
 const HELP = '/save FILE, /load FILE, /undo, /reset, /quit';
 
 /**
- * Reads lines and continues. The model's state is the conversation, so that a turn costs its own tokens alone, however long it has
- * become: with a template, what the template adds for a message; without one, the line as it is.
+ * Reads lines and continues. The model's state is the conversation, so that a turn costs its own tokens alone, however
+ * long it has become: with a template, what the template adds for a message; without one, the line as it is.
  */
 export async function chat(
   lm: LanguageModel,
@@ -189,7 +189,8 @@ class Talk {
       const system = this.#system === undefined ? [] : [{ role: 'system', content: this.#system }];
       return this.#lm.encodeChat([...system, user]);
     }
-    // Templates may refuse a conversation that does not begin with the user; what stands before the answer is cut off again.
+    // Templates may refuse a conversation that does not begin with the user; what stands before the answer is cut off
+    // again.
     const before: ChatMessage[] = [
       { role: 'user', content: 'a' },
       { role: 'assistant', content: 'b' },

@@ -189,7 +189,10 @@ const TEXT =
   'It was a bright morning, and the people of the city came out to see the ships. "How many are there?" asked the old man. ' +
   'Nobody knew; some said twelve, others a hundred. They went down to the river and counted them, one after another, until evening.\n';
 
-/** Text, since a model's predictions after random tokens say little; ids spread over the vocabulary where there is no tokenizer. */
+/**
+ * Text, since a model's predictions after random tokens say little; ids spread over the vocabulary where there is no
+ * tokenizer.
+ */
 function checkIds(tokenizer: Tokenizer | undefined, count: number, vocabSize: number): readonly number[] {
   if (tokenizer === undefined) return Array.from({ length: count }, (_, index) => (index * 7919 + 1) % vocabSize);
   const ids: number[] = [];

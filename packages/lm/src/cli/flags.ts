@@ -21,7 +21,10 @@ export function checkSampling({
   }
 }
 
-/** The same error, where it is about an option, by the name that it has on the command line: `--top-p` for `generate.topP`. */
+/**
+ * The same error, where it is about an option, by the name that it has on the command line: `--top-p` for
+ * `generate.topP`.
+ */
 export function byFlag(error: unknown): unknown {
   if (!isMambaError(error, 'invalid-argument')) return error;
   const name = OPTION.exec(error.origin ?? '')?.[1];

@@ -1,5 +1,6 @@
 /**
- * The command `mamba-lm`. Exit codes: 0 done, 1 failed (the message says why, and what to do), 2 wrong usage, 130 interrupted.
+ * The command `mamba-lm`. Exit codes: 0 done, 1 failed (the message says why, and what to do), 2 wrong usage, 130
+ * interrupted.
  */
 import { readFileSync } from 'node:fs';
 import { isMambaError } from '@mamba/core';

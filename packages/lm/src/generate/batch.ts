@@ -26,9 +26,10 @@ export interface BatchAdvance<E extends BatchEntry> {
 }
 
 /**
- * Sequences that are generated together: they come at any time, with prompts of any lengths and options of their own, and leave as they
- * finish. Nothing is padded: rows of a batch are independent, so that each gives what it would give alone (up to rounding). Prompts are
- * read a chunk at a time between the tokens of those that generate already, so that a long one holds nobody up.
+ * Sequences that are generated together: they come at any time, with prompts of any lengths and options of their own,
+ * and leave as they finish. Nothing is padded: rows of a batch are independent, so that each gives what it would give
+ * alone (up to rounding). Prompts are read a chunk at a time between the tokens of those that generate already, so that
+ * a long one holds nobody up.
  */
 export class Batch<E extends BatchEntry> {
   readonly #model: Model;
@@ -239,7 +240,10 @@ export function checkBatchable({ draft }: Generation): void {
     throw invalid('generate.draft', 'a draft for a batch', 'a draft or a batch: guesses are checked for one sequence');
 }
 
-/** Runs entries to their ends, all admitted at once; gives steps as they come. The consumer may `leave` entries in between. */
+/**
+ * Runs entries to their ends, all admitted at once; gives steps as they come. The consumer may `leave` entries in
+ * between.
+ */
 export async function* runBatch<E extends BatchEntry>(
   batch: Batch<E>,
   entries: readonly E[],

@@ -16,8 +16,9 @@ export interface BatcherOptions {
 }
 
 /**
- * Runs concurrent generations in one batch, so that each read of the weights serves all of them: give it to `lm.generate` as `batcher`.
- * They join between tokens, and leave as they finish or are left; what one does is not seen by the others.
+ * Runs concurrent generations in one batch, so that each read of the weights serves all of them: give it to
+ * `lm.generate` as `batcher`. They join between tokens, and leave as they finish or are left; what one does is not seen
+ * by the others.
  */
 export class Batcher {
   readonly model: Model;

@@ -48,8 +48,8 @@ export interface Position {
 }
 
 /**
- * Rows that are generated together. The state has been fed all tokens but each row's last. A decoder that keeps also holds the state
- * before the latest tokens, so that it can settle anywhere among them: states cannot be cut, only kept.
+ * Rows that are generated together. The state has been fed all tokens but each row's last. A decoder that keeps also
+ * holds the state before the latest tokens, so that it can settle anywhere among them: states cannot be cut, only kept.
  */
 export class Decoder {
   readonly #model: Model;
@@ -120,8 +120,8 @@ export class Decoder {
   }
 
   /**
-   * Ends a decoder of one row that keeps: the position after `given` of the latest tokens, or before anything was generated. The
-   * state of it is the caller's from here on if `owned`, and is what the decoder borrowed otherwise.
+   * Ends a decoder of one row that keeps: the position after `given` of the latest tokens, or before anything was
+   * generated. The state of it is the caller's from here on if `owned`, and is what the decoder borrowed otherwise.
    */
   settle(given: number): Position & { readonly owned: boolean } {
     const current = this.#state;

@@ -10,8 +10,9 @@ import { SpeculativeDecoder } from './speculative.ts';
 export type FinishReason = 'length' | 'stop';
 
 /**
- * Generates after a prompt of at least one id; gives tokens as they come, and returns why it ended. Sampling is on the device where the
- * options allow. The state and everything else that it made are freed on every way out, a `break` from the loop included.
+ * Generates after a prompt of at least one id; gives tokens as they come, and returns why it ended. Sampling is on the
+ * device where the options allow. The state and everything else that it made are freed on every way out, a `break` from
+ * the loop included.
  * @throws MambaError `invalid-argument` at once, or while generating `aborted` where the signal fires, `not-finite`
  * where the model gives no numbers, `disposed`, `foreign`, `out-of-memory`, `device-lost`.
  */
@@ -35,8 +36,9 @@ export function checkPrompt(prompt: ArrayLike<number>, { config }: Model): numbe
 /**
  * Goes on from a position, whose state is only borrowed.
  * @param previous What the penalties see: at least the pending ids.
- * @param settle Called once, however it ends, with the position after the tokens that were given; its state is the callee's where it
- * is `owned`, and the borrowed one otherwise. Not called where reading the pending ids failed: then nothing has changed.
+ * @param settle Called once, however it ends, with the position after the tokens that were given; its state is the
+ * callee's where it is `owned`, and the borrowed one otherwise. Not called where reading the pending ids failed: then
+ * nothing has changed.
  */
 export async function* continueFrom(
   model: Model,

@@ -13,7 +13,10 @@ export interface GenerateTokensOptions extends SamplingOptions {
   readonly stopIds?: readonly number[] | undefined;
   /** Give each token's log-probability. Default false. */
   readonly logProbs?: boolean | undefined;
-  /** Also give so many of the likeliest tokens at each place, with their log-probabilities; implies `logProbs`. Default 0. */
+  /**
+   * Also give so many of the likeliest tokens at each place, with their log-probabilities; implies `logProbs`. Default
+   * 0.
+   */
   readonly topLogProbs?: number | undefined;
   /** What came before the prompt; zero if absent. It is left as it was. */
   readonly state?: ModelState | undefined;
@@ -23,14 +26,17 @@ export interface GenerateTokensOptions extends SamplingOptions {
   readonly draft?: SpeculativeOptions | undefined;
   /** Tokens of the prompt that are fed at once: bounds the memory of a long one. Default 256. */
   readonly chunk?: number | undefined;
-  /** Tokens that are generated before one is given, where sampling is on the device: fewer waits, later text. Default 4. */
+  /**
+   * Tokens that are generated before one is given, where sampling is on the device: fewer waits, later text. Default 4.
+   */
   readonly block?: number | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 
 /**
- * Speculative decoding (arXiv 2211.17192): the draft guesses `tokens` ahead, the model checks them in one forward, and the state before
- * them is taken again where one is refused. The distribution is the model's own; at temperature 0 so is the text (up to rounding).
+ * Speculative decoding (arXiv 2211.17192): the draft guesses `tokens` ahead, the model checks them in one forward, and
+ * the state before them is taken again where one is refused. The distribution is the model's own; at temperature 0 so
+ * is the text (up to rounding).
  */
 export interface SpeculativeOptions {
   readonly model: Model;
@@ -75,7 +81,10 @@ export interface Vocabulary {
   readonly config: Pick<ModelConfig, 'vocabSize'>;
 }
 
-/** @throws MambaError `invalid-argument` for unknown options, values out of range, and options that contradict each other. */
+/**
+ * @throws MambaError `invalid-argument` for unknown options, values out of range, and options that contradict each
+ * other.
+ */
 export function resolveGeneration(model: Vocabulary, options: GenerateTokensOptions): Generation {
   checkOptions('generate', options, GENERATE_KEYS);
   const {

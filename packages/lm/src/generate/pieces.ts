@@ -12,7 +12,10 @@ import type { FinishReason } from './generate.ts';
 export interface GeneratedPiece {
   /** Undefined in the closing piece. */
   readonly id: number | undefined;
-  /** Whole characters; empty while a character is incomplete, while it may begin a stop string, or where there is no tokenizer. */
+  /**
+   * Whole characters; empty while a character is incomplete, while it may begin a stop string, or where there is no
+   * tokenizer.
+   */
   readonly text: string;
   /** In nats, under the model; undefined unless asked for. */
   readonly logProb: number | undefined;

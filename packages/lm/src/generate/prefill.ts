@@ -14,7 +14,8 @@ export interface PrefillOptions {
 }
 
 /**
- * Feeds tokens in chunks, waiting for each, so that memory is constant in length, and other work and the signal get their turn.
+ * Feeds tokens in chunks, waiting for each, so that memory is constant in length, and other work and the signal get
+ * their turn.
  * @returns the state after them, the caller's to dispose; the given one is left as it was.
  * @throws MambaError `invalid-argument`, `aborted`, and what the backend throws; nothing is leaked then.
  */
@@ -42,8 +43,10 @@ export async function prefill(model: Model, ids: ArrayLike<number>, options: Pre
 }
 
 /**
- * Feeds rows of any lengths without padding: all of them as far as the shortest goes, then those that are left, and so on.
- * @returns one state whose row i is after the ids of row i, the caller's to dispose. A row without ids is its given state, or zero.
+ * Feeds rows of any lengths without padding: all of them as far as the shortest goes, then those that are left, and so
+ * on.
+ * @returns one state whose row i is after the ids of row i, the caller's to dispose. A row without ids is its given
+ * state, or zero.
  */
 export async function prefillRows(
   model: Model,

@@ -5,10 +5,11 @@ import { describeToken, type GeneratedToken, type Position, type Row } from './d
 import { decides, notFinite } from './not-finite.ts';
 
 /**
- * Speculative sampling (arXiv 2211.17192, algorithm 1). The draft draws x_1 … x_k, each from its own q_i; one forward of the model over
- * them gives p_1 … p_(k+1); x_i is accepted with probability min(1, p_i(x_i) / q_i(x_i)), and the first that is not is replaced by a draw
- * from max(0, p_i - q_i). If all are, x_(k+1) is drawn from p_(k+1). p and q are what the options leave of the models' distributions,
- * so that at temperature 0 a guess is accepted where it is the model's own choice.
+ * Speculative sampling (arXiv 2211.17192, algorithm 1). The draft draws x_1 … x_k, each from its own q_i; one forward
+ * of the model over them gives p_1 … p_(k+1); x_i is accepted with probability min(1, p_i(x_i) / q_i(x_i)), and the
+ * first that is not is replaced by a draw from max(0, p_i - q_i). If all are, x_(k+1) is drawn from p_(k+1). p and q
+ * are what the options leave of the models' distributions, so that at temperature 0 a guess is accepted where it is the
+ * model's own choice.
  *
  * Both models' states before the guesses are kept, and are taken again where one is refused.
  */

@@ -5,7 +5,10 @@ import { sha256 } from '@noble/hashes/sha2.js';
 import { holdLock } from './browser-lock.ts';
 import type { Download, HubCache, HubFile } from './cache.ts';
 
-/** Entries of a cache are whole responses: a file is kept in parts of this size, so that a download can go on after the last of them. */
+/**
+ * Entries of a cache are whole responses: a file is kept in parts of this size, so that a download can go on after the
+ * last of them.
+ */
 const PART = 2 ** 24;
 
 export interface BrowserCacheOptions {
@@ -15,8 +18,8 @@ export interface BrowserCacheOptions {
 }
 
 /**
- * A repository in a browser's cache storage: `blobs/<hash>/<part>` by content, `snapshots/<commit>/<file>` saying which hash that is,
- * `refs/<revision>` with a commit, `absent/<commit>/<file>` for what there is not.
+ * A repository in a browser's cache storage: `blobs/<hash>/<part>` by content, `snapshots/<commit>/<file>` saying which
+ * hash that is, `refs/<revision>` with a commit, `absent/<commit>/<file>` for what there is not.
  */
 export function openCache(
   repository: string,

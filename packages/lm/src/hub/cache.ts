@@ -30,7 +30,10 @@ export interface Download {
   write(bytes: Uint8Array): Promise<void>;
   /** Throws away what is here. */
   restart(): Promise<void>;
-  /** Checks the content and puts it in its place. @throws MambaError `invalid-file` where it is not what was announced; it is gone then. */
+  /**
+   * Checks the content and puts it in its place. @throws MambaError `invalid-file` where it is not what was announced;
+   * it is gone then.
+   */
   finish(): Promise<void>;
   /** Keeps what is here for the next time; never throws. */
   leave(): Promise<void>;

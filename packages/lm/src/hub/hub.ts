@@ -21,11 +21,14 @@ export interface HubOptions {
    */
   readonly token?: string | undefined;
   /**
-   * Where files are kept. In Node a folder, by default that of Hugging Face's own tools (HF_HUB_CACHE, HF_HOME), whose layout it has;
-   * in a browser the name of a cache in its cache storage.
+   * Where files are kept. In Node a folder, by default that of Hugging Face's own tools (HF_HUB_CACHE, HF_HOME), whose
+   * layout it has; in a browser the name of a cache in its cache storage.
    */
   readonly cache?: string | undefined;
-  /** Ask nothing of the network. Default: HF_HUB_OFFLINE. Without it, a network that cannot be reached is done without as far as that goes. */
+  /**
+   * Ask nothing of the network. Default: HF_HUB_OFFLINE. Without it, a network that cannot be reached is done without
+   * as far as that goes.
+   */
   readonly offline?: boolean | undefined;
   readonly onProgress?: ((progress: DownloadProgress) => void) | undefined;
   readonly signal?: AbortSignal | undefined;
@@ -48,8 +51,8 @@ export interface DownloadProgress {
  * before it. Files are downloaded when they are opened, into a cache; a download that was cut off goes on where it
  * ended, processes that want the same file wait for one of them, and every file is checked against the hash that the
  * hub gives. All files are of one commit.
- * @throws MambaError `invalid-argument`; its `open` throws `invalid-file` (no such repository, a damaged file), `unavailable` (offline
- * and not in the cache, no access), `io` (network, disk), `aborted`.
+ * @throws MambaError `invalid-argument`; its `open` throws `invalid-file` (no such repository, a damaged file),
+ * `unavailable` (offline and not in the cache, no access), `io` (network, disk), `aborted`.
  */
 export function hub(id: string, options: HubOptions = {}): CheckpointStore {
   checkOptions('hub', options, KEYS);

@@ -2,8 +2,9 @@ import { invalid } from '@mamba/core';
 import { checkInteger, checkNumber, checkOptions } from '../check.ts';
 
 /**
- * How a token is chosen. Applied in this order: logit bias, penalties, temperature, topK, typicalP, topP, minP, draw. The first two
- * and typicalP, and whatever asks for the vocabulary's log-probabilities, are done on the host; the rest on the device.
+ * How a token is chosen. Applied in this order: logit bias, penalties, temperature, topK, typicalP, topP, minP, draw.
+ * The first two and typicalP, and whatever asks for the vocabulary's log-probabilities, are done on the host; the rest
+ * on the device.
  */
 export interface SamplingOptions {
   /** Divides the logits; 0, the default, takes the likeliest token each time. */
@@ -15,11 +16,14 @@ export interface SamplingOptions {
   /** Drop tokens less likely than minP times the likeliest; 0 drops none. */
   readonly minP?: number | undefined;
   /**
-   * Locally typical sampling (arXiv 2202.00666): keep the fewest tokens, those whose surprise is closest to the expected one first,
-   * whose probability reaches typicalP; 1 keeps all.
+   * Locally typical sampling (arXiv 2202.00666): keep the fewest tokens, those whose surprise is closest to the
+   * expected one first, whose probability reaches typicalP; 1 keeps all.
    */
   readonly typicalP?: number | undefined;
-  /** Divides the logit of a token that stands in the window, or multiplies it where negative (arXiv 1909.05858); 1 is none. */
+  /**
+   * Divides the logit of a token that stands in the window, or multiplies it where negative (arXiv 1909.05858); 1 is
+   * none.
+   */
   readonly repetitionPenalty?: number | undefined;
   /** Taken off the logit of a token that stands in the window, once; 0 is none. Negative ones encourage. */
   readonly presencePenalty?: number | undefined;

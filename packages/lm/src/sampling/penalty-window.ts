@@ -1,4 +1,7 @@
-/** How often each id stands among the last `size` ids: what the penalties count. Memory is bounded by the window and the vocabulary. */
+/**
+ * How often each id stands among the last `size` ids: what the penalties count. Memory is bounded by the window and the
+ * vocabulary.
+ */
 export class PenaltyWindow {
   readonly #size: number;
   readonly #counts: Map<number, number>;

@@ -1,7 +1,8 @@
 import { xoroshiro128plus } from 'pure-rand/generator/xoroshiro128plus';
 
 /**
- * Uniform numbers in [0, 1) of 24 bits: exact in float32, so that every backend gets the same ones, and none is rounded up to 1.
+ * Uniform numbers in [0, 1) of 24 bits: exact in float32, so that every backend gets the same ones, and none is rounded
+ * up to 1.
  */
 export function uniformNumbers(seed: number): () => number {
   const generator = xoroshiro128plus(scramble(seed));

@@ -1,6 +1,6 @@
 /**
- * Sampling on the host, in float64: the twin of core's operation `sample`, which it equals but for draws within rounding of a border,
- * with the steps that no backend has (bias, penalties, typical).
+ * Sampling on the host, in float64: the twin of core's operation `sample`, which it equals but for draws within
+ * rounding of a border, with the steps that no backend has (bias, penalties, typical).
  */
 import { invalid } from '@mamba/core';
 import { checkIds } from '../check.ts';
@@ -8,7 +8,8 @@ import { resolveSampling, type Sampling, type SamplingOptions } from './options.
 import { PenaltyWindow } from './penalty-window.ts';
 
 /**
- * Draws one token of a row of logits `[vocab]`. Unlike `generate`, and like `sample`, the temperature is 1 unless given.
+ * Draws one token of a row of logits `[vocab]`. Unlike `generate`, and like `sample`, the temperature is 1 unless
+ * given.
  * @param uniform In [0, 1).
  * @param previous The tokens so far, for the penalties.
  * @throws MambaError `invalid-argument`
@@ -28,8 +29,8 @@ export function sampleLogits(
 }
 
 /**
- * What is drawn from: a weight for each token, 0 for those that were dropped; the sum of them is not 1. One-hot where the temperature
- * is 0, where the largest logit is infinite, and where all are NaN; a NaN among others has weight 0.
+ * What is drawn from: a weight for each token, 0 for those that were dropped; the sum of them is not 1. One-hot where
+ * the temperature is 0, where the largest logit is infinite, and where all are NaN; a NaN among others has weight 0.
  */
 export function distribution(
   logits: ArrayLike<number>,
@@ -57,7 +58,10 @@ export function distribution(
   return weights;
 }
 
-/** The first id, in index order, at which the running sum exceeds uniform times the total; the last possible one if rounding leaves none. */
+/**
+ * The first id, in index order, at which the running sum exceeds uniform times the total; the last possible one if
+ * rounding leaves none.
+ */
 export function draw(weights: Float64Array, uniform: number): number {
   let total = 0;
   for (const weight of weights) total += weight;
@@ -92,7 +96,10 @@ function adjust(logits: Float64Array, sampling: Sampling, window: PenaltyWindow 
   }
 }
 
-/** The `count` largest, and of these the shortest prefix whose share of their sum reaches `mass`; the lowest index wins a tie. */
+/**
+ * The `count` largest, and of these the shortest prefix whose share of their sum reaches `mass`; the lowest index wins
+ * a tie.
+ */
 function keepLikeliest(weights: Float64Array, count: number, mass: number): void {
   if (count >= weights.length && mass >= 1) return;
   const descending = weights.slice().sort().reverse();

@@ -5,11 +5,14 @@ import { notFinite } from '../generate/not-finite.ts';
 
 export interface HiddenStateOptions {
   /**
-   * Which of the `layers + 1` hidden states: 0 is the embedding, i the output of layer i, the last one after the final norm; negative ones
-   * count from the end. Default: the last.
+   * Which of the `layers + 1` hidden states: 0 is the embedding, i the output of layer i, the last one after the final
+   * norm; negative ones count from the end. Default: the last.
    */
   readonly layers?: readonly number[] | 'all' | undefined;
-  /** `last`: of the last token, which has seen all others. `mean`: over all tokens. `none`: of every token. Default `last`. */
+  /**
+   * `last`: of the last token, which has seen all others. `mean`: over all tokens. `none`: of every token. Default
+   * `last`.
+   */
   readonly pooling?: 'last' | 'mean' | 'none' | undefined;
   /** What came before; zero if absent. It is left as it was. */
   readonly state?: ModelState | undefined;

@@ -6,8 +6,8 @@ export interface LogProbOptions {
   /** What came before the first id; zero if absent. It is left as it was. */
   readonly state?: ModelState | undefined;
   /**
-   * Tokens read from a zero state before it is set to zero again; absent means one stream. Every token but the very first is
-   * predicted either way: the first of a window is predicted by the last of the one before.
+   * Tokens read from a zero state before it is set to zero again; absent means one stream. Every token but the very
+   * first is predicted either way: the first of a window is predicted by the last of the one before.
    */
   readonly window?: number | undefined;
   /** Tokens computed at once: bounds memory, since each has logits for the whole vocabulary. Default 128. */

@@ -27,7 +27,8 @@ export interface Perplexity {
 
 /**
  * How well a model predicts a text or file, in constant memory where the tokenizer allows it (see `encodePieces`).
- * @throws MambaError `invalid-argument` where there are not two tokens, `invalid-file` where a file is not UTF-8, `aborted`.
+ * @throws MambaError `invalid-argument` where there are not two tokens, `invalid-file` where a file is not UTF-8,
+ * `aborted`.
  */
 export async function perplexity(
   model: Model,

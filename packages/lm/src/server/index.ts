@@ -70,9 +70,10 @@ export interface LanguageModelServer {
 }
 
 /**
- * Serves a model to OpenAI's clients: completions, chat where it has a template, streamed or whole; concurrent requests run in one
- * batch.
- * @throws MambaError `invalid-argument`, `unsupported` for a model without a tokenizer, `unavailable` where the port is taken.
+ * Serves a model to OpenAI's clients: completions, chat where it has a template, streamed or whole; concurrent requests
+ * run in one batch.
+ * @throws MambaError `invalid-argument`, `unsupported` for a model without a tokenizer, `unavailable` where the port is
+ * taken.
  */
 export async function serve(lm: LanguageModel, options: ServeOptions = {}): Promise<LanguageModelServer> {
   const { host, port, name, batcher, known, ...settings } = prepare(lm, options);

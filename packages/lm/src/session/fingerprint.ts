@@ -5,10 +5,11 @@ import { bfloat16ToNumber, float16ToNumber, sizeOf } from '@mamba/core/driver';
 const SAMPLES = 4096;
 
 /**
- * Which model this is: 64 bits, in hex, over the config and, of every parameter, name, shape and up to 4,096 values spread evenly from
- * the first to the last, as float32. It is taken from the checkpoint's values on their way to the backend, so that it is the same on any
- * backend, with any dtype of weights, and for a checkpoint that was stored in another format without changing a value; it costs no
- * second reading. It tells models apart that were trained apart; it is no protection against one that was made to look the same.
+ * Which model this is: 64 bits, in hex, over the config and, of every parameter, name, shape and up to 4,096 values
+ * spread evenly from the first to the last, as float32. It is taken from the checkpoint's values on their way to the
+ * backend, so that it is the same on any backend, with any dtype of weights, and for a checkpoint that was stored in
+ * another format without changing a value; it costs no second reading. It tells models apart that were trained apart;
+ * it is no protection against one that was made to look the same.
  */
 export function fingerprinting(
   config: ModelConfig,

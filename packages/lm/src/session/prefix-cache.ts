@@ -7,9 +7,9 @@ export interface PrefixCacheOptions {
 }
 
 /**
- * States by the tokens that led to them, to begin a prompt at the longest prefix that was read before. A state cannot be cut, so only
- * prefixes that were put in are found: generation puts one in at each chunk of a prompt, at the prompt's end and at its own. The least
- * recently used go first where the budget is reached.
+ * States by the tokens that led to them, to begin a prompt at the longest prefix that was read before. A state cannot
+ * be cut, so only prefixes that were put in are found: generation puts one in at each chunk of a prompt, at the
+ * prompt's end and at its own. The least recently used go first where the budget is reached.
  */
 export class PrefixCache {
   readonly model: Model;
@@ -56,7 +56,10 @@ export class PrefixCache {
     return { length: found.ids.length, state: this.model.cloneState(found.state) };
   }
 
-  /** Keeps a copy of the state of one row after `ids`; the given one stays the caller's. Does nothing where it is larger than the budget. */
+  /**
+   * Keeps a copy of the state of one row after `ids`; the given one stays the caller's. Does nothing where it is larger
+   * than the budget.
+   */
   insert(ids: ArrayLike<number>, state: ModelState): void {
     if (state.batch !== 1) throw invalid('PrefixCache.insert', `a state of ${state.batch} rows`, 'one row');
     if (ids.length === 0) return;

@@ -29,8 +29,9 @@ export interface Mark {
 export const RECENT = 1024;
 
 /**
- * A sequence that goes on: the model's state, constant in size at any length, and the last tokens. Made by `lm.createSession()`,
- * `lm.loadSession(bytes)` and `fork()`. One call at a time; one that fails changes nothing, but what `generate` gave is in.
+ * A sequence that goes on: the model's state, constant in size at any length, and the last tokens. Made by
+ * `lm.createSession()`, `lm.loadSession(bytes)` and `fork()`. One call at a time; one that fails changes nothing, but
+ * what `generate` gave is in.
  */
 export class Session {
   readonly lm: LanguageModel;
@@ -73,8 +74,8 @@ export class Session {
   }
 
   /**
-   * Reads text or ids. Each text is encoded by itself, the first with the special tokens that the tokenizer puts at a beginning; the
-   * tokens are not what those of the joined text would be where a word goes on across the border.
+   * Reads text or ids. Each text is encoded by itself, the first with the special tokens that the tokenizer puts at a
+   * beginning; the tokens are not what those of the joined text would be where a word goes on across the border.
    */
   async append(input: Prompt, options: AppendOptions = {}): Promise<void> {
     checkOptions('append', options, ['chunk', 'signal', 'onProgress']);
@@ -151,7 +152,9 @@ export class Session {
     return new Session(this.lm, { markBytes: this.markBytes }, copyPlace(this.lm.model, this.#place));
   }
 
-  /** The same place on another backend, or in another copy of the model. @throws MambaError `foreign` for another model. */
+  /**
+   * The same place on another backend, or in another copy of the model. @throws MambaError `foreign` for another model.
+   */
   async copyTo(lm: LanguageModel): Promise<Session> {
     return lm.loadSession(await this.save(), { markBytes: this.markBytes });
   }

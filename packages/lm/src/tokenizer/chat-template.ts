@@ -22,7 +22,10 @@ export interface ChatOptions {
 /** For what no count of steps sees: the parser, and single operations. */
 const RENDER_MS = 5000;
 
-/** How a model wants a conversation written: a Jinja template, as `tokenizer_config.json` or `chat_template.jinja` hold it. */
+/**
+ * How a model wants a conversation written: a Jinja template, as `tokenizer_config.json` or `chat_template.jinja` hold
+ * it.
+ */
 export class ChatTemplate {
   readonly source: string;
   readonly #origin: string;

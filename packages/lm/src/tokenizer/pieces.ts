@@ -6,8 +6,9 @@ import type { Tokenizer } from './tokenizer.ts';
 const READ = 64 * 1024;
 
 /**
- * The ids of a whole text, special tokens aside, in pieces: the same as of one `encode`. Where the tokenizer allows it the text is
- * read and encoded piece by piece, in constant memory; otherwise as a whole, since a tokenizer may then look at all of it.
+ * The ids of a whole text, special tokens aside, in pieces: the same as of one `encode`. Where the tokenizer allows it
+ * the text is read and encoded piece by piece, in constant memory; otherwise as a whole, since a tokenizer may then
+ * look at all of it.
  * @throws MambaError `invalid-file` where the bytes are not UTF-8, and what the source throws.
  */
 export async function* encodePieces(

@@ -1,9 +1,9 @@
 import { invalid } from '@mamba/core';
 
 /**
- * Watches a stream of text for strings at which it ends. What may be the beginning of one is held back, so that no part of a stop string
- * is ever given, and the result does not depend on how the text was cut into pieces: the string that is complete first ends it, of
- * several that are complete at the same character the longest.
+ * Watches a stream of text for strings at which it ends. What may be the beginning of one is held back, so that no part
+ * of a stop string is ever given, and the result does not depend on how the text was cut into pieces: the string that
+ * is complete first ends it, of several that are complete at the same character the longest.
  */
 export class StopStrings {
   readonly #stops: readonly string[];

@@ -44,8 +44,9 @@ const ENCODE_REMEDY = 'Give the text in parts, or as token ids.';
 /** Text to token ids and back, as a Hugging Face `tokenizer.json` describes. */
 export class Tokenizer {
   /**
-   * Whether text may be cut before whitespace that follows a non-space, each part encoded alone, without changing an id. True of
-   * GPT-2's byte-level pattern, none of whose alternatives crosses that place or looks beyond it, where nothing else does either.
+   * Whether text may be cut before whitespace that follows a non-space, each part encoded alone, without changing an
+   * id. True of GPT-2's byte-level pattern, none of whose alternatives crosses that place or looks beyond it, where
+   * nothing else does either.
    */
   readonly splitsBeforeSpaces: boolean;
   /** How the model wants a conversation written; undefined where the tokenizer does not say. */
@@ -147,8 +148,8 @@ export class Tokenizer {
   }
 
   /**
-   * Ids to text; bytes that are no UTF-8 become U+FFFD. Ids of the model that have no token (rows that pad an embedding) give nothing.
-   * It is what a `streamDecoder` gives for them, joined.
+   * Ids to text; bytes that are no UTF-8 become U+FFFD. Ids of the model that have no token (rows that pad an
+   * embedding) give nothing. It is what a `streamDecoder` gives for them, joined.
    * @throws MambaError `invalid-argument` where an id is no integer of at least 0.
    */
   decode(ids: ArrayLike<number>, options: DecodeTextOptions = {}): string {

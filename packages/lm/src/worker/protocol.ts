@@ -1,6 +1,7 @@
 /**
- * What goes between a page and its worker, in plain data. Every message bears the version; the host answers another version than its own
- * with an error. Calls are answered once. Streams are pulled: one answer to each `next`, so that nothing is computed that nobody reads.
+ * What goes between a page and its worker, in plain data. Every message bears the version; the host answers another
+ * version than its own with an error. Calls are answered once. Streams are pulled: one answer to each `next`, so that
+ * nothing is computed that nobody reads.
  */
 import {
   type ErrorCode,
@@ -27,7 +28,10 @@ export const PROTOCOL_VERSION = 4;
 /** A model, a session or a selection of the host. */
 export type Handle = number;
 
-/** Options without what cannot be sent: signals and callbacks go as messages of their own, and states stay where they are. */
+/**
+ * Options without what cannot be sent: signals and callbacks go as messages of their own, and states stay where they
+ * are.
+ */
 export type Sendable<O> = Omit<
   O,
   'signal' | 'onProgress' | 'onDownload' | 'onWarning' | 'tokenizer' | 'state' | 'prefixCache' | 'draft' | 'batcher'

@@ -21,8 +21,8 @@ import {
 } from './protocol.ts';
 
 /**
- * Serves language models to the other side of a port, in a worker: `serveLanguageModels(self, [webgpu(), cpu()])`. The backend, the
- * first that runs, is made when the first model is loaded.
+ * Serves language models to the other side of a port, in a worker: `serveLanguageModels(self, [webgpu(), cpu()])`. The
+ * backend, the first that runs, is made when the first model is loaded.
  * @returns ends it, and frees everything.
  */
 export function serveLanguageModels(port: WorkerPort, backends: readonly BackendProvider[]): () => Promise<void> {

@@ -40,8 +40,9 @@ function randomSource(seed: number): (shape: readonly number[], min: number, max
 }
 
 /**
- * Holds the gradient of every input to (L(x + h) - L(x - h)) / 2h, where L is the forward results times the cotangents. With h = 1e-5 and
- * values of about 1 the difference has an error of about 1e-10 (h² from the cut series, 1e-16 / h from rounding).
+ * Holds the gradient of every input to (L(x + h) - L(x - h)) / 2h, where L is the forward results times the cotangents.
+ * With h = 1e-5 and values of about 1 the difference has an error of about 1e-10 (h² from the cut series, 1e-16 / h
+ * from rounding).
  */
 async function checkGradients(
   inputs: Inputs,

@@ -39,7 +39,10 @@ export function preactivation(call: CausalConv1dCall<Input>, b: number, t: numbe
   return sum;
 }
 
-/** x at step t, which may lie before the first; zero before step `begin`, the last reset (-Infinity where there was none). */
+/**
+ * x at step t, which may lie before the first; zero before step `begin`, the last reset (-Infinity where there was
+ * none).
+ */
 export function inputAt(call: CausalConv1dCall<Input>, b: number, t: number, c: number, begin: number): number {
   const { length, dim, width } = call;
   if (t < begin) return 0;

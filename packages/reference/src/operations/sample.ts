@@ -3,9 +3,9 @@ import { floats, type Input, newFloats, newIntegers, type Storage } from '../sto
 import { argmaxOfRow, decides } from './argmax.ts';
 
 /**
- * Draws a token a row by inverting the cumulative distribution, in index order, of the softmax that topK, topP and minP have
- * filtered, in that order. Where the largest logit is infinite or all are NaN there is no softmax, and argmax is taken; a NaN
- * among others has probability 0, as it counts as the smallest in argmax.
+ * Draws a token a row by inverting the cumulative distribution, in index order, of the softmax that topK, topP and minP
+ * have filtered, in that order. Where the largest logit is infinite or all are NaN there is no softmax, and argmax is
+ * taken; a NaN among others has probability 0, as it counts as the smallest in argmax.
  */
 export function sample(call: SampleCall<Input>): Storage {
   const [logits, uniform] = [floats(call.logits), floats(call.uniform)];
@@ -42,7 +42,10 @@ function filter(p: Float64Array, { topK, topP, minP }: SampleCall<Input>): reado
   return kept.sort((i, j) => i - j);
 }
 
-/** Size of the shortest prefix of `top` whose share of the total reaches topP. A topP of 1 takes all, whatever the rounding. */
+/**
+ * Size of the shortest prefix of `top` whose share of the total reaches topP. A topP of 1 takes all, whatever the
+ * rounding.
+ */
 function prefixReaching(topP: number, p: Float64Array, top: readonly number[]): number {
   const target = topP * sumOf(p, top);
   let reached = 0;

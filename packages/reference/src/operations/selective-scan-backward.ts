@@ -6,19 +6,19 @@ import { floats, type Input, integers, newFloats, type Storage } from '../storag
 import { biasedDelta, offsetOfB, offsetOfC, stepSize } from './selective-scan.ts';
 
 /**
- * Reverse mode through the recurrence of `selectiveScan`. With s_t = C_t · h_t + D u_t, y_t = s_t silu(z_t), scale = Bbar / B and g_t
- * the cotangent of h_t:
+ * Reverse mode through the recurrence of `selectiveScan`. With s_t = C_t · h_t + D u_t, y_t = s_t silu(z_t), scale =
+ * Bbar / B and g_t the cotangent of h_t:
  *
  *     ds_t = dy_t silu(z_t)                        dz_t = dy_t s_t silu'(z_t)
- *     g_t  = ds_t C_t + Abar_(t+1) g_(t+1)         g_(last+1) is dLastState; the second term is 0 where resets marks t + 1
+ *     g_t  = ds_t C_t + Abar_(t+1) g_(t+1)      g_(last+1) is dLastState; the second term is 0 where resets marks t + 1
  *     dC_t = ds_t h_t                              dD  = Σ ds_t u_t
  *     dB_t = g_t scale_t u_t                       du_t = ds_t D + Σ_n g_t Bbar_t
  *     dd_t = Σ_n g_t (h_(t-1) ∂Abar/∂d + B_t u_t ∂scale/∂d)
  *     dA   = Σ_t g_t (h_(t-1) ∂Abar/∂A + B_t u_t ∂scale/∂A)
  *     ddelta_t = dd_t softplus'(delta_t + deltaBias), dd_t without softplus;  ddeltaBias = Σ_t ddelta_t
  *
- * What is shared (A and D by rows and steps, B and C by a group's channels or, where constant, by rows and steps) gets the sum.
- * The states of one channel are kept for the whole length: memory `[length, state]`.
+ * What is shared (A and D by rows and steps, B and C by a group's channels or, where constant, by rows and steps) gets
+ * the sum. The states of one channel are kept for the whole length: memory `[length, state]`.
  */
 export function selectiveScanBackward(call: SelectiveScanBackwardCall<Input>): SelectiveScanGradients<Storage> {
   const { batch, length, dim, state, discretization } = call;

@@ -5,7 +5,8 @@ import { silu, softplus } from '../scalar.ts';
 import { floats, type Input, integers, newFloats, type Storage } from '../storage.ts';
 
 /**
- * The selective scan as the recurrence of arXiv 2312.00752, equation 2 with the discretisation of equation 4 (or euler, bilinear),
+ * The selective scan as the recurrence of arXiv 2312.00752, equation 2 with the discretisation of equation 4 (or euler,
+ * bilinear),
  * one channel after the other:
  *
  *     d   = deltaSoftplus ? softplus(delta + deltaBias) : delta + deltaBias

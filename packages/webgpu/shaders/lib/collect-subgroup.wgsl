@@ -1,6 +1,6 @@
 enable subgroups;
-// Sums over the LANES lanes of a channel by log2(LANES) shuffles. LANES is at most the adapter's smallest subgroup, and lanes of a
-// subgroup are consecutive in a workgroup of one dimension.
+// Sums over the LANES lanes of a channel by log2(LANES) shuffles. LANES is at most the adapter's smallest subgroup, and
+// lanes of a subgroup are consecutive in a workgroup of one dimension.
 var<workgroup> parts: array<f32, PARTS>;
 
 fn collect(step: u32, index: u32, value: f32) {

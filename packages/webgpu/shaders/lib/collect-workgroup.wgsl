@@ -1,5 +1,6 @@
-// Sums over the LANES lanes of a channel, without subgroups: every lane leaves its part of each step in workgroup memory, and after
-// a barrier each output is added up by one lane. One store and one load a lane and step; the rotation keeps banks apart.
+// Sums over the LANES lanes of a channel, without subgroups: every lane leaves its part of each step in workgroup
+// memory, and after a barrier each output is added up by one lane. One store and one load a lane and step; the rotation
+// keeps banks apart.
 var<workgroup> parts: array<f32, PARTS>;
 
 fn collect(step: u32, index: u32, value: f32) {

@@ -1,12 +1,13 @@
-// One row of a matrix times one row of x, by LANES lanes; expects the libraries `weights`, `inputs` and bindings as they say.
-// A lane loads 16 bytes of weights at once: 4 float32, 8 halves or 16 bytes.
+// One row of a matrix times one row of x, by LANES lanes; expects the libraries `weights`, `inputs` and bindings as
+// they say. A lane loads 16 bytes of weights at once: 4 float32, 8 halves or 16 bytes.
 
 /// Columns that a lane takes at once.
 fn unit() -> u32 {
   return select(select(8u, 16u, FORMAT == 3u), 4u, FORMAT == 0u);
 }
 
-/// Rows that a lane takes at once, so that they share what it loads of x; and 16-byte loads of each row under way at once.
+/// Rows that a lane takes at once, so that they share what it loads of x; and 16-byte loads of each row under way at
+/// once.
 const TOGETHER: u32 = 1u; // constant
 const LOADS: u32 = 4u; // constant
 
@@ -63,7 +64,13 @@ fn wordsOf(round: u32, row: u32, lane: u32) -> array<vec4u, LOADS * TOGETHER> {
 }
 
 /// What one round adds to each row.
-fn dotRound(words: array<vec4u, LOADS * TOGETHER>, round: u32, row: u32, base: u32, lane: u32) -> array<vec2f, TOGETHER> {
+fn dotRound(
+  words: array<vec4u, LOADS * TOGETHER>,
+  round: u32,
+  row: u32,
+  base: u32,
+  lane: u32,
+) -> array<vec2f, TOGETHER> {
   var sums: array<vec2f, TOGETHER>;
   for (var k = 0u; k < LOADS; k++) {
     let at = (round * LOADS + k) * LANES + lane;
@@ -88,7 +95,8 @@ fn products(row: u32, base: u32, j: u32, words: vec4u) -> vec2f {
     let first = j * 16u;
     let scale = scales[row * (paddedInputs() / 32u) + (j >> 1u)];
     let sum = (product(base, first, vec4f(unpack4xI8(words.x))) + product(base, first + 4u, vec4f(unpack4xI8(words.y))))
-      + (product(base, first + 8u, vec4f(unpack4xI8(words.z))) + product(base, first + 12u, vec4f(unpack4xI8(words.w))));
+      + (product(base, first + 8u, vec4f(unpack4xI8(words.z)))
+        + product(base, first + 12u, vec4f(unpack4xI8(words.w))));
     return vec2f(sum.x * scale, sum.y);
   }
   if (FORMAT == 1u) {

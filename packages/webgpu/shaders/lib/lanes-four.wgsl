@@ -5,10 +5,16 @@ const VECS_PER_LANE: u32 = 1u; // vec4s of states a lane
 
 /// Each lane's value, known to all lanes of the channel.
 fn spread(value: f32, lane: u32) -> array<f32, 4> {
-  return array<f32, 4>(quadBroadcast(value, 0u), quadBroadcast(value, 1u), quadBroadcast(value, 2u), quadBroadcast(value, 3u));
+  return array<f32, 4>(
+    quadBroadcast(value, 0u),
+    quadBroadcast(value, 1u),
+    quadBroadcast(value, 2u),
+    quadBroadcast(value, 3u),
+  );
 }
 
-/// The sum over a channel's lanes of each one's n-th value, at lane n: in two rounds lanes hand over the half that is not theirs.
+/// The sum over a channel's lanes of each one's n-th value, at lane n: in two rounds lanes hand over the half that is
+/// not theirs.
 fn collect(values: array<f32, 4>, lane: u32) -> f32 {
   let odd = (lane & 1u) != 0u;
   let high = (lane & 2u) != 0u;

@@ -1,5 +1,6 @@
 enable subgroups;
-// A channel is two neighbouring lanes, which are in one quad: lanes of a subgroup are consecutive in a workgroup of one dimension.
+// A channel is two neighbouring lanes, which are in one quad: lanes of a subgroup are consecutive in a workgroup of one
+// dimension.
 const LANES: u32 = 2u;
 const VECS_PER_LANE: u32 = 2u; // vec4s of states a lane
 

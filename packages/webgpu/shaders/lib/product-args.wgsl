@@ -20,5 +20,6 @@ struct Args {
 override BIAS: bool = false;
 /// Adds to y rather than writing it: the residual.
 override ACCUMULATE: bool = false;
-/// Parts that the inputs are cut into where there are few tiles; each writes a y of its own, `rows` rows apart, for linear-sum.wgsl.
+/// Parts that the inputs are cut into where there are few tiles; each writes a y of its own, `rows` rows apart, for
+/// linear-sum.wgsl.
 override SPLITS: u32 = 1u;

@@ -1,9 +1,10 @@
 // The factor of an RMS norm, for rows of any magnitude. Expects `element(i: u32) -> f32`.
 
 /// What a row of `count` elements from `first` on is multiplied by, x first and then y, for 1 / sqrt(mean(x²) + eps);
-/// `squares` is its Σ x². Where that overflowed, or squares vanished beside an eps as small (mean + eps below 2^-96), each
-/// lane sums the row again by itself, its largest brought to 1 … 2 by a power of two: slow, and rare. Told by bits, since an
-/// implementation may assume that floats are finite. Values below 2^-126 may count as 0, as implementations may take them.
+/// `squares` is its Σ x². Where that overflowed, or squares vanished beside an eps as small (mean + eps below 2^-96),
+/// each lane sums the row again by itself, its largest brought to 1 … 2 by a power of two: slow, and rare. Told by
+/// bits, since an implementation may assume that floats are finite. Values below 2^-126 may count as 0, as
+/// implementations may take them.
 fn normFactors(squares: f32, first: u32, count: u32, eps: f32) -> vec2f {
   let mean = squares / f32(count) + eps;
   if (bitcast<u32>(mean) - 0x0f800000u < 0x70000000u) {

@@ -1,5 +1,5 @@
-// What selective-scan.wgsl and selective-scan-euler.wgsl are called with; each binds B and C in its own way, as 4 and 5.
-// Expects the library `math`.
+// What selective-scan.wgsl and selective-scan-euler.wgsl are called with; each binds B and C in its own way, as 4 and
+// 5. Expects the library `math`.
 
 struct Args {
   length: u32,
@@ -29,7 +29,8 @@ struct Args {
 // A [dim, states], D [dim], deltaBias [dim]; then, with RESETS, the marks as bits [batch, length].
 @group(0) @binding(6) var<storage, read> constants: array<f32>;
 @group(0) @binding(7) var<storage, read_write> y: array<f32>; // [batch, length, dim]
-// MODE 0: [batch, dim, states]. MODE 1, 2: [batch, chunks, dim, states], then [batch, chunks, dim] of Σ delta and survived.
+// MODE 0: [batch, dim, states]. MODE 1, 2: [batch, chunks, dim, states], then [batch, chunks, dim] of Σ delta and
+// survived.
 @group(0) @binding(8) var<storage, read_write> state: array<f32>;
 
 override MODE: u32 = 0u;

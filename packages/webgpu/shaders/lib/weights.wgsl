@@ -1,5 +1,6 @@
-// Weights of any stored format, four at a time. Expects bindings `weight: array<vec4u>` and `scales: array<f32>`, and in `args`
-// `inputs` (columns). float32 rows are contiguous; all others are padded with zeros to whole blocks of 32 columns.
+// Weights of any stored format, four at a time. Expects bindings `weight: array<vec4u>` and `scales: array<f32>`, and
+// in `args` `inputs` (columns). float32 rows are contiguous; all others are padded with zeros to whole blocks of 32
+// columns.
 override FORMAT: u32 = 0u; // 0 float32, 1 float16, 2 bfloat16, 3 q8: blocks of 32 with one scale
 /// Columns, strides and offsets of x and of float32 weights are multiples of what a lane loads at once.
 override ALIGNED: bool = true;

@@ -4,7 +4,8 @@ fn x4(i: u32) -> vec4f {
   return x[i];
 }
 
-/// Makes a row of x ready, of so many elements, and tells where it begins: every lane of the workgroup calls this before the first x4.
+/// Makes a row of x ready, of so many elements, and tells where it begins: every lane of the workgroup calls this
+/// before the first x4.
 fn gatherX(batch: u32, elements: u32, index: u32) -> u32 {
   return batch * elements;
 }

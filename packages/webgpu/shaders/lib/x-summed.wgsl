@@ -1,6 +1,8 @@
-// x in parts, which a workgroup adds up for itself: expects `x: array<vec4f>`, [batch, args.parts, ROW], and the constant ROW.
+// x in parts, which a workgroup adds up for itself: expects `x: array<vec4f>`, [batch, args.parts, ROW], and the
+// constant ROW.
 
-const SETS: u32 = 1u; // constant: sets of ROW lanes, which add up some of the parts each; 1, or as many as WORKGROUP holds
+/// Sets of ROW lanes, which add up some of the parts each; 1, or as many as WORKGROUP holds.
+const SETS: u32 = 1u; // constant
 const PARTS_AT_ONCE = 8u;
 
 var<workgroup> sums: array<vec4f, ROW>;
@@ -10,7 +12,8 @@ fn x4(i: u32) -> vec4f {
   return sums[i];
 }
 
-/// Fills `sums`: each set of lanes adds up every SETS-th part, several loads under way at once, and one lane a vec4 the sets.
+/// Fills `sums`: each set of lanes adds up every SETS-th part, several loads under way at once, and one lane a vec4 the
+/// sets.
 fn gatherX(batch: u32, elements: u32, index: u32) -> u32 {
   let first = batch * args.parts;
   if (SETS > 1u) {

@@ -23,9 +23,10 @@ const SPARE = 256 << 20;
 const WINDOW = 4096;
 
 /**
- * Storage buffers by size class. Work is ordered on the queue, so a buffer may be given out again as soon as the calls that use it
- * are recorded. Fresh memory is expensive (the device clears it), so what is in steady use is kept: all buffers together stay within
- * the most that were in use at once, plus a spare; beyond it those that were given back first are destroyed.
+ * Storage buffers by size class. Work is ordered on the queue, so a buffer may be given out again as soon as the calls
+ * that use it are recorded. Fresh memory is expensive (the device clears it), so what is in steady use is kept: all
+ * buffers together stay within the most that were in use at once, plus a spare; beyond it those that were given back
+ * first are destroyed.
  */
 export class BufferPool {
   readonly #device: GPUDevice;
@@ -64,7 +65,10 @@ export class BufferPool {
     return this.#bytes + this.#retained;
   }
 
-  /** @throws MambaError `out-of-memory` beyond the device's largest buffer; what the device itself reports comes with the next read. */
+  /**
+   * @throws MambaError `out-of-memory` beyond the device's largest buffer; what the device itself reports comes with
+   * the next read.
+   */
   take(bytes: number, label: string): PooledBuffer {
     const size = Math.max(16, Math.ceil(bytes / 16) * 16);
     if (size > this.#device.limits.maxBufferSize) {
@@ -142,7 +146,10 @@ export class BufferPool {
     this.#most = Math.max(this.#most, this.#bytes + capacity);
   }
 
-  /** Destroys what exceeds the limit once `more` bytes are allocated. A destroyed buffer may not be named by a later submit. */
+  /**
+   * Destroys what exceeds the limit once `more` bytes are allocated. A destroyed buffer may not be named by a later
+   * submit.
+   */
   #trim(more: number): void {
     const limit = Math.max(this.#most, this.#mostBefore) + (this.#options.spareBytes ?? SPARE);
     if (this.#retained === 0 || this.reserved + more <= limit) return;

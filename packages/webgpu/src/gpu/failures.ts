@@ -1,8 +1,8 @@
 import { isMambaError, MambaError } from '@mamba/core';
 
 /**
- * What the device reports late. Every creation and every submit runs inside error scopes; what they catch is kept here and thrown
- * by the next read or synchronize, the first one only: those after it are mostly its consequences.
+ * What the device reports late. Every creation and every submit runs inside error scopes; what they catch is kept here
+ * and thrown by the next read or synchronize, the first one only: those after it are mostly its consequences.
  */
 export class Failures {
   readonly #device: GPUDevice;
@@ -28,7 +28,10 @@ export class Failures {
     return this.#lost !== undefined;
   }
 
-  /** Runs `make` with out-of-memory and validation errors caught. `what` names it in the message; `failed` hears of memory that was not had. */
+  /**
+   * Runs `make` with out-of-memory and validation errors caught. `what` names it in the message; `failed` hears of
+   * memory that was not had.
+   */
   watch<R>(what: string, make: () => R, failed?: () => void): R {
     this.#device.pushErrorScope('validation');
     this.#device.pushErrorScope('out-of-memory');

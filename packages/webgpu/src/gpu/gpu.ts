@@ -96,8 +96,8 @@ export class Gpu {
   }
 
   /**
-   * Runs `body` with an allocator. Scratch is given back at its end, results as well where it throws; work that was recorded keeps
-   * its order, so a buffer may be handed out again at once.
+   * Runs `body` with an allocator. Scratch is given back at its end, results as well where it throws; work that was
+   * recorded keeps its order, so a buffer may be handed out again at once.
    */
   allocating<R>(body: (allocator: Allocator) => R): R {
     const allocator = new Allocator(this.#memory);
@@ -237,7 +237,10 @@ export function whole({ buffer, size }: PooledBuffer): BufferRange {
   return { buffer, offset: 0, size };
 }
 
-/** Lanes for a row that a workgroup reduces: a few elements each, so that short rows do not pay for barriers of many lanes. */
+/**
+ * Lanes for a row that a workgroup reduces: a few elements each, so that short rows do not pay for barriers of many
+ * lanes.
+ */
 export function rowWorkgroup(gpu: Gpu, length: number, most = 256): number {
   return gpu.workgroup(Math.min(most, Math.max(32, 2 ** Math.ceil(Math.log2(length / 8)))));
 }

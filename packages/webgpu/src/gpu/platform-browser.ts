@@ -1,6 +1,8 @@
 import type { Toggles } from './toggles.ts';
 
-/** How a browser (or any engine with `navigator.gpu`) gives WebGPU. Chosen by the `imports` conditions of package.json. */
+/**
+ * How a browser (or any engine with `navigator.gpu`) gives WebGPU. Chosen by the `imports` conditions of package.json.
+ */
 export async function platformGpu(toggles: Toggles): Promise<GPU | undefined> {
   if (toggles.enable.length + toggles.disable.length > 0) return undefined;
   return globalThis.navigator?.gpu;

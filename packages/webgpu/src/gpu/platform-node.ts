@@ -1,6 +1,9 @@
 import type { Toggles } from './toggles.ts';
 
-/** Dawn's bindings, an optional peer dependency; a `navigator.gpu` that the engine brings itself (Deno, Bun) is taken first. */
+/**
+ * Dawn's bindings, an optional peer dependency; a `navigator.gpu` that the engine brings itself (Deno, Bun) is taken
+ * first.
+ */
 export async function platformGpu({ enable, disable }: Toggles): Promise<GPU | undefined> {
   const plain = enable.length + disable.length === 0;
   const native = (globalThis.navigator as Navigator | undefined)?.gpu;
@@ -24,8 +27,8 @@ export async function platformGpu({ enable, disable }: Toggles): Promise<GPU | u
 const instances = new Map<string, GPU>();
 
 /**
- * SwiftShader compiles the zero-initialisation of workgroup memory to one store an element where a Vulkan extension does it: seconds a
- * kernel. Without that extension Dawn writes a loop; values are the same.
+ * SwiftShader compiles the zero-initialisation of workgroup memory to one store an element where a Vulkan extension
+ * does it: seconds a kernel. Without that extension Dawn writes a loop; values are the same.
  */
 export const SOFTWARE_TOGGLES: Toggles | undefined = {
   enable: [],

@@ -5,7 +5,10 @@ import { MAP_MODE_READ, USAGE } from './usage.ts';
 /** Dispatches that one query set can time: it holds at most 4096 timestamps. */
 const CAPACITY = 2048;
 
-/** Times every dispatch in a pass of its own, which costs overlap: sums of a profile exceed what the work takes without it. */
+/**
+ * Times every dispatch in a pass of its own, which costs overlap: sums of a profile exceed what the work takes without
+ * it.
+ */
 export class Profiler {
   readonly #device: GPUDevice;
   readonly #failures: Failures;

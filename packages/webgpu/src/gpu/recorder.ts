@@ -5,7 +5,10 @@ import type { Profiler } from './profiler.ts';
 import type { BufferRange, Dispatch, Shader } from './shader.ts';
 import { Uniforms } from './uniforms.ts';
 
-/** Dispatches of a submit: the first ones after a wait are small, so that the device starts while the rest is recorded; each is twice the last. */
+/**
+ * Dispatches of a submit: the first ones after a wait are small, so that the device starts while the rest is recorded;
+ * each is twice the last.
+ */
 const FIRST_BATCH = 32;
 const LARGEST_BATCH = 512;
 /** Bind groups and uniform blocks kept. Groups name buffers, so all are forgotten when a buffer is destroyed. */
@@ -28,8 +31,9 @@ export interface Plan {
 }
 
 /**
- * Records dispatches and copies into one command encoder and submits them together. Dispatches are made of bind groups that never
- * change, uniforms included: those of equal contents are one, so that a repeated call finds everything it needs.
+ * Records dispatches and copies into one command encoder and submits them together. Dispatches are made of bind groups
+ * that never change, uniforms included: those of equal contents are one, so that a repeated call finds everything it
+ * needs.
  */
 export class Recorder {
   readonly #device: GPUDevice;
@@ -95,7 +99,10 @@ export class Recorder {
     this.#record(prepared);
   }
 
-  /** Compiles what `body` dispatches, side by side and off this thread; nothing is recorded, and buffers are not looked at. */
+  /**
+   * Compiles what `body` dispatches, side by side and off this thread; nothing is recorded, and buffers are not looked
+   * at.
+   */
   async prepare(body: () => void): Promise<void> {
     const preparing: Promise<void>[] = [];
     this.#preparing = preparing;
@@ -158,7 +165,10 @@ export class Recorder {
     this.#inUse.add(target);
   }
 
-  /** Writes from the host in the order of the calls: work that was recorded before and uses the buffer is submitted first. */
+  /**
+   * Writes from the host in the order of the calls: work that was recorded before and uses the buffer is submitted
+   * first.
+   */
   write(target: GPUBuffer, offset: number, data: Uint8Array<ArrayBuffer>): void {
     this.#failures.checkAlive();
     if (this.#inUse.has(target)) this.flush();

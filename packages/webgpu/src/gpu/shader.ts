@@ -1,6 +1,6 @@
 /**
- * A WGSL module as scripts/generate.mjs describes it. The type parameters are the names of its bindings, uniforms, overrides,
- * constants and link alternatives, so that the compiler checks every dispatch against the shader.
+ * A WGSL module as scripts/generate.mjs describes it. The type parameters are the names of its bindings, uniforms,
+ * overrides, constants and link alternatives, so that the compiler checks every dispatch against the shader.
  */
 export interface Shader<
   B extends string = string,
@@ -53,7 +53,9 @@ export function labelOf<O extends string, C extends string, L extends string>(
   return label;
 }
 
-/** The module's text with its constants replaced and the loops that ask for it written out: valid WGSL before and after. */
+/**
+ * The module's text with its constants replaced and the loops that ask for it written out: valid WGSL before and after.
+ */
 export function textOf<C extends string, L extends string>(
   shader: Shader<string, string, string, C, L>,
   { constants, link }: Specialisation<string, C, L>,
@@ -68,8 +70,9 @@ export function textOf<C extends string, L extends string>(
 const LOOP = /^( *)for \(var (\w+) = 0u; \2 < (\w+); \2\+\+\) \{ \/\/ unroll$/;
 
 /**
- * Writes `for (var i = 0u; i < N; i++) { // unroll` out N times, where N is a number or a constant. Arrays stay in registers only where
- * no index is variable; drivers unroll small loops by themselves, not those that matter, and WGSL has no way to ask for it.
+ * Writes `for (var i = 0u; i < N; i++) { // unroll` out N times, where N is a number or a constant. Arrays stay in
+ * registers only where no index is variable; drivers unroll small loops by themselves, not those that matter, and WGSL
+ * has no way to ask for it.
  */
 function unrolled(text: string, lines: readonly string[]): string {
   const start = lines.findIndex((line) => LOOP.test(line));

@@ -6,8 +6,8 @@ import { USAGE } from './usage.ts';
 const BLOCKS = 64;
 
 /**
- * Uniform blocks by contents. A block is written once and never changes, so that bind groups may hold it for good; blocks that are new
- * go to the device together, before the submit that uses them.
+ * Uniform blocks by contents. A block is written once and never changes, so that bind groups may hold it for good;
+ * blocks that are new go to the device together, before the submit that uses them.
  */
 export class Uniforms {
   readonly #device: GPUDevice;

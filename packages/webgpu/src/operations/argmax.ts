@@ -22,11 +22,17 @@ export interface Choice {
   readonly idOffset: number;
   /** Give -1 for a row that no token follows from; see core's argmax. */
   readonly checked: boolean;
-  /** In a generation, ids chosen last and how many were chosen, `[2, rows]`: the choice goes behind those, and is left here. */
+  /**
+   * In a generation, ids chosen last and how many were chosen, `[2, rows]`: the choice goes behind those, and is left
+   * here.
+   */
   readonly fed?: BufferRange | undefined;
 }
 
-/** Logits of a part, and from how many of them on a row is cut into parts: one workgroup alone is slow to read a long row. */
+/**
+ * Logits of a part, and from how many of them on a row is cut into parts: one workgroup alone is slow to read a long
+ * row.
+ */
 const SPAN = 2048;
 
 export function largest(gpu: Gpu, { logits, rows, vocab, ids, idRow, idOffset, checked, fed }: Choice): void {

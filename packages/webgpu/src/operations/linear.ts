@@ -42,7 +42,10 @@ export interface Projection {
   readonly norm?: { readonly weight: BufferRange; readonly eps: number } | undefined;
 }
 
-/** Rows of x up to which a lane group an output beats tiles: the weights are read once a row, from cache after the first. */
+/**
+ * Rows of x up to which a lane group an output beats tiles: the weights are read once a row, from cache after the
+ * first.
+ */
 export const VECTOR_ROWS = 8;
 
 /** Outputs from which q8 takes two at once: half the loads of x, and half the lanes. */
@@ -93,12 +96,18 @@ export function projectionRefusal(gpu: Gpu, rows: number, outputs: number): stri
   return bindingRefusal(gpu, 'the result', rows * outputs) ?? workgroupsRefusal(gpu, 'rows', Math.ceil(rows / 64));
 }
 
-/** Tiles that fill a large device twice; from how many on large ones do; and the fewest inputs worth a part of their own. */
+/**
+ * Tiles that fill a large device twice; from how many on large ones do; and the fewest inputs worth a part of their
+ * own.
+ */
 const TILES = 264;
 const LARGE = 128;
 const SHORTEST_SPLIT = 64;
 
-/** How many rows are multiplied: tiles of outputs, large ones where they fill a device; where they are few, the inputs are cut too. */
+/**
+ * How many rows are multiplied: tiles of outputs, large ones where they fill a device; where they are few, the inputs
+ * are cut too.
+ */
 interface Tiling {
   /** Matrix units, or float32 lanes. */
   readonly shader: 'matrix' | 'tiled';
@@ -188,7 +197,10 @@ export function laneGroups(
     : { lanes: wanted, link: 'workgroup', workgroup };
 }
 
-/** 16-byte loads of a row that a lane has under way at once: all of its part, or as many even parts of it as are needed to stay within `most`. */
+/**
+ * 16-byte loads of a row that a lane has under way at once: all of its part, or as many even parts of it as are needed
+ * to stay within `most`.
+ */
 export function rowLoads(format: Storage['format'], inputs: number, lanes: number, most = 8): number {
   const unit = format === 'float32' ? 4 : format === 'q8' ? 16 : 8;
   const loads = Math.ceil(inputs / unit / lanes);

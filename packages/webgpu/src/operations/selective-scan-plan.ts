@@ -1,9 +1,9 @@
 /**
  * How one selective scan is laid out over the device: a small rule from the shape and the adapter's limits.
  *
- * A scan has batch · dim channels of `state` states. A channel is some lanes, which share its states, and time may be cut into chunks,
- * which fill a device that has few channels at the price of reading delta and u, and of making the states, twice. docs/performance/
- * holds what was measured.
+ * A scan has batch · dim channels of `state` states. A channel is some lanes, which share its states, and time may be
+ * cut into chunks, which fill a device that has few channels at the price of reading delta and u, and of making the
+ * states, twice. docs/performance/ holds what was measured.
  */
 
 /** Forces a part of the plan. */
@@ -14,7 +14,9 @@ export interface ScanVariant {
   readonly chunks?: number | undefined;
   /** How the lanes of a channel of selective-scan.wgsl add up. */
   readonly reduce?: 'workgroup' | 'subgroup' | undefined;
-  /** The layout of selective-scan-euler.wgsl, for calls that it takes; `false` keeps them from it, as the two others do. */
+  /**
+   * The layout of selective-scan-euler.wgsl, for calls that it takes; `false` keeps them from it, as the two others do.
+   */
   readonly euler?: EulerLayout | false | undefined;
 }
 
@@ -71,8 +73,10 @@ export interface ScanPlan {
 
 /** States that a lane of the general kernel holds: sums over lanes cost more than what parallelism they give. */
 const STATES_PER_LANE = 16;
-/** Channels from which time is left whole; below, channels · chunks to aim for, and the shortest chunk worth its two extra
- * passes: shorter ones where there are few, which one after another are handed their state quickly. */
+/**
+ * Channels from which time is left whole; below, channels · chunks to aim for, and the shortest chunk worth its two
+ * extra passes: shorter ones where there are few, which one after another are handed their state quickly.
+ */
 const WHOLE_CHANNELS = 32_768;
 const CHUNKED_CHANNELS = 262_144;
 const SHORTEST_CHUNK = 64;
@@ -131,7 +135,10 @@ function planEuler(
   return fits(PAIRS) ? { layout: PAIRS, chunks: eulerChunks(channels, length) } : undefined;
 }
 
-/** Of how many channels, batch included, how many are what: measured on an H100 (docs/performance/results/h100-scan-plain.json). */
+/**
+ * Of how many channels, batch included, how many are what: measured on an H100
+ * (docs/performance/results/h100-scan-plain.json).
+ */
 const FEW_CHANNELS = 2560;
 const QUAD_CHANNELS = 8192;
 const PAIR_CHANNELS = 49_152;
@@ -139,14 +146,20 @@ const PAIR_CHANNELS = 49_152;
 const SINGLE: EulerLayout = { lanes: 1, channels: 64, slices: 1, steps: 8 };
 const PAIRS: EulerLayout = { lanes: 2, channels: 16, slices: 1, steps: 16 };
 const QUADS: EulerLayout = { lanes: 4, channels: 8, slices: 1, steps: 16 };
-/** Few channels and a sequence that is not long for them: workgroups parallel over time beat three passes. The first that fits. */
+/**
+ * Few channels and a sequence that is not long for them: workgroups parallel over time beat three passes. The first
+ * that fits.
+ */
 const SLICED: readonly EulerLayout[] = [
   { lanes: 4, channels: 12, slices: 8, steps: 8 },
   { lanes: 4, channels: 8, slices: 4, steps: 8 },
   { lanes: 4, channels: 8, slices: 4, steps: 4 },
 ];
 
-/** Enough chunks to fill the device; of 128 steps, so that states are a small part of the traffic, to 512, but few to carry through. */
+/**
+ * Enough chunks to fill the device; of 128 steps, so that states are a small part of the traffic, to 512, but few to
+ * carry through.
+ */
 function eulerChunks(channels: number, length: number): number {
   const filling = (length * channels) / 16_384;
   return Math.ceil(length / Math.max(128, Math.min(512, filling), length / 256));

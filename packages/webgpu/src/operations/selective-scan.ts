@@ -63,7 +63,10 @@ export function selectiveScan(
   });
 }
 
-/** Of B or C: element strides of a time step and a group, and where the first lies; `row` undefined means constant `[dim, state]`. */
+/**
+ * Of B or C: element strides of a time step and a group, and where the first lies; `row` undefined means constant
+ * `[dim, state]`.
+ */
 export interface Strides {
   readonly row: number | undefined;
   readonly group: number;

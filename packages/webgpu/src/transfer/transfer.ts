@@ -4,7 +4,9 @@ import type { Allocator, Gpu } from '../gpu/gpu.ts';
 import { type Format, formatOf, type Part, rowBytes, type Storage, scaleBytes } from '../storage.ts';
 import { decodeRows, encodeRows } from './encode.ts';
 
-/** Bytes that are converted and written at once: bounds the host memory that an upload takes beside the tensor itself. */
+/**
+ * Bytes that are converted and written at once: bounds the host memory that an upload takes beside the tensor itself.
+ */
 const PIECE = 4 << 20;
 /** Binding offsets are multiples of this on every device. */
 const ALIGNMENT = 256;

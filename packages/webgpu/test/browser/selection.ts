@@ -1,9 +1,10 @@
 /**
- * Checks that test/conformance.test.ts alone runs: minutes of SwiftShader's time, for kernels that smaller checks reach,
- * and pipelines that are the same with the limits and features of every browser.
+ * Checks that test/conformance.test.ts alone runs: minutes of SwiftShader's time, for kernels that smaller checks
+ * reach, and pipelines that are the same with the limits and features of every browser.
  */
 const NODE_ONLY = [
-  'checkpoint/kjv-mamba', // the example page of browser.test.ts generates from it, and must give the text that Node gives
+  // The example page of browser.test.ts generates from it, and must give the text that Node gives.
+  'checkpoint/kjv-mamba',
   'checkpoint/induction-heads',
   'properties/',
   'invariants/upload-rows/',

@@ -29,7 +29,8 @@ export function mixed(
 
 /** Here h is the state from the start, and no rest is kept. */
 export function forget(
-  A: usize, h: usize, stepSizes: usize, inputs: usize, results: usize, B: usize, C: usize, stepStride: usize, end: usize,
+  A: usize, h: usize, stepSizes: usize, inputs: usize, results: usize, B: usize, C: usize, stepStride: usize,
+  end: usize,
 ): void {
   twoStates(Way.FORGET, A, h, 0, stepSizes, inputs, results, B, C, stepStride, end);
 }

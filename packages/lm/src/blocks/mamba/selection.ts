@@ -25,9 +25,9 @@ export interface DeltaOptions {
 }
 
 /**
- * How far each layer opens to each token: delta, the step size of the selective scan (arXiv 2312.00752, section 3.5.2). A large one lets the
- * token in and forgets what was before; a small one passes over the token and keeps the state. Delta has a value for each of dInner
- * channels; what is given is their mean.
+ * How far each layer opens to each token: delta, the step size of the selective scan (arXiv 2312.00752, section 3.5.2).
+ * A large one lets the token in and forgets what was before; a small one passes over the token and keeps the state.
+ * Delta has a value for each of dInner channels; what is given is their mean.
  */
 export interface DeltaMap {
   readonly tokens: number;
@@ -61,8 +61,8 @@ interface DeltaWeights {
 }
 
 /**
- * What a model's selection does, made by `lm.openSelection()`. A model keeps its weights to itself: this has a copy of those that delta
- * depends on, about a third of them, read once more from the checkpoint.
+ * What a model's selection does, made by `lm.openSelection()`. A model keeps its weights to itself: this has a copy of
+ * those that delta depends on, about a third of them, read once more from the checkpoint.
  */
 export class Selection {
   readonly #model: Model;
@@ -138,7 +138,9 @@ export class Selection {
     for (const weights of this.#layers) for (const tensor of tensorsOf(weights)) tensor?.dispose();
   }
 
-  /** The inputs become its own. Those of layer i are the hidden states i: the embedding, or what the layer before gave. */
+  /**
+   * The inputs become its own. Those of layer i are the hidden states i: the embedding, or what the layer before gave.
+   */
   async #read(
     inputs: readonly Tensor[],
     windows: (Tensor | undefined)[],
