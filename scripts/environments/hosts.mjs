@@ -16,6 +16,7 @@ const IMPORT_MAP = `<!doctype html>
 { "imports": {
   "@mamba/core": "/node_modules/@mamba/core/dist/index.js",
   "@mamba/core/driver": "/node_modules/@mamba/core/dist/driver.js",
+  "@mamba/core/toolkit": "/node_modules/@mamba/core/dist/toolkit.js",
   "@mamba/cpu": "/node_modules/@mamba/cpu/dist/index.js"
 } }
 </script>

@@ -7,7 +7,7 @@
  * runs on all of them, and in one model with every other kind.
  */
 import { type Backend, type BlockDefinition, type BlockKernel, defineBlock, type Tensor } from '@mamba/core';
-import { checkInteger, checkOptions, scoped } from '@mamba/core/driver';
+import { checkInteger, checkOptions, scoped } from '@mamba/core/toolkit';
 
 declare module '@mamba/core' {
   interface BlockKinds {

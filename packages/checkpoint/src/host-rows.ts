@@ -1,5 +1,5 @@
 import type { HostRows, HostTensor, Shape } from '@mamba/core';
-import { invalid } from '@mamba/core/driver';
+import { invalid } from '@mamba/core/toolkit';
 
 /**
  * A matrix of a file, read some rows at a time. @throws MambaError `invalid-argument` where it is no matrix of floats.

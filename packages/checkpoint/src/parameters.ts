@@ -1,5 +1,5 @@
 import type { ModelConfig, ModelConfigLike, ParameterSource } from '@mamba/core';
-import { sameShape } from '@mamba/core/driver';
+import { sameShape } from '@mamba/core/toolkit';
 import { damaged, quote } from './errors.ts';
 import type { FolderFormat } from './families/family.ts';
 import { familyNamed, folderHolder, listed } from './families/list.ts';

@@ -3,7 +3,7 @@
  * its bounds.
  */
 import { readFileSync } from 'node:fs';
-import { float16ToNumber, numberToFloat16 } from '@mamba/core/driver';
+import { float16ToNumber, numberToFloat16 } from '@mamba/core/toolkit';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { dequantize } from '../src/gguf/dequantize.ts';

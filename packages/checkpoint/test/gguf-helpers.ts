@@ -1,5 +1,5 @@
 import { type HostTensor, modelParameters } from '@mamba/core';
-import { copyFloats } from '@mamba/core/driver';
+import { copyFloats } from '@mamba/core/toolkit';
 import { expect } from 'vitest';
 import {
   bytesSource,

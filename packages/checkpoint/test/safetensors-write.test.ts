@@ -1,6 +1,6 @@
 /** A model as safetensors with its config.json: written, and opened again. */
 import { type HostTensor, type ParameterSource, parameterCount } from '@mamba/core';
-import { bfloat16ToNumber, float16ToNumber, numberToBfloat16, numberToFloat16 } from '@mamba/core/driver';
+import { bfloat16ToNumber, float16ToNumber, numberToBfloat16, numberToFloat16 } from '@mamba/core/toolkit';
 import { describe, expect, it } from 'vitest';
 import {
   type Checkpoint,

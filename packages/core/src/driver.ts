@@ -1,23 +1,15 @@
-/** For authors of a backend: the driver that they write, and what core gives them for it. */
+/** For authors of a backend: the driver that they write, and what core gives them for it, `@mamba/core/toolkit` too. */
 export { createBackend } from './backend/create-backend.ts';
 export type * from './backend/driver.ts';
-export { Scope, scoped } from './backend/scope.ts';
 export type * from './blocks/contract.ts';
 export type * from './blocks/kinds.ts';
 export { blockDefinition } from './blocks/kinds.ts';
 export type { MambaConfig } from './blocks/mamba/config.ts';
 export type { MambaWeights } from './blocks/mamba/parameters.ts';
-export { isGated, type MlpConfig } from './blocks/mlp/config.ts';
+export type { MlpConfig } from './blocks/mlp/config.ts';
 export type { MlpWeights } from './blocks/mlp/parameters.ts';
-export { slotShape } from './blocks/state.ts';
 export { supported, unsupported } from './contract/capability.ts';
-export { invalid } from './contract/errors.ts';
-export { sameShape, sizeOf } from './contract/tensor.ts';
 export { composeModel } from './model/compose.ts';
-export { beyondRms } from './model/config.ts';
 export type * from './model/contract.ts';
-export { modelSlots, stateGrows } from './model/slots.ts';
-export { checkBoolean, checkInteger, checkNumber, checkOneOf, checkOptions } from './operations/check.ts';
 export type * from './operations/index.ts';
-export { checkFits, expectationOf, holds, misfit } from './tensor/fits.ts';
-export { bfloat16ToNumber, copyFloats, float16ToNumber, numberToBfloat16, numberToFloat16 } from './tensor/floats.ts';
+export * from './toolkit.ts';

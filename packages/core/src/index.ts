@@ -1,6 +1,6 @@
 /**
  * Public API: the contract, the block and the model composed of it. Authors of a backend take `@mamba/core/driver` as
- * well.
+ * well, and packages that build on core `@mamba/core/toolkit`.
  */
 export { selectBackend } from './backend/select-backend.ts';
 export {

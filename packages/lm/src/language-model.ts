@@ -18,8 +18,8 @@ import {
   type ModelConfig,
   modelParameters,
 } from '@mamba/core';
+import { checkOptions } from '@mamba/core/toolkit';
 import { Selection } from './blocks/mamba/selection.ts';
-import { checkOptions } from './check.ts';
 import { Batch, checkBatchable, runBatch } from './generate/batch.ts';
 import { type Batcher, checkBatcher } from './generate/batcher.ts';
 import { checkPrompt, generateTokens } from './generate/generate.ts';

@@ -3,6 +3,7 @@ import * as checkpoint from '@mamba/checkpoint';
 import * as conformance from '@mamba/conformance';
 import type * as core from '@mamba/core';
 import * as driver from '@mamba/core/driver';
+import * as toolkit from '@mamba/core/toolkit';
 import { cpu } from '@mamba/cpu';
 import relaxed from '@mamba/cpu/relaxed.wasm';
 import simd from '@mamba/cpu/simd.wasm';
@@ -22,4 +23,4 @@ export const providers: readonly core.BackendProvider[] = [
 // @ts-expect-error An option that does not exist is told of all the same.
 cpu({ nonsense: true });
 
-export { checkpoint, conformance, driver, hub, lm, server, worker };
+export { checkpoint, conformance, driver, hub, lm, server, toolkit, worker };

@@ -1,4 +1,4 @@
-import { isGated } from '@mamba/core/driver';
+import { isGated } from '@mamba/core/toolkit';
 import { SILU } from '../cases/work.ts';
 import type { CountWork } from './work.ts';
 

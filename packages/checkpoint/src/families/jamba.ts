@@ -3,7 +3,7 @@
  * experts. There are the Mamba blocks and the MLPs, so that a model of these alone is read.
  */
 import { type BlockConfig, type MambaConfig, type ModelConfig, modelConfig } from '@mamba/core';
-import { beyondRms } from '@mamba/core/driver';
+import { beyondRms } from '@mamba/core/toolkit';
 import { type Fields, MAX_LAYERS, MAX_SIZE } from '../config/fields.ts';
 import type { Family, GgufFormat, GgufView } from './family.ts';
 import { mambaOf } from './mamba.ts';

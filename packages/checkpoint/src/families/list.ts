@@ -1,6 +1,6 @@
 /** Every family, and how to find the one that is meant. */
 import { type MambaError, type ModelConfig, type ModelConfigLike, modelConfig } from '@mamba/core';
-import { invalid } from '@mamba/core/driver';
+import { invalid } from '@mamba/core/toolkit';
 import { unsupported } from '../errors.ts';
 import { falconMamba } from './falcon-mamba.ts';
 import type { Family, FolderFormat, GgufFormat } from './family.ts';

@@ -3,7 +3,7 @@
  * MLP (`d_intermediate`).
  */
 import { type BlockConfig, type ModelConfig, modelConfig } from '@mamba/core';
-import { beyondRms } from '@mamba/core/driver';
+import { beyondRms } from '@mamba/core/toolkit';
 import { Fields, MAX_LAYERS, MAX_SIZE } from '../config/fields.ts';
 import { damaged, list, unsupported } from '../errors.ts';
 import type { Family } from './family.ts';

@@ -1,6 +1,6 @@
 /** Mamba: transformers' `mamba`, and llama.cpp's architecture of that name, which Falcon-Mamba is as well. */
 import { type BlockConfig, type MambaConfig, type ModelConfig, modelConfig } from '@mamba/core';
-import { beyondRms } from '@mamba/core/driver';
+import { beyondRms } from '@mamba/core/toolkit';
 import { type Fields, MAX_LAYERS, MAX_SIZE } from '../config/fields.ts';
 import { damaged, show } from '../errors.ts';
 import type { Family, GgufFormat } from './family.ts';

@@ -1,5 +1,5 @@
 import type { BlockKind, ModelConfig, ParameterSpec, Shape } from '@mamba/core';
-import { invalid } from '@mamba/core/driver';
+import { invalid } from '@mamba/core/toolkit';
 import type { Stored } from './family.ts';
 
 /** Names of a family's tensors, and what is special about some. */

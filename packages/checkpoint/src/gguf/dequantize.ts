@@ -4,7 +4,7 @@
  * integers fit into the 24 bits of a float32, so that a value is rounded once at most, when m is added: the order of
  * operations does not matter, and results are ggml's to the bit.
  */
-import { float16ToNumber } from '@mamba/core/driver';
+import { float16ToNumber } from '@mamba/core/toolkit';
 import { BLOCKS, type QuantizedType } from './types.ts';
 
 /** Fills `values` from the blocks in `bytes`. */

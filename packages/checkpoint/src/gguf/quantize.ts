@@ -2,7 +2,7 @@
  * float32 → ggml's blocks, as its reference quantisers round: in float32, the scale stored as float16 but the integers
  * taken from the unrounded one.
  */
-import { holds, numberToBfloat16, numberToFloat16 } from '@mamba/core/driver';
+import { holds, numberToBfloat16, numberToFloat16 } from '@mamba/core/toolkit';
 import { BLOCKS } from './types.ts';
 
 /** Types that can be written. */

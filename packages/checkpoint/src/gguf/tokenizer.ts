@@ -1,5 +1,5 @@
 import { MambaError } from '@mamba/core';
-import { invalid } from '@mamba/core/driver';
+import { invalid } from '@mamba/core/toolkit';
 import type { SpecialTokens } from '../config/special-tokens.ts';
 import { damaged, quote, show } from '../errors.ts';
 import { parseJson } from '../io/json.ts';

@@ -8,7 +8,7 @@ import {
   type ParameterSpec,
   sizeOf,
 } from '@mamba/core';
-import { checkFits, copyFloats, expectationOf, invalid, misfit, sameShape } from '@mamba/core/driver';
+import { checkFits, copyFloats, expectationOf, invalid, misfit, sameShape } from '@mamba/core/toolkit';
 import type { SpecialTokens } from '../config/special-tokens.ts';
 import { allocate, quote, show } from '../errors.ts';
 import type { GgufFormat } from '../families/family.ts';

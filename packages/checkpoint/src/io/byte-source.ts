@@ -1,5 +1,5 @@
 import type { MambaError } from '@mamba/core';
-import { invalid } from '@mamba/core/driver';
+import { invalid } from '@mamba/core/toolkit';
 import { damaged } from '../errors.ts';
 
 /** Bytes that can be read in any order, without being in memory as a whole. */

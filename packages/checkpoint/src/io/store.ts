@@ -1,4 +1,4 @@
-import { invalid } from '@mamba/core/driver';
+import { invalid } from '@mamba/core/toolkit';
 import { joinPath, listFiles, openFileIfPresent, recoverFolder } from '#files';
 import { damaged, quote } from '../errors.ts';
 import { type ByteSource, blobSource } from './byte-source.ts';

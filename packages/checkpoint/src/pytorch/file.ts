@@ -1,5 +1,5 @@
 import { isMambaError, MambaError, sizeOf } from '@mamba/core';
-import { sameShape } from '@mamba/core/driver';
+import { sameShape } from '@mamba/core/toolkit';
 import { allocate, damaged, quote } from '../errors.ts';
 import type { ByteSource } from '../io/byte-source.ts';
 import { bitsOf } from '../safetensors/dtypes.ts';

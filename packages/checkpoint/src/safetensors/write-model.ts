@@ -7,7 +7,7 @@ import {
   type ParameterSource,
   sizeOf,
 } from '@mamba/core';
-import { checkFits, copyFloats, invalid, numberToBfloat16, numberToFloat16, sameShape } from '@mamba/core/driver';
+import { checkFits, copyFloats, invalid, numberToBfloat16, numberToFloat16, sameShape } from '@mamba/core/toolkit';
 import { identityJson } from '../config/config.ts';
 import type { SpecialTokens } from '../config/special-tokens.ts';
 import { quote, show } from '../errors.ts';

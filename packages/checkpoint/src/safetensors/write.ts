@@ -1,5 +1,5 @@
 import { type HostTensor, type Shape, sizeOf } from '@mamba/core';
-import { invalid } from '@mamba/core/driver';
+import { invalid } from '@mamba/core/toolkit';
 import { allocate, quote } from '../errors.ts';
 import { bitsOf } from './dtypes.ts';
 

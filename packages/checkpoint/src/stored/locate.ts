@@ -6,7 +6,7 @@ import {
   type ParameterSource,
   type ParameterSpec,
 } from '@mamba/core';
-import { sameShape } from '@mamba/core/driver';
+import { sameShape } from '@mamba/core/toolkit';
 import { damaged, list, quote } from '../errors.ts';
 import type { Stored } from '../families/family.ts';
 import type { TensorInfo } from '../safetensors/file.ts';

@@ -1,6 +1,6 @@
 /** Parameters out of the tensors that hold them: whole, cut out of a larger one, or put together of several. */
 import { type HostRows, type HostTensor, type ParameterSpec, type Shape, sizeOf } from '@mamba/core';
-import { bfloat16ToNumber, copyFloats, float16ToNumber } from '@mamba/core/driver';
+import { bfloat16ToNumber, copyFloats, float16ToNumber } from '@mamba/core/toolkit';
 import { quote } from '../errors.ts';
 import type { Codec, Stored, StoredPart } from '../families/family.ts';
 import { hostRows } from '../host-rows.ts';

@@ -1,5 +1,5 @@
 import type { HostTensor, Shape } from '@mamba/core';
-import { numberToBfloat16, numberToFloat16 } from '@mamba/core/driver';
+import { numberToBfloat16, numberToFloat16 } from '@mamba/core/toolkit';
 import { Random } from '../random.ts';
 import { type OperationCase, operationCase, ROUNDING, type Tolerance } from './case.ts';
 import { normals } from './host.ts';

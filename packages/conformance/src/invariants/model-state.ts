@@ -10,7 +10,7 @@ import {
   type ModelState,
   type Tensor,
 } from '@mamba/core';
-import { modelSlots } from '@mamba/core/driver';
+import { modelSlots } from '@mamba/core/toolkit';
 import { floats } from '../cases/host.ts';
 import { MODEL } from '../cases/model.ts';
 import { seededWeights } from '../cases/weights.ts';

@@ -1,5 +1,5 @@
 import { type ModelConfig, sizeOf } from '@mamba/core';
-import { modelSlots, slotShape, stateGrows } from '@mamba/core/driver';
+import { modelSlots, slotShape, stateGrows } from '@mamba/core/toolkit';
 import Table from 'cli-table3';
 import { checkpointTokenizer } from '../tokenizer/tokenizer.ts';
 import { withCheckpoint } from './location.ts';

@@ -1,5 +1,5 @@
 import { invalid, MambaError, type Model } from '@mamba/core';
-import { checkInteger, checkOptions } from '../check.ts';
+import { checkInteger, checkOptions } from '@mamba/core/toolkit';
 import { Batch, checkBatchable } from './batch.ts';
 import type { GeneratedToken } from './decoder.ts';
 import { checkPrompt, type FinishReason } from './generate.ts';

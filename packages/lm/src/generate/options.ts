@@ -1,5 +1,6 @@
 import { invalid, type Model, type ModelConfig, type ModelState } from '@mamba/core';
-import { checkAbortSignal, checkBoolean, checkIds, checkInteger, checkOptions } from '../check.ts';
+import { checkBoolean, checkInteger, checkOptions } from '@mamba/core/toolkit';
+import { checkAbortSignal, checkIds } from '../check.ts';
 import { resolveSampling, SAMPLING_KEYS, type Sampling, type SamplingOptions } from '../sampling/options.ts';
 import { randomSeed, uniformNumbers } from '../sampling/random.ts';
 import { PrefixCache } from '../session/prefix-cache.ts';

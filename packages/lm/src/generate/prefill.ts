@@ -1,5 +1,5 @@
 import { invalid, type Model, type ModelState } from '@mamba/core';
-import { checkInteger } from '../check.ts';
+import { checkInteger } from '@mamba/core/toolkit';
 import { checkSignal, yieldToEventLoop } from '../event-loop.ts';
 
 export interface PrefillOptions {

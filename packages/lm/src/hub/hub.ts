@@ -1,7 +1,7 @@
 import { type ByteSource, type CheckpointStore, ggufParts, Transient, type Wait } from '@mamba/checkpoint';
 import { invalid, isMambaError, MambaError } from '@mamba/core';
+import { checkOptions } from '@mamba/core/toolkit';
 import { environment, repositoryCache } from '#hub-places';
-import { checkOptions } from '../check.ts';
 import { askCommit, askFiles, COMMIT, type HubServer, isUnreachable } from './api.ts';
 import type { HubCache, HubFile } from './cache.ts';
 import { chooseGguf } from './choose.ts';

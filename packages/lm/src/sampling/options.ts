@@ -1,5 +1,5 @@
 import { invalid } from '@mamba/core';
-import { checkInteger, checkNumber, checkOptions } from '../check.ts';
+import { checkInteger, checkNumber, checkOptions } from '@mamba/core/toolkit';
 
 /**
  * How a token is chosen. Applied in this order: logit bias, penalties, temperature, topK, typicalP, topP, minP, draw.

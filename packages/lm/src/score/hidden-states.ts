@@ -1,5 +1,6 @@
 import { invalid, type Model, type ModelState, type Tensor } from '@mamba/core';
-import { checkIds, checkInteger, checkOptions } from '../check.ts';
+import { checkInteger, checkOptions } from '@mamba/core/toolkit';
+import { checkIds } from '../check.ts';
 import { checkSignal, yieldToEventLoop } from '../event-loop.ts';
 import { notFinite } from '../generate/not-finite.ts';
 

@@ -1,9 +1,10 @@
 /** The subpath `@mamba/lm/server`: an OpenAI-compatible endpoint, in Node. */
+
 import { once } from 'node:events';
 import { createServer, type ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import { invalid, MambaError } from '@mamba/core';
-import { checkBoolean, checkInteger, checkOptions } from '../check.ts';
+import { checkBoolean, checkInteger, checkOptions } from '@mamba/core/toolkit';
 import { Batcher } from '../generate/batcher.ts';
 import type { LanguageModel } from '../language-model.ts';
 import { PrefixCache } from '../session/prefix-cache.ts';

@@ -1,5 +1,5 @@
 import type { HostRows, HostTensor, ModelConfig, ParameterSource, ParameterSpec } from '@mamba/core';
-import { bfloat16ToNumber, float16ToNumber, sizeOf } from '@mamba/core/driver';
+import { bfloat16ToNumber, float16ToNumber, sizeOf } from '@mamba/core/toolkit';
 
 /** Values of each parameter that are looked at. */
 const SAMPLES = 4096;

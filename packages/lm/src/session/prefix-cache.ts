@@ -1,5 +1,5 @@
 import { invalid, type Model, type ModelState } from '@mamba/core';
-import { checkInteger, checkOptions } from '../check.ts';
+import { checkInteger, checkOptions } from '@mamba/core/toolkit';
 
 export interface PrefixCacheOptions {
   /** What the states, and the ids that they are found by, may take together. Default 256 MiB. */

@@ -1,5 +1,6 @@
 import { decodeSnapshot, encodeSnapshot, invalid, MambaError, type Model, type ModelState } from '@mamba/core';
-import { checkIds, checkInteger, checkOptions } from '../check.ts';
+import { checkInteger, checkOptions } from '@mamba/core/toolkit';
+import { checkIds } from '../check.ts';
 import type { GeneratedToken } from '../generate/decoder.ts';
 import { checkPrompt, collecting, continueFrom, type FinishReason } from '../generate/generate.ts';
 import { type Generation, resolveGeneration } from '../generate/options.ts';

@@ -8,7 +8,7 @@ import {
   sizeOf,
   type Tensor,
 } from '@mamba/core';
-import { numberToFloat16 } from '@mamba/core/driver';
+import { numberToFloat16 } from '@mamba/core/toolkit';
 import type { Heat } from './heater.ts';
 
 /** Values within `offset ± scale`. */

@@ -1,6 +1,6 @@
 /** What formats have no word for, in words that follow "the model". */
 import type { BlockConfig, MlpConfig, ModelConfig } from '@mamba/core';
-import { isGated } from '@mamba/core/driver';
+import { isGated } from '@mamba/core/toolkit';
 
 /** Why a model is not layers of blocks of these kinds in turn, all layers alike; undefined where it is. */
 export function beyondRepeated({ blocks }: ModelConfig, ...kinds: BlockConfig['kind'][]): string | undefined {

@@ -14,8 +14,8 @@ import {
   type ParameterSpec,
   type Tensor,
 } from '@mamba/core';
-import { Scope, scoped } from '@mamba/core/driver';
-import { checkIds, checkInteger, checkOptions } from '../../check.ts';
+import { checkInteger, checkOptions, Scope, scoped } from '@mamba/core/toolkit';
+import { checkIds } from '../../check.ts';
 import { checkSignal, yieldToEventLoop } from '../../event-loop.ts';
 
 export interface DeltaOptions {
