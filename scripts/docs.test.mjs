@@ -1,12 +1,12 @@
-// What is said stays true: every file that Markdown or a comment names is there.
+// What is said stays true: every file and every symbol that Markdown or a comment names is there.
 import { existsSync, readFileSync } from 'node:fs';
-import { dirname, join, normalize } from 'node:path';
+import { basename, dirname, join, normalize } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { filesIn, root } from './lib.mjs';
 
 const files = filesIn('');
 const documents = files.filter((file) => file.endsWith('.md'));
-const sources = files.filter((file) => /\.(ts|mjs|js|wgsl|sh)$/.test(file));
+const sources = files.filter((file) => /\.(tsx?|mjs|js|wgsl|sh)$/.test(file));
 
 /** What is made by a build, and so is not in the repository. */
 const MADE = /(^|\/)(dist|node_modules|generated|\.gpu)(\/|$)/;
@@ -36,28 +36,88 @@ const namedIn = (text) =>
     .map(([, path]) => path)
     .filter((path) => PATH.test(path));
 
+const read = (file) => readFileSync(join(root, file), 'utf8');
+
+const COMMENT = /\/\*[\s\S]*?\*\/|(?<=^|\s)\/\/.*$/gm;
 /** Comments alone: code names modules that the compiler looks up. */
-const commentsOf = (text) =>
-  [...text.matchAll(/\/\*[\s\S]*?\*\/|(?<=^|\s)\/\/.*$/gm)].map(([comment]) => comment).join('\n');
+const commentsOf = (text) => [...text.matchAll(COMMENT)].map(([comment]) => comment).join('\n');
+
+/** What looks like a symbol: a capital within a word, two or more humps, or a call without arguments. */
+const SYMBOL = /(?<![\w$@/#-])(?:[a-z][a-z0-9]*[A-Z][\w$]*|(?:[A-Z][a-z0-9]+){2,}\w*|[A-Za-z_$][\w$]*(?=\(\)))/g;
+/** Names that no code of ours has, each with the reason why words may have it. */
+const FOREIGN = {
+  arXiv: 'a server of papers',
+  DataParallel: 'a class of PyTorch',
+  dB_t: 'a formula',
+  dC_t: 'a formula',
+  ddeltaBias: 'a formula',
+  dlastState: 'a formula',
+  dot4I8Packed: 'a function of WGSL that no shader calls',
+  McGill: 'an author',
+  MessagePorts: 'a plural',
+  RetentionConfig: 'an example of a kind that somebody adds',
+  SentencePiece: 'a tokenizer of others',
+  SyntaxError: 'an error of JavaScript',
+  TorchScript: 'a format of PyTorch',
+  WebCrypto: 'a standard',
+};
+const symbolsIn = (text) => [...text.replace(/https?:\S+/g, '').matchAll(SYMBOL)].map(([symbol]) => symbol);
+
+/** Every word of code and configuration, without comments, and without this file, which lists foreign names. */
+const words = new Set(
+  files
+    .filter((file) => /\.(tsx?|mjs|js|wgsl|py|html|yaml)$|(package|biome|turbo|tsconfig[\w.]*)\.json$/.test(file))
+    .filter((file) => file !== 'pnpm-lock.yaml' && file !== 'scripts/docs.test.mjs')
+    .flatMap(
+      (file) =>
+        read(file)
+          .replace(COMMENT, '')
+          .match(/[A-Za-z_$][\w$]*/g) ?? [],
+    ),
+);
+const unknownIn = (text) => symbolsIn(text).filter((symbol) => !words.has(symbol) && !Object.hasOwn(FOREIGN, symbol));
 
 describe('in Markdown', () => {
   test.each(documents)('%s links to what is there', (file) => {
-    const text = readFileSync(join(root, file), 'utf8');
+    const text = read(file);
     expect(targetsOf(text).filter((target) => !existsSync(join(root, dirname(file), target)))).toEqual([]);
   });
 
   test.each(documents)('%s names files that are there', (file) => {
-    const text = readFileSync(join(root, file), 'utf8');
+    const text = read(file);
     const quoted = [...text.matchAll(/`([^`\n]+)`/g)].flatMap(([, code]) => namedIn(code));
     expect(quoted.filter((path) => !exists(path, file))).toEqual([]);
+  });
+
+  test.each(documents)('%s names symbols that are there', (file) => {
+    expect(unknownIn(read(file))).toEqual([]);
   });
 });
 
 test('comments name files that are there', () => {
   const wrong = sources.flatMap((file) =>
-    namedIn(commentsOf(readFileSync(join(root, file), 'utf8')))
+    namedIn(commentsOf(read(file)))
       .filter((path) => !exists(path, file))
       .map((path) => `${file}: ${path}`),
   );
   expect(wrong).toEqual([]);
+});
+
+test('comments name symbols that are there', () => {
+  const wrong = sources.flatMap((file) => unknownIn(commentsOf(read(file))).map((symbol) => `${file}: ${symbol}`));
+  expect(wrong).toEqual([]);
+});
+
+test('foreign names are foreign, and are named', () => {
+  const named = new Set([
+    ...documents.flatMap((file) => symbolsIn(read(file))),
+    ...sources.flatMap((file) => symbolsIn(commentsOf(read(file)))),
+  ]);
+  expect(Object.keys(FOREIGN).filter((symbol) => words.has(symbol) || !named.has(symbol))).toEqual([]);
+});
+
+test('a page quotes every file of results', () => {
+  const pages = documents.filter((file) => file.startsWith('docs/')).map(read);
+  const results = files.filter((file) => file.startsWith('docs/performance/results/'));
+  expect(results.filter((file) => !pages.some((page) => page.includes(basename(file))))).toEqual([]);
 });
