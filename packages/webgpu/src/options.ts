@@ -15,31 +15,31 @@ export interface WebGpuOptions {
    * checks that keep a bug of a shader from reading other memory; none is set unless named here.
    */
   readonly toggles?: Toggles | undefined;
-  /** Time every dispatch, see `profileOf`. Needs `timestamp-query`; default false. */
+  /** Whether every dispatch is timed, see `profileOf`. Needs `timestamp-query`. Default false. */
   readonly profile?: boolean | undefined;
-  /** Use subgroups where the device has them. Default true. */
+  /** Whether subgroups are used where the device has them. Default true. */
   readonly subgroups?: boolean | undefined;
-  /** Ask for no more than the limits that every browser grants. Default false. */
+  /** Whether to ask for no more than the limits that every browser grants. Default false. */
   readonly defaultLimits?: boolean | undefined;
   /**
-   * Freed memory that is kept for reuse beyond the most that was in use at once, in bytes: more saves allocations,
-   * which are slow on every device. Default 256 MiB.
+   * Bytes of freed memory that are kept for reuse beyond the peak of use. More of them save allocations, which are slow
+   * on every device. Default 256 MiB.
    */
   readonly spareBytes?: number | undefined;
   /**
-   * How products of more than a few rows may round, where the device has matrix units
+   * The rounding that products of more than a few rows may use, where the device has matrix units
    * (`chromium-experimental-subgroup-matrix`, which Chrome has behind a flag and Dawn behind the toggles
    * `allow_unsafe_apis` and, on NVIDIA, `vulkan_enable_f16_on_nvidia`). `float32`: they are not used. `float16x2`:
    * every operand as a pair of halves, near float32. `float16`: operands are rounded to halves. Sums are float32 in
    * each. Inputs beyond 65504 become infinite in the last two. Without such units float32 is used. Default `float32`.
    */
   readonly matrixPrecision?: MatrixPrecision | undefined;
-  /** For tests and measurements of this package: no release promises to keep it. */
+  /** Options for tests and measurements of this package. No release promises to keep them. */
   readonly testing?: TestingOptions | undefined;
 }
 
 export interface TestingOptions {
-  /** Force how the selective scan is laid out, in place of the rule. */
+  /** Forces the layout of the selective scan, in place of the rule. */
   readonly scanVariant?: ScanVariant | undefined;
 }
 

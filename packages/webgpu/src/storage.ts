@@ -1,4 +1,4 @@
-/** What stands for a tensor's memory on the device: one buffer, or a matrix as row ranges in one or more. */
+/** A tensor's memory on the device: one buffer, or for a matrix ranges of rows in one or more buffers. */
 import type { DType } from '@mamba/core';
 import type { DeviceTensor } from '@mamba/core/driver';
 import type { PooledBuffer } from './gpu/buffer-pool.ts';
@@ -6,10 +6,10 @@ import type { BufferRange } from './gpu/shader.ts';
 
 export type Format = 'float32' | 'int32' | 'float16' | 'bfloat16' | 'q8';
 
-/** FORMAT of lib/weights.wgsl. */
+/** The numbers of formats, for FORMAT of lib/weights.wgsl. */
 export const FORMATS = { float32: 0, float16: 1, bfloat16: 2, q8: 3 } as const;
 
-/** Columns of a block: halves and bytes are padded with zeros to whole blocks. */
+/** Columns of a block. Rows of halves and bytes are padded with zeros to whole blocks. */
 export const BLOCK = 32;
 
 /** Rows `[firstRow, firstRow + rows)` of a matrix, at most those that its shape has. */
@@ -18,7 +18,7 @@ export interface Part {
   readonly firstRow: number;
   readonly rows: number;
   readonly values: BufferRange;
-  /** q8 only. */
+  /** The scales of q8; undefined for other formats. */
   readonly scales: BufferRange | undefined;
 }
 
@@ -27,18 +27,18 @@ export interface Storage {
   readonly parts: readonly Part[];
 }
 
-/** An unsplit tensor: its one part has all rows, however many its shape says. */
+/** The storage of a tensor that is not split. Its one part has all rows. */
 export function plainStorage(buffer: PooledBuffer, format: 'float32' | 'int32' = 'float32'): Storage {
   const values = { buffer: buffer.buffer, offset: 0, size: buffer.size };
   return { format, parts: [{ buffer, firstRow: 0, rows: Number.POSITIVE_INFINITY, values, scales: undefined }] };
 }
 
-/** The one buffer of a tensor that is not split; `supports` has refused those that are. */
+/** The buffer of a tensor that is not split; `supports` has refused split ones. */
 export function rangeOf(tensor: DeviceTensor<Storage>): BufferRange {
   return tensor.storage.parts[0]!.values;
 }
 
-/** Bytes of one row as stored, scales apart. */
+/** Bytes of one stored row, without its scales. */
 export function rowBytes(format: Format, columns: number): number {
   const padded = Math.ceil(columns / BLOCK) * BLOCK;
   if (format === 'q8') return padded;

@@ -32,7 +32,7 @@ export function supportsCall<K extends OperationName>(
 
 type Refusals = { [K in OperationName]?: (kernels: KernelContext, call: Calls<TensorSpec>[K]) => string | undefined };
 
-/** What is beyond this device although every input fits: results, and grids of workgroups. */
+/** Checks of results and of grids of workgroups, which may be beyond the device although every input fits. */
 const refusals: Refusals = {
   selectiveScan: (kernels, call) => {
     const { state, groups, resets } = call;
@@ -57,7 +57,7 @@ function refuseTensor(gpu: Gpu, spec: TensorSpec, weight: boolean): string | und
   if (dtype === 'float64' || dtype === 'q4') return `is ${dtype}, which this backend does not store`;
   if (dtype !== 'float32' && dtype !== 'int32' && !weight)
     return `is ${dtype}: activations and vectors are float32 here, and only weights may be smaller`;
-  // Weights fit where their upload was agreed to: they are split by rows.
+  // Weights are split by rows, and their upload was checked, so they fit.
   if (weight) return undefined;
   const bytes = 4 * sizeOf(shape);
   if (bytes > gpu.maxBinding)

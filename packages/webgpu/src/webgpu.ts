@@ -29,14 +29,15 @@ export function webgpu(options: WebGpuOptions = {}): BackendProvider {
   };
 }
 
-/** What a backend has asked of its device so far, and what it holds: for tests and reports. */
+/** Counts of a backend's requests to its device so far, and the memory that it holds; for tests and reports. */
 export function countersOf(backend: Backend): Readonly<Counters> & { readonly buffersAlive: number } {
   const gpu = gpuOf(backend);
   return { ...gpu.counters, buffersAlive: gpu.pool.live };
 }
 
 /**
- * Times of all dispatches since the last call, by label, the longest first; the backend was made with `profile: true`.
+ * Returns the times of all dispatches since the last call, by label, the longest first. The backend must be made with
+ * `profile: true`.
  */
 export async function profileOf(backend: Backend): Promise<readonly ProfileEntry[]> {
   const { profiler, readback } = gpuOf(backend);

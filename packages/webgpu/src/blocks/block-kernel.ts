@@ -22,15 +22,15 @@ import type { FusedBlock } from './fused-block.ts';
 import { bindBlock, FUSED_KINDS, fusedKind } from './kinds.ts';
 import { allocateSlots, carryOver, rangesOf } from './slots.ts';
 
-/** For each kind that has a fused form, what makes a kernel of one block. */
+/** Functions that make the kernel of one block, for each kind that has a fused form. */
 export function fusedBlocks(kernels: KernelContext): FusedBlocks<Storage> {
   const fuse: FuseBlock<Storage> = (...args) => blockKernel(kernels, ...args);
   return Object.fromEntries(FUSED_KINDS.map((kind) => [kind, fuse]));
 }
 
 /**
- * One block for core: of a model that has parts which the fused model does not take, or by itself. Undefined where this
- * device cannot run it, so that the operations say what is refused.
+ * Makes one block for core: a block by itself, or one of a model that the fused model does not take. Returns undefined
+ * where this device cannot run it, so that the composed operations say what is refused.
  */
 function blockKernel(
   kernels: KernelContext,

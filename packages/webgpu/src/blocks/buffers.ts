@@ -1,4 +1,4 @@
-/** Memory of activations: blocks run one after another, so they take turns in the same buffers. */
+/** Memory for activations. Blocks run one after another, so they share the same buffers. */
 import type { PooledBuffer } from '../gpu/buffer-pool.ts';
 import { whole } from '../gpu/gpu.ts';
 import type { BufferRange } from '../gpu/shader.ts';
@@ -6,7 +6,7 @@ import type { BufferRange } from '../gpu/shader.ts';
 /** A buffer that a block needs. */
 export interface BufferSize {
   readonly bytes: number;
-  /** What it holds, for messages. */
+  /** Names the contents in messages. */
   readonly label: string;
 }
 
@@ -14,8 +14,9 @@ export type BufferSizes<Name extends string = string> = Readonly<Record<Name, Bu
 export type Buffers<Name extends string = string> = Readonly<Record<Name, BufferRange>>;
 
 /**
- * For each block its buffers by name. The first ones of all blocks are the same memory, as large as the largest of
- * them, and so on: there are as many allocations as the block with the most buffers has.
+ * Allocates every block's buffers, by name. The first buffers of all blocks are the same memory, as large as the
+ * largest of them; so are the second ones, and so on. So there are as many allocations as the block with the most
+ * buffers has.
  */
 export function shareBuffers(
   blocks: readonly BufferSizes[],

@@ -1,6 +1,6 @@
 /**
- * What this backend knows of a kind of blocks beyond its operations: how one runs in few dispatches, on the residual
- * and on memory that is lent to it. Models walk over such blocks, and `blockKernel` makes one that core can call.
+ * The fused form of a kind of blocks: it runs in few dispatches, on the residual and on memory that is lent to it.
+ * Models walk over such blocks, and `blockKernel` makes one that core can call.
  */
 import type { BlockConfig, BlockKind, BlockWeights, DeviceTensor } from '@mamba/core/driver';
 import type { Allocator } from '../gpu/gpu.ts';
@@ -11,7 +11,7 @@ import type { BufferSizes, Buffers } from './buffers.ts';
 
 /** A kind of blocks, as this backend has it. */
 export interface FusedKind<Kind extends BlockKind = BlockKind> {
-  /** Why a block of this config cannot run a call of this size on this device, in words; undefined where it can. */
+  /** The reason why a block of this config cannot run a call of this size on this device; undefined where it can. */
   refusal(kernels: KernelContext, config: BlockConfig<Kind>, batch: number, length: number): string | undefined;
   /** Binds the weights, and packs small ones together. What it allocates is the block's. */
   bind(kernels: KernelContext, allocator: Allocator, source: BlockSource<Kind>): FusedBlock;
@@ -21,7 +21,7 @@ export interface BlockSource<Kind extends BlockKind = BlockKind> {
   readonly config: BlockConfig<Kind>;
   readonly weights: BlockWeights<DeviceTensor<Storage>>;
   readonly dModel: number;
-  /** The RMS norm that its input goes through first; undefined where it comes normed already. */
+  /** The RMS norm that is applied to the input first; undefined where the input is normed already. */
   readonly norm: RmsNorm | undefined;
 }
 
@@ -37,15 +37,15 @@ export interface FusedBlock {
    * reads in `FusedCall.before`. A step moves every slot on in place.
    */
   readonly slotsInPlace: readonly string[];
-  /** Activations of a prefill over so many rows (batch · length). */
+  /** Sizes of the activations of a prefill over `rows` rows (batch · length). */
   prefillBuffers(rows: number): BufferSizes;
-  /** Activations of a step of so many rows. */
+  /** Sizes of the activations of a step of `rows` rows. */
   stepBuffers(rows: number): BufferSizes;
-  /** Any number of tokens a row. `buffers` are those of `prefillBuffers`, or larger. */
+  /** Runs any number of tokens a row. `buffers` are those of `prefillBuffers`, or larger. */
   prefill(call: FusedCall, buffers: Buffers): void;
-  /** One token a row, without resets. `buffers` are those of `stepBuffers`, or larger. */
+  /** Runs one token a row, without resets. `buffers` are those of `stepBuffers`, or larger. */
   step(call: FusedCall, buffers: Buffers): void;
-  /** Packs again what is packed, since weights were written to in place. Its memory stays where it is. */
+  /** Makes the packed copies again after weights were written to in place. Their memory stays where it is. */
   repack(): void;
   /** Frees what `bind` allocated. */
   dispose(): void;
@@ -61,7 +61,7 @@ export interface FusedCall {
   readonly x: BufferRange;
   /** `[batch, length, dModel]`: where the output goes. It may be x. */
   readonly y: BufferRange;
-  /** Add to y, which is the residual then. */
+  /** Whether the output is added to y, which is the residual then. */
   readonly accumulate: boolean;
   /** The state before the call, by slot; a slot that is absent is zero. */
   readonly before: SlotRanges;

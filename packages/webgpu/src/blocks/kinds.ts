@@ -12,12 +12,12 @@ const KINDS: { readonly [Kind in BlockKind]?: FusedKind<Kind> } = { mamba, mlp }
 /** The kinds that have a fused form. */
 export const FUSED_KINDS = Object.keys(KINDS);
 
-/** The fused form of a kind; undefined where its blocks are composed of operations. */
+/** Returns the fused form of a kind; undefined where its blocks are composed of operations. */
 export function fusedKind(kind: BlockKind): FusedKind | undefined {
   return KINDS[kind] as FusedKind | undefined;
 }
 
-/** A block of a kind that has a fused form, bound to its weights. */
+/** Makes a block of a kind that has a fused form, bound to its weights. */
 export function bindBlock(
   kernels: KernelContext,
   allocator: Allocator,

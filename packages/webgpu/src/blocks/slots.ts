@@ -1,18 +1,20 @@
-/** Memory of what a block remembers, by the slots that its kind declares. No extent of them grows. */
+/**
+ * Memory of a block's state, by the slots that its kind declares. Slots that grow with length have no fused form here.
+ */
 import { type StateSlot, sizeOf } from '@mamba/core/driver';
 import type { PooledBuffer } from '../gpu/buffer-pool.ts';
 import { type Allocator, type Gpu, whole } from '../gpu/gpu.ts';
 import type { BufferRange } from '../gpu/shader.ts';
 import type { SlotRanges } from './fused-block.ts';
 
-/** A buffer a slot, `[batch, …]`. */
+/** One buffer for each slot, `[batch, …]`. */
 export type SlotBuffers = Readonly<Record<string, PooledBuffer>>;
 
 export function slotBytes({ shape }: StateSlot, batch: number): number {
   return 4 * batch * sizeOf(shape as readonly number[]);
 }
 
-/** New memory for each slot; `kept` may give some of it, by the slot's name. */
+/** Allocates memory for each slot, except where `kept` gives it. */
 export function allocateSlots(
   allocator: Allocator,
   slots: readonly StateSlot[],
@@ -24,7 +26,7 @@ export function allocateSlots(
   return Object.fromEntries(slots.map((slot) => [slot.name, buffer(slot)]));
 }
 
-/** Makes new memory the state before a call: a copy of it, or zeros. */
+/** Fills new memory with the state before a call, or with zeros where there is none. */
 export function carryOver(gpu: Gpu, { buffer, size }: PooledBuffer, before: BufferRange | undefined): void {
   if (before === undefined) gpu.recorder.clear(buffer, 0, size);
   else gpu.recorder.copy(before.buffer, before.offset, buffer, 0, size);

@@ -4,7 +4,7 @@ import { platformGpu, platformRemedy, SOFTWARE_TOGGLES } from '#platform';
 import { keepUntilDrained } from './instances.ts';
 import type { Toggles } from './toggles.ts';
 
-/** Which device to ask for, and with what; `WebGpuOptions` says more of each. */
+/** The options that decide on the device; `WebGpuOptions` describes them. */
 export interface AcquireOptions {
   readonly device?: GPUDevice | undefined;
   readonly gpu?: GPU | undefined;
@@ -17,13 +17,16 @@ export interface AcquireOptions {
   readonly features?: readonly GPUFeatureName[] | undefined;
 }
 
-/** A device with what is known of it. */
+/** A device, and facts about it. */
 export interface Acquired {
   readonly device: GPUDevice;
-  /** The instance that the user passed in `gpu`: held until its device is gone. Our own live as long as the process. */
+  /**
+   * The instance that the user passed in `gpu`, held until its device is gone. Our own instances live as long as the
+   * process.
+   */
   readonly gpu: GPU | undefined;
   readonly info: GPUAdapterInfo;
-  /** Made here, so destroyed on dispose; a device that the user passed is left alone. */
+  /** Whether the device was made here, and is destroyed on dispose; a device that the user passed is left alone. */
   readonly owned: boolean;
   /** The smallest and largest subgroup; undefined where the device has no subgroups. */
   readonly subgroups: { readonly min: number; readonly max: number } | undefined;
@@ -32,7 +35,7 @@ export interface Acquired {
 /** Features that kernels use where the adapter has them. */
 const FEATURES: readonly GPUFeatureName[] = ['subgroups' as GPUFeatureName, 'timestamp-query'];
 
-/** Limits that are raised to what the adapter has; the defaults of a browser suffice. */
+/** Limits that are raised to the adapter's maximum. Kernels run with the defaults of a browser as well. */
 const LIMITS = [
   'maxStorageBufferBindingSize',
   'maxBufferSize',
@@ -59,7 +62,7 @@ async function request(options: AcquireOptions): Promise<Acquired> {
   const preference = { powerPreference: options.powerPreference ?? 'high-performance' } as const;
   const adapter = await gpu.requestAdapter(preference);
   if (adapter === null) throw unavailable('WebGPU has no adapter here', gpu);
-  // The engine's own (a browser's, Deno's) takes no toggles.
+  // An engine's own WebGPU (a browser's, Deno's) takes no toggles.
   const ours = options.gpu === undefined && options.toggles === undefined && gpu !== globalThis.navigator?.gpu;
   if (ours && SOFTWARE_TOGGLES !== undefined && isSoftware(adapter.info))
     return request({ ...options, toggles: SOFTWARE_TOGGLES });

@@ -5,38 +5,44 @@ import { USAGE } from './usage.ts';
 /** A buffer with the size that was asked for; its GPUBuffer may be larger. */
 export interface PooledBuffer {
   readonly buffer: GPUBuffer;
-  /** Bytes asked for, rounded up to 16, so that it can be bound as vec4s. */
+  /** Bytes asked for, rounded up to 16 so that the buffer can be bound as vec4s. */
   readonly size: number;
 }
 
 export interface PoolOptions {
-  /** Bytes that may be held beyond the most that was in use at once, lately. */
+  /** Bytes of free buffers that are kept beyond the recent peak of use. */
   readonly spareBytes?: number | undefined;
-  /** Submits recorded work, which may name buffers that were given back: called before any is destroyed. */
+  /**
+   * Submits recorded work. It is called before a buffer is destroyed, since recorded work may name buffers that were
+   * given back.
+   */
   readonly flush: () => void;
   /** Called after buffers were destroyed. */
   readonly onDestroy: () => void;
 }
 
 const SPARE = 256 << 20;
-/** Buffers taken until the most in use is counted afresh: a model that has gone does not keep its memory for ever. */
+/**
+ * Number of `take` calls after which the peak of use is counted afresh, so that a disposed model does not keep its
+ * memory for ever.
+ */
 const WINDOW = 4096;
 
 /**
  * Storage buffers by size class. Work is ordered on the queue, so a buffer may be given out again as soon as the calls
- * that use it are recorded. Fresh memory is expensive (the device clears it), so what is in steady use is kept: all
- * buffers together stay within the most that were in use at once, plus a spare; beyond it those that were given back
- * first are destroyed.
+ * that use it are recorded. Fresh memory is expensive, since the device clears it, so buffers in steady use are kept:
+ * all buffers together stay within the recent peak of use plus a spare, and beyond that the free ones that were given
+ * back first are destroyed.
  */
 export class BufferPool {
   readonly #device: GPUDevice;
   readonly #failures: Failures;
   readonly #options: PoolOptions;
   readonly #free = new Map<number, GPUBuffer[]>();
-  /** All free buffers, those given back first in front. */
+  /** All free buffers, in the order in which they were given back. */
   readonly #order = new Set<GPUBuffer>();
   readonly #live = new Set<GPUBuffer>();
-  /** Buffers that got no memory, as the device said later: never given out again. */
+  /** Buffers whose allocation failed, as the device reported later. They are never given out again. */
   readonly #failed = new WeakSet<GPUBuffer>();
   #bytes = 0;
   #retained = 0;
@@ -87,7 +93,7 @@ export class BufferPool {
       known.label = label;
     }
     this.#count(capacity);
-    // Room is made before memory is asked for.
+    // Free buffers are destroyed before new memory is asked for.
     if (known === undefined) this.#trim(capacity);
     const buffer = known ?? this.#create(capacity, label);
     this.#bytes += buffer.size;
@@ -146,10 +152,7 @@ export class BufferPool {
     this.#most = Math.max(this.#most, this.#bytes + capacity);
   }
 
-  /**
-   * Destroys what exceeds the limit once `more` bytes are allocated. A destroyed buffer may not be named by a later
-   * submit.
-   */
+  /** Destroys free buffers until `more` bytes fit within the limit. A later submit must not name a destroyed buffer. */
   #trim(more: number): void {
     const limit = Math.max(this.#most, this.#mostBefore) + (this.#options.spareBytes ?? SPARE);
     if (this.#retained === 0 || this.reserved + more <= limit) return;
@@ -163,7 +166,10 @@ export class BufferPool {
   }
 }
 
-/** Powers of two up to 64 KiB, then eight steps an octave: at most an eighth is wasted. */
+/**
+ * Rounds a size up: to powers of two up to 64 KiB, then to eight steps between powers of two, so that at most an eighth
+ * is wasted.
+ */
 function sizeClass(size: number): number {
   if (size <= 1 << 16) return Math.max(256, 2 ** Math.ceil(Math.log2(size)));
   const step = 2 ** Math.floor(Math.log2(size)) / 8;

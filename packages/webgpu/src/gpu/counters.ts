@@ -1,13 +1,13 @@
-/** What a backend has asked of its device so far; see `countersOf`. */
+/** Counts of a backend's requests to its device; see `countersOf`. */
 export interface Counters {
   dispatches: number;
   submits: number;
   /** Waits for values to come back to the host. */
   readbacks: number;
-  /** Buffer-to-buffer copies, readbacks' own included. */
+  /** Copies from buffer to buffer, those of readbacks included. */
   copies: number;
   bindGroups: number;
-  /** Pipelines that a call had to wait for: those of a model are made by `createModel`. */
+  /** Pipelines that a call had to wait for. `createModel` compiles those of a model ahead. */
   pipelinesMade: number;
   /** Bytes of tensors written from the host; uniforms are not counted. */
   bytesUploaded: number;

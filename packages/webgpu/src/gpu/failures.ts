@@ -1,8 +1,8 @@
 import { isMambaError, MambaError } from '@mamba/core';
 
 /**
- * What the device reports late. Every creation and every submit runs inside error scopes; what they catch is kept here
- * and thrown by the next read or synchronize, the first one only: those after it are mostly its consequences.
+ * Errors that the device reports late. Every creation and every submit runs inside error scopes. The first error that
+ * they catch is kept here and thrown by the next read or synchronize; those after it are mostly its consequences.
  */
 export class Failures {
   readonly #device: GPUDevice;
@@ -29,8 +29,8 @@ export class Failures {
   }
 
   /**
-   * Runs `make` with out-of-memory and validation errors caught. `what` names it in the message; `failed` hears of
-   * memory that was not had.
+   * Runs `make` inside scopes for out-of-memory and validation errors. `what` names the object in messages; `failed` is
+   * called where memory ran out.
    */
   watch<R>(what: string, make: () => R, failed?: () => void): R {
     this.#device.pushErrorScope('validation');
@@ -48,10 +48,12 @@ export class Failures {
     if (this.#lost !== undefined) throw this.#lost;
   }
 
-  /** Waits for all reports so far and throws the first failure, out-of-memory before what follows from it. */
+  /**
+   * Waits for all reports so far and throws the first failure; an out-of-memory error comes before its consequences.
+   */
   async deliver(): Promise<void> {
     while (this.#waiting.size > 0) await Promise.all(this.#waiting);
-    // A lost device resolves its scopes to null before it says that it is lost.
+    // A lost device resolves its scopes to null before `lost` resolves.
     await Promise.resolve();
     this.checkAlive();
     const caught = this.#caught;
@@ -60,10 +62,10 @@ export class Failures {
     throw caught.find((error) => isMambaError(error, 'out-of-memory')) ?? caught[0];
   }
 
-  /** A rejection of the API itself, as one of ours. */
+  /** Turns a rejection of the API into a MambaError. */
   async rejected(what: string, cause: unknown): Promise<MambaError> {
     await Promise.resolve();
-    // The reason why a mapping is aborted is known a little later than that it is.
+    // The reason for an aborted mapping arrives some turns after the rejection.
     for (let turn = 0; turn < 10 && this.#lost === undefined; turn++) await new Promise((done) => setTimeout(done, 1));
     if (this.#lost !== undefined) return this.#lost;
     return new MambaError('device-error', `${what} failed: ${String(cause)}`, { origin: what, cause });
@@ -81,7 +83,7 @@ export class Failures {
         this.#caught.push(failure(code, what, error));
         failed?.();
       },
-      // Popping is refused only by a lost device, which is told by `lost`.
+      // Only a lost device refuses to pop a scope, and `lost` reports that.
       () => {},
     );
     this.#waiting.add(report);

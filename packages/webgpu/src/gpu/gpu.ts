@@ -10,13 +10,13 @@ import type { BufferRange, Dispatch, Shader } from './shader.ts';
 import { USAGE } from './usage.ts';
 
 export interface GpuOptions {
-  /** Time every dispatch. Needs `timestamp-query`. */
+  /** Whether every dispatch is timed. Needs `timestamp-query`. */
   readonly profile?: boolean | undefined;
-  /** Freed memory that is kept beyond the most that was in use at once, in bytes. */
+  /** Bytes of freed memory that are kept beyond the peak of use. */
   readonly spareBytes?: number | undefined;
 }
 
-/** One device at work: what kernels record into and allocate from. */
+/** One device at work: kernels record into it and allocate from it. */
 export class Gpu {
   readonly device: GPUDevice;
   readonly info: GPUAdapterInfo;
@@ -27,14 +27,14 @@ export class Gpu {
   readonly recorder: Recorder;
   readonly readback: Readback;
   readonly profiler: Profiler | undefined;
-  /** Bound where an input is absent: never read. */
+  /** The buffer that is bound in place of an absent input; never read. */
   readonly nothing: BufferRange;
-  /** Bound where an output is absent: never written. */
+  /** The buffer that is bound in place of an absent output; never written. */
   readonly nowhere: BufferRange;
   readonly #owned: boolean;
   /** The user's instance, held until the device is gone. */
   readonly #instance: GPU | undefined;
-  /** Where calls take their memory from. */
+  /** The source of the memory that calls take. */
   #memory: Memory;
 
   constructor({ device, gpu, info, owned, subgroups }: Acquired, { profile = false, spareBytes }: GpuOptions = {}) {
@@ -87,7 +87,7 @@ export class Gpu {
     this.recorder.dispatch(shader, call);
   }
 
-  /** `count` workgroups as x and y: one dimension holds 65535 by default. */
+  /** Splits `count` workgroups into x and y, since one dimension holds 65535 by default. */
   grid(count: number): [number, number] {
     const limit = this.device.limits.maxComputeWorkgroupsPerDimension;
     if (count <= limit) return [count, 1];
@@ -96,8 +96,8 @@ export class Gpu {
   }
 
   /**
-   * Runs `body` with an allocator. Scratch is given back at its end, results as well where it throws; work that was
-   * recorded keeps its order, so a buffer may be handed out again at once.
+   * Runs `body` with an allocator. Scratch is given back when `body` ends, and results as well where it throws.
+   * Recorded work keeps its order, so a buffer may be given out again at once.
    */
   allocating<R>(body: (allocator: Allocator) => R): R {
     const allocator = new Allocator(this.#memory);
@@ -111,7 +111,9 @@ export class Gpu {
     }
   }
 
-  /** Dispatches of `body`, to be recorded again and again; the plan keeps what they take as scratch. */
+  /**
+   * Captures the dispatches of `body` as a plan, which can be recorded again and again. The plan keeps their scratch.
+   */
   capture(body: () => void): Captured {
     const scratch = new KeptScratch(this.pool);
     const memory = this.#memory;
@@ -162,7 +164,7 @@ export class Gpu {
   }
 }
 
-/** A plan, and how to free it. */
+/** A plan, and the function that frees it. */
 export interface Captured {
   readonly plan: Plan;
   forget(): void;
@@ -205,7 +207,10 @@ export class Allocator {
   }
 }
 
-/** Scratch that nobody else gets while a plan lives; the plan's own calls share it, as they run one after another. */
+/**
+ * Scratch of a plan, which is the plan's own while it lives. The plan's calls share it, since they run one after
+ * another.
+ */
 class KeptScratch implements Source {
   readonly #pool: BufferPool;
   readonly #all: PooledBuffer[] = [];
@@ -232,14 +237,14 @@ class KeptScratch implements Source {
   }
 }
 
-/** A whole pooled buffer as a binding. */
+/** The range of a whole pooled buffer. */
 export function whole({ buffer, size }: PooledBuffer): BufferRange {
   return { buffer, offset: 0, size };
 }
 
 /**
- * Lanes for a row that a workgroup reduces: a few elements each, so that short rows do not pay for barriers of many
- * lanes.
+ * Lanes of a workgroup that reduces a row. Each has a few elements at least, so that short rows do not pay for barriers
+ * of many lanes.
  */
 export function rowWorkgroup(gpu: Gpu, length: number, most = 256): number {
   return gpu.workgroup(Math.min(most, Math.max(32, 2 ** Math.ceil(Math.log2(length / 8)))));

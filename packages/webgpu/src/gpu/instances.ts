@@ -1,6 +1,6 @@
 /**
- * Keeps a user's instance of Dawn referenced until `settled` has come and the callbacks that were scheduled until then
- * have run. The bindings call an instance from scheduled callbacks that do not own it: one that is collected too early
+ * Keeps a user's instance of Dawn referenced until `settled` resolves and the callbacks that were scheduled before have
+ * run. The bindings call an instance from scheduled callbacks that do not own it: one that is collected too early
  * crashes the process.
  */
 export function keepUntilDrained(gpu: GPU, settled: Promise<unknown>): void {
@@ -13,8 +13,8 @@ export function keepUntilDrained(gpu: GPU, settled: Promise<unknown>): void {
   void settled.then(drain, drain);
 }
 
-/** One entry a call, since backends may share an instance. */
+/** One entry for each call, since backends may share an instance. */
 const held = new Set<{ readonly gpu: GPU }>();
 
-/** Turns of the event loop after which a callback that was scheduled before has surely run; one is needed. */
+/** Turns of the event loop to wait for scheduled callbacks; one suffices. */
 const TURNS = 4;

@@ -32,7 +32,7 @@ export class Pipelines {
     return this.#pipelines.size;
   }
 
-  /** `watch` wraps what may fail to validate. */
+  /** Returns a compiled pipeline. `watch` wraps the calls that may fail to validate. */
   get<O extends string, C extends string, L extends string>(
     shader: Shader<string, string, O, C, L>,
     specialisation: Specialisation<O, C, L>,
@@ -46,7 +46,7 @@ export class Pipelines {
     return made;
   }
 
-  /** Compiles without waiting. A failure is left to `get`, whose error scopes say what is wrong. */
+  /** Compiles without waiting. A failure is ignored here: `get` meets it again inside error scopes. */
   prepare<O extends string, C extends string, L extends string>(
     shader: Shader<string, string, O, C, L>,
     specialisation: Specialisation<O, C, L>,
@@ -128,5 +128,5 @@ export class Pipelines {
   }
 }
 
-/** GPUShaderStage.COMPUTE; the globals do not exist in Node, and a library does not make them. */
+/** GPUShaderStage.COMPUTE by value: Node lacks the global, and a library must not define it. */
 const COMPUTE = 4;

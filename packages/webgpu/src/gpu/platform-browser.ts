@@ -1,14 +1,15 @@
 import type { Toggles } from './toggles.ts';
 
 /**
- * How a browser (or any engine with `navigator.gpu`) gives WebGPU. Chosen by the `imports` conditions of package.json.
+ * WebGPU of a browser, or of any engine with `navigator.gpu`. The `imports` conditions of package.json choose this
+ * file.
  */
 export async function platformGpu(toggles: Toggles): Promise<GPU | undefined> {
   if (toggles.enable.length + toggles.disable.length > 0) return undefined;
   return globalThis.navigator?.gpu;
 }
 
-/** What the user can do where there is no adapter, by what was tried. */
+/** The advice for a user who gets no adapter. */
 export function platformRemedy(gpu: GPU | undefined): string {
   if (gpu === undefined && globalThis.isSecureContext === false)
     return 'WebGPU needs a secure page: serve it over https, or from localhost.';
@@ -17,5 +18,5 @@ export function platformRemedy(gpu: GPU | undefined): string {
   return 'The browser found no GPU that it trusts: turn hardware acceleration on, update the driver, and see chrome://gpu or about:support.';
 }
 
-/** Toggles for an adapter in software; a page sets none. */
+/** Toggles for an adapter in software. A page cannot set any. */
 export const SOFTWARE_TOGGLES: Toggles | undefined = undefined;

@@ -1,8 +1,7 @@
 import type { Toggles } from './toggles.ts';
 
 /**
- * Dawn's bindings, an optional peer dependency; a `navigator.gpu` that the engine brings itself (Deno, Bun) is taken
- * first.
+ * Loads Dawn's bindings, an optional peer dependency. A `navigator.gpu` of the engine's own (Deno, Bun) is preferred.
  */
 export async function platformGpu({ enable, disable }: Toggles): Promise<GPU | undefined> {
   const plain = enable.length + disable.length === 0;
@@ -27,8 +26,9 @@ export async function platformGpu({ enable, disable }: Toggles): Promise<GPU | u
 const instances = new Map<string, GPU>();
 
 /**
- * SwiftShader compiles the zero-initialisation of workgroup memory to one store an element where a Vulkan extension
- * does it: seconds a kernel. Without that extension Dawn writes a loop; values are the same.
+ * Toggles for an adapter in software. SwiftShader takes seconds to compile a kernel whose workgroup memory a Vulkan
+ * extension zeroes, since it writes one store for each element. Without the extension Dawn writes a loop; values are
+ * the same.
  */
 export const SOFTWARE_TOGGLES: Toggles | undefined = {
   enable: [],

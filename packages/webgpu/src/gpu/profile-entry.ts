@@ -1,6 +1,6 @@
 /** Time of all dispatches under one label. */
 export interface ProfileEntry {
-  /** Shader, its link and what it was specialised by. */
+  /** The shader, its link alternative and its specialisation. */
   readonly label: string;
   readonly dispatches: number;
   readonly nanoseconds: number;

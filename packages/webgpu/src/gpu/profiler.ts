@@ -6,8 +6,8 @@ import { MAP_MODE_READ, USAGE } from './usage.ts';
 const CAPACITY = 2048;
 
 /**
- * Times every dispatch in a pass of its own, which costs overlap: sums of a profile exceed what the work takes without
- * it.
+ * Times every dispatch in a pass of its own, so dispatches cannot overlap: the sum of a profile exceeds the time that
+ * the work takes without it.
  */
 export class Profiler {
   readonly #device: GPUDevice;
@@ -70,7 +70,7 @@ export class Profiler {
     this.#waiting.add(report);
   }
 
-  /** Everything since the last call, the longest first. */
+  /** Returns the times of all labels since the last call, the longest first. */
   async take(): Promise<readonly ProfileEntry[]> {
     const waiting = [...this.#waiting];
     this.#waiting.clear();

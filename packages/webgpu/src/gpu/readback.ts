@@ -3,10 +3,10 @@ import type { Failures } from './failures.ts';
 import type { Recorder } from './recorder.ts';
 import { MAP_MODE_READ, USAGE } from './usage.ts';
 
-/** Mappable buffers kept for the next read, in bytes. */
+/** Bytes of mappable buffers that are kept for the next read. */
 const RETAINED = 16 << 20;
 
-/** Copies device memory to the host, waiting for it. */
+/** Copies device memory to the host, and waits for it. */
 export class Readback {
   readonly #device: GPUDevice;
   readonly #failures: Failures;
@@ -28,7 +28,7 @@ export class Readback {
     return bytes;
   }
 
-  /** Bytes `[offset, offset + size)`; both multiples of 4. */
+  /** Reads bytes `[offset, offset + size)`. Both are multiples of 4. */
   async read(source: GPUBuffer, offset: number, size: number): Promise<ArrayBuffer> {
     this.#failures.checkAlive();
     const staging = this.#take(size);
@@ -39,7 +39,7 @@ export class Readback {
       try {
         await staging.mapAsync(MAP_MODE_READ, 0, size);
       } catch (cause) {
-        // A failed submit makes the mapping fail too: its reason comes first.
+        // A failed submit makes the mapping fail too, so its reason is thrown first.
         await this.#failures.deliver();
         throw await this.#failures.rejected('reading a tensor', cause);
       }

@@ -6,16 +6,19 @@ import type { BufferRange, Dispatch, Shader } from './shader.ts';
 import { Uniforms } from './uniforms.ts';
 
 /**
- * Dispatches of a submit: the first ones after a wait are small, so that the device starts while the rest is recorded;
- * each is twice the last.
+ * Dispatches of the first submit after a wait. It is small, so that the device starts while the rest is recorded; each
+ * submit is twice as large as the last.
  */
 const FIRST_BATCH = 32;
 const LARGEST_BATCH = 512;
-/** Bind groups and uniform blocks kept. Groups name buffers, so all are forgotten when a buffer is destroyed. */
+/**
+ * Most bind groups, and most uniform blocks, that are kept. Groups name buffers, so all are dropped when a buffer is
+ * destroyed.
+ */
 const BIND_GROUPS = 4096;
 const BLOCKS = 4096;
 
-/** A dispatch with everything looked up: what remains is to record it. */
+/** A dispatch with everything looked up, ready to be recorded. */
 interface Prepared {
   readonly pipeline: Pipeline;
   readonly group: GPUBindGroup;
@@ -23,7 +26,7 @@ interface Prepared {
   readonly workgroups: readonly [number, number, number];
 }
 
-/** Prepared dispatches, to be recorded any number of times while their buffers live; `forget` frees it. */
+/** Prepared dispatches, which can be recorded any number of times while their buffers live. `forget` frees them. */
 export interface Plan {
   readonly items: readonly Prepared[];
   readonly buffers: ReadonlySet<GPUBuffer>;
@@ -31,9 +34,8 @@ export interface Plan {
 }
 
 /**
- * Records dispatches and copies into one command encoder and submits them together. Dispatches are made of bind groups
- * that never change, uniforms included: those of equal contents are one, so that a repeated call finds everything it
- * needs.
+ * Records dispatches and copies into one command encoder and submits them together. Bind groups, uniforms included,
+ * never change, and equal ones are shared, so that a repeated call finds everything it needs.
  */
 export class Recorder {
   readonly #device: GPUDevice;
@@ -44,9 +46,9 @@ export class Recorder {
   #uniforms: Uniforms;
   readonly #groups = new Map<string, GPUBindGroup>();
   readonly #ids = new WeakMap<GPUBuffer, number>();
-  /** Buffers that recorded, unsubmitted work uses. */
+  /** Buffers that recorded but unsubmitted work uses. */
   readonly #inUse = new Set<GPUBuffer>();
-  /** Plans whose buffers are among them. */
+  /** Plans that recorded but unsubmitted work uses. */
   readonly #replayed = new Set<Plan>();
   #forgotten: Plan[] = [];
   #nextId = 0;
@@ -100,8 +102,8 @@ export class Recorder {
   }
 
   /**
-   * Compiles what `body` dispatches, side by side and off this thread; nothing is recorded, and buffers are not looked
-   * at.
+   * Compiles the pipelines that `body` dispatches, side by side and off this thread. Nothing is recorded, and buffers
+   * are ignored.
    */
   async prepare(body: () => void): Promise<void> {
     const preparing: Promise<void>[] = [];
@@ -114,7 +116,7 @@ export class Recorder {
     await Promise.all(preparing);
   }
 
-  /** Looks up what the dispatches of `body` need, without recording them. */
+  /** Prepares the dispatches of `body` without recording them. */
   capture(body: () => void): Plan {
     const items: Prepared[] = [];
     const uniforms = new Uniforms(this.#device, this.#failures);
@@ -143,7 +145,7 @@ export class Recorder {
     }
   }
 
-  /** Frees a plan, after the work that was recorded from it. */
+  /** Frees a plan, once the work that was recorded from it is submitted. */
   forget(plan: Plan): void {
     if (this.#replayed.has(plan)) this.#forgotten.push(plan);
     else plan.uniforms.dispose();
@@ -165,10 +167,7 @@ export class Recorder {
     this.#inUse.add(target);
   }
 
-  /**
-   * Writes from the host in the order of the calls: work that was recorded before and uses the buffer is submitted
-   * first.
-   */
+  /** Writes from the host in the order of the calls: recorded work that uses the buffer is submitted first. */
   write(target: GPUBuffer, offset: number, data: Uint8Array<ArrayBuffer>): void {
     this.#failures.checkAlive();
     if (this.#inUse.has(target)) this.flush();
@@ -176,7 +175,7 @@ export class Recorder {
     this.#counters.bytesUploaded += data.byteLength;
   }
 
-  /** Submits what is recorded, mostly for somebody who waits for it: the device will be idle then. */
+  /** Submits the recorded work. It is called before waiting, so the next submit is small again. */
   flush(): void {
     this.#submit();
     this.#batch = FIRST_BATCH;
@@ -203,7 +202,7 @@ export class Recorder {
     this.#counters.submits++;
   }
 
-  /** Bind groups name buffers: forget them once one is destroyed. */
+  /** Drops all bind groups. It is called when a buffer is destroyed, since bind groups name buffers. */
   forgetBuffers(): void {
     this.#groups.clear();
   }
@@ -279,7 +278,7 @@ export class Recorder {
         this.#device.createBindGroup({ label: stem, layout, entries }),
       );
       this.#counters.bindGroups++;
-      // A plan's own uniforms are in no other group.
+      // No other bind group has a plan's own uniforms, so the group is not kept.
       if (this.#captured !== undefined) return group;
       if (this.#groups.size >= BIND_GROUPS) this.#groups.clear();
       this.#groups.set(key, group);
@@ -287,7 +286,7 @@ export class Recorder {
     return group;
   }
 
-  /** Starts anew where calls keep coming with uniforms that were never seen. */
+  /** Drops all uniform blocks once there are too many, as calls with ever new uniforms make them. */
   #forgetUniforms(): void {
     this.flush();
     this.#groups.clear();

@@ -1,5 +1,5 @@
 /**
- * A WGSL module as scripts/generate.mjs describes it. The type parameters are the names of its bindings, uniforms,
+ * A WGSL module, as scripts/generate.mjs describes it. The type parameters are the names of its bindings, uniforms,
  * overrides, constants and link alternatives, so that the compiler checks every dispatch against the shader.
  */
 export interface Shader<
@@ -18,18 +18,18 @@ export interface Shader<
   };
   readonly overrides: readonly O[];
   readonly constants: readonly C[];
-  /** Whole module text of each alternative. */
+  /** The module's whole text, for each link alternative. */
   readonly links: Readonly<Record<L, string>>;
 }
 
-/** Part of a buffer, in bytes; the offset is a multiple of 256. */
+/** A part of a buffer, in bytes. The offset is a multiple of 256. */
 export interface BufferRange {
   readonly buffer: GPUBuffer;
   readonly offset: number;
   readonly size: number;
 }
 
-/** What makes a pipeline out of a shader. */
+/** The values that make a pipeline of a shader. */
 export interface Specialisation<O extends string, C extends string, L extends string> {
   readonly overrides?: Readonly<Partial<Record<O, number | boolean>>> | undefined;
   readonly constants?: Readonly<Partial<Record<C, number>>> | undefined;
@@ -43,7 +43,7 @@ export interface Dispatch<B extends string, U extends string, O extends string, 
   readonly workgroups: readonly [x: number, y?: number, z?: number];
 }
 
-/** Label and cache key in one: `linear FORMAT=1 ALIGNED=true`. */
+/** The label of a pipeline, which is its cache key as well: `linear FORMAT=1 ALIGNED=true`. */
 export function labelOf<O extends string, C extends string, L extends string>(
   shader: Shader<string, string, O, C, L>,
   { overrides, constants, link }: Specialisation<O, C, L>,
@@ -53,9 +53,7 @@ export function labelOf<O extends string, C extends string, L extends string>(
   return label;
 }
 
-/**
- * The module's text with its constants replaced and the loops that ask for it written out: valid WGSL before and after.
- */
+/** The module's text with constants replaced and the marked loops written out. It is valid WGSL before and after. */
 export function textOf<C extends string, L extends string>(
   shader: Shader<string, string, string, C, L>,
   { constants, link }: Specialisation<string, C, L>,

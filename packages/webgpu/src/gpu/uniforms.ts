@@ -2,18 +2,18 @@ import type { Failures } from './failures.ts';
 import type { BufferRange, Shader } from './shader.ts';
 import { USAGE } from './usage.ts';
 
-/** Blocks of one buffer. */
+/** Number of blocks in one buffer. */
 const BLOCKS = 64;
 
 /**
- * Uniform blocks by contents. A block is written once and never changes, so that bind groups may hold it for good;
- * blocks that are new go to the device together, before the submit that uses them.
+ * Uniform blocks by contents. A block is written once and never changes, so bind groups may keep it. New blocks are
+ * written together, before the submit that uses them.
  */
 export class Uniforms {
   readonly #device: GPUDevice;
   readonly #failures: Failures;
   readonly #stride: number;
-  /** Contents → where they lie. */
+  /** The place of each block, by its contents. */
   readonly #blocks = new Map<string, BufferRange>();
   readonly #buffers: GPUBuffer[] = [];
   readonly #staged: Uint8Array<ArrayBuffer>;
@@ -27,7 +27,7 @@ export class Uniforms {
     this.#staged = new Uint8Array(BLOCKS * this.#stride);
   }
 
-  /** Blocks so far. */
+  /** Number of blocks. */
   get size(): number {
     return this.#blocks.size;
   }
@@ -53,7 +53,7 @@ export class Uniforms {
     return block;
   }
 
-  /** Writes what is new; nothing submitted yet uses it. */
+  /** Writes the new blocks, which no submitted work uses yet. */
   write(): void {
     if (this.#used === this.#written) return;
     const begin = this.#written * this.#stride;

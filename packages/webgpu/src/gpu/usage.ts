@@ -1,4 +1,4 @@
-/** GPUBufferUsage and GPUMapMode by value: the globals do not exist in Node, and a library does not make them. */
+/** GPUBufferUsage and GPUMapMode by value: Node lacks the globals, and a library must not define them. */
 export const USAGE = {
   MAP_READ: 0x1,
   COPY_SRC: 0x4,

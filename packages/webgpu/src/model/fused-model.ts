@@ -30,8 +30,9 @@ import { type StepCall, Stepper } from './stepper.ts';
 import { warm } from './warm.ts';
 
 /**
- * The whole model on the device: activations and state never leave it, and no call waits. Undefined where this model
- * has a part that the kernels do not take: core walks over the blocks then, and its operations say what is refused.
+ * The whole model on the device: activations and state never leave it, and no call waits. Returns undefined where the
+ * model has a part that the kernels do not take; core walks over the blocks then, and its operations say what is
+ * refused.
  */
 export function fusedModel(
   kernels: KernelContext,
@@ -108,7 +109,7 @@ function forward(model: Fused, call: ModelCall): ModelOutcome {
   const ids = rangeOf(context.device(call.ids));
   const stepped = length === 1 && batch <= VECTOR_ROWS && call.resets === undefined && !hiddenStates && logitRows > 0;
   const outcome = stepped ? forwardStep(model, call, ids) : forwardChunk(model, call, ids, logitRows);
-  // From here nothing throws: storage goes to its owners.
+  // Nothing throws from here on, so storage can go to its owners.
   if (call.donated) releaseUnused(gpu, previous, outcome.state);
   const tensor = (buffer: PooledBuffer, ...shape: number[]): Tensor =>
     context.tensor(plainStorage(buffer), { shape, dtype: 'float32' });
@@ -121,9 +122,9 @@ function forward(model: Fused, call: ModelCall): ModelOutcome {
 
 interface Outcome {
   readonly state: readonly SlotBuffers[];
-  /** Logits. */
+  /** The logits. */
   readonly values: PooledBuffer | undefined;
-  /** Hidden states, where they are asked for. */
+  /** The hidden states, where they are asked for. */
   readonly kept: readonly PooledBuffer[] | undefined;
 }
 
@@ -144,7 +145,7 @@ function forwardStep(model: Fused, call: ModelCall, ids: BufferRange): Outcome {
   });
 }
 
-/** Memory of a state that steps move on in place. */
+/** Allocates the memory of a state that steps move on in place. */
 function steppedState(
   { kernels: { gpu }, slots }: Fused,
   allocator: Allocator,
@@ -189,7 +190,7 @@ function forwardChunk(model: Fused, call: ModelCall, ids: BufferRange, logitRows
   });
 }
 
-/** All layers over a chunk, onto the residual. */
+/** Runs all layers over a chunk, onto the residual. */
 function prefill(model: Fused, pass: Pass): void {
   const { config, blocks } = model;
   const { gpu } = model.kernels;
@@ -216,7 +217,7 @@ function prefill(model: Fused, pass: Pass): void {
   }
 }
 
-/** All layers over one token a row, then the head. */
+/** Runs all layers over one token a row, and then the head. */
 function step(model: Fused, { port, state, rows }: StepCall): void {
   const { blocks } = model;
   const { residual } = port;
@@ -243,7 +244,7 @@ function embed({ kernels: { gpu }, config, embedding }: Fused, ids: BufferRange,
   gatherRows(gpu, embedding, { tableRows: vocabSize, ids, idRow: 1, idOffset: 0, count, channels: dModel, y });
 }
 
-/** The residual after the final norm, which is the last hidden state. */
+/** Keeps the residual after the final norm, which is the last hidden state. */
 function keepNormed(
   { kernels: { gpu }, config, finalNorm }: Fused,
   { allocator, kept }: HiddenStates,
@@ -259,11 +260,11 @@ function keepNormed(
 
 interface LogitsCall {
   readonly x: BufferRange;
-  /** x has been through the final norm. */
+  /** Whether x has been through the final norm already. */
   readonly normed: boolean;
-  /** Logits are made of one row of x out of so many: the last of them. */
+  /** Of every `stride` rows of x the last one gets logits. */
   readonly stride: number;
-  /** Rows of logits. */
+  /** Number of rows of logits. */
   readonly rows: number;
   readonly y: BufferRange;
 }
@@ -286,7 +287,7 @@ function writeLogits({ kernels, config, finalNorm, head }: Fused, { x, normed, s
   }
 }
 
-/** Generates `count` tokens: each is chosen on the device and fed to the next step; nothing is read back. */
+/** Generates `count` tokens. Each is chosen on the device and fed to the next step; nothing is read back. */
 function decode(model: Fused, call: DecodeCall): DecodeOutcome {
   const { kernels, context, config, stepper } = model;
   const { gpu } = kernels;

@@ -10,7 +10,7 @@ import type { Storage } from '../storage.ts';
 import type { Slots } from './state.ts';
 import type { Stepper } from './stepper.ts';
 
-/** A model on the device. */
+/** A model, bound to the device. */
 export interface Fused {
   readonly kernels: KernelContext;
   readonly context: FusionContext<Storage>;
@@ -35,11 +35,11 @@ export interface Pass {
   readonly residual: BufferRange;
   /** Activations of each layer. */
   readonly buffers: readonly Buffers[];
-  /** The state before, layer by layer; undefined where sequences begin. */
+  /** The state before the pass, layer by layer; undefined where sequences begin. */
   readonly before: readonly SlotBuffers[] | undefined;
-  /** Where the state after goes. */
+  /** The memory of the state after the pass. */
   readonly state: readonly SlotBuffers[];
-  /** Takes the residual before each layer, where hidden states are asked for. */
+  /** The memory that takes the residual before each layer, where hidden states are asked for. */
   readonly hiddenStates: HiddenStates | undefined;
 }
 

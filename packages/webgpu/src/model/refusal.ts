@@ -6,8 +6,8 @@ import type { KernelContext } from '../operations/kernel-context.ts';
 import { projectionRefusal } from '../operations/linear.ts';
 
 /**
- * Whether the fused model knows all parts of such a model: it has RMS norms, and states whose size does not depend on
- * the position.
+ * Whether the fused model takes such a model: one with RMS norms, and with states whose size does not depend on the
+ * position.
  */
 export function isFusible(config: ModelConfig): boolean {
   return (
@@ -17,7 +17,7 @@ export function isFusible(config: ModelConfig): boolean {
   );
 }
 
-/** Why a call of this size cannot run on this device, in words; undefined where it can. */
+/** The reason why a call of this size cannot run on this device; undefined where it can. */
 export function modelRefusal(
   kernels: KernelContext,
   config: ModelConfig,
@@ -51,7 +51,7 @@ export function checkCall(
     });
 }
 
-/** The configs of a model's blocks, each once. */
+/** The different configs of a model's blocks. */
 export function distinctBlocks(config: ModelConfig): readonly BlockConfig[] {
   let distinct = known.get(config);
   if (distinct === undefined) {

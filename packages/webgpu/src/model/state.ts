@@ -3,10 +3,10 @@ import { allocateSlots, carryOver, rangesOf, type SlotBuffers, slotBytes } from 
 import type { PooledBuffer } from '../gpu/buffer-pool.ts';
 import type { Allocator, Gpu } from '../gpu/gpu.ts';
 
-/** What each layer remembers; no extent of a slot grows. */
+/** The slots of each layer. None of them grows with length. */
 export type Slots = readonly (readonly StateSlot[])[];
 
-/** A model's state: a buffer a slot and layer, which never leave the device unless exported. */
+/** A model's state: one buffer for each slot of each layer. They leave the device only when exported. */
 export class FusedState implements KernelState {
   readonly batch: number;
   readonly bytes: number;
@@ -41,19 +41,19 @@ export function allocateState(allocator: Allocator, slots: Slots, batch: number)
   return slots.map((layer) => allocateSlots(allocator, layer, batch));
 }
 
-/** A call's state before it, and what becomes of that. */
+/** The state before a call, and the way in which the next state replaces it. */
 export interface Succession {
   readonly previous: FusedState | undefined;
-  /** The call may write to the memory of `previous`. */
+  /** Whether the call may write to the memory of `previous`. */
   readonly donated: boolean;
   readonly batch: number;
-  /** Slots that the call reads where it writes them; it writes the others anew. */
+  /** Whether the call reads a slot where it writes it. It writes the others to new memory. */
   readonly inPlace: (layer: number, slot: string) => boolean;
 }
 
 /**
- * Memory for the state after a call. Slots in place hold the state before: in the same memory if it was donated, else
- * a copy, or zeros.
+ * Allocates the state after a call. Slots in place hold the state before the call: in the same memory if it was
+ * donated, else as a copy, or zeros.
  */
 export function nextState(
   gpu: Gpu,
@@ -73,7 +73,7 @@ export function nextState(
   return layers;
 }
 
-/** Gives back memory of a donated state that did not go into the next one. */
+/** Gives back the memory of a donated state that the next one does not use. */
 export function releaseUnused(gpu: Gpu, previous: FusedState | undefined, next: readonly SlotBuffers[]): void {
   const kept = new Set(buffersOf(next).map(({ buffer }) => buffer));
   for (const buffer of buffersOf(previous?.layers ?? [])) if (!kept.has(buffer.buffer)) gpu.pool.give(buffer);

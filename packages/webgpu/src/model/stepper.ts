@@ -7,9 +7,9 @@ import type { Plan } from '../gpu/recorder.ts';
 import type { BufferRange } from '../gpu/shader.ts';
 import { sameMemory } from './state.ts';
 
-/** Where every step of some rows reads its ids and leaves its logits. */
+/** The memory that every step of some rows shares: its ids, logits and activations. */
 export interface Port {
-  /** `[2, rows]`: ids, and how many were chosen so far; see argmax.wgsl. */
+  /** `[2, rows]`: the ids to feed, and how many were chosen so far; see argmax.wgsl. */
   readonly fed: BufferRange;
   /** `[rows, vocabSize]` */
   readonly logits: BufferRange;
@@ -30,13 +30,13 @@ export interface StepperOptions {
   readonly dModel: number;
   readonly vocabSize: number;
   readonly blocks: readonly FusedBlock[];
-  /** Dispatches a step. */
+  /** Dispatches the kernels of a step. */
   readonly dispatch: (call: StepCall) => void;
 }
 
-/** Rows that there is room for from the beginning, so that the first step takes no memory. */
+/** Rows that have memory from the beginning, so that the first step allocates nothing. */
 const FEW = 8;
-/** States whose step is kept prepared: generations that take turns, a token each. */
+/** Number of states whose prepared step is kept, for generations that take turns. */
 const PLANS = 16;
 
 interface Prepared extends Captured {
@@ -45,13 +45,13 @@ interface Prepared extends Captured {
 }
 
 /**
- * Steps of one token a row, prepared once for a state's memory and recorded for every token: nothing in a step depends
- * on the position. The activations are the stepper's own and stay.
+ * Steps of one token a row. A step is prepared once for a state's memory and recorded for every token, since nothing in
+ * it depends on the position. The activations are the stepper's own and stay.
  */
 export class Stepper {
   readonly #gpu: Gpu;
   readonly #options: StepperOptions;
-  /** The latest first. */
+  /** The prepared steps, the latest used first. */
   #plans: readonly Prepared[] = [];
   #memory: readonly PooledBuffer[] = [];
   #port: Port | undefined;
@@ -63,10 +63,10 @@ export class Stepper {
     this.port(FEW);
   }
 
-  /** Memory for steps of so many rows; the same until more are asked for. */
+  /** Returns the memory for steps of `rows` rows. It stays the same until more rows are asked for. */
   port(rows: number): Port {
     if (this.#port !== undefined && rows <= this.#rows) return this.#port;
-    // Plans hold the smaller one.
+    // The plans use the smaller memory, so they go with it.
     this.dispose();
     return this.#gpu.allocating((allocator) => {
       const memory: PooledBuffer[] = [];
@@ -80,7 +80,7 @@ export class Stepper {
     });
   }
 
-  /** The step of this state, or of one that lay in the same memory before. */
+  /** Returns the step of this state, or of an earlier state in the same memory. */
   plan(state: readonly SlotBuffers[], rows: number): Plan {
     const port = this.port(rows);
     const known = this.#plans.find((plan) => plan.rows === rows && sameMemory(plan.state, state));
@@ -95,7 +95,7 @@ export class Stepper {
     return prepared.plan;
   }
 
-  /** Compiles what steps take. */
+  /** Compiles the pipelines of steps. */
   warm(state: readonly SlotBuffers[]): void {
     const { buffer } = this.#gpu.nowhere;
     const port = portOf(this.#options, 1, ({ bytes }) => ({ buffer, size: bytes }));

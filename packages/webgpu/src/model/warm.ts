@@ -6,10 +6,10 @@ import type { Fused, Pass } from './pass.ts';
 import { distinctBlocks } from './refusal.ts';
 import { allocateState } from './state.ts';
 
-/** Rows that stand for what a prompt's chunks may have: pipelines differ by how many there are. */
+/** Lengths that stand for those of prompts' chunks, since pipelines differ by the number of rows. */
 const WARM_LENGTHS = [2, 16, 64, 128, 512];
 
-/** Compiles what a prompt, a step and a generation take; sampling by its own filters is left to the first call. */
+/** Compiles the pipelines of prompts, a step and a greedy generation. Those of sampling are left to the first call. */
 export function warm(model: Fused, prefill: (model: Fused, pass: Pass) => void): Promise<void> {
   const { kernels, config, blocks, slots, stepper } = model;
   const { gpu } = kernels;
@@ -18,7 +18,7 @@ export function warm(model: Fused, prefill: (model: Fused, pass: Pass) => void):
     gpu.allocating((allocator) => {
       const state = allocateState(allocator, slots, 1);
       const memory = whole(allocator.scratch(16, 'nothing'));
-      // Blocks of the same config are like one another.
+      // Blocks of the same config need the same pipelines.
       const few = { ...model, blocks: distinct.map((index) => blocks[index]!) };
       const states = distinct.map((index) => state[index]!);
       for (const length of WARM_LENGTHS) {

@@ -12,7 +12,7 @@ export function argmax(gpu: Gpu, { logits, rows, vocab, checked = false }: Argma
   });
 }
 
-/** Rows of logits, and where their ids go: element `idOffset + row · idRow`. */
+/** Rows of logits, and the place of their ids: element `idOffset + row · idRow`. */
 export interface Choice {
   readonly logits: BufferRange;
   readonly rows: number;
@@ -20,19 +20,16 @@ export interface Choice {
   readonly ids: BufferRange;
   readonly idRow: number;
   readonly idOffset: number;
-  /** Give -1 for a row that no token follows from; see core's argmax. */
+  /** Whether a row that decides no token gives -1; see core's argmax. */
   readonly checked: boolean;
   /**
-   * In a generation, ids chosen last and how many were chosen, `[2, rows]`: the choice goes behind those, and is left
-   * here.
+   * In a generation, `[2, rows]`: the ids chosen last, and how many were chosen. The choice is written here, and behind
+   * those chosen before.
    */
   readonly fed?: BufferRange | undefined;
 }
 
-/**
- * Logits of a part, and from how many of them on a row is cut into parts: one workgroup alone is slow to read a long
- * row.
- */
+/** Logits of a part. A longer row is cut into parts, since one workgroup alone is slow to read it. */
 const SPAN = 2048;
 
 export function largest(gpu: Gpu, { logits, rows, vocab, ids, idRow, idOffset, checked, fed }: Choice): void {

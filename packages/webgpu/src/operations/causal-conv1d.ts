@@ -5,9 +5,9 @@ import { workgroupsRefusal } from '../gpu/limits.ts';
 import type { BufferRange } from '../gpu/shader.ts';
 import { plainStorage, rangeOf, type Storage } from '../storage.ts';
 
-/** Steps that a lane makes; OUTPUTS of the shader. */
+/** Steps that a lane computes: OUTPUTS of the shader. */
 const OUTPUTS = 8;
-/** Taps of a convolution that a lane keeps in registers. */
+/** Most taps that a lane keeps in registers. */
 const MAX_WIDTH = 64;
 
 export function causalConv1d(
@@ -83,7 +83,7 @@ export function convolve(gpu: Gpu, call: Convolution): void {
   });
 }
 
-/** Why a convolution of these sizes cannot run on this device, although its tensors fit. */
+/** The reason why a convolution of these sizes cannot run on this device, although its tensors fit. */
 export function convolutionRefusal(
   gpu: Gpu,
   { batch, dim, width }: Pick<Convolution, 'batch' | 'dim' | 'width'>,

@@ -28,14 +28,14 @@ export interface GatherRows {
   readonly tableRows: number;
   readonly ids: BufferRange;
   readonly count: number;
-  /** Elements from one id to the next, and where the first one lies. */
+  /** Elements from one id to the next; `idOffset` is the place of the first one. */
   readonly idRow: number;
   readonly idOffset: number;
   readonly channels: number;
   readonly y: BufferRange;
 }
 
-/** One dispatch a part of the table; every id is in exactly one of them. */
+/** Gathers rows of a table, with one dispatch for each of its parts. Every id is in exactly one part. */
 export function gatherRows(
   gpu: Gpu,
   table: Storage,

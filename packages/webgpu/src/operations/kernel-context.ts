@@ -3,16 +3,16 @@ import type { MatrixPrecision } from './matrix-precision.ts';
 import { findMatrixUnits, type MatrixUnits } from './matrix-units.ts';
 import type { ScanVariant } from './selective-scan-plan.ts';
 
-/** How a backend's user may have kernels chosen. */
+/** The options that influence the choice of kernels. */
 export interface KernelOptions {
   readonly matrixPrecision?: MatrixPrecision | undefined;
   readonly scanVariant?: ScanVariant | undefined;
 }
 
-/** A device, and what else decides which kernels run on it. */
+/** A device, and all else that decides which kernels run on it. */
 export interface KernelContext {
   readonly gpu: Gpu;
-  /** Undefined: products are of float32. */
+  /** Undefined where products are computed in float32. */
   readonly matrixUnits: MatrixUnits | undefined;
   readonly scanVariant: ScanVariant | undefined;
 }

@@ -32,7 +32,7 @@ export interface LayerNormalisation {
   readonly y: BufferRange;
   readonly rows: number;
   readonly channels: number;
-  /** Elements from one row of x to the next, and where the first lies. */
+  /** Elements from one row of x to the next; `xOffset` is the place of the first one. */
   readonly xRow: number;
   readonly xOffset: number;
   readonly eps: number;

@@ -29,29 +29,29 @@ export interface Projection {
   readonly rows: number;
   readonly inputs: number;
   readonly outputs: number;
-  /** Elements from one row of x to the next, and where the first lies. Default: dense. */
+  /** Elements from one row of x to the next; `xOffset` is the place of the first one. Default: dense. */
   readonly xRow?: number | undefined;
   readonly xOffset?: number | undefined;
   readonly y: BufferRange;
   /** Elements from one row of y to the next. Default: dense. */
   readonly yRow?: number | undefined;
   readonly bias?: BufferRange | undefined;
-  /** Add to y. */
+  /** Whether the product is added to y. */
   readonly accumulate?: boolean | undefined;
-  /** RMS-normalise x on the way; for few rows only. */
+  /** The RMS norm that is applied to x first; for few rows only. */
   readonly norm?: { readonly weight: BufferRange; readonly eps: number } | undefined;
 }
 
 /**
- * Rows of x up to which a lane group an output beats tiles: the weights are read once a row, from cache after the
- * first.
+ * Most rows of x for which one group of lanes for each output is faster than tiles. The weights are read once for each
+ * row, from cache after the first.
  */
 export const VECTOR_ROWS = 8;
 
-/** Outputs from which q8 takes two at once: half the loads of x, and half the lanes. */
+/** Outputs from which on a group of lanes takes two rows of q8 at once, with half the loads of x and half the lanes. */
 const PAIRED_OUTPUTS = 2048;
 
-/** y = x weightᵀ + bias, a dispatch a part of the matrix. */
+/** y = x weightᵀ + bias, with one dispatch for each part of the matrix. */
 export function project(kernels: KernelContext, weight: Storage, call: Projection): void {
   const { gpu } = kernels;
   const { inputs, outputs, rows, xRow = inputs, xOffset = 0, yRow = outputs, bias, norm, accumulate = false } = call;
@@ -91,7 +91,7 @@ export function project(kernels: KernelContext, weight: Storage, call: Projectio
   }
 }
 
-/** Why a product of these sizes cannot run on this device, although x fits. */
+/** The reason why a product of these sizes cannot run on this device, although x fits. */
 export function projectionRefusal(gpu: Gpu, rows: number, outputs: number): string | undefined {
   return bindingRefusal(gpu, 'the result', rows * outputs) ?? workgroupsRefusal(gpu, 'rows', Math.ceil(rows / 64));
 }
@@ -105,14 +105,14 @@ const LARGE = 128;
 const SHORTEST_SPLIT = 64;
 
 /**
- * How many rows are multiplied: tiles of outputs, large ones where they fill a device; where they are few, the inputs
- * are cut too.
+ * The layout of a product of many rows: tiles of outputs, large ones where they fill a device. Where there are few
+ * tiles, the inputs are cut as well.
  */
 interface Tiling {
-  /** Matrix units, or float32 lanes. */
+  /** `matrix` runs on matrix units, and `tiled` on float32 lanes. */
   readonly shader: 'matrix' | 'tiled';
   readonly side: number;
-  /** Rows, and outputs, of a tile. */
+  /** Rows of a tile, and outputs of it. */
   readonly extent: 64 | 128;
   readonly splits: number;
 }
@@ -171,7 +171,10 @@ function multiply(
   });
 }
 
-/** Whether every 16-byte load of weights meets whole vec4s of x: otherwise loads are put together and masked. */
+/**
+ * Whether every 16-byte load of weights meets whole vec4s of x. Otherwise values are put together of two loads and
+ * masked.
+ */
 export function aligned(
   format: Storage['format'],
   inputs: number,
@@ -183,14 +186,14 @@ export function aligned(
   return inputs % unit === 0 && xRow % 4 === 0 && xOffset % 4 === 0;
 }
 
-/** How many lanes share an output: 32, fewer where the row is short or the adapter's subgroups are small. */
+/** The lanes that share an output: 32, or fewer where the row is short or the adapter's subgroups are small. */
 export function laneGroups(
   gpu: Gpu,
   inputs: number,
 ): { lanes: number; link: 'workgroup' | 'subgroup'; workgroup: number } {
   const wanted = Math.min(32, Math.max(4, 2 ** Math.ceil(Math.log2(inputs / 48))));
   const shuffled = gpu.shuffled(wanted);
-  // One subgroup: more of them wait for one another at their ends.
+  // A workgroup is one subgroup, since larger ones wait for their slowest subgroup.
   const workgroup = gpu.workgroup(Math.min(64, Math.max(32, gpu.subgroups?.max ?? 64)));
   return shuffled >= 4
     ? { lanes: shuffled, link: 'subgroup', workgroup }
@@ -198,8 +201,8 @@ export function laneGroups(
 }
 
 /**
- * 16-byte loads of a row that a lane has under way at once: all of its part, or as many even parts of it as are needed
- * to stay within `most`.
+ * The number of 16-byte loads of a row that a lane has under way at once. It is the whole of the lane's part, or an
+ * even share of it that is at most `most`.
  */
 export function rowLoads(format: Storage['format'], inputs: number, lanes: number, most = 8): number {
   const unit = format === 'float32' ? 4 : format === 'q8' ? 16 : 8;

@@ -1,2 +1,2 @@
-/** How the factors of products may be rounded; see `WebGpuOptions.matrixPrecision`. */
+/** The rounding that factors of products may get; see `WebGpuOptions.matrixPrecision`. */
 export type MatrixPrecision = 'float32' | 'float16x2' | 'float16';

@@ -1,7 +1,10 @@
 import type { Gpu } from '../gpu/gpu.ts';
 import type { MatrixPrecision } from './matrix-precision.ts';
 
-/** Features that matrix units need. Experimental: asked for only where `matrixPrecision` allows less than float32. */
+/**
+ * Features that matrix units need. They are experimental, so they are asked for only where `matrixPrecision` allows
+ * less than float32.
+ */
 export const MATRIX_FEATURES = [
   'shader-f16',
   'chromium-experimental-subgroup-matrix',
@@ -10,17 +13,20 @@ export const MATRIX_FEATURES = [
 /** The device's matrix units, as linear-matrix.wgsl uses them. */
 export interface MatrixUnits {
   readonly precision: MatrixPrecision;
-  /** Each value as a pair of halves. */
+  /** Whether each value is taken as a pair of halves. */
   readonly pairs: boolean;
-  /** Matrices a side of a subgroup's part of a tile, at most: what workgroup memory holds. */
+  /** Most matrices along a side of a subgroup's part of a tile, as workgroup memory holds them. */
   readonly side: 2 | 4;
 }
 
-/** Undefined where the precision, the device or its limits rule them out; products are float32 then. */
+/**
+ * Returns the device's matrix units; undefined where the precision, the device or its limits rule them out. Products
+ * are float32 then.
+ */
 export function findMatrixUnits({ device, info, subgroups }: Gpu, precision: MatrixPrecision): MatrixUnits | undefined {
   if (precision === 'float32') return undefined;
   if (!MATRIX_FEATURES.every((feature) => device.features.has(feature))) return undefined;
-  // The kernel deals work out to subgroups of 32 lanes.
+  // The kernel gives work to subgroups of exactly 32 lanes.
   if (subgroups?.min !== 32 || subgroups.max !== 32) return undefined;
   const { subgroupMatrixConfigs = [] } = info as { readonly subgroupMatrixConfigs?: Iterable<MatrixConfig> };
   const fits = [...subgroupMatrixConfigs].some(

@@ -5,7 +5,7 @@ import { type Gpu, whole } from '../gpu/gpu.ts';
 import type { BufferRange } from '../gpu/shader.ts';
 import { plainStorage, rangeOf, type Storage } from '../storage.ts';
 
-/** ACTIVATION of the shader. */
+/** The numbers of activations, for ACTIVATION of the shader. */
 const ACTIVATIONS = { none: 0, silu: 1, gelu: 2, 'gelu-tanh': 3, relu2: 4 } as const satisfies Record<
   Activation,
   number
@@ -21,9 +21,9 @@ export function multiply(gpu: Gpu, { a, b, activation, scale, size }: MultiplyCa
 
 export interface Activating {
   readonly a: BufferRange;
-  /** What the activated a is multiplied by, beside the scale. */
+  /** The factor of the activated a, beside the scale. */
   readonly b: BufferRange | undefined;
-  /** Neither a nor b. */
+  /** Must be neither a nor b. */
   readonly y: BufferRange;
   readonly activation: Activation;
   readonly scale: number;

@@ -24,14 +24,14 @@ export interface Sampling {
   readonly topP: number;
   readonly minP: number;
   readonly uniform: BufferRange;
-  /** Elements from one row's random number to the next, and where the first lies. */
+  /** Elements from one row's random number to the next; `uniformOffset` is the place of the first one. */
   readonly uniformRow: number;
   readonly uniformOffset: number;
 }
 
 export function draw(gpu: Gpu, choice: Choice, sampling: Sampling): void {
   const { temperature, topK, topP, minP, uniform, uniformRow, uniformOffset } = sampling;
-  // A temperature so small that its inverse overflows is argmax as well.
+  // A temperature whose inverse overflows means argmax as well.
   if (!Number.isFinite(Math.fround(1 / temperature))) {
     largest(gpu, choice);
     return;

@@ -1,21 +1,26 @@
 /**
- * How one selective scan is laid out over the device: a small rule from the shape and the adapter's limits.
+ * The layout of a selective scan over the device, by a small rule from the shape and the adapter's limits.
  *
- * A scan has batch · dim channels of `state` states. A channel is some lanes, which share its states, and time may be
- * cut into chunks, which fill a device that has few channels at the price of reading delta and u, and of making the
- * states, twice. docs/performance/ holds what was measured.
+ * A scan has batch · dim channels of `state` states. The lanes of a channel share its states. Time may be cut into
+ * chunks, which fill the device where there are few channels; the price is that delta and u are read twice, and states
+ * computed twice. docs/kernels/selective-scan.md tells how the rule came about, and docs/performance/ holds what was
+ * measured.
  */
 
-/** Forces a part of the plan. */
+/** Parts of the plan that are forced. */
 export interface ScanVariant {
   /** States that a lane of selective-scan.wgsl holds: 1, or a multiple of 4. */
   readonly statesPerLane?: number | undefined;
-  /** Chunks of time; more than 1 takes three passes. Not for bilinear, whose chunks have no decay of one number. */
+  /**
+   * Chunks of time; more than 1 takes three passes. Bilinear ignores it, since the decay of its chunks is not one
+   * number.
+   */
   readonly chunks?: number | undefined;
-  /** How the lanes of a channel of selective-scan.wgsl add up. */
+  /** The way in which lanes of a channel of selective-scan.wgsl are summed. */
   readonly reduce?: 'workgroup' | 'subgroup' | undefined;
   /**
-   * The layout of selective-scan-euler.wgsl, for calls that it takes; `false` keeps them from it, as the two others do.
+   * The layout of selective-scan-euler.wgsl, for calls that it takes. `false`, `statesPerLane` and `reduce` choose the
+   * general kernel.
    */
   readonly euler?: EulerLayout | false | undefined;
 }
@@ -27,7 +32,10 @@ export interface ScanShape {
   readonly state: number;
   readonly groups: number;
   readonly bilinear: boolean;
-  /** Euler's discretisation, B and C that vary and lie in vec4s, no resets: what selective-scan-euler.wgsl takes. */
+  /**
+   * Whether selective-scan-euler.wgsl takes the call: Euler's discretisation, B and C that vary and lie in vec4s, no
+   * resets.
+   */
   readonly euler: boolean;
 }
 
@@ -40,21 +48,21 @@ export interface ScanLimits {
   readonly subgroup: number;
 }
 
-/** One workgroup of selective-scan-euler.wgsl. */
+/** The layout of a workgroup of selective-scan-euler.wgsl. */
 export interface EulerLayout {
   /** Lanes a channel. */
   readonly lanes: 1 | 2 | 4;
   readonly channels: number;
-  /** Stretches of a tile of time that are made side by side. */
+  /** Slices of a tile of time that are computed side by side. */
   readonly slices: number;
-  /** Of a slice; a multiple of `lanes`. */
+  /** Steps of a slice; a multiple of `lanes`. */
   readonly steps: number;
 }
 
 export interface GeneralLayout {
-  /** Whether a lane's states come one by one or by fours. */
+  /** Whether a lane holds states one by one or in fours. */
   readonly vec: 'single' | 'quad';
-  /** How many of those a lane holds. */
+  /** The number of these vectors that a lane holds. */
   readonly vecsPerLane: number;
   readonly lanes: number;
   readonly workgroup: number;
@@ -71,11 +79,12 @@ export interface ScanPlan {
   readonly chunkLength: number;
 }
 
-/** States that a lane of the general kernel holds: sums over lanes cost more than what parallelism they give. */
+/** States that a lane of the general kernel holds. Sums over lanes cost more than their parallelism gains. */
 const STATES_PER_LANE = 16;
 /**
- * Channels from which time is left whole; below, channels · chunks to aim for, and the shortest chunk worth its two
- * extra passes: shorter ones where there are few, which one after another are handed their state quickly.
+ * The general kernel leaves time whole from WHOLE_CHANNELS channels on. Below, it aims at CHUNKED_CHANNELS channels ·
+ * chunks, with chunks of SHORTEST_CHUNK steps at least, which pay for two extra passes. Short sequences have few
+ * chunks, which the carry passes quickly, so theirs may be shorter.
  */
 const WHOLE_CHANNELS = 32_768;
 const CHUNKED_CHANNELS = 262_144;
@@ -83,12 +92,12 @@ const SHORTEST_CHUNK = 64;
 const SHORTEST_CHUNK_OF_FEW = 32;
 /** The widest workgroup of the general kernel. */
 const WIDEST = 256;
-/** Workgroup memory to stay within, so that several workgroups share a core. */
+/** Bytes of workgroup memory to stay within, so that several workgroups share a core. */
 const MEMORY = 16_384;
 /** The most states of the Euler kernel. */
 const EULER_STATES = 16;
 
-/** The plan, or the reason why no plan fits. */
+/** Returns the plan, or the reason why no plan fits. */
 export function planScan(shape: ScanShape, limits: ScanLimits, variant: ScanVariant = {}): ScanPlan | string {
   const { batch, dim, length } = shape;
   const cut = (layout: ScanPlan['layout'], channels: number, wanted: number): ScanPlan => {
@@ -136,7 +145,7 @@ function planEuler(
 }
 
 /**
- * Of how many channels, batch included, how many are what: measured on an H100
+ * Limits of the layouts, in channels (batch included), as measured on an H100
  * (docs/performance/results/h100-scan-plain.json).
  */
 const FEW_CHANNELS = 2560;
@@ -147,8 +156,8 @@ const SINGLE: EulerLayout = { lanes: 1, channels: 64, slices: 1, steps: 8 };
 const PAIRS: EulerLayout = { lanes: 2, channels: 16, slices: 1, steps: 16 };
 const QUADS: EulerLayout = { lanes: 4, channels: 8, slices: 1, steps: 16 };
 /**
- * Few channels and a sequence that is not long for them: workgroups parallel over time beat three passes. The first
- * that fits.
+ * Layouts for few channels and short sequences, of which the first that fits is taken: workgroups that are parallel
+ * over time beat three passes there.
  */
 const SLICED: readonly EulerLayout[] = [
   { lanes: 4, channels: 12, slices: 8, steps: 8 },
@@ -157,8 +166,8 @@ const SLICED: readonly EulerLayout[] = [
 ];
 
 /**
- * Enough chunks to fill the device; of 128 steps, so that states are a small part of the traffic, to 512, but few to
- * carry through.
+ * The number of chunks that fills the device. Chunks have 128 to 512 steps, so that states are a small part of the
+ * traffic, or more where there would be over 256 of them to carry through.
  */
 function eulerChunks(channels: number, length: number): number {
   const filling = (length * channels) / 16_384;
@@ -169,7 +178,7 @@ function planGeneral({ state }: ScanShape, limits: ScanLimits, variant: ScanVari
   const wanted = variant.statesPerLane ?? STATES_PER_LANE;
   const widest = Math.min(limits.workgroup, WIDEST);
   let perLane = wanted < 4 || state === 1 ? 1 : Math.min(wanted, 4 * Math.ceil(state / 4));
-  // A channel's lanes must be one workgroup.
+  // The lanes of a channel must fit in one workgroup.
   while (Math.ceil(state / perLane) > widest && perLane < 16) perLane = perLane === 1 ? 4 : 16;
   const vec = perLane === 1 ? 'single' : 'quad';
   const vecsPerLane = Math.ceil(perLane / 4);
@@ -181,13 +190,13 @@ function planGeneral({ state }: ScanShape, limits: ScanLimits, variant: ScanVari
   if (reduce === 'subgroup' && lanes > 1 && !shuffles)
     return `${lanes} lanes a channel cannot add up by shuffles in subgroups of ${limits.subgroup}`;
 
-  // B and C twice: the next tile's arrive while this one's are read.
+  // B and C have memory for two tiles: the next tile arrives while this one is read.
   const bytesPerStep = 4 * (4 * lanes * perLane + (lanes === 1 ? 0 : 2 * (workgroup / lanes) + workgroup));
   const held = Math.floor(Math.min(MEMORY, limits.memory) / bytesPerStep);
   if (held < 1)
     return `a state of ${state} needs ${bytesPerStep} bytes of workgroup memory, and there are ${limits.memory}`;
 
-  // A power of two: a tile is some whole blocks of unrolled steps.
+  // A power of two, so that a tile is a whole number of unrolled blocks.
   const steps = Math.min(16, 2 ** Math.floor(Math.log2(held)));
   return { vec, vecsPerLane, lanes, workgroup, reduce, steps };
 }

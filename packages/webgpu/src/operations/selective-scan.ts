@@ -64,8 +64,8 @@ export function selectiveScan(
 }
 
 /**
- * Of B or C: element strides of a time step and a group, and where the first lies; `row` undefined means constant
- * `[dim, state]`.
+ * The place of B or C: strides of a time step and of a group, and the first one's offset, in elements. `row` undefined
+ * means constant `[dim, state]`.
  */
 export interface Strides {
   readonly row: number | undefined;
@@ -83,10 +83,10 @@ export interface Scan {
   readonly z: { readonly range: BufferRange; readonly row: number; readonly offset: number } | undefined;
   readonly B: Selective;
   readonly C: Selective;
-  /** As `packConstants` lays them out. */
+  /** A, D, deltaBias and resets, as `packConstants` lays them out. */
   readonly constants: BufferRange;
   readonly y: BufferRange;
-  /** Holds the initial state, and then the last one. */
+  /** The initial state, which becomes the last one. */
   readonly state: BufferRange;
   readonly skip: boolean;
   readonly bias: boolean;
@@ -105,7 +105,7 @@ export function constantsSize(dim: number, state: number, marks: number): number
   return dim * (state + 2) + marks;
 }
 
-/** A browser promises eight storage buffers a shader: what is small shares one. */
+/** Copies small operands into one buffer, since a browser promises only eight storage buffers a shader. */
 export function packConstants(
   gpu: Gpu,
   target: PooledBuffer,
@@ -135,10 +135,10 @@ function scanLimits(gpu: Gpu): ScanLimits {
   };
 }
 
-/** What a scan's layout depends on, beside the strides of B and C. */
+/** The sizes and options that decide on a scan's layout, beside the strides of B and C. */
 export type ScanSizes = Pick<Scan, 'batch' | 'length' | 'dim' | 'states' | 'groups' | 'discretization' | 'resets'>;
 
-/** Why a scan of these sizes cannot run on this device, although its tensors fit. */
+/** The reason why a scan of these sizes cannot run on this device, although its tensors fit. */
 export function scanRefusal(kernels: KernelContext, sizes: ScanSizes, B: Strides, C: Strides): string | undefined {
   const { gpu, scanVariant } = kernels;
   const { batch, length, dim, states, groups, resets } = sizes;
@@ -155,7 +155,7 @@ export function scanRefusal(kernels: KernelContext, sizes: ScanSizes, B: Strides
   );
 }
 
-/** What a plan depends on. */
+/** The shape that a plan depends on. */
 function scanShape(call: ScanSizes, B: Strides, C: Strides): ScanShape {
   const { batch, length, dim, states, groups, discretization } = call;
   const inQuads = ({ row, group, offset }: Strides): boolean =>
@@ -200,13 +200,13 @@ interface Targets {
   readonly C: BufferRange;
 }
 
-/** One of a shader's modes over all channels and chunks. */
+/** Dispatches one of a shader's modes over all channels and chunks. */
 function pass(gpu: Gpu, call: Scan, plan: ScanPlan, mode: Mode, targets: Targets): void {
   const { batch, length, dim, states, groups, B, C, z } = call;
   const { chunks, chunkLength } = plan;
   const channelsPerGroup = dim / groups;
   const tilesPerGroup = Math.ceil(channelsPerGroup / plan.channels);
-  // Element strides, or strides of vec4s.
+  // The Euler kernel counts strides in vec4s, the general one in elements.
   const unit = plan.layout.kernel === 'euler' ? 4 : 1;
   const parts = {
     bindings: {
@@ -257,7 +257,7 @@ function pass(gpu: Gpu, call: Scan, plan: ScanPlan, mode: Mode, targets: Targets
 
 const LANES = { 1: 'one', 2: 'two', 4: 'four' } as const;
 
-/** What makes selective-scan-euler.wgsl a layout's. */
+/** The specialisation of selective-scan-euler.wgsl for a layout. */
 export function eulerOf({ lanes, channels, slices, steps }: EulerLayout) {
   return {
     link: LANES[lanes],
@@ -306,7 +306,7 @@ function selective(range: BufferRange, constant: boolean, groups: number, state:
   return { range, ...stridesOf(constant, groups, state) };
 }
 
-/** Of an operand of its own: `[batch, length, groups, state]`, or `[dim, state]` where constant. */
+/** The strides of a tensor `[batch, length, groups, state]`, or `[dim, state]` where constant. */
 export function stridesOf(constant: boolean, groups: number, state: number): Strides {
   return constant ? { row: undefined, group: 0, offset: 0 } : { row: groups * state, group: state, offset: 0 };
 }

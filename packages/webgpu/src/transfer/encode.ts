@@ -2,7 +2,7 @@ import type { HostTensor } from '@mamba/core';
 import { bfloat16ToNumber, float16ToNumber, numberToBfloat16, numberToFloat16 } from '@mamba/core/driver';
 import { BLOCK, type Format, rowBytes, scaleBytes } from '../storage.ts';
 
-/** Rows of a host matrix as they are stored: the values, and the scales of q8. */
+/** Encoded rows of a host matrix: the stored values, and the scales of q8. */
 export interface Encoded {
   readonly values: Uint8Array<ArrayBuffer>;
   readonly scales: Uint8Array<ArrayBuffer> | undefined;
@@ -18,7 +18,7 @@ export function encodeRows(host: HostTensor, format: Format, columns: number, fi
   if (format === 'q8') return quantised(data, widen, columns, rows);
   const stride = rowBytes(format, columns) / 2;
   const same = host.dtype === format;
-  // No padding and nothing to convert: the file's bytes as they are.
+  // Nothing has to be padded or converted, so the file's bytes are taken as they are.
   if (same && stride === columns) return { values: bytesOf(data), scales: undefined };
   const words = new Uint16Array(rows * stride);
   const narrow = format === 'float16' ? numberToFloat16 : numberToBfloat16;
@@ -31,7 +31,7 @@ export function encodeRows(host: HostTensor, format: Format, columns: number, fi
   return { values: bytesOf(words), scales: undefined };
 }
 
-/** Back to floats: what `read` gives. */
+/** Decodes rows to floats, as `read` returns them. */
 export function decodeRows(
   values: ArrayBuffer,
   scales: ArrayBuffer | undefined,
@@ -63,7 +63,7 @@ export function decodeRows(
   return result;
 }
 
-/** Blocks of 32: the scale is the largest magnitude over 127, float32; values round to nearest. */
+/** Quantises in blocks of 32. The scale is the largest magnitude over 127, in float32; values round to nearest. */
 function quantised(data: HostTensor['data'], widen: (value: number) => number, columns: number, rows: number): Encoded {
   const stride = rowBytes('q8', columns);
   const blocks = scaleBytes('q8', columns) / 4;

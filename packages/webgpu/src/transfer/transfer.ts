@@ -5,10 +5,11 @@ import { type Format, formatOf, type Part, rowBytes, type Storage, scaleBytes } 
 import { decodeRows, encodeRows } from './encode.ts';
 
 /**
- * Bytes that are converted and written at once: bounds the host memory that an upload takes beside the tensor itself.
+ * Bytes that are converted and written at once. They bound the host memory that an upload takes beside the tensor
+ * itself.
  */
 const PIECE = 4 << 20;
-/** Binding offsets are multiples of this on every device. */
+/** Binding offsets must be multiples of this on every device. */
 const ALIGNMENT = 256;
 
 export function supportsUpload(gpu: Gpu, spec: TensorSpec, { dtype }: UploadTarget): Support {
@@ -26,7 +27,7 @@ export function supportsUpload(gpu: Gpu, spec: TensorSpec, { dtype }: UploadTarg
   return supported;
 }
 
-/** Copies to the device, some rows at a time. */
+/** Copies a host tensor to the device, some rows at a time. */
 export function upload(gpu: Gpu, host: HostTensor, target: UploadTarget): Storage {
   const { rows, columns } = matrixOf(host);
   return gpu.allocating((allocator) => {
@@ -43,14 +44,17 @@ export function uploadRows(gpu: Gpu, spec: TensorSpec, target: UploadTarget): Ro
   return gpu.allocating((allocator) => filling(gpu, allocator, spec, target));
 }
 
-/** Buffers for all rows, to be written in order; matrices beyond what a shader may bind go to several. */
+/**
+ * Allocates buffers for all rows, which are then written in order. A matrix that is larger than a binding goes to
+ * several buffers.
+ */
 function filling(gpu: Gpu, allocator: Allocator, spec: TensorSpec, { dtype, role }: UploadTarget): RowUpload<Storage> {
   const format = formatOf(dtype)!;
   const { rows, columns } = matrixOf(spec);
   const bytesPerRow = rowBytes(format, columns);
   const scalesPerRow = scaleBytes(format, columns);
   const label = `${role ?? 'tensor'} ${dtype} [${spec.shape.join(', ')}]`;
-  // Room for the gap between values and scales.
+  // ALIGNMENT leaves room for the gap between values and scales.
   const rowsPerPart = Math.min(rows, Math.floor((gpu.maxBinding - ALIGNMENT) / (bytesPerRow + scalesPerRow)) || 1);
   const parts: Part[] = [];
   for (let firstRow = 0; firstRow < rows; firstRow += rowsPerPart) {
@@ -66,7 +70,7 @@ function filling(gpu: Gpu, allocator: Allocator, spec: TensorSpec, { dtype, role
       scales: scalesSize > 0 ? { buffer: buffer.buffer, offset: scalesAt, size: scalesSize } : undefined,
     });
   }
-  /** Rows that are written. */
+  /** Number of rows written so far. */
   let done = 0;
   return {
     storage: { format, parts },
@@ -117,7 +121,9 @@ export async function read(gpu: Gpu, tensor: DeviceTensor<Storage>): Promise<Hos
   return result;
 }
 
-/** Any tensor as rows of columns: the last axis, and all others flattened; a split needs rank 2. */
+/**
+ * The tensor as a matrix: its last axis are the columns, and all others are flattened to rows. Only rank 2 is split.
+ */
 function matrixOf({ shape }: TensorSpec): { rows: number; columns: number } {
   if (shape.length === 2) return { rows: shape[0]!, columns: shape[1]! };
   return { rows: 1, columns: shape.reduce((product, extent) => product * extent, 1) };

@@ -1,4 +1,4 @@
-/** The Mamba block on the device: see core's blocks/mamba for what it computes. */
+/** The Mamba block on the device; core's blocks/mamba defines what it computes. */
 import type { DeviceTensor, MambaConfig, MambaWeights } from '@mamba/core/driver';
 import { bindingRefusal } from '../../gpu/limits.ts';
 import { convolutionRefusal } from '../../operations/causal-conv1d.ts';
@@ -12,7 +12,7 @@ import { projectedRow } from './sizes.ts';
 import { type StepBuffers, step, stepBuffers } from './step.ts';
 import { type BoundMamba, bindMamba } from './weights.ts';
 
-/** A block, as its kernels see it. */
+/** A block with all that its kernels need. */
 export interface MambaBlock {
   readonly kernels: KernelContext;
   readonly config: MambaConfig;
@@ -49,7 +49,7 @@ function mambaRefusal(kernels: KernelContext, config: MambaConfig, batch: number
     bindingRefusal(gpu, 'dt, B and C', rows * projectedRow(config)) ??
     projectionRefusal(gpu, rows, 2 * dInner) ??
     convolutionRefusal(gpu, { batch, dim: dInner, width: dConv }) ??
-    // Marks of resets and the layout that takes them: calls without any need no more.
+    // Resets need the larger buffer and the general layout, so calls without resets fit where these fit.
     scanRefusal(
       kernels,
       { batch, length, dim: dInner, states: dState, groups: 1, discretization: 'euler', resets: true },

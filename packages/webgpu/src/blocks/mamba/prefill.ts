@@ -28,8 +28,8 @@ export function prefillBuffers({ config, dModel, norm }: MambaBlock, rows: numbe
 }
 
 /**
- * Norm, in_proj, convolution, x_proj, dt_proj, scan, out_proj. The kernels read x, z, dt, B and C where the projections
- * left them; nothing is copied.
+ * Runs norm, in_proj, convolution, x_proj, dt_proj, scan and out_proj. The kernels read x, z, dt, B and C where the
+ * projections left them; nothing is copied.
  */
 export function prefill(block: MambaBlock, call: FusedCall, buffers: PrefillBuffers): void {
   const { kernels, config, dModel, norm, weights } = block;
@@ -117,7 +117,7 @@ export function prefill(block: MambaBlock, call: FusedCall, buffers: PrefillBuff
   });
 }
 
-/** The norms of dt, B and C, where x_proj left them. */
+/** Normalises dt, B and C in place, where x_proj left them. */
 function normaliseParts(
   { kernels: { gpu }, config, weights }: MambaBlock,
   projected: BufferRange,
@@ -134,7 +134,7 @@ function normaliseParts(
   });
 }
 
-/** The packed constants with the marks of resets behind them. */
+/** Copies the packed constants, with the marks of resets behind them. */
 function constantsWith(
   { kernels: { gpu }, config, weights }: MambaBlock,
   allocator: Allocator,

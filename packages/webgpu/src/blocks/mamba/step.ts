@@ -11,8 +11,8 @@ import { projectedRow } from './sizes.ts';
 import type { BoundMamba } from './weights.ts';
 
 /**
- * `uz` holds u and z; behind them, at `partsOffset`, the parts of x_proj's outputs where in_proj makes those.
- * `projected` holds x_proj's outputs where it has a dispatch of its own.
+ * `uz` holds u and z, and behind them, at `partsOffset`, the parts of x_proj's outputs where in_proj's dispatch makes
+ * them. `projected` holds x_proj's outputs where x_proj has a dispatch of its own.
  */
 type Name = 'uz' | 'projected' | 'gated';
 
@@ -29,8 +29,8 @@ export function stepBuffers({ kernels, config, dModel }: MambaBlock, rows: numbe
 }
 
 /**
- * One token a row in three or four dispatches: norm, in_proj and convolution, with x_proj where that pays; x_proj,
- * where not; dt_proj, scan step and gate; out_proj. The state moves on in place.
+ * Runs one token a row in three or four dispatches: norm, in_proj and convolution (with x_proj where that pays); x_proj
+ * (otherwise); dt_proj, scan step and gate; out_proj. The state moves on in place.
  */
 export function step(block: MambaBlock, call: FusedCall, buffers: StepBuffers): void {
   const { kernels, config, dModel, weights } = block;
@@ -64,24 +64,24 @@ export function step(block: MambaBlock, call: FusedCall, buffers: StepBuffers): 
   });
 }
 
-/** Where the parts of x_proj's outputs begin in `uz`. */
+/** The byte at which the parts of x_proj's outputs begin in `uz`. */
 function partsOffset({ dInner }: MambaConfig, rows: number): number {
   return Math.ceil((8 * rows * dInner) / 256) * 256;
 }
 
-/** How x_proj runs with in_proj. */
+/** The way in which x_proj shares in_proj's dispatch. */
 interface Joined {
   /**
-   * Channels of u that a workgroup of in_proj makes and takes through x_proj; 0 where x_proj has a dispatch of its
+   * Channels of u that a workgroup of in_proj computes and multiplies by x_proj; 0 where x_proj has a dispatch of its
    * own.
    */
   readonly channels: number;
-  /** Parts of x_proj's outputs: one, or as many as those workgroups. */
+  /** Parts of x_proj's outputs: one for each of these workgroups, or 1. */
   readonly parts: number;
 }
 
 const APART: Joined = { channels: 0, parts: 1 };
-/** Channels of a workgroup: fewer make more parts to add up. */
+/** Channels of a workgroup. Fewer channels would make more parts to add up. */
 const JOINED_CHANNELS = 16;
 /**
  * Bytes of parts that all workgroups of the scan read together, from cache; beyond, x_proj's own dispatch is cheaper.
@@ -99,15 +99,16 @@ function joined(gpu: Gpu, config: MambaConfig, dModel: number): Joined {
 }
 
 /**
- * Workgroups of a matrix in pieces would not be numbered by their channels; a block of q8 is wider than a workgroup's
- * channels.
+ * Whether x_proj can share in_proj's dispatch. A split matrix numbers its workgroups anew in each part, so they would
+ * not tell their channels; and a block of q8 is wider than a workgroup's channels.
  */
 function canJoin({ inProj, xProj }: BoundMamba): boolean {
   return inProj.parts.length === 1 && xProj.parts.length === 1 && xProj.format !== 'q8';
 }
 
 /**
- * Lanes that share a channel in the scan's step, and its workgroups: wide ones where they have many parts to add up.
+ * The lanes that share a channel in the scan's step, and the workgroup's size: large where `many` parts have to be
+ * added up.
  */
 function scanGroups(gpu: Gpu, { dtRank, dState }: MambaConfig, many: boolean) {
   const { lanes, link, workgroup } = laneGroups(gpu, Math.max(dtRank, 48 * dState));
@@ -115,7 +116,7 @@ function scanGroups(gpu: Gpu, { dtRank, dState }: MambaConfig, many: boolean) {
   return { lanes, link, workgroup: size, channels: size / lanes };
 }
 
-/** Norm, in_proj, and for u the convolution's step; where joined, x_proj as well. */
+/** Dispatches norm, in_proj and, for u, the convolution's step; x_proj as well where it is joined. */
 function stepInProj(
   { kernels: { gpu }, config, dModel, norm, weights }: MambaBlock,
   { x, batch, state }: FusedCall,
@@ -177,7 +178,7 @@ function stepInProj(
   }
 }
 
-/** dt_proj, the scan's step and the gate. `parts` are those of dt, B and C. */
+/** Dispatches dt_proj, the scan's step and the gate. `parts` are those of dt, B and C. */
 function stepScan(
   { kernels: { gpu }, config, weights }: MambaBlock,
   { batch, state }: FusedCall,

@@ -17,7 +17,7 @@ export interface BoundMamba {
   readonly outProjBias: BufferRange | undefined;
   /** A, D, dt bias: see `packConstants`. */
   readonly scan: BufferRange;
-  /** Taps, convolution bias, in_proj bias: what decode-in-proj.wgsl binds. */
+  /** Taps, convolution bias and in_proj bias, as decode-in-proj.wgsl binds them. */
   readonly decode: BufferRange;
   /** Weights of the norms of dt, B and C, in this order. */
   readonly norms: BufferRange | undefined;
@@ -27,7 +27,10 @@ export interface BoundMamba {
   dispose(): void;
 }
 
-/** A browser promises eight storage buffers a shader: weights that are small are copied together, once. */
+/**
+ * Binds the weights. A browser promises only eight storage buffers a shader, so small weights are copied into shared
+ * buffers once.
+ */
 export function bindMamba(
   gpu: Gpu,
   allocator: Allocator,
@@ -83,7 +86,7 @@ export function bindMamba(
   };
 }
 
-/** Copies vectors of so many elements one behind another; room is left for one that is absent. */
+/** Copies vectors, each given with its number of elements, one behind another. Room is left for an absent one. */
 function pack(gpu: Gpu, target: PooledBuffer, parts: readonly (readonly [BufferRange | undefined, number])[]): void {
   let at = 0;
   for (const [source, elements] of parts) {

@@ -1,4 +1,4 @@
-/** The feed-forward block on the device: see core's blocks/mlp for what it computes. */
+/** The feed-forward block on the device; core's blocks/mlp defines what it computes. */
 import { type DeviceTensor, isGated, type MlpConfig, type MlpWeights } from '@mamba/core/driver';
 import { bindingRefusal } from '../../gpu/limits.ts';
 import type { BufferRange } from '../../gpu/shader.ts';
@@ -11,7 +11,8 @@ import type { BufferSize, BufferSizes, Buffers } from '../buffers.ts';
 import type { FusedCall, FusedKind, RmsNorm } from '../fused-block.ts';
 
 /**
- * `gate` holds what is activated, `up` what it multiplies where the block is gated, and `hidden` what comes of both.
+ * `gate` holds the values that are activated, `up` those that they multiply where the block is gated, and `hidden` the
+ * products.
  */
 type Name = 'normed' | 'gate' | 'up' | 'hidden';
 
@@ -32,7 +33,7 @@ export const mlp: FusedKind<'mlp'> = {
     const block: MlpBlock = { kernels, config, dModel, norm, weights: weights as MlpWeights<DeviceTensor<Storage>> };
     const buffers = (rows: number): BufferSizes<Name> => buffersOf(block, rows);
     const run = (call: FusedCall, memory: Buffers): void => runMlp(block, call, memory as Buffers<Name>);
-    // A step is a chunk like any other, since each token is computed by itself.
+    // Each token is computed by itself, so a step is a prefill of one token.
     return {
       slotsInPlace: [],
       prefillBuffers: buffers,
@@ -57,7 +58,8 @@ function buffersOf({ config, dModel, norm }: MlpBlock, rows: number): BufferSize
 }
 
 /**
- * Gate and up, activation and product, down: three dispatches or four, and one for the norm where there are many rows.
+ * Runs gate and up, activation and product, and down: three or four dispatches, and one for the norm where there are
+ * many rows.
  */
 function runMlp(block: MlpBlock, call: FusedCall, buffers: Buffers<Name>): void {
   const { kernels, config, dModel, weights } = block;
@@ -93,7 +95,10 @@ function runMlp(block: MlpBlock, call: FusedCall, buffers: Buffers<Name>): void 
   });
 }
 
-/** The input of the projections. Those of few rows normalise it on the way; for more, that is a dispatch of its own. */
+/**
+ * Returns the projections' input. Projections of few rows normalise it themselves; for more rows the norm is a dispatch
+ * of its own.
+ */
 function normedInput(
   { kernels, dModel, norm }: MlpBlock,
   x: BufferRange,
