@@ -1,5 +1,5 @@
-// shaders/*.wgsl → src/generated/*.ts: the text, what it binds, and how its uniforms lie, as types that host code is
-// checked against.
+// Turns shaders/*.wgsl into src/generated/*.ts: the text, its bindings and the layout of its uniforms, as types that
+// host code is checked against.
 //
 // A shader names the library files that it links in a comment, `// link: math, collect-{workgroup,subgroup}`; braces
 // name alternatives, of which the host picks one. `const NAME: u32 = 4u; // constant` may be replaced by the host as
@@ -61,7 +61,10 @@ export const ${camel(stem)}: Shader<
 `;
 }
 
-/** Name of each alternative → whole text; with several braces, one alternative of each, joined by a dash. */
+/**
+ * Returns the whole text for the name of each alternative. With several braces, a name has one alternative of each,
+ * joined by dashes.
+ */
 function linked(text) {
   const list = /^\/\/ link: (.+)$/m.exec(text)?.[1].split(/,\s*(?![^{]*})/) ?? [];
   let variants = [{ name: [], parts: [] }];
@@ -80,14 +83,14 @@ function linked(text) {
     variants.map(({ name, parts }) => {
       const libraries = parts.map((part) => readFileSync(join(shaders, 'lib', `${part}.wgsl`), 'utf8'));
       const whole = [text, ...libraries].join('\n');
-      // Directives stand first in WGSL.
+      // WGSL wants directives first.
       const enables = [...whole.matchAll(/^enable .+;$/gm)].map((match) => match[0]);
       return [name.join('-') || 'default', [...enables, whole.replace(/^enable .+;$/gm, '')].join('\n')];
     }),
   );
 }
 
-/** What is shipped; a loop's `// unroll` is for the host. */
+/** Removes comments from the text that is shipped, except a loop's `// unroll`, which is for the host. */
 function withoutComments(code) {
   return code.replace(/\s*\/\/(?! unroll$).*$/gm, '').replace(/^\s*\n/gm, '');
 }
@@ -126,7 +129,7 @@ function reflect(stem, link, code) {
   return { bindings, uniforms: { size, fields }, overrides: module.overrides.map(({ name }) => name) };
 }
 
-/** wgsl_reflect knows no subgroup matrices; other matrices stand for them, as only interfaces are read. */
+/** Replaces subgroup matrices, which wgsl_reflect does not know, by other matrices, since only interfaces are read. */
 function withoutMatrices(code) {
   return code
     .replace(/subgroup_matrix_\w+<.+?>/g, 'mat4x4f')

@@ -1,13 +1,13 @@
 // link: order
-// Index of the largest logit of each row, the lowest of equals; NaN counts as the smallest. A workgroup a row, or a
-// long row in parts of `span` logits, a workgroup each, whose largest a second dispatch compares (CANDIDATES). Bytes a
-// logit: 4. Logits are bound as bits: an implementation may assume that floats are not NaN.
+// The index of the largest logit of each row, the lowest of equals; NaN counts as the smallest. A workgroup takes a
+// row, or one of the parts of `span` logits of a long row; a second dispatch compares the largest of the parts
+// (CANDIDATES). Bytes a logit: 4. Logits are bound as bits, since an implementation may assume that floats are not NaN.
 
 struct Args {
   rows: u32,
   vocab: u32,
-  span: u32, // logits of a part
-  parts: u32, // of a row
+  span: u32, // logits in a part
+  parts: u32, // parts in a row
   idRow: u32, // stride of ids, and where they begin
   idOffset: u32,
 }
@@ -19,10 +19,10 @@ struct Args {
 @group(0) @binding(4) var<storage, read_write> fed: array<i32>; // [rows] ids chosen last, [rows] how many were chosen
 
 override WORKGROUP: u32 = 256u;
-/// Writes behind the ids that were chosen before, and leaves the id where the next step reads it.
+/// Writes the id behind those that were chosen before, and also where the next step reads it.
 override FEED: bool = false;
 override CANDIDATES: bool = false;
-/// Gives -1 for a row that holds NaN or an infinity: these count as the largest then.
+/// Gives -1 for a row that holds NaN or an infinity, which count as the largest then.
 override CHECKED: bool = false;
 
 const LOADS = 8u;
@@ -48,7 +48,7 @@ fn main(
   var place = 0xffffffffu;
   let rounds = (end - begin + LOADS * WORKGROUP - 1u) / (LOADS * WORKGROUP);
   for (var round = 0u; round < rounds; round++) {
-    // LOADS loads under way at once; those past the end repeat the last, which changes nothing.
+    // LOADS loads are under way at once. Those past the end repeat the last, which changes nothing.
     var places: array<u32, LOADS>;
     var bits: array<u32, LOADS>;
     for (var k = 0u; k < LOADS; k++) {

@@ -1,6 +1,6 @@
 // link: math
-// Depthwise causal convolution with an optional SiLU. A lane makes OUTPUTS consecutive steps of one channel with a
-// window of TAPS inputs in registers; lanes next to each other are channels next to each other. No workgroup memory.
+// Depthwise causal convolution with an optional SiLU. A lane computes OUTPUTS consecutive steps of one channel with a
+// window of TAPS inputs in registers; neighbouring lanes have neighbouring channels. There is no workgroup memory.
 // Bytes an element: 4 (OUTPUTS + TAPS - 1) / OUTPUTS read, 4 written. Operations: 2 TAPS, and 1 exp and 1 division for
 // the SiLU.
 
@@ -43,7 +43,7 @@ fn main(
     taps[k] = weight[channel * TAPS + k];
   }
   let offset = select(0.0, bias[channel], BIAS);
-  // One turn, where the grid is as long as the sequence: a longer sequence is gone through in strides.
+  // There is one turn where the grid is as long as the sequence. A longer sequence is covered in strides.
   let tiles = (args.length + OUTPUTS - 1u) / OUTPUTS;
   let turns = (tiles + tiles_count.y - 1u) / tiles_count.y;
   for (var turn = 0u; turn < turns; turn++) {
@@ -54,10 +54,10 @@ fn main(
   }
 }
 
-/// OUTPUTS outputs of one channel from step `first`, or as many as are left.
+/// Computes OUTPUTS outputs of one channel from step `first`, or as many as are left.
 fn convolve(batch: u32, channel: u32, first: u32, taps: array<f32, TAPS>, offset: f32) {
   var window = array<f32, TAPS>();
-  // Steps from first - (TAPS - 1): those before the first output only fill the window.
+  // Steps begin at first - (TAPS - 1). Those before the first output only fill the window.
   for (var i = 0u; i < TAPS - 1u + OUTPUTS; i++) {
     let ahead = first + i;
     if (ahead < args.length + TAPS - 1u) {

@@ -1,11 +1,11 @@
-// y[o, start + j, i] = x[o, j, i] for one part of a concatenation, one 32-bit word a lane, whatever it holds. Bytes an
+// y[o, start + j, i] = x[o, j, i] for one part of a concatenation. A lane copies one 32-bit word of any type. Bytes an
 // element: 8.
 
 struct Args {
   size: u32, // elements of x
   start: u32,
   count: u32, // extent of the axis in x
-  extent: u32, // in y
+  extent: u32, // extent of the axis in y
   inner: u32,
 }
 

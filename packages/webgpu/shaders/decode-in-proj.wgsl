@@ -1,11 +1,11 @@
 // link: math, weights, x-stored, inputs, dot-row, rms, lane-sum-{workgroup,subgroup}
-// First of a layer's decode dispatches: RMS norm, in_proj, and for the half that is u one step of the convolution with
-// SiLU. Without NORM, x is normed already. As linear-vector.wgsl, but the lanes of an output finish it: its channel's
-// window lies in the state, which moves on in place.
-// With PROJECT a workgroup also takes its channels of u through x_proj, and leaves behind u and z what they add to each
-// of its outputs: decode-scan.wgsl, which needs all of them, sums over the workgroups. That saves x_proj a dispatch,
-// which would wait for this one. Bytes: the matrix once, 8 TAPS a channel of taps and window; with PROJECT x_proj once,
-// and 4 a workgroup and output of it.
+// The first of a layer's decode dispatches: RMS norm, in_proj, and for the half that is u one step of the convolution
+// with SiLU. Without NORM, x is normed already. It works as linear-vector.wgsl, but the lanes of an output also run the
+// convolution: the channel's window lies in the state, which moves on in place. With PROJECT a workgroup also
+// multiplies its channels of u by x_proj, and writes their part of each of x_proj's outputs behind u and z;
+// decode-scan.wgsl sums the parts of all workgroups. That saves x_proj a dispatch, which would wait for this one.
+// Bytes: the matrix once, 8 TAPS a channel of taps and window; with PROJECT x_proj once, and 4 a workgroup and output
+// of it.
 
 struct Args {
   inputs: u32, // dModel
@@ -13,9 +13,9 @@ struct Args {
   firstOutput: u32,
   dim: u32, // dInner
   eps: f32,
-  projected: u32, // outputs of x_proj, and the stride of what is left of them: rounded up to a multiple of 4
+  projected: u32, // outputs of x_proj, and the stride of their parts: rounded up to a multiple of 4
   row: u32,
-  parts: u32, // where that begins in `y`
+  parts: u32, // where the parts begin in `y`
 }
 
 @group(0) @binding(0) var<uniform> args: Args;
@@ -55,8 +55,8 @@ fn main(
   let batch = tile_id.z;
   let row = min(local, args.outputs - 1u);
   let output = args.firstOutput + row;
-  // Loaded before the product, so that they are under way with the weights; the half that is z repeats the last channel
-  // of u.
+  // State and taps are loaded before the product, so that they are under way with the weights. The half that is z
+  // repeats the last channel of u.
   let channel = min(output, args.dim - 1u);
   let window = (batch * args.dim + channel) * (TAPS - 1u);
   var taps: array<f32, TAPS>;
@@ -120,7 +120,7 @@ fn main(
   }
 }
 
-/// Where this workgroup's channels of a row of x_proj begin.
+/// The place where this workgroup's channels of a row of x_proj begin.
 fn shareOf(row: u32, tile: u32) -> u32 {
   if (PROJECT_FORMAT == 0u) {
     return (row * args.dim + tile * CHANNELS) / 4u;
@@ -128,7 +128,7 @@ fn shareOf(row: u32, tile: u32) -> u32 {
   return (row * padded(args.dim) + tile * CHANNELS) / 8u;
 }
 
-/// What the k-th vec4u of a row adds.
+/// The part of the sum that the k-th vec4u of a row adds.
 fn shareDot(k: u32, words: vec4u) -> f32 {
   if (PROJECT_FORMAT == 0u) {
     return dot(us4(4u * k), bitcast<vec4f>(words));

@@ -1,11 +1,10 @@
 // link: math, rate, weights, x-{stored,summed}, inputs, dot-row, rms, lane-sum-{workgroup,subgroup}
-// dt_proj, softplus, one step of the recurrence, D·u and the gate. LANES lanes a channel share its row of dt_proj and
-// its states, one each where there are as many; the state moves on in place. dt, B and C come from x_proj's dispatch,
-// or in parts from the workgroups of decode-in-proj.wgsl, which every workgroup here adds up for itself.
-// With MIXER_NORM dt, B and C are RMS-normalised: the factors are taken from sums that every lane forms anyway. With
-// NORM as well, those norms have weights.
-// Bytes a channel: dtRank · bytes a weight, 8 · states of state, 4 · states of A; 16 · ROW · parts a workgroup, from
-// cache.
+// The second of a layer's decode dispatches: dt_proj, softplus, one step of the recurrence, D·u and the gate. LANES
+// lanes share a channel's row of dt_proj and its states (one each where there are as many); the state moves on in
+// place. dt, B and C come from x_proj's dispatch, or in parts from the workgroups of decode-in-proj.wgsl, which every
+// workgroup here adds up for itself. With MIXER_NORM dt, B and C are RMS-normalised: the factors are taken from sums
+// that every lane forms anyway. With NORM as well, those norms have weights. Bytes a channel: dtRank · bytes a weight,
+// 8 · states of state, 4 · states of A; 16 · ROW · parts a workgroup, from cache.
 
 struct Args {
   inputs: u32, // dtRank

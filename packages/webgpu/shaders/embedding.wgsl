@@ -1,12 +1,13 @@
 // link: weights
-// Rows of a table by id, one lane four channels. A table split over several buffers takes a dispatch a part: ids of
-// other parts are left to them; a row of NaN for an id below 0. Bytes an element: the table's, and 4 written.
+// Gathers rows of a table by id; a lane copies four channels. A table that is split over several buffers takes one
+// dispatch for each part, which leaves ids of other parts alone. An id below 0 gives a row of NaN. Bytes an element:
+// the table's, and 4 written.
 
 struct Args {
   inputs: u32, // channels
   count: u32,
-  firstRow: u32, // of this part
-  rows: u32, // in this part
+  firstRow: u32, // first row of this part
+  rows: u32, // rows in this part
   idRow: u32, // stride of ids, and where they begin
   idOffset: u32,
   zero: u32, // keeps NaN from being a constant, which WGSL refuses

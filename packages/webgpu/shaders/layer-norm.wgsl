@@ -1,11 +1,11 @@
 // link: reduce, row-{singles,quads}
-// y = (x - mean) / sqrt(mean((x - mean)²) + eps) · weight + bias, a workgroup a row, which is read three times, the
+// y = (x - mean) / sqrt(mean((x - mean)²) + eps) · weight + bias. A workgroup takes a row and reads it three times, the
 // second and third time from cache. Bytes an element: 4 read, 4 written. Operations: 11.
 //
-// Differences are taken from a float32 near the mean, which is found as the first element and the mean of the
-// differences from it: so they keep their digits where the mean is far larger, and are 0 where all of a row is equal.
-// What that float32 is off the mean is taken from them apart, as is its square from their mean square: it is small
-// beside their deviation.
+// Differences are taken from `center`, a float32 near the mean: the first element plus the mean of the differences from
+// it. So they keep their digits where the mean is far larger than they are, and are 0 where a whole row is equal. The
+// distance of `center` from the mean is small; it is subtracted from the differences afterwards, and its square from
+// their mean square.
 
 struct Args {
   rows: u32,
@@ -42,9 +42,9 @@ fn main(
   var root = sqrt(args.eps);
   var moments = momentsOf(base, pieces, index, power);
   var spread = moments.z + args.eps;
-  // Where the squares overflowed, or vanished beside an eps as small (below 2^-96 with it), the row is taken again, its
-  // largest brought to 1 … 2 by a power of two: slow, and rare. Told by bits, since an implementation may assume that
-  // floats are finite.
+  // Where the squares overflowed, or vanished beside an eps that is small as well (their sum is below 2^-96), the row
+  // is computed again, scaled by a power of two that brings its largest element to 1 … 2. That is slow and rare. The
+  // test looks at bits, since an implementation may assume that floats are finite.
   if (bitcast<u32>(spread) - 0x0f800000u >= 0x70000000u) {
     let exponent = max(largestExponent(base, pieces, index), bitcast<u32>(root) >> 23u);
     power = bitcast<f32>(clamp(254u - exponent, 1u, 253u) << 23u);
@@ -52,7 +52,7 @@ fn main(
     // An implementation may multiply in any order, and power² alone may overflow: this root is at most 2.
     root *= power;
     spread = moments.z + root * root;
-    // A row that is not finite, or 0 / 0.
+    // The row is not finite, or the result is 0 / 0.
     if (exponent >= 255u || spread == 0.0) {
       spread = bitcast<f32>(0x7fc00000u | args.zero);
     }
@@ -70,9 +70,9 @@ fn main(
   }
 }
 
-/// Of a row times `power`: a float32 near its mean, what the mean is more than that, and the variance.
+/// Of a row times `power`: `center`, the distance from it to the mean, and the variance.
 fn momentsOf(base: u32, pieces: u32, index: u32, power: f32) -> vec3f {
-  // Its bits are taken apart, since the device may otherwise subtract before it multiplies, which overflows.
+  // The detour through bits keeps the device from subtracting before it multiplies, which could overflow.
   let first = bitcast<f32>(bitcast<u32>(firstOf(x[base]) * power) | args.zero);
   var sum = Piece();
   for (var i = index; i < pieces; i += WORKGROUP) {
@@ -89,7 +89,7 @@ fn momentsOf(base: u32, pieces: u32, index: u32, power: f32) -> vec3f {
   }
   let rest = groupSum(sumOf(sum), index) / count;
   let square = groupSum(sumOf(squares), index) / count;
-  // NaN is to stay, so this is no max.
+  // abs keeps NaN, which max might not.
   return vec3f(center, rest, abs(square - rest * rest));
 }
 

@@ -5,11 +5,12 @@ diagnostic(off, chromium.subgroup_matrix_uniformity);
 // link: product-args, weights, x-stored, inputs
 // y = x weightᵀ + bias on the device's matrix units, with float32 sums: 4 subgroups of 32 lanes as 2 × 2, each with
 // SIDE × SIDE matrices of 16 × 16. x, and weights of other formats than halves, are rounded to halves on their way into
-// workgroup memory; with PAIRS each is a pair of halves (22 bits), and what rounding left is multiplied too. Only for
-// devices with the feature that is enabled here. `%` tells the compiler which offsets are bounded, so that it drops the
-// checks that Dawn adds to every load of a matrix: a fifth of the time. Tile: 32 SIDE rows × 32 SIDE outputs × 32
-// inputs. Bytes a tile: 4096 SIDE of x, f32, and 2048 SIDE of weights in halves, for 65536 SIDE² operations (half as
-// many again to three times that with PAIRS). Workgroup memory: 5 KiB · SIDE, twice that with PAIRS.
+// workgroup memory; with PAIRS each is a pair of halves (22 bits), and the second halves are multiplied too. Only
+// devices with the feature that is enabled here run it. `%` tells the compiler which offsets are bounded, so that it
+// drops the checks that Dawn adds to every load of a matrix, which take a fifth of the time. Tile: 32 SIDE rows × 32
+// SIDE outputs × 32 inputs. Bytes a tile: 4096 SIDE of x, f32, and 2048 SIDE of weights in halves, for 65536 SIDE²
+// operations (half as many again to three times that with PAIRS). Workgroup memory: 5 KiB · SIDE, twice that with
+// PAIRS.
 
 const SIDE: u32 = 2u; // constant
 override PAIRS: bool = false;
@@ -19,11 +20,11 @@ alias Right = subgroup_matrix_right<f16, 16, 16>;
 alias Result = subgroup_matrix_result<f32, 16, 16>;
 
 const LANES = 128u;
-/// Eight halves a vec4u: four for a row of a tile, and one more against bank conflicts.
+/// vec4us, of eight halves each, from row to row of a tile: four for its inputs, and one more against bank conflicts.
 const STRIDE = 5u;
 /// One operand's part of a tile.
 const PART = 32u * SIDE * STRIDE;
-/// x and the weights; then what rounding left of them; at the end the sums on their way out.
+/// x and the weights, and behind them the rests of their rounding; at the end the sums on their way out.
 var<workgroup> tiles: array<vec4u, select(2u, 4u, PAIRS) * PART>;
 
 struct Eight {
@@ -121,8 +122,8 @@ fn main(
       }
     }
   }
-  // Out through workgroup memory, a matrix of each subgroup at a time: lanes then know rows and outputs, and write
-  // whole lines.
+  // Sums go out through workgroup memory, one matrix of each subgroup at a time, so that lanes know rows and outputs
+  // and write whole lines.
   let region = down * 160u + across * 80u;
   for (var r = 0u; r < SIDE; r++) { // unroll
     for (var c = 0u; c < SIDE; c++) { // unroll
@@ -149,7 +150,8 @@ fn main(
   }
 }
 
-/// Eight columns of a row of x from `column`, a multiple of 8; zero past the last, the last row again past it.
+/// Eight columns of a row of x from `column` on, a multiple of 8. Columns past the last are zero, and rows past the
+/// last repeat it.
 fn inputs8(row: u32, column: u32) -> Eight {
   let base = args.xOffset + min(row, args.rows - 1u) * args.xRow;
   var result: Eight;
@@ -174,7 +176,7 @@ fn weights8(row: u32, column: u32) -> Eight {
   return result;
 }
 
-/// As they are stored: rows are padded with zeros to whole tiles of inputs.
+/// Eight halves as they are stored; rows are padded with zeros to whole tiles of inputs.
 fn halves8(row: u32, column: u32) -> vec4u {
   if (column < args.inputs) {
     return weight[(min(row, args.outputs - 1u) * paddedInputs() + column) >> 3u];
@@ -182,7 +184,7 @@ fn halves8(row: u32, column: u32) -> vec4u {
   return vec4u();
 }
 
-/// To nearest, in float32: an f32 that is converted and converted back may be taken for unchanged by a compiler.
+/// The nearest halves, computed in float32: a compiler may take a conversion to f16 and back for no change.
 fn nearest(value: vec4f) -> vec4f {
   return bitcast<vec4f>((bitcast<vec4u>(value) + 0x1000u) & vec4u(0xffffe000u));
 }

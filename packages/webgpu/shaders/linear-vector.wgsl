@@ -1,7 +1,7 @@
 // link: weights, x-stored, inputs, dot-row, rms, lane-sum-{workgroup,subgroup}
-// y = x weightᵀ + bias for few rows of x, as decoding has: bound by reading the weights once. LANES lanes an output, 16
-// bytes a lane and load, sums by shuffles or in workgroup memory; TOGETHER outputs at once share what is loaded of x,
-// which counts where a weight takes a byte and what it is multiplied with four. With NORM, x is RMS-normalised on the
+// y = x weightᵀ + bias for few rows of x, as decoding has, where reading the weights takes the time. LANES lanes share
+// an output, with 16 bytes a load, and add up by shuffles or in workgroup memory. TOGETHER outputs at once share the
+// loads of x, which matters for q8, whose weights take a byte where x takes four. With NORM, x is RMS-normalised on the
 // way: Σ x² comes from the same loads. Bytes an output: inputs · bytes a weight (x and the norm stay in cache).
 // Operations: 2 · inputs.
 
@@ -40,7 +40,7 @@ fn main(
   let first = ((tile_id.y * tiles_count.x + tile_id.x) * (WORKGROUP / LANES) + index / LANES) * TOGETHER;
   let lane = index % LANES;
   let row = tile_id.z;
-  // Lanes past the last output repeat it, so that sums stay uniform.
+  // Lanes past the last output repeat it, so that barriers and shuffles stay uniform.
   let base = args.xOffset + row * args.xRow;
   let parts = dotRows(min(first, args.outputs - 1u), base, lane);
   for (var r = 0u; r < TOGETHER; r++) { // unroll

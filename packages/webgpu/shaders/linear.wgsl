@@ -1,17 +1,17 @@
 // link: product-args, weights, x-stored, inputs
 // y = x weightᵀ + bias, tiled: 256 lanes as 16 × 16, each with 4 SIDE × 4 SIDE outputs in registers. A lane brings one
-// block of 4 × 4 into each tile, lanes of the first half from x, the others from the weights, and turns it so that the
-// tile is packed along rows and outputs: a step of the product is then 2 SIDE loads of four values for 16 SIDE²
-// multiply-adds, and needs no shuffling of registers. Tile: 64 SIDE rows × 64 SIDE outputs × 4 DEPTH inputs, with SIDE
-// · DEPTH = 8: one block a lane, and 16 KiB of workgroup memory. Bytes a tile: 4096 SIDE DEPTH read, f32, for 2 · (64
+// block of 4 × 4 into each tile: lanes of the first half from x, the others from the weights. It transposes the block,
+// so that the tile is packed along rows and outputs; a step of the product is then 2 SIDE loads of four values for 16
+// SIDE² multiply-adds, without shuffling registers. Tile: 64 SIDE rows × 64 SIDE outputs × 4 DEPTH inputs, with SIDE ·
+// DEPTH = 8: one block a lane, and 16 KiB of workgroup memory. Bytes a tile: 4096 SIDE DEPTH read, f32, for 2 · (64
 // SIDE)² · 4 DEPTH operations: 16 SIDE operations a byte.
 
 const SIDE: u32 = 1u; // constant
 const DEPTH: u32 = 8u; // constant
 
-const QUADS = 16u * SIDE; // of rows, and of outputs, in a tile
+const QUADS = 16u * SIDE; // quads of rows in a tile, and of outputs
 const HALF = 4u * DEPTH * QUADS;
-/// [x or weights, inputs, quads], quads in an order of their own for each quad of inputs: see `slot`.
+/// [x or weights, inputs, quads]. The order of quads differs for each quad of inputs: see `slot`.
 var<workgroup> tiles: array<vec4f, 2u * HALF>;
 
 @compute @workgroup_size(256)
@@ -80,13 +80,13 @@ fn main(@builtin(workgroup_id) tile_id: vec3u, @builtin(local_invocation_index) 
   }
 }
 
-/// Where a quad lies in its row of the tile: blocks of neighbouring lanes go to different banks.
+/// The place of a quad in its row of the tile, such that blocks of neighbouring lanes go to different banks.
 fn slot(quad: u32, depth: u32) -> u32 {
   return quad ^ (depth * SIDE);
 }
 
-/// Columns [column, column + 4) of four rows of x or of the weights; zero past the last column, the last row again past
-/// it.
+/// Columns [column, column + 4) of four rows of x or of the weights. Columns past the last are zero, and rows past the
+/// last repeat it.
 fn blockAt(half: u32, row: u32, output: u32, column: u32) -> mat4x4f {
   if (column >= args.inputs) {
     return mat4x4f();

@@ -1,8 +1,8 @@
 // link: math, reduce
-// logits[id] - log Σ exp(logits), the row's maximum taken out first. A workgroup a row, which is read twice.
-// One of the largest is left out of the sum and comes back as log1p, so that the chance of all others is not lost
-// beside it. Logits are bound as bits: an implementation may assume that floats are not NaN, and a row with one has no
-// probabilities. Bytes a logit: 8, the second time from cache. Operations: 1 exp, 2 adds.
+// logits[id] - log Σ exp(logits), where the row's maximum is subtracted first. A workgroup takes a row and reads it
+// twice. One of the largest logits is left out of the sum and comes back by log1p, so that the probability of all
+// others is not lost beside it. Logits are bound as bits, since an implementation may assume that floats are not NaN; a
+// row with a NaN has no probabilities. Bytes a logit: 8, the second time from cache. Operations: 1 exp, 2 adds.
 
 struct Args {
   rows: u32,
@@ -46,7 +46,7 @@ fn main(
   let nan = groupMax(invalid, index) != 0.0;
   var others = 0.0;
   var ties = 0.0;
-  // By spans: long sums of equal parts round the same way at every addition.
+  // The sum goes by spans, since a long sum of equal parts rounds the same way at every addition.
   for (var span = 0u; span < rounds; span += SPAN) {
     var part = 0.0;
     for (var k = 0u; k < SPAN; k++) {
@@ -59,10 +59,10 @@ fn main(
     }
     others += part;
   }
-  // Apart: few others would be lost beside the ties.
+  // The others are summed apart, since a few of them would be lost beside the ties.
   let rest = groupSum(others, index) + (groupSum(ties, index) - 1.0);
   if (index == 0u) {
-    // The -1 of a checked choice has no logit.
+    // An id of -1, which a checked choice may give, has no logit.
     let id = min(ids[row], args.vocab - 1u);
     y[row] = select(logit(base + id) - peak - log1p(rest), bitcast<f32>(0x7fc00000u | args.zero), nan);
   }

@@ -1,6 +1,7 @@
 // link: reduce, rms
-// RMS-normalises dt, B and C of every row of x_proj's output where they lie: Jamba's mixer norms, or Falcon-Mamba's,
-// which have no weights. A workgroup a row and part. Bytes an element: 8 read, the second time from cache, 4 written.
+// RMS-normalises dt, B and C of every row of x_proj's output in place: Jamba's mixer norms, or Falcon-Mamba's, which
+// have no weights. A workgroup takes one of the three in one row. Bytes an element: 8 read, the second time from cache,
+// 4 written.
 
 struct Args {
   row: u32, // stride of a row
@@ -40,7 +41,7 @@ fn main(
     }
   }
   let factors = normFactors(groupSum(squares, index), first, count, args.eps);
-  // Before any lane writes what another may still read.
+  // Other lanes may still read the elements that a lane writes below.
   workgroupBarrier();
   for (var round = 0u; round < rounds; round++) {
     let i = round * WORKGROUP + index;

@@ -1,6 +1,6 @@
 // link: reduce, rms
-// y = x / sqrt(mean(x²) + eps) · weight, a workgroup a row, which is read twice, the second time from cache.
-// Bytes an element: 4 read, 4 written. Operations: 4.
+// y = x / sqrt(mean(x²) + eps) · weight. A workgroup takes a row and reads it twice, the second time from cache. Bytes
+// an element: 4 read, 4 written. Operations: 4.
 
 struct Args {
   rows: u32,

@@ -1,9 +1,9 @@
 // link: order, reduce
-// Draws a token a row; see core's operations/sample.ts for the rule. A workgroup a row. No sorting: logits order as
-// integers, so the k-th largest, and the shortest prefix that reaches topP, are found by fixing one bit of a threshold
-// after the other, each by one pass over the row (32 a filter, from cache). What is kept then is every logit above the
-// threshold, and of those equal to it the first few. Bytes a logit: 4 a pass: 3 passes, 32 more for topK, 32 more (with
-// 1 exp) for topP.
+// Draws a token for each row; core's operations/sample.ts has the rule. A workgroup takes a row. Nothing is sorted:
+// logits order as integers, so the k-th largest, and the shortest prefix that reaches topP, are found by fixing one bit
+// of a threshold after the other, each by one pass over the row (32 for a filter, from cache). A filter keeps every
+// logit above the threshold, and the first few of those equal to it. Bytes a logit: 4 a pass: 3 passes, 32 more for
+// topK, 32 more (with 1 exp) for topP.
 
 struct Args {
   rows: u32,
@@ -63,7 +63,7 @@ fn main(
   }
   let peak = groupMax(largest, index);
 
-  // Kept: order > threshold, and the first `ties` of those equal to it.
+  // Tokens are kept whose order is above the threshold, and the first `ties` of those equal to it.
   var threshold = 0u;
   var ties = args.vocab;
   if (TOP_K) {
@@ -82,7 +82,7 @@ fn main(
     var reached = 0u;
     for (var bit = 0x80000000u; bit > 0u; bit = bit >> 1u) {
       let candidate = reached | bit;
-      // Uniform: every lane has the same sums.
+      // The condition is uniform, since every lane has the same sums.
       if (candidate <= top && (candidate <= threshold || massFrom(base, rounds, candidate, peak, index) >= target_)) {
         reached = candidate;
       }
@@ -93,7 +93,7 @@ fn main(
     threshold = reached;
   }
 
-  // From here a lane owns a contiguous run of indices, so that sums over lanes are sums in index order.
+  // From here on a lane owns a contiguous run of indices, so that sums over lanes are sums in index order.
   let per = rounds;
   let first = min(index * per, args.vocab);
   let last = min(first + per, args.vocab);
@@ -158,7 +158,7 @@ fn main(
   }
 }
 
-/// exp((logit - peak) / temperature): p without its denominator; 0 for NaN.
+/// exp((logit - peak) / temperature), which is p without its denominator; 0 for NaN.
 fn weightAt(order: u32, peak: f32) -> f32 {
   if (order == 0u) {
     return 0.0;
@@ -167,7 +167,7 @@ fn weightAt(order: u32, peak: f32) -> f32 {
   return exp((bitcast<f32>(bits) - peak) * args.inverseTemperature);
 }
 
-/// The weight after minP, which compares with the likeliest, of weight 1.
+/// The weight after minP, which compares with the likeliest token, whose weight is 1.
 fn keptWeight(bits: u32, peak: f32) -> f32 {
   let weight = weightAt(orderOf(bits), peak);
   return select(0.0, weight, weight >= args.minP);
@@ -198,7 +198,7 @@ fn massFrom(base: u32, rounds: u32, bound: u32, peak: f32, index: u32) -> f32 {
   return groupSum(mass, index);
 }
 
-/// How many equal the threshold, at most `limit`.
+/// The number of logits that equal the threshold, at most `limit`.
 fn tiesOf(base: u32, rounds: u32, threshold: u32, limit: u32, index: u32) -> u32 {
   let count = countFrom(base, rounds, threshold, index) - countFrom(base, rounds, threshold + 1u, index);
   return min(limit, u32(count));

@@ -1,9 +1,9 @@
 // link: rate
-// The second of the chunked scan's three passes: hands the state from chunk to chunk. One lane a (batch, channel,
-// state) goes through the chunks in order, puts each chunk's first state where its last one from zero stood, and leaves
-// the sequence's last state. A chunk's total decay is exp(A Σ delta), or 0 where it holds a reset: one scalar a channel
-// carries it, not one a state. Bytes a chunk and state: 8, and 8 a channel shared by its states. Operations: 1 exp2, 3
-// multiplies or adds.
+// The second of the chunked scan's three passes: it hands the state from chunk to chunk. One lane for each (batch,
+// channel, state) goes through the chunks in order. It replaces each chunk's last state from zero by the chunk's first
+// state, and leaves the sequence's last state. A chunk's total decay is exp(A Σ delta), or 0 where the chunk holds a
+// reset, so one scalar for each channel carries it, not one for each state. Bytes a chunk and state: 8, and 8 a channel
+// shared by its states. Operations: 1 exp2, 3 multiplies or adds.
 
 struct Args {
   batch: u32,

@@ -1,22 +1,22 @@
 // link: scan-args, math, rate, lanes-{one,two,four}
-// The fused selective scan as models have it, and the faster one: euler's discretisation, B and C that vary and lie in
-// vec4s, no resets, up to 16 states, by fours.
-// selective-scan.wgsl says what is computed, and runs what this one does not take.
+// The fused selective scan for the calls of models, where it is the faster kernel: euler's discretisation, B and C that
+// vary and lie in vec4s, no resets, and up to 16 states, in fours. selective-scan.wgsl defines what is computed, and
+// runs all other calls.
 //
 // A workgroup owns CHANNELS channels of one group, batch row and chunk of time (as selective-scan.wgsl cuts it, with
 // the same MODEs). A channel is LANES lanes, which share its states and its steps: each loads its part of the steps and
 // discretises it, tells the others, and gathers and writes y of it.
 //
 // Time goes by tiles of SLICES · STEPS. With one slice a lane goes through all steps of a tile. With more, SLICES sets
-// of lanes make their slices of a tile side by side: the decays and inputs of each step, which stay in registers, the
-// slice's last state from zero and its whole decay exp(A Σ delta); then each takes the tile's first state through the
-// slices before its own, and makes its steps again.
+// of lanes compute their slices of a tile side by side: the decays and inputs of each step, which stay in registers,
+// the slice's last state from zero and its whole decay exp(A Σ delta). Then each set takes the tile's first state
+// through the slices before its own, and computes its steps again.
 //
-// All that comes from memory is loaded a tile ahead (B and C two, with slices) under a condition that the driver cannot
-// see through: it moves loads that are free to move down to where they are used, and then every tile waits for memory.
-// For the same reason nothing is done with a loaded value before its tile comes: zeros are put in place of what is no
-// state or no step on the way to workgroup memory. One barrier a tile: B and C have two buffers, and three with slices,
-// which read them on both of its sides; what slices hand over has two.
+// All operands are loaded a tile ahead (B and C two tiles, with slices) under a condition that the driver cannot see
+// through. Otherwise the driver moves the loads down to where their values are used, and every tile waits for memory.
+// For the same reason no loaded value is used before its tile comes: zeros replace missing states and steps only on the
+// way to workgroup memory. One barrier a tile: B and C have two buffers, and three with slices, which read them on both
+// of its sides; what slices hand over has two.
 //
 // Bytes an element (batch · length · channel), f32: MODE 0 and 2 16, and B and C 8 · states / CHANNELS; MODE 1 8, and B
 // 4 · states / CHANNELS. Operations an element and state: 1 exp2, 5 multiplies or adds (2 fused; 6 and 3 with slices);
@@ -34,7 +34,8 @@ const HELD: u32 = 8u; // constant: STEPS · VECS_PER_LANE
 const BUFFERS: u32 = 3u; // constant: of B and C: 2 where there is one slice, else 3
 const HANDED: u32 = 3u; // constant: SLICES - 1, the slices whose ends others need
 const EXCHANGED: u32 = 32u; // constant: lanes of a slice, or 1 where there is only one slice
-/// 16 states. Else those that are none are left out of y: an infinite input times their B of 0 is NaN.
+/// Whether there are 16 states. Otherwise the missing ones are left out of y, since an infinite input times their B of
+/// 0 is NaN.
 override FULL: bool = true;
 
 const SLOTS = CHANNELS * LANES;
@@ -44,8 +45,8 @@ const QUADS = 4u; // of states
 
 var<workgroup> tileB: array<array<array<array<vec4f, QUADS>, STEPS>, SLICES>, BUFFERS>;
 var<workgroup> tileC: array<array<array<array<vec4f, QUADS>, STEPS>, SLICES>, BUFFERS>;
-// Of each slice but the last: its last state from zero, and its whole decay. In the last one's place: the tile's first
-// state.
+// For each slice but the last: its last state from zero, and its whole decay. The last one's place holds the tile's
+// first state.
 var<workgroup> ends: array<array<array<array<vec4f, EXCHANGED>, VECS_PER_LANE>, SLICES>, 2>;
 var<workgroup> falls: array<array<array<array<vec4f, EXCHANGED>, VECS_PER_LANE>, SLICES>, 2>;
 
@@ -68,7 +69,7 @@ fn main(@builtin(workgroup_id) tile_id: vec3u, @builtin(local_invocation_index) 
   let bias = select(0.0, constants[vectors + args.dim + channel], BIAS);
   let skip = select(0.0, constants[vectors + channel], SKIP);
 
-  // Of a channel's quads of states a lane holds those at `lane`, `lane + LANES`, …; what exceeds is zero.
+  // A lane holds a channel's quads of states `lane`, `lane + LANES`, …; quads past the states are zero.
   let stateRow = select(tile_id.z, tile_id.z * args.chunks + tile_id.y, MODE != 0u);
   let stateBase = (stateRow * args.dim + channel) * args.states;
   var a: array<vec4f, VECS_PER_LANE>;
@@ -95,8 +96,8 @@ fn main(@builtin(workgroup_id) tile_id: vec3u, @builtin(local_invocation_index) 
     }
   }
 
-  // This lane's next elements, and its next vec4s of B and C. Past the sequence the last row is read again, and not
-  // used.
+  // The places of this lane's next elements, and of its next vec4s of B and C. Past the sequence the last row is read
+  // again and not used.
   let ownRow = firstRow + slice * STEPS + lane;
   let stagedRow = firstRow + index / QUADS;
   let quad = index % QUADS;
@@ -171,7 +172,8 @@ fn main(@builtin(workgroup_id) tile_id: vec3u, @builtin(local_invocation_index) 
     if (SLICES > 1u) {
       var fromZero: array<vec4f, VECS_PER_LANE>;
       var passed = 0.0;
-      // Said, not left to the declaration: Dawn on SwiftShader was seen to keep the last turn's values.
+      // The zeros are assigned, since Dawn on SwiftShader was seen to keep the last turn's values despite the
+      // declaration.
       for (var i = 0u; i < VECS_PER_LANE; i++) { // unroll
         fromZero[i] = vec4f();
       }
@@ -283,7 +285,7 @@ struct Own {
   z: array<f32, OWN>,
 }
 
-/// What indices are held below.
+/// The largest index of each operand; indices are clamped to it.
 struct Last {
   at: u32,
   z: u32,
@@ -321,7 +323,8 @@ fn loadC(at: u32, last: Last) -> array<vec4f, STAGED> {
   return values;
 }
 
-/// B and C of a tile of which `rows` are left, to workgroup memory; zero past the states and past the end.
+/// Writes B and C of a tile to workgroup memory. `rows` are left of the chunk; values past the states and past the end
+/// are zero.
 fn stage(buffer: u32, index: u32, rows: u32, b: array<vec4f, STAGED>, c: array<vec4f, STAGED>) {
   let quad = index % QUADS;
   for (var r = 0u; r < STAGED; r++) { // unroll

@@ -1,12 +1,12 @@
 // link: scan-args, math, rate, vec-{single,quad}, collect-{workgroup,subgroup}
-// The fused selective scan: discretisation, softplus, recurrence, C·h, D·u and the gate in one kernel; see core's
-// operations/selective-scan.ts for the equations.
+// The fused selective scan: discretisation, softplus, recurrence, C·h, D·u and the gate in one kernel. core's
+// operations/selective-scan.ts has the equations.
 //
 // A workgroup owns CHANNELS = WORKGROUP / LANES channels of one group, one batch row and one chunk of time. A channel
-// is LANES lanes. A lane holds VECS_PER_LANE vectors of STATES_PER_VEC states in registers for the whole chunk; where
-// those of all lanes are more than the states, what exceeds is zero. Time goes by tiles of STEPS, in blocks of BLOCK: B
-// and C are staged once for all channels of the tile; with more than one lane a channel, delta (after bias and
-// softplus) and u as well.
+// is LANES lanes. A lane holds VECS_PER_LANE vectors of STATES_PER_VEC states in registers for the whole chunk; lanes
+// may hold more than the states, and the surplus is zero. Time goes by tiles of STEPS, in blocks of BLOCK: B and C are
+// staged once for all channels of the tile; with more than one lane a channel, delta (after bias and softplus) and u as
+// well.
 //
 // MODE 0, whole: from the state buffer (the initial state) to y and the last state.
 // MODE 1, local: from zero; writes only the chunk's last state, Σ delta and whether it has no reset.
@@ -31,7 +31,8 @@ override DISCRETIZATION: u32 = 0u; // 0 euler, 1 zoh, 2 bilinear
 override RESETS: bool = false;
 override CONSTANT_B: bool = false;
 override CONSTANT_C: bool = false;
-/// The lanes hold no more than the states. Else the rest is left out of y: an infinite input times a B of 0 is NaN.
+/// Whether the lanes hold no more than the states. Otherwise the surplus is left out of y, since an infinite input
+/// times a B of 0 is NaN.
 override FULL: bool = true;
 // Sizes of workgroup arrays: 2 · STEPS · LANES · VECS_PER_LANE each where B or C varies, STEPS · CHANNELS and
 // STEPS · WORKGROUP where LANES > 1; else 1.
@@ -68,7 +69,7 @@ fn main(@builtin(workgroup_id) tile_id: vec3u, @builtin(local_invocation_index) 
 
   var a: array<StateVec, VECS_PER_LANE>;
   var h: array<StateVec, VECS_PER_LANE>;
-  var origin: array<StateVec, VECS_PER_LANE>; // what a reset leaves
+  var origin: array<StateVec, VECS_PER_LANE>; // the state after a reset
   var left: array<StateVec, VECS_PER_LANE>; // bilinear: what rounding took from h
   var b: array<StateVec, VECS_PER_LANE>;
   var c: array<StateVec, VECS_PER_LANE>;
@@ -92,8 +93,8 @@ fn main(@builtin(workgroup_id) tile_id: vec3u, @builtin(local_invocation_index) 
   var total = 0.0;
   var survived = 1.0;
 
-  // What comes from memory is loaded ahead of its use, so that its latency is not seen: B and C by a tile, and with one
-  // lane a channel delta, u and z by a block.
+  // Operands are loaded ahead of their use, to hide the latency of memory: B and C by a tile, and with one lane a
+  // channel delta, u and z by a block.
   var nextB: array<StateVec, ROUNDS>;
   var nextC: array<StateVec, ROUNDS>;
   var nextDelta: array<f32, BLOCK>;
@@ -118,7 +119,8 @@ fn main(@builtin(workgroup_id) tile_id: vec3u, @builtin(local_invocation_index) 
   for (var tile = 0u; tile < tiles; tile++) {
     let first = begin + tile * STEPS;
     let count = min(STEPS, end - first);
-    // The halves of tileB and tileC take turns: a lane may still read the one that the others left a barrier ago.
+    // The halves of tileB and tileC take turns, since a lane may still read the half that the others left a barrier
+    // ago.
     let half = (tile & 1u) * STEPS * LANES * VECS_PER_LANE;
     for (var round = 0u; round < ROUNDS; round++) {
       let j = round * WORKGROUP + index;
@@ -140,7 +142,7 @@ fn main(@builtin(workgroup_id) tile_id: vec3u, @builtin(local_invocation_index) 
       nextB[round] = fetchB(round * WORKGROUP + index, first + STEPS, end, rowsBefore, group);
       nextC[round] = fetchC(round * WORKGROUP + index, first + STEPS, end, rowsBefore, group);
     }
-    // Every loop below runs a constant number of times, so that it can be unrolled: a step past the chunk has delta 0,
+    // Every loop below runs a constant number of times, so that it can be unrolled. A step past the chunk has delta 0,
     // u 0 and B 0 (u 0 is not enough where B is infinite), and C of some other step, which leaves h as it is in every
     // discretisation.
     for (var turn = 0u; turn < STEPS / BLOCK; turn++) {
@@ -250,7 +252,7 @@ fn main(@builtin(workgroup_id) tile_id: vec3u, @builtin(local_invocation_index) 
   }
 }
 
-/// The j-th of a tile's vectors of B, the tile's steps beginning at `first`; those past the end repeat the last.
+/// The j-th vector of B of the tile whose steps begin at `first`. Steps past the end repeat the last.
 fn fetchB(j: u32, first: u32, end: u32, rowsBefore: u32, group: u32) -> StateVec {
   if (CONSTANT_B) {
     return StateVec();
@@ -267,7 +269,7 @@ fn fetchC(j: u32, first: u32, end: u32, rowsBefore: u32, group: u32) -> StateVec
   return loadC(args.cOffset + row * args.cRow + group * args.cGroup, (j % (LANES * VECS_PER_LANE)) * STATES_PER_VEC);
 }
 
-/// Where a channel is several lanes: delta and u of the tile's channels, for `count` steps.
+/// Writes delta and u of the tile's channels to workgroup memory for `count` steps, where a channel has several lanes.
 fn stage(index: u32, row: u32, count: u32, group: u32, firstInGroup: u32) {
   let channels = WORKGROUP / LANES;
   let size = STEPS * channels;
@@ -299,12 +301,12 @@ struct Next {
   left: StateVec,
 }
 
-/// The same for bilinear, which has no chunks: near 1 its decay is kept as the distance from it, and what a step rounds
+/// The same for bilinear, which has no chunks. A decay near 1 is kept as its distance from 1, and what a step rounds
 /// off is added in the next, since roundings of equal steps all go one way.
 fn bilinear(h: StateVec, left: StateVec, a: StateVec, b: StateVec, d: f32, x: f32) -> Next {
   let half = (0.5 * d) * a;
   let inverse = StateVec(1.0) / (StateVec(1.0) - half);
-  // Not for an infinite state: its change would be the other infinity.
+  // An infinite state is not near, since its change would be the other infinity.
   let near = select(StateVec(1.0), abs(half), abs(h) <= StateVec(LARGEST)) < StateVec(0.25);
   let change = ((d * a) * h + (d * x) * b) * inverse + left;
   // 2 / (1 - half) - 1 is (1 + half) / (1 - half), and -1 where that grows beyond floats.
@@ -312,12 +314,12 @@ fn bilinear(h: StateVec, left: StateVec, a: StateVec, b: StateVec, d: f32, x: f3
   return Next(next, select(StateVec(), change - (next - h), near));
 }
 
-/// expm1(p) / a for p = d a, d at 0: a series near 0, where the quotient would lose digits.
+/// expm1(p) / a for p = d a, which is d at 0. A series is used near 0, where the quotient would lose digits.
 fn growth(p: StateVec, a: StateVec, d: f32) -> StateVec {
   let series = StateVec(1.0) + p * (StateVec(1.0 / 2.0) + p * (StateVec(1.0 / 6.0) + p * (StateVec(1.0 / 24.0)
     + p * (StateVec(1.0 / 120.0) + p * (StateVec(1.0 / 720.0) + p * (StateVec(1.0 / 5040.0)
     + p * StateVec(1.0 / 40320.0)))))));
-  // Compared so that NaN takes the series, which keeps it.
+  // The comparison is false for NaN, so NaN takes the series, which keeps it.
   let large = abs(p) >= StateVec(0.5);
   return select(d * series, (exp(p) - StateVec(1.0)) / select(StateVec(1.0), a, large), large);
 }
@@ -330,7 +332,8 @@ fn emit(row: u32, channel: u32, value: f32) {
   y[row * args.dim + channel] = result;
 }
 
-/// STATES_PER_VEC states from n on, zero past the last: loads without branches, which go out together.
+/// The rates of STATES_PER_VEC states from n on, zero past the last. The loads have no branches, so they go out
+/// together.
 fn loadA(channel: u32, n: u32) -> StateVec {
   var vec = StateVec();
   for (var i = 0u; i < STATES_PER_VEC; i++) {
@@ -339,7 +342,7 @@ fn loadA(channel: u32, n: u32) -> StateVec {
   return vec;
 }
 
-/// The states, or NaN where A leaves no other.
+/// The values from which the states begin: h, or what a rate that is not finite makes of it.
 fn fromA(h: StateVec, channel: u32, n: u32) -> StateVec {
   var vec = StateVec();
   for (var i = 0u; i < STATES_PER_VEC; i++) {
@@ -353,7 +356,7 @@ fn rateOf(channel: u32, n: u32) -> f32 {
   return select(A, A * LOG2E, DISCRETIZATION == 0u);
 }
 
-/// Zero past the last state.
+/// `values` with zeros past the last state.
 fn present(values: StateVec, n: u32) -> StateVec {
   var vec = StateVec();
   for (var i = 0u; i < STATES_PER_VEC; i++) {

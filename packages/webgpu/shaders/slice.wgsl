@@ -1,10 +1,10 @@
-// y[o, j, i] = x[o, start + j, i], one 32-bit word a lane, whatever it holds. Bytes an element: 8.
+// y[o, j, i] = x[o, start + j, i]. A lane copies one 32-bit word of any type. Bytes an element: 8.
 
 struct Args {
   size: u32, // elements of y
   start: u32,
   count: u32, // extent of the axis in y
-  extent: u32, // in x
+  extent: u32, // extent of the axis in x
   inner: u32,
 }
 

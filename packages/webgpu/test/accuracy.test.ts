@@ -30,7 +30,7 @@ function worstOf(values: ArrayLike<number>, expected: (index: number) => number)
   return worst;
 }
 
-/** silu where the convolution takes it, and where the scan's gate does. */
+/** silu as the convolution computes it, and as the scan's gate does. */
 const SILU = {
   convolution: async (x: Float32Array) => {
     const dim = x.length;
@@ -105,7 +105,7 @@ describe.each(['gelu', 'gelu-tanh'] as const)('%s', (activation) => {
   });
 });
 
-/** By float64. */
+/** The same in float64. */
 async function exactly(activation: Activation, x: Float32Array) {
   const exact = await reference().create();
   const host = { dtype: 'float32', shape: [x.length], data: x } as const;

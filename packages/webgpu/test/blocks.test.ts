@@ -32,7 +32,7 @@ const gelu = { kind: 'mlp', dHidden: 70, activation: 'gelu-tanh', bias: true } a
 const of = (blocks: readonly BlockConfig[], rest: Partial<ModelConfig> = {}): ModelConfig =>
   modelConfig({ dModel: D_MODEL, vocabSize: 50, blocks, ...rest });
 
-/** Dispatches of a step: of Mamba and, gated or not, of feed-forward blocks. */
+/** Dispatches of a step of a Mamba block, and of feed-forward blocks with and without a gate. */
 const STEPS = { mamba: 3, gated: 4, plain: 3 };
 
 describe.each([
@@ -96,7 +96,10 @@ async function counted<R>(work: () => Promise<R>): Promise<[R, number]> {
   return [result, countersOf(backend).dispatches - before];
 }
 
-/** Logits of a prompt, of another chunk, of steps and of many rows; the state after all; and what is generated next. */
+/**
+ * Returns the logits of a prompt, of another chunk, of steps and of many rows, the state afterwards, and the ids that
+ * are generated next.
+ */
 async function run(model: Model): Promise<number[]> {
   const values: number[] = [];
   const keep = async ({ logits, state }: ReturnType<Model['forward']>) => {
@@ -154,7 +157,7 @@ test.each(blocks)('a block by itself: $name', async ({ config, dispatches }) => 
   const [whole, prefills] = await counted(async () => block.forward(x));
   expect(prefills).toBe(dispatches.prefill);
   const expected = await backend.read(whole.y);
-  // The last token again, after a chunk of the others.
+  // The last token is fed again, after a chunk of the others.
   const [before, after] = [backend.slice(x, 1, 0, 6), backend.slice(x, 1, 6, 7)];
   const chunk = block.forward(before);
   const kept = await Promise.all(Object.values(chunk.state).map((tensor) => backend.read(tensor)));

@@ -9,12 +9,12 @@ import type { Browser, Page } from 'playwright-core';
 import { build, type PreviewServer, preview } from 'vite';
 
 export interface TestBrowser {
-  /** Opens a page of the build; what it throws fails `failures`. */
+  /** Opens a page of the build. `failures` rejects with whatever the page throws. */
   open(path: string): Promise<{ readonly page: Page; readonly failures: readonly string[] }>;
   close(): Promise<void>;
 }
 
-/** Builds the pages in `root` (an HTML file each) and serves them, with the conformance suite's fixtures at /. */
+/** Builds the pages in `root` (one HTML file each) and serves them, with the conformance suite's fixtures at /. */
 export async function openBrowser(root: URL, pages: readonly string[]): Promise<TestBrowser> {
   const outDir = mkdtempSync(join(tmpdir(), 'mamba-browser-'));
   const folder = fileURLToPath(root);

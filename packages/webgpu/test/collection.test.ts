@@ -3,9 +3,9 @@ import { fileURLToPath } from 'node:url';
 import { expect, test } from 'vitest';
 
 /**
- * Creates and disposes backends, with and without work in between, and collects garbage at each turn of the event loop:
- * an instance of Dawn that is collected while a callback of it is scheduled aborts the process. In a process of its
- * own, which must also end by itself.
+ * A program that creates and disposes backends, with and without work in between, and collects garbage at each turn of
+ * the event loop. An instance of Dawn that is collected while a callback of it is scheduled aborts the process. The
+ * program runs in a process of its own, which must also end by itself.
  */
 const program = `
   import { webgpu } from '@mamba/webgpu';

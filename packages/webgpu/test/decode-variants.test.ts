@@ -1,5 +1,5 @@
-// Every form of a decode step that the rules may choose, its dispatches counted, against the same model composed of
-// single operations.
+// Every form of a decode step that the rules may choose, against the same model composed of single operations. Its
+// dispatches are counted as well.
 import { seededWeights } from '@mamba/conformance';
 import {
   type Backend,
@@ -29,11 +29,11 @@ const variants: readonly {
   readonly form: string;
   readonly config: ModelConfig;
   readonly dtypes: readonly DType[];
-  /** Of a layer. */
+  /** Dispatches of a layer's step. */
   readonly dispatches: number;
-  /** Of the embedding, and of out_proj and x_proj: norms take it out again. */
+  /** The magnitude of the weights of embedding, out_proj and x_proj, which norms take out again. */
   readonly magnitude?: number;
-  /** Planted into A. */
+  /** A value that is planted into A. */
   readonly rate?: number;
 }[] = [
   {
@@ -124,7 +124,7 @@ test.each(variants.flatMap(({ dtypes, ...variant }) => dtypes.map((dtype) => ({ 
   },
 );
 
-/** Logits of some tokens fed one by one, from an empty state. */
+/** Returns the logits of some tokens that are fed one by one, from an empty state. */
 async function steps(model: Model): Promise<number[]> {
   const all: number[] = [];
   let { state, logits } = model.forward([[1], [2], [3]], { logits: 'last' });

@@ -12,7 +12,7 @@ const floats = (...values: number[]) => ({
   data: Float32Array.from(values),
 });
 
-/** The code of what a call rejects with or throws. */
+/** Returns the code of the error that a call rejects with or throws. */
 async function codeOf(call: () => unknown): Promise<string | undefined> {
   try {
     await call();
@@ -93,13 +93,13 @@ describe('a device of the user', () => {
 describe('out of memory', () => {
   test('is told by the next wait, and the device goes on', async () => {
     const backend = await webgpu().create();
-    // A gibibyte is what this device says that a buffer may hold, and more than SwiftShader has.
+    // The device says that a buffer may hold a gibibyte, which is more than SwiftShader has.
     const table = backend.upload({ dtype: 'float32', shape: [1, 1 << 14], data: new Float32Array(1 << 14) });
     const ids = backend.upload({ dtype: 'int32', shape: [1 << 14], data: new Int32Array(1 << 14) });
     const huge = backend.embedding(table, ids);
     expect(await codeOf(() => backend.synchronize())).toBe('out-of-memory');
     huge.dispose();
-    // The same again gets no buffer that has no memory.
+    // The second call must not be given the buffer that has no memory.
     backend.embedding(table, ids).dispose();
     expect(await codeOf(() => backend.synchronize())).toBe('out-of-memory');
     const x = backend.upload(floats(1, 2));
@@ -111,8 +111,8 @@ describe('out of memory', () => {
 describe('freed memory', () => {
   test('is destroyed only after the work that uses it', async () => {
     const backend = await webgpu({ spareBytes: 0 }).create();
-    // Every result is larger than those before, so none of their buffers serves again, and all go while their work is
-    // pending.
+    // Every result is larger than those before, so none of their buffers is reused, and all are destroyed while their
+    // work is pending.
     const sums: number[] = [];
     for (let size = 1000; size < 300_000; size *= 3) {
       const x = backend.upload({ dtype: 'float32', shape: [size], data: new Float32Array(size).fill(size) });

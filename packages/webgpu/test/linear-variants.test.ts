@@ -1,4 +1,4 @@
-// Every form of the float32 matrix product that the rule may choose, with edges that fill no tile: against sums in
+// Every form of the float32 matrix product that the rule may choose, with edges that fill no tile, against sums in
 // JavaScript.
 import type { Backend } from '@mamba/core';
 import { afterAll, beforeAll, expect, test } from 'vitest';

@@ -1,14 +1,14 @@
-// What the fused model asks of the device, counted.
+// Counts of the fused model's requests to the device.
 import { seededWeights } from '@mamba/conformance';
 import { type Backend, createModel, type Model, modelConfig } from '@mamba/core';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { countersOf, webgpu } from '../src/index.ts';
 
 const config = modelConfig({ layers: 3, dModel: 24, vocabSize: 50 });
-/** Embedding, and norm with head, and the choice of the token. */
+/** Dispatches of a token beside its layers: embedding, norm with head, and the choice of the token. */
 const PER_TOKEN = 3;
 const PER_LAYER = 3;
-/** Dispatches of the first submits; later ones are as large as the last. */
+/** Dispatches of the first submits. Later ones are as large as the last of these. */
 const BATCHES = [32, 64, 128, 256, 512];
 function submitsOf(dispatches: number): number {
   let submits = 0;
@@ -64,7 +64,7 @@ describe('a fused model', () => {
       dispatches: 64 * (PER_LAYER * config.blocks.length + PER_TOKEN),
       submits: submitsOf(64 * (PER_LAYER * config.blocks.length + PER_TOKEN)),
       readbacks: 1,
-      // The one token that is fed first.
+      // Only the token that is fed first is uploaded.
       bytesUploaded: 4,
       bytesRead: 4 * 64,
       buffersAlive: 0,
@@ -100,7 +100,7 @@ describe('a fused model', () => {
       ids.dispose();
       state.dispose();
     };
-    // The pool gives memory back in another order than it took it: two orders take turns.
+    // The pool gives memory out in another order than it was given back, so two orders take turns.
     for (let call = 0; call < 4; call++) generate();
     const before = countersOf(backend).bindGroups;
     for (let call = 0; call < 6; call++) generate();

@@ -1,7 +1,7 @@
-// Every layout of the selective scan that some adapter may get, forced. Subgroups are 4 wide on SwiftShader: sums by
-// shuffles over 8 lanes and more are compiled nowhere here, and differ from those of 4 in the number of rounds of one
-// loop. Nearly all the time goes into compiling: calls share their options where they can, so that they share
-// pipelines.
+// Every layout of the selective scan that some adapter may get is forced here. Subgroups are 4 wide on SwiftShader, so
+// sums by shuffles over 8 lanes and more are not compiled here; they differ from those of 4 in the number of rounds of
+// one loop. Nearly all the time goes into compiling, so calls share their options, and with them pipelines, where they
+// can.
 import {
   checkCase,
   describeReport,
@@ -29,7 +29,8 @@ const variants: readonly (ScanVariant & { readonly states: number })[] = [
   { statesPerLane: 1, chunks: 4, reduce: 'workgroup', states: 16 },
   { statesPerLane: 4, chunks: 3, reduce: 'subgroup', states: 16 },
   { statesPerLane: 16, chunks: 7, states: 16 },
-  // 16 states a lane, which is one lane a channel here: what the rule chooses where the Euler layouts are not for it.
+  // 16 states a lane, which is one lane a channel here, as the rule chooses where the Euler layouts do not take the
+  // call.
   { euler: false, states: 16 },
   { euler: { lanes: 1, channels: 32, slices: 1, steps: 8 }, states: 16 },
   { euler: { lanes: 2, channels: 16, slices: 1, steps: 16 }, states: 16 },
@@ -47,12 +48,10 @@ interface Call extends Omit<SelectiveScanCaseOptions, 'state'> {
 }
 
 const RESETS = { initialState: true, resets: true } as const;
-/**
- * B and C that are constant: the pipelines of zoh are without those that vary, which euler's and bilinear's are with.
- */
+/** zoh is tested with constant B and C, and euler and bilinear with varying ones, so each pipeline is compiled once. */
 const ZOH = { ...RESETS, discretization: 'zoh', B: 'constant', C: 'constant' } as const;
 const BILINEAR = { ...RESETS, discretization: 'bilinear' } as const;
-/** What breaks a rate. */
+/** Rates that are not finite. */
 const RATES = [Number.NaN, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY];
 
 const withRates = (name: string, options: Partial<Call>): readonly Call[] =>
@@ -62,7 +61,7 @@ const withRates = (name: string, options: Partial<Call>): readonly Call[] =>
     edit: plant('A', 3, rate),
   }));
 
-/** Calls that the Euler layouts take too: by euler, B and C vary, no resets. */
+/** Calls that the Euler layouts take as well: euler, B and C vary, no resets. */
 const eulerCalls: readonly Call[] = [
   { id: 'plain', batch: 2, length: 37, dim: 5 },
   { id: 'tiles', batch: 2, length: 150, dim: 22, groups: 2, initialState: true },
@@ -80,21 +79,21 @@ const eulerCalls: readonly Call[] = [
     },
   },
 ];
-/** In one chunk whatever the layout says. */
+/** A call that stays in one chunk, whatever the layout says. */
 const wholeCall: Call = { id: 'one-step', batch: 1, length: 1, dim: 3, initialState: true };
-/** What the Euler layouts leave to the others, in any number of chunks. */
+/** Calls that only the general layouts take, in any number of chunks. */
 const generalCalls: readonly Call[] = [
   { id: 'everything', batch: 2, length: 41, dim: 6, groups: 2, ...RESETS },
   { id: 'constant-zoh', batch: 1, length: 33, dim: 4, ...ZOH },
   ...withRates('zoh', ZOH),
 ];
-/** These are never cut into chunks. */
+/** Calls that are never cut into chunks. */
 const bilinearCalls: readonly Call[] = [
   { id: 'bilinear', batch: 1, length: 20, dim: 4, ...BILINEAR },
   ...withRates('bilinear', BILINEAR),
 ];
 
-/** The calls that reach the layout: the others would run on one that stands in the list by itself. */
+/** Returns the calls that reach the layout. The others would run on a layout that the list has anyway. */
 function callsOf({ euler, chunks }: ScanVariant): readonly Call[] {
   const whole = chunks === undefined;
   if (typeof euler === 'object') return whole ? [...eulerCalls, wholeCall] : eulerCalls;

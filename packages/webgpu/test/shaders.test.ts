@@ -13,7 +13,7 @@ import type { EulerLayout } from '../src/operations/selective-scan-plan.ts';
 const euler = (lanes: EulerLayout['lanes'], slices: number, steps: number) =>
   eulerOf({ lanes, channels: 8, slices, steps }).constants;
 
-/** By stem, or by stem and link. */
+/** The constants to try, by stem, or by stem and link. */
 const constants: Readonly<Record<string, readonly Readonly<Record<string, number>>[]>> = {
   'selective-scan': [
     { VECS_PER_LANE: 1, BLOCK: 1, ROUNDS: 1 },
@@ -61,7 +61,7 @@ const compiledOnly = ['linear-matrix'];
 
 let device: GPUDevice;
 let nullDevice: GPUDevice;
-/** The backend without hardware; its instance is held as long as its device, as a user would. */
+/** Dawn's null backend, which needs no hardware. Its instance is held as long as its device, as a user has to. */
 let nullGpu: GPU | undefined;
 beforeAll(async () => {
   ({ device } = await acquire({}));

@@ -8,7 +8,7 @@ import { webgpu } from '../src/index.ts';
 
 const BINDING = 4096;
 
-/** The device, but naming these limits. */
+/** The device with other limits in `limits`. */
 function limited(device: GPUDevice, limits: Record<string, number>): GPUDevice {
   const over = <T extends object>(target: T, replaced: Record<PropertyKey, unknown>): T =>
     new Proxy(target, {

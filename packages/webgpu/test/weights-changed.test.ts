@@ -1,4 +1,4 @@
-// Parameters are written to in place, as an optimizer does: what the kernels packed of them is made again.
+// Parameters are written to in place, as an optimizer does, and the kernels make their packed copies again.
 import { seededWeights } from '@mamba/conformance';
 import { type Backend, createModel, type Model, modelConfig, modelParameters } from '@mamba/core';
 import { createBackend } from '@mamba/core/driver';
@@ -10,7 +10,7 @@ import type { Storage } from '../src/storage.ts';
 
 let gpu: Gpu;
 let backend: Backend;
-/** What was uploaded, in order. */
+/** The storage of every upload, in order. */
 const storages: Storage[] = [];
 beforeAll(async () => {
   gpu = new Gpu(await acquire({}), {});
@@ -63,7 +63,7 @@ test.each([
   fresh.dispose();
 });
 
-/** Logits of a prompt and of a step. */
+/** Returns the logits of a prompt and of a step. */
 async function outputs(model: Model): Promise<number[]> {
   const first = model.forward([[1, 2, 3, 4]]);
   const second = model.forward([[5]], { state: first.state });

@@ -1,6 +1,6 @@
-// Sums over the LANES lanes of a channel, without subgroups: every lane leaves its part of each step in workgroup
-// memory, and after a barrier each output is added up by one lane. One store and one load a lane and step; the rotation
-// keeps banks apart.
+// Sums over the LANES lanes of a channel, without subgroups. Every lane writes its part of each step to workgroup
+// memory, and after a barrier one lane adds up each output: one store and one load for each lane and step. The rotation
+// keeps lanes in different banks.
 var<workgroup> parts: array<f32, PARTS>;
 
 fn collect(step: u32, index: u32, value: f32) {

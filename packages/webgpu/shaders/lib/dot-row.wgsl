@@ -1,13 +1,12 @@
-// One row of a matrix times one row of x, by LANES lanes; expects the libraries `weights`, `inputs` and bindings as
-// they say. A lane loads 16 bytes of weights at once: 4 float32, 8 halves or 16 bytes.
+// The product of a row of a matrix and a row of x, by LANES lanes. Expects the libraries `weights` and `inputs`, and
+// the bindings that they name. A lane loads 16 bytes of weights at once: 4 float32, 8 halves or 16 bytes.
 
 /// Columns that a lane takes at once.
 fn unit() -> u32 {
   return select(select(8u, 16u, FORMAT == 3u), 4u, FORMAT == 0u);
 }
 
-/// Rows that a lane takes at once, so that they share what it loads of x; and 16-byte loads of each row under way at
-/// once.
+/// TOGETHER rows go at once, so that they share the loads of x; LOADS 16-byte loads of each row are under way at once.
 const TOGETHER: u32 = 1u; // constant
 const LOADS: u32 = 4u; // constant
 
@@ -16,7 +15,7 @@ fn dotRow(row: u32, base: u32, lane: u32) -> vec2f {
   return dotRows(row, base, lane)[0];
 }
 
-/// The same, with the words of the row's first round loaded before.
+/// The same, where the caller has loaded the words of the row's first round.
 fn dotRowFrom(words: array<vec4u, LOADS * TOGETHER>, row: u32, base: u32, lane: u32) -> vec2f {
   var sums = dotRound(words, 0u, row, base, lane);
   for (var round = 1u; round < rounds(); round++) {
@@ -26,10 +25,10 @@ fn dotRowFrom(words: array<vec4u, LOADS * TOGETHER>, row: u32, base: u32, lane: 
   return sums[0];
 }
 
-/// The same for TOGETHER rows from `row` on; those past the last repeat it.
+/// The same for TOGETHER rows from `row` on. Rows past the last repeat it.
 fn dotRows(row: u32, base: u32, lane: u32) -> array<vec2f, TOGETHER> {
   var sums: array<vec2f, TOGETHER>;
-  // No round is set apart: a loop whose words come from elsewhere at first was a tenth slower.
+  // Every round loads its words in the loop. Taking the first ones from outside made this a tenth slower.
   for (var round = 0u; round < rounds(); round++) {
     let added = dotRound(wordsOf(round, row, lane), round, row, base, lane);
     for (var r = 0u; r < TOGETHER; r++) { // unroll
@@ -43,12 +42,12 @@ fn units() -> u32 {
   return (args.inputs + unit() - 1u) / unit();
 }
 
-/// Of LOADS loads a lane.
+/// The number of rounds in which the lanes cover a row, with LOADS loads each.
 fn rounds() -> u32 {
   return (units() + LOADS * LANES - 1u) / (LOADS * LANES);
 }
 
-/// Words of one round; loads past the row repeat its last one, and count nothing.
+/// The words of one round. Loads past the row repeat its last one, and add nothing.
 fn wordsOf(round: u32, row: u32, lane: u32) -> array<vec4u, LOADS * TOGETHER> {
   let stride = select(paddedInputs(), args.inputs, FORMAT == 0u) / unit();
   var words: array<vec4u, LOADS * TOGETHER>;
@@ -63,7 +62,7 @@ fn wordsOf(round: u32, row: u32, lane: u32) -> array<vec4u, LOADS * TOGETHER> {
   return words;
 }
 
-/// What one round adds to each row.
+/// The part of each row's sum that one round adds.
 fn dotRound(
   words: array<vec4u, LOADS * TOGETHER>,
   round: u32,
@@ -83,7 +82,8 @@ fn dotRound(
   return sums;
 }
 
-/// What the j-th unit of a row adds; `words` are its weights, unless float32 weights are not aligned.
+/// The part of the sum that the j-th unit of a row adds. `words` are its weights, unless float32 weights are not
+/// aligned.
 fn products(row: u32, base: u32, j: u32, words: vec4u) -> vec2f {
   if (FORMAT == 0u) {
     if (ALIGNED) {

@@ -1,9 +1,10 @@
 // The activations of `multiply` that are not SiLU. Expects the library `math`.
 
-/// x (1 + erf(x / √2)) / 2, which is x times the chance of a normal number below x. With t = |x|, that is the tail
-/// exp(-t² / 2) R(t) for x below 0, and else 1 less that. R is u P(6 u - 1) with u = 1 / (t + 3) and the polynomial of
-/// least relative error, 4e-8. The square is taken in two parts, the first of them of so few bits that it is exact: so
-/// the error does not grow with it. Relative error below 2e-6 for as long as the result is normal, down to x = -13.1.
+/// x (1 + erf(x / √2)) / 2, which is x times the probability of a normal number below x. With t = |x|, that probability
+/// is the tail exp(-t² / 2) R(t) for x below 0, and 1 less the tail otherwise. R is u P(6 u - 1) with u = 1 / (t + 3)
+/// and the polynomial of least relative error, 4e-8. The square is taken in two parts, of which the first has so few
+/// bits that it is exact, so the error does not grow with t. The relative error is below 2e-6 where the result is
+/// normal, down to x = -13.1.
 fn gelu(x: f32) -> f32 {
   let t = min(abs(x), 14.5);
   let u = 1.0 / (t + 3.0);
@@ -18,10 +19,10 @@ fn gelu(x: f32) -> f32 {
   return finiteOr(value, x);
 }
 
-/// x (1 + tanh(w)) / 2 with w = √(2/π) (x + 0.044715 x³), as x / (1 + exp(-2 w)), whose exponential is h², since it
-/// ceases to be normal before the result does. -log2(h) = K1 t + K3 t³ with t = |x| is a sum of three, the first two
-/// exact, as each of their factors has few bits: so the error does not grow with it. Relative error below 2e-6 for as
-/// long as the result is normal, down to x = -10.
+/// x (1 + tanh(w)) / 2 with w = √(2/π) (x + 0.044715 x³), as x / (1 + exp(-2 w)). The exponential is taken as h², since
+/// it ceases to be normal before the result does. -log2(h) = K1 t + K3 t³ with t = |x| is a sum of three terms; the
+/// first two are exact, as each of their factors has few bits, so the error does not grow with t. The relative error is
+/// below 2e-6 where the result is normal, down to x = -10.
 fn geluTanh(x: f32) -> f32 {
   let t = min(abs(x), 11.0);
   let short = bitcast<f32>(bitcast<u32>(t) & 0xffff0000u);
@@ -40,8 +41,8 @@ fn relu2(x: f32) -> f32 {
   return finiteOr(positive * positive, select(x, 0.0, bitcast<u32>(x) == 0xff800000u));
 }
 
-/// `value` where x is finite; x itself where it is NaN or ∞, and NaN for -∞, where the limit is 0 · ∞. Told by bits,
-/// since an implementation may make anything of NaN and ∞ in min, max and exp.
+/// `value` where x is finite; x itself where it is NaN or ∞; NaN for -∞, where the limit is 0 · ∞. The test looks at
+/// bits, since an implementation's min, max and exp may give anything for NaN and ∞.
 fn finiteOr(value: f32, x: f32) -> f32 {
   let bits = bitcast<u32>(x);
   if ((bits & 0x7fffffffu) < 0x7f800000u) {

@@ -13,7 +13,7 @@ fn spread(value: f32, lane: u32) -> array<f32, 4> {
   );
 }
 
-/// The sum over a channel's lanes of each one's n-th value, at lane n: in two rounds lanes hand over the half that is
+/// The sum over a channel's lanes of each one's n-th value, at lane n. In two rounds lanes hand over the half that is
 /// not theirs.
 fn collect(values: array<f32, 4>, lane: u32) -> f32 {
   let odd = (lane & 1u) != 0u;

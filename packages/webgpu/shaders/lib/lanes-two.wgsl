@@ -11,7 +11,8 @@ fn spread(value: f32, lane: u32) -> array<f32, 2> {
   return array<f32, 2>(select(value, other, odd), select(other, value, odd));
 }
 
-/// The sum over a channel's lanes of each one's n-th value, at lane n: what is not a lane's own goes to the other.
+/// The sum over a channel's lanes of each one's n-th value, at lane n. A lane hands the value that is not its own to
+/// the other.
 fn collect(values: array<f32, 2>, lane: u32) -> f32 {
   let odd = lane == 1u;
   return select(values[0], values[1], odd) + quadSwapX(select(values[1], values[0], odd));

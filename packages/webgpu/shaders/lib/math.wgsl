@@ -1,16 +1,16 @@
 // Elementary functions with the accuracy that WGSL does not promise: its log has an absolute error of 2^-21 near 1.
 
-// None of them divides: a division is some ten instructions and a branch.
+// None of them divides, since a division is some ten instructions and a branch.
 
-/// log(1 + exp(x)), x itself above 20 and for NaN, of which an implementation's exp and max may make anything; relative
-/// error below 1e-6 for every x whose result is normal, as exp(-|x|) never exceeds 1.
+/// log(1 + exp(x)); x itself above 20, and for NaN, for which an implementation's exp and max may give anything.
+/// exp(-|x|) never exceeds 1, so the relative error is below 1e-6 wherever the result is normal.
 fn softplus(x: f32) -> f32 {
   return select(x, max(x, 0.0) + log1pUnit(expOf(max(-abs(x), -200.0))), x <= 20.0);
 }
 
-/// exp(x) for finite x: an implementation's own rounds x log2(e), which costs 4e-6 of the result near -84. Here that
-/// product keeps 20 bits, so that times ln 2, in parts of which the first has 4, it can be taken from x without an
-/// error: what is left is below 2e-4.
+/// exp(x) for finite x. An implementation's own exp rounds x log2(e), which costs 4e-6 of the result near -84. Here p
+/// is that product cut to 20 bits. ln 2 is taken in two parts, the first of 4 bits, so p times it is subtracted from x
+/// without an error; the remainder is below 2e-4.
 fn expOf(x: f32) -> f32 {
   let p = bitcast<f32>(bitcast<u32>(x * 1.4426950408889634) & 0xfffffff0u);
   return exp2(p) * (((x - p * 0.6875) + 1.0) - p * 0.005647180559945309);
@@ -28,9 +28,9 @@ fn log1pUnit(e: f32) -> f32 {
   return e * (1.0 + e * p);
 }
 
-/// x / (1 + exp(-x)), without an overflow on the way, and for as long as the result is normal: exp(x) ceases to be at
-/// -87.3, the result at -91.9, so exp(x / 2) is taken twice. Relative error below 1e-6 from -8 on, below 1e-5
-/// elsewhere: that of exp.
+/// x / (1 + exp(-x)) without an overflow on the way. exp(x) ceases to be normal at -87.3 and the result at -91.9, so
+/// exp(x / 2) is multiplied in twice. The relative error is below 1e-6 from -8 on, and below 1e-5 elsewhere, which is
+/// that of exp.
 fn silu(x: f32) -> f32 {
   let h = exp(-0.5 * abs(x));
   let root = inverseSqrt(1.0 + h * h);

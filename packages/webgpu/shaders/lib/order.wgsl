@@ -1,4 +1,4 @@
-/// A float's bits as an integer that orders as the float does, -0 as 0; NaN comes before everything.
+/// An integer that orders as the float with these bits does. -0 is as 0, and NaN comes before everything.
 fn orderOf(bits: u32) -> u32 {
   let magnitude = bits & 0x7fffffffu;
   if (magnitude > 0x7f800000u) {

@@ -1,4 +1,4 @@
-// What linear.wgsl and linear-matrix.wgsl are called with.
+// Arguments and bindings of linear.wgsl and linear-matrix.wgsl.
 
 struct Args {
   inputs: u32,
@@ -18,8 +18,8 @@ struct Args {
 @group(0) @binding(5) var<storage, read_write> y: array<f32>; // [rows, yRow]
 
 override BIAS: bool = false;
-/// Adds to y rather than writing it: the residual.
+/// Whether the product is added to y, which is the residual then.
 override ACCUMULATE: bool = false;
-/// Parts that the inputs are cut into where there are few tiles; each writes a y of its own, `rows` rows apart, for
-/// linear-sum.wgsl.
+/// The parts into which the inputs are cut where there are few tiles. Each part writes a y of its own, `rows` rows
+/// apart, for linear-sum.wgsl.
 override SPLITS: u32 = 1u;

@@ -1,10 +1,10 @@
 // The factor of an RMS norm, for rows of any magnitude. Expects `element(i: u32) -> f32`.
 
-/// What a row of `count` elements from `first` on is multiplied by, x first and then y, for 1 / sqrt(mean(x²) + eps);
-/// `squares` is its Σ x². Where that overflowed, or squares vanished beside an eps as small (mean + eps below 2^-96),
-/// each lane sums the row again by itself, its largest brought to 1 … 2 by a power of two: slow, and rare. Told by
-/// bits, since an implementation may assume that floats are finite. Values below 2^-126 may count as 0, as
-/// implementations may take them.
+/// The two factors, x first and then y, that multiply a row of `count` elements from `first` on by 1 / sqrt(mean(x²) +
+/// eps); `squares` is its Σ x². Where that overflowed, or squares vanished beside an eps that is small as well (mean +
+/// eps below 2^-96), each lane sums the row again by itself, scaled by a power of two that brings its largest element
+/// to 1 … 2. That is slow and rare. The test looks at bits, since an implementation may assume that floats are finite.
+/// Values below 2^-126 may count as 0, as WebGPU allows.
 fn normFactors(squares: f32, first: u32, count: u32, eps: f32) -> vec2f {
   let mean = squares / f32(count) + eps;
   if (bitcast<u32>(mean) - 0x0f800000u < 0x70000000u) {
@@ -23,7 +23,8 @@ fn normFactors(squares: f32, first: u32, count: u32, eps: f32) -> vec2f {
     let value = element(first + i) * power;
     scaled += value * value;
   }
-  // An implementation may multiply in any order, and power² alone may overflow: the root of eps is at most 2 after it.
+  // An implementation may multiply in any order, and power² alone may overflow; the root of eps times power is at most
+  // 2.
   let root = sqrt(eps) * power;
   return vec2f(power, inverseSqrt(scaled / f32(count) + root * root));
 }

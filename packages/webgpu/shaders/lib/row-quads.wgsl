@@ -1,4 +1,4 @@
-// A row by vec4s: its channels, its stride and where it begins are multiples of 4.
+// A row in vec4s: its channels, its stride and its first element's place are multiples of 4.
 alias Piece = vec4f;
 const PIECE = 4u;
 

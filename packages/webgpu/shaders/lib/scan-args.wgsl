@@ -1,5 +1,5 @@
-// What selective-scan.wgsl and selective-scan-euler.wgsl are called with; each binds B and C in its own way, as 4 and
-// 5. Expects the library `math`.
+// Arguments and bindings of selective-scan.wgsl and selective-scan-euler.wgsl. Each binds B and C in its own way, as 4
+// and 5. Expects the library `math`.
 
 struct Args {
   length: u32,
@@ -10,7 +10,7 @@ struct Args {
   summaries: u32, // where the chunks' Σ delta begin in `state`
   channelsPerGroup: u32,
   tilesPerGroup: u32,
-  // Strides of a time step and of a group, and where the first one lies, in elements of B's and C's bindings.
+  // Strides of a time step and of a group, and the offset of the first one, in elements of B's and C's bindings.
   bRow: u32,
   bGroup: u32,
   bOffset: u32,

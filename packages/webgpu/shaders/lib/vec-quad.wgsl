@@ -1,4 +1,4 @@
-// States by fours: one vec4 of registers, and one vec4 load from workgroup memory.
+// States in fours: one vec4 of registers, and one vec4 load from workgroup memory.
 alias StateVec = vec4f;
 const STATES_PER_VEC = 4u;
 

@@ -1,7 +1,7 @@
-// x in parts, which a workgroup adds up for itself: expects `x: array<vec4f>`, [batch, args.parts, ROW], and the
+// x in parts, which each workgroup adds up for itself. Expects `x: array<vec4f>`, [batch, args.parts, ROW], and the
 // constant ROW.
 
-/// Sets of ROW lanes, which add up some of the parts each; 1, or as many as WORKGROUP holds.
+/// Sets of ROW lanes, each of which adds up some of the parts: 1, or as many as WORKGROUP holds.
 const SETS: u32 = 1u; // constant
 const PARTS_AT_ONCE = 8u;
 
@@ -12,8 +12,8 @@ fn x4(i: u32) -> vec4f {
   return sums[i];
 }
 
-/// Fills `sums`: each set of lanes adds up every SETS-th part, several loads under way at once, and one lane a vec4 the
-/// sets.
+/// Fills `sums`. Each set of lanes adds up every SETS-th part, with several loads under way at once; then one lane for
+/// each vec4 adds up the sets.
 fn gatherX(batch: u32, elements: u32, index: u32) -> u32 {
   let first = batch * args.parts;
   if (SETS > 1u) {
@@ -38,7 +38,7 @@ fn gatherX(batch: u32, elements: u32, index: u32) -> u32 {
   return 0u;
 }
 
-/// Of one column, every step-th part from `begin` on.
+/// The sum of one column over every step-th part from `begin` on.
 fn sumOfParts(first: u32, begin: u32, step: u32, column: u32) -> vec4f {
   var sum = vec4f();
   for (var part = begin; part < args.parts; part += step * PARTS_AT_ONCE) {

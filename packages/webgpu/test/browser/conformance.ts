@@ -21,7 +21,7 @@ declare global {
 compileLazily(globalThis);
 
 window.conformance = async () => {
-  // What every browser grants, and no subgroups: Node's run takes all that there is.
+  // The backend takes what every browser grants, and no subgroups; Node's run takes all that the adapter has.
   const backend = await webgpu({ defaultLimits: true, subgroups: false }).create();
   const { checks } = await runConformance(backend, { gaps, filter: inBrowser, fixtures: new URL('/', location.href) });
   const { tensors, bytes } = backend.memory();

@@ -1,6 +1,6 @@
 /**
- * Checks that test/conformance.test.ts alone runs: minutes of SwiftShader's time, for kernels that smaller checks
- * reach, and pipelines that are the same with the limits and features of every browser.
+ * Checks that only test/conformance.test.ts runs. They take minutes on SwiftShader; smaller checks reach the same
+ * kernels, and their pipelines do not depend on limits and features.
  */
 const NODE_ONLY = [
   // The example page of browser.test.ts generates from it, and must give the text that Node gives.
@@ -8,7 +8,7 @@ const NODE_ONLY = [
   'checkpoint/induction-heads',
   'properties/',
   'invariants/upload-rows/',
-  // Combinations of options, each a pipeline: of those without resets selective-scan/with-… has all.
+  // Each combination of options is a pipeline, and selective-scan/with-… has all of those without resets.
   'golden/scan-golden/opt_',
 ];
 
