@@ -28,7 +28,7 @@ export interface Storage {
 }
 
 /** The storage of a tensor that is not split. Its one part has all rows. */
-export function plainStorage(buffer: PooledBuffer, format: 'float32' | 'int32' = 'float32'): Storage {
+export function unsplitStorage(buffer: PooledBuffer, format: 'float32' | 'int32' = 'float32'): Storage {
   const values = { buffer: buffer.buffer, offset: 0, size: buffer.size };
   return { format, parts: [{ buffer, firstRow: 0, rows: Number.POSITIVE_INFINITY, values, scales: undefined }] };
 }

@@ -12,11 +12,11 @@ import {
   type StateSlot,
   slotShape,
 } from '@mamba/core/driver';
-import { whole } from '../gpu/gpu.ts';
+import { wholeRange } from '../gpu/gpu.ts';
 import type { BufferRange } from '../gpu/shader.ts';
 import type { KernelContext } from '../operations/kernel-context.ts';
 import { VECTOR_ROWS } from '../operations/linear.ts';
-import { plainStorage, rangeOf, type Storage } from '../storage.ts';
+import { rangeOf, type Storage, unsplitStorage } from '../storage.ts';
 import { shareBuffers } from './buffers.ts';
 import type { FusedBlock } from './fused-block.ts';
 import { bindBlock, FUSED_KINDS, fusedKind } from './kinds.ts';
@@ -76,18 +76,21 @@ function forward({ kernels, context, config, fused, slots }: Block, call: BlockC
       if (stepped || fused.slotsInPlace.includes(name)) carryOver(gpu, target, before[name]);
     const sizes = stepped ? fused.stepBuffers(batch) : fused.prefillBuffers(batch * length);
     const [buffers] = shareBuffers([sizes], ({ bytes, label }) => allocator.scratch(bytes, label));
-    const run = { batch, length, resets, x, y: whole(y), accumulate: false, before, state: rangesOf(state) };
+    const run = { batch, length, resets, x, y: wholeRange(y), accumulate: false, before, state: rangesOf(state) };
     if (stepped) fused.step(run, buffers!);
     else fused.prefill(run, buffers!);
     return { y, state };
   });
   const { y, state } = outcome;
   return {
-    y: context.tensor(plainStorage(y), { shape: call.x.shape, dtype: 'float32' }),
+    y: context.tensor(unsplitStorage(y), { shape: call.x.shape, dtype: 'float32' }),
     state: Object.fromEntries(
       slots.map((slot) => [
         slot.name,
-        context.tensor(plainStorage(state[slot.name]!), { shape: slotShape(slot, call.positions)!, dtype: 'float32' }),
+        context.tensor(unsplitStorage(state[slot.name]!), {
+          shape: slotShape(slot, call.positions)!,
+          dtype: 'float32',
+        }),
       ]),
     ),
   };

@@ -1,6 +1,6 @@
 /** Memory for activations. Blocks run one after another, so they share the same buffers. */
 import type { PooledBuffer } from '../gpu/buffer-pool.ts';
-import { whole } from '../gpu/gpu.ts';
+import { wholeRange } from '../gpu/gpu.ts';
 import type { BufferRange } from '../gpu/shader.ts';
 
 /** A buffer that a block needs. */
@@ -26,7 +26,7 @@ export function shareBuffers(
   for (const sizes of blocks)
     for (const [index, size] of Object.values(sizes).entries())
       if (largest[index] === undefined || size.bytes > largest[index].bytes) largest[index] = size;
-  const memory = largest.map((size) => whole(allocate(size)));
+  const memory = largest.map((size) => wholeRange(allocate(size)));
   return blocks.map((sizes) =>
     Object.fromEntries(Object.entries(sizes).map(([name, { bytes }], index) => [name, startOf(memory[index]!, bytes)])),
   );

@@ -3,7 +3,7 @@
  */
 import { type StateSlot, sizeOf } from '@mamba/core/driver';
 import type { PooledBuffer } from '../gpu/buffer-pool.ts';
-import { type Allocator, type Gpu, whole } from '../gpu/gpu.ts';
+import { type Allocator, type Gpu, wholeRange } from '../gpu/gpu.ts';
 import type { BufferRange } from '../gpu/shader.ts';
 import type { SlotRanges } from './fused-block.ts';
 
@@ -33,5 +33,5 @@ export function carryOver(gpu: Gpu, { buffer, size }: PooledBuffer, before: Buff
 }
 
 export function rangesOf(slots: SlotBuffers | undefined): SlotRanges {
-  return Object.fromEntries(Object.entries(slots ?? {}).map(([name, buffer]) => [name, whole(buffer)]));
+  return Object.fromEntries(Object.entries(slots ?? {}).map(([name, buffer]) => [name, wholeRange(buffer)]));
 }

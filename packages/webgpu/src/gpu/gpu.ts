@@ -28,9 +28,9 @@ export class Gpu {
   readonly readback: Readback;
   readonly profiler: Profiler | undefined;
   /** The buffer that is bound in place of an absent input; never read. */
-  readonly nothing: BufferRange;
+  readonly unusedInput: BufferRange;
   /** The buffer that is bound in place of an absent output; never written. */
-  readonly nowhere: BufferRange;
+  readonly unusedOutput: BufferRange;
   readonly #owned: boolean;
   /** The user's instance, held until the device is gone. */
   readonly #instance: GPU | undefined;
@@ -58,8 +58,8 @@ export class Gpu {
       offset: 0,
       size: 16,
     });
-    this.nothing = dummy('nothing');
-    this.nowhere = dummy('nowhere');
+    this.unusedInput = dummy('unused input');
+    this.unusedOutput = dummy('unused output');
   }
 
   get maxBinding(): number {
@@ -138,7 +138,7 @@ export class Gpu {
   /** Compiles every pipeline that `body` dispatches; it takes no memory and records nothing. */
   prepare(body: () => void): Promise<void> {
     const memory = this.#memory;
-    const none: Source = { take: (bytes) => ({ buffer: this.nowhere.buffer, size: bytes }), give: () => {} };
+    const none: Source = { take: (bytes) => ({ buffer: this.unusedOutput.buffer, size: bytes }), give: () => {} };
     this.#memory = { results: none, scratch: none };
     try {
       return this.recorder.prepare(body);
@@ -155,8 +155,8 @@ export class Gpu {
       this.readback.dispose();
       this.profiler?.dispose();
       this.pool.dispose();
-      this.nothing.buffer.destroy();
-      this.nowhere.buffer.destroy();
+      this.unusedInput.buffer.destroy();
+      this.unusedOutput.buffer.destroy();
       this.failures.close();
       if (this.#owned) this.device.destroy();
       if (this.#instance !== undefined) keepUntilDrained(this.#instance, this.device.lost);
@@ -238,7 +238,7 @@ class KeptScratch implements Source {
 }
 
 /** The range of a whole pooled buffer. */
-export function whole({ buffer, size }: PooledBuffer): BufferRange {
+export function wholeRange({ buffer, size }: PooledBuffer): BufferRange {
   return { buffer, offset: 0, size };
 }
 

@@ -14,7 +14,7 @@ import { shareBuffers } from '../blocks/buffers.ts';
 import { bindBlock } from '../blocks/kinds.ts';
 import { rangesOf, type SlotBuffers } from '../blocks/slots.ts';
 import type { PooledBuffer } from '../gpu/buffer-pool.ts';
-import { type Allocator, whole } from '../gpu/gpu.ts';
+import { type Allocator, wholeRange } from '../gpu/gpu.ts';
 import type { BufferRange } from '../gpu/shader.ts';
 import { largest } from '../operations/argmax.ts';
 import { gatherRows } from '../operations/embedding.ts';
@@ -22,7 +22,7 @@ import type { KernelContext } from '../operations/kernel-context.ts';
 import { project, VECTOR_ROWS } from '../operations/linear.ts';
 import { normalise } from '../operations/rms-norm.ts';
 import { draw } from '../operations/sample.ts';
-import { plainStorage, rangeOf, type Storage } from '../storage.ts';
+import { rangeOf, type Storage, unsplitStorage } from '../storage.ts';
 import type { Fused, HiddenStates, Pass } from './pass.ts';
 import { checkCall, isFusible, modelRefusal } from './refusal.ts';
 import { exportState, FusedState, gatherState, importState, nextState, releaseUnused, stateOf } from './state.ts';
@@ -112,7 +112,7 @@ function forward(model: Fused, call: ModelCall): ModelOutcome {
   // Nothing throws from here on, so storage can go to its owners.
   if (call.donated) releaseUnused(gpu, previous, outcome.state);
   const tensor = (buffer: PooledBuffer, ...shape: number[]): Tensor =>
-    context.tensor(plainStorage(buffer), { shape, dtype: 'float32' });
+    context.tensor(unsplitStorage(buffer), { shape, dtype: 'float32' });
   return {
     state: new FusedState(gpu, outcome.state, batch),
     logits: outcome.values && tensor(outcome.values, batch, logits === 'all' ? length : 1, config.vocabSize),
@@ -133,7 +133,7 @@ function forwardStep(model: Fused, call: ModelCall, ids: BufferRange): Outcome {
   const { gpu } = model.kernels;
   const { batch } = call;
   return gpu.allocating((allocator) => {
-    const { fed, logits } = stepper.port(batch);
+    const { fed, logits } = stepper.memory(batch);
     const size = 4 * batch * config.vocabSize;
     const values = allocator.result(size, 'logits');
     const state = steppedState(model, allocator, call);
@@ -162,7 +162,7 @@ function forwardChunk(model: Fused, call: ModelCall, ids: BufferRange, logitRows
   const previous = stateOf(call.state);
   const resets = call.resets && rangeOf(context.device(call.resets));
   return gpu.allocating((allocator) => {
-    const residual = whole(allocator.scratch(4 * rows * config.dModel, 'residual'));
+    const residual = wholeRange(allocator.scratch(4 * rows * config.dModel, 'residual'));
     const hiddenStates: HiddenStates | undefined = call.hiddenStates ? { allocator, kept: [] } : undefined;
     const state = nextState(gpu, allocator, slots, {
       previous,
@@ -184,7 +184,7 @@ function forwardChunk(model: Fused, call: ModelCall, ids: BufferRange, logitRows
         normed: last !== undefined,
         stride,
         rows: logitRows,
-        y: whole(values),
+        y: wholeRange(values),
       });
     return { state, values, kept: hiddenStates?.kept };
   });
@@ -218,10 +218,10 @@ function prefill(model: Fused, pass: Pass): void {
 }
 
 /** Runs all layers over one token a row, and then the head. */
-function step(model: Fused, { port, state, rows }: StepCall): void {
+function step(model: Fused, { memory, state, rows }: StepCall): void {
   const { blocks } = model;
-  const { residual } = port;
-  embed(model, port.fed, rows, residual);
+  const { residual } = memory;
+  embed(model, memory.fed, rows, residual);
   for (const [index, block] of blocks.entries()) {
     const ranges = rangesOf(state[index]);
     const call = {
@@ -234,9 +234,9 @@ function step(model: Fused, { port, state, rows }: StepCall): void {
       before: ranges,
       state: ranges,
     };
-    block.step(call, port.buffers[index]!);
+    block.step(call, memory.buffers[index]!);
   }
-  writeLogits(model, { x: residual, normed: false, stride: 1, rows, y: port.logits });
+  writeLogits(model, { x: residual, normed: false, stride: 1, rows, y: memory.logits });
 }
 
 function embed({ kernels: { gpu }, config, embedding }: Fused, ids: BufferRange, count: number, y: BufferRange): void {
@@ -253,9 +253,9 @@ function keepNormed(
 ): BufferRange {
   const { dModel: channels, normEps: eps } = config;
   const y = allocator.result(4 * rows * channels, 'hidden state');
-  normalise(gpu, { x, weight: finalNorm, y: whole(y), rows, channels, xRow: channels, xOffset: 0, eps });
+  normalise(gpu, { x, weight: finalNorm, y: wholeRange(y), rows, channels, xRow: channels, xOffset: 0, eps });
   kept.push(y);
-  return whole(y);
+  return wholeRange(y);
 }
 
 interface LogitsCall {
@@ -280,7 +280,7 @@ function writeLogits({ kernels, config, finalNorm, head }: Fused, { x, normed, s
     project(kernels, head, { x, ...strides, ...projection, norm: { weight: finalNorm, eps } });
   } else {
     gpu.allocating((allocator) => {
-      const dense = whole(allocator.scratch(4 * rows * dModel, 'normed'));
+      const dense = wholeRange(allocator.scratch(4 * rows * dModel, 'normed'));
       normalise(gpu, { x, weight: finalNorm, y: dense, rows, channels: dModel, ...strides, eps });
       project(kernels, head, { x: dense, ...projection });
     });
@@ -297,11 +297,11 @@ function decode(model: Fused, call: DecodeCall): DecodeOutcome {
   const first = rangeOf(context.device(call.ids));
   const uniform = sampling && rangeOf(context.device(sampling.uniform));
   const outcome = gpu.allocating((allocator) => {
-    const { fed, logits } = stepper.port(batch);
+    const { fed, logits } = stepper.memory(batch);
     const ids = allocator.result(4 * batch * count, 'generated ids');
     const state = steppedState(model, allocator, call);
     const plan = stepper.plan(state, batch);
-    const choice = { logits, rows: batch, vocab, ids: whole(ids), idRow: count, idOffset: 0, checked: true, fed };
+    const choice = { logits, rows: batch, vocab, ids: wholeRange(ids), idRow: count, idOffset: 0, checked: true, fed };
     const choosing = gpu.capture(() => {
       if (sampling === undefined) largest(gpu, choice);
       else draw(gpu, choice, { ...sampling, uniform: uniform!, uniformRow: count, uniformOffset: 0 });
@@ -316,7 +316,7 @@ function decode(model: Fused, call: DecodeCall): DecodeOutcome {
     return { ids, state };
   });
   return {
-    ids: context.tensor(plainStorage(outcome.ids, 'int32'), {
+    ids: context.tensor(unsplitStorage(outcome.ids, 'int32'), {
       shape: [batch, count],
       dtype: 'int32',
       range: { min: 0, max: vocab - 1 },

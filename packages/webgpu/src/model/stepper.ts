@@ -2,13 +2,13 @@ import { type BufferSize, type Buffers, shareBuffers } from '../blocks/buffers.t
 import type { FusedBlock } from '../blocks/fused-block.ts';
 import type { SlotBuffers } from '../blocks/slots.ts';
 import type { PooledBuffer } from '../gpu/buffer-pool.ts';
-import { type Captured, type Gpu, whole } from '../gpu/gpu.ts';
+import { type Captured, type Gpu, wholeRange } from '../gpu/gpu.ts';
 import type { Plan } from '../gpu/recorder.ts';
 import type { BufferRange } from '../gpu/shader.ts';
 import { sameMemory } from './state.ts';
 
 /** The memory that every step of some rows shares: its ids, logits and activations. */
-export interface Port {
+export interface StepMemory {
   /** `[2, rows]`: the ids to feed, and how many were chosen so far; see argmax.wgsl. */
   readonly fed: BufferRange;
   /** `[rows, vocabSize]` */
@@ -21,7 +21,7 @@ export interface Port {
 
 /** One step of one token a row. */
 export interface StepCall {
-  readonly port: Port;
+  readonly memory: StepMemory;
   readonly state: readonly SlotBuffers[];
   readonly rows: number;
 }
@@ -53,39 +53,39 @@ export class Stepper {
   readonly #options: StepperOptions;
   /** The prepared steps, the latest used first. */
   #plans: readonly Prepared[] = [];
-  #memory: readonly PooledBuffer[] = [];
-  #port: Port | undefined;
+  #pooled: readonly PooledBuffer[] = [];
+  #memory: StepMemory | undefined;
   #rows = 0;
 
   constructor(gpu: Gpu, options: StepperOptions) {
     this.#gpu = gpu;
     this.#options = options;
-    this.port(FEW);
+    this.memory(FEW);
   }
 
   /** Returns the memory for steps of `rows` rows. It stays the same until more rows are asked for. */
-  port(rows: number): Port {
-    if (this.#port !== undefined && rows <= this.#rows) return this.#port;
+  memory(rows: number): StepMemory {
+    if (this.#memory !== undefined && rows <= this.#rows) return this.#memory;
     // The plans use the smaller memory, so they go with it.
     this.dispose();
     return this.#gpu.allocating((allocator) => {
-      const memory: PooledBuffer[] = [];
-      this.#port = portOf(this.#options, rows, ({ bytes, label }) => {
-        memory.push(allocator.result(bytes, label));
-        return memory.at(-1)!;
+      const pooled: PooledBuffer[] = [];
+      this.#memory = stepMemory(this.#options, rows, ({ bytes, label }) => {
+        pooled.push(allocator.result(bytes, label));
+        return pooled.at(-1)!;
       });
-      this.#memory = memory;
+      this.#pooled = pooled;
       this.#rows = rows;
-      return this.#port;
+      return this.#memory;
     });
   }
 
   /** Returns the step of this state, or of an earlier state in the same memory. */
   plan(state: readonly SlotBuffers[], rows: number): Plan {
-    const port = this.port(rows);
+    const memory = this.memory(rows);
     const known = this.#plans.find((plan) => plan.rows === rows && sameMemory(plan.state, state));
     const prepared = known ?? {
-      ...this.#gpu.capture(() => this.#options.dispatch({ port, state, rows })),
+      ...this.#gpu.capture(() => this.#options.dispatch({ memory, state, rows })),
       state,
       rows,
     };
@@ -97,28 +97,28 @@ export class Stepper {
 
   /** Compiles the pipelines of steps. */
   warm(state: readonly SlotBuffers[]): void {
-    const { buffer } = this.#gpu.nowhere;
-    const port = portOf(this.#options, 1, ({ bytes }) => ({ buffer, size: bytes }));
-    this.#options.dispatch({ port, state, rows: 1 });
+    const { buffer } = this.#gpu.unusedOutput;
+    const memory = stepMemory(this.#options, 1, ({ bytes }) => ({ buffer, size: bytes }));
+    this.#options.dispatch({ memory, state, rows: 1 });
   }
 
   dispose(): void {
     for (const { forget } of this.#plans) forget();
     this.#plans = [];
-    for (const buffer of this.#memory) this.#gpu.pool.give(buffer);
-    this.#memory = [];
-    this.#port = undefined;
+    for (const buffer of this.#pooled) this.#gpu.pool.give(buffer);
+    this.#pooled = [];
+    this.#memory = undefined;
     this.#rows = 0;
   }
 }
 
-function portOf(
+function stepMemory(
   { dModel, vocabSize, blocks }: StepperOptions,
   rows: number,
   allocate: (size: BufferSize) => PooledBuffer,
-): Port {
+): StepMemory {
   const floats = (elements: number, label: string): BufferRange =>
-    whole(allocate({ bytes: 4 * rows * elements, label }));
+    wholeRange(allocate({ bytes: 4 * rows * elements, label }));
   return {
     fed: floats(2, 'fed ids'),
     logits: floats(vocabSize, 'logits'),

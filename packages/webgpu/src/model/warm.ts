@@ -1,5 +1,5 @@
 import { shareBuffers } from '../blocks/buffers.ts';
-import { whole } from '../gpu/gpu.ts';
+import { wholeRange } from '../gpu/gpu.ts';
 import { largest } from '../operations/argmax.ts';
 import { draw } from '../operations/sample.ts';
 import type { Fused, Pass } from './pass.ts';
@@ -17,7 +17,7 @@ export function warm(model: Fused, prefill: (model: Fused, pass: Pass) => void):
   return gpu.prepare(() =>
     gpu.allocating((allocator) => {
       const state = allocateState(allocator, slots, 1);
-      const memory = whole(allocator.scratch(16, 'nothing'));
+      const memory = wholeRange(allocator.scratch(16, 'unused'));
       // Blocks of the same config need the same pipelines.
       const few = { ...model, blocks: distinct.map((index) => blocks[index]!) };
       const states = distinct.map((index) => state[index]!);

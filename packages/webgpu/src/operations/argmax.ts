@@ -1,14 +1,14 @@
 import type { ArgmaxCall, DeviceTensor } from '@mamba/core/driver';
 import { argmax as shader } from '../generated/index.ts';
-import { type Gpu, rowWorkgroup, whole } from '../gpu/gpu.ts';
+import { type Gpu, rowWorkgroup, wholeRange } from '../gpu/gpu.ts';
 import type { BufferRange } from '../gpu/shader.ts';
-import { plainStorage, rangeOf, type Storage } from '../storage.ts';
+import { rangeOf, type Storage, unsplitStorage } from '../storage.ts';
 
 export function argmax(gpu: Gpu, { logits, rows, vocab, checked = false }: ArgmaxCall<DeviceTensor<Storage>>): Storage {
   return gpu.allocating((allocator) => {
     const ids = allocator.result(4 * rows, 'argmax');
-    largest(gpu, { logits: rangeOf(logits), rows, vocab, ids: whole(ids), idRow: 1, idOffset: 0, checked });
-    return plainStorage(ids, 'int32');
+    largest(gpu, { logits: rangeOf(logits), rows, vocab, ids: wholeRange(ids), idRow: 1, idOffset: 0, checked });
+    return unsplitStorage(ids, 'int32');
   });
 }
 
@@ -34,21 +34,21 @@ const SPAN = 2048;
 
 export function largest(gpu: Gpu, { logits, rows, vocab, ids, idRow, idOffset, checked, fed }: Choice): void {
   const parts = Math.ceil(vocab / SPAN);
-  const chosen = { ids, fed: fed ?? gpu.nowhere };
+  const chosen = { ids, fed: fed ?? gpu.unusedOutput };
   if (parts === 1) {
     gpu.dispatch(shader, {
       overrides: { WORKGROUP: rowWorkgroup(gpu, vocab), FEED: fed !== undefined, CHECKED: checked },
-      bindings: { logits, candidates: gpu.nothing, ...chosen },
+      bindings: { logits, candidates: gpu.unusedInput, ...chosen },
       uniforms: { rows, vocab, span: vocab, parts, idRow, idOffset },
       workgroups: gpu.grid(rows),
     });
     return;
   }
   gpu.allocating((allocator) => {
-    const candidates = whole(allocator.scratch(4 * rows * parts, 'argmax candidates'));
+    const candidates = wholeRange(allocator.scratch(4 * rows * parts, 'argmax candidates'));
     gpu.dispatch(shader, {
       overrides: { WORKGROUP: rowWorkgroup(gpu, SPAN), CHECKED: checked },
-      bindings: { logits, candidates: gpu.nothing, ids: candidates, fed: gpu.nowhere },
+      bindings: { logits, candidates: gpu.unusedInput, ids: candidates, fed: gpu.unusedOutput },
       uniforms: { rows, vocab, span: SPAN, parts, idRow: 1, idOffset: 0 },
       workgroups: gpu.grid(rows * parts),
     });

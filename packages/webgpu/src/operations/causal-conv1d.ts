@@ -1,9 +1,9 @@
 import type { CausalConv1dCall, DeviceTensor } from '@mamba/core/driver';
 import { causalConv1d as shader } from '../generated/index.ts';
-import { type Gpu, whole } from '../gpu/gpu.ts';
+import { type Gpu, wholeRange } from '../gpu/gpu.ts';
 import { workgroupsRefusal } from '../gpu/limits.ts';
 import type { BufferRange } from '../gpu/shader.ts';
-import { plainStorage, rangeOf, type Storage } from '../storage.ts';
+import { rangeOf, type Storage, unsplitStorage } from '../storage.ts';
 
 /** Steps that a lane computes: OUTPUTS of the shader. */
 const OUTPUTS = 8;
@@ -26,15 +26,15 @@ export function causalConv1d(
       bias: bias && rangeOf(bias),
       initial: initialState && rangeOf(initialState),
       resets: resets && rangeOf(resets),
-      y: whole(y),
-      last: whole(last),
+      y: wholeRange(y),
+      last: wholeRange(last),
       silu: activation === 'silu',
       batch,
       length,
       dim,
       width,
     });
-    return { y: plainStorage(y), lastState: plainStorage(last) };
+    return { y: unsplitStorage(y), lastState: unsplitStorage(last) };
   });
 }
 
@@ -68,9 +68,9 @@ export function convolve(gpu: Gpu, call: Convolution): void {
     bindings: {
       x: call.x,
       weight: call.weight,
-      bias: bias ?? gpu.nothing,
-      initial: initial ?? gpu.nothing,
-      resets: resets ?? gpu.nothing,
+      bias: bias ?? gpu.unusedInput,
+      initial: initial ?? gpu.unusedInput,
+      resets: resets ?? gpu.unusedInput,
       y: call.y,
       last: call.last,
     },

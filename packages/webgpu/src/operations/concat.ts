@@ -1,7 +1,7 @@
 import type { ConcatCall, DeviceTensor } from '@mamba/core/driver';
 import { concat as shader } from '../generated/index.ts';
-import { type Gpu, whole } from '../gpu/gpu.ts';
-import { plainStorage, rangeOf, type Storage } from '../storage.ts';
+import { type Gpu, wholeRange } from '../gpu/gpu.ts';
+import { rangeOf, type Storage, unsplitStorage } from '../storage.ts';
 
 export function concat(gpu: Gpu, { tensors, extents, outer, inner }: ConcatCall<DeviceTensor<Storage>>): Storage {
   return gpu.allocating((allocator) => {
@@ -12,12 +12,12 @@ export function concat(gpu: Gpu, { tensors, extents, outer, inner }: ConcatCall<
       const count = extents[index]!;
       const size = outer * count * inner;
       gpu.dispatch(shader, {
-        bindings: { x: rangeOf(tensor), y: whole(y) },
+        bindings: { x: rangeOf(tensor), y: wholeRange(y) },
         uniforms: { size, start, count, extent, inner },
         workgroups: gpu.grid(Math.ceil(size / 256)),
       });
       start += count;
     }
-    return plainStorage(y, tensors[0]!.dtype === 'int32' ? 'int32' : 'float32');
+    return unsplitStorage(y, tensors[0]!.dtype === 'int32' ? 'int32' : 'float32');
   });
 }

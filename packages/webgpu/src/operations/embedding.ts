@@ -1,8 +1,8 @@
 import type { DeviceTensor, EmbeddingCall } from '@mamba/core/driver';
 import { embedding as shader } from '../generated/index.ts';
-import { type Gpu, whole } from '../gpu/gpu.ts';
+import { type Gpu, wholeRange } from '../gpu/gpu.ts';
 import type { BufferRange } from '../gpu/shader.ts';
-import { FORMATS, plainStorage, rangeOf, type Storage } from '../storage.ts';
+import { FORMATS, rangeOf, type Storage, unsplitStorage } from '../storage.ts';
 
 export function embedding(
   gpu: Gpu,
@@ -17,9 +17,9 @@ export function embedding(
       idRow: 1,
       idOffset: 0,
       channels,
-      y: whole(y),
+      y: wholeRange(y),
     });
-    return plainStorage(y);
+    return unsplitStorage(y);
   });
 }
 
@@ -46,7 +46,7 @@ export function gatherRows(
     const rows = Math.min(most, tableRows - firstRow);
     gpu.dispatch(shader, {
       overrides: { FORMAT: format, ALIGNED: channels % 4 === 0 },
-      bindings: { weight: values, scales: scales ?? gpu.nothing, ids, y },
+      bindings: { weight: values, scales: scales ?? gpu.unusedInput, ids, y },
       uniforms: { inputs: channels, count, firstRow, rows, idRow, idOffset, zero: 0 },
       workgroups: gpu.grid(Math.ceil((count * Math.ceil(channels / 4)) / 64)),
     });

@@ -1,8 +1,8 @@
 import type { DeviceTensor, LayerNormCall } from '@mamba/core/driver';
 import { layerNorm as shader } from '../generated/index.ts';
-import { type Gpu, rowWorkgroup, whole } from '../gpu/gpu.ts';
+import { type Gpu, rowWorkgroup, wholeRange } from '../gpu/gpu.ts';
 import type { BufferRange } from '../gpu/shader.ts';
-import { plainStorage, rangeOf, type Storage } from '../storage.ts';
+import { rangeOf, type Storage, unsplitStorage } from '../storage.ts';
 
 export function layerNorm(
   gpu: Gpu,
@@ -14,14 +14,14 @@ export function layerNorm(
       x: rangeOf(x),
       weight: weight && rangeOf(weight),
       bias: bias && rangeOf(bias),
-      y: whole(y),
+      y: wholeRange(y),
       rows,
       channels,
       xRow: channels,
       xOffset: 0,
       eps,
     });
-    return plainStorage(y);
+    return unsplitStorage(y);
   });
 }
 
@@ -48,7 +48,7 @@ export function normaliseLayer(gpu: Gpu, call: LayerNormalisation): void {
       WEIGHT: weight !== undefined,
       BIAS: bias !== undefined,
     },
-    bindings: { x, weight: weight ?? gpu.nothing, bias: bias ?? gpu.nothing, y },
+    bindings: { x, weight: weight ?? gpu.unusedInput, bias: bias ?? gpu.unusedInput, y },
     uniforms: { rows, channels, xRow, xOffset, eps, zero: 0 },
     workgroups: gpu.grid(rows),
   });

@@ -1,9 +1,9 @@
 import type { DeviceTensor, LinearCall } from '@mamba/core/driver';
 import { linearMatrix, linearSum, linearVector, linear as tiled } from '../generated/index.ts';
-import { type Gpu, whole } from '../gpu/gpu.ts';
+import { type Gpu, wholeRange } from '../gpu/gpu.ts';
 import { bindingRefusal, workgroupsRefusal } from '../gpu/limits.ts';
 import type { BufferRange } from '../gpu/shader.ts';
-import { FORMATS, plainStorage, rangeOf, type Storage } from '../storage.ts';
+import { FORMATS, rangeOf, type Storage, unsplitStorage } from '../storage.ts';
 import type { KernelContext } from './kernel-context.ts';
 
 export function linear(
@@ -18,9 +18,9 @@ export function linear(
       inputs,
       outputs,
       bias: bias && rangeOf(bias),
-      y: whole(y),
+      y: wholeRange(y),
     });
-    return plainStorage(y);
+    return unsplitStorage(y);
   });
 }
 
@@ -57,10 +57,10 @@ export function project(kernels: KernelContext, weight: Storage, call: Projectio
   const { inputs, outputs, rows, xRow = inputs, xOffset = 0, yRow = outputs, bias, norm, accumulate = false } = call;
   const format = FORMATS[weight.format as keyof typeof FORMATS];
   const vector = rows <= VECTOR_ROWS;
-  for (const { firstRow, rows: most, values, scales = gpu.nothing } of weight.parts) {
+  for (const { firstRow, rows: most, values, scales = gpu.unusedInput } of weight.parts) {
     const part = Math.min(most, outputs - firstRow);
     const common = { inputs, outputs: part, xRow, xOffset, yRow, yOffset: firstRow };
-    const bindings = { x: call.x, weight: values, scales, bias: bias ?? gpu.nothing, y: call.y };
+    const bindings = { x: call.x, weight: values, scales, bias: bias ?? gpu.unusedInput, y: call.y };
     const overrides = {
       FORMAT: format,
       ALIGNED: aligned(weight.format, inputs, xRow, xOffset, vector),
@@ -81,7 +81,7 @@ export function project(kernels: KernelContext, weight: Storage, call: Projectio
           NORM: norm !== undefined,
           SQUARES: norm !== undefined,
         },
-        bindings: { ...bindings, norm: norm?.weight ?? gpu.nothing },
+        bindings: { ...bindings, norm: norm?.weight ?? gpu.unusedInput },
         uniforms: { ...common, eps: norm?.eps ?? 0 },
         workgroups: [across, down, rows],
       });
@@ -160,7 +160,7 @@ function multiply(
     return;
   }
   gpu.allocating((allocator) => {
-    const parts = whole(allocator.scratch(4 * splits * rows * outputs, 'linear parts'));
+    const parts = wholeRange(allocator.scratch(4 * splits * rows * outputs, 'linear parts'));
     dispatch(parts, outputs, 0, { BIAS: false, ACCUMULATE: false });
     gpu.dispatch(linearSum, {
       overrides: { BIAS, ACCUMULATE },

@@ -1,9 +1,9 @@
 import type { Activation } from '@mamba/core';
 import type { DeviceTensor, MultiplyCall } from '@mamba/core/driver';
 import { multiply as shader } from '../generated/index.ts';
-import { type Gpu, whole } from '../gpu/gpu.ts';
+import { type Gpu, wholeRange } from '../gpu/gpu.ts';
 import type { BufferRange } from '../gpu/shader.ts';
-import { plainStorage, rangeOf, type Storage } from '../storage.ts';
+import { rangeOf, type Storage, unsplitStorage } from '../storage.ts';
 
 /** The numbers of activations, for ACTIVATION of the shader. */
 const ACTIVATIONS = { none: 0, silu: 1, gelu: 2, 'gelu-tanh': 3, relu2: 4 } as const satisfies Record<
@@ -14,8 +14,8 @@ const ACTIVATIONS = { none: 0, silu: 1, gelu: 2, 'gelu-tanh': 3, relu2: 4 } as c
 export function multiply(gpu: Gpu, { a, b, activation, scale, size }: MultiplyCall<DeviceTensor<Storage>>): Storage {
   return gpu.allocating((allocator) => {
     const y = allocator.result(4 * size, 'multiply');
-    activate(gpu, { a: rangeOf(a), b: b && rangeOf(b), y: whole(y), activation, scale, size });
-    return plainStorage(y);
+    activate(gpu, { a: rangeOf(a), b: b && rangeOf(b), y: wholeRange(y), activation, scale, size });
+    return unsplitStorage(y);
   });
 }
 
@@ -34,7 +34,7 @@ export function activate(gpu: Gpu, { a, b, y, activation, scale, size }: Activat
   const quads = Math.ceil(size / 4);
   gpu.dispatch(shader, {
     overrides: { ACTIVATION: ACTIVATIONS[activation], PRODUCT: b !== undefined },
-    bindings: { a, b: b ?? gpu.nothing, y },
+    bindings: { a, b: b ?? gpu.unusedInput, y },
     uniforms: { quads, scale },
     workgroups: gpu.grid(Math.ceil(quads / 256)),
   });

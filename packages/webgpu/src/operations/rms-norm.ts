@@ -1,8 +1,8 @@
 import type { DeviceTensor, RmsNormCall } from '@mamba/core/driver';
 import { rmsNorm as shader } from '../generated/index.ts';
-import { type Gpu, rowWorkgroup, whole } from '../gpu/gpu.ts';
+import { type Gpu, rowWorkgroup, wholeRange } from '../gpu/gpu.ts';
 import type { BufferRange } from '../gpu/shader.ts';
-import { plainStorage, rangeOf, type Storage } from '../storage.ts';
+import { rangeOf, type Storage, unsplitStorage } from '../storage.ts';
 
 export function rmsNorm(gpu: Gpu, { x, weight, eps, rows, channels }: RmsNormCall<DeviceTensor<Storage>>): Storage {
   return gpu.allocating((allocator) => {
@@ -10,14 +10,14 @@ export function rmsNorm(gpu: Gpu, { x, weight, eps, rows, channels }: RmsNormCal
     normalise(gpu, {
       x: rangeOf(x),
       weight: weight && rangeOf(weight),
-      y: whole(y),
+      y: wholeRange(y),
       rows,
       channels,
       xRow: channels,
       xOffset: 0,
       eps,
     });
-    return plainStorage(y);
+    return unsplitStorage(y);
   });
 }
 
@@ -35,7 +35,7 @@ export interface Normalisation {
 export function normalise(gpu: Gpu, { x, weight, y, rows, channels, xRow, xOffset, eps }: Normalisation): void {
   gpu.dispatch(shader, {
     overrides: { WORKGROUP: rowWorkgroup(gpu, channels), WEIGHT: weight !== undefined },
-    bindings: { x, weight: weight ?? gpu.nothing, y },
+    bindings: { x, weight: weight ?? gpu.unusedInput, y },
     uniforms: { rows, channels, xRow, xOffset, eps },
     workgroups: gpu.grid(rows),
   });

@@ -1,8 +1,8 @@
 import type { DeviceTensor, SampleCall } from '@mamba/core/driver';
 import { sample as shader } from '../generated/index.ts';
-import { type Gpu, rowWorkgroup, whole } from '../gpu/gpu.ts';
+import { type Gpu, rowWorkgroup, wholeRange } from '../gpu/gpu.ts';
 import type { BufferRange } from '../gpu/shader.ts';
-import { plainStorage, rangeOf, type Storage } from '../storage.ts';
+import { rangeOf, type Storage, unsplitStorage } from '../storage.ts';
 import { type Choice, largest } from './argmax.ts';
 
 export function sample(gpu: Gpu, call: SampleCall<DeviceTensor<Storage>>): Storage {
@@ -11,10 +11,10 @@ export function sample(gpu: Gpu, call: SampleCall<DeviceTensor<Storage>>): Stora
     const ids = allocator.result(4 * rows, 'sample');
     draw(
       gpu,
-      { logits: rangeOf(logits), rows, vocab, ids: whole(ids), idRow: 1, idOffset: 0, checked },
+      { logits: rangeOf(logits), rows, vocab, ids: wholeRange(ids), idRow: 1, idOffset: 0, checked },
       { ...call, uniform: rangeOf(uniform), uniformRow: 1, uniformOffset: 0 },
     );
-    return plainStorage(ids, 'int32');
+    return unsplitStorage(ids, 'int32');
   });
 }
 
@@ -45,7 +45,7 @@ export function draw(gpu: Gpu, choice: Choice, sampling: Sampling): void {
       FEED: fed !== undefined,
       CHECKED: checked,
     },
-    bindings: { logits, random: uniform, ids, fed: fed ?? gpu.nowhere },
+    bindings: { logits, random: uniform, ids, fed: fed ?? gpu.unusedOutput },
     uniforms: {
       rows,
       vocab,

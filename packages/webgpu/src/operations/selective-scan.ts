@@ -2,10 +2,10 @@ import { type Discretization, MambaError } from '@mamba/core';
 import type { DeviceTensor, SelectiveScanCall } from '@mamba/core/driver';
 import { selectiveScanCarry, selectiveScanEuler, selectiveScan as shader } from '../generated/index.ts';
 import type { PooledBuffer } from '../gpu/buffer-pool.ts';
-import { type Gpu, whole } from '../gpu/gpu.ts';
+import { type Gpu, wholeRange } from '../gpu/gpu.ts';
 import { bindingRefusal, workgroupsRefusal } from '../gpu/limits.ts';
 import type { BufferRange } from '../gpu/shader.ts';
-import { plainStorage, rangeOf, type Storage } from '../storage.ts';
+import { rangeOf, type Storage, unsplitStorage } from '../storage.ts';
 import type { KernelContext } from './kernel-context.ts';
 import {
   type EulerLayout,
@@ -45,9 +45,9 @@ export function selectiveScan(
       z: z && { range: rangeOf(z), row: dim, offset: 0 },
       B: selective(rangeOf(B), call.constantB, groups, state),
       C: selective(rangeOf(C), call.constantC, groups, state),
-      constants: whole(constants),
-      y: whole(y),
-      state: whole(last),
+      constants: wholeRange(constants),
+      y: wholeRange(y),
+      state: wholeRange(last),
       skip: D !== undefined,
       bias: deltaBias !== undefined,
       softplus: call.deltaSoftplus,
@@ -59,7 +59,7 @@ export function selectiveScan(
       states: state,
       groups,
     });
-    return { y: plainStorage(y), lastState: plainStorage(last) };
+    return { y: unsplitStorage(y), lastState: unsplitStorage(last) };
   });
 }
 
@@ -181,8 +181,8 @@ export function scan({ gpu, scanVariant }: KernelContext, call: Scan): void {
   }
   gpu.allocating((allocator) => {
     const pairs = batch * plan.chunks * dim;
-    const chunked = whole(allocator.scratch(4 * pairs * (states + 2), 'selective-scan chunks'));
-    pass(gpu, call, plan, 1, { y: gpu.nowhere, state: chunked, C: gpu.nothing });
+    const chunked = wholeRange(allocator.scratch(4 * pairs * (states + 2), 'selective-scan chunks'));
+    pass(gpu, call, plan, 1, { y: gpu.unusedOutput, state: chunked, C: gpu.unusedInput });
     gpu.dispatch(selectiveScanCarry, {
       bindings: { constants: call.constants, chunked, state: call.state },
       uniforms: { batch, dim, states, chunks: plan.chunks, discretization: DISCRETIZATION[call.discretization] },
@@ -212,7 +212,7 @@ function pass(gpu: Gpu, call: Scan, plan: ScanPlan, mode: Mode, targets: Targets
     bindings: {
       u: call.u,
       delta: call.delta,
-      z: z?.range ?? gpu.nothing,
+      z: z?.range ?? gpu.unusedInput,
       B: B.range,
       C: targets.C,
       constants: call.constants,

@@ -1,5 +1,5 @@
 import { mixerNorm } from '../../generated/index.ts';
-import { type Allocator, rowWorkgroup, whole } from '../../gpu/gpu.ts';
+import { type Allocator, rowWorkgroup, wholeRange } from '../../gpu/gpu.ts';
 import type { BufferRange } from '../../gpu/shader.ts';
 import { convolve } from '../../operations/causal-conv1d.ts';
 import { project } from '../../operations/linear.ts';
@@ -128,7 +128,7 @@ function normaliseParts(
   const [across, down] = gpu.grid(rows);
   gpu.dispatch(mixerNorm, {
     overrides: { WORKGROUP: rowWorkgroup(gpu, dtRank), WEIGHT: weights.norms !== undefined },
-    bindings: { projected, weight: weights.norms ?? gpu.nothing },
+    bindings: { projected, weight: weights.norms ?? gpu.unusedInput },
     uniforms: { row: projectedRow(config), dtRank, states: dState, rows, eps },
     workgroups: [across, down, 3],
   });
@@ -145,5 +145,5 @@ function constantsWith(
   const extended = allocator.scratch(size + 4 * rows, 'scan constants and resets');
   gpu.recorder.copy(weights.scan.buffer, 0, extended.buffer, 0, size);
   gpu.recorder.copy(resets.buffer, resets.offset, extended.buffer, size, 4 * rows);
-  return whole(extended);
+  return wholeRange(extended);
 }

@@ -129,7 +129,7 @@ function stepInProj(
   const projects = channels > 0;
   const wide = laneGroups(gpu, dModel);
   const workgroup = projects ? channels * wide.lanes : wide.workgroup;
-  for (const { firstRow, rows: most, values, scales = gpu.nothing } of inProj.parts) {
+  for (const { firstRow, rows: most, values, scales = gpu.unusedInput } of inProj.parts) {
     const rows = Math.min(most, 2 * dInner - firstRow);
     const [across, down] = gpu.grid(Math.ceil(rows / (workgroup / wide.lanes)));
     gpu.dispatch(decodeInProj, {
@@ -157,11 +157,11 @@ function stepInProj(
         x,
         weight: values,
         scales,
-        norm: norm?.weight ?? gpu.nothing,
+        norm: norm?.weight ?? gpu.unusedInput,
         constants: weights.decode,
         state: state.conv!,
         y: uz,
-        xProj: projects ? xProj.parts[0]!.values : gpu.nothing,
+        xProj: projects ? xProj.parts[0]!.values : gpu.unusedInput,
       },
       uniforms: {
         inputs: dModel,
@@ -190,7 +190,7 @@ function stepScan(
   const many = join.channels > 0;
   const scan = scanGroups(gpu, config, many);
   const row = projectedRow(config);
-  for (const { firstRow, rows: most, values, scales = gpu.nothing } of dtProj.parts) {
+  for (const { firstRow, rows: most, values, scales = gpu.unusedInput } of dtProj.parts) {
     const rows = Math.min(most, dInner - firstRow);
     gpu.dispatch(decodeScan, {
       link: `${many ? 'summed' : 'stored'}-${scan.link}`,
@@ -212,7 +212,7 @@ function stepScan(
         x: parts,
         weight: values,
         scales,
-        norm: norms ?? gpu.nothing,
+        norm: norms ?? gpu.unusedInput,
         constants: weights.scan,
         uz,
         state: state.ssm!,

@@ -1,6 +1,6 @@
 import type { DeviceTensor, MambaConfig, MambaWeights } from '@mamba/core/driver';
 import type { PooledBuffer } from '../../gpu/buffer-pool.ts';
-import { type Allocator, type Gpu, whole } from '../../gpu/gpu.ts';
+import { type Allocator, type Gpu, wholeRange } from '../../gpu/gpu.ts';
 import type { BufferRange } from '../../gpu/shader.ts';
 import { constantsSize, packConstants } from '../../operations/selective-scan.ts';
 import { rangeOf, type Storage } from '../../storage.ts';
@@ -76,9 +76,9 @@ export function bindMamba(
     dtProj: weights.dtProj.storage,
     outProj: weights.outProj.storage,
     outProjBias: range(weights.outProjBias),
-    scan: whole(scan),
-    decode: whole(decode),
-    norms: norms && whole(norms),
+    scan: wholeRange(scan),
+    decode: wholeRange(decode),
+    norms: norms && wholeRange(norms),
     repack,
     dispose() {
       for (const buffer of [scan, decode, norms]) if (buffer !== undefined) gpu.pool.give(buffer);
