@@ -1,6 +1,6 @@
 // Compiles assembly/ to WebAssembly and writes src/generated/: the modules themselves, their bytes as base64 in
-// TypeScript modules, and what host code must know of them (see interface.mjs). The worker, likewise, as a file and as
-// a text.
+// TypeScript modules, and what host code must know of them (see interface.mjs). The worker is written as a file and as
+// a text as well.
 import { existsSync } from 'node:fs';
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { dirname, join, relative } from 'node:path';
@@ -58,7 +58,7 @@ const worker = await readFile(join(root, 'src', 'threads', 'worker.ts'), 'utf8')
 const { outputText } = ts.transpileModule(worker, {
   compilerOptions: { target: ts.ScriptTarget.ES2022, module: ts.ModuleKind.ESNext, removeComments: true },
 });
-// What is left of its imports, which are types: as a classic script it may have neither.
+// The compiler leaves an empty export of the type imports, which a classic script may not have.
 const script = `{\n${outputText.replace('export {};', '').trim()}\n}\n`;
 if (/\b(import|export)\b/.test(script.replace('const { exports }', ''))) {
   console.error('src/threads/worker.ts must import and export nothing but types');

@@ -1,5 +1,5 @@
-// assembly/ → src/generated/calls.ts and src/generated/exports.ts: what host code tells the kernels, as types that host
-// code is checked against.
+// Reads assembly/ and writes src/generated/calls.ts and src/generated/exports.ts: the calls of the kernels, as types
+// that host code is checked against.
 //
 // calls.ts has, for each operation of a program, the fields of its call and a function that writes them where the
 // kernel reads them. An operation's call is the class that `execute` in assembly/program/commands.ts casts the command
@@ -53,7 +53,7 @@ export const writeCall: {
   ].join('\n');
 }
 
-/** Operation → the class that its case casts the command's call to. */
+/** Returns, for each operation, the class that its case casts the command's call to. */
 function operationsOf(execute, classes) {
   const found = new Map();
   visit(execute, (node) => {
@@ -105,7 +105,10 @@ function enumText(node) {
   return `${docOf(node)}export const ${name} = { ${members.join(', ')} } as const;\nexport type ${name} = keyof typeof ${name};\n`;
 }
 
-/** `export const NAME = …; // host`, where the value is a number or made of others in the same file. */
+/**
+ * Returns the constants `export const NAME = …; // host`, whose value is a number or is made of other constants of the
+ * file.
+ */
 function constantsOf(source) {
   const values = new Map();
   const texts = [];
@@ -152,8 +155,8 @@ function exportsOf(sources, folder) {
   return `// Generated from assembly/index.ts by scripts/generate.mjs.
 
 /**
- * What the compiled module exports. Addresses, strides in bytes, extents and results are all numbers here: WebAssembly
- * takes addresses above 2 GiB modulo 2^32.
+ * Exports of the compiled module. Addresses, strides in bytes, extents and results are all numbers here, since
+ * WebAssembly takes addresses above 2 GiB modulo 2^32.
  */
 export interface KernelExports {
 ${methods.join('\n')}

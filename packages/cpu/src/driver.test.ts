@@ -26,7 +26,7 @@ async function onHeap() {
 
 test('everything works at addresses above 2 GiB', async () => {
   const { heap, backend } = await onHeap();
-  // Never touched, so that the operating system has nothing to back.
+  // The ballast is never touched, so the operating system backs none of it.
   const ballast = heap.allocate(2 ** 31 + 2 ** 20);
   const ones = (shape: readonly number[]) =>
     backend.upload({ dtype: 'float32', shape, data: new Float32Array(shape.reduce((a, b) => a * b, 1)).fill(1) });
@@ -53,7 +53,7 @@ test('everything works at addresses above 2 GiB', async () => {
 test('a matrix whose rows find no memory any more is freed', async () => {
   const { heap, backend } = await onHeap();
   const [rows, columns] = [40, 40_000];
-  // The second slab needs scratch, or, with a value beyond float16, all of the matrix once more.
+  // The second slab needs scratch or, with a value beyond float16, the memory of the whole matrix once more.
   for (const value of [1, 1e6]) {
     const ballast: Allocation[] = [];
     const upload = backend.uploadRows(
@@ -78,7 +78,7 @@ test('a matrix whose rows find no memory any more is freed', async () => {
   }
 });
 
-/** All but the last MiB, never touched. */
+/** Allocates all but the last MiB, without touching it. */
 function whatIsLeft(heap: Heap): Allocation[] {
   const allocations: Allocation[] = [];
   for (let size = 2 ** 31; size >= 2 ** 20; size /= 2) {

@@ -21,8 +21,8 @@ const between = (low: number, high: number): Float32Array =>
   Float32Array.from({ length: COUNT }, (_, index) => low + ((high - low) * index) / (COUNT - 1));
 
 /**
- * The scan's ways: several steps go in blocks of channels; a single one by vectors of states, and with care where those
- * are no multiple of 4.
+ * The scan's ways: several steps run in blocks of channels. A single step runs in vectors of states, or the careful way
+ * where their number is no multiple of 4.
  */
 const WAYS = [
   { way: 'blocks', length: 2, states: 1 },
@@ -32,8 +32,8 @@ const WAYS = [
 type Way = (typeof WAYS)[number];
 
 /**
- * exp(delta A) of channels: what the first step leaves of the first state, 1, without an input. The others only fill
- * vectors.
+ * exp(delta A) of each channel: its first state is 1 and has no input, so this is its value after one step. The other
+ * states only fill vectors.
  */
 async function decayOf({ length, states }: Way, delta: Float32Array, A: Float32Array): Promise<Float32Array> {
   const dim = delta.length;
@@ -116,7 +116,7 @@ describe.each(WAYS)('exp of the scan, $way', (way) => {
 
   test('what is far below 2^-126 is 0, what is above 2^128 infinite, NaN stays', async () => {
     const { POSITIVE_INFINITY: infinity, NaN: nan } = Number;
-    // The sizes in A, for an infinite delta times the input 0 would be NaN already.
+    // The large values are in A, since an infinite delta times the input 0 would be NaN already.
     const one = new Float32Array(4).fill(1);
     expect(await decayOf(way, one, Float32Array.of(-120, -1000, -1e30, -infinity))).toEqual(new Float32Array(4));
     expect(await decayOf(way, one, Float32Array.of(89, 1000, infinity, nan))).toEqual(
@@ -126,13 +126,13 @@ describe.each(WAYS)('exp of the scan, $way', (way) => {
 });
 
 /**
- * Rates of all sizes, in one block of channels and alone in theirs: roundings of equal steps add up for as long as a
- * state remembers.
+ * Rates of all sizes, which are tested together in one block of channels, and each in a block of its own. Roundings of
+ * equal steps add up for as long as a state remembers.
  */
 const RATES = [0, -1e-9, -1e-7, -1e-6, -1e-5, -1e-4, -1e-3, -0.004, -0.01, -0.03, -0.1, -0.3, -1, -4, -30];
 const LENGTH = 2 ** 16;
 
-/** The state of each channel after each step: constant u, delta and B. */
+/** Returns the state after each step, for constant u, delta and B. */
 function constantSystem(kind: Discretization, A: number, d: number, u: number): Float64Array {
   const x = d * A;
   const decay = kind === 'bilinear' ? x / (1 - x / 2) : Math.expm1(x);
@@ -254,7 +254,7 @@ test('silu: relative error below 4e-7', async () => {
   }
 });
 
-/** The chance of a normal number below x: by a continued fraction where that is small, else by a series. */
+/** The probability of a normal number below x, by a continued fraction where it is small, and otherwise by a series. */
 function normalBelow(x: number): number {
   const density = Math.exp((-x * x) / 2) / Math.sqrt(2 * Math.PI);
   if (x <= -2) {
@@ -275,7 +275,7 @@ const GELUS = {
   'gelu-tanh': (x: number) => x / (1 + Math.exp(-2 * Math.sqrt(2 / Math.PI) * (x + 0.044715 * x ** 3))),
 } as const;
 
-/** Each result by itself, where the right one is a normal float. */
+/** The largest relative error of single results whose right value is a normal float. */
 async function worstOfActivation(activation: keyof typeof GELUS, x: Float32Array): Promise<number> {
   const normal = x.filter((value) => Math.abs(GELUS[activation](value)) >= 2 ** -126);
   const y = backend.multiply(float32(backend, [normal.length], normal), undefined, { activation });
@@ -332,7 +332,7 @@ test('exp and log of log-probabilities', async () => {
 });
 
 test.each([0.3, 5, 12, 20])('log-probabilities of a large vocabulary with one peak of %f', async (lead) => {
-  // Equal logits: every rounding of a long sum goes the same way.
+  // The logits are equal, so every rounding of a long sum goes the same way.
   const [vocab, at] = [151_936, 7];
   const logits = new Float32Array(vocab).with(at, lead);
   const tensor = float32(backend, [1, vocab], logits);

@@ -124,7 +124,7 @@ test('memory beyond 4 GiB is refused with the limit and the remedy, and nothing 
   const backend = await cpu().create();
   const small = float32(backend, [4, 1], [1, 2, 3, 4]);
   const before = backend.memory();
-  // An outer product: small inputs, a result of 8 GiB.
+  // An outer product has small inputs, and here a result of 8 GiB.
   const wide = float32(backend, [2 ** 15, 1], new Float32Array(2 ** 15));
   const x = float32(backend, [2 ** 16, 1], new Float32Array(2 ** 16));
   let error: unknown;

@@ -52,8 +52,8 @@ describe.runIf(process.platform === 'linux' && process.arch === 'x64')('in headl
     return page;
   }
 
-  // The first test runs nearly the whole suite. In the others an engine compiles another build, or a thread waits in
-  // another way: what every operation does then, its cases tell.
+  // The first test runs nearly the whole suite. In the others the engine compiles another build, or threads wait in
+  // another way; the operations' cases suffice for that.
   async function passes(report: JobReport, scope?: Job['scope']): Promise<void> {
     const failed = report.checks.filter(({ status }) => status === 'failed');
     expect(failed.map(({ id, reports }) => `${id}: ${reports.find(({ pass }) => !pass)?.message}`)).toEqual([]);
@@ -63,7 +63,8 @@ describe.runIf(process.platform === 'linux' && process.arch === 'x64')('in headl
 
   test('the suite with three threads, from a worker of an isolated page', async () => {
     const page = await open(true);
-    // test/engines.test.ts runs the same build on the same engine: stored weights, in minutes of compute, once.
+    // test/engines.test.ts runs the same build on the same engine, so the checks of stored weights, which take minutes,
+    // run only there.
     const job: Job = { options: { threads: 3 }, scope: SECTIONS.filter((section) => section !== 'weights') };
     const report = await page.evaluate((given) => window.inWorker(given), job);
     expect(report.description).toBe('WebAssembly relaxed SIMD, 3 threads');
@@ -91,7 +92,7 @@ describe.runIf(process.platform === 'linux' && process.arch === 'x64')('in headl
 
   test('one thread where the page is not isolated, and the description says why', async () => {
     const page = await open(false);
-    // One thread waits for nobody, wherever it is.
+    // One thread never waits, so page and worker share the checks.
     for (const [where, section] of [
       ['onPage', 'cases'],
       ['inWorker', 'checkpoints'],

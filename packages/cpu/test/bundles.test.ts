@@ -1,6 +1,6 @@
 /**
- * Bundled by esbuild, the backend keeps its threads, and no warning comes: the worker is inlined, and Node's modules
- * are asked for by name.
+ * Bundled by esbuild, the backend keeps its threads, and esbuild gives no warning: the worker is inlined, and Node's
+ * modules are asked for by name.
  */
 import { execFile } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
@@ -37,7 +37,7 @@ const bundle = (options: {
 for (const [platform, format] of [
   ['node', 'esm'],
   ['node', 'cjs'],
-  // A bundle for browsers is one for every host.
+  // A bundle for browsers runs in every host.
   ['browser', 'iife'],
 ] as const) {
   test(`for ${platform}, as ${format}`, { timeout: 0 }, async () => {

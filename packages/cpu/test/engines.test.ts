@@ -1,6 +1,6 @@
 /**
- * The builds that this engine may not take, in an engine that does: the whole conformance suite on Node 24, by the
- * command line of the suite. Skipped where no such node is at hand: it comes from npm, for Linux on x86-64.
+ * Runs the builds that this engine may not take in one that does: the whole conformance suite on Node 24, by its
+ * command line. The test is skipped where no such Node is installed; npm has it for Linux on x86-64.
  */
 import { execFile } from 'node:child_process';
 import { createRequire } from 'node:module';

@@ -1,7 +1,7 @@
-/** What the tests share: seeded values, uploads, reads. */
+/** Helpers of the tests: seeded values, uploads, reads. */
 import type { Backend, Tensor } from '@mamba/core';
 
-/** Uniform in [low, high), by a seed. */
+/** Returns uniform numbers in [low, high), from a seed. */
 export function uniform(count: number, seed: number, low = -1, high = 1): Float32Array {
   let state = seed >>> 0;
   return Float32Array.from({ length: count }, () => {

@@ -16,7 +16,7 @@ afterAll(() => backend.dispose());
 const config = modelConfig({ layers: 2, dModel: 48, vocabSize: 50 });
 const seeded = seededWeights(config, 3);
 
-/** With `value` in row 33 of layer 1's in_proj: given whole, or some rows at a time. */
+/** Loads a model with `value` in row 33 of layer 1's in_proj, whole or some rows at a time. */
 function load(value: number, weights: DType, inRows: boolean) {
   const source = async (parameter: Parameters<typeof seeded>[0]): Promise<HostTensor> => {
     const host = await seeded(parameter);

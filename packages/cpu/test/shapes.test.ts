@@ -90,7 +90,7 @@ interface Scan {
 
 const softplus = (x: number): number => (x > 20 ? x : Math.log1p(Math.exp(x)));
 
-/** Softplus, no options besides: those are the conformance suite's. */
+/** The scan with softplus and no other option; the conformance suite tests those. */
 function expectedScan(
   { length, dim, state, groups, discretization }: Scan,
   [u, delta, A, B, C]: readonly Float32Array[],

@@ -1,6 +1,6 @@
 /**
- * What a token fed by a step may differ from the same token in a prompt: by the type of the weights, as the README
- * promises.
+ * Checks how far the logits of a token that is fed by a step may be from those of the same token in a prompt, as the
+ * README promises for each type of weights.
  */
 import { type Checkpoint, openCheckpoint } from '@mamba/checkpoint';
 import { seededWeights } from '@mamba/conformance';
@@ -19,8 +19,8 @@ const FIXTURES = new URL('../../conformance/fixtures/', import.meta.url);
 const LENGTH = 48;
 
 /**
- * Of the largest logit. Rows that meet q8 or q4 in a step are rounded to 16 bits; a prompt of more than 8 tokens is
- * not.
+ * Bounds, as parts of the largest logit. Rows that meet q8 or q4 in a step are rounded to 16 bits; those of a prompt of
+ * more than 8 tokens are not.
  */
 const BOUNDS = { float32: 1e-5, float16: 1e-5, bfloat16: 1e-5, q8: 1e-3, q4: 1e-3 } as const satisfies Partial<
   Record<DType, number>

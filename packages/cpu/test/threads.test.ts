@@ -1,4 +1,7 @@
-/** The pool of workers: same bits as one thread, started and disposed often, killed, and two at once. */
+/**
+ * Tests the pool of workers: it gives the same bits as one thread, is started and disposed often, is killed, and runs
+ * twice at once.
+ */
 import { execFile } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
@@ -14,7 +17,7 @@ import {
 } from '@mamba/core';
 import { cpu } from '@mamba/cpu';
 import { afterEach, expect, test, vi } from 'vitest';
-// Workers are started from what is built.
+// Workers are started from the built package.
 import { type Arena, Heap, MAX_PAGES } from '../dist/memory/heap.js';
 import { Program } from '../dist/program/program.js';
 import { createRuntime } from '../dist/runtime.js';
@@ -25,7 +28,7 @@ import { float32, uniform } from './host.ts';
 
 const config: ModelConfig = modelConfig({ layers: 2, dModel: 96, vocabSize: 300 });
 
-/** Any weights will do, but A is negative. */
+/** Any weights will do, as long as A is negative. */
 const source: ParameterSource = ({ key, shape, name }) => {
   const size = shape.reduce((product, extent) => product * extent, 1);
   const [low, high] = key === 'block.A' ? [-8, -0.5] : [-0.2, 0.2];
@@ -34,7 +37,7 @@ const source: ParameterSource = ({ key, shape, name }) => {
 
 const prompt = [0, 1].map((row) => Array.from({ length: 67 }, (_, index) => (index * 37 + row * 11) % 300));
 
-/** Logits of a prompt of two rows, and a continuation by argmax. */
+/** Returns the logits of a prompt of two rows, and a continuation by argmax. */
 async function results(backend: Backend, weights: 'float32' | 'float16' | 'q8' | 'q4' = 'float32') {
   const model = await createModel(backend, config, source, { weights });
   const { logits, state } = model.forward(prompt, { logits: 'all' });
@@ -53,7 +56,7 @@ afterEach(() => {
   started.length = 0;
 });
 
-/** Keeps hold of the workers that the backend starts, as nobody else can. */
+/** Records the workers that the backend starts, which no API gives. */
 function watchWorkers(): void {
   const unref = Worker.prototype.unref;
   vi.spyOn(Worker.prototype, 'unref').mockImplementation(function (this: Worker) {
@@ -128,7 +131,7 @@ test('a worker that dies fails the calls after it with device-lost; dispose stil
   await backend.dispose();
 });
 
-/** A program of one command, whose chunk c finds the largest of `vocab` floats from `logits + 4 c vocab` on. */
+/** A program of one command, whose task t finds the largest of `vocab` floats from `logits + 4 t vocab` on. */
 function longProgram(heap: Heap, arena: Arena, tasks: number, vocab: number, logits: number): Program {
   const ids = arena.scratch(tasks * 4);
   return new Program(heap, arena, [{ operation: 'argmax', tasks, call: { logits, ids: ids.address, vocab } }]);
@@ -152,8 +155,8 @@ test('a worker that is killed inside a chunk fails the call that waits for it', 
   const { address, count } = longProgram(heap, arena, 2, vocab, logits.address);
   const [done, next] = [address / 4, address / 4 + 9];
   const words = new Int32Array(memory.buffer);
-  // The leader opens the program, the member takes the chunk of its queue and is killed there; only then does the
-  // leader come, and take its own.
+  // The leader opens the program, the member takes the task of its queue and is killed there; only then does the leader
+  // come and take its own.
   wasm.open(address, count, team.control);
   while (Atomics.load(words, next) === 0) await new Promise((resolve) => setTimeout(resolve, 1));
   const exit = started[0]!.terminate();
@@ -168,8 +171,7 @@ test('a worker that is killed inside a chunk fails the call that waits for it', 
 
 test('a kernel that traps fails the call, whichever thread it was in', { timeout: 0 }, async () => {
   const seen = new Set<string>();
-  // The leader is the first to take a chunk, nearly always: then the second, which ends beyond the memory, is the
-  // worker's.
+  // The leader nearly always takes the first task, so the second one, which ends beyond the memory, is the worker's.
   for (let round = 0; round < 50 && !seen.has('device-lost'); round++) {
     const { heap, team, dispose } = await createRuntime({
       threads: 2,

@@ -1,6 +1,6 @@
 /**
- * Matrices in smaller types: what is stored, and what is computed with it. What they cost a trained model is the
- * conformance suite's.
+ * Matrices in smaller types: their stored values, and products with them. The conformance suite measures their cost in
+ * a trained model.
  */
 import type { Backend, DType } from '@mamba/core';
 import { float16ToNumber, numberToFloat16 } from '@mamba/core/driver';
@@ -18,13 +18,13 @@ afterAll(async () => {
 
 const [OUTPUTS, INPUTS] = [37, 331];
 
-/** How far a stored weight may be from the given one, relative to the largest of its 32 neighbours. */
+/** The largest distance of a stored weight from the given one, relative to the largest of its 32 neighbours. */
 const LIMITS = {
   float16: 2 ** -11,
   bfloat16: 2 ** -8,
-  // Half a step of 127, and the scale's rounding up by at most 1/128 of it.
+  // The error is half a step of 127, and the scale is rounded up by at most 1/128 of it.
   q8: (0.5 / 127) * (1 + 1 / 128),
-  // Seven steps above zero for eight below: the largest of the other sign loses up to a whole one.
+  // There are seven steps above zero and eight below, so the largest value of the other sign loses up to a whole step.
   q4: (1 / 8) * (1 + 1 / 128),
 } as const satisfies Partial<Record<DType, number>>;
 const TYPES = Object.keys(LIMITS) as readonly (keyof typeof LIMITS)[];
@@ -111,7 +111,7 @@ test('float16 of every kind: subnormal, largest, infinite, as bits and rounded',
       { dtype: 'float16', role: 'matrix' },
     );
     expect(await backend.read(again)).toEqual(values);
-    // Sizes of x from one end of float32 to the other: the product scales them.
+    // x goes from one end of float32 to the other, and the product scales it.
     for (const size of finite ? [1e-38, 1e-20, 1, 1e20, 1e32] : []) {
       const x = float32(
         backend,
@@ -127,7 +127,7 @@ test('float16 of every kind: subnormal, largest, infinite, as bits and rounded',
 });
 
 describe('rows that come one after another', () => {
-  // Slabs of 16 rows, the last of 3.
+  // The slabs have 16 rows, and the last has 3.
   const [rows, columns] = [35, 40_000];
   const data = uniform(rows * columns, 11);
   const slab = (values: Float32Array, first: number, count: number) =>
@@ -180,7 +180,7 @@ describe('rows that come one after another', () => {
   });
 });
 
-/** Quick on large arrays, where toEqual is not; all NaN are one. */
+/** Compares large arrays, for which toEqual is slow. All NaN count as equal. */
 function same(a: ArrayLike<number>, b: ArrayLike<number>): boolean {
   let index = 0;
   while (index < a.length && Object.is(a[index], b[index])) index++;

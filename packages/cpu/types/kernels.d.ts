@@ -1,6 +1,6 @@
 /**
- * What an import of the compiled kernels gives, by whatever loads them: an address, bytes or a module, each of them for
- * the option `wasm`.
+ * The value of an import of the compiled kernels. It is an address, bytes or a module, depending on the loader, and
+ * each of them suits the option `wasm`.
  */
 import type { WasmSource } from '../dist/index.js';
 

@@ -1,7 +1,7 @@
 /**
  * y = (x - mean) / sqrt(mean((x - mean)²) + eps) · weight + bias for each row. A row is read three times, the second
  * and third time from the first-level cache. The mean is a float64 and kept in two float32, so that differences from it
- * are right where it is far larger than they are, and 0 where all of a row is equal. y may be x itself where its rows
+ * are right where it is far larger than they are, and 0 where a whole row is equal. y may be x itself where its rows
  * are contiguous.
  */
 import { loadPart, storePart, sum } from '../lib/lanes';
@@ -12,9 +12,9 @@ import { LEAST_MEAN } from './rms-norm';
 export class LayerNormCall {
   x: usize;
   xStride: usize;
-  /** 0: none. */
+  /** 0 means that there is none. */
   weight: usize;
-  /** 0: none. */
+  /** 0 means that there is none. */
   bias: usize;
   y: usize;
   rows: i32;
@@ -38,7 +38,8 @@ function normalise(x: usize, weight: usize, bias: usize, y: usize, channels: i32
   const high = <f32>mean;
   const low = <f32>(mean - <f64>high);
   const spread = sumOfSquares(x, channels, high, low) / <f32>channels + eps;
-  // Where float32 squares overflow, or vanish beside an eps as small, or are NaN, the row is done in float64.
+  // Where float32 squares overflow, or vanish beside an eps that is small as well, or are NaN, the row is computed in
+  // float64.
   if (!(spread >= LEAST_MEAN && spread <= f32.MAX_VALUE)) {
     normaliseWide(x, weight, bias, y, channels, <f64>eps, mean);
     return;

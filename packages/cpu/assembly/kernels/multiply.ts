@@ -10,7 +10,7 @@ import { loadPart, storePart } from '../lib/lanes';
 export class MultiplyCall {
   a: usize;
   aStride: usize;
-  /** 0: none. */
+  /** 0 means that there is none. */
   b: usize;
   bStride: usize;
   y: usize;

@@ -28,9 +28,10 @@ export function silu(x: v128): v128 {
 }
 
 /**
- * x (1 + erf(x / √2)) / 2, which is x times the chance of a normal number below x. With t = |x|, that is the tail
- * exp(-t² / 2) R(t) for x below 0, and else 1 less that. t² is taken in two parts, the first of them exact, so that the
- * error does not grow with it: relative error below 6e-7 where the result is normal (down to x = -13.1).
+ * x (1 + erf(x / √2)) / 2, which is x times the probability of a normal number below x. With t = |x|, that probability
+ * is the tail exp(-t² / 2) R(t) for x below 0, and 1 less the tail otherwise. t² is taken in two parts, the first of
+ * them exact, so that the error does not grow with it: relative error below 6e-7 where the result is normal (down to x
+ * = -13.1).
  * @inline
  */
 export function gelu(x: v128): v128 {
@@ -54,7 +55,7 @@ export function gelu(x: v128): v128 {
     f32x4.mul(f32x4.mul(half, f32x4.add(t, short)), f32x4.sub(t, short)),
     one,
   );
-  // Times x first: the tail itself ceases to be normal before the result does.
+  // x is multiplied first, since the tail ceases to be normal before the result does.
   const below = f32x4.mul(f32x4.mul(x, ratio), power);
   const above = f32x4.mul(x, f32x4.sub(one, f32x4.mul(ratio, power)));
   return v128.bitselect(below, above, f32x4.lt(x, f32x4.splat(0)));

@@ -26,7 +26,7 @@ export function expTimes(x: v128, power: v128): v128 {
 }
 
 /**
- * exp(x + rest) times a power of two as above: a sum that one float32 would round. |rest| is at most 1/16, and x is
+ * exp(x + rest) times a power of two as above, for a sum that one float32 would round. |rest| is at most 1/16, and x is
  * within EXP_MIN and EXP_MAX.
  * @inline
  */

@@ -70,11 +70,11 @@ class EmbeddingCall {
 @unmanaged
 class MixerNormCall {
   projected: usize;
-  /** Weight of dt's norm; 0: none. */
+  /** Address of the weight of dt's norm; 0 means none. */
   dtWeight: usize;
-  /** Weight of B's norm; 0: none. */
+  /** Address of the weight of B's norm; 0 means none. */
   BWeight: usize;
-  /** Weight of C's norm; 0: none. */
+  /** Address of the weight of C's norm; 0 means none. */
   CWeight: usize;
   rows: i32;
   dtRank: i32;

@@ -15,14 +15,14 @@ import { type Command, Program } from '../program/program.ts';
 import type { FusedBlock } from './fused.ts';
 import { FUSED_KINDS, fuseBlock } from './kinds.ts';
 
-/** For each kind that has a fused form, what makes a kernel of one block. */
+/** Functions that make the kernel of one block, for each kind that has a fused form. */
 export function fusedBlocks(context: Context): FusedBlocks<Storage> {
   const fuse: FuseBlock<Storage> = (...args) => fusedBlock(context, ...args);
   return Object.fromEntries(FUSED_KINDS.map((kind) => [kind, fuse]));
 }
 
 /**
- * A block by itself as one program: for mixtures with a kind that the fused model does not know, and for
+ * Makes a kernel that runs one block as one program, for models with a kind that has no fused form, and for
  * `createBlock`.
  */
 function fusedBlock(
@@ -40,7 +40,7 @@ function fusedBlock(
   return block && { forward: (call) => forward(context, fusion, block, dModel, call) };
 }
 
-/** A block's weights by key, those that are there mapped. */
+/** Maps the weights of a block that are present, by key. */
 export function mapBlock<T, R>(weights: BlockWeights<T>, map: (weight: T) => R): BlockWeights<R> {
   return Object.fromEntries(
     Object.entries(weights).map(([key, weight]) => [key, weight === undefined ? undefined : map(weight)]),

@@ -1,10 +1,10 @@
-/** What the fused form of a kind gives the model: the commands of one block, and what they work in. */
+/** The fused form of a kind: the commands of one block, and the memory that they work in. */
 import type { BlockConfig, BlockKind, StateSlot } from '@mamba/core/driver';
 import type { Arena } from '../memory/heap.ts';
 import type { Context, Stored } from '../operations/context.ts';
 import type { Command } from '../program/program.ts';
 
-/** A block's weights, where they are stored. */
+/** A block's weights with their places in memory. */
 export type StoredWeights = Readonly<Record<string, Stored | undefined>>;
 
 /** Binds the weights of a block of the kind. */
@@ -26,17 +26,20 @@ export interface BlockPass {
   readonly arena: Arena;
   /** `[batch, length, dModel]` */
   readonly x: number;
-  /** x is RMS-normalised first: the model's norm, which the first products take in. */
+  /** The model's RMS norm, which the first products apply to x; undefined where there is none. */
   readonly norm: { readonly weight: number; readonly eps: number } | undefined;
   /** `[batch, length, dModel]`; may be x. */
   readonly y: number;
-  /** The block's output is added to y. */
+  /** Whether the block's output is added to y. */
   readonly accumulate: boolean;
-  /** `scratch` floats a row. */
+  /** Memory of `scratch` floats for each row. */
   readonly scratch: number;
-  /** `packedBytes` for `packed` inputs. */
+  /** Memory of `packedBytes` for `packed` inputs. */
   readonly packed: number;
-  /** Each slot before and after the pass, in the order of `slots`: the same where it moves on in place. */
+  /**
+   * Addresses of each slot before and after the pass, in the order of `slots`. They are the same where a slot moves on
+   * in place.
+   */
   readonly before: readonly number[];
   readonly after: readonly number[];
   /** int32 `[batch, length]` */

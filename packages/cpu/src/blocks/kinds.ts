@@ -6,10 +6,10 @@ import { fuseMlp } from './mlp.ts';
 
 const KINDS: { readonly [K in BlockKind]?: Fuse<K> } = { mamba: fuseMamba, mlp: fuseMlp };
 
-/** Their names. */
+/** The names of the kinds that have a fused form. */
 export const FUSED_KINDS = Object.keys(KINDS);
 
-/** Undefined where the kind has no fused form. */
+/** Returns the fused form of a block; undefined where its kind has none. */
 export function fuseBlock<K extends BlockKind>(
   config: BlockConfig<K>,
   weights: StoredWeights,

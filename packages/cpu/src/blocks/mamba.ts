@@ -33,11 +33,12 @@ function mambaCommands(
   const projectedWidth = dtRank + 2 * dState;
   const xz = pass.scratch;
   const u = xz + rows * 2 * dInner * ELEMENT;
-  // delta, and then, in its place, the scan's result.
+  // This memory holds delta, and afterwards the scan's result.
   const delta = u + rows * dInner * ELEMENT;
   const projected = delta + rows * dInner * ELEMENT;
   const B = projected + dtRank * ELEMENT;
-  // Spelled out: spreads of objects of several shapes give slow ones, and took half the time of a single-token call.
+  // The fields are spelled out, since spreads of objects of several shapes give slow objects. They took half the time
+  // of a single-token call.
   const project = (options: Omit<LinearOptions, 'rows' | 'packed'>): void => {
     const { x, xStride, weight, bias, y, inputs, outputs, accumulate, norm } = options;
     commands.push(

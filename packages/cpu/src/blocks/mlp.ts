@@ -1,4 +1,4 @@
-/** A feed-forward block: its activation works in place on what the projections left. */
+/** A feed-forward block, whose activation works in place on the projections' outputs. */
 import type { MlpWeights } from '@mamba/core/driver';
 import { addressOf, ELEMENT, type Stored } from '../operations/context.ts';
 import { linearCommands } from '../operations/linear.ts';

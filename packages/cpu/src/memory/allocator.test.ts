@@ -40,7 +40,7 @@ describe('Allocator', () => {
         }
         for (const allocation of live) allocation.free();
         expect(allocator.used).toBe(0);
-        // One range is left, so all of what was ever reached can be had in one piece, without growth.
+        // One free range is left, so the whole memory can be allocated in one piece, without growth.
         const reached = end;
         if (reached > 0) {
           const whole = allocator.allocate(reached - Math.ceil(start / 64) * 64);

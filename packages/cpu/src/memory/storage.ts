@@ -1,4 +1,4 @@
-/** How tensors lie in memory; assembly/kernels/weights.ts describes the layouts of matrices. */
+/** Places of tensors in memory; assembly/kernels/weights.ts describes the layouts of matrices. */
 import type { DType } from '@mamba/core';
 import { GROUP, Layout, PANEL, Q4_BYTES, Q8_BYTES } from '../generated/calls.ts';
 import type { Allocation } from './allocator.ts';

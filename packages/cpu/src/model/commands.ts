@@ -10,18 +10,24 @@ import type { StateLayout } from './state.ts';
 export interface Pass {
   /** int32 `[batch, length]` */
   readonly ids: number;
-  /** int32 `[batch, length]`; 0: none. */
+  /** int32 `[batch, length]`; 0 means none. */
   readonly resets: number;
-  /** Addresses of the state before and after; the same where it moves on in place, 0 for zeros before. */
+  /**
+   * Addresses of the state before and after the pass. They are the same where it moves on in place; 0 before means
+   * zeros.
+   */
   readonly before: number;
   readonly after: number;
   readonly batch: number;
   readonly length: number;
-  /** Where the residual before each layer is kept, if it is. */
+  /** Addresses that take the residual before each layer, where hidden states are asked for. */
   readonly hidden: readonly number[] | undefined;
 }
 
-/** Embedding and all layers. Gives the commands, and where the residual `[batch, length, dModel]` is afterwards. */
+/**
+ * Returns the commands of the embedding and all layers, and the address of the residual `[batch, length, dModel]`
+ * afterwards.
+ */
 export function layerCommands(
   context: Context,
   arena: Arena,
@@ -60,7 +66,7 @@ export function layerCommands(
   return { commands, residual };
 }
 
-/** Final norm and head over `rows` of the residual. */
+/** Returns the commands of the final norm and the head over `rows` of the residual. */
 export function headCommands(
   context: Context,
   arena: Arena,
@@ -85,7 +91,7 @@ export function argmaxCommand(logits: number, ids: number, rows: number, vocab: 
   return { operation: 'argmax', tasks: rows, call: { logits, ids, vocab } };
 }
 
-/** Blocks share their scratch, which is of the one that needs most. */
+/** The most that any block needs. Blocks share this memory. */
 function most(blocks: readonly FusedBlock[], what: 'scratch' | 'packed'): number {
   let size = 1;
   for (const block of blocks) size = Math.max(size, block[what]);

@@ -33,7 +33,7 @@ export function fusedModel(
   config: ModelConfig,
   weights: ModelWeights<Tensor>,
 ): ModelKernel | undefined {
-  // The kernels between blocks are an RMS norm that a product takes in, and nothing else.
+  // Between blocks there is an RMS norm that the next product applies, and no other kernel.
   if (beyondRms(config) !== undefined) return undefined;
   const stored = mapWeights(weights, (tensor) => fusion.device(tensor));
   const blocks = fuseBlocks(config, stored);
@@ -51,7 +51,7 @@ export function fusedModel(
   };
 }
 
-/** Undefined where a kind has no fused form. */
+/** Returns the fused forms of all blocks; undefined where a kind has none. */
 function fuseBlocks(config: ModelConfig, { layers }: ModelWeights<Stored>): readonly FusedBlock[] | undefined {
   const blocks: FusedBlock[] = [];
   for (const [layer, block] of config.blocks.entries()) {
@@ -115,7 +115,7 @@ function forward(model: Fused, call: ModelCall): ModelOutcome {
   };
 }
 
-/** All memory is taken before the first step, so that nothing fails on the way. */
+/** All memory is allocated before the first step, so that no later step can fail. */
 function decode(model: Fused, call: DecodeCall): DecodeOutcome {
   const { context, fusion, config, weights, blocks, layout } = model;
   const { heap, team } = context;

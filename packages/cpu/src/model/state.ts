@@ -28,7 +28,7 @@ export function stateOf(state: KernelState | undefined): FusedState | undefined 
   throw invalid('model.state', 'a state of another kernel', 'a state that this model made');
 }
 
-/** Where each slot of each layer lies in a state. Every extent is known: slots that grow have no fused form. */
+/** The place of each slot of each layer in a state. Every extent is known, since slots that grow have no fused form. */
 export class StateLayout {
   /** Bytes of a state of one row. */
   readonly rowBytes: number;
@@ -47,12 +47,12 @@ export class StateLayout {
     this.rowBytes = start;
   }
 
-  /** Addresses of a layer's slots in a state that begins there; zeros where there is no state. */
+  /** Addresses of a layer's slots in the state at address `state`; zeros where there is no state. */
   addresses(state: number, layer: number, batch: number): readonly number[] {
     return this.#layers[layer]!.map(({ start }) => (state === 0 ? 0 : state + batch * start));
   }
 
-  /** Places of all slots, layer by layer. `start` and `bytes` are of one row: a batch has as many times both. */
+  /** Places of all slots, layer by layer. `start` and `bytes` are those of one row, and a batch multiplies both. */
   get layers(): readonly (readonly Place[])[] {
     return this.#layers;
   }

@@ -16,20 +16,20 @@ export function layerNorm(
 
 export interface LayerNormOptions {
   readonly x: number;
-  /** Bytes from row to row; absent means contiguous. */
+  /** Bytes from one row of x to the next; absent means contiguous. */
   readonly xStride?: number | undefined;
-  /** 0: none. */
+  /** 0 means that there is none. */
   readonly weight: number;
-  /** 0: none. */
+  /** 0 means that there is none. */
   readonly bias: number;
-  /** Rows are contiguous. May be x where its rows are, too. */
+  /** Its rows are contiguous. It may be x where the rows of x are contiguous as well. */
   readonly y: number;
   readonly rows: number;
   readonly channels: number;
   readonly eps: number;
 }
 
-/** Values of a task: some 5 µs. */
+/** Values of a task, which take some 5 µs. */
 const TASK = 8192;
 
 export function layerNormCommand(options: LayerNormOptions): Command {

@@ -45,7 +45,7 @@ export interface LinearOptions {
 
 /** Most rows of a task: packed, they take less than half of a usual second-level cache (1 MB). */
 const MOST_TASK_ROWS = 66;
-/** The same where each task widens the weights, which more rows make up for. */
+/** The same where each task widens the weights, so that more rows share that work. */
 const MOST_WIDENED_TASK_ROWS = 132;
 /**
  * Most panels of a task: the same cache holds them beside the rows, so they come from memory for the first range of
@@ -62,7 +62,7 @@ const TRANSPOSED_ROWS = 4;
 const WIDENED_ROWS = 8;
 /** Most rows of a product that is a stream of weights, and is cut by panels alone. */
 const STREAMED_ROWS = 16;
-/** Bytes of weights in a task of such a product: some 5 µs. */
+/** Bytes of weights in a task of such a product, which take some 5 µs. */
 const STREAMED_BYTES = 2 ** 16;
 
 /** The commands of a product. Many rows are packed first, by a command of their own. */

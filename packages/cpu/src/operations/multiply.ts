@@ -12,14 +12,14 @@ export function multiply({ heap, team }: Context, { a, b, activation, scale, siz
   });
 }
 
-/** Addresses, and bytes from row to row; absent strides mean rows that are contiguous. */
+/** Addresses, and bytes from one row to the next. An absent stride means contiguous rows. */
 export interface MultiplyOptions {
   readonly a: number;
   readonly aStride?: number | undefined;
-  /** 0: none. */
+  /** 0 means that there is none. */
   readonly b: number;
   readonly bStride?: number | undefined;
-  /** May be a or b. */
+  /** It may be a or b. */
   readonly y: number;
   readonly yStride?: number | undefined;
   readonly rows: number;
@@ -28,7 +28,7 @@ export interface MultiplyOptions {
   readonly scale?: number | undefined;
 }
 
-/** Channels of a task: some 5 µs, and three such rows fit a second-level cache. */
+/** Channels of a task, which take some 5 µs; three such rows fit a second-level cache. */
 const TASK = 8192;
 
 export function multiplyCommand(options: MultiplyOptions): Command {

@@ -1,4 +1,4 @@
-/** Commands whose rows lie apart, or whose result takes the place of an input: only programs ask for that. */
+/** Commands whose rows lie apart, or whose result takes the place of an input, as only programs have them. */
 import { expect, test } from 'vitest';
 import { runCommands } from '../program/program.ts';
 import { createRuntime } from '../runtime.ts';

@@ -1,4 +1,4 @@
-/** Programs: lists of commands in WebAssembly memory, where the kernels read them, and who runs them. */
+/** Programs are lists of commands in WebAssembly memory, where the kernels read them. Teams run them. */
 import { CALL, type Calls, COMMAND_BYTES, writeCall, writeCommandHeader } from '../generated/calls.ts';
 import type { Arena, Heap } from '../memory/heap.ts';
 
@@ -42,7 +42,7 @@ function write<O extends keyof Calls>(
   writeCall[operation](words, floats, at + CALL / 4, call);
 }
 
-/** Scratch that each thread has to itself: `bytes` for every thread, `stride` apart. */
+/** Allocates scratch for each thread: `bytes` for every one, `stride` apart. */
 export function threadScratch(
   arena: Arena,
   team: Team,

@@ -1,4 +1,4 @@
-/** What the page and its worker run alike. */
+/** The run that the page and its worker share. */
 import { type CheckResult, runConformance, type Section } from '@mamba/conformance';
 import { type CpuOptions, cpu } from '@mamba/cpu';
 

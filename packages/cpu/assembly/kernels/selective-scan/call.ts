@@ -25,10 +25,10 @@ export class ScanCall {
   lastState: usize;
   /** May be u or delta itself. */
   y: usize;
-  /** From one step to the next: of u, delta and y. */
+  /** Bytes from one step to the next, in u, delta and y. */
   rowStride: usize;
   zStride: usize;
-  /** From one step to the next: of B and C. */
+  /** Bytes from one step to the next, in B and C. */
   stepStride: usize;
   length: i32;
   dim: i32;
@@ -39,7 +39,7 @@ export class ScanCall {
   discretization: Discretization;
   constantB: Flag;
   constantC: Flag;
-  /** Steps of a time tile: so many are held in scratch at once. */
+  /** Steps of a time tile, which scratch holds at once. */
   tileSteps: i32;
   /** Channels of a task. */
   taskChannels: i32;
@@ -62,21 +62,24 @@ export class ScanPart {
   /** Blocks of eight channels; the last one may be incomplete. */
   blocks: i32;
 
-  /** The first channel of the first step: of tensors `[…, length, dim]`. 0 where z is absent. */
+  /** Addresses of the first channel at the first step, in tensors `[…, length, dim]`. z is 0 where it is absent. */
   u: usize;
   delta: usize;
   z: usize;
   y: usize;
-  /** The first channel's row: of tensors `[dim, state]`. h is the state, first the initial and finally the last one. */
+  /**
+   * Addresses of the first channel's row, in tensors `[dim, state]`. h is the state, first the initial and finally the
+   * last one.
+   */
   A: usize;
   h: usize;
-  /** The first channel: of tensors `[dim]`. 0 where they are absent. */
+  /** Addresses of the first channel, in tensors `[dim]`; 0 where they are absent. */
   D: usize;
   deltaBias: usize;
-  /** The first step of the group; where constant, the first channel's row. */
+  /** Addresses of the group's first step, or of the first channel's row where B or C is constant. */
   B: usize;
   C: usize;
-  /** The first step; 0 where resets are absent. */
+  /** Address of the first step; 0 where resets are absent. */
   resets: usize;
 
   /** Blocks `[state, 8]`: A, h, what rounding took from h, and B and C where they are constant. */
@@ -89,7 +92,7 @@ export class ScanPart {
   stepSizes: usize;
   inputs: usize;
   results: usize;
-  /** One block of h as it was, and eight vectors behind it. */
+  /** A copy of one block of h, and eight vectors behind it. */
   saved: usize;
 }
 

@@ -1,7 +1,7 @@
 /**
- * The steps of a tile for two states, or one, of a block of eight channels, in one of the ways that decay.ts tells. A
- * and h are blocks `[2, 8]`; h holds H, and `rest` holds e. Afterwards h is the state, and `rest` is what rounding took
- * from it.
+ * The steps of a tile for two states, or one, of a block of eight channels, in one of the ways that decay.ts describes.
+ * A and h are blocks `[2, 8]`; h holds H, and `rest` holds e. Afterwards h is the state, and `rest` is what rounding
+ * took from it.
  */
 import { Constant, constant } from '../../lib/constants';
 import { madd } from '../../lib/madd';

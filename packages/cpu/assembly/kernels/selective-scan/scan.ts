@@ -135,7 +135,7 @@ function manySteps(part: ScanPart): void {
   fromBlocks(part.blockH, channels, state, part.h);
 }
 
-/** Takes the fast path. Returns false where that is not right; the block is as before then. */
+/** Takes the fast path. Returns false where its result would be wrong; the block is unchanged then. */
 function tryDecay(part: ScanPart, block: i32, first: i32, count: i32): bool {
   const steps = stepOffset(part, block, first);
   if (!part.call.deltaSoftplus && anyNegative(part.stepSizes + steps, <usize>count << 5)) return false;

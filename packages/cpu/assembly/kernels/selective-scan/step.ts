@@ -2,9 +2,9 @@
  * Pass 2 of the selective scan for a single step (decode), where transposing A and the state would cost more than the
  * step. States are the vector; A and the state are read, and the state is written, once.
  *
- * Four channels go the fast way, and their states are kept meanwhile. Where y is not finite or a decay grows, all four
- * are computed again the careful way; a state that is not finite makes y so, since infinity times any C is infinite or
- * NaN.
+ * Four channels go the fast way, and a copy of their states is kept meanwhile. Where y is not finite or a state grows,
+ * all four are computed again the careful way. A state that is not finite makes y not finite, since infinity times any
+ * C is infinite or NaN.
  */
 import { Constant, constant } from '../../lib/constants';
 import { loadPart, storePart, sum, sums } from '../../lib/lanes';
@@ -46,7 +46,7 @@ export function step(part: ScanPart): void {
 
 /**
  * A step of up to four channels whose states are a multiple of four. Returns false where the careful way must be taken;
- * h is as before then. Two neighbouring vectors are alike to the last instruction, and their sums are stored side by
+ * h is unchanged then. Two neighbouring vectors are alike to the last instruction, and their sums are stored side by
  * side in `partial`, as V8's revectorisation wants.
  */
 function fastStep(
