@@ -28,9 +28,9 @@ function shippedModel(): Plugin {
 
 export default defineConfig({
   root: fileURLToPath(new URL('.', import.meta.url)),
-  // Runs from any folder of any host.
+  // The page runs from any folder of any host.
   base: './',
-  // A file that is not there is a 404, not the page.
+  // A missing file is answered by 404, not by the page.
   appType: 'mpa',
   plugins: [shippedModel()],
   build: { target: 'es2023' },

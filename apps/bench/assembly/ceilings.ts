@@ -1,6 +1,5 @@
-// Kernels that do nothing but reach a limit of the machine: multiplications and additions of WebAssembly SIMD, and
-// reading. Built by scripts/generate.mjs, plain and with relaxed SIMD, whose multiplication and addition are one
-// instruction.
+// Kernels that only reach a limit of the machine: multiplications and additions of WebAssembly SIMD, and reading.
+// scripts/generate.mjs builds them plain and with relaxed SIMD, whose multiplication and addition are one instruction.
 
 /** Address of the buffer that `readSum` reads: above static data. */
 const BASE: usize = 65536;

@@ -26,7 +26,7 @@ lm.dispose();
 await backend.dispose();
 if (wrong > 0) process.exitCode = 1;
 
-/** Answers `count` sequences of `length` tokens, `batch` at a time; gives how many were wrong. */
+/** Answers `count` sequences of `length` tokens, `batch` at a time. Returns the number of wrong answers. */
 async function run(batch, length, count) {
   const random = generator(length);
   const begin = performance.now();
@@ -62,7 +62,10 @@ async function run(batch, length, count) {
   return count - right;
 }
 
-/** Tokens 0 to 14 at random; the mark once at p, and again at the end; the answer follows the first mark. */
+/**
+ * Makes a sequence of random tokens 0 to 14, with the mark at p and again at the end. The answer follows the first
+ * mark.
+ */
 function sequence(random, length) {
   const ids = Int32Array.from({ length }, () => Math.floor(random() * MARK));
   const position = Math.floor(random() * (length - 2));
@@ -71,7 +74,7 @@ function sequence(random, length) {
   return { ids, answer: ids[position + 1] };
 }
 
-/** mulberry32 */
+/** The mulberry32 generator of random numbers. */
 function generator(seed) {
   let state = seed >>> 0;
   return () => {

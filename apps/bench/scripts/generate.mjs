@@ -1,4 +1,4 @@
-// Compiles assembly/ceilings.ts to WebAssembly, plain and relaxed, and writes both as base64 text:
+// Compiles assembly/ceilings.ts to WebAssembly, plain and relaxed, and writes both as base64 text to
 // src/generated/ceilings.ts.
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';

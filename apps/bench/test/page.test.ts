@@ -25,7 +25,7 @@ describe.runIf(process.platform === 'linux' && process.arch === 'x64')('the web 
     server = await preview({ configFile, root: join(root, 'web'), preview: { port: 0, host: '127.0.0.1' } });
     browser = await launchChromium();
     page = await browser.newPage({ viewport: { width: 1100, height: 900 } });
-    // As vitest.config.ts has it for Node: in workers, which measure.
+    // Workers measure, so they get the short measurements that vitest.config.ts sets for Node.
     await page.context().route(WORKERS, async (route) => {
       const response = await route.fetch();
       await route.fulfill({ response, body: `globalThis.mambaBenchSmall = true;\n${await response.text()}` });

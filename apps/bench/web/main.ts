@@ -86,7 +86,7 @@ addEventListener('drop', (event) => {
 });
 
 function start(request: Request): void {
-  // Each run gets a worker of its own, so that nothing of the last one is left.
+  // Each run gets a worker of its own, so that nothing of the last run is left.
   worker = new Worker(new URL('./worker.ts', import.meta.url), { type: 'module' });
   worker.onmessage = ({ data }: MessageEvent<Notice>) => hear(data);
   worker.onerror = ({ message }) => hear({ type: 'failed', message: message || 'the worker did not start' });

@@ -8,7 +8,7 @@ export interface Segment {
   readonly text: string;
 }
 
-/** What is known of a session's past. The session itself holds only the state. */
+/** The known past of a session. The session itself holds only the state. */
 export interface Transcript {
   readonly segments: readonly Segment[];
   readonly ids: readonly number[];

@@ -1,5 +1,6 @@
 /**
- * The id of a repository, a folder or a GGUF file, out of the address of its page on the hub; undefined for another.
+ * Returns the id of a repository, a folder or a GGUF file from the address of its page on the hub; undefined for other
+ * addresses.
  */
 export function hubIdOfAddress(address: string): string | undefined {
   const path = /^(?:https?:\/\/)?(?:www\.)?(?:huggingface\.co|hf\.co)\/([^?#]*)/i.exec(address.trim())?.[1];
@@ -8,7 +9,7 @@ export function hubIdOfAddress(address: string): string | undefined {
   const repository = revision === 'main' ? `${owner}/${name}` : `${owner}/${name}@${revision}`;
   if (kind === 'tree') return [repository, ...below].join('/');
   if (!['blob', 'resolve', 'raw'].includes(kind)) return `${owner}/${name}`;
-  // A file that is no model of itself stands for the folder that it is in.
+  // A file that is no model by itself stands for its folder.
   const isModel = /\.gguf$/i.test(below.at(-1) ?? '');
   return [repository, ...(isModel ? below : below.slice(0, -1))].join('/');
 }

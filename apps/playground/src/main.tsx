@@ -5,7 +5,7 @@ import { Playground } from './playground.ts';
 const root = document.querySelector('#app')!;
 let waiting = false;
 
-// Tokens may come faster than frames: what changed is shown once a frame.
+// Tokens may come faster than frames, so changes are shown once a frame.
 const playground = new Playground(() => {
   if (waiting) return;
   waiting = true;

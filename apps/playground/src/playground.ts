@@ -15,10 +15,10 @@ export type Source =
 
 export type GenerateOptions = NonNullable<Parameters<WorkerSession['generate']>[0]>;
 
-/** Of the matrices on the backend. */
+/** The type that matrices are stored in on the backend. */
 export type Weights = NonNullable<LoadOptions['weights']>;
 
-/** What runs; one thing at a time. */
+/** The work that runs; there is one at a time. */
 export type Busy = 'load' | 'read' | 'generate' | 'other';
 
 export interface LoadedModel {
@@ -29,14 +29,14 @@ export interface LoadedModel {
 
 export interface Speed {
   readonly tokens: number;
-  /** Over the last tokens; undefined before the second. */
+  /** Tokens a second, over the last tokens; undefined before the second token. */
   readonly perSecond: number | undefined;
 }
 
-/** Delta of a branch's text. */
+/** A view of delta over a branch's text. */
 export interface Look {
   readonly map: DeltaMap;
-  /** Each token's own text. */
+  /** The text of each token. */
   readonly labels: readonly string[];
   /** Tokens of the session before the first of the map. */
   readonly skipped: number;
@@ -49,18 +49,18 @@ export interface Progress {
   readonly unit: 'bytes' | 'tensors';
 }
 
-/** What the shipped model is read from. */
+/** The address of the shipped model. */
 export const SHIPPED = 'models/kjv-mamba/';
-/** A map takes no more tokens than this. */
+/** Most tokens of a map. */
 const LOOK_TOKENS = 512;
-/** Tokens that the speed shown is the mean of. */
+/** Tokens over which the speed is averaged. */
 const SPEED_WINDOW = 32;
 
-/** All that the page knows and does, without its looks. Calls `changed` after every change. */
+/** The state and the actions of the page, without its components. It calls `changed` after every change. */
 export class Playground {
   backends: readonly BackendReport[] | undefined;
   model: LoadedModel | undefined;
-  /** Of a load. */
+  /** The progress of a load. */
   progress: Progress | undefined;
   branches: readonly Branch[] = [];
   branch: Branch | undefined;
@@ -70,16 +70,16 @@ export class Playground {
   watching = true;
   look: Look | undefined;
   looking = false;
-  /** For the status line. */
+  /** The text of the status line. */
   status = '';
   error: string | undefined;
   readonly #changed: () => void;
   #aborter: AbortController | undefined;
   #nextBranch = 1;
-  /** Counts the looks: one that was overtaken is not shown. */
+  /** Counts the requests for a look, so that an outdated one is not shown. */
   #looks = 0;
   #looked: Transcript | undefined;
-  /** Opened with the first look at a model. */
+  /** The model's selection, which is opened with the first look at it. */
   #selection: Promise<WorkerSelection> | undefined;
   readonly #labels = new Map<number, string>();
 
@@ -97,7 +97,7 @@ export class Playground {
     this.#changed();
   }
 
-  /** Loads a model; the one before stays until the new one is there. */
+  /** Loads a model. The one before stays until the new one is loaded. */
   async load(source: Source, backend: BackendName, weights: Weights): Promise<void> {
     await this.#run('load', 'Loading …', async (signal) => {
       const before = this.model;
@@ -137,7 +137,7 @@ export class Playground {
     });
   }
 
-  /** Reads the input, if any, and has the model go on. */
+  /** Reads the input, if there is any, and generates text. */
   async generate(input: string, options: GenerateOptions): Promise<void> {
     const { lm } = this.model!;
     const branch = this.branch!;
@@ -168,7 +168,7 @@ export class Playground {
         if (!isMambaError(error, 'aborted')) throw error;
         reason = 'stopped';
       }
-      // An empty session begins with a token of the checkpoint's.
+      // An empty session begins with a special token of the checkpoint.
       const first = lm.info.specialTokens.bos ?? lm.info.specialTokens.eos[0];
       if (before === 0 && branch.session.length === tokens + 1 && first !== undefined)
         branch.transcript = { ...branch.transcript, ids: [first, ...branch.transcript.ids] };
@@ -176,7 +176,7 @@ export class Playground {
     });
   }
 
-  /** Reads the input without going on. @returns whether it is read. */
+  /** Reads the input without generating. @returns whether it was read. */
   async read(input: string): Promise<boolean> {
     let done = false;
     await this.#run('read', 'Reading …', async (signal) => {
@@ -187,7 +187,7 @@ export class Playground {
     return done;
   }
 
-  /** Ends what runs: a load, a reading, or a generation. */
+  /** Ends the work that runs: a load, a reading or a generation. */
   stop(): void {
     this.#aborter?.abort();
   }
@@ -244,7 +244,7 @@ export class Playground {
     void this.refreshLook();
   }
 
-  /** The branch as a file: the state and the last tokens, of one size at any length. */
+  /** Saves the branch as a file. It holds the state and the last tokens, and has one size at any length. */
   async save(): Promise<void> {
     await this.#run('other', '', async () => {
       const bytes = await this.branch!.session.save();
@@ -282,7 +282,7 @@ export class Playground {
     this.#changed();
   }
 
-  /** Computes delta of the branch's text, unless another look begins meanwhile. */
+  /** Computes delta of the branch's text. The result is dropped where another look began meanwhile. */
   async refreshLook(): Promise<void> {
     const { model, branch } = this;
     if (!this.watching || model === undefined || branch === undefined || branch.transcript.ids.length === 0) {
@@ -291,7 +291,7 @@ export class Playground {
       return;
     }
     if (model.engine.lost) return;
-    // A transcript is never written to: the same one has the same look.
+    // A transcript never changes, so the same one has the same look.
     if (branch.transcript === this.#looked) return;
     this.#looked = branch.transcript;
     const turn = ++this.#looks;
@@ -345,7 +345,10 @@ export class Playground {
     this.speed = undefined;
   }
 
-  /** Where the device or the worker of the model is gone, its text can still be read; the next load has another. */
+  /**
+   * Notes that the device or the worker of the model is gone. The text can still be read, and the next load starts
+   * another worker.
+   */
   #noticeLoss(error: unknown): void {
     const engine = this.model?.engine;
     if (engine?.connection.failure !== undefined) engine.end();
@@ -376,7 +379,7 @@ export class Playground {
 }
 
 function words(error: unknown): string {
-  // What programs can do about it, the page does.
+  // The error's remedy is for programs, and the page follows it by itself.
   if (isMambaError(error, 'device-lost')) return error.message.replace(error.remedy ?? /$/, 'Load the model again.');
   return error instanceof Error ? error.message : String(error);
 }
@@ -412,6 +415,6 @@ function download(bytes: Uint8Array, name: string): void {
   const address = URL.createObjectURL(new Blob([bytes as Uint8Array<ArrayBuffer>]));
   const link = Object.assign(document.createElement('a'), { href: address, download: name });
   link.click();
-  // The download has its own hold of the blob by the time a task has passed.
+  // A task later the download holds the blob itself.
   setTimeout(() => URL.revokeObjectURL(address));
 }

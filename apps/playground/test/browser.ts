@@ -1,4 +1,4 @@
-// The production build, served as a static site would serve it and opened in headless Chromium.
+// Serves the production build as a static site would, and opens it in headless Chromium.
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -37,7 +37,7 @@ export async function buildSite(): Promise<Site> {
 
 export interface Opened {
   readonly page: Page;
-  /** What was thrown, and what was written to the console as an error or a warning. */
+  /** The errors that were thrown, and the errors and warnings that were written to the console. */
   readonly complaints: readonly string[];
 }
 

@@ -1,4 +1,4 @@
-/** The page of lm's README that has no bundler does what it says: from the packages' files as they are installed. */
+/** The page of lm's README that has no bundler works with the packages' files as they are installed. */
 import { readFile } from 'node:fs/promises';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
@@ -34,7 +34,7 @@ afterAll(async () => {
   server?.close();
 });
 
-/** What an installation has in one node_modules, the workspace has in several. */
+/** Finds a package's file. An installation has one node_modules, and the workspace has several. */
 function fileOf(path: string): URL {
   const own = path.replace(/^\/node_modules\/@mamba\//, '');
   if (own !== path) return new URL(own, PACKAGES);

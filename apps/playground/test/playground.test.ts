@@ -19,7 +19,7 @@ let browser: Browser;
 beforeAll(async () => {
   [site, browser] = await Promise.all([buildSite(), launchChromium()]);
 });
-/** A page that has the shipped model on the CPU; for the tests that need no page of their own. */
+/** A page that has the shipped model on the CPU, for the tests that need no page of their own. */
 let shared: Opened;
 afterAll(async () => {
   await browser?.close();
@@ -37,7 +37,7 @@ afterEach(async () => {
   for (const context of browser.contexts()) if (context !== shared?.page.context()) await context.close();
 });
 
-/** The page shows what it knows once a frame: after this one, what happened before is shown. */
+/** Waits for a frame. The page shows changes once a frame, so earlier changes are visible afterwards. */
 const drawn = (page: Page) => page.evaluate(() => new Promise((done) => requestAnimationFrame(done)));
 
 async function loaded(options?: BrowserContextOptions): Promise<Opened> {
@@ -64,7 +64,7 @@ async function generate(page: Page, fields: Readonly<Record<string, string>>): P
   await settled(page, 'written:');
 }
 
-/** What axe finds wrong: names, roles, contrast, order of headings. */
+/** Returns the faults that axe finds: names, roles, contrast, order of headings. */
 async function audit(page: Page): Promise<readonly string[]> {
   await page.addScriptTag({ path: AXE });
   return page.evaluate(async () => {
@@ -195,13 +195,13 @@ test('loads files that the user chooses, and says what is wrong with those that 
   await button(page, 'Load model').click();
   await settled(page, 'is loaded, on');
   await generate(page, { 'Add text': 'And God said', Tokens: '4' });
-  // Delta reads the files once more.
+  // The view of delta reads the files once more.
   await page.getByRole('img', { name: /^Heat map of delta/ }).waitFor();
   await page.getByRole('radio', { name: 'Address' }).check();
   await page.getByLabel('Address of the model').fill(`${site.address}models/none/`);
   await button(page, 'Load model').click();
   expect(await page.getByRole('alert').textContent()).toContain('config.json');
-  // The model before is still there.
+  // The model that was loaded before still works.
   await generate(page, { Tokens: '4' });
   expect(complaints.filter((complaint) => !complaint.includes('404'))).toEqual([]);
 });
@@ -299,7 +299,7 @@ test('loads a folder, whose own folders are not the model, and ends a tokenizer 
     expect(await page.getByRole('alert').textContent()).toMatch(
       /tokenizer\.json cannot be used: got no end after \d+ ms/,
     );
-    // The remedy.
+    // The page's advice works: loading again.
     await page.getByRole('radio', { name: 'Shipped' }).check();
     await button(page, 'Load model').click();
     await settled(page, 'is loaded, on');
@@ -323,7 +323,7 @@ test('stops in the middle of a long text, which is not lost', async () => {
   expect(complaints).toEqual([]);
 });
 
-// Twice on a GPU in software, which takes its time on a machine that has other work.
+// The test loads twice on a GPU in software, which is slow on a busy machine.
 test('says that the GPU was lost, keeps the text, and loads again', { timeout: 300_000 }, async () => {
   const context = await browser.newContext({ viewport: { width: 390, height: 844 } });
   await context.route(/worker-[^/]*\.js$/, async (route) => {
@@ -356,7 +356,7 @@ test('says that the GPU was lost, keeps the text, and loads again', { timeout: 3
   await page.getByLabel('Add text').press('Control+Enter');
   await alert.waitFor();
   expect(await alert.textContent()).toMatch(/the GPU device was lost.*[^.]\. Load the model again\./);
-  // Also for who has scrolled down to the text.
+  // The alert is visible after scrolling down to the text, too.
   const { top, bottom } = await alert.evaluate((element) => element.getBoundingClientRect().toJSON() as DOMRect);
   expect(top >= 0 && bottom <= 844).toBe(true);
   expect(await transcript(page).textContent()).toBe(text);
@@ -395,7 +395,7 @@ test('shows delta as a heat map that can be read without seeing it', async () =>
   const description = await map.getAttribute('aria-label');
   expect(description).toContain(`${tokens} tokens in 6 layers. Let in most: “`);
   expect(await page.locator('.shaded').textContent()).toBe(await transcript(page).textContent());
-  // It is drawn, in more than one colour.
+  // The map is drawn in more than one colour.
   const colours = await map.evaluate((canvas: HTMLCanvasElement) => {
     const { data } = canvas.getContext('2d')!.getImageData(0, 0, canvas.width, canvas.height);
     return new Set(new Uint32Array(data.buffer)).size;
@@ -438,7 +438,7 @@ test('is done by keyboard alone', async () => {
   };
   await page.getByRole('radio', { name: 'CPU' }).and(page.locator(':enabled')).waitFor();
   await tab(/^Shipped/);
-  // The GPU is software here, so the CPU is what is proposed.
+  // The GPU is one in software here, so the page proposes the CPU.
   await tab(/^CPU/);
   await page.keyboard.press('ArrowUp');
   expect(await name()).toMatch(/^WebGPU/);
@@ -459,7 +459,7 @@ test('is done by keyboard alone', async () => {
   await page.locator('.transcript .written').waitFor();
   await page.keyboard.press('Escape');
   await settled(page, 'written:');
-  // The focus stays where it is, also on a button that has nothing to do for a while.
+  // The focus stays where it is, also on a button that is blocked for a while.
   expect(await name()).toMatch(/^Add text/);
   for (let back = 0; back < 6; back++) await page.keyboard.press('Shift+Tab');
   expect(await name()).toBe('Fork');
@@ -471,7 +471,7 @@ test('is done by keyboard alone', async () => {
 
 test('says why a backend is not available, and runs on the other', async () => {
   const context = await browser.newContext();
-  // A browser without WebGPU: its workers have no navigator.gpu.
+  // The workers of a browser without WebGPU have no navigator.gpu.
   await context.route(/worker-[^/]*\.js$/, async (route) => {
     const response = await route.fetch();
     const without = "Object.defineProperty(Object.getPrototypeOf(navigator), 'gpu', { value: undefined });";

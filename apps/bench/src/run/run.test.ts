@@ -129,7 +129,7 @@ describe('runBench', () => {
     expect(of('sound').every(({ status }) => status === 'measured')).toBe(true);
     expect(of('slow')[0]).toMatchObject({ status: 'measured', slow: 'software' });
     expect(of('slow')[0]).not.toHaveProperty('ceiling');
-    // Slow ones run after all others.
+    // Slow backends run after all others.
     expect(report.results.findIndex(({ backend }) => backend === 'slow')).toBe(5 * lengths.length);
   });
 

@@ -3,10 +3,13 @@ import type { ComponentChildren } from 'preact';
 interface ActionProps {
   readonly children: ComponentChildren;
   readonly onClick: () => void;
-  /** Not now. The button keeps the focus, which a disabled one would lose in the middle of a keyboard user's way. */
+  /**
+   * Whether the action is not possible now. The button keeps the focus, which a disabled one would lose for users of a
+   * keyboard.
+   */
   readonly blocked: boolean;
   readonly quiet?: boolean;
-  /** Where the content says too little. */
+  /** The button's name, where its content says too little. */
   readonly label?: string | undefined;
 }
 

@@ -3,7 +3,7 @@ import { count } from '../format.ts';
 import type { Playground } from '../playground.ts';
 import { Action } from './action.tsx';
 
-/** Which branch is shown; and what a state alone makes possible: fork, mark and rewind, save. */
+/** Chooses the branch that is shown, and offers the actions that a state allows: fork, mark and rewind, save. */
 export function Branches({ playground }: { readonly playground: Playground }) {
   const { branches, branch, busy } = playground;
   const { places } = branch!;

@@ -5,26 +5,32 @@ import { position, type Range } from '../selection/summary.ts';
 
 interface HeatMapProps {
   readonly map: DeltaMap;
-  /** What the colours of each layer span. */
+  /** The range that the colours of each layer span. */
   readonly spans: readonly Range[];
   readonly theme: Theme;
   readonly token: number;
-  /** -1 for all. */
+  /** The chosen layer; -1 for all. */
   readonly layer: number;
-  /** What it shows, in words. */
+  /** A description of the map in words. */
   readonly description: string;
   readonly onChoose: (token: number, layer: number) => void;
 }
 
-/** Widths of a column, in CSS pixels: as wide as the box allows, within these. Rows are lower where there are many. */
+/**
+ * Least and largest width of a column, in CSS pixels. Columns are as wide as the box allows; rows are lower where there
+ * are many.
+ */
 const COLUMNS = { min: 9, max: 28 };
 const GAP = 1;
 /** Width of the column that numbers the rows. */
 const ROWS = 26;
-/** A canvas may not be wider than some thousands of device pixels everywhere. */
+/** The largest width of a canvas in device pixels that all browsers allow. */
 const MAX_WIDTH = 8192;
 
-/** Layers by tokens. Scrolls in its own box; the pointer chooses a cell, for the keyboard there are the fields above. */
+/**
+ * A map of layers by tokens, which scrolls in its own box. The pointer chooses a cell; keyboard users have the fields
+ * above.
+ */
 export function HeatMap({ map, spans, theme, token, layer, description, onChoose }: HeatMapProps) {
   const canvas = useRef<HTMLCanvasElement>(null);
   const row = map.layers.length > 32 ? 8 : map.layers.length > 12 ? 14 : 24;
@@ -51,7 +57,7 @@ export function HeatMap({ map, spans, theme, token, layer, description, onChoose
     context.strokeRect(token * column + 1, top * row + 1, column - GAP - 2, rows * row - GAP - 2);
   }, [map, spans, theme, token, layer, column, width, height, row]);
 
-  // The chosen token comes into view.
+  // The chosen token is scrolled into view.
   useEffect(() => {
     const box = canvas.current!.parentElement!;
     const left = token * column;
@@ -86,7 +92,7 @@ export function HeatMap({ map, spans, theme, token, layer, description, onChoose
   );
 }
 
-/** Width within the box around the canvas, also after it changes. */
+/** Returns the width within the box around the canvas, and follows its changes. */
 function useRoom(canvas: { readonly current: HTMLCanvasElement | null }): number {
   const [room, setRoom] = useState(0);
   useEffect(() => {

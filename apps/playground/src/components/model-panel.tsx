@@ -28,7 +28,7 @@ const BACKENDS: readonly { readonly name: BackendName; readonly label: string }[
   { name: 'cpu', label: 'CPU' },
 ];
 
-/** What the matrices are stored as on the backend; it has to have the type. */
+/** The types that matrices may be stored in, where the backend has the type. */
 const WEIGHTS: readonly { readonly value: Weights; readonly label: string }[] = [
   { value: 'float32', label: 'float32: exact, 4 bytes each' },
   { value: 'stored', label: 'as in the file, where the backend can' },
@@ -41,7 +41,7 @@ const WEIGHTS: readonly { readonly value: Weights; readonly label: string }[] = 
 /** An attribute that all browsers know and preact's types do not. */
 const FOLDER = { webkitdirectory: true };
 
-/** Where the model comes from, and what it runs on. */
+/** Chooses the source of the model, and the backend that it runs on. */
 export function ModelPanel({ playground }: { readonly playground: Playground }) {
   const { backends, model, busy, progress } = playground;
   const [kind, setKind] = useState<Source['kind']>('shipped');
@@ -201,7 +201,7 @@ export function ModelPanel({ playground }: { readonly playground: Playground }) 
   );
 }
 
-/** The first that runs, and a GPU in software only where there is nothing else. */
+/** Returns the first backend that runs. A GPU in software is taken only where there is no other. */
 function proposed(backends: readonly BackendReport[] = []): BackendName | undefined {
   const running = backends.filter(({ available }) => available);
   return (running.find(({ software }) => !software) ?? running[0])?.name;

@@ -1,6 +1,6 @@
 import type { GenerateOptions } from '../playground.ts';
 
-/** What the form holds: the fields as they are written, empty where nothing is asked for. */
+/** The contents of the form: the fields as they are written, empty where an option is left out. */
 export type SamplingFields = Readonly<Record<(typeof FIELDS)[number]['name'], string>>;
 
 const FIELDS = [

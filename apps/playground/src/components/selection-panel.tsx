@@ -6,7 +6,7 @@ import { describe, format, openness, position, quoted, ranges, type Scale, visib
 import { HeatMap } from './heat-map.tsx';
 import { useTheme } from './use-theme.ts';
 
-/** Delta of each token in each layer. */
+/** Shows delta of each token in each layer. */
 export function SelectionPanel({ playground }: { readonly playground: Playground }) {
   const { watching, look, looking } = playground;
   return (
@@ -129,7 +129,7 @@ function Shown({ look: { map, labels, skipped } }: { readonly look: Look }) {
   );
 }
 
-/** The numbers themselves, made only where they are asked for. */
+/** A table of the numbers, which is made only when it is opened. */
 function Values({ map, labels }: Pick<Look, 'map' | 'labels'>) {
   const [open, setOpen] = useState(false);
   return (

@@ -11,7 +11,7 @@ interface TextPanelProps {
   readonly model: LoadedModel;
 }
 
-/** The branches, the text of the one shown, and what to do with it. */
+/** Shows the branches, the text of the chosen one, and the actions on it. */
 export function TextPanel({ playground, model }: TextPanelProps) {
   const branch = playground.branch!;
   const { busy, speed } = playground;
@@ -24,7 +24,7 @@ export function TextPanel({ playground, model }: TextPanelProps) {
   const stoppable = generating || busy === 'read';
   const { segments, ids } = branch.transcript;
 
-  // The end of the text stays in view, unless the reader has scrolled away from it.
+  // The end of the text stays in view, unless the reader has scrolled away.
   const following = useRef(true);
   useEffect(() => {
     const box = transcript.current;
@@ -47,7 +47,7 @@ export function TextPanel({ playground, model }: TextPanelProps) {
     setInput('');
   };
   const readOnly = (): void => {
-    // What was not read is not lost.
+    // Input that could not be read stays in the field.
     void playground.read(input).then((done) => {
       if (!done) setInput((now) => now || input);
     });

@@ -4,7 +4,7 @@ import type { Theme } from '../selection/colour.ts';
 const query = matchMedia('(prefers-color-scheme: dark)');
 const current = (): Theme => (query.matches ? 'dark' : 'light');
 
-/** The theme that the system asks for, for what CSS does not draw. */
+/** Returns the theme of the system, for parts that CSS does not draw. */
 export function useTheme(): Theme {
   const [theme, setTheme] = useState(current);
   useEffect(() => {

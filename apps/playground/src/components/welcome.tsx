@@ -1,4 +1,4 @@
-/** What there is to do, until a model is loaded. */
+/** Explains the page until a model is loaded. */
 export function Welcome() {
   return (
     <section class="panel welcome" aria-labelledby="welcome-heading">

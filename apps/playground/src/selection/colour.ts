@@ -1,4 +1,4 @@
-/** A sequential ramp for each theme, from quiet to loud; lightness is monotonic, so that it reads without hue. */
+/** A sequence of colours for each theme. Their lightness is monotonic, so that the map can be read without hue. */
 const RAMPS = {
   light: ['#f1f5ec', '#bfe0b8', '#5fb38f', '#1b7683', '#1f2f6b'],
   dark: ['#15211f', '#1c4a50', '#2b8577', '#84c77c', '#f4f3a6'],
@@ -11,7 +11,7 @@ export function ramp(theme: Theme): readonly string[] {
   return RAMPS[theme];
 }
 
-/** The ramp's colour at `at`, from 0 to 1, and an ink that can be read on it. */
+/** Returns the ramp's colour at `at`, from 0 to 1, and a text colour that can be read on it. */
 export function colour(at: number, theme: Theme): { readonly fill: string; readonly ink: string } {
   const stops = RAMPS[theme].map(parse);
   const place = Math.min(Math.max(at, 0), 1) * (stops.length - 1);
@@ -20,12 +20,12 @@ export function colour(at: number, theme: Theme): { readonly fill: string; reado
   const fill = from.map((channel, axis) =>
     Math.round(channel + (to[axis]! - channel) * (place - index)),
   ) as unknown as Rgb;
-  // Of black and white the better one has a contrast of at least 4.58 with any colour.
+  // The better of black and white has a contrast of at least 4.58 with any colour.
   const ink = contrast(fill, [255, 255, 255]) > contrast(fill, [0, 0, 0]) ? '#fff' : '#000';
   return { fill: `rgb(${fill.join(' ')})`, ink };
 }
 
-/** Contrast ratio as WCAG 2 defines it. */
+/** The contrast ratio, as WCAG 2 defines it. */
 export function contrast(a: Rgb, b: Rgb): number {
   const [x, y] = [luminance(a), luminance(b)];
   return (Math.max(x, y) + 0.05) / (Math.min(x, y) + 0.05);

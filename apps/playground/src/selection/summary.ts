@@ -1,7 +1,7 @@
 import type { DeltaMap } from '@mamba/lm';
 import { count } from '../format.ts';
 
-/** What the colours span: each layer its own range, or one range for all. */
+/** The range that colours span: that of each layer, or one for all. */
 export type Scale = 'layer' | 'all';
 
 /** Smallest and largest delta of a layer, or of all. */
@@ -17,14 +17,14 @@ export function ranges({ layers }: DeltaMap, scale: Scale): readonly Range[] {
   return own.map(() => all);
 }
 
-/** Where a value stands in a range, from 0 to 1; 0 where all are alike. */
+/** Returns the position of a value in a range, from 0 to 1; 0 where all values are equal. */
 export function position(value: number, { min, max }: Range): number {
   return max > min ? (value - min) / (max - min) : 0;
 }
 
 /**
- * For each token the mean over layers of its position in the layer: every layer counts alike, whatever the size of its
- * steps.
+ * Returns for each token the mean over layers of its position in the layer's range, so that every layer counts alike,
+ * whatever the size of its steps.
  */
 export function openness({ layers, tokens }: DeltaMap): Float32Array {
   const means = new Float32Array(tokens);
@@ -35,7 +35,7 @@ export function openness({ layers, tokens }: DeltaMap): Float32Array {
   return means;
 }
 
-/** The map in words, for those who do not see it. */
+/** Describes the map in words, for readers who do not see it. */
 export function describe(map: DeltaMap, labels: readonly string[]): string {
   const open = openness(map);
   const order = Array.from(open.keys()).sort((a, b) => open[b]! - open[a]!);
@@ -55,7 +55,7 @@ export function describe(map: DeltaMap, labels: readonly string[]): string {
   return parts.join(' ');
 }
 
-/** A token's text with what cannot be seen made visible. */
+/** Returns a token's text with invisible characters made visible. */
 export function quoted(text: string): string {
   return `“${visible(text)}”`;
 }

@@ -5,7 +5,7 @@ import type { BackendName, BackendReport, Calls, Request, Response } from './pro
 export class Engine {
   readonly backend: BackendName;
   readonly connection: WorkerConnection;
-  /** Nothing more can be computed: the device is gone, or the worker was ended. */
+  /** Whether nothing more can be computed, since the device is gone or the worker was ended. */
   lost = false;
   readonly #worker: PlaygroundWorker;
 
@@ -27,7 +27,7 @@ export class Engine {
     }
   }
 
-  /** Ends the worker; what still waits is rejected. */
+  /** Ends the worker, and rejects the requests that still wait. */
   end(): void {
     this.lost = true;
     this.connection.close();
@@ -35,7 +35,10 @@ export class Engine {
   }
 }
 
-/** Which backends run here, and why another does not. Asked in a worker of its own, which ends with the answer. */
+/**
+ * Finds the backends that run here, and the reasons why others do not, in a worker of its own that ends with the
+ * answer.
+ */
 export async function probeBackends(): Promise<readonly BackendReport[]> {
   const worker = new PlaygroundWorker();
   try {
@@ -65,7 +68,7 @@ class PlaygroundWorker {
       if ('error' in data) waiting?.reject(new Error(data.error));
       else waiting?.resolve(data.value);
     });
-    // A script that did not come has no message.
+    // The error event of a script that could not be loaded has no message.
     this.#worker.addEventListener('error', ({ message = '' }) =>
       this.#fail(message === '' ? NOT_LOADED : `The worker failed: ${message}`),
     );

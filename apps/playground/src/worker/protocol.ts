@@ -1,16 +1,16 @@
-/** What page and worker say beside the messages of `@mamba/lm/worker`, which go through a port of their own. */
+/** The messages of page and worker, beside those of `@mamba/lm/worker`, which go through a port of their own. */
 export type BackendName = 'webgpu' | 'cpu';
 
 export interface BackendReport {
   readonly name: BackendName;
   readonly available: boolean;
-  /** A processor plays the GPU: it runs, but slowly. */
+  /** Whether the GPU is one in software, which is slow. */
   readonly software: boolean;
-  /** What it is, or why it is not available. */
+  /** A description of the backend, or the reason why it is not available. */
   readonly words: string;
 }
 
-/** Arguments and result. */
+/** Argument and result of each call. */
 export interface Calls {
   probe: [argument: undefined, result: readonly BackendReport[]];
   /** Serves language models through the port, on this backend. */

@@ -1,4 +1,4 @@
-// Everything that computes. The page only shows.
+// The worker does all computations, and the page only shows results.
 import type { BackendProvider } from '@mamba/core';
 import { cpu } from '@mamba/cpu';
 import { serveLanguageModels, type WorkerPort } from '@mamba/lm/worker';

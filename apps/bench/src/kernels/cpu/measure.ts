@@ -43,7 +43,8 @@ const BANDWIDTH_SAMPLE = 10;
 export async function measureKernels({ mode, seconds, quick }: KernelsRequest): Promise<ModeReport> {
   const create = (threads: number) => cpu({ threads, ...PLACE_OPTIONS[mode] }).create();
   const [one, two] = [await create(1), await create(2)];
-  // After the backends: they reset V8's flags once they are compiled, and the limits' kernels need that of their mode.
+  // The limits are opened after the backends, which reset V8's flags once they are compiled: the limits' kernels need
+  // the flag of their mode.
   const limits = await openLimits(mode);
   try {
     const cases: Measured[] = [

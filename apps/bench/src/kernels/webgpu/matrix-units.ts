@@ -9,8 +9,8 @@ import { type MatrixPrecision, webgpu } from '@mamba/webgpu';
 import type { Session } from './session.ts';
 
 /**
- * Largest error, relative to a tensor's largest expected value: of one product, and of what the suite checks (blocks,
- * models).
+ * Bounds of the largest error, relative to a tensor's largest expected value: of one product, and of the suite's checks
+ * (blocks, models).
  */
 const BOUNDS: Readonly<Record<Exclude<MatrixPrecision, 'float32'>, { product: number; suite: number }>> = {
   float16x2: { product: 2e-5, suite: 2e-4 },
@@ -73,7 +73,7 @@ async function checkSuite(
 
 const DTYPES = ['float32', 'float16', 'bfloat16', 'q8'] as const;
 
-/** Both tiles of the kernel, with and without edges; inputs whole and cut. */
+/** Shapes that reach both tiles of the kernel, with and without edges, and inputs whole and cut. */
 const SHAPES: readonly (readonly [rows: number, inputs: number, outputs: number])[] = [
   [9, 20, 70],
   [67, 134, 130],

@@ -42,10 +42,10 @@ export type ModelName = (typeof KERNEL_MODELS)[number];
 export type ScanExtents = readonly [batch: number, dim: number, length: number];
 
 export interface ForcedLayout {
-  /** As it was given: `lanes:channels:slices:steps:chunk length`. */
+  /** The layout as the user wrote it: `lanes:channels:slices:steps:chunk length`. */
   readonly text: string;
   readonly euler: ScanVariant['euler'];
-  /** 0: the sequence is not cut. */
+  /** Steps of a chunk; 0 where the sequence is not cut. */
   readonly chunkLength: number;
 }
 
