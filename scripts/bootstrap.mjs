@@ -31,7 +31,7 @@ function fingerprint() {
   return hash.digest('hex');
 }
 
-/** Whether an installation is there at all. */
+/** Whether there is an installation. */
 const complete = () =>
   existsSync(join(root, 'node_modules', '.pnpm')) && existsSync(join(root, 'node_modules', '.bin'));
 

@@ -1,14 +1,15 @@
-// What a change touches, for `npm test -- --changed [commit]`: packages see each other's built output, so vitest's own
-// graph of imports ends at the border of a package, and this one goes on from there.
+// Finds the tests that a change touches, for `npm test -- --changed [commit]`. Packages see each other's built output,
+// so vitest's own graph of imports ends at the border of a package; this script follows the packages' dependencies from
+// there.
 import { execFileSync } from 'node:child_process';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { root } from './lib.mjs';
 
 /**
- * Vitest's arguments with `--changed [commit]` replaced by what to run: test files that changed themselves, and every
- * test of a package that changed, or that depends on one which did. The default is what is not committed. `undefined`:
- * nothing to run.
+ * Replaces `--changed [commit]` in vitest's arguments by the tests to run: test files that changed themselves, and
+ * every test of a package that changed or that depends on one which did. Without a commit, changes are those that are
+ * not committed. Returns undefined where there is nothing to run.
  */
 export function expandChanged(args) {
   const at = args.findIndex((arg) => arg === '--changed' || arg.startsWith('--changed='));
@@ -21,7 +22,10 @@ export function expandChanged(args) {
   return selected.length === 0 ? undefined : [...rest, ...selected];
 }
 
-/** Folders of packages whose tests run, files of tests, or `all` where a file of the workspace itself changed. */
+/**
+ * Returns the folders of packages whose tests run, files of tests, or `all` where a file of the workspace itself
+ * changed.
+ */
 export function selectTests(files, packages) {
   const whole = new Set();
   const tests = [];
@@ -32,7 +36,7 @@ export function selectTests(files, packages) {
     if (file.endsWith('.test.ts')) tests.push(file);
     else whole.add(home.name);
   }
-  // A dependent of a dependent comes in a later round.
+  // A package that depends on a dependent is found in a later round.
   for (let before = -1; before !== whole.size; ) {
     before = whole.size;
     for (const { name, needs } of packages) if (needs.some((needed) => whole.has(needed))) whole.add(name);

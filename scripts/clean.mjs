@@ -1,4 +1,4 @@
-// npm run clean: removes what builds made (not node_modules; add --all for those too).
+// npm run clean: removes the outputs of builds (with --all, node_modules as well).
 import { existsSync, readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import process from 'node:process';

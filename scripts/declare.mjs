@@ -1,6 +1,6 @@
-// Last step of a package's build: its declarations import the types of the host that they name (URL, AbortSignal,
+// The last step of a package's build: its declarations import the types of the host that they name (URL, AbortSignal,
 // GPUDevice, …) from @mamba/core/host, so that they compile whatever the reader's `lib` and `types` are. Every file
-// that an entry point reaches is done.
+// that an entry point reaches is rewritten.
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join, relative, resolve } from 'node:path';
 import process from 'node:process';
@@ -45,7 +45,7 @@ function visit(file) {
   walk(source);
   const wanted = HOST_TYPES.filter((type) => named.has(type) && !declared.has(type));
   const host = name === '@mamba/core' ? toHost(file) : '@mamba/core/host';
-  // At the end, where no line moves: maps stay right.
+  // The import goes to the end, so that no line moves and source maps stay right.
   const line = `import type { ${wanted.join(', ')} } from '${host}';\n`;
   const done = wanted.length === 0 ? text : text.replace(/(\/\/# sourceMappingURL=.*)?\s*$/, (map) => `${line}${map}`);
   if (done !== before) writeFileSync(file, done);

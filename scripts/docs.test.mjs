@@ -1,4 +1,4 @@
-// What is said stays true: every file and every symbol that Markdown or a comment names is there.
+// Documents and comments stay true: every file and every symbol that they name exists.
 import { existsSync, readFileSync } from 'node:fs';
 import { basename, dirname, join, normalize } from 'node:path';
 import { describe, expect, test } from 'vitest';
@@ -8,17 +8,14 @@ const files = filesIn('');
 const documents = files.filter((file) => file.endsWith('.md'));
 const sources = files.filter((file) => /\.(tsx?|mjs|js|wgsl|sh)$/.test(file));
 
-/** What is made by a build, and so is not in the repository. */
+/** Folders that a build makes, which are not in the repository. */
 const MADE = /(^|\/)(dist|node_modules|generated|\.gpu)(\/|$)/;
 /** A file in a folder, with an ending that this repository uses. */
 const PATH = /^(?:\.{0,2}\/)?(?:[\w@.-]+\/)+(?:[\w@.-]+\.(?:ts|mjs|js|json|md|wgsl|sh|html|css|safetensors))$/;
 
-/**
- * Where a path may begin: beside the file, in its package and the folders of that, at the root, or anywhere as an
- * ending.
- */
+/** Whether a path exists: relative to the file that names it, from the root, or as the ending of some file's path. */
 function exists(path, from) {
-  // What begins with ./ in words is a file of the reader's own, and what begins with @ is in a package.
+  // In words, a path that begins with ./ is a file of the reader's own, and one that begins with @ is in a package.
   if (/^(\.\/|@)/.test(path) || MADE.test(path)) return true;
   const plain = normalize(path);
   if (existsSync(join(root, dirname(from), plain)) || existsSync(join(root, plain))) return true;
@@ -39,7 +36,7 @@ const namedIn = (text) =>
 const read = (file) => readFileSync(join(root, file), 'utf8');
 
 const COMMENT = /\/\*[\s\S]*?\*\/|(?<=^|\s)\/\/.*$/gm;
-/** Comments alone: code names modules that the compiler looks up. */
+/** Returns the comments of a text. Code needs no check, since the compiler looks up the modules that it names. */
 const commentsOf = (text) => [...text.matchAll(COMMENT)].map(([comment]) => comment).join('\n');
 
 /** What looks like a symbol: a capital within a word, two or more humps, or a call without arguments. */

@@ -1,4 +1,4 @@
-// What the root's commands share: where things are, how a child process is run.
+// Helpers of the root's commands: folders, child processes, lists of files.
 import { spawnSync } from 'node:child_process';
 import { readdirSync } from 'node:fs';
 import { delimiter, dirname, join, posix } from 'node:path';
@@ -8,7 +8,7 @@ import { fileURLToPath } from 'node:url';
 export const root = dirname(dirname(fileURLToPath(import.meta.url)));
 export const binFolder = join(root, 'node_modules', '.bin');
 
-/** What child processes are started with. */
+/** The environment of child processes. */
 export const environment = {
   ...process.env,
   // turbo starts `pnpm run …`: the workspace's own pnpm, whatever the machine has.
@@ -18,7 +18,7 @@ export const environment = {
   DO_NOT_TRACK: '1',
 };
 
-/** Runs a command to its end in the root folder with this process's streams; its exit status comes back. */
+/** Runs a command to its end in the root folder with this process's streams, and returns its exit status. */
 export function run(command, args) {
   const result = spawnSync(command, args, {
     cwd: root,
@@ -37,7 +37,7 @@ export function run(command, args) {
   return result.status ?? 1;
 }
 
-/** Runs a command whose output is wanted, not shown. @throws with all that it said, where it fails. */
+/** Runs a command quietly, and returns its output. @throws with the output where it fails. */
 export function quiet(command, args, { cwd = root, env = environment } = {}) {
   const options = { cwd, env, encoding: 'utf8', maxBuffer: 2 ** 26, shell: process.platform === 'win32' };
   const { status, stdout, stderr, error } = spawnSync(command, args, options);
@@ -45,7 +45,7 @@ export function quiet(command, args, { cwd = root, env = environment } = {}) {
   return stdout;
 }
 
-/** As `run`, and ends this process with the command's status if it failed. */
+/** Runs a command as `run` does, and ends this process with its status if it failed. */
 export function runOrExit(command, args) {
   const status = run(command, args);
   if (status !== 0) process.exit(status);
@@ -58,10 +58,10 @@ export const tool = (name, args) => run(join(binFolder, name), args);
 export const turbo = (tasks, args = []) =>
   tool('turbo', ['run', ...tasks, '--output-logs=errors-only', '--log-prefix=task', ...args]);
 
-/** What is installed or built. */
+/** Names of folders that are installed or built. */
 const SKIPPED = ['node_modules', 'dist', 'generated', 'coverage', 'scratch'];
 const HIDDEN = ['.changeset', '.ci'];
-/** The repository's own files below a folder, as paths from the root; the machine may have no git. */
+/** Lists the repository's own files below a folder, as paths from the root. It needs no git. */
 export function filesIn(folder) {
   return readdirSync(join(root, folder), { withFileTypes: true }).flatMap((entry) => {
     const path = posix.join(folder, entry.name);

@@ -9,13 +9,13 @@ console.log('building …');
 const status = turbo(['build']);
 if (status !== 0) process.exit(status);
 if (!hasGpu()) {
-  // webgpu is then checked, and timed for the record, on a GPU in software; the bench marks it as such.
+  // webgpu is then checked and timed on a GPU in software, and the bench marks it as such.
   const { useSwiftShader } = await import('../tools/software-gpu/dist/index.js');
   useSwiftShader(environment);
 }
 process.exitCode = run(process.execPath, ['apps/bench/dist/cli/main.js', 'start', ...process.argv.slice(2)]);
 
-/** Whether WebGPU finds an adapter; asked of a process of its own, since Dawn reads its environment as it starts. */
+/** Whether WebGPU finds an adapter. A process of its own tries it, since Dawn reads its environment as it starts. */
 function hasGpu() {
   const code = "import { webgpu } from '@mamba/webgpu'; await (await webgpu().create()).dispose();";
   const options = { cwd: root, env: environment, stdio: 'ignore' };

@@ -1,5 +1,5 @@
-// npm test [-- vitest's arguments]: installs, builds, type-checks, lints, then runs every test in one vitest.
-// npm test -- --changed [commit]: the tests alone that a change touches.
+// npm test [-- vitest's arguments]: installs, builds, type-checks, lints, then runs every test in one vitest. npm test
+// -- --changed [commit]: runs only the tests that a change touches.
 import process from 'node:process';
 import { bootstrap } from './bootstrap.mjs';
 import { expandChanged } from './changed.mjs';

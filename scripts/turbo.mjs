@@ -1,4 +1,4 @@
-// node scripts/turbo.mjs TASK… [--OPTION=VALUE…]: installs if need be, then has turbo run the tasks.
+// node scripts/turbo.mjs TASK… [--OPTION=VALUE…]: installs if needed, and then lets turbo run the tasks.
 import process from 'node:process';
 import { bootstrap } from './bootstrap.mjs';
 import { turbo } from './lib.mjs';

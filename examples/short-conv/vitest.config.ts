@@ -1,7 +1,7 @@
 import { useSwiftShader } from '@mamba/software-gpu';
 import { defineProject } from 'vitest/config';
 
-// Before vitest forks: the forks inherit LD_LIBRARY_PATH, which is read as a process starts.
+// This comes before vitest forks, since the forks inherit LD_LIBRARY_PATH, which is read as a process starts.
 useSwiftShader();
 
 export default defineProject({

@@ -1,4 +1,4 @@
-/** Pages: a server of a folder, cross-origin isolated, and what Chromium or Firefox makes of it. */
+/** Serves a folder as a cross-origin isolated page, and opens it in Chromium or Firefox. */
 import { spawn } from 'node:child_process';
 import { createReadStream, existsSync, mkdirSync, statSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
@@ -51,7 +51,7 @@ export async function serveFolder(folder, headers = {}) {
   return { url: `http://127.0.0.1:${port}/`, posted, close: () => new Promise((resolve) => server.close(resolve)) };
 }
 
-/** What a page writes to its title, in Chromium. */
+/** Opens a page in Chromium, and returns its title, to which it writes its result. */
 export async function inChromium(url) {
   const browser = await launchChromium();
   try {
@@ -71,7 +71,7 @@ export async function inChromium(url) {
   }
 }
 
-/** What a page posts to the server of its folder, in a Firefox that is installed. */
+/** Opens a page in an installed Firefox, and returns the result that it posts to its server. */
 export async function inFirefox(folder, profile) {
   const { url, posted, close } = await serveFolder(folder);
   mkdirSync(profile, { recursive: true });
@@ -89,7 +89,7 @@ export async function inFirefox(folder, profile) {
   }
 }
 
-/** Serves what was built, and asks Chromium. */
+/** Serves a built page, and returns its result in Chromium. */
 export async function pageOf(folder, headers) {
   const server = await serveFolder(folder, headers);
   try {

@@ -1,4 +1,4 @@
-/** Bundlers: none may warn, and what they make keeps its threads. */
+/** Checks of bundlers: none may warn, and their bundles keep their threads. */
 import { cpSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import process from 'node:process';

@@ -1,4 +1,4 @@
-/** TypeScript from its floor on: no library skipped, no `lib` and no types of a host. */
+/** Checks with TypeScript from the oldest supported version on, without skipLibCheck, `lib` or types of a host. */
 import { cpSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -17,7 +17,7 @@ export const compilers = ['5.0', '5.4', '5.9', '6', '7'].map((version) => ({
   files: { 'tsconfig.json': JSON.stringify(PROJECT) },
   async run(project) {
     cpSync(CONSUMER, join(project.folder, 'plain.ts'));
-    // By every way to find modules that knows `exports`.
+    // Every `moduleResolution` that knows `exports` is tried.
     await project.run('./tsc', '-p', '.');
     await project.run('./tsc', '-p', '.', '--module', 'Node16', '--moduleResolution', 'Node16');
     await project.run('./tsc', '-p', '.', '--module', 'ESNext', '--moduleResolution', 'Bundler');

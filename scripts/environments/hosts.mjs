@@ -23,7 +23,7 @@ const IMPORT_MAP = `<!doctype html>
 <script type="module" src="./page.js"></script>
 `;
 
-/** A page that forbids workers from blob: is told of the option, and given the file. */
+/** A page that forbids workers from blob: and gives the worker's file by the option. */
 const STRICT_PAGE = `import { report } from './report.js';
 const without = await report();
 const result = without.description?.includes('as the option')
@@ -32,7 +32,7 @@ const result = without.description?.includes('as the option')
 document.title = JSON.stringify(result);
 `;
 
-/** The engine's own WebGPU, on an adapter in software. */
+/** A program that uses the engine's own WebGPU, on an adapter in software. */
 const GPU = `import { webgpu } from '@mamba/webgpu';
 const backend = await webgpu().create();
 const x = backend.upload({ dtype: 'float32', shape: [2], data: Float32Array.of(31, 32) });
@@ -118,7 +118,7 @@ export const hosts = [
       const serve = ['./workerd', 'serve', 'config.capnp'];
       return project.withServer(serve, undefined, async () => {
         const plain = await ask('http://127.0.0.1:18787/');
-        // What the error advises is what `/given` does.
+        // The page `/given` follows the error's advice.
         if (!plain.failure?.includes('@mamba/cpu/relaxed.wasm'))
           return { failure: `no advice: ${JSON.stringify(plain)}` };
         return ask('http://127.0.0.1:18787/given');

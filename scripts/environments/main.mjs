@@ -1,6 +1,6 @@
-// node scripts/environments/main.mjs [FILTER…]: what is packed, in every host, bundler and compiler that npm has; Linux
-// on x86-64. Installs each environment in a folder of its own. Not a part of `npm test`: it takes half an hour and the
-// registry.
+// node scripts/environments/main.mjs [FILTER…]: checks the packed packages in every host, bundler and compiler that npm
+// has, on Linux on x86-64. Each environment is installed in a folder of its own. It is no part of `npm test`, since it
+// takes half an hour and the registry.
 import { mkdirSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';

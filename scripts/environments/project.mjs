@@ -1,4 +1,4 @@
-/** A project of an environment: a folder of its own with the packages from tarballs, tools from npm, and the app. */
+/** The project of an environment: a folder with the packages from tarballs, tools from npm, and the app. */
 import { execFile, spawn } from 'node:child_process';
 import { cpSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
@@ -19,7 +19,7 @@ export function createProject(folder, tarballs, { tools = [], files = {}, packag
       mkdirSync(dirname(join(folder, name)), { recursive: true });
       writeFileSync(join(folder, name), text);
     },
-    /** Runs a command in the folder; what it printed comes back. @throws with all of it where it fails. */
+    /** Runs a command in the folder, and returns its output. @throws with the output where it fails. */
     async run(command, ...args) {
       const env = { ...process.env, NEXT_TELEMETRY_DISABLED: '1', CI: '1', NO_COLOR: '1' };
       try {
@@ -31,14 +31,13 @@ export function createProject(folder, tarballs, { tools = [], files = {}, packag
       }
     },
     bin: (command) => (command.startsWith('./') ? join(folder, 'node_modules', '.bin', command.slice(2)) : command),
-    /** The last line that a command prints, as JSON. */
+    /** Runs a command, and returns the last line that it prints, as JSON. */
     async report(command, ...args) {
       const { stdout } = await project.run(command, ...args);
       return JSON.parse(stdout.trim().split('\n').at(-1));
     },
     /**
-     * Starts a server, waits until it says that it listens (without words to wait for, `use` has to), and ends it after
-     * `use`.
+     * Starts a server, waits until it prints `listens` (if that is absent, `use` has to wait), and ends it after `use`.
      */
     async withServer([command, ...args], listens, use) {
       const env = { ...process.env, NEXT_TELEMETRY_DISABLED: '1', NO_COLOR: '1' };

@@ -1,11 +1,11 @@
-// Each package's `prepack`: refuses to pack a package that is not built, or by a client that leaves `workspace:` and
-// `catalog:` in its manifest.
+// The `prepack` of each package: refuses to pack a package that is not built, or with a client that leaves `workspace:`
+// and `catalog:` in its manifest.
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join, relative, resolve } from 'node:path';
 import process from 'node:process';
 import { fileURLToPath } from 'node:url';
 
-/** What a package lacks, in words; nothing where it can be packed. */
+/** Returns the parts that a package lacks, in words; none where it can be packed. */
 export function missing(folder) {
   const manifest = JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8'));
   const named = [manifest.exports, manifest.imports, manifest.bin].flatMap(paths);
@@ -22,7 +22,7 @@ export function missing(folder) {
 const paths = (value) =>
   typeof value === 'string' ? [value] : Object.values(value ?? {}).flatMap((inner) => paths(inner));
 
-/** Files below a folder, without their ending. */
+/** Returns the files below a folder, without their ending. */
 function modules(folder, ending) {
   if (!existsSync(folder)) return [];
   return readdirSync(folder, { recursive: true, withFileTypes: true })

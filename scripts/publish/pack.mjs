@@ -9,7 +9,7 @@ import { bootstrap } from '../bootstrap.mjs';
 import { binFolder, quiet, root, turbo } from '../lib.mjs';
 import { checkScope, publishedPackages, publishing, SCOPE } from './packages.mjs';
 
-/** Installs and builds what is packed; ends this process where that fails. */
+/** Installs and builds the packages, and ends this process where that fails. */
 export function buildPackages() {
   bootstrap();
   console.log('building …');
@@ -18,8 +18,8 @@ export function buildPackages() {
 }
 
 /**
- * Packs what is built, all packages at once, since most of the time goes into starting pnpm and npm. The files come
- * from pnpm, which knows the workspace's versions; then the scope is written into them.
+ * Packs all built packages at once, since most of the time goes into starting pnpm and npm. pnpm collects the files,
+ * since it knows the workspace's versions; then the scope is written into them.
  * @returns path of the tarball by the package's short name
  */
 export function packPackages(folder, scope) {
@@ -50,10 +50,10 @@ export function packPackages(folder, scope) {
   }
 }
 
-/** As npm and pnpm name it. */
+/** Returns the name that npm and pnpm give to a tarball. */
 const tarballOf = ({ name, version }) => `${name.slice(1).replace('/', '-')}-${version}.tgz`;
 
-/** A manifest for those who install it, and the scope in every text. */
+/** Rewrites the manifest for those who install it, and the scope in every text. */
 function finish(folder, short, scope) {
   const file = join(folder, 'package.json');
   const { scripts: _, devDependencies: __, ...manifest } = JSON.parse(readFileSync(file, 'utf8'));

@@ -1,4 +1,7 @@
-/** What is packed, under a scope that is not the sources' own: installed from tarballs alone, it runs with threads. */
+/**
+ * The packages are packed under a scope that is not the sources' own. Installed from tarballs alone, they run with
+ * threads.
+ */
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';

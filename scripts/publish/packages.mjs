@@ -1,4 +1,4 @@
-/** The packages that are published, and under which scope. */
+/** The packages that are published, and their scope. */
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { root } from '../lib.mjs';
@@ -8,10 +8,10 @@ export const SCOPE = '@mamba';
 
 const read = (folder) => JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8'));
 
-/** `{ scope, repository }` of the root's package.json: what a release is published as, and where from. */
+/** Returns `{ scope, repository }` of the root's package.json: the scope and the repository of a release. */
 export const publishing = () => read(root).publishing;
 
-/** Folder, short name and manifest of each. */
+/** Returns folder, short name and manifest of each published package. */
 export function publishedPackages() {
   return readdirSync(join(root, 'packages'))
     .sort()
@@ -19,7 +19,7 @@ export function publishedPackages() {
     .filter(({ manifest }) => manifest.private !== true);
 }
 
-/** @throws where it is no scope of npm's. */
+/** @throws where it is no valid scope of npm. */
 export function checkScope(scope) {
   if (!/^@[a-z0-9][a-z0-9._-]*$/.test(scope ?? '')) throw new Error(`${scope} is no scope: one is written @name`);
   return scope;

@@ -1,5 +1,5 @@
-// npm run sample -- FOLDER [--scope @name]: tarballs of every package, and a project that installs them and generates
-// text with two threads.
+// npm run sample -- FOLDER [--scope @name]: makes tarballs of every package, and a project that installs them and
+// generates text with two threads.
 import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { basename, join, resolve } from 'node:path';
 import process from 'node:process';
@@ -11,7 +11,7 @@ import { checkScope, publishing, SCOPE } from './packages.mjs';
 
 const TEMPLATE = fileURLToPath(new URL('sample/', import.meta.url));
 
-/** A project in `folder` that takes every package from the tarballs beside it. */
+/** Writes a project to `folder` that takes every package from the tarballs beside it. */
 export function writeSample(folder, scope) {
   const tarballs = packPackages(join(folder, 'tarballs'), scope);
   for (const name of readdirSync(TEMPLATE))
@@ -20,7 +20,7 @@ export function writeSample(folder, scope) {
   const dependencies = Object.fromEntries(
     Object.entries(tarballs).map(([short, file]) => [`${scope}/${short}`, `file:tarballs/${basename(file)}`]),
   );
-  // What `mamba-lm` and the server need, and the library goes without.
+  // Dependencies that `mamba-lm` and the server need, and the library does not.
   Object.assign(
     dependencies,
     JSON.parse(quiet('tar', ['-xzOf', tarballs.lm, 'package/package.json'])).peerDependencies,

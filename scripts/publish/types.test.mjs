@@ -1,6 +1,7 @@
 /**
- * What is built, as a stranger's project reads it: TypeScript from its floor on, with no library skipped and no types
- * of a host needed. A name that is not found is one of a host's types that packages/core/src/host.ts does not have yet.
+ * Reads the built declarations as another project does: with TypeScript from the oldest supported version on, without
+ * skipLibCheck and without types of a host. A name that is not found is a type of a host that packages/core/src/host.ts
+ * does not have yet.
  */
 import { execFile } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';

@@ -1,4 +1,4 @@
-/** The kind gets its numbers and laws from the suite, on every backend: a line each. */
+/** The suite checks the kind's numbers and laws on every backend, with one line for each. */
 import { describeConformance } from '@mamba/conformance/vitest';
 import { blockConfig, createModel, modelConfig } from '@mamba/core';
 import { cpu } from '@mamba/cpu';

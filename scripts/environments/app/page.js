@@ -2,6 +2,6 @@ import { report } from './report.js';
 
 report().then((result) => {
   document.title = JSON.stringify(result);
-  // For a browser without a driver; only the matrix's own server listens.
+  // A browser without a driver posts its result; only the server of these checks listens.
   fetch('/result', { method: 'POST', body: JSON.stringify(result) }).catch(() => {});
 });

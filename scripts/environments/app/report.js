@@ -1,4 +1,4 @@
-// What every environment runs: three threads compute a product, and what became of it is told.
+// The program of every environment: three threads compute a product, and the result is reported.
 import { cpu } from '@mamba/cpu';
 
 export async function report(options = {}) {

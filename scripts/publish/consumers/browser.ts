@@ -1,4 +1,4 @@
-// DOM with WebGPU: a device, and a compiled module.
+// A project with DOM and WebGPU passes a device, and a compiled module.
 import { cpu } from '@mamba/cpu';
 import { webgpu } from '@mamba/webgpu';
 

@@ -1,4 +1,4 @@
-// Where the compiler knows the host, DOM or Node, options take the host's own types and no others.
+// Where the compiler knows the host, DOM or Node, options take the host's own types and no other types.
 import { openUrl } from '@mamba/checkpoint';
 import { cpu } from '@mamba/cpu';
 import { loadModel } from '@mamba/lm';

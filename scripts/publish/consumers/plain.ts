@@ -1,4 +1,4 @@
-// Every entry point, for a compiler that knows no host: neither DOM nor Node.
+// Imports every entry point, for a compiler that knows no host, neither DOM nor Node.
 import * as checkpoint from '@mamba/checkpoint';
 import * as conformance from '@mamba/conformance';
 import type * as core from '@mamba/core';

@@ -7,12 +7,16 @@ import { brotliDecompressSync } from 'node:zlib';
 const packageFolder = dirname(dirname(createRequire(import.meta.url).resolve('@sparticuz/chromium')));
 const cache = join(dirname(fileURLToPath(import.meta.url)), '..', 'node_modules', '.cache', 'chromium');
 
-/** The folder `name` with these archives of @sparticuz/chromium's `bin`, unpacked once into this package's cache. */
+/**
+ * Returns the folder `name` with these archives of @sparticuz/chromium's `bin`, which are unpacked once into this
+ * package's cache.
+ */
 export function unpacked(name: string, archives: readonly string[]): string {
   const target = join(cache, name);
   if (existsSync(target)) return target;
   mkdirSync(cache, { recursive: true });
-  // Two processes may unpack at once: each into its own folder, and the first to be done gives it its name.
+  // Two processes may unpack at once. Each unpacks into its own folder, and the first to finish gives its folder the
+  // name.
   const own = mkdtempSync(join(cache, 'unpacking-'));
   for (const archive of archives) {
     const bytes = brotliDecompressSync(readFileSync(join(findBin(), archive)));
@@ -39,8 +43,8 @@ function findBin(): string {
 }
 
 /**
- * Regular files of a ustar archive: a header of 512 bytes (name, size in octal at 124, type at 156), then the data in
- * blocks of 512.
+ * Writes the regular files of a ustar archive. Each is a header of 512 bytes (name, size in octal at 124, type at 156),
+ * and then data in blocks of 512.
  */
 function untar(bytes: Uint8Array, folder: string): void {
   const text = (offset: number, length: number): string => {

@@ -3,7 +3,7 @@ import process from 'node:process';
 import { type Browser, chromium } from 'playwright-core';
 import { unpacked } from './archives.ts';
 
-/** WebGPU on SwiftShader, and nothing of a browser's chatter with its maker. */
+/** Flags for WebGPU on SwiftShader, and against requests of the browser to its maker. */
 export const CHROMIUM_FLAGS: readonly string[] = [
   '--headless',
   '--no-sandbox',
@@ -12,7 +12,7 @@ export const CHROMIUM_FLAGS: readonly string[] = [
   '--enable-features=Vulkan',
   '--use-angle=swiftshader',
   '--ignore-gpu-blocklist',
-  // As in @mamba/webgpu's src/gpu/platform-node.ts: SwiftShader takes seconds a kernel otherwise.
+  // Without this flag SwiftShader takes seconds for each kernel, as @mamba/webgpu's src/gpu/platform-node.ts explains.
   '--disable-dawn-features=use_vulkan_zero_initialize_workgroup_memory_extension',
   '--disable-quic',
   '--no-first-run',
@@ -22,7 +22,7 @@ export const CHROMIUM_FLAGS: readonly string[] = [
 ];
 
 /**
- * A headless Chromium with WebGPU in software. Whoever launches it closes it.
+ * Launches a headless Chromium with WebGPU in software. The caller closes it.
  * @param options.signals Whether SIGINT, SIGTERM and SIGHUP close it and end this process; false for those who handle
  * them. Default true.
  */

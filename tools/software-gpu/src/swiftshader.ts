@@ -5,7 +5,7 @@ import { unpacked } from './archives.ts';
 /**
  * Puts SwiftShader, a Vulkan driver in software, and the Vulkan loader into `environment`, for Dawn in a process that
  * is started with it: LD_LIBRARY_PATH is read as a process starts. Does nothing where a driver is named already, since
- * a real GPU is taken as it is, and nothing but on Linux x64. Gives whether SwiftShader will be used.
+ * a real GPU is preferred, and nothing except on Linux x64. Returns whether SwiftShader will be used.
  */
 export function useSwiftShader(environment: NodeJS.ProcessEnv = process.env): boolean {
   if (environment.VK_ICD_FILENAMES !== undefined || environment.VK_DRIVER_FILES !== undefined) return false;
