@@ -39,7 +39,7 @@ const COMMENT = /\/\*[\s\S]*?\*\/|(?<=^|\s)\/\/.*$/gm;
 /** Returns the comments of a text. Code needs no check, since the compiler looks up the modules that it names. */
 const commentsOf = (text) => [...text.matchAll(COMMENT)].map(([comment]) => comment).join('\n');
 
-/** What looks like a symbol: a capital within a word, two or more humps, or a call without arguments. */
+/** Words that look like symbols: with a capital inside, with two or more humps, or called without arguments. */
 const SYMBOL = /(?<![\w$@/#-])(?:[a-z][a-z0-9]*[A-Z][\w$]*|(?:[A-Z][a-z0-9]+){2,}\w*|[A-Za-z_$][\w$]*(?=\(\)))/g;
 /** Names that no code of ours has, each with the reason why words may have it. */
 const FOREIGN = {

@@ -11,10 +11,10 @@ export default defineProject({
     // A busy machine measures slowly.
     testTimeout: 300_000,
     hookTimeout: 300_000,
-    // What is measured is no test: each measurement takes some milliseconds, here and in the processes that tests
-    // start.
+    // Tests do not rely on measured times, so each measurement takes only some milliseconds, here and in the processes
+    // that tests start.
     env: { MAMBA_BENCH_SMALL: '1' },
-    // What the files import is loaded once a worker, not once a file: they put back what they change.
+    // Modules are loaded once for each worker, not once for each file, since the files restore whatever they change.
     isolate: false,
     include: ['src/**/*.test.ts', 'test/**/*.test.ts'],
   },

@@ -1,5 +1,5 @@
 /**
- * What the module exports. Large operations are commands of a program, which one thread or a team runs (`runAlone`,
+ * Exports of the module. Large operations are commands of a program, which one thread or a team runs (`runAlone`,
  * `runTeam`, `serve`); small ones are functions. Nothing is kept between calls, neither a heap nor mutable static data,
  * so many instances may share one memory. All addresses and strides are in bytes, and all extents in elements. Tensors
  * are float32 or int32; kernels/weights.ts describes matrices.

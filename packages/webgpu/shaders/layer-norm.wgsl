@@ -70,7 +70,7 @@ fn main(
   }
 }
 
-/// Of a row times `power`: `center`, the distance from it to the mean, and the variance.
+/// Returns, for a row times `power`, `center`, the distance from it to the mean, and the variance.
 fn momentsOf(base: u32, pieces: u32, index: u32, power: f32) -> vec3f {
   // The detour through bits keeps the device from subtracting before it multiplies, which could overflow.
   let first = bitcast<f32>(bitcast<u32>(firstOf(x[base]) * power) | args.zero);

@@ -8,7 +8,7 @@ import { modelSuite } from './model.ts';
 import { quantisedSuite } from './quantised.ts';
 import { scanSuite } from './selective-scan.ts';
 
-/** In the order in which they run. */
+/** The suites, in the order in which they run. */
 export const SUITES: readonly Suite[] = [
   scanSuite,
   convSuite,

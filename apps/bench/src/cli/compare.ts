@@ -13,7 +13,7 @@ import type { Terminal } from './terminal.ts';
 export interface CompareOptions {
   /** Share by which a measurement may be slower: 0.1 is 10 %. */
   readonly regression: number;
-  /** Also write the comparison as JSON. */
+  /** The file to which the comparison is written as JSON. */
   readonly json: string | undefined;
 }
 

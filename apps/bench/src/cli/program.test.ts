@@ -162,7 +162,7 @@ describe('Ctrl-C', () => {
   /** A run of its own process that is interrupted `times` once its first case is under way. */
   const interrupted = async (folder: string, times: number): Promise<number | null> => {
     const args = ['run', '--backend', 'reference', '--suite', 'scan', '--json', join(folder, 'report.json')];
-    // With measurements of full length: the run must not end before it is interrupted.
+    // Measurements have their full length, so that the run does not end before it is interrupted.
     const env = { ...process.env, MAMBA_BENCH_SMALL: '' };
     const child = spawn(process.execPath, [main, ...args], { stdio: ['ignore', 'ignore', 'pipe'], env });
     let interrupts = 0;
@@ -209,7 +209,7 @@ it('writes tables to stdout, brief lines to stderr, and a report; an interrupt k
     const stdout = new Sink();
     const stderr = new Sink();
     const handlers = process.listenerCount('SIGINT');
-    // Once the first case is measured and the second one is under way.
+    // The interrupt comes once the first case is measured and the second one is under way.
     stderr.onText = (text) => {
       if (!text.includes('scan/length-256')) return;
       stderr.onText = () => {};

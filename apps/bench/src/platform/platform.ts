@@ -17,7 +17,7 @@ export interface Platform {
    * @throws Error where the engine has no such flag.
    */
   revectorize(): void;
-  /** Whether measurements take no longer than they must and mean nothing, as in tests of what is around them. */
+  /** Whether measurements are as short as possible and mean nothing, as in tests of the code around them. */
   readonly small: boolean;
   /** Starts a thread that runs src/machine/limit-worker.ts. */
   startLimitWorker(): LimitWorker;

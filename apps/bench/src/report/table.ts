@@ -58,7 +58,7 @@ export function renderBackends(backends: readonly BackendRecord[], look: Look): 
     .join('\n');
 }
 
-/** Indented like the backends above. */
+/** The lines of the limits, indented like the backends above. */
 export function renderCeilings(ceilings: readonly Ceiling[], backends: readonly BackendRecord[], look: Look): string {
   const names = nameWidthOf(backends);
   return describeCeilings(ceilings)

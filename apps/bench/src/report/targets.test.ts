@@ -60,7 +60,7 @@ it('takes the worst length of a scan, the share of the bound that is asked for, 
     figure: '82 %',
     met: true,
   });
-  // Bound by arithmetic: that is no share of the bandwidth.
+  // The result is bound by arithmetic, so it has no share of the bandwidth.
   expect(find(given, 'decode, f32, 2 threads: share')).toBeUndefined();
   expect(find(given, 'scan: log-log slope')!.cells.plain).toMatchObject({ figure: '0.04', met: false });
 });

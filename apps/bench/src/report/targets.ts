@@ -11,7 +11,7 @@ export interface TargetRow {
 export interface TargetCell {
   /** The figure, `1.62×`; or the reason for which there is none. */
   readonly figure: string;
-  /** 10th to 90th percentile. */
+  /** The 10th to the 90th percentile. */
   readonly spread: string;
   /** `≥ 1.4×` */
   readonly goal: string;
@@ -29,7 +29,7 @@ interface Figure {
 
 const same = (goal: number): Goals => [goal, goal, goal];
 
-/** Rows whose every figure is missing are left out. */
+/** Returns the rows that have a figure. */
 export function targetsOf(report: Report): TargetRow[] {
   const measured = report.results.filter(
     (result): result is Result & { time: TimeSummary } => result.time !== undefined,

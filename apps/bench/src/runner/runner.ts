@@ -22,7 +22,10 @@ export interface Runner {
   dispose(): Promise<void>;
 }
 
-/** How another process finds the same case: by its index in a suite, or made anew for the peers' stage. */
+/**
+ * A reference by which another process finds the same case: its index in a suite, or the options to make it anew for
+ * the peers' stage.
+ */
 export type CaseRef =
   | { readonly suite: SuiteName; readonly index: number; readonly options: CaseOptions }
   | { readonly own: OwnCaseOptions };

@@ -19,7 +19,7 @@ const plain = z.union([z.string(), z.number(), z.boolean()]);
 const machineSchema = z.strictObject({
   cpu: z.string(),
   cores: z.number().int().positive(),
-  /** In bytes. */
+  /** Bytes of memory. */
   memory: positive,
   /** Processes that wanted a processor when the run began, the mean of a minute; 0 where the system does not say. */
   load: z.number().nonnegative(),
@@ -34,7 +34,7 @@ const ceilingSchema = z.strictObject({
   /** Operations or bytes a second. */
   perSecond: positive,
   threads: z.number().int().positive(),
-  /** How its kernel was compiled; absent means plain. */
+  /** The mode in which its kernel was compiled; absent means plain. */
   mode: z.enum(['plain', 'relaxed', 'revectorized']).optional(),
   /** The method of the measurement, in words. */
   how: z.string(),

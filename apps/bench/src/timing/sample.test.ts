@@ -12,7 +12,7 @@ class Track {
       run: () => {
         pending += milliseconds();
       },
-      // Only waiting shows the time: a sampler that did not wait would measure 0.
+      // The clock moves only while somebody waits, so a sampler that does not wait measures 0.
       synchronize: async () => {
         this.time += pending;
         pending = 0;

@@ -67,7 +67,7 @@ const FIELDS = [
   },
 ] as const;
 
-/** At temperature 0 there is nothing to filter or to draw. */
+/** Options that have no effect at temperature 0, where nothing is filtered or drawn. */
 const WITH_TEMPERATURE: readonly string[] = ['topK', 'topP', 'minP', 'seed'];
 
 export const INITIAL_SAMPLING = Object.fromEntries(

@@ -1,5 +1,5 @@
 /**
- * How a matrix `[outputs, inputs]` is stored. ROWS is row-major float32, like any other tensor. All other layouts are
+ * Layouts of a matrix `[outputs, inputs]`. ROWS is row-major float32, like any other tensor. All other layouts are
  * panels of 16 outputs, one after the other, each `[inputs, 16]`: one stream, in the order in which a product with a
  * vector or a matrix reads it; outputs beyond the last are zero.
  *
@@ -24,7 +24,7 @@ export const PANEL = 16; // host
 /** Inputs of a quantised matrix that share a scale. */
 export const GROUP = 32; // host
 
-/** How a matrix is stored: row-major float32, or panels of 16 outputs. */
+/** The layout of a matrix: row-major float32, or panels of 16 outputs. */
 export const enum Layout {
   ROWS,
   FLOAT32,

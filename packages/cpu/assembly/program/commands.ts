@@ -18,7 +18,7 @@ import { Layout } from '../kernels/weights';
 
 /** Bytes of a command. */
 export const COMMAND_BYTES: usize = 256; // host
-/** Where a command's call begins, in bytes. */
+/** The place of a command's call, in bytes. */
 export const CALL: usize = 64; // host
 
 /** The operation of a command. */
@@ -35,7 +35,7 @@ export const enum Operation {
   LAYER_NORM,
 }
 
-/** Where a command's queues are, in bytes: each counts how many of its tasks are taken. */
+/** The place of a command's queues, in bytes. Each counts how many of its tasks are taken. */
 export const NEXT: usize = 32;
 /** Queues of a command; more threads than that share them. */
 export const QUEUES = 8;

@@ -24,7 +24,7 @@ import { COMMAND_BYTES, CommandHeader, execute, NEXT, QUEUES } from './commands'
 @external("env", "memberDied")
 declare function memberDied(): bool;
 
-/** Where the words of a team's control block are, in bytes; each has a cache line to itself. */
+/** Places of the words of a team's control block, in bytes. Each has a cache line to itself. */
 const EPOCH: usize = 0;
 const GATE: usize = 64;
 const PROGRAM: usize = 128;

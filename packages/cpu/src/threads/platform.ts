@@ -1,4 +1,4 @@
-/** What threads need of a host, and the host that this is. */
+/** The functions of a host that threads need, and the choice of this host. */
 import { browserPlatform } from './browser-platform.ts';
 import { builtin } from './builtin.ts';
 import { nodePlatform } from './node-platform.ts';
@@ -15,7 +15,7 @@ export interface Platform {
    * cannot start. `died` is called if it ends without being told to.
    */
   startWorker(data: MemberData, file: string | URL | undefined, died: (cause: unknown) => void): Promise<Worker>;
-  /** What a user can do where workers do not start. */
+  /** The advice for a user whose workers do not start. */
   readonly workerRemedy: string;
   /** The reason why V8's revectorisation is not available here; undefined where it is. */
   readonly revectorizeRefusal: string | undefined;

@@ -65,7 +65,7 @@ export interface FusedCall {
   readonly accumulate: boolean;
   /** The state before the call, by slot; a slot that is absent is zero. */
   readonly before: SlotRanges;
-  /** Where the state after the call goes. */
+  /** The memory of the state after the call. */
   readonly state: SlotRanges;
 }
 

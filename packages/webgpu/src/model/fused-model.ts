@@ -262,7 +262,7 @@ interface LogitsCall {
   readonly x: BufferRange;
   /** Whether x has been through the final norm already. */
   readonly normed: boolean;
-  /** Of every `stride` rows of x the last one gets logits. */
+  /** The last of every `stride` rows of x gets logits. */
   readonly stride: number;
   /** Number of rows of logits. */
   readonly rows: number;

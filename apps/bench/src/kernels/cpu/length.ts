@@ -73,7 +73,10 @@ function tokens(count: number): Int32Array[] {
   return [Int32Array.from({ length: count }, (_, index) => (index * 7919) % VOCABULARY)];
 }
 
-/** Cases take turns; short lengths are repeated until they take as long as the longest, and the least time counts. */
+/**
+ * Measures the slope of the cases, which take turns. Short lengths are repeated until they take as long as the longest,
+ * and the least time counts.
+ */
 function slopeOf(name: string, cases: readonly LengthCase[], clock: () => number): LengthSlope {
   const longest = cases.at(-1)!.length;
   const least = cases.map(() => Number.POSITIVE_INFINITY);
@@ -111,7 +114,7 @@ function measureDecode(model: Model, lengths: readonly number[], clock: () => nu
   });
 }
 
-/** The state after so many tokens, fed in pieces. */
+/** Returns the state after `length` tokens, which are fed in pieces. */
 function fed(model: Model, length: number): ModelState {
   const piece = tokens(Math.min(2 ** 16, length));
   let state: ModelState | undefined;

@@ -18,7 +18,7 @@ export interface WebGpuKernelOptions {
   readonly inARow: boolean;
   /** Names of sizes; empty: the section's own. */
   readonly models: readonly ModelName[];
-  /** How the matrices of `models` are stored; empty: the section's own. */
+  /** Dtypes of the matrices of `models`; empty: the section's own. */
   readonly dtypes: readonly DType[];
 }
 

@@ -76,7 +76,7 @@ it.each(['Scan', 'LinearAttention'] as const)(
     expect(outputs).toEqual(['logits', 'next.conv.0', 'next.ssm.0', 'next.conv.1', 'next.ssm.1']);
     for (const output of outputs) expect(known).toContain(output);
     expect(children(graph!, 1).filter((node) => words(node, 4)[0] === recurrence)).toHaveLength(config.blocks.length);
-    // The weights once: a tied head is the embedding itself.
+    // The file holds the weights once, since a tied head is the embedding itself.
     expect(bytesOf(pieces)).toBeLessThan(4 * parameterCount(config) + 20_000);
   },
 );

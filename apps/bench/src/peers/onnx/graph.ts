@@ -12,7 +12,7 @@ export interface Graph {
 export interface ValueInfo {
   readonly name: string;
   readonly type: 'float' | 'int64';
-  /** Names are free. */
+  /** The extents; a name stands for a free one. */
   readonly shape: readonly (number | string)[];
 }
 

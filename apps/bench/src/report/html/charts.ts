@@ -21,7 +21,7 @@ const WIDTH = 760;
 const HALO = { stroke: 'var(--card)', strokeWidth: 4 };
 const STYLE = { fontFamily: 'inherit', fontSize: '12px', background: 'none', overflow: 'visible' };
 
-/** Every plot that these results give; none is empty. */
+/** Returns every plot that these results give; none is empty. */
 export function chartsOf(series: readonly Series[], document: Document): Record<string, Chart[]> {
   const charts: Record<string, (Chart | undefined)[]> = {
     overview: [sideBySide(series, document)],
@@ -45,7 +45,7 @@ interface Point {
   readonly title: string;
 }
 
-/** Log-log, with the spread as a band and each line's slope beside its end. */
+/** A log-log plot, with the spread as a band and each line's slope beside its end. */
 function timeOverLength(series: readonly Series[], suite: string, document: Document): Chart | undefined {
   const lines = series.flatMap((one) => {
     const slope = longestSlope(one, suite);
@@ -265,7 +265,7 @@ function sideBySide(series: readonly Series[], document: Document): Chart | unde
   };
 }
 
-/** Ours and other projects' on the same weights. */
+/** A plot of our backends and other projects on the same weights. */
 function peersChart(series: readonly Series[], document: Document): Chart | undefined {
   const points = series.flatMap((one) =>
     measuredOf(one)

@@ -1,7 +1,7 @@
 /** The call of a selective scan, and the part of it that a task computes. */
 import { Flag } from '../../program/call';
 
-/** How the continuous system becomes a recurrence. */
+/** The rule by which the continuous system becomes a recurrence. */
 export const enum Discretization {
   EULER,
   ZOH,

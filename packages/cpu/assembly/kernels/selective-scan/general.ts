@@ -2,11 +2,11 @@
  * Pass 2 of the selective scan for every case that decay.ts does not take: growing systems, zoh, bilinear, constant B
  * or C. It goes state by state, four channels at a time.
  *
- * What rounding takes from a state whose decay is near 1 is added again a step later (`rest`, `left`), since the
- * roundings of equal steps all go one way; it is exact where the change is smaller than the state. Decays within 2^±1/2
- * keep their distance from 1 (`near`), and others are formed as 2^n 2^r. zoh: expm1(d A) / A is d (2^r - 1) / r near 1,
- * the polynomial itself, so nothing is divided by an A that is 0 or subnormal. bilinear: the decay less 1 is x / (1 - x
- * / 2).
+ * The rounding error of a state whose decay is near 1 is added again a step later (`rest`, `left`), since the roundings
+ * of equal steps all go one way; it is exact where the change is smaller than the state. Decays within 2^±1/2 keep
+ * their distance from 1 (`near`), and others are formed as 2^n 2^r. zoh: expm1(d A) / A is d (2^r - 1) / r near 1, the
+ * polynomial itself, so nothing is divided by an A that is 0 or subnormal. bilinear: the decay less 1 is x / (1 - x /
+ * 2).
  */
 import { Constant, constant } from '../../lib/constants';
 import { madd } from '../../lib/madd';

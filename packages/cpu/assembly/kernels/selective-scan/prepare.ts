@@ -96,7 +96,7 @@ export function finish(part: ScanPart, start: i32, count: i32): void {
   }
 }
 
-/** Where channels c … c + 3 of the tile's step t are in blocks `[tileSteps, 8]`. @inline */
+/** The place of channels c … c + 3 at the tile's step t in blocks `[tileSteps, 8]`. @inline */
 function inBlocks(c: i32, t: i32, tileSteps: i32): usize {
   return ((<usize>(c >> 3) * <usize>tileSteps + <usize>t) << 5) + ((<usize>c & 4) << 2);
 }
