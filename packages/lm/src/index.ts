@@ -29,21 +29,16 @@ export { type FinishReason, generateTokens } from './generate/generate.ts';
 export type { GenerateTokensOptions, SpeculativeOptions } from './generate/options.ts';
 export type { GeneratedPiece } from './generate/pieces.ts';
 export { type PrefillOptions, prefill, prefillRows } from './generate/prefill.ts';
-export {
-  type BatchPiece,
-  type GenerateOptions,
-  LanguageModel,
-  type LoadOptions,
-  loadModel,
-  type Prompt,
-  type Score,
-} from './language-model.ts';
+export type { BatchPiece, GenerateOptions, Prompt } from './generate/request.ts';
+export { LanguageModel } from './language-model.ts';
+export { type LoadOptions, loadModel } from './load/load-model.ts';
 export type { TokenLogProb } from './sampling/log-softmax.ts';
 export type { SamplingOptions } from './sampling/options.ts';
 export { sampleLogits } from './sampling/sample-logits.ts';
 export { type HiddenStateOptions, type HiddenStates, hiddenStates } from './score/hidden-states.ts';
 export { type LogProbOptions, logProbs } from './score/log-probs.ts';
 export { type Perplexity, type PerplexityOptions, perplexity } from './score/perplexity.ts';
+export type { Score } from './score/score.ts';
 export { PrefixCache, type PrefixCacheOptions } from './session/prefix-cache.ts';
 export {
   type AppendOptions,

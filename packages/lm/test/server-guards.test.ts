@@ -146,7 +146,7 @@ describe('every answer has the form of an error', () => {
       new Error('a secret'),
       await thrown(() => lm.loadSession(new Uint8Array(3))),
     ].entries()) {
-      vi.spyOn(lm, 'promptIds').mockImplementationOnce(() => {
+      vi.spyOn(lm.tokenizer!, 'encode').mockImplementationOnce(() => {
         throw cause;
       });
       const body = JSON.stringify({ model: 'kjv-mamba', prompt: 'And' });

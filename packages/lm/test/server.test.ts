@@ -352,7 +352,7 @@ describe('the server', () => {
     await client.completions.create(fields);
     expect(errors).toEqual([]);
 
-    vi.spyOn(plain, 'promptIds').mockImplementationOnce(() => {
+    vi.spyOn(plain.tokenizer!, 'encode').mockImplementationOnce(() => {
       throw new Error('a secret');
     });
     const told = await apiError(client.completions.create(fields));

@@ -12,7 +12,7 @@ import {
   type Mark,
   type Session,
 } from '../src/index.ts';
-import { fingerprinting } from '../src/session/fingerprint.ts';
+import { fingerprinting } from '../src/load/fingerprint.ts';
 import { collect, expectError, FIXTURES, ids, PROVIDERS } from './helpers.ts';
 
 const idsOf = (pieces: readonly GeneratedPiece[]) => pieces.flatMap(({ id }) => (id === undefined ? [] : [id]));

@@ -1,7 +1,8 @@
 import type { Checkpoint } from '@mamba/checkpoint';
 import { type Backend, invalid } from '@mamba/core';
 import type { FinishReason } from '../generate/generate.ts';
-import { checkFits, type LanguageModel, type LoadOptions, loadCheckpoint } from '../language-model.ts';
+import type { LanguageModel } from '../language-model.ts';
+import { checkFits, type LoadOptions, loadCheckpoint } from '../load/load-model.ts';
 import type { SamplingOptions } from '../sampling/options.ts';
 import { Texts } from '../server/texts.ts';
 import { openBackend } from './backends.ts';

@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import type { GeneratedToken } from '../generate/decoder.ts';
 import type { FinishReason } from '../generate/generate.ts';
 import type { GeneratedPiece } from '../generate/pieces.ts';
+import { requireTokenizer } from '../generate/request.ts';
 import type { LanguageModel } from '../language-model.ts';
 import type { Plan } from './plan.ts';
 import type { EncodedPrompt } from './prompts.ts';
@@ -17,7 +18,7 @@ export class Answer {
   /** @param told Of each prompt, where it is echoed with log-probabilities: of every token but the first. */
   constructor(lm: LanguageModel, plan: Plan, model: string, told: readonly (readonly GeneratedToken[])[] = []) {
     const prefix = plan.kind === 'chat' ? 'chatcmpl' : 'cmpl';
-    this.#words = new Words(lm.requireTokenizer());
+    this.#words = new Words(requireTokenizer(lm));
     this.#plan = plan;
     this.#head = { id: `${prefix}-${randomUUID()}`, created: Math.floor(Date.now() / 1000), model };
     const echoes = plan.echo ? plan.prompts.map((prompt, index) => echo(lm, prompt, told[index])) : [];
@@ -122,7 +123,7 @@ function echo(
 ): Pick<Collected, 'text' | 'tokens'> {
   const written = text ?? lm.decode(ids);
   if (told === undefined) return { text: written, tokens: [] };
-  const tokenizer = lm.requireTokenizer();
+  const tokenizer = requireTokenizer(lm);
   const skipSpecialTokens = text !== undefined;
   const decoder = tokenizer.streamDecoder({ skipSpecialTokens });
   let offset = 0;

@@ -6,6 +6,7 @@ import type { Socket } from 'node:net';
 import { invalid, MambaError } from '@mamba/core';
 import { checkBoolean, checkInteger, checkOptions } from '@mamba/core/toolkit';
 import { Batcher } from '../generate/batcher.ts';
+import { requireTokenizer } from '../generate/request.ts';
 import type { LanguageModel } from '../language-model.ts';
 import { PrefixCache } from '../session/prefix-cache.ts';
 import { createApp } from './app.ts';
@@ -157,7 +158,7 @@ function prepare(lm: LanguageModel, options: ServeOptions) {
       throw invalid('serve.cors', JSON.stringify(origin), 'origins without a path, as "https://app.example", or "*"');
   const host = given.replace(/^\[(.*)\]$/, '$1');
   checkBoolean('serve.splitSpecialTokens', splitSpecialTokens);
-  lm.requireTokenizer();
+  requireTokenizer(lm);
   const batcher = new Batcher(lm, { maxRows, maxWaiting });
   return {
     ...{ host, port, name, batcher, apiKey, maxBodyBytes, graceMs },

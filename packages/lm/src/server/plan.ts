@@ -1,4 +1,4 @@
-import type { GenerateOptions } from '../language-model.ts';
+import type { GenerateOptions } from '../generate/request.ts';
 import { badRequest } from './errors.ts';
 import { type EncodedPrompt, encodeMessages, encodePrompts, type PromptContext, type PromptLimits } from './prompts.ts';
 import type { ChatRequest, CompletionRequest, SharedFields } from './schema.ts';

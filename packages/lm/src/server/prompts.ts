@@ -1,4 +1,5 @@
-import type { LanguageModel, Prompt } from '../language-model.ts';
+import type { Prompt } from '../generate/request.ts';
+import type { LanguageModel } from '../language-model.ts';
 import type { ChatMessage } from '../tokenizer/chat-template.ts';
 import { badRequest } from './errors.ts';
 import { isEmpty } from './neutral.ts';

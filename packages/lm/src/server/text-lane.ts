@@ -2,6 +2,7 @@ import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
 import { Worker } from 'node:worker_threads';
 import { isMambaError, MambaError } from '@mamba/core';
+import { requireTokenizer } from '../generate/request.ts';
 import type { LanguageModel } from '../language-model.ts';
 import { fromPlainError } from '../worker/protocol.ts';
 import { Queue } from './queue.ts';
@@ -59,7 +60,7 @@ export class TextLane {
   #open(): Worker {
     if (this.#worker !== undefined) return this.#worker;
     const worker = new Worker(fileURLToPath(import.meta.resolve('#text-worker')), {
-      workerData: this.#lm.requireTokenizer().definition satisfies TextWorkerData,
+      workerData: requireTokenizer(this.#lm).definition satisfies TextWorkerData,
       resourceLimits: { maxOldGenerationSizeMb: MAX_MEMORY_MIB },
     });
     // It keeps no process alive.

@@ -1,4 +1,5 @@
-import type { LanguageModel, Prompt } from '../language-model.ts';
+import { type Prompt, promptIds, requireTokenizer } from '../generate/request.ts';
+import type { LanguageModel } from '../language-model.ts';
 import type { ChatMessage } from '../tokenizer/chat-template.ts';
 import { TextLane } from './text-lane.ts';
 
@@ -28,17 +29,18 @@ export class Texts {
   }
 
   /**
-   * The ids of a prompt; an empty one's is the first token. @throws MambaError as `LanguageModel.promptIds`, ApiError
+   * The ids of a prompt; an empty one's is the first token. @throws MambaError as `promptIds`, ApiError
    * 429.
    */
   async prompt(prompt: Prompt, { splitSpecialTokens, signal }: TextOptions): Promise<ArrayLike<number>> {
-    if (typeof prompt !== 'string') return this.#lm.promptIds(prompt);
-    const tokenizer = this.#lm.requireTokenizer();
+    if (typeof prompt !== 'string') return promptIds(this.#lm, prompt);
+    const tokenizer = requireTokenizer(this.#lm);
     if (prompt.length > QUICK || tokenizer.runsPatterns)
-      return this.#lm.promptIds(
+      return promptIds(
+        this.#lm,
         await this.#run({ kind: 'text', text: prompt, splitSpecialTokens }, prompt.length, signal),
       );
-    return this.#lm.promptIds(splitSpecialTokens ? tokenizer.encode(prompt, { splitSpecialTokens }) : prompt);
+    return promptIds(this.#lm, splitSpecialTokens ? tokenizer.encode(prompt, { splitSpecialTokens }) : prompt);
   }
 
   /** The ids of a conversation. @throws MambaError as `LanguageModel.encodeChat`, ApiError 429. */

@@ -6,7 +6,8 @@ import { checkPrompt, collecting, continueFrom, type FinishReason } from '../gen
 import { type Generation, resolveGeneration } from '../generate/options.ts';
 import { type GeneratedPiece, makePieces, PieceMaker } from '../generate/pieces.ts';
 import { type PrefillOptions, prefill } from '../generate/prefill.ts';
-import type { GenerateOptions, LanguageModel, Prompt } from '../language-model.ts';
+import { type GenerateOptions, type Prompt, promptIds, requireTokenizer, splitOptions } from '../generate/request.ts';
+import type { LanguageModel } from '../language-model.ts';
 import type { StopStrings } from '../tokenizer/stop-strings.ts';
 
 export interface SessionOptions {
@@ -105,7 +106,7 @@ export class Session {
     for (const name of ['prompt', 'state', 'prefixCache', 'draft', 'batcher'])
       if (name in options)
         throw invalid(`session.generate.${name}`, 'an option of lm.generate', 'none: a session brings its own');
-    const { stops, tokens } = this.lm.splitOptions(options);
+    const { stops, tokens } = splitOptions(this.lm, options);
     const generation = resolveGeneration(this.lm.model, tokens);
     const { penaltyWindow, penalizes } = generation.sampling;
     if (penalizes && penaltyWindow > RECENT)
@@ -190,7 +191,7 @@ export class Session {
   async *#generatePieces(generation: Generation, stops: StopStrings): AsyncGenerator<GeneratedPiece, void, void> {
     this.#checkFree('generate');
     const { pending, recent } = this.#place;
-    const first = pending.length > 0 ? [] : checkPrompt(this.lm.promptIds([]), this.lm.model);
+    const first = pending.length > 0 ? [] : checkPrompt(promptIds(this.lm, []), this.lm.model);
     // What was not given of the text so far is in the last ids, so that a session that was saved or forked knows it as
     // well.
     const before = [...recent, ...first];
@@ -220,7 +221,7 @@ export class Session {
 
   #encode(input: Prompt): ArrayLike<number> {
     if (typeof input !== 'string') return input;
-    return this.lm.requireTokenizer().encode(input, { addSpecialTokens: this.length === 0 });
+    return requireTokenizer(this.lm).encode(input, { addSpecialTokens: this.length === 0 });
   }
 
   #move(place: Place): void {

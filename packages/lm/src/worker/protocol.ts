@@ -14,11 +14,13 @@ import {
 import type { DeltaMap, DeltaOptions } from '../blocks/mamba/selection.ts';
 import type { Bounds } from '../bounds/bounds.ts';
 import type { GeneratedPiece } from '../generate/pieces.ts';
+import type { BatchPiece, GenerateOptions, Prompt } from '../generate/request.ts';
 import type { DownloadProgress } from '../hub/hub.ts';
-import type { BatchPiece, GenerateOptions, LoadOptions, Prompt, Score } from '../language-model.ts';
+import type { LoadOptions } from '../load/load-model.ts';
 import type { HiddenStateOptions, HiddenStates } from '../score/hidden-states.ts';
 import type { LogProbOptions } from '../score/log-probs.ts';
 import type { Perplexity, PerplexityOptions } from '../score/perplexity.ts';
+import type { Score } from '../score/score.ts';
 import type { AppendOptions, Mark, SessionGenerateOptions, SessionOptions } from '../session/session.ts';
 import type { ChatMessage } from '../tokenizer/chat-template.ts';
 import type { EncodeChatOptions } from '../tokenizer/tokenizer.ts';

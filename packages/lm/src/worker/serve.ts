@@ -3,7 +3,8 @@ import { type Backend, type BackendProvider, invalid, MambaError, selectBackend 
 import { watchBounds } from '#bounds';
 import type { Selection } from '../blocks/mamba/selection.ts';
 import type { DownloadProgress } from '../hub/hub.ts';
-import { type LanguageModel, loadModel } from '../language-model.ts';
+import type { LanguageModel } from '../language-model.ts';
+import { loadModel } from '../load/load-model.ts';
 import type { Session } from '../session/session.ts';
 import {
   type Arguments,
