@@ -14,7 +14,8 @@ import { type HiddenStateOptions, type HiddenStates, hiddenStates } from './scor
 import type { LogProbOptions } from './score/log-probs.ts';
 import { type Perplexity, type PerplexityOptions, perplexity } from './score/perplexity.ts';
 import { type Score, scoreIds } from './score/score.ts';
-import { loadPlace, Session, type SessionOptions } from './session/session.ts';
+import { Session, type SessionOptions } from './session/session.ts';
+import { loadSessionState } from './session/state.ts';
 import type { ChatMessage } from './tokenizer/chat-template.ts';
 import type { EncodeChatOptions, Tokenizer } from './tokenizer/tokenizer.ts';
 
@@ -105,11 +106,11 @@ export class LanguageModel {
    * @throws MambaError `foreign` if it was saved with another model, `invalid-file` if it is damaged.
    */
   loadSession(bytes: Uint8Array, options: SessionOptions = {}): Session {
-    const place = loadPlace(this.model, this.fingerprint, bytes);
+    const state = loadSessionState(this.model, this.fingerprint, bytes);
     try {
-      return new Session(this, options, place);
+      return new Session(this, options, state);
     } catch (error) {
-      place.state?.dispose();
+      state.state?.dispose();
       throw error;
     }
   }

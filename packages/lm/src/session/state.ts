@@ -1,0 +1,76 @@
+import { decodeSnapshot, encodeSnapshot, MambaError, type Model, type ModelState } from '@mamba/core';
+
+/** Number of past ids that a session keeps beside the state: the largest window of the penalties in a session. */
+export const RECENT = 1024;
+
+/** All that a session holds of its sequence. */
+export interface SessionState {
+  /** Zero if absent. */
+  readonly state: ModelState | undefined;
+  /** The last ids, which the state has not been fed; empty only if the session is. */
+  readonly pending: readonly number[];
+  /** The last ids of the sequence, at most `RECENT`, pending ones included. */
+  readonly recent: readonly number[];
+  /** Number of all ids so far, pending ones included. */
+  readonly length: number;
+}
+
+export const EMPTY: SessionState = { state: undefined, pending: [], recent: [], length: 0 };
+
+/** Encodes a session for `loadSessionState`. @throws what the backend throws. */
+export async function saveSessionState(
+  model: Model,
+  fingerprint: string,
+  { state, pending, recent, length }: SessionState,
+): Promise<Uint8Array> {
+  const exported = state ?? model.zeroState();
+  try {
+    const snapshot = await model.exportState(exported);
+    return encodeSnapshot({ ...snapshot, fingerprint, extra: { pending, recent, length } });
+  } finally {
+    if (exported !== state) exported.dispose();
+  }
+}
+
+/**
+ * Decodes a saved session.
+ * @returns its state, the caller's to dispose.
+ * @throws MambaError `invalid-file` if the bytes are damaged or hold no session, `foreign` if they were saved with
+ * another model.
+ */
+export function loadSessionState(model: Model, fingerprint: string, bytes: Uint8Array): SessionState {
+  const snapshot = decodeSnapshot(bytes);
+  if (snapshot.fingerprint !== undefined && snapshot.fingerprint !== fingerprint)
+    throw new MambaError('foreign', 'the session belongs to another model', {
+      origin: 'loadSession',
+      given: `a session of model ${String(snapshot.fingerprint)}`,
+      expected: `one of model ${fingerprint}`,
+      remedy: 'Load it with the model that it was saved from.',
+    });
+  const { pending, recent, length } = (snapshot.extra ?? {}) as Readonly<Record<string, unknown>>;
+  const { vocabSize } = model.config;
+  const position = snapshot.positions[0]!;
+  const valid =
+    snapshot.fingerprint !== undefined &&
+    snapshot.batch === 1 &&
+    isIds(pending, vocabSize) &&
+    isIds(recent, vocabSize) &&
+    recent.length <= RECENT &&
+    length === position + pending.length &&
+    (position === 0 || pending.length > 0);
+  if (!valid)
+    throw new MambaError('invalid-file', 'the bytes are no saved session', {
+      origin: 'loadSession',
+      expected: 'what session.save() gave',
+    });
+  return { state: model.importState(snapshot), pending, recent, length };
+}
+
+/** Copies the model's state too. */
+export function copySessionState(model: Model, session: SessionState): SessionState {
+  return { ...session, state: session.state && model.cloneState(session.state) };
+}
+
+function isIds(value: unknown, vocabSize: number): value is readonly number[] {
+  return Array.isArray(value) && value.every((id) => Number.isSafeInteger(id) && id >= 0 && id < vocabSize);
+}
