@@ -29,6 +29,7 @@ export { type FinishReason, generateTokens } from './generate/generate.ts';
 export type { GenerateTokensOptions, SpeculativeOptions } from './generate/options.ts';
 export type { GeneratedPiece } from './generate/pieces.ts';
 export { type PrefillOptions, prefill, prefillRows } from './generate/prefill.ts';
+export { PrefixCache, type PrefixCacheOptions } from './generate/prefix-cache.ts';
 export type { BatchPiece, GenerateOptions, Prompt } from './generate/request.ts';
 export { LanguageModel } from './language-model.ts';
 export { type LoadOptions, loadModel } from './load/load-model.ts';
@@ -39,7 +40,6 @@ export { type HiddenStateOptions, type HiddenStates, hiddenStates } from './scor
 export { type LogProbOptions, logProbs } from './score/log-probs.ts';
 export { type Perplexity, type PerplexityOptions, perplexity } from './score/perplexity.ts';
 export type { Score } from './score/score.ts';
-export { PrefixCache, type PrefixCacheOptions } from './session/prefix-cache.ts';
 export {
   type AppendOptions,
   type Mark,

@@ -3,7 +3,7 @@ import { checkBoolean, checkInteger, checkOptions } from '@mamba/core/toolkit';
 import { checkAbortSignal, checkIds } from '../check.ts';
 import { resolveSampling, SAMPLING_KEYS, type Sampling, type SamplingOptions } from '../sampling/options.ts';
 import { randomSeed, uniformNumbers } from '../sampling/random.ts';
-import { PrefixCache } from '../session/prefix-cache.ts';
+import { PrefixCache } from './prefix-cache.ts';
 
 export interface GenerateTokensOptions extends SamplingOptions {
   /** An integer: the same one gives the same tokens on one backend. Default: random. */

@@ -1,7 +1,7 @@
 import type { Model, ModelState } from '@mamba/core';
 import { checkSignal, yieldToEventLoop } from '../event-loop.ts';
 import { describeToken, type GeneratedToken } from '../generate/decoder.ts';
-import type { PrefixCache } from '../session/prefix-cache.ts';
+import type { PrefixCache } from '../generate/prefix-cache.ts';
 
 /** Tokens computed at once: each has logits for the whole vocabulary. */
 const CHUNK = 32;

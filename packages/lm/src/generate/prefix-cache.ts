@@ -2,14 +2,15 @@ import { invalid, type Model, type ModelState } from '@mamba/core';
 import { checkInteger, checkOptions } from '@mamba/core/toolkit';
 
 export interface PrefixCacheOptions {
-  /** What the states, and the ids that they are found by, may take together. Default 256 MiB. */
+  /** Bytes that the states, and the ids that they are found by, may take together. Default 256 MiB. */
   readonly maxBytes?: number | undefined;
 }
 
 /**
- * States by the tokens that led to them, to begin a prompt at the longest prefix that was read before. A state cannot
- * be cut, so only prefixes that were put in are found: generation puts one in at each chunk of a prompt, at the
- * prompt's end and at its own. The least recently used go first where the budget is reached.
+ * Keeps model states by the ids that led to them, so that a prompt starts from its longest prefix that was read before.
+ * A state cannot be truncated, so only inserted prefixes are found. Generation inserts the state after each chunk of a
+ * prompt, at the end of the prompt and at the end of the generated text. The least recently used states are evicted
+ * when the budget is reached.
  */
 export class PrefixCache {
   readonly model: Model;
@@ -20,7 +21,10 @@ export class PrefixCache {
   readonly #lengths = new Map<number, number>();
   #bytes = 0;
 
-  /** @param owner Whose states it keeps: a `Model`, or a `LanguageModel`. */
+  /**
+   * @param owner The `Model` or `LanguageModel` whose states are kept.
+   * @throws MambaError `invalid-argument`
+   */
   constructor(owner: Model | { readonly model: Model }, options: PrefixCacheOptions = {}) {
     checkOptions('PrefixCache', options, ['maxBytes']);
     const { maxBytes = 2 ** 28 } = options;
@@ -31,15 +35,17 @@ export class PrefixCache {
     this.maxBytes = maxBytes;
   }
 
+  /** Number of states. */
   get size(): number {
     return this.#entries.size;
   }
 
+  /** Bytes of the states and their ids. */
   get bytes(): number {
     return this.#bytes;
   }
 
-  /** The longest kept prefix of `ids`: its length, and a copy of its state, the caller's to dispose. */
+  /** The longest cached prefix of `ids`: its length, and a copy of its state, the caller's to dispose. */
   lookup(ids: ArrayLike<number>): { readonly length: number; readonly state: ModelState } | undefined {
     let found: Entry | undefined;
     let hash = SEED;
@@ -47,7 +53,7 @@ export class PrefixCache {
       hash = mix(hash, ids[index]!);
       if (!this.#lengths.has(index + 1)) continue;
       const entry = this.#entries.get(keyOf(index + 1, hash));
-      // A hash may collide.
+      // Hashes may collide.
       if (entry?.ids.every((id, at) => id === ids[at])) found = entry;
     }
     if (found === undefined) return undefined;
@@ -57,8 +63,9 @@ export class PrefixCache {
   }
 
   /**
-   * Keeps a copy of the state of one row after `ids`; the given one stays the caller's. Does nothing where it is larger
-   * than the budget.
+   * Inserts a copy of the state of one row after `ids`; the given state stays the caller's. Does nothing if the copy
+   * exceeds the budget.
+   * @throws MambaError `invalid-argument` for a state of several rows, and what the backend throws.
    */
   insert(ids: ArrayLike<number>, state: ModelState): void {
     if (state.batch !== 1) throw invalid('PrefixCache.insert', `a state of ${state.batch} rows`, 'one row');
@@ -85,7 +92,7 @@ export class PrefixCache {
     this.#bytes += bytes;
   }
 
-  /** Frees all states; the cache may be used again. */
+  /** Frees all states; the cache stays usable. */
   clear(): void {
     for (const entry of this.#entries.values()) this.#remove(entry);
   }
