@@ -24,7 +24,7 @@ export {
 } from '@mamba/core';
 export { type DeltaMap, type DeltaOptions, Selection } from './blocks/mamba/selection.ts';
 export { Batcher, type BatcherOptions } from './generate/batcher.ts';
-export type { GeneratedToken } from './generate/decoder.ts';
+export type { GeneratedToken } from './generate/decoder/sequence.ts';
 export { type FinishReason, generateTokens } from './generate/generate.ts';
 export type { GenerateTokensOptions, SpeculativeOptions } from './generate/options.ts';
 export type { GeneratedPiece } from './generate/pieces.ts';

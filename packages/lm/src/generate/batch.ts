@@ -1,6 +1,7 @@
 import { invalid, type MambaError, type Model, type ModelState } from '@mamba/core';
 import { checkSignal, yieldToEventLoop } from '../event-loop.ts';
-import { Decoder, type GeneratedToken, newRow } from './decoder.ts';
+import { Decoder } from './decoder/decoder.ts';
+import { type GeneratedToken, newSequence } from './decoder/sequence.ts';
 import type { FinishReason } from './generate.ts';
 import type { Generation } from './options.ts';
 
@@ -137,10 +138,10 @@ export class Batch<E extends BatchEntry> {
     for (const { entry, state } of readers)
       if (state !== undefined && entry.prompt.length > 1)
         entry.generation.prefixCache?.insert(entry.prompt.slice(0, -1), state);
-    const rows = readers.map(({ entry }) => newRow(entry.generation, entry.prompt));
+    const sequences = readers.map(({ entry }) => newSequence(entry.generation, entry.prompt));
     const merged = this.#gather(readers);
     try {
-      this.#decoder.join(rows, merged);
+      this.#decoder.join(sequences, merged);
     } catch (error) {
       merged.dispose();
       throw error;
@@ -177,7 +178,7 @@ export class Batch<E extends BatchEntry> {
     const rows = await this.#decoder.advance(count);
     const steps: BatchStep<E>[] = [];
     for (const [row, entry] of this.#entries.entries()) {
-      const { tokens, broken } = rows[row]!;
+      const { tokens, failedIds } = rows[row]!;
       const stop = tokens.findIndex(({ id }) => entry.generation.stopIds.has(id));
       const done = this.#done.get(entry)! + tokens.length;
       this.#done.set(entry, done);
@@ -186,7 +187,7 @@ export class Batch<E extends BatchEntry> {
         entry,
         tokens: stop < 0 ? tokens : tokens.slice(0, stop),
         finishReason: stop < 0 ? ended : 'stop',
-        error: stop < 0 && broken !== undefined ? await this.#decoder.explain(row, broken) : undefined,
+        error: stop < 0 && failedIds !== undefined ? await this.#decoder.explain(row, failedIds) : undefined,
       });
     }
     this.leave(steps.filter(({ finishReason }) => finishReason !== undefined).map(({ entry }) => entry));

@@ -1,7 +1,7 @@
 import { invalid, MambaError, type Model } from '@mamba/core';
 import { checkInteger, checkOptions } from '@mamba/core/toolkit';
 import { Batch, checkBatchable } from './batch.ts';
-import type { GeneratedToken } from './decoder.ts';
+import type { GeneratedToken } from './decoder/sequence.ts';
 import { checkPrompt, type FinishReason } from './generate.ts';
 import { type GenerateTokensOptions, type Generation, resolveGeneration } from './options.ts';
 

@@ -1,20 +1,20 @@
-import { invalid, type Model } from '@mamba/core';
+import { invalid, type Model, type ModelState } from '@mamba/core';
 import { checkIds } from '../check.ts';
 import { checkSignal, yieldToEventLoop } from '../event-loop.ts';
-import { Decoder, type GeneratedToken, newRow, type Position } from './decoder.ts';
+import { Decoder } from './decoder/decoder.ts';
+import { type GeneratedToken, newSequence, type SequenceState } from './decoder/sequence.ts';
 import { type GenerateTokensOptions, type Generation, resolveGeneration } from './options.ts';
 import { prefill } from './prefill.ts';
 import { SpeculativeDecoder } from './speculative.ts';
 
-/** `length`: as many tokens as were allowed. `stop`: at a stop id or a stop string. */
+/** `length`: after `maxTokens` tokens. `stop`: at a stop id or a stop string. */
 export type FinishReason = 'length' | 'stop';
 
 /**
- * Generates after a prompt of at least one id; gives tokens as they come, and returns why it ended. Sampling is on the
- * device where the options allow. The state and everything else that it made are freed on every way out, a `break` from
- * the loop included.
- * @throws MambaError `invalid-argument` at once, or while generating `aborted` where the signal fires, `not-finite`
- * where the model gives no numbers, `disposed`, `foreign`, `out-of-memory`, `device-lost`.
+ * Generates after a prompt of at least one id: yields tokens as they come, and returns why it ended. Sampling runs on
+ * the device if the options allow it. All state is freed when the generator ends, fails, or is left by `break`.
+ * @throws MambaError `invalid-argument` at once; while generating `aborted` when the signal fires, `not-finite` if the
+ * logits are not finite, `disposed`, `foreign`, `out-of-memory`, `device-lost`.
  */
 export function generateTokens(
   model: Model,
@@ -23,10 +23,10 @@ export function generateTokens(
 ): AsyncGenerator<GeneratedToken, FinishReason, void> {
   const generation = resolveGeneration(model, options);
   const ids = checkPrompt(prompt, model);
-  return generation.draft === undefined ? plain(model, ids, generation) : speculative(model, ids, generation);
+  return generation.draft === undefined ? generateAlone(model, ids, generation) : speculate(model, ids, generation);
 }
 
-/** At least one id, all of the vocabulary. */
+/** @throws MambaError `invalid-argument` unless there is at least one id, and all are of the vocabulary. */
 export function checkPrompt(prompt: ArrayLike<number>, { config }: Model): number[] {
   const ids = checkIds('generate.prompt', prompt, config.vocabSize);
   if (ids.length === 0) throw invalid('generate.prompt', 'no tokens', 'at least one id');
@@ -34,38 +34,39 @@ export function checkPrompt(prompt: ArrayLike<number>, { config }: Model): numbe
 }
 
 /**
- * Goes on from a position, whose state is only borrowed.
- * @param previous What the penalties see: at least the pending ids.
- * @param settle Called once, however it ends, with the position after the tokens that were given; its state is the
- * callee's where it is `owned`, and the borrowed one otherwise. Not called where reading the pending ids failed: then
- * nothing has changed.
+ * Continues a sequence. Its state is borrowed: it is neither changed nor disposed.
+ * @param previous The ids that the penalties see: at least the pending ones.
+ * @param settle Called once, however generation ends, with the sequence's state after the tokens that were yielded. If
+ * `owned`, the model state is the callee's to dispose; otherwise it is the borrowed one. Not called if reading the
+ * pending ids failed, since nothing has changed then.
  */
 export async function* continueFrom(
   model: Model,
-  { state, pending }: Position,
+  { state, pending }: SequenceState,
   previous: readonly number[],
   generation: Generation,
-  settle: ((end: Position & { readonly owned: boolean }) => void) | undefined,
+  settle: ((end: SequenceState & { readonly owned: boolean }) => void) | undefined,
 ): AsyncGenerator<GeneratedToken, FinishReason, void> {
   const { maxTokens, stopIds, block, chunk, signal } = generation;
   checkSignal('generate', signal);
   const before = pending.slice(0, -1);
   const read = before.length > 0 ? await prefill(model, before, { state, chunk, signal }) : undefined;
   const options = { borrowed: read === undefined, keeps: settle !== undefined };
-  const decoder = new Decoder(model, [newRow(generation, previous)], read ?? state, options);
+  const decoder = new Decoder(model, [newSequence(generation, previous)], read ?? state, options);
   let given = 0;
   try {
     for (let done = 0; done < maxTokens; ) {
       checkSignal('generate', signal);
-      const [drawn] = await decoder.advance(Math.min(block, maxTokens - done));
+      const [output] = await decoder.advance(Math.min(block, maxTokens - done));
+      const { tokens, failedIds } = output!;
       given = 0;
-      for (const token of drawn!.tokens) {
+      for (const token of tokens) {
         if (stopIds.has(token.id)) return 'stop';
         given++;
         yield token;
       }
-      if (drawn!.broken !== undefined) throw await decoder.explain(0, drawn!.broken);
-      done += drawn!.tokens.length;
+      if (failedIds !== undefined) throw await decoder.explain(0, failedIds);
+      done += tokens.length;
       await yieldToEventLoop();
     }
     return 'length';
@@ -75,14 +76,14 @@ export async function* continueFrom(
   }
 }
 
-async function* plain(
+async function* generateAlone(
   model: Model,
   prompt: readonly number[],
   generation: Generation,
 ): AsyncGenerator<GeneratedToken, FinishReason, void> {
   const { prefixCache: cache, chunk, signal, state } = generation;
   if (cache === undefined) return yield* continueFrom(model, { state, pending: prompt }, prompt, generation, undefined);
-  const read = await readThrough(model, prompt.slice(0, -1), { cache, chunk, signal });
+  const read = await prefillThrough(model, prompt.slice(0, -1), { cache, chunk, signal });
   const ids = [...prompt];
   try {
     const tokens = continueFrom(model, { state: read, pending: prompt.slice(-1) }, prompt, generation, (end) => {
@@ -98,12 +99,15 @@ async function* plain(
   }
 }
 
-/** The state after `ids`, from the longest prefix that the cache has; every chunk of the rest is kept. */
-export async function readThrough(
+/**
+ * The state after `ids`, read from the longest prefix in the cache; the state after each chunk is inserted. The caller
+ * disposes it; undefined, which is zero, if there are no ids.
+ */
+async function prefillThrough(
   model: Model,
   ids: readonly number[],
   { cache, chunk, signal }: Pick<Generation, 'chunk' | 'signal'> & { cache: NonNullable<Generation['prefixCache']> },
-) {
+): Promise<ModelState | undefined> {
   const found = cache.lookup(ids);
   if (ids.length === (found?.length ?? 0)) return found?.state;
   try {
@@ -117,7 +121,7 @@ export async function readThrough(
   }
 }
 
-/** Notes each id before it is given, so that whoever hears of the end knows them all. */
+/** Appends each id to `ids` before it is yielded, so that `settle` finds them all there. */
 export async function* collecting(
   tokens: AsyncGenerator<GeneratedToken, FinishReason, void>,
   ids: number[],
@@ -134,7 +138,7 @@ export async function* collecting(
   }
 }
 
-async function* speculative(
+async function* speculate(
   model: Model,
   prompt: readonly number[],
   generation: Generation,
@@ -143,18 +147,20 @@ async function* speculative(
   const draft = generation.draft!;
   checkSignal('generate', signal);
   const before = prompt.slice(0, -1);
-  const read = (reader: Model): Promise<Position['state']> =>
+  const read = (reader: Model): Promise<ModelState | undefined> =>
     before.length > 0 ? prefill(reader, before, { chunk, signal }) : Promise.resolve(undefined);
-  const state = await (cache === undefined ? read(model) : readThrough(model, before, { cache, chunk, signal }));
-  let draftState: Position['state'];
+  const state = await (cache === undefined ? read(model) : prefillThrough(model, before, { cache, chunk, signal }));
+  let draftState: ModelState | undefined;
   try {
     draftState = await read(draft.model);
   } catch (error) {
     state?.dispose();
     throw error;
   }
-  const row = newRow(generation, prompt);
-  const decoder = new SpeculativeDecoder(model, row, state, { ...draft, state: draftState });
+  const decoder = new SpeculativeDecoder(model, newSequence(generation, prompt), state, {
+    ...draft,
+    state: draftState,
+  });
   const ids = [...prompt];
   try {
     for (let done = 0; done < maxTokens; ) {
@@ -171,8 +177,7 @@ async function* speculative(
     return 'length';
   } finally {
     try {
-      const { state: end } = decoder.position;
-      if (end !== undefined) cache?.insert(ids.slice(0, -1), end);
+      if (decoder.state !== undefined) cache?.insert(ids.slice(0, -1), decoder.state);
     } finally {
       decoder.dispose();
     }

@@ -1,11 +1,8 @@
 import { transformersName } from '@mamba/checkpoint';
 import { MambaError, type Model, type ModelState, modelParameters, type ParameterSpec, type Tensor } from '@mamba/core';
 
-/**
- * Whether a token follows from a row of logits, as the model gave them: all of it is finite. What forbids a token comes
- * later.
- */
-export function decides(logits: ArrayLike<number>): boolean {
+/** Whether the model's logits, before any bias that forbids tokens by -Infinity, are all finite. */
+export function allFinite(logits: ArrayLike<number>): boolean {
   return firstBad(logits) < 0;
 }
 

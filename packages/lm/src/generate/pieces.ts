@@ -2,7 +2,7 @@ import type { TokenLogProb } from '../sampling/log-softmax.ts';
 import type { StopStrings } from '../tokenizer/stop-strings.ts';
 import type { StreamDecoder } from '../tokenizer/stream-decoder.ts';
 import type { Tokenizer } from '../tokenizer/tokenizer.ts';
-import type { GeneratedToken } from './decoder.ts';
+import type { GeneratedToken } from './decoder/sequence.ts';
 import type { FinishReason } from './generate.ts';
 
 /**

@@ -1,6 +1,6 @@
 import type { Model, ModelState } from '@mamba/core';
 import { checkSignal, yieldToEventLoop } from '../event-loop.ts';
-import { describeToken, type GeneratedToken } from '../generate/decoder.ts';
+import { describeToken, type GeneratedToken } from '../generate/decoder/sequence.ts';
 import type { PrefixCache } from '../generate/prefix-cache.ts';
 
 /** Tokens computed at once: each has logits for the whole vocabulary. */

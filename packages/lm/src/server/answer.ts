@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import type { GeneratedToken } from '../generate/decoder.ts';
+import type { GeneratedToken } from '../generate/decoder/sequence.ts';
 import type { FinishReason } from '../generate/generate.ts';
 import type { GeneratedPiece } from '../generate/pieces.ts';
 import { requireTokenizer } from '../generate/request.ts';

@@ -5,7 +5,7 @@ import { type Context, Hono } from 'hono';
 import { streamSSE } from 'hono/streaming';
 import type { z } from 'zod';
 import type { Batcher } from '../generate/batcher.ts';
-import type { GeneratedToken } from '../generate/decoder.ts';
+import type { GeneratedToken } from '../generate/decoder/sequence.ts';
 import type { GeneratedPiece } from '../generate/pieces.ts';
 import type { PrefixCache } from '../generate/prefix-cache.ts';
 import type { LanguageModel } from '../language-model.ts';

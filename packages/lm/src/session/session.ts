@@ -1,7 +1,7 @@
 import { invalid, MambaError } from '@mamba/core';
 import { checkInteger, checkOptions } from '@mamba/core/toolkit';
 import { checkIds } from '../check.ts';
-import type { GeneratedToken } from '../generate/decoder.ts';
+import type { GeneratedToken } from '../generate/decoder/sequence.ts';
 import { checkPrompt, collecting, continueFrom, type FinishReason } from '../generate/generate.ts';
 import { type Generation, resolveGeneration } from '../generate/options.ts';
 import { type GeneratedPiece, makePieces, PieceMaker } from '../generate/pieces.ts';

@@ -1,14 +1,11 @@
-import { decodeSnapshot, encodeSnapshot, MambaError, type Model, type ModelState } from '@mamba/core';
+import { decodeSnapshot, encodeSnapshot, MambaError, type Model } from '@mamba/core';
+import type { SequenceState } from '../generate/decoder/sequence.ts';
 
 /** Number of past ids that a session keeps beside the state: the largest window of the penalties in a session. */
 export const RECENT = 1024;
 
-/** All that a session holds of its sequence. */
-export interface SessionState {
-  /** Zero if absent. */
-  readonly state: ModelState | undefined;
-  /** The last ids, which the state has not been fed; empty only if the session is. */
-  readonly pending: readonly number[];
+/** All that a session holds of its sequence. `pending` is empty only if the session is. */
+export interface SessionState extends SequenceState {
   /** The last ids of the sequence, at most `RECENT`, pending ones included. */
   readonly recent: readonly number[];
   /** Number of all ids so far, pending ones included. */

@@ -1,0 +1,182 @@
+import type { MambaError, Model, ModelState } from '@mamba/core';
+import type { Sampling } from '../../sampling/options.ts';
+import { notFinite } from '../not-finite.ts';
+import { decodeOnDevice } from './device.ts';
+import { decodeOnHost } from './host.ts';
+import type { GeneratedToken, Sequence, SequenceState } from './sequence.ts';
+import { decodeStepwise } from './stepwise.ts';
+import { NOT_FINITE } from './strategy.ts';
+
+/** The tokens that one `advance` gave to a sequence. */
+export interface SequenceOutput {
+  readonly tokens: readonly GeneratedToken[];
+  /**
+   * Set if the logits after these tokens are not finite: the ids that were fed, for `Decoder.explain`. The sequence
+   * cannot continue.
+   */
+  readonly failedIds?: readonly number[];
+}
+
+/**
+ * Owns the state of sequences that are generated together: one row for each, fed all ids but the sequence's last.
+ * A decoder that keeps also holds the state before the latest tokens, so that `settle` can stop after any of them:
+ * a state cannot be truncated.
+ */
+export class Decoder {
+  readonly #model: Model;
+  readonly #keeps: boolean;
+  #sequences: readonly Sequence[];
+  #current: OwnedState;
+  /** Set after the first `advance` of a decoder that keeps. */
+  #previous: Previous | undefined;
+
+  /** @param state One row for each sequence. The decoder takes ownership unless `borrowed`. */
+  constructor(
+    model: Model,
+    sequences: readonly Sequence[],
+    state: ModelState | undefined,
+    options: { readonly borrowed?: boolean; readonly keeps?: boolean } = {},
+  ) {
+    this.#model = model;
+    this.#sequences = sequences;
+    this.#current = { state, owned: options.borrowed !== true };
+    this.#keeps = options.keeps === true;
+  }
+
+  /**
+   * Generates from 1 to `count` tokens, the same number for each sequence whose logits stay finite. Sampling on the
+   * device takes several tokens without waiting. If it throws, nothing has changed except that random numbers may have
+   * been drawn; a decoder that does not keep may have lost its state, and can then only be disposed.
+   */
+  async advance(count: number): Promise<readonly SequenceOutput[]> {
+    const sequences = this.#sequences;
+    const before = sequences.map(({ lastId }) => lastId);
+    const { state: current, owned } = this.#current;
+    const batchState = { state: current, donate: owned && !this.#keeps && current !== undefined };
+    const { tokens, state } = await strategyFor(sequences)(this.#model, sequences, batchState, count);
+    const outputs = tokens.map((made, row) => untilNotFinite(made, before[row]!));
+    for (const [row, sequence] of sequences.entries())
+      sequence.lastId = outputs[row]!.tokens.at(-1)?.id ?? sequence.lastId;
+    this.#take(state, before, outputs);
+    return outputs;
+  }
+
+  /** The error for a sequence that the latest `advance` gave `failedIds`. */
+  async explain(row: number, failedIds: readonly number[]): Promise<MambaError> {
+    const state = this.#previous?.held.state ?? this.#current.state;
+    const own = state && this.#model.gatherState([{ state, row }]);
+    try {
+      return await notFinite({ model: this.#model, ids: failedIds, state: own });
+    } finally {
+      own?.dispose();
+    }
+  }
+
+  /** Drops all sequences but those at these indices, which are reordered. */
+  select(indices: readonly number[]): void {
+    const selected = this.#gather(indices.map((row) => ({ state: this.#current.state!, row })));
+    this.#sequences = indices.map((index) => this.#sequences[index]!);
+    this.#replace(selected);
+  }
+
+  /**
+   * Appends sequences.
+   * @param state One row for each, fed all ids but the last. The decoder takes ownership.
+   */
+  join(sequences: readonly Sequence[], state: ModelState): void {
+    const own = this.#sequences.map((_, row) => ({ state: this.#current.state!, row }));
+    const merged = own.length === 0 ? state : this.#gather([...own, ...sequences.map((_, row) => ({ state, row }))]);
+    if (merged !== state) state.dispose();
+    this.#sequences = [...this.#sequences, ...sequences];
+    this.#replace(merged);
+  }
+
+  /**
+   * Ends a decoder of one sequence that keeps.
+   * @param given How many of the latest tokens count; none if nothing was generated.
+   * @returns the state after those. If `owned`, its model state is the caller's to dispose; otherwise it was borrowed.
+   */
+  settle(given: number): SequenceState & { readonly owned: boolean } {
+    const current = this.#current;
+    const previous = this.#previous;
+    this.#current = NOTHING;
+    this.#previous = undefined;
+    if (previous === undefined) return { ...current, pending: [this.#sequences[0]!.lastId] };
+    if (given === previous.generated.length && !previous.failed) {
+      release(previous.held);
+      return { ...current, pending: [previous.generated[given - 1]!] };
+    }
+    release(current);
+    return { ...previous.held, pending: [previous.lastId, ...previous.generated.slice(0, given)] };
+  }
+
+  dispose(): void {
+    if (this.#previous !== undefined) release(this.#previous.held);
+    release(this.#current);
+    this.#previous = undefined;
+    this.#current = NOTHING;
+  }
+
+  #take(state: ModelState, lastIds: readonly number[], outputs: readonly SequenceOutput[]): void {
+    const held = this.#current;
+    this.#current = { state, owned: true };
+    if (!this.#keeps) {
+      release(held);
+      return;
+    }
+    if (this.#previous !== undefined) release(this.#previous.held);
+    const { tokens, failedIds } = outputs[0]!;
+    const generated = tokens.map(({ id }) => id);
+    this.#previous = { held, lastId: lastIds[0]!, generated, failed: failedIds !== undefined };
+  }
+
+  #gather(rows: readonly { readonly state: ModelState; readonly row: number }[]): ModelState | undefined {
+    return rows.length === 0 ? undefined : this.#model.gatherState(rows);
+  }
+
+  #replace(state: ModelState | undefined): void {
+    if (state !== this.#current.state) release(this.#current);
+    this.#current = { state, owned: true };
+  }
+}
+
+function strategyFor(
+  sequences: readonly Sequence[],
+): typeof decodeOnHost | typeof decodeOnDevice | typeof decodeStepwise {
+  if (sequences.some(({ sampling, topLogProbs }) => !sampling.onDevice || topLogProbs > 0)) return decodeOnHost;
+  const [first] = sequences;
+  const alike = sequences.every(({ sampling, logProbs }) => !logProbs && sameFilter(sampling, first!.sampling));
+  return alike ? decodeOnDevice : decodeStepwise;
+}
+
+function sameFilter(a: Sampling, b: Sampling): boolean {
+  return a.temperature === b.temperature && a.topK === b.topK && a.topP === b.topP && a.minP === b.minP;
+}
+
+function untilNotFinite(tokens: readonly GeneratedToken[], lastId: number): SequenceOutput {
+  const end = tokens.findIndex(({ id }) => id === NOT_FINITE);
+  if (end < 0) return { tokens };
+  const valid = tokens.slice(0, end);
+  return { tokens: valid, failedIds: [lastId, ...valid.map(({ id }) => id)] };
+}
+
+/** The state of a decoder of one sequence before its latest `advance`, and what that generated. */
+interface Previous {
+  readonly held: OwnedState;
+  readonly lastId: number;
+  readonly generated: readonly number[];
+  /** The logits after these ids are not finite, so the state after them is useless. */
+  readonly failed: boolean;
+}
+
+interface OwnedState {
+  readonly state: ModelState | undefined;
+  readonly owned: boolean;
+}
+
+const NOTHING: OwnedState = { state: undefined, owned: true };
+
+/** Does nothing to a state that the backend disposed after it was donated. */
+function release({ state, owned }: OwnedState): void {
+  if (owned) state?.dispose();
+}
