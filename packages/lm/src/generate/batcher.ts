@@ -1,34 +1,39 @@
 import { invalid, MambaError, type Model } from '@mamba/core';
 import { checkInteger, checkOptions } from '@mamba/core/toolkit';
-import { Batch, checkBatchable } from './batch.ts';
 import type { GeneratedToken } from './decoder/sequence.ts';
 import { checkPrompt, type FinishReason } from './generate.ts';
 import { type GenerateTokensOptions, type Generation, resolveGeneration } from './options.ts';
+import { checkBatchable, Scheduler } from './scheduler.ts';
 
-/** Tokens of a prompt that takes longer to read than most answers take as a whole. */
+/** Prompts of more tokens take longer to read than most answers take as a whole; only some may run at once. */
 const LONG_PROMPT = 1024;
 
 export interface BatcherOptions {
-  /** Sequences that run at once. Default 8. */
+  /** Most sequences that run at once. Default 8. */
   readonly maxRows?: number | undefined;
-  /** Sequences that may wait for a place. Default: any number. */
+  /** Most sequences that wait to run. Default: no limit. */
   readonly maxWaiting?: number | undefined;
 }
 
 /**
- * Runs concurrent generations in one batch, so that each read of the weights serves all of them: give it to
- * `lm.generate` as `batcher`. They join between tokens, and leave as they finish or are left; what one does is not seen
- * by the others.
+ * Runs concurrent generations in one batch, so that each read of the weights serves all of them: pass it to
+ * `lm.generate` as `batcher`. A generation joins between tokens, and leaves when it finishes or its reader stops; none
+ * affects the others.
  */
 export class Batcher {
   readonly model: Model;
   readonly maxRows: number;
   readonly maxWaiting: number;
-  #waiting: Request[] = [];
-  #batch: Batch<Request> | undefined;
-  #running: Promise<void> | undefined;
+  #waiting: QueuedRequest[] = [];
+  #scheduler: Scheduler<QueuedRequest> | undefined;
+  /** Settles when there is nothing left to do. */
+  #loop: Promise<void> | undefined;
   #disposed = false;
 
+  /**
+   * @param owner The `Model` or `LanguageModel` that generates.
+   * @throws MambaError `invalid-argument`
+   */
   constructor(owner: Model | { readonly model: Model }, options: BatcherOptions = {}) {
     checkOptions('Batcher', options, ['maxRows', 'maxWaiting']);
     const { maxRows = 8, maxWaiting = Number.MAX_SAFE_INTEGER } = options;
@@ -39,20 +44,21 @@ export class Batcher {
     this.maxWaiting = maxWaiting;
   }
 
-  /** Sequences that run now, and that wait. */
+  /** Number of sequences that run, and that wait. */
   get load(): { readonly running: number; readonly waiting: number } {
-    return { running: this.#batch?.entries.length ?? 0, waiting: this.#waiting.length };
+    return { running: this.#scheduler?.running.length ?? 0, waiting: this.#waiting.length };
   }
 
-  /** Whether another one would find a place, or may wait for one. */
+  /** Whether another request would be refused. */
   get full(): boolean {
     const { running, waiting } = this.load;
     return waiting >= this.maxWaiting + Math.max(0, this.maxRows - running);
   }
 
   /**
-   * As `generateTokens`. It takes its place at once, and is computed ahead of its reader.
-   * @throws MambaError also `unavailable` where the queue is full.
+   * Generates like the function `generateTokens`. The request is queued at the first `next()`, and its tokens are then
+   * computed ahead of the reader.
+   * @throws MambaError as `generateTokens`, and `unavailable` if the queue is full.
    */
   generateTokens(
     prompt: ArrayLike<number>,
@@ -63,12 +69,12 @@ export class Batcher {
     return this.#consume(checkPrompt(prompt, this.model), generation);
   }
 
-  /** Ends all of them with `aborted`; resolves when their states are freed. */
+  /** Ends all generations with `aborted`; resolves when their states are freed. */
   async dispose(): Promise<void> {
     this.#disposed = true;
     const error = new MambaError('aborted', 'the batcher was disposed', { origin: 'Batcher' });
-    for (const request of [...this.#waiting, ...(this.#batch?.entries ?? [])]) request.fail(error);
-    await this.#running;
+    for (const request of [...this.#waiting, ...(this.#scheduler?.running ?? [])]) request.fail(error);
+    await this.#loop;
   }
 
   async *#consume(
@@ -83,98 +89,94 @@ export class Batcher {
         expected: `at most ${this.maxWaiting}`,
         remedy: 'Try again later.',
       });
-    const request = new Request(prompt, generation);
+    const request = new QueuedRequest(prompt, generation);
     this.#waiting.push(request);
-    this.#running ??= this.#run();
+    this.#loop ??= this.#run();
     try {
       return yield* request.tokens();
     } finally {
       request.end();
-      // Its state is freed before the reader goes on.
+      // The state is freed before the reader continues.
       await request.released;
     }
   }
 
-  /** Lives as long as there is something to do. */
+  /** Steps the scheduler as long as requests run or wait. */
   async #run(): Promise<void> {
-    // A caller's place is taken now; those of the same turn begin together.
+    // Requests of the same turn of the event loop start together.
     await Promise.resolve();
-    const batch = new Batch<Request>(this.model);
-    this.#batch = batch;
+    const scheduler = new Scheduler<QueuedRequest>(this.model);
+    this.#scheduler = scheduler;
     try {
       for (;;) {
-        this.#sweep(batch);
-        this.#admit(batch);
-        if (batch.entries.length === 0 && this.#waiting.length === 0) return;
-        const { steps, failed } = await batch.advance();
-        for (const { entry, error } of failed) drop(entry, error);
-        for (const { entry, tokens, finishReason, error } of steps) {
-          entry.push(tokens);
-          if (error !== undefined) entry.failBehind(error);
+        this.#removeEnded(scheduler);
+        this.#admit(scheduler);
+        if (scheduler.running.length === 0 && this.#waiting.length === 0) return;
+        const { outputs, failed } = await scheduler.step();
+        for (const { request, error } of failed) failAndRelease(request, error);
+        for (const { request, tokens, finishReason, error } of outputs) {
+          request.push(tokens);
+          if (error !== undefined) request.failAfterTokens(error);
           if (finishReason === undefined) continue;
-          entry.finish(finishReason);
-          entry.release();
+          request.finish(finishReason);
+          request.release();
         }
       }
     } catch (error) {
-      for (const request of [...this.#waiting, ...batch.entries]) request.fail(error);
+      for (const request of [...this.#waiting, ...scheduler.running]) request.fail(error);
     } finally {
-      // With the decision to end, so that no request can come in between and wait for ever.
-      this.#running = undefined;
-      this.#batch = undefined;
-      const held = [...this.#waiting, ...batch.entries];
+      // Cleared in the same turn in which the loop ends: a request that comes later starts a new loop.
+      this.#loop = undefined;
+      this.#scheduler = undefined;
+      const left = [...this.#waiting, ...scheduler.running];
       this.#waiting = [];
-      batch.dispose();
-      for (const request of held) request.release();
+      scheduler.dispose();
+      for (const request of left) request.release();
     }
   }
 
-  /** In their order, but that at most half of the rows are taken by long prompts: the others wait for each other. */
-  #admit(batch: Batch<Request>): void {
-    let places = this.maxRows - batch.entries.length;
-    let long = Math.ceil(this.maxRows / 2) - batch.countUnread(LONG_PROMPT);
+  /** Admits waiting requests in order, but long prompts to at most half of the rows. */
+  #admit(scheduler: Scheduler<QueuedRequest>): void {
+    let free = this.maxRows - scheduler.running.length;
+    let freeForLong = Math.ceil(this.maxRows / 2) - scheduler.countPrefills(LONG_PROMPT);
     this.#waiting = this.#waiting.filter((request) => {
       const isLong = request.prompt.length > LONG_PROMPT;
-      if (places <= 0 || (isLong && long <= 0)) return true;
-      places--;
-      if (isLong) long--;
-      this.#add(batch, request);
+      if (free <= 0 || (isLong && freeForLong <= 0)) return true;
+      free--;
+      if (isLong) freeForLong--;
+      try {
+        scheduler.add(request);
+      } catch (error) {
+        failAndRelease(request, error);
+      }
       return false;
     });
   }
 
-  #add(batch: Batch<Request>, request: Request): void {
-    try {
-      batch.add(request);
-    } catch (error) {
-      drop(request, error);
-    }
-  }
-
-  /** Lets go of those that ended from outside. */
-  #sweep(batch: Batch<Request>): void {
-    const gone = [...this.#waiting, ...batch.entries].filter(({ ended }) => ended);
-    this.#waiting = this.#waiting.filter(({ ended }) => !ended);
-    batch.leave(gone);
-    for (const request of gone) request.release();
+  /** Removes requests that their readers, signals or errors ended. */
+  #removeEnded(scheduler: Scheduler<QueuedRequest>): void {
+    const ended = [...this.#waiting, ...scheduler.running].filter((request) => request.ended);
+    this.#waiting = this.#waiting.filter((request) => !request.ended);
+    scheduler.remove(ended);
+    for (const request of ended) request.release();
   }
 }
 
-function drop(request: Request, error: unknown): void {
+function failAndRelease(request: QueuedRequest, error: unknown): void {
   request.fail(error);
   request.release();
 }
 
-/** One generation's side of the batch, and its reader's. */
-class Request {
+/** A request with the tokens that its reader has not taken yet. */
+class QueuedRequest {
   readonly prompt: readonly number[];
   readonly generation: Generation;
-  /** Resolves when the batch holds nothing of it any more. */
+  /** Resolves when the scheduler holds nothing of the request any more. */
   readonly released: Promise<void>;
   #ended = false;
   #release!: () => void;
   #tokens: GeneratedToken[] = [];
-  #outcome: { readonly reason: FinishReason } | { readonly error: unknown; readonly behind: boolean } | undefined;
+  #outcome: { readonly reason: FinishReason } | { readonly error: unknown; readonly afterTokens: boolean } | undefined;
   #wake: () => void = () => {};
 
   constructor(prompt: readonly number[], generation: Generation) {
@@ -185,7 +187,7 @@ class Request {
     });
   }
 
-  /** Nothing more is to be computed for it. */
+  /** Whether nothing more is to be computed for it. */
   get ended(): boolean {
     return this.#ended;
   }
@@ -200,14 +202,15 @@ class Request {
     this.end();
   }
 
+  /** Fails at once: tokens that the reader has not taken are dropped. */
   fail(error: unknown): void {
-    this.#outcome ??= { error, behind: false };
+    this.#outcome ??= { error, afterTokens: false };
     this.end();
   }
 
-  /** Fails where the reader has had what was generated before. */
-  failBehind(error: unknown): void {
-    this.#outcome ??= { error, behind: true };
+  /** Fails when the reader has taken all tokens. */
+  failAfterTokens(error: unknown): void {
+    this.#outcome ??= { error, afterTokens: true };
     this.end();
   }
 
@@ -228,7 +231,7 @@ class Request {
       for (;;) {
         if (signal?.aborted) throw abortedError(signal);
         const failure = this.#outcome !== undefined && 'error' in this.#outcome ? this.#outcome : undefined;
-        if (failure !== undefined && !(failure.behind && this.#tokens.length > 0)) throw failure.error;
+        if (failure !== undefined && !(failure.afterTokens && this.#tokens.length > 0)) throw failure.error;
         const token = this.#tokens.shift();
         if (token !== undefined) {
           yield token;
@@ -249,6 +252,7 @@ function abortedError(signal: AbortSignal): MambaError {
   return new MambaError('aborted', 'generate was aborted', { origin: 'generate', cause: signal.reason });
 }
 
+/** @throws MambaError `invalid-argument` */
 export function checkBatcher(batcher: Batcher, model: Model): void {
   if (!(batcher instanceof Batcher)) throw invalid('generate.batcher', String(batcher), 'a Batcher');
   if (batcher.model !== model) throw invalid('generate.batcher', "another model's batcher", "this model's");

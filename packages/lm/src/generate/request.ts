@@ -4,7 +4,6 @@ import { checkOptions } from '@mamba/core/toolkit';
 import type { LanguageModel } from '../language-model.ts';
 import { StopStrings } from '../tokenizer/stop-strings.ts';
 import type { Tokenizer } from '../tokenizer/tokenizer.ts';
-import { Batch, checkBatchable, runBatch } from './batch.ts';
 import { type Batcher, checkBatcher } from './batcher.ts';
 import { checkPrompt, generateTokens } from './generate.ts';
 import {
@@ -15,6 +14,7 @@ import {
   type SpeculativeOptions,
 } from './options.ts';
 import { type GeneratedPiece, makePieces, PieceMaker } from './pieces.ts';
+import { checkBatchable, runRequests, Scheduler } from './scheduler.ts';
 
 /** Text, or token ids. A checkpoint without a tokenizer takes ids alone. */
 export type Prompt = string | ArrayLike<number>;
@@ -82,9 +82,9 @@ async function* runTextRequests(
   model: Model,
   requests: readonly TextRequest[],
 ): AsyncGenerator<BatchPiece, void, void> {
-  const batch = new Batch<TextRequest>(model);
-  for await (const { entry, tokens, finishReason } of runBatch(batch, requests)) {
-    const { index, maker } = entry;
+  const scheduler = new Scheduler<TextRequest>(model);
+  for await (const { request, tokens, finishReason } of runRequests(scheduler, requests)) {
+    const { index, maker } = request;
     let stopped = false;
     for (const token of tokens) {
       const made = maker.push(token);
@@ -92,7 +92,7 @@ async function* runTextRequests(
       yield { ...made.piece, index };
       if (stopped) break;
     }
-    if (stopped) batch.leave([entry]);
+    if (stopped) scheduler.remove([request]);
     if (stopped || finishReason !== undefined) yield { ...maker.end(stopped ? 'stop' : finishReason!, stopped), index };
   }
 }
