@@ -9,6 +9,7 @@ import type {
 import type { TensorSpec } from '../contract/tensor.ts';
 import {
   checkActivation,
+  checkCotangents,
   checkDType,
   checkExact,
   checkIntegers,
@@ -18,7 +19,6 @@ import {
   describe,
   parameterDType,
 } from './check.ts';
-import { checkCotangents } from './selective-scan.ts';
 
 /**
  * Depthwise causal convolution over length, the short convolution of Mamba's block (arXiv 2312.00752 figure 3):

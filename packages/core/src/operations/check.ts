@@ -1,4 +1,5 @@
 import { invalid, type MambaError } from '../contract/errors.ts';
+import type { ScanCotangents, ScanResult } from '../contract/operations.ts';
 import { type DType, type Shape, sameShape, sizeOf, type TensorSpec } from '../contract/tensor.ts';
 
 /** Largest number of elements of one tensor: beyond it sizes in bytes stop being exact integers. */
@@ -90,6 +91,21 @@ export function checkInteger(origin: string, value: number, min: number, max = N
       String(value),
       max === Number.MAX_SAFE_INTEGER ? `an integer of at least ${min}` : `an integer from ${min} to ${max}`,
     );
+  }
+}
+
+/** Cotangents of the results of a scan or a convolution: each has its result's shape and dtype. */
+export function checkCotangents(
+  origin: string,
+  cotangents: ScanCotangents<TensorSpec>,
+  outputs: ScanResult<TensorSpec>,
+): void {
+  checkOptions(`${origin}.cotangents`, cotangents, ['y', 'lastState']);
+  for (const name of ['y', 'lastState'] as const) {
+    const cotangent = cotangents[name];
+    if (name === 'lastState' && cotangent === undefined) continue;
+    checkExact(`${origin}.cotangents.${name}`, cotangent!, outputs[name].shape, `as the forward ${name}`);
+    checkDType(`${origin}.cotangents.${name}`, cotangent!, outputs[name].dtype);
   }
 }
 

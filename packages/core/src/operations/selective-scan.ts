@@ -10,6 +10,7 @@ import type { TensorSpec } from '../contract/tensor.ts';
 import {
   checkActivation,
   checkBoolean,
+  checkCotangents,
   checkDType,
   checkExact,
   checkIntegers,
@@ -189,20 +190,6 @@ export function resolveSelectiveScanBackward<T extends TensorSpec>(
       ...(initialState && { initialState: like(initialState) }),
     },
   };
-}
-
-export function checkCotangents(
-  origin: string,
-  cotangents: ScanCotangents<TensorSpec>,
-  outputs: ScanResult<TensorSpec>,
-): void {
-  checkOptions(`${origin}.cotangents`, cotangents, ['y', 'lastState']);
-  for (const name of ['y', 'lastState'] as const) {
-    const cotangent = cotangents[name];
-    if (name === 'lastState' && cotangent === undefined) continue;
-    checkExact(`${origin}.cotangents.${name}`, cotangent!, outputs[name].shape, `as the forward ${name}`);
-    checkDType(`${origin}.cotangents.${name}`, cotangent!, outputs[name].dtype);
-  }
 }
 
 /** Returns the number of groups, 0 where constant. */
