@@ -10,80 +10,24 @@ import type {
 } from '../contract/backend.ts';
 import { type Support, supported, unsupported } from '../contract/capability.ts';
 import { invalid, MambaError } from '../contract/errors.ts';
-import type {
-  CausalConv1dOptions,
-  ChoiceOptions,
-  LayerNormOptions,
-  MultiplyOptions,
-  OperationName,
-  RmsNormOptions,
-  SampleOptions,
-  ScanCotangents,
-  SelectiveScanOptions,
-} from '../contract/operations.ts';
-import {
-  type DType,
-  type HostArray,
-  type HostRows,
-  type HostTensor,
-  type IntegerRange,
-  type Precision,
-  sameShape,
-  sizeOf,
-  type Tensor,
-  type TensorSpec,
-} from '../contract/tensor.ts';
-import { resolveAdd } from '../operations/add.ts';
-import { resolveArgmax } from '../operations/argmax.ts';
-import { resolveCausalConv1d, resolveCausalConv1dBackward } from '../operations/causal-conv1d.ts';
-import { checkOneOf, checkOptions, checkShape, describe } from '../operations/check.ts';
-import { resolveConcat } from '../operations/concat.ts';
-import { resolveEmbedding } from '../operations/embedding.ts';
-import type { Calls, Results } from '../operations/index.ts';
-import { resolveLayerNorm } from '../operations/layer-norm.ts';
-import { resolveLinear } from '../operations/linear.ts';
-import { resolveLogProb } from '../operations/log-prob.ts';
-import { resolveMultiply } from '../operations/multiply.ts';
-import { resolveRmsNorm } from '../operations/rms-norm.ts';
-import { resolveSample } from '../operations/sample.ts';
-import { resolveSelectiveScan, resolveSelectiveScanBackward } from '../operations/selective-scan.ts';
-import { resolveSlice } from '../operations/slice.ts';
+import type { OperationName, Operations } from '../contract/operations.ts';
+import type { DType, HostArray, HostRows, HostTensor, Precision, Tensor, TensorSpec } from '../contract/tensor.ts';
+import { checkOneOf, checkOptions, checkShape } from '../operations/check.ts';
+import { type Calls, resolvers } from '../operations/table.ts';
 import type { DeviceTensor, Driver, FusionContext, Kernel, RowUpload, UploadTarget } from './driver.ts';
 import { registerFusion } from './fusion.ts';
 import { TensorHandle, type TensorOwner } from './handle.ts';
+import { checkHost, checkHostRows, checkRows, isSpec, rangeOf } from './host.ts';
 
 /** Makes a driver into a backend: every argument is checked here, once, before a kernel sees it. */
 export function createBackend<S>(driver: Driver<S>): Backend {
   return new CheckedBackend(driver);
 }
 
-type Resolved<K extends OperationName, T extends TensorSpec> = {
-  readonly call: Calls<T>[K];
-  readonly outputs: Results<TensorSpec>[K];
-};
+/** The class of a backend's operations. It is empty: `CheckedBackend` adds a method for each entry of `resolvers`. */
+const OperationMethods = class {} as new () => Operations<Tensor>;
 
-/** Arguments → resolved call, for each operation; the operation's own file says what is checked. */
-type Resolvers = { [K in OperationName]: (precision: Precision, ...args: CallArguments<K>) => Resolved<K, TensorSpec> };
-
-const resolvers: Resolvers = {
-  selectiveScan: (_, ...args) => resolveSelectiveScan(...args),
-  causalConv1d: (_, x, weight, bias, options) => resolveCausalConv1d(x, weight, bias, options),
-  linear: (_, x, weight, bias) => resolveLinear(x, weight, bias),
-  rmsNorm: (_, ...args) => resolveRmsNorm(...args),
-  layerNorm: (_, ...args) => resolveLayerNorm(...args),
-  embedding: (precision, table, ids) => resolveEmbedding(table, ids, precision),
-  add: (_, ...args) => resolveAdd(...args),
-  multiply: (_, ...args) => resolveMultiply(...args),
-  slice: (_, ...args) => resolveSlice(...args),
-  concat: (_, ...args) => resolveConcat(...args),
-  argmax: (_, ...args) => resolveArgmax(...args),
-  sample: (_, ...args) => resolveSample(...args),
-  logProb: (_, ...args) => resolveLogProb(...args),
-  selectiveScanBackward: (_, ...args) => resolveSelectiveScanBackward(...args),
-  causalConv1dBackward: (_, ...args) => resolveCausalConv1dBackward(...args),
-};
-
-class CheckedBackend<S> implements Backend, TensorOwner<S> {
+class CheckedBackend<S> extends OperationMethods implements Backend, TensorOwner<S> {
   readonly name: string;
   readonly description: string;
   readonly details: BackendDetails;
@@ -95,6 +39,7 @@ class CheckedBackend<S> implements Backend, TensorOwner<S> {
   #disposal: Promise<void> | undefined;
 
   constructor(driver: Driver<S>) {
+    super();
     this.#driver = driver;
     this.name = driver.name;
     this.description = driver.description;
@@ -111,64 +56,19 @@ class CheckedBackend<S> implements Backend, TensorOwner<S> {
     });
   }
 
-  selectiveScan(u: Tensor, delta: Tensor, A: Tensor, B: Tensor, C: Tensor, options?: SelectiveScanOptions<Tensor>) {
-    return this.#run('selectiveScan', u, delta, A, B, C, options);
-  }
-  causalConv1d(x: Tensor, weight: Tensor, bias?: Tensor, options?: CausalConv1dOptions<Tensor>) {
-    return this.#run('causalConv1d', x, weight, bias, options);
-  }
-  linear(x: Tensor, weight: Tensor, bias?: Tensor) {
-    return this.#run('linear', x, weight, bias);
-  }
-  rmsNorm(x: Tensor, options?: RmsNormOptions<Tensor>) {
-    return this.#run('rmsNorm', x, options);
-  }
-  layerNorm(x: Tensor, options?: LayerNormOptions<Tensor>) {
-    return this.#run('layerNorm', x, options);
-  }
-  embedding(table: Tensor, ids: Tensor) {
-    return this.#run('embedding', table, ids);
-  }
-  add(a: Tensor, b: Tensor) {
-    return this.#run('add', a, b);
-  }
-  multiply(a: Tensor, b?: Tensor, options?: MultiplyOptions) {
-    return this.#run('multiply', a, b, options);
-  }
-  slice(x: Tensor, axis: number, start: number, end: number) {
-    return this.#run('slice', x, axis, start, end);
-  }
-  concat(tensors: readonly Tensor[], axis: number) {
-    return this.#run('concat', tensors, axis);
-  }
-  argmax(logits: Tensor, options?: ChoiceOptions) {
-    return this.#run('argmax', logits, options);
-  }
-  sample(logits: Tensor, uniform: Tensor, options?: SampleOptions & ChoiceOptions) {
-    return this.#run('sample', logits, uniform, options);
-  }
-  logProb(logits: Tensor, ids: Tensor) {
-    return this.#run('logProb', logits, ids);
-  }
-  selectiveScanBackward(
-    u: Tensor,
-    delta: Tensor,
-    A: Tensor,
-    B: Tensor,
-    C: Tensor,
-    options: SelectiveScanOptions<Tensor>,
-    cotangents: ScanCotangents<Tensor>,
-  ) {
-    return this.#run('selectiveScanBackward', u, delta, A, B, C, options, cotangents);
-  }
-  causalConv1dBackward(
-    x: Tensor,
-    weight: Tensor,
-    bias: Tensor | undefined,
-    options: CausalConv1dOptions<Tensor>,
-    cotangents: ScanCotangents<Tensor>,
-  ) {
-    return this.#run('causalConv1dBackward', x, weight, bias, options, cotangents);
+  static {
+    for (const operation of Object.keys(resolvers) as OperationName[]) {
+      const methods = {
+        [operation](this: CheckedBackend<unknown>, ...args: CallArguments<typeof operation>) {
+          return this.#run(operation, args);
+        },
+      };
+      Object.defineProperty(CheckedBackend.prototype, operation, {
+        value: methods[operation],
+        writable: true,
+        configurable: true,
+      });
+    }
   }
 
   upload(host: HostTensor, options: UploadOptions = {}): Tensor {
@@ -267,20 +167,18 @@ class CheckedBackend<S> implements Backend, TensorOwner<S> {
     if (!this.disposed) this.#driver.free(storage);
   }
 
-  #run<K extends OperationName>(operation: K, ...args: Parameters<Backend[K]>): Results<Tensor>[K] {
+  /** Runs one operation: checks its arguments, asks whether the driver supports the call, and calls the kernel. */
+  #run<K extends OperationName>(operation: K, args: CallArguments<K>): Tensor | Record<string, Tensor> {
     this.#checkAlive();
     // Handles are specs, and resolvers keep what they are given, so the call holds the caller's handles.
-    const { call, outputs } = resolvers[operation](this.precision, ...(args as CallArguments<K>)) as Resolved<
-      K,
-      TensorSpec
-    >;
+    const { call, outputs } = resolvers[operation](this.precision, ...args);
     const onDevice = mapTensors(call, (tensor, name) =>
       this.#device(`${operation}.${name}`, tensor),
     ) as unknown as Calls<DeviceTensor<S>>[K];
     const support = this.#supportsCall(operation, call);
     if (!support.supported) throw this.#refusal(operation, support.reason);
     const kernel = this.#driver.kernels[operation] as unknown as Kernel<K, S>;
-    return this.#wrap(kernel(onDevice), outputs) as Results<Tensor>[K];
+    return this.#wrap(kernel(onDevice), outputs);
   }
 
   /** Storage, or an object of storages, to handles by the outputs' specs. */
@@ -382,59 +280,7 @@ function mapTensors<R>(call: object, map: (tensor: TensorSpec, name: string) => 
   return mapped;
 }
 
-function isSpec(value: unknown): value is TensorSpec {
-  return typeof value === 'object' && value !== null && 'shape' in value && 'dtype' in value;
-}
-
-const ARRAYS = {
-  float32: Float32Array,
-  float64: Float64Array,
-  float16: Uint16Array,
-  bfloat16: Uint16Array,
-  int32: Int32Array,
-} as const;
-
-function checkHost(origin: string, host: HostTensor): void {
-  if (!isSpec(host)) throw invalid(origin, String(host), '{ dtype, shape, data }');
-  checkOneOf(`${origin}.dtype`, host.dtype, Object.keys(ARRAYS));
-  checkShape(`${origin}.shape`, host.shape);
-  const expected = ARRAYS[host.dtype];
-  if (!(host.data instanceof expected))
-    throw invalid(`${origin}.data`, Object.prototype.toString.call(host.data), `a ${expected.name} for ${host.dtype}`);
-  if (host.data.length !== sizeOf(host.shape))
-    throw invalid(`${origin}.data`, `${host.data.length} values for ${describe(host)}`, `${sizeOf(host.shape)} values`);
-}
-
-function checkHostRows(host: HostRows): void {
-  if (!isSpec(host) || typeof host.rows !== 'function')
-    throw invalid('uploadRows', String(host), '{ dtype, shape, rows }');
-  checkOneOf('uploadRows.dtype', host.dtype, [
-    'float32',
-    'float64',
-    'float16',
-    'bfloat16',
-  ] satisfies HostRows['dtype'][]);
-  checkShape('uploadRows.shape', host.shape);
-  if (host.shape.length !== 2) throw invalid('uploadRows.shape', describe(host), 'a matrix [rows, columns]');
-}
-
-function checkRows(given: HostTensor, expected: TensorSpec, first: number): void {
-  checkHost('uploadRows.rows', given);
-  if (given.dtype !== expected.dtype || !sameShape(given.shape, expected.shape))
-    throw invalid('uploadRows.rows', describe(given), `${describe(expected)}, the rows from ${first} on`);
-}
-
 function checkSignal(signal: AbortSignal | undefined): void {
   if (signal?.aborted)
     throw new MambaError('aborted', 'the upload was aborted', { origin: 'uploadRows', cause: signal.reason });
-}
-
-function rangeOf(values: Int32Array): IntegerRange {
-  let min = values[0]!;
-  let max = min;
-  for (const value of values) {
-    if (value < min) min = value;
-    if (value > max) max = value;
-  }
-  return { min, max };
 }

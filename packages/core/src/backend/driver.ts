@@ -10,7 +10,7 @@ import type { Support } from '../contract/capability.ts';
 import type { BackwardOperationName, ForwardOperationName, OperationName } from '../contract/operations.ts';
 import type { DType, HostArray, HostTensor, Precision, Tensor, TensorSpec } from '../contract/tensor.ts';
 import type { ModelConfig, ModelKernel, ModelWeights } from '../model/contract.ts';
-import type { Calls, Results } from '../operations/index.ts';
+import type { Calls, Results } from '../operations/table.ts';
 
 export interface DeviceTensor<S> extends TensorSpec {
   readonly storage: S;

@@ -117,25 +117,48 @@ export interface CausalConv1dGradients<T> {
   readonly initialState?: T | undefined;
 }
 
-/** What every backend does. */
+/**
+ * The operations that every backend has. Each throws `invalid-argument` on arguments that no backend could take,
+ * `unsupported` where this backend does not take them, `disposed` and `foreign` on such tensors.
+ */
 export interface ForwardOperations<T> {
+  /**
+   * The selective scan of arXiv 2312.00752 (algorithm 2): u and delta `[batch, length, dim]`, A `[dim, state]`, B and C
+   * `[batch, length, groups, state]`, without groups, or constant as `[dim, state]`.
+   */
   selectiveScan(u: T, delta: T, A: T, B: T, C: T, options?: SelectiveScanOptions<T>): ScanResult<T>;
+  /** Depthwise causal convolution over length: x `[batch, length, dim]`, weight `[dim, width]`, bias `[dim]`. */
   causalConv1d(x: T, weight: T, bias?: T | undefined, options?: CausalConv1dOptions<T>): ScanResult<T>;
+  /** `x weightᵀ + bias`: x `[…, inputs]`, weight `[outputs, inputs]`, bias `[outputs]` → `[…, outputs]`. */
   linear(x: T, weight: T, bias?: T | undefined): T;
+  /** Root mean square norm over the last axis: x `[…, channels]` → the same shape. */
   rmsNorm(x: T, options?: RmsNormOptions<T>): T;
+  /** Layer norm over the last axis: x `[…, channels]` → the same shape. */
   layerNorm(x: T, options?: LayerNormOptions<T>): T;
+  /** Rows of a table `[rows, channels]` by int32 ids `[…]` → `[…, channels]`. */
   embedding(table: T, ids: T): T;
+  /** `a + b`, all of one shape. */
   add(a: T, b: T): T;
+  /** `scale * activation(a) * b`, all of one shape; without b, `scale * activation(a)`. */
   multiply(a: T, b?: T | undefined, options?: MultiplyOptions): T;
+  /** A copy of `[start, end)` of one axis. */
   slice(x: T, axis: number, start: number, end: number): T;
+  /** Tensors joined along one axis; all other extents agree. */
   concat(tensors: readonly T[], axis: number): T;
+  /** Index of the largest logit of each row: `[…, vocab]` → int32 `[…]`. */
   argmax(logits: T, options?: ChoiceOptions): T;
+  /** One token drawn for each row: logits `[…, vocab]`, uniform `[…]` in [0, 1) → int32 `[…]`. */
   sample(logits: T, uniform: T, options?: SampleOptions & ChoiceOptions): T;
+  /** Log-probability in nats of one token of each row: logits `[…, vocab]`, int32 ids `[…]` → `[…]`. */
   logProb(logits: T, ids: T): T;
 }
 
-/** The place of training. Optional: ask `supports('selectiveScanBackward', …)`. */
+/**
+ * Gradients, for training. A backend may lack these operations: `supports('selectiveScanBackward', …)` tells, and a
+ * call throws `unsupported`.
+ */
 export interface BackwardOperations<T> {
+  /** Gradients of `selectiveScan`'s inputs, given the cotangents of its results. */
   selectiveScanBackward(
     u: T,
     delta: T,
@@ -145,6 +168,7 @@ export interface BackwardOperations<T> {
     options: SelectiveScanOptions<T>,
     cotangents: ScanCotangents<T>,
   ): SelectiveScanGradients<T>;
+  /** Gradients of `causalConv1d`'s inputs, given the cotangents of its results. */
   causalConv1dBackward(
     x: T,
     weight: T,

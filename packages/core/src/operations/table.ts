@@ -1,0 +1,79 @@
+/** The table of operations: for each, its resolved call and the function that checks arguments and makes that call. */
+import type { OperationName, Operations } from '../contract/operations.ts';
+import type { Precision, TensorSpec } from '../contract/tensor.ts';
+import { type AddCall, resolveAdd } from './add.ts';
+import { type ArgmaxCall, resolveArgmax } from './argmax.ts';
+import {
+  type CausalConv1dBackwardCall,
+  type CausalConv1dCall,
+  resolveCausalConv1d,
+  resolveCausalConv1dBackward,
+} from './causal-conv1d.ts';
+import { type ConcatCall, resolveConcat } from './concat.ts';
+import { type EmbeddingCall, resolveEmbedding } from './embedding.ts';
+import { type LayerNormCall, resolveLayerNorm } from './layer-norm.ts';
+import { type LinearCall, resolveLinear } from './linear.ts';
+import { type LogProbCall, resolveLogProb } from './log-prob.ts';
+import { type MultiplyCall, resolveMultiply } from './multiply.ts';
+import { type RmsNormCall, resolveRmsNorm } from './rms-norm.ts';
+import { resolveSample, type SampleCall } from './sample.ts';
+import {
+  resolveSelectiveScan,
+  resolveSelectiveScanBackward,
+  type SelectiveScanBackwardCall,
+  type SelectiveScanCall,
+} from './selective-scan.ts';
+import { resolveSlice, type SliceCall } from './slice.ts';
+
+/** Operation → its resolved call, which kernels receive: arguments checked, defaults filled in, extents named. */
+export interface Calls<T> {
+  selectiveScan: SelectiveScanCall<T>;
+  causalConv1d: CausalConv1dCall<T>;
+  linear: LinearCall<T>;
+  rmsNorm: RmsNormCall<T>;
+  layerNorm: LayerNormCall<T>;
+  embedding: EmbeddingCall<T>;
+  add: AddCall<T>;
+  multiply: MultiplyCall<T>;
+  slice: SliceCall<T>;
+  concat: ConcatCall<T>;
+  argmax: ArgmaxCall<T>;
+  sample: SampleCall<T>;
+  logProb: LogProbCall<T>;
+  selectiveScanBackward: SelectiveScanBackwardCall<T>;
+  causalConv1dBackward: CausalConv1dBackwardCall<T>;
+}
+
+/** Operation → its result: one `T`, or an object of `T`s. */
+export type Results<T> = { [K in OperationName]: ReturnType<Operations<T>[K]> };
+
+/** A call of tensors `T`, and the specs of its results in the form in which the operation returns them. */
+export interface Resolved<K extends OperationName, T extends TensorSpec> {
+  readonly call: Calls<T>[K];
+  readonly outputs: Results<TensorSpec>[K];
+}
+
+/** An operation's arguments as users pass them, checked and resolved. Throws `invalid-argument`. */
+type Resolver<K extends OperationName> = (
+  precision: Precision,
+  ...args: Parameters<Operations<TensorSpec>[K]>
+) => Resolved<K, TensorSpec>;
+
+/** Every operation, with its resolver. A backend has a method for each entry. */
+export const resolvers: { readonly [K in OperationName]: Resolver<K> } = {
+  selectiveScan: (_, u, delta, A, B, C, options) => resolveSelectiveScan(u, delta, A, B, C, options),
+  causalConv1d: (_, x, weight, bias, options) => resolveCausalConv1d(x, weight, bias, options),
+  linear: (_, x, weight, bias) => resolveLinear(x, weight, bias),
+  rmsNorm: (_, ...args) => resolveRmsNorm(...args),
+  layerNorm: (_, ...args) => resolveLayerNorm(...args),
+  embedding: (precision, table, ids) => resolveEmbedding(table, ids, precision),
+  add: (_, ...args) => resolveAdd(...args),
+  multiply: (_, ...args) => resolveMultiply(...args),
+  slice: (_, ...args) => resolveSlice(...args),
+  concat: (_, ...args) => resolveConcat(...args),
+  argmax: (_, ...args) => resolveArgmax(...args),
+  sample: (_, ...args) => resolveSample(...args),
+  logProb: (_, ...args) => resolveLogProb(...args),
+  selectiveScanBackward: (_, ...args) => resolveSelectiveScanBackward(...args),
+  causalConv1dBackward: (_, ...args) => resolveCausalConv1dBackward(...args),
+};
