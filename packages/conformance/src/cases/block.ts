@@ -10,6 +10,7 @@ import {
   type Tensor,
 } from '@mamba/core';
 import { blockDefinition, slotShape } from '@mamba/core/driver';
+import { kindInputs } from '../blocks/inputs.ts';
 import { Random } from '../random.ts';
 import { type Case, type Inputs, type Sizes, type Tolerance, uploadInputs } from './case.ts';
 import { normals, resetMarks } from './host.ts';
@@ -115,7 +116,10 @@ function blockInputs(
   const random = new Random(seed);
   const x = normals(random, [batch, length, config.dModel]);
   const positions = new Array<number>(batch).fill(FED);
-  const state = initialState ? slots.map((slot) => slotInput(slot, positions, random)) : [];
+  const { stateDeviation = {} } = kindInputs(config.kind ?? 'mamba');
+  const state = initialState
+    ? slots.map((slot) => slotInput(slot, positions, stateDeviation[slot.name] ?? 1, random))
+    : [];
   return {
     x: { host: x },
     ...Object.fromEntries(state),
@@ -123,8 +127,11 @@ function blockInputs(
   };
 }
 
-/** A scan's state is an average of what it was fed, and smaller than that. */
-function slotInput(slot: StateSlot, positions: readonly number[], random: Random): [string, Inputs[string]] {
-  const host = normals(random, slotShape(slot, positions)!, slot.name === 'ssm' ? 0.1 : 1);
-  return [slot.name, { host }];
+function slotInput(
+  slot: StateSlot,
+  positions: readonly number[],
+  deviation: number,
+  random: Random,
+): [string, Inputs[string]] {
+  return [slot.name, { host: normals(random, slotShape(slot, positions)!, deviation) }];
 }

@@ -7,6 +7,7 @@ import {
   type ParameterSpec,
   type Tensor,
 } from '@mamba/core';
+import { kindInputs } from '../blocks/inputs.ts';
 import { Random } from '../random.ts';
 import { blockSizes } from './block.ts';
 import { type Case, type Outputs, type Sizes, type Tolerance, uploadInputs } from './case.ts';
@@ -28,7 +29,7 @@ export interface ModelCaseOptions {
   readonly weights?: DType | undefined;
   /** Ignore a fused model, to compare the two. Default false. */
   readonly composed?: boolean | undefined;
-  /** Factor of what the norms take out again: of the embedding, and of out_proj and x_proj. Default 1. */
+  /** A factor of the embedding and of the matrices of `KindInputs.scalable`, which norms take out. Default 1. */
   readonly magnitude?: number | undefined;
   readonly onProgress?: ((loaded: number, total: number) => void) | undefined;
   readonly id?: string | undefined;
@@ -52,7 +53,7 @@ export function modelCase(options: ModelCaseOptions): Case {
     optional: false,
     supports: () => ({ supported: true }),
     async prepare(backend) {
-      const model = await createModel(backend, config, magnified(seededWeights(config, seed), magnitude), {
+      const model = await createModel(backend, config, magnified(config, seededWeights(config, seed), magnitude), {
         weights: options.weights,
         composed: options.composed,
         onProgress: options.onProgress,
@@ -91,13 +92,16 @@ function modelSizes({ blocks, dModel, vocabSize, normEps, tiedHead }: ModelConfi
   return { ...blockSizes(blocks[0]!), kinds, layers: blocks.length, dModel, vocabSize, normEps, tiedHead };
 }
 
-function magnified(source: ParameterSource, factor: number): ParameterSource {
+/** The weights with a factor for the embedding and for what each kind's norms take. */
+function magnified({ blocks }: ModelConfig, source: ParameterSource, factor: number): ParameterSource {
   if (factor === 1) return source;
+  const scalable = ({ key, layer }: ParameterSpec): boolean => {
+    if (layer === undefined) return key === 'embedding';
+    return kindInputs(blocks[layer]!.kind).scalable?.some((name) => key === `block.${name}`) ?? false;
+  };
   return async (parameter) => {
     const host = await source(parameter);
-    if (!MAGNIFIED.includes(parameter.key)) return host;
+    if (!scalable(parameter)) return host;
     return { dtype: 'float32', shape: host.shape, data: Float32Array.from(host.data, (value) => value * factor) };
   };
 }
-
-const MAGNIFIED: readonly ParameterSpec['key'][] = ['embedding', 'block.outProj', 'block.xProj'];

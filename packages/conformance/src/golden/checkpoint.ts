@@ -8,7 +8,6 @@ import {
 } from '@mamba/checkpoint';
 import {
   type Backend,
-  blocksOf,
   createModel,
   type HostArray,
   type HostTensor,
@@ -18,6 +17,7 @@ import {
   type ModelState,
   type Tensor,
 } from '@mamba/core';
+import { kindSuite } from '../blocks/suites.ts';
 import { MODEL } from '../cases/model.ts';
 import type { Check } from '../runner/check.ts';
 import { Findings, type TensorReport } from '../runner/report.ts';
@@ -85,7 +85,7 @@ async function loadModel(backend: Backend, location: CheckpointLocation): Promis
 
 async function checkModel(findings: Findings, model: Model, expected: SafetensorsFile): Promise<void> {
   const rows = await readIds(expected, 'input_ids', model.config);
-  checkNames(findings, expected, model.config.blocks.length);
+  checkNames(findings, expected, model.config);
   const state = await checkForward(findings, model, expected, rows);
   try {
     await checkState(findings, model, expected, rows, state.state);
@@ -102,13 +102,16 @@ async function checkModel(findings: Findings, model: Model, expected: Safetensor
  * What the file may hold, and must hold once it holds any of its kind. `positions` tells people where the answers
  * stand.
  */
-function checkNames(findings: Findings, expected: SafetensorsFile, layers: number): void {
-  const numbered = (kind: string, count: number): string[] => Array.from({ length: count }, (_, n) => `${kind}.${n}`);
+function checkNames(findings: Findings, expected: SafetensorsFile, { blocks }: ModelConfig): void {
+  const layers = blocks.length;
+  const states = new Map<string, string[]>();
+  for (const [layer, { kind }] of blocks.entries())
+    for (const name of kindSuite(kind)?.golden?.tensors ?? [])
+      states.set(name, [...(states.get(name) ?? []), `${name}.${layer}`]);
   const families = [
     ['logits'],
-    numbered('hidden_states', layers + 1),
-    numbered('conv_state', layers),
-    numbered('ssm_state', layers),
+    Array.from({ length: layers + 1 }, (_, index) => `hidden_states.${index}`),
+    ...states.values(),
   ];
   const known = new Set(['input_ids', 'greedy_ids', 'answers', 'positions', 'loss', ...families.flat()]);
   for (const name of expected.tensors.keys())
@@ -184,7 +187,7 @@ function nextTokenLoss(logits: HostArray, rows: readonly Int32Array[], vocabSize
   return sum / count;
 }
 
-/** The states of Mamba blocks, as transformers keeps them. */
+/** The state of each layer, where its kind says how the file holds it. */
 async function checkState(
   findings: Findings,
   model: Model,
@@ -192,29 +195,16 @@ async function checkState(
   rows: readonly Int32Array[],
   state: ModelState,
 ): Promise<void> {
-  const batch = rows.length;
   const { layers } = await model.exportState(state);
   const before = await layersBefore(model, rows);
-  for (const { layer, block } of blocksOf(model.config, 'mamba')) {
-    const { dInner, dConv, dState } = block;
-    const { conv, ssm } = layers[layer] as MambaSnapshot;
-    const names = [`conv_state.${layer}`, `ssm_state.${layer}`] as const;
-    if (expected.tensors.has(names[0])) {
-      const earlier = (before?.[layer] as MambaSnapshot | undefined)?.conv;
-      const wide = new Float64Array(batch * dInner * dConv);
-      for (let channel = 0; channel < batch * dInner; channel++) {
-        // The file keeps dConv columns, oldest first; a state only the newest dConv - 1 of them.
-        wide[channel * dConv] = earlier?.[channel * (dConv - 1)] ?? 0;
-        wide.set(conv.subarray(channel * (dConv - 1), (channel + 1) * (dConv - 1)), channel * dConv + 1);
-      }
-      findings.matches(names[0], wide, [batch, dInner, dConv], await expected.read(names[0]), MODEL.relative);
+  for (const [layer, block] of model.config.blocks.entries()) {
+    const values = kindSuite(block.kind)?.golden?.values(block, rows.length, layers[layer]!, before?.[layer]) ?? {};
+    for (const [tensor, { shape, data }] of Object.entries(values)) {
+      const name = `${tensor}.${layer}`;
+      if (expected.tensors.has(name)) findings.matches(name, data, shape, await expected.read(name), MODEL.relative);
     }
-    if (expected.tensors.has(names[1]))
-      findings.matches(names[1], ssm, [batch, dInner, dState], await expected.read(names[1]), MODEL.relative);
   }
 }
-
-type MambaSnapshot = Readonly<Record<'conv' | 'ssm', Float32Array>>;
 
 /** The state one token earlier, whose oldest column is the oldest of the file; undefined before the first token. */
 async function layersBefore(model: Model, rows: readonly Int32Array[]): Promise<readonly LayerSnapshot[] | undefined> {

@@ -1,28 +1,29 @@
 /** Calls that must be refused: with the right code, nothing allocated, nothing changed. */
 import {
   type Backend,
-  createBlock,
   createModel,
   type ErrorCode,
   type HostTensor,
   isMambaError,
   MambaError,
+  type SnapshotBlock,
   type Tensor,
 } from '@mamba/core';
-import { openBlock, uploadBlock } from '../cases/block.ts';
+import { kindSuites } from '../blocks/suites.ts';
 import { floats, integers } from '../cases/host.ts';
 import { seededWeights } from '../cases/weights.ts';
 import type { Check } from '../runner/check.ts';
 import type { Findings } from '../runner/report.ts';
-import { SMALL_BLOCK, SMALL_MODEL } from '../suite/shapes.ts';
-import { type Arena, withArena } from './arena.ts';
+import { SMALL_MODEL } from '../suite/shapes.ts';
+import { withArena } from './arena.ts';
+import { type Attempt, type BadInput, Inputs, untyped } from './attempts.ts';
 import { invariant } from './invariant.ts';
 import { sameMemory } from './memory.ts';
 import { modelIds, openModel } from './sequences.ts';
 
 export function badInputLaws(): readonly Check[] {
   return [
-    ...ATTEMPTS.map(([name, code, prepare]) =>
+    ...[...ATTEMPTS, ...kindSuites().flatMap(({ badInput = [] }) => badInput)].map(([name, code, prepare]) =>
       invariant(`bad-input/${name}`, (findings, { backend, reference }) =>
         withArena(backend, (arena) =>
           withArena(reference, (other) => refused(findings, code, prepare(new Inputs(arena, other)), backend)),
@@ -34,65 +35,7 @@ export function badInputLaws(): readonly Check[] {
   ];
 }
 
-/** Inputs of a bad call; all but the foreign ones live on the backend under test. */
-class Inputs {
-  readonly backend: Backend;
-  readonly #arena: Arena;
-  readonly #other: Arena;
-
-  constructor(arena: Arena, other: Arena) {
-    this.backend = arena.backend;
-    this.#arena = arena;
-    this.#other = other;
-  }
-
-  floats(...shape: number[]): Tensor {
-    return this.#arena.upload(floats(shape, (index) => index / 8));
-  }
-
-  ids(shape: readonly number[], value = 0): Tensor {
-    return this.#arena.upload(integers(shape, () => value));
-  }
-
-  foreign(...shape: number[]): Tensor {
-    return this.#other.upload(floats(shape, () => 0));
-  }
-
-  disposed(...shape: number[]): Tensor {
-    const tensor = this.floats(...shape);
-    tensor.dispose();
-    return tensor;
-  }
-
-  /** A valid scan of 6 channels and 3 states, as an object to spoil. */
-  scan() {
-    const [u, delta, A, B, C] = [
-      this.floats(2, 4, 6),
-      this.floats(2, 4, 6),
-      this.floats(6, 3),
-      this.floats(2, 4, 1, 3),
-      this.floats(2, 4, 1, 3),
-    ];
-    const call = (spoilt: Partial<Record<'u' | 'delta' | 'A' | 'B' | 'C', Tensor>>, options: object = {}) => {
-      const all = { u, delta, A, B, C, ...spoilt };
-      return () => this.backend.selectiveScan(all.u, all.delta, all.A, all.B, all.C, options);
-    };
-    return call;
-  }
-
-  conv(spoilt: { x?: Tensor; weight?: Tensor; bias?: Tensor }, options: object = {}) {
-    const all = { x: this.floats(2, 4, 6), weight: this.floats(6, 4), bias: this.floats(6), ...spoilt };
-    return () => this.backend.causalConv1d(all.x, all.weight, all.bias, options);
-  }
-}
-
-type Attempt = () => unknown;
-/** A name, the error's code, and what makes the inputs of the call and gives the call. */
-type BadInput = readonly [string, ErrorCode, (inputs: Inputs) => Attempt];
-
 const BAD = 'invalid-argument';
-/** What callers without types may pass. */
-const untyped = <T>(value: unknown): T => value as T;
 
 const ATTEMPTS: readonly BadInput[] = [
   ['scan-rank', BAD, (i) => i.scan()({ u: i.floats(8, 6) })],
@@ -253,8 +196,6 @@ const ATTEMPTS: readonly BadInput[] = [
     BAD,
     (i) => pair(i.floats(1), i.floats(1), (a, b) => i.backend.supports(untyped<'add'>('matmul'), a, b)),
   ],
-  ['block-missing-weight', BAD, (i) => () => createBlock(i.backend, SMALL_BLOCK, untyped({}))],
-  ['block-config', BAD, (i) => () => createBlock(i.backend, { ...SMALL_BLOCK, dConv: 1 }, untyped({}))],
 ];
 
 function single(x: Tensor, call: (x: Tensor) => unknown): Attempt {
@@ -350,7 +291,7 @@ function failedForward(): Check {
         { ...snapshot, blocks: snapshot.blocks.map(({ slots }) => ({ kind: 'mlp', slots })) },
         {
           ...snapshot,
-          blocks: snapshot.blocks.map(({ kind, slots }) => ({ kind, slots: { ...slots, ssm: [18, 8] } })),
+          blocks: snapshot.blocks.map(({ kind, slots }) => ({ kind, slots: enlarged(slots) })),
         },
         { ...snapshot, batch: 2 },
         { ...snapshot, layers: snapshot.layers.slice(1) },
@@ -361,47 +302,47 @@ function failedForward(): Check {
   );
 }
 
+/** Every slot with one more row than it has. */
+function enlarged(slots: SnapshotBlock['slots']): SnapshotBlock['slots'] {
+  return Object.fromEntries(Object.entries(slots).map(([name, [first, ...rest]]) => [name, [first! + 1, ...rest]]));
+}
+
 /** A source that fails half-way, gives a wrong shape, or is aborted leaves nothing behind. */
 function failedLoading(): Check {
-  return invariant('bad-input/failed-loading-frees', (findings, { backend }) =>
-    withArena(backend, async (arena) => {
-      const good = seededWeights(SMALL_MODEL, 1);
-      const fail = new MambaError('invalid-file', 'made to fail');
-      await refused(
-        findings,
-        'invalid-file',
-        () =>
-          createModel(backend, SMALL_MODEL, (parameter) => {
-            if (parameter.name === 'layers.1.block.A') throw fail;
-            return good(parameter);
-          }),
-        backend,
-      );
-      await refused(
-        findings,
-        BAD,
-        () =>
-          createModel(backend, SMALL_MODEL, (parameter) =>
-            parameter.name === 'finalNorm' ? floats([SMALL_MODEL.dModel + 1], () => 1) : good(parameter),
-          ),
-        backend,
-      );
-      const controller = new AbortController();
-      await refused(
-        findings,
-        'aborted',
-        () =>
-          createModel(backend, SMALL_MODEL, good, {
-            signal: controller.signal,
-            onProgress: (loaded) => {
-              if (loaded === 5) controller.abort();
-            },
-          }),
-        backend,
-      );
-      const weights = uploadBlock(backend, { config: SMALL_BLOCK });
-      arena.all(weights);
-      await refused(findings, BAD, () => openBlock(backend, { ...SMALL_BLOCK, dState: 8 }, weights), backend);
-    }),
-  );
+  return invariant('bad-input/failed-loading-frees', async (findings, { backend }) => {
+    const good = seededWeights(SMALL_MODEL, 1);
+    const fail = new MambaError('invalid-file', 'made to fail');
+    await refused(
+      findings,
+      'invalid-file',
+      () =>
+        createModel(backend, SMALL_MODEL, (parameter) => {
+          if (parameter.layer === 1 && parameter.role === 'matrix') throw fail;
+          return good(parameter);
+        }),
+      backend,
+    );
+    await refused(
+      findings,
+      BAD,
+      () =>
+        createModel(backend, SMALL_MODEL, (parameter) =>
+          parameter.name === 'finalNorm' ? floats([SMALL_MODEL.dModel + 1], () => 1) : good(parameter),
+        ),
+      backend,
+    );
+    const controller = new AbortController();
+    await refused(
+      findings,
+      'aborted',
+      () =>
+        createModel(backend, SMALL_MODEL, good, {
+          signal: controller.signal,
+          onProgress: (loaded) => {
+            if (loaded === 5) controller.abort();
+          },
+        }),
+      backend,
+    );
+  });
 }

@@ -1,5 +1,6 @@
 /** Every operation leaves its inputs as they are, gives the same bits again, and what it made is freed with it. */
 import type { Backend, MemoryUse } from '@mamba/core';
+import { SMALL_BLOCK } from '../blocks/mamba/shapes.ts';
 import { addCase } from '../cases/add.ts';
 import { argmaxCase } from '../cases/argmax.ts';
 import { blockCase } from '../cases/block.ts';
@@ -20,7 +21,7 @@ import { sliceCase } from '../cases/slice.ts';
 import type { Check } from '../runner/check.ts';
 import { readOutputs } from '../runner/check-case.ts';
 import type { Findings } from '../runner/report.ts';
-import { SMALL_BLOCK, SMALL_MODEL } from '../suite/shapes.ts';
+import { SMALL_MODEL } from '../suite/shapes.ts';
 import { invariant } from './invariant.ts';
 
 const CALLS = 200;

@@ -5,6 +5,7 @@
 
 import type { BlockState, Discretization, ModelConfig } from '@mamba/core';
 import { createModel, type Model, type ModelState, type Tensor } from '@mamba/core';
+import { kindSuites } from '../blocks/suites.ts';
 import { type BlockCaseOptions, openBlock, uploadBlock } from '../cases/block.ts';
 import { uploadInputs } from '../cases/case.ts';
 import { causalConv1dCase } from '../cases/causal-conv1d.ts';
@@ -12,7 +13,7 @@ import { integers, normals } from '../cases/host.ts';
 import { selectiveScanCase } from '../cases/selective-scan.ts';
 import { seededWeights } from '../cases/weights.ts';
 import { Random } from '../random.ts';
-import { BIASED_BLOCK, FALCON_BLOCK, FALCON_MODEL, MIXED_MODEL, SMALL_MODEL, SWIGLU_BLOCK } from '../suite/shapes.ts';
+import { FALCON_MODEL, MIXED_MODEL, SMALL_MODEL } from '../suite/shapes.ts';
 import type { Arena } from './arena.ts';
 
 /** Inputs `[batch, length, …]`, in step with each other. */
@@ -55,9 +56,7 @@ export function sequences(): readonly Sequence[] {
     convolution(2),
     convolution(4),
     convolution(7),
-    block('block', BIASED_BLOCK),
-    block('block-falcon', FALCON_BLOCK),
-    block('block-swiglu', SWIGLU_BLOCK),
+    ...kindSuites().flatMap((kind) => Object.entries(kind.sequences).map(([name, config]) => block(name, config))),
     model('model', SMALL_MODEL),
     model('model-falcon', FALCON_MODEL),
     model('model-mixed', MIXED_MODEL),

@@ -3,9 +3,9 @@
  * that shows it.
  */
 import fc from 'fast-check';
+import { kindSuites } from '../blocks/suites.ts';
 import { addCase } from '../cases/add.ts';
 import { argmaxCase } from '../cases/argmax.ts';
-import { blockCase } from '../cases/block.ts';
 import type { Case } from '../cases/case.ts';
 import { causalConv1dCase } from '../cases/causal-conv1d.ts';
 import { concatCase } from '../cases/concat.ts';
@@ -23,6 +23,7 @@ import type { Check, CheckContext } from '../runner/check.ts';
 import { isSkipped } from '../runner/check.ts';
 import { checkCase } from '../runner/check-case.ts';
 import { describeReport, Findings } from '../runner/report.ts';
+import { extent, flag, seeds, shape } from './arbitraries.ts';
 
 export interface PropertyOptions {
   /** Of the draws; the same seed draws the same. Default: a fixed one. */
@@ -73,10 +74,6 @@ function report({
   return `${call}: ${cause} (draws of seed ${seed}, path ${counterexamplePath}, ${numShrinks} shrinks)`;
 }
 
-const extent = (max: number) => fc.integer({ min: 1, max });
-const seeds = fc.integer({ min: 0, max: 2 ** 31 - 1 });
-const flag = fc.boolean();
-const shape = (rank: number, max: number) => fc.array(extent(max), { minLength: 1, maxLength: rank });
 const projection = fc.constantFrom<Projection>('grouped', 'ungrouped', 'constant');
 
 function properties(): Readonly<Record<string, fc.Arbitrary<Case>>> {
@@ -158,8 +155,7 @@ function properties(): Readonly<Record<string, fc.Arbitrary<Case>>> {
     'log-prob': fc
       .record({ rows: shape(2, 6), vocab: extent(200), scale: fc.constantFrom(0, 1, 10), seed: seeds })
       .map(logProbCase),
-    block: blocks(),
-    mlp: feedForwards(),
+    ...Object.assign({}, ...kindSuites().map((kind) => kind.properties())),
   };
 }
 
@@ -199,33 +195,4 @@ function slices(): fc.Arbitrary<Case> {
       const end = start + 1 + (lengthDrawn % (sizes[axis]! - start));
       return sliceCase({ shape: sizes, axis, start, end, int32, seed });
     });
-}
-
-function blocks(): fc.Arbitrary<Case> {
-  const config = fc.record({
-    dModel: extent(20),
-    dInner: extent(30),
-    dState: extent(17),
-    dConv: fc.integer({ min: 2, max: 5 }),
-    dtRank: extent(5),
-    mixerNormEps: fc.constantFrom(undefined, 1e-6),
-    mixerNormWeights: flag,
-    projectionBias: flag,
-    convBias: flag,
-  });
-  return fc
-    .record({ config, batch: extent(3), length: extent(12), initialState: flag, resets: flag, seed: seeds })
-    .map(blockCase);
-}
-
-function feedForwards(): fc.Arbitrary<Case> {
-  const config = fc.record({
-    kind: fc.constant('mlp' as const),
-    dModel: extent(20),
-    dHidden: extent(40),
-    activation: fc.constantFrom('silu' as const, 'gelu' as const, 'gelu-tanh' as const, 'relu2' as const),
-    gated: flag,
-    bias: flag,
-  });
-  return fc.record({ config, batch: extent(3), length: extent(12), seed: seeds }).map(blockCase);
 }

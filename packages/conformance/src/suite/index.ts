@@ -1,6 +1,6 @@
 /** Every case of the suite. */
+import { kindSuites } from '../blocks/suites.ts';
 import type { Case } from '../cases/case.ts';
-import { blockSuite } from './block.ts';
 import { causalConv1dBackwardSuite, causalConv1dSuite } from './causal-conv1d.ts';
 import { modelSuite } from './model.ts';
 import { selectiveScanBackwardSuite, selectiveScanSuite } from './selective-scan.ts';
@@ -35,7 +35,7 @@ export function suiteCases(): readonly Case[] {
     ...logProbSuite(),
     ...selectiveScanBackwardSuite(),
     ...causalConv1dBackwardSuite(),
-    ...blockSuite(),
+    ...kindSuites().flatMap((kind) => kind.cases()),
     ...modelSuite(),
   ];
 }

@@ -1,9 +1,9 @@
 import { blockConfig } from '@mamba/core';
-import { blockCase } from '../cases/block.ts';
-import type { Case } from '../cases/case.ts';
-import { BIASED_BLOCK, FALCON_BLOCK, GELU_BLOCK, JAMBA_BLOCK, SMALL_BLOCK, SWIGLU_BLOCK } from './shapes.ts';
+import { blockCase } from '../../cases/block.ts';
+import type { Case } from '../../cases/case.ts';
+import { BIASED_BLOCK, FALCON_BLOCK, JAMBA_BLOCK, SMALL_BLOCK } from './shapes.ts';
 
-export function blockSuite(): readonly Case[] {
+export function mambaCases(): readonly Case[] {
   const config = SMALL_BLOCK;
   return [
     ...[1, 2, 3, 17, 129].map((length) => blockCase({ config, batch: 2, length, id: `len${length}` })),
@@ -20,10 +20,5 @@ export function blockSuite(): readonly Case[] {
     blockCase({ config: FALCON_BLOCK, batch: 2, length: 17, id: 'falcon' }),
     blockCase({ config: FALCON_BLOCK, batch: 2, length: 17, initialState: true, resets: true, id: 'falcon-resets' }),
     ...[1, 17].map((length) => blockCase({ config: JAMBA_BLOCK, batch: 2, length, id: `jamba-len${length}` })),
-    ...[1, 2, 17].map((length) => blockCase({ config: SWIGLU_BLOCK, batch: 2, length, id: `swiglu-len${length}` })),
-    blockCase({ config: GELU_BLOCK, batch: 2, length: 17, id: 'gelu-tanh' }),
-    ...(['gelu', 'relu2', 'silu'] as const).map((activation) =>
-      blockCase({ config: { ...GELU_BLOCK, activation, bias: false }, batch: 2, length: 9, id: `mlp-${activation}` }),
-    ),
   ];
 }
