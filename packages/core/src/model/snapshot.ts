@@ -1,3 +1,4 @@
+import { SIZES_V1, type SnapshotSizesV1, slotsOfV1 } from '../blocks/mamba/snapshot-v1.ts';
 import { slotShape } from '../blocks/state.ts';
 import { MambaError } from '../contract/errors.ts';
 import { type Shape, sameShape, sizeOf } from '../contract/tensor.ts';
@@ -30,12 +31,12 @@ export interface SnapshotBlock {
   readonly slots: Readonly<Record<string, Shape>>;
 }
 
-/** As releases before block kinds wrote it: every layer a Mamba block of the same sizes. Still read, never written. */
-export interface StateSnapshotV1 extends Omit<StateSnapshot, 'version' | 'blocks'> {
+/**
+ * A snapshot by a release before block kinds: every layer is a Mamba block of the same sizes. Still read, never
+ * written.
+ */
+export interface StateSnapshotV1 extends Omit<StateSnapshot, 'version' | 'blocks'>, SnapshotSizesV1 {
   readonly version: 1;
-  readonly dInner: number;
-  readonly dState: number;
-  readonly dConv: number;
 }
 
 /**
@@ -162,10 +163,8 @@ type Header = Omit<StateSnapshot, 'layers'> & { readonly dtype: 'float32' | 'flo
 function upgraded(snapshot: StateSnapshot | StateSnapshotV1): StateSnapshot {
   if (snapshot?.version === 2) return snapshot;
   if (snapshot?.version !== 1) throw unknownVersion(snapshot);
-  const { version: _, dInner, dState, dConv, ...rest } = snapshot;
-  const block = { kind: 'mamba', slots: { conv: [dInner, dConv - 1], ssm: [dInner, dState] } };
-  const count = Array.isArray(rest.layers) ? rest.layers.length : 0;
-  return { ...rest, version: 2, blocks: new Array<SnapshotBlock>(count).fill(block) };
+  const count = Array.isArray(snapshot.layers) ? snapshot.layers.length : 0;
+  return { ...withoutSizes(snapshot), version: 2, blocks: blocksOfV1(snapshot, count) };
 }
 
 function checkBlock(layer: string, given: SnapshotBlock, expected: SnapshotBlock): void {
@@ -227,18 +226,24 @@ function parseVersion2(header: Readonly<Record<string, unknown>>): Header {
   return header as unknown as Header;
 }
 
-function parseVersion1({ dInner, dState, dConv, layers, ...rest }: Readonly<Record<string, unknown>>): Header {
-  for (const [name, value] of Object.entries({ dInner, dState, dConv, layers })) checkCount(name, value);
-  if ((layers as number) > MAX_LAYERS) throw damaged(`${String(layers)} layers`, `at most ${MAX_LAYERS}`);
-  const sizes = { dInner, dState, dConv } as Pick<StateSnapshotV1, 'dInner' | 'dState' | 'dConv'>;
-  const empty = new Array(layers as number).fill({}) as LayerSnapshot[];
-  const { layers: _, ...header } = upgraded({
-    ...(rest as unknown as Omit<StateSnapshotV1, 'version' | 'layers' | keyof typeof sizes>),
-    ...sizes,
-    version: 1,
-    layers: empty,
-  });
-  return header as Header;
+/** In version 1 a header says how many layers there are, and their sizes once. */
+function parseVersion1(header: Readonly<Record<string, unknown>>): Header {
+  for (const name of [...SIZES_V1, 'layers']) checkCount(name, header[name]);
+  const { layers, ...rest } = header as unknown as HeaderV1;
+  if (layers > MAX_LAYERS) throw damaged(`${layers} layers`, `at most ${MAX_LAYERS}`);
+  return { ...withoutSizes(rest), version: 2, blocks: blocksOfV1(rest, layers) };
+}
+
+type HeaderV1 = Omit<StateSnapshotV1, 'layers'> & Pick<Header, 'dtype'> & { readonly layers: number };
+
+function blocksOfV1(sizes: SnapshotSizesV1, layers: number): readonly SnapshotBlock[] {
+  return new Array<SnapshotBlock>(layers).fill({ kind: 'mamba', slots: slotsOfV1(sizes) });
+}
+
+function withoutSizes<T extends SnapshotSizesV1>(snapshot: T): Omit<T, keyof SnapshotSizesV1> {
+  const rest: Record<string, unknown> = { ...snapshot };
+  for (const name of SIZES_V1) delete rest[name];
+  return rest as Omit<T, keyof SnapshotSizesV1>;
 }
 
 /** As many layers as a model may have. */

@@ -76,7 +76,11 @@ export function mambaParameters(config: MambaConfig, dModel: number): readonly B
   ];
 }
 
-export function mambaState({ dInner, dState, dConv }: MambaConfig): readonly StateSlot[] {
+export function mambaState({
+  dInner,
+  dState,
+  dConv,
+}: Pick<MambaConfig, 'dInner' | 'dState' | 'dConv'>): readonly StateSlot[] {
   return [
     { name: 'conv', shape: [dInner, dConv - 1] },
     { name: 'ssm', shape: [dInner, dState] },
