@@ -19,3 +19,8 @@ export const mambaWork: CountWork<'mamba'> = (config, { dModel, tokens, batch, b
 export function mambaShape({ dModel, dInner, dState }: StandaloneMamba) {
   return { dModel, dInner, dState };
 }
+
+/** A block in words, from the extents of its results. */
+export function mambaTitle({ dModel, dInner }: Readonly<Record<string, unknown>>): string {
+  return `one Mamba block, d_model ${dModel}, d_inner ${dInner}`;
+}

@@ -1,6 +1,7 @@
 /** A report as text: a heading, a table for each suite, a legend. */
 import { stripVTControlCharacters } from 'node:util';
 import Table from 'cli-table3';
+import { mambaTitle } from '../blocks/mamba.ts';
 import type { SuiteName } from '../cases/contract.ts';
 import type { BackendRecord, Ceiling, Report, Result } from '../schema/report.ts';
 import {
@@ -279,7 +280,7 @@ const TITLES: Readonly<Record<SuiteName, (results: readonly Result[]) => string>
       ', ',
     ),
   linear: () => 'matrix products of mamba-130m: in_proj, and the head',
-  block: ([result]) => `one Mamba block, d_model ${result?.shape.dModel}, d_inner ${result?.shape.dInner}`,
+  block: ([result]) => mambaTitle(result?.shape ?? {}),
   model: describeModel,
   batch: (results) => `decode of several sequences at once, ${describeModel(results)}`,
   context: (results) => `decode after a short and a long context, ${describeModel(results)}`,

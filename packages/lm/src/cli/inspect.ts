@@ -81,7 +81,7 @@ export function inspect(location: string, flags: InspectFlags, signal: AbortSign
   });
 }
 
-/** Neighbouring layers that are alike, and their block: `layers 0 to 5`, `mamba: dInner 384, …`. */
+/** A row for neighbouring layers that are alike: `layers 0 to 5`, and their block: `mlp: dHidden 384, …`. */
 function blockRuns({ blocks }: ModelConfig): [string, string][] {
   const runs: { readonly first: number; last: number; readonly text: string }[] = [];
   for (const [layer, { kind, ...sizes }] of blocks.entries()) {

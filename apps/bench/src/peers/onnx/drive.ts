@@ -15,10 +15,8 @@ interface OnnxValue {
   readonly data: Float32Array;
 }
 
-export interface StateShapes {
-  readonly conv: readonly number[];
-  readonly ssm: readonly number[];
-}
+/** Shapes of the tensors that each layer remembers; layer 3 of the graph has `NAME.3` and gives `next.NAME.3`. */
+export type StateShapes = Readonly<Record<string, readonly number[]>>;
 
 export interface OnnxModel {
   /** Natural logarithms of all tokens' probabilities after these tokens. */
@@ -38,8 +36,7 @@ export function driveOnnx(
     new Tensor('float32', new Float32Array(dims.reduce((size, extent) => size * extent, 1)), dims);
   const start: Record<string, OnnxValue> = {};
   for (let layer = 0; layer < layers; layer++) {
-    start[`conv.${layer}`] = zeros(shapes.conv);
-    start[`ssm.${layer}`] = zeros(shapes.ssm);
+    for (const [name, shape] of Object.entries(shapes)) start[`${name}.${layer}`] = zeros(shape);
   }
   const step = async (ids: readonly number[], states: States) => {
     const tokens = new Tensor('int64', BigInt64Array.from(ids, BigInt), [ids.length]);
