@@ -1,10 +1,11 @@
 import { execFile } from 'node:child_process';
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { cp, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { writeSafetensors } from '@mamba/checkpoint';
+import { openFile, openSafetensors, writeSafetensors } from '@mamba/checkpoint';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { meanLoss } from './loss.ts';
 
 const at = (path: string): string => fileURLToPath(new URL(path, import.meta.url));
 const COMMAND = at('../bin/mamba-conformance.js');
@@ -136,6 +137,24 @@ describe('mamba-conformance', { timeout: 0 }, () => {
     expect(lenient.stdout).toContain('nothing was checked');
     const strict = await run('--backend', 'reference', '--golden', path, '--strict');
     expect(strict).toMatchObject({ code: 1, stdout: expect.stringContaining('golden/other/cell') });
+  });
+
+  test('logits and a loss are enough, and gradients are listed as not checked', async () => {
+    const path = join(folder, 'family');
+    await cp(TINY, path, { recursive: true });
+    const expected = await openSafetensors(await openFile(join(TINY, 'expected.safetensors')));
+    const [ids, logits] = [await expected.read('input_ids'), await expected.read('logits')];
+    await expected.close();
+    const loss = { dtype: 'float64', shape: [1], data: new Float64Array(1) } as const;
+    loss.data[0] = meanLoss(ids.data, logits.data, logits.shape);
+    const tensors = Object.entries({ input_ids: ids, logits, loss });
+    await writeFile(join(path, 'expected.safetensors'), writeSafetensors(tensors));
+    await writeFile(join(path, 'gradients.safetensors'), writeSafetensors([['backbone.norm_f.weight', loss]]));
+    const lenient = await run('--backend', 'reference', '--checkpoint', path);
+    expect(lenient).toMatchObject({ code: 0, stdout: expect.stringContaining('2 comparisons passed') });
+    expect(lenient.stdout).toContain('skipped checkpoint/family/gradients: gradients.safetensors is not checked');
+    const strict = await run('--backend', 'reference', '--checkpoint', path, '--strict');
+    expect(strict).toMatchObject({ code: 1, stdout: expect.stringContaining('checkpoint/family/gradients') });
   });
 
   test('lists ids and filters by them', async () => {

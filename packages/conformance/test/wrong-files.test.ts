@@ -11,6 +11,7 @@ import { goldenChecks } from '../src/golden/check-golden.ts';
 import { checkpointCheck } from '../src/golden/checkpoint.ts';
 import type { Check } from '../src/runner/check.ts';
 import { type CheckResult, runConformance } from '../src/runner/run.ts';
+import { meanLoss } from './loss.ts';
 
 const fixtures = fileURLToPath(new URL('../fixtures/', import.meta.url));
 let folder: string;
@@ -42,21 +43,12 @@ const reshape = (name: string, ...shape: number[]): Spoil => {
   };
 };
 
-/** The mean cross entropy of the next token by the file's own logits, and some nats. */
+/** The loss of the file's own logits, and some nats. */
 const setLoss = (more: number): Spoil => {
   return (tensors) => {
     const { data: logits, shape } = tensors.get('logits')!;
-    const { data: ids } = tensors.get('input_ids')!;
-    const [batch, length, vocabSize] = shape as [number, number, number];
-    const losses: number[] = [];
-    for (let row = 0; row < batch; row++)
-      for (let step = 0; step + 1 < length; step++) {
-        const at = Array.from(logits.subarray((row * length + step) * vocabSize).subarray(0, vocabSize));
-        const sum = at.reduce((total, value) => total + Math.exp(value), 0);
-        losses.push(Math.log(sum) - at[Number(ids[row * length + step + 1])]!);
-      }
-    const mean = losses.reduce((total, value) => total + value, 0) / losses.length;
-    tensors.set('loss', { dtype: 'float64', shape: [1], data: Float64Array.of(mean + more) });
+    const loss = meanLoss(tensors.get('input_ids')!.data, logits, shape);
+    tensors.set('loss', { dtype: 'float64', shape: [1], data: Float64Array.of(loss + more) });
   };
 };
 

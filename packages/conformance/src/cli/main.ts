@@ -6,7 +6,7 @@ import { openFile, openSafetensors } from '@mamba/checkpoint';
 import { Command, CommanderError } from 'commander';
 import pc from 'picocolors';
 import { goldenChecks } from '../golden/check-golden.ts';
-import { checkpointCheck } from '../golden/checkpoint.ts';
+import { checkpointChecks } from '../golden/checkpoint.ts';
 import type { Check } from '../runner/check.ts';
 import { Findings, type TensorReport } from '../runner/report.ts';
 import { type CheckResult, type RunSummary, runConformance } from '../runner/run.ts';
@@ -107,7 +107,7 @@ async function selectChecks({
       findings.push(...failure.reports);
     }
   }
-  for (const path of checkpoint) checks.push(checkpointCheck(path, path, `checkpoint/${basename(path)}`));
+  for (const path of checkpoint) checks.push(...(await checkpointChecks(path, path, `checkpoint/${basename(path)}`)));
   return { checks, broken: findings };
 }
 
