@@ -34,6 +34,7 @@ export const SUITE_NAMES = [
   'scan',
   'conv',
   'linear',
+  'small',
   'block',
   'model',
   'batch',

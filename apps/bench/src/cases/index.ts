@@ -7,12 +7,14 @@ import { linearSuite } from './linear.ts';
 import { modelSuite } from './model.ts';
 import { quantisedSuite } from './quantised.ts';
 import { scanSuite } from './selective-scan.ts';
+import { smallSuite } from './small.ts';
 
 /** The suites, in the order in which they run. */
 export const SUITES: readonly Suite[] = [
   scanSuite,
   convSuite,
   linearSuite,
+  smallSuite,
   blockSuite,
   modelSuite,
   batchSuite,

@@ -56,3 +56,25 @@ export function linearWork(
     bytes: rows * (inputs + outputs) * bytesPerValue + inputs * outputs * bytesPerWeight,
   };
 }
+
+/** Operations for each element of a small operation, and values read or written: a norm reads one tensor, a sum two. */
+export const SMALL_WORK = {
+  // The mean square; the scale and the weight.
+  'rms-norm': { operations: 4, values: 2 },
+  // The mean; the differences and their mean square; the scale, the weight and the bias.
+  'layer-norm': { operations: 7, values: 2 },
+  add: { operations: 1, values: 3 },
+  // SiLU of the first factor.
+  multiply: { operations: SILU + 1, values: 3 },
+} as const;
+export type SmallOperation = keyof typeof SMALL_WORK;
+
+export function smallWork(
+  name: SmallOperation,
+  { rows, channels }: { readonly rows: number; readonly channels: number },
+  bytesPerValue: number,
+): Work {
+  const { operations, values } = SMALL_WORK[name];
+  const size = rows * channels;
+  return { operations: size * operations, bytes: size * values * bytesPerValue };
+}

@@ -21,6 +21,7 @@ describe('mamba-bench kernels', () => {
     const { status, out } = await run('--quick', '--seconds', '0.1', '--mode', 'plain', '--json', file);
     expect(status).toBe(0);
     expect(out).toContain('scan, 16 states, dim 64, length 64');
+    for (const name of ['layerNorm', 'multiply']) expect(out).toContain(`${name} 8 × 64`);
     const report = JSON.parse(readFileSync(file, 'utf8'));
     expect(report).toMatchObject({ kind: 'mamba-kernels', backend: 'cpu', kernels: [{ mode: 'plain' }] });
     const [{ rows }] = report.kernels;
@@ -46,6 +47,12 @@ describe('mamba-bench kernels', () => {
     const report = JSON.parse(readFileSync(file, 'utf8'));
     expect(report.rows).toMatchObject([{ name: 'conv', microseconds: expect.any(Number), batch: 1, length: 64 }]);
     expect(report.rows[0].microseconds).toBeGreaterThan(0);
+  });
+
+  it('times small operations on webgpu', async () => {
+    const { status, out, err } = await run('--backend', 'webgpu', '--quick', '--section', 'small');
+    expect(`${status} ${err}`).toBe('0 ');
+    for (const name of ['rmsNorm', 'layerNorm', 'add', 'multiply', 'multiply with SiLU']) expect(out).toContain(name);
   });
 
   it.each([

@@ -1,5 +1,5 @@
 /** The kernels that are timed on the cpu backend, at the shapes of mamba-130m, and what each is measured in. */
-import { type Backend, BYTES_PER_WEIGHT, type DType, type HostTensor, sizeOf } from '@mamba/core';
+import { type Backend, BYTES_PER_WEIGHT, type DType, type HostTensor, sizeOf, type Tensor } from '@mamba/core';
 
 /** Names of the machine's limits, with which kernels are compared. */
 export const LIMITS = {
@@ -30,7 +30,13 @@ const DIM = 1536;
 
 /** @param quick Small shapes, as a check of the program. */
 export function kernelCases(one: Backend, two: Backend, quick: boolean): KernelCase[] {
-  return [...scans(one, quick), ...products(one, quick), ...matrixVector(one, two, quick), ...others(one, two, quick)];
+  return [
+    ...scans(one, quick),
+    ...products(one, quick),
+    ...matrixVector(one, two, quick),
+    ...smallOperations(one, quick),
+    ...others(one, two, quick),
+  ];
 }
 
 function scans(one: Backend, quick: boolean): KernelCase[] {
@@ -103,6 +109,26 @@ function matrixVector(one: Backend, two: Backend, quick: boolean): KernelCase[] 
       },
     ];
   });
+}
+
+/** Norms and products of elements, of a prefill's rows. */
+function smallOperations(one: Backend, quick: boolean): KernelCase[] {
+  const shape = quick ? ([8, 64] as const) : ([512, 768] as const);
+  const [a, b, weight] = [values(shape), values(shape), values([shape[1]])].map((host) => one.upload(host));
+  const calls: [name: string, call: () => Tensor][] = [
+    ['rmsNorm', () => one.rmsNorm(a!, { weight })],
+    ['layerNorm', () => one.layerNorm(a!, { weight, bias: weight })],
+    ['add', () => one.add(a!, b!)],
+    ['multiply', () => one.multiply(a!, b!)],
+    ['multiply with SiLU', () => one.multiply(a!, b!, { activation: 'silu' })],
+  ];
+  return calls.map(([name, call]) => ({
+    name: `${name} ${shape.join(' × ')}`,
+    unit: 'ns an element',
+    work: sizeOf(shape),
+    calls: 4,
+    run: () => call().dispose(),
+  }));
 }
 
 /** The convolution, and what two threads gain over one by the clock. */

@@ -18,6 +18,7 @@ import {
   type WebGpuKernelOptions,
   type WebGpuSection,
 } from './session.ts';
+import { small } from './small.ts';
 
 export interface WebGpuKernels {
   readonly date: string;
@@ -34,6 +35,7 @@ const SECTIONS: Readonly<Record<WebGpuSection, (session: Session) => Promise<voi
   slope,
   linear,
   conv,
+  small,
   models,
   prefills,
   'matrix-units': matrixUnits,

@@ -28,6 +28,7 @@ export const WEBGPU_SECTIONS = [
   'slope',
   'linear',
   'conv',
+  'small',
   'models',
   'prefills',
   'matrix-units',

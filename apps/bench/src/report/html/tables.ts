@@ -10,6 +10,7 @@ export const HEADINGS: Readonly<Record<string, string>> = {
   scan: 'Selective scan',
   conv: 'Causal convolution',
   linear: 'Matrix products',
+  small: 'Small operations',
   block: 'One block',
   model: 'Model',
   batch: 'Decode in batches',
