@@ -3,7 +3,7 @@ import type { Backend } from '../contract/backend.ts';
 import { invalid } from '../contract/errors.ts';
 import type { Tensor } from '../contract/tensor.ts';
 import { checkDType, checkExact, checkInteger, checkIntegers, checkOptions, checkRank } from '../operations/check.ts';
-import type { BlockKernel, BlockResult, BlockState, BlockWeights, StateSlot } from './contract.ts';
+import type { BlockKernel, BlockParameter, BlockResult, BlockState, BlockWeights, StateSlot } from './contract.ts';
 import { type BlockConfig, type BlockKind, blockDefinition } from './kinds.ts';
 import { checkMamba, type MambaConfig, mambaSizes } from './mamba/config.ts';
 import type { MambaState, MambaWeights } from './mamba/parameters.ts';
@@ -37,7 +37,8 @@ export type StandaloneMamba = MambaConfig & { readonly dModel: number; readonly 
 
 /**
  * A block over weights that stay the caller's. The backend's fused form is taken where it has one.
- * @throws MambaError `invalid-argument` where the config is contradictory or a weight's shape is not the config's.
+ * @throws MambaError `invalid-argument` where the config is contradictory, a weight's shape is not the config's, or the
+ * config excludes a weight that is given.
  */
 export function createBlock(
   backend: Backend,
@@ -55,18 +56,32 @@ export function createBlock(
   const sized = { kind: 'mamba', ...rest } as BlockConfig;
   const definition = blockDefinition('createBlock.config.kind', sized.kind);
   definition.check('createBlock.config', sized, dModel);
-  for (const { key, shape, optional } of definition.parameters(sized, dModel)) {
-    const weight = weights[key];
-    if (weight === undefined && optional) continue;
-    if (weight === undefined) throw invalid(`createBlock.weights.${key}`, 'nothing', `a tensor [${shape.join(', ')}]`);
-    checkExact(`createBlock.weights.${key}`, weight, shape, key);
-  }
+  checkWeights(definition.parameters(sized, dModel), weights);
   const kernel = blockKernel(backend, sized, weights, dModel);
   return {
     config,
     forward: (x, options = {}) => forward(backend, sized, dModel, kernel, x, options),
     dispose: () => kernel.dispose?.(),
   };
+}
+
+/** Every weight that the config calls for has its shape, and there is no other. */
+function checkWeights(parameters: readonly BlockParameter[], weights: BlockWeights<Tensor>): void {
+  for (const { key, shape, optional } of parameters) {
+    const weight = weights[key];
+    if (weight === undefined && optional) continue;
+    if (weight === undefined) throw invalid(`createBlock.weights.${key}`, 'nothing', `a tensor [${shape.join(', ')}]`);
+    checkExact(`createBlock.weights.${key}`, weight, shape, key);
+  }
+  const known = parameters.map(({ key }) => key);
+  const surplus = Object.keys(weights).find((key) => weights[key] !== undefined && !known.includes(key));
+  if (surplus !== undefined)
+    throw invalid(
+      `createBlock.weights.${surplus}`,
+      'a weight that the block would not use',
+      `weights of this config: ${known.join(', ')}`,
+      'Leave it out, or set the option that calls for it.',
+    );
 }
 
 /** Mamba's usual sizes for a width: expand 2, 16 states, a convolution of 4, dt rank of a sixteenth. */
