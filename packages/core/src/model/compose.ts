@@ -31,14 +31,9 @@ export function composeModel(
   weights: ModelWeights<Tensor>,
   { fusedBlocks = true }: ComposeOptions = {},
 ): ModelKernel {
-  const kernelOf = fusedBlocks ? blockKernel : composedBlock;
-  const model: Composed = {
-    backend,
-    config,
-    weights,
-    kernels: config.blocks.map((block, layer) => kernelOf(backend, block, weights.layers[layer]!.block, config.dModel)),
-    slots: modelSlots(config),
-  };
+  const slots = modelSlots(config);
+  const kernels = blockKernels(backend, config, weights, fusedBlocks);
+  const model: Composed = { backend, config, weights, kernels, slots };
   return {
     forward: (call) => forward(model, call),
     gather: (rows) => gather(model, rows),
@@ -51,6 +46,25 @@ export function composeModel(
       for (const kernel of model.kernels) kernel.dispose?.();
     },
   };
+}
+
+/** A kernel for each block. Where one cannot be made, those before it free what they hold (packed weights). */
+function blockKernels(
+  backend: Backend,
+  { blocks, dModel }: ModelConfig,
+  weights: ModelWeights<Tensor>,
+  fused: boolean,
+): readonly BlockKernel[] {
+  const kernelOf = fused ? blockKernel : composedBlock;
+  const kernels: BlockKernel[] = [];
+  try {
+    for (const [layer, block] of blocks.entries())
+      kernels.push(kernelOf(backend, block, weights.layers[layer]!.block, dModel));
+    return kernels;
+  } catch (error) {
+    for (const kernel of kernels) kernel.dispose?.();
+    throw error;
+  }
 }
 
 interface Composed {

@@ -1,8 +1,11 @@
 /** What the composed model keeps, gives away and frees; its numbers are the conformance suite's business. */
 import { beforeEach, describe, expect, it } from 'vitest';
-import { type FakeDriver, failure, fakeBackend } from '../../test/fake-driver.ts';
+import { type Block, FakeDriver, failure, fakeBackend } from '../../test/fake-driver.ts';
 import { tinyConfig, tinyModel } from '../../test/tiny-model.ts';
+import { createBackend } from '../backend/create-backend.ts';
+import type { FusedBlocks } from '../backend/driver.ts';
 import type { Backend } from '../contract/backend.ts';
+import { MambaError } from '../contract/errors.ts';
 import { type HostTensor, sizeOf, type Tensor } from '../contract/tensor.ts';
 import { modelConfig } from './config.ts';
 import type { ParameterSource, ParameterSpec } from './contract.ts';
@@ -22,6 +25,24 @@ beforeEach(async () => {
 const tensors = () => backend.memory().tensors;
 /** Two tensors a layer. */
 const STATE = 2 * tinyConfig.blocks.length;
+
+describe('createModel', () => {
+  it('frees the packed weights of earlier blocks where a later block cannot be made', async () => {
+    const keeping = new FakeDriver();
+    let made = 0;
+    const blocks: FusedBlocks<Block> = {
+      mamba({ tensor }) {
+        if (made++ > 0) throw new MambaError('out-of-memory', 'told to fail');
+        const host: HostTensor = { dtype: 'float32', shape: [1], data: new Float32Array(1) };
+        const packed = tensor(keeping.upload(host), host);
+        return { forward: () => expect.unreachable(), dispose: () => packed.dispose() };
+      },
+    };
+    const packing = createBackend(Object.assign(keeping, { blocks }));
+    await expect(tinyModel(packing)).rejects.toThrow(failure('out-of-memory'));
+    expect([made, packing.memory().tensors, keeping.live.size]).toEqual([2, 0, 0]);
+  });
+});
 
 describe('forward', () => {
   it('gives logits and a state, and keeps nothing else', () => {
