@@ -7,7 +7,7 @@ export function modelSlots({ blocks, dModel }: ModelConfig): readonly (readonly 
   return blocks.map((block) => blockDefinition('config.blocks', block.kind).state(block, dModel));
 }
 
-/** Whether the state of a sequence grows with its tokens: some layer remembers a row for each of them. */
+/** Whether the state of a sequence grows with its tokens, at least until a window is full. */
 export function stateGrows(config: ModelConfig): boolean {
   return modelSlots(config).some((slots) => slots.some(({ shape }) => shape.includes('length')));
 }
