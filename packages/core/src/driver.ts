@@ -1,4 +1,7 @@
-/** For authors of a backend: the driver that they write, and what core gives them for it, `@mamba/core/toolkit` too. */
+/**
+ * The entry point for authors of a backend: the driver that they write, and helpers for it, with those of
+ * `@mamba/core/toolkit`.
+ */
 export { createBackend } from './backend/create-backend.ts';
 export type * from './backend/driver.ts';
 export type * from './blocks/contract.ts';

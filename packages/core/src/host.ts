@@ -1,7 +1,7 @@
 /**
- * Types of the host, Node's or a browser's, that declarations of these packages name: the host's own where the reader's
- * compiler knows them, and otherwise the part that is used, so that no `lib` and no `@types` has to be there.
- * scripts/declare.mjs makes declarations import them.
+ * Types of Node or a browser that the declarations of these packages name. Each is the host's own type where the user's
+ * compiler knows it, and otherwise the part of it that the packages use, so that users need neither a `lib` nor
+ * `@types`. scripts/declare.mjs adds the imports of these types to the declarations.
  */
 type Known<Name extends string, Otherwise> =
   typeof globalThis extends Readonly<Record<Name, { readonly prototype: infer Instance }>> ? Instance : Otherwise;

@@ -1,6 +1,6 @@
 /**
- * Public API: the contract, the block and the model composed of it. Authors of a backend take `@mamba/core/driver` as
- * well, and packages that build on core `@mamba/core/toolkit`.
+ * The public API: the contract, and blocks and models composed of it. `@mamba/core/driver` is for authors of a backend,
+ * and `@mamba/core/toolkit` for packages that build on core.
  */
 export { selectBackend } from './backend/select-backend.ts';
 export {

@@ -1,6 +1,6 @@
 /**
- * For packages that build on core, as checkpoints and language models do: checks of arguments, floats as bits, what
- * fits a dtype, tensors of a scope, and what a model remembers.
+ * The entry point for packages that build on core, as checkpoint and lm do: checks of arguments, conversions of floats,
+ * checks that values fit a dtype, scopes of tensors, and the slots of a model's state.
  */
 export { Scope, scoped } from './backend/scope.ts';
 export { isGated } from './blocks/mlp/config.ts';

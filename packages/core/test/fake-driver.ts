@@ -4,24 +4,27 @@ import type { Backend } from '../src/contract/backend.ts';
 import { MambaError } from '../src/contract/errors.ts';
 import { type HostArray, type HostTensor, sizeOf } from '../src/contract/tensor.ts';
 
-/** A piece of pretended memory. */
+/** A piece of simulated device memory. */
 export interface Block {
   readonly id: number;
   readonly host: HostTensor | undefined;
 }
 
-/** A driver that computes nothing (every result reads as zeros) but keeps books, and fails when told to. */
+/**
+ * A driver that computes nothing: every result reads as zeros. It records what is allocated and run, and fails on
+ * demand.
+ */
 export class FakeDriver implements Driver<Block> {
   readonly name: string;
   readonly description = 'keeps books';
   readonly details = {};
   readonly precision = 'float32';
   readonly live = new Set<Block>();
-  /** Operations in the order in which their kernels ran. */
+  /** The operations in the order in which their kernels ran. */
   readonly ran: string[] = [];
-  /** Kernels and uploads still to succeed before the next one throws. */
+  /** Number of kernels and uploads that succeed before the next one throws. */
   failAfter = Number.POSITIVE_INFINITY;
-  /** Rows that it takes at once; 0 leaves it to `upload`. */
+  /** Number of rows in a piece of `uploadRows`; 0 means that core calls `upload`. */
   rowsAtOnce = 0;
   #made = 0;
 
@@ -103,7 +106,10 @@ export function fakeBackend(name?: string): { backend: Backend; driver: FakeDriv
   return { backend: createBackend(driver), driver };
 }
 
-/** What an expected error looks like: `expect(f).toThrow(failure('invalid-argument', 'linear.weight'))`. */
+/**
+ * Matches an error by its code, and by its origin if one is given:
+ *     expect(f).toThrow(failure('invalid-argument', 'linear.weight'))
+ */
 export function failure(code: string, origin?: string): object {
   return {
     asymmetricMatch: (error: unknown) => matches(error, code, origin),

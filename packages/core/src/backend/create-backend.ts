@@ -19,7 +19,7 @@ import { registerFusion } from './fusion.ts';
 import { TensorHandle, type TensorOwner } from './handle.ts';
 import { checkHost, checkHostRows, checkRows, isSpec, rangeOf } from './host.ts';
 
-/** Makes a driver into a backend: every argument is checked here, once, before a kernel sees it. */
+/** Wraps a driver as a backend. The backend checks every argument once, before a kernel receives it. */
 export function createBackend<S>(driver: Driver<S>): Backend {
   return new CheckedBackend(driver);
 }
@@ -34,7 +34,7 @@ class CheckedBackend<S> extends OperationMethods implements Backend, TensorOwner
   readonly precision: Precision;
   readonly #driver: Driver<S>;
   readonly #live = new Set<TensorHandle<S>>();
-  /** Uploads whose rows are awaited. */
+  /** Uploads that wait for their next rows. */
   readonly #filling = new Set<RowUpload<S>>();
   #disposal: Promise<void> | undefined;
 
@@ -91,7 +91,7 @@ class CheckedBackend<S> extends OperationMethods implements Backend, TensorOwner
     const target = this.#target(spec, how);
     const support = this.#supportsTarget(spec, target);
     if (!support.supported) throw this.#refusal('uploadRows', support.reason);
-    // Looked at right after the wait, with no other between it and what is done with the rows.
+    // These checks run synchronously after each await, so that nothing can be disposed before the rows are used.
     const checked = (given: HostTensor, first: number, count: number): HostTensor => {
       checkSignal(signal);
       this.#checkAlive();
@@ -109,7 +109,7 @@ class CheckedBackend<S> extends OperationMethods implements Backend, TensorOwner
         upload.write(checked(await host.rows(first, count), first, count));
       }
     } catch (error) {
-      // Where the backend was disposed, it has freed it.
+      // If the backend was disposed meanwhile, its dispose() has freed the storage already.
       if (this.#filling.delete(upload)) this.#driver.free(upload.storage);
       throw error;
     }
@@ -181,7 +181,7 @@ class CheckedBackend<S> extends OperationMethods implements Backend, TensorOwner
     return this.#wrap(kernel(onDevice), outputs);
   }
 
-  /** Storage, or an object of storages, to handles by the outputs' specs. */
+  /** Wraps a storage, or an object of storages, as handles with the outputs' specs. */
   #wrap(result: unknown, outputs: object): Tensor | Record<string, Tensor> {
     if (isSpec(outputs)) return this.#adopt(result as S, outputs);
     const storages = result as Readonly<Record<string, S>>;
@@ -251,7 +251,7 @@ class CheckedBackend<S> extends OperationMethods implements Backend, TensorOwner
   }
 }
 
-/** A kind's own hook takes the config of that kind, which the union cannot say. */
+/** The driver's fused form of a block. Generic in the kind, since a kind's hook takes configs of that kind alone. */
 function fusedBlock<S, K extends BlockKind>(
   driver: Driver<S>,
   context: FusionContext<S>,
@@ -266,8 +266,8 @@ function fusedBlock<S, K extends BlockKind>(
 const FLOATS: readonly DType[] = ['float32', 'float64', 'float16', 'bfloat16', 'q8', 'q4'];
 
 /**
- * The values of a call that are tensors, mapped; everything else stays. A call is flat: tensors, lists of tensors, and
- * plain values.
+ * A copy of a call with every tensor mapped and everything else unchanged. A call is flat: it holds tensors, lists of
+ * tensors, and plain values.
  */
 function mapTensors<R>(call: object, map: (tensor: TensorSpec, name: string) => R): Record<string, unknown> {
   const mapped: Record<string, unknown> = {};

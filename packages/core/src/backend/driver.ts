@@ -1,7 +1,7 @@
 /**
- * What the author of a backend implements. Core wraps a driver into a `Backend`: shapes, dtypes, options, ownership and
- * disposal are checked there, once, so that a kernel receives only calls that are valid and that its `supports` agreed
- * to. `S` is whatever stands for memory: an address, a GPUBuffer, a typed array.
+ * The interface that the author of a backend implements. Core wraps a driver as a `Backend`, which checks shapes,
+ * dtypes, options, ownership and disposal once, so that a kernel receives only valid calls that `supports` accepted.
+ * `S` is the type that stands for device memory: an address, a GPUBuffer, a typed array.
  */
 import type { BlockKernel, BlockWeights } from '../blocks/contract.ts';
 import type { BlockConfig, BlockKind } from '../blocks/kinds.ts';
@@ -17,8 +17,8 @@ export interface DeviceTensor<S> extends TensorSpec {
 }
 
 /**
- * A kernel allocates its results and returns them in the shapes that the operation fixes. It never writes to its
- * inputs, and where it throws it has freed what it allocated. Results may not share memory with inputs.
+ * Computes one operation. A kernel allocates its results, in the shapes that the operation's file gives, and never
+ * writes to its inputs. Results may not share memory with inputs. A kernel that throws has freed what it allocated.
  */
 export type Kernel<K extends OperationName, S> = (call: Calls<DeviceTensor<S>>[K]) => Results<S>[K];
 
@@ -35,26 +35,29 @@ export interface Driver<S> {
 
   upload(host: HostTensor, target: UploadTarget): S;
   /**
-   * `upload` of a matrix of floats whose rows come later; allocates at once. Undefined, or returning undefined for this
-   * target, means that core reads all rows and calls `upload`.
+   * Optional. Begins the upload of a matrix of floats whose rows come later, and allocates its memory at once. Default,
+   * and where it returns undefined for this target: core reads all rows and calls `upload`.
    */
   uploadRows?(spec: TensorSpec, target: UploadTarget): RowUpload<S> | undefined;
   read(tensor: DeviceTensor<S>): Promise<HostArray>;
   free(storage: S): void;
   synchronize(): Promise<void>;
 
-  /** Whether a valid call can run; absent means all whose kernel exists and whose floats are of `precision`. */
+  /**
+   * Optional. Whether a valid call can run. Default: every call whose kernel exists and whose floats have the dtype
+   * `precision`.
+   */
   supports?<K extends OperationName>(operation: K, call: Calls<TensorSpec>[K]): Support;
-  /** Whether `spec` can be stored so; absent means only `precision` and int32. */
+  /** Optional. Whether `spec` can be stored with this dtype and role. Default: only in `precision` and int32. */
   supportsUpload?(spec: TensorSpec, target: UploadTarget): Support;
   memory(): Omit<MemoryUse, 'tensors'>;
   dispose(): void | Promise<void>;
 
-  /** Optional. Fused forms of blocks, by kind. Default, and where one returns undefined: the composition. */
+  /** Optional. Fused forms of blocks, by kind. Default, and where one returns undefined: core composes the block. */
   readonly blocks?: FusedBlocks<S>;
   /**
-   * Optional. A fused form of a whole model. Default, and where it returns undefined, as for a mixture with a kind that
-   * it does not know: core walks over the blocks.
+   * Optional. A fused form of a whole model. Default, and where it returns undefined (for a model with a kind of block
+   * that it does not know, say): core runs the blocks one after another.
    */
   model?(context: FusionContext<S>, config: ModelConfig, weights: ModelWeights<Tensor>): ModelKernel | undefined;
 }
@@ -74,25 +77,25 @@ export interface UploadTarget {
 }
 
 /**
- * A matrix that is being filled, to what `upload` would make of it. Core waits for the rows and checks them; other
- * calls run in between.
+ * The upload of a matrix in several writes; the result is the same as that of `upload`. Core awaits and checks the
+ * rows, and other calls may run between two writes.
  */
 export interface RowUpload<S> {
   /**
-   * Core's from the start: it is freed with `free`, also where the other rows never come. `write` may exchange it for
-   * another.
+   * The storage of the matrix, which core owns from the start: core frees it with `free`, also if the remaining rows
+   * never come. `write` may replace it by another storage.
    */
   readonly storage: S;
-  /** Rows of every `write` but the last one. */
+  /** Number of rows that core passes to each `write`; the last one may get fewer. */
   readonly rowsAtOnce: number;
-  /** The next rows, which are copied before it returns. Where it throws, `storage` is still to be freed. */
+  /** Copies the next rows before it returns. If it throws, core still frees `storage`. */
   write(rows: HostTensor): void;
 }
 
-/** How a fused form goes between handles and storage. */
+/** Converts between handles and storage, for fused forms. */
 export interface FusionContext<S> {
   readonly backend: Backend;
-  /** The storage of a live handle of this backend; throws `disposed` or `foreign` otherwise. */
+  /** The storage of a live handle of this backend. Throws `disposed` or `foreign` for any other handle. */
   device(tensor: Tensor): DeviceTensor<S>;
   /** A handle that owns this storage. */
   tensor(storage: S, spec: TensorSpec): Tensor;

@@ -1,6 +1,6 @@
 /**
- * Fused forms by backend. Kept beside the backend rather than on it: they are for core's block and model, not for
- * users.
+ * The fused forms of each backend. They are stored beside the backend, not on it, since only core's block and model use
+ * them.
  */
 import type { BlockKernel, BlockWeights } from '../blocks/contract.ts';
 import type { BlockConfig } from '../blocks/kinds.ts';

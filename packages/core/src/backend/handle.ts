@@ -2,13 +2,15 @@ import { MambaError } from '../contract/errors.ts';
 import type { DType, IntegerRange, Shape, Tensor, TensorSpec } from '../contract/tensor.ts';
 import { describe } from '../operations/check.ts';
 
-/** The only implementation of `Tensor`. Its storage is read by the backend that made it, and by nobody else. */
+/** The only implementation of `Tensor`. Only the backend that made it can read its storage. */
 export class TensorHandle<S> implements Tensor {
   readonly shape: Shape;
   readonly dtype: DType;
   readonly range: IntegerRange | undefined;
   readonly #owner: TensorOwner<S>;
-  /** Shared with borrowed handles. Empty once disposed, so that a handle that is kept holds no memory. */
+  /**
+   * A cell shared with borrowed handles. It is emptied on disposal, so that a handle kept afterwards holds no memory.
+   */
   readonly #cell: { storage: { readonly value: S } | undefined };
   readonly #borrowed: boolean;
 
@@ -19,7 +21,7 @@ export class TensorHandle<S> implements Tensor {
     this.#owner = owner;
     this.#borrowed = lender !== undefined;
     this.#cell = lender === undefined ? { storage: { value: storage } } : lender.#cell;
-    // A shape that could be assigned would let a read reach past the memory.
+    // If the shape could be changed, a read could reach past the end of the memory.
     Object.freeze(this);
   }
 
@@ -34,12 +36,12 @@ export class TensorHandle<S> implements Tensor {
     this.#owner.release(this, storage.value);
   }
 
-  /** A handle of the same values that ends with this one; disposing it does nothing. */
+  /** A second handle of the same values, disposed together with this one. Disposing the second one does nothing. */
   borrow(): TensorHandle<S> {
     return new TensorHandle(this.#owner, this.storageFor(this.#owner, 'a borrowed tensor'), this, this);
   }
 
-  /** For the owner alone. */
+  /** The storage, for its owner alone. Throws `foreign` for another owner, and `disposed`. */
   storageFor(owner: TensorOwner<S>, origin: string): S {
     if (this.#owner !== owner) {
       throw new MambaError('foreign', `${origin} belongs to another backend`, {
@@ -61,7 +63,7 @@ export class TensorHandle<S> implements Tensor {
   }
 }
 
-/** A handle that reads the same values; the tensor stays with whoever holds it. */
+/** A handle that reads the same values but does not own them. Throws `foreign` for a tensor not made by a backend. */
 export function borrowed(tensor: Tensor): Tensor {
   if (tensor instanceof TensorHandle) return tensor.borrow();
   throw new MambaError('foreign', "only a backend's own tensors can be borrowed", { origin: 'tensor' });

@@ -1,22 +1,22 @@
 import type { Tensor } from '../contract/tensor.ts';
 
-/** Owns intermediate results until its end, so that a composition frees them on every way out. */
+/** Owns intermediate results until it is closed, so that a composition frees them whether it returns or throws. */
 export class Scope {
   readonly #owned = new Set<Disposable>();
 
-  /** Disposed at the scope's end unless released. */
+  /** Adds a value, which is disposed when the scope closes unless it was released. */
   own<T extends Disposable>(value: T): T {
     this.#owned.add(value);
     return value;
   }
 
-  /** Gives the value to the caller of the scope. */
+  /** Removes a value without disposing it; the caller owns it then. */
   release<T extends Disposable>(value: T): T {
     this.#owned.delete(value);
     return value;
   }
 
-  /** Disposes a value before the scope's end. */
+  /** Disposes a value before the scope closes. */
   drop(value: Disposable): void {
     if (this.#owned.delete(value)) value.dispose();
   }

@@ -3,7 +3,7 @@ import { invalid, isMambaError, MambaError } from '../contract/errors.ts';
 
 /**
  * The first backend that runs here, in the order given: `await selectBackend([webgpu(), cpu()])`.
- * @throws MambaError `unavailable` naming every backend's reason, if none runs.
+ * @throws MambaError `unavailable` if none runs; it names every backend's reason.
  */
 export async function selectBackend(providers: readonly BackendProvider[]): Promise<Backend> {
   if (!Array.isArray(providers) || providers.length === 0)

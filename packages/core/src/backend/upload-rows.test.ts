@@ -17,7 +17,7 @@ const zeros = (...shape: [number, number]): HostTensor => ({
   data: new Float32Array(shape[0] * shape[1]),
 });
 
-/** Seven rows of three; `last` gives those that the end is among. */
+/** A matrix of seven rows and three columns. `last` makes the piece that holds the last row. */
 function seven(last: (count: number) => HostTensor | Promise<HostTensor> = (count) => zeros(count, 3)): HostRows {
   return {
     dtype: 'float32',

@@ -14,7 +14,7 @@ beforeEach(() => {
 const zeros = (shape: readonly number[]): Tensor =>
   backend.upload({ dtype: 'float32', shape, data: new Float32Array(sizeOf(shape)) });
 
-/** Zeros for every parameter of a block, those that its config leaves open too. */
+/** Zeros for every parameter of a block, including those that its config leaves open. */
 function weightsOf({ dModel, ...config }: StandaloneBlock): Record<string, Tensor> {
   const parameters = blockDefinition('kind', config.kind).parameters(config as BlockConfig, dModel);
   return Object.fromEntries(parameters.map(({ key, shape }) => [key, zeros(shape)]));

@@ -10,33 +10,38 @@ import type { MambaState, MambaWeights } from './mamba/parameters.ts';
 import { checkState } from './state.ts';
 
 export interface BlockForwardOptions<State extends BlockState = BlockState> {
-  /** What an earlier call returned; zero if absent. It is left as it was, and stays the caller's. */
+  /** The state that an earlier call returned; zero if absent. The call does not change it, and the caller keeps it. */
   readonly state?: State | undefined;
-  /** Tokens fed before, of each row. Kinds whose state grows need it beside a state. Default: none. */
+  /** Number of tokens fed before, for each row. Kinds whose state grows need it together with a state. Default: 0. */
   readonly positions?: readonly number[] | undefined;
-  /** int32 `[batch, length]`; where not 0 a new sequence begins. */
+  /** int32 `[batch, length]`. A value other than 0 begins a new sequence at its token. */
   readonly resets?: Tensor | undefined;
 }
 
-/** A block by itself on a backend, without norm and residual. Full, chunked and stepped calls give the same. */
+/**
+ * A single block on a backend, without norm and residual. A sequence in one call, in chunks, or step by step gives the
+ * same results.
+ */
 export interface Block<State extends BlockState = BlockState> {
   readonly config: StandaloneBlock | StandaloneMamba;
-  /** x `[batch, length, dModel]` → y of that shape, and the state after it. Both are the caller's to dispose. */
+  /** x `[batch, length, dModel]` → y of that shape, and the state after it. The caller disposes both. */
   forward(x: Tensor, options?: BlockForwardOptions<State>): BlockResult<State>;
-  /** Frees what the block made beside the weights, which stay the caller's. */
+  /** Frees what the block allocated. The weights stay alive; they belong to the caller. */
   dispose(): void;
 }
 
-/** A block's config, and the width that its model would have. */
+/** A block's config, with the width that its model would have. */
 export type StandaloneBlock<K extends BlockKind = BlockKind> = BlockConfig<K> & { readonly dModel: number };
 
 /**
- * A Mamba block's sizes with the width. Whether it has biases is told by its weights where the config leaves it open.
+ * A Mamba block's config with the width. Where `projectionBias` or `convBias` is absent, the block has those biases
+ * that are among its weights.
  */
 export type StandaloneMamba = MambaConfig & { readonly dModel: number; readonly kind?: 'mamba' | undefined };
 
 /**
- * A block over weights that stay the caller's. The backend's fused form is taken where it has one.
+ * Makes a block from weights, which still belong to the caller. Uses the backend's fused form of the kind if there is
+ * one.
  * @throws MambaError `invalid-argument` where the config is contradictory, a weight's shape is not the config's, or the
  * config excludes a weight that is given.
  */
@@ -65,7 +70,7 @@ export function createBlock(
   };
 }
 
-/** Every weight that the config calls for has its shape, and there is no other. */
+/** Refuses weights that are missing, of the wrong shape, or excluded by the config. */
 function checkWeights(parameters: readonly BlockParameter[], weights: BlockWeights<Tensor>): void {
   for (const { key, shape, optional } of parameters) {
     const weight = weights[key];
@@ -84,7 +89,10 @@ function checkWeights(parameters: readonly BlockParameter[], weights: BlockWeigh
     );
 }
 
-/** Mamba's usual sizes for a width: expand 2, 16 states, a convolution of 4, dt rank of a sixteenth. */
+/**
+ * A Mamba block of the usual sizes: dInner 2 dModel, dState 16, dConv 4, dtRank ceil(dModel / 16). Throws
+ * `invalid-argument`.
+ */
 export function blockConfig(dModel: number, overrides: Partial<StandaloneMamba> = {}): StandaloneMamba {
   const config = { ...mambaSizes(dModel), ...overrides, kind: 'mamba' as const, dModel: overrides.dModel ?? dModel };
   checkWidth('blockConfig', config);
@@ -93,7 +101,7 @@ export function blockConfig(dModel: number, overrides: Partial<StandaloneMamba> 
   return config;
 }
 
-/** The backend's fused form of a block, or the composition. Arguments are checked already. */
+/** The backend's fused form of a block, or else the composition. Expects checked arguments. */
 export function blockKernel(
   backend: Backend,
   config: BlockConfig,
@@ -103,7 +111,7 @@ export function blockKernel(
   return fusionOf(backend)?.block(config, weights, dModel) ?? composedBlock(backend, config, weights);
 }
 
-/** A block out of operations alone. */
+/** A block composed of operations alone. */
 export function composedBlock(backend: Backend, config: BlockConfig, weights: BlockWeights<Tensor>): BlockKernel {
   return blockDefinition('block.kind', config.kind).compose(backend, config, weights);
 }

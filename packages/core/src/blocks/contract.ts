@@ -1,49 +1,51 @@
 /**
- * A block is `[batch, length, dModel]` → the same: one residual branch of a model, without its norm and residual, which
- * are the model's. Blocks come in kinds. A kind declares its parameters and what it remembers between calls; models,
- * backends, snapshots and checkpoints are generic over both.
+ * A block maps `[batch, length, dModel]` to the same shape. It is one residual branch of a model; the norm before it
+ * and the residual belong to the model. Blocks come in kinds. A kind declares its parameters and the state that it
+ * keeps between calls, and models, backends, snapshots and checkpoints are generic over both.
  */
 import type { Backend } from '../contract/backend.ts';
 import type { Shape, Tensor } from '../contract/tensor.ts';
 import type { BlockConfig } from './kinds.ts';
 
-/** A parameter of a block: `[outputs, inputs]` for a matrix. */
+/** A parameter of a block. A matrix is `[outputs, inputs]`. */
 export interface BlockParameter {
-  /** Its name within the block: `inProj`. */
+  /** The name within the block: `inProj`. */
   readonly key: string;
   readonly shape: Shape;
-  /** Matrices may be stored in a smaller dtype; everything else stays in the backend's precision. */
+  /** Matrices may be stored in a smaller dtype; every other parameter has the backend's precision. */
   readonly role: 'matrix' | 'vector';
-  /** The config leaves it open whether the block has it: a block by itself takes it where it is given. */
+  /**
+   * True where the config does not say whether the block has this parameter: `createBlock` then uses it if it is given.
+   */
   readonly optional?: boolean | undefined;
 }
 
 /**
- * One tensor that a block remembers, `[batch, …shape]`. An extent `length` grows by a row a token: row r of the batch
- * holds its last `min(positions[r], window)` tokens, oldest first, from index 0; what follows them means nothing. Where
- * no row holds a token the tensor is absent.
+ * One tensor of a block's state, `[batch, …shape]`. An extent `length` grows by one for each token: row r of the batch
+ * holds its last `min(positions[r], window)` tokens from index 0, oldest first, and the values after them are
+ * undefined. The tensor is absent while no row holds a token.
  */
 export interface StateSlot {
   readonly name: string;
   readonly shape: readonly (number | 'length')[];
-  /** Most tokens that an extent `length` holds. Absent: all. */
+  /** Largest number of tokens that an extent `length` holds. Default: no limit. */
   readonly window?: number | undefined;
 }
 
-/** A block's state by the names of its slots. */
+/** The state of a block: a tensor for each slot, by name. */
 export type BlockState = Readonly<Record<string, Tensor>>;
 
-/** A block's weights by key; those that its config leaves out are absent. */
+/** The weights of a block by key. Those that the config leaves out are absent. */
 export type BlockWeights<T> = Readonly<Record<string, T | undefined>>;
 
 export interface BlockCall {
   /** `[batch, length, dModel]` */
   readonly x: Tensor;
-  /** Zero if absent. Never written to. */
+  /** The state before the call, zero if absent. Kernels never write to it. */
   readonly state: BlockState | undefined;
-  /** Tokens fed before this call, of each row of the batch. */
+  /** Number of tokens fed before this call, for each row of the batch. */
   readonly positions: readonly number[];
-  /** int32 `[batch, length]`; where not 0 a new sequence begins. */
+  /** int32 `[batch, length]`. A value other than 0 begins a new sequence at its token. */
   readonly resets: Tensor | undefined;
   readonly batch: number;
   readonly length: number;
@@ -55,28 +57,31 @@ export interface BlockResult<State extends BlockState = BlockState> {
   readonly state: State;
 }
 
-/** A block as it is computed: composed of operations, or a backend's fused form. Weights belong to whoever made it. */
+/** Computes a block, composed of operations or as a backend's fused form. The weights belong to its creator. */
 export interface BlockKernel {
   forward(call: BlockCall): BlockResult;
-  /** Optional. Weights were written to in place: whatever the kernel keeps that was made of them is stale. */
+  /** Optional. Called after weights were written to in place: copies that the kernel made of them are out of date. */
   weightsChanged?(): void;
-  /** Optional. Frees what the kernel made beside the weights. */
+  /** Optional. Frees what the kernel allocated. The weights stay alive. */
   dispose?(): void;
 }
 
-/** What a kind is. `defineBlock` makes it known under its name. */
+/** The definition of a kind. `defineBlock` registers it under a name. */
 export interface BlockDefinition<Config = BlockConfig> {
-  /** Optional. Options that a config may leave out, as a model takes them then. Default: none. */
+  /** Optional. Values that a model takes for options that its config leaves out. Default: none. */
   readonly defaults?: Partial<Config> | undefined;
   /**
-   * Refuses sizes and options that contradict, and options that the kind does not know.
+   * Refuses sizes and options that contradict each other, and options that the kind does not know.
    * @throws MambaError `invalid-argument`, whose origin begins with `origin`.
    */
   check(origin: string, config: Config, dModel: number): void;
-  /** Every parameter that the config calls for, in loading order. The only place where shapes follow from a config. */
+  /**
+   * Every parameter that the config calls for, in loading order. Shapes are derived from a config here and nowhere
+   * else.
+   */
   parameters(config: Config, dModel: number): readonly BlockParameter[];
-  /** What the block remembers between calls; empty for a kind that works on each token by itself. */
+  /** The slots of the block's state; none for a kind that works on each token by itself. */
   state(config: Config, dModel: number): readonly StateSlot[];
-  /** The block out of the backend's operations: what every fused form is held to. */
+  /** The block composed of the backend's operations. The conformance suite holds every fused form to its results. */
   compose(backend: Backend, config: Config, weights: BlockWeights<Tensor>): BlockKernel;
 }

@@ -16,23 +16,22 @@ export interface BlockKinds {
 
 export type BlockKind = keyof BlockKinds & string;
 
-/** One block of a model: its kind, and the kind's own sizes and options. */
+/** The config of one block of a model: its kind, with the kind's own sizes and options. */
 export type BlockConfig<K extends BlockKind = BlockKind> = {
   [Kind in K]: { readonly kind: Kind } & BlockKinds[Kind];
 }[K];
 
-/**
- * A definition takes configs of its own kind alone, and is found by that kind: so the type of its config is left out.
- */
+/** Definitions by kind. Each takes configs of its own kind alone, a type that a map cannot express. */
 const definitions = new Map<string, unknown>([
   ['mamba', mamba],
   ['mlp', mlp],
 ]);
 
 /**
- * Makes a kind known: call it once, before the first model with such blocks is made or checked. The same definition
- * may come again.
- * @throws MambaError `invalid-argument` where the name has another definition.
+ * Registers a kind. Call it once, before the first model with such blocks is made or checked; a second call with the
+ * same definition does nothing.
+ * @throws MambaError `invalid-argument` on a name that is not lower-case letters, digits and dashes, or that has
+ * another definition.
  */
 export function defineBlock<K extends BlockKind>(kind: K, definition: BlockDefinition<BlockConfig<K>>): void {
   if (typeof kind !== 'string' || !/^[a-z][a-z0-9-]*$/.test(kind))
@@ -43,7 +42,10 @@ export function defineBlock<K extends BlockKind>(kind: K, definition: BlockDefin
   definitions.set(kind, definition);
 }
 
-/** @throws MambaError `invalid-argument` where no such kind is known. */
+/**
+ * The definition of a kind.
+ * @throws MambaError `invalid-argument` where no such kind is registered.
+ */
 export function blockDefinition(origin: string, kind: string): BlockDefinition {
   const definition = definitions.get(kind);
   if (definition === undefined)

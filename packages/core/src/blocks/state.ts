@@ -1,23 +1,26 @@
-/** State by slots: shapes, checks, and what clone, gather, export and import do with every slot alike. */
+/** The state of blocks by slots: shapes, checks, and the gathering and uploading that are the same for every slot. */
 import { type Scope, scoped } from '../backend/scope.ts';
 import type { Backend } from '../contract/backend.ts';
 import { invalid } from '../contract/errors.ts';
 import { type HostTensor, type Shape, sameShape, sizeOf, type Tensor } from '../contract/tensor.ts';
 import type { BlockState, StateSlot } from './contract.ts';
 
-/** Tokens that a slot with an extent `length` holds of a row that has been fed `position` tokens. */
+/** Number of tokens that a slot with an extent `length` holds for a row that has been fed `position` tokens. */
 export function filledRows({ window }: StateSlot, position: number): number {
   return window === undefined ? position : Math.min(position, window);
 }
 
-/** `[batch, …]` of a slot whose rows have been fed so many tokens; undefined where it holds nothing yet. */
+/** The shape `[batch, …]` of a slot whose rows have been fed `positions` tokens; undefined while it holds nothing. */
 export function slotShape(slot: StateSlot, positions: readonly number[]): Shape | undefined {
   const rows = Math.max(...positions.map((position) => filledRows(slot, position)));
   if (rows === 0 && slot.shape.includes('length')) return undefined;
   return [positions.length, ...slot.shape.map((extent) => (extent === 'length' ? rows : extent))];
 }
 
-/** @throws MambaError `invalid-argument` where a slot is missing or of another shape. */
+/**
+ * Checks that a state has every slot, in the shape that follows from `positions`.
+ * @throws MambaError `invalid-argument` where a slot is missing or of another shape.
+ */
 export function checkState(
   origin: string,
   slots: readonly StateSlot[],
@@ -37,7 +40,7 @@ export function checkState(
   }
 }
 
-/** One row of a state, by the tokens that it has been fed. */
+/** One row of a state, with the number of tokens that it has been fed. */
 export interface StateRow {
   readonly state: BlockState;
   readonly row: number;
@@ -57,7 +60,7 @@ export function gatherRows(backend: Backend, slots: readonly StateSlot[], rows: 
   });
 }
 
-/** The values of a slot on the host, uploaded. */
+/** Uploads the values of a slot. */
 export function uploadSlot(backend: Backend, data: Float32Array | Float64Array, shape: Shape): Tensor {
   const host: HostTensor =
     data instanceof Float64Array ? { dtype: 'float64', shape, data } : { dtype: 'float32', shape, data };
@@ -84,7 +87,7 @@ function gatherSlot(backend: Backend, scope: Scope, slot: StateSlot, rows: reado
   return joined;
 }
 
-/** One row of a slot, cut or padded with zeros along its extent `length` to the given shape. */
+/** One row of a slot, cut or padded with zeros along its extent `length` to fit the given shape. */
 function fitted(
   backend: Backend,
   scope: Scope,

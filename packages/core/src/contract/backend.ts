@@ -1,17 +1,17 @@
 /**
- * What users hold: a backend with checked operations. Operations take and return handles and never wait for the device;
- * only `read` and `synchronize` do, and what an asynchronous device reports late is thrown there.
+ * The backend that users hold, with checked operations. Operations take and return handles and never wait for the
+ * device; only `read` and `synchronize` wait, and errors that an asynchronous device reports late are thrown there.
  */
 import type { Support } from './capability.ts';
 import type { OperationName, Operations } from './operations.ts';
 import type { DType, HostArray, HostRows, HostTensor, Precision, Tensor, TensorSpec } from './tensor.ts';
 
 export interface UploadOptions {
-  /** How to store it. Default: the backend's precision for floats, int32 for int32. */
+  /** The dtype to store the values in. Default: the backend's precision for floats, int32 for int32. */
   readonly dtype?: DType | undefined;
   /**
-   * `matrix`: a weight of `linear`, which a backend may lay out for it. It reads back, and gathers, as any other
-   * tensor.
+   * `matrix` marks a weight of `linear`, which a backend may store in a layout of its own. `read` and `embedding` treat
+   * it as any other tensor.
    */
   readonly role?: 'matrix' | undefined;
 }
@@ -20,33 +20,33 @@ export interface UploadRowsOptions extends UploadOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
-/** Facts for a report: adapter, build, versions, and what anyone may rely on by name. */
+/** Facts for a report: adapter, build, versions. The named properties mean the same for every backend. */
 export interface BackendDetails {
-  /** Threads that compute, where that is the backend's to say. */
+  /** Number of threads that compute, where the backend controls it. */
   readonly threads?: number | undefined;
-  /** A processor plays the device: correct, but its speed says nothing. */
+  /** True where a CPU emulates the GPU: the results are right, and the speed tells nothing of a GPU. */
   readonly software?: boolean | undefined;
   readonly [fact: string]: string | number | boolean | undefined;
 }
 
 export interface MemoryUse {
-  /** Tensors alive. */
+  /** Number of live tensors. */
   readonly tensors: number;
   /** Bytes that live tensors occupy on the device, padding included. */
   readonly bytes: number;
-  /** Bytes that the backend holds, its pools and scratch included. */
+  /** Bytes that the backend holds, including its pools and scratch memory. */
   readonly reserved: number;
-  /** Bytes that all tensors together may occupy, where that is known: a device may not tell. */
+  /** Bytes that all tensors together may occupy; absent where the device does not tell. */
   readonly limit?: number | undefined;
 }
 
-/** A call as `supports` asks it: an operation's own arguments, as specs or tensors. */
+/** The arguments of an operation, as `supports` takes them: specs or tensors. */
 export type CallArguments<K extends OperationName> = Parameters<Operations<TensorSpec>[K]>;
 
 export interface Backend extends Operations<Tensor> {
-  /** `cpu`, `webgpu`, `reference`, … */
+  /** A short name: `cpu`, `webgpu`, `reference`, … */
   readonly name: string;
-  /** In words: `WebAssembly SIMD, 1 thread`. */
+  /** A description in words: `WebAssembly SIMD, 1 thread`. */
   readonly description: string;
   readonly details: BackendDetails;
   readonly precision: Precision;
@@ -54,39 +54,40 @@ export interface Backend extends Operations<Tensor> {
 
   /**
    * Copies host values to the device. Throws `invalid-argument`, `unsupported` (a dtype), and `out-of-memory` where
-   * that is known at once; a device that learns of it later rejects the next `read` or `synchronize`, as it does for
-   * operations.
+   * that is known at once. A device that runs out of memory later rejects the next `read` or `synchronize`, as it does
+   * for operations.
    */
   upload(host: HostTensor, options?: UploadOptions): Tensor;
   /**
-   * `upload` of a matrix that is read while it is copied: the same tensor, bit for bit. A backend that can has a few
-   * rows of it in host memory at a time. Other calls may run meanwhile. Rejects as `upload` throws, and with `aborted`,
-   * with `disposed` where the backend was disposed before the end, with `invalid-argument` where rows are not as they
-   * were announced, and with what `rows` throws; nothing stays then.
+   * Uploads a matrix piece by piece, so that a few of its rows are in host memory at a time if the backend can do that.
+   * The tensor equals that of `upload`, bit for bit. Other calls may run meanwhile. Rejects with the errors of
+   * `upload`, with `aborted`, with `disposed` where the backend was disposed before the end, with `invalid-argument`
+   * where rows differ from what was announced, and with any error that `rows` throws; the memory is freed then.
    */
   uploadRows(host: HostRows, options?: UploadRowsOptions): Promise<Tensor>;
   /**
-   * Waits for the device and copies values back. Rejects with `device-lost` or `device-error` where the work failed.
+   * Waits for the device and copies a tensor's values back. Rejects with `device-lost` or `device-error` where the work
+   * failed.
    */
   read(tensor: Tensor): Promise<HostArray>;
-  /** Waits until all work handed over so far is done; rejects as `read` does. */
+  /** Waits until all operations called so far are done. Rejects as `read` does. */
   synchronize(): Promise<void>;
 
   /**
-   * Whether this very call would run, without running it. Arguments that no backend could take throw as the operation
-   * would.
+   * Tells whether this call would run, without running it. Throws `invalid-argument`, as the operation would, on
+   * arguments that no backend could take.
    */
   supports<K extends OperationName>(operation: K, ...args: CallArguments<K>): Support;
   supportsUpload(spec: TensorSpec, options?: UploadOptions): Support;
 
   memory(): MemoryUse;
-  /** Frees everything, tensors that are still alive too. */
+  /** Frees everything, including tensors that are still alive. */
   dispose(): Promise<void>;
 }
 
 /**
- * A backend to be: what `selectBackend` takes. `create` rejects with `unavailable`, and the remedy, where it cannot
- * run.
+ * Creates a backend; `selectBackend` takes a list of providers. `create` rejects with `unavailable`, and the remedy,
+ * where the backend cannot run.
  */
 export interface BackendProvider {
   readonly name: string;

@@ -1,4 +1,4 @@
-/** Capability is a question about a concrete thing, answered yes, or no with the reason. */
+/** The answer to a question about a concrete call or tensor: yes, or no with the reason. */
 export type Support = { readonly supported: true } | { readonly supported: false; readonly reason: string };
 
 export const supported: Support = Object.freeze({ supported: true });

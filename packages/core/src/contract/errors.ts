@@ -1,37 +1,39 @@
 /**
- * Every error that the packages throw on purpose. Few, typed, and carrying data: what was given, what was expected,
- * where it came from and what to do. An error is recognised by its `code`, also across two copies of this package: see
- * `isMambaError`.
+ * The errors that the packages throw on purpose. Each has a code, and data: what was given, what was expected, where it
+ * came from and what to do. `isMambaError` recognises an error also across two copies of this package.
  */
 
-/** What went wrong, as a stable word that code may switch on. */
+/** What went wrong, as a stable word that programs may switch on. */
 export type ErrorCode =
-  /** An argument has a wrong rank, shape, dtype, value, or an option is unknown. */
+  /** An argument has a wrong rank, shape, dtype or value, or an option is unknown. */
   | 'invalid-argument'
   /** A tensor, state, model or backend was used after `dispose()`. */
   | 'disposed'
   /** A tensor or state belongs to another backend or model. */
   | 'foreign'
-  /** The backend cannot do this concrete call; the message says why. */
+  /** The backend cannot run this call; the message says why. */
   | 'unsupported'
   /** A backend cannot run on this machine. */
   | 'unavailable'
   /** The memory of the backend is exhausted. */
   | 'out-of-memory'
-  /** The device went away; state that was not exported is gone with it. */
+  /** The device was lost, and with it every state that was not exported. */
   | 'device-lost'
   /** The device reported a failure that is a bug of the backend. */
   | 'device-error'
   /** Reading or writing failed: a file, a disk, a network. */
   | 'io'
-  /** A model's results hold NaN or infinity, so that no token follows from them; the message says where that began. */
+  /**
+   * A model's results hold NaN or infinity, so that no token can be chosen from them. The message says where they first
+   * occur.
+   */
   | 'not-finite'
   /** A checkpoint, tokenizer, config or snapshot is damaged, incomplete or contradictory. */
   | 'invalid-file'
-  /** The caller's AbortSignal fired. */
+  /** The caller's AbortSignal was aborted. */
   | 'aborted';
 
-/** The data beside the message. All of it is plain, so that an error survives `structuredClone` and JSON. */
+/** The data beside the message. It is plain, so that it survives `structuredClone` and JSON. */
 export interface ErrorDetails {
   /** Where the value came from: an operation and argument (`selectiveScan.delta`), a file, a config field. */
   readonly origin?: string | undefined;
@@ -46,7 +48,7 @@ export interface ErrorDetails {
 
 const brand = Symbol.for('@mamba/error');
 
-/** The one error class. `code` says which kind; the message is made of the details, remedy last. */
+/** The only error class. `code` tells what went wrong; the message is composed of the details, with the remedy last. */
 export class MambaError extends Error {
   readonly code: ErrorCode;
   readonly origin: string | undefined;
@@ -66,13 +68,13 @@ export class MambaError extends Error {
   }
 }
 
-/** Whether `error` is a MambaError (of any copy of this package), and of this code if one is named. */
+/** Whether `error` is a MambaError of any copy of this package, and has this code if one is given. */
 export function isMambaError(error: unknown, code?: ErrorCode): error is MambaError {
   if (typeof error !== 'object' || error === null) return false;
   return brand in error && (code === undefined || (error as { code?: unknown }).code === code);
 }
 
-/** Shorthand for the commonest error: `invalid('selectiveScan.delta', 'shape [1, 2]', 'shape [1, 3]')`. */
+/** Makes the most common error: `invalid('selectiveScan.delta', 'shape [1, 2]', 'shape [1, 3]')`. */
 export function invalid(origin: string, given: string, expected: string, remedy?: string): MambaError {
   return new MambaError('invalid-argument', `${origin} is not valid`, { origin, given, expected, remedy });
 }

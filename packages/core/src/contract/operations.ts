@@ -1,32 +1,32 @@
 /**
- * The operations: what a backend must be able to do, and nothing more. Everything else (block, model, generation) is
- * composed of these by core, and may be overridden with a fused form. `T` is a tensor handle; asked with bare specs,
- * the same signatures describe a call for `supports`. Semantics, shapes and errors of each are documented in
+ * The operations, which are all that a backend must be able to do. Core composes blocks and models of them, and a
+ * backend may replace a composition by a fused form. `T` is a tensor handle; with bare specs, the same signatures
+ * describe a call for `supports`. The semantics, shapes and errors of each operation are documented in
  * `operations/<stem>.ts`.
  *
- * It is not an array library: there is no broadcasting, no views, no autograd, and no operation without a model that
- * needs it.
+ * This is not an array library: there is no broadcasting, there are no views, there is no autograd, and there is no
+ * operation without a model that needs it.
  */
 
-/** How the continuous system becomes a recurrence, see `selectiveScan`. */
+/** The rule by which the continuous system becomes a recurrence; see `selectiveScan`. */
 export type Discretization = 'euler' | 'zoh' | 'bilinear';
-/** A function of each element; its formula stands in `operations/multiply.ts`. */
+/** A function of each element. The formulas are in `operations/multiply.ts`. */
 export type Activation = 'none' | 'silu' | 'gelu' | 'gelu-tanh' | 'relu2';
-/** Those that a convolution may end in. */
+/** The activations of a convolution's output. */
 export type ConvActivation = Extract<Activation, 'none' | 'silu'>;
 
 export interface SelectiveScanOptions<T> {
-  /** Skip weight `[dim]`: adds `D u`. */
+  /** Skip weight `[dim]`: `D u` is added to the output. */
   readonly D?: T | undefined;
-  /** Gate `[batch, length, dim]`: multiplies the output by `silu(z)`. */
+  /** Gate `[batch, length, dim]`: the output is multiplied by `silu(z)`. */
   readonly z?: T | undefined;
-  /** `[dim]`, added to delta before softplus. */
+  /** `[dim]`: added to delta before softplus. */
   readonly deltaBias?: T | undefined;
   /** Default false. */
   readonly deltaSoftplus?: boolean | undefined;
   /** `[batch, dim, state]`; zero if absent. */
   readonly initialState?: T | undefined;
-  /** int32 `[batch, length]`; where not 0, the state before that step is taken as zero (packed sequences). */
+  /** int32 `[batch, length]`. Where it is not 0, the state before that step is zero (packed sequences). */
   readonly resets?: T | undefined;
   /** Default `euler`. */
   readonly discretization?: Discretization | undefined;
@@ -35,9 +35,9 @@ export interface SelectiveScanOptions<T> {
 export interface CausalConv1dOptions<T> {
   /** Default `none`. */
   readonly activation?: ConvActivation | undefined;
-  /** `[batch, dim, width - 1]`, the inputs before the first, newest last; zero if absent. */
+  /** `[batch, dim, width - 1]`: the inputs before the first one, newest last; zero if absent. */
   readonly initialState?: T | undefined;
-  /** int32 `[batch, length]`; where not 0, inputs before that step are taken as zero. */
+  /** int32 `[batch, length]`. Where it is not 0, the inputs before that step are zero. */
   readonly resets?: T | undefined;
 }
 
@@ -58,27 +58,27 @@ export interface LayerNormOptions<T> {
 }
 
 export interface MultiplyOptions {
-  /** Of the first factor. Default `none`. */
+  /** The activation of the first factor. Default `none`. */
   readonly activation?: Activation | undefined;
   /** Multiplies the result. Default 1. */
   readonly scale?: number | undefined;
 }
 
 export interface SampleOptions {
-  /** Divides the logits; 0 means argmax. Default 1. */
+  /** The logits are divided by this; 0 means argmax. Default 1. */
   readonly temperature?: number | undefined;
-  /** Keep the k largest logits. Default: all. */
+  /** Keeps the k largest logits. Default: all. */
   readonly topK?: number | undefined;
-  /** Keep the smallest set of the most likely tokens whose probability reaches topP. Default 1. */
+  /** Keeps the smallest set of the most likely tokens whose total probability reaches topP. Default 1. */
   readonly topP?: number | undefined;
-  /** Drop tokens less likely than minP times the likeliest. Default 0. */
+  /** Drops tokens that are less likely than minP times the likeliest one. Default 0. */
   readonly minP?: number | undefined;
 }
 
 export interface ChoiceOptions {
   /**
-   * Give -1 for a row that no token follows from, since it holds NaN or an infinity. Default false: NaN counts as the
-   * smallest.
+   * Returns -1 for a row that holds NaN or an infinity, so that no token can be chosen from it. Default false: NaN
+   * counts as the smallest value.
    */
   readonly checked?: boolean | undefined;
 }
@@ -90,14 +90,14 @@ export interface ScanResult<T> {
   readonly lastState: T;
 }
 
-/** Cotangents of a scan's or a convolution's results. */
+/** The cotangents of the results of a scan or a convolution. */
 export interface ScanCotangents<T> {
   readonly y: T;
   /** Zero if absent. */
   readonly lastState?: T | undefined;
 }
 
-/** Gradients by the name of the input that they belong to; those of absent inputs are absent. */
+/** Gradients by the names of their inputs. Those of absent inputs are absent. */
 export interface SelectiveScanGradients<T> {
   readonly u: T;
   readonly delta: T;

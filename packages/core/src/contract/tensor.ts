@@ -1,14 +1,14 @@
 /**
- * Tensors: opaque handles that live on a backend, and the host arrays that they are made from and read into.
- * Layout is always contiguous with the last axis fastest; channels come last.
+ * Tensors are opaque handles of values on a backend. They are made from host arrays and read into host arrays. The
+ * layout is always contiguous, with the last axis fastest; channels are the last axis.
  */
 
 /**
  * How numbers are stored.
  * - `float32`, `float64`: activations, state and parameters; a backend computes in one of them (`Backend.precision`).
  * - `float16`, `bfloat16`: weights stored in halves, and activations where a backend supports them.
- * - `q8`, `q4`: matrices stored as blocks of 32 along the last axis, 8- or 4-bit integers with a scale; made by a
- *   backend on upload.
+ * - `q8`, `q4`: matrices stored as blocks of 32 elements along the last axis, 8- or 4-bit integers with a scale. A
+ *   backend makes them on upload.
  * - `int32`: token ids and reset marks.
  */
 export type DType = 'float32' | 'float64' | 'float16' | 'bfloat16' | 'q8' | 'q4' | 'int32';
@@ -18,14 +18,14 @@ export type Precision = 'float32' | 'float64';
 
 export type Shape = readonly number[];
 
-/** What is known of a tensor without its values. Questions about capability are asked with specs alone. */
+/** The shape and dtype of a tensor without its values. `supports` and `supportsUpload` take specs. */
 export interface TensorSpec {
   readonly shape: Shape;
   readonly dtype: DType;
   /**
-   * int32 only: smallest and largest value that it may hold. Set on upload and by the operations that make ids, so that
-   * an id out of range is refused before a device reads past a table, without waiting for the device. The -1 of a
-   * checked choice (see `argmax`) is not counted: it goes where ids go, and `embedding` makes NaN of it.
+   * For int32: the smallest and the largest value that the tensor may hold. `upload` and the operations that make ids
+   * set it, so that an id out of range is refused without waiting for the device. The -1 of a checked choice (see
+   * `argmax`) is outside this range and still taken as an id: `embedding` makes NaN of it.
    */
   readonly range?: IntegerRange | undefined;
 }
@@ -35,14 +35,14 @@ export interface IntegerRange {
   readonly max: number;
 }
 
-/** A handle of values that live on a backend. Made by `upload` and by operations; owned by whoever received it. */
+/** A handle of values on a backend. `upload` and the operations make handles; whoever receives one disposes it. */
 export interface Tensor extends TensorSpec {
   readonly disposed: boolean;
-  /** Frees the memory. Using the tensor afterwards is an error (`disposed`); disposing again is not. */
+  /** Frees the memory. A later use of the tensor throws `disposed`; disposing it again does nothing. */
   dispose(): void;
 }
 
-/** Values on the host. `float16` and `bfloat16` come as their bits; all are little-endian as typed arrays are. */
+/** Values on the host. `float16` and `bfloat16` are given as their bits. */
 export type HostTensor =
   | { readonly dtype: 'float32'; readonly shape: Shape; readonly data: Float32Array }
   | { readonly dtype: 'float64'; readonly shape: Shape; readonly data: Float64Array }
@@ -50,21 +50,21 @@ export type HostTensor =
   | { readonly dtype: 'int32'; readonly shape: Shape; readonly data: Int32Array };
 
 /**
- * A matrix of floats on the host that need not be in memory as a whole. An upload asks for every row once, from the
- * first to the last, and for the next rows only when it is done with those before: they may be views of one buffer.
+ * A matrix of floats on the host that need not be in memory as a whole. An upload asks for every row once, in order,
+ * and asks for the next rows only after it has copied the previous ones, which may therefore be views of one buffer.
  */
 export interface HostRows {
   readonly dtype: Exclude<HostTensor['dtype'], 'int32'>;
   /** `[rows, columns]` */
   readonly shape: Shape;
-  /** Rows `[first, first + count)`: `[count, columns]`, of this dtype. */
+  /** The rows `[first, first + count)` as `[count, columns]` of this dtype. */
   rows(first: number, count: number): HostTensor | Promise<HostTensor>;
 }
 
-/** What `read` gives: `float64` tensors as Float64Array, `int32` as Int32Array, all others widened to Float32Array. */
+/** The result of `read`: Float64Array for `float64`, Int32Array for `int32`, and Float32Array for every other dtype. */
 export type HostArray = Float32Array | Float64Array | Int32Array;
 
-/** Number of elements of a shape. */
+/** The number of elements of a shape. */
 export function sizeOf(shape: Shape): number {
   let size = 1;
   for (const extent of shape) size *= extent;

@@ -20,11 +20,11 @@ import type {
 import { modelSlots } from './slots.ts';
 
 export interface ComposeOptions {
-  /** Take the backend's fused forms of blocks. Default true; false is what every fused form is held to. */
+  /** Uses the backend's fused forms of blocks. Default true; tests compare fused forms with false. */
   readonly fusedBlocks?: boolean | undefined;
 }
 
-/** The model out of blocks and operations. */
+/** A model composed of blocks and operations. */
 export function composeModel(
   backend: Backend,
   config: ModelConfig,
@@ -75,7 +75,7 @@ interface Composed {
   readonly slots: readonly (readonly StateSlot[])[];
 }
 
-/** A loop of forward and sample: the decode of kernels that have none of their own. Ids stay on the device. */
+/** Decodes by a loop of forward and sample, for kernels without a `decode` of their own. Ids stay on the device. */
 export function composeDecode(
   backend: Backend,
   kernel: ModelKernel,
@@ -88,7 +88,7 @@ export function composeDecode(
       const outcome = kernel.forward({
         ids: generated[index - 1] ?? ids,
         state: current,
-        // The caller's state is given away only once everything has succeeded; those in between are ours.
+        // The caller's state is donated only after all steps have succeeded; the states in between belong to this loop.
         donated: index > 0,
         positions: positions.map((position) => position + index),
         resets: undefined,
@@ -199,7 +199,7 @@ function positionIds(backend: Backend, config: ModelConfig, { positions, batch, 
   return backend.upload({ dtype: 'int32', shape: [batch, length], data });
 }
 
-/** x times a factor, in its place in the scope; x itself where the factor is 1. */
+/** x times a factor, which replaces x in the scope; x itself where the factor is 1. */
 function scaled({ backend }: Pick<Composed, 'backend'>, scope: Scope, x: Tensor, scale: number | undefined): Tensor {
   if (scale === undefined || scale === 1) return x;
   const y = scope.own(backend.multiply(x, undefined, { scale }));
@@ -221,8 +221,8 @@ function normalise(
 }
 
 /**
- * Final norm and head, over the last position alone unless all are asked for. Appends the normed hidden state to
- * `kept`.
+ * Applies the final norm and the head: to the last position alone, unless all logits are asked for. Appends the
+ * normalised hidden state to `kept` if hidden states are asked for.
  */
 function head(model: Composed, scope: Scope, residual: Tensor, call: ModelCall, kept: Tensor[]): Tensor | undefined {
   if (call.logits === 'none' && !call.hiddenStates) return undefined;
@@ -272,7 +272,7 @@ function importState(
   });
 }
 
-/** A state that is made layer by layer; where one fails, those before it are freed. */
+/** Makes a state layer by layer. If a layer fails, the layers before it are freed. */
 function eachLayer(
   slots: Composed['slots'],
   batch: number,

@@ -1,4 +1,4 @@
-/** A config as a list of blocks, as alike Mamba blocks, and what is refused. */
+/** Configs as a list of blocks and as uniform Mamba blocks, and the configs that are refused. */
 import { describe, expect, it } from 'vitest';
 import { failure } from '../../test/fake-driver.ts';
 import type { BlockConfig } from '../blocks/kinds.ts';

@@ -4,16 +4,18 @@ import { invalid } from '../contract/errors.ts';
 import { checkBoolean, checkInteger, checkNumber, checkOneOf, checkOptions } from '../operations/check.ts';
 import type { ModelConfig, UniformMambaConfig } from './contract.ts';
 
-/** Sizes of a model by its blocks; the rest has Mamba's defaults: RMS norms with eps 1e-5 and a tied head. */
+/**
+ * The sizes of a model by its blocks. Everything else has Mamba's defaults: RMS norms with eps 1e-5, and a tied head.
+ */
 export type ModelSizes = Pick<ModelConfig, 'dModel' | 'vocabSize' | 'blocks'> & Partial<ModelConfig>;
 
-/** A config as it may be given: a list of blocks, or alike Mamba blocks in one flat object. */
+/** A config as users may give it: with a list of blocks, or as one flat object for Mamba blocks of equal sizes. */
 export type ModelConfigLike = ModelConfig | UniformMambaConfig;
 
 /**
- * A model's config: of alike Mamba blocks from its three free sizes, or of the blocks that are listed. Everything else
- * has Mamba's defaults unless overridden.
- * @throws MambaError `invalid-argument`
+ * The config of a model: of Mamba blocks of equal sizes, or of the blocks that are listed. Everything else has Mamba's
+ * defaults unless overridden.
+ * @throws MambaError `invalid-argument` on sizes or options that are unknown or contradict each other.
  */
 export function modelConfig(
   sizes: { readonly layers: number; readonly dModel: number; readonly vocabSize: number },
@@ -31,7 +33,7 @@ export function modelConfig(
   return resolveModelConfig('modelConfig', { ...mambaSizes(sizes.dModel), ...rest, ...sizes, ...overrides });
 }
 
-/** Published sizes: state-spaces/mamba-130m, -370m, -790m, -1.4b and -2.8b. */
+/** The published sizes of state-spaces/mamba-130m, -370m, -790m, -1.4b and -2.8b. */
 export const MAMBA_SIZES = {
   'mamba-130m': { layers: 24, dModel: 768, vocabSize: 50280 },
   'mamba-370m': { layers: 48, dModel: 1024, vocabSize: 50280 },
@@ -41,8 +43,9 @@ export const MAMBA_SIZES = {
 } as const;
 
 /**
- * The config with its blocks listed and their defaults filled in, frozen. One that is resolved comes back as it is.
- * @throws MambaError `invalid-argument`
+ * The config with its blocks listed and their defaults filled in, frozen. A config that was resolved before is returned
+ * unchanged.
+ * @throws MambaError `invalid-argument` on sizes or options that are unknown or contradict each other.
  */
 export function resolveModelConfig(origin: string, given: ModelConfigLike): ModelConfig {
   if (resolved.has(given)) return given as ModelConfig;
@@ -63,7 +66,7 @@ export function resolveModelConfig(origin: string, given: ModelConfigLike): Mode
   return complete;
 }
 
-/** Layers of a kind, by their index. */
+/** The layers of a kind, with their indices. */
 export function blocksOf<K extends BlockKind>(
   config: ModelConfig,
   kind: K,
@@ -74,8 +77,8 @@ export function blocksOf<K extends BlockKind>(
 }
 
 /**
- * What a model has beside RMS norms, in words that follow "the model": LayerNorm, factors other than 1, or a table of
- * positions. Undefined where it has none of these.
+ * The first of LayerNorm, factors other than 1, and a table of positions that a model has, in words that follow "the
+ * model". Undefined where it has none of these.
  */
 export function beyondRms({ norm = 'rms', multipliers = {}, positions }: ModelConfig): string | undefined {
   if (norm !== 'rms') return 'has LayerNorm';
@@ -83,7 +86,7 @@ export function beyondRms({ norm = 'rms', multipliers = {}, positions }: ModelCo
   return positions === undefined ? undefined : 'has a table of positions';
 }
 
-/** Configs that were checked and completed here; nobody can change them. */
+/** Configs that were resolved before. They are frozen, so that they need no second check. */
 const resolved = new WeakSet<object>();
 
 const MODEL_KEYS = [
@@ -99,7 +102,7 @@ const MODEL_KEYS = [
 
 const MAX_LAYERS = 2 ** 16;
 
-/** The flat form written out as a list. */
+/** The flat form converted to a list of blocks. */
 function listed(origin: string, config: ModelConfigLike): ModelConfig {
   if (typeof config !== 'object' || config === null) throw invalid(origin, String(config), 'a model config');
   const keys: readonly string[] = MAMBA_KEYS;
@@ -132,7 +135,7 @@ function listed(origin: string, config: ModelConfigLike): ModelConfig {
   return { ...(model as Omit<ModelConfig, 'blocks'>), blocks };
 }
 
-/** Where a block's options stand in what the caller gave. */
+/** The origin of a block's options in the config that the caller gave. */
 function originOf(origin: string, given: ModelConfigLike, index: number): string {
   return 'blocks' in given ? `${origin}.blocks[${index}]` : origin;
 }

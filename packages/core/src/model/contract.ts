@@ -1,6 +1,6 @@
 /**
  * A language model: embedding → blocks, each `residual + block(norm(residual))` → final norm → head. The residual stays
- * in the backend's precision. Which kinds of blocks, and in which order, the config lists.
+ * in the backend's precision. The config lists the blocks in order.
  */
 import type { BlockWeights } from '../blocks/contract.ts';
 import type { BlockConfig, BlockKind } from '../blocks/kinds.ts';
@@ -9,33 +9,36 @@ import type { HostRows, HostTensor, Shape, Tensor } from '../contract/tensor.ts'
 
 export interface ModelConfig {
   readonly dModel: number;
-  /** Rows of the embedding and of the head. */
+  /** Number of rows of the embedding and of the head. */
   readonly vocabSize: number;
   readonly normEps: number;
-  /** The head is the embedding. */
+  /** Whether the head is the embedding. */
   readonly tiedHead: boolean;
   /** The layers, from the embedding to the head. */
   readonly blocks: readonly BlockConfig[];
   /**
-   * Norm before each block and before the head: RMS with a weight, or LayerNorm with weight and bias. Default `rms`.
+   * The norm before each block and before the head: RMS with a weight, or LayerNorm with weight and bias. Default
+   * `rms`.
    */
   readonly norm?: 'rms' | 'layer' | undefined;
-  /** Factors of the model's own. Default 1 each. */
+  /** Factors that the model applies. Default 1 each. */
   readonly multipliers?: Multipliers | undefined;
-  /** Rows of a learned table of positions that is added to the embedding (GPT-2). Default: there is none. */
+  /**
+   * Number of rows of a learned table of positions, which is added to the embedding (GPT-2). Default: no such table.
+   */
   readonly positions?: number | undefined;
 }
 
 export interface Multipliers {
-  /** Of the embedding's rows. */
+  /** The rows of the embedding are multiplied by this. */
   readonly embedding?: number | undefined;
-  /** Of each block's output, before it is added to the residual. */
+  /** The output of each block is multiplied by this before it is added to the residual. */
   readonly residual?: number | undefined;
-  /** Of the logits. */
+  /** The logits are multiplied by this. */
   readonly logits?: number | undefined;
 }
 
-/** A model whose layers are alike Mamba blocks, in one flat object: taken wherever a config is. */
+/** A model whose layers are Mamba blocks of equal sizes, as one flat object. Accepted wherever a config is. */
 export interface UniformMambaConfig extends MambaConfig, Omit<ModelConfig, 'blocks'> {
   readonly kind?: 'mamba' | undefined;
   readonly layers: number;
@@ -59,21 +62,21 @@ export interface ModelWeights<T> {
   readonly finalNorm: T;
   /** `[dModel]`, of LayerNorm. */
   readonly finalNormBias?: T | undefined;
-  /** `[vocabSize, dModel]`; the embedding itself where tied. */
+  /** `[vocabSize, dModel]`; the same tensor as the embedding where the head is tied. */
   readonly head: T;
 }
 
-/** One parameter of a model, as asked of a source: `layers.3.block.inProj`. */
+/** One parameter of a model, as a source is asked for it: `layers.3.block.inProj`. */
 export interface ParameterSpec {
   readonly name: string;
-  /** Index of its layer; undefined outside layers. */
+  /** The index of the layer; undefined for a parameter outside the layers. */
   readonly layer: number | undefined;
-  /** Kind of its layer's block; undefined outside layers. */
+  /** The kind of the layer's block; undefined for a parameter outside the layers. */
   readonly kind: BlockKind | undefined;
   /** The name without its layer: `embedding`, `norm`, `block.inProj`. */
   readonly key: ParameterKey;
   readonly shape: Shape;
-  /** Matrices may be stored in a smaller dtype; everything else stays in the backend's precision. */
+  /** Matrices may be stored in a smaller dtype; every other parameter has the backend's precision. */
   readonly role: 'matrix' | 'vector';
 }
 
@@ -87,42 +90,45 @@ export type ParameterKey =
   | 'normBias'
   | `block.${string}`;
 
-/** A parameter as a model holds it. The handle reads, and is no one's to dispose; it goes with the model. */
+/** A parameter as a model holds it. Its handle can be read; it belongs to the model and ends with it. */
 export interface ModelParameter extends ParameterSpec {
   readonly tensor: Tensor;
 }
 
-/** Gives a parameter's values. Asked once for each, in order, so that one tensor at a time is in host memory. */
+/**
+ * Returns the values of a parameter. It is called once for each parameter, in order, so that one tensor at a time is in
+ * host memory.
+ */
 export interface ParameterSource {
   (parameter: ParameterSpec): HostTensor | Promise<HostTensor>;
   /**
-   * The same values of a matrix, to be read some rows at a time. `createModel` asks here first, and for the whole where
-   * this is absent or gives undefined.
+   * Optional. The values of a matrix, to be read some rows at a time. `createModel` calls this first, and reads the
+   * whole matrix where it is absent or returns undefined.
    */
   rows?(parameter: ParameterSpec): HostRows | undefined | Promise<HostRows | undefined>;
 }
 
-/** Which positions get logits. */
+/** The positions that logits are computed for. */
 export type LogitsRequest = 'all' | 'last' | 'none';
 
-/** A model's state as a kernel keeps it: opaque to everyone else. */
+/** The state of a model as a kernel keeps it; opaque to everything else. */
 export interface KernelState {
   readonly batch: number;
   readonly bytes: number;
   dispose(): void;
 }
 
-/** One layer's state on the host: values by slot, each `[batch, …]`. A slot that holds nothing yet is absent. */
+/** The state of one layer on the host: values by slot, each `[batch, …]`. A slot that holds nothing yet is absent. */
 export type LayerSnapshot = Readonly<Record<string, Float32Array | Float64Array>>;
 
 export interface ModelCall {
-  /** int32 `[batch, length]`, all within the vocabulary. */
+  /** int32 `[batch, length]`: ids of the vocabulary. */
   readonly ids: Tensor;
-  /** Zero if absent. */
+  /** The state before this call; zero if absent. */
   readonly state: KernelState | undefined;
   /**
-   * The caller gives the state away: the kernel may reuse its memory, and has disposed or reused it where it returns.
-   * Where it throws, the state is unchanged. Not donated, a state is never written to.
+   * The caller gives the state away: the kernel disposes it or reuses its memory before it returns, and leaves it
+   * unchanged if it throws. The kernel never writes to a state that is not donated.
    */
   readonly donated: boolean;
   /** Tokens fed before this call, of each row. */
@@ -139,8 +145,7 @@ export interface ModelOutcome {
   readonly logits: Tensor | undefined;
   readonly state: KernelState;
   /**
-   * One more than there are blocks, `[batch, length, dModel]`: the embedding, each layer's output, the last one after
-   * the final norm.
+   * The embedding and the output of each layer, each `[batch, length, dModel]`; the last one is after the final norm.
    */
   readonly hiddenStates: readonly Tensor[] | undefined;
 }
@@ -154,7 +159,7 @@ export interface DecodeCall {
   readonly positions: readonly number[];
   /** Tokens to generate. */
   readonly count: number;
-  /** Absent means argmax. */
+  /** Undefined means argmax. */
   readonly sampling:
     | {
         readonly temperature: number;
@@ -168,33 +173,34 @@ export interface DecodeCall {
 }
 
 export interface DecodeOutcome {
-  /** int32 `[batch, count]`, chosen as by `argmax` or `sample` that is checked: -1 where no token follows. */
+  /** int32 `[batch, count]`, as a checked `argmax` or `sample` chooses them: -1 where no token can be chosen. */
   readonly ids: Tensor;
-  /** After all fed tokens: the last generated one has not been fed. */
+  /** The state after all tokens that were fed; the last generated one was not. */
   readonly state: KernelState;
 }
 
-/**
- * A model as a backend computes it. Core's composition is one; a driver may give a fused one. Arguments are checked
- * already.
- */
+/** Computes a model: core's composition, or the fused form of a driver. It receives checked arguments. */
 export interface ModelKernel {
   forward(call: ModelCall): ModelOutcome;
-  /** Generates without leaving the device; absent means a loop of forward and sample. */
+  /**
+   * Optional. Generates tokens without waiting for the device. Default: a loop of `forward` and `argmax` or `sample`.
+   */
   decode?(call: DecodeCall): DecodeOutcome;
-  /** A new state whose row i is the given row of the given state: clone, select, reorder and merge in one. */
+  /** A new state whose row i is the given row of the given state. It serves to clone, select, reorder and merge. */
   gather(rows: readonly KernelStateRow[]): KernelState;
   exportState(state: KernelState, positions: readonly number[]): Promise<readonly LayerSnapshot[]>;
   importState(layers: readonly LayerSnapshot[], positions: readonly number[]): KernelState;
-  /** Optional. Compiles what the first call would otherwise wait for; `createModel` awaits it. */
+  /** Optional. Compiles ahead of the first call, which would otherwise wait for it. `createModel` awaits it. */
   warm?(): Promise<void>;
-  /** Optional. Parameters were written to in place: whatever the kernel keeps that was made of them is stale. */
+  /**
+   * Optional. Called after parameters were written to in place: copies that the kernel made of them are out of date.
+   */
   weightsChanged?(): void;
-  /** Frees what it made beside the weights, which are the model's. */
+  /** Frees what the kernel allocated. The weights stay alive; they belong to the model. */
   dispose(): void;
 }
 
-/** One row of a state, by the tokens that it has been fed. */
+/** One row of a state, with the number of tokens that it has been fed. */
 export interface KernelStateRow {
   readonly state: KernelState;
   readonly row: number;

@@ -13,24 +13,24 @@ import { Model } from './model.ts';
 import { assembleWeights, modelParameters } from './parameters.ts';
 
 export interface CreateModelOptions {
-  /** How matrices are stored. Default: the backend's precision. Norms, convolutions, A, D and biases stay in that. */
+  /**
+   * The dtype that matrices are stored in. Default: the backend's precision, which all other parameters always have.
+   */
   readonly weights?: DType | undefined;
-  /** Called after each parameter. */
+  /** Called after each parameter, with the number of parameters loaded and their total. */
   readonly onProgress?: ((loaded: number, total: number) => void) | undefined;
   readonly signal?: AbortSignal | undefined;
-  /**
-   * Compose the model of operations, without the backend's fused forms of it and of its blocks; for comparing. Default
-   * false.
-   */
+  /** Composes the model of operations, without the backend's fused forms, to compare with those. Default false. */
   readonly composed?: boolean | undefined;
 }
 
 /**
- * Uploads a model parameter by parameter: one at a time is in host memory, and of a matrix only some rows where source
- * and backend can. Whether the backend can hold it is looked at before.
+ * Creates a model and uploads it parameter by parameter. One parameter at a time is in host memory, and only some rows
+ * of a matrix where both source and backend can read by rows. Before it reads anything, it checks that the backend can
+ * hold the model.
  * @throws MambaError `invalid-argument` (config, a parameter of the wrong shape, or one whose values the dtype cannot
- * hold: beyond float16, or not finite in q8 and q4), `unsupported` (the dtype), `out-of-memory`, `aborted`, and what
- * `source` throws; everything uploaded by then is freed.
+ * hold: beyond float16, or not finite in q8 and q4), `unsupported` (the dtype), `out-of-memory`, `aborted`, and any
+ * error that `source` throws. Everything that was uploaded is freed then.
  */
 export async function createModel(
   backend: Backend,
@@ -41,7 +41,7 @@ export async function createModel(
   const config = resolveModelConfig('createModel.config', given);
   checkOptions('createModel', options, ['weights', 'onProgress', 'signal', 'composed']);
   const { weights: dtype = backend.precision, onProgress, signal, composed = false } = options;
-  // Before anything is read.
+  // This check reads no parameter.
   checkModelFits(backend, config, dtype);
   const parameters = modelParameters(config);
   const uploaded = new Map<string, Tensor>();
@@ -69,8 +69,8 @@ export async function createModel(
 }
 
 /**
- * A function of its own, so that the host's values can be freed when it returns, not when those of the next parameter
- * are there.
+ * Uploads one parameter. This is a separate function so that the host's values can be freed when it returns, before the
+ * next parameter is read.
  */
 async function load(
   backend: Backend,
@@ -96,7 +96,7 @@ function fitting(parameter: ParameterSpec, host: HostTensor, dtype: DType): Host
   return host;
 }
 
-/** Each slab is checked as it comes; what is no slab, the upload refuses. */
+/** The rows with a check of each piece as it is read. The upload itself refuses pieces of a wrong shape. */
 function fittingRows({ name, shape }: ParameterSpec, host: HostRows, dtype: DType): HostRows {
   return {
     ...host,

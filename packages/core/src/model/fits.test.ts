@@ -1,4 +1,4 @@
-/** Whether a model fits is known before a byte of it is read. */
+/** checkModelFits, which tells whether a model fits before a byte of it is read. */
 import { describe, expect, it } from 'vitest';
 import { FakeDriver, failure } from '../../test/fake-driver.ts';
 import { tinyConfig } from '../../test/tiny-model.ts';
@@ -13,7 +13,7 @@ import { type CreateModelOptions, createModel } from './create-model.ts';
 import { checkModelFits } from './fits.ts';
 import { parameterCount } from './parameters.ts';
 
-/** Keeps books of so many bytes, of which a few are in use, and stores some dtypes. */
+/** A driver with a limit of memory, some of it in use, and with a list of dtypes that it stores. */
 class Bounded extends FakeDriver {
   readonly #limit: number | undefined;
   readonly #dtypes: readonly DType[];
@@ -45,7 +45,7 @@ function thrown(act: () => void): MambaError {
   throw new Error('nothing was thrown');
 }
 
-/** Loads zeros, and counts what was read. */
+/** Loads a model of zeros and counts the parameters that were read. */
 async function load(backend: ReturnType<typeof bounded>, options: CreateModelOptions = {}) {
   let read = 0;
   const source = ({ shape }: ParameterSpec) => {

@@ -7,11 +7,11 @@ import type { ParameterSpec } from './contract.ts';
 import { modelParameters } from './parameters.ts';
 
 /**
- * Whether a backend can hold a model, told by its config alone: every matrix is of a kind that it stores, and all
- * weights together are no more than it has room for, where it knows how much that is.
+ * Checks from the config alone that a backend can hold a model: that it can store every matrix in this dtype, and that
+ * all weights fit into its memory, where the backend knows its limit.
  * @param weights Dtype of the matrices. Default: the backend's precision.
- * @throws MambaError `invalid-argument` (the config), `unsupported` and `out-of-memory`, which name a dtype that will
- * do if there is one.
+ * @throws MambaError `invalid-argument` (the config), `unsupported` and `out-of-memory`. The last two name a dtype that
+ * fits, if there is one.
  */
 export function checkModelFits(backend: Backend, config: ModelConfigLike, weights: DType = backend.precision): void {
   const parameters = modelParameters(resolveModelConfig('checkModelFits.config', config));
@@ -40,10 +40,10 @@ function checkMemory(backend: Backend, parameters: readonly ParameterSpec[], wei
   });
 }
 
-/** From the widest to the narrowest. */
+/** Dtypes of matrices, from the widest to the narrowest. */
 const DTYPES: readonly DType[] = ['float64', 'float32', 'float16', 'bfloat16', 'q8', 'q4'];
 
-/** Bytes of an element of a matrix. Quantised ones are blocks of 32 that share a scale of two bytes. */
+/** Bytes of one element of a matrix. Quantised elements come in blocks of 32 that share a scale of two bytes. */
 export const BYTES_PER_WEIGHT: Readonly<Record<DType, number>> = {
   float64: 8,
   float32: 4,
@@ -54,7 +54,7 @@ export const BYTES_PER_WEIGHT: Readonly<Record<DType, number>> = {
   q4: 18 / 32,
 };
 
-/** Why a matrix cannot be stored so. Layers that are alike have matrices of the same shapes, asked once each. */
+/** The reason why some matrix cannot be stored in this dtype. Each distinct shape is asked for once. */
 function refusal(backend: Backend, parameters: readonly ParameterSpec[], dtype: DType): string | undefined {
   const asked = new Set<string>();
   for (const { role, shape } of parameters) {
@@ -67,7 +67,7 @@ function refusal(backend: Backend, parameters: readonly ParameterSpec[], dtype: 
   return undefined;
 }
 
-/** At the least: what a backend adds to it is its own. */
+/** The least number of bytes that all weights take; a backend may add padding. */
 function weightBytes(backend: Backend, parameters: readonly ParameterSpec[], dtype: DType): number {
   return parameters.reduce(
     (sum, { role, shape }) => sum + sizeOf(shape) * BYTES_PER_WEIGHT[role === 'matrix' ? dtype : backend.precision],
@@ -75,7 +75,7 @@ function weightBytes(backend: Backend, parameters: readonly ParameterSpec[], dty
   );
 }
 
-/** With room for what else is needed: rounding up to blocks, the work itself, states. */
+/** Names a dtype that leaves room for padding, activations and states as well. */
 function advice(backend: Backend, parameters: readonly ParameterSpec[], available: number): string {
   const room = available * (1 - 1 / 16);
   const dtype = DTYPES.find(

@@ -1,4 +1,4 @@
-/** What the composed model keeps, gives away and frees; its numbers are the conformance suite's business. */
+/** The tensors that a composed model keeps, gives away and frees. The conformance suite checks its numbers. */
 import { beforeEach, describe, expect, it } from 'vitest';
 import { type Block, FakeDriver, failure, fakeBackend } from '../../test/fake-driver.ts';
 import { tinyConfig, tinyModel } from '../../test/tiny-model.ts';
@@ -23,7 +23,7 @@ beforeEach(async () => {
 });
 
 const tensors = () => backend.memory().tensors;
-/** Two tensors a layer. */
+/** Number of tensors of a state: two for each layer. */
 const STATE = 2 * tinyConfig.blocks.length;
 
 describe('createModel', () => {
@@ -349,7 +349,7 @@ describe('createModel', () => {
       shape,
       data: new Float32Array(sizeOf(shape)),
     });
-    /** All matrices in rows, but for the embedding. */
+    /** A source that gives all matrices but the embedding by rows. */
     const inRows = (
       asked: string[],
       row: (name: string, shape: readonly number[]) => HostTensor = (_, shape) => zeros({ shape }),

@@ -25,27 +25,27 @@ import { checkSnapshot, type StateSnapshot, type StateSnapshotV1, snapshotBlocks
 export type TokenIds = Tensor | readonly ArrayLike<number>[];
 
 export interface ForwardOptions {
-  /** What an earlier call returned; zero if absent. Left as it was unless donated. */
+  /** The state that an earlier call returned; zero if absent. It is not changed unless it is donated. */
   readonly state?: ModelState | undefined;
   /**
-   * Give the state away: it is disposed on success (its memory is used again), and untouched if the call throws.
-   * Default false.
+   * Gives the state away: a successful call disposes it and may reuse its memory; a call that throws leaves it
+   * unchanged. Default false.
    */
   readonly donateState?: boolean | undefined;
-  /** int32 tensor `[batch, length]`; where not 0 a new sequence begins (packed sequences). */
+  /** int32 tensor `[batch, length]`. A value other than 0 begins a new sequence at its token (packed sequences). */
   readonly resets?: Tensor | undefined;
   /** Default `last`. */
   readonly logits?: LogitsRequest | undefined;
-  /** Also give the hidden states: one more than there are blocks. Default false. */
+  /** Returns the hidden states as well: the embedding and the output of each layer. Default false. */
   readonly hiddenStates?: boolean | undefined;
-  /** Longest piece computed at once, in tokens: bounds the memory of activations. Default 512. */
+  /** Number of tokens that are computed at once, which bounds the memory of activations. Default 512. */
   readonly chunk?: number | undefined;
 }
 
 export interface ForwardResult {
   /**
-   * `[batch, length, vocab]` for `all`, `[batch, 1, vocab]` for `last`; absent for `none`. The caller's to dispose, as
-   * is the state.
+   * `[batch, length, vocab]` for `all`, `[batch, 1, vocab]` for `last`; absent for `none`. The caller disposes the
+   * logits and the state.
    */
   readonly logits: Tensor | undefined;
   readonly state: ModelState;
@@ -54,28 +54,32 @@ export interface ForwardResult {
 
 export interface DecodeOptions extends SampleOptions {
   readonly donateState?: boolean | undefined;
-  /** Tokens to generate. */
+  /** Number of tokens to generate. */
   readonly count: number;
-  /** `[batch, count]` in [0, 1): with it tokens are sampled, see the operation `sample`; without it, argmax. */
+  /**
+   * Random numbers `[batch, count]` in [0, 1), with which tokens are sampled (see the operation `sample`). Default:
+   * argmax.
+   */
   readonly uniform?: Tensor | undefined;
 }
 
 export interface DecodeResult {
   /**
-   * int32 `[batch, count]`. -1 where a step's logits hold NaN or an infinity: what follows it in the row means nothing.
+   * int32 `[batch, count]`. It is -1 where a step's logits hold NaN or an infinity; the ids after it in the row are
+   * undefined.
    */
   readonly ids: Tensor;
-  /** Everything but the last generated token has been fed: pass that one on to continue. */
+  /** The state after every token but the last generated one; feed that one to continue. */
   readonly state: ModelState;
 }
 
 /**
- * What a model remembers of the tokens fed so far: constant in size at any length where its blocks are recurrent. Made
- * by a model, and only for it.
+ * The state of a model after the tokens fed so far. Its size does not depend on their number where all blocks are
+ * recurrent. Only the model that made it can use it.
  */
 export class ModelState {
   readonly batch: number;
-  /** Tokens fed so far, of each row. */
+  /** Number of tokens fed so far, for each row. */
   readonly positions: readonly number[];
   readonly #kernelState: KernelState;
   readonly #owner: object;
@@ -89,7 +93,7 @@ export class ModelState {
     this.positions = Object.freeze([...positions]);
   }
 
-  /** Device memory that it takes. */
+  /** Bytes of device memory that the state takes. */
   get bytes(): number {
     return this.#kernelState.bytes;
   }
@@ -121,13 +125,13 @@ export class ModelState {
     return this.#kernelState;
   }
 
-  /** @internal A donated state: its memory is the kernel's by now. */
+  /** @internal Marks a donated state as disposed without freeing its memory, which the kernel has taken. */
   markConsumed(): void {
     this.#disposed = true;
   }
 }
 
-/** A language model on a backend; made by `createModel`. */
+/** A language model on a backend. `createModel` makes it. */
 export class Model {
   readonly backend: Backend;
   readonly config: ModelConfig;
@@ -144,10 +148,10 @@ export class Model {
   }
 
   /**
-   * Feeds tokens: logits, and the state after them. Long inputs run in chunks; a step of decode is a call of length 1.
-   * Never waits.
+   * Feeds tokens and returns logits and the state after them. Long inputs run in chunks; a step of decode is a call of
+   * length 1. Never waits for the device.
    * @throws MambaError `invalid-argument` (shapes, options, ids outside the vocabulary), `foreign`, `disposed`,
-   * `out-of-memory`; then nothing has changed.
+   * `out-of-memory`. Nothing has changed then.
    */
   forward(ids: TokenIds, options: ForwardOptions = {}): ForwardResult {
     this.#checkAlive();
@@ -173,8 +177,8 @@ export class Model {
         const outcome = this.#kernel.forward({
           ids: cut(tokens),
           state: current,
-          // A failure in a later chunk must leave the caller's state whole, so it is given away only where it is the
-          // only chunk.
+          // A failure in a later chunk must leave the caller's state unchanged, so the caller's state is donated only
+          // where there is a single chunk.
           donated: start > 0 || (whole && donateState),
           positions: advance(state, batch, start),
           resets: resets && cut(resets),
@@ -205,7 +209,7 @@ export class Model {
   }
 
   /**
-   * Feeds one token a row and generates `count` more, each fed to the next step, without waiting for the device.
+   * Feeds one token for each row and generates `count` more, each fed to the next step, without waiting for the device.
    * @throws MambaError as `forward` does.
    */
   decode(ids: TokenIds, state: ModelState | undefined, options: DecodeOptions): DecodeResult {
@@ -244,7 +248,7 @@ export class Model {
     });
   }
 
-  /** The state before any token. */
+  /** A state before any token. */
   zeroState(batch = 1): ModelState {
     this.#checkAlive();
     checkInteger('model.zeroState.batch', batch, 1, 2 ** 24);
@@ -252,7 +256,7 @@ export class Model {
     return new ModelState(this, this.#kernel.importState(zeroLayers(this.config, positions), positions), positions);
   }
 
-  /** A copy that goes its own way: rollback is to keep it. */
+  /** An independent copy. To roll back, keep one and continue from it. */
   cloneState(state: ModelState): ModelState {
     this.#checkAlive();
     this.#heldState(state, 'model.cloneState');
@@ -260,8 +264,8 @@ export class Model {
   }
 
   /**
-   * A new state whose row i is the given row of the given state: select, reorder, repeat and merge sequences of a
-   * batch.
+   * A new state whose row i is the given row of the given state. It serves to select, reorder, repeat and merge the
+   * sequences of batches.
    */
   gatherState(rows: readonly { readonly state: ModelState; readonly row: number }[]): ModelState {
     this.#checkAlive();
@@ -287,8 +291,8 @@ export class Model {
   }
 
   /**
-   * A state from plain data, of this version or of version 1.
-   * @throws MambaError `invalid-file` where the snapshot is of another shape of model or damaged.
+   * A state from plain data, as `exportState` of any backend gave it, or of version 1.
+   * @throws MambaError `invalid-file` where the snapshot is damaged, or belongs to a model of other sizes.
    */
   importState(snapshot: StateSnapshot | StateSnapshotV1): ModelState {
     this.#checkAlive();
@@ -297,7 +301,7 @@ export class Model {
   }
 
   /**
-   * Every parameter, in loading order, with a handle to read it by. Handles end with the model; disposing one does
+   * Every parameter, in loading order, with a handle to read it. The handles end with the model; disposing one does
    * nothing.
    */
   parameters(): readonly ModelParameter[] {
@@ -309,8 +313,8 @@ export class Model {
   }
 
   /**
-   * Tells the model that its parameters were written to in place, as an optimizer does: what its kernel keeps that was
-   * made of them is made again.
+   * Tells the model that its parameters were written to in place, as an optimizer does, so that its kernel makes packed
+   * copies of them again.
    */
   weightsChanged(): void {
     this.#checkAlive();
@@ -318,7 +322,7 @@ export class Model {
   }
 
   /**
-   * A parameter's values as the backend holds them. Waits for the device.
+   * The values of a parameter as the backend stores them. Waits for the device.
    * @throws MambaError `invalid-argument` where the model has no such parameter.
    */
   async readParameter(name: string): Promise<HostArray> {
@@ -333,7 +337,7 @@ export class Model {
     return this.#disposed;
   }
 
-  /** Frees the weights. States are their holders' to dispose. */
+  /** Frees the weights. Whoever holds a state disposes it. */
   dispose(): void {
     if (this.#disposed) return;
     this.#disposed = true;

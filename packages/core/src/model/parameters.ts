@@ -3,7 +3,7 @@ import { sizeOf } from '../contract/tensor.ts';
 import { type ModelConfigLike, resolveModelConfig } from './config.ts';
 import type { LayerWeights, ModelConfig, ModelWeights, ParameterKey, ParameterSpec } from './contract.ts';
 
-/** Every parameter of a model in loading order, with its shape; layer by layer. */
+/** Every parameter of a model with its shape, in loading order: layer by layer. */
 export function modelParameters(config: ModelConfigLike): readonly ParameterSpec[] {
   const resolved = resolveModelConfig('modelParameters', config);
   const { dModel, vocabSize, blocks, tiedHead, norm, positions } = resolved;
@@ -24,7 +24,7 @@ export function modelParameters(config: ModelConfigLike): readonly ParameterSpec
   return specs;
 }
 
-/** Parameters by name → the structure that kernels take. */
+/** Assembles parameters by name into the structure that kernels take. */
 export function assembleWeights<T>(config: ModelConfig, get: (name: string) => T): ModelWeights<T> {
   const embedding = get('embedding');
   const biased = config.norm === 'layer';
@@ -47,7 +47,7 @@ export function assembleWeights<T>(config: ModelConfig, get: (name: string) => T
   };
 }
 
-/** Number of weights of a model, a tied head counted once. */
+/** The number of weights of a model. A tied head is counted once. */
 export function parameterCount(config: ModelConfigLike): number {
   return modelParameters(config).reduce((sum, { shape }) => sum + sizeOf(shape), 0);
 }

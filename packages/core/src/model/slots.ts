@@ -2,7 +2,7 @@ import type { StateSlot } from '../blocks/contract.ts';
 import { blockDefinition } from '../blocks/kinds.ts';
 import type { ModelConfig } from './contract.ts';
 
-/** What each layer remembers, by its block's kind. */
+/** The slots of each layer's state. */
 export function modelSlots({ blocks, dModel }: ModelConfig): readonly (readonly StateSlot[])[] {
   return blocks.map((block) => blockDefinition('config.blocks', block.kind).state(block, dModel));
 }

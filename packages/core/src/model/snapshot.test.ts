@@ -3,7 +3,7 @@ import { failure } from '../../test/fake-driver.ts';
 import { isMambaError } from '../contract/errors.ts';
 import { decodeSnapshot, encodeSnapshot, type StateSnapshot, type StateSnapshotV1 } from './snapshot.ts';
 
-/** Three layers, two rows, with values that need every bit. */
+/** A snapshot of three layers and two rows, with values that need every bit. */
 function example(make: (values: number[]) => Float32Array | Float64Array): StateSnapshot {
   const values = (size: number, seed: number) =>
     make(Array.from({ length: size }, (_, i) => Math.sin(i + seed) * 10 ** (i % 7)));
@@ -20,7 +20,7 @@ function example(make: (values: number[]) => Float32Array | Float64Array): State
 const single = example((values) => Float32Array.from(values));
 const double = example((values) => Float64Array.from(values));
 
-/** The Mamba layers of `single`, as releases before block kinds kept them. */
+/** The Mamba layers of `single` in version 1. */
 const version1: StateSnapshotV1 = {
   ...{ version: 1, batch: 2, positions: single.positions, dInner: 3, dState: 4, dConv: 3 },
   layers: [single.layers[0]!, single.layers[2]!],
@@ -30,14 +30,14 @@ const upgraded: StateSnapshot = {
   blocks: [single.blocks[0]!, single.blocks[2]!],
 };
 
-/** A file of version 1 as those releases wrote it. */
+/** A file of version 1, as the releases before block kinds wrote it. */
 function version1File(): Uint8Array {
   const file = encodeSnapshot(upgraded);
   const { positions, batch, dInner, dState, dConv } = version1;
   return withHeader(file, () => ({ version: 1, batch, positions, dInner, dState, dConv, layers: 2, dtype: 'float32' }));
 }
 
-/** The file with its header replaced and its checksum (FNV-1a) made good again. */
+/** The file with its header replaced, and with the checksum (FNV-1a) that belongs to it. */
 function withHeader(file: Uint8Array, edit: (header: Record<string, unknown>) => unknown): Uint8Array {
   const length = new DataView(file.buffer).getUint32(8, true);
   const header = JSON.parse(new TextDecoder().decode(file.subarray(16, 16 + length))) as Record<string, unknown>;

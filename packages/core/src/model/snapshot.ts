@@ -5,43 +5,46 @@ import { type Shape, sameShape, sizeOf } from '../contract/tensor.ts';
 import type { LayerSnapshot, ModelConfig } from './contract.ts';
 import { modelSlots } from './slots.ts';
 
-/** A model's state as plain data, continued by any backend. float64 where the reference exported it. */
+/**
+ * The state of a model as plain data, from which any backend can continue. Its values are float64 where the reference
+ * exported it.
+ */
 export interface StateSnapshot {
   readonly version: 2;
   readonly batch: number;
-  /** Tokens fed so far, of each row. */
+  /** Number of tokens fed so far, for each row. */
   readonly positions: readonly number[];
-  /** What each layer remembers. */
+  /** The kind and the slots of each layer. */
   readonly blocks: readonly SnapshotBlock[];
   /** The values of each layer, by slot: `[batch, …]` each. */
   readonly layers: readonly LayerSnapshot[];
-  /** Which model it belongs to, for whoever keeps snapshots of several. */
+  /** Identifies the model, for programs that keep snapshots of several models. */
   readonly fingerprint?: string | undefined;
   /**
-   * Whatever its keeper wants to find beside it: plain data, as JSON can hold it. Unknown to core, and not to be
-   * trusted on reading.
+   * Data of the application, as JSON can hold it. Core does not look at it; treat it as untrusted when a file is read.
    */
   readonly extra?: unknown;
 }
 
 export interface SnapshotBlock {
-  /** Kind of the block. */
+  /** The kind of the block. */
   readonly kind: string;
-  /** Shapes of its slots without the batch, for the ones that hold something. */
+  /** The shapes without the batch of those slots that hold something. */
   readonly slots: Readonly<Record<string, Shape>>;
 }
 
 /**
- * A snapshot by a release before block kinds: every layer is a Mamba block of the same sizes. Still read, never
- * written.
+ * A snapshot by a release before block kinds, whose layers are Mamba blocks of equal sizes. It is read, never written.
  */
 export interface StateSnapshotV1 extends Omit<StateSnapshot, 'version' | 'blocks'>, SnapshotSizesV1 {
   readonly version: 1;
 }
 
 /**
- * One portable file, little-endian: magic `MAMBAST1`, length of the header (u32), FNV-1a of all bytes from the header
- * on (u32), the header in JSON, then the values of each layer's slots, in the header's order.
+ * Encodes a snapshot as one portable file, little-endian: the magic `MAMBAST1`, the length of the header (u32), the
+ * FNV-1a hash of all bytes from the header on (u32), the header in JSON, then the values of each layer's slots in the
+ * header's order.
+ * @throws MambaError `invalid-file` on a snapshot of an unknown version.
  */
 export function encodeSnapshot(given: StateSnapshot | StateSnapshotV1): Uint8Array {
   const snapshot = upgraded(given);
@@ -70,7 +73,7 @@ export function encodeSnapshot(given: StateSnapshot | StateSnapshotV1): Uint8Arr
 }
 
 /**
- * Reads a file of this version or of version 1, which comes back as one of this version.
+ * Decodes a file of version 2 or 1. The result is always of version 2.
  * @throws MambaError `invalid-file` where the bytes are not a whole, undamaged snapshot of a version that this release
  * knows.
  */
@@ -106,8 +109,8 @@ export function decodeSnapshot(file: Uint8Array): StateSnapshot {
 }
 
 /**
- * The snapshot as one of this version, whose every value is there and of this model's shape.
- * @throws MambaError `invalid-file`
+ * Converts a snapshot to version 2 and checks that it has every value, in the shapes of this model.
+ * @throws MambaError `invalid-file` where it does not.
  */
 export function checkSnapshot(given: StateSnapshot | StateSnapshotV1, config: ModelConfig): StateSnapshot {
   const snapshot = upgraded(given);
@@ -125,7 +128,7 @@ export function checkSnapshot(given: StateSnapshot | StateSnapshotV1, config: Mo
   return snapshot;
 }
 
-/** What a snapshot says of the layers of a model whose rows have been fed so many tokens. */
+/** The kinds and slots of a model's layers, for a state whose rows have been fed `positions` tokens. */
 export function snapshotBlocks(config: ModelConfig, positions: readonly number[]): readonly SnapshotBlock[] {
   return modelSlots(config).map((slots, index) => ({
     kind: config.blocks[index]!.kind,
@@ -138,7 +141,7 @@ export function snapshotBlocks(config: ModelConfig, positions: readonly number[]
   }));
 }
 
-/** The values of a state before any token. Slots of the same size share an array: nobody writes to them. */
+/** The values of a state before any token. Slots of equal size share an array, which nothing writes to. */
 export function zeroLayers(config: ModelConfig, positions: readonly number[]): readonly LayerSnapshot[] {
   const arrays = new Map<number, Float32Array>();
   const zeros = (size: number): Float32Array => {
@@ -153,7 +156,7 @@ export function zeroLayers(config: ModelConfig, positions: readonly number[]): r
 
 const MAGIC = 'MAMBAST1';
 const MAX_HEADER = 1 << 24;
-/** Bytes before the header: magic, length of the header, checksum. */
+/** Number of bytes before the header: magic, length of the header, checksum. */
 const PREFIX = 16;
 
 const OTHER_MODEL = 'It belongs to another model.';
@@ -226,7 +229,7 @@ function parseVersion2(header: Readonly<Record<string, unknown>>): Header {
   return header as unknown as Header;
 }
 
-/** In version 1 a header says how many layers there are, and their sizes once. */
+/** Parses a header of version 1, which gives the number of layers and the sizes that all of them have. */
 function parseVersion1(header: Readonly<Record<string, unknown>>): Header {
   for (const name of [...SIZES_V1, 'layers']) checkCount(name, header[name]);
   const { layers, ...rest } = header as unknown as HeaderV1;
@@ -246,7 +249,7 @@ function withoutSizes<T extends SnapshotSizesV1>(snapshot: T): Omit<T, keyof Sna
   return rest as Omit<T, keyof SnapshotSizesV1>;
 }
 
-/** As many layers as a model may have. */
+/** The largest number of layers that a model may have. */
 const MAX_LAYERS = 2 ** 16;
 
 function checkCount(name: string, value: unknown): void {
@@ -266,7 +269,7 @@ function unknownVersion(snapshot: unknown): MambaError {
   return damaged(`version ${String(version)}`, 'version 1 or 2', 'Read it with the release that wrote it.');
 }
 
-/** FNV-1a, 32 bits: against damage, not malice. */
+/** The 32-bit FNV-1a hash. It detects damage, not forgery. */
 function checksum(bytes: Uint8Array): number {
   let hash = 0x811c9dc5;
   for (const byte of bytes) hash = Math.imul(hash ^ byte, 0x01000193);

@@ -3,8 +3,8 @@ import { checkActivation, checkDType, checkExact } from './check.ts';
 import { lastAxis } from './shapes.ts';
 
 /**
- * `y = a + b`, all of one shape and dtype.
- * @throws MambaError `invalid-argument` where they differ.
+ * `y = a + b`; a, b and y have one shape and dtype.
+ * @throws MambaError `invalid-argument` where shapes or dtypes differ.
  */
 export interface AddCall<T> {
   readonly a: T;

@@ -5,15 +5,15 @@ import { lastAxis } from './shapes.ts';
 
 /**
  * Index of the largest value of the last axis: logits `[…, vocab]` → int32 `[…]`. The lowest index wins a tie; NaN
- * counts as the smallest, and a row of NaN gives 0, so that an id is always one of the vocabulary. Checked, a row that
- * holds NaN or an infinity gives -1 instead.
+ * counts as the smallest, and a row of NaN gives 0, so that an id is always one of the vocabulary. With `checked`, a
+ * row that holds NaN or an infinity gives -1 instead.
  * @throws MambaError `invalid-argument` on a wrong dtype or option.
  */
 export interface ArgmaxCall<T> {
   readonly logits: T;
   readonly rows: number;
   readonly vocab: number;
-  /** Absent is false. */
+  /** Default false. */
   readonly checked?: boolean | undefined;
 }
 

@@ -26,8 +26,8 @@ import {
  *     y[b, t, d] = activation(bias[d] + Σ_k weight[d, k] x[b, t - (width - 1) + k, d])       k = 0 … width - 1
  *
  * where x before the first step is `initialState` (newest last), zero if absent, and x before the last reset at or
- * before t is zero. `lastState` holds the last width - 1 inputs, newest last, as the next call has to see them: zero
- * before a reset.
+ * before t is zero. `lastState` holds the last width - 1 inputs, newest last, as the next call takes them: inputs
+ * before a reset are zero.
  *
  * | tensor | shape | dtype |
  * | --- | --- | --- |

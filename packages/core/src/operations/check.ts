@@ -2,14 +2,14 @@ import { invalid, type MambaError } from '../contract/errors.ts';
 import type { ScanCotangents, ScanResult } from '../contract/operations.ts';
 import { type DType, type Shape, sameShape, sizeOf, type TensorSpec } from '../contract/tensor.ts';
 
-/** Largest number of elements of one tensor: beyond it sizes in bytes stop being exact integers. */
+/** Largest number of elements of one tensor. Beyond it, sizes in bytes would not be exact integers. */
 export const MAX_ELEMENTS = 2 ** 48;
 
 export function describe(spec: TensorSpec): string {
   return `${spec.dtype} [${spec.shape.join(', ')}]`;
 }
 
-/** A finite list of extents, each an integer of at least 1. */
+/** Checks that a shape is a list of integers of at least 1, with at most 2^48 elements. */
 export function checkShape(origin: string, shape: Shape): void {
   if (!Array.isArray(shape)) throw invalid(origin, String(shape), 'a shape (an array of integers)');
   const bad = shape.find((extent) => !Number.isSafeInteger(extent) || extent < 1);
@@ -20,7 +20,7 @@ export function checkShape(origin: string, shape: Shape): void {
   }
 }
 
-/** `layout` names the axes in the message: `[batch, length, dim]`. */
+/** Checks a tensor's rank. `layout` names the axes in the message: `[batch, length, dim]`. */
 export function checkRank(origin: string, spec: TensorSpec, rank: number, layout: string): void {
   checkTensor(origin, spec);
   if (spec.shape.length !== rank) throw invalid(origin, describe(spec), `rank ${rank}, ${layout}`);
@@ -35,17 +35,17 @@ export function checkDType(origin: string, spec: TensorSpec, ...expected: readon
   if (!expected.includes(spec.dtype)) throw invalid(origin, describe(spec), `dtype ${expected.join(' or ')}`);
 }
 
-/** The type of activations: what a backend computes in, or float16 for storage. */
+/** Checks that a tensor has a dtype of activations: a precision of backends, or float16 for storage. */
 export function checkActivation(origin: string, spec: TensorSpec): void {
   checkDType(origin, spec, 'float32', 'float64', 'float16');
 }
 
-/** Parameters and state keep full precision where activations are stored in halves. */
+/** The dtype of parameters and state: that of the activations, or float32 where those are stored in float16. */
 export function parameterDType(activation: DType): DType {
   return activation === 'float16' ? 'float32' : activation;
 }
 
-/** int32 marks or ids `shape`, all values within `[0, limit)` where a limit is given. */
+/** Checks int32 marks or ids of this shape, and that all values are within `[0, limit)` if a limit is given. */
 export function checkIntegers(origin: string, spec: TensorSpec, shape: Shape, layout: string, limit?: number): void {
   checkExact(origin, spec, shape, layout);
   checkDType(origin, spec, 'int32');
@@ -59,7 +59,7 @@ export function checkIdRange(origin: string, spec: TensorSpec, limit: number): v
   }
 }
 
-/** Refuses options that do not exist, so that a misspelt one is not silently ignored. */
+/** Refuses unknown options, so that a misspelt one is not silently ignored. */
 export function checkOptions(origin: string, options: object, known: readonly string[]): void {
   if (typeof options !== 'object' || options === null || Array.isArray(options)) {
     throw invalid(origin, String(options), 'an object of options');
@@ -77,7 +77,7 @@ export function checkBoolean(origin: string, value: boolean): void {
   if (typeof value !== 'boolean') throw invalid(origin, String(value), 'true or false');
 }
 
-/** A finite number within [min, max]. */
+/** Checks that a value is a number within [min, max]. */
 export function checkNumber(origin: string, value: number, min: number, max: number): void {
   if (typeof value !== 'number' || !(value >= min && value <= max)) {
     throw invalid(origin, String(value), `a number from ${min} to ${max}`);
@@ -94,7 +94,7 @@ export function checkInteger(origin: string, value: number, min: number, max = N
   }
 }
 
-/** Cotangents of the results of a scan or a convolution: each has its result's shape and dtype. */
+/** Checks the cotangents of a scan or a convolution: each has the shape and dtype of its result. */
 export function checkCotangents(
   origin: string,
   cotangents: ScanCotangents<TensorSpec>,

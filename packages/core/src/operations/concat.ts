@@ -4,14 +4,14 @@ import { checkDType, checkExact, checkInteger } from './check.ts';
 import { lastAxis } from './shapes.ts';
 
 /**
- * Joins tensors along one axis; all other extents and the dtype agree. Activations and int32. With every part seen as
+ * Joins tensors of activations or int32 along one axis; all other extents and the dtype agree. With every part seen as
  * `[outer, extent, inner]`, y is `[outer, Σ extents, inner]`.
  * @throws MambaError `invalid-argument` where shapes or dtypes do not agree, or nothing is given.
  */
 export interface ConcatCall<T> {
   readonly tensors: readonly T[];
   readonly axis: number;
-  /** Extent of the axis in each part. */
+  /** The extent of the axis in each part. */
   readonly extents: readonly number[];
   readonly outer: number;
   readonly inner: number;
@@ -46,7 +46,7 @@ export function resolveConcat<T extends TensorSpec>(
   };
 }
 
-/** Unknown if any part's range is. */
+/** The range of all parts together; undefined if the range of any part is. */
 function union(specs: readonly TensorSpec[]): IntegerRange | undefined {
   let min = Number.POSITIVE_INFINITY;
   let max = Number.NEGATIVE_INFINITY;

@@ -3,7 +3,8 @@ import { checkDType, checkIdRange, checkIntegers, checkRank } from './check.ts';
 
 /**
  * Gathers rows: `y[…, :] = table[ids[…], :]`; table `[rows, channels]` in any weight dtype, ids int32 `[…]`, y
- * `[…, channels]` in the backend's precision. An id below 0 is no number's (see `argmax`): its row is NaN.
+ * `[…, channels]` in the backend's precision. An id below 0 stands for a token that could not be chosen (see `argmax`):
+ * its row is NaN.
  * @throws MambaError `invalid-argument` on a wrong rank, shape or dtype, and on ids outside the table.
  */
 export interface EmbeddingCall<T> {

@@ -5,8 +5,8 @@ import { lastAxis } from './shapes.ts';
 
 /**
  * `y = (x - mean(x)) / sqrt(mean((x - mean(x))²) + eps) * weight + bias` over the last axis: x, y `[…, channels]`,
- * weight and bias `[channels]` or absent (1 and 0). The variance is the biased one. It is taken of the differences, so
- * that it is right where the mean is far larger than the deviation.
+ * weight and bias `[channels]` or absent (1 and 0). The variance is the biased one, computed from the differences, so
+ * that it is right also where the mean is far larger than the deviation.
  * @throws MambaError `invalid-argument` on a wrong rank, shape, dtype or option.
  */
 export interface LayerNormCall<T> {

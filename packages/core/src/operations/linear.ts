@@ -11,7 +11,7 @@ export interface LinearCall<T> {
   readonly x: T;
   readonly weight: T;
   readonly bias: T | undefined;
-  /** Product of x's leading extents. */
+  /** The product of the leading extents of x. */
   readonly rows: number;
   readonly inputs: number;
   readonly outputs: number;

@@ -3,9 +3,9 @@ import { checkActivation, checkIntegers } from './check.ts';
 import { lastAxis } from './shapes.ts';
 
 /**
- * Log-probability in nats of one token a row: `y[…] = logits[…, ids[…]] - log Σ_v exp(logits[…, v])`, with the row's
- * maximum taken out first; logits `[…, vocab]`, ids int32 `[…]`. So scoring a text reads one number a token, not a
- * vocabulary.
+ * The log-probability in nats of one token of each row: `y[…] = logits[…, ids[…]] - log Σ_v exp(logits[…, v])`, with
+ * the row's maximum subtracted first; logits `[…, vocab]`, ids int32 `[…]`. Scoring a text thus reads one number for
+ * each token, not its whole row of logits.
  * @throws MambaError `invalid-argument` on a wrong shape or dtype, and on ids outside the vocabulary.
  */
 export interface LogProbCall<T> {

@@ -14,8 +14,8 @@ import { lastAxis } from './shapes.ts';
  * | gelu-tanh | x (1 + tanh(√(2/π) (x + 0.044715 x³))) / 2 |
  * | relu2 | max(x, 0)² |
  *
- * silu and both kinds of gelu are 0 · ∞ at -∞, so they are NaN there, as IEEE says; of every finite x that is very
- * negative they are (nearly) 0. The product may be formed in any order, so it may overflow on the way where two of the
+ * silu and both kinds of gelu are 0 · ∞ at -∞, so they are NaN there, as IEEE 754 says; for very negative finite x they
+ * are 0 or nearly so. The factors may be multiplied in any order, so an intermediate product may overflow where two
  * factors are huge.
  * @throws MambaError `invalid-argument` where shapes or dtypes differ, or on a wrong option.
  */

@@ -1,5 +1,6 @@
 /**
- * The checks of every operation: what passes, what comes out, and what is refused, where and without running anything.
+ * The checks of every operation: calls that pass, the specs of their results, and calls that are refused, with the
+ * origin of the error and without running anything.
  */
 import { describe, expect, it } from 'vitest';
 import { failure } from '../../test/fake-driver.ts';

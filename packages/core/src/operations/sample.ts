@@ -5,8 +5,8 @@ import { checkActivation, checkDType, checkExact, checkInteger, checkNumber, che
 import { lastAxis } from './shapes.ts';
 
 /**
- * Draws one token a row: logits `[…, vocab]`, uniform `[…]` in [0, 1) → int32 `[…]`. Random numbers come from the
- * caller, so that the same numbers give the same tokens on every backend (up to rounding).
+ * Draws one token for each row: logits `[…, vocab]`, uniform `[…]` in [0, 1) → int32 `[…]`. The caller gives the random
+ * numbers, so that the same numbers give the same tokens on every backend, up to rounding.
  *
  *     p    = softmax(logits / temperature)                temperature 0: argmax, uniform is not used
  *     kept = the topK likeliest (lowest index wins a tie),
@@ -15,8 +15,8 @@ import { lastAxis } from './shapes.ts';
  *     id   = the first index i, in index order, at which
  *           Σ_{j ≤ i, kept} p_j > uniform Σ_kept p; the last kept one if rounding leaves none
  *
- * Logits that are not finite: where the largest is infinite, or all are NaN, the draw is argmax; a NaN among others has
- * probability 0. Checked, such a row gives -1, as it does in argmax.
+ * Logits that are not finite: where the largest is infinite, or all are NaN, the draw is argmax; a NaN among other
+ * values has probability 0. With `checked`, such a row gives -1, as it does in argmax.
  *
  * @throws MambaError `invalid-argument` on a wrong shape, dtype or option.
  */
@@ -30,7 +30,7 @@ export interface SampleCall<T> {
   readonly topK: number;
   readonly topP: number;
   readonly minP: number;
-  /** Absent is false. */
+  /** Default false. */
   readonly checked?: boolean | undefined;
 }
 
@@ -62,7 +62,7 @@ export function resolveSample<T extends TensorSpec>(
   };
 }
 
-/** Fills the defaults in; shared with whoever samples by another way (the model's decode, the host). */
+/** Checks options and fills in their defaults, for the operation, for decode, and for sampling on the host. */
 export function checkSampleOptions(
   origin: string,
   options: SampleOptions,

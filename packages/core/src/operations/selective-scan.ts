@@ -45,10 +45,10 @@ import {
  * | initialState, lastState | [batch, dim, state] | the parameters' |
  * | resets | [batch, length] | int32 |
  *
- * Group g serves channels [g dim / groups, (g + 1) dim / groups). Parameters are of the activations' dtype, float32
- * where those are float16. NaN and infinity flow through as IEEE says, with one exception: a backend that cuts time
- * into chunks may have NaN where an infinite state lives on. It multiplies a chunk's decays first, whose product may be
- * 0 or infinite where none is.
+ * Group g serves channels [g dim / groups, (g + 1) dim / groups). Parameters have the activations' dtype, or float32
+ * where that is float16. NaN and infinity propagate as IEEE 754 says, with one exception: a backend that splits the
+ * length into chunks may return NaN where an infinite state persists. It multiplies the decays of a chunk first, and
+ * their product may be 0 or infinite where no single decay is.
  * @throws MambaError `invalid-argument` on a wrong rank, shape, dtype, group count or option.
  */
 export interface SelectiveScanCall<T> {
@@ -68,7 +68,7 @@ export interface SelectiveScanCall<T> {
   readonly length: number;
   readonly dim: number;
   readonly state: number;
-  /** Groups of whichever of B and C varies with time; 1 if both are constant. */
+  /** Number of groups of B and C; 1 if both are constant. */
   readonly groups: number;
   readonly constantB: boolean;
   readonly constantC: boolean;
@@ -156,7 +156,7 @@ export function resolveSelectiveScan<T extends TensorSpec>(
   };
 }
 
-/** `selectiveScan`'s call with the cotangents of its results; every cotangent is shaped as its result. */
+/** The call of `selectiveScan` with the cotangents of its results. Every cotangent has the shape of its result. */
 export interface SelectiveScanBackwardCall<T> extends SelectiveScanCall<T> {
   readonly dy: T;
   readonly dLastState: T | undefined;
@@ -192,7 +192,7 @@ export function resolveSelectiveScanBackward<T extends TensorSpec>(
   };
 }
 
-/** Returns the number of groups, 0 where constant. */
+/** Checks B or C. Returns the number of groups, 0 where it is constant. */
 function checkSelective(
   origin: string,
   spec: TensorSpec,

@@ -2,7 +2,7 @@ import { invalid } from '../contract/errors.ts';
 import { sizeOf, type TensorSpec } from '../contract/tensor.ts';
 import { describe } from './check.ts';
 
-/** A tensor seen as rows of channels: its last axis, and all others flattened. */
+/** A tensor seen as rows of channels: the last axis, and all other axes flattened. */
 export function lastAxis(
   origin: string,
   spec: TensorSpec,

@@ -3,8 +3,8 @@ import { checkDType, checkInteger } from './check.ts';
 import { lastAxis } from './shapes.ts';
 
 /**
- * Copies `[start, end)` of one axis: with x seen as `[outer, extent, inner]`, y is `[outer, end - start, inner]`.
- * Activations and int32.
+ * Copies `[start, end)` of one axis: with x seen as `[outer, extent, inner]`, y is `[outer, end - start, inner]`. x
+ * holds activations or int32.
  * @throws MambaError `invalid-argument` on an axis or range that x does not have.
  */
 export interface SliceCall<T> {
@@ -14,7 +14,7 @@ export interface SliceCall<T> {
   readonly end: number;
   /** Product of the extents before the axis. */
   readonly outer: number;
-  /** The axis's extent in x. */
+  /** The extent of the axis in x. */
   readonly extent: number;
   /** Product of the extents after the axis. */
   readonly inner: number;

@@ -53,7 +53,7 @@ export interface Resolved<K extends OperationName, T extends TensorSpec> {
   readonly outputs: Results<TensorSpec>[K];
 }
 
-/** An operation's arguments as users pass them, checked and resolved. Throws `invalid-argument`. */
+/** Checks the arguments of an operation, as users pass them, and makes its call. Throws `invalid-argument`. */
 type Resolver<K extends OperationName> = (
   precision: Precision,
   ...args: Parameters<Operations<TensorSpec>[K]>

@@ -1,18 +1,21 @@
-/** Whether values fit a narrower type: the one check of everything that stores weights, at load and in files. */
+/** Checks whether values fit a narrower type. Loading and writing of weights use it. */
 import { MambaError } from '../contract/errors.ts';
 import type { DType, HostTensor } from '../contract/tensor.ts';
 import { bfloat16ToNumber, float16ToNumber } from './floats.ts';
 
 /**
- * What a type holds. From `overflow` on a finite value would become infinite; blocks with a scale hold finite values
- * alone.
+ * The values that a type holds. A finite value of at least `overflow` would become infinite. Types of blocks with a
+ * scale hold finite values alone.
  */
 interface Range {
   readonly overflow: number;
   readonly finite: boolean;
 }
 
-/** Halfway from each type's largest value to the next power of two. */
+/**
+ * An overflow is halfway from a type's largest value to the next power of two, where rounding to nearest begins to
+ * overflow.
+ */
 const FLOAT32 = 2 ** 128 - 2 ** 103;
 const RANGES: Readonly<Record<DType, Range>> = {
   float64: { overflow: Number.POSITIVE_INFINITY, finite: false },
@@ -24,7 +27,7 @@ const RANGES: Readonly<Record<DType, Range>> = {
   int32: { overflow: Number.POSITIVE_INFINITY, finite: false },
 };
 
-/** Largest finite value of each type that a host has. */
+/** The largest finite value of each type of host tensors. */
 const LARGEST: Readonly<Record<HostTensor['dtype'], number>> = {
   float64: Number.MAX_VALUE,
   float32: 2 ** 128 - 2 ** 104,
@@ -42,12 +45,12 @@ export function misfitOf({ dtype, data }: HostTensor, type: DType): number {
     for (let index = 0; index < data.length; index++) if (!within(widen(data[index]!), overflow, finite)) return index;
     return -1;
   }
-  // A loop, as callbacks box each value: garbage of tens of MiB while a model is loaded.
+  // A plain loop: a callback would box each value, tens of MiB of garbage while a model is loaded.
   for (let index = 0; index < data.length; index++) if (!within(data[index]!, overflow, finite)) return index;
   return -1;
 }
 
-/** Whether `type` holds this value, an infinity as an infinity. */
+/** Whether `type` can store this value; an infinity counts where it is stored as one. */
 export function holds(type: DType, value: number): boolean {
   return within(value, RANGES[type].overflow, RANGES[type].finite);
 }
@@ -57,20 +60,20 @@ function within(value: number, overflow: number, finite: boolean): boolean {
   return magnitude < overflow || (!finite && !(magnitude < Number.POSITIVE_INFINITY));
 }
 
-/** What `type` holds, in words. */
+/** The values that `type` holds, in words. */
 export function expectationOf(type: DType): string {
   const { overflow, finite } = RANGES[type];
   return finite ? 'finite values' : `values below ${Number.parseFloat(overflow.toPrecision(5))}`;
 }
 
-/** How the caller calls the type that was asked for, and those that hold more. */
+/** The caller's names of the type that was asked for and of wider types, for the message. */
 export interface TypeNames {
   readonly type: string;
   readonly float32: string;
   readonly bfloat16: string;
 }
 
-/** The error for a weight with a value that its type cannot hold; `where` it is in words. */
+/** The error for a weight with a value that its type cannot hold. `where` tells the place in words. */
 export function misfit(weight: string, value: number, where: string, expected: string, names: TypeNames): MambaError {
   return new MambaError('invalid-argument', `${weight} does not fit ${names.type}`, {
     origin: weight,
@@ -85,15 +88,15 @@ export function misfit(weight: string, value: number, where: string, expected: s
 }
 
 export interface FitOptions {
-  /** Default: those of DType. */
+  /** Names of types in the message. Default: those of DType. */
   readonly names?: TypeNames | undefined;
-  /** The row that `host` begins with. */
+  /** The index of the first row of `host` in the whole matrix. Default 0. */
   readonly first?: number | undefined;
 }
 
 /**
- * @throws MambaError `invalid-argument` where `host` holds what `type` cannot: it names the weight, the value and its
- * place.
+ * Checks that `type` can store every value of `host`.
+ * @throws MambaError `invalid-argument` where it cannot; the message names the weight, the value and its place.
  */
 export function checkFits(weight: string, host: HostTensor, type: DType, options: FitOptions = {}): void {
   const index = misfitOf(host, type);
@@ -107,7 +110,7 @@ function numberAt({ dtype, data }: HostTensor, index: number): number {
   return dtype === 'float16' ? float16ToNumber(value) : dtype === 'bfloat16' ? bfloat16ToNumber(value) : value;
 }
 
-/** `[row, column]` of an element. */
+/** The place of an element in words: `[row, column]`. */
 function placeOf(index: number, shape: readonly number[], first: number): string {
   const place: number[] = [];
   let rest = index;

@@ -2,8 +2,9 @@ import { invalid } from '../contract/errors.ts';
 import type { HostTensor } from '../contract/tensor.ts';
 
 /**
- * Copies a host tensor's floats into `target`, widening or rounding as needed: for drivers, straight into device
+ * Copies the floats of a host tensor into `target` and converts them to its type. Drivers use it to write into device
  * memory.
+ * @throws MambaError `invalid-argument` on int32.
  */
 export function copyFloats(host: HostTensor, target: Float32Array | Float64Array): void {
   const { dtype, data } = host;
@@ -16,7 +17,7 @@ export function copyFloats(host: HostTensor, target: Float32Array | Float64Array
   for (let index = 0; index < data.length; index++) target[index] = widen(data[index]!);
 }
 
-/** IEEE binary16 bits → number, subnormals, infinities and NaN included. */
+/** Converts IEEE binary16 bits to a number, including subnormals, infinities and NaN. */
 export function float16ToNumber(bits: number): number {
   const sign = bits & 0x8000 ? -1 : 1;
   const exponent = (bits >> 10) & 0x1f;
@@ -26,7 +27,7 @@ export function float16ToNumber(bits: number): number {
   return sign * (1 + fraction / 1024) * 2 ** (exponent - 15);
 }
 
-/** Number → IEEE binary16 bits, to nearest, ties to even. */
+/** Converts a number to IEEE binary16 bits, rounded to nearest, ties to even. */
 export function numberToFloat16(value: number): number {
   if (Number.isNaN(value)) return 0x7e00;
   const sign = value < 0 || Object.is(value, -0) ? 0x8000 : 0;
@@ -40,13 +41,13 @@ export function numberToFloat16(value: number): number {
   return sign | (((Math.log2(scale) + 15) << 10) + fraction);
 }
 
-/** bfloat16 bits → number: the upper half of a float32. */
+/** Converts bfloat16 bits, the upper half of a float32, to a number. */
 export function bfloat16ToNumber(bits: number): number {
   words[0] = bits << 16;
   return floats[0]!;
 }
 
-/** Number → bfloat16 bits, to nearest, ties to even, from its float32 value. */
+/** Converts a number to bfloat16 bits: its float32 value rounded to nearest, ties to even. */
 export function numberToBfloat16(value: number): number {
   if (Number.isNaN(value)) return 0x7fc0;
   floats[0] = value;

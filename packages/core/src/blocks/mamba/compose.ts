@@ -5,7 +5,7 @@ import type { BlockCall, BlockKernel, BlockResult } from '../contract.ts';
 import type { MambaConfig } from './config.ts';
 import type { MambaWeights } from './parameters.ts';
 
-/** The block out of the backend's operations. Peak memory is that of a few activations. */
+/** The block composed of the backend's operations. At most a few activations are alive at a time. */
 export function composeMamba(backend: Backend, config: MambaConfig, weights: MambaWeights<Tensor>): BlockKernel {
   return { forward: (call) => forward(backend, config, weights, call) };
 }
@@ -41,7 +41,7 @@ function forward(
     const B = part(dtRank, dtRank + dState, weights.BNorm);
     const C = part(dtRank + dState, dtRank + 2 * dState, weights.CNorm);
 
-    // The bias of dt_proj is added once, by the scan.
+    // dt_proj runs without its bias here: the scan adds it, as deltaBias.
     const delta = scope.own(backend.linear(dt, weights.dtProj));
     const scan = backend.selectiveScan(u, delta, weights.A, B, C, {
       D: weights.D,

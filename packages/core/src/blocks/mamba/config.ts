@@ -2,27 +2,27 @@ import { checkBoolean, checkInteger, checkNumber, checkOptions } from '../../ope
 
 /** Sizes and options of a Mamba block (arXiv 2312.00752, section 3.4). */
 export interface MambaConfig {
-  /** Channels of the scan: usually twice dModel. */
+  /** Number of channels of the scan, usually 2 dModel. */
   readonly dInner: number;
-  /** States of each channel. */
+  /** Number of states of each channel. */
   readonly dState: number;
-  /** Taps of the causal convolution. */
+  /** Width of the causal convolution, in tokens. */
   readonly dConv: number;
-  /** Width of the bottleneck that makes dt. */
+  /** Width of the low-rank projection that dt is computed from. */
   readonly dtRank: number;
-  /** dt, B and C are RMS-normalised with this eps before they are used; absent means not (Falcon-Mamba, Jamba). */
+  /** The eps of RMS norms of dt, B and C (Falcon-Mamba, Jamba). Default: they are not normalised. */
   readonly mixerNormEps?: number | undefined;
-  /** Those norms have weights (Jamba) or not (Falcon-Mamba). Default false. */
+  /** Whether these norms have weights, as Jamba's do and Falcon-Mamba's do not. Default false. */
   readonly mixerNormWeights?: boolean | undefined;
-  /** in_proj and out_proj have biases. Default false. */
+  /** Whether in_proj and out_proj have biases. Default false. */
   readonly projectionBias?: boolean | undefined;
-  /** The convolution has a bias. Default true. */
+  /** Whether the convolution has a bias. Default true. */
   readonly convBias?: boolean | undefined;
 }
 
 export const MAMBA_DEFAULTS = { projectionBias: false, convBias: true } as const;
 
-/** Mamba's usual sizes for a width: expand 2, 16 states, a convolution of 4, dt rank of a sixteenth. */
+/** The usual sizes for a width: dInner 2 dModel, dState 16, dConv 4, dtRank ceil(dModel / 16). */
 export function mambaSizes(dModel: number): MambaConfig {
   return { dInner: 2 * dModel, dState: 16, dConv: 4, dtRank: Math.ceil(dModel / 16) };
 }

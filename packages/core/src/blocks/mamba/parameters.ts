@@ -2,9 +2,9 @@ import type { Tensor } from '../../contract/tensor.ts';
 import type { BlockParameter, StateSlot } from '../contract.ts';
 import type { MambaConfig } from './config.ts';
 
-/** A Mamba block's weights. `T` is a Tensor, or whatever else goes by these names. */
+/** The weights of a Mamba block. `T` is a Tensor, or anything else that is kept under these names. */
 export type MambaWeights<T> = {
-  /** `[2 dInner, dModel]`: rows of x, then of z. */
+  /** `[2 dInner, dModel]`: the rows of x, then those of z. */
   readonly inProj: T;
   /** `[2 dInner]` */
   readonly inProjBias?: T | undefined;
@@ -12,7 +12,7 @@ export type MambaWeights<T> = {
   readonly conv: T;
   /** `[dInner]` */
   readonly convBias?: T | undefined;
-  /** `[dtRank + 2 dState, dInner]`: rows of dt, B, C. */
+  /** `[dtRank + 2 dState, dInner]`: the rows of dt, B and C. */
   readonly xProj: T;
   /** `[dtRank]`: weight of dt's norm. */
   readonly dtNorm?: T | undefined;
@@ -22,9 +22,9 @@ export type MambaWeights<T> = {
   readonly CNorm?: T | undefined;
   /** `[dInner, dtRank]` */
   readonly dtProj: T;
-  /** `[dInner]`; goes to the scan as its deltaBias, and nowhere else. */
+  /** `[dInner]`: the bias of dt_proj, which the scan adds as its deltaBias. */
   readonly dtBias: T;
-  /** `[dInner, dState]`, negative: -exp(A_log). */
+  /** `[dInner, dState]`, negative: `-exp(A_log)` of a checkpoint. */
   readonly A: T;
   /** `[dInner]` */
   readonly D: T;
@@ -34,9 +34,9 @@ export type MambaWeights<T> = {
   readonly outProjBias?: T | undefined;
 };
 
-/** What a Mamba block remembers between calls, constant in size. */
+/** The state of a Mamba block. Its size does not depend on the length of the sequence. */
 export type MambaState = {
-  /** `[batch, dInner, dConv - 1]`: inputs of the convolution, newest last. */
+  /** `[batch, dInner, dConv - 1]`: the last inputs of the convolution, newest last. */
   readonly conv: Tensor;
   /** `[batch, dInner, dState]`: the scan's state. */
   readonly ssm: Tensor;
@@ -53,7 +53,7 @@ export function mambaParameters(config: MambaConfig, dModel: number): readonly B
     role: 'matrix',
   });
   const vector = (key: Key, ...shape: number[]): BlockParameter => ({ key, shape, role: 'vector' });
-  /** Undefined leaves it open whether the block has it. */
+  /** The parameter if it is present; if that is undefined, the parameter as an optional one. */
   const where = (present: boolean | undefined, parameter: BlockParameter): readonly BlockParameter[] => {
     if (present === undefined) return [{ ...parameter, optional: true }];
     return present ? [parameter] : [];

@@ -5,7 +5,7 @@ import type { BlockKernel } from '../contract.ts';
 import type { MlpConfig } from './config.ts';
 import type { MlpWeights } from './parameters.ts';
 
-/** The block out of the backend's operations. */
+/** The block composed of the backend's operations. */
 export function composeMlp(
   backend: Backend,
   { activation }: MlpConfig,

@@ -3,13 +3,16 @@ import { checkBoolean, checkInteger, checkOneOf, checkOptions } from '../../oper
 
 /** Sizes and options of a feed-forward block. */
 export interface MlpConfig {
-  /** Width between the two layers. */
+  /** Width of the hidden layer. */
   readonly dHidden: number;
-  /** `silu` and gated is SwiGLU; `gelu` is the exact one, `gelu-tanh` GPT-2's; `relu2` is max(x, 0)². */
+  /**
+   * `silu` with a gate is SwiGLU; `gelu` is the exact GELU and `gelu-tanh` GPT-2's approximation; `relu2` is max(x,
+   * 0)².
+   */
   readonly activation: Exclude<Activation, 'none'>;
-  /** The activated gate multiplies a second projection. Default: true with silu, false otherwise. */
+  /** Whether the activation is of a gate that multiplies a second projection. Default: true with silu, else false. */
   readonly gated?: boolean | undefined;
-  /** The projections have biases. Default false. */
+  /** Whether the projections have biases. Default false. */
   readonly bias?: boolean | undefined;
 }
 

@@ -1,6 +1,6 @@
 /**
  * The feed-forward block: down(f(gate x) · up x) where gated (SwiGLU, arXiv 2002.05202), else down(f(up x)). It works
- * on each token by itself and remembers nothing.
+ * on each token by itself and has no state.
  */
 import type { Tensor } from '../../contract/tensor.ts';
 import type { BlockDefinition } from '../contract.ts';

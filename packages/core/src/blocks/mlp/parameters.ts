@@ -1,13 +1,13 @@
 import type { BlockParameter } from '../contract.ts';
 import { isGated, type MlpConfig } from './config.ts';
 
-/** A feed-forward block's weights. `T` is a Tensor, or whatever else goes by these names. */
+/** The weights of a feed-forward block. `T` is a Tensor, or anything else that is kept under these names. */
 export type MlpWeights<T> = {
-  /** `[dHidden, dModel]`, where gated: what is activated. */
+  /** `[dHidden, dModel]`: the projection that is activated, in a gated block alone. */
   readonly gate?: T | undefined;
   /** `[dHidden]` */
   readonly gateBias?: T | undefined;
-  /** `[dHidden, dModel]`: what the gate multiplies; where not gated, what is activated. */
+  /** `[dHidden, dModel]`: the projection that the gate multiplies; without a gate, the one that is activated. */
   readonly up: T;
   /** `[dHidden]` */
   readonly upBias?: T | undefined;
