@@ -1,6 +1,6 @@
 /**
- * Public API: builders of cases (bench uses them too), the suite, and a runner. For vitest see
- * `@mamba/conformance/vitest`.
+ * The public API: builders of cases, which the bench uses too, the suite, and a runner. `@mamba/conformance/vitest` is
+ * the entry point for vitest.
  */
 export { type AddCaseOptions, addCase } from './cases/add.ts';
 export { type ArgmaxCaseOptions, argmaxCase } from './cases/argmax.ts';

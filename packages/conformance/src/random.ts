@@ -1,5 +1,5 @@
 /**
- * Seeded numbers that are the same on every engine and in every release: a case's seed is part of its name.
+ * Seeded random numbers, the same on every engine and in every release, since cases are identified by their seeds.
  * xoshiro128** (Blackman and Vigna, "Scrambled linear pseudorandom number generators", 2021), its state filled by
  * splitmix32.
  */
@@ -40,12 +40,15 @@ export class Random {
     return result;
   }
 
-  /** In [low, high). */
+  /** A uniform number in [low, high). */
   uniform(low = 0, high = 1): number {
     return low + (high - low) * (this.bits() / 2 ** 32);
   }
 
-  /** Numbers as `uniform` gives them, without a call for each: weights of a model are a hundred million. */
+  /**
+   * Fills an array with the numbers that `uniform` would return, without a call for each: a model has 100 million
+   * weights.
+   */
   fillUniform(target: Float32Array, low: number, high: number): void {
     let [a, b, c, d] = [this.#a, this.#b, this.#c, this.#d];
     const scale = (high - low) / 2 ** 32;
@@ -63,12 +66,12 @@ export class Random {
     [this.#a, this.#b, this.#c, this.#d] = [a, b, c, d];
   }
 
-  /** Logarithm uniform in that of [low, high); both above 0. */
+  /** A number in [low, high) whose logarithm is uniform. Both bounds are above 0. */
   logUniform(low: number, high: number): number {
     return Math.exp(this.uniform(Math.log(low), Math.log(high)));
   }
 
-  /** Mean 0, deviation 1; Marsaglia's polar method, whose only transcendental functions are log and sqrt. */
+  /** A normal number of mean 0 and deviation 1, by Marsaglia's polar method, which needs log and sqrt alone. */
   normal(): number {
     if (this.#spare !== undefined) {
       const spare = this.#spare;
@@ -92,7 +95,7 @@ export class Random {
   }
 }
 
-/** A seed for a part of something, by name: parts can then be made in any order. FNV-1a. */
+/** A seed for a part, derived from its name by FNV-1a, so that parts can be made in any order. */
 export function deriveSeed(seed: number, name: string): number {
   let hash = 0x811c9dc5 ^ seed;
   for (let index = 0; index < name.length; index++) hash = Math.imul(hash ^ name.charCodeAt(index), 0x01000193);

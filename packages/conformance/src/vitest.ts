@@ -1,4 +1,4 @@
-/** `@mamba/conformance/vitest`: the suite as vitest tests. */
+/** The entry point `@mamba/conformance/vitest`: the suite as tests of vitest. */
 import { type Backend, type BackendProvider, isMambaError, type MemoryUse } from '@mamba/core';
 import { reference } from '@mamba/reference';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -10,18 +10,24 @@ import { type SuiteOptions, suite } from './runner/suite.ts';
 export type { KnownGap } from './runner/gaps.ts';
 
 export interface DescribeOptions extends SuiteOptions {
-  /** Checks that fail, and why. They run; one that passes fails, and so does one that names no check. */
+  /**
+   * The checks that are known to fail, with the reason. They run; a gap whose check passes fails, and so does a gap
+   * that names no check.
+   */
   readonly gaps?: readonly KnownGap[] | undefined;
-  /** Milliseconds that one check may take. Default: none, for backends differ by a factor of a thousand. */
+  /**
+   * Milliseconds that one check may take. Default: no limit, since the speeds of backends differ by a factor of a
+   * thousand.
+   */
   readonly timeout?: number | undefined;
-  /** Heading of the tests. Default: the provider's name. */
+  /** The heading of the tests. Default: the provider's name. */
   readonly name?: string | undefined;
 }
 
 /**
  * Registers the whole suite for a backend: `describeConformance(cpu())`. One backend is created for all checks, and
- * must be as empty at the end as it came; another for what happens after its end, so that a function has to give a new
- * one at each call.
+ * must hold no more memory at the end than at the start. Another one is created to check `dispose`, so a function has
+ * to return a new backend at each call.
  */
 export function describeConformance(
   provider: BackendProvider | (() => Promise<Backend>),

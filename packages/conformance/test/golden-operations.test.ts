@@ -1,4 +1,4 @@
-/** Golden files of several operations: each case by the operation that it names, values worked out here by hand. */
+/** Golden files of several operations, with values that are worked out by hand. */
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -46,7 +46,7 @@ const CONVOLUTION = {
   'conv/out.y': float64([1, 3, 1], 31.5, 12.5, 24.5),
   'conv/out.last_state': float64([1, 1, 1], 4),
   'conv/in.dy': float32([1, 3, 1], 1, 1, 1),
-  // Each x meets the newer weight at its own step, and the older one at the next.
+  // Each x is multiplied by the newer weight at its own step, and by the older one at the next step.
   'conv/grad.x': float64([1, 3, 1], 11, 11, 1),
   'conv/grad.bias': float64([1], 3),
 };

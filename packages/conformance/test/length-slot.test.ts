@@ -1,4 +1,4 @@
-/** State slots that grow by a row a token obey every law of state: gathered, exported, donated, forked. */
+/** State slots that grow by a row for each token obey every law of states: gathered, exported, donated, copied. */
 import { createModel, modelConfig } from '@mamba/core';
 import { reference } from '@mamba/reference';
 import { describe, expect, test } from 'vitest';

@@ -1,4 +1,4 @@
-/** The suite is worth what it catches: backends with one planted mistake each, and the checks that must see it. */
+/** Tests that the suite finds mistakes: backends with one deliberate mistake each, and the checks that must fail. */
 import type { Backend } from '@mamba/core';
 import { copyFloats, type Kernels, sizeOf } from '@mamba/core/driver';
 import { describe, expect, test } from 'vitest';

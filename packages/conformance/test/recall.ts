@@ -1,6 +1,6 @@
 /**
- * A kind that remembers every token it was fed, or those of a window: y is x of `lag` tokens ago, 0 before the first.
- * It exists for the tests of state slots that grow.
+ * A kind of block for tests of state slots that grow. Its state holds every token that it was fed, or those of a
+ * window; y is x of `lag` tokens before, and 0 before the first token.
  */
 import { type Backend, type BlockCall, type BlockDefinition, defineBlock, type Tensor } from '@mamba/core';
 import { checkInteger, checkOptions, type Scope, type StateSlot, scoped, slotShape } from '@mamba/core/driver';
@@ -13,7 +13,7 @@ declare module '@mamba/core' {
 
 export interface RecallConfig {
   readonly lag: number;
-  /** Tokens that are kept. Default: all. */
+  /** Number of tokens that the state keeps. Default: all. */
   readonly window?: number | undefined;
 }
 
@@ -55,7 +55,7 @@ function slotsOf({ window }: RecallConfig, dModel: number): readonly StateSlot[]
   return [{ name: 'past', shape: ['length', dModel], window }];
 }
 
-/** One row: its output, and what it remembers after it, padded to so many tokens. */
+/** Runs one row. Returns its output, and the tokens that its state holds then, padded to `capacity` tokens. */
 function forwardRow(
   backend: Backend,
   scope: Scope,

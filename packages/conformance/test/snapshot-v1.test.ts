@@ -1,4 +1,4 @@
-/** A state that a release before block kinds wrote goes on as it did there. */
+/** A state that a release before block kinds wrote continues with the same results. */
 import { readFileSync } from 'node:fs';
 import { createModel, decodeSnapshot, modelConfig } from '@mamba/core';
 import { reference } from '@mamba/reference';

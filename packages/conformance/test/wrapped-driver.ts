@@ -1,16 +1,16 @@
-/** A driver that leaves every kernel to the reference, so that a test can spoil one of them. */
+/** A driver that runs every kernel on the reference, so that a test can replace one of them. */
 import type { Backend, BackendProvider, Tensor } from '@mamba/core';
 import { createBackend, type Driver, type Kernels } from '@mamba/core/driver';
 import { reference } from '@mamba/reference';
 
-/** A reference tensor that a kernel may exchange: memory that can be written to. */
+/** The storage of this driver: a reference tensor that can be replaced, as memory can be written to. */
 export interface Cell {
   tensor: Tensor;
 }
 
 export type WrappedDriver = Driver<Cell>;
 
-/** `spoil` gets the sound driver and what it runs on, and gives the parts to replace. */
+/** `spoil` gets the correct driver and its reference backend, and returns the parts to replace. */
 export function wrapped(
   spoil: (sound: WrappedDriver, inner: Backend) => Partial<WrappedDriver> = () => ({}),
 ): BackendProvider {

@@ -1,4 +1,4 @@
-/** A checker that passes what is wrong is worse than none: each of these files deviates in one place, and must fail. */
+/** Files that deviate in one place each. The checks of golden files and checkpoints must fail for every one of them. */
 import { cp, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -43,7 +43,7 @@ const reshape = (name: string, ...shape: number[]): Spoil => {
   };
 };
 
-/** The loss of the file's own logits, and some nats. */
+/** Sets the loss to that of the file's own logits, plus some nats. */
 const setLoss = (more: number): Spoil => {
   return (tensors) => {
     const { data: logits, shape } = tensors.get('logits')!;
@@ -102,14 +102,14 @@ async function run(checks: readonly Check[]): Promise<readonly CheckResult[]> {
   return summary.checks;
 }
 
-/** Some tensor fails, of the name given; '' means that none does. */
+/** Expects that the named tensor fails, or that none fails if the name is empty. */
 function expectFailure(checks: readonly CheckResult[], tensor: string): void {
   const failed = checks.flatMap(({ reports }) => reports.filter(({ pass }) => !pass).map((report) => report.tensor));
   if (tensor === '') expect(failed).toEqual([]);
   else expect(failed).toContain(tensor);
 }
 
-/** Writes the file anew with its tensors changed. */
+/** Writes a file with its tensors changed. */
 async function rewrite(from: string, to: string, spoil: Spoil, metadata: Record<string, string> = {}): Promise<void> {
   const file = await openSafetensors(await openFile(from));
   const tensors: Contents = new Map();

@@ -1,6 +1,6 @@
 /**
  * The discretisations of one channel and state, arXiv 2312.00752 section 2: h_t = Abar h_(t-1) + Bbar u_t, where d is
- * the step. Bbar is linear in B, so it is given as `Bbar / B`, the input's scale.
+ * the step size. Bbar is linear in B, so these functions return `Bbar / B`, the scale of the input.
  */
 import type { Discretization } from '@mamba/core';
 
@@ -39,7 +39,9 @@ export function inputScaleByA(kind: Discretization, d: number, A: number): numbe
   return kind === 'bilinear' ? (d * d) / 2 / (1 - (d * A) / 2) ** 2 : d * d * expm1RatioDerivative(d * A);
 }
 
-/** Derivative of (exp(x) - 1) / x: (x exp(x) - expm1(x)) / x². Near 0, where that cancels, Σ (k + 1) / (k + 2)! x^k. */
+/**
+ * The derivative of (exp(x) - 1) / x: (x exp(x) - expm1(x)) / x². Near 0, where that cancels, Σ (k + 1) / (k + 2)! x^k.
+ */
 function expm1RatioDerivative(x: number): number {
   if (Math.abs(x) >= 1) return (x * Math.exp(x) - Math.expm1(x)) / (x * x);
   let sum = 0;

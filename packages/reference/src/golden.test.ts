@@ -1,4 +1,7 @@
-/** The selective scan's golden file: forward and gradients of 43 cases, made in float64 by another implementation. */
+/**
+ * The golden file of the selective scan: results and gradients of 43 cases, computed in float64 by another
+ * implementation.
+ */
 import { openFile, openSafetensors } from '@mamba/checkpoint';
 import type { Backend, HostTensor, SelectiveScanOptions, Tensor } from '@mamba/core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -13,7 +16,7 @@ for (const name of file.tensors.keys()) tensors.set(name, await file.read(name))
 await file.close();
 const cases = JSON.parse(file.metadata.get('cases')!) as Record<string, { softplus: boolean }>;
 
-/** Fixture name → ours, where they differ. */
+/** The option of each input, by its name in the file. */
 const OPTIONS = { D: 'D', z: 'z', delta_bias: 'deltaBias', initial_state: 'initialState' } as const;
 const GRADIENTS = { u: 'u', delta: 'delta', A: 'A', B: 'B', C: 'C', ...OPTIONS } as const;
 
@@ -43,7 +46,7 @@ describe('selectiveScan and selectiveScanBackward against scan-golden.safetensor
       ...Object.fromEntries(Object.entries(OPTIONS).map(([key, ours]) => [ours, input(key)])),
     };
     const { y, lastState } = backend.selectiveScan(u, delta, A, B, C, options);
-    // The longest cases are forward only.
+    // The longest cases have no gradients.
     const dy = input('dy');
     const gradients =
       dy && backend.selectiveScanBackward(u, delta, A, B, C, options, { y: dy, lastState: input('dlast_state') });

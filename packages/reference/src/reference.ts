@@ -12,8 +12,8 @@ import { kernels } from './operations/index.ts';
 import { allocating, newFloats, newIntegers, type Storage } from './storage.ts';
 
 /**
- * The reference backend: float64, plain loops, one thread, every operation with its backward pass. Slow, runs
- * everywhere. Host data of any float dtype is widened on upload; everything is stored as float64 or int32.
+ * The reference backend: float64 in plain loops on one thread, with every operation and every backward pass. It is slow
+ * and runs everywhere. Uploads widen floats of any dtype; tensors are stored as float64 or int32.
  */
 export function reference(): BackendProvider {
   return { name: 'reference', create: async () => createBackend(new ReferenceDriver()) };
@@ -62,8 +62,8 @@ class ReferenceDriver implements Driver<Storage> {
 }
 
 /**
- * Kernels whose results are counted once they are complete: a kernel that throws has counted nothing, and what it had
- * allocated is garbage.
+ * The kernels, with their results counted once they are complete. A kernel that throws has counted nothing, and its
+ * arrays are garbage.
  */
 function mapKernels(plain: Kernels<Storage>, count: (storage: Storage) => Storage): Kernels<Storage> {
   const counted = Object.entries(plain).map(([name, kernel]) => [

@@ -1,7 +1,6 @@
 /**
- * The convolution view of the time-invariant case (S4D): where delta, A, B and C are constant, the recurrence of the
- * selective scan is a causal convolution, arXiv 2312.00752 equation 3. Plain typed arrays, contiguous, last axis
- * fastest.
+ * The time-invariant case (S4D) as a convolution: where delta, A, B and C are constant, the recurrence of the selective
+ * scan is a causal convolution, arXiv 2312.00752 equation 3. Arrays are contiguous, with the last axis fastest.
  */
 import type { Discretization } from '@mamba/core';
 import { invalid } from '@mamba/core/driver';
@@ -17,9 +16,9 @@ export interface S4dSystem {
   readonly C: Float64Array;
   /** `[dim]`: the step size itself, after any bias and softplus. */
   readonly delta: Float64Array;
-  /** Steps of the kernel. */
+  /** Number of steps of the kernel. */
   readonly length: number;
-  /** Default `euler`, as `selectiveScan`. */
+  /** Default `euler`, as in `selectiveScan`. */
   readonly discretization?: Discretization | undefined;
 }
 
@@ -55,7 +54,7 @@ export function s4dKernel({ A, B, C, delta, length, discretization = 'euler' }: 
 export interface S4dConvolution {
   /** `[batch, length, dim]`, channels last, as `selectiveScan` takes it. */
   readonly u: Float64Array;
-  /** `[dim, length]`, of `s4dKernel`. */
+  /** `[dim, length]`, as `s4dKernel` returns it. */
   readonly kernel: Float64Array;
   readonly dim: number;
   /** Skip weight `[dim]`; 0 if absent. */

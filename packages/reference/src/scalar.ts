@@ -16,14 +16,14 @@ export function sigmoid(x: number): number {
   return e / (1 + e);
 }
 
-/** x / (1 + exp(-x)); goes to -0 gradually for very negative x. */
+/** x / (1 + exp(-x)), with gradual underflow to -0 for very negative x. */
 export function silu(x: number): number {
   return x * sigmoid(x);
 }
 
 /**
- * x (1 + erf(x / √2)) / 2, as x times the chance of a normal number below x. For x below 0 that chance is a tail of its
- * own: 1 + erf would cancel.
+ * x (1 + erf(x / √2)) / 2, as x times the probability of a normal number below x. For x below 0 that probability is
+ * computed as a tail, since 1 + erf would cancel.
  */
 export function gelu(x: number): number {
   return x * (x > 0 ? 1 - normalTail(x) : normalTail(-x));
@@ -40,13 +40,13 @@ export function relu2(x: number): number {
 }
 
 /**
- * erfc(t / √2) / 2 for t ≥ 0, the chance of a normal number above t. With x = t / √2 it is
+ * erfc(t / √2) / 2 for t ≥ 0, the probability of a normal number above t. With x = t / √2 it is
  *
  *     x exp(-x²) / π ∫ exp(-s²) / (x² + s²) ds     over s from 0 to ∞
  *
- * by the midpoint rule with steps h. For x below π / h that rule misses 1 / (1 + exp(2 π x / h)), which is added; what
- * it misses beside that is less than exp(-(π / h)²) of the result, which float64 cannot hold. All terms are positive,
- * so nothing cancels.
+ * by the midpoint rule with steps h. For x below π / h that rule misses 1 / (1 + exp(2 π x / h)), which is added. The
+ * remaining error is less than exp(-(π / h)²) of the result, below the precision of float64. All terms are positive, so
+ * nothing cancels.
  */
 function normalTail(t: number): number {
   // exp(-t² / 2) is 0 in float64.

@@ -1,18 +1,18 @@
 import { MambaError } from '@mamba/core';
 import type { DeviceTensor } from '@mamba/core/driver';
 
-/** What stands for memory: every float tensor is float64, every integer one int32. */
+/** The storage of a tensor: float tensors are float64, integer tensors int32. */
 export type Storage = Float64Array | Int32Array;
 export type Input = DeviceTensor<Storage>;
 
-/** The values of a tensor that core has checked to be of floats. */
+/** The values of a float tensor, as core has checked. */
 export function floats(tensor: Input): Float64Array;
 export function floats(tensor: Input | undefined): Float64Array | undefined;
 export function floats(tensor: Input | undefined): Float64Array | undefined {
   return tensor?.storage as Float64Array | undefined;
 }
 
-/** The values of a tensor that core has checked to be int32. */
+/** The values of an int32 tensor, as core has checked. */
 export function integers(tensor: Input): Int32Array;
 export function integers(tensor: Input | undefined): Int32Array | undefined;
 export function integers(tensor: Input | undefined): Int32Array | undefined {
@@ -29,7 +29,7 @@ export function newIntegers(size: number): Int32Array {
   return allocating(size * 4, () => new Int32Array(size));
 }
 
-/** Runs an allocation; the engine's RangeError becomes `out-of-memory`. */
+/** Runs an allocation, and throws `out-of-memory` in place of the engine's RangeError. */
 export function allocating<R>(bytes: number, allocate: () => R): R {
   try {
     return allocate();

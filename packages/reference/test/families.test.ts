@@ -1,4 +1,7 @@
-/** Checkpoints of families with more than Mamba blocks, held to a plain computation from the tensors of their files. */
+/**
+ * Checkpoints of families with other blocks beside Mamba, compared with a plain computation from the tensors of their
+ * files.
+ */
 import {
   bytesSource,
   type Checkpoint,
@@ -28,16 +31,16 @@ interface Values {
 
 type Tensors = Map<string, Values>;
 
-/** What differs between the two files. */
+/** The differences between the two families. */
 interface Family {
   readonly config: object;
   readonly layers: number;
   readonly hidden: number;
   readonly rank: number;
   readonly eps: number;
-  /** Names of the tensors of a layer, and of those outside. */
+  /** The names of the tensors of a layer, and of those outside the layers. */
   readonly names: Readonly<Record<'embedding' | 'finalNorm' | 'head' | 'norm' | 'mixer' | 'mlpNorm' | 'down', string>>;
-  /** Gate and up, `[hidden, width]` each. */
+  /** The names of gate and up, `[hidden, width]` each. */
   readonly gateAndUp: { readonly gate: string; readonly up: string } | { readonly upOverGate: string };
   readonly mixerNorms: boolean;
 }
@@ -82,7 +85,7 @@ const ORIGINAL: Family = {
   gateAndUp: { upOverGate: 'backbone.layers.#.mlp.fc1.weight' },
 };
 
-/** Numbers from -1 to 1, the same every time. */
+/** Seeded random numbers from -1 to 1. */
 function randomNumbers(seed: number): () => number {
   let state = seed;
   return () => {
@@ -132,7 +135,7 @@ function makeTensors({ layers, hidden, rank, names, gateAndUp, mixerNorms }: Fam
   return tensors;
 }
 
-/** Logits after each token, one token after the other, in float64. */
+/** The logits after each token, computed token by token in float64. */
 function plainLogits(family: Family, tensors: Tensors): number[] {
   const { names, gateAndUp, layers, hidden, rank, eps, mixerNorms } = family;
   const data = (name: string): Float32Array => tensors.get(name)!.data;
@@ -232,7 +235,7 @@ function open({ config }: Family, tensors: Tensors): Promise<Checkpoint> {
   );
 }
 
-/** All at once, and in two parts. */
+/** Expects these logits, for the whole sequence in one call and in two. */
 async function expectLogits({ config, source }: Checkpoint, expected: readonly number[], bound: number): Promise<void> {
   const backend = await reference().create();
   const model = await createModel(backend, config, source);
@@ -260,6 +263,6 @@ it('Jamba gives them as GGUF as well', async () => {
   const sink = memorySink();
   await writeGguf({ config, source, type: 'F32', sink });
   const copy = await openCheckpoint(storeOf({ 'model.gguf': sink.bytes() }));
-  // A is rounded to float32 there.
+  // The checkpoint stores A rounded to float32.
   await expectLogits(copy, plainLogits(JAMBA, tensors), 1e-6);
 });

@@ -14,7 +14,7 @@ export async function read(backend: Backend, value: Tensor): Promise<number[]> {
   return Array.from(await backend.read(value));
 }
 
-/** Both results of a scan or a convolution. */
+/** Reads both results of a scan or a convolution. */
 export async function readBoth(
   backend: Backend,
   result: ScanResult<Tensor>,
@@ -28,7 +28,7 @@ export function relativeError(actual: ArrayLike<number>, expected: ArrayLike<num
   let error = 0;
   let scale = 0;
   for (let i = 0; i < expected.length; i++) {
-    // Math.max keeps NaN, so that it does not pass for small.
+    // Math.max keeps NaN, so that an error of NaN is not taken as small.
     error = Math.max(error, Math.abs(actual[i]! - expected[i]!));
     scale = Math.max(scale, Math.abs(expected[i]!));
   }

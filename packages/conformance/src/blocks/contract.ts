@@ -1,4 +1,4 @@
-/** What the suite has for a kind of block of core, beside the kind's definition. Every part has a default. */
+/** The parts of the suite that a kind of block of core adds to its definition. */
 import type { BlockConfig, HostTensor, LayerSnapshot, Shape } from '@mamba/core';
 import type fc from 'fast-check';
 import type { BlockCaseOptions } from '../cases/block.ts';
@@ -6,9 +6,12 @@ import type { Case } from '../cases/case.ts';
 import type { Draw } from '../cases/draw.ts';
 import type { BadInput } from '../invariants/attempts.ts';
 
-/** How the random weights and states of a kind are drawn. */
+/** The distributions of the random weights and states of a kind. */
 export interface KindInputs<Config = BlockConfig> {
-  /** Optional. The values of one parameter. Default, and where it returns undefined: as for every other kind. */
+  /**
+   * Optional. The values of one parameter. Default, and where it returns undefined: the initialisation in
+   * `cases/weights.ts`.
+   */
   parameter?(config: Config, key: string, draw: Draw): HostTensor | undefined;
   /** Optional. Standard deviation of the values in a random state, by slot. Default 1. */
   readonly stateDeviation?: Readonly<Record<string, number>> | undefined;
@@ -29,7 +32,9 @@ export interface KindSuite<Config = BlockConfig> {
   readonly sequences: Readonly<Record<string, BlockCaseOptions['config']>>;
   /** Optional. Blocks that must be refused. Default: none. */
   readonly badInput?: readonly BadInput[] | undefined;
-  /** Optional. The state of the kind as `expected.safetensors` of a checkpoint holds it. Default: not at all. */
+  /**
+   * Optional. The state of the kind as `expected.safetensors` of a checkpoint holds it. Default: the file holds none.
+   */
   readonly golden?: GoldenState<Config> | undefined;
 }
 

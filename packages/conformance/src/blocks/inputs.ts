@@ -4,7 +4,7 @@ import { mambaInputs } from './mamba/inputs.ts';
 
 const INPUTS: { readonly [K in BlockKind]?: KindInputs<BlockConfig<K>> } = { mamba: mambaInputs };
 
-/** How the weights and states of a kind are drawn; an empty object where the defaults are right. */
+/** The distributions of the weights and states of a kind; an empty object for a kind that takes the defaults. */
 export function kindInputs(kind: string): KindInputs {
   return (INPUTS[kind as BlockKind] ?? {}) as KindInputs;
 }

@@ -6,7 +6,7 @@ import { floats, normals } from './host.ts';
 export interface ArgmaxCaseOptions extends ChoiceOptions {
   readonly rows: Shape;
   readonly vocab: number;
-  /** The logits themselves, row by row; default: normal numbers. */
+  /** The values of the logits, row by row. Default: normal numbers. */
   readonly values?: readonly number[] | undefined;
   readonly id?: string | undefined;
   readonly seed?: number | undefined;

@@ -17,18 +17,18 @@ import { normals, resetMarks } from './host.ts';
 import { seededBlockParameter } from './weights.ts';
 
 export interface BlockCaseOptions {
-  /** A block's config with its width. Without a kind it is Mamba's. */
+  /** A block's config with its width. The default kind is `mamba`. */
   readonly config: StandaloneBlock | StandaloneMamba;
   readonly batch: number;
   readonly length: number;
-  /** Continue from a state. Default false. */
+  /** Continues from a random state. Default false. */
   readonly initialState?: boolean | undefined;
   readonly resets?: boolean | undefined;
   readonly id?: string | undefined;
   readonly seed?: number | undefined;
 }
 
-/** A block with seeded weights; results are y and the slots of its state. */
+/** A block with seeded weights. Its results are y and the slots of the state. */
 export function blockCase(options: BlockCaseOptions): Case {
   const { config, batch, length, initialState = false, resets = false, seed = 1 } = options;
   const slots = blockSlots(config);
@@ -47,7 +47,7 @@ export function blockCase(options: BlockCaseOptions): Case {
       return {
         run() {
           const result = block.forward(x!, {
-            ...(initialState && { state, positions: new Array<number>(batch).fill(FED) }),
+            ...(initialState && { state, positions: new Array<number>(batch).fill(INITIAL_POSITION) }),
             resets: marks,
           });
           return { y: result.y, ...result.state };
@@ -66,7 +66,7 @@ export const BLOCK: Tolerance = {
   reason: 'four matrix products, a convolution and a scan in a row, each with float32 rounding',
 };
 
-/** A block's seeded weights, on the backend; the caller disposes them. */
+/** Uploads the seeded weights of a block. The caller disposes them. */
 export function uploadBlock(
   backend: Backend,
   { config, seed = 1 }: Pick<BlockCaseOptions, 'config' | 'seed'>,
@@ -94,13 +94,13 @@ export function blockSlots(config: BlockCaseOptions['config']): readonly StateSl
   return blockDefinition('block.kind', block.kind).state(block, dModel);
 }
 
-/** A block's own sizes and options, as a case reports them. */
+/** The sizes and options of a config, as a case reports them. */
 export function blockSizes(config: object): Sizes {
   return Object.fromEntries(Object.entries(config).filter(([, value]) => value !== undefined)) as Sizes;
 }
 
-/** Tokens that an initial state stands for. */
-const FED = 3;
+/** Number of tokens that each row of an initial state has been fed. */
+const INITIAL_POSITION = 3;
 
 /** The block's config without its width, and with its kind's defaults. */
 function parts(config: BlockCaseOptions['config']): { readonly block: BlockConfig; readonly dModel: number } {
@@ -115,7 +115,7 @@ function blockInputs(
 ): Inputs {
   const random = new Random(seed);
   const x = normals(random, [batch, length, config.dModel]);
-  const positions = new Array<number>(batch).fill(FED);
+  const positions = new Array<number>(batch).fill(INITIAL_POSITION);
   const { stateDeviation = {} } = kindInputs(config.kind ?? 'mamba');
   const state = initialState
     ? slots.map((slot) => slotInput(slot, positions, stateDeviation[slot.name] ?? 1, random))

@@ -1,6 +1,6 @@
 /**
- * A case: one computation with its inputs' seed, its sizes, and the error that a backend may make, with the reason.
- * Cases are data without a backend; conformance checks them, and bench times what they prepare.
+ * A case is one computation: the seed of its inputs, its sizes, and the error that a backend may make, with the reason.
+ * Cases are independent of a backend. Conformance checks them, and the bench times what they prepare.
  */
 import type {
   Backend,
@@ -14,9 +14,12 @@ import type {
   TensorSpec,
 } from '@mamba/core';
 
-/** Bound of the largest absolute error, relative to the tensor's largest absolute reference value. */
+/** A bound of the largest absolute error of a tensor, relative to its largest absolute reference value. */
 export interface Tolerance {
-  /** Of a float32 backend; float64 ones are held to `FLOAT64_TOLERANCE`. 0 means that every value is equal. */
+  /**
+   * The bound for float32 backends; float64 backends are held to `FLOAT64_TOLERANCE`. 0 means that every value is
+   * equal.
+   */
   readonly relative: number;
   readonly reason: string;
 }
@@ -24,36 +27,38 @@ export interface Tolerance {
 export type Sizes = Readonly<Record<string, number | string | boolean>>;
 export type Outputs = Readonly<Record<string, Tensor>>;
 
-/** A case on a backend: inputs and weights are uploaded. */
+/** A case on a backend, with its inputs and weights uploaded. */
 export interface Prepared {
-  /** Runs it once. May be called again; the results are the caller's to dispose. */
+  /** Runs the computation once. It may be called again. The caller disposes the results. */
   run(): Outputs;
   /** Frees the inputs and weights. */
   dispose(): void;
 }
 
 export interface Case {
-  /** Stem and variant: `selective-scan/len129`. Unique in the suite, and what known gaps name. */
+  /** The stem and the variant: `selective-scan/len129`. Unique in the suite; known gaps name cases by it. */
   readonly id: string;
   readonly operation: OperationName | 'block' | 'model';
   readonly seed: number;
   readonly sizes: Sizes;
   readonly tolerance: Tolerance;
   /**
-   * A backend may decline it: the backward pass, and weights stored otherwise. Everything else every backend must do.
+   * Whether a backend may lack it: true for the backward pass and for weights in other dtypes. Every backend must run
+   * all other cases.
    */
   readonly optional: boolean;
-  /** Whether this backend can run it at all. */
+  /** Whether this backend can run the case. */
   supports(backend: Backend): Support;
   prepare(backend: Backend): Promise<Prepared>;
 }
 
-/** A host tensor, and how it is uploaded. */
+/** A host tensor, with the role and dtype of its upload. */
 export interface Input {
   readonly host: HostTensor;
   readonly role?: 'matrix' | undefined;
   /**
-   * Stored so where the backend can; where it cannot, the case is not supported. The reference takes its own precision.
+   * The dtype to store it in. A backend that cannot store it does not support the case; the reference uses its own
+   * precision.
    */
   readonly store?: DType | undefined;
 }
@@ -64,11 +69,11 @@ export type Named<T> = Readonly<Record<string, T>>;
 /** A case of a single operation. */
 export interface OperationCase<K extends OperationName = OperationName> extends Case {
   readonly operation: K;
-  /** The same values at every call. */
+  /** Makes the inputs; every call gives the same values. */
   build(): Inputs;
-  /** Named tensors, or their specs, to the operation's arguments. */
+  /** The arguments of the operation, from its named tensors or their specs. */
   arguments<T extends TensorSpec>(tensors: Named<T>): unknown[];
-  /** One call; results by name: `y` where there is one. */
+  /** Calls the operation once. A single result is named `y`. */
   call(backend: Backend, tensors: Named<Tensor>): Outputs;
 }
 
@@ -114,7 +119,7 @@ export function operationCase<K extends OperationName>(definition: OperationCase
   };
 }
 
-/** Uploads all or, where one fails, none. */
+/** Uploads all inputs. If one fails, frees those before it. */
 export function uploadInputs(backend: Backend, inputs: Inputs): Named<Tensor> {
   const tensors: Record<string, Tensor> = {};
   try {
@@ -129,22 +134,25 @@ export function uploadInputs(backend: Backend, inputs: Inputs): Named<Tensor> {
   }
 }
 
-/** Results of an operation under names: `y` for a single tensor. Absent gradients are left out. */
+/** The results of an operation by name: `y` for a single tensor. Absent gradients are left out. */
 export function named(result: unknown): Outputs {
   if (isTensor(result)) return { y: result };
   return Object.fromEntries(Object.entries(result as Named<unknown>).filter(([, value]) => isTensor(value))) as Outputs;
 }
 
-/** The one place where an operation is called by its name. */
+/** Calls an operation by its name. */
 export function invoke(backend: Backend, operation: OperationName, args: readonly unknown[]): unknown {
   const operations = backend as unknown as Record<OperationName, (...args: readonly unknown[]) => unknown>;
   return operations[operation](...args);
 }
 
-/** Largest relative error of float64 backends, wherever float32's is not 0: their rounding is 5e8 times finer. */
+/**
+ * The largest relative error of float64 backends, for every case whose bound for float32 is not 0. Their rounding is
+ * 5e8 times finer.
+ */
 export const FLOAT64_TOLERANCE = 1e-11;
 
-/** Values whose order of operations is the backend's choice: a few roundings of 6e-8 each, accumulated at random. */
+/** The bound of sums that a backend may form in any order: a few roundings of 6e-8 each, accumulated at random. */
 export const ROUNDING: Tolerance = {
   relative: 1e-5,
   reason: 'float32 rounding of the inputs of each sum, in any order of summation',

@@ -21,7 +21,7 @@ export interface CausalConv1dCaseOptions {
   readonly edit?: ((inputs: Record<string, HostTensor>) => void) | undefined;
 }
 
-/** A causal convolution over seeded inputs; defaults are those of Mamba's block. */
+/** A causal convolution of seeded inputs. The defaults are those of a Mamba block. */
 export function causalConv1dCase(options: CausalConv1dCaseOptions): OperationCase<'causalConv1d'> {
   const resolved = resolve(options);
   return operationCase({
@@ -35,7 +35,7 @@ export function causalConv1dCase(options: CausalConv1dCaseOptions): OperationCas
   });
 }
 
-/** The gradients of all inputs of such a convolution. */
+/** The gradients of all inputs of a causal convolution. */
 export function causalConv1dBackwardCase(options: CausalConv1dCaseOptions): OperationCase<'causalConv1dBackward'> {
   const resolved = resolve(options);
   const { batch, length, dim, width, seed } = resolved;

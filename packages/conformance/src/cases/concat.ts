@@ -4,12 +4,12 @@ import { EXACT, type Inputs, type OperationCase, operationCase } from './case.ts
 import { integers, normals } from './host.ts';
 
 export interface ConcatCaseOptions {
-  /** Shape of each part but for `axis`. */
+  /** The shape of each part, except for `axis`. */
   readonly shape: Shape;
   readonly axis: number;
-  /** Extent of the axis in each part. */
+  /** The extent of the axis in each part. */
   readonly extents: readonly number[];
-  /** Default false: activations. */
+  /** Whether the values are int32. Default false: activations. */
   readonly int32?: boolean | undefined;
   readonly id?: string | undefined;
   readonly seed?: number | undefined;

@@ -8,15 +8,15 @@ export interface EmbeddingCaseOptions {
   readonly rows: number;
   readonly channels: number;
   readonly ids: Shape;
-  /** How the table is stored. Default: the backend's precision. */
+  /** The dtype that the table is stored in. Default: the backend's precision. */
   readonly store?: 'float16' | 'bfloat16' | undefined;
-  /** Upload the table as `matrix`, as a tied head is. Default true. */
+  /** Uploads the table with the role `matrix`, as a tied head has it. Default true. */
   readonly matrix?: boolean | undefined;
   readonly id?: string | undefined;
   readonly seed?: number | undefined;
 }
 
-/** Rows of a table; the first and the last row are always among them. */
+/** A lookup of random rows of a table, which always include the first and the last row. */
 export function embeddingCase(options: EmbeddingCaseOptions): OperationCase<'embedding'> {
   const { rows, channels, ids, store, matrix = true, seed = 1 } = options;
   return operationCase({

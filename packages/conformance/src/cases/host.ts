@@ -1,8 +1,8 @@
-/** Host tensors with seeded or given values. */
+/** Makes host tensors. */
 import { type HostTensor, type Shape, sizeOf } from '@mamba/core';
 import type { Random } from '../random.ts';
 
-/** A float32 tensor filled in order; `value` is asked once for each element. */
+/** A float32 tensor, filled in order. `value` is called once for each element. */
 export function floats(shape: Shape, value: (index: number) => number): HostTensor & { readonly dtype: 'float32' } {
   const data = new Float32Array(sizeOf(shape));
   for (let index = 0; index < data.length; index++) data[index] = value(index);
@@ -20,8 +20,8 @@ export function integers(shape: Shape, value: (index: number) => number): HostTe
 }
 
 /**
- * Marks `[batch, length]` where new sequences begin: of the first row at its first step (the initial state must not
- * matter), else one step in seven at random. Marks are any number but 0.
+ * Reset marks `[batch, length]`. The first row has one at its first step, so that its initial state must not matter; of
+ * the other steps, one in seven has one at random. Marks are 1 or -3.
  */
 export function resetMarks(random: Random, batch: number, length: number): HostTensor & { readonly dtype: 'int32' } {
   return integers([batch, length], (index) => {

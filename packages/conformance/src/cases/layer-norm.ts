@@ -4,7 +4,7 @@ import { type OperationCase, operationCase, ROUNDING } from './case.ts';
 import { floats, normals } from './host.ts';
 
 export interface LayerNormCaseOptions {
-  /** Leading extents of x, or their product. */
+  /** The leading extents of x, or their product. */
   readonly rows: number | Shape;
   readonly channels: number;
   /** Default true. */
@@ -13,9 +13,9 @@ export interface LayerNormCaseOptions {
   readonly bias?: boolean | undefined;
   /** Default: the operation's. */
   readonly eps?: number | undefined;
-  /** Deviation of x. Default 1. */
+  /** The standard deviation of x. Default 1. */
   readonly scale?: number | undefined;
-  /** Mean of x. Default 0. */
+  /** The mean of x. Default 0. */
   readonly mean?: number | undefined;
   readonly id?: string | undefined;
   readonly seed?: number | undefined;

@@ -5,15 +5,18 @@ import { type OperationCase, operationCase, ROUNDING, type Tolerance } from './c
 import { normals } from './host.ts';
 
 export interface LinearCaseOptions {
-  /** Leading extents of x, or their product. */
+  /** The leading extents of x, or their product. */
   readonly rows: number | Shape;
   readonly inputs: number;
   readonly outputs: number;
   /** Default false. */
   readonly bias?: boolean | undefined;
-  /** How the weight is stored. Default: the backend's precision. Its values are exact in it, so the bound stays. */
+  /**
+   * The dtype that the weight is stored in, which holds its values exactly, so that the bound is the same. Default: the
+   * backend's precision.
+   */
   readonly store?: 'float16' | 'bfloat16' | undefined;
-  /** Upload the weight as `matrix`. Default true. */
+  /** Uploads the weight with the role `matrix`. Default true. */
   readonly matrix?: boolean | undefined;
   readonly id?: string | undefined;
   readonly seed?: number | undefined;
@@ -51,7 +54,7 @@ export function linearCase(options: LinearCaseOptions): OperationCase<'linear'> 
   });
 }
 
-/** The values that are left after storage in halves, as those halves. */
+/** A tensor whose values are rounded to float16 or bfloat16, as the bits of that type. */
 export function halves(
   host: HostTensor & { readonly dtype: 'float32' },
   store: 'float16' | 'bfloat16' | undefined,

@@ -6,11 +6,11 @@ import { floats, integers, normals } from './host.ts';
 export interface LogProbCaseOptions {
   readonly rows: Shape;
   readonly vocab: number;
-  /** Deviation of the logits. Default 3. */
+  /** The standard deviation of the logits. Default 3. */
   readonly scale?: number | undefined;
-  /** Added to every logit; the result must not change. Default 0. */
+  /** A number that is added to every logit, which must not change the result. Default 0. */
   readonly shift?: number | undefined;
-  /** The logits themselves, row by row. */
+  /** The values of the logits, row by row. Default: normal numbers. */
   readonly values?: readonly number[] | undefined;
   readonly id?: string | undefined;
   readonly seed?: number | undefined;

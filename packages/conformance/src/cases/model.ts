@@ -23,13 +23,15 @@ export interface ModelCaseOptions {
   /** Default true. */
   readonly hiddenStates?: boolean | undefined;
   readonly resets?: boolean | undefined;
-  /** Tokens computed at once. Default: the model's. */
+  /** Number of tokens that are computed at once. Default: the model's. */
   readonly chunk?: number | undefined;
-  /** How matrices are stored. Default: the backend's precision. */
+  /** The dtype that matrices are stored in. Default: the backend's precision. */
   readonly weights?: DType | undefined;
-  /** Ignore a fused model, to compare the two. Default false. */
+  /** Composes the model of operations instead of using a fused form. Default false. */
   readonly composed?: boolean | undefined;
-  /** A factor of the embedding and of the matrices of `KindInputs.scalable`, which norms take out. Default 1. */
+  /**
+   * A factor of the embedding and of the matrices of `KindInputs.scalable`, whose results are normalised. Default 1.
+   */
   readonly magnitude?: number | undefined;
   readonly onProgress?: ((loaded: number, total: number) => void) | undefined;
   readonly id?: string | undefined;
@@ -37,9 +39,9 @@ export interface ModelCaseOptions {
 }
 
 /**
- * A model with seeded weights, which come one tensor at a time. Results: logits, hidden states where asked for; its
- * state is freed by each run. Logits of a random model are as small as they come, and rounding is relative to the
- * largest.
+ * A model with seeded weights, which are made one tensor at a time. Its results are the logits, and the hidden states
+ * if they are asked for; each run frees its state. Errors are relative to the largest logit, since the logits of a
+ * random model are small.
  */
 export function modelCase(options: ModelCaseOptions): Case {
   const { config, batch, length, hiddenStates = true, logits = 'all', resets = false, chunk } = options;
@@ -86,13 +88,13 @@ export const MODEL: Tolerance = {
   reason: 'as for the logits of checkpoints: rounding of every layer adds to the residual',
 };
 
-/** A model's sizes as a case reports them; those of its first block stand for blocks that are alike. */
+/** The sizes of a model as a case reports them. The sizes of a block are those of the first block. */
 function modelSizes({ blocks, dModel, vocabSize, normEps, tiedHead }: ModelConfig): Sizes {
   const kinds = [...new Set(blocks.map(({ kind }) => kind))].join(', ');
   return { ...blockSizes(blocks[0]!), kinds, layers: blocks.length, dModel, vocabSize, normEps, tiedHead };
 }
 
-/** The weights with a factor for the embedding and for what each kind's norms take. */
+/** The weights, with the embedding and the scalable matrices of each kind multiplied by a factor. */
 function magnified({ blocks }: ModelConfig, source: ParameterSource, factor: number): ParameterSource {
   if (factor === 1) return source;
   const scalable = ({ key, layer }: ParameterSpec): boolean => {

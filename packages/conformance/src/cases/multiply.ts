@@ -11,13 +11,16 @@ export interface MultiplyCaseOptions {
   readonly activation?: Activation | undefined;
   /** Default: the operation's. */
   readonly scale?: number | undefined;
-  /** The first factor goes evenly from one of these to the other. Default: it is normal, with a deviation of 3. */
+  /**
+   * The first and the last value of the first factor, which is evenly spaced. Default: normal numbers with a deviation
+   * of 3.
+   */
   readonly range?: readonly [number, number] | undefined;
-  /** The first factor itself. */
+  /** The values of the first factor. */
   readonly values?: readonly number[] | undefined;
   /**
-   * The second factor brings all results to about the same size, where the activation of a negative number is tiny: so
-   * each is held to its own relative error.
+   * Chooses the second factor such that all results have about the same size, although the activation of a negative
+   * number is tiny. Each result is then held to its own relative error.
    */
   readonly level?: boolean | undefined;
   readonly tolerance?: Tolerance | undefined;
@@ -52,7 +55,7 @@ function spread(random: Random, shape: Shape, range: readonly [number, number] |
   return floats(shape, (index) => low + ((high - low) * index) / Math.max(1, size - 1));
 }
 
-/** About what the activation of a negative x has to be multiplied with, to be neither large nor small. */
+/** A factor that brings the activation of a negative x to about 1. */
 const LEVELS: Readonly<Record<Activation, (x: number) => number>> = {
   none: () => 1,
   silu: (x) => Math.exp(-x),

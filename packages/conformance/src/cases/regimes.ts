@@ -1,10 +1,10 @@
-/** The numeric regimes in which a scan has to be right, as the makers of delta, A and z. */
+/** The numeric regimes in which a scan has to be right, with functions that draw delta, A and z for them. */
 import type { HostTensor, Shape } from '@mamba/core';
 import type { Random } from '../random.ts';
 import { floats, normals } from './host.ts';
 
 /**
- * - `usual`: a trained model's: steps of 0.001 to 0.1 before the input's part, A around -1 to -state
+ * - `usual`: as in a trained model: steps of 0.001 to 0.1 before the input is added, A around -1 to -state
  * - `s4d`: A is -1 … -state for every channel (S4D-Real)
  * - `huge_dt`: steps up to 60, on both sides of softplus's threshold; the state is forgotten at once
  * - `stiff`: |A| up to e^8
@@ -27,14 +27,17 @@ export function makeA(random: Random, dim: number, state: number, regime: Regime
   });
 }
 
-/** Before deltaBias. Without softplus the step itself, which is positive. */
+/** Draws delta before deltaBias is added. Without softplus it is the step itself, and positive. */
 export function makeDelta(random: Random, shape: Shape, regime: Regime, deltaSoftplus: boolean): Floats {
   if (regime === 'huge_dt') return floats(shape, () => random.uniform(deltaSoftplus ? -10 : 1, 60));
   if (deltaSoftplus) return normals(random, shape);
   return floats(shape, () => random.logUniform(1e-3, 0.3));
 }
 
-/** With softplus its inverse at steps of 0.001 to 0.1, Mamba's initialisation; without it a small shift. */
+/**
+ * Draws deltaBias. With softplus, it is the inverse of softplus at steps of 0.001 to 0.1, as Mamba initialises it;
+ * without softplus, a small positive number.
+ */
 export function makeDeltaBias(random: Random, dim: number, deltaSoftplus: boolean): Floats {
   return floats([dim], () =>
     deltaSoftplus ? inverseSoftplus(random.logUniform(1e-3, 0.1)) : random.logUniform(1e-3, 0.1),

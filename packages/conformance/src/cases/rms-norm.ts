@@ -4,14 +4,14 @@ import { type OperationCase, operationCase, ROUNDING } from './case.ts';
 import { floats, normals } from './host.ts';
 
 export interface RmsNormCaseOptions {
-  /** Leading extents of x, or their product. */
+  /** The leading extents of x, or their product. */
   readonly rows: number | Shape;
   readonly channels: number;
   /** Default true. */
   readonly weight?: boolean | undefined;
   /** Default: the operation's. */
   readonly eps?: number | undefined;
-  /** Deviation of x. Default 1. */
+  /** The standard deviation of x. Default 1. */
   readonly scale?: number | undefined;
   readonly id?: string | undefined;
   readonly seed?: number | undefined;

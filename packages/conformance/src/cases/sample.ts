@@ -6,9 +6,9 @@ import { floats, normals } from './host.ts';
 export interface SampleCaseOptions extends SampleOptions, ChoiceOptions {
   readonly rows: Shape;
   readonly vocab: number;
-  /** The logits themselves, row by row; default: normal numbers of deviation 3. */
+  /** The values of the logits, row by row. Default: normal numbers of deviation 3. */
   readonly values?: readonly number[] | undefined;
-  /** Random numbers, one a row; default: seeded. */
+  /** The random number of each row. Default: seeded ones. */
   readonly uniforms?: readonly number[] | undefined;
   readonly id?: string | undefined;
   readonly seed?: number | undefined;

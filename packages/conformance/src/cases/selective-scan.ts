@@ -5,8 +5,8 @@ import { floats, normals, resetMarks } from './host.ts';
 import { makeA, makeDelta, makeDeltaBias, makeZ, type Regime } from './regimes.ts';
 
 /**
- * How B or C comes: by group `[batch, length, groups, state]`, without groups `[batch, length, state]`, or constant
- * `[dim, state]`.
+ * The form of B or C: with groups `[batch, length, groups, state]`, without groups `[batch, length, state]`, or
+ * constant `[dim, state]`.
  */
 export type Projection = 'grouped' | 'ungrouped' | 'constant';
 
@@ -18,7 +18,7 @@ export interface SelectiveScanShape {
 }
 
 export interface SelectiveScanCaseOptions extends SelectiveScanShape {
-  /** Default: from the shape. */
+  /** The variant in the case's id. Default: made of the shape. */
   readonly id?: string | undefined;
   readonly seed?: number | undefined;
   readonly tolerance?: Tolerance | undefined;
@@ -28,7 +28,7 @@ export interface SelectiveScanCaseOptions extends SelectiveScanShape {
   readonly B?: Projection | undefined;
   /** Default `grouped`. */
   readonly C?: Projection | undefined;
-  /** D, z, deltaBias and deltaSoftplus are on by default, as the block uses them; initialState and resets are off. */
+  /** D, z, deltaBias and deltaSoftplus are on by default, as in a Mamba block; initialState and resets are off. */
   readonly D?: boolean | undefined;
   readonly z?: boolean | undefined;
   readonly deltaBias?: boolean | undefined;
@@ -38,11 +38,11 @@ export interface SelectiveScanCaseOptions extends SelectiveScanShape {
   readonly discretization?: Discretization | undefined;
   /** Default `usual`. */
   readonly regime?: Regime | undefined;
-  /** Changes the inputs after they were made: to plant a NaN, to fix a value. */
+  /** Changes the inputs after they were made, for example to insert a NaN. */
   readonly edit?: ((inputs: Record<string, HostTensor>) => void) | undefined;
 }
 
-/** A selective scan over seeded inputs; defaults are those of Mamba's block. */
+/** A selective scan of seeded inputs. The defaults are those of a Mamba block. */
 export function selectiveScanCase(options: SelectiveScanCaseOptions): OperationCase<'selectiveScan'> {
   const resolved = resolve(options);
   return operationCase({
@@ -56,7 +56,7 @@ export function selectiveScanCase(options: SelectiveScanCaseOptions): OperationC
   });
 }
 
-/** The gradients of all inputs of such a scan, for seeded cotangents of y and the last state. */
+/** The gradients of all inputs of a selective scan, for seeded cotangents of y and the last state. */
 export function selectiveScanBackwardCase(options: SelectiveScanCaseOptions): OperationCase<'selectiveScanBackward'> {
   const resolved = resolve({ tolerance: SCAN_BACKWARD, ...options });
   const { batch, length, dim, state, seed } = resolved;
@@ -129,7 +129,7 @@ function build(options: Resolved): Inputs {
     if (kind === 'constant') return normals(random, [dim, state]);
     return normals(random, kind === 'ungrouped' ? [batch, length, state] : [batch, length, groups, state]);
   };
-  // Every tensor is made, also those of options that are off: an option changes itself alone.
+  // Every tensor is drawn, also those of options that are off, so that an option does not change the other tensors.
   const all: Record<string, HostTensor> = {
     u: normals(random, [batch, length, dim]),
     delta: makeDelta(random, [batch, length, dim], regime, options.deltaSoftplus),

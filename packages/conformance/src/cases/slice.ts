@@ -8,7 +8,7 @@ export interface SliceCaseOptions {
   readonly axis: number;
   readonly start: number;
   readonly end: number;
-  /** Default false: activations. */
+  /** Whether the values are int32. Default false: activations. */
   readonly int32?: boolean | undefined;
   readonly id?: string | undefined;
   readonly seed?: number | undefined;

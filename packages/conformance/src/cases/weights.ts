@@ -1,22 +1,22 @@
-/** Random weights with each kind's initialisation, one tensor at a time. */
+/** Makes random weights with each kind's initialisation, one tensor at a time. */
 import type { BlockConfig, BlockParameter, HostTensor, ModelConfig, ParameterSource, ParameterSpec } from '@mamba/core';
 import { kindInputs } from '../blocks/inputs.ts';
 import { Draw } from './draw.ts';
 
 /**
- * A model's parameters by the usual initialisation of its kinds: embeddings of deviation 0.02 (uniform, which is
- * quicker to draw), and what `seededBlockParameter` gives. Parameters that are usually constant (the weights of norms,
+ * The parameters of a model by the usual initialisation of its kinds: embeddings of deviation 0.02 (uniform, which is
+ * quicker to draw), and blocks by `seededBlockParameter`. Parameters that are usually constant (the weights of norms,
  * Mamba's D and A) are spread by a tenth, so that leaving one out shows. Each tensor depends on the seed and its name
- * alone, so that a source needs no memory.
+ * alone, so that the source keeps nothing.
  */
 export function seededWeights(config: ModelConfig, seed: number): ParameterSource {
   return (parameter) => seededParameter(config, parameter, seed);
 }
 
 /**
- * One parameter of a block in a model of so many layers, as its kind initialises it. Where the kind leaves it open,
- * matrices are uniform within 1 / sqrt(inputs), those that write to the residual divided by sqrt(layers); vectors are
- * near 1, and biases within 1 / sqrt(dModel).
+ * One parameter of a block in a model of `layers` layers, as its kind initialises it. By default, matrices are uniform
+ * within 1 / sqrt(inputs), and divided by sqrt(layers) where their product is added to the residual; vectors are near
+ * 1, and biases within 1 / sqrt(dModel).
  */
 export function seededBlockParameter(
   block: BlockConfig,
@@ -31,7 +31,7 @@ export function seededBlockParameter(
   return draw.within(1 / Math.sqrt(shape.at(-1)! * depth));
 }
 
-/** Keys under which kinds have the matrix whose product is added to the residual. */
+/** The keys of matrices whose product is added to the residual. */
 const RESIDUAL_WRITERS = ['outProj', 'down'];
 
 function seededParameter(config: ModelConfig, parameter: ParameterSpec, seed: number): HostTensor {

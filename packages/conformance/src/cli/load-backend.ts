@@ -1,12 +1,12 @@
-/** From the word after `--backend` to a backend. */
+/** Loads the backend that `--backend` names. */
 import { createRequire } from 'node:module';
 import { isAbsolute, join, resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { type Backend, type BackendProvider, MambaError } from '@mamba/core';
 
 /**
- * `cpu` is the export `cpu` of `@mamba/cpu`; a path or another specifier is a module whose default export, or only
- * fitting export, is a provider, a factory of one, or a function that gives a backend.
+ * Creates a backend. `cpu` means the export `cpu` of `@mamba/cpu`. A path or another specifier names a module whose
+ * default export, or only suitable export, is a provider, a factory of one, or a function that returns a backend.
  * @throws MambaError `unavailable` where the module cannot be loaded or the backend does not run here,
  * `invalid-argument` where the module exports no backend.
  */
@@ -55,7 +55,7 @@ function isMissing(cause: unknown, specifier: string): boolean {
   );
 }
 
-/** Packages are looked for where the command runs, and then beside this package. */
+/** Looks for a package in the current folder, and then beside this package. */
 function findPackage(specifier: string): string {
   try {
     return pathToFileURL(createRequire(join(process.cwd(), 'package.json')).resolve(specifier)).href;

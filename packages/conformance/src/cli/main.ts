@@ -1,4 +1,4 @@
-/** `mamba-conformance`: the suite, golden files and checkpoints against a backend. */
+/** The command `mamba-conformance`: checks a backend by the suite, golden files and checkpoints. */
 import { createRequire } from 'node:module';
 import { basename, resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
@@ -45,7 +45,7 @@ const program = new Command('mamba-conformance')
   .exitOverride()
   .action(main);
 
-// A reader that has seen enough (`| head`) is no failure.
+// A reader that closes the pipe early, as `| head` does, is not an error.
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {
   if (error.code !== 'EPIPE') throw error;
 });
@@ -53,7 +53,7 @@ process.stdout.on('error', (error: NodeJS.ErrnoException) => {
 try {
   await program.parseAsync();
 } catch (error) {
-  // commander has said what it is about, and help and version are no errors.
+  // commander has printed its own message. Help and version end with an error of code 0.
   if (!(error instanceof CommanderError)) process.stderr.write(`mamba-conformance: ${describe(error)}\n`);
   process.exitCode = error instanceof CommanderError && error.exitCode === 0 ? 0 : 2;
 }
@@ -81,13 +81,16 @@ async function main(options: Options): Promise<void> {
   }
 }
 
-/** A folder's path, or an address, as the address of a folder. */
+/** The URL of a folder, from its path or its address. */
 function toFolder(given: string): URL {
   const address = /^[a-z]{2,}:/.test(given) ? given : pathToFileURL(resolve(given)).href;
   return new URL(address.endsWith('/') ? address : `${address}/`);
 }
 
-/** The files given, or the suite. A file that cannot be read is a failed result, and the others are still checked. */
+/**
+ * The checks of the given files, or of the suite. A file that cannot be read is a failed result, and the others are
+ * still checked.
+ */
 async function selectChecks({
   golden,
   checkpoint,
@@ -111,7 +114,7 @@ async function selectChecks({
   return { checks, broken: findings };
 }
 
-/** What was skipped, as failures. */
+/** A failed result for each check that was skipped. */
 function unchecked(checks: readonly CheckResult[]): readonly TensorReport[] {
   return checks.flatMap(({ id, source, status, reason }) => {
     if (status !== 'skipped') return [];
@@ -144,7 +147,7 @@ function reportBroken(broken: readonly TensorReport[]): void {
   process.exitCode = 1;
 }
 
-/** A line on the terminal that overwrites itself; nothing where there is no terminal. */
+/** Shows the progress in a line of the terminal that overwrites itself; undefined where there is no terminal. */
 function progress(): ((result: { id: string }, done: number, total: number) => void) | undefined {
   const { stderr } = process;
   if (!stderr.isTTY) return undefined;

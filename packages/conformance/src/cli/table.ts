@@ -3,7 +3,7 @@ import pc from 'picocolors';
 import { describeReport, type TensorReport } from '../runner/report.ts';
 import type { CheckResult } from '../runner/run.ts';
 
-/** The largest error of each tensor, over the cases of an operation or file: a row each, within 80 columns. */
+/** A table within 80 columns, with a row for each tensor: its largest error over the cases of an operation or file. */
 export function formatTable(reports: readonly TensorReport[]): string {
   const table = new Table({
     head: ['', 'n', 'error', 'bound', 'worst in'].map((title) => pc.bold(title)),
@@ -35,7 +35,7 @@ function formatError(error: number): string {
   return Number.isFinite(error) ? error.toExponential(1) : '–';
 }
 
-/** Checks that did not apply: a line for each reason. */
+/** The checks that were skipped: a line for each reason. */
 export function formatSkipped(checks: readonly CheckResult[]): string {
   const reasons = new Map<string, string[]>();
   for (const { id, status, reason } of checks) {
@@ -48,7 +48,7 @@ export function formatSkipped(checks: readonly CheckResult[]): string {
     .join('');
 }
 
-/** One line a failure, the first of them. */
+/** A line for each failure, up to `limit`. */
 export function formatFailures(reports: readonly TensorReport[], limit = 40): string {
   const failed = reports.filter(({ pass }) => !pass);
   const lines = failed.slice(0, limit).map((report) => `${pc.red('✗')} ${describeReport(report)}`);
@@ -61,7 +61,7 @@ export interface Row {
   readonly tensor: string;
   readonly count: number;
   readonly failed: number;
-  /** The report that is nearest to its bound, or farthest above it. */
+  /** The report whose error is the largest relative to its bound. */
   readonly worst: TensorReport;
 }
 
@@ -84,12 +84,12 @@ export function summarise(reports: readonly TensorReport[]): readonly Row[] {
   }));
 }
 
-/** A tensor without its index; a group of laws where facts are checked rather than tensors. */
+/** The name of a row: a tensor without its index; for invariants and properties, the group of checks. */
 function tensorOf({ source, case: id, tensor }: TensorReport): string {
   return source === 'invariants' || source === 'properties' ? id.split('/')[1]! : tensor.replace(/\.\d+$/, '');
 }
 
-/** An operation in the suite, a case of a checkpoint, and the file where a file has many cases. */
+/** The heading of a row: the operation for the suite, the checkpoint, or the golden file. */
 function headingOf({ source, case: id, tensor }: TensorReport): string {
   if (source === 'suite' || source === 'invariants' || source === 'properties') return id.split('/')[0]!;
   return /^(out|grad)\./.test(tensor) ? source.split(/[/\\]/).at(-1)! : id;
@@ -99,7 +99,7 @@ function severity({ relativeError, tolerance, pass }: TensorReport): number {
   return relativeError / (tolerance || 1) + (pass ? 0 : 1e6);
 }
 
-/** Which member of its row a report is: the case of many, or the index of a tensor. */
+/** The part of a report that tells it from the others in its row: the case, or the index of a tensor. */
 function variant({ case: id, tensor, source }: TensorReport): string {
   if (source === 'invariants') return id.split('/').slice(2).join('/');
   if (source === 'suite' || source === 'properties') return id.split('/').slice(1).join('/');

@@ -1,4 +1,4 @@
-/** Golden files against a backend: each case by the operation that it names. */
+/** Checks a backend by golden files, whose cases name their operations. */
 import { openFile, openSafetensors, type SafetensorsFile } from '@mamba/checkpoint';
 import type { Backend, CallArguments, HostTensor, Tensor } from '@mamba/core';
 import { invoke, type Named, named, uploadInputs } from '../cases/case.ts';
@@ -10,8 +10,8 @@ import type { GoldenOperation } from './operations/golden-operation.ts';
 import { GOLDEN_OPERATIONS } from './operations/index.ts';
 
 /**
- * Every case of a golden file whose operation the suite and the backend know: results, and gradients where both have
- * them.
+ * Checks the results of every case of a golden file whose operation the suite and the backend know, and the gradients
+ * where both have them.
  * @throws MambaError `invalid-file` where the file is damaged or not of this format.
  */
 export async function checkGolden(backend: Backend, path: string | URL): Promise<readonly TensorReport[]> {
@@ -27,9 +27,9 @@ export async function checkGolden(backend: Backend, path: string | URL): Promise
 }
 
 /**
- * The same as checks: `golden/scan-golden/len129`, and `golden/scan-golden/len129/gradients` where the file has
- * gradients. One of an operation that the suite does not know, or whose gradients the contract does not have, is
- * skipped with that reason.
+ * The cases of a golden file as checks: `golden/scan-golden/len129`, and `golden/scan-golden/len129/gradients` where
+ * the file has gradients. A case whose operation the suite does not know, and gradients that the contract does not
+ * have, are skipped with that reason.
  */
 export async function goldenChecks(open: OpenFile, source: string, prefix: string): Promise<readonly Check[]> {
   const cases = await readCases(open);
@@ -49,7 +49,10 @@ type Part = 'out' | 'grad';
 
 const partsOf = ({ gradients }: GoldenCase): readonly Part[] => (gradients ? ['out', 'grad'] : ['out']);
 
-/** A gradient that is 0 by mathematics is compared by this share of the largest one of its case. */
+/**
+ * The least scale of a gradient, relative to the largest one of its case. Gradients that are mathematically 0 are
+ * compared by it.
+ */
 const LEAST_GRADIENT = 1e-6;
 
 async function checkPart(
@@ -84,7 +87,7 @@ async function checkPart(
   }
 }
 
-/** Inputs under our names; the cotangent of an output under its own with `d ` before it. */
+/** Uploads the inputs under the contract's names. The cotangent of an output has the output's name after `d `. */
 async function upload(
   backend: Backend,
   file: SafetensorsFile,
@@ -131,7 +134,10 @@ async function compare(
   }
 }
 
-/** A case that is wrong fails by itself; the others of the file are still checked. */
+/**
+ * Checks that a case has the tensors and sizes of its operation. A wrong case fails alone; the others are still
+ * checked.
+ */
 function checkTensors(file: SafetensorsFile, { name, entry }: GoldenCase, golden: GoldenOperation): void {
   const { inputs, required, outputs, sizes } = golden;
   const origin = `${file.name}: case ${name}`;

@@ -1,4 +1,4 @@
-/** Checkpoint folders with `expected.safetensors`, in the format of the fixtures' README. */
+/** Checks checkpoint folders with an `expected.safetensors`, whose format the fixtures' README describes. */
 import {
   type CheckpointLocation,
   checkpointStore,
@@ -24,9 +24,9 @@ import { Findings, type TensorReport } from '../runner/report.ts';
 import { damaged } from './golden-file.ts';
 
 /**
- * A checkpoint on a backend against its expected values: logits, and whichever of these the folder holds, each for all
- * layers: hidden states, both parts of the state, the loss, the greedy continuation (by steps and by `decode`),
- * answers. A tensor of another name, or a layer that is missing, is a failure: a misspelt name would check nothing.
+ * Compares a checkpoint on a backend with its expected values: the logits, and those that the folder holds of hidden
+ * states, states, loss, greedy continuation (by steps and by `decode`) and answers. A tensor of an unknown name and a
+ * missing layer are failures, since a misspelt name would check nothing.
  * @throws MambaError as `openCheckpoint` and `createModel`, and `invalid-file` where `expected.safetensors` is missing
  * or damaged.
  */
@@ -52,7 +52,7 @@ export async function checkCheckpoint(
   return findings.reports;
 }
 
-/** The same as one check: `checkpoint/mamba-tiny`. */
+/** The expected values of a checkpoint as one check: `checkpoint/mamba-tiny`. */
 export function checkpointCheck(location: CheckpointLocation, source: string, id: string): Check {
   const name = baseName(id);
   return {
@@ -133,8 +133,8 @@ async function checkModel(findings: Findings, model: Model, expected: Safetensor
 }
 
 /**
- * What the file may hold, and must hold once it holds any of its kind. `positions` tells people where the answers
- * stand.
+ * Checks the names of the tensors. A file that holds hidden states or states holds them for all layers. `positions`,
+ * the places that the answers refer to, is not checked.
  */
 function checkNames(findings: Findings, expected: SafetensorsFile, { blocks }: ModelConfig): void {
   const layers = blocks.length;
@@ -157,7 +157,7 @@ function checkNames(findings: Findings, expected: SafetensorsFile, { blocks }: M
   }
 }
 
-/** Logits and hidden states; gives the state after the input and the likeliest next ids. */
+/** Checks logits, loss and hidden states. Returns the state after the input and the likeliest next ids. */
 async function checkForward(
   findings: Findings,
   model: Model,
@@ -199,14 +199,15 @@ async function checkForward(
 }
 
 /**
- * How closely the logits of the families' checkpoints are known, relative to the largest. transformers computed them,
- * which casts parts of its layers to float32, and every later sum inherits that rounding. Their files hold no hidden
- * states; files with hidden states were computed in float64 throughout.
+ * The accuracy of the logits in the families' checkpoints, relative to the largest. transformers computed them, which
+ * casts parts of its layers to float32, and every later sum inherits that rounding. Their files hold no hidden states;
+ * files with hidden states were computed in float64 throughout.
  */
 const FAMILY_ROUNDING = 2e-6;
 
 /**
- * Mean cross entropy of each next token over all rows, in nats, from logits `[batch, length, vocabSize]`; in float64.
+ * The mean cross entropy of the next token over all rows, in nats, computed in float64 from logits
+ * `[batch, length, vocabSize]`.
  */
 function nextTokenLoss(logits: HostArray, rows: readonly Int32Array[], vocabSize: number): number {
   let sum = 0;
@@ -222,7 +223,7 @@ function nextTokenLoss(logits: HostArray, rows: readonly Int32Array[], vocabSize
   return sum / count;
 }
 
-/** The state of each layer, where its kind says how the file holds it. */
+/** Checks the state of each layer whose kind defines how the file holds it. */
 async function checkState(
   findings: Findings,
   model: Model,
@@ -241,7 +242,7 @@ async function checkState(
   }
 }
 
-/** The state one token earlier, whose oldest column is the oldest of the file; undefined before the first token. */
+/** The state one token before the end of the input; undefined for an input of one token. */
 async function layersBefore(model: Model, rows: readonly Int32Array[]): Promise<readonly LayerSnapshot[] | undefined> {
   if (rows[0]!.length === 1) return undefined;
   const { state } = model.forward(
@@ -255,10 +256,10 @@ async function layersBefore(model: Model, rows: readonly Int32Array[]): Promise<
   }
 }
 
-/** Of the continuation, on a GPU in software: a token takes a trained model a tenth of a second of all cores there. */
+/** Tokens of the continuation that are checked on an emulated GPU, where a token of a trained model takes 0.1 s. */
 const SOFTWARE_TOKENS = 12;
 
-/** The greedy continuation, token by token and by the model's own loop. */
+/** Checks the greedy continuation, token by token and by `decode`. */
 async function checkGreedy(
   findings: Findings,
   model: Model,
@@ -315,7 +316,7 @@ async function greedyBySteps(model: Model, start: ModelState, first: Int32Array,
   }
 }
 
-/** `[batch, length]` ids of the vocabulary, as rows. */
+/** Reads ids `[batch, length]` as rows, and checks that the vocabulary has them. */
 async function readIds(file: SafetensorsFile, name: string, { vocabSize }: ModelConfig): Promise<Int32Array[]> {
   const origin = `${file.name}: ${name}`;
   if (!file.tensors.has(name)) throw damaged(file.name, `no ${name}`, 'token ids');

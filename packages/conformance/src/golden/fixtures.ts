@@ -1,4 +1,4 @@
-/** The golden files of the repository; the package that is published goes without their 12 MB. */
+/** Checks by the golden files of the repository. The published package does not contain these 12 MB. */
 import { checkpointStore, openSafetensors } from '@mamba/checkpoint';
 import type { Check } from '../runner/check.ts';
 import { goldenChecks } from './check-golden.ts';
@@ -6,7 +6,7 @@ import { checkpointCheck } from './checkpoint.ts';
 import { damaged } from './golden-file.ts';
 import { storedWeightsChecks } from './stored-weights.ts';
 
-/** Folder of the fixtures; a file address in Node, an http one in a browser that serves this package. */
+/** The folder of the fixtures: a file URL in Node, an http URL in a browser. */
 export const FIXTURES = new URL('../../fixtures/', import.meta.url);
 
 const SCANS = 'scan-golden';
@@ -20,20 +20,22 @@ const CHECKPOINTS = [
   'induction-heads',
 ] as const;
 
-/** Whether the folder beside this package's code is there: in the repository it is. */
+/** Whether the folder of the fixtures exists, as in the repository. */
 export async function haveFixtures(): Promise<boolean> {
   const source = await checkpointStore(FIXTURES).open(`${SCANS}.safetensors`);
   await source?.close();
   return source !== undefined;
 }
 
-/** Stands for a section whose files are not there. */
+/** A skipped check in place of a section whose files are not there. */
 export function withoutFixtures(section: string): Check {
   const skipped = `the golden files are not in the package: name the folder, or its address, with \`fixtures\` (--fixtures)`;
   return { id: section, source: section, case: section, run: async () => ({ skipped }) };
 }
 
-/** `fixtures` is where they are, if not in this package: wherever a test server has them. */
+/**
+ * @param fixtures The folder of the fixtures, if it is not in this package: the address of a test server, for example.
+ */
 export async function fixtureGoldenChecks(fixtures: URL = FIXTURES): Promise<readonly Check[]> {
   const store = checkpointStore(fixtures);
   const open = async () => {
@@ -49,7 +51,7 @@ export function fixtureCheckpointChecks(fixtures: URL = FIXTURES): readonly Chec
   return CHECKPOINTS.map((name) => checkpointCheck(new URL(`${name}/`, fixtures), name, `checkpoint/${name}`));
 }
 
-/** The trained checkpoint, its matrices stored in every way. */
+/** Checks of the trained checkpoint with its matrices stored in each dtype. */
 export function fixtureWeightsChecks(fixtures: URL = FIXTURES): readonly Check[] {
   return storedWeightsChecks(new URL('kjv-mamba/', fixtures), 'kjv-mamba');
 }

@@ -1,25 +1,28 @@
 /**
- * Golden files: inputs, results and gradients of many calls in one safetensors file, in the format of the fixtures'
- * README.
+ * Reads golden files: inputs, results and gradients of many calls in one safetensors file. The fixtures' README
+ * describes the format.
  */
 import type { SafetensorsFile } from '@mamba/checkpoint';
 import { MambaError } from '@mamba/core';
 
-/** Opens a safetensors file anew: each check reads what it needs, tensor by tensor, and closes it. */
+/** Opens a safetensors file. Each check opens it, reads the tensors that it needs, and closes it. */
 export type OpenFile = () => Promise<SafetensorsFile>;
 
 /** An entry of the file's `__metadata__.cases`. */
 export interface GoldenCase {
   readonly name: string;
-  /** The operation's name in files: `selective_scan` where the entry names none. */
+  /** The name of the operation in files. Default: `selective_scan`. */
   readonly op: string;
-  /** The entry itself: options of the operation, and what it says of sizes. */
+  /** The entry itself, with options of the operation and sizes of the tensors. */
   readonly entry: Readonly<Record<string, unknown>>;
-  /** The file has gradients of it. */
+  /** Whether the file has gradients of the case. */
   readonly gradients: boolean;
 }
 
-/** @throws MambaError `invalid-file` where the map of cases is damaged, or tensors belong to none of them. */
+/**
+ * Reads the cases of a file.
+ * @throws MambaError `invalid-file` where the map of cases is damaged, or a tensor belongs to none of them.
+ */
 export async function readCases(open: OpenFile): Promise<readonly GoldenCase[]> {
   const file = await open();
   try {
@@ -33,7 +36,7 @@ export async function readCases(open: OpenFile): Promise<readonly GoldenCase[]> 
   }
 }
 
-/** Names of a case's tensors of one kind (`in.`, `out.`, `grad.`), without it. */
+/** The names of a case's tensors with one prefix (`in.`, `out.`, `grad.`), without that prefix. */
 export function tensorsOf(file: SafetensorsFile, name: string, kind: string): string[] {
   const prefix = `${name}/${kind}`;
   return [...file.tensors.keys()].filter((key) => key.startsWith(prefix)).map((key) => key.slice(prefix.length));

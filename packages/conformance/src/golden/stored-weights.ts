@@ -1,6 +1,6 @@
 /**
- * What each way of storing matrices costs a trained model: likeliest tokens and perplexity on held-out text, beside
- * float32.
+ * Checks how much each dtype of stored matrices changes the results of a trained model: likeliest tokens and perplexity
+ * on held-out text, compared with float32.
  */
 import { type CheckpointLocation, checkpointStore, openCheckpoint, openSafetensors, readJson } from '@mamba/checkpoint';
 import { type Backend, createModel, type DType, type Model, type UploadOptions } from '@mamba/core';
@@ -10,34 +10,37 @@ import { damaged } from './golden-file.ts';
 
 interface Bound {
   readonly dtype: DType;
-  /** Share of the positions where another token is the likeliest. */
+  /** The largest share of positions where another token is the likeliest. */
   readonly disagreement: number;
-  /** Change of perplexity, relative. */
+  /** The largest relative change of the perplexity. */
   readonly perplexity: number;
 }
 
 const BOUNDS: readonly Bound[] = [
-  // The checkpoint is stored so: the rounding of sums alone.
+  // The checkpoint itself is stored in float16, so only sums are rounded differently.
   { dtype: 'float16', disagreement: 1e-3, perplexity: 1e-4 },
   { dtype: 'bfloat16', disagreement: 1e-2, perplexity: 2e-3 },
   { dtype: 'q8', disagreement: 1e-2, perplexity: 5e-3 },
-  // Its loss is reported: 13 % and 2.5 % for blocks of 32; twice that would be a bug.
+  // q4 in blocks of 32 changes 13 % of the tokens and the perplexity by 2.5 %; twice as much would be a bug.
   { dtype: 'q4', disagreement: 0.25, perplexity: 0.05 },
 ];
 
 /**
- * As validation.json says: each window is read from a zero state, and every token but the text's first is predicted
- * once.
+ * Number of tokens of a window, as in validation.json. Each window starts from a zero state, and every token but the
+ * first of the text is predicted once.
  */
 const WINDOW = 256;
-/** Windows computed at once. */
+/** Number of windows that are computed at once. */
 const ROWS = 8;
-/** float32 is held to the loss of the whole text, the other ways to float32 in one window of so many. */
+/**
+ * The other dtypes are compared with float32 in one of every four windows. float32 itself is compared with the loss of
+ * the whole text.
+ */
 const COMPARED = 4;
 
 /**
- * A check for each way, `weights/kjv-mamba-q8`; one that a backend does not store so is skipped, and all on a GPU in
- * software.
+ * A check for each dtype: `weights/kjv-mamba-q8`. Dtypes that a backend does not store are skipped, and so are all
+ * checks on an emulated GPU.
  */
 export function storedWeightsChecks(location: CheckpointLocation, name: string): readonly Check[] {
   const baselines = new WeakMap<Backend, Promise<Scored>>();
@@ -74,25 +77,25 @@ export function storedWeightsChecks(location: CheckpointLocation, name: string):
   });
 }
 
-/** Of the sum over all tokens, in which roundings of single ones cancel. */
+/** The bound of the loss summed over all tokens, in which the roundings of single tokens cancel. */
 const LOSS_TOLERANCE = 1e-6;
 
-/** Of a window. */
+/** The results of a window. */
 interface Scores {
-  /** Token after each position. */
+  /** The likeliest token after each position. */
   readonly likeliest: readonly number[];
-  /** Nats, summed. */
+  /** The loss summed over the window, in nats. */
   readonly loss: number;
 }
 
 interface Scored {
-  /** By the number of the window. */
+  /** Results by the index of the window. */
   readonly scores: ReadonlyMap<number, Scores>;
-  /** The loss of the whole text that validation.json says. */
+  /** The loss of the whole text by validation.json. */
   readonly published: number;
 }
 
-/** The first of every so many windows. */
+/** Computes the results of every window whose index is a multiple of `every`. */
 async function score(
   backend: Backend,
   location: CheckpointLocation,
@@ -146,7 +149,7 @@ async function readRows(model: Model, rows: readonly Int32Array[]): Promise<read
 
 const sum = (values: readonly number[]): number => values.reduce((total, value) => total + value, 0);
 
-/** Ids of `validation.txt`, and the loss over all windows that `validation.json` says. */
+/** The ids of `validation.txt`, and the loss over all windows by `validation.json`. */
 async function heldOut(
   location: CheckpointLocation,
 ): Promise<{ readonly ids: Int32Array; readonly published: number }> {

@@ -4,7 +4,7 @@ interface Disposable {
   dispose(): void;
 }
 
-/** Tensors, states and models of one check: made here, freed together at its end. */
+/** Owns the tensors, states and models of one check, and frees them at its end. */
 export class Arena {
   readonly backend: Backend;
   readonly #owned: Disposable[] = [];
@@ -18,7 +18,7 @@ export class Arena {
     return value;
   }
 
-  /** Owns every value of a result. */
+  /** Adds every value of a result that can be disposed. */
   all<T extends object>(result: T): T {
     for (const value of Object.values(result)) if (isDisposable(value)) this.#owned.push(value);
     return result;

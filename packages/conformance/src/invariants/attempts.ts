@@ -1,4 +1,4 @@
-/** The parts of calls that must be refused. */
+/** Inputs and types for calls that must be refused. */
 import type { Backend, BlockWeights, ErrorCode, Tensor } from '@mamba/core';
 import { type BlockCaseOptions, uploadBlock } from '../cases/block.ts';
 import { floats, integers } from '../cases/host.ts';
@@ -12,7 +12,7 @@ export type BadInput = readonly [string, ErrorCode, (inputs: Inputs) => Attempt]
 /** A value of a type that only callers without types can pass. */
 export const untyped = <T>(value: unknown): T => value as T;
 
-/** Inputs of a bad call; all but the foreign ones live on the backend under test. */
+/** Makes the inputs of a bad call. All but the foreign ones are on the backend under test. */
 export class Inputs {
   readonly backend: Backend;
   readonly #arena: Arena;
@@ -47,7 +47,7 @@ export class Inputs {
     return this.#arena.all(uploadBlock(this.backend, { config }));
   }
 
-  /** A valid scan of 6 channels and 3 states, as an object to spoil. */
+  /** A scan of 6 channels and 3 states. The returned function replaces some of its valid inputs. */
   scan() {
     const [u, delta, A, B, C] = [
       this.floats(2, 4, 6),

@@ -1,4 +1,4 @@
-/** Calls that must be refused: with the right code, nothing allocated, nothing changed. */
+/** Calls that must be refused with the right code, without allocating or changing anything. */
 import {
   type Backend,
   createModel,
@@ -214,7 +214,7 @@ function upload(inputs: Inputs, host: HostTensor): Attempt {
   return () => inputs.backend.upload(host);
 }
 
-/** All inputs are of the other backend, so that their dtypes agree with each other. */
+/** All inputs belong to the other backend, so that their dtypes agree with each other. */
 function foreignScan(inputs: Inputs): Attempt {
   const [u, delta, A] = [inputs.foreign(1, 2, 3), inputs.foreign(1, 2, 3), inputs.foreign(3, 2)];
   const [B, C] = [inputs.foreign(1, 2, 2), inputs.foreign(1, 2, 2)];
@@ -233,7 +233,7 @@ export async function refused(findings: Findings, code: ErrorCode, attempt: Atte
   sameMemory(findings, backend, before);
 }
 
-/** A model's refused calls leave the state as it was. */
+/** Calls that a model refuses do not change the state. */
 function failedForward(): Check {
   return invariant('bad-input/model-state-unchanged', (findings, { backend }) =>
     withArena(backend, async (arena) => {
@@ -302,12 +302,12 @@ function failedForward(): Check {
   );
 }
 
-/** Every slot with one more row than it has. */
+/** The slots with their first extent larger by one. */
 function enlarged(slots: SnapshotBlock['slots']): SnapshotBlock['slots'] {
   return Object.fromEntries(Object.entries(slots).map(([name, [first, ...rest]]) => [name, [first! + 1, ...rest]]));
 }
 
-/** A source that fails half-way, gives a wrong shape, or is aborted leaves nothing behind. */
+/** Loading that fails half-way, meets a wrong shape, or is aborted frees everything. */
 function failedLoading(): Check {
   return invariant('bad-input/failed-loading-frees', async (findings, { backend }) => {
     const good = seededWeights(SMALL_MODEL, 1);

@@ -1,4 +1,4 @@
-/** Every law that backends obey beside giving the right numbers. */
+/** The laws that backends obey, beside giving the right numbers. */
 import type { Check } from '../runner/check.ts';
 import { badInputLaws } from './bad-input.ts';
 import { sequenceLaws } from './laws.ts';

@@ -1,7 +1,7 @@
 import type { Check, CheckContext, Skipped } from '../runner/check.ts';
 import { Findings } from '../runner/report.ts';
 
-/** A property that holds for one backend by itself, or between it and the reference. */
+/** A check of a property that holds for one backend alone, or between it and the reference. */
 export function invariant(
   name: string,
   body: (findings: Findings, context: CheckContext) => Promise<Skipped | undefined> | Promise<void>,
@@ -19,5 +19,5 @@ export function invariant(
   };
 }
 
-/** Two ways to the same values may round differently, as another order of the same sums does. */
+/** The bound between two computations of the same values, which may form their sums in different orders. */
 export const SAME_VALUES = 1e-5;

@@ -1,5 +1,6 @@
 /**
- * What a kind of blocks is held to, whoever wrote it: the numbers of the reference, and every law that its model obeys.
+ * The checks of any kind of block, of core or of another package: the numbers of the reference, and every law that a
+ * model with it obeys.
  */
 import { modelConfig, type StandaloneBlock } from '@mamba/core';
 import { blockCase, blockSlots } from '../cases/block.ts';
@@ -12,11 +13,11 @@ import { stateLawsOf, transferLawsOf } from './model-state.ts';
 import { block, model } from './sequences.ts';
 
 export interface KindOptions {
-  /** A block of the kind with its width, small and of odd sizes: `{ kind, dModel, … }`. */
+  /** A small block of the kind with odd sizes, and its width: `{ kind, dModel, … }`. */
   readonly config: StandaloneBlock;
-  /** Name in the checks. Default: the kind's. */
+  /** The name in the ids of the checks. Default: the kind. */
   readonly name?: string | undefined;
-  /** Why the kind takes no resets, if it does not: the checks that need them are skipped with it. */
+  /** The reason why the kind takes no resets, if it does not. Checks that need resets are skipped with this reason. */
   readonly noResets?: string | undefined;
 }
 

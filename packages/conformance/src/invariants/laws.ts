@@ -1,4 +1,4 @@
-/** Laws of everything that runs over a length: chunks, rows, packing, purity. */
+/** The laws of everything that runs over a length: chunks, rows, packed sequences, unchanged inputs. */
 import type { Tensor } from '@mamba/core';
 import { integers } from '../cases/host.ts';
 import type { Check } from '../runner/check.ts';
@@ -11,7 +11,7 @@ export function sequenceLaws(): readonly Check[] {
   return sequences().flatMap((sequence) => lawsOf(sequence));
 }
 
-/** @param noResets Why it takes no resets, where it does not. */
+/** @param noResets The reason why the sequence takes no resets, if it does not. */
 export function lawsOf(sequence: Sequence, noResets?: string): readonly Check[] {
   const law = (name: string, body: (findings: Findings, arena: Arena, open: OpenSequence) => Promise<void>): Check =>
     invariant(`${sequence.name}/${name}`, (findings, { backend }) =>
@@ -31,7 +31,7 @@ export function lawsOf(sequence: Sequence, noResets?: string): readonly Check[] 
   ];
 }
 
-/** Lengths of the pieces; the last one repeats until the end. */
+/** The lengths of the chunks. The last length repeats until the end. */
 const CHUNKINGS: readonly (readonly [string, readonly number[]])[] = [
   ['steps', [1]],
   ['chunks-of-2', [2]],
@@ -65,7 +65,7 @@ async function chunked(
   }
 }
 
-/** The first row's results are the same bits whatever the others hold. */
+/** The results of the first row are the same bits whatever the other rows hold. */
 async function rowsDoNotMix(findings: Findings, arena: Arena, open: OpenSequence, { batch }: Sequence): Promise<void> {
   const reordered = open.inputs.map((input) => {
     const rows = Array.from({ length: batch }, (_, row) => arena.slice(input, 0, row, row + 1));
@@ -95,7 +95,7 @@ async function rowsAlone(findings: Findings, arena: Arena, open: OpenSequence, {
   findings.close('y', await arena.read(joined), await arena.read(together.y), SAME_VALUES);
 }
 
-/** Two sequences of unequal length in one row, with a reset between them, and either by itself. */
+/** Two sequences of unequal length in one row, with a reset between them, give the results of each alone. */
 async function packed(
   findings: Findings,
   arena: Arena,
@@ -124,7 +124,7 @@ async function deterministic(findings: Findings, arena: Arena, open: OpenSequenc
 
 async function inputsUnmodified(findings: Findings, arena: Arena, open: OpenSequence): Promise<void> {
   const inputs = await Promise.all(open.inputs.map((input) => arena.read(input)));
-  // Of another piece than is fed next, so that a state that is overwritten differs.
+  // The state comes from other inputs than are fed next, so that a state that is overwritten differs.
   const { state } = open.run(cut(arena, open.inputs, 1, 0, 8));
   const before = await open.readState(state);
   open.run(open.inputs, state);
@@ -138,7 +138,7 @@ function cut(arena: Arena, inputs: Steps, axis: number, start: number, end: numb
   return inputs.map((input) => arena.slice(input, axis, start, end));
 }
 
-/** The last size repeats. */
+/** The size of a chunk; the last size repeats. */
 function sizeAt(sizes: readonly number[], index: number): number {
   return sizes[Math.min(index, sizes.length - 1)]!;
 }

@@ -1,4 +1,7 @@
-/** Every operation leaves its inputs as they are, gives the same bits again, and what it made is freed with it. */
+/**
+ * Laws of every operation: it does not change its inputs, it gives the same bits again, and disposing its results frees
+ * all memory.
+ */
 import type { Backend, MemoryUse } from '@mamba/core';
 import { SMALL_BLOCK } from '../blocks/mamba/shapes.ts';
 import { addCase } from '../cases/add.ts';
@@ -25,7 +28,7 @@ import { SMALL_MODEL } from '../suite/shapes.ts';
 import { invariant } from './invariant.ts';
 
 const CALLS = 200;
-/** What a pool may grow by in that time: more than a kibibyte a call is a leak. */
+/** The growth of a pool that is allowed over all calls. More than 1 KiB for each call is a leak. */
 const GROWTH = CALLS * 2 ** 10;
 
 export function memoryLaws(): readonly Check[] {
@@ -46,7 +49,7 @@ export function memoryLaws(): readonly Check[] {
   ];
 }
 
-/** Memory is as it was: tensors and bytes. */
+/** Checks that the number of tensors and their bytes are as before. */
 export function sameMemory(findings: Findings, backend: Backend, before: MemoryUse): void {
   const after = backend.memory();
   findings.equal('memory.tensors', after.tensors, before.tensors);
@@ -123,7 +126,7 @@ async function frees(findings: Findings, backend: Backend, item: Case, calls: nu
     for (let call = 0; call < calls; call++) dispose(prepared.run());
     await backend.synchronize();
     sameMemory(findings, backend, before);
-    // Pools may grow to what a call needs, but not with the number of calls.
+    // Pools may grow to the need of a call, but not with the number of calls.
     const { reserved } = backend.memory();
     const bound = 2 * before.reserved + GROWTH;
     findings.holds(

@@ -1,4 +1,6 @@
-/** What a model's state promises: it can be kept, copied, merged, given away, exported, and continued elsewhere. */
+/**
+ * The laws of a model's state: it can be kept, copied, merged, given away, exported, and continued on another backend.
+ */
 import {
   type Backend,
   createModel,
@@ -38,7 +40,7 @@ export function modelStateLaws(): readonly Check[] {
   ];
 }
 
-/** What the state of one model promises on a backend. */
+/** The laws of the state of one model on one backend. */
 export function stateLawsOf(name: string, config: ModelConfig): readonly Check[] {
   const law = (title: string, body: (findings: Findings, arena: Arena, model: Model) => Promise<void>): Check =>
     invariant(`${name}/${title}`, (findings, { backend }) =>
@@ -59,7 +61,7 @@ export function stateLawsOf(name: string, config: ModelConfig): readonly Check[]
   ];
 }
 
-/** A state goes to another backend and comes from one, and a fused model is the composed one. */
+/** A state can move to another backend and back, and a fused model computes what the composed one does. */
 export function transferLawsOf(name: string, config: ModelConfig): readonly Check[] {
   return [
     invariant(`model-state/reference-to-backend-${name}`, (findings, { backend, reference }) =>
@@ -81,7 +83,7 @@ function rowsOf(length: number, seed: number, config: ModelConfig, batch = BATCH
   return Array.from({ length: batch }, (_, row) => data.slice(row * length, (row + 1) * length));
 }
 
-/** Logits after some more tokens; the state given stays. */
+/** The logits after some more tokens. The given state is not donated. */
 async function continued(
   arena: Arena,
   model: Model,
@@ -147,7 +149,7 @@ async function gather(findings: Findings, arena: Arena, model: Model): Promise<v
   );
 }
 
-/** Rows that were fed unequal numbers of tokens go on together as they would alone. */
+/** Rows that were fed unequal numbers of tokens continue in one batch as they would alone. */
 async function gatherAges(findings: Findings, arena: Arena, model: Model): Promise<void> {
   const [young, old] = [prefilled(arena, model, 33, 2), prefilled(arena, model, 34, 11)];
   const rows = [
@@ -166,7 +168,7 @@ async function gatherAges(findings: Findings, arena: Arena, model: Model): Promi
   );
   const want = alone.flatMap((logits) => [...logits]);
   findings.close('logits', await continued(arena, model, merged, more), want, SAME_VALUES);
-  // Exported, the padding of the younger rows goes with them.
+  // The snapshot contains the padding of the rows that were fed fewer tokens.
   const snapshot = decodeSnapshot(encodeSnapshot(await model.exportState(merged)));
   const imported = arena.own(model.importState(snapshot));
   findings.close('logits, imported', await continued(arena, model, imported, more), want, SAME_VALUES);
@@ -190,7 +192,7 @@ async function donatedIsGone(findings: Findings, arena: Arena, model: Model): Pr
   }
   const shapes = (positions: readonly number[]): string =>
     JSON.stringify(modelSlots(model.config).map((slots) => slots.map((slot) => slotShape(slot, positions) ?? [])));
-  // A slot with a row for each token has grown meanwhile, unless its window was full before.
+  // A slot that holds a row for each token has grown meanwhile, unless its window was full before.
   if (shapes(kept.positions) === shapes(state.positions)) sameMemory(findings, arena.backend, one);
   else findings.equal('memory.tensors', arena.backend.memory().tensors, one.tensors);
   state.dispose();
@@ -295,7 +297,7 @@ async function disposeFrees(findings: Findings, arena: Arena, model: Model): Pro
   sameMemory(findings, arena.backend, before);
 }
 
-/** Prefills on one backend, goes on upon the other; compared with all of it on the other. */
+/** Prefills on one backend and continues on the other, compared with doing both on the other. */
 async function continues(findings: Findings, config: ModelConfig, from: Backend, to: Backend): Promise<void> {
   await withArena(from, (source) =>
     withArena(to, async (target) => {
@@ -304,7 +306,7 @@ async function continues(findings: Findings, config: ModelConfig, from: Backend,
       const snapshot = await exporter.exportState(prefilled(source, exporter));
       const imported = target.own(importer.importState(decodeSnapshot(encodeSnapshot(snapshot))));
       const here = prefilled(target, importer);
-      // One of the two is float32, so its tolerance holds in both directions.
+      // One of the two backends is float32, so the tolerance of float32 holds in both directions.
       const { relative } = MODEL;
       findings.close(
         'logits',

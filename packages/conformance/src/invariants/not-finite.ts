@@ -1,6 +1,4 @@
-/**
- * What is not a number never becomes a token: a checked choice marks it, and so does a decode, whichever way it runs.
- */
+/** NaN never becomes a token: a checked choice marks it with -1, and so does every form of decode. */
 import { createModel, type HostTensor, modelParameters, type ParameterSource } from '@mamba/core';
 import { floats } from '../cases/host.ts';
 import { seededWeights } from '../cases/weights.ts';
@@ -43,18 +41,18 @@ async function embedsAsNaN(findings: Findings, arena: Arena): Promise<void> {
   }
 }
 
-/** What an error names is what the backend holds. */
+/** `readParameter` returns the values that were loaded, so that an error can name those that are not finite. */
 async function readsBack(findings: Findings, arena: Arena): Promise<void> {
   const source = seededWeights(SMALL_MODEL, 7);
   const model = arena.own(await createModel(arena.backend, SMALL_MODEL, source));
   for (const parameter of modelParameters(SMALL_MODEL)) {
     const { data } = await source(parameter);
-    // A source of float64 is rounded to what the backend computes in.
+    // The backend rounds values of float64 to its precision.
     findings.close(parameter.name, await model.readParameter(parameter.name), data, 1e-7);
   }
 }
 
-/** The row that is fed an embedding of NaN, and no other. */
+/** Decode marks the row that is fed an embedding of NaN, and no other row. */
 async function decodeMarks(findings: Findings, arena: Arena, composed: boolean, sampled: boolean): Promise<void> {
   const count = 4;
   const random = new Random(91);

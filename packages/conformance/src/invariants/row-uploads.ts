@@ -1,7 +1,4 @@
-/**
- * A matrix whose rows come one after another is the one that `upload` makes of it whole; of one that fails nothing
- * stays.
- */
+/** `uploadRows` gives the same matrix as `upload`, and frees everything if it fails. */
 import { type DType, type HostRows, type HostTensor, MambaError, sizeOf } from '@mamba/core';
 import { floats } from '../cases/host.ts';
 import { deriveSeed, Random } from '../random.ts';
@@ -12,7 +9,10 @@ import { refused } from './bad-input.ts';
 import { invariant } from './invariant.ts';
 
 const DTYPES: readonly DType[] = ['float32', 'float64', 'float16', 'bfloat16', 'q8', 'q4'];
-/** Some MiB, since backends take small matrices in one piece; neither extent a multiple of a block or a vector. */
+/**
+ * A shape of some MiB, since backends take small matrices in one piece. Neither extent is a multiple of a block or a
+ * vector.
+ */
 const SHAPE = [37, 32_801] as const;
 const [ROWS, COLUMNS] = SHAPE;
 
@@ -45,7 +45,7 @@ async function sameAsWhole(findings: Findings, arena: Arena, dtype: DType): Prom
     const rows = await backend.uploadRows(
       {
         ...inRows(host),
-        // Other work in between takes memory, and may not meet the rows.
+        // Other work between two pieces allocates memory, which must not overlap the rows.
         async rows(first, count) {
           arena.own(backend.add(ones, ones));
           return rowsOf(host, first, count);
@@ -61,7 +61,7 @@ async function sameAsWhole(findings: Findings, arena: Arena, dtype: DType): Prom
   return undefined;
 }
 
-/** Made once, for they are some MiB. */
+/** The matrices in each dtype, made once since they have some MiB. */
 let hosts: Readonly<Record<string, HostTensor>> | undefined;
 
 function makeHosts(): Readonly<Record<string, HostTensor>> {
@@ -72,7 +72,7 @@ function makeHosts(): Readonly<Record<string, HostTensor>> {
   random.fillUniform(data, -2, 2);
   const infinite = data.slice();
   infinite[size - 1] = 1e6;
-  // Without the upper bit of the exponent both kinds of halves are finite and below 2.
+  // Without the upper bit of the exponent, float16 and bfloat16 are finite and below 2.
   const bits = new Uint16Array(size).map(() => random.bits() & 0xbfff);
   return {
     float32: { dtype: 'float32', shape, data },
@@ -86,7 +86,7 @@ function makeHosts(): Readonly<Record<string, HostTensor>> {
 async function failed(findings: Findings, { backend }: Arena): Promise<void> {
   const host = { dtype: 'float32', shape: SHAPE, data: new Float32Array(ROWS * COLUMNS) } as const;
   const good = inRows(host);
-  /** The last rows are spoilt; a backend that takes the matrix whole meets them at once. */
+  /** A matrix whose last piece is wrong. A backend that takes the matrix in one piece sees it at once. */
   const endingIn = (spoil: (rows: HostTensor) => HostTensor): HostRows => ({
     ...good,
     async rows(first, count) {

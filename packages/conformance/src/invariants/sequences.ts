@@ -1,6 +1,6 @@
 /**
- * Things that run over a length with a state (scan, convolution, block, model), seen alike, so that one set of laws
- * holds them all.
+ * One interface for everything that runs over a length with a state (scan, convolution, block, model), so that one set
+ * of laws applies to all of them.
  */
 
 import type { BlockState, Discretization, ModelConfig } from '@mamba/core';
@@ -16,7 +16,7 @@ import { Random } from '../random.ts';
 import { FALCON_MODEL, MIXED_MODEL, SMALL_MODEL } from '../suite/shapes.ts';
 import type { Arena } from './arena.ts';
 
-/** Inputs `[batch, length, …]`, in step with each other. */
+/** Inputs `[batch, length, …]` of equal batch and length. */
 export type Steps = readonly Tensor[];
 
 export interface SequenceResult {
@@ -28,17 +28,17 @@ export interface Sequence {
   readonly name: string;
   readonly batch: number;
   readonly length: number;
-  /** Whether its state holds inputs as they were, so that chunks must agree bit for bit. */
+  /** Whether the state holds unchanged inputs, so that chunks must agree bit for bit. */
   readonly exactState: boolean;
-  /** On a backend: its parameters and whole input. */
+  /** Uploads the parameters and the whole input to a backend. */
   open(arena: Arena): Promise<OpenSequence>;
 }
 
 export interface OpenSequence {
   readonly inputs: Steps;
-  /** Results belong to the arena. */
+  /** Runs over a part of the input. The results belong to the arena. */
   run(inputs: Steps, state?: unknown, resets?: Tensor): SequenceResult;
-  /** The parts of a state, to compare. */
+  /** Reads the tensors of a state, to compare them. */
   readState(state: unknown): Promise<readonly ArrayLike<number>[]>;
 }
 
@@ -195,7 +195,7 @@ export function model(name: string, config: ModelConfig): Sequence {
   };
 }
 
-/** A small model with seeded weights; the arena's. */
+/** A small model with seeded weights, which the arena owns. */
 export async function openModel(arena: Arena, config: ModelConfig, seed = 14): Promise<Model> {
   return arena.own(await createModel(arena.backend, config, seededWeights(config, seed)));
 }

@@ -1,4 +1,4 @@
-/** The draws that several properties share. */
+/** Distributions that several properties share. */
 import fc from 'fast-check';
 
 /** An extent from 1 to max. */

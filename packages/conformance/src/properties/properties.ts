@@ -1,5 +1,5 @@
 /**
- * Shapes and options drawn at random, each operation against the reference; a failure is shrunk to the smallest call
+ * Compares each operation with the reference for random shapes and options. A failure is shrunk to the smallest call
  * that shows it.
  */
 import fc from 'fast-check';
@@ -26,9 +26,9 @@ import { describeReport, Findings } from '../runner/report.ts';
 import { extent, flag, seeds, shape } from './arbitraries.ts';
 
 export interface PropertyOptions {
-  /** Of the draws; the same seed draws the same. Default: a fixed one. */
+  /** The seed of the draws. Default: a fixed one. */
   readonly seed?: number | undefined;
-  /** Draws of each property. Default 40. */
+  /** Number of draws for each property. Default 40. */
   readonly runs?: number | undefined;
 }
 

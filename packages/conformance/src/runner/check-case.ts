@@ -5,8 +5,8 @@ import { Findings, type TensorReport } from './report.ts';
 
 /**
  * Runs a case on both backends and compares every result. An optional case that the backend does not support is
- * skipped; one that is not optional has to run, or to be a known gap.
- * Throws what the backend throws; nothing stays allocated.
+ * skipped; one that is not optional has to run, or to be a known gap. Throws any error of the backend, and frees
+ * everything in any case.
  */
 export async function checkCase(
   item: Case,
@@ -35,7 +35,7 @@ export function caseCheck(item: Case): Check {
   return { id: item.id, source: 'suite', case: item.id, run: (context) => checkCase(item, context) };
 }
 
-/** A case's results on the host; frees everything else. */
+/** Runs a case and reads its results. Frees everything on the backend. */
 export async function runCase(item: Case, backend: Backend): Promise<Readonly<Record<string, HostArray>>> {
   const prepared = await item.prepare(backend);
   try {
@@ -45,7 +45,7 @@ export async function runCase(item: Case, backend: Backend): Promise<Readonly<Re
   }
 }
 
-/** Reads and disposes. */
+/** Reads the results and disposes them. */
 export async function readOutputs(backend: Backend, outputs: Outputs): Promise<Readonly<Record<string, HostArray>>> {
   try {
     const values: Record<string, HostArray> = {};

@@ -1,24 +1,24 @@
 import type { Backend } from '@mamba/core';
 import type { TensorReport } from './report.ts';
 
-/** What a check may use. The backend under test and the reference live as long as the run. */
+/** The backends that a check uses. Both live until the end of the run. */
 export interface CheckContext {
   readonly backend: Backend;
   readonly reference: Backend;
 }
 
-/** Does not apply to this backend, with the reason. */
+/** The reason why a check does not apply to this backend. */
 export interface Skipped {
   readonly skipped: string;
 }
 
-/** One thing that is checked: a case, an invariant, a golden file's entry. */
+/** A check: of a case, an invariant, or an entry of a golden file. */
 export interface Check {
-  /** Unique; what known gaps and filters name. */
+  /** A unique id, which known gaps and filters name. */
   readonly id: string;
   /** `suite`, `invariants`, `properties`, or the file that is checked. */
   readonly source: string;
-  /** Its name in reports: the id, or its name in the file. */
+  /** The name in reports: the id, or the name in the file. */
   readonly case: string;
   run(context: CheckContext): Promise<readonly TensorReport[] | Skipped>;
 }

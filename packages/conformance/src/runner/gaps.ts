@@ -1,11 +1,11 @@
-/** A deviation that is known: stands as data beside the backend. */
+/** A check that is known to fail for a backend, as data beside that backend. */
 export interface KnownGap {
-  /** Id of the check. */
+  /** The id of the check. */
   readonly case: string;
   readonly reason: string;
 }
 
-/** Gaps that name no check of the suite: each is an error, since a stale gap hides nothing and misleads. */
+/** The gaps that name no check of the suite. Each is an error, since a stale gap is misleading. */
 export function unknownGaps(gaps: readonly KnownGap[], ids: Iterable<string>): readonly KnownGap[] {
   const known = new Set(ids);
   return gaps.filter((gap) => !known.has(gap.case));

@@ -2,38 +2,36 @@ import { type HostTensor, MambaError, type Precision, type Shape } from '@mamba/
 import { FLOAT64_TOLERANCE } from '../cases/case.ts';
 
 /**
- * One comparison: a tensor against its reference values, or a fact (memory, an error code) against what it has to be.
+ * One comparison: of a tensor with its reference values, or of a fact (memory, an error code) with its expected value.
  */
 export interface TensorReport {
-  /** Where the expected values are from: `suite`, `invariants`, or a file. */
+  /** The origin of the expected values: `suite`, `invariants`, or a file. */
   readonly source: string;
   readonly case: string;
   readonly tensor: string;
-  /** Infinity where one side is NaN or infinite and the other is not. */
+  /** The largest absolute error; Infinity where one side is NaN or infinite and the other is not. */
   readonly maxAbsError: number;
-  /** Largest finite absolute reference value. */
+  /** The largest finite absolute reference value. */
   readonly scale: number;
   /** maxAbsError / scale. */
   readonly relativeError: number;
-  /** Bound of relativeError. */
+  /** The bound of relativeError. */
   readonly tolerance: number;
   readonly pass: boolean;
-  /** In words, where numbers do not say it. */
+  /** An explanation in words, where the numbers alone do not tell what is wrong. */
   readonly message?: string | undefined;
 }
 
 export type Values = ArrayLike<number>;
 
 export interface MatchOptions {
-  /** Values are compared relative to this where the largest is smaller. Default 0. */
+  /** Errors are relative to this where the largest expected value is smaller. Default 0. */
   readonly leastScale?: number | undefined;
-  /**
-   * How closely the expected values themselves are known, relative to the largest. Default: as their type stores them.
-   */
+  /** The accuracy of the expected values, relative to the largest. Default: the rounding of their type. */
   readonly rounding?: number | undefined;
 }
 
-/** The bound for a backend of this precision; an exact case is exact in both. */
+/** The bound for a backend of this precision. An exact case is exact in both precisions. */
 export function toleranceFor(precision: Precision, relative: number): number {
   return precision === 'float64' ? Math.min(relative, FLOAT64_TOLERANCE) : relative;
 }
@@ -51,7 +49,10 @@ export class Findings {
     this.#precision = precision;
   }
 
-  /** A tensor of a file: its shape as well as its values, and no closer than the type that the file stores them in. */
+  /**
+   * Compares the shape and the values of a tensor with those of a file, allowing for the rounding of the type in the
+   * file.
+   */
   matches(
     tensor: string,
     actual: Values,
@@ -71,9 +72,8 @@ export class Findings {
   }
 
   /**
-   * Values within `relative` of the largest expected one, or within `stored`, the rounding of the expected values
-   * themselves. NaN and infinities have to stand at the same positions. A tensor of values below `leastScale` is
-   * compared by that.
+   * Checks that values are within `relative` of the largest expected value, or within `stored`, the rounding of the
+   * expected values. NaN and infinities have to be at the same positions. Errors are relative to at least `leastScale`.
    */
   close(tensor: string, actual: Values, expected: Values, relative: number, stored = 0, leastScale = 0): void {
     const tolerance = Math.max(toleranceFor(this.#precision, relative), stored);
@@ -89,7 +89,7 @@ export class Findings {
     this.#add({ tensor, maxAbsError, scale, relativeError, tolerance, pass, message });
   }
 
-  /** Values that are the same bit for bit (all NaN are one). */
+  /** Checks that values are equal bit for bit; all NaN are equal. */
   identical(tensor: string, actual: Values, expected: Values): void {
     const length = Math.max(actual.length, expected.length);
     let position = sameBits(actual, expected) ? length : 0;
@@ -99,7 +99,7 @@ export class Findings {
     else this.fail(tensor, `at ${position}: ${actual[position]} is not exactly ${expected[position]}`);
   }
 
-  /** A count, of bytes or tensors. */
+  /** Checks a count of bytes or tensors. */
   equal(what: string, actual: number, expected: number): void {
     const maxAbsError = Math.abs(actual - expected);
     const pass = actual === expected;
@@ -108,13 +108,13 @@ export class Findings {
     this.#add({ tensor: what, maxAbsError, scale, relativeError: maxAbsError / scale, tolerance: 0, pass, message });
   }
 
-  /** An error that is a number itself, whose size is told also where it passes. */
+  /** Checks an error that was computed elsewhere. The report has its size also if it passes. */
   within(what: string, error: number, tolerance: number): void {
     const pass = error <= tolerance;
     this.#add({ tensor: what, maxAbsError: error, scale: 1, relativeError: error, tolerance, pass });
   }
 
-  /** Something that holds or does not. */
+  /** Checks a condition. */
   holds(what: string, pass: boolean, message: string): void {
     if (pass) this.#add({ tensor: what, maxAbsError: 0, scale: 1, relativeError: 0, tolerance: 0, pass });
     else this.fail(what, message);
@@ -147,7 +147,7 @@ function numbers(host: HostTensor): Values {
   });
 }
 
-/** Whether both are arrays of one type that hold the same bits; told much faster than value by value. */
+/** Whether both are arrays of one type with the same bits. This is much faster than comparing values. */
 function sameBits(a: Values, b: Values): boolean {
   const words = (values: Values): Uint32Array | undefined =>
     values instanceof Float32Array || values instanceof Float64Array || values instanceof Int32Array
@@ -168,7 +168,7 @@ export function largest(host: HostTensor): number {
   return value;
 }
 
-/** A line for a failed report. */
+/** Describes a failed report in one line. */
 export function describeReport(report: TensorReport): string {
   const { case: id, tensor, relativeError, tolerance, message } = report;
   const numbers = Number.isFinite(relativeError)
@@ -188,7 +188,7 @@ function difference(
   for (let index = 0; index < expected.length; index++) {
     const want = expected[index]!;
     const have = actual[index]!;
-    // What overflows the backend's type is infinite there.
+    // An expected value that overflows the backend's type is infinite there.
     const infinite = !Number.isFinite(precision === 'float32' ? Math.fround(want) : want);
     if (!infinite) scale = Math.max(scale, Math.abs(want));
     let error = Math.abs(have - want);

@@ -5,22 +5,22 @@ import { GAP_CLOSED, GAP_UNKNOWN, type KnownGap, unknownGaps } from './gaps.ts';
 import { Findings, type TensorReport } from './report.ts';
 import { type SuiteOptions, suite } from './suite.ts';
 
-/** What became of one check. */
+/** The result of one check. */
 export interface CheckResult {
   readonly id: string;
   readonly source: string;
-  /** `gap`: it failed, as known. */
+  /** `gap` means that it failed as a known gap says. */
   readonly status: 'passed' | 'failed' | 'skipped' | 'gap';
   readonly reports: readonly TensorReport[];
-  /** Why it was skipped, or is a gap. */
+  /** The reason why it was skipped or is a gap. */
   readonly reason?: string | undefined;
 }
 
 export interface RunOptions extends SuiteOptions {
-  /** Only checks whose id this accepts. */
+  /** Selects checks by their ids. Default: all. */
   readonly filter?: ((id: string) => boolean) | undefined;
   readonly gaps?: readonly KnownGap[] | undefined;
-  /** After each check. */
+  /** Called after each check. */
   readonly onResult?: ((result: CheckResult, done: number, total: number) => void) | undefined;
   /** Checks to run instead of the suite. */
   readonly checks?: readonly Check[] | undefined;
@@ -28,18 +28,19 @@ export interface RunOptions extends SuiteOptions {
 
 export interface RunSummary {
   readonly backend: string;
-  /** Every comparison but those of known gaps. */
+  /** Every comparison, except those of known gaps. */
   readonly results: readonly TensorReport[];
   readonly checks: readonly CheckResult[];
-  /** Comparisons. */
+  /** Number of comparisons that passed; `failed` counts the others. */
   readonly passed: number;
   readonly failed: number;
-  /** Checks. */
+  /** Number of checks that were skipped. */
   readonly skipped: number;
 }
 
 /**
- * Runs the suite, or part of it, without a test framework. A check that throws is a failed result; nothing is thrown.
+ * Runs the suite, or part of it, without a test framework. A check that throws is a failed result; this function does
+ * not throw for it.
  */
 export async function runConformance(backend: Backend, options: RunOptions = {}): Promise<RunSummary> {
   const { filter = () => true, gaps = [], onResult } = options;
@@ -72,7 +73,7 @@ export async function runConformance(backend: Backend, options: RunOptions = {})
   };
 }
 
-/** One check with its gap, if it has one; a check that throws has failed. */
+/** Runs one check, with its known gap if it has one. A check that throws has failed. */
 export async function runCheck(check: Check, context: CheckContext, gaps: readonly KnownGap[]): Promise<CheckResult> {
   const gap = gaps.find(({ case: id }) => id === check.id);
   const { id, source } = check;
@@ -96,7 +97,7 @@ function failure(backend: Backend, check: Omit<Check, 'run'>, message: string): 
   return { id: check.id, source: check.source, status: 'failed', reports: findings.reports };
 }
 
-/** A typed error speaks for itself; of others the stack is wanted. */
+/** Describes an error: a MambaError by its code and message, any other error with its stack. */
 function describeError(error: unknown): string {
   if (isMambaError(error)) return `threw ${error.code}: ${error.message}`;
   return `threw ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`;

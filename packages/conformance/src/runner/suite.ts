@@ -12,28 +12,28 @@ import { suiteCases } from '../suite/index.ts';
 import type { Check } from './check.ts';
 import { caseCheck } from './check-case.ts';
 
-/** Parts of the suite. */
+/** A part of the suite. */
 export type Section = 'cases' | 'invariants' | 'properties' | 'golden' | 'checkpoints' | 'weights';
 export const SECTIONS: readonly Section[] = ['cases', 'invariants', 'properties', 'golden', 'checkpoints', 'weights'];
 
 export interface SuiteOptions {
-  /** Default: all. */
+  /** The parts to run. Default: all. */
   readonly scope?: readonly Section[] | undefined;
   /**
-   * Folder of the fixtures, where they are not beside this package's code, as in the repository: a clone's
-   * `packages/conformance/fixtures/`, or an address that a test server serves. Without them, sections that need them
-   * are skipped.
+   * The folder of the fixtures, if it is not beside this package's code as in the repository:
+   * `packages/conformance/fixtures/` of a clone, or its address on a test server. Without fixtures, the sections that
+   * need them are skipped.
    */
   readonly fixtures?: URL | undefined;
-  /** Kinds of blocks of your own, each with its cases and laws; they run whatever the scope. Default: none. */
+  /** Your own kinds of blocks. Their cases and laws run whatever the scope is. Default: none. */
   readonly kinds?: readonly KindOptions[] | undefined;
-  /** Seed and number of the random draws. */
+  /** The seed and the number of the random draws. */
   readonly properties?: PropertyOptions | undefined;
 }
 
 const GOLDEN: readonly Section[] = ['golden', 'checkpoints', 'weights'];
 
-/** Every check of the suite, with those of the fixtures. */
+/** The checks of the suite, including those of the fixtures. */
 export async function suite(options: SuiteOptions = {}): Promise<readonly Check[]> {
   const { scope = SECTIONS, fixtures, kinds = [], properties } = options;
   const checks: Check[] = kinds.flatMap((kind) => kindChecks(kind));

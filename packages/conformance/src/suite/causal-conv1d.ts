@@ -37,7 +37,7 @@ function extents(): CausalConv1dCaseOptions[] {
         initialState: true,
       })),
     ),
-    // Shorter than the state, and nothing before: the oldest columns are zero.
+    // The input is shorter than the state, and there is no state before it: the oldest columns are zero.
     ...[2, 4, 7].map((width) => ({ id: `width${width}-len1-zero-state`, batch: 2, length: 1, dim: 5, width })),
   ];
 }
@@ -63,7 +63,7 @@ function options(): CausalConv1dCaseOptions[] {
 
 function pitfalls(): CausalConv1dCaseOptions[] {
   return [
-    // Inputs count upwards, so that a state in the wrong order or with a column too many shows at once.
+    // Inputs count upwards, so that a state in the wrong order or with an extra column differs.
     { id: 'state-newest-last', batch: 1, length: 6, dim: 3, activation: 'none', bias: false, edit: countUp },
     {
       id: 'state-rolls',

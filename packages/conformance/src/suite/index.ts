@@ -1,4 +1,4 @@
-/** Every case of the suite. */
+/** The cases of the suite. */
 import { kindSuites } from '../blocks/suites.ts';
 import type { Case } from '../cases/case.ts';
 import { causalConv1dBackwardSuite, causalConv1dSuite } from './causal-conv1d.ts';

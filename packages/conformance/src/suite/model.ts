@@ -25,7 +25,7 @@ export function modelSuite(): readonly Case[] {
     modelCase({ config, batch: 2, length: 17, chunk: 5, id: 'chunk5' }),
     modelCase({ config, batch: 2, length: 17, chunk: 5, resets: true, logits: 'last', id: 'chunk5-resets' }),
     modelCase({ config, batch: 2, length: 17, composed: true, id: 'composed' }),
-    // Norms without an eps take rows of any magnitude, in each form: prompts, a step, and a step after a prompt.
+    // Norms without an eps take rows of any magnitude, in prompts, in a step, and in a step after a prompt.
     ...[1e-25, 1e20].flatMap((magnitude) =>
       [1, 17].map((length) =>
         modelCase({

@@ -44,7 +44,7 @@ function lengths(): SelectiveScanCaseOptions[] {
   }));
 }
 
-/** Extents that are no multiple of any vector width, and those that kernels have fast paths for. */
+/** Extents that are no multiple of a vector width, and extents that kernels have fast paths for. */
 function extents(): SelectiveScanCaseOptions[] {
   return [
     ...[1, 2, 3, 4, 8, 16, 17, 32, 64, 80].map((state) => ({
@@ -99,7 +99,7 @@ function projections(): SelectiveScanCaseOptions[] {
     for (const C of PROJECTIONS) {
       all.push({ id: `b-${B}-c-${C}`, ...SMALL, B, C, initialState: true });
       if (B === 'grouped' || C === 'grouped') {
-        // An ungrouped tensor is one group, so it goes with a grouped one only where that has one group too.
+        // An ungrouped tensor is one group, so a grouped one beside it must have one group too.
         const groups = B === 'ungrouped' || C === 'ungrouped' ? 1 : 3;
         all.push({ id: `b-${B}-c-${C}-groups${groups}`, batch: 2, length: 9, dim: 12, state: 5, groups, B, C });
       }
@@ -132,18 +132,18 @@ function regimes(): SelectiveScanCaseOptions[] {
   ]);
 }
 
-/** The mistakes that have been made elsewhere, one case each. */
+/** A case for each mistake that other implementations have made. */
 function pitfalls(): SelectiveScanCaseOptions[] {
   const plain = { D: false, z: false, deltaBias: false, deltaSoftplus: true };
   return [
-    // Around the threshold, and where exp overflows float32 (above 88).
+    // Values around the threshold of 20, and values where exp overflows float32 (above 88).
     {
       id: 'softplus-threshold',
       ...SMALL,
       ...plain,
       edit: setAll('delta', (index) => THRESHOLD[index % THRESHOLD.length]!),
     },
-    // log(1 + exp(x)) is 0 here in float32; every step is small, so that nothing larger hides the error.
+    // log(1 + exp(x)) is 0 here in float32. Every step is small, so that no larger value hides the error.
     { id: 'softplus-negative', ...SMALL, ...plain, edit: setAll('delta', (index) => -16 - (index % 7)) },
     { id: 'softplus-very-negative', ...SMALL, ...plain, edit: setAll('delta', (index) => -40 - (index % 20)) },
     { id: 'bias-added-once', ...SMALL, edit: setAll('deltaBias', (index) => 1.5 + index / 4) },
@@ -155,7 +155,7 @@ function pitfalls(): SelectiveScanCaseOptions[] {
       discretization: 'zoh',
       edit: setAll('A', (index) => (index % 3 === 0 ? 0 : -1e-7 * index)),
     },
-    // Large decays whose sum overflows exp.
+    // The exponents of the decays are large, and exp of their sum overflows.
     { id: 'no-exp-of-sums', batch: 1, length: 129, dim: 3, state: 4, edit: setAll('A', (index) => -200 - index) },
     { id: 'initial-state-without-input', ...SMALL, initialState: true, edit: setAll('u', () => 0) },
     { id: 'growing-state', batch: 1, length: 129, dim: 3, state: 4, edit: setAll('A', (index) => 0.05 * (index % 4)) },
@@ -183,7 +183,7 @@ function pitfalls(): SelectiveScanCaseOptions[] {
     { id: 'infinite-delta-zoh', ...SMALL, discretization: 'zoh', edit: plant('delta', 23, Number.POSITIVE_INFINITY) },
     { id: 'infinite-u', ...SMALL, edit: plant('u', 23, Number.POSITIVE_INFINITY) },
     ...[1, 4, 5, 12, 16].map((state) => ({
-      // B and C above 0, so that y is infinite and no NaN.
+      // B and C are above 0, so that y is infinite and not NaN.
       id: `infinite-u-state${state}`,
       ...SMALL,
       state,
@@ -200,8 +200,8 @@ function pitfalls(): SelectiveScanCaseOptions[] {
 }
 
 /**
- * Rates that are no finite floats: from zero and from a state, in one step, in a part of a tile, in many tiles, after
- * resets.
+ * Values of A that are NaN, infinite or the largest float: from a zero state and from a given one, in one step, in a
+ * part of a tile, in many tiles, and after resets.
  */
 const RATES = (['nan', 'infinite', 'minus-infinite', 'minus-largest'] as const).flatMap((name) => {
   const { NaN: nan, POSITIVE_INFINITY: infinity } = Number;
@@ -229,7 +229,7 @@ export function plant(name: string, position: number, value: number) {
   };
 }
 
-/** A poisoned step in each row, and a reset some steps later: a state times 0 would still be NaN. */
+/** A value that is not finite in each row, and a reset some steps later. A state multiplied by 0 would still be NaN. */
 function resetAfter(value: number) {
   return ({ u, resets }: Record<string, HostTensor>): void => {
     const [batch, length, dim] = u!.shape as [number, number, number];

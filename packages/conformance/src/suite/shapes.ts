@@ -8,7 +8,7 @@ import {
 } from '@mamba/core';
 import { OTHER_BLOCK, SMALL_BLOCK } from '../blocks/mamba/shapes.ts';
 
-/** A small model of Mamba blocks that are alike. */
+/** A small model of Mamba blocks of equal sizes. */
 export function smallModel(overrides: Partial<UniformMambaConfig> = {}): ModelConfig {
   return modelConfig({ layers: 2, dModel: 10, vocabSize: 37 }, { ...SMALL_BLOCK, tiedHead: false, ...overrides });
 }
@@ -20,7 +20,7 @@ export const FALCON_MODEL: ModelConfig = smallModel({ mixerNormEps: 1e-6 });
 
 const mlp = { kind: 'mlp', dHidden: 23 } as const;
 
-/** Kinds in turn, and Mamba blocks of different sizes. */
+/** A model of alternating kinds, with Mamba blocks of different sizes. */
 export const MIXED_MODEL: ModelConfig = modelConfig({
   dModel: 10,
   vocabSize: 37,
@@ -34,7 +34,7 @@ export const MIXED_MODEL: ModelConfig = modelConfig({
   ],
 });
 
-/** Options of the model itself: LayerNorm, and factors of embedding, residual and logits. */
+/** A model with LayerNorm, and with factors of embedding, residual and logits. */
 export const SCALED_MODEL: ModelConfig = modelConfig({
   ...MIXED_MODEL,
   blocks: MIXED_MODEL.blocks.slice(0, 2),

@@ -1,4 +1,4 @@
-/** Cases of the operations whose suites are short: one function each. */
+/** The cases of operations that have few: a function for each operation. */
 import type { Activation, HostTensor } from '@mamba/core';
 import { addCase } from '../cases/add.ts';
 import { argmaxCase } from '../cases/argmax.ts';
@@ -16,12 +16,12 @@ import { plant } from './selective-scan.ts';
 
 const { NaN: nan, NEGATIVE_INFINITY: low, POSITIVE_INFINITY: high } = Number;
 
-/** Where activations end: none of them is infinite for a finite number here. */
+/** The extreme arguments of activations. No activation is infinite for a finite number of these. */
 const ENDS = [nan, high, low, 0, -200, -1e30, 100, 1];
 
 export function linearSuite(): readonly Case[] {
   return [
-    // Rows decide between the matrix-vector path and the tiles of the matrix product.
+    // The number of rows decides between the matrix-vector path and the tiles of the matrix product.
     ...[1, 2, 3, 4, 5, 6, 7, 8, 9, 17, 64, 129].map((rows) =>
       linearCase({ rows, inputs: 21, outputs: 19, seed: rows }),
     ),
@@ -80,12 +80,12 @@ export function layerNormSuite(): readonly Case[] {
     layerNormCase({ rows: 3, channels: 13, scale: 0.003, id: 'default-eps-matters' }),
     layerNormCase({ rows: 3, channels: 13, eps: 1e-6, scale: 0.001, id: 'eps-matters' }),
     layerNormCase({ rows: 3, channels: 13, scale: 0, id: 'zero' }),
-    // A deviation that is small beside the mean: mean(x²) - mean² has nothing left of it, nor has a rounded mean.
+    // The deviation is small beside the mean: mean(x²) - mean² would cancel it, and so would a rounded mean.
     ...[13, 16, 133, 1027].flatMap((channels) =>
       [1e4, -1e4, 1e7].map((mean) => layerNormCase({ rows: 3, channels, mean, id: `c${channels}-mean-${mean}` })),
     ),
     layerNormCase({ rows: 3, channels: 133, mean: 1, scale: 1e-6, eps: 0, id: 'few-steps-of-float32' }),
-    // All of a row is equal, and so is its mean: what is left is the bias.
+    // All values of a row are equal to its mean, so that the result is the bias.
     ...[0.1, 1e4, 1e30].map((mean) => layerNormCase({ rows: 3, channels: 133, mean, scale: 0, id: `equal-${mean}` })),
     layerNormCase({ rows: 3, channels: 133, bias: false, id: 'first-is-far', edit: plant('x', 133, 3e5) }),
     // Magnitudes whose squares no float32 holds.
@@ -96,7 +96,7 @@ export function layerNormSuite(): readonly Case[] {
     ),
     layerNormCase({ rows: 3, channels: 134, mean: 1e20, scale: 1e17, id: 'large-mean' }),
     layerNormCase({ rows: 3, channels: 134, mean: 1e-25, scale: 1e-27, eps: 0, id: 'small-mean' }),
-    // Differences of values that float32 holds, beyond what it holds.
+    // Values whose differences overflow float32.
     layerNormCase({ rows: 3, channels: 134, id: 'whole-range', edit: wholeRange }),
     layerNormCase({ rows: 3, channels: 13, id: 'nan-x', edit: plant('x', 17, nan) }),
     layerNormCase({ rows: 3, channels: 13, id: 'infinite-x', edit: plant('x', 25, high) }),
@@ -144,7 +144,7 @@ export function multiplySuite(): readonly Case[] {
     ]),
     multiplyCase({ shape: [3, 5], scale: 0, id: 'scale-zero', seed: 335 }),
     multiplyCase({ shape: [5], second: false, scale: 2 ** -60, id: 'scale-tiny', seed: 336 }),
-    // Down to where results cease to be normal floats, each of them by its own relative error.
+    // Arguments down to where results become subnormal; each result is held to its own relative error.
     multiplyCase({ shape: [2003], activation: 'gelu', range: [-13, 1], level: true, tolerance: EACH, id: 'gelu-tail' }),
     multiplyCase({ shape: [503], activation: 'gelu', range: [-1, 13], second: false, tolerance: EACH, id: 'gelu-top' }),
     multiplyCase({ shape: [2003], activation: 'gelu-tanh', range: [-10, 1], level: true, id: 'gelu-tanh-tail' }),
@@ -202,7 +202,7 @@ export function argmaxSuite(): readonly Case[] {
       id: 'tie-across-lanes',
       values: Array.from({ length: 19 }, (_, i) => (i === 6 || i === 17 ? 1 : 0)),
     }),
-    // Long enough to be read in parts.
+    // Rows that are long enough to be read in parts.
     argmaxCase({ rows: [3], vocab: 5003, seed: 5003 }),
     argmaxCase({
       rows: [3],
@@ -214,7 +214,7 @@ export function argmaxSuite(): readonly Case[] {
   ];
 }
 
-/** Logits that a checked choice marks, and some that it does not. */
+/** Rows of logits that a checked choice marks with -1, and some that it does not. */
 const NOT_FINITE = [
   { rows: [3], vocab: 5, id: 'nan', values: [nan, 1, 3, nan, 2, -9, nan, -8, -9, nan, 1, 2, nan, 3, 4] },
   { rows: [2], vocab: 5, id: 'all-nan', values: [nan, nan, nan, nan, nan, 1, 2, 3, 2, 1] },

@@ -2,8 +2,8 @@ import type { ArgmaxCall } from '@mamba/core/driver';
 import { floats, type Input, newIntegers, type Storage } from '../storage.ts';
 
 /**
- * Index of the largest value of each row: the lowest wins a tie, NaN is the smallest, a row of NaN gives 0; -1 where it
- * is checked.
+ * The index of the largest value of each row. The lowest index wins a tie, NaN counts as the smallest, and a row of NaN
+ * gives 0. With `checked`, a row with NaN or an infinity gives -1.
  */
 export function argmax({ logits, rows, vocab, checked = false }: ArgmaxCall<Input>): Storage {
   const ids = newIntegers(rows);
@@ -13,7 +13,7 @@ export function argmax({ logits, rows, vocab, checked = false }: ArgmaxCall<Inpu
   return ids;
 }
 
-/** Whether a token follows from a row: all of it is finite. */
+/** Whether a token can be chosen from a row, which is so if all its values are finite. */
 export function decides(values: Float64Array, offset: number, size: number): boolean {
   return values.subarray(offset, offset + size).every(Number.isFinite);
 }

@@ -1,4 +1,4 @@
-/** Both backward passes against central differences of the forward ones, over any combination of options. */
+/** Both backward passes compared with central differences of the forward passes, for random combinations of options. */
 import type {
   Backend,
   CausalConv1dOptions,
@@ -25,7 +25,7 @@ interface Values {
 }
 type Inputs = Readonly<Record<string, Values>>;
 
-/** Numbers that are the same for the same seed (mulberry32), between min and max. */
+/** Seeded random numbers between min and max (mulberry32). */
 function randomSource(seed: number): (shape: readonly number[], min: number, max: number) => Values {
   const next = (): number => {
     seed = (seed + 0x6d2b79f5) | 0;
@@ -40,9 +40,9 @@ function randomSource(seed: number): (shape: readonly number[], min: number, max
 }
 
 /**
- * Holds the gradient of every input to (L(x + h) - L(x - h)) / 2h, where L is the forward results times the cotangents.
- * With h = 1e-5 and values of about 1 the difference has an error of about 1e-10 (h² from the cut series, 1e-16 / h
- * from rounding).
+ * Compares the gradient of every input with (L(x + h) - L(x - h)) / 2h, where L is the sum of the forward results times
+ * the cotangents. With h = 1e-5 and values of about 1 the difference has an error of about 1e-10 (h² from the truncated
+ * series, 1e-16 / h from rounding).
  */
 async function checkGradients(
   inputs: Inputs,
@@ -92,7 +92,7 @@ async function checkGradients(
   expect(backend.memory()).toEqual(before);
 }
 
-/** Marks at about a third of the steps, the first among them at times. */
+/** Reset marks at about a third of the steps, sometimes at the first one. */
 function randomResets(seed: number, batch: number, length: number): Tensor {
   const marks = randomSource(seed)([batch, length], 0, 3).data.map((value) => Math.floor(value) % 3);
   return integers(
@@ -136,7 +136,7 @@ describe('selectiveScanBackward', () => {
         const inputs: Inputs = {
           u: random(steps, -1, 1),
           delta: deltaSoftplus ? random(steps, -2, 2) : random(steps, 0.1, 1.5),
-          // On both sides of where the derivative of the zoh input scale changes its formula.
+          // Values on both sides of the point where the derivative of the zoh input scale changes its formula.
           A: random([dim, state], -2, 0.01),
           B: random(shapeOf[variant.B as 'constant'], -1, 1),
           C: random(shapeOf[variant.C as 'constant'], -1, 1),

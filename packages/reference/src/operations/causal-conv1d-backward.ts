@@ -11,7 +11,7 @@ import { inputAt, isReset, preactivation } from './causal-conv1d.ts';
  *     dweight_k = Σ_t ds_t x_(t - (width - 1) + k)
  *     dx_i = Σ_t ds_t weight_(i - t + width - 1), plus the cotangent of lastState where it holds x_i
  *
- * Steps before the first are `initialState`'s. What a reset hides gets nothing.
+ * Steps before the first belong to `initialState`. Inputs before a reset get no gradient from the steps after it.
  */
 export function causalConv1dBackward(call: CausalConv1dBackwardCall<Input>): CausalConv1dGradients<Storage> {
   const { batch, length, dim, width } = call;

@@ -10,7 +10,7 @@ beforeAll(async () => {
 afterAll(() => backend.dispose());
 
 describe('causalConv1d', () => {
-  // The newest input meets the last tap.
+  // The newest input is multiplied by the last weight.
   const weight = () => tensor(backend, [1, 3], [100, 10, 1]);
 
   it('sees nothing before the first step, and keeps the last inputs', async () => {

@@ -30,7 +30,7 @@ export function causalConv1d(call: CausalConv1dCall<Input>): ScanResult<Storage>
   return { y, lastState };
 }
 
-/** bias[c] + Σ_k weight[c, k] x[b, t - (width - 1) + k, c], seeing nothing before step `begin`. */
+/** bias[c] + Σ_k weight[c, k] x[b, t - (width - 1) + k, c], where x before step `begin` is zero. */
 export function preactivation(call: CausalConv1dCall<Input>, b: number, t: number, c: number, begin: number): number {
   const { width } = call;
   const weight = floats(call.weight);
@@ -40,8 +40,8 @@ export function preactivation(call: CausalConv1dCall<Input>, b: number, t: numbe
 }
 
 /**
- * x at step t, which may lie before the first; zero before step `begin`, the last reset (-Infinity where there was
- * none).
+ * x at step t, which may lie before the first step. It is zero before step `begin`, the last reset (-Infinity without a
+ * reset).
  */
 export function inputAt(call: CausalConv1dCall<Input>, b: number, t: number, c: number, begin: number): number {
   const { length, dim, width } = call;

@@ -1,7 +1,7 @@
 import type { ConcatCall } from '@mamba/core/driver';
 import { type Input, newFloats, newIntegers, type Storage } from '../storage.ts';
 
-/** For each outer index, the `[extent, inner]` of every part in turn. */
+/** For each outer index, copies the `[extent, inner]` values of every part in turn. */
 export function concat({ tensors, extents, outer, inner }: ConcatCall<Input>): Storage {
   const size = outer * inner * extents.reduce((sum, extent) => sum + extent, 0);
   const y = tensors[0]!.dtype === 'int32' ? newIntegers(size) : newFloats(size);

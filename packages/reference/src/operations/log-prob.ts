@@ -2,9 +2,9 @@ import type { LogProbCall } from '@mamba/core/driver';
 import { floats, type Input, integers, newFloats, type Storage } from '../storage.ts';
 
 /**
- * ` y[r] = logits[r, ids[r]] - max - log Σ_v exp(logits[r, v] - max) ` , where max is the row's largest logit. The
- * first that is so large adds 1, which log1p takes: the chance of all others may be smaller than a double's rounding of
- * 1.
+ * `y[r] = logits[r, ids[r]] - max - log Σ_v exp(logits[r, v] - max)`, where max is the row's largest logit. The first
+ * logit equal to max adds 1 to the sum. The logarithm is log1p of the rest, which may be smaller than the rounding of 1
+ * in float64.
  */
 export function logProb({ logits, ids, rows, vocab }: LogProbCall<Input>): Storage {
   const [values, at] = [floats(logits), integers(ids)];

@@ -3,9 +3,9 @@ import { floats, type Input, newFloats, newIntegers, type Storage } from '../sto
 import { argmaxOfRow, decides } from './argmax.ts';
 
 /**
- * Draws a token a row by inverting the cumulative distribution, in index order, of the softmax that topK, topP and minP
- * have filtered, in that order. Where the largest logit is infinite or all are NaN there is no softmax, and argmax is
- * taken; a NaN among others has probability 0, as it counts as the smallest in argmax.
+ * Draws one token for each row from the softmax, filtered by topK, topP and minP in this order, by inverting the
+ * cumulative distribution in index order. Where the largest logit is infinite or all are NaN, the softmax is undefined
+ * and the draw is argmax. A NaN among other values has probability 0, as it counts as the smallest value in argmax.
  */
 export function sample(call: SampleCall<Input>): Storage {
   const [logits, uniform] = [floats(call.logits), floats(call.uniform)];
@@ -23,7 +23,7 @@ export function sample(call: SampleCall<Input>): Storage {
       ids[r] = likeliest;
       continue;
     }
-    // Up to the factor 1 / Σ, which cancels in everything below; the likeliest has 1.
+    // Probabilities without the factor 1 / Σ, which cancels below. The likeliest token has 1.
     for (let i = 0; i < vocab; i++) {
       const logit = logits[r * vocab + i]!;
       p[i] = Number.isNaN(logit) ? 0 : Math.exp((logit - largest) / temperature);
@@ -33,9 +33,9 @@ export function sample(call: SampleCall<Input>): Storage {
   return ids;
 }
 
-/** The indices that stay, ascending; never an impossible token. */
+/** The indices that remain, in ascending order. Tokens of probability 0 never remain. */
 function filter(p: Float64Array, { topK, topP, minP }: SampleCall<Input>): readonly number[] {
-  // The sort is stable, so the lowest index wins a tie.
+  // The sort is stable, so that the lowest index wins a tie.
   const byLikelihood = Array.from(p.keys()).sort((i, j) => p[j]! - p[i]!);
   const top = byLikelihood.slice(0, topK);
   const kept = top.slice(0, prefixReaching(topP, p, top)).filter((i) => p[i]! > 0 && p[i]! >= minP);
@@ -43,7 +43,7 @@ function filter(p: Float64Array, { topK, topP, minP }: SampleCall<Input>): reado
 }
 
 /**
- * Size of the shortest prefix of `top` whose share of the total reaches topP. A topP of 1 takes all, whatever the
+ * The size of the shortest prefix of `top` whose share of the total reaches topP. A topP of 1 takes all, whatever the
  * rounding.
  */
 function prefixReaching(topP: number, p: Float64Array, top: readonly number[]): number {
@@ -56,7 +56,7 @@ function prefixReaching(topP: number, p: Float64Array, top: readonly number[]): 
   return top.length;
 }
 
-/** The first index at which the running sum exceeds uniform times the total; the last if rounding leaves none. */
+/** The first index at which the running sum exceeds uniform times the total; the last index if rounding leaves none. */
 function draw(p: Float64Array, kept: readonly number[], uniform: number): number {
   const target = uniform * sumOf(p, kept);
   let running = 0;

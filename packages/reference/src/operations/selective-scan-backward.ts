@@ -17,8 +17,9 @@ import { biasedDelta, offsetOfB, offsetOfC, stepSize } from './selective-scan.ts
  *     dA   = Σ_t g_t (h_(t-1) ∂Abar/∂A + B_t u_t ∂scale/∂A)
  *     ddelta_t = dd_t softplus'(delta_t + deltaBias), dd_t without softplus;  ddeltaBias = Σ_t ddelta_t
  *
- * What is shared (A and D by rows and steps, B and C by a group's channels or, where constant, by rows and steps) gets
- * the sum. The states of one channel are kept for the whole length: memory `[length, state]`.
+ * The gradient of a shared value is the sum over its uses: over rows and steps for A and D, over the channels of a
+ * group for B and C, and over rows and steps for constant B and C. The states of one channel are kept for the whole
+ * length, in memory `[length, state]`.
  */
 export function selectiveScanBackward(call: SelectiveScanBackwardCall<Input>): SelectiveScanGradients<Storage> {
   const { batch, length, dim, state, discretization } = call;

@@ -9,7 +9,7 @@ beforeAll(async () => {
 });
 afterAll(() => backend.dispose());
 
-/** One channel and one state over the steps of u, with delta and the rest constant. */
+/** Runs a scan of one channel and one state over the steps of u, with constant delta, A, B and C. */
 function scalarScan(
   u: readonly number[],
   { delta = 0.5, A = -1, B = 1, C = 1 }: { delta?: number; A?: number; B?: number; C?: number } = {},
@@ -92,7 +92,7 @@ describe('options', () => {
     expect((await scalarScan([1], { delta: 1 }, bias(19.5))).y).toEqual([20.5]);
     expect((await scalarScan([1], { delta: 1 }, bias(19))).y).toEqual([Math.log1p(Math.exp(20))]);
     expect((await scalarScan([1], { delta: 900 }, bias(1))).y).toEqual([901]);
-    // log1p keeps small steps, which log(1 + exp x) would flush to zero.
+    // log1p keeps small steps, which log(1 + exp x) would round to zero.
     expect((await scalarScan([1], { delta: -50 }, bias(0))).y).toEqual([Math.exp(-50)]);
   });
 
@@ -101,7 +101,7 @@ describe('options', () => {
       (await scalarScan([1], { delta: 1 }, { z: tensor(backend, [1, 1, 1], [z]) })).y[0]!;
     expect(await gate(1000)).toBe(1000);
     expect(Math.abs(await gate(-1000))).toBe(0);
-    // exp(-z) overflows here, the gate itself is still a subnormal number.
+    // exp(-z) overflows here, while the gate is still a subnormal number.
     expect(await gate(-720)).toBe(-720 * Math.exp(-720));
   });
 

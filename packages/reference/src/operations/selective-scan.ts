@@ -46,24 +46,24 @@ export function selectiveScan(call: SelectiveScanCall<Input>): ScanResult<Storag
   return { y, lastState };
 }
 
-/** delta + deltaBias of channel c at index i of delta. */
+/** delta + deltaBias of channel c, at index i of delta. */
 export function biasedDelta({ delta, deltaBias }: SelectiveScanCall<Input>, i: number, c: number): number {
   const bias = floats(deltaBias);
   return bias === undefined ? floats(delta)[i]! : floats(delta)[i]! + bias[c]!;
 }
 
-/** d of the equations. */
+/** The step size d of the equations. */
 export function stepSize(call: SelectiveScanCall<Input>, i: number, c: number): number {
   const biased = biasedDelta(call, i, c);
   return call.deltaSoftplus ? softplus(biased) : biased;
 }
 
-/** Where B's `state` values for row b, step t and channel c begin. */
+/** The offset of B's `state` values for row b, step t and channel c. */
 export function offsetOfB(call: SelectiveScanCall<Input>, b: number, t: number, c: number): number {
   return call.constantB ? c * call.state : offsetOfGroup(call, b, t, c);
 }
 
-/** Where C's `state` values for row b, step t and channel c begin. */
+/** The offset of C's `state` values for row b, step t and channel c. */
 export function offsetOfC(call: SelectiveScanCall<Input>, b: number, t: number, c: number): number {
   return call.constantC ? c * call.state : offsetOfGroup(call, b, t, c);
 }

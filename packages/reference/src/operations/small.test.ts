@@ -1,4 +1,4 @@
-/** The small operations against values worked out by hand. */
+/** The small operations, compared with values that are worked out by hand. */
 import type { Backend, SampleOptions } from '@mamba/core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { integers, read, tensor } from '../../test/values.ts';
@@ -42,7 +42,7 @@ describe('rmsNorm', () => {
 
 describe('layerNorm', () => {
   it('takes the mean off and divides by the root of the biased variance plus eps', async () => {
-    // Deviations of -2, 0 and 2; a variance of 8 / 3.
+    // The differences from the mean are -2, 0 and 2; the variance is 8 / 3.
     const x = tensor(backend, [2, 3], [1, 3, 5, 7, 7, 7]);
     const root = Math.sqrt(8 / 3 + 0.5);
     expect(await read(backend, backend.layerNorm(x, { eps: 0.5 }))).toEqual([-2 / root, 0, 2 / root, 0, 0, 0]);
@@ -99,7 +99,7 @@ describe('multiply', () => {
     expect(await read(backend, backend.multiply(a, b, { activation: 'relu2', scale: 2 }))).toEqual([20, 0, -540, nan]);
   });
 
-  // x, gelu and gelu-tanh, by arithmetic of 40 digits.
+  // x, gelu(x) and gelu-tanh(x), computed with 40 digits.
   const KNOWN = [
     [-37, -2.1184613523340935e-298, -0],
     [-11, -2.1017255319485433e-27, -1.4847686071591453e-48],
@@ -243,7 +243,7 @@ describe('sample', () => {
   });
 
   it('topP is a share of what topK left', async () => {
-    // Of 0.5 and 0.25, the first has two thirds: 0.6 is reached by it alone, 0.7 is not.
+    // Of 0.5 and 0.25, the first is two thirds of the sum: it reaches 0.6 alone, and does not reach 0.7.
     expect(await draw(p, [0.999], { topK: 2, topP: 0.6 })).toEqual([1]);
     expect(await draw(p, [0.999], { topK: 2, topP: 0.7 })).toEqual([2]);
   });

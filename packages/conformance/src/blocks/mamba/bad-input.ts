@@ -9,7 +9,7 @@ export const mambaBadInput: readonly BadInput[] = [
   ['block-weight-shape', 'invalid-argument', (i) => otherStates(i)],
 ];
 
-/** Weights of another number of states than the config says. */
+/** Makes a block from weights that have another number of states than the config. */
 const otherStates: BadInput[2] = (inputs) => {
   const weights = inputs.block(SMALL_BLOCK);
   return () => openBlock(inputs.backend, { ...SMALL_BLOCK, dState: SMALL_BLOCK.dState + 1 }, weights);

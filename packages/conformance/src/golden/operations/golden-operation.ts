@@ -1,40 +1,43 @@
-/** What the suite has to know of an operation to check it against golden files. */
+/** Describes how golden files hold an operation. */
 import type { OperationName } from '@mamba/core';
 import type { Named, Tolerance } from '../../cases/case.ts';
 import { damaged } from '../golden-file.ts';
 
 export interface GoldenOperation {
   readonly operation: OperationName;
-  /** Inputs by their names in files, with ours. Gradients are of these. */
+  /** The contract's name of each input, by its name in files. Gradients have these names too. */
   readonly inputs: Readonly<Record<string, string>>;
-  /** Those inputs (names in files) without which there is no call. */
+  /** The required inputs, by their names in files. */
   readonly required: readonly string[];
-  /** Results by their names in files, with ours. The first has to be there. */
+  /** The contract's name of each result, by its name in files. The first one is required. */
   readonly outputs: Readonly<Record<string, string>>;
   readonly tolerance: Tolerance;
   /**
    * The options of a case, from its entry in the file.
-   * @throws MambaError `invalid-file`
+   * @throws MambaError `invalid-file` on an unknown or wrong option.
    */
   options(entry: Readonly<Record<string, unknown>>, origin: string): Options;
-  /** Named inputs, and options, to the operation's arguments. */
+  /** The arguments of the operation, from its named inputs and options. */
   arguments<T>(inputs: Named<T>, options: Options): unknown[];
-  /** Sizes that the tensors have, by the names under which an entry may tell them. */
+  /** Optional. The sizes of the tensors, by the names under which an entry may give them. */
   sizes?: ((shapeOf: (input: string) => readonly number[]) => Readonly<Record<string, number | undefined>>) | undefined;
-  /** Absent where the contract has none of this operation. */
+  /** The gradients of the operation; absent where the contract has none. */
   readonly gradients?: GoldenGradients | undefined;
 }
 
 export interface GoldenGradients {
   readonly operation: OperationName;
   readonly tolerance: Tolerance;
-  /** As the forward call's, and the cotangents of its outputs by their names. */
+  /** The arguments of the backward operation, from the named inputs, the options, and the cotangents by name. */
   arguments<T>(inputs: Named<T>, options: Options, cotangents: Named<T>): unknown[];
 }
 
 export type Options = Readonly<Record<string, unknown>>;
 
-/** One of these words, or the first where the entry says nothing. @throws MambaError `invalid-file` */
+/**
+ * An option of an entry that is one of `words`; the first of them by default.
+ * @throws MambaError `invalid-file` on any other value.
+ */
 export function wordOf(entry: Options, key: string, words: readonly string[], origin: string): string {
   const { [key]: given = words[0] } = entry;
   if (typeof given === 'string' && words.includes(given)) return given;

@@ -1,4 +1,4 @@
-/** The operations that the suite checks against golden files, by the names that files give them. */
+/** The operations that golden files may name, by these names. */
 import { causalConv1d } from './causal-conv1d.ts';
 import { embedding } from './embedding.ts';
 import type { GoldenOperation } from './golden-operation.ts';
