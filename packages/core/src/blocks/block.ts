@@ -90,8 +90,8 @@ function checkWeights(parameters: readonly BlockParameter[], weights: BlockWeigh
 }
 
 /**
- * A Mamba block of the usual sizes: dInner 2 dModel, dState 16, dConv 4, dtRank ceil(dModel / 16). Throws
- * `invalid-argument`.
+ * A Mamba block's config; what `overrides` does not say has the paper's sizes, as `modelConfig` has them.
+ * @throws MambaError `invalid-argument` where a size or an option cannot be.
  */
 export function blockConfig(dModel: number, overrides: Partial<StandaloneMamba> = {}): StandaloneMamba {
   const config = { ...mambaSizes(dModel), ...overrides, kind: 'mamba' as const, dModel: overrides.dModel ?? dModel };
