@@ -7,8 +7,8 @@ import { leftOut, type WarningListener } from './warnings.ts';
 const FILE = 'adapter_config.json';
 
 /**
- * The error that says so, where a place that lacks a model holds an adapter: weights that are added to those of another
- * model.
+ * The error for a folder that holds an adapter and no model. An adapter is a set of weights that are added to those of
+ * another model.
  */
 export async function adapterError(store: CheckpointStore): Promise<MambaError | undefined> {
   const config = await readOptionalObject(store, FILE, () => {});
@@ -16,8 +16,8 @@ export async function adapterError(store: CheckpointStore): Promise<MambaError |
 }
 
 /**
- * A model with an adapter beside it loads without it, and with a word of that. Only where it can be known without
- * asking a network.
+ * Warns of an adapter beside a model, which loads without it. Only stores that can list their files are looked at, so
+ * that no request is made.
  */
 export async function warnOfAdapter(store: CheckpointStore, onWarning: WarningListener): Promise<void> {
   if (!((await store.list?.()) ?? []).includes(FILE)) return;

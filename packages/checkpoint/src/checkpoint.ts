@@ -24,67 +24,64 @@ import { type WarningListener, warnOnConsole } from './warnings.ts';
 import { openWeights, type Weights } from './weights.ts';
 
 export interface OpenOptions extends UrlOptions {
-  /**
-   * Hears of what is left out: files that a checkpoint can do without and that cannot be used. Default: console.warn.
-   */
+  /** Called for each optional file of the checkpoint that cannot be used and is left out. Default: console.warn. */
   readonly onWarning?: WarningListener | undefined;
   /**
-   * Where the tokenizer's files are, if not beside the weights: a location as the checkpoint's, or that of its
-   * `tokenizer.json`.
+   * The location of the tokenizer's files, if they are not beside the weights: of their folder, or of `tokenizer.json`.
    */
   readonly tokenizer?: CheckpointLocation | undefined;
   /**
-   * Called with what the config says before any weights are opened, or downloaded: what it throws, `openCheckpoint`
+   * Called with the config before any weights are opened or downloaded. `openCheckpoint` rejects with any error that it
    * throws.
    */
   readonly checkConfig?: ((config: ModelConfig) => void | Promise<void>) | undefined;
 }
 
-/** A checkpoint whose headers are read and checked, and whose data is still where it was. */
+/** A checkpoint whose headers are read and checked. Its data is read on demand. */
 export interface Checkpoint {
-  /** Where it is, for messages. */
+  /** The location, for messages. */
   readonly name: string;
-  /** What the weights are kept in. */
+  /** The format of the weights. */
   readonly format: Weights['format'] | 'GGUF';
-  /** Name of the family of models that it was read as: `mamba`, `falcon-mamba`, … */
+  /** The name of the family of models: `mamba`, `falcon-mamba`, … */
   readonly family: string;
   readonly config: ModelConfig;
-  /** For core's `createModel`. */
+  /** The source of parameters for core's `createModel`. */
   readonly source: ParameterSource;
-  /** How a parameter is stored, by the format's name: `F16`, `Q8_0`, … */
+  /** The type that a parameter is stored in, by the format's name: `F16`, `Q8_0`, … */
   storedType(parameter: Pick<ParameterSpec, 'key' | 'layer'>): string;
   readonly tensors: Pick<SafetensorsFile, 'name' | 'tensors' | 'read' | 'close'>;
-  /** The file, with its metadata, where the checkpoint is one of GGUF. */
+  /** The file with its metadata, if the checkpoint is a GGUF file. */
   readonly gguf: GgufFile | undefined;
-  /** What all of its files say together. */
+  /** The special tokens by all of the checkpoint's files. */
   readonly specialTokens: SpecialTokens;
-  /** `generation_config.json`, unless the checkpoint has none. */
+  /** The content of `generation_config.json`; undefined if the checkpoint has none. */
   readonly generationConfig: unknown;
-  /** For the other files: golden values. */
+  /** The store of the checkpoint, to read its other files. */
   readonly store: CheckpointStore;
   /**
-   * Read when first asked for.
-   * @throws MambaError `invalid-file` where there is a tokenizer that cannot be read, `unsupported`.
+   * The files of the tokenizer, read at the first call.
+   * @throws MambaError `invalid-file` or `unsupported` where there is a tokenizer that cannot be read.
    */
   tokenizerFiles(): Promise<TokenizerFiles>;
-  /** Closes the files; `source` and `tensors` cannot be read afterwards. */
+  /** Closes the files. `source` cannot be read afterwards. */
   close(): Promise<void>;
-  /** Opens it once more, from the same place; also after `close`. */
+  /** Opens the checkpoint again from the same location, also after `close`. */
   reopen(options?: Pick<UrlOptions, 'signal'>): Promise<Checkpoint>;
 }
 
 /**
- * Opens `config.json` with `model.safetensors`, `pytorch_model.bin`, or the shards of either's index, from a folder
- * (Node), an http(s) address, chosen files, or a store of one's own; or a GGUF file, given by its path or address, or
- * as the one in the folder or among the files. Files beside these decide nothing: what cannot be used of them is left
+ * Opens a checkpoint: `config.json` with `model.safetensors`, `pytorch_model.bin`, or the shards of either's index,
+ * from a folder (Node), an http(s) address, files that a user chose, or your own store; or a GGUF file, given by its
+ * path or address, or as the only one of a folder. All other files are optional: those that cannot be used are left
  * out, with a warning.
  * @throws MambaError `invalid-file` (damaged, incomplete, contradictory), `unsupported` (another kind of model),
- * `unavailable` (disk, network), `aborted`; nothing stays open then.
+ * `unavailable` (disk, network), `aborted`. No file stays open then.
  */
 export async function openCheckpoint(location: CheckpointLocation, options: OpenOptions = {}): Promise<Checkpoint> {
   const { onWarning = warnOnConsole, tokenizer: apart, checkConfig = () => {} } = options;
   const { store, gguf } = await locateGguf(location, { ...options, checkConfig });
-  // What is left out was told of already.
+  // The warnings have been given already.
   const reopen: Checkpoint['reopen'] = (again) =>
     openCheckpoint(location, { ...options, signal: undefined, onWarning() {}, checkConfig: undefined, ...again });
   const place = apart === undefined ? store : tokenizerStore(apart, options);
@@ -96,7 +93,7 @@ export async function openCheckpoint(location: CheckpointLocation, options: Open
 
 interface Context extends Pick<Checkpoint, 'store' | 'reopen'> {
   readonly tokenizer: TokenizerReader;
-  /** The tokenizer was given, and comes before any that the checkpoint has. */
+  /** Whether the caller gave a tokenizer, which replaces that of the checkpoint. */
   readonly apart: boolean;
   readonly onWarning: WarningListener;
   readonly checkConfig: NonNullable<OpenOptions['checkConfig']>;

@@ -1,6 +1,6 @@
 import { MambaError } from '@mamba/core';
 
-/** `origin` names the file, and the tensor or field in it. */
+/** The error for a damaged file. `origin` names the file, and the tensor or field in it. */
 export function damaged(
   origin: string,
   given: string,
@@ -11,36 +11,36 @@ export function damaged(
   return new MambaError('invalid-file', `${origin} cannot be used`, { origin, given, expected, remedy, cause });
 }
 
-/** A file that is well as it is, of what is not there. */
+/** The error for a valid file with a property that is not implemented. */
 export function unsupported(origin: string, given: string, expected: string, remedy?: string | undefined): MambaError {
   return new MambaError('unsupported', `${origin} is not supported`, { origin, given, expected, remedy });
 }
 
-/** Names out of a file may be long or hold anything: quoted, and cut at 120 characters. */
+/** Quotes a name from a file, which may be long or hold any characters, and cuts it at 120 characters. */
 export function quote(text: string): string {
   return JSON.stringify(text.length > 120 ? `${text.slice(0, 119)}…` : text);
 }
 
-/** A JSON value for a message. */
+/** A JSON value as text for a message. */
 export function show(value: unknown): string {
   if (value === undefined) return 'nothing';
-  // JSON has no word for infinity and NaN.
+  // JSON has no infinity and no NaN.
   const text = typeof value === 'number' ? String(value) : (JSON.stringify(value, wide) ?? String(value));
   return text.length > 120 ? `${text.slice(0, 119)}…` : text;
 }
 
-/** Nor for integers of 64 bits. */
+/** Replaces bigints, which JSON does not have, by text. */
 function wide(_: string, value: unknown): unknown {
   return typeof value === 'bigint' ? String(value) : value;
 }
 
-/** At most eight of many names. */
+/** Lists names for a message, at most eight of them. */
 export function list(names: readonly string[]): string {
   const shown = names.slice(0, 8).map(quote).join(', ');
   return names.length > 8 ? `${shown} and ${names.length - 8} more` : shown;
 }
 
-/** Allocates, turning the engine's RangeError into `out-of-memory`. */
+/** Allocates bytes. Throws `out-of-memory` in place of the engine's RangeError. */
 export function allocate(origin: string, bytes: number): Uint8Array<ArrayBuffer> {
   try {
     return new Uint8Array(bytes);
@@ -53,7 +53,7 @@ export function allocate(origin: string, bytes: number): Uint8Array<ArrayBuffer>
   }
 }
 
-/** Why something failed, in words; `fetch` hides it in the cause of its error. */
+/** The reason of a failure in words. The errors of `fetch` have it in their cause. */
 export function reasonOf(cause: unknown): string {
   if (!(cause instanceof Error)) return String(cause);
   const { code, message } = (cause.cause ?? {}) as { readonly code?: unknown; readonly message?: unknown };

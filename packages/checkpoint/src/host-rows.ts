@@ -2,7 +2,8 @@ import type { HostRows, HostTensor, Shape } from '@mamba/core';
 import { invalid } from '@mamba/core/toolkit';
 
 /**
- * A matrix of a file, read some rows at a time. @throws MambaError `invalid-argument` where it is no matrix of floats.
+ * A matrix of a file, to be read some rows at a time.
+ * @throws MambaError `invalid-argument` where the tensor is no matrix of floats.
  */
 export function hostRows(
   origin: string,

@@ -1,4 +1,4 @@
-/** Public API: checkpoints whole, and the parts that they are made of. */
+/** The public API: whole checkpoints, and the readers and writers of their files. */
 export {
   createFile,
   createFolder,

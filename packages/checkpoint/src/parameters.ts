@@ -8,13 +8,13 @@ import { type LocatedParameters, locateParameters, surplusError } from './stored
 import { landmarkNames, tensorNames } from './tensor-names.ts';
 
 /**
- * A model's parameters out of a checkpoint, by the names of its family, however they are wrapped. All of them are
- * looked up now, so that a file which does not fit is refused before anything is loaded; values are read when they are
- * asked for, one tensor or some rows of a matrix. What is stored in another form (A_log) is computed, and given, in
- * float64.
- * @param family As `parseModel` names it. Default: the first that can hold the model.
- * @throws MambaError `invalid-file` where a tensor is missing, of a wrong shape or no floats, where one is left over,
- * or where a head contradicts the config; `unsupported` where no family can hold the model.
+ * The source of a model's parameters in a checkpoint, by the tensor names of its family, with any prefix or wrapper.
+ * All tensors are located in this call, so that a file that does not fit is refused before anything is loaded. Values
+ * are read on demand, one tensor or some rows of a matrix at a time. Values that are stored in another form (A_log) are
+ * converted in float64, and returned as float64.
+ * @param family The name of the family, as `parseModel` gives it. Default: the first that can express the model.
+ * @throws MambaError `invalid-file` where a tensor is missing, unknown, of a wrong shape or no floats, or where a head
+ * contradicts the config; `unsupported` where no family can express the model.
  */
 export async function parameterSource(
   given: ModelConfigLike,
@@ -29,7 +29,7 @@ export async function parameterSource(
   return (await folderParameters(config, file, format)).source;
 }
 
-/** The same, with the tensors of each parameter. */
+/** As `parameterSource`, with the names of each parameter's tensors. */
 export async function folderParameters(
   config: ModelConfig,
   file: SafetensorsFile,
@@ -51,7 +51,7 @@ export async function folderParameters(
   return located;
 }
 
-/** Rows of the embedding, wherever it is; undefined where there is none. */
+/** The number of rows of the embedding, under any of its names; undefined where there is no embedding. */
 export function embeddingRows(
   config: ModelConfig,
   file: Pick<SafetensorsFile, 'name' | 'tensors'>,
@@ -63,7 +63,7 @@ export function embeddingRows(
   return name === undefined ? undefined : file.tensors.get(name)?.shape[0];
 }
 
-/** A tied head may have been kept in the embedding's place. */
+/** The name of the head's tensor. Where the head is tied, a file may hold it in place of the embedding. */
 function headOf(config: ModelConfig, names: ReadonlyMap<string, string>, head: string): string | undefined {
   return config.tiedHead ? names.get(head) : undefined;
 }
@@ -73,7 +73,9 @@ function checkType(origin: string, dtype: string): void {
     throw damaged(origin, dtype, 'F64, F32, F16 or BF16 for a parameter');
 }
 
-/** A tied model may carry its head as a copy of the embedding, bit for bit; nothing else may be left over. */
+/**
+ * Checks that no tensor is left over. A tied model may have its head as well, as a copy of the embedding bit for bit.
+ */
 async function checkSurplus(
   config: ModelConfig,
   file: SafetensorsFile,

@@ -5,8 +5,8 @@ import { FAMILIES, listed } from './families/list.ts';
 import type { SafetensorsFile } from './safetensors/file.ts';
 
 /**
- * A parameter's tensor as the files of its model's family call it, for messages; without a config, as transformers'
- * Mamba does. A model that no family knows has core's own names.
+ * The name of a parameter's tensor in the files of its family, for messages; without a config, the name in
+ * transformers' Mamba. For a model of no family, it is core's own name.
  */
 export function transformersName(
   { key, layer }: Pick<ParameterSpec, 'key' | 'layer'>,
@@ -21,11 +21,11 @@ export function transformersName(
     : nameIn(family.folder, config, parameter);
 }
 
-/** What the files of a family call the tensors that say where all others are. */
+/** The names, in the files of a family, of those tensors by which the prefix of all names is found. */
 export interface LandmarkNames {
   readonly embedding: string;
   readonly finalNorm: string;
-  /** It may be there also where the head is tied to the embedding. */
+  /** The name of the head. A file may have it also where the head is tied to the embedding. */
   readonly head: string;
 }
 
@@ -36,9 +36,10 @@ export function landmarkNames(format: FolderFormat, config: ModelConfig): Landma
 }
 
 /**
- * A file's own names of tensors, by the family's names for them. A file may have other names for some, no base before
- * them (the bare model), more than that (a model within another), and what wrapped a module when it was saved.
- * @throws MambaError `invalid-file` where two tensors are the same one.
+ * The names of tensors in a file, by the family's names. A file may have aliases for some, names without the base (the
+ * bare model) or with a longer prefix (a model within another), and the names of modules that wrapped the model when it
+ * was saved.
+ * @throws MambaError `invalid-file` where two tensors have the same name for the family.
  */
 export function tensorNames(
   file: Pick<SafetensorsFile, 'name' | 'tensors'>,
@@ -65,7 +66,10 @@ export function tensorNames(
   return names;
 }
 
-/** What stands before the final norm's name, where that is outermost: a layer's may end alike. */
+/**
+ * The prefix before the name of the final norm. Since a name within a layer may end the same way, the shortest prefix
+ * counts.
+ */
 function baseOf(paths: readonly string[], norm: string, fallback: string): string {
   const found = paths.filter((path) => path === norm || path.endsWith(`.${norm}`));
   const [first, ...others] = found;
@@ -78,7 +82,10 @@ function nameIn(format: FolderFormat, config: ModelConfig, parameter: ParameterS
   return format.tensors(config)(parameter).parts[0]!.tensor;
 }
 
-/** What compiled, parallel, sharded and recomputing modules put before the names of the one they hold. */
+/**
+ * The names that modules for compilation, parallelism, sharding and recomputation put before those of the module they
+ * wrap.
+ */
 const WRAPPERS = ['_orig_mod', 'module', '_forward_module', '_fsdp_wrapped_module', '_checkpoint_wrapped_module'];
 
 function withoutWrappers(name: string): string {

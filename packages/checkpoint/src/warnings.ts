@@ -2,14 +2,18 @@ import { isMambaError, MambaError } from '@mamba/core';
 import { reasonOf } from './errors.ts';
 
 /**
- * Hears of what was left out, or done without, of a checkpoint that loads all the same: an error that was not thrown.
+ * Called for each part of a checkpoint that was left out or is missing, while the checkpoint loads nevertheless. The
+ * warning is an error that was not thrown.
  */
 export type WarningListener = (warning: MambaError) => void;
 
-/** Where nobody listens, so that nothing is left out in silence. */
+/** The default listener, so that nothing is left out silently. */
 export const warnOnConsole: WarningListener = (warning) => console.warn(warning.message);
 
-/** That something is left out, and why: with what was given and expected, where the reason says so. */
+/**
+ * The warning that something is left out, with the reason, and with the given and expected values if the reason has
+ * them.
+ */
 export function leftOut(what: string, reason: unknown, remedy?: string): MambaError {
   if (!isMambaError(reason))
     return new MambaError('invalid-file', `${what} is left out: ${reasonOf(reason)}`, { origin: what, remedy });

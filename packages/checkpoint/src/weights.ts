@@ -15,16 +15,16 @@ export interface Weights {
   readonly tensors: SafetensorsFile;
 }
 
-/** In this order: where there are both, those of safetensors are smaller to read and cannot hold code. */
+/** The formats in order of preference. Files of safetensors are cheaper to read and cannot hold code. */
 const FORMATS: readonly { readonly format: Weights['format']; readonly file: string; readonly open: Open }[] = [
   { format: 'safetensors', file: 'model.safetensors', open: openSafetensors },
   { format: 'PyTorch', file: 'pytorch_model.bin', open: openPytorch },
 ];
 
 /**
- * The tensors of a checkpoint, in whichever of its files they are.
- * @throws MambaError `invalid-file` where there are none, or what the host said in place of it, and what opening them
- * throws.
+ * Opens the weights of a checkpoint, in any of the formats.
+ * @throws MambaError `invalid-file` where there are none, or the host's own error in place of it, and the errors of
+ * opening them.
  */
 export async function openWeights(store: CheckpointStore): Promise<Weights> {
   const reasons: MambaError[] = [];
@@ -53,5 +53,5 @@ async function noWeights(store: CheckpointStore): Promise<MambaError> {
   );
 }
 
-/** What weights are kept in. */
+/** The names of files with weights, in any format. */
 const OTHERS = /\.(safetensors|bin|pt|pth|ckpt|h5|msgpack|onnx|npz)$/i;

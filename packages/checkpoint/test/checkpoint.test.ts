@@ -38,7 +38,7 @@ async function parameters({ config, source }: Checkpoint): Promise<ReadonlyMap<s
   return all;
 }
 
-/** In three pieces, to the bit. */
+/** Reads a matrix in three pieces, which must equal the whole bit for bit. */
 async function expectRows(rows: HostRows, whole: HostTensor): Promise<void> {
   const [count, columns] = whole.shape as [number, number];
   const bytes = ({ buffer, byteOffset, byteLength }: ArrayBufferView) => Buffer.from(buffer, byteOffset, byteLength);
@@ -53,7 +53,7 @@ async function expectRows(rows: HostRows, whole: HostTensor): Promise<void> {
   }
 }
 
-/** A fixture's files in memory, its tensors to be changed. */
+/** The files of a fixture in memory, with tensors that a test can change. */
 async function parts(folder: string): Promise<{ config: Record<string, unknown>; tensors: Map<string, RawTensor> }> {
   const config = JSON.parse(await readFile(`${FIXTURES}/${folder}/config.json`, 'utf8')) as Record<string, unknown>;
   const file = await openSafetensors(bytesSource(await readFile(`${FIXTURES}/${folder}/model.safetensors`)));
@@ -199,7 +199,7 @@ describe('checkpoints', () => {
     expect(await parameters(chosen)).toEqual(expected);
     await folder.close();
 
-    // As a browser gives a folder: with what is in the folders below it, in any order.
+    // A browser lists a folder with the files of its subfolders, in any order.
     const inFolder = (file: File, path: string): File =>
       Object.defineProperty(file, 'webkitRelativePath', { value: path });
     const below = ['onnx', 'old'].map((name) => inFolder(new File(['{}'], 'config.json'), `model/${name}/config.json`));
@@ -213,7 +213,7 @@ describe('checkpoints behind http', () => {
   let server: Server | undefined;
   afterEach(() => void server?.close());
 
-  /** Serves the fixtures; counts bytes. */
+  /** Serves the fixtures and counts the bytes that are sent. */
   async function serve(ranges: boolean): Promise<{ url: string; sent: () => number }> {
     let sent = 0;
     server = createServer(async (request, response) => {

@@ -14,7 +14,7 @@ function thrown(json: unknown): MambaError {
   throw new Error('nothing was thrown');
 }
 
-/** The block that every layer is, where all are alike. */
+/** The block of every layer, where all layers are equal. */
 function block({ blocks }: ModelConfig): BlockConfig {
   for (const other of blocks) expect(other).toEqual(blocks[0]);
   return blocks[0]!;

@@ -1,4 +1,4 @@
-/** Families of models: which they are, where their parameters lie, and that their formats are read and written. */
+/** Families of models: their identification, the tensors of their parameters, and reading and writing their formats. */
 import { blocksOf, type ModelConfig, modelConfig, modelParameters } from '@mamba/core';
 import { describe, expect, it } from 'vitest';
 import {
@@ -41,7 +41,7 @@ import { expectError, FIXTURES, memoryStore } from './helpers.ts';
 const jamba = () => openCheckpoint(familyStore(JAMBA, jambaShapes(), seeded(jambaShapes())));
 const original = () => openCheckpoint(familyStore(ORIGINAL, originalShapes(), seeded(originalShapes())));
 
-/** The model in files again, of the first family that can hold it. */
+/** Writes a model as the first family that can express it, and opens it again. */
 async function rewritten({ config, source, specialTokens }: Checkpoint): Promise<Checkpoint> {
   const sink = memorySink();
   await writeSafetensorsModel({ config, source, type: 'F32', sink });
@@ -55,7 +55,7 @@ async function asGguf({ config, source, specialTokens }: Checkpoint): Promise<Ui
   return sink.bytes();
 }
 
-/** Every parameter but A, whose logarithm is rounded where it is stored. */
+/** Expects equal parameters, except for A, whose logarithm is rounded when it is stored. */
 async function expectNearlySame(a: Checkpoint, b: Checkpoint): Promise<void> {
   const [left, right] = [await parameterFloats(a), await parameterFloats(b)];
   expect([...left.keys()]).toEqual([...right.keys()]);
@@ -330,7 +330,7 @@ describe("state-spaces' layout with MLPs", () => {
     ]);
     await expectNearlySame(again, checkpoint);
     await expectError(asGguf(checkpoint), 'unsupported', 'mamba: the model has a block of kind mlp');
-    // The family is told by the blocks where nobody names it.
+    // The blocks determine the family where none is named.
     const source = await parameterSource(checkpoint.config, checkpoint.tensors as never);
     const [embedding] = modelParameters(checkpoint.config);
     expect((await source(embedding!)).shape).toEqual([12, D_MODEL]);

@@ -1,4 +1,4 @@
-/** Small models of families whose blocks are Mamba and MLPs, under the names that their files have. */
+/** Small models of families with Mamba blocks and MLPs, with the tensor names of their files. */
 import { sizeOf } from '@mamba/core';
 import { type RawTensor, writeSafetensors } from '../src/index.ts';
 import { memoryStore, random } from './helpers.ts';
@@ -46,7 +46,7 @@ export const ORIGINAL = {
   ...{ d_model: D_MODEL, n_layer: 2, vocab_size: 10, pad_vocab_size_multiple: 4, d_intermediate: 100 },
   ssm_cfg: { d_state: STATE },
 };
-/** 100 rounded up. */
+/** The width of the MLP: 100 rounded up to a multiple of 128. */
 export const ORIGINAL_HIDDEN = 128;
 
 export function originalShapes(layers = ORIGINAL.n_layer): Shapes {
@@ -81,7 +81,7 @@ function mixerShapes(path: string, rank: number): Shapes {
   };
 }
 
-/** Values of float32, no two of which are likely to be the same. */
+/** Seeded float32 values, which are most probably all different. */
 export function seeded(shapes: Shapes, seed = 1): Map<string, Float32Array> {
   const next = random(seed);
   return new Map(

@@ -1,4 +1,4 @@
-/** Files and folders that are written: whole, or not at all. */
+/** Files and folders are written completely or not at all. */
 import { execFileSync, spawnSync } from 'node:child_process';
 import { copyFile, lstat, mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -58,7 +58,7 @@ describe('a file that is not to replace another', () => {
     expect(await readFile(path, 'utf8')).toBe('1');
     expect(await readdir(place)).toEqual(['file']);
     await expectError(createFile(path, { replace: false }), 'io', path, '--force');
-    // The remedy.
+    // Apply the remedy that the error names.
     await (await createFile(path, { replace: true })).close();
     expect(await readFile(path, 'utf8')).toBe('');
   });
@@ -191,7 +191,7 @@ describe('what stands where a file is read', () => {
         else await copyFile(`${FIXTURES}/mamba-tiny/${file}`, join(folder, file));
       }
       await expectError(openCheckpoint(folder), 'invalid-file', name, 'pipe');
-      // The remedy.
+      // Apply the remedy that the error names.
       await rm(join(folder, name));
       await symlink(`${FIXTURES}/mamba-tiny/${name}`, join(folder, name));
       await (await openCheckpoint(folder)).close();

@@ -1,4 +1,7 @@
-/** 10,000 damaged files: every one is read, or refused with a typed error. Seeded, so that a failure repeats. */
+/**
+ * Every one of 10,000 damaged files is read, or refused with a typed error. The damage is seeded, so that a failure can
+ * be repeated.
+ */
 import { readFile } from 'node:fs/promises';
 import { isMambaError, modelParameters } from '@mamba/core';
 import { expect, it } from 'vitest';
@@ -21,7 +24,7 @@ const WORDS = [
   '\\u0000',
 ];
 
-/** Flips, cuts, inserts, repeats and swaps; a third of them are aimed at the header. */
+/** Flips, cuts, inserts, repeats or swaps bytes, a third of the times in the header. */
 function mutate(bytes: Uint8Array, pick: (limit: number) => number): Uint8Array {
   let mutated: Uint8Array = new Uint8Array(bytes);
   const reach = (): number => pick(pick(3) === 0 ? Math.min(mutated.length, 2000) : mutated.length);
@@ -54,7 +57,7 @@ function mutate(bytes: Uint8Array, pick: (limit: number) => number): Uint8Array 
 
 it(`survives ${COUNT} damaged safetensors, config and index files`, async () => {
   const pick = random(20231201);
-  // One layer and what is outside of layers keep 10,000 files fast; mutations find the header either way.
+  // A model of one layer keeps 10,000 files fast; mutations hit the header all the same.
   const text = await readFile(`${FIXTURES}/falcon-mamba-tiny/config.json`, 'utf8');
   const config = new TextEncoder().encode(text.replace(/"num_hidden_layers": \d+/, '"num_hidden_layers": 1'));
   const whole = await openSafetensors(bytesSource(await readFile(`${FIXTURES}/falcon-mamba-tiny/model.safetensors`)));
@@ -81,7 +84,7 @@ it(`survives ${COUNT} damaged safetensors, config and index files`, async () => 
   const outcomes = { read: 0, refused: 0 };
   const targets = ['small', 'small', 'small', 'config', 'index'] as const;
   for (let round = 0; round < COUNT; round++) {
-    // Damage in a whole model is in the numbers, nearly always.
+    // Damage in a whole model nearly always hits the numbers.
     const target = round % 60 === 0 ? 'model' : targets[round % targets.length]!;
     try {
       if (target === 'small') {
@@ -107,7 +110,7 @@ it(`survives ${COUNT} damaged safetensors, config and index files`, async () => 
     }
   }
   expect(outcomes.read + outcomes.refused).toBe(COUNT);
-  // Both ways are taken: mutations are neither all fatal nor all harmless.
+  // Both outcomes occur: mutations are neither all fatal nor all harmless.
   expect(outcomes.read).toBeGreaterThan(COUNT / 100);
   expect(outcomes.refused).toBeGreaterThan(COUNT / 4);
 });

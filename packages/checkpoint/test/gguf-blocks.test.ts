@@ -1,6 +1,6 @@
 /**
- * ggml's blocks: against ggml's own Python package, hand-made ones against the format's definition, and rounding within
- * its bounds.
+ * The blocks of ggml: compared with ggml's own Python package, with blocks made by hand from the format's definition,
+ * and with the bounds of rounding.
  */
 import { readFileSync } from 'node:fs';
 import { float16ToNumber, numberToFloat16 } from '@mamba/core/toolkit';
@@ -22,7 +22,7 @@ function decode(type: QuantizedType, bytes: readonly number[]): Float32Array {
   return values;
 }
 
-/** Made by data/gguf-blocks.py. */
+/** The file that data/gguf-blocks.py makes. */
 interface Golden {
   readonly read: Readonly<Record<QuantizedType, { readonly bytes: string; readonly float32: string }>>;
   readonly values: string;
@@ -59,7 +59,7 @@ describe('blocks by the definition', () => {
   const bits = (count: number, width: number) =>
     fc.array(fc.integer({ min: 0, max: 2 ** width - 1 }), { minLength: count, maxLength: count });
   const scale = fc.integer({ min: -2000, max: 2000 }).map((value) => value / 1024);
-  /** Values 0 to 15 low, 16 to 31 high. */
+  /** Packs values 0 to 15 as low nibbles and 16 to 31 as high ones. */
   const nibbles = (q: readonly number[]): number[] =>
     Array.from({ length: 16 }, (_, index) => (q[index]! & 15) | ((q[index + 16]! & 15) << 4));
   const fifths = (q: readonly number[]): number[] =>
@@ -90,7 +90,10 @@ describe('blocks by the definition', () => {
     );
   });
 
-  /** Eight 6-bit scales and minima: the first four in whole bytes, whose upper bits hold those of the last four. */
+  /**
+   * Packs eight 6-bit scales and minima: the first four in whole bytes, whose upper two bits hold the upper bits of the
+   * last four.
+   */
   const packScales = (scales: readonly number[], mins: readonly number[]): number[] => [
     ...[0, 1, 2, 3].map((index) => scales[index]! | ((scales[index + 4]! >> 4) << 6)),
     ...[0, 1, 2, 3].map((index) => mins[index]! | ((mins[index + 4]! >> 4) << 6)),
@@ -128,8 +131,8 @@ describe('blocks by the definition', () => {
     fc.assert(
       fc.property(scale, bits(16, 8), bits(256, 6), (d, scales, q) => {
         const bytes = new Array<number>(210).fill(0);
-        // Of each half of 128: value i of quarter k has its low bits in byte i (k even) or 32 + i, and its high ones in
-        // pair k of byte i.
+        // In each half of 128 values, value i of quarter k has its low bits in byte i (k even) or 32 + i, and its high
+        // bits in pair k of byte i.
         for (const [index, value] of q.entries()) {
           const [half, quarter, i] = [Math.floor(index / 128), Math.floor((index % 128) / 32), index % 32];
           bytes[half * 64 + (quarter % 2) * 32 + i]! |= (value & 15) << (quarter < 2 ? 0 : 4);
@@ -166,9 +169,9 @@ describe('rounding', () => {
   };
 
   /**
-   * Largest error of a block: half a step, or a whole one at the end that a symmetric type lacks; and the rounding of
-   * the scale (and the minimum) to float16, relative 2^-11 and below its normal range absolute 2^-25, times the largest
-   * integer.
+   * The largest error of a block: half a step, or a whole step at the end of the range that a symmetric type does not
+   * have; plus the rounding of the scale (and the minimum) to float16, 2^-11 relative or 2^-25 absolute below its
+   * normal range, times the largest integer.
    */
   function bound(type: (typeof TYPES)[number], block: Float32Array): number {
     const low = Math.min(...block);

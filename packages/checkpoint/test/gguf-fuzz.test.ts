@@ -1,4 +1,7 @@
-/** 10,000 damaged GGUF files: every one is read, or refused with a typed error. Seeded, so that a failure repeats. */
+/**
+ * Every one of 10,000 damaged GGUF files is read, or refused with a typed error. The damage is seeded, so that a
+ * failure can be repeated.
+ */
 import { isMambaError, modelConfig, modelParameters, sizeOf } from '@mamba/core';
 import { expect, it } from 'vitest';
 import { ggufTokenizer, memorySink, openCheckpoint, writeGguf } from '../src/index.ts';
@@ -6,7 +9,7 @@ import { ggufStore } from './gguf-helpers.ts';
 import { random } from './helpers.ts';
 
 const COUNT = 10_000;
-/** Lengths, counts, types and offsets that are wrong in their own ways. */
+/** Values that make wrong lengths, counts, types and offsets. */
 const WORDS = [0n, 1n, 8n, 9n, 31n, 2n ** 31n, 2n ** 32n - 1n, 2n ** 53n, 2n ** 63n, 2n ** 64n - 1n];
 
 function mutate(bytes: Uint8Array, header: number, pick: (limit: number) => number): Uint8Array {
@@ -85,7 +88,7 @@ it(`survives ${COUNT} damaged files`, { timeout: 120_000 }, async () => {
     expect(store.opened).toBe(0);
   }
   expect(outcomes.read + outcomes.refused).toBe(COUNT);
-  // Both ways are taken: mutations are neither all fatal nor all harmless.
+  // Both outcomes occur: mutations are neither all fatal nor all harmless.
   expect(outcomes.read).toBeGreaterThan(COUNT / 100);
   expect(outcomes.refused).toBeGreaterThan(COUNT / 4);
 });

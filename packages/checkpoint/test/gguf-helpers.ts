@@ -40,27 +40,27 @@ export async function floats(host: HostTensor): Promise<Float32Array> {
   return values;
 }
 
-/** Every parameter, rounded to float32. */
+/** The values of every parameter, rounded to float32. */
 export async function parameterFloats({ config, source }: Checkpoint): Promise<ReadonlyMap<string, Float32Array>> {
   const all = new Map<string, Float32Array>();
   for (const spec of modelParameters(config)) all.set(spec.name, await floats(await source(spec)));
   return all;
 }
 
-/** Every parameter the same to the bit. */
+/** Expects every parameter to be equal bit for bit. */
 export async function expectSameParameters(a: Checkpoint, b: Checkpoint): Promise<void> {
   const [left, right] = [await parameterFloats(a), await parameterFloats(b)];
   expect([...left.keys()]).toEqual([...right.keys()]);
   for (const [name, values] of left) expectSameBits(values, right.get(name)!, name);
 }
 
-/** Quick on large arrays, where toEqual is not. */
+/** Expects equal bits. This is fast for large arrays, which toEqual is not. */
 export function expectSameBits(a: Float32Array, b: Float32Array, name: string): void {
   const bytes = (values: Float32Array) => Buffer.from(values.buffer, values.byteOffset, values.byteLength);
   expect(bytes(a).equals(bytes(b)), name).toBe(true);
 }
 
-/** A GGUF file of any header at all; every part is written as it is given. */
+/** Makes a GGUF file with any header; every part is written as it is given. */
 export class RawGguf {
   magic = 'GGUF';
   version = 3;
@@ -70,7 +70,7 @@ export class RawGguf {
   readonly tensors: Uint8Array[] = [];
   data = new Uint8Array(0);
 
-  /** An entry whose value is already encoded. */
+  /** Adds an entry whose value is already encoded. */
   entry(key: string | Uint8Array, type: number, value: Uint8Array): this {
     this.metadata.push(join(string(key), u32(type), value));
     return this;

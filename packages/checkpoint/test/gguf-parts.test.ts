@@ -1,4 +1,4 @@
-/** GGUF files in parts, as llama-gguf-split makes them. */
+/** GGUF files that are split into parts, as llama-gguf-split makes them. */
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join as joinPath } from 'node:path';
@@ -12,7 +12,10 @@ type Facts = { readonly count?: number; readonly number?: number; readonly tenso
 const name = (part: number, count = 3): string => `tiny-0000${part}-of-0000${count}.gguf`;
 const TYPES: Readonly<Record<string, number>> = { F32: 0, F16: 1 };
 
-/** With so many tensors each; the first part has the metadata. `lies` says other things of a part than are true. */
+/**
+ * Splits a file into parts with these numbers of tensors. The first part has the metadata. `lies` replaces entries
+ * about the split.
+ */
 async function split(
   whole: Uint8Array,
   counts: readonly number[],
@@ -95,7 +98,7 @@ describe('a GGUF in parts', () => {
     await rm(joinPath(folder, name(2)));
     await expectError(openCheckpoint(folder), 'invalid-file', name(2), 'Fetch the missing one');
     await expectError(openCheckpoint(joinPath(folder, name(1))), 'invalid-file', name(2));
-    // The remedy.
+    // Apply the remedy that the error names.
     await writeFile(joinPath(folder, name(2)), parts[1]!);
     await (await openCheckpoint(folder)).close();
   });

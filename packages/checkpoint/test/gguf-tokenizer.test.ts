@@ -9,13 +9,13 @@ type Json = Record<string, unknown>;
 
 const kjv = async (): Promise<Json> => JSON.parse(await readFile(`${FIXTURES}/kjv-mamba/tokenizer.json`, 'utf8'));
 
-/** What a file made with this tokenizer gives. */
+/** The tokenizer and the metadata of a file that is made with this tokenizer. */
 async function roundTrip(tokenizer: unknown): Promise<{ json: Json; metadata: ReadonlyMap<string, GgufValue> }> {
   const file = await openGguf(bytesSource(await converted('kjv-mamba', 'Q8_0', { tokenizer })));
   return { json: ggufTokenizer(file) as Json, metadata: file.metadata };
 }
 
-/** A vocabulary in which the digits 1 to 4 merge from the left, as far as the pre-tokenizer leaves them together. */
+/** A vocabulary in which the digits 1 to 4 are merged from the left, if the pre-tokenizer does not separate them. */
 function digits(more: Record<string, GgufValue> = {}): { name: string; metadata: ReadonlyMap<string, GgufValue> } {
   const tokens = ['1', '2', '3', '4', '12', '123', '1234', '<s>', '$', 'a', '$a', 'Ġ'];
   return {

@@ -97,7 +97,7 @@ describe('fixtures as GGUF', () => {
         (768 * 192 * { F32: 128, F16: 64, BF16: 64, Q8_0: 34, Q4_0: 18, Q4_1: 20, Q5_0: 22, Q5_1: 24 }[type]) / 32,
       );
     }
-    // Weights are F16 already. Rounding to n bits of the largest of 32 costs about 2^-n of them.
+    // The weights are F16 already. Rounding them to n bits of the largest of 32 has an error of about 2^-n.
     expect(errors.F32).toBe(0);
     expect(errors.F16).toBe(0);
     expect(errors.BF16).toBeLessThan(2 ** -9);
@@ -161,7 +161,7 @@ describe('GGUF files on a disk', () => {
     await writeFile(joinPath(folder, 'other.gguf'), bytes);
     await expectError(openCheckpoint(folder), 'invalid-file', 'other.gguf', 'tiny model.gguf', 'Give the path');
     await expectError(openCheckpoint(joinPath(folder, 'absent.gguf')), 'invalid-file', 'absent.gguf', 'no such file');
-    // Safetensors win where both are there.
+    // Safetensors take precedence where both exist.
     for (const name of ['config.json', 'model.safetensors'])
       await writeFile(joinPath(folder, name), await readFile(`${FIXTURES}/mamba-tiny/${name}`));
     const both = await openCheckpoint(folder);
@@ -387,7 +387,7 @@ describe('GGUF headers', () => {
 });
 
 describe('GGUF models', () => {
-  /** A converted file with one metadata key or tensor name changed for another of the same length. */
+  /** A converted file with one metadata key or tensor name replaced by another of the same length. */
   async function changed(from: string, to: string): Promise<ReturnType<typeof memoryStore>> {
     const bytes = Buffer.from(await converted('induction-heads', 'F32'));
     const at = bytes.indexOf(from);

@@ -5,7 +5,7 @@ import { bytesSource, type CheckpointStore } from '../src/index.ts';
 
 export const FIXTURES = fileURLToPath(new URL('../../conformance/fixtures', import.meta.url));
 
-/** Files in memory as a store; remembers how many are open. */
+/** A store of files in memory, which counts the open files. */
 export function memoryStore(
   files: Readonly<Record<string, Uint8Array | string>>,
 ): CheckpointStore & { opened: number } {
@@ -30,7 +30,7 @@ export function memoryStore(
   return store;
 }
 
-/** A safetensors file with any header at all. */
+/** A safetensors file with any header. */
 export function rawFile(header: string, data: number | Uint8Array = 0, length?: bigint): Uint8Array {
   const json = new TextEncoder().encode(header);
   const body = typeof data === 'number' ? new Uint8Array(data) : data;
@@ -41,7 +41,7 @@ export function rawFile(header: string, data: number | Uint8Array = 0, length?: 
   return file;
 }
 
-/** The promise rejects with this code, and a message that holds every one of `words`. */
+/** Expects that the promise rejects with this code and a message that contains each of `words`. */
 export async function expectError(promise: Promise<unknown>, code: string, ...words: string[]): Promise<void> {
   const error = await promise.then(
     () => undefined,
@@ -53,7 +53,7 @@ export async function expectError(promise: Promise<unknown>, code: string, ...wo
   for (const word of words) expect(error.message).toContain(word);
 }
 
-/** Small, fast and seeded: tests repeat exactly. */
+/** Seeded random integers below a limit. */
 export function random(seed: number): (limit: number) => number {
   let state = seed >>> 0;
   return (limit) => {

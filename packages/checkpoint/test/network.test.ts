@@ -1,5 +1,5 @@
 /**
- * Servers and connections as they are: what fails is attempted again, what is missing from an answer is done without.
+ * Unreliable servers and connections: failed requests are repeated, and headers that a response lacks are not needed.
  */
 import { MambaError } from '@mamba/core';
 import { describe, expect, it } from 'vitest';
@@ -19,7 +19,7 @@ interface Sent {
   readonly headers: Headers;
 }
 
-/** A network whose addresses answer as they are told; nothing waits. */
+/** A network with given responses for each address. Waits return at once. */
 function network(answers: Record<string, Answer>): { options: UrlOptions; sent: Sent[]; waits: number[] } {
   const sent: Sent[] = [];
   const waits: number[] = [];
@@ -52,7 +52,7 @@ const torn = (): Response => {
 const status = (code: number, headers: Record<string, string> = {}): Response =>
   new Response('', { status: code, headers });
 
-/** Answers in turn, the last one from then on. */
+/** Gives these responses in turn, and the last one from then on. */
 function turns(...answers: Answer[]): Answer {
   let turn = 0;
   return (...asked) => answers[Math.min(turn++, answers.length - 1)]!(...asked);
@@ -294,7 +294,7 @@ describe('headers', () => {
   it('go once with each read where a browser hides the redirect', async () => {
     const { options, sent } = network({ [FILE]: serve });
     const redirects: (string | undefined)[] = [];
-    // What `fetch` of a page gives for a redirect that it is not to follow.
+    // The response of `fetch` in a page for a redirect that it must not follow.
     const opaque = Object.defineProperties(status(200), { type: { value: 'opaqueredirect' }, status: { value: 0 } });
     const fetch = async (url: string | URL | Request, init: RequestInit = {}): Promise<Response> => {
       redirects.push(init.redirect);

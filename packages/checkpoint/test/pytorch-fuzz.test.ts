@@ -1,6 +1,6 @@
 /**
- * 10,000 damaged files of torch.save: every one is read, or refused with a typed error. Seeded, so that a failure
- * repeats.
+ * Every one of 10,000 damaged files of torch.save is read, or refused with a typed error. The damage is seeded, so that
+ * a failure can be repeated.
  */
 import { isMambaError } from '@mamba/core';
 import { expect, it } from 'vitest';
@@ -10,7 +10,7 @@ import { random } from './helpers.ts';
 import { bytes, contiguous, stateDict, type TorchTensor, torchLegacy, torchZip } from './pytorch-helpers.ts';
 
 const COUNT = 10_000;
-/** Instructions, and texts that pickles are made of. */
+/** Instructions and texts of pickles. */
 const WORDS = [
   ...['R', 'b', 'Q', '.', '(', 't', 'u', 'e', '0', '1', '2', '\x81', '\x93', '\x94', '\x8b\xff\xff\xff\x7f'],
   ...['cos\nsystem\n', 'ctorch\nSize\n', 'X\xff\xff\xff\x7f', 'h\x01', 'q\x01', '\x8a\x09', 'J\xff\xff\xff\xff', 'G'],
@@ -24,7 +24,7 @@ const tensors = new Map<string, TorchTensor>([
   ['z', { dtype: 'I64', shape: [2], strides: contiguous([2]), bytes: new Uint8Array(16) }],
 ]);
 
-/** Flips, cuts, inserts, repeats and swaps; most of them in the first part, where the pickles are, or at the end. */
+/** Flips, cuts, inserts, repeats or swaps bytes, mostly in the first part, where the pickles are, or at the end. */
 function mutate(file: Uint8Array, pick: (limit: number) => number): Uint8Array {
   let mutated: Uint8Array = file.slice();
   for (let round = 1 + pick(3); round > 0 && mutated.length > 0; round--) {
@@ -46,7 +46,7 @@ function mutate(file: Uint8Array, pick: (limit: number) => number): Uint8Array {
         mutated = insert(mutated.slice(at, at + pick(64)));
         break;
       default: {
-        // In place, so that what follows stays where it is.
+        // The word replaces bytes, so that the bytes after it stay in place.
         const word = WORDS[pick(WORDS.length)]!;
         if (at + word.length <= mutated.length) mutated.set(word, at);
       }
@@ -74,7 +74,7 @@ it(`survives ${COUNT} damaged files of torch.save`, async () => {
     }
   }
   expect(outcomes.read + outcomes.refused).toBe(COUNT);
-  // Both ways are taken: mutations are neither all fatal nor all harmless.
+  // Both outcomes occur: mutations are neither all fatal nor all harmless.
   expect(outcomes.read).toBeGreaterThan(COUNT / 100);
   expect(outcomes.refused).toBeGreaterThan(COUNT / 4);
 });

@@ -1,4 +1,6 @@
-/** Files as `torch.save` writes them, made here: a zip of a pickle and storages, and the older row of pickles. */
+/**
+ * Makes files as `torch.save` writes them: a zip archive of a pickle and storages, and the older sequence of pickles.
+ */
 
 const text = new TextEncoder();
 
@@ -19,7 +21,7 @@ export const u16 = (value: number): Uint8Array => new Uint8Array(Uint16Array.of(
 export const u32 = (value: number): Uint8Array => new Uint8Array(Uint32Array.of(value).buffer);
 export const u64 = (value: number): Uint8Array => new Uint8Array(BigUint64Array.of(BigInt(value)).buffer);
 
-/** Python values beside those of JavaScript. */
+/** A global name of Python. */
 export class Global {
   readonly module: string;
   readonly name: string;
@@ -59,7 +61,8 @@ export class Built {
 }
 
 /**
- * Without remembering anything, which is allowed. `protocol` 4 writes globals and texts as Python 3 does by default.
+ * Pickles a value without memoizing anything, which the format allows. `protocol` 4 writes globals and texts as Python
+ * 3 does by default.
  */
 export function pickle(value: unknown, protocol: 2 | 4 = 2): Uint8Array {
   const body = bytes(encode(value, protocol), '.');
@@ -118,14 +121,14 @@ export const STORAGES = {
 };
 const WIDTHS = { F32: 4, F64: 8, F16: 2, BF16: 2, I64: 8 };
 
-/** A storage and the view of it that is a tensor. */
+/** A tensor as a view of a storage. */
 export interface TorchTensor {
   readonly dtype: keyof typeof STORAGES;
   readonly shape: readonly number[];
   readonly bytes: Uint8Array;
   readonly strides?: readonly number[];
   readonly offset?: number;
-  /** Shared with others that have it. */
+  /** The key of the storage, which tensors with the same key share. */
   readonly storage?: string;
   readonly parameter?: boolean;
 }
@@ -135,7 +138,7 @@ export interface TorchFile {
   readonly storages: ReadonlyMap<string, { readonly bytes: Uint8Array; readonly elements: number }>;
 }
 
-/** What `torch.save(dict)` pickles, old versions with one more thing in a storage's id. */
+/** The value that `torch.save(dict)` pickles. Old versions have one more item in the id of a storage. */
 export function stateDict(tensors: ReadonlyMap<string, TorchTensor>, legacy = false): TorchFile {
   const storages = new Map<string, { bytes: Uint8Array; elements: number }>();
   const entries = new Map<string, unknown>();
@@ -164,7 +167,7 @@ export function contiguous(shape: readonly number[]): number[] {
   return strides;
 }
 
-/** Since PyTorch 1.6. */
+/** A file of PyTorch 1.6 or newer. */
 export function torchZip(
   { pickled, storages }: TorchFile,
   { protocol = 2, zip64 = false, root = 'archive' }: { protocol?: 2 | 4; zip64?: boolean; root?: string } = {},
@@ -178,7 +181,7 @@ export function torchZip(
   return zip(entries, zip64);
 }
 
-/** Stored entries, each aligned to 64 bytes by an extra field, as PyTorch aligns them. */
+/** A zip archive of uncompressed entries, each aligned to 64 bytes by an extra field, as PyTorch does. */
 export function zip(entries: readonly (readonly [string, Uint8Array])[], zip64 = false, method = 0): Uint8Array {
   const pieces: Uint8Array[] = [];
   const directory: Uint8Array[] = [];
@@ -221,7 +224,7 @@ export function zip(entries: readonly (readonly [string, Uint8Array])[], zip64 =
   return bytes(...pieces);
 }
 
-/** Before PyTorch 1.6. */
+/** A file of PyTorch before 1.6. */
 export function torchLegacy({ pickled, storages }: TorchFile): Uint8Array {
   const keys = [...storages.keys()].sort();
   const machine = new Map<string, unknown>([

@@ -1,4 +1,4 @@
-/** pytorch_model.bin: files of torch.save are read, and never run. */
+/** Files of torch.save (pytorch_model.bin) are read and never run. */
 import { readFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import { modelParameters } from '@mamba/core';
@@ -43,7 +43,7 @@ const open = (config: string, file: Uint8Array): Promise<Checkpoint> =>
 const openBytes = (file: Uint8Array) => openPytorch(bytesSource(file, 'pytorch_model.bin'));
 const floats = (...values: number[]): Uint8Array => new Uint8Array(Float32Array.from(values).buffer);
 
-/** A dict of one tensor [2, 3] with the values 0 to 5, or as is said. */
+/** A dict of one tensor [2, 3] with the values 0 to 5, changed by `more`. */
 function one(more: Partial<TorchTensor> = {}): TorchFile {
   const tensor: TorchTensor = { dtype: 'F32', shape: [2, 3], bytes: floats(0, 1, 2, 3, 4, 5), ...more };
   return stateDict(new Map([['x', tensor]]));
@@ -158,7 +158,7 @@ describe('pytorch_model.bin', () => {
       name: 'shared',
       open: async (name) => (name === 'pytorch_model.bin' ? counting : store.open(name)),
     });
-    // The head is known for the embedding without reading either.
+    // The head is recognised as the embedding without reading either.
     expect(read).toBeLessThan(source.size / 2);
     await shared.close();
     await plain.close();

@@ -1,4 +1,4 @@
-/** Matrices that are read some rows at a time: the values of the whole, and no other bytes than theirs. */
+/** Matrices that are read some rows at a time have the same values as the whole, and no other bytes are read. */
 import { type HostRows, type HostTensor, sizeOf } from '@mamba/core';
 import { describe, expect, it } from 'vitest';
 import { BLOCKS, type GgufType, typeId } from '../src/gguf/types.ts';
@@ -15,7 +15,7 @@ import { expectError, random } from './helpers.ts';
 
 const ROWS = 7;
 
-/** At an odd address, and with a list of how much is read. */
+/** A source at an unaligned offset of memory, which records the lengths of its reads. */
 function watched(bytes: Uint8Array): { source: ByteSource; lengths: number[] } {
   const odd = new Uint8Array(bytes.length + 1);
   odd.set(bytes, 1);

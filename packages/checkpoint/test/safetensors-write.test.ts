@@ -1,4 +1,4 @@
-/** A model as safetensors with its config.json: written, and opened again. */
+/** Models are written as safetensors with a config.json, and opened again. */
 import { type HostTensor, type ParameterSource, parameterCount } from '@mamba/core';
 import { bfloat16ToNumber, float16ToNumber, numberToBfloat16, numberToFloat16 } from '@mamba/core/toolkit';
 import { describe, expect, it } from 'vitest';
@@ -53,7 +53,7 @@ describe.each(FOLDERS)('%s, written as safetensors', (folder) => {
     expect([...after.keys()]).toEqual([...before.keys()]);
     for (const [name, values] of before) {
       const written = after.get(name)!;
-      // A is stored as the float32 of its logarithm, whose error of 2^-24 · |log A| comes back in A.
+      // A is stored as the float32 of its logarithm, whose error of 2^-24 · |log A| is a relative error of A.
       if (/\.A$/.test(name))
         for (const [index, value] of values.entries())
           expect(Math.abs(written[index]! / value - 1)).toBeLessThan(2 ** -22 * (1 + Math.abs(Math.log(-value))));

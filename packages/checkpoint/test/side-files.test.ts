@@ -1,6 +1,6 @@
 /**
- * Files beside the model: absent, odd, unreadable or something else, they decide nothing, and are taken for nothing
- * that they are not.
+ * Optional files beside the model, which may be absent, unusable, unreadable or something else. None of that prevents
+ * loading, and none is taken for valid content.
  */
 import { readFile } from 'node:fs/promises';
 import { MambaError } from '@mamba/core';
@@ -31,10 +31,10 @@ async function fixture(folder = 'kjv-mamba'): Promise<Files> {
   return files;
 }
 
-/** What loads of it, and the warnings. */
+/** Opens a checkpoint and collects the warnings. */
 async function open(store: CheckpointStore) {
   const warnings: MambaError[] = [];
-  // It gives a number back, as a listener may.
+  // The listener returns a number, which must be ignored.
   const onWarning = (warning: MambaError) => warnings.push(warning);
   const checkpoint = await openCheckpoint(store, { onWarning });
   const files = await checkpoint.tokenizerFiles();
@@ -43,7 +43,7 @@ async function open(store: CheckpointStore) {
   return { checkpoint, files, warnings, text: warnings.map(({ message }) => message).join('\n') };
 }
 
-/** A store that refuses some of its names, as a host may that has them not. */
+/** A store that refuses some names, as a host may that does not have these files. */
 function refusing(files: Files, names: readonly string[], status: string): CheckpointStore {
   const store = memoryStore(files);
   return {
@@ -362,7 +362,7 @@ describe('an adapter', () => {
     await expectError(openCheckpoint(nameless), 'unsupported', 'a model that it does not name');
     await expectError(openCheckpoint(memoryStore({ 'adapter_config.json': '[' })), 'invalid-file', 'no config.json');
 
-    // The remedy: a whole model, beside which it is left out.
+    // The remedy is a whole model, beside which the adapter is left out.
     const files = { ...alone, 'config.json': config!, 'model.safetensors': model! };
     const { text } = await open(Object.assign(memoryStore(files), { list: async () => Object.keys(files) }));
     expect(text).toContain('adapter_config.json is left out: got an adapter (LORA) of "owner/base"');

@@ -1,4 +1,4 @@
-/** Parameters that are no tensor of their own: cut out of one, put together of several, shared, stored otherwise. */
+/** Parameters that are not a single tensor: parts of a tensor, several tensors, shared tensors, other stored forms. */
 import type { HostTensor, ParameterSource, ParameterSpec } from '@mamba/core';
 import { describe, expect, it } from 'vitest';
 import type { Stored, StoredPart } from '../src/families/family.ts';

@@ -1,4 +1,4 @@
-/** Names of tensors as they are found: whatever wrapped the model when it was saved. */
+/** Names of tensors in files, with prefixes of modules that wrapped the model when it was saved. */
 import { readFile } from 'node:fs/promises';
 import { describe, expect, it } from 'vitest';
 import {

@@ -1,4 +1,4 @@
-/** Tokenizers that are kept as vocab.json and merges.txt, and such as are kept elsewhere. */
+/** Tokenizers of vocab.json and merges.txt, and tokenizers in another location. */
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';

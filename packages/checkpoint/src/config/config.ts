@@ -4,25 +4,25 @@ import type { Family } from '../families/family.ts';
 import { FAMILIES } from '../families/list.ts';
 import { Fields } from './fields.ts';
 
-/** What a `config.json` says of a model. */
+/** A model as a `config.json` describes it. */
 export interface ParsedModel {
-  /** Name of its family: `mamba`, `falcon-mamba`, `mamba-original`, `jamba`. */
+  /** The name of the family: `mamba`, `falcon-mamba`, `mamba-original`, `jamba`. */
   readonly family: string;
   readonly config: ModelConfig;
 }
 
 /**
- * The model that a `config.json` describes, of whichever family. Sizes must be there; everything else has the defaults
- * of whoever wrote the file.
+ * Parses the `config.json` of a model of any family. Sizes are required; everything else has the defaults of the
+ * software that writes such files.
  * @throws MambaError `invalid-file` naming the field that is missing, absurd or contradicts another; `unsupported` for
- * a model that no family is, or whose layers are not all there yet.
+ * a model of no known family, or with layers that are not implemented.
  */
 export function parseModel(json: unknown, origin = 'config.json'): ParsedModel {
   const { family, config } = readConfig(json, origin);
   return { family: family.name, config };
 }
 
-/** The config of `parseModel`. */
+/** The config of the model that `parseModel` returns. */
 export function parseConfig(json: unknown, origin?: string): ModelConfig {
   return parseModel(json, origin).config;
 }
@@ -45,7 +45,7 @@ export function readConfig(json: unknown, origin: string): { readonly family: Fa
   throw fields.unsupported('model_type', show(type), supported());
 }
 
-/** `config.json` of a family, but for its content: what transformers looks at first. */
+/** The fields of a `config.json` that identify the family. */
 export function identityJson({ folder: { identity } }: Family): object {
   return 'modelType' in identity ? { architectures: [identity.architectures[0]], model_type: identity.modelType } : {};
 }

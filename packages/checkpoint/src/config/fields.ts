@@ -1,11 +1,11 @@
 import type { MambaError } from '@mamba/core';
 import { damaged, show, unsupported } from '../errors.ts';
 
-/** Sizes beyond these are taken for damage. */
+/** The largest plausible size; larger ones are taken as damage. */
 export const MAX_SIZE = 2 ** 24;
 export const MAX_LAYERS = 2 ** 16;
 
-/** A JSON object whose fields are taken one by one, each checked; errors name the field as the file does. */
+/** Reads the fields of a JSON object and checks each of them. Errors name the field as in the file. */
 export class Fields {
   readonly #origin: string;
   readonly #values: ReadonlyMap<string, unknown>;
@@ -22,7 +22,7 @@ export class Fields {
     return [...this.#values.keys()];
   }
 
-  /** Undefined where absent or null. */
+  /** The value of a field; undefined where it is absent or null. */
   get(name: string): unknown {
     return this.#values.get(name) ?? undefined;
   }
@@ -32,7 +32,8 @@ export class Fields {
   }
 
   /**
-   * An integer under any of its names; where several are given they must agree. Without a fallback it must be there.
+   * An integer under any of several names. Where the file has several of them, they must agree. Without a fallback, it
+   * is required.
    */
   integer(names: readonly [string, ...string[]], min: number, max: number, fallback?: number): number {
     const present = names.filter((name) => this.get(name) !== undefined);
@@ -61,8 +62,8 @@ export class Fields {
   }
 
   /**
-   * One of several words.
-   * @throws MambaError `unsupported` where it is another, since files may well say it.
+   * A field that is one of the allowed words.
+   * @throws MambaError `unsupported` for another word, which is valid but not implemented.
    */
   oneOf(name: string, allowed: readonly string[], fallback: string): string {
     const value = this.get(name) ?? fallback;
@@ -70,7 +71,7 @@ export class Fields {
     return value as string;
   }
 
-  /** The error for a field that says what is not there. */
+  /** The error for a field whose value is not implemented. */
   unsupported(name: string, given: string, expected: string): MambaError {
     return unsupported(this.origin(name), given, expected);
   }

@@ -1,24 +1,27 @@
 import { damaged, show } from '../errors.ts';
 import { leftOut, type WarningListener, warnOnConsole } from '../warnings.ts';
 
-/** Ids with a meaning, as the files of a checkpoint give them. */
+/** Ids of tokens with a special meaning. */
 export interface SpecialTokens {
   readonly bos: number | undefined;
   /** Generation ends at any of these. */
   readonly eos: readonly number[];
 }
 
-/** A file that names some: `bos_token_id`, an id; `eos_token_id`, an id or several. What is no object names none. */
+/**
+ * A file that may name special tokens: `bos_token_id` is an id, `eos_token_id` one id or several. Content that is no
+ * object names none.
+ */
 export interface SpecialTokenFile {
-  /** For messages. */
+  /** The name of the file, for messages. */
   readonly origin: string;
   readonly json: unknown;
 }
 
 /**
- * What several files say together: text ends at the ids of all of them, and begins with that of the last that names
- * one. An id that the vocabulary does not have is left out, with a warning: a larger model's is often left behind in a
- * smaller one's files.
+ * The special tokens by several files: a text ends at any of their ids, and begins with the id of the last file that
+ * names one. Ids outside the vocabulary are left out, with a warning; files of small models often have ids of larger
+ * ones.
  */
 export function parseSpecialTokens(
   vocabSize: number,

@@ -1,9 +1,9 @@
 import { type ModelConfig, modelConfig } from '@mamba/core';
 
 /**
- * The config with the rows that the embedding has, where these are what `vocab_size` says, as it stands or rounded up
- * to `pad_vocab_size_multiple`: not every writer says which of the two it means. Any other number is left for the
- * shapes' check.
+ * The config with the number of rows of the embedding as `vocabSize`, if that is `vocab_size` or `vocab_size` rounded
+ * up to `pad_vocab_size_multiple`, since writers differ in which of the two they store. Any other number fails in the
+ * check of shapes later.
  */
 export function withRows(config: ModelConfig, json: unknown, rows: number | undefined): ModelConfig {
   const { vocab_size: size, pad_vocab_size_multiple: multiple } = json as Readonly<Record<string, unknown>>;

@@ -1,4 +1,4 @@
-/** Falcon-Mamba: Mamba with norms of dt, B and C that have no weights. */
+/** Falcon-Mamba: Mamba with RMS norms of dt, B and C, without weights. */
 import type { Family } from './family.ts';
 import {
   beyondPlainNorms,

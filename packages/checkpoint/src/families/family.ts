@@ -1,19 +1,21 @@
 /**
- * A family of models is an architecture as files hold it. Everywhere else a model is a list of blocks; only its family
- * knows which `config.json` or GGUF metadata that list comes from and goes to, and which tensors hold its parameters.
- * A family is a file in this folder and a line in `list.ts`. Readers and writers are generic over the list.
+ * A family is an architecture as files describe it. Elsewhere a model is a list of blocks; a family converts between
+ * that list and `config.json` or GGUF metadata, and knows which tensors hold the parameters. A family is a file in this
+ * folder and a line in `list.ts`. Readers and writers are generic over families.
  *
- * How to say what the families so far did not need:
+ * How a new family describes properties that no family so far has:
  * - Layers that differ (hybrids): `config` lists the blocks one by one, each with its own kind and sizes. A layer of
  *   the file that holds several blocks (mixer, then MLP) becomes several entries of the list, and the table's `layerOf`
- *   gives their number in the file. `refusal` says which lists the family has a way to write down.
- * - A kind of block that core does not have yet: `unsupportedLayers` names the layers, until the kind is there.
- * - A tensor that holds several parameters (fused gate and up, q, k and v): each of them has a part with its rows.
- * - A parameter that several tensors hold: it has several parts, one below the other.
- * - Weights that layers share (Zamba2): their parameters name the same tensor. It is read for each, and written once.
- * - Factors that a config keeps apart from the weights (Falcon-H1's multipliers), norms stored less one: a codec.
- * - Another order of axes (GPT-2's transposed matrices) or of rows: nothing has it yet. It is one more property of
- *   `StoredPart`, for `stored/read.ts` to undo and for `stored/plan.ts` to do.
+ *   gives their number in the file. `refusal` tells which lists the format can express.
+ * - A kind of block that core does not have yet: `unsupportedLayers` makes the error that names these layers.
+ * - A tensor that holds several parameters (fused gate and up, q, k and v): each parameter has a part with its rows of
+ *   the tensor.
+ * - A parameter that several tensors hold: the parameter has several parts, in the order of their rows.
+ * - Weights that layers share (Zamba2): their parameters name the same tensor, which is read for each of them and
+ *   written once.
+ * - Factors in a config that multiply weights (Falcon-H1), or norms that are stored minus one: a codec.
+ * - Another order of axes (GPT-2's transposed matrices) or of rows: this needs a new property of `StoredPart`, which
+ *   `stored/read.ts` and `stored/plan.ts` apply.
  */
 import type { HostTensor, ModelConfig, ParameterSpec, Shape } from '@mamba/core';
 import type { Fields } from '../config/fields.ts';
@@ -21,54 +23,57 @@ import type { Metadata, TypedValue } from '../gguf/metadata.ts';
 import type { TensorInfo } from '../safetensors/file.ts';
 
 export interface Family {
-  /** Name of its file, and for those who choose a family to write. */
+  /** The name of the family, by which users choose the family to write. */
   readonly name: string;
-  /** As `config.json` with the tensors of safetensors or PyTorch. */
+  /** The format of `config.json` with tensors of safetensors or PyTorch. */
   readonly folder: FolderFormat;
-  /** As a GGUF file. Absent: llama.cpp has no architecture of this family. */
+  /** The format of a GGUF file; absent where llama.cpp has no such architecture. */
   readonly gguf?: GgufFormat | undefined;
 }
 
-/** What both formats of a family say. */
+/** The part that both formats of a family have. */
 export interface Format {
-  /** Why this format has no way to write a model down, in words that follow "the model"; undefined where it has one. */
+  /** The reason why this format cannot express a model, in words that follow "the model"; undefined where it can. */
   refusal(config: ModelConfig): string | undefined;
   /**
-   * Where each parameter lies, of a model that is not refused. It is asked for `head` also where that is tied, since
-   * files may hold it nevertheless.
+   * The tensors that hold each parameter of a model that is not refused. It is called for `head` also where the head is
+   * tied, since files may hold it nevertheless.
    */
   tensors(config: ModelConfig): (parameter: ParameterSpec) => Stored;
 }
 
 export interface FolderFormat extends Format {
-  /** Which `config.json` is meant. */
+  /** Identifies the `config.json` of this family. */
   readonly identity: Identity;
   /**
-   * The model that a `config.json` describes. Sizes must be there; everything else has the defaults of whoever wrote
-   * the file.
+   * Parses a `config.json`. Sizes are required; everything else has the defaults of the software that writes such
+   * files.
    * @throws MambaError `invalid-file` naming the field that is missing, absurd or contradicts another; `unsupported`
-   * for what is not there yet.
+   * for what is not implemented.
    */
   config(fields: Fields): ModelConfig;
-  /** Content of the `config.json` that says the same, but for the ids of special tokens. */
+  /** The content of a `config.json` for this config, without the ids of special tokens. */
   json(config: ModelConfig): object;
-  /** What names of tensors begin with, but for the head's: `backbone.`. */
+  /** The prefix of the names of all tensors but the head: `backbone.`. */
   readonly base: string;
-  /** Other names that tensors may have, each with the name that `tensors` gives. */
+  /** Other names that files use for tensors, each with the name that `tensors` gives. */
   readonly aliases?: Readonly<Record<string, string>> | undefined;
-  /** The field that says whether the head is the embedding. */
+  /** The field that tells whether the head is the embedding. */
   readonly tiedField: string;
 }
 
-/** Transformers' configs say their `model_type`; a layout without one is told by its fields. */
+/**
+ * The identification of a family: by `model_type`, as in configs of transformers, or by the fields of a layout that has
+ * none.
+ */
 export type Identity =
   | {
       readonly modelType: string;
-      /** Classes that `architectures` may name; the first one is written. */
+      /** The classes that `architectures` may name. The first one is written. */
       readonly architectures: readonly [string, ...string[]];
     }
   | {
-      /** In words, for messages. */
+      /** The layout in words, for messages. */
       readonly layout: string;
       matches(fields: Fields): boolean;
     };
@@ -76,40 +81,43 @@ export type Identity =
 export interface GgufFormat extends Format {
   /** `general.architecture`. Families of the same architecture share one format, as Mamba and Falcon-Mamba do. */
   readonly architecture: string;
-  /** The model that a file describes. Throws as `FolderFormat.config` does. */
+  /** Reads the config of a file. Throws as `FolderFormat.config` does. */
   config(file: GgufView): ModelConfig;
-  /** Entries of the architecture's own, which follow `general.…`. */
+  /** The entries of the architecture, which follow those of `general.…`. */
   metadata(config: ModelConfig): readonly (readonly [string, TypedValue])[];
-  /** What llama.cpp cannot load of a model, or computes otherwise, in words; empty where it reads it as it is meant. */
+  /**
+   * The properties of a model that llama.cpp cannot load, or computes differently, in words; empty where it does
+   * neither.
+   */
   llamaCppLimits(config: ModelConfig): readonly string[];
 }
 
-/** A GGUF file's header. */
+/** The header of a GGUF file. */
 export interface GgufView {
   readonly metadata: Metadata;
   readonly tensors: ReadonlyMap<string, TensorInfo>;
 }
 
-/** How one parameter lies in a file. */
+/** The form in which a file holds one parameter. */
 export interface Stored {
-  /** What it is made of, from its first row to its last: mostly one tensor as a whole. */
+  /** The parts of the parameter, from its first row to its last. Most parameters have one part, a whole tensor. */
   readonly parts: readonly StoredPart[];
-  /** Absent: values are stored as they are. */
+  /** The conversion of stored values. Default: none. */
   readonly codec?: Codec | undefined;
-  /** Refuses values that must have been stored in another way, before they are decoded. */
+  /** Refuses implausible stored values, before they are decoded. */
   readonly check?: ((origin: string, stored: HostTensor) => void) | undefined;
 }
 
-/** Some rows of a tensor. A row is what has one index on the first axis; a vector's rows are its elements. */
+/** Some rows of a tensor, which are the indices of its first axis. The rows of a vector are its elements. */
 export interface StoredPart {
   readonly tensor: string;
-  /** Shape of the whole tensor in the file. */
+  /** The shape of the whole tensor in the file. */
   readonly shape: Shape;
   readonly first: number;
   readonly count: number;
 }
 
-/** One value as it is stored, and as it is used; both are computed in float64. */
+/** Converts between values as they are stored and as they are used, in float64. */
 export interface Codec {
   decode(stored: number): number;
   encode(value: number): number;

@@ -1,6 +1,6 @@
 /**
- * Jamba: layers of a Mamba block whose norms of dt, B and C have weights, or of attention, each followed by an MLP or
- * experts. There are the Mamba blocks and the MLPs, so that a model of these alone is read.
+ * Jamba: layers of a Mamba block, whose norms of dt, B and C have weights, or of attention, each followed by an MLP or
+ * experts. Only Mamba blocks and MLPs are implemented, so that models of these alone can be read.
  */
 import { type BlockConfig, type MambaConfig, type ModelConfig, modelConfig } from '@mamba/core';
 import { beyondRms } from '@mamba/core/toolkit';
@@ -71,11 +71,11 @@ const gguf: GgufFormat = {
   metadata(config) {
     const layers = config.blocks.length / 2;
     return [
-      // A state has no length.
+      // The state of Mamba has no maximal length.
       ['jamba.context_length', uint32(2 ** 20)],
       ['jamba.embedding_length', uint32(config.dModel)],
       ['jamba.feed_forward_length', uint32(mlpOf(config).dHidden)],
-      // Heads are without meaning where no layer has any, which is what tells llama.cpp that each is one of Mamba.
+      // No layer has attention, so this number has no effect; llama.cpp requires it.
       ['jamba.attention.head_count', uint32(1)],
       [HEADS, { type: 'int32[]', value: new Array<number>(layers).fill(0) }],
       ['jamba.block_count', uint32(layers)],
@@ -86,13 +86,13 @@ const gguf: GgufFormat = {
   },
   tensors: (config) => byTable(GGUF_TENSORS, config),
   llamaCppLimits: (config) => [
-    // Its cache of keys and values is then empty, and an assertion of ggml ends the process.
+    // Without attention, the cache of keys and values is empty, and an assertion of ggml ends the process.
     'no layer has attention, without which llama.cpp cannot make a context',
     ...mambaLimits(config.dModel, mambaOf(config)),
   ],
 };
 
-/** Heads of keys and values of each layer; a layer without any is one of Mamba. */
+/** The number of key and value heads of each layer. It is 0 for a layer of Mamba. */
 const HEADS = 'jamba.attention.head_count_kv';
 
 export const jamba: Family = {
@@ -123,7 +123,7 @@ export const jamba: Family = {
         mamba_dt_rank: dtRank,
         mamba_proj_bias: projectionBias,
         mamba_conv_bias: convBias,
-        // No layer has attention or experts: the first that had would be behind the last.
+        // No layer has attention or experts: the first such layer would come after the last one.
         attn_layer_period: layers + 1,
         attn_layer_offset: layers,
         num_attention_heads: 1,

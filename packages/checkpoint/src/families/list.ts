@@ -1,4 +1,4 @@
-/** Every family, and how to find the one that is meant. */
+/** The list of families, and functions that find one. */
 import { type MambaError, type ModelConfig, type ModelConfigLike, modelConfig } from '@mamba/core';
 import { invalid } from '@mamba/core/toolkit';
 import { unsupported } from '../errors.ts';
@@ -8,33 +8,39 @@ import { jamba } from './jamba.ts';
 import { mamba } from './mamba.ts';
 import { mambaOriginal } from './mamba-original.ts';
 
-/** The first one that can hold a model is the one that it is written as. */
+/** All families. A model is written as the first family that can express it. */
 export const FAMILIES: readonly Family[] = [mamba, falconMamba, mambaOriginal, jamba];
 
-/** @throws MambaError `invalid-argument` where there is none of this name. */
+/**
+ * The family of a name.
+ * @throws MambaError `invalid-argument` where there is none.
+ */
 export function familyNamed(origin: string, name: string): Family {
   const found = FAMILIES.find((family) => family.name === name);
   if (found !== undefined) return found;
   throw invalid(origin, String(name), `one of ${FAMILIES.map((family) => family.name).join(', ')}`);
 }
 
-/** The family whose `config.json` or GGUF file holds a model: the one that is named, or the first. */
+/** A family that can express a model, with the format that does. */
 export interface Holder<F> {
   readonly family: Family;
   readonly format: F;
 }
 
-/** @throws MambaError `unsupported` where no family, or not the one that is named, can hold the model. */
+/**
+ * The family to write a model as, with a `config.json`: the named one, or the first that can express it.
+ * @throws MambaError `unsupported` where no family, or not the named one, can express the model.
+ */
 export function folderHolder(origin: string, config: ModelConfig, name?: string | undefined): Holder<FolderFormat> {
   return holder(origin, config, name, ({ folder }) => folder);
 }
 
-/** As `folderHolder`. */
+/** The family to write a model as, in a GGUF file. As `folderHolder` otherwise. */
 export function ggufHolder(origin: string, config: ModelConfig, name?: string | undefined): Holder<GgufFormat> {
   return holder(origin, config, name, ({ gguf }) => gguf);
 }
 
-/** Either form of a config, as the list of blocks that families know. */
+/** The config with its blocks listed, as families take it. */
 export function listed(config: ModelConfigLike): ModelConfig {
   return 'blocks' in config ? modelConfig(config) : modelConfig(config);
 }

@@ -1,6 +1,6 @@
 /**
- * The original layout of state-spaces, which says its sizes by other names and may follow each Mamba block by a gated
- * MLP (`d_intermediate`).
+ * The original layout of state-spaces (mamba_ssm). Its sizes have other names than those of transformers, and a gated
+ * MLP may follow each Mamba block (`d_intermediate`).
  */
 import { type BlockConfig, type ModelConfig, modelConfig } from '@mamba/core';
 import { beyondRms } from '@mamba/core/toolkit';
@@ -13,16 +13,19 @@ import { expanded, MIXER, readDtRank } from './shared/mamba-block.ts';
 import { beyondRepeated, beyondSwiGlu } from './shared/refusals.ts';
 import { byTable, prefixed, type TensorTable } from './table.ts';
 
-/** What shapes the model, then what is of its training or its CUDA kernels. */
+/** Fields that define the model, then fields of its training and its CUDA kernels, which have no effect here. */
 const SSM_FIELDS = [
   ...['layer', 'd_state', 'd_conv', 'expand', 'dt_rank', 'bias', 'conv_bias'],
   ...['dt_min', 'dt_max', 'dt_init', 'dt_scale', 'dt_init_floor', 'use_fast_path'],
 ];
 
-/** The MLP's width is rounded up to a multiple of this. */
+/** The width of the MLP is rounded up to a multiple of this. */
 const MLP_MULTIPLE = 128;
 
-/** Some releases gave the MLP the mixer's output instead of the norm's, and no file says which one it was made with. */
+/**
+ * The remedy for an ambiguous file: some releases passed the mixer's output to the MLP instead of the norm's, and no
+ * file tells which release it was made with.
+ */
 const TWO_WAYS = 'Releases of mamba_ssm differ there. Say true if the MLP of your model takes the normalised residual.';
 
 const TENSORS: TensorTable = {
@@ -35,7 +38,7 @@ const TENSORS: TensorTable = {
     mamba: { norm: 'backbone.layers.#.norm.weight', ...prefixed('backbone.layers.#.mixer.', MIXER) },
     mlp: {
       norm: 'backbone.layers.#.norm2.weight',
-      // One projection makes what is gated, then the gate.
+      // One projection gives the gated half, then the gate.
       'block.up': { name: 'backbone.layers.#.mlp.fc1.weight', share: { index: 0, of: 2 } },
       'block.gate': { name: 'backbone.layers.#.mlp.fc1.weight', share: { index: 1, of: 2 } },
       'block.down': 'backbone.layers.#.mlp.fc2.weight',
@@ -88,7 +91,7 @@ export const mambaOriginal: Family = {
   },
 };
 
-/** Rounds the vocabulary up, as the original does when it makes the embedding. */
+/** Reads the config. The vocabulary is rounded up, as mamba_ssm does for the embedding. */
 function readOriginal(fields: Fields): ModelConfig {
   if (!fields.boolean('rms_norm', true)) throw fields.unsupported('rms_norm', 'false (LayerNorm)', 'true (RMSNorm)');
   const attention = fields.get('attn_layer_idx');

@@ -1,4 +1,4 @@
-/** Mamba: transformers' `mamba`, and llama.cpp's architecture of that name, which Falcon-Mamba is as well. */
+/** Mamba: transformers' `mamba`, and llama.cpp's architecture `mamba`, which includes Falcon-Mamba. */
 import { type BlockConfig, type MambaConfig, type ModelConfig, modelConfig } from '@mamba/core';
 import { beyondRms } from '@mamba/core/toolkit';
 import { type Fields, MAX_LAYERS, MAX_SIZE } from '../config/fields.ts';
@@ -18,7 +18,7 @@ import { expanded, GGUF_MIXER, MIXER, readDtRank } from './shared/mamba-block.ts
 import { beyondRepeated } from './shared/refusals.ts';
 import { byTable, prefixed, type TensorTable } from './table.ts';
 
-/** llama.cpp's architecture `mamba`. The biases of in_proj and out_proj, and a second eps, are ours. */
+/** llama.cpp's architecture `mamba`, extended by biases of in_proj and out_proj and by a second eps. */
 const gguf: GgufFormat = {
   architecture: 'mamba',
   refusal: (config) => notMamba(config) ?? beyondPlainNorms(mambaOf(config)),
@@ -35,10 +35,10 @@ const gguf: GgufFormat = {
     const block = mambaOf(config);
     const { mixerNormEps } = block;
     return [
-      // A state has no length; llama.cpp's converter writes the same.
+      // The state has no maximal length; llama.cpp's converter writes the same number.
       ['mamba.context_length', uint32(2 ** 20)],
       ['mamba.embedding_length', uint32(config.dModel)],
-      // Without meaning here, but llama.cpp wants them.
+      // These have no effect, but llama.cpp requires them.
       ['mamba.feed_forward_length', uint32(0)],
       ['mamba.attention.head_count', uint32(0)],
       ['mamba.block_count', uint32(config.blocks.length)],
@@ -63,7 +63,10 @@ const gguf: GgufFormat = {
 };
 
 const MIXER_NORM = 'mamba.ssm.dt_b_c_rms';
-/** Ours: llama.cpp takes `normEps` for the mixer's norms as well, whatever a Falcon-Mamba's config says. */
+/**
+ * The eps of the mixer's norms, an extension. llama.cpp uses `normEps` for them, whatever the config of a Falcon-Mamba
+ * says.
+ */
 const MIXER_EPS = 'mamba.ssm.dt_b_c_rms_epsilon';
 
 const GGUF_TENSORS: TensorTable = {
@@ -71,7 +74,7 @@ const GGUF_TENSORS: TensorTable = {
   layers: { mamba: { norm: 'blk.#.attn_norm.weight', ...prefixed('blk.#.', GGUF_MIXER) } },
 };
 
-/** Names of transformers' Mamba and Falcon-Mamba. */
+/** The names of tensors in transformers' Mamba and Falcon-Mamba. */
 const TENSORS: TensorTable = {
   model: {
     embedding: 'backbone.embeddings.weight',
@@ -81,7 +84,7 @@ const TENSORS: TensorTable = {
   layers: { mamba: { norm: 'backbone.layers.#.norm.weight', ...prefixed('backbone.layers.#.mixer.', MIXER) } },
 };
 
-/** What transformers' Mamba and Falcon-Mamba have in common. */
+/** The parts that transformers' Mamba and Falcon-Mamba have in common. */
 export const transformersMamba = {
   tensors: (config: ModelConfig) => byTable(TENSORS, config),
   base: 'backbone.',
@@ -89,12 +92,12 @@ export const transformersMamba = {
   tiedField: 'tie_word_embeddings',
 } as const;
 
-/** `intermediate_size` wins over `expand`. */
+/** Reads the config of transformers' Mamba or Falcon-Mamba. `intermediate_size` takes precedence over `expand`. */
 export function readTransformersMamba(fields: Fields, more: Partial<MambaConfig>): ModelConfig {
   fields.oneOf('hidden_act', ['silu', 'swish'], 'silu');
   const dModel = fields.integer(['hidden_size', 'd_model'], 1, MAX_SIZE);
   const given = fields.get('intermediate_size') !== undefined;
-  // Where it does not decide, it may be of any size.
+  // If `intermediate_size` is given, `expand` may be any number.
   const inner = given ? fields.integer(['expand'], 1, 2 ** 16, 2) : expanded(fields, 'expand', dModel);
   const sizes = {
     dInner: fields.integer(['intermediate_size', 'd_inner'], 1, MAX_SIZE, inner),
@@ -119,13 +122,13 @@ export function readTransformersMamba(fields: Fields, more: Partial<MambaConfig>
   );
 }
 
-/** The fields after `model_type`; `more` follows the eps of the layers. */
+/** The fields after `model_type`. Those of `more` follow the eps of the layers. */
 export function transformersMambaJson(config: ModelConfig, more: object): object {
   const { dInner, dState, dConv, dtRank, projectionBias, convBias } = mambaOf(config);
   return {
     hidden_size: config.dModel,
     intermediate_size: dInner,
-    // transformers computes the inner size from it.
+    // transformers computes the inner size from `expand`.
     ...(dInner % config.dModel === 0 && { expand: dInner / config.dModel }),
     state_size: dState,
     conv_kernel: dConv,
@@ -141,17 +144,20 @@ export function transformersMambaJson(config: ModelConfig, more: object): object
   };
 }
 
-/** Why a model is not one of alike Mamba blocks, in words. */
+/** The reason why a model is not a list of Mamba blocks of equal sizes, in words; undefined where it is. */
 export function notMamba(config: ModelConfig): string | undefined {
   return beyondRms(config) ?? beyondRepeated(config, 'mamba');
 }
 
-/** Why the norms of dt, B and C, where there are some, are not without weights, in words. */
+/** The reason why norms of dt, B and C are not without weights, in words; undefined where there are no such weights. */
 export function beyondPlainNorms({ mixerNormEps, mixerNormWeights }: MambaConfig): string | undefined {
   return mixerNormEps !== undefined && mixerNormWeights ? 'has weights in the norms of dt, B and C' : undefined;
 }
 
-/** The first block, of a model that begins with one of Mamba: all are alike, as `refusal` sees to. */
+/**
+ * The first block of a model that begins with Mamba. Since `refusal` accepts uniform models alone, it stands for all of
+ * them.
+ */
 export function mambaOf({ blocks }: ModelConfig): BlockConfig<'mamba'> {
   return blocks[0] as BlockConfig<'mamba'>;
 }
@@ -159,7 +165,7 @@ export function mambaOf({ blocks }: ModelConfig): BlockConfig<'mamba'> {
 export const mamba: Family = {
   name: 'mamba',
   folder: {
-    // The last class is that of state-spaces, which converted checkpoints may still name.
+    // Converted checkpoints may still name the last class, that of state-spaces.
     identity: { modelType: 'mamba', architectures: ['MambaForCausalLM', 'MambaModel', 'MambaLMHeadModel'] },
     refusal: (config) =>
       notMamba(config) ?? (mambaOf(config).mixerNormEps === undefined ? undefined : 'has norms of dt, B and C'),

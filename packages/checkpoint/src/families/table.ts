@@ -2,28 +2,31 @@ import type { BlockKind, ModelConfig, ParameterSpec, Shape } from '@mamba/core';
 import { invalid } from '@mamba/core/toolkit';
 import type { Stored } from './family.ts';
 
-/** Names of a family's tensors, and what is special about some. */
+/** The names of a family's tensors, with properties of those that are stored in a special form. */
 export interface TensorTable {
-  /** Of parameters outside layers, by key. */
+  /** The parameters outside the layers, by key. */
   readonly model: Readonly<Record<string, Entry>>;
-  /** Of a layer's parameters, by the kind of its block and by key (`norm`, `block.inProj`). */
+  /** The parameters of a layer, by the kind of its block and by key (`norm`, `block.inProj`). */
   readonly layers: { readonly [K in BlockKind]?: Readonly<Record<string, Entry>> };
-  /** A block's number in the file. Default: its index. */
+  /** The number that a block's layer has in the file. Default: the index of the block. */
   readonly layerOf?: ((index: number, config: ModelConfig) => number) | undefined;
 }
 
-/** A tensor's name, in which `#` stands for the layer's number; more than that; or a form of the family's own. */
+/**
+ * An entry: the name of a tensor, in which `#` stands for the layer's number; a name with special properties; or a
+ * function that gives the stored form.
+ */
 export type Entry = string | SpecialEntry | ((parameter: ParameterSpec, config: ModelConfig) => Stored);
 
 export interface SpecialEntry extends Pick<Stored, 'codec' | 'check'> {
   readonly name: string;
-  /** The tensor's shape for the parameter's, where it has other axes. */
+  /** The shape of the tensor, from the parameter's shape. Default: the same. */
   readonly shape?: ((shape: Shape) => Shape) | undefined;
-  /** The tensor holds so many parameters of this shape, and this one is the n-th of them, from 0. */
+  /** The tensor holds `of` parameters of this shape, and this one has the index `index`, counted from 0. */
   readonly share?: { readonly index: number; readonly of: number } | undefined;
 }
 
-/** Where each parameter of a model lies, by a table. */
+/** The tensors of each parameter of a model, by a table. */
 export function byTable(table: TensorTable, config: ModelConfig): (parameter: ParameterSpec) => Stored {
   return (parameter) => {
     const entry = entryOf(table, parameter);
@@ -46,7 +49,7 @@ export function byTable(table: TensorTable, config: ModelConfig): (parameter: Pa
   };
 }
 
-/** Entries whose names begin with a prefix. */
+/** The entries with a prefix before their names. */
 export function prefixed(
   prefix: string,
   entries: Readonly<Record<string, string | SpecialEntry>>,

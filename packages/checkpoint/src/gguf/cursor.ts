@@ -2,27 +2,27 @@ import { damaged } from '../errors.ts';
 import type { ByteSource } from '../io/byte-source.ts';
 
 /**
- * Little-endian values out of a ByteSource, front to back. A window of the file is in memory; it doubles with every
- * reading, so that small headers cost one small reading and large ones few. Nothing is allocated that the file has no
- * bytes for.
+ * Reads little-endian values of a ByteSource from front to back. A window of the file is in memory. It doubles with
+ * every read, so that a small header costs one small read and a large one few. No more is allocated than the file has
+ * bytes.
  */
 export class Cursor {
   readonly #source: ByteSource;
   readonly #limit: number;
   #window = new DataView(new ArrayBuffer(0));
   #bytes = new Uint8Array(0);
-  /** Of the window in the file, and of the next byte in the window. */
+  /** The offset of the window in the file, and of the next byte in the window. */
   #start = 0;
   #next = 0;
   #step = 2 ** 16;
 
-  /** @param limit Most bytes that may be read in all. */
+  /** @param limit Largest number of bytes that may be read in all. */
   constructor(source: ByteSource, limit: number) {
     this.#source = source;
     this.#limit = Math.min(limit, source.size);
   }
 
-  /** Of the next byte in the file. */
+  /** The offset of the next byte in the file. */
   get position(): number {
     return this.#start + this.#next;
   }
@@ -31,14 +31,15 @@ export class Cursor {
     return this.#limit - this.position;
   }
 
-  /** Whether `length` bytes can be taken without waiting; otherwise await `fill` first. */
+  /** Whether `length` bytes are in the window. Otherwise, await `fill` first. */
   has(length: number): boolean {
     return length <= this.#bytes.length - this.#next;
   }
 
   /**
-   * @param origin What is read, for messages. @throws MambaError `invalid-file` where the file, or what a header may
-   * take of it, ends before.
+   * Reads until `length` bytes are in the window.
+   * @param origin The name of the value that is read, for messages.
+   * @throws MambaError `invalid-file` where the file, or the limit of a header, ends before.
    */
   async fill(length: number, origin: string): Promise<void> {
     if (length > this.remaining) {
@@ -58,7 +59,7 @@ export class Cursor {
     this.#next = 0;
   }
 
-  /** Bytes that `has` or `fill` said are there; a view. */
+  /** A view of the next bytes, which `has` or `fill` have confirmed. */
   bytes(length: number): Uint8Array {
     this.#next += length;
     return this.#bytes.subarray(this.#next - length, this.#next);

@@ -1,8 +1,8 @@
 /**
- * Blocks of ggml's quantised types → float32. A block holds its scale d (and minimum m) as float16, then its integers
- * q, packed; K types hold 256 values in sub-blocks whose own small integer scales multiply d. Products of d and the
- * integers fit into the 24 bits of a float32, so that a value is rounded once at most, when m is added: the order of
- * operations does not matter, and results are ggml's to the bit.
+ * Converts blocks of ggml's quantised types to float32. A block holds its scale d (and minimum m) as float16, then its
+ * packed integers q. K types hold 256 values in sub-blocks, whose small integer scales multiply d. Products of d and
+ * the integers fit into the 24 bits of a float32, so that a value is rounded at most once, when m is added. The order
+ * of operations therefore does not matter, and results equal ggml's to the bit.
  */
 import { float16ToNumber } from '@mamba/core/toolkit';
 import { BLOCKS, type QuantizedType } from './types.ts';
@@ -21,7 +21,8 @@ const half = (bytes: Uint8Array, at: number): number => float16ToNumber(bytes[at
 const int8 = (byte: number): number => (byte << 24) >> 24;
 
 /**
- * d, [m], [fifth bits: one a value], nibbles: values 0 to 15 are the low ones of the 16 bytes, 16 to 31 the high ones.
+ * Decodes d, [m], [fifth bits, one for each value], nibbles: values 0 to 15 are the low nibbles of the 16 bytes, values
+ * 16 to 31 the high ones.
  */
 function nibbles(hasMin: boolean, hasFifth: boolean): Decoder {
   const fifths = hasMin ? 4 : 2;
@@ -39,7 +40,7 @@ function nibbles(hasMin: boolean, hasFifth: boolean): Decoder {
 }
 
 /**
- * Q4_K and Q5_K: d, dmin, 12 bytes of eight 6-bit scales and minima, [fifth bits: bit s of byte i is value i of
+ * Decodes Q4_K and Q5_K: d, dmin, 12 bytes of eight 6-bit scales and minima, [fifth bits: bit s of byte i is value i of
  * sub-block s], nibbles: 32 bytes hold sub-block 2j low and 2j + 1 high.
  */
 function subBlocks(hasFifth: boolean): Decoder {
@@ -59,8 +60,11 @@ function subBlocks(hasFifth: boolean): Decoder {
 }
 
 /**
- * Of the first four: 6 bits of a byte each. Of the last four: 4 bits of a byte, and the two that the first four left
- * free.
+ * The 6-bit scale and minimum of a sub-block, out of 12 bytes (sub-block s, bits from high to low):
+ *
+ *     bytes 0 to 3    scale s + 4, bits 5 and 4 | scale s
+ *     bytes 4 to 7    minimum s + 4, bits 5 and 4 | minimum s
+ *     bytes 8 to 11   minimum s + 4, bits 3 to 0 | scale s + 4, bits 3 to 0
  */
 function scaleAndMin(bytes: Uint8Array, at: number, sub: number): { scale: number; min: number } {
   if (sub < 4) return { scale: bytes[at + sub]! & 63, min: bytes[at + sub + 4]! & 63 };
@@ -72,15 +76,16 @@ function scaleAndMin(bytes: Uint8Array, at: number, sub: number): { scale: numbe
 }
 
 /**
- * Q6_K: 128 bytes of low nibbles, 64 of upper bit pairs, 16 int8 scales (one for 16 values), d. Halves of 128 values
- * alike.
+ * Decodes Q6_K: 128 bytes of low nibbles, 64 bytes of upper bit pairs, 16 int8 scales (one for 16 values), d. Both
+ * halves of 128 values have the same layout.
  */
 const q6k: Decoder = (bytes, block, values, out) => {
   const d = half(bytes, block + 208);
   for (let index = 0; index < 256; index++) {
     const upper = index >> 7;
     const within = index & 127;
-    // Quarters of 32: 0 and 1 are the low nibbles of 64 bytes, 2 and 3 the high ones.
+    // A half has quarters of 32 values: quarters 0 and 1 are the low nibbles of 64 bytes, quarters 2 and 3 the high
+    // ones.
     const quarter = within >> 5;
     const low = (bytes[block + upper * 64 + (within & 63)]! >> (quarter & 2 ? 4 : 0)) & 15;
     const high = (bytes[block + 128 + upper * 32 + (within & 31)]! >> (quarter * 2)) & 3;

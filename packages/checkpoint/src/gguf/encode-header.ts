@@ -7,12 +7,12 @@ export interface HeaderTensor {
   readonly name: string;
   readonly type: GgufType;
   readonly shape: Shape;
-  /** Counted from the start of the data. */
+  /** The offset from the start of the data. */
   readonly offset: number;
   readonly bytes: number;
 }
 
-/** A GGUF header, version 3, padded to where the data begin. */
+/** Encodes a GGUF header of version 3, padded to the start of the data. */
 export function encodeHeader(
   metadata: readonly (readonly [string, TypedValue])[],
   tensors: readonly HeaderTensor[],

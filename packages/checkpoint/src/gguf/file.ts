@@ -8,32 +8,33 @@ import { parseGgufHeader } from './header.ts';
 import type { GgufValue } from './metadata.ts';
 import { isQuantized, isReadable, readableTypes } from './types.ts';
 
-/** A GGUF file whose header is read and checked; tensors are read one by one. */
+/** A GGUF file whose header is read and checked. Tensors are read on demand. */
 export interface GgufFile {
-  /** For messages. */
+  /** The name of the file, for messages. */
   readonly name: string;
   readonly version: number;
   readonly alignment: number;
   readonly metadata: ReadonlyMap<string, GgufValue>;
-  /** `dtype` is ggml's name (`Q4_K`); shapes have the fastest axis last. */
+  /** The tensors by name. `dtype` is ggml's name (`Q4_K`); shapes have the fastest axis last. */
   readonly tensors: ReadonlyMap<string, TensorInfo>;
   /**
-   * F32, F16 and BF16 as they are stored, quantised types as float32. The values may be a view of a source in memory:
-   * do not write to them.
-   * @throws MambaError `invalid-argument` (no such tensor), `unsupported` (another type), and what the source throws.
+   * Reads a tensor: F32, F16 and BF16 as they are stored, quantised types as float32. The values may be a view of a
+   * source in memory; do not write to them.
+   * @throws MambaError `invalid-argument` (no such tensor), `unsupported` (another type), and any error of the source.
    */
   read(tensor: string): Promise<HostTensor>;
-  /** The same of a matrix, some rows at a time: only their bytes are read. Throws at once, as `read` rejects. */
+  /** A matrix to be read some rows at a time; only their bytes are read. Throws the errors of `read` synchronously. */
   rows(tensor: string): HostRows;
-  /** A tensor's bytes as they are stored: blocks for a backend that computes with them. May be a view. */
+  /** The stored bytes of a tensor, for example blocks for a backend that computes with them. They may be a view. */
   readRaw(tensor: string): Promise<{ readonly type: string; readonly bytes: Uint8Array }>;
   close(): Promise<void>;
 }
 
 /**
- * Reads and checks the header; the source is the file's from then on, and is closed with it, or here if this fails.
- * @throws MambaError `invalid-file` where the header lies, `unsupported` for a version or byte order, and what the
- * source throws.
+ * Opens a GGUF file: reads and checks its header. The file owns the source and closes it; if opening fails, the source
+ * is closed.
+ * @throws MambaError `invalid-file` where the header is wrong, `unsupported` for a version or byte order, and any error
+ * of the source.
  */
 export async function openGguf(source: ByteSource): Promise<GgufFile> {
   try {
@@ -61,7 +62,7 @@ export async function openGguf(source: ByteSource): Promise<GgufFile> {
         const origin = `${source.name}: tensor ${quote(tensor)}`;
         const { dtype, shape, begin, end } = info(tensor);
         checkReadable(origin, dtype);
-        // A row holds whole blocks.
+        // A row consists of whole blocks.
         const size = (end - begin) / shape[0]!;
         return hostRows(origin, { dtype: READ_AS.get(dtype) ?? 'float32', shape }, async (first, count) => {
           const bytes = await source.read(dataStart + begin + first * size, count * size);
@@ -81,7 +82,7 @@ export async function openGguf(source: ByteSource): Promise<GgufFile> {
   }
 }
 
-/** Types that stay what they are; all others become float32. */
+/** The types that are read as they are stored; all others become float32. */
 const READ_AS: ReadonlyMap<string, 'float16' | 'bfloat16'> = new Map([
   ['F16', 'float16'],
   ['BF16', 'bfloat16'],
@@ -100,7 +101,7 @@ export function checkReadable(origin: string, dtype: string): void {
 function hostTensor({ dtype, shape }: Pick<TensorInfo, 'dtype' | 'shape'>, bytes: Uint8Array): HostTensor {
   const size = sizeOf(shape);
   const width = dtype === 'F32' ? 4 : 2;
-  // Typed arrays want aligned views. Not slice(): on Node's Buffer it does not copy.
+  // Typed arrays need aligned views. Not slice(), which does not copy a Buffer of Node.
   const { buffer, byteOffset } = bytes.byteOffset % width === 0 ? bytes : new Uint8Array(bytes);
   if (dtype === 'F32') return { dtype: 'float32', shape, data: new Float32Array(buffer, byteOffset, size) };
   const half = READ_AS.get(dtype);

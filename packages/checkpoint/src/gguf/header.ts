@@ -1,8 +1,9 @@
 /**
- * The format (ggml's specification of GGUF), all little-endian: "GGUF", uint32 version, uint64 number of tensors,
- * uint64 number of metadata; the metadata as key, uint32 type, value; the tensors as name, uint32 rank, uint64 extents
- * (fastest first), uint32 type, uint64 offset; then the data, from the next multiple of the alignment on, to which
- * every offset is aligned too. A string is uint64 length and UTF-8; an array uint32 type, uint64 length and its values.
+ * Parses the header of a GGUF file. The format (ggml's specification of GGUF), all little-endian: "GGUF", uint32
+ * version, uint64 number of tensors, uint64 number of metadata; the metadata as key, uint32 type, value; the tensors as
+ * name, uint32 rank, uint64 extents (fastest first), uint32 type, uint64 offset; then the data, from the next multiple
+ * of the alignment on, to which every offset is aligned too. A string is uint64 length and UTF-8; an array uint32 type,
+ * uint64 length and its values.
  */
 import { MambaError, type Shape, sizeOf } from '@mamba/core';
 import { damaged, quote } from '../errors.ts';
@@ -12,11 +13,11 @@ import { Cursor } from './cursor.ts';
 import type { GgufValue } from './metadata.ts';
 import { BLOCKS, isReadable, readableTypes, typeName } from './types.ts';
 
-/** Vocabularies make the largest headers, of tens of megabytes. */
+/** Largest size of a header in bytes. The largest ones, tens of megabytes, hold vocabularies. */
 const MAX_HEADER = 2 ** 28;
-/** Of an array; no vocabulary, and no list of merges, is larger. */
+/** Largest length of an array. No vocabulary and no list of merges is longer. */
 const MAX_LENGTH = 2 ** 22;
-/** Of metadata, and of tensors: far more than any model's. */
+/** Largest number of metadata entries and of tensors, far more than any model has. */
 const MAX_COUNT = 2 ** 17;
 const MAX_RANK = 4;
 const MAX_ALIGNMENT = 2 ** 16;
@@ -25,15 +26,15 @@ export interface GgufHeader {
   readonly version: number;
   readonly alignment: number;
   readonly metadata: ReadonlyMap<string, GgufValue>;
-  /** Shapes have the fastest axis last, as everywhere here. */
+  /** The tensors by name. Shapes have the fastest axis last, as everywhere in these packages. */
   readonly tensors: ReadonlyMap<string, TensorInfo>;
-  /** Offset of the data in the file. */
+  /** The offset of the data in the file. */
   readonly dataStart: number;
 }
 
 /**
- * @throws MambaError `invalid-file` at the first thing that is not as the format says, `unsupported` for other
- * versions.
+ * Reads and checks the header.
+ * @throws MambaError `invalid-file` at the first violation of the format, `unsupported` for other versions.
  */
 export async function parseGgufHeader(source: ByteSource): Promise<GgufHeader> {
   const { name } = source;
@@ -67,7 +68,7 @@ interface Entry {
   readonly dtype: string;
   readonly shape: Shape;
   readonly begin: number;
-  /** Undefined where the type's blocks are not known here. */
+  /** The number of bytes; undefined where the blocks of the type are unknown. */
   readonly bytes: number | undefined;
 }
 
@@ -93,7 +94,7 @@ function parseAlignment(name: string, metadata: ReadonlyMap<string, GgufValue>):
   throw damaged(`${name}: "general.alignment"`, String(value), `a power of two up to ${MAX_ALIGNMENT}`);
 }
 
-// Not Buffer's decoding: it replaces what is no UTF-8, and a leading U+FEFF is part of a token.
+// Not the decoder of Buffer, which replaces invalid UTF-8. A leading U+FEFF is part of a token.
 const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 
 async function readString(origin: string, cursor: Cursor): Promise<string> {
@@ -109,7 +110,7 @@ async function readString(origin: string, cursor: Cursor): Promise<string> {
 
 type Scalar = number | bigint | boolean;
 
-/** Bytes, and how to take one, of each type of value that is not a string or an array. */
+/** The width in bytes and the reader of each type of value that is not a string or an array. */
 const SCALARS: ReadonlyMap<number, { width: number; get(view: DataView, offset: number): Scalar }> = new Map([
   [0, { width: 1, get: (view, offset) => view.getUint8(offset) }],
   [1, { width: 1, get: (view, offset) => view.getInt8(offset) }],
@@ -144,7 +145,7 @@ async function readValue(origin: string, cursor: Cursor): Promise<GgufValue> {
 
 async function readScalars(origin: string, cursor: Cursor, type: number, length: number): Promise<Scalar[]> {
   const scalar = SCALARS.get(type);
-  // ggml has no arrays of arrays either.
+  // Arrays of arrays are refused, as in ggml.
   if (scalar === undefined)
     throw damaged(origin, type === ARRAY ? 'an array of arrays' : `the type ${type}`, 'a type of GGUF');
   const size = length * scalar.width;
@@ -197,7 +198,10 @@ function sizeInBytes(origin: string, dtype: string, shape: Shape): number | unde
   return (sizeOf(shape) / elements) * bytes;
 }
 
-/** No two tensors share bytes, none ends behind the data. One of a type without known blocks reaches to the next. */
+/**
+ * Checks that no two tensors share bytes and that none ends after the data. A tensor of a type with unknown blocks ends
+ * where the next one begins.
+ */
 function layOut(file: string, entries: readonly Entry[], dataSize: number): ReadonlyMap<string, TensorInfo> {
   const inOrder = [...entries].sort((a, b) => a.begin - b.begin);
   const ends = new Map<Entry, number>();

@@ -10,16 +10,15 @@ import { ggufConfig } from './model.ts';
 import { ggufParts } from './parts.ts';
 
 export interface LocateOptions extends UrlOptions {
-  /** Called with what a large file says of its model, before the whole of it is fetched. */
+  /** Called with the config of a large file before the whole file is downloaded. */
   readonly checkConfig: (config: ModelConfig) => void | Promise<void>;
 }
 
 /**
- * The store of a location, and its GGUF file where that is what it holds: the location itself if it ends in `.gguf`,
- * whose folder is then the store; or the only such file of a store without other weights. A file may be in parts
- * (`-00001-of-00003.gguf`), of which any stands for all.
- * @throws MambaError `invalid-file` where a file is not there, or several could be meant, and what `checkConfig`
- * throws.
+ * The store of a location, with its GGUF file if it has one: the location itself if it ends in `.gguf`, and then the
+ * store is its folder; or the only GGUF file of a store without other weights. A file may be split into parts
+ * (`-00001-of-00003.gguf`), and any part then stands for all.
+ * @throws MambaError `invalid-file` where a file is missing or ambiguous, and any error that `checkConfig` throws.
  */
 export async function locateGguf(
   location: CheckpointLocation,
@@ -47,13 +46,13 @@ export async function locateGguf(
   return { store, gguf: await openParts(store, store.name, parts!) };
 }
 
-/** One file, by the name of its first part. */
+/** A file with the names of all its parts, under the name of its first part. */
 function withParts(name: string): [string, readonly string[]] {
   const parts = ggufParts(name) ?? [name];
   return [parts[0]!, parts];
 }
 
-/** The first of a file's parts tells of the model. */
+/** Reads the config from the first part of a file. */
 async function look(store: CheckpointStore, name: string, { checkConfig }: LocateOptions): Promise<void> {
   const source = await store.peek?.(name);
   if (source === undefined) return;
@@ -64,7 +63,7 @@ async function look(store: CheckpointStore, name: string, { checkConfig }: Locat
     await file.close();
   } catch (error) {
     if (isAbort(error)) throw error;
-    // Said where it still holds when all of it is there.
+    // The complete file may be valid; if not, opening it reports the error.
     return;
   }
   await checkConfig(config);
@@ -115,7 +114,7 @@ function fileInFolder(location: CheckpointLocation): { folder: string | URL; fil
   return { folder, file: location.slice(cut + 1) };
 }
 
-/** As it stands where it is no proper encoding. */
+/** A name with its percent-encoding decoded; unchanged where the encoding is invalid. */
 function decoded(text: string): string {
   try {
     return decodeURIComponent(text);

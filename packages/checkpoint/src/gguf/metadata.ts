@@ -1,9 +1,11 @@
 import { damaged, quote, show } from '../errors.ts';
 
-/** A metadata value; 64-bit integers are numbers where a number holds them exactly. Arrays hold one type. */
+/**
+ * A metadata value. 64-bit integers are numbers where a number holds them exactly, else bigints. Arrays hold one type.
+ */
 export type GgufValue = number | bigint | boolean | string | readonly (number | bigint | boolean | string)[];
 
-/** A metadata value with the type to be written. */
+/** A metadata value with the type that it is written in. */
 export type TypedValue =
   | { readonly type: 'uint32' | 'int32' | 'float32'; readonly value: number }
   | { readonly type: 'bool'; readonly value: boolean }
@@ -11,7 +13,7 @@ export type TypedValue =
   | { readonly type: 'int32[]'; readonly value: readonly number[] }
   | { readonly type: 'string[]'; readonly value: readonly string[] };
 
-/** Metadata whose values are taken one by one, each checked; errors name the key. */
+/** Reads metadata values and checks each of them. Errors name the key. */
 export class Metadata {
   readonly name: string;
   readonly values: ReadonlyMap<string, GgufValue>;
@@ -25,7 +27,7 @@ export class Metadata {
     return `${this.name}: ${quote(key)}`;
   }
 
-  /** Without a fallback the key must be there. */
+  /** An integer. Without a fallback, the key is required. */
   integer(key: string, min: number, max: number, fallback?: number): number {
     const value = this.values.get(key) ?? fallback;
     if (!(Number.isSafeInteger(value) && (value as number) >= min && (value as number) <= max))
@@ -59,7 +61,7 @@ export class Metadata {
     return value as readonly string[];
   }
 
-  /** Undefined where absent. */
+  /** A list of integers; undefined where the key is absent. */
   integers(key: string): readonly number[] | undefined {
     const value = this.values.get(key);
     if (value === undefined) return undefined;

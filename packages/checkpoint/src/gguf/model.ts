@@ -9,10 +9,10 @@ import { checkReadable, type GgufFile } from './file.ts';
 import { type GgufValue, Metadata } from './metadata.ts';
 
 /**
- * The model that a GGUF file describes, of whichever family. The vocabulary is the embedding's; a head of its own and
- * biases are there where their tensors are.
+ * The config of a GGUF file of any family. The vocabulary is the number of the embedding's rows. The model has a
+ * separate head, and biases, where the file has their tensors.
  * @throws MambaError `invalid-file` naming the key that is missing, absurd or contradicts another; `unsupported` for an
- * architecture of no family, for layers that are not all there yet, or one part of a split file.
+ * architecture of no family, for layers that are not implemented, or for one part of a split file.
  */
 export function ggufConfig(file: GgufFile): ModelConfig {
   const { metadata, format } = formatOf(file);
@@ -22,7 +22,7 @@ export function ggufConfig(file: GgufFile): ModelConfig {
   return format.config({ metadata, tensors: file.tensors });
 }
 
-/** Name of the family that a GGUF file's model is of. Families of one architecture differ in what they can hold. */
+/** The name of the family of a GGUF file's model: the first of the architecture that can express it. */
 export function ggufFamily(file: GgufFile, config: ModelConfig): string {
   const { architecture } = formatOf(file).format;
   const families = FAMILIES.filter(({ gguf }) => gguf?.architecture === architecture);
@@ -30,8 +30,8 @@ export function ggufFamily(file: GgufFile, config: ModelConfig): string {
 }
 
 /**
- * Ids with a meaning, as the tokenizer's metadata give them: text ends where it does (eos), where a turn does (eot) and
- * where a message does that awaits an answer (eom). Those that are none of the vocabulary are left out, with a warning.
+ * The special tokens by the tokenizer's metadata. A text ends at the end of the text (eos), of a turn (eot), or of a
+ * message that awaits an answer (eom). Ids outside the vocabulary are left out, with a warning.
  */
 export function ggufSpecialTokens(
   file: GgufFile,
@@ -48,15 +48,16 @@ function isGiven<T>(value: T | undefined): value is T {
 }
 
 /**
- * A model's parameters out of a GGUF file, looked up and checked now, read when they are asked for.
- * @throws MambaError `invalid-file` where a tensor is missing, left over or of a wrong shape, `unsupported` where one
- * is of a type that cannot be read.
+ * The source of a model's parameters in a GGUF file. All tensors are located and checked in this call; values are read
+ * on demand.
+ * @throws MambaError `invalid-file` where a tensor is missing, unknown or of a wrong shape, `unsupported` where its
+ * type cannot be read.
  */
 export function ggufParameterSource(config: ModelConfigLike, file: GgufFile): ParameterSource {
   return ggufParameters(listed(config), file).source;
 }
 
-/** The same, with the tensors of each parameter. */
+/** As `ggufParameterSource`, with the names of each parameter's tensors. */
 export function ggufParameters(config: ModelConfig, file: GgufFile): LocatedParameters {
   const { format } = formatOf(file);
   const located = locateParameters(config, file, format.tensors(config), {

@@ -4,8 +4,8 @@ import { type GgufFile, openGguf } from './file.ts';
 import { Metadata } from './metadata.ts';
 
 /**
- * The names of all parts of a GGUF file that `name` is one of (`x-00002-of-00003.gguf`); undefined where it is a whole
- * one.
+ * The names of all parts of the GGUF file that `name` is a part of (`x-00002-of-00003.gguf`); undefined for a whole
+ * file.
  */
 export function ggufParts(name: string): readonly string[] | undefined {
   const [, stem, index, count, ending] = /^(.*)-(\d{5})-of-(\d{5})(\.gguf)$/i.exec(name) ?? [];
@@ -18,12 +18,12 @@ export function ggufParts(name: string): readonly string[] | undefined {
 }
 
 /**
- * The parts of one GGUF file (llama-gguf-split's), in their order, seen as one: metadata are the first part's. The
- * sources are the file's from then on, as `openGguf`'s is.
- * @throws MambaError `invalid-file` where they do not belong together, and what `openGguf` throws.
+ * Opens the parts of a GGUF file that llama-gguf-split made, in their order, as one file with the metadata of the first
+ * part. The file owns the sources, as with `openGguf`.
+ * @throws MambaError `invalid-file` where the parts do not belong together, and the errors of `openGguf`.
  */
 export async function openGgufParts(sources: readonly ByteSource[]): Promise<GgufFile> {
-  // Should it be a part all the same, its config is refused.
+  // If this is one part of several, reading its config fails later.
   if (sources.length === 1) return openGguf(sources[0]!);
   const parts: GgufFile[] = [];
   const close = async (): Promise<void> => {
@@ -58,10 +58,10 @@ function joined(parts: readonly GgufFile[]): Omit<GgufFile, 'close'> {
     name: first.name,
     version: first.version,
     alignment: first.alignment,
-    // As a whole file has them.
+    // The metadata without the entries about the split.
     metadata: new Map([...first.metadata].filter(([key]) => !key.startsWith('split.'))),
     tensors: new Map(parts.flatMap(({ tensors }) => [...tensors])),
-    // A tensor that does not exist is reported by the first.
+    // The first part reports a tensor that does not exist.
     read: async (tensor) => part(tensor).read(tensor),
     rows: (tensor) => part(tensor).rows(tensor),
     readRaw: async (tensor) => part(tensor).readRaw(tensor),

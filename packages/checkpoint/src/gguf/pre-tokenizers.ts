@@ -1,6 +1,7 @@
 /**
- * llama.cpp's `tokenizer.ggml.pre`: how text is cut before merging, by name. Each is a list of patterns, applied one
- * after the other: what a pattern matches is a piece, and so is what lies between.
+ * The pre-tokenizers of llama.cpp by the names in `tokenizer.ggml.pre`. They split a text before merging. Each is a
+ * list of patterns that are applied one after the other: every match is a piece, and so is every text between two
+ * matches.
  */
 
 const GPT2 = "'s|'t|'re|'ve|'m|'ll|'d| ?\\p{L}+| ?\\p{N}+| ?[^\\s\\p{L}\\p{N}]+|\\s+(?!\\S)";
@@ -20,7 +21,7 @@ const PATTERNS: ReadonlyMap<readonly string[], readonly string[]> = new Map([
   [['qwen2', 'stablelm2', 'deepseek-r1-qwen'], [cl100k('\\p{N}')]],
 ]);
 
-/** `tokenizer.json`'s `pre_tokenizer` for one of llama.cpp's names; undefined for those that are not known here. */
+/** The `pre_tokenizer` of a `tokenizer.json` for one of llama.cpp's names; undefined for unknown names. */
 export function preTokenizer(name: string): object | undefined {
   for (const [names, patterns] of PATTERNS) {
     if (!names.includes(name)) continue;
@@ -36,7 +37,7 @@ export function preTokenizer(name: string): object | undefined {
   return undefined;
 }
 
-/** Names whose merges are skipped for a piece that is a token already. */
+/** Whether a pre-tokenizer of this name skips the merges of a piece that is a token already. */
 export function ignoresMerges(name: string): boolean {
   return ['llama3', 'llama-v3', 'llama-bpe'].includes(name);
 }

@@ -1,18 +1,18 @@
 /**
- * float32 → ggml's blocks, as its reference quantisers round: in float32, the scale stored as float16 but the integers
- * taken from the unrounded one.
+ * Converts float32 to ggml's blocks, rounding as its reference quantisers do: in float32, with the scale stored as
+ * float16 and the integers computed from the unrounded scale.
  */
 import { holds, numberToBfloat16, numberToFloat16 } from '@mamba/core/toolkit';
 import { BLOCKS } from './types.ts';
 
-/** Types that can be written. */
+/** The types that can be written. */
 export const WRITABLE = ['F32', 'F16', 'BF16', 'Q8_0', 'Q4_0', 'Q4_1', 'Q5_0', 'Q5_1'] as const;
 export type WritableType = (typeof WRITABLE)[number];
 
 /**
- * Encodes whole blocks.
- * @returns Where a value lies that the type cannot hold (not finite, or beyond float16), or -1; `bytes` are of no use
- * then.
+ * Encodes whole blocks into `bytes`.
+ * @returns The index of a value that the type cannot hold (not finite, or beyond float16), and then `bytes` are
+ * undefined; or -1.
  */
 export function quantize(type: WritableType, values: Float32Array, bytes: Uint8Array): number {
   const size = BLOCKS[type];
@@ -24,14 +24,17 @@ export function quantize(type: WritableType, values: Float32Array, bytes: Uint8A
   return -1;
 }
 
-/** False where the values do not fit. */
+/** Encodes one block. Returns false where the values do not fit. */
 type Encoder = (values: Float32Array, start: number, view: DataView, block: number) => boolean;
 
 const { fround, abs, min, trunc } = Math;
 const MAX_FLOAT16 = 65504;
 const fits = (scale: number): boolean => abs(scale) <= MAX_FLOAT16;
 
-/** Values and their scale are symmetric about 0; the one of largest magnitude keeps its sign as the lowest integer. */
+/**
+ * Encodes with a scale and no minimum. The value of the largest magnitude becomes the lowest integer, which sets the
+ * sign of the scale.
+ */
 function symmetric(bits: 4 | 5): Encoder {
   const centre = 1 << (bits - 1);
   const largest = 2 * centre - 1;
@@ -52,7 +55,7 @@ function symmetric(bits: 4 | 5): Encoder {
   };
 }
 
-/** Integers count up from the block's smallest value. */
+/** Encodes with a scale and a minimum: the integers count up from the smallest value of the block. */
 function affine(bits: 4 | 5): Encoder {
   const largest = (1 << bits) - 1;
   return (values, start, view, block) => {
@@ -75,7 +78,9 @@ function affine(bits: 4 | 5): Encoder {
   };
 }
 
-/** [Fifth bits, one a value], then 16 bytes: values 0 to 15 low, 16 to 31 high. */
+/**
+ * Packs [fifth bits, one for each value], then 16 bytes with values 0 to 15 as low nibbles and 16 to 31 as high ones.
+ */
 function pack(bits: 4 | 5, view: DataView, at: number, integer: (index: number) => number): void {
   let fifths = 0;
   const nibbles = bits === 5 ? at + 4 : at;
@@ -100,7 +105,7 @@ const q8: Encoder = (values, start, view, block) => {
   view.setUint16(block, numberToFloat16(d), true);
   for (let index = 0; index < 32; index++) {
     const scaled = fround(values[start + index]! * inverse);
-    // To nearest, ties away from 0.
+    // Rounded to nearest, ties away from 0.
     view.setInt8(block + 2 + index, Math.sign(scaled) * Math.floor(abs(scaled) + 0.5));
   }
   return fits(d);

@@ -6,7 +6,7 @@ import type { GgufFile } from './file.ts';
 import { ggufTokenizer } from './tokenizer.ts';
 
 /**
- * The tokenizer that a GGUF file carries, with its chat template; undefined where it carries none.
+ * The tokenizer of a GGUF file, with its chat template.
  * @throws MambaError as `ggufTokenizer` does.
  */
 export function ggufTokenizerFiles(

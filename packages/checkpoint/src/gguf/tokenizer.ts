@@ -9,11 +9,11 @@ import { Metadata, type TypedValue } from './metadata.ts';
 import { ignoresMerges, knownPreTokenizers, preTokenizer } from './pre-tokenizers.ts';
 
 /**
- * The tokenizer that a GGUF file carries, as the content of a `tokenizer.json`: the original one where the file holds
- * it (`tokenizer.huggingface.json`), else byte-level BPE out of llama.cpp's vocabulary and merges. Undefined where it
- * carries none.
+ * The tokenizer of a GGUF file, as the content of a `tokenizer.json`: the original one where the file holds it
+ * (`tokenizer.huggingface.json`), else byte-level BPE from llama.cpp's vocabulary and merges. Undefined where the file
+ * has none.
  * @throws MambaError `invalid-file` where the parts contradict each other, `unsupported` for other models
- * (SentencePiece, WordPiece, …) and for pre-tokenizers that are not known here.
+ * (SentencePiece, WordPiece, …) and for unknown pre-tokenizers.
  */
 export function ggufTokenizer(file: Pick<GgufFile, 'name' | 'metadata'>): object | undefined {
   if (!hasGgufTokenizer(file)) return undefined;
@@ -43,10 +43,10 @@ export function hasGgufTokenizer({ metadata }: Pick<GgufFile, 'metadata'>): bool
 }
 
 /**
- * llama.cpp's metadata for a byte-level BPE tokenizer. What they cannot say (a normaliser, a template, tokens that
- * strip spaces) is kept by adding the whole `tokenizer.json`.
- * @param vocabSize Rows of the embedding: llama.cpp wants a token for each, so that missing ones are filled in as
- * unused.
+ * llama.cpp's metadata for a byte-level BPE tokenizer. A tokenizer with properties that these cannot express (a
+ * normaliser, a template, tokens that strip spaces) is stored as its whole `tokenizer.json` in addition.
+ * @param vocabSize Number of rows of the embedding. llama.cpp requires a token for each, so missing ones are filled in
+ * as unused.
  * @throws MambaError `unsupported` for another tokenizer, `invalid-argument` where it does not fit the vocabulary.
  */
 export function tokenizerMetadata(
@@ -79,7 +79,7 @@ export function tokenizerMetadata(
   ];
 }
 
-/** For files without a tokenizer: llama.cpp wants to be told so. */
+/** The metadata entry that tells llama.cpp that a file has no tokenizer. */
 export const NO_TOKENIZER: readonly [string, TypedValue] = [
   'tokenizer.ggml.model',
   { type: 'string', value: 'no_vocab' },
@@ -112,7 +112,7 @@ function parseVocabulary(metadata: Metadata): { vocab: Readonly<Record<string, n
   const types = metadata.integers(TYPES);
   if (types !== undefined && types.length !== tokens.length)
     throw damaged(metadata.origin(TYPES), `${types.length} types`, `${tokens.length}, one a token`);
-  // A map first: a token may be "__proto__".
+  // A map, since a token may be "__proto__".
   const vocab = new Map<string, number>();
   const added: AddedToken[] = [];
   for (const [id, content] of tokens.entries()) {
@@ -125,7 +125,7 @@ function parseVocabulary(metadata: Metadata): { vocab: Readonly<Record<string, n
   return { vocab: Object.fromEntries(vocab), added };
 }
 
-/** The beginning of every text; none where the id is no token's, of which the special tokens' reader has told. */
+/** The token that begins every text; undefined where its id is not a token. `ggufSpecialTokens` warns of that. */
 function bosToken(metadata: Metadata): { id: number; token: string } | undefined {
   const id = metadata.values.get('tokenizer.ggml.bos_token_id');
   const token = typeof id === 'number' ? metadata.strings(TOKENS)[id] : undefined;
@@ -137,9 +137,9 @@ interface TokenizerParts {
   readonly merges: readonly (string | readonly string[])[];
   readonly added: readonly AddedToken[];
   readonly pre: string;
-  /** The id that a template puts first. */
+  /** The id that a template puts before every text. */
   readonly first: number | undefined;
-  /** llama.cpp's metadata say all of it. */
+  /** Whether llama.cpp's metadata express the whole tokenizer. */
   readonly simple: boolean;
 }
 
@@ -178,7 +178,7 @@ function firstOfTemplate(processor: unknown): number | undefined {
   return (specials as Record<string, { ids?: number[] }> | undefined)?.[name ?? '']?.ids?.[0];
 }
 
-/** llama.cpp's name for what cuts the text here. */
+/** llama.cpp's name for a pre-tokenizer. */
 function preTokenizerName(given: unknown, ignoreMerges: boolean): string {
   if (isFalcon(given)) return 'falcon';
   const patterns = patternsOf(given);
@@ -193,14 +193,16 @@ function preTokenizerName(given: unknown, ignoreMerges: boolean): string {
   );
 }
 
-/** Falcon's and Falcon-Mamba's own, which is written otherwise than llama.cpp's patterns. */
+/**
+ * Whether this is the pre-tokenizer of Falcon and Falcon-Mamba, which is written differently from llama.cpp's patterns.
+ */
 function isFalcon(given: unknown): boolean {
   const { pretokenizers } = (given ?? {}) as Json;
   if (!Array.isArray(pretokenizers)) return false;
   return pretokenizers.map((part: Json) => part.type).join() === 'Punctuation,ByteLevel,Digits,Split';
 }
 
-/** What a pre-tokenizer does, in order; contractions in either spelling are the same. */
+/** The patterns of a pre-tokenizer in order, with both spellings of contractions made equal. */
 function patternsOf(given: unknown): readonly unknown[] {
   const parts = (given ?? {}) as Json;
   if (parts.type === 'Sequence') return (parts.pretokenizers as unknown[]).flatMap(patternsOf);

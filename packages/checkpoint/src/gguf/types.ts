@@ -1,20 +1,17 @@
-/**
- * ggml's tensor types by the number that a file holds, with the size of a block where its values or its extent are
- * known here.
- */
+/** ggml's tensor types by their numbers in files, with the block sizes of known types. */
 
-/** Types whose values can be read. */
+/** The types whose values can be read. */
 export type GgufType = 'F32' | 'F16' | 'BF16' | 'Q8_0' | 'Q4_0' | 'Q4_1' | 'Q5_0' | 'Q5_1' | 'Q4_K' | 'Q5_K' | 'Q6_K';
 
 export type QuantizedType = Exclude<GgufType, 'F32' | 'F16' | 'BF16'>;
 
 export interface BlockSize {
-  /** Elements of a block; a row holds whole blocks. */
+  /** Number of elements of a block. A row consists of whole blocks. */
   readonly elements: number;
   readonly bytes: number;
 }
 
-/** Block sizes of the types that can be read. */
+/** The block sizes of the types that can be read. */
 export const BLOCKS: Readonly<Record<GgufType, BlockSize>> = {
   F32: { elements: 1, bytes: 4 },
   F16: { elements: 1, bytes: 2 },
@@ -29,7 +26,7 @@ export const BLOCKS: Readonly<Record<GgufType, BlockSize>> = {
   Q6_K: { elements: 256, bytes: 210 },
 };
 
-/** Undefined for numbers that ggml has not given out, or has withdrawn. */
+/** The name of a type; undefined for a number that ggml has not assigned or has withdrawn. */
 export function typeName(id: number): string | undefined {
   return NAMES.get(id);
 }

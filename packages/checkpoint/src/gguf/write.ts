@@ -26,19 +26,17 @@ import { BLOCKS, isQuantized } from './types.ts';
 export interface WriteGgufOptions {
   readonly config: ModelConfigLike;
   readonly source: ParameterSource;
-  /**
-   * Whose architecture is written, by the name that a checkpoint has it. Default: the first that can hold the model.
-   */
+  /** The name of the family whose architecture is written. Default: the first that can express the model. */
   readonly family?: string | undefined;
-  /** Of the matrices. A row that is no whole number of blocks is written in F16, as llama-quantize does. */
+  /** The type of the matrices. Matrices whose rows are not whole blocks are written in F16, as llama-quantize does. */
   readonly type: WritableType;
   readonly sink: ByteSink;
-  /** Content of a `tokenizer.json`; without it the file has no vocabulary. */
+  /** The content of a `tokenizer.json`. Without it, the file has no vocabulary. */
   readonly tokenizer?: unknown;
   readonly specialTokens?: SpecialTokens | undefined;
-  /** Jinja, as in `tokenizer_config.json`. */
+  /** A template in Jinja, as in `tokenizer_config.json`. */
   readonly chatTemplate?: string | undefined;
-  /** `general.name`. */
+  /** The value of `general.name`. */
   readonly name?: string | undefined;
   /** Called after each tensor. */
   readonly onProgress?: ((progress: WriteProgress) => void) | undefined;
@@ -54,17 +52,17 @@ export interface WriteProgress {
 export interface WrittenGguf {
   readonly bytes: number;
   readonly tensors: readonly { readonly name: string; readonly type: WritableType }[];
-  /** Why llama.cpp will refuse the file or compute something else; empty where it reads it as it is meant. */
+  /** The reasons why llama.cpp will refuse the file or compute something else; empty where it does neither. */
   readonly llamaCppLimits: readonly string[];
 }
 
 /**
  * Writes a model as a GGUF file of the architecture of its family, one parameter in memory at a time. Norms, biases, A,
- * D and the convolution are F32, as llama.cpp's kernels want them; matrices are of `type`, but in the 4- and 5-bit
- * types the embedding and the head are Q8_0, since every logit depends on them.
+ * D and the convolution are F32, as llama.cpp's kernels require. Matrices have the type `type`, except that the
+ * embedding and the head are Q8_0 with the 4- and 5-bit types, since every logit depends on them.
  * @throws MambaError `invalid-argument` where an argument or a parameter is wrong or a weight does not fit the type,
  * `unsupported` for a model that no family has an architecture for or a tokenizer that GGUF cannot hold, `aborted`, and
- * what the source and the sink throw. The sink is aborted then.
+ * any error of the source and the sink. The sink is aborted then.
  */
 export async function writeGguf(options: WriteGgufOptions): Promise<WrittenGguf> {
   const { sink } = options;
@@ -76,12 +74,12 @@ export async function writeGguf(options: WriteGgufOptions): Promise<WrittenGguf>
   }
 }
 
-/** ggml aligns to this unless a file says otherwise. */
+/** The default alignment of ggml, in bytes. */
 const ALIGNMENT = 32;
-/** Values encoded in one piece; a multiple of every block. */
+/** Number of values that are encoded at once, a multiple of every block size. */
 const PIECE = 2 ** 18;
 
-/** llama.cpp's `general.file_type`. */
+/** The values of llama.cpp's `general.file_type`. */
 const FILE_TYPES: Readonly<Record<WritableType, number>> = {
   F32: 0,
   F16: 1,
@@ -159,7 +157,7 @@ function metadataOf(
   if (tokenizer === undefined) entries.push(NO_TOKENIZER);
   else entries.push(...tokenizerMetadata(tokenizer, config.vocabSize, specialTokens));
   if (specialTokens.bos !== undefined) entries.push(['tokenizer.ggml.bos_token_id', uint32(specialTokens.bos)]);
-  // The format has a place for the end of a text, of a turn and of a message.
+  // The format has a key for the end of a text, of a turn and of a message.
   for (const [index, name] of (['eos', 'eot', 'eom'] as const).entries()) {
     const id = specialTokens.eos[index];
     if (id !== undefined) entries.push([`tokenizer.ggml.${name}_token_id`, uint32(id)]);
@@ -194,7 +192,7 @@ async function writeTensor(
   if (pad(size) > size) await sink.write(new Uint8Array(pad(size) - size));
 }
 
-/** `before`: values of the tensor that came before these. */
+/** Encodes and writes values. `before` is the number of the tensor's values that were written before. */
 async function writeValues(
   sink: ByteSink,
   name: string,
@@ -227,7 +225,7 @@ async function writeValues(
   }
 }
 
-/** Where the first value that is not finite is, or else the largest one. */
+/** The index of the first value that is not finite, or else of the largest one. */
 function extremeOf(block: Float32Array): number {
   let most = 0;
   for (const [index, value] of block.entries()) {

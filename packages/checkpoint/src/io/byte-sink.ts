@@ -1,35 +1,41 @@
 import { allocate } from '../errors.ts';
 
-/** Where a file is written to, front to back. Either `close` or `abort` ends it. */
+/** A file that is written from front to back. Either `close` or `abort` ends it. */
 export interface ByteSink {
-  /** For messages. */
+  /** The name, for messages. */
   readonly name: string;
-  /** The bytes may be overwritten once the promise is settled. @throws MambaError `io` where writing fails. */
+  /**
+   * Writes the next bytes. The caller may change them once the promise is settled.
+   * @throws MambaError `io` where writing fails.
+   */
   write(bytes: Uint8Array): Promise<void>;
-  /** Makes it whole: only now a file appears, or replaces another. */
+  /** Completes the file. Only now it appears, or replaces another one. */
   close(): Promise<void>;
-  /** Leaves nothing behind; never throws. */
+  /** Discards everything that was written. Never throws. */
   abort(): Promise<void>;
 }
 
 export interface SinkOptions {
-  /** Whether what is there already is replaced. */
+  /** Whether an existing file or folder is replaced. */
   readonly replace?: boolean | undefined;
 }
 
-/** Where several files are written to that belong together. Either `close` or `abort` ends it. */
+/** A folder of files that belong together. Either `close` or `abort` ends it. */
 export interface FolderSink {
-  /** For messages. */
+  /** The name, for messages. */
   readonly name: string;
-  /** A file of it, by a plain name; ended before the folder is. @throws MambaError `io` where it cannot be created. */
+  /**
+   * Creates a file of the folder, by a plain name. Close or abort it before the folder.
+   * @throws MambaError `io` where it cannot be created.
+   */
   createFile(name: string): Promise<ByteSink>;
-  /** Makes it whole: only now it appears, with all of its files. */
+  /** Completes the folder. Only now it appears, with all of its files. */
   close(): Promise<void>;
-  /** Leaves nothing behind; never throws. */
+  /** Discards everything that was written. Never throws. */
   abort(): Promise<void>;
 }
 
-/** Collects what is written in memory. */
+/** A file in memory. */
 export function memorySink(name = 'memory'): ByteSink & { bytes(): Uint8Array } {
   let pieces: Uint8Array[] = [];
   return {
@@ -45,7 +51,7 @@ export function memorySink(name = 'memory'): ByteSink & { bytes(): Uint8Array } 
   };
 }
 
-/** Pieces in one; a single one as it is. */
+/** Joins pieces into one. A single piece is returned without a copy. */
 export function joinBytes(name: string, pieces: readonly Uint8Array[]): Uint8Array {
   if (pieces.length === 1) return pieces[0]!;
   const joined = allocate(

@@ -2,21 +2,21 @@ import type { MambaError } from '@mamba/core';
 import { invalid } from '@mamba/core/toolkit';
 import { damaged } from '../errors.ts';
 
-/** Bytes that can be read in any order, without being in memory as a whole. */
+/** Bytes that can be read in any order and need not be in memory as a whole. */
 export interface ByteSource {
-  /** For messages: a path, an address. */
+  /** A path or an address, for messages. */
   readonly name: string;
   readonly size: number;
   /**
-   * Exactly `length` bytes from `offset`. What comes back may be a view of a source in memory: do not write to it.
-   * @throws MambaError `invalid-argument` outside `[0, size]`, `invalid-file` where fewer bytes are there than `size`
-   * said, `unavailable` where reading fails.
+   * Reads exactly `length` bytes from `offset`. The result may be a view of a source in memory; do not write to it.
+   * @throws MambaError `invalid-argument` outside `[0, size]`, `invalid-file` where there are fewer bytes than `size`,
+   * `unavailable` where reading fails.
    */
   read(offset: number, length: number): Promise<Uint8Array>;
   close(): Promise<void>;
 }
 
-/** Bytes that are in memory already; nothing is copied. */
+/** A source of bytes in memory, which are not copied. */
 export function bytesSource(bytes: Uint8Array | ArrayBuffer, name = 'bytes'): ByteSource {
   const view =
     bytes instanceof Uint8Array
@@ -33,7 +33,7 @@ export function bytesSource(bytes: Uint8Array | ArrayBuffer, name = 'bytes'): By
   };
 }
 
-/** A browser's File or any Blob, read piece by piece. */
+/** A source of a browser's File or another Blob, which is read piece by piece. */
 export function blobSource(blob: Blob, name = 'name' in blob ? String(blob.name) : 'blob'): ByteSource {
   return {
     name,

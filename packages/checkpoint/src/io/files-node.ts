@@ -9,12 +9,12 @@ import { type ByteSource, checkRange, shortened } from './byte-source.ts';
 export { createFile, createFolder, recoverFolder } from './sinks-node.ts';
 export { isAbandoned, ownerStamp, removeAbandoned, temporaryPath } from './temporary.ts';
 
-/** Node refuses single reads of 2 GiB and more. */
+/** Largest number of bytes of one read. Node refuses reads of 2 GiB and more. */
 const MAX_READ = 2 ** 30;
 
 /**
- * A file on disk, kept open until `close()`.
- * @throws MambaError `invalid-file` where there is none, `unavailable` where it cannot be opened.
+ * Opens a file on disk, which stays open until `close()`.
+ * @throws MambaError `invalid-file` where there is no such file, `unavailable` where it cannot be opened.
  */
 export async function openFile(path: string | URL): Promise<ByteSource> {
   const source = await openFileIfPresent(path);
@@ -26,7 +26,7 @@ export async function openFile(path: string | URL): Promise<ByteSource> {
 export async function openFileIfPresent(path: string | URL): Promise<ByteSource | undefined> {
   const name = path instanceof URL ? fileURLToPath(path) : path;
   try {
-    // Before it is opened: that would wait for whoever writes to a pipe, or act on a device.
+    // This check comes first, since opening a pipe waits for its writer, and opening a device may act on it.
     checkIsFile(name, await stat(name));
     const handle = await openHandle(name, 'r');
     try {
@@ -56,7 +56,7 @@ function checkIsFile(name: string, found: Stats): void {
   throw damaged(name, kind, 'a file', 'Put the file itself, or a link to it, there.');
 }
 
-/** Names of a folder's entries; empty where there is none. */
+/** The names of a folder's entries; empty where there is no such folder. */
 export async function listFiles(directory: string | URL): Promise<readonly string[]> {
   const name = directory instanceof URL ? fileURLToPath(directory) : directory;
   try {

@@ -1,4 +1,4 @@
-/** Stands for files-node.ts where there is no file system; chosen by package.json's `imports`. */
+/** Replaces files-node.ts where there is no file system. The `imports` of package.json choose between them. */
 import { MambaError } from '@mamba/core';
 import type { ByteSink, FolderSink, SinkOptions } from './byte-sink.ts';
 import type { ByteSource } from './byte-source.ts';

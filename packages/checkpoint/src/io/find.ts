@@ -4,16 +4,18 @@ import { Refused } from './request.ts';
 import type { CheckpointStore } from './store.ts';
 import { SNIFFED, strangeContent } from './strange-content.ts';
 
-/** A file that is there, or is not; the host may have said so in a way of its own, which is the reason then. */
+/**
+ * A file, or the reason why the store seems to have none; both are undefined where it reports an absent file properly.
+ */
 export type Found =
   | { readonly source: ByteSource; readonly reason?: undefined }
   | { readonly source: undefined; readonly reason: MambaError | undefined };
 
 /**
- * Opens a file that a store may not have. Hosts do not all say so by 404: some give a page, or refuse it (401, 403) as
- * they would a file that is there, and the cause of the store's error is Refused then. Which it was is for the caller
- * to decide, who knows whether it can do without.
- * @throws MambaError `invalid-file` where a pointer stands in its place, and what the store throws.
+ * Opens a file that a store may not have. Not every host answers 404 then: some send a page, and some refuse the file
+ * (401, 403) as they would refuse an existing one; the cause of the store's error is Refused in that case. The caller
+ * decides whether it can do without the file.
+ * @throws MambaError `invalid-file` where a pointer of Git LFS is in its place, and any other error of the store.
  */
 export async function findFile(store: CheckpointStore, file: string): Promise<Found> {
   let source: ByteSource | undefined;

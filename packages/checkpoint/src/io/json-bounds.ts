@@ -1,20 +1,20 @@
 import { damaged } from '../errors.ts';
 
-/** What a JSON text may hold: parsing takes up to forty times its bytes where it is all brackets. */
+/** Limits of a JSON text. Parsing a text of brackets alone takes up to forty times its size in memory. */
 export interface JsonBounds {
-  /** Objects and arrays within each other. */
+  /** Largest depth of nested objects and arrays. */
   readonly depth: number;
-  /** Of all kinds, those within others counted too. */
+  /** Largest number of values of all kinds, nested ones included. */
   readonly values: number;
 }
 
-/** Far beyond any config, and any tokenizer of millions of tokens and merges. */
+/** The limits of files: far beyond any config, and beyond any tokenizer of millions of tokens and merges. */
 export const FILE_BOUNDS: JsonBounds = { depth: 256, values: 2 ** 24 };
 
 /**
- * Counts brackets and commas outside of strings, in one pass that takes no memory, so that a text is refused before it
- * is parsed. What is no JSON at all is the parser's to say.
- * @throws MambaError `invalid-file`
+ * Checks the limits before a text is parsed, by counting brackets and commas outside of strings in one pass without
+ * allocation. It does not check that the text is JSON.
+ * @throws MambaError `invalid-file` where a limit is exceeded.
  */
 export function checkBounds(name: string, json: Uint8Array, bounds: JsonBounds): void {
   let depth = 0;
@@ -51,7 +51,7 @@ const CLOSE_ARRAY = 0x5d;
 const OPEN_OBJECT = 0x7b;
 const CLOSE_OBJECT = 0x7d;
 
-/** Of its closing quote, or beyond the text where there is none. */
+/** The index of the closing quote of a string; the length of the text where there is none. */
 function endOfString(json: Uint8Array, start: number): number {
   let index = start + 1;
   while (index < json.length && json[index] !== QUOTE) index += json[index] === BACKSLASH ? 2 : 1;

@@ -3,7 +3,7 @@ import { checkBounds, FILE_BOUNDS, type JsonBounds } from './json-bounds.ts';
 import { parsePythonJson } from './python-json.ts';
 
 /**
- * A JSON file as Python's writers leave it: with `Infinity` and `NaN` for numbers, where there are any.
+ * Parses a JSON file. `Infinity` and `NaN`, which Python's writers use, are accepted as numbers.
  * @throws MambaError `invalid-file` where the bytes are not UTF-8, not JSON, nested too deep or of too many values, or
  * where an object in it has a key twice.
  */
@@ -34,11 +34,11 @@ function parse(text: string): unknown {
 }
 
 /**
- * The first key that occurs twice in one object of a JSON text, at any depth; JSON.parse keeps the last and says
- * nothing. The text must be valid JSON. One pass; memory is that of the keys.
+ * The first key that occurs twice in one object of a JSON text, at any depth, since JSON.parse silently keeps the last
+ * one. The text must be valid JSON. The search takes one pass, and memory for the keys.
  */
 export function duplicateKey(json: string): string | undefined {
-  // One entry an open bracket: the keys of an object, or undefined for an array.
+  // An entry for each open bracket: the keys of an object, or undefined for an array.
   const open: (Set<string> | undefined)[] = [];
   let expectKey = false;
   for (let index = 0; index < json.length; index++) {
@@ -62,7 +62,7 @@ export function duplicateKey(json: string): string | undefined {
       case '"': {
         const end = endOfString(json, index);
         if (expectKey) {
-          // Parsed, since "a" and "\u0061" are one key.
+          // Parsed, since "a" and "\u0061" are the same key.
           const key = JSON.parse(json.slice(index, end + 1)) as string;
           const keys = open.at(-1)!;
           if (keys.has(key)) return key;

@@ -8,11 +8,11 @@ import type { CheckpointStore } from './store.ts';
 
 export type JsonObject = Readonly<Record<string, unknown>>;
 
-/** Larger ones are none: these files hold settings. */
+/** Largest size in bytes of these files, which hold settings. */
 const MAX_BYTES = 2 ** 24;
 
 /**
- * A JSON object that a checkpoint can do without; undefined where it is absent, and, with a warning, where it cannot be
+ * Reads an optional JSON object of a checkpoint; undefined where it is absent, and, with a warning, where it cannot be
  * used.
  */
 export function readOptionalObject(
@@ -28,7 +28,7 @@ export function readOptionalObject(
   });
 }
 
-/** The same of a text in UTF-8. */
+/** Reads an optional text in UTF-8 of a checkpoint, as `readOptionalObject` does an object. */
 export function readOptionalText(
   store: CheckpointStore,
   file: string,
@@ -49,7 +49,7 @@ async function readOptional<T>(
   onWarning: WarningListener,
   parse: (source: ByteSource, bytes: Uint8Array) => T,
 ): Promise<T | undefined> {
-  // What the listener gives back is not an answer.
+  // The return value of the listener is ignored.
   const warn = (reason: unknown): undefined => void onWarning(leftOut(`${store.name}: ${file}`, reason));
   try {
     const { source, reason } = await findFile(store, file);
@@ -70,7 +70,7 @@ function tooLarge({ name, size }: ByteSource): MambaError {
   return damaged(name, `${size} bytes`, `at most ${MAX_BYTES} in such a file`);
 }
 
-/** What the caller asked for is no fault of a file. */
+/** Whether an error is the caller's own abort, which is no fault of a file. */
 export function isAbort(error: unknown): boolean {
   return isMambaError(error, 'aborted') || (error instanceof Error && error.name === 'AbortError');
 }

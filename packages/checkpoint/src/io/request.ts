@@ -3,13 +3,18 @@ import { quote, reasonOf } from '../errors.ts';
 import { aborted, type RetryOptions, Transient } from './retry.ts';
 
 export interface RequestOptions extends Pick<RetryOptions, 'signal' | 'wait'> {
-  /** Sent with every request, as for authorisation; to the host of the address alone, wherever that redirects to. */
+  /**
+   * Headers of every request, for authorisation for example. They are sent to the host of the address alone, not to a
+   * host that it redirects to.
+   */
   readonly headers?: Readonly<Record<string, string>> | undefined;
   /** Default: the global fetch. */
   readonly fetch?: typeof globalThis.fetch | undefined;
 }
 
-/** The cause of an error where a host refuses a file (401, 403), which some do of files that they do not have. */
+/**
+ * The cause of an error where a host refuses a file (401, 403). Some hosts answer so for files that they do not have.
+ */
 export class Refused extends Error {
   readonly status: number;
 
@@ -19,31 +24,31 @@ export class Refused extends Error {
   }
 }
 
-/** For the error of an answer; undefined where it is of another kind. */
+/** The cause for the error of a refusing response; undefined for any other response. */
 export function refusalOf({ status }: Response): Refused | undefined {
   return status === 401 || status === 403 ? new Refused(status) : undefined;
 }
 
-/** What was learnt of the way to an address, for the next request to it. */
+/** Facts about an address that its next request uses. */
 export interface Route {
-  /** The address redirects in a way that only the browser can follow. */
+  /** Whether the address redirects in a way that only the browser can follow. */
   isOpaque?: boolean;
 }
 
 export interface RequestInput {
-  /** For messages. Default: the address. */
+  /** The name of the file, for messages. Default: the address. */
   readonly name?: string | undefined;
   readonly method?: 'GET' | 'HEAD';
-  /** Sent to whichever host gives the answer. */
+  /** Headers that are sent to every host, also after redirects. */
   readonly headers?: Readonly<Record<string, string>>;
-  /** Of all requests to this address. */
+  /** The facts that requests to this address share. */
   readonly route?: Route | undefined;
 }
 
 /**
- * One request, to be called within `retry`. An answer of any status that stays the same tomorrow is given back.
- * @throws MambaError `io` where there is none, whose cause is Transient if another attempt may have one; `aborted`;
- * `invalid-argument` for an address that is none.
+ * Sends one request; call it within `retry`. Returns a response of any status that another attempt would not change.
+ * @throws MambaError `io` without a response, with a Transient as its cause if another attempt may succeed; `aborted`;
+ * `invalid-argument` for an invalid address.
  */
 export async function request(url: string, input: RequestInput, options: RequestOptions): Promise<Response> {
   checkAddress(url);
@@ -64,7 +69,7 @@ export async function request(url: string, input: RequestInput, options: Request
   }
 }
 
-/** What reading an answer failed of, in the same words. */
+/** The error for a response whose body could not be read. */
 export function unreachable(name: string, signal: AbortSignal | undefined, cause: unknown): MambaError {
   if (isMambaError(cause)) return cause;
   if (signal?.aborted) return aborted(name, cause);
@@ -82,7 +87,7 @@ export function statusOf({ status, statusText }: Response): string {
 const REDIRECTS: readonly number[] = [301, 302, 303, 307, 308];
 const MAX_REDIRECTS = 20;
 
-/** `fetch` would take headers of any name but Authorization to another host. */
+/** Follows redirects itself, since `fetch` would send all headers but Authorization to the other host. */
 async function follow(url: string, input: RequestInput, options: RequestOptions): Promise<Response> {
   const { fetch = globalThis.fetch, headers, signal } = options;
   const own = checkHeaders(headers ?? {});
@@ -92,8 +97,8 @@ async function follow(url: string, input: RequestInput, options: RequestOptions)
   let sent = { ...Object.fromEntries(own), ...input.headers };
   const { route = {} } = input;
   for (let count = 0; count <= MAX_REDIRECTS; count++) {
-    // A browser does not say where to; it takes Authorization nowhere else, and asks the other host before it sends
-    // what is not simple.
+    // A browser does not tell the target of a redirect. It does not send Authorization to another host, and asks that
+    // host (CORS) before it sends other headers.
     if (route.isOpaque) return fetch(current, { ...init, headers: sent });
     const response = await fetch(current, { ...init, headers: sent, redirect: 'manual' });
     if (response.type === 'opaqueredirect') {
@@ -114,14 +119,14 @@ async function follow(url: string, input: RequestInput, options: RequestOptions)
 }
 
 /**
- * Before `fetch` does, which would not say so in words, and whose error would look like the network's.
- * @throws MambaError `invalid-argument` for what is no address, or holds a user or a password.
+ * Checks an address before `fetch` does, whose error would look like one of the network.
+ * @throws MambaError `invalid-argument` for an invalid address, and for one with a user or a password.
  */
 export function checkAddress(url: string): void {
   const address = parseUrl(url, (globalThis as { readonly location?: { readonly href: string } }).location?.href);
   if (address === undefined) throw invalid('address', quote(url), 'an http(s) address');
   if (!hasCredentials(address)) return;
-  // Neither is shown, since they are secret.
+  // The message shows neither of them, since they are secret.
   throw invalid(
     'address',
     `one of ${address.host} with a user or a password`,
@@ -145,7 +150,7 @@ function checkHeaders(headers: Readonly<Record<string, string>>): [string, strin
     try {
       new Headers([[name, value]]);
     } catch {
-      // Not the value, which may be secret.
+      // The message does not show the value, which may be secret.
       throw invalid(
         `headers.${JSON.stringify(name)}`,
         'what no header can hold',
@@ -165,7 +170,10 @@ function isBusy(status: number): boolean {
   return [408, 425, 429].includes(status) || (status >= 500 && status !== 501 && status !== 505);
 }
 
-/** In milliseconds. A date is one of the server's clock, as the answer's own date is. */
+/**
+ * The waiting time that a response asks for, in milliseconds. A date is compared with the response's own date, since
+ * both are of the server's clock.
+ */
 function retryAfter(headers: Headers): number {
   const text = headers.get('retry-after')?.trim() ?? '';
   if (/^\d+(\.\d+)?$/.test(text)) return Number(text) * 1000;
@@ -173,7 +181,7 @@ function retryAfter(headers: Headers): number {
   return Math.max(until || 0, 0);
 }
 
-/** What another attempt would not change: certificates, addresses that are none. */
+/** Whether another attempt would fail too: errors of certificates and of invalid addresses. */
 function isLasting(cause: unknown): boolean {
   const { code } = ((cause as { readonly cause?: unknown } | undefined)?.cause ?? {}) as { readonly code?: unknown };
   return /^(CERT_|ERR_TLS_|ERR_SSL_|ERR_INVALID_|SELF_SIGNED_|DEPTH_ZERO_|UNABLE_TO_|HOSTNAME_MISMATCH)/.test(

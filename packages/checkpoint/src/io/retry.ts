@@ -1,7 +1,7 @@
 import { isMambaError, MambaError } from '@mamba/core';
 import { reasonOf } from '../errors.ts';
 
-/** Waits so long, or until the signal fires; it never rejects. */
+/** Waits for a time, or until the signal is aborted. It never rejects. */
 export type Wait = (milliseconds: number, signal?: AbortSignal) => Promise<void>;
 
 export const wait: Wait = (milliseconds, signal) =>
@@ -16,9 +16,9 @@ export const wait: Wait = (milliseconds, signal) =>
     signal?.addEventListener('abort', end);
   });
 
-/** The cause of an error that may not come again: a connection that was cut, a server that is busy. */
+/** The cause of an error that may not happen again: a broken connection, a busy server. */
 export class Transient extends Error {
-  /** Milliseconds that the server asks to wait. */
+  /** The waiting time that the server asks for, in milliseconds. */
   readonly after: number;
 
   constructor(cause: unknown, after = 0) {
@@ -29,23 +29,23 @@ export class Transient extends Error {
 
 export interface RetryOptions {
   readonly signal?: AbortSignal | undefined;
-  /** Default: a timer. */
+  /** The function that waits. Default: a timer. */
   readonly wait?: Wait | undefined;
-  /** Default: 5. */
+  /** Number of attempts. Default 5. */
   readonly attempts?: number | undefined;
-  /** How far it is: whoever gets further has all attempts again. */
+  /** The progress so far. An attempt that makes progress resets the number of attempts. */
   readonly progress?: (() => number) | undefined;
 }
 
 const ATTEMPTS = 5;
-/** Each wait is twice as long as the one before. */
+/** The first waiting time in milliseconds. Each later one is twice as long. */
 const FIRST_WAIT = 200;
-/** Nobody waits longer than this for one answer. */
+/** The longest waiting time before one attempt, in milliseconds. */
 const LONGEST_WAIT = 120_000;
 
 /**
- * Attempts something as often as its error has a Transient as its cause, with longer and longer waits between.
- * @throws MambaError that of the last attempt; `aborted`.
+ * Repeats an action while it fails with a Transient as the cause, with longer and longer waits between.
+ * @throws MambaError the error of the last attempt; `aborted`.
  */
 export async function retry<T>(act: () => Promise<T>, options: RetryOptions = {}): Promise<T> {
   const { signal, wait: pause = wait, attempts = ATTEMPTS, progress = () => 0 } = options;

@@ -7,17 +7,17 @@ import { fileFailure } from './files-node.ts';
 import { abandonedAside, asidePath, removeAbandoned, temporaryPath } from './temporary.ts';
 
 /**
- * Writes a file beside its place and moves it there when it is whole and on the disk, so that readers see the old file
- * or the new one, never a part. A link stays one: what it points to is replaced.
- * @throws MambaError `io` where it cannot be created, or something else than a file is there, or anything if it is not
- * to be replaced; `invalid-argument` for an empty path.
+ * Creates a file. It is written beside its path and moved there when it is complete and on the disk, so that readers
+ * see the old file or the new one, never a part. Where the path is a link, its target is replaced.
+ * @throws MambaError `io` where it cannot be created, where the path is not a file, or where it exists and is not to be
+ * replaced; `invalid-argument` for an empty path.
  */
 export async function createFile(path: string | URL, { replace = true }: SinkOptions = {}): Promise<ByteSink> {
   const name = nameOf('createFile', path);
   return openSink(name, resolve(name), replace);
 }
 
-/** @param name For messages. */
+/** @param name The name of the file, for messages. */
 async function openSink(name: string, path: string, replace: boolean): Promise<ByteSink> {
   const attempt = attempting(name);
   const target = await attempt(fileToReplace(path, replace));
@@ -43,9 +43,9 @@ async function openSink(name: string, path: string, replace: boolean): Promise<B
 }
 
 /**
- * Writes files that belong together: into a folder beside the place, which is moved there as a whole. A folder with
- * files in it is replaced only if that is asked for, and as a whole: what else is in it goes too.
- * @throws MambaError `io` where it cannot be created, or something else than a folder is there, or files if they are
+ * Creates a folder of files that belong together. It is written beside its path and moved there as a whole. A folder
+ * that has files is replaced only with `replace`, and then with everything in it.
+ * @throws MambaError `io` where it cannot be created, where the path is not a folder, or where it has files that are
  * not to be replaced; `invalid-argument` for an empty path.
  */
 export async function createFolder(path: string | URL, { replace = false }: SinkOptions = {}): Promise<FolderSink> {
@@ -55,7 +55,7 @@ export async function createFolder(path: string | URL, { replace = false }: Sink
   await removeAbandoned(dirname(target), target);
   await recoverFolder(target);
   const temporary = temporaryPath(target);
-  // The first folder that there was not.
+  // The first folder of the path that had to be created.
   const made = await attempt(mkdir(temporary, { recursive: true }));
   return {
     name,
@@ -69,14 +69,14 @@ export async function createFolder(path: string | URL, { replace = false }: Sink
   };
 }
 
-/** An empty path would stand for the folder that the process runs in, and replace that. */
+/** Refuses an empty path, which would mean the current folder, and replace it. */
 function nameOf(origin: string, path: string | URL): string {
   const name = path instanceof URL ? fileURLToPath(path) : path;
   if (typeof name !== 'string' || name === '') throw invalid(`${origin}.path`, JSON.stringify(name), 'a path');
   return name;
 }
 
-/** Where a file of this path is, links followed: nothing but a file is replaced. */
+/** The path of the file to replace, with links followed. Nothing but a file is replaced. */
 async function fileToReplace(path: string, replace: boolean): Promise<string> {
   const there = await ifPresent(stat(path));
   if (there === undefined) return path;
@@ -92,13 +92,13 @@ async function folderToReplace(path: string): Promise<string> {
   return realpath(path);
 }
 
-/** Only where nothing is: two who do this at once do not both succeed. */
+/** Moves a file to a path where nothing is. If two processes try this at once, only one succeeds. */
 async function place(temporary: string, target: string): Promise<void> {
   try {
     await link(temporary, target);
   } catch (error) {
     if (codeOf(error) === 'EEXIST') throw new Error(TAKEN);
-    // Not all file systems have links: an empty file holds the place.
+    // Not all file systems have hard links. There, an empty file reserves the path.
     await open(target, 'wx').then(
       (handle) => handle.close(),
       (reason: unknown) => {
@@ -110,7 +110,7 @@ async function place(temporary: string, target: string): Promise<void> {
   await unlink(temporary);
 }
 
-/** The system moves a folder to where none is, or an empty one. */
+/** Moves a folder to its path. The system does this only where there is no folder, or an empty one. */
 async function placeFolder(temporary: string, target: string): Promise<void> {
   try {
     await rename(temporary, target);
@@ -120,8 +120,8 @@ async function placeFolder(temporary: string, target: string): Promise<void> {
 }
 
 /**
- * No system exchanges two folders in one step for us: the old one is put aside, and back if the new one cannot take its
- * place.
+ * Replaces a folder. Node cannot exchange two folders in one step, so the old one is moved aside, and back if the new
+ * one cannot be moved to its path.
  */
 async function exchange(temporary: string, target: string): Promise<void> {
   const aside: string[] = [];
@@ -132,7 +132,7 @@ async function exchange(temporary: string, target: string): Promise<void> {
       await rename(temporary, target);
       break;
     } catch (error) {
-      // Another was quicker: what it made is replaced in turn.
+      // Another process was quicker; its folder is replaced in turn.
       if (isTaken(error) && attempt < ATTEMPTS) continue;
       const last = aside.at(-1);
       if (last !== undefined) await rename(last, target).catch(() => {});
@@ -144,8 +144,7 @@ async function exchange(temporary: string, target: string): Promise<void> {
 }
 
 /**
- * Puts back a folder that a process put aside and was killed before the new one took its place: whoever looks for it
- * finds the old one. Never throws.
+ * Restores a folder that a process moved aside before it was killed, so that readers find the old folder. Never throws.
  */
 export async function recoverFolder(path: string | URL): Promise<void> {
   const target = resolve(path instanceof URL ? fileURLToPath(path) : path);

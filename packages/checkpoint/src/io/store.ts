@@ -7,25 +7,30 @@ import { parseJson } from './json.ts';
 import { checkAddress } from './request.ts';
 import { openUrlIfPresent, type UrlOptions } from './url.ts';
 
-/** Where the files of a checkpoint come from; also for whoever brings a cache or an archive. */
+/** The files of a checkpoint. Implement it to read from a cache or an archive. */
 export interface CheckpointStore {
-  /** For messages. */
+  /** The name, for messages. */
   readonly name: string;
-  /** The file, or undefined where the store has none of this name. Names are plain, without folders. */
+  /** Opens a file; undefined where the store has no such file. Names are plain, without folders. */
   open(file: string): Promise<ByteSource | undefined>;
-  /** Names of the files, where that can be known: a folder yes, an address no. */
+  /** Optional. The names of all files. A folder can list them, an address cannot. */
   list?(): Promise<readonly string[]>;
   /**
-   * A large file for a look at its beginning, where `open` would fetch the whole of it first; undefined where that
-   * would cost nothing.
+   * Optional. Opens a large file to read its beginning, where `open` would download the whole file first. Undefined
+   * where `open` does not.
    */
   peek?(file: string): Promise<ByteSource | undefined>;
 }
 
-/** A folder (Node), an http(s) address of a folder, files that a user chose, or a store. */
+/**
+ * The location of a checkpoint: a folder (Node), an http(s) address of a folder, files that a user chose, or a store.
+ */
 export type CheckpointLocation = string | URL | readonly File[] | CheckpointStore;
 
-/** @throws MambaError `invalid-argument` where it is none of the kinds. */
+/**
+ * The store of a location.
+ * @throws MambaError `invalid-argument` for any other value.
+ */
 export function checkpointStore(location: CheckpointLocation, options: UrlOptions = {}): CheckpointStore {
   if (typeof location === 'string') {
     if (/^https?:/i.test(location)) return urlStore(location, options);
@@ -45,14 +50,17 @@ export function checkpointStore(location: CheckpointLocation, options: UrlOption
   );
 }
 
-/** Reads a whole JSON file; undefined where it is absent. @throws MambaError `invalid-file`. */
+/**
+ * Reads a whole JSON file; undefined where it is absent.
+ * @throws MambaError `invalid-file` where it is damaged.
+ */
 export async function readJson(store: CheckpointStore, file: string, maxBytes?: number): Promise<unknown> {
   const { source, reason } = await findFile(store, file);
   if (reason !== undefined) throw reason;
   return source && readJsonSource(source, maxBytes);
 }
 
-/** The same of an open file, which is closed. */
+/** Reads an open JSON file and closes it. */
 export async function readJsonSource(source: ByteSource, maxBytes = 2 ** 28): Promise<unknown> {
   try {
     if (source.size > maxBytes)
@@ -63,7 +71,7 @@ export async function readJsonSource(source: ByteSource, maxBytes = 2 ** 28): Pr
   }
 }
 
-/** A file named by another file: refuses whatever could lead out of the folder. */
+/** Checks the name of a file that another file names. Refuses names that could lead out of the folder. */
 export function checkFileName(origin: string, name: unknown): asserts name is string {
   const plain = typeof name === 'string' && name !== '' && name !== '.' && name !== '..' && !/[/\\\0:]/.test(name);
   if (!plain)
@@ -111,7 +119,7 @@ function urlStore(base: string, options: UrlOptions): CheckpointStore {
 
 function filesStore(files: readonly File[]): CheckpointStore {
   const depth = Math.min(...new Set(files.map(depthOf)));
-  // A folder that a browser gives has the files of the folders in it as well, which are not the model's.
+  // A browser also lists the files of subfolders, which do not belong to the model.
   const byName = new Map(files.filter((file) => depthOf(file) === depth).map((file) => [file.name, file]));
   return {
     name: 'the chosen files',

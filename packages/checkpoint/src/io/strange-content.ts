@@ -1,17 +1,20 @@
 import type { MambaError } from '@mamba/core';
 import { damaged, quote } from '../errors.ts';
 
-/** Bytes from a file's beginning that `strangeContent` looks at. */
+/** Number of bytes from the beginning of a file that `strangeContent` examines. */
 export const SNIFFED = 512;
 
 export interface StrangeContent {
-  /** `page`: what a host answers that does not have the file; `pointer`: what Git keeps in the place of a large one. */
+  /**
+   * `page`: a page that a host sends in place of a missing file. `pointer`: the pointer that Git LFS keeps in place of
+   * a large file.
+   */
   readonly kind: 'page' | 'pointer';
   readonly error: MambaError;
 }
 
 /**
- * What stands in a file's place, by its first bytes; undefined where nothing speaks against its being the file itself.
+ * The kind of content that is in a file's place, by its first bytes; undefined where it seems to be the file itself.
  */
 export function strangeContent(name: string, bytes: Uint8Array): StrangeContent | undefined {
   const text = new TextDecoder().decode(bytes.subarray(0, SNIFFED));
@@ -28,7 +31,10 @@ export function strangeContent(name: string, bytes: Uint8Array): StrangeContent 
 const POINTER = /^version https:\/\/(git-lfs\.github\.com|hawser\.github\.com)\/spec\//;
 const POINTER_REMEDY = 'Run `git lfs pull` in the clone, or download the file itself.';
 
-/** HTML, or the XML that object stores answer with; comments may come first. No JSON, weights or template begin so. */
+/**
+ * The beginning of HTML, or of the XML that object stores send, after comments. No JSON, weights or template begins
+ * like this.
+ */
 const PAGE = /^\s*(<!--[\s\S]*?-->\s*)*<(!doctype|html|head|body|meta|title|script|\?xml)[\s>]/i;
 const PAGE_REMEDY =
   'The host answers so where it has no such file: check the address, and whether it asks for a login.';

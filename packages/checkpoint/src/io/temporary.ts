@@ -6,12 +6,12 @@ import { basename, dirname, join } from 'node:path';
 const HOST = hostname().replace(/\W/g, '_') || 'host';
 const STAMP = /^(\w+)-(\d+)-[0-9a-f]{16}$/;
 
-/** Says whose a thing on the disk is: a host, a process of it, and which of its things. */
+/** Identifies the owner of a temporary path: the host, the process, and a number within the process. */
 export function ownerStamp(): string {
   return `${HOST}-${process.pid}-${randomBytes(8).toString('hex')}`;
 }
 
-/** Whether its process is known to be gone. Of another host's that cannot be known. */
+/** Whether the process of an owner is known to have ended. That is unknown for a process of another host. */
 export function isAbandoned(stamp: string): boolean {
   const [, host, pid] = STAMP.exec(stamp) ?? [];
   if (host !== HOST) return false;
@@ -23,17 +23,19 @@ export function isAbandoned(stamp: string): boolean {
   }
 }
 
-/** Where something is made before it is moved to its place: beside that, so on the same file system. */
+/**
+ * The path where something is made before it is moved to its target: beside the target, and so on the same file system.
+ */
 export function temporaryPath(target: string): string {
   return besides(target, 'partial');
 }
 
-/** Where something is put aside while another thing takes its place. */
+/** The path where the old target is kept while the new one takes its place. */
 export function asidePath(target: string): string {
   return besides(target, 'replaced');
 }
 
-/** What was put aside of a target by processes that are gone: they had not done with it. */
+/** The old targets that processes moved aside and did not restore or remove before they ended. */
 export async function abandonedAside(target: string): Promise<readonly string[]> {
   const names = await readdir(dirname(target)).catch(() => []);
   return names.filter((name) => isOf(target, name, 'replaced')).map((name) => join(dirname(target), name));
@@ -45,11 +47,11 @@ function besides(target: string, ending: string): string {
 
 function stem(target: string): string {
   const name = basename(target);
-  // No name may be longer than 255 bytes.
+  // A name has at most 255 bytes.
   return Buffer.byteLength(name) <= 150 ? name : createHash('sha256').update(name).digest('hex');
 }
 
-/** Whether it is an abandoned one, of any target where none is named. */
+/** Whether a name is an abandoned temporary path: of this target, or of any if none is named. */
 function isOf(target: string | undefined, name: string, ending: string): boolean {
   const [, of, stamp, kind] = /^\.(.*)\.([^.]+)\.([^.]+)$/s.exec(name) ?? [];
   if (stamp === undefined || kind !== ending || !isAbandoned(stamp)) return false;
@@ -57,8 +59,8 @@ function isOf(target: string | undefined, name: string, ending: string): boolean
 }
 
 /**
- * Removes what processes that are gone left of `temporaryPath`: of one target, or all that is in a folder. Never
- * throws: what cannot be removed stays.
+ * Removes temporary paths of processes that have ended: those of one target, or all in a folder. Never throws; paths
+ * that cannot be removed remain.
  */
 export async function removeAbandoned(folder: string, target?: string): Promise<void> {
   const names = await readdir(folder).catch(() => []);

@@ -13,13 +13,15 @@ import {
 import { retry, Transient } from './retry.ts';
 
 export interface UrlOptions extends RequestOptions {
-  /** Largest file that is read whole where the server does not serve ranges. Default 64 MiB. */
+  /**
+   * Largest size in bytes of a file that is read as a whole, where the server does not serve ranges. Default 64 MiB.
+   */
   readonly maxWhole?: number | undefined;
 }
 
-/** Asked for first: enough for a small JSON file, or most safetensors headers, in one request. */
+/** Bytes of the first request: enough for a small JSON file and for most safetensors headers. */
 const FIRST = 64 * 1024;
-/** A server that gives less of a range than this, and less than was asked for, was interrupted. */
+/** A response with fewer bytes than this, and fewer than were asked for, was interrupted. */
 const LEAST = 1024;
 
 interface RemoteFile {
@@ -29,8 +31,9 @@ interface RemoteFile {
 }
 
 /**
- * A file behind http(s), read by ranges. What fails of the connection, or of a busy server, is attempted again.
- * @throws MambaError `invalid-file` where there is none (404), `io` where the network or the server fails,
+ * Opens a file behind http(s), which is read by ranges. Requests that fail because of the connection or a busy server
+ * are repeated.
+ * @throws MambaError `invalid-file` where there is no such file (404), `io` where the network or the server fails,
  * `unsupported` where the server ignores ranges and the file is larger than `maxWhole`, `aborted`.
  */
 export async function openUrl(url: string | URL, options: UrlOptions = {}): Promise<ByteSource> {
@@ -58,12 +61,15 @@ async function open(name: string, options: UrlOptions): Promise<ByteSource | und
   await response.body?.cancel();
   if (status === 404 || status === 410) return undefined;
   if (status === 416 && contentRange(response)?.total === 0) return bytesSource(new Uint8Array(0), name);
-  // Ranges of compressed bytes are of no use, and some servers refuse those of a short file.
+  // Ranges of compressed bytes cannot be used, and some servers refuse ranges of a short file.
   if (status === 206 || status === 416) return openWithoutRange(file, undefined);
   throw refused(name, response);
 }
 
-/** The answer to a plain request says the size where nothing else does; where it does not either, it is read. */
+/**
+ * Opens a file without ranges. The response to a plain request gives the size; where it does not, the file is read as a
+ * whole.
+ */
 async function openWithoutRange(file: RemoteFile, first: Uint8Array | undefined): Promise<ByteSource> {
   const response = await get(file);
   if (response.status !== 200) {
@@ -77,7 +83,7 @@ async function openWithoutRange(file: RemoteFile, first: Uint8Array | undefined)
   return rangeSource(file, size, first);
 }
 
-/** @param first What is known of the beginning. */
+/** @param first The first bytes of the file, as far as they are known. */
 function rangeSource(file: RemoteFile, size: number, first: Uint8Array): ByteSource {
   const { name, options } = file;
   return {
@@ -98,11 +104,14 @@ function rangeSource(file: RemoteFile, size: number, first: Uint8Array): ByteSou
   };
 }
 
-/** @returns how many bytes came: some servers give less of a range than was asked for. */
+/**
+ * Reads a range into `target`.
+ * @returns The number of bytes that came. Some servers send less than was asked for.
+ */
 async function readRange(file: RemoteFile, size: number, offset: number, target: Uint8Array): Promise<number> {
   const { name } = file;
   const response = await get(file, `bytes=${offset}-${offset + target.length - 1}`);
-  // It may be another server of the same name, without ranges.
+  // This may be another server of the same name, which does not serve ranges.
   if (response.status === 200) return fill(file, response, offset, target, size);
   const total = contentRange(response)?.total ?? size;
   if (response.status === 206 && total === size) return fill(file, response, offset, target, size);
@@ -117,11 +126,11 @@ function get({ name, options, route }: RemoteFile, range?: string): Promise<Resp
 }
 
 /**
- * Takes the bytes from `offset` out of an answer, which holds a range or the whole file. No more than is needed is
- * waited for.
- * @param size The file's, or 0 where it is not known.
- * @returns how many bytes came.
- * @throws MambaError whose cause is Transient where the answer was cut.
+ * Copies the bytes from `offset` on out of a response, which holds a range or the whole file. It reads no more of the
+ * response than is needed.
+ * @param size The size of the file, or 0 where it is not known.
+ * @returns The number of bytes that came.
+ * @throws MambaError with a Transient as its cause where the response was cut.
  */
 async function fill(
   { name, options }: RemoteFile,
@@ -161,7 +170,10 @@ async function fill(
   throw shortened(name, count, least, new Transient('the answer is shorter than it should be'));
 }
 
-/** The server sent everything; taken as it comes, so that a file of unknown size is refused before it is in memory. */
+/**
+ * Reads a response with the whole file piece by piece, so that a large file of unknown size is refused before it is in
+ * memory.
+ */
 async function readWhole({ name, options }: RemoteFile, response: Response): Promise<Uint8Array> {
   const { maxWhole = 64 * 2 ** 20, signal } = options;
   const reader = response.body?.getReader();
@@ -174,7 +186,7 @@ async function readWhole({ name, options }: RemoteFile, response: Response): Pro
     });
   };
   try {
-    // A hint: it counts compressed bytes where the server compresses, and may be absent.
+    // Only a hint: Content-Length counts compressed bytes where the server compresses, and may be absent.
     const announced = Number(response.headers.get('content-length') ?? 0);
     checkSize(announced);
     let bytes = allocate(name, announced);
@@ -197,7 +209,10 @@ async function readWhole({ name, options }: RemoteFile, response: Response): Pro
   }
 }
 
-/** Browsers hide Content-Range across origins unless the server exposes it; Content-Length they show. */
+/**
+ * The size by a HEAD request. Browsers hide Content-Range across origins unless the server exposes it, but show
+ * Content-Length.
+ */
 async function sizeByHead(file: RemoteFile, first: Uint8Array): Promise<number | undefined> {
   const { name, options, route } = file;
   const response = await request(name, { method: 'HEAD', headers: { 'Accept-Encoding': 'identity' }, route }, options);
@@ -206,8 +221,8 @@ async function sizeByHead(file: RemoteFile, first: Uint8Array): Promise<number |
 }
 
 /**
- * Whether a file has this size, which a Content-Length claims. That may count compressed bytes, and browsers hide the
- * Content-Encoding that would say so.
+ * Whether a file has the size that a Content-Length gives. That may count compressed bytes, and browsers hide the
+ * Content-Encoding that would tell.
  */
 async function endsAt(file: RemoteFile, size: number, first: Uint8Array): Promise<boolean> {
   if (first.length < FIRST && first.length === size) return true;
@@ -220,7 +235,7 @@ async function endsAt(file: RemoteFile, size: number, first: Uint8Array): Promis
   return (await fill(file, response, size - 1, new Uint8Array(2), 0)) === 1;
 }
 
-/** Undefined where it is not said, or counts compressed bytes. */
+/** The Content-Length; undefined where it is absent or counts compressed bytes. */
 function contentLength(response: Response): number | undefined {
   const text = response.headers.get('content-length');
   return text === null || isEncoded(response) || !Number.isSafeInteger(Number(text)) ? undefined : Number(text);
@@ -230,7 +245,7 @@ function isEncoded(response: Response): boolean {
   return !/^(identity)?$/i.test(response.headers.get('content-encoding')?.trim() ?? '');
 }
 
-/** What Content-Range says; `end` is after the last byte. */
+/** The parts of a Content-Range. `end` is after the last byte. */
 interface ContentRange {
   readonly start: number | undefined;
   readonly end: number | undefined;

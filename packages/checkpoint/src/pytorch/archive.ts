@@ -5,19 +5,22 @@ import { OutOfBytes } from './pickle-cursor.ts';
 import { type Storage, type StoredTensor, stateDict, tensorWorld } from './tensors.ts';
 import { readZip } from './zip.ts';
 
-/** The tensors of a file, and where the bytes of their storages begin. */
+/** The tensors of a file, and the offsets of their storages. */
 export interface Layout {
   readonly tensors: ReadonlyMap<string, StoredTensor>;
-  /** Offset in the file. */
+  /** The offset of a storage in the file. */
   locate(storage: Storage): Promise<number>;
-  /** Bytes of a storage that are there. */
+  /** Number of bytes of a storage in the file. */
   sizeOf(storage: Storage): number | undefined;
 }
 
-/** Tens of thousands of tensors take a few megabytes. */
+/** Largest size of a pickle in bytes. Tens of thousands of tensors take a few megabytes. */
 export const MAX_PICKLE = 2 ** 26;
 
-/** Since PyTorch 1.6: a zip archive of a pickle, `data.pkl`, and the bytes of each storage, `data/0` and so on. */
+/**
+ * Reads a file of PyTorch 1.6 or newer: a zip archive of a pickle, `data.pkl`, and the bytes of each storage, `data/0`
+ * and so on.
+ */
 export async function readArchive(source: ByteSource): Promise<Layout> {
   const entries = await readZip(source);
   const roots = [...entries.keys()].filter((name) => /^([^/]+\/)?data\.pkl$/.test(name));

@@ -9,11 +9,11 @@ import { LEGACY_START, readLegacy } from './legacy.ts';
 import { lastOf, type StoredTensor } from './tensors.ts';
 
 /**
- * A file that `torch.save` wrote of a state dict, of PyTorch 1.6 or newer (a zip archive) or older. It is read, never
- * run: what a pickle could do beside making tensors is refused. The source is the file's from then on, and is closed
- * with it, or here if this fails.
- * @throws MambaError `invalid-file` where it is damaged, `unsupported` where loading it would mean to run code, and
- * what the source throws.
+ * Opens a state dict that `torch.save` wrote, of PyTorch 1.6 or newer (a zip archive) or older. Its pickle is read,
+ * never run: everything but making tensors is refused. The file owns the source and closes it; if opening fails, the
+ * source is closed.
+ * @throws MambaError `invalid-file` where it is damaged, `unsupported` where loading it would run code, and any error
+ * of the source.
  */
 export async function openPytorch(source: ByteSource): Promise<SafetensorsFile> {
   try {
@@ -57,7 +57,10 @@ function infoOf(tensor: StoredTensor): TensorInfo {
   return { dtype, shape, begin: offset * width, end: (offset + sizeOf(shape)) * width };
 }
 
-/** Its own check was against what the pickle says of the storage; this is against the bytes. */
+/**
+ * Checks that the file has the bytes of a tensor. Before, the tensor was checked with the size of its storage by the
+ * pickle.
+ */
 function checkStored(file: string, name: string, tensor: StoredTensor, layout: Layout): void {
   const { storage } = tensor;
   const needed = storage.size * (storage.dtype === undefined ? 1 : bitsOf(storage.dtype)! / 8);
@@ -71,7 +74,7 @@ function checkStored(file: string, name: string, tensor: StoredTensor, layout: L
     );
 }
 
-/** Bytes of a tensor in the order of its elements. */
+/** Reads the bytes of a tensor in the order of its elements. */
 async function readStored(
   source: ByteSource,
   layout: Layout,
@@ -83,7 +86,7 @@ async function readStored(
   const storage = await layout.locate(tensor.storage);
   if (isContiguous(tensor)) return source.read(storage + tensor.offset * width + start, end - start);
   const { shape, strides, offset } = tensor;
-  // Only the rows that are asked for.
+  // Only the bytes of the rows that are asked for.
   const row = (sizeOf(shape) / shape[0]!) * width;
   const first = Math.floor(start / row);
   const rows = {
@@ -95,16 +98,13 @@ async function readStored(
   return gather(source.name, span, rows, width).subarray(start - first * row, end - first * row);
 }
 
-/** Tied tensors are saved as views of one storage. */
+/** Whether two tensors are the same view of one storage, as tied tensors are saved. */
 function sameView(a: StoredTensor | undefined, b: StoredTensor | undefined): boolean {
   if (a === undefined || b === undefined || a.storage.key !== b.storage.key || a.dtype !== b.dtype) return false;
   return a.offset === b.offset && sameShape(a.shape, b.shape) && sameShape(a.strides, b.strides);
 }
 
-/**
- * Elements whose axes do not lie as they are read (a transposed matrix, a part of a larger tensor), one after the
- * other.
- */
+/** Gathers the elements of a tensor that is not contiguous: a transposed matrix, or a part of a larger tensor. */
 function gather(
   name: string,
   span: Uint8Array,
@@ -128,7 +128,7 @@ function gather(
   return bytes;
 }
 
-/** An axis of one element may have any stride. */
+/** Whether a tensor is contiguous. An axis of one element may have any stride. */
 function isContiguous({ shape, strides }: StoredTensor): boolean {
   if (shape.includes(0)) return true;
   let expected = 1;

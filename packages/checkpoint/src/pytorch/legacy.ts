@@ -6,15 +6,15 @@ import { kindOf, readPickle } from './pickle.ts';
 import { OutOfBytes } from './pickle-cursor.ts';
 import { type Storage, stateDict, tensorWorld } from './tensors.ts';
 
-/** A pickle of the number that marks such files. */
+/** The pickle of the magic number of such files, with which they begin. */
 export const LEGACY_START = Uint8Array.of(
   ...[0x80, 0x02, 0x8a, 0x0a, 0x6c, 0xfc, 0x9c, 0x46, 0xf9, 0x20, 0x6a, 0xa8, 0x50, 0x19, 0x2e],
 );
 
 /**
- * Before PyTorch 1.6: pickles one after the other (the number that marks it, a version, facts of the machine, the
- * tensors, the storages' keys), then for each storage, in the order of the keys, its number of elements in 8 bytes and
- * these.
+ * Reads a file of a PyTorch before 1.6: pickles one after the other (the magic number, a version, facts of the machine,
+ * the tensors, the keys of the storages), then, for each storage in the order of the keys, its number of elements in 8
+ * bytes and the elements.
  */
 export async function readLegacy(source: ByteSource): Promise<Layout> {
   const { values, end } = await readPickles(source, 5);
@@ -32,7 +32,7 @@ export async function readLegacy(source: ByteSource): Promise<Layout> {
   };
 }
 
-/** They do not say how long they are: more is read where they go on. */
+/** Reads pickles. Their lengths are not known before, so more of the file is read while they continue. */
 async function readPickles(
   source: ByteSource,
   count: number,
@@ -68,7 +68,7 @@ async function locateStorages(
   let at = first;
   for (const key of keys as unknown[]) {
     const storage = typeof key === 'string' ? storages.get(key) : undefined;
-    // Those that no tensor of the state dict uses have a dtype that is not known.
+    // The dtype of a storage that no tensor of the state dict uses is not known.
     if (storage === undefined)
       throw damaged(source.name, `the storage ${kindOf(key)}`, 'storages of the state dict alone', SAVE_AGAIN);
     if (at + 8 > source.size) throw cutOff(source, storage);

@@ -1,9 +1,9 @@
 import { damaged } from '../errors.ts';
 
-/** The bytes end before the pickle does: where there are more of them, it may be read again. */
+/** Thrown where the bytes end before the pickle does. With more bytes, it can be read again. */
 export class OutOfBytes extends Error {}
 
-/** Takes what follows, little-endian but where the format is not. */
+/** Reads the values of a pickle, little-endian except where the format is not. */
 export class PickleCursor {
   readonly #origin: string;
   readonly #bytes: Uint8Array;
@@ -41,12 +41,12 @@ export class PickleCursor {
     return Number(this.#view.getBigUint64(this.#take(8), true));
   }
 
-  /** Big-endian, as Python has it. */
+  /** A float64, which pickles hold big-endian. */
   float64(): number {
     return this.#view.getFloat64(this.#take(8), false);
   }
 
-  /** Of any width, in two's complement; a bigint where a number does not hold it. */
+  /** An integer of any width in two's complement; a bigint where a number cannot hold it exactly. */
   integer(width: number): number | bigint {
     if (width === 0) return 0;
     if (width > MAX_INTEGER)
@@ -71,7 +71,7 @@ export class PickleCursor {
     return this.#decode(this.bytes(length));
   }
 
-  /** Up to a line's end, which is taken too. */
+  /** A text up to the end of its line, which is skipped. */
   line(): string {
     const start = this.#position;
     while (this.uint8() !== 0x0a);
@@ -94,5 +94,5 @@ export class PickleCursor {
   }
 }
 
-/** The largest that PyTorch writes is a number that marks its files, of ten. */
+/** Largest width of an integer in bytes. The largest that PyTorch writes is its magic number, of ten bytes. */
 const MAX_INTEGER = 32;

@@ -1,11 +1,11 @@
 /**
- * Python's pickle format, read without running anything: containers, numbers and texts are what they are, and what a
- * pickle would import and call is looked up in a list that the caller gives. All else is refused, named.
+ * Reads Python's pickle format without running anything. Containers, numbers and texts become values; names that a
+ * pickle would import and call are looked up among those that the caller allows. Everything else is refused by name.
  */
 import { damaged, quote } from '../errors.ts';
 import { PickleCursor } from './pickle-cursor.ts';
 
-/** Something that a pickle may call. */
+/** A function that a pickle may call. */
 export class Callable {
   readonly name: string;
   readonly call: (args: readonly unknown[]) => unknown;
@@ -17,29 +17,30 @@ export class Callable {
 }
 
 export interface PickleWorld {
-  /** What stands for `module.name`; throws for what may not be named. */
+  /** The value of `module.name`. Throws for names that are not allowed. */
   global(module: string, name: string): unknown;
-  /** What stands for an id that refers to something outside of the pickle. */
+  /** The value of an id that refers to something outside of the pickle. */
   persistent(id: unknown): unknown;
 }
 
-/** Dictionaries are Maps, lists and tuples arrays, None is null. */
+/** A value of a pickle. Dictionaries are Maps, lists and tuples are arrays, None is null. */
 export interface Unpickled {
   readonly value: unknown;
-  /** Where the next thing in the bytes begins. */
+  /** The offset of the byte after the pickle. */
   readonly end: number;
 }
 
 /**
- * @throws MambaError `invalid-file` where it is none, what `world` throws, and OutOfBytes where the bytes end before it
- * does.
+ * Reads the pickle that begins at `start`.
+ * @throws MambaError `invalid-file` where it is no pickle, and the errors of `world`; OutOfBytes where the bytes end
+ * before the pickle does.
  */
 export function readPickle(origin: string, bytes: Uint8Array, start: number, world: PickleWorld): Unpickled {
   const machine = new Machine(origin, new PickleCursor(origin, bytes, start), world);
   return machine.run();
 }
 
-/** A value's kind, for messages: values themselves may be cyclic, or of any size. */
+/** The kind of a value, for messages, since a value itself may be cyclic or of any size. */
 export function kindOf(value: unknown): string {
   if (value === null) return 'None';
   if (value instanceof Map) return 'a dict';
@@ -51,7 +52,7 @@ export function kindOf(value: unknown): string {
 
 const MARK = Symbol('mark');
 
-/** Instructions that put a value on the stack. */
+/** The instructions that push a value. */
 const PLAIN: Readonly<Record<string, ((cursor: PickleCursor) => unknown) | undefined>> = {
   N: () => null,
   '\x88': () => true,
@@ -65,7 +66,7 @@ const PLAIN: Readonly<Record<string, ((cursor: PickleCursor) => unknown) | undef
   X: (cursor) => cursor.text(cursor.uint32()),
   '\x8c': (cursor) => cursor.text(cursor.uint8()), // SHORT_BINUNICODE
   '\x8d': (cursor) => cursor.text(cursor.uint64()), // BINUNICODE8
-  // Python 2's texts.
+  // Texts of Python 2.
   T: (cursor) => cursor.text(cursor.uint32()),
   U: (cursor) => cursor.text(cursor.uint8()),
   B: (cursor) => cursor.bytes(cursor.uint32()),
@@ -81,7 +82,7 @@ class Machine {
   readonly #cursor: PickleCursor;
   readonly #world: PickleWorld;
   readonly #stack: unknown[] = [];
-  /** Places of marks on the stack. */
+  /** The positions of marks on the stack. */
   readonly #marks: number[] = [];
   readonly #memo = new Map<number, unknown>();
 
@@ -266,7 +267,7 @@ class Machine {
     this.#push(callable.call(args));
   }
 
-  /** Attributes of a dict, such as a state dict's version: nothing is made of them. */
+  /** Drops the attributes of a dict, such as the version of a state dict. */
   #build(): void {
     this.#pop();
     const target = this.#top();

@@ -3,12 +3,12 @@ import { damaged, quote } from '../errors.ts';
 import { bitsOf } from '../safetensors/dtypes.ts';
 import { Callable, kindOf, type PickleWorld } from './pickle.ts';
 
-/** Numbers in a row, somewhere in the file; tensors are views of them. */
+/** A row of numbers in the file, of which tensors are views. */
 export class Storage {
   readonly key: string;
-  /** Undefined where the tensors say what the bytes are. */
+  /** The dtype; undefined where each tensor gives its own. */
   readonly dtype: string | undefined;
-  /** In elements, or in bytes where there is no dtype. */
+  /** The size in elements, or in bytes where there is no dtype. */
   readonly size: number;
 
   constructor(key: string, dtype: string | undefined, size: number) {
@@ -18,7 +18,7 @@ export class Storage {
   }
 }
 
-/** A view: `offset` and `strides` count elements of the storage. */
+/** A tensor as a view of a storage. `offset` and `strides` count elements of the storage. */
 export class StoredTensor {
   readonly storage: Storage;
   readonly dtype: string;
@@ -35,24 +35,24 @@ export class StoredTensor {
   }
 }
 
-/** What a pickle of tensors may name and call; nothing of it is code. */
+/** The names that a pickle of tensors may use. None of them runs code. */
 export function tensorWorld(origin: string): PickleWorld {
   const tensor = (args: readonly unknown[], dtype?: unknown): StoredTensor => viewOf(origin, args, dtype);
   const calls: Readonly<Record<string, (args: readonly unknown[]) => unknown>> = {
     'torch._utils._rebuild_tensor': (args) => tensor(args),
     'torch._utils._rebuild_tensor_v2': (args) => tensor(args),
-    // Of dtypes that have no storage of their own, which it names.
+    // For dtypes without a storage type of their own; the last argument names the dtype.
     'torch._utils._rebuild_tensor_v3': (args) => tensor(args, args[6]),
     'torch._utils._rebuild_parameter': ([data]) => data,
     'torch._utils._rebuild_parameter_with_state': ([data]) => data,
     'torch.Size': ([sizes]) => sizes,
-    // Python 2 gives its items at once.
+    // Python 2 passes the items as an argument.
     'collections.OrderedDict': ([pairs]) =>
       new Map(Array.isArray(pairs) ? pairs.filter((pair): pair is [unknown, unknown] => Array.isArray(pair)) : []),
   };
   return {
     global(module, name) {
-      // As Python 2 called it.
+      // Python 2 calls the module `__builtin__`.
       const full = `${module === '__builtin__' ? 'builtins' : module}.${name}`;
       if (Object.hasOwn(calls, full)) return new Callable(full, calls[full]!);
       if (module === 'torch' || module === 'torch.storage') {
@@ -73,8 +73,8 @@ export function tensorWorld(origin: string): PickleWorld {
 }
 
 /**
- * The state dict that a file holds: its root, or what training scripts keep it under.
- * @throws MambaError `invalid-file`.
+ * The state dict of a file: its root, or the value under a key that training scripts use.
+ * @throws MambaError `invalid-file` where there is none.
  */
 export function stateDict(origin: string, root: unknown): ReadonlyMap<string, StoredTensor> {
   const places = [root, ...NESTED.map((name) => (root instanceof Map ? root.get(name) : undefined))];
@@ -140,7 +140,10 @@ const DTYPES: Readonly<Record<string, string>> = {
   float8_e4m3fn: 'F8_E4M3',
 };
 
-/** `('storage', type, key, location, size)`; old files add which part of it is meant. */
+/**
+ * The storage of an id `('storage', type, key, location, size)`. Old files may add the part of the storage that is
+ * meant.
+ */
 function storageOf(origin: string, id: unknown): Storage {
   const [kind, type, key, , size, part] = Array.isArray(id) ? (id as unknown[]) : [];
   if (kind !== 'storage' || !(type instanceof StorageType) || typeof key !== 'string' || !isSize(size))
@@ -172,7 +175,7 @@ function viewOf(origin: string, args: readonly unknown[], named: unknown): Store
 const MAX_RANK = 64;
 const MAX_ELEMENTS = 2 ** 48;
 
-/** The element that lies furthest in the storage. */
+/** The index of a tensor's last element in its storage. */
 export function lastOf({ offset, shape, strides }: Pick<StoredTensor, 'offset' | 'shape' | 'strides'>): number {
   return shape.reduce((last, extent, axis) => last + (extent - 1) * strides[axis]!, offset);
 }

@@ -1,7 +1,6 @@
 /**
- * Entries of a zip archive, as far as PyTorch writes them: stored as they are, in one file, of any size (zip64). The
- * directory stands at the end; before each entry's bytes is a header of its own, whose length is known only when it is
- * read.
+ * Reads the entries of a zip archive of the form that PyTorch writes: uncompressed, in one file, of any size (zip64).
+ * The directory is at the end. Each entry's bytes follow a header whose length is known only after reading it.
  */
 import { MambaError } from '@mamba/core';
 import { damaged, quote } from '../errors.ts';
@@ -9,7 +8,10 @@ import type { ByteSource } from '../io/byte-source.ts';
 
 export interface ZipEntry {
   readonly size: number;
-  /** Offset of its first byte in the file. @throws MambaError `invalid-file`. */
+  /**
+   * The offset of the first byte in the file.
+   * @throws MambaError `invalid-file` where the entry's header is wrong.
+   */
   start(): Promise<number>;
 }
 
@@ -24,10 +26,11 @@ const DIRECTORY = 0x02014b50;
 const DIRECTORY_SIZE = 46;
 const LOCAL = 0x04034b50;
 const LOCAL_SIZE = 30;
-/** Some 500,000 entries. */
+/** Largest size of the directory in bytes, some 500,000 entries. */
 const MAX_DIRECTORY = 2 ** 26;
 
 /**
+ * Reads the directory of an archive.
  * @throws MambaError `invalid-file` where it is no such archive, `unsupported` where entries are compressed or
  * encrypted.
  */
@@ -114,7 +117,7 @@ function parseEntry(
     const value = view.getUint32(at + field, true);
     return value === 0xffffffff ? (wide.next() ?? value) : value;
   };
-  // In the order in which wide ones follow each other.
+  // The 64-bit fields follow each other in this order.
   const size = take(24);
   const stored = take(20);
   const header = take(42);
@@ -130,7 +133,7 @@ function parseEntry(
   };
 }
 
-/** The 64-bit fields of a zip64 extra, one after the other. */
+/** Reads the 64-bit fields of a zip64 extra, one after the other. */
 function wideFields(view: DataView, start: number, end: number): { next(): number | undefined } {
   let at = start;
   while (at + 4 <= end && view.getUint16(at, true) !== 1) at += 4 + view.getUint16(at + 2, true);

@@ -1,6 +1,6 @@
 import type { DType } from '@mamba/core';
 
-/** Bits of one element of every dtype that the format names. */
+/** The number of bits of an element, for every dtype of the format. */
 const BITS: ReadonlyMap<string, number> = new Map([
   ['F4', 4],
   ['F6_E2M3', 6],
@@ -24,7 +24,10 @@ const BITS: ReadonlyMap<string, number> = new Map([
   ['C64', 64],
 ]);
 
-/** The dtypes whose values can be read, and what they become. I64 must fit int32: ids and positions do. */
+/**
+ * The dtypes whose values can be read, with the dtype that they become. Values of I64 must fit into int32, as ids and
+ * positions do.
+ */
 export const READABLE: ReadonlyMap<string, Exclude<DType, 'q8' | 'q4'>> = new Map([
   ['F64', 'float64'],
   ['F32', 'float32'],

@@ -5,46 +5,51 @@ import type { ByteSource } from '../io/byte-source.ts';
 import { READABLE } from './dtypes.ts';
 import { parseHeader } from './header.ts';
 
-/** One tensor as the header describes it. */
+/** A tensor as the header describes it. */
 export interface TensorInfo {
-  /** The format's name: `F32`, `BF16`, … */
+  /** The dtype by the format's name: `F32`, `BF16`, … */
   readonly dtype: string;
   readonly shape: Shape;
   /**
-   * Bytes, counted from the start of the data; in its own file where there are shards, in its storage where the format
-   * has these.
+   * The offset of the first byte from the start of the data: of the tensor's own file where there are shards, of its
+   * storage where the format has storages.
    */
   readonly begin: number;
   readonly end: number;
 }
 
-/** Tensors by name, read one by one: a safetensors file, several that an index makes one, or a file of PyTorch's. */
+/**
+ * A file of named tensors, which are read on demand: a safetensors file, several shards with an index, or a file of
+ * PyTorch.
+ */
 export interface SafetensorsFile {
-  /** For messages. */
+  /** The name of the file, for messages. */
   readonly name: string;
   readonly tensors: ReadonlyMap<string, TensorInfo>;
   readonly metadata: ReadonlyMap<string, string>;
   /**
-   * F64, F32, F16, BF16 and I32 as they are stored, I64 as int32. The values may be a view of a source in memory: do
-   * not write to them.
+   * Reads a tensor: F64, F32, F16, BF16 and I32 as they are stored, I64 as int32. The values may be a view of a source
+   * in memory; do not write to them.
    * @throws MambaError `invalid-argument` (no such tensor), `unsupported` (another dtype), `invalid-file` (an empty
-   * tensor, an I64 beyond int32), and what the source throws.
+   * tensor, an I64 beyond int32), and any error of the source.
    */
   read(tensor: string): Promise<HostTensor>;
   /**
-   * The same of a matrix of floats, some rows at a time: only their bytes are read. Throws at once, as `read` rejects.
+   * A matrix of floats to be read some rows at a time; only their bytes are read. Throws the errors of `read`
+   * synchronously.
    */
   rows(tensor: string): HostRows;
-  /** Bytes of a tensor as stored, whatever its dtype; `[start, end)` counts from the tensor's first. */
+  /** Reads the stored bytes `[start, end)` of a tensor of any dtype, counted from its first byte. */
   readBytes(tensor: string, start?: number, end?: number): Promise<Uint8Array>;
-  /** Whether two tensors are the same bytes of the file, where its format allows that. */
+  /** Optional. Whether two tensors are the same bytes of the file, where the format allows that. */
   isAlias?(a: string, b: string): boolean;
   close(): Promise<void>;
 }
 
 /**
- * Reads and checks the header; the source is the file's from then on, and is closed with it, or here if this fails.
- * @throws MambaError `invalid-file` where the header lies, and what the source throws.
+ * Opens a safetensors file: reads and checks its header. The file owns the source and closes it; if opening fails, the
+ * source is closed.
+ * @throws MambaError `invalid-file` where the header is wrong, and any error of the source.
  */
 export async function openSafetensors(source: ByteSource): Promise<SafetensorsFile> {
   try {
@@ -60,7 +65,7 @@ export async function openSafetensors(source: ByteSource): Promise<SafetensorsFi
   }
 }
 
-/** What is common to files of tensors: only where bytes are is each format's own. */
+/** A file of tensors of any format, from a function that reads the bytes of a tensor. */
 export function tensorFile(file: {
   readonly name: string;
   readonly tensors: ReadonlyMap<string, TensorInfo>;
@@ -124,8 +129,8 @@ function hostTensor(
 ): HostTensor {
   const size = sizeOf(shape);
   const width = dtype === 'F64' || dtype === 'I64' ? 8 : dtype === 'F32' || dtype === 'I32' ? 4 : 2;
-  // Typed arrays want aligned views; sources that allocate give offset 0, views of a file in memory may be odd. Not
-  // slice(): on Node's Buffer it does not copy.
+  // Typed arrays need aligned views. Sources that allocate return aligned bytes, but a view of a file in memory may be
+  // unaligned. Not slice(), which does not copy a Buffer of Node.
   const { buffer, byteOffset } = bytes.byteOffset % width === 0 ? bytes : new Uint8Array(bytes);
   switch (dtype) {
     case 'F64':

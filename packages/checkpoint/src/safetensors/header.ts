@@ -1,7 +1,7 @@
 /**
- * The format: 8 bytes little-endian header length, a JSON object name → { dtype, shape, data_offsets: [begin, end] }
- * with an optional `__metadata__` of strings, then the data. Offsets count from the data's start; tensors fill it
- * without overlap or hole.
+ * Parses the header of a safetensors file. The format: 8 bytes little-endian header length, a JSON object name → {
+ * dtype, shape, data_offsets: [begin, end] } with an optional `__metadata__` of strings, then the data. Offsets count
+ * from the data's start; tensors fill it without overlap or hole.
  */
 import type { Shape } from '@mamba/core';
 import { damaged, quote, show } from '../errors.ts';
@@ -10,7 +10,7 @@ import { parseJson } from '../io/json.ts';
 import { bitsOf, dtypeNames } from './dtypes.ts';
 import type { TensorInfo } from './file.ts';
 
-/** As the reference implementation has it. */
+/** Largest size of a header in bytes, as in the reference implementation. */
 const MAX_HEADER = 100_000_000;
 /** A tensor is nine values, or so: for some 100,000 of them. */
 const BOUNDS = { depth: 8, values: 2 ** 20 };
@@ -19,11 +19,14 @@ const KEYS = ['dtype', 'shape', 'data_offsets'];
 export interface Header {
   readonly tensors: ReadonlyMap<string, TensorInfo>;
   readonly metadata: ReadonlyMap<string, string>;
-  /** Offset of the data in the file. */
+  /** The offset of the data in the file. */
   readonly dataStart: number;
 }
 
-/** @throws MambaError `invalid-file` at the first thing that is not as the format says. */
+/**
+ * Reads and checks the header.
+ * @throws MambaError `invalid-file` at the first violation of the format.
+ */
 export async function parseHeader(source: ByteSource): Promise<Header> {
   const { name, size } = source;
   if (size < 8) throw damaged(name, `${size} bytes`, 'at least 8', 'It is cut off, or not safetensors.');

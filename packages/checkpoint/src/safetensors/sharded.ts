@@ -6,16 +6,16 @@ import { type CheckpointStore, checkFileName, readJson } from '../io/store.ts';
 import { openSafetensors, type SafetensorsFile, type TensorInfo } from './file.ts';
 
 /**
- * The shards that an index file (`model.safetensors.index.json`) names, seen as one file. All headers are read and
- * checked against the index; data stays where it is. Undefined where the store has no such index.
- * @throws MambaError `invalid-file`; no shard stays open then.
+ * Opens the shards that an index file (`model.safetensors.index.json`) names, as one file. All headers are read and
+ * compared with the index; data is read on demand. Undefined where the store has no such index.
+ * @throws MambaError `invalid-file` where they do not agree. No shard stays open then.
  */
 export async function openSharded(store: CheckpointStore, index: string): Promise<SafetensorsFile | undefined> {
   const json = await readJson(store, index);
   return json === undefined ? undefined : openShards(store, index, json, openSafetensors);
 }
 
-/** The same where the index is read already, and for shards of any format. */
+/** Opens the shards of an index that is read already, in any format. */
 export async function openShards(
   store: CheckpointStore,
   index: string,
@@ -63,7 +63,7 @@ export async function openShards(
       name: origin,
       tensors,
       metadata,
-      // A tensor that does not exist is reported by whichever shard is asked.
+      // A shard reports a tensor that does not exist.
       read: async (tensor): Promise<HostTensor> => shard(tensor).read(tensor),
       rows: (tensor) => shard(tensor).rows(tensor),
       readBytes: async (tensor, start, end) => shard(tensor).readBytes(tensor, start, end),

@@ -22,9 +22,9 @@ export type SafetensorsWritableType = (typeof SAFETENSORS_WRITABLE_TYPES)[number
 export interface WriteModelOptions {
   readonly config: ModelConfigLike;
   readonly source: ParameterSource;
-  /** Whose tensors are written, by the name that a checkpoint has it. Default: the first that can hold the model. */
+  /** The name of the family whose tensors are written. Default: the first that can express the model. */
   readonly family?: string | undefined;
-  /** Of the matrices; norms, biases, A_log, D and the convolution are F32. */
+  /** The type of the matrices. Norms, biases, A_log, D and the convolution are F32. */
   readonly type: SafetensorsWritableType;
   readonly sink: ByteSink;
   /** Called after each tensor. */
@@ -33,10 +33,10 @@ export interface WriteModelOptions {
 }
 
 /**
- * Writes a model as a `model.safetensors` with the names of its family, one parameter in memory at a time. Its config
- * is that of `modelConfigJson`.
+ * Writes a model as a `model.safetensors` with the names of its family, one parameter in memory at a time.
+ * `modelConfigJson` makes the config that belongs to it.
  * @throws MambaError `invalid-argument` where an argument or a parameter is wrong or a weight does not fit the type,
- * `unsupported` where no family can hold the model, `aborted`, and what the source and the sink throw. The sink is
+ * `unsupported` where no family can express the model, `aborted`, and any error of the source and the sink. The sink is
  * aborted then.
  */
 export async function writeSafetensorsModel(options: WriteModelOptions): Promise<{ readonly bytes: number }> {
@@ -49,9 +49,9 @@ export async function writeSafetensorsModel(options: WriteModelOptions): Promise
 }
 
 /**
- * The `config.json` that says the same, as the model's family has it.
- * @param family Whose it is. Default: the first that can hold the model, as `writeSafetensorsModel` has it.
- * @throws MambaError `unsupported` where there is none.
+ * The content of the `config.json` of a model, in the form of its family.
+ * @param family The name of the family. Default: the first that can express the model, as for `writeSafetensorsModel`.
+ * @throws MambaError `unsupported` where no family can.
  */
 export function modelConfigJson(
   given: ModelConfigLike,
@@ -115,14 +115,14 @@ async function write({
   return { bytes: totalBytes };
 }
 
-/** What holds more than F16, as files call it. */
+/** The wider types that a message may recommend, by their names in files. */
 const FILE_TYPES = { float32: 'F32', bfloat16: 'BF16' };
 
 const STORED = { F32: 'float32', F16: 'float16', BF16: 'bfloat16' } as const satisfies Readonly<
   Record<SafetensorsWritableType, DType>
 >;
 
-/** `first`: the tensor's row that these values begin with. */
+/** Encodes values. `first` is the row of the tensor that they begin with. */
 function encode(name: string, host: HostTensor, type: SafetensorsWritableType, first: number): Uint8Array {
   checkFits(`writeSafetensorsModel.source: ${quote(name)}`, host, STORED[type], {
     names: { ...FILE_TYPES, type },

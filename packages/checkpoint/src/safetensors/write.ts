@@ -3,7 +3,7 @@ import { invalid } from '@mamba/core/toolkit';
 import { allocate, quote } from '../errors.ts';
 import { bitsOf } from './dtypes.ts';
 
-/** A tensor by the format's own dtype and bytes, for those that are no HostTensor (I64, U8, …). */
+/** A tensor with a dtype of the format and its bytes, for dtypes that a HostTensor does not have (I64, U8, …). */
 export interface RawTensor {
   readonly dtype: string;
   readonly shape: Shape;
@@ -13,7 +13,7 @@ export interface RawTensor {
 const NAMES = { float64: 'F64', float32: 'F32', float16: 'F16', bfloat16: 'BF16', int32: 'I32' } as const;
 
 /**
- * A safetensors file in memory. Data is ordered by falling element size, so that every tensor is aligned.
+ * Encodes a safetensors file in memory. Tensors are ordered by decreasing element size, so that every one is aligned.
  * @throws MambaError `invalid-argument` where a tensor's shape and data disagree.
  */
 export function writeSafetensors(

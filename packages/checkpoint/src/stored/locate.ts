@@ -18,29 +18,29 @@ export interface TensorFile extends TensorReader {
 }
 
 export interface LocateOptions {
-  /** The file's own name of a tensor, for that of the family; undefined where it has none. */
+  /** The name of a tensor in the file, from the family's name; undefined where the file does not have it. */
   readonly nameOf: (tensor: string, parameter: ParameterSpec) => string | undefined;
-  /** What the shapes follow from, in words. */
+  /** The origin of the expected shapes, in words. */
   readonly says: string;
-  /** Refuses types that no parameter has. */
+  /** Throws for types that a parameter cannot have. */
   readonly checkType: (origin: string, dtype: string) => void;
-  /** What to do where these tensors are missing, in words. */
+  /** The remedy where these tensors are missing, in words. */
   readonly remedy?: ((missing: readonly string[]) => string | undefined) | undefined;
 }
 
-/** A model's parameters as they were found in a file. */
+/** The parameters of a model as a file holds them. */
 export interface LocatedParameters {
   readonly source: ParameterSource;
-  /** Tensors that hold a parameter, or a part of one. */
+  /** The names of the tensors that hold a parameter or a part of one. */
   readonly used: ReadonlySet<string>;
-  /** The tensors of a parameter, in the file's own words. */
+  /** The names of a parameter's tensors in the file. */
   tensorsOf(parameter: Pick<ParameterSpec, 'key' | 'layer'>): readonly string[];
 }
 
 /**
- * Looks every parameter up now, so that a file which does not fit is refused before anything is loaded; values are read
- * when they are asked for, one tensor or some rows of a matrix.
- * @throws MambaError `invalid-file` where a tensor is missing or of a wrong shape, and what `checkType` throws.
+ * Locates every parameter, so that a file that does not fit is refused before anything is loaded. Values are read on
+ * demand, one tensor or some rows of a matrix at a time.
+ * @throws MambaError `invalid-file` where a tensor is missing or of a wrong shape, and the errors of `checkType`.
  */
 export function locateParameters(
   config: ModelConfig,
@@ -89,7 +89,7 @@ export function locateParameters(
   };
 }
 
-/** The error for tensors that no parameter is in. */
+/** The error for tensors that hold no parameter. */
 export function surplusError(file: Pick<TensorFile, 'name'>, surplus: readonly string[]): MambaError {
   return damaged(file.name, `tensors that the config has no place for: ${list(surplus)}`, 'none left over');
 }

@@ -1,4 +1,4 @@
-/** Tensors to be written, of the parameters that they hold: what `read.ts` undoes. */
+/** Plans the tensors to write and the parameters that they consist of, the inverse of `read.ts`. */
 import { type HostTensor, MambaError, type ParameterSource, type ParameterSpec, type Shape, sizeOf } from '@mamba/core';
 import type { Codec, Stored } from '../families/family.ts';
 import { mapped } from './read.ts';
@@ -6,25 +6,25 @@ import { mapped } from './read.ts';
 export interface PlannedTensor {
   readonly name: string;
   readonly shape: Shape;
-  /** The first of its parameters: it tells how the tensor is stored. */
+  /** The first parameter of the tensor, which determines the type that the tensor is stored in. */
   readonly parameter: ParameterSpec;
-  /** From its first row to its last. */
+  /** The pieces of the tensor, from its first row to its last. */
   readonly pieces: readonly Piece[];
 }
 
-/** Some rows of a parameter, which are some rows of a tensor. */
+/** Rows of a parameter that are rows of a tensor. */
 export interface Piece {
   readonly parameter: ParameterSpec;
   readonly codec: Codec | undefined;
-  /** Row of the tensor, and of the parameter. */
+  /** The first row in the tensor; `source` is the first row in the parameter. */
   readonly first: number;
   readonly source: number;
   readonly count: number;
 }
 
 /**
- * In the order of the parameters. Rows that several parameters share are written of the first one.
- * @throws MambaError `unsupported` where rows of a tensor are of no parameter.
+ * The tensors in the order of the parameters. Rows that several parameters share are taken from the first one.
+ * @throws MambaError `unsupported` where rows of a tensor belong to no parameter.
  */
 export function planTensors(
   parameters: readonly ParameterSpec[],
@@ -57,7 +57,10 @@ export function planTensors(
   return tensors;
 }
 
-/** Values of a piece as they are stored, `[rows, …]`; the parameter's are taken where a piece is all of it. */
+/**
+ * The values of a piece as they are stored, `[rows, …]`. The values of the parameter are not copied where a piece is
+ * all of it.
+ */
 export function pieceValues({ parameter, codec, source, count }: Piece, host: HostTensor): HostTensor {
   const [rows, ...rest] = parameter.shape as [number, ...number[]];
   const row = sizeOf(rest);
@@ -72,7 +75,7 @@ export function pieceValues({ parameter, codec, source, count }: Piece, host: Ho
   return codec === undefined ? part : mapped(part, codec.encode);
 }
 
-/** Asks for a parameter once, where the pieces of one tensor after another are of it. */
+/** Keeps the last parameter, so that the source is asked once where consecutive tensors have pieces of it. */
 export function withLast(source: ParameterSource): (parameter: ParameterSpec) => Promise<HostTensor> {
   let last: { readonly name: string; readonly host: HostTensor } | undefined;
   return async (parameter) => {

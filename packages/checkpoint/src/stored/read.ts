@@ -1,18 +1,18 @@
-/** Parameters out of the tensors that hold them: whole, cut out of a larger one, or put together of several. */
+/** Reads parameters from the tensors that hold them: a whole tensor, a part of one, or several. */
 import { type HostRows, type HostTensor, type ParameterSpec, type Shape, sizeOf } from '@mamba/core';
 import { bfloat16ToNumber, copyFloats, float16ToNumber } from '@mamba/core/toolkit';
 import { quote } from '../errors.ts';
 import type { Codec, Stored, StoredPart } from '../families/family.ts';
 import { hostRows } from '../host-rows.ts';
 
-/** A file of tensors, whatever its format. */
+/** Reads the tensors of a file of any format. */
 export interface TensorReader {
   readonly name: string;
   read(tensor: string): Promise<HostTensor>;
   rows(tensor: string): HostRows;
 }
 
-/** A parameter's values. Those of a tensor that is stored as it is used may be a view of a source in memory. */
+/** Reads the values of a parameter. Without a conversion, they may be a view of a source in memory. */
 export async function readStored(
   file: TensorReader,
   { shape }: Pick<ParameterSpec, 'shape'>,
@@ -27,7 +27,7 @@ export async function readStored(
   return decoded({ ...joined(pieces), shape } as HostTensor, codec);
 }
 
-/** The same of a matrix, some rows at a time; undefined where a file does not hold it so. */
+/** A matrix to be read some rows at a time; undefined where its stored form does not allow that. */
 export function storedRows(
   file: TensorReader,
   { name, shape }: Pick<ParameterSpec, 'name' | 'shape'>,
@@ -72,7 +72,7 @@ async function readPart(file: TensorReader, { tensor, shape, first, count }: Sto
   return { ...host, shape: [count, ...shape.slice(1)], data } as HostTensor;
 }
 
-/** One below the other; of several types, in the widest that files have. */
+/** Joins pieces along the rows. Pieces of several types become float64. */
 function joined(pieces: readonly HostTensor[]): HostTensor {
   const first = pieces[0]!;
   if (pieces.length === 1) return first;
@@ -100,7 +100,7 @@ function decoded(host: HostTensor, codec: Codec | undefined): HostTensor {
   return codec === undefined ? host : mapped(host, codec.decode);
 }
 
-/** Every value of a tensor of floats through a function, in float64. */
+/** Applies a function to every value of a float tensor, in float64. */
 export function mapped(host: HostTensor, change: (value: number) => number): HostTensor {
   const { dtype, shape } = host;
   const widen =

@@ -1,4 +1,4 @@
-/** Byte-level BPE as the content of a `tokenizer.json`, out of its parts. */
+/** Makes the content of a `tokenizer.json` for byte-level BPE from its parts. */
 
 export interface AddedToken {
   readonly id: number;
@@ -12,14 +12,14 @@ export interface AddedToken {
 
 export interface ByteLevelBpe {
   readonly vocab: Readonly<Record<string, number>>;
-  /** Two tokens with a space between them, in the order of their ranks. */
+  /** Merges in the order of their ranks, each as two tokens with a space between them. */
   readonly merges: readonly string[];
   readonly added: readonly AddedToken[];
   readonly preTokenizer: object;
   readonly normalizer: object | null;
-  /** A piece that is a token already is not merged from its bytes. */
+  /** Whether a piece that is a token already is taken without merging its bytes. */
   readonly ignoreMerges: boolean;
-  /** Put before every text. */
+  /** The token that is put before every text. */
   readonly first: { readonly id: number; readonly token: string } | undefined;
 }
 
@@ -48,12 +48,12 @@ export function byteLevelBpe(parts: ByteLevelBpe): object {
   };
 }
 
-/** One that is found in a text as it stands. */
+/** A token that is matched in a text literally. */
 export function addedToken(id: number, content: string, special: boolean): AddedToken {
   return { id, content, single_word: false, lstrip: false, rstrip: false, normalized: false, special };
 }
 
-/** The first merge that is not two tokens of the vocabulary which together are one. */
+/** The first merge that does not join two tokens of the vocabulary to a third. */
 export function strangeMerge(merges: readonly string[], vocab: Readonly<Record<string, number>>): string | undefined {
   return merges.find((merge) => {
     const [left, right, ...rest] = merge.split(' ');

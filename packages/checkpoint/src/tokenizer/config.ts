@@ -4,7 +4,7 @@ import type { CheckpointStore } from '../io/store.ts';
 import { leftOut, type WarningListener } from '../warnings.ts';
 import { tokenText } from './named-tokens.ts';
 
-/** `tokenizer_config.json` without what is odd in it; empty where it is absent or cannot be used. */
+/** Reads `tokenizer_config.json` without its unusable values; empty where the file is absent or cannot be used. */
 export async function readTokenizerConfig(store: CheckpointStore, onWarning: WarningListener): Promise<JsonObject> {
   const config = (await readOptionalObject(store, 'tokenizer_config.json', onWarning)) ?? {};
   const sound = Object.entries(config).filter(([name, value]) => {
@@ -17,16 +17,16 @@ export async function readTokenizerConfig(store: CheckpointStore, onWarning: War
   return Object.fromEntries(sound);
 }
 
-/** What was expected instead; undefined where the value can be used, or nobody asks for it. */
+/** The expected form of a value, in words; undefined where the value can be used, or where it is never used. */
 function misfit(name: string, value: unknown): string | undefined {
   if (SWITCHES.includes(name)) return typeof value === 'boolean' ? undefined : 'true or false';
-  // Some writers say false for a token that there is not.
+  // Some writers store false for an absent token.
   if (NAMES.includes(name)) return value === false || tokenText(value) !== undefined ? undefined : 'a token';
   if (name === 'additional_special_tokens') return Array.isArray(value) ? undefined : 'a list of tokens';
   return undefined;
 }
 
-/** They change what a text is encoded or decoded to. */
+/** The switches that change how a text is encoded or decoded. */
 const SWITCHES = [
   'add_bos_token',
   'add_prefix_space',

@@ -7,20 +7,23 @@ import { chosenTemplate } from './chat-template.ts';
 import { readTokenizerConfig } from './config.ts';
 import { readVocabularyFiles } from './vocabulary-files.ts';
 
-/** What a tokenizer is made of, as far as it is there. */
+/** The files of a tokenizer. */
 export interface TokenizerFiles {
-  /** For messages. */
+  /** The location, for messages. */
   readonly origin: string;
-  /** Content of a `tokenizer.json`; undefined where there is no tokenizer. */
+  /** The content of a `tokenizer.json`; undefined where there is no tokenizer. */
   readonly json: object | undefined;
-  /** That of a `tokenizer_config.json`; its `chat_template` is one template, from wherever it was kept. */
+  /**
+   * The content of a `tokenizer_config.json`. Its `chat_template` is one template, from any of the files that may hold
+   * it.
+   */
   readonly config: JsonObject;
 }
 
 /**
- * Reads the files of a tokenizer: `tokenizer.json`, or `vocab.json` with `merges.txt`; `tokenizer_config.json` and
- * `chat_template.jinja`, which may be absent or odd, and are left out then, with a warning.
- * @throws MambaError `invalid-file` where a tokenizer is there that cannot be read, and what the store throws.
+ * Reads the files of a tokenizer: `tokenizer.json`, or `vocab.json` with `merges.txt`; and `tokenizer_config.json` and
+ * `chat_template.jinja`, which are optional and left out with a warning where they cannot be used.
+ * @throws MambaError `invalid-file` where there is a tokenizer that cannot be read, and any error of the store.
  */
 export async function readTokenizerFiles(
   store: CheckpointStore,
@@ -29,7 +32,7 @@ export async function readTokenizerFiles(
   return tokenizerFiles(store, await readTokenizerConfig(store, onWarning), onWarning);
 }
 
-/** The rest, where the config is read already. */
+/** Reads the other files of a tokenizer whose config is read already. */
 export async function tokenizerFiles(
   store: CheckpointStore,
   config: JsonObject,
@@ -37,7 +40,7 @@ export async function tokenizerFiles(
 ): Promise<TokenizerFiles> {
   const json = (await readTokenizerJson(store, onWarning)) ?? (await readVocabularyFiles(store, config, onWarning));
   const { chat_template: named, ...others } = config;
-  // Newer checkpoints keep the template in a file of its own, which comes first.
+  // Newer checkpoints keep the template in a file of its own, which takes precedence.
   const text = json && (await readOptionalText(store, 'chat_template.jinja', onWarning));
   const template =
     chosenTemplate(`${store.name}: chat_template.jinja`, text, onWarning) ??
@@ -49,7 +52,7 @@ export async function tokenizerFiles(
   };
 }
 
-/** A host that has none may say so by a page, or by refusing it: then it is absent, as in a folder. */
+/** Reads `tokenizer.json`. A host that does not have it may send a page or refuse it; it counts as absent then. */
 async function readTokenizerJson(store: CheckpointStore, onWarning: WarningListener): Promise<object | undefined> {
   const { source, reason } = await findFile(store, 'tokenizer.json');
   if (source === undefined) {

@@ -1,7 +1,7 @@
 import { type CheckpointLocation, type CheckpointStore, checkpointStore } from '../io/store.ts';
 import type { UrlOptions } from '../io/url.ts';
 
-/** The store of a tokenizer's location, where its `tokenizer.json` may be named instead of the folder. */
+/** The store of a tokenizer's location, which may be its folder or its `tokenizer.json`. */
 export function tokenizerStore(location: CheckpointLocation, options: UrlOptions): CheckpointStore {
   if (location instanceof URL) {
     const folder = new URL(location);

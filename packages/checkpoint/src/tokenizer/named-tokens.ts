@@ -5,8 +5,9 @@ import { leftOut, type WarningListener } from '../warnings.ts';
 export type TokenName = 'bos_token' | 'eos_token';
 
 /**
- * The id of a token that a `tokenizer_config.json` names by its text, as the config itself lists it, or else the
- * tokenizer, which is read only then. Undefined where it names none, and, with a warning, where no id can be found.
+ * The id of a token that a `tokenizer_config.json` names by its text. The config itself may list the id; otherwise the
+ * tokenizer is read to find it. Undefined where the config names no such token, and, with a warning, where no id can be
+ * found.
  */
 export async function namedTokenId(
   origin: string,
@@ -18,7 +19,7 @@ export async function namedTokenId(
   const given = config[name];
   if (given === undefined || given === null || given === false) return undefined;
   const place = `${origin}: ${name}`;
-  // What the listener gives back is not an answer.
+  // The return value of the listener is ignored.
   const warn = (reason: unknown): undefined => void onWarning(leftOut(place, reason));
   const text = tokenText(given);
   if (text === undefined) return warn(damaged(place, show(given), 'a token'));
@@ -37,7 +38,7 @@ export async function namedTokenId(
   }
 }
 
-/** A token's text, which newer files write with its properties. */
+/** The text of a token. Newer files store it in an object with other properties. */
 export function tokenText(given: unknown): string | undefined {
   const text = typeof given === 'object' && given !== null ? (given as { readonly content?: unknown }).content : given;
   return typeof text === 'string' ? text : undefined;
@@ -49,7 +50,10 @@ function listedId({ added_tokens_decoder: listed }: JsonObject, text: string): n
   return found === undefined ? undefined : Number(found[0]);
 }
 
-/** Of a `tokenizer.json`'s content: an added token, or one of the model's, which are a map, or a list with scores. */
+/**
+ * The id of a text in a `tokenizer.json`: of an added token, or of a token of the model, whose vocabulary is a map or a
+ * list with scores.
+ */
 function vocabularyId(tokenizer: object, text: string): number | undefined {
   const { added_tokens: added, model } = tokenizer as JsonObject;
   const found = Array.isArray(added) ? added.find((token) => tokenText(token) === text) : undefined;

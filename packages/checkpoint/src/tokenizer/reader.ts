@@ -7,7 +7,7 @@ import { readTokenizerConfig } from './config.ts';
 import { type TokenizerFiles, tokenizerFiles } from './files.ts';
 import { namedTokenId, type TokenName } from './named-tokens.ts';
 
-/** The tokenizer's files of one place, each read once, and not before it is asked for. */
+/** Reads the tokenizer's files of one location, each once and on demand. */
 export class TokenizerReader {
   readonly #store: CheckpointStore;
   readonly #onWarning: WarningListener;
@@ -15,7 +15,7 @@ export class TokenizerReader {
   #config: Promise<JsonObject> | undefined;
   #files: Promise<TokenizerFiles> | undefined;
 
-  /** @param required It was asked for, so that there being none is an error. */
+  /** @param required Whether a missing tokenizer is an error, as where the caller asked for it. */
   constructor(store: CheckpointStore, onWarning: WarningListener, required: boolean) {
     this.#store = store;
     this.#onWarning = onWarning;
@@ -28,8 +28,8 @@ export class TokenizerReader {
   }
 
   /**
-   * With those that `tokenizer_config.json` names: its end of text is one more, its beginning counts where there was
-   * none.
+   * The special tokens with those of `tokenizer_config.json`: its end of text is added, and its beginning of text is
+   * used where there was none.
    */
   async addSpecialTokens(vocabSize: number, known: SpecialTokens): Promise<SpecialTokens> {
     const origin = `${this.#store.name}: tokenizer_config.json`;

@@ -6,8 +6,8 @@ import type { TokenizerFiles } from './files.ts';
 import { tokenText } from './named-tokens.ts';
 
 /**
- * Warns, once, of tokens that the model has no row for: texts that need one would be refused, later and elsewhere.
- * @param read Reads the files when they are first asked for.
+ * Warns once of tokens that the model has no row for, since texts with such a token would be refused later.
+ * @param read Reads the files. It is called at the first request for them.
  */
 export function withSurplusWarning(
   read: () => Promise<TokenizerFiles>,
@@ -37,7 +37,7 @@ function warningOf(origin: string, surplus: readonly string[], vocabSize: number
   });
 }
 
-/** Tokens of a `tokenizer.json` whose ids are not below `least`. */
+/** The tokens of a `tokenizer.json` whose ids are at least `least`. */
 function tokensFrom(json: object, least: number): readonly string[] {
   const { added_tokens: added, model } = json as JsonObject;
   const vocab: unknown = (model as { readonly vocab?: unknown } | null | undefined)?.vocab;

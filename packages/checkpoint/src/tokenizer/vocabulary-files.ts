@@ -8,9 +8,9 @@ import { type AddedToken, addedToken, byteLevelBpe, strangeMerge } from './byte-
 import { tokenText } from './named-tokens.ts';
 
 /**
- * The tokenizer that `vocab.json` and `merges.txt` make, as the content of a `tokenizer.json`: GPT-2's byte-level BPE,
- * as it was kept before there was one. Undefined where there is no such pair, and, with a warning, where it belongs to
- * another kind of tokenizer.
+ * The tokenizer of `vocab.json` and `merges.txt`, as the content of a `tokenizer.json`: GPT-2's byte-level BPE in its
+ * older files. Undefined where there is no such pair, and, with a warning, where it belongs to another kind of
+ * tokenizer.
  * @throws MambaError `invalid-file` where the two contradict each other.
  */
 export async function readVocabularyFiles(
@@ -49,7 +49,7 @@ export async function readVocabularyFiles(
   });
 }
 
-/** How the tokenizers that keep such files cut a text, by llama.cpp's names; without a class it is GPT-2's. */
+/** The pre-tokenizers of the classes that use such files, by llama.cpp's names. The default is GPT-2's. */
 const CLASSES: Readonly<Record<string, string>> = {
   GPT2Tokenizer: 'gpt-2',
   GPT2TokenizerFast: 'gpt-2',
@@ -63,14 +63,17 @@ const CLASSES: Readonly<Record<string, string>> = {
 const KIND_REMEDY =
   'Save the tokenizer as tokenizer.json: AutoTokenizer.from_pretrained(…).save_pretrained(…) of transformers does.';
 
-/** Words that end in a mark are of BPE over characters. */
+/**
+ * The pre-tokenizer of a class by llama.cpp's name; undefined for a tokenizer that is not byte-level BPE. Tokens that
+ * end in `</w>` belong to BPE over characters.
+ */
 function kindOf(name: unknown, vocab: Readonly<Record<string, number>>): string | undefined {
   if (Object.keys(vocab).some((token) => token.endsWith('</w>'))) return undefined;
   if (name === undefined || name === null) return 'gpt-2';
   return typeof name === 'string' && Object.hasOwn(CLASSES, name) ? CLASSES[name] : undefined;
 }
 
-/** After a line that names the version, one a line. */
+/** Reads the merges: one for each line, after an optional line with the version. */
 async function readMerges(store: CheckpointStore): Promise<readonly string[] | undefined> {
   const { source } = await findFile(store, 'merges.txt');
   if (source === undefined) return undefined;
@@ -94,7 +97,7 @@ function parseVocabulary(origin: string, json: unknown): Readonly<Record<string,
   return json as Readonly<Record<string, number>>;
 }
 
-/** Those that a file lists with their ids, and those of the vocabulary that have a meaning. */
+/** The added tokens: those that a file lists with their ids, and special tokens of the vocabulary. */
 function addedTokens(ids: Readonly<Record<string, number>>, config: JsonObject, specials: JsonObject): AddedToken[] {
   const added = new Map<number, AddedToken>();
   const place = (

@@ -1,4 +1,7 @@
-/** What GGUF files of every architecture have: keys that differ only in the architecture before them, and tensors. */
+/**
+ * The parts that GGUF files of all architectures share: keys that differ in the architecture's prefix alone, and
+ * tensors.
+ */
 import type { MambaConfig, ModelConfig } from '@mamba/core';
 import { MAX_LAYERS, MAX_SIZE } from '../../config/fields.ts';
 import { damaged, quote, show } from '../../errors.ts';
@@ -6,14 +9,17 @@ import type { Metadata, TypedValue } from '../../gguf/metadata.ts';
 import type { GgufView } from '../family.ts';
 import type { Entry } from '../table.ts';
 
-/** Tensors outside layers. */
+/** The names of tensors outside the layers. */
 export const GGUF_MODEL = {
   embedding: 'token_embd.weight',
   finalNorm: 'output_norm.weight',
   head: 'output.weight',
 } as const satisfies Readonly<Record<string, Entry>>;
 
-/** Sizes outside layers; the vocabulary is the embedding's, and a head of its own is there where its tensor is. */
+/**
+ * The sizes outside the layers. The vocabulary is the number of the embedding's rows, and the head is tied unless the
+ * file has its tensor.
+ */
 export interface GgufSizes extends Pick<ModelConfig, 'dModel' | 'vocabSize' | 'normEps' | 'tiedHead'> {
   readonly layers: number;
 }
@@ -37,7 +43,7 @@ export function readSizes({ metadata, tensors }: GgufView, architecture: string)
   };
 }
 
-/** A Mamba block's sizes, and its biases, which are there where their tensors are. */
+/** Reads the sizes of a Mamba block. It has those biases whose tensors the file has. */
 export function readMamba({ metadata, tensors }: GgufView, architecture: string): MambaConfig {
   const size = (name: string, min = 1, max = MAX_SIZE): number =>
     metadata.integer(`${architecture}.ssm.${name}`, min, max);
@@ -51,7 +57,7 @@ export function readMamba({ metadata, tensors }: GgufView, architecture: string)
   };
 }
 
-/** Sizes of a Mamba block, as they are written. */
+/** The entries for the sizes of a Mamba block. */
 export function mambaEntries(
   architecture: string,
   { dConv, dInner, dState, dtRank }: MambaConfig,
@@ -64,7 +70,7 @@ export function mambaEntries(
   ];
 }
 
-/** What of a Mamba block llama.cpp cannot load, whatever the architecture. */
+/** The properties of a Mamba block that llama.cpp cannot load in any architecture, in words. */
 export function mambaLimits(dModel: number, { dInner, projectionBias, convBias }: MambaConfig): string[] {
   const limits: string[] = [];
   if (dInner !== 2 * dModel) limits.push(`dInner ${dInner} is not twice dModel ${dModel}`);
@@ -73,7 +79,7 @@ export function mambaLimits(dModel: number, { dInner, projectionBias, convBias }
   return limits;
 }
 
-/** The decimal that a float32 was written from: 1e-5 rather than 9.999999747378752e-6. */
+/** An eps as the decimal that its float32 was written from: 1e-5, not 9.999999747378752e-6. */
 export function epsilon(metadata: Metadata, key: string): number {
   const value = metadata.number(key, 0, 1);
   const decimal = Number(value.toPrecision(7));

@@ -1,11 +1,14 @@
-/** What families with Mamba blocks have in common: the block's tensors by either naming, and sizes that follow. */
+/**
+ * The parts that families with Mamba blocks have in common: the names of the block's tensors in both formats, and
+ * derived sizes.
+ */
 import type { HostTensor, Shape } from '@mamba/core';
 import { type Fields, MAX_SIZE } from '../../config/fields.ts';
 import { damaged } from '../../errors.ts';
 import type { Codec } from '../family.ts';
 import type { SpecialEntry } from '../table.ts';
 
-/** The mixer's tensors by the names of its modules in PyTorch. */
+/** The tensors of a Mamba block, by the names of its modules in PyTorch. */
 export const MIXER: Readonly<Record<string, string | SpecialEntry>> = {
   'block.inProj': 'in_proj.weight',
   'block.inProjBias': 'in_proj.bias',
@@ -20,7 +23,10 @@ export const MIXER: Readonly<Record<string, string | SpecialEntry>> = {
   'block.outProjBias': 'out_proj.bias',
 };
 
-/** The same by llama.cpp's names. The biases of in_proj and out_proj are ours: llama.cpp has no Mamba with them. */
+/**
+ * The tensors of a Mamba block, by llama.cpp's names. The biases of in_proj and out_proj are an extension, since
+ * llama.cpp does not have them.
+ */
 export const GGUF_MIXER: Readonly<Record<string, string | SpecialEntry>> = {
   'block.inProj': 'ssm_in.weight',
   'block.inProjBias': 'ssm_in.bias',
@@ -38,30 +44,30 @@ export const GGUF_MIXER: Readonly<Record<string, string | SpecialEntry>> = {
   'block.outProjBias': 'ssm_out.bias',
 };
 
-/** The inner size that an expansion factor gives. */
+/** The inner size by an expansion factor. */
 export function expanded(fields: Fields, name: string, dModel: number): number {
   const inner = dModel * fields.integer([name], 1, 2 ** 16, 2);
   if (inner > MAX_SIZE) throw damaged(fields.origin(name), `an inner size of ${inner}`, `at most ${MAX_SIZE}`);
   return inner;
 }
 
-/** `auto`, which is the default, is a sixteenth of the width. */
+/** Reads the rank of dt. The default, `auto`, is dModel / 16 rounded up. */
 export function readDtRank(fields: Fields, name: string, dModel: number): number {
   if ((fields.get(name) ?? 'auto') === 'auto') return Math.ceil(dModel / 16);
   return fields.integer([name], 1, MAX_SIZE);
 }
 
-/** PyTorch's depthwise convolution has an axis for the one input channel. */
+/** The shape of a depthwise convolution in PyTorch, with an axis for its single input channel. */
 function depthwise([channels, taps]: Shape): Shape {
   return [channels!, 1, taps!];
 }
 
-/** A is stored as A_log, of A = -exp(A_log). */
+/** The codec of A, which is stored as A_log: A = -exp(A_log). */
 function negativeExp(): Codec {
   return { decode: (log) => -Math.exp(log), encode: (value) => Math.log(-value) };
 }
 
-/** A positive A is an A_log that was stored as it is: the model would run, and diverge. */
+/** Refuses a positive A. It is an A_log that was not converted, with which the model would run and diverge. */
 function checkNegative(origin: string, { data, dtype }: HostTensor): void {
   const sign = dtype === 'float16' || dtype === 'bfloat16' ? (bits: number) => (bits & 0x8000 ? -1 : bits) : Math.sign;
   for (let index = 0; index < data.length; index++) {

@@ -1,8 +1,11 @@
-/** What formats have no word for, in words that follow "the model". */
+/** Reasons why a format cannot express a model, in words that follow "the model". */
 import type { BlockConfig, MlpConfig, ModelConfig } from '@mamba/core';
 import { isGated } from '@mamba/core/toolkit';
 
-/** Why a model is not layers of blocks of these kinds in turn, all layers alike; undefined where it is. */
+/**
+ * The reason why a model does not consist of equal layers, each of blocks of these kinds in turn; undefined where it
+ * does.
+ */
 export function beyondRepeated({ blocks }: ModelConfig, ...kinds: BlockConfig['kind'][]): string | undefined {
   const other = blocks.find(({ kind }, index) => kind !== kinds[index % kinds.length]);
   if (other !== undefined) return `has a block of kind ${other.kind} where there is ${kinds.join(' and ')} in turn`;
@@ -12,7 +15,7 @@ export function beyondRepeated({ blocks }: ModelConfig, ...kinds: BlockConfig['k
     : 'has layers of unequal sizes or options';
 }
 
-/** Why an MLP is not one that SiLU gates and that has no biases; undefined where it is. */
+/** The reason why an MLP is not SwiGLU without biases; undefined where it is. */
 export function beyondSwiGlu(block: MlpConfig): string | undefined {
   if (block.activation !== 'silu' || !isGated(block)) return 'has an MLP that is not gated by SiLU';
   return block.bias ? 'has an MLP with biases' : undefined;
