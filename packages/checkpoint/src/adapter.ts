@@ -2,7 +2,7 @@ import { MambaError } from '@mamba/core';
 import { show } from './errors.ts';
 import { readOptionalObject } from './io/optional.ts';
 import type { CheckpointStore } from './io/store.ts';
-import { leftOut, type WarningListener } from './warnings.ts';
+import { leftOutWarning, type WarningListener } from './warnings.ts';
 
 const FILE = 'adapter_config.json';
 
@@ -22,7 +22,7 @@ export async function adapterError(store: CheckpointStore): Promise<MambaError |
 export async function warnOfAdapter(store: CheckpointStore, onWarning: WarningListener): Promise<void> {
   if (!((await store.list?.()) ?? []).includes(FILE)) return;
   const config = (await readOptionalObject(store, FILE, () => {})) ?? {};
-  onWarning(leftOut(`${store.name}: ${FILE}`, unmerged(store, config)));
+  onWarning(leftOutWarning(`${store.name}: ${FILE}`, unmerged(store, config)));
 }
 
 function unmerged({ name }: CheckpointStore, config: Readonly<Record<string, unknown>>): MambaError {

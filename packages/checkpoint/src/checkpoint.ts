@@ -79,14 +79,14 @@ export interface Checkpoint {
  * `unavailable` (disk, network), `aborted`. No file stays open then.
  */
 export async function openCheckpoint(location: CheckpointLocation, options: OpenOptions = {}): Promise<Checkpoint> {
-  const { onWarning = warnOnConsole, tokenizer: apart, checkConfig = () => {} } = options;
+  const { onWarning = warnOnConsole, tokenizer: ownTokenizer, checkConfig = () => {} } = options;
   const { store, gguf } = await locateGguf(location, { ...options, checkConfig });
   // The warnings have been given already.
   const reopen: Checkpoint['reopen'] = (again) =>
     openCheckpoint(location, { ...options, signal: undefined, onWarning() {}, checkConfig: undefined, ...again });
-  const place = apart === undefined ? store : tokenizerStore(apart, options);
-  const tokenizer = new TokenizerReader(place, onWarning, apart !== undefined);
-  const context = { store, tokenizer, apart: apart !== undefined, reopen, onWarning, checkConfig };
+  const tokenizerFolder = ownTokenizer === undefined ? store : tokenizerStore(ownTokenizer, options);
+  const tokenizer = new TokenizerReader(tokenizerFolder, onWarning, ownTokenizer !== undefined);
+  const context = { store, tokenizer, ownTokenizer: ownTokenizer !== undefined, reopen, onWarning, checkConfig };
   if (gguf !== undefined) return openGgufCheckpoint(gguf, context);
   return openFolder(context);
 }
@@ -94,7 +94,7 @@ export async function openCheckpoint(location: CheckpointLocation, options: Open
 interface Context extends Pick<Checkpoint, 'store' | 'reopen'> {
   readonly tokenizer: TokenizerReader;
   /** Whether the caller gave a tokenizer, which replaces that of the checkpoint. */
-  readonly apart: boolean;
+  readonly ownTokenizer: boolean;
   readonly onWarning: WarningListener;
   readonly checkConfig: NonNullable<OpenOptions['checkConfig']>;
 }
@@ -151,7 +151,7 @@ function noConfig({ name }: CheckpointStore): MambaError {
 
 async function openGgufCheckpoint(
   parts: readonly ByteSource[],
-  { store, tokenizer, apart, reopen, onWarning, checkConfig }: Context,
+  { store, tokenizer, ownTokenizer, reopen, onWarning, checkConfig }: Context,
 ): Promise<Checkpoint> {
   const file = await openGgufParts(parts);
   try {
@@ -159,8 +159,8 @@ async function openGgufCheckpoint(
     await checkConfig(config);
     const named = ggufSpecialTokens(file, config, onWarning);
     const { source, tensorsOf } = ggufParameters(config, file);
-    const carries = !apart && hasGgufTokenizer(file);
-    const carried = () => (carries ? ggufTokenizerFiles(file, named, onWarning) : undefined);
+    const hasTokenizer = !ownTokenizer && hasGgufTokenizer(file);
+    const embedded = () => (hasTokenizer ? ggufTokenizerFiles(file, named, onWarning) : undefined);
     return {
       name: file.name,
       format: 'GGUF',
@@ -170,10 +170,10 @@ async function openGgufCheckpoint(
       storedType: (parameter) => file.tensors.get(tensorsOf(parameter)[0]!)!.dtype,
       tensors: file,
       gguf: file,
-      specialTokens: carries ? named : await tokenizer.addSpecialTokens(config.vocabSize, named),
+      specialTokens: hasTokenizer ? named : await tokenizer.addSpecialTokens(config.vocabSize, named),
       generationConfig: undefined,
       store,
-      tokenizerFiles: withSurplusWarning(async () => carried() ?? tokenizer.files(), config.vocabSize, onWarning),
+      tokenizerFiles: withSurplusWarning(async () => embedded() ?? tokenizer.files(), config.vocabSize, onWarning),
       close: () => file.close(),
       reopen,
     };

@@ -25,12 +25,12 @@ export function quote(text: string): string {
 export function show(value: unknown): string {
   if (value === undefined) return 'nothing';
   // JSON has no infinity and no NaN.
-  const text = typeof value === 'number' ? String(value) : (JSON.stringify(value, wide) ?? String(value));
+  const text = typeof value === 'number' ? String(value) : (JSON.stringify(value, bigintAsText) ?? String(value));
   return text.length > 120 ? `${text.slice(0, 119)}…` : text;
 }
 
 /** Replaces bigints, which JSON does not have, by text. */
-function wide(_: string, value: unknown): unknown {
+function bigintAsText(_: string, value: unknown): unknown {
   return typeof value === 'bigint' ? String(value) : value;
 }
 

@@ -2,7 +2,7 @@ import type { ModelConfig, ModelConfigLike, ParameterSource } from '@mamba/core'
 import { sameShape } from '@mamba/core/toolkit';
 import { damaged, quote } from './errors.ts';
 import type { FolderFormat } from './families/family.ts';
-import { familyNamed, folderHolder, listed } from './families/list.ts';
+import { familyNamed, folderFamily, listed } from './families/list.ts';
 import type { SafetensorsFile } from './safetensors/file.ts';
 import { type LocatedParameters, locateParameters, surplusError } from './stored/locate.ts';
 import { landmarkNames, tensorNames } from './tensor-names.ts';
@@ -24,7 +24,7 @@ export async function parameterSource(
   const config = listed(given);
   const format =
     family === undefined
-      ? folderHolder('parameterSource', config).format
+      ? folderFamily('parameterSource', config).format
       : familyNamed('parameterSource.family', family).folder;
   return (await folderParameters(config, file, format)).source;
 }
@@ -40,7 +40,7 @@ export async function folderParameters(
   const located = locateParameters(config, file, format.tensors(config), {
     nameOf: (tensor, { key }) =>
       names.get(tensor) ?? (key === 'embedding' ? headOf(config, names, landmarks.head) : undefined),
-    says: 'the config says',
+    shapesFrom: 'the config says',
     checkType,
     remedy: (missing) =>
       !config.tiedHead && missing.length === 1 && missing[0] === landmarks.head

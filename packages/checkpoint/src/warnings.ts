@@ -14,7 +14,7 @@ export const warnOnConsole: WarningListener = (warning) => console.warn(warning.
  * The warning that something is left out, with the reason, and with the given and expected values if the reason has
  * them.
  */
-export function leftOut(what: string, reason: unknown, remedy?: string): MambaError {
+export function leftOutWarning(what: string, reason: unknown, remedy?: string): MambaError {
   if (!isMambaError(reason))
     return new MambaError('invalid-file', `${what} is left out: ${reasonOf(reason)}`, { origin: what, remedy });
   const { code, message, given, expected } = reason;

@@ -214,10 +214,15 @@ describe('Jamba', () => {
     const { config, source } = await jamba();
     const { llamaCppLimits: plain } = await writeGguf({ config, source, type: 'Q8_0', sink: memorySink() });
     expect(plain).toEqual(['no layer has attention, without which llama.cpp cannot make a context']);
-    const wide = parseConfig({ ...JAMBA, mamba_expand: 3, mamba_proj_bias: true, mamba_conv_bias: false });
+    const bigintAsText = parseConfig({ ...JAMBA, mamba_expand: 3, mamba_proj_bias: true, mamba_conv_bias: false });
     const zeros = ({ shape }: { shape: readonly number[] }) =>
       ({ dtype: 'float32', shape, data: new Float32Array(shape.reduce((a, b) => a * b, 1)) }) as const;
-    const { llamaCppLimits } = await writeGguf({ config: wide, source: zeros, type: 'F32', sink: memorySink() });
+    const { llamaCppLimits } = await writeGguf({
+      config: bigintAsText,
+      source: zeros,
+      type: 'F32',
+      sink: memorySink(),
+    });
     expect(llamaCppLimits.join()).toMatch(/dInner 24 is not twice.*biases.*no bias/);
   });
 

@@ -199,12 +199,24 @@ export function zip(entries: readonly (readonly [string, Uint8Array])[], zip64 =
     put(bytes(u32(0x04034b50), fields, sizes, u16(path.length), u16(4 + padding), path));
     put(bytes('FB', u16(padding), new Uint8Array(padding)));
     put(content);
-    const wide = zip64 ? bytes(u16(1), u16(24), u64(content.length), u64(content.length), u64(header)) : bytes();
+    const bigintAsText = zip64
+      ? bytes(u16(1), u16(24), u64(content.length), u64(content.length), u64(header))
+      : bytes();
     const full = u32(0xffffffff);
     directory.push(
       bytes(
         ...[u32(0x02014b50), u16(0), fields, zip64 ? bytes(u32(0), full, full) : sizes],
-        ...[u16(path.length), u16(wide.length), u16(0), u16(0), u16(0), u32(0), zip64 ? full : u32(header), path, wide],
+        ...[
+          u16(path.length),
+          u16(bigintAsText.length),
+          u16(0),
+          u16(0),
+          u16(0),
+          u32(0),
+          zip64 ? full : u32(header),
+          path,
+          bigintAsText,
+        ],
       ),
     );
   }

@@ -52,12 +52,12 @@ function one(more: Partial<TorchTensor> = {}): TorchFile {
 describe('files that PyTorch wrote', () => {
   it('give the tensors of the model that was saved', async () => {
     const [single, half] = ['mamba-original', 'mamba-original-bf16'].map((name) => openCheckpoint(`${DATA}/${name}`));
-    const [wide, narrow] = [await single!, await half!];
-    expect(wide.storedType({ key: 'embedding', layer: undefined })).toBe('F32');
+    const [bigintAsText, narrow] = [await single!, await half!];
+    expect(bigintAsText.storedType({ key: 'embedding', layer: undefined })).toBe('F32');
     expect(narrow.storedType({ key: 'embedding', layer: undefined })).toBe('BF16');
-    expect(wide.config).toEqual(narrow.config);
-    const [a, b] = [await parameterFloats(wide), await parameterFloats(narrow)];
-    for (const { name, key } of modelParameters(wide.config)) {
+    expect(bigintAsText.config).toEqual(narrow.config);
+    const [a, b] = [await parameterFloats(bigintAsText), await parameterFloats(narrow)];
+    for (const { name, key } of modelParameters(bigintAsText.config)) {
       if (key === 'block.A') continue;
       const worst = a.get(name)!.reduce((most, value, index) => {
         const error = Math.abs(value - b.get(name)![index]!);
@@ -65,7 +65,7 @@ describe('files that PyTorch wrote', () => {
       }, 0);
       expect(worst, name).toBeLessThanOrEqual(2 ** -8);
     }
-    await Promise.all([wide.close(), narrow.close()]);
+    await Promise.all([bigintAsText.close(), narrow.close()]);
   });
 });
 

@@ -73,7 +73,7 @@ describe('parameters in tensors', () => {
     );
   });
 
-  it('are as wide as the widest of their tensors', async () => {
+  it('are as bigintAsText as the widest of their tensors', async () => {
     const small = await file({ a: f32([1, 2], 1, 2), b: f64([1, 2], 0.1, 0.2) });
     const stored = { parts: [part('a', [1, 2]), part('b', [1, 2])] };
     expect(storedRows(small, spec('x', 2, 2), stored)).toBeUndefined();

@@ -1,5 +1,5 @@
 import { damaged, show } from '../errors.ts';
-import { leftOut, type WarningListener, warnOnConsole } from '../warnings.ts';
+import { leftOutWarning, type WarningListener, warnOnConsole } from '../warnings.ts';
 
 /** Ids of tokens with a special meaning. */
 export interface SpecialTokens {
@@ -36,7 +36,7 @@ export function parseSpecialTokens(
       listed(fields[name]).filter((value): value is number => {
         if (isId(value, vocabSize)) return true;
         const place = `${origin}: ${name}`;
-        onWarning(leftOut(place, damaged(place, show(value), `an id from 0 to ${vocabSize - 1}`)));
+        onWarning(leftOutWarning(place, damaged(place, show(value), `an id from 0 to ${vocabSize - 1}`)));
         return false;
       });
     bos = ids('bos_token_id')[0] ?? bos;

@@ -1,13 +1,13 @@
 /** Falcon-Mamba: Mamba with RMS norms of dt, B and C, without weights. */
 import type { Family } from './family.ts';
 import {
-  beyondPlainNorms,
   mamba,
   mambaOf,
-  notMamba,
+  normWeightsRefusal,
   readTransformersMamba,
   transformersMamba,
   transformersMambaJson,
+  uniformMambaRefusal,
 } from './mamba.ts';
 
 export const falconMamba: Family = {
@@ -15,7 +15,7 @@ export const falconMamba: Family = {
   folder: {
     identity: { modelType: 'falcon_mamba', architectures: ['FalconMambaForCausalLM', 'FalconMambaModel'] },
     refusal(config) {
-      const refusal = notMamba(config) ?? beyondPlainNorms(mambaOf(config));
+      const refusal = uniformMambaRefusal(config) ?? normWeightsRefusal(mambaOf(config));
       if (refusal !== undefined) return refusal;
       return mambaOf(config).mixerNormEps === undefined ? 'has no norms of dt, B and C' : undefined;
     },

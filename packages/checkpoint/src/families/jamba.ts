@@ -10,7 +10,7 @@ import { mambaOf } from './mamba.ts';
 import { float32, GGUF_MODEL, mambaEntries, mambaLimits, readMamba, readSizes, uint32 } from './shared/gguf.ts';
 import { everyNth, type MissingKinds, repeated, unsupportedLayers } from './shared/layers.ts';
 import { expanded, GGUF_MIXER, MIXER, readDtRank } from './shared/mamba-block.ts';
-import { beyondRepeated, beyondSwiGlu } from './shared/refusals.ts';
+import { repeatedRefusal, swiGluRefusal } from './shared/refusals.ts';
 import { byTable, prefixed, type TensorTable } from './table.ts';
 
 const EXPECTED = 'layers of a Mamba block and an MLP alone';
@@ -194,12 +194,12 @@ function missingKinds({ metadata, tensors }: GgufView, layers: number): MissingK
 }
 
 function refusal(config: ModelConfig): string | undefined {
-  const found = beyondRms(config) ?? beyondRepeated(config, 'mamba', 'mlp');
+  const found = beyondRms(config) ?? repeatedRefusal(config, 'mamba', 'mlp');
   if (found !== undefined) return found;
   const { mixerNormEps, mixerNormWeights } = mambaOf(config);
   if (!mixerNormWeights || mixerNormEps !== config.normEps)
     return 'has no norms of dt, B and C with weights and the eps of its layers';
-  return beyondSwiGlu(mlpOf(config));
+  return swiGluRefusal(mlpOf(config));
 }
 
 function mlpOf({ blocks }: ModelConfig): BlockConfig<'mlp'> {

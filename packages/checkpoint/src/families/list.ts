@@ -22,7 +22,7 @@ export function familyNamed(origin: string, name: string): Family {
 }
 
 /** A family that can express a model, with the format that does. */
-export interface Holder<F> {
+export interface FamilyWithFormat<F> {
   readonly family: Family;
   readonly format: F;
 }
@@ -31,13 +31,21 @@ export interface Holder<F> {
  * The family to write a model as, with a `config.json`: the named one, or the first that can express it.
  * @throws MambaError `unsupported` where no family, or not the named one, can express the model.
  */
-export function folderHolder(origin: string, config: ModelConfig, name?: string | undefined): Holder<FolderFormat> {
-  return holder(origin, config, name, ({ folder }) => folder);
+export function folderFamily(
+  origin: string,
+  config: ModelConfig,
+  name?: string | undefined,
+): FamilyWithFormat<FolderFormat> {
+  return familyWithFormat(origin, config, name, ({ folder }) => folder);
 }
 
-/** The family to write a model as, in a GGUF file. As `folderHolder` otherwise. */
-export function ggufHolder(origin: string, config: ModelConfig, name?: string | undefined): Holder<GgufFormat> {
-  return holder(origin, config, name, ({ gguf }) => gguf);
+/** The family to write a model as, in a GGUF file. As `folderFamily` otherwise. */
+export function ggufFamilyFormat(
+  origin: string,
+  config: ModelConfig,
+  name?: string | undefined,
+): FamilyWithFormat<GgufFormat> {
+  return familyWithFormat(origin, config, name, ({ gguf }) => gguf);
 }
 
 /** The config with its blocks listed, as families take it. */
@@ -45,12 +53,12 @@ export function listed(config: ModelConfigLike): ModelConfig {
   return 'blocks' in config ? modelConfig(config) : modelConfig(config);
 }
 
-function holder<F extends FolderFormat | GgufFormat>(
+function familyWithFormat<F extends FolderFormat | GgufFormat>(
   origin: string,
   config: ModelConfig,
   name: string | undefined,
   formatOf: (family: Family) => F | undefined,
-): Holder<F> {
+): FamilyWithFormat<F> {
   const candidates = name === undefined ? FAMILIES : [familyNamed(`${origin}.family`, name)];
   const refusals: string[] = [];
   for (const family of candidates) {

@@ -10,7 +10,7 @@ import type { Family } from './family.ts';
 import { mambaOf } from './mamba.ts';
 import { repeated } from './shared/layers.ts';
 import { expanded, MIXER, readDtRank } from './shared/mamba-block.ts';
-import { beyondRepeated, beyondSwiGlu } from './shared/refusals.ts';
+import { repeatedRefusal, swiGluRefusal } from './shared/refusals.ts';
 import { byTable, prefixed, type TensorTable } from './table.ts';
 
 /** Fields that define the model, then fields of its training and its CUDA kernels, which have no effect here. */
@@ -26,7 +26,8 @@ const MLP_MULTIPLE = 128;
  * The remedy for an ambiguous file: some releases passed the mixer's output to the MLP instead of the norm's, and no
  * file tells which release it was made with.
  */
-const TWO_WAYS = 'Releases of mamba_ssm differ there. Say true if the MLP of your model takes the normalised residual.';
+const MLP_INPUT_REMEDY =
+  'Releases of mamba_ssm differ there. Say true if the MLP of your model takes the normalised residual.';
 
 const TENSORS: TensorTable = {
   model: {
@@ -57,7 +58,7 @@ export const mambaOriginal: Family = {
     refusal(config) {
       const refusal =
         beyondRms(config) ??
-        (hasMlp(config) ? beyondRepeated(config, 'mamba', 'mlp') : beyondRepeated(config, 'mamba'));
+        (hasMlp(config) ? repeatedRefusal(config, 'mamba', 'mlp') : repeatedRefusal(config, 'mamba'));
       if (refusal !== undefined) return refusal;
       const { dInner, mixerNormEps } = mambaOf(config);
       if (mixerNormEps !== undefined) return 'has norms of dt, B and C';
@@ -99,8 +100,8 @@ function readOriginal(fields: Fields): ModelConfig {
     throw fields.unsupported('attn_layer_idx', 'layers of attention', 'none');
   const ssm = fields.object('ssm_cfg') ?? new Fields(fields.origin('ssm_cfg'), {});
   ssm.oneOf('layer', ['Mamba1'], 'Mamba1');
-  const strange = ssm.names.filter((name) => !SSM_FIELDS.includes(name));
-  if (strange.length > 0) throw fields.unsupported('ssm_cfg', list(strange), `only ${SSM_FIELDS.join(', ')}`);
+  const unknown = ssm.names.filter((name) => !SSM_FIELDS.includes(name));
+  if (unknown.length > 0) throw fields.unsupported('ssm_cfg', list(unknown), `only ${SSM_FIELDS.join(', ')}`);
   const dModel = fields.integer(['d_model'], 1, MAX_SIZE);
   const vocabSize = roundUp(
     fields.integer(['vocab_size'], 1, MAX_SIZE),
@@ -118,7 +119,7 @@ function readOriginal(fields: Fields): ModelConfig {
   };
   const width = roundUp(fields.integer(['d_intermediate'], 0, MAX_SIZE - MLP_MULTIPLE, 0), MLP_MULTIPLE);
   if (width > 0 && !fields.boolean('fused_add_norm', true))
-    throw unsupported(fields.origin('fused_add_norm'), 'false, with an MLP', 'true', TWO_WAYS);
+    throw unsupported(fields.origin('fused_add_norm'), 'false, with an MLP', 'true', MLP_INPUT_REMEDY);
   const layer: readonly BlockConfig[] =
     width === 0 ? [mixer] : [mixer, { kind: 'mlp', dHidden: width, activation: 'silu' }];
   const layers = fields.integer(['n_layer'], 1, MAX_LAYERS / layer.length);
@@ -141,7 +142,7 @@ function mlpOf({ blocks }: ModelConfig): BlockConfig<'mlp'> {
 
 function mlpRefusal(block: BlockConfig<'mlp'>): string | undefined {
   const odd = `has an MLP of width ${block.dHidden}, no multiple of ${MLP_MULTIPLE}`;
-  return beyondSwiGlu(block) ?? (block.dHidden % MLP_MULTIPLE === 0 ? undefined : odd);
+  return swiGluRefusal(block) ?? (block.dHidden % MLP_MULTIPLE === 0 ? undefined : odd);
 }
 
 function roundUp(size: number, multiple: number): number {

@@ -15,13 +15,13 @@ import {
   uint32,
 } from './shared/gguf.ts';
 import { expanded, GGUF_MIXER, MIXER, readDtRank } from './shared/mamba-block.ts';
-import { beyondRepeated } from './shared/refusals.ts';
+import { repeatedRefusal } from './shared/refusals.ts';
 import { byTable, prefixed, type TensorTable } from './table.ts';
 
 /** llama.cpp's architecture `mamba`, extended by biases of in_proj and out_proj and by a second eps. */
 const gguf: GgufFormat = {
   architecture: 'mamba',
-  refusal: (config) => notMamba(config) ?? beyondPlainNorms(mambaOf(config)),
+  refusal: (config) => uniformMambaRefusal(config) ?? normWeightsRefusal(mambaOf(config)),
   config(file) {
     const { layers, dModel, vocabSize, normEps, tiedHead } = readSizes(file, 'mamba');
     const { metadata } = file;
@@ -96,9 +96,9 @@ export const transformersMamba = {
 export function readTransformersMamba(fields: Fields, more: Partial<MambaConfig>): ModelConfig {
   fields.oneOf('hidden_act', ['silu', 'swish'], 'silu');
   const dModel = fields.integer(['hidden_size', 'd_model'], 1, MAX_SIZE);
-  const given = fields.get('intermediate_size') !== undefined;
+  const hasInnerSize = fields.get('intermediate_size') !== undefined;
   // If `intermediate_size` is given, `expand` may be any number.
-  const inner = given ? fields.integer(['expand'], 1, 2 ** 16, 2) : expanded(fields, 'expand', dModel);
+  const inner = hasInnerSize ? fields.integer(['expand'], 1, 2 ** 16, 2) : expanded(fields, 'expand', dModel);
   const sizes = {
     dInner: fields.integer(['intermediate_size', 'd_inner'], 1, MAX_SIZE, inner),
     dState: fields.integer(['state_size', 'd_state'], 1, MAX_SIZE, 16),
@@ -145,12 +145,12 @@ export function transformersMambaJson(config: ModelConfig, more: object): object
 }
 
 /** The reason why a model is not a list of Mamba blocks of equal sizes, in words; undefined where it is. */
-export function notMamba(config: ModelConfig): string | undefined {
-  return beyondRms(config) ?? beyondRepeated(config, 'mamba');
+export function uniformMambaRefusal(config: ModelConfig): string | undefined {
+  return beyondRms(config) ?? repeatedRefusal(config, 'mamba');
 }
 
 /** The reason why norms of dt, B and C are not without weights, in words; undefined where there are no such weights. */
-export function beyondPlainNorms({ mixerNormEps, mixerNormWeights }: MambaConfig): string | undefined {
+export function normWeightsRefusal({ mixerNormEps, mixerNormWeights }: MambaConfig): string | undefined {
   return mixerNormEps !== undefined && mixerNormWeights ? 'has weights in the norms of dt, B and C' : undefined;
 }
 
@@ -168,7 +168,8 @@ export const mamba: Family = {
     // Converted checkpoints may still name the last class, that of state-spaces.
     identity: { modelType: 'mamba', architectures: ['MambaForCausalLM', 'MambaModel', 'MambaLMHeadModel'] },
     refusal: (config) =>
-      notMamba(config) ?? (mambaOf(config).mixerNormEps === undefined ? undefined : 'has norms of dt, B and C'),
+      uniformMambaRefusal(config) ??
+      (mambaOf(config).mixerNormEps === undefined ? undefined : 'has norms of dt, B and C'),
     config(fields) {
       const eps = fields.get('mixer_rms_eps');
       if (eps !== undefined)

@@ -42,7 +42,7 @@ export async function locateGguf(
       'Give the path of the one that you mean.',
     );
   const [parts] = files.values();
-  await look(store, parts![0]!, options);
+  await checkConfigEarly(store, parts![0]!, options);
   return { store, gguf: await openParts(store, store.name, parts!) };
 }
 
@@ -53,7 +53,7 @@ function withParts(name: string): [string, readonly string[]] {
 }
 
 /** Reads the config from the first part of a file. */
-async function look(store: CheckpointStore, name: string, { checkConfig }: LocateOptions): Promise<void> {
+async function checkConfigEarly(store: CheckpointStore, name: string, { checkConfig }: LocateOptions): Promise<void> {
   const source = await store.peek?.(name);
   if (source === undefined) return;
   let config: ModelConfig;

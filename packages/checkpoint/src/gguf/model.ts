@@ -62,7 +62,7 @@ export function ggufParameters(config: ModelConfig, file: GgufFile): LocatedPara
   const { format } = formatOf(file);
   const located = locateParameters(config, file, format.tensors(config), {
     nameOf: (tensor) => (file.tensors.has(tensor) ? tensor : undefined),
-    says: 'the metadata say',
+    shapesFrom: 'the metadata say',
     checkType: checkReadable,
   });
   const surplus = [...file.tensors.keys()].filter((name) => !located.used.has(name));

@@ -3,7 +3,7 @@ import { invalid } from '@mamba/core/toolkit';
 import type { SpecialTokens } from '../config/special-tokens.ts';
 import { damaged, quote, show } from '../errors.ts';
 import { parseJson } from '../io/json.ts';
-import { type AddedToken, addedToken, byteLevelBpe, strangeMerge } from '../tokenizer/byte-level-bpe.ts';
+import { type AddedToken, addedToken, byteLevelBpe, invalidMerge } from '../tokenizer/byte-level-bpe.ts';
 import type { GgufFile } from './file.ts';
 import { Metadata, type TypedValue } from './metadata.ts';
 import { ignoresMerges, knownPreTokenizers, preTokenizer } from './pre-tokenizers.ts';
@@ -27,9 +27,9 @@ export function ggufTokenizer(file: Pick<GgufFile, 'name' | 'metadata'>): object
     throw unsupported(metadata.origin(PRE), show(pre), `one of ${knownPreTokenizers()}`, PRE_REMEDY);
   const { vocab, added } = parseVocabulary(metadata);
   const merges = metadata.strings(MERGES);
-  const strange = strangeMerge(merges, vocab);
-  if (strange !== undefined)
-    throw damaged(metadata.origin(MERGES), `the merge ${quote(strange)}`, 'two tokens that together are a token');
+  const invalid = invalidMerge(merges, vocab);
+  if (invalid !== undefined)
+    throw damaged(metadata.origin(MERGES), `the merge ${quote(invalid)}`, 'two tokens that together are a token');
   return byteLevelBpe({
     ...{ vocab, merges, added, preTokenizer: pretokenizer, normalizer: null },
     ignoreMerges: ignoresMerges(pre),

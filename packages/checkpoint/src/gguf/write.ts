@@ -12,7 +12,7 @@ import { checkFits, copyFloats, expectationOf, invalid, misfit, sameShape } from
 import type { SpecialTokens } from '../config/special-tokens.ts';
 import { allocate, quote, show } from '../errors.ts';
 import type { GgufFormat } from '../families/family.ts';
-import { ggufHolder, listed } from '../families/list.ts';
+import { ggufFamilyFormat, listed } from '../families/list.ts';
 import { uint32 } from '../families/shared/gguf.ts';
 import type { ByteSink } from '../io/byte-sink.ts';
 import { type PlannedTensor, pieceValues, planTensors, withLast } from '../stored/plan.ts';
@@ -95,7 +95,7 @@ async function write(options: WriteGgufOptions): Promise<WrittenGguf> {
   const { source, sink, type, family, onProgress, signal } = options;
   if (!WRITABLE.includes(type)) throw invalid('writeGguf.type', show(type), `one of ${WRITABLE.join(', ')}`);
   const config = listed(options.config);
-  const { format } = ggufHolder('writeGguf', config, family);
+  const { format } = ggufFamilyFormat('writeGguf', config, family);
   const tensors = plan(planTensors(modelParameters(config), format.tensors(config)), type);
   const header = encodeHeader(metadataOf(options, config, format), tensors, ALIGNMENT);
   const totalBytes = header.length + tensors.reduce((sum, { bytes }) => sum + pad(bytes), 0);

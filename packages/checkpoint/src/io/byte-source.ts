@@ -41,7 +41,7 @@ export function blobSource(blob: Blob, name = 'name' in blob ? String(blob.name)
     async read(offset, length) {
       checkRange(name, offset, length, blob.size);
       const bytes = new Uint8Array(await blob.slice(offset, offset + length).arrayBuffer());
-      if (bytes.length !== length) throw shortened(name, bytes.length, length);
+      if (bytes.length !== length) throw shortReadError(name, bytes.length, length);
       return bytes;
     },
     async close() {},
@@ -54,7 +54,7 @@ export function checkRange(name: string, offset: number, length: number, size: n
     throw invalid(`${name}.read`, `${length} bytes from ${offset}`, `a range within ${size} bytes`);
 }
 
-export function shortened(name: string, given: number, expected: number, cause?: unknown): MambaError {
+export function shortReadError(name: string, given: number, expected: number, cause?: unknown): MambaError {
   const wanted = `${expected}: it became shorter while it was read`;
   return damaged(name, `${given} bytes`, wanted, 'Fetch it again.', cause);
 }

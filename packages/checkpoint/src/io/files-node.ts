@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { MambaError } from '@mamba/core';
 import { allocate, damaged } from '../errors.ts';
-import { type ByteSource, checkRange, shortened } from './byte-source.ts';
+import { type ByteSource, checkRange, shortReadError } from './byte-source.ts';
 
 export { createFile, createFolder, recoverFolder } from './sinks-node.ts';
 export { isAbandoned, ownerStamp, removeAbandoned, temporaryPath } from './temporary.ts';
@@ -86,7 +86,7 @@ function fileSource(name: string, handle: Awaited<ReturnType<typeof openHandle>>
           .catch((error: unknown) => {
             throw fileFailure(name, error);
           });
-        if (bytesRead === 0) throw shortened(name, done, length);
+        if (bytesRead === 0) throw shortReadError(name, done, length);
         done += bytesRead;
       }
       return bytes;

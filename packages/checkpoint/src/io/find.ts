@@ -2,7 +2,7 @@ import { isMambaError, type MambaError } from '@mamba/core';
 import type { ByteSource } from './byte-source.ts';
 import { Refused } from './request.ts';
 import type { CheckpointStore } from './store.ts';
-import { SNIFFED, strangeContent } from './strange-content.ts';
+import { SNIFF_BYTES, unexpectedContent } from './unexpected-content.ts';
 
 /**
  * A file, or the reason why the store seems to have none; both are undefined where it reports an absent file properly.
@@ -27,11 +27,11 @@ export async function findFile(store: CheckpointStore, file: string): Promise<Fo
   }
   if (source === undefined) return { source, reason: undefined };
   try {
-    const strange = strangeContent(source.name, await source.read(0, Math.min(SNIFFED, source.size)));
-    if (strange === undefined) return { source };
-    if (strange.kind === 'pointer') throw strange.error;
+    const unexpected = unexpectedContent(source.name, await source.read(0, Math.min(SNIFF_BYTES, source.size)));
+    if (unexpected === undefined) return { source };
+    if (unexpected.kind === 'pointer') throw unexpected.error;
     await source.close();
-    return { source: undefined, reason: strange.error };
+    return { source: undefined, reason: unexpected.error };
   } catch (error) {
     await source.close();
     throw error;

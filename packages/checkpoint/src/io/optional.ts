@@ -1,6 +1,6 @@
 import { isMambaError, type MambaError } from '@mamba/core';
 import { damaged, show } from '../errors.ts';
-import { leftOut, type WarningListener } from '../warnings.ts';
+import { leftOutWarning, type WarningListener } from '../warnings.ts';
 import type { ByteSource } from './byte-source.ts';
 import { findFile } from './find.ts';
 import { parseJson } from './json.ts';
@@ -50,7 +50,7 @@ async function readOptional<T>(
   parse: (source: ByteSource, bytes: Uint8Array) => T,
 ): Promise<T | undefined> {
   // The return value of the listener is ignored.
-  const warn = (reason: unknown): undefined => void onWarning(leftOut(`${store.name}: ${file}`, reason));
+  const warn = (reason: unknown): undefined => void onWarning(leftOutWarning(`${store.name}: ${file}`, reason));
   try {
     const { source, reason } = await findFile(store, file);
     if (source === undefined) return reason && warn(reason);

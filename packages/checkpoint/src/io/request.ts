@@ -109,13 +109,13 @@ async function follow(url: string, input: RequestInput, options: RequestOptions)
     if (location === null) return response;
     await response.body?.cancel();
     const next = parseUrl(location, current);
-    if (next === undefined) throw astray(url, `a redirect to ${quote(location)}`);
-    if (hasCredentials(next)) throw astray(url, `a redirect to ${next.host} with a user or a password`);
-    if (!/^https?:$/.test(next.protocol)) throw astray(url, next.href);
+    if (next === undefined) throw redirectError(url, `a redirect to ${quote(location)}`);
+    if (hasCredentials(next)) throw redirectError(url, `a redirect to ${next.host} with a user or a password`);
+    if (!/^https?:$/.test(next.protocol)) throw redirectError(url, next.href);
     if (next.origin !== new URL(current).origin) sent = { ...input.headers };
     current = next.href;
   }
-  throw astray(url, `more than ${MAX_REDIRECTS} redirects`);
+  throw redirectError(url, `more than ${MAX_REDIRECTS} redirects`);
 }
 
 /**
@@ -161,7 +161,7 @@ function checkHeaders(headers: Readonly<Record<string, string>>): [string, strin
   return entries;
 }
 
-function astray(origin: string, given: string): MambaError {
+function redirectError(origin: string, given: string): MambaError {
   const expected = 'an answer, or where on http(s) it is';
   return new MambaError('io', `the server did not give ${origin}`, { origin, given, expected });
 }

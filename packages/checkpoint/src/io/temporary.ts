@@ -27,12 +27,12 @@ export function isAbandoned(stamp: string): boolean {
  * The path where something is made before it is moved to its target: beside the target, and so on the same file system.
  */
 export function temporaryPath(target: string): string {
-  return besides(target, 'partial');
+  return siblingPath(target, 'partial');
 }
 
 /** The path where the old target is kept while the new one takes its place. */
 export function asidePath(target: string): string {
-  return besides(target, 'replaced');
+  return siblingPath(target, 'replaced');
 }
 
 /** The old targets that processes moved aside and did not restore or remove before they ended. */
@@ -41,7 +41,7 @@ export async function abandonedAside(target: string): Promise<readonly string[]>
   return names.filter((name) => isOf(target, name, 'replaced')).map((name) => join(dirname(target), name));
 }
 
-function besides(target: string, ending: string): string {
+function siblingPath(target: string, ending: string): string {
   return join(dirname(target), `.${stem(target)}.${ownerStamp()}.${ending}`);
 }
 

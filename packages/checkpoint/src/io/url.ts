@@ -1,6 +1,6 @@
 import { MambaError } from '@mamba/core';
 import { allocate, damaged } from '../errors.ts';
-import { type ByteSource, bytesSource, checkRange, shortened } from './byte-source.ts';
+import { type ByteSource, bytesSource, checkRange, shortReadError } from './byte-source.ts';
 import {
   type RequestInput,
   type RequestOptions,
@@ -77,7 +77,7 @@ async function openWithoutRange(file: RemoteFile, first: Uint8Array | undefined)
     throw refused(file.name, response);
   }
   const size = contentLength(response);
-  if (first === undefined || size === undefined || !(await endsAt(file, size, first)))
+  if (first === undefined || size === undefined || !(await hasSize(file, size, first)))
     return bytesSource(await readWhole(file, response), file.name);
   await response.body?.cancel();
   return rangeSource(file, size, first);
@@ -167,7 +167,7 @@ async function fill(
   const promised = isWhole ? wanted : Math.max(Math.min(range?.end ?? 0, offset + wanted) - offset, 0);
   const least = Math.max(promised, Math.min(wanted, LEAST));
   if (count >= least) return count;
-  throw shortened(name, count, least, new Transient('the answer is shorter than it should be'));
+  throw shortReadError(name, count, least, new Transient('the answer is shorter than it should be'));
 }
 
 /**
@@ -217,14 +217,14 @@ async function sizeByHead(file: RemoteFile, first: Uint8Array): Promise<number |
   const { name, options, route } = file;
   const response = await request(name, { method: 'HEAD', headers: { 'Accept-Encoding': 'identity' }, route }, options);
   const size = response.ok ? contentLength(response) : undefined;
-  return size !== undefined && (await endsAt(file, size, first)) ? size : undefined;
+  return size !== undefined && (await hasSize(file, size, first)) ? size : undefined;
 }
 
 /**
  * Whether a file has the size that a Content-Length gives. That may count compressed bytes, and browsers hide the
  * Content-Encoding that would tell.
  */
-async function endsAt(file: RemoteFile, size: number, first: Uint8Array): Promise<boolean> {
+async function hasSize(file: RemoteFile, size: number, first: Uint8Array): Promise<boolean> {
   if (first.length < FIRST && first.length === size) return true;
   if (first.length > size || size === 0) return false;
   const response = await get(file, `bytes=${size - 1}-${size}`);

@@ -2,7 +2,7 @@ import { damaged, quote } from '../errors.ts';
 import type { ByteSource } from '../io/byte-source.ts';
 import { readPickle } from './pickle.ts';
 import { OutOfBytes } from './pickle-cursor.ts';
-import { type Storage, type StoredTensor, stateDict, tensorWorld } from './tensors.ts';
+import { type Storage, type StoredTensor, stateDict, tensorEnvironment } from './tensors.ts';
 import { readZip } from './zip.ts';
 
 /** The tensors of a file, and the offsets of their storages. */
@@ -47,7 +47,7 @@ export async function readArchive(source: ByteSource): Promise<Layout> {
 
 function unpickled(origin: string, bytes: Uint8Array): unknown {
   try {
-    return readPickle(origin, bytes, 0, tensorWorld(origin)).value;
+    return readPickle(origin, bytes, 0, tensorEnvironment(origin)).value;
   } catch (error) {
     if (!(error instanceof OutOfBytes)) throw error;
     throw damaged(origin, `a pickle that does not end within ${bytes.length} bytes`, 'a whole one');

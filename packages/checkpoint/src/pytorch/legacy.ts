@@ -4,7 +4,7 @@ import { bitsOf } from '../safetensors/dtypes.ts';
 import { type Layout, MAX_PICKLE } from './archive.ts';
 import { kindOf, readPickle } from './pickle.ts';
 import { OutOfBytes } from './pickle-cursor.ts';
-import { type Storage, stateDict, tensorWorld } from './tensors.ts';
+import { type Storage, stateDict, tensorEnvironment } from './tensors.ts';
 
 /** The pickle of the magic number of such files, with which they begin. */
 export const LEGACY_START = Uint8Array.of(
@@ -44,7 +44,7 @@ async function readPickles(
       const values: unknown[] = [];
       let end = 0;
       while (values.length < count) {
-        const read = readPickle(source.name, bytes, end, tensorWorld(source.name));
+        const read = readPickle(source.name, bytes, end, tensorEnvironment(source.name));
         values.push(read.value);
         end = read.end;
       }

@@ -16,7 +16,7 @@ export class Callable {
   }
 }
 
-export interface PickleWorld {
+export interface PickleEnvironment {
   /** The value of `module.name`. Throws for names that are not allowed. */
   global(module: string, name: string): unknown;
   /** The value of an id that refers to something outside of the pickle. */
@@ -32,11 +32,16 @@ export interface Unpickled {
 
 /**
  * Reads the pickle that begins at `start`.
- * @throws MambaError `invalid-file` where it is no pickle, and the errors of `world`; OutOfBytes where the bytes end
- * before the pickle does.
+ * @throws MambaError `invalid-file` where it is no pickle, and the errors of `environment`; OutOfBytes where the bytes
+ * end before the pickle does.
  */
-export function readPickle(origin: string, bytes: Uint8Array, start: number, world: PickleWorld): Unpickled {
-  const machine = new Machine(origin, new PickleCursor(origin, bytes, start), world);
+export function readPickle(
+  origin: string,
+  bytes: Uint8Array,
+  start: number,
+  environment: PickleEnvironment,
+): Unpickled {
+  const machine = new Machine(origin, new PickleCursor(origin, bytes, start), environment);
   return machine.run();
 }
 
@@ -80,16 +85,16 @@ const PLAIN: Readonly<Record<string, ((cursor: PickleCursor) => unknown) | undef
 class Machine {
   readonly #origin: string;
   readonly #cursor: PickleCursor;
-  readonly #world: PickleWorld;
+  readonly #environment: PickleEnvironment;
   readonly #stack: unknown[] = [];
   /** The positions of marks on the stack. */
   readonly #marks: number[] = [];
   readonly #memo = new Map<number, unknown>();
 
-  constructor(origin: string, cursor: PickleCursor, world: PickleWorld) {
+  constructor(origin: string, cursor: PickleCursor, environment: PickleEnvironment) {
     this.#origin = origin;
     this.#cursor = cursor;
-    this.#world = world;
+    this.#environment = environment;
   }
 
   run(): Unpickled {
@@ -174,13 +179,13 @@ class Machine {
         this.#recall(cursor.uint32());
         break;
       case 'c':
-        this.#push(this.#world.global(cursor.line(), cursor.line()));
+        this.#push(this.#environment.global(cursor.line(), cursor.line()));
         break;
       case '\x93': // STACK_GLOBAL
         this.#stackGlobal();
         break;
       case 'Q':
-        this.#push(this.#world.persistent(this.#pop()));
+        this.#push(this.#environment.persistent(this.#pop()));
         break;
       case 'R':
       case '\x81': // NEWOBJ
@@ -257,7 +262,7 @@ class Machine {
   #stackGlobal(): void {
     const [module, name] = this.#popMany(2);
     if (typeof module !== 'string' || typeof name !== 'string') throw this.#wrong('a global without a name', 'one');
-    this.#push(this.#world.global(module, name));
+    this.#push(this.#environment.global(module, name));
   }
 
   #call(): void {

@@ -1,7 +1,7 @@
 import { MambaError, type Shape, sizeOf } from '@mamba/core';
 import { damaged, quote } from '../errors.ts';
 import { bitsOf } from '../safetensors/dtypes.ts';
-import { Callable, kindOf, type PickleWorld } from './pickle.ts';
+import { Callable, kindOf, type PickleEnvironment } from './pickle.ts';
 
 /** A row of numbers in the file, of which tensors are views. */
 export class Storage {
@@ -36,7 +36,7 @@ export class StoredTensor {
 }
 
 /** The names that a pickle of tensors may use. None of them runs code. */
-export function tensorWorld(origin: string): PickleWorld {
+export function tensorEnvironment(origin: string): PickleEnvironment {
   const tensor = (args: readonly unknown[], dtype?: unknown): StoredTensor => viewOf(origin, args, dtype);
   const calls: Readonly<Record<string, (args: readonly unknown[]) => unknown>> = {
     'torch._utils._rebuild_tensor': (args) => tensor(args),

@@ -83,14 +83,14 @@ async function findDirectory(source: ByteSource): Promise<Directory> {
   const place = Number(view.getBigUint64(located + 8, true));
   if (!(place + END_64_SIZE <= first + located))
     throw damaged(source.name, `a directory's end at ${place}`, 'one within the file', CUT_OFF);
-  const wide = await source.read(place, END_64_SIZE);
-  const wideView = new DataView(wide.buffer, wide.byteOffset, wide.byteLength);
-  if (wideView.getUint32(0, true) !== END_64)
+  const zip64 = await source.read(place, END_64_SIZE);
+  const zip64View = new DataView(zip64.buffer, zip64.byteOffset, zip64.byteLength);
+  if (zip64View.getUint32(0, true) !== END_64)
     throw damaged(source.name, 'another thing where the directory ends', 'the end of a zip64 directory', CUT_OFF);
   return {
-    count: Number(wideView.getBigUint64(32, true)),
-    size: Number(wideView.getBigUint64(40, true)),
-    offset: Number(wideView.getBigUint64(48, true)),
+    count: Number(zip64View.getBigUint64(32, true)),
+    size: Number(zip64View.getBigUint64(40, true)),
+    offset: Number(zip64View.getBigUint64(48, true)),
   };
 }
 
@@ -112,10 +112,10 @@ function parseEntry(
       remedy: 'Save the checkpoint again with torch.save, or as safetensors.',
     });
   const extra = at + DIRECTORY_SIZE + nameLength;
-  const wide = wideFields(view, extra, extra + extraLength);
+  const zip64 = zip64Fields(view, extra, extra + extraLength);
   const take = (field: number): number => {
     const value = view.getUint32(at + field, true);
-    return value === 0xffffffff ? (wide.next() ?? value) : value;
+    return value === 0xffffffff ? (zip64.next() ?? value) : value;
   };
   // The 64-bit fields follow each other in this order.
   const size = take(24);
@@ -134,7 +134,7 @@ function parseEntry(
 }
 
 /** Reads the 64-bit fields of a zip64 extra, one after the other. */
-function wideFields(view: DataView, start: number, end: number): { next(): number | undefined } {
+function zip64Fields(view: DataView, start: number, end: number): { next(): number | undefined } {
   let at = start;
   while (at + 4 <= end && view.getUint16(at, true) !== 1) at += 4 + view.getUint16(at + 2, true);
   const last = at + 4 <= end ? Math.min(at + 4 + view.getUint16(at + 2, true), end) : at;

@@ -11,7 +11,7 @@ import { checkFits, copyFloats, invalid, numberToBfloat16, numberToFloat16, same
 import { identityJson } from '../config/config.ts';
 import type { SpecialTokens } from '../config/special-tokens.ts';
 import { quote, show } from '../errors.ts';
-import { folderHolder, listed } from '../families/list.ts';
+import { folderFamily, listed } from '../families/list.ts';
 import type { WriteProgress } from '../gguf/write.ts';
 import type { ByteSink } from '../io/byte-sink.ts';
 import { pieceValues, planTensors, withLast } from '../stored/plan.ts';
@@ -59,7 +59,7 @@ export function modelConfigJson(
   family?: string | undefined,
 ): object {
   const config = listed(given);
-  const { family: found, format } = folderHolder('modelConfigJson', config, family);
+  const { family: found, format } = folderFamily('modelConfigJson', config, family);
   return {
     ...identityJson(found),
     ...format.json(config),
@@ -80,7 +80,7 @@ async function write({
   if (!SAFETENSORS_WRITABLE_TYPES.includes(type))
     throw invalid('writeSafetensorsModel.type', show(type), `one of ${SAFETENSORS_WRITABLE_TYPES.join(', ')}`);
   const config = listed(given);
-  const { format } = folderHolder('writeSafetensorsModel', config, family);
+  const { format } = folderFamily('writeSafetensorsModel', config, family);
   let size = 0;
   const plan = planTensors(modelParameters(config), format.tensors(config)).map((tensor) => {
     const dtype = tensor.parameter.role === 'matrix' ? type : 'F32';

@@ -21,7 +21,7 @@ export interface LocateOptions {
   /** The name of a tensor in the file, from the family's name; undefined where the file does not have it. */
   readonly nameOf: (tensor: string, parameter: ParameterSpec) => string | undefined;
   /** The origin of the expected shapes, in words. */
-  readonly says: string;
+  readonly shapesFrom: string;
   /** Throws for types that a parameter cannot have. */
   readonly checkType: (origin: string, dtype: string) => void;
   /** The remedy where these tensors are missing, in words. */
@@ -46,7 +46,7 @@ export function locateParameters(
   config: ModelConfig,
   file: TensorFile,
   storedOf: (parameter: ParameterSpec) => Stored,
-  { nameOf, says, checkType, remedy }: LocateOptions,
+  { nameOf, shapesFrom, checkType, remedy }: LocateOptions,
 ): LocatedParameters {
   const parameters = modelParameters(config);
   const found = new Map<string, Stored>();
@@ -67,7 +67,7 @@ export function locateParameters(
       const origin = `${file.name}: tensor ${quote(tensor)}`;
       const info = file.tensors.get(tensor)!;
       if (!sameShape(info.shape, shape))
-        throw damaged(origin, `[${info.shape.join(', ')}]`, `[${shape.join(', ')}], as ${says}`);
+        throw damaged(origin, `[${info.shape.join(', ')}]`, `[${shape.join(', ')}], as ${shapesFrom}`);
       checkType(origin, info.dtype);
     }
   }

@@ -54,7 +54,7 @@ export function addedToken(id: number, content: string, special: boolean): Added
 }
 
 /** The first merge that does not join two tokens of the vocabulary to a third. */
-export function strangeMerge(merges: readonly string[], vocab: Readonly<Record<string, number>>): string | undefined {
+export function invalidMerge(merges: readonly string[], vocab: Readonly<Record<string, number>>): string | undefined {
   return merges.find((merge) => {
     const [left, right, ...rest] = merge.split(' ');
     const known = left && right && rest.length === 0 && Object.hasOwn(vocab, left) && Object.hasOwn(vocab, right);

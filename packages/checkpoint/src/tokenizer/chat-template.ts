@@ -1,5 +1,5 @@
 import { damaged, list, show } from '../errors.ts';
-import { leftOut, type WarningListener } from '../warnings.ts';
+import { leftOutWarning, type WarningListener } from '../warnings.ts';
 
 /**
  * The chat template from the value in a `tokenizer_config.json`, in a file of its own or in a GGUF file: a text, or
@@ -13,7 +13,9 @@ export function chosenTemplate(origin: string, given: unknown, onWarning: Warnin
   if (typeof template === 'string' && /\{\{|\{%/.test(template)) return template;
   const names = Array.isArray(given) ? given.map(nameOf).filter((name) => name !== undefined) : [];
   const shown = template === undefined && names.length > 0 ? `templates named ${list(names)}` : show(template ?? given);
-  onWarning(leftOut(origin, damaged(origin, shown, "a Jinja template, or a list of them with one named 'default'")));
+  onWarning(
+    leftOutWarning(origin, damaged(origin, shown, "a Jinja template, or a list of them with one named 'default'")),
+  );
   return undefined;
 }
 

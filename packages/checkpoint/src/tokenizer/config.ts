@@ -1,7 +1,7 @@
 import { damaged, show } from '../errors.ts';
 import { type JsonObject, readOptionalObject } from '../io/optional.ts';
 import type { CheckpointStore } from '../io/store.ts';
-import { leftOut, type WarningListener } from '../warnings.ts';
+import { leftOutWarning, type WarningListener } from '../warnings.ts';
 import { tokenText } from './named-tokens.ts';
 
 /** Reads `tokenizer_config.json` without its unusable values; empty where the file is absent or cannot be used. */
@@ -11,7 +11,7 @@ export async function readTokenizerConfig(store: CheckpointStore, onWarning: War
     const expected = value === null ? undefined : misfit(name, value);
     if (expected === undefined) return true;
     const origin = `${store.name}: tokenizer_config.json: ${name}`;
-    onWarning(leftOut(origin, damaged(origin, show(value), expected)));
+    onWarning(leftOutWarning(origin, damaged(origin, show(value), expected)));
     return false;
   });
   return Object.fromEntries(sound);

@@ -2,7 +2,7 @@ import { damaged, show } from '../errors.ts';
 import { findFile } from '../io/find.ts';
 import { type JsonObject, readOptionalText } from '../io/optional.ts';
 import { type CheckpointStore, readJsonSource } from '../io/store.ts';
-import { leftOut, type WarningListener, warnOnConsole } from '../warnings.ts';
+import { leftOutWarning, type WarningListener, warnOnConsole } from '../warnings.ts';
 import { chosenTemplate } from './chat-template.ts';
 import { readTokenizerConfig } from './config.ts';
 import { readVocabularyFiles } from './vocabulary-files.ts';
@@ -56,7 +56,7 @@ export async function tokenizerFiles(
 async function readTokenizerJson(store: CheckpointStore, onWarning: WarningListener): Promise<object | undefined> {
   const { source, reason } = await findFile(store, 'tokenizer.json');
   if (source === undefined) {
-    if (reason !== undefined) onWarning(leftOut(`${store.name}: tokenizer.json`, reason));
+    if (reason !== undefined) onWarning(leftOutWarning(`${store.name}: tokenizer.json`, reason));
     return undefined;
   }
   const json = await readJsonSource(source);

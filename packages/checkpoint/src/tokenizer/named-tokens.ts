@@ -1,6 +1,6 @@
 import { damaged, quote, show } from '../errors.ts';
 import { isAbort, type JsonObject } from '../io/optional.ts';
-import { leftOut, type WarningListener } from '../warnings.ts';
+import { leftOutWarning, type WarningListener } from '../warnings.ts';
 
 export type TokenName = 'bos_token' | 'eos_token';
 
@@ -20,7 +20,7 @@ export async function namedTokenId(
   if (given === undefined || given === null || given === false) return undefined;
   const place = `${origin}: ${name}`;
   // The return value of the listener is ignored.
-  const warn = (reason: unknown): undefined => void onWarning(leftOut(place, reason));
+  const warn = (reason: unknown): undefined => void onWarning(leftOutWarning(place, reason));
   const text = tokenText(given);
   if (text === undefined) return warn(damaged(place, show(given), 'a token'));
   const listed = listedId(config, text);

@@ -3,8 +3,8 @@ import { preTokenizer } from '../gguf/pre-tokenizers.ts';
 import { findFile } from '../io/find.ts';
 import { type JsonObject, readOptionalObject } from '../io/optional.ts';
 import { type CheckpointStore, readJson } from '../io/store.ts';
-import { leftOut, type WarningListener } from '../warnings.ts';
-import { type AddedToken, addedToken, byteLevelBpe, strangeMerge } from './byte-level-bpe.ts';
+import { leftOutWarning, type WarningListener } from '../warnings.ts';
+import { type AddedToken, addedToken, byteLevelBpe, invalidMerge } from './byte-level-bpe.ts';
 import { tokenText } from './named-tokens.ts';
 
 /**
@@ -26,12 +26,14 @@ export async function readVocabularyFiles(
   const kind = kindOf(config.tokenizer_class, vocab);
   if (kind === undefined) {
     const expected = `byte-level BPE of ${list(Object.keys(CLASSES))}`;
-    onWarning(leftOut(origin, damaged(origin, `that of ${show(config.tokenizer_class)}`, expected, KIND_REMEDY)));
+    onWarning(
+      leftOutWarning(origin, damaged(origin, `that of ${show(config.tokenizer_class)}`, expected, KIND_REMEDY)),
+    );
     return undefined;
   }
-  const strange = strangeMerge(merges, vocab);
-  if (strange !== undefined)
-    throw damaged(`${store.name}: merges.txt`, `the merge ${quote(strange)}`, 'two tokens that together are a token');
+  const invalid = invalidMerge(merges, vocab);
+  if (invalid !== undefined)
+    throw damaged(`${store.name}: merges.txt`, `the merge ${quote(invalid)}`, 'two tokens that together are a token');
   const specials = (await readOptionalObject(store, 'special_tokens_map.json', onWarning)) ?? {};
   const more = (await readOptionalObject(store, 'added_tokens.json', onWarning)) ?? {};
   const bos = tokenText(config.bos_token ?? specials.bos_token);

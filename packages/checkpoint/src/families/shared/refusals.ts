@@ -6,22 +6,22 @@ import { isGated } from '@mamba/core/toolkit';
  * The reason why a model does not consist of equal layers, each of blocks of these kinds in turn; undefined where it
  * does.
  */
-export function beyondRepeated({ blocks }: ModelConfig, ...kinds: BlockConfig['kind'][]): string | undefined {
+export function repeatedRefusal({ blocks }: ModelConfig, ...kinds: BlockConfig['kind'][]): string | undefined {
   const other = blocks.find(({ kind }, index) => kind !== kinds[index % kinds.length]);
   if (other !== undefined) return `has a block of kind ${other.kind} where there is ${kinds.join(' and ')} in turn`;
   if (blocks.length % kinds.length !== 0) return `has ${blocks.length} blocks, no whole number of layers`;
-  return blocks.every((block, index) => alike(block, blocks[index % kinds.length]!))
+  return blocks.every((block, index) => sameConfig(block, blocks[index % kinds.length]!))
     ? undefined
     : 'has layers of unequal sizes or options';
 }
 
 /** The reason why an MLP is not SwiGLU without biases; undefined where it is. */
-export function beyondSwiGlu(block: MlpConfig): string | undefined {
+export function swiGluRefusal(block: MlpConfig): string | undefined {
   if (block.activation !== 'silu' || !isGated(block)) return 'has an MLP that is not gated by SiLU';
   return block.bias ? 'has an MLP with biases' : undefined;
 }
 
-function alike(a: BlockConfig, b: BlockConfig): boolean {
+function sameConfig(a: BlockConfig, b: BlockConfig): boolean {
   const keys = new Set([...Object.keys(a), ...Object.keys(b)]);
   return [...keys].every((key) => a[key as keyof BlockConfig] === b[key as keyof BlockConfig]);
 }

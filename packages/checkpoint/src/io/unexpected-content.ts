@@ -1,10 +1,10 @@
 import type { MambaError } from '@mamba/core';
 import { damaged, quote } from '../errors.ts';
 
-/** Number of bytes from the beginning of a file that `strangeContent` examines. */
-export const SNIFFED = 512;
+/** Number of bytes from the beginning of a file that `unexpectedContent` examines. */
+export const SNIFF_BYTES = 512;
 
-export interface StrangeContent {
+export interface UnexpectedContent {
   /**
    * `page`: a page that a host sends in place of a missing file. `pointer`: the pointer that Git LFS keeps in place of
    * a large file.
@@ -16,8 +16,8 @@ export interface StrangeContent {
 /**
  * The kind of content that is in a file's place, by its first bytes; undefined where it seems to be the file itself.
  */
-export function strangeContent(name: string, bytes: Uint8Array): StrangeContent | undefined {
-  const text = new TextDecoder().decode(bytes.subarray(0, SNIFFED));
+export function unexpectedContent(name: string, bytes: Uint8Array): UnexpectedContent | undefined {
+  const text = new TextDecoder().decode(bytes.subarray(0, SNIFF_BYTES));
   if (POINTER.test(text)) {
     const size = /^size (\d+)$/m.exec(text)?.[1];
     const given = `a Git LFS pointer${size === undefined ? '' : `, to a file of ${size} bytes`}`;
