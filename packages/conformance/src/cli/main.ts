@@ -73,7 +73,7 @@ async function main(options: Options): Promise<void> {
   const backend = await loadBackend(options.backend);
   try {
     const summary = await runConformance(backend, { checks: selected, onResult: progress() });
-    const skipped = options.strict ? unchecked(summary.checks) : [];
+    const skipped = options.strict ? skippedAsFailed(summary.checks) : [];
     const results = [...broken, ...summary.results, ...skipped];
     print(options, { ...summary, results, failed: summary.failed + broken.length + skipped.length });
   } finally {
@@ -115,7 +115,7 @@ async function selectChecks({
 }
 
 /** A failed result for each check that was skipped. */
-function unchecked(checks: readonly CheckResult[]): readonly TensorReport[] {
+function skippedAsFailed(checks: readonly CheckResult[]): readonly TensorReport[] {
   return checks.flatMap(({ id, source, status, reason }) => {
     if (status !== 'skipped') return [];
     const findings = new Findings(source, id, 'float64');
@@ -127,8 +127,8 @@ function unchecked(checks: readonly CheckResult[]): readonly TensorReport[] {
 function print({ json }: Options, summary: RunSummary): void {
   const { backend, results, passed, failed, skipped, checks } = summary;
   if (json) {
-    const plain = results.map(({ message: _, ...result }) => result);
-    process.stdout.write(`${JSON.stringify({ backend, results: plain, passed, failed }, null, 2)}\n`);
+    const printed = results.map(({ message: _, ...result }) => result);
+    process.stdout.write(`${JSON.stringify({ backend, results: printed, passed, failed }, null, 2)}\n`);
     if (failed > 0) process.stderr.write(`${formatFailures(results)}\n`);
   } else {
     process.stdout.write(`${formatTable(results)}\n`);

@@ -10,7 +10,7 @@ export function formatTable(reports: readonly TensorReport[]): string {
     colWidths: [26, 10, 9, 8, 23],
     colAligns: ['left', 'right', 'right', 'right', 'left'],
     style: { head: [], border: [], compact: true },
-    chars: PLAIN,
+    chars: NO_BORDERS,
   });
   let heading = '';
   for (const row of summarise(reports)) {
@@ -110,7 +110,7 @@ function shorten(text: string, width: number): string {
   return text.length <= width ? text : `${text.slice(0, width - 1)}…`;
 }
 
-const PLAIN = {
+const NO_BORDERS = {
   top: '',
   'top-mid': '',
   'top-left': '',

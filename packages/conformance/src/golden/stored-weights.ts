@@ -58,9 +58,9 @@ export function storedWeightsChecks(location: CheckpointLocation, name: string):
           return { skipped: 'a GPU in software would take an hour for these 20,495 tokens' };
         const baseline = baselines.get(backend) ?? score(backend, location, undefined, 1);
         baselines.set(backend, baseline);
-        const { scores: plain, published } = await baseline;
+        const { scores: float32, published } = await baseline;
         const { scores: stored } = await score(backend, location, bound.dtype, COMPARED);
-        const pairs = [...stored].map(([window, scores]) => [scores, plain.get(window)!] as const);
+        const pairs = [...stored].map(([window, scores]) => [scores, float32.get(window)!] as const);
         const tokens = sum(pairs.map(([{ likeliest }]) => likeliest.length));
         const others = pairs.map(
           ([{ likeliest }, same]) => likeliest.filter((token, at) => token !== same.likeliest[at]).length,
@@ -69,7 +69,7 @@ export function storedWeightsChecks(location: CheckpointLocation, name: string):
         findings.within('other likeliest tokens', sum(others) / tokens, bound.disagreement);
         const change = Math.exp(sum(pairs.map(([{ loss }, same]) => loss - same.loss)) / tokens) - 1;
         findings.within('change of perplexity', Math.abs(change), bound.perplexity);
-        const loss = sum([...plain.values()].map((scores) => scores.loss));
+        const loss = sum([...float32.values()].map((scores) => scores.loss));
         findings.within('loss of float32', Math.abs(loss / published - 1), LOSS_TOLERANCE);
         return findings.reports;
       },

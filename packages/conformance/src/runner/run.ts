@@ -47,15 +47,15 @@ export async function runConformance(backend: Backend, options: RunOptions = {})
   const all = options.checks ?? (await suite(options));
   const selected = all.filter(({ id }) => filter(id));
   const checks: CheckResult[] = [];
-  const oracle = await reference().create();
+  const referenceBackend = await reference().create();
   try {
     for (const check of selected) {
-      const result = await runCheck(check, { backend, reference: oracle }, gaps);
+      const result = await runCheck(check, { backend, reference: referenceBackend }, gaps);
       checks.push(result);
       onResult?.(result, checks.length, selected.length);
     }
   } finally {
-    await oracle.dispose();
+    await referenceBackend.dispose();
   }
   for (const gap of unknownGaps(
     gaps,

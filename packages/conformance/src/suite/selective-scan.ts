@@ -134,18 +134,18 @@ function regimes(): SelectiveScanCaseOptions[] {
 
 /** A case for each mistake that other implementations have made. */
 function pitfalls(): SelectiveScanCaseOptions[] {
-  const plain = { D: false, z: false, deltaBias: false, deltaSoftplus: true };
+  const softplusOnly = { D: false, z: false, deltaBias: false, deltaSoftplus: true };
   return [
     // Values around the threshold of 20, and values where exp overflows float32 (above 88).
     {
       id: 'softplus-threshold',
       ...SMALL,
-      ...plain,
+      ...softplusOnly,
       edit: setAll('delta', (index) => THRESHOLD[index % THRESHOLD.length]!),
     },
     // log(1 + exp(x)) is 0 here in float32. Every step is small, so that no larger value hides the error.
-    { id: 'softplus-negative', ...SMALL, ...plain, edit: setAll('delta', (index) => -16 - (index % 7)) },
-    { id: 'softplus-very-negative', ...SMALL, ...plain, edit: setAll('delta', (index) => -40 - (index % 20)) },
+    { id: 'softplus-negative', ...SMALL, ...softplusOnly, edit: setAll('delta', (index) => -16 - (index % 7)) },
+    { id: 'softplus-very-negative', ...SMALL, ...softplusOnly, edit: setAll('delta', (index) => -40 - (index % 20)) },
     { id: 'bias-added-once', ...SMALL, edit: setAll('deltaBias', (index) => 1.5 + index / 4) },
     { id: 'groups-repeat-interleave', batch: 1, length: 7, dim: 12, state: 4, groups: 3 },
     { id: 'constant-b-last-state', ...SMALL, B: 'constant', z: false, D: false },

@@ -17,7 +17,7 @@ import { plant } from './selective-scan.ts';
 const { NaN: nan, NEGATIVE_INFINITY: low, POSITIVE_INFINITY: high } = Number;
 
 /** The extreme arguments of activations. No activation is infinite for a finite number of these. */
-const ENDS = [nan, high, low, 0, -200, -1e30, 100, 1];
+const EXTREMES = [nan, high, low, 0, -200, -1e30, 100, 1];
 
 export function linearSuite(): readonly Case[] {
   return [
@@ -139,8 +139,8 @@ export function multiplySuite(): readonly Case[] {
       multiplyCase({ shape: [3, 41], activation, second: false, seed: 332 }),
       multiplyCase({ shape: [3, 41], activation, scale: -0.3, id: `${activation}-two-scaled`, seed: 333 }),
       multiplyCase({ shape: [43], activation, second: false, scale: 12, id: `${activation}-one-scaled`, seed: 334 }),
-      multiplyCase({ shape: [8], activation, scale: 2, id: `${activation}-two-ends`, values: ENDS }),
-      multiplyCase({ shape: [8], activation, second: false, id: `${activation}-one-ends`, values: ENDS }),
+      multiplyCase({ shape: [8], activation, scale: 2, id: `${activation}-two-ends`, values: EXTREMES }),
+      multiplyCase({ shape: [8], activation, second: false, id: `${activation}-one-ends`, values: EXTREMES }),
     ]),
     multiplyCase({ shape: [3, 5], scale: 0, id: 'scale-zero', seed: 335 }),
     multiplyCase({ shape: [5], second: false, scale: 2 ** -60, id: 'scale-tiny', seed: 336 }),

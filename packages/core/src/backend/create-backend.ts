@@ -35,7 +35,7 @@ class CheckedBackend<S> extends OperationMethods implements Backend, TensorOwner
   readonly #driver: Driver<S>;
   readonly #live = new Set<TensorHandle<S>>();
   /** Uploads that wait for their next rows. */
-  readonly #filling = new Set<RowUpload<S>>();
+  readonly #rowUploads = new Set<RowUpload<S>>();
   #disposal: Promise<void> | undefined;
 
   constructor(driver: Driver<S>) {
@@ -101,7 +101,7 @@ class CheckedBackend<S> extends OperationMethods implements Backend, TensorOwner
     checkSignal(signal);
     const upload = this.#driver.uploadRows?.(spec, target);
     if (upload === undefined) return this.upload(checked(await host.rows(0, rows), 0, rows), how);
-    this.#filling.add(upload);
+    this.#rowUploads.add(upload);
     try {
       const { rowsAtOnce } = upload;
       for (let first = 0; first < rows; first += rowsAtOnce) {
@@ -110,10 +110,10 @@ class CheckedBackend<S> extends OperationMethods implements Backend, TensorOwner
       }
     } catch (error) {
       // If the backend was disposed meanwhile, its dispose() has freed the storage already.
-      if (this.#filling.delete(upload)) this.#driver.free(upload.storage);
+      if (this.#rowUploads.delete(upload)) this.#driver.free(upload.storage);
       throw error;
     }
-    this.#filling.delete(upload);
+    this.#rowUploads.delete(upload);
     return this.#adopt(upload.storage, { shape: spec.shape, dtype: target.dtype });
   }
 
@@ -155,8 +155,8 @@ class CheckedBackend<S> extends OperationMethods implements Backend, TensorOwner
   dispose(): Promise<void> {
     if (this.#disposal === undefined) {
       for (const tensor of this.#live) tensor.dispose();
-      for (const { storage } of this.#filling) this.#driver.free(storage);
-      this.#filling.clear();
+      for (const { storage } of this.#rowUploads) this.#driver.free(storage);
+      this.#rowUploads.clear();
       this.#disposal = Promise.resolve(this.#driver.dispose());
     }
     return this.#disposal;

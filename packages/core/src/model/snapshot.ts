@@ -47,7 +47,7 @@ export interface StateSnapshotV1 extends Omit<StateSnapshot, 'version' | 'blocks
  * @throws MambaError `invalid-file` on a snapshot of an unknown version.
  */
 export function encodeSnapshot(given: StateSnapshot | StateSnapshotV1): Uint8Array {
-  const snapshot = upgraded(given);
+  const snapshot = toVersion2(given);
   const arrays = snapshot.layers.flatMap((layer, index) =>
     Object.keys(snapshot.blocks[index]!.slots).map((name) => layer[name]!),
   );
@@ -113,7 +113,7 @@ export function decodeSnapshot(file: Uint8Array): StateSnapshot {
  * @throws MambaError `invalid-file` where it does not.
  */
 export function checkSnapshot(given: StateSnapshot | StateSnapshotV1, config: ModelConfig): StateSnapshot {
-  const snapshot = upgraded(given);
+  const snapshot = toVersion2(given);
   if (!(Number.isSafeInteger(snapshot.batch) && snapshot.batch >= 1))
     throw damaged(`batch ${snapshot.batch}`, 'at least 1');
   checkPositions(snapshot.positions, snapshot.batch);
@@ -163,7 +163,7 @@ const OTHER_MODEL = 'It belongs to another model.';
 
 type Header = Omit<StateSnapshot, 'layers'> & { readonly dtype: 'float32' | 'float64' };
 
-function upgraded(snapshot: StateSnapshot | StateSnapshotV1): StateSnapshot {
+function toVersion2(snapshot: StateSnapshot | StateSnapshotV1): StateSnapshot {
   if (snapshot?.version === 2) return snapshot;
   if (snapshot?.version !== 1) throw unknownVersion(snapshot);
   const count = Array.isArray(snapshot.layers) ? snapshot.layers.length : 0;
