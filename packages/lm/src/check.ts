@@ -1,10 +1,11 @@
 import { checkInteger, invalid } from '@mamba/core/toolkit';
 
+/** @throws MambaError `invalid-argument` */
 export function checkAbortSignal(origin: string, signal: AbortSignal): void {
   if (typeof signal?.addEventListener !== 'function') throw invalid(origin, String(signal), 'an AbortSignal');
 }
 
-/** The ids as a plain array, each of the vocabulary. */
+/** Copies ids into an array. @throws MambaError `invalid-argument` unless all are of the vocabulary. */
 export function checkIds(origin: string, ids: ArrayLike<number>, vocabSize: number): number[] {
   if (typeof ids !== 'object' || ids === null || !Number.isSafeInteger(ids.length))
     throw invalid(origin, String(ids), 'a list of ids');

@@ -1,13 +1,13 @@
 import { MambaError } from '@mamba/core';
 
-/** Lets timers, input and painting run between pieces of work: promises alone never leave the microtask queue. */
+/** Lets timers, input and rendering run: awaiting a settled promise alone stays in the microtask queue. */
 export function yieldToEventLoop(): Promise<void> {
   return new Promise((resolve) => {
     if (typeof setImmediate === 'function') {
       setImmediate(resolve);
       return;
     }
-    // Browsers clamp nested timers to 4 ms; messages they deliver at once.
+    // Browsers delay nested timers by at least 4 ms, but not messages.
     const { port1, port2 } = new MessageChannel();
     port1.onmessage = () => {
       port1.close();
@@ -17,7 +17,7 @@ export function yieldToEventLoop(): Promise<void> {
   });
 }
 
-/** @throws MambaError `aborted` */
+/** @throws MambaError `aborted` if the signal has fired. */
 export function checkSignal(origin: string, signal: AbortSignal | undefined): void {
   if (signal?.aborted) throw new MambaError('aborted', `${origin} was aborted`, { origin, cause: signal.reason });
 }

@@ -1,22 +1,22 @@
 import { MambaError } from '@mamba/core';
 
-/** Of work that may never end. */
+/** A time limit for code of a checkpoint: a pattern or a template, which may never end. */
 export interface Bounds {
-  /** What it is the work of, for messages. */
+  /** The file that the code comes from, for messages. */
   readonly origin: string;
   readonly milliseconds: number;
   readonly remedy: string;
   /**
-   * Ctrl-C ends it at once where somebody listens, and comes to them. A signal that came just before may be lost (Node
-   * takes its listeners away meanwhile), so that this is for long work alone.
+   * SIGINT ends the code at once if the process has a listener for it, which is then called. Node removes the listeners
+   * while the code runs, so that a signal just before may be lost: set this for long work only.
    */
   readonly interruptible?: boolean;
 }
 
-/** Hears of such work as it begins; calls what it gives back as the work ends. */
+/** Called when bounded code begins; returns a function that is called when it ends. */
 export type BoundsWatcher = (bounds: Bounds) => () => void;
 
-/** The error of work that took too long. */
+/** The error for code that exceeded its time limit. */
 export function outOfTime({ origin, milliseconds, remedy }: Bounds, cause?: unknown): MambaError {
   return new MambaError('invalid-file', `${origin} cannot be used`, {
     origin,

@@ -3,13 +3,14 @@ import { isMainThread } from 'node:worker_threads';
 import { MambaError } from '@mamba/core';
 import { type Bounds, type BoundsWatcher, outOfTime } from './bounds.ts';
 
-/** Runs a function of this realm where V8 ends what takes too long, the middle of a regular expression included. */
+/** Calls a function of this realm within `vm`, whose timeout interrupts even a regular expression. */
 const script = new Script('act()');
 let context: Context | undefined;
 
 /**
- * What `act` gives, which is code of a stranger, or works for it: it ends at the latest after `milliseconds`.
- * @throws MambaError `invalid-file` where it takes too long, `aborted` where it was interrupted.
+ * Runs code of a checkpoint, or code that calls it, for at most `milliseconds`.
+ * @returns what `act` returns.
+ * @throws MambaError `invalid-file` if it exceeds the limit, `aborted` if it was interrupted; and what `act` throws.
  */
 export function bounded<T>({ origin, milliseconds, remedy, interruptible }: Bounds, act: () => T): T {
   context ??= createContext({});
@@ -30,7 +31,7 @@ export function bounded<T>({ origin, milliseconds, remedy, interruptible }: Boun
   return result!.value;
 }
 
-/** Nobody has to watch: the work is ended here. */
+/** Never calls the watcher: in Node `bounded` enforces the limit itself. */
 export function watchBounds(_watcher: BoundsWatcher): () => void {
   return () => {};
 }

@@ -3,8 +3,8 @@ import type { Bounds, BoundsWatcher } from './bounds.ts';
 const watchers = new Set<BoundsWatcher>();
 
 /**
- * As in Node, but a page has no means to end its own work. What is counted, steps and sizes, is bounded here as well;
- * time is where somebody watches who can end all of this, as the page that a worker belongs to can.
+ * The variant for browsers, which cannot interrupt their own code: it only tells the watchers when code begins and
+ * ends. The page that owns a worker watches, and terminates the worker when the limit is exceeded.
  */
 export function bounded<T>(bounds: Bounds, act: () => T): T {
   const ends = Array.from(watchers, (watcher) => watcher(bounds));
@@ -15,7 +15,7 @@ export function bounded<T>(bounds: Bounds, act: () => T): T {
   }
 }
 
-/** @returns ends the watch. */
+/** @returns a function that ends the watch. */
 export function watchBounds(watcher: BoundsWatcher): () => void {
   watchers.add(watcher);
   return () => void watchers.delete(watcher);

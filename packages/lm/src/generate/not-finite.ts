@@ -1,34 +1,34 @@
 import { transformersName } from '@mamba/checkpoint';
-import { MambaError, type Model, type ModelState, modelParameters, type ParameterSpec, type Tensor } from '@mamba/core';
+import { MambaError, type Model, type ModelState, modelParameters, type ParameterSpec } from '@mamba/core';
 
 /** Whether the model's logits, before any bias that forbids tokens by -Infinity, are all finite. */
 export function allFinite(logits: ArrayLike<number>): boolean {
   return firstBad(logits) < 0;
 }
 
-/** What gave results that are no numbers. */
-export interface Failing {
+/** A forward pass whose results are not finite. */
+export interface FailedPass {
   readonly model: Model;
-  /** The ids that were fed last. */
+  /** The ids that were fed. */
   readonly ids: readonly number[];
-  /** Of one row, before these ids or after them; it is left as it was. */
+  /** A state of one row, before or after these ids; zero if undefined. It is not changed. */
   readonly state: ModelState | undefined;
-  /** In words: `the model`, `the draft`. */
+  /** The model's name in the message: `the model`, `the draft`. */
   readonly who?: string;
 }
 
 /**
- * The error for results that are no numbers, with the layer and the weight in which that began. Looked for only now:
- * the ids are fed once more, layer by layer, and the weights of the place are read back.
+ * Makes the error for results that are not finite, with the layer and the weight in which that began. To find them it
+ * feeds the ids again, looks at the output of each layer, and reads back the weights of the first layer that fails.
  */
-export async function notFinite({ model, ids, state, who = 'the model' }: Failing): Promise<MambaError> {
-  const place = (await placeOf(model, ids, undefined)) ?? (await placeOf(model, ids, state));
-  const found = place && (await firstBadWeight(model, place.suspects));
+export async function notFinite({ model, ids, state, who = 'the model' }: FailedPass): Promise<MambaError> {
+  const fault = (await locateFault(model, ids, undefined)) ?? (await locateFault(model, ids, state));
+  const found = fault && (await firstBadWeight(model, fault.suspects));
   const logits = `the logits of ${who} are no numbers`;
   if (found === undefined) {
-    const begins = place === undefined ? '' : `: that begins in ${place.name}, whose weights are all finite`;
+    const begins = fault === undefined ? '' : `: that begins in ${fault.name}, whose weights are all finite`;
     return new MambaError('not-finite', logits + begins, {
-      origin: place?.name,
+      origin: fault?.name,
       given: 'values that overflow',
       expected: `values that ${model.backend.precision} can hold`,
       remedy:
@@ -51,31 +51,32 @@ function partOf({ layer, key }: ParameterSpec): string {
   return layer === undefined ? `the ${key === 'finalNorm' ? 'final norm' : key}` : `layer ${layer}`;
 }
 
-/** Where values stop being numbers, and the parameters that may be to blame, likeliest first. */
-interface Place {
+/** The first part of a model whose output is not finite. */
+interface Fault {
   readonly name: string;
+  /** The parameters that may be the cause, likeliest first. */
   readonly suspects: readonly ParameterSpec[];
 }
 
-async function placeOf(
+async function locateFault(
   model: Model,
   ids: readonly number[],
   state: ModelState | undefined,
-): Promise<Place | undefined> {
+): Promise<Fault | undefined> {
   const { blocks, tiedHead } = model.config;
   const layers = blocks.length;
   const { hiddenStates, logits, state: after } = model.forward([ids], { state, logits: 'last', hiddenStates: true });
   const tensors = [...hiddenStates!, logits!];
   try {
     let first = 0;
-    while (first < tensors.length && (await holdsNumbers(model, tensors[first]!))) first++;
+    while (first < tensors.length && allFinite(await model.backend.read(tensors[first]!))) first++;
     if (first === tensors.length) return undefined;
     const parameters = modelParameters(model.config);
     const named = (...keys: readonly string[]) => parameters.filter(({ key }) => keys.includes(key));
     const ofLayer = (index: number) => parameters.filter(({ layer }) => layer === index);
     if (first === 0) return { name: 'the embedding', suspects: named('embedding') };
     if (first > layers) return { name: 'the head', suspects: named(tiedHead ? 'embedding' : 'head') };
-    // What a state holds may have come from an earlier token: through the embedding, or out of the layer before.
+    // The state may hold values of an earlier token: from its embedding, or from the output of the layer before.
     const earlier = state === undefined ? [] : [...named('embedding'), ...ofLayer(first - 2)];
     const last = first === layers;
     return {
@@ -88,13 +89,10 @@ async function placeOf(
   }
 }
 
-async function holdsNumbers(model: Model, tensor: Tensor): Promise<boolean> {
-  return firstBad(await model.backend.read(tensor)) < 0;
-}
-
 interface BadWeight {
   readonly parameter: ParameterSpec;
   readonly value: number;
+  /** Its index in the parameter. */
   readonly at: readonly number[];
 }
 

@@ -6,49 +6,48 @@ import { randomSeed, uniformNumbers } from '../sampling/random.ts';
 import { PrefixCache } from './prefix-cache.ts';
 
 export interface GenerateTokensOptions extends SamplingOptions {
-  /** An integer: the same one gives the same tokens on one backend. Default: random. */
+  /** An integer; the same seed gives the same tokens on the same backend. Default: random. */
   readonly seed?: number | undefined;
-  /** Tokens to generate at most. Default 256. */
+  /** Most tokens to generate. Default 256. */
   readonly maxTokens?: number | undefined;
-  /** Generation ends where one of these is drawn, without giving it. Default: none. */
+  /** Generation ends when one of these is drawn; it is not given. Default: none. */
   readonly stopIds?: readonly number[] | undefined;
-  /** Give each token's log-probability. Default false. */
+  /** Gives each token's log-probability, in nats. Default false. */
   readonly logProbs?: boolean | undefined;
   /**
-   * Also give so many of the likeliest tokens at each place, with their log-probabilities; implies `logProbs`. Default
-   * 0.
+   * Number of likeliest tokens to give at each position, with their log-probabilities; implies `logProbs`. Default 0.
    */
   readonly topLogProbs?: number | undefined;
-  /** What came before the prompt; zero if absent. It is left as it was. */
+  /** The state before the prompt; zero if absent. It is not changed. */
   readonly state?: ModelState | undefined;
-  /** Where states of prompts are looked up and kept. It belongs to one model, and knows no `state`. */
+  /** Caches the states of prompts. It belongs to one model, and cannot be combined with `state`. */
   readonly prefixCache?: PrefixCache | undefined;
-  /** A smaller model of the same vocabulary that guesses ahead; see `SpeculativeOptions`. */
+  /** A smaller model of the same vocabulary that guesses tokens; see `SpeculativeOptions`. */
   readonly draft?: SpeculativeOptions | undefined;
-  /** Tokens of the prompt that are fed at once: bounds the memory of a long one. Default 256. */
+  /** Tokens of the prompt that are fed at once; bounds the memory that a long prompt takes. Default 256. */
   readonly chunk?: number | undefined;
   /**
-   * Tokens that are generated before one is given, where sampling is on the device: fewer waits, later text. Default 4.
+   * Tokens generated before the first of them is given, if sampling is on the device. More tokens mean fewer waits for
+   * the device, and text that comes later. Default 4.
    */
   readonly block?: number | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 
 /**
- * Speculative decoding (arXiv 2211.17192): the draft guesses `tokens` ahead, the model checks them in one forward, and
- * the state before them is taken again where one is refused. The distribution is the model's own; at temperature 0 so
- * is the text (up to rounding).
+ * Speculative decoding (arXiv 2211.17192): a draft model guesses `tokens` ahead, and the target model verifies them in
+ * one forward pass. The distribution is the target model's own; at temperature 0 so is the text, up to rounding.
  */
 export interface SpeculativeOptions {
   readonly model: Model;
-  /** Tokens to guess at a time. Default 4. */
+  /** Guesses for each forward pass of the target model, from 1 to 64. Default 4. */
   readonly tokens?: number | undefined;
 }
 
-/** Options, checked and filled in. */
+/** Checked options with their defaults. */
 export interface Generation {
   readonly sampling: Sampling;
-  /** Absent at temperature 0. */
+  /** The next random number in [0, 1); undefined at temperature 0. */
   readonly uniform: (() => number) | undefined;
   readonly maxTokens: number;
   readonly stopIds: ReadonlySet<number>;
@@ -77,7 +76,7 @@ export const GENERATE_KEYS: readonly (keyof GenerateTokensOptions)[] = [
   'signal',
 ];
 
-/** What of a model the options are checked against; a command line knows them before it has the model. */
+/** The part of a model that options are checked against. The command line checks them before it has a model. */
 export interface Vocabulary {
   readonly config: Pick<ModelConfig, 'vocabSize'>;
 }

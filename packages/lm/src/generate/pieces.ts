@@ -6,39 +6,39 @@ import type { GeneratedToken } from './decoder/sequence.ts';
 import type { FinishReason } from './generate.ts';
 
 /**
- * A piece of generated text. The pieces' texts joined are what the ids add to the text of those before them, up to a
- * stop string: behind a prompt, a word keeps its space.
+ * A piece of generated text. Joined, the pieces are the text that the generated ids add to the text of the ids before
+ * them, up to a stop string: the first word after a prompt keeps its space.
  */
 export interface GeneratedPiece {
-  /** Undefined in the closing piece. */
+  /** The token; undefined in the closing piece. */
   readonly id: number | undefined;
   /**
-   * Whole characters; empty while a character is incomplete, while it may begin a stop string, or where there is no
-   * tokenizer.
+   * Whole characters. Empty while a character is incomplete, while the text may be the beginning of a stop string, and
+   * without a tokenizer.
    */
   readonly text: string;
-  /** In nats, under the model; undefined unless asked for. */
+  /** In nats, under the model's own distribution; undefined unless requested. */
   readonly logProb: number | undefined;
-  /** The likeliest tokens at this place, likeliest first; undefined unless asked for. */
+  /** The likeliest tokens at this position, likeliest first; undefined unless requested. */
   readonly topLogProbs: readonly TokenLogProb[] | undefined;
-  /** Set in the closing piece alone. */
+  /** Set in the closing piece only. */
   readonly finishReason: FinishReason | undefined;
 }
 
-/** Ids that decide how a text goes on; an unfinished character, or a word before, is no further away. */
+/** Number of previous ids to decode: more than a word or an incomplete character spans. */
 const CONTEXT = 1024;
 
 export interface PieceOptions {
-  /** Undefined gives no text. */
+  /** Without one, pieces have no text. */
   readonly tokenizer: Tokenizer | undefined;
   readonly stops: StopStrings;
-  /** The ids so far, which the text continues. */
+  /** The ids that the text continues. */
   readonly before: ArrayLike<number>;
-  /** More may follow in a later call: what is not complete is left to it. */
+  /** A later call may continue the text: an incomplete character at the end is left to it. */
   readonly unfinished?: boolean;
 }
 
-/** Makes pieces of one sequence's tokens. */
+/** Turns the tokens of one sequence into pieces. */
 export class PieceMaker {
   readonly #decoder: StreamDecoder | undefined;
   readonly #stops: StopStrings;
@@ -52,12 +52,13 @@ export class PieceMaker {
       this.#decoder?.push(before[index]!);
   }
 
+  /** @returns `stopped` if the text has reached a stop string: the closing piece comes next. */
   push({ id, logProb, topLogProbs }: GeneratedToken): { readonly piece: GeneratedPiece; readonly stopped: boolean } {
     const { text, stopped } = this.#stops.push(this.#decoder?.push(id) ?? '');
     return { piece: { id, text, logProb, topLogProbs, finishReason: undefined }, stopped };
   }
 
-  /** The closing piece, with what was held back; after a stop string there is nothing. */
+  /** The closing piece, with text that was held back. @param stopped A stop string was reached; drops that text. */
   end(reason: FinishReason, stopped = false): GeneratedPiece {
     const rest = stopped || this.#unfinished ? '' : (this.#decoder?.end() ?? '');
     const last = this.#stops.push(rest);
@@ -67,7 +68,7 @@ export class PieceMaker {
   }
 }
 
-/** One piece a token, then the closing piece. The tokens' generator is ended on every way out. */
+/** Yields one piece for each token, then the closing piece. Always ends the generator of tokens. */
 export async function* makePieces(
   tokens: AsyncGenerator<GeneratedToken, FinishReason, void>,
   maker: PieceMaker,
@@ -82,13 +83,12 @@ export async function* makePieces(
       const { piece, stopped } = maker.push(value);
       yield piece;
       if (!stopped) continue;
-      // Before the closing piece, so that what was computed is freed by then.
+      // Ended before the closing piece, so that the state is freed when the consumer sees it.
       await tokens.return('stop');
       yield maker.end('stop', true);
       return;
     }
   } finally {
-    // On `break` the inner generator has to hear of it, to free its state.
     await tokens.return('stop');
   }
 }

@@ -3,21 +3,23 @@ import { checkInteger } from '@mamba/core/toolkit';
 import { checkSignal, yieldToEventLoop } from '../event-loop.ts';
 
 export interface PrefillOptions {
-  /** What came before; zero if absent. It is left as it was. */
+  /** The state before the ids; zero if absent. It is not changed. */
   readonly state?: ModelState | undefined;
-  /** Tokens fed at once. Default 256. */
+  /** Tokens fed at once; bounds memory. Default 256. */
   readonly chunk?: number | undefined;
   readonly signal?: AbortSignal | undefined;
+  /** Called after each chunk with the numbers of ids fed and of all ids. */
   readonly onProgress?: ((fed: number, total: number) => void) | undefined;
-  /** Called after each chunk with the state, which is not the callee's to keep, and the number of ids fed. */
+  /** Called after each chunk with the state, which the callee may copy but not keep, and the number of ids fed. */
   readonly onState?: ((state: ModelState, fed: number) => void) | undefined;
 }
 
 /**
- * Feeds tokens in chunks, waiting for each, so that memory is constant in length, and other work and the signal get
- * their turn.
- * @returns the state after them, the caller's to dispose; the given one is left as it was.
- * @throws MambaError `invalid-argument`, `aborted`, and what the backend throws; nothing is leaked then.
+ * Feeds ids in chunks and waits for each, so that memory is constant in length and other work can run in between.
+ * @param ids At least one.
+ * @returns the state after them, the caller's to dispose.
+ * @throws MambaError `invalid-argument`, `aborted`, and what the backend throws. After an error nothing is left on the
+ * backend.
  */
 export async function prefill(model: Model, ids: ArrayLike<number>, options: PrefillOptions = {}): Promise<ModelState> {
   const { state, chunk = 256, signal, onProgress, onState } = options;
@@ -43,10 +45,11 @@ export async function prefill(model: Model, ids: ArrayLike<number>, options: Pre
 }
 
 /**
- * Feeds rows of any lengths without padding: all of them as far as the shortest goes, then those that are left, and so
- * on.
- * @returns one state whose row i is after the ids of row i, the caller's to dispose. A row without ids is its given
- * state, or zero.
+ * Feeds sequences of any lengths without padding: all of them up to the length of the shortest, then the remaining ones
+ * up to the next length, and so on.
+ * @returns one state, whose row i is the state after the ids of sequence i; the caller's to dispose. A sequence without
+ * ids gives its own state, or zero.
+ * @throws MambaError as `prefill`.
  */
 export async function prefillRows(
   model: Model,

@@ -1,24 +1,24 @@
 import type { HostRows, HostTensor, ModelConfig, ParameterSource, ParameterSpec } from '@mamba/core';
 import { bfloat16ToNumber, float16ToNumber, sizeOf } from '@mamba/core/toolkit';
 
-/** Values of each parameter that are looked at. */
+/** Most values of each parameter that are hashed. */
 const SAMPLES = 4096;
 
 /**
- * Which model this is: 64 bits, in hex, over the config and, of every parameter, name, shape and up to 4,096 values
- * spread evenly from the first to the last, as float32. It is taken from the checkpoint's values on their way to the
- * backend, so that it is the same on any backend, with any dtype of weights, and for a checkpoint that was stored in
- * another format without changing a value; it costs no second reading. It tells models apart that were trained apart;
- * it is no protection against one that was made to look the same.
+ * Wraps a source of parameters so that it hashes the values that pass through: `digest()` then identifies the model by
+ * 64 bits, as 16 hex digits. The hash covers the config and, for every parameter, its name, its shape and up to 4,096
+ * values as float32, spread evenly from the first to the last. Since these are the checkpoint's values before the
+ * backend converts them, the digest is the same on any backend, with any dtype of weights, and for another file format
+ * with the same values. It distinguishes models that were trained differently, and does not resist forgery.
  */
 export function fingerprinting(
   config: ModelConfig,
   source: ParameterSource,
 ): { readonly source: ParameterSource; digest(): string } {
   const hash = new Hash();
-  const entries = Object.entries(facts(config)).filter(([, value]) => value !== undefined);
+  const entries = Object.entries(hashedConfig(config)).filter(([, value]) => value !== undefined);
   hash.text(JSON.stringify(entries.sort(([a], [b]) => (a < b ? -1 : 1))));
-  /** What takes a parameter's values, all at once or piece by piece from the first to the last. */
+  /** Makes a function that takes a parameter's values, as a whole or in pieces from the first to the last. */
   const sampler = ({ name, shape }: ParameterSpec): ((piece: HostTensor) => void) => {
     hash.text(`${name} ${shape.join('x')}`);
     const size = sizeOf(shape);
@@ -60,17 +60,18 @@ export function fingerprinting(
 }
 
 /**
- * The config as it is hashed. Layers that are alike are written once, beside their number, and a Mamba block's kind is
- * left out: so saved sessions name the same model as those of releases that knew no other kind.
+ * The config as it is hashed. If all layers are alike, their block is written once, beside the number of layers, and
+ * the kind of a Mamba block is left out. This keeps the fingerprints in sessions of earlier releases, which had only
+ * that.
  */
-function facts({ blocks, ...model }: ModelConfig): object {
+function hashedConfig({ blocks, ...model }: ModelConfig): object {
   const [first, ...others] = blocks.map((block) => JSON.stringify(block));
   if (others.some((other) => other !== first)) return { ...model, blocks };
   const { kind, ...options } = blocks[0]!;
   return { ...model, ...options, layers: blocks.length, ...(kind !== 'mamba' && { kind }) };
 }
 
-/** Two lanes of 32 bits with different multipliers, each mixed with the other at the end. */
+/** A hash of 64 bits: two lanes of 32 bits with different multipliers, each mixed with the other at the end. */
 class Hash {
   #low = 0x811c9dc5;
   #high = 0x9e3779b9;

@@ -1,12 +1,13 @@
 import { argmax } from './sample-logits.ts';
 
-/** A token, and its log-probability in nats under the model, before bias, penalties and filters. */
+/** A token and its log-probability under the model's own distribution: before bias, penalties and filters. */
 export interface TokenLogProb {
   readonly id: number;
+  /** In nats. */
   readonly logProb: number;
 }
 
-/** `log Σ exp(logits)`, the maximum taken out first. */
+/** `log Σ exp(logits)`; subtracts the maximum first, so that it does not overflow. */
 export function logSumExp(logits: ArrayLike<number>): number {
   const largest = logits[argmax(logits)]!;
   let sum = 0;

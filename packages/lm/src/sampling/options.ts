@@ -2,40 +2,40 @@ import { invalid } from '@mamba/core';
 import { checkInteger, checkNumber, checkOptions } from '@mamba/core/toolkit';
 
 /**
- * How a token is chosen. Applied in this order: logit bias, penalties, temperature, topK, typicalP, topP, minP, draw.
- * The first two and typicalP, and whatever asks for the vocabulary's log-probabilities, are done on the host; the rest
- * on the device.
+ * How a token is chosen. The options are applied in this order: logit bias, penalties, temperature, topK, typicalP,
+ * topP, minP. Logit bias, penalties, typicalP and `topLogProbs` make sampling run on the host; without them it runs on
+ * the device.
  */
 export interface SamplingOptions {
-  /** Divides the logits; 0, the default, takes the likeliest token each time. */
+  /** Divides the logits; at 0 the likeliest token is taken each time. Default 0. */
   readonly temperature?: number | undefined;
-  /** Keep the k likeliest tokens. Wants a temperature, as do the three below. */
+  /** Keeps the k likeliest tokens. Requires a temperature above 0, as do topP, minP and typicalP. */
   readonly topK?: number | undefined;
-  /** Keep the fewest tokens whose probability reaches topP; 1 keeps all. */
+  /** Keeps the fewest likeliest tokens whose probabilities sum to at least topP; 1 keeps all. */
   readonly topP?: number | undefined;
-  /** Drop tokens less likely than minP times the likeliest; 0 drops none. */
+  /** Drops tokens less likely than minP times the likeliest; 0 drops none. */
   readonly minP?: number | undefined;
   /**
-   * Locally typical sampling (arXiv 2202.00666): keep the fewest tokens, those whose surprise is closest to the
-   * expected one first, whose probability reaches typicalP; 1 keeps all.
+   * Locally typical sampling (arXiv 2202.00666): keeps the fewest tokens whose probabilities sum to at least typicalP,
+   * those with an information content closest to the entropy first; 1 keeps all.
    */
   readonly typicalP?: number | undefined;
   /**
-   * Divides the logit of a token that stands in the window, or multiplies it where negative (arXiv 1909.05858); 1 is
+   * Divides the logit of a token in the penalty window, or multiplies it if it is negative (arXiv 1909.05858); 1 is
    * none.
    */
   readonly repetitionPenalty?: number | undefined;
-  /** Taken off the logit of a token that stands in the window, once; 0 is none. Negative ones encourage. */
+  /** Subtracted once from the logit of a token in the window; 0 is none. Negative values encourage repetition. */
   readonly presencePenalty?: number | undefined;
-  /** Taken off the logit of a token as often as it stands in the window; 0 is none. Negative ones encourage. */
+  /** Subtracted from the logit of a token for each time it is in the window; 0 is none. */
   readonly frequencyPenalty?: number | undefined;
-  /** The last so many tokens, prompt included, count for the penalties; Infinity is all of them. Default 64. */
+  /** Number of last tokens, prompt included, that the penalties look at; Infinity is all of them. Default 64. */
   readonly penaltyWindow?: number | undefined;
   /** Added to the logits of these ids; -Infinity forbids one. */
   readonly logitBias?: Readonly<Record<number, number>> | undefined;
 }
 
-/** Options, checked and filled in. */
+/** Checked options with their defaults. */
 export interface Sampling {
   readonly temperature: number;
   readonly topK: number;
@@ -47,9 +47,9 @@ export interface Sampling {
   readonly frequencyPenalty: number;
   readonly penaltyWindow: number;
   readonly logitBias: ReadonlyMap<number, number>;
-  /** Some penalty is on. */
+  /** Whether any penalty is in effect. */
   readonly penalizes: boolean;
-  /** Core's operation `sample` can do all of it. */
+  /** Whether the backends' `sample` implements all of it. */
   readonly onDevice: boolean;
 }
 
@@ -66,7 +66,7 @@ export const SAMPLING_KEYS = [
   'logitBias',
 ] as const satisfies readonly (keyof SamplingOptions)[];
 
-/** @throws MambaError `invalid-argument` for values out of range, and for options that contradict each other. */
+/** @throws MambaError `invalid-argument` for values out of range and options that contradict each other. */
 export function resolveSampling(origin: string, options: SamplingOptions, vocabSize: number): Sampling {
   checkOptions(origin, options, SAMPLING_KEYS);
   const { temperature = 0, topK = Number.MAX_SAFE_INTEGER, topP = 1, minP = 0, typicalP = 1 } = options;

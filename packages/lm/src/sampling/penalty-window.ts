@@ -1,11 +1,11 @@
 /**
- * How often each id stands among the last `size` ids: what the penalties count. Memory is bounded by the window and the
+ * Counts how often each id occurs among the last `size` ids, for the penalties. Memory is bounded by the window and the
  * vocabulary.
  */
 export class PenaltyWindow {
   readonly #size: number;
   readonly #counts: Map<number, number>;
-  /** The ids of a finite window, oldest at `#oldest`. */
+  /** Ring buffer of a finite window; the oldest id is at `#oldest`. */
   #ids: number[];
   #oldest = 0;
 
@@ -27,15 +27,15 @@ export class PenaltyWindow {
       this.#ids.push(id);
       return;
     }
-    const gone = this.#ids[this.#oldest]!;
+    const evicted = this.#ids[this.#oldest]!;
     this.#ids[this.#oldest] = id;
     this.#oldest = (this.#oldest + 1) % this.#size;
-    const left = this.#counts.get(gone)! - 1;
-    if (left === 0) this.#counts.delete(gone);
-    else this.#counts.set(gone, left);
+    const left = this.#counts.get(evicted)! - 1;
+    if (left === 0) this.#counts.delete(evicted);
+    else this.#counts.set(evicted, left);
   }
 
-  /** A copy that goes its own way: speculation runs ahead on one. */
+  /** An independent copy, for speculative tokens. */
   clone(): PenaltyWindow {
     const copy = new PenaltyWindow(this.#size);
     for (const [id, count] of this.#counts) copy.#counts.set(id, count);

@@ -1,12 +1,12 @@
 import { xoroshiro128plus } from 'pure-rand/generator/xoroshiro128plus';
 
 /**
- * Uniform numbers in [0, 1) of 24 bits: exact in float32, so that every backend gets the same ones, and none is rounded
- * up to 1.
+ * Uniform random numbers in [0, 1) with 24 bits. They are exact in float32, so that every backend gets the same numbers
+ * and none is rounded up to 1.
  */
 export function uniformNumbers(seed: number): () => number {
   const generator = xoroshiro128plus(scramble(seed));
-  // Its first numbers are little more than the seed.
+  // The first numbers of the generator still correlate with the seed.
   for (let index = 0; index < 16; index++) generator.next();
   return () => (generator.next() >>> 8) / 2 ** 24;
 }
@@ -15,7 +15,7 @@ export function randomSeed(): number {
   return crypto.getRandomValues(new Int32Array(1))[0]!;
 }
 
-/** All 53 bits of a seed to 32, so that neighbours have nothing in common: murmur3's finaliser over both halves. */
+/** Hashes the 53 bits of a seed to 32 by MurmurHash3's finalizer, so that neighbouring seeds are unrelated. */
 function scramble(seed: number): number {
   return finalize(Math.floor(seed / 2 ** 32) ^ finalize((seed | 0) + 0x9e3779b9));
 }

@@ -1,6 +1,6 @@
 /**
- * Sampling on the host, in float64: the twin of core's operation `sample`, which it equals but for draws within
- * rounding of a border, with the steps that no backend has (bias, penalties, typical).
+ * Sampling on the host, in float64. It does what core's operation `sample` does (draws may differ within rounding), and
+ * the steps that no backend has: bias, penalties and typical sampling.
  */
 import { invalid } from '@mamba/core';
 import { checkIds } from '../check.ts';
@@ -8,10 +8,11 @@ import { resolveSampling, type Sampling, type SamplingOptions } from './options.
 import { PenaltyWindow } from './penalty-window.ts';
 
 /**
- * Draws one token of a row of logits `[vocab]`. Unlike `generate`, and like `sample`, the temperature is 1 unless
- * given.
- * @param uniform In [0, 1).
- * @param previous The tokens so far, for the penalties.
+ * Draws one token. The default temperature is 1, as in the backends' `sample` and unlike `generate`.
+ * @param logits `[vocabSize]`
+ * @param uniform A random number in [0, 1).
+ * @param previous The ids so far, for the penalties.
+ * @returns the id.
  * @throws MambaError `invalid-argument`
  */
 export function sampleLogits(
@@ -29,8 +30,9 @@ export function sampleLogits(
 }
 
 /**
- * What is drawn from: a weight for each token, 0 for those that were dropped; the sum of them is not 1. One-hot where
- * the temperature is 0, where the largest logit is infinite, and where all are NaN; a NaN among others has weight 0.
+ * The distribution after all options, as weights `[vocabSize]` that do not sum to 1; dropped tokens have 0. It is
+ * one-hot at temperature 0, if the largest logit is infinite, and if all are NaN; a NaN among numbers has weight 0.
+ * @throws MambaError `invalid-argument` if the bias forbids every token.
  */
 export function distribution(
   logits: ArrayLike<number>,
@@ -59,7 +61,7 @@ export function distribution(
 }
 
 /**
- * The first id, in index order, at which the running sum exceeds uniform times the total; the last possible one if
+ * The first id at which the running sum of weights exceeds `uniform` times the total; the last one with a weight if
  * rounding leaves none.
  */
 export function draw(weights: Float64Array, uniform: number): number {
@@ -77,7 +79,7 @@ export function draw(weights: Float64Array, uniform: number): number {
   return last;
 }
 
-/** The largest, the lowest index of a tie; NaN counts as the smallest. */
+/** The index of the largest value, the lowest one of a tie. NaN counts as the smallest value. */
 export function argmax(values: ArrayLike<number>): number {
   let best = 0;
   for (let id = 1; id < values.length; id++)
@@ -97,8 +99,8 @@ function adjust(logits: Float64Array, sampling: Sampling, window: PenaltyWindow 
 }
 
 /**
- * The `count` largest, and of these the shortest prefix whose share of their sum reaches `mass`; the lowest index wins
- * a tie.
+ * Keeps the `count` largest weights, and of these the fewest largest whose share of their sum reaches `mass`. The
+ * lowest index wins a tie.
  */
 function keepLikeliest(weights: Float64Array, count: number, mass: number): void {
   if (count >= weights.length && mass >= 1) return;
@@ -114,13 +116,14 @@ function keepLikeliest(weights: Float64Array, count: number, mass: number): void
   }
 }
 
+/** Keeps the fewest tokens, closest to the entropy first, whose share of the sum reaches `mass`. */
 function keepTypical(weights: Float64Array, mass: number): void {
   let total = 0;
   for (const weight of weights) total += weight;
-  const surprise = (id: number): number => Math.log(total / weights[id]!);
+  const information = (id: number): number => Math.log(total / weights[id]!);
   const ids = Array.from(weights.keys()).filter((id) => weights[id]! > 0);
-  const entropy = ids.reduce((sum, id) => sum + (weights[id]! / total) * surprise(id), 0);
-  const distances = new Map(ids.map((id) => [id, Math.abs(surprise(id) - entropy)]));
+  const entropy = ids.reduce((sum, id) => sum + (weights[id]! / total) * information(id), 0);
+  const distances = new Map(ids.map((id) => [id, Math.abs(information(id) - entropy)]));
   // The sort is stable, so the lowest index wins a tie.
   ids.sort((a, b) => distances.get(a)! - distances.get(b)!);
   const size = prefixReaching(
@@ -131,12 +134,13 @@ function keepTypical(weights: Float64Array, mass: number): void {
   for (const id of ids.slice(size)) weights[id] = 0;
 }
 
+/** Drops weights below `share` times the largest. */
 function keepAbove(weights: Float64Array, share: number): void {
   const least = share * weights[argmax(weights)]!;
   for (let id = 0; id < weights.length; id++) if (weights[id]! < least) weights[id] = 0;
 }
 
-/** Size of the shortest prefix of the first `size` values whose share of their sum reaches `mass`; at least one. */
+/** Length of the shortest prefix of the first `size` values whose share of their sum reaches `mass`, at least 1. */
 function prefixReaching(values: ArrayLike<number>, size: number, mass: number): number {
   let total = 0;
   for (let index = 0; index < size; index++) total += values[index]!;

@@ -6,18 +6,18 @@ import { notFinite } from '../generate/not-finite.ts';
 
 export interface HiddenStateOptions {
   /**
-   * Which of the `layers + 1` hidden states: 0 is the embedding, i the output of layer i, the last one after the final
-   * norm; negative ones count from the end. Default: the last.
+   * Indices of hidden states. A model of n layers has n + 1: 0 is the embedding, i the output of layer i, counted from
+   * 1, and n follows the final norm. Negative indices count from the end. Default: the last one.
    */
   readonly layers?: readonly number[] | 'all' | undefined;
   /**
-   * `last`: of the last token, which has seen all others. `mean`: over all tokens. `none`: of every token. Default
-   * `last`.
+   * `last` gives the hidden state of the last token, which depends on all others; `mean` the mean over all tokens;
+   * `none` one for every token. Default `last`.
    */
   readonly pooling?: 'last' | 'mean' | 'none' | undefined;
-  /** What came before; zero if absent. It is left as it was. */
+  /** The state before the ids; zero if absent. It is not changed. */
   readonly state?: ModelState | undefined;
-  /** Tokens computed at once. Default 128. */
+  /** Tokens computed at once; bounds memory. Default 128. */
   readonly chunk?: number | undefined;
   readonly signal?: AbortSignal | undefined;
 }
@@ -25,16 +25,16 @@ export interface HiddenStateOptions {
 export interface HiddenStates {
   readonly tokens: number;
   readonly dModel: number;
-  /** Indices from 0, in the order asked for. */
+  /** Non-negative indices, in the order of the option. */
   readonly layers: readonly number[];
-  /** One for each of `layers`: `[dModel]`, or `[tokens, dModel]` without pooling. */
+  /** One array for each of `layers`: `[dModel]`, or `[tokens, dModel]` for pooling `none`. */
   readonly values: readonly (Float32Array | Float64Array)[];
 }
 
 /**
- * Embeddings of a sequence, in constant memory where they are pooled.
- * @throws MambaError `invalid-argument`, `aborted`, `not-finite` where the model gives no numbers, and what the model
- * throws; nothing is leaked then.
+ * Embeddings of a sequence of at least one id; in constant memory unless pooling is `none`.
+ * @throws MambaError `invalid-argument`, `aborted`, `not-finite` if the hidden states are not finite, and what the
+ * backend throws. After an error nothing is left on the backend.
  */
 export async function hiddenStates(
   model: Model,

@@ -3,22 +3,24 @@ import { checkSignal, yieldToEventLoop } from '../event-loop.ts';
 import { notFinite } from '../generate/not-finite.ts';
 
 export interface LogProbOptions {
-  /** What came before the first id; zero if absent. It is left as it was. */
+  /** The state before the first id; zero if absent. It is not changed. */
   readonly state?: ModelState | undefined;
   /**
-   * Tokens read from a zero state before it is set to zero again; absent means one stream. Every token but the very
-   * first is predicted either way: the first of a window is predicted by the last of the one before.
+   * Resets the state to zero after every so many tokens; absent means never. Every token but the very first is
+   * predicted in either case: the first of a window is predicted by the last of the window before.
    */
   readonly window?: number | undefined;
-  /** Tokens computed at once: bounds memory, since each has logits for the whole vocabulary. Default 128. */
+  /** Tokens computed at once; bounds memory, since each has logits for the whole vocabulary. Default 128. */
   readonly chunk?: number | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 
 /**
- * Log-probabilities, in nats, of every id but the first, given those before it; a chunk at a time, in constant memory.
- * @throws MambaError `invalid-argument`, `aborted`, `not-finite` where the model gives no numbers, and what the model
- * throws; nothing is leaked then, nor by a `break`.
+ * Log-probabilities, in nats, of every id but the first, given those before it. Yields one array for each chunk, in
+ * constant memory.
+ * @param ids The sequence, in parts of any lengths.
+ * @throws MambaError `invalid-argument`, `aborted`, `not-finite` if the logits are not finite, and what the backend
+ * throws. Nothing is left on the backend after an error or a `break`.
  */
 export async function* logProbs(
   model: Model,
@@ -34,7 +36,7 @@ export async function* logProbs(
   let position = 0;
   let state: ModelState | undefined;
   const next = (): number => Math.min(chunk, window - (position % window));
-  /** Reads `count` of the waiting ids, and predicts the ones after each. */
+  /** Feeds `count` of the waiting ids, and scores the id after each. */
   const advance = async (start: number, count: number): Promise<Float32Array | Float64Array> => {
     checkSignal('score', signal);
     if (position > 0 && position % window === 0) {
@@ -81,19 +83,21 @@ export async function* logProbs(
   }
 }
 
-/** Here, since a target goes to the device as it is, and an Int32Array would round or wrap it. */
+/** Checks a target before it is stored in an Int32Array, which would round or wrap it. */
 function checkId({ config }: Model, id: number): number {
   if (Number.isSafeInteger(id) && id >= 0 && id < config.vocabSize) return id;
   throw invalid('score.ids', String(id), `ids from 0 to ${config.vocabSize - 1}`);
 }
 
 interface Scored {
+  /** `[1, targets]`: log-probabilities. */
   readonly values: Tensor;
-  /** -1 where the logits are no numbers, also where the value asked for is one. */
+  /** `[1, targets]`: -1 where any logit is not finite, which the target's own value may not show. */
   readonly likeliest: Tensor;
   readonly state: ModelState;
 }
 
+/** @param own The state to donate. @param given The caller's state, used if there is no own one. */
 function logProbsOf(
   model: Model,
   inputs: readonly number[],

@@ -5,17 +5,17 @@ import type { Tokenizer } from '../tokenizer/tokenizer.ts';
 import { type LogProbOptions, logProbs } from './log-probs.ts';
 
 export interface PerplexityOptions extends Omit<LogProbOptions, 'state'> {
-  /** Tokens predicted so far, and bytes read of all. */
+  /** Called after each chunk with the tokens predicted, the bytes encoded, and the bytes of the whole text. */
   readonly onProgress?: ((tokens: number, bytes: number, totalBytes: number) => void) | undefined;
 }
 
 export interface Perplexity {
   readonly tokens: number;
-  /** All but the first. */
+  /** All tokens but the first. */
   readonly predictedTokens: number;
-  /** Of the text as it came, in UTF-8. */
+  /** Bytes of the text in UTF-8. */
   readonly bytes: number;
-  /** Without those of the first token. */
+  /** Bytes of the text without those of the first token. */
   readonly predictedBytes: number;
   /** Negative log-likelihood of the predicted tokens, in nats. */
   readonly nll: number;
@@ -26,8 +26,8 @@ export interface Perplexity {
 }
 
 /**
- * How well a model predicts a text or file, in constant memory where the tokenizer allows it (see `encodePieces`).
- * @throws MambaError `invalid-argument` where there are not two tokens, `invalid-file` where a file is not UTF-8,
+ * How well a model predicts a text or file; in constant memory if the tokenizer allows it (see `encodePieces`).
+ * @throws MambaError `invalid-argument` for fewer than two tokens, `invalid-file` for a file that is not UTF-8,
  * `aborted`.
  */
 export async function perplexity(

@@ -3,19 +3,19 @@ import { checkSignal, yieldToEventLoop } from '../event-loop.ts';
 import { describeToken, type GeneratedToken } from '../generate/decoder/sequence.ts';
 import type { PrefixCache } from '../generate/prefix-cache.ts';
 
-/** Tokens computed at once: each has logits for the whole vocabulary. */
+/** Tokens computed at once; bounds memory, since each has logits for the whole vocabulary. */
 const CHUNK = 32;
 
 export interface PromptLogProbOptions {
   readonly topLogProbs: number;
-  /** Gets the state before the last id, from which the prompt can be gone on with. */
+  /** Receives the state before the last id, from which a generation with the same prompt starts. */
   readonly prefixCache: PrefixCache | undefined;
   readonly signal: AbortSignal;
 }
 
 /**
- * What the model thought of each id but the first, given those before it.
- * @throws MambaError `aborted`, and what the model throws; nothing is leaked then.
+ * The log-probability of each id but the first, given those before it, with the likeliest tokens at its position.
+ * @throws MambaError `aborted`, and what the backend throws. After an error nothing is left on the backend.
  */
 export async function promptLogProbs(
   model: Model,
@@ -23,7 +23,7 @@ export async function promptLogProbs(
   { topLogProbs, prefixCache, signal }: PromptLogProbOptions,
 ): Promise<readonly GeneratedToken[]> {
   const { vocabSize } = model.config;
-  const told: GeneratedToken[] = [];
+  const scored: GeneratedToken[] = [];
   let state: ModelState | undefined;
   try {
     for (let start = 0; start < ids.length - 1; start += CHUNK) {
@@ -39,12 +39,12 @@ export async function promptLogProbs(
       const logits = await readAndFree(model, step.logits!);
       for (const index of part.keys()) {
         const row = logits.subarray(index * vocabSize, (index + 1) * vocabSize);
-        told.push(describeToken(row, ids[start + index + 1]!, { logProbs: true, topLogProbs }));
+        scored.push(describeToken(row, ids[start + index + 1]!, { logProbs: true, topLogProbs }));
       }
       await yieldToEventLoop();
     }
     if (state !== undefined) prefixCache?.insert(ids.slice(0, -1), state);
-    return told;
+    return scored;
   } finally {
     state?.dispose();
   }

@@ -19,30 +19,31 @@ import { checkIds } from '../../check.ts';
 import { checkSignal, yieldToEventLoop } from '../../event-loop.ts';
 
 export interface DeltaOptions {
-  /** Tokens computed at once: bounds memory. Default 128. */
+  /** Tokens computed at once; bounds memory. Default 128. */
   readonly chunk?: number | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 
 /**
- * How far each layer opens to each token: delta, the step size of the selective scan (arXiv 2312.00752, section 3.5.2).
- * A large one lets the token in and forgets what was before; a small one passes over the token and keeps the state.
- * Delta has a value for each of dInner channels; what is given is their mean.
+ * Delta, the step size of the selective scan (arXiv 2312.00752, section 3.5.2), for each token and layer. With a large
+ * delta a layer resets its state and takes the token in; with a small one it ignores the token and keeps its state.
+ * Delta has a value for each of dInner channels; this is their mean.
  */
 export interface DeltaMap {
+  /** Number of tokens. */
   readonly tokens: number;
-  /** One for each layer that is a Mamba block, from the first to the last: `[tokens]`. */
+  /** `[tokens]` for each layer that is a Mamba block, from the first to the last. */
   readonly layers: readonly Float32Array[];
 }
 
-/** What lies between a layer's input and its delta. Shapes in brackets. */
+/** The weights between a layer's input and its delta. */
 interface DeltaWeights {
-  /** Index among all layers of the model. */
+  /** Index among all layers of the model, other kinds included. */
   readonly layer: number;
   readonly block: MambaConfig;
   /** `[dModel]` */
   readonly norm: Tensor;
-  /** `[dInner, dModel]`: the rows of x; the gate has no part in delta. */
+  /** `[dInner, dModel]`: the rows of x, without those of the gate. */
   readonly inProj: Tensor;
   /** `[dInner]` */
   readonly inProjBias: Tensor | undefined;
@@ -50,7 +51,7 @@ interface DeltaWeights {
   readonly conv: Tensor;
   /** `[dInner]` */
   readonly convBias: Tensor | undefined;
-  /** `[dtRank, dInner]`: the rows of dt. */
+  /** `[dtRank, dInner]`: the rows of dt, without those of B and C. */
   readonly xProj: Tensor;
   /** `[dInner, dtRank]` */
   readonly dtProj: Tensor;
@@ -61,18 +62,22 @@ interface DeltaWeights {
 }
 
 /**
- * What a model's selection does, made by `lm.openSelection()`. A model keeps its weights to itself: this has a copy of
- * those that delta depends on, about a third of them, read once more from the checkpoint.
+ * Computes delta of a model, made by `lm.openSelection()`. It holds a copy of the weights that delta depends on, about
+ * a third of all, read again from the checkpoint: a model does not give its weights to others.
  */
 export class Selection {
   readonly #model: Model;
   readonly #layers: readonly DeltaWeights[];
   #disposed = false;
 
-  /** @internal Use `lm.openSelection()`. Tensor by tensor; where it fails, nothing stays. */
+  /**
+   * @internal Use `lm.openSelection()`.
+   * @throws MambaError `invalid-file`, `unsupported`, and what the backend throws. After an error nothing is left on
+   * it.
+   */
   static async load(model: Model, { name, config, source }: Pick<Checkpoint, 'name' | 'config' | 'source'>) {
-    const facts = (given: ModelConfig): string => JSON.stringify(Object.entries(modelConfig(given)).sort());
-    if (facts(config) !== facts(model.config))
+    const canonical = (given: ModelConfig): string => JSON.stringify(Object.entries(modelConfig(given)).sort());
+    if (canonical(config) !== canonical(model.config))
       throw new MambaError('invalid-file', `${name} is not what it was when the model was loaded`, {
         origin: name,
         remedy: 'Load the model again.',
@@ -98,8 +103,10 @@ export class Selection {
   }
 
   /**
-   * The deltas of every token of a sequence, in memory that is constant in length.
-   * @throws MambaError `invalid-argument`, `disposed`, `aborted`, and what the model throws; nothing is leaked then.
+   * The delta of every token of a sequence, in device memory that is constant in length.
+   * @param prompt The ids of the sequence.
+   * @throws MambaError `invalid-argument`, `disposed`, `aborted`, and what the backend throws. After an error nothing
+   * is left on the backend.
    */
   async deltas(prompt: ArrayLike<number>, options: DeltaOptions = {}): Promise<DeltaMap> {
     checkOptions('deltas', options, ['chunk', 'signal']);
@@ -131,7 +138,7 @@ export class Selection {
     return { tokens: ids.length, layers };
   }
 
-  /** Frees its weights; the model stays its owner's. */
+  /** Frees its weights, but not the model. */
   dispose(): void {
     if (this.#disposed) return;
     this.#disposed = true;
@@ -139,7 +146,10 @@ export class Selection {
   }
 
   /**
-   * The inputs become its own. Those of layer i are the hidden states i: the embedding, or what the layer before gave.
+   * Computes and reads the values of all layers for one chunk.
+   * @param inputs The hidden states; number i is the input of layer i. They are disposed.
+   * @param windows The state of each layer's convolution, which is replaced.
+   * @param take Receives, for each layer, the values before softplus `[1, tokens, dInner]`.
    */
   async #read(
     inputs: readonly Tensor[],
@@ -161,7 +171,10 @@ export class Selection {
     }
   }
 
-  /** What softplus makes into delta, `[1, length, dInner]`; and the convolution's state. */
+  /**
+   * `logits`: delta before softplus, `[1, tokens, dInner]`. `lastState`: the state of the convolution. Both are the
+   * caller's to dispose.
+   */
   #project(
     weights: DeltaWeights,
     input: Tensor,
@@ -211,7 +224,7 @@ function tensorsOf({ layer: _, block: _config, ...tensors }: DeltaWeights): read
   return Object.values(tensors);
 }
 
-/** How many of a parameter's first rows delta depends on: 0 for none. */
+/** Number of a parameter's first rows that delta depends on; 0 for none. */
 function rowsTaken({ dInner, dtRank }: MambaConfig, { key, shape }: ParameterSpec): number {
   switch (key) {
     case 'block.inProj':
@@ -237,7 +250,7 @@ function firstRows(tensor: HostTensor, rows: number): HostTensor {
   return { ...tensor, shape, data: tensor.data.subarray(0, size) } as HostTensor;
 }
 
-/** The mean of softplus(x) = log(1 + exp(x)) over each row; in a form that neither overflows nor loses small values. */
+/** The mean of softplus(x) = log(1 + exp(x)) over each row, in a form that neither overflows nor loses small values. */
 function meanSoftplus(values: ArrayLike<number>, rows: number): Float32Array {
   const channels = values.length / rows;
   const means = new Float32Array(rows);
