@@ -5,35 +5,37 @@ import { templateGlobals } from './template-globals.ts';
 import { LimitedInterpreter, TEMPLATE_REMEDY } from './template-limits.ts';
 
 export interface ChatMessage {
-  /** `system`, `user`, `assistant`, or what else the template knows. */
+  /** `system`, `user`, `assistant`, or another role that the template knows. */
   readonly role: string;
   readonly content: string;
-  /** Templates may look at more: a name, tool calls. */
+  /** Further fields that the template uses, such as a name or tool calls. */
   readonly [field: string]: unknown;
 }
 
 export interface ChatOptions {
-  /** End with the beginning of the assistant's answer. Default true. */
+  /** Ends the text with the beginning of the assistant's answer. Default true. */
   readonly addGenerationPrompt?: boolean | undefined;
-  /** Further variables of the template: `tools`, `documents`, … */
+  /** Further variables for the template, such as `tools` or `documents`. */
   readonly variables?: Readonly<Record<string, unknown>> | undefined;
 }
 
-/** For what no count of steps sees: the parser, and single operations. */
+/** Time limit, for what the limit of steps does not cover: the parser, and single operations. */
 const RENDER_MS = 5000;
 
 /**
- * How a model wants a conversation written: a Jinja template, as `tokenizer_config.json` or `chat_template.jinja` hold
- * it.
+ * Formats a conversation for a model: a Jinja template of `tokenizer_config.json` or `chat_template.jinja`.
  */
 export class ChatTemplate {
   readonly source: string;
   readonly #origin: string;
   readonly #tokens: Readonly<Record<string, string>>;
-  /** Parsed when first used: a template that is never used may be broken. */
+  /** Parsed when first used, so that a broken template does not prevent loading. */
   #template: Template | undefined;
 
-  /** @param tokens By their names in templates: `bos_token`, `eos_token`. */
+  /**
+   * @param tokens Special tokens by their names in templates: `bos_token`, `eos_token`.
+   * @param origin Names the template in errors.
+   */
   constructor(source: string, tokens: Readonly<Record<string, string>> = {}, origin = 'chat_template') {
     this.source = source;
     this.#tokens = tokens;
@@ -41,9 +43,10 @@ export class ChatTemplate {
   }
 
   /**
-   * The conversation as the text of a prompt. It holds its special tokens already: encode it without adding more.
-   * @throws MambaError `invalid-argument` for messages that are none, or that the template refuses; `invalid-file` for
-   * a template that is broken, takes too many steps, or writes too much.
+   * Formats a conversation as the text of a prompt. The text already has its special tokens: encode it without adding
+   * more.
+   * @throws MambaError `invalid-argument` for malformed messages and those that the template refuses; `invalid-file`
+   * for a template that is broken, takes too many steps, or writes too much.
    */
   render(messages: readonly ChatMessage[], options: ChatOptions = {}): string {
     checkMessages(messages);
@@ -63,7 +66,7 @@ export class ChatTemplate {
         return (new LimitedInterpreter(scope, this.#origin).run(template.parsed) as { readonly value: string }).value;
       } catch (cause) {
         if (isMambaError(cause)) throw cause;
-        // The stack is full, or a text too long for any string.
+        // A stack overflow, or a string that is too long for JavaScript.
         if (cause instanceof RangeError) throw this.#broken(cause);
         const reason = cause instanceof Error ? cause.message : String(cause);
         throw new MambaError('invalid-argument', `the chat template refuses the messages: ${reason}`, {
@@ -94,8 +97,9 @@ export class ChatTemplate {
 }
 
 /**
- * The template out of a `tokenizer_config.json`, which may hold several by name; then the one called `default`.
- * @throws MambaError `invalid-file` where it is of no known form.
+ * The template of a `tokenizer_config.json`; if it has several by name, the one called `default`. Undefined if it has
+ * none.
+ * @throws MambaError `invalid-file` for a malformed template.
  */
 export function chatTemplate(config: unknown, origin: string): ChatTemplate | undefined {
   const fields = (config ?? {}) as Readonly<Record<string, unknown>>;

@@ -1,6 +1,6 @@
 /**
- * The patterns of a `tokenizer.json` are programs of whoever made the checkpoint: a regular expression may take years
- * for forty characters, and replacements that follow each other may fill any memory.
+ * The patterns of a `tokenizer.json` are untrusted programs that come with a checkpoint: a regular expression may take
+ * years for forty characters, and successive replacements may fill any memory.
  */
 
 import { Tokenizer as HuggingFaceTokenizer } from '@huggingface/tokenizers';
@@ -8,17 +8,17 @@ import { MambaError } from '@mamba/core';
 import { bounded } from '#bounds';
 import type { Limited } from './decoding/text-steps.ts';
 
-/** For one call of a part with patterns, whatever the text; sound ones take a thousandth of that. */
+/** Time limit for one call of a part with regular expressions; sensible ones take a thousandth of it. */
 const PATTERN_MS = 3000;
-/** And for each character, on a slow machine. */
-const PATTERN_MS_A_CHARACTER = 0.01;
-/** A text may become so many times as long, and so many characters longer, all parts together. */
+/** Additional time for each character, on a slow machine. */
+const PATTERN_MS_PER_CHARACTER = 0.01;
+/** All parts together may make a text of n characters at most `GROWTH * n + SLACK` long. */
 const GROWTH = 32;
 const SLACK = 2 ** 20;
-/** Characters that a replacement could make at most, beyond which it is not tried. */
+/** A replacement that could make more characters is not tried. */
 const MAX_REPLACED = 2 ** 28;
 
-/** A part of the tokenizer, or a part of a part. */
+/** A normalizer or pre-tokenizer of the tokenizer; a sequence has parts of its own. */
 interface Part {
   readonly config?: { readonly type?: unknown; readonly content?: unknown; readonly length?: unknown };
   readonly normalizers?: readonly (Part | null)[];
@@ -28,8 +28,9 @@ interface Part {
 }
 
 /**
- * Bounds what the patterns that a tokenizer encodes with take: time where there are regular expressions, sizes always.
- * @throws MambaError `invalid-file` for a part that cannot end.
+ * Limits the patterns that a tokenizer encodes with: the time of regular expressions, and the size of every result.
+ * Their calls throw `invalid-file` beyond the limits.
+ * @throws MambaError `invalid-file` for a part that would never end.
  */
 export function limitPatterns(tokenizer: HuggingFaceTokenizer, json: object, origin: string): void {
   const { normalizer, pre_tokenizer } = tokenizer as Readonly<Record<string, Part | null>>;
@@ -43,8 +44,8 @@ export function limitPatterns(tokenizer: HuggingFaceTokenizer, json: object, ori
 }
 
 /**
- * Writes the tokens that the tokenizer writes as it is made, before any limits, under them.
- * @throws MambaError `invalid-file` where that does not end.
+ * Normalizes all added tokens under the limits. The constructor of the library's tokenizer does the same without any.
+ * @throws MambaError `invalid-file` if that exceeds the limits.
  */
 export function tryAddedTokens(json: object, origin: string): void {
   const { added_tokens: added, normalizer } = json as {
@@ -63,17 +64,16 @@ export function tryAddedTokens(json: object, origin: string): void {
 }
 
 /**
- * Bounds what the replacements of a decoder take, as one text is decoded piece by piece: time where `timed`, sizes
- * always.
- * @throws MambaError `invalid-file` from the call that takes too much.
+ * Limits the replacements of a decoder over all pieces of one text: their size, and their time if `timed`. The function
+ * that it returns throws MambaError `invalid-file` beyond the limits.
  */
 export function limitReplacements(origin: string, content: string, timed: boolean): Limited {
   const growth = new Growth(origin);
   growth.begin(0);
   return (text, replace) => {
     if ((text.length + 1) * content.length > MAX_REPLACED)
-      throw tooMuch(origin, `up to ${content.length} for each of ${text.length} characters`);
-    const milliseconds = PATTERN_MS + text.length * PATTERN_MS_A_CHARACTER;
+      throw limitExceeded(origin, `up to ${content.length} for each of ${text.length} characters`);
+    const milliseconds = PATTERN_MS + text.length * PATTERN_MS_PER_CHARACTER;
     const made = timed ? bounded({ origin, milliseconds, remedy: REMEDY }, replace) : replace();
     growth.allow(text.length);
     growth.spend(text.length, made.length);
@@ -81,34 +81,38 @@ export function limitReplacements(origin: string, content: string, timed: boolea
   };
 }
 
-/** What a text may still grow by on its way through the parts. */
+/** Counts how far the parts lengthen one text. */
 class Growth {
   readonly origin: string;
+  /** Characters of the text. */
   #given = 0;
+  /** Characters that it may still grow by. */
   #left = 0;
 
   constructor(origin: string) {
     this.origin = origin;
   }
 
+  /** Starts a text of `given` characters. */
   begin(given: number): void {
     this.#given = given;
     this.#left = (GROWTH - 1) * given + SLACK;
   }
 
-  /** More of the text has come. */
+  /** Adds `given` characters to the text. */
   allow(given: number): void {
     this.#given += given;
     this.#left += (GROWTH - 1) * given;
   }
 
+  /** Counts a part that made `made` of `given` characters. */
   spend(given: number, made: number): void {
     this.#left -= Math.max(0, made - given);
-    if (this.#left < 0) throw tooMuch(this.origin, `more than that of ${this.#given} characters`);
+    if (this.#left < 0) throw limitExceeded(this.origin, `more than that of ${this.#given} characters`);
   }
 }
 
-/** Of the part and all within it. */
+/** Limits the results of a part, or of all parts of a sequence. */
 function limitSizes(part: Part, growth: Growth): void {
   const inner = part.normalizers ?? part.tokenizers;
   if (inner !== undefined) {
@@ -117,10 +121,10 @@ function limitSizes(part: Part, growth: Growth): void {
   }
   const { type, content, length } = part.config ?? {};
   if (type === 'FixedLength' && !(typeof length === 'number' && length >= 1))
-    throw tooMuch(growth.origin, 'pieces of no length');
+    throw limitExceeded(growth.origin, 'pieces of no length');
   const added = type === 'Replace' && typeof content === 'string' ? content.length : 0;
   const limited = <T>(given: number, act: () => T, size: (made: T) => number): T => {
-    // Before it is made: there may be a match at each character.
+    // Checked before the replacement, which may match at each character.
     if ((given + 1) * added > Math.max(MAX_REPLACED, given)) growth.spend(0, Number.POSITIVE_INFINITY);
     const made = act();
     growth.spend(given, size(made));
@@ -131,25 +135,25 @@ function limitSizes(part: Part, growth: Growth): void {
   wrap(part, 'pre_tokenize_text', (own) => (text, options) => limited(text.length, () => own(text, options), sum));
 }
 
-/** Of the part that the tokenizer calls. */
+/** Limits the time of a part that the tokenizer calls. */
 function limitWhole(part: Part, growth: Growth, timed: boolean): void {
   const { origin } = growth;
   const limited = <T>(given: number, act: () => T): T => {
     growth.begin(given);
     if (!timed) return act();
-    return bounded({ origin, milliseconds: PATTERN_MS + given * PATTERN_MS_A_CHARACTER, remedy: REMEDY }, act);
+    return bounded({ origin, milliseconds: PATTERN_MS + given * PATTERN_MS_PER_CHARACTER, remedy: REMEDY }, act);
   };
   wrap(part, 'normalize', (own) => (text) => limited(text.length, () => own(text)));
   wrap(part, 'pre_tokenize_text', (own) => (text, options) => limited(text.length, () => own(text, options)));
 }
 
-/** Whether a `tokenizer.json` has regular expressions of its own to encode with. */
+/** Whether a `tokenizer.json` has regular expressions for encoding. */
 export function runsPatterns(json: object): boolean {
   const { normalizer, pre_tokenizer: splitter } = json as Readonly<Record<string, unknown>>;
   return holdsRegex(normalizer) || holdsRegex(splitter);
 }
 
-/** Puts a method in the place of the part's own, where it has it. */
+/** Wraps a method of a part, if it has that method. */
 function wrap<K extends 'normalize' | 'pre_tokenize_text'>(
   part: Part,
   name: K,
@@ -170,7 +174,7 @@ function holdsRegex(section: unknown): boolean {
 
 const REMEDY = 'Give the prompt as token ids, or use another tokenizer.json.';
 
-function tooMuch(origin: string, given: string): MambaError {
+function limitExceeded(origin: string, given: string): MambaError {
   const expected = `at most ${GROWTH} times as many, and ${SLACK}`;
   return new MambaError('invalid-file', `${origin} cannot be used`, { origin, given, expected, remedy: REMEDY });
 }

@@ -2,14 +2,14 @@ import type { ByteSource } from '@mamba/checkpoint';
 import { MambaError } from '@mamba/core';
 import type { Tokenizer } from './tokenizer.ts';
 
-/** Bytes read at a time. */
 const READ = 64 * 1024;
 
 /**
- * The ids of a whole text, special tokens aside, in pieces: the same as of one `encode`. Where the tokenizer allows it
- * the text is read and encoded piece by piece, in constant memory; otherwise as a whole, since a tokenizer may then
- * look at all of it.
- * @throws MambaError `invalid-file` where the bytes are not UTF-8, and what the source throws.
+ * Encodes a text without special tokens, and yields the same ids as one `encode` in parts. If
+ * `tokenizer.splitsBeforeSpaces`, it reads and encodes piece by piece in constant memory; otherwise it encodes the text
+ * as a whole.
+ * @param read Bytes to read at a time.
+ * @throws MambaError `invalid-file` for bytes that are not UTF-8, and what the source throws.
  */
 export async function* encodePieces(
   tokenizer: Tokenizer,
@@ -46,7 +46,7 @@ async function* textOf(source: ByteSource, read: number): AsyncGenerator<string,
   }
 }
 
-/** The last whitespace that follows a non-space; 0 where there is none. */
+/** The index of the last whitespace that follows a non-space; 0 if there is none. */
 function lastSplit(text: string): number {
   let index = text.length - 1;
   while (index > 0 && !(/\s/u.test(text[index]!) && /\S/u.test(text[index - 1]!))) index--;

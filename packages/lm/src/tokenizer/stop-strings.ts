@@ -1,15 +1,15 @@
 import { invalid } from '@mamba/core';
 
 /**
- * Watches a stream of text for strings at which it ends. What may be the beginning of one is held back, so that no part
- * of a stop string is ever given, and the result does not depend on how the text was cut into pieces: the string that
- * is complete first ends it, of several that are complete at the same character the longest.
+ * Ends a stream of text before the first stop string in it. Text that may be the beginning of a stop string is held
+ * back, so that no part of one is ever given, and the result does not depend on how the text is split into pieces. The
+ * stop string that is complete first counts; of several that are complete at the same character, the longest.
  */
 export class StopStrings {
   readonly #stops: readonly string[];
   #held = '';
 
-  /** @throws MambaError `invalid-argument` where one is empty, or no string. */
+  /** @throws MambaError `invalid-argument` unless all are non-empty strings. */
   constructor(stops: readonly string[]) {
     for (const stop of stops)
       if (typeof stop !== 'string' || stop === '')
@@ -17,7 +17,7 @@ export class StopStrings {
     this.#stops = stops;
   }
 
-  /** The text that is certain by now; `stopped` where a stop string came, and the rest is gone. */
+  /** @returns the text before any possible stop string; `stopped` if one was found, and the text after it dropped. */
   push(text: string): { readonly text: string; readonly stopped: boolean } {
     if (this.#stops.length === 0) return { text, stopped: false };
     this.#held += text;
@@ -27,19 +27,20 @@ export class StopStrings {
       this.#held = '';
       return { text: before, stopped: true };
     }
-    const certain = this.#held.length - this.#beginning();
+    const certain = this.#held.length - this.#partialMatch();
     const given = this.#held.slice(0, certain);
     this.#held = this.#held.slice(certain);
     return { text: given, stopped: false };
   }
 
-  /** What was held back, at the end of the text. */
+  /** Ends the text. @returns the text that was held back. */
   end(): string {
     const rest = this.#held;
     this.#held = '';
     return rest;
   }
 
+  /** The start of the stop string that counts. */
   #firstMatch(): number | undefined {
     let best: { start: number; end: number } | undefined;
     for (const stop of this.#stops) {
@@ -51,8 +52,8 @@ export class StopStrings {
     return best?.start;
   }
 
-  /** Length of the longest end of the held text with which a stop string begins. */
-  #beginning(): number {
+  /** Length of the longest suffix of the held text that is a prefix of a stop string. */
+  #partialMatch(): number {
     let longest = 0;
     for (const stop of this.#stops)
       for (let size = Math.min(stop.length - 1, this.#held.length); size > longest; size--)

@@ -1,6 +1,6 @@
 import { checkRange } from './template-limits.ts';
 
-/** What templates find beside their messages, as in transformers. */
+/** The globals that transformers gives to templates. @param origin Names the template in errors. */
 export function templateGlobals(origin: string): Readonly<Record<string, unknown>> {
   return {
     ...{ true: true, True: true, false: false, False: false, none: null, None: null },
@@ -23,7 +23,7 @@ function range(start: number, stop: number, step: number, origin: string): numbe
   return Array.from({ length: count }, (_, index) => start + index * step);
 }
 
-/** Python's, in the C locale, as far as templates use it. */
+/** Python's `strftime` in the C locale, with the directives that templates use. */
 function strftime(date: Date, format: string): string {
   const two = (value: number): string => String(value).padStart(2, '0');
   const word = (options: Intl.DateTimeFormatOptions): string => new Intl.DateTimeFormat('en-US', options).format(date);

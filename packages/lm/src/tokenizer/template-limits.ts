@@ -1,6 +1,6 @@
 /**
- * A chat template is a program of whoever made the checkpoint. It is counted while it runs, so that it ends after so
- * many steps and with so much text, the same on every machine.
+ * A chat template is an untrusted program that comes with a checkpoint. The interpreter counts its steps and measures
+ * its values, so that the limits are the same on every machine.
  */
 import { Interpreter } from '@huggingface/jinja';
 import { MambaError } from '@mamba/core';
@@ -10,44 +10,46 @@ interface Value {
   readonly value: unknown;
 }
 
-/** As far as this goes: the package's own declarations cannot be read by TypeScript's resolution of today. */
-interface Runs {
+/** The part of jinja's interpreter that is used; TypeScript cannot resolve the package's own declarations. */
+interface BaseInterpreter {
   run(program: unknown): Value;
   evaluate(node: Node | undefined, scope: unknown): Value;
 }
 
-/** Of the template: a loop has an iterable, which may be filtered. */
+/** A node of the template's syntax tree. A loop has an iterable, which may be filtered. */
 interface Node {
   readonly type: string;
   readonly iterable?: Node;
   readonly lhs?: Node;
 }
 
-const Base = Interpreter as new (scope: unknown) => Runs;
+const Base = Interpreter as new (scope: unknown) => BaseInterpreter;
 
 /**
- * Nodes of the template that are evaluated, and what loops, long texts and lists cost beyond. A long conversation takes
- * some 10,000.
+ * Most evaluated nodes, plus the extra cost of loops, long strings and long lists. A long conversation takes about
+ * 10,000 steps.
  */
 const MAX_STEPS = 2_000_000;
-/** Characters of a value, whatever is within it; an item of a list or an object counts as 16. */
+/** Most characters of a value with all values within it. */
 const MAX_SIZE = 2 ** 22;
-const ITEM = 16;
-/** What costs one step more. */
-const CHARACTERS_A_STEP = 1024;
-const ITEMS_A_STEP = 64;
-/** Of a loop, its body aside. */
-const STEPS_A_ROUND = 8;
+/** Characters that an item of a list or object counts for, in addition to its own. */
+const ITEM_SIZE = 16;
+/** A string or list costs one extra step for each of these. */
+const CHARACTERS_PER_STEP = 1024;
+const ITEMS_PER_STEP = 64;
+/** Cost of an iteration of a loop, without its body. */
+const STEPS_PER_ITERATION = 8;
 
 /** @throws MambaError `invalid-file` */
 export function checkRange(start: number, stop: number, step: number, origin: string): void {
-  if (!((stop - start) / step <= MAX_SIZE / ITEM)) throw tooMuch(origin, `range(${start}, ${stop}, ${step})`, SIZE);
+  if (!((stop - start) / step <= MAX_SIZE / ITEM_SIZE))
+    throw limitExceeded(origin, `range(${start}, ${stop}, ${step})`, SIZE);
 }
 
 export class LimitedInterpreter extends Base {
   readonly #origin: string;
   readonly #sizes = new WeakMap<Value, number>();
-  /** What loops go through. */
+  /** The nodes that loops iterate over. */
   readonly #iterated = new WeakSet<object>();
   #steps = 0;
 
@@ -62,20 +64,19 @@ export class LimitedInterpreter extends Base {
       this.#iterated.add(node.iterable!.type === 'SelectExpression' ? node.iterable!.lhs! : node.iterable!);
     const value = super.evaluate(node, scope);
     const items = Array.isArray(value.value) ? value.value.length : value.value instanceof Map ? value.value.size : 0;
-    if (node !== undefined && this.#iterated.has(node)) this.#spend(items * STEPS_A_ROUND);
-    this.#spend(typeof value.value === 'string' ? value.value.length / CHARACTERS_A_STEP : items / ITEMS_A_STEP);
-    // Here, before anything is done with it: what is written of a value may be far longer than it is, where its parts
-    // are shared.
-    if (this.#measure(value, MAX_SIZE).size > MAX_SIZE) throw tooMuch(this.#origin, 'a longer value', SIZE);
+    if (node !== undefined && this.#iterated.has(node)) this.#spend(items * STEPS_PER_ITERATION);
+    this.#spend(typeof value.value === 'string' ? value.value.length / CHARACTERS_PER_STEP : items / ITEMS_PER_STEP);
+    // Measured before it is used: a value with shared parts may be printed as a far longer text.
+    if (this.#measure(value, MAX_SIZE).size > MAX_SIZE) throw limitExceeded(this.#origin, 'a longer value', SIZE);
     return value;
   }
 
   #spend(steps: number): void {
     this.#steps += steps;
-    if (this.#steps > MAX_STEPS) throw tooMuch(this.#origin, 'no end', `one within ${MAX_STEPS} steps`);
+    if (this.#steps > MAX_STEPS) throw limitExceeded(this.#origin, 'no end', `one within ${MAX_STEPS} steps`);
   }
 
-  /** No further than to `limit`. A namespace may change, so that nothing that holds one is remembered. */
+  /** Measures up to `limit`. A namespace can change, so that the size of a value that holds one is not cached. */
   #measure(value: Value, limit: number): { readonly size: number; readonly fixed: boolean } {
     if (value.type === 'StringValue') return { size: (value.value as string).length, fixed: true };
     const parts = partsOf(value);
@@ -85,7 +86,7 @@ export class LimitedInterpreter extends Base {
     let fixed = value.type !== 'NamespaceValue';
     let size = 0;
     for (const part of parts) {
-      size += ITEM;
+      size += ITEM_SIZE;
       if (typeof part === 'string') size += part.length;
       else {
         const measured = this.#measure(part, limit - size);
@@ -99,14 +100,14 @@ export class LimitedInterpreter extends Base {
   }
 }
 
-const SIZE = `at most ${MAX_SIZE} characters, an item of a list counting as ${ITEM}`;
+const SIZE = `at most ${MAX_SIZE} characters, an item of a list counting as ${ITEM_SIZE}`;
 
 function partsOf({ value }: Value): Iterable<Value | string> | undefined {
   if (Array.isArray(value)) return value as Value[];
   return value instanceof Map ? (value as Map<string, Value>).values() : undefined;
 }
 
-function tooMuch(origin: string, given: string, expected: string): MambaError {
+function limitExceeded(origin: string, given: string, expected: string): MambaError {
   return new MambaError('invalid-file', `${origin} cannot be used`, {
     origin,
     given,
@@ -115,5 +116,5 @@ function tooMuch(origin: string, given: string, expected: string): MambaError {
   });
 }
 
-/** For a template that cannot be used with these messages, or at all. */
+/** The advice for a template that cannot be used. */
 export const TEMPLATE_REMEDY = 'Write the conversation as text, and give that as the prompt.';

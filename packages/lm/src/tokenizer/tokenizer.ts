@@ -11,15 +11,14 @@ import { bounded } from '#bounds';
 import { type ChatMessage, type ChatOptions, type ChatTemplate, chatTemplate } from './chat-template.ts';
 import { type Decoding, type DecodingOptions, type DecodingParts, decodingOf } from './decoding/decoding.ts';
 import { limitPatterns, runsPatterns, tryAddedTokens } from './pattern-limits.ts';
-import { MarkReader, Marks, textsWithin } from './special-tokens.ts';
+import { PlaceholderReader, Placeholders, textsWithin } from './special-tokens.ts';
 import { StreamDecoder } from './stream-decoder.ts';
 
 export interface EncodeOptions {
-  /** Add what the tokenizer puts around a text (a beginning, an end), if it does. Default true. */
+  /** Adds the special tokens that the tokenizer puts at the beginning and end of a text, if any. Default true. */
   readonly addSpecialTokens?: boolean | undefined;
   /**
-   * Special tokens that are written in the text are text, and stand for nothing: for what a stranger typed. Default
-   * false.
+   * Encodes special tokens in the text as ordinary text, which untrusted input requires. Default false.
    */
   readonly splitSpecialTokens?: boolean | undefined;
 }
@@ -27,48 +26,50 @@ export interface EncodeOptions {
 export interface EncodeChatOptions extends ChatOptions, Pick<EncodeOptions, 'splitSpecialTokens'> {}
 
 export interface DecodeTextOptions {
-  /** Leave special tokens out. Default false. */
+  /** Leaves special tokens out. Default false. */
   readonly skipSpecialTokens?: boolean | undefined;
   /**
-   * Other text goes before: what a tokenizer takes off the first word of a text, a space, stays. Default false.
+   * The ids continue a text: the space before the first word, which some tokenizers remove at the beginning of a text,
+   * is kept. Default false.
    */
   readonly begun?: boolean | undefined;
 }
 
-/** Longer texts may take a while, which Ctrl-C ends, and time. */
+/** Longer texts are encoded with a time limit, and can be interrupted by SIGINT. */
 const SHORT = 4096;
-/** And a millisecond for each character: twenty times what the slowest kind of text takes, one word without an end. */
+/** Time limit, plus 1 ms for each character: twenty times what the slowest text takes, a single long word. */
 const ENCODE_MS = 30_000;
 const ENCODE_REMEDY = 'Give the text in parts, or as token ids.';
 
-/** Text to token ids and back, as a Hugging Face `tokenizer.json` describes. */
+/** Encodes text as token ids and decodes it, as a Hugging Face `tokenizer.json` describes. */
 export class Tokenizer {
   /**
-   * Whether text may be cut before whitespace that follows a non-space, each part encoded alone, without changing an
-   * id. True of GPT-2's byte-level pattern, none of whose alternatives crosses that place or looks beyond it, where
-   * nothing else does either.
+   * Whether a text may be split before whitespace that follows a non-space, and its parts encoded separately, without
+   * changing an id. True for GPT-2's byte-level pattern, unless a normalizer or an added token looks across that place.
    */
   readonly splitsBeforeSpaces: boolean;
-  /** How the model wants a conversation written; undefined where the tokenizer does not say. */
+  /** Undefined if the tokenizer has none. */
   readonly chatTemplate: ChatTemplate | undefined;
-  /** Ids of the tokens that stand for no text, with their names. */
+  /** The special tokens by their ids. */
   readonly specialTokens: ReadonlyMap<number, string>;
-  /** @internal What makes the same one elsewhere. */
+  /** @internal The constructor's arguments, to make the same tokenizer in a worker. */
   readonly definition: { readonly json: unknown; readonly config: unknown; readonly origin: string };
   /** @internal Whether encoding runs regular expressions of the checkpoint. */
   readonly runsPatterns: boolean;
   readonly #tokenizer: HuggingFaceTokenizer;
-  readonly #marked: MarkReader;
+  readonly #placeholders: PlaceholderReader;
   readonly #origin: string;
   readonly #decoding: (options: DecodingOptions) => Decoding;
-  /** Contents of the tokens that `skipSpecialTokens` leaves out. */
+  /** The tokens that `skipSpecialTokens` leaves out. */
   readonly #special: ReadonlySet<string>;
   readonly #byteLevel: boolean;
   readonly #added: ReadonlySet<number>;
 
   /**
-   * @param json The content of `tokenizer.json`; `config` that of `tokenizer_config.json`.
-   * @throws MambaError `invalid-file` where they describe no tokenizer that is known.
+   * @param json The content of `tokenizer.json`.
+   * @param config The content of `tokenizer_config.json`.
+   * @param origin Names the tokenizer in errors.
+   * @throws MambaError `invalid-file` if they are malformed, or of a kind that is not supported.
    */
   constructor(json: unknown, config: unknown = {}, origin = 'tokenizer.json') {
     this.#origin = origin;
@@ -86,7 +87,7 @@ export class Tokenizer {
     } catch (cause) {
       throw this.#damaged(cause);
     }
-    this.#marked = new MarkReader(this.#tokenizer, new Set(this.specialTokens.values()));
+    this.#placeholders = new PlaceholderReader(this.#tokenizer, new Set(this.specialTokens.values()));
     this.definition = { json, config, origin };
     this.runsPatterns = runsPatterns(json as object);
     this.chatTemplate = chatTemplate(config, origin);
@@ -96,16 +97,20 @@ export class Tokenizer {
     this.splitsBeforeSpaces = splitsBeforeSpaces(parts, config);
   }
 
-  /** @throws MambaError `invalid-argument` where the text holds half a surrogate pair, or a character has no token. */
+  /**
+   * The ids of a text.
+   * @throws MambaError `invalid-argument` for an unpaired surrogate, and for text that the vocabulary has no token for;
+   * `invalid-file` if the patterns of the tokenizer exceed their limits.
+   */
   encode(text: string, { addSpecialTokens = true, splitSpecialTokens = false }: EncodeOptions = {}): number[] {
     if (!splitSpecialTokens || typeof text !== 'string') return this.#encode(text, addSpecialTokens);
-    const marks = new Marks(this.specialTokens.values(), [text]);
-    return this.#marked.read(marks, () => this.#encode(marks.mark(text), addSpecialTokens));
+    const placeholders = new Placeholders(this.specialTokens.values(), [text]);
+    return this.#placeholders.read(placeholders, () => this.#encode(placeholders.replace(text), addSpecialTokens));
   }
 
   /**
-   * The ids of a conversation, as the chat template writes it.
-   * @throws MambaError `unsupported` where there is no template, and what `ChatTemplate.render` and `encode` throw.
+   * The ids of a conversation, formatted by the chat template.
+   * @throws MambaError `unsupported` without a template, and what `ChatTemplate.render` and `encode` throw.
    */
   encodeChat(
     messages: readonly ChatMessage[],
@@ -117,11 +122,11 @@ export class Tokenizer {
         origin: this.#origin,
         remedy: 'Write the prompt as text; a model without a template was hardly trained on conversations.',
       });
-    // The template writes the special tokens itself.
+    // The template adds the special tokens itself.
     if (!splitSpecialTokens) return this.#encode(template.render(messages, options), false);
-    const marks = new Marks(this.specialTokens.values(), [...textsWithin(messages), template.source]);
-    const text = template.render(marks.markWithin(messages), options);
-    return this.#marked.read(marks, () => this.#encode(text, false));
+    const placeholders = new Placeholders(this.specialTokens.values(), [...textsWithin(messages), template.source]);
+    const text = template.render(placeholders.replaceWithin(messages), options);
+    return this.#placeholders.read(placeholders, () => this.#encode(text, false));
   }
 
   #encode(text: string, addSpecialTokens: boolean): number[] {
@@ -148,9 +153,9 @@ export class Tokenizer {
   }
 
   /**
-   * Ids to text; bytes that are no UTF-8 become U+FFFD. Ids of the model that have no token (rows that pad an
-   * embedding) give nothing. It is what a `streamDecoder` gives for them, joined.
-   * @throws MambaError `invalid-argument` where an id is no integer of at least 0.
+   * The text of ids, the same as the joined pieces of a `streamDecoder`. Bytes that are not UTF-8 become U+FFFD. Ids
+   * without a token, which pad the embedding of some models, have no text.
+   * @throws MambaError `invalid-argument` unless all ids are integers of at least 0.
    */
   decode(ids: ArrayLike<number>, options: DecodeTextOptions = {}): string {
     const decoder = this.streamDecoder(options);
@@ -158,17 +163,17 @@ export class Tokenizer {
     return pieces.join('') + decoder.end();
   }
 
-  /** The id of a token as the vocabulary writes it, special ones among them; undefined where there is none. */
+  /** The id of a token as the vocabulary writes it, special tokens included; undefined if there is none. */
   idOf(token: string): number | undefined {
     return this.#tokenizer.token_to_id(token);
   }
 
-  /** A token as the vocabulary writes it; undefined where the id has none. */
+  /** The token of an id as the vocabulary writes it; undefined if the id has none. */
   tokenOf(id: number): string | undefined {
     return this.#tokenizer.id_to_token(id);
   }
 
-  /** Decodes ids as they come, holding back what may still turn out otherwise, such as half a character. */
+  /** Decodes ids as they come, and holds back text that later ids may change, such as half a character. */
   streamDecoder({ skipSpecialTokens = false, begun = false }: DecodeTextOptions = {}): StreamDecoder {
     const tokenOf = (id: number): string | undefined => {
       if (!Number.isSafeInteger(id) || id < 0) throw invalid('tokenizer.decode', String(id), 'ids of at least 0');
@@ -180,7 +185,7 @@ export class Tokenizer {
     return new StreamDecoder(tokenOf, () => this.#decoding({ trims: skipSpecialTokens, begun }));
   }
 
-  /** Bytes of text that a token stands for; a token may be a part of a character. */
+  /** Number of bytes of text in UTF-8 that a token stands for, which may be a part of a character. */
   byteLength(id: number): number {
     const token = this.#tokenizer.id_to_token(id);
     if (token === undefined) return 0;
@@ -197,9 +202,9 @@ export class Tokenizer {
 }
 
 /**
- * The tokenizer of a place: `tokenizer.json`, or `vocab.json` with `merges.txt`. Undefined where it has none. What lies
- * beside them and cannot be used is left out, of which `onWarning` hears (default: console.warn).
- * @throws MambaError `invalid-file`.
+ * Opens the tokenizer of a store: `tokenizer.json`, or `vocab.json` with `merges.txt`. Undefined if there is none.
+ * `onWarning` is called for every file beside them that cannot be used and is left out (default: console.warn).
+ * @throws MambaError `invalid-file`
  */
 export async function openTokenizer(
   store: CheckpointStore,
@@ -209,8 +214,9 @@ export async function openTokenizer(
 }
 
 /**
- * The tokenizer that was given with a checkpoint, that a GGUF file carries, or else that of the checkpoint's folder.
- * @throws MambaError `invalid-file`, and `unsupported` for a vocabulary that cannot be used.
+ * The tokenizer of a checkpoint: from the location that it was opened with, from its GGUF file, or from its folder.
+ * Undefined if it has none.
+ * @throws MambaError `invalid-file`, and `unsupported` for a kind of vocabulary that is not supported.
  */
 export async function checkpointTokenizer(checkpoint: Checkpoint): Promise<Tokenizer | undefined> {
   return makeTokenizer(await checkpoint.tokenizerFiles());

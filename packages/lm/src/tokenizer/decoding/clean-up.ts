@@ -1,6 +1,6 @@
 import { ReplaceText, type TextStep, TextSteps } from './text-steps.ts';
 
-/** In this order, as transformers has them. */
+/** In the order of transformers. */
 const REPLACEMENTS = [
   [' .', '.'],
   [' ?', '?'],
@@ -14,7 +14,7 @@ const REPLACEMENTS = [
   [" 're", "'re"],
 ] as const;
 
-/** Takes out the spaces that a vocabulary of words puts before punctuation and contractions. */
+/** Removes the spaces that decoding a vocabulary of words leaves before punctuation and contractions. */
 export function cleanUp(): TextStep {
   return new TextSteps(REPLACEMENTS.map(([pattern, content]) => new ReplaceText(pattern, content)));
 }

@@ -13,25 +13,24 @@ import {
   whole,
 } from './token-steps.ts';
 
-/** Patterns are in Rust's language, which the library knows to translate; its types leave this class out. */
+/** Translates Rust's regular expressions; the types of the library do not declare this class. */
 const { ReplaceDecoder } = library as unknown as {
   readonly ReplaceDecoder: new (config: object) => { readonly pattern: RegExp };
 };
 
 /** One decoder of a sequence. */
 export interface Plan {
-  step(place: Place): TokenStep;
-  /** The same for a text that is one token, in pieces; absent where it wants the whole of it. */
-  readonly textStep?: (place: Pick<Place, 'begun'>) => TextStep;
-  /** All tokens become one. */
+  step(options: StepOptions): TokenStep;
+  /** The same change for a single token that comes in pieces; absent if it needs the whole token. */
+  readonly textStep?: (options: Pick<StepOptions, 'begun'>) => TextStep;
+  /** Joins all tokens to one. */
   readonly fuses?: boolean;
 }
 
-/** Where a decoder runs. */
-export interface Place {
-  /** A token that it gives may come in several parts, since what follows only joins them. */
+export interface StepOptions {
+  /** The step may give a token in several parts, because the next step only joins tokens. */
   readonly inParts: boolean;
-  /** Other text goes before: no token is the first. */
+  /** The tokens continue a text, so that none is the first. */
   readonly begun: boolean;
 }
 
@@ -40,7 +39,7 @@ export interface DecoderConfig {
   readonly [field: string]: unknown;
 }
 
-/** The decoders of a sequence, one after the other; what is absent joins words. */
+/** The decoders of a (nested) sequence in order. Without a decoder, tokens are words that are joined by spaces. */
 export function flatten(decoder: unknown): readonly DecoderConfig[] {
   if (decoder === null || decoder === undefined) return [{ type: 'Words' }];
   const config = decoder as DecoderConfig;
@@ -50,13 +49,13 @@ export function flatten(decoder: unknown): readonly DecoderConfig[] {
   return decoders.flatMap((inner: unknown) => flatten(inner));
 }
 
-/** @throws Error where it is damaged or not known. */
+/** @throws Error for a decoder that is malformed or not supported. */
 export function planOf(config: DecoderConfig, added: ReadonlySet<string>, origin: string): Plan {
   const each = (change: (token: string, first: boolean) => string): Plan => ({
     step: ({ begun }) => new EachToken(change, begun),
   });
   switch (config.type) {
-    // No decoder: tokens are words.
+    // The tokenizer has no decoder.
     case 'Words':
       return each((token, first) => (first ? token : ` ${token}`));
     case 'Fuse':
@@ -90,7 +89,7 @@ export function planOf(config: DecoderConfig, added: ReadonlySet<string>, origin
   }
 }
 
-/** A mark is a space; the one before the first word was put there by the tokenizer, unless it never does so. */
+/** Replaces the mark (U+2581) by a space, and removes the one that the tokenizer put before the first word. */
 function metaspace(config: DecoderConfig): Plan {
   const mark = textField(config, 'replacement', '\u2581');
   const scheme = config.prepend_scheme ?? (config.add_prefix_space === false ? 'never' : 'always');
@@ -101,7 +100,7 @@ function metaspace(config: DecoderConfig): Plan {
   return { step: ({ begun }) => new EachToken(change, begun) };
 }
 
-/** Tokens are words, but for those that a prefix makes the rest of one. */
+/** Joins tokens by spaces, except those with a prefix, which continue a word. */
 function wordPiece(config: DecoderConfig): Plan {
   const prefix = textField(config, 'prefix', '##');
   const change = (token: string, first: boolean): string => {
@@ -125,7 +124,7 @@ function collapse(config: DecoderConfig): Plan {
   return { step: () => new Collapse(padding, change) };
 }
 
-/** A replacement, like a pattern, is of whoever made the tokenizer: it is bounded. */
+/** Replaces a literal or a regular expression, under the limits for untrusted patterns. */
 function replace(config: DecoderConfig, origin: string): Plan {
   const content = textField(config, 'content', '');
   const pattern = (config.pattern as { readonly String?: unknown; readonly Regex?: unknown } | undefined) ?? {};

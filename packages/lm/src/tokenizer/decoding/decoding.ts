@@ -4,8 +4,8 @@ import { ReplaceText, type TextStep, TextSteps, TrimText, WholeText } from './te
 import type { TokenStep } from './token-steps.ts';
 
 /**
- * A text that is made of tokens as they come. The pieces joined are the text of all of them: there is no other way to
- * decode.
+ * Decodes the tokens of one text as they come. The pieces joined are the text of all tokens; decoding a list of ids at
+ * once uses this class too, so that both always agree.
  */
 export class Decoding {
   readonly #tokenSteps: readonly TokenStep[];
@@ -30,30 +30,30 @@ export class Decoding {
   }
 }
 
-/** What of a tokenizer decides how its tokens become text. */
+/** The parts of a tokenizer that determine how its tokens become text. */
 export interface DecodingParts {
-  /** Which file that is, for errors. */
+  /** Names the tokenizer in errors. */
   readonly origin: string;
-  /** As `tokenizer.json` has it. */
+  /** `decoder` of `tokenizer.json`. */
   readonly decoder: unknown;
-  /** Contents of the added tokens. */
+  /** The added tokens. */
   readonly added: ReadonlySet<string>;
-  /** What the model's vocabulary ends words with. */
+  /** The suffix of tokens at the end of a word, if the vocabulary has one. */
   readonly wordSuffix: string | undefined;
-  /** The config's `clean_up_tokenization_spaces`. Only vocabularies of words want it: in others a space is a space. */
+  /** `clean_up_tokenization_spaces` of the config; only used for WordPiece, since other vocabularies keep spaces. */
   readonly cleanUp: boolean;
 }
 
 export interface DecodingOptions {
-  /** Spaces at both ends go where the vocabulary ends words with a suffix. */
+  /** Trims whitespace at both ends, if the vocabulary has a word suffix. */
   readonly trims: boolean;
-  /** Other text goes before: no token is the first. */
+  /** The tokens continue a text, so that none is the first. */
   readonly begun: boolean;
 }
 
 /**
- * How tokens become text: a function, since each text has a decoding of its own.
- * @throws Error where the decoder is damaged or not known.
+ * Returns a function that makes a decoding for each text.
+ * @throws Error for a decoder that is malformed or not supported.
  */
 export function decodingOf(parts: DecodingParts): (options: DecodingOptions) => Decoding {
   const decoders = flatten(parts.decoder);

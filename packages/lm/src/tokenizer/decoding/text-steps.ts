@@ -1,18 +1,18 @@
 /**
- * Changes of a text that comes in pieces: what may still turn out otherwise is held back, so that the pieces given,
- * joined, are the change of the whole, however it was cut.
+ * Changes a text that comes in pieces. Text that may still change is held back, so that the pieces given, joined, are
+ * the changed text, however it was split.
  */
 export interface TextStep {
-  /** What is certain by now. */
+  /** @returns the text that can no longer change. */
   push(text: string): string;
-  /** The rest, at the end of the text. */
+  /** Ends the text. @returns the text that was held back. */
   end(): string;
 }
 
-/** A piece of text, and what is to be made of it: a stranger's replacement, which may be refused. */
+/** Runs a replacement on a piece of text, under limits beyond which it throws. */
 export type Limited = (text: string, replace: () => string) => string;
 
-/** Every occurrence of `pattern`, from the left and without overlaps, becomes `content`. */
+/** Replaces every occurrence of `pattern`, from the left and without overlaps, by `content`. */
 export class ReplaceText implements TextStep {
   readonly #pattern: string;
   readonly #content: string;
@@ -29,7 +29,7 @@ export class ReplaceText implements TextStep {
     if (this.#pattern === '') return text;
     const parts = (this.#held + text).split(this.#pattern);
     const last = parts.at(-1)!;
-    const certain = last.length - beginning(last, this.#pattern);
+    const certain = last.length - partialMatch(last, this.#pattern);
     this.#held = last.slice(certain);
     parts[parts.length - 1] = last.slice(0, certain);
     return this.#limited(text, () => parts.join(this.#content));
@@ -42,7 +42,7 @@ export class ReplaceText implements TextStep {
   }
 }
 
-/** Up to `start` of one character off the beginning of the text, and up to `stop` off its end. */
+/** Removes `content` up to `start` times from the beginning of the text, and up to `stop` times from its end. */
 export class StripText implements TextStep {
   readonly #content: string;
   readonly #stop: number;
@@ -77,7 +77,7 @@ export class StripText implements TextStep {
 const LEADING_SPACE = /^\p{White_Space}+/u;
 const TRAILING_SPACE = /(?<!\p{White_Space})\p{White_Space}+$/u;
 
-/** Whitespace off both ends; not U+FEFF, which JavaScript's own `trim` takes for a space. */
+/** Removes whitespace from both ends, without U+FEFF, which JavaScript's `trim` would remove. */
 export class TrimText implements TextStep {
   #begun: boolean;
   #held = '';
@@ -100,7 +100,7 @@ export class TrimText implements TextStep {
   }
 }
 
-/** A change that may look at all of the text: nothing is given before its end. */
+/** Applies a change that needs the whole text; nothing is given before its end. */
 export class WholeText implements TextStep {
   readonly #change: (text: string) => string;
   #held = '';
@@ -121,7 +121,7 @@ export class WholeText implements TextStep {
   }
 }
 
-/** One step after the other. */
+/** Applies steps one after the other. */
 export class TextSteps implements TextStep {
   readonly #steps: readonly TextStep[];
 
@@ -138,14 +138,14 @@ export class TextSteps implements TextStep {
   }
 }
 
-/** Length of the longest end of a text with which the pattern begins, less than the whole of it. */
-export function beginning(text: string, pattern: string): number {
+/** Length of the longest suffix of a text that is a proper prefix of the pattern. */
+export function partialMatch(text: string, pattern: string): number {
   let size = Math.min(pattern.length - 1, text.length);
   while (size > 0 && !text.endsWith(pattern.slice(0, size))) size--;
   return size;
 }
 
-/** Where a text ends without up to `count` of `content` at its end. */
+/** The end of a text without `content` at its end, removed up to `count` times. */
 export function strippedEnd(text: string, content: string, count: number): number {
   let end = text.length;
   for (let left = count; left > 0 && content !== '' && text.endsWith(content, end); left--) end -= content.length;

@@ -1,15 +1,15 @@
 import { StripText, type TextStep } from './text-steps.ts';
 
 /**
- * Changes of a list of tokens that come one by one, as the decoders of a `tokenizer.json` are. Each gives the tokens
- * that are certain by now; the last one may be given in parts, where all that follows only joins them.
+ * Changes a list of tokens that come one by one, like a decoder of a `tokenizer.json`. Each call returns the tokens
+ * that can no longer change; the last one may come in parts, if the next step only joins tokens.
  */
 export interface TokenStep {
   push(token: string): readonly string[];
   end(): readonly string[];
 }
 
-/** A change of each token by itself, and by whether it is the first. */
+/** Changes each token separately, depending on whether it is the first. */
 export class EachToken implements TokenStep {
   readonly #change: (token: string, first: boolean) => string;
   #first: boolean;
@@ -31,11 +31,11 @@ export class EachToken implements TokenStep {
 }
 
 /**
- * Tokens such as `<0xE6>` are bytes: a run of them becomes the text that it is in UTF-8, with U+FFFD for what is none.
+ * Decodes runs of byte tokens, such as `<0xE6>`, as UTF-8, with U+FFFD for invalid bytes.
  */
 export class ByteFallback implements TokenStep {
   readonly #decoder = new TextDecoder('utf-8', { ignoreBOM: true });
-  /** A run is one token; it is given in parts where that makes no difference. */
+  /** Whether the token of a run may be given in parts. */
   readonly #inParts: boolean;
   #run: string | undefined;
 
@@ -61,10 +61,10 @@ export class ByteFallback implements TokenStep {
   }
 }
 
-/** A word's last token ends with a suffix, which is a space to the next word; behind the last word there is none. */
+/** Replaces the suffix at the end of a word by a space, and removes it after the last word. */
 export class WordSuffix implements TokenStep {
   readonly #suffix: string;
-  /** The last token from its first suffix on. */
+  /** The last token, from its first suffix on. */
   #held = '';
 
   constructor(suffix: string) {
@@ -87,7 +87,8 @@ export class WordSuffix implements TokenStep {
 }
 
 /**
- * Every byte of a text as one character of GPT-2's alphabet. Added tokens stand for themselves. All becomes one token.
+ * Decodes GPT-2's byte-level alphabet, in which each character is one byte. Added tokens are text already. Joins all
+ * tokens to one.
  */
 export class ByteLevel implements TokenStep {
   readonly #decoder = new TextDecoder('utf-8', { ignoreBOM: true });
@@ -107,7 +108,7 @@ export class ByteLevel implements TokenStep {
   }
 }
 
-/** Connectionist temporal classification: what is said twice in a row is said once, and padding is nothing. */
+/** Connectionist temporal classification: merges repeated tokens, and drops padding. */
 export class Collapse implements TokenStep {
   readonly #padding: string;
   readonly #change: (token: string) => string;
@@ -130,18 +131,18 @@ export class Collapse implements TokenStep {
   }
 }
 
-/** Up to so many of one character off both ends of a token. */
+/** Removes `content` up to `start` times from the beginning of a token, and up to `stop` times from its end. */
 export function stripToken(token: string, content: string, start: number, stop: number): string {
   const step = new StripText(content, start, stop);
   return whole(step, token);
 }
 
-/** The change of a text that is there as a whole. */
+/** Applies a step to a whole text. */
 export function whole(step: TextStep, text: string): string {
   return step.push(text) + step.end();
 }
 
-/** A token that holds a character outside the alphabet stands for its own bytes. */
+/** The bytes of a token; one with a character outside the alphabet is encoded as UTF-8. */
 function bytesOf(token: string): Uint8Array {
   const bytes: number[] = [];
   for (const character of token) {
@@ -152,7 +153,7 @@ function bytesOf(token: string): Uint8Array {
   return Uint8Array.from(bytes);
 }
 
-/** Printable bytes are themselves; the others follow at U+0100. */
+/** Bytes by their characters: printable bytes stand for themselves, the others follow from U+0100 on. */
 const BYTES: ReadonlyMap<string, number> = (() => {
   const printable = (byte: number): boolean =>
     (byte >= 0x21 && byte <= 0x7e) || (byte >= 0xa1 && byte <= 0xac) || (byte >= 0xae && byte <= 0xff);
