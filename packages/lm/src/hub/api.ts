@@ -3,26 +3,26 @@ import { isMambaError, MambaError } from '@mamba/core';
 import type { HubFile } from './cache.ts';
 import { HASH } from './hash.ts';
 
-/** A server with the hub's addresses, as one repository of it is asked for. */
+/** A server with the hub's API, and the repository that is requested from it. */
 export interface HubServer extends RequestOptions {
   readonly endpoint: string;
   readonly repository: string;
-  /** For messages. */
+  /** Names the repository in errors. */
   readonly name: string;
 }
 
 export const COMMIT = /^[0-9a-f]{40}$/;
 
-/** The commit that a revision is. @throws MambaError `invalid-file`, `unavailable`, `io`, `aborted`. */
+/** The commit of a revision. @throws MambaError `invalid-file`, `unavailable`, `io`, `aborted` */
 export async function askCommit(server: HubServer, revision: string, attempts?: number): Promise<string> {
   const url = `${server.endpoint}/api/models/${server.repository}/revision/${encodeURIComponent(revision)}`;
   const { json } = await askJson(server, url, 'its commit', attempts);
   const { sha } = (json ?? {}) as { readonly sha?: unknown };
-  if (typeof sha !== 'string' || !COMMIT.test(sha)) throw strange(server, `the commit ${JSON.stringify(sha)}`);
+  if (typeof sha !== 'string' || !COMMIT.test(sha)) throw unexpectedAnswer(server, `the commit ${JSON.stringify(sha)}`);
   return sha;
 }
 
-/** All files of a commit, by their names with folders. @throws as `askCommit` does. */
+/** All files of a commit, by their paths. @throws MambaError as `askCommit`. */
 export async function askFiles(server: HubServer, commit: string, what: string): Promise<ReadonlyMap<string, HubFile>> {
   const files = new Map<string, HubFile>();
   const first = `${server.endpoint}/api/models/${server.repository}/tree/${commit}?recursive=true&expand=false`;
@@ -30,7 +30,7 @@ export async function askFiles(server: HubServer, commit: string, what: string):
   for (let url: string | undefined = first; url !== undefined; ) {
     asked.add(url);
     const { json, next }: Page = await askJson(server, url, what);
-    if (!Array.isArray(json)) throw strange(server, 'no list of files');
+    if (!Array.isArray(json)) throw unexpectedAnswer(server, 'no list of files');
     for (const entry of json as readonly (TreeEntry | null)[]) {
       if (entry?.type !== 'file') continue;
       const file = {
@@ -39,30 +39,30 @@ export async function askFiles(server: HubServer, commit: string, what: string):
         hash: String(entry.lfs?.oid ?? entry.oid).replace(/^sha256:/, ''),
       };
       if (!HASH.test(file.hash) || !Number.isSafeInteger(file.size) || file.size < 0)
-        throw strange(server, `${file.name} of ${file.size} bytes with the hash ${JSON.stringify(file.hash)}`);
+        throw unexpectedAnswer(server, `${file.name} of ${file.size} bytes with the hash ${JSON.stringify(file.hash)}`);
       files.set(file.name, file);
     }
     if (next !== undefined) checkNext(server, next, asked);
     url = next;
   }
-  // Not kept as that there is no such file.
-  if (files.size === 0) throw strange(server, 'a repository without a file');
+  // An empty list is not trusted: the cache would remember that every file is absent.
+  if (files.size === 0) throw unexpectedAnswer(server, 'a repository without a file');
   return files;
 }
 
-/** Elsewhere, it would have no business with the token; the same page again would never end. */
+/** The next page must be on the same origin, which the token may be sent to, and must not have been read before. */
 function checkNext(server: HubServer, next: string, asked: ReadonlySet<string>): void {
   const { origin } = new URL(next);
-  if (origin !== new URL(server.endpoint).origin) throw strange(server, `more of its files at ${origin}`);
-  if (asked.has(next)) throw strange(server, 'pages of files that go round in a circle');
+  if (origin !== new URL(server.endpoint).origin) throw unexpectedAnswer(server, `more of its files at ${origin}`);
+  if (asked.has(next)) throw unexpectedAnswer(server, 'pages of files that go round in a circle');
 }
 
-/** Where a file's content is. */
+/** The address of a file's content. */
 export function fileUrl({ endpoint, repository }: HubServer, commit: string, file: string): string {
   return `${endpoint}/${repository}/resolve/${commit}/${file.split('/').map(encodeURIComponent).join('/')}`;
 }
 
-/** What an answer other than 200 and 206 means. */
+/** The error for an answer other than 200 and 206. @param what What was requested, in words. */
 export function refusal({ name }: HubServer, what: string, response: Response): MambaError {
   const { status } = response;
   const given = `${statusOf(response)} for ${what}`;
@@ -83,7 +83,8 @@ export function refusal({ name }: HubServer, what: string, response: Response): 
   });
 }
 
-export function strange({ name }: HubServer, given: string): MambaError {
+/** The error for an answer that the hub would not give. */
+export function unexpectedAnswer({ name }: HubServer, given: string): MambaError {
   return new MambaError('invalid-file', `${name}: the server does not answer as the hub does`, {
     ...{ origin: name, given },
     remedy: MIRROR,
@@ -102,7 +103,7 @@ interface TreeEntry {
 
 interface Page {
   readonly json: unknown;
-  /** The address of what comes after. */
+  /** The address of the next page. */
   readonly next: string | undefined;
 }
 
@@ -121,7 +122,8 @@ function askJson(server: HubServer, url: string, what: string, attempts?: number
       throw unreachable(name, server.signal, cause);
     }
     const next = /<([^>]+)>\s*;[^,]*\brel="?next"?/.exec(response.headers.get('link') ?? '')?.[1];
-    if (next !== undefined && !URL.canParse(next, url)) throw strange(server, `more of its files at ${quoted(next)}`);
+    if (next !== undefined && !URL.canParse(next, url))
+      throw unexpectedAnswer(server, `more of its files at ${quoted(next)}`);
     return { json: parse(server, text), next: next === undefined ? undefined : new URL(next, url).href };
   };
   return retry(ask, { ...server, attempts });
@@ -131,7 +133,7 @@ function parse(server: HubServer, text: string): unknown {
   try {
     return JSON.parse(text);
   } catch {
-    // Mostly not the hub, but who stands between and wants something.
+    // Often a captive portal or a proxy.
     throw new MambaError('io', `${server.name}: something else than the hub answers`, {
       ...{ origin: server.name, given: `what is not JSON: ${quoted(text)}` },
       remedy: MIRROR,
@@ -143,7 +145,7 @@ function quoted(text: string): string {
   return JSON.stringify(text.slice(0, 60));
 }
 
-/** Whether nobody could be asked, rather than that the answer was no. */
+/** Whether the hub could not be reached, rather than refused. */
 export function isUnreachable(error: unknown): boolean {
   return isMambaError(error, 'io') && error.origin?.startsWith('hf:') === true;
 }

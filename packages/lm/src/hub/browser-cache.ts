@@ -6,20 +6,20 @@ import { holdLock } from './browser-lock.ts';
 import type { Download, HubCache, HubFile } from './cache.ts';
 
 /**
- * Entries of a cache are whole responses: a file is kept in parts of this size, so that a download can go on after the
- * last of them.
+ * Bytes of a part. Entries of cache storage cannot be appended to, so that a file is kept in parts, and a download
+ * resumes after the last complete one.
  */
 const PART = 2 ** 24;
 
 export interface BrowserCacheOptions {
-  /** Bytes of a part. */
+  /** Bytes of a part. Default 16 MiB. */
   readonly part?: number | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 
 /**
- * A repository in a browser's cache storage: `blobs/<hash>/<part>` by content, `snapshots/<commit>/<file>` saying which
- * hash that is, `refs/<revision>` with a commit, `absent/<commit>/<file>` for what there is not.
+ * A repository in a browser's cache storage. `blobs/<hash>/<part>` holds content, `snapshots/<commit>/<file>` the hash
+ * of a file, `refs/<revision>` a commit, and `absent/<commit>/<file>` marks files that the repository does not have.
  */
 export function openCache(
   repository: string,
@@ -52,7 +52,7 @@ export function openCache(
   };
 }
 
-/** The same, with the lock let go at its end. */
+/** Releases the lock when the download ends. */
 function released(download: Download, release: () => void): Download {
   return {
     get received() {
@@ -69,18 +69,18 @@ async function openParts(store: Entries, file: HubFile, part: number): Promise<B
   const blobs: Blob[] = [];
   for (let start = 0; start < file.size; start += part) {
     const blob = await store.get(partKey(file, blobs.length));
-    // A browser short of space may have dropped it.
+    // The browser may have evicted a part.
     if (blob?.size !== Math.min(part, file.size - start)) return undefined;
     blobs.push(blob);
   }
-  // Larger ones would take as long again as to load them.
+  // Only files of one part are hashed again: hashing a large one takes as long as loading it.
   if (blobs.length <= 1 && (await contentHash(store, file, blobs.length)) !== file.hash) return undefined;
   return blobSource(new Blob(blobs), file.name);
 }
 
 async function openDownload(store: Entries, link: string, file: HubFile, part: number): Promise<Download> {
   const { size } = file;
-  /** Parts that are stored, and what is here of the next one. */
+  /** The number of stored parts, and of bytes in `buffer`, which collects the next part. */
   let parts = 0;
   let filled = 0;
   let buffer = new Uint8Array(Math.min(part, size));
@@ -134,7 +134,7 @@ async function openDownload(store: Entries, link: string, file: HubFile, part: n
   };
 }
 
-/** A part at a time: WebCrypto would want the file in one piece. */
+/** Hashes part by part; WebCrypto would need the whole file in memory. */
 async function contentHash(store: Entries, file: HubFile, parts: number): Promise<string> {
   const hash =
     file.hash.length === 64 ? sha256.create() : sha1.create().update(new TextEncoder().encode(`blob ${file.size}\0`));
@@ -149,7 +149,7 @@ function partKey({ hash }: HubFile, index: number): string {
   return `blobs/${hash}/${index}`;
 }
 
-/** Cache storage as a map. Its keys have to be addresses; nothing is fetched from these. */
+/** Cache storage as a map. Its keys must be URLs; they are never fetched. */
 class Entries {
   readonly #base: string;
   readonly #name: string;
@@ -172,7 +172,6 @@ class Entries {
     await this.#attempt((cache) => cache.delete(this.#url(key)));
   }
 
-  /** Names may hold anything. */
   #url(key: string): string {
     return this.#base + key.split('/').map(encodeURIComponent).join('/');
   }

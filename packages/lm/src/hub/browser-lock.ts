@@ -1,9 +1,9 @@
 import { MambaError } from '@mamba/core';
 
 /**
- * Waits until no tab or worker of this site has the name; the answer lets go of it. Where there are no locks, nobody
- * waits.
- * @throws MambaError `aborted`.
+ * Waits for a lock among all tabs and workers of this origin. Without the Web Locks API it does not wait.
+ * @returns a function that releases the lock.
+ * @throws MambaError `aborted`
  */
 export async function holdLock(name: string, signal: AbortSignal | undefined): Promise<() => void> {
   const locks = globalThis.navigator?.locks;

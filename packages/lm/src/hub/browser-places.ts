@@ -1,15 +1,15 @@
-/** Stands for node-places.ts in browsers; chosen by package.json's `imports`. */
+/** Replaces node-places.ts in browsers, by `imports` of package.json. */
 import { openCache } from './browser-cache.ts';
 import type { HubCache } from './cache.ts';
 
-/** There is none. */
+/** Browsers have no environment variables. */
 export const environment = {
   endpoint: (): string | undefined => undefined,
   token: async (): Promise<string | undefined> => undefined,
   offline: (): boolean => false,
 };
 
-/** @param location Name of a cache; default: `mamba-hub`. */
+/** @param location The name of a cache. Default: `mamba-hub`. */
 export function repositoryCache(
   repository: string,
   location: string | undefined,

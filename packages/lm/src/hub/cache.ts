@@ -2,39 +2,42 @@ import type { ByteSource } from '@mamba/checkpoint';
 
 /** A file of a repository at one commit. */
 export interface HubFile {
+  /** Its path in the repository. */
   readonly name: string;
+  /** In bytes. */
   readonly size: number;
-  /** Of the content: its SHA-256 in 64 hex digits, or git's SHA-1 of it as a blob in 40. */
+  /** The SHA-256 of its content (64 hex digits), or git's SHA-1 of the content as a blob (40 hex digits). */
   readonly hash: string;
 }
 
-/** Where files of the hub are kept, by commit. What it gives was checked when it came. */
+/** A cache for files of one repository, by commit. Files are checked when they are downloaded. */
 export interface HubCache {
-  /** The commit that a revision was when it was last asked for; undefined where that is not known. */
+  /** The commit of a revision when it was last requested; undefined if unknown. */
   commitOf(revision: string): Promise<string | undefined>;
   setCommit(revision: string, commit: string): Promise<void>;
-  /** Names of the files that are here. */
+  /** Paths of the cached files. */
   list(commit: string): Promise<readonly string[]>;
+  /** Undefined if the file is not cached. */
   open(commit: string, file: string): Promise<ByteSource | undefined>;
-  /** Whether the repository is known to have no such file. */
+  /** Whether the repository is known not to have the file. */
   isAbsent(commit: string, file: string): Promise<boolean>;
   setAbsent(commit: string, file: string): Promise<void>;
-  /** Goes on where an earlier download of the same content was left. */
+  /** Starts a download, or resumes an earlier one of the same content. */
   download(commit: string, file: HubFile): Promise<Download>;
 }
 
-/** A file on its way into the cache; ended by `finish` or `leave`. */
+/** A download into the cache, ended by `finish` or `leave`. */
 export interface Download {
-  /** Bytes that are here. */
+  /** Bytes received so far, in earlier downloads too. */
   readonly received: number;
   write(bytes: Uint8Array): Promise<void>;
-  /** Throws away what is here. */
+  /** Discards the received bytes. */
   restart(): Promise<void>;
   /**
-   * Checks the content and puts it in its place. @throws MambaError `invalid-file` where it is not what was announced;
-   * it is gone then.
+   * Checks the content and adds the file to the cache.
+   * @throws MambaError `invalid-file` if the content does not have the expected size and hash; it is discarded then.
    */
   finish(): Promise<void>;
-  /** Keeps what is here for the next time; never throws. */
+  /** Keeps the received bytes for a later download. Never throws. */
   leave(): Promise<void>;
 }

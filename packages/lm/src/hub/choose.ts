@@ -2,9 +2,10 @@ import { ggufParts } from '@mamba/checkpoint';
 import { MambaError } from '@mamba/core';
 
 /**
- * The GGUF file of a quantisation, by its name, among all names of a repository: in whichever folder, with all its
- * parts.
- * @throws MambaError `invalid-file` where there is none, or more than one.
+ * Finds the GGUF file of a quantisation by its name, in any folder.
+ * @param names Paths of all files of the repository.
+ * @returns the paths of all its parts.
+ * @throws MambaError `invalid-file` if there is none, or more than one.
  */
 export function chooseGguf(origin: string, names: readonly string[], quantization: string): readonly string[] {
   const files = new Map<string, readonly string[]>();
@@ -14,7 +15,7 @@ export function chooseGguf(origin: string, names: readonly string[], quantizatio
     files.set(parts[0]!, parts);
   }
   const wanted = quantization.toLowerCase().replace(/[.]/g, '\\.');
-  // A word of the name: Q4_K is not Q4_K_M, and F16 not BF16.
+  // Matches whole words only: Q4_K is not Q4_K_M, and F16 is not BF16.
   const named = new RegExp(`(^|[-._/ ])${wanted}(?![a-z0-9_])`);
   const found = [...files.keys()].filter((name) => named.test(name.toLowerCase()));
   if (found.length === 1) return files.get(found[0]!)!;

@@ -1,10 +1,10 @@
 import { request, retry, unreachable } from '@mamba/checkpoint';
-import { fileUrl, type HubServer, refusal, strange } from './api.ts';
+import { fileUrl, type HubServer, refusal, unexpectedAnswer } from './api.ts';
 import type { Download, HubFile } from './cache.ts';
 
 /**
- * The rest of a file, into its download: what fails on the way goes on from there.
- * @throws MambaError `invalid-file` where something else comes, `unavailable`, `io`, `aborted`.
+ * Downloads the rest of a file. After a failure of the network it resumes where it stopped.
+ * @throws MambaError `invalid-file` for an unexpected answer, `unavailable`, `io`, `aborted`
  */
 export async function fetchFile(
   server: HubServer,
@@ -28,14 +28,14 @@ async function fetchRest(
   const name = `${server.name}: ${file.name}`;
   const response = await ask(server, commit, file, download.received);
   const reader = response.body!.getReader();
-  // A server without ranges gives the whole of it.
+  // A server without range requests sends the whole file.
   let skipped = response.status === 206 ? 0 : download.received;
   try {
     for (let piece = await reader.read(); !piece.done; piece = await reader.read()) {
       const bytes = piece.value.subarray(Math.min(skipped, piece.value.length));
       skipped -= piece.value.length - bytes.length;
       if (download.received + bytes.length > file.size)
-        throw strange(server, `more of ${file.name} than its ${file.size} bytes`);
+        throw unexpectedAnswer(server, `more of ${file.name} than its ${file.size} bytes`);
       if (bytes.length === 0) continue;
       await download.write(bytes);
       onBytes();
@@ -48,7 +48,7 @@ async function fetchRest(
   }
 }
 
-/** An answer with what comes from `start`, or with the whole. */
+/** Requests the bytes from `start` on; the answer may have the whole file instead. */
 async function ask(server: HubServer, commit: string, file: HubFile, start: number): Promise<Response> {
   const url = fileUrl(server, commit, file.name);
   const input = { name: `${server.name}: ${file.name}` };
@@ -62,6 +62,6 @@ async function ask(server: HubServer, commit: string, file: HubFile, start: numb
   const astray = response.status === 206 && first !== undefined && Number(first) !== start;
   if (response.ok && response.body !== null && !astray) return response;
   await response.body?.cancel();
-  if (astray) throw strange(server, `${file.name} from ${first} instead of ${start}`);
-  throw response.ok ? strange(server, `nothing of ${file.name}`) : refusal(server, file.name, response);
+  if (astray) throw unexpectedAnswer(server, `${file.name} from ${first} instead of ${start}`);
+  throw response.ok ? unexpectedAnswer(server, `nothing of ${file.name}`) : refusal(server, file.name, response);
 }

@@ -11,48 +11,49 @@ import { peekSource } from './peek.ts';
 import { cleanToken } from './token.ts';
 
 export interface HubOptions {
-  /** A branch, tag or commit. Default: what the id says after `@`, or else `main`. */
+  /** A branch, tag or commit. Default: the revision after `@` in the id, or `main`. */
   readonly revision?: string | undefined;
-  /** Default: HF_ENDPOINT, or else https://huggingface.co. */
+  /** The address of the hub or a mirror. Default: HF_ENDPOINT, or https://huggingface.co. */
   readonly endpoint?: string | undefined;
   /**
-   * Goes to the endpoint alone. Default in Node: HF_TOKEN, or else the one that Hugging Face's tools stored
-   * (HF_TOKEN_PATH, HF_HOME). An empty one is none.
+   * An access token; it is sent to the endpoint only. Default in Node: HF_TOKEN, or the token that Hugging Face's tools
+   * stored (HF_TOKEN_PATH, HF_HOME). An empty string sends none.
    */
   readonly token?: string | undefined;
   /**
-   * Where files are kept. In Node a folder, by default that of Hugging Face's own tools (HF_HUB_CACHE, HF_HOME), whose
-   * layout it has; in a browser the name of a cache in its cache storage.
+   * The cache. In Node it is a folder in the layout of Hugging Face's own tools, by default theirs (HF_HUB_CACHE,
+   * HF_HOME); in a browser it is the name of a cache in cache storage.
    */
   readonly cache?: string | undefined;
   /**
-   * Ask nothing of the network. Default: HF_HUB_OFFLINE. Without it, a network that cannot be reached is done without
-   * as far as that goes.
+   * Never uses the network. Default: HF_HUB_OFFLINE. Without it, files are taken from the cache as far as possible if
+   * the hub cannot be reached.
    */
   readonly offline?: boolean | undefined;
   readonly onProgress?: ((progress: DownloadProgress) => void) | undefined;
   readonly signal?: AbortSignal | undefined;
-  /** Default: the global fetch. */
+  /** Default: the global `fetch`. */
   readonly fetch?: typeof globalThis.fetch | undefined;
-  /** How it waits before it asks a server or a disk again. Default: a timer. */
+  /** Waits before the network or a lock is tried again. Default: a timer. */
   readonly wait?: Wait | undefined;
 }
 
 export interface DownloadProgress {
+  /** The path of the file that is downloaded. */
   readonly file: string;
-  /** Of this file, those of earlier attempts included. */
+  /** Bytes of this file received so far, in earlier attempts too. */
   readonly bytes: number;
   readonly totalBytes: number;
 }
 
 /**
- * A repository as the location of a checkpoint: `owner/name`, `owner/name@revision`, a folder of it, one GGUF file of
- * it, `owner/name/folder/file.gguf`, or its GGUF file of a quantisation, `owner/name:Q8_0`; with or without `hf:`
- * before it. Files are downloaded when they are opened, into a cache; a download that was cut off goes on where it
- * ended, processes that want the same file wait for one of them, and every file is checked against the hash that the
- * hub gives. All files are of one commit.
- * @throws MambaError `invalid-argument`; its `open` throws `invalid-file` (no such repository, a damaged file),
- * `unavailable` (offline and not in the cache, no access), `io` (network, disk), `aborted`.
+ * The store of a repository on the Hugging Face hub, as the location of a checkpoint. `id` is one of `owner/name`,
+ * `owner/name@revision`, `owner/name/folder`, `owner/name/folder/file.gguf` for one GGUF file, and `owner/name:Q8_0`
+ * for the GGUF file of a quantisation, each with or without `hf:`. Files are downloaded into a cache when they are
+ * opened, and checked against the hashes of the hub. An interrupted download resumes where it stopped, and only one of
+ * several processes downloads a file while the others wait. All files are of one commit.
+ * @throws MambaError `invalid-argument`. Opening a file throws `invalid-file` (no such repository, a damaged file),
+ * `unavailable` (offline and not cached, no access), `io` (network, disk) or `aborted`.
  */
 export function hub(id: string, options: HubOptions = {}): CheckpointStore {
   checkOptions('hub', options, KEYS);
@@ -72,8 +73,9 @@ export function hub(id: string, options: HubOptions = {}): CheckpointStore {
 const KEYS: readonly (keyof HubOptions)[] = [
   ...(['revision', 'endpoint', 'token', 'cache', 'offline', 'onProgress', 'signal', 'fetch', 'wait'] as const),
 ];
+/** Most downloads of a file, if it arrives damaged or another process interferes. */
 const ATTEMPTS = 3;
-/** Smaller files are fetched as quickly as looked at. */
+/** Bytes from which on reading parts of a file over the network is faster than downloading it. */
 const LARGE = 2 ** 22;
 const ENDPOINT = 'https://huggingface.co';
 
@@ -85,7 +87,6 @@ class Repository {
   readonly #offline: boolean;
   readonly #endpoint: string;
   readonly #cache: HubCache;
-  /** Asked for once. */
   readonly #server = once(() => this.#openServer());
   readonly #commit = once(() => this.#resolve());
   readonly #files = once(async () => askFiles(await this.#online('its files'), await this.#commit(), 'its files'));
@@ -95,7 +96,7 @@ class Repository {
     this.name = `hf:${id.repository}@${revision}`;
     this.#id = id;
     this.#revision = revision;
-    // Said at once where it is none.
+    // A malformed token throws at once.
     if (options.token !== undefined) cleanToken(options.token);
     this.#options = options;
     this.#offline = options.offline ?? environment.offline();
@@ -115,8 +116,8 @@ class Repository {
   async open(name: string): Promise<ByteSource | undefined> {
     const file = await this.#path(name);
     const commit = await this.#commit();
-    const kept = await this.#kept(commit, file);
-    if (kept !== undefined) return kept;
+    const cached = await this.#openCached(commit, file);
+    if (cached !== undefined) return cached;
     if (await this.#cache.isAbsent(commit, file)) return undefined;
     await this.#online(file);
     const entry = (await this.#files()).get(file);
@@ -128,26 +129,26 @@ class Repository {
     return this.#cache.open(commit, file);
   }
 
-  /** A large file that is not in the cache, where it lies. */
+  /** A source that reads a large file over the network, if it is not cached; undefined for others. */
   async peek(name: string): Promise<ByteSource | undefined> {
     const file = await this.#path(name);
     const commit = await this.#commit();
-    const kept = await this.#kept(commit, file);
-    await kept?.close();
-    if (kept !== undefined || this.#offline) return undefined;
+    const cached = await this.#openCached(commit, file);
+    await cached?.close();
+    if (cached !== undefined || this.#offline) return undefined;
     const entry = (await this.#files()).get(file);
     return entry && entry.size >= LARGE ? peekSource(await this.#server(), commit, entry) : undefined;
   }
 
-  /** With its folders. */
+  /** The path of a file in the repository. */
   async #path(name: string): Promise<string> {
     if (!/^[^/\\\0:]+$/.test(name) || name === '.' || name === '..')
       throw new MambaError('invalid-file', `${this.name}: ${JSON.stringify(name)} is not a plain file name`);
     return (this.#id.quantization === undefined ? this.#id.folder : (await this.#chosen()).folder) + name;
   }
 
-  /** From the cache. What is damaged there is as good as absent, where it can be fetched again. */
-  async #kept(commit: string, file: string): Promise<ByteSource | undefined> {
+  /** Opens a cached file; undefined if it is not cached, or is damaged and can be downloaded again. */
+  async #openCached(commit: string, file: string): Promise<ByteSource | undefined> {
     try {
       return await this.#cache.open(commit, file);
     } catch (error) {
@@ -156,14 +157,14 @@ class Repository {
     }
   }
 
-  /** A branch moves; the commit that it last was will do where nobody can be asked. */
+  /** The commit of the revision; the last known one if the hub cannot be reached. */
   async #resolve(): Promise<string> {
     if (COMMIT.test(this.#revision)) return this.#revision;
     const known = await this.#cache.commitOf(this.#revision);
     const usable = known !== undefined && COMMIT.test(known);
     if (this.#offline && usable) return known;
     try {
-      // Not waited for long where there is another way.
+      // Fewer attempts if the cache knows a commit.
       const sha = await askCommit(await this.#online('its commit'), this.#revision, usable ? 2 : undefined);
       await this.#cache.setCommit(this.#revision, sha);
       return sha;
@@ -173,7 +174,7 @@ class Repository {
     }
   }
 
-  /** Names of all files, with folders; of those in the cache where nobody can be asked. */
+  /** Paths of all files; only of cached ones if the hub cannot be reached. */
   async #names(): Promise<readonly string[]> {
     const commit = await this.#commit();
     if (this.#offline) return this.#cache.list(commit);
@@ -185,6 +186,7 @@ class Repository {
     }
   }
 
+  /** Finds the GGUF file of the quantisation: its folder, and the names of its parts there. */
   async #choose(): Promise<{ readonly folder: string; readonly files: readonly string[] }> {
     const { folder: below, quantization } = this.#id;
     const names = (await this.#names()).filter((name) => name.startsWith(below));
@@ -199,10 +201,11 @@ class Repository {
   }
 
   /**
-   * Whether it is here. If that is forgiven: false where an earlier run left what was damaged, and is gone, or another
-   * process was in the way.
+   * Downloads a file once.
+   * @param mayRetry Returns false, instead of throwing, if another process interfered, or if the bytes of an earlier
+   * download were damaged, which are discarded then.
    */
-  async #attempt(server: HubServer, commit: string, file: HubFile, forgiven: boolean): Promise<boolean> {
+  async #attempt(server: HubServer, commit: string, file: HubFile, mayRetry: boolean): Promise<boolean> {
     const { onProgress } = this.#options;
     const download = await this.#cache.download(commit, file);
     const resumed = download.received > 0;
@@ -219,12 +222,12 @@ class Repository {
       return true;
     } catch (error) {
       const passing = isMambaError(error) && error.cause instanceof Transient;
-      if (forgiven && (passing || (resumed && isMambaError(error, 'invalid-file')))) return false;
+      if (mayRetry && (passing || (resumed && isMambaError(error, 'invalid-file')))) return false;
       throw error;
     }
   }
 
-  /** @throws MambaError `unavailable` where nothing may be asked of it. */
+  /** @param what What is requested, in words. @throws MambaError `unavailable` if offline. */
   async #online(what: string): Promise<HubServer> {
     if (!this.#offline) return this.#server();
     throw new MambaError('unavailable', `${this.name}: ${what} is not in the cache`, {
@@ -257,7 +260,7 @@ function checkEndpoint(text: string): string {
   return endpoint;
 }
 
-/** Asked for again where it failed. */
+/** Calls `act` once and shares its result; calls it again after a failure. */
 function once<T>(act: () => Promise<T>): () => Promise<T> {
   let made: Promise<T> | undefined;
   return () => {

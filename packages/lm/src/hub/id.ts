@@ -1,20 +1,20 @@
 import { invalid } from '@mamba/core';
 
-/** What is meant by an id. */
+/** A parsed id. */
 export interface HubId {
   readonly repository: string;
   readonly revision: string | undefined;
-  /** Of the repository, with a slash at its end; empty for its root. */
+  /** The folder of the repository, with a slash at its end; empty for the root. */
   readonly folder: string;
-  /** One GGUF file of the folder. */
+  /** The name of one GGUF file in the folder. */
   readonly file: string | undefined;
-  /** Which of the repository's GGUF files: `Q8_0`. */
+  /** The quantisation of a GGUF file, such as `Q8_0`. */
   readonly quantization: string | undefined;
 }
 
 const EXPECTED = 'owner/name, owner/name@revision, owner/name/folder, owner/name/file.gguf, or owner/name:Q8_0';
 
-/** @throws MambaError `invalid-argument`. */
+/** @throws MambaError `invalid-argument` */
 export function parseId(id: string): HubId {
   const wrong = (): Error => invalid('hub.id', JSON.stringify(id), EXPECTED);
   const whole = /^(?:hf:)?([\w-][\w.-]*\/[\w-][\w.-]*)(?:@([^@:]+)|\/([^@:]+))?(?::([\w.-]+))?$/.exec(String(id));
@@ -30,8 +30,8 @@ export function parseId(id: string): HubId {
 }
 
 /**
- * A revision may have slashes, and where no file follows all of it is one. Before a file it is one name, or
- * `refs/pr/1`; slashes of others are written %2F then.
+ * Splits the text after `@`. Unless it ends in a GGUF file, all of it is the revision, slashes included. Before a file
+ * the revision is one name, or `refs/pr/1`; slashes in others must be written as %2F.
  */
 function splitRevision(text: string): { revision: string; path?: string } {
   const [, first, path] = (/\.gguf$/i.test(text) && /^(refs\/[^/]+\/[^/]+|[^/]+)\/(.+)$/.exec(text)) || [];

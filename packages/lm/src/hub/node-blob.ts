@@ -3,7 +3,7 @@ import { createReadStream } from 'node:fs';
 import { readFile, stat } from 'node:fs/promises';
 import { diskFailure, ifPresent, replaceText } from './node-disk.ts';
 
-/** The hash of a file as it lies on the disk, of the kind that `like` is. Undefined where there is none. */
+/** The hash of a file on disk, of the same kind as `like`; undefined if there is no such file. */
 export async function hashFile(path: string, like: string, signal?: AbortSignal): Promise<string | undefined> {
   const there = await ifPresent(stat(path));
   if (there === undefined) return undefined;
@@ -18,21 +18,21 @@ export async function hashFile(path: string, like: string, signal?: AbortSignal)
 }
 
 /**
- * Whether a blob is what its hash says. Read when it is first met, and again when its size or times have changed since;
- * `note` keeps what they were.
- * @throws MambaError `io`, `aborted`.
+ * Whether a blob has its hash. The file is hashed the first time, and again if its size or times have changed since.
+ * @param note The path of a file that stores the size and times of the last check.
+ * @throws MambaError `io`, `aborted`
  */
 export async function isSound(blob: string, hash: string, note: string, signal?: AbortSignal): Promise<boolean> {
-  const before = await looks(blob);
+  const before = await statText(blob);
   if (before === undefined) return false;
   if ((await readFile(note, 'utf8').catch(() => undefined)) === before) return true;
   if ((await hashFile(blob, hash, signal)) !== hash) return false;
-  // Not kept where the cache cannot be written: it is read again then.
-  if ((await looks(blob)) === before) await replaceText(note, before, note).catch(() => {});
+  // In a cache that cannot be written the blob is hashed again the next time.
+  if ((await statText(blob)) === before) await replaceText(note, before, note).catch(() => {});
   return true;
 }
 
-async function looks(blob: string): Promise<string | undefined> {
+async function statText(blob: string): Promise<string | undefined> {
   const there = await ifPresent(stat(blob));
   return there && `${there.size} ${there.mtimeMs} ${there.ctimeMs}`;
 }

@@ -10,10 +10,10 @@ import { openDownload } from './node-download.ts';
 import { breakLock, type LockOptions } from './node-lock.ts';
 
 /**
- * The folder that Hugging Face's own tools keep a repository in, for them and for us: `blobs` by hash,
- * `snapshots/<commit>` with links to them, `refs/<revision>` with a commit, `.no_exist/<commit>` with empty files for
- * what there is not. A download is `blobs/<hash>.incomplete` until it is whole and checked. What they do not know is in
- * `.mamba`: locks, temporary files, and what blobs looked like when they were checked.
+ * A repository in the cache folder of Hugging Face's own tools, which can use it too. `blobs` holds content by hash,
+ * `snapshots/<commit>` links to blobs, `refs/<revision>` a commit, and `.no_exist/<commit>` empty files for what the
+ * repository does not have. A download is `blobs/<hash>.incomplete` until it is complete and checked. `.mamba` holds
+ * files that those tools do not know: locks, temporary files, and the size and times of blobs when they were checked.
  */
 export function openCache(folder: string, options: LockOptions = {}): HubCache {
   const snapshot = (commit: string, file = ''): string => join(folder, 'snapshots', commit, file);
@@ -21,7 +21,7 @@ export function openCache(folder: string, options: LockOptions = {}): HubCache {
   const blob = (hash: string): string => join(folder, 'blobs', hash);
   const own = join(folder, '.mamba');
   const note = (hash: string): string => join(own, `${hash}.sound`);
-  // Only spares a question the next time, so nothing fails of it: the cache may be one that can be read alone.
+  // Errors are ignored, since this only saves a request the next time, and the cache may be read-only.
   const keep = (path: string, text: string): Promise<void> =>
     replaceText(path, text, join(own, 'text')).catch(() => undefined);
   let swept: Promise<void> | undefined;
@@ -41,17 +41,17 @@ export function openCache(folder: string, options: LockOptions = {}): HubCache {
       await swept;
       const { name, hash } = file;
       const temporary = join(own, hash);
-      const places = { blob: blob(hash), link: snapshot(commit, name), lock: join(own, `${hash}.lock`) };
-      return openDownload({ ...places, note: note(hash), temporary }, file, options);
+      const paths = { blob: blob(hash), link: snapshot(commit, name), lock: join(own, `${hash}.lock`) };
+      return openDownload({ ...paths, note: note(hash), temporary }, file, options);
     },
   };
 }
 
-/** Links left out whose blob is gone. */
+/** Opens a file after checking its blob; undefined if there is none. */
 async function openChecked(path: string, sound: (hash: string) => Promise<boolean>): Promise<ByteSource | undefined> {
   if ((await ifPresent(stat(path))) === undefined) return undefined;
   const hash = basename(await readlink(path).catch(() => ''));
-  // A copy, where there can be no links, does not say what it should be.
+  // On a disk without links there is a copy, whose hash is unknown.
   if (HASH.test(hash) && !(await sound(hash)))
     throw new MambaError('invalid-file', `${path} is damaged`, {
       origin: path,
@@ -62,7 +62,7 @@ async function openChecked(path: string, sound: (hash: string) => Promise<boolea
   return openFile(path);
 }
 
-/** Names with the folders below, by slashes. */
+/** Paths of all files below a folder, with slashes. */
 async function filesIn(folder: string): Promise<readonly string[]> {
   const entries = (await ifPresent(readdir(folder, { recursive: true, withFileTypes: true }))) ?? [];
   return entries
@@ -70,7 +70,7 @@ async function filesIn(folder: string): Promise<readonly string[]> {
     .map(({ parentPath, name }) => relative(folder, join(parentPath, name)).split(sep).join('/'));
 }
 
-/** What processes left that are gone. */
+/** Removes temporary files and locks of processes that have ended. */
 async function sweep(own: string): Promise<void> {
   await removeAbandoned(own);
   for (const name of await readdir(own).catch(() => [])) {

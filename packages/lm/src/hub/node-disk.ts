@@ -3,7 +3,7 @@ import { dirname } from 'node:path';
 import { temporaryPath } from '@mamba/checkpoint';
 import { isMambaError, MambaError } from '@mamba/core';
 
-/** Undefined where there is no such file. @throws MambaError `io`. */
+/** Undefined if there is no such file. @throws MambaError `io`, `aborted` */
 export async function ifPresent<T>(work: Promise<T>): Promise<T | undefined> {
   try {
     return await work;
@@ -14,6 +14,7 @@ export async function ifPresent<T>(work: Promise<T>): Promise<T | undefined> {
   }
 }
 
+/** Runs `act`, and turns its errors into MambaErrors. @throws MambaError `io`, `aborted` */
 export async function attempt<T>(path: string, act: () => Promise<T>): Promise<T> {
   try {
     return await act();
@@ -22,7 +23,7 @@ export async function attempt<T>(path: string, act: () => Promise<T>): Promise<T
   }
 }
 
-/** Whoever reads sees the old text or the new one. */
+/** Writes a file atomically: readers see the old text or the new one. */
 export async function replaceText(path: string, text: string, temporaries: string): Promise<void> {
   await mkdir(dirname(path), { recursive: true });
   await mkdir(dirname(temporaries), { recursive: true });

@@ -7,33 +7,34 @@ import { hashFile, isSound } from './node-blob.ts';
 import { attempt, ifPresent } from './node-disk.ts';
 import { acquireLock, type LockOptions } from './node-lock.ts';
 
-/** Where the parts of one file are. */
-export interface DownloadPlaces {
+/** Paths of one file in the cache. */
+export interface DownloadPaths {
   readonly blob: string;
+  /** The link in the snapshot. */
   readonly link: string;
   readonly lock: string;
-  /** What a sound blob looked like. */
+  /** The file that stores the size and times of the checked blob. */
   readonly note: string;
-  /** Beside it temporary files are made. */
+  /** The prefix of temporary files. */
   readonly temporary: string;
 }
 
 /**
- * A file on its way to `<blob>.incomplete`, to the blob, to the link. One process downloads it, others wait for that.
- * Should two come to write it after all, they write the same bytes to the same places, and whoever begins anew does so
- * in a file of its own.
+ * Downloads into `<blob>.incomplete`, which then becomes the blob, and links to it. One process downloads while others
+ * wait for it. If two ever write at once, they write the same bytes at the same offsets, and one that restarts writes
+ * to a new file.
  */
-export async function openDownload(places: DownloadPlaces, file: HubFile, options: LockOptions): Promise<Download> {
-  const { blob, link, note } = places;
+export async function openDownload(paths: DownloadPaths, file: HubFile, options: LockOptions): Promise<Download> {
+  const { blob, link, note } = paths;
   const { signal } = options;
-  const sound = (): Promise<boolean> => isSound(blob, file.hash, note, signal);
-  const place = (): Promise<void> => attempt(link, () => placeLink(places));
+  const isReady = (): Promise<boolean> => isSound(blob, file.hash, note, signal);
+  const place = (): Promise<void> => attempt(link, () => placeLink(paths));
   const present: Download = { received: file.size, write: nothing, restart: nothing, finish: place, leave: nothing };
-  if (await sound()) return present;
-  const lock = await acquireLock(places.lock, options);
+  if (await isReady()) return present;
+  const lock = await acquireLock(paths.lock, options);
   try {
-    // Whom it waited for has it.
-    if (await sound()) {
+    // Another process downloaded it meanwhile.
+    if (await isReady()) {
       await lock.release();
       return present;
     }
@@ -47,8 +48,8 @@ export async function openDownload(places: DownloadPlaces, file: HubFile, option
       async finish() {
         try {
           await partial.end();
-          await name(partial.path, places, file, signal);
-          if (!(await sound())) throw overtaken(file);
+          await makeBlob(partial.path, paths, file, signal);
+          if (!(await isReady())) throw takenByOther(file);
           await place();
         } finally {
           await lock.release();
@@ -66,12 +67,12 @@ export async function openDownload(places: DownloadPlaces, file: HubFile, option
 }
 
 /**
- * Checks what lies on the disk and makes it the blob. It has a name of its own meanwhile, by which nobody else can
- * change what was checked for something else.
- * @throws MambaError `invalid-file` where it is damaged, and gone then; `io` where another process took it.
+ * Checks a complete file and makes it the blob. It is renamed before, so that no other process can replace it after it
+ * has been checked. Does nothing if another process has taken it.
+ * @throws MambaError `invalid-file` if it is damaged; it is removed then.
  */
-async function name(path: string, places: DownloadPlaces, file: HubFile, signal?: AbortSignal): Promise<void> {
-  const { blob, temporary } = places;
+async function makeBlob(path: string, paths: DownloadPaths, file: HubFile, signal?: AbortSignal): Promise<void> {
+  const { blob, temporary } = paths;
   const own = temporaryPath(temporary);
   await attempt(path, () => mkdir(dirname(own), { recursive: true }));
   const taken = await ifPresent(rename(path, own).then(() => true));
@@ -94,8 +95,8 @@ async function name(path: string, places: DownloadPlaces, file: HubFile, signal?
   });
 }
 
-/** Another process has the lock too, and is about to make it the blob, or failed to. */
-function overtaken({ name }: HubFile): MambaError {
+/** The error if another process holds the lock as well, and took the file. */
+function takenByOther({ name }: HubFile): MambaError {
   const reason = 'another process took it at the same time';
   return new MambaError('io', `${name} was not kept: ${reason}`, {
     origin: name,
@@ -104,7 +105,7 @@ function overtaken({ name }: HubFile): MambaError {
   });
 }
 
-/** A file that is appended to. */
+/** A file that downloaded bytes are appended to. */
 class PartialFile {
   readonly path: string;
   received = 0;
@@ -115,7 +116,7 @@ class PartialFile {
     this.#handle = handle;
   }
 
-  /** With what an earlier download left, unless that is too much. */
+  /** Keeps the bytes of an earlier download, unless they are more than the file has. */
   static async open(path: string, size: number): Promise<PartialFile> {
     return attempt(path, async () => {
       await mkdir(dirname(path), { recursive: true });
@@ -137,7 +138,7 @@ class PartialFile {
     });
   }
 
-  /** In a new file: the old one may be open elsewhere. */
+  /** Starts a new file, since another process may have the old one open. */
   async restart(): Promise<void> {
     await this.close();
     await this.remove();
@@ -145,6 +146,7 @@ class PartialFile {
     this.received = 0;
   }
 
+  /** Flushes and closes the file. */
   async end(): Promise<void> {
     try {
       await attempt(this.path, () => this.#handle.sync());
@@ -164,8 +166,8 @@ class PartialFile {
 
 async function nothing(): Promise<void> {}
 
-/** Replaces what is there in one step, so that whoever looks always finds one. */
-async function placeLink({ blob, link, temporary }: DownloadPlaces): Promise<void> {
+/** Replaces the link atomically, so that readers always find one. */
+async function placeLink({ blob, link, temporary }: DownloadPaths): Promise<void> {
   const target = relative(dirname(link), blob);
   if ((await readlink(link).catch(() => undefined)) === target) return;
   await mkdir(dirname(link), { recursive: true });
@@ -174,7 +176,7 @@ async function placeLink({ blob, link, temporary }: DownloadPlaces): Promise<voi
   try {
     await symlink(target, made);
   } catch {
-    // Where links are not allowed, as on Windows.
+    // Links are not always allowed, as on Windows.
     await copyFile(blob, made);
   }
   await rename(made, link);

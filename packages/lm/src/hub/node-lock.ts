@@ -15,21 +15,22 @@ export interface LockOptions {
   readonly wait?: Wait | undefined;
 }
 
-/** In milliseconds: how often it is looked at, and how often its owner shows that it lives. */
-const LOOK = 100;
-const BEAT = 2000;
+/** Interval in milliseconds at which waiting processes look at the lock. */
+const POLL_MS = 100;
+/** Interval in milliseconds at which the owner touches the lock. */
+const HEARTBEAT_MS = 2000;
 /**
- * An owner who did nothing for so many looks is taken for dead, whatever its host: no clock is compared with another.
+ * A lock that has not been touched for so many polls is abandoned. Counting polls avoids comparing the clocks of hosts.
  */
-const PATIENCE = 300;
+const MAX_UNCHANGED_POLLS = 300;
 
-/** Of this process: the ends of those who have a lock, or wait for it. */
+/** The end of the queue for each lock within this process. */
 const queues = new Map<string, Promise<void>>();
 
 /**
- * Waits until nobody else has the file. Locks of dead processes are broken. It keeps work from being done twice and is
- * not what correctness rests on: two may come to hold it where an owner was stopped for longer than the patience.
- * @throws MambaError `aborted`, `io` where it cannot be made.
+ * Waits for a lock file. Locks of processes that have ended are broken. The lock avoids duplicate work, and correctness
+ * must not depend on it: if its owner is suspended for longer than the limit, a second process gets it too.
+ * @throws MambaError `aborted`; `io` if the file cannot be created.
  */
 export async function acquireLock(path: string, options: LockOptions = {}): Promise<Lock> {
   const before = queues.get(path) ?? Promise.resolve();
@@ -57,7 +58,7 @@ export async function acquireLock(path: string, options: LockOptions = {}): Prom
   }
 }
 
-/** Among processes. */
+/** Waits for the lock among processes. */
 async function acquireFile(path: string, { signal, wait: pause = wait }: LockOptions): Promise<Lock> {
   const stamp = ownerStamp();
   await attempt(path, () => mkdir(dirname(path), { recursive: true }));
@@ -68,17 +69,17 @@ async function acquireFile(path: string, { signal, wait: pause = wait }: LockOpt
     if (there === undefined) continue;
     unchanged = there.text === seen?.text && there.changed === seen.changed ? unchanged + 1 : 0;
     seen = there;
-    if (isAbandoned(there.text) || unchanged >= PATIENCE) await breakLock(path, there.text);
-    else await unlessAborted(pause(LOOK, signal), path, signal);
+    if (isAbandoned(there.text) || unchanged >= MAX_UNCHANGED_POLLS) await breakLock(path, there.text);
+    else await unlessAborted(pause(POLL_MS, signal), path, signal);
   }
-  const beat = setInterval(() => {
+  const heartbeat = setInterval(() => {
     const now = new Date();
     utimes(path, now, now).catch(() => {});
-  }, BEAT);
-  beat.unref();
+  }, HEARTBEAT_MS);
+  heartbeat.unref();
   return {
     async release() {
-      clearInterval(beat);
+      clearInterval(heartbeat);
       if ((await look(path))?.text === stamp) await unlink(path).catch(() => {});
     },
   };
@@ -97,7 +98,7 @@ async function unlessAborted(work: Promise<void>, path: string, signal: AbortSig
     throw new MambaError('aborted', `waiting for ${path} was aborted`, { origin: path, cause: signal.reason });
 }
 
-/** Takes away a lock that is this one still: another may have broken it and made its own meanwhile. */
+/** Removes a lock if its content is still `text`: another process may have replaced it meanwhile. */
 export async function breakLock(path: string, text: string): Promise<void> {
   const aside = temporaryPath(path);
   try {
@@ -115,6 +116,7 @@ interface Seen {
   readonly changed: number;
 }
 
+/** @returns false if the lock exists. */
 async function create(path: string, stamp: string): Promise<boolean> {
   try {
     const handle = await open(path, 'wx');
@@ -130,7 +132,7 @@ async function create(path: string, stamp: string): Promise<boolean> {
   }
 }
 
-/** Undefined where it is gone. */
+/** Undefined if the lock is gone. */
 async function look(path: string): Promise<Seen | undefined> {
   try {
     return { text: await readFile(path, 'utf8'), changed: (await stat(path)).mtimeMs };

@@ -6,10 +6,10 @@ import { openCache } from './node-cache.ts';
 import { ifPresent } from './node-disk.ts';
 import type { LockOptions } from './node-lock.ts';
 
-/** Settings that Hugging Face's own tools take from the environment. What is empty is not set. */
+/** The environment variables of Hugging Face's own tools. An empty one counts as not set. */
 export const environment = {
   endpoint: (): string | undefined => process.env.HF_ENDPOINT || undefined,
-  /** The environment's, or else the one that logging in stored. @throws MambaError `io` where that cannot be read. */
+  /** The token of the environment, or the one that logging in stored. @throws MambaError `io` if it cannot be read. */
   async token(): Promise<string | undefined> {
     const { HF_TOKEN, HUGGING_FACE_HUB_TOKEN, HF_TOKEN_PATH, HF_HUB_DISABLE_IMPLICIT_TOKEN } = process.env;
     if (isOn(HF_HUB_DISABLE_IMPLICIT_TOKEN)) return undefined;
@@ -22,7 +22,7 @@ export const environment = {
   offline: (): boolean => isOn(process.env.HF_HUB_OFFLINE),
 };
 
-/** @param location A folder; default: the one that Hugging Face's own tools use. */
+/** @param location A folder. Default: the one of Hugging Face's own tools. */
 export function repositoryCache(repository: string, location: string | undefined, options: LockOptions): HubCache {
   const { HF_HUB_CACHE, HUGGINGFACE_HUB_CACHE } = process.env;
   const folder = location ?? expand(HF_HUB_CACHE || HUGGINGFACE_HUB_CACHE || join(home(), 'hub'));

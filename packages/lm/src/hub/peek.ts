@@ -1,8 +1,8 @@
 import { type ByteSource, request, retry, unreachable } from '@mamba/checkpoint';
-import { fileUrl, type HubServer, refusal, strange } from './api.ts';
+import { fileUrl, type HubServer, refusal, unexpectedAnswer } from './api.ts';
 import type { HubFile } from './cache.ts';
 
-/** A file as it lies on the hub, of which only what is read comes; nothing is kept. */
+/** A source that reads ranges of a file over the network, without caching them. */
 export function peekSource(server: HubServer, commit: string, file: HubFile): ByteSource {
   const name = `${server.name}: ${file.name}`;
   return {
@@ -24,7 +24,7 @@ async function readRange(
   const response = await request(fileUrl(server, commit, file.name), { name, headers }, server);
   if (response.status !== 206) {
     await response.body?.cancel();
-    throw response.ok ? strange(server, `the whole of ${file.name}`) : refusal(server, file.name, response);
+    throw response.ok ? unexpectedAnswer(server, `the whole of ${file.name}`) : refusal(server, file.name, response);
   }
   let bytes: Uint8Array;
   try {
@@ -32,6 +32,7 @@ async function readRange(
   } catch (cause) {
     throw unreachable(name, server.signal, cause);
   }
-  if (bytes.length !== length) throw strange(server, `${bytes.length} bytes instead of ${length} of ${file.name}`);
+  if (bytes.length !== length)
+    throw unexpectedAnswer(server, `${bytes.length} bytes instead of ${length} of ${file.name}`);
   return bytes;
 }

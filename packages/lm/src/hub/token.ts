@@ -1,8 +1,8 @@
 import { invalid } from '@mamba/core';
 
 /**
- * A token as people have it: with a newline at its end, in quotes, after `Bearer`. Undefined where nothing is left.
- * @throws MambaError `invalid-argument`, which does not show it.
+ * Removes what often surrounds a copied token: newlines, blanks, quotes and `Bearer`. Undefined if nothing is left.
+ * @throws MambaError `invalid-argument` for characters that no token has; the message does not show the token.
  */
 export function cleanToken(text: string): string | undefined {
   const token = text
