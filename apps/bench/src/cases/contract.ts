@@ -34,12 +34,12 @@ export const SUITE_NAMES = [
   'scan',
   'conv',
   'linear',
-  'small',
   'block',
   'model',
   'batch',
   'context',
   'quantised',
+  'small',
   'peers',
 ] as const;
 export type SuiteName = (typeof SUITE_NAMES)[number];

@@ -14,10 +14,10 @@ export const SUITES: readonly Suite[] = [
   scanSuite,
   convSuite,
   linearSuite,
-  smallSuite,
   blockSuite,
   modelSuite,
   batchSuite,
   contextSuite,
   quantisedSuite,
+  smallSuite,
 ];

@@ -14,7 +14,7 @@ export async function ifPresent<T>(work: Promise<T>): Promise<T | undefined> {
   }
 }
 
-/** Runs `act`, and turns its errors into MambaErrors. @throws MambaError `io`, `aborted` */
+/** Runs `act`, and turns its errors into errors of type `MambaError`. @throws MambaError `io`, `aborted` */
 export async function attempt<T>(path: string, act: () => Promise<T>): Promise<T> {
   try {
     return await act();

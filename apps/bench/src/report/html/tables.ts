@@ -10,12 +10,12 @@ export const HEADINGS: Readonly<Record<string, string>> = {
   scan: 'Selective scan',
   conv: 'Causal convolution',
   linear: 'Matrix products',
-  small: 'Small operations',
   block: 'One block',
   model: 'Model',
   batch: 'Decode in batches',
   context: 'Long context',
   quantised: 'Weights in fewer bits',
+  small: 'Small operations',
   peers: 'Beside other projects',
 };
 
