@@ -4,7 +4,7 @@ import type { FinishReason } from '../generate/generate.ts';
 import type { LanguageModel } from '../language-model.ts';
 import { checkFits, type LoadOptions, loadCheckpoint } from '../load/load-model.ts';
 import type { SamplingOptions } from '../sampling/options.ts';
-import { Texts } from '../server/texts.ts';
+import { PromptEncoder } from '../server/prompt-encoder.ts';
 import { openBackend } from './backends.ts';
 import { type ChatFlags, chat } from './chat.ts';
 import { checkSampling } from './flags.ts';
@@ -81,11 +81,11 @@ export async function generate(
             (checkpoint) => load(lm.model.backend, checkpoint, draft, weights, signal),
             { tokenizer },
           );
-    const texts = new Texts(lm, 1);
+    const encoder = new PromptEncoder(lm, 1);
     try {
       const start = performance.now();
       // Beside this thread, so that an interruption is heard.
-      const prompt = await texts.prompt(given, { splitSpecialTokens: false, signal });
+      const prompt = await encoder.prompt(given, { splitSpecialTokens: false, signal });
       let first = start;
       let count = 0;
       let reason: FinishReason | undefined;
@@ -109,7 +109,7 @@ export async function generate(
           `first after ${((first - start) / 1000).toFixed(2)} s); ${ended}`,
       );
     } finally {
-      await texts.dispose();
+      await encoder.dispose();
       small?.dispose();
     }
   });

@@ -6,30 +6,30 @@ import { requireTokenizer } from '../generate/request.ts';
 import type { LanguageModel } from '../language-model.ts';
 import type { Plan } from './plan.ts';
 import type { EncodedPrompt } from './prompts.ts';
-import { Words } from './words.ts';
+import { TokenTexts } from './token-texts.ts';
 
-/** Writes pieces as OpenAI's API gives them: whole, or as the chunks of a stream. One a request. */
+/** Formats the pieces of one request as OpenAI's API does: as one answer, or as the chunks of a stream. */
 export class Answer {
-  readonly #words: Words;
+  readonly #texts: TokenTexts;
   readonly #plan: Plan;
   readonly #head: { readonly id: string; readonly created: number; readonly model: string };
-  readonly #choices: Collected[];
+  readonly #choices: ChoiceText[];
 
-  /** @param told Of each prompt, where it is echoed with log-probabilities: of every token but the first. */
-  constructor(lm: LanguageModel, plan: Plan, model: string, told: readonly (readonly GeneratedToken[])[] = []) {
+  /** @param scores If prompts are echoed with log-probabilities: for each prompt, every token but the first. */
+  constructor(lm: LanguageModel, plan: Plan, model: string, scores: readonly (readonly GeneratedToken[])[] = []) {
     const prefix = plan.kind === 'chat' ? 'chatcmpl' : 'cmpl';
-    this.#words = new Words(requireTokenizer(lm));
+    this.#texts = new TokenTexts(requireTokenizer(lm));
     this.#plan = plan;
     this.#head = { id: `${prefix}-${randomUUID()}`, created: Math.floor(Date.now() / 1000), model };
-    const echoes = plan.echo ? plan.prompts.map((prompt, index) => echo(lm, prompt, told[index])) : [];
+    const echoes = plan.echo ? plan.prompts.map((prompt, index) => echo(lm, prompt, scores[index])) : [];
     this.#choices = plan.choices.map(({ prompt, options }) => {
       const { text, tokens } = echoes[prompt] ?? { text: '', tokens: [] };
-      // Where nothing is generated no piece will say that it has ended.
+      // A choice that generates nothing gets no closing piece.
       return { text, tokens: [...tokens], count: 0, finishReason: options === undefined ? 'length' : undefined };
     });
   }
 
-  /** The chunks before any generated text: who speaks, or the prompt. */
+  /** The chunks before any generated text: the role in a chat, the echoed prompt in a completion. */
   opening(): readonly object[] {
     if (this.#plan.kind === 'completion') {
       if (!this.#plan.echo) return [];
@@ -42,7 +42,7 @@ export class Answer {
     return this.#choices.map((_, index) => this.#chunk({ index, delta, logprobs: null, finish_reason: null }));
   }
 
-  /** Takes a piece in; the chunk that tells of it, where there is something to tell. */
+  /** Adds a piece of a choice. @returns its chunk, or undefined if there is nothing to send. */
   push(index: number, { id, text, logProb, topLogProbs, finishReason }: GeneratedPiece): object | undefined {
     const choice = this.#choices[index]!;
     const before = choice.text.length;
@@ -61,11 +61,12 @@ export class Answer {
     return this.#chunk({ index, delta: text === '' ? {} : { content: text }, ...rest });
   }
 
-  /** The last chunk, where the request asks for it. */
+  /** The chunk with the usage, if the request includes it. */
   closing(): readonly object[] {
     return this.#plan.includeUsage ? [{ ...this.#chunk(), usage: this.#usage() }] : [];
   }
 
+  /** The answer for a request that is not streamed. */
   whole(): object {
     const wanted = this.#plan.logProbs !== undefined;
     const choices = this.#choices.map(({ text, tokens, finishReason }, index) => {
@@ -88,16 +89,16 @@ export class Answer {
     return { prompt_tokens: prompt, completion_tokens: completion, total_tokens: prompt + completion };
   }
 
-  #logProbs(tokens: readonly CollectedToken[]): object {
+  #logProbs(tokens: readonly ScoredToken[]): object {
     if (this.#plan.kind === 'completion')
       return {
-        tokens: tokens.map(({ id, begun }) => this.#words.of(id, begun)),
+        tokens: tokens.map(({ id, begun }) => this.#texts.of(id, begun)),
         token_logprobs: tokens.map(({ logProb }) => logProb),
-        top_logprobs: tokens.map(({ topLogProbs: top, begun }) => top && this.#byWord(top, begun)),
+        top_logprobs: tokens.map(({ topLogProbs: top, begun }) => top && this.#byText(top, begun)),
         text_offset: tokens.map(({ offset }) => offset),
       };
     const entry = (id: number, logprob: number | null, begun: boolean): object => {
-      const token = this.#words.of(id, begun);
+      const token = this.#texts.of(id, begun);
       return { token, logprob, bytes: bytesOf(token) };
     };
     const content = tokens.map(({ id, logProb, topLogProbs: top, begun }) => ({
@@ -107,29 +108,29 @@ export class Answer {
     return { content, refusal: null };
   }
 
-  /** Of several that read alike (parts of characters) the likeliest, which comes first. */
-  #byWord(top: NonNullable<CollectedToken['topLogProbs']>, begun: boolean): Readonly<Record<string, number>> {
-    const words: Record<string, number> = Object.create(null) as Record<string, number>;
-    for (const { id, logProb } of top) words[this.#words.of(id, begun)] ??= logProb;
-    return words;
+  /** Tokens may have the same text, as parts of characters do: the likeliest, which comes first, is kept. */
+  #byText(top: NonNullable<ScoredToken['topLogProbs']>, begun: boolean): Readonly<Record<string, number>> {
+    const byText: Record<string, number> = Object.create(null) as Record<string, number>;
+    for (const { id, logProb } of top) byText[this.#texts.of(id, begun)] ??= logProb;
+    return byText;
   }
 }
 
-/** A prompt as the beginning of an answer. */
+/** The text and tokens of an echoed prompt. */
 function echo(
   lm: LanguageModel,
   { ids, text }: EncodedPrompt,
-  told: readonly GeneratedToken[] | undefined,
-): Pick<Collected, 'text' | 'tokens'> {
+  scores: readonly GeneratedToken[] | undefined,
+): Pick<ChoiceText, 'text' | 'tokens'> {
   const written = text ?? lm.decode(ids);
-  if (told === undefined) return { text: written, tokens: [] };
+  if (scores === undefined) return { text: written, tokens: [] };
   const tokenizer = requireTokenizer(lm);
   const skipSpecialTokens = text !== undefined;
   const decoder = tokenizer.streamDecoder({ skipSpecialTokens });
   let offset = 0;
   let begun = false;
-  const tokens = ids.map((id, index): CollectedToken => {
-    const { logProb = null, topLogProbs } = told[index - 1] ?? {};
+  const tokens = ids.map((id, index): ScoredToken => {
+    const { logProb = null, topLogProbs } = scores[index - 1] ?? {};
     const token = { id, logProb, topLogProbs: index === 0 ? null : (topLogProbs ?? []), offset, begun };
     offset += decoder.push(id).length;
     begun ||= !(skipSpecialTokens && tokenizer.specialTokens.has(id));
@@ -138,25 +139,25 @@ function echo(
   return { text: written, tokens };
 }
 
-interface CollectedToken {
+interface ScoredToken {
   readonly id: number;
-  /** Null for the first of a prompt, which nothing comes before. */
+  /** Null for the first token of a prompt. */
   readonly logProb: number | null;
   readonly topLogProbs: NonNullable<GeneratedPiece['topLogProbs']> | null;
-  /** In the text, in UTF-16 units. */
+  /** Its position in the text, in UTF-16 code units. */
   readonly offset: number;
-  /** Others go before it. */
+  /** Whether other tokens come before it. */
   readonly begun: boolean;
 }
 
-interface Collected {
+interface ChoiceText {
   text: string;
-  readonly tokens: CollectedToken[];
+  readonly tokens: ScoredToken[];
   finishReason: FinishReason | undefined;
   count: number;
 }
 
-/** Null where the token is a part of a character, whose bytes its text does not show. */
-function bytesOf(word: string): readonly number[] | null {
-  return word.includes('\ufffd') ? null : [...new TextEncoder().encode(word)];
+/** Null if the token is a part of a character: its text does not show its bytes. */
+function bytesOf(text: string): readonly number[] | null {
+  return text.includes('\ufffd') ? null : [...new TextEncoder().encode(text)];
 }

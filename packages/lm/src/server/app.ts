@@ -11,35 +11,35 @@ import type { PrefixCache } from '../generate/prefix-cache.ts';
 import type { LanguageModel } from '../language-model.ts';
 import { promptLogProbs } from '../score/prompt-log-probs.ts';
 import { Answer } from './answer.ts';
-import { parseJson, passOver, readBytes } from './body.ts';
+import { discardBody, parseJson, readBytes } from './body.ts';
 import { crossOrigin } from './cors.ts';
 import { checkEmbeddings, embed } from './embeddings.ts';
 import { ApiError, errorBody, SERVER_FAILED, schemaError, toApiError } from './errors.ts';
 import { type Plan, type PlanContext, type PlanLimits, planChat, planCompletion } from './plan.ts';
+import type { PromptEncoder } from './prompt-encoder.ts';
 import { encodePrompts } from './prompts.ts';
 import { type Queue, queueFull } from './queue.ts';
 import { chatRequest, completionRequest, embeddingRequest } from './schema.ts';
-import type { Texts } from './texts.ts';
 
 export interface AppOptions {
   readonly lm: LanguageModel;
-  /** The model's, in requests and answers. */
+  /** The name of the model in requests and answers. */
   readonly name: string;
   readonly batcher: Batcher;
-  readonly texts: Texts;
-  /** For what runs beside the batch: one at a time, a chunk between the batch's steps. */
-  readonly turns: Queue;
+  readonly encoder: PromptEncoder;
+  /** Runs embeddings and scores of prompts, one at a time, beside the batch. */
+  readonly serialJobs: Queue;
   readonly prefixCache: PrefixCache | undefined;
   readonly apiKey: string | undefined;
   readonly maxBodyBytes: number;
   readonly limits: PlanLimits;
-  /** Where a request does not say. */
+  /** The default for requests without `split_special_tokens`. */
   readonly splitSpecialTokens: boolean;
-  /** Of pages that may read answers; `*` is any. */
+  /** Origins of pages that may read answers; `*` is any. */
   readonly origins: readonly string[];
-  /** Fires where running requests are to end. */
+  /** Aborts running requests. */
   readonly signal: AbortSignal;
-  /** A failure of the server's own. */
+  /** Called for every answer of status 500 and above. */
   readonly onError: (error: unknown) => void;
 }
 
@@ -53,17 +53,19 @@ export function createApp(options: AppOptions): Hono<Env> {
 
   app.onError(async (error, c) => {
     const cut = c.env.incoming.destroyed && !c.env.incoming.complete;
-    // A body that ended before it was whole is no mistake of ours, and there is nobody to tell.
-    const told = cut ? new ApiError(499, 'invalid_request_error', 'The body is not whole.') : tell(error, options);
-    if (told.status === 429) c.header('Retry-After', '1');
-    await passOver(c.env.incoming);
-    // 499 is nobody's to read: the client has gone.
-    return c.json(errorBody(told), told.status as 400);
+    // The client disconnected before it had sent the whole body: not an error of the server.
+    const apiError = cut
+      ? new ApiError(499, 'invalid_request_error', 'The body is not whole.')
+      : toClientError(error, options);
+    if (apiError.status === 429) c.header('Retry-After', '1');
+    await discardBody(c.env.incoming);
+    // 499: the client disconnected, nobody reads this.
+    return c.json(errorBody(apiError), apiError.status as 400);
   });
   app.notFound((c) => {
     throw new ApiError(404, 'invalid_request_error', `There is no ${c.req.method} ${c.req.path}`, null, 'unknown_url');
   });
-  // Before the key is asked for: browsers send none with the question whether they may.
+  // Before the check of the key, which browsers do not send with preflight requests.
   if (origins.length > 0) app.use(crossOrigin(origins));
   app.get('/health', (c) => c.json({ status: 'ok', ...batcher.load }));
   app.use('/v1/*', async (c, next) => {
@@ -72,7 +74,7 @@ export function createApp(options: AppOptions): Hono<Env> {
     await next();
   });
   app.get('/v1/models', (c) => c.json({ object: 'list', data: [model] }));
-  // A name may hold slashes, as those of the hub do.
+  // Names may contain slashes, as those of the hub do.
   app.get('/v1/models/:id{.+}', (c) => {
     checkModel(c.req.param('id'), name);
     return c.json(model);
@@ -91,49 +93,50 @@ export function createApp(options: AppOptions): Hono<Env> {
     const request = await readBody(c, embeddingRequest, options);
     checkModel(request.model ?? name, name);
     checkEmbeddings(request, lm);
-    const { signal } = leaving(c, options);
-    const inputs = await encodePrompts(request.input, 'input', contextOf(options, request, signal, options.turns));
+    const { signal } = cancelWithClient(c, options);
+    const inputs = await encodePrompts(request.input, 'input', contextOf(options, request, signal, options.serialJobs));
     const base64 = request.encoding_format === 'base64';
-    return c.json(await options.turns.run(signal, () => embed(lm, inputs, { model: name, base64, signal })));
+    return c.json(await options.serialJobs.run(signal, () => embed(lm, inputs, { model: name, base64, signal })));
   });
   return app;
 }
 
-/** What a client is told of a failure; those of the server itself are logged. */
-function tell(error: unknown, { onError }: AppOptions): ApiError {
-  const told = toApiError(error) ?? SERVER_FAILED;
-  if (told.status >= 500) onError(error);
-  return told;
+/** The error for the client; reports failures of the server to `onError`. */
+function toClientError(error: unknown, { onError }: AppOptions): ApiError {
+  const apiError = toApiError(error) ?? SERVER_FAILED;
+  if (apiError.status >= 500) onError(error);
+  return apiError;
 }
 
-/** Aborts where the client goes, and where the server ends. */
-interface Leaving {
-  readonly gone: AbortController;
+/** Cancels a request when the client disconnects or the server closes. */
+interface Cancellation {
+  /** Aborts the request alone. */
+  readonly controller: AbortController;
   readonly signal: AbortSignal;
 }
 
-function leaving(c: Context<Env>, { signal }: AppOptions): Leaving {
-  const gone = new AbortController();
+function cancelWithClient(c: Context<Env>, { signal }: AppOptions): Cancellation {
+  const controller = new AbortController();
   const { outgoing } = c.env;
-  // Also after an answer that was read to its end, when there is nothing left to abort.
-  outgoing.once('close', () => gone.abort());
-  if (outgoing.closed) gone.abort();
-  const either = AbortSignal.any([signal, gone.signal]);
-  // One for each choice.
+  // Also emitted after a complete answer, when there is nothing left to abort.
+  outgoing.once('close', () => controller.abort());
+  if (outgoing.closed) controller.abort();
+  const either = AbortSignal.any([signal, controller.signal]);
+  // Each choice adds a listener.
   setMaxListeners(0, either);
-  return { gone, signal: either };
+  return { controller, signal: either };
 }
 
 function contextOf(
-  { lm, texts, limits, splitSpecialTokens }: AppOptions,
+  { lm, encoder, limits, splitSpecialTokens }: AppOptions,
   request: { readonly split_special_tokens?: boolean | null | undefined },
   signal: AbortSignal,
-  place: { readonly full: boolean },
+  queue: { readonly full: boolean },
 ): PlanContext {
   const admit = (): void => {
-    if (place.full) throw queueFull();
+    if (queue.full) throw queueFull();
   };
-  return { lm, texts, limits, signal, admit, splitSpecialTokens: request.split_special_tokens ?? splitSpecialTokens };
+  return { lm, encoder, limits, signal, admit, splitSpecialTokens: request.split_special_tokens ?? splitSpecialTokens };
 }
 
 async function generate(
@@ -143,60 +146,61 @@ async function generate(
   makePlan: (context: PlanContext) => Promise<Plan>,
 ): Promise<Response> {
   const { lm, name } = options;
-  const leave = leaving(c, options);
-  const plan = await makePlan(contextOf(options, request, leave.signal, options.batcher));
-  const told = await promptsTold(plan, options, leave.signal);
-  const running = start(options, plan, leave);
-  const written = new Answer(lm, plan, name, told);
+  const cancellation = cancelWithClient(c, options);
+  const plan = await makePlan(contextOf(options, request, cancellation.signal, options.batcher));
+  const promptScores = await scorePrompts(plan, options, cancellation.signal);
+  const running = start(options, plan, cancellation);
+  const answer = new Answer(lm, plan, name, promptScores);
   if (!plan.stream) {
-    await consume(running, leave.gone, async (index, piece) => {
-      written.push(index, piece);
+    await consume(running, cancellation.controller, async (index, piece) => {
+      answer.push(index, piece);
     });
-    return c.json(written.whole());
+    return c.json(answer.whole());
   }
   return streamSSE(c, async (stream) => {
     const send = async (chunks: readonly object[]): Promise<void> => {
       for (const chunk of chunks) await stream.writeSSE({ data: JSON.stringify(chunk) });
     };
     try {
-      await send(written.opening());
-      await consume(running, leave.gone, async (index, piece) => {
-        const chunk = written.push(index, piece);
+      await send(answer.opening());
+      await consume(running, cancellation.controller, async (index, piece) => {
+        const chunk = answer.push(index, piece);
         if (chunk !== undefined) await send([chunk]);
       });
-      await send(written.closing());
+      await send(answer.closing());
       await stream.writeSSE({ data: '[DONE]' });
     } catch (error) {
-      // The status is sent already; clients of OpenAI's API look for `error` in a chunk.
-      await send([errorBody(tell(error, options))]);
+      // The status has been sent. OpenAI's clients look for `error` in a chunk.
+      await send([errorBody(toClientError(error, options))]);
     }
   });
 }
 
-/** What the model thought of the prompts, where they are echoed with that. */
-async function promptsTold(
+/** Log-probabilities of the prompts, if they are echoed with them; otherwise none. */
+async function scorePrompts(
   { echo, logProbs: topLogProbs, prompts }: Plan,
-  { lm, turns, prefixCache }: AppOptions,
+  { lm, serialJobs, prefixCache }: AppOptions,
   signal: AbortSignal,
 ): Promise<readonly (readonly GeneratedToken[])[]> {
   if (!echo || topLogProbs === undefined) return [];
-  return turns.run(signal, async () => {
-    const told: (readonly GeneratedToken[])[] = [];
-    for (const { ids } of prompts) told.push(await promptLogProbs(lm.model, ids, { topLogProbs, prefixCache, signal }));
-    return told;
+  return serialJobs.run(signal, async () => {
+    const scores: (readonly GeneratedToken[])[] = [];
+    for (const { ids } of prompts)
+      scores.push(await promptLogProbs(lm.model, ids, { topLogProbs, prefixCache, signal }));
+    return scores;
   });
 }
 
-/** A generation whose first step is on its way: it has its place in the batch or the queue. */
+/** A generation that has been started, so that it is in the batch or its queue. */
 interface Running {
-  /** Of its choice. */
+  /** Index of its choice. */
   readonly index: number;
   readonly pieces: AsyncGenerator<GeneratedPiece, void, void>;
   readonly first: Promise<IteratorResult<GeneratedPiece, void>>;
 }
 
-/** All choices that generate, or none of them. @throws ApiError where the queue has not so many places. */
-function start({ lm, batcher, prefixCache }: AppOptions, plan: Plan, { gone, signal }: Leaving): Running[] {
+/** Starts all choices of a plan, or none of them. @throws ApiError 429 if the queue is too short for all. */
+function start({ lm, batcher, prefixCache }: AppOptions, plan: Plan, { controller, signal }: Cancellation): Running[] {
   const running: Running[] = [];
   const shared = { batcher, signal, ...(prefixCache && { prefixCache }) };
   try {
@@ -205,21 +209,21 @@ function start({ lm, batcher, prefixCache }: AppOptions, plan: Plan, { gone, sig
       if (batcher.full) throw queueFull();
       const pieces = lm.generate({ ...options, ...shared });
       const first = pieces.next();
-      // It may fail before it is waited for.
+      // It may fail before `consume` awaits it.
       first.catch(() => {});
       running.push({ index, pieces, first });
     }
     return running;
   } catch (error) {
-    gone.abort();
+    controller.abort();
     throw error;
   }
 }
 
-/** Ends when all have ended; where one fails the others are given up. */
+/** Reads all generations to their ends; if one fails, the others are aborted. */
 async function consume(
   running: readonly Running[],
-  gone: AbortController,
+  controller: AbortController,
   take: (index: number, piece: GeneratedPiece) => Promise<void>,
 ): Promise<void> {
   const results = await Promise.allSettled(
@@ -227,7 +231,7 @@ async function consume(
       try {
         for (let next = await first; !next.done; next = await pieces.next()) await take(index, next.value);
       } catch (error) {
-        gone.abort();
+        controller.abort();
         throw error;
       } finally {
         await pieces.return();
@@ -235,7 +239,7 @@ async function consume(
     }),
   );
   const failed = results.filter((result) => result.status === 'rejected').map(({ reason }) => reason as unknown);
-  // The first cause, rather than the abort of the others that came of it.
+  // The first failure that is not an abort: the others were aborted because of it.
   if (failed.length > 0) throw failed.find((error) => toApiError(error)?.status !== 499) ?? failed[0];
 }
 
@@ -244,7 +248,7 @@ async function readBody<S extends z.ZodType>(
   schema: S,
   { maxBodyBytes }: AppOptions,
 ): Promise<z.infer<S>> {
-  // Pages can send other types to any address without asking; this one they cannot.
+  // Pages of other origins can send other types without a preflight request, but not this one.
   if (!/^application\/json\s*(;|$)/i.test(c.req.header('content-type') ?? ''))
     throw new ApiError(415, 'invalid_request_error', 'The Content-Type has to be application/json.');
   const json = parseJson(await readBytes(c.env.incoming, maxBodyBytes));
@@ -253,7 +257,7 @@ async function readBody<S extends z.ZodType>(
   return data;
 }
 
-/** A field that is `null` was not given, whatever its name. */
+/** Drops fields that are `null`, whatever their names. */
 function withoutNull(json: unknown): unknown {
   if (typeof json !== 'object' || json === null || Array.isArray(json)) return json;
   return Object.fromEntries(Object.entries(json).filter(([, value]) => value !== null));
@@ -265,7 +269,7 @@ function checkModel(asked: string, name: string): void {
   throw new ApiError(404, 'invalid_request_error', message, 'model', 'model_not_found');
 }
 
-/** In a time that does not depend on where they differ. */
+/** Compares in constant time. */
 function sameKey(authorization: string | undefined, key: string): boolean {
   const given = /^Bearer +(.+)$/i.exec(authorization ?? '')?.[1];
   const digest = (text: string): Buffer => createHash('sha256').update(text).digest();

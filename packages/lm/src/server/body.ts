@@ -2,13 +2,13 @@ import type { IncomingMessage } from 'node:http';
 import { ApiError, badRequest } from './errors.ts';
 
 /**
- * Of a body that nobody wants: a client reads no answer while it is still writing, and hears of a broken connection
- * instead.
+ * Limits for discarding the rest of a refused body. It has to be read, since a client that is still writing would see a
+ * broken connection instead of the answer.
  */
-const MAX_PASSED_BYTES = 2 ** 28;
-const MAX_PASSED_MS = 2000;
+const MAX_DISCARDED_BYTES = 2 ** 28;
+const MAX_DISCARD_MS = 2000;
 
-/** @throws ApiError 413, and what the connection throws. */
+/** Reads a body. @throws ApiError 413, and what the connection throws. */
 export async function readBytes(incoming: IncomingMessage, maxBytes: number): Promise<Uint8Array> {
   const pieces: Uint8Array[] = [];
   let size = 0;
@@ -22,11 +22,11 @@ export async function readBytes(incoming: IncomingMessage, maxBytes: number): Pr
 }
 
 /**
- * Of a request, numbers aside: a MiB of brackets would take seconds to parse and check, in which nobody else is
- * answered.
+ * Most strings, lists, objects and words of a body: parsing and checking a MiB of brackets would block the server for
+ * seconds. Numbers do not count.
  */
 const MAX_PARTS = 2 ** 14;
-/** Lists and objects within each other. */
+/** Most lists and objects within each other. */
 const MAX_DEPTH = 64;
 
 /** @throws ApiError 400 */
@@ -39,7 +39,7 @@ export function parseJson(bytes: Uint8Array): unknown {
   }
 }
 
-/** Counts texts, lists, objects and words before they are made. What is no JSON at all is the parser's to say. */
+/** Checks the limits before parsing. Malformed JSON is left to the parser. */
 function checkParts(json: Uint8Array): void {
   let depth = 0;
   let parts = 0;
@@ -69,24 +69,24 @@ function checkParts(json: Uint8Array): void {
 
 const CODE = { '"': 0x22, '\\': 0x5c, '[': 0x5b, ']': 0x5d, '{': 0x7b, '}': 0x7d, t: 0x74, f: 0x66, n: 0x6e } as const;
 
-/** Of its closing quote, or beyond the text where there is none. */
+/** The index of the closing quote; beyond the end if there is none. */
 function endOfString(json: Uint8Array, start: number): number {
   let index = start + 1;
   while (index < json.length && json[index] !== CODE['"']) index += json[index] === CODE['\\'] ? 2 : 1;
   return index;
 }
 
-/** Reads what is left of a body, within reason. */
-export async function passOver(incoming: IncomingMessage): Promise<void> {
+/** Reads and discards the rest of a body, within limits. */
+export async function discardBody(incoming: IncomingMessage): Promise<void> {
   if (incoming.complete || incoming.destroyed) return;
   let timer: NodeJS.Timeout | undefined;
   await new Promise<void>((resolve) => {
     let size = 0;
-    timer = setTimeout(resolve, MAX_PASSED_MS);
+    timer = setTimeout(resolve, MAX_DISCARD_MS);
     for (const event of ['end', 'close', 'error']) incoming.once(event, resolve);
     incoming.on('data', (piece: Uint8Array) => {
       size += piece.length;
-      if (size > MAX_PASSED_BYTES) resolve();
+      if (size > MAX_DISCARDED_BYTES) resolve();
     });
   });
   clearTimeout(timer);

@@ -13,7 +13,7 @@ export function crossOrigin(origins: readonly string[]): MiddlewareHandler {
   return async (c, next) => {
     const origin = c.req.header('origin');
     const allowed = origin !== undefined && (any || origins.includes(origin));
-    // Pages of the network ask whether they may reach this machine at all (Private Network Access).
+    // Private Network Access: pages from the internet ask before they reach a private address.
     if (allowed && c.req.header('access-control-request-private-network') === 'true')
       c.header('Access-Control-Allow-Private-Network', 'true');
     return allow(c, next);

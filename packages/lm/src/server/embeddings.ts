@@ -3,14 +3,14 @@ import { badRequest } from './errors.ts';
 import type { EncodedPrompt } from './prompts.ts';
 import type { EmbeddingRequest } from './schema.ts';
 
-/** @throws ApiError where the request wants what the model has not. */
+/** @throws ApiError 400 for `dimensions` other than the model's. */
 export function checkEmbeddings({ dimensions }: EmbeddingRequest, lm: LanguageModel): void {
   const { dModel } = lm.config;
   if (typeof dimensions === 'number' && dimensions !== dModel)
     throw badRequest(`dimensions: the embeddings of this model have ${dModel}`, 'dimensions');
 }
 
-/** The last hidden state of each input's last token, which has seen all others, of length 1 as OpenAI's are. */
+/** Embeds each input as the last hidden state of its last token, normalized to length 1 as OpenAI's embeddings are. */
 export async function embed(
   lm: LanguageModel,
   inputs: readonly EncodedPrompt[],
@@ -31,7 +31,7 @@ function unit(vector: Float32Array | Float64Array): Float32Array {
   return Float32Array.from(vector, (value) => (length > 0 ? value / length : 0));
 }
 
-/** As 32-bit floats, the lowest byte first. */
+/** Base64 of little-endian 32-bit floats. */
 function encode(vector: Float32Array): string {
   const bytes = Buffer.alloc(vector.byteLength);
   for (const [index, value] of vector.entries()) bytes.writeFloatLE(value, index * Float32Array.BYTES_PER_ELEMENT);

@@ -1,11 +1,11 @@
 import { isMambaError } from '@mamba/core';
 import type { z } from 'zod';
 
-/** What a client is told, in the shape that OpenAI's API has. */
+/** An error for the client, in the form of OpenAI's API. */
 export class ApiError extends Error {
   readonly status: ApiStatus;
   readonly type: string;
-  /** The field of the request that is to blame. */
+  /** The field of the request that caused it. */
   readonly param: string | null;
   readonly code: string | null;
 
@@ -27,7 +27,7 @@ export class ApiError extends Error {
 
 export type ApiStatus = 400 | 401 | 403 | 404 | 405 | 408 | 413 | 415 | 429 | 431 | 499 | 500 | 503;
 
-/** What a client is told of a mistake of ours. */
+/** The error for a failure of the server, without details. */
 export const SERVER_FAILED = new ApiError(500, 'server_error', 'The server failed; its log says more.');
 
 export interface ErrorBody {
@@ -47,7 +47,7 @@ export function errorBody({ message, type, param, code }: ApiError): ErrorBody {
   return { error: { message, type, param, code } };
 }
 
-/** Undefined for what is a mistake of ours: the client is told no more than that. */
+/** Undefined for unexpected errors, whose details the client must not see. */
 export function toApiError(error: unknown): ApiError | undefined {
   if (error instanceof ApiError) return error;
   if (!isMambaError(error)) return undefined;
@@ -76,10 +76,10 @@ function fieldOf(origin: string | undefined): string | null {
   return name?.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`) ?? null;
 }
 
-/** The first thing that is wrong with a body. */
+/** The error for the first issue of a body. */
 export function schemaError({ issues }: z.ZodError): ApiError {
   const issue = issues[0]!;
-  // Fields that are there but not known are named by the message alone.
+  // The path of an unknown field lacks its name.
   const path = [...issue.path, ...(issue.code === 'unrecognized_keys' ? issue.keys.slice(0, 1) : [])];
   const param = path.length === 0 ? null : path.map(String).join('.');
   return badRequest(param === null ? issue.message : `${param}: ${issue.message}`, param);

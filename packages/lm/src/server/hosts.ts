@@ -1,16 +1,16 @@
 /**
- * Names that a server goes by: a page may point a name of its own at this machine, and its requests are told by their
- * Host alone.
+ * Checks the Host header against DNS rebinding: a page can make its own name resolve to this machine, and only the
+ * header shows it.
  */
 
 /**
- * A host as a URL would write it: in lower case, without the dot of the root, an address in its one canonical form.
- * Undefined where it is none.
+ * A host as a URL writes it: in lower case, without a trailing dot, addresses in canonical form. Undefined if it is not
+ * a host.
  */
 export function canonicalHost(host: string): string | undefined {
   const bare = host.replace(/^\[(.*:.*)\]$/, '$1');
   const text = bare.includes(':') ? `[${bare}]` : bare;
-  // What a URL would take for something else than a host.
+  // A URL would read these characters as other parts.
   if (/[\s/\\?#@,%]/.test(text)) return undefined;
   const url = parse(`http://${text}`);
   return url?.hostname.replace(/\.$/, '') || undefined;
@@ -22,18 +22,18 @@ export function hostOfHeader(header: string): string | undefined {
   return canonicalHost(host ?? header);
 }
 
-/** Whether a name or address means this machine, on any resolver: `localhost` and names below it, 127.0.0.0/8, ::1. */
+/** Whether a host is this machine for every resolver: `localhost` and names below it, 127.0.0.0/8, ::1. */
 export function isLoopback(host: string): boolean {
   const name = canonicalHost(host);
   if (name === undefined) return false;
   if (name === 'localhost' || name.endsWith('.localhost')) return true;
-  // An IPv4 address in an IPv6 one is written in two groups of hex digits.
+  // An IPv4-mapped IPv6 address is written as two groups of hex digits.
   return /^127\.\d+\.\d+\.\d+$/.test(name) || name === '[::1]' || /^\[::ffff:7f[0-9a-f]{2}:[0-9a-f]+\]$/.test(name);
 }
 
 /**
- * What requests may call the server: every name of this machine, and those that are allowed. A server that others reach
- * may be called anything, unless names are allowed.
+ * Returns the check of a Host header. Loopback hosts, the bound host and the allowed hosts pass; if the server is not
+ * bound to loopback and no host is allowed, all pass.
  */
 export function hostGuard(bound: string, allowed: readonly string[]): (header: string) => boolean {
   const names = new Set(allowed.map((host) => canonicalHost(host)));

@@ -12,83 +12,83 @@ import type { LanguageModel } from '../language-model.ts';
 import { createApp } from './app.ts';
 import { canonicalHost, hostGuard } from './hosts.ts';
 import { answerClientError, createListener } from './listener.ts';
+import { PromptEncoder } from './prompt-encoder.ts';
 import { Queue } from './queue.ts';
 import { shutDown } from './shutdown.ts';
-import { Texts } from './texts.ts';
 
 export interface ServeOptions {
-  /** Default 127.0.0.1: this machine alone. */
+  /** The address to listen on. Default 127.0.0.1, which only this machine can reach. */
   readonly host?: string | undefined;
-  /** 0 takes a free one. Default 8080. */
+  /** 0 takes a free port. Default 8080. */
   readonly port?: number | undefined;
-  /** Asked of every request to /v1. Default: none. */
+  /** Required for every request to /v1. Default: none. */
   readonly apiKey?: string | undefined;
   /**
-   * Further names or addresses that requests may call this server by. Default: none on this machine alone, otherwise
-   * any.
+   * Further names or addresses that are accepted as the Host of requests. Default: none if the server is bound to
+   * loopback, otherwise any.
    */
   readonly allowHosts?: readonly string[] | undefined;
   /**
    * Origins of pages that may read answers, as `https://app.example`; `*` is any. Default: none but the server's own.
    */
   readonly cors?: readonly string[] | undefined;
-  /** What clients call the model. Default: the last part of where it came from. */
+  /** The model's name for clients. Default: the last part of its location. */
   readonly name?: string | undefined;
-  /** Sequences that run in one batch. Default 8. */
+  /** Most sequences in a batch. Default 8. */
   readonly maxRows?: number | undefined;
-  /** Sequences that wait; beyond them clients are told to come again (429). Default 64. */
+  /** Most sequences that wait; further requests are refused (429). Default 64. */
   readonly maxWaiting?: number | undefined;
-  /** Larger bodies are refused (413). Default 1 MiB. */
+  /** Most bytes of a body; larger ones are refused (413). Default 1 MiB. */
   readonly maxBodyBytes?: number | undefined;
-  /** Characters of a request's texts; more are refused before they are encoded. Default 524,288. */
+  /** Most characters of a request's prompts; more are refused before they are encoded. Default 524,288. */
   readonly maxPromptChars?: number | undefined;
-  /** Tokens of a request's prompts. Default 131,072. */
+  /** Most tokens of a request's prompts. Default 131,072. */
   readonly maxPromptTokens?: number | undefined;
   /**
-   * Special tokens in prompts and messages are text, where a request does not say (`split_special_tokens`). Default
-   * false.
+   * Encodes special tokens in prompts and messages as ordinary text, unless a request sets `split_special_tokens`.
+   * Default false.
    */
   readonly splitSpecialTokens?: boolean | undefined;
-  /** Tokens that one choice may ask for, and a chat gets that does not say. Default 4096. */
+  /** Most tokens that one choice may request, and the default of chats. Default 4096. */
   readonly maxTokens?: number | undefined;
-  /** For the states of prompts, where prompts begin alike; 0 keeps none. Default 64 MiB. */
+  /** Bytes of a cache for the states of prompts; 0 has none. Default 64 MiB. */
   readonly prefixCacheBytes?: number | undefined;
-  /** What `close()` may take: running requests get it to finish in, before they are ended. Default 10 seconds. */
+  /** Milliseconds that `close()` gives running requests to finish. Default 10,000. */
   readonly graceMs?: number | undefined;
-  /** Failures of the server itself, every answer of 500 and above. Default: to stderr. */
+  /** Called for every answer of status 500 and above. Default: console.error. */
   readonly onError?: ((error: unknown) => void) | undefined;
 }
 
 export interface LanguageModelServer {
-  /** Without a trailing slash; OpenAI's clients want it with `/v1`. */
+  /** Without a trailing slash; OpenAI's clients take it with `/v1`. */
   readonly url: string;
   readonly name: string;
-  /** Sequences that run now, and that wait. */
+  /** Number of sequences that run, and that wait. */
   readonly load: Batcher['load'];
   /**
-   * Takes no more requests, lets the running ones finish, ends the rest, all in `graceMs`. The model stays its owner's.
+   * Refuses new requests, lets running ones finish within `graceMs`, and aborts the rest. Does not dispose the model.
    */
   close(): Promise<void>;
 }
 
 /**
- * Serves a model to OpenAI's clients: completions, chat where it has a template, streamed or whole; concurrent requests
- * run in one batch.
- * @throws MambaError `invalid-argument`, `unsupported` for a model without a tokenizer, `unavailable` where the port is
+ * Serves a model by OpenAI's API: completions, chats if it has a template, and embeddings. Answers are whole or
+ * streamed, and concurrent requests run in one batch.
+ * @throws MambaError `invalid-argument`, `unsupported` for a model without a tokenizer, `unavailable` if the port is
  * taken.
  */
 export async function serve(lm: LanguageModel, options: ServeOptions = {}): Promise<LanguageModelServer> {
-  const { host, port, name, batcher, known, ...settings } = prepare(lm, options);
+  const { host, port, name, batcher, isKnownHost, ...settings } = prepare(lm, options);
   const aborter = new AbortController();
   const running = new Set<ServerResponse>();
   let closing: Promise<void> | undefined;
   const app = createApp({ lm, name, batcher, ...settings, signal: aborter.signal });
-  const listener = createListener(app, { known, onError: settings.onError });
-  // A request without a Host is answered by the listener.
+  const listener = createListener(app, { isKnownHost, onError: settings.onError });
+  // The listener answers requests without a Host, in the form of the API.
   const server = createServer({ requireHostHeader: false }, (incoming, outgoing) => {
     running.add(outgoing);
     outgoing.once('close', () => running.delete(outgoing));
-    // Connections that stay open would go on asking.
+    // Clients would send further requests over connections that stay open.
     if (closing !== undefined) outgoing.setHeader('Connection', 'close');
     listener(incoming, outgoing);
   });
@@ -107,7 +107,7 @@ export async function serve(lm: LanguageModel, options: ServeOptions = {}): Prom
 
   const close = async (): Promise<void> => {
     await shutDown(server, running, { graceMs: settings.graceMs, abort: () => aborter.abort() });
-    await Promise.all([settings.texts.dispose(), settings.turns.idle()]);
+    await Promise.all([settings.encoder.dispose(), settings.serialJobs.idle()]);
     await batcher.dispose();
     settings.prefixCache?.dispose();
   };
@@ -163,29 +163,29 @@ function prepare(lm: LanguageModel, options: ServeOptions) {
   return {
     ...{ host, port, name, batcher, apiKey, maxBodyBytes, graceMs },
     prefixCache: prefixCacheBytes > 0 ? new PrefixCache(lm, { maxBytes: prefixCacheBytes }) : undefined,
-    texts: new Texts(lm, maxWaiting),
-    turns: new Queue(maxWaiting),
+    encoder: new PromptEncoder(lm, maxWaiting),
+    serialJobs: new Queue(maxWaiting),
     splitSpecialTokens,
     limits: { maxTokens, maxPromptChars, maxPromptTokens, maxChoices: maxRows + maxWaiting },
-    known: hostGuard(host, allowHosts),
+    isKnownHost: hostGuard(host, allowHosts),
     origins,
     onError: options.onError ?? ((error: unknown) => console.error(error)),
   };
 }
 
-/** What a header can carry, so that a client can send it. */
+/** Checks that a header can carry the key. */
 function checkKey(key: string): void {
   if (/^[\x21-\x7e](?:[\x20-\x7e]*[\x21-\x7e])?$/.test(key)) return;
   const given = key === '' ? 'an empty one' : 'one that no header can carry';
   throw invalid('serve.apiKey', given, 'a key of ASCII, without spaces at its ends, or none');
 }
 
-/** As browsers send it, or `*`. */
+/** Whether it is an Origin header of a browser, or `*`. */
 function isOrigin(origin: string): boolean {
   if (origin === '*' || origin === 'null') return true;
   try {
     const { origin: canonical } = new URL(origin);
-    // Of schemes that URLs know nothing about, as those of extensions.
+    // `URL` has no origin for unknown schemes, such as those of extensions.
     return canonical === 'null' ? /^[a-z][a-z0-9+.-]*:\/\/[^/?#\s]+$/.test(origin) : canonical === origin;
   } catch {
     return false;

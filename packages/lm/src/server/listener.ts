@@ -1,30 +1,29 @@
 /**
- * What stands between Node's HTTP server and the app: requests that the app cannot see are answered in OpenAI's form,
- * too.
+ * Connects Node's HTTP server with the app, and answers requests that never reach the app in the form of OpenAI's API.
  */
 import { type IncomingMessage, type ServerResponse, STATUS_CODES } from 'node:http';
 import type { Socket } from 'node:net';
 import { getRequestListener, type HttpBindings } from '@hono/node-server';
 import type { Hono } from 'hono';
-import { passOver } from './body.ts';
+import { discardBody } from './body.ts';
 import { ApiError, type ApiStatus, badRequest, errorBody, SERVER_FAILED } from './errors.ts';
 
 export interface ListenerOptions {
-  /** Whether a request's Host means this server. */
-  readonly known: (host: string) => boolean;
+  /** Whether a Host header names this server. */
+  readonly isKnownHost: (host: string) => boolean;
   readonly onError: (error: unknown) => void;
 }
 
 export function createListener(
   app: Hono<{ Bindings: HttpBindings }>,
-  { known, onError }: ListenerOptions,
+  { isKnownHost, onError }: ListenerOptions,
 ): (incoming: IncomingMessage, outgoing: ServerResponse) => void {
   const listener = getRequestListener(app.fetch, {
-    // What comes here never reached the app: its address is none.
+    // Called for requests with an invalid URL, which never reach the app.
     errorHandler: (error) => {
-      const told = error instanceof Error && error.name === 'RequestError' ? badRequest(error.message) : undefined;
-      if (told === undefined) onError(error);
-      const { status, ...body } = responseOf(told ?? SERVER_FAILED);
+      const apiError = error instanceof Error && error.name === 'RequestError' ? badRequest(error.message) : undefined;
+      if (apiError === undefined) onError(error);
+      const { status, ...body } = responseOf(apiError ?? SERVER_FAILED);
       return Response.json(body, { status });
     },
   });
@@ -32,7 +31,7 @@ export function createListener(
     const { host } = incoming.headers;
     if (host === undefined || host === '')
       return void refuse(incoming, outgoing, badRequest('The request has no Host.'));
-    if (!known(host)) {
+    if (!isKnownHost(host)) {
       const hint = 'The server allows others by --allow-host.';
       const message = `The host ${host} is not this server's. ${hint}`;
       return void refuse(
@@ -41,15 +40,15 @@ export function createListener(
         new ApiError(403, 'invalid_request_error', message, null, 'host_not_allowed'),
       );
     }
-    // It has done its work; the app would take other forms of the same name for a mistake.
+    // The Host has been checked. The adapter would refuse some valid forms of it.
     incoming.headers.host = 'localhost';
     void listener(incoming, outgoing);
   };
 }
 
 /**
- * Answers what Node could not parse. `begun` says whether something was answered on this connection that is not at its
- * end.
+ * Answers a request that Node could not parse.
+ * @param begun Whether an answer on this connection has begun and not ended.
  */
 export function answerClientError(error: NodeJS.ErrnoException, socket: Socket, begun: boolean): void {
   if (begun || !socket.writable || error.code === 'ECONNRESET') {
@@ -57,12 +56,12 @@ export function answerClientError(error: NodeJS.ErrnoException, socket: Socket, 
     return;
   }
   const status = STATUS_OF[error.code ?? ''] ?? 400;
-  const told = new ApiError(status, 'invalid_request_error', `The request cannot be read: ${error.message}`);
-  const { status: _, ...content } = responseOf(told);
+  const apiError = new ApiError(status, 'invalid_request_error', `The request cannot be read: ${error.message}`);
+  const { status: _, ...content } = responseOf(apiError);
   const body = JSON.stringify(content);
   const head = [`HTTP/1.1 ${status} ${STATUS_CODES[status]}`, 'Connection: close', 'Content-Type: application/json'];
   socket.end([...head, `Content-Length: ${Buffer.byteLength(body)}`, '', body].join('\r\n'));
-  // One who does not take the answer does not hold the connection.
+  // A client that does not read the answer must not keep the connection open.
   socket.setTimeout(LINGER_MS, () => socket.destroy());
 }
 
@@ -75,7 +74,7 @@ const STATUS_OF: Readonly<Record<string, ApiStatus>> = {
 };
 
 async function refuse(incoming: IncomingMessage, outgoing: ServerResponse, error: ApiError): Promise<void> {
-  await passOver(incoming);
+  await discardBody(incoming);
   const { status, ...body } = responseOf(error);
   outgoing.writeHead(status, { 'Content-Type': 'application/json', Connection: 'close' });
   outgoing.end(JSON.stringify(body));

@@ -3,14 +3,14 @@ import { badRequest } from './errors.ts';
 import { type EncodedPrompt, encodeMessages, encodePrompts, type PromptContext, type PromptLimits } from './prompts.ts';
 import type { ChatRequest, CompletionRequest, SharedFields } from './schema.ts';
 
-/** What a request comes to: one generation a choice. */
+/** A checked request: its encoded prompts, and one generation for each choice. */
 export interface Plan {
   readonly kind: 'completion' | 'chat';
   readonly prompts: readonly EncodedPrompt[];
   readonly choices: readonly PlannedChoice[];
-  /** How many of the likeliest tokens are told beside each one; undefined where none is told. */
+  /** Number of likeliest tokens given beside each token; undefined if no log-probabilities are requested. */
   readonly logProbs: number | undefined;
-  /** The prompt comes before the text. */
+  /** Whether the answer begins with the prompt. */
   readonly echo: boolean;
   readonly stream: boolean;
   readonly includeUsage: boolean;
@@ -19,14 +19,14 @@ export interface Plan {
 export interface PlannedChoice {
   /** Index of its prompt. */
   readonly prompt: number;
-  /** Undefined where nothing is to be generated. */
+  /** Undefined if nothing is to be generated. */
   readonly options: GenerateOptions | undefined;
 }
 
 export interface PlanLimits extends PromptLimits {
-  /** Of one choice. */
+  /** Most tokens of one choice. */
   readonly maxTokens: number;
-  /** At once. */
+  /** Most choices of one request. */
   readonly maxChoices: number;
 }
 
@@ -34,14 +34,14 @@ export interface PlanContext extends PromptContext {
   readonly limits: PlanLimits;
 }
 
-/** OpenAI's default, where a completion does not say. */
+/** OpenAI's default of `max_tokens` for completions. */
 const COMPLETION_TOKENS = 16;
 /**
- * Log-probabilities that are told at once: a million of them take a second to write, in which nobody else is answered.
+ * Most log-probabilities in one answer: formatting a million of them would block the server for a second.
  */
-const MAX_TOLD = 2 ** 18;
+const MAX_LOG_PROBS = 2 ** 18;
 
-/** @throws ApiError, MambaError where the request cannot be fulfilled. */
+/** @throws ApiError, MambaError if the request cannot be fulfilled. */
 export async function planCompletion(request: CompletionRequest, context: PlanContext): Promise<Plan> {
   const { limits } = context;
   const { prompt, max_tokens: asked, logprobs, best_of: candidates, n } = request;
@@ -62,11 +62,11 @@ export async function planCompletion(request: CompletionRequest, context: PlanCo
     echo,
     choices: choicesOf(request, prompts, options),
   } as const;
-  checkTold('logprobs', plan);
+  checkLogProbs('logprobs', plan);
   return plan;
 }
 
-/** @throws ApiError, MambaError as `planCompletion`; also where the model has no chat template. */
+/** @throws ApiError, MambaError as `planCompletion`, and without a chat template. */
 export async function planChat(request: ChatRequest, context: PlanContext): Promise<Plan> {
   const { limits } = context;
   const { max_tokens: older, max_completion_tokens: newer, logprobs, top_logprobs: top } = request;
@@ -79,7 +79,7 @@ export async function planChat(request: ChatRequest, context: PlanContext): Prom
   const prompts = [await encodeMessages(request, context)];
   const choices = choicesOf(request, prompts, options);
   const plan = { ...options, kind: 'chat', prompts, echo: false, choices } as const;
-  checkTold('top_logprobs', plan);
+  checkLogProbs('top_logprobs', plan);
   return plan;
 }
 
@@ -105,19 +105,19 @@ function choicesOf(
   { maxTokens, logProbs, sampling }: Planned,
 ): readonly PlannedChoice[] {
   const wanted = logProbs === undefined ? {} : { logProbs: true, topLogProbs: logProbs };
-  // At temperature 0 nothing is drawn, but clients send a seed as well.
+  // Clients send a seed at temperature 0 as well, which `generate` refuses.
   const seeded = typeof seed === 'number' && sampling.temperature !== 0 ? seed : undefined;
   return prompts.flatMap(({ ids }, prompt) =>
     Array.from({ length: n ?? 1 }, (_, copy) => {
       if (maxTokens === 0) return { prompt, options: undefined };
-      // Each choice draws for itself: with one seed they would all be the same.
+      // With the same seed all choices would be equal.
       const own = seeded === undefined ? {} : { seed: copy === 0 ? seeded : (seeded + copy) % Number.MAX_SAFE_INTEGER };
       return { prompt, options: { ...sampling, ...wanted, ...own, maxTokens, prompt: ids } };
     }),
   );
 }
 
-/** OpenAI's names and defaults to ours: a temperature of 1, penalties over all that was read. */
+/** Translates OpenAI's names and defaults: temperature 1, and penalties over the whole sequence. */
 function samplingOf(request: SharedFields): Sampling {
   const { temperature: asked, top_p: topP, top_k: topK, min_p: minP, typical_p: typicalP, stop } = request;
   const temperature = asked ?? 1;
@@ -128,7 +128,7 @@ function samplingOf(request: SharedFields): Sampling {
   const stops = typeof stop === 'string' ? [stop] : (stop ?? []);
   return {
     temperature,
-    // At 0 the likeliest token is taken, which no filter drops: clients send both.
+    // Clients send filters at temperature 0 as well, which `generate` refuses; they never drop the likeliest token.
     ...(temperature > 0 && { topP: topP ?? 1, minP: minP ?? 0, typicalP: typicalP ?? 1 }),
     ...(temperature > 0 && topK && topK > 0 && { topK }),
     ...{ presencePenalty, frequencyPenalty, repetitionPenalty },
@@ -138,17 +138,17 @@ function samplingOf(request: SharedFields): Sampling {
   };
 }
 
-function checkTold(param: string, { logProbs, stream, echo, prompts, choices }: Plan): void {
+function checkLogProbs(param: string, { logProbs, stream, echo, prompts, choices }: Plan): void {
   if (logProbs === undefined) return;
   const tokens = choices.reduce((sum, { prompt, options }) => {
     const given = stream ? 0 : (options?.maxTokens ?? 0);
     return sum + given + (echo ? prompts[prompt]!.ids.length : 0);
   }, 0);
-  const told = tokens * (1 + logProbs);
-  if (told <= MAX_TOLD) return;
-  const most = `more than this server tells at once, ${MAX_TOLD}`;
+  const count = tokens * (1 + logProbs);
+  if (count <= MAX_LOG_PROBS) return;
+  const most = `more than this server tells at once, ${MAX_LOG_PROBS}`;
   const hint = 'Ask for fewer, of fewer tokens, or for what is generated as a stream.';
-  throw badRequest(`${param}: ${told} log-probabilities in one answer are ${most}. ${hint}`, param);
+  throw badRequest(`${param}: ${count} log-probabilities in one answer are ${most}. ${hint}`, param);
 }
 
 function checkChoices(prompts: number, { n }: SharedFields, { maxChoices }: PlanLimits): void {
@@ -156,7 +156,7 @@ function checkChoices(prompts: number, { n }: SharedFields, { maxChoices }: Plan
   if (choices > maxChoices) throw badRequest(`${choices} choices: at most ${maxChoices} in one request`, 'n');
 }
 
-/** -1 is as many as there are. */
+/** -1 requests as many as allowed. */
 function resolveTokens(param: string, tokens: number, { maxTokens }: PlanLimits): number {
   if (tokens <= maxTokens) return tokens === -1 ? maxTokens : tokens;
   throw badRequest(`${param}: ${tokens} is more than this server gives, ${maxTokens}`, param);

@@ -2,41 +2,41 @@ import type { Prompt } from '../generate/request.ts';
 import type { LanguageModel } from '../language-model.ts';
 import type { ChatMessage } from '../tokenizer/chat-template.ts';
 import { badRequest } from './errors.ts';
-import { isEmpty } from './neutral.ts';
+import type { PromptEncoder, TextOptions } from './prompt-encoder.ts';
 import type { ChatRequest } from './schema.ts';
-import type { TextOptions, Texts } from './texts.ts';
+import { isEmpty } from './unsupported.ts';
 
-/** Of all prompts of a request together. */
+/** Limits for all prompts of a request together. */
 export interface PromptLimits {
   readonly maxPromptTokens: number;
-  /** Of texts, before they are encoded. */
+  /** Most characters of texts, before they are encoded. */
   readonly maxPromptChars: number;
 }
 
 export interface EncodedPrompt {
   readonly ids: readonly number[];
-  /** As it was written; undefined where it was given as ids. */
+  /** Undefined if it was given as ids, or is a chat. */
   readonly text: string | undefined;
 }
 
 export interface PromptContext extends TextOptions {
   readonly lm: LanguageModel;
-  readonly texts: Texts;
+  readonly encoder: PromptEncoder;
   readonly limits: PromptLimits;
-  /** Called before anything is encoded. @throws ApiError 429 where there is no place for what comes after. */
+  /** Called before anything is encoded. @throws ApiError 429 if the queue is full. */
   readonly admit: () => void;
 }
 
 /**
- * A field of one prompt or several, as OpenAI's API has it. @throws ApiError, MambaError where it is too long, or
- * cannot be encoded.
+ * Encodes a field with one or several prompts.
+ * @throws ApiError, MambaError if they are too long or cannot be encoded.
  */
 export async function encodePrompts(
   field: Prompt | readonly Prompt[],
   param: string,
   context: PromptContext,
 ): Promise<readonly EncodedPrompt[]> {
-  const { lm, texts, limits } = context;
+  const { lm, encoder, limits } = context;
   const several = Array.isArray(field) && typeof field[0] !== 'number';
   const prompts = (several ? field : [field]) as readonly Prompt[];
   checkCharacters(
@@ -53,7 +53,7 @@ export async function encodePrompts(
   const encoded: EncodedPrompt[] = [];
   let tokens = 0;
   for (const prompt of prompts) {
-    const ids = Array.from(await texts.prompt(prompt, context));
+    const ids = Array.from(await encoder.prompt(prompt, context));
     const wrong = ids.find((id) => id >= lm.config.vocabSize);
     if (wrong !== undefined)
       throw badRequest(`${param}: ${wrong} is no id of this model's, which are below ${lm.config.vocabSize}`, param);
@@ -64,9 +64,9 @@ export async function encodePrompts(
   return encoded;
 }
 
-/** @throws ApiError, MambaError as `encodePrompts`; also for fields that the template does not look at. */
+/** @throws ApiError, MambaError as `encodePrompts`, and for fields of messages that the template does not use. */
 export async function encodeMessages(request: ChatRequest, context: PromptContext): Promise<EncodedPrompt> {
-  const { lm, texts, limits } = context;
+  const { lm, encoder, limits } = context;
   const template = lm.tokenizer?.chatTemplate;
   if (template === undefined)
     throw badRequest(
@@ -89,7 +89,7 @@ export async function encodeMessages(request: ChatRequest, context: PromptContex
     limits,
   );
   context.admit();
-  const ids = await texts.chat(messages, context);
+  const ids = await encoder.chat(messages, context);
   checkTokens(ids.length, 'messages', limits);
   return { ids, text: undefined };
 }

@@ -1,11 +1,11 @@
 import { checkSignal } from '../event-loop.ts';
 import { ApiError } from './errors.ts';
 
-/** One after the other, as many waiting as a limit says. */
+/** Runs jobs one after the other, with a limit for waiting ones. */
 export class Queue {
   readonly #maxWaiting: number;
   #running = 0;
-  /** Those that are about to run among them. */
+  /** Includes the job that is about to run. */
   #waiting = 0;
   #last: Promise<unknown> = Promise.resolve();
 
@@ -13,13 +13,15 @@ export class Queue {
     this.#maxWaiting = maxWaiting;
   }
 
+  /** Whether another job would be refused. */
   get full(): boolean {
     return this.#waiting >= this.#maxWaiting + 1 - this.#running;
   }
 
   /**
-   * @throws ApiError 429 where the queue is full, what `act` throws, and MambaError `aborted` where the signal fires
-   * before its turn.
+   * Runs `act` after all earlier jobs.
+   * @throws ApiError 429 if the queue is full, MambaError `aborted` if the signal fires before the job runs, and what
+   * `act` throws.
    */
   async run<T>(signal: AbortSignal, act: () => Promise<T>): Promise<T> {
     if (this.full) throw queueFull();
@@ -40,7 +42,7 @@ export class Queue {
     return turn;
   }
 
-  /** Resolves when all that came have ended. */
+  /** Resolves when all jobs have ended. */
   async idle(): Promise<void> {
     await this.#last;
   }

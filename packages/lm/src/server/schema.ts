@@ -1,21 +1,21 @@
 /**
- * The requests of OpenAI's API, as far as a language model by itself can answer them. A field that would change the
- * answer and is not known here is refused, so that nothing is silently ignored; those that only label a request are
- * taken and left, and so is a value that asks for nothing: `null`, an empty list, a default.
+ * The requests of OpenAI's API, as far as a language model alone can answer them. Unknown fields are refused, so that
+ * nothing is silently ignored. Accepted and ignored are fields that only label a request, and values of unsupported
+ * fields that request nothing: `null`, an empty list, a default.
  */
 import { z } from 'zod';
-import { isEmpty, only, unsupported, unsupportedInChats } from './neutral.ts';
+import { isEmpty, only, unsupported, unsupportedInChats } from './unsupported.ts';
 
 const count = z.int().min(1);
-/** -1 is what some clients call no limit. */
+/** Some clients send -1 for no limit. */
 const tokens = z.int().min(-1).nullish();
-/** Some clients write an empty object as an empty list. */
+/** Some clients send an empty list for an empty object. */
 const record = <V extends z.ZodType>(key: z.ZodString, value: V) =>
   z.preprocess((given) => (isEmpty(given) ? undefined : given), z.record(key, value).optional());
 
-/** They name a caller, or what a hosted service does with a request. */
+/** Fields that name a caller, or options of a hosted service. */
 const labels = {
-  // There is one; it is checked where it is named.
+  // Checked by the routes.
   model: z.string().nullish(),
   user: z.string().nullish(),
   metadata: record(z.string(), z.string()),
@@ -25,13 +25,13 @@ const labels = {
   prompt_cache_key: z.string().nullish(),
   prompt_cache_retention: z.string().nullish(),
   request_id: z.string().nullish(),
-  // Prompts are found in the cache, or not, with the same answer.
+  // The cache does not change the answer.
   cache_prompt: z.boolean().nullish(),
-  /** Special tokens that are written in the prompt are text. Not OpenAI's; transformers knows it by this name. */
+  /** Encodes special tokens in the prompt as text. Not in OpenAI's API; the name is that of transformers. */
   split_special_tokens: z.boolean().nullish(),
 };
 
-/** Of what generates. The last four are not OpenAI's; other servers of open models know them by these names. */
+/** Fields of completions and chats. The last four are not in OpenAI's API; other servers have them by these names. */
 const shared = {
   ...labels,
   ...unsupported,
@@ -47,14 +47,14 @@ const shared = {
   presence_penalty: z.number().min(-2).max(2).nullish(),
   frequency_penalty: z.number().min(-2).max(2).nullish(),
   logit_bias: record(z.string().regex(/^\d+$/), z.number().min(-100).max(100)),
-  /** 0 and -1 are what other servers call all of them. */
+  /** 0 and -1 keep all tokens, as in other servers. */
   top_k: z.int().min(-1).nullish(),
   min_p: z.number().min(0).max(1).nullish(),
   typical_p: z.number().min(0).max(1).nullish(),
   repetition_penalty: z.number().positive().nullish(),
 };
 
-/** By hand: of a list of a hundred thousand ids that are wrong one word is enough. */
+/** A custom check: zod would report an issue for each of a hundred thousand wrong ids. */
 const texts = z.custom<string | number[] | string[] | number[][]>(
   (given) => typeof given === 'string' || isIds(given) || isListOf(given, isText) || isListOf(given, isIds),
   'Invalid input: expected a text, a list of token ids, or a list of either',
@@ -101,7 +101,7 @@ export const chatRequest = z.strictObject({
   top_logprobs: z.int().min(0).max(20).nullish(),
   response_format: z.strictObject({ type: z.literal('text') }).nullish(),
   modalities: z.array(z.literal('text')).nullish(),
-  // Of tools, of which there are none.
+  // There are no tools.
   parallel_tool_calls: z.boolean().nullish(),
 });
 

@@ -1,12 +1,12 @@
 import { once } from 'node:events';
 import type { Server, ServerResponse } from 'node:http';
 
-/** What clients get to take the end of their answers in, where the grace has run out. */
+/** Time for clients to read the end of their answers after requests were aborted. */
 const FLUSH_MS = 250;
 
 /**
- * Ends a server in at most `graceMs` (or the moment above, where that is longer), whatever clients hold back or do not
- * read: running requests may finish, then they are ended by `abort`, and at last their connections are.
+ * Closes a server within `graceMs` (or `FLUSH_MS`, if that is longer), whatever clients do not send or read. Running
+ * requests may finish, then `abort` ends them, and finally their connections are closed.
  */
 export async function shutDown(
   server: Server,
@@ -25,12 +25,12 @@ export async function shutDown(
   await closed;
 }
 
-/** New ones may come while others end: connections that are open already may go on asking. */
+/** Resolves when no request runs. New ones may still come over connections that are already open. */
 async function allEnded(running: ReadonlySet<ServerResponse>): Promise<void> {
   while (running.size > 0) await Promise.all([...running].map((response) => once(response, 'close')));
 }
 
-/** Whether it comes about in time. */
+/** Whether the event happens in time. */
 async function within(event: Promise<void>, milliseconds: number): Promise<boolean> {
   let timer: NodeJS.Timeout | undefined;
   const late = new Promise<false>((resolve) => {

@@ -1,14 +1,14 @@
 import type { ChatMessage } from '../tokenizer/chat-template.ts';
 import type { PlainError } from '../worker/protocol.ts';
 
-/** What a worker makes its tokenizer of. */
+/** The arguments of `new Tokenizer` in the worker. */
 export interface TextWorkerData {
   readonly json: unknown;
   readonly config: unknown;
   readonly origin: string;
 }
 
-/** What it is asked for, one at a time. */
+/** A message to the worker, one at a time. */
 export type TextJob = { readonly splitSpecialTokens: boolean } & (
   | { readonly kind: 'text'; readonly text: string }
   | { readonly kind: 'chat'; readonly messages: readonly ChatMessage[] }

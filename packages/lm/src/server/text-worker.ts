@@ -1,4 +1,4 @@
-/** The worker of `Texts`: a tokenizer of its own. */
+/** The worker thread of `EncoderWorker`, with a tokenizer of its own. */
 import { parentPort, workerData } from 'node:worker_threads';
 import { Tokenizer } from '../tokenizer/tokenizer.ts';
 import { toPlainError } from '../worker/protocol.ts';

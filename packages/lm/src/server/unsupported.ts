@@ -1,7 +1,10 @@
-/** Fields that are not supported here, but that clients send with the value that asks for nothing: that one passes. */
+/**
+ * Fields that are not supported, but that clients send with a value that requests nothing. That value is accepted, and
+ * any other is refused.
+ */
 import { z } from 'zod';
 
-/** Takes `null`, what is empty, and these values; anything else would have to change the answer. */
+/** Accepts `null`, empty values and the given ones; any other would have to change the answer. */
 export function only(...values: readonly (string | number | boolean)[]): z.ZodType<unknown> {
   const told = values.length === 0 ? 'nothing' : values.map((value) => JSON.stringify(value)).join(' or ');
   return z
@@ -12,13 +15,13 @@ export function only(...values: readonly (string | number | boolean)[]): z.ZodTy
     .optional();
 }
 
-/** `null`, and texts, lists and objects without anything in them. */
+/** Whether a value is `null`, undefined, or an empty string, list or object. */
 export function isEmpty(value: unknown): boolean {
   if (value === null || value === undefined || value === '') return true;
   return typeof value === 'object' && Object.keys(value).length === 0;
 }
 
-/** Of OpenAI's API, and of servers of open models, on every endpoint. */
+/** Fields of OpenAI's API, and of servers for open models, on every endpoint. */
 export const unsupported = {
   suffix: only(),
   ignore_eos: only(false),
@@ -57,13 +60,13 @@ export const unsupported = {
   n_probs: only(0),
 };
 
-/** Of chats: what a model by itself does not do. */
+/** Fields of chats for what a language model alone does not do. */
 export const unsupportedInChats = {
   echo: only(false),
   best_of: only(1),
   tools: only(),
   functions: only(),
-  // Without tools both say that none is called.
+  // Without tools both mean that none is called.
   tool_choice: only('none', 'auto'),
   function_call: only('none', 'auto'),
   audio: only(),

@@ -1,12 +1,12 @@
 import { type Prompt, promptIds, requireTokenizer } from '../generate/request.ts';
 import type { LanguageModel } from '../language-model.ts';
 import type { ChatMessage } from '../tokenizer/chat-template.ts';
-import { TextLane } from './text-lane.ts';
+import { EncoderWorker } from './encoder-worker.ts';
 
-/** As many characters, of one word at worst, take some 20 ms: they are encoded where they are. */
-const QUICK = 1024;
-/** Longer texts wait for each other alone. */
-const LONG = 16_384;
+/** Shorter texts take at most about 20 ms, and are encoded on the main thread. */
+const SHORT_CHARACTERS = 1024;
+/** Longer texts have a worker of their own, so that shorter ones do not wait for them. */
+const LONG_CHARACTERS = 16_384;
 
 export interface TextOptions {
   readonly splitSpecialTokens: boolean;
@@ -14,28 +14,28 @@ export interface TextOptions {
 }
 
 /**
- * Makes ids of clients' texts, so that none of them holds up the others: what is long, or runs code of the checkpoint
- * (its chat template, patterns of its tokenizer), runs in workers that can be ended.
+ * Encodes texts of clients without blocking the server: long texts, chat templates and regular expressions of the
+ * tokenizer run in workers that can be terminated.
  */
-export class Texts {
+export class PromptEncoder {
   readonly #lm: LanguageModel;
-  readonly #short: TextLane;
-  readonly #long: TextLane;
+  readonly #short: EncoderWorker;
+  readonly #long: EncoderWorker;
 
   constructor(lm: LanguageModel, maxWaiting: number) {
     this.#lm = lm;
-    this.#short = new TextLane(lm, maxWaiting);
-    this.#long = new TextLane(lm, maxWaiting);
+    this.#short = new EncoderWorker(lm, maxWaiting);
+    this.#long = new EncoderWorker(lm, maxWaiting);
   }
 
   /**
-   * The ids of a prompt; an empty one's is the first token. @throws MambaError as `promptIds`, ApiError
-   * 429.
+   * The ids of a prompt; an empty prompt becomes the bos or eos token.
+   * @throws MambaError as `promptIds`, and ApiError 429.
    */
   async prompt(prompt: Prompt, { splitSpecialTokens, signal }: TextOptions): Promise<ArrayLike<number>> {
     if (typeof prompt !== 'string') return promptIds(this.#lm, prompt);
     const tokenizer = requireTokenizer(this.#lm);
-    if (prompt.length > QUICK || tokenizer.runsPatterns)
+    if (prompt.length > SHORT_CHARACTERS || tokenizer.runsPatterns)
       return promptIds(
         this.#lm,
         await this.#run({ kind: 'text', text: prompt, splitSpecialTokens }, prompt.length, signal),
@@ -43,7 +43,7 @@ export class Texts {
     return promptIds(this.#lm, splitSpecialTokens ? tokenizer.encode(prompt, { splitSpecialTokens }) : prompt);
   }
 
-  /** The ids of a conversation. @throws MambaError as `LanguageModel.encodeChat`, ApiError 429. */
+  /** The ids of a conversation. @throws MambaError as `LanguageModel.encodeChat`, and ApiError 429. */
   async chat(
     messages: readonly ChatMessage[],
     { splitSpecialTokens, signal }: TextOptions,
@@ -56,7 +56,7 @@ export class Texts {
     await Promise.all([this.#short.dispose(), this.#long.dispose()]);
   }
 
-  #run(job: Parameters<TextLane['run']>[0], characters: number, signal: AbortSignal): Promise<readonly number[]> {
-    return (characters > LONG ? this.#long : this.#short).run(job, characters, signal);
+  #run(job: Parameters<EncoderWorker['run']>[0], characters: number, signal: AbortSignal): Promise<readonly number[]> {
+    return (characters > LONG_CHARACTERS ? this.#long : this.#short).run(job, characters, signal);
   }
 }

@@ -8,14 +8,17 @@ import { fromPlainError } from '../worker/protocol.ts';
 import { Queue } from './queue.ts';
 import type { TextJob, TextResult, TextWorkerData } from './text-protocol.ts';
 
-/** What a text may take, and each of its characters: several times what one word without an end takes. */
-const TEXT_MS = 10_000;
-const TEXT_MS_A_CHARACTER = 0.1;
-/** Of the worker: a tokenizer of a quarter of a million tokens takes a third of it. */
+/** Time limit of a job, plus time for each character: several times what the slowest text takes, a single long word. */
+const JOB_MS = 10_000;
+const JOB_MS_PER_CHARACTER = 0.1;
+/** Memory limit of the worker: a tokenizer with a vocabulary of 250,000 takes a third of it. */
 const MAX_MEMORY_MIB = 1024;
 
-/** A worker that does one job after the other, and is ended with a job whose client goes, or that takes too much. */
-export class TextLane {
+/**
+ * A worker thread that encodes one text after the other. It is terminated if the client of its job disconnects, or the
+ * job exceeds its limits; the next job starts a new one.
+ */
+export class EncoderWorker {
   readonly #lm: LanguageModel;
   readonly #queue: Queue;
   #worker: Worker | undefined;
@@ -25,9 +28,13 @@ export class TextLane {
     this.#queue = new Queue(maxWaiting);
   }
 
-  /** @throws MambaError of the job, `invalid-argument` where it takes too much, `aborted`; ApiError 429. */
+  /**
+   * @param characters Length of the texts of the job.
+   * @returns ids.
+   * @throws MambaError of the job, `invalid-argument` if it exceeds the limits, `aborted`; ApiError 429.
+   */
   run(job: TextJob, characters: number, signal: AbortSignal): Promise<readonly number[]> {
-    const milliseconds = Math.ceil(TEXT_MS + characters * TEXT_MS_A_CHARACTER);
+    const milliseconds = Math.ceil(JOB_MS + characters * JOB_MS_PER_CHARACTER);
     return this.#queue.run(signal, async () => {
       const limit = AbortSignal.any([signal, AbortSignal.timeout(milliseconds)]);
       const worker = this.#open();
@@ -38,7 +45,7 @@ export class TextLane {
         return result.ids;
       } catch (cause) {
         if (isMambaError(cause)) throw cause;
-        // It goes on with the job, or has died of it: the next one gets another.
+        // The worker is still busy with the job, or has crashed.
         this.#drop(worker);
         if (signal.aborted) throw new MambaError('aborted', 'the request was aborted', { origin: 'serve', cause });
         if (!limit.aborted && (cause as { code?: unknown }).code !== 'ERR_WORKER_OUT_OF_MEMORY') throw cause;
@@ -63,9 +70,9 @@ export class TextLane {
       workerData: requireTokenizer(this.#lm).definition satisfies TextWorkerData,
       resourceLimits: { maxOldGenerationSizeMb: MAX_MEMORY_MIB },
     });
-    // It keeps no process alive.
+    // The worker must not keep the process alive.
     worker.unref();
-    // Between two jobs as well, where nobody else hears of it.
+    // The worker may also fail between two jobs.
     for (const event of ['error', 'exit']) worker.on(event, () => this.#drop(worker));
     this.#worker = worker;
     return worker;
