@@ -3,13 +3,13 @@ import { join, resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { type Backend, type BackendProvider, MambaError, selectBackend } from '@mamba/core';
 
-/** Fastest first; of these the installed ones are tried where none is named. */
+/** Tried in this order, fastest first, unless one is named. */
 const KNOWN = ['webgpu', 'cpu', 'reference'];
 
 /**
- * A backend by name (`cpu` is `@mamba/cpu`), package or module path; without one, the first of the known ones that runs
- * here.
- * @throws MambaError `unavailable` saying what is not installed, or why it cannot run.
+ * Creates a backend by name (`cpu` is `@mamba/cpu`), package or module path; without a specifier, the first known one
+ * that runs.
+ * @throws MambaError `unavailable`, with the reason for each backend that was tried.
  */
 export async function openBackend(specifier: string | undefined): Promise<Backend> {
   if (specifier !== undefined) {
@@ -17,12 +17,11 @@ export async function openBackend(specifier: string | undefined): Promise<Backen
     if (provider === undefined) throw notInstalled(specifier);
     return provider.create();
   }
-  // Loaded by `create`, so that one which is there but broken is passed over with its reason, as one that cannot run
-  // is.
+  // `create` loads the package, so that a broken one is skipped with its reason, like one that cannot run.
   return selectBackend(KNOWN.map((name) => ({ name, create: () => openBackend(name) })));
 }
 
-/** Undefined where it is not installed. */
+/** Undefined if it is not installed. */
 async function loadProvider(specifier: string): Promise<BackendProvider | undefined> {
   const module = await importModule(KNOWN.includes(specifier) ? `@mamba/${specifier}` : specifier);
   if (module === undefined) return undefined;
@@ -45,7 +44,7 @@ async function importModule(specifier: string): Promise<Readonly<Record<string, 
     if (!isMissing(error, specifier)) throw broken(specifier, error);
   }
   try {
-    // A backend that is installed beside the caller's project rather than beside this package.
+    // The backend may be installed in the current project instead of beside this package.
     const path = createRequire(join(process.cwd(), 'package.json')).resolve(specifier);
     return await import(pathToFileURL(path).href);
   } catch (error) {
@@ -59,7 +58,7 @@ function broken(specifier: string, cause: unknown): MambaError {
   return new MambaError('unavailable', `${specifier} cannot be loaded: ${reason}`, { origin: specifier, cause });
 }
 
-/** Only this very module: one that is there but lacks a dependency is a failure to tell of. */
+/** Whether this very module is missing, rather than one of its dependencies, which is an error. */
 function isMissing(error: unknown, specifier: string): boolean {
   const { code, message } = error as { code?: unknown; message?: unknown };
   return (code === 'ERR_MODULE_NOT_FOUND' || code === 'MODULE_NOT_FOUND') && String(message).includes(`'${specifier}'`);

@@ -11,7 +11,7 @@ import { print, remark } from './terminal.ts';
 
 export interface ChatFlags {
   readonly system?: string;
-  /** A file that the conversation begins with, if it is there, and is saved to at the end. */
+  /** A file with a saved session: it is loaded if it exists, and saved at the end. */
   readonly session?: string;
 }
 
@@ -20,8 +20,8 @@ type Sampling = Omit<GenerateOptions, 'prompt' | 'state' | 'prefixCache' | 'draf
 const HELP = '/save FILE, /load FILE, /undo, /reset, /quit';
 
 /**
- * Reads lines and continues. The model's state is the conversation, so that a turn costs its own tokens alone, however
- * long it has become: with a template, what the template adds for a message; without one, the line as it is.
+ * Reads lines and answers each. The conversation is a session, so that a turn reads its own tokens only, however long
+ * the conversation is: the text that the template adds for the message, or the line itself without a template.
  */
 export async function chat(
   lm: LanguageModel,
@@ -31,28 +31,28 @@ export async function chat(
 ): Promise<void> {
   if (flags.system !== undefined && lm.tokenizer?.chatTemplate === undefined)
     throw invalid('--system', 'a checkpoint without a chat template', 'none for it: nothing says how it is written');
-  const talk = new Talk(lm, flags.system);
+  const conversation = new Conversation(lm, flags.system);
   try {
-    if (flags.session !== undefined) await talk.load(flags.session, true);
+    if (flags.session !== undefined) await conversation.load(flags.session, true);
   } catch (error) {
-    // Nothing is saved over a file that is another model's, or damaged.
-    talk.dispose();
+    // Not saved: the file may be a session of another model.
+    conversation.dispose();
     throw error;
   }
   try {
     remark(`${lm.tokenizer?.chatTemplate ? 'chat' : 'no chat template: text is continued as it is'}; ${HELP}`);
-    await converse(talk, sampling, signal);
+    await readLines(conversation, sampling, signal);
   } finally {
     try {
-      if (flags.session !== undefined) await talk.save(flags.session);
+      if (flags.session !== undefined) await conversation.save(flags.session);
     } finally {
-      talk.dispose();
+      conversation.dispose();
     }
   }
 }
 
-async function converse(talk: Talk, sampling: Sampling, signal: AbortSignal): Promise<void> {
-  // Read from at once: lines that come before are lost.
+async function readLines(conversation: Conversation, sampling: Sampling, signal: AbortSignal): Promise<void> {
+  // Created right before the loop: lines that arrive before it would be lost.
   const lines = createInterface({
     input: process.stdin,
     output: process.stderr,
@@ -63,26 +63,26 @@ async function converse(talk: Talk, sampling: Sampling, signal: AbortSignal): Pr
     open = false;
   });
   signal.addEventListener('abort', () => lines.close(), { once: true });
-  // With a terminal, Ctrl-C arrives here rather than as a signal.
+  // On a terminal, readline receives Ctrl-C instead of the process.
   lines.on('SIGINT', () => process.kill(process.pid, 'SIGINT'));
   try {
     lines.setPrompt(process.stdin.isTTY ? '> ' : '');
     lines.prompt();
     let first = true;
     for await (const read of lines) {
-      // Before the first line of a file there may be a byte order mark.
+      // A file may begin with a byte order mark.
       const line = first ? read.replace(/^\ufeff/, '') : read;
       first = false;
       if (line.trim() === '/quit') break;
       try {
-        if (line.startsWith('/')) await command(talk, line.trim());
-        else if (line !== '') await talk.answer(line, sampling, signal);
+        if (line.startsWith('/')) await command(conversation, line.trim());
+        else if (line !== '') await conversation.answer(line, sampling, signal);
       } catch (error) {
-        // A wrong file or message is no reason to lose the conversation.
+        // A wrong file or message must not end the conversation.
         if (!isMambaError(error) || signal.aborted) throw error;
         remark(`error: ${(byFlag(error) as Error).message}`);
       }
-      // The input may have ended while lines of it wait.
+      // The input may end while its lines are still being processed.
       if (open) lines.prompt();
     }
     if (signal.aborted) throw new MambaError('aborted', 'chat was interrupted', { origin: 'chat' });
@@ -91,21 +91,21 @@ async function converse(talk: Talk, sampling: Sampling, signal: AbortSignal): Pr
   }
 }
 
-async function command(talk: Talk, line: string): Promise<void> {
+async function command(conversation: Conversation, line: string): Promise<void> {
   const [name, ...rest] = line.split(/\s+/);
   const file = rest.join(' ');
-  if (name === '/save' && file !== '') await talk.save(file);
-  else if (name === '/load' && file !== '') await talk.load(file);
-  else if (name === '/undo') talk.undo();
-  else if (name === '/reset') talk.reset();
+  if (name === '/save' && file !== '') await conversation.save(file);
+  else if (name === '/load' && file !== '') await conversation.load(file);
+  else if (name === '/undo') conversation.undo();
+  else if (name === '/reset') conversation.reset();
   else remark(HELP);
 }
 
-class Talk {
+class Conversation {
   readonly #lm: LanguageModel;
   readonly #system: string | undefined;
   #session: Session;
-  /** Before each turn, oldest first. */
+  /** The positions before each turn, oldest first. */
   #marks: ReturnType<Session['mark']>[] = [];
 
   constructor(lm: LanguageModel, system: string | undefined) {
@@ -131,7 +131,7 @@ class Talk {
     }
   }
 
-  /** Takes back the last turn. */
+  /** Removes the last turn. */
   undo(): void {
     const mark = this.#marks.pop();
     if (mark === undefined) {
@@ -181,7 +181,7 @@ class Talk {
     this.#marks = [];
   }
 
-  /** What a message adds to the conversation: the template writes it alone, and a beginning only at the beginning. */
+  /** The text that a message adds to the conversation, including the beginning of the answer. */
   #turn(line: string): string | number[] {
     const template = this.#lm.tokenizer?.chatTemplate;
     if (template === undefined) return line;
@@ -190,8 +190,8 @@ class Talk {
       const system = this.#system === undefined ? [] : [{ role: 'system', content: this.#system }];
       return this.#lm.encodeChat([...system, user]);
     }
-    // Templates may refuse a conversation that does not begin with the user; what stands before the answer is cut off
-    // again.
+    // Templates may refuse a conversation that begins with an assistant's message, and may add a text at the beginning.
+    // So a short conversation is rendered with and without the message, and the common part is removed.
     const before: ChatMessage[] = [
       { role: 'user', content: 'a' },
       { role: 'assistant', content: 'b' },

@@ -32,7 +32,7 @@ export interface GenerateFlags extends SamplingFlags, Common {
   readonly chunk?: number;
 }
 
-/** Of every command that loads a model. */
+/** Flags of every command that loads a model. */
 export interface Common {
   readonly backend?: string;
   readonly weights?: string;
@@ -84,7 +84,7 @@ export async function generate(
     const encoder = new PromptEncoder(lm, 1);
     try {
       const start = performance.now();
-      // Beside this thread, so that an interruption is heard.
+      // Long texts are encoded in a worker, so that the signal can interrupt it.
       const prompt = await encoder.prompt(given, { splitSpecialTokens: false, signal });
       let first = start;
       let count = 0;
@@ -162,7 +162,7 @@ export async function score(folder: string, path: string, flags: ScoreFlags, sig
   }
 }
 
-/** What was named is looked at before a backend is made: a wrong path is told of at once. */
+/** Opens the checkpoint before the backend, so that a wrong path fails at once. */
 async function withModel(
   { backend: specifier, weights, tokenizer }: { readonly [K in keyof Common]: Common[K] | undefined },
   folder: string,

@@ -25,14 +25,14 @@ export interface ConvertFlags {
   readonly type: string;
   readonly backend?: string;
   readonly force?: boolean;
-  /** Positions to compare logits at; false compares none. */
+  /** Number of tokens to compare logits at; false compares none. */
   readonly check: number | false;
   readonly tokenizer: boolean;
 }
 
 /**
- * To a GGUF file where the target ends so, else to a folder of safetensors; it appears, or replaces what is there, as a
- * whole.
+ * Converts a checkpoint: to a GGUF file if the target ends in `.gguf`, otherwise to a folder with safetensors. The
+ * target appears, or is replaced, atomically.
  */
 export async function convert(
   location: string,
@@ -47,15 +47,15 @@ export async function convert(
     throw invalid('--type', flags.type, `one of ${types.join(', ')} for ${gguf ? 'GGUF' : 'safetensors'}`);
   const replace = flags.force ?? false;
   await (gguf ? checkFileTarget : checkFolderTarget)(target, replace);
-  // Known now: the folder that the command runs in may be the one that is replaced.
-  const place = resolve(target);
+  // Resolved before the conversion, which may replace the working directory.
+  const path = resolve(target);
   await withCheckpoint(location, signal, async (checkpoint) => {
     const tokenizer = flags.tokenizer ? await checkpointTokenizer(checkpoint) : undefined;
     const source: Source = { checkpoint, tokenizer, json: tokenizer && (await checkpoint.tokenizerFiles()).json };
     const bar = progress('writing');
     const onProgress = ({ bytes, totalBytes }: { bytes: number; totalBytes: number }): void =>
       bar.update(bytes, totalBytes);
-    // What it is compared with is read before the target is replaced, which may be the same file.
+    // Runs before the target is written: it may replace the source.
     const compared = flags.check === false ? undefined : await prepareCheck(source, flags, flags.check, signal);
     try {
       let bytes: number;
@@ -66,7 +66,7 @@ export async function convert(
         bar.stop();
       }
       await print(`${target}: ${size(bytes)}\n`, signal);
-      await compared?.show(place);
+      await compared?.show(path);
     } finally {
       await compared?.end();
     }
@@ -76,7 +76,7 @@ export async function convert(
 interface Source {
   readonly checkpoint: Checkpoint;
   readonly tokenizer: Tokenizer | undefined;
-  /** Content of its tokenizer.json. */
+  /** The content of `tokenizer.json`. */
   readonly json: unknown;
 }
 
@@ -151,7 +151,7 @@ async function tokenizerConfig(checkpoint: Checkpoint, tokenizer: Tokenizer): Pr
   };
 }
 
-/** The source's logits, to hold the result's against. */
+/** Computes the logits of the source, to compare those of the result with. */
 async function prepareCheck(
   { checkpoint, tokenizer }: Source,
   flags: ConvertFlags,
@@ -190,8 +190,8 @@ const TEXT =
   'Nobody knew; some said twelve, others a hundred. They went down to the river and counted them, one after another, until evening.\n';
 
 /**
- * Text, since a model's predictions after random tokens say little; ids spread over the vocabulary where there is no
- * tokenizer.
+ * The ids to compare logits at: those of a text, since predictions after random tokens say little; without a tokenizer,
+ * ids spread over the vocabulary.
  */
 function checkIds(tokenizer: Tokenizer | undefined, count: number, vocabSize: number): readonly number[] {
   if (tokenizer === undefined) return Array.from({ length: count }, (_, index) => (index * 7919 + 1) % vocabSize);

@@ -5,14 +5,13 @@ const LETTERS: Readonly<Record<string, string>> = {
 };
 
 /**
- * A backslash with what it begins: a code of two, of four or of any number of hex digits, a letter, or nothing that is
- * known.
+ * A backslash followed by `x` and 2 hex digits, `u` and 4, `u{…}` with any number, or any other character or none.
  */
 const ESCAPE = /\\(?:x([0-9A-Fa-f]{2})|u([0-9A-Fa-f]{4})|u\{([0-9A-Fa-f]+)\}|(.?))/gsu;
 
 /**
- * Text as it is typed in a shell, which passes `\n` on as two characters.
- * @throws InvalidArgumentError where a backslash begins nothing that is known.
+ * Resolves escapes in an argument: a shell passes `\n` on as two characters.
+ * @throws InvalidArgumentError for an unknown escape, and for an unpaired surrogate.
  */
 export function unescapeText(text: string): string {
   const plain = text.replace(ESCAPE, (typed: string, ...[two, four, any, letter]: (string | undefined)[]) => {

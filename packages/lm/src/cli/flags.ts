@@ -2,12 +2,12 @@ import { isMambaError, MambaError } from '@mamba/core';
 import { type GenerateTokensOptions, resolveGeneration } from '../generate/options.ts';
 import { StopStrings } from '../tokenizer/stop-strings.ts';
 
-/** What stands before an option's name in the library's messages. */
+/** An option's name in the library's messages. */
 const OPTION = /\b(?:session\.)?generate\.([a-zA-Z]+)/;
 
 /**
- * Checks options as the library will, before a model is loaded; what depends on its vocabulary is checked then.
- * @throws MambaError `invalid-argument` by the flag's name.
+ * Checks options before a model is loaded, as the library does; checks that depend on the vocabulary come later.
+ * @throws MambaError `invalid-argument`, which names the flag.
  */
 export function checkSampling({
   stop = [],
@@ -22,8 +22,7 @@ export function checkSampling({
 }
 
 /**
- * The same error, where it is about an option, by the name that it has on the command line: `--top-p` for
- * `generate.topP`.
+ * Renames the option of an error to its flag: `--top-p` for `generate.topP`. Returns other errors as they are.
  */
 export function byFlag(error: unknown): unknown {
   if (!isMambaError(error, 'invalid-argument')) return error;
@@ -34,12 +33,12 @@ export function byFlag(error: unknown): unknown {
   return new MambaError(error.code, `${flag} is not valid`, { origin: flag, given, expected, remedy, cause: error });
 }
 
-/** Whether the command line itself is to blame, rather than what it names. */
+/** Whether the command line itself is wrong, rather than a file that it names. */
 export function isUsageError(error: unknown): boolean {
   return isMambaError(error, 'invalid-argument') && error.origin?.startsWith('--') === true;
 }
 
-/** What may be meant by an argument that the command line cannot have, by commander's code for it. */
+/** A hint for an error of the command line. @param code Commander's code of the error. */
 export function usageHint(code: string, args: readonly string[]): string | undefined {
   if (code === 'commander.excessArguments') return 'A prompt, or a name, of several words has to be in quotes.';
   if (code === 'commander.missingArgument' && args.some((arg) => LISTS.includes(arg)))

@@ -1,12 +1,12 @@
 import { type ByteSource, bytesSource, openFile } from '@mamba/checkpoint';
 import { MambaError } from '@mamba/core';
 
-/** What some editors and shells put before a text in UTF-8: no part of it. */
+/** In UTF-8. Some editors and shells put it before a text. */
 const BYTE_ORDER_MARK = Uint8Array.of(0xef, 0xbb, 0xbf);
 
 /**
- * The text of a file, or of `-` for standard input, which is read to its end first: its size is not known before. A
- * byte order mark is left out.
+ * Opens a file, or standard input for `-`, which is read to its end first to know its size. A byte order mark is
+ * skipped.
  */
 export async function openInput(path: string, signal: AbortSignal): Promise<ByteSource> {
   const source = path === '-' ? bytesSource(await readStandardInput(signal), 'standard input') : await openFile(path);
@@ -21,13 +21,13 @@ export async function openInput(path: string, signal: AbortSignal): Promise<Byte
 }
 
 /**
- * The text of a prompt: the argument itself, or standard input where it is `-`, without the byte order mark and the
- * line break that editors and `echo` put around it.
- * @throws MambaError `invalid-argument` where it is no UTF-8.
+ * The text of a prompt: the argument itself, or standard input for `-`, without a byte order mark and a final line
+ * break, which editors and `echo` add.
+ * @throws MambaError `invalid-argument` unless it is UTF-8.
  */
 export async function readPrompt(argument: string, signal: AbortSignal): Promise<string> {
   if (argument !== '-') {
-    // Node has replaced what was no UTF-8 by then.
+    // Node replaces bytes of arguments that are not UTF-8.
     if (argument.includes('\ufffd'))
       throw notUtf8('bytes that are no UTF-8, or U+FFFD itself', 'Give it through standard input, as - .');
     return argument;
@@ -66,7 +66,7 @@ function notUtf8(given: string, remedy: string): MambaError {
 
 async function readStandardInput(signal: AbortSignal): Promise<Uint8Array> {
   const pieces: Uint8Array[] = [];
-  // Reading ends with an error then, and the command with it.
+  // Makes the loop throw.
   signal.addEventListener('abort', () => process.stdin.destroy(), { once: true });
   for await (const piece of process.stdin) pieces.push(piece as Uint8Array);
   return Buffer.concat(pieces);

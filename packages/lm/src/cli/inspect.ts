@@ -10,7 +10,7 @@ export interface InspectFlags {
   readonly json?: boolean;
 }
 
-/** Reads headers alone, so that a checkpoint of any size takes moments. */
+/** Describes a checkpoint of any size quickly: only headers are read. */
 export function inspect(location: string, flags: InspectFlags, signal: AbortSignal): Promise<void> {
   return withCheckpoint(location, signal, async (checkpoint) => {
     const { config, tensors, gguf, specialTokens } = checkpoint;
@@ -33,7 +33,7 @@ export function inspect(location: string, flags: InspectFlags, signal: AbortSign
       parameters: listed.reduce((sum, { elements }) => sum + elements, 0),
       bytes: listed.reduce((sum, { bytes }) => sum + bytes, 0),
       layers: config.blocks.length,
-      // What a sequence takes in float32 before its first token.
+      // The state of a sequence in float32, before its first token.
       stateBytes:
         4 *
         modelSlots(config)
@@ -106,6 +106,7 @@ function table(head: string[], right: readonly number[]): InstanceType<typeof Ta
   });
 }
 
+/** A number of bytes in words: `1.5 MiB`. */
 export function size(bytes: number): string {
   const units = ['B', 'KiB', 'MiB', 'GiB', 'TiB'];
   const power = Math.min(units.length - 1, Math.floor(Math.log2(Math.max(bytes, 1)) / 10));

@@ -2,7 +2,7 @@ import { type Checkpoint, type CheckpointLocation, type OpenOptions, openCheckpo
 import { hub } from '../hub/hub.ts';
 import { progress, warn } from './terminal.ts';
 
-/** What a command was given as its checkpoint; of the hub's, downloads are shown. */
+/** The location of a command's argument, with progress bars for downloads from the hub. */
 export function locate(location: string, signal: AbortSignal): CheckpointLocation {
   if (!location.startsWith('hf:')) return location;
   let shown: { readonly file: string; readonly bar: ReturnType<typeof progress> } | undefined;
@@ -20,8 +20,9 @@ export function locate(location: string, signal: AbortSignal): CheckpointLocatio
 }
 
 /**
- * Opens it for as long as `use` takes. `tokenizer`: where its files are, if not there; `checkConfig`: before its
- * weights are.
+ * Opens a checkpoint, calls `use`, and closes it.
+ * @param options `tokenizer`: the location of its files, if they are not beside the weights. `checkConfig`: called with
+ * the config before the weights are opened.
  */
 export async function withCheckpoint<T>(
   location: string,

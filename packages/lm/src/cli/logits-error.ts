@@ -3,11 +3,12 @@ import { notFinite } from '../generate/not-finite.ts';
 import { logSumExp } from '../sampling/log-softmax.ts';
 import { argmax } from '../sampling/sample-logits.ts';
 
-/** How far one model's logits are from another's, over every position of a prompt. */
+/** The difference of one model's logits from another's, over all positions of a prompt. */
 export interface LogitsError {
   readonly positions: number;
+  /** The largest absolute difference. */
   readonly maxAbsolute: number;
-  /** Of the difference, over that of the reference. */
+  /** RMS of the differences divided by the RMS of the reference. */
   readonly relativeRms: number;
   /** Mean Kullback-Leibler divergence of the predictions from the reference's, in nats. */
   readonly divergence: number;
@@ -16,9 +17,9 @@ export interface LogitsError {
 }
 
 /**
- * Logits `[positions, vocabSize]` of a checkpoint's weights in the backend's own precision; all is freed again.
- * @param who What the weights are, in words.
- * @throws MambaError `not-finite` where they are no numbers, which nothing can be compared with.
+ * Logits `[positions, vocabSize]` of a checkpoint in the backend's precision. Loads the model and frees it again.
+ * @param who Names the weights in errors.
+ * @throws MambaError `not-finite`, and what loading throws.
  */
 export async function logitsOf(
   backend: Backend,
@@ -43,6 +44,7 @@ export async function logitsOf(
   }
 }
 
+/** @param reference `[positions, vocabSize]`, as `other`. */
 export function compareLogits(reference: ArrayLike<number>, other: ArrayLike<number>, vocabSize: number): LogitsError {
   const positions = reference.length / vocabSize;
   let maxAbsolute = 0;

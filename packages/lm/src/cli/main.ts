@@ -1,6 +1,5 @@
 /**
- * The command `mamba-lm`. Exit codes: 0 done, 1 failed (the message says why, and what to do), 2 wrong usage, 130
- * interrupted.
+ * The command `mamba-lm`. Exit codes: 0 for success, 1 for a failure, 2 for wrong usage, 130 if it was interrupted.
  */
 import { readFileSync } from 'node:fs';
 import { isMambaError } from '@mamba/core';
@@ -17,14 +16,14 @@ let outputFailure: Error | undefined;
 
 process.once('SIGINT', () => aborter.abort());
 process.once('SIGTERM', () => aborter.abort());
-// The reader of the output may leave early, as `head` does: that ends the work, and is no failure.
+// A reader that closes the output early, as `head` does, ends the command without a failure.
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {
   if (error.code === 'EPIPE') outputClosed = true;
   else outputFailure ??= error;
   aborter.abort();
 });
 
-// Nobody reads the log any more, which ends nothing: what is served, or written to a file, goes on.
+// A closed stderr ends nothing: a server, or the writing of a file, goes on.
 process.stderr.on('error', () => {});
 
 const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as {
@@ -113,11 +112,11 @@ program
 
 try {
   await program.parseAsync();
-  // What was written last may fail after the work has ended.
+  // The last write may still fail.
   await new Promise<void>((resolve) => process.stdout.write('', () => resolve()));
   if (outputFailure !== undefined) throw outputFailure;
 } catch (error) {
-  // A signal that came while nothing else could is heard now.
+  // Lets a pending SIGINT arrive before the error is reported.
   await new Promise((resolve) => setImmediate(resolve));
   process.exitCode = report(error);
 }
@@ -138,7 +137,7 @@ function report(error: unknown): number {
   }
   const told = byFlag(error);
   if (isMambaError(told)) process.stderr.write(`error: ${told.message}\n`);
-  // Anything else is a mistake of ours: show where.
+  // Other errors are bugs: the stack shows where.
   else process.stderr.write(`unexpected error: ${told instanceof Error ? told.stack : String(told)}\n`);
   return isUsageError(told) ? 2 : 1;
 }
@@ -191,7 +190,7 @@ function stop(text: string, before: readonly string[] = []): readonly string[] {
   return [...before, unescapeText(text)];
 }
 
-/** An empty one, of a variable that is not set, would leave the server open. */
+/** Refuses an empty key, such as that of an unset variable: it would leave the server open. */
 function apiKey(text: string): string {
   if (text.trim() === '') throw new InvalidArgumentError('Empty. Give a key, or leave it out.');
   return text;

@@ -20,7 +20,7 @@ export interface ServeFlags {
   readonly prefixCache: number;
 }
 
-/** Until it is interrupted; a second Ctrl-C does not wait for running requests. */
+/** Serves until the signal fires; a second Ctrl-C does not wait for running requests. */
 export async function serveModel(lm: LanguageModel, flags: ServeFlags, signal: AbortSignal): Promise<void> {
   const { maxBody, prefixCache, allowHost, apiKey, ...others } = flags;
   const server = await start(lm, {

@@ -1,4 +1,4 @@
-/** `mamba-lm`: the command line, or which packages it lacks, since the library is installed without them. */
+/** Starts `mamba-lm`, or names the packages that it lacks: the library is installed without them. */
 import { readFileSync } from 'node:fs';
 import process from 'node:process';
 

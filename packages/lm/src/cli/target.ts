@@ -2,9 +2,8 @@ import { readdir, stat } from 'node:fs/promises';
 import { invalid, MambaError } from '@mamba/core';
 
 /**
- * Looks at where something is to be written before work is done for it.
- * @throws MambaError `invalid-argument` where there is something that is not to be replaced, or that `--force` must not
- * replace either.
+ * Checks a file to write before any work is done.
+ * @throws MambaError `invalid-argument` if it exists and `force` is not set, or if it is not a file.
  */
 export async function checkFileTarget(path: string, force: boolean): Promise<void> {
   checkNamed(path);
@@ -16,7 +15,8 @@ export async function checkFileTarget(path: string, force: boolean): Promise<voi
 }
 
 /**
- * The same of a folder, which is replaced with all that is in it: so it has to be a model's, and hold nothing below.
+ * Checks a folder to write, which is replaced with all files in it: it must be empty, or hold a model and no folders.
+ * @throws MambaError `invalid-argument` otherwise, and if it is not empty and `force` is not set.
  */
 export async function checkFolderTarget(path: string, force: boolean): Promise<void> {
   checkNamed(path);
@@ -42,7 +42,7 @@ const MODEL = /^config\.json$|\.(safetensors|gguf|bin)$/i;
 const FILE = 'Give the path of a file.';
 const FOLDER = 'Give the path of a folder, or one that ends in .gguf for a file.';
 
-/** Nothing would stand for the folder that the command runs in: a variable that was not set must not replace that. */
+/** Refuses an empty path, such as that of an unset variable: it would mean the working directory. */
 function checkNamed(path: string): void {
   if (path === '') throw invalid('the target', 'nothing', 'a path', 'For the folder that you are in, give a dot.');
 }

@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import type { WarningListener } from '@mamba/checkpoint';
 import { Presets, SingleBar } from 'cli-progress';
 
-/** A bar on stderr, where that is a terminal; otherwise nothing. */
+/** A progress bar on stderr; does nothing unless that is a terminal. */
 export interface Progress {
   update(done: number, total: number): void;
   stop(): void;
@@ -27,15 +27,15 @@ export function progress(label: string): Progress {
   };
 }
 
-/** Writes to stdout no faster than it is read. */
+/** Writes to stdout, and waits while its buffer is full. */
 export async function print(text: string, signal: AbortSignal): Promise<void> {
   if (text !== '' && !process.stdout.write(text)) await once(process.stdout, 'drain', { signal });
 }
 
-/** Statistics and other remarks go to stderr, so that stdout holds the result alone. */
+/** Writes a line to stderr, since stdout holds the result only. */
 export function remark(text: string): void {
   process.stderr.write(`${text}\n`);
 }
 
-/** What was left out of a checkpoint. */
+/** Prints a warning about a file of a checkpoint that was left out. */
 export const warn: WarningListener = ({ message }) => remark(`warning: ${message}`);

@@ -32,33 +32,36 @@ import {
   type WorkerPort,
 } from './protocol.ts';
 
-/** That a message of the worker may be late by. */
+/** Delay of the worker's messages that is tolerated beyond a time limit. */
 const GRACE_MS = 500;
 
-/** Timers take no more than this. */
-const LONGEST_MS = 2 ** 31 - 1;
+/** The longest delay that timers support. */
+const MAX_TIMER_MS = 2 ** 31 - 1;
 
-/** Options as they are locally, but for what lives in the worker. */
+/** The options of a local call, without those that name objects of the worker. */
 type Remote<O> = Sendable<O> & { readonly signal?: AbortSignal | undefined };
 
-/** What is left of the local options when signal and callback went their own way. */
-interface Listening {
+/** The options that are not sent: the signal and the callbacks. */
+interface Listeners {
   readonly signal?: AbortSignal | undefined;
   readonly onProgress?: ((...args: number[]) => void) | undefined;
   readonly onDownload?: LoadOptions['onDownload'];
   readonly onWarning?: LoadOptions['onWarning'];
 }
 
-/** The page's side: models that live in a worker which runs `serveLanguageModels`, so that the page never blocks. */
+/**
+ * Connects a page with a worker that runs `serveLanguageModels`: models live in the worker, so that the page never
+ * blocks.
+ */
 export function connectLanguageModels(port: WorkerPort): WorkerConnection {
   return new WorkerConnection(port);
 }
 
 export class WorkerConnection {
   readonly #port: WorkerPort;
-  readonly #waiting = new Map<number, Waiting>();
-  /** Timers of work that the worker cannot end itself. */
-  readonly #bounded = new Map<number, ReturnType<typeof setTimeout>>();
+  readonly #pending = new Map<number, PendingRequest>();
+  /** Timers for code of checkpoints, which the worker cannot interrupt itself. */
+  readonly #timers = new Map<number, ReturnType<typeof setTimeout>>();
   readonly #listeners: readonly (readonly [string, (event: Event) => void])[];
   #nextId = 1;
   #closed: MambaError | undefined;
@@ -76,29 +79,32 @@ export class WorkerConnection {
     port.start?.();
   }
 
-  /** Why nothing comes of it any more: the worker failed, or was ended, or `close` was called. */
+  /** Set once the connection has ended: the worker failed, was terminated, or `close` was called. */
   get failure(): MambaError | undefined {
     return this.#closed;
   }
 
-  /** As `loadModel`; the worker makes its backend with the first one. A store of one's own cannot be sent. */
+  /**
+   * As `loadModel`, except that `location` cannot be a store. The first call makes the worker's backend.
+   * @throws MambaError as `loadModel`, and `device-lost` if the worker fails.
+   */
   async load(
     location: string | URL | readonly File[],
     options: Remote<LoadOptions> & RemoteTokenizer & Pick<LoadOptions, 'onProgress' | 'onDownload' | 'onWarning'> = {},
   ): Promise<WorkerLanguageModel> {
     if (typeof location !== 'string' && !(location instanceof URL) && !Array.isArray(location))
       throw invalid('load.location', String(location), 'a folder, an address or a list of File');
-    const { rest, listening } = split(options);
+    const { rest, listeners } = splitListeners(options);
     const sent = location instanceof URL ? String(location) : location;
-    return new WorkerLanguageModel(this, await this.call('load', [sent as string, rest], listening));
+    return new WorkerLanguageModel(this, await this.call('load', [sent as string, rest], listeners));
   }
 
-  /** Undefined before the first model. */
+  /** Memory of the worker's backend; undefined before the first model. */
   memory(): Promise<MemoryUse | undefined> {
     return this.call('memory', []);
   }
 
-  /** Ends what waits with `aborted`, and listens no more; ending the worker is its maker's. */
+  /** Rejects pending calls with `aborted` and stops listening. Does not terminate the worker. */
   close(): void {
     for (const [type, listener] of this.#listeners) this.#port.removeEventListener(type, listener);
     this.#end(new MambaError('aborted', 'the connection to the worker was closed', { origin: 'worker' }));
@@ -108,10 +114,10 @@ export class WorkerConnection {
   async call<K extends keyof Calls>(
     method: K,
     args: Arguments<Calls[K]>,
-    listening: Listening = {},
+    listeners: Listeners = {},
   ): Promise<Result<Calls[K]>> {
     const id = this.#nextId++;
-    const { value } = await this.#request({ id, type: 'call', method, args }, listening);
+    const { value } = await this.#request({ id, type: 'call', method, args }, listeners);
     return value as Result<Calls[K]>;
   }
 
@@ -123,7 +129,7 @@ export class WorkerConnection {
   ): AsyncGenerator<Result<Streams[K]>, void, void> {
     const id = this.#nextId++;
     await this.#request({ id, type: 'open', method, args }, { signal });
-    // The other side forgets a stream that ended or failed there.
+    // The worker drops a stream that has ended or failed.
     let open = true;
     const next = async (): Promise<{ readonly done: boolean; readonly value: unknown }> => {
       try {
@@ -149,17 +155,17 @@ export class WorkerConnection {
 
   #request(
     request: WithoutVersion<Request>,
-    { signal, onProgress, onDownload, onWarning = warnOnConsole }: Listening,
+    { signal, onProgress, onDownload, onWarning = warnOnConsole }: Listeners,
   ): Promise<{ readonly done: boolean; readonly value: unknown }> {
     return new Promise((resolve, reject) => {
       if (this.#closed !== undefined) throw this.#closed;
       const { id } = request;
       const abort = (): void => this.#send({ id, type: 'abort' });
       const settle = (): void => {
-        this.#waiting.delete(id);
+        this.#pending.delete(id);
         signal?.removeEventListener('abort', abort);
       };
-      this.#waiting.set(id, { resolve, reject, settle, onProgress, onDownload, onWarning });
+      this.#pending.set(id, { resolve, reject, settle, onProgress, onDownload, onWarning });
       try {
         this.#send(request);
       } catch (cause) {
@@ -188,42 +194,42 @@ export class WorkerConnection {
       this.#unwatch(response.id);
       return;
     }
-    const waiting = this.#waiting.get(response?.id);
-    if (waiting === undefined) return;
+    const pending = this.#pending.get(response?.id);
+    if (pending === undefined) return;
     if (response.type === 'progress') {
-      waiting.onProgress?.(...response.args);
+      pending.onProgress?.(...response.args);
       return;
     }
     if (response.type === 'download') {
-      waiting.onDownload?.(response.progress);
+      pending.onDownload?.(response.progress);
       return;
     }
     if (response.type === 'warning') {
-      waiting.onWarning(fromPlain(response.warning.code ?? 'invalid-file', response.warning));
+      pending.onWarning(fromPlain(response.warning.code ?? 'invalid-file', response.warning));
       return;
     }
-    waiting.settle();
-    if (response.type === 'error') waiting.reject(fromPlainError(response.error));
-    else waiting.resolve({ done: response.type === 'item' && response.done, value: response.value });
+    pending.settle();
+    if (response.type === 'error') pending.reject(fromPlainError(response.error));
+    else pending.resolve({ done: response.type === 'item' && response.done, value: response.value });
   }
 
-  /** Nothing but its end helps a worker that a pattern or a template of a checkpoint holds up. */
+  /** Terminates the worker if code of a checkpoint exceeds its time limit: it cannot be interrupted otherwise. */
   #watch(id: number, bounds: PlainBounds): void {
-    if (this.#closed !== undefined || bounds.milliseconds > LONGEST_MS) return;
+    if (this.#closed !== undefined || bounds.milliseconds > MAX_TIMER_MS) return;
     const end = (): void => {
       this.#end(
         outOfTime({ ...bounds, remedy: `${bounds.remedy} The worker was ended: start another, and load again.` }),
       );
       this.#port.terminate?.();
     };
-    // A page that was held up itself hears first what came meanwhile.
-    const wait = (): void => void this.#bounded.set(id, setTimeout(end, GRACE_MS));
-    this.#bounded.set(id, setTimeout(wait, bounds.milliseconds));
+    // If the page itself was blocked, messages that arrived meanwhile are handled first.
+    const wait = (): void => void this.#timers.set(id, setTimeout(end, GRACE_MS));
+    this.#timers.set(id, setTimeout(wait, bounds.milliseconds));
   }
 
   #unwatch(id: number): void {
-    clearTimeout(this.#bounded.get(id));
-    this.#bounded.delete(id);
+    clearTimeout(this.#timers.get(id));
+    this.#timers.delete(id);
   }
 
   #fail(what: string, reason: string | undefined): void {
@@ -237,15 +243,15 @@ export class WorkerConnection {
 
   #end(error: MambaError): void {
     this.#closed ??= error;
-    for (const id of [...this.#bounded.keys()]) this.#unwatch(id);
-    for (const waiting of [...this.#waiting.values()]) {
-      waiting.settle();
-      waiting.reject(error);
+    for (const id of [...this.#timers.keys()]) this.#unwatch(id);
+    for (const pending of [...this.#pending.values()]) {
+      pending.settle();
+      pending.reject(error);
     }
   }
 }
 
-/** A `LanguageModel` that lives in a worker: the same calls, all of them asynchronous. */
+/** A `LanguageModel` that lives in a worker, with the same calls, all of them asynchronous. */
 export class WorkerLanguageModel {
   readonly info: ModelInfo;
   readonly #connection: WorkerConnection;
@@ -257,11 +263,11 @@ export class WorkerLanguageModel {
   }
 
   generate(options: Remote<GenerateOptions>): AsyncGenerator<GeneratedPiece, void, void> {
-    const { rest, listening } = split(options);
-    return this.#connection.stream('generate', [this.info.handle, rest], listening.signal);
+    const { rest, listeners } = splitListeners(options);
+    return this.#connection.stream('generate', [this.info.handle, rest], listeners.signal);
   }
 
-  /** One signal for all. */
+  /** As `LanguageModel.generateBatch`, with one signal for all requests. */
   generateBatch(
     requests: readonly Sendable<GenerateOptions>[],
     { signal }: { readonly signal?: AbortSignal | undefined } = {},
@@ -282,21 +288,21 @@ export class WorkerLanguageModel {
   }
 
   score(prompt: Prompt, options: Remote<LogProbOptions> = {}): Promise<Score> {
-    const { rest, listening } = split(options);
-    return this.#connection.call('score', [this.info.handle, prompt, rest], listening);
+    const { rest, listeners } = splitListeners(options);
+    return this.#connection.call('score', [this.info.handle, prompt, rest], listeners);
   }
 
   perplexity(
     text: string,
     options: Remote<PerplexityOptions> & Pick<PerplexityOptions, 'onProgress'> = {},
   ): Promise<Perplexity> {
-    const { rest, listening } = split(options);
-    return this.#connection.call('perplexity', [this.info.handle, text, rest], listening);
+    const { rest, listeners } = splitListeners(options);
+    return this.#connection.call('perplexity', [this.info.handle, text, rest], listeners);
   }
 
   hiddenStates(prompt: Prompt, options: Remote<HiddenStateOptions> = {}): Promise<HiddenStates> {
-    const { rest, listening } = split(options);
-    return this.#connection.call('hiddenStates', [this.info.handle, prompt, rest], listening);
+    const { rest, listeners } = splitListeners(options);
+    return this.#connection.call('hiddenStates', [this.info.handle, prompt, rest], listeners);
   }
 
   async createSession(options: SessionOptions = {}): Promise<WorkerSession> {
@@ -309,14 +315,14 @@ export class WorkerLanguageModel {
     return new WorkerSession(this.#connection, info);
   }
 
-  async openSelection({ signal }: Pick<Listening, 'signal'> = {}): Promise<WorkerSelection> {
+  async openSelection({ signal }: Pick<Listeners, 'signal'> = {}): Promise<WorkerSelection> {
     return new WorkerSelection(
       this.#connection,
       await this.#connection.call('openSelection', [this.info.handle], { signal }),
     );
   }
 
-  /** Its sessions and selections go with it. */
+  /** Also disposes the sessions and selections of the model. */
   dispose(): Promise<void> {
     return this.#connection.call('disposeModel', [this.info.handle]);
   }
@@ -334,8 +340,8 @@ export class WorkerSelection {
   }
 
   deltas(ids: ArrayLike<number>, options: Remote<DeltaOptions> = {}): Promise<DeltaMap> {
-    const { rest, listening } = split(options);
-    return this.#connection.call('deltas', [this.#handle, ids, rest], listening);
+    const { rest, listeners } = splitListeners(options);
+    return this.#connection.call('deltas', [this.#handle, ids, rest], listeners);
   }
 
   dispose(): Promise<void> {
@@ -354,7 +360,7 @@ export class WorkerSession {
     this.#info = info;
   }
 
-  /** Tokens, as of the latest answer. */
+  /** Tokens as of the latest answer of the worker. */
   get length(): number {
     return this.#info.length;
   }
@@ -367,23 +373,23 @@ export class WorkerSession {
     return this.#info.marks;
   }
 
-  /** As `recent` of a local one. */
+  /** As `Session.recent`. */
   recent(): Promise<readonly number[]> {
     return this.#connection.call('recent', [this.#info.handle]);
   }
 
   async append(input: Prompt, options: AppendOptions = {}): Promise<void> {
-    const { rest, listening } = split(options);
-    this.#info = await this.#connection.call('append', [this.#info.handle, input, rest], listening);
+    const { rest, listeners } = splitListeners(options);
+    this.#info = await this.#connection.call('append', [this.#info.handle, input, rest], listeners);
   }
 
   async *generate(options: Remote<SessionGenerateOptions> = {}): AsyncGenerator<GeneratedPiece, void, void> {
-    const { rest, listening } = split(options);
+    const { rest, listeners } = splitListeners(options);
     const { handle } = this.#info;
     let closing: GeneratedPiece | undefined;
     try {
-      for await (const piece of this.#connection.stream('continue', [handle, rest], listening.signal)) {
-        // The session has settled when the stream has ended.
+      for await (const piece of this.#connection.stream('continue', [handle, rest], listeners.signal)) {
+        // The closing piece is given after the stream has ended, when the session's info is up to date.
         if (piece.finishReason === undefined) yield piece;
         else closing = piece;
       }
@@ -420,18 +426,18 @@ export class WorkerSession {
   }
 }
 
-interface Waiting {
+interface PendingRequest {
   readonly resolve: (item: { readonly done: boolean; readonly value: unknown }) => void;
   readonly reject: (error: Error) => void;
   readonly settle: () => void;
-  readonly onProgress: Listening['onProgress'];
-  readonly onDownload: Listening['onDownload'];
+  readonly onProgress: Listeners['onProgress'];
+  readonly onDownload: Listeners['onDownload'];
   readonly onWarning: WarningListener;
 }
 
 type WithoutVersion<T> = T extends unknown ? Omit<T, 'version'> : never;
 
-function split<O extends object>(options: O): { rest: Omit<O, keyof Listening>; listening: Listening } {
-  const { signal, onProgress, onDownload, onWarning, ...rest } = options as O & Listening;
-  return { rest: rest as Omit<O, keyof Listening>, listening: { signal, onProgress, onDownload, onWarning } };
+function splitListeners<O extends object>(options: O): { rest: Omit<O, keyof Listeners>; listeners: Listeners } {
+  const { signal, onProgress, onDownload, onWarning, ...rest } = options as O & Listeners;
+  return { rest: rest as Omit<O, keyof Listeners>, listeners: { signal, onProgress, onDownload, onWarning } };
 }

@@ -1,7 +1,7 @@
 /**
- * What goes between a page and its worker, in plain data. Every message bears the version; the host answers another
- * version than its own with an error. Calls are answered once. Streams are pulled: one answer to each `next`, so that
- * nothing is computed that nobody reads.
+ * The messages between a page and its worker, as plain data. Every message has the protocol's version; the worker
+ * answers another version with an error. Calls are answered once. Streams are pulled: each `next` gets one answer, so
+ * that nothing is computed before it is requested.
  */
 import {
   type ErrorCode,
@@ -27,19 +27,19 @@ import type { EncodeChatOptions } from '../tokenizer/tokenizer.ts';
 
 export const PROTOCOL_VERSION = 4;
 
-/** A model, a session or a selection of the host. */
+/** Identifies a model, session or selection of the worker. */
 export type Handle = number;
 
 /**
- * Options without what cannot be sent: signals and callbacks go as messages of their own, and states stay where they
- * are.
+ * Options without those that cannot be sent: signals and callbacks have messages of their own, and objects of the
+ * worker stay there.
  */
 export type Sendable<O> = Omit<
   O,
   'signal' | 'onProgress' | 'onDownload' | 'onWarning' | 'tokenizer' | 'state' | 'prefixCache' | 'draft' | 'batcher'
 >;
 
-/** A tokenizer of one's own, as a store, cannot be sent. */
+/** The tokenizer as an option of `load`: a store or a `Tokenizer` cannot be sent. */
 export interface RemoteTokenizer {
   readonly tokenizer?: string | readonly File[] | undefined;
 }
@@ -62,7 +62,7 @@ export interface SessionInfo {
   readonly marks: readonly Mark[];
 }
 
-/** Methods that are answered once: arguments and result. */
+/** Methods that are answered once: their arguments, and their result as the last element. */
 export interface Calls {
   load: [location: string | readonly File[], options: Sendable<LoadOptions> & RemoteTokenizer, result: ModelInfo];
   memory: [result: MemoryUse | undefined];
@@ -89,7 +89,7 @@ export interface Calls {
   disposeSession: [session: Handle, result: undefined];
 }
 
-/** Methods that give pieces: arguments and piece. */
+/** Methods that stream: their arguments, and the type of an item as the last element. */
 export interface Streams {
   generate: [model: Handle, options: Sendable<GenerateOptions>, piece: GeneratedPiece];
   generateBatch: [model: Handle, requests: readonly Sendable<GenerateOptions>[], piece: BatchPiece];
@@ -103,9 +103,9 @@ export type Request = { readonly version: number; readonly id: number } & (
   | { readonly type: 'call'; readonly method: keyof Calls; readonly args: readonly unknown[] }
   | { readonly type: 'open'; readonly method: keyof Streams; readonly args: readonly unknown[] }
   | { readonly type: 'next' }
-  /** Ends a stream early; answered when its state is freed. */
+  /** Ends a stream early; answered after its state is freed. */
   | { readonly type: 'return' }
-  /** The caller's signal fired; answered as the call or stream is, with `aborted`. */
+  /** The caller's signal fired: the call or stream is answered with `aborted`. */
   | { readonly type: 'abort' }
 );
 
@@ -116,7 +116,7 @@ export type Response = { readonly version: number; readonly id: number } & (
   | { readonly type: 'download'; readonly progress: DownloadProgress }
   | { readonly type: 'warning'; readonly warning: PlainError }
   | { readonly type: 'error'; readonly error: PlainError }
-  /** Code of a checkpoint begins to run, which the worker cannot end; its ids are a row of their own. */
+  /** Code of a checkpoint begins, which the worker cannot interrupt. The ids of `begin` and `end` are their own. */
   | { readonly type: 'begin'; readonly bounds: PlainBounds }
   | { readonly type: 'end' }
 );
@@ -129,17 +129,18 @@ export interface PlainError extends Omit<ErrorDetails, 'cause'> {
   readonly stack: string | undefined;
 }
 
-/** The part of a Worker, of a worker's global scope, and of a MessagePort (Node's too) that is used. */
+/** The common part of Worker, a worker's global scope and MessagePort (Node's too). */
 export interface WorkerPort {
   postMessage(message: unknown, transfer: Transferable[]): void;
   addEventListener(type: string, listener: (event: Event) => void): void;
   removeEventListener(type: string, listener: (event: Event) => void): void;
-  /** MessagePorts begin to deliver only then. */
+  /** Starts the delivery of a MessagePort. */
   start?(): void;
-  /** Of a Worker: ends it, whatever it does. */
+  /** Terminates a Worker. */
   terminate?(): void;
 }
 
+/** An error as plain data. */
 export function toPlainError(error: unknown): PlainError {
   const { message, stack } = error instanceof Error ? error : { message: String(error), stack: undefined };
   if (!isMambaError(error)) return { code: undefined, message, stack };
@@ -147,7 +148,7 @@ export function toPlainError(error: unknown): PlainError {
   return { code, message, stack, origin, given, expected, remedy };
 }
 
-/** An error with the same code, message and data; anything that was no MambaError is an Error. */
+/** The error of plain data: a MambaError with the same fields, or an Error if it was none. */
 export function fromPlainError(plain: PlainError): Error {
   const { code, message, stack } = plain;
   const error = code === undefined ? new Error(message) : fromPlain(code, plain);
@@ -155,7 +156,7 @@ export function fromPlainError(plain: PlainError): Error {
   return error;
 }
 
-/** @param code The error's, which only one of another kind lacks. */
+/** The MambaError of plain data. @param code The error's code, which other errors lack. */
 export function fromPlain(code: ErrorCode, { message, origin, given, expected, remedy }: PlainError): MambaError {
   return Object.assign(new MambaError(code, message), { origin, given, expected, remedy });
 }

@@ -23,11 +23,11 @@ import {
 
 /**
  * Serves language models to the other side of a port, in a worker: `serveLanguageModels(self, [webgpu(), cpu()])`. The
- * backend, the first that runs, is made when the first model is loaded.
- * @returns ends it, and frees everything.
+ * first backend that runs is made when the first model is loaded.
+ * @returns a function that stops serving and frees everything.
  */
 export function serveLanguageModels(port: WorkerPort, backends: readonly BackendProvider[]): () => Promise<void> {
-  const host = new Host(port, backends);
+  const host = new WorkerHost(port, backends);
   const listener = (event: Event): void => void host.receive((event as MessageEvent).data as Request);
   port.addEventListener('message', listener);
   port.start?.();
@@ -58,7 +58,7 @@ type StreamTable = {
   ) => AsyncGenerator<Result<Streams[K]>, void, void>;
 };
 
-class Host {
+class WorkerHost {
   readonly #port: WorkerPort;
   readonly #providers: readonly BackendProvider[];
   readonly #models = new Map<Handle, LanguageModel>();
@@ -74,7 +74,7 @@ class Host {
   constructor(port: WorkerPort, providers: readonly BackendProvider[]) {
     this.#port = port;
     this.#providers = providers;
-    // Told before it begins: the page hears of it while this thread is held up.
+    // Sent before the code begins, so that the page knows while this thread is blocked.
     this.#unwatch = watchBounds(({ origin, milliseconds, remedy }) => {
       const id = this.#nextBounded++;
       this.#send({ id, type: 'begin', bounds: { origin, milliseconds, remedy } });
@@ -152,7 +152,7 @@ class Host {
   readonly #calls: CallTable = {
     load: async ({ signal, onProgress, onDownload, onWarning }, location, options) => {
       this.#backend ??= selectBackend(this.#providers);
-      // A backend that could not be made may be tried again.
+      // The next call tries again if no backend could be made.
       this.#backend.catch(() => {
         this.#backend = undefined;
       });
