@@ -1,9 +1,9 @@
-/** A bundle for browsers takes the library, hub and worker included, without a module of Node's. */
+/** The library, hub and worker included, can be bundled for browsers without modules of Node. */
 import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
 import { expect, test } from 'vitest';
 
-test('esbuild builds it for browsers, without a warning', { timeout: 0 }, async () => {
+test('esbuild bundles the package for browsers without a warning', { timeout: 0 }, async () => {
   const entries = ['@mamba/lm', '@mamba/lm/hub', '@mamba/lm/worker'];
   const { warnings, metafile } = await build({
     stdin: {
@@ -11,7 +11,7 @@ test('esbuild builds it for browsers, without a warning', { timeout: 0 }, async 
       resolveDir: fileURLToPath(new URL('.', import.meta.url)),
     },
     bundle: true,
-    // As installed: the workspace's own paths lead to sources.
+    // Without the workspace's tsconfig, whose paths lead to sources: as in an installed package.
     tsconfigRaw: {},
     platform: 'browser',
     format: 'esm',

@@ -12,7 +12,7 @@ import { describe, expect, it } from 'vitest';
 import { ChatTemplate, loadModel, openTokenizer, Tokenizer } from '../src/index.ts';
 import { collect, expectError, FIXTURES } from './helpers.ts';
 
-/** The form of ChatML, with a check as many templates have. */
+/** ChatML, with a check of roles as many templates have. */
 const CHATML = `{{ bos_token }}{% for message in messages %}
 {%- if message.role not in ['system', 'user', 'assistant'] %}{{ raise_exception('unknown role ' + message.role) }}{% endif %}
 <|im_start|>{{ message.role }}
@@ -26,14 +26,14 @@ const messages = [
   { role: 'system', content: ' Be brief. ' },
   { role: 'user', content: 'Who art thou?' },
 ];
-/** By Jinja2 3.1.6 for Python, with trim_blocks and lstrip_blocks as transformers sets them. */
+/** The output of Jinja2 3.1.6 for Python, with trim_blocks and lstrip_blocks as transformers sets them. */
 const RENDERED = `<s><|im_start|>system
 Be brief.<|im_end|>
 <|im_start|>user
 Who art thou?<|im_end|>
 `;
 
-/** A checkpoint's folder with some files in place of its own. */
+/** A checkpoint's folder with some files replaced. */
 function storeWith(files: Readonly<Record<string, string>>): CheckpointStore {
   const folder = checkpointStore(`${FIXTURES}/kjv-mamba`);
   return {
@@ -44,7 +44,7 @@ function storeWith(files: Readonly<Record<string, string>>): CheckpointStore {
 }
 
 describe('chat templates', () => {
-  it('write the conversation as Jinja does with trim_blocks and lstrip_blocks', () => {
+  it('format the conversation as Jinja does with trim_blocks and lstrip_blocks', () => {
     const template = new ChatTemplate(CHATML, { bos_token: '<s>' });
     expect(template.render(messages, { addGenerationPrompt: false })).toBe(RENDERED);
     expect(template.render(messages)).toBe(`${RENDERED}<|im_start|>assistant\n`);
@@ -52,7 +52,7 @@ describe('chat templates', () => {
     expect(withTools.render([{ ...messages[0]!, name: 'Eve' }], { variables: { tools: [1, 2] } })).toBe('2Eve');
   });
 
-  it('are found in the config, by name, and in a file of their own', async () => {
+  it('are found in the config, by name, and in a separate file', async () => {
     const json = JSON.parse(await readFile(`${FIXTURES}/kjv-mamba/tokenizer.json`, 'utf8')) as object;
     const render = (config: object) => new Tokenizer(json, config).chatTemplate!.render(messages);
     const one = 'one {{ eos_token }}';
@@ -69,7 +69,7 @@ describe('chat templates', () => {
     expect(own!.chatTemplate!.render(messages)).toBe('three <|endoftext|>');
   });
 
-  it('become a prompt, special tokens and all', async () => {
+  it('format a prompt with its special tokens', async () => {
     const template = '{% for m in messages %}{{ m.content }}{{ eos_token }}{% endfor %}';
     const backend = await cpu().create();
     const lm = await loadModel(backend, storeWith({ 'chat_template.jinja': template }));
@@ -86,7 +86,7 @@ describe('chat templates', () => {
     await backend.dispose();
   });
 
-  it('come with a GGUF file, as do the tokenizer and the fingerprint', async () => {
+  it('are stored in a GGUF file, with the tokenizer and the same fingerprint', async () => {
     const checkpoint = await openCheckpoint(`${FIXTURES}/kjv-mamba`);
     const { config, source, specialTokens } = checkpoint;
     const tokenizer = JSON.parse(await readFile(`${FIXTURES}/kjv-mamba/tokenizer.json`, 'utf8')) as unknown;
@@ -107,7 +107,7 @@ describe('chat templates', () => {
     await backend.dispose();
   });
 
-  it('refuse messages, and say so where they are broken themselves', async () => {
+  it('refuse messages, and report that they are broken themselves', async () => {
     const template = new ChatTemplate(CHATML, { bos_token: '' });
     await expectError(() => template.render([]), 'invalid-argument', 'messages');
     await expectError(() => template.render([{ content: 'x' } as never]), 'invalid-argument', 'messages[0]');

@@ -1,6 +1,6 @@
 /**
- * The command as a user runs it, from the built package. Most runs share one process, whose modules are loaded once;
- * what is said of a process (signals, streams that close, two at once, its end) is tested on processes of their own.
+ * The command as a user runs it, from the built package. Most runs share one process, which loads the modules once.
+ * Tests of signals, closed streams, concurrent commands and exit codes start processes of their own.
  */
 import { type ChildProcess, fork, spawn } from 'node:child_process';
 import { existsSync, openSync } from 'node:fs';
@@ -26,7 +26,7 @@ interface Outcome {
 let host: ChildProcess;
 let last: Promise<unknown> = Promise.resolve();
 
-/** A run in the shared process, after those that were asked for before. */
+/** Runs the command in the shared process, after earlier runs. */
 function run(args: readonly string[], input: string | Uint8Array = ''): Promise<Outcome> {
   const outcome = last.then(
     () =>
@@ -45,8 +45,8 @@ function run(args: readonly string[], input: string | Uint8Array = ''): Promise<
 }
 
 /**
- * A run in a process of its own. `onText` is called with what was printed so far; it may kill the process or close its
- * output.
+ * Runs the command in a process of its own. `onText` is called with the output so far, and may kill the process or
+ * close its output.
  */
 function runAlone(
   args: readonly string[],
@@ -56,7 +56,7 @@ function runAlone(
 ): Promise<Outcome> {
   return new Promise((resolve, reject) => {
     const child = spawn(process.execPath, [BIN, ...args], { stdio: ['pipe', 'pipe', 'pipe'] });
-    // It may end before it has read all.
+    // The process may end before it has read its input.
     child.stdin.on('error', () => {});
     child.stdin.end(input);
     onStart?.(child);
@@ -87,7 +87,7 @@ afterAll(async () => {
 });
 
 describe('mamba-lm', () => {
-  it('prints the prompt and its continuation, and statistics apart', async () => {
+  it('prints the prompt and its continuation to stdout, and statistics to stderr', async () => {
     const { code, stdout, stderr } = await runAlone(['generate', KJV, 'And God said', '-n', '8', '-b', 'reference']);
     expect(code).toBe(0);
     expect(stdout).toMatch(/^And God said unto him, .*\n$/s);
@@ -95,7 +95,7 @@ describe('mamba-lm', () => {
     expect(stderr).toContain('on reference');
   });
 
-  it('finds a backend by itself', async () => {
+  it('selects a backend', async () => {
     const { code, stderr } = await runAlone(['generate', `${FIXTURES}/mamba-tiny`, '5', '--ids', '-n', '1']);
     expect(code).toBe(0);
     expect(stderr).toMatch(/on (webgpu|cpu|reference) \(/);
@@ -161,7 +161,7 @@ describe('mamba-lm', () => {
     expect(json).toMatchObject({ tokenizer: { eos: [0], chatTemplate: false }, stateBytes: 175_104 });
   });
 
-  it('converts there and back, refuses to overwrite, and leaves nothing half-written', async () => {
+  it('converts to GGUF and back, refuses to overwrite, and leaves no partial files', async () => {
     const [gguf, back] = [join(folder, 'kjv.gguf'), join(folder, 'back')];
     const there = await run(['convert', KJV, gguf, '-b', 'cpu']);
     expect(there).toMatchObject({ code: 0, stdout: expect.stringContaining('relative error 0.00e+0') });
@@ -188,7 +188,7 @@ describe('mamba-lm', () => {
     const error = Number(/relative error (\S+),/.exec(small.stdout)?.[1]);
     expect(error).toBeGreaterThan(1e-3);
     expect(error).toBeLessThan(0.5);
-    // What fails on the way leaves the old file, and no part of a new one.
+    // A conversion that fails leaves the old file, and no part of a new one.
     const tiny = `${FIXTURES}/mamba-tiny`;
     const wrong = await run(['convert', tiny, join(folder, 'tiny'), '--type', 'q8_0']);
     expect(wrong).toMatchObject({ code: 2, stderr: expect.stringContaining('F32, F16, BF16') });
@@ -197,11 +197,11 @@ describe('mamba-lm', () => {
     expect((await readdir(folder)).sort()).toEqual(['back', 'broken.gguf', 'kjv.gguf']);
   });
 
-  it('does not compare what is no number with itself', async () => {
+  it('refuses to compare logits that are not finite', async () => {
     const broken = join(folder, 'no-numbers');
     await cp(`${FIXTURES}/mamba-tiny`, broken, { recursive: true });
     const bytes = await readFile(join(broken, 'model.safetensors'));
-    // The last number of the last tensor.
+    // The last value of the last tensor.
     bytes.writeFloatLE(Number.NaN, bytes.length - 4);
     await writeFile(join(broken, 'model.safetensors'), bytes);
     const args = ['convert', broken, join(folder, 'no-numbers.gguf'), '-b', 'cpu'];
@@ -214,14 +214,14 @@ describe('mamba-lm', () => {
     await rm(join(folder, 'no-numbers.gguf'));
   });
 
-  it('replaces a model as a whole, and nothing that is none', async () => {
+  it('replaces a folder with a model, and no other folder', async () => {
     const tiny = `${FIXTURES}/mamba-tiny`;
     const place = await mkdtemp(join(folder, 'replaced-'));
     const convert = (target: string, ...flags: string[]) =>
       run(['convert', tiny, join(place, target), '--no-check', ...flags]);
     await cp(KJV, join(place, 'model'), { recursive: true });
     expect(await convert('model')).toMatchObject({ code: 1, stderr: expect.stringContaining('--force') });
-    // The remedy.
+    // The remedy works.
     expect(await convert('model', '--force', '--no-tokenizer')).toMatchObject({ code: 0 });
     expect((await readdir(join(place, 'model'))).sort()).toEqual(['config.json', 'model.safetensors']);
 
@@ -241,14 +241,14 @@ describe('mamba-lm', () => {
       expect(refused.stderr).toContain(words);
     }
     expect(await readdir(join(place, 'home'))).toEqual(['letters']);
-    // A variable that was not set does not stand for the folder that the command runs in.
+    // An empty path, as of an unset variable, is not the working directory.
     const nameless = await run(['convert', tiny, '', '--no-check', '--force']);
     expect(nameless).toMatchObject({ code: 1, stdout: '', stderr: expect.stringContaining('got nothing') });
     expect(await convert('empty')).toMatchObject({ code: 0 });
     expect((await readdir(place)).sort()).toEqual(['empty', 'home', 'model', 'x.gguf']);
   });
 
-  it.each(['made', 'made.gguf'])('makes one of two that race to %s', async (name) => {
+  it.each(['made', 'made.gguf'])('lets one of two concurrent conversions create %s', async (name) => {
     const place = await mkdtemp(join(folder, 'race-'));
     const target = join(place, name);
     const convert = (type: string) => runAlone(['convert', KJV, target, '--type', type, '--no-check']);
@@ -267,10 +267,15 @@ describe('mamba-lm', () => {
     ['inspect', ['inspect', KJV, '--tensors'], '', 0],
     ['convert', ['convert', `${FIXTURES}/mamba-tiny`, '/dev/null/x', '--no-check'], '', 1],
     ['chat', ['chat', KJV, '-n', '4', '-b', 'cpu'], 'And God said\n/undo\n', 0],
-    ['a failure behind a backend', ['generate', `${FIXTURES}/mamba-tiny`, '96', '--ids', '-b', 'cpu'], '', 1],
+    [
+      'a failure after the backend was opened',
+      ['generate', `${FIXTURES}/mamba-tiny`, '96', '--ids', '-b', 'cpu'],
+      '',
+      1,
+    ],
     ['wrong usage', ['generate', KJV, 'x', '--nonsense'], '', 2],
     ['no command', [], '', 2],
-  ] as const)('does in a process of its own what it does in the shared one: %s', async (_, args, input, code) => {
+  ] as const)('gives the same in a process of its own as in the shared one: %s', async (_, args, input, code) => {
     const timeless = ({ stderr, ...outcome }: Outcome) => ({
       ...outcome,
       stderr: stderr.replaceAll(/\d+(\.\d+)?/g, '0'),
@@ -280,7 +285,7 @@ describe('mamba-lm', () => {
     expect(timeless(alone)).toEqual(timeless(shared));
   });
 
-  it('goes on with a conversation that was saved', async () => {
+  it('continues a saved conversation', async () => {
     const file = join(folder, 'talk.session');
     const args = ['chat', KJV, '-n', '6', '-b', 'cpu', '--session', file];
     const first = await run(args, 'And God said\nMoses\n/undo\n/load nowhere\n/quit\n');
@@ -292,7 +297,7 @@ describe('mamba-lm', () => {
     expect(whole.stdout).toBe(`And God said${answer} unto${second.stdout}`);
   });
 
-  it('chats by the template, a system prompt first, and each turn costs its own tokens', async () => {
+  it('chats by the template with a system prompt, and each turn reads its own tokens only', async () => {
     const chatty = join(folder, 'chatty');
     await cp(KJV, chatty, { recursive: true });
     const template =
@@ -309,7 +314,7 @@ describe('mamba-lm', () => {
     expect(await generate(going)).toBe(`${going}${second}\n`);
     const inspected = JSON.parse((await run(['inspect', chatty, '--json'])).stdout) as object;
     expect(inspected).toMatchObject({ tokenizer: { chatTemplate: true } });
-    // The template goes with the model into a GGUF file.
+    // The template is stored in the GGUF file.
     const gguf = join(folder, 'chatty.gguf');
     expect((await run(['convert', chatty, gguf, '--type', 'q8_0', '--no-check'])).code).toBe(0);
     const described = await run(['inspect', gguf, '--tensors']);
@@ -340,7 +345,7 @@ describe('mamba-lm', () => {
     expect(await ended).toBe(0);
   });
 
-  it('goes on where nobody reads its remarks', async () => {
+  it('goes on after stderr is closed', async () => {
     const quiet = await runAlone(['generate', KJV, 'And God said', '-n', '4', '-b', 'cpu'], undefined, '', (child) =>
       child.stderr!.destroy(),
     );
@@ -374,7 +379,7 @@ describe('mamba-lm', () => {
     expect(await ended).toBe(0);
   });
 
-  it('refuses an empty key, from the line or the environment', async () => {
+  it('refuses an empty key, from the command line or the environment', async () => {
     const serve = ['serve', KJV, '-p', '0', '-b', 'cpu'];
     for (const key of ['', ' ']) {
       const flag = await run([...serve, '--api-key', key]);
@@ -392,8 +397,8 @@ describe('mamba-lm', () => {
 
   it.each([
     ['a pattern of the tokenizer', { Regex: '^(a+)+$' }, `${'a'.repeat(40)}!`],
-    ['one word without an end', { String: 'never' }, 'thandofheringtionent'.repeat(100_000)],
-  ])('is interrupted in the middle of %s', async (_, pattern, prompt) => {
+    ['a very long word', { String: 'never' }, 'thandofheringtionent'.repeat(100_000)],
+  ])('is interrupted within %s', async (_, pattern, prompt) => {
     const model = join(folder, `slow-${prompt.length}`);
     await cp(KJV, model, { recursive: true });
     const path = join(model, 'tokenizer.json');
@@ -404,7 +409,7 @@ describe('mamba-lm', () => {
       child.stderr!.on('data', (chunk: Buffer) => {
         const before = remarks;
         remarks += chunk.toString();
-        // Its text comes next; a second signal would end it without a word.
+        // Encoding comes next. The signal is sent once: a second one would kill the process.
         if (!/loaded in/.test(before) && /loaded in/.test(remarks)) child.kill('SIGINT');
       }),
     );
@@ -412,7 +417,7 @@ describe('mamba-lm', () => {
     await rm(model, { recursive: true });
   });
 
-  it('takes every way of sampling', async () => {
+  it('takes every option of sampling', async () => {
     const flags = [
       '-t',
       '0.9',
@@ -455,11 +460,11 @@ describe('mamba-lm', () => {
   });
 
   it.each([
-    ['a bias that is none', ['generate', KJV, 'x', '--logit-bias', 'word'], 2, '12=-1.5'],
-    ['guesses of nobody', ['generate', KJV, 'x', '--draft-tokens', '2'], 2, '--draft'],
-    ['a type that is none', ['convert', KJV, '/nowhere/x.gguf', '--type', 'Q9'], 2, 'Q8_0'],
-    ['a target that cannot be', ['convert', KJV, '/dev/null/x.gguf', '--no-check'], 1, 'cannot be written'],
-    ['an id of the hub that is none', ['inspect', 'hf:nothing'], 1, 'owner/name'],
+    ['a malformed bias', ['generate', KJV, 'x', '--logit-bias', 'word'], 2, '12=-1.5'],
+    ['draft tokens without a draft', ['generate', KJV, 'x', '--draft-tokens', '2'], 2, '--draft'],
+    ['an unknown type', ['convert', KJV, '/nowhere/x.gguf', '--type', 'Q9'], 2, 'Q8_0'],
+    ['a target that cannot be written', ['convert', KJV, '/dev/null/x.gguf', '--no-check'], 1, 'cannot be written'],
+    ['a malformed id of the hub', ['inspect', 'hf:nothing'], 1, 'owner/name'],
     ['a folder that is not there', ['generate', '/nowhere', 'x', '-b', 'cpu'], 1, 'config.json'],
     ['text without a tokenizer', ['generate', `${FIXTURES}/mamba-tiny`, 'x', '-b', 'cpu'], 1, 'tokenizer.json'],
     ['ids that are words', ['generate', `${FIXTURES}/mamba-tiny`, 'x', '--ids', '-b', 'cpu'], 1, 'token ids'],
@@ -467,7 +472,7 @@ describe('mamba-lm', () => {
     ['a backend that is not installed', ['generate', KJV, 'x', '-b', 'nonsense'], 1, 'webgpu, cpu, reference'],
     ['a backend path that is not there', ['generate', KJV, 'x', '-b', './nonsense.js'], 1, 'cannot be loaded'],
     ['a file that is not there', ['score', KJV, '/nowhere.txt', '-b', 'cpu'], 1, 'nowhere.txt'],
-    ['a count that is none', ['generate', KJV, 'x', '-n', '-3'], 2, 'at least 1'],
+    ['a negative count', ['generate', KJV, 'x', '-n', '-3'], 2, 'at least 1'],
     ['a filter at temperature 0', ['generate', '/nowhere', 'x', '--top-k', '4'], 2, '--top-k'],
     [
       'a seed at temperature 0',
@@ -477,30 +482,30 @@ describe('mamba-lm', () => {
     ],
     ['a share above 1', ['generate', '/nowhere', 'x', '-t', '1', '--top-p', '2'], 2, '--top-p is not valid: got 2'],
     ['an empty stop string', ['generate', '/nowhere', 'x', '--stop', ''], 2, '--stop'],
-    ['an escape that is none', ['generate', '/nowhere', 'x', '--stop', 'a\\d'], 2, 'Write \\\\ for a backslash'],
+    ['an unknown escape', ['generate', '/nowhere', 'x', '--stop', 'a\\d'], 2, 'Write \\\\ for a backslash'],
     ['an unfinished escape', ['chat', '/nowhere', '--stop', '\\n', 'a\\'], 2, 'Write \\\\ for a backslash'],
     ['half a character', ['generate', '/nowhere', 'x', '--stop', '\\ud83c'], 2, 'surrogate'],
     ['a prompt that begins with a dash', ['generate', KJV, '- one'], 2, "goes behind --, as in -- '- one'"],
-    ['a prompt that begins as an option does', ['generate', KJV, '-t for two'], 2, "as in -- '-t for two'"],
-    ['a prompt behind a list', ['generate', KJV, '--stop', 'x', 'And'], 2, 'put -- before the prompt'],
+    ['a prompt that begins like an option', ['generate', KJV, '-t for two'], 2, "as in -- '-t for two'"],
+    ['a prompt after a list', ['generate', KJV, '--stop', 'x', 'And'], 2, 'put -- before the prompt'],
     ['a bias outside the vocabulary', ['generate', KJV, 'x', '--logit-bias', '5000=1', '-b', 'cpu'], 2, '--logit-bias'],
-    ['log-probabilities that nothing shows', ['generate', '/nowhere', 'x', '--log-probs'], 2, '--json'],
-    ['weights of no dtype', ['generate', '/nowhere', 'x', '--weights', 'q3'], 2, 'q8'],
+    ['log-probabilities without --json', ['generate', '/nowhere', 'x', '--log-probs'], 2, '--json'],
+    ['weights of an unknown dtype', ['generate', '/nowhere', 'x', '--weights', 'q3'], 2, 'q8'],
     ['weights that a backend lacks', ['generate', KJV, 'x', '--weights', 'q8', '-b', 'reference'], 1, 'q8'],
     ['a prompt without quotes', ['generate', KJV, 'And', 'God'], 2, 'quotes'],
-    ['a prompt that is no UTF-8', ['generate', KJV, '\ufffd'], 1, 'UTF-8'],
+    ['a prompt that is not UTF-8', ['generate', KJV, '\ufffd'], 1, 'UTF-8'],
     ['a system prompt without a template', ['chat', KJV, '--system', 'x', '-b', 'cpu'], 2, 'chat template'],
-    ['a path before a backend', ['generate', '/nowhere', 'x', '-b', 'nonsense'], 1, '/nowhere'],
+    ['a missing folder before a missing backend', ['generate', '/nowhere', 'x', '-b', 'nonsense'], 1, '/nowhere'],
     ['an unknown option', ['generate', KJV, 'x', '--nonsense'], 2, '--nonsense'],
     ['no command', [], 2, 'Usage'],
-  ])('says what is wrong with %s, without a stack', async (_, args, code, words) => {
+  ])('reports what is wrong with %s, without a stack', async (_, args, code, words) => {
     const outcome = await run(args);
     expect(outcome).toMatchObject({ code, stdout: '' });
     expect(outcome.stderr).toContain(words);
     expect(outcome.stderr).not.toMatch(/\n\s+at /);
   });
 
-  it('reads standard input where the prompt or the file is -, and says where it is no text', async () => {
+  it('reads standard input for -, and refuses what is not text', async () => {
     const whole = await run(['generate', KJV, 'And God said', '-n', '4', '-b', 'cpu']);
     const piped = await run(['generate', KJV, '-', '-n', '4', '-b', 'cpu'], 'And God said\n');
     expect(piped).toMatchObject({ code: 0, stdout: whole.stdout });
@@ -516,7 +521,7 @@ describe('mamba-lm', () => {
     }
   });
 
-  it('reads a prompt that begins with a dash behind --, and after a list of stop strings', async () => {
+  it('takes a prompt that begins with a dash after --, also after a list of stop strings', async () => {
     for (const prompt of ['- one', '-t for two', '--nonsense']) {
       const behind = await run(['generate', KJV, '-n', '3', '-b', 'cpu', '--', prompt]);
       expect(behind).toMatchObject({ code: 0, stdout: expect.stringMatching(`^${prompt}`) });
@@ -527,7 +532,7 @@ describe('mamba-lm', () => {
     expect(listed).toMatchObject({ code: 0, stdout: expect.stringMatching(/^And God said/) });
   });
 
-  it('understands a stop string as it is typed in a shell', async () => {
+  it('resolves escapes in stop strings', async () => {
     const newline = (await openTokenizer(checkpointStore(KJV)))!.idOf('\u010a')!;
     const args = ['generate', KJV, 'And', '-n', '3', '-b', 'cpu', '--logit-bias', `${newline}=100`];
     expect((await run(args)).stdout).toBe('And\n\n\n\n');
@@ -536,11 +541,11 @@ describe('mamba-lm', () => {
         ...{ code: 0, stdout: 'And\n' },
         stderr: expect.stringContaining('ended by itself'),
       });
-    // A backslash and an n.
+    // An escaped backslash, followed by n.
     expect((await run([...args, '--stop', '\\\\n'])).stdout).toBe('And\n\n\n\n');
   });
 
-  it('leaves out the byte order mark before a text', async () => {
+  it('skips a byte order mark', async () => {
     const mark = '\ufeff';
     const whole = await run(['generate', KJV, 'And God said', '-n', '4', '-b', 'cpu']);
     const piped = await run(['generate', KJV, '-', '-n', '4', '-b', 'cpu'], `${mark}And God said\r\n`);
@@ -577,20 +582,20 @@ describe('mamba-lm', () => {
     }
   });
 
-  it('says its version', async () => {
+  it('prints its version', async () => {
     const { version } = JSON.parse(await readFile(new URL('../package.json', import.meta.url), 'utf8')) as {
       version: string;
     };
     expect(await run(['--version'])).toMatchObject({ code: 0, stdout: `${version}\n` });
   });
 
-  it('helps', async () => {
+  it('prints help', async () => {
     expect(await run(['--help'])).toMatchObject({ code: 0, stdout: expect.stringContaining('generate') });
   });
 
   it('ends on Ctrl-C', async () => {
     const args = ['generate', KJV, 'And God said', '-n', '100000', '-b', 'cpu'];
-    // Once: the second Ctrl-C is the way out of a command that does not listen.
+    // Registered once: a second Ctrl-C kills a command that does not react.
     let sent = false;
     const outcome = await runAlone(args, (child, text) => {
       if (text.length > 40 && !sent) sent = child.kill('SIGINT');
@@ -598,7 +603,7 @@ describe('mamba-lm', () => {
     expect(outcome).toMatchObject({ code: 130, stderr: expect.stringContaining('interrupted') });
   });
 
-  it('ends quietly where its output is closed', async () => {
+  it('ends quietly when its output is closed', async () => {
     const args = ['generate', KJV, 'And God said', '-n', '100000', '-b', 'cpu'];
     const outcome = await runAlone(args, (child, text) => text.length > 40 && child.stdout?.destroy());
     expect(outcome).toMatchObject({ code: 0, stderr: expect.not.stringContaining('error') });

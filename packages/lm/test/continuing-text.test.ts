@@ -22,13 +22,13 @@ afterAll(async () => {
   await backend.dispose();
 });
 
-/** The next token is this one. */
+/** Options that force the next token. */
 const force = (id: number) => ({ [id]: 100 });
 const join = (pieces: readonly GeneratedPiece[]): string => pieces.map(({ text }) => text).join('');
 const next = async (session: Session, id: number, options: object = {}): Promise<string> =>
   join(await collect(session.generate({ maxTokens: 1, logitBias: force(id), ...options })));
 
-/** A tiny model with words that Metaspace marks. */
+/** A tiny model whose tokenizer marks words by Metaspace. */
 async function metaspaceFiles(): Promise<File[]> {
   const folder = `${FIXTURES}/kjv-mamba`;
   const words = ['<s>', '▁', '▁the', '▁a', 'b', '.', '▁Lord'];
@@ -74,7 +74,7 @@ describe('a character of several tokens', () => {
     },
   };
 
-  it.each(Object.entries(between))('goes on behind %s', async (_, step) => {
+  it.each(Object.entries(between))('is completed after %s', async (_, step) => {
     let session = kjv.createSession();
     await session.append('A');
     let text = '';
@@ -86,7 +86,7 @@ describe('a character of several tokens', () => {
     session.dispose();
   });
 
-  it('goes on where a loop was left, or aborted, in the middle of it', async () => {
+  it('is completed after a loop was left or aborted within it', async () => {
     const [first, ...rest] = kjv.encode('🎉');
     for (const abort of [false, true]) {
       const session = kjv.createSession();
@@ -108,7 +108,7 @@ describe('a character of several tokens', () => {
     }
   });
 
-  it('goes on from what was appended, and is U+FFFD where other text comes between', async () => {
+  it('continues appended bytes, and is U+FFFD if other text comes between', async () => {
     const [first, ...rest] = kjv.encode('🎉');
     const session = kjv.createSession();
     await session.append([first!]);
@@ -121,7 +121,7 @@ describe('a character of several tokens', () => {
     session.dispose();
   });
 
-  it('is U+FFFD at the end of a generation, which nothing follows', async () => {
+  it('is U+FFFD at the end of a generation without a session', async () => {
     const [first] = kjv.encode('🎉');
     const pieces = await collect(kjv.generate({ prompt: 'A', maxTokens: 1, logitBias: force(first!) }));
     expect(join(pieces)).toBe('\ufffd');
@@ -131,7 +131,7 @@ describe('a character of several tokens', () => {
 describe('a space between words', () => {
   const words = [2, 6, 4, 0, 3, 1, 2, 5];
 
-  it('is the same however a session is cut into calls', async () => {
+  it('does not depend on how a session is split into calls', async () => {
     const session = spaced.createSession();
     await session.append('the');
     let text = '';
@@ -141,12 +141,12 @@ describe('a space between words', () => {
     session.dispose();
   });
 
-  it('stands behind a prompt: alone, in a batch, and by a batcher', async () => {
+  it('follows a prompt: alone, in a batch, and with a batcher', async () => {
     const options = { prompt: 'the', maxTokens: 1, logitBias: force(6), stopIds: [] };
     expect(join(await collect(spaced.generate(options)))).toBe(' Lord');
     expect(join(await collect(spaced.generateBatch([options])))).toBe(' Lord');
     expect(join(await collect(spaced.generate({ ...options, batcher: new Batcher(spaced) })))).toBe(' Lord');
-    // A special token is no text: nothing stands before the word.
+    // A special token is not text, so that the word is the first.
     expect(join(await collect(spaced.generate({ ...options, prompt: [0] })))).toBe('Lord');
   });
 });

@@ -5,19 +5,19 @@ import { describe, expect, it } from 'vitest';
 import { Tokenizer } from '../src/index.ts';
 import { FIXTURES } from './helpers.ts';
 
-/** The bytes `<0x00>` to `<0xFF>`, as vocabularies with a byte fallback have them. */
+/** The byte tokens `<0x00>` to `<0xFF>` of vocabularies with a byte fallback. */
 const BYTES = Array.from({ length: 256 }, (_, byte) => `<0x${byte.toString(16).toUpperCase().padStart(2, '0')}>`);
 const PIECES = ['▁', '▁▁', '▁the', '▁a', 'b', 'é', '日', '🎉', '\ufeff', '▁.', '.', ' ', '\ufffd', "▁'", "'s", '▁▁x'];
 const WORDS = ['the', '##s', 'a', '.', ',', "'", 's', "n't", 'do', '?', '##.', 'm', '日', '\ufeff', ' ', '##', ' not'];
 const SUFFIXED = ['a</w>', 'b', 'the</w>', 's', '.</w>', '</w>', '</w>x', 'é</w>', '日', '\ufeff', '<', '/w>', ' '];
-/** The first four ids of every vocabulary; between them and the rest there is an id without a token. */
+/** The first four tokens of every vocabulary. After them there is an id without a token. */
 const ADDED = ['<s>', '</s>', '<unk>', 'added one'];
 
 interface Kind {
   readonly tokenizer: Tokenizer;
   readonly library: { decode(ids: readonly number[], options: object): string };
   readonly size: number;
-  /** Where the library goes another way. */
+  /** Texts that the library decodes differently. */
   readonly differs?: (token: string) => boolean;
 }
 
@@ -92,7 +92,7 @@ const KINDS: Readonly<Record<string, Kind>> = {
   'no decoder': kind(WORDS, null),
 };
 
-/** Ids of a vocabulary, special ones and some without a token among them; often the same few. */
+/** Random ids, including special tokens and ids without a token; often the same few. */
 const ids = (size: number) =>
   fc.oneof(
     fc.array(fc.nat(size), { maxLength: 60 }),
@@ -104,7 +104,7 @@ const ids = (size: number) =>
   );
 
 describe.each(Object.entries(KINDS))('text of %s', (_, { tokenizer, library, size, differs }) => {
-  it('is that of all ids, however they come', () => {
+  it('does not depend on how the ids are split', () => {
     fc.assert(
       fc.property(ids(size), fc.boolean(), (sample, skip) => {
         const options = { skipSpecialTokens: skip };
@@ -112,14 +112,14 @@ describe.each(Object.entries(KINDS))('text of %s', (_, { tokenizer, library, siz
         const pieces = sample.map((id) => decoder.push(id));
         for (const piece of pieces) expect(piece).not.toMatch(/\p{Surrogate}/u);
         expect(pieces.join('') + decoder.end()).toBe(tokenizer.decode(sample, options));
-        // The decoder has begun anew.
+        // The decoder has started over.
         expect(sample.map((id) => decoder.push(id)).join('') + decoder.end()).toBe(tokenizer.decode(sample, options));
       }),
       { seed: 61, numRuns: 300 },
     );
   });
 
-  it('is what the library makes of all ids at once', () => {
+  it('equals that of the library', () => {
     fc.assert(
       fc.property(ids(size), fc.boolean(), (sample, skip) => {
         const known = sample.filter((id) => {
@@ -145,7 +145,7 @@ describe('text', () => {
   const llama = KINDS['byte fallback as Llama has it']!;
   const metaspace = KINDS.Metaspace!;
 
-  it('keeps the space behind a special token, and behind an id without one', () => {
+  it('keeps the space after a special token, and after an id without a token', () => {
     for (const each of [llama, metaspace])
       for (const silent of ['<s>', 4]) {
         expect(streamed(each, ['▁a', silent, '▁the'])).toBe('a the');
@@ -159,24 +159,24 @@ describe('text', () => {
     expect(streamed(metaspace, ['\ufeff', 'b', '\ufeff'])).toBe('\ufeffb\ufeff');
     const { tokenizer } = KINDS['byte-level BPE, with clean-up in its config']!;
     for (const text of ['\ufeffIn the', 'In\ufeff \ufeff']) expect(tokenizer.decode(tokenizer.encode(text))).toBe(text);
-    // Where spaces are taken off both ends.
+    // With trimming at both ends.
     expect(streamed(KINDS['word suffixes in a byte-level alphabet']!, ['Ġ', 'ï»¿', 'b', 'ï»¿', 'Ġ'])).toBe(
       '\ufeffb\ufeff',
     );
   });
 
-  it('makes a character of bytes that a special token stands between', () => {
+  it('joins the bytes of a character around a special token', () => {
     expect(streamed(llama, ['<0xE6>', '<s>', '<0x97>', 4, '<0xA5>'])).toBe('日');
     expect(streamed(llama, ['<0xE6>', '<0x97>', 'b'])).toBe('\ufffdb');
   });
 
-  it('gives a character of bytes with its last byte, though a run of them goes on', () => {
+  it('gives a character with its last byte, before the run of bytes ends', () => {
     const decoder = llama.tokenizer.streamDecoder();
     const bytes = [...new TextEncoder().encode('日é')].map((byte) => llama.tokenizer.idOf(BYTES[byte]!)!);
     expect(bytes.map((id) => decoder.push(id))).toEqual(['', '', '日', '', 'é']);
   });
 
-  it('is given in whole characters behind any number of bytes that are none', () => {
+  it('is given in whole characters after any number of invalid bytes', () => {
     const { tokenizer } = KINDS['byte-level BPE, with clean-up in its config']!;
     const party = tokenizer.encode('🎉');
     const decoder = tokenizer.streamDecoder();
@@ -184,7 +184,7 @@ describe('text', () => {
     expect(sample.map((id) => decoder.push(id)).join('')).toBe(`${'\ufffd'.repeat(199)}🎉`);
   });
 
-  it('of a vocabulary of words is cleaned up, and of no other', () => {
+  it('is cleaned up for a vocabulary of words only', () => {
     const bert = KINDS['WordPiece with clean-up']!;
     expect(streamed(bert, ['do', "n't", '.', 'the', 'a', "'", 's'])).toBe("don't. the a's");
     expect(streamed(KINDS.WordPiece!, ['do', "n't", '.'])).toBe("do n't .");
@@ -192,7 +192,7 @@ describe('text', () => {
     expect(streamed(gemma, ['b', '▁.', '▁', "▁'", '▁the'])).toBe("b .  ' the");
   });
 
-  it('begins with a space where no word is ever given one', () => {
+  it('begins with a space if the tokenizer never adds one', () => {
     for (const decoder of [
       { type: 'Metaspace', replacement: '▁', prepend_scheme: 'never' },
       { type: 'Metaspace', replacement: '▁', add_prefix_space: false },
@@ -200,7 +200,7 @@ describe('text', () => {
       expect(streamed(kind(PIECES, decoder), ['▁a', '▁the'])).toBe(' a the');
   });
 
-  it('keeps the space of its first word where other text goes before', () => {
+  it('keeps the space of its first word if it continues a text', () => {
     const words = KINDS['WordPiece with clean-up']!;
     for (const [{ tokenizer }, token] of [
       [metaspace, '▁the'],
@@ -214,7 +214,7 @@ describe('text', () => {
     }
   });
 
-  it('takes what is said twice in a row for one, by a decoder of such', () => {
+  it('merges repeated tokens with a CTC decoder', () => {
     const config = { type: 'CTC', pad_token: '<pad>', word_delimiter_token: '|', cleanup: true };
     const ctc = kind(['<pad>', '|', 'a', 'b'], config);
     expect(streamed(ctc, ['a', 'a', '<pad>', 'a', '|', '|', 'b'])).toBe('aa b');

@@ -4,7 +4,7 @@ import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { Batcher, type LanguageModel, loadModel, PrefixCache } from '../src/index.ts';
 import { collect, FIXTURES } from './helpers.ts';
 
-/** Every way of generating, with each step of it failing once: the failure comes out, and nothing stays behind. */
+/** Every way of generating, with each call of the backend failing once: it throws the failure, and leaks nothing. */
 describe('a backend that fails', () => {
   let backend: Backend;
   let lm: LanguageModel;
@@ -67,7 +67,7 @@ describe('a backend that fails', () => {
     'forward of the draft': draft.model,
   });
 
-  /** Lets the given call of a method fail, counted from 1. */
+  /** Makes call number `failing` of a method throw, counted from 1. */
   const sabotage = (target: object, method: string, failing: number) => {
     const original = Reflect.get(target, method) as (...args: unknown[]) => unknown;
     let calls = 0;
@@ -92,7 +92,7 @@ describe('a backend that fails', () => {
         restore();
         expect(backend.memory().tensors, `${step} ${failing}`).toBe(resting);
         if (calls() < failing) break;
-        // A batch reads prompts again, one by one, where they fail together.
+        // A batch reads prompts again one by one if they fail together.
         if (error === undefined && way.startsWith('in a batch')) continue;
         expect(error, `${step} ${failing}`).toMatchObject({ message: 'as planned' });
         failures++;
@@ -101,7 +101,7 @@ describe('a backend that fails', () => {
     expect(failures).toBeGreaterThan(6);
   });
 
-  it('leaves a session where it was', async () => {
+  it('leaves a session as it was', async () => {
     const straight = await collect(lm.generate({ ...requests[0]!, maxTokens: 8 }));
     const session = lm.createSession();
     await session.append([1, 2, 3, 4, 5]);

@@ -1,5 +1,5 @@
 /**
- * A small flood; `FLOOD_CLIENTS=256 FLOOD_SECONDS=60 npx vitest run --project @mamba/lm flood` is the whole one, and
+ * A small load test; `FLOOD_CLIENTS=256 FLOOD_SECONDS=60 npx vitest run --project @mamba/lm flood` is the full one, and
  * prints figures.
  */
 import { describe, expect, it } from 'vitest';
@@ -9,7 +9,7 @@ const clients = Number(process.env.FLOOD_CLIENTS ?? 24);
 const seconds = Number(process.env.FLOOD_SECONDS ?? 0);
 
 describe('a flood of clients', () => {
-  it('leaves the answers of the well-behaved as they are alone', async () => {
+  it('does not change the answers of well-behaved clients', async () => {
     const end = performance.now() + seconds * 1000;
     const goesOn = seconds > 0 ? () => performance.now() < end : (done: number) => done < 8;
     const { latencies, different, statuses, memory, exitCode, log } = await flood({ clients, goesOn });
@@ -28,7 +28,7 @@ describe('a flood of clients', () => {
       );
     expect(latencies.length).toBeGreaterThan(0);
     expect(different).toBe(0);
-    // No mistake of the server's own.
+    // The server never failed.
     expect(Object.keys(statuses).filter((status) => Number(status) >= 500)).toEqual([]);
     expect(log).not.toMatch(/Error|Warning/);
     expect(exitCode).toBe(0);

@@ -1,4 +1,4 @@
-/** A flood of clients of every kind against a server in a process of its own. */
+/** A load test: clients of every kind against a server in a process of its own. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { readFile } from 'node:fs/promises';
 import { type ClientRequest, type IncomingMessage, request } from 'node:http';
@@ -20,18 +20,18 @@ const PROMPTS = [
 
 export interface FloodOptions {
   readonly clients: number;
-  /** Whether a client that has done so many things goes on. */
+  /** Whether a client continues after so many actions. */
   readonly goesOn: (done: number) => boolean;
 }
 
 export interface FloodReport {
-  /** In ms, of the well-behaved, from their first attempt to the end of the answer, smallest first. */
+  /** Milliseconds from the first attempt to the end of the answer, for well-behaved clients, in ascending order. */
   readonly latencies: readonly number[];
-  /** Answers of the well-behaved that differ from those of a server that is alone with them. */
+  /** Number of answers to well-behaved clients that differ from those of a server without other clients. */
   readonly different: number;
-  /** How often each status was given to anybody; `gone` where there was none. */
+  /** Number of answers by status; `gone` counts connections without one. */
   readonly statuses: Readonly<Record<string, number>>;
-  /** MiB of the server: before, at most, and after it was idle again. */
+  /** MiB of the server's memory: before the load, at its peak, and idle afterwards. */
   readonly memory: { readonly before: number; readonly most: number; readonly after: number };
   readonly exitCode: number | null;
   readonly log: string;
@@ -99,7 +99,7 @@ export async function flood({ clients, goesOn }: FloodOptions): Promise<FloodRep
   }
 }
 
-/** Comes again where it is told to. */
+/** A well-behaved client, which retries after 429. */
 async function complete(server: Server, prompt: string, stream: boolean): Promise<string> {
   for (;;) {
     const { status, body } = await send(server, { body: { prompt, max_tokens: 16, temperature: 0, stream } });
@@ -118,13 +118,13 @@ interface Chunk {
   readonly choices: readonly { readonly text: string }[];
 }
 
-/** Takes a little of a stream at a time. */
+/** Reads a stream slowly. */
 async function slowReader(server: Server): Promise<void> {
   const { response } = await open(server, { body: { prompt: 'And', max_tokens: 64, stream: true, logprobs: 5 } });
   for await (const _ of response ?? []) await pause(20);
 }
 
-/** Goes in the middle of its request, or of its answer. */
+/** Disconnects during its request or its answer. */
 async function dropper(server: Server, turn: number): Promise<void> {
   if (turn % 3 === 0) {
     const socket = connect(server.port, '127.0.0.1');
@@ -142,7 +142,7 @@ async function dropper(server: Server, turn: number): Promise<void> {
   sent.destroy();
 }
 
-/** Sends what is wrong, in many ways. */
+/** Sends malformed requests of many kinds. */
 async function hostile(server: Server, turn: number): Promise<void> {
   const ways: (() => Promise<unknown>)[] = [
     () => send(server, { text: '{"model":'.repeat(1000) }),
@@ -168,7 +168,8 @@ async function garbage(server: Server): Promise<void> {
 }
 
 /**
- * One word without an end, a long prompt, its log-probabilities, embeddings: right, but much. It may lose its patience.
+ * Sends valid but expensive requests: a very long word, a long prompt, its log-probabilities, embeddings. It may give
+ * up.
  */
 async function heavy(server: Server, turn: number): Promise<void> {
   const ways = [
@@ -198,7 +199,7 @@ async function send(server: Server, sending: Sending): Promise<{ status: number;
   return { status: response?.statusCode ?? 0, body };
 }
 
-/** The answer's head; undefined where the connection ended before, or the patience of so many ms. */
+/** The response; undefined if the connection or the client's patience (in ms) ended before. */
 async function open(
   { port, statuses }: Server,
   { method = 'POST', path = '/v1/completions', host = 'localhost', body, text }: Sending,
@@ -221,7 +222,7 @@ async function open(
 }
 
 async function memoryOf({ pid }: ChildProcess): Promise<number> {
-  // Where there is no such file there are no figures.
+  // Only Linux has this file; without it there are no figures.
   const status = await readFile(`/proc/${pid}/status`, 'utf8').catch(() => '');
   return Math.round(Number(/VmRSS:\s+(\d+)/.exec(status)?.[1] ?? 0) / 1024);
 }

@@ -36,7 +36,7 @@ describe.each(PROVIDERS)('generation with options on $name', (provider) => {
   const idsOf = (pieces: readonly GeneratedPiece[]) => pieces.flatMap(({ id }) => (id === undefined ? [] : [id]));
   const textOf = (pieces: readonly GeneratedPiece[]) => pieces.map(({ text }) => text).join('');
 
-  it('gives the log-probabilities that score gives, from device and host', async () => {
+  it('gives the same log-probabilities as score, from device and host', async () => {
     const prompt = kjv.encode(PROMPT);
     const device = await run({ prompt, temperature: 0.8, seed: 3, logProbs: true, block: 5 });
     const host = await run({ prompt, temperature: 0.8, seed: 3, topLogProbs: 3 });
@@ -58,14 +58,14 @@ describe.each(PROVIDERS)('generation with options on $name', (provider) => {
     expect((await run({}))[0]!.logProb).toBeUndefined();
   });
 
-  it('draws on the host with the same numbers as on the device', async () => {
+  it('uses the same random numbers on the host as on the device', async () => {
     const sampling = { temperature: 0.9, topK: 40, topP: 0.95, minP: 0.01, seed: 5 };
-    // A typicalP just below 1 keeps all that matter, and asks for the host.
+    // A typicalP just below 1 keeps all relevant tokens, and makes sampling run on the host.
     const host = await run({ ...sampling, topLogProbs: 1 });
     expect(idsOf(host)).toEqual(idsOf(await run(sampling)));
   });
 
-  it('never repeats what a penalty forbids, and gives what a bias wants', async () => {
+  it('follows penalties and bias', async () => {
     const pieces = await run({ presencePenalty: 1000, maxTokens: 20 });
     const seen = [...kjv.encode(PROMPT), ...idsOf(pieces)];
     expect(new Set(idsOf(pieces)).size).toBe(20);
@@ -76,7 +76,7 @@ describe.each(PROVIDERS)('generation with options on $name', (provider) => {
     expect(next).not.toBe(likeliest);
   });
 
-  it('ends at a stop string, which may span tokens, and gives nothing of it', async () => {
+  it('ends at a stop string, which may span tokens, and gives no part of it', async () => {
     const whole = textOf(await run({ maxTokens: 24 }));
     for (const [start, length] of [
       [5, 1],
@@ -90,13 +90,13 @@ describe.each(PROVIDERS)('generation with options on $name', (provider) => {
       expect(pieces.at(-1)!.finishReason).toBe('stop');
       expect(pieces.filter(({ finishReason }) => finishReason !== undefined)).toHaveLength(1);
     }
-    // What was held back for a stop string that did not come is given at the end.
+    // Text held back for a possible stop string is given at the end.
     const held = await run({ maxTokens: 24, stop: `${whole.slice(-5)}###` });
     expect(textOf(held)).toBe(whole);
     expect(held.at(-1)).toMatchObject({ text: whole.slice(-5), finishReason: 'length' });
   });
 
-  it('refuses contradictions at once', async () => {
+  it('refuses contradictory options at once', async () => {
     const refuse = (options: object, ...words: string[]) =>
       expectError(() => kjv.generate({ prompt: 'And', ...options }), 'invalid-argument', ...words);
     await refuse({ maxtokens: 5 }, 'maxtokens', 'unknown');
@@ -124,7 +124,7 @@ describe.each(PROVIDERS)('generation with options on $name', (provider) => {
   });
 
   describe('speculative decoding', () => {
-    it('gives the greedy text whatever the draft, and keeps what is left of it', async () => {
+    it('gives the greedy text whatever the draft, and frees everything', async () => {
       const greedy = idsOf(await run({ maxTokens: 17 }));
       for (const tokens of [1, 3, 8]) {
         const pieces = await run({ maxTokens: 17, draft: { model: kjv, tokens } });
@@ -138,7 +138,7 @@ describe.each(PROVIDERS)('generation with options on $name', (provider) => {
       expect(backend.memory().tensors).toBe(resting);
     });
 
-    it('gives the greedy ids with a draft that is mostly wrong', async () => {
+    it('gives the greedy ids with a draft whose guesses are mostly wrong', async () => {
       const [model, draft] = [
         await loadModel(backend, `${FIXTURES}/mamba-tiny`),
         await loadModel(backend, `${FIXTURES}/mamba-tiny-f16`),
@@ -156,7 +156,7 @@ describe.each(PROVIDERS)('generation with options on $name', (provider) => {
   });
 
   describe('prefix cache', () => {
-    it('begins at the longest prefix, and changes nothing', async () => {
+    it('starts from the longest prefix, and changes no token', async () => {
       const cache = new PrefixCache(kjv);
       const prompt = kjv.encode('And the LORD spake unto Moses, saying, Speak unto the children of Israel');
       const plain = await ids(generateTokens(kjv.model, prompt, { maxTokens: 9 }));
@@ -181,7 +181,7 @@ describe.each(PROVIDERS)('generation with options on $name', (provider) => {
       expect(backend.memory().tensors).toBe(resting);
     });
 
-    it('keeps within its bytes, and drops the least recently used', async () => {
+    it('stays within its budget, and evicts the least recently used', async () => {
       const one = await prefill(kjv.model, [1]);
       const each = one.bytes + 4;
       const cache = new PrefixCache(kjv, { maxBytes: 3 * each });
@@ -217,7 +217,7 @@ describe.each(PROVIDERS)('generation with options on $name', (provider) => {
       { prompt: PROMPT, maxTokens: 9, temperature: 0.9, topK: 30, seed: 4, chunk: 3 },
     ];
 
-    it('gives each what it gives alone, and rows leave as they finish', async () => {
+    it('gives each request the same as alone, and removes finished ones', async () => {
       const alone = await Promise.all(requests().map((request) => collect(kjv.generate(request))));
       const order: number[] = [];
       const together: GeneratedPiece[][] = alone.map(() => []);
@@ -237,7 +237,7 @@ describe.each(PROVIDERS)('generation with options on $name', (provider) => {
       expect(backend.memory().tensors).toBe(resting);
     });
 
-    it('frees everything where it is left or aborted', async () => {
+    it('frees everything when it is left or aborted', async () => {
       let seen = 0;
       for await (const _ of kjv.generateBatch(requests())) if (++seen === 8) break;
       expect(backend.memory().tensors).toBe(resting);
@@ -262,13 +262,13 @@ describe.each(PROVIDERS)('generation with options on $name', (provider) => {
         expect(textOf(pieces)).toBe(textOf(alone[index]!));
       }
       expect(batcher.load).toEqual({ running: 0, waiting: 0 });
-      // Two prompts of more than one token, one of them three times.
+      // Two prompts have more than one token, and one of them is used three times.
       expect(cache.size).toBe(2);
       cache.dispose();
       expect(backend.memory().tensors).toBe(resting);
     });
 
-    it('lets one of a batcher fail, leave or be aborted without the others', async () => {
+    it('lets one request of a batcher fail, leave or be aborted without affecting others', async () => {
       const batcher = new Batcher(kjv, { maxRows: 4 });
       const greedy = await run({ maxTokens: 15 });
       const aborter = new AbortController();
@@ -292,7 +292,7 @@ describe.each(PROVIDERS)('generation with options on $name', (provider) => {
       expect(backend.memory().tensors).toBe(resting);
     });
 
-    it('goes on with the others while it reads a long prompt', async () => {
+    it('decodes other requests while it reads a long prompt', async () => {
       const batcher = new Batcher(kjv, { maxRows: 3 });
       const events: string[] = [];
       const generate = async (name: string, length: number, maxTokens: number): Promise<void> => {
@@ -306,13 +306,13 @@ describe.each(PROVIDERS)('generation with options on $name', (provider) => {
       const short = generate('short', 9, 1);
       await Promise.all([running, long, short]);
       const first = events.indexOf('long');
-      // 160 tokens in chunks of 8, of which others take a part: one token of the running one between each.
+      // 160 tokens in chunks of at most 8, with one token of the running request between them.
       expect(events.slice(0, first).filter((name) => name === 'running').length).toBeGreaterThanOrEqual(20);
       expect(events.indexOf('short')).toBeLessThan(first);
       expect(backend.memory().tensors).toBe(resting);
     });
 
-    it('keeps places for others than long prompts, which wait for each other', async () => {
+    it('runs long prompts in at most half of the rows', async () => {
       const small = await loadModel(backend, `${FIXTURES}/mamba-tiny`);
       const batcher = new Batcher(small, { maxRows: 2 });
       const events: string[] = [];
@@ -331,7 +331,7 @@ describe.each(PROVIDERS)('generation with options on $name', (provider) => {
       expect(backend.memory().tensors).toBe(resting);
     });
 
-    it('refuses more than its queue holds, and ends all when disposed', async () => {
+    it('refuses requests beyond its queue, and ends all when disposed', async () => {
       const batcher = new Batcher(kjv, { maxRows: 1, maxWaiting: 1 });
       const running = [0, 1].map(() => collect(kjv.generate({ prompt: 'And', batcher, maxTokens: 400 })));
       expect(batcher.full).toBe(true);
@@ -346,7 +346,7 @@ describe.each(PROVIDERS)('generation with options on $name', (provider) => {
 });
 
 describe('speculative sampling', () => {
-  it('draws from the distribution of the model, not of the draft', async () => {
+  it('samples from the distribution of the target model', async () => {
     const backend = await PROVIDERS[1]!.create();
     const model = await loadModel(backend, `${FIXTURES}/mamba-tiny`);
     const draft = await loadModel(backend, `${FIXTURES}/mamba-tiny-f16`);

@@ -8,7 +8,7 @@ const RANDOM = ['mamba-tiny', 'mamba-tiny-biased', 'mamba-tiny-f16', 'mamba-tiny
 describe.each(PROVIDERS)('generation on $name', (provider) => {
   let backend: Backend;
   let kjv: LanguageModel;
-  /** Tensors alive while nothing is being generated. */
+  /** Number of tensors while nothing is generated. */
   let resting: number;
   beforeAll(async () => {
     backend = await provider.create();
@@ -59,7 +59,7 @@ describe.each(PROVIDERS)('generation on $name', (provider) => {
     lm.dispose();
   });
 
-  it('gives the same whatever the chunk and the block', async () => {
+  it('does not depend on chunk and block', async () => {
     const sampling = { temperature: 0.9, topK: 50, topP: 0.95, minP: 0.01, seed: 7, maxTokens: 9 };
     const prompt = 'In the beginning God created the heaven and';
     const run = async (chunk: number, block: number): Promise<(number | undefined)[]> =>
@@ -71,18 +71,18 @@ describe.each(PROVIDERS)('generation on $name', (provider) => {
     expect(await run(5, 100)).toEqual(one);
   });
 
-  it('gives the same for the same seed, and another for another', async () => {
+  it('gives the same text for the same seed only', async () => {
     const run = async (seed: number | undefined): Promise<string> =>
       (await collect(kjv.generate({ prompt: 'And', temperature: 1, seed, maxTokens: 12 })))
         .map(({ text }) => text)
         .join('');
     expect(await run(1)).toBe(await run(1));
     expect(await run(2)).not.toBe(await run(1));
-    // 12 tokens of some 5 bits each: that two random seeds agree has no chance worth naming.
+    // 12 tokens of about 5 bits each: two random seeds practically never agree.
     expect(await run(undefined)).not.toBe(await run(undefined));
   });
 
-  it('ends where a stop id is drawn, without giving it', async () => {
+  it('ends when a stop id is drawn, without giving it', async () => {
     const expected = await golden('kjv-mamba');
     const [greedy] = rows(expected('greedy_ids'));
     const stop = greedy![6]!;
@@ -94,13 +94,13 @@ describe.each(PROVIDERS)('generation on $name', (provider) => {
     expect(backend.memory().tensors).toBe(resting);
   });
 
-  it('begins an empty prompt with the bos token', async () => {
+  it('replaces an empty prompt by the bos token', async () => {
     const empty = await collect(kjv.generate({ prompt: '', maxTokens: 5 }));
     expect(await collect(kjv.generate({ prompt: [0], maxTokens: 5 }))).toEqual(empty);
     expect(await collect(kjv.generate({ prompt: [], maxTokens: 5 }))).toEqual(empty);
   });
 
-  it('continues from a state, and leaves it as it was', async () => {
+  it('continues from a state without changing it', async () => {
     const tokens = kjv.encode('In the beginning God created the heaven and the earth.');
     const whole = await ids(generateTokens(kjv.model, tokens, { maxTokens: 6 }));
     for (const cut of [tokens.length - 1, 4]) {
@@ -112,7 +112,7 @@ describe.each(PROVIDERS)('generation on $name', (provider) => {
     expect(backend.memory().tensors).toBe(resting);
   });
 
-  it('frees everything where the loop is left, at any token', async () => {
+  it('frees everything when the loop is left, at any token', async () => {
     for (const leaveAt of [1, 3, 4, 5]) {
       let seen = 0;
       for await (const { id } of kjv.generate({ prompt: 'And God said', maxTokens: 20, block: 4, temperature: 1 })) {
@@ -121,7 +121,7 @@ describe.each(PROVIDERS)('generation on $name', (provider) => {
       }
       expect(backend.memory().tensors).toBe(resting);
     }
-    // Never begun: nothing to free.
+    // A generator that was never started has nothing to free.
     kjv.generate({ prompt: 'And' });
     expect(backend.memory().tensors).toBe(resting);
   });
@@ -142,7 +142,7 @@ describe.each(PROVIDERS)('generation on $name', (provider) => {
     expect(backend.memory().tensors).toBe(resting);
   });
 
-  it('lets timers run meanwhile', async () => {
+  it('lets timers run between tokens', async () => {
     let ticks = 0;
     const timer = setInterval(() => ticks++, 0);
     await collect(kjv.generate({ prompt: 'And God said unto them', maxTokens: 20, chunk: 1, block: 1 }));
@@ -150,7 +150,7 @@ describe.each(PROVIDERS)('generation on $name', (provider) => {
     expect(ticks).toBeGreaterThan(1);
   });
 
-  it('refuses options that are wrong, at once', async () => {
+  it('refuses wrong options at once', async () => {
     const refuse = (options: object, ...words: string[]) =>
       expectError(() => kjv.generate({ prompt: 'And', ...options }), 'invalid-argument', ...words);
     await refuse({ maxTokens: 0 }, 'maxTokens', '0');
@@ -168,13 +168,13 @@ describe.each(PROVIDERS)('generation on $name', (provider) => {
     await refuse({ prompt: undefined }, 'prompt');
   });
 
-  it('refuses ids outside the vocabulary, and frees what it had', async () => {
+  it('refuses ids outside the vocabulary, and frees everything', async () => {
     for (const prompt of [[1024], [3, 1024], [1024, 3], [-1], [0.5]])
       await expectError(() => collect(kjv.generate({ prompt })), 'invalid-argument');
     expect(backend.memory().tensors).toBe(resting);
   });
 
-  it('says that a model without tokenizer wants ids', async () => {
+  it('refuses text for a model without a tokenizer', async () => {
     const lm = await loadModel(backend, `${FIXTURES}/mamba-tiny`);
     await expectError(() => lm.generate({ prompt: 'text' }), 'unsupported', 'tokenizer.json', 'ids');
     const pieces = await collect(lm.generate({ prompt: [1], maxTokens: 2, stopIds: [] }));
@@ -183,7 +183,7 @@ describe.each(PROVIDERS)('generation on $name', (provider) => {
     await expectError(() => collect(lm.generate({ prompt: [1] })), 'disposed');
   });
 
-  it('leaves nothing behind where loading fails or is aborted', async () => {
+  it('leaks nothing when loading fails or is aborted', async () => {
     const aborter = new AbortController();
     const onProgress = (loaded: number): void => void (loaded === 5 && aborter.abort());
     await expectError(

@@ -9,7 +9,7 @@ import { type LanguageModel, loadModel } from '../src/index.ts';
 export const FIXTURES = fileURLToPath(new URL('../../conformance/fixtures', import.meta.url));
 export const PROVIDERS = [reference(), cpu()];
 
-/** A fixture's golden tensors, all of them. */
+/** Reads the golden tensors of a fixture. */
 export async function golden(folder: string): Promise<(name: string) => HostTensor> {
   const file = await openSafetensors(await openFile(`${FIXTURES}/${folder}/expected.safetensors`));
   const tensors = new Map<string, HostTensor>();
@@ -18,7 +18,7 @@ export async function golden(folder: string): Promise<(name: string) => HostTens
   return (name) => tensors.get(name)!;
 }
 
-/** The rows of an integer tensor. */
+/** The rows of an integer tensor `[rows, columns]`. */
 export function rows({ shape, data }: HostTensor): number[][] {
   const [count, length] = shape as [number, number];
   return Array.from({ length: count }, (_, row) => Array.from(data.subarray(row * length, (row + 1) * length)));
@@ -34,7 +34,7 @@ export async function ids(tokens: AsyncIterable<{ readonly id: number }>): Promi
   return (await collect(tokens)).map(({ id }) => id);
 }
 
-/** What is thrown, now or later, is a MambaError of this code whose message holds all of `words`. */
+/** Expects `act` to throw or reject with a MambaError of this code, whose message has all of `words`. */
 export async function expectError(act: () => unknown, code: string, ...words: string[]): Promise<void> {
   let error: unknown;
   try {
@@ -48,7 +48,7 @@ export async function expectError(act: () => unknown, code: string, ...words: st
   for (const word of words) expect(error.message).toContain(word);
 }
 
-/** The model of the King James text with one of its files in another form, on a backend of its own. */
+/** Loads kjv-mamba with one of its files replaced, on a backend of its own. */
 export async function loadWith(name: string, content: string): Promise<LanguageModel> {
   const folder = checkpointStore(`${FIXTURES}/kjv-mamba`);
   return loadModel(await cpu().create(), {

@@ -7,7 +7,7 @@ describe.each(PROVIDERS)('hidden states on $name', (provider) => {
   let backend: Backend;
   let lm: LanguageModel;
   let prompt: number[];
-  /** Per layer, `[tokens, dModel]` of the first row. */
+  /** `[tokens, dModel]` of the first sequence, for each layer. */
   let expected: Float64Array[];
   let resting: number;
   beforeAll(async () => {
@@ -31,7 +31,7 @@ describe.each(PROVIDERS)('hidden states on $name', (provider) => {
     expect(worst).toBeLessThan(backend.precision === 'float64' ? 1e-10 : 1e-3);
   };
 
-  it('gives the golden ones of all layers and tokens, in any chunks', async () => {
+  it('equal the golden ones for all layers and tokens, in any chunks', async () => {
     for (const chunk of [3, 128]) {
       const { layers, values, tokens, dModel } = await lm.hiddenStates(prompt, {
         layers: 'all',
@@ -45,7 +45,7 @@ describe.each(PROVIDERS)('hidden states on $name', (provider) => {
     expect(backend.memory().tensors).toBe(resting);
   });
 
-  it('pools to the last token and to the mean', async () => {
+  it('are pooled to the last token and to the mean', async () => {
     const { dModel } = lm.config;
     const last = await lm.hiddenStates(prompt, { chunk: 4 });
     expect(last.layers).toEqual([lm.config.blocks.length]);
@@ -66,7 +66,7 @@ describe.each(PROVIDERS)('hidden states on $name', (provider) => {
     expect(backend.memory().tensors).toBe(resting);
   });
 
-  it('refuses what is wrong, and frees all', async () => {
+  it('are refused for wrong options, and free everything', async () => {
     const refuse = (options: object, ...words: string[]) =>
       expectError(() => lm.hiddenStates(prompt, options), 'invalid-argument', ...words);
     await refuse({ layers: [9] }, 'layers');

@@ -1,4 +1,4 @@
-/** The hub's cache on a disk that others write to as well, and that does not always keep what it was given. */
+/** The hub's cache on a disk, with other processes that write to it, and with damaged files. */
 import { spawnSync } from 'node:child_process';
 import { appendFile, mkdir, mkdtemp, readdir, readFile, rm, symlink, utimes, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -34,7 +34,7 @@ afterEach(async () => {
   await rm(cache, { recursive: true });
 });
 
-/** Nothing waits by the clock. */
+/** Replaces timers. */
 const wait: Wait = () => breathe();
 const place = (...names: string[]): string => join(cache, 'models--owner--small', ...names);
 const blob = (): string => place('blobs', hash);
@@ -60,8 +60,8 @@ async function leftovers(): Promise<string[]> {
   return [...own, ...blobs].filter((name) => /partial|lock|incomplete/.test(name));
 }
 
-describe('several at once', () => {
-  it('share one download, a hundred times', async () => {
+describe('concurrent downloads', () => {
+  it('share one download, in a hundred runs', async () => {
     for (let round = 0; round < 100; round++) {
       const folder = join(cache, String(round));
       server.requests.length = 0;
@@ -71,7 +71,7 @@ describe('several at once', () => {
     }
   });
 
-  it('go on where one gives up', async () => {
+  it('continue where one gave up', async () => {
     server.cut = { file: 'weights', after: 100_000, times: 1 };
     const aborter = new AbortController();
     let others: Promise<boolean[]> | undefined;
@@ -84,11 +84,11 @@ describe('several at once', () => {
     expect(await leftovers()).toEqual([]);
   });
 
-  describe('that come to hold one lock', () => {
+  describe('that hold the same lock', () => {
     const file = { name: 'weights', size: content.length, hash };
     const commit = 'c'.repeat(40);
 
-    /** The second by another path, so that it does not wait, and without the first one's lock. */
+    /** The second one uses another path and removes the first one's lock, so that it does not wait. */
     async function two(): Promise<[Download, Download]> {
       const first = await openCache(place(), { wait }).download(commit, file);
       await first.write(content.subarray(0, 200_000));
@@ -97,7 +97,7 @@ describe('several at once', () => {
       return [first, await openCache(join(cache, 'again'), { wait }).download(commit, file)];
     }
 
-    it('write the same bytes to the same places', async () => {
+    it('write the same bytes at the same offsets', async () => {
       const [first, second] = await two();
       expect(second.received).toBe(200_000);
       await second.write(content.subarray(200_000));
@@ -108,7 +108,7 @@ describe('several at once', () => {
       expect(downloads()).toBe(0);
     });
 
-    it('take nothing from each other by beginning anew', async () => {
+    it('do not disturb each other by restarting', async () => {
       const [first, second] = await two();
       await second.restart();
       await second.write(content.subarray(0, 1000));
@@ -123,8 +123,8 @@ describe('several at once', () => {
   });
 });
 
-describe('what dead processes left', () => {
-  it('is taken away, and what they had is gone on with', async () => {
+describe('what ended processes left', () => {
+  it('is removed, and their downloads are resumed', async () => {
     const stamp = deadStamp();
     await mkdir(place('.mamba'), { recursive: true });
     await mkdir(place('blobs'));
@@ -140,9 +140,9 @@ describe('what dead processes left', () => {
 
   it.each([
     ['wrong', Buffer.from(content.map((byte) => byte ^ 1)).subarray(0, 1000)],
-    ['wrong and whole', Buffer.from(content.map((byte) => byte ^ 1))],
+    ['complete and wrong', Buffer.from(content.map((byte) => byte ^ 1))],
     ['too long', Buffer.concat([content, content])],
-  ])('is begun anew where it is %s', async (_, left) => {
+  ])('is downloaded again if it is %s', async (_, left) => {
     await mkdir(place('blobs'), { recursive: true });
     await writeFile(`${blob()}.incomplete`, left);
     expect(await same()).toBe(true);
@@ -152,7 +152,7 @@ describe('what dead processes left', () => {
 });
 
 describe('a lock', () => {
-  it('of another host is waited for as long as it shows life, and then broken', async () => {
+  it('of another host is waited for while it is touched, and then broken', async () => {
     const path = place('.mamba', 'x.lock');
     await mkdir(place('.mamba'), { recursive: true });
     await writeFile(path, 'elsewhere-1-0123456789abcdef');
@@ -168,7 +168,7 @@ describe('a lock', () => {
     expect(await readdir(place('.mamba'))).toEqual([]);
   });
 
-  it('is waited for until that is aborted, be it of this process or of another', async () => {
+  it('is waited for until the wait is aborted, in this process and among processes', async () => {
     const path = place('.mamba', 'x.lock');
     const lock = await acquireLock(path);
     const aborter = new AbortController();
@@ -193,7 +193,7 @@ describe('a blob', () => {
     ['is too long', () => appendFile(blob(), 'x')],
     ['is zeros', () => writeFile(blob(), new Uint8Array(content.length))],
   ];
-  it.each(damages)('that %s is noticed, and fetched again', async (_, damage) => {
+  it.each(damages)('that %s is detected, and downloaded again', async (_, damage) => {
     expect(await same()).toBe(true);
     await damage();
     await expectError(() => same({ offline: true }), 'invalid-file', 'damaged', 'Load it once with a connection');
@@ -202,7 +202,7 @@ describe('a blob', () => {
     expect(downloads()).toBe(2);
   });
 
-  it('that was damaged on its way to the disk gets no name', async () => {
+  it('that was damaged while it was written is not kept', async () => {
     const kept = openCache(place(), { wait });
     const download = await kept.download('c'.repeat(40), { name: 'weights', size: content.length, hash });
     await download.write(content);
@@ -211,7 +211,7 @@ describe('a blob', () => {
     expect(await readdir(place('blobs'))).toEqual([]);
   });
 
-  it('of other tools is read once, and not again while it stays as it is', async () => {
+  it('of other tools is hashed once, and again only after it changes', async () => {
     expect(await same()).toBe(true);
     await rm(place('.mamba'), { recursive: true });
     expect(await same({ offline: true })).toBe(true);

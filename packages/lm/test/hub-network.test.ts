@@ -1,4 +1,4 @@
-/** The hub's addresses as servers have them: mirrors, tokens, busy hosts, redirects, files in folders. */
+/** The hub's protocol: mirrors, tokens, busy servers, redirects, files in folders. */
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -18,7 +18,7 @@ const NAMES = [
 let server: FakeHub;
 let place: string;
 let waits: number[];
-/** What was sent as Authorization, by path. */
+/** The Authorization headers, by path. */
 let sent: [string, string | undefined][];
 let environment: NodeJS.ProcessEnv;
 
@@ -59,16 +59,16 @@ async function text(id: string, name: string, options: HubOptions = {}): Promise
 describe('a mirror', () => {
   const whole = LARGE.toString('latin1');
 
-  it.each([true, false])('without Content-Range and ETag will do (ranges: %s)', async (ranges) => {
+  it.each([true, false])('may lack Content-Range and ETag (ranges: %s)', async (ranges) => {
     server.terse = true;
     server.ignoreRanges = !ranges;
     server.cut = { file: 'weights', after: 100_000, times: 2 };
     expect(await text(ID, 'weights')).toBe(whole);
-    // Without ranges the second answer ends where the first did.
+    // Without ranges the second attempt makes no progress, so that the next wait is longer.
     expect(waits).toEqual(ranges ? [200, 200] : [200, 400]);
   });
 
-  it('that is busy is asked again, for whatever it was asked', async () => {
+  it('that is busy is asked again, for every kind of request', async () => {
     const asked = new Map<string, number>();
     server.instead = (path, response) => {
       const times = (asked.get(path) ?? 0) + 1;
@@ -79,11 +79,11 @@ describe('a mirror', () => {
       return true;
     };
     expect(await text(ID, 'weights')).toBe(whole);
-    // The commit, the files, the file, and where that is.
+    // The commit, the list of files, the file, and its redirect.
     expect(waits).toEqual([3000, 400, 3000, 400, 3000, 400, 3000, 1600]);
   });
 
-  it('that answers with a page is none, and what is here is used', async () => {
+  it('that answers with HTML is refused, and the cache is used', async () => {
     expect(await text(ID, 'config.json')).toBe('config.json');
     server.instead = (_, response) => {
       response.writeHead(200, { 'Content-Type': 'text/html' }).end('<!doctype html><title>Log in</title>');
@@ -93,7 +93,7 @@ describe('a mirror', () => {
     await expectError(() => text(ID, 'weights'), 'io', '<!doctype html>', 'HF_ENDPOINT');
   });
 
-  it('that lists nothing is not believed', async () => {
+  it('that lists no files is refused', async () => {
     server.instead = (path, response) => {
       if (!path.includes('/tree/')) return false;
       response.writeHead(200, { 'Content-Type': 'application/json' }).end('[]');
@@ -104,7 +104,7 @@ describe('a mirror', () => {
     expect(await text(ID, 'config.json')).toBe('config.json');
   });
 
-  it('may list its files in pages, at its own address', async () => {
+  it('may list its files in pages, on its own origin only', async () => {
     const page = (response: Parameters<NonNullable<FakeHub['instead']>>[1], next: string): boolean => {
       const link = { Link: `<${next}>; rel="next"`, 'Content-Type': 'application/json' };
       response.writeHead(200, link).end('[{"type":"directory","path":"x"}]');
@@ -126,17 +126,17 @@ describe('a mirror', () => {
     expect(waits).toEqual([]);
   });
 
-  it.each(['nonsense', 'ftp://host'])('is refused at %s', async (endpoint) => {
+  it.each(['nonsense', 'ftp://host'])('is refused for the address %s', async (endpoint) => {
     await expectError(() => hub(ID, { endpoint }), 'invalid-argument', 'http(s)', endpoint);
   });
 
-  it('is refused with a password in its address, which is not shown', async () => {
+  it('is refused for a password in its address, which is not shown', async () => {
     const endpoint = 'https://me:secret@host.test';
     await expectError(() => hub(ID, { endpoint }), 'invalid-argument', 'hub.endpoint', 'host.test');
     expect(() => hub(ID, { endpoint })).not.toThrow(/secret/);
   });
 
-  it('that refuses a file is told apart from one that fails', async () => {
+  it('that refuses a file is distinguished from one that fails', async () => {
     server.status = 403;
     const error: unknown = await text(ID, 'config.json').catch((reason: unknown) => reason);
     expect(error).toMatchObject({ code: 'unavailable', cause: { status: 403 } });
@@ -155,12 +155,12 @@ describe('a token', () => {
     },
   );
 
-  it('need not be of the hub itself', async () => {
+  it('may be one of a mirror', async () => {
     server.token = 'eyJ.a-b_c+/=';
     expect(await text(ID, 'config.json', { token: 'eyJ.a-b_c+/=' })).toBe('config.json');
   });
 
-  it.each(['a b', 'tök', 'a\tb'])('is refused as %j, and not shown', async (token) => {
+  it.each(['a b', 'tök', 'a\tb'])('like %j is refused, and not shown', async (token) => {
     await expectError(() => hub(ID, { token }), 'invalid-argument', 'hub.token');
     process.env.HF_TOKEN = token;
     const error = await text(ID, 'config.json').catch((reason: Error) => reason);
@@ -172,7 +172,7 @@ describe('a token', () => {
     ['HF_TOKEN_PATH', () => join(place, 'mine')],
     ['HF_HOME', () => join(place, 'home', 'token')],
     ['XDG_CACHE_HOME', () => join(place, 'xdg', 'huggingface', 'token')],
-  ])('is the stored one where %s says so', async (name, path) => {
+  ])('is the stored one for %s', async (name, path) => {
     await mkdir(join(path(), '..'), { recursive: true });
     await writeFile(path(), 'hf_stored\n');
     process.env.HF_TOKEN = '';
@@ -184,11 +184,11 @@ describe('a token', () => {
     server.token = 'hf_other';
     process.env.HF_TOKEN = 'hf_other';
     expect(await text(ID, 'weights')).toHaveLength(LARGE.length);
-    // Told to send none.
+    // Implicit tokens are disabled.
     await expectError(() => text(ID, 'a-F16.gguf', { token: '' }), 'unavailable', 'HF_TOKEN');
   });
 
-  it('goes to no other host', async () => {
+  it('is sent to no other host', async () => {
     const cdn = await fakeHub(ID, new Map([['weights', LARGE]]), []);
     const there: (string | undefined)[] = [];
     cdn.instead = (_, __, { headers }) => {
@@ -216,7 +216,7 @@ describe('a file', () => {
     expect(await text(`${ID}/sub/deep/a#b%.gguf`, 'config.json')).toBeUndefined();
   });
 
-  it('of a folder is not one of the root', async () => {
+  it('of a folder is not found in the root', async () => {
     const store = hub(`${ID}/Q8_0`, { wait });
     expect([...(await store.list!())].sort()).toEqual(NAMES.slice(-3).map((name) => name.slice(5)));
     expect(await text(`${ID}/Q8_0`, 'tokenizer.json')).toBe('Q8_0/tokenizer.json');
@@ -224,7 +224,7 @@ describe('a file', () => {
     expect((await hub(ID, { wait }).list!()).every((name) => !name.includes('/'))).toBe(true);
   });
 
-  it('in parts is listed with all of them', async () => {
+  it('in parts is listed with all its parts', async () => {
     const [first, second] = [NAMES.at(-3)!, NAMES.at(-2)!];
     expect(await hub(`${ID}/${second}`, { wait }).list!()).toEqual([first.slice(5), second.slice(5)]);
   });
@@ -247,7 +247,7 @@ describe('a file', () => {
     );
     expect(error).toMatchObject({ code: 'invalid-file' });
     expect((error as Error).message).toContain('a.Q4_K_M.gguf');
-    // The remedy.
+    // The remedy works.
     expect(await hub(`${ID}/a.Q4_K_M.gguf`, { wait }).list!()).toEqual(['a.Q4_K_M.gguf']);
   });
 
@@ -257,7 +257,7 @@ describe('a file', () => {
     ['feature%2Fa/x.gguf', 'feature/a'],
     ['feature/a', 'feature/a'],
     ['v1.0:Q8_0', 'v1.0'],
-  ])('of the revision in @%s', (after, revision) => {
+  ])('is of the revision in @%s', (after, revision) => {
     expect(hub(`${ID}@${after}`, { wait }).name).toBe(`hf:${ID}@${revision}`);
   });
 });

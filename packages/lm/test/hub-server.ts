@@ -1,4 +1,4 @@
-/** A server with the hub's layout of addresses, over a folder; what goes wrong is told to it. */
+/** A server with the hub's API, with faults to order. */
 import { createHash } from 'node:crypto';
 import { once } from 'node:events';
 import { readFile } from 'node:fs/promises';
@@ -7,29 +7,29 @@ import type { AddressInfo } from 'node:net';
 
 export interface FakeHub {
   readonly url: string;
-  /** As `GET /path` or `GET /path 10-`. */
+  /** Requests so far, as `GET /path` or `GET /path 10-`. */
   readonly requests: string[];
   commit: string;
-  /** Bodies of `file` end after so many bytes, as often as `times` says. */
+  /** Bodies of `file` end after so many bytes, for the first `times` requests. */
   cut: { file: string; after: number; times: number } | undefined;
-  /** Bytes of this file come wrong. */
+  /** This file is sent with wrong bytes. */
   corrupt: string | undefined;
   ignoreRanges: boolean;
   token: string | undefined;
-  /** Every answer. */
+  /** The status of every answer. */
   status: number | undefined;
-  /** Answers in place of the hub where it gives true. */
+  /** Answers instead of the hub if it returns true. */
   instead: ((path: string, response: ServerResponse, request: IncomingMessage) => boolean) | undefined;
-  /** Where large files are, if not on this host. */
+  /** The address of large files, if they are on another host. */
   cdn: string;
-  /** Answers say neither the range nor the ETag. */
+  /** Answers have neither Content-Range nor ETag. */
   terse: boolean;
   close(): Promise<void>;
 }
 
 /**
- * Files by their paths or contents. `large` files are kept as the hub keeps them: with a SHA-256, and behind a
- * redirection.
+ * Serves files, given by their paths or contents. `large` files are served as the hub does: with a SHA-256, and by a
+ * redirect.
  */
 export async function fakeHub(
   repository: string,
@@ -89,7 +89,7 @@ export async function fakeHub(
       ...(partial && !hub.terse && { 'Content-Range': `bytes ${start}-${end - 1}/${content.length}` }),
     });
     const { cut } = hub;
-    // The question for the size alone is let through.
+    // Requests for the size only are not cut.
     if (cut === undefined || cut.file !== name || cut.times === 0 || to !== '') return void response.end(body);
     cut.times--;
     response.write(body.subarray(0, cut.after), () => setTimeout(() => response.destroy(), 20));

@@ -1,4 +1,4 @@
-/** Downloads from a local server that has the hub's addresses; none of the tests needs a network. */
+/** Downloads from a local server with the hub's API, without a network. */
 import { mkdtemp, readdir, readFile, readlink, rm, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -52,7 +52,7 @@ async function bytesOf(name: string, more: HubOptions = {}): Promise<Uint8Array 
   }
 }
 
-/** Whether a file comes as it is. */
+/** Whether a file of the store has the right content. */
 async function same(name: string): Promise<boolean> {
   const bytes = await bytesOf(name);
   return bytes !== undefined && Buffer.compare(bytes, await readFile(`${FIXTURES}/kjv-mamba/${name}`)) === 0;
@@ -71,7 +71,7 @@ async function greedy(location: Parameters<typeof loadModel>[1]): Promise<string
 }
 
 describe('hub', () => {
-  it('loads a model, keeps it as Hugging Face does, and then without a network', async () => {
+  it('loads a model, caches it as Hugging Face does, and then works offline', async () => {
     const seen: DownloadProgress[] = [];
     const expected = await greedy(`${FIXTURES}/kjv-mamba`);
     expect(await greedy(hub(`hf:${ID}`, options({ onProgress: (progress) => seen.push(progress) })))).toBe(expected);
@@ -82,11 +82,11 @@ describe('hub', () => {
     const link = await readlink(join(repository(), 'snapshots', commit, 'config.json'));
     expect(link).toBe(join('..', '..', 'blobs', gitHash(await readFile(`${FIXTURES}/kjv-mamba/config.json`))));
     expect(await incomplete()).toEqual([]);
-    // Again: only the commit and the names are asked for.
+    // The second time only the commit and the names are requested.
     server.requests.length = 0;
     expect(await greedy(hub(ID, options()))).toBe(expected);
     expect(server.requests.every((request) => request.startsWith('GET /api/'))).toBe(true);
-    // Told to be offline, and finding that it is.
+    // With the option, and with an unreachable server.
     server.requests.length = 0;
     expect(await greedy(hub(ID, options({ offline: true })))).toBe(expected);
     expect(server.requests).toEqual([]);
@@ -95,7 +95,7 @@ describe('hub', () => {
     expect(await greedy(hub(ID, options({ endpoint: 'http://127.0.0.1:9' })))).toBe(expected);
   });
 
-  it('takes hf: as a location, with the settings of the environment', async () => {
+  it('takes hf: as a location, with the environment variables', async () => {
     const before = { ...process.env };
     Object.assign(process.env, { HF_ENDPOINT: server.url, HF_HUB_CACHE: cache, HF_TOKEN: 'hf_secret' });
     server.token = 'hf_secret';
@@ -106,7 +106,7 @@ describe('hub', () => {
     }
   });
 
-  it('tells how far downloads are, through a worker too', async () => {
+  it('reports the progress of downloads, through a worker too', async () => {
     const before = { ...process.env };
     Object.assign(process.env, { HF_ENDPOINT: server.url, HF_HUB_CACHE: cache, HF_TOKEN: '' });
     const channel = new MessageChannel();
@@ -120,7 +120,7 @@ describe('hub', () => {
         expect(own.at(-1)!.bytes).toBe(own.at(-1)!.totalBytes);
         expect(own.map(({ bytes }) => bytes)).toEqual(own.map(({ bytes }) => bytes).toSorted((a, b) => a - b));
       }
-      // What is there already is not downloaded.
+      // Cached files are not downloaded.
       await connection.load(`hf:${ID}`, { onDownload: () => expect.unreachable('in the cache') });
       await lm.dispose();
     } finally {
@@ -131,7 +131,7 @@ describe('hub', () => {
     }
   });
 
-  it('goes on by itself where a connection is cut', async () => {
+  it('resumes when a connection is cut', async () => {
     server.cut = { file: MODEL, after: 300_000, times: 3 };
     expect(await same(MODEL)).toBe(true);
     const starts = server.requests
@@ -142,7 +142,7 @@ describe('hub', () => {
     for (const [index, start] of starts.entries()) if (index > 0) expect(start).toBeGreaterThan(starts[index - 1]!);
   });
 
-  it('goes on in the next run, with what is there', async () => {
+  it('resumes in the next run', async () => {
     server.cut = { file: MODEL, after: 300_000, times: 1 };
     const aborter = new AbortController();
     const stop = ({ bytes }: DownloadProgress): void => {
@@ -159,7 +159,7 @@ describe('hub', () => {
     expect(await incomplete()).toEqual([]);
   });
 
-  it('gives up where nothing comes at all, and keeps what came', async () => {
+  it('gives up if nothing arrives, and keeps the received bytes', async () => {
     server.cut = { file: MODEL, after: 0, times: 100 };
     await expectError(() => bytesOf(MODEL), 'io', MODEL);
     expect(server.cut.times).toBe(95);
@@ -167,22 +167,25 @@ describe('hub', () => {
     expect((await bytesOf(MODEL))?.length).toBeGreaterThan(0);
   });
 
-  it('begins anew where a server ignores ranges', async () => {
+  it('accepts a server that ignores ranges', async () => {
     server.ignoreRanges = true;
     server.cut = { file: MODEL, after: 300_000, times: 1 };
     expect(await same(MODEL)).toBe(true);
   });
 
-  it.each([MODEL, 'config.json'])('refuses a damaged %s, keeps nothing of it, and takes a good one', async (name) => {
-    server.corrupt = name;
-    await expectError(() => bytesOf(name), 'invalid-file', 'came damaged', name);
-    expect(await incomplete()).toEqual([]);
-    await expectError(() => bytesOf(name, { offline: true }), 'unavailable', 'not in the cache');
-    server.corrupt = undefined;
-    expect(await same(name)).toBe(true);
-  });
+  it.each([MODEL, 'config.json'])(
+    'refuses a damaged %s, keeps nothing of it, and accepts a sound one',
+    async (name) => {
+      server.corrupt = name;
+      await expectError(() => bytesOf(name), 'invalid-file', 'came damaged', name);
+      expect(await incomplete()).toEqual([]);
+      await expectError(() => bytesOf(name, { offline: true }), 'unavailable', 'not in the cache');
+      server.corrupt = undefined;
+      expect(await same(name)).toBe(true);
+    },
+  );
 
-  it('follows a branch, and downloads again only what changed its content', async () => {
+  it('follows a branch, and downloads only changed files', async () => {
     await bytesOf(MODEL);
     const old = server.commit;
     server.commit = '2'.repeat(40);
@@ -194,7 +197,7 @@ describe('hub', () => {
     expect(await bytesOf('nothing.json', { offline: true })).toBeUndefined();
   });
 
-  it('says what it lacks', async () => {
+  it('reports what is missing', async () => {
     await expectError(() => bytesOf('config.json', { offline: true }), 'unavailable', 'Load it once');
     await expectError(() => bytesOf('config.json', { endpoint: 'http://127.0.0.1:9' }), 'io', ID);
     await expectError(() => bytesOf('config.json', { revision: 'other' }), 'invalid-file', 'no such');
@@ -211,7 +214,7 @@ describe('hub', () => {
     await expectError(() => hub(id), 'invalid-argument', 'owner/name');
   });
 
-  it('looks at a GGUF file before it fetches all of it', async () => {
+  it('reads the header of a GGUF file before it downloads the file', async () => {
     const name = 'kjv-F32.gguf';
     const path = join(cache, name);
     const checkpoint = await openCheckpoint(`${FIXTURES}/kjv-mamba`);
@@ -235,7 +238,7 @@ describe('hub', () => {
     }
     await backend.dispose();
 
-    // A server that gives no parts is asked for the whole, and what is here is not looked at again.
+    // A server without ranges sends the whole file; a cached file is not read over the network.
     const expected = await greedy(path);
     server.instead = (_, response, { headers }) => {
       if (!/-\d+$/.test(headers.range ?? '')) return false;
@@ -259,7 +262,7 @@ describe('hub', () => {
   });
 });
 
-/** Cache storage, as far as it is used. */
+/** The used part of cache storage. */
 function fakeStorage(): CacheStorage {
   const entries = new Map<string, Response>();
   const opened = {
@@ -271,7 +274,7 @@ function fakeStorage(): CacheStorage {
   return { open: async () => opened } as unknown as CacheStorage;
 }
 
-/** Web locks, of one name at a time. */
+/** The used part of Web Locks. */
 function fakeLocks(): Pick<LockManager, 'request'> {
   let last: Promise<unknown> = Promise.resolve();
   const request = (_: string, __: LockOptions, hold: () => Promise<void>): Promise<unknown> => {
@@ -298,7 +301,7 @@ describe.each([
     Reflect.deleteProperty(globalThis, 'caches');
   });
 
-  it('remembers commits, and what there is not', async () => {
+  it('remembers commits, and absent files', async () => {
     expect(await kept.commitOf('main')).toBeUndefined();
     await kept.setCommit('main', commit);
     await kept.setCommit('refs/pr/1', commit);
@@ -309,7 +312,7 @@ describe.each([
     expect(await kept.isAbsent(commit, 'x')).toBe(true);
   });
 
-  it('takes a file in pieces and in two runs', async () => {
+  it('receives a file in pieces and in two runs', async () => {
     const first = await kept.download(commit, file);
     expect(first.received).toBe(0);
     await first.write(content.subarray(0, 700));
@@ -324,14 +327,14 @@ describe.each([
     expect(await source!.read(0, source!.size)).toEqual(content);
     await source!.close();
     expect(await kept.list(commit)).toEqual([file.name]);
-    // The same content at another commit is there already.
+    // The same content is already cached for another commit.
     const other = await kept.download('d'.repeat(40), file);
     expect(other.received).toBe(file.size);
     await other.finish();
     expect(await kept.list('d'.repeat(40))).toEqual([file.name]);
   });
 
-  it('lets one download a file, and another wait for it', async () => {
+  it('lets one download run while another waits for it', async () => {
     vi.stubGlobal('navigator', { locks: fakeLocks() });
     const first = await kept.download(commit, file);
     let second: Download | undefined;
@@ -349,7 +352,7 @@ describe.each([
     vi.unstubAllGlobals();
   });
 
-  it('drops what is damaged, or begun anew', async () => {
+  it('discards damaged and restarted downloads', async () => {
     const wrong = await kept.download(commit, file);
     await wrong.write(content.map((byte, index) => (index === 2222 ? byte ^ 1 : byte)));
     await expectError(() => wrong.finish(), 'invalid-file', 'came damaged');

@@ -1,6 +1,6 @@
 /**
- * Our GGUF files as llama.cpp reads them: the same ids for the same text, and the same logits. It runs where llama.cpp
- * is installed as a peer of the bench, and says how otherwise.
+ * llama.cpp gives the same ids and logits for our GGUF files. Runs only if llama.cpp is installed as a peer of the
+ * bench, and says how to install it otherwise.
  */
 import { existsSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
@@ -42,8 +42,8 @@ interface Llama {
 const TEXT = 'And God said, Let there be light: and there was light.\nAnd God saw the light, that it was good.';
 
 /**
- * The largest part of the logits' size by which they may differ. llama.cpp computes in float32, and in half precision
- * where weights are halves; where they are quantised it quantises the activations to 8 bits as well, and we do not.
+ * The largest relative difference of logits. llama.cpp computes in float32, and in half precision for weights of half
+ * precision. For quantised weights it quantises the activations to 8 bits as well, and we do not.
  */
 const BOUNDS: Readonly<Record<GgufWritableType, number>> = {
   F32: 1e-4,
@@ -69,7 +69,7 @@ describe.skipIf(LACKING !== undefined)(`llama.cpp${LACKING ? ` (skipped: ${LACKI
     await rm(folder, { recursive: true });
   });
 
-  /** How far the logits after each of the ids of a text are apart, as a part of their size. */
+  /** The relative difference of the logits after each id of a text. */
   async function compare(text: string, options: Omit<WriteGgufOptions, 'sink'>) {
     const path = join(folder, `${options.type}.gguf`);
     const { llamaCppLimits } = await writeGguf({ ...options, sink: await createFile(path) });
@@ -103,7 +103,7 @@ describe.skipIf(LACKING !== undefined)(`llama.cpp${LACKING ? ` (skipped: ${LACKI
     return { positions: outputs.length, error: worst / largest };
   }
 
-  it.each(Object.keys(BOUNDS) as GgufWritableType[])('reads a model in %s as it is meant', async (type) => {
+  it.each(Object.keys(BOUNDS) as GgufWritableType[])('computes the same with a model in %s', async (type) => {
     const { config, source, specialTokens, store, close } = await openCheckpoint(`${FIXTURES}/kjv-mamba`);
     const tokenizer = await readJson(store, 'tokenizer.json');
     const { positions, error } = await compare(TEXT, { config, source, specialTokens, tokenizer, type });
@@ -112,10 +112,10 @@ describe.skipIf(LACKING !== undefined)(`llama.cpp${LACKING ? ` (skipped: ${LACKI
     expect(error).toBeLessThan(BOUNDS[type]);
   });
 
-  it('reads a Falcon-Mamba as it is meant', async () => {
+  it('computes the same with a Falcon-Mamba', async () => {
     const { config, source, close } = await openCheckpoint(`${FIXTURES}/falcon-mamba-tiny`);
     const { positions, error } = await compare('AndGodsaid,Lettherebelight', {
-      // llama.cpp has one epsilon for all norms.
+      // llama.cpp has a single epsilon for all norms.
       config: withMixerNormEps(config, config.normEps),
       ...{ source, type: 'F32', tokenizer: asciiTokenizer(config.vocabSize) },
     });
@@ -125,7 +125,7 @@ describe.skipIf(LACKING !== undefined)(`llama.cpp${LACKING ? ` (skipped: ${LACKI
   });
 });
 
-/** A token for each printable character of ASCII, one of two of them, and an end: 96 in all. */
+/** 96 tokens: each printable ASCII character, one pair of them, and eos. */
 function asciiTokenizer(size: number): object {
   const characters = Array.from({ length: 94 }, (_, index) => String.fromCharCode(33 + index));
   const vocab = Object.fromEntries([...characters, '!!'].map((token, id) => [token, id]));
@@ -138,7 +138,7 @@ function asciiTokenizer(size: number): object {
   };
 }
 
-/** The config with the norms of dt, B and C at another epsilon. */
+/** The config with another epsilon for the norms of dt, B and C. */
 function withMixerNormEps(config: ModelConfig, mixerNormEps: number): ModelConfig {
   const blocks = blocksOf(config, 'mamba').map(({ block }) => ({ ...block, mixerNormEps }));
   return modelConfig({ ...config, blocks });

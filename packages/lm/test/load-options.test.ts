@@ -1,4 +1,4 @@
-/** What `loadModel` is told beside the location. */
+/** The options of `loadModel`, and its warnings. */
 import { copyFile, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -30,8 +30,8 @@ async function files(changes: Readonly<Record<string, string | undefined>>): Pro
   return [...own, ...changed.map(([name, content]) => new File([content!], name))];
 }
 
-describe('what is left out', () => {
-  it('is told of, and the model writes what it does with none of it', async () => {
+describe('a file that is left out', () => {
+  it('causes a warning, and the model generates as without it', async () => {
     const whole = await loadModel(backend, KJV);
     const warnings: MambaError[] = [];
     const odd = await loadModel(
@@ -52,7 +52,7 @@ describe('what is left out', () => {
     await expectError(() => odd.encodeChat([{ role: 'user', content: 'x' }]), 'unsupported', 'no chat template');
   });
 
-  it('is a tokenizer where a host answers with a page: then prompts are ids', async () => {
+  it('may be the tokenizer, if a server answers with HTML: prompts are then ids', async () => {
     const page = '<html><body>Sign in</body></html>';
     const lm = await loadModel(backend, await files({ 'tokenizer.json': page }), { onWarning() {} });
     expect(lm.tokenizer).toBeUndefined();
@@ -60,7 +60,7 @@ describe('what is left out', () => {
     await expectError(() => lm.encode('And'), 'unsupported', 'no tokenizer');
   });
 
-  it('is the settings of a tokenizer that cannot be used with them', async () => {
+  it('may be the config of a tokenizer that cannot be used with it', async () => {
     const odd = JSON.stringify({ chat_template: '{{ messages[0].content }}', remove_space: 'x', bos_token: 7 });
     const warnings: string[] = [];
     const lm = await loadModel(backend, await files({ 'tokenizer_config.json': odd }), {
@@ -70,7 +70,7 @@ describe('what is left out', () => {
     expect(lm.encodeChat([{ role: 'user', content: 'And God' }])).toEqual(lm.encode('And God'));
   });
 
-  it('ends no text, and an end that only the tokenizer names does', async () => {
+  it('does not hide the eos token that only the tokenizer config names', async () => {
     const config = JSON.parse(await readFile(`${KJV}/tokenizer_config.json`, 'utf8')) as object;
     const lm = await loadModel(
       backend,
@@ -81,7 +81,7 @@ describe('what is left out', () => {
     expect(pieces.at(-1)!.finishReason).toBe('stop');
   });
 
-  it('is told of on this side where the model is in a worker', async () => {
+  it('causes a warning on the page if the model is in a worker', async () => {
     const channel = new MessageChannel();
     const stop = serveLanguageModels(channel.port2 as WorkerPort, [cpu()]);
     const connection = connectLanguageModels(channel.port1 as WorkerPort);
@@ -93,7 +93,7 @@ describe('what is left out', () => {
     const lm = await connection.load(folder, { tokenizer: KJV, onWarning: (warning) => warnings.push(warning) });
     await rm(folder, { recursive: true });
     expect(lm.info).toMatchObject({ hasTokenizer: true, specialTokens: { bos: 0, eos: [0] } });
-    // Of the id that is none, and of the tokenizer, which has more tokens than the model.
+    // Warnings of the invalid id, and of the tokenizer with more tokens than the model.
     expect(warnings).toHaveLength(2);
     const [left] = warnings.filter(({ given }) => given === '96');
     expect(left).toMatchObject({ code: 'invalid-file', expected: 'an id from 0 to 95' });
@@ -104,8 +104,8 @@ describe('what is left out', () => {
   });
 });
 
-describe('a tokenizer of its own', () => {
-  it('is a location, or a tokenizer', async () => {
+describe('the option tokenizer', () => {
+  it('is a location or a Tokenizer', async () => {
     const without = await files({ 'tokenizer.json': undefined, 'tokenizer_config.json': undefined });
     const lm = await loadModel(backend, KJV);
     const json = JSON.parse(await readFile(`${KJV}/tokenizer.json`, 'utf8')) as object;
@@ -121,7 +121,7 @@ describe('a tokenizer of its own', () => {
 });
 
 describe('a model that is too large', () => {
-  it('is refused by its config, before its weights are opened, and goes on with the dtype that is named', async () => {
+  it('is refused by its config before its weights are opened, and loads with the suggested dtype', async () => {
     const sizes = { hidden_size: 2560, num_hidden_layers: 64, vocab_size: 50280 };
     const config = new File([JSON.stringify({ model_type: 'mamba', ...sizes })], 'config.json');
     const opened: string[] = [];

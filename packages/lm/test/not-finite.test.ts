@@ -1,4 +1,4 @@
-/** What is not a number never becomes a token: every way of generating and scoring says where the numbers ended. */
+/** Values that are not finite never give a token: generating and scoring report where they began. */
 import { readFile } from 'node:fs/promises';
 import type { Backend } from '@mamba/core';
 import { cpu } from '@mamba/cpu';
@@ -15,11 +15,11 @@ const EMBEDDING = 'backbone.embeddings.weight';
 interface Change {
   readonly tensor?: string;
   readonly value?: number;
-  /** Which of its numbers. */
+  /** The index of the replaced value. */
   readonly at?: number;
 }
 
-/** The files of a checkpoint with a head of its own, and with one number of a tensor replaced. */
+/** The files of a checkpoint with an untied head, and with one value of a tensor replaced. */
 async function changed(folder: string, { tensor, value = 0, at = 0 }: Change): Promise<File[]> {
   const bytes = await readFile(`${folder}/model.safetensors`);
   const size = Number(bytes.readBigUInt64LE(0));
@@ -45,7 +45,7 @@ interface TensorHeader {
   readonly data_offsets: readonly [number, number];
 }
 
-describe.each(PROVIDERS)('a model without numbers on $name', (provider) => {
+describe.each(PROVIDERS)('a model with values that are not finite on $name', (provider) => {
   let backend: Backend;
   let sound: LanguageModel;
   beforeAll(async () => {
@@ -57,13 +57,13 @@ describe.each(PROVIDERS)('a model without numbers on $name', (provider) => {
   const request = { prompt: [1, 2, 3, 4, 5], maxTokens: 6, stopIds: [] };
   const ways: Readonly<Record<string, (lm: LanguageModel) => Promise<unknown>>> = {
     greedy: (lm) => collect(lm.generate(request)),
-    'one by one': (lm) => collect(lm.generate({ ...request, block: 1 })),
+    'token by token': (lm) => collect(lm.generate({ ...request, block: 1 })),
     sampled: (lm) => collect(lm.generate({ ...request, temperature: 1, seed: 1 })),
     filtered: (lm) => collect(lm.generate({ ...request, temperature: 1, seed: 1, topK: 5, topP: 0.9, minP: 0.01 })),
     'on the host': (lm) => collect(lm.generate({ ...request, repetitionPenalty: 1.2 })),
     typical: (lm) => collect(lm.generate({ ...request, temperature: 1, seed: 1, typicalP: 0.9 })),
     'with log-probabilities': (lm) => collect(lm.generate({ ...request, logProbs: true })),
-    'with the likeliest': (lm) => collect(lm.generate({ ...request, topLogProbs: 3 })),
+    'with the likeliest tokens': (lm) => collect(lm.generate({ ...request, topLogProbs: 3 })),
     'with a bias': (lm) => collect(lm.generate({ ...request, logitBias: { 4: 100, 5: Number.NEGATIVE_INFINITY } })),
     'with a draft': (lm) => collect(lm.generate({ ...request, draft: sound })),
     'as a draft': (lm) => collect(sound.generate({ ...request, draft: lm })),
@@ -91,7 +91,7 @@ describe.each(PROVIDERS)('a model without numbers on $name', (provider) => {
     ['lm_head.weight', Number.NEGATIVE_INFINITY, 'the head'],
   ];
 
-  it.each(faults)('says that it began in %s, by %d', async (tensor, value, part) => {
+  it.each(faults)('reports that it began in %s, by %d', async (tensor, value, part) => {
     const lm = await loadModel(
       backend,
       await changed(TINY, { tensor, value, at: 48 * (tensor === EMBEDDING ? 3 : 0) }),
@@ -103,7 +103,7 @@ describe.each(PROVIDERS)('a model without numbers on $name', (provider) => {
       expect(backend.memory().tensors, way).toBe(resting);
     }
     lm.dispose();
-    // The remedy: a checkpoint that is whole.
+    // The remedy, a sound checkpoint, works.
     for (const run of Object.values(ways)) await run(sound);
   });
 
@@ -124,7 +124,7 @@ describe.each(PROVIDERS)('a model without numbers on $name', (provider) => {
     },
   );
 
-  it('gives what came before, and a session holds it, where a token breaks it', async () => {
+  it('gives the tokens before the failure, and a session keeps them', async () => {
     const whole = await loadModel(backend, await changed(TINY, {}));
     const greedy = (await collect(whole.generate({ ...request, maxTokens: 12 }))).flatMap(({ id }) => id ?? []);
     const others = (await collect(whole.generate({ ...request, prompt: [8, 9], maxTokens: 12 }))).map(({ id }) => id);
@@ -138,7 +138,12 @@ describe.each(PROVIDERS)('a model without numbers on $name', (provider) => {
     const batcher = new Batcher(lm);
     const asked = { ...request, maxTokens: 12 };
     for (const [way, options] of Object.entries({
-      ...{ plain: {}, 'one by one': { block: 1 }, 'with log-probabilities': { logProbs: true }, batched: { batcher } },
+      ...{
+        plain: {},
+        'token by token': { block: 1 },
+        'with log-probabilities': { logProbs: true },
+        batched: { batcher },
+      },
       ...{ 'on the host': { topLogProbs: 1 }, sampled: { temperature: 1e-30, seed: 1 }, drafted: { draft: sound } },
     })) {
       const pieces: GeneratedPiece[] = [];
@@ -155,7 +160,7 @@ describe.each(PROVIDERS)('a model without numbers on $name', (provider) => {
         pieces.map(({ id }) => id),
         way,
       ).toEqual(given);
-      // Who runs beside it goes on.
+      // Another request continues.
       expect((await other).map(({ id }) => id)).toEqual(others);
     }
 
@@ -176,7 +181,7 @@ describe.each(PROVIDERS)('a model without numbers on $name', (provider) => {
     session.rewind(mark);
     const again = await collect(session.generate({ maxTokens: bad, stopIds: [] }));
     expect(again.flatMap(({ id }) => id ?? [])).toEqual(greedy.slice(0, bad));
-    // A stop comes before what breaks behind it.
+    // A stop string before the failure ends the text normally.
     session.rewind(mark);
     const stopped = await collect(session.generate({ maxTokens: 12, stopIds: [greedy[bad]!] }));
     expect(stopped.at(-1)!.finishReason).toBe('stop');
@@ -185,7 +190,7 @@ describe.each(PROVIDERS)('a model without numbers on $name', (provider) => {
   });
 });
 
-it('says so of values that overflow, which a backend of float64 can hold', async () => {
+it('reports an overflow, which a float64 backend does not have', async () => {
   const files = await changed(TINY, { tensor: 'backbone.layers.1.norm.weight', value: 3e38 });
   const [backend, wide] = await Promise.all([cpu().create(), reference().create()]);
   const lm = await loadModel(backend, files);
@@ -210,7 +215,7 @@ it('refuses a bias that forbids every token', async () => {
   await backend.dispose();
 });
 
-it('is an answer of 500 from a server, whole or streamed', async () => {
+it('makes a server answer with 500, whole or streamed', async () => {
   const backend = await cpu().create();
   const lm = await loadModel(backend, await changed(KJV, { tensor: 'backbone.layers.2.mixer.D', value: Number.NaN }));
   const server = await serve(lm, { port: 0, graceMs: 0, onError() {} });

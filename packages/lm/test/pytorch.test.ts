@@ -1,4 +1,4 @@
-/** Models that PyTorch saved itself, against what transformers computes with them in float64. */
+/** Models saved by PyTorch, compared with the results of transformers in float64. */
 import { fileURLToPath } from 'node:url';
 import { openFile, openSafetensors } from '@mamba/checkpoint';
 import { reference } from '@mamba/reference';
@@ -19,7 +19,7 @@ it.each(['mamba-original', 'mamba-original-bf16'])(
     const values = Array.from(await backend.read(logits!));
     const wanted = Array.from(expected.data);
     const scale = Math.max(...wanted.map(Math.abs));
-    // Parts of it were computed in float32 there.
+    // transformers computes some parts in float32.
     expect(Math.max(...wanted.map((value, at) => Math.abs(value - values[at]!))) / scale).toBeLessThan(1e-5);
     if (file.tensors.has('greedy_ids')) {
       const greedy = rows(await file.read('greedy_ids'));

@@ -6,12 +6,12 @@ import { PenaltyWindow } from '../src/sampling/penalty-window.ts';
 import { uniformNumbers } from '../src/sampling/random.ts';
 import { expectError, PROVIDERS } from './helpers.ts';
 
-/** As the generator of `generate`: 24 bits, exact in float32. */
+/** Uniform numbers like those of `generate`: 24 bits, exact in float32. */
 const uniforms = fc.integer({ min: 0, max: 2 ** 24 - 1 }).map((bits) => bits / 2 ** 24);
 const values = fc.oneof(
-  // On a grid, so that different ones differ by more than a backend's rounding.
+  // On a grid, so that different logits differ by more than a backend's rounding.
   { weight: 8, arbitrary: fc.integer({ min: -768, max: 768 }).map((value) => value / 64) },
-  // Ties, and what is not finite.
+  // Ties, and values that are not finite.
   { weight: 2, arbitrary: fc.constantFrom(0, 1, -3) },
   { weight: 1, arbitrary: fc.constantFrom(Number.NaN, Number.NEGATIVE_INFINITY) },
 );
@@ -46,7 +46,7 @@ describe.each(PROVIDERS)('host sampling beside $name', (provider) => {
     }
   };
 
-  it('is its twin, but for draws within rounding of a border', async () => {
+  it('draws the same token, except within rounding of a border', async () => {
     let differing = 0;
     await fc.assert(
       fc.asyncProperty(rows, uniforms, filters, async (logits, uniform, options) => {
@@ -68,12 +68,12 @@ describe.each(PROVIDERS)('host sampling beside $name', (provider) => {
       }),
       { seed: 11, numRuns: 1500 },
     );
-    // float64 is exactly the same.
+    // A float64 backend draws exactly the same.
     if (backend.precision === 'float64') expect(differing).toBe(0);
     else expect(differing).toBeLessThan(15);
   });
 
-  it('is argmax where the device is', async () => {
+  it('equals argmax of the device', async () => {
     const infinity = Number.POSITIVE_INFINITY;
     for (const logits of [[1, infinity, 3, infinity], [Number.NaN, Number.NaN], [-infinity, -infinity], [5], [1, 3, 3]])
       for (const temperature of [0, 1])
@@ -85,7 +85,7 @@ describe.each(PROVIDERS)('host sampling beside $name', (provider) => {
 });
 
 describe('host sampling', () => {
-  /** How often each id is drawn, over evenly spread uniform numbers. */
+  /** The share of each id, over evenly spread uniform numbers. */
   const shares = (logits: readonly number[], options: SamplingOptions, previous: readonly number[] = []): number[] => {
     const draws = 2000;
     const counts = logits.map(() => 0);
@@ -95,7 +95,7 @@ describe('host sampling', () => {
   };
   const logs = (...probabilities: number[]): number[] => probabilities.map(Math.log);
 
-  it('draws with the softmax of what bias and penalties leave', () => {
+  it('draws from the softmax after bias and penalties', () => {
     const softmax = (logits: readonly number[]): number[] => {
       const exps = logits.map(Math.exp);
       const total = exps.reduce((sum, value) => sum + value, 0);
@@ -109,7 +109,7 @@ describe('host sampling', () => {
     close(shares(logits, { temperature: 2 }), softmax(logits.map((value) => value / 2)));
     close(shares(logits, { logitBias: { 1: 2.5, 3: -1 } }), softmax([1, 1.5, 0.5, 1]));
     close(shares(logits, { logitBias: { 3: Number.NEGATIVE_INFINITY } }), [...softmax([1, -1, 0.5]), 0]);
-    // Once for presence, each time for frequency; a repeated one is divided where positive, multiplied where negative.
+    // Presence counts once, frequency each time. Repetition divides positive logits and multiplies negative ones.
     const previous = [0, 1, 1];
     close(shares(logits, { presencePenalty: 0.5 }, previous), softmax([0.5, -1.5, 0.5, 2]));
     close(shares(logits, { frequencyPenalty: 0.5 }, previous), softmax([0.5, -2, 0.5, 2]));
@@ -126,8 +126,8 @@ describe('host sampling', () => {
   });
 
   it('keeps the typical tokens', () => {
-    // Entropy 1.2206 nats; surprises 0.6931, 1.3863, 1.8971, 2.3026: the second is closest, then the first, the third,
-    // the fourth.
+    // Entropy 1.2206 nats; information 0.6931, 1.3863, 1.8971, 2.3026. The second is closest, then the first, the
+    // third, the fourth.
     const logits = logs(0.5, 0.25, 0.15, 0.1);
     expect(shares(logits, { typicalP: 0.2 }).map((share) => share > 0)).toEqual([false, true, false, false]);
     expect(shares(logits, { typicalP: 0.3 }).map((share) => share > 0)).toEqual([true, true, false, false]);
@@ -142,17 +142,17 @@ describe('host sampling', () => {
     expect(sampleLogits([1, 2], 0.5, { temperature: 0, repetitionPenalty: 3 }, [1])).toBe(0);
   });
 
-  it('draws evenly, from the first number on, whatever the seeds', () => {
+  it('has uniform random numbers, from the first one on, for any seeds', () => {
     for (const step of [1, 256, 2 ** 32]) {
       const buckets = new Array<number>(16).fill(0);
       for (let seed = 0; seed < 4096; seed++) buckets[Math.floor(uniformNumbers(seed * step)() * 16)]! += 1;
-      // Of 256 expected in each: chi-square with 15 degrees of freedom exceeds 45 once in 10^4.
+      // 256 are expected in each bin; chi-square with 15 degrees of freedom exceeds 45 once in 10^4.
       expect(buckets.reduce((sum, count) => sum + (count - 256) ** 2 / 256, 0)).toBeLessThan(45);
     }
     expect(uniformNumbers(-1)()).not.toBe(uniformNumbers(1)());
   });
 
-  it('counts the window as a plain count does', () => {
+  it('counts the ids of the window', () => {
     fc.assert(
       fc.property(fc.array(fc.nat(5), { maxLength: 60 }), fc.integer({ min: 1, max: 12 }), (ids, size) => {
         const window = new PenaltyWindow(size);
@@ -169,7 +169,7 @@ describe('host sampling', () => {
     );
   });
 
-  it('refuses what is contradictory or out of range', async () => {
+  it('refuses options that are contradictory or out of range', async () => {
     const refuse = (options: object, ...words: string[]) =>
       expectError(() => sampleLogits([1, 2, 3], 0.5, options), 'invalid-argument', ...words);
     await refuse({ temperature: -1 }, 'temperature');
@@ -190,7 +190,7 @@ describe('host sampling', () => {
     await expectError(() => sampleLogits([], 0.5), 'invalid-argument', 'logits');
     await expectError(() => sampleLogits([1], 1), 'invalid-argument', 'uniform');
     await expectError(() => sampleLogits([1], 0.5, {}, [1]), 'invalid-argument', 'previous');
-    // Neutral values contradict nothing.
+    // Neutral values are always accepted.
     expect(sampleLogits([1, 2], 0.5, { temperature: 0, topP: 1, minP: 0, typicalP: 1 })).toBe(1);
   });
 });

@@ -22,7 +22,7 @@ describe.each(PROVIDERS)('scores on $name', (provider) => {
   });
   afterAll(() => backend.dispose());
 
-  it('gives the log-probabilities of the golden logits', async () => {
+  it('equal the log-probabilities of the golden logits', async () => {
     const expected = await golden('kjv-mamba');
     const [ids] = rows(expected('input_ids'));
     const logits = expected('logits').data as Float64Array;
@@ -38,11 +38,11 @@ describe.each(PROVIDERS)('scores on $name', (provider) => {
     expect(backend.memory().tensors).toBe(resting);
   });
 
-  it('gives the same in any chunks, from text, ids and pieces of ids', async () => {
+  it('do not depend on chunks, and are the same from text, ids and pieces of ids', async () => {
     const text = 'And the LORD spake unto Moses, saying, Speak unto the children of Israel';
     const ids = kjv.encode(text);
     const whole = (await kjv.score(text)).logProbs;
-    // Chunks change no sum's order on either backend by more than rounding.
+    // Chunks change results by rounding at most.
     const close = (values: ArrayLike<number>): void => {
       expect(values).toHaveLength(whole.length);
       for (const [index, value] of whole.entries()) expect(values[index]).toBeCloseTo(value, 4);
@@ -60,7 +60,7 @@ describe.each(PROVIDERS)('scores on $name', (provider) => {
     expect(backend.memory().tensors).toBe(resting);
   });
 
-  it('begins anew at each window', async () => {
+  it('reset the state at each window', async () => {
     const ids = kjv.encode('And the LORD spake unto Moses, saying, Speak unto the children of Israel');
     const { logProbs: values } = await kjv.score(ids, { window: 5, chunk: 3 });
     for (let start = 0; start < ids.length - 1; start += 5) {
@@ -70,7 +70,7 @@ describe.each(PROVIDERS)('scores on $name', (provider) => {
     expect(values).toHaveLength(ids.length - 1);
   });
 
-  it('frees everything where the loop is left, aborted, or fails', async () => {
+  it('free everything when the loop is left, aborted, or fails', async () => {
     const ids = kjv.encode('And the LORD spake unto Moses, saying');
     for await (const _ of logProbs(kjv.model, [ids], { chunk: 2 })) break;
     expect(backend.memory().tensors).toBe(resting);
@@ -85,7 +85,7 @@ describe.each(PROVIDERS)('scores on $name', (provider) => {
     expect(backend.memory().tensors).toBe(resting);
   });
 
-  // The reference needs two minutes for the whole: `mamba-lm score --backend reference` is the way to see it.
+  // The reference backend would take two minutes; `mamba-lm score --backend reference` does it.
   it.runIf(provider.name === 'cpu')(
     'reaches the bits per byte of validation.json, both ways',
     async () => {
@@ -104,7 +104,7 @@ describe.each(PROVIDERS)('scores on $name', (provider) => {
     300_000,
   );
 
-  it('scores a text as its file', async () => {
+  it('scores a text like a file with it', async () => {
     const text = (await readFile(`${FIXTURES}/kjv-mamba/validation.txt`, 'utf8')).slice(0, 300);
     const asText = await kjv.perplexity(text, { window: 64 });
     const asFile = await kjv.perplexity(bytesSource(new TextEncoder().encode(text)), { window: 64, chunk: 50 });

@@ -6,57 +6,60 @@ import { Selection } from '../src/blocks/mamba/selection.ts';
 import { loadModel, openCheckpoint } from '../src/index.ts';
 import { expectError, FIXTURES } from './helpers.ts';
 
-/** More than one chunk, and not a whole number of them. */
+/** More than one chunk, and not a multiple of it. */
 const TOKENS = 141;
 
-describe('delta, of every token and layer', () => {
+describe('delta', () => {
   let backend: Backend;
   beforeEach(async () => {
     backend = await reference().create();
   });
   afterEach(() => backend.dispose());
 
-  // A layer with biases, one that normalises dt, and one of a trained model.
-  it.each(['mamba-tiny-biased', 'falcon-mamba-tiny', 'kjv-mamba'])('is what the scan of %s is given', async (name) => {
-    const checkpoint = await openCheckpoint(`${FIXTURES}/${name}`);
-    const { config, source } = checkpoint;
-    const ids = Array.from({ length: TOKENS }, (_, index) => (index * 37 + 5) % config.vocabSize);
+  // A model with biases, one that normalises dt, and a trained one.
+  it.each(['mamba-tiny-biased', 'falcon-mamba-tiny', 'kjv-mamba'])(
+    'equals the input of the scan of %s',
+    async (name) => {
+      const checkpoint = await openCheckpoint(`${FIXTURES}/${name}`);
+      const { config, source } = checkpoint;
+      const ids = Array.from({ length: TOKENS }, (_, index) => (index * 37 + 5) % config.vocabSize);
 
-    // The model out of operations, on a backend that notes what selectiveScan receives.
-    const given: Promise<{ delta: Float64Array; bias: Float64Array }>[] = [];
-    const noting = new Proxy(backend, {
-      get(target, property) {
-        const value: unknown = Reflect.get(target, property, target);
-        if (typeof value !== 'function') return value;
-        return (...args: unknown[]): unknown => {
-          if (property === 'selectiveScan') given.push(scanInputs(target, args));
-          return value.apply(target, args);
-        };
-      },
-    });
-    const model = await createModel(noting, config, source, { composed: true });
-    const { state, logits } = model.forward([ids]);
-    const expected = (await Promise.all(given)).map(({ delta, bias }) => meansOf(delta, bias));
-    for (const made of [logits!, state, model]) made.dispose();
+      // The model runs by single operations, on a backend that records the inputs of selectiveScan.
+      const given: Promise<{ delta: Float64Array; bias: Float64Array }>[] = [];
+      const noting = new Proxy(backend, {
+        get(target, property) {
+          const value: unknown = Reflect.get(target, property, target);
+          if (typeof value !== 'function') return value;
+          return (...args: unknown[]): unknown => {
+            if (property === 'selectiveScan') given.push(scanInputs(target, args));
+            return value.apply(target, args);
+          };
+        },
+      });
+      const model = await createModel(noting, config, source, { composed: true });
+      const { state, logits } = model.forward([ids]);
+      const expected = (await Promise.all(given)).map(({ delta, bias }) => meansOf(delta, bias));
+      for (const made of [logits!, state, model]) made.dispose();
 
-    const lm = await loadModel(backend, `${FIXTURES}/${name}`);
-    const selection = await lm.openSelection();
-    // In several chunks, the last of which is shorter.
-    const { tokens, layers } = await selection.deltas(ids, { chunk: 32 });
-    expect(tokens).toBe(TOKENS);
-    expect(layers).toHaveLength(config.blocks.length);
-    for (const [layer, values] of layers.entries()) {
-      expect(expected[layer]!.some((value) => Math.abs(value - expected[layer]![0]!) > 1e-4)).toBe(true);
-      // Both are float64 until the means are kept in float32, of 2^-24 relative error.
-      for (const [token, value] of values.entries())
-        expect(Math.abs(value / expected[layer]![token]! - 1)).toBeLessThan(2 ** -23);
-    }
-    selection.dispose();
-    await expectError(() => selection.deltas(ids), 'disposed');
-    lm.dispose();
-    await checkpoint.close();
-    expect(backend.memory().tensors).toBe(0);
-  });
+      const lm = await loadModel(backend, `${FIXTURES}/${name}`);
+      const selection = await lm.openSelection();
+      // Several chunks, the last of which is shorter.
+      const { tokens, layers } = await selection.deltas(ids, { chunk: 32 });
+      expect(tokens).toBe(TOKENS);
+      expect(layers).toHaveLength(config.blocks.length);
+      for (const [layer, values] of layers.entries()) {
+        expect(expected[layer]!.some((value) => Math.abs(value - expected[layer]![0]!) > 1e-4)).toBe(true);
+        // Both compute in float64; the means are stored in float32, with a relative error of 2^-24.
+        for (const [token, value] of values.entries())
+          expect(Math.abs(value / expected[layer]![token]! - 1)).toBeLessThan(2 ** -23);
+      }
+      selection.dispose();
+      await expectError(() => selection.deltas(ids), 'disposed');
+      lm.dispose();
+      await checkpoint.close();
+      expect(backend.memory().tensors).toBe(0);
+    },
+  );
 
   it('is the same on the cpu backend', async () => {
     const fast = await cpu().create();
@@ -76,7 +79,7 @@ describe('delta, of every token and layer', () => {
       for (const [token, value] of values.entries()) expect(maps[1]!.layers[layer]![token]).toBeCloseTo(value, 5);
   });
 
-  it('leaves nothing on the backend where the weights cannot be read', async () => {
+  it('leaves nothing on the backend if the weights cannot be read', async () => {
     const checkpoint = await openCheckpoint(`${FIXTURES}/mamba-tiny`);
     const { name, config } = checkpoint;
     const lm = await loadModel(backend, `${FIXTURES}/mamba-tiny`);

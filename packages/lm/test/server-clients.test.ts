@@ -1,4 +1,4 @@
-/** What clients of OpenAI's API and of its relatives send, harnesses of evaluation among them. */
+/** Requests of clients of OpenAI's API and of similar servers, such as evaluation harnesses. */
 import type { Backend } from '@mamba/core';
 import { cpu } from '@mamba/cpu';
 import OpenAI from 'openai';
@@ -55,7 +55,7 @@ interface Answer {
 const startServer = (model: LanguageModel, options: ServeOptions = {}): Promise<LanguageModelServer> =>
   serve(model, { port: 0, graceMs: 0, name: 'kjv', ...options });
 
-/** A server that ends with the test. */
+/** Starts a server that is closed after the test. */
 async function start(model: LanguageModel, options: ServeOptions = {}): Promise<Post> {
   const server = await startServer(model, options);
   servers.push(server);
@@ -131,7 +131,7 @@ const inChats: readonly (readonly [string, unknown])[] = [
   ],
 ];
 
-describe('a value that asks for nothing changes nothing', () => {
+describe('a value that requests nothing changes nothing', () => {
   let server: LanguageModelServer;
   let post: Post;
   const plain = new Map<string, Answer>();
@@ -160,7 +160,7 @@ describe('a value that asks for nothing changes nothing', () => {
     expect(json.choices).toEqual(plain.get('/chat/completions')!.choices);
   });
 
-  it('and -1 is as many tokens as there are', async () => {
+  it('max_tokens -1 requests as many tokens as allowed', async () => {
     const post = await start(chatty, { maxTokens: 9 });
     const bias = { 0: -100 };
     for (const [path, body] of [
@@ -172,7 +172,7 @@ describe('a value that asks for nothing changes nothing', () => {
   });
 });
 
-describe('a value that asks for what there is not is refused by name', () => {
+describe('a value that requests an unsupported feature is refused by name', () => {
   it.each<[string, unknown]>([
     ...[
       ['ignore_eos', true],
@@ -240,7 +240,7 @@ describe('a value that asks for what there is not is refused by name', () => {
     ],
     ['messages.0.name', { name: 'Eve' }],
     ['messages.0.content.0.type', { content: [{ type: 'image_url', image_url: { url: 'data:' } }] }],
-  ])('%s, which the template does not look at', async (param, fields) => {
+  ])('%s, which the template does not use', async (param, fields) => {
     const post = await start(chatty);
     const { status, json } = await post('/chat/completions', {
       ...chat,
@@ -253,8 +253,8 @@ describe('a value that asks for what there is not is refused by name', () => {
 });
 
 /**
- * As `local-completions` of lm-evaluation-harness asks, and reads the answer: the sum, and whether each token is the
- * likeliest.
+ * Requests of `local-completions` of lm-evaluation-harness, which reads from the answer the sum of log-probabilities,
+ * and whether each token is the likeliest.
  */
 describe('lm-evaluation-harness', () => {
   const pairs = [
@@ -338,7 +338,7 @@ describe('lm-evaluation-harness', () => {
     }
   });
 
-  it('is refused more than can be told at once', async () => {
+  it('is refused too many log-probabilities at once', async () => {
     const post = await start(chatty);
     const prompt = Array(20_000).fill(5);
     const { status, json } = await post('/completions', { ...request, prompt, logprobs: 20, max_tokens: 0 });
@@ -346,7 +346,7 @@ describe('lm-evaluation-harness', () => {
     expect(json.error.message).toContain('420000 log-probabilities in one answer');
     const many = { ...chat, logprobs: true, top_logprobs: 20, n: 8, max_tokens: 4000 };
     expect((await post('/chat/completions', many)).json.error.param).toBe('top_logprobs');
-    // What it says can be done.
+    // The remedy works.
     const fewer = await post('/completions', { ...request, prompt: Array(500).fill(5), logprobs: 20, max_tokens: 0 });
     expect(fewer.json.choices[0]!.logprobs.tokens).toHaveLength(500);
     const leaving = new AbortController();
@@ -370,7 +370,7 @@ describe('lm-evaluation-harness', () => {
     expect({ text, finish_reason }).toEqual({ text: free.slice(0, free.indexOf(stop[1]!)), finish_reason: 'stop' });
   });
 
-  it('echoes without log-probabilities, too', async () => {
+  it('gets an echo without log-probabilities', async () => {
     const post = await start(lm);
     const plain = (await post('/completions', completion)).json.choices[0]!.text;
     const { json } = await post('/completions', { ...completion, echo: true, n: 2 });
@@ -382,7 +382,7 @@ describe('lm-evaluation-harness', () => {
 });
 
 describe('log-probabilities', () => {
-  it('name tokens as they read within a text, the space of a word with it', async () => {
+  it('name tokens by their text, with the space before a word', async () => {
     const words = ['▁And', '▁God', '▁said', 's', '<0xC3>', '<0xA9>', '▁'];
     const vocab = Object.fromEntries(['<s>', ...words].map((token, id) => [token, id]));
     const model = { type: 'BPE', vocab, merges: [], unk_token: '<s>', byte_fallback: true };
@@ -444,7 +444,7 @@ describe('embeddings', () => {
 });
 
 describe('prompts', () => {
-  it('have limits in characters and tokens, all of a request together', async () => {
+  it('have limits of characters and tokens for a whole request', async () => {
     const post = await start(chatty, { maxPromptChars: 100, maxPromptTokens: 20 });
     const long = { role: 'user', content: 'x'.repeat(101) };
     const cases: [string, string, object][] = [
@@ -466,7 +466,7 @@ describe('prompts', () => {
     expect((await post('/completions', { ...completion, prompt: Array(20).fill(5) })).status).toBe(200);
   });
 
-  it('that are long, or go through a worker for another reason, are the same ids', async () => {
+  it('have the same ids if they are encoded in a worker', async () => {
     const post = await start(chatty);
     const long = 'And God said, Let there be light: and there was light. '.repeat(60);
     for (const [prompt, fields] of [

@@ -1,4 +1,4 @@
-/** What the server does with clients that are no clients of OpenAI's: over bare sockets. */
+/** The server with malformed and hostile requests, over bare sockets. */
 import { once } from 'node:events';
 import { request as httpRequest, type IncomingMessage } from 'node:http';
 import { connect, type Socket } from 'node:net';
@@ -33,7 +33,7 @@ async function start(options: ServeOptions = {}): Promise<LanguageModelServer> {
   return server;
 }
 
-/** A connection on which something was written. */
+/** Opens a connection and writes a text. */
 async function dial(server: LanguageModelServer, text: string): Promise<Socket> {
   const { hostname, port } = new URL(server.url);
   const socket = connect(Number(port), hostname);
@@ -43,7 +43,7 @@ async function dial(server: LanguageModelServer, text: string): Promise<Socket> 
   return socket;
 }
 
-/** All that the server answers until it closes the connection. */
+/** Reads until the server closes the connection. */
 async function exchange(server: LanguageModelServer, text: string): Promise<string> {
   const socket = await dial(server, text);
   let answer = '';
@@ -74,17 +74,17 @@ const LONG = JSON.stringify({
 describe('close', () => {
   it.each([
     ['sends nothing', ''],
-    ['holds half a head', 'POST /v1/completions HTTP/1.1\r\nHost: loc'],
-    ['holds half a body', `${HEAD}Content-Length: 5000\r\n\r\n{"model"`],
-    ['holds half a body in chunks', `${HEAD}Transfer-Encoding: chunked\r\n\r\n8\r\n{"model"\r\n`],
-    ['has an answer and holds a request', 'GET /health HTTP/1.1\r\nHost: localhost\r\n\r\nGET /he'],
+    ['sends half a header', 'POST /v1/completions HTTP/1.1\r\nHost: loc'],
+    ['sends half a body', `${HEAD}Content-Length: 5000\r\n\r\n{"model"`],
+    ['sends half a body in chunks', `${HEAD}Transfer-Encoding: chunked\r\n\r\n8\r\n{"model"\r\n`],
+    ['has an answer and sends half a request', 'GET /health HTTP/1.1\r\nHost: localhost\r\n\r\nGET /he'],
     ['does not read', `${HEAD}Content-Length: ${LONG.length}\r\n\r\n${LONG}`],
-  ])('ends though a client %s', async (_, text) => {
+  ])('ends although a client %s', async (_, text) => {
     const server = await start({ graceMs: 300 });
     const socket = await dial(server, text);
     socket.pause();
     if (text.includes('stream')) await vi.waitFor(() => expect(server.load.running).toBeGreaterThan(0));
-    // That the server has seen what was written before.
+    // Makes sure that the server has read the text.
     await get(server, { host: 'localhost' });
     await server.close();
     socket.destroy();
@@ -139,7 +139,7 @@ describe('every answer has the form of an error', () => {
     }
   });
 
-  it('and each of 500 and above is logged, the cause that a client may know of too', async () => {
+  it('is logged for statuses of 500 and above', async () => {
     const errors: unknown[] = [];
     const server = await start({ onError: (error) => errors.push(error) });
     for (const [index, cause] of [
@@ -169,8 +169,8 @@ async function thrown(act: () => unknown): Promise<unknown> {
   throw new Error('nothing was thrown');
 }
 
-describe('who may ask', () => {
-  it('is known by any name of this machine, and by those that are allowed', async () => {
+describe('access', () => {
+  it('is for hosts of this machine, and for allowed hosts', async () => {
     const server = await start({ allowHosts: ['model.example'] });
     for (const host of ['LOCALHOST:1', 'localhost.', 'app.localhost', '127.9.9.9', '[::ffff:127.0.0.1]:80', '::1'])
       expect((await get(server, { host })).status, host).toBe(200);
@@ -191,7 +191,7 @@ describe('who may ask', () => {
     );
   });
 
-  it('is a page of the origins that are allowed, errors included', async () => {
+  it('is for pages of allowed origins, errors included', async () => {
     const origin = 'https://app.example';
     const server = await start({ cors: [origin], apiKey: 'key' });
     const asked = { origin, 'access-control-request-method': 'POST', host: 'localhost' };
@@ -220,7 +220,7 @@ describe('who may ask', () => {
       await expectError(() => start({ cors: [wrong] }), 'invalid-argument', 'cors', 'https://app.example');
   });
 
-  it('needs a key that can be sent', async () => {
+  it('requires a key that a header can carry', async () => {
     for (const apiKey of ['', ' ', ' key', 'key ', 'k\ney', 'schlüssel'])
       await expectError(() => start({ apiKey }), 'invalid-argument', 'apiKey');
   });

@@ -1,4 +1,4 @@
-/** One client does not hold up another, nor does the code of a checkpoint. */
+/** Neither a client nor code of the checkpoint blocks the server for other clients. */
 import { readFileSync } from 'node:fs';
 import { afterEach, describe, expect, it } from 'vitest';
 import type { LanguageModel } from '../src/index.ts';
@@ -6,7 +6,7 @@ import { type LanguageModelServer, type ServeOptions, serve } from '../src/serve
 import { FIXTURES, loadWith } from './helpers.ts';
 
 const KJV = readFileSync(`${FIXTURES}/kjv-mamba/tokenizer.json`, 'utf8');
-/** Takes years for forty letters, but nothing for other texts. */
+/** A pattern that takes years for forty letters, and no time for other texts. */
 const SLOW = JSON.stringify({
   ...(JSON.parse(KJV) as object),
   normalizer: { type: 'Replace', pattern: { Regex: '^(a+)+$' }, content: 'b' },
@@ -39,7 +39,7 @@ function post(path: string, body: object, signal?: AbortSignal): Promise<Respons
   });
 }
 
-/** Which of them ends first. */
+/** The name of the promise that settles first. */
 function race(...requests: Promise<Response>[]): Promise<number> {
   return Promise.race(
     requests.map(async (request, index) => {
@@ -50,16 +50,16 @@ function race(...requests: Promise<Response>[]): Promise<number> {
 }
 
 describe('another client is answered', () => {
-  it('while one word without an end is encoded', async () => {
+  it('while a very long word is encoded', async () => {
     await start('tokenizer.json', KJV);
     const word = 'thandofheringtionent'.repeat(20_000);
     const leaving = new AbortController();
     const slow = post('/completions', { ...completion, prompt: word, max_tokens: 1 }, leaving.signal);
     slow.catch(() => {});
-    // It is in its worker by then, or will be; the others are not behind it.
+    // The word is in its worker by then, or waits for it.
     expect(await race(slow, post('/completions', completion))).toBe(1);
     expect(await race(slow, post('/completions', { ...completion, prompt: 'And God said. '.repeat(200) }))).toBe(1);
-    // The worker ends with its client, and the next long text gets another.
+    // The worker is terminated with its client, and the next long text gets a new one.
     leaving.abort();
     await expect(slow).rejects.toThrow();
     const next = await post('/completions', { ...completion, prompt: 'And God said. '.repeat(2000) });
@@ -78,7 +78,7 @@ describe('another client is answered', () => {
     await expect(slow).rejects.toThrow();
   });
 
-  it('while a pattern of the tokenizer does not end, whose own client is told', async () => {
+  it('while a pattern of the tokenizer does not end, whose client gets an error', async () => {
     await start('tokenizer.json', SLOW);
     const stream = await post('/completions', {
       ...completion,
@@ -101,12 +101,12 @@ describe('another client is answered', () => {
     expect(answer.status).toBe(500);
     expect(((await answer.json()) as { error: { message: string } }).error.message).toContain('token ids');
     expect(errors).toHaveLength(1);
-    // What it says can be done.
+    // The remedy works.
     expect((await post('/completions', { ...completion, prompt: [5, 6, 7] })).status).toBe(200);
     expect((await post('/completions', completion)).status).toBe(200);
   });
 
-  it('while a chat template does not end, whose own client is told', async () => {
+  it('while a chat template does not end, whose client gets an error', async () => {
     await start(
       'chat_template.jinja',
       '{% for a in range(99999) %}{% for b in range(99999) %}{% endfor %}{% endfor %}',
@@ -125,7 +125,7 @@ describe('another client is answered', () => {
   });
 });
 
-describe('a body is refused before it takes others their time', () => {
+describe('a body is refused before it blocks the server', () => {
   const most = 2 ** 20 - 256;
   const filled = (item: string): string =>
     Array(Math.floor(most / (item.length + 1)))
@@ -139,11 +139,11 @@ describe('a body is refused before it takes others their time', () => {
     ['empty texts', `{"prompt":[${filled('""')}]}`, 'more than 16384'],
     ['texts with quotes in them', `{"prompt":[${filled('"\\\\\\""')}]}`, 'more than 16384'],
     ['lists of one id', `{"prompt":[${filled('[1]')}]}`, 'more than 16384'],
-    ['messages that are none', `{"messages":[${filled('{}')}]}`, 'more than 16384'],
+    ['empty messages', `{"messages":[${filled('{}')}]}`, 'more than 16384'],
     ['nulls', field('stop', `[${filled('null')}]`), 'more than 16384'],
     ['keys', field('metadata', `{${filled('"":1')}}`), 'more than 16384'],
     ['biases', field('logit_bias', `{${filled('"1":1')}}`), 'more than 16384'],
-    ['ids that are none', `{"prompt":[${filled('1.5')}]}`, 'expected a text, a list of token ids'],
+    ['fractional ids', `{"prompt":[${filled('1.5')}]}`, 'expected a text, a list of token ids'],
     ['ids and a text', `{"prompt":[${filled('1')},"a"]}`, 'expected a text, a list of token ids'],
   ])('that holds %s', async (_, body, word) => {
     await start('tokenizer.json', KJV);
@@ -159,13 +159,13 @@ describe('a body is refused before it takes others their time', () => {
 describe('a server closes', () => {
   it.each([
     ['a text is encoded', { ...completion, prompt: 'thandofheringtionent'.repeat(20_000) }],
-    ['a prompt is told of', { ...completion, prompt: Array(100_000).fill(5), echo: true, logprobs: 1, max_tokens: 0 }],
+    ['a prompt is scored', { ...completion, prompt: Array(100_000).fill(5), echo: true, logprobs: 1, max_tokens: 0 }],
     ['a long prompt is read', { ...completion, prompt: Array(100_000).fill(5) }],
   ])('while %s', async (_, body) => {
     await start('tokenizer.json', KJV);
     const request = post('/completions', body);
     request.catch(() => {});
-    // That it has arrived: one that came later is answered.
+    // Makes sure that the request has arrived: a later one is answered.
     await (await post('/completions', completion)).text();
     await server.close();
     await request.then(

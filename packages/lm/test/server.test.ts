@@ -1,4 +1,4 @@
-/** The server as OpenAI's own client sees it, over a socket. */
+/** The server with OpenAI's own client. */
 import { once } from 'node:events';
 import { request as httpRequest } from 'node:http';
 import { connect } from 'node:net';
@@ -18,7 +18,7 @@ const TEMPLATE =
 let backend: Backend;
 let plain: LanguageModel;
 let chatty: LanguageModel;
-/** Of the weights alone. */
+/** Bytes of the weights. */
 let bytes: number;
 const servers: LanguageModelServer[] = [];
 
@@ -59,7 +59,7 @@ async function textOf(lm: LanguageModel, prompt: string | number[], maxTokens: n
   return (await collect(lm.generate({ prompt, maxTokens }))).map(({ text }) => text).join('');
 }
 
-/** Resolves when the server has nothing more to do. */
+/** Resolves when the server is idle. */
 async function idle(server: LanguageModelServer): Promise<void> {
   while (server.load.running + server.load.waiting > 0) await new Promise((resolve) => setTimeout(resolve, 5));
 }
@@ -92,7 +92,7 @@ describe('the server', () => {
     expect(await named.models.retrieve('owner/name')).toMatchObject({ id: 'owner/name' });
   });
 
-  it('completes as generate does', async () => {
+  it('gives the text of generate', async () => {
     const { client } = await start();
     const prompt = 'And God said';
     const made = await client.completions.create({ model: 'kjv-mamba', prompt, max_tokens: 12, temperature: 0 });
@@ -118,7 +118,7 @@ describe('the server', () => {
     expect(new Set(once.choices.map(({ text }) => text)).size).toBeGreaterThan(1);
   });
 
-  it('streams the same text, with usage where it is asked for', async () => {
+  it('streams the same text, with usage if requested', async () => {
     const { client } = await start();
     const fields = { model: 'kjv-mamba', prompt: 'And God said', max_tokens: 12, temperature: 0 };
     const stream = await client.completions.create({
@@ -149,7 +149,7 @@ describe('the server', () => {
       ...{ top_k: 50, min_p: 0.01, typical_p: 0.95, repetition_penalty: 1.1 },
     });
     expect(plain.encode(banned.choices[0]!.text)[0]).not.toBe(first);
-    // A filter at temperature 0 drops nothing; clients send both.
+    // Filters are accepted at temperature 0.
     expect((await client.completions.create({ ...fields, top_p: 0.5 })).choices[0]!.text).toBe(text);
   });
 
@@ -173,7 +173,7 @@ describe('the server', () => {
     expect(streamed.flatMap(({ choices: [choice] }) => choice?.logprobs?.tokens ?? [])).toEqual(logprobs!.tokens);
   });
 
-  it('chats where there is a template', async () => {
+  it('chats with a template', async () => {
     const { client } = await start({}, chatty);
     const messages = [{ role: 'user' as const, content: 'Who art thou?' }];
     const prompt = chatty.encodeChat(messages);
@@ -193,12 +193,12 @@ describe('the server', () => {
     expect(chunks[0]!.choices[0]!.delta.role).toBe('assistant');
     expect(chunks.map(({ choices }) => choices[0]?.delta.content ?? '').join('')).toBe(expected);
     expect(chunks.at(-1)!.choices[0]!.finish_reason).toBe('length');
-    // The helper that gathers a stream checks its shape more closely.
+    // The client's helper for streams checks their form.
     const gathered = client.chat.completions.stream(fields);
     expect(await gathered.finalContent()).toBe(expected);
   });
 
-  it('says that there is no template', async () => {
+  it('reports that there is no template', async () => {
     const { client } = await start();
     const error = await apiError(
       client.chat.completions.create({ model: 'kjv-mamba', messages: [{ role: 'user', content: 'Hello' }] }),
@@ -207,7 +207,7 @@ describe('the server', () => {
     expect(error.message).toContain('/v1/completions');
   });
 
-  it('runs concurrent requests in one batch, each as if alone', async () => {
+  it('runs concurrent requests in one batch, with the same results', async () => {
     const { server, client } = await start({ maxRows: 4, maxWaiting: 8 });
     const prompts = ['And God said', 'In the', 'Moses', 'And it came to pass', 'The LORD', 'Behold'];
     const expected = await Promise.all(prompts.map((prompt) => textOf(plain, prompt, 10)));
@@ -228,7 +228,7 @@ describe('the server', () => {
     expect(most).toBeLessThanOrEqual(4);
   });
 
-  it('stops computing when the client goes, streamed or not', async () => {
+  it('stops computing when the client disconnects, streamed or not', async () => {
     const { server, client } = await start({ maxTokens: 10_000_000 });
     const fields = { model: 'kjv-mamba', prompt: 'And', max_tokens: 10_000_000, logit_bias: { 0: -100 } };
     const stream = await client.completions.create({ ...fields, stream: true });
@@ -248,7 +248,7 @@ describe('the server', () => {
     expect(after.usage!.completion_tokens).toBe(2);
   });
 
-  it('turns away what the queue has no place for, and goes on', async () => {
+  it('refuses requests beyond the queue, and goes on', async () => {
     const { server, client } = await start({ maxRows: 1, maxWaiting: 1, maxTokens: 10_000_000 });
     const fields = { model: 'kjv-mamba', prompt: 'And', max_tokens: 10_000_000, temperature: 0, stream: true as const };
     const aborter = new AbortController();
@@ -262,14 +262,14 @@ describe('the server', () => {
     );
     for (const error of flood) expect(error).toMatchObject({ status: 429, code: 'rate_limit_exceeded' });
     expect(flood[0]!.headers!.get('retry-after')).toBe('1');
-    // One of two fits: neither runs.
+    // Only one of two choices fits, so that neither runs.
     const both = await apiError(client.completions.create({ ...fields, stream: false, n: 2, max_tokens: 1 }));
     expect(both.status).toBe(429);
     const never = await apiError(client.completions.create({ ...fields, stream: false, n: 3 }));
     expect(never).toMatchObject({ status: 400, param: 'n' });
     aborter.abort();
     await idle(server);
-    // The client's own retries come through.
+    // The client's retries succeed.
     const patient = new OpenAI({ baseURL: `${server.url}/v1`, apiKey: 'none', maxRetries: 5 });
     const made = await Promise.all(
       Array.from({ length: 4 }, () => patient.completions.create({ ...fields, stream: false, max_tokens: 3 })),
@@ -283,13 +283,13 @@ describe('the server', () => {
     ['half of a surrogate pair', { prompt: '\ud800' }, ''],
     ['an id beyond the vocabulary', { prompt: [1_000_000] }, ''],
     ['a count of 0', { max_tokens: 0 }, 'max_tokens'],
-    ['more tokens than are given', { max_tokens: 5000 }, 'max_tokens'],
+    ['more tokens than allowed', { max_tokens: 5000 }, 'max_tokens'],
     ['a temperature below 0', { temperature: -1 }, 'temperature'],
     ['a top_p above 1', { top_p: 2 }, 'top_p'],
-    ['a bias of a token that is not there', { logit_bias: { 9999999: 1 } }, ''],
+    ['a bias of an unknown id', { logit_bias: { 9999999: 1 } }, ''],
     ['a bias of a word', { logit_bias: { word: 1 } }, 'logit_bias'],
     ['an unknown field', { best_off: 2 }, 'best_off'],
-    ['what it cannot do', { ignore_eos: true }, 'ignore_eos'],
+    ['an unsupported field', { ignore_eos: true }, 'ignore_eos'],
     ['stream options without a stream', { stream_options: {} }, 'stream_options'],
   ])('answers %s with 400, and goes on', async (_, wrong, param) => {
     const { client } = await start();
@@ -302,7 +302,7 @@ describe('the server', () => {
     expect(good.usage!.completion_tokens).toBe(1);
   });
 
-  it('refuses bodies that are no JSON, too large, or of another type', async () => {
+  it('refuses bodies that are malformed, too large, or of another type', async () => {
     const { server, client } = await start({ maxBodyBytes: 1000 });
     const url = `${server.url}/v1/completions`;
     const statuses: [number, Promise<Response>][] = [
@@ -319,13 +319,12 @@ describe('the server', () => {
       const { error } = (await (await response).json()) as { error: { message: string; type: string } };
       expect((await response).status, error.message).toBe(status);
       expect(error).toMatchObject({ type: 'invalid_request_error', message: expect.any(String) });
-      // Also where a body is too large: what is left of it is passed over, since a client reads no answer while it
-      // cannot write.
+      // The server reads the rest of a body that is too large, since a client reads no answer while it cannot write.
       expect((await response).headers.get('connection')).toBe('keep-alive');
     }
     const endless = new ReadableStream({ pull: (controller) => controller.enqueue(new Uint8Array(500)) });
     const chunked = { method: 'POST', body: endless, duplex: 'half', headers: { 'Content-Type': 'application/json' } };
-    // The server answers before it has read all of it, and closes.
+    // The server answers before it has read the whole body, and closes the connection.
     const outcome = await fetch(url, chunked as RequestInit).then(
       ({ status }) => status,
       () => 'closed',
@@ -335,7 +334,7 @@ describe('the server', () => {
     expect(good.choices).toHaveLength(1);
   });
 
-  it('keeps its mistakes to itself, and a connection that ends in the middle of a body is none', async () => {
+  it('hides details of its failures, and reports none for a connection that ends within a body', async () => {
     const errors: unknown[] = [];
     const { server, client } = await start({ onError: (error) => errors.push(error) });
     const { hostname, port } = new URL(server.url);
@@ -363,7 +362,7 @@ describe('the server', () => {
     expect(errors).toHaveLength(1);
   });
 
-  it('asks for its key', async () => {
+  it('requires its key', async () => {
     const { server, client } = await start({ apiKey: 'a key' });
     expect((await client.models.list()).data).toHaveLength(1);
     const wrong = await apiError(clientOf(server, 'another').models.list() as Promise<unknown>);
@@ -372,7 +371,7 @@ describe('the server', () => {
     expect(await (await fetch(`${server.url}/health`)).json()).toEqual({ status: 'ok', running: 0, waiting: 0 });
   });
 
-  it('is bound to this machine, and knows its own names alone', async () => {
+  it('is bound to loopback, and accepts its own hosts only', async () => {
     const { server } = await start();
     const { hostname, port } = new URL(server.url);
     expect(hostname).toBe('127.0.0.1');
@@ -399,7 +398,7 @@ describe('the server', () => {
     await expect(client.models.list()).rejects.toThrow();
   });
 
-  it('ends what does not finish in time, and says so in the stream', async () => {
+  it('aborts requests that do not finish in time, and reports that in the stream', async () => {
     const { server, client } = await start({ maxTokens: 10_000_000 });
     const fields = { model: 'kjv-mamba', prompt: 'And', max_tokens: 10_000_000, temperature: 0, stream: true as const };
     const stream = await client.completions.create(fields);

@@ -32,7 +32,7 @@ describe.each(PROVIDERS)('sessions on $name', (provider) => {
     await backend.dispose();
   });
 
-  it('continues as one run, from text, and begins an empty one with bos', async () => {
+  it('continues like one run, from text, and starts an empty one with bos', async () => {
     const whole = await collect(kjv.generate({ prompt: 'In the beginning God created', maxTokens: 10 }));
     const session = kjv.createSession();
     await session.append('In the beginning');
@@ -51,7 +51,7 @@ describe.each(PROVIDERS)('sessions on $name', (provider) => {
     expect(backend.memory().tensors).toBe(resting);
   });
 
-  it('holds what was given where the loop is left, stopped or aborted', async () => {
+  it('keeps the given tokens when the loop is left, stopped or aborted', async () => {
     const greedy = idsOf(await collect(kjv.generate({ prompt: 'And God said', maxTokens: 12 })));
     for (const [end, given] of [
       [{ leave: 3 }, 3],
@@ -74,7 +74,7 @@ describe.each(PROVIDERS)('sessions on $name', (provider) => {
       } catch (error) {
         expect(error).toMatchObject({ code: 'aborted' });
       }
-      // An abort shows between blocks.
+      // An abort takes effect between blocks.
       const kept = 'abort' in end ? seen : given;
       expect(session.length).toBe(length + kept);
       const rest = await collect(session.generate({ maxTokens: 12 - kept }));
@@ -84,7 +84,7 @@ describe.each(PROVIDERS)('sessions on $name', (provider) => {
     expect(backend.memory().tensors).toBe(resting);
   });
 
-  it('changes nothing where a call fails, and does one at a time', async () => {
+  it('is unchanged after a failed call, and takes one call at a time', async () => {
     const session = kjv.createSession();
     await session.append('And God said');
     const length = session.length;
@@ -109,7 +109,7 @@ describe.each(PROVIDERS)('sessions on $name', (provider) => {
     expect(backend.memory().tensors).toBe(resting);
   });
 
-  it('frees all where it is disposed in the middle', async () => {
+  it('frees everything when it is disposed during a call', async () => {
     const session = kjv.createSession();
     await session.append('And God said');
     session.mark();
@@ -117,7 +117,7 @@ describe.each(PROVIDERS)('sessions on $name', (provider) => {
     expect(backend.memory().tensors).toBe(resting);
   });
 
-  it('drops the oldest marks beyond the bytes', async () => {
+  it('drops the oldest marks beyond the budget', async () => {
     const probe = kjv.createSession();
     await probe.append([1, 2]);
     const each = probe.bytes;
@@ -136,7 +136,7 @@ describe.each(PROVIDERS)('sessions on $name', (provider) => {
     await expectError(() => kjv.createSession({ markBytes: -1 }), 'invalid-argument', 'markBytes');
   });
 
-  it('refuses bytes of another model, damaged ones, and what is no session', async () => {
+  it('refuses bytes that are of another model, damaged, or not a session', async () => {
     const session = kjv.createSession();
     await session.append('And God said');
     const bytes = await session.save();
@@ -158,7 +158,7 @@ describe.each(PROVIDERS)('sessions on $name', (provider) => {
   });
 });
 
-it('gives the same fingerprint where values come in rows', async () => {
+it('gives the same fingerprint if values are read by rows', async () => {
   const { config, source, close } = await openCheckpoint(`${FIXTURES}/kjv-mamba`);
   const digestOf = async (step: number): Promise<string> => {
     const taken = fingerprinting(config, source);
@@ -176,7 +176,7 @@ it('gives the same fingerprint where values come in rows', async () => {
   await close();
 });
 
-it('gives a fingerprint of the checkpoint, whatever the backend and the weights', async () => {
+it('gives a fingerprint that does not depend on backend and dtype', async () => {
   const backends = await Promise.all(PROVIDERS.map((provider) => provider.create()));
   const fingerprints = new Set<string>();
   for (const backend of backends)
@@ -186,7 +186,7 @@ it('gives a fingerprint of the checkpoint, whatever the backend and the weights'
         fingerprints.add((await loadModel(backend, `${FIXTURES}/mamba-tiny`, { weights })).fingerprint);
     }
   expect(fingerprints.size).toBe(1);
-  // Sessions that were saved name it.
+  // Saved sessions contain it, so that it must never change.
   expect([...fingerprints][0]).toBe('42cacac9f37363cb');
   for (const folder of ['mamba-tiny-f16', 'mamba-tiny-bf16', 'kjv-mamba', 'falcon-mamba-tiny'])
     fingerprints.add((await loadModel(backends[1]!, `${FIXTURES}/${folder}`)).fingerprint);
@@ -194,7 +194,7 @@ it('gives a fingerprint of the checkpoint, whatever the backend and the weights'
   for (const backend of backends) await backend.dispose();
 });
 
-it('continues on another backend', async () => {
+it('a session continues on another backend', async () => {
   const [first, second] = [await reference().create(), await cpu().create()];
   const [slow, fast] = [
     await loadModel(first, `${FIXTURES}/kjv-mamba`),
@@ -230,12 +230,12 @@ describe.each([
     await backend.dispose();
   });
 
-  /** What a branch must equal: all its ids, and the marks with theirs. */
+  /** The expected content of a branch: its ids, and those at its marks. */
   interface Branch {
     session: Session;
     ids: number[];
     marks: { mark: Mark; ids: number[] }[];
-    /** What was saved last, which it may have left since. */
+    /** The bytes that were saved last, and the ids at that time. */
     saved?: { bytes: Uint8Array; ids: number[] };
   }
   interface World {
@@ -251,7 +251,7 @@ describe.each([
     toString: () => `${name}@${at}`,
   });
 
-  /** How often each was done, rather than passed over. */
+  /** How often each call was made rather than skipped. */
   const done = { append: 0, generate: 0, fork: 0, mark: 0, rewind: 0, save: 0, load: 0 };
   const at = fc.nat(7);
   const sampling = fc.constantFrom(
@@ -372,7 +372,7 @@ describe('a session of any length', () => {
     let seen = 0;
     for await (const _ of session.generate({ maxTokens: 9000, stopIds: [], temperature: 20 }))
       if (++seen % 100 === 0) most = Math.max(most, backend.memory().bytes);
-    // While it runs there is the state before the latest tokens as well, and the numbers for them.
+    // During a call there are also the state before the latest tokens, and their random numbers.
     expect(most - before).toBeLessThan(2 * session.bytes + 4096);
     expect(backend.memory().bytes).toBe(before);
     expect(Math.abs((await session.save()).length - saved)).toBeLessThan(512);

@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { StopStrings } from '../src/index.ts';
 import { expectError } from './helpers.ts';
 
-/** The text up to where a stop string is complete first, by looking at every beginning of it. */
+/** A slow reference: the text before the stop string that is complete first, by checking every prefix. */
 function expected(text: string, stops: readonly string[]): { text: string; stopped: boolean } {
   for (let end = 1; end <= text.length; end++) {
     const complete = stops.filter((stop) => text.slice(0, end).endsWith(stop));
@@ -15,7 +15,7 @@ function expected(text: string, stops: readonly string[]): { text: string; stopp
 }
 
 describe('stop strings', () => {
-  it('gives the text before the first, however it is cut', () => {
+  it('give the text before the first one, however it is split', () => {
     const letters = fc.string({ unit: fc.constantFrom('a', 'b', 'c'), maxLength: 12 });
     const stops = fc.array(fc.string({ unit: fc.constantFrom('a', 'b', 'c'), minLength: 1, maxLength: 4 }), {
       maxLength: 3,
@@ -30,7 +30,7 @@ describe('stop strings', () => {
           given += result.text;
           stopped = result.stopped;
           if (stopped) break;
-          // What is held back is the beginning of a stop string, and no more than that.
+          // The held text is the beginning of a stop string, and no longer.
           const held = pieces.join('').startsWith(given);
           expect(held).toBe(true);
         }
@@ -41,7 +41,7 @@ describe('stop strings', () => {
     );
   });
 
-  it('holds back no more than may begin one', () => {
+  it('hold back only a possible beginning', () => {
     const watcher = new StopStrings(['\n\n', 'END']);
     expect(watcher.push('one\n').text).toBe('one');
     expect(watcher.push('two').text).toBe('\ntwo');
@@ -51,7 +51,7 @@ describe('stop strings', () => {
     expect(new StopStrings([]).push('any').text).toBe('any');
   });
 
-  it('refuses empty strings', async () => {
+  it('must not be empty', async () => {
     await expectError(() => new StopStrings(['']), 'invalid-argument', 'stop');
     await expectError(() => new StopStrings([5 as unknown as string]), 'invalid-argument', 'stop');
   });

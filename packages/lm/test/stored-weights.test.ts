@@ -18,9 +18,9 @@ describe('weights as they are stored', () => {
     return { values: Array.from(values), bytes };
   };
 
-  it.each(['F16', 'BF16', 'Q8_0'] as const)('are kept, and give what dequantised ones do (%s)', async (type) => {
+  it.each(['F16', 'BF16', 'Q8_0'] as const)('are kept, and give the same as dequantised ones (%s)', async (type) => {
     const folder = await mkdtemp(join(tmpdir(), 'mamba-stored-'));
-    // Rows of whole blocks, so that all matrices are of one type.
+    // Rows are multiples of a block, so that all matrices have the same type.
     const config = modelConfig({ layers: 2, dModel: 64, vocabSize: 96 }, { dState: 16, dtRank: 32 });
     let seed = 1;
     const source = ({ key, shape }: ParameterSpec): HostTensor => {
@@ -37,14 +37,13 @@ describe('weights as they are stored', () => {
     const [whole, stored] = [await logitsOf(backend, path, undefined), await logitsOf(backend, path, 'stored')];
     expect(stored.bytes).toBeLessThan(whole.bytes * 0.8);
     const largest = Math.max(...whole.values.map(Math.abs));
-    // The values are the same: only float32's order of sums differs, and, for q8, activations that the backend rounds
-    // to 8 bits.
+    // The weights are equal. The order of sums in float32 differs, and for q8 the backend rounds activations to 8 bits.
     const bound = type === 'Q8_0' ? 2e-2 : 1e-5;
     for (const [id, value] of whole.values.entries())
       expect(Math.abs(stored.values[id]! - value)).toBeLessThan(bound * largest);
     await backend.dispose();
 
-    // A backend without the type takes its own precision.
+    // A backend without the type uses its own precision.
     const exact = await reference().create();
     const [first, second] = [await logitsOf(exact, path, undefined), await logitsOf(exact, path, 'stored')];
     expect(second).toEqual(first);

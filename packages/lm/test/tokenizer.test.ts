@@ -21,14 +21,14 @@ beforeAll(async () => {
 });
 
 describe('tokenizer', () => {
-  it('gives the ids of the golden prompt, and its text back', async () => {
+  it('encodes and decodes the golden prompt', async () => {
     const expected = await golden('kjv-mamba');
     const [ids] = rows(expected('input_ids'));
     expect(tokenizer.decode(ids!)).toMatch(/^Not according to the covenant/);
     expect(tokenizer.encode(tokenizer.decode(ids!))).toEqual(ids);
   });
 
-  it('gives back any text', () => {
+  it('decodes what it encoded, for any text', () => {
     fc.assert(
       fc.property(fc.oneof(text, fc.string({ unit: 'binary' })), (sample) => {
         expect(tokenizer.decode(tokenizer.encode(sample))).toBe(sample);
@@ -44,7 +44,7 @@ describe('tokenizer', () => {
     expect(tokenizer.byteLength(5000)).toBe(0);
   });
 
-  it('knows special tokens, and leaves them out where asked', () => {
+  it('knows special tokens, and skips them on request', () => {
     const ids = tokenizer.encode('a<|endoftext|>b');
     expect(ids).toContain(0);
     expect(tokenizer.decode(ids)).toBe('a<|endoftext|>b');
@@ -53,14 +53,14 @@ describe('tokenizer', () => {
     expect(tokenizer.decode([99999])).toBe('');
   });
 
-  it('refuses what is no text or no ids', async () => {
+  it('refuses what is not text or not ids', async () => {
     await expectError(() => tokenizer.encode('a\ud83c'), 'invalid-argument', 'surrogate');
     await expectError(() => tokenizer.encode(5 as unknown as string), 'invalid-argument', 'number');
     await expectError(() => tokenizer.decode([-1]), 'invalid-argument', '-1');
     await expectError(() => tokenizer.decode([1.5]), 'invalid-argument', '1.5');
   });
 
-  it('survives damaged files: each is used, or refused with a typed error', () => {
+  it('accepts damaged files or refuses them with a MambaError', () => {
     const whole = structuredClone(json) as { model: { vocab: Record<string, number>; merges: unknown[] } };
     whole.model.vocab = Object.fromEntries(Object.entries(whole.model.vocab).slice(0, 300));
     whole.model.merges = whole.model.merges.slice(0, 20);
@@ -138,7 +138,7 @@ describe('stream decoding', () => {
     expect(pieces.filter((piece) => piece === '').length).toBeGreaterThan(10);
   });
 
-  it('joins to the text of all ids, whatever they are', () => {
+  it('joins to the text of all ids, for any ids', () => {
     fc.assert(
       fc.property(fc.array(fc.integer({ min: 0, max: 1100 }), { maxLength: 200 }), fc.boolean(), (ids, skip) => {
         const options = { skipSpecialTokens: skip };
@@ -150,7 +150,7 @@ describe('stream decoding', () => {
     );
   });
 
-  it('gives half a character at the end as U+FFFD, and begins anew', () => {
+  it('gives half a character at the end as U+FFFD, and starts over', () => {
     const [first, ...rest] = tokenizer.encode('🎉');
     const decoder = tokenizer.streamDecoder();
     expect(decoder.push(first!)).toBe('');
@@ -158,7 +158,7 @@ describe('stream decoding', () => {
     expect([first!, ...rest].map((id) => decoder.push(id)).join('')).toBe('🎉');
   });
 
-  it('holds back little where the output is no text at all', () => {
+  it('holds back little if the output is not text', () => {
     const [first] = tokenizer.encode('🎉');
     const decoder = tokenizer.streamDecoder();
     const pieces = Array.from({ length: 300 }, () => decoder.push(first!)).join('') + decoder.end();
@@ -170,7 +170,7 @@ describe('encoding in pieces', () => {
   const pieces = async (of: Tokenizer, sample: string, read: number): Promise<readonly number[][]> =>
     (await collect(encodePieces(of, bytesSource(new TextEncoder().encode(sample)), read))).map((piece) => [...piece]);
 
-  it('gives the same ids as at once, on the validation text', async () => {
+  it('gives the same ids as one call, on the validation text', async () => {
     const sample = await readFile(`${FIXTURES}/kjv-mamba/validation.txt`, 'utf8');
     const whole = tokenizer.encode(sample);
     expect(whole).toHaveLength(20496);
@@ -181,7 +181,7 @@ describe('encoding in pieces', () => {
     }
   });
 
-  it('gives the same ids as at once, on any text cut anywhere', async () => {
+  it('gives the same ids as one call, on any text split anywhere', async () => {
     await fc.assert(
       fc.asyncProperty(
         fc.oneof(text, fc.string({ unit: 'binary' })),
@@ -194,7 +194,7 @@ describe('encoding in pieces', () => {
     );
   });
 
-  it('reads as a whole where the tokenizer may look across', async () => {
+  it('encodes the text as a whole if the tokenizer may look across a split', async () => {
     const added = [{ id: 0, content: 'the end', special: false, rstrip: false, lstrip: false, normalized: false }];
     for (const change of [
       { pre_tokenizer: null },
@@ -209,7 +209,7 @@ describe('encoding in pieces', () => {
     expect(tokenizer.splitsBeforeSpaces).toBe(true);
   });
 
-  it('refuses bytes that are not UTF-8, also at a cut', async () => {
+  it('refuses bytes that are not UTF-8, also at a split', async () => {
     for (const bytes of [Uint8Array.of(65, 0xff, 65), Uint8Array.of(65, 0xe2, 0x82)])
       await expectError(
         () => collect(encodePieces(tokenizer, bytesSource(bytes, 'x.txt'), 1)),

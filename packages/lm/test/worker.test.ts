@@ -30,7 +30,7 @@ describe('a language model in a worker', () => {
     channel.port1.close();
   });
 
-  it('does what a local one does', async () => {
+  it('gives the same as a local one', async () => {
     const backend = await cpu().create();
     const local = await loadModel(backend, KJV);
     const loaded: number[] = [];
@@ -87,7 +87,7 @@ describe('a language model in a worker', () => {
     await backend.dispose();
   });
 
-  it('computes only what is read, and frees what is left or aborted', async () => {
+  it('computes tokens only as they are read, and frees everything when left or aborted', async () => {
     expect(await connection.memory()).toBeUndefined();
     const lm = await connection.load(KJV);
     const { tensors } = (await connection.memory())!;
@@ -109,7 +109,7 @@ describe('a language model in a worker', () => {
     expect((await connection.memory())!.tensors).toBe(tensors);
   });
 
-  it('brings errors over whole', async () => {
+  it('transfers errors with all fields', async () => {
     const lm = await connection.load(KJV);
     await expectError(() => collect(lm.generate({ prompt: 'x', temperature: -1 })), 'invalid-argument', 'temperature');
     const error = await lm.encode('a\ud83c').catch((reason: unknown) => reason);
@@ -119,11 +119,11 @@ describe('a language model in a worker', () => {
     await expectError(() => connection.load({} as string), 'invalid-argument', 'location');
     const uncloneable = { prompt: 'x', stop: (() => 'x') as unknown as string };
     await expectError(() => collect(lm.generate(uncloneable)), 'invalid-argument', 'sent');
-    // All of that, and it still works.
+    // The connection still works.
     expect(await lm.encode('And')).toHaveLength(1);
   });
 
-  it('says why no backend runs, and tries again', async () => {
+  it('reports why no backend runs, and tries again', async () => {
     connection.close();
     await stop();
     let tries = 0;
@@ -136,7 +136,7 @@ describe('a language model in a worker', () => {
     expect((await connection.load(KJV)).info.backend.name).toBe('cpu');
   });
 
-  it('refuses another version, ignores what is no message, and ends what waits when closed', async () => {
+  it('refuses another version, ignores other messages, and rejects pending calls when closed', async () => {
     const answer = new Promise<MessageEvent>((resolve) => {
       channel.port1.addEventListener('message', (event) => resolve(event as MessageEvent), { once: true });
     });
@@ -151,10 +151,10 @@ describe('a language model in a worker', () => {
   });
 });
 
-describe('code of a checkpoint that holds up a worker', () => {
+describe('code of a checkpoint that blocks a worker', () => {
   const bounds = { origin: 'x.json', milliseconds: 20, remedy: 'Use another.' };
   const version = PROTOCOL_VERSION;
-  /** A worker that answers what it is told to. */
+  /** A worker that sends the given messages. */
   const fake = (...answers: object[]) => {
     let listener: ((event: Event) => void) | undefined;
     let ended = 0;
@@ -171,7 +171,7 @@ describe('code of a checkpoint that holds up a worker', () => {
     return { connection: connectLanguageModels(port), ended: () => ended };
   };
 
-  it('is ended with it, as Node ends it alone', async () => {
+  it('is terminated with the worker, with the same error as in Node', async () => {
     const { connection, ended } = fake({ version, id: 1, type: 'begin', bounds });
     const memory = connection.memory();
     const other = connection.memory().catch((error: unknown) => error);
@@ -181,7 +181,7 @@ describe('code of a checkpoint that holds up a worker', () => {
     await expectError(() => connection.memory(), 'invalid-file', 'x.json');
   });
 
-  it('has its time for each piece of work, and not for what comes after', async () => {
+  it('has a time limit for each call', async () => {
     const begin = { version, id: 1, type: 'begin', bounds };
     const { connection, ended } = fake(
       begin,
@@ -199,7 +199,7 @@ describe('code of a checkpoint that holds up a worker', () => {
     expect([ended(), connection.failure?.code]).toEqual([0, 'aborted']);
   });
 
-  it('is told of before it begins, and when it ends', () => {
+  it('is announced before it begins, and when it ends', () => {
     const heard: unknown[] = [];
     const unwatch = watchBounds((given) => {
       heard.push(given);

@@ -7,8 +7,8 @@ const forever = (): never => {
   for (;;);
 };
 
-describe('bounded work', () => {
-  it('gives what it gives, and throws what it throws', () => {
+describe('bounded code', () => {
+  it('returns its value, and throws its errors', () => {
     const made = { a: 1 };
     expect(bounded(bounds, () => made)).toBe(made);
     expect(bounded(bounds, () => bounded(bounds, () => 2) + 1)).toBe(3);
@@ -20,7 +20,7 @@ describe('bounded work', () => {
     ).toThrow(error);
   });
 
-  it('ends, wherever it is, and so does what runs within', async () => {
+  it('is interrupted anywhere, and so is bounded code within it', async () => {
     await expectError(() => bounded(bounds, forever), 'invalid-file', 'x.json', '50 ms', 'Use another.');
     await expectError(() => bounded(bounds, () => /(a+)+$/.exec(`${'a'.repeat(60)}!`)), 'invalid-file', '50 ms');
     const outer = { ...bounds, origin: 'outer' };
@@ -40,7 +40,7 @@ describe('bounded work', () => {
     expect(bounded(bounds, () => 'usable after')).toBe('usable after');
   });
 
-  it('is interrupted where somebody listens, who hears of it', async () => {
+  it('is interrupted by SIGINT, and calls its listener', async () => {
     let heard = 0;
     const listen = (): number => heard++;
     process.on('SIGINT', listen);

@@ -31,7 +31,7 @@ const OTHERS = [
 ];
 
 describe('hosts', () => {
-  it.each(LOOPBACK)('%s is this machine', (host) => {
+  it.each(LOOPBACK)('%s is loopback', (host) => {
     expect(isLoopback(host)).toBe(true);
     expect(hostGuard('127.0.0.1', [])(host)).toBe(true);
     if (!host.includes(':') || host.startsWith('[')) expect(hostGuard(host, [])(`${host}:8080`)).toBe(true);
@@ -42,7 +42,7 @@ describe('hosts', () => {
     expect(hostGuard('127.0.0.1', [])(host)).toBe(false);
   });
 
-  it('are allowed by name, whatever the server is bound to', () => {
+  it('are accepted if they are allowed, bound or loopback', () => {
     for (const bound of ['127.0.0.1', '0.0.0.0', '::']) {
       const guard = hostGuard(bound, ['Model.Example.', '192.168.0.5']);
       for (const host of ['model.example', 'MODEL.EXAMPLE:8080', '192.168.0.5:80', 'localhost'])
@@ -53,7 +53,7 @@ describe('hosts', () => {
     expect(hostGuard('box.example', ['model.example'])('box.example:8080')).toBe(true);
   });
 
-  it('have one form each', () => {
+  it('have one canonical form', () => {
     expect(canonicalHost('127.1')).toBe('127.0.0.1');
     expect(canonicalHost('[0:0::1]')).toBe('[::1]');
     expect(canonicalHost('Bücher.example')).toBe('xn--bcher-kva.example');

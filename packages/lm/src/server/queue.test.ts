@@ -5,7 +5,7 @@ import { Queue } from './queue.ts';
 const never = new AbortController().signal;
 
 describe('a queue', () => {
-  it('runs one at a time, in order, and goes on after what fails', async () => {
+  it('runs jobs one at a time, in order, and continues after a failure', async () => {
     const queue = new Queue(10);
     const seen: string[] = [];
     const act = (name: string) => async (): Promise<string> => {
@@ -21,7 +21,7 @@ describe('a queue', () => {
     await queue.idle();
   });
 
-  it('turns away what it has no place for, and lets go of those that left', async () => {
+  it('refuses jobs beyond its limit, and drops aborted ones', async () => {
     const queue = new Queue(2);
     let free = (): void => {};
     const held = queue.run(

@@ -9,10 +9,10 @@ const regex = (pattern: string): object => ({ Regex: pattern });
 const replace = (pattern: object, content: string): object => ({ type: 'Replace', pattern, content });
 const sequence = (...normalizers: object[]): object => ({ type: 'Sequence', normalizers });
 const added = (content: string): object[] => [{ id: 1, content, special: false, normalized: true }];
-/** Forty characters at which each of the patterns below tries all ways to cut them. */
+/** Forty characters on which the patterns below backtrack exponentially. */
 const TEXT = `${'a'.repeat(40)}!`;
 
-describe('a pattern of a tokenizer ends', () => {
+describe('limits of the patterns of a tokenizer', () => {
   it.each([
     ['a split', { pre_tokenizer: { type: 'Split', pattern: regex('(a+)+$'), behavior: 'Isolated' } }],
     [
@@ -25,17 +25,14 @@ describe('a pattern of a tokenizer ends', () => {
       },
     ],
     ['a normalizer', { normalizer: sequence(replace(regex('(a|a|aa)+$'), 'b')) }],
-    [
-      'a normalizer of the tokens that are added',
-      { normalizer: replace(regex('(a+)+$'), 'b'), added_tokens: added(TEXT) },
-    ],
+    ['a normalizer of added tokens', { normalizer: replace(regex('(a+)+$'), 'b'), added_tokens: added(TEXT) }],
     ['a decoder', { decoder: { type: 'Sequence', decoders: [{ type: 'Fuse' }, replace(regex('(a+)+$'), 'b')] } }],
-  ])('in time: %s', async (_, parts) => {
+  ])('bound the time of %s', async (_, parts) => {
     await expectError(
       () => {
         const tokenizer = make(parts);
         const ids = tokenizer.encode(TEXT);
-        // Alone, so that it is no part of a longer token.
+        // Single tokens, so that none is part of a longer one.
         tokenizer.decode([...Array.from({ length: 60 }, () => tokenizer.idOf('a')!), ...ids.slice(-1)]);
       },
       'invalid-file',
@@ -49,10 +46,10 @@ describe('a pattern of a tokenizer ends', () => {
       'replacements that double',
       { normalizer: sequence(...Array.from({ length: 40 }, () => replace({ String: 'a' }, 'aa'))) },
     ],
-    ['a replacement of nothing', { normalizer: replace(regex(''), 'b'.repeat(10_000_000)) }],
-    ['a long beginning', { normalizer: { type: 'Prepend', prepend: 'b'.repeat(10_000_000) } }],
+    ['a replacement of the empty string', { normalizer: replace(regex(''), 'b'.repeat(10_000_000)) }],
+    ['a long prefix', { normalizer: { type: 'Prepend', prepend: 'b'.repeat(10_000_000) } }],
     [
-      'one of each piece',
+      'a replacement in each piece',
       {
         pre_tokenizer: {
           type: 'Sequence',
@@ -65,14 +62,14 @@ describe('a pattern of a tokenizer ends', () => {
     ],
     ['pieces of no length', { pre_tokenizer: { type: 'FixedLength', length: 0 } }],
     [
-      'tokens that are added',
+      'a normalizer of added tokens, which doubles them',
       {
         normalizer: sequence(...Array.from({ length: 40 }, () => replace({ String: 'a' }, 'aa'))),
         added_tokens: added('aaaa'),
       },
     ],
     ['a decoder', { decoder: replace(regex(''), 'b'.repeat(1_000_000)) }],
-  ])('in size: %s', async (_, parts) => {
+  ])('bound the size of %s', async (_, parts) => {
     await expectError(
       () => {
         const tokenizer = make(parts);
@@ -83,7 +80,7 @@ describe('a pattern of a tokenizer ends', () => {
     );
   });
 
-  it('and those that models have give what they gave', () => {
+  it('allow the patterns of models', () => {
     const gpt =
       "(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}{1,3}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+";
     const parts = {
@@ -103,7 +100,7 @@ describe('a pattern of a tokenizer ends', () => {
     expect(tokenizer.decode(tokenizer.encode(long))).toBe(long);
   });
 
-  it('and where it does not, ids can be given', async () => {
+  it('can be avoided by a prompt of ids', async () => {
     const json = { ...KJV, normalizer: replace(regex('(a+)+$'), 'b') };
     const lm = await loadWith('tokenizer.json', JSON.stringify(json));
     await expectError(() => lm.generate({ prompt: TEXT }), 'invalid-file', 'Give the prompt as token ids');

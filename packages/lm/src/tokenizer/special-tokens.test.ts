@@ -12,16 +12,16 @@ const special = (...contents: string[]): object[] =>
 const base = { post_processor: null, normalizer: null, pre_tokenizer: null, decoder: null };
 
 const KINDS: readonly (readonly [string, Tokenizer])[] = [
-  ['of bytes', new Tokenizer(KJV, { chat_template: TEMPLATE, eos_token: EOS })],
+  ['with byte-level BPE', new Tokenizer(KJV, { chat_template: TEMPLATE, eos_token: EOS })],
   [
-    'of pieces with Metaspace',
+    'with Metaspace',
     new Tokenizer(
       {
         ...base,
         pre_tokenizer: { type: 'Metaspace', replacement: '▁', prepend_scheme: 'first' },
         decoder: { type: 'Metaspace', replacement: '▁', prepend_scheme: 'first' },
         added_tokens: special(EOS),
-        // Unigram has its special tokens as pieces.
+        // A Unigram vocabulary contains its special tokens.
         model: {
           type: 'Unigram',
           unk_id: 1,
@@ -32,7 +32,7 @@ const KINDS: readonly (readonly [string, Tokenizer])[] = [
     ),
   ],
   [
-    'of words',
+    'with words',
     new Tokenizer(
       {
         ...base,
@@ -59,20 +59,20 @@ describe.each(KINDS)('special tokens of a tokenizer %s', (_, tokenizer) => {
   const eos = tokenizer.idOf(EOS)!;
   const texts = [EOS, `a${EOS}b`, `${EOS}${EOS}`, `what is ${EOS}?`, ` ${EOS} `];
 
-  it('are parsed, and are text where they are to be split', () => {
+  it('are recognised, or encoded as text on request', () => {
     for (const text of texts) {
       expect(tokenizer.encode(text)).toContain(eos);
       const ids = tokenizer.encode(text, { splitSpecialTokens: true });
       expect(ids).not.toContain(eos);
       expect(tokenizer.decode(ids).replaceAll(' ', '')).toBe(text.replaceAll(' ', ''));
-      // Nothing of it stays.
+      // The option affects this call only.
       expect(tokenizer.encode(text)).toContain(eos);
     }
     const plain = 'what is that?';
     expect(tokenizer.encode(plain, { splitSpecialTokens: true })).toEqual(tokenizer.encode(plain));
   });
 
-  it('of the template stay, and those in messages are text', () => {
+  it('of the template are recognised, while those in messages are text', () => {
     const count = (ids: readonly number[]): number => ids.filter((id) => id === eos).length;
     const messages = texts.map((content) => ({ role: 'user', content }));
     expect(count(tokenizer.encodeChat(messages, { splitSpecialTokens: true }))).toBe(texts.length + 1);

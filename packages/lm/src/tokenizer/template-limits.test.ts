@@ -8,7 +8,7 @@ const render = (source: string, said: readonly { role: string; content: string }
   new ChatTemplate(source, {}, 'x.json').render(said);
 const forty = (body: string): string => `{% for i in range(40) %}${body}{% endfor %}`;
 
-describe('a chat template ends', () => {
+describe('limits of a chat template', () => {
   it.each([
     ['an endless range', '{{ range(1000000000) }}'],
     ['a range of tiny steps', '{{ range(0, 1, 1e-300) }}'.replace('1e-300', '0.0000000001')],
@@ -58,11 +58,11 @@ describe('a chat template ends', () => {
       'a block that is captured and doubled',
       `{% set s = 'aaaaaaaa' %}{% macro d(s) %}{{ s }}{{ s }}{% endmacro %}${'{% set s = d(s) %}'.repeat(40)}{{ s }}`,
     ],
-  ])('%s', async (_, source) => {
+  ])('refuse %s', async (_, source) => {
     await expectError(() => render(source), 'invalid-file', 'x.json', TEMPLATE_REMEDY);
   });
 
-  it('and a long conversation is within the limits', () => {
+  it('allow a long conversation', () => {
     const said = Array.from({ length: 5000 }, (_, index) => ({
       role: index % 2 === 0 ? 'user' : 'assistant',
       content: 'In the beginning God created the heaven and the earth.'.repeat(4),
@@ -73,13 +73,13 @@ describe('a chat template ends', () => {
     expect(render(source, said)).toBe(said.map(({ role, content }) => `<|${role}|>${content}`).join(''));
   });
 
-  it('and what is in it is Jinja', () => {
+  it('allow the globals of transformers', () => {
     expect(render('{{ range(3) }}{{ range(5, 1, -2) }}{{ range(2, 4) | length }}')).toBe('[0, 1, 2][5, 3]2');
     expect(render('{{ True and true }}{{ False }}{{ None is none }}')).toBe('truefalsetrue');
     expect(render("{{ strftime_now('%Y-%m-%d %B %%') }}")).toMatch(/^\d{4}-\d\d-\d\d [A-Z][a-z]+ %$/);
   });
 
-  it('and where it does not, the conversation can be given as text', async () => {
+  it('can be avoided by a prompt of text', async () => {
     const lm = await loadWith('chat_template.jinja', '{{ range(1000000000) }}');
     await expectError(() => lm.encodeChat(messages), 'invalid-file', TEMPLATE_REMEDY);
     const pieces = lm.generate({ prompt: `user: ${messages[0]!.content}`, maxTokens: 3 });
