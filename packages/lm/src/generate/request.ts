@@ -16,7 +16,7 @@ import {
 import { type GeneratedPiece, makePieces, PieceMaker } from './pieces.ts';
 import { checkBatchable, runRequests, Scheduler } from './scheduler.ts';
 
-/** Text, or token ids. A checkpoint without a tokenizer takes ids alone. */
+/** Text, or token ids. A checkpoint without a tokenizer takes ids only. */
 export type Prompt = string | ArrayLike<number>;
 
 export interface GenerateOptions extends Omit<GenerateTokensOptions, 'draft'> {

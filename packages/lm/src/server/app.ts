@@ -110,7 +110,7 @@ function toClientError(error: unknown, { onError }: AppOptions): ApiError {
 
 /** Cancels a request when the client disconnects or the server closes. */
 interface Cancellation {
-  /** Aborts the request alone. */
+  /** Aborts this request only. */
   readonly controller: AbortController;
   readonly signal: AbortSignal;
 }
