@@ -51,7 +51,7 @@ export async function* continueFrom(
   checkSignal('generate', signal);
   const before = pending.slice(0, -1);
   const read = before.length > 0 ? await prefill(model, before, { state, chunk, signal }) : undefined;
-  const options = { borrowed: read === undefined, keeps: settle !== undefined };
+  const options = { borrowed: read === undefined, keepsPrevious: settle !== undefined };
   const decoder = new Decoder(model, [newSequence(generation, previous)], read ?? state, options);
   let given = 0;
   try {

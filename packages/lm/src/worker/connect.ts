@@ -57,6 +57,7 @@ export function connectLanguageModels(port: WorkerPort): WorkerConnection {
   return new WorkerConnection(port);
 }
 
+/** A connection to a worker that serves language models; made by `connectLanguageModels`. */
 export class WorkerConnection {
   readonly #port: WorkerPort;
   readonly #pending = new Map<number, PendingRequest>();

@@ -44,6 +44,7 @@ export interface RemoteTokenizer {
   readonly tokenizer?: string | readonly File[] | undefined;
 }
 
+/** The properties of a model that the page can read at any time. */
 export interface ModelInfo {
   readonly handle: Handle;
   readonly name: string;
@@ -55,6 +56,7 @@ export interface ModelInfo {
   readonly hasChatTemplate: boolean;
 }
 
+/** The properties of a session as of the latest answer. */
 export interface SessionInfo {
   readonly handle: Handle;
   readonly length: number;

@@ -19,15 +19,15 @@ export interface SequenceOutput {
 
 /**
  * Owns the state of sequences that are generated together: one row for each, fed all ids but the sequence's last.
- * A decoder that keeps also holds the state before the latest tokens, so that `settle` can stop after any of them:
+ * With `keepsPrevious` it also holds the state before the latest tokens, so that `settle` can stop after any of them:
  * a state cannot be truncated.
  */
 export class Decoder {
   readonly #model: Model;
-  readonly #keeps: boolean;
+  readonly #keepsPrevious: boolean;
   #sequences: readonly Sequence[];
   #current: OwnedState;
-  /** Set after the first `advance` of a decoder that keeps. */
+  /** With `keepsPrevious`, set after the first `advance`. */
   #previous: Previous | undefined;
 
   /** @param state One row for each sequence. The decoder takes ownership unless `borrowed`. */
@@ -35,24 +35,24 @@ export class Decoder {
     model: Model,
     sequences: readonly Sequence[],
     state: ModelState | undefined,
-    options: { readonly borrowed?: boolean; readonly keeps?: boolean } = {},
+    options: { readonly borrowed?: boolean; readonly keepsPrevious?: boolean } = {},
   ) {
     this.#model = model;
     this.#sequences = sequences;
     this.#current = { state, owned: options.borrowed !== true };
-    this.#keeps = options.keeps === true;
+    this.#keepsPrevious = options.keepsPrevious === true;
   }
 
   /**
    * Generates from 1 to `count` tokens, the same number for each sequence whose logits stay finite. Sampling on the
    * device takes several tokens without waiting. If it throws, nothing has changed except that random numbers may have
-   * been drawn; a decoder that does not keep may have lost its state, and can then only be disposed.
+   * been drawn; without `keepsPrevious` the state may be lost, and the decoder can then only be disposed.
    */
   async advance(count: number): Promise<readonly SequenceOutput[]> {
     const sequences = this.#sequences;
     const before = sequences.map(({ lastId }) => lastId);
     const { state: current, owned } = this.#current;
-    const batchState = { state: current, donate: owned && !this.#keeps && current !== undefined };
+    const batchState = { state: current, donate: owned && !this.#keepsPrevious && current !== undefined };
     const { tokens, state } = await strategyFor(sequences)(this.#model, sequences, batchState, count);
     const outputs = tokens.map((made, row) => untilNotFinite(made, before[row]!));
     for (const [row, sequence] of sequences.entries())
@@ -92,7 +92,7 @@ export class Decoder {
   }
 
   /**
-   * Ends a decoder of one sequence that keeps.
+   * Ends a decoder of one sequence with `keepsPrevious`.
    * @param given How many of the latest tokens count; none if nothing was generated.
    * @returns the state after those. If `owned`, its model state is the caller's to dispose; otherwise it was borrowed.
    */
@@ -120,7 +120,7 @@ export class Decoder {
   #take(state: ModelState, lastIds: readonly number[], outputs: readonly SequenceOutput[]): void {
     const held = this.#current;
     this.#current = { state, owned: true };
-    if (!this.#keeps) {
+    if (!this.#keepsPrevious) {
       release(held);
       return;
     }
