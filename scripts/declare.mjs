@@ -4,7 +4,7 @@
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join, relative, resolve } from 'node:path';
 import process from 'node:process';
-import ts from 'typescript';
+import ts from 'typescript-api';
 
 const folder = process.cwd();
 const { name, exports, imports = {} } = JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8'));

@@ -7,7 +7,7 @@ import { dirname, join, relative } from 'node:path';
 import process from 'node:process';
 import { fileURLToPath } from 'node:url';
 import asc from 'assemblyscript/asc';
-import ts from 'typescript';
+import ts from 'typescript-api';
 import { interfaces } from './interface.mjs';
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));

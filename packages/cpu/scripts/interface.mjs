@@ -7,7 +7,7 @@
 // constants marked `// host` are exported as they are. exports.ts has the functions that assembly/index.ts exports.
 import { readdirSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import ts from 'typescript';
+import ts from 'typescript-api';
 
 /** Each field is one word, so fields lie one after the other. */
 const WORDS = ['usize', 'i32', 'u32', 'f32', 'Flag'];
