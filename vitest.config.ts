@@ -1,18 +1,23 @@
+import { availableParallelism } from 'node:os';
 import { defineConfig } from 'vitest/config';
 import { BaseSequencer, type TestSpecification } from 'vitest/node';
 
 /** Files that take long, the longest first: one of them would else run alone at the end, beside idle cores. */
 const LONG = [
+  'apps/playground/test/playground.test.ts',
   'packages/webgpu/test/conformance.test.ts',
   'packages/webgpu/test/browser.test.ts',
+  'packages/lm/test/cli.test.ts',
+  'apps/bench/src/runner/runner.test.ts',
   'packages/webgpu/test/scan-variants.test.ts',
   'packages/cpu/test/browser.test.ts',
-  'packages/lm/test/cli.test.ts',
-  'packages/cpu/test/engines.test.ts',
-  'apps/playground/test/playground.test.ts',
-  'packages/webgpu/test/decode-variants.test.ts',
-  'apps/bench/src/runner/runner.test.ts',
   'apps/bench/test/page.test.ts',
+  'packages/cpu/test/threads.test.ts',
+  'packages/webgpu/test/blocks.test.ts',
+  'packages/webgpu/test/linear-variants.test.ts',
+  'packages/webgpu/test/decode-variants.test.ts',
+  'packages/webgpu/test/model.test.ts',
+  'packages/cpu/test/engines.test.ts',
   'scripts/publish/pack.test.mjs',
   'scripts/publish/types.test.mjs',
 ];
@@ -29,8 +34,9 @@ class LongestFirst extends BaseSequencer {
 
 export default defineConfig({
   test: {
-    // A worker a core: the runner's default leaves one core to itself, which halves the speed of a machine with two.
-    maxWorkers: '100%',
+    // The runner's default leaves one core to itself, which halves the speed of a machine with two. One worker more
+    // than there are cores fills the time in which a test waits for a limit or for another process.
+    maxWorkers: availableParallelism() + 1,
     sequence: { sequencer: LongestFirst },
     projects: [
       'packages/*',

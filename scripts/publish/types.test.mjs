@@ -5,23 +5,24 @@
  */
 import { execFile } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { afterAll, expect, test } from 'vitest';
+import { root } from '../lib.mjs';
 
-const require = createRequire(import.meta.url);
 const consumers = fileURLToPath(new URL('consumers/', import.meta.url));
 const folder = mkdtempSync(join(consumers, 'project-'));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
 const OLDEST = 'typescript-floor';
+const BEFORE = 'typescript-api';
 const NEWEST = 'typescript';
 
 test.each([
   { compiler: OLDEST, file: 'plain.ts', lib: ['ES2022'], types: [] },
   { compiler: OLDEST, file: 'hosted.ts', lib: ['ES2022', 'DOM'], types: [] },
+  { compiler: BEFORE, file: 'plain.ts', lib: ['ES2022'], types: [] },
   { compiler: NEWEST, file: 'plain.ts', lib: ['ES2022'], types: [] },
   { compiler: NEWEST, file: 'hosted.ts', lib: ['ES2022'], types: ['node'] },
   { compiler: NEWEST, file: 'hosted.ts', lib: ['ES2022', 'DOM'], types: [] },
@@ -30,7 +31,7 @@ test.each([
   const project = join(folder, `${[compiler, file, ...lib, ...types].join('-')}.json`);
   const compilerOptions = { target: 'ES2022', lib, types, module: 'NodeNext', strict: true, noEmit: true };
   writeFileSync(project, JSON.stringify({ compilerOptions, files: [join(consumers, file)] }));
-  const tsc = require.resolve(`${compiler}/bin/tsc`);
+  const tsc = join(root, 'node_modules', compiler, 'bin', 'tsc');
   const { stdout } = await promisify(execFile)(process.execPath, [tsc, '-p', project]).catch((error) => error);
   expect(stdout).toBe('');
 });

@@ -7,7 +7,7 @@ import { fileURLToPath } from 'node:url';
 import { cpu } from '@mamba/cpu';
 import { loadModel } from '@mamba/lm';
 import { launchChromium } from '@mamba/software-gpu';
-import type { Browser, BrowserContextOptions, Page } from 'playwright-core';
+import type { Browser, BrowserContext, BrowserContextOptions, Page } from 'playwright-core';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { buildSite, type Opened, open, type Site } from './browser.ts';
 
@@ -63,6 +63,21 @@ async function generate(page: Page, fields: Readonly<Record<string, string>>): P
   await drawn(page);
   await settled(page, 'written:');
 }
+
+/** Has the page's worker run a script before its own. */
+async function inWorker(context: BrowserContext, script: string): Promise<void> {
+  await context.route(/worker-[^/]*\.js$/, async (route) => {
+    const response = await route.fetch();
+    await route.fulfill({ response, body: `${script}\n${await response.text()}` });
+  });
+}
+
+/**
+ * Has a pipeline compiled when it is first used. A model prepares all that it may need, which takes SwiftShader
+ * seconds; one test, which changes from the CPU to WebGPU, loads as users do.
+ */
+const COMPILE_LAZILY =
+  'GPUDevice.prototype.createComputePipelineAsync = () => Promise.reject(new Error("is not prepared"));';
 
 /** Returns the faults that axe finds: names, roles, contrast, order of headings. */
 async function audit(page: Page): Promise<readonly string[]> {
@@ -326,9 +341,9 @@ test('stops in the middle of a long text, which is not lost', async () => {
 // The test loads twice on a GPU in software, which is slow on a busy machine.
 test('says that the GPU was lost, keeps the text, and loads again', { timeout: 300_000 }, async () => {
   const context = await browser.newContext({ viewport: { width: 390, height: 844 } });
-  await context.route(/worker-[^/]*\.js$/, async (route) => {
-    const response = await route.fetch();
-    const losing = `{
+  await inWorker(
+    context,
+    `${COMPILE_LAZILY} {
       const { requestDevice } = GPUAdapter.prototype;
       const channel = new BroadcastChannel('lose');
       GPUAdapter.prototype.requestDevice = async function (...options) {
@@ -336,9 +351,8 @@ test('says that the GPU was lost, keeps the text, and loads again', { timeout: 3
         channel.addEventListener('message', () => device.destroy());
         return device;
       };
-    }`;
-    await route.fulfill({ response, body: `${losing}\n${await response.text()}` });
-  });
+    }`,
+  );
   context.setDefaultTimeout(120_000);
   const page = await context.newPage();
   await page.goto(site.address);
@@ -375,7 +389,10 @@ test('says so where the worker does not come', async () => {
 });
 
 test('says so where the backend has no such weights', async () => {
-  const { page } = await open(browser, site.address);
+  const context = await browser.newContext();
+  await inWorker(context, COMPILE_LAZILY);
+  const page = await context.newPage();
+  await page.goto(site.address);
   await page.getByRole('radio', { name: 'WebGPU' }).and(page.locator(':enabled')).check();
   await page.getByText('Weights: float32').click();
   await page.getByRole('combobox', { name: 'Weights' }).selectOption('q4');

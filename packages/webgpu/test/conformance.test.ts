@@ -5,5 +5,5 @@ import { compileLazily } from './compile-lazily.ts';
 import { gaps } from './gaps.ts';
 
 compileLazily(globals);
-// This run has the limits and features of the adapter; browser.test.ts runs the same suite with those of every browser.
+// This run has the limits and features of the adapter. browser.test.ts runs most checks with those of every browser.
 describeConformance(webgpu(), { gaps });
