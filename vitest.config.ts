@@ -1,4 +1,3 @@
-import { availableParallelism } from 'node:os';
 import { defineConfig } from 'vitest/config';
 import { BaseSequencer, type TestSpecification } from 'vitest/node';
 
@@ -34,9 +33,9 @@ class LongestFirst extends BaseSequencer {
 
 export default defineConfig({
   test: {
-    // The runner's default leaves one core to itself, which halves the speed of a machine with two. One worker more
-    // than there are cores fills the time in which a test waits for a limit or for another process.
-    maxWorkers: availableParallelism() + 1,
+    // A worker a core: the runner's default leaves one core to itself, which halves the speed of a machine with two. A
+    // third worker on two cores gained nothing.
+    maxWorkers: '100%',
     sequence: { sequencer: LongestFirst },
     projects: [
       'packages/*',
