@@ -48,9 +48,14 @@ export async function runCase(item: Case, backend: Backend): Promise<Readonly<Re
 /** Reads the results and disposes them. */
 export async function readOutputs(backend: Backend, outputs: Outputs): Promise<Readonly<Record<string, HostArray>>> {
   try {
-    const values: Record<string, HostArray> = {};
-    for (const [name, tensor] of Object.entries(outputs)) values[name] = await backend.read(tensor);
-    return values;
+    // All at once: a device answers each read after a round trip, which in a browser takes longer than a small kernel.
+    const reads = await Promise.allSettled(Object.values(outputs).map((tensor) => backend.read(tensor)));
+    const failed = reads.find(({ status }) => status === 'rejected');
+    if (failed !== undefined) throw (failed as PromiseRejectedResult).reason;
+    const names = Object.keys(outputs);
+    return Object.fromEntries(
+      reads.map((read, index) => [names[index], (read as PromiseFulfilledResult<HostArray>).value]),
+    );
   } finally {
     for (const tensor of Object.values(outputs)) tensor.dispose();
   }
