@@ -47,9 +47,9 @@ export interface Calls<T> {
 /** Operation → its result: one `T`, or an object of `T`s. */
 export type Results<T> = { [K in OperationName]: ReturnType<Operations<T>[K]> };
 
-/** A call of tensors `T`, and the specs of its results in the form in which the operation returns them. */
-export interface Resolved<K extends OperationName, T extends TensorSpec> {
-  readonly call: Calls<T>[K];
+/** A call, and the specs of its results in the form in which the operation returns them. */
+interface Resolved<K extends OperationName> {
+  readonly call: Calls<TensorSpec>[K];
   readonly outputs: Results<TensorSpec>[K];
 }
 
@@ -57,7 +57,7 @@ export interface Resolved<K extends OperationName, T extends TensorSpec> {
 type Resolver<K extends OperationName> = (
   precision: Precision,
   ...args: Parameters<Operations<TensorSpec>[K]>
-) => Resolved<K, TensorSpec>;
+) => Resolved<K>;
 
 /** Every operation, with its resolver. A backend has a method for each entry. */
 export const resolvers: { readonly [K in OperationName]: Resolver<K> } = {

@@ -6,7 +6,7 @@ import type { FinishReason } from './generate.ts';
 import type { Generation } from './options.ts';
 
 export interface SchedulerRequest {
-  /** At least one id. */
+  /** The ids to begin with; there is at least one. */
   readonly prompt: readonly number[];
   readonly generation: Generation;
 }

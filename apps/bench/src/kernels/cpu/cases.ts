@@ -1,5 +1,6 @@
 /** The kernels that are timed on the cpu backend, at the shapes of mamba-130m, and what each is measured in. */
-import { type Backend, BYTES_PER_WEIGHT, type DType, type HostTensor, sizeOf, type Tensor } from '@mamba/core';
+import { type Backend, BYTES_PER_WEIGHT, type DType, type HostTensor, sizeOf } from '@mamba/core';
+import { smallOperations } from '../small-operations.ts';
 
 /** Names of the machine's limits, with which kernels are compared. */
 export const LIMITS = {
@@ -34,7 +35,7 @@ export function kernelCases(one: Backend, two: Backend, quick: boolean): KernelC
     ...scans(one, quick),
     ...products(one, quick),
     ...matrixVector(one, two, quick),
-    ...smallOperations(one, quick),
+    ...elementwise(one, quick),
     ...others(one, two, quick),
   ];
 }
@@ -112,17 +113,14 @@ function matrixVector(one: Backend, two: Backend, quick: boolean): KernelCase[] 
 }
 
 /** Norms and products of elements, of a prefill's rows. */
-function smallOperations(one: Backend, quick: boolean): KernelCase[] {
+function elementwise(one: Backend, quick: boolean): KernelCase[] {
   const shape = quick ? ([8, 64] as const) : ([512, 768] as const);
-  const [a, b, weight] = [values(shape), values(shape), values([shape[1]])].map((host) => one.upload(host));
-  const calls: [name: string, call: () => Tensor][] = [
-    ['rmsNorm', () => one.rmsNorm(a!, { weight })],
-    ['layerNorm', () => one.layerNorm(a!, { weight, bias: weight })],
-    ['add', () => one.add(a!, b!)],
-    ['multiply', () => one.multiply(a!, b!)],
-    ['multiply with SiLU', () => one.multiply(a!, b!, { activation: 'silu' })],
-  ];
-  return calls.map(([name, call]) => ({
+  const operands = {
+    a: one.upload(values(shape)),
+    b: one.upload(values(shape)),
+    weight: one.upload(values([shape[1]])),
+  };
+  return smallOperations(one, operands).map(({ name, call }) => ({
     name: `${name} ${shape.join(' × ')}`,
     unit: 'ns an element',
     work: sizeOf(shape),
