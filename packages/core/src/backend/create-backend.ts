@@ -168,7 +168,7 @@ class CheckedBackend<S> extends OperationMethods implements Backend, TensorOwner
   }
 
   /** Runs one operation: checks its arguments, asks whether the driver supports the call, and calls the kernel. */
-  #run<K extends OperationName>(operation: K, args: CallArguments<K>): Tensor | Record<string, Tensor> {
+  #run<K extends OperationName>(operation: K, args: CallArguments<K>): Tensor | Record<string, Tensor> | undefined {
     this.#checkAlive();
     // Handles are specs, and resolvers keep what they are given, so the call holds the caller's handles.
     const { call, outputs } = resolvers[operation](this.precision, ...args);
@@ -178,11 +178,12 @@ class CheckedBackend<S> extends OperationMethods implements Backend, TensorOwner
     const support = this.#supportsCall(operation, call);
     if (!support.supported) throw this.#refusal(operation, support.reason);
     const kernel = this.#driver.kernels[operation] as unknown as Kernel<K, S>;
-    return this.#wrap(kernel(onDevice), outputs);
+    return this.#wrap(kernel(onDevice), outputs as object | undefined);
   }
 
-  /** Wraps a storage, or an object of storages, as handles with the outputs' specs. */
-  #wrap(result: unknown, outputs: object): Tensor | Record<string, Tensor> {
+  /** Wraps a storage, or an object of storages, as handles with the outputs' specs. An update has no result. */
+  #wrap(result: unknown, outputs: object | undefined): Tensor | Record<string, Tensor> | undefined {
+    if (outputs === undefined) return undefined;
     if (isSpec(outputs)) return this.#adopt(result as S, outputs);
     const storages = result as Readonly<Record<string, S>>;
     return Object.fromEntries(

@@ -7,7 +7,7 @@ import type { BlockKernel, BlockWeights } from '../blocks/contract.ts';
 import type { BlockConfig, BlockKind } from '../blocks/kinds.ts';
 import type { Backend, BackendDetails, MemoryUse } from '../contract/backend.ts';
 import type { Support } from '../contract/capability.ts';
-import type { BackwardOperationName, ForwardOperationName, OperationName } from '../contract/operations.ts';
+import type { ForwardOperationName, OperationName, TrainingOperationName } from '../contract/operations.ts';
 import type { DType, HostArray, HostTensor, Precision, Tensor, TensorSpec } from '../contract/tensor.ts';
 import type { ModelConfig, ModelKernel, ModelWeights } from '../model/contract.ts';
 import type { Calls, Results } from '../operations/table.ts';
@@ -18,12 +18,13 @@ export interface DeviceTensor<S> extends TensorSpec {
 
 /**
  * Computes one operation. A kernel allocates its results, in the shapes that the operation's file gives, and never
- * writes to its inputs. Results may not share memory with inputs. A kernel that throws has freed what it allocated.
+ * writes to its inputs, but for those of `UpdateOperations`. Results may not share memory with inputs. A kernel that
+ * throws has freed what it allocated.
  */
 export type Kernel<K extends OperationName, S> = (call: Calls<DeviceTensor<S>>[K]) => Results<S>[K];
 
 export type Kernels<S> = { readonly [K in ForwardOperationName]: Kernel<K, S> } & {
-  readonly [K in BackwardOperationName]?: Kernel<K, S>;
+  readonly [K in TrainingOperationName]?: Kernel<K, S>;
 };
 
 export interface Driver<S> {

@@ -4,14 +4,14 @@
  * describe a call for `supports`. The semantics, shapes and errors of each operation are documented in
  * `operations/<stem>.ts`.
  *
- * This is not an array library: there is no broadcasting, there are no views, there is no autograd, and there is no
- * operation without a model that needs it.
+ * This is not an array library: there is no broadcasting, there are no views, and there is no operation without a model
+ * that needs it. Operations do not record anything for a later backward pass: `@mamba/train` does.
  */
 
 /** The rule by which the continuous system becomes a recurrence; see `selectiveScan`. */
 export type Discretization = 'euler' | 'zoh' | 'bilinear';
 /** A function of each element. The formulas are in `operations/multiply.ts`. */
-export type Activation = 'none' | 'silu' | 'gelu' | 'gelu-tanh' | 'relu2';
+export type Activation = 'none' | 'silu' | 'gelu' | 'gelu-tanh' | 'relu2' | 'exp';
 /** The activations of a convolution's output. */
 export type ConvActivation = Extract<Activation, 'none' | 'silu'>;
 
@@ -83,6 +83,47 @@ export interface ChoiceOptions {
   readonly checked?: boolean | undefined;
 }
 
+export interface CrossEntropyOptions {
+  /** Share of the target that is spread evenly over the vocabulary, in [0, 1]. Default 0. */
+  readonly labelSmoothing?: number | undefined;
+}
+
+export interface LinearBackwardOptions {
+  /**
+   * The gradients to compute. Default: all. A matrix in halves or quantised has no gradient, so `weight` must be left
+   * out there.
+   */
+  readonly wanted?: readonly LinearInput[] | undefined;
+}
+
+export type LinearInput = 'x' | 'weight' | 'bias';
+
+export interface AdamwOptions<T> {
+  readonly learningRate: number;
+  /** The number of this update, from 1: it corrects the bias of both moments. */
+  readonly step: number;
+  /** Decay of the first moment, in [0, 1). Default 0.9. */
+  readonly beta1?: number | undefined;
+  /** Decay of the second moment, in [0, 1). Default 0.999. */
+  readonly beta2?: number | undefined;
+  /** Added to the root of the second moment. Default 1e-8. */
+  readonly eps?: number | undefined;
+  /** Decoupled weight decay. Default 0. */
+  readonly weightDecay?: number | undefined;
+  /** `[1]`: the norm of all gradients together (`gradientNorm`). Where it is not finite, nothing is written. */
+  readonly norm?: T | undefined;
+  /** The gradient is multiplied by `min(1, maxNorm / (norm + 1e-6))`; it needs `norm`. Default: no limit. */
+  readonly maxNorm?: number | undefined;
+}
+
+/** What AdamW remembers of a parameter between updates: running means, of the parameter's shape, zero at first. */
+export interface AdamwMoments<T> {
+  /** Of the gradient. */
+  readonly first: T;
+  /** Of the gradient's square. */
+  readonly second: T;
+}
+
 export interface ScanResult<T> {
   /** `[batch, length, dim]` */
   readonly y: T;
@@ -115,6 +156,28 @@ export interface CausalConv1dGradients<T> {
   readonly weight: T;
   readonly bias?: T | undefined;
   readonly initialState?: T | undefined;
+}
+
+export interface LinearGradients<T> {
+  readonly x?: T | undefined;
+  readonly weight?: T | undefined;
+  readonly bias?: T | undefined;
+}
+
+export interface RmsNormGradients<T> {
+  readonly x: T;
+  readonly weight?: T | undefined;
+}
+
+export interface LayerNormGradients<T> {
+  readonly x: T;
+  readonly weight?: T | undefined;
+  readonly bias?: T | undefined;
+}
+
+export interface MultiplyGradients<T> {
+  readonly a: T;
+  readonly b?: T | undefined;
 }
 
 /**
@@ -154,8 +217,9 @@ export interface ForwardOperations<T> {
 }
 
 /**
- * Gradients, for training. A backend may lack these operations: `supports('selectiveScanBackward', …)` tells, and a
- * call throws `unsupported`.
+ * Gradients, for training: each takes the arguments of its operation and then the cotangents of the results. `add`,
+ * `slice` and `concat` have none, since their gradients are copies, `concat` and `slice`. Every gradient repeats bit for
+ * bit on one machine with the same settings.
  */
 export interface BackwardOperations<T> {
   /** Gradients of `selectiveScan`'s inputs, given the cotangents of its results. */
@@ -176,9 +240,40 @@ export interface BackwardOperations<T> {
     options: CausalConv1dOptions<T>,
     cotangents: ScanCotangents<T>,
   ): CausalConv1dGradients<T>;
+  /** Gradients of `linear`'s inputs: `dy weight` of x, `dyᵀ x` of weight, sums over rows of bias. */
+  linearBackward(x: T, weight: T, bias: T | undefined, dy: T, options?: LinearBackwardOptions): LinearGradients<T>;
+  rmsNormBackward(x: T, options: RmsNormOptions<T>, dy: T): RmsNormGradients<T>;
+  layerNormBackward(x: T, options: LayerNormOptions<T>, dy: T): LayerNormGradients<T>;
+  /** The gradient of the table, `[rows, channels]`: the sum of the rows of dy that have each id. */
+  embeddingBackward(table: T, ids: T, dy: T): T;
+  multiplyBackward(a: T, b: T | undefined, options: MultiplyOptions, dy: T): MultiplyGradients<T>;
+  /** The gradient of the logits. */
+  logProbBackward(logits: T, ids: T, dy: T): T;
+  /** The gradient of the logits. */
+  crossEntropyBackward(logits: T, targets: T, options: CrossEntropyOptions, dy: T): T;
 }
 
-export interface Operations<T> extends ForwardOperations<T>, BackwardOperations<T> {}
+/** Losses and norms, for training. */
+export interface LossOperations<T> {
+  /** The loss in nats of each row: logits `[…, vocab]`, int32 targets `[…]` → `[…]`; 0 where the target is below 0. */
+  crossEntropy(logits: T, targets: T, options?: CrossEntropyOptions): T;
+  /** The root of the sum of all squares of these tensors, `[1]`. */
+  gradientNorm(gradients: readonly T[]): T;
+}
+
+/** The only operations that write to their inputs. */
+export interface UpdateOperations<T> {
+  /** One step of AdamW (arXiv 1711.05101, algorithm 2), which writes to parameter and moments. */
+  adamw(parameter: T, gradient: T, moments: AdamwMoments<T>, options: AdamwOptions<T>): void;
+}
+
+/**
+ * What training needs beside the forward operations. A backend may lack these operations: `supports('adamw', …)` tells,
+ * and a call throws `unsupported`.
+ */
+export interface TrainingOperations<T> extends BackwardOperations<T>, LossOperations<T>, UpdateOperations<T> {}
+
+export interface Operations<T> extends ForwardOperations<T>, TrainingOperations<T> {}
 export type ForwardOperationName = keyof ForwardOperations<unknown>;
-export type BackwardOperationName = keyof BackwardOperations<unknown>;
-export type OperationName = ForwardOperationName | BackwardOperationName;
+export type TrainingOperationName = keyof TrainingOperations<unknown>;
+export type OperationName = ForwardOperationName | TrainingOperationName;

@@ -17,6 +17,7 @@ import {
   checkOptions,
   checkRank,
   describe,
+  like,
   parameterDType,
 } from './check.ts';
 
@@ -103,7 +104,6 @@ export function resolveCausalConv1dBackward<T extends TensorSpec>(
   const origin = 'causalConv1dBackward';
   const { call, outputs } = resolveCausalConv1d(x, weight, bias, options, origin);
   checkCotangents(origin, cotangents, outputs);
-  const like = (spec: TensorSpec): TensorSpec => ({ shape: spec.shape, dtype: spec.dtype });
   return {
     call: { ...call, dy: cotangents.y, dLastState: cotangents.lastState },
     outputs: {

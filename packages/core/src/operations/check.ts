@@ -109,6 +109,17 @@ export function checkCotangents(
   }
 }
 
+/** Checks the cotangent of a single result: it has the result's shape and dtype. */
+export function checkCotangent(origin: string, cotangent: TensorSpec, output: TensorSpec): void {
+  checkExact(`${origin}.dy`, cotangent, output.shape, 'as the forward result');
+  checkDType(`${origin}.dy`, cotangent, output.dtype);
+}
+
+/** The spec of a gradient: that of its input. */
+export function like({ shape, dtype }: TensorSpec): TensorSpec {
+  return { shape, dtype };
+}
+
 function checkTensor(origin: string, value: TensorSpec): void {
   if (typeof value !== 'object' || value === null || !Array.isArray(value.shape)) {
     throw invalid(origin, String(value), 'a tensor', 'Make one with backend.upload().');

@@ -1,5 +1,5 @@
 import { type Precision, sizeOf, type TensorSpec } from '../contract/tensor.ts';
-import { checkDType, checkIdRange, checkIntegers, checkRank } from './check.ts';
+import { checkCotangent, checkDType, checkIdRange, checkIntegers, checkRank } from './check.ts';
 
 /**
  * Gathers rows: `y[…, :] = table[ids[…], :]`; table `[rows, channels]` in any weight dtype, ids int32 `[…]`, y
@@ -20,14 +20,35 @@ export function resolveEmbedding<T extends TensorSpec>(
   table: T,
   ids: T,
   precision: Precision,
+  origin = 'embedding',
 ): { call: EmbeddingCall<T>; outputs: TensorSpec } {
-  checkRank('embedding.table', table, 2, '[rows, channels]');
-  checkDType('embedding.table', table, precision, 'float16', 'bfloat16', 'q8', 'q4');
+  checkRank(`${origin}.table`, table, 2, '[rows, channels]');
+  checkDType(`${origin}.table`, table, precision, 'float16', 'bfloat16', 'q8', 'q4');
   const [rows, channels] = table.shape as [number, number];
-  checkIntegers('embedding.ids', ids, ids?.shape ?? [], '[...]');
-  checkIdRange('embedding.ids', ids, rows);
+  checkIntegers(`${origin}.ids`, ids, ids?.shape ?? [], '[...]');
+  checkIdRange(`${origin}.ids`, ids, rows);
   return {
     call: { table, ids, count: sizeOf(ids.shape), rows, channels },
     outputs: { shape: [...ids.shape, channels], dtype: precision },
   };
+}
+
+/**
+ * The gradient of `embedding`'s table: `dtable[r, :] = Σ dy[i, :]` over the i whose id is r, `[rows, channels]` in the
+ * backend's precision. The values of the table are not read, and ids below 0 have no gradient.
+ */
+export interface EmbeddingBackwardCall<T> extends EmbeddingCall<T> {
+  readonly dy: T;
+}
+
+export function resolveEmbeddingBackward<T extends TensorSpec>(
+  table: T,
+  ids: T,
+  dy: T,
+  precision: Precision,
+): { call: EmbeddingBackwardCall<T>; outputs: TensorSpec } {
+  const origin = 'embeddingBackward';
+  const { call, outputs } = resolveEmbedding(table, ids, precision, origin);
+  checkCotangent(origin, dy, outputs);
+  return { call: { ...call, dy }, outputs: { shape: table.shape, dtype: precision } };
 }

@@ -1,9 +1,12 @@
 /** The types of resolved calls, for authors of a backend. */
+export type * from './adamw.ts';
 export type * from './add.ts';
 export type * from './argmax.ts';
 export type * from './causal-conv1d.ts';
 export type * from './concat.ts';
+export type * from './cross-entropy.ts';
 export type * from './embedding.ts';
+export type * from './gradient-norm.ts';
 export type * from './layer-norm.ts';
 export type * from './linear.ts';
 export type * from './log-prob.ts';

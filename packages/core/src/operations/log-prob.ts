@@ -1,5 +1,5 @@
 import type { TensorSpec } from '../contract/tensor.ts';
-import { checkActivation, checkIntegers } from './check.ts';
+import { checkActivation, checkCotangent, checkIntegers, like } from './check.ts';
 import { lastAxis } from './shapes.ts';
 
 /**
@@ -15,9 +15,31 @@ export interface LogProbCall<T> {
   readonly vocab: number;
 }
 
-export function resolveLogProb<T extends TensorSpec>(logits: T, ids: T): { call: LogProbCall<T>; outputs: TensorSpec } {
-  const { rows, channels: vocab, leading } = lastAxis('logProb.logits', logits);
-  checkActivation('logProb.logits', logits);
-  checkIntegers('logProb.ids', ids, leading, 'as logits without the last axis', vocab);
+export function resolveLogProb<T extends TensorSpec>(
+  logits: T,
+  ids: T,
+  origin = 'logProb',
+): { call: LogProbCall<T>; outputs: TensorSpec } {
+  const { rows, channels: vocab, leading } = lastAxis(`${origin}.logits`, logits);
+  checkActivation(`${origin}.logits`, logits);
+  checkIntegers(`${origin}.ids`, ids, leading, 'as logits without the last axis', vocab);
   return { call: { logits, ids, rows, vocab }, outputs: { shape: leading, dtype: logits.dtype } };
+}
+
+/**
+ * The gradient of `logProb`'s logits: `dlogits[…, v] = dy[…] ((v = ids[…]) - softmax(logits[…])[v])`, in their shape.
+ */
+export interface LogProbBackwardCall<T> extends LogProbCall<T> {
+  readonly dy: T;
+}
+
+export function resolveLogProbBackward<T extends TensorSpec>(
+  logits: T,
+  ids: T,
+  dy: T,
+): { call: LogProbBackwardCall<T>; outputs: TensorSpec } {
+  const origin = 'logProbBackward';
+  const { call, outputs } = resolveLogProb(logits, ids, origin);
+  checkCotangent(origin, dy, outputs);
+  return { call: { ...call, dy }, outputs: like(logits) };
 }

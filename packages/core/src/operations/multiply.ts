@@ -1,6 +1,15 @@
-import type { Activation, MultiplyOptions } from '../contract/operations.ts';
+import type { Activation, MultiplyGradients, MultiplyOptions } from '../contract/operations.ts';
 import { sizeOf, type TensorSpec } from '../contract/tensor.ts';
-import { checkActivation, checkDType, checkExact, checkNumber, checkOneOf, checkOptions } from './check.ts';
+import {
+  checkActivation,
+  checkCotangent,
+  checkDType,
+  checkExact,
+  checkNumber,
+  checkOneOf,
+  checkOptions,
+  like,
+} from './check.ts';
 import { lastAxis } from './shapes.ts';
 
 /**
@@ -13,6 +22,7 @@ import { lastAxis } from './shapes.ts';
  * | gelu | x (1 + erf(x / √2)) / 2 |
  * | gelu-tanh | x (1 + tanh(√(2/π) (x + 0.044715 x³))) / 2 |
  * | relu2 | max(x, 0)² |
+ * | exp | exp(x) |
  *
  * silu and both kinds of gelu are 0 · ∞ at -∞, so they are NaN there, as IEEE 754 says; for very negative finite x they
  * are 0 or nearly so. The factors may be multiplied in any order, so an intermediate product may overflow where two
@@ -27,7 +37,7 @@ export interface MultiplyCall<T> {
   readonly size: number;
 }
 
-const ACTIVATIONS: readonly Activation[] = ['none', 'silu', 'gelu', 'gelu-tanh', 'relu2'];
+const ACTIVATIONS: readonly Activation[] = ['none', 'silu', 'gelu', 'gelu-tanh', 'relu2', 'exp'];
 
 /** The largest float32: a larger scale would be infinite on most backends. */
 const MAX_SCALE = (2 - 2 ** -23) * 2 ** 127;
@@ -36,19 +46,43 @@ export function resolveMultiply<T extends TensorSpec>(
   a: T,
   b?: T | undefined,
   options: MultiplyOptions = {},
+  origin = 'multiply',
 ): { call: MultiplyCall<T>; outputs: TensorSpec } {
-  checkOptions('multiply', options, ['activation', 'scale']);
+  checkOptions(origin, options, ['activation', 'scale']);
   const { activation = 'none', scale = 1 } = options;
-  lastAxis('multiply.a', a);
-  checkActivation('multiply.a', a);
+  lastAxis(`${origin}.a`, a);
+  checkActivation(`${origin}.a`, a);
   if (b !== undefined) {
-    checkExact('multiply.b', b, a.shape, 'as a');
-    checkDType('multiply.b', b, a.dtype);
+    checkExact(`${origin}.b`, b, a.shape, 'as a');
+    checkDType(`${origin}.b`, b, a.dtype);
   }
-  checkOneOf('multiply.activation', activation, ACTIVATIONS);
-  checkNumber('multiply.scale', scale, -MAX_SCALE, MAX_SCALE);
+  checkOneOf(`${origin}.activation`, activation, ACTIVATIONS);
+  checkNumber(`${origin}.scale`, scale, -MAX_SCALE, MAX_SCALE);
   return {
     call: { a, b, activation, scale, size: sizeOf(a.shape) },
     outputs: { shape: a.shape, dtype: a.dtype },
   };
+}
+
+/**
+ * The gradients of `multiply`'s factors, in its shape:
+ *
+ *     da = dy scale f'(a) b          db = dy scale f(a), where b is given
+ *
+ * relu2 has the derivative 2 max(x, 0).
+ */
+export interface MultiplyBackwardCall<T> extends MultiplyCall<T> {
+  readonly dy: T;
+}
+
+export function resolveMultiplyBackward<T extends TensorSpec>(
+  a: T,
+  b: T | undefined,
+  options: MultiplyOptions,
+  dy: T,
+): { call: MultiplyBackwardCall<T>; outputs: MultiplyGradients<TensorSpec> } {
+  const origin = 'multiplyBackward';
+  const { call, outputs } = resolveMultiply(a, b, options, origin);
+  checkCotangent(origin, dy, outputs);
+  return { call: { ...call, dy }, outputs: { a: like(a), ...(b && { b: like(b) }) } };
 }

@@ -1,6 +1,15 @@
-import type { RmsNormOptions } from '../contract/operations.ts';
+import type { RmsNormGradients, RmsNormOptions } from '../contract/operations.ts';
 import type { TensorSpec } from '../contract/tensor.ts';
-import { checkActivation, checkDType, checkExact, checkNumber, checkOptions, parameterDType } from './check.ts';
+import {
+  checkActivation,
+  checkCotangent,
+  checkDType,
+  checkExact,
+  checkNumber,
+  checkOptions,
+  like,
+  parameterDType,
+} from './check.ts';
 import { lastAxis } from './shapes.ts';
 
 /**
@@ -18,15 +27,37 @@ export interface RmsNormCall<T> {
 export function resolveRmsNorm<T extends TensorSpec>(
   x: T,
   options: RmsNormOptions<T> = {},
+  origin = 'rmsNorm',
 ): { call: RmsNormCall<T>; outputs: TensorSpec } {
-  checkOptions('rmsNorm', options, ['weight', 'eps']);
+  checkOptions(origin, options, ['weight', 'eps']);
   const { weight, eps = 1e-5 } = options;
-  const { rows, channels } = lastAxis('rmsNorm.x', x);
-  checkActivation('rmsNorm.x', x);
+  const { rows, channels } = lastAxis(`${origin}.x`, x);
+  checkActivation(`${origin}.x`, x);
   if (weight !== undefined) {
-    checkExact('rmsNorm.weight', weight, [channels], '[channels]');
-    checkDType('rmsNorm.weight', weight, parameterDType(x.dtype));
+    checkExact(`${origin}.weight`, weight, [channels], '[channels]');
+    checkDType(`${origin}.weight`, weight, parameterDType(x.dtype));
   }
-  checkNumber('rmsNorm.eps', eps, 0, 1);
+  checkNumber(`${origin}.eps`, eps, 0, 1);
   return { call: { x, weight, eps, rows, channels }, outputs: { shape: x.shape, dtype: x.dtype } };
+}
+
+/**
+ * The gradients of `rmsNorm`'s inputs. With r = 1 / sqrt(mean(x²) + eps), n = x r and dn = dy weight:
+ *
+ *     dx = r (dn - n mean(dn n))          dweight = Σ_rows dy n
+ */
+export interface RmsNormBackwardCall<T> extends RmsNormCall<T> {
+  readonly dy: T;
+}
+
+export function resolveRmsNormBackward<T extends TensorSpec>(
+  x: T,
+  options: RmsNormOptions<T>,
+  dy: T,
+): { call: RmsNormBackwardCall<T>; outputs: RmsNormGradients<TensorSpec> } {
+  const origin = 'rmsNormBackward';
+  const { call, outputs } = resolveRmsNorm(x, options, origin);
+  checkCotangent(origin, dy, outputs);
+  const { weight } = call;
+  return { call: { ...call, dy }, outputs: { x: like(x), ...(weight && { weight: like(weight) }) } };
 }

@@ -18,6 +18,7 @@ import {
   checkOptions,
   checkRank,
   describe,
+  like,
   parameterDType,
 } from './check.ts';
 
@@ -174,7 +175,6 @@ export function resolveSelectiveScanBackward<T extends TensorSpec>(
   const origin = 'selectiveScanBackward';
   const { call, outputs } = resolveSelectiveScan(u, delta, A, B, C, options, origin);
   checkCotangents(origin, cotangents, outputs);
-  const like = (spec: TensorSpec): TensorSpec => ({ shape: spec.shape, dtype: spec.dtype });
   const { D, z, deltaBias, initialState } = call;
   return {
     call: { ...call, dy: cotangents.y, dLastState: cotangents.lastState },

@@ -1,6 +1,7 @@
 /** The table of operations: for each, its resolved call and the function that checks arguments and makes that call. */
 import type { OperationName, Operations } from '../contract/operations.ts';
 import type { Precision, TensorSpec } from '../contract/tensor.ts';
+import { type AdamwCall, resolveAdamw } from './adamw.ts';
 import { type AddCall, resolveAdd } from './add.ts';
 import { type ArgmaxCall, resolveArgmax } from './argmax.ts';
 import {
@@ -10,12 +11,29 @@ import {
   resolveCausalConv1dBackward,
 } from './causal-conv1d.ts';
 import { type ConcatCall, resolveConcat } from './concat.ts';
-import { type EmbeddingCall, resolveEmbedding } from './embedding.ts';
-import { type LayerNormCall, resolveLayerNorm } from './layer-norm.ts';
-import { type LinearCall, resolveLinear } from './linear.ts';
-import { type LogProbCall, resolveLogProb } from './log-prob.ts';
-import { type MultiplyCall, resolveMultiply } from './multiply.ts';
-import { type RmsNormCall, resolveRmsNorm } from './rms-norm.ts';
+import {
+  type CrossEntropyBackwardCall,
+  type CrossEntropyCall,
+  resolveCrossEntropy,
+  resolveCrossEntropyBackward,
+} from './cross-entropy.ts';
+import {
+  type EmbeddingBackwardCall,
+  type EmbeddingCall,
+  resolveEmbedding,
+  resolveEmbeddingBackward,
+} from './embedding.ts';
+import { type GradientNormCall, resolveGradientNorm } from './gradient-norm.ts';
+import {
+  type LayerNormBackwardCall,
+  type LayerNormCall,
+  resolveLayerNorm,
+  resolveLayerNormBackward,
+} from './layer-norm.ts';
+import { type LinearBackwardCall, type LinearCall, resolveLinear, resolveLinearBackward } from './linear.ts';
+import { type LogProbBackwardCall, type LogProbCall, resolveLogProb, resolveLogProbBackward } from './log-prob.ts';
+import { type MultiplyBackwardCall, type MultiplyCall, resolveMultiply, resolveMultiplyBackward } from './multiply.ts';
+import { type RmsNormBackwardCall, type RmsNormCall, resolveRmsNorm, resolveRmsNormBackward } from './rms-norm.ts';
 import { resolveSample, type SampleCall } from './sample.ts';
 import {
   resolveSelectiveScan,
@@ -42,9 +60,19 @@ export interface Calls<T> {
   logProb: LogProbCall<T>;
   selectiveScanBackward: SelectiveScanBackwardCall<T>;
   causalConv1dBackward: CausalConv1dBackwardCall<T>;
+  linearBackward: LinearBackwardCall<T>;
+  rmsNormBackward: RmsNormBackwardCall<T>;
+  layerNormBackward: LayerNormBackwardCall<T>;
+  embeddingBackward: EmbeddingBackwardCall<T>;
+  multiplyBackward: MultiplyBackwardCall<T>;
+  logProbBackward: LogProbBackwardCall<T>;
+  crossEntropyBackward: CrossEntropyBackwardCall<T>;
+  crossEntropy: CrossEntropyCall<T>;
+  gradientNorm: GradientNormCall<T>;
+  adamw: AdamwCall<T>;
 }
 
-/** Operation → its result: one `T`, or an object of `T`s. */
+/** Operation → its result: one `T`, an object of `T`s, or nothing for an update. */
 export type Results<T> = { [K in OperationName]: ReturnType<Operations<T>[K]> };
 
 /** A call, and the specs of its results in the form in which the operation returns them. */
@@ -64,16 +92,26 @@ export const resolvers: { readonly [K in OperationName]: Resolver<K> } = {
   selectiveScan: (_, u, delta, A, B, C, options) => resolveSelectiveScan(u, delta, A, B, C, options),
   causalConv1d: (_, x, weight, bias, options) => resolveCausalConv1d(x, weight, bias, options),
   linear: (_, x, weight, bias) => resolveLinear(x, weight, bias),
-  rmsNorm: (_, ...args) => resolveRmsNorm(...args),
-  layerNorm: (_, ...args) => resolveLayerNorm(...args),
+  rmsNorm: (_, x, options) => resolveRmsNorm(x, options),
+  layerNorm: (_, x, options) => resolveLayerNorm(x, options),
   embedding: (precision, table, ids) => resolveEmbedding(table, ids, precision),
   add: (_, ...args) => resolveAdd(...args),
-  multiply: (_, ...args) => resolveMultiply(...args),
+  multiply: (_, a, b, options) => resolveMultiply(a, b, options),
   slice: (_, ...args) => resolveSlice(...args),
   concat: (_, ...args) => resolveConcat(...args),
   argmax: (_, ...args) => resolveArgmax(...args),
   sample: (_, ...args) => resolveSample(...args),
-  logProb: (_, ...args) => resolveLogProb(...args),
+  logProb: (_, logits, ids) => resolveLogProb(logits, ids),
   selectiveScanBackward: (_, ...args) => resolveSelectiveScanBackward(...args),
   causalConv1dBackward: (_, ...args) => resolveCausalConv1dBackward(...args),
+  linearBackward: (_, ...args) => resolveLinearBackward(...args),
+  rmsNormBackward: (_, ...args) => resolveRmsNormBackward(...args),
+  layerNormBackward: (_, ...args) => resolveLayerNormBackward(...args),
+  embeddingBackward: (precision, table, ids, dy) => resolveEmbeddingBackward(table, ids, dy, precision),
+  multiplyBackward: (_, ...args) => resolveMultiplyBackward(...args),
+  logProbBackward: (_, ...args) => resolveLogProbBackward(...args),
+  crossEntropyBackward: (_, ...args) => resolveCrossEntropyBackward(...args),
+  crossEntropy: (_, logits, targets, options) => resolveCrossEntropy(logits, targets, options),
+  gradientNorm: (_, ...args) => resolveGradientNorm(...args),
+  adamw: (_, ...args) => resolveAdamw(...args),
 };
