@@ -2,6 +2,7 @@
  * The public API: builders of cases, which the bench uses too, the suite, and a runner. `@mamba/conformance/vitest` is
  * the entry point for vitest.
  */
+export { type AdamwCaseOptions, adamwCase } from './cases/adamw.ts';
 export { type AddCaseOptions, addCase } from './cases/add.ts';
 export { type ArgmaxCaseOptions, argmaxCase } from './cases/argmax.ts';
 export { type BlockCaseOptions, blockCase } from './cases/block.ts';
@@ -12,14 +13,25 @@ export {
   causalConv1dCase,
 } from './cases/causal-conv1d.ts';
 export { type ConcatCaseOptions, concatCase } from './cases/concat.ts';
-export { type EmbeddingCaseOptions, embeddingCase } from './cases/embedding.ts';
-export { type LayerNormCaseOptions, layerNormCase } from './cases/layer-norm.ts';
-export { type LinearCaseOptions, linearCase } from './cases/linear.ts';
-export { type LogProbCaseOptions, logProbCase } from './cases/log-prob.ts';
+export {
+  type CrossEntropyCaseOptions,
+  crossEntropyBackwardCase,
+  crossEntropyCase,
+} from './cases/cross-entropy.ts';
+export { type EmbeddingCaseOptions, embeddingBackwardCase, embeddingCase } from './cases/embedding.ts';
+export { type GradientNormCaseOptions, gradientNormCase } from './cases/gradient-norm.ts';
+export { type LayerNormCaseOptions, layerNormBackwardCase, layerNormCase } from './cases/layer-norm.ts';
+export {
+  type LinearBackwardCaseOptions,
+  type LinearCaseOptions,
+  linearBackwardCase,
+  linearCase,
+} from './cases/linear.ts';
+export { type LogProbCaseOptions, logProbBackwardCase, logProbCase } from './cases/log-prob.ts';
 export { MODEL as MODEL_TOLERANCE, type ModelCaseOptions, modelCase } from './cases/model.ts';
-export { type MultiplyCaseOptions, multiplyCase } from './cases/multiply.ts';
+export { type MultiplyCaseOptions, multiplyBackwardCase, multiplyCase } from './cases/multiply.ts';
 export { REGIMES, type Regime } from './cases/regimes.ts';
-export { type RmsNormCaseOptions, rmsNormCase } from './cases/rms-norm.ts';
+export { type RmsNormCaseOptions, rmsNormBackwardCase, rmsNormCase } from './cases/rms-norm.ts';
 export { type SampleCaseOptions, sampleCase } from './cases/sample.ts';
 export {
   type Projection,

@@ -69,7 +69,8 @@ function mapKernels(plain: Kernels<Storage>, count: (storage: Storage) => Storag
   const counted = Object.entries(plain).map(([name, kernel]) => [
     name,
     (call: never) => {
-      const result: Storage | Record<string, Storage> = (kernel as (call: never) => typeof result)(call);
+      const result: Storage | Record<string, Storage> | undefined = (kernel as (call: never) => typeof result)(call);
+      if (result === undefined) return;
       for (const storage of ArrayBuffer.isView(result) ? [result] : Object.values(result)) count(storage);
       return result;
     },

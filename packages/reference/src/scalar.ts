@@ -39,6 +39,22 @@ export function relu2(x: number): number {
   return Math.max(x, 0) ** 2;
 }
 
+/** The probability of a normal number below x, plus x times its density. */
+export function geluDerivative(x: number): number {
+  const below = x > 0 ? 1 - normalTail(x) : normalTail(-x);
+  return below + (x * Math.exp((-x * x) / 2)) / Math.sqrt(2 * Math.PI);
+}
+
+export function geluTanhDerivative(x: number): number {
+  const root = Math.sqrt(2 / Math.PI);
+  const s = sigmoid(2 * root * (x + 0.044715 * x ** 3));
+  return s + x * s * (1 - s) * 2 * root * (1 + 3 * 0.044715 * x ** 2);
+}
+
+export function relu2Derivative(x: number): number {
+  return 2 * Math.max(x, 0);
+}
+
 /**
  * erfc(t / √2) / 2 for t ≥ 0, the probability of a normal number above t. With x = t / √2 it is
  *

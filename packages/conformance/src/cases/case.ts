@@ -43,7 +43,7 @@ export interface Case {
   readonly sizes: Sizes;
   readonly tolerance: Tolerance;
   /**
-   * Whether a backend may lack it: true for the backward pass and for weights in other dtypes. Every backend must run
+   * Whether a backend may lack it: true for what only training needs and for weights in other dtypes. Every backend must run
    * all other cases.
    */
   readonly optional: boolean;
@@ -86,12 +86,16 @@ export interface OperationCaseDefinition<K extends OperationName> {
   readonly tolerance: Tolerance;
   build(): Inputs;
   arguments<T extends TensorSpec>(tensors: Named<T>): unknown[];
+  /** Optional. Calls the operation; for one that writes in place, on copies. Default: calls it by its name. */
+  call?(backend: Backend, tensors: Named<Tensor>): Outputs;
 }
 
 export function operationCase<K extends OperationName>(definition: OperationCaseDefinition<K>): OperationCase<K> {
   const { operation } = definition;
-  const call = (backend: Backend, tensors: Named<Tensor>): Outputs =>
-    named(invoke(backend, operation, definition.arguments(tensors)));
+  const call =
+    definition.call ??
+    ((backend: Backend, tensors: Named<Tensor>): Outputs =>
+      named(invoke(backend, operation, definition.arguments(tensors))));
   return {
     ...definition,
     optional: definition.optional ?? false,

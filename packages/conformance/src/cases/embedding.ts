@@ -1,6 +1,7 @@
 import type { Shape } from '@mamba/core';
 import { Random } from '../random.ts';
-import { EXACT, type OperationCase, operationCase } from './case.ts';
+import { backwardCase } from './backward.ts';
+import { EXACT, type OperationCase, operationCase, ROUNDING } from './case.ts';
 import { integers, normals } from './host.ts';
 import { halves } from './linear.ts';
 
@@ -36,5 +37,15 @@ export function embeddingCase(options: EmbeddingCaseOptions): OperationCase<'emb
       };
     },
     arguments: (tensors) => [tensors.table, tensors.ids],
+  });
+}
+
+/** The gradient of the table, in which rows of ids that repeat add up. */
+export function embeddingBackwardCase(options: EmbeddingCaseOptions): OperationCase<'embeddingBackward'> {
+  return backwardCase(embeddingCase(options), {
+    operation: 'embeddingBackward',
+    shape: [...options.ids, options.channels],
+    tolerance: ROUNDING,
+    arguments: ({ table, ids, dy }) => [table, ids, dy],
   });
 }

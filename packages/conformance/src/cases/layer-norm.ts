@@ -1,5 +1,6 @@
 import type { HostTensor, Shape } from '@mamba/core';
 import { Random } from '../random.ts';
+import { backwardCase } from './backward.ts';
 import { type OperationCase, operationCase, ROUNDING } from './case.ts';
 import { floats, normals } from './host.ts';
 
@@ -42,5 +43,14 @@ export function layerNormCase(options: LayerNormCaseOptions): OperationCase<'lay
       return Object.fromEntries(Object.entries(all).map(([name, host]) => [name, { host }]));
     },
     arguments: (tensors) => [tensors.x, { weight: tensors.weight, bias: tensors.bias, eps }],
+  });
+}
+
+export function layerNormBackwardCase(options: LayerNormCaseOptions): OperationCase<'layerNormBackward'> {
+  const leading = typeof options.rows === 'number' ? [options.rows] : options.rows;
+  return backwardCase(layerNormCase(options), {
+    operation: 'layerNormBackward',
+    shape: [...leading, options.channels],
+    arguments: ({ x, weight, bias, dy }) => [x, { weight, bias, eps: options.eps }, dy],
   });
 }

@@ -1,6 +1,7 @@
-import type { HostTensor, Shape } from '@mamba/core';
+import type { HostTensor, LinearInput, Shape } from '@mamba/core';
 import { numberToBfloat16, numberToFloat16 } from '@mamba/core/toolkit';
 import { Random } from '../random.ts';
+import { backwardCase } from './backward.ts';
 import { type OperationCase, operationCase, ROUNDING, type Tolerance } from './case.ts';
 import { normals } from './host.ts';
 
@@ -62,4 +63,19 @@ export function halves(
   if (store === undefined) return host;
   const encode = store === 'float16' ? numberToFloat16 : numberToBfloat16;
   return { dtype: store, shape: host.shape, data: Uint16Array.from(host.data, encode) };
+}
+
+export interface LinearBackwardCaseOptions extends LinearCaseOptions {
+  /** Default: all. */
+  readonly wanted?: readonly LinearInput[] | undefined;
+}
+
+/** The gradients of a product's inputs. */
+export function linearBackwardCase({ wanted, ...options }: LinearBackwardCaseOptions): OperationCase<'linearBackward'> {
+  const leading = typeof options.rows === 'number' ? [options.rows] : options.rows;
+  return backwardCase(linearCase(options), {
+    operation: 'linearBackward',
+    shape: [...leading, options.outputs],
+    arguments: ({ x, weight, bias, dy }) => [x, weight, bias, dy, { wanted }],
+  });
 }

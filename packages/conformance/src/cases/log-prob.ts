@@ -1,5 +1,6 @@
 import type { Shape } from '@mamba/core';
 import { Random } from '../random.ts';
+import { backwardCase } from './backward.ts';
 import { type OperationCase, operationCase, ROUNDING } from './case.ts';
 import { floats, integers, normals } from './host.ts';
 
@@ -35,5 +36,13 @@ export function logProbCase(options: LogProbCaseOptions): OperationCase<'logProb
       };
     },
     arguments: (tensors) => [tensors.logits, tensors.ids],
+  });
+}
+
+export function logProbBackwardCase(options: LogProbCaseOptions): OperationCase<'logProbBackward'> {
+  return backwardCase(logProbCase(options), {
+    operation: 'logProbBackward',
+    shape: options.rows,
+    arguments: ({ logits, ids, dy }) => [logits, ids, dy],
   });
 }

@@ -1,5 +1,6 @@
 import type { Activation, Shape } from '@mamba/core';
 import { Random } from '../random.ts';
+import { backwardCase } from './backward.ts';
 import { type OperationCase, operationCase, ROUNDING, type Tolerance } from './case.ts';
 import { floats, normals } from './host.ts';
 
@@ -62,6 +63,7 @@ const LEVELS: Readonly<Record<Activation, (x: number) => number>> = {
   gelu: (x) => Math.exp((x * x) / 2),
   'gelu-tanh': (x) => Math.exp(-2 * Math.sqrt(2 / Math.PI) * (x + 0.044715 * x ** 3)),
   relu2: () => 1,
+  exp: (x) => Math.exp(-x),
 };
 
 const PRODUCT: Tolerance = {
@@ -75,4 +77,16 @@ const TOLERANCES: Readonly<Record<Activation, Tolerance>> = {
   gelu: ROUNDING,
   'gelu-tanh': ROUNDING,
   relu2: PRODUCT,
+  exp: ROUNDING,
 };
+
+/** The gradients of both factors. */
+export function multiplyBackwardCase(options: MultiplyCaseOptions): OperationCase<'multiplyBackward'> {
+  const { activation, scale } = options;
+  return backwardCase(multiplyCase(options), {
+    operation: 'multiplyBackward',
+    shape: options.shape,
+    tolerance: options.tolerance ?? ROUNDING,
+    arguments: ({ a, b, dy }) => [a, b, { activation, scale }, dy],
+  });
+}

@@ -1,5 +1,6 @@
 import type { Shape } from '@mamba/core';
 import { Random } from '../random.ts';
+import { backwardCase } from './backward.ts';
 import { type OperationCase, operationCase, ROUNDING } from './case.ts';
 import { floats, normals } from './host.ts';
 
@@ -32,5 +33,14 @@ export function rmsNormCase(options: RmsNormCaseOptions): OperationCase<'rmsNorm
       return weight ? { x, weight: { host: floats([channels], () => 1 + 0.3 * random.normal()) } } : { x };
     },
     arguments: (tensors) => [tensors.x, { weight: tensors.weight, eps }],
+  });
+}
+
+export function rmsNormBackwardCase(options: RmsNormCaseOptions): OperationCase<'rmsNormBackward'> {
+  const leading = typeof options.rows === 'number' ? [options.rows] : options.rows;
+  return backwardCase(rmsNormCase(options), {
+    operation: 'rmsNormBackward',
+    shape: [...leading, options.channels],
+    arguments: ({ x, weight, dy }) => [x, { weight, eps: options.eps }, dy],
   });
 }

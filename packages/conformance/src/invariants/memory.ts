@@ -4,6 +4,7 @@
  */
 import type { Backend, MemoryUse } from '@mamba/core';
 import { SMALL_BLOCK } from '../blocks/mamba/shapes.ts';
+import { adamwCase } from '../cases/adamw.ts';
 import { addCase } from '../cases/add.ts';
 import { argmaxCase } from '../cases/argmax.ts';
 import { blockCase } from '../cases/block.ts';
@@ -11,13 +12,15 @@ import type { Case, OperationCase } from '../cases/case.ts';
 import { uploadInputs } from '../cases/case.ts';
 import { causalConv1dBackwardCase, causalConv1dCase } from '../cases/causal-conv1d.ts';
 import { concatCase } from '../cases/concat.ts';
-import { embeddingCase } from '../cases/embedding.ts';
-import { layerNormCase } from '../cases/layer-norm.ts';
-import { linearCase } from '../cases/linear.ts';
-import { logProbCase } from '../cases/log-prob.ts';
+import { crossEntropyBackwardCase, crossEntropyCase } from '../cases/cross-entropy.ts';
+import { embeddingBackwardCase, embeddingCase } from '../cases/embedding.ts';
+import { gradientNormCase } from '../cases/gradient-norm.ts';
+import { layerNormBackwardCase, layerNormCase } from '../cases/layer-norm.ts';
+import { linearBackwardCase, linearCase } from '../cases/linear.ts';
+import { logProbBackwardCase, logProbCase } from '../cases/log-prob.ts';
 import { modelCase } from '../cases/model.ts';
-import { multiplyCase } from '../cases/multiply.ts';
-import { rmsNormCase } from '../cases/rms-norm.ts';
+import { multiplyBackwardCase, multiplyCase } from '../cases/multiply.ts';
+import { rmsNormBackwardCase, rmsNormCase } from '../cases/rms-norm.ts';
 import { sampleCase } from '../cases/sample.ts';
 import { selectiveScanBackwardCase, selectiveScanCase } from '../cases/selective-scan.ts';
 import { sliceCase } from '../cases/slice.ts';
@@ -77,6 +80,16 @@ function smallOperations(): readonly OperationCase[] {
     logProbCase({ rows: [5], vocab: 9 }),
     selectiveScanBackwardCase({ ...shape, state: 3, ...on }),
     causalConv1dBackwardCase({ ...shape, ...on }),
+    linearBackwardCase({ rows: 6, inputs: 9, outputs: 7, bias: true }),
+    rmsNormBackwardCase({ rows: 6, channels: 9 }),
+    layerNormBackwardCase({ rows: 6, channels: 9 }),
+    embeddingBackwardCase({ rows: 11, channels: 5, ids: [2, 3] }),
+    multiplyBackwardCase({ shape: [3, 7], activation: 'gelu' }),
+    logProbBackwardCase({ rows: [5], vocab: 9 }),
+    crossEntropyCase({ rows: [5], vocab: 9, labelSmoothing: 0.1 }),
+    crossEntropyBackwardCase({ rows: [5], vocab: 9, labelSmoothing: 0.1 }),
+    gradientNormCase({ shapes: [[3, 7], [5]] }),
+    adamwCase({ shape: [3, 7], norm: 5, maxNorm: 1 }),
   ];
   return items as readonly OperationCase[];
 }

@@ -17,6 +17,18 @@ import {
   sampleSuite,
   sliceSuite,
 } from './small-operations.ts';
+import {
+  adamwSuite,
+  crossEntropyBackwardSuite,
+  crossEntropySuite,
+  embeddingBackwardSuite,
+  gradientNormSuite,
+  layerNormBackwardSuite,
+  linearBackwardSuite,
+  logProbBackwardSuite,
+  multiplyBackwardSuite,
+  rmsNormBackwardSuite,
+} from './training.ts';
 
 export function suiteCases(): readonly Case[] {
   return [
@@ -35,6 +47,16 @@ export function suiteCases(): readonly Case[] {
     ...logProbSuite(),
     ...selectiveScanBackwardSuite(),
     ...causalConv1dBackwardSuite(),
+    ...linearBackwardSuite(),
+    ...rmsNormBackwardSuite(),
+    ...layerNormBackwardSuite(),
+    ...embeddingBackwardSuite(),
+    ...multiplyBackwardSuite(),
+    ...logProbBackwardSuite(),
+    ...crossEntropySuite(),
+    ...crossEntropyBackwardSuite(),
+    ...gradientNormSuite(),
+    ...adamwSuite(),
     ...kindSuites().flatMap((kind) => kind.cases()),
     ...modelSuite(),
   ];

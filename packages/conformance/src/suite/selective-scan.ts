@@ -30,6 +30,34 @@ export function selectiveScanBackwardSuite(): readonly Case[] {
     { id: 'ungrouped', ...SMALL, B: 'ungrouped', C: 'ungrouped' },
     { id: 'zoh', ...SMALL, discretization: 'zoh', initialState: true, resets: true },
     { id: 'bilinear', ...SMALL, discretization: 'bilinear', initialState: true, resets: true },
+    ...[1, 2, 3, 16, 63, 64, 65, 129, 1134].map((length) => ({
+      id: `len${length}-initial`,
+      ...{ batch: length > 1000 ? 1 : 2, length, dim: 5, state: 16, initialState: true },
+    })),
+    ...[1, 2, 3, 4, 8, 17, 32, 64].map((state) => ({ id: `state${state}`, batch: 2, length: 9, dim: 5, state })),
+    ...[1, 2, 3, 4, 7, 8, 13, 33, 64, 65].map((dim) => ({ id: `dim${dim}`, batch: 2, length: 9, dim, state: 16 })),
+    { id: 'batch7', batch: 7, length: 5, dim: 3, state: 3, initialState: true },
+    ...options().slice(0, 64),
+    ...PROJECTIONS.flatMap((B) =>
+      PROJECTIONS.map((C) => ({ id: `b-${B}-c-${C}`, ...SMALL, B, C, initialState: true, resets: true })),
+    ),
+    { id: 'constant-groups', batch: 2, length: 9, dim: 12, state: 5, groups: 3, B: 'constant' },
+    { id: 'dim33-groups3', batch: 2, length: 70, dim: 33, state: 16, groups: 3, resets: true },
+    { id: 'dim64-groups2', batch: 1, length: 70, dim: 64, state: 16, groups: 2 },
+    ...DISCRETIZATIONS.flatMap((discretization) =>
+      (['constant', 'grouped'] as const).map((B) => ({
+        ...{ id: `${discretization}-${B}-len129`, batch: 2, length: 129, dim: 7, state: 16, discretization },
+        ...{ B, initialState: true, resets: true },
+      })),
+    ),
+    ...REGIMES.flatMap((regime) => [
+      { id: `regime-${regime}`, batch: 2, length: 70, dim: 5, state: 8, regime, initialState: true },
+    ]),
+    // The slope of softplus must not cancel where the steps are small.
+    { id: 'small-steps', ...SMALL, initialState: true, edit: setAll('delta', (index) => -7 - (index % 9)) },
+    { id: 'growing-state', batch: 1, length: 129, dim: 3, state: 4, edit: setAll('A', (index) => 0.05 * (index % 4)) },
+    { id: 'reset-after-nan', ...SMALL, resets: true, edit: resetAfter(Number.NaN) },
+    { id: 'nan-u', ...SMALL, edit: plant('u', 23, Number.NaN) },
   ];
   return shapes.map((options, index) => selectiveScanBackwardCase({ seed: 700 + index, ...options }));
 }

@@ -17,7 +17,7 @@ import { plant } from './selective-scan.ts';
 const { NaN: nan, NEGATIVE_INFINITY: low, POSITIVE_INFINITY: high } = Number;
 
 /** The extreme arguments of activations. No activation is infinite for a finite number of these. */
-const EXTREMES = [nan, high, low, 0, -200, -1e30, 100, 1];
+export const EXTREMES = [nan, high, low, 0, -200, -1e30, 100, 1];
 
 export function linearSuite(): readonly Case[] {
   return [
@@ -152,7 +152,7 @@ export function multiplySuite(): readonly Case[] {
   ];
 }
 
-const ACTIVATIONS: readonly Activation[] = ['none', 'silu', 'gelu', 'gelu-tanh', 'relu2'];
+export const ACTIVATIONS: readonly Activation[] = ['none', 'silu', 'gelu', 'gelu-tanh', 'relu2', 'exp'];
 
 const EACH: Tolerance = {
   relative: 2e-6,

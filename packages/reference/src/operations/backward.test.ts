@@ -1,15 +1,18 @@
-/** Both backward passes compared with central differences of the forward passes, for random combinations of options. */
+/**
+ * The backward passes of scan and convolution compared with central differences of the forward passes, for random
+ * combinations of options.
+ */
 import type {
   Backend,
   CausalConv1dOptions,
   ConvActivation,
   Discretization,
-  ScanResult,
   SelectiveScanOptions,
   Tensor,
 } from '@mamba/core';
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { checkGradients, type Inputs, randomSource } from '../../test/differences.ts';
 import { integers, tensor } from '../../test/values.ts';
 import { reference } from '../index.ts';
 
@@ -18,79 +21,6 @@ beforeAll(async () => {
   backend = await reference().create();
 });
 afterAll(() => backend.dispose());
-
-interface Values {
-  readonly shape: readonly number[];
-  readonly data: Float64Array;
-}
-type Inputs = Readonly<Record<string, Values>>;
-
-/** Seeded random numbers between min and max (mulberry32). */
-function randomSource(seed: number): (shape: readonly number[], min: number, max: number) => Values {
-  const next = (): number => {
-    seed = (seed + 0x6d2b79f5) | 0;
-    let word = Math.imul(seed ^ (seed >>> 15), seed | 1);
-    word ^= word + Math.imul(word ^ (word >>> 7), word | 61);
-    return ((word ^ (word >>> 14)) >>> 0) / 2 ** 32;
-  };
-  return (shape, min, max) => {
-    const size = shape.reduce((product, extent) => product * extent, 1);
-    return { shape, data: Float64Array.from({ length: size }, () => min + (max - min) * next()) };
-  };
-}
-
-/**
- * Compares the gradient of every input with (L(x + h) - L(x - h)) / 2h, where L is the sum of the forward results times
- * the cotangents. With h = 1e-5 and values of about 1 the difference has an error of about 1e-10 (h² from the truncated
- * series, 1e-16 / h from rounding).
- */
-async function checkGradients(
-  inputs: Inputs,
-  cotangents: { readonly y: Values; readonly lastState?: Values | undefined },
-  forward: (tensors: Record<string, Tensor>) => ScanResult<Tensor>,
-  backward: (tensors: Record<string, Tensor>, y: Tensor, lastState: Tensor | undefined) => object,
-): Promise<void> {
-  const before = backend.memory();
-  const upload = (values: Inputs): Record<string, Tensor> =>
-    Object.fromEntries(Object.entries(values).map(([name, { shape, data }]) => [name, tensor(backend, shape, data)]));
-  const loss = async (values: Inputs): Promise<number> => {
-    const tensors = upload(values);
-    const { y, lastState } = forward(tensors);
-    let sum = 0;
-    for (const [result, cotangent] of [
-      [y, cotangents.y],
-      [lastState, cotangents.lastState],
-    ] as const) {
-      const data = await backend.read(result);
-      for (let i = 0; i < (cotangent?.data.length ?? 0); i++) sum += data[i]! * cotangent!.data[i]!;
-    }
-    for (const held of [y, lastState, ...Object.values(tensors)]) held.dispose();
-    return sum;
-  };
-
-  const tensors = upload(inputs);
-  const dy = tensor(backend, cotangents.y.shape, cotangents.y.data);
-  const dLastState = cotangents.lastState && tensor(backend, cotangents.lastState.shape, cotangents.lastState.data);
-  const gradients = backward(tensors, dy, dLastState) as Record<string, Tensor>;
-  expect(Object.keys(gradients).sort()).toEqual(Object.keys(inputs).sort());
-
-  for (const [name, { shape, data }] of Object.entries(inputs)) {
-    expect(gradients[name]!.shape).toEqual(shape);
-    const gradient = await backend.read(gradients[name]!);
-    const scale = Math.max(1, ...gradient.map(Math.abs));
-    for (const index of data.keys()) {
-      const shifted = (by: number): Inputs => ({
-        ...inputs,
-        [name]: { shape, data: data.with(index, data[index]! + by) },
-      });
-      const h = 1e-5;
-      const difference = ((await loss(shifted(h))) - (await loss(shifted(-h)))) / (2 * h);
-      expect(Math.abs(gradient[index]! - difference) / scale, `${name}[${index}]`).toBeLessThan(2e-8);
-    }
-  }
-  for (const held of [dy, dLastState, ...Object.values(tensors), ...Object.values(gradients)]) held?.dispose();
-  expect(backend.memory()).toEqual(before);
-}
 
 /** Reset marks at about a third of the steps, sometimes at the first one. */
 function randomResets(seed: number, batch: number, length: number): Tensor {
@@ -156,14 +86,15 @@ describe('selectiveScanBackward', () => {
           discretization,
         });
         await checkGradients(
+          backend,
           inputs,
           {
             y: random(steps, -1, 1),
             lastState: variant.dLastState ? random([batch, dim, state], -1, 1) : undefined,
           },
-          (x) => backend.selectiveScan(x.u!, x.delta!, x.A!, x.B!, x.C!, options(x)),
-          (x, y, lastState) =>
-            backend.selectiveScanBackward(x.u!, x.delta!, x.A!, x.B!, x.C!, options(x), { y, lastState }),
+          (x) => ({ ...backend.selectiveScan(x.u!, x.delta!, x.A!, x.B!, x.C!, options(x)) }),
+          (x, { y, lastState }) =>
+            backend.selectiveScanBackward(x.u!, x.delta!, x.A!, x.B!, x.C!, options(x), { y: y!, lastState }),
         );
         resets?.dispose();
       }),
@@ -183,10 +114,11 @@ describe('selectiveScanBackward', () => {
         C: random([1, 3, 4], -1, 1),
       };
       await checkGradients(
+        backend,
         inputs,
         { y: random([1, 3, 1], -1, 1) },
-        (x) => backend.selectiveScan(x.u!, x.delta!, x.A!, x.B!, x.C!, { discretization }),
-        (x, y) => backend.selectiveScanBackward(x.u!, x.delta!, x.A!, x.B!, x.C!, { discretization }, { y }),
+        (x) => ({ ...backend.selectiveScan(x.u!, x.delta!, x.A!, x.B!, x.C!, { discretization }) }),
+        (x, { y }) => backend.selectiveScanBackward(x.u!, x.delta!, x.A!, x.B!, x.C!, { discretization }, { y: y! }),
       );
     },
   );
@@ -243,13 +175,15 @@ describe('causalConv1dBackward', () => {
           resets,
         });
         await checkGradients(
+          backend,
           inputs,
           {
             y: random([batch, length, dim], -1, 1),
             lastState: variant.dLastState ? random([batch, dim, width - 1], -1, 1) : undefined,
           },
-          (x) => backend.causalConv1d(x.x!, x.weight!, x.bias, options(x)),
-          (x, y, lastState) => backend.causalConv1dBackward(x.x!, x.weight!, x.bias, options(x), { y, lastState }),
+          (x) => ({ ...backend.causalConv1d(x.x!, x.weight!, x.bias, options(x)) }),
+          (x, { y, lastState }) =>
+            backend.causalConv1dBackward(x.x!, x.weight!, x.bias, options(x), { y: y!, lastState }),
         );
         resets?.dispose();
       }),

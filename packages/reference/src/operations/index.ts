@@ -1,16 +1,26 @@
 import type { Kernels } from '@mamba/core/driver';
 import type { Storage } from '../storage.ts';
+import { adamw } from './adamw.ts';
 import { add } from './add.ts';
 import { argmax } from './argmax.ts';
 import { causalConv1d } from './causal-conv1d.ts';
 import { causalConv1dBackward } from './causal-conv1d-backward.ts';
 import { concat } from './concat.ts';
+import { crossEntropy } from './cross-entropy.ts';
+import { crossEntropyBackward } from './cross-entropy-backward.ts';
 import { embedding } from './embedding.ts';
+import { embeddingBackward } from './embedding-backward.ts';
+import { gradientNorm } from './gradient-norm.ts';
 import { layerNorm } from './layer-norm.ts';
+import { layerNormBackward } from './layer-norm-backward.ts';
 import { linear } from './linear.ts';
+import { linearBackward } from './linear-backward.ts';
 import { logProb } from './log-prob.ts';
+import { logProbBackward } from './log-prob-backward.ts';
 import { multiply } from './multiply.ts';
+import { multiplyBackward } from './multiply-backward.ts';
 import { rmsNorm } from './rms-norm.ts';
+import { rmsNormBackward } from './rms-norm-backward.ts';
 import { sample } from './sample.ts';
 import { selectiveScan } from './selective-scan.ts';
 import { selectiveScanBackward } from './selective-scan-backward.ts';
@@ -32,4 +42,14 @@ export const kernels: Kernels<Storage> = {
   logProb,
   selectiveScanBackward,
   causalConv1dBackward,
+  linearBackward,
+  rmsNormBackward,
+  layerNormBackward,
+  embeddingBackward,
+  multiplyBackward,
+  logProbBackward,
+  crossEntropyBackward,
+  crossEntropy,
+  gradientNorm,
+  adamw,
 };

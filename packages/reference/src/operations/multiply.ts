@@ -3,12 +3,14 @@ import type { MultiplyCall } from '@mamba/core/driver';
 import { gelu, geluTanh, relu2, silu } from '../scalar.ts';
 import { floats, type Input, newFloats, type Storage } from '../storage.ts';
 
-const ACTIVATIONS: Readonly<Record<Activation, (x: number) => number>> = {
+/** The functions f. */
+export const ACTIVATIONS: Readonly<Record<Activation, (x: number) => number>> = {
   none: (x) => x,
   silu,
   gelu,
   'gelu-tanh': geluTanh,
   relu2,
+  exp: Math.exp,
 };
 
 /** `y[i] = scale * activation(a[i]) * b[i]` */
