@@ -41,8 +41,13 @@ const shortConv: BlockDefinition<ShortConvConfig> = {
   },
   parameters: ({ width }, dModel) => [
     { key: 'inProj', shape: [3 * dModel, dModel], role: 'matrix' },
-    { key: 'conv', shape: [dModel, width], role: 'vector' },
-    { key: 'outProj', shape: [dModel, dModel], role: 'matrix' },
+    {
+      key: 'conv',
+      shape: [dModel, width],
+      role: 'vector',
+      training: { initial: { kind: 'uniform', bound: 1 / Math.sqrt(width) }, decay: true },
+    },
+    { key: 'outProj', shape: [dModel, dModel], role: 'matrix', training: { residual: true } },
   ],
   // The inputs of the convolution that later tokens see, newest last.
   state: ({ width }, dModel) => [{ name: 'conv', shape: [dModel, width - 1] }],

@@ -14,5 +14,7 @@ export type { MlpWeights } from './blocks/mlp/parameters.ts';
 export { supported, unsupported } from './contract/capability.ts';
 export { composeModel } from './model/compose.ts';
 export type * from './model/contract.ts';
+export { assembleWeights } from './model/parameters.ts';
+export * from './model/walk.ts';
 export type * from './operations/index.ts';
 export * from './toolkit.ts';

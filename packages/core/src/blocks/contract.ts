@@ -18,6 +18,44 @@ export interface BlockParameter {
    * True where the config does not say whether the block has this parameter: `createBlock` then uses it if it is given.
    */
   readonly optional?: boolean | undefined;
+  /** How the parameter is trained. Default: the defaults of `ParameterTraining`. */
+  readonly training?: ParameterTraining | undefined;
+}
+
+/**
+ * The first values of a parameter.
+ * - `uniform`: uniform within ±bound.
+ * - `normal`: normal numbers with mean 0.
+ * - `ramp`: -1, -2, -3, … along the last axis (S4D-Real, arXiv 2206.11893).
+ * - `steps`: the inverse softplus of steps that are log-uniform between two bounds (arXiv 2312.00752, section 3.6).
+ * - a function: the value of the element with this index; `random` returns uniform numbers in [0, 1).
+ */
+export type InitialValues =
+  | { readonly kind: 'constant'; readonly value: number }
+  | { readonly kind: 'uniform'; readonly bound: number }
+  | { readonly kind: 'normal'; readonly deviation: number }
+  | { readonly kind: 'ramp' }
+  | { readonly kind: 'steps'; readonly smallest: number; readonly largest: number }
+  | ((index: number, random: () => number) => number);
+
+/** How a parameter begins, and what an optimiser updates. */
+export interface ParameterTraining {
+  /**
+   * `negative-exp`: the parameter is -exp(t), and t is what is trained (A_log of Mamba). Default: the parameter itself.
+   */
+  readonly form?: 'negative-exp' | undefined;
+  /** Whether weight decay applies. Default: to matrices alone. */
+  readonly decay?: boolean | undefined;
+  /**
+   * The first values. Default: a matrix is uniform within ±1 / √inputs, as PyTorch's linear layers are, and a vector is
+   * 0.
+   */
+  readonly initial?: InitialValues | undefined;
+  /**
+   * Whether the matrix writes to the residual: its first values are divided by the root of the number of layers, so
+   * that the residual does not grow with depth. Default false.
+   */
+  readonly residual?: boolean | undefined;
 }
 
 /**

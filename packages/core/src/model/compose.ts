@@ -3,7 +3,6 @@ import { blockKernel, composedBlock } from '../blocks/block.ts';
 import type { BlockKernel, BlockState, StateSlot } from '../blocks/contract.ts';
 import { disposeState, gatherRows, slotShape, uploadSlot } from '../blocks/state.ts';
 import type { Backend } from '../contract/backend.ts';
-import { MambaError } from '../contract/errors.ts';
 import type { Tensor } from '../contract/tensor.ts';
 import type {
   DecodeCall,
@@ -18,6 +17,7 @@ import type {
   ModelWeights,
 } from './contract.ts';
 import { modelSlots } from './slots.ts';
+import { embedTokens, finalHidden, logitsOf, type ModelParts, runLayer } from './walk.ts';
 
 export interface ComposeOptions {
   /** Uses the backend's fused forms of blocks. Default true; tests compare fused forms with false. */
@@ -67,10 +67,7 @@ function blockKernels(
   }
 }
 
-interface Composed {
-  readonly backend: Backend;
-  readonly config: ModelConfig;
-  readonly weights: ModelWeights<Tensor>;
+interface Composed extends ModelParts {
   readonly kernels: readonly BlockKernel[];
   readonly slots: readonly (readonly StateSlot[])[];
 }
@@ -137,105 +134,38 @@ class ComposedState implements KernelState {
 }
 
 function forward(model: Composed, call: ModelCall): ModelOutcome {
-  const { config, weights, kernels } = model;
+  const { backend, kernels } = model;
   const { batch, length, positions, resets } = call;
   const previous = call.state as ComposedState | undefined;
   return scoped((scope) => {
     const kept: Tensor[] = [];
     const states: BlockState[] = [];
-    let residual = embed(model, scope, call);
+    let residual = scope.own(embedTokens(model, call));
     for (const [index, kernel] of kernels.entries()) {
-      const { norm, normBias } = weights.layers[index]!;
-      const normed = normalise(model, scope, residual, norm, normBias);
-      const mixed = kernel.forward({ x: normed, state: previous?.layers[index], positions, resets, batch, length });
-      scope.drop(normed);
-      for (const tensor of Object.values(mixed.state)) scope.own(tensor);
-      states.push(mixed.state);
-      const y = scaled(model, scope, scope.own(mixed.y), config.multipliers?.residual);
-      const next = scope.own(model.backend.add(residual, y));
-      scope.drop(y);
+      const state = previous?.layers[index];
+      const next = runLayer(model, index, kernel, residual, { state, positions, resets, batch, length });
+      for (const tensor of Object.values(next.state)) scope.own(tensor);
+      states.push(next.state);
       if (call.hiddenStates) kept.push(residual);
       else scope.drop(residual);
-      residual = next;
+      residual = scope.own(next.residual);
     }
-    const logits = head(model, scope, residual, call, kept);
+    let logits: Tensor | undefined;
+    const last = (x: Tensor): Tensor =>
+      call.logits === 'last' && length > 1 ? scope.own(backend.slice(x, 1, length - 1, length)) : x;
+    if (call.hiddenStates) {
+      const normed = scope.own(finalHidden(model, residual));
+      kept.push(normed);
+      if (call.logits !== 'none') logits = scope.own(logitsOf(model, last(normed)));
+    } else if (call.logits !== 'none') {
+      logits = scope.own(logitsOf(model, scope.own(finalHidden(model, last(residual)))));
+    }
     if (logits !== undefined) scope.release(logits);
     for (const tensor of kept) scope.release(tensor);
     for (const state of states) for (const tensor of Object.values(state)) scope.release(tensor);
     if (call.donated) previous?.dispose();
     return { logits, state: new ComposedState(states, batch), hiddenStates: call.hiddenStates ? kept : undefined };
   });
-}
-
-function embed({ backend, config, weights }: Composed, scope: Scope, call: ModelCall): Tensor {
-  const rows = scope.own(backend.embedding(weights.embedding, call.ids));
-  const embedded = scaled({ backend }, scope, rows, config.multipliers?.embedding);
-  if (weights.positions === undefined) return embedded;
-  const placed = scope.own(backend.embedding(weights.positions, scope.own(positionIds(backend, config, call))));
-  const sum = scope.own(backend.add(embedded, placed));
-  scope.drop(embedded);
-  scope.drop(placed);
-  return sum;
-}
-
-/** int32 `[batch, length]`: the position of each token in its row. */
-function positionIds(backend: Backend, config: ModelConfig, { positions, batch, length, resets }: ModelCall): Tensor {
-  const most = config.positions!;
-  const end = Math.max(...positions) + length;
-  if (end > most)
-    throw new MambaError('invalid-argument', `the model has ${most} positions`, {
-      origin: 'model.forward',
-      given: `a sequence of ${end} tokens`,
-      expected: `at most ${most} tokens`,
-      remedy: 'Begin anew without a state, with the last tokens that fit.',
-    });
-  if (resets !== undefined)
-    throw new MambaError('unsupported', 'a model with a table of positions takes no resets', {
-      origin: 'model.forward.resets',
-      remedy: 'Feed packed sequences as rows of their own.',
-    });
-  const data = new Int32Array(batch * length);
-  for (const index of data.keys()) data[index] = positions[Math.floor(index / length)]! + (index % length);
-  return backend.upload({ dtype: 'int32', shape: [batch, length], data });
-}
-
-/** x times a factor, which replaces x in the scope; x itself where the factor is 1. */
-function scaled({ backend }: Pick<Composed, 'backend'>, scope: Scope, x: Tensor, scale: number | undefined): Tensor {
-  if (scale === undefined || scale === 1) return x;
-  const y = scope.own(backend.multiply(x, undefined, { scale }));
-  scope.drop(x);
-  return y;
-}
-
-function normalise(
-  { backend, config }: Composed,
-  scope: Scope,
-  x: Tensor,
-  weight: Tensor,
-  bias: Tensor | undefined,
-): Tensor {
-  const eps = config.normEps;
-  return scope.own(
-    config.norm === 'layer' ? backend.layerNorm(x, { weight, bias, eps }) : backend.rmsNorm(x, { weight, eps }),
-  );
-}
-
-/**
- * Applies the final norm and the head: to the last position alone, unless all logits are asked for. Appends the
- * normalised hidden state to `kept` if hidden states are asked for.
- */
-function head(model: Composed, scope: Scope, residual: Tensor, call: ModelCall, kept: Tensor[]): Tensor | undefined {
-  if (call.logits === 'none' && !call.hiddenStates) return undefined;
-  const { backend, config, weights } = model;
-  const normed = (x: Tensor): Tensor => normalise(model, scope, x, weights.finalNorm, weights.finalNormBias);
-  const logits = (x: Tensor): Tensor =>
-    scaled(model, scope, scope.own(backend.linear(x, weights.head)), config.multipliers?.logits);
-  const last = (x: Tensor): Tensor =>
-    call.logits === 'last' && call.length > 1 ? scope.own(backend.slice(x, 1, call.length - 1, call.length)) : x;
-  if (!call.hiddenStates) return logits(normed(last(residual)));
-  const all = normed(residual);
-  kept.push(all);
-  return call.logits === 'none' ? undefined : logits(last(all));
 }
 
 function gather({ backend, slots }: Composed, rows: readonly KernelStateRow[]): ComposedState {

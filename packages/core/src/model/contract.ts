@@ -2,7 +2,7 @@
  * A language model: embedding → blocks, each `residual + block(norm(residual))` → final norm → head. The residual stays
  * in the backend's precision. The config lists the blocks in order.
  */
-import type { BlockWeights } from '../blocks/contract.ts';
+import type { BlockWeights, ParameterTraining } from '../blocks/contract.ts';
 import type { BlockConfig, BlockKind } from '../blocks/kinds.ts';
 import type { MambaConfig } from '../blocks/mamba/config.ts';
 import type { HostRows, HostTensor, Shape, Tensor } from '../contract/tensor.ts';
@@ -78,6 +78,8 @@ export interface ParameterSpec {
   readonly shape: Shape;
   /** Matrices may be stored in a smaller dtype; every other parameter has the backend's precision. */
   readonly role: 'matrix' | 'vector';
+  /** How the parameter is trained. Default: the defaults of `ParameterTraining`. */
+  readonly training?: ParameterTraining | undefined;
 }
 
 export type ParameterKey =

@@ -1,3 +1,4 @@
+import type { ParameterTraining } from '../blocks/contract.ts';
 import { blockDefinition } from '../blocks/kinds.ts';
 import { sizeOf } from '../contract/tensor.ts';
 import { type ModelConfigLike, resolveModelConfig } from './config.ts';
@@ -7,20 +8,26 @@ import type { LayerWeights, ModelConfig, ModelWeights, ParameterKey, ParameterSp
 export function modelParameters(config: ModelConfigLike): readonly ParameterSpec[] {
   const resolved = resolveModelConfig('modelParameters', config);
   const { dModel, vocabSize, blocks, tiedHead, norm, positions } = resolved;
-  const top = (key: ParameterKey, role: ParameterSpec['role'], ...shape: number[]): ParameterSpec => ({
+  const top = (
+    key: ParameterKey,
+    role: ParameterSpec['role'],
+    shape: readonly number[],
+    training?: ParameterTraining,
+  ): ParameterSpec => ({
     name: key,
     layer: undefined,
     kind: undefined,
     key,
     shape,
     role,
+    training,
   });
-  const specs: ParameterSpec[] = [top('embedding', 'matrix', vocabSize, dModel)];
-  if (positions !== undefined) specs.push(top('positions', 'matrix', positions, dModel));
+  const specs: ParameterSpec[] = [top('embedding', 'matrix', [vocabSize, dModel], EMBEDDING)];
+  if (positions !== undefined) specs.push(top('positions', 'matrix', [positions, dModel], EMBEDDING));
   for (let layer = 0; layer < blocks.length; layer++) specs.push(...layerParameters(resolved, layer));
-  specs.push(top('finalNorm', 'vector', dModel));
-  if (norm === 'layer') specs.push(top('finalNormBias', 'vector', dModel));
-  if (!tiedHead) specs.push(top('head', 'matrix', vocabSize, dModel));
+  specs.push(top('finalNorm', 'vector', [dModel], NORM));
+  if (norm === 'layer') specs.push(top('finalNormBias', 'vector', [dModel]));
+  if (!tiedHead) specs.push(top('head', 'matrix', [vocabSize, dModel]));
   return specs;
 }
 
@@ -54,20 +61,28 @@ export function parameterCount(config: ModelConfigLike): number {
 
 const BLOCK = 'block.';
 
+const EMBEDDING: ParameterTraining = { initial: { kind: 'normal', deviation: 0.02 } };
+
+const NORM: ParameterTraining = { initial: { kind: 'constant', value: 1 } };
+
 function layerParameters(config: ModelConfig, layer: number): readonly ParameterSpec[] {
   const { dModel, norm } = config;
   const block = config.blocks[layer]!;
-  const spec = (key: ParameterKey, { shape, role }: Pick<ParameterSpec, 'shape' | 'role'>): ParameterSpec => ({
+  const spec = (
+    key: ParameterKey,
+    { shape, role, training }: Pick<ParameterSpec, 'shape' | 'role' | 'training'>,
+  ): ParameterSpec => ({
     name: `layers.${layer}.${key}`,
     layer,
     kind: block.kind,
     key,
     shape,
     role,
+    training,
   });
   const vector = { shape: [dModel], role: 'vector' } as const;
   return [
-    spec('norm', vector),
+    spec('norm', { ...vector, training: NORM }),
     ...(norm === 'layer' ? [spec('normBias', vector)] : []),
     ...blockDefinition('config.blocks', block.kind)
       .parameters(block, dModel)

@@ -1,5 +1,5 @@
 import type { Tensor } from '../../contract/tensor.ts';
-import type { BlockParameter, StateSlot } from '../contract.ts';
+import type { BlockParameter, InitialValues, ParameterTraining, StateSlot } from '../contract.ts';
 import type { MambaConfig } from './config.ts';
 
 /** The weights of a Mamba block. `T` is a Tensor, or anything else that is kept under these names. */
@@ -47,12 +47,19 @@ type Key = keyof MambaWeights<unknown>;
 export function mambaParameters(config: MambaConfig, dModel: number): readonly BlockParameter[] {
   const { dInner, dState, dConv, dtRank, projectionBias, convBias } = config;
   const normWeights = config.mixerNormEps !== undefined && config.mixerNormWeights === true;
-  const matrix = (key: Key, outputs: number, inputs: number): BlockParameter => ({
+  const matrix = (key: Key, outputs: number, inputs: number, training?: ParameterTraining): BlockParameter => ({
     key,
     shape: [outputs, inputs],
     role: 'matrix',
+    training,
   });
-  const vector = (key: Key, ...shape: number[]): BlockParameter => ({ key, shape, role: 'vector' });
+  const vector = (key: Key, shape: readonly number[], training?: ParameterTraining): BlockParameter => ({
+    key,
+    shape,
+    role: 'vector',
+    training,
+  });
+  const taps = uniform(1 / Math.sqrt(dConv));
   /** The parameter if it is present; if that is undefined, the parameter as an optional one. */
   const where = (present: boolean | undefined, parameter: BlockParameter): readonly BlockParameter[] => {
     if (present === undefined) return [{ ...parameter, optional: true }];
@@ -60,20 +67,28 @@ export function mambaParameters(config: MambaConfig, dModel: number): readonly B
   };
   return [
     matrix('inProj', 2 * dInner, dModel),
-    ...where(projectionBias, vector('inProjBias', 2 * dInner)),
-    vector('conv', dInner, dConv),
-    ...where(convBias, vector('convBias', dInner)),
+    ...where(projectionBias, vector('inProjBias', [2 * dInner])),
+    vector('conv', [dInner, dConv], { initial: taps, decay: true }),
+    ...where(convBias, vector('convBias', [dInner], { initial: taps })),
     matrix('xProj', dtRank + 2 * dState, dInner),
-    ...where(normWeights, vector('dtNorm', dtRank)),
-    ...where(normWeights, vector('BNorm', dState)),
-    ...where(normWeights, vector('CNorm', dState)),
-    matrix('dtProj', dInner, dtRank),
-    vector('dtBias', dInner),
-    vector('A', dInner, dState),
-    vector('D', dInner),
-    matrix('outProj', dModel, dInner),
-    ...where(projectionBias, vector('outProjBias', dModel)),
+    ...where(normWeights, vector('dtNorm', [dtRank], { initial: ONE })),
+    ...where(normWeights, vector('BNorm', [dState], { initial: ONE })),
+    ...where(normWeights, vector('CNorm', [dState], { initial: ONE })),
+    matrix('dtProj', dInner, dtRank, { initial: uniform(1 / Math.sqrt(dtRank)) }),
+    vector('dtBias', [dInner], { initial: STEPS }),
+    vector('A', [dInner, dState], { form: 'negative-exp', initial: { kind: 'ramp' } }),
+    vector('D', [dInner], { initial: ONE }),
+    matrix('outProj', dModel, dInner, { residual: true }),
+    ...where(projectionBias, vector('outProjBias', [dModel])),
   ];
+}
+
+const ONE: InitialValues = { kind: 'constant', value: 1 };
+/** Steps of a new block are between these (arXiv 2312.00752, section 3.6). */
+const STEPS: InitialValues = { kind: 'steps', smallest: 1e-3, largest: 1e-1 };
+
+function uniform(bound: number): InitialValues {
+  return { kind: 'uniform', bound };
 }
 
 export function mambaState({

@@ -22,7 +22,7 @@ type Key = keyof MlpWeights<unknown>;
 export function mlpParameters(config: MlpConfig, dModel: number): readonly BlockParameter[] {
   const { dHidden, bias } = config;
   const projection = (key: Key & ('gate' | 'up' | 'down'), outputs: number, inputs: number): BlockParameter[] => [
-    { key, shape: [outputs, inputs], role: 'matrix' },
+    { key, shape: [outputs, inputs], role: 'matrix', ...(key === 'down' && { training: { residual: true } }) },
     ...(bias === false
       ? []
       : [{ key: `${key}Bias`, shape: [outputs], role: 'vector', optional: bias === undefined } as const]),
