@@ -50,6 +50,8 @@ export interface Checkpoint {
   readonly source: ParameterSource;
   /** The type that a parameter is stored in, by the format's name: `F16`, `Q8_0`, … */
   storedType(parameter: Pick<ParameterSpec, 'key' | 'layer'>): string;
+  /** The names of the tensors that hold a parameter, or a part of it each. */
+  tensorsOf(parameter: Pick<ParameterSpec, 'key' | 'layer'>): readonly string[];
   readonly tensors: Pick<SafetensorsFile, 'name' | 'tensors' | 'read' | 'close'>;
   /** The file with its metadata, if the checkpoint is a GGUF file. */
   readonly gguf: GgufFile | undefined;
@@ -123,6 +125,7 @@ async function openFolder({ store, tokenizer, reopen, onWarning, checkConfig }: 
       config,
       source,
       storedType: (parameter) => tensors.tensors.get(tensorsOf(parameter)[0]!)!.dtype,
+      tensorsOf,
       tensors,
       gguf: undefined,
       specialTokens: await tokenizer.addSpecialTokens(config.vocabSize, specialTokens),
@@ -168,6 +171,7 @@ async function openGgufCheckpoint(
       config,
       source,
       storedType: (parameter) => file.tensors.get(tensorsOf(parameter)[0]!)!.dtype,
+      tensorsOf,
       tensors: file,
       gguf: file,
       specialTokens: hasTokenizer ? named : await tokenizer.addSpecialTokens(config.vocabSize, named),

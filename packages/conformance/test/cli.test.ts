@@ -139,7 +139,7 @@ describe('mamba-conformance', { timeout: 0 }, () => {
     expect(strict).toMatchObject({ code: 1, stdout: expect.stringContaining('golden/other/cell') });
   });
 
-  test('logits and a loss are enough, and gradients are listed as not checked', async () => {
+  test('logits and a loss are enough, and gradients that belong to no parameter or to too few fail', async () => {
     const path = join(folder, 'family');
     await cp(TINY, path, { recursive: true });
     const expected = await openSafetensors(await openFile(join(TINY, 'expected.safetensors')));
@@ -149,12 +149,13 @@ describe('mamba-conformance', { timeout: 0 }, () => {
     loss.data[0] = meanLoss(ids.data, logits.data, logits.shape);
     const tensors = Object.entries({ input_ids: ids, logits, loss });
     await writeFile(join(path, 'expected.safetensors'), writeSafetensors(tensors));
-    await writeFile(join(path, 'gradients.safetensors'), writeSafetensors([['backbone.norm_f.weight', loss]]));
-    const lenient = await run('--backend', 'reference', '--checkpoint', path);
-    expect(lenient).toMatchObject({ code: 0, stdout: expect.stringContaining('2 comparisons passed') });
-    expect(lenient.stdout).toContain('skipped checkpoint/family/gradients: gradients.safetensors is not checked');
-    const strict = await run('--backend', 'reference', '--checkpoint', path, '--strict');
-    expect(strict).toMatchObject({ code: 1, stdout: expect.stringContaining('checkpoint/family/gradients') });
+    const alone = await run('--backend', 'reference', '--checkpoint', path);
+    expect(alone).toMatchObject({ code: 0, stdout: expect.stringContaining('2 comparisons passed') });
+    await writeFile(join(path, 'gradients.safetensors'), writeSafetensors([['backbone.other', loss]]));
+    const wrong = await run('--backend', 'reference', '--checkpoint', path);
+    expect(wrong.code).toBe(1);
+    expect(wrong.stdout).toContain('grad.backbone.other: is the gradient of no parameter');
+    expect(wrong.stdout).toContain('grad.backbone.norm_f.weight: is missing from');
   });
 
   test('lists ids and filters by them', async () => {

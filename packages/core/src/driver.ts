@@ -4,6 +4,7 @@
  */
 export { createBackend } from './backend/create-backend.ts';
 export type * from './backend/driver.ts';
+export { composedBlock } from './blocks/block.ts';
 export type * from './blocks/contract.ts';
 export type * from './blocks/kinds.ts';
 export { blockDefinition } from './blocks/kinds.ts';
@@ -13,8 +14,10 @@ export type { MlpConfig } from './blocks/mlp/config.ts';
 export type { MlpWeights } from './blocks/mlp/parameters.ts';
 export { supported, unsupported } from './contract/capability.ts';
 export { composeModel } from './model/compose.ts';
+export { resolveModelConfig } from './model/config.ts';
 export type * from './model/contract.ts';
 export { assembleWeights } from './model/parameters.ts';
 export * from './model/walk.ts';
 export type * from './operations/index.ts';
+export { OPERATIONS } from './operations/table.ts';
 export * from './toolkit.ts';

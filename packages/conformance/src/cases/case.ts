@@ -43,8 +43,8 @@ export interface Case {
   readonly sizes: Sizes;
   readonly tolerance: Tolerance;
   /**
-   * Whether a backend may lack it: true for what only training needs and for weights in other dtypes. Every backend must run
-   * all other cases.
+   * Whether a backend may lack it: true for what only training needs and for weights in other dtypes. Every backend
+   * must run all other cases.
    */
   readonly optional: boolean;
   /** Whether this backend can run the case. */

@@ -8,6 +8,8 @@ import { Findings, largest, type TensorReport } from '../runner/report.ts';
 import { damaged, type GoldenCase, type OpenFile, readCases, tensorsOf } from './golden-file.ts';
 import type { GoldenOperation } from './operations/golden-operation.ts';
 import { GOLDEN_OPERATIONS } from './operations/index.ts';
+import type { GoldenProcedure, ProcedureResults } from './procedures/golden-procedure.ts';
+import { GOLDEN_PROCEDURES } from './procedures/index.ts';
 
 /**
  * Checks the results of every case of a golden file whose operation the suite and the backend know, and the gradients
@@ -62,6 +64,8 @@ async function checkPart(
   part: Part,
   source: string,
 ): Promise<readonly TensorReport[] | Skipped> {
+  const procedure = GOLDEN_PROCEDURES.get(item.op);
+  if (procedure !== undefined) return checkProcedure(backend, open, item, part, procedure, source);
   const golden = GOLDEN_OPERATIONS.get(item.op);
   if (golden === undefined) return { skipped: `this suite knows no operation ${item.op}` };
   const call = part === 'out' ? golden : golden.gradients;
@@ -77,11 +81,46 @@ async function checkPart(
       const args = call.arguments(inputs, options, pick(tensors, Object.values(golden.outputs), 'd '));
       const support = backend.supports(call.operation, ...(args as CallArguments<typeof call.operation>));
       if (!support.supported) return { skipped: support.reason };
-      await compare(findings, backend, file, item, part, golden, named(invoke(backend, call.operation, args)));
+      const results = named(invoke(backend, call.operation, args));
+      const { result } = golden.gradients ?? {};
+      const renamed = part === 'grad' && result !== undefined ? { [result]: results.y! } : results;
+      await compare(findings, backend, file, item, part, golden, renamed);
       return findings.reports;
     } finally {
       for (const tensor of Object.values(tensors)) tensor.dispose();
     }
+  } finally {
+    await file.close();
+  }
+}
+
+/** Checks a case that is more than one operation. */
+async function checkProcedure(
+  backend: Backend,
+  open: OpenFile,
+  item: GoldenCase,
+  part: Part,
+  { tolerance, required, run }: GoldenProcedure,
+  source: string,
+): Promise<readonly TensorReport[] | Skipped> {
+  const findings = new Findings(source, item.name, backend.precision);
+  const file = await open();
+  try {
+    const origin = `${file.name}: case ${item.name}`;
+    const inputs: Record<string, HostTensor> = {};
+    for (const name of tensorsOf(file, item.name, 'in.')) inputs[name] = await file.read(`${item.name}/in.${name}`);
+    const missing = required.find((name) => inputs[name] === undefined);
+    if (missing !== undefined)
+      throw damaged(origin, `no in.${missing}`, required.map((name) => `in.${name}`).join(', '));
+    const results = await run({ backend, inputs, entry: item.entry, origin });
+    if ('skipped' in results) return results;
+    const found: ProcedureResults[Part] = results[part];
+    for (const name of tensorsOf(file, item.name, `${part}.`)) {
+      const host = await file.read(`${item.name}/${part}.${name}`);
+      const { shape, data } = found[name] ?? { shape: [], data: [] };
+      findings.matches(`${part}.${name}`, data, shape, host, tolerance.relative);
+    }
+    return findings.reports;
   } finally {
     await file.close();
   }

@@ -10,7 +10,6 @@ import {
   type Backend,
   createModel,
   type HostArray,
-  type HostTensor,
   type LayerSnapshot,
   type Model,
   type ModelConfig,
@@ -22,6 +21,8 @@ import { MODEL } from '../cases/model.ts';
 import type { Check } from '../runner/check.ts';
 import { Findings, type TensorReport } from '../runner/report.ts';
 import { damaged } from './golden-file.ts';
+import { checkGradients, GRADIENTS } from './gradients.ts';
+import { readIds } from './ids.ts';
 
 /**
  * Compares a checkpoint on a backend with its expected values: the logits, and those that the folder holds of hidden
@@ -65,8 +66,7 @@ export function checkpointCheck(location: CheckpointLocation, source: string, id
 
 /**
  * A checkpoint's checks: its expected values, and `checkpoint/mamba-tiny/gradients` where the folder holds
- * `gradients.safetensors`, the gradient of the loss for every parameter by its name. That one is skipped with a reason,
- * as no model computes gradients yet.
+ * `gradients.safetensors`, the gradient of the loss for every parameter by its name.
  */
 export async function checkpointChecks(
   location: CheckpointLocation,
@@ -74,17 +74,15 @@ export async function checkpointChecks(
   id: string,
 ): Promise<readonly Check[]> {
   const checks = [checkpointCheck(location, source, id)];
-  if (await holdsGradients(location))
-    checks.push({
-      id: `${id}/gradients`,
-      source,
-      case: baseName(id),
-      run: async () => ({ skipped: `${GRADIENTS} is not checked: a model computes no gradients yet` }),
-    });
+  if (await holdsGradients(location)) checks.push(gradientsCheck(location, source, `${id}/gradients`));
   return checks;
 }
 
-const GRADIENTS = 'gradients.safetensors';
+/** The gradients of a checkpoint's loss as one check. */
+export function gradientsCheck(location: CheckpointLocation, source: string, id: string): Check {
+  const name = baseName(id.replace(/\/gradients$/, ''));
+  return { id, source, case: name, run: ({ backend }) => checkGradients(backend, location, { source, case: name }) };
+}
 
 /** False for a folder that cannot be read: the check of its expected values fails with the reason. */
 async function holdsGradients(location: CheckpointLocation): Promise<boolean> {
@@ -314,17 +312,4 @@ async function greedyBySteps(model: Model, start: ModelState, first: Int32Array,
   } finally {
     state.dispose();
   }
-}
-
-/** Reads ids `[batch, length]` as rows, and checks that the vocabulary has them. */
-async function readIds(file: SafetensorsFile, name: string, { vocabSize }: ModelConfig): Promise<Int32Array[]> {
-  const origin = `${file.name}: ${name}`;
-  if (!file.tensors.has(name)) throw damaged(file.name, `no ${name}`, 'token ids');
-  const host: HostTensor = await file.read(name);
-  if (host.dtype !== 'int32' || host.shape.length !== 2)
-    throw damaged(origin, `${host.dtype} [${host.shape.join(', ')}]`, 'integers [batch, length]');
-  const outside = host.data.find((id) => id < 0 || id >= vocabSize);
-  if (outside !== undefined) throw damaged(origin, `the id ${outside}`, `ids from 0 to ${vocabSize - 1}`);
-  const [batch, length] = host.shape as [number, number];
-  return Array.from({ length: batch }, (_, row) => host.data.slice(row * length, (row + 1) * length));
 }

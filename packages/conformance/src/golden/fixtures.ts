@@ -2,14 +2,15 @@
 import { checkpointStore, openSafetensors } from '@mamba/checkpoint';
 import type { Check } from '../runner/check.ts';
 import { goldenChecks } from './check-golden.ts';
-import { checkpointCheck } from './checkpoint.ts';
+import { checkpointCheck, gradientsCheck } from './checkpoint.ts';
 import { damaged } from './golden-file.ts';
 import { storedWeightsChecks } from './stored-weights.ts';
 
 /** The folder of the fixtures: a file URL in Node, an http URL in a browser. */
 export const FIXTURES = new URL('../../fixtures/', import.meta.url);
 
-const SCANS = 'scan-golden';
+/** The golden files of operations. */
+const OPERATIONS = ['scan-golden', 'train-golden'] as const;
 const CHECKPOINTS = [
   'mamba-tiny',
   'mamba-tiny-biased',
@@ -20,9 +21,12 @@ const CHECKPOINTS = [
   'induction-heads',
 ] as const;
 
+/** Those that have the gradients of their loss. */
+const GRADIENT_CHECKPOINTS = ['mamba-gradients', 'falcon-mamba-gradients'] as const;
+
 /** Whether the folder of the fixtures exists, as in the repository. */
 export async function haveFixtures(): Promise<boolean> {
-  const source = await checkpointStore(FIXTURES).open(`${SCANS}.safetensors`);
+  const source = await checkpointStore(FIXTURES).open(`${OPERATIONS[0]}.safetensors`);
   await source?.close();
   return source !== undefined;
 }
@@ -38,17 +42,24 @@ export function withoutFixtures(section: string): Check {
  */
 export async function fixtureGoldenChecks(fixtures: URL = FIXTURES): Promise<readonly Check[]> {
   const store = checkpointStore(fixtures);
-  const open = async () => {
-    const source = await store.open(`${SCANS}.safetensors`);
-    if (source === undefined)
-      throw damaged(store.name, `no ${SCANS}.safetensors`, 'the fixtures of @mamba/conformance');
-    return openSafetensors(source);
-  };
-  return goldenChecks(open, `${SCANS}.safetensors`, `golden/${SCANS}`);
+  const checks = OPERATIONS.map((name) => {
+    const open = async () => {
+      const source = await store.open(`${name}.safetensors`);
+      if (source === undefined)
+        throw damaged(store.name, `no ${name}.safetensors`, 'the fixtures of @mamba/conformance');
+      return openSafetensors(source);
+    };
+    return goldenChecks(open, `${name}.safetensors`, `golden/${name}`);
+  });
+  return (await Promise.all(checks)).flat();
 }
 
 export function fixtureCheckpointChecks(fixtures: URL = FIXTURES): readonly Check[] {
-  return CHECKPOINTS.map((name) => checkpointCheck(new URL(`${name}/`, fixtures), name, `checkpoint/${name}`));
+  const folder = (name: string): URL => new URL(`${name}/`, fixtures);
+  return [
+    ...CHECKPOINTS.map((name) => checkpointCheck(folder(name), name, `checkpoint/${name}`)),
+    ...GRADIENT_CHECKPOINTS.map((name) => gradientsCheck(folder(name), name, `checkpoint/${name}/gradients`)),
+  ];
 }
 
 /** Checks of the trained checkpoint with its matrices stored in each dtype. */

@@ -13,7 +13,7 @@ import { invalid, MambaError } from '../contract/errors.ts';
 import type { OperationName, Operations } from '../contract/operations.ts';
 import type { DType, HostArray, HostRows, HostTensor, Precision, Tensor, TensorSpec } from '../contract/tensor.ts';
 import { checkOneOf, checkOptions, checkShape } from '../operations/check.ts';
-import { type Calls, resolvers } from '../operations/table.ts';
+import { type Calls, OPERATIONS, resolvers } from '../operations/table.ts';
 import type { DeviceTensor, Driver, FusionContext, Kernel, RowUpload, UploadTarget } from './driver.ts';
 import { registerFusion } from './fusion.ts';
 import { TensorHandle, type TensorOwner } from './handle.ts';
@@ -57,7 +57,7 @@ class CheckedBackend<S> extends OperationMethods implements Backend, TensorOwner
   }
 
   static {
-    for (const operation of Object.keys(resolvers) as OperationName[]) {
+    for (const operation of OPERATIONS) {
       const methods = {
         [operation](this: CheckedBackend<unknown>, ...args: CallArguments<typeof operation>) {
           return this.#run(operation, args);
@@ -129,7 +129,7 @@ class CheckedBackend<S> extends OperationMethods implements Backend, TensorOwner
 
   supports<K extends OperationName>(operation: K, ...args: CallArguments<K>): Support {
     this.#checkAlive();
-    checkOneOf('supports', operation, Object.keys(resolvers));
+    checkOneOf('supports', operation, OPERATIONS);
     const { call } = resolvers[operation](this.precision, ...args);
     // Tensors were checked when they were made; bare specs are not.
     mapTensors(call, ({ shape }, name) => checkShape(`${operation}.${name}`, shape));

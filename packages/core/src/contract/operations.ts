@@ -218,8 +218,8 @@ export interface ForwardOperations<T> {
 
 /**
  * Gradients, for training: each takes the arguments of its operation and then the cotangents of the results. `add`,
- * `slice` and `concat` have none, since their gradients are copies, `concat` and `slice`. Every gradient repeats bit for
- * bit on one machine with the same settings.
+ * `slice` and `concat` have none, since their gradients are copies, `concat` and `slice`. Every gradient repeats bit
+ * for bit on one machine with the same settings.
  */
 export interface BackwardOperations<T> {
   /** Gradients of `selectiveScan`'s inputs, given the cotangents of its results. */

@@ -68,6 +68,7 @@ function blockKernels(
 }
 
 interface Composed extends ModelParts {
+  readonly weights: ModelWeights<Tensor>;
   readonly kernels: readonly BlockKernel[];
   readonly slots: readonly (readonly StateSlot[])[];
 }
@@ -143,7 +144,13 @@ function forward(model: Composed, call: ModelCall): ModelOutcome {
     let residual = scope.own(embedTokens(model, call));
     for (const [index, kernel] of kernels.entries()) {
       const state = previous?.layers[index];
-      const next = runLayer(model, index, kernel, residual, { state, positions, resets, batch, length });
+      const next = runLayer(model, model.weights.layers[index]!, kernel, residual, {
+        state,
+        positions,
+        resets,
+        batch,
+        length,
+      });
       for (const tensor of Object.values(next.state)) scope.own(tensor);
       states.push(next.state);
       if (call.hiddenStates) kept.push(residual);

@@ -7,12 +7,13 @@ import type { BlockCall, BlockKernel, BlockState } from '../blocks/contract.ts';
 import type { Backend } from '../contract/backend.ts';
 import { MambaError } from '../contract/errors.ts';
 import type { Tensor } from '../contract/tensor.ts';
-import type { ModelCall, ModelConfig, ModelWeights } from './contract.ts';
+import type { LayerWeights, ModelCall, ModelConfig, ModelWeights } from './contract.ts';
 
 export interface ModelParts {
   readonly backend: Backend;
   readonly config: ModelConfig;
-  readonly weights: ModelWeights<Tensor>;
+  /** The weights outside the layers. */
+  readonly weights: Omit<ModelWeights<Tensor>, 'layers'>;
 }
 
 export type TokenCall = Pick<ModelCall, 'ids' | 'positions' | 'resets' | 'batch' | 'length'>;
@@ -34,13 +35,12 @@ export function embedTokens({ backend, config, weights }: ModelParts, call: Toke
 
 /** `residual + block(norm(residual))` of one layer, and the state of its block. */
 export function runLayer(
-  { backend, config, weights }: ModelParts,
-  layer: number,
+  { backend, config }: Pick<ModelParts, 'backend' | 'config'>,
+  { norm, normBias }: Pick<LayerWeights<Tensor>, 'norm' | 'normBias'>,
   kernel: BlockKernel,
   residual: Tensor,
   call: Omit<BlockCall, 'x'>,
 ): { readonly residual: Tensor; readonly state: BlockState } {
-  const { norm, normBias } = weights.layers[layer]!;
   return scoped((scope) => {
     const normed = scope.own(normalise(backend, config, residual, norm, normBias));
     const mixed = kernel.forward({ x: normed, ...call });

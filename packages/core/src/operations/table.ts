@@ -115,3 +115,6 @@ export const resolvers: { readonly [K in OperationName]: Resolver<K> } = {
   gradientNorm: (_, ...args) => resolveGradientNorm(...args),
   adamw: (_, ...args) => resolveAdamw(...args),
 };
+
+/** The names of all operations. */
+export const OPERATIONS: readonly OperationName[] = Object.keys(resolvers) as OperationName[];

@@ -2,9 +2,9 @@ import type { CrossEntropyCall } from '@mamba/core/driver';
 import { floats, type Input, integers, newFloats, type Storage } from '../storage.ts';
 
 /**
- * `y[r] = log Σ_v exp(logits[r, v]) - (1 - s) logits[r, targets[r]] - s mean_v(logits[r, v])`, and 0 where the target is
- * below 0. The row's largest logit is subtracted from all logits first; the logarithm is log1p, since the rest of the
- * sum may be smaller than the rounding of 1.
+ * `y[r] = log Σ_v exp(logits[r, v]) - (1 - s) logits[r, targets[r]] - s mean_v(logits[r, v])`, and 0 where the target
+ * is below 0. The row's largest logit is subtracted from all logits first; the logarithm is log1p, since the rest of
+ * the sum may be smaller than the rounding of 1.
  */
 export function crossEntropy({ logits, targets, labelSmoothing, rows, vocab }: CrossEntropyCall<Input>): Storage {
   const [values, at] = [floats(logits), integers(targets)];

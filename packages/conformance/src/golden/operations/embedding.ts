@@ -1,4 +1,4 @@
-import { EXACT } from '../../cases/case.ts';
+import { EXACT, ROUNDING } from '../../cases/case.ts';
 import type { GoldenOperation } from './golden-operation.ts';
 
 export const embedding: GoldenOperation = {
@@ -9,4 +9,10 @@ export const embedding: GoldenOperation = {
   tolerance: EXACT,
   options: () => ({}),
   arguments: ({ table, ids }) => [table, ids],
+  gradients: {
+    operation: 'embeddingBackward',
+    tolerance: ROUNDING,
+    result: 'table',
+    arguments: ({ table, ids }, _, { y }) => [table, ids, y],
+  },
 };

@@ -28,6 +28,8 @@ export interface GoldenOperation {
 export interface GoldenGradients {
   readonly operation: OperationName;
   readonly tolerance: Tolerance;
+  /** The input whose gradient a backward operation of a single result returns. */
+  readonly result?: string | undefined;
   /** The arguments of the backward operation, from the named inputs, the options, and the cotangents by name. */
   arguments<T>(inputs: Named<T>, options: Options, cotangents: Named<T>): unknown[];
 }

@@ -13,4 +13,9 @@ export const layerNorm: GoldenOperation = {
     return { eps };
   },
   arguments: ({ x, weight, bias }, { eps }) => [x, { weight, bias, eps }],
+  gradients: {
+    operation: 'layerNormBackward',
+    tolerance: ROUNDING,
+    arguments: ({ x, weight, bias }, { eps }, { y }) => [x, { weight, bias, eps }, y],
+  },
 };

@@ -9,4 +9,9 @@ export const linear: GoldenOperation = {
   tolerance: ROUNDING,
   options: () => ({}),
   arguments: ({ x, weight, bias }) => [x, weight, bias],
+  gradients: {
+    operation: 'linearBackward',
+    tolerance: ROUNDING,
+    arguments: ({ x, weight, bias }, _, { y }) => [x, weight, bias, y],
+  },
 };

@@ -11,7 +11,15 @@ export const multiply: GoldenOperation = {
   options(entry, origin) {
     const { scale = 1 } = entry;
     if (typeof scale !== 'number') throw damaged(origin, `scale ${String(scale)}`, 'a number');
-    return { activation: wordOf(entry, 'activation', ['none', 'silu', 'gelu', 'gelu-tanh', 'relu2'], origin), scale };
+    return {
+      activation: wordOf(entry, 'activation', ['none', 'silu', 'gelu', 'gelu-tanh', 'relu2', 'exp'], origin),
+      scale,
+    };
   },
   arguments: ({ a, b }, options) => [a, b, options],
+  gradients: {
+    operation: 'multiplyBackward',
+    tolerance: ROUNDING,
+    arguments: ({ a, b }, options, { y }) => [a, b, options, y],
+  },
 };

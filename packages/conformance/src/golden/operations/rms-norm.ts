@@ -13,4 +13,9 @@ export const rmsNorm: GoldenOperation = {
     return { eps };
   },
   arguments: ({ x, weight }, { eps }) => [x, { weight, eps }],
+  gradients: {
+    operation: 'rmsNormBackward',
+    tolerance: ROUNDING,
+    arguments: ({ x, weight }, { eps }, { y }) => [x, { weight, eps }, y],
+  },
 };

@@ -1,0 +1,181 @@
+import {
+  type Backend,
+  createModel,
+  type HostTensor,
+  type LayerWeights,
+  MambaError,
+  type Model,
+  type ModelConfig,
+  type ModelConfigLike,
+  type ModelWeights,
+  modelParameters,
+  type ParameterSource,
+  type ParameterSpec,
+  type Tensor,
+} from '@mamba/core';
+import { assembleWeights, resolveModelConfig } from '@mamba/core/driver';
+import { sameShape } from '@mamba/core/toolkit';
+
+/** A parameter as it is trained. */
+export interface TrainedParameter extends ParameterSpec {
+  /** The values that are trained: of a parameter with the form `negative-exp`, the logarithm of its negative. */
+  readonly tensor: Tensor;
+  /** Whether it has a gradient. */
+  readonly trained: boolean;
+  /** Whether weight decay applies. */
+  readonly decay: boolean;
+}
+
+export interface TrainableOptions {
+  /** The parameters that are trained. Default: all. */
+  readonly trained?: ((parameter: ParameterSpec) => boolean) | undefined;
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** A model on a backend whose parameters an optimiser writes to. */
+export class TrainableModel {
+  readonly backend: Backend;
+  readonly config: ModelConfig;
+  readonly parameters: readonly TrainedParameter[];
+  readonly #byName: ReadonlyMap<string, TrainedParameter>;
+
+  private constructor(backend: Backend, config: ModelConfig, parameters: readonly TrainedParameter[]) {
+    this.backend = backend;
+    this.config = config;
+    this.parameters = parameters;
+    this.#byName = new Map(parameters.map((parameter) => [parameter.name, parameter]));
+  }
+
+  /**
+   * Uploads the parameters of a source: `initialParameters` for a new model, or those of a checkpoint. Matrices are
+   * stored row by row in the precision of the backend, which is the layout of their gradients.
+   * @throws MambaError `unsupported` where the backend cannot train, `invalid-argument` where a value has no trained
+   * form or a shape is wrong, `out-of-memory`, `aborted`, and any error of the source. What was uploaded is freed then.
+   */
+  static async create(
+    backend: Backend,
+    given: ModelConfigLike,
+    source: ParameterSource,
+    { trained = () => true, signal }: TrainableOptions = {},
+  ): Promise<TrainableModel> {
+    const config = resolveModelConfig('TrainableModel.create.config', given);
+    checkTrains(backend);
+    const parameters: TrainedParameter[] = [];
+    try {
+      for (const spec of modelParameters(config)) {
+        if (signal?.aborted)
+          throw new MambaError('aborted', 'loading was aborted', { origin: spec.name, cause: signal.reason });
+        const host = await source(spec);
+        if (!sameShape(host.shape, spec.shape))
+          throw new MambaError('invalid-argument', `parameter ${spec.name} has the wrong shape`, {
+            origin: spec.name,
+            given: `[${host.shape.join(', ')}]`,
+            expected: `[${spec.shape.join(', ')}]`,
+          });
+        parameters.push({
+          ...spec,
+          tensor: backend.upload(trainedForm(spec, host)),
+          trained: trained(spec),
+          decay: spec.training?.decay ?? spec.role === 'matrix',
+        });
+      }
+      return new TrainableModel(backend, config, parameters);
+    } catch (error) {
+      for (const { tensor } of parameters) tensor.dispose();
+      throw error;
+    }
+  }
+
+  parameter(name: string): TrainedParameter {
+    return this.#byName.get(name)!;
+  }
+
+  /** The tensors that have gradients. */
+  leaves(): readonly Tensor[] {
+    return this.parameters.flatMap(({ tensor, trained }) => (trained ? [tensor] : []));
+  }
+
+  /** The weights outside the layers. They are the parameters themselves. */
+  topWeights(): Omit<ModelWeights<Tensor>, 'layers'> {
+    return assembleWeights(this.config, (name) => this.parameter(name).tensor);
+  }
+
+  /**
+   * The weights of a layer, as blocks take them. Those that are computed from what is trained are computed by this
+   * backend, which may record it, and the caller disposes them.
+   */
+  layerWeights(backend: Backend, layer: number): { readonly weights: LayerWeights<Tensor>; dispose(): void } {
+    const computed: Tensor[] = [];
+    const weights = assembleWeights(this.config, (name) => this.parameter(name)).layers[layer]!;
+    const tensorOf = ({ tensor, training }: TrainedParameter): Tensor => {
+      if (training?.form === undefined) return tensor;
+      const value = backend.multiply(tensor, undefined, { activation: 'exp', scale: -1 });
+      computed.push(value);
+      return value;
+    };
+    const block = Object.fromEntries(
+      Object.entries(weights.block).map(([key, parameter]) => [key, parameter && tensorOf(parameter)]),
+    );
+    return {
+      weights: {
+        norm: tensorOf(weights.norm),
+        ...(weights.normBias && { normBias: tensorOf(weights.normBias) }),
+        block,
+      },
+      dispose() {
+        for (const tensor of computed) tensor.dispose();
+      },
+    };
+  }
+
+  /** Reads the parameters one by one, in the form that models and checkpoints have: a source for `createModel`. */
+  source(): ParameterSource {
+    return async ({ name }) => {
+      const { tensor, training, shape } = this.parameter(name);
+      const data = await this.backend.read(tensor);
+      if (training?.form === 'negative-exp')
+        return { dtype: 'float64', shape, data: Float64Array.from(data, (value) => -Math.exp(value)) };
+      return data instanceof Float64Array
+        ? { dtype: 'float64', shape, data }
+        : { dtype: 'float32', shape, data: data as Float32Array };
+    };
+  }
+
+  /** A model of the present parameters, on this backend or another, with its fused forms. The caller disposes it. */
+  async model(backend: Backend = this.backend): Promise<Model> {
+    return createModel(backend, this.config, this.source());
+  }
+
+  dispose(): void {
+    for (const { tensor } of this.parameters) tensor.dispose();
+  }
+}
+
+/** The values that are trained, from those of the parameter. */
+function trainedForm({ name, training }: ParameterSpec, host: HostTensor): HostTensor {
+  if (training?.form === undefined) return host;
+  if (host.dtype !== 'float32' && host.dtype !== 'float64')
+    throw new MambaError('invalid-argument', `parameter ${name} has no trained form`, {
+      origin: name,
+      given: host.dtype,
+      expected: 'float32 or float64',
+    });
+  const positive = host.data.find((value) => !(value < 0));
+  if (positive !== undefined)
+    throw new MambaError('invalid-argument', `parameter ${name} has no trained form`, {
+      origin: name,
+      given: String(positive),
+      expected: 'values below 0, since the logarithm of the negative is trained',
+    });
+  return { dtype: 'float64', shape: host.shape, data: Float64Array.from(host.data, (value) => Math.log(-value)) };
+}
+
+function checkTrains(backend: Backend): void {
+  const one = { shape: [1], dtype: backend.precision };
+  const support = backend.supports('adamw', one, one, { first: one, second: one }, { learningRate: 1, step: 1 });
+  if (!support.supported)
+    throw new MambaError('unsupported', `${backend.name} cannot train: ${support.reason}`, {
+      origin: 'TrainableModel.create',
+      remedy: 'Take a backend that has the training operations: @mamba/cpu, @mamba/webgpu or @mamba/reference.',
+    });
+}

@@ -1,0 +1,91 @@
+import { type Backend, invalid, type Tensor } from '@mamba/core';
+import { checkNumber, checkOptions, disposeAll } from '@mamba/core/toolkit';
+import type { TrainedParameter } from '../model/trainable.ts';
+import { zeros } from '../tape/gradients.ts';
+
+export interface OptimiserOptions {
+  /** Default 0.9. */
+  readonly beta1?: number | undefined;
+  /** Default 0.95, as language models are trained. */
+  readonly beta2?: number | undefined;
+  /** Default 1e-8. */
+  readonly eps?: number | undefined;
+  /** Decoupled decay of those parameters that decay: matrices, but no norms, biases, A or D. Default 0.1. */
+  readonly weightDecay?: number | undefined;
+  /** The largest norm of all gradients together; Infinity for no limit. Default 1. */
+  readonly maxNorm?: number | undefined;
+}
+
+/** What an optimiser remembers of one parameter. */
+export interface Moments {
+  readonly first: Tensor;
+  readonly second: Tensor;
+}
+
+/** AdamW (arXiv 1711.05101) with clipping by the global norm (arXiv 1211.5063), on the device. */
+export class Optimiser {
+  /** By the name of the parameter. */
+  readonly moments: ReadonlyMap<string, Moments>;
+  readonly #backend: Backend;
+  readonly #parameters: readonly TrainedParameter[];
+  readonly #options: Required<{ [K in keyof OptimiserOptions]: number }>;
+  /** Number of updates so far. */
+  step = 0;
+
+  /** @throws MambaError `invalid-argument`, `out-of-memory` */
+  constructor(backend: Backend, parameters: readonly TrainedParameter[], options: OptimiserOptions = {}) {
+    checkOptions('optimiser', options, ['beta1', 'beta2', 'eps', 'weightDecay', 'maxNorm']);
+    const { beta1 = 0.9, beta2 = 0.95, eps = 1e-8, weightDecay = 0.1, maxNorm = 1 } = options;
+    for (const [name, value] of Object.entries({ beta1, beta2 }))
+      checkNumber(`optimiser.${name}`, value, 0, 1 - 2 ** -24);
+    checkNumber('optimiser.eps', eps, 0, 1);
+    checkNumber('optimiser.weightDecay', weightDecay, 0, Number.MAX_VALUE);
+    checkNumber('optimiser.maxNorm', maxNorm, 0, Number.POSITIVE_INFINITY);
+    this.#backend = backend;
+    this.#parameters = parameters.filter(({ trained }) => trained);
+    if (this.#parameters.length === 0) throw invalid('optimiser.parameters', 'none that is trained', 'at least one');
+    this.#options = { beta1, beta2, eps, weightDecay, maxNorm };
+    const moments = new Map<string, Moments>();
+    try {
+      for (const { name, shape } of this.#parameters) {
+        const first = zeros(backend, shape);
+        moments.set(name, { first, second: first });
+        moments.set(name, { first, second: zeros(backend, shape) });
+      }
+    } catch (error) {
+      for (const { first, second } of moments.values()) disposeAll([first, second]);
+      throw error;
+    }
+    this.moments = moments;
+  }
+
+  /**
+   * Writes one update to the parameters. Where the norm of the gradients is not finite, nothing is written; the caller
+   * reads the norm and tells.
+   * @param gradients By the name of the parameter. They stay the caller's.
+   * @returns The norm before clipping, `[1]`, which the caller disposes.
+   */
+  update(gradients: ReadonlyMap<string, Tensor>, learningRate: number): Tensor {
+    const { beta1, beta2, eps, weightDecay, maxNorm } = this.#options;
+    const updated = this.#parameters.filter(({ name }) => gradients.has(name));
+    const norm = this.#backend.gradientNorm(updated.map(({ name }) => gradients.get(name)!));
+    const step = this.step + 1;
+    try {
+      for (const { name, tensor, decay } of updated)
+        this.#backend.adamw(tensor, gradients.get(name)!, this.moments.get(name)!, {
+          ...{ learningRate, step, beta1, beta2, eps, norm },
+          weightDecay: decay ? weightDecay : 0,
+          maxNorm: maxNorm === Number.POSITIVE_INFINITY ? undefined : maxNorm,
+        });
+    } catch (error) {
+      norm.dispose();
+      throw error;
+    }
+    this.step = step;
+    return norm;
+  }
+
+  dispose(): void {
+    for (const { first, second } of this.moments.values()) disposeAll([first, second]);
+  }
+}

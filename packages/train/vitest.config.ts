@@ -1,0 +1,13 @@
+import { defineProject } from 'vitest/config';
+
+export default defineProject({
+  test: {
+    name: '@mamba/train',
+    // Long enough for a busy machine: it catches what hangs, and measures nothing.
+    testTimeout: 300_000,
+    hookTimeout: 300_000,
+    // What the files import is loaded once a worker, not once a file: they put back what they change.
+    isolate: false,
+    include: ['src/**/*.test.ts', 'test/**/*.test.ts'],
+  },
+});
