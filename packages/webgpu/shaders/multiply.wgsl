@@ -12,7 +12,7 @@ struct Args {
 @group(0) @binding(2) var<storage, read> b: array<vec4f>;
 @group(0) @binding(3) var<storage, read_write> y: array<vec4f>;
 
-/// 0 none, 1 silu, 2 gelu, 3 gelu-tanh, 4 relu2.
+/// 0 none, 1 silu, 2 gelu, 3 gelu-tanh, 4 relu2, 5 exp.
 override ACTIVATION: u32 = 0u;
 /// Whether there is a b.
 override PRODUCT: bool = true;
@@ -41,6 +41,7 @@ fn activated(x: f32) -> f32 {
     case 2u: { return gelu(x); }
     case 3u: { return geluTanh(x); }
     case 4u: { return relu2(x); }
+    case 5u: { return exponential(x); }
     default: { return x; }
   }
 }

@@ -6,6 +6,7 @@ import { fusedModel } from './model/fused-model.ts';
 import { add } from './operations/add.ts';
 import { argmax } from './operations/argmax.ts';
 import { causalConv1d } from './operations/causal-conv1d.ts';
+import { causalConv1dBackward } from './operations/causal-conv1d-backward.ts';
 import { concat } from './operations/concat.ts';
 import { embedding } from './operations/embedding.ts';
 import { type KernelOptions, kernelContext } from './operations/kernel-context.ts';
@@ -16,6 +17,7 @@ import { multiply } from './operations/multiply.ts';
 import { rmsNorm } from './operations/rms-norm.ts';
 import { sample } from './operations/sample.ts';
 import { selectiveScan } from './operations/selective-scan.ts';
+import { selectiveScanBackward } from './operations/selective-scan-backward.ts';
 import { slice } from './operations/slice.ts';
 import type { Storage } from './storage.ts';
 import { supportsCall } from './supports.ts';
@@ -56,6 +58,8 @@ export function createDriver(gpu: Gpu, options: KernelOptions = {}): Driver<Stor
       argmax: (call) => argmax(gpu, call),
       sample: (call) => sample(gpu, call),
       logProb: (call) => logProb(gpu, call),
+      selectiveScanBackward: (call) => selectiveScanBackward(kernels, call),
+      causalConv1dBackward: (call) => causalConv1dBackward(gpu, call),
     },
     upload: (host, target) => upload(gpu, host, target),
     uploadRows: (spec, target) => uploadRows(gpu, spec, target),

@@ -1,6 +1,7 @@
 import { checkBoolean, checkNumber, checkOneOf, checkOptions, invalid } from '@mamba/core/driver';
 import type { Toggles } from './gpu/toggles.ts';
 import type { MatrixPrecision } from './operations/matrix-precision.ts';
+import type { ScanBackwardVariant } from './operations/selective-scan-backward-plan.ts';
 import type { ScanVariant } from './operations/selective-scan-plan.ts';
 
 export interface WebGpuOptions {
@@ -41,6 +42,8 @@ export interface WebGpuOptions {
 export interface TestingOptions {
   /** Forces the layout of the selective scan, in place of the rule. */
   readonly scanVariant?: ScanVariant | undefined;
+  /** Forces the layout of the backward selective scan. */
+  readonly scanBackwardVariant?: ScanBackwardVariant | undefined;
 }
 
 const OPTIONS: readonly (keyof WebGpuOptions)[] = [
@@ -67,8 +70,14 @@ export function checkWebGpuOptions(options: WebGpuOptions): void {
   if (matrixPrecision !== undefined)
     checkOneOf('webgpu.matrixPrecision', matrixPrecision, ['float32', 'float16x2', 'float16']);
   if (spareBytes !== undefined) checkNumber('webgpu.spareBytes', spareBytes, 0, Number.MAX_SAFE_INTEGER);
-  if (testing !== undefined) checkOptions('webgpu.testing', testing, ['scanVariant']);
-  for (const [name, value] of Object.entries({ device, gpu, 'testing.scanVariant': testing?.scanVariant }))
+  if (testing !== undefined) checkOptions('webgpu.testing', testing, ['scanVariant', 'scanBackwardVariant']);
+  const objects = {
+    device,
+    gpu,
+    'testing.scanVariant': testing?.scanVariant,
+    'testing.scanBackwardVariant': testing?.scanBackwardVariant,
+  };
+  for (const [name, value] of Object.entries(objects))
     if (value !== undefined && (typeof value !== 'object' || value === null))
       throw invalid(`webgpu.${name}`, String(value), 'an object');
   if (toggles !== undefined) {

@@ -3,9 +3,11 @@ import { type Calls, supported, unsupported } from '@mamba/core/driver';
 import type { Gpu } from './gpu/gpu.ts';
 import { bindingRefusal } from './gpu/limits.ts';
 import { convolutionRefusal } from './operations/causal-conv1d.ts';
+import { convolutionBackwardRefusal } from './operations/causal-conv1d-backward.ts';
 import type { KernelContext } from './operations/kernel-context.ts';
 import { projectionRefusal } from './operations/linear.ts';
 import { scanRefusal, stridesOf } from './operations/selective-scan.ts';
+import { scanBackwardRefusal } from './operations/selective-scan-backward.ts';
 
 /** Arguments that may be matrices in a weight format, and may be split over several buffers. */
 const WEIGHTS: Partial<Record<OperationName, string>> = { linear: 'weight', embedding: 'table' };
@@ -43,7 +45,9 @@ const refusals: Refusals = {
       stridesOf(call.constantC, groups, state),
     );
   },
+  selectiveScanBackward: scanBackwardRefusal,
   causalConv1d: ({ gpu }, call) => convolutionRefusal(gpu, call),
+  causalConv1dBackward: ({ gpu }, call) => convolutionBackwardRefusal(gpu, call),
   linear: ({ gpu }, { rows, outputs }) => projectionRefusal(gpu, rows, outputs),
   embedding: ({ gpu }, { count, channels }) => bindingRefusal(gpu, 'the result', count * channels),
   concat: ({ gpu }, { extents, outer, inner }) =>

@@ -8,10 +8,19 @@ import { acquire } from '../src/gpu/acquire.ts';
 import { labelOf, type Shader, textOf } from '../src/gpu/shader.ts';
 import { MATRIX_FEATURES } from '../src/operations/matrix-units.ts';
 import { eulerOf } from '../src/operations/selective-scan.ts';
+import { backwardEulerOf, backwardStatesOf } from '../src/operations/selective-scan-backward.ts';
+import type { EulerBackwardLayout } from '../src/operations/selective-scan-backward-plan.ts';
 import type { EulerLayout } from '../src/operations/selective-scan-plan.ts';
 
 const euler = (lanes: EulerLayout['lanes'], slices: number, steps: number) =>
   eulerOf({ lanes, channels: 8, slices, steps }).constants;
+
+const backward = (lanes: EulerBackwardLayout['lanes'], channels: number, rounds: number): EulerBackwardLayout => ({
+  ...{ lanes, channels, rounds, steps: 4 * lanes, summed: 4, stateChannels: 16 },
+});
+const eulerBackward = (...layout: Parameters<typeof backward>) => backwardEulerOf(backward(...layout)).constants;
+const statesOf = (lanes: EulerBackwardLayout['lanes']) =>
+  [false, true].map((chunked) => backwardStatesOf(backward(lanes, 16, 0), chunked).constants);
 
 /** The constants to try, by stem, or by stem and link. */
 const constants: Readonly<Record<string, readonly Readonly<Record<string, number>>[]>> = {
@@ -24,6 +33,17 @@ const constants: Readonly<Record<string, readonly Readonly<Record<string, number
   'selective-scan-euler/one': [euler(1, 1, 8), euler(1, 4, 2)],
   'selective-scan-euler/two': [euler(2, 1, 16), euler(2, 4, 4)],
   'selective-scan-euler/four': [euler(4, 1, 16), euler(4, 8, 8)],
+  'selective-scan-backward': [{ VECS_PER_LANE: 1 }, { VECS_PER_LANE: 4 }],
+  'selective-scan-backward-states/one': statesOf(1),
+  'selective-scan-backward-states/two': statesOf(2),
+  'selective-scan-backward-states/four': statesOf(4),
+  'selective-scan-backward-euler/one-none': [eulerBackward(1, 32, 0)],
+  'selective-scan-backward-euler/one-subgroup': [eulerBackward(1, 32, 5)],
+  'selective-scan-backward-euler/two-none': [eulerBackward(2, 16, 0)],
+  'selective-scan-backward-euler/two-subgroup': [eulerBackward(2, 32, 4)],
+  'selective-scan-backward-euler/four-none': [eulerBackward(4, 16, 0)],
+  'selective-scan-backward-euler/four-subgroup': [eulerBackward(4, 64, 3)],
+  'causal-conv1d-backward': [{ TAPS: 2 }, { TAPS: 4 }, { TAPS: 64 }],
   'causal-conv1d': [{ TAPS: 2 }, { TAPS: 4 }, { TAPS: 64 }],
   'decode-in-proj': [
     { TAPS: 2, TOGETHER: 1, LOADS: 4, CHANNELS: 2, SHARE: 1, OUTPUTS: 1 },

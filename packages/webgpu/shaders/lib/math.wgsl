@@ -16,6 +16,12 @@ fn expOf(x: f32) -> f32 {
   return exp2(p) * (((x - p * 0.6875) + 1.0) - p * 0.005647180559945309);
 }
 
+/// exp(x) for every x. NaN stays NaN, for which an implementation's exp may give anything.
+fn exponential(x: f32) -> f32 {
+  let within = abs(x) <= 200.0;
+  return select(x, select(exp(x), expOf(clamp(x, -200.0, 200.0)), within), x <= 3.4028234e38);
+}
+
 /// log(1 + e) for e ≥ 0, with the relative error of an addition and a product.
 fn log1p(e: f32) -> f32 {
   return select(log(1.0 + e), log1pUnit(e), e <= 1.0);

@@ -1,12 +1,14 @@
 import type { Gpu } from '../gpu/gpu.ts';
 import type { MatrixPrecision } from './matrix-precision.ts';
 import { findMatrixUnits, type MatrixUnits } from './matrix-units.ts';
+import type { ScanBackwardVariant } from './selective-scan-backward-plan.ts';
 import type { ScanVariant } from './selective-scan-plan.ts';
 
 /** The options that influence the choice of kernels. */
 export interface KernelOptions {
   readonly matrixPrecision?: MatrixPrecision | undefined;
   readonly scanVariant?: ScanVariant | undefined;
+  readonly scanBackwardVariant?: ScanBackwardVariant | undefined;
 }
 
 /** A device, and all else that decides which kernels run on it. */
@@ -15,8 +17,12 @@ export interface KernelContext {
   /** Undefined where products are computed in float32. */
   readonly matrixUnits: MatrixUnits | undefined;
   readonly scanVariant: ScanVariant | undefined;
+  readonly scanBackwardVariant: ScanBackwardVariant | undefined;
 }
 
-export function kernelContext(gpu: Gpu, { matrixPrecision = 'float32', scanVariant }: KernelOptions): KernelContext {
-  return { gpu, matrixUnits: findMatrixUnits(gpu, matrixPrecision), scanVariant };
+export function kernelContext(
+  gpu: Gpu,
+  { matrixPrecision = 'float32', scanVariant, scanBackwardVariant }: KernelOptions,
+): KernelContext {
+  return { gpu, matrixUnits: findMatrixUnits(gpu, matrixPrecision), scanVariant, scanBackwardVariant };
 }

@@ -16,7 +16,8 @@ import {
   type ScanShape,
 } from './selective-scan-plan.ts';
 
-const DISCRETIZATION: Readonly<Record<Discretization, number>> = { euler: 0, zoh: 1, bilinear: 2 };
+/** The numbers of discretisations, for DISCRETIZATION of the shaders. */
+export const DISCRETIZATION: Readonly<Record<Discretization, number>> = { euler: 0, zoh: 1, bilinear: 2 };
 
 export function selectiveScan(
   kernels: KernelContext,
@@ -127,7 +128,7 @@ export function packConstants(
   copy(parts.resets?.range, dim * (state + 2), parts.resets?.count ?? 0);
 }
 
-function scanLimits(gpu: Gpu): ScanLimits {
+export function scanLimits(gpu: Gpu): ScanLimits {
   return {
     workgroup: gpu.workgroup(1024),
     memory: gpu.device.limits.maxComputeWorkgroupStorageSize,
@@ -156,7 +157,7 @@ export function scanRefusal(kernels: KernelContext, sizes: ScanSizes, B: Strides
 }
 
 /** The shape that a plan depends on. */
-function scanShape(call: ScanSizes, B: Strides, C: Strides): ScanShape {
+export function scanShape(call: ScanSizes, B: Strides, C: Strides): ScanShape {
   const { batch, length, dim, states, groups, discretization } = call;
   const inQuads = ({ row, group, offset }: Strides): boolean =>
     row !== undefined && [row, group, offset].every((stride) => stride % 4 === 0);

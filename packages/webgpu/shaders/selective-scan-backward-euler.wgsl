@@ -1,0 +1,362 @@
+// link: scan-backward-args, math, slopes, lanes-{one,two,four}, scatter-{none,subgroup}
+// The main dispatch of a backward scan of models: euler's discretisation, B and C that vary, up to 16 states, in fours.
+// reference's operations/selective-scan-backward.ts has the equations; selective-scan-backward.wgsl runs other calls.
+//
+// A workgroup owns CHANNELS channels of one group, batch row and chunk of time. A channel is LANES lanes, which share
+// its states and its steps, as in selective-scan-euler.wgsl. Time goes by tiles of STEPS from the last to the first.
+// For each tile the states are computed again from h before the tile, which selective-scan-backward-states.wgsl kept,
+// and p = a_t h_(t-1) of every step stays in registers: h_t = p + d u B, and all gradients need p or h alone. Then the
+// adjoint goes back through the steps.
+//
+// dB and dC are sums over channels. Subgroups add up 2^ROUNDS channels by shuffles, after which each lane has LEFT of
+// the sums; the CLUSTERS of channels meet in workgroup memory, SUMMED steps at a time, and the workgroup's sums go to
+// the workspace. selective-scan-backward-sums.wgsl adds up the tiles of channels.
+//
+// All operands are loaded a tile ahead under a condition that the driver cannot see through; selective-scan-euler.wgsl
+// tells why. Two barriers for each SUMMED steps.
+//
+// Bytes an element (batch · length · channel), f32: u, delta, z, dy read and du, ddelta, dz written, 28; h before tiles
+// 4 · states / STEPS; B and C 8 · states / CHANNELS, and as much for the partial sums. Operations an element and state:
+// 2 exp2, 14 multiplies or adds; beside them some 100 for softplus, silu, their derivatives, sums and addresses.
+
+@group(0) @binding(0) var<uniform> args: Args;
+@group(0) @binding(1) var<storage, read_write> workspace: array<vec4f>;
+@group(0) @binding(2) var<storage, read> u: array<f32>; // [batch, length, dim]
+@group(0) @binding(3) var<storage, read> delta: array<f32>; // [batch, length, dim]
+@group(0) @binding(4) var<storage, read> z: array<f32>; // [batch, length, dim]
+@group(0) @binding(5) var<storage, read> dy: array<f32>; // [batch, length, dim]
+@group(0) @binding(6) var<storage, read_write> du: array<f32>; // [batch, length, dim]
+@group(0) @binding(7) var<storage, read_write> ddelta: array<f32>; // [batch, length, dim]
+@group(0) @binding(8) var<storage, read_write> dz: array<f32>; // [batch, length, dim]
+
+const CHANNELS: u32 = 64u; // constant
+const STEPS: u32 = 16u; // constant: a multiple of LANES and of SUMMED
+const OWN: u32 = 4u; // constant: STEPS / LANES, steps that a lane loads and writes
+const HELD: u32 = 16u; // constant: STEPS · VECS_PER_LANE
+const STAGED: u32 = 1u; // constant: WORKGROUP · STAGED vec4s cover B and C of a tile
+const SUMMED: u32 = 8u; // constant: steps whose dB and dC are in workgroup memory at once
+const BATCHES: u32 = 2u; // constant: STEPS / SUMMED
+const ROUNDS: u32 = 0u; // constant
+const VALUES: u32 = 8u; // constant: 8 · VECS_PER_LANE, elements of dB and dC that a lane has of a step
+const HALF: u32 = 4u; // constant: VALUES / 2
+const LEFT: u32 = 8u; // constant: VALUES / 2^ROUNDS
+const CLUSTERS: u32 = 64u; // constant: CHANNELS / 2^ROUNDS
+const OUTPUTS: u32 = 1u; // constant: WORKGROUP · OUTPUTS vec4s cover dB and dC of SUMMED steps
+override CHUNKED: bool = false;
+override SOFTPLUS: bool = true;
+override BIAS: bool = true;
+override SKIP: bool = true;
+override GATE: bool = true;
+override RESETS: bool = false;
+override LAST: bool = false;
+
+const WORKGROUP = CHANNELS * LANES;
+const QUADS = 4u; // of states, the most
+const PAIR = 8u * QUADS; // elements of dB and dC of a step
+/// Floats from one step's sums to the next's. One more than they are, so that lanes which add up use all banks.
+const STRIDE = CLUSTERS * PAIR + 1u;
+const LOG2E = 1.44269504088896340736;
+const LN2 = 0.6931471805599453;
+
+var<workgroup> staged: array<array<array<vec4f, QUADS>, STEPS>, 2>; // B, C
+var<workgroup> marks: array<u32, STEPS>;
+var<workgroup> clusters: array<f32, SUMMED * STRIDE>;
+
+@compute @workgroup_size(WORKGROUP)
+fn main(@builtin(workgroup_id) tile_id: vec3u, @builtin(local_invocation_index) index: u32) {
+  let lane = index % LANES;
+  let group = tile_id.x / args.tilesPerGroup;
+  // Lanes past the last channel of the group repeat it, add nothing and store nothing, so that barriers stay uniform.
+  let inGroup = tile_id.x % args.tilesPerGroup * CHANNELS + index / LANES;
+  let owned = inGroup < args.channelsPerGroup;
+  let channel = group * args.channelsPerGroup + min(inGroup, args.channelsPerGroup - 1u);
+  let quads = args.states / 4u;
+  let row = tile_id.z;
+  let begin = tile_id.y * args.chunkLength;
+  let end = min(begin + args.chunkLength, args.length);
+  let tiles = (end - begin + STEPS - 1u) / STEPS;
+  let bias = select(0.0, workspace[args.atBias + channel / 4u][channel % 4u], BIAS);
+  let skip = select(0.0, workspace[args.atD + channel / 4u][channel % 4u], SKIP);
+  let ofRow = (row * args.dim + channel) * quads;
+  let ofChunk = ((row * args.chunks + tile_id.y) * args.dim + channel) * quads;
+
+  var a: array<vec4f, VECS_PER_LANE>;
+  var start: array<vec4f, VECS_PER_LANE>; // h at the chunk's beginning
+  var g: array<vec4f, VECS_PER_LANE>;
+  var dA: array<vec4f, VECS_PER_LANE>;
+  for (var i = 0u; i < VECS_PER_LANE; i++) { // unroll
+    let q = i * LANES + lane;
+    if (q < quads) {
+      a[i] = LOG2E * workspace[args.atA + channel * quads + q];
+      if (CHUNKED) {
+        start[i] = workspace[args.atStates + ofChunk + q];
+        g[i] = workspace[args.atAdjoints + ofChunk + q];
+      } else if (LAST) {
+        g[i] = workspace[args.atLast + ofRow + q];
+      }
+    }
+  }
+  var dD = 0.0;
+  var dBias = 0.0;
+
+  var next = load(begin + (tiles - 1u) * STEPS, end, row, group, channel, index);
+  for (var turn = 0u; turn < tiles; turn++) {
+    let first = begin + (tiles - 1u - turn) * STEPS;
+    let count = min(STEPS, end - first);
+    for (var r = 0u; r < STAGED; r++) { // unroll
+      let j = r * WORKGROUP + index;
+      if (j < 2u * STEPS * QUADS) {
+        let step = j / QUADS % STEPS;
+        let present = j % QUADS < quads && step < count;
+        staged[j / (QUADS * STEPS)][step][j % QUADS] = select(vec4f(), next.pair[r], present);
+      }
+    }
+    if (RESETS && index < STEPS) {
+      marks[index] = select(0u, next.mark, index < count);
+    }
+    var x: array<f32, OWN>; // u
+    var d: array<f32, OWN>;
+    var w: array<f32, OWN>; // d u
+    var s: array<f32, OWN>; // the cotangent of s
+    var ofD: array<f32, OWN>; // the derivative of d by delta
+    var ofZ: array<f32, OWN>; // dy silu'(z)
+    for (var m = 0u; m < OWN; m++) { // unroll
+      // A step past the end, and a channel past the group's last, has d, u and dy 0, so it leaves h and g as they are
+      // and adds nothing to dB and dC.
+      let inside = m * LANES + lane < count && owned;
+      let both = stepAndSlope(next.delta[m] + bias);
+      d[m] = select(0.0, both.x, inside);
+      ofD[m] = both.y;
+      x[m] = select(0.0, next.u[m], inside);
+      w[m] = d[m] * x[m];
+      s[m] = select(0.0, next.dy[m], inside);
+      if (GATE) {
+        let gate = siluAndSlope(next.z[m]);
+        ofZ[m] = s[m] * gate.y;
+        s[m] *= gate.x;
+      }
+    }
+    var h: array<vec4f, VECS_PER_LANE>;
+    for (var i = 0u; i < VECS_PER_LANE; i++) { // unroll
+      h[i] = next.kept[i];
+      if (CHUNKED) {
+        h[i] += select(vec4f(), exp2(next.passed.x * a[i]) * start[i], next.passed.y != 0.0);
+      }
+    }
+    if (turn + 1u < tiles) {
+      next = load(first - STEPS, end, row, group, channel, index);
+    }
+    var ds: array<f32, STEPS>;
+    var ws: array<f32, STEPS>;
+    var ss: array<f32, STEPS>;
+    for (var m = 0u; m < OWN; m++) { // unroll
+      let dm = spread(d[m], lane);
+      let wm = spread(w[m], lane);
+      let sm = spread(s[m], lane);
+      for (var j = 0u; j < LANES; j++) { // unroll
+        ds[m * LANES + j] = dm[j];
+        ws[m * LANES + j] = wm[j];
+        ss[m * LANES + j] = sm[j];
+      }
+    }
+    workgroupBarrier();
+
+    var p: array<vec4f, HELD>;
+    var ofY: array<f32, STEPS>; // this lane's part of C · h
+    for (var k = 0u; k < STEPS; k++) { // unroll
+      var sum = vec4f();
+      for (var i = 0u; i < VECS_PER_LANE; i++) { // unroll
+        var before = exp2(ds[k] * a[i]) * h[i];
+        if (RESETS) {
+          before = select(before, vec4f(), marks[k] != 0u);
+        }
+        p[k * VECS_PER_LANE + i] = before;
+        h[i] = before + ws[k] * staged[0][k][i * LANES + lane];
+        if (GATE) {
+          sum += staged[1][k][i * LANES + lane] * h[i];
+        }
+      }
+      ofY[k] = sumOf(sum);
+    }
+
+    var toInput: array<f32, STEPS>; // this lane's part of g · B
+    var toStep: array<f32, STEPS>; // and of Σ g p A
+    for (var b = 0u; b < BATCHES; b++) { // unroll
+      for (var j = 0u; j < SUMMED; j++) { // unroll
+        let k = STEPS - 1u - b * SUMMED - j;
+        var values: array<f32, VALUES>;
+        var ofInput = vec4f();
+        var ofStep = vec4f();
+        for (var i = 0u; i < VECS_PER_LANE; i++) { // unroll
+          let before = p[(STEPS - 1u - b * SUMMED - j) * VECS_PER_LANE + i];
+          let B = staged[0][k][i * LANES + lane];
+          g[i] += ss[STEPS - 1u - b * SUMMED - j] * staged[1][k][i * LANES + lane];
+          let dB = ws[STEPS - 1u - b * SUMMED - j] * g[i];
+          let dC = ss[STEPS - 1u - b * SUMMED - j] * (before + ws[STEPS - 1u - b * SUMMED - j] * B);
+          let both = g[i] * before;
+          ofInput += g[i] * B;
+          ofStep += a[i] * both;
+          dA[i] += ds[STEPS - 1u - b * SUMMED - j] * both;
+          g[i] *= exp2(ds[STEPS - 1u - b * SUMMED - j] * a[i]);
+          if (RESETS) {
+            g[i] = select(g[i], vec4f(), marks[k] != 0u);
+          }
+          for (var part = 0u; part < 4u; part++) { // unroll
+            values[4u * i + part] = dB[part];
+            values[HALF + 4u * i + part] = dC[part];
+          }
+        }
+        toInput[STEPS - 1u - b * SUMMED - j] = sumOf(ofInput);
+        toStep[STEPS - 1u - b * SUMMED - j] = sumOf(ofStep);
+        let sums = scatter(values, index);
+        let place = j * STRIDE + index / (LANES << ROUNDS) * PAIR;
+        for (var v = 0u; v < LEFT; v++) { // unroll
+          clusters[place + elementOf(v, lane, index)] = sums[v];
+        }
+      }
+      workgroupBarrier();
+      for (var r = 0u; r < OUTPUTS; r++) { // unroll
+        let output = r * WORKGROUP + index;
+        let j = output / (2u * QUADS);
+        let step = STEPS - 1u - b * SUMMED - j;
+        let side = output / QUADS % 2u;
+        let quad = output % QUADS;
+        if (j < SUMMED && step < count && quad < quads) {
+          var sum = vec4f();
+          for (var cluster = 0u; cluster < CLUSTERS; cluster++) {
+            let at = j * STRIDE + cluster * PAIR + output % (2u * QUADS) * 4u;
+            sum += vec4f(clusters[at], clusters[at + 1u], clusters[at + 2u], clusters[at + 3u]);
+          }
+          let place = (row * args.length + first + step) * args.groups * args.tilesPerGroup + tile_id.x;
+          workspace[args.atPartials + (2u * place + side) * quads + quad] = sum;
+        }
+      }
+      if (b + 1u < BATCHES) {
+        workgroupBarrier();
+      }
+    }
+
+    for (var m = 0u; m < OWN; m++) { // unroll
+      var outs: array<f32, LANES>;
+      var inputs: array<f32, LANES>;
+      var steps: array<f32, LANES>;
+      for (var j = 0u; j < LANES; j++) { // unroll
+        outs[j] = ofY[m * LANES + j];
+        inputs[j] = toInput[m * LANES + j];
+        steps[j] = toStep[m * LANES + j];
+      }
+      let input = collect(inputs, lane);
+      let gradient = (LN2 * collect(steps, lane) + x[m] * input) * ofD[m];
+      let y = collect(outs, lane) + skip * x[m];
+      if (m * LANES + lane < count && owned) {
+        let at = ((args.firstRow + row) * args.length + first + m * LANES + lane) * args.dim + channel;
+        du[at] = d[m] * input + s[m] * skip;
+        ddelta[at] = gradient;
+        if (GATE) {
+          dz[at] = ofZ[m] * y;
+        }
+        dBias += gradient;
+        dD += s[m] * x[m];
+      }
+    }
+  }
+
+  let sumD = everyLane(dD, lane);
+  let sumBias = everyLane(dBias, lane);
+  if (owned) {
+    let record = args.atRecords + ((row * args.chunks + tile_id.y) * args.dim + channel) * args.record;
+    for (var i = 0u; i < VECS_PER_LANE; i++) { // unroll
+      let q = i * LANES + lane;
+      if (q < quads) {
+        workspace[record + q] = dA[i];
+        if (tile_id.y == 0u) {
+          workspace[args.atFirst + ofRow + q] = g[i];
+        }
+      }
+    }
+    if (lane == 0u) {
+      workspace[record + quads] = vec4f(sumD, sumBias, 0.0, 0.0);
+    }
+  }
+}
+
+/// What a lane loads of a tile. Indices past the chunk's end repeat its last step and are not used.
+struct Next {
+  delta: array<f32, OWN>,
+  u: array<f32, OWN>,
+  z: array<f32, OWN>,
+  dy: array<f32, OWN>,
+  kept: array<vec4f, VECS_PER_LANE>,
+  passed: vec4f,
+  pair: array<vec4f, STAGED>,
+  mark: u32,
+}
+
+fn load(first: u32, end: u32, row: u32, group: u32, channel: u32, index: u32) -> Next {
+  var next: Next;
+  let lane = index % LANES;
+  for (var m = 0u; m < OWN; m++) { // unroll
+    let t = min(first + m * LANES + lane, end - 1u);
+    let at = ((args.firstRow + row) * args.length + t) * args.dim + channel;
+    next.delta[m] = delta[at];
+    next.u[m] = u[at];
+    next.dy[m] = dy[at];
+    if (GATE) {
+      next.z[m] = z[at];
+    }
+  }
+  let quads = args.states / 4u;
+  let kept = (row * args.tiles + first / STEPS) * args.dim + channel;
+  for (var i = 0u; i < VECS_PER_LANE; i++) { // unroll
+    if (i * LANES + lane < quads) {
+      next.kept[i] = workspace[args.atKept + kept * quads + i * LANES + lane];
+    }
+  }
+  if (CHUNKED) {
+    next.passed = workspace[args.atPassed + kept];
+  }
+  for (var r = 0u; r < STAGED; r++) { // unroll
+    let j = r * WORKGROUP + index;
+    let t = min(first + j / QUADS % STEPS, end - 1u);
+    let at = ((row * args.length + t) * args.groups + group) * quads + min(j % QUADS, quads - 1u);
+    next.pair[r] = workspace[at + select(args.atB, args.atC, j >= QUADS * STEPS)];
+  }
+  if (RESETS) {
+    let at = row * args.length + min(first + index % STEPS, end - 1u);
+    next.mark = bitcast<u32>(workspace[args.atMarks + at / 4u][at % 4u]);
+  }
+  return next;
+}
+
+/// The place of a lane's v-th sum among a step's: dB of all states, then dC.
+fn elementOf(v: u32, lane: u32, index: u32) -> u32 {
+  var value = v;
+  for (var r = 0u; r < ROUNDS; r++) { // unroll
+    if ((index & (LANES << r)) != 0u) {
+      value += VALUES >> (r + 1u);
+    }
+  }
+  return value / HALF * 4u * QUADS + 4u * (value % HALF / 4u * LANES + lane) + value % 4u;
+}
+
+/// The sum of a value over the lanes of a channel, in one order for all of them.
+fn everyLane(value: f32, lane: u32) -> f32 {
+  let all = spread(value, lane);
+  var sum = 0.0;
+  for (var j = 0u; j < LANES; j++) { // unroll
+    sum += all[j];
+  }
+  return sum;
+}
+
+fn sumOf(vec: vec4f) -> f32 {
+  return (vec.x + vec.y) + (vec.z + vec.w);
+}
+
+/// The step size, and its derivative by delta.
+fn stepAndSlope(x: f32) -> vec2f {
+  if (SOFTPLUS) {
+    return softplusAndSlope(x);
+  }
+  return vec2f(x, 1.0);
+}

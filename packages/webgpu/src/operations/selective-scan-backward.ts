@@ -1,0 +1,387 @@
+import { MambaError, type SelectiveScanGradients, type TensorSpec } from '@mamba/core';
+import type { DeviceTensor, SelectiveScanBackwardCall } from '@mamba/core/driver';
+import {
+  selectiveScanBackwardCarry,
+  selectiveScanBackwardEuler,
+  selectiveScanBackwardStates,
+  selectiveScanBackwardSums,
+  selectiveScanBackward as shader,
+} from '../generated/index.ts';
+import type { PooledBuffer } from '../gpu/buffer-pool.ts';
+import { type Gpu, wholeRange } from '../gpu/gpu.ts';
+import { workgroupsRefusal } from '../gpu/limits.ts';
+import type { BufferRange } from '../gpu/shader.ts';
+import { rangeOf, type Storage, unsplitStorage } from '../storage.ts';
+import type { KernelContext } from './kernel-context.ts';
+import { DISCRETIZATION, scanLimits, scanShape, stridesOf } from './selective-scan.ts';
+import { type EulerBackwardLayout, planScanBackward, type ScanBackwardPlan } from './selective-scan-backward-plan.ts';
+import { largestWorkspace, type Workspace } from './selective-scan-backward-workspace.ts';
+
+/**
+ * Gradients of a selective scan by the plan's dispatches: the states before each tile of time, the carry where time is
+ * cut into chunks, the main pass and the sums, for one range of rows of the batch after the other. ADR 11 has the
+ * design.
+ */
+export function selectiveScanBackward(
+  kernels: KernelContext,
+  call: SelectiveScanBackwardCall<DeviceTensor<Storage>>,
+): SelectiveScanGradients<Storage> {
+  const { gpu } = kernels;
+  const planned = planFor(kernels, call);
+  if (typeof planned === 'string') throw new MambaError('unsupported', planned, { origin: 'selectiveScanBackward' });
+  const { batch, length, dim, state, groups } = call;
+  const { plan, workspace } = planned;
+  return gpu.allocating((allocator) => {
+    const gradient = (name: string, elements: number): PooledBuffer =>
+      allocator.result(4 * elements, `selective-scan-backward ${name}`);
+    const elements = batch * length * dim;
+    const ofB = batch * length * groups * state;
+    const results = {
+      u: gradient('u', elements),
+      delta: gradient('delta', elements),
+      A: gradient('A', dim * state),
+      B: gradient('B', call.constantB ? dim * state : ofB),
+      C: gradient('C', call.constantC ? dim * state : ofB),
+      D: call.D && gradient('D', dim),
+      z: call.z && gradient('z', elements),
+      deltaBias: call.deltaBias && gradient('deltaBias', dim),
+      initialState: call.initialState && gradient('initial state', batch * dim * state),
+    };
+    const buffer = allocator.scratch(4 * workspace.size, 'selective-scan-backward workspace');
+    // Bound in place of absent results. Writable bindings of a shader must not share memory.
+    const unused = [0, 1].map(() => wholeRange(allocator.scratch(16, 'selective-scan-backward unused')));
+    const shared: Shared = {
+      gpu,
+      call,
+      plan,
+      workspace,
+      buffer,
+      targets: {
+        du: wholeRange(results.u),
+        ddelta: wholeRange(results.delta),
+        dz: results.z ? wholeRange(results.z) : gpu.unusedOutput,
+        dA: wholeRange(results.A),
+        dB: wholeRange(results.B),
+        dC: wholeRange(results.C),
+        dD: results.D ? wholeRange(results.D) : unused[0]!,
+        dBias: results.deltaBias ? wholeRange(results.deltaBias) : unused[1]!,
+      },
+      initial: results.initialState,
+    };
+    copyConstants(shared);
+    for (let firstRow = 0; firstRow < batch; firstRow += workspace.rows)
+      scanRows(shared, firstRow, Math.min(workspace.rows, batch - firstRow));
+    return Object.fromEntries(
+      Object.entries(results)
+        .filter(([, result]) => result !== undefined)
+        .map(([name, result]) => [name, unsplitStorage(result!)]),
+    ) as unknown as SelectiveScanGradients<Storage>;
+  });
+}
+
+/** The reason why a backward scan cannot run on this device, although its tensors fit. */
+export function scanBackwardRefusal(
+  kernels: KernelContext,
+  call: SelectiveScanBackwardCall<TensorSpec>,
+): string | undefined {
+  const planned = planFor(kernels, call);
+  if (typeof planned === 'string') return planned;
+  const { gpu } = kernels;
+  const { groups, dim } = call;
+  const { plan, workspace } = planned;
+  return (
+    workgroupsRefusal(gpu, 'batch', workspace.rows) ??
+    workgroupsRefusal(gpu, 'channels', groups * Math.ceil(dim / groups / narrowest(plan))) ??
+    workgroupsRefusal(gpu, 'chunks', plan.chunks)
+  );
+}
+
+/** The fewest channels that a workgroup of one of the dispatches owns. */
+function narrowest({ layout, channels }: ScanBackwardPlan): number {
+  return layout.kernel === 'euler' ? Math.min(channels, layout.stateChannels) : channels;
+}
+
+function planFor(
+  { gpu, scanBackwardVariant }: KernelContext,
+  call: SelectiveScanBackwardCall<TensorSpec>,
+): { readonly plan: ScanBackwardPlan; readonly workspace: Workspace } | string {
+  const { batch, dim, state, groups, constantB, constantC } = call;
+  // The workspace's copies of B and C lie in vec4s where the states do, with resets as well as without.
+  const shape = scanShape(
+    { ...call, states: state, resets: false },
+    stridesOf(constantB, groups, state),
+    stridesOf(constantC, groups, state),
+  );
+  const plan = planScanBackward(shape, scanLimits(gpu), scanBackwardVariant);
+  if (typeof plan === 'string') return plan;
+  const sizes = {
+    ...call,
+    resets: call.resets !== undefined,
+    initial: call.initialState !== undefined,
+    last: call.dLastState !== undefined,
+  };
+  const rows = Math.min(batch, scanBackwardVariant?.rows ?? batch);
+  const workspace = largestWorkspace(sizes, plan, rows, gpu.maxBinding / 4);
+  if (workspace === undefined)
+    return `one sequence of ${call.length} steps of ${dim} channels needs more memory than the ${gpu.maxBinding} bytes that a shader may bind here`;
+  return { plan, workspace };
+}
+
+/** What the dispatches of all ranges of rows share. */
+interface Shared {
+  readonly gpu: Gpu;
+  readonly call: SelectiveScanBackwardCall<DeviceTensor<Storage>>;
+  readonly plan: ScanBackwardPlan;
+  readonly workspace: Workspace;
+  readonly buffer: PooledBuffer;
+  readonly targets: Readonly<Record<'du' | 'ddelta' | 'dz' | 'dA' | 'dB' | 'dC' | 'dD' | 'dBias', BufferRange>>;
+  /** The gradient of the initial state, where it is asked for. */
+  readonly initial: PooledBuffer | undefined;
+}
+
+function copyConstants({ gpu, call, workspace: { at }, buffer }: Shared): void {
+  const { dim, state } = call;
+  const copy = (source: DeviceTensor<Storage> | undefined, place: number, count: number): void => {
+    if (source !== undefined) gpu.recorder.copy(rangeOf(source).buffer, 0, buffer.buffer, 4 * place, 4 * count);
+  };
+  copy(call.A, at.A, dim * state);
+  copy(call.D, at.D, dim);
+  copy(call.deltaBias, at.bias, dim);
+  if (call.constantB) copy(call.B, at.B, dim * state);
+  if (call.constantC) copy(call.C, at.C, dim * state);
+}
+
+/** Copies the small operands of a range of rows into the workspace. */
+function copyRows({ gpu, call, workspace: { at }, buffer }: Shared, firstRow: number, rows: number): void {
+  const { length, dim, state, groups } = call;
+  const copy = (source: DeviceTensor<Storage> | undefined, place: number, ofRow: number): void => {
+    if (source !== undefined)
+      gpu.recorder.copy(rangeOf(source).buffer, 4 * firstRow * ofRow, buffer.buffer, 4 * place, 4 * rows * ofRow);
+  };
+  if (!call.constantB) copy(call.B, at.B, length * groups * state);
+  if (!call.constantC) copy(call.C, at.C, length * groups * state);
+  copy(call.resets, at.marks, length);
+  copy(call.initialState, at.initial, dim * state);
+  copy(call.dLastState, at.last, dim * state);
+}
+
+function scanRows(shared: Shared, firstRow: number, rows: number): void {
+  const { gpu, call, plan, workspace, buffer, initial } = shared;
+  copyRows(shared, firstRow, rows);
+  if (plan.layout.kernel === 'euler') eulerRows(shared, plan.layout, firstRow, rows);
+  else {
+    const { vecsPerLane, lanes, workgroup } = plan.layout;
+    gpu.dispatch(shader, {
+      constants: { VECS_PER_LANE: vecsPerLane },
+      overrides: {
+        WORKGROUP: workgroup,
+        LANES: lanes,
+        DISCRETIZATION: DISCRETIZATION[call.discretization],
+        ...optionsOf(call),
+        SKIP: call.D !== undefined,
+        INITIAL: call.initialState !== undefined,
+        LAST: call.dLastState !== undefined,
+        CONSTANT_B: call.constantB,
+        CONSTANT_C: call.constantC,
+      },
+      bindings: { ...bindingsOf(shared), ...outputsOf(shared) },
+      uniforms: uniformsOf(shared, firstRow, rows, plan.channels, 1),
+      workgroups: [tilesOf(shared, plan.channels), rows],
+    });
+  }
+  addUp(shared, firstRow, rows);
+  if (initial !== undefined) {
+    const size = 4 * call.dim * call.state;
+    gpu.recorder.copy(buffer.buffer, 4 * workspace.at.first, initial.buffer, firstRow * size, rows * size);
+  }
+}
+
+/** The dispatches of calls of models. */
+function eulerRows(shared: Shared, layout: EulerBackwardLayout, firstRow: number, rows: number): void {
+  const { gpu, call, plan, workspace, buffer } = shared;
+  const { dim, state } = call;
+  const { chunks } = plan;
+  const { stateChannels } = layout;
+  const chunked = chunks > 1;
+  const { at } = workspace;
+  gpu.dispatch(selectiveScanBackwardStates, {
+    ...backwardStatesOf(layout, chunked),
+    overrides: { CHUNKED: chunked, ...optionsOf(call), INITIAL: call.initialState !== undefined },
+    bindings: bindingsOf(shared),
+    uniforms: uniformsOf(shared, firstRow, rows, stateChannels, 4),
+    workgroups: [tilesOf(shared, stateChannels), chunks, rows],
+  });
+  if (chunked)
+    gpu.dispatch(selectiveScanBackwardCarry, {
+      overrides: { INITIAL: call.initialState !== undefined, LAST: call.dLastState !== undefined },
+      bindings: { workspace: wholeRange(buffer) },
+      uniforms: {
+        rows,
+        dim,
+        states: state,
+        chunks,
+        atA: at.A,
+        atInitial: at.initial,
+        atLast: at.last,
+        atStates: at.states,
+        atAdjoints: at.adjoints,
+        atTotals: at.totals,
+      },
+      workgroups: gpu.grid(Math.ceil((2 * rows * dim * state) / 64)),
+    });
+  gpu.dispatch(selectiveScanBackwardEuler, {
+    ...backwardEulerOf(layout),
+    overrides: {
+      CHUNKED: chunked,
+      ...optionsOf(call),
+      SKIP: call.D !== undefined,
+      LAST: call.dLastState !== undefined,
+    },
+    bindings: { ...bindingsOf(shared), ...outputsOf(shared) },
+    uniforms: uniformsOf(shared, firstRow, rows, layout.channels, 4),
+    workgroups: [tilesOf(shared, layout.channels), chunks, rows],
+  });
+}
+
+function addUp(shared: Shared, firstRow: number, rows: number): void {
+  const { gpu, call, plan, workspace, buffer, targets } = shared;
+  const { length, dim, state, groups, constantB, constantC } = call;
+  const partials = constantB && constantC ? 0 : rows * length * groups * 2 * state;
+  const partialGroups = Math.ceil(partials / 256);
+  gpu.dispatch(selectiveScanBackwardSums, {
+    overrides: {
+      CONSTANT_B: constantB,
+      CONSTANT_C: constantC,
+      SKIP: call.D !== undefined,
+      BIAS: call.deltaBias !== undefined,
+      ADD: firstRow > 0,
+    },
+    bindings: {
+      workspace: wholeRange(buffer),
+      dA: targets.dA,
+      dB: targets.dB,
+      dC: targets.dC,
+      dD: targets.dD,
+      dBias: targets.dBias,
+    },
+    uniforms: {
+      length,
+      dim,
+      states: state,
+      groups,
+      firstRow,
+      rows,
+      chunks: plan.chunks,
+      tilesPerGroup: Math.ceil(dim / groups / plan.channels),
+      record: workspace.record,
+      atRecords: workspace.at.records,
+      atPartials: workspace.at.partials,
+      partialGroups,
+    },
+    workgroups: gpu.grid(partialGroups + Math.ceil((dim * workspace.record) / 16)),
+  });
+}
+
+function tilesOf({ call: { dim, groups } }: Shared, channels: number): number {
+  return groups * Math.ceil(dim / groups / channels);
+}
+
+function optionsOf(call: SelectiveScanBackwardCall<unknown>) {
+  return {
+    SOFTPLUS: call.deltaSoftplus,
+    BIAS: call.deltaBias !== undefined,
+    GATE: call.z !== undefined,
+    RESETS: call.resets !== undefined,
+  };
+}
+
+function bindingsOf({ gpu, call, buffer }: Shared) {
+  return {
+    workspace: wholeRange(buffer),
+    u: rangeOf(call.u),
+    delta: rangeOf(call.delta),
+    z: call.z ? rangeOf(call.z) : gpu.unusedInput,
+    dy: rangeOf(call.dy),
+  };
+}
+
+function outputsOf({ targets: { du, ddelta, dz } }: Shared) {
+  return { du, ddelta, dz };
+}
+
+/** Places in the workspace count elements of `unit` floats. */
+function uniformsOf({ call, plan, workspace }: Shared, firstRow: number, rows: number, channels: number, unit: number) {
+  const { length, dim, state, groups } = call;
+  const { at } = workspace;
+  return {
+    length,
+    dim,
+    states: state,
+    groups,
+    firstRow,
+    rows,
+    chunkLength: plan.chunkLength,
+    chunks: plan.chunks,
+    tiles: workspace.tiles,
+    channelsPerGroup: dim / groups,
+    tilesPerGroup: Math.ceil(dim / groups / channels),
+    record: workspace.record / unit,
+    atA: at.A / unit,
+    atD: at.D / unit,
+    atBias: at.bias / unit,
+    atMarks: at.marks / unit,
+    atB: at.B / unit,
+    atC: at.C / unit,
+    atInitial: at.initial / unit,
+    atLast: at.last / unit,
+    atKept: at.kept / unit,
+    atPassed: at.passed / unit,
+    atStates: at.states / unit,
+    atAdjoints: at.adjoints / unit,
+    atTotals: at.totals / unit,
+    atRecords: at.records / unit,
+    atPartials: at.partials / unit,
+    atFirst: at.first / unit,
+  };
+}
+
+const LANES = { 1: 'one', 2: 'two', 4: 'four' } as const;
+
+/** The specialisation of selective-scan-backward-states.wgsl for a layout. */
+export function backwardStatesOf({ lanes, steps, stateChannels }: EulerBackwardLayout, chunked: boolean) {
+  const sides = chunked ? 2 : 1;
+  return {
+    link: LANES[lanes],
+    constants: {
+      CHANNELS: stateChannels,
+      STEPS: steps,
+      OWN: steps / lanes,
+      SIDES: sides,
+      STAGED: Math.ceil((4 * steps * sides) / (lanes * stateChannels)),
+    },
+  };
+}
+
+/** The specialisation of selective-scan-backward-euler.wgsl for a layout. */
+export function backwardEulerOf({ lanes, channels, steps, summed, rounds }: EulerBackwardLayout) {
+  const values = 32 / lanes;
+  const workgroup = lanes * channels;
+  return {
+    link: `${LANES[lanes]}-${rounds === 0 ? 'none' : 'subgroup'}` as const,
+    constants: {
+      CHANNELS: channels,
+      STEPS: steps,
+      OWN: steps / lanes,
+      HELD: (steps * 4) / lanes,
+      STAGED: Math.ceil((8 * steps) / workgroup),
+      SUMMED: summed,
+      BATCHES: steps / summed,
+      ROUNDS: rounds,
+      VALUES: values,
+      HALF: values / 2,
+      LEFT: values / 2 ** rounds,
+      CLUSTERS: channels / 2 ** rounds,
+      OUTPUTS: Math.ceil((8 * summed) / workgroup),
+    },
+  };
+}
