@@ -4,6 +4,7 @@ import { type Command, Option } from 'commander';
 import { CPU_SECTIONS, type CpuSection, measureCpu } from '../kernels/cpu/sections.ts';
 import { measureWebGpu } from '../kernels/webgpu/sections.ts';
 import {
+  type ForcedBackwardLayout,
   type ForcedLayout,
   KERNEL_MODELS,
   type ModelName,
@@ -35,6 +36,7 @@ interface KernelsFlags {
   readonly precision?: WebGpuKernelOptions['precisions'];
   readonly shape?: readonly ScanExtents[];
   readonly layout?: readonly ForcedLayout[];
+  readonly backwardLayout?: readonly ForcedBackwardLayout[];
   readonly model?: readonly ModelName[];
   readonly dtype?: readonly DType[];
 }
@@ -58,13 +60,26 @@ export function addKernelsCommand(program: Command, terminal: Terminal, finish: 
     .option('--seconds <n>', 'of cpu: how long the kernels of each mode are measured', parsePositive, 20)
     .option('--precision <name...>', `of webgpu: ${PRECISIONS.join(', ')}`, splitNames(PRECISIONS, 'precision'))
     .option('--unchecked', 'of webgpu: with the toggles of Dawn that remove checks')
-    .option('--shape <BxDxL...>', 'of scan: batch, channels and length: 1x512x2048', splitParsed(shapeOf, '1x512x2048'))
+    .option(
+      '--shape <BxDxL...>',
+      'of scan and scan-backward: batch, channels and length: 1x512x2048',
+      splitParsed(shapeOf, '1x512x2048'),
+    )
     .option(
       '--layout <l:c:s:k:n...>',
       'of scan: also forced layouts; lanes, channels, slices, steps, chunk length: 2:64:1:8:256, or 0 for no chunks',
       splitParsed(layoutOf, '2:64:1:8:256'),
     )
-    .option('--in-a-row', 'of scan: by the clock over many calls in a row, without a pass for each dispatch')
+    .option(
+      '--backward-layout <l:c:s:m:r:k:n...>',
+      'of scan-backward: also forced layouts; lanes, channels, steps, steps summed at once, rounds of shuffles, ' +
+        "channels of the states' dispatch, chunk length: 4:64:16:16:3:16:512, or 0 for no chunks",
+      splitParsed(backwardLayoutOf, '4:64:16:16:3:16:512'),
+    )
+    .option(
+      '--in-a-row',
+      'of scan and scan-backward: by the clock over many calls in a row, without a pass for each dispatch',
+    )
     .option(
       '--model <size...>',
       `of models and prefills: ${KERNEL_MODELS.join(', ')}`,
@@ -92,6 +107,15 @@ function layoutOf(text: string): ForcedLayout | undefined {
   };
   return { text, euler, chunkLength: Number(chunkLength) };
 }
+
+function backwardLayoutOf(text: string): ForcedBackwardLayout | undefined {
+  const parts = /^([124]):(\d+):(\d+):(\d+):(\d+):(\d+):(\d+)$/.exec(text)?.slice(1).map(Number);
+  if (parts === undefined) return undefined;
+  const [lanes, channels, steps, summed, rounds, stateChannels, chunkLength] = parts as [1 | 2 | 4, ...SixNumbers];
+  return { text, euler: { lanes, channels, steps, summed, rounds, stateChannels }, chunkLength };
+}
+
+type SixNumbers = [number, number, number, number, number, number];
 
 /** @throws MambaError on the names of sections that the backend does not have. */
 async function kernelsCommand(flags: KernelsFlags, { stdout, stderr, environment }: Terminal): Promise<number> {
@@ -138,6 +162,7 @@ async function webgpuKernels(flags: KernelsFlags, print: (line: string) => void)
       precisions: flags.precision ?? PRECISIONS,
       shapes: flags.shape ?? [],
       layouts: flags.layout ?? [],
+      backwardLayouts: flags.backwardLayout ?? [],
       inARow: flags.inARow === true,
       models: flags.model ?? [],
       dtypes: flags.dtype ?? [],

@@ -10,6 +10,7 @@ import { matrixUnits } from './matrix-units.ts';
 import { models, prefills } from './models.ts';
 import { conv, linear } from './products.ts';
 import { scan, slope } from './scan.ts';
+import { scanBackward } from './scan-backward.ts';
 import {
   type KernelRow,
   type Session,
@@ -32,6 +33,7 @@ export interface WebGpuKernels {
 const SECTIONS: Readonly<Record<WebGpuSection, (session: Session) => Promise<void>>> = {
   ceilings,
   scan,
+  'scan-backward': scanBackward,
   slope,
   linear,
   conv,

@@ -1,6 +1,6 @@
 /** The session that the sections of the webgpu kernels share: options, rows of the report, and a device. */
 import type { DType } from '@mamba/core';
-import type { MatrixPrecision, ScanVariant, Toggles } from '@mamba/webgpu';
+import type { EulerBackwardLayout, MatrixPrecision, ScanVariant, Toggles } from '@mamba/webgpu';
 import { type Heat, heater } from './heater.ts';
 
 export interface WebGpuKernelOptions {
@@ -14,6 +14,8 @@ export interface WebGpuKernelOptions {
   readonly shapes: readonly ScanExtents[];
   /** Layouts of the scan that are forced beside the rule. */
   readonly layouts: readonly ForcedLayout[];
+  /** The same of backward scans. */
+  readonly backwardLayouts: readonly ForcedBackwardLayout[];
   /** Times scans by the clock over many calls in a row, without the device's timestamps. */
   readonly inARow: boolean;
   /** Names of sizes; empty: the section's own. */
@@ -25,6 +27,7 @@ export interface WebGpuKernelOptions {
 export const WEBGPU_SECTIONS = [
   'ceilings',
   'scan',
+  'scan-backward',
   'slope',
   'linear',
   'conv',
@@ -46,6 +49,14 @@ export interface ForcedLayout {
   /** The layout as the user wrote it: `lanes:channels:slices:steps:chunk length`. */
   readonly text: string;
   readonly euler: ScanVariant['euler'];
+  /** Steps of a chunk; 0 where the sequence is not cut. */
+  readonly chunkLength: number;
+}
+
+export interface ForcedBackwardLayout {
+  /** As the user wrote it: `lanes:channels:steps:summed:rounds:channels of the states' dispatch:chunk length`. */
+  readonly text: string;
+  readonly euler: EulerBackwardLayout;
   /** Steps of a chunk; 0 where the sequence is not cut. */
   readonly chunkLength: number;
 }

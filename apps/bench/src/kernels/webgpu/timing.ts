@@ -17,20 +17,40 @@ export async function warmUp(milliseconds: number, call: () => Promise<unknown>)
 }
 
 /** Microseconds of device time of one call: the least of some groups' means, after a warm-up. */
-export async function deviceTime(backend: Backend, call: () => void, { quick, heat }: TimingOptions): Promise<number> {
+export async function deviceTime(backend: Backend, call: () => void, options: TimingOptions): Promise<number> {
+  return (await deviceTimes(backend, call, options)).microseconds;
+}
+
+export interface DeviceTimes {
+  /** Of the whole call. */
+  readonly microseconds: number;
+  /** Of each shader that it dispatches, by its stem. */
+  readonly kernels: Readonly<Record<string, number>>;
+}
+
+/** The same, with the part of each shader. */
+export async function deviceTimes(
+  backend: Backend,
+  call: () => void,
+  { quick, heat }: TimingOptions,
+): Promise<DeviceTimes> {
   // A device that was idle is slow at first.
   await warmUp(quick || heat ? 1 : 100, async () => {
     call();
     await backend.synchronize();
   });
   await profileOf(backend);
-  let least = Number.POSITIVE_INFINITY;
+  let least: DeviceTimes = { microseconds: Number.POSITIVE_INFINITY, kernels: {} };
   for (let group = 0; group < (quick ? 1 : GROUPS); group++) {
     heat?.(10);
     for (let index = 0; index < CALLS_OF_GROUP; index++) call();
-    const profile = await profileOf(backend);
-    const nanoseconds = profile.reduce((sum, entry) => sum + entry.nanoseconds, 0);
-    least = Math.min(least, nanoseconds / CALLS_OF_GROUP / 1000);
+    const kernels: Record<string, number> = {};
+    for (const { label, nanoseconds } of await profileOf(backend)) {
+      const stem = /^[\w-]+/.exec(label)![0];
+      kernels[stem] = (kernels[stem] ?? 0) + nanoseconds / CALLS_OF_GROUP / 1000;
+    }
+    const microseconds = Object.values(kernels).reduce((sum, time) => sum + time, 0);
+    if (microseconds < least.microseconds) least = { microseconds, kernels };
   }
   return least;
 }
