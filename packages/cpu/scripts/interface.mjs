@@ -35,7 +35,7 @@ function callsOf(sources) {
   const enums = named(ts.isEnumDeclaration);
   const operations = operationsOf(named(ts.isFunctionDeclaration).get('execute'), classes);
   const written = new Set([HEADER, ...operations.values()]);
-  const fields = new Map([...written].map((name) => [name, fieldsOf(classes.get(name), enums)]));
+  const fields = new Map([...written].map((name) => [name, fieldsOf(classes.get(name), classes, enums)]));
   const usedEnums = new Set([...fields.values()].flat().flatMap(({ type }) => (enums.has(type) ? [type] : [])));
 
   const missing = enums.get('Operation').members.filter(({ name }) => !operations.has(camel(name.text)));
@@ -70,12 +70,16 @@ function operationsOf(execute, classes) {
   return found;
 }
 
-function fieldsOf(node, enums) {
-  const fields = node.members.map((member) => {
+/** The fields of a class, those that it inherits first, as the compiler lays them out. */
+function fieldsOf(node, classes, enums) {
+  const base = node.heritageClauses?.[0]?.types[0]?.expression.getText();
+  const inherited = base === undefined ? [] : fieldsOf(classes.get(base), classes, enums);
+  const own = node.members.map((member) => {
     const type = member.type.getText();
     if (!WORDS.includes(type) && !enums.has(type)) fail(member, `a field must be one word, not ${type}`);
     return { name: member.name.text, type, doc: docOf(member) };
   });
+  const fields = [...inherited, ...own];
   if (fields.length > CALL_WORDS) fail(node, `it has ${fields.length} fields; a command has room for ${CALL_WORDS}`);
   return fields;
 }

@@ -16,6 +16,7 @@ import { fusedModel } from './model/fused-model.ts';
 import { add } from './operations/add.ts';
 import { argmax } from './operations/argmax.ts';
 import { causalConv1d } from './operations/causal-conv1d.ts';
+import { causalConv1dBackward } from './operations/causal-conv1d-backward.ts';
 import { concat } from './operations/concat.ts';
 import { type Context, ELEMENT } from './operations/context.ts';
 import { embedding } from './operations/embedding.ts';
@@ -26,6 +27,7 @@ import { multiply } from './operations/multiply.ts';
 import { rmsNorm } from './operations/rms-norm.ts';
 import { sample } from './operations/sample.ts';
 import { selectiveScan } from './operations/selective-scan.ts';
+import { selectiveScanBackward } from './operations/selective-scan-backward.ts';
 import { slice } from './operations/slice.ts';
 import type { Runtime } from './runtime.ts';
 
@@ -98,13 +100,13 @@ function kernels(context: Context): Kernels<Storage> {
     argmax: (call) => argmax(context, call),
     sample: (call) => sample(context, call),
     logProb: (call) => logProb(context, call),
+    selectiveScanBackward: (call) => selectiveScanBackward(context, call),
+    causalConv1dBackward: (call) => causalConv1dBackward(context, call),
   };
 }
 
 /** The weight of linear and the table of embedding may have any dtype that is stored; all else is float32 or int32. */
 function supports<K extends keyof Calls<TensorSpec>>(operation: K, call: Calls<TensorSpec>[K]) {
-  if (operation === 'selectiveScanBackward' || operation === 'causalConv1dBackward')
-    return unsupported(`cpu has no ${operation}`);
   const matrix = operation === 'linear' ? 'weight' : operation === 'embedding' ? 'table' : undefined;
   for (const [name, value] of Object.entries(call as object)) {
     const tensors = (Array.isArray(value) ? value : [value]) as readonly unknown[];

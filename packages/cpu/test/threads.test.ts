@@ -94,6 +94,40 @@ test('also of a scan some of whose states grow, or overflow on the way', { timeo
   for (const threads of [2, 3, 5]) expect(await withBackend(threads, scan)).toEqual(expected);
 });
 
+test('also of the gradients of a scan and of a convolution', { timeout: 0 }, async () => {
+  const [batch, length, dim, state] = [2, 150, 600, 8];
+  const tensor = (backend: Backend, shape: readonly number[], seed: number, low = -1, high = 1) =>
+    float32(
+      backend,
+      shape,
+      uniform(
+        shape.reduce((a, b) => a * b, 1),
+        seed,
+        low,
+        high,
+      ),
+    );
+  const all = async (backend: Backend) => {
+    const rows = (seed: number) => tensor(backend, [batch, length, dim], seed);
+    const vector = (seed: number) => tensor(backend, [dim], seed);
+    const selective = (seed: number) => tensor(backend, [batch, length, state], seed);
+    const scan = backend.selectiveScanBackward(
+      rows(1),
+      rows(2),
+      tensor(backend, [dim, state], 3, -8, -0.01),
+      selective(4),
+      selective(5),
+      { D: vector(6), z: rows(7), deltaBias: vector(8), deltaSoftplus: true },
+      { y: rows(9) },
+    );
+    const conv = backend.causalConv1dBackward(rows(10), tensor(backend, [dim, 4], 11), vector(12), {}, { y: rows(13) });
+    return Promise.all([...Object.values(scan), ...Object.values(conv)].map((gradient) => backend.read(gradient)));
+  };
+  const expected = await withBackend(1, all);
+  expect(expected).toHaveLength(11);
+  for (const threads of [2, 3, 5]) expect(await withBackend(threads, all)).toEqual(expected);
+});
+
 test('a hundred pools, started and disposed: no worker is left', { timeout: 0 }, async () => {
   watchWorkers();
   const exits: Promise<unknown>[] = [];

@@ -17,6 +17,20 @@ export function softplus(x: v128): v128 {
 }
 
 /**
+ * The slope of softplus, which is the sigmoid of x, from exp(-|x|): nothing cancels where x is very negative.
+ * @inline
+ */
+export function softplusSlope(x: v128, power: v128): v128 {
+  const one = constant(Constant.ONE);
+  return f32x4.div(v128.bitselect(power, one, f32x4.lt(x, f32x4.splat(0))), f32x4.add(one, power));
+}
+
+/** 1 / (1 + exp(-x)), with a relative error below 3e-7 where it is normal. @inline */
+export function sigmoid(x: v128): v128 {
+  return softplusSlope(x, exp(v128.or(x, f32x4.splat(-0.0))));
+}
+
+/**
  * x / (1 + exp(-x)). The relative error is below 4e-7 where the result is normal, and below 3e-6 for x within ±2^-121.
  * The result is normal down to x = -91.9 while exp(-x) overflows below -88.8, so dividend and divisor are multiplied by
  * 2^-5.

@@ -29,6 +29,7 @@ const TABLE: usize = memory.data<f32>([
   0.001326472731307149, // P5
   12583039, // ROUND_BIASED: ROUND + 127; the low bits are a float's exponent
   -127, // POWER_MIN: 2^x is flushed to 0 below -126.5
+  -64, // DECAY_MIN: the least x of a step backward; less is no part of a gradient that float32 can tell
   -1, // NEAR_MIN: the least x of a tile whose state is split, see decay.ts
   -0.5, // STEP_MIN: the least x of a step whose 2^x has no whole part
   -160, // GROWTH_MIN: the least x of `boundedPower`
@@ -77,6 +78,7 @@ export const enum Constant {
   P5,
   ROUND_BIASED,
   POWER_MIN,
+  DECAY_MIN,
   NEAR_MIN,
   STEP_MIN,
   GROWTH_MIN,

@@ -4,6 +4,7 @@
  * complete.
  */
 import { ConvCall, convolution } from '../kernels/causal-conv1d';
+import { ConvBackwardCall, convolutionBackward } from '../kernels/causal-conv1d-backward';
 import { argmax } from '../kernels/argmax';
 import { embedding } from '../kernels/embedding';
 import { LayerNormCall, layerNorm } from '../kernels/layer-norm';
@@ -14,6 +15,9 @@ import { MultiplyCall, multiply } from '../kernels/multiply';
 import { rmsNorm } from '../kernels/rms-norm';
 import { ScanCall } from '../kernels/selective-scan/call';
 import { scan } from '../kernels/selective-scan/scan';
+import { ScanBackwardCall } from '../kernels/selective-scan-backward/call';
+import { scanBackward } from '../kernels/selective-scan-backward/scan-backward';
+import { SumCall, sumParts } from '../kernels/sum';
 import { Layout } from '../kernels/weights';
 
 /** Bytes of a command. */
@@ -33,6 +37,9 @@ export const enum Operation {
   PACK,
   MULTIPLY,
   LAYER_NORM,
+  SCAN_BACKWARD,
+  CONVOLUTION_BACKWARD,
+  SUM,
 }
 
 /** The place of a command's queues, in bytes. Each counts how many of its tasks are taken. */
@@ -150,6 +157,15 @@ export function execute(command: usize, task: i32, thread: i32, first: bool): vo
       break;
     case Operation.LAYER_NORM:
       layerNorm(changetype<LayerNormCall>(call), task);
+      break;
+    case Operation.SCAN_BACKWARD:
+      scanBackward(changetype<ScanBackwardCall>(call), task, thread);
+      break;
+    case Operation.CONVOLUTION_BACKWARD:
+      convolutionBackward(changetype<ConvBackwardCall>(call), task, thread);
+      break;
+    case Operation.SUM:
+      sumParts(changetype<SumCall>(call), task);
       break;
   }
 }

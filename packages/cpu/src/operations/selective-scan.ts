@@ -93,11 +93,18 @@ const TILE_STEPS = 40;
  * Bytes of a thread's scratch: the `ScanPart`; in blocks of eight channels A, the state and its rest, B and C where
  * they are constant, step sizes, inputs and results; one block of state; eight vectors.
  */
-function scanScratch(channels: number, state: number, steps: number, constantB: boolean, constantC: boolean): number {
+export function scanScratch(
+  channels: number,
+  state: number,
+  steps: number,
+  constantB: boolean,
+  constantC: boolean,
+): number {
   const parameters = 3 + (constantB ? 1 : 0) + (constantC ? 1 : 0);
   return SCAN_PART_BYTES + (padded(channels) * (parameters * state + 3 * steps) + 8 * state + 32) * ELEMENT;
 }
 
-function padded(channels: number): number {
+/** Channels in whole blocks of eight. */
+export function padded(channels: number): number {
   return Math.ceil(channels / 8) * 8;
 }

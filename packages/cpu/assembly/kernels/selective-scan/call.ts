@@ -8,9 +8,12 @@ export const enum Discretization {
   BILINEAR,
 }
 
-/** A selective scan. Addresses and strides are in bytes, and address 0 means that a tensor is absent. */
+/**
+ * What a selective scan reads, forward and backward. Addresses and strides are in bytes, and address 0 means that a
+ * tensor is absent.
+ */
 @unmanaged
-export class ScanCall {
+export class ScanInputs {
   u: usize;
   delta: usize;
   A: usize;
@@ -20,11 +23,8 @@ export class ScanCall {
   z: usize;
   deltaBias: usize;
   resets: usize;
-  /** Absent means zeros. May be `lastState` itself. */
+  /** Absent means zeros. */
   initialState: usize;
-  lastState: usize;
-  /** May be u or delta itself. */
-  y: usize;
   /** Bytes from one step to the next, in u, delta and y. */
   rowStride: usize;
   zStride: usize;
@@ -48,8 +48,16 @@ export class ScanCall {
   scratchStride: usize;
 }
 
-/** Bytes that a thread's scratch keeps for a `ScanPart`. */
-export const SCAN_PART_BYTES: usize = 128; // host
+/** A selective scan. `initialState` may be `lastState` itself. */
+@unmanaged
+export class ScanCall extends ScanInputs {
+  lastState: usize;
+  /** May be u or delta itself. */
+  y: usize;
+}
+
+/** Bytes that a thread's scratch keeps for a `ScanPart`, forward or backward. */
+export const SCAN_PART_BYTES: usize = 256; // host
 
 /**
  * A range of channels of one group, over all steps of one batch row. It lies at the start of the thread's scratch;
@@ -57,22 +65,29 @@ export const SCAN_PART_BYTES: usize = 128; // host
  */
 @unmanaged
 export class ScanPart {
-  call: ScanCall;
+  call: ScanInputs;
+  /** The batch row, and the range of channels within its group. */
+  row: i32;
+  range: i32;
   channels: i32;
   /** Blocks of eight channels; the last one may be incomplete. */
   blocks: i32;
+
+  /** Bytes to the first channel in tensors `[dim]`, and to its row in `[dim, state]` and in `[batch, dim, state]`. */
+  channelOffset: usize;
+  parameterOffset: usize;
+  stateOffset: usize;
+  /** Bytes to the first channel at the first step, in tensors `[batch, length, dim]`. */
+  activationOffset: usize;
+  /** Bytes to the group's first step, in tensors `[batch, length, groups, state]`. */
+  selectiveOffset: usize;
 
   /** Addresses of the first channel at the first step, in tensors `[…, length, dim]`. z is 0 where it is absent. */
   u: usize;
   delta: usize;
   z: usize;
-  y: usize;
-  /**
-   * Addresses of the first channel's row, in tensors `[dim, state]`. h is the state, first the initial and finally the
-   * last one.
-   */
+  /** Address of the first channel's row, in a tensor `[dim, state]`. */
   A: usize;
-  h: usize;
   /** Addresses of the first channel, in tensors `[dim]`; 0 where they are absent. */
   D: usize;
   deltaBias: usize;
@@ -94,11 +109,70 @@ export class ScanPart {
   results: usize;
   /** A copy of one block of h, and eight vectors behind it. */
   saved: usize;
+  /** The first address behind all of these. */
+  end: usize;
+}
+
+/** Finds a task's channels in the call's tensors, and the places of its buffers. */
+export function locate(part: ScanPart, call: ScanInputs, task: i32): void {
+  const groupChannels = call.dim / call.groups;
+  const ranges = (groupChannels + call.taskChannels - 1) / call.taskChannels;
+  const row = task / (ranges * call.groups);
+  const group = (task / ranges) % call.groups;
+  const range = task % ranges;
+  const inside = range * call.taskChannels;
+  const channels = min(call.taskChannels, groupChannels - inside);
+  const channel = <usize>(group * groupChannels + inside) << 2;
+  const state = <usize>call.state;
+  const parameters = channel * state;
+  const steps = <usize>row * <usize>call.length;
+  const activations = steps * call.rowStride + channel;
+  const selective = steps * call.stepStride + ((<usize>group * state) << 2);
+  part.call = call;
+  part.row = row;
+  part.range = range;
+  part.channels = channels;
+  part.blocks = (channels + 7) >> 3;
+  part.channelOffset = channel;
+  part.parameterOffset = parameters;
+  part.stateOffset = ((<usize>row * <usize>call.dim * state) << 2) + parameters;
+  part.activationOffset = activations;
+  part.selectiveOffset = selective;
+  part.u = call.u + activations;
+  part.delta = call.delta + activations;
+  part.z = call.z == 0 ? <usize>0 : call.z + steps * call.zStride + channel;
+  part.A = call.A + parameters;
+  part.D = call.D == 0 ? <usize>0 : call.D + channel;
+  part.deltaBias = call.deltaBias == 0 ? <usize>0 : call.deltaBias + channel;
+  part.B = call.B + (call.constantB ? parameters : selective);
+  part.C = call.C + (call.constantC ? parameters : selective);
+  part.resets = call.resets == 0 ? <usize>0 : call.resets + (steps << 2);
+
+  const parameter = (<usize>part.blocks * state) << 5;
+  const buffer = <usize>(part.blocks * call.tileSteps) << 5;
+  part.blockA = changetype<usize>(part) + SCAN_PART_BYTES;
+  part.blockH = part.blockA + parameter;
+  part.blockRest = part.blockH + parameter;
+  part.blockB = part.blockRest + parameter;
+  part.blockC = part.blockB + (call.constantB ? parameter : 0);
+  part.stepSizes = part.blockC + (call.constantC ? parameter : 0);
+  part.inputs = part.stepSizes + buffer;
+  part.results = part.inputs + buffer;
+  part.saved = part.results + buffer;
+  part.end = part.saved + (state << 5) + 128;
 }
 
 /** Whether h starts from zeros at a step. @inline */
 export function isReset(part: ScanPart, step: i32): bool {
   return part.resets != 0 && load<i32>(part.resets + (<usize>step << 2)) != 0;
+}
+
+/** The first step after `first`, and before `end`, at which h starts from zeros; `end` where there is none. */
+export function nextReset(part: ScanPart, first: i32, end: i32): i32 {
+  if (part.resets == 0) return end;
+  let next = first + 1;
+  while (next < end && !isReset(part, next)) next++;
+  return next;
 }
 
 /**

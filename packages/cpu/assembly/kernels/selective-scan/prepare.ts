@@ -55,8 +55,8 @@ export function prepare(part: ScanPart, start: i32, count: i32): void {
   }
 }
 
-/** Pass 3: y = (y + D u) silu(z) of `count` steps. */
-export function finish(part: ScanPart, start: i32, count: i32): void {
+/** Pass 3: y = (y + D u) silu(z) of `count` steps; y is the address of the first channel at the call's first step. */
+export function finish(part: ScanPart, y: usize, start: i32, count: i32): void {
   const call = part.call;
   const channels = part.channels;
   const tileSteps = call.tileSteps;
@@ -66,7 +66,7 @@ export function finish(part: ScanPart, start: i32, count: i32): void {
   const results = part.results;
   const usual = D != 0 && part.z != 0;
   let u = part.u + <usize>start * rowStride;
-  let y = part.y + <usize>start * rowStride;
+  y += <usize>start * rowStride;
   let z = part.z == 0 ? <usize>0 : part.z + <usize>start * zStride;
   for (let t = 0; t < count; t++) {
     let c = 0;

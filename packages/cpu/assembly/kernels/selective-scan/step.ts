@@ -12,8 +12,8 @@ import { madd } from '../../lib/madd';
 import { advance, boundedPower, power, powerOfTwo, ratioOf } from '../../lib/power';
 import { ScanPart } from './call';
 
-/** Pass 2 of a call of one step, from `stepSizes` and `inputs` to `results`. */
-export function step(part: ScanPart): void {
+/** Pass 2 of a call of one step, from `stepSizes` and `inputs` to `results`; h is the state `[channels, state]`. */
+export function step(part: ScanPart, h: usize): void {
   const state = part.call.state;
   const channels = part.channels;
   const B = part.B;
@@ -22,7 +22,6 @@ export function step(part: ScanPart): void {
   const row = <usize>state << 2;
   const partial = kept + (row << 2);
   let A = part.A;
-  let h = part.h;
   let stepSizes = part.stepSizes;
   let inputs = part.inputs;
   let results = part.results;
