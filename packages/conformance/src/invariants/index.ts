@@ -1,19 +1,23 @@
 /** The laws that backends obey, beside giving the right numbers. */
 import type { Check } from '../runner/check.ts';
 import { badInputLaws } from './bad-input.ts';
+import { gatingLaw } from './gating.ts';
 import { sequenceLaws } from './laws.ts';
 import { memoryLaws } from './memory.ts';
 import { modelStateLaws } from './model-state.ts';
 import { notFiniteLaws } from './not-finite.ts';
 import { rowUploadLaws } from './row-uploads.ts';
+import { trainingLaws } from './training.ts';
 
 export function invariantChecks(): readonly Check[] {
   return [
     ...sequenceLaws(),
+    gatingLaw(),
     ...modelStateLaws(),
     ...memoryLaws(),
     ...badInputLaws(),
     ...rowUploadLaws(),
     ...notFiniteLaws(),
+    ...trainingLaws(),
   ];
 }
