@@ -13,17 +13,24 @@ import { LIMIT } from './memory/heap.ts';
 import { isMatrix, matrixUpload, readMatrix, uploadMatrix } from './memory/matrix.ts';
 import type { Storage } from './memory/storage.ts';
 import { fusedModel } from './model/fused-model.ts';
+import { adamw } from './operations/adamw.ts';
 import { add } from './operations/add.ts';
 import { argmax } from './operations/argmax.ts';
 import { causalConv1d } from './operations/causal-conv1d.ts';
 import { causalConv1dBackward } from './operations/causal-conv1d-backward.ts';
 import { concat } from './operations/concat.ts';
 import { type Context, ELEMENT } from './operations/context.ts';
+import { crossEntropy, crossEntropyBackward, logProbBackward } from './operations/cross-entropy.ts';
 import { embedding } from './operations/embedding.ts';
+import { embeddingBackward } from './operations/embedding-backward.ts';
+import { gradientNorm } from './operations/gradient-norm.ts';
 import { layerNorm } from './operations/layer-norm.ts';
 import { linear } from './operations/linear.ts';
+import { linearBackward } from './operations/linear-backward.ts';
 import { logProb } from './operations/log-prob.ts';
 import { multiply } from './operations/multiply.ts';
+import { multiplyBackward } from './operations/multiply-backward.ts';
+import { layerNormBackward, rmsNormBackward } from './operations/norm-backward.ts';
 import { rmsNorm } from './operations/rms-norm.ts';
 import { sample } from './operations/sample.ts';
 import { selectiveScan } from './operations/selective-scan.ts';
@@ -102,12 +109,30 @@ function kernels(context: Context): Kernels<Storage> {
     logProb: (call) => logProb(context, call),
     selectiveScanBackward: (call) => selectiveScanBackward(context, call),
     causalConv1dBackward: (call) => causalConv1dBackward(context, call),
+    linearBackward: (call) => linearBackward(context, call),
+    rmsNormBackward: (call) => rmsNormBackward(context, call),
+    layerNormBackward: (call) => layerNormBackward(context, call),
+    embeddingBackward: (call) => embeddingBackward(context, call),
+    multiplyBackward: (call) => multiplyBackward(context, call),
+    logProbBackward: (call) => logProbBackward(context, call),
+    crossEntropyBackward: (call) => crossEntropyBackward(context, call),
+    crossEntropy: (call) => crossEntropy(context, call),
+    gradientNorm: (call) => gradientNorm(context, call),
+    adamw: (call) => adamw(context, call),
   };
 }
 
+/** The arguments that may be matrices in any dtype that is stored. */
+const MATRICES: Partial<Record<keyof Calls<TensorSpec>, string>> = {
+  linear: 'weight',
+  linearBackward: 'weight',
+  embedding: 'table',
+  embeddingBackward: 'table',
+};
+
 /** The weight of linear and the table of embedding may have any dtype that is stored; all else is float32 or int32. */
 function supports<K extends keyof Calls<TensorSpec>>(operation: K, call: Calls<TensorSpec>[K]) {
-  const matrix = operation === 'linear' ? 'weight' : operation === 'embedding' ? 'table' : undefined;
+  const matrix = MATRICES[operation];
   for (const [name, value] of Object.entries(call as object)) {
     const tensors = (Array.isArray(value) ? value : [value]) as readonly unknown[];
     for (const tensor of tensors) {

@@ -5,7 +5,7 @@
 import type { Backend, Discretization, Tensor } from '@mamba/core';
 import { cpu } from '@mamba/cpu';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { float32, int32, uniform } from './host.ts';
+import { float32, int32, relativeError, uniform, worstOf } from './host.ts';
 
 let backend: Backend;
 beforeAll(async () => {
@@ -251,4 +251,120 @@ test.each([
     ),
   );
   expectDerivatives(given, values, (changed) => convLoss(length, dim, width, changed));
+});
+
+interface Product {
+  readonly rows: number;
+  readonly inputs: number;
+  readonly outputs: number;
+}
+
+/** Sizes around tiles, panels, and the depths that are summed at once. */
+const PRODUCTS: readonly Product[] = [
+  { rows: 1, inputs: 1, outputs: 1 },
+  { rows: 5, inputs: 17, outputs: 31 },
+  { rows: 13, inputs: 40, outputs: 33 },
+  { rows: 270, inputs: 16, outputs: 6 },
+  { rows: 7, inputs: 33, outputs: 1540 },
+  { rows: 1545, inputs: 15, outputs: 7 },
+];
+
+test.each(PRODUCTS)('linearBackward %o, of a matrix in rows and in panels', async ({ rows, inputs, outputs }) => {
+  const [left, matrix, cotangent] = [
+    uniform(rows * inputs, 1),
+    uniform(outputs * inputs, 2),
+    uniform(rows * outputs, 3),
+  ];
+  const expected = {
+    x: new Float64Array(rows * inputs),
+    weight: new Float64Array(outputs * inputs),
+    bias: new Float64Array(outputs),
+  };
+  for (let r = 0; r < rows; r++) {
+    for (let o = 0; o < outputs; o++) {
+      const dy = cotangent[r * outputs + o]!;
+      expected.bias[o]! += dy;
+      for (let i = 0; i < inputs; i++) {
+        expected.x[r * inputs + i]! += dy * matrix[o * inputs + i]!;
+        expected.weight[o * inputs + i]! += dy * left[r * inputs + i]!;
+      }
+    }
+  }
+  const [x, bias, dy] = [
+    float32(backend, [rows, inputs], left),
+    float32(backend, [outputs], uniform(outputs, 4)),
+    float32(backend, [rows, outputs], cotangent),
+  ];
+  for (const role of [undefined, 'matrix'] as const) {
+    const weight = backend.upload({ dtype: 'float32', shape: [outputs, inputs], data: matrix }, { role });
+    const given = backend.linearBackward(x, weight, bias, dy);
+    for (const name of ['x', 'weight', 'bias'] as const) {
+      expect(relativeError(await backend.read(given[name]!), expected[name])).toBeLessThan(3e-6);
+      given[name]!.dispose();
+    }
+    weight.dispose();
+  }
+  for (const tensor of [x, bias, dy]) tensor.dispose();
+});
+
+test.each(['float16', 'bfloat16', 'q8', 'q4'] as const)('the gradient of x beside a matrix in %s', async (dtype) => {
+  for (const [rows, inputs, outputs] of [
+    [3, 50, 35],
+    [20, 33, 20],
+    [2, 16, 1600],
+  ] as const) {
+    const data = uniform(outputs * inputs, 1);
+    const weight = backend.upload({ dtype: 'float32', shape: [outputs, inputs], data }, { dtype, role: 'matrix' });
+    const stored = await backend.read(weight);
+    const rounded = float32(backend, [outputs, inputs], Float32Array.from(stored));
+    const x = float32(backend, [rows, inputs], uniform(rows * inputs, 2));
+    const dy = float32(backend, [rows, outputs], uniform(rows * outputs, 3));
+    const [given, expected] = [weight, rounded].map(
+      (matrix) => backend.linearBackward(x, matrix, undefined, dy, { wanted: ['x'] }).x!,
+    );
+    expect(await backend.read(given!)).toEqual(await backend.read(expected!));
+    for (const tensor of [weight, rounded, x, dy, given!, expected!]) tensor.dispose();
+  }
+});
+
+test.each([
+  [1, 1],
+  [17, 5],
+  [33, 50],
+  [3, 8197],
+])('adamw of a matrix in panels, %i × %i, is that of one in rows', async (rows, columns) => {
+  const size = rows * columns;
+  const host = { dtype: 'float32', shape: [rows, columns], data: uniform(size, 1) } as const;
+  const gradient = float32(backend, [rows, columns], uniform(size, 2));
+  const results: ArrayLike<number>[][] = [];
+  for (const role of [undefined, 'matrix'] as const) {
+    const parameter = backend.upload(host, { role });
+    const [first, second] = [3, 4].map((seed) => float32(backend, [rows, columns], uniform(size, seed, 0, 0.1)));
+    backend.adamw(
+      parameter,
+      gradient,
+      { first: first!, second: second! },
+      { learningRate: 0.1, step: 3, weightDecay: 0.2 },
+    );
+    results.push(await Promise.all([parameter, first!, second!].map((tensor) => backend.read(tensor))));
+    for (const tensor of [parameter, first!, second!]) tensor.dispose();
+  }
+  expect(results[1]).toEqual(results[0]);
+  expect(results[0]![0]).not.toEqual(host.data);
+  gradient.dispose();
+});
+
+test('the gradient of a loss that is nearly 0 keeps its precision', async () => {
+  const logits = float32(backend, [2, 3], [0, 20, 3, 25, 1, 2]);
+  const targets = int32(backend, [2], [1, 0]);
+  const dy = float32(backend, [2], [1, 1]);
+  const gradient = backend.crossEntropyBackward(logits, targets, {}, dy);
+  const p = (others: readonly number[]) => others.map((power) => power / (1 + others[0]! + others[1]!));
+  const [first, second] = [p([Math.exp(-20), Math.exp(-17)]), p([Math.exp(-24), Math.exp(-23)])];
+  const expected = [
+    ...[first[0]!, -(first[0]! + first[1]!), first[1]!],
+    ...[-(second[0]! + second[1]!), second[0]!, second[1]!],
+  ];
+  expect(worstOf(await backend.read(gradient), (index) => expected[index]!)).toBeLessThan(1e-6);
+  for (const tensor of [logits, targets, dy, gradient]) tensor.dispose();
 });

@@ -14,6 +14,7 @@ import {
   type ModelConfig,
   modelConfig,
   type ParameterSource,
+  type Tensor,
 } from '@mamba/core';
 import { cpu } from '@mamba/cpu';
 import { afterEach, expect, test, vi } from 'vitest';
@@ -24,7 +25,7 @@ import { createRuntime } from '../dist/runtime.js';
 import { platform } from '../dist/threads/platform.js';
 import { startTeam } from '../dist/threads/team.js';
 import { instantiate, loadModule } from '../dist/wasm/load.js';
-import { float32, uniform } from './host.ts';
+import { float32, int32, uniform } from './host.ts';
 
 const config: ModelConfig = modelConfig({ layers: 2, dModel: 96, vocabSize: 300 });
 
@@ -95,7 +96,7 @@ test('also of a scan some of whose states grow, or overflow on the way', { timeo
 });
 
 test('also of the gradients of a scan and of a convolution', { timeout: 0 }, async () => {
-  const [batch, length, dim, state] = [2, 150, 600, 8];
+  const [batch, length, dim, state] = [2, 70, 300, 4];
   const tensor = (backend: Backend, shape: readonly number[], seed: number, low = -1, high = 1) =>
     float32(
       backend,
@@ -125,6 +126,50 @@ test('also of the gradients of a scan and of a convolution', { timeout: 0 }, asy
   };
   const expected = await withBackend(1, all);
   expect(expected).toHaveLength(11);
+  for (const threads of [2, 3, 5]) expect(await withBackend(threads, all)).toEqual(expected);
+});
+
+test('also of other gradients, losses and updates', { timeout: 0 }, async () => {
+  const [rows, channels, outputs] = [100, 200, 130];
+  const tensor = (backend: Backend, shape: readonly number[], seed: number) =>
+    float32(
+      backend,
+      shape,
+      uniform(
+        shape.reduce((a, b) => a * b, 1),
+        seed,
+      ),
+    );
+  const all = async (backend: Backend) => {
+    const [x, y] = [1, 2].map((seed) => tensor(backend, [rows, channels], seed));
+    const [weight, bias] = [3, 4].map((seed) => tensor(backend, [channels], seed));
+    const ids = int32(
+      backend,
+      [rows],
+      Array.from({ length: rows }, (_, index) => (index * 37) % 90),
+    );
+    const matrix = backend.upload(
+      { dtype: 'float32', shape: [outputs, channels], data: uniform(outputs * channels, 5) },
+      { role: 'matrix' },
+    );
+    const [parameter, first, second] = [6, 7, 8].map((seed) => tensor(backend, [rows, channels], seed));
+    const norm = backend.gradientNorm([x!, y!]);
+    backend.adamw(parameter!, x!, { first: first!, second: second! }, { learningRate: 0.1, step: 2, norm, maxNorm: 1 });
+    const results = [
+      ...[norm, parameter!, first!],
+      ...Object.values(backend.linearBackward(x!, matrix, bias130(backend), tensor(backend, [rows, outputs], 9))),
+      ...Object.values(backend.rmsNormBackward(x!, { weight }, y!)),
+      ...Object.values(backend.layerNormBackward(x!, { weight, bias }, y!)),
+      ...Object.values(backend.multiplyBackward(x!, y, { activation: 'gelu' }, y!)),
+      backend.embeddingBackward(tensor(backend, [90, channels], 10), ids, y!),
+      backend.crossEntropy(x!, ids, { labelSmoothing: 0.1 }),
+      backend.crossEntropyBackward(x!, ids, { labelSmoothing: 0.1 }, tensor(backend, [rows], 11)),
+    ];
+    return Promise.all(results.map((result) => backend.read(result as Tensor)));
+  };
+  const bias130 = (backend: Backend) => tensor(backend, [outputs], 12);
+  const expected = await withBackend(1, all);
+  expect(expected).toHaveLength(16);
   for (const threads of [2, 3, 5]) expect(await withBackend(threads, all)).toEqual(expected);
 });
 

@@ -13,8 +13,7 @@
  * A thread's scratch holds taps and their gradients `[width, channels]`, the ring of ds `[width, channels]`, the state
  * before the first step and its gradient `[width - 1, channels]`, rows of zeros and of dbias, and row addresses.
  */
-import { sigmoid } from '../lib/activations';
-import { Constant, constant } from '../lib/constants';
+import { siluSlope } from '../lib/activations';
 import { loadPart, storePart, transposeMatrix } from '../lib/lanes';
 import { madd } from '../lib/madd';
 import { Flag } from '../program/call';
@@ -124,7 +123,6 @@ function cotangent(
   width: i32,
 ): void {
   const row = <usize>channels << 2;
-  const one = constant(Constant.ONE);
   for (let c = 0; c < channels; c += 4) {
     const rest = channels - c;
     const o = <usize>c << 2;
@@ -135,8 +133,7 @@ function cotangent(
         const input = load<usize>(rows + (<usize>k << 2)) + o;
         s = madd(loadPart(taps + <usize>k * row + o, rest), loadPart(input, rest), s);
       }
-      const gate = sigmoid(s);
-      value = f32x4.mul(value, f32x4.mul(gate, madd(s, f32x4.sub(one, gate), one)));
+      value = f32x4.mul(value, siluSlope(s));
     }
     storePart(ds + o, value, rest);
     storePart(dBias + o, f32x4.add(loadPart(dBias + o, rest), value), rest);

@@ -60,12 +60,7 @@ function normalise(x: usize, weight: usize, bias: usize, y: usize, channels: i32
 function normaliseWide(
   x: usize, weight: usize, bias: usize, y: usize, channels: i32, eps: f64, mean: f64,
 ): void {
-  let squares: f64 = 0;
-  for (let c = 0; c < channels; c++) {
-    const value = <f64>load<f32>(x + (<usize>c << 2)) - mean;
-    squares += value * value;
-  }
-  const scale = 1 / sqrt<f64>(squares / <f64>channels + eps);
+  const scale = 1 / sqrt<f64>(wideSumOfSquares(x, channels, mean) / <f64>channels + eps);
   for (let c = 0; c < channels; c++) {
     const offset = <usize>c << 2;
     let value = (<f64>load<f32>(x + offset) - mean) * scale;
@@ -75,8 +70,25 @@ function normaliseWide(
   }
 }
 
+/** 1 / sqrt(mean((x - mean)²) + eps), where the mean is high + low. */
+export function inverseDeviation(x: usize, channels: i32, high: f32, low: f32, eps: f32): f32 {
+  const spread = sumOfSquares(x, channels, high, low) / <f32>channels + eps;
+  if (spread >= LEAST_MEAN && spread <= f32.MAX_VALUE) return 1 / sqrt<f32>(spread);
+  const mean = <f64>high + <f64>low;
+  return <f32>(1 / sqrt<f64>(wideSumOfSquares(x, channels, mean) / <f64>channels + <f64>eps));
+}
+
+function wideSumOfSquares(x: usize, channels: i32, mean: f64): f64 {
+  let squares: f64 = 0;
+  for (let c = 0; c < channels; c++) {
+    const value = <f64>load<f32>(x + (<usize>c << 2)) - mean;
+    squares += value * value;
+  }
+  return squares;
+}
+
 /** Σ x in float64. */
-function total(x: usize, channels: i32): f64 {
+export function total(x: usize, channels: i32): f64 {
   let s0 = f64x2.splat(0);
   let s1 = s0;
   let c = 0;

@@ -15,6 +15,10 @@ export class LinearCall {
   xStride: usize;
   weight: usize;
   layout: Layout;
+  /** Whether the weight is `[inputs, outputs]`, so that its columns are the outputs. */
+  weightTransposed: Flag;
+  /** Whether x is `[inputs, rows]`; `xStride` is then the distance of inputs. Such x is packed. */
+  xTransposed: Flag;
   bias: usize;
   y: usize;
   yStride: usize;

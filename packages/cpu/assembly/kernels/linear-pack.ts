@@ -4,7 +4,7 @@
  * pack together, once for a product, whose tasks then read x in the order in which they need it.
  */
 import { Constant, constant } from '../lib/constants';
-import { loadPart, transpose } from '../lib/lanes';
+import { loadPart, storePart, transpose } from '../lib/lanes';
 import { DEPTH, LinearCall } from './linear-call';
 import { tileRows } from './linear-tile';
 import { inverseRoot } from './rms-norm';
@@ -26,7 +26,11 @@ export function pack(call: LinearCall, task: i32, thread: i32): void {
   }
   for (let from = 0; from < call.inputs; from += DEPTH) {
     const depth = min(DEPTH, call.inputs - from);
-    packRows(call, x + (<usize>from << 2), from, rows, depth, height, scales, packedAt(call, height, from, depth, row));
+    const to = packedAt(call, height, from, depth, row);
+    if (call.xTransposed) {
+      const first = call.x + <usize>from * call.xStride + (<usize>row << 2);
+      packColumns(first, call.xStride, rows, depth, height, to);
+    } else packRows(call, x + (<usize>from << 2), from, rows, depth, height, scales, to);
   }
 }
 
@@ -63,6 +67,27 @@ function packRows(
     for (; lane < count; lane++) packRow(source + <usize>lane * stride, depth, to + (<usize>lane << 2), step);
     if (call.normalise) scaleTile(to, depth, height, count, scales + (<usize>r << 2), call.norm, from);
     to += <usize>depth * step;
+  }
+}
+
+/** Packs `rows` columns of a matrix that is `[inputs, rows]`: its rows are copied in pieces. */
+function packColumns(x: usize, xStride: usize, rows: i32, depth: i32, height: i32, to: usize): void {
+  const step = <usize>height << 2;
+  const tile = <usize>depth * step;
+  if (rows % height != 0) memory.fill(to + <usize>(rows / height) * tile, 0, tile);
+  for (let k = 0; k < depth; k++) {
+    let place = to;
+    for (let r = 0; r < rows; r += height) {
+      const source = x + (<usize>r << 2);
+      const count = min(height, rows - r);
+      if (count >= 4) {
+        v128.store(place, v128.load(source));
+        if (count > 4) storePart(place + 16, loadPart(source + 16, count - 4), count - 4);
+      } else storePart(place, loadPart(source, count), count);
+      place += tile;
+    }
+    x += xStride;
+    to += step;
   }
 }
 

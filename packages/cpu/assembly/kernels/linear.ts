@@ -25,7 +25,7 @@ import {
   quantise, scaleForFloat16, vectorBfloat16, vectorFloat16, vectorFloat32, vectorQ4, vectorQ8,
 } from './linear-vector';
 import { inverseRoot } from './rms-norm';
-import { Layout, PANEL, panelBytes, widen } from './weights';
+import { columns, Layout, PANEL, panelBytes, widen } from './weights';
 
 /**
  * Runs a task; `first` is true where it is the thread's first task of this call. Tasks of the same panels are
@@ -60,7 +60,9 @@ function manyRows(call: LinearCall, row: i32, rows: i32, start: i32, end: i32, s
     const packed = packedAt(call, height, from, depth, row);
     for (let panel = start; panel < end; panel++) {
       const width = min(PANEL, call.outputs - (panel << 4));
-      const weight = widen(call.weight, call.layout, call.inputs, call.outputs, panel, from, depth, widened);
+      const weight = call.weightTransposed
+        ? columns(call.weight, call.layout, call.outputs, panel, from, depth, widened)
+        : widen(call.weight, call.layout, call.inputs, call.outputs, panel, from, depth, widened);
       const column = <usize>panel << 6;
       if (from == 0 && call.accumulate && call.bias != 0) addBias(call.bias + column, y + column, yStride, rows, width);
       const kept = from != 0 || call.accumulate;

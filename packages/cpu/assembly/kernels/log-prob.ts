@@ -15,18 +15,23 @@ const SPAN = 256;
 export function logProb(logits: usize, ids: usize, y: usize, rows: i32, vocab: i32): void {
   for (let row = 0; row < rows; row++) {
     const max = maximum(logits, vocab);
-    const others = f32x4.splat(sumOthers(logits, vocab, max));
-    const total = f32x4.extract_lane(others, 0) <= 1 ? log1pUnit(others) : log(f32x4.add(others, f32x4.splat(1)));
+    const total = logOfSum(sumOthers(logits, vocab, max));
     const below = <f64>load<f32>(logits + (<usize>load<u32>(ids) << 2)) - max;
-    store<f32>(y, <f32>(below - f32x4.extract_lane(total, 0)));
+    store<f32>(y, <f32>(below - total));
     logits += <usize>vocab << 2;
     ids += 4;
     y += 4;
   }
 }
 
+/** log(1 + others). */
+export function logOfSum(others: f32): f32 {
+  const value = f32x4.splat(others);
+  return f32x4.extract_lane(others <= 1 ? log1pUnit(value) : log(f32x4.add(value, f32x4.splat(1))), 0);
+}
+
 /** Σ exp(values - max) less 1. Values equal to `max` are counted, and the others are summed. */
-function sumOthers(values: usize, count: i32, max: f32): f32 {
+export function sumOthers(values: usize, count: i32, max: f32): f32 {
   const shift = f32x4.splat(max);
   let largest = i32x4.splat(0);
   let total: f64 = 0;

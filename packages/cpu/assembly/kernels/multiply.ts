@@ -3,6 +3,7 @@
  * multiply without a copy. Reads each input once and writes once; y may be a or b itself.
  */
 import { gelu, geluTanh, relu2, silu } from '../lib/activations';
+import { exp } from '../lib/exp';
 import { loadPart, storePart } from '../lib/lanes';
 
 /** Addresses and strides are in bytes. */
@@ -30,6 +31,7 @@ export const enum Activation {
   GELU,
   GELU_TANH,
   RELU2,
+  EXP,
 }
 
 /** A task is a range of channels of one row. */
@@ -54,6 +56,9 @@ export function multiply(call: MultiplyCall, task: i32): void {
       break;
     case Activation.RELU2:
       products(Activation.RELU2, a, b, y, count, call.scale);
+      break;
+    case Activation.EXP:
+      products(Activation.EXP, a, b, y, count, call.scale);
       break;
     default:
       products(Activation.NONE, a, b, y, count, call.scale);
@@ -97,11 +102,12 @@ function products(activation: Activation, a: usize, b: usize, y: usize, count: i
   }
 }
 
-/** @inline */
-function activated(activation: Activation, x: v128): v128 {
+/** f(x). @inline */
+export function activated(activation: Activation, x: v128): v128 {
   if (activation == Activation.SILU) return silu(x);
   if (activation == Activation.GELU) return gelu(x);
   if (activation == Activation.GELU_TANH) return geluTanh(x);
   if (activation == Activation.RELU2) return relu2(x);
+  if (activation == Activation.EXP) return exp(x);
   return x;
 }

@@ -17,7 +17,7 @@ import {
   upperBfloat16, upperFloat16,
 } from '../lib/half';
 import { Mask, mask } from '../lib/constants';
-import { transpose } from '../lib/lanes';
+import { transpose, transposeMatrix } from '../lib/lanes';
 
 /** Outputs of a panel. */
 export const PANEL = 16; // host
@@ -253,6 +253,43 @@ export function widen(
   else if (layout == Layout.BFLOAT16) widenBfloat16(panel + (start << 5), depth, to);
   else if (layout == Layout.Q8) widenQ8(panel + (start >> 5) * Q8_BYTES, depth, to);
   else widenQ4(panel + (start >> 5) * Q4_BYTES, depth, to);
+  return to;
+}
+
+/**
+ * Gives `depth` rows from `from` on (a multiple of 16) of 16 columns of a matrix with `inputs` columns, as float32
+ * `[depth, 16]` in `to`; columns beyond the last are zero. Rows of a row-major matrix are copied. Panels are widened
+ * and transposed 16 rows at a time, by way of `GROUP` inputs behind `to`.
+ */
+export function columns(
+  weight: usize, layout: i32, inputs: i32, index: i32, from: i32, depth: i32, to: usize,
+): usize {
+  const first = index << 4;
+  const width = min(PANEL, inputs - first);
+  if (width < PANEL) memory.fill(to, 0, <usize>depth << 6);
+  if (layout == Layout.ROWS) {
+    const stride = <usize>inputs << 2;
+    let row = weight + <usize>from * stride + (<usize>first << 2);
+    for (let place = to, end = to + (<usize>depth << 6); place < end; place += 64) {
+      if (width == PANEL) {
+        v128.store(place, v128.load(row));
+        v128.store(place, v128.load(row, 16), 16);
+        v128.store(place, v128.load(row, 32), 32);
+        v128.store(place, v128.load(row, 48), 48);
+      } else {
+        for (let at: usize = 0; at < <usize>width << 2; at += 4) store<f32>(place + at, load<f32>(row + at));
+      }
+      row += stride;
+    }
+    return to;
+  }
+  const group = first & ~(GROUP - 1);
+  const behind = to + (<usize>depth << 6);
+  for (let row = 0; row < depth; row += PANEL) {
+    const wide = widen(weight, layout, inputs, 0, (from + row) >> 4, group, min(GROUP, inputs - group), behind);
+    const part = wide + (<usize>(first - group) << 6);
+    transposeMatrix(part, 64, width, min(PANEL, depth - row), to + (<usize>row << 6), 64);
+  }
   return to;
 }
 

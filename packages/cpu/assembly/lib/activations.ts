@@ -50,8 +50,39 @@ export function silu(x: v128): v128 {
  */
 export function gelu(x: v128): v128 {
   const one = constant(Constant.ONE);
-  // pmin with t first keeps a NaN.
-  const t = f32x4.pmin(v128.and(x, mask(Mask.MAGNITUDE)), constant(Constant.TAIL_MAX));
+  const t = tailArgument(x);
+  const ratio = tailRatio(t);
+  const power = tailPower(t);
+  // x is multiplied first, since the tail ceases to be normal before the result does.
+  const below = f32x4.mul(f32x4.mul(x, ratio), power);
+  const above = f32x4.mul(x, f32x4.sub(one, f32x4.mul(ratio, power)));
+  return v128.bitselect(below, above, f32x4.lt(x, f32x4.splat(0)));
+}
+
+/**
+ * The derivative of gelu: the probability of a normal number below x, plus x times its density. Its error is below 1e-6
+ * of 1.
+ * @inline
+ */
+export function geluSlope(x: v128): v128 {
+  const t = tailArgument(x);
+  const power = tailPower(t);
+  const tail = f32x4.mul(tailRatio(t), power);
+  const negative = f32x4.lt(x, f32x4.splat(0));
+  const below = v128.bitselect(tail, f32x4.sub(constant(Constant.ONE), tail), negative);
+  const density = f32x4.mul(f32x4.mul(t, power), constant(Constant.NORMAL_PEAK));
+  return f32x4.add(below, v128.bitselect(f32x4.neg(density), density, negative));
+}
+
+/** |x|, not above where the tail is 0. @inline */
+function tailArgument(x: v128): v128 {
+  // pmin with |x| first keeps a NaN.
+  return f32x4.pmin(v128.and(x, mask(Mask.MAGNITUDE)), constant(Constant.TAIL_MAX));
+}
+
+/** R(t): the tail over exp(-t² / 2). @inline */
+function tailRatio(t: v128): v128 {
+  const one = constant(Constant.ONE);
   const u = f32x4.div(one, f32x4.add(t, constant(Constant.THREE)));
   const q = f32x4.sub(f32x4.mul(u, constant(Constant.SIX)), one);
   let p = madd(constant(Constant.T8), q, constant(Constant.T7));
@@ -61,18 +92,18 @@ export function gelu(x: v128): v128 {
   p = madd(p, q, constant(Constant.T3));
   p = madd(p, q, constant(Constant.T2));
   p = madd(p, q, constant(Constant.T1));
-  const ratio = f32x4.mul(madd(p, q, constant(Constant.T0)), u);
+  return f32x4.mul(madd(p, q, constant(Constant.T0)), u);
+}
+
+/** exp(-t² / 2) @inline */
+function tailPower(t: v128): v128 {
   const short = v128.and(t, mask(Mask.SQUARE));
   const half = f32x4.neg(constant(Constant.HALF));
-  const power = expSumTimes(
+  return expSumTimes(
     f32x4.mul(half, f32x4.mul(short, short)),
     f32x4.mul(f32x4.mul(half, f32x4.add(t, short)), f32x4.sub(t, short)),
-    one,
+    constant(Constant.ONE),
   );
-  // x is multiplied first, since the tail ceases to be normal before the result does.
-  const below = f32x4.mul(f32x4.mul(x, ratio), power);
-  const above = f32x4.mul(x, f32x4.sub(one, f32x4.mul(ratio, power)));
-  return v128.bitselect(below, above, f32x4.lt(x, f32x4.splat(0)));
 }
 
 /**
@@ -105,6 +136,30 @@ function cubic(x: v128): v128 {
     wideConstant(WideConstant.CUBIC_1),
   );
   return f64x2.mul(f64x2.neg(x), factor);
+}
+
+/**
+ * The derivative of geluTanh: with s = sigmoid(2 w), s + x s (1 - s) 2 w'. Its error is below 1e-6 of 1.
+ * @inline
+ */
+export function geluTanhSlope(x: v128): v128 {
+  const one = constant(Constant.ONE);
+  const most = constant(Constant.CUBIC_MAX);
+  const bounded = f32x4.pmax(f32x4.pmin(x, most), f32x4.neg(most));
+  const square = f32x4.mul(bounded, bounded);
+  const first = constant(Constant.CUBIC_1);
+  const third = constant(Constant.CUBIC_3);
+  const s = sigmoid(f32x4.mul(bounded, madd(third, square, first)));
+  const slope = madd(f32x4.mul(constant(Constant.THREE), third), square, first);
+  const bend = f32x4.mul(f32x4.mul(bounded, f32x4.sub(one, s)), slope);
+  return madd(s, bend, s);
+}
+
+/** The derivative of silu: s (1 + x (1 - s)) with s = sigmoid(x). @inline */
+export function siluSlope(x: v128): v128 {
+  const one = constant(Constant.ONE);
+  const s = sigmoid(x);
+  return f32x4.mul(s, madd(x, f32x4.sub(one, s), one));
 }
 
 /** max(x, 0)² @inline */

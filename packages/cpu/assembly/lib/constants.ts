@@ -41,6 +41,9 @@ const TABLE: usize = memory.data<f32>([
   3.0, // THREE
   6.0, // SIX
   14.5, // TAIL_MAX: exp(-t² / 2) underflows to 0 beyond
+  0.3989422804014327, // NORMAL_PEAK: 1 / √(2π)
+  1.5957691216057308, // CUBIC_1: 2 √(2/π)
+  0.07135481627260025, // CUBIC_3: that times 0.044715
   11.0, // CUBIC_MAX: gelu-tanh of less than -11 is 0
   // exp(t² / 2) erfc(t / √2) / 2 = u (T0 + q (T1 + …)), u = 1 / (t + 3), q = 6 u - 1, on 0 ≤ t ≤ 13.3, minimax, 4e-8
   0.7290836572647095, // T0
@@ -90,6 +93,9 @@ export const enum Constant {
   THREE,
   SIX,
   TAIL_MAX,
+  NORMAL_PEAK,
+  CUBIC_1,
+  CUBIC_3,
   CUBIC_MAX,
   T0,
   T1,

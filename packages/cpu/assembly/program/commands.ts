@@ -3,15 +3,24 @@
  * command is cut into tasks that may run in any order and side by side. A command begins when the one before it is
  * complete.
  */
+import { AdamwCall, adamw } from '../kernels/adamw';
 import { ConvCall, convolution } from '../kernels/causal-conv1d';
 import { ConvBackwardCall, convolutionBackward } from '../kernels/causal-conv1d-backward';
 import { argmax } from '../kernels/argmax';
+import { ColumnSumCall, columnSum } from '../kernels/column-sum';
+import {
+  CrossEntropyBackwardCall, CrossEntropyCall, crossEntropy, crossEntropyBackward,
+} from '../kernels/cross-entropy';
 import { embedding } from '../kernels/embedding';
+import { EmbeddingBackwardCall, embeddingBackward } from '../kernels/embedding-backward';
+import { RootCall, root, SquaresCall, squares } from '../kernels/gradient-norm';
 import { LayerNormCall, layerNorm } from '../kernels/layer-norm';
 import { linear } from '../kernels/linear';
 import { LinearCall } from '../kernels/linear-call';
 import { pack } from '../kernels/linear-pack';
 import { MultiplyCall, multiply } from '../kernels/multiply';
+import { MultiplyBackwardCall, multiplyBackward } from '../kernels/multiply-backward';
+import { NormBackwardCall, normBackward } from '../kernels/norm-backward';
 import { rmsNorm } from '../kernels/rms-norm';
 import { ScanCall } from '../kernels/selective-scan/call';
 import { scan } from '../kernels/selective-scan/scan';
@@ -40,6 +49,15 @@ export const enum Operation {
   SCAN_BACKWARD,
   CONVOLUTION_BACKWARD,
   SUM,
+  COLUMN_SUM,
+  NORM_BACKWARD,
+  EMBEDDING_BACKWARD,
+  MULTIPLY_BACKWARD,
+  CROSS_ENTROPY,
+  CROSS_ENTROPY_BACKWARD,
+  SQUARES,
+  ROOT,
+  ADAMW,
 }
 
 /** The place of a command's queues, in bytes. Each counts how many of its tasks are taken. */
@@ -166,6 +184,33 @@ export function execute(command: usize, task: i32, thread: i32, first: bool): vo
       break;
     case Operation.SUM:
       sumParts(changetype<SumCall>(call), task);
+      break;
+    case Operation.COLUMN_SUM:
+      columnSum(changetype<ColumnSumCall>(call), task);
+      break;
+    case Operation.NORM_BACKWARD:
+      normBackward(changetype<NormBackwardCall>(call), task);
+      break;
+    case Operation.EMBEDDING_BACKWARD:
+      embeddingBackward(changetype<EmbeddingBackwardCall>(call), task);
+      break;
+    case Operation.MULTIPLY_BACKWARD:
+      multiplyBackward(changetype<MultiplyBackwardCall>(call), task);
+      break;
+    case Operation.CROSS_ENTROPY:
+      crossEntropy(changetype<CrossEntropyCall>(call), task);
+      break;
+    case Operation.CROSS_ENTROPY_BACKWARD:
+      crossEntropyBackward(changetype<CrossEntropyBackwardCall>(call), task);
+      break;
+    case Operation.SQUARES:
+      squares(changetype<SquaresCall>(call), task);
+      break;
+    case Operation.ROOT:
+      root(changetype<RootCall>(call));
+      break;
+    case Operation.ADAMW:
+      adamw(changetype<AdamwCall>(call), task);
       break;
   }
 }

@@ -29,6 +29,10 @@ export interface LinearOptions {
   /** Bytes from one row to the next; absent means contiguous. */
   readonly xStride?: number | undefined;
   readonly weight: Storage;
+  /** Whether x is `[inputs, rows]`. */
+  readonly xTransposed?: boolean | undefined;
+  /** Whether the weight is `[inputs, outputs]`. */
+  readonly weightTransposed?: boolean | undefined;
   /** The address of the bias; 0 means none. */
   readonly bias?: number | undefined;
   readonly y: number;
@@ -47,6 +51,8 @@ export interface LinearOptions {
 const MOST_TASK_ROWS = 66;
 /** The same where each task widens the weights, so that more rows share that work. */
 const MOST_WIDENED_TASK_ROWS = 132;
+/** The same where each task makes panels of a matrix that has none, which costs more. */
+const MOST_TRANSPOSED_TASK_ROWS = 264;
 /**
  * Most panels of a task: the same cache holds them beside the rows, so they come from memory for the first range of
  * rows alone.
@@ -77,12 +83,15 @@ export function linearCommands(context: Context, arena: Arena, options: LinearOp
     outputs,
     accumulate = false,
     norm,
-    xStride = inputs * ELEMENT,
+    xTransposed = false,
+    weightTransposed = false,
+    xStride = (xTransposed ? rows : inputs) * ELEMENT,
   } = options;
   const panels = Math.ceil(outputs / PANEL);
   const layout = weight.layout ?? 'rows';
   const height = tileHeight(context);
-  const [vectorRows, most] = limits(layout);
+  const transposed = xTransposed || weightTransposed;
+  const [vectorRows, most] = transposed ? [0, MOST_TRANSPOSED_TASK_ROWS] : limits(layout);
   const { taskRows, taskPanels } = cut(rows, panels, panelBytes(layout, inputs), height, most);
   const few = rows <= vectorRows;
   const rowScratch = rowBytes(inputs);
@@ -93,6 +102,8 @@ export function linearCommands(context: Context, arena: Arena, options: LinearOp
     xStride,
     weight: weight.address,
     layout,
+    weightTransposed,
+    xTransposed,
     bias,
     y,
     yStride: outputs * ELEMENT,
@@ -124,7 +135,7 @@ export function linearCommands(context: Context, arena: Arena, options: LinearOp
 /** The most rows of a product without tiles, and of a task with tiles. */
 function limits(layout: Layout): readonly [vectorRows: number, most: number] {
   if (layout === 'float32') return [VECTOR_ROWS, MOST_TASK_ROWS];
-  return layout === 'rows' ? [TRANSPOSED_ROWS, MOST_TASK_ROWS] : [WIDENED_ROWS, MOST_WIDENED_TASK_ROWS];
+  return layout === 'rows' ? [TRANSPOSED_ROWS, MOST_TRANSPOSED_TASK_ROWS] : [WIDENED_ROWS, MOST_WIDENED_TASK_ROWS];
 }
 
 /** Bytes of x packed into tiles; the last tile is padded to full height. */
@@ -164,5 +175,5 @@ function rowBytes(inputs: number): number {
   return 64 + padded * ELEMENT + Math.ceil(inputs / GROUP) * ACTIVATION_BYTES;
 }
 
-/** Bytes of scratch for tiles: zeros, a tile's edge, a widened panel. */
-const TILE_BYTES = 64 + MOST_ROWS * 64 + PANEL * DEPTH * ELEMENT;
+/** Bytes of scratch for tiles: zeros, a tile's edge, a widened panel, and a group of another one on its way to it. */
+const TILE_BYTES = 64 + MOST_ROWS * 64 + PANEL * (DEPTH + GROUP) * ELEMENT;

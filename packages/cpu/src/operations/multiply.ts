@@ -1,4 +1,5 @@
 import type { Activation } from '@mamba/core';
+import type { MultiplyCall as Kernel } from '../generated/calls.ts';
 import type { Allocation } from '../memory/allocator.ts';
 import { type Command, runCommands } from '../program/program.ts';
 import { addressOf, type Call, type Context, ELEMENT } from './context.ts';
@@ -40,7 +41,12 @@ export function multiplyCommand(options: MultiplyOptions): Command {
     tasks: rows * Math.ceil(channels / taskChannels),
     call: {
       ...{ a, aStride, b, bStride, y, yStride, rows, channels, scale, taskChannels },
-      activation: activation === 'gelu-tanh' ? 'geluTanh' : activation,
+      activation: activationName(activation),
     },
   };
+}
+
+/** The name that the kernels' enumeration has. */
+export function activationName(activation: Activation): Kernel['activation'] {
+  return activation === 'gelu-tanh' ? 'geluTanh' : activation;
 }

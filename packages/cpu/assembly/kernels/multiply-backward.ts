@@ -1,0 +1,80 @@
+/**
+ * da = dy scale f'(a) b and db = dy scale f(a), element by element; where b is absent it counts as 1, and there is no
+ * db. Reads each input once and writes each gradient once.
+ */
+import { geluSlope, geluTanhSlope, siluSlope } from '../lib/activations';
+import { Constant, constant } from '../lib/constants';
+import { exp } from '../lib/exp';
+import { loadPart, storePart } from '../lib/lanes';
+import { activated, Activation } from './multiply';
+
+/** Addresses are in bytes. */
+@unmanaged
+export class MultiplyBackwardCall {
+  a: usize;
+  /** 0 means that there is none. */
+  b: usize;
+  dy: usize;
+  da: usize;
+  /** 0 where b is absent. */
+  db: usize;
+  size: i32;
+  activation: Activation;
+  scale: f32;
+  /** Values of a task, a multiple of four. */
+  taskValues: i32;
+}
+
+export function multiplyBackward(call: MultiplyBackwardCall, task: i32): void {
+  const first = task * call.taskValues;
+  const count = min(call.taskValues, call.size - first);
+  const offset = <usize>first << 2;
+  switch (call.activation) {
+    case Activation.SILU:
+      gradients(Activation.SILU, call, offset, count);
+      break;
+    case Activation.GELU:
+      gradients(Activation.GELU, call, offset, count);
+      break;
+    case Activation.GELU_TANH:
+      gradients(Activation.GELU_TANH, call, offset, count);
+      break;
+    case Activation.RELU2:
+      gradients(Activation.RELU2, call, offset, count);
+      break;
+    case Activation.EXP:
+      gradients(Activation.EXP, call, offset, count);
+      break;
+    default:
+      gradients(Activation.NONE, call, offset, count);
+  }
+}
+
+/** The activation is known where this is inlined, so each has a loop of its own. @inline */
+function gradients(activation: Activation, call: MultiplyBackwardCall, offset: usize, count: i32): void {
+  const scale = f32x4.splat(call.scale);
+  const b = call.b;
+  for (let index = 0; index < count; index += 4) {
+    const rest = count - index;
+    const at = offset + (<usize>index << 2);
+    const x = loadPart(call.a + at, rest);
+    const scaled = f32x4.mul(loadPart(call.dy + at, rest), scale);
+    let da = f32x4.mul(scaled, slope(activation, x));
+    if (b != 0) {
+      da = f32x4.mul(da, loadPart(b + at, rest));
+      storePart(call.db + at, f32x4.mul(scaled, activated(activation, x)), rest);
+    }
+    storePart(call.da + at, da, rest);
+  }
+}
+
+/** f'(x). @inline */
+function slope(activation: Activation, x: v128): v128 {
+  if (activation == Activation.SILU) return siluSlope(x);
+  if (activation == Activation.GELU) return geluSlope(x);
+  if (activation == Activation.GELU_TANH) return geluTanhSlope(x);
+  // pmax with x first keeps a NaN.
+  if (activation == Activation.RELU2) return f32x4.mul(constant(Constant.TWO), f32x4.pmax(x, f32x4.splat(0)));
+  if (activation == Activation.EXP) return exp(x);
+  return constant(Constant.ONE);
+}
