@@ -1,7 +1,7 @@
-// Sums over the rows of a matrix, in a fixed order. A workgroup owns COLUMNS columns of one part of the rows; 256 /
-// COLUMNS lanes share a column, each of which adds up every so many rows, four at a time, and pairs of lanes add up
-// their sums. Each part gives a row of sums.
-// Bytes an element: 4 read.
+// Sums over the rows of a matrix, or of its product with the normalised rows of another, in a fixed order. A workgroup
+// owns COLUMNS columns of one part of the rows; 256 / COLUMNS lanes share a column, each of which adds up every so many
+// rows, four at a time, and pairs of lanes add up their sums. Each part gives a row of sums.
+// Bytes an element: 4 read, or 8.
 
 struct Args {
   rows: u32,
@@ -13,6 +13,11 @@ struct Args {
 @group(0) @binding(0) var<uniform> args: Args;
 @group(0) @binding(1) var<storage, read> x: array<f32>; // [rows, columns]
 @group(0) @binding(2) var<storage, read_write> y: array<f32>; // [parts, columns]
+@group(0) @binding(3) var<storage, read> other: array<f32>; // [rows, columns]
+@group(0) @binding(4) var<storage, read> moments: array<vec4f>; // [rows], as norm-backward.wgsl leaves them
+
+/// Whether elements are multiplied by those of `other`, normalised by its moments.
+override NORMED: bool = false;
 
 const COLUMNS = 32u;
 const SHARES = 256u / COLUMNS;
@@ -29,7 +34,12 @@ fn main(@builtin(workgroup_id) tile_id: vec3u, @builtin(local_invocation_index) 
     // Loads of rows that are not there repeat the last, so that all four go out together.
     var values: vec4f;
     for (var k = 0u; k < 4u; k++) {
-      values[k] = x[args.begin + min(row + k * SHARES, end - 1u) * args.columns + column];
+      let at = min(row + k * SHARES, end - 1u);
+      values[k] = x[args.begin + at * args.columns + column];
+      if (NORMED) {
+        let moment = moments[at];
+        values[k] *= ((other[at * args.columns + column] - moment.x) - moment.y) * moment.z * moment.w;
+      }
     }
     sums += select(vec4f(), values, vec4u(row) + vec4u(0u, 1u, 2u, 3u) * SHARES < vec4u(end));
   }

@@ -45,7 +45,7 @@ fn main(
   let across = subgroup % 2u;
   let slot = index / 4u * STRIDE + index % 4u;
   var sums: array<Result, SIDE * SIDE>;
-  let count = (args.inputs + 31u) / 32u;
+  let count = (args.depth + 31u) / 32u;
   let perSplit = (count + SPLITS - 1u) / SPLITS;
   let begin = tile_id.z * perSplit;
   let end = min(begin + perSplit, count);
@@ -155,11 +155,11 @@ fn main(
 fn inputs8(row: u32, column: u32) -> Eight {
   let base = args.xOffset + min(row, args.rows - 1u) * args.xRow;
   var result: Eight;
-  if (column < args.inputs) {
-    result.first = input4(base, column);
+  if (column < args.depth) {
+    result.first = input4(base, column, args.depth);
   }
-  if (column + 4u < args.inputs) {
-    result.second = input4(base, column + 4u);
+  if (column + 4u < args.depth) {
+    result.second = input4(base, column + 4u, args.depth);
   }
   return result;
 }
@@ -167,10 +167,10 @@ fn inputs8(row: u32, column: u32) -> Eight {
 fn weights8(row: u32, column: u32) -> Eight {
   let output = min(row, args.outputs - 1u);
   var result: Eight;
-  if (column < args.inputs) {
+  if (column < args.depth) {
     result.first = weight4(output, column);
   }
-  if (column + 4u < args.inputs) {
+  if (column + 4u < args.depth) {
     result.second = weight4(output, column + 4u);
   }
   return result;
@@ -178,7 +178,7 @@ fn weights8(row: u32, column: u32) -> Eight {
 
 /// Eight halves as they are stored; rows are padded with zeros to whole tiles of inputs.
 fn halves8(row: u32, column: u32) -> vec4u {
-  if (column < args.inputs) {
+  if (column < args.depth) {
     return weight[(min(row, args.outputs - 1u) * paddedInputs() + column) >> 3u];
   }
   return vec4u();

@@ -1,10 +1,10 @@
 // link: product-args, weights, x-stored, inputs
 // y = x weightᵀ + bias, tiled: 256 lanes as 16 × 16, each with 4 SIDE × 4 SIDE outputs in registers. A lane brings one
 // block of 4 × 4 into each tile: lanes of the first half from x, the others from the weights. It transposes the block,
-// so that the tile is packed along rows and outputs; a step of the product is then 2 SIDE loads of four values for 16
-// SIDE² multiply-adds, without shuffling registers. Tile: 64 SIDE rows × 64 SIDE outputs × 4 DEPTH inputs, with SIDE ·
-// DEPTH = 8: one block a lane, and 16 KiB of workgroup memory. Bytes a tile: 4096 SIDE DEPTH read, f32, for 2 · (64
-// SIDE)² · 4 DEPTH operations: 16 SIDE operations a byte.
+// unless the operand lies turned, so that the tile is packed along rows and outputs; a step of the product is then 2
+// SIDE loads of four values for 16 SIDE² multiply-adds, without shuffling registers. Tile: 64 SIDE rows × 64 SIDE
+// outputs × 4 DEPTH inputs, with SIDE · DEPTH = 8: one block a lane, and 16 KiB of workgroup memory. Bytes a tile: 4096
+// SIDE DEPTH read, f32, for 2 · (64 SIDE)² · 4 DEPTH operations: 16 SIDE operations a byte.
 
 const SIDE: u32 = 1u; // constant
 const DEPTH: u32 = 8u; // constant
@@ -21,9 +21,11 @@ fn main(@builtin(workgroup_id) tile_id: vec3u, @builtin(local_invocation_index) 
   let firstRow = tile_id.y * 4u * QUADS;
   let firstOutput = tile_id.x * 4u * QUADS;
   let half = index / 128u;
-  let depth = index % DEPTH;
-  let quad = index % 128u / DEPTH;
-  let count = (args.inputs + 4u * DEPTH - 1u) / (4u * DEPTH);
+  // Neighbouring lanes bring what lies side by side in memory.
+  let turned = select(WEIGHT_TURNED, X_TURNED, half == 0u);
+  let depth = select(index % DEPTH, index % 128u / QUADS, turned);
+  let quad = select(index % 128u / DEPTH, index % QUADS, turned);
+  let count = (args.depth + 4u * DEPTH - 1u) / (4u * DEPTH);
   let perSplit = (count + SPLITS - 1u) / SPLITS;
   let begin = tile_id.z * perSplit;
   let end = min(begin + perSplit, count);
@@ -32,12 +34,15 @@ fn main(@builtin(workgroup_id) tile_id: vec3u, @builtin(local_invocation_index) 
   var next = blockAt(half, firstRow + 4u * quad, firstOutput + 4u * quad, 4u * (begin * DEPTH + depth));
   for (var tile = begin; tile < end; tile++) {
     workgroupBarrier();
-    let turned = transpose(next);
+    var brought = next;
+    if (!turned) {
+      brought = transpose(next);
+    }
     let into = half * HALF + 4u * depth * QUADS + slot(quad, depth);
-    tiles[into] = turned[0];
-    tiles[into + QUADS] = turned[1];
-    tiles[into + 2u * QUADS] = turned[2];
-    tiles[into + 3u * QUADS] = turned[3];
+    tiles[into] = brought[0];
+    tiles[into + QUADS] = brought[1];
+    tiles[into + 2u * QUADS] = brought[2];
+    tiles[into + 3u * QUADS] = brought[3];
     workgroupBarrier();
     next = blockAt(half, firstRow + 4u * quad, firstOutput + 4u * quad, 4u * ((tile + 1u) * DEPTH + depth));
     for (var d = 0u; d < DEPTH; d++) { // unroll
@@ -85,19 +90,33 @@ fn slot(quad: u32, depth: u32) -> u32 {
   return quad ^ (depth * SIDE);
 }
 
-/// Columns [column, column + 4) of four rows of x or of the weights. Columns past the last are zero, and rows past the
-/// last repeat it.
+/// Columns [column, column + 4) of four rows of x or of the weights, or the same four columns row by row where they lie
+/// turned. Columns past the last are zero. Rows past the last hold anything, and so do the outputs that they make.
 fn blockAt(half: u32, row: u32, output: u32, column: u32) -> mat4x4f {
-  if (column >= args.inputs) {
+  if (column >= args.depth) {
     return mat4x4f();
   }
   if (half == 0u) {
+    if (X_TURNED) {
+      return mat4x4f(
+        turnedInput(column, row),
+        turnedInput(column + 1u, row),
+        turnedInput(column + 2u, row),
+        turnedInput(column + 3u, row));
+    }
     let last = args.rows - 1u;
     return mat4x4f(
       inputAt(min(row, last), column),
       inputAt(min(row + 1u, last), column),
       inputAt(min(row + 2u, last), column),
       inputAt(min(row + 3u, last), column));
+  }
+  if (WEIGHT_TURNED) {
+    return mat4x4f(
+      turnedWeight(column, output),
+      turnedWeight(column + 1u, output),
+      turnedWeight(column + 2u, output),
+      turnedWeight(column + 3u, output));
   }
   let last = args.outputs - 1u;
   return mat4x4f(
@@ -108,5 +127,24 @@ fn blockAt(half: u32, row: u32, output: u32, column: u32) -> mat4x4f {
 }
 
 fn inputAt(row: u32, column: u32) -> vec4f {
-  return input4(args.xOffset + row * args.xRow, column);
+  return input4(args.xOffset + row * args.xRow, column, args.depth);
+}
+
+/// Four rows of a column of x that lies turned, zero past the last column.
+fn turnedInput(column: u32, row: u32) -> vec4f {
+  let i = args.xOffset + column * args.xRow + row;
+  if (column >= args.depth) {
+    return vec4f();
+  }
+  if (ALIGNED) {
+    return x4(i >> 2u);
+  }
+  return straddle(x4(i >> 2u), x4((i >> 2u) + 1u), i & 3u);
+}
+
+fn turnedWeight(column: u32, output: u32) -> vec4f {
+  if (column >= args.depth) {
+    return vec4f();
+  }
+  return weight4(column, output);
 }

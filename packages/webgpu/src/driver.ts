@@ -3,18 +3,27 @@ import { fusedBlocks } from './blocks/block-kernel.ts';
 import { isSoftware } from './gpu/acquire.ts';
 import type { Gpu } from './gpu/gpu.ts';
 import { fusedModel } from './model/fused-model.ts';
+import { adamw } from './operations/adamw.ts';
 import { add } from './operations/add.ts';
 import { argmax } from './operations/argmax.ts';
 import { causalConv1d } from './operations/causal-conv1d.ts';
 import { causalConv1dBackward } from './operations/causal-conv1d-backward.ts';
 import { concat } from './operations/concat.ts';
+import { crossEntropy } from './operations/cross-entropy.ts';
+import { crossEntropyBackward, logProbBackward } from './operations/cross-entropy-backward.ts';
 import { embedding } from './operations/embedding.ts';
+import { embeddingBackward } from './operations/embedding-backward.ts';
+import { gradientNorm } from './operations/gradient-norm.ts';
 import { type KernelOptions, kernelContext } from './operations/kernel-context.ts';
 import { layerNorm } from './operations/layer-norm.ts';
+import { layerNormBackward } from './operations/layer-norm-backward.ts';
 import { linear } from './operations/linear.ts';
+import { linearBackward } from './operations/linear-backward.ts';
 import { logProb } from './operations/log-prob.ts';
 import { multiply } from './operations/multiply.ts';
+import { multiplyBackward } from './operations/multiply-backward.ts';
 import { rmsNorm } from './operations/rms-norm.ts';
+import { rmsNormBackward } from './operations/rms-norm-backward.ts';
 import { sample } from './operations/sample.ts';
 import { selectiveScan } from './operations/selective-scan.ts';
 import { selectiveScanBackward } from './operations/selective-scan-backward.ts';
@@ -60,6 +69,16 @@ export function createDriver(gpu: Gpu, options: KernelOptions = {}): Driver<Stor
       logProb: (call) => logProb(gpu, call),
       selectiveScanBackward: (call) => selectiveScanBackward(kernels, call),
       causalConv1dBackward: (call) => causalConv1dBackward(gpu, call),
+      linearBackward: (call) => linearBackward(kernels, call),
+      rmsNormBackward: (call) => rmsNormBackward(gpu, call),
+      layerNormBackward: (call) => layerNormBackward(gpu, call),
+      embeddingBackward: (call) => embeddingBackward(gpu, call),
+      multiplyBackward: (call) => multiplyBackward(gpu, call),
+      logProbBackward: (call) => logProbBackward(gpu, call),
+      crossEntropy: (call) => crossEntropy(gpu, call),
+      crossEntropyBackward: (call) => crossEntropyBackward(gpu, call),
+      gradientNorm: (call) => gradientNorm(gpu, call),
+      adamw: (call) => adamw(gpu, call),
     },
     upload: (host, target) => upload(gpu, host, target),
     uploadRows: (spec, target) => uploadRows(gpu, spec, target),

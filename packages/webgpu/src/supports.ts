@@ -6,11 +6,17 @@ import { convolutionRefusal } from './operations/causal-conv1d.ts';
 import { convolutionBackwardRefusal } from './operations/causal-conv1d-backward.ts';
 import type { KernelContext } from './operations/kernel-context.ts';
 import { projectionRefusal } from './operations/linear.ts';
+import { linearBackwardRefusal } from './operations/linear-backward.ts';
 import { scanRefusal, stridesOf } from './operations/selective-scan.ts';
 import { scanBackwardRefusal } from './operations/selective-scan-backward.ts';
 
 /** Arguments that may be matrices in a weight format, and may be split over several buffers. */
-const WEIGHTS: Partial<Record<OperationName, string>> = { linear: 'weight', embedding: 'table' };
+const WEIGHTS: Partial<Record<OperationName, string>> = {
+  linear: 'weight',
+  linearBackward: 'weight',
+  embedding: 'table',
+  embeddingBackward: 'table',
+};
 
 /**
  * Whether a valid call runs on this device: dtypes, sizes that a shader can bind and address, and workgroups that
@@ -49,7 +55,9 @@ const refusals: Refusals = {
   causalConv1d: ({ gpu }, call) => convolutionRefusal(gpu, call),
   causalConv1dBackward: ({ gpu }, call) => convolutionBackwardRefusal(gpu, call),
   linear: ({ gpu }, { rows, outputs }) => projectionRefusal(gpu, rows, outputs),
+  linearBackward: ({ gpu }, call) => linearBackwardRefusal(gpu, call),
   embedding: ({ gpu }, { count, channels }) => bindingRefusal(gpu, 'the result', count * channels),
+  embeddingBackward: ({ gpu }, { rows, channels }) => bindingRefusal(gpu, 'the gradient', rows * channels),
   concat: ({ gpu }, { extents, outer, inner }) =>
     bindingRefusal(gpu, 'the result', outer * inner * extents.reduce((sum, extent) => sum + extent, 0)),
   // Counts of logits are formed in float32.

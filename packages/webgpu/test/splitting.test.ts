@@ -65,6 +65,39 @@ describe('with bindings of 4 KiB', () => {
     }
   });
 
+  test.each(['float32', 'bfloat16'] as const)('gradients go through all parts of %s matrices', async (dtype) => {
+    const weight = backend.upload(matrix, { dtype, role: 'matrix' });
+    const stored = await backend.read(weight);
+    const count = 5;
+    const x = backend.upload({ dtype: 'float32', shape: [count, columns], data: new Float32Array(count * columns) });
+    const cotangents = Float32Array.from({ length: count * rows }, (_, index) => Math.cos(index));
+    const dy = backend.upload({ dtype: 'float32', shape: [count, rows], data: cotangents });
+    const gradients = backend.linearBackward(x, weight, undefined, dy, { wanted: ['x'] });
+    const dx = await backend.read(gradients.x!);
+    for (let row = 0; row < count; row++) {
+      for (let column = 0; column < columns; column++) {
+        let sum = 0;
+        for (let k = 0; k < rows; k++) sum += cotangents[row * rows + k]! * stored[k * columns + column]!;
+        expect(Math.abs(dx[row * columns + column]! - sum)).toBeLessThan(1e-5);
+      }
+    }
+  });
+
+  test('a gradient that cannot be bound is refused', () => {
+    const x = { shape: [2, columns], dtype: 'float32' } as const;
+    const weight = { shape: [rows, columns], dtype: 'float32' } as const;
+    const dy = { shape: [2, rows], dtype: 'float32' } as const;
+    expect(backend.supports('linearBackward', x, weight, undefined, dy)).toMatchObject({
+      supported: false,
+      reason: expect.stringContaining('the gradient of weight would take 11200 bytes'),
+    });
+    const ids = { shape: [2], dtype: 'int32' } as const;
+    expect(backend.supports('embeddingBackward', weight, ids, x)).toMatchObject({
+      supported: false,
+      reason: expect.stringContaining('the gradient would take 11200 bytes'),
+    });
+  });
+
   test('what cannot be split is refused with the sizes', () => {
     expect(backend.supportsUpload({ shape: [2000], dtype: 'float32' })).toEqual({
       supported: false,

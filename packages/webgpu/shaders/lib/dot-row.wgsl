@@ -106,7 +106,7 @@ fn products(row: u32, base: u32, j: u32, words: vec4u) -> vec2f {
 }
 
 fn product(base: u32, column: u32, w: vec4f) -> vec2f {
-  let value = input4(base, column);
+  let value = input4(base, column, args.inputs);
   var weighted = value;
   if (NORM) {
     weighted *= normWeight(column);
@@ -118,5 +118,5 @@ fn normWeight(column: u32) -> vec4f {
   if (ALIGNED) {
     return norm[column >> 2u];
   }
-  return masked(norm[column >> 2u], column);
+  return masked(norm[column >> 2u], column, args.inputs);
 }

@@ -6,7 +6,13 @@
 /// bits that it is exact, so the error does not grow with t. The relative error is below 2e-6 where the result is
 /// normal, down to x = -13.1.
 fn gelu(x: f32) -> f32 {
-  let t = min(abs(x), 14.5);
+  let tail = normalTail(min(abs(x), 14.5));
+  let value = select((x * tail.y) * tail.x, x * (1.0 - tail.y * tail.x), x >= 0.0);
+  return finiteOr(value, x);
+}
+
+/// exp(-t² / 2), and R(t), the ratio of the tail to it, for t up to 14.5.
+fn normalTail(t: f32) -> vec2f {
   let u = 1.0 / (t + 3.0);
   let q = u * 6.0 - 1.0;
   let p = 0.7290836572647095 + q * (0.5093322396278381 + q * (0.23001925647258759 + q * (0.04725722223520279
@@ -14,9 +20,7 @@ fn gelu(x: f32) -> f32 {
     + q * -0.0002722041099332273)))))));
   let short = bitcast<f32>(bitcast<u32>(t) & 0xfffff000u);
   let power = expOf(-0.5 * short * short) * exp(-0.5 * (t + short) * (t - short));
-  let ratio = u * p;
-  let value = select((x * ratio) * power, x * (1.0 - ratio * power), x >= 0.0);
-  return finiteOr(value, x);
+  return vec2f(power, u * p);
 }
 
 /// x (1 + tanh(w)) / 2 with w = √(2/π) (x + 0.044715 x³), as x / (1 + exp(-2 w)). The exponential is taken as h², since
@@ -25,14 +29,19 @@ fn gelu(x: f32) -> f32 {
 /// below 2e-6 where the result is normal, down to x = -10.
 fn geluTanh(x: f32) -> f32 {
   let t = min(abs(x), 11.0);
+  let h = geluTanhRoot(t);
+  let value = select(-t * h * h, x, x >= 0.0) / (1.0 + h * h);
+  return finiteOr(value, x);
+}
+
+/// h at t, up to 11.
+fn geluTanhRoot(t: f32) -> f32 {
   let short = bitcast<f32>(bitcast<u32>(t) & 0xffff0000u);
   let cube = short * short * short;
   let high = bitcast<f32>(bitcast<u32>(cube) & 0xfffff000u);
   let rest = (t - short) * (1.1511040990721626 + 0.05147161979001175 * (t * t + t * short + short * short))
     + (0.0002251928235637024 * short + 3.7242821235849988e-06 * cube + 0.0514678955078125 * (cube - high));
-  let h = exp2(-1.15087890625 * short) * exp2(-0.0514678955078125 * high) * exp2(-rest);
-  let value = select(-t * h * h, x, x >= 0.0) / (1.0 + h * h);
-  return finiteOr(value, x);
+  return exp2(-1.15087890625 * short) * exp2(-0.0514678955078125 * high) * exp2(-rest);
 }
 
 /// max(x, 0)²

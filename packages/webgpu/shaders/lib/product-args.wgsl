@@ -1,7 +1,8 @@
 // Arguments and bindings of linear.wgsl and linear-matrix.wgsl.
 
 struct Args {
-  inputs: u32,
+  depth: u32, // values of x that meet weights in each output: the inputs
+  inputs: u32, // columns of the weights as they are stored
   outputs: u32, // rows of this part of the matrix
   rows: u32,
   xRow: u32,
@@ -17,6 +18,10 @@ struct Args {
 @group(0) @binding(4) var<storage, read> bias: array<f32>; // [all outputs]
 @group(0) @binding(5) var<storage, read_write> y: array<f32>; // [rows, yRow]
 
+// The gradients of a product are products as well. Whether x is stored as [depth, xRow], and the weights as [depth,
+// outputs]: they are read as they lie, and turned on their way into the tiles.
+override X_TURNED: bool = false;
+override WEIGHT_TURNED: bool = false;
 override BIAS: bool = false;
 /// Whether the product is added to y, which is the residual then.
 override ACCUMULATE: bool = false;

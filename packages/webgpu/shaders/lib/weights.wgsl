@@ -31,9 +31,9 @@ fn straddle(a: vec4f, b: vec4f, shift: u32) -> vec4f {
   }
 }
 
-/// Zero at and past the last column.
-fn masked(value: vec4f, column: u32) -> vec4f {
-  return select(vec4f(), value, vec4u(column) + vec4u(0u, 1u, 2u, 3u) < vec4u(args.inputs));
+/// Zero from `columns` on.
+fn masked(value: vec4f, column: u32, columns: u32) -> vec4f {
+  return select(vec4f(), value, vec4u(column) + vec4u(0u, 1u, 2u, 3u) < vec4u(columns));
 }
 
 /// Weights [row, column … column + 3]; column is a multiple of 4.
@@ -43,7 +43,8 @@ fn weight4(row: u32, column: u32) -> vec4f {
     if (ALIGNED) {
       return bitcast<vec4f>(weight[i >> 2u]);
     }
-    return masked(straddle(bitcast<vec4f>(weight[i >> 2u]), bitcast<vec4f>(weight[(i >> 2u) + 1u]), i & 3u), column);
+    let values = straddle(bitcast<vec4f>(weight[i >> 2u]), bitcast<vec4f>(weight[(i >> 2u) + 1u]), i & 3u);
+    return masked(values, column, args.inputs);
   }
   let i = row * paddedInputs() + column;
   if (FORMAT == 3u) {

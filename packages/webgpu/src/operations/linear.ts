@@ -86,7 +86,7 @@ export function project(kernels: KernelContext, weight: Storage, call: Projectio
         workgroups: [across, down, rows],
       });
     } else {
-      multiply(kernels, overrides, bindings, { ...common, rows });
+      multiplyTiles(kernels, overrides, bindings, { ...common, depth: inputs, rows });
     }
   }
 }
@@ -117,11 +117,11 @@ interface Tiling {
   readonly splits: number;
 }
 
-function planTiles({ gpu, matrixUnits: units }: KernelContext, rows: number, inputs: number, outputs: number): Tiling {
+function planTiles({ gpu, matrixUnits: units }: KernelContext, { rows, depth, outputs }: ProductSizes): Tiling {
   const tilesOf = (extent: number): number => Math.ceil(rows / extent) * Math.ceil(outputs / extent);
   const large = tilesOf(128) >= LARGE && units?.side !== 2;
   const extent = large ? 128 : 64;
-  const splits = Math.max(1, Math.min(Math.round(TILES / tilesOf(extent)), Math.floor(inputs / SHORTEST_SPLIT)));
+  const splits = Math.max(1, Math.min(Math.round(TILES / tilesOf(extent)), Math.floor(depth / SHORTEST_SPLIT)));
   const fits = 4 * splits * rows * outputs <= gpu.maxBinding;
   return {
     shader: units ? 'matrix' : 'tiled',
@@ -131,15 +131,43 @@ function planTiles({ gpu, matrixUnits: units }: KernelContext, rows: number, inp
   };
 }
 
-function multiply(
+/** The sizes of a product: y `[rows, outputs]`, each of it a sum of `depth` products. */
+export interface ProductSizes {
+  readonly rows: number;
+  readonly depth: number;
+  readonly outputs: number;
+}
+
+/** The uniforms of linear.wgsl. */
+export interface ProductUniforms extends ProductSizes {
+  /** Columns of the weights as they are stored. */
+  readonly inputs: number;
+  readonly xRow: number;
+  readonly xOffset: number;
+  readonly yRow: number;
+  readonly yOffset: number;
+}
+
+/** The overrides of linear.wgsl. An operand that is turned lies as `[depth, rows]` or `[depth, outputs]`. */
+export interface ProductOverrides {
+  readonly FORMAT: number;
+  readonly ALIGNED: boolean;
+  readonly BIAS: boolean;
+  readonly ACCUMULATE: boolean;
+  readonly X_TURNED?: boolean;
+  readonly WEIGHT_TURNED?: boolean;
+}
+
+/** A product of two matrices in tiles, with the sum of its parts where the depth is cut. */
+export function multiplyTiles(
   kernels: KernelContext,
-  { BIAS, ACCUMULATE, ...overrides }: { FORMAT: number; ALIGNED: boolean; BIAS: boolean; ACCUMULATE: boolean },
-  bindings: Record<'x' | 'weight' | 'scales' | 'bias' | 'y', BufferRange>,
-  uniforms: Record<'inputs' | 'outputs' | 'xRow' | 'xOffset' | 'yRow' | 'yOffset' | 'rows', number>,
+  { BIAS, ACCUMULATE, ...overrides }: ProductOverrides,
+  bindings: Readonly<Record<'x' | 'weight' | 'scales' | 'bias' | 'y', BufferRange>>,
+  uniforms: ProductUniforms,
 ): void {
   const { gpu, matrixUnits } = kernels;
-  const { inputs, outputs, rows, yRow, yOffset } = uniforms;
-  const { shader, side, extent, splits } = planTiles(kernels, rows, inputs, outputs);
+  const { outputs, rows, yRow, yOffset } = uniforms;
+  const { shader, side, extent, splits } = planTiles(kernels, uniforms);
   const workgroups = [Math.ceil(outputs / extent), Math.ceil(rows / extent), splits] as const;
   const dispatch = (y: BufferRange, stride: number, offset: number, added: { BIAS: boolean; ACCUMULATE: boolean }) => {
     const call = {

@@ -6,7 +6,7 @@ import type { BufferRange } from '../gpu/shader.ts';
 import { rangeOf, type Storage, unsplitStorage } from '../storage.ts';
 
 /** The numbers of activations, for ACTIVATION of the shader. */
-const ACTIVATIONS = { none: 0, silu: 1, gelu: 2, 'gelu-tanh': 3, relu2: 4, exp: 5 } as const satisfies Record<
+export const ACTIVATIONS = { none: 0, silu: 1, gelu: 2, 'gelu-tanh': 3, relu2: 4, exp: 5 } as const satisfies Record<
   Activation,
   number
 >;
