@@ -1,4 +1,5 @@
 /** The public API of training. */
+export { defineTimeInvariant, type TimeInvariantConfig } from './blocks/time-invariant.ts';
 export { initialParameters } from './model/initialise.ts';
 export {
   type Batch,

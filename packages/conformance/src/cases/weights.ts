@@ -20,12 +20,14 @@ export function seededWeights(config: ModelConfig, seed: number): ParameterSourc
  */
 export function seededBlockParameter(
   block: BlockConfig,
-  { name, key, shape, role }: Pick<BlockParameter, 'key' | 'shape' | 'role'> & { readonly name: string },
+  { name, key, shape, role, training }: Omit<BlockParameter, 'optional'> & { readonly name: string },
   { dModel, layers, seed }: { readonly dModel: number; readonly layers: number; readonly seed: number },
 ): HostTensor {
   const draw = new Draw(name, shape, seed);
   const special = kindInputs(block.kind).parameter?.(block, key, draw);
   if (special !== undefined) return special;
+  // A parameter that is trained as the logarithm of its negative has to be below 0.
+  if (training?.form === 'negative-exp') return draw.around(() => -1);
   if (role === 'vector') return key.endsWith('Bias') ? draw.within(dModel ** -0.5) : draw.around(() => 1);
   const depth = RESIDUAL_WRITERS.includes(key) ? layers : 1;
   return draw.within(1 / Math.sqrt(shape.at(-1)! * depth));
@@ -35,12 +37,12 @@ export function seededBlockParameter(
 const RESIDUAL_WRITERS = ['outProj', 'down'];
 
 function seededParameter(config: ModelConfig, parameter: ParameterSpec, seed: number): HostTensor {
-  const { name, layer, key, shape, role } = parameter;
+  const { name, layer, key, shape, role, training } = parameter;
   const { dModel, blocks } = config;
   if (layer !== undefined && key.startsWith('block.'))
     return seededBlockParameter(
       blocks[layer]!,
-      { name, key: key.slice('block.'.length), shape, role },
+      { name, key: key.slice('block.'.length), shape, role, training },
       { dModel, layers: blocks.length, seed },
     );
   const draw = new Draw(name, shape, seed);

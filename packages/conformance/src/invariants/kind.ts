@@ -11,6 +11,7 @@ import { SMALL_MODEL } from '../suite/shapes.ts';
 import { lawsOf } from './laws.ts';
 import { stateLawsOf, transferLawsOf } from './model-state.ts';
 import { block, model } from './sequences.ts';
+import { gradientLaw } from './training.ts';
 
 export interface KindOptions {
   /** A small block of the kind with odd sizes, and its width: `{ kind, dModel, … }`. */
@@ -38,5 +39,6 @@ export function kindChecks({ config, name = config.kind, noResets }: KindOptions
       lawsOf(model(`model-${name}`, mixed), noResets),
       stateLawsOf(`model-state-${name}`, mixed),
       transferLawsOf(name, mixed),
+      gradientLaw(`model-${name}`, mixed, { resets: noResets === undefined }),
     );
 }

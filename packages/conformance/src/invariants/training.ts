@@ -27,7 +27,7 @@ const MODELS: Readonly<Record<string, ModelConfig>> = {
 
 export function trainingLaws(): readonly Check[] {
   return [
-    ...Object.entries(MODELS).map(([name, config]) => law(`${name}/gradients`, config, agreesWithReference)),
+    ...Object.entries(MODELS).map(([name, config]) => gradientLaw(name, config, { resets: true })),
     law('mixed/repeats', MIXED_MODEL, repeats),
     law('mixed/checkpointed-is-kept', MIXED_MODEL, checkpointed),
     law('scaled/head-in-pieces-is-whole', SCALED_MODEL, inPieces),
@@ -35,6 +35,13 @@ export function trainingLaws(): readonly Check[] {
     law('tied/updates-descend', TIED_MODEL, descends),
     law('tied/memory', TIED_MODEL, memory),
   ];
+}
+
+/** The gradients of a model with blocks of any kind. @param resets Whether the model takes resets. */
+export function gradientLaw(name: string, config: ModelConfig, { resets }: { readonly resets: boolean }): Check {
+  return law(`${name}/gradients`, config, (findings, model, { reference }) =>
+    agrees(findings, model, reference, batchOf(config, { resets })),
+  );
 }
 
 type Body = (findings: Findings, model: TrainableModel, context: CheckContext) => Promise<void>;
@@ -92,9 +99,8 @@ function dispose({ losses, gradients, state }: LossResult): void {
   for (const held of [losses, state, ...gradients.values()]) held.dispose();
 }
 
-async function agreesWithReference(findings: Findings, model: TrainableModel, { reference }: CheckContext) {
+async function agrees(findings: Findings, model: TrainableModel, reference: Backend, batch: Batch): Promise<void> {
   const options = { labelSmoothing: 0.1 };
-  const batch = batchOf(model.config);
   const other = await create(reference, model.config);
   try {
     compare(findings, await valuesOf(model, batch, options), await valuesOf(other, batch, options));
