@@ -23,16 +23,18 @@ export interface PoolOptions {
 
 const SPARE = 256 << 20;
 /**
- * Number of `take` calls after which the peak of use is counted afresh, so that a disposed model does not keep its
- * memory for ever.
+ * Number of `take` calls after which peaks of use are counted afresh, so that a disposed model does not keep its
+ * memory for ever. A training step of a large model takes some 2,000 buffers.
  */
-const WINDOW = 4096;
+const WINDOW = 8192;
 
 /**
  * Storage buffers by size class. Work is ordered on the queue, so a buffer may be given out again as soon as the calls
  * that use it are recorded. Fresh memory is expensive, since the device clears it, so buffers in steady use are kept:
  * all buffers together stay within the recent peak of use plus a spare, and beyond that the free ones that were given
- * back first are destroyed.
+ * back first are destroyed. Where classes repeat their own peaks from window to window, those peaks count one by one,
+ * up to twice the common one: a training step needs activations and gradients at different times, and within the common
+ * peak they would take turns at being destroyed.
  */
 export class BufferPool {
   readonly #device: GPUDevice;
@@ -47,8 +49,13 @@ export class BufferPool {
   #bytes = 0;
   #retained = 0;
   #taken = 0;
+  /** The most bytes that were given out, in this window and in the one before. */
   #most = 0;
   #mostBefore = 0;
+  /** The use of each class, by its capacity in bytes. */
+  readonly #uses = new Map<number, Use>();
+  /** The sum over classes of what each used at its peak, in this window and in the one before, in bytes. */
+  #steady = 0;
 
   constructor(device: GPUDevice, failures: Failures, options: PoolOptions) {
     this.#device = device;
@@ -104,6 +111,7 @@ export class BufferPool {
   give({ buffer }: PooledBuffer): void {
     if (!this.#live.delete(buffer)) return;
     this.#bytes -= buffer.size;
+    this.#uses.get(buffer.size)!.live--;
     if (this.#failed.has(buffer)) return;
     this.#retained += buffer.size;
     this.#order.add(buffer);
@@ -145,16 +153,33 @@ export class BufferPool {
   }
 
   #count(capacity: number): void {
-    if (++this.#taken % WINDOW === 0) {
-      this.#mostBefore = this.#most;
-      this.#most = 0;
+    if (++this.#taken % WINDOW === 0) this.#beginWindow();
+    let use = this.#uses.get(capacity);
+    if (use === undefined) {
+      use = { live: 0, most: 0, mostBefore: 0 };
+      this.#uses.set(capacity, use);
     }
+    const before = Math.min(use.most, use.mostBefore);
+    use.most = Math.max(use.most, ++use.live);
+    this.#steady += (Math.min(use.most, use.mostBefore) - before) * capacity;
     this.#most = Math.max(this.#most, this.#bytes + capacity);
+  }
+
+  #beginWindow(): void {
+    this.#mostBefore = this.#most;
+    this.#most = this.#bytes;
+    this.#steady = 0;
+    for (const [capacity, use] of this.#uses) {
+      use.mostBefore = use.most;
+      use.most = use.live;
+      this.#steady += use.most * capacity;
+    }
   }
 
   /** Destroys free buffers until `more` bytes fit within the limit. A later submit must not name a destroyed buffer. */
   #trim(more: number): void {
-    const limit = Math.max(this.#most, this.#mostBefore) + (this.#options.spareBytes ?? SPARE);
+    const peak = Math.max(this.#most, this.#mostBefore);
+    const limit = Math.max(peak, Math.min(this.#steady, 2 * peak)) + (this.#options.spareBytes ?? SPARE);
     if (this.#retained === 0 || this.reserved + more <= limit) return;
     this.#options.flush();
     for (const buffer of this.#order) {
@@ -164,6 +189,13 @@ export class BufferPool {
     }
     this.#options.onDestroy();
   }
+}
+
+/** Numbers of buffers of one class that are given out: now, at most in this window, and at most in the one before. */
+interface Use {
+  live: number;
+  most: number;
+  mostBefore: number;
 }
 
 /**
