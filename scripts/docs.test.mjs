@@ -48,7 +48,6 @@ const FOREIGN = {
   dB_t: 'a formula',
   dC_t: 'a formula',
   ddeltaBias: 'a formula',
-  dlastState: 'a formula',
   dot4I8Packed: 'a function of WGSL that no shader calls',
   McGill: 'an author',
   MurmurHash3: 'a hash function of others',
