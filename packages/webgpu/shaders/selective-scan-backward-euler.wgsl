@@ -42,6 +42,8 @@ const HALF: u32 = 4u; // constant: VALUES / 2
 const LEFT: u32 = 8u; // constant: VALUES / 2^ROUNDS
 const CLUSTERS: u32 = 64u; // constant: CHANNELS / 2^ROUNDS
 const OUTPUTS: u32 = 1u; // constant: WORKGROUP · OUTPUTS vec4s cover dB and dC of SUMMED steps
+/// Whether there are 16 states, so that the compiler knows their number.
+override FULL: bool = true;
 override CHUNKED: bool = false;
 override SOFTPLUS: bool = true;
 override BIAS: bool = true;
@@ -49,6 +51,8 @@ override SKIP: bool = true;
 override GATE: bool = true;
 override RESETS: bool = false;
 override LAST: bool = false;
+/// Whether the decays of a tile stay in registers as well, and no exp2 is computed twice.
+override KEEP: bool = false;
 
 const WORKGROUP = CHANNELS * LANES;
 const QUADS = 4u; // of states, the most
@@ -70,7 +74,7 @@ fn main(@builtin(workgroup_id) tile_id: vec3u, @builtin(local_invocation_index) 
   let inGroup = tile_id.x % args.tilesPerGroup * CHANNELS + index / LANES;
   let owned = inGroup < args.channelsPerGroup;
   let channel = group * args.channelsPerGroup + min(inGroup, args.channelsPerGroup - 1u);
-  let quads = args.states / 4u;
+  let quads = quadsOfStates();
   let row = tile_id.z;
   let begin = tile_id.y * args.chunkLength;
   let end = min(begin + args.chunkLength, args.length);
@@ -162,11 +166,16 @@ fn main(@builtin(workgroup_id) tile_id: vec3u, @builtin(local_invocation_index) 
     workgroupBarrier();
 
     var p: array<vec4f, HELD>;
+    var decays: array<vec4f, HELD>;
     var ofY: array<f32, STEPS>; // this lane's part of C · h
     for (var k = 0u; k < STEPS; k++) { // unroll
       var sum = vec4f();
       for (var i = 0u; i < VECS_PER_LANE; i++) { // unroll
-        var before = exp2(ds[k] * a[i]) * h[i];
+        let decay = exp2(ds[k] * a[i]);
+        var before = decay * h[i];
+        if (KEEP) {
+          decays[k * VECS_PER_LANE + i] = decay;
+        }
         if (RESETS) {
           before = select(before, vec4f(), marks[k] != 0u);
         }
@@ -197,7 +206,11 @@ fn main(@builtin(workgroup_id) tile_id: vec3u, @builtin(local_invocation_index) 
           ofInput += g[i] * B;
           ofStep += a[i] * both;
           dA[i] += ds[STEPS - 1u - b * SUMMED - j] * both;
-          g[i] *= exp2(ds[STEPS - 1u - b * SUMMED - j] * a[i]);
+          if (KEEP) {
+            g[i] *= decays[(STEPS - 1u - b * SUMMED - j) * VECS_PER_LANE + i];
+          } else {
+            g[i] *= exp2(ds[STEPS - 1u - b * SUMMED - j] * a[i]);
+          }
           if (RESETS) {
             g[i] = select(g[i], vec4f(), marks[k] != 0u);
           }
@@ -280,6 +293,11 @@ fn main(@builtin(workgroup_id) tile_id: vec3u, @builtin(local_invocation_index) 
   }
 }
 
+/// Vec4s of states that there are.
+fn quadsOfStates() -> u32 {
+  return select(args.states / 4u, QUADS, FULL);
+}
+
 /// What a lane loads of a tile. Indices past the chunk's end repeat its last step and are not used.
 struct Next {
   delta: array<f32, OWN>,
@@ -305,7 +323,7 @@ fn load(first: u32, end: u32, row: u32, group: u32, channel: u32, index: u32) ->
       next.z[m] = z[at];
     }
   }
-  let quads = args.states / 4u;
+  let quads = quadsOfStates();
   let kept = (row * args.tiles + first / STEPS) * args.dim + channel;
   for (var i = 0u; i < VECS_PER_LANE; i++) { // unroll
     if (i * LANES + lane < quads) {

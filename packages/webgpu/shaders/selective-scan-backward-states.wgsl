@@ -25,6 +25,8 @@ const STEPS: u32 = 16u; // constant: a multiple of LANES
 const OWN: u32 = 4u; // constant: STEPS / LANES, steps that a lane loads
 const SIDES: u32 = 1u; // constant: 1 where only B is staged, 2 with C
 const STAGED: u32 = 1u; // constant: WORKGROUP · STAGED vec4s cover B, and C, of a tile
+/// Whether there are 16 states, so that the compiler knows their number.
+override FULL: bool = true;
 override CHUNKED: bool = false;
 override SOFTPLUS: bool = true;
 override BIAS: bool = true;
@@ -47,7 +49,7 @@ fn main(@builtin(workgroup_id) tile_id: vec3u, @builtin(local_invocation_index) 
   let inGroup = tile_id.x % args.tilesPerGroup * CHANNELS + index / LANES;
   let owned = inGroup < args.channelsPerGroup;
   let channel = group * args.channelsPerGroup + min(inGroup, args.channelsPerGroup - 1u);
-  let quads = args.states / 4u;
+  let quads = quadsOfStates();
   let row = tile_id.z;
   let begin = tile_id.y * args.chunkLength;
   let end = min(begin + args.chunkLength, args.length);
@@ -171,6 +173,11 @@ fn main(@builtin(workgroup_id) tile_id: vec3u, @builtin(local_invocation_index) 
   }
 }
 
+/// Vec4s of states that there are.
+fn quadsOfStates() -> u32 {
+  return select(args.states / 4u, QUADS, FULL);
+}
+
 /// What a lane loads of a tile. Indices past the chunk's end repeat its last step and are not used.
 struct Next {
   delta: array<f32, OWN>,
@@ -196,7 +203,7 @@ fn load(first: u32, end: u32, row: u32, group: u32, channel: u32, index: u32) ->
       }
     }
   }
-  let quads = args.states / 4u;
+  let quads = quadsOfStates();
   for (var r = 0u; r < STAGED; r++) { // unroll
     let j = r * WORKGROUP + index;
     let t = min(first + j / QUADS % STEPS, end - 1u);

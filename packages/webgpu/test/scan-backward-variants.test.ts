@@ -14,10 +14,11 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { acquire } from '../src/gpu/acquire.ts';
 import { countersOf, type EulerBackwardLayout, type ScanBackwardVariant, webgpu } from '../src/index.ts';
 
-const four: EulerBackwardLayout = { lanes: 4, channels: 16, steps: 16, summed: 4, rounds: 0, stateChannels: 8 };
-const two: EulerBackwardLayout = { lanes: 2, channels: 8, steps: 8, summed: 8, rounds: 1, stateChannels: 16 };
-const one: EulerBackwardLayout = { lanes: 1, channels: 8, steps: 4, summed: 2, rounds: 2, stateChannels: 8 };
-const alone: EulerBackwardLayout = { lanes: 1, channels: 4, steps: 4, summed: 4, rounds: 0, stateChannels: 4 };
+type Layout = EulerBackwardLayout;
+const four: Layout = { lanes: 4, channels: 16, steps: 16, summed: 4, rounds: 0, keep: false, stateChannels: 8 };
+const two: Layout = { lanes: 2, channels: 8, steps: 8, summed: 8, rounds: 1, keep: true, stateChannels: 16 };
+const one: Layout = { lanes: 1, channels: 8, steps: 4, summed: 2, rounds: 2, keep: false, stateChannels: 8 };
+const alone: Layout = { lanes: 1, channels: 4, steps: 4, summed: 4, rounds: 0, keep: false, stateChannels: 4 };
 
 type Call = Omit<SelectiveScanCaseOptions, 'state'> & { readonly id: string };
 interface Variant extends ScanBackwardVariant {

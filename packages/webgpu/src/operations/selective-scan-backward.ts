@@ -203,10 +203,11 @@ function eulerRows(shared: Shared, layout: EulerBackwardLayout, firstRow: number
   const { chunks } = plan;
   const { stateChannels } = layout;
   const chunked = chunks > 1;
+  const full = state === 16;
   const { at } = workspace;
   gpu.dispatch(selectiveScanBackwardStates, {
     ...backwardStatesOf(layout, chunked),
-    overrides: { CHUNKED: chunked, ...optionsOf(call), INITIAL: call.initialState !== undefined },
+    overrides: { CHUNKED: chunked, FULL: full, ...optionsOf(call), INITIAL: call.initialState !== undefined },
     bindings: bindingsOf(shared),
     uniforms: uniformsOf(shared, firstRow, rows, stateChannels, 4),
     workgroups: [tilesOf(shared, stateChannels), chunks, rows],
@@ -233,6 +234,8 @@ function eulerRows(shared: Shared, layout: EulerBackwardLayout, firstRow: number
     ...backwardEulerOf(layout),
     overrides: {
       CHUNKED: chunked,
+      FULL: full,
+      KEEP: layout.keep,
       ...optionsOf(call),
       SKIP: call.D !== undefined,
       LAST: call.dLastState !== undefined,

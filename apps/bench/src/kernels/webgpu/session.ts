@@ -54,7 +54,7 @@ export interface ForcedLayout {
 }
 
 export interface ForcedBackwardLayout {
-  /** As the user wrote it: `lanes:channels:steps:summed:rounds:channels of the states' dispatch:chunk length`. */
+  /** As the user wrote it: the fields of `euler` in their order, and the chunk length. */
   readonly text: string;
   readonly euler: EulerBackwardLayout;
   /** Steps of a chunk; 0 where the sequence is not cut. */
