@@ -2,18 +2,25 @@ enable f16;
 enable subgroups;
 enable chromium_experimental_subgroup_matrix;
 diagnostic(off, chromium.subgroup_matrix_uniformity);
-// link: product-args, weights, x-stored, inputs
+// link: product-args, weights, x-stored, inputs, turned-inputs
 // y = x weightᵀ + bias on the device's matrix units, with float32 sums: 4 subgroups of 32 lanes as 2 × 2, each with
 // SIDE × SIDE matrices of 16 × 16. x, and weights of other formats than halves, are rounded to halves on their way into
 // workgroup memory; with PAIRS each is a pair of halves (22 bits), and the second halves are multiplied too. Only
 // devices with the feature that is enabled here run it. `%` tells the compiler which offsets are bounded, so that it
-// drops the checks that Dawn adds to every load of a matrix, which take a fifth of the time. Tile: 32 SIDE rows × 32
-// SIDE outputs × 32 inputs. Bytes a tile: 4096 SIDE of x, f32, and 2048 SIDE of weights in halves, for 65536 SIDE²
-// operations (half as many again to three times that with PAIRS). Workgroup memory: 5 KiB · SIDE, twice that with
-// PAIRS.
+// drops the checks that Dawn adds to every load of a matrix, which take a fifth of the time; it would not see through a
+// function. Tile: 32 SIDE rows × 32 SIDE outputs × 32 inputs. Bytes a tile: 4096 SIDE of x, f32, and 2048 SIDE of
+// weights in halves, for 65536 SIDE² operations (half as many again to three times that with PAIRS). Workgroup memory:
+// 5 KiB · SIDE, twice that with PAIRS.
+//
+// An operand that lies turned stays so in its tile, input by input, and its matrices are loaded in the other order.
+// With SCALED, x is multiplied by a power of two that brings its largest element to 2^13 … 2^14, and the product is
+// divided by it: gradients are often smaller than halves can be.
 
 const SIDE: u32 = 2u; // constant
 override PAIRS: bool = false;
+override SCALED: bool = false;
+
+@group(0) @binding(6) var<storage, read> largest: array<u32>; // [1], the bits of x's largest magnitude
 
 alias Left = subgroup_matrix_left<f16, 16, 16>;
 alias Right = subgroup_matrix_right<f16, 16, 16>;
@@ -24,6 +31,9 @@ const LANES = 128u;
 const STRIDE = 5u;
 /// One operand's part of a tile.
 const PART = 32u * SIDE * STRIDE;
+/// vec4us of an input of an operand that lies turned, and from one input to the next.
+const ACROSS = 4u * SIDE;
+const TURNED_STRIDE = ACROSS + 1u;
 /// x and the weights, and behind them the rests of their rounding; at the end the sums on their way out.
 var<workgroup> tiles: array<vec4u, select(2u, 4u, PAIRS) * PART>;
 
@@ -43,66 +53,83 @@ fn main(
   let firstOutput = tile_id.x * 32u * SIDE;
   let down = subgroup / 2u % 2u;
   let across = subgroup % 2u;
-  let slot = index / 4u * STRIDE + index % 4u;
+  let scale = scaleOf();
   var sums: array<Result, SIDE * SIDE>;
   let count = (args.depth + 31u) / 32u;
   let perSplit = (count + SPLITS - 1u) / SPLITS;
   let begin = tile_id.z * perSplit;
   let end = min(begin + perSplit, count);
-  let first = 32u * begin + 8u * (index % 4u);
   // The next tile is on its way to registers while this one is multiplied.
   var nextX: array<Eight, SIDE>;
   var nextW: array<Eight, SIDE>;
   var nextHalves: array<vec4u, SIDE>;
   for (var i = 0u; i < SIDE; i++) { // unroll
-    nextX[i] = inputs8(firstRow + 32u * i + index / 4u, first);
+    nextX[i] = inputs8(cornerOf(X_TURNED, i, index, firstRow, 32u * begin));
     if (FORMAT == 1u) {
-      nextHalves[i] = halves8(firstOutput + 32u * i + index / 4u, first);
+      nextHalves[i] = halves8(cornerOf(WEIGHT_TURNED, i, index, firstOutput, 32u * begin));
     } else {
-      nextW[i] = weights8(firstOutput + 32u * i + index / 4u, first);
+      nextW[i] = weights8(cornerOf(WEIGHT_TURNED, i, index, firstOutput, 32u * begin));
     }
   }
   for (var tile = begin; tile < end; tile++) {
     workgroupBarrier();
     for (var i = 0u; i < SIDE; i++) { // unroll
-      let at = i * 32u * STRIDE + slot;
-      tiles[at] = rounded(nextX[i]);
+      let scaled = Eight(scale.x * nextX[i].first, scale.x * nextX[i].second);
+      tiles[slotOf(X_TURNED, i, index)] = rounded(scaled);
       if (PAIRS) {
-        tiles[2u * PART + at] = left(nextX[i]);
+        tiles[2u * PART + slotOf(X_TURNED, i, index)] = left(scaled);
       }
+      let at = PART + slotOf(WEIGHT_TURNED, i, index);
       if (FORMAT == 1u) {
-        tiles[PART + at] = nextHalves[i];
+        tiles[at] = nextHalves[i];
       } else {
-        tiles[PART + at] = rounded(nextW[i]);
+        tiles[at] = rounded(nextW[i]);
         if (PAIRS) {
-          tiles[3u * PART + at] = left(nextW[i]);
+          tiles[2u * PART + at] = left(nextW[i]);
         }
       }
     }
     workgroupBarrier();
-    let ahead = 32u * (tile + 1u) + 8u * (index % 4u);
     for (var i = 0u; i < SIDE; i++) { // unroll
-      nextX[i] = inputs8(firstRow + 32u * i + index / 4u, ahead);
+      nextX[i] = inputs8(cornerOf(X_TURNED, i, index, firstRow, 32u * (tile + 1u)));
       if (FORMAT == 1u) {
-        nextHalves[i] = halves8(firstOutput + 32u * i + index / 4u, ahead);
+        nextHalves[i] = halves8(cornerOf(WEIGHT_TURNED, i, index, firstOutput, 32u * (tile + 1u)));
       } else {
-        nextW[i] = weights8(firstOutput + 32u * i + index / 4u, ahead);
+        nextW[i] = weights8(cornerOf(WEIGHT_TURNED, i, index, firstOutput, 32u * (tile + 1u)));
       }
     }
     for (var k = 0u; k < 2u; k++) { // unroll
       var rights: array<Right, SIDE>;
       for (var c = 0u; c < SIDE; c++) { // unroll
-        let right = PART + (across * SIDE + c) * 16u * STRIDE + 2u * k;
-        rights[c] = subgroupMatrixLoad<Right, col_major>(&tiles, right, STRIDE);
+        if (WEIGHT_TURNED) {
+          let at = PART + 16u * k * TURNED_STRIDE + 2u * (across * SIDE + c);
+          rights[c] = subgroupMatrixLoad<Right, row_major>(&tiles, at, TURNED_STRIDE);
+        } else {
+          let at = PART + (across * SIDE + c) * 16u * STRIDE + 2u * k;
+          rights[c] = subgroupMatrixLoad<Right, col_major>(&tiles, at, STRIDE);
+        }
       }
       for (var r = 0u; r < SIDE; r++) { // unroll
-        let at = (down * SIDE + r) * 16u * STRIDE + 2u * k;
-        let lefts = subgroupMatrixLoad<Left, row_major>(&tiles, at, STRIDE);
+        var lefts: Left;
+        if (X_TURNED) {
+          let at = 16u * k * TURNED_STRIDE + 2u * (down * SIDE + r);
+          lefts = subgroupMatrixLoad<Left, col_major>(&tiles, at, TURNED_STRIDE);
+        } else {
+          let at = (down * SIDE + r) * 16u * STRIDE + 2u * k;
+          lefts = subgroupMatrixLoad<Left, row_major>(&tiles, at, STRIDE);
+        }
         for (var c = 0u; c < SIDE; c++) { // unroll
           sums[r * SIDE + c] = subgroupMatrixMultiplyAccumulate(lefts, rights[c], sums[r * SIDE + c]);
         }
         if (PAIRS) {
-          let rest = subgroupMatrixLoad<Left, row_major>(&tiles, 2u * PART + at, STRIDE);
+          var rest: Left;
+          if (X_TURNED) {
+            let at = 2u * PART + 16u * k * TURNED_STRIDE + 2u * (down * SIDE + r);
+            rest = subgroupMatrixLoad<Left, col_major>(&tiles, at, TURNED_STRIDE);
+          } else {
+            let at = 2u * PART + (down * SIDE + r) * 16u * STRIDE + 2u * k;
+            rest = subgroupMatrixLoad<Left, row_major>(&tiles, at, STRIDE);
+          }
           for (var c = 0u; c < SIDE; c++) { // unroll
             sums[r * SIDE + c] = subgroupMatrixMultiplyAccumulate(rest, rights[c], sums[r * SIDE + c]);
           }
@@ -110,11 +137,23 @@ fn main(
       }
       if (PAIRS && FORMAT != 1u) {
         for (var c = 0u; c < SIDE; c++) { // unroll
-          let right = 3u * PART + (across * SIDE + c) * 16u * STRIDE + 2u * k;
-          rights[c] = subgroupMatrixLoad<Right, col_major>(&tiles, right, STRIDE);
+          if (WEIGHT_TURNED) {
+            let at = 3u * PART + 16u * k * TURNED_STRIDE + 2u * (across * SIDE + c);
+            rights[c] = subgroupMatrixLoad<Right, row_major>(&tiles, at, TURNED_STRIDE);
+          } else {
+            let at = 3u * PART + (across * SIDE + c) * 16u * STRIDE + 2u * k;
+            rights[c] = subgroupMatrixLoad<Right, col_major>(&tiles, at, STRIDE);
+          }
         }
         for (var r = 0u; r < SIDE; r++) { // unroll
-          let lefts = subgroupMatrixLoad<Left, row_major>(&tiles, (down * SIDE + r) * 16u * STRIDE + 2u * k, STRIDE);
+          var lefts: Left;
+          if (X_TURNED) {
+            let at = 16u * k * TURNED_STRIDE + 2u * (down * SIDE + r);
+            lefts = subgroupMatrixLoad<Left, col_major>(&tiles, at, TURNED_STRIDE);
+          } else {
+            let at = (down * SIDE + r) * 16u * STRIDE + 2u * k;
+            lefts = subgroupMatrixLoad<Left, row_major>(&tiles, at, STRIDE);
+          }
           for (var c = 0u; c < SIDE; c++) { // unroll
             sums[r * SIDE + c] = subgroupMatrixMultiplyAccumulate(lefts, rights[c], sums[r * SIDE + c]);
           }
@@ -135,7 +174,7 @@ fn main(
         let row = firstRow + (down * SIDE + r) * 16u + i / 16u;
         let output = firstOutput + (across * SIDE + c) * 16u + i % 16u;
         if (row < args.rows && output < args.outputs) {
-          var value = bitcast<f32>(tiles[region + 5u * (i / 16u) + i % 16u / 4u][i % 4u]);
+          var value = scale.y * bitcast<f32>(tiles[region + 5u * (i / 16u) + i % 16u / 4u][i % 4u]);
           if (BIAS) {
             value += bias[args.yOffset + output];
           }
@@ -150,38 +189,85 @@ fn main(
   }
 }
 
-/// Eight columns of a row of x from `column` on, a multiple of 8. Columns past the last are zero, and rows past the
-/// last repeat it.
-fn inputs8(row: u32, column: u32) -> Eight {
-  let base = args.xOffset + min(row, args.rows - 1u) * args.xRow;
-  var result: Eight;
-  if (column < args.depth) {
-    result.first = input4(base, column, args.depth);
+/// The place, within a part of the tiles, of the eight values that a lane brings in its i-th turn.
+fn slotOf(turned: bool, i: u32, index: u32) -> u32 {
+  let j = i * LANES + index;
+  return select(j / 4u * STRIDE + j % 4u, j / ACROSS * TURNED_STRIDE + j % ACROSS, turned);
+}
+
+/// The first of them: row (or output), and input. They go along the inputs, or along the rows of an operand that lies
+/// turned.
+fn cornerOf(turned: bool, i: u32, index: u32, row: u32, input: u32) -> vec2u {
+  let j = i * LANES + index;
+  return select(
+    vec2u(row + j / 4u, input + 8u * (j % 4u)),
+    vec2u(row + 8u * (j % ACROSS), input + j / ACROSS),
+    turned,
+  );
+}
+
+/// The power of two that x is multiplied by, and its inverse.
+fn scaleOf() -> vec2f {
+  if (!SCALED) {
+    return vec2f(1.0);
   }
-  if (column + 4u < args.depth) {
-    result.second = input4(base, column + 4u, args.depth);
+  let exponent = largest[0] >> 23u;
+  let power = select(clamp(267u - exponent, 1u, 253u), 127u, exponent == 0u || exponent >= 255u);
+  return vec2f(bitcast<f32>(power << 23u), bitcast<f32>((254u - power) << 23u));
+}
+
+/// Eight values of x. Inputs past the last are zero, and rows past the last hold anything, as do the outputs that they
+/// make.
+fn inputs8(corner: vec2u) -> Eight {
+  let row = corner.x;
+  let input = corner.y;
+  var result: Eight;
+  if (X_TURNED) {
+    if (input < args.depth) {
+      result.first = turnedInput(input, row);
+      result.second = turnedInput(input, row + 4u);
+    }
+    return result;
+  }
+  let base = args.xOffset + min(row, args.rows - 1u) * args.xRow;
+  if (input < args.depth) {
+    result.first = input4(base, input, args.depth);
+  }
+  if (input + 4u < args.depth) {
+    result.second = input4(base, input + 4u, args.depth);
   }
   return result;
 }
 
-fn weights8(row: u32, column: u32) -> Eight {
-  let output = min(row, args.outputs - 1u);
+fn weights8(corner: vec2u) -> Eight {
+  let input = corner.y;
   var result: Eight;
-  if (column < args.depth) {
-    result.first = weight4(output, column);
+  if (WEIGHT_TURNED) {
+    if (input < args.depth) {
+      result.first = weight4(input, corner.x);
+      result.second = weight4(input, corner.x + 4u);
+    }
+    return result;
   }
-  if (column + 4u < args.depth) {
-    result.second = weight4(output, column + 4u);
+  let output = min(corner.x, args.outputs - 1u);
+  if (input < args.depth) {
+    result.first = weight4(output, input);
+  }
+  if (input + 4u < args.depth) {
+    result.second = weight4(output, input + 4u);
   }
   return result;
 }
 
 /// Eight halves as they are stored; rows are padded with zeros to whole tiles of inputs.
-fn halves8(row: u32, column: u32) -> vec4u {
-  if (column < args.depth) {
-    return weight[(min(row, args.outputs - 1u) * paddedInputs() + column) >> 3u];
+fn halves8(corner: vec2u) -> vec4u {
+  if (corner.y >= args.depth) {
+    return vec4u();
   }
-  return vec4u();
+  if (WEIGHT_TURNED) {
+    return weight[(corner.y * paddedInputs() + corner.x) >> 3u];
+  }
+  return weight[(min(corner.x, args.outputs - 1u) * paddedInputs() + corner.y) >> 3u];
 }
 
 /// The nearest halves, computed in float32: a compiler may take a conversion to f16 and back for no change.

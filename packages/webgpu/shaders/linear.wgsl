@@ -1,4 +1,4 @@
-// link: product-args, weights, x-stored, inputs
+// link: product-args, weights, x-stored, inputs, turned-inputs
 // y = x weightᵀ + bias, tiled: 256 lanes as 16 × 16, each with 4 SIDE × 4 SIDE outputs in registers. A lane brings one
 // block of 4 × 4 into each tile: lanes of the first half from x, the others from the weights. It transposes the block,
 // unless the operand lies turned, so that the tile is packed along rows and outputs; a step of the product is then 2
@@ -99,10 +99,10 @@ fn blockAt(half: u32, row: u32, output: u32, column: u32) -> mat4x4f {
   if (half == 0u) {
     if (X_TURNED) {
       return mat4x4f(
-        turnedInput(column, row),
-        turnedInput(column + 1u, row),
-        turnedInput(column + 2u, row),
-        turnedInput(column + 3u, row));
+        turnedOrZero(column, row),
+        turnedOrZero(column + 1u, row),
+        turnedOrZero(column + 2u, row),
+        turnedOrZero(column + 3u, row));
     }
     let last = args.rows - 1u;
     return mat4x4f(
@@ -131,15 +131,11 @@ fn inputAt(row: u32, column: u32) -> vec4f {
 }
 
 /// Four rows of a column of x that lies turned, zero past the last column.
-fn turnedInput(column: u32, row: u32) -> vec4f {
-  let i = args.xOffset + column * args.xRow + row;
+fn turnedOrZero(column: u32, row: u32) -> vec4f {
   if (column >= args.depth) {
     return vec4f();
   }
-  if (ALIGNED) {
-    return x4(i >> 2u);
-  }
-  return straddle(x4(i >> 2u), x4((i >> 2u) + 1u), i & 3u);
+  return turnedInput(column, row);
 }
 
 fn turnedWeight(column: u32, output: u32) -> vec4f {

@@ -50,11 +50,17 @@ describe('mamba-bench kernels', () => {
   });
 
   it('times the backward scan on webgpu, beside the forward one and by dispatch', async () => {
-    const layout = ['--backward-layout', '4:16:16:4:0:0:16:32'];
+    const layout = ['--backward-layout', '1:16:4:4:0:0:16:32'];
     const { status, out, err } = await run('--backend', 'webgpu', '--quick', '--section', 'scan-backward', ...layout);
     expect(`${status} ${err}`).toBe('0 ');
-    for (const name of ['scan backward rule', 'scan backward 4:16:16:4:0:0:16:32']) expect(out).toContain(name);
+    for (const name of ['scan backward rule', 'scan backward 1:16:4:4:0:0:16:32']) expect(out).toContain(name);
     for (const figure of ['GB/s', 'forwards', 'states', 'carry', 'main', 'sums']) expect(out).toContain(`  ${figure} `);
+  });
+
+  it('times the gradients of products on webgpu', async () => {
+    const { status, out, err } = await run('--backend', 'webgpu', '--quick', '--section', 'linear-backward');
+    expect(`${status} ${err}`).toBe('0 ');
+    for (const name of ['linear backward, x', 'linear backward, weight']) expect(out).toContain(name);
   });
 
   it('times small operations on webgpu', async () => {

@@ -7,10 +7,12 @@ import { FORMATS, rangeOf, type Storage, unsplitStorage } from '../storage.ts';
 import { sumColumns } from './column-sum.ts';
 import type { KernelContext } from './kernel-context.ts';
 import { multiplyTiles } from './linear.ts';
+import { largestMagnitude } from './magnitude.ts';
 
 /**
  * Gradients of a product: two more products, by the same tiles with operands that lie turned. Their sums over rows, or
- * outputs, are cut into parts where there are few tiles, and the parts are added up in a fixed order.
+ * outputs, are cut into parts where there are few tiles, and the parts are added up in a fixed order. On matrix units,
+ * dy is scaled by a power of two on its way into halves, as its largest element asks for.
  */
 export function linearBackward(
   kernels: KernelContext,
@@ -24,8 +26,11 @@ export function linearBackward(
     const dweight = gradient('weight', outputs * inputs);
     const dbias = gradient('bias', outputs);
     const sizes = { rows, inputs, outputs };
-    if (dx) differentiateInput(kernels, weight.storage, rangeOf(dy), wholeRange(dx), sizes);
-    if (dweight) differentiateWeight(kernels, rangeOf(x), rangeOf(dy), wholeRange(dweight), sizes);
+    const largest =
+      kernels.matrixUnits && (dx || dweight) && largestMagnitude(gpu, allocator, rangeOf(dy), rows * outputs);
+    const cotangents = { dy: rangeOf(dy), largest };
+    if (dx) differentiateInput(kernels, weight.storage, cotangents, wholeRange(dx), sizes);
+    if (dweight) differentiateWeight(kernels, rangeOf(x), cotangents, wholeRange(dweight), sizes);
     if (dbias) sumColumns(gpu, { x: rangeOf(dy), rows, columns: outputs }, wholeRange(dbias));
     return {
       ...(dx && { x: unsplitStorage(dx) }),
@@ -33,6 +38,12 @@ export function linearBackward(
       ...(dbias && { bias: unsplitStorage(dbias) }),
     };
   });
+}
+
+interface Cotangents {
+  readonly dy: BufferRange;
+  /** Their largest magnitude, for matrix units. */
+  readonly largest: BufferRange | undefined;
 }
 
 interface LinearSizes {
@@ -45,7 +56,7 @@ interface LinearSizes {
 function differentiateInput(
   kernels: KernelContext,
   weight: Storage,
-  dy: BufferRange,
+  { dy, largest }: Cotangents,
   dx: BufferRange,
   { rows, inputs, outputs }: LinearSizes,
 ): void {
@@ -60,7 +71,7 @@ function differentiateInput(
         ACCUMULATE: firstRow > 0,
         WEIGHT_TURNED: true,
       },
-      { x: dy, weight: values, scales, bias: unusedInput, y: dx },
+      { x: dy, weight: values, scales, bias: unusedInput, y: dx, largest },
       {
         rows,
         depth: Math.min(most, outputs - firstRow),
@@ -79,7 +90,7 @@ function differentiateInput(
 function differentiateWeight(
   kernels: KernelContext,
   x: BufferRange,
-  dy: BufferRange,
+  { dy, largest }: Cotangents,
   dweight: BufferRange,
   { rows, inputs, outputs }: LinearSizes,
 ): void {
@@ -94,7 +105,7 @@ function differentiateWeight(
       X_TURNED: true,
       WEIGHT_TURNED: true,
     },
-    { x: dy, weight: x, scales: unusedInput, bias: unusedInput, y: dweight },
+    { x: dy, weight: x, scales: unusedInput, bias: unusedInput, y: dweight, largest },
     { rows: outputs, depth: rows, outputs: inputs, inputs, xRow: outputs, xOffset: 0, yRow: inputs, yOffset: 0 },
   );
 }

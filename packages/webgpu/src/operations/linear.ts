@@ -158,11 +158,16 @@ export interface ProductOverrides {
   readonly WEIGHT_TURNED?: boolean;
 }
 
+export interface ProductBindings extends Readonly<Record<'x' | 'weight' | 'scales' | 'bias' | 'y', BufferRange>> {
+  /** The largest magnitude of x, where x may be too small for halves. Only matrix units look at it. */
+  readonly largest?: BufferRange | undefined;
+}
+
 /** A product of two matrices in tiles, with the sum of its parts where the depth is cut. */
 export function multiplyTiles(
   kernels: KernelContext,
   { BIAS, ACCUMULATE, ...overrides }: ProductOverrides,
-  bindings: Readonly<Record<'x' | 'weight' | 'scales' | 'bias' | 'y', BufferRange>>,
+  { largest, ...bindings }: ProductBindings,
   uniforms: ProductUniforms,
 ): void {
   const { gpu, matrixUnits } = kernels;
@@ -180,7 +185,12 @@ export function multiplyTiles(
       gpu.dispatch(tiled, { ...call, constants: { SIDE: side, DEPTH: 8 / side }, overrides: common });
     else {
       const PAIRS = matrixUnits!.pairs;
-      gpu.dispatch(linearMatrix, { ...call, constants: { SIDE: side }, overrides: { ...common, PAIRS } });
+      gpu.dispatch(linearMatrix, {
+        ...call,
+        bindings: { ...call.bindings, largest: largest ?? gpu.unusedInput },
+        constants: { SIDE: side },
+        overrides: { ...common, PAIRS, SCALED: largest !== undefined },
+      });
     }
   };
   if (splits === 1) {

@@ -18,7 +18,7 @@ const BOUNDS: Readonly<Record<Exclude<MatrixPrecision, 'float32'>, { product: nu
 };
 
 /** The checks that multiply matrices; on matrix units all others compute as without them. */
-const MULTIPLYING = /^(linear|block|model|weights|checkpoint)\//;
+const MULTIPLYING = /^(linear|linear-backward|block|model|weights|checkpoint)\//;
 
 /** Fails where a bound is exceeded, or where the device has no matrix units that the kernel takes. */
 export async function matrixUnits({ toggles, precisions, report, fail }: Session): Promise<void> {
@@ -29,7 +29,7 @@ export async function matrixUnits({ toggles, precisions, report, fail }: Session
     try {
       if (backend.details.matrixUnits === 'not used')
         throw new Error('this device has no matrix units that the kernel takes; nothing was checked');
-      const products = await checkProducts(backend);
+      const products = [...(await checkProducts(backend)), ...(await checkGradients(backend))];
       const worst = products.reduce((a, b) => (a.error > b.error ? a : b));
       report({
         name: `${matrixPrecision}: ${products.length} products`,
@@ -88,8 +88,8 @@ async function checkProducts(backend: Backend): Promise<{ name: string; error: n
   const found: { name: string; error: number }[] = [];
   for (const dtype of DTYPES) {
     for (const [rows, inputs, outputs] of SHAPES) {
-      const host = Float32Array.from({ length: rows * inputs }, (_, i) => Math.sin(0.7 * i));
-      const values = Float32Array.from({ length: outputs * inputs }, (_, i) => Math.sin(0.9 * i));
+      const host = waves(rows * inputs, 0.7);
+      const values = waves(outputs * inputs, 0.9);
       const x = backend.upload({ dtype: 'float32', shape: [rows, inputs], data: host });
       const weight = backend.upload(
         { dtype: 'float32', shape: [outputs, inputs], data: values },
@@ -111,4 +111,51 @@ async function checkProducts(backend: Backend): Promise<{ name: string; error: n
     }
   }
   return found;
+}
+
+/** Gradients of products, whose cotangents are far below what halves can hold. */
+async function checkGradients(backend: Backend): Promise<{ name: string; error: number }[]> {
+  const found: { name: string; error: number }[] = [];
+  for (const [rows, inputs, outputs] of SHAPES) {
+    const [x, weight, dy] = [waves(rows * inputs, 0.7), waves(outputs * inputs, 0.9), waves(rows * outputs, 0.8, 1e-9)];
+    const upload = (shape: readonly number[], data: Float32Array<ArrayBuffer>) =>
+      backend.upload({ dtype: 'float32', shape, data });
+    const tensors = [
+      upload([rows, inputs], x),
+      upload([outputs, inputs], weight),
+      upload([rows, outputs], dy),
+    ] as const;
+    const gradients = backend.linearBackward(tensors[0], tensors[1], undefined, tensors[2]);
+    const [dx, dweight] = [gradients.x!, gradients.weight!];
+    const expected = {
+      // dx[r, i] and dweight[o, i]
+      x: (row: number, i: number) => sumOver(outputs, (o) => dy[row * outputs + o]! * weight[o * inputs + i]!),
+      weight: (output: number, i: number) => sumOver(rows, (r) => dy[r * outputs + output]! * x[r * inputs + i]!),
+    };
+    for (const [name, tensor] of [
+      ['x', dx],
+      ['weight', dweight],
+    ] as const) {
+      const values = await backend.read(tensor);
+      let [error, scale] = [0, 0];
+      for (let at = 0; at < values.length; at += 1 + (at % 211)) {
+        const sum = expected[name](Math.floor(at / inputs), at % inputs);
+        error = Math.max(error, Math.abs(values[at]! - sum));
+        scale = Math.max(scale, Math.abs(sum));
+      }
+      found.push({ name: `gradient of ${name}, ${rows} × ${inputs} × ${outputs}`, error: error / scale });
+    }
+    for (const tensor of [...tensors, dx, dweight]) tensor.dispose();
+  }
+  return found;
+}
+
+function waves(size: number, frequency: number, scale = 1): Float32Array<ArrayBuffer> {
+  return Float32Array.from({ length: size }, (_, i) => scale * Math.sin(frequency * i));
+}
+
+function sumOver(count: number, term: (k: number) => number): number {
+  let sum = 0;
+  for (let k = 0; k < count; k++) sum += term(k);
+  return sum;
 }

@@ -52,6 +52,41 @@ export function linear(session: Session): Promise<void> {
   });
 }
 
+/** Products of a training step of mamba-130m, 8 × 2048 tokens, and one that is square. */
+const TRAINED: readonly Product[] = [
+  [16384, 768, 3072],
+  [16384, 1536, 80],
+  [16384, 48, 1536],
+  [16384, 1536, 768],
+  [4096, 4096, 4096],
+];
+
+/** The gradients of products, each by itself, in every precision that the device has. */
+export function linearBackward(session: Session): Promise<void> {
+  const { quick, precisions, report } = session;
+  return withDevice(session, async (device, heat) => {
+    for (const matrixPrecision of precisions) {
+      const backend = await webgpu({ device, profile: true, matrixPrecision }).create();
+      if (matrixPrecision === 'float32' || backend.details.matrixUnits !== 'not used') {
+        for (const [rows, inputs, outputs] of quick ? ([[40, 64, 96]] as const) : TRAINED) {
+          const [x, dy] = [tensor(backend, [rows, inputs]), tensor(backend, [rows, outputs])];
+          const weight = tensor(backend, [outputs, inputs]);
+          heat?.(300);
+          for (const name of ['x', 'weight'] as const) {
+            const call = (): void =>
+              backend.linearBackward(x, weight, undefined, dy, { wanted: [name] })[name]!.dispose();
+            const microseconds = await deviceTime(backend, call, { quick, heat });
+            const figures = { matrixPrecision, 'TFLOP/s': (2 * rows * inputs * outputs) / microseconds / 1e6 };
+            report({ name: `linear backward, ${name}`, microseconds, rows, inputs, outputs, ...figures });
+          }
+          for (const item of [x, dy, weight]) item.dispose();
+        }
+      }
+      await backend.dispose();
+    }
+  });
+}
+
 interface ProductRun {
   readonly backend: Backend;
   readonly heat: Heat | undefined;

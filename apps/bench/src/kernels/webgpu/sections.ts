@@ -8,7 +8,7 @@ import { messageOf } from '../../errors.ts';
 import { ceilings } from './ceilings.ts';
 import { matrixUnits } from './matrix-units.ts';
 import { models, prefills } from './models.ts';
-import { conv, linear } from './products.ts';
+import { conv, linear, linearBackward } from './products.ts';
 import { scan, slope } from './scan.ts';
 import { scanBackward } from './scan-backward.ts';
 import {
@@ -36,6 +36,7 @@ const SECTIONS: Readonly<Record<WebGpuSection, (session: Session) => Promise<voi
   'scan-backward': scanBackward,
   slope,
   linear,
+  'linear-backward': linearBackward,
   conv,
   small,
   models,

@@ -30,6 +30,7 @@ export const WEBGPU_SECTIONS = [
   'scan-backward',
   'slope',
   'linear',
+  'linear-backward',
   'conv',
   'small',
   'models',
@@ -76,7 +77,7 @@ export interface Session extends WebGpuKernelOptions {
   copyBytesPerSecond?: number | undefined;
 }
 
-export function togglesOf({ unchecked }: Pick<WebGpuKernelOptions, 'unchecked'>): Toggles {
+export function togglesOf({ unchecked, quick }: Pick<WebGpuKernelOptions, 'unchecked' | 'quick'>): Toggles {
   return {
     enable: [
       // The first two are what matrix units need.
@@ -84,8 +85,12 @@ export function togglesOf({ unchecked }: Pick<WebGpuKernelOptions, 'unchecked'>)
       'vulkan_enable_f16_on_nvidia',
       ...(unchecked ? ['disable_robustness', 'disable_workgroup_init', 'skip_validation'] : []),
     ],
-    // Timestamps are quantised to 100 µs by default.
-    disable: ['timestamp_quantization'],
+    disable: [
+      // Timestamps are quantised to 100 µs by default.
+      'timestamp_quantization',
+      // SwiftShader takes seconds to compile a kernel whose workgroup memory this extension zeroes.
+      ...(quick ? ['use_vulkan_zero_initialize_workgroup_memory_extension'] : []),
+    ],
   };
 }
 
