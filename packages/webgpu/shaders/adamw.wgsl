@@ -1,5 +1,5 @@
-// One step of AdamW in place, four elements a lane; core's operations/adamw.ts has the equations. Corrections of bias
-// and the decay come as factors, which the host computes in double precision. Nothing is written where the norm is not
+// One step of AdamW in place, four elements a lane; core's operations/adamw.ts has the equations. What changes from step
+// to step is in a buffer, so that bind groups stay; the host computes it in double precision. Nothing is written where the norm is not
 // finite: the test looks at bits, since an implementation may assume that floats are finite.
 // Bytes an element: 16 read, 12 written. Operations: some 12, with 1 root and 1 division.
 
@@ -9,16 +9,16 @@ struct Args {
   rest1: f32, // 1 - beta1
   beta2: f32,
   rest2: f32,
-  firstFactor: f32, // learningRate / (1 - beta1^step)
-  secondFactor: f32, // 1 / (1 - beta2^step)
   eps: f32,
-  kept: f32, // 1 - learningRate weightDecay
+  weightDecay: f32,
   maxNorm: f32,
 }
 
 @group(0) @binding(0) var<uniform> args: Args;
 @group(0) @binding(1) var<storage, read> gradient: array<vec4f>;
 @group(0) @binding(2) var<storage, read> norm: array<f32>; // [1]
+/// learningRate, learningRate / (1 - beta1^step), 1 / (1 - beta2^step)
+@group(0) @binding(6) var<storage, read> rates: array<f32>;
 @group(0) @binding(3) var<storage, read_write> parameter: array<vec4f>;
 @group(0) @binding(4) var<storage, read_write> first: array<vec4f>;
 @group(0) @binding(5) var<storage, read_write> second: array<vec4f>;
@@ -50,5 +50,5 @@ fn main(
   let v = args.beta2 * second[i] + args.rest2 * g * g;
   first[i] = m;
   second[i] = v;
-  parameter[i] = args.kept * parameter[i] - args.firstFactor * m / (sqrt(args.secondFactor * v) + args.eps);
+  parameter[i] = (1.0 - rates[0] * args.weightDecay) * parameter[i] - rates[1] * m / (sqrt(rates[2] * v) + args.eps);
 }

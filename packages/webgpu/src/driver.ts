@@ -3,7 +3,7 @@ import { fusedBlocks } from './blocks/block-kernel.ts';
 import { isSoftware } from './gpu/acquire.ts';
 import type { Gpu } from './gpu/gpu.ts';
 import { fusedModel } from './model/fused-model.ts';
-import { adamw } from './operations/adamw.ts';
+import { adamw, Rates } from './operations/adamw.ts';
 import { add } from './operations/add.ts';
 import { argmax } from './operations/argmax.ts';
 import { causalConv1d } from './operations/causal-conv1d.ts';
@@ -36,6 +36,7 @@ export function createDriver(gpu: Gpu, options: KernelOptions = {}): Driver<Stor
   const kernels = kernelContext(gpu, options);
   const { matrixUnits } = kernels;
   const { info } = gpu;
+  const rates = new Rates(gpu);
   return {
     name: 'webgpu',
     description: `WebGPU, ${[info.vendor, info.architecture, info.description].filter(Boolean).join(' ')}`,
@@ -78,7 +79,7 @@ export function createDriver(gpu: Gpu, options: KernelOptions = {}): Driver<Stor
       crossEntropy: (call) => crossEntropy(gpu, call),
       crossEntropyBackward: (call) => crossEntropyBackward(gpu, call),
       gradientNorm: (call) => gradientNorm(gpu, call),
-      adamw: (call) => adamw(gpu, call),
+      adamw: (call) => adamw(gpu, rates, call),
     },
     upload: (host, target) => upload(gpu, host, target),
     uploadRows: (spec, target) => uploadRows(gpu, spec, target),
@@ -90,7 +91,10 @@ export function createDriver(gpu: Gpu, options: KernelOptions = {}): Driver<Stor
     supports: (operation, call) => supportsCall(kernels, operation, call),
     supportsUpload: (spec, target) => supportsUpload(gpu, spec, target),
     memory: () => ({ bytes: gpu.pool.bytes, reserved: gpu.pool.reserved + gpu.readback.reserved }),
-    dispose: () => gpu.dispose(),
+    dispose() {
+      rates.dispose();
+      return gpu.dispose();
+    },
     blocks: fusedBlocks(kernels),
     model: (context, config, weights) => fusedModel(kernels, context, config, weights),
   };

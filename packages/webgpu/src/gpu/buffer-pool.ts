@@ -35,12 +35,19 @@ const WINDOW = 8192;
  * back first are destroyed. Where classes repeat their own peaks from window to window, those peaks count one by one,
  * up to twice the common one: a training step needs activations and gradients at different times, and within the common
  * peak they would take turns at being destroyed.
+ *
+ * Of the free buffers of a class the oldest is given out. Calls that repeat thus get the same buffers again, and the
+ * recorder finds the bind groups that it made for them.
  */
 export class BufferPool {
   readonly #device: GPUDevice;
   readonly #failures: Failures;
   readonly #options: PoolOptions;
+  /** The free buffers of each class, the oldest last. */
   readonly #free = new Map<number, GPUBuffer[]>();
+  /** When each buffer was made, as a count. */
+  readonly #made = new WeakMap<GPUBuffer, number>();
+  #count = 0;
   /** All free buffers, in the order in which they were given back. */
   readonly #order = new Set<GPUBuffer>();
   readonly #live = new Set<GPUBuffer>();
@@ -99,7 +106,7 @@ export class BufferPool {
       this.#retained -= capacity;
       known.label = label;
     }
-    this.#count(capacity);
+    this.#countUse(capacity);
     // Free buffers are destroyed before new memory is asked for.
     if (known === undefined) this.#trim(capacity);
     const buffer = known ?? this.#create(capacity, label);
@@ -117,7 +124,7 @@ export class BufferPool {
     this.#order.add(buffer);
     const list = this.#free.get(buffer.size);
     if (list === undefined) this.#free.set(buffer.size, [buffer]);
-    else list.push(buffer);
+    else list.splice(this.#place(list, buffer), 0, buffer);
     this.#trim(0);
   }
 
@@ -142,7 +149,20 @@ export class BufferPool {
         if (this.#order.has(buffer)) this.#forget(buffer);
       },
     );
+    this.#made.set(buffer, this.#count++);
     return buffer;
+  }
+
+  /** The index before which a buffer stands in its list. */
+  #place(list: readonly GPUBuffer[], buffer: GPUBuffer): number {
+    const made = this.#made.get(buffer)!;
+    let [low, high] = [0, list.length];
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      if (this.#made.get(list[middle]!)! > made) low = middle + 1;
+      else high = middle;
+    }
+    return low;
   }
 
   #forget(buffer: GPUBuffer): void {
@@ -152,7 +172,7 @@ export class BufferPool {
     this.#retained -= buffer.size;
   }
 
-  #count(capacity: number): void {
+  #countUse(capacity: number): void {
     if (++this.#taken % WINDOW === 0) this.#beginWindow();
     let use = this.#uses.get(capacity);
     if (use === undefined) {

@@ -15,7 +15,7 @@ const LARGEST_BATCH = 512;
  * Most bind groups, and most uniform blocks, that are kept. Groups name buffers, so all are dropped when a buffer is
  * destroyed.
  */
-const BIND_GROUPS = 4096;
+const BIND_GROUPS = 16_384;
 const BLOCKS = 4096;
 
 /** A dispatch with everything looked up, ready to be recorded. */

@@ -1,10 +1,12 @@
 import type { AdamwCall, DeviceTensor } from '@mamba/core/driver';
 import { adamw as shader } from '../generated/index.ts';
 import type { Gpu } from '../gpu/gpu.ts';
+import type { BufferRange } from '../gpu/shader.ts';
+import { USAGE } from '../gpu/usage.ts';
 import { rangeOf, type Storage } from '../storage.ts';
 
 /** Updates a parameter and its moments in place, by one dispatch. */
-export function adamw(gpu: Gpu, call: AdamwCall<DeviceTensor<Storage>>): void {
+export function adamw(gpu: Gpu, rates: Rates, call: AdamwCall<DeviceTensor<Storage>>): void {
   const { parameter, gradient, first, second, norm, maxNorm, beta1, beta2, learningRate, step, size } = call;
   const quads = Math.ceil(size / 4);
   const limited = Number.isFinite(maxNorm);
@@ -16,6 +18,7 @@ export function adamw(gpu: Gpu, call: AdamwCall<DeviceTensor<Storage>>): void {
       parameter: rangeOf(parameter),
       first: rangeOf(first),
       second: rangeOf(second),
+      rates: rates.of(learningRate, learningRate / (1 - beta1 ** step), 1 / (1 - beta2 ** step)),
     },
     uniforms: {
       quads,
@@ -23,12 +26,38 @@ export function adamw(gpu: Gpu, call: AdamwCall<DeviceTensor<Storage>>): void {
       rest1: 1 - beta1,
       beta2,
       rest2: 1 - beta2,
-      firstFactor: learningRate / (1 - beta1 ** step),
-      secondFactor: 1 / (1 - beta2 ** step),
       eps: call.eps,
-      kept: 1 - learningRate * call.weightDecay,
+      weightDecay: call.weightDecay,
       maxNorm: limited ? maxNorm : 0,
     },
     workgroups: gpu.grid(Math.ceil(quads / 256)),
   });
+}
+
+/** The numbers of a step that all its updates share, in one small buffer. */
+export class Rates {
+  readonly #gpu: Gpu;
+  readonly #values = new Float32Array(4);
+  #buffer: GPUBuffer | undefined;
+
+  constructor(gpu: Gpu) {
+    this.#gpu = gpu;
+  }
+
+  /** The buffer with these values, which holds them until others are asked for. */
+  of(...values: readonly [number, number, number]): BufferRange {
+    const { device, recorder } = this.#gpu;
+    const size = this.#values.byteLength;
+    const known = this.#buffer && values.every((value, index) => Math.fround(value) === this.#values[index]);
+    this.#buffer ??= device.createBuffer({ label: 'rates', size, usage: USAGE.STORAGE | USAGE.COPY_DST });
+    if (!known) {
+      this.#values.set(values);
+      recorder.write(this.#buffer, 0, new Uint8Array(this.#values.slice().buffer));
+    }
+    return { buffer: this.#buffer, offset: 0, size };
+  }
+
+  dispose(): void {
+    this.#buffer?.destroy();
+  }
 }
