@@ -1,5 +1,19 @@
-/** The public API of training. */
+/** The public API of training. What needs a file system is in `@mamba/train/node`. */
 export { defineTimeInvariant, type TimeInvariantConfig } from './blocks/time-invariant.ts';
+export type { BatchSource, DataState, TrainingBatch } from './data/batches.ts';
+export { byteTokenizerFiles } from './data/byte-tokenizer.ts';
+export { Corpus, type CorpusOptions, type Piece } from './data/corpus.ts';
+export { segmentsInOrder } from './data/segments.ts';
+export {
+  BYTE_END,
+  BYTE_VOCABULARY,
+  binaryTokens,
+  byteTokens,
+  safetensorsTokens,
+  type TokenSource,
+  type TokenType,
+} from './data/tokens.ts';
+export { shuffledWindows, type WindowOptions, windowsInOrder } from './data/windows.ts';
 export { initialParameters } from './model/initialise.ts';
 export {
   type Batch,

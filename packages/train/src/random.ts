@@ -53,7 +53,7 @@ export class Random {
 }
 
 /** MurmurHash3's finalizer, so that neighbouring seeds are unrelated. */
-function mix(value: number): number {
+export function mix(value: number): number {
   let mixed = Math.imul(value ^ (value >>> 16), 0x85ebca6b);
   mixed = Math.imul(mixed ^ (mixed >>> 13), 0xc2b2ae35);
   return mixed ^ (mixed >>> 16);
