@@ -28,3 +28,7 @@ export { type Moments, Optimiser, type OptimiserOptions } from './optimiser/opti
 export { cosine, type ScheduleOptions, schedule } from './optimiser/schedule.ts';
 export { Random } from './random.ts';
 export { type Recomputed, Tape } from './tape/tape.ts';
+export { type Accuracy, type AccuracyOptions, accuracy } from './tasks/accuracy.ts';
+export { inductionHeads } from './tasks/induction-heads.ts';
+export { type SelectiveCopyingOptions, selectiveCopying } from './tasks/selective-copying.ts';
+export { type Task, type TaskSequence, taskBatches } from './tasks/task.ts';
