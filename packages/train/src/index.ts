@@ -32,3 +32,7 @@ export { type Accuracy, type AccuracyOptions, accuracy } from './tasks/accuracy.
 export { inductionHeads } from './tasks/induction-heads.ts';
 export { type SelectiveCopyingOptions, selectiveCopying } from './tasks/selective-copying.ts';
 export { type Task, type TaskSequence, taskBatches } from './tasks/task.ts';
+export { type EvaluateOptions, evaluateLoss, type HeldOutLoss } from './trainer/evaluate.ts';
+export type { TrainerOptions } from './trainer/options.ts';
+export { type Interval, type TrainOptions, train } from './trainer/train.ts';
+export { type Progress, type RunOptions, type StepMetrics, Trainer } from './trainer/trainer.ts';

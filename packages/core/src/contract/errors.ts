@@ -24,8 +24,8 @@ export type ErrorCode =
   /** Reading or writing failed: a file, a disk, a network. */
   | 'io'
   /**
-   * A model's results hold NaN or infinity, so that no token can be chosen from them. The message says where they first
-   * occur.
+   * A model's results hold NaN or infinity, so that no token can be chosen from them, or the loss or a gradient of a
+   * training does. The message says where they first occur.
    */
   | 'not-finite'
   /** A checkpoint, tokenizer, config or snapshot is damaged, incomplete or contradictory. */

@@ -13,6 +13,8 @@ export type DataState = Readonly<Record<string, number | string | readonly numbe
 
 /** An endless sequence of batches, whose place can be saved and restored. */
 export interface BatchSource {
+  /** Whether batches may continue those before them, so that their last state is kept. Default false. */
+  readonly carries?: boolean | undefined;
   next(): Promise<TrainingBatch>;
   /** The place, so that a source of the same data and options continues with the same batches. */
   state(): DataState;

@@ -21,6 +21,7 @@ export function segmentsInOrder(corpus: Corpus, { batch, length }: WindowOptions
   const identity = { kind: 'segments', tokens: corpus.tokens, batch, length };
   let next = 0;
   return {
+    carries: true,
     async next() {
       const starts = Array.from({ length: batch }, (_, row) => row * lane + next * length);
       const continues = next > 0;
