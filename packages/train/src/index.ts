@@ -27,6 +27,8 @@ export { TrainableModel, type TrainableOptions, type TrainedParameter } from './
 export { type Moments, Optimiser, type OptimiserOptions } from './optimiser/optimiser.ts';
 export { cosine, type ScheduleOptions, schedule } from './optimiser/schedule.ts';
 export { Random } from './random.ts';
+export { openTraining, type SavedTraining } from './save/read.ts';
+export { type SaveOptions, saveTraining } from './save/write.ts';
 export { type Recomputed, Tape } from './tape/tape.ts';
 export { type Accuracy, type AccuracyOptions, accuracy } from './tasks/accuracy.ts';
 export { inductionHeads } from './tasks/induction-heads.ts';

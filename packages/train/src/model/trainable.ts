@@ -29,6 +29,11 @@ export interface TrainedParameter extends ParameterSpec {
 export interface TrainableOptions {
   /** The parameters that are trained. Default: all. */
   readonly trained?: ((parameter: ParameterSpec) => boolean) | undefined;
+  /**
+   * The trained values of a parameter, where they are known: they replace the source's, as after a save, whose weights
+   * may be rounded. Default: unknown.
+   */
+  readonly exact?: ((name: string) => Promise<HostTensor | undefined>) | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -56,7 +61,7 @@ export class TrainableModel {
     backend: Backend,
     given: ModelConfigLike,
     source: ParameterSource,
-    { trained = () => true, signal }: TrainableOptions = {},
+    { trained = () => true, exact = async () => undefined, signal }: TrainableOptions = {},
   ): Promise<TrainableModel> {
     const config = resolveModelConfig('TrainableModel.create.config', given);
     checkTrains(backend);
@@ -65,7 +70,8 @@ export class TrainableModel {
       for (const spec of modelParameters(config)) {
         if (signal?.aborted)
           throw new MambaError('aborted', 'loading was aborted', { origin: spec.name, cause: signal.reason });
-        const host = await source(spec);
+        const saved = await exact(spec.name);
+        const host = saved ?? (await source(spec));
         if (!sameShape(host.shape, spec.shape))
           throw new MambaError('invalid-argument', `parameter ${spec.name} has the wrong shape`, {
             origin: spec.name,
@@ -74,7 +80,7 @@ export class TrainableModel {
           });
         parameters.push({
           ...spec,
-          tensor: backend.upload(trainedForm(spec, host)),
+          tensor: backend.upload(saved ?? trainedForm(spec, host)),
           trained: trained(spec),
           decay: spec.training?.decay ?? spec.role === 'matrix',
         });

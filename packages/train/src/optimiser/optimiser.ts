@@ -1,5 +1,5 @@
-import { type Backend, invalid, type Tensor } from '@mamba/core';
-import { checkNumber, checkOptions, disposeAll } from '@mamba/core/toolkit';
+import { type Backend, type HostTensor, invalid, MambaError, type Tensor } from '@mamba/core';
+import { checkNumber, checkOptions, disposeAll, sameShape } from '@mamba/core/toolkit';
 import type { TrainedParameter } from '../model/trainable.ts';
 import { zeros } from '../tape/gradients.ts';
 
@@ -24,8 +24,7 @@ export interface Moments {
 
 /** AdamW (arXiv 1711.05101) with clipping by the global norm (arXiv 1211.5063), on the device. */
 export class Optimiser {
-  /** By the name of the parameter. */
-  readonly moments: ReadonlyMap<string, Moments>;
+  readonly #moments: Map<string, Moments>;
   readonly #backend: Backend;
   readonly #parameters: readonly TrainedParameter[];
   readonly #options: Required<{ [K in keyof OptimiserOptions]: number }>;
@@ -56,7 +55,47 @@ export class Optimiser {
       for (const { first, second } of moments.values()) disposeAll([first, second]);
       throw error;
     }
-    this.moments = moments;
+    this.#moments = moments;
+  }
+
+  /** By the name of the parameter. */
+  get moments(): ReadonlyMap<string, Moments> {
+    return this.#moments;
+  }
+
+  /**
+   * Goes on with moments that were saved.
+   * @param read Reads the moments of a parameter, one parameter at a time.
+   * @param step Number of updates that they have seen.
+   * @throws MambaError `invalid-file` where a shape is wrong, `out-of-memory`, and the errors of `read`. The optimiser
+   * can only be disposed then.
+   */
+  async restore(
+    read: (name: string) => Promise<{ readonly first: HostTensor; readonly second: HostTensor }>,
+    step: number,
+  ): Promise<void> {
+    for (const { name, shape } of this.#parameters) {
+      const saved = await read(name);
+      for (const [moment, host] of Object.entries(saved))
+        if (!sameShape(host.shape, shape))
+          throw new MambaError('invalid-file', `the ${moment} moment of ${name} cannot be used`, {
+            origin: name,
+            given: `[${host.shape.join(', ')}]`,
+            expected: `[${shape.join(', ')}]`,
+          });
+      const first = this.#backend.upload(saved.first);
+      let second: Tensor;
+      try {
+        second = this.#backend.upload(saved.second);
+      } catch (error) {
+        first.dispose();
+        throw error;
+      }
+      const before = this.#moments.get(name)!;
+      this.#moments.set(name, { first, second });
+      disposeAll([before.first, before.second]);
+    }
+    this.step = step;
   }
 
   /**

@@ -1,0 +1,52 @@
+/**
+ * What a save holds beside a model as others read it (`config.json`, `model.safetensors`, the tokenizer):
+ * `training.json` with the progress, and `optimizer.safetensors` with
+ * - `first.NAME` and `second.NAME`: the moments of a parameter;
+ * - `trained.NAME`: the trained values of a parameter, where the model's file has them in another form or rounded;
+ * - `carried.LAYER.SLOT`: the state that the next batch continues.
+ */
+import type { Tensor } from '@mamba/core';
+import type { TrainableModel, TrainedParameter } from '../model/trainable.ts';
+import type { Progress, Trainer } from '../trainer/trainer.ts';
+import type { LazyTensor } from './tensors.ts';
+
+export const TRAINING_FILE = 'training.json';
+export const OPTIMISER_FILE = 'optimizer.safetensors';
+/** The version of this form. */
+export const VERSION = 1;
+
+/** The content of `training.json`. */
+export interface TrainingFile extends Progress {
+  readonly version: number;
+  /** Tokens that each row of the carried state has been fed; null where none is carried. */
+  readonly carried: readonly number[] | null;
+  /** What the caller saved with it: usually the options of the training. */
+  readonly options: unknown;
+}
+
+/** The tensors of `optimizer.safetensors`. */
+export function savedTensors({ model, optimiser, carried }: Trainer): readonly LazyTensor[] {
+  const { backend, parameters } = model;
+  const lazy = (name: string, tensor: Tensor): LazyTensor => ({
+    ...{ name, shape: tensor.shape, dtype: backend.precision },
+    read: () => backend.read(tensor),
+  });
+  const layers = carried?.layers ?? [];
+  return [
+    ...parameters
+      .filter((parameter) => isRounded(model, parameter))
+      .map(({ name, tensor }) => lazy(`trained.${name}`, tensor)),
+    ...[...optimiser.moments].flatMap(([name, { first, second }]) => [
+      lazy(`first.${name}`, first),
+      lazy(`second.${name}`, second),
+    ]),
+    ...layers.flatMap((state, layer) =>
+      Object.entries(state).map(([slot, tensor]) => lazy(`carried.${layer}.${slot}`, tensor)),
+    ),
+  ];
+}
+
+/** Whether the trained values differ from those that `model.safetensors`, in float32, gives back. */
+function isRounded({ backend }: TrainableModel, { training }: TrainedParameter): boolean {
+  return backend.precision === 'float64' || training?.form !== undefined;
+}
