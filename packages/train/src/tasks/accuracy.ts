@@ -1,5 +1,6 @@
 import { MambaError, type Model, type Tensor } from '@mamba/core';
 import { checkInteger, scoped } from '@mamba/core/toolkit';
+import { yieldToEventLoop } from '../event-loop.ts';
 import { Random } from '../random.ts';
 import { checkLengths, type Task, type TaskSequence } from './task.ts';
 
@@ -39,6 +40,7 @@ export async function accuracy(model: Model, task: Task, options: AccuracyOption
     const atOnce = Math.max(1, Math.floor(TOKENS / length));
     let [answers, right] = [0, 0];
     for (let done = 0; done < sequences; done += atOnce) {
+      await yieldToEventLoop();
       if (signal?.aborted) throw new MambaError('aborted', 'the test was aborted', { origin: 'accuracy' });
       const rows = Array.from({ length: Math.min(atOnce, sequences - done) }, () => task.draw(random, length));
       const given = await answersOf(model, rows);

@@ -1,5 +1,6 @@
 import { MambaError, type Model, type ModelState } from '@mamba/core';
 import { scoped } from '@mamba/core/toolkit';
+import { yieldToEventLoop } from '../event-loop.ts';
 import type { Batch } from '../model/loss.ts';
 
 export interface HeldOutLoss {
@@ -33,6 +34,7 @@ export async function evaluateLoss(
     let state: ModelState | undefined;
     try {
       for (let start = 0; start < batch.length; start += steps) {
+        await yieldToEventLoop();
         if (signal?.aborted) throw new MambaError('aborted', 'the evaluation was aborted', { origin: 'evaluateLoss' });
         const piece = pieceOf(batch, start, Math.min(start + steps, batch.length));
         const result = lossesOf(model, piece, state);

@@ -114,6 +114,15 @@ describe('a trainer', () => {
     });
   });
 
+  it('lets timers run, which may abort it', async () => {
+    await withTrainer(heads(), { steps: 1000, peak: 0 }, async (trainer) => {
+      const aborter = new AbortController();
+      setImmediate(() => aborter.abort());
+      await expect(trainer.run({ signal: aborter.signal })).rejects.toMatchObject({ code: 'aborted' });
+      expect(trainer.step).toBeLessThan(10);
+    });
+  });
+
   it('says at which step and in which gradient it diverged, and leaves the parameters as they were', async () => {
     await withTrainer(heads(), { steps: 6, peak: 1e200, maxNorm: Number.POSITIVE_INFINITY }, async (trainer) => {
       await trainer.run({ until: 1 });

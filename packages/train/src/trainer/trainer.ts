@@ -1,6 +1,7 @@
 import { invalid, MambaError, type Tensor } from '@mamba/core';
 import { checkInteger } from '@mamba/core/toolkit';
 import type { BatchSource, DataState, TrainingBatch } from '../data/batches.ts';
+import { yieldToEventLoop } from '../event-loop.ts';
 import type { CarriedState } from '../model/loss.ts';
 import type { TrainableModel } from '../model/trainable.ts';
 import { Optimiser } from '../optimiser/optimiser.ts';
@@ -19,14 +20,14 @@ export interface StepMetrics {
   /** Norm of the gradients before clipping. */
   readonly norm: number;
   readonly learningRate: number;
-  /** Measured: tokens of this step over the time since the step before was done. */
+  /** Measured: the mean since this run began. */
   readonly tokensPerSecond: number;
 }
 
 export interface RunOptions {
   /** The step to stop after. Default: the last one. */
   readonly until?: number | undefined;
-  /** Stops after the step that runs. */
+  /** Stops after the step that runs. Timers and input run between steps, so that they can abort it. */
   readonly signal?: AbortSignal | undefined;
   /** Called for each step, in order. */
   readonly onStep?: ((metrics: StepMetrics) => void) | undefined;
@@ -97,13 +98,11 @@ export class Trainer {
     checkInteger('trainer.run.until', until, 0, this.steps);
     if (this.#failure !== undefined) throw this.#failure;
     let pending: Pending | undefined;
-    let last = performance.now();
+    const [start, first] = [performance.now(), this.#tokens];
     const finish = async (step: Pending): Promise<void> => {
       const results = await this.#read(step);
-      const now = performance.now();
-      const [tokens, seconds] = [tokensOf(step.batches), (now - last) / 1000];
-      last = now;
-      onStep?.({ ...results, tokensPerSecond: tokens / seconds });
+      const seconds = (performance.now() - start) / 1000;
+      onStep?.({ ...results, tokensPerSecond: (results.tokens - first) / seconds });
     };
     try {
       while (this.#step < until && !signal?.aborted) {
@@ -120,6 +119,7 @@ export class Trainer {
           submitted.state?.dispose();
           throw error;
         }
+        await yieldToEventLoop();
       }
       const previous = pending;
       pending = undefined;
