@@ -14,6 +14,8 @@ export {
   type TokenType,
 } from './data/tokens.ts';
 export { shuffledWindows, type WindowOptions, windowsInOrder } from './data/windows.ts';
+export type { Adapter, LoraOptions } from './lora/lora.ts';
+export { saveAdapter } from './lora/peft.ts';
 export { initialParameters } from './model/initialise.ts';
 export {
   type Batch,

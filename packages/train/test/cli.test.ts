@@ -90,7 +90,7 @@ describe('mamba-train', () => {
     expect((await readdir(join(folder, 'interrupted'))).filter((name) => name.startsWith('step-')).length).toBe(1);
   });
 
-  it('trains a language model by a file of options, and does not overwrite it', async () => {
+  it('trains a language model by a file of options, fine-tunes it, and does not overwrite it', async () => {
     await writeFile(join(folder, 'book.txt'), 'In the beginning God created the heaven and the earth.\n'.repeat(8));
     const options = {
       ...{ task: 'lm', files: ['book.txt'], backend: 'reference', out: 'lm', steps: 12, lr: 0.02, batch: 1 },
@@ -103,6 +103,13 @@ describe('mamba-train', () => {
     expect(bits.map(([, step]) => step)).toEqual(['6', '12']);
     expect(Number(bits[1]![2])).toBeLessThan(Number(bits[0]![2]));
     expect(await readdir(join(folder, 'lm', 'step-000012'))).toContain('tokenizer.json');
+    const tuned = await run([
+      ...['lm', 'book.txt', '--init', 'lm/step-000012', '--lora', '2', '--backend', 'reference', '--out', 'tuned'],
+      ...['--steps', '2', '--batch', '1', '--length', '24', '--eval-windows', '2', '--lora-targets', 'inProj,outProj'],
+    ]);
+    expect(tuned.stderr).toMatch(/: 2696 parameters, 128 of adapters, step 0 of 2/);
+    expect(tuned.stderr).toMatch(/saved tuned\/step-000002\nsaved tuned\/adapter, the adapters alone/);
+    expect((await readdir(join(folder, 'tuned', 'adapter'))).length).toBe(2);
     const again = await run(['config', 'lm.json']);
     expect([again.code, again.stderr]).toEqual([2, expect.stringMatching(/lm holds a training already, of 12 steps/)]);
   });

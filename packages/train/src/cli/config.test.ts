@@ -27,6 +27,9 @@ describe('the options of a training', () => {
     expect(lm({ out: '' })).toThrow(/^--out /);
     expect(lm({ warmup: 2000 })).toThrow(/^--warmup .*at most 1000/);
     expect(lm({ lengths: [4] })).toThrow(/^--lengths .*no option of lm/);
+    expect(lm({ lora: 4 })).toThrow(/^--lora .*expected --init with it/);
+    expect(lm({ init: 'x', loraTargets: ['inProj'] })).toThrow(/^--lora-targets .*expected --lora with it/);
+    expect(lm({ init: 'x', lora: 4, loraTargets: [''] })).toThrow(/^--lora-targets .*a list of names/);
     expect(() => resolveConfig('lm', {})).toThrow(/^--files .*a list of files/);
     expect(() => resolveConfig('selective-copying', { lengths: [15] })).toThrow(/^--lengths .*from 16/);
     expect(() => resolveConfig('induction-heads', { testLengths: [] })).toThrow(/^--test-lengths .*list of integers/);

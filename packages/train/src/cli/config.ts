@@ -42,8 +42,14 @@ export function resolveConfig(
   }
   if (!Array.isArray(files) || files.length === 0 || !files.every((file) => typeof file === 'string' && file !== ''))
     throw invalid(nameOf('files'), JSON.stringify(files ?? null), 'a list of files');
+  for (const [key, needed] of Object.entries(NEEDS))
+    if (values[key as keyof Config] !== undefined && values[needed] === undefined)
+      throw invalid(nameOf(key), String(values[key as keyof Config]), `${nameOf(needed)} with it`);
   return { ...values, warmup, files };
 }
+
+/** Options that mean nothing without another one. */
+const NEEDS = { lora: 'init', loraAlpha: 'lora', loraTargets: 'lora' } as const;
 
 /**
  * Checks the content of a config file: `{ "task": "lm", "files": [...], "steps": 100 }`, with options by their names.

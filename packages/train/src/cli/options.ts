@@ -40,6 +40,9 @@ export interface Config {
   readonly vocab?: number;
   readonly endToken?: number;
   readonly init?: string;
+  readonly lora?: number;
+  readonly loraAlpha?: number;
+  readonly loraTargets?: readonly string[];
   readonly lengths?: readonly number[];
   readonly testLengths?: readonly number[];
   readonly testSequences?: number;
@@ -108,6 +111,14 @@ const counts: Kind = {
   },
 };
 
+const texts: Kind = {
+  ...{ value: '<name,…>', parse: (given) => given.split(',') },
+  check(origin, value) {
+    if (!Array.isArray(value) || value.length === 0 || value.some((item) => typeof item !== 'string' || item === ''))
+      throw invalid(origin, JSON.stringify(value), 'a list of names');
+  },
+};
+
 interface Details {
   readonly default?: unknown;
   readonly tasks?: readonly TaskName[];
@@ -159,6 +170,13 @@ export const OPTIONS: readonly Option[] = [
   model('dModel', count(), 'width', { default: byTask(128, 64, 64) }),
   model('dState', count(), 'states of each channel', { default: 16 }),
   model('init', text('<checkpoint>'), 'fine-tune this model, in place of a new one', { tasks: LM }),
+  model('lora', count(), 'fine-tune by adapters of this rank, and keep the matrices', { tasks: LM }),
+  model('loraAlpha', real(0), 'what adapters add is multiplied by alpha / rank (default: twice the rank)', {
+    tasks: LM,
+  }),
+  model('loraTargets', texts, 'matrices that have adapters, as inProj,outProj (default: all of the blocks)', {
+    tasks: LM,
+  }),
   model('seed', count(0), 'of the first weights and of the data; it repeats a training', { default: 1 }),
   data('batch', count(), 'sequences of a batch', { default: byTask(8, 16, 64) }),
   data('length', count(), 'tokens of a sequence', { tasks: LM, default: 256 }),

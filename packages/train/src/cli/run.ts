@@ -1,4 +1,5 @@
-import { type Checkpoint, openCheckpoint, type SpecialTokens } from '@mamba/checkpoint';
+import { join } from 'node:path';
+import { type Checkpoint, createFolder, openCheckpoint, type SpecialTokens } from '@mamba/checkpoint';
 import {
   type Backend,
   invalid,
@@ -6,11 +7,14 @@ import {
   MambaError,
   type ModelConfig,
   modelConfig,
+  modelParameters,
   parameterCount,
+  sizeOf,
 } from '@mamba/core';
 import type { BatchSource } from '../data/batches.ts';
 import { segmentsInOrder } from '../data/segments.ts';
 import { shuffledWindows } from '../data/windows.ts';
+import { saveAdapter } from '../lora/peft.ts';
 import { initialParameters } from '../model/initialise.ts';
 import { TrainableModel } from '../model/trainable.ts';
 import { openTraining, type SavedTraining } from '../save/read.ts';
@@ -59,9 +63,11 @@ export async function runTraining(config: Config, signal: AbortSignal): Promise<
     const model = closing.add(await modelOf(backend, config, { saved, init, text, signal }), (it) => it.dispose());
     const trainer = closing.add(new Trainer(model, dataOf(config, text), optionsOf(config)), (it) => it.dispose());
     await saved?.restore(trainer);
+    const adapters = model.parameters.slice(modelParameters(model.config).length);
+    const added = adapters.reduce((sum, { shape }) => sum + sizeOf(shape), 0);
     remark(
       `${config.task} on ${backend.name} (${backend.description}): ${parameterCount(model.config)} parameters, ` +
-        `step ${trainer.step} of ${trainer.steps}, into ${folder.path}`,
+        `${added > 0 ? `${added} of adapters, ` : ''}step ${trainer.step} of ${trainer.steps}, into ${folder.path}`,
     );
     const shown = closing.add(display(trainer.step, trainer.steps), (it) => it.stop());
     await trainAndTell(trainer, { config, folder, text, init, shown, signal });
@@ -107,6 +113,11 @@ async function trainAndTell(trainer: Trainer, { config, folder, text, init, show
     });
     shown.stop();
     remark(`saved ${folder.pathOf(trainer.step)}`);
+    if (config.lora !== undefined) {
+      const path = join(config.out, 'adapter');
+      await saveAdapter(await createFolder(path, { replace: true }), trainer.model, config.init!);
+      remark(`saved ${path}, the adapters alone`);
+    }
   } catch (error) {
     shown.stop();
     if (isMambaError(error, 'aborted') && (await folder.steps()).includes(trainer.step))
@@ -152,10 +163,12 @@ async function modelOf(
   { saved, init, text, signal }: Origins,
 ): Promise<TrainableModel> {
   const from = saved?.checkpoint ?? init;
+  const { lora: rank, loraAlpha: alpha, loraTargets: targets, seed } = config;
+  const lora = rank === undefined ? undefined : { rank, alpha, targets, seed };
   if (from !== undefined)
-    return TrainableModel.create(backend, from.config, from.source, { exact: saved?.exact, signal });
+    return TrainableModel.create(backend, from.config, from.source, { exact: saved?.exact, lora, signal });
   const fresh = newModel(config, text);
-  return TrainableModel.create(backend, fresh, initialParameters(fresh, { seed: config.seed }), { signal });
+  return TrainableModel.create(backend, fresh, initialParameters(fresh, { seed }), { signal });
 }
 
 function newModel(config: Config, text: TextData | undefined): ModelConfig {

@@ -15,6 +15,8 @@ import {
 } from '@mamba/core';
 import { assembleWeights, resolveModelConfig } from '@mamba/core/driver';
 import { sameShape } from '@mamba/core/toolkit';
+import { type Adapter, adapted, type LoraOptions, loraParameters, loraScale } from '../lora/lora.ts';
+import { initialParameters } from './initialise.ts';
 
 /** A parameter as it is trained. */
 export interface TrainedParameter extends ParameterSpec {
@@ -24,10 +26,14 @@ export interface TrainedParameter extends ParameterSpec {
   readonly trained: boolean;
   /** Whether weight decay applies. */
   readonly decay: boolean;
+  /** Whether the values that a model has are computed from those that are trained. */
+  readonly derived: boolean;
 }
 
 export interface TrainableOptions {
-  /** The parameters that are trained. Default: all. */
+  /** Adds low-rank adapters to matrices. Default: none. */
+  readonly lora?: LoraOptions | undefined;
+  /** The parameters that are trained. Default: the adapters where there are some, or else all. */
   readonly trained?: ((parameter: ParameterSpec) => boolean) | undefined;
   /**
    * The trained values of a parameter, where they are known: they replace the source's, as after a save, whose weights
@@ -41,14 +47,27 @@ export interface TrainableOptions {
 export class TrainableModel {
   readonly backend: Backend;
   readonly config: ModelConfig;
+  /** The parameters of the model, and then those of its adapters. */
   readonly parameters: readonly TrainedParameter[];
+  readonly lora: LoraOptions | undefined;
+  /** The adapters, by the names of their matrices. */
+  readonly adapters: ReadonlyMap<string, Adapter<TrainedParameter>>;
   readonly #byName: ReadonlyMap<string, TrainedParameter>;
 
-  private constructor(backend: Backend, config: ModelConfig, parameters: readonly TrainedParameter[]) {
+  private constructor(
+    backend: Backend,
+    config: ModelConfig,
+    parameters: readonly TrainedParameter[],
+    adapters: ReadonlyMap<string, Adapter<ParameterSpec>>,
+    lora: LoraOptions | undefined,
+  ) {
     this.backend = backend;
     this.config = config;
     this.parameters = parameters;
+    this.lora = lora;
     this.#byName = new Map(parameters.map((parameter) => [parameter.name, parameter]));
+    const own = ({ name }: ParameterSpec): TrainedParameter => this.parameter(name);
+    this.adapters = new Map([...adapters].map(([name, { a, b }]) => [name, { a: own(a), b: own(b) }]));
   }
 
   /**
@@ -61,17 +80,22 @@ export class TrainableModel {
     backend: Backend,
     given: ModelConfigLike,
     source: ParameterSource,
-    { trained = () => true, exact = async () => undefined, signal }: TrainableOptions = {},
+    { lora, trained, exact = async () => undefined, signal }: TrainableOptions = {},
   ): Promise<TrainableModel> {
     const config = resolveModelConfig('TrainableModel.create.config', given);
     checkTrains(backend);
+    const specs = modelParameters(config);
+    const adapters = lora === undefined ? new Map<string, Adapter<ParameterSpec>>() : loraParameters(specs, lora);
+    const factors = [...adapters.values()].flatMap(({ a, b }) => [a, b]);
+    const drawn = initialParameters(config, { seed: lora?.seed ?? 0 });
     const parameters: TrainedParameter[] = [];
     try {
-      for (const spec of modelParameters(config)) {
+      for (const spec of [...specs, ...factors]) {
         if (signal?.aborted)
           throw new MambaError('aborted', 'loading was aborted', { origin: spec.name, cause: signal.reason });
+        const isFactor = factors.includes(spec);
         const saved = await exact(spec.name);
-        const host = saved ?? (await source(spec));
+        const host = saved ?? (await (isFactor ? drawn : source)(spec));
         if (!sameShape(host.shape, spec.shape))
           throw new MambaError('invalid-argument', `parameter ${spec.name} has the wrong shape`, {
             origin: spec.name,
@@ -81,11 +105,12 @@ export class TrainableModel {
         parameters.push({
           ...spec,
           tensor: backend.upload(saved ?? trainedForm(spec, host)),
-          trained: trained(spec),
+          trained: trained?.(spec) ?? (isFactor || lora === undefined),
           decay: spec.training?.decay ?? spec.role === 'matrix',
+          derived: spec.training?.form !== undefined || isFactor || adapters.has(spec.name),
         });
       }
-      return new TrainableModel(backend, config, parameters);
+      return new TrainableModel(backend, config, parameters, adapters, lora);
     } catch (error) {
       for (const { tensor } of parameters) tensor.dispose();
       throw error;
@@ -113,9 +138,9 @@ export class TrainableModel {
   layerWeights(backend: Backend, layer: number): { readonly weights: LayerWeights<Tensor>; dispose(): void } {
     const computed: Tensor[] = [];
     const weights = assembleWeights(this.config, (name) => this.parameter(name)).layers[layer]!;
-    const tensorOf = ({ tensor, training }: TrainedParameter): Tensor => {
-      if (training?.form === undefined) return tensor;
-      const value = backend.multiply(tensor, undefined, { activation: 'exp', scale: -1 });
+    const tensorOf = (parameter: TrainedParameter): Tensor => {
+      const value = this.#computed(backend, parameter);
+      if (value === undefined) return parameter.tensor;
       computed.push(value);
       return value;
     };
@@ -137,13 +162,22 @@ export class TrainableModel {
   /** Reads the parameters one by one, in the form that models and checkpoints have: a source for `createModel`. */
   source(): ParameterSource {
     return async ({ name }) => {
-      const { tensor, training, shape } = this.parameter(name);
-      const data = await this.backend.read(tensor);
-      if (training?.form === 'negative-exp')
+      const parameter = this.parameter(name);
+      const { shape } = parameter;
+      // In float64, also where the backend computes in float32.
+      if (parameter.training?.form === 'negative-exp') {
+        const data = await this.backend.read(parameter.tensor);
         return { dtype: 'float64', shape, data: Float64Array.from(data, (value) => -Math.exp(value)) };
-      return data instanceof Float64Array
-        ? { dtype: 'float64', shape, data }
-        : { dtype: 'float32', shape, data: data as Float32Array };
+      }
+      const merged = this.#computed(this.backend, parameter);
+      try {
+        const data = await this.backend.read(merged ?? parameter.tensor);
+        return data instanceof Float64Array
+          ? { dtype: 'float64', shape, data }
+          : { dtype: 'float32', shape, data: data as Float32Array };
+      } finally {
+        merged?.dispose();
+      }
     };
   }
 
@@ -154,6 +188,14 @@ export class TrainableModel {
 
   dispose(): void {
     for (const { tensor } of this.parameters) tensor.dispose();
+  }
+
+  /** The values that a model has of a parameter, where they are computed from what is trained; undefined elsewhere. */
+  #computed(backend: Backend, { name, tensor, training }: TrainedParameter): Tensor | undefined {
+    if (training?.form !== undefined) return backend.multiply(tensor, undefined, { activation: 'exp', scale: -1 });
+    const adapter = this.adapters.get(name);
+    if (adapter === undefined) return undefined;
+    return adapted(backend, tensor, { a: adapter.a.tensor, b: adapter.b.tensor }, loraScale(this.lora!));
   }
 }
 

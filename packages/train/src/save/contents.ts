@@ -2,11 +2,10 @@
  * What a save holds beside a model as others read it (`config.json`, `model.safetensors`, the tokenizer):
  * `training.json` with the progress, and `optimizer.safetensors` with
  * - `first.NAME` and `second.NAME`: the moments of a parameter;
- * - `trained.NAME`: the trained values of a parameter, where the model's file has them in another form or rounded;
+ * - `trained.NAME`: the trained values of a parameter, where the model's file, in float32, does not give them back;
  * - `carried.LAYER.SLOT`: the state that the next batch continues.
  */
 import type { Tensor } from '@mamba/core';
-import type { TrainableModel, TrainedParameter } from '../model/trainable.ts';
 import type { Progress, Trainer } from '../trainer/trainer.ts';
 import type { LazyTensor } from './tensors.ts';
 
@@ -34,7 +33,7 @@ export function savedTensors({ model, optimiser, carried }: Trainer): readonly L
   const layers = carried?.layers ?? [];
   return [
     ...parameters
-      .filter((parameter) => isRounded(model, parameter))
+      .filter(({ derived }) => derived || backend.precision === 'float64')
       .map(({ name, tensor }) => lazy(`trained.${name}`, tensor)),
     ...[...optimiser.moments].flatMap(([name, { first, second }]) => [
       lazy(`first.${name}`, first),
@@ -44,9 +43,4 @@ export function savedTensors({ model, optimiser, carried }: Trainer): readonly L
       Object.entries(state).map(([slot, tensor]) => lazy(`carried.${layer}.${slot}`, tensor)),
     ),
   ];
-}
-
-/** Whether the trained values differ from those that `model.safetensors`, in float32, gives back. */
-function isRounded({ backend }: TrainableModel, { training }: TrainedParameter): boolean {
-  return backend.precision === 'float64' || training?.form !== undefined;
 }

@@ -30,12 +30,12 @@ export async function saveTraining(
       carried: trainer.carried?.positions ?? null,
       options,
     };
-    await writeFile(folder, 'config.json', json(modelConfigJson(config, specialTokens)));
+    await writeText(folder, 'config.json', json(modelConfigJson(config, specialTokens)));
     const sink = await folder.createFile('model.safetensors');
     await writeSafetensorsModel({ config, source: trainer.model.source(), type: 'F32', sink });
-    for (const [name, content] of files) await writeFile(folder, name, content);
+    for (const [name, content] of files) await writeText(folder, name, content);
     await writeOptimiser(folder, trainer);
-    await writeFile(folder, TRAINING_FILE, json(training));
+    await writeText(folder, TRAINING_FILE, json(training));
     await folder.close();
   } catch (error) {
     await folder.abort();
@@ -54,7 +54,8 @@ async function writeOptimiser(folder: FolderSink, trainer: Trainer): Promise<voi
   }
 }
 
-async function writeFile(folder: FolderSink, name: string, content: string | Uint8Array): Promise<void> {
+/** Writes a file of a folder. */
+export async function writeText(folder: FolderSink, name: string, content: string | Uint8Array): Promise<void> {
   const sink = await folder.createFile(name);
   try {
     await sink.write(typeof content === 'string' ? new TextEncoder().encode(content) : content);
