@@ -3,6 +3,7 @@ import { type Backend, type HostArray, modelConfig, type Tensor } from '@mamba/c
 import { byteTokens, type TokenSource } from '../src/data/tokens.ts';
 import { initialParameters } from '../src/model/initialise.ts';
 import { TrainableModel } from '../src/model/trainable.ts';
+import type { StepMetrics, Trainer } from '../src/trainer/trainer.ts';
 
 /** A text as tokens. */
 export function textTokens(text: string): TokenSource {
@@ -31,4 +32,14 @@ export async function everyValue(trainer: {
     values.set(`second.${name}`, await backend.read(second));
   }
   return values;
+}
+
+/** Trains to a step, and returns the metrics that repeat. */
+export async function trainTo(
+  trainer: Trainer,
+  until: number,
+): Promise<readonly Omit<StepMetrics, 'tokensPerSecond'>[]> {
+  const metrics: Omit<StepMetrics, 'tokensPerSecond'>[] = [];
+  await trainer.run({ until, onStep: ({ tokensPerSecond: _, ...exact }: StepMetrics) => metrics.push(exact) });
+  return metrics;
 }

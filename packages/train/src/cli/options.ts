@@ -39,6 +39,7 @@ export interface Config {
   readonly tokenType?: 'uint16' | 'uint32';
   readonly vocab?: number;
   readonly endToken?: number;
+  readonly mixer?: 'mamba' | 'time-invariant';
   readonly init?: string;
   readonly lora?: number;
   readonly loraAlpha?: number;
@@ -169,6 +170,10 @@ export const OPTIONS: readonly Option[] = [
   model('layers', count(), 'layers', { default: byTask(4, 2, 2) }),
   model('dModel', count(), 'width', { default: byTask(128, 64, 64) }),
   model('dState', count(), 'states of each channel', { default: 16 }),
+  model('mixer', choice('mamba', 'time-invariant'), 'the blocks; time-invariant ones select nothing (S4D)', {
+    tasks: SYNTHETIC,
+    default: 'mamba',
+  }),
   model('init', text('<checkpoint>'), 'fine-tune this model, in place of a new one', { tasks: LM }),
   model('lora', count(), 'fine-tune by adapters of this rank, and keep the matrices', { tasks: LM }),
   model('loraAlpha', real(0), 'what adapters add is multiplied by alpha / rank (default: twice the rank)', {

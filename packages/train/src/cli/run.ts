@@ -11,6 +11,7 @@ import {
   parameterCount,
   sizeOf,
 } from '@mamba/core';
+import { defineTimeInvariant } from '../blocks/time-invariant.ts';
 import type { BatchSource } from '../data/batches.ts';
 import { segmentsInOrder } from '../data/segments.ts';
 import { shuffledWindows } from '../data/windows.ts';
@@ -49,6 +50,7 @@ class Closing {
  */
 export async function runTraining(config: Config, signal: AbortSignal): Promise<void> {
   const closing = new Closing();
+  if (config.mixer === 'time-invariant') defineTimeInvariant();
   try {
     const folder = new RunFolder(config.out, { keep: config.keep });
     const saved = await savedTraining(folder, config, closing);
@@ -162,7 +164,7 @@ async function modelOf(
   config: Config,
   { saved, init, text, signal }: Origins,
 ): Promise<TrainableModel> {
-  const from = saved?.checkpoint ?? init;
+  const from = saved ?? init;
   const { lora: rank, loraAlpha: alpha, loraTargets: targets, seed } = config;
   const lora = rank === undefined ? undefined : { rank, alpha, targets, seed };
   if (from !== undefined)
@@ -172,11 +174,13 @@ async function modelOf(
 }
 
 function newModel(config: Config, text: TextData | undefined): ModelConfig {
-  const { layers, dModel, dState } = config;
+  const { layers, dModel, dState, mixer } = config;
+  if (text !== undefined) return modelConfig({ layers, dModel, vocabSize: text.vocabSize }, { dState });
   // The tasks have so few tokens that a head of its own costs nothing.
-  return text === undefined
-    ? modelConfig({ layers, dModel, vocabSize: taskOf(config).vocabSize }, { dState, tiedHead: false })
-    : modelConfig({ layers, dModel, vocabSize: text.vocabSize }, { dState });
+  const { vocabSize } = taskOf(config);
+  if (mixer === 'mamba') return modelConfig({ layers, dModel, vocabSize }, { dState, tiedHead: false });
+  const block = { kind: 'time-invariant', dInner: 2 * dModel, dState, dConv: 4 } as const;
+  return modelConfig({ dModel, vocabSize, tiedHead: false, blocks: new Array(layers).fill(block) });
 }
 
 function dataOf(config: Config, text: TextData | undefined): BatchSource {

@@ -110,7 +110,7 @@ describe('a model with adapters', () => {
     await trainer.run({ until: 3 });
     await run.save(trainer);
     const saved = await openTraining(run.pathOf(3));
-    const { config, source } = saved.checkpoint;
+    const { config, source } = saved;
     const again = await TrainableModel.create(backend, config, source, { exact: saved.exact, lora: LORA });
     const second = trainerOf(again);
     await saved.restore(second);

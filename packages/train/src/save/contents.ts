@@ -4,8 +4,10 @@
  * - `first.NAME` and `second.NAME`: the moments of a parameter;
  * - `trained.NAME`: the trained values of a parameter, where the model's file, in float32, does not give them back;
  * - `carried.LAYER.SLOT`: the state that the next batch continues.
+ *
+ * A model that no family of checkpoints can express is saved by these two files alone, which hold all of it then.
  */
-import type { Tensor } from '@mamba/core';
+import type { ModelConfig, Tensor } from '@mamba/core';
 import type { Progress, Trainer } from '../trainer/trainer.ts';
 import type { LazyTensor } from './tensors.ts';
 
@@ -19,12 +21,17 @@ export interface TrainingFile extends Progress {
   readonly version: number;
   /** Tokens that each row of the carried state has been fed; null where none is carried. */
   readonly carried: readonly number[] | null;
+  /** The config of a model that no family of checkpoints can express; null where `config.json` says it. */
+  readonly model: ModelConfig | null;
   /** What the caller saved with it: usually the options of the training. */
   readonly options: unknown;
 }
 
-/** The tensors of `optimizer.safetensors`. */
-export function savedTensors({ model, optimiser, carried }: Trainer): readonly LazyTensor[] {
+/**
+ * The tensors of `optimizer.safetensors`.
+ * @param all Whether all parameters are in it, not only those that another file does not give back.
+ */
+export function savedTensors({ model, optimiser, carried }: Trainer, all: boolean): readonly LazyTensor[] {
   const { backend, parameters } = model;
   const lazy = (name: string, tensor: Tensor): LazyTensor => ({
     ...{ name, shape: tensor.shape, dtype: backend.precision },
@@ -33,7 +40,7 @@ export function savedTensors({ model, optimiser, carried }: Trainer): readonly L
   const layers = carried?.layers ?? [];
   return [
     ...parameters
-      .filter(({ derived }) => derived || backend.precision === 'float64')
+      .filter(({ derived }) => all || derived || backend.precision === 'float64')
       .map(({ name, tensor }) => lazy(`trained.${name}`, tensor)),
     ...[...optimiser.moments].flatMap(([name, { first, second }]) => [
       lazy(`first.${name}`, first),

@@ -1,20 +1,23 @@
 import {
   type Checkpoint,
   type CheckpointLocation,
+  checkpointStore,
   openCheckpoint,
   openSafetensors,
   readJson,
   type SafetensorsFile,
 } from '@mamba/checkpoint';
-import { type HostTensor, MambaError, type Tensor } from '@mamba/core';
+import { type HostTensor, MambaError, type ModelConfig, type ParameterSource, type Tensor } from '@mamba/core';
+import { resolveModelConfig } from '@mamba/core/driver';
 import { CarriedState } from '../model/loss.ts';
 import type { Trainer } from '../trainer/trainer.ts';
 import { OPTIMISER_FILE, TRAINING_FILE, type TrainingFile, VERSION } from './contents.ts';
 
 /** A training that was saved. */
 export interface SavedTraining {
-  /** The model, whose config and source a `TrainableModel` is made of. */
-  readonly checkpoint: Checkpoint;
+  /** The model, of which a `TrainableModel` is made, or with `createModel` one that is not trained. */
+  readonly config: ModelConfig;
+  readonly source: ParameterSource;
   /** Number of steps that were done. */
   readonly step: number;
   /** What the caller saved with it. */
@@ -34,23 +37,22 @@ export interface SavedTraining {
  *
  * @example
  * const saved = await openTraining('run/step-000100');
- * const { config, source } = saved.checkpoint;
- * const model = await TrainableModel.create(backend, config, source, { exact: saved.exact });
+ * const model = await TrainableModel.create(backend, saved.config, saved.source, { exact: saved.exact });
  * const trainer = new Trainer(model, data, options);
  * await saved.restore(trainer);
  * await saved.close();
  * @throws MambaError `invalid-file` where there is no such save or it is damaged, and what `openCheckpoint` throws.
  */
 export async function openTraining(location: CheckpointLocation): Promise<SavedTraining> {
-  const checkpoint = await openCheckpoint(location);
+  const store = checkpointStore(location);
+  const training = checkTraining(`${store.name}: ${TRAINING_FILE}`, await readJson(store, TRAINING_FILE));
+  const file = await store.open(OPTIMISER_FILE);
+  if (file === undefined) throw damaged(`${store.name}: ${OPTIMISER_FILE}`, 'no such file', 'that of a saved training');
+  const tensors = await openSafetensors(file);
   try {
-    const { store, name } = checkpoint;
-    const training = checkTraining(`${name}: ${TRAINING_FILE}`, await readJson(store, TRAINING_FILE));
-    const source = await store.open(OPTIMISER_FILE);
-    if (source === undefined) throw damaged(`${name}: ${OPTIMISER_FILE}`, 'no such file', 'that of a saved training');
-    const tensors = await openSafetensors(source);
+    const model = training.model === null ? await openCheckpoint(store) : ownModel(tensors, training.model);
     return {
-      ...{ checkpoint, step: training.step, options: training.options },
+      ...{ config: model.config, source: model.source, step: training.step, options: training.options },
       exact: async (parameter) =>
         tensors.tensors.has(`trained.${parameter}`) ? tensors.read(`trained.${parameter}`) : undefined,
       async restore(trainer) {
@@ -72,13 +74,27 @@ export async function openTraining(location: CheckpointLocation): Promise<SavedT
       },
       async close() {
         await tensors.close();
-        await checkpoint.close();
+        await model.close();
       },
     };
   } catch (error) {
-    await checkpoint.close();
+    await tensors.close();
     throw error;
   }
+}
+
+/** The model of a save that holds it by its trained values alone. */
+function ownModel(file: SafetensorsFile, given: ModelConfig): Pick<Checkpoint, 'config' | 'source' | 'close'> {
+  return {
+    config: resolveModelConfig(`${file.name}: model`, given),
+    async source({ name, training }) {
+      const host = await file.read(`trained.${name}`);
+      if (training?.form === undefined) return host;
+      const data = Float64Array.from(host.data, (value) => -Math.exp(value));
+      return { dtype: 'float64', shape: host.shape, data };
+    },
+    async close() {},
+  };
 }
 
 function checkTraining(origin: string, json: unknown): TrainingFile {

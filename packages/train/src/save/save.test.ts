@@ -3,20 +3,22 @@ import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promis
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { openCheckpoint, temporaryPath } from '@mamba/checkpoint';
-import { type Backend, createModel } from '@mamba/core';
+import { type Backend, createModel, modelConfig } from '@mamba/core';
 import { reference } from '@mamba/reference';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { everyValue, textTokens, tinyModel } from '../../test/helpers.ts';
+import { everyValue, textTokens, tinyModel, trainTo } from '../../test/helpers.ts';
+import { defineTimeInvariant } from '../blocks/time-invariant.ts';
 import type { BatchSource } from '../data/batches.ts';
 import { byteTokenizerFiles } from '../data/byte-tokenizer.ts';
 import { Corpus } from '../data/corpus.ts';
 import { segmentsInOrder } from '../data/segments.ts';
 import { BYTE_END } from '../data/tokens.ts';
 import { shuffledWindows } from '../data/windows.ts';
+import { initialParameters } from '../model/initialise.ts';
 import { TrainableModel } from '../model/trainable.ts';
 import { inductionHeads } from '../tasks/induction-heads.ts';
 import { taskBatches } from '../tasks/task.ts';
-import { type StepMetrics, Trainer } from '../trainer/trainer.ts';
+import { Trainer } from '../trainer/trainer.ts';
 import { openTraining } from './read.ts';
 import { RunFolder } from './run-folder.ts';
 
@@ -39,20 +41,13 @@ const SOURCES: Readonly<Record<string, () => BatchSource>> = {
   'segments with a carried state': () => segmentsInOrder(corpus, { batch: 2, length: 5 }),
 };
 
-/** Trains to a step, and returns the metrics that repeat. */
-async function trainTo(trainer: Trainer, until: number) {
-  const metrics: object[] = [];
-  await trainer.run({ until, onStep: ({ tokensPerSecond: _, ...exact }: StepMetrics) => metrics.push(exact) });
-  return metrics;
-}
-
 async function newTrainer(data: BatchSource): Promise<Trainer> {
   return new Trainer(await tinyModel(backend, 257), data, OPTIONS);
 }
 
 async function resumed(path: string, data: BatchSource): Promise<Trainer> {
   const saved = await openTraining(path);
-  const { config, source } = saved.checkpoint;
+  const { config, source } = saved;
   const model = await TrainableModel.create(backend, config, source, { exact: saved.exact });
   const trainer = new Trainer(model, data, OPTIONS);
   await saved.restore(trainer);
@@ -127,6 +122,27 @@ describe('a save', () => {
     await saved.close();
     await checkpoint.close();
     dispose(trainer);
+  });
+
+  it('holds a model that no family of checkpoints has', async () => {
+    defineTimeInvariant();
+    const block = { kind: 'time-invariant', dInner: 8, dState: 2, dConv: 4 } as const;
+    const config = modelConfig({ dModel: 4, vocabSize: 16, blocks: [block] });
+    const model = await TrainableModel.create(backend, config, initialParameters(config, { seed: 1 }));
+    const trainer = new Trainer(model, SOURCES.tasks!(), OPTIONS);
+    await trainTo(trainer, 3);
+    const run = new RunFolder(join(folder, 'time-invariant'));
+    await run.save(trainer);
+    expect((await readdir(run.pathOf(3))).sort()).toEqual(['optimizer.safetensors', 'training.json']);
+    const again = await resumed(run.pathOf(3), SOURCES.tasks!());
+    for (const each of [trainer, again]) await each.run();
+    expect(await everyValue(again)).toEqual(await everyValue(trainer));
+    const saved = await openTraining(run.pathOf(3));
+    const a = { ...again.model.parameter('layers.0.block.A') };
+    expect((await saved.source(a)).data.every((value) => value < 0)).toBe(true);
+    await saved.close();
+    dispose(trainer);
+    dispose(again);
   });
 
   it('is kept while it is among the newest, and leaves no parts behind', async () => {

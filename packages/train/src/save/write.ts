@@ -1,4 +1,5 @@
 import { type FolderSink, modelConfigJson, type SpecialTokens, writeSafetensorsModel } from '@mamba/checkpoint';
+import { isMambaError, type ModelConfig } from '@mamba/core';
 import type { Trainer } from '../trainer/trainer.ts';
 import { OPTIMISER_FILE, savedTensors, TRAINING_FILE, type TrainingFile, VERSION } from './contents.ts';
 import { writeTensors } from './tensors.ts';
@@ -13,9 +14,9 @@ export interface SaveOptions {
 
 /**
  * Saves a training between two steps as a folder: a model in the layout of Hugging Face, which transformers loads, and
- * beside it all that `openTraining` needs to go on bit for bit. The folder appears when it is complete.
- * @throws MambaError `io`, `unsupported` where no family of checkpoints can express the model, and any error of the
- * backend. The folder is given up then.
+ * beside it all that `openTraining` needs to go on bit for bit. The folder appears when it is complete. A model with
+ * blocks that no family of checkpoints has is saved for `openTraining` alone.
+ * @throws MambaError `io`, and any error of the backend. The folder is given up then.
  */
 export async function saveTraining(
   folder: FolderSink,
@@ -24,17 +25,21 @@ export async function saveTraining(
 ): Promise<void> {
   try {
     const { config } = trainer.model;
+    const described = describe(config, specialTokens);
     const training: TrainingFile = {
       version: VERSION,
       ...trainer.progress(),
+      model: described === undefined ? config : null,
       carried: trainer.carried?.positions ?? null,
       options,
     };
-    await writeText(folder, 'config.json', json(modelConfigJson(config, specialTokens)));
-    const sink = await folder.createFile('model.safetensors');
-    await writeSafetensorsModel({ config, source: trainer.model.source(), type: 'F32', sink });
+    if (described !== undefined) {
+      await writeText(folder, 'config.json', json(described));
+      const sink = await folder.createFile('model.safetensors');
+      await writeSafetensorsModel({ config, source: trainer.model.source(), type: 'F32', sink });
+    }
     for (const [name, content] of files) await writeText(folder, name, content);
-    await writeOptimiser(folder, trainer);
+    await writeOptimiser(folder, trainer, described === undefined);
     await writeText(folder, TRAINING_FILE, json(training));
     await folder.close();
   } catch (error) {
@@ -43,10 +48,20 @@ export async function saveTraining(
   }
 }
 
-async function writeOptimiser(folder: FolderSink, trainer: Trainer): Promise<void> {
+/** The content of `config.json`; undefined where no family of checkpoints can express the model. */
+function describe(config: ModelConfig, specialTokens: SpecialTokens): object | undefined {
+  try {
+    return modelConfigJson(config, specialTokens);
+  } catch (error) {
+    if (isMambaError(error, 'unsupported')) return undefined;
+    throw error;
+  }
+}
+
+async function writeOptimiser(folder: FolderSink, trainer: Trainer, all: boolean): Promise<void> {
   const sink = await folder.createFile(OPTIMISER_FILE);
   try {
-    await writeTensors(sink, savedTensors(trainer));
+    await writeTensors(sink, savedTensors(trainer, all));
     await sink.close();
   } catch (error) {
     await sink.abort();
