@@ -19,7 +19,9 @@ describe('the plan of a backward scan', () => {
     const lanes = { kernel: 'euler', lanes: 4, channels: 64, steps: 16, keep: false, stateChannels: 16 };
     expect(layout(wide)).toEqual({ ...lanes, summed: 16, rounds: 3 });
     expect(layout({ ...wide, memory: 16_384 })).toEqual({ ...lanes, summed: 8, rounds: 3 });
-    expect(layout({ ...wide, memory: 16_384, subgroup: 4 })).toEqual({ ...lanes, summed: 1, rounds: 0 });
+    expect(layout({ ...wide, memory: 16_384, subgroup: 8 })).toMatchObject({ channels: 32, summed: 4, rounds: 1 });
+    expect(layout({ ...wide, memory: 16_384, subgroup: 4 })).toMatchObject({ channels: 16, summed: 4, rounds: 0 });
+    expect(layout({ ...wide, memory: 1024 })).toMatchObject({ kernel: 'general' });
     expect(layout(browser)).toMatchObject({ lanes: 1, channels: 32, steps: 4, summed: 2, rounds: 0 });
   });
 

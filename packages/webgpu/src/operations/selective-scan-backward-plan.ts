@@ -100,12 +100,15 @@ function eulerLayout(
   const rounds = lanes === 1 ? 0 : Math.log2(Math.min(8, powerOfTwoBelow(limits.subgroup) / lanes));
   // A tile of one group's channels; more lanes would only repeat the last channel.
   const widest = Math.min(lanes === 1 ? 32 : 64, Math.min(limits.workgroup, WIDEST) / lanes);
-  const channels = Math.max(16, Math.min(widest, 2 ** Math.ceil(Math.log2(dim / groups))));
+  const most = Math.max(16, Math.min(widest, 2 ** Math.ceil(Math.log2(dim / groups))));
   const steps = 4 * lanes;
-  for (let summed = steps; summed >= 1; summed /= 2) {
-    const layout = { lanes, channels, steps, summed, rounds, keep: false, stateChannels: 16 } as const;
-    if (fits(layout, limits)) return layout;
-  }
+  // A quarter of a tile's steps at once, at the least: each part of a tile has two barriers. Small subgroups leave many
+  // sums to workgroup memory, so there the tile of channels is narrower.
+  for (let channels = most; channels >= 16; channels /= 2)
+    for (let summed = steps; summed >= steps / 4; summed /= 2) {
+      const layout = { lanes, channels, steps, summed, rounds, keep: false, stateChannels: 16 } as const;
+      if (fits(layout, limits)) return layout;
+    }
   return undefined;
 }
 

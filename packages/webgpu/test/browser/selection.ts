@@ -22,10 +22,10 @@ const NODE_ONLY = [
  * Combinations of a scan's options, each a pipeline. A small scan has one lane a channel and no sum over lanes, which
  * is what differs without subgroups.
  */
-const SAME_PIPELINES = /^selective-scan\/with-/;
+const SAME_PIPELINES = /^selective-scan(-backward)?\/with-/;
 /** Those that run in a browser all the same, for its compiler of shaders: no option, and all but resets. */
-const OF_EACH_COMPILER = ['nothing', 'D-z-deltaBias-deltaSoftplus-initialState'].map(
-  (options) => `selective-scan/with-${options}`,
+const OF_EACH_COMPILER = ['nothing', 'D-z-deltaBias-deltaSoftplus-initialState'].flatMap((options) =>
+  ['selective-scan', 'selective-scan-backward'].map((stem) => `${stem}/with-${options}`),
 );
 
 /** Whether the page runs a check: most of the suite, on the limits and features that every browser grants. */
