@@ -22,9 +22,10 @@ export function float16ToNumber(bits: number): number {
   const sign = bits & 0x8000 ? -1 : 1;
   const exponent = (bits >> 10) & 0x1f;
   const fraction = bits & 0x3ff;
-  if (exponent === 0) return sign * fraction * 2 ** -24;
   if (exponent === 0x1f) return fraction === 0 ? sign * Number.POSITIVE_INFINITY : Number.NaN;
-  return sign * (1 + fraction / 1024) * 2 ** (exponent - 15);
+  // The same exponent and fraction as a float32 are the value times 2^-112, exactly, subnormals included.
+  words[0] = (bits & 0x7fff) << 13;
+  return sign * floats[0]! * BIASES;
 }
 
 /** Converts a number to IEEE binary16 bits, rounded to nearest, ties to even. */
@@ -55,6 +56,8 @@ export function numberToBfloat16(value: number): number {
   return ((word + 0x7fff + ((word >>> 16) & 1)) >>> 16) & 0xffff;
 }
 
+/** The power of two between the exponent biases of float32 and binary16. */
+const BIASES = 2 ** (127 - 15);
 const floats = new Float32Array(1);
 const words = new Uint32Array(floats.buffer);
 
