@@ -56,7 +56,7 @@ fn main(
   let scale = scaleOf();
   var sums: array<Result, SIDE * SIDE>;
   let count = (args.depth + 31u) / 32u;
-  let perSplit = (count + SPLITS - 1u) / SPLITS;
+  let perSplit = (count + args.splits - 1u) / args.splits;
   let begin = tile_id.z * perSplit;
   let end = min(begin + perSplit, count);
   // The next tile is on its way to registers while this one is multiplied.

@@ -26,7 +26,7 @@ fn main(@builtin(workgroup_id) tile_id: vec3u, @builtin(local_invocation_index) 
   let depth = select(index % DEPTH, index % 128u / QUADS, turned);
   let quad = select(index % 128u / DEPTH, index % QUADS, turned);
   let count = (args.depth + 4u * DEPTH - 1u) / (4u * DEPTH);
-  let perSplit = (count + SPLITS - 1u) / SPLITS;
+  let perSplit = (count + args.splits - 1u) / args.splits;
   let begin = tile_id.z * perSplit;
   let end = min(begin + perSplit, count);
   var sums: array<vec4f, 4u * SIDE * SIDE>;

@@ -66,8 +66,8 @@ fn main(@builtin(workgroup_id) tile_id: vec3u, @builtin(local_invocation_index) 
   let tiles = (end - begin + TILE - 1u) / TILE;
   let firstRow = tile_id.z * args.length + begin;
   let vectors = args.dim * args.states;
-  let bias = select(0.0, constants[vectors + args.dim + channel], BIAS);
-  let skip = select(0.0, constants[vectors + channel], SKIP);
+  let bias = select(0.0, constants[vectors + args.dim + channel], args.hasDeltaBias != 0u);
+  let skip = select(0.0, constants[vectors + channel], args.hasD != 0u);
 
   // A lane holds a channel's quads of states `lane`, `lane + LANES`, …; quads past the states are zero.
   let stateRow = select(tile_id.z, tile_id.z * args.chunks + tile_id.y, MODE != 0u);

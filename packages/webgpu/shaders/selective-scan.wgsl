@@ -88,8 +88,8 @@ fn main(@builtin(workgroup_id) tile_id: vec3u, @builtin(local_invocation_index) 
       c[i] = loadC(channel * args.states, n);
     }
   }
-  let bias = select(0.0, constants[vectors + args.dim + channel], BIAS);
-  let skip = select(0.0, constants[vectors + channel], SKIP);
+  let bias = select(0.0, constants[vectors + args.dim + channel], args.hasDeltaBias != 0u);
+  let skip = select(0.0, constants[vectors + channel], args.hasD != 0u);
   var total = 0.0;
   var survived = 1.0;
 
@@ -233,7 +233,7 @@ fn main(@builtin(workgroup_id) tile_id: vec3u, @builtin(local_invocation_index) 
         let otherInGroup = firstInGroup + other;
         if (j < outputs && otherInGroup < args.channelsPerGroup) {
           let target_ = group * args.channelsPerGroup + otherInGroup;
-          let D = select(0.0, constants[vectors + target_], SKIP);
+          let D = select(0.0, constants[vectors + target_], args.hasD != 0u);
           emit(rowsBefore + first + k, target_, collected(k, other) + D * staged[j].y);
         }
       }
@@ -281,7 +281,7 @@ fn stage(index: u32, row: u32, count: u32, group: u32, firstInGroup: u32) {
       let inGroup = min(firstInGroup + j % channels, args.channelsPerGroup - 1u);
       let channel = group * args.channelsPerGroup + inGroup;
       let at = (row + min(step, count - 1u)) * args.dim + channel;
-      let bias = select(0.0, constants[args.dim * (args.states + 1u) + channel], BIAS);
+      let bias = select(0.0, constants[args.dim * (args.states + 1u) + channel], args.hasDeltaBias != 0u);
       staged[j] = select(vec2f(), vec2f(discretised(delta[at] + bias), u[at]), step < count);
     }
   }

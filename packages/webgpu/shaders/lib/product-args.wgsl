@@ -9,6 +9,7 @@ struct Args {
   xOffset: u32,
   yRow: u32,
   yOffset: u32,
+  splits: u32, // parts, at least 1, into which the inputs are cut where there are few tiles
 }
 
 @group(0) @binding(0) var<uniform> args: Args;
@@ -16,7 +17,8 @@ struct Args {
 @group(0) @binding(2) var<storage, read> weight: array<vec4u>; // [outputs, inputs] in FORMAT
 @group(0) @binding(3) var<storage, read> scales: array<f32>; // [outputs, blocks] for q8
 @group(0) @binding(4) var<storage, read> bias: array<f32>; // [all outputs]
-@group(0) @binding(5) var<storage, read_write> y: array<f32>; // [rows, yRow]
+// [splits, rows, yRow]: where the inputs are cut, each part writes a y of its own, for linear-sum.wgsl.
+@group(0) @binding(5) var<storage, read_write> y: array<f32>;
 
 // The gradients of a product are products as well. Whether x is stored as [depth, xRow], and the weights as [depth,
 // outputs]: they are read as they lie, and turned on their way into the tiles.
@@ -25,6 +27,3 @@ override WEIGHT_TURNED: bool = false;
 override BIAS: bool = false;
 /// Whether the product is added to y, which is the residual then.
 override ACCUMULATE: bool = false;
-/// The parts into which the inputs are cut where there are few tiles. Each part writes a y of its own, `rows` rows
-/// apart, for linear-sum.wgsl.
-override SPLITS: u32 = 1u;

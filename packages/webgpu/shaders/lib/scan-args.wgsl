@@ -20,6 +20,10 @@ struct Args {
   // The same of z, in floats.
   zRow: u32,
   zOffset: u32,
+  // Whether there is a D, and a deltaBias: 1 or 0. They are read once a channel, so that a pipeline of their own would
+  // gain nothing.
+  hasD: u32,
+  hasDeltaBias: u32,
 }
 
 @group(0) @binding(0) var<uniform> args: Args;
@@ -35,8 +39,6 @@ struct Args {
 
 override MODE: u32 = 0u;
 override SOFTPLUS: bool = true;
-override BIAS: bool = true;
-override SKIP: bool = true;
 override GATE: bool = true;
 
 const LOG2E = 1.44269504088896340736;

@@ -177,10 +177,10 @@ export function multiplyTiles(
   const dispatch = (y: BufferRange, stride: number, offset: number, added: { BIAS: boolean; ACCUMULATE: boolean }) => {
     const call = {
       bindings: { ...bindings, y },
-      uniforms: { ...uniforms, yRow: stride, yOffset: offset },
+      uniforms: { ...uniforms, yRow: stride, yOffset: offset, splits },
       workgroups,
     };
-    const common = { ...overrides, ...added, SPLITS: splits };
+    const common = { ...overrides, ...added };
     if (shader === 'tiled')
       gpu.dispatch(tiled, { ...call, constants: { SIDE: side, DEPTH: 8 / side }, overrides: common });
     else {

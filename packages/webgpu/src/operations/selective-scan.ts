@@ -237,14 +237,14 @@ function pass(gpu: Gpu, call: Scan, plan: ScanPlan, mode: Mode, targets: Targets
       cOffset: C.offset / unit,
       zRow: z?.row ?? 0,
       zOffset: z?.offset ?? 0,
+      hasD: Number(call.skip),
+      hasDeltaBias: Number(call.bias),
     },
     workgroups: [groups * tilesPerGroup, chunks, batch],
   } as const;
   const shared = {
     MODE: mode,
     SOFTPLUS: call.softplus,
-    BIAS: call.bias,
-    SKIP: call.skip && mode !== 1,
     GATE: z !== undefined && mode !== 1,
   };
   if (plan.layout.kernel === 'euler')
