@@ -14,6 +14,8 @@ export const CHROMIUM_FLAGS: readonly string[] = [
   '--ignore-gpu-blocklist',
   // Without this flag SwiftShader takes seconds for each kernel, as @mamba/webgpu's src/gpu/platform-node.ts explains.
   '--disable-dawn-features=use_vulkan_zero_initialize_workgroup_memory_extension',
+  // Pages are drawn without the GPU, whose every frame SwiftShader would compute as well.
+  '--disable-gpu-compositing',
   '--disable-quic',
   '--no-first-run',
   '--disable-background-networking',
