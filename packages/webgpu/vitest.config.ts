@@ -9,6 +9,7 @@ export default defineProject({
     name: '@mamba/webgpu',
     include: ['src/**/*.test.ts', 'test/**/*.test.ts'],
     pool: 'forks',
+    setupFiles: ['test/sleep-between-polls.ts'],
     testTimeout: 300_000,
     hookTimeout: 300_000,
   },
