@@ -19,10 +19,18 @@ const NODE_ONLY = [
 ];
 
 /**
- * Combinations of a scan's options, each a pipeline. A small scan has one lane a channel and no sum over lanes, which
- * is what differs without subgroups.
+ * Scans of few states that have the same pipelines with and without subgroups: one lane a channel has no sum over
+ * lanes. They are the combinations of options, and all that the Euler kernel, which needs subgroups, does not take:
+ * zoh, bilinear, constant B or C, resets.
  */
-const SAME_PIPELINES = /^selective-scan(-backward)?\/with-/;
+const SAME_PIPELINES = [
+  /^selective-scan(-backward)?\/with-/,
+  /^selective-scan\/(zoh|bilinear)-(all-off|constant|state16)$/,
+  /^selective-scan\/b-.*constant/,
+  /^selective-scan\/(regime|.*-a)-.*(zoh|bilinear)$/,
+  /^selective-scan\/.*-a-resets-euler$/,
+  /^invariants\/selective-scan-(zoh|bilinear|constant)\//,
+];
 /** Those that run in a browser all the same, for its compiler of shaders: no option, and all but resets. */
 const OF_EACH_COMPILER = ['nothing', 'D-z-deltaBias-deltaSoftplus-initialState'].flatMap((options) =>
   ['selective-scan', 'selective-scan-backward'].map((stem) => `${stem}/with-${options}`),
@@ -31,5 +39,5 @@ const OF_EACH_COMPILER = ['nothing', 'D-z-deltaBias-deltaSoftplus-initialState']
 /** Whether the page runs a check: most of the suite, on the limits and features that every browser grants. */
 export function inBrowser(id: string): boolean {
   if (OF_EACH_COMPILER.includes(id)) return true;
-  return !NODE_ONLY.some((prefix) => id.startsWith(prefix)) && !SAME_PIPELINES.test(id);
+  return !NODE_ONLY.some((prefix) => id.startsWith(prefix)) && !SAME_PIPELINES.some((ids) => ids.test(id));
 }
