@@ -2,7 +2,8 @@
 # Packs the built bench and conformance command lines, with what they need and nothing more, for a machine without a
 # registry. Usage, after `npm run build`: scripts/pack-gpu-app.sh [FOLDER, .gpu by default]. The folder already holds
 # Node, Dawn's bindings (node_modules/webgpu) and the Vulkan loader. On that machine run
-# `. FOLDER/setup.sh && . FOLDER/app-setup.sh`, then `conformance …` and `bench …`.
+# `. FOLDER/setup.sh && . FOLDER/app-setup.sh`, then `conformance …`, `bench …`, `train …` and
+# `lm …`.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 out=${1:-.gpu}; app=$out/app
@@ -27,5 +28,7 @@ fixtures=$app/node_modules/@mamba/conformance/fixtures
 [ -e "$fixtures" ] || cp -r packages/conformance/fixtures "$fixtures"
 conformance() { node "$app/node_modules/@mamba/conformance/bin/mamba-conformance.js" "$@"; }
 bench() { node "$app/bin/mamba-bench.js" "$@"; }
+train() { node "$app/node_modules/@mamba/train/bin/mamba-train.js" "$@"; }
+lm() { node "$app/node_modules/@mamba/lm/bin/mamba-lm.js" "$@"; }
 S
 du -sh "$out"
