@@ -12,6 +12,8 @@ import * as hub from '@mamba/lm/hub';
 import * as server from '@mamba/lm/server';
 import * as worker from '@mamba/lm/worker';
 import { reference } from '@mamba/reference';
+import * as train from '@mamba/train';
+import * as trainNode from '@mamba/train/node';
 import { webgpu } from '@mamba/webgpu';
 
 export const providers: readonly core.BackendProvider[] = [
@@ -23,4 +25,4 @@ export const providers: readonly core.BackendProvider[] = [
 // @ts-expect-error An option that does not exist is told of all the same.
 cpu({ nonsense: true });
 
-export { checkpoint, conformance, driver, hub, lm, server, toolkit, worker };
+export { checkpoint, conformance, driver, hub, lm, server, toolkit, train, trainNode, worker };

@@ -1,5 +1,6 @@
 /** Where a training gets its batches from. */
 import { MambaError } from '@mamba/core';
+import { checkInteger } from '@mamba/core/toolkit';
 import type { Batch } from '../model/loss.ts';
 import type { Corpus } from './corpus.ts';
 
@@ -37,6 +38,13 @@ export function checkState(origin: string, state: DataState, expected: DataState
       remedy: 'Go on with the data and options that it began with, or begin anew.',
     });
   }
+}
+
+/** A count in a state. @throws MambaError `invalid-argument` where it is none. */
+export function countIn(origin: string, state: DataState, key: string): number {
+  const count = state[key] as number;
+  checkInteger(`${origin}: ${key}`, count, 0);
+  return count;
 }
 
 /**

@@ -158,6 +158,7 @@ describe('shuffled windows', () => {
     const state = shuffledWindows(numbered(64), { batch: 2, length: 7, seed: 9 }).state();
     const other = shuffledWindows(numbered(65), { batch: 2, length: 7, seed: 9 });
     expect(() => other.restore(state)).toThrow(/tokens 64, expected tokens 65/);
+    expect(() => other.restore({ ...state, tokens: 65, next: -1 })).toThrow(/next is not valid: got -1/);
   });
 
   it('is not made of a corpus that is too short, or of documents of one token', async () => {

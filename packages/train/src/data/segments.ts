@@ -1,6 +1,6 @@
 import { invalid } from '@mamba/core';
 import { checkInteger } from '@mamba/core/toolkit';
-import { type BatchSource, checkState, rowsOf } from './batches.ts';
+import { type BatchSource, checkState, countIn, rowsOf } from './batches.ts';
 import type { Corpus } from './corpus.ts';
 import type { WindowOptions } from './windows.ts';
 
@@ -31,7 +31,7 @@ export function segmentsInOrder(corpus: Corpus, { batch, length }: WindowOptions
     state: () => ({ ...identity, next }),
     restore(state) {
       checkState('segmentsInOrder.restore', state, identity);
-      next = Number(state.next);
+      next = countIn('segmentsInOrder.restore', state, 'next');
     },
   };
 }

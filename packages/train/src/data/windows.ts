@@ -2,7 +2,7 @@ import { invalid } from '@mamba/core';
 import { checkInteger } from '@mamba/core/toolkit';
 import type { Batch } from '../model/loss.ts';
 import { Random } from '../random.ts';
-import { type BatchSource, checkState, type DataState, rowsOf, type TrainingBatch } from './batches.ts';
+import { type BatchSource, checkState, countIn, type DataState, rowsOf, type TrainingBatch } from './batches.ts';
 import type { Corpus } from './corpus.ts';
 import { permutation } from './permutation.ts';
 
@@ -57,8 +57,9 @@ export function shuffledWindows(
     },
     state: (): DataState => ({ ...identity, epoch, next }),
     restore(state) {
-      checkState('shuffledWindows.restore', state, identity);
-      [epoch, next] = [Number(state.epoch), Number(state.next)];
+      const origin = 'shuffledWindows.restore';
+      checkState(origin, state, identity);
+      [epoch, next] = [countIn(origin, state, 'epoch'), countIn(origin, state, 'next')];
       windows = cut();
     },
   };

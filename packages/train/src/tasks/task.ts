@@ -1,5 +1,5 @@
 import { checkInteger } from '@mamba/core/toolkit';
-import { type BatchSource, checkState } from '../data/batches.ts';
+import { type BatchSource, checkState, countIn } from '../data/batches.ts';
 import type { Batch } from '../model/loss.ts';
 import { Random } from '../random.ts';
 
@@ -48,7 +48,7 @@ export function taskBatches(
     state: () => ({ ...identity, drawn, random: random.state() }),
     restore(state) {
       checkState('taskBatches.restore', state, identity);
-      drawn = Number(state.drawn);
+      drawn = countIn('taskBatches.restore', state, 'drawn');
       random.restore(state.random as readonly number[]);
     },
   };

@@ -1,4 +1,4 @@
-import { MambaError, type Model, type ModelState } from '@mamba/core';
+import { invalid, MambaError, type Model, type ModelState } from '@mamba/core';
 import { scoped } from '@mamba/core/toolkit';
 import { yieldToEventLoop } from '../event-loop.ts';
 import type { Batch } from '../model/loss.ts';
@@ -21,7 +21,7 @@ const LOGITS = 2 ** 25;
 /**
  * The mean loss of batches, each from a zero state, by a model with its fused forms. Batches run in pieces along their
  * length, so that the logits of all positions are never in memory together.
- * @throws MambaError `aborted`, and any error of the backend.
+ * @throws MambaError `invalid-argument` where no batch has a target, `aborted`, and any error of the backend.
  */
 export async function evaluateLoss(
   model: Model,
@@ -50,6 +50,7 @@ export async function evaluateLoss(
       state?.dispose();
     }
   }
+  if (targets === 0) throw invalid('evaluateLoss.batches', 'no target', 'at least one that is not below 0');
   return { loss: sum / targets, targets };
 }
 

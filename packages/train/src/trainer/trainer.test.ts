@@ -181,6 +181,16 @@ describe('the loss of what is held out', () => {
   });
 });
 
+describe('the loss of nothing', () => {
+  it('is an error', async () => {
+    await withTrainer(heads(), OPTIONS, async (trainer) => {
+      const model = await trainer.model.model();
+      await expect(evaluateLoss(model, (async function* () {})())).rejects.toThrow(/no target/);
+      model.dispose();
+    });
+  });
+});
+
 describe('train', () => {
   it('evaluates and saves between steps, and after the last', async () => {
     const events: string[] = [];

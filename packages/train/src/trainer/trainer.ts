@@ -191,9 +191,12 @@ export class Trainer {
   async #read(pending: Pending): Promise<Omit<StepMetrics, 'tokensPerSecond'>> {
     const { step, tokens, learningRate, batches, before } = pending;
     try {
-      const parts = await Promise.all(pending.losses.map((part) => part.mean()));
+      const [norms, ...parts] = await Promise.all([
+        this.model.backend.read(pending.norm),
+        ...pending.losses.map((part) => part.mean()),
+      ]);
+      const norm = norms[0]!;
       const loss = parts.reduce((sum, part) => sum + part, 0);
-      const norm = (await this.model.backend.read(pending.norm))[0]!;
       if (Number.isFinite(loss) && Number.isFinite(norm)) return { step, tokens, loss, norm, learningRate };
       const again = this.#accumulate(batches, before);
       again.state?.dispose();
