@@ -37,7 +37,7 @@ function run(args: readonly string[], onLine?: (child: ChildProcess, line: strin
   );
 }
 
-const STEPS = 30;
+const STEPS = 40;
 const TINY = [
   ...['induction-heads', '--backend', 'reference', '--json', '--steps', String(STEPS), '--lengths', '5,8'],
   ...['--batch', '2', '--layers', '1', '--d-model', '4', '--d-state', '2', '--test-sequences', '2'],
@@ -60,11 +60,11 @@ async function resultsOf(out: string) {
 describe('mamba-train', () => {
   it('ends with the same bits after being killed again and again', async () => {
     const undisturbed = await run([...TINY, '--out', 'undisturbed']);
-    expect(undisturbed.stderr).toMatch(/saved .*step-000030/);
+    expect(undisturbed.stderr).toMatch(/saved .*step-000040/);
     const random = new Random(7);
     for (let last = 0; last < 3; last++) {
-      // The process is beyond this step when it dies, perhaps within a save.
-      const step = 1 + 9 * last + random.integer(9);
+      // The process is beyond this step when it dies, perhaps within a save, and far from its end.
+      const step = 1 + 5 * last + random.integer(5);
       const killed = await run([...TINY, '--out', 'killed'], (child, line) => {
         if (JSON.parse(line).step >= step) child.kill('SIGKILL');
       });
@@ -122,7 +122,6 @@ describe('mamba-train', () => {
       1,
       expect.stringMatching(/^error: the backend abacus is not installed/),
     ]);
-    expect((await run(['lm'])).code).toBe(2);
     const help = await run(['selective-copying', '--help']);
     expect([help.code, help.stdout]).toEqual([0, expect.stringMatching(/--data-tokens <count>\s+tokens to copy/)]);
     expect(help.stdout).not.toMatch(/--tokenizer/);

@@ -22,7 +22,7 @@ export interface Accuracy {
 }
 
 /** Tokens that are in a batch at most, and that are fed at once. */
-const TOKENS = 2 ** 16;
+const TOKENS = 2 ** 14;
 const CHUNK = 2048;
 
 /**
