@@ -1,4 +1,4 @@
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -52,6 +52,13 @@ describe('the data of a language model', () => {
     expect(ids.filter((id) => id === 0).length).toBe(2);
     expect(ids.reduce((sum, id) => sum + data.byteLength!(id), 0)).toBe(2 * TEXT.length);
     await data.close();
+  });
+
+  it('leaves nothing behind where it is aborted', async () => {
+    const config = resolveConfig('lm', { files: [file('a.txt')], out: file('aborted'), tokenizer: KJV });
+    await mkdir(config.out);
+    await expect(openTextData(config, undefined, AbortSignal.abort())).rejects.toMatchObject({ code: 'aborted' });
+    expect(await readdir(config.out)).toEqual([]);
   });
 
   it('takes the tokenizer of the model to fine-tune', async () => {

@@ -40,7 +40,7 @@ export async function openTextData(
       if (/\.bin$/i.test(file)) sources.push(binaryTokens(await openFile(file), tokenType!));
       else if (/\.safetensors$/i.test(file))
         sources.push(safetensorsTokens(await openSafetensors(await openFile(file))));
-      else sources.push(await text!.open(file, join(out, `tokens-${index}.bin`)));
+      else sources.push(await text!.open(file, join(out, `tokens-${index}.bin`), signal));
     }
     const end = config.endToken ?? text?.end;
     const corpus = Corpus.of(sources, { end });

@@ -23,8 +23,9 @@ export interface TextTokens {
   /**
    * The tokens of a text file.
    * @param cache Where they may be written to, so that they need not fit into memory.
+   * @throws MambaError `aborted`, and the errors of the file and of the tokenizer.
    */
-  open(path: string, cache: string): Promise<TokenSource>;
+  open(path: string, cache: string, signal: AbortSignal): Promise<TokenSource>;
 }
 
 /** Bytes as tokens. */
@@ -84,10 +85,10 @@ export async function tokenizerText({ origin, json, config }: TokenizerFiles): P
       ]),
     ),
     byteLength: (id) => (id === end ? 0 : tokenizer.byteLength(id)),
-    async open(path, cache) {
+    async open(path, cache, signal) {
       const source = await openFile(path);
       try {
-        await writeTokens(cache, lm.encodePieces(tokenizer, source), end);
+        await writeTokens(cache, lm.encodePieces(tokenizer, source), end, signal);
       } finally {
         await source.close();
       }
@@ -101,10 +102,14 @@ async function writeTokens(
   path: string,
   pieces: AsyncIterable<readonly number[]>,
   end: number | undefined,
+  signal: AbortSignal,
 ): Promise<void> {
   const sink = await createFile(path);
   try {
-    for await (const piece of pieces) await sink.write(new Uint8Array(Uint32Array.from(piece).buffer));
+    for await (const piece of pieces) {
+      if (signal.aborted) throw new MambaError('aborted', 'reading text was aborted', { origin: path });
+      await sink.write(new Uint8Array(Uint32Array.from(piece).buffer));
+    }
     if (end !== undefined) await sink.write(new Uint8Array(Uint32Array.of(end).buffer));
     await sink.close();
   } catch (error) {
