@@ -55,6 +55,47 @@ test.each(shapes.flatMap(({ dtypes, ...shape }) => dtypes.map((dtype) => ({ ...s
   },
 );
 
+const gradients = [
+  { form: '64 × 64, in vec4s', rows: 33, inputs: 64, outputs: 96, dtypes: ['float32', 'float16', 'q8'] },
+  { form: '64 × 64', rows: 41, inputs: 70, outputs: 37, dtypes: ['float32', 'bfloat16', 'q8'] },
+  { form: '64 × 64, rows cut', rows: 700, inputs: 12, outputs: 20, dtypes: ['float32'] },
+  { form: '128 × 128 of x', rows: 1500, inputs: 1412, outputs: 7, dtypes: ['float32'] },
+  { form: '128 × 128 of weight', rows: 5, inputs: 1412, outputs: 1500, dtypes: ['float32'] },
+] as const;
+
+test.each(gradients.flatMap(({ dtypes, ...shape }) => dtypes.map((dtype) => ({ ...shape, dtype }))))(
+  'gradients in $form, with weights in $dtype',
+  async ({ rows, inputs, outputs, dtype }) => {
+    const values = (length: number, step: number) => Float32Array.from({ length }, (_, i) => Math.sin(i * step));
+    const [x, dy] = [values(rows * inputs, 0.7), values(rows * outputs, 0.8)];
+    const upload = (shape: readonly number[], data: Float32Array<ArrayBuffer>) =>
+      backend.upload({ dtype: 'float32', shape, data });
+    const host = { dtype: 'float32', shape: [outputs, inputs], data: values(outputs * inputs, 0.9) } as const;
+    const weight = backend.upload(host, { dtype, role: 'matrix' });
+    const stored = await backend.read(weight);
+    const operands = [upload([rows, inputs], x), weight, undefined, upload([rows, outputs], dy)] as const;
+    const wanted = dtype === 'float32' ? (['x', 'weight'] as const) : (['x'] as const);
+    const found = backend.linearBackward(...operands, { wanted });
+    const expected = {
+      x: (row: number, i: number, k: number) => dy[row * outputs + k]! * stored[k * inputs + i]!,
+      weight: (output: number, i: number, k: number) => dy[k * outputs + output]! * x[k * inputs + i]!,
+    };
+    for (const name of wanted) {
+      const gradient = await backend.read(found[name]!);
+      let worst = 0;
+      for (let at = 0; at < gradient.length; at += 1 + (at % 97)) {
+        let sum = 0;
+        for (let k = 0; k < (name === 'x' ? outputs : rows); k++)
+          sum += expected[name](Math.floor(at / inputs), at % inputs, k);
+        worst = Math.max(worst, Math.abs(gradient[at]! - sum));
+      }
+      expect(worst).toBeLessThan(1e-4);
+      found[name]!.dispose();
+    }
+    for (const tensor of operands) tensor?.dispose();
+  },
+);
+
 test('without matrix units, float32 stands in for whatever rounding is allowed', async () => {
   const rounded = await webgpu({ matrixPrecision: 'float16' }).create();
   expect(rounded.details.matrixUnits).toBe('not used');
