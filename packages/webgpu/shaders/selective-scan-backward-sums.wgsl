@@ -81,13 +81,18 @@ fn addRecords(place: u32, index: u32) {
   let size = args.dim * args.record;
   let i = place * COLUMNS + index % COLUMNS;
   let records = args.rows * args.chunks;
-  var sum = 0.0;
+  var sums = vec4f();
   if (i < size) {
-    for (var r = index / COLUMNS; r < records; r += SHARES) {
-      sum += workspace[args.atRecords + r * size + i];
+    for (var r = index / COLUMNS; r < records; r += 4u * SHARES) {
+      // Loads of records that are not there repeat the last, so that all four go out together.
+      var values: vec4f;
+      for (var k = 0u; k < 4u; k++) {
+        values[k] = workspace[args.atRecords + min(r + k * SHARES, records - 1u) * size + i];
+      }
+      sums += select(vec4f(), values, vec4u(r) + vec4u(0u, 1u, 2u, 3u) * SHARES < vec4u(records));
     }
   }
-  shares[index] = sum;
+  shares[index] = (sums.x + sums.y) + (sums.z + sums.w);
   for (var half = 128u; half >= COLUMNS; half = half >> 1u) {
     workgroupBarrier();
     if (index < half) {

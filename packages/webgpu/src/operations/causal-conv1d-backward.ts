@@ -6,6 +6,7 @@ import { bindingRefusal } from '../gpu/limits.ts';
 import { rangeOf, type Storage, unsplitStorage } from '../storage.ts';
 import { convolutionRefusal } from './causal-conv1d.ts';
 import { sumColumns } from './column-sum.ts';
+import { pack } from './pack.ts';
 
 /** Inputs that a lane owns: fewer where there are few elements, so that lanes fill the device. */
 const LONGEST_SPAN = 64;
@@ -26,15 +27,13 @@ export function causalConv1dBackward(
     const dbias = bias && allocator.result(4 * dim, 'causal-conv1d-backward bias');
     const dInitial = initialState && allocator.result(4 * states, 'causal-conv1d-backward initial state');
     const workspace = wholeRange(allocator.scratch(4 * size, 'causal-conv1d-backward workspace'));
-    const { buffer } = workspace;
-    const copy = (source: DeviceTensor<Storage> | undefined, place: number, count: number): void => {
-      if (source !== undefined) gpu.recorder.copy(rangeOf(source).buffer, 0, buffer, 4 * place, 4 * count);
-    };
-    copy(weight, at.weight, dim * width);
-    copy(bias, at.bias, dim);
-    copy(initialState, at.initial, states);
-    copy(dLastState, at.last, states);
-    copy(resets, at.marks, batch * length);
+    pack(gpu, workspace, [
+      { source: weight, at: at.weight, count: dim * width },
+      { source: bias, at: at.bias, count: dim },
+      { source: initialState, at: at.initial, count: states },
+      { source: dLastState, at: at.last, count: states },
+      { source: resets, at: at.marks, count: batch * length },
+    ]);
     gpu.dispatch(shader, {
       constants: { TAPS: width },
       overrides: {
@@ -65,7 +64,7 @@ export function causalConv1dBackward(
     const rows = batch * spans;
     sumColumns(gpu, { x: workspace, begin: at.taps, rows, columns: dim * width }, wholeRange(dweight));
     if (dbias) sumColumns(gpu, { x: workspace, begin: at.offsets, rows, columns: dim }, wholeRange(dbias));
-    if (dInitial) gpu.recorder.copy(buffer, 4 * at.first, dInitial.buffer, 0, 4 * states);
+    if (dInitial) gpu.recorder.copy(workspace.buffer, 4 * at.first, dInitial.buffer, 0, 4 * states);
     return {
       x: unsplitStorage(dx),
       weight: unsplitStorage(dweight),

@@ -42,7 +42,9 @@ describe('the plan of a backward scan', () => {
     expect(cut(8, 2048, 2048)).toEqual([1, 2048]);
     expect(cut(64, 2048, 512)).toEqual([1, 512]);
     expect(cut(1, 1024, 2048)).toEqual([16, 128]);
-    expect(cut(1, 64, 1 << 20)).toEqual([2048, 512]);
+    expect(cut(1, 1536, 8192)).toEqual([11, 768]);
+    expect(cut(1, 64, 1 << 20)).toEqual([1024, 1024]);
+    expect(cut(8, 128, 256)).toEqual([4, 64]);
     expect(cut(1, 64, 17)).toEqual([1, 32]);
     expect(planned({ length: 100 }, wide, { chunkLength: 33 })).toMatchObject({ chunks: 3, chunkLength: 48 });
   });

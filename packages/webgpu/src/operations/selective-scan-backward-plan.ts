@@ -58,9 +58,9 @@ const WIDEST = 256;
 const EULER_STATES = 16;
 /** Workgroups below which time is cut into chunks: two for each of an H100's 132 multiprocessors. */
 const FILLING = 256;
-/** Chunks are worth their passes from SHORTEST_CHUNK steps on, and beyond LONGEST_CHUNK they gain nothing. */
-const SHORTEST_CHUNK = 128;
-const LONGEST_CHUNK = 512;
+/** Chunks are worth their passes from SHORTEST_CHUNK steps on; beyond LONGEST_CHUNK, more of them even out the load. */
+const SHORTEST_CHUNK = 64;
+const LONGEST_CHUNK = 1024;
 
 /** Returns the plan, or the reason why no plan fits. */
 export function planScanBackward(

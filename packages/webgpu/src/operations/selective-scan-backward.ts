@@ -13,6 +13,7 @@ import { workgroupsRefusal } from '../gpu/limits.ts';
 import type { BufferRange } from '../gpu/shader.ts';
 import { rangeOf, type Storage, unsplitStorage } from '../storage.ts';
 import type { KernelContext } from './kernel-context.ts';
+import { type Packed, pack } from './pack.ts';
 import { DISCRETIZATION, scanLimits, scanShape, stridesOf } from './selective-scan.ts';
 import { type EulerBackwardLayout, planScanBackward, type ScanBackwardPlan } from './selective-scan-backward-plan.ts';
 import { largestWorkspace, type Workspace } from './selective-scan-backward-workspace.ts';
@@ -68,7 +69,6 @@ export function selectiveScanBackward(
       },
       initial: results.initialState,
     };
-    copyConstants(shared);
     for (let firstRow = 0; firstRow < batch; firstRow += workspace.rows)
       scanRows(shared, firstRow, Math.min(workspace.rows, batch - firstRow));
     return Object.fromEntries(
@@ -139,35 +139,36 @@ interface Shared {
   readonly initial: PooledBuffer | undefined;
 }
 
-function copyConstants({ gpu, call, workspace: { at }, buffer }: Shared): void {
-  const { dim, state } = call;
-  const copy = (source: DeviceTensor<Storage> | undefined, place: number, count: number): void => {
-    if (source !== undefined) gpu.recorder.copy(rangeOf(source).buffer, 0, buffer.buffer, 4 * place, 4 * count);
-  };
-  copy(call.A, at.A, dim * state);
-  copy(call.D, at.D, dim);
-  copy(call.deltaBias, at.bias, dim);
-  if (call.constantB) copy(call.B, at.B, dim * state);
-  if (call.constantC) copy(call.C, at.C, dim * state);
-}
-
 /** Copies the small operands of a range of rows into the workspace. */
-function copyRows({ gpu, call, workspace: { at }, buffer }: Shared, firstRow: number, rows: number): void {
+function packRows({ gpu, call, workspace: { at }, buffer }: Shared, firstRow: number, rows: number): void {
   const { length, dim, state, groups } = call;
-  const copy = (source: DeviceTensor<Storage> | undefined, place: number, ofRow: number): void => {
-    if (source !== undefined)
-      gpu.recorder.copy(rangeOf(source).buffer, 4 * firstRow * ofRow, buffer.buffer, 4 * place, 4 * rows * ofRow);
-  };
-  if (!call.constantB) copy(call.B, at.B, length * groups * state);
-  if (!call.constantC) copy(call.C, at.C, length * groups * state);
-  copy(call.resets, at.marks, length);
-  copy(call.initialState, at.initial, dim * state);
-  copy(call.dLastState, at.last, dim * state);
+  const whole = (source: DeviceTensor<Storage> | undefined, place: number, count: number): Packed => ({
+    source,
+    at: place,
+    count,
+  });
+  const ofRows = (source: DeviceTensor<Storage> | undefined, place: number, ofRow: number): Packed => ({
+    source,
+    begin: firstRow * ofRow,
+    at: place,
+    count: rows * ofRow,
+  });
+  const ofB = length * groups * state;
+  pack(gpu, wholeRange(buffer), [
+    whole(call.A, at.A, dim * state),
+    whole(call.D, at.D, dim),
+    whole(call.deltaBias, at.bias, dim),
+    call.constantB ? whole(call.B, at.B, dim * state) : ofRows(call.B, at.B, ofB),
+    call.constantC ? whole(call.C, at.C, dim * state) : ofRows(call.C, at.C, ofB),
+    ofRows(call.resets, at.marks, length),
+    ofRows(call.dLastState, at.last, dim * state),
+    ofRows(call.initialState, at.initial, dim * state),
+  ]);
 }
 
 function scanRows(shared: Shared, firstRow: number, rows: number): void {
   const { gpu, call, plan, workspace, buffer, initial } = shared;
-  copyRows(shared, firstRow, rows);
+  packRows(shared, firstRow, rows);
   if (plan.layout.kernel === 'euler') eulerRows(shared, plan.layout, firstRow, rows);
   else {
     const { vecsPerLane, lanes, workgroup } = plan.layout;

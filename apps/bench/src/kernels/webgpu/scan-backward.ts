@@ -19,8 +19,9 @@ const SHAPES: readonly ScanExtents[] = [
   [1, 64, 1 << 20],
 ];
 
-/** The dispatches by the stems of their shaders; the main one of either kernel. */
+/** The dispatches by the stems of their shaders; `pack` copies small operands, and the main one is of either kernel. */
 const DISPATCHES = {
+  pack: 'pack',
   'selective-scan-backward-states': 'states',
   'selective-scan-backward-carry': 'carry',
   'selective-scan-backward-euler': 'main',
