@@ -1,4 +1,4 @@
-import type { CrossEntropyBackwardCall, DeviceTensor, LogProbBackwardCall } from '@mamba/core/driver';
+import type { CrossEntropyBackwardCall, DeviceTensor } from '@mamba/core/driver';
 import { crossEntropyBackward as shader } from '../generated/index.ts';
 import { type Gpu, rowWorkgroup, wholeRange } from '../gpu/gpu.ts';
 import { rangeOf, type Storage, unsplitStorage } from '../storage.ts';
@@ -7,19 +7,15 @@ export function crossEntropyBackward(gpu: Gpu, call: CrossEntropyBackwardCall<De
   return differentiateLoss(gpu, { ...call, factor: 1, ignore: true });
 }
 
-/** The loss of a target without smoothing is its log-probability with the other sign. */
-export function logProbBackward(gpu: Gpu, call: LogProbBackwardCall<DeviceTensor<Storage>>): Storage {
-  return differentiateLoss(gpu, { ...call, targets: call.ids, labelSmoothing: 0, factor: -1, ignore: false });
-}
-
-interface LossBackward extends CrossEntropyBackwardCall<DeviceTensor<Storage>> {
+export interface LossBackward extends CrossEntropyBackwardCall<DeviceTensor<Storage>> {
   /** Multiplies the gradient. */
   readonly factor: 1 | -1;
   /** Whether rows with a target below 0 have no gradient. */
   readonly ignore: boolean;
 }
 
-function differentiateLoss(gpu: Gpu, call: LossBackward): Storage {
+/** The gradient of the logits of a loss, or of a log-probability, which is a loss with the other sign. */
+export function differentiateLoss(gpu: Gpu, call: LossBackward): Storage {
   const { logits, targets, dy, labelSmoothing, rows, vocab, factor, ignore } = call;
   return gpu.allocating((allocator) => {
     const dlogits = allocator.result(4 * rows * vocab, 'cross-entropy-backward');

@@ -71,11 +71,18 @@ export function selectiveScanBackward(
     };
     for (let firstRow = 0; firstRow < batch; firstRow += workspace.rows)
       scanRows(shared, firstRow, Math.min(workspace.rows, batch - firstRow));
-    return Object.fromEntries(
-      Object.entries(results)
-        .filter(([, result]) => result !== undefined)
-        .map(([name, result]) => [name, unsplitStorage(result!)]),
-    ) as unknown as SelectiveScanGradients<Storage>;
+    const { D, z, deltaBias, initialState } = results;
+    return {
+      u: unsplitStorage(results.u),
+      delta: unsplitStorage(results.delta),
+      A: unsplitStorage(results.A),
+      B: unsplitStorage(results.B),
+      C: unsplitStorage(results.C),
+      ...(D && { D: unsplitStorage(D) }),
+      ...(z && { z: unsplitStorage(z) }),
+      ...(deltaBias && { deltaBias: unsplitStorage(deltaBias) }),
+      ...(initialState && { initialState: unsplitStorage(initialState) }),
+    };
   });
 }
 
