@@ -3,7 +3,8 @@
 // reference's operations/selective-scan-backward.ts has the equations; selective-scan-backward.wgsl runs other calls.
 //
 // A workgroup owns CHANNELS channels of one group, batch row and chunk of time. A channel is LANES lanes, which share
-// its states and its steps, as in selective-scan-euler.wgsl. Time goes by tiles of STEPS from the last to the first.
+// its states and its steps, as in selective-scan-euler.wgsl; PER_LANE channels have the same lanes, which adds up their
+// parts of dB and dC at once. Time goes by tiles of STEPS from the last to the first.
 // For each tile the states are computed again from h before the tile, which selective-scan-backward-states.wgsl kept,
 // and p = a_t h_(t-1) of every step stays in registers: h_t = p + d u B, and all gradients need p or h alone. Then the
 // adjoint goes back through the steps.
@@ -31,8 +32,9 @@
 
 const CHANNELS: u32 = 64u; // constant
 const STEPS: u32 = 16u; // constant: a multiple of LANES and of SUMMED
-const OWN: u32 = 4u; // constant: STEPS / LANES, steps that a lane loads and writes
-const HELD: u32 = 16u; // constant: STEPS · VECS_PER_LANE
+const PER_LANE: u32 = 1u; // constant: channels of a lane
+const OWN: u32 = 4u; // constant: STEPS / LANES, steps of each channel that a lane loads and writes
+const VECS: u32 = 1u; // constant: PER_LANE · VECS_PER_LANE
 const STAGED: u32 = 1u; // constant: WORKGROUP · STAGED vec4s cover B and C of a tile
 const SUMMED: u32 = 8u; // constant: steps whose dB and dC are in workgroup memory at once
 const BATCHES: u32 = 2u; // constant: STEPS / SUMMED
@@ -40,7 +42,7 @@ const ROUNDS: u32 = 0u; // constant
 const VALUES: u32 = 8u; // constant: 8 · VECS_PER_LANE, elements of dB and dC that a lane has of a step
 const HALF: u32 = 4u; // constant: VALUES / 2
 const LEFT: u32 = 8u; // constant: VALUES / 2^ROUNDS
-const CLUSTERS: u32 = 64u; // constant: CHANNELS / 2^ROUNDS
+const CLUSTERS: u32 = 64u; // constant: CHANNELS / PER_LANE / 2^ROUNDS
 const OUTPUTS: u32 = 1u; // constant: WORKGROUP · OUTPUTS vec4s cover dB and dC of SUMMED steps
 /// Whether there are 16 states, so that the compiler knows their number.
 override FULL: bool = true;
@@ -54,7 +56,8 @@ override LAST: bool = false;
 /// Whether the decays of a tile stay in registers as well, and no exp2 is computed twice.
 override KEEP: bool = false;
 
-const WORKGROUP = CHANNELS * LANES;
+const SLOTS = CHANNELS / PER_LANE;
+const WORKGROUP = SLOTS * LANES;
 const QUADS = 4u; // of states, the most
 const PAIR = 8u * QUADS; // elements of dB and dC of a step
 /// Floats from one step's sums to the next's. One more than they are, so that lanes which add up use all banks.
@@ -71,39 +74,47 @@ fn main(@builtin(workgroup_id) tile_id: vec3u, @builtin(local_invocation_index) 
   let lane = index % LANES;
   let group = tile_id.x / args.tilesPerGroup;
   // Lanes past the last channel of the group repeat it, add nothing and store nothing, so that barriers stay uniform.
-  let inGroup = tile_id.x % args.tilesPerGroup * CHANNELS + index / LANES;
-  let owned = inGroup < args.channelsPerGroup;
-  let channel = group * args.channelsPerGroup + min(inGroup, args.channelsPerGroup - 1u);
+  var owned: array<bool, PER_LANE>;
+  var channels: array<u32, PER_LANE>;
+  for (var e = 0u; e < PER_LANE; e++) { // unroll
+    let inGroup = tile_id.x % args.tilesPerGroup * CHANNELS + e * SLOTS + index / LANES;
+    owned[e] = inGroup < args.channelsPerGroup;
+    channels[e] = group * args.channelsPerGroup + min(inGroup, args.channelsPerGroup - 1u);
+  }
   let quads = quadsOfStates();
   let row = tile_id.z;
   let begin = tile_id.y * args.chunkLength;
   let end = min(begin + args.chunkLength, args.length);
   let tiles = (end - begin + STEPS - 1u) / STEPS;
-  let bias = select(0.0, workspace[args.atBias + channel / 4u][channel % 4u], BIAS);
-  let skip = select(0.0, workspace[args.atD + channel / 4u][channel % 4u], SKIP);
-  let ofRow = (row * args.dim + channel) * quads;
-  let ofChunk = ((row * args.chunks + tile_id.y) * args.dim + channel) * quads;
 
-  var a: array<vec4f, VECS_PER_LANE>;
-  var start: array<vec4f, VECS_PER_LANE>; // h at the chunk's beginning
-  var g: array<vec4f, VECS_PER_LANE>;
-  var dA: array<vec4f, VECS_PER_LANE>;
-  for (var i = 0u; i < VECS_PER_LANE; i++) { // unroll
-    let q = i * LANES + lane;
-    if (q < quads) {
-      a[i] = LOG2E * workspace[args.atA + channel * quads + q];
-      if (CHUNKED) {
-        start[i] = workspace[args.atStates + ofChunk + q];
-        g[i] = workspace[args.atAdjoints + ofChunk + q];
-      } else if (LAST) {
-        g[i] = workspace[args.atLast + ofRow + q];
+  var bias: array<f32, PER_LANE>;
+  var skip: array<f32, PER_LANE>;
+  var a: array<vec4f, VECS>;
+  var start: array<vec4f, VECS>; // h at the chunk's beginning
+  var g: array<vec4f, VECS>;
+  var dA: array<vec4f, VECS>;
+  var dD: array<f32, PER_LANE>;
+  var dBias: array<f32, PER_LANE>;
+  for (var e = 0u; e < PER_LANE; e++) { // unroll
+    let channel = channels[e];
+    bias[e] = select(0.0, workspace[args.atBias + channel / 4u][channel % 4u], BIAS);
+    skip[e] = select(0.0, workspace[args.atD + channel / 4u][channel % 4u], SKIP);
+    let ofChunk = ((row * args.chunks + tile_id.y) * args.dim + channel) * quads;
+    for (var i = 0u; i < VECS_PER_LANE; i++) { // unroll
+      let q = i * LANES + lane;
+      if (q < quads) {
+        a[e * VECS_PER_LANE + i] = LOG2E * workspace[args.atA + channel * quads + q];
+        if (CHUNKED) {
+          start[e * VECS_PER_LANE + i] = workspace[args.atStates + ofChunk + q];
+          g[e * VECS_PER_LANE + i] = workspace[args.atAdjoints + ofChunk + q];
+        } else if (LAST) {
+          g[e * VECS_PER_LANE + i] = workspace[args.atLast + (row * args.dim + channel) * quads + q];
+        }
       }
     }
   }
-  var dD = 0.0;
-  var dBias = 0.0;
 
-  var next = load(begin + (tiles - 1u) * STEPS, end, row, group, channel, index);
+  var next = load(begin + (tiles - 1u) * STEPS, end, row, group, channels, index);
   for (var turn = 0u; turn < tiles; turn++) {
     let first = begin + (tiles - 1u - turn) * STEPS;
     let count = min(STEPS, end - first);
@@ -118,109 +129,131 @@ fn main(@builtin(workgroup_id) tile_id: vec3u, @builtin(local_invocation_index) 
     if (RESETS && index < STEPS) {
       marks[index] = select(0u, next.mark, index < count);
     }
-    var x: array<f32, OWN>; // u
-    var d: array<f32, OWN>;
-    var w: array<f32, OWN>; // d u
-    var s: array<f32, OWN>; // the cotangent of s
-    var ofD: array<f32, OWN>; // the derivative of d by delta
-    var ofZ: array<f32, OWN>; // dy silu'(z)
-    for (var m = 0u; m < OWN; m++) { // unroll
-      // A step past the end, and a channel past the group's last, has d, u and dy 0, so it leaves h and g as they are
-      // and adds nothing to dB and dC.
-      let inside = m * LANES + lane < count && owned;
-      let both = stepAndSlope(next.delta[m] + bias);
-      d[m] = select(0.0, both.x, inside);
-      ofD[m] = both.y;
-      x[m] = select(0.0, next.u[m], inside);
-      w[m] = d[m] * x[m];
-      s[m] = select(0.0, next.dy[m], inside);
-      if (GATE) {
-        let gate = siluAndSlope(next.z[m]);
-        ofZ[m] = s[m] * gate.y;
-        s[m] *= gate.x;
+    var x: array<f32, OWN * PER_LANE>; // u
+    var d: array<f32, OWN * PER_LANE>;
+    var w: array<f32, OWN * PER_LANE>; // d u
+    var s: array<f32, OWN * PER_LANE>; // the cotangent of s
+    var ofD: array<f32, OWN * PER_LANE>; // the derivative of d by delta
+    var ofZ: array<f32, OWN * PER_LANE>; // dy silu'(z)
+    var h: array<vec4f, VECS>;
+    for (var e = 0u; e < PER_LANE; e++) { // unroll
+      for (var m = 0u; m < OWN; m++) { // unroll
+        // A step past the end, and a channel past the group's last, has d, u and dy 0, so it leaves h and g as they are
+        // and adds nothing to dB and dC.
+        let inside = m * LANES + lane < count && owned[e];
+        let both = stepAndSlope(next.delta[e * OWN + m] + bias[e]);
+        d[e * OWN + m] = select(0.0, both.x, inside);
+        ofD[e * OWN + m] = both.y;
+        x[e * OWN + m] = select(0.0, next.u[e * OWN + m], inside);
+        w[e * OWN + m] = d[e * OWN + m] * x[e * OWN + m];
+        s[e * OWN + m] = select(0.0, next.dy[e * OWN + m], inside);
+        if (GATE) {
+          let gate = siluAndSlope(next.z[e * OWN + m]);
+          ofZ[e * OWN + m] = s[e * OWN + m] * gate.y;
+          s[e * OWN + m] *= gate.x;
+        }
       }
-    }
-    var h: array<vec4f, VECS_PER_LANE>;
-    for (var i = 0u; i < VECS_PER_LANE; i++) { // unroll
-      h[i] = next.kept[i];
-      if (CHUNKED) {
-        h[i] += select(vec4f(), exp2(next.passed.x * a[i]) * start[i], next.passed.y != 0.0);
+      for (var i = 0u; i < VECS_PER_LANE; i++) { // unroll
+        h[e * VECS_PER_LANE + i] = next.kept[e * VECS_PER_LANE + i];
+        if (CHUNKED) {
+          let carried = exp2(next.passed[e].x * a[e * VECS_PER_LANE + i]) * start[e * VECS_PER_LANE + i];
+          h[e * VECS_PER_LANE + i] += select(vec4f(), carried, next.passed[e].y != 0.0);
+        }
       }
     }
     if (turn + 1u < tiles) {
-      next = load(first - STEPS, end, row, group, channel, index);
+      next = load(first - STEPS, end, row, group, channels, index);
     }
-    var ds: array<f32, STEPS>;
-    var ws: array<f32, STEPS>;
-    var ss: array<f32, STEPS>;
-    for (var m = 0u; m < OWN; m++) { // unroll
-      let dm = spread(d[m], lane);
-      let wm = spread(w[m], lane);
-      let sm = spread(s[m], lane);
-      for (var j = 0u; j < LANES; j++) { // unroll
-        ds[m * LANES + j] = dm[j];
-        ws[m * LANES + j] = wm[j];
-        ss[m * LANES + j] = sm[j];
+    var ds: array<f32, STEPS * PER_LANE>;
+    var ws: array<f32, STEPS * PER_LANE>;
+    var ss: array<f32, STEPS * PER_LANE>;
+    for (var e = 0u; e < PER_LANE; e++) { // unroll
+      for (var m = 0u; m < OWN; m++) { // unroll
+        let dm = spread(d[e * OWN + m], lane);
+        let wm = spread(w[e * OWN + m], lane);
+        let sm = spread(s[e * OWN + m], lane);
+        for (var j = 0u; j < LANES; j++) { // unroll
+          ds[e * STEPS + m * LANES + j] = dm[j];
+          ws[e * STEPS + m * LANES + j] = wm[j];
+          ss[e * STEPS + m * LANES + j] = sm[j];
+        }
       }
     }
     workgroupBarrier();
 
-    var p: array<vec4f, HELD>;
-    var decays: array<vec4f, HELD>;
-    var ofY: array<f32, STEPS>; // this lane's part of C · h
+    var p: array<vec4f, STEPS * VECS>;
+    var decays: array<vec4f, STEPS * VECS>;
+    var ofY: array<f32, STEPS * PER_LANE>; // this lane's part of C · h
     for (var k = 0u; k < STEPS; k++) { // unroll
-      var sum = vec4f();
-      for (var i = 0u; i < VECS_PER_LANE; i++) { // unroll
-        let decay = exp2(ds[k] * a[i]);
-        var before = decay * h[i];
-        if (KEEP) {
-          decays[k * VECS_PER_LANE + i] = decay;
+      for (var e = 0u; e < PER_LANE; e++) { // unroll
+        var sum = vec4f();
+        for (var i = 0u; i < VECS_PER_LANE; i++) { // unroll
+          let decay = exp2(ds[e * STEPS + k] * a[e * VECS_PER_LANE + i]);
+          var before = decay * h[e * VECS_PER_LANE + i];
+          if (KEEP) {
+            decays[k * VECS + e * VECS_PER_LANE + i] = decay;
+          }
+          if (RESETS) {
+            before = select(before, vec4f(), marks[k] != 0u);
+          }
+          p[k * VECS + e * VECS_PER_LANE + i] = before;
+          h[e * VECS_PER_LANE + i] = before + ws[e * STEPS + k] * staged[0][k][i * LANES + lane];
+          if (GATE) {
+            sum += staged[1][k][i * LANES + lane] * h[e * VECS_PER_LANE + i];
+          }
         }
-        if (RESETS) {
-          before = select(before, vec4f(), marks[k] != 0u);
-        }
-        p[k * VECS_PER_LANE + i] = before;
-        h[i] = before + ws[k] * staged[0][k][i * LANES + lane];
-        if (GATE) {
-          sum += staged[1][k][i * LANES + lane] * h[i];
-        }
+        ofY[e * STEPS + k] = sumOf(sum);
       }
-      ofY[k] = sumOf(sum);
     }
 
-    var toInput: array<f32, STEPS>; // this lane's part of g · B
-    var toStep: array<f32, STEPS>; // and of Σ g p A
+    var toInput: array<f32, STEPS * PER_LANE>; // this lane's part of g · B
+    var toStep: array<f32, STEPS * PER_LANE>; // and of Σ g p A
     for (var b = 0u; b < BATCHES; b++) { // unroll
       for (var j = 0u; j < SUMMED; j++) { // unroll
         let k = STEPS - 1u - b * SUMMED - j;
+        var dB: array<vec4f, VECS_PER_LANE>;
+        var dC: array<vec4f, VECS_PER_LANE>;
+        for (var e = 0u; e < PER_LANE; e++) { // unroll
+          let dk = ds[e * STEPS + STEPS - 1u - b * SUMMED - j];
+          let wk = ws[e * STEPS + STEPS - 1u - b * SUMMED - j];
+          let sk = ss[e * STEPS + STEPS - 1u - b * SUMMED - j];
+          var ofInput = vec4f();
+          var ofStep = vec4f();
+          for (var i = 0u; i < VECS_PER_LANE; i++) { // unroll
+            let before = p[(STEPS - 1u - b * SUMMED - j) * VECS + e * VECS_PER_LANE + i];
+            let B = staged[0][k][i * LANES + lane];
+            let adjoint = g[e * VECS_PER_LANE + i] + sk * staged[1][k][i * LANES + lane];
+            let both = adjoint * before;
+            // The first channel assigns: SwiftShader was seen to keep the last turn's values despite the declaration.
+            if (e == 0u) {
+              dB[i] = wk * adjoint;
+              dC[i] = sk * (before + wk * B);
+            } else {
+              dB[i] += wk * adjoint;
+              dC[i] += sk * (before + wk * B);
+            }
+            ofInput += adjoint * B;
+            ofStep += a[e * VECS_PER_LANE + i] * both;
+            dA[e * VECS_PER_LANE + i] += dk * both;
+            if (KEEP) {
+              g[e * VECS_PER_LANE + i] = decays[(STEPS - 1u - b * SUMMED - j) * VECS + e * VECS_PER_LANE + i] * adjoint;
+            } else {
+              g[e * VECS_PER_LANE + i] = exp2(dk * a[e * VECS_PER_LANE + i]) * adjoint;
+            }
+            if (RESETS) {
+              g[e * VECS_PER_LANE + i] = select(g[e * VECS_PER_LANE + i], vec4f(), marks[k] != 0u);
+            }
+          }
+          toInput[e * STEPS + STEPS - 1u - b * SUMMED - j] = sumOf(ofInput);
+          toStep[e * STEPS + STEPS - 1u - b * SUMMED - j] = sumOf(ofStep);
+        }
         var values: array<f32, VALUES>;
-        var ofInput = vec4f();
-        var ofStep = vec4f();
         for (var i = 0u; i < VECS_PER_LANE; i++) { // unroll
-          let before = p[(STEPS - 1u - b * SUMMED - j) * VECS_PER_LANE + i];
-          let B = staged[0][k][i * LANES + lane];
-          g[i] += ss[STEPS - 1u - b * SUMMED - j] * staged[1][k][i * LANES + lane];
-          let dB = ws[STEPS - 1u - b * SUMMED - j] * g[i];
-          let dC = ss[STEPS - 1u - b * SUMMED - j] * (before + ws[STEPS - 1u - b * SUMMED - j] * B);
-          let both = g[i] * before;
-          ofInput += g[i] * B;
-          ofStep += a[i] * both;
-          dA[i] += ds[STEPS - 1u - b * SUMMED - j] * both;
-          if (KEEP) {
-            g[i] *= decays[(STEPS - 1u - b * SUMMED - j) * VECS_PER_LANE + i];
-          } else {
-            g[i] *= exp2(ds[STEPS - 1u - b * SUMMED - j] * a[i]);
-          }
-          if (RESETS) {
-            g[i] = select(g[i], vec4f(), marks[k] != 0u);
-          }
           for (var part = 0u; part < 4u; part++) { // unroll
-            values[4u * i + part] = dB[part];
-            values[HALF + 4u * i + part] = dC[part];
+            values[4u * i + part] = dB[i][part];
+            values[HALF + 4u * i + part] = dC[i][part];
           }
         }
-        toInput[STEPS - 1u - b * SUMMED - j] = sumOf(ofInput);
-        toStep[STEPS - 1u - b * SUMMED - j] = sumOf(ofStep);
         let sums = scatter(values, index);
         let place = j * STRIDE + index / (LANES << ROUNDS) * PAIR;
         for (var v = 0u; v < LEFT; v++) { // unroll
@@ -249,46 +282,50 @@ fn main(@builtin(workgroup_id) tile_id: vec3u, @builtin(local_invocation_index) 
       }
     }
 
-    for (var m = 0u; m < OWN; m++) { // unroll
-      var outs: array<f32, LANES>;
-      var inputs: array<f32, LANES>;
-      var steps: array<f32, LANES>;
-      for (var j = 0u; j < LANES; j++) { // unroll
-        outs[j] = ofY[m * LANES + j];
-        inputs[j] = toInput[m * LANES + j];
-        steps[j] = toStep[m * LANES + j];
-      }
-      let input = collect(inputs, lane);
-      let gradient = (LN2 * collect(steps, lane) + x[m] * input) * ofD[m];
-      let y = collect(outs, lane) + skip * x[m];
-      if (m * LANES + lane < count && owned) {
-        let at = ((args.firstRow + row) * args.length + first + m * LANES + lane) * args.dim + channel;
-        du[at] = d[m] * input + s[m] * skip;
-        ddelta[at] = gradient;
-        if (GATE) {
-          dz[at] = ofZ[m] * y;
+    for (var e = 0u; e < PER_LANE; e++) { // unroll
+      for (var m = 0u; m < OWN; m++) { // unroll
+        var outs: array<f32, LANES>;
+        var inputs: array<f32, LANES>;
+        var steps: array<f32, LANES>;
+        for (var j = 0u; j < LANES; j++) { // unroll
+          outs[j] = ofY[e * STEPS + m * LANES + j];
+          inputs[j] = toInput[e * STEPS + m * LANES + j];
+          steps[j] = toStep[e * STEPS + m * LANES + j];
         }
-        dBias += gradient;
-        dD += s[m] * x[m];
+        let input = collect(inputs, lane);
+        let gradient = (LN2 * collect(steps, lane) + x[e * OWN + m] * input) * ofD[e * OWN + m];
+        let y = collect(outs, lane) + skip[e] * x[e * OWN + m];
+        if (m * LANES + lane < count && owned[e]) {
+          let at = ((args.firstRow + row) * args.length + first + m * LANES + lane) * args.dim + channels[e];
+          du[at] = d[e * OWN + m] * input + s[e * OWN + m] * skip[e];
+          ddelta[at] = gradient;
+          if (GATE) {
+            dz[at] = ofZ[e * OWN + m] * y;
+          }
+          dBias[e] += gradient;
+          dD[e] += s[e * OWN + m] * x[e * OWN + m];
+        }
       }
     }
   }
 
-  let sumD = everyLane(dD, lane);
-  let sumBias = everyLane(dBias, lane);
-  if (owned) {
-    let record = args.atRecords + ((row * args.chunks + tile_id.y) * args.dim + channel) * args.record;
-    for (var i = 0u; i < VECS_PER_LANE; i++) { // unroll
-      let q = i * LANES + lane;
-      if (q < quads) {
-        workspace[record + q] = dA[i];
-        if (tile_id.y == 0u) {
-          workspace[args.atFirst + ofRow + q] = g[i];
+  for (var e = 0u; e < PER_LANE; e++) { // unroll
+    let sumD = everyLane(dD[e], lane);
+    let sumBias = everyLane(dBias[e], lane);
+    if (owned[e]) {
+      let record = args.atRecords + ((row * args.chunks + tile_id.y) * args.dim + channels[e]) * args.record;
+      for (var i = 0u; i < VECS_PER_LANE; i++) { // unroll
+        let q = i * LANES + lane;
+        if (q < quads) {
+          workspace[record + q] = dA[e * VECS_PER_LANE + i];
+          if (tile_id.y == 0u) {
+            workspace[args.atFirst + (row * args.dim + channels[e]) * quads + q] = g[e * VECS_PER_LANE + i];
+          }
         }
       }
-    }
-    if (lane == 0u) {
-      workspace[record + quads] = vec4f(sumD, sumBias, 0.0, 0.0);
+      if (lane == 0u) {
+        workspace[record + quads] = vec4f(sumD, sumBias, 0.0, 0.0);
+      }
     }
   }
 }
@@ -300,38 +337,40 @@ fn quadsOfStates() -> u32 {
 
 /// What a lane loads of a tile. Indices past the chunk's end repeat its last step and are not used.
 struct Next {
-  delta: array<f32, OWN>,
-  u: array<f32, OWN>,
-  z: array<f32, OWN>,
-  dy: array<f32, OWN>,
-  kept: array<vec4f, VECS_PER_LANE>,
-  passed: vec4f,
+  delta: array<f32, OWN * PER_LANE>,
+  u: array<f32, OWN * PER_LANE>,
+  z: array<f32, OWN * PER_LANE>,
+  dy: array<f32, OWN * PER_LANE>,
+  kept: array<vec4f, VECS>,
+  passed: array<vec4f, PER_LANE>,
   pair: array<vec4f, STAGED>,
   mark: u32,
 }
 
-fn load(first: u32, end: u32, row: u32, group: u32, channel: u32, index: u32) -> Next {
+fn load(first: u32, end: u32, row: u32, group: u32, channels: array<u32, PER_LANE>, index: u32) -> Next {
   var next: Next;
   let lane = index % LANES;
-  for (var m = 0u; m < OWN; m++) { // unroll
-    let t = min(first + m * LANES + lane, end - 1u);
-    let at = ((args.firstRow + row) * args.length + t) * args.dim + channel;
-    next.delta[m] = delta[at];
-    next.u[m] = u[at];
-    next.dy[m] = dy[at];
-    if (GATE) {
-      next.z[m] = z[at];
-    }
-  }
   let quads = quadsOfStates();
-  let kept = (row * args.tiles + first / STEPS) * args.dim + channel;
-  for (var i = 0u; i < VECS_PER_LANE; i++) { // unroll
-    if (i * LANES + lane < quads) {
-      next.kept[i] = workspace[args.atKept + kept * quads + i * LANES + lane];
+  for (var e = 0u; e < PER_LANE; e++) { // unroll
+    for (var m = 0u; m < OWN; m++) { // unroll
+      let t = min(first + m * LANES + lane, end - 1u);
+      let at = ((args.firstRow + row) * args.length + t) * args.dim + channels[e];
+      next.delta[e * OWN + m] = delta[at];
+      next.u[e * OWN + m] = u[at];
+      next.dy[e * OWN + m] = dy[at];
+      if (GATE) {
+        next.z[e * OWN + m] = z[at];
+      }
     }
-  }
-  if (CHUNKED) {
-    next.passed = workspace[args.atPassed + kept];
+    let kept = (row * args.tiles + first / STEPS) * args.dim + channels[e];
+    for (var i = 0u; i < VECS_PER_LANE; i++) { // unroll
+      if (i * LANES + lane < quads) {
+        next.kept[e * VECS_PER_LANE + i] = workspace[args.atKept + kept * quads + i * LANES + lane];
+      }
+    }
+    if (CHUNKED) {
+      next.passed[e] = workspace[args.atPassed + kept];
+    }
   }
   for (var r = 0u; r < STAGED; r++) { // unroll
     let j = r * WORKGROUP + index;

@@ -15,10 +15,57 @@ import { acquire } from '../src/gpu/acquire.ts';
 import { countersOf, type EulerBackwardLayout, type ScanBackwardVariant, webgpu } from '../src/index.ts';
 
 type Layout = EulerBackwardLayout;
-const four: Layout = { lanes: 4, channels: 16, steps: 16, summed: 4, rounds: 0, keep: false, stateChannels: 8 };
-const two: Layout = { lanes: 2, channels: 8, steps: 8, summed: 8, rounds: 1, keep: true, stateChannels: 16 };
-const one: Layout = { lanes: 1, channels: 8, steps: 4, summed: 2, rounds: 2, keep: false, stateChannels: 8 };
-const alone: Layout = { lanes: 1, channels: 4, steps: 4, summed: 4, rounds: 0, keep: false, stateChannels: 4 };
+const four: Layout = {
+  lanes: 4,
+  perLane: 1,
+  channels: 16,
+  steps: 16,
+  summed: 4,
+  rounds: 0,
+  keep: false,
+  stateChannels: 8,
+};
+const two: Layout = {
+  lanes: 2,
+  perLane: 1,
+  channels: 8,
+  steps: 8,
+  summed: 8,
+  rounds: 1,
+  keep: true,
+  stateChannels: 16,
+};
+const one: Layout = {
+  lanes: 1,
+  perLane: 1,
+  channels: 8,
+  steps: 4,
+  summed: 2,
+  rounds: 2,
+  keep: false,
+  stateChannels: 8,
+};
+const alone: Layout = {
+  lanes: 1,
+  perLane: 1,
+  channels: 4,
+  steps: 4,
+  summed: 4,
+  rounds: 0,
+  keep: false,
+  stateChannels: 4,
+};
+/** Two channels a lane. */
+const pairs: Layout = {
+  lanes: 4,
+  perLane: 2,
+  channels: 16,
+  steps: 8,
+  summed: 4,
+  rounds: 0,
+  keep: false,
+  stateChannels: 8,
+};
 
 type Call = Omit<SelectiveScanCaseOptions, 'state'> & { readonly id: string };
 interface Variant extends ScanBackwardVariant {
@@ -51,6 +98,8 @@ const variants: readonly Variant[] = [
   { euler: two, chunkLength: 16, state: 12, calls: [...states.slice(0, 2), ...resets] },
   { euler: one, state: 16, calls: [...states, ...resets] },
   { euler: one, chunkLength: 20, rows: 1, state: 4, calls: [...states.slice(0, 2), ...resets] },
+  { euler: pairs, state: 16, calls: [...states, ...resets] },
+  { euler: pairs, chunkLength: 16, state: 16, calls: states.slice(0, 2) },
   { euler: alone, state: 16, calls: states.slice(0, 2) },
   { euler: false, state: 16, calls: [...states, ...rules] },
   { euler: false, rows: 1, state: 5, calls: rules.slice(0, 1) },

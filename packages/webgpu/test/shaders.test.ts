@@ -16,7 +16,7 @@ const euler = (lanes: EulerLayout['lanes'], slices: number, steps: number) =>
   eulerOf({ lanes, channels: 8, slices, steps }).constants;
 
 const backward = (lanes: EulerBackwardLayout['lanes'], channels: number, rounds: number): EulerBackwardLayout => ({
-  ...{ lanes, channels, rounds, steps: 4 * lanes, summed: 4, keep: false, stateChannels: 16 },
+  ...{ lanes, perLane: 1, channels, rounds, steps: 4 * lanes, summed: 4, keep: false, stateChannels: 16 },
 });
 const eulerBackward = (...layout: Parameters<typeof backward>) => backwardEulerOf(backward(...layout)).constants;
 const statesOf = (lanes: EulerBackwardLayout['lanes']) =>
@@ -42,7 +42,10 @@ const constants: Readonly<Record<string, readonly Readonly<Record<string, number
   'selective-scan-backward-euler/two-none': [eulerBackward(2, 16, 0)],
   'selective-scan-backward-euler/two-subgroup': [eulerBackward(2, 32, 4)],
   'selective-scan-backward-euler/four-none': [eulerBackward(4, 16, 0)],
-  'selective-scan-backward-euler/four-subgroup': [eulerBackward(4, 64, 3)],
+  'selective-scan-backward-euler/four-subgroup': [
+    eulerBackward(4, 64, 3),
+    backwardEulerOf({ ...backward(4, 128, 3), perLane: 2, steps: 8 }).constants,
+  ],
   'causal-conv1d-backward': [{ TAPS: 2 }, { TAPS: 4 }, { TAPS: 64 }],
   'causal-conv1d': [{ TAPS: 2 }, { TAPS: 4 }, { TAPS: 64 }],
   'decode-in-proj': [

@@ -50,10 +50,10 @@ describe('mamba-bench kernels', () => {
   });
 
   it('times the backward scan on webgpu, beside the forward one and by dispatch', async () => {
-    const layout = ['--backward-layout', '1:16:4:4:0:0:16:32'];
+    const layout = ['--backward-layout', '1:1:16:4:4:0:0:16:32'];
     const { status, out, err } = await run('--backend', 'webgpu', '--quick', '--section', 'scan-backward', ...layout);
     expect(`${status} ${err}`).toBe('0 ');
-    for (const name of ['scan backward rule', 'scan backward 1:16:4:4:0:0:16:32']) expect(out).toContain(name);
+    for (const name of ['scan backward rule', 'scan backward 1:1:16:4:4:0:0:16:32']) expect(out).toContain(name);
     for (const figure of ['GB/s', 'forwards', 'states', 'carry', 'main', 'sums']) expect(out).toContain(`  ${figure} `);
   });
 
@@ -74,7 +74,7 @@ describe('mamba-bench kernels', () => {
     [['--backend', 'webgpu', '--section', 'length'], 'there is no section of webgpu "length"'],
     [['--backend', 'reference'], 'Allowed choices are cpu, webgpu'],
     [['--shape', '1x2'], '"1x2" is not of the form 1x512x2048'],
-    [['--backward-layout', '4:64'], '"4:64" is not of the form 4:64:16:16:3:0:16:512'],
+    [['--backward-layout', '4:64'], '"4:64" is not of the form 4:1:64:16:16:3:0:16:512'],
     [['--seconds', '0'], '"0" is not a positive number'],
   ])('refuses %j', async (args, message) => {
     const { status, err } = await run(...args);

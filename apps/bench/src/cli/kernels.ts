@@ -71,10 +71,11 @@ export function addKernelsCommand(program: Command, terminal: Terminal, finish: 
       splitParsed(layoutOf, '2:64:1:8:256'),
     )
     .option(
-      '--backward-layout <l:c:s:m:r:k:d:n...>',
-      'of scan-backward: also forced layouts; lanes, channels, steps, steps summed at once, rounds of shuffles, 1 where ' +
-        "decays are kept, channels of the states' dispatch, chunk length: 4:64:16:16:3:0:16:512, or 0 for no chunks",
-      splitParsed(backwardLayoutOf, '4:64:16:16:3:0:16:512'),
+      '--backward-layout <l:p:c:s:m:r:k:d:n...>',
+      'of scan-backward: also forced layouts; lanes, channels a lane, channels, steps, steps summed at once, ' +
+        "rounds of shuffles, 1 where decays are kept, channels of the states' dispatch, chunk length: " +
+        '4:1:64:16:16:3:0:16:512, or 0 for no chunks',
+      splitParsed(backwardLayoutOf, '4:1:64:16:16:3:0:16:512'),
     )
     .option(
       '--in-a-row',
@@ -109,14 +110,14 @@ function layoutOf(text: string): ForcedLayout | undefined {
 }
 
 function backwardLayoutOf(text: string): ForcedBackwardLayout | undefined {
-  const numbers = /^([124]):(\d+):(\d+):(\d+):(\d+):([01]):(\d+):(\d+)$/.exec(text)?.slice(1).map(Number);
+  const numbers = /^([124]):(\d+):(\d+):(\d+):(\d+):(\d+):([01]):(\d+):(\d+)$/.exec(text)?.slice(1).map(Number);
   if (numbers === undefined) return undefined;
-  const [channels, steps, summed, rounds, keep, stateChannels, chunkLength] = numbers.slice(1) as SevenNumbers;
-  const lanes = numbers[0] as 1 | 2 | 4;
-  return { text, euler: { lanes, channels, steps, summed, rounds, keep: keep === 1, stateChannels }, chunkLength };
+  const [perLane, channels, steps, summed, rounds, keep, stateChannels, chunkLength] = numbers.slice(1) as EightNumbers;
+  const sizes = { lanes: numbers[0] as 1 | 2 | 4, perLane, channels, steps, summed, rounds, stateChannels };
+  return { text, euler: { ...sizes, keep: keep === 1 }, chunkLength };
 }
 
-type SevenNumbers = [number, number, number, number, number, number, number];
+type EightNumbers = [number, number, number, number, number, number, number, number];
 
 /** @throws MambaError on the names of sections that the backend does not have. */
 async function kernelsCommand(flags: KernelsFlags, { stdout, stderr, environment }: Terminal): Promise<number> {

@@ -16,7 +16,7 @@ function planned(change: Partial<ScanShape> = {}, limits = wide, variant?: ScanB
 describe('the plan of a backward scan', () => {
   test('takes 64 channels of four lanes, and sums as many steps at once as memory holds', () => {
     const layout = (limits: ScanLimits) => planned({}, limits).layout;
-    const lanes = { kernel: 'euler', lanes: 4, channels: 64, steps: 16, keep: false, stateChannels: 16 };
+    const lanes = { kernel: 'euler', lanes: 4, perLane: 1, channels: 64, steps: 16, keep: false, stateChannels: 16 };
     expect(layout(wide)).toEqual({ ...lanes, summed: 16, rounds: 3 });
     expect(layout({ ...wide, memory: 16_384 })).toEqual({ ...lanes, summed: 8, rounds: 3 });
     expect(layout({ ...wide, memory: 16_384, subgroup: 8 })).toMatchObject({ channels: 32, summed: 4, rounds: 1 });

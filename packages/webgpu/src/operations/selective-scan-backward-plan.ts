@@ -8,6 +8,9 @@ import type { ScanLimits, ScanShape } from './selective-scan-plan.ts';
 export interface EulerBackwardLayout {
   /** Lanes a channel. */
   readonly lanes: 1 | 2 | 4;
+  /** Channels that have the same lanes. */
+  readonly perLane: number;
+  /** A multiple of `perLane`. */
   readonly channels: number;
   /** Steps of a tile of time, whose states are in registers; a multiple of `lanes`. */
   readonly steps: number;
@@ -106,26 +109,26 @@ function eulerLayout(
   // sums to workgroup memory, so there the tile of channels is narrower.
   for (let channels = most; channels >= 16; channels /= 2)
     for (let summed = steps; summed >= steps / 4; summed /= 2) {
-      const layout = { lanes, channels, steps, summed, rounds, keep: false, stateChannels: 16 } as const;
+      const layout = { lanes, perLane: 1, channels, steps, summed, rounds, keep: false, stateChannels: 16 } as const;
       if (fits(layout, limits)) return layout;
     }
   return undefined;
 }
 
 function fits(layout: EulerBackwardLayout, { workgroup, memory, subgroup }: ScanLimits): boolean {
-  const { lanes, channels, steps, rounds } = layout;
+  const { lanes, perLane, channels, steps, rounds } = layout;
   return (
     (lanes === 1 && rounds === 0 ? true : Math.max(4, lanes * 2 ** rounds) <= subgroup) &&
-    lanes * channels <= workgroup &&
+    (lanes * channels) / perLane <= workgroup &&
     // Each mark of a tile is staged by one lane.
-    steps <= lanes * Math.min(channels, layout.stateChannels) &&
+    steps <= lanes * Math.min(channels / perLane, layout.stateChannels) &&
     eulerBackwardMemory(layout) <= memory
   );
 }
 
 /** Bytes of workgroup memory that selective-scan-backward-euler.wgsl takes. */
-function eulerBackwardMemory({ channels, steps, summed, rounds }: EulerBackwardLayout): number {
-  const clusters = channels / 2 ** rounds;
+function eulerBackwardMemory({ perLane, channels, steps, summed, rounds }: EulerBackwardLayout): number {
+  const clusters = channels / perLane / 2 ** rounds;
   return 2 * steps * 4 * 16 + 4 * steps + 4 * summed * (clusters * 32 + 1);
 }
 

@@ -374,16 +374,17 @@ export function backwardStatesOf({ lanes, steps, stateChannels }: EulerBackwardL
 }
 
 /** The specialisation of selective-scan-backward-euler.wgsl for a layout. */
-export function backwardEulerOf({ lanes, channels, steps, summed, rounds }: EulerBackwardLayout) {
+export function backwardEulerOf({ lanes, perLane, channels, steps, summed, rounds }: EulerBackwardLayout) {
   const values = 32 / lanes;
-  const workgroup = lanes * channels;
+  const workgroup = (lanes * channels) / perLane;
   return {
     link: `${LANES[lanes]}-${rounds === 0 ? 'none' : 'subgroup'}` as const,
     constants: {
       CHANNELS: channels,
       STEPS: steps,
       OWN: steps / lanes,
-      HELD: (steps * 4) / lanes,
+      PER_LANE: perLane,
+      VECS: (perLane * 4) / lanes,
       STAGED: Math.ceil((8 * steps) / workgroup),
       SUMMED: summed,
       BATCHES: steps / summed,
@@ -391,7 +392,7 @@ export function backwardEulerOf({ lanes, channels, steps, summed, rounds }: Eule
       VALUES: values,
       HALF: values / 2,
       LEFT: values / 2 ** rounds,
-      CLUSTERS: channels / 2 ** rounds,
+      CLUSTERS: channels / perLane / 2 ** rounds,
       OUTPUTS: Math.ceil((8 * summed) / workgroup),
     },
   };
