@@ -1,6 +1,6 @@
-// One step of AdamW in place, four elements a lane; core's operations/adamw.ts has the equations. What changes from step
-// to step is in a buffer, so that bind groups stay; the host computes it in double precision. Nothing is written where the norm is not
-// finite: the test looks at bits, since an implementation may assume that floats are finite.
+// One step of AdamW in place, four elements a lane; core's operations/adamw.ts has the equations. What changes from
+// step to step is in a buffer, so that bind groups stay; the host computes it in double precision. Nothing is written
+// where the norm is not finite: the test looks at bits, since an implementation may assume that floats are finite.
 // Bytes an element: 16 read, 12 written. Operations: some 12, with 1 root and 1 division.
 
 struct Args {
