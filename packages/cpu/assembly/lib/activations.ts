@@ -16,18 +16,12 @@ export function softplus(x: v128): v128 {
   return f32x4.add(f32x4.pmax(x, f32x4.splat(0)), small);
 }
 
-/**
- * The slope of softplus, which is the sigmoid of x, from exp(-|x|): nothing cancels where x is very negative.
- * @inline
- */
-export function softplusSlope(x: v128, power: v128): v128 {
-  const one = constant(Constant.ONE);
-  return f32x4.div(v128.bitselect(power, one, f32x4.lt(x, f32x4.splat(0))), f32x4.add(one, power));
-}
-
 /** 1 / (1 + exp(-x)), with a relative error below 3e-7 where it is normal. @inline */
 export function sigmoid(x: v128): v128 {
-  return softplusSlope(x, exp(v128.or(x, f32x4.splat(-0.0))));
+  const one = constant(Constant.ONE);
+  // With its sign bit set, x is -|x|.
+  const power = exp(v128.or(x, f32x4.splat(-0.0)));
+  return f32x4.div(v128.bitselect(power, one, f32x4.lt(x, f32x4.splat(0))), f32x4.add(one, power));
 }
 
 /**

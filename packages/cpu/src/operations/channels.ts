@@ -21,17 +21,3 @@ export function channelsPerTask(channels: number, length: number, others: number
   const parts = Math.max(Math.ceil(channels / most), Math.ceil(wanted));
   return Math.min(channels, Math.max(Math.ceil(channels / parts / 8) * 8, 32));
 }
-
-/** The least channels of a task that depends on the shape alone: a narrower one reads rows too short. */
-const CHANNELS_LEAST = 64;
-/** Tasks of a call that depends on the shape alone, where there are channels enough. */
-const TASKS_OF_SHAPE = 8;
-
-/**
- * Channels of a task for kernels that add up over ranges of channels: the same for any number of threads, so that sums
- * have the same order. There are `others` such sets of channels.
- */
-export function channelsOfShape(channels: number, others: number): number {
-  const parts = Math.max(Math.ceil(channels / CHANNELS_LONG), Math.ceil(TASKS_OF_SHAPE / others));
-  return Math.min(channels, Math.max(Math.ceil(channels / parts / 8) * 8, CHANNELS_LEAST));
-}

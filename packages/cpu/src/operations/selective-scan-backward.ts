@@ -1,8 +1,8 @@
 import type { Results } from '@mamba/core/driver';
-import { GRADIENTS, KEPT, PAIR, RECORD, SCAN_CHUNK, SELECTIVE } from '../generated/calls.ts';
+import { GRADIENTS, KEPT, PAIR, RECORD, SCAN_CHUNK, SELECTIVE, SUMMED_CHANNELS } from '../generated/calls.ts';
 import type { Storage } from '../memory/storage.ts';
 import { runCommands, threadScratch } from '../program/program.ts';
-import { channelsOfShape } from './channels.ts';
+import { channelsPerTask } from './channels.ts';
 import { addressOf, type Call, type Context, ELEMENT } from './context.ts';
 import { padded, scanScratch } from './selective-scan.ts';
 import { partialSums } from './sum.ts';
@@ -15,8 +15,9 @@ export function selectiveScanBackward(
   const { batch, length, dim, state, groups, deltaSoftplus, discretization, constantB, constantC } = call;
   return heap.run((arena) => {
     const channels = dim / groups;
-    const taskChannels = channelsOfShape(channels, batch * groups);
-    const ranges = Math.ceil(channels / taskChannels);
+    const wanted = channelsPerTask(channels, length, batch * groups, team.threads);
+    const taskChannels = Math.min(channels, Math.ceil(wanted / SUMMED_CHANNELS) * SUMMED_CHANNELS);
+    const ranges = Math.ceil(channels / SUMMED_CHANNELS);
     const activations = batch * length * dim;
     const selective = batch * length * groups * state;
     const result = (size: number) => arena.result(size * ELEMENT);
@@ -49,7 +50,7 @@ export function selectiveScanBackward(
       team,
       {
         operation: 'scanBackward',
-        tasks: batch * groups * ranges,
+        tasks: batch * groups * Math.ceil(channels / taskChannels),
         call: {
           u: addressOf(u),
           delta: addressOf(delta),
@@ -110,5 +111,5 @@ function backwardScratch(
   const blocks = padded(channels) / 8;
   const inBlocks = padded(channels) * (parameters * state + 2) * ELEMENT;
   const steps = SCAN_CHUNK * (blocks * RECORD + pairs * (SELECTIVE + GRADIENTS) + KEPT);
-  return inBlocks + steps + PAIR + 32 + chunks * blocks;
+  return inBlocks + steps + PAIR + 32;
 }

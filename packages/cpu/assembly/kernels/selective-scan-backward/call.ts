@@ -5,9 +5,16 @@ import { locate, ScanInputs, ScanPart } from '../selective-scan/call';
 export const SCAN_CHUNK = 64; // host
 
 /**
- * The backward of a selective scan. `tileSteps` is at most SCAN_CHUNK. Gradients of what rows or ranges of channels
- * share are partial sums, one behind the other, which a later command adds up: dA, dD, dDeltaBias, and dB and dC where
- * they are constant, of each batch row; other dB and dC of each range of a group.
+ * Channels whose dB and dC are summed together, in their order. Tasks are made of whole ranges of so many, so that any
+ * number of threads gives the same bits.
+ */
+export const SUMMED_CHANNELS = 128; // host
+
+/**
+ * The backward of a selective scan. `tileSteps` is at most SCAN_CHUNK, and `taskChannels` are a multiple of
+ * SUMMED_CHANNELS, or all of a group. Gradients of what rows or ranges of channels share are partial sums, one behind
+ * the other, which a later command adds up: dA, dD, dDeltaBias, and dB and dC where they are constant, of each batch
+ * row; other dB and dC of each SUMMED_CHANNELS channels of a group.
  */
 @unmanaged
 export class ScanBackwardCall extends ScanInputs {
@@ -48,8 +55,8 @@ export const enum Field {
 export const RECORD: usize = 256; // host
 /** Bytes of a step in the buffers that lie by pairs of states: B and C, their gradients, and what a pass keeps. */
 export const SELECTIVE: usize = 16; // host
-export const GRADIENTS: usize = 128; // host
-export const KEPT: usize = 128; // host
+export const GRADIENTS: usize = 64; // host
+export const KEPT: usize = 192; // host
 /** Bytes of A, h, g and dA of a pair of states. */
 export const PAIR: usize = 256; // host
 
@@ -61,8 +68,6 @@ export class BackwardPart extends ScanPart {
 
   /** Blocks `[chunks][blocks, state, 8]`: the states before each chunk. */
   starts: usize;
-  /** `[chunks][blocks]` bytes, 1 where the pass before could not go the fast way. */
-  careful: usize;
   /**
    * Blocks `[state, 8]`: the gradient of the state after the chunk, the gradients of A, and of B and C where they are
    * constant.
@@ -78,9 +83,12 @@ export class BackwardPart extends ScanPart {
   records: usize;
   /** `[pairs of states][SCAN_CHUNK][B 2, C 2]`, zero where they are constant and for a state that does not exist. */
   selective: usize;
-  /** `[pairs of states][SCAN_CHUNK][dB 2, dC 2][8]`, sums over blocks. */
+  /** The largest magnitudes of B and of C; NaN where one is NaN. */
+  largestB: f32;
+  largestC: f32;
+  /** `[pairs of states][SCAN_CHUNK][dB 2, dC 2][4]`, sums over blocks of SUMMED_CHANNELS and over their halves. */
   gradients: usize;
-  /** `[SCAN_CHUNK][8]` vectors. */
+  /** `[SCAN_CHUNK][12]` vectors. */
   kept: usize;
   /** Blocks `[2, 8]` of A, h, g and dA. */
   pair: usize;
@@ -109,5 +117,4 @@ export function locateBackward(part: BackwardPart, call: ScanBackwardCall, task:
   part.kept = part.gradients + pairs * GRADIENTS;
   part.pair = part.kept + <usize>SCAN_CHUNK * KEPT;
   part.largest = part.pair + PAIR;
-  part.careful = part.largest + 32;
 }

@@ -2,9 +2,9 @@
  * A chunk of a block of eight channels whose steps are Euler's and decay, two states at a time: forward from the states
  * before the chunk, then backward.
  *
- * Forward keeps, for each step, the decayed state a h and the decay a in a form that is exact near 1: as a - 1, which
- * is then 0 or below, or as a itself, which is above 0. So `near`, where no step takes more than 2^-1/2, needs no case:
- * a g = g + g (a - 1).
+ * The decay is a = s + s q with s a power of two and q = 2^r - 1, exact where a is near 1 and where it is small.
+ * Forward keeps s, s q and the decayed state a h of each step. `near` is where no step takes more than 2^-1/2: s is 1
+ * there.
  */
 import { Constant, constant } from '../../lib/constants';
 import { copy } from '../../lib/lanes';
@@ -74,6 +74,7 @@ function isNear(A: usize, largest: usize): bool {
   return i32x4.all_true(v128.and(first, second));
 }
 
+/** Steps from `first` to `end` of a chunk, forward. */
 function forward(
   near: bool, pair: usize, first: i32, end: i32, records: usize, selective: usize, gradients: usize, kept: usize,
 ): void {
@@ -81,10 +82,12 @@ function forward(
   const record = records + from * RECORD;
   const values = selective + from * SELECTIVE;
   const sums = gradients + from * GRADIENTS;
-  if (near) statesAgain(true, pair, record, values, sums, kept + from * KEPT, kept + <usize>end * KEPT);
-  else statesAgain(false, pair, record, values, sums, kept + from * KEPT, kept + <usize>end * KEPT);
+  const last = kept + <usize>end * KEPT;
+  if (near) nearForward(pair, record, values, sums, kept + from * KEPT, last);
+  else anyForward(pair, record, values, sums, kept + from * KEPT, last);
 }
 
+/** The same steps backward. */
 function backward(
   near: bool, pair: usize, first: i32, end: i32, records: usize, selective: usize, gradients: usize, kept: usize,
 ): void {
@@ -92,17 +95,45 @@ function backward(
   const record = records + from * RECORD;
   const values = selective + from * SELECTIVE;
   const sums = gradients + from * GRADIENTS;
-  if (near) gradientsBack(true, pair, record, values, sums, kept + from * KEPT, kept + <usize>first * KEPT);
-  else gradientsBack(false, pair, record, values, sums, kept + from * KEPT, kept + <usize>first * KEPT);
+  const last = kept + <usize>first * KEPT;
+  if (near) nearBackward(pair, record, values, sums, kept + from * KEPT, last);
+  else anyBackward(pair, record, values, sums, kept + from * KEPT, last);
 }
 
-/** Forward: the states, y and the sums for dC; keeps four vectors of decays and four of decayed states. @inline */
+// Functions of their own, since the compiler makes one of two branches that differ in a constant alone.
+
+function nearForward(
+  pair: usize, record: usize, selective: usize, gradients: usize, kept: usize, end: usize,
+): void {
+  statesAgain(true, pair, record, selective, gradients, kept, end);
+}
+
+function anyForward(
+  pair: usize, record: usize, selective: usize, gradients: usize, kept: usize, end: usize,
+): void {
+  statesAgain(false, pair, record, selective, gradients, kept, end);
+}
+
+function nearBackward(
+  pair: usize, record: usize, selective: usize, gradients: usize, kept: usize, end: usize,
+): void {
+  gradientsBack(true, pair, record, selective, gradients, kept, end);
+}
+
+function anyBackward(
+  pair: usize, record: usize, selective: usize, gradients: usize, kept: usize, end: usize,
+): void {
+  gradientsBack(false, pair, record, selective, gradients, kept, end);
+}
+
+/**
+ * Forward: the states, y and the sums for dC. A step keeps four vectors each of s q, a h and, unless `near`, s. @inline
+ */
 function statesAgain(
   near: bool, pair: usize, record: usize, selective: usize, gradients: usize, kept: usize, end: usize,
 ): void {
   const lowest = constant(Constant.DECAY_MIN);
   const round = constant(Constant.ROUND_BIASED);
-  const one = constant(Constant.ONE);
   const p1 = constant(Constant.P1);
   const p2 = constant(Constant.P2);
   const p3 = constant(Constant.P3);
@@ -131,22 +162,23 @@ function statesAgain(
     let q1 = power(fraction(near, x1, t1, round), p1, p2, p3, p4, p5);
     let s0 = i32x4.shl(t0, 23);
     let s1 = i32x4.shl(t1, 23);
-    let w0 = encoded(near, q0, s0, one);
-    let w1 = encoded(near, q1, s1, one);
-    let a0 = decayed(near, h0, q0, s0);
-    let a1 = decayed(near, h1, q1, s1);
+    let w0 = near ? q0 : f32x4.mul(s0, q0);
+    let w1 = near ? q1 : f32x4.mul(s1, q1);
+    let a0 = decayed(near, h0, w0, s0);
+    let a1 = decayed(near, h1, w1, s1);
     let Bn = v128.load32_splat(selective);
     let Cn = v128.load32_splat(selective, 8);
     h0 = madd(v0, Bn, a0);
     h1 = madd(v1, Bn, a1);
-    let c0 = madd(ds0, h0, v128.load(gradients, 64));
-    let c1 = madd(ds1, h1, v128.load(gradients, 80));
     v128.store(kept, w0);
     v128.store(kept, w1, 16);
     v128.store(kept, a0, 64);
     v128.store(kept, a1, 80);
-    v128.store(gradients, c0, 64);
-    v128.store(gradients, c1, 80);
+    if (!near) {
+      v128.store(kept, s0, 128);
+      v128.store(kept, s1, 144);
+    }
+    v128.store(gradients, madd(ds1, h1, madd(ds0, h0, v128.load(gradients, 32))), 32);
     let y0 = madd(Cn, h0, v128.load(record, Field.Y));
     let y1 = madd(Cn, h1, v128.load(record, Field.Y + 16));
     x0 = bounded(near, f32x4.mul(d0, A2), lowest);
@@ -157,24 +189,25 @@ function statesAgain(
     q1 = power(fraction(near, x1, t1, round), p1, p2, p3, p4, p5);
     s0 = i32x4.shl(t0, 23);
     s1 = i32x4.shl(t1, 23);
-    w0 = encoded(near, q0, s0, one);
-    w1 = encoded(near, q1, s1, one);
-    a0 = decayed(near, h2, q0, s0);
-    a1 = decayed(near, h3, q1, s1);
+    w0 = near ? q0 : f32x4.mul(s0, q0);
+    w1 = near ? q1 : f32x4.mul(s1, q1);
+    a0 = decayed(near, h2, w0, s0);
+    a1 = decayed(near, h3, w1, s1);
     Bn = v128.load32_splat(selective, 4);
     Cn = v128.load32_splat(selective, 12);
     h2 = madd(v0, Bn, a0);
     h3 = madd(v1, Bn, a1);
-    c0 = madd(ds0, h2, v128.load(gradients, 96));
-    c1 = madd(ds1, h3, v128.load(gradients, 112));
     y0 = madd(Cn, h2, y0);
     y1 = madd(Cn, h3, y1);
     v128.store(kept, w0, 32);
     v128.store(kept, w1, 48);
     v128.store(kept, a0, 96);
     v128.store(kept, a1, 112);
-    v128.store(gradients, c0, 96);
-    v128.store(gradients, c1, 112);
+    if (!near) {
+      v128.store(kept, s0, 160);
+      v128.store(kept, s1, 176);
+    }
+    v128.store(gradients, madd(ds1, h3, madd(ds0, h2, v128.load(gradients, 48))), 48);
     v128.store(record, y0, Field.Y);
     v128.store(record, y1, Field.Y + 16);
     record += RECORD;
@@ -229,12 +262,9 @@ function gradientsBack(
     let entered1 = madd(g1, Bn, v128.load(record, Field.ENTERED + 16));
     dA0 = madd(d0, p0, dA0);
     dA1 = madd(d1, p1, dA1);
-    let b0 = madd(g0, v0, v128.load(gradients));
-    let b1 = madd(g1, v1, v128.load(gradients, 16));
-    v128.store(gradients, b0);
-    v128.store(gradients, b1, 16);
-    g0 = decayedBack(near, g0, v128.load(kept));
-    g1 = decayedBack(near, g1, v128.load(kept, 16));
+    const b0 = madd(g1, v1, madd(g0, v0, v128.load(gradients)));
+    g0 = madd(g0, v128.load(kept), near ? g0 : f32x4.mul(g0, v128.load(kept, 128)));
+    g1 = madd(g1, v128.load(kept, 16), near ? g1 : f32x4.mul(g1, v128.load(kept, 144)));
     Bn = v128.load32_splat(selective, 4);
     Cn = v128.load32_splat(selective, 12);
     g2 = madd(ds0, Cn, g2);
@@ -247,16 +277,15 @@ function gradientsBack(
     entered1 = madd(g3, Bn, entered1);
     dA2 = madd(d0, p0, dA2);
     dA3 = madd(d1, p1, dA3);
-    b0 = madd(g2, v0, v128.load(gradients, 32));
-    b1 = madd(g3, v1, v128.load(gradients, 48));
-    v128.store(gradients, b0, 32);
-    v128.store(gradients, b1, 48);
+    const b1 = madd(g3, v1, madd(g2, v0, v128.load(gradients, 16)));
     v128.store(record, decay0, Field.SCALED_DECAY);
     v128.store(record, decay1, Field.SCALED_DECAY + 16);
     v128.store(record, entered0, Field.ENTERED);
     v128.store(record, entered1, Field.ENTERED + 16);
-    g2 = decayedBack(near, g2, v128.load(kept, 32));
-    g3 = decayedBack(near, g3, v128.load(kept, 48));
+    g2 = madd(g2, v128.load(kept, 32), near ? g2 : f32x4.mul(g2, v128.load(kept, 160)));
+    g3 = madd(g3, v128.load(kept, 48), near ? g3 : f32x4.mul(g3, v128.load(kept, 176)));
+    v128.store(gradients, b0);
+    v128.store(gradients, b1, 16);
   }
   v128.store(pair, g0, G);
   v128.store(pair, g1, G + 16);
@@ -278,19 +307,7 @@ function fraction(near: bool, x: v128, t: v128, round: v128): v128 {
   return near ? x : f32x4.sub(x, f32x4.sub(t, round));
 }
 
-/** The decay s (1 + q), less 1 where s is 1. @inline */
-function encoded(near: bool, q: v128, s: v128, one: v128): v128 {
-  return near ? q : madd(s, q, v128.andnot(s, f32x4.eq(s, one)));
-}
-
-/** s h + s h q @inline */
-function decayed(near: bool, h: v128, q: v128, s: v128): v128 {
-  if (near) return madd(h, q, h);
-  const scaled = f32x4.mul(h, s);
-  return madd(scaled, q, scaled);
-}
-
-/** g times the decay that w encodes. @inline */
-function decayedBack(near: bool, g: v128, w: v128): v128 {
-  return madd(g, w, near ? g : v128.and(g, f32x4.le(w, f32x4.splat(0))));
+/** s h + w h, and h + w h where s is 1. @inline */
+function decayed(near: bool, h: v128, w: v128, s: v128): v128 {
+  return madd(h, w, near ? h : f32x4.mul(h, s));
 }

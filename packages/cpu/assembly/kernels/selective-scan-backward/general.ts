@@ -53,8 +53,8 @@ function fourChannels(part: BackwardPart, chunk: i32, block: i32, half: usize, c
     const odd = <usize>(n & 1);
     const B = constantB ? part.blockB + at : part.selective + steps * SELECTIVE + (odd << 2);
     const C = constantC ? part.blockC + at : part.selective + steps * SELECTIVE + (odd << 2) + 8;
-    const dB = constantB ? part.blockDB + at : part.gradients + steps * GRADIENTS + (odd << 5) + half;
-    const dC = constantC ? part.blockDC + at : part.gradients + steps * GRADIENTS + (odd << 5) + half + 64;
+    const dB = constantB ? part.blockDB + at : part.gradients + steps * GRADIENTS + (odd << 4);
+    const dC = constantC ? part.blockDC + at : part.gradients + steps * GRADIENTS + (odd << 4) + 32;
     const strideB = constantB ? <usize>0 : SELECTIVE;
     const strideC = constantC ? <usize>0 : SELECTIVE;
     const strideDB = constantB ? <usize>0 : GRADIENTS;

@@ -1,25 +1,23 @@
 /** The first and the last pass over a chunk, which read and write rows in order. */
-import { sigmoid, softplusSlope } from '../../lib/activations';
+import { sigmoid } from '../../lib/activations';
 import { Constant, constant } from '../../lib/constants';
-import { exp } from '../../lib/exp';
 import { loadPart, storePart } from '../../lib/lanes';
-import { log1pUnit } from '../../lib/log';
 import { madd } from '../../lib/madd';
+import { ratioOf } from '../../lib/power';
 import { Discretization } from '../selective-scan/call';
 import { BackwardPart, Field, RECORD, SCAN_CHUNK } from './call';
 
-/** Fills the records of `count` steps from `start`, the beginning of a chunk. */
+/** Fills the records of `count` steps from `start`, the beginning of a chunk; ddelta holds the step sizes. */
 export function prepare(part: BackwardPart, start: i32, count: i32): void {
   const call = part.backward;
   const channels = part.channels;
   const rowStride = call.rowStride;
   const deltaSoftplus = call.deltaSoftplus != 0;
   const inputsAreU = call.discretization != Discretization.EULER;
-  const bias = part.deltaBias;
-  const usual = deltaSoftplus && bias != 0 && part.z != 0 && !inputsAreU;
+  const usual = deltaSoftplus && part.z != 0 && !inputsAreU;
   const row = <usize>start * rowStride;
   let u = part.u + row;
-  let delta = part.delta + row;
+  let stepSizes = call.ddelta + part.activationOffset + row;
   let dy = call.dy + part.activationOffset + row;
   let z = part.z == 0 ? <usize>0 : part.z + <usize>start * call.zStride;
   const zero = f32x4.splat(0);
@@ -29,15 +27,10 @@ export function prepare(part: BackwardPart, start: i32, count: i32): void {
       for (; c + 8 <= channels; c += 8) {
         const offset = <usize>c << 2;
         const record = place(part, c, t);
-        const lowDelta = f32x4.add(v128.load(delta + offset), v128.load(bias + offset));
-        const highDelta = f32x4.add(v128.load(delta + offset, 16), v128.load(bias + offset, 16));
-        // With its sign bit set, x is -|x|; softplus and its slope share exp(-|x|).
-        const lowPower = exp(v128.or(lowDelta, f32x4.splat(-0.0)));
-        const highPower = exp(v128.or(highDelta, f32x4.splat(-0.0)));
-        const low = f32x4.add(f32x4.pmax(lowDelta, zero), log1pUnit(lowPower));
-        const high = f32x4.add(f32x4.pmax(highDelta, zero), log1pUnit(highPower));
-        const lowSlope = softplusSlope(lowDelta, lowPower);
-        const highSlope = softplusSlope(highDelta, highPower);
+        const low = v128.load(stepSizes + offset);
+        const high = v128.load(stepSizes + offset, 16);
+        const lowSlope = slopeAt(low);
+        const highSlope = slopeAt(high);
         v128.store(record, low, Field.STEP_SIZE);
         v128.store(record, high, Field.STEP_SIZE + 16);
         v128.store(record, lowSlope, Field.SLOPE);
@@ -68,13 +61,8 @@ export function prepare(part: BackwardPart, start: i32, count: i32): void {
       const rest = channels - c;
       const offset = <usize>c << 2;
       const record = place(part, c, t);
-      let d = loadPart(delta + offset, rest);
-      if (bias != 0) d = f32x4.add(d, loadPart(bias + offset, rest));
-      if (deltaSoftplus) {
-        const power = exp(v128.or(d, f32x4.splat(-0.0)));
-        v128.store(record, softplusSlope(d, power), Field.SLOPE);
-        d = f32x4.add(f32x4.pmax(d, zero), log1pUnit(power));
-      }
+      const d = loadPart(stepSizes + offset, rest);
+      if (deltaSoftplus) v128.store(record, slopeAt(d), Field.SLOPE);
       const input = loadPart(u + offset, rest);
       let ds = loadPart(dy + offset, rest);
       if (z != 0) {
@@ -91,7 +79,7 @@ export function prepare(part: BackwardPart, start: i32, count: i32): void {
       v128.store(record, zero, Field.ENTERED);
     }
     u += rowStride;
-    delta += rowStride;
+    stepSizes += rowStride;
     dy += rowStride;
     if (z != 0) z += call.zStride;
   }
@@ -202,6 +190,20 @@ export function finish(part: BackwardPart, start: i32, count: i32): void {
     dz += rowStride;
     if (z != 0) z += call.zStride;
   }
+}
+
+/**
+ * The slope of softplus where its value is d: 1 - exp(-d), whose power of two is kept as its distance from 1 where d is
+ * small. @inline
+ */
+function slopeAt(d: v128): v128 {
+  const round = constant(Constant.ROUND_BIASED);
+  const one = constant(Constant.ONE);
+  const x = f32x4.pmax(f32x4.neg(f32x4.mul(d, constant(Constant.LOG2_E))), constant(Constant.DECAY_MIN));
+  const t = f32x4.add(x, round);
+  const r = f32x4.sub(x, f32x4.sub(t, round));
+  const scale = i32x4.shl(t, 23);
+  return f32x4.sub(f32x4.sub(one, scale), f32x4.mul(scale, f32x4.mul(ratioOf(r), r)));
 }
 
 /** The record of channels c … c + 3 at a chunk's step t, less the fields' places. @inline */

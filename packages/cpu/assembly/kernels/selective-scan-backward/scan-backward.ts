@@ -4,31 +4,37 @@
  *
  *     g_t = ds_t C_t + Abar_(t+1) g_(t+1)
  *
- * A task is a range of channels of one group and one batch row; ranges depend on the shape alone, so any number of
- * threads gives the same bits. Channels are the vector, as in the scan.
+ * A task is a range of channels of one group and one batch row. Channels are the vector, as in the scan, and every
+ * eight of them are computed alike in whatever task they are; sums over channels have an order that depends on the
+ * shape alone. So any number of threads gives the same bits.
  *
- * The task first runs the scan without its outputs and keeps the states before each chunk of SCAN_CHUNK steps. Then it
- * takes the chunks from the last to the first:
+ * The task first runs the scan without its outputs and keeps the states before each chunk of SCAN_CHUNK steps, and the
+ * step sizes in what becomes ddelta. Then it takes the chunks from the last to the first:
  *   1. prepare: what each step needs goes to records of eight channels;
  *   2. for each block of eight channels and each pair of states, forward over the chunk, keeping each step's decay and
  *      decayed state in the first-level cache, then backward, with g and the sum for dA in vectors;
- *   3. finish: rows of the gradients of u, delta and z from the records;
- *   4. dB and dC of the chunk, summed over blocks and then over lanes.
+ *   3. dB and dC of the chunk, summed over the blocks of SUMMED_CHANNELS and then over lanes;
+ *   4. finish: rows of the gradients of u, delta and z from the records.
  *
  * Memory is the states before chunks, state / SCAN_CHUNK floats for a step of a channel, in the scratch of the threads,
- * and dB and dC once for each range of channels. u, delta, z, dy and the gradients pass through memory once, but u and
- * delta twice.
+ * and dB and dC once for every SUMMED_CHANNELS channels. u, delta, z, dy and the gradients pass through memory once,
+ * but u and the step sizes twice.
  *
  * euler.ts takes what models have, Euler's steps that decay, and general.ts all else, as the scan does.
  */
-import { allFinite, fromBlocks, toBlocks } from '../selective-scan/blocks';
+import { storePart } from '../../lib/lanes';
+import { fromBlocks, toBlocks } from '../selective-scan/blocks';
 import { isReset, nextReset } from '../selective-scan/call';
 import { advanceBlock, loadBlocks, resetStates, startTile } from '../selective-scan/tile';
-import { BackwardPart, Field, locateBackward, RECORD, SCAN_CHUNK, ScanBackwardCall } from './call';
+import {
+  BackwardPart, Field, locateBackward, RECORD, SCAN_CHUNK, ScanBackwardCall, SUMMED_CHANNELS,
+} from './call';
 import { euler } from './euler';
 import { general } from './general';
 import { finish, prepare } from './prepare';
-import { loadSelective, storeSelective } from './selective';
+import { clearGradients, loadSelective, storeSelective } from './selective';
+
+const SUMMED_BLOCKS = SUMMED_CHANNELS >> 3;
 
 /** Runs a task of the call. */
 export function scanBackward(call: ScanBackwardCall, task: i32, thread: i32): void {
@@ -40,38 +46,55 @@ export function scanBackward(call: ScanBackwardCall, task: i32, thread: i32): vo
   for (let chunk = part.chunks - 1; chunk >= 0; chunk--) {
     const start = chunk * SCAN_CHUNK;
     const count = min(SCAN_CHUNK, call.length - start);
-    const finite = loadSelective(part, start, count);
+    loadSelective(part, start, count);
     prepare(part, start, count);
     for (let block = 0; block < part.blocks; block++) {
-      if (decaying && finite && isUsual(part, chunk, block, count)) euler(part, chunk, block, count);
+      if (block % SUMMED_BLOCKS == 0) clearGradients(part);
+      if (decaying && isUsual(part, chunk, block, count)) euler(part, chunk, block, count);
       else general(part, chunk, block, count);
+      if (block + 1 == part.blocks || (block + 1) % SUMMED_BLOCKS == 0) storeSelective(part, block, start, count);
     }
     finish(part, start, count);
-    storeSelective(part, start, count);
   }
   storeShared(part);
 }
 
-/** Runs the scan and keeps the states before each chunk. */
+/** Runs the scan up to the last chunk, and keeps the states before each chunk, and the step sizes in ddelta. */
 function keepStates(part: BackwardPart, decaying: bool): void {
   const length = part.call.length;
   const bytes = (<usize>part.blocks * <usize>part.call.state) << 5;
-  memory.fill(part.careful, 0, part.chunks * part.blocks);
   for (let chunk = 0; chunk < part.chunks; chunk++) {
     const start = chunk * SCAN_CHUNK;
     const end = min(start + SCAN_CHUNK, length);
     memory.copy(part.starts + <usize>chunk * bytes, part.blockH, bytes);
     startTile(part, start, end - start);
-    for (let first = start; first < end; ) {
+    keepSteps(part, start, end - start);
+    for (let first = start; first < end && end < length; ) {
       const next = nextReset(part, first, end);
       if (isReset(part, first)) resetStates(part);
       for (let block = 0; block < part.blocks; block++) {
-        if (!advanceBlock(part, block, first, next - first, decaying)) {
-          store<u8>(part.careful + <usize>(chunk * part.blocks + block), 1);
-        }
+        advanceBlock(part, block, first, next - first, decaying, false);
       }
       first = next;
     }
+  }
+}
+
+/** Copies the step sizes of a tile to rows. */
+function keepSteps(part: BackwardPart, start: i32, count: i32): void {
+  const call = part.backward;
+  const block = <usize>call.tileSteps << 5;
+  let row = call.ddelta + part.activationOffset + <usize>start * call.rowStride;
+  for (let t = 0; t < count; t++) {
+    let from = part.stepSizes + (<usize>t << 5);
+    for (let c = 0; c < part.channels; c += 8) {
+      const rest = part.channels - c;
+      const to = row + (<usize>c << 2);
+      storePart(to, v128.load(from), rest);
+      if (rest > 4) storePart(to + 16, v128.load(from, 16), rest - 4);
+      from += block;
+    }
+    row += call.rowStride;
   }
 }
 
@@ -86,28 +109,56 @@ function clear(part: BackwardPart): void {
   toBlocks(call.dLastState + part.stateOffset, part.channels, call.state, part.blockG);
 }
 
+/** Where bounds of states and gradients end; a step of any of them overflows far above. */
+const BOUND: f32 = 1e37;
+
 /**
- * Whether euler.ts can take a chunk of a block: no state overflowed, and the gradients that enter it are finite. Finds
- * the largest step sizes.
+ * Whether euler.ts can take a chunk of a block: no step grows, and neither a state nor its gradient can overflow, since
+ * their bounds are far below. Finds the largest step sizes.
  */
 function isUsual(part: BackwardPart, chunk: i32, block: i32, count: i32): bool {
-  if (load<u8>(part.careful + <usize>(chunk * part.blocks + block)) != 0) return false;
   const bytes = <usize>part.call.state << 5;
-  if (!allFinite(part.blockG + <usize>block * bytes, bytes)) return false;
+  const at = <usize>block * bytes;
+  const starts = part.starts + <usize>(chunk * part.blocks) * bytes;
   let largest0 = f32x4.splat(0);
   let largest1 = largest0;
-  let none = largest0;
+  let least = largest0;
+  let inputs = largest0;
+  let cotangents = largest0;
   let record = part.records + <usize>(block * SCAN_CHUNK) * RECORD;
   for (const end = record + <usize>count * RECORD; record < end; record += RECORD) {
-    largest0 = f32x4.pmax(largest0, v128.load(record, Field.STEP_SIZE));
-    largest1 = f32x4.pmax(largest1, v128.load(record, Field.STEP_SIZE + 16));
-    const low = v128.load(record, Field.DS);
-    const high = v128.load(record, Field.DS + 16);
-    none = f32x4.add(none, f32x4.add(f32x4.sub(low, low), f32x4.sub(high, high)));
+    const low = v128.load(record, Field.STEP_SIZE);
+    const high = v128.load(record, Field.STEP_SIZE + 16);
+    largest0 = f32x4.pmax(largest0, low);
+    largest1 = f32x4.pmax(largest1, high);
+    least = f32x4.min(least, f32x4.min(low, high));
+    inputs = larger(inputs, record + Field.INPUT);
+    cotangents = larger(cotangents, record + Field.DS);
   }
   v128.store(part.largest, largest0);
   v128.store(part.largest, largest1, 16);
-  return i32x4.all_true(f32x4.eq(none, none));
+  if (v128.any_true(f32x4.lt(least, f32x4.splat(0)))) return false;
+  const steps = <f32>count;
+  const h = largestOf(starts + at, bytes) + steps * largestLane(inputs) * part.largestB;
+  const g = largestOf(part.blockG + at, bytes) + steps * largestLane(cotangents) * part.largestC;
+  return h < BOUND && g < BOUND;
+}
+
+/** The larger magnitudes of most and of two neighbouring vectors; NaN stays. @inline */
+function larger(most: v128, pair: usize): v128 {
+  return f32x4.max(most, f32x4.max(f32x4.abs(v128.load(pair)), f32x4.abs(v128.load(pair, 16))));
+}
+
+/** The largest magnitude; NaN where a value is NaN. */
+function largestOf(values: usize, bytes: usize): f32 {
+  let most = f32x4.splat(0);
+  for (const end = values + bytes; values < end; values += 32) most = larger(most, values);
+  return largestLane(most);
+}
+
+function largestLane(v: v128): f32 {
+  const pairs = f32x4.max(v, v128.shuffle<f32>(v, v, 2, 3, 0, 1));
+  return max<f32>(f32x4.extract_lane(pairs, 0), f32x4.extract_lane(pairs, 1));
 }
 
 /** Writes the gradients of the initial state and of all that does not vary with time. */

@@ -1,42 +1,55 @@
 /** B and C of a chunk on their way to pairs of states, and their gradients on the way back. */
 import { sums } from '../../lib/lanes';
-import { BackwardPart, GRADIENTS, SCAN_CHUNK, SELECTIVE } from './call';
+import { BackwardPart, GRADIENTS, SCAN_CHUNK, SELECTIVE, SUMMED_CHANNELS } from './call';
 
-/**
- * Copies B and C of a chunk and lets their gradients start from zero. Returns whether all C are finite: an infinite
- * one makes g infinite, which euler.ts cannot take.
- */
-export function loadSelective(part: BackwardPart, start: i32, count: i32): bool {
+/** Lets the gradients of B and C start from zero. */
+export function clearGradients(part: BackwardPart): void {
+  memory.fill(part.gradients, 0, <usize>(((part.call.state + 1) >> 1) * SCAN_CHUNK) * GRADIENTS);
+}
+
+/** Copies B and C of a chunk, and finds their largest magnitudes. */
+export function loadSelective(part: BackwardPart, start: i32, count: i32): void {
   const call = part.call;
   const state = call.state;
-  const pairs = (state + 1) >> 1;
-  memory.fill(part.gradients, 0, <usize>(pairs * SCAN_CHUNK) * GRADIENTS);
-  memory.fill(part.selective, 0, <usize>(pairs * SCAN_CHUNK) * SELECTIVE);
-  if (!call.constantB) spread(part.B + <usize>start * call.stepStride, call.stepStride, state, count, part.selective);
-  if (call.constantC) return false;
-  return spread(part.C + <usize>start * call.stepStride, call.stepStride, state, count, part.selective + 8);
+  const steps = <usize>(((state + 1) >> 1) * SCAN_CHUNK);
+  const row = <usize>start * call.stepStride;
+  if (state & 1 || call.constantB || call.constantC) memory.fill(part.selective, 0, steps * SELECTIVE);
+  part.largestB = call.constantB ? 0 : spread(part.B + row, call.stepStride, state, count, part.selective);
+  part.largestC = call.constantC ? 0 : spread(part.C + row, call.stepStride, state, count, part.selective + 8);
 }
 
-/** Rows of `state` values to pairs; returns whether all are finite. */
-function spread(from: usize, stride: usize, state: i32, count: i32, to: usize): bool {
-  let none: f32 = 0;
-  for (let t = 0; t < count; t++) {
-    for (let n = 0; n < state; n++) {
-      const value = load<f32>(from + (<usize>n << 2));
-      none += value - value;
-      store<f32>(to + <usize>((n >> 1) * SCAN_CHUNK) * SELECTIVE + (<usize>(n & 1) << 2), value);
+/** Rows of `state` values to pairs; returns the largest magnitude, NaN where a value is NaN. */
+function spread(from: usize, stride: usize, state: i32, count: i32, to: usize): f32 {
+  let most: f32 = 0;
+  for (let n = 0; n + 2 <= state; n += 2) {
+    let value = from + (<usize>n << 2);
+    for (let t = 0; t < count; t++) {
+      const pair = v128.load64_zero(value);
+      most = max<f32>(most, max<f32>(abs(f32x4.extract_lane(pair, 0)), abs(f32x4.extract_lane(pair, 1))));
+      v128.store64_lane(to, pair, 0);
+      value += stride;
+      to += SELECTIVE;
     }
-    from += stride;
-    to += SELECTIVE;
+    to += <usize>(SCAN_CHUNK - count) * SELECTIVE;
   }
-  return none == none;
+  if (state & 1) {
+    let value = from + (<usize>(state - 1) << 2);
+    for (let t = 0; t < count; t++) {
+      most = max<f32>(most, abs(load<f32>(value)));
+      store<f32>(to, load<f32>(value));
+      value += stride;
+      to += SELECTIVE;
+    }
+  }
+  return most;
 }
 
-/** Adds the gradients of B and C over the lanes, and writes them to the range's partial sums. */
-export function storeSelective(part: BackwardPart, start: i32, count: i32): void {
+/** Adds the gradients of B and C over the lanes, and writes them as a partial sum of the channels up to `block`. */
+export function storeSelective(part: BackwardPart, block: i32, start: i32, count: i32): void {
   const call = part.backward;
   const stepStride = call.stepStride;
-  const partial = <usize>part.range * <usize>call.batch * <usize>call.length * stepStride;
+  const range = (part.range * call.taskChannels + (block << 3)) / SUMMED_CHANNELS;
+  const partial = <usize>range * <usize>call.batch * <usize>call.length * stepStride;
   const place = part.selectiveOffset + <usize>start * stepStride;
   const dB = call.constantB ? <usize>0 : call.dB + partial + place;
   const dC = call.constantC ? <usize>0 : call.dC + partial + place;
@@ -45,12 +58,7 @@ export function storeSelective(part: BackwardPart, start: i32, count: i32): void
     const both = n + 1 < call.state;
     let from = part.gradients + <usize>((n >> 1) * SCAN_CHUNK) * GRADIENTS;
     for (let t = 0; t < count; t++) {
-      const total = sums(
-        f32x4.add(v128.load(from), v128.load(from, 16)),
-        f32x4.add(v128.load(from, 32), v128.load(from, 48)),
-        f32x4.add(v128.load(from, 64), v128.load(from, 80)),
-        f32x4.add(v128.load(from, 96), v128.load(from, 112)),
-      );
+      const total = sums(v128.load(from), v128.load(from, 16), v128.load(from, 32), v128.load(from, 48));
       const row = <usize>t * stepStride + column;
       if (dB != 0) {
         v128.store32_lane(dB + row, total, 0);

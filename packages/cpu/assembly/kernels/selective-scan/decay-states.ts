@@ -17,14 +17,14 @@ export function small(
   A: usize, h: usize, rest: usize, stepSizes: usize, inputs: usize, results: usize, B: usize, C: usize,
   stepStride: usize, end: usize,
 ): void {
-  twoStates(Way.SMALL, A, h, rest, stepSizes, inputs, results, B, C, stepStride, end);
+  twoStates(Way.SMALL, true, A, h, rest, stepSizes, inputs, results, B, C, stepStride, end);
 }
 
 export function mixed(
   A: usize, h: usize, rest: usize, stepSizes: usize, inputs: usize, results: usize, B: usize, C: usize,
   stepStride: usize, end: usize,
 ): void {
-  twoStates(Way.MIXED, A, h, rest, stepSizes, inputs, results, B, C, stepStride, end);
+  twoStates(Way.MIXED, true, A, h, rest, stepSizes, inputs, results, B, C, stepStride, end);
 }
 
 /** Here h is the state from the start, and no rest is kept. */
@@ -32,13 +32,32 @@ export function forget(
   A: usize, h: usize, stepSizes: usize, inputs: usize, results: usize, B: usize, C: usize, stepStride: usize,
   end: usize,
 ): void {
-  twoStates(Way.FORGET, A, h, 0, stepSizes, inputs, results, B, C, stepStride, end);
+  twoStates(Way.FORGET, true, A, h, 0, stepSizes, inputs, results, B, C, stepStride, end);
 }
 
-/** `way` is a constant: each way has a loop of its own. @inline */
+/** As `small`, without y; `end` is where the step sizes end. So are those below. */
+export function smallStates(
+  A: usize, h: usize, rest: usize, stepSizes: usize, inputs: usize, B: usize, stepStride: usize, end: usize,
+): void {
+  twoStates(Way.SMALL, false, A, h, rest, stepSizes, inputs, stepSizes, B, 0, stepStride, end);
+}
+
+export function mixedStates(
+  A: usize, h: usize, rest: usize, stepSizes: usize, inputs: usize, B: usize, stepStride: usize, end: usize,
+): void {
+  twoStates(Way.MIXED, false, A, h, rest, stepSizes, inputs, stepSizes, B, 0, stepStride, end);
+}
+
+export function forgetStates(
+  A: usize, h: usize, stepSizes: usize, inputs: usize, B: usize, stepStride: usize, end: usize,
+): void {
+  twoStates(Way.FORGET, false, A, h, 0, stepSizes, inputs, stepSizes, B, 0, stepStride, end);
+}
+
+/** `way` and `outputs`, whether y is wanted, are constants: each combination has a loop of its own. @inline */
 function twoStates(
-  way: Way, A: usize, h: usize, rest: usize, stepSizes: usize, inputs: usize, results: usize, B: usize, C: usize,
-  stepStride: usize, end: usize,
+  way: Way, outputs: bool, A: usize, h: usize, rest: usize, stepSizes: usize, inputs: usize, results: usize, B: usize,
+  C: usize, stepStride: usize, end: usize,
 ): void {
   const lowest = constant(Constant.POWER_MIN);
   const round = constant(Constant.ROUND_BIASED);
@@ -75,13 +94,17 @@ function twoStates(
     let q0 = power(fraction(way, x0, t0, round), p1, p2, p3, p4, p5);
     let q1 = power(fraction(way, x1, t1, round), p1, p2, p3, p4, p5);
     let Bn = v128.load32_splat(B);
-    let Cn = v128.load32_splat(C);
     e0 = advanced(way, H0, e0, h0, q0, t0, f32x4.mul(v0, Bn));
     e1 = advanced(way, H1, e1, h1, q1, t1, f32x4.mul(v1, Bn));
     h0 = stateOf(way, H0, e0);
     h1 = stateOf(way, H1, e1);
-    let y0 = madd(Cn, h0, v128.load(y));
-    let y1 = madd(Cn, h1, v128.load(y, 16));
+    let y0 = h0;
+    let y1 = h1;
+    if (outputs) {
+      const Cn = v128.load32_splat(C);
+      y0 = madd(Cn, h0, v128.load(y));
+      y1 = madd(Cn, h1, v128.load(y, 16));
+    }
     x0 = bounded(way, f32x4.mul(d0, A2), lowest);
     x1 = bounded(way, f32x4.mul(d1, A3), lowest);
     t0 = f32x4.add(x0, round);
@@ -89,15 +112,17 @@ function twoStates(
     q0 = power(fraction(way, x0, t0, round), p1, p2, p3, p4, p5);
     q1 = power(fraction(way, x1, t1, round), p1, p2, p3, p4, p5);
     Bn = v128.load32_splat(B, 4);
-    Cn = v128.load32_splat(C, 4);
     e2 = advanced(way, H2, e2, h2, q0, t0, f32x4.mul(v0, Bn));
     e3 = advanced(way, H3, e3, h3, q1, t1, f32x4.mul(v1, Bn));
     h2 = stateOf(way, H2, e2);
     h3 = stateOf(way, H3, e3);
-    y0 = madd(Cn, h2, y0);
-    y1 = madd(Cn, h3, y1);
-    v128.store(y, y0);
-    v128.store(y, y1, 16);
+    if (outputs) {
+      const Cn = v128.load32_splat(C, 4);
+      y0 = madd(Cn, h2, y0);
+      y1 = madd(Cn, h3, y1);
+      v128.store(y, y0);
+      v128.store(y, y1, 16);
+    }
     stepSizes += 32;
     inputs += 32;
     B += stepStride;

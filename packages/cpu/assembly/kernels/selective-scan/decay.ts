@@ -16,10 +16,13 @@
  */
 import { Constant, constant } from '../../lib/constants';
 import { ScanPart, stepOffset } from './call';
-import { forget, mixed, mixedOne, small } from './decay-states';
+import { forget, forgetStates, mixed, mixedOne, mixedStates, small, smallStates } from './decay-states';
 
-/** `count` steps of a block from step `first` on; they are in one tile, and only the first may have a reset. */
-export function decay(part: ScanPart, block: i32, first: i32, count: i32): void {
+/**
+ * `count` steps of a block from step `first` on; they are in one tile, and only the first may have a reset. y is not
+ * computed, but for the odd state's part of it, where `outputs` is false.
+ */
+export function decay(part: ScanPart, block: i32, first: i32, count: i32, outputs: bool): void {
   const state = part.call.state;
   const stepStride = part.call.stepStride;
   const at = (<usize>block * <usize>state) << 5;
@@ -29,6 +32,7 @@ export function decay(part: ScanPart, block: i32, first: i32, count: i32): void 
   const inputs = part.inputs + offset;
   const results = part.results + offset;
   const end = results + (<usize>count << 5);
+  const last = stepSizes + (<usize>count << 5);
   let A = part.blockA + at;
   let h = part.blockH + at;
   let rest = part.blockRest + at;
@@ -38,7 +42,7 @@ export function decay(part: ScanPart, block: i32, first: i32, count: i32): void 
   let sum1 = sum0;
   let most0 = sum0;
   let most1 = sum0;
-  for (let d = stepSizes, last = stepSizes + (<usize>count << 5); d < last; d += 32) {
+  for (let d = stepSizes; d < last; d += 32) {
     const d0 = v128.load(d);
     const d1 = v128.load(d, 16);
     sum0 = f32x4.add(sum0, d0);
@@ -53,10 +57,14 @@ export function decay(part: ScanPart, block: i32, first: i32, count: i32): void 
     if (alike || keepsAny(A, sum0, sum1, least) || keepsAny(A + 32, sum0, sum1, least)) {
       split(A, h, rest, sum0, sum1, most0, most1);
       split(A + 32, h + 32, rest + 32, sum0, sum1, most0, most1);
-      if (alike) small(A, h, rest, stepSizes, inputs, results, B, C, stepStride, end);
+      if (!outputs) {
+        if (alike) smallStates(A, h, rest, stepSizes, inputs, B, stepStride, last);
+        else mixedStates(A, h, rest, stepSizes, inputs, B, stepStride, last);
+      } else if (alike) small(A, h, rest, stepSizes, inputs, results, B, C, stepStride, end);
       else mixed(A, h, rest, stepSizes, inputs, results, B, C, stepStride, end);
     } else {
-      forget(A, h, stepSizes, inputs, results, B, C, stepStride, end);
+      if (outputs) forget(A, h, stepSizes, inputs, results, B, C, stepStride, end);
+      else forgetStates(A, h, stepSizes, inputs, B, stepStride, last);
       memory.fill(rest, 0, 64);
     }
     A += 64;

@@ -68,7 +68,7 @@ function manySteps(part: ScanPart, h: usize, y: usize): void {
     for (let first = start; first < end; ) {
       const next = nextReset(part, first, end);
       if (isReset(part, first)) resetStates(part);
-      for (let block = 0; block < part.blocks; block++) advanceBlock(part, block, first, next - first, decaying);
+      for (let block = 0; block < part.blocks; block++) advanceBlock(part, block, first, next - first, decaying, true);
       first = next;
     }
     finish(part, y, start, end - start);

@@ -38,23 +38,23 @@ export function resetStates(part: ScanPart): void {
 }
 
 /**
- * `count` steps of a block from step `first` on; they are in one tile, and only the first may have a reset. Returns
- * whether decay.ts took them.
+ * `count` steps of a block from step `first` on; they are in one tile, and only the first may have a reset. Where
+ * `outputs` is false the states alone are wanted.
  */
-export function advanceBlock(part: ScanPart, block: i32, first: i32, count: i32, decaying: bool): bool {
-  if (decaying && tryDecay(part, block, first, count)) return true;
-  general(part, block, first, count);
-  return false;
+export function advanceBlock(
+  part: ScanPart, block: i32, first: i32, count: i32, decaying: bool, outputs: bool,
+): void {
+  if (!decaying || !tryDecay(part, block, first, count, outputs)) general(part, block, first, count);
 }
 
 /** Takes the fast path. Returns false where its result would be wrong; the block is unchanged then. */
-function tryDecay(part: ScanPart, block: i32, first: i32, count: i32): bool {
+function tryDecay(part: ScanPart, block: i32, first: i32, count: i32, outputs: bool): bool {
   const steps = stepOffset(part, block, first);
   if (!part.call.deltaSoftplus && anyNegative(part.stepSizes + steps, <usize>count << 5)) return false;
   const bytes = <usize>part.call.state << 5;
   const at = <usize>block * bytes;
   memory.copy(part.saved, part.blockH + at, bytes);
-  decay(part, block, first, count);
+  decay(part, block, first, count, outputs);
   if (allFinite(part.blockH + at, bytes)) return true;
   memory.copy(part.blockH + at, part.saved, bytes);
   memory.fill(part.blockRest + at, 0, bytes);
