@@ -13,7 +13,7 @@
  * A thread's scratch holds taps and their gradients `[width, channels]`, the ring of ds `[width, channels]`, the state
  * before the first step and its gradient `[width - 1, channels]`, rows of zeros and of dbias, and row addresses.
  */
-import { siluSlope } from '../lib/activations';
+import { sigmoid, siluSlope } from '../lib/activations';
 import { loadPart, storePart, transposeMatrix } from '../lib/lanes';
 import { madd } from '../lib/madd';
 import { Flag } from '../program/call';
@@ -188,8 +188,8 @@ function fourTaps(
       s1 = madd(v128.load(taps2 + o, 16), v128.load(x2 + o, 16), s1);
       s0 = madd(v128.load(taps3 + o), v128.load(x3 + o), s0);
       s1 = madd(v128.load(taps3 + o, 16), v128.load(x3 + o, 16), s1);
-      low = f32x4.mul(low, siluSlope(s0));
-      high = f32x4.mul(high, siluSlope(s1));
+      low = f32x4.mul(low, siluSlope(s0, sigmoid(s0)));
+      high = f32x4.mul(high, siluSlope(s1, sigmoid(s1)));
     }
     let g0 = f32x4.mul(v128.load(taps3 + o), v128.load(ds0 + o));
     let g1 = f32x4.mul(v128.load(taps3 + o, 16), v128.load(ds0 + o, 16));
@@ -243,7 +243,7 @@ function cotangent(
         const input = load<usize>(rows + (<usize>k << 2)) + o;
         s = madd(loadPart(taps + <usize>k * row + o, rest), loadPart(input, rest), s);
       }
-      value = f32x4.mul(value, siluSlope(s));
+      value = f32x4.mul(value, siluSlope(s, sigmoid(s)));
     }
     storePart(ds + o, value, rest);
     storePart(dBias + o, f32x4.add(loadPart(dBias + o, rest), value), rest);

@@ -2,11 +2,11 @@
  * da = dy scale f'(a) b and db = dy scale f(a), element by element; where b is absent it counts as 1, and there is no
  * db. Reads each input once and writes each gradient once.
  */
-import { geluSlope, geluTanhSlope, siluSlope } from '../lib/activations';
+import { geluSlope, geluTanhShare, geluTanhSlope, normalBelow, sigmoid, siluSlope } from '../lib/activations';
 import { Constant, constant } from '../lib/constants';
 import { exp } from '../lib/exp';
 import { loadPart, storePart } from '../lib/lanes';
-import { activated, Activation } from './multiply';
+import { Activation } from './multiply';
 
 /** Addresses are in bytes. */
 @unmanaged
@@ -31,26 +31,56 @@ export function multiplyBackward(call: MultiplyBackwardCall, task: i32): void {
   const offset = <usize>first << 2;
   switch (call.activation) {
     case Activation.SILU:
-      gradients(Activation.SILU, call, offset, count);
+      siluGradients(call, offset, count);
       break;
     case Activation.GELU:
-      gradients(Activation.GELU, call, offset, count);
+      geluGradients(call, offset, count);
       break;
     case Activation.GELU_TANH:
-      gradients(Activation.GELU_TANH, call, offset, count);
+      geluTanhGradients(call, offset, count);
       break;
     case Activation.RELU2:
-      gradients(Activation.RELU2, call, offset, count);
+      relu2Gradients(call, offset, count);
       break;
     case Activation.EXP:
-      gradients(Activation.EXP, call, offset, count);
+      expGradients(call, offset, count);
       break;
     default:
-      gradients(Activation.NONE, call, offset, count);
+      plainGradients(call, offset, count);
   }
 }
 
-/** The activation is known where this is inlined, so each has a loop of its own. @inline */
+// Functions of their own, since the compiler makes one of branches that differ in a constant alone.
+
+function siluGradients(call: MultiplyBackwardCall, offset: usize, count: i32): void {
+  gradients(Activation.SILU, call, offset, count);
+}
+
+function geluGradients(call: MultiplyBackwardCall, offset: usize, count: i32): void {
+  gradients(Activation.GELU, call, offset, count);
+}
+
+function geluTanhGradients(call: MultiplyBackwardCall, offset: usize, count: i32): void {
+  gradients(Activation.GELU_TANH, call, offset, count);
+}
+
+function relu2Gradients(call: MultiplyBackwardCall, offset: usize, count: i32): void {
+  gradients(Activation.RELU2, call, offset, count);
+}
+
+function expGradients(call: MultiplyBackwardCall, offset: usize, count: i32): void {
+  gradients(Activation.EXP, call, offset, count);
+}
+
+function plainGradients(call: MultiplyBackwardCall, offset: usize, count: i32): void {
+  gradients(Activation.NONE, call, offset, count);
+}
+
+/**
+ * The activation is known where this is inlined, so each has a loop of its own. What f and its slope share is computed
+ * once.
+ * @inline
+ */
 function gradients(activation: Activation, call: MultiplyBackwardCall, offset: usize, count: i32): void {
   const scale = f32x4.splat(call.scale);
   const b = call.b;
@@ -59,22 +89,40 @@ function gradients(activation: Activation, call: MultiplyBackwardCall, offset: u
     const at = offset + (<usize>index << 2);
     const x = loadPart(call.a + at, rest);
     const scaled = f32x4.mul(loadPart(call.dy + at, rest), scale);
-    let da = f32x4.mul(scaled, slope(activation, x));
+    const shared = sharedBy(activation, x);
+    let da = f32x4.mul(scaled, slope(activation, x, shared));
     if (b != 0) {
       da = f32x4.mul(da, loadPart(b + at, rest));
-      storePart(call.db + at, f32x4.mul(scaled, activated(activation, x)), rest);
+      storePart(call.db + at, f32x4.mul(scaled, value(activation, x, shared)), rest);
     }
     storePart(call.da + at, da, rest);
   }
 }
 
-/** f'(x). @inline */
-function slope(activation: Activation, x: v128): v128 {
-  if (activation == Activation.SILU) return siluSlope(x);
-  if (activation == Activation.GELU) return geluSlope(x);
-  if (activation == Activation.GELU_TANH) return geluTanhSlope(x);
+/** What f(x) and f'(x) are made of. @inline */
+function sharedBy(activation: Activation, x: v128): v128 {
+  if (activation == Activation.SILU) return sigmoid(x);
+  if (activation == Activation.GELU) return normalBelow(x);
+  if (activation == Activation.GELU_TANH) return geluTanhShare(x);
   // pmax with x first keeps a NaN.
-  if (activation == Activation.RELU2) return f32x4.mul(constant(Constant.TWO), f32x4.pmax(x, f32x4.splat(0)));
+  if (activation == Activation.RELU2) return f32x4.pmax(x, f32x4.splat(0));
   if (activation == Activation.EXP) return exp(x);
+  return x;
+}
+
+/** f(x). @inline */
+function value(activation: Activation, x: v128, shared: v128): v128 {
+  if (activation == Activation.RELU2) return f32x4.mul(shared, shared);
+  if (activation == Activation.EXP || activation == Activation.NONE) return shared;
+  return f32x4.mul(x, shared);
+}
+
+/** f'(x). @inline */
+function slope(activation: Activation, x: v128, shared: v128): v128 {
+  if (activation == Activation.SILU) return siluSlope(x, shared);
+  if (activation == Activation.GELU) return geluSlope(x, shared);
+  if (activation == Activation.GELU_TANH) return geluTanhSlope(x, shared);
+  if (activation == Activation.RELU2) return f32x4.mul(constant(Constant.TWO), shared);
+  if (activation == Activation.EXP) return shared;
   return constant(Constant.ONE);
 }

@@ -46,23 +46,49 @@ export function multiply(call: MultiplyCall, task: i32): void {
   const count = min(call.taskChannels, call.channels - first);
   switch (call.activation) {
     case Activation.SILU:
-      products(Activation.SILU, a, b, y, count, call.scale);
+      siluProducts(a, b, y, count, call.scale);
       break;
     case Activation.GELU:
-      products(Activation.GELU, a, b, y, count, call.scale);
+      geluProducts(a, b, y, count, call.scale);
       break;
     case Activation.GELU_TANH:
-      products(Activation.GELU_TANH, a, b, y, count, call.scale);
+      geluTanhProducts(a, b, y, count, call.scale);
       break;
     case Activation.RELU2:
-      products(Activation.RELU2, a, b, y, count, call.scale);
+      relu2Products(a, b, y, count, call.scale);
       break;
     case Activation.EXP:
-      products(Activation.EXP, a, b, y, count, call.scale);
+      expProducts(a, b, y, count, call.scale);
       break;
     default:
-      products(Activation.NONE, a, b, y, count, call.scale);
+      plainProducts(a, b, y, count, call.scale);
   }
+}
+
+// Functions of their own, since the compiler makes one of branches that differ in a constant alone.
+
+function siluProducts(a: usize, b: usize, y: usize, count: i32, scale: f32): void {
+  products(Activation.SILU, a, b, y, count, scale);
+}
+
+function geluProducts(a: usize, b: usize, y: usize, count: i32, scale: f32): void {
+  products(Activation.GELU, a, b, y, count, scale);
+}
+
+function geluTanhProducts(a: usize, b: usize, y: usize, count: i32, scale: f32): void {
+  products(Activation.GELU_TANH, a, b, y, count, scale);
+}
+
+function relu2Products(a: usize, b: usize, y: usize, count: i32, scale: f32): void {
+  products(Activation.RELU2, a, b, y, count, scale);
+}
+
+function expProducts(a: usize, b: usize, y: usize, count: i32, scale: f32): void {
+  products(Activation.EXP, a, b, y, count, scale);
+}
+
+function plainProducts(a: usize, b: usize, y: usize, count: i32, scale: f32): void {
+  products(Activation.NONE, a, b, y, count, scale);
 }
 
 /** The activation is known where this is inlined, so each has a loop of its own. @inline */
