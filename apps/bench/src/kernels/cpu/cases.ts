@@ -34,6 +34,7 @@ export function kernelCases(one: Backend, two: Backend, quick: boolean): KernelC
   return [
     ...scans(one, quick),
     ...products(one, quick),
+    ...backwards(one, quick),
     ...matrixVector(one, two, quick),
     ...elementwise(one, quick),
     ...others(one, two, quick),
@@ -45,6 +46,7 @@ function scans(one: Backend, quick: boolean): KernelCase[] {
     { state: 16, dim: DIM, length: 1, calls: 50 },
     { state: 16, dim: DIM, length: 16, calls: 5 },
     { state: 16, dim: DIM, length: 512 },
+    { state: 16, dim: 384, length: 4096 },
     { state: 16, dim: 64, length: 16384 },
     { state: 16, dim: 64, length: 131072 },
     { state: 8, dim: DIM, length: 256 },
@@ -79,6 +81,36 @@ function products(one: Backend, quick: boolean): KernelCase[] {
   return [
     ...shapes.map((shape) => product(`linear ${shape.join(' × ')}`, shape, 'float32')),
     ...(['float16', 'q8'] as const).map((dtype) => product(`the first in ${dtype}`, shapes[0]!, dtype)),
+  ];
+}
+
+/** The backward of scans and of products, in the units of their forward, so that the ratio can be read off. */
+function backwards(one: Backend, quick: boolean): KernelCase[] {
+  const scans = quick
+    ? [{ state: 16, dim: 64, length: 64 }]
+    : [
+        { state: 16, dim: DIM, length: 512 },
+        { state: 16, dim: 384, length: 4096 },
+      ];
+  const products = quick ? [[16, 64, 96] as const] : [[512, 768, 3072] as const, [512, DIM, 768] as const];
+  return [
+    ...scans.map(
+      (shape): KernelCase => ({
+        name: `scan backward, ${shape.state} states, dim ${shape.dim}, length ${shape.length}`,
+        unit: 'ns a state step',
+        work: shape.length * shape.dim * shape.state,
+        run: scanBackward(one, shape),
+      }),
+    ),
+    ...products.map(
+      ([rows, inputs, outputs]): KernelCase => ({
+        name: `linear backward ${rows} × ${inputs} × ${outputs}`,
+        unit: 'GFLOP/s',
+        work: 4 * rows * inputs * outputs,
+        run: linearBackward(one, { rows, inputs, outputs }),
+        limit: LIMITS.operations,
+      }),
+    ),
   ];
 }
 
@@ -161,17 +193,32 @@ interface ScanShape {
   readonly calls?: number;
 }
 
-export function scan(backend: Backend, { state, dim, length }: ScanShape, gated = true): () => void {
+export function scan(backend: Backend, shape: ScanShape, gated = true): () => void {
+  const inputs = scanInputs(backend, shape, gated);
+  return () => {
+    const { y, lastState } = backend.selectiveScan(...inputs);
+    y.dispose();
+    lastState.dispose();
+  };
+}
+
+function scanBackward(backend: Backend, shape: ScanShape): () => void {
+  const inputs = scanInputs(backend, shape, true);
+  const [u, delta, A, B, C, options] = inputs;
+  const y = backend.upload(values(u.shape));
+  return () => {
+    const gradients = backend.selectiveScanBackward(u, delta, A, B, C, options, { y });
+    for (const gradient of Object.values(gradients)) gradient.dispose();
+  };
+}
+
+function scanInputs(backend: Backend, { state, dim, length }: ScanShape, gated: boolean) {
   const upload = (shape: readonly number[], low?: number, high?: number) => backend.upload(values(shape, low, high));
   const [u, delta] = [upload([1, length, dim]), upload([1, length, dim], -4, 0)];
   const A = upload([dim, state], -16, -1);
   const [B, C] = [upload([1, length, state]), upload([1, length, state])];
   const gate = gated ? { D: upload([dim]), z: upload([1, length, dim]), deltaBias: upload([dim]) } : {};
-  return () => {
-    const { y, lastState } = backend.selectiveScan(u, delta, A, B, C, { ...gate, deltaSoftplus: true });
-    y.dispose();
-    lastState.dispose();
-  };
+  return [u, delta, A, B, C, { ...gate, deltaSoftplus: true }] as const;
 }
 
 function linear(
@@ -181,6 +228,19 @@ function linear(
   const x = backend.upload(values([rows, inputs]));
   const weight = backend.upload(values([outputs, inputs]), { dtype, role: 'matrix' });
   return () => backend.linear(x, weight).dispose();
+}
+
+/** Both gradients of a product with a row-major matrix, as an optimiser has it. */
+function linearBackward(
+  backend: Backend,
+  { rows, inputs, outputs }: { rows: number; inputs: number; outputs: number },
+): () => void {
+  const [x, weight] = [backend.upload(values([rows, inputs])), backend.upload(values([outputs, inputs]))];
+  const dy = backend.upload(values([rows, outputs]));
+  return () => {
+    const gradients = backend.linearBackward(x, weight, undefined, dy);
+    for (const gradient of Object.values(gradients)) gradient?.dispose();
+  };
 }
 
 function convolution(backend: Backend, { length, dim }: { length: number; dim: number }): () => void {
