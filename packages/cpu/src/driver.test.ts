@@ -45,6 +45,17 @@ test('everything works at addresses above 2 GiB', async () => {
   expect((await backend.read(backend.layerNorm(x, { bias: ones([6]) })))[71]).toBe(1);
   expect((await backend.read(backend.multiply(x, x, { scale: 3 })))[71]).toBe(3);
 
+  const product = backend.linearBackward(x, ones([5, 6]), undefined, ones([1, 12, 5]));
+  expect(new Set(await backend.read(product.x!))).toEqual(new Set([5]));
+  expect(new Set(await backend.read(product.weight!))).toEqual(new Set([12]));
+  const taps = backend.causalConv1dBackward(x, ones([6, 2]), undefined, {}, { y: x });
+  expect((await backend.read(taps.weight)).at(-1)).toBe(12);
+  const selective = ones([1, 12, 3]);
+  const gradients = backend.selectiveScanBackward(x, x, flat, selective, selective, {}, { y: x });
+  expect((await backend.read(gradients.C)).at(-1)).toBe(72);
+  expect((await backend.read(gradients.u))[0]).toBe(36);
+  expect((await backend.read(backend.gradientNorm([ones([16, 16])])))[0]).toBe(16);
+
   await backend.dispose();
   ballast.free();
   expect(heap.used).toBe(0);

@@ -4,19 +4,22 @@
  * pack together, once for a product, whose tasks then read x in the order in which they need it.
  */
 import { Constant, constant } from '../lib/constants';
-import { loadPart, storePart, transpose } from '../lib/lanes';
+import { loadPart, transpose } from '../lib/lanes';
 import { DEPTH, LinearCall } from './linear-call';
 import { tileRows } from './linear-tile';
 import { inverseRoot } from './rms-norm';
 
 /** Tiles that a task of packing makes. */
 export const PACKED_TILES = 4; // host
+/** The same where x is transposed, whose rows are then read in pieces of so many tiles. */
+export const PACKED_COLUMN_TILES = 16; // host
 
 /** Runs a task of the packing. A thread's scratch holds the scales of the task's rows. */
 export function pack(call: LinearCall, task: i32, thread: i32): void {
   const height = tileRows(call.wide);
-  const row = task * PACKED_TILES * height;
-  const rows = min(PACKED_TILES * height, call.rows - row);
+  const most = (call.xTransposed ? PACKED_COLUMN_TILES : PACKED_TILES) * height;
+  const row = task * most;
+  const rows = min(most, call.rows - row);
   const x = call.x + <usize>row * call.xStride;
   const scales = call.scratch + <usize>thread * call.scratchStride;
   if (call.normalise) {
@@ -74,18 +77,21 @@ function packRows(
 function packColumns(x: usize, xStride: usize, rows: i32, depth: i32, height: i32, to: usize): void {
   const step = <usize>height << 2;
   const tile = <usize>depth * step;
-  if (rows % height != 0) memory.fill(to + <usize>(rows / height) * tile, 0, tile);
+  const whole = rows / height;
+  const rest = rows % height;
+  if (rest != 0) memory.fill(to + <usize>whole * tile, 0, tile);
   for (let k = 0; k < depth; k++) {
+    let source = x;
     let place = to;
-    for (let r = 0; r < rows; r += height) {
-      const source = x + (<usize>r << 2);
-      const count = min(height, rows - r);
-      if (count >= 4) {
-        v128.store(place, v128.load(source));
-        if (count > 4) storePart(place + 16, loadPart(source + 16, count - 4), count - 4);
-      } else storePart(place, loadPart(source, count), count);
+    for (let index = 0; index < whole; index++) {
+      v128.store(place, v128.load(source));
+      // A tile has five rows or six.
+      if (height == 6) store<u64>(place, load<u64>(source, 16), 16);
+      else store<u32>(place, load<u32>(source, 16), 16);
+      source += step;
       place += tile;
     }
+    for (let lane: usize = 0; lane < <usize>rest << 2; lane += 4) store<u32>(place + lane, load<u32>(source + lane));
     x += xStride;
     to += step;
   }

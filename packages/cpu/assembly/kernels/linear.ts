@@ -61,7 +61,7 @@ function manyRows(call: LinearCall, row: i32, rows: i32, start: i32, end: i32, s
     for (let panel = start; panel < end; panel++) {
       const width = min(PANEL, call.outputs - (panel << 4));
       const weight = call.weightTransposed
-        ? columns(call.weight, call.layout, call.outputs, panel, from, depth, widened)
+        ? columns(call.weight, call.layout, call.outputs, panel, from, depth, widened, widened + DEPTH * 64)
         : widen(call.weight, call.layout, call.inputs, call.outputs, panel, from, depth, widened);
       const column = <usize>panel << 6;
       if (from == 0 && call.accumulate && call.bias != 0) addBias(call.bias + column, y + column, yStride, rows, width);

@@ -259,10 +259,10 @@ export function widen(
 /**
  * Gives `depth` rows from `from` on (a multiple of 16) of 16 columns of a matrix with `inputs` columns, as float32
  * `[depth, 16]` in `to`; columns beyond the last are zero. Rows of a row-major matrix are copied. Panels are widened
- * and transposed 16 rows at a time, by way of `GROUP` inputs behind `to`.
+ * and transposed 16 rows at a time, by way of `spare`, which has room for `GROUP` inputs.
  */
 export function columns(
-  weight: usize, layout: i32, inputs: i32, index: i32, from: i32, depth: i32, to: usize,
+  weight: usize, layout: i32, inputs: i32, index: i32, from: i32, depth: i32, to: usize, spare: usize,
 ): usize {
   const first = index << 4;
   const width = min(PANEL, inputs - first);
@@ -284,9 +284,8 @@ export function columns(
     return to;
   }
   const group = first & ~(GROUP - 1);
-  const behind = to + (<usize>depth << 6);
   for (let row = 0; row < depth; row += PANEL) {
-    const wide = widen(weight, layout, inputs, 0, (from + row) >> 4, group, min(GROUP, inputs - group), behind);
+    const wide = widen(weight, layout, inputs, 0, (from + row) >> 4, group, min(GROUP, inputs - group), spare);
     const part = wide + (<usize>(first - group) << 6);
     transposeMatrix(part, 64, width, min(PANEL, depth - row), to + (<usize>row << 6), 64);
   }

@@ -17,6 +17,7 @@ import { RootCall, root, SquaresCall, squares } from '../kernels/gradient-norm';
 import { LayerNormCall, layerNorm } from '../kernels/layer-norm';
 import { linear } from '../kernels/linear';
 import { LinearCall } from '../kernels/linear-call';
+import { LinearColumnsCall, linearColumns } from '../kernels/linear-columns';
 import { pack } from '../kernels/linear-pack';
 import { MultiplyCall, multiply } from '../kernels/multiply';
 import { MultiplyBackwardCall, multiplyBackward } from '../kernels/multiply-backward';
@@ -58,6 +59,7 @@ export const enum Operation {
   SQUARES,
   ROOT,
   ADAMW,
+  LINEAR_COLUMNS,
 }
 
 /** The place of a command's queues, in bytes. Each counts how many of its tasks are taken. */
@@ -211,6 +213,9 @@ export function execute(command: usize, task: i32, thread: i32, first: bool): vo
       break;
     case Operation.ADAMW:
       adamw(changetype<AdamwCall>(call), task);
+      break;
+    case Operation.LINEAR_COLUMNS:
+      linearColumns(changetype<LinearColumnsCall>(call), task, thread);
       break;
   }
 }

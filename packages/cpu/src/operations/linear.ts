@@ -1,4 +1,13 @@
-import { ACTIVATION_BYTES, DEPTH, GROUP, type LinearCall, MOST_ROWS, PACKED_TILES, PANEL } from '../generated/calls.ts';
+import {
+  ACTIVATION_BYTES,
+  DEPTH,
+  GROUP,
+  type LinearCall,
+  MOST_ROWS,
+  PACKED_COLUMN_TILES,
+  PACKED_TILES,
+  PANEL,
+} from '../generated/calls.ts';
 import type { Allocation } from '../memory/allocator.ts';
 import type { Arena } from '../memory/heap.ts';
 import { type Layout, panelBytes, type Storage } from '../memory/storage.ts';
@@ -52,7 +61,7 @@ const MOST_TASK_ROWS = 66;
 /** The same where each task widens the weights, so that more rows share that work. */
 const MOST_WIDENED_TASK_ROWS = 132;
 /** The same where each task makes panels of a matrix that has none, which costs more. */
-const MOST_TRANSPOSED_TASK_ROWS = 264;
+export const MOST_TRANSPOSED_TASK_ROWS = 264;
 /**
  * Most panels of a task: the same cache holds them beside the rows, so they come from memory for the first range of
  * rows alone.
@@ -90,8 +99,8 @@ export function linearCommands(context: Context, arena: Arena, options: LinearOp
   const panels = Math.ceil(outputs / PANEL);
   const layout = weight.layout ?? 'rows';
   const height = tileHeight(context);
-  const transposed = xTransposed || weightTransposed;
-  const [vectorRows, most] = transposed ? [0, MOST_TRANSPOSED_TASK_ROWS] : limits(layout);
+  const [fewRows, most] = weightTransposed ? [0, MOST_TRANSPOSED_TASK_ROWS] : limits(layout);
+  const vectorRows = xTransposed ? 0 : fewRows;
   const { taskRows, taskPanels } = cut(rows, panels, panelBytes(layout, inputs), height, most);
   const few = rows <= vectorRows;
   const rowScratch = rowBytes(inputs);
@@ -129,7 +138,8 @@ export function linearCommands(context: Context, arena: Arena, options: LinearOp
     call,
   };
   if (few) return [product];
-  return [{ operation: 'pack', tasks: Math.ceil(rows / (PACKED_TILES * height)), call }, product];
+  const tiles = xTransposed ? PACKED_COLUMN_TILES : PACKED_TILES;
+  return [{ operation: 'pack', tasks: Math.ceil(rows / (tiles * height)), call }, product];
 }
 
 /** The most rows of a product without tiles, and of a task with tiles. */
