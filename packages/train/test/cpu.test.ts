@@ -20,8 +20,8 @@ let cpu: Backend;
 let reference: Backend;
 let folder: string;
 beforeAll(async () => {
-  cpu = await openBackend('cpu');
-  reference = await openBackend('reference');
+  cpu = await openBackend('cpu', 'float32');
+  reference = await openBackend('reference', 'float32');
   folder = await mkdtemp(join(tmpdir(), 'mamba-train-'));
 });
 afterAll(async () => {
@@ -68,4 +68,8 @@ describe('a training on cpu', () => {
     for (const trainer of [whole, second]) dispose(trainer);
     expect(cpu.memory().tensors).toBe(0);
   });
+});
+
+it('refuses a precision that the backend does not have, and says what to do', async () => {
+  await expect(openBackend('cpu', 'float16x2')).rejects.toThrow(/has no matrix units for float16x2 here.*float32/);
 });

@@ -5,6 +5,10 @@ import { checkBoolean, checkInteger, checkOneOf } from '@mamba/core/toolkit';
 export const TASKS = ['lm', 'induction-heads', 'selective-copying'] as const;
 export type TaskName = (typeof TASKS)[number];
 
+/** The rounding that products may use; see `matrixPrecision` of `@mamba/webgpu`. */
+export const PRECISIONS = ['float32', 'float16x2', 'float16'] as const;
+export type MatrixPrecision = (typeof PRECISIONS)[number];
+
 /** The options of a training, complete. Those of other tasks are absent. */
 export interface Config {
   readonly task: TaskName;
@@ -24,6 +28,7 @@ export interface Config {
   readonly clip: number;
   readonly labelSmoothing: number;
   readonly checkpointing: boolean;
+  readonly precision: MatrixPrecision;
   readonly layers: number;
   readonly dModel: number;
   readonly dState: number;
@@ -167,6 +172,12 @@ export const OPTIONS: readonly Option[] = [
   optimisation('labelSmoothing', real(0, 1), 'share of each target that is spread over all tokens', { default: 0 }),
   optimisation('accumulation', count(), 'batches whose gradients are added up for one step', { default: 1 }),
   optimisation('checkpointing', flag, 'compute layers twice: less memory, a third more time', { default: false }),
+  optimisation(
+    'precision',
+    choice(...PRECISIONS),
+    'of webgpu, where there are matrix units: factors of products as pairs of halves (near float32), or as halves',
+    { default: 'float32' },
+  ),
   model('layers', count(), 'layers', { default: byTask(4, 2, 2) }),
   model('dModel', count(), 'width', { default: byTask(128, 64, 64) }),
   model('dState', count(), 'states of each channel', { default: 16 }),

@@ -61,7 +61,7 @@ export async function runTraining(config: Config, signal: AbortSignal): Promise<
         : closing.add(await openCheckpoint(config.init, { signal }), (it) => it.close());
     const text =
       config.task === 'lm' ? closing.add(await openTextData(config, init, signal), (it) => it.close()) : undefined;
-    const backend = closing.add(await openBackend(config.backend), (it) => it.dispose());
+    const backend = closing.add(await openBackend(config.backend, config.precision), (it) => it.dispose());
     const model = closing.add(await modelOf(backend, config, { saved, init, text, signal }), (it) => it.dispose());
     const trainer = closing.add(new Trainer(model, dataOf(config, text), optionsOf(config)), (it) => it.dispose());
     await saved?.restore(trainer);
