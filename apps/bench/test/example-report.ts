@@ -4,7 +4,7 @@ import type { Report, Result } from '../src/schema/report.ts';
 export function exampleReport(): Report {
   return {
     kind: 'mamba-bench',
-    schemaVersion: 4,
+    schemaVersion: 5,
     tool: { name: '@mamba/bench', version: '0.1.0' },
     startedAt: '2026-11-23T12:00:00.000Z',
     finishedAt: '2026-11-23T12:02:00.000Z',

@@ -40,6 +40,7 @@ export const SUITE_NAMES = [
   'context',
   'quantised',
   'small',
+  'train',
   'peers',
 ] as const;
 export type SuiteName = (typeof SUITE_NAMES)[number];
@@ -67,6 +68,8 @@ export interface BackendCase {
   readonly measured: Readonly<Record<string, { readonly run: () => void } | { readonly seconds: number }>>;
   /** Bytes of a model's state for one sequence. */
   readonly stateBytes?: number | undefined;
+  /** Makes a call. Gives the bytes of live tensors at its most. */
+  readonly peakBytes?: (() => number) | undefined;
   dispose(): void;
 }
 
@@ -74,7 +77,7 @@ export interface BackendCase {
 export interface Suite {
   readonly name: SuiteName;
   readonly summary: string;
-  /** The extent over which the cases grow, where the slope of time over it is of interest. */
+  /** The extent over which the cases grow, where the slopes of time and of memory over it are of interest. */
   readonly sweep?: string | undefined;
   cases(options: CaseOptions): readonly BenchCase[];
 }

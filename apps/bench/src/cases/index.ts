@@ -8,6 +8,7 @@ import { modelSuite } from './model.ts';
 import { quantisedSuite } from './quantised.ts';
 import { scanSuite } from './selective-scan.ts';
 import { smallSuite } from './small.ts';
+import { trainSuite } from './train.ts';
 
 /** The suites, in the order in which they run. */
 export const SUITES: readonly Suite[] = [
@@ -20,4 +21,5 @@ export const SUITES: readonly Suite[] = [
   contextSuite,
   quantisedSuite,
   smallSuite,
+  trainSuite,
 ];

@@ -57,6 +57,18 @@ export function linearWork(
   };
 }
 
+/**
+ * A step of training, given the forward pass of its model. The backward pass of a product takes two of its size, and
+ * that of a scan or an activation takes no less than two of theirs. AdamW reads each parameter, its gradient and both
+ * moments, writes all but the gradient, and takes some 16 operations for each.
+ */
+export function trainingWork(forward: Work, parameters: number, bytesPerValue: number): Work {
+  return {
+    operations: 3 * forward.operations + 16 * parameters,
+    bytes: 3 * forward.bytes + 7 * parameters * bytesPerValue,
+  };
+}
+
 /** Operations for each element of a small operation, and values read or written: a norm reads one tensor, a sum two. */
 export const SMALL_WORK = {
   // The mean square; the scale and the weight.

@@ -94,13 +94,18 @@ function renderRows({ rows }: Comparison, worse: readonly ComparedRow[], style: 
     head: 'spread',
     cell: ({ low, high }) => style.dim(`${low.toFixed(2)}–${high.toFixed(2)}`),
   };
+  const MEMORY: Column = {
+    head: 'memory',
+    cell: ({ memory }) => (memory === undefined ? '' : `${memory.toFixed(2)}×`),
+  };
+  const extra = rows.some(({ memory }) => memory !== undefined) ? [MEMORY] : [];
   const BOTH: Column = { head: 'case', left: true, cell: ({ first }) => `${first.case}\n  ${first.backend}` };
   const choices: Column[][] = [
-    [CASE, BACKEND, DTYPE, A, B, RATIO, SPREAD],
-    [CASE, BACKEND, DTYPE, A, B, RATIO],
-    [CASE, BACKEND, A, B, RATIO],
-    [BOTH, A, B, RATIO],
-    [BOTH, RATIO],
+    [CASE, BACKEND, DTYPE, A, B, RATIO, SPREAD, ...extra],
+    [CASE, BACKEND, DTYPE, A, B, RATIO, ...extra],
+    [CASE, BACKEND, A, B, RATIO, ...extra],
+    [BOTH, A, B, RATIO, ...extra],
+    [BOTH, RATIO, ...extra],
   ];
   let lines: string[] = [];
   for (const columns of choices) {

@@ -91,7 +91,7 @@ describe('compare', () => {
       const [a, b, c] = ['a.json', 'b.json', 'c.json'].map((name) => join(folder, name)) as [string, string, string];
       await writeReport(exampleReport(), a);
       await writeReport(slowedReport(1.5), b);
-      await writeReport({ ...exampleReport(), schemaVersion: 4 }, c);
+      await writeReport({ ...exampleReport(), schemaVersion: 5 }, c);
       const slower = await run('compare', a, b);
       expect(slower.status).toBe(1);
       expect(slower.stdout).toContain('1.50×▲');

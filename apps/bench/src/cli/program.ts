@@ -91,10 +91,10 @@ function createProgram(terminal: Terminal, finish: (status: number) => void): Co
       .option('--thorough', 'all shapes, longer sampling: an hour or more')
       .option(
         '--length <n...>',
-        'of scan, conv, block and context: these lengths instead; 2^14 is a number too',
+        'of scan, conv, block, context and train: these lengths instead; 2^14 is a number too',
         splitCounts,
       )
-      .option('--batch <n...>', 'of scan, conv, linear and batch: these batches instead', splitCounts)
+      .option('--batch <n...>', 'of scan, conv, linear, batch and train: these batches instead', splitCounts)
       .option('--state <n...>', 'of scan: these numbers of states instead', splitCounts)
       .option(
         '--model <size...>',

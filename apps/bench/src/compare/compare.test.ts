@@ -30,6 +30,20 @@ describe('compareReports', () => {
     expect(regressions(compareReports(exampleReport(), report), 0.1)).toEqual([]);
   });
 
+  it('takes more memory of a call for a regression, which has no spread', () => {
+    const withPeak = (peak: number) => {
+      const report = exampleReport();
+      report.results[0]!.memory!.peak = peak;
+      return report;
+    };
+    const comparison = compareReports(withPeak(1000), withPeak(1200));
+    expect(comparison.rows.map(({ memory }) => memory)).toEqual([1.2, undefined, undefined, undefined]);
+    expect(regressions(comparison, 0.1)).toEqual([comparison.rows[0]]);
+    expect(regressions(comparison, 0.25)).toEqual([]);
+    expect(regressions(compareReports(withPeak(1200), withPeak(1000)), 0)).toEqual([]);
+    expect(compareReports(exampleReport(), withPeak(1000)).rows[0]!.memory).toBeUndefined();
+  });
+
   it('lists what is on one side alone, and what broke', () => {
     const second = exampleReport();
     const [first, cpu, long, ...others] = second.results;

@@ -25,6 +25,8 @@ export interface ComparedRow {
   readonly high: number;
   /** `slower` or `faster` only where the two spreads do not overlap. */
   readonly verdict: 'slower' | 'faster' | 'same';
+  /** The second's memory at its most over the first's, where both tell. It has no spread. */
+  readonly memory?: number | undefined;
 }
 
 export interface Summary {
@@ -55,9 +57,11 @@ export function compareReports(first: Report, second: Report): Comparison {
   };
 }
 
-/** Rows that count as a regression: slower by more than this share, beyond their spread. */
+/** Rows that count as a regression: slower by more than this share, beyond their spread, or larger in memory. */
 export function regressions({ rows }: Comparison, share: number): ComparedRow[] {
-  return rows.filter(({ verdict, ratio }) => verdict === 'slower' && ratio > 1 + share);
+  return rows.filter(
+    ({ verdict, ratio, memory = 1 }) => (verdict === 'slower' && ratio > 1 + share) || memory > 1 + share,
+  );
 }
 
 function compareResults(first: Result, second: Result): ComparedRow {
@@ -67,7 +71,9 @@ function compareResults(first: Result, second: Result): ComparedRow {
   // One sample has no spread that could tell it from another.
   const certain = a.n > 1 && b.n > 1;
   const verdict = certain && low > 1 ? 'slower' : certain && high < 1 ? 'faster' : 'same';
-  return { first, second, ratio: b.median / a.median, low, high, verdict };
+  const [before, after] = [first.memory?.peak, second.memory?.peak];
+  const memory = before && after ? { memory: after / before } : {};
+  return { first, second, ratio: b.median / a.median, low, high, verdict, ...memory };
 }
 
 function measured({ results }: Report): Map<string, Result> {

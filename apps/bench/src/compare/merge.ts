@@ -58,8 +58,10 @@ function overlay(older: Report, newer: Report): { report: Report; repeated: numb
     ...older.backends.filter(({ name }) => !names.has(name)),
   ];
   const slopes = older.slopes.filter(
-    ({ suite, backend, over }) =>
-      !newer.slopes.some((slope) => slope.suite === suite && slope.backend === backend && slope.over === over),
+    ({ suite, backend, over, of }) =>
+      !newer.slopes.some(
+        (slope) => slope.suite === suite && slope.backend === backend && slope.over === over && slope.of === of,
+      ),
   );
   const suites = [...new Set([...older.settings.suites, ...newer.settings.suites])];
   return {

@@ -202,6 +202,7 @@ const MEASURE: Column = {
         width === undefined || layers === '2' ? '' : `, ${layers} × ${width}`,
       )
       .replaceAll('-', ' ')
+      .replace(/(\d+)x(\d+)$/, '$1 × $2')
       .replace(/after (\d+)/, (_, count) => `after ${formatPower(Number(count))}`),
 };
 const TIME: Column = {
@@ -245,6 +246,11 @@ const MEMORY: Column = {
   head: 'memory',
   cell: ({ memory }) => (memory === undefined ? '' : formatBytes(memory.reserved)),
 };
+/** What a call takes at its most. */
+const PEAK: Column = {
+  head: 'memory',
+  cell: ({ memory }) => (memory?.peak === undefined ? '' : formatBytes(memory.peak)),
+};
 const ERROR: Column = {
   head: 'error',
   cell: ({ check }, _, { style }) =>
@@ -270,6 +276,7 @@ const COLUMNS: Readonly<Record<SuiteName, readonly Column[]>> = {
   batch: [MEASURE, BACKEND, TIME, TOKENS, LIMIT, RATIO, MEMORY, ERROR],
   context: [MEASURE, BACKEND, TIME, TOKENS, RATIO, STATE, ERROR],
   quantised: [MEASURE, BACKEND, DTYPE, TIME, TOKENS, LIMIT, MEMORY, ERROR],
+  train: [MEASURE, BACKEND, TIME, SPREAD, TOKENS, LIMIT, RATIO, PEAK, ERROR],
   peers: [MEASURE, DTYPE, BACKEND, TIME, SPREAD, TOKENS, LIMIT, RATIO, ERROR],
 };
 
@@ -286,6 +293,7 @@ const TITLES: Readonly<Record<SuiteName, (results: readonly Result[]) => string>
   model: describeModel,
   batch: (results) => `decode of several sequences at once, ${describeModel(results)}`,
   context: (results) => `decode after a short and a long context, ${describeModel(results)}`,
+  train: () => 'steps of training, sequences × tokens: forward, backward, clipping and AdamW; memory at its most',
   peers: (results) => `beside other projects on the same weights, ${describeModel(results)}`,
   quantised: (results) => `weights in fewer bits, ${describeModel(results)}`,
 };
@@ -319,8 +327,16 @@ function describeShape(
   return [formatPower(length), ...others].filter(Boolean).join(', ');
 }
 
+/** What a slope's points have in common, where that is not the suite's usual shape: ` at dim 64`. */
+function describeRest(suite: string, shape: Result['shape']): string {
+  const { layers, dModel, batch } = shape;
+  if (suite === 'train') return ` at ${layers} layers of d_model ${dModel}, batch ${batch}`;
+  const others = describeShape(suite, { ...shape, length: 1 }).replace(/^2\^0(, )?/, '');
+  return others === '' ? '' : ` at ${others}`;
+}
+
 /** The columns that a narrow terminal goes without, in this order. */
-const DISPENSABLE: readonly Column[] = [SPREAD, STATE, MEMORY, ERROR, TIME];
+const DISPENSABLE: readonly Column[] = [SPREAD, STATE, MEMORY, ERROR, TIME, PEAK];
 
 export const NO_RULES = Object.fromEntries(
   ['top', 'bottom', 'left', 'right', 'mid']
@@ -335,13 +351,10 @@ function renderNotes(name: SuiteName, report: Report, results: readonly Result[]
     for (const { name: peer, how, status, reason } of report.backends.filter((backend) => backend.peer))
       notes.push(status === 'ready' ? `${peer}: ${how ?? 'did not open'}` : `${peer}: not here: ${reason}`);
   }
-  for (const { suite, backend, over, slope, shape = {} } of report.slopes) {
+  for (const { suite, backend, over, of: what = 'time', slope, shape = {} } of report.slopes) {
     const slow = results.some((result) => result.backend === backend && result.slow !== undefined);
-    if (suite === name && !slow) {
-      const others = describeShape(name, { ...shape, length: 1 }).replace(/^2\^0(, )?/, '');
-      const at = others === '' ? '' : ` at ${others}`;
-      notes.push(`${backend}: time grows as ${over}^${slope.toFixed(2)}${at} (1 is linear)`);
-    }
+    if (suite === name && !slow)
+      notes.push(`${backend}: ${what} grows as ${over}^${slope.toFixed(2)}${describeRest(name, shape)} (1 is linear)`);
   }
   const checks = new Set(results.flatMap(({ check }) => (check === undefined ? [] : [check.checked])));
   if (checks.size === 1) notes.push(`checked: ${[...checks][0]}`);

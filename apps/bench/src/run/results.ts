@@ -34,7 +34,10 @@ export function refusalOf(
   }));
 }
 
-/** One slope for each backend and set of results that differ in the swept extent alone. */
+/**
+ * The slopes for each backend and set of results that differ in the swept extent alone: of time, and of the memory of a
+ * call where it is known.
+ */
 export function slopesOf({ name, sweep }: Suite, results: readonly Result[]): Report['slopes'] {
   if (sweep === undefined) return [];
   const groups = new Map<string, Result[]>();
@@ -48,8 +51,13 @@ export function slopesOf({ name, sweep }: Suite, results: readonly Result[]): Re
     if (group.length < 2) return [];
     const { backend, shape } = group[0]!;
     const { [sweep]: _, ...others } = shape;
-    const slope = logLogSlope(group.map((result) => ({ x: result.shape[sweep]!, y: result.time!.median })));
-    return [{ suite: name, backend, over: sweep, slope, points: group.length, shape: others }];
+    const slopeOf = (quantity: (result: Result) => number): number =>
+      logLogSlope(group.map((result) => ({ x: result.shape[sweep]!, y: quantity(result) })));
+    const common = { suite: name, backend, over: sweep, points: group.length, shape: others };
+    const time = { ...common, slope: slopeOf((result) => result.time!.median) };
+    // A runner whose process has ended tells no memory.
+    if (group.some(({ memory }) => !memory?.peak)) return [time];
+    return [time, { ...common, of: 'memory' as const, slope: slopeOf((result) => result.memory!.peak!) }];
   });
 }
 

@@ -64,8 +64,10 @@ export function localRunner(backend: Backend): Runner {
         measured: Object.fromEntries(measured),
         stateBytes: prepared.stateBytes,
         async memory() {
+          const peak = prepared.peakBytes && { peak: prepared.peakBytes() };
+          await synchronize();
           const { bytes, reserved } = backend.memory();
-          return { tensors: bytes, reserved, process: platform.residentBytes() };
+          return { tensors: bytes, reserved, process: platform.residentBytes(), ...peak };
         },
         dispose: async () => prepared.dispose(),
       };

@@ -43,7 +43,7 @@ describe('parseReport', () => {
     ['another tool’s file', '{"kind":"hyperfine"}', 'is not a report of mamba-bench'],
     [
       'a newer version',
-      edited({ schemaVersion: 5, tool: { name: '@mamba/bench', version: '9.8.7' } }),
+      edited({ schemaVersion: 6, tool: { name: '@mamba/bench', version: '9.8.7' } }),
       'version 9.8.7',
     ],
     ['an older version', edited({ schemaVersion: 0 }), 'Run the benchmark again'],
@@ -59,7 +59,7 @@ describe('parseReport', () => {
     expect(() => parseReport(text, 'x.json')).toThrow(expect.objectContaining({ code: 'invalid-file' }));
   });
 
-  it.each([1, 2, 3])('reads version %i, which is version 4 without some of its optional fields', (schemaVersion) => {
+  it.each([1, 2, 3, 4])('reads version %i, which is version 5 without some of its optional fields', (schemaVersion) => {
     expect(parseReport(edited({ schemaVersion }), 'x.json')).toEqual(exampleReport());
     const set = { kind: 'mamba-bench-set', schemaVersion, notes: [], reports: [{ ...exampleReport(), schemaVersion }] };
     expect(parseReports(JSON.stringify(set), 'x.json')).toEqual([exampleReport()]);
@@ -67,7 +67,7 @@ describe('parseReport', () => {
 
   it('reads one report and a set of them alike, where either will do', () => {
     const report = exampleReport();
-    const set = { kind: 'mamba-bench-set', schemaVersion: 4, notes: [], reports: [report, report] };
+    const set = { kind: 'mamba-bench-set', schemaVersion: 5, notes: [], reports: [report, report] };
     expect(parseReports(JSON.stringify(report), 'x.json')).toEqual([report]);
     expect(parseReports(JSON.stringify(set), 'x.json')).toEqual([report, report]);
     expect(() => parseReport(JSON.stringify(set), 'x.json')).toThrow('is not a report');

@@ -1,14 +1,14 @@
 /**
- * The schema of the JSON report, version 4. Times are in seconds, memory in bytes. A reader takes versions 1 to 3 as
+ * The schema of the JSON report, version 5. Times are in seconds, memory in bytes. A reader takes versions 1 to 4 as
  * well, which lack some optional fields, and refuses others with a message that says what to do. docs/schema.md
  * describes the fields.
  */
 import { MambaError } from '@mamba/core';
 import { z } from 'zod';
 
-export const SCHEMA_VERSION = 4;
-/** Versions that are read; the older ones are version 4 without some of its optional fields. */
-export const READABLE_VERSIONS: readonly number[] = [1, 2, 3, 4];
+export const SCHEMA_VERSION = 5;
+/** Versions that are read; the older ones are version 5 without some of its optional fields. */
+export const READABLE_VERSIONS: readonly number[] = [1, 2, 3, 4, 5];
 export const KIND = 'mamba-bench';
 export const SET_KIND = 'mamba-bench-set';
 
@@ -94,6 +94,8 @@ const memorySchema = z.strictObject({
   process: count,
   /** The state of a model: its size for one sequence. */
   state: count.optional(),
+  /** Bytes of live tensors at most during a call. */
+  peak: count.optional(),
 });
 
 const resultSchema = z.strictObject({
@@ -136,7 +138,9 @@ const slopeSchema = z.strictObject({
   backend: z.string(),
   /** The extent that grows. */
   over: z.string(),
-  /** Least-squares slope of log time over log length: 1 is linear. */
+  /** What grows with it: the peak of memory; absent means the time. */
+  of: z.literal('memory').optional(),
+  /** Least-squares slope of the logarithm over that of the extent: 1 is linear. */
   slope: z.number(),
   points: z.number().int().min(2),
   /** The extents that the points have in common. */

@@ -4,7 +4,8 @@
  */
 import * as Plot from '@observablehq/plot';
 import { SUITE_NAMES } from '../../cases/contract.ts';
-import { digits, formatCount, formatSeconds } from '../format.ts';
+import type { Result } from '../../schema/report.ts';
+import { digits, formatBytes, formatCount, formatSeconds } from '../format.ts';
 import { measuredOf, type Series } from './series.ts';
 import { caseLabel } from './tables.ts';
 
@@ -25,8 +26,9 @@ const STYLE = { fontFamily: 'inherit', fontSize: '12px', background: 'none', ove
 export function chartsOf(series: readonly Series[], document: Document): Record<string, Chart[]> {
   const charts: Record<string, (Chart | undefined)[]> = {
     overview: [sideBySide(series, document)],
-    scan: [timeOverLength(series, 'scan', document), statesChart(series, document)],
-    conv: [timeOverLength(series, 'conv', document)],
+    scan: [overLength(series, 'scan', TIME, document), statesChart(series, document)],
+    conv: [overLength(series, 'conv', TIME, document)],
+    train: [overLength(series, 'train', TIME, document), overLength(series, 'train', MEMORY, document)],
     batch: [throughputOverBatch(series, document)],
     limits: [shareOfLimit(series, document)],
     peers: [peersChart(series, document)],
@@ -45,16 +47,61 @@ interface Point {
   readonly title: string;
 }
 
+/** What grows over length. */
+interface Quantity {
+  /** As `of` of its slopes. */
+  readonly of: 'memory' | undefined;
+  readonly title: string;
+  readonly axis: string;
+  readonly spread: string;
+  format(value: number): string;
+  /** Absent where a result does not tell. */
+  spanOf(result: Result): { readonly y: number; readonly low: number; readonly high: number } | undefined;
+  ticks(points: readonly Point[]): number[];
+}
+
+const TIME: Quantity = {
+  of: undefined,
+  title: 'Time over length',
+  axis: '↑ time of a call',
+  spread: ' Bands span the 10th to the 90th percentile.',
+  format: formatSeconds,
+  spanOf: ({ time }) => ({ y: time!.median, low: time!.p10, high: time!.p90 }),
+  ticks: roundTimes,
+};
+
+const MEMORY: Quantity = {
+  of: 'memory',
+  title: 'Memory over length',
+  axis: '↑ live tensors at most',
+  spread: '',
+  format: formatBytes,
+  spanOf: ({ memory }) => (memory?.peak ? { y: memory.peak, low: memory.peak, high: memory.peak } : undefined),
+  ticks: roundBytes,
+};
+
+const SWEPT: Readonly<Record<string, string>> = {
+  scan: 'selective scan',
+  conv: 'causal convolution',
+  train: 'a step of training',
+};
+
 /** A log-log plot, with the spread as a band and each line's slope beside its end. */
-function timeOverLength(series: readonly Series[], suite: string, document: Document): Chart | undefined {
+function overLength(
+  series: readonly Series[],
+  suite: string,
+  { of, title, axis, spread, format, spanOf, ticks }: Quantity,
+  document: Document,
+): Chart | undefined {
   const lines = series.flatMap((one) => {
-    const slope = longestSlope(one, suite);
+    const slope = longestSlope(one, suite, of);
     const points = measuredOf(one)
       .filter(({ suite: name, shape }) => name === suite && sameShape(shape, slope?.shape))
-      .map(({ shape, time }): Point => {
-        const { median, p10: low, p90: high } = time!;
-        const title = `${one.label}, length ${shape.length}: ${formatSeconds(median)}`;
-        return { x: shape.length!, y: median, low, high, series: one, title };
+      .flatMap((result): Point[] => {
+        const value = spanOf(result);
+        const { length } = result.shape;
+        if (value === undefined) return [];
+        return [{ x: length!, ...value, series: one, title: `${one.label}, length ${length}: ${format(value.y)}` }];
       })
       .sort((a, b) => a.x - b.x);
     return points.length < 2 ? [] : [{ series: one, points, slope: slope?.slope }];
@@ -77,9 +124,9 @@ function timeOverLength(series: readonly Series[], suite: string, document: Docu
     x: { type: 'log', base: 2, label: 'length', labelAnchor: 'center', tickFormat: power, ticks: 8, grid: false },
     y: {
       type: 'log',
-      label: '↑ time of a call',
-      ticks: roundTimes(points),
-      tickFormat: (value: number) => formatSeconds(value).replace(/\.0+(?= )/, ''),
+      label: axis,
+      ticks: ticks(points),
+      tickFormat: (value: number) => format(value).replace(/\.0+(?= )/, ''),
       grid: true,
     },
     marks: [
@@ -108,10 +155,9 @@ function timeOverLength(series: readonly Series[], suite: string, document: Docu
       }),
     ],
   });
-  const what = suite === 'scan' ? 'selective scan' : 'causal convolution';
   return {
-    title: `Time over length: ${what}`,
-    caption: 'Both axes logarithmic; a slope of 1 is linear in length. Bands span the 10th to the 90th percentile.',
+    title: `${title}: ${SWEPT[suite]}`,
+    caption: `Both axes logarithmic; a slope of 1 is linear in length.${spread}`,
     element,
   };
 }
@@ -236,6 +282,7 @@ function sideBySide(series: readonly Series[], document: Document): Chart | unde
     [/^model\/prefill-\d+-layers-24$/, 'prefill, tokens/s'],
     [/^block\/length-512$/, 'one block, tokens/s'],
     [/^scan\/length-131072$/, 'scan of 2^17, state steps/s'],
+    [/^train\/heads-8x256$/, 'training a small model, tokens/s'],
   ];
   const points = wanted.flatMap(([pattern, facet]) => {
     const found = series
@@ -374,9 +421,10 @@ function plot(document: Document, options: Plot.PlotOptions): Element {
   return Plot.plot({ document, width: WIDTH, style: STYLE, className: 'plot', ...options });
 }
 
-function longestSlope({ report, backend }: Series, suite: string) {
+function longestSlope({ report, backend }: Series, suite: string, of: Quantity['of']) {
   return report.slopes
     .filter((slope) => slope.suite === suite && slope.backend === backend.name && slope.over === 'length')
+    .filter((slope) => slope.of === of)
     .sort((a, b) => b.points - a.points)[0];
 }
 
@@ -413,4 +461,11 @@ function roundTimes(points: readonly Point[]): number[] {
   return Array.from({ length: high - low + 1 }, (_, index) => index + low)
     .flatMap((exponent) => steps.map((step) => Number(`${step}e${exponent}`)))
     .filter((time) => time > least && time < most);
+}
+
+/** The powers of two that the points span, two of them a factor of four apart. */
+function roundBytes(points: readonly Point[]): number[] {
+  const values = points.map(({ y }) => Math.log2(y) / 2);
+  const [low, high] = [Math.floor(Math.min(...values)), Math.ceil(Math.max(...values))];
+  return Array.from({ length: high - low + 1 }, (_, index) => 4 ** (low + index));
 }

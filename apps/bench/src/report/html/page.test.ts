@@ -1,6 +1,7 @@
 import { parseHTML } from 'linkedom';
 import { expect, it } from 'vitest';
 import { exampleReport } from '../../../test/example-report.ts';
+import type { Result } from '../../schema/report.ts';
 import { renderHtml } from './page.ts';
 
 const pageOf = (reports: ReturnType<typeof exampleReport>[]) => {
@@ -22,6 +23,31 @@ it('draws time over length with a point for each measurement and the slope in wo
   const titles = [...figure.querySelectorAll('circle title')].map(({ textContent }) => textContent);
   expect(titles).toEqual(['webgpu, length 512: 2.00 ms', 'webgpu, length 131072: 500 ms']);
   expect(figure.textContent).toContain('slope 1.00');
+});
+
+it('draws the memory of a call over length apart from its time, each with its slope', () => {
+  const report = exampleReport();
+  const points = [
+    [256, 2 ** 20],
+    [1024, 2 ** 22],
+  ] as const;
+  const results = points.map(([length, peak]): Result => {
+    const { memory, ...result } = report.results[0]!;
+    const shape = { batch: 1, length, layers: 2, dModel: 64, vocabSize: 16 };
+    return { ...result, suite: 'train', case: `train/heads-1x${length}`, shape, memory: { ...memory!, peak } };
+  });
+  const common = { suite: 'train', backend: 'webgpu', over: 'length', points: 2 };
+  const slopes = [
+    { ...common, slope: 0.25 },
+    { ...common, slope: 1, of: 'memory' as const },
+  ];
+  const { document } = pageOf([{ ...report, results, slopes }]);
+  const [time, memory] = [...document.querySelectorAll('#train figure')];
+  expect(time!.textContent).toContain('slope 0.25');
+  expect(memory!.textContent).toContain('slope 1.00');
+  const titles = [...memory!.querySelectorAll('circle title')].map(({ textContent }) => textContent);
+  expect(titles).toEqual(['webgpu, length 256: 1.00 MiB', 'webgpu, length 1024: 4.00 MiB']);
+  expect(document.querySelector('#train thead')!.textContent).toContain('at most');
 });
 
 it('has every result in a table, and what failed without a time', () => {

@@ -16,6 +16,7 @@ export const HEADINGS: Readonly<Record<string, string>> = {
   context: 'Long context',
   quantised: 'Weights in fewer bits',
   small: 'Small operations',
+  train: 'Training',
   peers: 'Beside other projects',
 };
 
@@ -126,6 +127,7 @@ const COLUMNS: readonly Column[] = [
     head: 'memory',
     cell: ({ memory }) => (memory === undefined || memory.reserved === 0 ? '' : formatBytes(memory.reserved)),
   },
+  { head: 'at most', cell: ({ memory }) => (memory?.peak === undefined ? '' : formatBytes(memory.peak)) },
   { head: 'state', cell: ({ memory }) => (memory?.state === undefined ? '' : formatBytes(memory.state)) },
   {
     head: 'error',
