@@ -10,6 +10,8 @@ export interface PooledBuffer {
 }
 
 export interface PoolOptions {
+  /** Bytes of the largest buffer that the device can make. */
+  readonly largest: number;
   /** Bytes of free buffers that are kept beyond the recent peak of use. */
   readonly spareBytes?: number | undefined;
   /**
@@ -91,15 +93,16 @@ export class BufferPool {
    */
   take(bytes: number, label: string): PooledBuffer {
     const size = Math.max(16, Math.ceil(bytes / 16) * 16);
-    if (size > this.#device.limits.maxBufferSize) {
+    const { largest } = this.#options;
+    if (size > largest) {
       throw new MambaError('out-of-memory', `${label} of ${size} bytes is larger than a buffer can be`, {
         origin: label,
         given: `${size} bytes`,
-        expected: `at most ${this.#device.limits.maxBufferSize}`,
+        expected: `at most ${largest}`,
         remedy: 'Take a smaller chunk or batch.',
       });
     }
-    const capacity = Math.min(sizeClass(size), this.#device.limits.maxBufferSize);
+    const capacity = Math.min(sizeClass(size), largest);
     const known = this.#free.get(capacity)?.pop();
     if (known !== undefined) {
       this.#order.delete(known);

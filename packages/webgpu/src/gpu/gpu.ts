@@ -3,6 +3,7 @@ import { BufferPool, type PooledBuffer } from './buffer-pool.ts';
 import { type Counters, zeroCounters } from './counters.ts';
 import { Failures } from './failures.ts';
 import { keepUntilDrained } from './instances.ts';
+import { type Limits, limitsOf } from './limits.ts';
 import { Profiler } from './profiler.ts';
 import { Readback } from './readback.ts';
 import { type Plan, Recorder } from './recorder.ts';
@@ -21,6 +22,9 @@ export class Gpu {
   readonly device: GPUDevice;
   readonly info: GPUAdapterInfo;
   readonly subgroups: Acquired['subgroups'];
+  readonly limits: Limits;
+  /** Bytes of the largest binding. */
+  readonly maxBinding: number;
   readonly counters: Counters = zeroCounters();
   readonly failures: Failures;
   readonly pool: BufferPool;
@@ -41,11 +45,14 @@ export class Gpu {
     this.device = device;
     this.info = info;
     this.subgroups = subgroups;
+    this.limits = limitsOf(device);
+    this.maxBinding = Math.min(this.limits.maxStorageBufferBindingSize, this.limits.maxBufferSize);
     this.#owned = owned;
     this.#instance = gpu;
     this.failures = new Failures(device);
     this.profiler = profile ? new Profiler(device, this.failures) : undefined;
     this.pool = new BufferPool(device, this.failures, {
+      largest: this.limits.maxBufferSize,
       spareBytes,
       flush: () => this.recorder.flush(),
       onDestroy: () => this.recorder.forgetBuffers(),
@@ -62,13 +69,9 @@ export class Gpu {
     this.unusedOutput = dummy('unused output');
   }
 
-  get maxBinding(): number {
-    return Math.min(this.device.limits.maxStorageBufferBindingSize, this.device.limits.maxBufferSize);
-  }
-
   /** The widest workgroup of a power of two up to `wanted`. */
   workgroup(wanted: number): number {
-    const { maxComputeInvocationsPerWorkgroup, maxComputeWorkgroupSizeX } = this.device.limits;
+    const { maxComputeInvocationsPerWorkgroup, maxComputeWorkgroupSizeX } = this.limits;
     return Math.min(
       wanted,
       2 ** Math.floor(Math.log2(Math.min(maxComputeInvocationsPerWorkgroup, maxComputeWorkgroupSizeX))),
@@ -89,7 +92,7 @@ export class Gpu {
 
   /** Splits `count` workgroups into x and y, since one dimension holds 65535 by default. */
   grid(count: number): [number, number] {
-    const limit = this.device.limits.maxComputeWorkgroupsPerDimension;
+    const limit = this.limits.maxComputeWorkgroupsPerDimension;
     if (count <= limit) return [count, 1];
     const y = Math.ceil(count / limit);
     return [Math.ceil(count / y), y];

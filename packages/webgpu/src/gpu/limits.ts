@@ -1,7 +1,24 @@
 /**
- * Limits of a call on this device. Each function returns the reason why the call cannot run, or undefined where it can.
+ * Limits of this device, and of a call on it: each refusal is the reason why the call cannot run, or undefined where it
+ * can.
  */
 import type { Gpu } from './gpu.ts';
+
+const NAMES = [
+  'maxBufferSize',
+  'maxComputeInvocationsPerWorkgroup',
+  'maxComputeWorkgroupSizeX',
+  'maxComputeWorkgroupsPerDimension',
+  'maxComputeWorkgroupStorageSize',
+  'maxStorageBufferBindingSize',
+] as const;
+
+export type Limits = Readonly<Record<(typeof NAMES)[number], number>>;
+
+/** Copies the limits, since each read of the device's own is a call of native code, and a call asks for many. */
+export function limitsOf({ limits }: GPUDevice): Limits {
+  return Object.fromEntries(NAMES.map((name) => [name, limits[name]])) as Limits;
+}
 
 /** Whether one binding holds `elements` of four bytes each. */
 export function bindingRefusal(gpu: Gpu, what: string, elements: number): string | undefined {
@@ -11,6 +28,6 @@ export function bindingRefusal(gpu: Gpu, what: string, elements: number): string
 
 /** Whether one dimension of a dispatch holds `count` workgroups. */
 export function workgroupsRefusal(gpu: Gpu, what: string, count: number): string | undefined {
-  const limit = gpu.device.limits.maxComputeWorkgroupsPerDimension;
+  const limit = gpu.limits.maxComputeWorkgroupsPerDimension;
   return count <= limit ? undefined : `${what} would take ${count} workgroups in one dimension, more than ${limit}`;
 }

@@ -59,7 +59,7 @@ export function causalConv1dBackward(
         atOffsets: at.offsets,
         atFirst: at.first,
       },
-      workgroups: [Math.ceil(dim / 64), Math.min(spans, gpu.device.limits.maxComputeWorkgroupsPerDimension), batch],
+      workgroups: [Math.ceil(dim / 64), Math.min(spans, gpu.limits.maxComputeWorkgroupsPerDimension), batch],
     });
     const rows = batch * spans;
     sumColumns(gpu, { x: workspace, begin: at.taps, rows, columns: dim * width }, wholeRange(dweight));

@@ -77,7 +77,7 @@ export function convolve(gpu: Gpu, call: Convolution): void {
     uniforms: { batch, length, dim, xRow, xOffset },
     workgroups: [
       Math.ceil(dim / 64),
-      Math.min(Math.ceil(length / OUTPUTS), gpu.device.limits.maxComputeWorkgroupsPerDimension),
+      Math.min(Math.ceil(length / OUTPUTS), gpu.limits.maxComputeWorkgroupsPerDimension),
       batch,
     ],
   });

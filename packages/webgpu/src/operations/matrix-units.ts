@@ -23,7 +23,10 @@ export interface MatrixUnits {
  * Returns the device's matrix units; undefined where the precision, the device or its limits rule them out. Products
  * are float32 then.
  */
-export function findMatrixUnits({ device, info, subgroups }: Gpu, precision: MatrixPrecision): MatrixUnits | undefined {
+export function findMatrixUnits(
+  { device, info, limits, subgroups }: Gpu,
+  precision: MatrixPrecision,
+): MatrixUnits | undefined {
   if (precision === 'float32') return undefined;
   if (!MATRIX_FEATURES.every((feature) => device.features.has(feature))) return undefined;
   // The kernel gives work to subgroups of exactly 32 lanes.
@@ -35,7 +38,7 @@ export function findMatrixUnits({ device, info, subgroups }: Gpu, precision: Mat
   );
   if (!fits) return undefined;
   const pairs = precision === 'float16x2';
-  const side = device.limits.maxComputeWorkgroupStorageSize / (pairs ? 10240 : 5120);
+  const side = limits.maxComputeWorkgroupStorageSize / (pairs ? 10240 : 5120);
   return side < 2 ? undefined : { precision, pairs, side: side < 4 ? 2 : 4 };
 }
 

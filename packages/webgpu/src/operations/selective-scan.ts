@@ -131,7 +131,7 @@ export function packConstants(
 export function scanLimits(gpu: Gpu): ScanLimits {
   return {
     workgroup: gpu.workgroup(1024),
-    memory: gpu.device.limits.maxComputeWorkgroupStorageSize,
+    memory: gpu.limits.maxComputeWorkgroupStorageSize,
     subgroup: gpu.subgroups?.min ?? 0,
   };
 }
