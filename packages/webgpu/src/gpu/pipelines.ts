@@ -1,3 +1,4 @@
+import { ListMap } from './list-map.ts';
 import { labelOf, type Shader, type Specialisation, textOf } from './shader.ts';
 
 export interface Pipeline {
@@ -8,10 +9,14 @@ export interface Pipeline {
 
 const caches = new WeakMap<GPUDevice, Pipelines>();
 
-/** Compiled shaders of one device, shared by every backend on it; the key is the label. */
+/** Stands in a key for an override or a constant that keeps its default. */
+const DEFAULT = Number.POSITIVE_INFINITY;
+
+/** Compiled shaders of one device, shared by every backend on it. */
 export class Pipelines {
   readonly #device: GPUDevice;
-  readonly #pipelines = new Map<string, Pipeline>();
+  /** By the module's text, which names the shader and its link, and then by the values of a specialisation. */
+  readonly #pipelines = new Map<string, ListMap<Pipeline>>();
   readonly #pending = new Map<string, Promise<void>>();
   readonly #modules = new Map<string, GPUShaderModule>();
   readonly #layouts = new Map<string, { group: GPUBindGroupLayout; pipeline: GPUPipelineLayout }>();
@@ -28,21 +33,18 @@ export class Pipelines {
     this.#device = device;
   }
 
-  get size(): number {
-    return this.#pipelines.size;
-  }
-
   /** Returns a compiled pipeline. `watch` wraps the calls that may fail to validate. */
   get<O extends string, C extends string, L extends string>(
     shader: Shader<string, string, O, C, L>,
     specialisation: Specialisation<O, C, L>,
     watch: <R>(label: string, make: () => R) => R,
   ): Pipeline {
-    const label = labelOf(shader, specialisation);
-    const known = this.#pipelines.get(label);
+    const pipelines = this.#keyed(shader, specialisation);
+    const known = pipelines.get();
     if (known !== undefined) return known;
+    const label = labelOf(shader, specialisation);
     const made = watch(label, () => this.#make(label, shader, specialisation));
-    this.#pipelines.set(label, made);
+    pipelines.set(made);
     return made;
   }
 
@@ -51,21 +53,39 @@ export class Pipelines {
     shader: Shader<string, string, O, C, L>,
     specialisation: Specialisation<O, C, L>,
   ): Promise<void> {
+    if (this.#keyed(shader, specialisation).get() !== undefined) return Promise.resolve();
     const label = labelOf(shader, specialisation);
-    if (this.#pipelines.has(label)) return Promise.resolve();
     let pending = this.#pending.get(label);
     if (pending === undefined) {
       const { group: layout } = this.#layout(shader);
       const made = this.#device.createComputePipelineAsync(this.#descriptor(label, shader, specialisation));
       pending = made
         .then((pipeline) => {
-          if (!this.#pipelines.has(label)) this.#pipelines.set(label, { label, pipeline, layout });
+          const pipelines = this.#keyed(shader, specialisation);
+          if (pipelines.get() === undefined) pipelines.set({ label, pipeline, layout });
         })
         .catch(() => {})
         .finally(() => this.#pending.delete(label));
       this.#pending.set(label, pending);
     }
     return pending;
+  }
+
+  /** The pipelines of a module, with the specialisation as the key. */
+  #keyed<O extends string, C extends string, L extends string>(
+    shader: Shader<string, string, O, C, L>,
+    { overrides, constants, link }: Specialisation<O, C, L>,
+  ): ListMap<Pipeline> {
+    const text = shader.links[link ?? ('default' as L)];
+    let pipelines = this.#pipelines.get(text);
+    if (pipelines === undefined) {
+      pipelines = new ListMap();
+      this.#pipelines.set(text, pipelines);
+    }
+    pipelines.begin();
+    for (const name of shader.constants) pipelines.add(constants?.[name] ?? DEFAULT);
+    for (const name of shader.overrides) pipelines.add(Number(overrides?.[name] ?? DEFAULT));
+    return pipelines;
   }
 
   #make<O extends string, C extends string, L extends string>(

@@ -1,5 +1,6 @@
 import type { Counters } from './counters.ts';
 import type { Failures } from './failures.ts';
+import { ListMap } from './list-map.ts';
 import { type Pipeline, Pipelines } from './pipelines.ts';
 import type { Profiler } from './profiler.ts';
 import type { BufferRange, Dispatch, Shader } from './shader.ts';
@@ -44,8 +45,10 @@ export class Recorder {
   readonly #profiler: Profiler | undefined;
   readonly #pipelines: Pipelines;
   #uniforms: Uniforms;
-  readonly #groups = new Map<string, GPUBindGroup>();
-  readonly #ids = new WeakMap<GPUBuffer, number>();
+  /** By the layout, the uniform block and the range of each binding. */
+  readonly #groups = new ListMap<GPUBindGroup>();
+  /** Numbers of layouts and buffers, for the keys of groups. */
+  readonly #ids = new WeakMap<GPUBindGroupLayout | GPUBuffer, number>();
   /** Buffers that recorded but unsubmitted work uses. */
   readonly #inUse = new Set<GPUBuffer>();
   /** Plans that recorded but unsubmitted work uses. */
@@ -80,10 +83,7 @@ export class Recorder {
       this.#preparing.push(this.#pipelines.prepare(shader, call));
       return;
     }
-    const pipeline = this.#pipelines.get(shader, call, (label, make) => {
-      this.#counters.pipelinesMade++;
-      return this.#failures.watch(label, make);
-    });
+    const pipeline = this.#pipelines.get(shader, call, this.#watchPipeline);
     if (this.#uniforms.size >= BLOCKS) this.#forgetUniforms();
     const [x, y = 1, z = 1] = call.workgroups;
     const prepared: Prepared = {
@@ -262,12 +262,11 @@ export class Recorder {
   ): GPUBindGroup {
     const blocks = this.#captured?.uniforms ?? this.#uniforms;
     const block = uniforms.size === 0 ? undefined : blocks.block(uniforms, call.uniforms);
-    let key = block === undefined ? stem : `${stem} ${this.#id(block.buffer)}+${block.offset}`;
-    for (const { name } of bindings) {
-      const { buffer, offset, size } = call.bindings[name];
-      key += ` ${this.#id(buffer)}+${offset}:${size}`;
-    }
-    let group = this.#groups.get(key);
+    this.#groups.begin();
+    this.#groups.add(this.#id(layout));
+    if (block !== undefined) this.#addToKey(block);
+    for (const { name } of bindings) this.#addToKey(call.bindings[name]);
+    let group = this.#groups.get();
     if (group === undefined) {
       const entries: GPUBindGroupEntry[] = bindings.map(({ name, binding }) => ({
         binding,
@@ -281,7 +280,7 @@ export class Recorder {
       // No other bind group has a plan's own uniforms, so the group is not kept.
       if (this.#captured !== undefined) return group;
       if (this.#groups.size >= BIND_GROUPS) this.#groups.clear();
-      this.#groups.set(key, group);
+      this.#groups.set(group);
     }
     return group;
   }
@@ -294,12 +293,23 @@ export class Recorder {
     this.#uniforms = new Uniforms(this.#device, this.#failures);
   }
 
-  #id(buffer: GPUBuffer): number {
-    let id = this.#ids.get(buffer);
+  #addToKey({ buffer, offset, size }: BufferRange): void {
+    this.#groups.add(this.#id(buffer));
+    this.#groups.add(offset);
+    this.#groups.add(size);
+  }
+
+  #id(object: GPUBindGroupLayout | GPUBuffer): number {
+    let id = this.#ids.get(object);
     if (id === undefined) {
       id = this.#nextId++;
-      this.#ids.set(buffer, id);
+      this.#ids.set(object, id);
     }
     return id;
   }
+
+  readonly #watchPipeline = <R>(label: string, make: () => R): R => {
+    this.#counters.pipelinesMade++;
+    return this.#failures.watch(label, make);
+  };
 }

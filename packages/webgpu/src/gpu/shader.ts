@@ -43,7 +43,7 @@ export interface Dispatch<B extends string, U extends string, O extends string, 
   readonly workgroups: readonly [x: number, y?: number, z?: number];
 }
 
-/** The label of a pipeline, which is its cache key as well: `linear FORMAT=1 ALIGNED=true`. */
+/** The label of a pipeline: `linear FORMAT=1 ALIGNED=true`. */
 export function labelOf<O extends string, C extends string, L extends string>(
   shader: Shader<string, string, O, C, L>,
   { overrides, constants, link }: Specialisation<O, C, L>,

@@ -1,4 +1,5 @@
 import type { Failures } from './failures.ts';
+import { ListMap } from './list-map.ts';
 import type { BufferRange, Shader } from './shader.ts';
 import { USAGE } from './usage.ts';
 
@@ -14,9 +15,12 @@ export class Uniforms {
   readonly #failures: Failures;
   readonly #stride: number;
   /** The place of each block, by its contents. */
-  readonly #blocks = new Map<string, BufferRange>();
+  readonly #blocks = new ListMap<BufferRange>();
   readonly #buffers: GPUBuffer[] = [];
   readonly #staged: Uint8Array<ArrayBuffer>;
+  /** The block that is being looked up, as numbers of either type. */
+  readonly #words: Uint32Array<ArrayBuffer>;
+  readonly #floats: Float32Array<ArrayBuffer>;
   #used = 0;
   #written = 0;
 
@@ -25,6 +29,8 @@ export class Uniforms {
     this.#failures = failures;
     this.#stride = Math.max(256, device.limits.minUniformBufferOffsetAlignment);
     this.#staged = new Uint8Array(BLOCKS * this.#stride);
+    this.#words = new Uint32Array(this.#stride / 4);
+    this.#floats = new Float32Array(this.#words.buffer);
   }
 
   /** Number of blocks. */
@@ -36,20 +42,19 @@ export class Uniforms {
     { size, fields }: Shader<string, U>['uniforms'],
     values: Readonly<Record<U, number>>,
   ): BufferRange {
-    const bytes = new DataView(new ArrayBuffer(size));
-    let key = `${size}`;
+    this.#blocks.begin();
+    this.#blocks.add(size);
     for (const { name, offset, type } of fields) {
-      if (type === 'f32') bytes.setFloat32(offset, values[name], true);
-      else bytes.setUint32(offset, values[name], true);
-      key += ` ${bytes.getUint32(offset, true)}`;
+      (type === 'f32' ? this.#floats : this.#words)[offset / 4] = values[name];
+      this.#blocks.add(this.#words[offset / 4]!);
     }
-    const known = this.#blocks.get(key);
+    const known = this.#blocks.get();
     if (known !== undefined) return known;
     if (this.#buffers.length === 0 || this.#used === BLOCKS) this.#begin();
     const offset = this.#used++ * this.#stride;
-    this.#staged.set(new Uint8Array(bytes.buffer), offset);
+    this.#staged.set(new Uint8Array(this.#words.buffer, 0, size), offset);
     const block = { buffer: this.#buffers.at(-1)!, offset, size };
-    this.#blocks.set(key, block);
+    this.#blocks.set(block);
     return block;
   }
 
