@@ -188,10 +188,7 @@ function headLoss(
       const end = Math.min(step + steps, length);
       const x = whole(backend, band.tensor, 1, step, end);
       const shape = [rowEnd - row, end - step];
-      const data = Int32Array.from(
-        { length: shape[0]! * shape[1]! },
-        (_, index) => targets[(row + Math.floor(index / shape[1]!)) * length + step + (index % shape[1]!)]!,
-      );
+      const data = partOf(targets, length, { row, rowEnd, step, end });
       const piece = scoped((inner) => {
         const tape = inner.own(new Tape(backend, [x.tensor, ...leaves]));
         const wanted = inner.own(backend.upload({ dtype: 'int32', shape, data }));
@@ -215,6 +212,23 @@ function headLoss(
 }
 
 const DEFAULT_LOGITS = 2 ** 25;
+
+/** The values of some rows and steps of `[batch, length]`. */
+function partOf(
+  values: Int32Array,
+  length: number,
+  {
+    row,
+    rowEnd,
+    step,
+    end,
+  }: { readonly row: number; readonly rowEnd: number; readonly step: number; readonly end: number },
+): Int32Array<ArrayBuffer> {
+  const part = new Int32Array((rowEnd - row) * (end - step));
+  for (let from = row; from < rowEnd; from++)
+    part.set(values.subarray(from * length + step, from * length + end), (from - row) * (end - step));
+  return part;
+}
 
 /** A range of one axis: the tensor itself where the range is all of it. */
 function whole(
@@ -276,11 +290,13 @@ function checkBatch(model: TrainableModel, { batch, length, ids, targets, resets
     if (values.length !== batch * length)
       throw invalid(`batch.${name}`, `${values.length} values`, `${batch * length}, [batch, length]`);
   }
-  const wrong = ids.find((id) => id < 0 || id >= vocabSize);
-  if (wrong !== undefined) throw invalid('batch.ids', `the id ${wrong}`, `ids from 0 to ${vocabSize - 1}`);
-  const beyond = targets.find((target) => target >= vocabSize);
-  if (beyond !== undefined) throw invalid('batch.targets', `the target ${beyond}`, `targets up to ${vocabSize - 1}`);
-  const count = targets.reduce((sum, target) => (target < 0 ? sum : sum + 1), 0);
+  for (const id of ids)
+    if (id < 0 || id >= vocabSize) throw invalid('batch.ids', `the id ${id}`, `ids from 0 to ${vocabSize - 1}`);
+  let count = 0;
+  for (const target of targets) {
+    if (target >= vocabSize) throw invalid('batch.targets', `the target ${target}`, `targets up to ${vocabSize - 1}`);
+    if (target >= 0) count++;
+  }
   if (count === 0) throw invalid('batch.targets', 'no target', 'at least one that is not below 0');
   return count;
 }

@@ -53,6 +53,8 @@ export class TrainableModel {
   /** The adapters, by the names of their matrices. */
   readonly adapters: ReadonlyMap<string, Adapter<TrainedParameter>>;
   readonly #byName: ReadonlyMap<string, TrainedParameter>;
+  readonly #topWeights: Omit<ModelWeights<Tensor>, 'layers'>;
+  readonly #layers: readonly LayerWeights<TrainedParameter>[];
 
   private constructor(
     backend: Backend,
@@ -68,6 +70,8 @@ export class TrainableModel {
     this.#byName = new Map(parameters.map((parameter) => [parameter.name, parameter]));
     const own = ({ name }: ParameterSpec): TrainedParameter => this.parameter(name);
     this.adapters = new Map([...adapters].map(([name, { a, b }]) => [name, { a: own(a), b: own(b) }]));
+    this.#topWeights = assembleWeights(config, (name) => this.parameter(name).tensor);
+    this.#layers = assembleWeights(config, (name) => this.parameter(name)).layers;
   }
 
   /**
@@ -128,7 +132,7 @@ export class TrainableModel {
 
   /** The weights outside the layers. They are the parameters themselves. */
   topWeights(): Omit<ModelWeights<Tensor>, 'layers'> {
-    return assembleWeights(this.config, (name) => this.parameter(name).tensor);
+    return this.#topWeights;
   }
 
   /**
@@ -137,7 +141,7 @@ export class TrainableModel {
    */
   layerWeights(backend: Backend, layer: number): { readonly weights: LayerWeights<Tensor>; dispose(): void } {
     const computed: Tensor[] = [];
-    const weights = assembleWeights(this.config, (name) => this.parameter(name)).layers[layer]!;
+    const weights = this.#layers[layer]!;
     const tensorOf = (parameter: TrainedParameter): Tensor => {
       const value = this.#computed(backend, parameter);
       if (value === undefined) return parameter.tensor;
