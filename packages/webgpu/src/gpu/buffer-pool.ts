@@ -46,15 +46,11 @@ export class BufferPool {
   readonly #failures: Failures;
   readonly #options: PoolOptions;
   /** The free buffers of each class, the oldest last. */
-  readonly #free = new Map<number, GPUBuffer[]>();
-  /** When each buffer was made, as a count. */
-  readonly #made = new WeakMap<GPUBuffer, number>();
+  readonly #free = new Map<number, Held[]>();
   #count = 0;
   /** All free buffers, in the order in which they were given back. */
-  readonly #order = new Set<GPUBuffer>();
-  readonly #live = new Set<GPUBuffer>();
-  /** Buffers whose allocation failed, as the device reported later. They are never given out again. */
-  readonly #failed = new WeakSet<GPUBuffer>();
+  readonly #order = new Set<Held>();
+  readonly #live = new Map<GPUBuffer, Held>();
   #bytes = 0;
   #retained = 0;
   #taken = 0;
@@ -107,34 +103,36 @@ export class BufferPool {
     if (known !== undefined) {
       this.#order.delete(known);
       this.#retained -= capacity;
-      known.label = label;
     }
     this.#countUse(capacity);
     // Free buffers are destroyed before new memory is asked for.
     if (known === undefined) this.#trim(capacity);
-    const buffer = known ?? this.#create(capacity, label);
-    this.#bytes += buffer.size;
-    this.#live.add(buffer);
-    return { buffer, size };
+    const held = known ?? this.#create(capacity, label);
+    this.#bytes += capacity;
+    this.#live.set(held.buffer, held);
+    return { buffer: held.buffer, size };
   }
 
   give({ buffer }: PooledBuffer): void {
-    if (!this.#live.delete(buffer)) return;
-    this.#bytes -= buffer.size;
-    this.#uses.get(buffer.size)!.live--;
-    if (this.#failed.has(buffer)) return;
-    this.#retained += buffer.size;
-    this.#order.add(buffer);
-    const list = this.#free.get(buffer.size);
-    if (list === undefined) this.#free.set(buffer.size, [buffer]);
-    else list.splice(this.#place(list, buffer), 0, buffer);
+    const held = this.#live.get(buffer);
+    if (held === undefined) return;
+    const { capacity } = held;
+    this.#live.delete(buffer);
+    this.#bytes -= capacity;
+    this.#uses.get(capacity)!.live--;
+    if (held.failed) return;
+    this.#retained += capacity;
+    this.#order.add(held);
+    const list = this.#free.get(capacity);
+    if (list === undefined) this.#free.set(capacity, [held]);
+    else list.splice(placeOf(list, held), 0, held);
     this.#trim(0);
   }
 
   /** Destroys every buffer, given out or not. */
   dispose(): void {
-    for (const buffer of this.#order) buffer.destroy();
-    for (const buffer of this.#live) buffer.destroy();
+    for (const { buffer } of this.#order) buffer.destroy();
+    for (const buffer of this.#live.keys()) buffer.destroy();
     this.#free.clear();
     this.#order.clear();
     this.#live.clear();
@@ -142,37 +140,29 @@ export class BufferPool {
     this.#retained = 0;
   }
 
-  #create(size: number, label: string): GPUBuffer {
-    const usage = USAGE.STORAGE | USAGE.COPY_SRC | USAGE.COPY_DST;
+  #create(capacity: number, label: string): Held {
     const buffer = this.#failures.watch(
-      `a buffer of ${size} bytes (${label})`,
-      () => this.#device.createBuffer({ label, size, usage }),
+      `a buffer of ${capacity} bytes (${label})`,
+      () =>
+        this.#device.createBuffer({
+          label: `pooled, ${capacity} bytes`,
+          size: capacity,
+          usage: USAGE.STORAGE | USAGE.COPY_SRC | USAGE.COPY_DST,
+        }),
       () => {
-        this.#failed.add(buffer);
-        if (this.#order.has(buffer)) this.#forget(buffer);
+        held.failed = true;
+        if (this.#order.has(held)) this.#forget(held);
       },
     );
-    this.#made.set(buffer, this.#count++);
-    return buffer;
+    const held = { buffer, capacity, made: this.#count++, failed: false };
+    return held;
   }
 
-  /** The index before which a buffer stands in its list. */
-  #place(list: readonly GPUBuffer[], buffer: GPUBuffer): number {
-    const made = this.#made.get(buffer)!;
-    let [low, high] = [0, list.length];
-    while (low < high) {
-      const middle = (low + high) >> 1;
-      if (this.#made.get(list[middle]!)! > made) low = middle + 1;
-      else high = middle;
-    }
-    return low;
-  }
-
-  #forget(buffer: GPUBuffer): void {
-    const list = this.#free.get(buffer.size)!;
-    list.splice(list.indexOf(buffer), 1);
-    this.#order.delete(buffer);
-    this.#retained -= buffer.size;
+  #forget(held: Held): void {
+    const list = this.#free.get(held.capacity)!;
+    list.splice(list.indexOf(held), 1);
+    this.#order.delete(held);
+    this.#retained -= held.capacity;
   }
 
   #countUse(capacity: number): void {
@@ -205,13 +195,37 @@ export class BufferPool {
     const limit = Math.max(peak, Math.min(this.#steady, 2 * peak)) + (this.#options.spareBytes ?? SPARE);
     if (this.#retained === 0 || this.reserved + more <= limit) return;
     this.#options.flush();
-    for (const buffer of this.#order) {
+    for (const held of this.#order) {
       if (this.reserved + more <= limit) break;
-      this.#forget(buffer);
-      buffer.destroy();
+      this.#forget(held);
+      held.buffer.destroy();
     }
     this.#options.onDestroy();
   }
+}
+
+/**
+ * A buffer of the pool, with what is known of it: a read of `buffer.size` is a call of native code, as is a write of
+ * `buffer.label`, so a label says the capacity and not what the buffer holds at the time.
+ */
+interface Held {
+  readonly buffer: GPUBuffer;
+  readonly capacity: number;
+  /** When it was made, as a count. */
+  readonly made: number;
+  /** Whether its allocation failed, as the device reported later. It is never given out again then. */
+  failed: boolean;
+}
+
+/** The index before which a buffer stands in its list, where the oldest is last. */
+function placeOf(list: readonly Held[], { made }: Held): number {
+  let [low, high] = [0, list.length];
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if (list[middle]!.made > made) low = middle + 1;
+    else high = middle;
+  }
+  return low;
 }
 
 /** Numbers of buffers of one class that are given out: now, at most in this window, and at most in the one before. */
