@@ -48,8 +48,6 @@ const OUTPUTS: u32 = 1u; // constant: WORKGROUP · OUTPUTS vec4s cover dB and dC
 override FULL: bool = true;
 override CHUNKED: bool = false;
 override SOFTPLUS: bool = true;
-override BIAS: bool = true;
-override SKIP: bool = true;
 override GATE: bool = true;
 override RESETS: bool = false;
 override LAST: bool = false;
@@ -97,8 +95,8 @@ fn main(@builtin(workgroup_id) tile_id: vec3u, @builtin(local_invocation_index) 
   var dBias: array<f32, PER_LANE>;
   for (var e = 0u; e < PER_LANE; e++) { // unroll
     let channel = channels[e];
-    bias[e] = select(0.0, workspace[args.atBias + channel / 4u][channel % 4u], BIAS);
-    skip[e] = select(0.0, workspace[args.atD + channel / 4u][channel % 4u], SKIP);
+    bias[e] = select(0.0, workspace[args.atBias + channel / 4u][channel % 4u], args.hasDeltaBias != 0u);
+    skip[e] = select(0.0, workspace[args.atD + channel / 4u][channel % 4u], args.hasD != 0u);
     let ofChunk = ((row * args.chunks + tile_id.y) * args.dim + channel) * quads;
     for (var i = 0u; i < VECS_PER_LANE; i++) { // unroll
       let q = i * LANES + lane;

@@ -29,7 +29,6 @@ const STAGED: u32 = 1u; // constant: WORKGROUP · STAGED vec4s cover B, and C, o
 override FULL: bool = true;
 override CHUNKED: bool = false;
 override SOFTPLUS: bool = true;
-override BIAS: bool = true;
 override GATE: bool = true;
 override RESETS: bool = false;
 override INITIAL: bool = false;
@@ -54,7 +53,7 @@ fn main(@builtin(workgroup_id) tile_id: vec3u, @builtin(local_invocation_index) 
   let begin = tile_id.y * args.chunkLength;
   let end = min(begin + args.chunkLength, args.length);
   let tiles = (end - begin + STEPS - 1u) / STEPS;
-  let bias = select(0.0, workspace[args.atBias + channel / 4u][channel % 4u], BIAS);
+  let bias = select(0.0, workspace[args.atBias + channel / 4u][channel % 4u], args.hasDeltaBias != 0u);
 
   var a: array<vec4f, VECS_PER_LANE>;
   var h: array<vec4f, VECS_PER_LANE>;

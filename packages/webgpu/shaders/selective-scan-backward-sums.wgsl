@@ -28,12 +28,12 @@ struct SumArgs {
   atRecords: u32,
   atPartials: u32,
   partialGroups: u32,
+  hasD: u32, // 1 where there is a D, and else 0
+  hasDeltaBias: u32,
 }
 
 override CONSTANT_B: bool = false;
 override CONSTANT_C: bool = false;
-override SKIP: bool = true;
-override BIAS: bool = true;
 /// Whether earlier ranges of rows left sums of the records.
 override ADD: bool = false;
 
@@ -116,9 +116,9 @@ fn emit(channel: u32, n: u32, sum: f32) {
     dB[state] = sum + select(0.0, dB[state], ADD);
   } else if (CONSTANT_C && part == ofC) {
     dC[state] = sum + select(0.0, dC[state], ADD);
-  } else if (SKIP && n == parts * args.states) {
+  } else if (args.hasD != 0u && n == parts * args.states) {
     dD[channel] = sum + select(0.0, dD[channel], ADD);
-  } else if (BIAS && n == parts * args.states + 1u) {
+  } else if (args.hasDeltaBias != 0u && n == parts * args.states + 1u) {
     dBias[channel] = sum + select(0.0, dBias[channel], ADD);
   }
 }

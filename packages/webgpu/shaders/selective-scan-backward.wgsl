@@ -29,8 +29,6 @@ override WORKGROUP: u32 = 64u;
 override LANES: u32 = 4u;
 override DISCRETIZATION: u32 = 0u; // 0 euler, 1 zoh, 2 bilinear
 override SOFTPLUS: bool = true;
-override BIAS: bool = true;
-override SKIP: bool = true;
 override GATE: bool = true;
 override RESETS: bool = false;
 override INITIAL: bool = false;
@@ -51,8 +49,8 @@ fn main(@builtin(workgroup_id) tile_id: vec3u, @builtin(local_invocation_index) 
   let inGroup = tile_id.x % args.tilesPerGroup * channels + index / LANES;
   let owned = inGroup < args.channelsPerGroup;
   let channel = group * args.channelsPerGroup + min(inGroup, args.channelsPerGroup - 1u);
-  let bias = select(0.0, workspace[args.atBias + channel], BIAS);
-  let skip = select(0.0, workspace[args.atD + channel], SKIP);
+  let bias = select(0.0, workspace[args.atBias + channel], args.hasDeltaBias != 0u);
+  let skip = select(0.0, workspace[args.atD + channel], args.hasD != 0u);
   let ofRow = (row * args.dim + channel) * args.states;
 
   var A: array<vec4f, VECS_PER_LANE>;

@@ -186,7 +186,6 @@ function scanRows(shared: Shared, firstRow: number, rows: number): void {
         LANES: lanes,
         DISCRETIZATION: DISCRETIZATION[call.discretization],
         ...optionsOf(call),
-        SKIP: call.D !== undefined,
         INITIAL: call.initialState !== undefined,
         LAST: call.dLastState !== undefined,
         CONSTANT_B: call.constantB,
@@ -245,7 +244,6 @@ function eulerRows(shared: Shared, layout: EulerBackwardLayout, firstRow: number
       FULL: full,
       KEEP: layout.keep,
       ...optionsOf(call),
-      SKIP: call.D !== undefined,
       LAST: call.dLastState !== undefined,
     },
     bindings: { ...bindingsOf(shared), ...outputsOf(shared) },
@@ -263,8 +261,6 @@ function addUp(shared: Shared, firstRow: number, rows: number): void {
     overrides: {
       CONSTANT_B: constantB,
       CONSTANT_C: constantC,
-      SKIP: call.D !== undefined,
-      BIAS: call.deltaBias !== undefined,
       ADD: firstRow > 0,
     },
     bindings: {
@@ -288,6 +284,7 @@ function addUp(shared: Shared, firstRow: number, rows: number): void {
       atRecords: workspace.at.records,
       atPartials: workspace.at.partials,
       partialGroups,
+      ...presence(call),
     },
     workgroups: gpu.grid(partialGroups + Math.ceil((dim * workspace.record) / 16)),
   });
@@ -300,7 +297,6 @@ function tilesOf({ call: { dim, groups } }: Shared, channels: number): number {
 function optionsOf(call: SelectiveScanBackwardCall<unknown>) {
   return {
     SOFTPLUS: call.deltaSoftplus,
-    BIAS: call.deltaBias !== undefined,
     GATE: call.z !== undefined,
     RESETS: call.resets !== undefined,
   };
@@ -353,7 +349,12 @@ function uniformsOf({ call, plan, workspace }: Shared, firstRow: number, rows: n
     atRecords: at.records / unit,
     atPartials: at.partials / unit,
     atFirst: at.first / unit,
+    ...presence(call),
   };
+}
+
+function presence({ D, deltaBias }: SelectiveScanBackwardCall<unknown>) {
+  return { hasD: Number(D !== undefined), hasDeltaBias: Number(deltaBias !== undefined) };
 }
 
 const LANES = { 1: 'one', 2: 'two', 4: 'four' } as const;
