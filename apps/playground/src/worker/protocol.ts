@@ -1,4 +1,4 @@
-/** The messages of page and worker, beside those of `@mamba/lm/worker`, which go through a port of their own. */
+/** The calls of the page, beside those of `@mamba/lm/worker`, which go through a port of their own. */
 export type BackendName = 'webgpu' | 'cpu';
 
 export interface BackendReport {
@@ -10,15 +10,9 @@ export interface BackendReport {
   readonly words: string;
 }
 
-/** Argument and result of each call. */
+/** Argument, result and event of each call. */
 export interface Calls {
-  probe: [argument: undefined, result: readonly BackendReport[]];
+  probe: [argument: undefined, result: readonly BackendReport[], event: never];
   /** Serves language models through the port, on this backend. */
-  serve: [argument: { readonly backend: BackendName; readonly port: MessagePort }, result: undefined];
+  serve: [argument: { readonly backend: BackendName; readonly port: MessagePort }, result: undefined, event: never];
 }
-
-export type Request = { readonly [K in keyof Calls]: { id: number; method: K; argument: Calls[K][0] } }[keyof Calls];
-
-export type Response =
-  | { readonly id: number; readonly value: unknown }
-  | { readonly id: number; readonly error: string };
