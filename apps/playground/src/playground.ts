@@ -2,6 +2,8 @@ import { isMambaError } from '@mamba/core';
 import type { DeltaMap, LoadOptions } from '@mamba/lm';
 import type { WorkerLanguageModel, WorkerSelection, WorkerSession } from '@mamba/lm/worker';
 import { Branch, type MarkedPlace, type Transcript } from './branch.ts';
+import { download } from './download.ts';
+import { errorWords } from './error-words.ts';
 import { count } from './format.ts';
 import { hubIdOfAddress } from './hub-id.ts';
 import { Engine, probeBackends } from './worker/engine.ts';
@@ -51,6 +53,8 @@ export interface Progress {
 
 /** The address of the shipped model. */
 export const SHIPPED = 'models/kjv-mamba/';
+/** What users do about an error here, where its own remedy is for programs. */
+const REMEDIES = { 'device-lost': 'Load the model again.' };
 /** Most tokens of a map. */
 const LOOK_TOKENS = 512;
 /** Tokens over which the speed is averaged. */
@@ -92,7 +96,7 @@ export class Playground {
       this.backends = await probeBackends();
     } catch (error) {
       this.backends = [];
-      this.error = words(error);
+      this.error = errorWords(error, REMEDIES);
     }
     this.#changed();
   }
@@ -310,7 +314,7 @@ export class Playground {
       if (turn !== this.#looks) return;
       this.#forgetLook();
       this.#releaseSelection();
-      this.error = `The selection cannot be shown: ${words(error)}`;
+      this.error = `The selection cannot be shown: ${errorWords(error, REMEDIES)}`;
     }
     this.looking = false;
     this.#changed();
@@ -368,7 +372,7 @@ export class Playground {
     } catch (error) {
       this.#noticeLoss(error);
       this.status = isMambaError(error, 'aborted') ? 'Cancelled.' : '';
-      if (!isMambaError(error, 'aborted')) this.error = words(error);
+      if (!isMambaError(error, 'aborted')) this.error = errorWords(error, REMEDIES);
     } finally {
       this.busy = undefined;
       this.#aborter = undefined;
@@ -376,12 +380,6 @@ export class Playground {
     this.#changed();
     await this.refreshLook();
   }
-}
-
-function words(error: unknown): string {
-  // The error's remedy is for programs, and the page follows it by itself.
-  if (isMambaError(error, 'device-lost')) return error.message.replace(error.remedy ?? /$/, 'Load the model again.');
-  return error instanceof Error ? error.message : String(error);
 }
 
 function rate(times: readonly number[]): number | undefined {
@@ -409,12 +407,4 @@ function locate(source: Source): { readonly location: string | readonly File[]; 
       return { location: source.files, title: first.webkitRelativePath.split('/')[0] || first.name };
     }
   }
-}
-
-function download(bytes: Uint8Array, name: string): void {
-  const address = URL.createObjectURL(new Blob([bytes as Uint8Array<ArrayBuffer>]));
-  const link = Object.assign(document.createElement('a'), { href: address, download: name });
-  link.click();
-  // A task later the download holds the blob itself.
-  setTimeout(() => URL.revokeObjectURL(address));
 }

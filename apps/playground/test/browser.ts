@@ -1,10 +1,13 @@
 // Serves the production build as a static site would, and opens it in headless Chromium.
 import { mkdtempSync, rmSync } from 'node:fs';
+import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Browser, BrowserContextOptions, Page } from 'playwright-core';
 import { build, type PreviewServer, preview } from 'vite';
+
+const AXE = createRequire(import.meta.url).resolve('axe-core/axe.min.js');
 
 export interface Site {
   readonly address: string;
@@ -51,4 +54,19 @@ export async function open(browser: Browser, address: string, options: BrowserCo
   });
   await page.goto(address);
   return { page, complaints };
+}
+
+/** Returns the faults that axe finds: names, roles, contrast, order of headings. */
+export async function audit(page: Page): Promise<readonly string[]> {
+  await page.addScriptTag({ path: AXE });
+  return page.evaluate(async () => {
+    const { axe } = window as unknown as { axe: typeof import('axe-core') };
+    const { violations } = await axe.run(document);
+    return violations.map(({ id, nodes }) => `${id}: ${nodes.map(({ html }) => html).join(' | ')}`);
+  });
+}
+
+/** By how many CSS pixels the page is wider than its window. */
+export function overflow(page: Page): Promise<number> {
+  return page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
 }

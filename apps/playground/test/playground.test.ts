@@ -1,6 +1,5 @@
 import { createHash } from 'node:crypto';
 import { copyFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -9,10 +8,9 @@ import { loadModel } from '@mamba/lm';
 import { launchChromium } from '@mamba/software-gpu';
 import type { Browser, BrowserContext, BrowserContextOptions, Page } from 'playwright-core';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
-import { buildSite, type Opened, open, type Site } from './browser.ts';
+import { audit, buildSite, type Opened, open, overflow, type Site } from './browser.ts';
 
 const MODEL = new URL('../../../packages/conformance/fixtures/kjv-mamba/', import.meta.url);
-const AXE = createRequire(import.meta.url).resolve('axe-core/axe.min.js');
 
 let site: Site;
 let browser: Browser;
@@ -78,16 +76,6 @@ async function inWorker(context: BrowserContext, script: string): Promise<void> 
  */
 const COMPILE_LAZILY =
   'GPUDevice.prototype.createComputePipelineAsync = () => Promise.reject(new Error("is not prepared"));';
-
-/** Returns the faults that axe finds: names, roles, contrast, order of headings. */
-async function audit(page: Page): Promise<readonly string[]> {
-  await page.addScriptTag({ path: AXE });
-  return page.evaluate(async () => {
-    const { axe } = window as unknown as { axe: typeof import('axe-core') };
-    const { violations } = await axe.run(document);
-    return violations.map(({ id, nodes }) => `${id}: ${nodes.map(({ html }) => html).join(' | ')}`);
-  });
-}
 
 test('loads the shipped model on the CPU and writes what Node does', async () => {
   const backend = await cpu().create();
@@ -526,10 +514,7 @@ describe.each([
     await button(page, 'Mark').click();
     await page.getByRole('img', { name: /^Heat map of delta/ }).waitFor();
     await page.getByText('The numbers, as a table').click();
-    const overflow = await page.evaluate(
-      () => document.documentElement.scrollWidth - document.documentElement.clientWidth,
-    );
-    expect(overflow).toBe(0);
+    expect(await overflow(page)).toBe(0);
     expect(await audit(page)).toEqual([]);
     expect(complaints).toEqual([]);
   });

@@ -1,7 +1,8 @@
 import type { DeltaMap } from '@mamba/lm';
-import { useEffect, useRef, useState } from 'preact/hooks';
+import { useEffect, useRef } from 'preact/hooks';
 import { colour, type Theme } from '../selection/colour.ts';
 import { position, type Range } from '../selection/summary.ts';
+import { useRoom } from './use-room.ts';
 
 interface HeatMapProps {
   readonly map: DeltaMap;
@@ -34,7 +35,7 @@ const MAX_WIDTH = 8192;
 export function HeatMap({ map, spans, theme, token, layer, description, onChoose }: HeatMapProps) {
   const canvas = useRef<HTMLCanvasElement>(null);
   const row = map.layers.length > 32 ? 8 : map.layers.length > 12 ? 14 : 24;
-  const room = useRoom(canvas);
+  const room = useRoom(canvas) - ROWS;
   const column = Math.min(Math.max(Math.floor(room / map.tokens), COLUMNS.min), COLUMNS.max);
   const width = map.tokens * column;
   const height = map.layers.length * row;
@@ -90,15 +91,4 @@ export function HeatMap({ map, spans, theme, token, layer, description, onChoose
       />
     </section>
   );
-}
-
-/** Returns the width within the box around the canvas, and follows its changes. */
-function useRoom(canvas: { readonly current: HTMLCanvasElement | null }): number {
-  const [room, setRoom] = useState(0);
-  useEffect(() => {
-    const observer = new ResizeObserver(([entry]) => setRoom(entry!.contentRect.width - ROWS));
-    observer.observe(canvas.current!.parentElement!);
-    return () => observer.disconnect();
-  }, [canvas]);
-  return room;
 }

@@ -2,7 +2,9 @@ import { parameterCount } from '@mamba/core';
 import { useState } from 'preact/hooks';
 import { bytes } from '../format.ts';
 import type { Playground, Progress, Source, Weights } from '../playground.ts';
-import type { BackendName, BackendReport } from '../worker/protocol.ts';
+import type { BackendName } from '../worker/protocol.ts';
+import { BackendChoice, proposed } from './backend-choice.tsx';
+import { Fact } from './fact.tsx';
 
 const SOURCES = [
   {
@@ -22,11 +24,6 @@ const SOURCES = [
   },
   { kind: 'files', label: 'Files', hint: 'They stay on this device: nothing is sent anywhere.' },
 ] as const;
-
-const BACKENDS: readonly { readonly name: BackendName; readonly label: string }[] = [
-  { name: 'webgpu', label: 'WebGPU' },
-  { name: 'cpu', label: 'CPU' },
-];
 
 /** The types that matrices may be stored in, where the backend has the type. */
 const WEIGHTS: readonly { readonly value: Weights; readonly label: string }[] = [
@@ -129,29 +126,7 @@ export function ModelPanel({ playground }: { readonly playground: Playground }) 
             </label>
           </div>
         )}
-        <fieldset class="backends">
-          <legend>Run on</legend>
-          {BACKENDS.map(({ name, label }) => {
-            const report = backends?.find((candidate) => candidate.name === name);
-            return (
-              <label key={name}>
-                <input
-                  type="radio"
-                  name="backend"
-                  value={name}
-                  disabled={report?.available !== true}
-                  checked={backend === name}
-                  aria-describedby={`backend-${name}`}
-                  onChange={() => setChosen(name)}
-                />
-                <span class="name">{label}</span>
-                <span class="hint" id={`backend-${name}`}>
-                  {report !== undefined ? words(report) : backends === undefined ? 'looking …' : 'not known'}
-                </span>
-              </label>
-            );
-          })}
-        </fieldset>
+        <BackendChoice legend="Run on" backends={backends} chosen={backend} onChoose={setChosen} />
         <details>
           <summary>Weights: {weights === 'stored' ? 'as in the file' : weights}</summary>
           <select
@@ -201,26 +176,6 @@ export function ModelPanel({ playground }: { readonly playground: Playground }) 
   );
 }
 
-/** Returns the first backend that runs. A GPU in software is taken only where there is no other. */
-function proposed(backends: readonly BackendReport[] = []): BackendName | undefined {
-  const running = backends.filter(({ available }) => available);
-  return (running.find(({ software }) => !software) ?? running[0])?.name;
-}
-
 function amount({ done, total, unit }: Progress): string {
   return unit === 'bytes' ? `${bytes(done)} of ${bytes(total)}` : `${done} of ${total}`;
-}
-
-function words({ available, software, words }: BackendReport): string {
-  if (!available) return `Not available: ${words}`;
-  return software ? `${words}: a GPU in software, slow` : words;
-}
-
-export function Fact({ name, value }: { readonly name: string; readonly value: string }) {
-  return (
-    <div>
-      <dt>{name}</dt>
-      <dd>{value}</dd>
-    </div>
-  );
 }

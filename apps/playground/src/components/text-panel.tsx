@@ -3,7 +3,7 @@ import { bytes, count } from '../format.ts';
 import type { LoadedModel, Playground } from '../playground.ts';
 import { Action } from './action.tsx';
 import { Branches } from './branches.tsx';
-import { Fact } from './model-panel.tsx';
+import { Fact } from './fact.tsx';
 import { INITIAL_SAMPLING, Sampling, samplingOptions } from './sampling.tsx';
 
 interface TextPanelProps {
