@@ -4,6 +4,7 @@ import { defineConfig, type Plugin } from 'vite';
 
 const MODEL = new URL('../../packages/conformance/fixtures/kjv-mamba/', import.meta.url);
 const ADDRESS = 'models/kjv-mamba/';
+const PAGES = ['index.html', 'train.html'].map((page) => fileURLToPath(new URL(page, import.meta.url)));
 const FILES = ['config.json', 'generation_config.json', 'model.safetensors', 'tokenizer.json', 'tokenizer_config.json'];
 
 /**
@@ -33,7 +34,7 @@ export default defineConfig({
   // A missing file is answered by 404, not by the page.
   appType: 'mpa',
   plugins: [shippedModel()],
-  build: { target: 'es2023' },
+  build: { target: 'es2023', rolldownOptions: { input: PAGES } },
   worker: { format: 'es' },
   oxc: { jsx: { runtime: 'automatic', importSource: 'preact' } },
 });

@@ -442,6 +442,8 @@ test('is done by keyboard alone', async () => {
     expect(await name()).toMatch(expected);
   };
   await page.getByRole('radio', { name: 'CPU' }).and(page.locator(':enabled')).waitFor();
+  await tab(/^Try models/);
+  await tab(/^Train/);
   await tab(/^Shipped/);
   // The GPU is one in software here, so the page proposes the CPU.
   await tab(/^CPU/);
