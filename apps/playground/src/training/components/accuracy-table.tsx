@@ -23,7 +23,7 @@ export function AccuracyTable({ accuracies, losses, trained }: AccuracyTableProp
             {lengths.map((length) => (
               <th scope="col" key={length}>
                 {length}
-                {trained.includes(length) ? '' : ', not trained'}
+                {!trained.includes(length) && <span class="unseen">, not trained</span>}
               </th>
             ))}
           </tr>
