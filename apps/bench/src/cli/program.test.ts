@@ -102,6 +102,27 @@ describe('compare', () => {
     });
   });
 
+  it('shows the memory of calls where both runs tell it, and exits 1 where it grew', async () => {
+    await inFolder(async (folder) => {
+      const [a, b] = [join(folder, 'a.json'), join(folder, 'b.json')];
+      for (const [file, peak] of [
+        [a, 1000],
+        [b, 1250],
+      ] as const) {
+        const report = exampleReport();
+        report.results[0]!.memory!.peak = peak;
+        writeReport(report, file);
+      }
+      const larger = await run('compare', a, b);
+      expect(larger.status).toBe(1);
+      expect(larger.stdout).toContain('memory');
+      expect(larger.stdout).toContain('1.25×');
+      expect((await run('compare', a, a)).status).toBe(0);
+      writeReport(exampleReport(), b);
+      expect((await run('compare', a, b)).stdout).not.toContain('memory');
+    });
+  });
+
   it('is no success where nothing was measured in both', async () => {
     await inFolder(async (folder) => {
       const [a, b] = [join(folder, 'a.json'), join(folder, 'b.json')];

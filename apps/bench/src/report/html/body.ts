@@ -80,7 +80,7 @@ function notesOf(suite: string, reports: readonly Report[]): string {
   const said = [
     facts.length > 0 && `${facts.join(', ')}.`,
     checks.length === 1 && `Checked: ${checks[0]}.`,
-    checks.length > 1 && `Checked: ${checks.at(0)}; the largest on a part.`,
+    checks.length > 1 && `Checked: ${suite === 'scan' ? `${checks[0]}; the largest on a part` : checks.join('; ')}.`,
   ].filter((text) => text !== false);
   return said.length === 0 ? '' : `<p class="quiet">${escapeHtml(said.join(' '))}</p>`;
 }

@@ -463,9 +463,14 @@ function roundTimes(points: readonly Point[]): number[] {
     .filter((time) => time > least && time < most);
 }
 
-/** The powers of two that the points span, two of them a factor of four apart. */
+/** The powers of two that lie between the points: all of them where there are few, or else the powers of four. */
 function roundBytes(points: readonly Point[]): number[] {
-  const values = points.map(({ y }) => Math.log2(y) / 2);
-  const [low, high] = [Math.floor(Math.min(...values)), Math.ceil(Math.max(...values))];
-  return Array.from({ length: high - low + 1 }, (_, index) => 4 ** (low + index));
+  const values = points.map(({ y }) => Math.log2(y));
+  const [least, most] = [Math.min(...values), Math.max(...values)];
+  const step = most - least > 5 ? 2 : 1;
+  const first = step * Math.ceil(least / step);
+  return Array.from(
+    { length: Math.max(0, Math.floor((most - first) / step) + 1) },
+    (_, index) => 2 ** (first + step * index),
+  );
 }

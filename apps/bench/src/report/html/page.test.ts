@@ -47,7 +47,11 @@ it('draws the memory of a call over length apart from its time, each with its sl
   expect(memory!.textContent).toContain('slope 1.00');
   const titles = [...memory!.querySelectorAll('circle title')].map(({ textContent }) => textContent);
   expect(titles).toEqual(['webgpu, length 256: 1.00 MiB', 'webgpu, length 1024: 4.00 MiB']);
+  // No tick lies outside of the plot.
+  const ticks = [...memory!.querySelectorAll('text')].map(({ textContent }) => textContent);
+  expect(ticks.filter((text) => / MiB$/.test(text))).toEqual(['1 MiB', '2 MiB', '4 MiB']);
   expect(document.querySelector('#train thead')!.textContent).toContain('at most');
+  expect(document.querySelector('#train tbody')!.textContent).toContain('heads 1 × 256');
 });
 
 it('has every result in a table, and what failed without a time', () => {

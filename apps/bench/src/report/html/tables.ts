@@ -68,7 +68,8 @@ export function caseLabel({ case: id }: Pick<Result, 'case'>): string {
       /-layers-(\d+)(-d(\d+))?$/,
       (_, layers, __, width) => ` (${layers} layers${width ? `, ${width} wide` : ''})`,
     )
-    .replaceAll('-', ' ');
+    .replaceAll('-', ' ')
+    .replace(/(\d+)x(\d+)$/, '$1 × $2');
 }
 
 interface Column {
