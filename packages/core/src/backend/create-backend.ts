@@ -271,12 +271,12 @@ const FLOATS: readonly DType[] = ['float32', 'float64', 'float16', 'bfloat16', '
  * tensors, and plain values.
  */
 function mapTensors<R>(call: object, map: (tensor: TensorSpec, name: string) => R): Record<string, unknown> {
-  const mapped: Record<string, unknown> = {};
-  for (const [name, value] of Object.entries(call)) {
+  const mapped: Record<string, unknown> = { ...call };
+  for (const name of Object.keys(mapped)) {
+    const value = mapped[name];
     if (isSpec(value)) mapped[name] = map(value, name);
     else if (Array.isArray(value) && value.some(isSpec))
       mapped[name] = value.map((item, index) => map(item, `${name}[${index}]`));
-    else mapped[name] = value;
   }
   return mapped;
 }
