@@ -130,6 +130,10 @@ export function gradientNormSuite(): readonly Case[] {
     gradientNormCase({ shapes: [[1]] }),
     gradientNormCase({ shapes: [[3], [2, 5], [1023], [3, 4, 5]] }),
     gradientNormCase({ shapes: [[70_001], [3]], id: 'many-parts' }),
+    gradientNormCase({
+      shapes: [[5], [16_384], [2], [16_385], [3, 7], [1], [40], [129], [33_000], [256], [11], [9]],
+      id: 'many-tensors',
+    }),
     gradientNormCase({ shapes: [[33], [7]], scale: 1e-15, id: 'tiny' }),
     gradientNormCase({ shapes: [[33], [7]], scale: 1e15, id: 'huge' }),
     gradientNormCase({ shapes: [[33], [7]], scale: 0, id: 'zero' }),

@@ -1,26 +1,53 @@
 import type { DeviceTensor, GradientNormCall } from '@mamba/core/driver';
-import { gradientNorm as shader } from '../generated/index.ts';
+import { gradientNormSmall, gradientNorm as shader } from '../generated/index.ts';
 import { type Gpu, wholeRange } from '../gpu/gpu.ts';
 import type { BufferRange } from '../gpu/shader.ts';
 import { rangeOf, type Storage, unsplitStorage } from '../storage.ts';
 
-/** Elements of a part, whose squares one workgroup adds up. */
+/** Elements of a part, whose squares one workgroup adds up. A tensor is small where it has no more. */
 const SPAN = 16_384;
 
-/** The norm of all tensors: a dispatch for each, which leaves the sums of its parts, and one that adds up all parts. */
+/** Small tensors of one dispatch. */
+const SLOTS = [0, 1, 2, 3, 4, 5, 6] as const;
+type Slot = (typeof SLOTS)[number];
+
+/**
+ * The norm of all tensors: a dispatch for each large one, which leaves the sums of its parts, one for every seven small
+ * ones, and one that adds up all sums.
+ */
 export function gradientNorm(gpu: Gpu, { gradients, sizes }: GradientNormCall<DeviceTensor<Storage>>): Storage {
-  const parts = sizes.map((size) => Math.ceil(size / SPAN));
-  const all = parts.reduce((sum, count) => sum + count, 0);
+  const tensors = gradients.map((gradient, index) => ({ x: rangeOf(gradient), size: sizes[index]! }));
+  const large = tensors.filter(({ size }) => size > SPAN);
+  const small = tensors.filter(({ size }) => size <= SPAN);
+  const all = large.reduce((sum, { size }) => sum + Math.ceil(size / SPAN), small.length);
   return gpu.allocating((allocator) => {
     const norm = allocator.result(4, 'gradient-norm');
     const sums = wholeRange(allocator.scratch(4 * all, 'gradient-norm parts'));
-    let at = 0;
-    for (const [index, gradient] of gradients.entries()) {
-      pass(gpu, false, rangeOf(gradient), sums, { size: sizes[index]!, span: SPAN, at });
-      at += parts[index]!;
+    for (let first = 0; first < small.length; first += SLOTS.length)
+      addSmall(gpu, small.slice(first, first + SLOTS.length), sums, first);
+    let at = small.length;
+    for (const { x, size } of large) {
+      pass(gpu, false, x, sums, { size, span: SPAN, at });
+      at += Math.ceil(size / SPAN);
     }
     pass(gpu, true, sums, wholeRange(norm), { size: all, span: all, at: 0 });
     return unsplitStorage(norm);
+  });
+}
+
+interface Sized {
+  readonly x: BufferRange;
+  readonly size: number;
+}
+
+/** Writes the sum of the squares of each of these tensors, from `y[at]` on. */
+function addSmall(gpu: Gpu, tensors: readonly Sized[], y: BufferRange, at: number): void {
+  const forEach = <K extends string, V>(name: K, value: (tensor: Sized | undefined) => V) =>
+    Object.fromEntries(SLOTS.map((slot) => [`${name}${slot}`, value(tensors[slot])])) as Record<`${K}${Slot}`, V>;
+  gpu.dispatch(gradientNormSmall, {
+    bindings: { ...forEach('x', (tensor) => tensor?.x ?? gpu.unusedInput), y },
+    uniforms: { at, ...forEach('size', (tensor) => tensor?.size ?? 0) },
+    workgroups: [tensors.length],
   });
 }
 
