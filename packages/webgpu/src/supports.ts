@@ -27,12 +27,10 @@ export function supportsCall<K extends OperationName>(
   operation: K,
   call: Calls<TensorSpec>[K],
 ): Support {
-  for (const [name, value] of Object.entries(call) as [string, unknown][]) {
-    for (const spec of Array.isArray(value) ? value : [value]) {
-      if (!isSpec(spec)) continue;
-      const reason = refuseTensor(kernels.gpu, spec, WEIGHTS[operation] === name);
-      if (reason !== undefined) return unsupported(`${name} ${reason}`);
-    }
+  const values = call as unknown as Readonly<Record<string, unknown>>;
+  for (const name of Object.keys(values)) {
+    const reason = refuseArgument(kernels.gpu, values[name], WEIGHTS[operation] === name);
+    if (reason !== undefined) return unsupported(`${name} ${reason}`);
   }
   const reason = refusals[operation]?.(kernels, call as never);
   return reason === undefined ? supported : unsupported(reason);
@@ -63,6 +61,17 @@ const refusals: Refusals = {
   // Counts of logits are formed in float32.
   sample: (_, { vocab }) => (vocab > 2 ** 24 ? `a vocabulary of ${vocab} is more than 2^24` : undefined),
 };
+
+/** A call holds tensors, lists of tensors, and plain values, which are not looked at. */
+function refuseArgument(gpu: Gpu, value: unknown, weight: boolean): string | undefined {
+  if (isSpec(value)) return refuseTensor(gpu, value, weight);
+  if (!Array.isArray(value)) return undefined;
+  for (const item of value) {
+    const reason = isSpec(item) ? refuseTensor(gpu, item, weight) : undefined;
+    if (reason !== undefined) return reason;
+  }
+  return undefined;
+}
 
 function refuseTensor(gpu: Gpu, spec: TensorSpec, weight: boolean): string | undefined {
   const { dtype, shape } = spec;

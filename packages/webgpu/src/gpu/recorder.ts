@@ -19,11 +19,16 @@ const LARGEST_BATCH = 512;
 const BIND_GROUPS = 16_384;
 const BLOCKS = 4096;
 
+/** A bind group, and the storage buffers that it names. */
+interface Group {
+  readonly group: GPUBindGroup;
+  readonly buffers: readonly GPUBuffer[];
+}
+
 /** A dispatch with everything looked up, ready to be recorded. */
 interface Prepared {
   readonly pipeline: Pipeline;
-  readonly group: GPUBindGroup;
-  readonly buffers: readonly GPUBuffer[];
+  readonly group: Group;
   readonly workgroups: readonly [number, number, number];
 }
 
@@ -46,12 +51,12 @@ export class Recorder {
   readonly #pipelines: Pipelines;
   #uniforms: Uniforms;
   /** By the layout, the uniform block and the range of each binding. */
-  readonly #groups = new ListMap<GPUBindGroup>();
+  readonly #groups = new ListMap<Group>();
   /** Numbers of layouts and buffers, for the keys of groups. */
   readonly #ids = new WeakMap<GPUBindGroupLayout | GPUBuffer, number>();
-  /** Buffers that recorded but unsubmitted work uses. */
-  readonly #inUse = new Set<GPUBuffer>();
-  /** Plans that recorded but unsubmitted work uses. */
+  /** Buffers that copies of recorded but unsubmitted work use; its bind groups and its plans have theirs. */
+  readonly #copied = new Set<GPUBuffer>();
+  readonly #bound = new Set<Group>();
   readonly #replayed = new Set<Plan>();
   #forgotten: Plan[] = [];
   #nextId = 0;
@@ -89,7 +94,6 @@ export class Recorder {
     const prepared: Prepared = {
       pipeline,
       group: this.#group(shader, pipeline.layout, call),
-      buffers: shader.bindings.map(({ name }) => call.bindings[name].buffer),
       workgroups: [x, y, z],
     };
     if (this.#captured !== undefined) {
@@ -97,7 +101,7 @@ export class Recorder {
       return;
     }
     this.#makeRoom();
-    for (const buffer of prepared.buffers) this.#inUse.add(buffer);
+    this.#bound.add(prepared.group);
     this.#record(prepared);
   }
 
@@ -130,17 +134,14 @@ export class Recorder {
     } finally {
       this.#captured = undefined;
     }
-    return { items, buffers: new Set(items.flatMap(({ buffers }) => buffers)), uniforms };
+    return { items, buffers: new Set(items.flatMap(({ group }) => group.buffers)), uniforms };
   }
 
   replay(plan: Plan): void {
     this.#failures.checkAlive();
     for (const item of plan.items) {
       this.#makeRoom();
-      if (!this.#replayed.has(plan)) {
-        this.#replayed.add(plan);
-        for (const buffer of plan.buffers) this.#inUse.add(buffer);
-      }
+      this.#replayed.add(plan);
       this.#record(item);
     }
   }
@@ -156,7 +157,7 @@ export class Recorder {
     if (this.#preparing !== undefined) return;
     const encoder = this.#endPass();
     encoder.copyBufferToBuffer(source, sourceOffset, target, targetOffset, size);
-    this.#inUse.add(source).add(target);
+    this.#copied.add(source).add(target);
     this.#counters.copies++;
   }
 
@@ -164,13 +165,13 @@ export class Recorder {
     this.#failures.checkAlive();
     if (this.#preparing !== undefined) return;
     this.#endPass().clearBuffer(target, offset, size);
-    this.#inUse.add(target);
+    this.#copied.add(target);
   }
 
   /** Writes from the host in the order of the calls: recorded work that uses the buffer is submitted first. */
   write(target: GPUBuffer, offset: number, data: Uint8Array<ArrayBuffer>): void {
     this.#failures.checkAlive();
-    if (this.#inUse.has(target)) this.flush();
+    if (this.#uses(target)) this.flush();
     this.#device.queue.writeBuffer(target, offset, data);
     this.#counters.bytesUploaded += data.byteLength;
   }
@@ -195,8 +196,7 @@ export class Recorder {
       this.#profiler?.submitted();
     });
     this.#recorded = 0;
-    this.#inUse.clear();
-    this.#replayed.clear();
+    this.#forgetUses();
     for (const { uniforms } of this.#forgotten) uniforms.dispose();
     this.#forgotten = [];
     this.#counters.submits++;
@@ -212,10 +212,23 @@ export class Recorder {
     this.#pass = undefined;
     this.#encoder = undefined;
     this.#groups.clear();
-    this.#inUse.clear();
-    this.#replayed.clear();
+    this.#forgetUses();
     for (const { uniforms } of this.#forgotten) uniforms.dispose();
     this.#uniforms.dispose();
+  }
+
+  /** Whether recorded but unsubmitted work uses a buffer. Only writes ask, and they are few. */
+  #uses(buffer: GPUBuffer): boolean {
+    if (this.#copied.has(buffer)) return true;
+    for (const { buffers } of this.#bound) if (buffers.includes(buffer)) return true;
+    for (const { buffers } of this.#replayed) if (buffers.has(buffer)) return true;
+    return false;
+  }
+
+  #forgetUses(): void {
+    this.#copied.clear();
+    this.#bound.clear();
+    this.#replayed.clear();
   }
 
   #makeRoom(): void {
@@ -228,7 +241,7 @@ export class Recorder {
     const pass = this.#pass ?? this.#beginPass(pipeline.label);
     if (this.#current !== pipeline) pass.setPipeline(pipeline.pipeline);
     this.#current = pipeline;
-    pass.setBindGroup(0, group);
+    pass.setBindGroup(0, group.group);
     pass.dispatchWorkgroups(x, y, z);
     if (this.#profiler !== undefined) this.#endPass();
     this.#recorded++;
@@ -259,7 +272,7 @@ export class Recorder {
     { stem, bindings, uniforms }: Shader<B, U>,
     layout: GPUBindGroupLayout,
     call: { readonly bindings: Readonly<Record<B, BufferRange>>; readonly uniforms: Readonly<Record<U, number>> },
-  ): GPUBindGroup {
+  ): Group {
     const blocks = this.#captured?.uniforms ?? this.#uniforms;
     const block = uniforms.size === 0 ? undefined : blocks.block(uniforms, call.uniforms);
     this.#groups.begin();
@@ -273,9 +286,12 @@ export class Recorder {
         resource: call.bindings[name],
       }));
       if (block !== undefined) entries.push({ binding: 0, resource: block });
-      group = this.#failures.watch(`the bindings of ${stem}`, () =>
-        this.#device.createBindGroup({ label: stem, layout, entries }),
-      );
+      group = {
+        group: this.#failures.watch(`the bindings of ${stem}`, () =>
+          this.#device.createBindGroup({ label: stem, layout, entries }),
+        ),
+        buffers: bindings.map(({ name }) => call.bindings[name].buffer),
+      };
       this.#counters.bindGroups++;
       // No other bind group has a plan's own uniforms, so the group is not kept.
       if (this.#captured !== undefined) return group;
