@@ -3,13 +3,10 @@ import { gradientNormSmall, gradientNorm as shader } from '../generated/index.ts
 import { type Gpu, wholeRange } from '../gpu/gpu.ts';
 import type { BufferRange } from '../gpu/shader.ts';
 import { rangeOf, type Storage, unsplitStorage } from '../storage.ts';
+import { forEachSlot, SLOTS } from './slots.ts';
 
 /** Elements of a part, whose squares one workgroup adds up. A tensor is small where it has no more. */
 const SPAN = 16_384;
-
-/** Small tensors of one dispatch. */
-const SLOTS = [0, 1, 2, 3, 4, 5, 6] as const;
-type Slot = (typeof SLOTS)[number];
 
 /**
  * The norm of all tensors: a dispatch for each large one, which leaves the sums of its parts, one for every seven small
@@ -42,11 +39,9 @@ interface Sized {
 
 /** Writes the sum of the squares of each of these tensors, from `y[at]` on. */
 function addSmall(gpu: Gpu, tensors: readonly Sized[], y: BufferRange, at: number): void {
-  const forEach = <K extends string, V>(name: K, value: (tensor: Sized | undefined) => V) =>
-    Object.fromEntries(SLOTS.map((slot) => [`${name}${slot}`, value(tensors[slot])])) as Record<`${K}${Slot}`, V>;
   gpu.dispatch(gradientNormSmall, {
-    bindings: { ...forEach('x', (tensor) => tensor?.x ?? gpu.unusedInput), y },
-    uniforms: { at, ...forEach('size', (tensor) => tensor?.size ?? 0) },
+    bindings: { ...forEachSlot('x', (slot) => tensors[slot]?.x ?? gpu.unusedInput), y },
+    uniforms: { at, ...forEachSlot('size', (slot) => tensors[slot]?.size ?? 0) },
     workgroups: [tensors.length],
   });
 }
