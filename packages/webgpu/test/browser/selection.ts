@@ -31,10 +31,13 @@ const SAME_PIPELINES = [
   /^selective-scan\/.*-a-resets-euler$/,
   /^invariants\/selective-scan-(zoh|bilinear|constant)\//,
 ];
-/** Those that run in a browser all the same, for its compiler of shaders: no option, and all but resets. */
-const OF_EACH_COMPILER = ['nothing', 'D-z-deltaBias-deltaSoftplus-initialState'].flatMap((options) =>
-  ['selective-scan', 'selective-scan-backward'].map((stem) => `${stem}/with-${options}`),
-);
+/** Those that run in a browser all the same, for its compiler of shaders: no option, and most of them. */
+const OF_EACH_COMPILER = [
+  'selective-scan/with-nothing',
+  'selective-scan/with-D-z-deltaBias-deltaSoftplus-initialState',
+  'selective-scan-backward/with-nothing',
+  'selective-scan-backward/with-D-z-deltaBias-deltaSoftplus',
+];
 
 /** Whether the page runs a check: most of the suite, on the limits and features that every browser grants. */
 export function inBrowser(id: string): boolean {
