@@ -1,4 +1,5 @@
 import { type Backend, type BackendProvider, MambaError, selectBackend } from '@mamba/core';
+import { trainingSupport } from '../model/trainable.ts';
 import { importModule } from './modules.ts';
 import type { MatrixPrecision } from './options.ts';
 
@@ -22,8 +23,7 @@ export async function openBackend(specifier: string | undefined, precision: Matr
       remedy: 'Train in float32, or on webgpu with a device that has them.',
     });
   }
-  const one = { shape: [1], dtype: backend.precision };
-  const support = backend.supports('adamw', one, one, { first: one, second: one }, { learningRate: 1, step: 1 });
+  const support = trainingSupport(backend);
   if (support.supported) return backend;
   await backend.dispose();
   throw new MambaError('unavailable', `${specifier} cannot train: ${support.reason}`, { origin: '--backend' });

@@ -1,7 +1,8 @@
 /** The loss of a batch and its gradients. */
-import { type Backend, type BlockState, invalid, sizeOf, type Tensor } from '@mamba/core';
+import { type Backend, type BlockState, invalid, type Tensor } from '@mamba/core';
 import { composedBlock, embedTokens, finalHidden, logitsOf, runLayer } from '@mamba/core/driver';
 import { checkInteger, type Scope, scoped } from '@mamba/core/toolkit';
+import { filled } from '../tape/filled.ts';
 import { innerTensor } from '../tape/recorder.ts';
 import { Tape } from '../tape/tape.ts';
 import type { TrainableModel } from './trainable.ts';
@@ -182,18 +183,18 @@ function headLoss(
   const bands: Tensor[] = [];
   for (let row = 0; row < batch; row += rowsOfBatch) {
     const rowEnd = Math.min(row + rowsOfBatch, batch);
-    const band = whole(backend, hidden, 0, row, rowEnd);
+    const band = rangeOf(scope, backend, hidden, 0, row, rowEnd);
     const pieces: Tensor[] = [];
     for (let step = 0; step < length; step += steps) {
       const end = Math.min(step + steps, length);
-      const x = whole(backend, band.tensor, 1, step, end);
+      const x = rangeOf(scope, backend, band, 1, step, end);
       const shape = [rowEnd - row, end - step];
       const data = partOf(targets, length, { row, rowEnd, step, end });
       const piece = scoped((inner) => {
-        const tape = inner.own(new Tape(backend, [x.tensor, ...leaves]));
+        const tape = inner.own(new Tape(backend, [x, ...leaves]));
         const wanted = inner.own(backend.upload({ dtype: 'int32', shape, data }));
-        const dLosses = inner.own(constant(backend, shape, 1 / count));
-        const logits = inner.own(logitsOf({ backend: tape.backend, config, weights }, x.tensor));
+        const dLosses = inner.own(filled(backend, shape, 1 / count));
+        const logits = inner.own(logitsOf({ backend: tape.backend, config, weights }, x));
         const loss = inner.own(tape.backend.crossEntropy(logits, wanted, { labelSmoothing }));
         inner.drop(logits);
         const found = tape.backward([[loss, dLosses]]);
@@ -201,11 +202,11 @@ function headLoss(
       });
       losses.push(scope.own(piece.loss));
       for (const gradient of piece.found.values()) scope.own(gradient);
-      pieces.push(piece.found.get(x.tensor)!);
+      pieces.push(piece.found.get(x)!);
       for (const tensor of leaves) addTo(scope, backend, gradients, tensor, piece.found.get(tensor)!);
-      x.dispose();
+      if (x !== band) scope.drop(x);
     }
-    band.dispose();
+    if (band !== hidden) scope.drop(band);
     bands.push(joined(scope, backend, pieces, 1));
   }
   return { losses, dHidden: joined(scope, backend, bands, 0), gradients };
@@ -230,17 +231,9 @@ function partOf(
   return part;
 }
 
-/** A range of one axis: the tensor itself where the range is all of it. */
-function whole(
-  backend: Backend,
-  x: Tensor,
-  axis: number,
-  start: number,
-  end: number,
-): { tensor: Tensor; dispose(): void } {
-  if (end - start === x.shape[axis]) return { tensor: x, dispose() {} };
-  const tensor = backend.slice(x, axis, start, end);
-  return { tensor, dispose: () => tensor.dispose() };
+/** A range of one axis: the tensor itself where the range is all of it, and otherwise a copy that the scope owns. */
+function rangeOf(scope: Scope, backend: Backend, x: Tensor, axis: number, start: number, end: number): Tensor {
+  return end - start === x.shape[axis] ? x : scope.own(backend.slice(x, axis, start, end));
 }
 
 /** The parts as one tensor. They are dropped from the scope where they are copied. */
@@ -261,15 +254,6 @@ function addTo(scope: Scope, backend: Backend, sums: Map<Tensor, Tensor>, tensor
   sums.set(tensor, scope.own(backend.add(before, gradient)));
   scope.drop(before);
   scope.drop(gradient);
-}
-
-function constant(backend: Backend, shape: readonly number[], value: number): Tensor {
-  const size = sizeOf(shape);
-  return backend.upload(
-    backend.precision === 'float64'
-      ? { dtype: 'float64', shape, data: new Float64Array(size).fill(value) }
-      : { dtype: 'float32', shape, data: new Float32Array(size).fill(value) },
-  );
 }
 
 function positionsBefore({ batch }: Batch): readonly number[] {

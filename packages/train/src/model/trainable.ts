@@ -11,6 +11,7 @@ import {
   modelParameters,
   type ParameterSource,
   type ParameterSpec,
+  type Support,
   type Tensor,
 } from '@mamba/core';
 import { assembleWeights, resolveModelConfig } from '@mamba/core/driver';
@@ -222,9 +223,14 @@ function trainedForm({ name, training }: ParameterSpec, host: HostTensor): HostT
   return { dtype: 'float64', shape: host.shape, data: Float64Array.from(host.data, (value) => Math.log(-value)) };
 }
 
-function checkTrains(backend: Backend): void {
+/** Whether a backend has what only training needs. */
+export function trainingSupport(backend: Backend): Support {
   const one = { shape: [1], dtype: backend.precision };
-  const support = backend.supports('adamw', one, one, { first: one, second: one }, { learningRate: 1, step: 1 });
+  return backend.supports('adamw', one, one, { first: one, second: one }, { learningRate: 1, step: 1 });
+}
+
+function checkTrains(backend: Backend): void {
+  const support = trainingSupport(backend);
   if (!support.supported)
     throw new MambaError('unsupported', `${backend.name} cannot train: ${support.reason}`, {
       origin: 'TrainableModel.create',

@@ -1,7 +1,7 @@
 import { type Backend, type HostTensor, invalid, MambaError, type Tensor } from '@mamba/core';
 import { checkNumber, checkOptions, disposeAll, sameShape } from '@mamba/core/toolkit';
 import type { TrainedParameter } from '../model/trainable.ts';
-import { zeros } from '../tape/gradients.ts';
+import { filled } from '../tape/filled.ts';
 
 export interface OptimiserOptions {
   /** Default 0.9. */
@@ -47,9 +47,9 @@ export class Optimiser {
     const moments = new Map<string, Moments>();
     try {
       for (const { name, shape } of this.#parameters) {
-        const first = zeros(backend, shape);
+        const first = filled(backend, shape, 0);
         moments.set(name, { first, second: first });
-        moments.set(name, { first, second: zeros(backend, shape) });
+        moments.set(name, { first, second: filled(backend, shape, 0) });
       }
     } catch (error) {
       for (const { first, second } of moments.values()) disposeAll([first, second]);

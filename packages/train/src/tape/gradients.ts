@@ -1,6 +1,6 @@
 /** Gradients as they add up, before the call that made their tensor is replayed. */
 import type { Backend, Tensor } from '@mamba/core';
-import { sizeOf } from '@mamba/core';
+import { filled } from './filled.ts';
 import type { Gradient, Part } from './rules.ts';
 
 /** Counts the owners of gradients, since one cotangent may be the gradient of several inputs. */
@@ -119,7 +119,7 @@ function join(backend: Backend, parts: readonly Part[], like: Pick<Tensor, 'shap
   const fillers: Tensor[] = [];
   const fill = (extent: number): Tensor[] => {
     if (extent === 0) return [];
-    fillers.push(zeros(backend, like.shape.with(axis, extent)));
+    fillers.push(filled(backend, like.shape.with(axis, extent), 0));
     return fillers.slice(-1);
   };
   try {
@@ -134,12 +134,4 @@ function join(backend: Backend, parts: readonly Part[], like: Pick<Tensor, 'shap
   } finally {
     for (const filler of fillers) filler.dispose();
   }
-}
-
-export function zeros(backend: Backend, shape: readonly number[]): Tensor {
-  return backend.upload(
-    backend.precision === 'float64'
-      ? { dtype: 'float64', shape, data: new Float64Array(sizeOf(shape)) }
-      : { dtype: 'float32', shape, data: new Float32Array(sizeOf(shape)) },
-  );
 }

@@ -1,5 +1,6 @@
 import { type Backend, invalid, type Tensor } from '@mamba/core';
-import { Owners, Sum, zeros } from './gradients.ts';
+import { filled } from './filled.ts';
+import { Owners, Sum } from './gradients.ts';
 import { innerTensor, isTensor, type Run, recordingBackend } from './recorder.ts';
 import { type Backward, type Gradient, type Named, ruleOf } from './rules.ts';
 import { RecordedTensor, Value } from './value.ts';
@@ -203,7 +204,7 @@ function replay(backend: Backend, { sources, results, backward }: Entry, sums: S
     backend,
     cotangents: Object.fromEntries(totals),
     wants: (input) => sources[input] !== undefined,
-    zeros: ({ shape }) => zeros(backend, shape),
+    zeros: ({ shape }) => filled(backend, shape, 0),
   });
   for (const [name, gradient] of Object.entries(gradients)) {
     if (gradient === undefined) continue;
