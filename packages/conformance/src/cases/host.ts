@@ -30,3 +30,8 @@ export function resetMarks(random: Random, batch: number, length: number): HostT
     return drawn < 1 / 7 ? (drawn < 1 / 14 ? -3 : 1) : 0;
   });
 }
+
+/** The leading extents of a tensor: a list of them, or their product as one extent. */
+export function leadingExtents(rows: number | Shape): Shape {
+  return typeof rows === 'number' ? [rows] : rows;
+}

@@ -2,7 +2,7 @@ import type { HostTensor, Shape } from '@mamba/core';
 import { Random } from '../random.ts';
 import { backwardCase } from './backward.ts';
 import { type OperationCase, operationCase, ROUNDING } from './case.ts';
-import { floats, normals } from './host.ts';
+import { floats, leadingExtents, normals } from './host.ts';
 
 export interface LayerNormCaseOptions {
   /** The leading extents of x, or their product. */
@@ -25,7 +25,7 @@ export interface LayerNormCaseOptions {
 
 export function layerNormCase(options: LayerNormCaseOptions): OperationCase<'layerNorm'> {
   const { channels, weight = true, bias = true, eps, scale = 1, mean = 0, seed = 1 } = options;
-  const leading = typeof options.rows === 'number' ? [options.rows] : options.rows;
+  const leading = leadingExtents(options.rows);
   return operationCase({
     operation: 'layerNorm',
     id: `layer-norm/${options.id ?? `r${leading.join('x')}-c${channels}`}`,
@@ -47,7 +47,7 @@ export function layerNormCase(options: LayerNormCaseOptions): OperationCase<'lay
 }
 
 export function layerNormBackwardCase(options: LayerNormCaseOptions): OperationCase<'layerNormBackward'> {
-  const leading = typeof options.rows === 'number' ? [options.rows] : options.rows;
+  const leading = leadingExtents(options.rows);
   return backwardCase(layerNormCase(options), {
     operation: 'layerNormBackward',
     shape: [...leading, options.channels],

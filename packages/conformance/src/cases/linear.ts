@@ -3,7 +3,7 @@ import { numberToBfloat16, numberToFloat16 } from '@mamba/core/toolkit';
 import { Random } from '../random.ts';
 import { backwardCase } from './backward.ts';
 import { type OperationCase, operationCase, ROUNDING, type Tolerance } from './case.ts';
-import { normals } from './host.ts';
+import { leadingExtents, normals } from './host.ts';
 
 export interface LinearCaseOptions {
   /** The leading extents of x, or their product. */
@@ -27,7 +27,7 @@ export interface LinearCaseOptions {
 
 export function linearCase(options: LinearCaseOptions): OperationCase<'linear'> {
   const { inputs, outputs, bias = false, store, matrix = true, seed = 1, edit } = options;
-  const leading = typeof options.rows === 'number' ? [options.rows] : options.rows;
+  const leading = leadingExtents(options.rows);
   return operationCase({
     operation: 'linear',
     id: `linear/${options.id ?? `r${leading.join('x')}-k${inputs}-n${outputs}`}`,
@@ -72,7 +72,7 @@ export interface LinearBackwardCaseOptions extends LinearCaseOptions {
 
 /** The gradients of a product's inputs. */
 export function linearBackwardCase({ wanted, ...options }: LinearBackwardCaseOptions): OperationCase<'linearBackward'> {
-  const leading = typeof options.rows === 'number' ? [options.rows] : options.rows;
+  const leading = leadingExtents(options.rows);
   return backwardCase(linearCase(options), {
     operation: 'linearBackward',
     shape: [...leading, options.outputs],

@@ -2,7 +2,7 @@ import type { Shape } from '@mamba/core';
 import { Random } from '../random.ts';
 import { backwardCase } from './backward.ts';
 import { type OperationCase, operationCase, ROUNDING } from './case.ts';
-import { floats, normals } from './host.ts';
+import { floats, leadingExtents, normals } from './host.ts';
 
 export interface RmsNormCaseOptions {
   /** The leading extents of x, or their product. */
@@ -20,7 +20,7 @@ export interface RmsNormCaseOptions {
 
 export function rmsNormCase(options: RmsNormCaseOptions): OperationCase<'rmsNorm'> {
   const { channels, weight = true, eps, scale = 1, seed = 1 } = options;
-  const leading = typeof options.rows === 'number' ? [options.rows] : options.rows;
+  const leading = leadingExtents(options.rows);
   return operationCase({
     operation: 'rmsNorm',
     id: `rms-norm/${options.id ?? `r${leading.join('x')}-c${channels}`}`,
@@ -37,7 +37,7 @@ export function rmsNormCase(options: RmsNormCaseOptions): OperationCase<'rmsNorm
 }
 
 export function rmsNormBackwardCase(options: RmsNormCaseOptions): OperationCase<'rmsNormBackward'> {
-  const leading = typeof options.rows === 'number' ? [options.rows] : options.rows;
+  const leading = leadingExtents(options.rows);
   return backwardCase(rmsNormCase(options), {
     operation: 'rmsNormBackward',
     shape: [...leading, options.channels],

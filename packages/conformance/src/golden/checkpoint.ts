@@ -1,11 +1,5 @@
 /** Checks checkpoint folders with an `expected.safetensors`, whose format the fixtures' README describes. */
-import {
-  type CheckpointLocation,
-  checkpointStore,
-  openCheckpoint,
-  openSafetensors,
-  type SafetensorsFile,
-} from '@mamba/checkpoint';
+import { type CheckpointLocation, checkpointStore, openCheckpoint, type SafetensorsFile } from '@mamba/checkpoint';
 import {
   type Backend,
   createModel,
@@ -20,6 +14,7 @@ import { kindSuite } from '../blocks/suites.ts';
 import { MODEL } from '../cases/model.ts';
 import type { Check } from '../runner/check.ts';
 import { Findings, type TensorReport } from '../runner/report.ts';
+import { openBeside } from './beside.ts';
 import { damaged } from './golden-file.ts';
 import { checkGradients, GRADIENTS } from './gradients.ts';
 import { readIds } from './ids.ts';
@@ -39,7 +34,7 @@ export async function checkCheckpoint(
   const store = checkpointStore(location);
   const source = names.source ?? store.name;
   const findings = new Findings(source, names.case ?? baseName(source), backend.precision);
-  const expected = await openExpected(location);
+  const expected = await openBeside(location, 'expected.safetensors');
   try {
     const model = await loadModel(backend, location);
     try {
@@ -97,13 +92,6 @@ async function holdsGradients(location: CheckpointLocation): Promise<boolean> {
 
 export function baseName(path: string): string {
   return path.split(/[/\\]/).filter(Boolean).at(-1) ?? path;
-}
-
-async function openExpected(location: CheckpointLocation): Promise<SafetensorsFile> {
-  const store = checkpointStore(location);
-  const source = await store.open('expected.safetensors');
-  if (source === undefined) throw damaged(store.name, 'no expected.safetensors', 'golden values beside the checkpoint');
-  return openSafetensors(source);
 }
 
 async function loadModel(backend: Backend, location: CheckpointLocation): Promise<Model> {

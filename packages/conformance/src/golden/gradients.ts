@@ -1,18 +1,11 @@
 /** Checks the gradients of a whole checkpoint: `gradients.safetensors`, as the fixtures' README describes it. */
-import {
-  type Checkpoint,
-  type CheckpointLocation,
-  checkpointStore,
-  openCheckpoint,
-  openSafetensors,
-  type SafetensorsFile,
-} from '@mamba/checkpoint';
+import { type Checkpoint, type CheckpointLocation, openCheckpoint, type SafetensorsFile } from '@mamba/checkpoint';
 import { type Backend, type HostTensor, MambaError, type Tensor } from '@mamba/core';
 import { type Batch, lossAndGradients, TrainableModel } from '@mamba/train';
 import type { Tolerance } from '../cases/case.ts';
 import type { Skipped } from '../runner/check.ts';
 import { Findings, largest, type TensorReport } from '../runner/report.ts';
-import { damaged } from './golden-file.ts';
+import { openBeside } from './beside.ts';
 import { readIds } from './ids.ts';
 
 export const GRADIENTS = 'gradients.safetensors';
@@ -42,9 +35,15 @@ export async function checkGradients(
   names: { readonly source: string; readonly case: string },
 ): Promise<readonly TensorReport[] | Skipped> {
   const findings = new Findings(names.source, names.case, backend.precision);
-  const checkpoint = await openCheckpoint(location);
-  const [expected, golden] = [await openFile(location, 'expected.safetensors'), await openFile(location, GRADIENTS)];
+  const opened: { close(): Promise<void> }[] = [];
+  const closing = <F extends (typeof opened)[number]>(file: F): F => {
+    opened.push(file);
+    return file;
+  };
   try {
+    const checkpoint = closing(await openCheckpoint(location));
+    const expected = closing(await openBeside(location, 'expected.safetensors'));
+    const golden = closing(await openBeside(location, GRADIENTS));
     const model = await trainable(backend, checkpoint);
     if ('skipped' in model) return model;
     try {
@@ -53,16 +52,14 @@ export async function checkGradients(
       try {
         await compare(findings, backend, checkpoint, model, golden, gradients);
       } finally {
-        losses.dispose();
-        state.dispose();
-        for (const gradient of gradients.values()) gradient.dispose();
+        for (const held of [losses, state, ...gradients.values()]) held.dispose();
       }
     } finally {
       model.dispose();
     }
     return findings.reports;
   } finally {
-    await Promise.all([checkpoint.close(), expected.close(), golden.close()]);
+    await Promise.all(opened.map((file) => file.close()));
   }
 }
 
@@ -110,11 +107,4 @@ async function compare(
       });
   }
   for (const name of expected.keys()) findings.fail(`grad.${name}`, 'is the gradient of no parameter');
-}
-
-async function openFile(location: CheckpointLocation, file: string): Promise<SafetensorsFile> {
-  const store = checkpointStore(location);
-  const source = await store.open(file);
-  if (source === undefined) throw damaged(store.name, `no ${file}`, 'golden values beside the checkpoint');
-  return openSafetensors(source);
 }

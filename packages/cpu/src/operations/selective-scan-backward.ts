@@ -4,14 +4,14 @@ import type { Storage } from '../memory/storage.ts';
 import { runCommands, threadScratch } from '../program/program.ts';
 import { channelsPerTask } from './channels.ts';
 import { addressOf, type Call, type Context, ELEMENT } from './context.ts';
-import { padded, scanScratch } from './selective-scan.ts';
+import { padded, scanInputs, scanScratch } from './selective-scan.ts';
 import { partialSums } from './sum.ts';
 
 export function selectiveScanBackward(
   { heap, team }: Context,
   call: Call<'selectiveScanBackward'>,
 ): Results<Storage>['selectiveScanBackward'] {
-  const { u, delta, A, B, C, D, z, deltaBias, initialState, resets, dy, dLastState } = call;
+  const { D, z, deltaBias, initialState, dy, dLastState } = call;
   const { batch, length, dim, state, groups, deltaSoftplus, discretization, constantB, constantC } = call;
   return heap.run((arena) => {
     const channels = dim / groups;
@@ -52,16 +52,7 @@ export function selectiveScanBackward(
         operation: 'scanBackward',
         tasks: batch * groups * Math.ceil(channels / taskChannels),
         call: {
-          u: addressOf(u),
-          delta: addressOf(delta),
-          A: addressOf(A),
-          B: addressOf(B),
-          C: addressOf(C),
-          D: addressOf(D),
-          z: addressOf(z),
-          deltaBias: addressOf(deltaBias),
-          resets: addressOf(resets),
-          initialState: addressOf(initialState),
+          ...scanInputs(call),
           rowStride: dim * ELEMENT,
           zStride: dim * ELEMENT,
           stepStride: groups * state * ELEMENT,

@@ -7,23 +7,14 @@ import { channelsPerTask } from './channels.ts';
 import { addressOf, type Call, type Context, ELEMENT } from './context.ts';
 
 export function selectiveScan(context: Context, call: Call<'selectiveScan'>): Results<Allocation>['selectiveScan'] {
-  const { u, delta, A, B, C, D, z, deltaBias, initialState, resets, batch, length, dim, state, groups } = call;
+  const { batch, length, dim, state, groups } = call;
   const { heap, team } = context;
   return heap.run((arena) => {
     const y = arena.result(batch * length * dim * ELEMENT);
     const lastState = arena.result(batch * dim * state * ELEMENT);
     const command = scanCommand(context, arena, {
       ...call,
-      u: addressOf(u),
-      delta: addressOf(delta),
-      A: addressOf(A),
-      B: addressOf(B),
-      C: addressOf(C),
-      D: addressOf(D),
-      z: addressOf(z),
-      deltaBias: addressOf(deltaBias),
-      resets: addressOf(resets),
-      initialState: addressOf(initialState),
+      ...scanInputs(call),
       lastState: lastState.address,
       y: y.address,
       zStride: dim * ELEMENT,
@@ -32,6 +23,22 @@ export function selectiveScan(context: Context, call: Call<'selectiveScan'>): Re
     runCommands(heap, arena, team, command);
     return { y, lastState };
   });
+}
+
+/** The addresses of a scan's inputs. */
+export function scanInputs({ u, delta, A, B, C, D, z, deltaBias, resets, initialState }: Call<'selectiveScan'>) {
+  return {
+    u: addressOf(u),
+    delta: addressOf(delta),
+    A: addressOf(A),
+    B: addressOf(B),
+    C: addressOf(C),
+    D: addressOf(D),
+    z: addressOf(z),
+    deltaBias: addressOf(deltaBias),
+    resets: addressOf(resets),
+    initialState: addressOf(initialState),
+  };
 }
 
 /** The fields of a scan's call that its caller decides; the others follow from them. */

@@ -1,4 +1,4 @@
-import type { HostArray, HostTensor, Tensor } from '@mamba/core';
+import type { HostTensor } from '@mamba/core';
 import type { Tolerance } from '../../cases/case.ts';
 import { damaged } from '../golden-file.ts';
 import { type GoldenProcedure, numberOf, type ProcedureCase, whereSupported } from './golden-procedure.ts';
@@ -11,48 +11,26 @@ export const adamw: GoldenProcedure = {
     reason: 'float32 rounding of each step, and of the options to float32',
   } satisfies Tolerance,
   run: (given) =>
-    whereSupported(async () => {
+    whereSupported(given, async (arena) => {
       const { backend, inputs } = given;
       const [parameter, gradients] = [inputs.param!, inputs.grads!];
       const [steps, size] = gradients.shape as [number, number];
       const rates = ratesOf(given, steps);
       const [beta1, beta2] = betasOf(given);
+      const [eps, weightDecay] = [numberOf(given, 'eps'), numberOf(given, 'weight_decay')];
       const zeros: HostTensor = { dtype: 'float32', shape: [size], data: new Float32Array(size) };
-      const held: Tensor[] = [];
-      const upload = (host: HostTensor): Tensor => {
-        held.push(backend.upload(host));
-        return held.at(-1)!;
-      };
-      const after: Record<'param' | 'exp_avg' | 'exp_avg_sq', HostArray[]> = { param: [], exp_avg: [], exp_avg_sq: [] };
-      try {
-        const [p, first, second] = [upload(parameter), upload(zeros), upload(zeros)];
-        for (let index = 0; index < steps; index++) {
-          const data = Float32Array.from(gradients.data.subarray(index * size, (index + 1) * size));
-          const gradient = upload({ dtype: 'float32', shape: [size], data });
-          backend.adamw(
-            p,
-            gradient,
-            { first, second },
-            {
-              ...{ learningRate: rates[index]!, step: index + 1, beta1, beta2 },
-              ...{ eps: numberOf(given, 'eps'), weightDecay: numberOf(given, 'weight_decay') },
-            },
-          );
-          for (const [name, tensor] of [
-            ['param', p],
-            ['exp_avg', first],
-            ['exp_avg_sq', second],
-          ] as const)
-            after[name].push(await backend.read(tensor));
-        }
-        const out = Object.entries(after).map(([name, rows]) => [
-          name,
-          { shape: [steps, size], data: rows.flatMap((row) => [...row]) },
-        ]);
-        return { out: Object.fromEntries(out), grad: {} };
-      } finally {
-        for (const tensor of held) tensor.dispose();
+      const updated = { param: arena.upload(parameter), exp_avg: arena.upload(zeros), exp_avg_sq: arena.upload(zeros) };
+      const moments = { first: updated.exp_avg, second: updated.exp_avg_sq };
+      const after = Object.entries(updated).map(([name, tensor]) => ({ name, tensor, data: [] as number[] }));
+      for (const [index, learningRate] of rates.entries()) {
+        const data = Float32Array.from(gradients.data.subarray(index * size, (index + 1) * size));
+        const gradient = arena.upload({ dtype: 'float32', shape: [size], data });
+        const options = { learningRate, step: index + 1, beta1, beta2, eps, weightDecay };
+        backend.adamw(updated.param, gradient, moments, options);
+        for (const { tensor, data: rows } of after) rows.push(...(await backend.read(tensor)));
       }
+      const out = after.map(({ name, data }) => [name, { shape: [steps, size], data }]);
+      return { out: Object.fromEntries(out), grad: {} };
     }),
 };
 

@@ -1,7 +1,5 @@
-import type { Tensor } from '@mamba/core';
 import { ROUNDING } from '../../cases/case.ts';
-import { readOutputs } from '../../runner/check-case.ts';
-import { type GoldenProcedure, numberOf, whereSupported } from './golden-procedure.ts';
+import { type GoldenProcedure, numberOf, type Result, whereSupported } from './golden-procedure.ts';
 
 /**
  * Gradients that are clipped by their global norm. A backend clips within an update, so the clipped gradient is read
@@ -11,36 +9,17 @@ export const clipByNorm: GoldenProcedure = {
   required: ['g0'],
   tolerance: ROUNDING,
   run: (given) =>
-    whereSupported(async () => {
+    whereSupported(given, async (arena) => {
       const { backend, inputs } = given;
       const maxNorm = numberOf(given, 'max_norm');
-      const held: Tensor[] = [];
-      const own = (tensor: Tensor): Tensor => {
-        held.push(tensor);
-        return tensor;
-      };
-      try {
-        const gradients = Object.entries(inputs).map(([name, host]) => ({
-          name,
-          host,
-          tensor: own(backend.upload(host)),
-        }));
-        const norm = own(backend.gradientNorm(gradients.map(({ tensor }) => tensor)));
-        const clipped: Record<string, Tensor> = {};
-        for (const { name, host, tensor } of gradients) {
-          const [parameter, second] = [own(backend.upload(host)), own(backend.upload(host))];
-          clipped[name] = backend.upload(host);
-          const moments = { first: clipped[name], second };
-          backend.adamw(parameter, tensor, moments, { learningRate: 0, step: 1, beta1: 0, norm, maxNorm });
-        }
-        const values = await readOutputs(backend, clipped);
-        const out = gradients.map(({ name, host }) => [name, { shape: host.shape, data: values[name]! }]);
-        return {
-          out: { ...Object.fromEntries(out), norm: { shape: [], data: await backend.read(norm) } },
-          grad: {},
-        };
-      } finally {
-        for (const tensor of held) tensor.dispose();
+      const gradients = Object.entries(inputs).map(([name, host]) => ({ name, host, tensor: arena.upload(host) }));
+      const norm = arena.own(backend.gradientNorm(gradients.map(({ tensor }) => tensor)));
+      const out: Record<string, Result> = { norm: { shape: [], data: await arena.read(norm) } };
+      for (const { name, host, tensor } of gradients) {
+        const [parameter, first, second] = [arena.upload(host), arena.upload(host), arena.upload(host)];
+        backend.adamw(parameter, tensor, { first, second }, { learningRate: 0, step: 1, beta1: 0, norm, maxNorm });
+        out[name] = { shape: host.shape, data: await arena.read(first) };
       }
+      return { out, grad: {} };
     }),
 };

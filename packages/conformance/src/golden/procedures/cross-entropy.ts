@@ -1,4 +1,4 @@
-import type { HostTensor, Tensor } from '@mamba/core';
+import type { HostTensor } from '@mamba/core';
 import { ROUNDING } from '../../cases/case.ts';
 import { readOutputs } from '../../runner/check-case.ts';
 import { damaged } from '../golden-file.ts';
@@ -9,7 +9,7 @@ export const crossEntropy: GoldenProcedure = {
   required: ['logits', 'targets'],
   tolerance: ROUNDING,
   run: (given) =>
-    whereSupported(async () => {
+    whereSupported(given, async (arena) => {
       const { backend, inputs, origin } = given;
       const labelSmoothing = numberOf(given, 'label_smoothing');
       if (numberOf(given, 'ignore_index') >= 0)
@@ -17,32 +17,19 @@ export const crossEntropy: GoldenProcedure = {
       const { logits, targets } = inputs as Record<'logits' | 'targets', HostTensor>;
       const count = Array.from(targets.data).filter((target) => target >= 0).length;
       // In float64, so that a backend of that precision is held to its own rounding.
-      const shares: HostTensor = {
-        dtype: 'float64',
-        shape: targets.shape,
-        data: new Float64Array(targets.data.length).fill(1 / count),
+      const shares = new Float64Array(targets.data.length).fill(1 / count);
+      const x = arena.upload(logits);
+      const wanted = arena.upload(targets);
+      const dy = arena.upload({ dtype: 'float64', shape: targets.shape, data: shares });
+      const options = { labelSmoothing };
+      const values = await readOutputs(backend, {
+        losses: backend.crossEntropy(x, wanted, options),
+        gradient: backend.crossEntropyBackward(x, wanted, options, dy),
+      });
+      const mean = Array.from(values.losses!).reduce((sum, value) => sum + value, 0) / count;
+      return {
+        out: { loss: { shape: [], data: [mean] } },
+        grad: { logits: { shape: logits.shape, data: values.gradient! } },
       };
-      const held: Tensor[] = [];
-      const own = (tensor: Tensor): Tensor => {
-        held.push(tensor);
-        return tensor;
-      };
-      try {
-        const x = own(backend.upload(logits));
-        const wanted = own(backend.upload(targets));
-        const dy = own(backend.upload(shares));
-        const options = { labelSmoothing };
-        const values = await readOutputs(backend, {
-          losses: backend.crossEntropy(x, wanted, options),
-          gradient: backend.crossEntropyBackward(x, wanted, options, dy),
-        });
-        const mean = Array.from(values.losses!).reduce((sum, value) => sum + value, 0) / count;
-        return {
-          out: { loss: { shape: [], data: [mean] } },
-          grad: { logits: { shape: logits.shape, data: values.gradient! } },
-        };
-      } finally {
-        for (const tensor of held) tensor.dispose();
-      }
     }),
 };

@@ -2,6 +2,7 @@
 import type { Backend, HostTensor, Shape } from '@mamba/core';
 import { MambaError } from '@mamba/core';
 import type { Named, Tolerance } from '../../cases/case.ts';
+import { type Arena, withArena } from '../../invariants/arena.ts';
 import type { Skipped } from '../../runner/check.ts';
 import { damaged } from '../golden-file.ts';
 
@@ -40,10 +41,16 @@ export function numberOf({ entry, origin }: ProcedureCase, key: string): number 
   return value;
 }
 
-/** Runs a computation, and returns the reason where this backend lacks an operation of it. */
-export async function whereSupported<R>(compute: () => Promise<R>): Promise<R | Skipped> {
+/**
+ * Runs a computation with an arena that owns its tensors, and returns the reason where this backend lacks an operation
+ * of it.
+ */
+export async function whereSupported<R>(
+  { backend }: ProcedureCase,
+  compute: (arena: Arena) => Promise<R>,
+): Promise<R | Skipped> {
   try {
-    return await compute();
+    return await withArena(backend, compute);
   } catch (error) {
     if (error instanceof MambaError && error.code === 'unsupported') return { skipped: error.message };
     throw error;
