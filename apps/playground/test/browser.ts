@@ -66,7 +66,7 @@ export async function audit(page: Page): Promise<readonly string[]> {
   });
 }
 
-/** By how many CSS pixels the page is wider than its window. */
+/** The number of CSS pixels by which the page is wider than its window. */
 export function overflow(page: Page): Promise<number> {
   return page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
 }

@@ -2,6 +2,7 @@
  * The entry point for packages that build on core, as checkpoint and lm do: checks of arguments, conversions of floats,
  * checks that values fit a dtype, scopes of tensors, and the slots of a model's state.
  */
+export { yieldToEventLoop } from './backend/event-loop.ts';
 export { disposeAll, Scope, scoped } from './backend/scope.ts';
 export { isGated } from './blocks/mlp/config.ts';
 export { slotShape } from './blocks/state.ts';

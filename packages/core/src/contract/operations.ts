@@ -118,9 +118,9 @@ export interface AdamwOptions<T> {
 
 /** What AdamW remembers of a parameter between updates: running means, of the parameter's shape, zero at first. */
 export interface AdamwMoments<T> {
-  /** Of the gradient. */
+  /** The mean of the gradient. */
   readonly first: T;
-  /** Of the gradient's square. */
+  /** The mean of the gradient's square. */
   readonly second: T;
 }
 

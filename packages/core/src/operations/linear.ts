@@ -59,7 +59,7 @@ export function resolveLinear<T extends TensorSpec>(
  */
 export interface LinearBackwardCall<T> extends LinearCall<T> {
   readonly dy: T;
-  /** At least one of them. `bias` only where there is one. */
+  /** The inputs whose gradients are computed, at least one. `bias` is among them only where there is one. */
   readonly wanted: readonly LinearInput[];
 }
 

@@ -1,6 +1,7 @@
 import { invalid, type Model, type ModelState } from '@mamba/core';
+import { yieldToEventLoop } from '@mamba/core/toolkit';
 import { checkIds } from '../check.ts';
-import { checkSignal, yieldToEventLoop } from '../event-loop.ts';
+import { checkSignal } from '../check-signal.ts';
 import { Decoder } from './decoder/decoder.ts';
 import { type GeneratedToken, newSequence, type SequenceState } from './decoder/sequence.ts';
 import { type GenerateTokensOptions, type Generation, resolveGeneration } from './options.ts';

@@ -1,6 +1,6 @@
 import { invalid, type Model, type ModelState } from '@mamba/core';
-import { checkInteger } from '@mamba/core/toolkit';
-import { checkSignal, yieldToEventLoop } from '../event-loop.ts';
+import { checkInteger, yieldToEventLoop } from '@mamba/core/toolkit';
+import { checkSignal } from '../check-signal.ts';
 
 export interface PrefillOptions {
   /** The state before the ids; zero if absent. It is not changed. */

@@ -1,5 +1,6 @@
 import { invalid, type MambaError, type Model, type ModelState } from '@mamba/core';
-import { checkSignal, yieldToEventLoop } from '../event-loop.ts';
+import { yieldToEventLoop } from '@mamba/core/toolkit';
+import { checkSignal } from '../check-signal.ts';
 import { Decoder } from './decoder/decoder.ts';
 import { type GeneratedToken, newSequence } from './decoder/sequence.ts';
 import type { FinishReason } from './generate.ts';

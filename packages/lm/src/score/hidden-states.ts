@@ -1,7 +1,7 @@
 import { invalid, type Model, type ModelState, type Tensor } from '@mamba/core';
-import { checkInteger, checkOptions } from '@mamba/core/toolkit';
+import { checkInteger, checkOptions, yieldToEventLoop } from '@mamba/core/toolkit';
 import { checkIds } from '../check.ts';
-import { checkSignal, yieldToEventLoop } from '../event-loop.ts';
+import { checkSignal } from '../check-signal.ts';
 import { notFinite } from '../generate/not-finite.ts';
 
 export interface HiddenStateOptions {

@@ -1,5 +1,6 @@
 import { invalid, type Model, type ModelState, type Tensor } from '@mamba/core';
-import { checkSignal, yieldToEventLoop } from '../event-loop.ts';
+import { yieldToEventLoop } from '@mamba/core/toolkit';
+import { checkSignal } from '../check-signal.ts';
 import { notFinite } from '../generate/not-finite.ts';
 
 export interface LogProbOptions {

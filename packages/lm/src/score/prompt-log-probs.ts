@@ -1,5 +1,6 @@
 import type { Model, ModelState } from '@mamba/core';
-import { checkSignal, yieldToEventLoop } from '../event-loop.ts';
+import { yieldToEventLoop } from '@mamba/core/toolkit';
+import { checkSignal } from '../check-signal.ts';
 import { describeToken, type GeneratedToken } from '../generate/decoder/sequence.ts';
 import type { PrefixCache } from '../generate/prefix-cache.ts';
 

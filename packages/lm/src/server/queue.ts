@@ -1,4 +1,4 @@
-import { checkSignal } from '../event-loop.ts';
+import { checkSignal } from '../check-signal.ts';
 import { ApiError } from './errors.ts';
 
 /** Runs jobs one after the other, with a limit for waiting ones. */

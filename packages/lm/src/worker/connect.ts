@@ -2,7 +2,7 @@ import { type WarningListener, warnOnConsole } from '@mamba/checkpoint';
 import { invalid, MambaError, type MemoryUse } from '@mamba/core';
 import type { DeltaMap, DeltaOptions } from '../blocks/mamba/selection.ts';
 import { outOfTime } from '../bounds/bounds.ts';
-import { checkSignal } from '../event-loop.ts';
+import { checkSignal } from '../check-signal.ts';
 import type { GeneratedPiece } from '../generate/pieces.ts';
 import type { BatchPiece, GenerateOptions, Prompt } from '../generate/request.ts';
 import type { LoadOptions } from '../load/load-model.ts';

@@ -12,7 +12,7 @@ export interface LoraOptions {
    * `layers.3.block.inProj`. Default: all matrices of all blocks.
    */
   readonly targets?: readonly string[] | undefined;
-  /** Of the first values of A; those of B are zero. Default 0. */
+  /** The seed of the first values of A; those of B are zero. Default 0. */
   readonly seed?: number | undefined;
 }
 

@@ -1,6 +1,5 @@
 import { MambaError, type Model, type Tensor } from '@mamba/core';
-import { checkInteger, scoped } from '@mamba/core/toolkit';
-import { yieldToEventLoop } from '../event-loop.ts';
+import { checkInteger, scoped, yieldToEventLoop } from '@mamba/core/toolkit';
 import { Random } from '../random.ts';
 import { checkLengths, type Task, type TaskSequence } from './task.ts';
 

@@ -1,6 +1,5 @@
 import { invalid, MambaError, type Model, type ModelState } from '@mamba/core';
-import { scoped } from '@mamba/core/toolkit';
-import { yieldToEventLoop } from '../event-loop.ts';
+import { scoped, yieldToEventLoop } from '@mamba/core/toolkit';
 import type { Batch } from '../model/loss.ts';
 
 export interface HeldOutLoss {

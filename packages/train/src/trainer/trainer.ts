@@ -1,7 +1,6 @@
 import { invalid, MambaError, type Tensor } from '@mamba/core';
-import { checkInteger } from '@mamba/core/toolkit';
+import { checkInteger, yieldToEventLoop } from '@mamba/core/toolkit';
 import type { BatchSource, DataState, TrainingBatch } from '../data/batches.ts';
-import { yieldToEventLoop } from '../event-loop.ts';
 import type { CarriedState } from '../model/loss.ts';
 import type { TrainableModel } from '../model/trainable.ts';
 import { Optimiser } from '../optimiser/optimiser.ts';

@@ -22,9 +22,9 @@ export async function deviceTime(backend: Backend, call: () => void, options: Ti
 }
 
 export interface DeviceTimes {
-  /** Of the whole call. */
+  /** The time of the whole call. */
   readonly microseconds: number;
-  /** Of each shader that it dispatches, by its stem. */
+  /** The time of each shader that it dispatches, by its stem. */
   readonly kernels: Readonly<Record<string, number>>;
 }
 

@@ -14,9 +14,9 @@ import {
   type ParameterSpec,
   type Tensor,
 } from '@mamba/core';
-import { checkInteger, checkOptions, Scope, scoped } from '@mamba/core/toolkit';
+import { checkInteger, checkOptions, Scope, scoped, yieldToEventLoop } from '@mamba/core/toolkit';
 import { checkIds } from '../../check.ts';
-import { checkSignal, yieldToEventLoop } from '../../event-loop.ts';
+import { checkSignal } from '../../check-signal.ts';
 
 export interface DeltaOptions {
   /** Tokens computed at once; bounds memory. Default 128. */

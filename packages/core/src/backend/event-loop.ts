@@ -1,7 +1,7 @@
-import { MambaError } from '@mamba/core';
-
 /** Lets timers, input and rendering run: awaiting a settled promise alone stays in the microtask queue. */
 export function yieldToEventLoop(): Promise<void> {
+  // Browsers do not have it.
+  const { setImmediate } = globalThis as { readonly setImmediate?: (callback: () => void) => void };
   return new Promise((resolve) => {
     if (typeof setImmediate === 'function') {
       setImmediate(resolve);
@@ -15,9 +15,4 @@ export function yieldToEventLoop(): Promise<void> {
     };
     port2.postMessage(undefined);
   });
-}
-
-/** @throws MambaError `aborted` if the signal has fired. */
-export function checkSignal(origin: string, signal: AbortSignal | undefined): void {
-  if (signal?.aborted) throw new MambaError('aborted', `${origin} was aborted`, { origin, cause: signal.reason });
 }
