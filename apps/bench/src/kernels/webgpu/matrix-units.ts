@@ -9,8 +9,8 @@ import { type MatrixPrecision, webgpu } from '@mamba/webgpu';
 import type { Session } from './session.ts';
 
 /**
- * Bounds of the largest error, relative to a tensor's largest expected value: of one product, and of the suite's checks
- * (blocks, models).
+ * Bounds of the largest error: of one product, relative to the largest sum or, where its terms cancel, to the root of
+ * the sum of their squares; of the suite's checks (blocks, models), relative to a tensor's largest expected value.
  */
 const BOUNDS: Readonly<Record<Exclude<MatrixPrecision, 'float32'>, { product: number; suite: number }>> = {
   float16x2: { product: 2e-5, suite: 2e-4 },
@@ -101,10 +101,9 @@ async function checkProducts(backend: Backend): Promise<{ name: string; error: n
       let [error, scale] = [0, 0];
       for (let i = 0; i < y.length; i += 1 + (i % 211)) {
         const [row, output] = [Math.floor(i / outputs), i % outputs];
-        let sum = values[output]!;
-        for (let k = 0; k < inputs; k++) sum += host[row * inputs + k]! * stored[output * inputs + k]!;
-        error = Math.max(error, Math.abs(y[i]! - sum));
-        scale = Math.max(scale, Math.abs(sum));
+        const product = sumOver(inputs, (k) => host[row * inputs + k]! * stored[output * inputs + k]!);
+        error = Math.max(error, Math.abs(y[i]! - (values[output]! + product.sum)));
+        scale = Math.max(scale, product.scale);
       }
       found.push({ name: `${dtype} ${rows} × ${inputs} × ${outputs}`, error: error / scale });
       for (const tensor of [x, weight, bias, result]) tensor.dispose();
@@ -139,9 +138,9 @@ async function checkGradients(backend: Backend): Promise<{ name: string; error: 
       const values = await backend.read(tensor);
       let [error, scale] = [0, 0];
       for (let at = 0; at < values.length; at += 1 + (at % 211)) {
-        const sum = expected[name](Math.floor(at / inputs), at % inputs);
+        const { sum, scale: size } = expected[name](Math.floor(at / inputs), at % inputs);
         error = Math.max(error, Math.abs(values[at]! - sum));
-        scale = Math.max(scale, Math.abs(sum));
+        scale = Math.max(scale, size);
       }
       found.push({ name: `gradient of ${name}, ${rows} × ${inputs} × ${outputs}`, error: error / scale });
     }
@@ -154,8 +153,13 @@ function waves(size: number, frequency: number, scale = 1): Float32Array<ArrayBu
   return Float32Array.from({ length: size }, (_, i) => scale * Math.sin(frequency * i));
 }
 
-function sumOver(count: number, term: (k: number) => number): number {
-  let sum = 0;
-  for (let k = 0; k < count; k++) sum += term(k);
-  return sum;
+/** A sum, and the size that its rounding error is relative to: terms of one size may cancel to nearly nothing. */
+function sumOver(count: number, term: (k: number) => number): { sum: number; scale: number } {
+  let [sum, squares] = [0, 0];
+  for (let k = 0; k < count; k++) {
+    const value = term(k);
+    sum += value;
+    squares += value * value;
+  }
+  return { sum, scale: Math.max(Math.abs(sum), Math.sqrt(squares)) };
 }
