@@ -11,13 +11,14 @@ struct Args {
   states: u32,
   chunks: u32,
   discretization: u32, // 0 euler, 1 zoh
+  begun: u32, // whether there is an initial state
 }
 
 @group(0) @binding(0) var<uniform> args: Args;
 @group(0) @binding(1) var<storage, read> constants: array<f32>; // A [dim, states], …
 // [batch, chunks, dim, states], then [batch, chunks, dim] of Σ delta and survived
 @group(0) @binding(2) var<storage, read_write> chunked: array<f32>;
-// [batch, dim, states]: the initial state, then the last one
+// [batch, dim, states]: the initial state, if there is one, then the last one
 @group(0) @binding(3) var<storage, read_write> state: array<f32>;
 
 const DEPTH = 16u;
@@ -41,7 +42,7 @@ fn main(
   let A = constants[vector];
   let rate = select(A, A * LOG2E, args.discretization == 0u);
   let a = finiteRate(rate, args.discretization) * select(LOG2E, 1.0, args.discretization == 0u);
-  var h = beginning(state[i], rate, args.discretization);
+  var h = beginning(select(0.0, state[i], args.begun != 0u), rate, args.discretization);
   // Loads of DEPTH chunks are under way together; only h goes from one to the next.
   for (var first = 0u; first < args.chunks; first += DEPTH) {
     var ends: array<f32, DEPTH>;

@@ -80,7 +80,7 @@ fn main(@builtin(workgroup_id) tile_id: vec3u, @builtin(local_invocation_index) 
     if (n < args.states) {
       let at = channel * args.states + n;
       let rates = LOG2E * vec4f(constants[at], constants[at + 1u], constants[at + 2u], constants[at + 3u]);
-      if (MODE != 1u) {
+      if (MODE != 1u && args.begun != 0u) {
         let first = stateBase + n;
         h[i] = vec4f(state[first], state[first + 1u], state[first + 2u], state[first + 3u]);
       }

@@ -384,7 +384,7 @@ fn loadC(base: u32, n: u32) -> StateVec {
 fn loadState(base: u32, n: u32) -> StateVec {
   var vec = StateVec();
   for (var i = 0u; i < STATES_PER_VEC; i++) {
-    if (n + i < args.states) {
+    if (n + i < args.states && args.begun != 0u) {
       setPart(&vec, i, state[base + n + i]);
     }
   }

@@ -24,6 +24,8 @@ struct Args {
   // gain nothing.
   hasD: u32,
   hasDeltaBias: u32,
+  // Whether `state` holds the states to begin with: 1, or 0 where they are zero.
+  begun: u32,
 }
 
 @group(0) @binding(0) var<uniform> args: Args;

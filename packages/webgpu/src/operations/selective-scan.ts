@@ -1,12 +1,12 @@
 import { type Discretization, MambaError } from '@mamba/core';
 import type { DeviceTensor, SelectiveScanCall } from '@mamba/core/driver';
 import { selectiveScanCarry, selectiveScanEuler, selectiveScan as shader } from '../generated/index.ts';
-import type { PooledBuffer } from '../gpu/buffer-pool.ts';
 import { type Gpu, wholeRange } from '../gpu/gpu.ts';
 import { bindingRefusal, workgroupsRefusal } from '../gpu/limits.ts';
 import type { BufferRange } from '../gpu/shader.ts';
 import { rangeOf, type Storage, unsplitStorage } from '../storage.ts';
 import type { KernelContext } from './kernel-context.ts';
+import { pack } from './pack.ts';
 import {
   type EulerLayout,
   type GeneralLayout,
@@ -32,14 +32,15 @@ export function selectiveScan(
       4 * constantsSize(dim, state, resets ? batch * length : 0),
       'selective-scan constants',
     );
-    packConstants(gpu, constants, dim, state, {
-      A: rangeOf(A),
-      D: D && rangeOf(D),
-      deltaBias: deltaBias && rangeOf(deltaBias),
-      resets: resets && { range: rangeOf(resets), count: batch * length },
-    });
+    const at = constantsAt(dim, state);
+    // A dispatch in place of copies, which would end the compute pass.
+    pack(gpu, wholeRange(constants), [
+      { source: A, at: at.A, count: dim * state },
+      { source: D, at: at.D, count: dim },
+      { source: deltaBias, at: at.deltaBias, count: dim },
+      { source: resets, at: at.resets, count: batch * length },
+    ]);
     if (initialState) gpu.recorder.copy(rangeOf(initialState).buffer, 0, last.buffer, 0, last.size);
-    else gpu.recorder.clear(last.buffer, 0, last.size);
     scan(kernels, {
       u: rangeOf(u),
       delta: rangeOf(delta),
@@ -49,6 +50,7 @@ export function selectiveScan(
       constants: wholeRange(constants),
       y: wholeRange(y),
       state: wholeRange(last),
+      begun: initialState !== undefined,
       skip: D !== undefined,
       bias: deltaBias !== undefined,
       softplus: call.deltaSoftplus,
@@ -84,11 +86,13 @@ export interface Scan {
   readonly z: { readonly range: BufferRange; readonly row: number; readonly offset: number } | undefined;
   readonly B: Selective;
   readonly C: Selective;
-  /** A, D, deltaBias and resets, as `packConstants` lays them out. */
+  /** A, D, deltaBias and resets, at `constantsAt`. */
   readonly constants: BufferRange;
   readonly y: BufferRange;
   /** The initial state, which becomes the last one. */
   readonly state: BufferRange;
+  /** Whether there is an initial state. Otherwise `state` is not read. */
+  readonly begun: boolean;
   readonly skip: boolean;
   readonly bias: boolean;
   readonly softplus: boolean;
@@ -106,26 +110,9 @@ export function constantsSize(dim: number, state: number, marks: number): number
   return dim * (state + 2) + marks;
 }
 
-/** Copies small operands into one buffer, since a browser promises only eight storage buffers a shader. */
-export function packConstants(
-  gpu: Gpu,
-  target: PooledBuffer,
-  dim: number,
-  state: number,
-  parts: {
-    readonly A: BufferRange;
-    readonly D: BufferRange | undefined;
-    readonly deltaBias: BufferRange | undefined;
-    readonly resets: { readonly range: BufferRange; readonly count: number } | undefined;
-  },
-): void {
-  const copy = (source: BufferRange | undefined, at: number, count: number): void => {
-    if (source !== undefined) gpu.recorder.copy(source.buffer, source.offset, target.buffer, 4 * at, 4 * count);
-  };
-  copy(parts.A, 0, dim * state);
-  copy(parts.D, dim * state, dim);
-  copy(parts.deltaBias, dim * (state + 1), dim);
-  copy(parts.resets?.range, dim * (state + 2), parts.resets?.count ?? 0);
+/** The places of these operands in one buffer, since a browser promises only eight storage buffers a shader. */
+export function constantsAt(dim: number, state: number) {
+  return { A: 0, D: dim * state, deltaBias: dim * (state + 1), resets: dim * (state + 2) } as const;
 }
 
 export function scanLimits(gpu: Gpu): ScanLimits {
@@ -186,7 +173,14 @@ export function scan({ gpu, scanVariant }: KernelContext, call: Scan): void {
     pass(gpu, call, plan, 1, { y: gpu.unusedOutput, state: chunked, C: gpu.unusedInput });
     gpu.dispatch(selectiveScanCarry, {
       bindings: { constants: call.constants, chunked, state: call.state },
-      uniforms: { batch, dim, states, chunks: plan.chunks, discretization: DISCRETIZATION[call.discretization] },
+      uniforms: {
+        batch,
+        dim,
+        states,
+        chunks: plan.chunks,
+        discretization: DISCRETIZATION[call.discretization],
+        begun: Number(call.begun),
+      },
       workgroups: gpu.grid(Math.ceil((batch * dim * states) / 64)),
     });
     pass(gpu, call, plan, 2, { y: call.y, state: chunked, C: call.C.range });
@@ -239,6 +233,8 @@ function pass(gpu: Gpu, call: Scan, plan: ScanPlan, mode: Mode, targets: Targets
       zOffset: z?.offset ?? 0,
       hasD: Number(call.skip),
       hasDeltaBias: Number(call.bias),
+      // A chunk always begins with the state that the carry left.
+      begun: Number(mode === 2 || call.begun),
     },
     workgroups: [groups * tilesPerGroup, chunks, batch],
   } as const;

@@ -94,6 +94,7 @@ export function prefill(block: MambaBlock, call: FusedCall, buffers: PrefillBuff
       constants: resets === undefined ? weights.scan : constantsWith(block, allocator, resets, rows),
       y: gated,
       state: state.ssm!,
+      begun: true,
       skip: true,
       bias: true,
       softplus: true,

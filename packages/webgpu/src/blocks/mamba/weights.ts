@@ -2,7 +2,7 @@ import type { DeviceTensor, MambaConfig, MambaWeights } from '@mamba/core/driver
 import type { PooledBuffer } from '../../gpu/buffer-pool.ts';
 import { type Allocator, type Gpu, wholeRange } from '../../gpu/gpu.ts';
 import type { BufferRange } from '../../gpu/shader.ts';
-import { constantsSize, packConstants } from '../../operations/selective-scan.ts';
+import { constantsSize } from '../../operations/selective-scan.ts';
 import { rangeOf, type Storage } from '../../storage.ts';
 
 /** A block's weights as its kernels bind them. */
@@ -15,7 +15,7 @@ export interface BoundMamba {
   readonly dtProj: Storage;
   readonly outProj: Storage;
   readonly outProjBias: BufferRange | undefined;
-  /** A, D, dt bias: see `packConstants`. */
+  /** A, D, dt bias: see `constantsAt`. */
   readonly scan: BufferRange;
   /** Taps, convolution bias and in_proj bias, as decode-in-proj.wgsl binds them. */
   readonly decode: BufferRange;
@@ -48,12 +48,11 @@ export function bindMamba(
     ? allocator.result(4 * (dtRank + 2 * dState), 'weights of the norms of dt, B, C')
     : undefined;
   const repack = (): void => {
-    packConstants(gpu, scan, dInner, dState, {
-      A: rangeOf(weights.A),
-      D: rangeOf(weights.D),
-      deltaBias: rangeOf(weights.dtBias),
-      resets: undefined,
-    });
+    pack(gpu, scan, [
+      [rangeOf(weights.A), dInner * dState],
+      [rangeOf(weights.D), dInner],
+      [rangeOf(weights.dtBias), dInner],
+    ]);
     pack(gpu, decode, [
       [conv, dInner * dConv],
       [convBias, dInner],
