@@ -75,3 +75,4 @@ export {
   type StateSnapshot,
   type StateSnapshotV1,
 } from './model/snapshot.ts';
+export { adamwRates } from './operations/adamw.ts';

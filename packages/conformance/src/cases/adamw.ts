@@ -1,10 +1,14 @@
-import type { AdamwOptions, Backend, Shape, Tensor, TensorSpec } from '@mamba/core';
+import { type AdamwConstants, adamwRates, type Backend, type Shape, type Tensor, type TensorSpec } from '@mamba/core';
 import { Random } from '../random.ts';
 import { type Named, type OperationCase, type Outputs, operationCase, type Tolerance } from './case.ts';
 import { floats, normals } from './host.ts';
 
-export interface AdamwCaseOptions extends Partial<Omit<AdamwOptions<never>, 'norm'>> {
+export interface AdamwCaseOptions extends Partial<Omit<AdamwConstants<never>, 'norm'>> {
   readonly shape: Shape;
+  readonly learningRate?: number | undefined;
+  readonly step?: number | undefined;
+  /** Whether learning rate and step are passed as a tensor of rates. Default false. */
+  readonly rates?: boolean | undefined;
   /** The norm that is passed. Default: none. */
   readonly norm?: number | undefined;
   /** The standard deviation of the gradient. Default 1. */
@@ -15,12 +19,12 @@ export interface AdamwCaseOptions extends Partial<Omit<AdamwOptions<never>, 'nor
 
 /** One update of a parameter: its new values and moments. Inputs are copied first, so that a case can run again. */
 export function adamwCase(options: AdamwCaseOptions): OperationCase<'adamw'> {
-  const { shape, norm, scale = 1, id, seed = 1, learningRate = 1e-2, step = 3, ...rest } = options;
+  const { shape, norm, scale = 1, id, seed = 1, learningRate = 1e-2, step = 3, rates = false, ...rest } = options;
   const inputs = <T extends TensorSpec>(tensors: Named<T>): unknown[] => [
     tensors.parameter,
     tensors.gradient,
     { first: tensors.first, second: tensors.second },
-    { ...rest, learningRate, step, norm: tensors.norm },
+    { ...rest, ...(rates ? { rates: tensors.rates } : { learningRate, step }), norm: tensors.norm },
   ];
   return operationCase({
     operation: 'adamw',
@@ -38,6 +42,14 @@ export function adamwCase(options: AdamwCaseOptions): OperationCase<'adamw'> {
         first: { host: first },
         second: { host: floats(shape, () => (0.1 * scale * random.normal()) ** 2) },
         ...(norm !== undefined && { norm: { host: floats([1], () => norm) } }),
+        ...(rates && {
+          rates: {
+            host: {
+              ...{ dtype: 'float64' as const, shape: [3] },
+              data: Float64Array.from(adamwRates({ ...rest, learningRate, step })),
+            },
+          },
+        }),
       };
     },
     arguments: inputs,

@@ -152,6 +152,7 @@ export function adamwSuite(): readonly Case[] {
     adamwCase({ shape: [33], norm: 5, maxNorm: 1, id: 'clipped' }),
     adamwCase({ shape: [33], norm: 0.5, maxNorm: 1, id: 'not-clipped' }),
     adamwCase({ shape: [33], norm: 5, id: 'norm-without-limit' }),
+    adamwCase({ shape: [33], norm: 5, maxNorm: 1, weightDecay: 0.1, beta2: 0.95, rates: true, id: 'rates' }),
     adamwCase({ shape: [33], norm: nan, maxNorm: 1, id: 'nan-norm-writes-nothing' }),
     adamwCase({ shape: [33], norm: Number.POSITIVE_INFINITY, id: 'infinite-norm-writes-nothing' }),
     adamwCase({ shape: [33], scale: 1e-6, id: 'small-gradients' }),

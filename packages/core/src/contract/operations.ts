@@ -98,10 +98,24 @@ export interface LinearBackwardOptions {
 
 export type LinearInput = 'x' | 'weight' | 'bias';
 
-export interface AdamwOptions<T> {
+/** Options of `adamw`: what changes from update to update as numbers, or as a tensor for those that are captured. */
+export type AdamwOptions<T> = AdamwConstants<T> & (AdamwStep | AdamwRates<T>);
+
+export interface AdamwStep {
   readonly learningRate: number;
   /** The number of this update, from 1: it corrects the bias of both moments. */
   readonly step: number;
+  readonly rates?: undefined;
+}
+
+export interface AdamwRates<T> {
+  /** `[3]`, as `adamwRates` gives them: learningRate, learningRate / (1 - beta1^step), 1 / (1 - beta2^step). */
+  readonly rates: T;
+  readonly learningRate?: undefined;
+  readonly step?: undefined;
+}
+
+export interface AdamwConstants<T> {
   /** Decay of the first moment, in [0, 1). Default 0.9. */
   readonly beta1?: number | undefined;
   /** Decay of the second moment, in [0, 1). Default 0.999. */

@@ -1,5 +1,5 @@
 import { invalid } from '../contract/errors.ts';
-import type { AdamwMoments, AdamwOptions } from '../contract/operations.ts';
+import type { AdamwMoments, AdamwOptions, AdamwStep } from '../contract/operations.ts';
 import { sizeOf, type TensorSpec } from '../contract/tensor.ts';
 import { checkActivation, checkDType, checkExact, checkInteger, checkNumber, checkOptions } from './check.ts';
 import { lastAxis } from './shapes.ts';
@@ -13,7 +13,8 @@ import { lastAxis } from './shapes.ts';
  *               - learningRate (first / (1 - beta1^step)) / (sqrt(second / (1 - beta2^step)) + eps)
  *
  * parameter, gradient and both moments have one shape and dtype, and norm is `[1]`. Nothing is written where norm is
- * not finite, so a gradient that is not a number spoils neither parameters nor moments.
+ * not finite, so a gradient that is not a number spoils neither parameters nor moments. The terms with learningRate and
+ * step are three rates, which may be given as a tensor `[3]`.
  * @throws MambaError `invalid-argument` on a wrong shape, dtype or option.
  */
 export interface AdamwCall<T> {
@@ -24,16 +25,35 @@ export interface AdamwCall<T> {
   readonly norm: T | undefined;
   /** Infinity where there is no limit. */
   readonly maxNorm: number;
-  readonly learningRate: number;
+  readonly rates: Rates | T;
   readonly beta1: number;
   readonly beta2: number;
   readonly eps: number;
   readonly weightDecay: number;
-  readonly step: number;
   readonly size: number;
 }
 
-const OPTIONS = ['learningRate', 'step', 'beta1', 'beta2', 'eps', 'weightDecay', 'norm', 'maxNorm'] as const;
+/** learningRate, learningRate / (1 - beta1^step), 1 / (1 - beta2^step) */
+export type Rates = readonly [learningRate: number, first: number, second: number];
+
+/**
+ * What changes from update to update of `adamw`, for its option `rates`.
+ * @param step The number of the update, from 1.
+ */
+export function adamwRates({
+  learningRate,
+  step,
+  beta1 = BETA1,
+  beta2 = BETA2,
+}: AdamwStep & { readonly beta1?: number | undefined; readonly beta2?: number | undefined }): Rates {
+  checkNumber('adamw.learningRate', learningRate, 0, Number.MAX_VALUE);
+  checkInteger('adamw.step', step, 1);
+  return [learningRate, learningRate / (1 - beta1 ** step), 1 / (1 - beta2 ** step)];
+}
+
+const BETA1 = 0.9;
+const BETA2 = 0.999;
+const OPTIONS = ['learningRate', 'step', 'rates', 'beta1', 'beta2', 'eps', 'weightDecay', 'norm', 'maxNorm'] as const;
 /** The largest number below 1 that float32 holds. */
 const BELOW_ONE = 1 - 2 ** -24;
 
@@ -45,7 +65,7 @@ export function resolveAdamw<T extends TensorSpec>(
 ): { call: AdamwCall<T>; outputs: undefined } {
   checkOptions('adamw.options', options, OPTIONS);
   checkOptions('adamw.moments', moments, ['first', 'second']);
-  const { learningRate, step, beta1 = 0.9, beta2 = 0.999, eps = 1e-8, weightDecay = 0, norm, maxNorm } = options;
+  const { beta1 = BETA1, beta2 = BETA2, eps = 1e-8, weightDecay = 0, norm, maxNorm } = options;
   const { first, second } = moments;
   lastAxis('adamw.parameter', parameter);
   checkActivation('adamw.parameter', parameter);
@@ -62,8 +82,6 @@ export function resolveAdamw<T extends TensorSpec>(
     checkDType('adamw.norm', norm, parameter.dtype);
   } else if (maxNorm !== undefined)
     throw invalid('adamw.maxNorm', 'no norm', 'the norm beside it', 'Pass norm: gradientNorm(gradients).');
-  checkNumber('adamw.learningRate', learningRate, 0, Number.MAX_VALUE);
-  checkInteger('adamw.step', step, 1);
   checkNumber('adamw.beta1', beta1, 0, BELOW_ONE);
   checkNumber('adamw.beta2', beta2, 0, BELOW_ONE);
   checkNumber('adamw.eps', eps, 0, 1);
@@ -77,14 +95,25 @@ export function resolveAdamw<T extends TensorSpec>(
       second,
       norm,
       maxNorm: maxNorm ?? Number.POSITIVE_INFINITY,
-      learningRate,
+      rates: ratesOf(parameter, options),
       beta1,
       beta2,
       eps,
       weightDecay,
-      step,
       size: sizeOf(parameter.shape),
     },
     outputs: undefined,
   };
+}
+
+/** The rates that were given, or those of the step. */
+function ratesOf<T extends TensorSpec>(parameter: T, options: AdamwOptions<T>): Rates | T {
+  const { rates, learningRate, step, beta1, beta2 } = options;
+  // What is absent here is refused there.
+  if (rates === undefined) return adamwRates({ learningRate: learningRate!, step: step!, beta1, beta2 });
+  if (learningRate !== undefined || step !== undefined)
+    throw invalid('adamw.rates', 'learningRate or step beside it', 'one or the other', 'Leave the numbers out.');
+  checkExact('adamw.rates', rates, [3], 'as adamwRates returns them');
+  checkDType('adamw.rates', rates, parameter.dtype);
+  return rates;
 }

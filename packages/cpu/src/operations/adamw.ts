@@ -9,7 +9,8 @@ const TASK = 8192;
  */
 export function adamw({ heap, team }: Context, call: Call<'adamw'>): void {
   const { parameter, gradient, first, second, norm, maxNorm, size } = call;
-  const { learningRate, beta1, beta2, eps, weightDecay, step } = call;
+  const { beta1, beta2, eps, weightDecay } = call;
+  const [learningRate, rate, correction] = 'storage' in call.rates ? heap.floats(call.rates.storage, 3) : call.rates;
   const panels = parameter.storage.layout === 'float32';
   const [rows, columns] = panels ? (parameter.shape as [number, number]) : [1, size];
   const taskColumns = Math.min(columns, TASK);
@@ -29,9 +30,9 @@ export function adamw({ heap, team }: Context, call: Call<'adamw'>): void {
         beta2,
         fresh2: 1 - beta2,
         eps,
-        keep: 1 - learningRate * weightDecay,
-        rate: learningRate / (1 - beta1 ** step),
-        correction: 1 / Math.sqrt(1 - beta2 ** step),
+        keep: 1 - learningRate! * weightDecay,
+        rate: rate!,
+        correction: Math.sqrt(correction!),
         rows,
         columns,
         panels,

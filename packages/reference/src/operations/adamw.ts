@@ -3,7 +3,8 @@ import { floats, type Input } from '../storage.ts';
 
 /** One step of AdamW in place, as the call's documentation has it. */
 export function adamw(call: AdamwCall<Input>): void {
-  const { learningRate, beta1, beta2, eps, weightDecay, step, maxNorm, size } = call;
+  const { beta1, beta2, eps, weightDecay, maxNorm, size } = call;
+  const [learningRate, rate, correction] = 'storage' in call.rates ? floats(call.rates) : call.rates;
   const [parameter, gradient] = [floats(call.parameter), floats(call.gradient)];
   const [first, second] = [floats(call.first), floats(call.second)];
   const norm = floats(call.norm)?.[0];
@@ -13,7 +14,7 @@ export function adamw(call: AdamwCall<Input>): void {
     const g = gradient[i]! * scale;
     first[i] = beta1 * first[i]! + (1 - beta1) * g;
     second[i] = beta2 * second[i]! + (1 - beta2) * g * g;
-    const direction = first[i]! / (1 - beta1 ** step) / (Math.sqrt(second[i]! / (1 - beta2 ** step)) + eps);
-    parameter[i] = parameter[i]! * (1 - learningRate * weightDecay) - learningRate * direction;
+    const step = (rate! * first[i]!) / (Math.sqrt(correction! * second[i]!) + eps);
+    parameter[i] = parameter[i]! * (1 - learningRate! * weightDecay) - step;
   }
 }

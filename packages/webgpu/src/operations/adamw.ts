@@ -7,7 +7,7 @@ import { rangeOf, type Storage } from '../storage.ts';
 
 /** Updates a parameter and its moments in place, by one dispatch. */
 export function adamw(gpu: Gpu, rates: Rates, call: AdamwCall<DeviceTensor<Storage>>): void {
-  const { parameter, gradient, first, second, norm, maxNorm, beta1, beta2, learningRate, step, size } = call;
+  const { parameter, gradient, first, second, norm, maxNorm, beta1, beta2, size } = call;
   const quads = Math.ceil(size / 4);
   const limited = Number.isFinite(maxNorm);
   gpu.dispatch(shader, {
@@ -18,7 +18,7 @@ export function adamw(gpu: Gpu, rates: Rates, call: AdamwCall<DeviceTensor<Stora
       parameter: rangeOf(parameter),
       first: rangeOf(first),
       second: rangeOf(second),
-      rates: rates.of(learningRate, learningRate / (1 - beta1 ** step), 1 / (1 - beta2 ** step)),
+      rates: 'storage' in call.rates ? rangeOf(call.rates) : rates.of(call.rates),
     },
     uniforms: {
       quads,
@@ -34,7 +34,7 @@ export function adamw(gpu: Gpu, rates: Rates, call: AdamwCall<DeviceTensor<Stora
   });
 }
 
-/** The numbers of a step that all its updates share, in one small buffer. */
+/** The rates of updates that are given as numbers, in one small buffer. */
 export class Rates {
   readonly #gpu: Gpu;
   readonly #values = new Float32Array(4);
@@ -45,7 +45,7 @@ export class Rates {
   }
 
   /** The buffer with these values, which holds them until others are asked for. */
-  of(...values: readonly [number, number, number]): BufferRange {
+  of(values: readonly [number, number, number]): BufferRange {
     const { device, recorder } = this.#gpu;
     const size = this.#values.byteLength;
     const known = this.#buffer && values.every((value, index) => Math.fround(value) === this.#values[index]);
