@@ -28,6 +28,7 @@ export type {
   UploadRowsOptions,
 } from './contract/backend.ts';
 export type { Support } from './contract/capability.ts';
+export type { Capture, CaptureFunction, CaptureInput } from './contract/capture.ts';
 export { type ErrorCode, type ErrorDetails, invalid, isMambaError, MambaError } from './contract/errors.ts';
 export type * from './contract/operations.ts';
 export type {

@@ -1,4 +1,4 @@
-import type { BackendProvider, HostArray, HostTensor } from '@mamba/core';
+import type { BackendProvider, HostArray, HostTensor, TensorSpec } from '@mamba/core';
 import {
   copyFloats,
   createBackend,
@@ -8,6 +8,7 @@ import {
   sizeOf,
   type UploadTarget,
 } from '@mamba/core/driver';
+import { Capture } from './capture.ts';
 import { kernels } from './operations/index.ts';
 import { allocating, newFloats, newIntegers, type Storage } from './storage.ts';
 
@@ -24,7 +25,10 @@ class ReferenceDriver implements Driver<Storage> {
   readonly description = 'float64 in plain loops, 1 thread';
   readonly details = { arithmetic: 'float64', threads: 1 };
   readonly precision = 'float64';
-  readonly kernels: Kernels<Storage> = mapKernels(kernels, (storage) => this.#count(storage));
+  readonly kernels: Kernels<Storage> = mapKernels(kernels, (storage) => this.#count(storage), this);
+  /** The capture whose function runs. */
+  capturing: Capture | undefined;
+  readonly #captures = new Set<Capture>();
   #bytes = 0;
 
   upload(host: HostTensor, { dtype }: UploadTarget): Storage {
@@ -44,10 +48,32 @@ class ReferenceDriver implements Driver<Storage> {
   }
 
   free(storage: Storage): void {
+    for (const capture of this.#captures) if (capture.has(storage)) return;
     this.#bytes -= storage.byteLength;
   }
 
   async synchronize(): Promise<void> {}
+
+  capture(specs: readonly TensorSpec[], body: (inputs: readonly Storage[]) => void): Capture {
+    const inputs = specs.map(({ shape, dtype }) =>
+      this.#count(dtype === 'int32' ? newIntegers(sizeOf(shape)) : newFloats(sizeOf(shape))),
+    );
+    const capture: Capture = new Capture(inputs, (storage) => {
+      this.#captures.delete(capture);
+      this.free(storage);
+    });
+    this.#captures.add(capture);
+    this.capturing = capture;
+    try {
+      body(inputs);
+    } catch (error) {
+      capture.dispose();
+      throw error;
+    } finally {
+      this.capturing = undefined;
+    }
+    return capture;
+  }
 
   memory(): { bytes: number; reserved: number } {
     return { bytes: this.#bytes, reserved: this.#bytes };
@@ -56,6 +82,7 @@ class ReferenceDriver implements Driver<Storage> {
   dispose(): void {}
 
   #count(storage: Storage): Storage {
+    this.capturing?.add(storage);
     this.#bytes += storage.byteLength;
     return storage;
   }
@@ -63,13 +90,19 @@ class ReferenceDriver implements Driver<Storage> {
 
 /**
  * The kernels, with their results counted once they are complete. A kernel that throws has counted nothing, and its
- * arrays are garbage.
+ * arrays are garbage. While a function is captured, the calls are noted.
  */
-function mapKernels(plain: Kernels<Storage>, count: (storage: Storage) => Storage): Kernels<Storage> {
+function mapKernels(
+  plain: Kernels<Storage>,
+  count: (storage: Storage) => Storage,
+  driver: { readonly capturing: Capture | undefined },
+): Kernels<Storage> {
   const counted = Object.entries(plain).map(([name, kernel]) => [
     name,
     (call: never) => {
-      const result: Storage | Record<string, Storage> | undefined = (kernel as (call: never) => typeof result)(call);
+      const run = () => (kernel as (call: never) => Storage | Record<string, Storage> | undefined)(call);
+      const { capturing } = driver;
+      const result = capturing === undefined ? run() : capturing.note(run, name === 'adamw');
       if (result === undefined) return;
       for (const storage of ArrayBuffer.isView(result) ? [result] : Object.values(result)) count(storage);
       return result;

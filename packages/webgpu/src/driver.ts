@@ -1,5 +1,6 @@
 import type { Driver } from '@mamba/core/driver';
 import { fusedBlocks } from './blocks/block-kernel.ts';
+import { capture } from './capture.ts';
 import { isSoftware } from './gpu/acquire.ts';
 import type { Gpu } from './gpu/gpu.ts';
 import { fusedModel } from './model/fused-model.ts';
@@ -86,9 +87,10 @@ export function createDriver(gpu: Gpu, options: KernelOptions = {}): Driver<Stor
     uploadRows: (spec, target) => uploadRows(gpu, spec, target),
     read: (tensor) => read(gpu, tensor),
     free({ parts }) {
-      for (const { buffer } of parts) gpu.pool.give(buffer);
+      for (const { buffer } of parts) gpu.give(buffer);
     },
     synchronize: () => gpu.readback.synchronize(),
+    capture: (inputs, body) => capture(gpu, inputs, body),
     supports: (operation, call) => supportsCall(kernels, operation, call),
     supportsUpload: (spec, target) => supportsUpload(gpu, spec, target),
     memory: () => ({ bytes: gpu.pool.bytes, reserved: gpu.pool.reserved + gpu.readback.reserved }),

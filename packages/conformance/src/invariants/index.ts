@@ -1,6 +1,7 @@
 /** The laws that backends obey, beside giving the right numbers. */
 import type { Check } from '../runner/check.ts';
 import { badInputLaws } from './bad-input.ts';
+import { captureLaws } from './capture.ts';
 import { gatingLaw } from './gating.ts';
 import { sequenceLaws } from './laws.ts';
 import { memoryLaws } from './memory.ts';
@@ -16,6 +17,7 @@ export function invariantChecks(): readonly Check[] {
     ...modelStateLaws(),
     ...memoryLaws(),
     ...badInputLaws(),
+    ...captureLaws(),
     ...rowUploadLaws(),
     ...notFiniteLaws(),
     ...trainingLaws(),

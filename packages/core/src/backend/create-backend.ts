@@ -9,12 +9,22 @@ import type {
   UploadRowsOptions,
 } from '../contract/backend.ts';
 import { type Support, supported, unsupported } from '../contract/capability.ts';
+import type { Capture, CaptureFunction, CaptureInput } from '../contract/capture.ts';
 import { invalid, MambaError } from '../contract/errors.ts';
 import type { OperationName, Operations } from '../contract/operations.ts';
 import type { DType, HostArray, HostRows, HostTensor, Precision, Tensor, TensorSpec } from '../contract/tensor.ts';
 import { checkOneOf, checkOptions, checkShape } from '../operations/check.ts';
 import { type Calls, OPERATIONS, resolvers } from '../operations/table.ts';
-import type { DeviceTensor, Driver, FusionContext, Kernel, RowUpload, UploadTarget } from './driver.ts';
+import { CaptureTensors, CheckedCapture, checkInputs } from './capture.ts';
+import type {
+  CapturedKernels,
+  DeviceTensor,
+  Driver,
+  FusionContext,
+  Kernel,
+  RowUpload,
+  UploadTarget,
+} from './driver.ts';
 import { registerFusion } from './fusion.ts';
 import { TensorHandle, type TensorOwner } from './handle.ts';
 import { checkHost, checkHostRows, checkRows, isSpec, rangeOf } from './host.ts';
@@ -32,10 +42,14 @@ class CheckedBackend<S> extends OperationMethods implements Backend, TensorOwner
   readonly description: string;
   readonly details: BackendDetails;
   readonly precision: Precision;
+  readonly capture: CaptureFunction | undefined;
   readonly #driver: Driver<S>;
   readonly #live = new Set<TensorHandle<S>>();
   /** Uploads that wait for their next rows. */
   readonly #rowUploads = new Set<RowUpload<S>>();
+  readonly #captures = new Set<{ dispose(): void }>();
+  /** The tensors of the capture whose function runs. */
+  #capturing: CaptureTensors<S> | undefined;
   #disposal: Promise<void> | undefined;
 
   constructor(driver: Driver<S>) {
@@ -45,9 +59,13 @@ class CheckedBackend<S> extends OperationMethods implements Backend, TensorOwner
     this.description = driver.description;
     this.details = driver.details;
     this.precision = driver.precision;
+    this.capture = driver.capture && ((inputs, run) => this.#capture(inputs, run));
     const context: FusionContext<S> = {
       backend: this,
-      device: (tensor) => this.#device('a fused operation', tensor),
+      device: (tensor) => {
+        this.#refuseInCapture('a fused form');
+        return this.#device('a fused operation', tensor);
+      },
       tensor: (storage, spec) => this.#adopt(storage, spec),
     };
     registerFusion(this, {
@@ -83,6 +101,7 @@ class CheckedBackend<S> extends OperationMethods implements Backend, TensorOwner
 
   async uploadRows(host: HostRows, options: UploadRowsOptions = {}): Promise<Tensor> {
     this.#checkAlive();
+    this.#refuseInCapture('uploadRows');
     checkHostRows(host);
     checkOptions('uploadRows', options, ['dtype', 'role', 'signal']);
     const { signal, ...how } = options;
@@ -119,11 +138,13 @@ class CheckedBackend<S> extends OperationMethods implements Backend, TensorOwner
 
   async read(tensor: Tensor): Promise<HostArray> {
     this.#checkAlive();
+    this.#refuseInCapture('read');
     return this.#driver.read(this.#device('read', tensor));
   }
 
   async synchronize(): Promise<void> {
     this.#checkAlive();
+    this.#refuseInCapture('synchronize');
     await this.#driver.synchronize();
   }
 
@@ -154,6 +175,7 @@ class CheckedBackend<S> extends OperationMethods implements Backend, TensorOwner
 
   dispose(): Promise<void> {
     if (this.#disposal === undefined) {
+      for (const capture of this.#captures) capture.dispose();
       for (const tensor of this.#live) tensor.dispose();
       for (const { storage } of this.#rowUploads) this.#driver.free(storage);
       this.#rowUploads.clear();
@@ -164,6 +186,7 @@ class CheckedBackend<S> extends OperationMethods implements Backend, TensorOwner
 
   release(tensor: TensorHandle<S>, storage: S): void {
     this.#live.delete(tensor);
+    this.#capturing?.made.delete(tensor);
     if (!this.disposed) this.#driver.free(storage);
   }
 
@@ -197,7 +220,65 @@ class CheckedBackend<S> extends OperationMethods implements Backend, TensorOwner
   #adopt(storage: S, spec: TensorSpec): Tensor {
     const tensor = new TensorHandle(this, storage, spec);
     this.#live.add(tensor);
+    this.#capturing?.made.add(tensor);
     return tensor;
+  }
+
+  #capture<R>(given: readonly CaptureInput[], run: (inputs: readonly Tensor[]) => R): Capture<R> {
+    this.#checkAlive();
+    this.#refuseInCapture('another capture');
+    const inputs = checkInputs(given, this.precision);
+    for (const spec of inputs) {
+      const support = this.#supportsTarget(spec, { dtype: spec.dtype, role: undefined });
+      if (!support.supported) throw this.#refusal('capture', support.reason);
+    }
+    const tensors = new CaptureTensors<S>();
+    let result: R | undefined;
+    let kernels: CapturedKernels;
+    try {
+      kernels = this.#driver.capture!(inputs, (storages) => {
+        this.#capturing = tensors;
+        try {
+          const handles = storages.map((storage, index) => this.#adopt(storage, inputs[index]!));
+          tensors.keep();
+          result = run(handles);
+          if (typeof (result as { then?: unknown } | undefined)?.then === 'function')
+            throw invalid('capture.run', 'a promise', 'a function that does not wait');
+        } catch (error) {
+          tensors.letGo();
+          throw error;
+        } finally {
+          this.#capturing = undefined;
+        }
+      });
+    } catch (error) {
+      // The driver may have failed after the function ran.
+      tensors.letGo();
+      throw error;
+    }
+    tensors.keep();
+    const capture = new CheckedCapture<S, R>(
+      {
+        checkReplay: () => {
+          this.#checkAlive();
+          this.#refuseInCapture('a replay');
+        },
+        forget: (disposed) => this.#captures.delete(disposed),
+      },
+      { inputs, kernels, tensors, result: result as R },
+    );
+    this.#captures.add(capture);
+    return capture;
+  }
+
+  /** @throws MambaError `unsupported` while the function of a capture runs. */
+  #refuseInCapture(what: string): void {
+    if (this.#capturing === undefined) return;
+    throw new MambaError('unsupported', `${this.name} cannot capture ${what}`, {
+      origin: 'capture.run',
+      expected: 'operations, uploads and disposals alone',
+      remedy: 'Call it before the capture or after it.',
+    });
   }
 
   #device(origin: string, tensor: TensorSpec): DeviceTensor<S> {
@@ -207,7 +288,9 @@ class CheckedBackend<S> extends OperationMethods implements Backend, TensorOwner
         remedy: 'Upload its values here first.',
       });
     }
-    return { shape: tensor.shape, dtype: tensor.dtype, range: tensor.range, storage: tensor.storageFor(this, origin) };
+    const storage = tensor.storageFor(this, origin) as S;
+    this.#capturing?.use(tensor);
+    return { shape: tensor.shape, dtype: tensor.dtype, range: tensor.range, storage };
   }
 
   #supportsCall<K extends OperationName>(operation: K, call: Calls<TensorSpec>[K]): Support {

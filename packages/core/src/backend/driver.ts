@@ -43,6 +43,13 @@ export interface Driver<S> {
   read(tensor: DeviceTensor<S>): Promise<HostArray>;
   free(storage: S): void;
   synchronize(): Promise<void>;
+  /**
+   * Optional. Calls `body` once, with a storage for each input, and notes the kernels that it calls in place of running
+   * them. Their storages keep their places while the capture lives: `free` only lets later kernels of the same capture
+   * have their memory, and does nothing once the capture is disposed or has failed. What is uploaded meanwhile is never
+   * written to. Where `body` throws, everything is freed and the error goes on. Default: the backend has no `capture`.
+   */
+  capture?(inputs: readonly TensorSpec[], body: (inputs: readonly S[]) => void): CapturedKernels;
 
   /**
    * Optional. Whether a valid call can run. Default: every call whose kernel exists and whose floats have the dtype
@@ -71,6 +78,16 @@ export type FuseBlock<S, K extends BlockKind = BlockKind> = (
   weights: BlockWeights<Tensor>,
   dModel: number,
 ) => BlockKernel | undefined;
+
+/** Kernels that a driver noted. */
+export interface CapturedKernels {
+  /** Bytes of all storages. */
+  readonly bytes: number;
+  /** Writes the inputs, which core has checked, and runs the kernels. Throws before it runs any. */
+  replay(inputs: readonly HostTensor[]): void;
+  /** Frees all storages. */
+  dispose(): void;
+}
 
 export interface UploadTarget {
   readonly dtype: DType;

@@ -11,7 +11,7 @@ export class TensorHandle<S> implements Tensor {
   /**
    * A cell shared with borrowed handles. It is emptied on disposal, so that a handle kept afterwards holds no memory.
    */
-  readonly #cell: { storage: { readonly value: S } | undefined };
+  readonly #cell: Cell<S>;
   readonly #borrowed: boolean;
 
   constructor(owner: TensorOwner<S>, storage: S, spec: TensorSpec, lender?: TensorHandle<S>) {
@@ -20,7 +20,7 @@ export class TensorHandle<S> implements Tensor {
     this.range = spec.range;
     this.#owner = owner;
     this.#borrowed = lender !== undefined;
-    this.#cell = lender === undefined ? { storage: { value: storage } } : lender.#cell;
+    this.#cell = lender === undefined ? { storage: { value: storage }, kept: false } : lender.#cell;
     // If the shape could be changed, a read could reach past the end of the memory.
     Object.freeze(this);
   }
@@ -30,10 +30,21 @@ export class TensorHandle<S> implements Tensor {
   }
 
   dispose(): void {
-    const { storage } = this.#cell;
-    if (storage === undefined || this.#borrowed) return;
+    const { storage, kept } = this.#cell;
+    if (storage === undefined || kept || this.#borrowed) return;
     this.#cell.storage = undefined;
     this.#owner.release(this, storage.value);
+  }
+
+  /** Makes `dispose` do nothing until `letGo`: the tensor belongs to a capture. */
+  keep(): void {
+    this.#cell.kept = true;
+  }
+
+  /** Disposes a tensor that was kept. */
+  letGo(): void {
+    this.#cell.kept = false;
+    this.dispose();
   }
 
   /** A second handle of the same values, disposed together with this one. Disposing the second one does nothing. */
@@ -61,6 +72,12 @@ export class TensorHandle<S> implements Tensor {
     }
     return storage.value;
   }
+}
+
+interface Cell<S> {
+  storage: { readonly value: S } | undefined;
+  /** Whether the tensor belongs to a capture. */
+  kept: boolean;
 }
 
 /** A handle that reads the same values but does not own them. Throws `foreign` for a tensor not made by a backend. */

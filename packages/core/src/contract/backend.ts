@@ -3,6 +3,7 @@
  * device; only `read` and `synchronize` wait, and errors that an asynchronous device reports late are thrown there.
  */
 import type { Support } from './capability.ts';
+import type { CaptureFunction } from './capture.ts';
 import type { OperationName, Operations } from './operations.ts';
 import type { DType, HostArray, HostRows, HostTensor, Precision, Tensor, TensorSpec } from './tensor.ts';
 
@@ -72,6 +73,9 @@ export interface Backend extends Operations<Tensor> {
   read(tensor: Tensor): Promise<HostArray>;
   /** Waits until all operations called so far are done. Rejects as `read` does. */
   synchronize(): Promise<void>;
+
+  /** Prepares a computation that is run many times. Absent where calls cost little beside their work. */
+  readonly capture?: CaptureFunction | undefined;
 
   /**
    * Tells whether this call would run, without running it. Throws `invalid-argument`, as the operation would, on

@@ -1,4 +1,5 @@
 import type { Acquired } from './acquire.ts';
+import { Arena } from './arena.ts';
 import { BufferPool, type PooledBuffer } from './buffer-pool.ts';
 import { type Counters, zeroCounters } from './counters.ts';
 import { Failures } from './failures.ts';
@@ -40,6 +41,8 @@ export class Gpu {
   readonly #instance: GPU | undefined;
   /** The source of the memory that calls take. */
   #memory: Memory;
+  /** The captures that own buffers, by those buffers. */
+  readonly #arenas = new Map<GPUBuffer, Arena>();
 
   constructor({ device, gpu, info, owned, subgroups }: Acquired, { profile = false, spareBytes }: GpuOptions = {}) {
     this.device = device;
@@ -57,7 +60,7 @@ export class Gpu {
       flush: () => this.recorder.flush(),
       onDestroy: () => this.recorder.forgetBuffers(),
     });
-    this.#memory = { results: this.pool, scratch: this.pool };
+    this.#memory = { results: this.pool, scratch: this.pool, constants: this.pool };
     this.recorder = new Recorder(device, this.failures, this.counters, this.profiler);
     this.readback = new Readback(device, this.failures, this.recorder, this.counters);
     const dummy = (label: string): BufferRange => ({
@@ -114,24 +117,45 @@ export class Gpu {
     }
   }
 
+  /** Gives the buffer of a tensor back to where it came from. */
+  give(buffer: PooledBuffer): void {
+    (this.#arenas.get(buffer.buffer) ?? this.pool).give(buffer);
+  }
+
+  /** Whether calls are captured with all their memory, so that nothing of them is shared with other calls. */
+  get capturing(): boolean {
+    return this.#memory.results instanceof Arena;
+  }
+
   /**
-   * Captures the dispatches of `body` as a plan, which can be recorded again and again. The plan keeps their scratch.
+   * Captures the dispatches of `body` as a plan, which can be recorded again and again. The plan keeps their scratch;
+   * results and constants are the caller's.
    */
   capture(body: () => void): Captured {
-    const scratch = new KeptScratch(this.pool);
+    return this.#capture(new Arena(this.pool), (arena) => ({ ...this.#memory, scratch: arena }), body);
+  }
+
+  /** The same for whole tensors: what `body` makes, uploads and frees stays with the plan as well. */
+  captureAll(body: () => void): Captured {
+    const arena = new Arena(this.pool, this.#arenas);
+    return this.#capture(arena, () => ({ results: arena, scratch: arena, constants: arena.constants }), body);
+  }
+
+  #capture(arena: Arena, memoryOf: (arena: Arena) => Memory, body: () => void): Captured {
     const memory = this.#memory;
-    this.#memory = { results: this.pool, scratch };
+    this.#memory = memoryOf(arena);
     try {
       const plan = this.recorder.capture(body);
       return {
         plan,
+        bytes: arena.bytes,
         forget: () => {
           this.recorder.forget(plan);
-          scratch.dispose();
+          arena.dispose();
         },
       };
     } catch (error) {
-      scratch.dispose();
+      arena.dispose();
       throw error;
     } finally {
       this.#memory = memory;
@@ -142,7 +166,7 @@ export class Gpu {
   prepare(body: () => void): Promise<void> {
     const memory = this.#memory;
     const none: Source = { take: (bytes) => ({ buffer: this.unusedOutput.buffer, size: bytes }), give: () => {} };
-    this.#memory = { results: none, scratch: none };
+    this.#memory = { results: none, scratch: none, constants: none };
     try {
       return this.recorder.prepare(body);
     } finally {
@@ -170,10 +194,13 @@ export class Gpu {
 /** A plan, and the function that frees it. */
 export interface Captured {
   readonly plan: Plan;
+  /** Bytes of the buffers that it keeps. */
+  readonly bytes: number;
   forget(): void;
 }
 
-interface Source {
+/** Where buffers are taken from, and given back to. */
+export interface Source {
   take(bytes: number, label: string): PooledBuffer;
   give(buffer: PooledBuffer): void;
 }
@@ -181,12 +208,15 @@ interface Source {
 interface Memory {
   readonly results: Source;
   readonly scratch: Source;
+  /** For what the host writes. */
+  readonly constants: Source;
 }
 
 export class Allocator {
   readonly #memory: Memory;
   readonly #scratch: PooledBuffer[] = [];
   readonly #results: PooledBuffer[] = [];
+  readonly #constants: PooledBuffer[] = [];
 
   constructor(memory: Memory) {
     this.#memory = memory;
@@ -198,6 +228,13 @@ export class Allocator {
     return buffer;
   }
 
+  /** A result that the host writes, and that has to keep its values where the call is captured. */
+  constant(bytes: number, label: string): PooledBuffer {
+    const buffer = this.#memory.constants.take(bytes, label);
+    this.#constants.push(buffer);
+    return buffer;
+  }
+
   scratch(bytes: number, label: string): PooledBuffer {
     const buffer = this.#memory.scratch.take(bytes, label);
     this.#scratch.push(buffer);
@@ -206,37 +243,9 @@ export class Allocator {
 
   close(failed: boolean): void {
     for (const buffer of this.#scratch) this.#memory.scratch.give(buffer);
-    if (failed) for (const buffer of this.#results) this.#memory.results.give(buffer);
-  }
-}
-
-/**
- * Scratch of a plan, which is the plan's own while it lives. The plan's calls share it, since they run one after
- * another.
- */
-class KeptScratch implements Source {
-  readonly #pool: BufferPool;
-  readonly #all: PooledBuffer[] = [];
-  readonly #free: PooledBuffer[] = [];
-
-  constructor(pool: BufferPool) {
-    this.#pool = pool;
-  }
-
-  take(bytes: number, label: string): PooledBuffer {
-    const known = this.#free.findIndex(({ size }) => size >= bytes && size <= 2 * bytes);
-    if (known >= 0) return this.#free.splice(known, 1)[0]!;
-    const buffer = this.#pool.take(bytes, label);
-    this.#all.push(buffer);
-    return buffer;
-  }
-
-  give(buffer: PooledBuffer): void {
-    this.#free.push(buffer);
-  }
-
-  dispose(): void {
-    for (const buffer of this.#all) this.#pool.give(buffer);
+    if (!failed) return;
+    for (const buffer of this.#results) this.#memory.results.give(buffer);
+    for (const buffer of this.#constants) this.#memory.constants.give(buffer);
   }
 }
 

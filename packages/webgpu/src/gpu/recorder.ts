@@ -32,9 +32,18 @@ interface Prepared {
   readonly workgroups: readonly [number, number, number];
 }
 
-/** Prepared dispatches, which can be recorded any number of times while their buffers live. `forget` frees them. */
+/** A copy or a clear, which ends a compute pass. */
+interface Transfer {
+  readonly buffers: readonly GPUBuffer[];
+  encode(encoder: GPUCommandEncoder): void;
+}
+
+/**
+ * Prepared dispatches and transfers, which can be recorded any number of times while their buffers live. `forget` frees
+ * them.
+ */
 export interface Plan {
-  readonly items: readonly Prepared[];
+  readonly items: readonly (Prepared | Transfer)[];
   readonly buffers: ReadonlySet<GPUBuffer>;
   readonly uniforms: Uniforms;
 }
@@ -65,7 +74,7 @@ export class Recorder {
   /** The pipeline that the open pass has set. */
   #current: Pipeline | undefined;
   #preparing: Promise<void>[] | undefined;
-  #captured: { readonly items: Prepared[]; readonly uniforms: Uniforms } | undefined;
+  #captured: { readonly items: (Prepared | Transfer)[]; readonly uniforms: Uniforms } | undefined;
   #recorded = 0;
   #submitted = 0;
   #batch = FIRST_BATCH;
@@ -120,9 +129,9 @@ export class Recorder {
     await Promise.all(preparing);
   }
 
-  /** Prepares the dispatches of `body` without recording them. */
+  /** Prepares the dispatches and transfers of `body` without recording them. */
   capture(body: () => void): Plan {
-    const items: Prepared[] = [];
+    const items: (Prepared | Transfer)[] = [];
     const uniforms = new Uniforms(this.#device, this.#failures);
     this.#captured = { items, uniforms };
     try {
@@ -134,7 +143,8 @@ export class Recorder {
     } finally {
       this.#captured = undefined;
     }
-    return { items, buffers: new Set(items.flatMap(({ group }) => group.buffers)), uniforms };
+    const buffers = items.flatMap((item) => ('group' in item ? item.group.buffers : item.buffers));
+    return { items, buffers: new Set(buffers), uniforms };
   }
 
   replay(plan: Plan): void {
@@ -142,8 +152,20 @@ export class Recorder {
     for (const item of plan.items) {
       this.#makeRoom();
       this.#replayed.add(plan);
-      this.#record(item);
+      if ('group' in item) this.#record(item);
+      else item.encode(this.#endPass());
     }
+  }
+
+  /**
+   * Records a plan that is known as a whole, in as few submits as hold it, and submits it at the end unless it is
+   * small.
+   */
+  replayWhole(plan: Plan): void {
+    this.#batch = LARGEST_BATCH;
+    this.replay(plan);
+    if (plan.items.length >= FIRST_BATCH) this.flush();
+    else this.#batch = FIRST_BATCH;
   }
 
   /** Frees a plan, once the work that was recorded from it is submitted. */
@@ -153,19 +175,25 @@ export class Recorder {
   }
 
   copy(source: GPUBuffer, sourceOffset: number, target: GPUBuffer, targetOffset: number, size: number): void {
-    this.#failures.checkAlive();
-    if (this.#preparing !== undefined) return;
-    const encoder = this.#endPass();
-    encoder.copyBufferToBuffer(source, sourceOffset, target, targetOffset, size);
-    this.#copied.add(source).add(target);
-    this.#counters.copies++;
+    this.#transfer([source, target], (encoder) => {
+      encoder.copyBufferToBuffer(source, sourceOffset, target, targetOffset, size);
+      this.#counters.copies++;
+    });
   }
 
   clear(target: GPUBuffer, offset: number, size: number): void {
+    this.#transfer([target], (encoder) => encoder.clearBuffer(target, offset, size));
+  }
+
+  #transfer(buffers: readonly GPUBuffer[], encode: (encoder: GPUCommandEncoder) => void): void {
     this.#failures.checkAlive();
     if (this.#preparing !== undefined) return;
-    this.#endPass().clearBuffer(target, offset, size);
-    this.#copied.add(target);
+    if (this.#captured !== undefined) {
+      this.#captured.items.push({ buffers, encode });
+      return;
+    }
+    encode(this.#endPass());
+    for (const buffer of buffers) this.#copied.add(buffer);
   }
 
   /** Writes from the host in the order of the calls: recorded work that uses the buffer is submitted first. */

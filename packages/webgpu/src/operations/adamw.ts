@@ -1,6 +1,6 @@
 import type { AdamwCall, DeviceTensor } from '@mamba/core/driver';
 import { adamw as shader } from '../generated/index.ts';
-import type { Gpu } from '../gpu/gpu.ts';
+import { type Gpu, wholeRange } from '../gpu/gpu.ts';
 import type { BufferRange } from '../gpu/shader.ts';
 import { USAGE } from '../gpu/usage.ts';
 import { rangeOf, type Storage } from '../storage.ts';
@@ -44,10 +44,16 @@ export class Rates {
     this.#gpu = gpu;
   }
 
-  /** The buffer with these values, which holds them until others are asked for. */
+  /** The buffer with these values, which holds them until others are asked for; in a capture, a constant of it. */
   of(values: readonly [number, number, number]): BufferRange {
     const { device, recorder } = this.#gpu;
     const size = this.#values.byteLength;
+    if (this.#gpu.capturing)
+      return this.#gpu.allocating((allocator) => {
+        const constant = allocator.constant(size, 'rates');
+        recorder.write(constant.buffer, 0, new Uint8Array(Float32Array.of(...values, 0).buffer));
+        return wholeRange(constant);
+      });
     const known = this.#buffer && values.every((value, index) => Math.fround(value) === this.#values[index]);
     this.#buffer ??= device.createBuffer({ label: 'rates', size, usage: USAGE.STORAGE | USAGE.COPY_DST });
     if (!known) {

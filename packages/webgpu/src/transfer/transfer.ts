@@ -61,7 +61,7 @@ function filling(gpu: Gpu, allocator: Allocator, spec: TensorSpec, { dtype, role
     const count = Math.min(rowsPerPart, rows - firstRow);
     const scalesAt = Math.ceil((count * bytesPerRow) / ALIGNMENT) * ALIGNMENT;
     const scalesSize = count * scalesPerRow;
-    const buffer = allocator.result(scalesSize > 0 ? scalesAt + scalesSize : count * bytesPerRow, label);
+    const buffer = allocator.constant(scalesSize > 0 ? scalesAt + scalesSize : count * bytesPerRow, label);
     parts.push({
       buffer,
       firstRow,
