@@ -26,7 +26,7 @@ export {
   lossAndGradients,
 } from './model/loss.ts';
 export { TrainableModel, type TrainableOptions, type TrainedParameter } from './model/trainable.ts';
-export { type Moments, Optimiser, type OptimiserOptions } from './optimiser/optimiser.ts';
+export { type CapturedUpdate, type Moments, Optimiser, type OptimiserOptions } from './optimiser/optimiser.ts';
 export { cosine, type ScheduleOptions, schedule } from './optimiser/schedule.ts';
 export { Random } from './random.ts';
 export { openTraining, type SavedTraining } from './save/read.ts';

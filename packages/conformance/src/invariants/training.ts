@@ -2,11 +2,14 @@
 import { type Backend, type HostArray, MambaError, type ModelConfig } from '@mamba/core';
 import {
   type Batch,
+  inductionHeads,
   type LossOptions,
   type LossResult,
   lossAndGradients,
   Optimiser,
   TrainableModel,
+  Trainer,
+  taskBatches,
 } from '@mamba/train';
 import { seededWeights } from '../cases/weights.ts';
 import { MODEL_GRADIENTS } from '../golden/gradients.ts';
@@ -34,6 +37,7 @@ export function trainingLaws(): readonly Check[] {
     law('mixed/segments-are-whole', MIXED_MODEL, segments),
     law('tied/updates-descend', TIED_MODEL, descends),
     law('tied/memory', TIED_MODEL, memory),
+    capturedLaw(),
   ];
 }
 
@@ -196,4 +200,54 @@ async function memory(findings: Findings, model: TrainableModel): Promise<void> 
   for (let turn = 0; turn < 3; turn++) await valuesOf(model, batch, { checkpointing: turn === 1 });
   findings.equal('tensors', backend.memory().tensors, before.tensors);
   findings.equal('bytes', backend.memory().bytes, before.bytes);
+}
+
+/**
+ * Steps that are captured are those that are called, bit for bit: losses, norms, parameters and moments. Two lengths
+ * come in turn, so that each is called once, then captured, and then replayed.
+ */
+function capturedLaw(): Check {
+  return invariant('training/tied/captured-is-called', async (findings, { backend }) => {
+    if (backend.capture === undefined) return { skipped: `${backend.name} has no capture` };
+    const before = backend.memory();
+    let captures = 0;
+    const counting = new Proxy(backend, {
+      get(target, name) {
+        const value: unknown = Reflect.get(target, name);
+        if (typeof value !== 'function') return value;
+        return (...args: readonly unknown[]): unknown => {
+          if (name === 'capture') captures++;
+          return value.apply(target, args);
+        };
+      },
+    });
+    const [captured, called] = [await steps(counting, true), await steps(backend, false)];
+    findings.equal('captures, of gradients and updates at each length', captures, 4);
+    for (const [name, values] of called) findings.identical(name, captured.get(name) ?? [], values);
+    findings.equal('tensors', backend.memory().tensors, before.tensors);
+    findings.equal('bytes', backend.memory().bytes, before.bytes);
+    return undefined;
+  });
+}
+
+/** Trains for some steps. Returns every value that is left, by name. */
+async function steps(backend: Backend, capture: boolean): Promise<ReadonlyMap<string, ArrayLike<number>>> {
+  const model = await create(backend, TIED_MODEL);
+  const data = taskBatches(inductionHeads({ vocabSize: TIED_MODEL.vocabSize }), { batch: 2, lengths: [5, 8], seed: 5 });
+  const trainer = new Trainer(model, data, { steps: 8, peak: 1e-2, warmup: 3, labelSmoothing: 0.1, capture });
+  try {
+    const values = new Map<string, ArrayLike<number>>();
+    await trainer.run({
+      onStep: ({ step, loss, norm, learningRate }) => values.set(`step ${step}`, [loss, norm, learningRate]),
+    });
+    for (const { name, tensor } of model.parameters) values.set(name, await backend.read(tensor));
+    for (const [name, { first, second }] of trainer.optimiser.moments) {
+      values.set(`first moment of ${name}`, await backend.read(first));
+      values.set(`second moment of ${name}`, await backend.read(second));
+    }
+    return values;
+  } finally {
+    trainer.dispose();
+    model.dispose();
+  }
 }

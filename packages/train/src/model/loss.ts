@@ -1,10 +1,10 @@
 /** The loss of a batch and its gradients. */
-import { type Backend, type BlockState, invalid, type Tensor } from '@mamba/core';
+import type { Backend, BlockState, Tensor } from '@mamba/core';
 import { composedBlock, embedTokens, finalHidden, logitsOf, runLayer } from '@mamba/core/driver';
-import { checkInteger, type Scope, scoped } from '@mamba/core/toolkit';
-import { filled } from '../tape/filled.ts';
+import { type Scope, scoped } from '@mamba/core/toolkit';
 import { innerTensor } from '../tape/recorder.ts';
 import { Tape } from '../tape/tape.ts';
+import { type PreparedBatch, type PrepareOptions, prepareBatch } from './prepared-batch.ts';
 import type { TrainableModel } from './trainable.ts';
 
 /** Sequences of tokens with what each has to predict, all `[batch, length]`. */
@@ -18,7 +18,7 @@ export interface Batch {
   readonly resets?: Int32Array | undefined;
 }
 
-export interface LossOptions {
+export interface LossOptions extends PrepareOptions {
   /** Share of each target that is spread evenly over the vocabulary, in [0, 1]. Default 0. */
   readonly labelSmoothing?: number | undefined;
   /**
@@ -26,15 +26,11 @@ export interface LossOptions {
    * memory of one layer. Default false.
    */
   readonly checkpointing?: boolean | undefined;
-  /** The largest number of logits that are in memory at a time. Default 2^25. */
-  readonly logits?: number | undefined;
   /**
    * The state that the sequences begin with, of each layer. Gradients do not flow into it (truncated backward).
    * Default: zero.
    */
   readonly state?: CarriedState | undefined;
-  /** Divides the sum of the losses. Default: the number of targets that have one. */
-  readonly count?: number | undefined;
 }
 
 export interface LossResult {
@@ -52,15 +48,36 @@ export interface LossResult {
  * backend. Nothing is left on the device then.
  */
 export function lossAndGradients(model: TrainableModel, batch: Batch, options: LossOptions = {}): LossResult {
-  const targets = checkBatch(model, batch);
-  const { count = targets } = options;
+  const prepared = prepareBatch(model, batch, options);
+  return scoped((scope) => {
+    const inputs = prepared.hosts.map((host) => scope.own(model.backend.upload(host)));
+    const { losses, ...others } = differentiate(model, prepared, inputs, options);
+    return { losses: new Losses(model.backend, losses, prepared), ...others };
+  });
+}
+
+/** The results of a batch, with the losses of each piece as they lie on the device. The caller disposes all of them. */
+export interface Differentiated extends Omit<LossResult, 'losses'> {
+  readonly losses: readonly Tensor[];
+}
+
+/**
+ * Runs a batch forward and backward. It depends on the batch's shape and on its inputs alone, so it can be captured.
+ * @param inputs The batch's inputs on the device, which stay the caller's.
+ */
+export function differentiate(
+  model: TrainableModel,
+  prepared: PreparedBatch,
+  inputs: readonly Tensor[],
+  options: Omit<LossOptions, keyof PrepareOptions>,
+): Differentiated {
   return scoped((scope) => {
     const tape = scope.own(new Tape(model.backend, model.leaves()));
-    const { residual, states } = forward(scope, model, tape, batch, options);
+    const { residual, states } = forward(scope, model, tape, prepared, inputs, options);
     const parts = { backend: tape.backend, config: model.config, weights: model.topWeights() };
     const hidden = scope.own(finalHidden(parts, residual));
     scope.drop(residual);
-    const head = headLoss(scope, model, innerTensor(hidden), batch, { ...options, count });
+    const head = headLoss(scope, model, innerTensor(hidden), prepared, inputs, options);
     const gradients = tape.backward([[hidden, head.dHidden]]);
     for (const gradient of gradients.values()) scope.own(gradient);
     for (const [tensor, gradient] of head.gradients) addTo(scope, model.backend, gradients, tensor, gradient);
@@ -74,9 +91,9 @@ export function lossAndGradients(model: TrainableModel, batch: Batch, options: L
       Object.fromEntries(Object.entries(state).map(([name, tensor]) => [name, tape.take(tensor)])),
     );
     return {
-      losses: new Losses(model.backend, head.losses, targets, count),
+      losses: head.losses,
       gradients: new Map(named),
-      state: new CarriedState(layers, positionsAfter(batch, options.state)),
+      state: new CarriedState(layers, positionsAfter(prepared, options.state)),
     };
   });
 }
@@ -89,7 +106,11 @@ export class Losses {
   readonly #losses: readonly Tensor[];
   readonly #count: number;
 
-  constructor(backend: Backend, losses: readonly Tensor[], targets: number, count: number) {
+  constructor(
+    backend: Backend,
+    losses: readonly Tensor[],
+    { targets, count }: Pick<PreparedBatch, 'targets' | 'count'>,
+  ) {
     this.#backend = backend;
     this.#losses = losses;
     this.targets = targets;
@@ -126,22 +147,21 @@ export class CarriedState {
   }
 }
 
-/** From ids to the last residual, recorded on the tape. All tensors belong to the scope. */
+/** From ids to the last residual, recorded on the tape. All tensors but the inputs belong to the scope. */
 function forward(
   scope: Scope,
   model: TrainableModel,
   tape: Tape,
-  batch: Batch,
-  { checkpointing = false, state }: LossOptions,
+  prepared: PreparedBatch,
+  [ids, marks]: readonly Tensor[],
+  { checkpointing = false, state }: Pick<LossOptions, 'checkpointing' | 'state'>,
 ): { residual: Tensor; states: readonly BlockState[] } {
   const { config } = model;
-  const { length } = batch;
-  const shape = [batch.batch, length];
+  const { batch, length, resets } = prepared;
   const { backend } = tape;
-  const ids = scope.own(backend.upload({ dtype: 'int32', shape, data: batch.ids }));
-  const marks = batch.resets && scope.own(model.backend.upload({ dtype: 'int32', shape, data: batch.resets }));
-  const call = { positions: state?.positions ?? positionsBefore(batch), resets: marks, batch: batch.batch, length };
-  let residual = scope.own(embedTokens({ backend, config, weights: model.topWeights() }, { ids, ...call }));
+  const positions = state?.positions ?? positionsBefore(prepared);
+  const call = { positions, resets: resets ? marks : undefined, batch, length };
+  let residual = scope.own(embedTokens({ backend, config, weights: model.topWeights() }, { ids: ids!, ...call }));
   const states: BlockState[] = [];
   for (const [layer, block] of config.blocks.entries()) {
     const names: string[] = [];
@@ -170,65 +190,40 @@ function headLoss(
   scope: Scope,
   model: TrainableModel,
   hidden: Tensor,
-  { batch, length, targets }: Batch,
-  { labelSmoothing, logits: limit = DEFAULT_LOGITS, count }: LossOptions & { readonly count: number },
+  { bands }: PreparedBatch,
+  inputs: readonly Tensor[],
+  { labelSmoothing }: Pick<LossOptions, 'labelSmoothing'>,
 ): { losses: readonly Tensor[]; dHidden: Tensor; gradients: ReadonlyMap<Tensor, Tensor> } {
   const { backend, config } = model;
   const weights = model.topWeights();
   const leaves = model.leaves().filter((tensor) => tensor === weights.head);
-  const rows = Math.max(1, Math.floor(limit / config.vocabSize));
-  const [rowsOfBatch, steps] = rows >= length ? [Math.min(batch, Math.floor(rows / length)), length] : [1, rows];
   const gradients = new Map<Tensor, Tensor>();
   const losses: Tensor[] = [];
-  const bands: Tensor[] = [];
-  for (let row = 0; row < batch; row += rowsOfBatch) {
-    const rowEnd = Math.min(row + rowsOfBatch, batch);
-    const band = rangeOf(scope, backend, hidden, 0, row, rowEnd);
+  const joinedBands: Tensor[] = [];
+  for (const band of bands) {
+    const { row, rowEnd } = band[0]!;
+    const rows = rangeOf(scope, backend, hidden, 0, row, rowEnd);
     const pieces: Tensor[] = [];
-    for (let step = 0; step < length; step += steps) {
-      const end = Math.min(step + steps, length);
-      const x = rangeOf(scope, backend, band, 1, step, end);
-      const shape = [rowEnd - row, end - step];
-      const data = partOf(targets, length, { row, rowEnd, step, end });
+    for (const { step, end, targets, cotangents } of band) {
+      const x = rangeOf(scope, backend, rows, 1, step, end);
       const piece = scoped((inner) => {
         const tape = inner.own(new Tape(backend, [x, ...leaves]));
-        const wanted = inner.own(backend.upload({ dtype: 'int32', shape, data }));
-        const dLosses = inner.own(filled(backend, shape, 1 / count));
         const logits = inner.own(logitsOf({ backend: tape.backend, config, weights }, x));
-        const loss = inner.own(tape.backend.crossEntropy(logits, wanted, { labelSmoothing }));
+        const loss = inner.own(tape.backend.crossEntropy(logits, inputs[targets]!, { labelSmoothing }));
         inner.drop(logits);
-        const found = tape.backward([[loss, dLosses]]);
+        const found = tape.backward([[loss, inputs[cotangents]!]]);
         return { found, loss: tape.take(loss) };
       });
       losses.push(scope.own(piece.loss));
       for (const gradient of piece.found.values()) scope.own(gradient);
       pieces.push(piece.found.get(x)!);
       for (const tensor of leaves) addTo(scope, backend, gradients, tensor, piece.found.get(tensor)!);
-      if (x !== band) scope.drop(x);
+      if (x !== rows) scope.drop(x);
     }
-    if (band !== hidden) scope.drop(band);
-    bands.push(joined(scope, backend, pieces, 1));
+    if (rows !== hidden) scope.drop(rows);
+    joinedBands.push(joined(scope, backend, pieces, 1));
   }
-  return { losses, dHidden: joined(scope, backend, bands, 0), gradients };
-}
-
-const DEFAULT_LOGITS = 2 ** 25;
-
-/** The values of some rows and steps of `[batch, length]`. */
-function partOf(
-  values: Int32Array,
-  length: number,
-  {
-    row,
-    rowEnd,
-    step,
-    end,
-  }: { readonly row: number; readonly rowEnd: number; readonly step: number; readonly end: number },
-): Int32Array<ArrayBuffer> {
-  const part = new Int32Array((rowEnd - row) * (end - step));
-  for (let from = row; from < rowEnd; from++)
-    part.set(values.subarray(from * length + step, from * length + end), (from - row) * (end - step));
-  return part;
+  return { losses, dHidden: joined(scope, backend, joinedBands, 0), gradients };
 }
 
 /** A range of one axis: the tensor itself where the range is all of it, and otherwise a copy that the scope owns. */
@@ -256,31 +251,10 @@ function addTo(scope: Scope, backend: Backend, sums: Map<Tensor, Tensor>, tensor
   scope.drop(gradient);
 }
 
-function positionsBefore({ batch }: Batch): readonly number[] {
+function positionsBefore({ batch }: PreparedBatch): readonly number[] {
   return new Array<number>(batch).fill(0);
 }
 
-function positionsAfter(batch: Batch, state: CarriedState | undefined): readonly number[] {
-  return (state?.positions ?? positionsBefore(batch)).map((position) => position + batch.length);
-}
-
-/** Checks a batch. Returns the number of targets. */
-function checkBatch(model: TrainableModel, { batch, length, ids, targets, resets }: Batch): number {
-  checkInteger('batch.batch', batch, 1);
-  checkInteger('batch.length', length, 1);
-  const { vocabSize } = model.config;
-  for (const [name, values] of Object.entries({ ids, targets, resets })) {
-    if (values === undefined) continue;
-    if (values.length !== batch * length)
-      throw invalid(`batch.${name}`, `${values.length} values`, `${batch * length}, [batch, length]`);
-  }
-  for (const id of ids)
-    if (id < 0 || id >= vocabSize) throw invalid('batch.ids', `the id ${id}`, `ids from 0 to ${vocabSize - 1}`);
-  let count = 0;
-  for (const target of targets) {
-    if (target >= vocabSize) throw invalid('batch.targets', `the target ${target}`, `targets up to ${vocabSize - 1}`);
-    if (target >= 0) count++;
-  }
-  if (count === 0) throw invalid('batch.targets', 'no target', 'at least one that is not below 0');
-  return count;
+function positionsAfter(prepared: PreparedBatch, state: CarriedState | undefined): readonly number[] {
+  return (state?.positions ?? positionsBefore(prepared)).map((position) => position + prepared.length);
 }

@@ -1,4 +1,13 @@
-import { type Backend, type HostTensor, invalid, MambaError, type Tensor } from '@mamba/core';
+import {
+  type AdamwRates,
+  type AdamwStep,
+  adamwRates,
+  type Backend,
+  type HostTensor,
+  invalid,
+  MambaError,
+  type Tensor,
+} from '@mamba/core';
 import { checkNumber, checkOptions, disposeAll, sameShape } from '@mamba/core/toolkit';
 import type { TrainedParameter } from '../model/trainable.ts';
 import { filled } from '../tape/filled.ts';
@@ -20,6 +29,17 @@ export interface OptimiserOptions {
 export interface Moments {
   readonly first: Tensor;
   readonly second: Tensor;
+}
+
+/** Updates that are prepared once. */
+export interface CapturedUpdate {
+  /** Bytes that it holds until it is disposed. */
+  readonly bytes: number;
+  /** Whether the gradients, parameters and moments are all alive. */
+  readonly usable: boolean;
+  /** As `Optimiser.update`, by the present gradients. The norm belongs to the capture. */
+  update(learningRate: number): Tensor;
+  dispose(): void;
 }
 
 /** AdamW (arXiv 1711.05101) with clipping by the global norm (arXiv 1211.5063), on the device. */
@@ -105,14 +125,52 @@ export class Optimiser {
    * @returns The norm before clipping, `[1]`, which the caller disposes.
    */
   update(gradients: ReadonlyMap<string, Tensor>, learningRate: number): Tensor {
+    const step = this.step + 1;
+    const norm = this.#write(gradients, { learningRate, step });
+    this.step = step;
+    return norm;
+  }
+
+  /**
+   * Captures updates by these gradients, whose values change from one to the next. It is of use until moments are
+   * restored.
+   * @throws MambaError `unsupported` where the backend captures nothing.
+   */
+  capture(gradients: ReadonlyMap<string, Tensor>): CapturedUpdate {
+    const backend = this.#backend;
+    if (backend.capture === undefined)
+      throw new MambaError('unsupported', `${backend.name} cannot capture an update`, {
+        origin: 'optimiser.capture',
+        remedy: 'Call update() for each step.',
+      });
+    const input = { shape: [3], dtype: backend.precision };
+    const captured = backend.capture([input], ([rates]) => this.#write(gradients, { rates: rates! }));
+    return {
+      bytes: captured.bytes,
+      get usable() {
+        return captured.usable;
+      },
+      update: (learningRate) => {
+        const step = this.step + 1;
+        const rates = Float64Array.from(adamwRates({ ...this.#options, learningRate, step }));
+        const norm = captured.replay([{ dtype: 'float64', shape: [3], data: rates }]);
+        this.step = step;
+        return norm;
+      },
+      dispose: () => captured.dispose(),
+    };
+  }
+
+  /** Calls AdamW for each parameter that has a gradient. Returns the norm of the gradients. */
+  #write(gradients: ReadonlyMap<string, Tensor>, rates: AdamwStep | AdamwRates<Tensor>): Tensor {
     const { beta1, beta2, eps, weightDecay, maxNorm } = this.#options;
     const updated = this.#parameters.filter(({ name }) => gradients.has(name));
     const norm = this.#backend.gradientNorm(updated.map(({ name }) => gradients.get(name)!));
-    const step = this.step + 1;
     try {
       for (const { name, tensor, decay } of updated)
         this.#backend.adamw(tensor, gradients.get(name)!, this.moments.get(name)!, {
-          ...{ learningRate, step, beta1, beta2, eps, norm },
+          ...rates,
+          ...{ beta1, beta2, eps, norm },
           weightDecay: decay ? weightDecay : 0,
           maxNorm: maxNorm === Number.POSITIVE_INFINITY ? undefined : maxNorm,
         });
@@ -120,7 +178,6 @@ export class Optimiser {
       norm.dispose();
       throw error;
     }
-    this.step = step;
     return norm;
   }
 

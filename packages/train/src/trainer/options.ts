@@ -12,6 +12,11 @@ export interface TrainerOptions extends Omit<ScheduleOptions, 'total'>, Optimise
   readonly labelSmoothing?: number | undefined;
   /** Computes each layer again for its gradients, in place of keeping it in memory. Default false. */
   readonly checkpointing?: boolean | undefined;
+  /**
+   * Prepares the computation of a step once for each shape of batches, where the backend can, and replays it: the same
+   * bits with less work for the host. Steps that carry a state are not prepared. Default true.
+   */
+  readonly capture?: boolean | undefined;
 }
 
 /** The options by what they belong to, with their defaults. */
@@ -20,12 +25,13 @@ export interface ResolvedOptions {
   readonly accumulation: number;
   readonly labelSmoothing: number | undefined;
   readonly checkpointing: boolean;
+  readonly capture: boolean;
   readonly learningRate: (step: number) => number;
   readonly optimiser: OptimiserOptions;
 }
 
 const KEYS = [
-  ...['steps', 'accumulation', 'labelSmoothing', 'checkpointing'],
+  ...['steps', 'accumulation', 'labelSmoothing', 'checkpointing', 'capture'],
   ...['peak', 'kind', 'warmup', 'end'],
   ...['beta1', 'beta2', 'eps', 'weightDecay', 'maxNorm'],
 ];
@@ -33,11 +39,12 @@ const KEYS = [
 /** @throws MambaError `invalid-argument` */
 export function resolveOptions(options: TrainerOptions): ResolvedOptions {
   checkOptions('trainer', options, KEYS);
-  const { steps, accumulation = 1, labelSmoothing, checkpointing = false, ...others } = options;
+  const { steps, accumulation = 1, labelSmoothing, checkpointing = false, capture = true, ...others } = options;
   const { peak, kind, warmup, end, ...optimiser } = others;
   checkInteger('trainer.steps', steps, 1);
   checkInteger('trainer.accumulation', accumulation, 1);
   checkBoolean('trainer.checkpointing', checkpointing);
+  checkBoolean('trainer.capture', capture);
   const learningRate = schedule({ peak, kind, warmup, end, total: steps });
-  return { steps, accumulation, labelSmoothing, checkpointing, learningRate, optimiser };
+  return { steps, accumulation, labelSmoothing, checkpointing, capture, learningRate, optimiser };
 }

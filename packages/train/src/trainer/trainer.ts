@@ -5,6 +5,7 @@ import type { CarriedState } from '../model/loss.ts';
 import type { TrainableModel } from '../model/trainable.ts';
 import { Optimiser } from '../optimiser/optimiser.ts';
 import { type Accumulated, accumulateGradients } from './accumulate.ts';
+import { CapturedSteps, type Step } from './captured-steps.ts';
 import { divergence } from './divergence.ts';
 import { type ResolvedOptions, resolveOptions, type TrainerOptions } from './options.ts';
 
@@ -45,20 +46,23 @@ interface Pending extends Pick<Accumulated, 'losses'> {
   readonly tokens: number;
   readonly learningRate: number;
   readonly norm: Tensor;
+  /** The norm, and the mean loss of each batch. They are read before the next step overwrites what is captured. */
+  readonly values: Promise<readonly [norm: number, losses: readonly number[]]>;
   /** For computing the step again. */
   readonly batches: readonly TrainingBatch[];
   readonly before: CarriedState | undefined;
 }
 
 /**
- * Trains a model step by step. While a step is read, the forward and backward pass of the next one is on the device
- * already, so that the device does not wait; its update follows only when the step before proved finite.
+ * Trains a model step by step. A step is read from its end on, while the forward and backward pass of the next one goes
+ * to the device, so that the device does not wait; its update follows only when the step before proved finite.
  */
 export class Trainer {
   readonly model: TrainableModel;
   readonly data: BatchSource;
   readonly optimiser: Optimiser;
   readonly #options: ResolvedOptions;
+  readonly #captured: CapturedSteps | undefined;
   #step = 0;
   #tokens = 0;
   #carried: CarriedState | undefined;
@@ -70,6 +74,7 @@ export class Trainer {
     this.model = model;
     this.data = data;
     this.optimiser = new Optimiser(model.backend, model.parameters, this.#options.optimiser);
+    if (this.#options.capture) this.#captured = new CapturedSteps(model, this.optimiser, this.#options);
   }
 
   /** Number of steps of the whole training. */
@@ -107,7 +112,7 @@ export class Trainer {
       while (this.#step < until && !signal?.aborted) {
         const batches = await this.#batches();
         const before = this.#carried;
-        const submitted = this.#accumulate(batches, before);
+        const submitted = this.#start(batches, before);
         const previous = pending;
         pending = undefined;
         try {
@@ -127,6 +132,8 @@ export class Trainer {
       if (pending !== undefined) this.#drop(pending);
       this.#failure = error;
       throw error;
+    } finally {
+      this.#captured?.trim();
     }
     if (this.#step < until)
       throw new MambaError('aborted', 'training was aborted', { origin: `step ${this.#step}`, cause: signal?.reason });
@@ -155,6 +162,7 @@ export class Trainer {
   }
 
   dispose(): void {
+    this.#captured?.dispose();
     this.optimiser.dispose();
     this.#carried?.dispose();
     this.#carried = undefined;
@@ -166,35 +174,50 @@ export class Trainer {
     return batches;
   }
 
+  /** Computes the gradients of a step: by a capture where there is one, or else call by call. */
+  #start(batches: readonly TrainingBatch[], before: CarriedState | undefined): Step {
+    const captured = this.data.carries ? undefined : this.#captured?.start(batches);
+    if (captured !== undefined) return captured;
+    const accumulated = this.#accumulate(batches, before);
+    return {
+      ...accumulated,
+      update: (learningRate) => this.optimiser.update(accumulated.gradients, learningRate),
+    };
+  }
+
   #accumulate(batches: readonly TrainingBatch[], state: CarriedState | undefined): Accumulated {
     const { labelSmoothing, checkpointing } = this.#options;
     const carries = this.data.carries ?? false;
     return accumulateGradients(this.model, batches, { labelSmoothing, checkpointing, state, carries });
   }
 
-  #update(
-    { losses, gradients, state }: Accumulated,
-    batches: readonly TrainingBatch[],
-    before: CarriedState | undefined,
-  ): Pending {
+  #update(submitted: Step, batches: readonly TrainingBatch[], before: CarriedState | undefined): Pending {
+    const { losses, gradients, state } = submitted;
     const learningRate = this.#options.learningRate(this.#step);
-    const norm = this.optimiser.update(gradients, learningRate);
+    const norm = submitted.update(learningRate);
+    const values = this.#values(norm, losses);
+    // Whoever waits for the step gets its failure.
+    values.catch(() => {});
     for (const gradient of gradients.values()) gradient.dispose();
     this.#carried = state;
     this.#step++;
     this.#tokens += tokensOf(batches);
-    return { losses, batches, before, learningRate, norm, step: this.#step, tokens: this.#tokens };
+    return { losses, batches, before, learningRate, norm, values, step: this.#step, tokens: this.#tokens };
+  }
+
+  async #values(norm: Tensor, losses: Accumulated['losses']): Promise<readonly [number, readonly number[]]> {
+    const [norms, means] = await Promise.all([
+      this.model.backend.read(norm),
+      Promise.all(losses.map((part) => part.mean())),
+    ]);
+    return [norms[0]!, means];
   }
 
   /** Waits for a step. @throws MambaError `not-finite` */
   async #read(pending: Pending): Promise<Omit<StepMetrics, 'tokensPerSecond'>> {
     const { step, tokens, learningRate, batches, before } = pending;
     try {
-      const [norms, ...parts] = await Promise.all([
-        this.model.backend.read(pending.norm),
-        ...pending.losses.map((part) => part.mean()),
-      ]);
-      const norm = norms[0]!;
+      const [norm, parts] = await pending.values;
       const loss = parts.reduce((sum, part) => sum + part, 0);
       if (Number.isFinite(loss) && Number.isFinite(norm)) return { step, tokens, loss, norm, learningRate };
       const again = this.#accumulate(batches, before);
