@@ -4,7 +4,15 @@
  * work is matrix products.
  */
 import { MODEL_GRADIENTS_TOLERANCE, Random } from '@mamba/conformance';
-import { type Backend, type ModelConfig, modelConfig, parameterCount, sizeOf, type Tensor } from '@mamba/core';
+import {
+  type Backend,
+  type Capture,
+  type ModelConfig,
+  modelConfig,
+  parameterCount,
+  sizeOf,
+  type Tensor,
+} from '@mamba/core';
 import {
   type Batch,
   inductionHeads,
@@ -149,12 +157,20 @@ export function trainCase(subject: Subject, shape: BatchShape, expected: Expecte
         model.dispose();
         throw error;
       }
-      const run = (): void => step(model, optimiser, batch);
+      const call = (): void => step(model, optimiser, batch);
+      // Where the backend can, a training captures its steps when they repeat. The memory is that of a step by calls.
+      let captured: Capture<void> | undefined;
+      const run = (): void => {
+        captured ??= meter.backend.capture?.([], call);
+        if (captured === undefined) call();
+        else captured.replay([]);
+      };
       return {
         actual: () => gradientsOf(model, small),
         measured: { [id]: { run } },
-        peakBytes: () => meter.during(run),
+        peakBytes: () => meter.during(call),
         dispose() {
+          captured?.dispose();
           optimiser.dispose();
           model.dispose();
         },

@@ -196,6 +196,9 @@ const ATTEMPTS: readonly BadInput[] = [
     BAD,
     (i) => pair(i.floats(1), i.floats(1), (a, b) => i.backend.supports(untyped<'add'>('matmul'), a, b)),
   ],
+  ['adamw-rates-shape', BAD, (i) => adamw(i, { rates: i.floats(2) })],
+  ['adamw-rates-beside-step', BAD, (i) => adamw(i, { rates: i.floats(3), step: 1 })],
+  ['adamw-neither-rates-nor-step', BAD, (i) => adamw(i, {})],
 ];
 
 function single(x: Tensor, call: (x: Tensor) => unknown): Attempt {
@@ -219,6 +222,11 @@ function foreignScan(inputs: Inputs): Attempt {
   const [u, delta, A] = [inputs.foreign(1, 2, 3), inputs.foreign(1, 2, 3), inputs.foreign(3, 2)];
   const [B, C] = [inputs.foreign(1, 2, 2), inputs.foreign(1, 2, 2)];
   return () => inputs.backend.selectiveScan(u, delta, A, B, C);
+}
+
+function adamw(inputs: Inputs, options: object): Attempt {
+  const [parameter, gradient, first, second] = [0, 1, 2, 3].map(() => inputs.floats(4));
+  return () => inputs.backend.adamw(parameter!, gradient!, { first: first!, second: second! }, untyped(options));
 }
 
 export async function refused(findings: Findings, code: ErrorCode, attempt: Attempt, backend: Backend): Promise<void> {
