@@ -2,7 +2,8 @@ import type { HostTensor } from '@mamba/core';
 import { type CapturedKernels, copyFloats } from '@mamba/core/driver';
 import type { Storage } from './storage.ts';
 
-type Result = Storage | Readonly<Record<string, Storage>> | undefined;
+/** What a kernel returns: one storage or several, and nothing for an update. */
+export type Result = Storage | Readonly<Record<string, Storage>> | undefined;
 
 /** Kernel calls that are made again in order, each into the storages that it gave the first time. */
 export class Capture implements CapturedKernels {
@@ -43,7 +44,6 @@ export class Capture implements CapturedKernels {
     }
     const result = call();
     const targets = storagesOf(result);
-    for (const storage of targets) this.add(storage);
     this.#calls.push(() => {
       for (const [index, values] of storagesOf(call()).entries()) targets[index]!.set(values);
     });
@@ -67,7 +67,7 @@ export class Capture implements CapturedKernels {
   }
 }
 
-function storagesOf(result: Result): readonly Storage[] {
+export function storagesOf(result: Result): readonly Storage[] {
   if (result === undefined) return [];
   return ArrayBuffer.isView(result) ? [result] : Object.values(result);
 }

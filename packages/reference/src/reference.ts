@@ -8,7 +8,7 @@ import {
   sizeOf,
   type UploadTarget,
 } from '@mamba/core/driver';
-import { Capture } from './capture.ts';
+import { Capture, type Result, storagesOf } from './capture.ts';
 import { kernels } from './operations/index.ts';
 import { allocating, newFloats, newIntegers, type Storage } from './storage.ts';
 
@@ -100,11 +100,10 @@ function mapKernels(
   const counted = Object.entries(plain).map(([name, kernel]) => [
     name,
     (call: never) => {
-      const run = () => (kernel as (call: never) => Storage | Record<string, Storage> | undefined)(call);
+      const run = () => (kernel as (call: never) => Result)(call);
       const { capturing } = driver;
       const result = capturing === undefined ? run() : capturing.note(run, name === 'adamw');
-      if (result === undefined) return;
-      for (const storage of ArrayBuffer.isView(result) ? [result] : Object.values(result)) count(storage);
+      for (const storage of storagesOf(result)) count(storage);
       return result;
     },
   ]);
