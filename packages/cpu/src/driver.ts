@@ -33,7 +33,7 @@ import { multiplyBackward } from './operations/multiply-backward.ts';
 import { layerNormBackward, rmsNormBackward } from './operations/norm-backward.ts';
 import { rmsNorm } from './operations/rms-norm.ts';
 import { sample } from './operations/sample.ts';
-import { selectiveScan } from './operations/selective-scan.ts';
+import { keptSteps, selectiveScan } from './operations/selective-scan.ts';
 import { selectiveScanBackward } from './operations/selective-scan-backward.ts';
 import { slice } from './operations/slice.ts';
 import type { Runtime } from './runtime.ts';
@@ -72,6 +72,7 @@ export function createDriver(runtime: Runtime): Driver<Storage> {
     },
     free: (storage) => storage.free(),
     async synchronize() {},
+    keptSteps,
     supports,
     supportsUpload,
     memory: () => ({

@@ -99,6 +99,7 @@ function passesScan(context: Context, length: number, state: number, rate: Rate)
       resets: 0,
       initialState: initial.address,
       lastState: lastState.address,
+      states: 0,
       y: y.address,
       zStride: dim * 4,
       stepStride: state * 4,

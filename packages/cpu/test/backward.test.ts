@@ -49,10 +49,12 @@ async function gradients(
   for (const [name, shape] of Object.entries(shapes))
     tensors[name] =
       name === 'resets' ? int32(backend, shape, [...values[name]!]) : float32(backend, shape, [...values[name]!]);
-  const results = call(tensors) as Record<string, Tensor>;
+  const results = Object.entries(call(tensors) as Record<string, Tensor | undefined>).flatMap(([name, tensor]) =>
+    tensor === undefined ? [] : [[name, tensor] as const],
+  );
   const read: Record<string, ArrayLike<number>> = {};
-  for (const [name, tensor] of Object.entries(results)) read[name] = await backend.read(tensor);
-  for (const tensor of [...Object.values(tensors), ...Object.values(results)]) tensor.dispose();
+  for (const [name, tensor] of results) read[name] = await backend.read(tensor);
+  for (const tensor of [...Object.values(tensors), ...results.map(([, tensor]) => tensor)]) tensor.dispose();
   return read;
 }
 
@@ -119,20 +121,20 @@ function scanLoss({ length, dim, state, groups = 1, discretization }: Scan, valu
 
 test.each<Scan>([
   { length: 1, dim: 1, state: 1 },
-  { length: 63, dim: 5, state: 2 },
-  { length: 64, dim: 9, state: 3 },
-  { length: 65, dim: 8, state: 16 },
-  { length: 128, dim: 4, state: 17 },
-  { length: 130, dim: 12, state: 1, resets: [64] },
-  { length: 150, dim: 17, state: 4, resets: [0, 63, 64, 65, 127, 149] },
+  { length: 39, dim: 5, state: 2 },
+  { length: 40, dim: 9, state: 3 },
+  { length: 41, dim: 8, state: 16 },
+  { length: 80, dim: 4, state: 17 },
+  { length: 90, dim: 12, state: 1, resets: [40] },
+  { length: 150, dim: 17, state: 4, resets: [0, 39, 40, 41, 79, 149] },
   { length: 70, dim: 70, state: 2 },
   { length: 66, dim: 18, state: 3, groups: 2, resets: [10] },
   { length: 70, dim: 5, state: 3, A: [-300, -100] },
   { length: 70, dim: 5, state: 3, A: [-1e-6, -1e-9] },
   { length: 130, dim: 9, state: 3, A: [-0.1, 0.05], resets: [100] },
-  { length: 70, dim: 9, state: 3, discretization: 'zoh', resets: [64] },
+  { length: 70, dim: 9, state: 3, discretization: 'zoh', resets: [40] },
   { length: 70, dim: 9, state: 3, discretization: 'zoh', A: [-1e-3, 0.05] },
-  { length: 70, dim: 9, state: 3, discretization: 'bilinear', resets: [64] },
+  { length: 70, dim: 9, state: 3, discretization: 'bilinear', resets: [40] },
 ])('selectiveScanBackward %o', async (scan) => {
   const { length, dim, state, groups = 1, discretization, resets, A = [-8, -0.01] } = scan;
   const shapes = {
@@ -151,18 +153,25 @@ test.each<Scan>([
   };
   const values = draw(shapes, { A, delta: [-5, 0], z: [-3, 3] });
   if (resets) for (let t = 0; t < length; t++) values.resets![t] = resets.includes(t) ? 1 : 0;
-  const given = await gradients(shapes, values, (tensors) =>
-    backend.selectiveScanBackward(
-      tensors.u!,
-      tensors.delta!,
-      tensors.A!,
-      tensors.B!,
-      tensors.C!,
-      { ...scanOptions(tensors), deltaSoftplus: true, discretization },
-      { y: tensors.dy!, lastState: tensors.dLastState },
-    ),
-  );
+  const backward = (tensors: Record<string, Tensor>, keepStates: boolean) => {
+    const { u, delta, A, B, C, dy, dLastState } = tensors;
+    const options = { ...scanOptions(tensors), deltaSoftplus: true, discretization, keepStates };
+    const results = backend.selectiveScan(u!, delta!, A!, B!, C!, options);
+    expect(results.states?.shape).toEqual(keepStates ? [1, Math.ceil(length / 40), dim, state] : undefined);
+    const cotangents = { y: dy!, lastState: dLastState };
+    const all = backend.selectiveScanBackward(u!, delta!, A!, B!, C!, options, cotangents, results.states);
+    return { ...all, 'forward.y': results.y, 'forward.lastState': results.lastState, 'forward.states': results.states };
+  };
+  const {
+    'forward.y': y,
+    'forward.lastState': last,
+    ...given
+  } = await gradients(shapes, values, (t) => backward(t, false));
   expectDerivatives(given, values, (changed) => scanLoss(scan, changed));
+  const { 'forward.states': states, ...kept } = await gradients(shapes, values, (t) => backward(t, true));
+  expect(kept).toEqual({ ...given, 'forward.y': y, 'forward.lastState': last });
+  // Of every 40 steps, the first in row order is the initial state.
+  expect(Array.from(states!).slice(0, dim * state)).toEqual([...values.initialState!]);
 });
 
 function scanOptions({ D, z, deltaBias, initialState, resets }: Record<string, Tensor>) {

@@ -112,17 +112,16 @@ test('also of the gradients of a scan and of a convolution', { timeout: 0 }, asy
     const rows = (seed: number) => tensor(backend, [batch, length, dim], seed);
     const vector = (seed: number) => tensor(backend, [dim], seed);
     const selective = (seed: number) => tensor(backend, [batch, length, state], seed);
-    const scan = backend.selectiveScanBackward(
-      rows(1),
-      rows(2),
-      tensor(backend, [dim, state], 3, -8, -0.01),
-      selective(4),
-      selective(5),
-      { D: vector(6), z: rows(7), deltaBias: vector(8), deltaSoftplus: true },
-      { y: rows(9) },
-    );
+    const inputs = [rows(1), rows(2), tensor(backend, [dim, state], 3, -8, -0.01), selective(4), selective(5)] as const;
+    const options = { D: vector(6), z: rows(7), deltaBias: vector(8), deltaSoftplus: true };
+    const y = rows(9);
+    const scan = backend.selectiveScanBackward(...inputs, options, { y });
+    const { states } = backend.selectiveScan(...inputs, { ...options, keepStates: true });
+    const kept = backend.selectiveScanBackward(...inputs, options, { y }, states);
+    const read = (gradients: object) => Promise.all(Object.values(gradients).map((gradient) => backend.read(gradient)));
+    expect(await read(kept)).toEqual(await read(scan));
     const conv = backend.causalConv1dBackward(rows(10), tensor(backend, [dim, 4], 11), vector(12), {}, { y: rows(13) });
-    return Promise.all([...Object.values(scan), ...Object.values(conv)].map((gradient) => backend.read(gradient)));
+    return read([...Object.values(scan), ...Object.values(conv)]);
   };
   const expected = await withBackend(1, all);
   expect(expected).toHaveLength(11);

@@ -4,7 +4,9 @@
 // A shader names the library files that it links in a comment, `// link: math, collect-{workgroup,subgroup}`; braces
 // name alternatives, of which the host picks one. `const NAME: u32 = 4u; // constant` may be replaced by the host as
 // the pipeline is made (WGSL sizes no function-local array by an override); everything else that varies is an
-// `override` or a uniform. A loop marked `// unroll` is written out by the host: see `textOf` in src/gpu/shader.ts.
+// `override` or a uniform. A binding marked `// with NAME` is bound where the constant NAME is not 0: a ninth storage
+// buffer, where browsers promise eight. The text uses it only in loops that run NAME times, and are written out. A loop
+// marked `// unroll` is written out by the host: see `textOf` in src/gpu/shader.ts.
 import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -42,7 +44,7 @@ function generate(stem) {
     if (JSON.stringify(other) !== JSON.stringify(first))
       fail(stem, `its link ${name} binds other things than the first`);
   }
-  const { bindings, uniforms, overrides } = first;
+  const { bindings, optional, uniforms, overrides } = first;
   const constants = Object.values(links).flatMap((code) =>
     [...code.matchAll(/^const (\w+): u32 = \d+u; \/\/ constant/gm)].map((match) => match[1]),
   );
@@ -52,12 +54,12 @@ function generate(stem) {
 import type { Shader } from '../gpu/shader.ts';
 
 export const ${camel(stem)}: Shader<
-  ${names(bindings.map(({ name }) => name))},
+  ${names([...bindings, ...(optional ? [optional] : [])].map(({ name }) => name))},
   ${names(uniforms.fields.map(({ name }) => name))},
   ${names(overrides)},
   ${names([...new Set(constants)])},
   ${names(Object.keys(links))}
-> = ${JSON.stringify({ stem, bindings, uniforms, overrides, constants: [...new Set(constants)], links: texts }, null, 2)};
+> = ${JSON.stringify({ stem, bindings, optional, uniforms, overrides, constants: [...new Set(constants)], links: texts }, null, 2)};
 `;
 }
 
@@ -104,13 +106,21 @@ function reflect(stem, link, code) {
   }
   if (module.entry.compute.length !== 1 || module.entry.compute[0].name !== 'main')
     fail(stem, 'it must have one entry point, main');
-  const bindings = module.storage
+  const marks = new Map(
+    [...code.matchAll(/^@group.+> (\w+): .+; \/\/ with (\w+)\b/gm)].map(([, name, constant]) => [name, constant]),
+  );
+  const storage = module.storage
     .map(({ name, group, binding, access }) => {
       if (group !== 0) fail(stem, `${name} is not in group 0`);
       return { name, binding, writable: access === 'read_write' };
     })
     .sort((a, b) => a.binding - b.binding);
-  // Browsers promise 8 storage buffers a stage, and no more is asked for.
+  const bindings = storage.filter(({ name }) => !marks.has(name));
+  const [optional, ...others] = storage
+    .filter(({ name }) => marks.has(name))
+    .map((binding) => ({ ...binding, constant: marks.get(binding.name) }));
+  if (others.length > 0) fail(stem, 'it has more than one optional binding');
+  // Browsers promise 8 storage buffers a stage; where there are more, the host may bind the optional one.
   if (bindings.length > 8) fail(stem, `it binds ${bindings.length} storage buffers; 8 are promised`);
   const [uniform, ...more] = module.uniforms;
   if (more.length > 0) fail(stem, 'it has more than one uniform block');
@@ -121,12 +131,12 @@ function reflect(stem, link, code) {
     return { name, offset, type: type.name };
   });
   const taken = new Set();
-  for (const { binding } of [...bindings, ...(uniform === undefined ? [] : [uniform])]) {
+  for (const { binding } of [...storage, ...(uniform === undefined ? [] : [uniform])]) {
     if (taken.has(binding)) fail(stem, `binding ${binding} is taken twice`);
     taken.add(binding);
   }
   const size = Math.ceil((uniform?.size ?? 0) / 16) * 16;
-  return { bindings, uniforms: { size, fields }, overrides: module.overrides.map(({ name }) => name) };
+  return { bindings, optional, uniforms: { size, fields }, overrides: module.overrides.map(({ name }) => name) };
 }
 
 /** Replaces subgroup matrices, which wgsl_reflect does not know, by other matrices, since only interfaces are read. */

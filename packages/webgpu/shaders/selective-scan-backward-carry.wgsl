@@ -2,7 +2,8 @@
 // adjoints, last to first. One lane for each (row, channel, state) and direction goes through the chunks. It replaces a
 // chunk's last state from zero by the chunk's first state, and the adjoint that a chunk alone hands to the one before
 // it by the adjoint that comes in at the chunk's end. Both use the chunk's total decay, exp(A Σ d), or 0 where it holds
-// a reset. Bytes a chunk, state and direction: 8, and 16 a channel shared by its states.
+// a reset. With GIVEN the forward scan kept the states, and adjoints alone are handed on. Bytes a chunk, state and
+// direction: 8, and 16 a channel shared by its states.
 
 @group(0) @binding(0) var<uniform> args: CarryArgs;
 @group(0) @binding(1) var<storage, read_write> workspace: array<f32>;
@@ -21,6 +22,7 @@ struct CarryArgs {
   atTotals: u32,
 }
 
+override GIVEN: bool = false;
 override INITIAL: bool = false;
 override LAST: bool = false;
 
@@ -35,10 +37,10 @@ fn main(
 ) {
   let vectors = args.dim * args.states;
   let lane = (tile_id.y * tiles_count.x + tile_id.x) * 64u + index;
-  if (lane >= 2u * args.rows * vectors) {
+  if (lane >= select(2u, 1u, GIVEN) * args.rows * vectors) {
     return;
   }
-  let backward = lane >= args.rows * vectors;
+  let backward = GIVEN || lane >= args.rows * vectors;
   let i = lane % (args.rows * vectors);
   let row = i / vectors;
   let vector = i % vectors;

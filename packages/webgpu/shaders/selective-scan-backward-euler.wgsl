@@ -6,8 +6,8 @@
 // its states and its steps, as in selective-scan-euler.wgsl; PER_LANE channels have the same lanes, which adds up their
 // parts of dB and dC at once. Time goes by tiles of STEPS from the last to the first.
 // For each tile the states are computed again from h before the tile, which selective-scan-backward-states.wgsl kept,
-// and p = a_t h_(t-1) of every step stays in registers: h_t = p + d u B, and all gradients need p or h alone. Then the
-// adjoint goes back through the steps.
+// or with GIVEN the forward scan, and h of every step stays in registers. Then the adjoint g goes back through the
+// steps: it hands a_t g_t to the step before, and the gradients of a_t need the product of that with h_(t-1).
 //
 // dB and dC are sums over channels. Subgroups add up 2^ROUNDS channels by shuffles, after which each lane has LEFT of
 // the sums; the CLUSTERS of channels meet in workgroup memory, SUMMED steps at a time, and the workgroup's sums go to
@@ -18,7 +18,7 @@
 //
 // Bytes an element (batch · length · channel), f32: u, delta, z, dy read and du, ddelta, dz written, 28; h before tiles
 // 4 · states / STEPS; B and C 8 · states / CHANNELS, and as much for the partial sums. Operations an element and state:
-// 2 exp2, 14 multiplies or adds; beside them some 100 for softplus, silu, their derivatives, sums and addresses.
+// 2 exp2, 13 multiplies or adds; beside them some 100 for softplus, silu, their derivatives, sums and addresses.
 
 @group(0) @binding(0) var<uniform> args: Args;
 @group(0) @binding(1) var<storage, read_write> workspace: array<vec4f>;
@@ -29,12 +29,14 @@
 @group(0) @binding(6) var<storage, read_write> du: array<f32>; // [batch, length, dim]
 @group(0) @binding(7) var<storage, read_write> ddelta: array<f32>; // [batch, length, dim]
 @group(0) @binding(8) var<storage, read_write> dz: array<f32>; // [batch, length, dim]
+@group(0) @binding(9) var<storage, read> kept: array<vec4f>; // with GIVEN: [batch, tiles, dim, states / 4]
 
 const CHANNELS: u32 = 64u; // constant
 const STEPS: u32 = 16u; // constant: a multiple of LANES and of SUMMED
 const PER_LANE: u32 = 1u; // constant: channels of a lane
 const OWN: u32 = 4u; // constant: STEPS / LANES, steps of each channel that a lane loads and writes
 const VECS: u32 = 1u; // constant: PER_LANE · VECS_PER_LANE
+const HELD: u32 = 17u; // constant: (STEPS + 1) · VECS
 const STAGED: u32 = 1u; // constant: WORKGROUP · STAGED vec4s cover B and C of a tile
 const SUMMED: u32 = 8u; // constant: steps whose dB and dC are in workgroup memory at once
 const BATCHES: u32 = 2u; // constant: STEPS / SUMMED
@@ -44,6 +46,8 @@ const HALF: u32 = 4u; // constant: VALUES / 2
 const LEFT: u32 = 8u; // constant: VALUES / 2^ROUNDS
 const CLUSTERS: u32 = 64u; // constant: CHANNELS / PER_LANE / 2^ROUNDS
 const OUTPUTS: u32 = 1u; // constant: WORKGROUP · OUTPUTS vec4s cover dB and dC of SUMMED steps
+/// 1 where the forward scan kept h before the tiles, in all of time and not only from the chunk's beginning.
+const GIVEN: u32 = 0u; // constant
 /// Whether there are 16 states, so that the compiler knows their number.
 override FULL: bool = true;
 override CHUNKED: bool = false;
@@ -103,7 +107,9 @@ fn main(@builtin(workgroup_id) tile_id: vec3u, @builtin(local_invocation_index) 
       if (q < quads) {
         a[e * VECS_PER_LANE + i] = LOG2E * workspace[args.atA + channel * quads + q];
         if (CHUNKED) {
-          start[e * VECS_PER_LANE + i] = workspace[args.atStates + ofChunk + q];
+          if (GIVEN == 0u) {
+            start[e * VECS_PER_LANE + i] = workspace[args.atStates + ofChunk + q];
+          }
           g[e * VECS_PER_LANE + i] = workspace[args.atAdjoints + ofChunk + q];
         } else if (LAST) {
           g[e * VECS_PER_LANE + i] = workspace[args.atLast + (row * args.dim + channel) * quads + q];
@@ -153,7 +159,7 @@ fn main(@builtin(workgroup_id) tile_id: vec3u, @builtin(local_invocation_index) 
       }
       for (var i = 0u; i < VECS_PER_LANE; i++) { // unroll
         h[e * VECS_PER_LANE + i] = next.kept[e * VECS_PER_LANE + i];
-        if (CHUNKED) {
+        if (CHUNKED && GIVEN == 0u) {
           let carried = exp2(next.passed[e].x * a[e * VECS_PER_LANE + i]) * start[e * VECS_PER_LANE + i];
           h[e * VECS_PER_LANE + i] += select(vec4f(), carried, next.passed[e].y != 0.0);
         }
@@ -179,23 +185,26 @@ fn main(@builtin(workgroup_id) tile_id: vec3u, @builtin(local_invocation_index) 
     }
     workgroupBarrier();
 
-    var p: array<vec4f, STEPS * VECS>;
+    var hs: array<vec4f, HELD>; // h before the tile and after each of its steps
     var decays: array<vec4f, STEPS * VECS>;
     var ofY: array<f32, STEPS * PER_LANE>; // this lane's part of C · h
+    for (var i = 0u; i < VECS; i++) { // unroll
+      hs[i] = h[i];
+    }
     for (var k = 0u; k < STEPS; k++) { // unroll
       for (var e = 0u; e < PER_LANE; e++) { // unroll
         var sum = vec4f();
         for (var i = 0u; i < VECS_PER_LANE; i++) { // unroll
           let decay = exp2(ds[e * STEPS + k] * a[e * VECS_PER_LANE + i]);
-          var before = decay * h[e * VECS_PER_LANE + i];
+          var carried = decay * h[e * VECS_PER_LANE + i];
           if (KEEP) {
             decays[k * VECS + e * VECS_PER_LANE + i] = decay;
           }
           if (RESETS) {
-            before = select(before, vec4f(), marks[k] != 0u);
+            carried = select(carried, vec4f(), marks[k] != 0u);
           }
-          p[k * VECS + e * VECS_PER_LANE + i] = before;
-          h[e * VECS_PER_LANE + i] = before + ws[e * STEPS + k] * staged[0][k][i * LANES + lane];
+          h[e * VECS_PER_LANE + i] = carried + ws[e * STEPS + k] * staged[0][k][i * LANES + lane];
+          hs[(k + 1u) * VECS + e * VECS_PER_LANE + i] = h[e * VECS_PER_LANE + i];
           if (GATE) {
             sum += staged[1][k][i * LANES + lane] * h[e * VECS_PER_LANE + i];
           }
@@ -218,29 +227,33 @@ fn main(@builtin(workgroup_id) tile_id: vec3u, @builtin(local_invocation_index) 
           var ofInput = vec4f();
           var ofStep = vec4f();
           for (var i = 0u; i < VECS_PER_LANE; i++) { // unroll
-            let before = p[(STEPS - 1u - b * SUMMED - j) * VECS + e * VECS_PER_LANE + i];
+            var before = hs[(STEPS - 1u - b * SUMMED - j) * VECS + e * VECS_PER_LANE + i];
+            let after = hs[(STEPS - b * SUMMED - j) * VECS + e * VECS_PER_LANE + i];
             let B = staged[0][k][i * LANES + lane];
             let adjoint = g[e * VECS_PER_LANE + i] + sk * staged[1][k][i * LANES + lane];
-            let both = adjoint * before;
+            var handed: vec4f;
+            if (KEEP) {
+              handed = decays[(STEPS - 1u - b * SUMMED - j) * VECS + e * VECS_PER_LANE + i] * adjoint;
+            } else {
+              handed = exp2(dk * a[e * VECS_PER_LANE + i]) * adjoint;
+            }
+            if (RESETS) {
+              handed = select(handed, vec4f(), marks[k] != 0u);
+              before = select(before, vec4f(), marks[k] != 0u);
+            }
+            let both = handed * before;
             // The first channel assigns: SwiftShader was seen to keep the last turn's values despite the declaration.
             if (e == 0u) {
               dB[i] = wk * adjoint;
-              dC[i] = sk * (before + wk * B);
+              dC[i] = sk * after;
             } else {
               dB[i] += wk * adjoint;
-              dC[i] += sk * (before + wk * B);
+              dC[i] += sk * after;
             }
             ofInput += adjoint * B;
             ofStep += a[e * VECS_PER_LANE + i] * both;
             dA[e * VECS_PER_LANE + i] += dk * both;
-            if (KEEP) {
-              g[e * VECS_PER_LANE + i] = decays[(STEPS - 1u - b * SUMMED - j) * VECS + e * VECS_PER_LANE + i] * adjoint;
-            } else {
-              g[e * VECS_PER_LANE + i] = exp2(dk * a[e * VECS_PER_LANE + i]) * adjoint;
-            }
-            if (RESETS) {
-              g[e * VECS_PER_LANE + i] = select(g[e * VECS_PER_LANE + i], vec4f(), marks[k] != 0u);
-            }
+            g[e * VECS_PER_LANE + i] = handed;
           }
           toInput[e * STEPS + STEPS - 1u - b * SUMMED - j] = sumOf(ofInput);
           toStep[e * STEPS + STEPS - 1u - b * SUMMED - j] = sumOf(ofStep);
@@ -360,14 +373,20 @@ fn load(first: u32, end: u32, row: u32, group: u32, channels: array<u32, PER_LAN
         next.z[e * OWN + m] = z[at];
       }
     }
-    let kept = (row * args.tiles + first / STEPS) * args.dim + channels[e];
+    let place = (row * args.tiles + first / STEPS) * args.dim + channels[e];
     for (var i = 0u; i < VECS_PER_LANE; i++) { // unroll
-      if (i * LANES + lane < quads) {
-        next.kept[e * VECS_PER_LANE + i] = workspace[args.atKept + kept * quads + i * LANES + lane];
+      if (GIVEN == 0u && i * LANES + lane < quads) {
+        next.kept[e * VECS_PER_LANE + i] = workspace[args.atKept + place * quads + i * LANES + lane];
+      }
+      for (var given = 0u; given < GIVEN; given++) { // unroll
+        if (i * LANES + lane < quads) {
+          let at = place + args.firstRow * args.tiles * args.dim;
+          next.kept[e * VECS_PER_LANE + i] = kept[at * quads + i * LANES + lane];
+        }
       }
     }
-    if (CHUNKED) {
-      next.passed[e] = workspace[args.atPassed + kept];
+    if (CHUNKED && GIVEN == 0u) {
+      next.passed[e] = workspace[args.atPassed + place];
     }
   }
   for (var r = 0u; r < STAGED; r++) { // unroll

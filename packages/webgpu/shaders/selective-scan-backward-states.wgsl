@@ -1,6 +1,7 @@
 // link: scan-backward-args, math, slopes, lanes-{one,two,four}
 // The first dispatch of a backward scan of models (selective-scan-backward-euler.wgsl): it goes forward through the
-// recurrence and keeps h before each tile of STEPS steps.
+// recurrence and keeps h before each tile of STEPS steps. With GIVEN the forward scan has kept them, and the dispatch,
+// which there is with CHUNKED alone then, leaves what concerns adjoints.
 //
 // A workgroup owns CHANNELS channels of one group, batch row and chunk of time. A channel is LANES lanes, which share
 // its states and its steps, as in selective-scan-euler.wgsl; loads are made a tile ahead for the reasons told there.
@@ -10,8 +11,8 @@
 // order of time with the running product of the decays, so u, delta and B are read once for both directions.
 //
 // Bytes an element, f32: u and delta, 8, and 4 · states / STEPS written; with CHUNKED dy and z as well, 16, and
-// 16 / STEPS more written; B (and C) 4 · states / CHANNELS each. Operations an element and state: 1 exp2, 3 multiplies
-// or adds; with CHUNKED 6.
+// 16 / STEPS more written; B (and C) 4 · states / CHANNELS each. With GIVEN delta, dy, z and C alone. Operations an
+// element and state: 1 exp2, 3 multiplies or adds; with CHUNKED 6, and 4 with GIVEN.
 
 @group(0) @binding(0) var<uniform> args: Args;
 @group(0) @binding(1) var<storage, read_write> workspace: array<vec4f>;
@@ -23,11 +24,12 @@
 const CHANNELS: u32 = 16u; // constant
 const STEPS: u32 = 16u; // constant: a multiple of LANES
 const OWN: u32 = 4u; // constant: STEPS / LANES, steps that a lane loads
-const SIDES: u32 = 1u; // constant: 1 where only B is staged, 2 with C
+const SIDES: u32 = 1u; // constant: 1 where only B is staged, or C with GIVEN; 2 where both are
 const STAGED: u32 = 1u; // constant: WORKGROUP · STAGED vec4s cover B, and C, of a tile
 /// Whether there are 16 states, so that the compiler knows their number.
 override FULL: bool = true;
 override CHUNKED: bool = false;
+override GIVEN: bool = false;
 override SOFTPLUS: bool = true;
 override GATE: bool = true;
 override RESETS: bool = false;
@@ -78,7 +80,7 @@ fn main(@builtin(workgroup_id) tile_id: vec3u, @builtin(local_invocation_index) 
     let first = begin + tile * STEPS;
     let count = min(STEPS, end - first);
     let kept = (row * args.tiles + first / STEPS) * args.dim + channel;
-    if (owned) {
+    if (owned && !GIVEN) {
       for (var i = 0u; i < VECS_PER_LANE; i++) { // unroll
         if (i * LANES + lane < quads) {
           workspace[args.atKept + kept * quads + i * LANES + lane] = h[i];
@@ -106,7 +108,9 @@ fn main(@builtin(workgroup_id) tile_id: vec3u, @builtin(local_invocation_index) 
       // A step past the end has d, u and dy 0, which leaves h and the adjoint as they are.
       let inside = m * LANES + lane < count;
       d[m] = select(0.0, stepOf(next.delta[m] + bias), inside);
-      w[m] = d[m] * select(0.0, next.u[m], inside);
+      if (!GIVEN) {
+        w[m] = d[m] * select(0.0, next.u[m], inside);
+      }
       if (CHUNKED) {
         s[m] = select(0.0, next.dy[m], inside);
         if (GATE) {
@@ -140,11 +144,13 @@ fn main(@builtin(workgroup_id) tile_id: vec3u, @builtin(local_invocation_index) 
       }
       for (var i = 0u; i < VECS_PER_LANE; i++) { // unroll
         let decay = exp2(ds[k] * a[i]);
-        var before = decay * h[i];
-        if (RESETS) {
-          before = select(before, vec4f(), cut);
+        if (!GIVEN) {
+          var before = decay * h[i];
+          if (RESETS) {
+            before = select(before, vec4f(), cut);
+          }
+          h[i] = before + ws[k] * staged[half][0][k][i * LANES + lane];
         }
-        h[i] = before + ws[k] * staged[half][0][k][i * LANES + lane];
         if (CHUNKED) {
           fall[i] *= decay;
           if (RESETS) {
@@ -162,7 +168,9 @@ fn main(@builtin(workgroup_id) tile_id: vec3u, @builtin(local_invocation_index) 
     for (var i = 0u; i < VECS_PER_LANE; i++) { // unroll
       let q = i * LANES + lane;
       if (q < quads) {
-        workspace[args.atStates + summary * quads + q] = h[i];
+        if (!GIVEN) {
+          workspace[args.atStates + summary * quads + q] = h[i];
+        }
         workspace[args.atAdjoints + summary * quads + q] = adjoint[i];
       }
     }
@@ -194,7 +202,9 @@ fn load(first: u32, end: u32, row: u32, group: u32, channel: u32, index: u32) ->
     let t = min(first + m * LANES + index % LANES, end - 1u);
     let at = (rows + row * args.length + t) * args.dim + channel;
     next.delta[m] = delta[at];
-    next.u[m] = u[at];
+    if (!GIVEN) {
+      next.u[m] = u[at];
+    }
     if (CHUNKED) {
       next.dy[m] = dy[at];
       if (GATE) {
@@ -207,7 +217,7 @@ fn load(first: u32, end: u32, row: u32, group: u32, channel: u32, index: u32) ->
     let j = r * WORKGROUP + index;
     let t = min(first + j / QUADS % STEPS, end - 1u);
     let at = ((row * args.length + t) * args.groups + group) * quads + min(j % QUADS, quads - 1u);
-    next.pair[r] = workspace[at + select(args.atB, args.atC, j >= QUADS * STEPS)];
+    next.pair[r] = workspace[at + select(args.atB, args.atC, GIVEN || j >= QUADS * STEPS)];
   }
   if (RESETS) {
     let at = row * args.length + min(first + index % STEPS, end - 1u);

@@ -18,12 +18,15 @@
 // way to workgroup memory. One barrier a tile: B and C have two buffers, and three with slices, which read them on both
 // of its sides; what slices hand over has two.
 //
+// With KEEP the state before every KEPT steps is written as well, for selective-scan-backward-euler.wgsl.
+//
 // Bytes an element (batch · length · channel), f32: MODE 0 and 2 16, and B and C 8 · states / CHANNELS; MODE 1 8, and B
-// 4 · states / CHANNELS. Operations an element and state: 1 exp2, 5 multiplies or adds (2 fused; 6 and 3 with slices);
-// beside them some 80 for softplus, silu, addresses and sums, once an element.
+// 4 · states / CHANNELS; KEEP 4 · states / KEPT. Operations an element and state: 1 exp2, 5 multiplies or adds (2
+// fused; 6 and 3 with slices); beside them some 80 for softplus, silu, addresses and sums, once an element.
 
 @group(0) @binding(4) var<storage, read> B: array<vec4f>; // [batch · length, bRow]
 @group(0) @binding(5) var<storage, read> C: array<vec4f>; // [batch · length, cRow]
+@group(0) @binding(9) var<storage, read_write> kept: array<vec4f>; // with KEEP: [batch, keptTiles, dim, states / 4]
 
 const CHANNELS: u32 = 8u; // constant
 const SLICES: u32 = 4u; // constant
@@ -207,6 +210,17 @@ fn main(@builtin(workgroup_id) tile_id: vec3u, @builtin(local_invocation_index) 
     }
     var sums: array<f32, STEPS>;
     for (var k = 0u; k < STEPS; k++) { // unroll
+      for (var keep = 0u; keep < KEEP; keep++) { // unroll
+        let step = tile * TILE + slice * STEPS + k;
+        if (k % KEPT == 0u && step % KEPT == 0u && begin + step < end && owned) {
+          let place = (tile_id.z * args.keptTiles + (begin + step) / KEPT) * args.dim + channel;
+          for (var i = 0u; i < VECS_PER_LANE; i++) { // unroll
+            if (4u * (i * LANES + lane) < args.states) {
+              kept[place * (args.states / 4u) + i * LANES + lane] = h[i];
+            }
+          }
+        }
+      }
       var sum = vec4f();
       for (var i = 0u; i < VECS_PER_LANE; i++) { // unroll
         if (SLICES > 1u) {

@@ -20,6 +20,7 @@
 
 @group(0) @binding(4) var<storage, read> B: array<f32>; // [batch · length, bRow], or [dim, states] where constant
 @group(0) @binding(5) var<storage, read> C: array<f32>; // [batch · length, cRow], or [dim, states] where constant
+@group(0) @binding(9) var<storage, read_write> kept: array<f32>; // with KEEP: [batch, keptTiles, dim, states]
 
 const VECS_PER_LANE: u32 = 4u; // constant
 const BLOCK: u32 = 8u; // constant
@@ -173,6 +174,14 @@ fn main(@builtin(workgroup_id) tile_id: vec3u, @builtin(local_invocation_index) 
       }
       for (var k = 0u; k < BLOCK; k++) {
         let step = turn * BLOCK + k;
+        for (var keep = 0u; keep < KEEP; keep++) { // unroll
+          if ((first + step) % KEPT == 0u && step < count && owned) {
+            let place = (batch * args.keptTiles + (first + step) / KEPT) * args.dim + channel;
+            for (var i = 0u; i < VECS_PER_LANE; i++) {
+              keepState(place * args.states, (i * LANES + lane) * STATES_PER_VEC, h[i]);
+            }
+          }
+        }
         if (RESETS && step < count && bitcast<u32>(constants[marks + rowsBefore + first + step]) != 0u) {
           for (var i = 0u; i < VECS_PER_LANE; i++) {
             h[i] = origin[i];
@@ -389,6 +398,16 @@ fn loadState(base: u32, n: u32) -> StateVec {
     }
   }
   return vec;
+}
+
+fn keepState(base: u32, n: u32, vec: StateVec) {
+  for (var keep = 0u; keep < KEEP; keep++) { // unroll
+    for (var i = 0u; i < STATES_PER_VEC; i++) {
+      if (n + i < args.states) {
+        kept[base + n + i] = part(vec, i);
+      }
+    }
+  }
 }
 
 fn storeState(base: u32, n: u32, vec: StateVec) {

@@ -28,7 +28,7 @@ import { rmsNorm } from './operations/rms-norm.ts';
 import { rmsNormBackward } from './operations/rms-norm-backward.ts';
 import { sample } from './operations/sample.ts';
 import { selectiveScan } from './operations/selective-scan.ts';
-import { selectiveScanBackward } from './operations/selective-scan-backward.ts';
+import { keptSteps, selectiveScanBackward } from './operations/selective-scan-backward.ts';
 import { slice } from './operations/slice.ts';
 import type { Storage } from './storage.ts';
 import { supportsCall } from './supports.ts';
@@ -91,6 +91,7 @@ export function createDriver(gpu: Gpu, options: KernelOptions = {}): Driver<Stor
     },
     synchronize: () => gpu.readback.synchronize(),
     capture: (inputs, body) => capture(gpu, inputs, body),
+    keptSteps: (call) => keptSteps(kernels, call),
     supports: (operation, call) => supportsCall(kernels, operation, call),
     supportsUpload: (spec, target) => supportsUpload(gpu, spec, target),
     memory: () => ({ bytes: gpu.pool.bytes, reserved: gpu.pool.reserved + gpu.readback.reserved }),

@@ -6,13 +6,20 @@ import {
   describeReport,
   type SelectiveScanCaseOptions,
   selectiveScanBackwardCase,
+  selectiveScanCase,
   type TensorReport,
 } from '@mamba/conformance';
-import type { Backend } from '@mamba/core';
+import type { Backend, Shape, Tensor } from '@mamba/core';
 import { reference } from '@mamba/reference';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { acquire } from '../src/gpu/acquire.ts';
-import { countersOf, type EulerBackwardLayout, type ScanBackwardVariant, webgpu } from '../src/index.ts';
+import {
+  countersOf,
+  type EulerBackwardLayout,
+  type ScanBackwardVariant,
+  type ScanVariant,
+  webgpu,
+} from '../src/index.ts';
 
 type Layout = EulerBackwardLayout;
 const four: Layout = {
@@ -71,7 +78,18 @@ type Call = Omit<SelectiveScanCaseOptions, 'state'> & { readonly id: string };
 interface Variant extends ScanBackwardVariant {
   readonly state: number;
   readonly calls: readonly Call[];
+  /** Layouts of the forward scan. Where there are some, gradients are also computed from the states that each keeps. */
+  readonly keptBy?: readonly ScanVariant[];
 }
+
+/** Layouts of the forward scan: tiles as long as the backward's, shorter, in slices, in chunks; the general kernel. */
+const forward: readonly ScanVariant[] = [
+  { euler: { lanes: 4, channels: 8, slices: 1, steps: 16 } },
+  { euler: { lanes: 1, channels: 8, slices: 1, steps: 8 } },
+  { euler: { lanes: 4, channels: 8, slices: 4, steps: 4 } },
+  { euler: { lanes: 2, channels: 8, slices: 1, steps: 16 }, chunks: 3 },
+  { euler: false, chunks: 2 },
+];
 
 /** Calls of two pipelines: with an initial state, which the states' dispatch reads, and with resets. */
 const states: readonly Call[] = [
@@ -91,15 +109,22 @@ const rules: readonly Call[] = (['euler', 'zoh', 'bilinear'] as const).map((disc
 }));
 
 const variants: readonly Variant[] = [
-  { euler: four, state: 16, calls: [...states, ...resets, ...plain] },
-  { euler: four, chunkLength: 32, state: 16, calls: [...states.slice(0, 3), ...resets] },
+  { euler: four, state: 16, calls: [...states, ...resets, ...plain], keptBy: forward },
+  { euler: four, chunkLength: 32, state: 16, calls: [...states.slice(0, 3), ...resets], keptBy: forward.slice(0, 1) },
   { euler: four, state: 8, calls: states.slice(0, 1) },
-  { euler: two, state: 16, calls: [...states, ...resets] },
-  { euler: two, chunkLength: 16, state: 12, calls: [...states.slice(0, 2), ...resets] },
+  { euler: two, state: 16, calls: [...states, ...resets], keptBy: forward.slice(0, 2) },
+  {
+    euler: two,
+    chunkLength: 16,
+    rows: 1,
+    state: 12,
+    calls: [...states.slice(0, 2), ...resets],
+    keptBy: forward.slice(2, 3),
+  },
   { euler: one, state: 16, calls: [...states, ...resets] },
   { euler: one, chunkLength: 20, rows: 1, state: 4, calls: [...states.slice(0, 2), ...resets] },
   { euler: pairs, state: 16, calls: [...states, ...resets] },
-  { euler: pairs, chunkLength: 16, state: 16, calls: states.slice(0, 2) },
+  { euler: pairs, chunkLength: 16, state: 16, calls: states.slice(0, 2), keptBy: forward.slice(0, 1) },
   { euler: alone, state: 16, calls: states.slice(0, 2) },
   { euler: false, state: 16, calls: [...states, ...rules] },
   { euler: false, rows: 1, state: 5, calls: rules.slice(0, 1) },
@@ -118,19 +143,35 @@ afterAll(async () => {
   device.destroy();
 });
 
-describe.each(variants)('backward scan of %o', ({ state, calls, ...scanBackwardVariant }) => {
+describe.each(variants)('backward scan of %o', ({ state, calls, keptBy = [], ...scanBackwardVariant }) => {
   let backend: Backend;
   beforeAll(async () => {
     backend = await webgpu({ device, testing: { scanBackwardVariant } }).create();
   });
   afterAll(() => backend.dispose());
 
-  test.each(calls)('$id', async (call) => {
-    const item = selectiveScanBackwardCase({ ...call, state });
-    const outcome = await checkCase(item, { backend, reference: oracle });
+  const check = async (on: Backend, options: SelectiveScanCaseOptions): Promise<void> => {
+    const outcome = await checkCase(selectiveScanBackwardCase(options), { backend: on, reference: oracle });
     expect(outcome).not.toHaveProperty('skipped');
     const failed = (outcome as readonly TensorReport[]).filter(({ pass }) => !pass);
     expect(failed.map(describeReport)).toEqual([]);
+  };
+
+  test.each(calls)('$id', (call) => check(backend, { ...call, state }));
+
+  test.each(keptBy)('from states that a scan of %o keeps', async (scanVariant) => {
+    const keeping = await webgpu({ device, testing: { scanVariant, scanBackwardVariant } }).create();
+    try {
+      for (const call of [...states.slice(0, 2), ...resets]) {
+        const { steps } = scanBackwardVariant.euler as Layout;
+        expect(await statesOf(keeping, { ...call, state })).toEqual([
+          ...[call.batch, Math.ceil(call.length / steps), call.dim, state],
+        ]);
+        await check(keeping, { ...call, state, keepStates: true });
+      }
+    } finally {
+      await keeping.dispose();
+    }
   });
 
   test('repeats bit for bit, and gives its memory back', async () => {
@@ -147,3 +188,12 @@ describe.each(variants)('backward scan of %o', ({ state, calls, ...scanBackwardV
     expect(countersOf(backend).buffersAlive).toBe(buffersAlive);
   });
 });
+
+/** The shape of the states that a scan keeps. */
+async function statesOf(backend: Backend, options: SelectiveScanCaseOptions): Promise<Shape | undefined> {
+  const prepared = await selectiveScanCase({ ...options, keepStates: true }).prepare(backend);
+  const results: Readonly<Record<string, Tensor>> = prepared.run();
+  for (const tensor of Object.values(results)) tensor.dispose();
+  prepared.dispose();
+  return results.states?.shape;
+}

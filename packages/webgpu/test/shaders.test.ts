@@ -13,38 +13,39 @@ import type { EulerBackwardLayout } from '../src/operations/selective-scan-backw
 import type { EulerLayout } from '../src/operations/selective-scan-plan.ts';
 
 const euler = (lanes: EulerLayout['lanes'], slices: number, steps: number) =>
-  eulerOf({ lanes, channels: 8, slices, steps }).constants;
+  [undefined, 8, 16].map((keep) => eulerOf({ lanes, channels: 8, slices, steps }, keep).constants);
 
 const backward = (lanes: EulerBackwardLayout['lanes'], channels: number, rounds: number): EulerBackwardLayout => ({
   ...{ lanes, perLane: 1, channels, rounds, steps: 4 * lanes, summed: 4, keep: false, stateChannels: 16 },
 });
-const eulerBackward = (...layout: Parameters<typeof backward>) => backwardEulerOf(backward(...layout)).constants;
+const eulerBackward = (...layout: Parameters<typeof backward>) =>
+  [false, true].map((given) => backwardEulerOf(backward(...layout), given).constants);
 const statesOf = (lanes: EulerBackwardLayout['lanes']) =>
   [false, true].map((chunked) => backwardStatesOf(backward(lanes, 16, 0), chunked).constants);
 
 /** The constants to try, by stem, or by stem and link. */
 const constants: Readonly<Record<string, readonly Readonly<Record<string, number>>[]>> = {
   'selective-scan': [
-    { VECS_PER_LANE: 1, BLOCK: 1, ROUNDS: 1 },
-    { VECS_PER_LANE: 2, BLOCK: 2, ROUNDS: 2 },
-    { VECS_PER_LANE: 3, BLOCK: 4, ROUNDS: 3 },
-    { VECS_PER_LANE: 4, BLOCK: 8, ROUNDS: 1 },
+    { VECS_PER_LANE: 1, BLOCK: 1, ROUNDS: 1, KEEP: 0, KEPT: 16 },
+    { VECS_PER_LANE: 2, BLOCK: 2, ROUNDS: 2, KEEP: 1, KEPT: 8 },
+    { VECS_PER_LANE: 3, BLOCK: 4, ROUNDS: 3, KEEP: 0, KEPT: 16 },
+    { VECS_PER_LANE: 4, BLOCK: 8, ROUNDS: 1, KEEP: 1, KEPT: 16 },
   ],
-  'selective-scan-euler/one': [euler(1, 1, 8), euler(1, 4, 2)],
-  'selective-scan-euler/two': [euler(2, 1, 16), euler(2, 4, 4)],
-  'selective-scan-euler/four': [euler(4, 1, 16), euler(4, 8, 8)],
+  'selective-scan-euler/one': [...euler(1, 1, 8), ...euler(1, 4, 2)],
+  'selective-scan-euler/two': [...euler(2, 1, 16), ...euler(2, 4, 4)],
+  'selective-scan-euler/four': [...euler(4, 1, 16), ...euler(4, 8, 8)],
   'selective-scan-backward': [{ VECS_PER_LANE: 1 }, { VECS_PER_LANE: 4 }],
   'selective-scan-backward-states/one': statesOf(1),
   'selective-scan-backward-states/two': statesOf(2),
   'selective-scan-backward-states/four': statesOf(4),
-  'selective-scan-backward-euler/one-none': [eulerBackward(1, 32, 0)],
-  'selective-scan-backward-euler/one-subgroup': [eulerBackward(1, 32, 5)],
-  'selective-scan-backward-euler/two-none': [eulerBackward(2, 16, 0)],
-  'selective-scan-backward-euler/two-subgroup': [eulerBackward(2, 32, 4)],
-  'selective-scan-backward-euler/four-none': [eulerBackward(4, 16, 0)],
+  'selective-scan-backward-euler/one-none': eulerBackward(1, 32, 0),
+  'selective-scan-backward-euler/one-subgroup': eulerBackward(1, 32, 5),
+  'selective-scan-backward-euler/two-none': eulerBackward(2, 16, 0),
+  'selective-scan-backward-euler/two-subgroup': eulerBackward(2, 32, 4),
+  'selective-scan-backward-euler/four-none': eulerBackward(4, 16, 0),
   'selective-scan-backward-euler/four-subgroup': [
-    eulerBackward(4, 64, 3),
-    backwardEulerOf({ ...backward(4, 128, 3), perLane: 2, steps: 8 }).constants,
+    ...eulerBackward(4, 64, 3),
+    backwardEulerOf({ ...backward(4, 128, 3), perLane: 2, steps: 8 }, true).constants,
   ],
   'causal-conv1d-backward': [{ TAPS: 2 }, { TAPS: 4 }, { TAPS: 64 }],
   'causal-conv1d': [{ TAPS: 2 }, { TAPS: 4 }, { TAPS: 64 }],

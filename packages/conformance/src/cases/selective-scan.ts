@@ -1,6 +1,6 @@
 import type { Discretization, HostTensor } from '@mamba/core';
 import { Random } from '../random.ts';
-import { type Inputs, type Named, type OperationCase, operationCase, type Tolerance } from './case.ts';
+import { type Inputs, invoke, type Named, named, type OperationCase, operationCase, type Tolerance } from './case.ts';
 import { floats, normals, resetMarks } from './host.ts';
 import { makeA, makeDelta, makeDeltaBias, makeZ, type Regime } from './regimes.ts';
 
@@ -38,6 +38,8 @@ export interface SelectiveScanCaseOptions extends SelectiveScanShape {
   readonly discretization?: Discretization | undefined;
   /** Default `usual`. */
   readonly regime?: Regime | undefined;
+  /** Whether the scan keeps its states; gradients are then computed from those. Default false. */
+  readonly keepStates?: boolean | undefined;
   /** Changes the inputs after they were made, for example to insert a NaN. */
   readonly edit?: ((inputs: Record<string, HostTensor>) => void) | undefined;
 }
@@ -60,6 +62,10 @@ export function selectiveScanCase(options: SelectiveScanCaseOptions): OperationC
 export function selectiveScanBackwardCase(options: SelectiveScanCaseOptions): OperationCase<'selectiveScanBackward'> {
   const resolved = resolve({ tolerance: SCAN_BACKWARD, ...options });
   const { batch, length, dim, state, seed } = resolved;
+  const args = <T>(tensors: Named<T>): unknown[] => [
+    ...scanArguments(resolved, tensors),
+    { y: tensors.dy, lastState: tensors.dLastState },
+  ];
   return operationCase({
     operation: 'selectiveScanBackward',
     optional: true,
@@ -75,7 +81,16 @@ export function selectiveScanBackwardCase(options: SelectiveScanCaseOptions): Op
         dLastState: { host: normals(random, [batch, dim, state]) },
       };
     },
-    arguments: (tensors) => [...scanArguments(resolved, tensors), { y: tensors.dy, lastState: tensors.dLastState }],
+    arguments: args,
+    call(backend, tensors) {
+      if (!resolved.keepStates) return named(invoke(backend, 'selectiveScanBackward', args(tensors)));
+      const forward = named(invoke(backend, 'selectiveScan', scanArguments(resolved, tensors)));
+      try {
+        return named(invoke(backend, 'selectiveScanBackward', [...args(tensors), forward.states]));
+      } finally {
+        for (const tensor of Object.values(forward)) tensor.dispose();
+      }
+    },
   });
 }
 
@@ -113,12 +128,20 @@ function resolve(options: SelectiveScanCaseOptions) {
     initialState: options.initialState ?? false,
     resets: options.resets ?? false,
     discretization: options.discretization ?? ('euler' as Discretization),
+    keepStates: options.keepStates ?? false,
     regime: options.regime ?? ('usual' as Regime),
     edit: options.edit,
   };
 }
 
-function sizes({ id: _id, seed: _seed, tolerance: _tolerance, edit: _edit, ...rest }: Resolved) {
+function sizes({
+  id: _id,
+  seed: _seed,
+  tolerance: _tolerance,
+  keepStates: _keepStates,
+  edit: _edit,
+  ...rest
+}: Resolved) {
   return rest;
 }
 
@@ -147,7 +170,7 @@ function build(options: Resolved): Inputs {
   return Object.fromEntries(Object.entries(all).map(([name, host]) => [name, { host }]));
 }
 
-function scanArguments<T>({ deltaSoftplus, discretization }: Resolved, tensors: Named<T>): unknown[] {
+function scanArguments<T>({ deltaSoftplus, discretization, keepStates }: Resolved, tensors: Named<T>): unknown[] {
   const { u, delta, A, B, C, D, z, deltaBias, initialState, resets } = tensors;
-  return [u, delta, A, B, C, { D, z, deltaBias, deltaSoftplus, initialState, resets, discretization }];
+  return [u, delta, A, B, C, { D, z, deltaBias, deltaSoftplus, initialState, resets, discretization, keepStates }];
 }

@@ -3,6 +3,7 @@ import type { Check } from '../runner/check.ts';
 import { badInputLaws } from './bad-input.ts';
 import { captureLaws } from './capture.ts';
 import { gatingLaw } from './gating.ts';
+import { keptStatesLaws } from './kept-states.ts';
 import { sequenceLaws } from './laws.ts';
 import { memoryLaws } from './memory.ts';
 import { modelStateLaws } from './model-state.ts';
@@ -14,6 +15,7 @@ export function invariantChecks(): readonly Check[] {
   return [
     ...sequenceLaws(),
     gatingLaw(),
+    ...keptStatesLaws(),
     ...modelStateLaws(),
     ...memoryLaws(),
     ...badInputLaws(),

@@ -58,6 +58,8 @@ export function selectiveScanBackwardSuite(): readonly Case[] {
     { id: 'growing-state', batch: 1, length: 129, dim: 3, state: 4, edit: setAll('A', (index) => 0.05 * (index % 4)) },
     { id: 'reset-after-nan', ...SMALL, resets: true, edit: resetAfter(Number.NaN) },
     { id: 'nan-u', ...SMALL, edit: plant('u', 23, Number.NaN) },
+    { id: 'kept', ...SMALL, state: 16, length: 45, initialState: true, resets: true, keepStates: true },
+    { id: 'kept-len1134', batch: 1, length: 1134, dim: 5, state: 16, initialState: true, keepStates: true },
   ];
   return shapes.map((options, index) => selectiveScanBackwardCase({ seed: 700 + index, ...options }));
 }

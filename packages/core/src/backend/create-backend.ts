@@ -14,7 +14,7 @@ import { invalid, MambaError } from '../contract/errors.ts';
 import type { OperationName, Operations } from '../contract/operations.ts';
 import type { DType, HostArray, HostRows, HostTensor, Precision, Tensor, TensorSpec } from '../contract/tensor.ts';
 import { checkOneOf, checkOptions, checkShape } from '../operations/check.ts';
-import { type Calls, OPERATIONS, resolvers } from '../operations/table.ts';
+import { type Calls, type Conventions, OPERATIONS, resolvers } from '../operations/table.ts';
 import { CaptureTensors, CheckedCapture, checkInputs } from './capture.ts';
 import type {
   CapturedKernels,
@@ -44,6 +44,7 @@ class CheckedBackend<S> extends OperationMethods implements Backend, TensorOwner
   readonly precision: Precision;
   readonly capture: CaptureFunction | undefined;
   readonly #driver: Driver<S>;
+  readonly #conventions: Conventions;
   readonly #live = new Set<TensorHandle<S>>();
   /** Uploads that wait for their next rows. */
   readonly #rowUploads = new Set<RowUpload<S>>();
@@ -60,6 +61,7 @@ class CheckedBackend<S> extends OperationMethods implements Backend, TensorOwner
     this.details = driver.details;
     this.precision = driver.precision;
     this.capture = driver.capture && ((inputs, run) => this.#capture(inputs, run));
+    this.#conventions = { precision: driver.precision, keptSteps: (call) => driver.keptSteps?.(call) };
     const context: FusionContext<S> = {
       backend: this,
       device: (tensor) => {
@@ -151,7 +153,7 @@ class CheckedBackend<S> extends OperationMethods implements Backend, TensorOwner
   supports<K extends OperationName>(operation: K, ...args: CallArguments<K>): Support {
     this.#checkAlive();
     checkOneOf('supports', operation, OPERATIONS);
-    const { call } = resolvers[operation](this.precision, ...args);
+    const { call } = resolvers[operation](this.#conventions, ...args);
     // Tensors were checked when they were made; bare specs are not.
     mapTensors(call, ({ shape }, name) => checkShape(`${operation}.${name}`, shape));
     return this.#supportsCall(operation, call);
@@ -194,7 +196,7 @@ class CheckedBackend<S> extends OperationMethods implements Backend, TensorOwner
   #run<K extends OperationName>(operation: K, args: CallArguments<K>): Tensor | Record<string, Tensor> | undefined {
     this.#checkAlive();
     // Handles are specs, and resolvers keep what they are given, so the call holds the caller's handles.
-    const { call, outputs } = resolvers[operation](this.precision, ...args);
+    const { call, outputs } = resolvers[operation](this.#conventions, ...args);
     const onDevice = mapTensors(call, (tensor, name) =>
       this.#device(`${operation}.${name}`, tensor),
     ) as unknown as Calls<DeviceTensor<S>>[K];

@@ -10,6 +10,7 @@ import type { Support } from '../contract/capability.ts';
 import type { ForwardOperationName, OperationName, TrainingOperationName } from '../contract/operations.ts';
 import type { DType, HostArray, HostTensor, Precision, Tensor, TensorSpec } from '../contract/tensor.ts';
 import type { ModelConfig, ModelKernel, ModelWeights } from '../model/contract.ts';
+import type { SelectiveScanCall } from '../operations/selective-scan.ts';
 import type { Calls, Results } from '../operations/table.ts';
 
 export interface DeviceTensor<S> extends TensorSpec {
@@ -56,6 +57,12 @@ export interface Driver<S> {
    * `precision`.
    */
   supports?<K extends OperationName>(operation: K, call: Calls<TensorSpec>[K]): Support;
+  /**
+   * Optional. The steps from one kept state to the next, where `selectiveScan` returns `states` for this valid call and
+   * `selectiveScanBackward` takes them; undefined where it keeps none. Its kernel then receives them as
+   * `call.keptSteps`. Default: none.
+   */
+  keptSteps?(call: SelectiveScanCall<TensorSpec>): number | undefined;
   /** Optional. Whether `spec` can be stored with this dtype and role. Default: only in `precision` and int32. */
   supportsUpload?(spec: TensorSpec, target: UploadTarget): Support;
   memory(): Omit<MemoryUse, 'tensors'>;

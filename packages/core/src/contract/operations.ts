@@ -30,6 +30,8 @@ export interface SelectiveScanOptions<T> {
   readonly resets?: T | undefined;
   /** Default `euler`. */
   readonly discretization?: Discretization | undefined;
+  /** Whether the result has `states`, where the backend keeps any for this call. Default false. */
+  readonly keepStates?: boolean | undefined;
 }
 
 export interface CausalConv1dOptions<T> {
@@ -145,6 +147,16 @@ export interface ScanResult<T> {
   readonly lastState: T;
 }
 
+/** The results of a selective scan. */
+export interface SelectiveScanResult<T> extends ScanResult<T> {
+  /**
+   * `[batch, ⌈length / k⌉, dim, state]`, with a k of the backend's own: the state before every k-th step. It is there
+   * with `keepStates` alone, and only where the backend keeps any. `selectiveScanBackward` of the same call takes it,
+   * and need not compute the states again.
+   */
+  readonly states?: T;
+}
+
 /** The cotangents of the results of a scan or a convolution. */
 export interface ScanCotangents<T> {
   readonly y: T;
@@ -203,7 +215,7 @@ export interface ForwardOperations<T> {
    * The selective scan of arXiv 2312.00752 (algorithm 2): u and delta `[batch, length, dim]`, A `[dim, state]`, B and C
    * `[batch, length, groups, state]`, without groups, or constant as `[dim, state]`.
    */
-  selectiveScan(u: T, delta: T, A: T, B: T, C: T, options?: SelectiveScanOptions<T>): ScanResult<T>;
+  selectiveScan(u: T, delta: T, A: T, B: T, C: T, options?: SelectiveScanOptions<T>): SelectiveScanResult<T>;
   /** Depthwise causal convolution over length: x `[batch, length, dim]`, weight `[dim, width]`, bias `[dim]`. */
   causalConv1d(x: T, weight: T, bias?: T | undefined, options?: CausalConv1dOptions<T>): ScanResult<T>;
   /** `x weightᵀ + bias`: x `[…, inputs]`, weight `[outputs, inputs]`, bias `[outputs]` → `[…, outputs]`. */
@@ -236,7 +248,10 @@ export interface ForwardOperations<T> {
  * for bit on one machine with the same settings.
  */
 export interface BackwardOperations<T> {
-  /** Gradients of `selectiveScan`'s inputs, given the cotangents of its results. */
+  /**
+   * Gradients of `selectiveScan`'s inputs, given the cotangents of its results. `states` are those that the forward
+   * call kept; they save time and change no gradient but by rounding.
+   */
   selectiveScanBackward(
     u: T,
     delta: T,
@@ -245,6 +260,7 @@ export interface BackwardOperations<T> {
     C: T,
     options: SelectiveScanOptions<T>,
     cotangents: ScanCotangents<T>,
+    states?: T | undefined,
   ): SelectiveScanGradients<T>;
   /** Gradients of `causalConv1d`'s inputs, given the cotangents of its results. */
   causalConv1dBackward(

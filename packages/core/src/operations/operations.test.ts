@@ -93,6 +93,7 @@ describe('selectiveScan', () => {
     ['a state transposed', () => scan({}, { initialState: f(2, 3, 6) }), 'selectiveScan.initialState'],
     ['resets in floats', () => scan({}, { resets: f(2, 5) }), 'selectiveScan.resets'],
     ['resets a channel', () => scan({}, { resets: ints([2, 5, 6]) }), 'selectiveScan.resets'],
+    ['a number for keepStates', () => scan({}, { keepStates: 1 as never }), 'selectiveScan.keepStates'],
     ['softplus as a number', () => scan({}, { deltaSoftplus: 1 as never }), 'selectiveScan.deltaSoftplus'],
     ['an unknown discretisation', () => scan({}, { discretization: 'foh' as never }), 'selectiveScan.discretization'],
     ['an unknown option', () => scan({}, { softplus: true } as object), 'selectiveScan.softplus'],
@@ -122,6 +123,30 @@ describe('selectiveScan', () => {
       ['an unknown cotangent', () => backward({}, { y: good.u, state: f(2, 6, 3) }), `${origin}.cotangents.state`],
       ['what forward refuses', () => backward({ D: f(1) }, { y: good.u }), `${origin}.D`],
     ]);
+
+    describe('from kept states', () => {
+      const everySecond = { keptSteps: 2, states: f(2, 3, 6, 3) };
+      const { u, delta, A, B, C } = good;
+      const given = (states: TensorSpec, steps: number | undefined) =>
+        resolveSelectiveScanBackward(u, delta, A, B, C, {}, { y: u }, states, () => steps).call;
+
+      it('takes those that the forward call returns', () => {
+        const { call, outputs } = resolveSelectiveScan(u, delta, A, B, C, { keepStates: true }, () => 2);
+        expect({ keptSteps: call.keptSteps, states: outputs.states }).toEqual(everySecond);
+        expect(given(outputs.states!, 2)).toMatchObject(everySecond);
+        for (const steps of [2, undefined]) {
+          const none = resolveSelectiveScan(u, delta, A, B, C, { keepStates: steps === undefined }, () => steps);
+          expect(none.call.keptSteps).toBeUndefined();
+          expect(none.outputs).not.toHaveProperty('states');
+        }
+      });
+
+      refuses([
+        ['of other steps', () => given(f(2, 2, 6, 3), 2), `${origin}.states`],
+        ['of another dtype', () => given(typed('float64', 2, 3, 6, 3), 2), `${origin}.states`],
+        ['where there are none', () => given(f(2, 3, 6, 3), undefined), `${origin}.states`],
+      ]);
+    });
   });
 });
 

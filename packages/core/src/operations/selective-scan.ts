@@ -2,9 +2,9 @@ import { invalid } from '../contract/errors.ts';
 import type {
   Discretization,
   ScanCotangents,
-  ScanResult,
   SelectiveScanGradients,
   SelectiveScanOptions,
+  SelectiveScanResult,
 } from '../contract/operations.ts';
 import type { TensorSpec } from '../contract/tensor.ts';
 import {
@@ -44,6 +44,7 @@ import {
  * | B, C where constant | [dim, state] | the parameters' |
  * | D, deltaBias | [dim] | the parameters' |
  * | initialState, lastState | [batch, dim, state] | the parameters' |
+ * | states | [batch, ⌈length / k⌉, dim, state], with a k of the backend's own | the parameters' |
  * | resets | [batch, length] | int32 |
  *
  * Group g serves channels [g dim / groups, (g + 1) dim / groups). Parameters have the activations' dtype, or float32
@@ -73,10 +74,29 @@ export interface SelectiveScanCall<T> {
   readonly groups: number;
   readonly constantB: boolean;
   readonly constantC: boolean;
+  /** Steps from one of `states` to the next, where the result has them, or where the backward call was given them. */
+  readonly keptSteps: number | undefined;
 }
 
-const OPTIONS = ['D', 'z', 'deltaBias', 'deltaSoftplus', 'initialState', 'resets', 'discretization'] as const;
+/** A backend's k of `states` for a call; undefined where it keeps none. */
+export type KeptSteps = (call: SelectiveScanCall<TensorSpec>) => number | undefined;
+
+const OPTIONS = [
+  'D',
+  'z',
+  'deltaBias',
+  'deltaSoftplus',
+  'initialState',
+  'resets',
+  'discretization',
+  'keepStates',
+] as const;
 export const DISCRETIZATIONS: readonly Discretization[] = ['euler', 'zoh', 'bilinear'];
+
+interface ResolvedScan<T> {
+  readonly call: SelectiveScanCall<T>;
+  readonly outputs: SelectiveScanResult<TensorSpec>;
+}
 
 export function resolveSelectiveScan<T extends TensorSpec>(
   u: T,
@@ -85,10 +105,36 @@ export function resolveSelectiveScan<T extends TensorSpec>(
   B: T,
   C: T,
   options: SelectiveScanOptions<T> = {},
-  origin = 'selectiveScan',
-): { call: SelectiveScanCall<T>; outputs: ScanResult<TensorSpec> } {
+  keptSteps: KeptSteps = keepsNone,
+): ResolvedScan<T> {
+  const { call, outputs } = resolveScan('selectiveScan', u, delta, A, B, C, options);
+  const steps = options.keepStates ? keptSteps(call) : undefined;
+  if (steps === undefined) return { call, outputs };
+  return { call: { ...call, keptSteps: steps }, outputs: { ...outputs, states: statesSpec(call, outputs, steps) } };
+}
+
+const keepsNone: KeptSteps = () => undefined;
+
+function statesSpec(
+  { batch, length, dim, state }: SelectiveScanCall<unknown>,
+  { lastState: { dtype } }: SelectiveScanResult<TensorSpec>,
+  steps: number,
+): TensorSpec {
+  return { shape: [batch, Math.ceil(length / steps), dim, state], dtype };
+}
+
+function resolveScan<T extends TensorSpec>(
+  origin: string,
+  u: T,
+  delta: T,
+  A: T,
+  B: T,
+  C: T,
+  options: SelectiveScanOptions<T>,
+): ResolvedScan<T> {
   checkOptions(origin, options, OPTIONS);
   const { D, z, deltaBias, initialState, resets, deltaSoftplus = false, discretization = 'euler' } = options;
+  const { keepStates = false } = options;
   checkRank(`${origin}.u`, u, 3, '[batch, length, dim]');
   checkActivation(`${origin}.u`, u);
   const activation = u.dtype;
@@ -126,6 +172,7 @@ export function resolveSelectiveScan<T extends TensorSpec>(
   }
   if (resets !== undefined) checkIntegers(`${origin}.resets`, resets, [batch, length], '[batch, length]');
   checkBoolean(`${origin}.deltaSoftplus`, deltaSoftplus);
+  checkBoolean(`${origin}.keepStates`, keepStates);
   checkOneOf(`${origin}.discretization`, discretization, DISCRETIZATIONS);
 
   return {
@@ -149,6 +196,7 @@ export function resolveSelectiveScan<T extends TensorSpec>(
       groups: Math.max(groupsOfB, groupsOfC, 1),
       constantB: groupsOfB === 0,
       constantC: groupsOfC === 0,
+      keptSteps: undefined,
     },
     outputs: {
       y: { shape: [batch, length, dim], dtype: activation },
@@ -157,10 +205,14 @@ export function resolveSelectiveScan<T extends TensorSpec>(
   };
 }
 
-/** The call of `selectiveScan` with the cotangents of its results. Every cotangent has the shape of its result. */
+/**
+ * The call of `selectiveScan` with the cotangents of its results, and the states that it kept. Each has the shape of
+ * its result.
+ */
 export interface SelectiveScanBackwardCall<T> extends SelectiveScanCall<T> {
   readonly dy: T;
   readonly dLastState: T | undefined;
+  readonly states: T | undefined;
 }
 
 export function resolveSelectiveScanBackward<T extends TensorSpec>(
@@ -171,13 +223,24 @@ export function resolveSelectiveScanBackward<T extends TensorSpec>(
   C: T,
   options: SelectiveScanOptions<T>,
   cotangents: ScanCotangents<T>,
+  states?: T | undefined,
+  keptSteps: KeptSteps = keepsNone,
 ): { call: SelectiveScanBackwardCall<T>; outputs: SelectiveScanGradients<TensorSpec> } {
   const origin = 'selectiveScanBackward';
-  const { call, outputs } = resolveSelectiveScan(u, delta, A, B, C, options, origin);
+  const { call, outputs } = resolveScan(origin, u, delta, A, B, C, options);
   checkCotangents(origin, cotangents, outputs);
+  const steps = states === undefined ? undefined : keptSteps(call);
+  if (states !== undefined) {
+    const remedy = 'Pass the states of this very call, or none.';
+    if (steps === undefined)
+      throw invalid(`${origin}.states`, describe(states), 'none, since this backend keeps none for this call', remedy);
+    const { shape, dtype } = statesSpec(call, outputs, steps);
+    checkExact(`${origin}.states`, states, shape, `as the forward call returned them, of every ${steps} steps`);
+    checkDType(`${origin}.states`, states, dtype);
+  }
   const { D, z, deltaBias, initialState } = call;
   return {
-    call: { ...call, dy: cotangents.y, dLastState: cotangents.lastState },
+    call: { ...call, keptSteps: steps, dy: cotangents.y, dLastState: cotangents.lastState, states },
     outputs: {
       u: like(u),
       delta: like(delta),

@@ -36,6 +36,7 @@ import { type MultiplyBackwardCall, type MultiplyCall, resolveMultiply, resolveM
 import { type RmsNormBackwardCall, type RmsNormCall, resolveRmsNorm, resolveRmsNormBackward } from './rms-norm.ts';
 import { resolveSample, type SampleCall } from './sample.ts';
 import {
+  type KeptSteps,
   resolveSelectiveScan,
   resolveSelectiveScanBackward,
   type SelectiveScanBackwardCall,
@@ -81,20 +82,27 @@ interface Resolved<K extends OperationName> {
   readonly outputs: Results<TensorSpec>[K];
 }
 
+/** What a call depends on beside its arguments. */
+export interface Conventions {
+  readonly precision: Precision;
+  readonly keptSteps: KeptSteps;
+}
+
 /** Checks the arguments of an operation, as users pass them, and makes its call. Throws `invalid-argument`. */
 type Resolver<K extends OperationName> = (
-  precision: Precision,
+  conventions: Conventions,
   ...args: Parameters<Operations<TensorSpec>[K]>
 ) => Resolved<K>;
 
 /** Every operation, with its resolver. A backend has a method for each entry. */
 export const resolvers: { readonly [K in OperationName]: Resolver<K> } = {
-  selectiveScan: (_, u, delta, A, B, C, options) => resolveSelectiveScan(u, delta, A, B, C, options),
+  selectiveScan: ({ keptSteps }, u, delta, A, B, C, options) =>
+    resolveSelectiveScan(u, delta, A, B, C, options, keptSteps),
   causalConv1d: (_, x, weight, bias, options) => resolveCausalConv1d(x, weight, bias, options),
   linear: (_, x, weight, bias) => resolveLinear(x, weight, bias),
   rmsNorm: (_, x, options) => resolveRmsNorm(x, options),
   layerNorm: (_, x, options) => resolveLayerNorm(x, options),
-  embedding: (precision, table, ids) => resolveEmbedding(table, ids, precision),
+  embedding: ({ precision }, table, ids) => resolveEmbedding(table, ids, precision),
   add: (_, ...args) => resolveAdd(...args),
   multiply: (_, a, b, options) => resolveMultiply(a, b, options),
   slice: (_, ...args) => resolveSlice(...args),
@@ -102,12 +110,13 @@ export const resolvers: { readonly [K in OperationName]: Resolver<K> } = {
   argmax: (_, ...args) => resolveArgmax(...args),
   sample: (_, ...args) => resolveSample(...args),
   logProb: (_, logits, ids) => resolveLogProb(logits, ids),
-  selectiveScanBackward: (_, ...args) => resolveSelectiveScanBackward(...args),
+  selectiveScanBackward: ({ keptSteps }, u, delta, A, B, C, options, cotangents, states) =>
+    resolveSelectiveScanBackward(u, delta, A, B, C, options, cotangents, states, keptSteps),
   causalConv1dBackward: (_, ...args) => resolveCausalConv1dBackward(...args),
   linearBackward: (_, ...args) => resolveLinearBackward(...args),
   rmsNormBackward: (_, ...args) => resolveRmsNormBackward(...args),
   layerNormBackward: (_, ...args) => resolveLayerNormBackward(...args),
-  embeddingBackward: (precision, table, ids, dy) => resolveEmbeddingBackward(table, ids, dy, precision),
+  embeddingBackward: ({ precision }, table, ids, dy) => resolveEmbeddingBackward(table, ids, dy, precision),
   multiplyBackward: (_, ...args) => resolveMultiplyBackward(...args),
   logProbBackward: (_, ...args) => resolveLogProbBackward(...args),
   crossEntropyBackward: (_, ...args) => resolveCrossEntropyBackward(...args),

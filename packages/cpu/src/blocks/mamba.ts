@@ -106,6 +106,7 @@ function mambaCommands(
       resets,
       initialState: ssmBefore,
       lastState: ssmAfter,
+      states: 0,
       y: delta,
       zStride: 2 * dInner * ELEMENT,
       stepStride: projectedWidth * ELEMENT,

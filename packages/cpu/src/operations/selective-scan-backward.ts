@@ -1,5 +1,5 @@
 import type { Results } from '@mamba/core/driver';
-import { GRADIENTS, KEPT, PAIR, RECORD, SCAN_CHUNK, SELECTIVE, SUMMED_CHANNELS } from '../generated/calls.ts';
+import { GRADIENTS, KEPT, PAIR, RECORD, SELECTIVE, SUMMED_CHANNELS, TILE_STEPS } from '../generated/calls.ts';
 import type { Storage } from '../memory/storage.ts';
 import { runCommands, threadScratch } from '../program/program.ts';
 import { channelsPerTask } from './channels.ts';
@@ -11,7 +11,7 @@ export function selectiveScanBackward(
   { heap, team }: Context,
   call: Call<'selectiveScanBackward'>,
 ): Results<Storage>['selectiveScanBackward'] {
-  const { D, z, deltaBias, initialState, dy, dLastState } = call;
+  const { D, z, deltaBias, initialState, dy, dLastState, states } = call;
   const { batch, length, dim, state, groups, deltaSoftplus, discretization, constantB, constantC } = call;
   return heap.run((arena) => {
     const channels = dim / groups;
@@ -37,12 +37,12 @@ export function selectiveScanBackward(
     const dC = partialSums(arena, gradients.C, constantC ? dim * state : selective, constantC ? batch : ranges);
     const dD = gradients.D && partialSums(arena, gradients.D, dim, batch);
     const dDeltaBias = gradients.deltaBias && partialSums(arena, gradients.deltaBias, dim, batch);
-    const tileSteps = Math.min(length, SCAN_CHUNK);
+    const tileSteps = Math.min(length, TILE_STEPS);
     const scratch = threadScratch(
       arena,
       team,
       scanScratch(taskChannels, state, tileSteps, constantB, constantC) +
-        backwardScratch(taskChannels, state, length, constantB, constantC),
+        backwardScratch(taskChannels, state, states ? 1 : Math.ceil(length / TILE_STEPS), constantB, constantC),
     );
     runCommands(
       heap,
@@ -69,6 +69,7 @@ export function selectiveScanBackward(
           scratch: scratch.address,
           scratchStride: scratch.stride,
           batch,
+          states: addressOf(states),
           dy: addressOf(dy),
           dLastState: addressOf(dLastState),
           du: gradients.u.address,
@@ -88,19 +89,21 @@ export function selectiveScanBackward(
   });
 }
 
-/** Bytes that the way back adds to the scratch of a thread: the buffers of `BackwardPart`. */
+/**
+ * Bytes that the way back adds to the scratch of a thread: the buffers of `BackwardPart`, with the states before
+ * `chunks` chunks.
+ */
 function backwardScratch(
   channels: number,
   state: number,
-  length: number,
+  chunks: number,
   constantB: boolean,
   constantC: boolean,
 ): number {
-  const chunks = Math.ceil(length / SCAN_CHUNK);
   const pairs = Math.ceil(state / 2);
   const parameters = chunks + 2 + (constantB ? 1 : 0) + (constantC ? 1 : 0);
   const blocks = padded(channels) / 8;
   const inBlocks = padded(channels) * (parameters * state + 2) * ELEMENT;
-  const steps = SCAN_CHUNK * (blocks * RECORD + pairs * (SELECTIVE + GRADIENTS) + KEPT);
+  const steps = TILE_STEPS * (blocks * RECORD + pairs * (SELECTIVE + GRADIENTS) + KEPT);
   return inBlocks + steps + PAIR + 32;
 }

@@ -1,5 +1,5 @@
-import type { Results } from '@mamba/core/driver';
-import { SCAN_PART_BYTES, type ScanCall } from '../generated/calls.ts';
+import type { KeptSteps, Results } from '@mamba/core/driver';
+import { SCAN_PART_BYTES, type ScanCall, TILE_STEPS } from '../generated/calls.ts';
 import type { Allocation } from '../memory/allocator.ts';
 import type { Arena } from '../memory/heap.ts';
 import { type Command, runCommands, threadScratch } from '../program/program.ts';
@@ -12,18 +12,26 @@ export function selectiveScan(context: Context, call: Call<'selectiveScan'>): Re
   return heap.run((arena) => {
     const y = arena.result(batch * length * dim * ELEMENT);
     const lastState = arena.result(batch * dim * state * ELEMENT);
+    const states =
+      call.keptSteps === undefined
+        ? undefined
+        : arena.result(batch * Math.ceil(length / call.keptSteps) * dim * state * ELEMENT);
     const command = scanCommand(context, arena, {
       ...call,
       ...scanInputs(call),
       lastState: lastState.address,
+      states: states?.address ?? 0,
       y: y.address,
       zStride: dim * ELEMENT,
       stepStride: groups * state * ELEMENT,
     });
     runCommands(heap, arena, team, command);
-    return { y, lastState };
+    return { y, lastState, ...(states && { states }) };
   });
 }
+
+/** A state is kept before each tile, of every call: all of them are computed in the same tiles. */
+export const keptSteps: KeptSteps = () => TILE_STEPS;
 
 /** The addresses of a scan's inputs. */
 export function scanInputs({ u, delta, A, B, C, D, z, deltaBias, resets, initialState }: Call<'selectiveScan'>) {
@@ -48,7 +56,8 @@ export interface ScanOptions
 }
 
 export function scanCommand({ team }: Context, arena: Arena, options: ScanOptions): Command {
-  const { u, delta, A, B, C, D, z, deltaBias, resets, initialState, lastState, y, zStride, stepStride } = options;
+  const { u, delta, A, B, C, D, z, deltaBias, resets, initialState, lastState, states } = options;
+  const { y, zStride, stepStride } = options;
   const { deltaSoftplus, discretization, batch, length, dim, state, groups, constantB, constantC } = options;
   const channels = dim / groups;
   const taskChannels = channelsPerTask(channels, length, batch * groups, team.threads);
@@ -69,6 +78,7 @@ export function scanCommand({ team }: Context, arena: Arena, options: ScanOption
       resets,
       initialState,
       lastState,
+      states,
       y,
       zStride,
       stepStride,
@@ -88,13 +98,6 @@ export function scanCommand({ team }: Context, arena: Arena, options: ScanOption
     },
   };
 }
-
-/**
- * Steps of a time tile. Its three buffers of the largest task fit half of a usual second-level cache, and it is long
- * enough to make loading a state cheap. It is the same for every call: where a state overflows, it decides which steps
- * are computed again.
- */
-const TILE_STEPS = 40;
 
 /**
  * Bytes of a thread's scratch: the `ScanPart`; in blocks of eight channels A, the state and its rest, B and C where

@@ -12,32 +12,35 @@ import { OPERATIONS } from '@mamba/core/driver';
 import { RecordedTensor, Value } from './value.ts';
 
 /**
- * Called after an operation.
+ * Runs an operation on the wrapped backend.
  * @param args The arguments as they were given.
  * @param inner The arguments with the tensors of the wrapped backend.
- * @param result The results on the wrapped backend.
- * @returns The results that the caller gets.
+ * @returns The results that the caller gets; undefined for an update.
  */
 export type Run = (
   operation: OperationName,
   args: readonly unknown[],
   inner: readonly unknown[],
-  result: Tensor | Readonly<Record<string, Tensor>>,
-) => Tensor | Readonly<Record<string, Tensor>>;
+) => OperationResult | undefined;
+
+/** One tensor, or tensors by name. */
+export type OperationResult = Tensor | Readonly<Record<string, Tensor>>;
+
+/** Calls an operation of a backend by its name. */
+export function callOperation(
+  backend: Backend,
+  operation: OperationName,
+  args: readonly unknown[],
+): OperationResult | undefined {
+  const call = backend[operation] as (...args: readonly unknown[]) => OperationResult | undefined;
+  return call.apply(backend, args as unknown[]);
+}
 
 /** Wraps a backend. Everything but the operations and uploads is the wrapped backend's. */
 export function recordingBackend(inner: Backend, run: Run): Backend {
   const wrapped = (tensor: Tensor): Tensor => new RecordedTensor(new Value(tensor, false, true));
   const operations = Object.fromEntries(
-    OPERATIONS.map((operation) => [
-      operation,
-      (...args: readonly unknown[]) => {
-        const innerArgs = args.map(unwrap);
-        const call = inner[operation] as (...args: readonly unknown[]) => ReturnType<Run> | undefined;
-        const result = call.apply(inner, innerArgs);
-        return result === undefined ? undefined : run(operation, args, innerArgs, result);
-      },
-    ]),
+    OPERATIONS.map((operation) => [operation, (...args: readonly unknown[]) => run(operation, args, args.map(unwrap))]),
   ) as unknown as Pick<Backend, OperationName>;
   return {
     ...operations,
@@ -66,6 +69,12 @@ export function innerTensor(tensor: Tensor): Tensor {
 
 export function isTensor(value: unknown): value is Tensor {
   return typeof value === 'object' && value !== null && 'shape' in value && 'dtype' in value;
+}
+
+/** The tensors among the arguments of an operation. */
+export function tensorsOf(argument: unknown): readonly Tensor[] {
+  if (typeof argument !== 'object' || argument === null) return [];
+  return isTensor(argument) ? [argument] : Object.values(argument).flatMap(tensorsOf);
 }
 
 /** An argument of an operation: a tensor, a list of tensors, an object of options with tensors, or a plain value. */

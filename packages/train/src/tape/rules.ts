@@ -27,6 +27,16 @@ export interface Backward {
   wants(input: string): boolean;
   /** Zeros of a tensor's shape, for a result whose cotangent is absent. */
   zeros(like: Pick<Tensor, 'shape'>): Tensor;
+  /** What the forward call kept, by the rule's `keeps`; undefined where the backend kept nothing. */
+  readonly kept: Tensor | undefined;
+}
+
+/** A result that the forward call has for its backward pass alone, where an option asks for it. */
+export interface Keeps {
+  readonly result: string;
+  readonly option: string;
+  /** The place of the options among the arguments. */
+  readonly argument: number;
 }
 
 export interface Rule<Arguments extends readonly unknown[]> {
@@ -34,6 +44,8 @@ export interface Rule<Arguments extends readonly unknown[]> {
   inputs(...args: Arguments): Named;
   /** The tensors whose values the backward pass reads. */
   reads(...args: Arguments): readonly (Tensor | undefined)[];
+  /** Optional. Default: the backward pass reads inputs alone. */
+  readonly keeps?: Keeps;
   /** The gradients of the wanted inputs, owned by the caller. Others may be there too. */
   backward(context: Backward, ...args: Arguments): Readonly<Record<string, Gradient | undefined>>;
 }
@@ -72,10 +84,12 @@ const rules: Rules = {
     reads: (u, delta, A, B, C, { D, z, deltaBias, initialState, resets } = {}) => [
       ...[u, delta, A, B, C, D, z, deltaBias, initialState, resets],
     ],
-    backward({ backend, cotangents, zeros }, u, delta, A, B, C, options = {}) {
+    keeps: { result: 'states', option: 'keepStates', argument: 5 },
+    backward({ backend, cotangents, zeros, kept }, u, delta, A, B, C, options = {}) {
       const y = cotangents.y ?? zeros(u);
+      const { lastState } = cotangents;
       try {
-        return { ...backend.selectiveScanBackward(u, delta, A, B, C, options, { y, lastState: cotangents.lastState }) };
+        return { ...backend.selectiveScanBackward(u, delta, A, B, C, options, { y, lastState }, kept) };
       } finally {
         if (cotangents.y === undefined) y.dispose();
       }

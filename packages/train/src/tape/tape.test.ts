@@ -163,3 +163,82 @@ it('frees everything where an operation fails', () => {
   dispose(leaves, constants, { y, wrong });
   expect(backend.memory()).toEqual(before);
 });
+
+describe('states that a scan keeps', () => {
+  /** The backend, with a scan that keeps a tensor where it is asked to, and a list of what its backward was given. */
+  function keepingBackend(given: unknown[]): Backend {
+    const replaced: Partial<Backend> = {
+      selectiveScan: (u, delta, A, B, C, options) => {
+        const results = backend.selectiveScan(u, delta, A, B, C, options);
+        return options?.keepStates === true ? { ...results, states: backend.upload(normals(random, [7])) } : results;
+      },
+      selectiveScanBackward: (u, delta, A, B, C, options, cotangents, states) => {
+        given.push(states?.disposed === false ? states.shape : states);
+        return backend.selectiveScanBackward(u, delta, A, B, C, options, cotangents);
+      },
+    };
+    return new Proxy(backend, {
+      get(target, name) {
+        const value = Reflect.get(name in replaced ? replaced : target, name, target);
+        return typeof value === 'function' ? value.bind(target) : value;
+      },
+    });
+  }
+
+  it.each([
+    ['go to its backward pass alone', undefined, false, [[7]]],
+    ['are of the caller as well where it asks', true, false, [[7]]],
+    ['are not kept by the first run of a checkpoint', undefined, true, [[7]]],
+  ] as const)('%s', (_, keepStates, checkpointing, expected) => {
+    const before = backend.memory();
+    const shapes = [
+      [1, 4, 3],
+      [1, 4, 3],
+      [3, 2],
+      [1, 4, 2],
+      [1, 4, 2],
+      [1, 4, 3],
+    ];
+    const tensors = shapes.map((shape) => backend.upload(normals(random, shape)));
+    const [u, delta, A, B, C, dy] = tensors as [Tensor, Tensor, Tensor, Tensor, Tensor, Tensor];
+    const given: unknown[] = [];
+    const keeping = keepingBackend(given);
+    let kept = 0;
+    const run = (on: Backend) => {
+      const { y, lastState, states } = on.selectiveScan(u, delta, A, B, C, { keepStates });
+      if (states !== undefined) kept++;
+      lastState.dispose();
+      states?.dispose();
+      return [y];
+    };
+    const tape = new Tape(keeping, [u]);
+    const [y] = checkpointing ? tape.checkpoint([], run) : run(tape.backend);
+    expect(kept).toBe(keepStates ? 1 : 0);
+    const gradients = tape.backward([[y!, dy]]);
+    expect(given).toEqual(expected);
+    for (const tensor of [y!, ...gradients.values(), ...tensors]) tensor.dispose();
+    expect(backend.memory()).toEqual(before);
+  });
+
+  it('leaves wrong options wrong, and keeps nothing where no gradient flows', () => {
+    const given: unknown[] = [];
+    const tensors = [
+      [1, 4, 3],
+      [1, 4, 3],
+      [3, 2],
+      [1, 4, 2],
+      [1, 4, 2],
+    ].map((shape) => backend.upload(normals(random, shape)));
+    const [u, delta, A, B, C] = tensors as [Tensor, Tensor, Tensor, Tensor, Tensor];
+    const tape = new Tape(keepingBackend(given), [u]);
+    for (const options of [null, [], { keepStates: 1 }] as never[])
+      expect(() => tape.backend.selectiveScan(u, delta, A, B, C, options)).toThrow(
+        expect.objectContaining({ code: 'invalid-argument' }),
+      );
+    const other = new Tape(keepingBackend(given), []);
+    const results = other.backend.selectiveScan(u, delta, A, B, C);
+    expect(Object.keys(results)).toEqual(['y', 'lastState']);
+    for (const tensor of [...tensors, ...Object.values(results)]) tensor.dispose();
+    tape.dispose();
+  });
+});

@@ -1,8 +1,16 @@
 import { type Backend, invalid, type Tensor } from '@mamba/core';
 import { filled } from './filled.ts';
 import { Owners, Sum } from './gradients.ts';
-import { innerTensor, isTensor, type Run, recordingBackend } from './recorder.ts';
-import { type Backward, type Gradient, type Named, ruleOf } from './rules.ts';
+import {
+  callOperation,
+  innerTensor,
+  isTensor,
+  type OperationResult,
+  type Run,
+  recordingBackend,
+  tensorsOf,
+} from './recorder.ts';
+import { type Backward, type Gradient, type Keeps, type Named, ruleOf } from './rules.ts';
 import { RecordedTensor, Value } from './value.ts';
 
 /** A computation that is run again for its gradients: tensors → tensors, by the operations of the given backend. */
@@ -16,6 +24,8 @@ interface Entry {
   readonly results: Readonly<Record<string, Value>>;
   /** Everything that the backward pass reads, held until then. */
   readonly held: readonly Value[];
+  /** What the call kept for its backward pass, which is held as well. */
+  readonly kept: Tensor | undefined;
   backward(context: Backward): Readonly<Record<string, Gradient | undefined>>;
 }
 
@@ -66,6 +76,7 @@ export class Tape {
       sources: Object.fromEntries([...names].map(([tensor, name]) => [name, values.get(tensor)!])),
       results: Object.fromEntries(outputs.map(({ value }, index) => [String(index), value])),
       held: holdAll(inputs),
+      kept: undefined,
       backward: ({ cotangents }) => {
         const again = new Tape(this.#inner, names.keys());
         try {
@@ -132,24 +143,35 @@ export class Tape {
     return tensor instanceof RecordedTensor ? tensor.take() : tensor;
   }
 
-  #record(...[operation, args, inner, result]: Parameters<Run>): Tensor | Readonly<Record<string, Tensor>> {
+  #record(...[operation, args, inner]: Parameters<Run>): OperationResult | undefined {
     const rule = ruleOf(operation);
+    // Arguments are not checked yet, so the rule cannot be asked for its inputs.
+    const keeps = this.#tracks(args) ? rule?.keeps : undefined;
+    const result = callOperation(this.#inner, operation, keeps === undefined ? inner : keeping(keeps, inner));
+    if (result === undefined) return undefined;
     const sources = rule === undefined ? {} : this.#sources(rule.inputs(...args));
     const tracked = Object.keys(sources).length > 0;
     const wrapped = mapResult(result, (tensor) => new RecordedTensor(new Value(tensor, tracked, true)));
+    const named: Record<string, Tensor> = isTensor(wrapped) ? { y: wrapped } : { ...wrapped };
+    const kept = keeps && (named[keeps.result] as RecordedTensor | undefined);
+    if (keeps !== undefined) delete named[keeps.result];
     if (tracked)
       this.#entries.push({
         sources,
-        results: Object.fromEntries(
-          Object.entries(isTensor(wrapped) ? { y: wrapped } : wrapped).map(([name, tensor]) => [
-            name,
-            (tensor as RecordedTensor).value,
-          ]),
-        ),
-        held: holdAll(rule!.reads(...args)),
+        results: mapValues(named, (tensor) => (tensor as RecordedTensor).value),
+        held: holdAll([...rule!.reads(...args), kept]),
+        kept: kept?.value.tensor,
         backward: (context) => rule!.backward(context, ...inner),
       });
-    return wrapped;
+    if (kept === undefined || asks(keeps!, inner)) return wrapped;
+    // The caller did not ask for it.
+    kept.dispose();
+    return named;
+  }
+
+  /** Whether gradients flow to a tensor among these arguments. */
+  #tracks(args: readonly unknown[]): boolean {
+    return tensorsOf(args).some((tensor) => this.#valueOf(tensor)?.tracked === true);
   }
 
   /** The values of those inputs that gradients flow to. */
@@ -197,7 +219,7 @@ class Sums {
 }
 
 /** Replays one call in reverse: from the cotangents of its results to the gradients of its inputs. */
-function replay(backend: Backend, { sources, results, backward }: Entry, sums: Sums, owners: Owners): void {
+function replay(backend: Backend, { sources, results, kept, backward }: Entry, sums: Sums, owners: Owners): void {
   const totals = Object.entries(results).map(([name, value]) => [name, sums.total(value)] as const);
   if (totals.every(([, cotangent]) => cotangent === undefined)) return;
   const gradients = backward({
@@ -205,6 +227,7 @@ function replay(backend: Backend, { sources, results, backward }: Entry, sums: S
     cotangents: Object.fromEntries(totals),
     wants: (input) => sources[input] !== undefined,
     zeros: ({ shape }) => filled(backend, shape, 0),
+    kept,
   });
   for (const [name, gradient] of Object.entries(gradients)) {
     if (gradient === undefined) continue;
@@ -220,10 +243,23 @@ function holdAll(tensors: readonly (Tensor | undefined)[]): readonly Value[] {
   return tensors.flatMap((tensor) => (tensor instanceof RecordedTensor ? [tensor.value.hold()] : []));
 }
 
-function mapResult(
-  result: Tensor | Readonly<Record<string, Tensor>>,
-  map: (tensor: Tensor) => Tensor,
-): Tensor | Readonly<Record<string, Tensor>> {
-  if (isTensor(result)) return map(result);
-  return Object.fromEntries(Object.entries(result).map(([name, tensor]) => [name, map(tensor)]));
+/** The arguments with the option that lets the call keep something. Wrong options stay wrong. */
+function keeping({ option, argument }: Keeps, args: readonly unknown[]): readonly unknown[] {
+  const { [argument]: options = {} } = args;
+  if (typeof options !== 'object' || options === null || Array.isArray(options)) return args;
+  const { [option]: given = false } = options as Readonly<Record<string, unknown>>;
+  return given === false ? args.toSpliced(argument, 1, { ...options, [option]: true }) : args;
+}
+
+function asks({ option, argument }: Keeps, args: readonly unknown[]): boolean {
+  const options = args[argument] as Readonly<Record<string, unknown>> | undefined;
+  return options?.[option] === true;
+}
+
+function mapResult(result: OperationResult, map: (tensor: Tensor) => Tensor): OperationResult {
+  return isTensor(result) ? map(result) : mapValues(result, map);
+}
+
+function mapValues<A, B>(values: Readonly<Record<string, A>>, map: (value: A) => B): Record<string, B> {
+  return Object.fromEntries(Object.entries(values).map(([name, value]) => [name, map(value)]));
 }

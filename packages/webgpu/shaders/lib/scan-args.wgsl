@@ -20,6 +20,7 @@ struct Args {
   // The same of z, in floats.
   zRow: u32,
   zOffset: u32,
+  keptTiles: u32, // of KEPT steps, a row
   // Whether there is a D, and a deltaBias: 1 or 0. They are read once a channel, so that a pipeline of their own would
   // gain nothing.
   hasD: u32,
@@ -38,6 +39,10 @@ struct Args {
 // MODE 0: [batch, dim, states]. MODE 1, 2: [batch, chunks, dim, states], then [batch, chunks, dim] of Σ delta and
 // survived.
 @group(0) @binding(8) var<storage, read_write> state: array<f32>;
+
+/// 1 where the states before every KEPT steps go to `kept`; chunks are then multiples of KEPT.
+const KEEP: u32 = 0u; // constant
+const KEPT: u32 = 16u; // constant
 
 override MODE: u32 = 0u;
 override SOFTPLUS: bool = true;

@@ -42,6 +42,7 @@ const LIMITS = [
   'maxComputeWorkgroupStorageSize',
   'maxComputeInvocationsPerWorkgroup',
   'maxComputeWorkgroupSizeX',
+  'maxStorageBuffersPerShaderStage',
 ] as const;
 
 /** @throws MambaError `unavailable` with the remedy for this platform; `invalid-argument` on contradictory options. */

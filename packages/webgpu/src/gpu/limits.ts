@@ -11,6 +11,7 @@ const NAMES = [
   'maxComputeWorkgroupsPerDimension',
   'maxComputeWorkgroupStorageSize',
   'maxStorageBufferBindingSize',
+  'maxStorageBuffersPerShaderStage',
 ] as const;
 
 export type Limits = Readonly<Record<(typeof NAMES)[number], number>>;

@@ -1,5 +1,5 @@
 import { ListMap } from './list-map.ts';
-import { labelOf, type Shader, type Specialisation, textOf } from './shader.ts';
+import { bindingsOf, labelOf, type Shader, type Specialisation, textOf } from './shader.ts';
 
 export interface Pipeline {
   readonly label: string;
@@ -57,7 +57,7 @@ export class Pipelines {
     const label = labelOf(shader, specialisation);
     let pending = this.#pending.get(label);
     if (pending === undefined) {
-      const { group: layout } = this.#layout(shader);
+      const { group: layout } = this.#layout(shader, specialisation.constants);
       const made = this.#device.createComputePipelineAsync(this.#descriptor(label, shader, specialisation));
       pending = made
         .then((pipeline) => {
@@ -94,7 +94,7 @@ export class Pipelines {
     specialisation: Specialisation<O, C, L>,
   ): Pipeline {
     const pipeline = this.#device.createComputePipeline(this.#descriptor(label, shader, specialisation));
-    return { label, pipeline, layout: this.#layout(shader).group };
+    return { label, pipeline, layout: this.#layout(shader, specialisation.constants).group };
   }
 
   #descriptor<O extends string, C extends string, L extends string>(
@@ -107,7 +107,7 @@ export class Pipelines {
       constants[name] = Number(value);
     return {
       label,
-      layout: this.#layout(shader).pipeline,
+      layout: this.#layout(shader, specialisation.constants).pipeline,
       compute: { module: this.#module(shader, specialisation), entryPoint: 'main', constants },
     };
   }
@@ -125,7 +125,13 @@ export class Pipelines {
     return module;
   }
 
-  #layout({ stem, bindings, uniforms }: Shader): { group: GPUBindGroupLayout; pipeline: GPUPipelineLayout } {
+  #layout<C extends string>(
+    shader: Shader<string, string, string, C>,
+    constants: Specialisation<string, C, string>['constants'],
+  ): { group: GPUBindGroupLayout; pipeline: GPUPipelineLayout } {
+    const { uniforms } = shader;
+    const bindings = bindingsOf(shader, constants);
+    const stem = bindings === shader.bindings ? shader.stem : `${shader.stem} with ${shader.optional!.name}`;
     let layout = this.#layouts.get(stem);
     if (layout === undefined) {
       const entries: GPUBindGroupLayoutEntry[] = bindings.map(({ binding, writable }) => ({

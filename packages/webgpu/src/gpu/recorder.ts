@@ -3,7 +3,7 @@ import type { Failures } from './failures.ts';
 import { ListMap } from './list-map.ts';
 import { type Pipeline, Pipelines } from './pipelines.ts';
 import type { Profiler } from './profiler.ts';
-import type { BufferRange, Dispatch, Shader } from './shader.ts';
+import { type BufferRange, bindingsOf, type Dispatch, type Shader } from './shader.ts';
 import { Uniforms } from './uniforms.ts';
 
 /**
@@ -296,11 +296,13 @@ export class Recorder {
     return this.#begin();
   }
 
-  #group<B extends string, U extends string>(
-    { stem, bindings, uniforms }: Shader<B, U>,
+  #group<B extends string, U extends string, C extends string>(
+    shader: Shader<B, U, string, C>,
     layout: GPUBindGroupLayout,
-    call: { readonly bindings: Readonly<Record<B, BufferRange>>; readonly uniforms: Readonly<Record<U, number>> },
+    call: Pick<Dispatch<B, U, string, C, string>, 'bindings' | 'constants' | 'uniforms'>,
   ): Group {
+    const { stem, uniforms } = shader;
+    const bindings = bindingsOf(shader, call.constants);
     const blocks = this.#captured?.uniforms ?? this.#uniforms;
     const block = uniforms.size === 0 ? undefined : blocks.block(uniforms, call.uniforms);
     this.#groups.begin();

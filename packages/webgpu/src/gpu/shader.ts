@@ -11,7 +11,9 @@ export interface Shader<
 > {
   readonly stem: string;
   /** Storage buffers, by binding; binding 0 is the uniform block where there is one. */
-  readonly bindings: readonly { readonly name: B; readonly binding: number; readonly writable: boolean }[];
+  readonly bindings: readonly Binding<B>[];
+  /** One more, which a pipeline has where this constant is not 0, since a browser promises eight storage buffers. */
+  readonly optional?: (Binding<B> & { readonly constant: C }) | undefined;
   readonly uniforms: {
     readonly size: number;
     readonly fields: readonly { readonly name: U; readonly offset: number; readonly type: 'u32' | 'i32' | 'f32' }[];
@@ -20,6 +22,20 @@ export interface Shader<
   readonly constants: readonly C[];
   /** The module's whole text, for each link alternative. */
   readonly links: Readonly<Record<L, string>>;
+}
+
+export interface Binding<B extends string = string> {
+  readonly name: B;
+  readonly binding: number;
+  readonly writable: boolean;
+}
+
+/** The bindings of a pipeline with these constants. */
+export function bindingsOf<B extends string, C extends string>(
+  { bindings, optional }: Pick<Shader<B, string, string, C>, 'bindings' | 'optional'>,
+  constants: Readonly<Partial<Record<C, number>>> | undefined,
+): readonly Binding<B>[] {
+  return optional !== undefined && constants?.[optional.constant] ? [...bindings, optional] : bindings;
 }
 
 /** A part of a buffer, in bytes. The offset is a multiple of 256. */

@@ -50,7 +50,8 @@ describe('the plan of a backward scan', () => {
   });
 
   test('takes as many rows at once as fit', () => {
-    const sizes = { ...shape, constantB: false, constantC: false, resets: false, initial: false, last: false };
+    const flags = { constantB: false, constantC: false, resets: false, initial: false, last: false, given: false };
+    const sizes = { ...shape, ...flags };
     const plan = planned();
     const [one, two, three] = [1, 2, 3].map((rows) => workspaceOf(sizes, plan, rows).size) as [number, number, number];
     expect(largestWorkspace(sizes, plan, 8, three - 1)).toMatchObject({ rows: 2, size: two });
@@ -58,5 +59,6 @@ describe('the plan of a backward scan', () => {
     expect(largestWorkspace(sizes, plan, 8, one - 1)).toBeUndefined();
     // Less than twice u's size, where the states of all steps would be 16 times it.
     expect(workspaceOf(sizes, plan, 8).size).toBeLessThan(2 * 8 * 2048 * 2048);
+    expect(workspaceOf({ ...sizes, given: true }, plan, 8).size).toBeLessThan(0.7 * 8 * 2048 * 2048);
   });
 });

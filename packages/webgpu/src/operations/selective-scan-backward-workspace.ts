@@ -12,6 +12,8 @@ export interface WorkspaceSizes {
   readonly resets: boolean;
   readonly initial: boolean;
   readonly last: boolean;
+  /** Whether the forward scan kept the states. */
+  readonly given: boolean;
 }
 
 const PARTS = [
@@ -46,7 +48,7 @@ export interface Workspace {
 }
 
 export function workspaceOf(sizes: WorkspaceSizes, plan: ScanBackwardPlan, rows: number): Workspace {
-  const { length, dim, state, groups, constantB, constantC, resets, initial, last } = sizes;
+  const { length, dim, state, groups, constantB, constantC, resets, initial, last, given } = sizes;
   const { channels, steps, chunks } = plan;
   const tiles = Math.ceil(length / steps);
   const chunked = chunks > 1;
@@ -61,11 +63,11 @@ export function workspaceOf(sizes: WorkspaceSizes, plan: ScanBackwardPlan, rows:
     marks: resets ? rows * length : 0,
     B: constantB ? vectors : ofB,
     C: constantC ? vectors : ofB,
-    initial: initial ? rows * vectors : 0,
+    initial: initial && !given ? rows * vectors : 0,
     last: last ? rows * vectors : 0,
-    kept: rows * tiles * vectors,
-    passed: chunked ? 4 * rows * tiles * dim : 0,
-    states: chunked ? rows * chunks * vectors : 0,
+    kept: given ? 0 : rows * tiles * vectors,
+    passed: chunked && !given ? 4 * rows * tiles * dim : 0,
+    states: chunked && !given ? rows * chunks * vectors : 0,
     adjoints: chunked ? rows * chunks * vectors : 0,
     totals: chunked ? 4 * rows * chunks * dim : 0,
     records: rows * chunks * dim * record,

@@ -1,5 +1,5 @@
-import { MambaError, type SelectiveScanGradients, type TensorSpec } from '@mamba/core';
-import type { DeviceTensor, SelectiveScanBackwardCall } from '@mamba/core/driver';
+import { type Discretization, MambaError, type SelectiveScanGradients, type TensorSpec } from '@mamba/core';
+import type { DeviceTensor, SelectiveScanBackwardCall, SelectiveScanCall } from '@mamba/core/driver';
 import {
   selectiveScanBackwardCarry,
   selectiveScanBackwardEuler,
@@ -10,18 +10,19 @@ import {
 import type { PooledBuffer } from '../gpu/buffer-pool.ts';
 import { type Gpu, wholeRange } from '../gpu/gpu.ts';
 import { workgroupsRefusal } from '../gpu/limits.ts';
+import { ListMap } from '../gpu/list-map.ts';
 import type { BufferRange } from '../gpu/shader.ts';
 import { rangeOf, type Storage, unsplitStorage } from '../storage.ts';
 import type { KernelContext } from './kernel-context.ts';
 import { type Packed, pack } from './pack.ts';
 import { DISCRETIZATION, scanLimits, scanShape, stridesOf } from './selective-scan.ts';
 import { type EulerBackwardLayout, planScanBackward, type ScanBackwardPlan } from './selective-scan-backward-plan.ts';
-import { largestWorkspace, type Workspace } from './selective-scan-backward-workspace.ts';
+import { largestWorkspace, type Workspace, type WorkspaceSizes } from './selective-scan-backward-workspace.ts';
 
 /**
- * Gradients of a selective scan by the plan's dispatches: the states before each tile of time, the carry where time is
- * cut into chunks, the main pass and the sums, for one range of rows of the batch after the other. ADR 11 has the
- * design.
+ * Gradients of a selective scan by the plan's dispatches: the states before each tile of time, unless the forward scan
+ * kept them, the carry where time is cut into chunks, the main pass and the sums, for one range of rows of the batch
+ * after the other. ADR 11 has the design.
  */
 export function selectiveScanBackward(
   kernels: KernelContext,
@@ -108,30 +109,87 @@ function narrowest({ layout, channels }: ScanBackwardPlan): number {
   return layout.kernel === 'euler' ? Math.min(channels, layout.stateChannels) : channels;
 }
 
-function planFor(
-  { gpu, scanBackwardVariant }: KernelContext,
-  call: SelectiveScanBackwardCall<TensorSpec>,
-): { readonly plan: ScanBackwardPlan; readonly workspace: Workspace } | string {
-  const { batch, dim, state, groups, constantB, constantC } = call;
+interface Planned {
+  readonly plan: ScanBackwardPlan;
+  readonly workspace: Workspace;
+}
+
+/** What a plan follows from, beside the device. */
+interface PlanSizes extends WorkspaceSizes {
+  readonly batch: number;
+  readonly discretization: Discretization;
+}
+
+function sizesOf(call: SelectiveScanCall<unknown>): Omit<PlanSizes, 'last' | 'given'> {
+  return { ...call, resets: call.resets !== undefined, initial: call.initialState !== undefined };
+}
+
+function planFor(kernels: KernelContext, call: SelectiveScanBackwardCall<unknown>): Planned | string {
+  return planOf(kernels, {
+    ...sizesOf(call),
+    last: call.dLastState !== undefined,
+    given: call.states !== undefined,
+  });
+}
+
+/** Plans by sizes: a call asks for its own several times, and a training step for one again and again. */
+const plans = new WeakMap<KernelContext, ListMap<Planned | string>>();
+/** The plans that are remembered for a device, before all are forgotten. */
+const MOST_PLANS = 256;
+
+function planOf(kernels: KernelContext, sizes: PlanSizes): Planned | string {
+  let known = plans.get(kernels);
+  if (known === undefined || known.size >= MOST_PLANS) {
+    known = new ListMap();
+    plans.set(kernels, known);
+  }
+  const { batch, length, dim, state, groups, constantB, constantC, resets, initial, last, given } = sizes;
+  known.begin();
+  for (const size of [batch, length, dim, state, groups, DISCRETIZATION[sizes.discretization]]) known.add(size);
+  for (const flag of [constantB, constantC, resets, initial, last, given]) known.add(flag ? 1 : 0);
+  let plan = known.get();
+  if (plan === undefined) {
+    plan = makePlan(kernels, sizes);
+    known.set(plan);
+  }
+  return plan;
+}
+
+function makePlan({ gpu, scanBackwardVariant }: KernelContext, sizes: PlanSizes): Planned | string {
+  const { batch, length, dim, state, groups, constantB, constantC } = sizes;
   // The workspace's copies of B and C lie in vec4s where the states do, with resets as well as without.
   const shape = scanShape(
-    { ...call, states: state, resets: false },
+    { ...sizes, states: state, resets: false },
     stridesOf(constantB, groups, state),
     stridesOf(constantC, groups, state),
   );
   const plan = planScanBackward(shape, scanLimits(gpu), scanBackwardVariant);
   if (typeof plan === 'string') return plan;
-  const sizes = {
-    ...call,
-    resets: call.resets !== undefined,
-    initial: call.initialState !== undefined,
-    last: call.dLastState !== undefined,
-  };
   const rows = Math.min(batch, scanBackwardVariant?.rows ?? batch);
   const workspace = largestWorkspace(sizes, plan, rows, gpu.maxBinding / 4);
   if (workspace === undefined)
-    return `one sequence of ${call.length} steps of ${dim} channels needs more memory than the ${gpu.maxBinding} bytes that a shader may bind here`;
+    return `one sequence of ${length} steps of ${dim} channels needs more memory than the ${gpu.maxBinding} bytes that a shader may bind here`;
   return { plan, workspace };
+}
+
+/** Storage buffers of the main dispatch with kept states, and of the forward scans that keep them. */
+const BUFFERS_WITH_STATES = 9;
+/** Tiles that are shorter, of devices without subgroups, have more states than the gain is worth. */
+const FEWEST_KEPT_STEPS = 8;
+
+/**
+ * The steps of the backward's tiles, before which `selectiveScan` keeps the states of a call: none where another kernel
+ * or device takes them.
+ */
+export function keptSteps(kernels: KernelContext, call: SelectiveScanCall<TensorSpec>): number | undefined {
+  const { limits, maxBinding } = kernels.gpu;
+  if (limits.maxStorageBuffersPerShaderStage < BUFFERS_WITH_STATES) return undefined;
+  const found = planOf(kernels, { ...sizesOf(call), last: true, given: true });
+  if (typeof found === 'string') return undefined;
+  const { layout, steps } = found.plan;
+  const states = call.batch * found.workspace.tiles * call.dim * call.state;
+  const worthwhile = layout.kernel === 'euler' && steps >= FEWEST_KEPT_STEPS;
+  return worthwhile && 4 * states <= maxBinding ? steps : undefined;
 }
 
 /** What the dispatches of all ranges of rows share. */
@@ -169,7 +227,7 @@ function packRows({ gpu, call, workspace: { at }, buffer }: Shared, firstRow: nu
     call.constantC ? whole(call.C, at.C, dim * state) : ofRows(call.C, at.C, ofB),
     ofRows(call.resets, at.marks, length),
     ofRows(call.dLastState, at.last, dim * state),
-    ofRows(call.initialState, at.initial, dim * state),
+    call.states ? whole(undefined, at.initial, 0) : ofRows(call.initialState, at.initial, dim * state),
   ]);
 }
 
@@ -212,16 +270,19 @@ function eulerRows(shared: Shared, layout: EulerBackwardLayout, firstRow: number
   const chunked = chunks > 1;
   const full = state === 16;
   const { at } = workspace;
-  gpu.dispatch(selectiveScanBackwardStates, {
-    ...backwardStatesOf(layout, chunked),
-    overrides: { CHUNKED: chunked, FULL: full, ...optionsOf(call), INITIAL: call.initialState !== undefined },
-    bindings: bindingsOf(shared),
-    uniforms: uniformsOf(shared, firstRow, rows, stateChannels, 4),
-    workgroups: [tilesOf(shared, stateChannels), chunks, rows],
-  });
+  const given = call.states !== undefined;
+  const initial = !given && call.initialState !== undefined;
+  if (chunked || !given)
+    gpu.dispatch(selectiveScanBackwardStates, {
+      ...backwardStatesOf(layout, chunked && !given),
+      overrides: { CHUNKED: chunked, GIVEN: given, FULL: full, ...optionsOf(call), INITIAL: initial },
+      bindings: bindingsOf(shared),
+      uniforms: uniformsOf(shared, firstRow, rows, stateChannels, 4),
+      workgroups: [tilesOf(shared, stateChannels), chunks, rows],
+    });
   if (chunked)
     gpu.dispatch(selectiveScanBackwardCarry, {
-      overrides: { INITIAL: call.initialState !== undefined, LAST: call.dLastState !== undefined },
+      overrides: { GIVEN: given, INITIAL: initial, LAST: call.dLastState !== undefined },
       bindings: { workspace: wholeRange(buffer) },
       uniforms: {
         rows,
@@ -235,10 +296,10 @@ function eulerRows(shared: Shared, layout: EulerBackwardLayout, firstRow: number
         atAdjoints: at.adjoints,
         atTotals: at.totals,
       },
-      workgroups: gpu.grid(Math.ceil((2 * rows * dim * state) / 64)),
+      workgroups: gpu.grid(Math.ceil(((given ? 1 : 2) * rows * dim * state) / 64)),
     });
   gpu.dispatch(selectiveScanBackwardEuler, {
-    ...backwardEulerOf(layout),
+    ...backwardEulerOf(layout, given),
     overrides: {
       CHUNKED: chunked,
       FULL: full,
@@ -246,7 +307,11 @@ function eulerRows(shared: Shared, layout: EulerBackwardLayout, firstRow: number
       ...optionsOf(call),
       LAST: call.dLastState !== undefined,
     },
-    bindings: { ...bindingsOf(shared), ...outputsOf(shared) },
+    bindings: {
+      ...bindingsOf(shared),
+      ...outputsOf(shared),
+      kept: call.states ? rangeOf(call.states) : gpu.unusedInput,
+    },
     uniforms: uniformsOf(shared, firstRow, rows, layout.channels, 4),
     workgroups: [tilesOf(shared, layout.channels), chunks, rows],
   });
@@ -359,9 +424,9 @@ function presence({ D, deltaBias }: SelectiveScanBackwardCall<unknown>) {
 
 const LANES = { 1: 'one', 2: 'two', 4: 'four' } as const;
 
-/** The specialisation of selective-scan-backward-states.wgsl for a layout. */
-export function backwardStatesOf({ lanes, steps, stateChannels }: EulerBackwardLayout, chunked: boolean) {
-  const sides = chunked ? 2 : 1;
+/** The specialisation of selective-scan-backward-states.wgsl for a layout. @param both Whether it reads B and C. */
+export function backwardStatesOf({ lanes, steps, stateChannels }: EulerBackwardLayout, both: boolean) {
+  const sides = both ? 2 : 1;
   return {
     link: LANES[lanes],
     constants: {
@@ -374,8 +439,14 @@ export function backwardStatesOf({ lanes, steps, stateChannels }: EulerBackwardL
   };
 }
 
-/** The specialisation of selective-scan-backward-euler.wgsl for a layout. */
-export function backwardEulerOf({ lanes, perLane, channels, steps, summed, rounds }: EulerBackwardLayout) {
+/**
+ * The specialisation of selective-scan-backward-euler.wgsl for a layout.
+ * @param given Whether the forward scan kept the states.
+ */
+export function backwardEulerOf(
+  { lanes, perLane, channels, steps, summed, rounds }: EulerBackwardLayout,
+  given: boolean,
+) {
   const values = 32 / lanes;
   const workgroup = (lanes * channels) / perLane;
   return {
@@ -386,6 +457,8 @@ export function backwardEulerOf({ lanes, perLane, channels, steps, summed, round
       OWN: steps / lanes,
       PER_LANE: perLane,
       VECS: (perLane * 4) / lanes,
+      HELD: ((steps + 1) * perLane * 4) / lanes,
+      GIVEN: given ? 1 : 0,
       STAGED: Math.ceil((8 * steps) / workgroup),
       SUMMED: summed,
       BATCHES: steps / summed,

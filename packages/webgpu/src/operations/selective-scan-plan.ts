@@ -32,6 +32,8 @@ export interface ScanShape {
   readonly state: number;
   readonly groups: number;
   readonly bilinear: boolean;
+  /** Steps from one kept state to the next; undefined where none are kept. */
+  readonly keptSteps?: number | undefined;
   /**
    * Whether selective-scan-euler.wgsl takes the call: Euler's discretisation, B and C that vary and lie in vec4s, no
    * resets.
@@ -76,6 +78,7 @@ export interface ScanPlan {
   /** Channels that a workgroup owns. */
   readonly channels: number;
   readonly chunks: number;
+  /** Where states are kept, a multiple of the steps between them. */
   readonly chunkLength: number;
 }
 
@@ -101,7 +104,8 @@ const EULER_STATES = 16;
 export function planScan(shape: ScanShape, limits: ScanLimits, variant: ScanVariant = {}): ScanPlan | string {
   const { batch, dim, length } = shape;
   const cut = (layout: ScanPlan['layout'], channels: number, wanted: number): ScanPlan => {
-    const chunkLength = Math.ceil(length / Math.min(wanted, length));
+    const { keptSteps = 1 } = shape;
+    const chunkLength = Math.ceil(length / Math.min(wanted, length) / keptSteps) * keptSteps;
     return { layout, channels, chunks: Math.ceil(length / chunkLength), chunkLength };
   };
   const euler = planEuler(shape, limits, variant);

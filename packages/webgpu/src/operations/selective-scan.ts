@@ -1,5 +1,5 @@
 import { type Discretization, MambaError } from '@mamba/core';
-import type { DeviceTensor, SelectiveScanCall } from '@mamba/core/driver';
+import type { DeviceTensor, Results, SelectiveScanCall } from '@mamba/core/driver';
 import { selectiveScanCarry, selectiveScanEuler, selectiveScan as shader } from '../generated/index.ts';
 import { type Gpu, wholeRange } from '../gpu/gpu.ts';
 import { bindingRefusal, workgroupsRefusal } from '../gpu/limits.ts';
@@ -22,12 +22,17 @@ export const DISCRETIZATION: Readonly<Record<Discretization, number>> = { euler:
 export function selectiveScan(
   kernels: KernelContext,
   call: SelectiveScanCall<DeviceTensor<Storage>>,
-): { y: Storage; lastState: Storage } {
+): Results<Storage>['selectiveScan'] {
   const { u, delta, A, B, C, D, z, deltaBias, initialState, resets, batch, length, dim, state, groups } = call;
+  const { keptSteps } = call;
   const { gpu } = kernels;
   return gpu.allocating((allocator) => {
     const y = allocator.result(4 * batch * length * dim, 'selective-scan y');
     const last = allocator.result(4 * batch * dim * state, 'selective-scan state');
+    const kept =
+      keptSteps === undefined
+        ? undefined
+        : allocator.result(4 * batch * Math.ceil(length / keptSteps) * dim * state, 'selective-scan kept states');
     const constants = allocator.scratch(
       4 * constantsSize(dim, state, resets ? batch * length : 0),
       'selective-scan constants',
@@ -51,6 +56,7 @@ export function selectiveScan(
       y: wholeRange(y),
       state: wholeRange(last),
       begun: initialState !== undefined,
+      kept: kept && { range: wholeRange(kept), steps: keptSteps! },
       skip: D !== undefined,
       bias: deltaBias !== undefined,
       softplus: call.deltaSoftplus,
@@ -62,7 +68,11 @@ export function selectiveScan(
       states: state,
       groups,
     });
-    return { y: unsplitStorage(y), lastState: unsplitStorage(last) };
+    return {
+      y: unsplitStorage(y),
+      lastState: unsplitStorage(last),
+      ...(kept && { states: unsplitStorage(kept) }),
+    };
   });
 }
 
@@ -93,6 +103,8 @@ export interface Scan {
   readonly state: BufferRange;
   /** Whether there is an initial state. Otherwise `state` is not read. */
   readonly begun: boolean;
+  /** Where the state before every so many steps goes, `[batch, ⌈length / steps⌉, dim, states]`. */
+  readonly kept?: { readonly range: BufferRange; readonly steps: number } | undefined;
   readonly skip: boolean;
   readonly bias: boolean;
   readonly softplus: boolean;
@@ -124,7 +136,10 @@ export function scanLimits(gpu: Gpu): ScanLimits {
 }
 
 /** The sizes and options that decide on a scan's layout, beside the strides of B and C. */
-export type ScanSizes = Pick<Scan, 'batch' | 'length' | 'dim' | 'states' | 'groups' | 'discretization' | 'resets'>;
+export interface ScanSizes
+  extends Pick<Scan, 'batch' | 'length' | 'dim' | 'states' | 'groups' | 'discretization' | 'resets'> {
+  readonly keptSteps?: number | undefined;
+}
 
 /** The reason why a scan of these sizes cannot run on this device, although its tensors fit. */
 export function scanRefusal(kernels: KernelContext, sizes: ScanSizes, B: Strides, C: Strides): string | undefined {
@@ -145,7 +160,7 @@ export function scanRefusal(kernels: KernelContext, sizes: ScanSizes, B: Strides
 
 /** The shape that a plan depends on. */
 export function scanShape(call: ScanSizes, B: Strides, C: Strides): ScanShape {
-  const { batch, length, dim, states, groups, discretization } = call;
+  const { batch, length, dim, states, groups, discretization, keptSteps } = call;
   const inQuads = ({ row, group, offset }: Strides): boolean =>
     row !== undefined && [row, group, offset].every((stride) => stride % 4 === 0);
   return {
@@ -155,13 +170,15 @@ export function scanShape(call: ScanSizes, B: Strides, C: Strides): ScanShape {
     state: states,
     groups,
     bilinear: discretization === 'bilinear',
+    keptSteps,
     euler: discretization === 'euler' && !call.resets && inQuads(B) && inQuads(C),
   };
 }
 
 export function scan({ gpu, scanVariant }: KernelContext, call: Scan): void {
   const { batch, dim, states } = call;
-  const plan = planScan(scanShape(call, call.B, call.C), scanLimits(gpu), scanVariant);
+  const shape = scanShape({ ...call, keptSteps: call.kept?.steps }, call.B, call.C);
+  const plan = planScan(shape, scanLimits(gpu), scanVariant);
   if (typeof plan === 'string') throw new MambaError('unsupported', plan, { origin: 'selectiveScan' });
   if (plan.chunks === 1) {
     pass(gpu, call, plan, 0, { y: call.y, state: call.state, C: call.C.range });
@@ -213,6 +230,7 @@ function pass(gpu: Gpu, call: Scan, plan: ScanPlan, mode: Mode, targets: Targets
       constants: call.constants,
       y: targets.y,
       state: targets.state,
+      kept: call.kept?.range ?? gpu.unusedOutput,
     },
     uniforms: {
       length,
@@ -231,6 +249,7 @@ function pass(gpu: Gpu, call: Scan, plan: ScanPlan, mode: Mode, targets: Targets
       cOffset: C.offset / unit,
       zRow: z?.row ?? 0,
       zOffset: z?.offset ?? 0,
+      keptTiles: call.kept === undefined ? 0 : Math.ceil(length / call.kept.steps),
       hasD: Number(call.skip),
       hasDeltaBias: Number(call.bias),
       // A chunk always begins with the state that the carry left.
@@ -243,19 +262,20 @@ function pass(gpu: Gpu, call: Scan, plan: ScanPlan, mode: Mode, targets: Targets
     SOFTPLUS: call.softplus,
     GATE: z !== undefined && mode !== 1,
   };
+  const keep = mode === 1 ? undefined : call.kept?.steps;
   if (plan.layout.kernel === 'euler')
     gpu.dispatch(selectiveScanEuler, {
-      ...eulerOf(plan.layout),
+      ...eulerOf(plan.layout, keep),
       overrides: { ...shared, FULL: states === 16 },
       ...parts,
     });
-  else gpu.dispatch(shader, { ...generalOf(plan.layout, call, mode, shared), ...parts });
+  else gpu.dispatch(shader, { ...generalOf(plan.layout, call, mode, shared, keep), ...parts });
 }
 
 const LANES = { 1: 'one', 2: 'two', 4: 'four' } as const;
 
-/** The specialisation of selective-scan-euler.wgsl for a layout. */
-export function eulerOf({ lanes, channels, slices, steps }: EulerLayout) {
+/** The specialisation of selective-scan-euler.wgsl for a layout. @param keep The steps between kept states. */
+export function eulerOf({ lanes, channels, slices, steps }: EulerLayout, keep: number | undefined) {
   return {
     link: LANES[lanes],
     constants: {
@@ -268,11 +288,22 @@ export function eulerOf({ lanes, channels, slices, steps }: EulerLayout) {
       BUFFERS: slices === 1 ? 2 : 3,
       HANDED: slices - 1,
       EXCHANGED: slices === 1 ? 1 : channels * lanes,
+      ...keeping(keep),
     },
   };
 }
 
-function generalOf(layout: GeneralLayout, call: Scan, mode: Mode, shared: Readonly<Record<string, number | boolean>>) {
+function keeping(steps: number | undefined) {
+  return { KEEP: steps === undefined ? 0 : 1, KEPT: steps ?? 16 };
+}
+
+function generalOf(
+  layout: GeneralLayout,
+  call: Scan,
+  mode: Mode,
+  shared: Readonly<Record<string, number | boolean>>,
+  keep: number | undefined,
+) {
   const { vec, vecsPerLane, lanes, workgroup, reduce, steps } = layout;
   const channels = workgroup / lanes;
   const tile = steps * lanes * vecsPerLane;
@@ -280,7 +311,12 @@ function generalOf(layout: GeneralLayout, call: Scan, mode: Mode, shared: Readon
   const constantC = call.C.row === undefined || mode === 1;
   return {
     link: `${vec}-${reduce}` as const,
-    constants: { VECS_PER_LANE: vecsPerLane, BLOCK: Math.min(8, steps), ROUNDS: Math.ceil(tile / workgroup) },
+    constants: {
+      VECS_PER_LANE: vecsPerLane,
+      BLOCK: Math.min(8, steps),
+      ROUNDS: Math.ceil(tile / workgroup),
+      ...keeping(keep),
+    },
     overrides: {
       WORKGROUP: workgroup,
       LANES: lanes,

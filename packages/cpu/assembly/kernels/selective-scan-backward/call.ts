@@ -1,8 +1,11 @@
 /** The call of a selective scan's backward, and the part of it that a task computes. */
-import { locate, ScanInputs, ScanPart } from '../selective-scan/call';
+import { locate, ScanInputs, ScanPart, TILE_STEPS } from '../selective-scan/call';
 
-/** Steps of a chunk: states are kept at the start of each, and computed again from there. */
-export const SCAN_CHUNK = 64; // host
+/**
+ * Steps of a chunk: a tile of the forward scan, which may keep the states before it. States are computed again from
+ * there.
+ */
+export const SCAN_CHUNK = TILE_STEPS;
 
 /**
  * Channels whose dB and dC are summed together, in their order. Tasks are made of whole ranges of so many, so that any
@@ -19,6 +22,8 @@ export const SUMMED_CHANNELS = 128; // host
 @unmanaged
 export class ScanBackwardCall extends ScanInputs {
   batch: i32;
+  /** `[batch, chunks, dim, state]`: the states before each chunk, as the forward scan kept them; 0 where it did not. */
+  states: usize;
   dy: usize;
   dLastState: usize;
   du: usize;
@@ -66,8 +71,10 @@ export class BackwardPart extends ScanPart {
   backward: ScanBackwardCall;
   chunks: i32;
 
-  /** Blocks `[chunks][blocks, state, 8]`: the states before each chunk. */
+  /** Blocks `[chunks][blocks, state, 8]`: the states before each chunk. One chunk at a time where forward kept them. */
   starts: usize;
+  /** Of them, those before the chunk at hand. */
+  start: usize;
   /**
    * Blocks `[state, 8]`: the gradient of the state after the chunk, the gradients of A, and of B and C where they are
    * constant.
@@ -105,7 +112,8 @@ export function locateBackward(part: BackwardPart, call: ScanBackwardCall, task:
   part.backward = call;
   part.chunks = chunks;
   part.starts = part.end;
-  part.blockG = part.starts + <usize>chunks * parameter;
+  part.start = part.starts;
+  part.blockG = part.starts + (call.states == 0 ? <usize>chunks : 1) * parameter;
   part.blockDA = part.blockG + parameter;
   part.blockDB = part.blockDA + parameter;
   part.blockDC = part.blockDB + (call.constantB ? parameter : 0);

@@ -22,13 +22,12 @@ export function euler(part: BackwardPart, chunk: i32, block: i32, count: i32): v
   const state = part.call.state;
   const pair = part.pair;
   const records = part.records + <usize>(block * SCAN_CHUNK) * RECORD;
-  const starts = part.starts + ((<usize>chunk * <usize>part.blocks * <usize>state) << 5);
   for (let n = 0; n < state; n += 2) {
     const at = <usize>(block * state + n) << 5;
     const bytes: usize = n + 1 < state ? 64 : 32;
     if (bytes == 32) memory.fill(pair, 0, PAIR);
     copy(pair, part.blockA + at, bytes);
-    copy(pair + H, starts + at, bytes);
+    copy(pair + H, part.start + at, bytes);
     copy(pair + G, part.blockG + at, bytes);
     copy(pair + DA, part.blockDA + at, bytes);
     const steps = <usize>((n >> 1) * SCAN_CHUNK);

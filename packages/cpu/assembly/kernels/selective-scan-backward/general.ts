@@ -44,7 +44,6 @@ function fourChannels(part: BackwardPart, chunk: i32, block: i32, half: usize, c
   const constantB = call.constantB != 0;
   const constantC = call.constantC != 0;
   const records = part.records + <usize>(block * SCAN_CHUNK) * RECORD + half;
-  const starts = part.starts + ((<usize>chunk * <usize>part.blocks * <usize>state) << 5);
   const first = chunk * SCAN_CHUNK;
   const kept = part.kept;
   for (let n = 0; n < state; n++) {
@@ -60,7 +59,7 @@ function fourChannels(part: BackwardPart, chunk: i32, block: i32, half: usize, c
     const strideDB = constantB ? <usize>0 : GRADIENTS;
     const strideDC = constantC ? <usize>0 : GRADIENTS;
     const A = v128.load(part.blockA + at);
-    let h = v128.load(starts + at);
+    let h = v128.load(part.start + at);
     for (let t = 0; t < count; t++) {
       const index = <usize>t;
       const record = records + index * RECORD;

@@ -1,11 +1,46 @@
 /** The first and the last pass over a chunk, which read and write rows in order. */
-import { sigmoid } from '../../lib/activations';
+import { sigmoid, softplus } from '../../lib/activations';
 import { Constant, constant } from '../../lib/constants';
 import { loadPart, storePart } from '../../lib/lanes';
 import { madd } from '../../lib/madd';
 import { ratioOf } from '../../lib/power';
 import { Discretization } from '../selective-scan/call';
 import { BackwardPart, Field, RECORD, SCAN_CHUNK } from './call';
+
+/** Computes the step sizes of `count` steps from `start`, the beginning of a chunk, into what becomes ddelta. */
+export function stepsAgain(part: BackwardPart, start: i32, count: i32): void {
+  const call = part.backward;
+  const channels = part.channels;
+  const rowStride = call.rowStride;
+  const deltaSoftplus = call.deltaSoftplus != 0;
+  const bias = part.deltaBias;
+  const usual = deltaSoftplus && bias != 0;
+  const row = <usize>start * rowStride;
+  let delta = part.delta + row;
+  let stepSizes = call.ddelta + part.activationOffset + row;
+  for (let t = 0; t < count; t++) {
+    let c = 0;
+    if (usual) {
+      for (; c + 8 <= channels; c += 8) {
+        const offset = <usize>c << 2;
+        const low = softplus(f32x4.add(v128.load(delta + offset), v128.load(bias + offset)));
+        const high = softplus(f32x4.add(v128.load(delta + offset, 16), v128.load(bias + offset, 16)));
+        v128.store(stepSizes + offset, low);
+        v128.store(stepSizes + offset, high, 16);
+      }
+    }
+    for (; c < channels; c += 4) {
+      const rest = channels - c;
+      const offset = <usize>c << 2;
+      let d = loadPart(delta + offset, rest);
+      if (bias != 0) d = f32x4.add(d, loadPart(bias + offset, rest));
+      if (deltaSoftplus) d = softplus(d);
+      storePart(stepSizes + offset, d, rest);
+    }
+    delta += rowStride;
+    stepSizes += rowStride;
+  }
+}
 
 /** Fills the records of `count` steps from `start`, the beginning of a chunk; ddelta holds the step sizes. */
 export function prepare(part: BackwardPart, start: i32, count: i32): void {

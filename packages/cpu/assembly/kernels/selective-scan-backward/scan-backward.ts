@@ -8,30 +8,31 @@
  * eight of them are computed alike in whatever task they are; sums over channels have an order that depends on the
  * shape alone. So any number of threads gives the same bits.
  *
- * The task first runs the scan without its outputs and keeps the states before each chunk of SCAN_CHUNK steps, and the
- * step sizes in what becomes ddelta. Then it takes the chunks from the last to the first:
+ * Where the forward scan did not keep them, the task first runs the scan without its outputs and keeps the states
+ * before each chunk of SCAN_CHUNK steps, and the step sizes in what becomes ddelta. Then it takes the chunks from the
+ * last to the first:
  *   1. prepare: what each step needs goes to records of eight channels;
  *   2. for each block of eight channels and each pair of states, forward over the chunk, keeping each step's decay and
  *      decayed state in the first-level cache, then backward, with g and the sum for dA in vectors;
  *   3. dB and dC of the chunk, summed over the blocks of SUMMED_CHANNELS and then over lanes;
  *   4. finish: rows of the gradients of u, delta and z from the records.
  *
- * Memory is the states before chunks, state / SCAN_CHUNK floats for a step of a channel, in the scratch of the threads,
- * and dB and dC once for every SUMMED_CHANNELS channels. u, delta, z, dy and the gradients pass through memory once,
- * but u and the step sizes twice.
+ * Memory is the states before chunks, state / SCAN_CHUNK floats for a step of a channel, which the forward scan kept or
+ * which are in the scratch of the threads, and dB and dC once for every SUMMED_CHANNELS channels. u, delta, z, dy and
+ * the gradients pass through memory once, but u and the step sizes twice where the states are not kept.
  *
  * euler.ts takes what models have, Euler's steps that decay, and general.ts all else, as the scan does.
  */
 import { storePart } from '../../lib/lanes';
 import { fromBlocks, toBlocks } from '../selective-scan/blocks';
-import { isReset, nextReset } from '../selective-scan/call';
+import { isReset, keptOffset, nextReset } from '../selective-scan/call';
 import { advanceBlock, loadBlocks, resetStates, startTile } from '../selective-scan/tile';
 import {
   BackwardPart, Field, locateBackward, RECORD, SCAN_CHUNK, ScanBackwardCall, SUMMED_CHANNELS,
 } from './call';
 import { euler } from './euler';
 import { general } from './general';
-import { finish, prepare } from './prepare';
+import { finish, prepare, stepsAgain } from './prepare';
 import { clearGradients, loadSelective, storeSelective } from './selective';
 
 const SUMMED_BLOCKS = SUMMED_CHANNELS >> 3;
@@ -41,16 +42,18 @@ export function scanBackward(call: ScanBackwardCall, task: i32, thread: i32): vo
   const part = changetype<BackwardPart>(call.scratch + <usize>thread * call.scratchStride);
   locateBackward(part, call, task);
   const decaying = loadBlocks(part, call.initialState == 0 ? <usize>0 : call.initialState + part.stateOffset);
-  keepStates(part, decaying);
+  if (call.states == 0) keepStates(part, decaying);
   clear(part);
   for (let chunk = part.chunks - 1; chunk >= 0; chunk--) {
     const start = chunk * SCAN_CHUNK;
     const count = min(SCAN_CHUNK, call.length - start);
+    loadStates(part, chunk);
+    if (call.states != 0) stepsAgain(part, start, count);
     loadSelective(part, start, count);
     prepare(part, start, count);
     for (let block = 0; block < part.blocks; block++) {
       if (block % SUMMED_BLOCKS == 0) clearGradients(part);
-      if (decaying && isUsual(part, chunk, block, count)) euler(part, chunk, block, count);
+      if (decaying && isUsual(part, block, count)) euler(part, chunk, block, count);
       else general(part, chunk, block, count);
       if (block + 1 == part.blocks || (block + 1) % SUMMED_BLOCKS == 0) storeSelective(part, block, start, count);
     }
@@ -78,6 +81,14 @@ function keepStates(part: BackwardPart, decaying: bool): void {
       first = next;
     }
   }
+}
+
+/** Finds the states before a chunk. */
+function loadStates(part: BackwardPart, chunk: i32): void {
+  const call = part.backward;
+  const bytes = (<usize>part.blocks * <usize>call.state) << 5;
+  if (call.states == 0) part.start = part.starts + <usize>chunk * bytes;
+  else toBlocks(call.states + keptOffset(part, chunk), part.channels, call.state, part.start);
 }
 
 /** Copies the step sizes of a tile to rows. */
@@ -116,10 +127,9 @@ const BOUND: f32 = 1e37;
  * Whether euler.ts can take a chunk of a block: no step grows, and neither a state nor its gradient can overflow, since
  * their bounds are far below. Finds the largest step sizes.
  */
-function isUsual(part: BackwardPart, chunk: i32, block: i32, count: i32): bool {
+function isUsual(part: BackwardPart, block: i32, count: i32): bool {
   const bytes = <usize>part.call.state << 5;
   const at = <usize>block * bytes;
-  const starts = part.starts + <usize>(chunk * part.blocks) * bytes;
   let largest0 = f32x4.splat(0);
   let largest1 = largest0;
   let least = largest0;
@@ -139,7 +149,7 @@ function isUsual(part: BackwardPart, chunk: i32, block: i32, count: i32): bool {
   v128.store(part.largest, largest1, 16);
   if (v128.any_true(f32x4.lt(least, f32x4.splat(0)))) return false;
   const steps = <f32>count;
-  const h = largestOf(starts + at, bytes) + steps * largestLane(inputs) * part.largestB;
+  const h = largestOf(part.start + at, bytes) + steps * largestLane(inputs) * part.largestB;
   const g = largestOf(part.blockG + at, bytes) + steps * largestLane(cotangents) * part.largestC;
   return h < BOUND && g < BOUND;
 }

@@ -48,10 +48,19 @@ export class ScanInputs {
   scratchStride: usize;
 }
 
+/**
+ * Steps of a time tile, but for calls that are shorter. Its three buffers of the largest task fit half of a usual
+ * second-level cache, and it is long enough to make loading a state cheap. It is the same for every call: where a state
+ * overflows, it decides which steps are computed again. States are kept for the backward before each tile.
+ */
+export const TILE_STEPS = 40; // host
+
 /** A selective scan. `initialState` may be `lastState` itself. */
 @unmanaged
 export class ScanCall extends ScanInputs {
   lastState: usize;
+  /** `[batch, tiles, dim, state]`: where the states before each tile go; 0 where they are not kept. */
+  states: usize;
   /** May be u or delta itself. */
   y: usize;
 }
@@ -160,6 +169,14 @@ export function locate(part: ScanPart, call: ScanInputs, task: i32): void {
   part.results = part.inputs + buffer;
   part.saved = part.results + buffer;
   part.end = part.saved + (state << 5) + 128;
+}
+
+/** Bytes to the first channel's state in a tensor `[batch, tiles, dim, state]` of states before tiles. */
+export function keptOffset(part: ScanPart, tile: i32): usize {
+  const call = part.call;
+  const row = (<usize>call.dim * <usize>call.state) << 2;
+  const tiles = (call.length + TILE_STEPS - 1) / TILE_STEPS;
+  return <usize>(part.row * tiles + tile) * row + part.parameterOffset;
 }
 
 /** Whether h starts from zeros at a step. @inline */

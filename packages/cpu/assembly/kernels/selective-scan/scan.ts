@@ -14,7 +14,7 @@
  *   3. finish: y = (y + D u) silu(z); rows of z are read, and rows of y are written, in order.
  *
  * So u, delta and z are read from memory once and y is written once; the blocks stay in the second-level cache (see
- * `TILE_STEPS` in src/operations/selective-scan.ts); nothing of size `[length, dim, state]` exists.
+ * `TILE_STEPS` in call.ts); nothing of size `[length, dim, state]` exists.
  *
  * The decay is 2^x with x = d (A log2 e). With n the nearest integer and r = x - n it is never rounded to one float:
  *     h' = s h + (s h (2^r - 1) + d u B)      s = 2^n
@@ -30,7 +30,7 @@
  * without blocks.
  */
 import { fromBlocks } from './blocks';
-import { Discretization, isReset, locate, nextReset, ScanCall, ScanPart } from './call';
+import { Discretization, isReset, keptOffset, locate, nextReset, ScanCall, ScanPart } from './call';
 import { finish, prepare } from './prepare';
 import { step } from './step';
 import { advanceBlock, loadBlocks, resetStates, startTile } from './tile';
@@ -44,9 +44,10 @@ export function scan(call: ScanCall, task: i32, thread: i32): void {
   const bytes = <usize>(part.channels * call.state) << 2;
   if (call.initialState == 0) memory.fill(h, 0, bytes);
   else if (call.initialState != call.lastState) memory.copy(h, call.initialState + part.stateOffset, bytes);
+  if (call.states != 0) memory.copy(call.states + keptOffset(part, 0), h, bytes);
   const varying = !call.constantB && !call.constantC;
   if (call.length == 1 && call.discretization == Discretization.EULER && varying) oneStep(part, h, y);
-  else manySteps(part, h, y);
+  else manySteps(part, call.states, h, y);
 }
 
 /** h is the state `[channels, state]`, first the initial and finally the last one. */
@@ -57,7 +58,7 @@ function oneStep(part: ScanPart, h: usize, y: usize): void {
   finish(part, y, 0, 1);
 }
 
-function manySteps(part: ScanPart, h: usize, y: usize): void {
+function manySteps(part: ScanPart, states: usize, h: usize, y: usize): void {
   const call = part.call;
   const length = call.length;
   const tileSteps = call.tileSteps;
@@ -65,6 +66,9 @@ function manySteps(part: ScanPart, h: usize, y: usize): void {
   for (let start = 0; start < length; start += tileSteps) {
     const end = min(start + tileSteps, length);
     startTile(part, start, end - start);
+    if (states != 0 && start > 0) {
+      fromBlocks(part.blockH, part.channels, call.state, states + keptOffset(part, start / tileSteps));
+    }
     for (let first = start; first < end; ) {
       const next = nextReset(part, first, end);
       if (isReset(part, first)) resetStates(part);
