@@ -94,13 +94,15 @@ function backwards(one: Backend, quick: boolean): KernelCase[] {
       ];
   const products = quick ? [[16, 64, 96] as const] : [[512, 768, 3072] as const, [512, DIM, 768] as const];
   return [
-    ...scans.map(
-      (shape): KernelCase => ({
-        name: `scan backward, ${shape.state} states, dim ${shape.dim}, length ${shape.length}`,
-        unit: 'ns a state step',
-        work: shape.length * shape.dim * shape.state,
-        run: scanBackward(one, shape),
-      }),
+    ...[false, true].flatMap((keepStates) =>
+      scans.map(
+        (shape): KernelCase => ({
+          name: `scan backward${keepStates ? ' from kept states' : ''}, ${shape.state} states, dim ${shape.dim}, length ${shape.length}`,
+          unit: 'ns a state step',
+          work: shape.length * shape.dim * shape.state,
+          run: scanBackward(one, shape, keepStates),
+        }),
+      ),
     ),
     ...products.map(
       ([rows, inputs, outputs]): KernelCase => ({
@@ -202,12 +204,14 @@ export function scan(backend: Backend, shape: ScanShape, gated = true): () => vo
   };
 }
 
-function scanBackward(backend: Backend, shape: ScanShape): () => void {
+function scanBackward(backend: Backend, shape: ScanShape, keepStates: boolean): () => void {
   const inputs = scanInputs(backend, shape, true);
   const [u, delta, A, B, C, options] = inputs;
+  const { states, ...forward } = backend.selectiveScan(u, delta, A, B, C, { ...options, keepStates });
+  for (const result of Object.values(forward)) result.dispose();
   const y = backend.upload(values(u.shape));
   return () => {
-    const gradients = backend.selectiveScanBackward(u, delta, A, B, C, options, { y });
+    const gradients = backend.selectiveScanBackward(u, delta, A, B, C, options, { y }, states);
     for (const gradient of Object.values(gradients)) gradient.dispose();
   };
 }

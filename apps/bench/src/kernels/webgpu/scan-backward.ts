@@ -64,22 +64,25 @@ async function measure(session: Session, { device, heat, shape, layout }: Run): 
       inARow
         ? { microseconds: await timeInARow(backend, call, { quick, heat }), kernels: {} }
         : await deviceTimes(backend, call, { quick, heat });
-    const forward = await times(calls.forward);
-    const { microseconds, kernels } = await times(calls.backward);
     const elements = batch * length * dim;
     const bytes = BYTES * elements + 16 * batch * length * STATES;
-    report({
-      name: layout === undefined ? 'scan backward rule' : `scan backward ${layout.text}`,
-      microseconds,
-      batch,
-      dim,
-      length,
-      'GB/s': bytes / microseconds / 1000,
-      ofCopy: copyBytesPerSecond && bytes / (microseconds * 1e-6) / copyBytesPerSecond,
-      forward: forward.microseconds,
-      forwards: microseconds / forward.microseconds,
-      ...byDispatch(kernels),
-    });
+    // From states that the forward scan kept, too, where it keeps any; `forward` is then the scan that keeps them.
+    for (const keepStates of calls.keeps ? [false, true] : [false]) {
+      const forward = await times(() => calls.forward(keepStates));
+      const { microseconds, kernels } = await times(() => calls.backward(keepStates));
+      report({
+        name: `scan backward ${layout?.text ?? 'rule'}${keepStates ? ' from kept states' : ''}`,
+        microseconds,
+        batch,
+        dim,
+        length,
+        'GB/s': bytes / microseconds / 1000,
+        ofCopy: copyBytesPerSecond && bytes / (microseconds * 1e-6) / copyBytesPerSecond,
+        forward: forward.microseconds,
+        forwards: microseconds / forward.microseconds,
+        ...byDispatch(kernels),
+      });
+    }
   } finally {
     await backend.dispose();
   }
@@ -103,10 +106,15 @@ function scanCalls(backend: Backend, [batch, dim, length]: ScanExtents) {
   const D = tensor(backend, [dim]);
   const options: SelectiveScanOptions<Tensor> = { D, z, deltaBias: D, deltaSoftplus: true };
   const freed = (results: object): void => {
-    for (const result of Object.values(results) as Tensor[]) result.dispose();
+    for (const result of Object.values(results) as (Tensor | undefined)[]) result?.dispose();
   };
+  const scan = (keepStates: boolean) => backend.selectiveScan(u, delta, A, B, C, { ...options, keepStates });
+  const { states, ...others } = scan(true);
+  freed(others);
   return {
-    forward: () => freed(backend.selectiveScan(u, delta, A, B, C, options)),
-    backward: () => freed(backend.selectiveScanBackward(u, delta, A, B, C, options, { y: dy })),
+    keeps: states !== undefined,
+    forward: (keepStates: boolean) => freed(scan(keepStates)),
+    backward: (kept: boolean) =>
+      freed(backend.selectiveScanBackward(u, delta, A, B, C, options, { y: dy }, kept ? states : undefined)),
   };
 }

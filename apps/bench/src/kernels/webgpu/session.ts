@@ -97,6 +97,7 @@ export function togglesOf({ unchecked, quick }: Pick<WebGpuKernelOptions, 'unche
 const FEATURES = ['timestamp-query', 'subgroups', 'shader-f16', 'chromium-experimental-subgroup-matrix'];
 
 const LIMITS = [
+  'maxStorageBuffersPerShaderStage',
   'maxBufferSize',
   'maxStorageBufferBindingSize',
   'maxComputeWorkgroupStorageSize',
