@@ -16,6 +16,16 @@ export function sigmoid(x: number): number {
   return e / (1 + e);
 }
 
+/** Both factors keep their relative precision, which 1 - sigmoid(x) would lose. */
+export function sigmoidDerivative(x: number): number {
+  return sigmoid(x) * sigmoid(-x);
+}
+
+/** 1 - tanh(x)², without cancellation. */
+export function tanhDerivative(x: number): number {
+  return 4 * sigmoidDerivative(2 * x);
+}
+
 /** x / (1 + exp(-x)), with gradual underflow to -0 for very negative x. */
 export function silu(x: number): number {
   return x * sigmoid(x);

@@ -1,4 +1,4 @@
-// link: math, slopes, gelu, activation-slopes
+// link: math, slopes, gelu, sigmoid, activation-slopes
 // The gradients of scale · f(a) · b: da = dy scale f'(a) b, db = dy scale f(a), four elements a lane.
 // Bytes an element: 20, or 12 without b. Operations: 4, and those of f and f'.
 

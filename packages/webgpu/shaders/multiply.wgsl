@@ -1,4 +1,4 @@
-// link: math, gelu
+// link: math, gelu, sigmoid
 // y = scale · f(a) · b, or scale · f(a), four elements a lane.
 // Bytes an element: 12, or 8. Operations: 2, and those of f.
 
@@ -12,7 +12,7 @@ struct Args {
 @group(0) @binding(2) var<storage, read> b: array<vec4f>;
 @group(0) @binding(3) var<storage, read_write> y: array<vec4f>;
 
-/// 0 none, 1 silu, 2 gelu, 3 gelu-tanh, 4 relu2, 5 exp.
+/// 0 none, 1 silu, 2 gelu, 3 gelu-tanh, 4 relu2, 5 exp, 6 sigmoid, 7 tanh.
 override ACTIVATION: u32 = 0u;
 /// Whether there is a b.
 override PRODUCT: bool = true;
@@ -42,6 +42,8 @@ fn activated(x: f32) -> f32 {
     case 3u: { return geluTanh(x); }
     case 4u: { return relu2(x); }
     case 5u: { return exponential(x); }
+    case 6u: { return sigmoid(x); }
+    case 7u: { return hyperbolicTangent(x); }
     default: { return x; }
   }
 }

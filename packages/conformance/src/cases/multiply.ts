@@ -64,6 +64,8 @@ const LEVELS: Readonly<Record<Activation, (x: number) => number>> = {
   'gelu-tanh': (x) => Math.exp(-2 * Math.sqrt(2 / Math.PI) * (x + 0.044715 * x ** 3)),
   relu2: () => 1,
   exp: (x) => Math.exp(-x),
+  sigmoid: (x) => Math.exp(-x),
+  tanh: (x) => 1 / Math.tanh(x),
 };
 
 const PRODUCT: Tolerance = {
@@ -78,6 +80,8 @@ const TOLERANCES: Readonly<Record<Activation, Tolerance>> = {
   'gelu-tanh': ROUNDING,
   relu2: PRODUCT,
   exp: ROUNDING,
+  sigmoid: ROUNDING,
+  tanh: ROUNDING,
 };
 
 /** The gradients of both factors. */

@@ -129,6 +129,8 @@ function properties(): Readonly<Record<string, fc.Arbitrary<Case>>> {
           'gelu' as const,
           'gelu-tanh' as const,
           'relu2' as const,
+          'sigmoid' as const,
+          'tanh' as const,
         ),
         scale: fc.constantFrom(undefined, -0.7, 12),
         seed: seeds,

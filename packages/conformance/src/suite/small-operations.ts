@@ -149,10 +149,22 @@ export function multiplySuite(): readonly Case[] {
     multiplyCase({ shape: [503], activation: 'gelu', range: [-1, 13], second: false, tolerance: EACH, id: 'gelu-top' }),
     multiplyCase({ shape: [2003], activation: 'gelu-tanh', range: [-10, 1], level: true, id: 'gelu-tanh-tail' }),
     multiplyCase({ shape: [2003], activation: 'silu', range: [-40, 1], level: true, id: 'silu-tail' }),
+    multiplyCase({ shape: [2003], activation: 'sigmoid', range: [-80, 1], level: true, id: 'sigmoid-tail' }),
+    // An even number of values, so that none of them is 0.
+    multiplyCase({
+      shape: [2002],
+      activation: 'tanh',
+      range: [-2, 2],
+      level: true,
+      tolerance: EACH,
+      id: 'tanh-near-0',
+    }),
   ];
 }
 
-export const ACTIVATIONS: readonly Activation[] = ['none', 'silu', 'gelu', 'gelu-tanh', 'relu2', 'exp'];
+export const ACTIVATIONS: readonly Activation[] = [
+  ...(['none', 'silu', 'gelu', 'gelu-tanh', 'relu2', 'exp', 'sigmoid', 'tanh'] as const),
+];
 
 const EACH: Tolerance = {
   relative: 2e-6,

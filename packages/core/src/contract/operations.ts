@@ -11,7 +11,7 @@
 /** The rule by which the continuous system becomes a recurrence; see `selectiveScan`. */
 export type Discretization = 'euler' | 'zoh' | 'bilinear';
 /** A function of each element. The formulas are in `operations/multiply.ts`. */
-export type Activation = 'none' | 'silu' | 'gelu' | 'gelu-tanh' | 'relu2' | 'exp';
+export type Activation = 'none' | 'silu' | 'gelu' | 'gelu-tanh' | 'relu2' | 'exp' | 'sigmoid' | 'tanh';
 /** The activations of a convolution's output. */
 export type ConvActivation = Extract<Activation, 'none' | 'silu'>;
 

@@ -23,6 +23,8 @@ import { lastAxis } from './shapes.ts';
  * | gelu-tanh | x (1 + tanh(√(2/π) (x + 0.044715 x³))) / 2 |
  * | relu2 | max(x, 0)² |
  * | exp | exp(x) |
+ * | sigmoid | 1 / (1 + exp(-x)) |
+ * | tanh | (exp(x) - exp(-x)) / (exp(x) + exp(-x)) |
  *
  * silu and both kinds of gelu are 0 · ∞ at -∞, so they are NaN there, as IEEE 754 says; for very negative finite x they
  * are 0 or nearly so. The factors may be multiplied in any order, so an intermediate product may overflow where two
@@ -37,7 +39,7 @@ export interface MultiplyCall<T> {
   readonly size: number;
 }
 
-const ACTIVATIONS: readonly Activation[] = ['none', 'silu', 'gelu', 'gelu-tanh', 'relu2', 'exp'];
+const ACTIVATIONS: readonly Activation[] = ['none', 'silu', 'gelu', 'gelu-tanh', 'relu2', 'exp', 'sigmoid', 'tanh'];
 
 /** The largest float32: a larger scale would be infinite on most backends. */
 const MAX_SCALE = (2 - 2 ** -23) * 2 ** 127;

@@ -2,7 +2,10 @@
  * da = dy scale f'(a) b and db = dy scale f(a), element by element; where b is absent it counts as 1, and there is no
  * db. Reads each input once and writes each gradient once.
  */
-import { geluSlope, geluTanhShare, geluTanhSlope, normalBelow, sigmoid, siluSlope } from '../lib/activations';
+import {
+  geluSlope, geluTanhShare, geluTanhSlope, negativePower, normalBelow, sigmoid, sigmoidOf, sigmoidSlope, siluSlope,
+  tanhOf,
+} from '../lib/activations';
 import { Constant, constant } from '../lib/constants';
 import { exp } from '../lib/exp';
 import { loadPart, storePart } from '../lib/lanes';
@@ -45,6 +48,12 @@ export function multiplyBackward(call: MultiplyBackwardCall, task: i32): void {
     case Activation.EXP:
       expGradients(call, offset, count);
       break;
+    case Activation.SIGMOID:
+      sigmoidGradients(call, offset, count);
+      break;
+    case Activation.TANH:
+      tanhGradients(call, offset, count);
+      break;
     default:
       plainGradients(call, offset, count);
   }
@@ -70,6 +79,14 @@ function relu2Gradients(call: MultiplyBackwardCall, offset: usize, count: i32): 
 
 function expGradients(call: MultiplyBackwardCall, offset: usize, count: i32): void {
   gradients(Activation.EXP, call, offset, count);
+}
+
+function sigmoidGradients(call: MultiplyBackwardCall, offset: usize, count: i32): void {
+  gradients(Activation.SIGMOID, call, offset, count);
+}
+
+function tanhGradients(call: MultiplyBackwardCall, offset: usize, count: i32): void {
+  gradients(Activation.TANH, call, offset, count);
 }
 
 function plainGradients(call: MultiplyBackwardCall, offset: usize, count: i32): void {
@@ -107,6 +124,8 @@ function sharedBy(activation: Activation, x: v128): v128 {
   // pmax with x first keeps a NaN.
   if (activation == Activation.RELU2) return f32x4.pmax(x, f32x4.splat(0));
   if (activation == Activation.EXP) return exp(x);
+  if (activation == Activation.SIGMOID) return negativePower(x);
+  if (activation == Activation.TANH) return negativePower(f32x4.add(x, x));
   return x;
 }
 
@@ -114,6 +133,8 @@ function sharedBy(activation: Activation, x: v128): v128 {
 function value(activation: Activation, x: v128, shared: v128): v128 {
   if (activation == Activation.RELU2) return f32x4.mul(shared, shared);
   if (activation == Activation.EXP || activation == Activation.NONE) return shared;
+  if (activation == Activation.SIGMOID) return sigmoidOf(x, shared);
+  if (activation == Activation.TANH) return tanhOf(x, shared);
   return f32x4.mul(x, shared);
 }
 
@@ -124,5 +145,8 @@ function slope(activation: Activation, x: v128, shared: v128): v128 {
   if (activation == Activation.GELU_TANH) return geluTanhSlope(x, shared);
   if (activation == Activation.RELU2) return f32x4.mul(constant(Constant.TWO), shared);
   if (activation == Activation.EXP) return shared;
+  if (activation == Activation.SIGMOID) return sigmoidSlope(shared);
+  // tanh(x) is 2 sigmoid(2 x) - 1.
+  if (activation == Activation.TANH) return f32x4.mul(f32x4.splat(4), sigmoidSlope(shared));
   return constant(Constant.ONE);
 }

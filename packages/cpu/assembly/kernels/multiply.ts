@@ -2,7 +2,7 @@
  * y = scale · f(a) · b, or scale · f(a), for rows of channels that lie apart by strides: two halves of one projection
  * multiply without a copy. Reads each input once and writes once; y may be a or b itself.
  */
-import { gelu, geluTanh, relu2, silu } from '../lib/activations';
+import { gelu, geluTanh, relu2, sigmoid, silu, tanh } from '../lib/activations';
 import { exp } from '../lib/exp';
 import { loadPart, storePart } from '../lib/lanes';
 
@@ -32,6 +32,8 @@ export const enum Activation {
   GELU_TANH,
   RELU2,
   EXP,
+  SIGMOID,
+  TANH,
 }
 
 /** A task is a range of channels of one row. */
@@ -60,6 +62,12 @@ export function multiply(call: MultiplyCall, task: i32): void {
     case Activation.EXP:
       expProducts(a, b, y, count, call.scale);
       break;
+    case Activation.SIGMOID:
+      sigmoidProducts(a, b, y, count, call.scale);
+      break;
+    case Activation.TANH:
+      tanhProducts(a, b, y, count, call.scale);
+      break;
     default:
       plainProducts(a, b, y, count, call.scale);
   }
@@ -85,6 +93,14 @@ function relu2Products(a: usize, b: usize, y: usize, count: i32, scale: f32): vo
 
 function expProducts(a: usize, b: usize, y: usize, count: i32, scale: f32): void {
   products(Activation.EXP, a, b, y, count, scale);
+}
+
+function sigmoidProducts(a: usize, b: usize, y: usize, count: i32, scale: f32): void {
+  products(Activation.SIGMOID, a, b, y, count, scale);
+}
+
+function tanhProducts(a: usize, b: usize, y: usize, count: i32, scale: f32): void {
+  products(Activation.TANH, a, b, y, count, scale);
 }
 
 function plainProducts(a: usize, b: usize, y: usize, count: i32, scale: f32): void {
@@ -135,5 +151,7 @@ export function activated(activation: Activation, x: v128): v128 {
   if (activation == Activation.GELU_TANH) return geluTanh(x);
   if (activation == Activation.RELU2) return relu2(x);
   if (activation == Activation.EXP) return exp(x);
+  if (activation == Activation.SIGMOID) return sigmoid(x);
+  if (activation == Activation.TANH) return tanh(x);
   return x;
 }

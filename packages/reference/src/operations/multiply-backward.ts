@@ -1,6 +1,13 @@
 import type { Activation, MultiplyGradients } from '@mamba/core';
 import type { MultiplyBackwardCall } from '@mamba/core/driver';
-import { geluDerivative, geluTanhDerivative, relu2Derivative, siluDerivative } from '../scalar.ts';
+import {
+  geluDerivative,
+  geluTanhDerivative,
+  relu2Derivative,
+  sigmoidDerivative,
+  siluDerivative,
+  tanhDerivative,
+} from '../scalar.ts';
 import { floats, type Input, newFloats, type Storage } from '../storage.ts';
 import { ACTIVATIONS } from './multiply.ts';
 
@@ -11,6 +18,8 @@ const DERIVATIVES: Readonly<Record<Activation, (x: number) => number>> = {
   'gelu-tanh': geluTanhDerivative,
   relu2: relu2Derivative,
   exp: Math.exp,
+  sigmoid: sigmoidDerivative,
+  tanh: tanhDerivative,
 };
 
 /** `da[i] = dy[i] scale f'(a[i]) b[i]` and `db[i] = dy[i] scale f(a[i])` */

@@ -1,6 +1,6 @@
 import type { Activation } from '@mamba/core';
 import type { MultiplyCall } from '@mamba/core/driver';
-import { gelu, geluTanh, relu2, silu } from '../scalar.ts';
+import { gelu, geluTanh, relu2, sigmoid, silu } from '../scalar.ts';
 import { floats, type Input, newFloats, type Storage } from '../storage.ts';
 
 /** The functions f. */
@@ -11,6 +11,8 @@ export const ACTIVATIONS: Readonly<Record<Activation, (x: number) => number>> = 
   'gelu-tanh': geluTanh,
   relu2,
   exp: Math.exp,
+  sigmoid,
+  tanh: Math.tanh,
 };
 
 /** `y[i] = scale * activation(a[i]) * b[i]` */

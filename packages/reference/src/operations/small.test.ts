@@ -133,6 +133,8 @@ describe('multiply', () => {
     for (const activation of ['silu', 'gelu', 'gelu-tanh'] as const)
       expect(await read(backend, backend.multiply(a, undefined, { activation }))).toEqual([0, -0, nan, inf, nan]);
     expect(await read(backend, backend.multiply(a, undefined, { activation: 'relu2' }))).toEqual([0, 0, 0, inf, nan]);
+    expect(await read(backend, backend.multiply(a, undefined, { activation: 'sigmoid' }))).toEqual([0.5, 0, 0, 1, nan]);
+    expect(await read(backend, backend.multiply(a, undefined, { activation: 'tanh' }))).toEqual([0, -1, -1, 1, nan]);
   });
 });
 

@@ -1,6 +1,7 @@
-// The activations of `multiply` with their derivatives. Expects the libraries `math`, `slopes` and `gelu`.
+// The activations of `multiply` with their derivatives. Expects the libraries `math`, `slopes`, `gelu` and
+// `sigmoid`.
 
-/// 0 none, 1 silu, 2 gelu, 3 gelu-tanh, 4 relu2, 5 exp.
+/// 0 none, 1 silu, 2 gelu, 3 gelu-tanh, 4 relu2, 5 exp, 6 sigmoid, 7 tanh.
 override ACTIVATION: u32 = 0u;
 
 /// f(x) and f'(x).
@@ -12,6 +13,9 @@ fn activatedAndSlope(x: f32) -> vec2f {
     // The comparison is false for NaN, which stays.
     case 4u: { return vec2f(relu2(x), select(2.0 * x, 0.0, x <= 0.0)); }
     case 5u: { return vec2f(exponential(x)); }
+    case 6u: { return vec2f(sigmoid(x), sigmoidSlope(x)); }
+    // tanh(x) is 2 sigmoid(2 x) - 1.
+    case 7u: { return vec2f(hyperbolicTangent(x), 4.0 * sigmoidSlope(2.0 * x)); }
     default: { return vec2f(x, 1.0); }
   }
 }

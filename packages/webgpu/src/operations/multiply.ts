@@ -6,10 +6,16 @@ import type { BufferRange } from '../gpu/shader.ts';
 import { rangeOf, type Storage, unsplitStorage } from '../storage.ts';
 
 /** The numbers of activations, for ACTIVATION of the shader. */
-export const ACTIVATIONS = { none: 0, silu: 1, gelu: 2, 'gelu-tanh': 3, relu2: 4, exp: 5 } as const satisfies Record<
-  Activation,
-  number
->;
+export const ACTIVATIONS = {
+  none: 0,
+  silu: 1,
+  gelu: 2,
+  'gelu-tanh': 3,
+  relu2: 4,
+  exp: 5,
+  sigmoid: 6,
+  tanh: 7,
+} as const satisfies Record<Activation, number>;
 
 export function multiply(gpu: Gpu, { a, b, activation, scale, size }: MultiplyCall<DeviceTensor<Storage>>): Storage {
   return gpu.allocating((allocator) => {

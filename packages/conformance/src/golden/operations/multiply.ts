@@ -1,6 +1,12 @@
+import type { Activation } from '@mamba/core';
 import { ROUNDING } from '../../cases/case.ts';
 import { damaged } from '../golden-file.ts';
 import { type GoldenOperation, wordOf } from './golden-operation.ts';
+
+/** The activations, `none` first, which is the default. */
+const ACTIVATIONS: readonly Activation[] = [
+  ...(['none', 'silu', 'gelu', 'gelu-tanh', 'relu2', 'exp', 'sigmoid', 'tanh'] as const),
+];
 
 export const multiply: GoldenOperation = {
   operation: 'multiply',
@@ -12,7 +18,7 @@ export const multiply: GoldenOperation = {
     const { scale = 1 } = entry;
     if (typeof scale !== 'number') throw damaged(origin, `scale ${String(scale)}`, 'a number');
     return {
-      activation: wordOf(entry, 'activation', ['none', 'silu', 'gelu', 'gelu-tanh', 'relu2', 'exp'], origin),
+      activation: wordOf(entry, 'activation', ACTIVATIONS, origin),
       scale,
     };
   },

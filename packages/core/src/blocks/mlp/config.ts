@@ -9,7 +9,7 @@ export interface MlpConfig {
    * `silu` with a gate is SwiGLU; `gelu` is the exact GELU and `gelu-tanh` GPT-2's approximation; `relu2` is max(x,
    * 0)².
    */
-  readonly activation: Exclude<Activation, 'none' | 'exp'>;
+  readonly activation: Extract<Activation, 'silu' | 'gelu' | 'gelu-tanh' | 'relu2'>;
   /** Whether the activation is of a gate that multiplies a second projection. Default: true with silu, else false. */
   readonly gated?: boolean | undefined;
   /** Whether the projections have biases. Default false. */
