@@ -31,6 +31,7 @@ export { type LogProbCaseOptions, logProbBackwardCase, logProbCase } from './cas
 export { MODEL as MODEL_TOLERANCE, type ModelCaseOptions, modelCase } from './cases/model.ts';
 export { type MultiplyCaseOptions, multiplyBackwardCase, multiplyCase } from './cases/multiply.ts';
 export { REGIMES, type Regime } from './cases/regimes.ts';
+export { type ReshapeCaseOptions, reshapeCase } from './cases/reshape.ts';
 export { type RmsNormCaseOptions, rmsNormBackwardCase, rmsNormCase } from './cases/rms-norm.ts';
 export { type SampleCaseOptions, sampleCase } from './cases/sample.ts';
 export {

@@ -142,6 +142,8 @@ const ATTEMPTS: readonly BadInput[] = [
   ['slice-empty', BAD, (i) => single(i.floats(2, 3), (x) => i.backend.slice(x, 1, 1, 1))],
   ['slice-negative', BAD, (i) => single(i.floats(2, 3), (x) => i.backend.slice(x, 1, -1, 2))],
   ['slice-fraction', BAD, (i) => single(i.floats(2, 3), (x) => i.backend.slice(x, 1, 0, 1.5))],
+  ['reshape-size', BAD, (i) => single(i.floats(2, 3), (x) => i.backend.reshape(x, [2, 2]))],
+  ['reshape-disposed', 'disposed', (i) => single(i.disposed(2, 3), (x) => i.backend.reshape(x, [6]))],
   ['concat-nothing', BAD, (i) => () => i.backend.concat([], 0)],
   ['concat-shapes', BAD, (i) => pair(i.floats(2, 3), i.floats(2, 4), (a, b) => i.backend.concat([a, b], 0))],
   ['concat-dtypes', BAD, (i) => pair(i.floats(2, 3), i.ids([2, 3]), (a, b) => i.backend.concat([a, b], 0))],

@@ -20,6 +20,7 @@ import { linearBackwardCase, linearCase } from '../cases/linear.ts';
 import { logProbBackwardCase, logProbCase } from '../cases/log-prob.ts';
 import { modelCase } from '../cases/model.ts';
 import { multiplyBackwardCase, multiplyCase } from '../cases/multiply.ts';
+import { reshapeCase } from '../cases/reshape.ts';
 import { rmsNormBackwardCase, rmsNormCase } from '../cases/rms-norm.ts';
 import { sampleCase } from '../cases/sample.ts';
 import { selectiveScanBackwardCase, selectiveScanCase } from '../cases/selective-scan.ts';
@@ -74,6 +75,7 @@ function smallOperations(): readonly OperationCase[] {
     addCase({ shape: [3, 7] }),
     multiplyCase({ shape: [3, 7], activation: 'gelu' }),
     sliceCase({ shape: [3, 7, 5], axis: 1, start: 2, end: 5 }),
+    reshapeCase({ shape: [3, 4, 5], to: [3, 20] }),
     concatCase({ shape: [3, 1, 5], axis: 1, extents: [2, 3] }),
     argmaxCase({ rows: [5], vocab: 9 }),
     sampleCase({ rows: [5], vocab: 9, topK: 5, topP: 0.9, minP: 0.01 }),

@@ -9,6 +9,7 @@ import { layerNormCase } from '../cases/layer-norm.ts';
 import { linearCase } from '../cases/linear.ts';
 import { logProbCase } from '../cases/log-prob.ts';
 import { multiplyCase } from '../cases/multiply.ts';
+import { reshapeCase } from '../cases/reshape.ts';
 import { rmsNormCase } from '../cases/rms-norm.ts';
 import { sampleCase } from '../cases/sample.ts';
 import { sliceCase } from '../cases/slice.ts';
@@ -185,6 +186,15 @@ export function sliceSuite(): readonly Case[] {
     sliceCase({ shape: [19], axis: 0, start: 3, end: 17 }),
     sliceCase({ shape: [2, 3, 4, 5], axis: 2, start: 1, end: 3 }),
     sliceCase({ shape: [2, 129, 33], axis: 2, start: 16, end: 33 }),
+  ];
+}
+
+export function reshapeSuite(): readonly Case[] {
+  return [
+    reshapeCase({ shape: [2, 5, 12], to: [2, 5, 3, 4] }),
+    reshapeCase({ shape: [3, 7, 5], to: [105] }),
+    reshapeCase({ shape: [1], to: [1, 1] }),
+    reshapeCase({ shape: [4, 9], to: [6, 6], int32: true }),
   ];
 }
 

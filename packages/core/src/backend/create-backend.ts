@@ -14,7 +14,7 @@ import { invalid, MambaError } from '../contract/errors.ts';
 import type { OperationName, Operations } from '../contract/operations.ts';
 import type { DType, HostArray, HostRows, HostTensor, Precision, Tensor, TensorSpec } from '../contract/tensor.ts';
 import { checkOneOf, checkOptions, checkShape } from '../operations/check.ts';
-import { type Calls, type Conventions, OPERATIONS, resolvers } from '../operations/table.ts';
+import { type Calls, type Conventions, kernelOf, OPERATIONS, resolvers } from '../operations/table.ts';
 import { CaptureTensors, CheckedCapture, checkInputs } from './capture.ts';
 import type {
   CapturedKernels,
@@ -202,7 +202,7 @@ class CheckedBackend<S> extends OperationMethods implements Backend, TensorOwner
     ) as unknown as Calls<DeviceTensor<S>>[K];
     const support = this.#supportsCall(operation, call);
     if (!support.supported) throw this.#refusal(operation, support.reason);
-    const kernel = this.#driver.kernels[operation] as unknown as Kernel<K, S>;
+    const kernel = this.#driver.kernels[kernelOf(operation)] as unknown as Kernel<K, S>;
     return this.#wrap(kernel(onDevice), outputs as object | undefined);
   }
 
@@ -296,8 +296,9 @@ class CheckedBackend<S> extends OperationMethods implements Backend, TensorOwner
   }
 
   #supportsCall<K extends OperationName>(operation: K, call: Calls<TensorSpec>[K]): Support {
-    if (this.#driver.kernels[operation] === undefined) return unsupported(`${this.name} has no ${operation}`);
-    if (this.#driver.supports !== undefined) return this.#driver.supports(operation, call);
+    const kernel = kernelOf(operation);
+    if (this.#driver.kernels[kernel] === undefined) return unsupported(`${this.name} has no ${operation}`);
+    if (this.#driver.supports !== undefined) return this.#driver.supports(kernel, call as never);
     let support: Support = supported;
     mapTensors(call, (tensor, name) => {
       if (tensor.dtype !== this.precision && tensor.dtype !== 'int32') {

@@ -24,7 +24,8 @@ export interface DeviceTensor<S> extends TensorSpec {
  */
 export type Kernel<K extends OperationName, S> = (call: Calls<DeviceTensor<S>>[K]) => Results<S>[K];
 
-export type Kernels<S> = { readonly [K in ForwardOperationName]: Kernel<K, S> } & {
+/** `reshape` has no kernel, since that of `slice` computes it. */
+export type Kernels<S> = { readonly [K in Exclude<ForwardOperationName, 'reshape'>]: Kernel<K, S> } & {
   readonly [K in TrainingOperationName]?: Kernel<K, S>;
 };
 

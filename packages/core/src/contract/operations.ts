@@ -8,6 +8,8 @@
  * that needs it. Operations do not record anything for a later backward pass: `@mamba/train` does.
  */
 
+import type { Shape } from './tensor.ts';
+
 /** The rule by which the continuous system becomes a recurrence; see `selectiveScan`. */
 export type Discretization = 'euler' | 'zoh' | 'bilinear';
 /** A function of each element. The formulas are in `operations/multiply.ts`. */
@@ -232,6 +234,8 @@ export interface ForwardOperations<T> {
   multiply(a: T, b?: T | undefined, options?: MultiplyOptions): T;
   /** A copy of `[start, end)` of one axis. */
   slice(x: T, axis: number, start: number, end: number): T;
+  /** A copy with other extents and the same values in the same order. */
+  reshape(x: T, shape: Shape): T;
   /** Tensors joined along one axis; all other extents agree. */
   concat(tensors: readonly T[], axis: number): T;
   /** Index of the largest logit of each row: `[…, vocab]` → int32 `[…]`. */
@@ -244,8 +248,8 @@ export interface ForwardOperations<T> {
 
 /**
  * Gradients, for training: each takes the arguments of its operation and then the cotangents of the results. `add`,
- * `slice` and `concat` have none, since their gradients are copies, `concat` and `slice`. Every gradient repeats bit
- * for bit on one machine with the same settings.
+ * `slice`, `reshape` and `concat` have none, since their gradients are copies, `concat`, `reshape` and `slice`. Every
+ * gradient repeats bit for bit on one machine with the same settings.
  */
 export interface BackwardOperations<T> {
   /**

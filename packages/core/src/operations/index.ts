@@ -11,6 +11,7 @@ export type * from './layer-norm.ts';
 export type * from './linear.ts';
 export type * from './log-prob.ts';
 export type * from './multiply.ts';
+export type * from './reshape.ts';
 export type * from './rms-norm.ts';
 export type * from './sample.ts';
 export type * from './selective-scan.ts';

@@ -15,6 +15,7 @@ import { resolveLayerNorm } from './layer-norm.ts';
 import { resolveLinear } from './linear.ts';
 import { resolveLogProb } from './log-prob.ts';
 import { resolveMultiply } from './multiply.ts';
+import { resolveReshape } from './reshape.ts';
 import { resolveRmsNorm } from './rms-norm.ts';
 import { resolveSample } from './sample.ts';
 import { resolveSelectiveScan, resolveSelectiveScanBackward } from './selective-scan.ts';
@@ -309,6 +310,20 @@ describe('slice', () => {
     ['an end beyond', () => resolveSlice(f(2, 3), 1, 0, 4), 'slice.end'],
     ['a fraction', () => resolveSlice(f(2, 3), 1, 0.5, 2), 'slice.start'],
     ['blocks of 4 bits', () => resolveSlice(typed('q4', 2, 32), 0, 0, 1), 'slice.x'],
+  ]);
+});
+
+describe('reshape', () => {
+  it('is a slice of all values with another shape', () => {
+    const { call, outputs } = resolveReshape(ints([2, 3, 4], { min: 1, max: 2 }), [6, 4]);
+    expect(call).toMatchObject({ axis: 0, start: 0, end: 2, outer: 1, extent: 2, inner: 12 });
+    expect(outputs).toEqual(ints([6, 4], { min: 1, max: 2 }));
+  });
+  refuses([
+    ['another number of values', () => resolveReshape(f(2, 3), [2, 2]), 'reshape.shape'],
+    ['an extent of 0', () => resolveReshape(f(2, 3), [0, 6]), 'reshape.shape'],
+    ['no extents', () => resolveReshape(f(1), []), 'reshape.shape'],
+    ['blocks of 4 bits', () => resolveReshape(typed('q4', 2, 32), [64]), 'reshape.x'],
   ]);
 });
 

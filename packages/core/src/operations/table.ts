@@ -33,6 +33,7 @@ import {
 import { type LinearBackwardCall, type LinearCall, resolveLinear, resolveLinearBackward } from './linear.ts';
 import { type LogProbBackwardCall, type LogProbCall, resolveLogProb, resolveLogProbBackward } from './log-prob.ts';
 import { type MultiplyBackwardCall, type MultiplyCall, resolveMultiply, resolveMultiplyBackward } from './multiply.ts';
+import { type ReshapeCall, resolveReshape } from './reshape.ts';
 import { type RmsNormBackwardCall, type RmsNormCall, resolveRmsNorm, resolveRmsNormBackward } from './rms-norm.ts';
 import { resolveSample, type SampleCall } from './sample.ts';
 import {
@@ -55,6 +56,7 @@ export interface Calls<T> {
   add: AddCall<T>;
   multiply: MultiplyCall<T>;
   slice: SliceCall<T>;
+  reshape: ReshapeCall<T>;
   concat: ConcatCall<T>;
   argmax: ArgmaxCall<T>;
   sample: SampleCall<T>;
@@ -106,6 +108,7 @@ export const resolvers: { readonly [K in OperationName]: Resolver<K> } = {
   add: (_, ...args) => resolveAdd(...args),
   multiply: (_, a, b, options) => resolveMultiply(a, b, options),
   slice: (_, ...args) => resolveSlice(...args),
+  reshape: (_, ...args) => resolveReshape(...args),
   concat: (_, ...args) => resolveConcat(...args),
   argmax: (_, ...args) => resolveArgmax(...args),
   sample: (_, ...args) => resolveSample(...args),
@@ -124,6 +127,11 @@ export const resolvers: { readonly [K in OperationName]: Resolver<K> } = {
   gradientNorm: (_, ...args) => resolveGradientNorm(...args),
   adamw: (_, ...args) => resolveAdamw(...args),
 };
+
+/** The operation whose kernel runs a call: `reshape` is a slice of the whole tensor, and every other is its own. */
+export function kernelOf(operation: OperationName): Exclude<OperationName, 'reshape'> {
+  return operation === 'reshape' ? 'slice' : operation;
+}
 
 /** The names of all operations. */
 export const OPERATIONS: readonly OperationName[] = Object.keys(resolvers) as OperationName[];

@@ -64,6 +64,7 @@ type Differentiable =
   | 'add'
   | 'multiply'
   | 'slice'
+  | 'reshape'
   | 'concat'
   | 'logProb'
   | 'crossEntropy';
@@ -155,6 +156,11 @@ const rules: Rules = {
     inputs: (x) => ({ x }),
     reads: () => [],
     backward: ({ cotangents: { y } }, _, axis, start, end) => ({ x: { axis, start, end, gradient: y! } }),
+  },
+  reshape: {
+    inputs: (x) => ({ x }),
+    reads: () => [],
+    backward: ({ backend, cotangents: { y } }, x) => ({ x: backend.reshape(y!, x.shape) }),
   },
   concat: {
     inputs: (tensors) => Object.fromEntries(tensors.map((tensor, index) => [String(index), tensor])),

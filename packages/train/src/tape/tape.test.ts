@@ -34,7 +34,7 @@ function everything(on: Backend, { x, w, table, norm, bias, taps, A, D }: Tensor
     const decay = own(on.multiply(A!, undefined, { activation: 'exp', scale: -1 }));
     const scan = on.selectiveScan(conv.y, left, decay, own(on.slice(wide, 2, 1, 3)), own(on.slice(wide, 2, 5, 7)), {
       D,
-      z: right,
+      z: own(on.reshape(own(on.reshape(right, [8, 3])), [2, 4, 3])),
       deltaSoftplus: true,
     });
     keep.push(scan.y, scan.lastState);
