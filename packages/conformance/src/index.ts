@@ -45,6 +45,11 @@ export { type SliceCaseOptions, sliceCase } from './cases/slice.ts';
 export { seededWeights } from './cases/weights.ts';
 export { checkGolden } from './golden/check-golden.ts';
 export { checkCheckpoint } from './golden/checkpoint.ts';
+export type {
+  GoldenComposition,
+  GoldenCompositionCase,
+  GoldenCompositions,
+} from './golden/compositions/golden-composition.ts';
 export { MODEL_GRADIENTS as MODEL_GRADIENTS_TOLERANCE } from './golden/gradients.ts';
 export { type KindOptions, kindChecks } from './invariants/kind.ts';
 export { Random } from './random.ts';

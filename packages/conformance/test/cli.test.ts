@@ -131,9 +131,9 @@ describe('mamba-conformance', { timeout: 0 }, () => {
   test('what is skipped is listed, and fails where all was to be checked', async () => {
     const path = join(folder, 'other.safetensors');
     const y = { dtype: 'float32', shape: [1], data: Float32Array.of(1) } as const;
-    await writeFile(path, writeSafetensors([['cell/out.y', y]], [['cases', '{"cell":{"op":"lstm"}}']]));
+    await writeFile(path, writeSafetensors([['cell/out.y', y]], [['cases', '{"cell":{"op":"elman"}}']]));
     const lenient = await run('--backend', 'reference', '--golden', path);
-    expect(lenient).toMatchObject({ code: 0, stdout: expect.stringContaining('this suite knows no operation lstm') });
+    expect(lenient).toMatchObject({ code: 0, stdout: expect.stringContaining('this suite knows no operation elman') });
     expect(lenient.stdout).toContain('nothing was checked');
     const strict = await run('--backend', 'reference', '--golden', path, '--strict');
     expect(strict).toMatchObject({ code: 1, stdout: expect.stringContaining('golden/other/cell') });
@@ -156,6 +156,32 @@ describe('mamba-conformance', { timeout: 0 }, () => {
     expect(wrong.code).toBe(1);
     expect(wrong.stdout).toContain('grad.backbone.other: is the gradient of no parameter');
     expect(wrong.stdout).toContain('grad.backbone.norm_f.weight: is missing from');
+  });
+
+  test('takes the compositions of a module, and refuses a module that has none', async () => {
+    const golden = join(folder, 'composed.safetensors');
+    const tensors = Object.fromEntries(
+      ['in.x', 'out.y'].map((name, index) => [
+        `double/${name}`,
+        { dtype: 'float32' as const, shape: [2], data: Float32Array.of(3 + 3 * index, 5 + 5 * index) },
+      ]),
+    );
+    await writeFile(
+      golden,
+      writeSafetensors(Object.entries(tensors), [['cases', JSON.stringify({ double: { op: 'double' } })]]),
+    );
+    const module = join(folder, 'compositions.js');
+    await writeFile(
+      module,
+      `export const goldenCompositions = {
+        double: { required: ['x'], compute: (backend, { x }) => ({ y: backend.add(x, x) }) },
+      };`,
+    );
+    const checked = await run('--backend', 'reference', '--golden', golden, '--compositions', module, '--strict');
+    expect([checked.code, checked.stderr]).toEqual([0, '']);
+    const refused = await run('--backend', 'reference', '--golden', golden, '--compositions', at('nothing.js'));
+    expect(refused.code).toBe(2);
+    expect(refused.stderr).toContain('expected a module with the export goldenCompositions');
   });
 
   test('lists ids and filters by them', async () => {

@@ -7,6 +7,7 @@ import type { HostTensor } from '@mamba/core';
 import { reference } from '@mamba/reference';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { goldenChecks } from '../src/golden/check-golden.ts';
+import type { GoldenCompositions } from '../src/golden/compositions/golden-composition.ts';
 import { type CheckResult, runConformance } from '../src/runner/run.ts';
 
 let folder: string;
@@ -26,10 +27,15 @@ const float64 = (shape: readonly number[], ...values: number[]): HostTensor => (
   data: Float64Array.from(values),
 });
 
-async function check(cases: object, tensors: Record<string, HostTensor>): Promise<readonly CheckResult[]> {
+async function check(
+  cases: object,
+  tensors: Record<string, HostTensor>,
+  compositions: GoldenCompositions = {},
+): Promise<readonly CheckResult[]> {
   const path = join(await mkdtemp(join(folder, 'file-')), 'mixed.safetensors');
   await writeFile(path, writeSafetensors(Object.entries(tensors), [['cases', JSON.stringify(cases)]]));
-  const checks = await goldenChecks(async () => openSafetensors(await openFile(path)), path, 'golden/mixed');
+  const open = async () => openSafetensors(await openFile(path));
+  const checks = await goldenChecks(open, path, 'golden/mixed', compositions);
   const backend = await reference().create();
   try {
     return (await runConformance(backend, { checks })).checks;
@@ -115,6 +121,35 @@ test('a gradient that is 0 by mathematics is compared with the largest of its ca
     },
   );
   expect(results.map(({ status }) => status)).toEqual(['passed', 'passed']);
+});
+
+const SQUARE: GoldenCompositions = {
+  square: {
+    required: ['x'],
+    compute: (backend, { x }, { options }) => ({ y: backend.multiply(x!, x, { scale: Number(options.scale) }) }),
+  },
+};
+
+test('a composition is checked with the gradients of the tape, and 0 for inputs that it does not use', async () => {
+  const cases = { two: { op: 'square', scale: 2 }, nothing: { op: 'square', scale: 2 } };
+  const tensors = {
+    'two/in.x': float32([2], 3, -1),
+    'two/in.unused': float32([1], 7),
+    'two/in.dy': float32([2], 1, 10),
+    'two/out.y': float64([2], 18, 2),
+    'two/grad.x': float64([2], 12, -40),
+    'two/grad.unused': float64([1], 0),
+    'nothing/in.a': float32([1], 1),
+    'nothing/out.y': float64([1], 2),
+  };
+  const results = await check(cases, tensors, SQUARE);
+  expect(results.map(({ id, status }) => [id, status])).toEqual([
+    ['golden/mixed/two', 'passed'],
+    ['golden/mixed/two/gradients', 'passed'],
+    ['golden/mixed/nothing', 'failed'],
+  ]);
+  const wrong = await check(cases, { ...tensors, 'two/grad.x': float64([2], 12, -41) }, SQUARE);
+  expect(wrong.map(({ status }) => status)).toEqual(['passed', 'failed', 'failed']);
 });
 
 test('a loss, a clipped gradient, an update and a schedule are worked out by what they are made of', async () => {

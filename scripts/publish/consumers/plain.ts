@@ -11,6 +11,8 @@ import * as lm from '@mamba/lm';
 import * as hub from '@mamba/lm/hub';
 import * as server from '@mamba/lm/server';
 import * as worker from '@mamba/lm/worker';
+import * as mixers from '@mamba/mixers';
+import * as golden from '@mamba/mixers/golden';
 import { reference } from '@mamba/reference';
 import * as train from '@mamba/train';
 import * as trainNode from '@mamba/train/node';
@@ -25,4 +27,4 @@ export const providers: readonly core.BackendProvider[] = [
 // @ts-expect-error An option that does not exist is told of all the same.
 cpu({ nonsense: true });
 
-export { checkpoint, conformance, driver, hub, lm, server, toolkit, train, trainNode, worker };
+export { checkpoint, conformance, driver, golden, hub, lm, mixers, server, toolkit, train, trainNode, worker };

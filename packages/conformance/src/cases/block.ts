@@ -76,8 +76,9 @@ export function uploadBlock(
   return uploadInputs(
     backend,
     Object.fromEntries(
-      parameters.map(({ key, shape, role }) => {
-        const host = seededBlockParameter(block, { name: key, key, shape, role }, { dModel, layers: 1, seed });
+      parameters.map(({ key, shape, role, training }) => {
+        const parameter = { name: key, key, shape, role, training };
+        const host = seededBlockParameter(block, parameter, { dModel, layers: 1, seed });
         return [key, { host, role: role === 'matrix' ? role : undefined }];
       }),
     ),

@@ -1,6 +1,7 @@
-import { type HostTensor, type Shape, sizeOf } from '@mamba/core';
+import { type HostTensor, type InitialValues, type Shape, sizeOf } from '@mamba/core';
 import { deriveSeed, Random } from '../random.ts';
 import { floats } from './host.ts';
+import { inverseSoftplus } from './regimes.ts';
 
 /** Draws the values of one parameter, which depend on the seed and the parameter's name alone. */
 export class Draw {
@@ -22,6 +23,21 @@ export class Draw {
   /** Normal around a value for each element, with a deviation of a tenth of it. */
   around(value: (index: number) => number): HostTensor {
     return this.each((random, index) => value(index) * (1 + 0.1 * random.normal()));
+  }
+
+  /** As training begins a parameter whose values are not all the same. */
+  initial(values: Exclude<InitialValues, { readonly kind: 'constant' }>): HostTensor {
+    if (typeof values === 'function') return this.each((random, index) => values(index, () => random.uniform()));
+    switch (values.kind) {
+      case 'uniform':
+        return this.within(values.bound);
+      case 'normal':
+        return this.each((random) => values.deviation * random.normal());
+      case 'ramp':
+        return this.around((index) => -((index % this.#shape.at(-1)!) + 1));
+      case 'steps':
+        return this.each((random) => inverseSoftplus(random.logUniform(values.smallest, values.largest)));
+    }
   }
 
   /** Each element as `value` draws it. */

@@ -15,8 +15,8 @@ export function seededWeights(config: ModelConfig, seed: number): ParameterSourc
 
 /**
  * One parameter of a block in a model of `layers` layers, as its kind initialises it. By default, matrices are uniform
- * within 1 / sqrt(inputs), and divided by sqrt(layers) where their product is added to the residual; vectors are near
- * 1, and biases within 1 / sqrt(dModel).
+ * within 1 / sqrt(inputs), and divided by sqrt(layers) where their product is added to the residual; vectors begin as
+ * training begins them where those values vary, and are otherwise near 1, and biases within 1 / sqrt(dModel).
  */
 export function seededBlockParameter(
   block: BlockConfig,
@@ -26,6 +26,9 @@ export function seededBlockParameter(
   const draw = new Draw(name, shape, seed);
   const special = kindInputs(block.kind).parameter?.(block, key, draw);
   if (special !== undefined) return special;
+  const initial = training?.initial;
+  if (role === 'vector' && initial !== undefined && (typeof initial === 'function' || initial.kind !== 'constant'))
+    return draw.initial(initial);
   // A parameter that is trained as the logarithm of its negative has to be below 0.
   if (training?.form === 'negative-exp') return draw.around(() => -1);
   if (role === 'vector') return key.endsWith('Bias') ? draw.within(dModel ** -0.5) : draw.around(() => 1);

@@ -1,8 +1,6 @@
 /** Loads the backend that `--backend` names. */
-import { createRequire } from 'node:module';
-import { isAbsolute, join, resolve } from 'node:path';
-import { pathToFileURL } from 'node:url';
 import { type Backend, type BackendProvider, MambaError } from '@mamba/core';
+import { importModule, isMissing, type Module } from './import-module.ts';
 
 /**
  * Creates a backend. `cpu` means the export `cpu` of `@mamba/cpu`. A path or another specifier names a module whose
@@ -12,7 +10,7 @@ import { type Backend, type BackendProvider, MambaError } from '@mamba/core';
  */
 export async function loadBackend(given: string): Promise<Backend> {
   const named = /^[a-z][a-z0-9-]*$/.test(given);
-  const module = await importModule(given, named ? `@mamba/${given}` : given);
+  const module = await load(given, named ? `@mamba/${given}` : given);
   const candidates = named
     ? [module[given.replace(/-([a-z0-9])/g, (_, letter: string) => letter.toUpperCase())], module.default]
     : [module.default, ...Object.values(module)];
@@ -27,14 +25,9 @@ export async function loadBackend(given: string): Promise<Backend> {
   });
 }
 
-type Module = Readonly<Record<string, unknown>>;
-
-async function importModule(given: string, specifier: string): Promise<Module> {
+async function load(given: string, specifier: string): Promise<Module> {
   try {
-    if (/^\.{0,2}[/\\]/.test(specifier) || isAbsolute(specifier) || /\.[cm]?js$/.test(specifier))
-      return (await import(pathToFileURL(resolve(specifier)).href)) as Module;
-    if (/^(file|data):/.test(specifier)) return (await import(specifier)) as Module;
-    return (await import(findPackage(specifier))) as Module;
+    return await importModule(specifier);
   } catch (cause) {
     throw new MambaError('unavailable', `the backend ${given} cannot be loaded`, {
       origin: '--backend',
@@ -46,21 +39,6 @@ async function importModule(given: string, specifier: string): Promise<Module> {
       remedy: 'Name one of those that are installed (reference, cpu, webgpu), or give the path of a module.',
       cause,
     });
-  }
-}
-
-function isMissing(cause: unknown, specifier: string): boolean {
-  return (
-    (cause as { code?: unknown } | undefined)?.code === 'ERR_MODULE_NOT_FOUND' && String(cause).includes(specifier)
-  );
-}
-
-/** Looks for a package in the current folder, and then beside this package. */
-function findPackage(specifier: string): string {
-  try {
-    return pathToFileURL(createRequire(join(process.cwd(), 'package.json')).resolve(specifier)).href;
-  } catch {
-    return specifier;
   }
 }
 

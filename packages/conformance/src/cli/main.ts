@@ -12,11 +12,13 @@ import { Findings, type TensorReport } from '../runner/report.ts';
 import { type CheckResult, type RunSummary, runConformance } from '../runner/run.ts';
 import { suite } from '../runner/suite.ts';
 import { loadBackend } from './load-backend.ts';
+import { loadCompositions } from './load-compositions.ts';
 import { formatFailures, formatSkipped, formatTable } from './table.ts';
 
 interface Options {
   readonly backend?: string;
   readonly golden: readonly string[];
+  readonly compositions: readonly string[];
   readonly checkpoint: readonly string[];
   readonly fixtures?: string;
   readonly json?: true;
@@ -34,6 +36,12 @@ const program = new Command('mamba-conformance')
   )
   .option('-b, --backend <name-or-module>', 'cpu, reference, … (the package @mamba/NAME), or a module that exports one')
   .option('--golden <file>', 'a safetensors file of calls with expected results; may be repeated', collect, [])
+  .option(
+    '--compositions <module>',
+    'a module with the computations that golden files name; may be repeated; default: @mamba/mixers, where it is',
+    collect,
+    [],
+  )
   .option('--checkpoint <dir>', 'a checkpoint folder with expected.safetensors; may be repeated', collect, [])
   .option('--fixtures <folder-or-address>', "the suite's golden files; default: those of a clone of the repository")
   .option('--filter <text>', 'only checks whose id, or a part of it after a /, starts so')
@@ -93,6 +101,7 @@ function toFolder(given: string): URL {
  */
 async function selectChecks({
   golden,
+  compositions,
   checkpoint,
   fixtures,
 }: Options): Promise<{ checks: readonly Check[]; broken: readonly TensorReport[] }> {
@@ -100,10 +109,11 @@ async function selectChecks({
     return { checks: await suite({ fixtures: fixtures === undefined ? undefined : toFolder(fixtures) }), broken: [] };
   const checks: Check[] = [];
   const findings: TensorReport[] = [];
+  const known = golden.length === 0 ? {} : await loadCompositions(compositions);
   for (const path of golden) {
     try {
       const open = async () => openSafetensors(await openFile(path));
-      checks.push(...(await goldenChecks(open, path, `golden/${basename(path, '.safetensors')}`)));
+      checks.push(...(await goldenChecks(open, path, `golden/${basename(path, '.safetensors')}`, known)));
     } catch (error) {
       const failure = new Findings(path, 'the file', 'float64');
       failure.fail('-', describe(error));

@@ -5,6 +5,8 @@ import { invoke, type Named, named, uploadInputs } from '../cases/case.ts';
 import { type Check, isSkipped, type Skipped } from '../runner/check.ts';
 import { readOutputs } from '../runner/check-case.ts';
 import { Findings, largest, type TensorReport } from '../runner/report.ts';
+import { compositionProcedure, type GoldenCompositions } from './compositions/golden-composition.ts';
+import { GOLDEN_COMPOSITIONS } from './compositions/index.ts';
 import { damaged, type GoldenCase, type OpenFile, readCases, tensorsOf } from './golden-file.ts';
 import type { GoldenOperation } from './operations/golden-operation.ts';
 import { GOLDEN_OPERATIONS } from './operations/index.ts';
@@ -14,15 +16,20 @@ import { GOLDEN_PROCEDURES } from './procedures/index.ts';
 /**
  * Checks the results of every case of a golden file whose operation the suite and the backend know, and the gradients
  * where both have them.
+ * @param compositions Computations of other packages that the file may name. Default: none.
  * @throws MambaError `invalid-file` where the file is damaged or not of this format.
  */
-export async function checkGolden(backend: Backend, path: string | URL): Promise<readonly TensorReport[]> {
+export async function checkGolden(
+  backend: Backend,
+  path: string | URL,
+  compositions: GoldenCompositions = {},
+): Promise<readonly TensorReport[]> {
   const open: OpenFile = async () => openSafetensors(await openFile(path));
   const cases = await readCases(open);
   const reports: TensorReport[] = [];
   for (const item of cases)
     for (const part of partsOf(item)) {
-      const outcome = await checkPart(backend, open, item, part, String(path));
+      const outcome = await checkPart(backend, open, item, part, String(path), compositions);
       if (!isSkipped(outcome)) reports.push(...outcome);
     }
   return reports;
@@ -33,7 +40,12 @@ export async function checkGolden(backend: Backend, path: string | URL): Promise
  * the file has gradients. A case whose operation the suite does not know, and gradients that the contract does not
  * have, are skipped with that reason.
  */
-export async function goldenChecks(open: OpenFile, source: string, prefix: string): Promise<readonly Check[]> {
+export async function goldenChecks(
+  open: OpenFile,
+  source: string,
+  prefix: string,
+  compositions: GoldenCompositions = {},
+): Promise<readonly Check[]> {
   const cases = await readCases(open);
   return cases.flatMap((item) =>
     partsOf(item).map(
@@ -41,7 +53,7 @@ export async function goldenChecks(open: OpenFile, source: string, prefix: strin
         id: `${prefix}/${item.name}${part === 'grad' ? '/gradients' : ''}`,
         source,
         case: item.name,
-        run: ({ backend }) => checkPart(backend, open, item, part, source),
+        run: ({ backend }) => checkPart(backend, open, item, part, source, compositions),
       }),
     ),
   );
@@ -63,8 +75,11 @@ async function checkPart(
   item: GoldenCase,
   part: Part,
   source: string,
+  compositions: GoldenCompositions,
 ): Promise<readonly TensorReport[] | Skipped> {
-  const procedure = GOLDEN_PROCEDURES.get(item.op);
+  const known: GoldenCompositions = { ...GOLDEN_COMPOSITIONS, ...compositions };
+  const composition = Object.hasOwn(known, item.op) ? known[item.op] : undefined;
+  const procedure = GOLDEN_PROCEDURES.get(item.op) ?? (composition && compositionProcedure(composition));
   if (procedure !== undefined) return checkProcedure(backend, open, item, part, procedure, source);
   const golden = GOLDEN_OPERATIONS.get(item.op);
   if (golden === undefined) return { skipped: `this suite knows no operation ${item.op}` };

@@ -5,8 +5,8 @@ import { lastAxis } from './shapes.ts';
 import type { SliceCall } from './slice.ts';
 
 /**
- * Copies a tensor to another shape of as many values, which keep their order: `[batch, length, heads * headDim]` to
- * `[batch, length, heads, headDim]`. x holds activations or int32. Drivers have no kernel of it: core runs that of
+ * Copies a tensor to another shape of as many values, which keep their order: `[batch, length, 6]` to
+ * `[batch, length, 2, 3]`. x holds activations or int32. Drivers have no kernel of it: core runs that of
  * `slice` over the whole tensor.
  * @throws MambaError `invalid-argument` where the shape has another number of values.
  */

@@ -46,7 +46,7 @@ export function numberOf({ entry, origin }: ProcedureCase, key: string): number 
  * of it.
  */
 export async function whereSupported<R>(
-  { backend }: ProcedureCase,
+  { backend }: Pick<ProcedureCase, 'backend'>,
   compute: (arena: Arena) => Promise<R>,
 ): Promise<R | Skipped> {
   try {

@@ -1,0 +1,8 @@
+import { defineGru } from './gru/block.ts';
+import { defineLstm } from './lstm/block.ts';
+
+/** Makes every kind of this package known. Call it before the first model with such blocks is made. */
+export function defineMixers(): void {
+  defineGru();
+  defineLstm();
+}

@@ -1,0 +1,14 @@
+/**
+ * The computations of this package that golden files may name, for `mamba-conformance --golden`: what they read and
+ * give under the names of files.
+ */
+import type { GoldenComposition } from './composition.ts';
+import { goldenGru } from './gru.ts';
+import { goldenLstm } from './lstm.ts';
+
+export type { GoldenComposition } from './composition.ts';
+
+export const goldenCompositions: Readonly<Record<string, GoldenComposition>> = {
+  lstm: goldenLstm,
+  gru: goldenGru,
+};

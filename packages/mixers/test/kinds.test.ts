@@ -1,0 +1,15 @@
+/** Every kind gives the numbers of the reference and obeys every law, on every backend. */
+import { describeConformance } from '@mamba/conformance/vitest';
+import { cpu } from '@mamba/cpu';
+import { reference } from '@mamba/reference';
+import { webgpu } from '@mamba/webgpu';
+import { defineMixers } from '../src/index.ts';
+
+defineMixers();
+const kinds = [
+  { config: { kind: 'lstm', dModel: 10, dHidden: 7 } },
+  { config: { kind: 'gru', dModel: 10, dHidden: 7, bias: false } },
+] as const;
+describeConformance(reference(), { scope: [], kinds });
+describeConformance(cpu(), { scope: [], kinds });
+describeConformance(webgpu(), { scope: [], kinds });
