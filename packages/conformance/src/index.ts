@@ -33,6 +33,7 @@ export { type MultiplyCaseOptions, multiplyBackwardCase, multiplyCase } from './
 export { REGIMES, type Regime } from './cases/regimes.ts';
 export { type ReshapeCaseOptions, reshapeCase } from './cases/reshape.ts';
 export { type RmsNormCaseOptions, rmsNormBackwardCase, rmsNormCase } from './cases/rms-norm.ts';
+export { type S4dCaseOptions, s4dBackwardCase, s4dCase } from './cases/s4d.ts';
 export { type SampleCaseOptions, sampleCase } from './cases/sample.ts';
 export {
   type Projection,

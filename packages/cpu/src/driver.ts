@@ -32,6 +32,8 @@ import { multiply } from './operations/multiply.ts';
 import { multiplyBackward } from './operations/multiply-backward.ts';
 import { layerNormBackward, rmsNormBackward } from './operations/norm-backward.ts';
 import { rmsNorm } from './operations/rms-norm.ts';
+import { s4d } from './operations/s4d.ts';
+import { s4dBackward } from './operations/s4d-backward.ts';
 import { sample } from './operations/sample.ts';
 import { keptSteps, selectiveScan } from './operations/selective-scan.ts';
 import { selectiveScanBackward } from './operations/selective-scan-backward.ts';
@@ -108,6 +110,8 @@ function kernels(context: Context): Kernels<Storage> {
     argmax: (call) => argmax(context, call),
     sample: (call) => sample(context, call),
     logProb: (call) => logProb(context, call),
+    s4d: (call) => s4d(context, call),
+    s4dBackward: (call) => s4dBackward(context, call),
     selectiveScanBackward: (call) => selectiveScanBackward(context, call),
     causalConv1dBackward: (call) => causalConv1dBackward(context, call),
     linearBackward: (call) => linearBackward(context, call),

@@ -26,6 +26,8 @@ import { multiply } from './operations/multiply.ts';
 import { multiplyBackward } from './operations/multiply-backward.ts';
 import { rmsNorm } from './operations/rms-norm.ts';
 import { rmsNormBackward } from './operations/rms-norm-backward.ts';
+import { s4d } from './operations/s4d.ts';
+import { s4dBackward } from './operations/s4d-backward.ts';
 import { sample } from './operations/sample.ts';
 import { selectiveScan } from './operations/selective-scan.ts';
 import { keptSteps, selectiveScanBackward } from './operations/selective-scan-backward.ts';
@@ -70,6 +72,8 @@ export function createDriver(gpu: Gpu, options: KernelOptions = {}): Driver<Stor
       argmax: (call) => argmax(gpu, call),
       sample: (call) => sample(gpu, call),
       logProb: (call) => logProb(gpu, call),
+      s4d: (call) => s4d(gpu, call),
+      s4dBackward: (call) => s4dBackward(gpu, call),
       selectiveScanBackward: (call) => selectiveScanBackward(kernels, call),
       causalConv1dBackward: (call) => causalConv1dBackward(gpu, call),
       linearBackward: (call) => linearBackward(kernels, call),

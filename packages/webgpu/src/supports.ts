@@ -7,6 +7,8 @@ import { convolutionBackwardRefusal } from './operations/causal-conv1d-backward.
 import type { KernelContext } from './operations/kernel-context.ts';
 import { projectionRefusal } from './operations/linear.ts';
 import { linearBackwardRefusal } from './operations/linear-backward.ts';
+import { s4dRefusal } from './operations/s4d.ts';
+import { s4dBackwardRefusal } from './operations/s4d-backward.ts';
 import { scanRefusal, stridesOf } from './operations/selective-scan.ts';
 import { scanBackwardRefusal } from './operations/selective-scan-backward.ts';
 
@@ -50,6 +52,8 @@ const refusals: Refusals = {
     );
   },
   selectiveScanBackward: scanBackwardRefusal,
+  s4d: ({ gpu }, call) => s4dRefusal(gpu, call),
+  s4dBackward: ({ gpu }, call) => s4dBackwardRefusal(gpu, call),
   causalConv1d: ({ gpu }, call) => convolutionRefusal(gpu, call),
   causalConv1dBackward: ({ gpu }, call) => convolutionBackwardRefusal(gpu, call),
   linear: ({ gpu }, { rows, outputs }) => projectionRefusal(gpu, rows, outputs),

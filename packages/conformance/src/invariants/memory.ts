@@ -22,6 +22,7 @@ import { modelCase } from '../cases/model.ts';
 import { multiplyBackwardCase, multiplyCase } from '../cases/multiply.ts';
 import { reshapeCase } from '../cases/reshape.ts';
 import { rmsNormBackwardCase, rmsNormCase } from '../cases/rms-norm.ts';
+import { s4dBackwardCase, s4dCase } from '../cases/s4d.ts';
 import { sampleCase } from '../cases/sample.ts';
 import { selectiveScanBackwardCase, selectiveScanCase } from '../cases/selective-scan.ts';
 import { sliceCase } from '../cases/slice.ts';
@@ -67,6 +68,7 @@ function smallOperations(): readonly OperationCase[] {
   const on = { initialState: true, resets: true };
   const items = [
     selectiveScanCase({ ...shape, state: 3, ...on }),
+    s4dCase({ ...shape, state: 3, B: true, ...on }),
     causalConv1dCase({ ...shape, ...on }),
     linearCase({ rows: 6, inputs: 9, outputs: 7, bias: true }),
     rmsNormCase({ rows: 6, channels: 9 }),
@@ -81,6 +83,7 @@ function smallOperations(): readonly OperationCase[] {
     sampleCase({ rows: [5], vocab: 9, topK: 5, topP: 0.9, minP: 0.01 }),
     logProbCase({ rows: [5], vocab: 9 }),
     selectiveScanBackwardCase({ ...shape, state: 3, ...on }),
+    s4dBackwardCase({ ...shape, state: 3, B: true, ...on }),
     causalConv1dBackwardCase({ ...shape, ...on }),
     linearBackwardCase({ rows: 6, inputs: 9, outputs: 7, bias: true }),
     rmsNormBackwardCase({ rows: 6, channels: 9 }),

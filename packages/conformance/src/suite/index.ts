@@ -3,6 +3,7 @@ import { kindSuites } from '../blocks/suites.ts';
 import type { Case } from '../cases/case.ts';
 import { causalConv1dBackwardSuite, causalConv1dSuite } from './causal-conv1d.ts';
 import { modelSuite } from './model.ts';
+import { s4dBackwardSuite, s4dSuite } from './s4d.ts';
 import { selectiveScanBackwardSuite, selectiveScanSuite } from './selective-scan.ts';
 import {
   addSuite,
@@ -34,6 +35,7 @@ import {
 export function suiteCases(): readonly Case[] {
   return [
     ...selectiveScanSuite(),
+    ...s4dSuite(),
     ...causalConv1dSuite(),
     ...linearSuite(),
     ...rmsNormSuite(),
@@ -48,6 +50,7 @@ export function suiteCases(): readonly Case[] {
     ...sampleSuite(),
     ...logProbSuite(),
     ...selectiveScanBackwardSuite(),
+    ...s4dBackwardSuite(),
     ...causalConv1dBackwardSuite(),
     ...linearBackwardSuite(),
     ...rmsNormBackwardSuite(),

@@ -7,7 +7,12 @@ import type { BlockKernel, BlockWeights } from '../blocks/contract.ts';
 import type { BlockConfig, BlockKind } from '../blocks/kinds.ts';
 import type { Backend, BackendDetails, MemoryUse } from '../contract/backend.ts';
 import type { Support } from '../contract/capability.ts';
-import type { ForwardOperationName, OperationName, TrainingOperationName } from '../contract/operations.ts';
+import type {
+  ForwardOperationName,
+  OperationName,
+  S4dOperationName,
+  TrainingOperationName,
+} from '../contract/operations.ts';
 import type { DType, HostArray, HostTensor, Precision, Tensor, TensorSpec } from '../contract/tensor.ts';
 import type { ModelConfig, ModelKernel, ModelWeights } from '../model/contract.ts';
 import type { SelectiveScanCall } from '../operations/selective-scan.ts';
@@ -26,7 +31,7 @@ export type Kernel<K extends OperationName, S> = (call: Calls<DeviceTensor<S>>[K
 
 /** `reshape` has no kernel, since that of `slice` computes it. */
 export type Kernels<S> = { readonly [K in Exclude<ForwardOperationName, 'reshape'>]: Kernel<K, S> } & {
-  readonly [K in TrainingOperationName]?: Kernel<K, S>;
+  readonly [K in S4dOperationName | TrainingOperationName]?: Kernel<K, S>;
 };
 
 export interface Driver<S> {

@@ -36,6 +36,22 @@ export interface SelectiveScanOptions<T> {
   readonly keepStates?: boolean | undefined;
 }
 
+/** The rules by which S4D becomes a recurrence; see `s4d`. */
+export type S4dDiscretization = Exclude<Discretization, 'euler'>;
+
+export interface S4dOptions<T> {
+  /** How the input enters the states, in the shape of A. Default: 1. */
+  readonly B?: T | undefined;
+  /** Skip weight `[dim]`: `D u` is added to the output. */
+  readonly D?: T | undefined;
+  /** `[batch, 2, dim, state]`, or `[batch, dim, state]` where A is real; zero if absent. */
+  readonly initialState?: T | undefined;
+  /** int32 `[batch, length]`. Where it is not 0, the state before that step is zero (packed sequences). */
+  readonly resets?: T | undefined;
+  /** Default `zoh`. */
+  readonly discretization?: S4dDiscretization | undefined;
+}
+
 export interface CausalConv1dOptions<T> {
   /** Default `none`. */
   readonly activation?: ConvActivation | undefined;
@@ -179,6 +195,16 @@ export interface SelectiveScanGradients<T> {
   readonly initialState?: T | undefined;
 }
 
+export interface S4dGradients<T> {
+  readonly u: T;
+  readonly dt: T;
+  readonly A: T;
+  readonly C: T;
+  readonly B?: T | undefined;
+  readonly D?: T | undefined;
+  readonly initialState?: T | undefined;
+}
+
 export interface CausalConv1dGradients<T> {
   readonly x: T;
   readonly weight: T;
@@ -246,6 +272,15 @@ export interface ForwardOperations<T> {
   logProb(logits: T, ids: T): T;
 }
 
+/** The scan of S4D. A backend may lack it: `supports` tells, and a call throws `unsupported`. */
+export interface S4dOperations<T> {
+  /**
+   * The diagonal state space of arXiv 2206.11893: u `[batch, length, dim]`, dt `[dim]`, A and C `[2, dim, state]` for
+   * complex numbers, or `[dim, state]` for real ones.
+   */
+  s4d(u: T, dt: T, A: T, C: T, options?: S4dOptions<T>): ScanResult<T>;
+}
+
 /**
  * Gradients, for training: each takes the arguments of its operation and then the cotangents of the results. `add`,
  * `slice`, `reshape` and `concat` have none, since their gradients are copies, `concat`, `reshape` and `slice`. Every
@@ -266,6 +301,8 @@ export interface BackwardOperations<T> {
     cotangents: ScanCotangents<T>,
     states?: T | undefined,
   ): SelectiveScanGradients<T>;
+  /** Gradients of `s4d`'s inputs, given the cotangents of its results. */
+  s4dBackward(u: T, dt: T, A: T, C: T, options: S4dOptions<T>, cotangents: ScanCotangents<T>): S4dGradients<T>;
   /** Gradients of `causalConv1d`'s inputs, given the cotangents of its results. */
   causalConv1dBackward(
     x: T,
@@ -307,7 +344,8 @@ export interface UpdateOperations<T> {
  */
 export interface TrainingOperations<T> extends BackwardOperations<T>, LossOperations<T>, UpdateOperations<T> {}
 
-export interface Operations<T> extends ForwardOperations<T>, TrainingOperations<T> {}
+export interface Operations<T> extends ForwardOperations<T>, S4dOperations<T>, TrainingOperations<T> {}
 export type ForwardOperationName = keyof ForwardOperations<unknown>;
+export type S4dOperationName = keyof S4dOperations<unknown>;
 export type TrainingOperationName = keyof TrainingOperations<unknown>;
-export type OperationName = ForwardOperationName | TrainingOperationName;
+export type OperationName = ForwardOperationName | S4dOperationName | TrainingOperationName;

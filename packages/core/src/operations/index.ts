@@ -13,6 +13,7 @@ export type * from './log-prob.ts';
 export type * from './multiply.ts';
 export type * from './reshape.ts';
 export type * from './rms-norm.ts';
+export type * from './s4d.ts';
 export type * from './sample.ts';
 export type * from './selective-scan.ts';
 export type * from './slice.ts';

@@ -17,6 +17,7 @@ import { resolveLogProb } from './log-prob.ts';
 import { resolveMultiply } from './multiply.ts';
 import { resolveReshape } from './reshape.ts';
 import { resolveRmsNorm } from './rms-norm.ts';
+import { resolveS4d, resolveS4dBackward } from './s4d.ts';
 import { resolveSample } from './sample.ts';
 import { resolveSelectiveScan, resolveSelectiveScanBackward } from './selective-scan.ts';
 import { resolveSlice } from './slice.ts';
@@ -310,6 +311,37 @@ describe('slice', () => {
     ['an end beyond', () => resolveSlice(f(2, 3), 1, 0, 4), 'slice.end'],
     ['a fraction', () => resolveSlice(f(2, 3), 1, 0.5, 2), 'slice.start'],
     ['blocks of 4 bits', () => resolveSlice(typed('q4', 2, 32), 0, 0, 1), 'slice.x'],
+  ]);
+});
+
+describe('s4d', () => {
+  const run = (change: Record<string, TensorSpec>, options: object = {}) => {
+    const { u, dt, A, C } = { u: f(2, 5, 4), dt: f(4), A: f(2, 4, 3), C: f(2, 4, 3), ...change };
+    return resolveS4d(u!, dt!, A!, C!, options);
+  };
+  it('takes complex and real systems', () => {
+    const complex = run({}, { initialState: f(2, 2, 4, 3), D: f(4) });
+    expect(complex.call).toMatchObject({ complex: true, batch: 2, length: 5, dim: 4, state: 3, discretization: 'zoh' });
+    expect(complex.outputs).toEqual({ y: f(2, 5, 4), lastState: f(2, 2, 4, 3) });
+    const real = run({ A: f(4, 3), C: f(4, 3) }, { B: f(4, 3), discretization: 'bilinear' });
+    expect(real.call).toMatchObject({ complex: false, state: 3 });
+    expect(real.outputs.lastState).toEqual(f(2, 4, 3));
+  });
+  it('gives gradients of what is given', () => {
+    const { outputs } = resolveS4dBackward(f(2, 5, 4), f(4), f(4, 3), f(4, 3), { D: f(4) }, { y: f(2, 5, 4) });
+    expect(Object.keys(outputs)).toEqual(['u', 'dt', 'A', 'C', 'D']);
+  });
+  refuses([
+    ['an input without length', () => run({ u: f(2, 4) }), 's4d.u'],
+    ['three planes', () => run({ A: f(3, 4, 3), C: f(3, 4, 3) }), 's4d.A'],
+    ['a real C of a complex A', () => run({ C: f(4, 3) }), 's4d.C'],
+    ['other states of B', () => run({}, { B: f(2, 4, 2) }), 's4d.B'],
+    ['a step a token', () => run({ dt: f(2, 5, 4) }), 's4d.dt'],
+    ['a state without planes', () => run({}, { initialState: f(2, 4, 3) }), 's4d.initialState'],
+    ['marks of another length', () => run({}, { resets: ints([2, 4]) }), 's4d.resets'],
+    ['the rule of Euler', () => run({}, { discretization: 'euler' }), 's4d.discretization'],
+    ['an unknown option', () => run({}, { z: f(2, 5, 4) }), 's4d.z'],
+    ['doubles', () => run({ dt: typed('float64', 4) }), 's4d.dt'],
   ]);
 });
 

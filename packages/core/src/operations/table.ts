@@ -35,6 +35,7 @@ import { type LogProbBackwardCall, type LogProbCall, resolveLogProb, resolveLogP
 import { type MultiplyBackwardCall, type MultiplyCall, resolveMultiply, resolveMultiplyBackward } from './multiply.ts';
 import { type ReshapeCall, resolveReshape } from './reshape.ts';
 import { type RmsNormBackwardCall, type RmsNormCall, resolveRmsNorm, resolveRmsNormBackward } from './rms-norm.ts';
+import { resolveS4d, resolveS4dBackward, type S4dBackwardCall, type S4dCall } from './s4d.ts';
 import { resolveSample, type SampleCall } from './sample.ts';
 import {
   type KeptSteps,
@@ -61,7 +62,9 @@ export interface Calls<T> {
   argmax: ArgmaxCall<T>;
   sample: SampleCall<T>;
   logProb: LogProbCall<T>;
+  s4d: S4dCall<T>;
   selectiveScanBackward: SelectiveScanBackwardCall<T>;
+  s4dBackward: S4dBackwardCall<T>;
   causalConv1dBackward: CausalConv1dBackwardCall<T>;
   linearBackward: LinearBackwardCall<T>;
   rmsNormBackward: RmsNormBackwardCall<T>;
@@ -115,6 +118,8 @@ export const resolvers: { readonly [K in OperationName]: Resolver<K> } = {
   logProb: (_, logits, ids) => resolveLogProb(logits, ids),
   selectiveScanBackward: ({ keptSteps }, u, delta, A, B, C, options, cotangents, states) =>
     resolveSelectiveScanBackward(u, delta, A, B, C, options, cotangents, states, keptSteps),
+  s4d: (_, u, dt, A, C, options) => resolveS4d(u, dt, A, C, options),
+  s4dBackward: (_, ...args) => resolveS4dBackward(...args),
   causalConv1dBackward: (_, ...args) => resolveCausalConv1dBackward(...args),
   linearBackward: (_, ...args) => resolveLinearBackward(...args),
   rmsNormBackward: (_, ...args) => resolveRmsNormBackward(...args),

@@ -27,6 +27,9 @@ import { ScanCall } from '../kernels/selective-scan/call';
 import { scan } from '../kernels/selective-scan/scan';
 import { ScanBackwardCall } from '../kernels/selective-scan-backward/call';
 import { scanBackward } from '../kernels/selective-scan-backward/scan-backward';
+import { S4dCall, s4dScan } from '../kernels/s4d/scan';
+import { S4dBackwardCall, s4dScanBackward } from '../kernels/s4d/scan-backward';
+import { S4dSystemBackwardCall, S4dSystemCall, s4dSystem, s4dSystemBackward } from '../kernels/s4d/system';
 import { SumCall, sumParts } from '../kernels/sum';
 import { Layout } from '../kernels/weights';
 
@@ -60,6 +63,10 @@ export const enum Operation {
   ROOT,
   ADAMW,
   LINEAR_COLUMNS,
+  S4D_SYSTEM,
+  S4D,
+  S4D_BACKWARD,
+  S4D_SYSTEM_BACKWARD,
 }
 
 /** The place of a command's queues, in bytes. Each counts how many of its tasks are taken. */
@@ -216,6 +223,18 @@ export function execute(command: usize, task: i32, thread: i32, first: bool): vo
       break;
     case Operation.LINEAR_COLUMNS:
       linearColumns(changetype<LinearColumnsCall>(call), task, thread);
+      break;
+    case Operation.S4D_SYSTEM:
+      s4dSystem(changetype<S4dSystemCall>(call), task, thread);
+      break;
+    case Operation.S4D:
+      s4dScan(changetype<S4dCall>(call), task, thread);
+      break;
+    case Operation.S4D_BACKWARD:
+      s4dScanBackward(changetype<S4dBackwardCall>(call), task, thread);
+      break;
+    case Operation.S4D_SYSTEM_BACKWARD:
+      s4dSystemBackward(changetype<S4dSystemBackwardCall>(call), task, thread);
       break;
   }
 }

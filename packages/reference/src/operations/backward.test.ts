@@ -7,6 +7,8 @@ import type {
   CausalConv1dOptions,
   ConvActivation,
   Discretization,
+  S4dDiscretization,
+  S4dOptions,
   SelectiveScanOptions,
   Tensor,
 } from '@mamba/core';
@@ -140,6 +142,57 @@ describe('selectiveScanBackward', () => {
     expect(await gradientAt(20.5, true)).toBe(await gradientAt(20.5, false));
     expect(await gradientAt(19.5, true)).toBe(1 / (1 + Math.exp(-19.5)));
     expect(await gradientAt(-800, true)).toBe(0);
+  });
+});
+
+describe('s4dBackward', () => {
+  const variants = fc.record({
+    seed: fc.integer(),
+    batch: fc.integer({ min: 1, max: 2 }),
+    length: fc.integer({ min: 1, max: 4 }),
+    dim: fc.integer({ min: 1, max: 2 }),
+    state: fc.integer({ min: 1, max: 3 }),
+    discretization: fc.constantFrom<S4dDiscretization>('zoh', 'bilinear'),
+    complex: fc.boolean(),
+    B: fc.boolean(),
+    D: fc.boolean(),
+    initialState: fc.boolean(),
+    resets: fc.boolean(),
+    dLastState: fc.boolean(),
+  });
+
+  it('agrees with central differences for every input', async () => {
+    await fc.assert(
+      fc.asyncProperty(variants, async (variant) => {
+        const { seed, batch, length, dim, state, discretization, complex } = variant;
+        const random = randomSource(seed);
+        const system = complex ? [2, dim, state] : [dim, state];
+        const states = complex ? [batch, 2, dim, state] : [batch, dim, state];
+        const inputs: Inputs = {
+          u: random([batch, length, dim], -1, 1),
+          dt: random([dim], 0.1, 1.5),
+          // Values on both sides of the point where φ changes its formula.
+          A: random(system, -2, 0.01),
+          C: random(system, -1, 1),
+          ...(variant.B && { B: random(system, -1, 1) }),
+          ...(variant.D && { D: random([dim], -1, 1) }),
+          ...(variant.initialState && { initialState: random(states, -1, 1) }),
+        };
+        const resets = variant.resets ? randomResets(seed, batch, length) : undefined;
+        const options = ({ B, D, initialState }: Record<string, Tensor>): S4dOptions<Tensor> => ({
+          ...{ B, D, initialState, resets, discretization },
+        });
+        await checkGradients(
+          backend,
+          inputs,
+          { y: random([batch, length, dim], -1, 1), lastState: variant.dLastState ? random(states, -1, 1) : undefined },
+          (t) => ({ ...backend.s4d(t.u!, t.dt!, t.A!, t.C!, options(t)) }),
+          (t, { y, lastState }) => backend.s4dBackward(t.u!, t.dt!, t.A!, t.C!, options(t), { y: y!, lastState }),
+        );
+        resets?.dispose();
+      }),
+      { numRuns: 60, seed: 3 },
+    );
   });
 });
 

@@ -21,6 +21,8 @@ import { multiply } from './multiply.ts';
 import { multiplyBackward } from './multiply-backward.ts';
 import { rmsNorm } from './rms-norm.ts';
 import { rmsNormBackward } from './rms-norm-backward.ts';
+import { s4d } from './s4d.ts';
+import { s4dBackward } from './s4d-backward.ts';
 import { sample } from './sample.ts';
 import { selectiveScan } from './selective-scan.ts';
 import { selectiveScanBackward } from './selective-scan-backward.ts';
@@ -40,7 +42,9 @@ export const kernels: Kernels<Storage> = {
   argmax,
   sample,
   logProb,
+  s4d,
   selectiveScanBackward,
+  s4dBackward,
   causalConv1dBackward,
   linearBackward,
   rmsNormBackward,

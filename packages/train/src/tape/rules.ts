@@ -56,6 +56,7 @@ type Rules = {
 
 type Differentiable =
   | 'selectiveScan'
+  | 's4d'
   | 'causalConv1d'
   | 'linear'
   | 'rmsNorm'
@@ -91,6 +92,18 @@ const rules: Rules = {
       const { lastState } = cotangents;
       try {
         return { ...backend.selectiveScanBackward(u, delta, A, B, C, options, { y, lastState }, kept) };
+      } finally {
+        if (cotangents.y === undefined) y.dispose();
+      }
+    },
+  },
+  s4d: {
+    inputs: (u, dt, A, C, { B, D, initialState } = {}) => ({ u, dt, A, C, B, D, initialState }),
+    reads: (u, dt, A, C, { B, D, initialState, resets } = {}) => [u, dt, A, C, B, D, initialState, resets],
+    backward({ backend, cotangents, zeros }, u, dt, A, C, options = {}) {
+      const y = cotangents.y ?? zeros(u);
+      try {
+        return { ...backend.s4dBackward(u, dt, A, C, options, { y, lastState: cotangents.lastState }) };
       } finally {
         if (cotangents.y === undefined) y.dispose();
       }
