@@ -13,6 +13,7 @@ const FILE = new URL('../fixtures/mixers-golden.safetensors', import.meta.url);
 const COMPARED = {
   lstm: 4,
   gru: 4,
+  s4d: 6,
 };
 
 test.each<[string, BackendProvider]>([

@@ -9,6 +9,11 @@ defineMixers();
 const kinds = [
   { config: { kind: 'lstm', dModel: 10, dHidden: 7 } },
   { config: { kind: 'gru', dModel: 10, dHidden: 7, bias: false } },
+  { config: { kind: 's4d', dModel: 10, dState: 3 } },
+  {
+    name: 's4d-real',
+    config: { kind: 's4d', dModel: 10, dState: 3, initialisation: 'real', discretization: 'bilinear' },
+  },
 ] as const;
 describeConformance(reference(), { scope: [], kinds });
 describeConformance(cpu(), { scope: [], kinds });

@@ -5,10 +5,12 @@
 import type { GoldenComposition } from './composition.ts';
 import { goldenGru } from './gru.ts';
 import { goldenLstm } from './lstm.ts';
+import { goldenS4d } from './s4d.ts';
 
 export type { GoldenComposition } from './composition.ts';
 
 export const goldenCompositions: Readonly<Record<string, GoldenComposition>> = {
   lstm: goldenLstm,
   gru: goldenGru,
+  s4d: goldenS4d,
 };
