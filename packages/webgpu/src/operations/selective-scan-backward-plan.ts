@@ -93,7 +93,7 @@ function chunkLengthFor(length: number, workgroups: number): number {
 }
 
 function eulerLayout(
-  { dim, groups, state, euler }: ScanShape,
+  { batch, dim, groups, state, euler }: ScanShape,
   limits: ScanLimits,
   variant: ScanBackwardVariant,
 ): EulerBackwardLayout | undefined {
@@ -101,8 +101,10 @@ function eulerLayout(
   if (variant.euler !== undefined) return fits(variant.euler, limits) ? variant.euler : undefined;
   const lanes = limits.subgroup >= 4 ? 4 : 1;
   const rounds = lanes === 1 ? 0 : Math.log2(Math.min(8, powerOfTwoBelow(limits.subgroup) / lanes));
-  // A tile of one group's channels; more lanes would only repeat the last channel.
-  const widest = Math.min(lanes === 1 ? 32 : 64, Math.min(limits.workgroup, WIDEST) / lanes);
+  // A tile of one group's channels; more lanes would only repeat the last channel. Wide tiles write fewer partial sums
+  // of dB and dC. Where they fill the device without chunks, half as wide ones hide more latency, two for one.
+  const filled = batch * groups * Math.ceil(dim / groups / 64) >= FILLING;
+  const widest = Math.min(lanes === 1 || filled ? 32 : 64, Math.min(limits.workgroup, WIDEST) / lanes);
   const most = Math.max(16, Math.min(widest, 2 ** Math.ceil(Math.log2(dim / groups))));
   const steps = 4 * lanes;
   // A quarter of a tile's steps at once, at the least: each part of a tile has two barriers. Small subgroups leave many
