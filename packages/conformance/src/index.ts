@@ -19,6 +19,11 @@ export {
   crossEntropyCase,
 } from './cases/cross-entropy.ts';
 export { type EmbeddingCaseOptions, embeddingBackwardCase, embeddingCase } from './cases/embedding.ts';
+export {
+  type GatedRmsNormCaseOptions,
+  gatedRmsNormBackwardCase,
+  gatedRmsNormCase,
+} from './cases/gated-rms-norm.ts';
 export { type GradientNormCaseOptions, gradientNormCase } from './cases/gradient-norm.ts';
 export { type LayerNormCaseOptions, layerNormBackwardCase, layerNormCase } from './cases/layer-norm.ts';
 export {
@@ -43,6 +48,7 @@ export {
   selectiveScanCase,
 } from './cases/selective-scan.ts';
 export { type SliceCaseOptions, sliceCase } from './cases/slice.ts';
+export { type SsdScanCaseOptions, type SsdScanShape, ssdScanBackwardCase, ssdScanCase } from './cases/ssd-scan.ts';
 export { seededWeights } from './cases/weights.ts';
 export { checkGolden } from './golden/check-golden.ts';
 export { checkCheckpoint } from './golden/checkpoint.ts';

@@ -12,6 +12,8 @@ export { tileRows } from './kernels/linear-tile';
 export { logProb } from './kernels/log-prob';
 export { rmsNorm } from './kernels/rms-norm';
 export { softmax } from './kernels/sample';
+export { ssdBackwardScratch } from './kernels/ssd-scan-backward/call';
+export { ssdScratch } from './kernels/ssd-scan/call';
 export { slice } from './kernels/slice';
 export { packBits, packMatrix, unpackMatrix } from './kernels/weights';
 export { fail, finish, open, runAlone, runTeam, serve, stop } from './program/run';

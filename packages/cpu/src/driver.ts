@@ -23,6 +23,7 @@ import { type Context, ELEMENT } from './operations/context.ts';
 import { crossEntropy, crossEntropyBackward, logProbBackward } from './operations/cross-entropy.ts';
 import { embedding } from './operations/embedding.ts';
 import { embeddingBackward } from './operations/embedding-backward.ts';
+import { gatedRmsNorm, gatedRmsNormBackward } from './operations/gated-rms-norm.ts';
 import { gradientNorm } from './operations/gradient-norm.ts';
 import { layerNorm } from './operations/layer-norm.ts';
 import { linear } from './operations/linear.ts';
@@ -38,6 +39,8 @@ import { sample } from './operations/sample.ts';
 import { keptSteps, selectiveScan } from './operations/selective-scan.ts';
 import { selectiveScanBackward } from './operations/selective-scan-backward.ts';
 import { slice } from './operations/slice.ts';
+import { ssdScan } from './operations/ssd-scan.ts';
+import { ssdScanBackward } from './operations/ssd-scan-backward.ts';
 import type { Runtime } from './runtime.ts';
 
 /**
@@ -112,7 +115,11 @@ function kernels(context: Context): Kernels<Storage> {
     logProb: (call) => logProb(context, call),
     s4d: (call) => s4d(context, call),
     s4dBackward: (call) => s4dBackward(context, call),
+    gatedRmsNorm: (call) => gatedRmsNorm(context, call),
+    ssdScan: (call) => ssdScan(context, call),
     selectiveScanBackward: (call) => selectiveScanBackward(context, call),
+    gatedRmsNormBackward: (call) => gatedRmsNormBackward(context, call),
+    ssdScanBackward: (call) => ssdScanBackward(context, call),
     causalConv1dBackward: (call) => causalConv1dBackward(context, call),
     linearBackward: (call) => linearBackward(context, call),
     rmsNormBackward: (call) => rmsNormBackward(context, call),

@@ -63,6 +63,19 @@ export class Inputs {
     return call;
   }
 
+  /** Mamba-2's scan of 2 heads of 3 channels and 4 states, as `scan`. */
+  ssd(spoilt: Partial<Record<'x' | 'dt' | 'A' | 'B' | 'C', Tensor>>, options: object = {}) {
+    const all = {
+      x: this.floats(2, 4, 2, 3),
+      dt: this.floats(2, 4, 2),
+      A: this.floats(2),
+      B: this.floats(2, 4, 1, 4),
+      C: this.floats(2, 4, 1, 4),
+      ...spoilt,
+    };
+    return () => this.backend.ssdScan(all.x, all.dt, all.A, all.B, all.C, options);
+  }
+
   conv(spoilt: { x?: Tensor; weight?: Tensor; bias?: Tensor }, options: object = {}) {
     const all = { x: this.floats(2, 4, 6), weight: this.floats(6, 4), bias: this.floats(6), ...spoilt };
     return () => this.backend.causalConv1d(all.x, all.weight, all.bias, options);

@@ -14,9 +14,12 @@ export function sequenceLaws(): readonly Check[] {
 /** @param noResets The reason why the sequence takes no resets, if it does not. */
 export function lawsOf(sequence: Sequence, noResets?: string): readonly Check[] {
   const law = (name: string, body: (findings: Findings, arena: Arena, open: OpenSequence) => Promise<void>): Check =>
-    invariant(`${sequence.name}/${name}`, (findings, { backend }) =>
-      withArena(backend, async (arena) => body(findings, arena, await sequence.open(arena))),
-    );
+    invariant(`${sequence.name}/${name}`, async (findings, { backend }) => {
+      const skipped = sequence.refusal?.(backend);
+      if (skipped !== undefined) return { skipped };
+      await withArena(backend, async (arena) => body(findings, arena, await sequence.open(arena)));
+      return undefined;
+    });
   return [
     ...CHUNKINGS.map(([name, sizes]) =>
       law(name, (findings, arena, open) => chunked(findings, arena, open, sequence, sizes)),

@@ -14,6 +14,7 @@ import { causalConv1dBackwardCase, causalConv1dCase } from '../cases/causal-conv
 import { concatCase } from '../cases/concat.ts';
 import { crossEntropyBackwardCase, crossEntropyCase } from '../cases/cross-entropy.ts';
 import { embeddingBackwardCase, embeddingCase } from '../cases/embedding.ts';
+import { gatedRmsNormBackwardCase, gatedRmsNormCase } from '../cases/gated-rms-norm.ts';
 import { gradientNormCase } from '../cases/gradient-norm.ts';
 import { layerNormBackwardCase, layerNormCase } from '../cases/layer-norm.ts';
 import { linearBackwardCase, linearCase } from '../cases/linear.ts';
@@ -26,6 +27,7 @@ import { s4dBackwardCase, s4dCase } from '../cases/s4d.ts';
 import { sampleCase } from '../cases/sample.ts';
 import { selectiveScanBackwardCase, selectiveScanCase } from '../cases/selective-scan.ts';
 import { sliceCase } from '../cases/slice.ts';
+import { ssdScanBackwardCase, ssdScanCase } from '../cases/ssd-scan.ts';
 import type { Check } from '../runner/check.ts';
 import { readOutputs } from '../runner/check-case.ts';
 import type { Findings } from '../runner/report.ts';
@@ -65,11 +67,14 @@ export function sameMemory(findings: Findings, backend: Backend, before: MemoryU
 
 function smallOperations(): readonly OperationCase[] {
   const shape = { batch: 2, length: 7, dim: 5 };
+  const heads = { batch: 2, length: 7, heads: 2, headDim: 4, state: 3 };
   const on = { initialState: true, resets: true };
   const items = [
     selectiveScanCase({ ...shape, state: 3, ...on }),
     s4dCase({ ...shape, state: 3, B: true, ...on }),
     causalConv1dCase({ ...shape, ...on }),
+    ssdScanCase({ ...heads, ...on }),
+    gatedRmsNormCase({ rows: 6, channels: 12, groupSize: 4 }),
     linearCase({ rows: 6, inputs: 9, outputs: 7, bias: true }),
     rmsNormCase({ rows: 6, channels: 9 }),
     layerNormCase({ rows: 6, channels: 9 }),
@@ -85,6 +90,8 @@ function smallOperations(): readonly OperationCase[] {
     selectiveScanBackwardCase({ ...shape, state: 3, ...on }),
     s4dBackwardCase({ ...shape, state: 3, B: true, ...on }),
     causalConv1dBackwardCase({ ...shape, ...on }),
+    ssdScanBackwardCase({ ...heads, ...on }),
+    gatedRmsNormBackwardCase({ rows: 6, channels: 12, groupSize: 4 }),
     linearBackwardCase({ rows: 6, inputs: 9, outputs: 7, bias: true }),
     rmsNormBackwardCase({ rows: 6, channels: 9 }),
     layerNormBackwardCase({ rows: 6, channels: 9 }),

@@ -3,7 +3,7 @@
  * of laws applies to all of them.
  */
 
-import type { BlockState, Discretization, ModelConfig } from '@mamba/core';
+import type { Backend, BlockState, Discretization, ModelConfig } from '@mamba/core';
 import { createModel, type Model, type ModelState, type Tensor } from '@mamba/core';
 import { kindSuites } from '../blocks/suites.ts';
 import { type BlockCaseOptions, openBlock, uploadBlock } from '../cases/block.ts';
@@ -11,6 +11,7 @@ import { uploadInputs } from '../cases/case.ts';
 import { causalConv1dCase } from '../cases/causal-conv1d.ts';
 import { integers, normals } from '../cases/host.ts';
 import { selectiveScanCase } from '../cases/selective-scan.ts';
+import { type SsdScanCaseOptions, ssdScanCase } from '../cases/ssd-scan.ts';
 import { seededWeights } from '../cases/weights.ts';
 import { Random } from '../random.ts';
 import { FALCON_MODEL, MIXED_MODEL, SMALL_MODEL } from '../suite/shapes.ts';
@@ -30,6 +31,8 @@ export interface Sequence {
   readonly length: number;
   /** Whether the state holds unchanged inputs, so that chunks must agree bit for bit. */
   readonly exactState: boolean;
+  /** Optional. The reason why a backend cannot run it, where it need not. */
+  refusal?(backend: Backend): string | undefined;
   /** Uploads the parameters and the whole input to a backend. */
   open(arena: Arena): Promise<OpenSequence>;
 }
@@ -53,6 +56,9 @@ export function sequences(): readonly Sequence[] {
     scan('selective-scan-constant', { B: 'constant', C: 'constant' }),
     scan('selective-scan-zoh', { discretization: 'zoh' }),
     scan('selective-scan-bilinear', { discretization: 'bilinear' }),
+    ssd('ssd-scan', {}),
+    ssd('ssd-scan-groups-flat', { groups: 2, flat: true }),
+    ssd('ssd-scan-bare', { D: false, z: false, dtBias: false, dtSoftplus: false, dtLimits: [0.01, 0.2] }),
     convolution(2),
     convolution(4),
     convolution(7),
@@ -101,6 +107,39 @@ function scan(name: string, options: ScanOptions): Sequence {
               discretization,
               initialState: initialState as Tensor | undefined,
               resets,
+            }),
+          );
+          return { y, state: lastState };
+        },
+        readState: async (state) => [await arena.read(state as Tensor)],
+      };
+    },
+  };
+}
+
+function ssd(name: string, options: Partial<SsdScanCaseOptions>): Sequence {
+  const { dtSoftplus = true, dtLimits, groups, flat } = options;
+  const shape = { batch: BATCH, length: LENGTH, heads: 4, headDim: 5, state: 7 };
+  const item = ssdScanCase({ ...shape, seed: 14, ...options });
+  return {
+    name,
+    batch: BATCH,
+    length: LENGTH,
+    exactState: false,
+    refusal(backend) {
+      const support = item.supports(backend);
+      return support.supported ? undefined : support.reason;
+    },
+    async open(arena) {
+      const { x, dt, A, B, C, D, z, dtBias } = arena.all(uploadInputs(arena.backend, item.build()));
+      return {
+        inputs: z ? [x!, dt!, B!, C!, z] : [x!, dt!, B!, C!],
+        run(inputs, initialState, resets) {
+          const [ofX, ofDt, ofB, ofC, ofZ] = inputs as readonly [Tensor, Tensor, Tensor, Tensor, Tensor?];
+          const { y, lastState } = arena.all(
+            arena.backend.ssdScan(ofX, ofDt, A!, ofB, ofC, {
+              ...{ D, z: ofZ, dtBias, dtSoftplus, dtLimits, resets, groups: flat ? groups : undefined },
+              initialState: initialState as Tensor | undefined,
             }),
           );
           return { y, state: lastState };

@@ -10,6 +10,7 @@ import type { Case } from '../cases/case.ts';
 import { causalConv1dCase } from '../cases/causal-conv1d.ts';
 import { concatCase } from '../cases/concat.ts';
 import { embeddingCase } from '../cases/embedding.ts';
+import { gatedRmsNormCase } from '../cases/gated-rms-norm.ts';
 import { layerNormCase } from '../cases/layer-norm.ts';
 import { linearCase } from '../cases/linear.ts';
 import { logProbCase } from '../cases/log-prob.ts';
@@ -19,6 +20,7 @@ import { rmsNormCase } from '../cases/rms-norm.ts';
 import { sampleCase } from '../cases/sample.ts';
 import { type Projection, selectiveScanCase } from '../cases/selective-scan.ts';
 import { sliceCase } from '../cases/slice.ts';
+import { ssdScanCase } from '../cases/ssd-scan.ts';
 import type { Check, CheckContext } from '../runner/check.ts';
 import { isSkipped } from '../runner/check.ts';
 import { checkCase } from '../runner/check-case.ts';
@@ -92,6 +94,8 @@ function properties(): Readonly<Record<string, fc.Arbitrary<Case>>> {
         seed: seeds,
       })
       .map(causalConv1dCase),
+    'ssd-scan': ssdScans(),
+    'gated-rms-norm': gatedNorms(),
     linear: fc
       .record({ rows: shape(3, 9), inputs: extent(70), outputs: extent(70), bias: flag, matrix: flag, seed: seeds })
       .map(linearCase),
@@ -186,6 +190,44 @@ function selectiveScans(): fc.Arbitrary<Case> {
       const groups = ungrouped ? 1 : drawn;
       return selectiveScanCase({ ...options, groups, dim: channels * groups });
     });
+}
+
+function ssdScans(): fc.Arbitrary<Case> {
+  return fc
+    .record({
+      batch: extent(3),
+      length: extent(70),
+      headsOfGroup: extent(3),
+      groups: extent(3),
+      headDim: extent(20),
+      state: extent(20),
+      flat: flag,
+      D: fc.constantFrom(false, true, 'wide' as const),
+      z: flag,
+      dtBias: flag,
+      dtSoftplus: flag,
+      dtLimits: fc.constantFrom(undefined, [0.01, 0.5] as const),
+      initialState: flag,
+      resets: flag,
+      regime: fc.constantFrom(...REGIMES),
+      seed: seeds,
+    })
+    .map(({ headsOfGroup, ...options }) => ssdScanCase({ ...options, heads: headsOfGroup * options.groups }));
+}
+
+function gatedNorms(): fc.Arbitrary<Case> {
+  return fc
+    .record({
+      rows: shape(2, 9),
+      groups: extent(4),
+      groupSize: extent(30),
+      z: flag,
+      weight: flag,
+      normBeforeGate: flag,
+      eps: fc.constantFrom(1e-5, 0.1),
+      seed: seeds,
+    })
+    .map(({ groups, ...options }) => gatedRmsNormCase({ ...options, channels: groups * options.groupSize }));
 }
 
 function slices(): fc.Arbitrary<Case> {

@@ -19,6 +19,7 @@ import {
   sampleSuite,
   sliceSuite,
 } from './small-operations.ts';
+import { gatedRmsNormBackwardSuite, gatedRmsNormSuite, ssdScanBackwardSuite, ssdScanSuite } from './ssd-scan.ts';
 import {
   adamwSuite,
   crossEntropyBackwardSuite,
@@ -49,8 +50,12 @@ export function suiteCases(): readonly Case[] {
     ...argmaxSuite(),
     ...sampleSuite(),
     ...logProbSuite(),
+    ...ssdScanSuite(),
+    ...gatedRmsNormSuite(),
     ...selectiveScanBackwardSuite(),
     ...s4dBackwardSuite(),
+    ...ssdScanBackwardSuite(),
+    ...gatedRmsNormBackwardSuite(),
     ...causalConv1dBackwardSuite(),
     ...linearBackwardSuite(),
     ...rmsNormBackwardSuite(),

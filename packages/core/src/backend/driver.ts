@@ -9,8 +9,8 @@ import type { Backend, BackendDetails, MemoryUse } from '../contract/backend.ts'
 import type { Support } from '../contract/capability.ts';
 import type {
   ForwardOperationName,
+  MixerOperationName,
   OperationName,
-  S4dOperationName,
   TrainingOperationName,
 } from '../contract/operations.ts';
 import type { DType, HostArray, HostTensor, Precision, Tensor, TensorSpec } from '../contract/tensor.ts';
@@ -31,7 +31,7 @@ export type Kernel<K extends OperationName, S> = (call: Calls<DeviceTensor<S>>[K
 
 /** `reshape` has no kernel, since that of `slice` computes it. */
 export type Kernels<S> = { readonly [K in Exclude<ForwardOperationName, 'reshape'>]: Kernel<K, S> } & {
-  readonly [K in S4dOperationName | TrainingOperationName]?: Kernel<K, S>;
+  readonly [K in MixerOperationName | TrainingOperationName]?: Kernel<K, S>;
 };
 
 export interface Driver<S> {

@@ -77,6 +77,36 @@ export interface LayerNormOptions<T> {
   readonly eps?: number | undefined;
 }
 
+export interface SsdScanOptions<T> {
+  /** Skip weight `[heads]` or `[heads, headDim]`: `D x` is added to the output. */
+  readonly D?: T | undefined;
+  /** Gate in the shape of x: the output is multiplied by `silu(z)`. */
+  readonly z?: T | undefined;
+  /** `[heads]`: added to dt before softplus. */
+  readonly dtBias?: T | undefined;
+  /** Default false. */
+  readonly dtSoftplus?: boolean | undefined;
+  /** The smallest and the largest step size, after softplus; the largest may be ∞. Default: no limits. */
+  readonly dtLimits?: readonly [smallest: number, largest: number] | undefined;
+  /** The groups of B and C where they are `[batch, length, groups * state]`, and only there. Default 1. */
+  readonly groups?: number | undefined;
+  /** `[batch, heads, headDim, state]`; zero if absent. */
+  readonly initialState?: T | undefined;
+  /** int32 `[batch, length]`. Where it is not 0, the state before that step is zero (packed sequences). */
+  readonly resets?: T | undefined;
+}
+
+export interface GatedRmsNormOptions<T> {
+  /** `[channels]`; 1 if absent. */
+  readonly weight?: T | undefined;
+  /** Added to the mean square. Default 1e-5. */
+  readonly eps?: number | undefined;
+  /** Neighbouring channels that are normalised together. Default: all. */
+  readonly groupSize?: number | undefined;
+  /** Whether x is normalised by itself and the gate multiplies the result. Default false: the gate multiplies x. */
+  readonly normBeforeGate?: boolean | undefined;
+}
+
 export interface MultiplyOptions {
   /** The activation of the first factor. Default `none`. */
   readonly activation?: Activation | undefined;
@@ -159,7 +189,7 @@ export interface AdamwMoments<T> {
 }
 
 export interface ScanResult<T> {
-  /** `[batch, length, dim]` */
+  /** In the shape of the input: `[batch, length, dim]`. */
   readonly y: T;
   /** The state after the last step. */
   readonly lastState: T;
@@ -203,6 +233,24 @@ export interface S4dGradients<T> {
   readonly B?: T | undefined;
   readonly D?: T | undefined;
   readonly initialState?: T | undefined;
+}
+
+export interface SsdScanGradients<T> {
+  readonly x: T;
+  readonly dt: T;
+  readonly A: T;
+  readonly B: T;
+  readonly C: T;
+  readonly D?: T | undefined;
+  readonly z?: T | undefined;
+  readonly dtBias?: T | undefined;
+  readonly initialState?: T | undefined;
+}
+
+export interface GatedRmsNormGradients<T> {
+  readonly x: T;
+  readonly z?: T | undefined;
+  readonly weight?: T | undefined;
 }
 
 export interface CausalConv1dGradients<T> {
@@ -272,13 +320,20 @@ export interface ForwardOperations<T> {
   logProb(logits: T, ids: T): T;
 }
 
-/** The scan of S4D. A backend may lack it: `supports` tells, and a call throws `unsupported`. */
-export interface S4dOperations<T> {
+/** The mixers beside Mamba's. A backend may lack them: `supports` tells, and a call throws `unsupported`. */
+export interface MixerOperations<T> {
   /**
    * The diagonal state space of arXiv 2206.11893: u `[batch, length, dim]`, dt `[dim]`, A and C `[2, dim, state]` for
    * complex numbers, or `[dim, state]` for real ones.
    */
   s4d(u: T, dt: T, A: T, C: T, options?: S4dOptions<T>): ScanResult<T>;
+  /**
+   * The scan of Mamba-2 (arXiv 2405.21060): x `[batch, length, heads, headDim]`, dt `[batch, length, heads]`, A
+   * `[heads]`, B and C `[batch, length, groups, state]`; heads of x and groups of B and C may be flattened.
+   */
+  ssdScan(x: T, dt: T, A: T, B: T, C: T, options?: SsdScanOptions<T>): ScanResult<T>;
+  /** RMS norm over groups of channels of `x silu(z)`, or of x with the gate after it: x, z `[…, channels]`. */
+  gatedRmsNorm(x: T, z?: T | undefined, options?: GatedRmsNormOptions<T>): T;
 }
 
 /**
@@ -303,6 +358,17 @@ export interface BackwardOperations<T> {
   ): SelectiveScanGradients<T>;
   /** Gradients of `s4d`'s inputs, given the cotangents of its results. */
   s4dBackward(u: T, dt: T, A: T, C: T, options: S4dOptions<T>, cotangents: ScanCotangents<T>): S4dGradients<T>;
+  /** Gradients of `ssdScan`'s inputs, given the cotangents of its results. */
+  ssdScanBackward(
+    x: T,
+    dt: T,
+    A: T,
+    B: T,
+    C: T,
+    options: SsdScanOptions<T>,
+    cotangents: ScanCotangents<T>,
+  ): SsdScanGradients<T>;
+  gatedRmsNormBackward(x: T, z: T | undefined, options: GatedRmsNormOptions<T>, dy: T): GatedRmsNormGradients<T>;
   /** Gradients of `causalConv1d`'s inputs, given the cotangents of its results. */
   causalConv1dBackward(
     x: T,
@@ -344,8 +410,8 @@ export interface UpdateOperations<T> {
  */
 export interface TrainingOperations<T> extends BackwardOperations<T>, LossOperations<T>, UpdateOperations<T> {}
 
-export interface Operations<T> extends ForwardOperations<T>, S4dOperations<T>, TrainingOperations<T> {}
+export interface Operations<T> extends ForwardOperations<T>, MixerOperations<T>, TrainingOperations<T> {}
 export type ForwardOperationName = keyof ForwardOperations<unknown>;
-export type S4dOperationName = keyof S4dOperations<unknown>;
+export type MixerOperationName = keyof MixerOperations<unknown>;
 export type TrainingOperationName = keyof TrainingOperations<unknown>;
-export type OperationName = ForwardOperationName | S4dOperationName | TrainingOperationName;
+export type OperationName = ForwardOperationName | MixerOperationName | TrainingOperationName;

@@ -23,6 +23,12 @@ import {
   resolveEmbedding,
   resolveEmbeddingBackward,
 } from './embedding.ts';
+import {
+  type GatedRmsNormBackwardCall,
+  type GatedRmsNormCall,
+  resolveGatedRmsNorm,
+  resolveGatedRmsNormBackward,
+} from './gated-rms-norm.ts';
 import { type GradientNormCall, resolveGradientNorm } from './gradient-norm.ts';
 import {
   type LayerNormBackwardCall,
@@ -45,6 +51,7 @@ import {
   type SelectiveScanCall,
 } from './selective-scan.ts';
 import { resolveSlice, type SliceCall } from './slice.ts';
+import { resolveSsdScan, resolveSsdScanBackward, type SsdScanBackwardCall, type SsdScanCall } from './ssd-scan.ts';
 
 /** Operation → its resolved call, which kernels receive: arguments checked, defaults filled in, extents named. */
 export interface Calls<T> {
@@ -65,6 +72,10 @@ export interface Calls<T> {
   s4d: S4dCall<T>;
   selectiveScanBackward: SelectiveScanBackwardCall<T>;
   s4dBackward: S4dBackwardCall<T>;
+  ssdScan: SsdScanCall<T>;
+  gatedRmsNorm: GatedRmsNormCall<T>;
+  ssdScanBackward: SsdScanBackwardCall<T>;
+  gatedRmsNormBackward: GatedRmsNormBackwardCall<T>;
   causalConv1dBackward: CausalConv1dBackwardCall<T>;
   linearBackward: LinearBackwardCall<T>;
   rmsNormBackward: RmsNormBackwardCall<T>;
@@ -120,6 +131,10 @@ export const resolvers: { readonly [K in OperationName]: Resolver<K> } = {
     resolveSelectiveScanBackward(u, delta, A, B, C, options, cotangents, states, keptSteps),
   s4d: (_, u, dt, A, C, options) => resolveS4d(u, dt, A, C, options),
   s4dBackward: (_, ...args) => resolveS4dBackward(...args),
+  ssdScan: (_, x, dt, A, B, C, options) => resolveSsdScan(x, dt, A, B, C, options),
+  gatedRmsNorm: (_, x, z, options) => resolveGatedRmsNorm(x, z, options),
+  ssdScanBackward: (_, ...args) => resolveSsdScanBackward(...args),
+  gatedRmsNormBackward: (_, ...args) => resolveGatedRmsNormBackward(...args),
   causalConv1dBackward: (_, ...args) => resolveCausalConv1dBackward(...args),
   linearBackward: (_, ...args) => resolveLinearBackward(...args),
   rmsNormBackward: (_, ...args) => resolveRmsNormBackward(...args),

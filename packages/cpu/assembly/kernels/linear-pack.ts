@@ -47,30 +47,34 @@ function packRows(
   call: LinearCall, x: usize, from: i32, rows: i32, depth: i32, height: i32, scales: usize, to: usize,
 ): void {
   const stride = call.xStride;
-  const step = <usize>height << 2;
   for (let r = 0; r < rows; r += height) {
     const count = min(height, rows - r);
-    const source = x + <usize>r * stride;
-    if (count < height) memory.fill(to, 0, <usize>depth * step);
-    let lane = 0;
-    if (count >= 4) {
-      let k = 0;
-      for (; k + 4 <= depth; k += 4) transpose(source + (<usize>k << 2), stride, to + <usize>k * step, step);
-      for (; k < depth; k++) {
-        for (let i: usize = 0; i < 4; i++) {
-          store<f32>(to + <usize>k * step + (i << 2), load<f32>(source + i * stride + (<usize>k << 2)));
-        }
-      }
-      lane = 4;
-    }
-    if (count == 6) {
-      packPair(source + 4 * stride, stride, depth, to + 16);
-      lane = 6;
-    }
-    for (; lane < count; lane++) packRow(source + <usize>lane * stride, depth, to + (<usize>lane << 2), step);
+    packTile(x + <usize>r * stride, stride, count, depth, height, to);
     if (call.normalise) scaleTile(to, depth, height, count, scales + (<usize>r << 2), call.norm, from);
-    to += <usize>depth * step;
+    to += (<usize>depth * <usize>height) << 2;
   }
+}
+
+/** Packs `count` rows, at most `height`, as a tile `[depth, height]`; the rows that are missing are zeros. */
+export function packTile(source: usize, stride: usize, count: i32, depth: i32, height: i32, to: usize): void {
+  const step = <usize>height << 2;
+  if (count < height) memory.fill(to, 0, <usize>depth * step);
+  let lane = 0;
+  if (count >= 4) {
+    let k = 0;
+    for (; k + 4 <= depth; k += 4) transpose(source + (<usize>k << 2), stride, to + <usize>k * step, step);
+    for (; k < depth; k++) {
+      for (let i: usize = 0; i < 4; i++) {
+        store<f32>(to + <usize>k * step + (i << 2), load<f32>(source + i * stride + (<usize>k << 2)));
+      }
+    }
+    lane = 4;
+  }
+  if (count == 6) {
+    packPair(source + 4 * stride, stride, depth, to + 16);
+    lane = 6;
+  }
+  for (; lane < count; lane++) packRow(source + <usize>lane * stride, depth, to + (<usize>lane << 2), step);
 }
 
 /** Packs `rows` columns of a matrix that is `[inputs, rows]`: its rows are copied in pieces. */

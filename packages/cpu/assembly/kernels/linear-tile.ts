@@ -21,6 +21,18 @@ export function tileRows(wide: i32): i32 {
   return wide ? WIDE_ROWS : NARROW_ROWS;
 }
 
+/** One tile of a whole panel, in the form that the engine takes. @inline */
+export function multiplyTile(
+  wide: i32, x: usize, panel: usize, depth: i32, base: usize, baseStride: usize, y: usize, yStride: usize,
+): void {
+  if (wide) {
+    wideTile(x, panel, depth, base, baseStride, y, yStride);
+  } else {
+    narrowTile(x, panel, depth, base, baseStride, y, yStride);
+    narrowTile(x, panel + 32, depth, base + 32, baseStride, y + 32, yStride);
+  }
+}
+
 /** @inline */
 export function narrowTile(
   x: usize, panel: usize, depth: i32, base: usize, baseStride: usize, y: usize, yStride: usize,

@@ -20,7 +20,7 @@ import { madd } from '../lib/madd';
 import { DEPTH, LinearCall } from './linear-call';
 import { packedAt } from './linear-pack';
 import { pairBfloat16, pairFloat16, pairFloat32 } from './linear-pair';
-import { MOST_ROWS, narrowTile, tileRows, wideTile } from './linear-tile';
+import { MOST_ROWS, multiplyTile, tileRows } from './linear-tile';
 import {
   quantise, scaleForFloat16, vectorBfloat16, vectorFloat16, vectorFloat32, vectorQ4, vectorQ8,
 } from './linear-vector';
@@ -71,26 +71,14 @@ function manyRows(call: LinearCall, row: i32, rows: i32, start: i32, end: i32, s
         const target = y + <usize>r * yStride + column;
         if (r + height <= rows && width == PANEL) {
           const base = kept ? target : call.bias != 0 ? call.bias + column : zeros;
-          multiply(call.wide, tile, weight, depth, base, kept ? yStride : 0, target, yStride);
+          multiplyTile(call.wide, tile, weight, depth, base, kept ? yStride : 0, target, yStride);
         } else {
-          multiply(call.wide, tile, weight, depth, zeros, 0, edge, 64);
+          multiplyTile(call.wide, tile, weight, depth, zeros, 0, edge, 64);
           const base = kept ? target : call.bias != 0 ? call.bias + column : zeros;
           addEdge(edge, base, kept ? yStride : 0, target, yStride, min(height, rows - r), width);
         }
       }
     }
-  }
-}
-
-/** @inline */
-function multiply(
-  wide: i32, x: usize, panel: usize, depth: i32, base: usize, baseStride: usize, y: usize, yStride: usize,
-): void {
-  if (wide) {
-    wideTile(x, panel, depth, base, baseStride, y, yStride);
-  } else {
-    narrowTile(x, panel, depth, base, baseStride, y, yStride);
-    narrowTile(x, panel + 32, depth, base + 32, baseStride, y + 32, yStride);
   }
 }
 

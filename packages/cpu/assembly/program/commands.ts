@@ -13,6 +13,9 @@ import {
 } from '../kernels/cross-entropy';
 import { embedding } from '../kernels/embedding';
 import { EmbeddingBackwardCall, embeddingBackward } from '../kernels/embedding-backward';
+import {
+  GatedRmsNormBackwardCall, GatedRmsNormCall, gatedRmsNorm, gatedRmsNormBackward,
+} from '../kernels/gated-rms-norm';
 import { RootCall, root, SquaresCall, squares } from '../kernels/gradient-norm';
 import { LayerNormCall, layerNorm } from '../kernels/layer-norm';
 import { linear } from '../kernels/linear';
@@ -30,6 +33,10 @@ import { scanBackward } from '../kernels/selective-scan-backward/scan-backward';
 import { S4dCall, s4dScan } from '../kernels/s4d/scan';
 import { S4dBackwardCall, s4dScanBackward } from '../kernels/s4d/scan-backward';
 import { S4dSystemBackwardCall, S4dSystemCall, s4dSystem, s4dSystemBackward } from '../kernels/s4d/system';
+import { SsdScanCall } from '../kernels/ssd-scan/call';
+import { ssdScan } from '../kernels/ssd-scan/scan';
+import { SsdScanBackwardCall } from '../kernels/ssd-scan-backward/call';
+import { ssdScanBackward } from '../kernels/ssd-scan-backward/scan-backward';
 import { SumCall, sumParts } from '../kernels/sum';
 import { Layout } from '../kernels/weights';
 
@@ -67,6 +74,10 @@ export const enum Operation {
   S4D,
   S4D_BACKWARD,
   S4D_SYSTEM_BACKWARD,
+  SSD_SCAN,
+  SSD_SCAN_BACKWARD,
+  GATED_RMS_NORM,
+  GATED_RMS_NORM_BACKWARD,
 }
 
 /** The place of a command's queues, in bytes. Each counts how many of its tasks are taken. */
@@ -220,6 +231,18 @@ export function execute(command: usize, task: i32, thread: i32, first: bool): vo
       break;
     case Operation.ADAMW:
       adamw(changetype<AdamwCall>(call), task);
+      break;
+    case Operation.SSD_SCAN:
+      ssdScan(changetype<SsdScanCall>(call), task, thread);
+      break;
+    case Operation.SSD_SCAN_BACKWARD:
+      ssdScanBackward(changetype<SsdScanBackwardCall>(call), task, thread);
+      break;
+    case Operation.GATED_RMS_NORM:
+      gatedRmsNorm(changetype<GatedRmsNormCall>(call), task);
+      break;
+    case Operation.GATED_RMS_NORM_BACKWARD:
+      gatedRmsNormBackward(changetype<GatedRmsNormBackwardCall>(call), task);
       break;
     case Operation.LINEAR_COLUMNS:
       linearColumns(changetype<LinearColumnsCall>(call), task, thread);

@@ -10,6 +10,8 @@ import { crossEntropy } from './cross-entropy.ts';
 import { crossEntropyBackward } from './cross-entropy-backward.ts';
 import { embedding } from './embedding.ts';
 import { embeddingBackward } from './embedding-backward.ts';
+import { gatedRmsNorm } from './gated-rms-norm.ts';
+import { gatedRmsNormBackward } from './gated-rms-norm-backward.ts';
 import { gradientNorm } from './gradient-norm.ts';
 import { layerNorm } from './layer-norm.ts';
 import { layerNormBackward } from './layer-norm-backward.ts';
@@ -27,6 +29,8 @@ import { sample } from './sample.ts';
 import { selectiveScan } from './selective-scan.ts';
 import { selectiveScanBackward } from './selective-scan-backward.ts';
 import { slice } from './slice.ts';
+import { ssdScan } from './ssd-scan.ts';
+import { ssdScanBackward } from './ssd-scan-backward.ts';
 
 export const kernels: Kernels<Storage> = {
   selectiveScan,
@@ -45,6 +49,10 @@ export const kernels: Kernels<Storage> = {
   s4d,
   selectiveScanBackward,
   s4dBackward,
+  ssdScan,
+  gatedRmsNorm,
+  ssdScanBackward,
+  gatedRmsNormBackward,
   causalConv1dBackward,
   linearBackward,
   rmsNormBackward,

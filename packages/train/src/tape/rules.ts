@@ -57,6 +57,8 @@ type Rules = {
 type Differentiable =
   | 'selectiveScan'
   | 's4d'
+  | 'ssdScan'
+  | 'gatedRmsNorm'
   | 'causalConv1d'
   | 'linear'
   | 'rmsNorm'
@@ -108,6 +110,27 @@ const rules: Rules = {
         if (cotangents.y === undefined) y.dispose();
       }
     },
+  },
+  ssdScan: {
+    inputs: (x, dt, A, B, C, { D, z, dtBias, initialState } = {}) => ({ x, dt, A, B, C, D, z, dtBias, initialState }),
+    reads: (x, dt, A, B, C, { D, z, dtBias, initialState, resets } = {}) => [
+      ...[x, dt, A, B, C, D, z, dtBias, initialState, resets],
+    ],
+    backward({ backend, cotangents, zeros }, x, dt, A, B, C, options = {}) {
+      const y = cotangents.y ?? zeros(x);
+      try {
+        return { ...backend.ssdScanBackward(x, dt, A, B, C, options, { y, lastState: cotangents.lastState }) };
+      } finally {
+        if (cotangents.y === undefined) y.dispose();
+      }
+    },
+  },
+  gatedRmsNorm: {
+    inputs: (x, z, { weight } = {}) => ({ x, z, weight }),
+    reads: (x, z, { weight } = {}) => [x, z, weight],
+    backward: ({ backend, cotangents }, x, z, options = {}) => ({
+      ...backend.gatedRmsNormBackward(x, z, options, cotangents.y!),
+    }),
   },
   causalConv1d: {
     inputs: (x, weight, bias, { initialState } = {}) => ({ x, weight, bias, initialState }),
