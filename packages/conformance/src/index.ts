@@ -5,6 +5,7 @@
 export { type AdamwCaseOptions, adamwCase } from './cases/adamw.ts';
 export { type AddCaseOptions, addCase } from './cases/add.ts';
 export { type ArgmaxCaseOptions, argmaxCase } from './cases/argmax.ts';
+export { type AttentionCaseOptions, attentionBackwardCase, attentionCase } from './cases/attention.ts';
 export { type BlockCaseOptions, blockCase } from './cases/block.ts';
 export type { Case, Input, Inputs, Named, OperationCase, Outputs, Prepared, Sizes, Tolerance } from './cases/case.ts';
 export {
@@ -38,6 +39,7 @@ export { type MultiplyCaseOptions, multiplyBackwardCase, multiplyCase } from './
 export { REGIMES, type Regime } from './cases/regimes.ts';
 export { type ReshapeCaseOptions, reshapeCase } from './cases/reshape.ts';
 export { type RmsNormCaseOptions, rmsNormBackwardCase, rmsNormCase } from './cases/rms-norm.ts';
+export { type RopeCaseOptions, ropeBackwardCase, ropeCase } from './cases/rope.ts';
 export { type S4dCaseOptions, s4dBackwardCase, s4dCase } from './cases/s4d.ts';
 export { type SampleCaseOptions, sampleCase } from './cases/sample.ts';
 export {
@@ -50,6 +52,7 @@ export {
 export { type SliceCaseOptions, sliceCase } from './cases/slice.ts';
 export { type SsdScanCaseOptions, type SsdScanShape, ssdScanBackwardCase, ssdScanCase } from './cases/ssd-scan.ts';
 export { seededWeights } from './cases/weights.ts';
+export { type WriteRowsCaseOptions, writeRowsCase } from './cases/write-rows.ts';
 export { checkGolden } from './golden/check-golden.ts';
 export { checkCheckpoint } from './golden/checkpoint.ts';
 export type {

@@ -16,6 +16,7 @@ export { ssdBackwardScratch } from './kernels/ssd-scan-backward/call';
 export { ssdScratch } from './kernels/ssd-scan/call';
 export { slice } from './kernels/slice';
 export { packBits, packMatrix, unpackMatrix } from './kernels/weights';
+export { writeRows } from './kernels/write-rows';
 export { fail, finish, open, runAlone, runTeam, serve, stop } from './program/run';
 
 /** The first address that is free for tensors; constants lie below it. */

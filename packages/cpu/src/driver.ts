@@ -16,6 +16,8 @@ import { fusedModel } from './model/fused-model.ts';
 import { adamw } from './operations/adamw.ts';
 import { add } from './operations/add.ts';
 import { argmax } from './operations/argmax.ts';
+import { attention } from './operations/attention.ts';
+import { attentionBackward } from './operations/attention-backward.ts';
 import { causalConv1d } from './operations/causal-conv1d.ts';
 import { causalConv1dBackward } from './operations/causal-conv1d-backward.ts';
 import { concat } from './operations/concat.ts';
@@ -33,6 +35,7 @@ import { multiply } from './operations/multiply.ts';
 import { multiplyBackward } from './operations/multiply-backward.ts';
 import { layerNormBackward, rmsNormBackward } from './operations/norm-backward.ts';
 import { rmsNorm } from './operations/rms-norm.ts';
+import { rope, ropeBackward } from './operations/rope.ts';
 import { s4d } from './operations/s4d.ts';
 import { s4dBackward } from './operations/s4d-backward.ts';
 import { sample } from './operations/sample.ts';
@@ -41,6 +44,7 @@ import { selectiveScanBackward } from './operations/selective-scan-backward.ts';
 import { slice } from './operations/slice.ts';
 import { ssdScan } from './operations/ssd-scan.ts';
 import { ssdScanBackward } from './operations/ssd-scan-backward.ts';
+import { writeRows } from './operations/write-rows.ts';
 import type { Runtime } from './runtime.ts';
 
 /**
@@ -117,10 +121,14 @@ function kernels(context: Context): Kernels<Storage> {
     s4dBackward: (call) => s4dBackward(context, call),
     gatedRmsNorm: (call) => gatedRmsNorm(context, call),
     ssdScan: (call) => ssdScan(context, call),
+    attention: (call) => attention(context, call),
+    rope: (call) => rope(context, call),
     selectiveScanBackward: (call) => selectiveScanBackward(context, call),
     gatedRmsNormBackward: (call) => gatedRmsNormBackward(context, call),
     ssdScanBackward: (call) => ssdScanBackward(context, call),
     causalConv1dBackward: (call) => causalConv1dBackward(context, call),
+    attentionBackward: (call) => attentionBackward(context, call),
+    ropeBackward: (call) => ropeBackward(context, call),
     linearBackward: (call) => linearBackward(context, call),
     rmsNormBackward: (call) => rmsNormBackward(context, call),
     layerNormBackward: (call) => layerNormBackward(context, call),
@@ -131,6 +139,7 @@ function kernels(context: Context): Kernels<Storage> {
     crossEntropy: (call) => crossEntropy(context, call),
     gradientNorm: (call) => gradientNorm(context, call),
     adamw: (call) => adamw(context, call),
+    writeRows: (call) => writeRows(context, call),
   };
 }
 

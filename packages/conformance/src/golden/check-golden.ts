@@ -130,10 +130,11 @@ async function checkProcedure(
     const results = await run({ backend, inputs, entry: item.entry, origin });
     if ('skipped' in results) return results;
     const found: ProcedureResults[Part] = results[part];
-    for (const name of tensorsOf(file, item.name, `${part}.`)) {
-      const host = await file.read(`${item.name}/${part}.${name}`);
+    const expected = await expectedValues(file, item.name, part);
+    const leastScale = leastScaleOf(part, expected.values());
+    for (const [name, host] of expected) {
       const { shape, data } = found[name] ?? { shape: [], data: [] };
-      findings.matches(`${part}.${name}`, data, shape, host, tolerance.relative);
+      findings.matches(`${part}.${name}`, data, shape, host, tolerance.relative, { leastScale });
     }
     return findings.reports;
   } finally {
@@ -178,14 +179,24 @@ async function compare(
   const actual = await readOutputs(backend, results);
   const names = part === 'out' ? golden.outputs : golden.inputs;
   const { relative } = (part === 'out' ? golden : golden.gradients!).tolerance;
-  const expected = new Map<string, HostTensor>();
-  for (const tensor of tensorsOf(file, name, `${part}.`))
-    expected.set(tensor, await file.read(`${name}/${part}.${tensor}`));
-  const leastScale = part === 'out' ? 0 : LEAST_GRADIENT * Math.max(0, ...[...expected.values()].map(largest));
+  const expected = await expectedValues(file, name, part);
+  const leastScale = leastScaleOf(part, expected.values());
   for (const [tensor, host] of expected) {
     const ours = names[tensor]!;
     findings.matches(`${part}.${tensor}`, actual[ours] ?? [], shapes[ours] ?? [], host, relative, { leastScale });
   }
+}
+
+/** The expected results or gradients of a case, by their names in the file. */
+async function expectedValues(file: SafetensorsFile, name: string, part: Part): Promise<Map<string, HostTensor>> {
+  const expected = new Map<string, HostTensor>();
+  for (const tensor of tensorsOf(file, name, `${part}.`))
+    expected.set(tensor, await file.read(`${name}/${part}.${tensor}`));
+  return expected;
+}
+
+function leastScaleOf(part: Part, expected: Iterable<HostTensor>): number {
+  return part === 'out' ? 0 : LEAST_GRADIENT * Math.max(0, ...[...expected].map(largest));
 }
 
 /**

@@ -7,6 +7,7 @@ import { SMALL_BLOCK } from '../blocks/mamba/shapes.ts';
 import { adamwCase } from '../cases/adamw.ts';
 import { addCase } from '../cases/add.ts';
 import { argmaxCase } from '../cases/argmax.ts';
+import { attentionBackwardCase, attentionCase } from '../cases/attention.ts';
 import { blockCase } from '../cases/block.ts';
 import type { Case, OperationCase } from '../cases/case.ts';
 import { uploadInputs } from '../cases/case.ts';
@@ -23,11 +24,13 @@ import { modelCase } from '../cases/model.ts';
 import { multiplyBackwardCase, multiplyCase } from '../cases/multiply.ts';
 import { reshapeCase } from '../cases/reshape.ts';
 import { rmsNormBackwardCase, rmsNormCase } from '../cases/rms-norm.ts';
+import { ropeBackwardCase, ropeCase } from '../cases/rope.ts';
 import { s4dBackwardCase, s4dCase } from '../cases/s4d.ts';
 import { sampleCase } from '../cases/sample.ts';
 import { selectiveScanBackwardCase, selectiveScanCase } from '../cases/selective-scan.ts';
 import { sliceCase } from '../cases/slice.ts';
 import { ssdScanBackwardCase, ssdScanCase } from '../cases/ssd-scan.ts';
+import { writeRowsCase } from '../cases/write-rows.ts';
 import type { Check } from '../runner/check.ts';
 import { readOutputs } from '../runner/check-case.ts';
 import type { Findings } from '../runner/report.ts';
@@ -102,6 +105,11 @@ function smallOperations(): readonly OperationCase[] {
     crossEntropyBackwardCase({ rows: [5], vocab: 9, labelSmoothing: 0.1 }),
     gradientNormCase({ shapes: [[3, 7], [5]] }),
     adamwCase({ shape: [3, 7], norm: 5, maxNorm: 1 }),
+    attentionCase({ batch: 1, queries: 3, keys: 40, heads: 4, kvHeads: 2, headDim: 8, window: 9 }),
+    attentionBackwardCase({ batch: 1, queries: 3, keys: 40, heads: 4, kvHeads: 2, headDim: 8, window: 9 }),
+    ropeCase({ batch: 2, length: 3, heads: 2, headDim: 8, positions: (token) => 7 * token }),
+    ropeBackwardCase({ batch: 2, length: 3, heads: 2, headDim: 8 }),
+    writeRowsCase({ batch: 2, capacity: 9, length: 2, channels: 6, offsets: [3, 5] }),
   ];
   return items as readonly OperationCase[];
 }

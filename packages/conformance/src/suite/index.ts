@@ -1,6 +1,7 @@
 /** The cases of the suite. */
 import { kindSuites } from '../blocks/suites.ts';
 import type { Case } from '../cases/case.ts';
+import { attentionBackwardSuite, attentionSuite, ropeBackwardSuite, ropeSuite, writeRowsSuite } from './attention.ts';
 import { causalConv1dBackwardSuite, causalConv1dSuite } from './causal-conv1d.ts';
 import { modelSuite } from './model.ts';
 import { s4dBackwardSuite, s4dSuite } from './s4d.ts';
@@ -67,6 +68,11 @@ export function suiteCases(): readonly Case[] {
     ...crossEntropyBackwardSuite(),
     ...gradientNormSuite(),
     ...adamwSuite(),
+    ...attentionSuite(),
+    ...attentionBackwardSuite(),
+    ...ropeSuite(),
+    ...ropeBackwardSuite(),
+    ...writeRowsSuite(),
     ...kindSuites().flatMap((kind) => kind.cases()),
     ...modelSuite(),
   ];

@@ -107,6 +107,53 @@ export interface GatedRmsNormOptions<T> {
   readonly normBeforeGate?: boolean | undefined;
 }
 
+/** Which keys a query of `attention` sees, and how their scores are formed. */
+export interface AttentionOptions<T> {
+  /** Channels of a head, where q, k and v are `[batch, length, heads * headDim]`. Needed there, and only there. */
+  readonly headDim?: number | undefined;
+  /** Whether a query sees no key behind its own position. Default true. */
+  readonly causal?: boolean | undefined;
+  /** A query sees only keys that are less than this many positions away. Default: no limit. */
+  readonly window?: number | undefined;
+  /** The first keys of a sequence, which the window does not hide. Default 0. */
+  readonly globalTokens?: number | undefined;
+  /** Multiplies q · k. Default 1 / √headDim. */
+  readonly scale?: number | undefined;
+  /** Scores become `softcap * tanh(score / softcap)`. Default: they stay as they are. */
+  readonly softcap?: number | undefined;
+  /** int32 `[batch, keys]`: a query sees keys whose number is that of its own position. Default: one for all. */
+  readonly segments?: T | undefined;
+  /** int32 `[batch]`: the keys of each row from this index on are not seen. Default: all keys are there. */
+  readonly keyLengths?: T | undefined;
+  /** The position of the first query among the keys. Default: keys - queries. */
+  readonly offset?: number | undefined;
+  /** int32 `[batch]`: the same for each row, in place of `offset`. */
+  readonly offsets?: T | undefined;
+  /**
+   * `[batch, queries, 1]`, whole numbers: the number of positions, up to and with its own, that belong to the sequence
+   * of each query. It sees no key before them. Default: all positions from 0 on.
+   */
+  readonly reach?: T | undefined;
+}
+
+/** The angles of `rope`, and the positions that they belong to. */
+export interface RopeOptions<T> {
+  /** Channels of a head, where x is `[batch, length, heads * headDim]`. Needed there, and only there. */
+  readonly headDim?: number | undefined;
+  /** Channels of a head that are rotated, an even number; those behind them stay. Default: all. */
+  readonly rotaryDim?: number | undefined;
+  /** The base of the frequencies, `theta^(-2 i / rotaryDim)`. Default 10000. */
+  readonly theta?: number | undefined;
+  /** The radians that pair i turns at each position, rotaryDim / 2 of them, in place of `theta`. */
+  readonly frequencies?: readonly number[] | undefined;
+  /** Whether the pairs are (2i, 2i + 1), and not (i, i + rotaryDim / 2). Default false. */
+  readonly interleaved?: boolean | undefined;
+  /** The position of the first token. Default 0. */
+  readonly offset?: number | undefined;
+  /** int32 `[batch, length]`: the position of each token, in place of `offset`. */
+  readonly positions?: T | undefined;
+}
+
 export interface MultiplyOptions {
   /** The activation of the first factor. Default `none`. */
   readonly activation?: Activation | undefined;
@@ -260,6 +307,33 @@ export interface CausalConv1dGradients<T> {
   readonly initialState?: T | undefined;
 }
 
+export interface AttentionResult<T> {
+  /** In the shape of q. */
+  readonly y: T;
+  /** `[batch, queries, heads]`: log Σ exp(score) over the keys that are seen; -∞ where there are none. */
+  readonly logSumExp: T;
+}
+
+/** The cotangents of the results of attention. */
+export interface AttentionCotangents<T> {
+  readonly y: T;
+  /** Zero if absent. */
+  readonly logSumExp?: T | undefined;
+}
+
+export interface AttentionGradients<T> {
+  readonly q: T;
+  readonly k: T;
+  readonly v: T;
+}
+
+export interface WriteRowsOptions<T> {
+  /** The row of the target that the first row is written to. Default 0. */
+  readonly offset?: number | undefined;
+  /** int32 `[batch]`: the same for each row of the batch, in place of `offset`. */
+  readonly offsets?: T | undefined;
+}
+
 export interface LinearGradients<T> {
   readonly x?: T | undefined;
   readonly weight?: T | undefined;
@@ -334,6 +408,14 @@ export interface MixerOperations<T> {
   ssdScan(x: T, dt: T, A: T, B: T, C: T, options?: SsdScanOptions<T>): ScanResult<T>;
   /** RMS norm over groups of channels of `x silu(z)`, or of x with the gate after it: x, z `[…, channels]`. */
   gatedRmsNorm(x: T, z?: T | undefined, options?: GatedRmsNormOptions<T>): T;
+  /**
+   * Softmax attention: q `[batch, queries, heads, headDim]`, k and v `[batch, keys, kvHeads, headDim]`, or the heads of
+   * each flattened as `[batch, length, heads * headDim]`. A group of heads / kvHeads neighbouring heads shares a head
+   * of k and v.
+   */
+  attention(q: T, k: T, v: T, options?: AttentionOptions<T>): AttentionResult<T>;
+  /** Rotary positions: x `[batch, length, heads, headDim]` or `[batch, length, heads * headDim]` → the same shape. */
+  rope(x: T, options?: RopeOptions<T>): T;
 }
 
 /**
@@ -377,6 +459,20 @@ export interface BackwardOperations<T> {
     options: CausalConv1dOptions<T>,
     cotangents: ScanCotangents<T>,
   ): CausalConv1dGradients<T>;
+  /**
+   * Gradients of `attention`'s inputs, given its results and their cotangents. The results are those of the same
+   * arguments, so that nothing is computed twice.
+   */
+  attentionBackward(
+    q: T,
+    k: T,
+    v: T,
+    options: AttentionOptions<T>,
+    results: AttentionResult<T>,
+    cotangents: AttentionCotangents<T>,
+  ): AttentionGradients<T>;
+  /** The gradient of `rope`'s x, which needs the cotangent alone. */
+  ropeBackward(options: RopeOptions<T>, dy: T): T;
   /** Gradients of `linear`'s inputs: `dy weight` of x, `dyᵀ x` of weight, sums over rows of bias. */
   linearBackward(x: T, weight: T, bias: T | undefined, dy: T, options?: LinearBackwardOptions): LinearGradients<T>;
   rmsNormBackward(x: T, options: RmsNormOptions<T>, dy: T): RmsNormGradients<T>;
@@ -402,6 +498,8 @@ export interface LossOperations<T> {
 export interface UpdateOperations<T> {
   /** One step of AdamW (arXiv 1711.05101, algorithm 2), which writes to parameter and moments. */
   adamw(parameter: T, gradient: T, moments: AdamwMoments<T>, options: AdamwOptions<T>): void;
+  /** Writes rows `[batch, length, …]` to a target `[batch, capacity, …]`: all that a growing state needs for a step. */
+  writeRows(target: T, rows: T, options?: WriteRowsOptions<T>): void;
 }
 
 /**

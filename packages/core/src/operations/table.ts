@@ -5,6 +5,12 @@ import { type AdamwCall, resolveAdamw } from './adamw.ts';
 import { type AddCall, resolveAdd } from './add.ts';
 import { type ArgmaxCall, resolveArgmax } from './argmax.ts';
 import {
+  type AttentionBackwardCall,
+  type AttentionCall,
+  resolveAttention,
+  resolveAttentionBackward,
+} from './attention.ts';
+import {
   type CausalConv1dBackwardCall,
   type CausalConv1dCall,
   resolveCausalConv1d,
@@ -41,6 +47,7 @@ import { type LogProbBackwardCall, type LogProbCall, resolveLogProb, resolveLogP
 import { type MultiplyBackwardCall, type MultiplyCall, resolveMultiply, resolveMultiplyBackward } from './multiply.ts';
 import { type ReshapeCall, resolveReshape } from './reshape.ts';
 import { type RmsNormBackwardCall, type RmsNormCall, resolveRmsNorm, resolveRmsNormBackward } from './rms-norm.ts';
+import { type RopeBackwardCall, type RopeCall, resolveRope, resolveRopeBackward } from './rope.ts';
 import { resolveS4d, resolveS4dBackward, type S4dBackwardCall, type S4dCall } from './s4d.ts';
 import { resolveSample, type SampleCall } from './sample.ts';
 import {
@@ -52,6 +59,7 @@ import {
 } from './selective-scan.ts';
 import { resolveSlice, type SliceCall } from './slice.ts';
 import { resolveSsdScan, resolveSsdScanBackward, type SsdScanBackwardCall, type SsdScanCall } from './ssd-scan.ts';
+import { resolveWriteRows, type WriteRowsCall } from './write-rows.ts';
 
 /** Operation → its resolved call, which kernels receive: arguments checked, defaults filled in, extents named. */
 export interface Calls<T> {
@@ -70,6 +78,8 @@ export interface Calls<T> {
   sample: SampleCall<T>;
   logProb: LogProbCall<T>;
   s4d: S4dCall<T>;
+  attention: AttentionCall<T>;
+  rope: RopeCall<T>;
   selectiveScanBackward: SelectiveScanBackwardCall<T>;
   s4dBackward: S4dBackwardCall<T>;
   ssdScan: SsdScanCall<T>;
@@ -77,6 +87,8 @@ export interface Calls<T> {
   ssdScanBackward: SsdScanBackwardCall<T>;
   gatedRmsNormBackward: GatedRmsNormBackwardCall<T>;
   causalConv1dBackward: CausalConv1dBackwardCall<T>;
+  attentionBackward: AttentionBackwardCall<T>;
+  ropeBackward: RopeBackwardCall<T>;
   linearBackward: LinearBackwardCall<T>;
   rmsNormBackward: RmsNormBackwardCall<T>;
   layerNormBackward: LayerNormBackwardCall<T>;
@@ -87,6 +99,7 @@ export interface Calls<T> {
   crossEntropy: CrossEntropyCall<T>;
   gradientNorm: GradientNormCall<T>;
   adamw: AdamwCall<T>;
+  writeRows: WriteRowsCall<T>;
 }
 
 /** Operation → its result: one `T`, an object of `T`s, or nothing for an update. */
@@ -135,7 +148,11 @@ export const resolvers: { readonly [K in OperationName]: Resolver<K> } = {
   gatedRmsNorm: (_, x, z, options) => resolveGatedRmsNorm(x, z, options),
   ssdScanBackward: (_, ...args) => resolveSsdScanBackward(...args),
   gatedRmsNormBackward: (_, ...args) => resolveGatedRmsNormBackward(...args),
+  attention: (_, q, k, v, options) => resolveAttention(q, k, v, options),
+  rope: (_, x, options) => resolveRope(x, options),
   causalConv1dBackward: (_, ...args) => resolveCausalConv1dBackward(...args),
+  attentionBackward: (_, ...args) => resolveAttentionBackward(...args),
+  ropeBackward: (_, ...args) => resolveRopeBackward(...args),
   linearBackward: (_, ...args) => resolveLinearBackward(...args),
   rmsNormBackward: (_, ...args) => resolveRmsNormBackward(...args),
   layerNormBackward: (_, ...args) => resolveLayerNormBackward(...args),
@@ -146,6 +163,7 @@ export const resolvers: { readonly [K in OperationName]: Resolver<K> } = {
   crossEntropy: (_, logits, targets, options) => resolveCrossEntropy(logits, targets, options),
   gradientNorm: (_, ...args) => resolveGradientNorm(...args),
   adamw: (_, ...args) => resolveAdamw(...args),
+  writeRows: (_, target, rows, options) => resolveWriteRows(target, rows, options),
 };
 
 /** The operation whose kernel runs a call: `reshape` is a slice of the whole tensor, and every other is its own. */

@@ -4,6 +4,11 @@
  * complete.
  */
 import { AdamwCall, adamw } from '../kernels/adamw';
+import { AttentionBackwardCall, attentionKeys, attentionQueries, attentionRows } from '../kernels/attention/backward';
+import { AttentionCall } from '../kernels/attention/call';
+import { attentionCombine, attentionFew } from '../kernels/attention/few';
+import { attentionTiles } from '../kernels/attention/forward';
+import { AttentionPackCall, packHeads } from '../kernels/attention/pack';
 import { ConvCall, convolution } from '../kernels/causal-conv1d';
 import { ConvBackwardCall, convolutionBackward } from '../kernels/causal-conv1d-backward';
 import { argmax } from '../kernels/argmax';
@@ -26,6 +31,7 @@ import { MultiplyCall, multiply } from '../kernels/multiply';
 import { MultiplyBackwardCall, multiplyBackward } from '../kernels/multiply-backward';
 import { NormBackwardCall, normBackward } from '../kernels/norm-backward';
 import { rmsNorm } from '../kernels/rms-norm';
+import { RopeCall, rope } from '../kernels/rope';
 import { ScanCall } from '../kernels/selective-scan/call';
 import { scan } from '../kernels/selective-scan/scan';
 import { ScanBackwardCall } from '../kernels/selective-scan-backward/call';
@@ -78,6 +84,14 @@ export const enum Operation {
   SSD_SCAN_BACKWARD,
   GATED_RMS_NORM,
   GATED_RMS_NORM_BACKWARD,
+  ATTENTION_PACK,
+  ATTENTION_TILES,
+  ATTENTION_FEW,
+  ATTENTION_COMBINE,
+  ATTENTION_ROWS,
+  ATTENTION_QUERIES,
+  ATTENTION_KEYS,
+  ROPE,
 }
 
 /** The place of a command's queues, in bytes. Each counts how many of its tasks are taken. */
@@ -258,6 +272,30 @@ export function execute(command: usize, task: i32, thread: i32, first: bool): vo
       break;
     case Operation.S4D_SYSTEM_BACKWARD:
       s4dSystemBackward(changetype<S4dSystemBackwardCall>(call), task, thread);
+      break;
+    case Operation.ATTENTION_PACK:
+      packHeads(changetype<AttentionPackCall>(call), task);
+      break;
+    case Operation.ATTENTION_TILES:
+      attentionTiles(changetype<AttentionCall>(call), task, thread);
+      break;
+    case Operation.ATTENTION_FEW:
+      attentionFew(changetype<AttentionCall>(call), task, thread);
+      break;
+    case Operation.ATTENTION_COMBINE:
+      attentionCombine(changetype<AttentionCall>(call), task);
+      break;
+    case Operation.ATTENTION_ROWS:
+      attentionRows(changetype<AttentionBackwardCall>(call), task);
+      break;
+    case Operation.ATTENTION_QUERIES:
+      attentionQueries(changetype<AttentionBackwardCall>(call), task, thread);
+      break;
+    case Operation.ATTENTION_KEYS:
+      attentionKeys(changetype<AttentionBackwardCall>(call), task, thread);
+      break;
+    case Operation.ROPE:
+      rope(changetype<RopeCall>(call), task, thread);
       break;
   }
 }

@@ -3,6 +3,8 @@ import type { Storage } from '../storage.ts';
 import { adamw } from './adamw.ts';
 import { add } from './add.ts';
 import { argmax } from './argmax.ts';
+import { attention } from './attention.ts';
+import { attentionBackward } from './attention-backward.ts';
 import { causalConv1d } from './causal-conv1d.ts';
 import { causalConv1dBackward } from './causal-conv1d-backward.ts';
 import { concat } from './concat.ts';
@@ -23,6 +25,7 @@ import { multiply } from './multiply.ts';
 import { multiplyBackward } from './multiply-backward.ts';
 import { rmsNorm } from './rms-norm.ts';
 import { rmsNormBackward } from './rms-norm-backward.ts';
+import { rope, ropeBackward } from './rope.ts';
 import { s4d } from './s4d.ts';
 import { s4dBackward } from './s4d-backward.ts';
 import { sample } from './sample.ts';
@@ -31,6 +34,7 @@ import { selectiveScanBackward } from './selective-scan-backward.ts';
 import { slice } from './slice.ts';
 import { ssdScan } from './ssd-scan.ts';
 import { ssdScanBackward } from './ssd-scan-backward.ts';
+import { writeRows } from './write-rows.ts';
 
 export const kernels: Kernels<Storage> = {
   selectiveScan,
@@ -47,6 +51,8 @@ export const kernels: Kernels<Storage> = {
   sample,
   logProb,
   s4d,
+  attention,
+  rope,
   selectiveScanBackward,
   s4dBackward,
   ssdScan,
@@ -54,6 +60,8 @@ export const kernels: Kernels<Storage> = {
   ssdScanBackward,
   gatedRmsNormBackward,
   causalConv1dBackward,
+  attentionBackward,
+  ropeBackward,
   linearBackward,
   rmsNormBackward,
   layerNormBackward,
@@ -64,4 +72,5 @@ export const kernels: Kernels<Storage> = {
   crossEntropy,
   gradientNorm,
   adamw,
+  writeRows,
 };

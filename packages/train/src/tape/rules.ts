@@ -23,6 +23,8 @@ export interface Backward {
   readonly backend: Backend;
   /** The cotangents of the results by name. At least one is there. */
   readonly cotangents: Named;
+  /** The results by name, where the rule keeps them. */
+  readonly results: Named;
   /** Whether the gradient of this input is wanted. */
   wants(input: string): boolean;
   /** Zeros of a tensor's shape, for a result whose cotangent is absent. */
@@ -46,6 +48,8 @@ export interface Rule<Arguments extends readonly unknown[]> {
   reads(...args: Arguments): readonly (Tensor | undefined)[];
   /** Optional. Default: the backward pass reads inputs alone. */
   readonly keeps?: Keeps;
+  /** Optional. Whether the backward pass reads the results as well. Default false. */
+  readonly keepsResults?: boolean | undefined;
   /** The gradients of the wanted inputs, owned by the caller. Others may be there too. */
   backward(context: Backward, ...args: Arguments): Readonly<Record<string, Gradient | undefined>>;
 }
@@ -70,6 +74,8 @@ type Differentiable =
   | 'reshape'
   | 'concat'
   | 'logProb'
+  | 'attention'
+  | 'rope'
   | 'crossEntropy';
 
 /**
@@ -219,6 +225,26 @@ const rules: Rules = {
     backward: ({ backend, cotangents }, logits, ids) => ({
       logits: backend.logProbBackward(logits, ids, cotangents.y!),
     }),
+  },
+  attention: {
+    inputs: (q, k, v) => ({ q, k, v }),
+    reads: (q, k, v, { segments, keyLengths, offsets, reach } = {}) => [q, k, v, segments, keyLengths, offsets, reach],
+    keepsResults: true,
+    backward({ backend, cotangents, results, zeros }, q, k, v, options = {}) {
+      const { y, logSumExp } = results as { readonly y: Tensor; readonly logSumExp: Tensor };
+      const dy = cotangents.y ?? zeros(q);
+      try {
+        const given = { y: dy, logSumExp: cotangents.logSumExp };
+        return { ...backend.attentionBackward(q, k, v, options, { y, logSumExp }, given) };
+      } finally {
+        if (cotangents.y === undefined) dy.dispose();
+      }
+    },
+  },
+  rope: {
+    inputs: (x) => ({ x }),
+    reads: (_, { positions } = {}) => [positions],
+    backward: ({ backend, cotangents }, _, options = {}) => ({ x: backend.ropeBackward(options, cotangents.y!) }),
   },
   crossEntropy: {
     inputs: (logits) => ({ logits }),

@@ -159,7 +159,7 @@ export class Tape {
       this.#entries.push({
         sources,
         results: mapValues(named, (tensor) => (tensor as RecordedTensor).value),
-        held: holdAll([...rule!.reads(...args), kept]),
+        held: holdAll([...rule!.reads(...args), kept, ...(rule!.keepsResults ? Object.values(named) : [])]),
         kept: kept?.value.tensor,
         backward: (context) => rule!.backward(context, ...inner),
       });
@@ -225,6 +225,7 @@ function replay(backend: Backend, { sources, results, kept, backward }: Entry, s
   const gradients = backward({
     backend,
     cotangents: Object.fromEntries(totals),
+    results: Object.fromEntries(Object.entries(results).map(([name, value]) => [name, value.tensor])),
     wants: (input) => sources[input] !== undefined,
     zeros: ({ shape }) => filled(backend, shape, 0),
     kept,

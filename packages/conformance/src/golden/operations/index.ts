@@ -7,6 +7,7 @@ import { layerNorm } from './layer-norm.ts';
 import { linear } from './linear.ts';
 import { multiply } from './multiply.ts';
 import { rmsNorm } from './rms-norm.ts';
+import { rotary } from './rotary.ts';
 import { selectiveScan } from './selective-scan.ts';
 import { ssdScan } from './ssd-scan.ts';
 
@@ -20,4 +21,5 @@ export const GOLDEN_OPERATIONS: ReadonlyMap<string, GoldenOperation> = new Map([
   ['layer_norm', layerNorm],
   ['embedding', embedding],
   ['multiply', multiply],
+  ['rotary', rotary],
 ]);
