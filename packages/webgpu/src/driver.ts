@@ -14,6 +14,7 @@ import { crossEntropy } from './operations/cross-entropy.ts';
 import { crossEntropyBackward } from './operations/cross-entropy-backward.ts';
 import { embedding } from './operations/embedding.ts';
 import { embeddingBackward } from './operations/embedding-backward.ts';
+import { gatedRmsNorm, gatedRmsNormBackward } from './operations/gated-rms-norm.ts';
 import { gradientNorm } from './operations/gradient-norm.ts';
 import { type KernelOptions, kernelContext } from './operations/kernel-context.ts';
 import { layerNorm } from './operations/layer-norm.ts';
@@ -32,6 +33,8 @@ import { sample } from './operations/sample.ts';
 import { selectiveScan } from './operations/selective-scan.ts';
 import { keptSteps, selectiveScanBackward } from './operations/selective-scan-backward.ts';
 import { slice } from './operations/slice.ts';
+import { ssdScan } from './operations/ssd-scan.ts';
+import { ssdScanBackward } from './operations/ssd-scan-backward.ts';
 import type { Storage } from './storage.ts';
 import { supportsCall } from './supports.ts';
 import { read, supportsUpload, upload, uploadRows } from './transfer/transfer.ts';
@@ -74,7 +77,11 @@ export function createDriver(gpu: Gpu, options: KernelOptions = {}): Driver<Stor
       logProb: (call) => logProb(gpu, call),
       s4d: (call) => s4d(gpu, call),
       s4dBackward: (call) => s4dBackward(gpu, call),
+      ssdScan: (call) => ssdScan(kernels, call),
+      gatedRmsNorm: (call) => gatedRmsNorm(gpu, call),
       selectiveScanBackward: (call) => selectiveScanBackward(kernels, call),
+      ssdScanBackward: (call) => ssdScanBackward(kernels, call),
+      gatedRmsNormBackward: (call) => gatedRmsNormBackward(gpu, call),
       causalConv1dBackward: (call) => causalConv1dBackward(gpu, call),
       linearBackward: (call) => linearBackward(kernels, call),
       rmsNormBackward: (call) => rmsNormBackward(gpu, call),

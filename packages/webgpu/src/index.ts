@@ -5,5 +5,6 @@ export type { Toggles } from './gpu/toggles.ts';
 export type { MatrixPrecision } from './operations/matrix-precision.ts';
 export type { EulerBackwardLayout, ScanBackwardVariant } from './operations/selective-scan-backward-plan.ts';
 export type { ScanVariant } from './operations/selective-scan-plan.ts';
+export type { SsdVariant } from './operations/ssd-scan-plan.ts';
 export type { TestingOptions, WebGpuOptions } from './options.ts';
 export { countersOf, profileOf, webgpu } from './webgpu.ts';

@@ -3,6 +3,7 @@ import type { Toggles } from './gpu/toggles.ts';
 import type { MatrixPrecision } from './operations/matrix-precision.ts';
 import type { ScanBackwardVariant } from './operations/selective-scan-backward-plan.ts';
 import type { ScanVariant } from './operations/selective-scan-plan.ts';
+import type { SsdVariant } from './operations/ssd-scan-plan.ts';
 
 export interface WebGpuOptions {
   /** A device to run on. It stays the caller's: dispose frees what the backend made on it, and leaves it alive. */
@@ -44,6 +45,8 @@ export interface TestingOptions {
   readonly scanVariant?: ScanVariant | undefined;
   /** Forces the layout of the backward selective scan. */
   readonly scanBackwardVariant?: ScanBackwardVariant | undefined;
+  /** Forces the layout of Mamba-2's scan. */
+  readonly ssdVariant?: SsdVariant | undefined;
 }
 
 const OPTIONS: readonly (keyof WebGpuOptions)[] = [
@@ -70,12 +73,14 @@ export function checkWebGpuOptions(options: WebGpuOptions): void {
   if (matrixPrecision !== undefined)
     checkOneOf('webgpu.matrixPrecision', matrixPrecision, ['float32', 'float16x2', 'float16']);
   if (spareBytes !== undefined) checkNumber('webgpu.spareBytes', spareBytes, 0, Number.MAX_SAFE_INTEGER);
-  if (testing !== undefined) checkOptions('webgpu.testing', testing, ['scanVariant', 'scanBackwardVariant']);
+  if (testing !== undefined)
+    checkOptions('webgpu.testing', testing, ['scanVariant', 'scanBackwardVariant', 'ssdVariant']);
   const objects = {
     device,
     gpu,
     'testing.scanVariant': testing?.scanVariant,
     'testing.scanBackwardVariant': testing?.scanBackwardVariant,
+    'testing.ssdVariant': testing?.ssdVariant,
   };
   for (const [name, value] of Object.entries(objects))
     if (value !== undefined && (typeof value !== 'object' || value === null))

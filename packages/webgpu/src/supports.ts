@@ -11,6 +11,8 @@ import { s4dRefusal } from './operations/s4d.ts';
 import { s4dBackwardRefusal } from './operations/s4d-backward.ts';
 import { scanRefusal, stridesOf } from './operations/selective-scan.ts';
 import { scanBackwardRefusal } from './operations/selective-scan-backward.ts';
+import { ssdRefusal } from './operations/ssd-scan.ts';
+import { ssdBackwardRefusal } from './operations/ssd-scan-backward.ts';
 
 /** Arguments that may be matrices in a weight format, and may be split over several buffers. */
 const WEIGHTS: Partial<Record<OperationName, string>> = {
@@ -54,6 +56,8 @@ const refusals: Refusals = {
   selectiveScanBackward: scanBackwardRefusal,
   s4d: ({ gpu }, call) => s4dRefusal(gpu, call),
   s4dBackward: ({ gpu }, call) => s4dBackwardRefusal(gpu, call),
+  ssdScan: ssdRefusal,
+  ssdScanBackward: ssdBackwardRefusal,
   causalConv1d: ({ gpu }, call) => convolutionRefusal(gpu, call),
   causalConv1dBackward: ({ gpu }, call) => convolutionBackwardRefusal(gpu, call),
   linear: ({ gpu }, { rows, outputs }) => projectionRefusal(gpu, rows, outputs),

@@ -3,12 +3,14 @@ import type { MatrixPrecision } from './matrix-precision.ts';
 import { findMatrixUnits, type MatrixUnits } from './matrix-units.ts';
 import type { ScanBackwardVariant } from './selective-scan-backward-plan.ts';
 import type { ScanVariant } from './selective-scan-plan.ts';
+import type { SsdVariant } from './ssd-scan-plan.ts';
 
 /** The options that influence the choice of kernels. */
 export interface KernelOptions {
   readonly matrixPrecision?: MatrixPrecision | undefined;
   readonly scanVariant?: ScanVariant | undefined;
   readonly scanBackwardVariant?: ScanBackwardVariant | undefined;
+  readonly ssdVariant?: SsdVariant | undefined;
 }
 
 /** A device, and all else that decides which kernels run on it. */
@@ -18,11 +20,12 @@ export interface KernelContext {
   readonly matrixUnits: MatrixUnits | undefined;
   readonly scanVariant: ScanVariant | undefined;
   readonly scanBackwardVariant: ScanBackwardVariant | undefined;
+  readonly ssdVariant: SsdVariant | undefined;
 }
 
 export function kernelContext(
   gpu: Gpu,
-  { matrixPrecision = 'float32', scanVariant, scanBackwardVariant }: KernelOptions,
+  { matrixPrecision = 'float32', scanVariant, scanBackwardVariant, ssdVariant }: KernelOptions,
 ): KernelContext {
-  return { gpu, matrixUnits: findMatrixUnits(gpu, matrixPrecision), scanVariant, scanBackwardVariant };
+  return { gpu, matrixUnits: findMatrixUnits(gpu, matrixPrecision), scanVariant, scanBackwardVariant, ssdVariant };
 }

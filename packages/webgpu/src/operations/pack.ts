@@ -7,7 +7,9 @@ import { forEachSlot, SLOTS } from './slots.ts';
 
 /** Elements of an operand, and their place in the packed buffer. Absent operands are left out. */
 export interface Packed {
-  readonly source: DeviceTensor<Storage> | undefined;
+  readonly source?: DeviceTensor<Storage> | undefined;
+  /** The operand's memory, in place of `source`. */
+  readonly range?: BufferRange | undefined;
   /** The first element that is copied. Default 0. */
   readonly begin?: number | undefined;
   readonly at: number;
@@ -16,14 +18,14 @@ export interface Packed {
 
 /** Copies operands into one buffer. */
 export function pack(gpu: Gpu, target: BufferRange, operands: readonly Packed[]): void {
-  const present = operands.filter(({ source, count }) => source !== undefined && count > 0);
+  const present = operands.filter((operand) => memoryOf(operand) !== undefined && operand.count > 0);
   for (let first = 0; first < present.length; first += SLOTS.length) {
     const group = present.slice(first, first + SLOTS.length);
     gpu.dispatch(shader, {
       bindings: {
         ...forEachSlot('source', (slot) => {
-          const source = group[slot]?.source;
-          return source ? rangeOf(source) : gpu.unusedInput;
+          const operand = group[slot];
+          return (operand && memoryOf(operand)) ?? gpu.unusedInput;
         }),
         packed: target,
       },
@@ -35,4 +37,8 @@ export function pack(gpu: Gpu, target: BufferRange, operands: readonly Packed[])
       workgroups: gpu.grid(Math.ceil(Math.max(...group.map(({ count }) => count)) / 256)),
     });
   }
+}
+
+function memoryOf({ source, range }: Packed): BufferRange | undefined {
+  return range ?? (source && rangeOf(source));
 }

@@ -1,0 +1,82 @@
+// Every layout of Mamba-2's scan that some shape may get is forced here, against the reference. Calls share their
+// options, and with them pipelines.
+import {
+  checkCase,
+  describeReport,
+  type SsdScanCaseOptions,
+  ssdScanBackwardCase,
+  ssdScanCase,
+  type TensorReport,
+} from '@mamba/conformance';
+import type { Backend } from '@mamba/core';
+import { reference } from '@mamba/reference';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { acquire } from '../src/gpu/acquire.ts';
+import { countersOf, type SsdVariant, webgpu } from '../src/index.ts';
+import { planSsd } from '../src/operations/ssd-scan-plan.ts';
+
+const SIZES = { heads: 2, headDim: 5, state: 18, initialState: true, resets: true } as const;
+const calls: readonly SsdScanCaseOptions[] = [
+  { id: 'one-chunk', batch: 3, length: 61, ...SIZES },
+  { id: 'chunks', batch: 3, length: 300, ...SIZES },
+  { id: 'step', batch: 3, length: 1, ...SIZES },
+];
+const variants: readonly SsdVariant[] = [
+  { chunk: 64, chunked: true, rows: 2 },
+  { chunk: 128, chunked: true },
+  { chunk: 256, chunked: true, rows: 1 },
+];
+
+let device: GPUDevice;
+let oracle: Backend;
+beforeAll(async () => {
+  ({ device } = await acquire({}));
+  oracle = await reference().create();
+});
+afterAll(async () => {
+  await oracle.dispose();
+  device.destroy();
+});
+
+describe.each(variants)('the scan of Mamba-2 with %o', (ssdVariant) => {
+  let backend: Backend;
+  beforeAll(async () => {
+    backend = await webgpu({ device, testing: { ssdVariant } }).create();
+  });
+  afterAll(() => backend.dispose());
+
+  test.each(calls)('$id', async (call) => {
+    // The backward has one length of chunks, but takes ranges of rows as the scan does.
+    const items = ssdVariant.rows === 2 ? [ssdScanCase(call), ssdScanBackwardCase(call)] : [ssdScanCase(call)];
+    for (const item of items) {
+      const outcome = await checkCase(item, { backend, reference: oracle });
+      expect(outcome).not.toHaveProperty('skipped');
+      const failed = (outcome as readonly TensorReport[]).filter(({ pass }) => !pass);
+      expect(failed.map(describeReport)).toEqual([]);
+    }
+  });
+
+  test('gives its memory back', async () => {
+    const { buffersAlive } = countersOf(backend);
+    const prepared = await ssdScanCase(calls[1]!).prepare(backend);
+    for (const tensor of Object.values(prepared.run())) tensor.dispose();
+    prepared.dispose();
+    expect(countersOf(backend).buffersAlive).toBe(buffersAlive);
+  });
+});
+
+describe('the plan', () => {
+  const shape = { batch: 1, length: 2048, heads: 48, headDim: 64, groups: 1, state: 128, skips: 48, resets: false };
+  const most = 2 ** 28;
+
+  test('has short chunks where they fill the device, and longer ones where there are many', () => {
+    expect(planSsd(shape, most)).toMatchObject({ chunk: 64, chunks: 32, rows: 1 });
+    expect(planSsd({ ...shape, batch: 8 }, most)).toMatchObject({ chunk: 256, chunks: 8, rows: 8 });
+  });
+
+  test('takes longer chunks, and then fewer rows, where the states do not fit in a binding', () => {
+    expect(planSsd({ ...shape, length: 8192 }, 2 ** 24)).toMatchObject({ chunk: 256, rows: 1 });
+    expect(planSsd({ ...shape, batch: 8 }, 2 ** 24)).toMatchObject({ chunk: 256, rows: 4 });
+    expect(planSsd({ ...shape, length: 2 ** 20 }, 2 ** 24)).toMatch(/one sequence of 1048576 steps/);
+  });
+});
