@@ -1,5 +1,5 @@
 /** A batch as the device gets it: its values, and the pieces in which the head and the loss run. */
-import { type CaptureInput, type HostTensor, invalid, type ModelConfig } from '@mamba/core';
+import { type Backend, type CaptureInput, type HostTensor, invalid, type ModelConfig } from '@mamba/core';
 import { checkInteger } from '@mamba/core/toolkit';
 import { filledHost } from '../tape/filled.ts';
 import type { Batch } from './loss.ts';
@@ -34,21 +34,27 @@ export interface PreparedBatch {
 }
 
 export interface PrepareOptions {
-  /** The largest number of logits that are in memory at a time. Default 2^25. */
+  /**
+   * The largest number of logits that are in memory at a time. Default: twice as many as the layers' inputs have
+   * numbers, between 2^25 and 2^27 where the backend takes tensors of that size.
+   */
   readonly logits?: number | undefined;
   /** Divides the sum of the losses. Default: the number of targets that have one. */
   readonly count?: number | undefined;
 }
 
-const DEFAULT_LOGITS = 2 ** 25;
+/** Pieces of more logits fill a device better; beyond this nothing is gained. */
+const MOST_LOGITS = 2 ** 27;
+const LEAST_LOGITS = 2 ** 25;
 const LEAST_INTEGER = -(2 ** 31);
 
 /** @throws MambaError `invalid-argument` where the batch does not fit the model or has no target. */
 export function prepareBatch(
-  { config, backend: { precision } }: TrainableModel,
+  { config, backend }: TrainableModel,
   given: Batch,
-  { logits: limit = DEFAULT_LOGITS, count }: PrepareOptions,
+  { logits: limit = defaultLogits(config, backend, given), count }: PrepareOptions,
 ): PreparedBatch {
+  const { precision } = backend;
   const found = checkBatch(config, given);
   const { batch, length, ids, targets, resets } = given;
   const { vocabSize } = config;
@@ -79,9 +85,27 @@ export function prepareBatch(
 
 type Place = Pick<Piece, 'row' | 'rowEnd' | 'step' | 'end'>;
 
-/** Cuts a batch into pieces of at most `rows` positions: whole rows where they fit, or else parts of one row. */
+/** Memory that is small beside what the layers keep of the batch. */
+function defaultLogits({ dModel, blocks }: ModelConfig, backend: Backend, { batch, length }: Batch): number {
+  const kept = 2 * batch * length * dModel * blocks.length;
+  let limit = Math.min(MOST_LOGITS, kept);
+  while (limit > LEAST_LOGITS) {
+    const spec = { dtype: backend.precision, shape: [limit] };
+    if (backend.supports('add', spec, spec).supported) return limit;
+    limit = Math.floor(limit / 2);
+  }
+  return LEAST_LOGITS;
+}
+
+/**
+ * Cuts a batch into pieces of at most `rows` positions: whole rows where they fit, or else parts of one row, which are
+ * as even as they can be.
+ */
 function piecesOf({ batch, length }: Batch, rows: number): Place[][] {
-  const [rowsOfBatch, steps] = rows >= length ? [Math.min(batch, Math.floor(rows / length)), length] : [1, rows];
+  const [rowsOfBatch, steps] =
+    rows >= length
+      ? [Math.min(batch, Math.floor(rows / length)), length]
+      : [1, Math.ceil(length / Math.ceil(length / rows))];
   const bands: Place[][] = [];
   for (let row = 0; row < batch; row += rowsOfBatch) {
     const band: Place[] = [];

@@ -96,13 +96,19 @@ export function projectionRefusal(gpu: Gpu, rows: number, outputs: number): stri
   return bindingRefusal(gpu, 'the result', rows * outputs) ?? workgroupsRefusal(gpu, 'rows', Math.ceil(rows / 64));
 }
 
-/**
- * Tiles that fill a large device twice; from how many on large ones do; and the fewest inputs worth a part of their
- * own.
- */
-const TILES = 264;
-const LARGE = 128;
+/** The fewest inputs worth a part of their own. */
 const SHORTEST_SPLIT = 64;
+/** Workgroups that an H100 holds at once, two large tiles on each of 132 multiprocessors. */
+const RESIDENT = 264;
+/** From how many on large tiles fill a large device. */
+const LARGE = 128;
+/**
+ * The longest part of a sum whose operands lie turned. Workgroups that walk down such columns side by side lose step in
+ * long sums, and then fetch the same rows again: on an H100, 3072 × 768 from 16384 rows takes 5.1 ms in 2 parts, 2.1 in
+ * 11.
+ */
+const LONGEST_TURNED = 2048;
+const LONGEST_WEIGHT_TURNED = 8192;
 
 /**
  * The layout of a product of many rows: tiles of outputs, large ones where they fill a device. Where there are few
@@ -117,18 +123,54 @@ interface Tiling {
   readonly splits: number;
 }
 
-function planTiles({ gpu, matrixUnits: units }: KernelContext, { rows, depth, outputs }: ProductSizes): Tiling {
-  const tilesOf = (extent: number): number => Math.ceil(rows / extent) * Math.ceil(outputs / extent);
-  const large = tilesOf(128) >= LARGE && units?.side !== 2;
-  const extent = large ? 128 : 64;
-  const splits = Math.max(1, Math.min(Math.round(TILES / tilesOf(extent)), Math.floor(depth / SHORTEST_SPLIT)));
-  const fits = 4 * splits * rows * outputs <= gpu.maxBinding;
+/** The operands that lie turned in memory. */
+type Turned = Pick<ProductOverrides, 'X_TURNED' | 'WEIGHT_TURNED'>;
+
+function planTiles({ gpu, matrixUnits: units }: KernelContext, sizes: ProductSizes, turned: Turned): Tiling {
+  const { rows, depth, outputs } = sizes;
+  const extent = units ? filling(sizes, units.side !== 2) : extentOf(sizes, turned);
+  const splits = splitsOf(tilesOf(sizes, extent), depth, turned);
+  const most = Math.min(Math.floor(depth / SHORTEST_SPLIT), Math.floor(gpu.maxBinding / (4 * rows * outputs)));
   return {
     shader: units ? 'matrix' : 'tiled',
-    side: (large ? 2 : 1) * (units ? 2 : 1),
+    side: (extent / 64) * (units ? 2 : 1),
     extent,
-    splits: fits ? splits : 1,
+    splits: Math.max(1, Math.min(splits, most)),
   };
+}
+
+function tilesOf({ rows, outputs }: ProductSizes, extent: number): number {
+  return Math.ceil(rows / extent) * Math.ceil(outputs / extent);
+}
+
+/** Large tiles, where they are allowed and fill the device. */
+function filling(sizes: ProductSizes, large: boolean): Tiling['extent'] {
+  return large && tilesOf(sizes, 128) >= LARGE ? 128 : 64;
+}
+
+/** The tiles of float32 lanes. docs/performance/h100.md has the measurements. */
+function extentOf(sizes: ProductSizes, { X_TURNED, WEIGHT_TURNED }: Turned): Tiling['extent'] {
+  if (WEIGHT_TURNED !== true) return filling(sizes, true);
+  // The gradient of a weight has few tiles, but a long sum, whose parts fill the device. That of an input has many
+  // tiles, and small ones wait for each other less.
+  return X_TURNED === true && Math.min(sizes.rows, sizes.outputs) > 64 ? 128 : 64;
+}
+
+function splitsOf(tiles: number, depth: number, { X_TURNED, WEIGHT_TURNED }: Turned): number {
+  const few = Math.round(RESIDENT / tiles);
+  if (WEIGHT_TURNED !== true) return few;
+  if (X_TURNED !== true) return Math.max(few, Math.ceil(depth / LONGEST_WEIGHT_TURNED));
+  const least = Math.max(1, few, Math.ceil(depth / LONGEST_TURNED));
+  // The last round of workgroups should be nearly full; more parts cost memory, so they have to gain something.
+  let splits = least;
+  for (let more = least; more <= least + 4; more++)
+    if (fullness(tiles * more) > fullness(tiles * splits) + 0.02) splits = more;
+  return splits;
+}
+
+/** The share of the device's time that this many workgroups fill. */
+function fullness(workgroups: number): number {
+  return workgroups / (Math.ceil(workgroups / RESIDENT) * RESIDENT);
 }
 
 /** The sizes of a product: y `[rows, outputs]`, each of it a sum of `depth` products. */
@@ -172,7 +214,7 @@ export function multiplyTiles(
 ): void {
   const { gpu, matrixUnits } = kernels;
   const { outputs, rows, yRow, yOffset } = uniforms;
-  const { shader, side, extent, splits } = planTiles(kernels, uniforms);
+  const { shader, side, extent, splits } = planTiles(kernels, uniforms, overrides);
   const workgroups = [Math.ceil(outputs / extent), Math.ceil(rows / extent), splits] as const;
   const dispatch = (y: BufferRange, stride: number, offset: number, added: { BIAS: boolean; ACCUMULATE: boolean }) => {
     const call = {
