@@ -5,6 +5,7 @@
 export { type AdamwCaseOptions, adamwCase } from './cases/adamw.ts';
 export { type AddCaseOptions, addCase } from './cases/add.ts';
 export { type ArgmaxCaseOptions, argmaxCase } from './cases/argmax.ts';
+export { type ArgsortCaseOptions, argsortCase } from './cases/argsort.ts';
 export { type AttentionCaseOptions, attentionBackwardCase, attentionCase } from './cases/attention.ts';
 export { type BlockCaseOptions, blockCase } from './cases/block.ts';
 export type { Case, Input, Inputs, Named, OperationCase, Outputs, Prepared, Sizes, Tolerance } from './cases/case.ts';

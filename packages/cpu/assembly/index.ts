@@ -6,6 +6,7 @@
  */
 export { add } from './kernels/add';
 export { argmax, magnitude } from './kernels/argmax';
+export { argsort } from './kernels/argsort';
 export { concat } from './kernels/concat';
 export { embedding } from './kernels/embedding';
 export { tileRows } from './kernels/linear-tile';

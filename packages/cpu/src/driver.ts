@@ -16,6 +16,7 @@ import { fusedModel } from './model/fused-model.ts';
 import { adamw } from './operations/adamw.ts';
 import { add } from './operations/add.ts';
 import { argmax } from './operations/argmax.ts';
+import { argsort } from './operations/argsort.ts';
 import { attention } from './operations/attention.ts';
 import { attentionBackward } from './operations/attention-backward.ts';
 import { causalConv1d } from './operations/causal-conv1d.ts';
@@ -118,6 +119,7 @@ function kernels(context: Context): Kernels<Storage> {
     sample: (call) => sample(context, call),
     logProb: (call) => logProb(context, call),
     s4d: (call) => s4d(context, call),
+    argsort: (call) => argsort(context, call),
     s4dBackward: (call) => s4dBackward(context, call),
     gatedRmsNorm: (call) => gatedRmsNorm(context, call),
     ssdScan: (call) => ssdScan(context, call),

@@ -49,6 +49,15 @@ export function relu2(x: number): number {
   return Math.max(x, 0) ** 2;
 }
 
+/** elu(x) + 1, which is above 0. */
+export function eluPlusOne(x: number): number {
+  return x > 0 ? x + 1 : Math.exp(x);
+}
+
+export function eluPlusOneDerivative(x: number): number {
+  return x > 0 ? 1 : Math.exp(x);
+}
+
 /** The probability of a normal number below x, plus x times its density. */
 export function geluDerivative(x: number): number {
   const below = x > 0 ? 1 - normalTail(x) : normalTail(-x);

@@ -12,7 +12,7 @@ struct Args {
 @group(0) @binding(2) var<storage, read> b: array<vec4f>;
 @group(0) @binding(3) var<storage, read_write> y: array<vec4f>;
 
-/// 0 none, 1 silu, 2 gelu, 3 gelu-tanh, 4 relu2, 5 exp, 6 sigmoid, 7 tanh.
+/// 0 none, 1 silu, 2 gelu, 3 gelu-tanh, 4 relu2, 5 exp, 6 sigmoid, 7 tanh, 8 elu-plus-one, 9 reciprocal.
 override ACTIVATION: u32 = 0u;
 /// Whether there is a b.
 override PRODUCT: bool = true;
@@ -44,6 +44,8 @@ fn activated(x: f32) -> f32 {
     case 5u: { return exponential(x); }
     case 6u: { return sigmoid(x); }
     case 7u: { return hyperbolicTangent(x); }
+    case 8u: { return eluPlusOne(x); }
+    case 9u: { return 1.0 / x; }
     default: { return x; }
   }
 }

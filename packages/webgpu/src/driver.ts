@@ -7,6 +7,7 @@ import { fusedModel } from './model/fused-model.ts';
 import { adamw, Rates } from './operations/adamw.ts';
 import { add } from './operations/add.ts';
 import { argmax } from './operations/argmax.ts';
+import { argsort } from './operations/argsort.ts';
 import { causalConv1d } from './operations/causal-conv1d.ts';
 import { causalConv1dBackward } from './operations/causal-conv1d-backward.ts';
 import { concat } from './operations/concat.ts';
@@ -76,6 +77,7 @@ export function createDriver(gpu: Gpu, options: KernelOptions = {}): Driver<Stor
       sample: (call) => sample(gpu, call),
       logProb: (call) => logProb(gpu, call),
       s4d: (call) => s4d(gpu, call),
+      argsort: (call) => argsort(gpu, call),
       s4dBackward: (call) => s4dBackward(gpu, call),
       ssdScan: (call) => ssdScan(kernels, call),
       gatedRmsNorm: (call) => gatedRmsNorm(gpu, call),

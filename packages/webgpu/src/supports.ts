@@ -2,6 +2,7 @@ import { type OperationName, type Support, sizeOf, type TensorSpec } from '@mamb
 import { type Calls, supported, unsupported } from '@mamba/core/driver';
 import type { Gpu } from './gpu/gpu.ts';
 import { bindingRefusal } from './gpu/limits.ts';
+import { argsortRefusal } from './operations/argsort.ts';
 import { convolutionRefusal } from './operations/causal-conv1d.ts';
 import { convolutionBackwardRefusal } from './operations/causal-conv1d-backward.ts';
 import type { KernelContext } from './operations/kernel-context.ts';
@@ -55,6 +56,7 @@ const refusals: Refusals = {
   },
   selectiveScanBackward: scanBackwardRefusal,
   s4d: ({ gpu }, call) => s4dRefusal(gpu, call),
+  argsort: ({ gpu }, call) => argsortRefusal(gpu, call),
   s4dBackward: ({ gpu }, call) => s4dBackwardRefusal(gpu, call),
   ssdScan: ssdRefusal,
   ssdScanBackward: ssdBackwardRefusal,

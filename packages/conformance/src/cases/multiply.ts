@@ -66,6 +66,8 @@ const LEVELS: Readonly<Record<Activation, (x: number) => number>> = {
   exp: (x) => Math.exp(-x),
   sigmoid: (x) => Math.exp(-x),
   tanh: (x) => 1 / Math.tanh(x),
+  'elu-plus-one': (x) => (x > 0 ? 1 / (x + 1) : Math.exp(-x)),
+  reciprocal: (x) => x,
 };
 
 const PRODUCT: Tolerance = {
@@ -82,6 +84,8 @@ const TOLERANCES: Readonly<Record<Activation, Tolerance>> = {
   exp: ROUNDING,
   sigmoid: ROUNDING,
   tanh: ROUNDING,
+  'elu-plus-one': ROUNDING,
+  reciprocal: ROUNDING,
 };
 
 /** The gradients of both factors. */

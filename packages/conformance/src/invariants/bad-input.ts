@@ -174,6 +174,7 @@ const ATTEMPTS: readonly BadInput[] = [
   ['slice-empty', BAD, (i) => single(i.floats(2, 3), (x) => i.backend.slice(x, 1, 1, 1))],
   ['slice-negative', BAD, (i) => single(i.floats(2, 3), (x) => i.backend.slice(x, 1, -1, 2))],
   ['slice-fraction', BAD, (i) => single(i.floats(2, 3), (x) => i.backend.slice(x, 1, 0, 1.5))],
+  ['argsort-floats', BAD, (i) => single(i.floats(2, 3), (x) => i.backend.argsort(x))],
   ['reshape-size', BAD, (i) => single(i.floats(2, 3), (x) => i.backend.reshape(x, [2, 2]))],
   ['reshape-disposed', 'disposed', (i) => single(i.disposed(2, 3), (x) => i.backend.reshape(x, [6]))],
   ['concat-nothing', BAD, (i) => () => i.backend.concat([], 0)],

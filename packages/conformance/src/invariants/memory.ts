@@ -7,6 +7,7 @@ import { SMALL_BLOCK } from '../blocks/mamba/shapes.ts';
 import { adamwCase } from '../cases/adamw.ts';
 import { addCase } from '../cases/add.ts';
 import { argmaxCase } from '../cases/argmax.ts';
+import { argsortCase } from '../cases/argsort.ts';
 import { attentionBackwardCase, attentionCase } from '../cases/attention.ts';
 import { blockCase } from '../cases/block.ts';
 import type { Case, OperationCase } from '../cases/case.ts';
@@ -86,6 +87,7 @@ function smallOperations(): readonly OperationCase[] {
     multiplyCase({ shape: [3, 7], activation: 'gelu' }),
     sliceCase({ shape: [3, 7, 5], axis: 1, start: 2, end: 5 }),
     reshapeCase({ shape: [3, 4, 5], to: [3, 20] }),
+    argsortCase({ shape: [3, 20] }),
     concatCase({ shape: [3, 1, 5], axis: 1, extents: [2, 3] }),
     argmaxCase({ rows: [5], vocab: 9 }),
     sampleCase({ rows: [5], vocab: 9, topK: 5, topP: 0.9, minP: 0.01 }),

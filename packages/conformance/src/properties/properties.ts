@@ -135,6 +135,7 @@ function properties(): Readonly<Record<string, fc.Arbitrary<Case>>> {
           'relu2' as const,
           'sigmoid' as const,
           'tanh' as const,
+          'elu-plus-one' as const,
         ),
         scale: fc.constantFrom(undefined, -0.7, 12),
         seed: seeds,

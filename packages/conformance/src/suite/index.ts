@@ -9,6 +9,7 @@ import { selectiveScanBackwardSuite, selectiveScanSuite } from './selective-scan
 import {
   addSuite,
   argmaxSuite,
+  argsortSuite,
   concatSuite,
   embeddingSuite,
   layerNormSuite,
@@ -47,6 +48,7 @@ export function suiteCases(): readonly Case[] {
     ...multiplySuite(),
     ...sliceSuite(),
     ...reshapeSuite(),
+    ...argsortSuite(),
     ...concatSuite(),
     ...argmaxSuite(),
     ...sampleSuite(),

@@ -2,6 +2,7 @@
 import type { Activation, HostTensor } from '@mamba/core';
 import { addCase } from '../cases/add.ts';
 import { argmaxCase } from '../cases/argmax.ts';
+import { argsortCase } from '../cases/argsort.ts';
 import type { Case, Tolerance } from '../cases/case.ts';
 import { concatCase } from '../cases/concat.ts';
 import { embeddingCase } from '../cases/embedding.ts';
@@ -140,9 +141,16 @@ export function multiplySuite(): readonly Case[] {
       multiplyCase({ shape: [3, 41], activation, second: false, seed: 332 }),
       multiplyCase({ shape: [3, 41], activation, scale: -0.3, id: `${activation}-two-scaled`, seed: 333 }),
       multiplyCase({ shape: [43], activation, second: false, scale: 12, id: `${activation}-one-scaled`, seed: 334 }),
+    ]),
+    ...ACTIVATIONS.filter((activation) => activation !== 'reciprocal').flatMap((activation) => [
       multiplyCase({ shape: [8], activation, scale: 2, id: `${activation}-two-ends`, values: EXTREMES }),
       multiplyCase({ shape: [8], activation, second: false, id: `${activation}-one-ends`, values: EXTREMES }),
     ]),
+    // Each result is held to its own relative error, whatever its size.
+    multiplyCase({
+      ...{ shape: [2002], activation: 'reciprocal', range: [-30, 30], level: true },
+      ...{ tolerance: EACH, id: 'reciprocal-each' },
+    }),
     multiplyCase({ shape: [3, 5], scale: 0, id: 'scale-zero', seed: 335 }),
     multiplyCase({ shape: [5], second: false, scale: 2 ** -60, id: 'scale-tiny', seed: 336 }),
     // Arguments down to where results become subnormal; each result is held to its own relative error.
@@ -164,7 +172,7 @@ export function multiplySuite(): readonly Case[] {
 }
 
 export const ACTIVATIONS: readonly Activation[] = [
-  ...(['none', 'silu', 'gelu', 'gelu-tanh', 'relu2', 'exp', 'sigmoid', 'tanh'] as const),
+  ...(['none', 'silu', 'gelu', 'gelu-tanh', 'relu2', 'exp', 'sigmoid', 'tanh', 'elu-plus-one', 'reciprocal'] as const),
 ];
 
 const EACH: Tolerance = {
@@ -186,6 +194,14 @@ export function sliceSuite(): readonly Case[] {
     sliceCase({ shape: [19], axis: 0, start: 3, end: 17 }),
     sliceCase({ shape: [2, 3, 4, 5], axis: 2, start: 1, end: 3 }),
     sliceCase({ shape: [2, 129, 33], axis: 2, start: 16, end: 33 }),
+  ];
+}
+
+export function argsortSuite(): readonly Case[] {
+  return [
+    ...[[1], [2, 3], [3, 33], [2, 2, 257]].map((shape, index) => argsortCase({ shape, seed: 440 + index })),
+    argsortCase({ shape: [2, 1025], different: 2 ** 30, id: 'all-different', seed: 445 }),
+    argsortCase({ shape: [2, 600], different: 1, id: 'all-equal' }),
   ];
 }
 

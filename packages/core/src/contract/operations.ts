@@ -13,7 +13,17 @@ import type { Shape } from './tensor.ts';
 /** The rule by which the continuous system becomes a recurrence; see `selectiveScan`. */
 export type Discretization = 'euler' | 'zoh' | 'bilinear';
 /** A function of each element. The formulas are in `operations/multiply.ts`. */
-export type Activation = 'none' | 'silu' | 'gelu' | 'gelu-tanh' | 'relu2' | 'exp' | 'sigmoid' | 'tanh';
+export type Activation =
+  | 'none'
+  | 'silu'
+  | 'gelu'
+  | 'gelu-tanh'
+  | 'relu2'
+  | 'exp'
+  | 'sigmoid'
+  | 'tanh'
+  | 'elu-plus-one'
+  | 'reciprocal';
 /** The activations of a convolution's output. */
 export type ConvActivation = Extract<Activation, 'none' | 'silu'>;
 
@@ -416,6 +426,8 @@ export interface MixerOperations<T> {
   attention(q: T, k: T, v: T, options?: AttentionOptions<T>): AttentionResult<T>;
   /** Rotary positions: x `[batch, length, heads, headDim]` or `[batch, length, heads * headDim]` → the same shape. */
   rope(x: T, options?: RopeOptions<T>): T;
+  /** The indices that sort each row, equal keys in their order: int32 `[…, length]` → int32 of that shape. */
+  argsort(keys: T): T;
 }
 
 /**

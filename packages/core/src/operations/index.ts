@@ -2,6 +2,7 @@
 export type * from './adamw.ts';
 export type * from './add.ts';
 export type * from './argmax.ts';
+export type * from './argsort.ts';
 export type * from './attention.ts';
 export type * from './causal-conv1d.ts';
 export type * from './concat.ts';

@@ -25,6 +25,8 @@ import { lastAxis } from './shapes.ts';
  * | exp | exp(x) |
  * | sigmoid | 1 / (1 + exp(-x)) |
  * | tanh | (exp(x) - exp(-x)) / (exp(x) + exp(-x)) |
+ * | elu-plus-one | x + 1 above 0, and exp(x) below |
+ * | reciprocal | 1 / x |
  *
  * silu and both kinds of gelu are 0 · ∞ at -∞, so they are NaN there, as IEEE 754 says; for very negative finite x they
  * are 0 or nearly so. The factors may be multiplied in any order, so an intermediate product may overflow where two
@@ -39,7 +41,18 @@ export interface MultiplyCall<T> {
   readonly size: number;
 }
 
-const ACTIVATIONS: readonly Activation[] = ['none', 'silu', 'gelu', 'gelu-tanh', 'relu2', 'exp', 'sigmoid', 'tanh'];
+const ACTIVATIONS: readonly Activation[] = [
+  'none',
+  'silu',
+  'gelu',
+  'gelu-tanh',
+  'relu2',
+  'exp',
+  'sigmoid',
+  'tanh',
+  'elu-plus-one',
+  'reciprocal',
+];
 
 /** The largest float32: a larger scale would be infinite on most backends. */
 const MAX_SCALE = (2 - 2 ** -23) * 2 ** 127;

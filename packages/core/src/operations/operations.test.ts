@@ -8,6 +8,7 @@ import type { SampleOptions, SelectiveScanOptions } from '../contract/operations
 import type { DType, IntegerRange, TensorSpec } from '../contract/tensor.ts';
 import { resolveAdd } from './add.ts';
 import { resolveArgmax } from './argmax.ts';
+import { resolveArgsort } from './argsort.ts';
 import { resolveCausalConv1d, resolveCausalConv1dBackward } from './causal-conv1d.ts';
 import { resolveConcat } from './concat.ts';
 import { resolveEmbedding } from './embedding.ts';
@@ -343,6 +344,15 @@ describe('s4d', () => {
     ['an unknown option', () => run({}, { z: f(2, 5, 4) }), 's4d.z'],
     ['doubles', () => run({ dt: typed('float64', 4) }), 's4d.dt'],
   ]);
+});
+
+describe('argsort', () => {
+  it('gives indices of rows', () => {
+    const { call, outputs } = resolveArgsort(ints([2, 3, 5]));
+    expect(call).toMatchObject({ rows: 6, length: 5 });
+    expect(outputs).toEqual(ints([2, 3, 5], { min: 0, max: 4 }));
+  });
+  refuses([['floats', () => resolveArgsort(f(3)), 'argsort.keys']]);
 });
 
 describe('reshape', () => {

@@ -4,6 +4,7 @@ import type { Precision, TensorSpec } from '../contract/tensor.ts';
 import { type AdamwCall, resolveAdamw } from './adamw.ts';
 import { type AddCall, resolveAdd } from './add.ts';
 import { type ArgmaxCall, resolveArgmax } from './argmax.ts';
+import { type ArgsortCall, resolveArgsort } from './argsort.ts';
 import {
   type AttentionBackwardCall,
   type AttentionCall,
@@ -80,6 +81,7 @@ export interface Calls<T> {
   s4d: S4dCall<T>;
   attention: AttentionCall<T>;
   rope: RopeCall<T>;
+  argsort: ArgsortCall<T>;
   selectiveScanBackward: SelectiveScanBackwardCall<T>;
   s4dBackward: S4dBackwardCall<T>;
   ssdScan: SsdScanCall<T>;
@@ -143,6 +145,7 @@ export const resolvers: { readonly [K in OperationName]: Resolver<K> } = {
   selectiveScanBackward: ({ keptSteps }, u, delta, A, B, C, options, cotangents, states) =>
     resolveSelectiveScanBackward(u, delta, A, B, C, options, cotangents, states, keptSteps),
   s4d: (_, u, dt, A, C, options) => resolveS4d(u, dt, A, C, options),
+  argsort: (_, keys) => resolveArgsort(keys),
   s4dBackward: (_, ...args) => resolveS4dBackward(...args),
   ssdScan: (_, x, dt, A, B, C, options) => resolveSsdScan(x, dt, A, B, C, options),
   gatedRmsNorm: (_, x, z, options) => resolveGatedRmsNorm(x, z, options),

@@ -54,6 +54,12 @@ export function multiplyBackward(call: MultiplyBackwardCall, task: i32): void {
     case Activation.TANH:
       tanhGradients(call, offset, count);
       break;
+    case Activation.ELU_PLUS_ONE:
+      eluPlusOneGradients(call, offset, count);
+      break;
+    case Activation.RECIPROCAL:
+      reciprocalGradients(call, offset, count);
+      break;
     default:
       plainGradients(call, offset, count);
   }
@@ -87,6 +93,14 @@ function sigmoidGradients(call: MultiplyBackwardCall, offset: usize, count: i32)
 
 function tanhGradients(call: MultiplyBackwardCall, offset: usize, count: i32): void {
   gradients(Activation.TANH, call, offset, count);
+}
+
+function eluPlusOneGradients(call: MultiplyBackwardCall, offset: usize, count: i32): void {
+  gradients(Activation.ELU_PLUS_ONE, call, offset, count);
+}
+
+function reciprocalGradients(call: MultiplyBackwardCall, offset: usize, count: i32): void {
+  gradients(Activation.RECIPROCAL, call, offset, count);
 }
 
 function plainGradients(call: MultiplyBackwardCall, offset: usize, count: i32): void {
@@ -126,6 +140,8 @@ function sharedBy(activation: Activation, x: v128): v128 {
   if (activation == Activation.EXP) return exp(x);
   if (activation == Activation.SIGMOID) return negativePower(x);
   if (activation == Activation.TANH) return negativePower(f32x4.add(x, x));
+  if (activation == Activation.ELU_PLUS_ONE) return exp(x);
+  if (activation == Activation.RECIPROCAL) return f32x4.div(constant(Constant.ONE), x);
   return x;
 }
 
@@ -133,6 +149,8 @@ function sharedBy(activation: Activation, x: v128): v128 {
 function value(activation: Activation, x: v128, shared: v128): v128 {
   if (activation == Activation.RELU2) return f32x4.mul(shared, shared);
   if (activation == Activation.EXP || activation == Activation.NONE) return shared;
+  if (activation == Activation.RECIPROCAL) return shared;
+  if (activation == Activation.ELU_PLUS_ONE) return chosen(x, f32x4.add(x, constant(Constant.ONE)), shared);
   if (activation == Activation.SIGMOID) return sigmoidOf(x, shared);
   if (activation == Activation.TANH) return tanhOf(x, shared);
   return f32x4.mul(x, shared);
@@ -148,5 +166,12 @@ function slope(activation: Activation, x: v128, shared: v128): v128 {
   if (activation == Activation.SIGMOID) return sigmoidSlope(shared);
   // tanh(x) is 2 sigmoid(2 x) - 1.
   if (activation == Activation.TANH) return f32x4.mul(f32x4.splat(4), sigmoidSlope(shared));
+  if (activation == Activation.RECIPROCAL) return f32x4.neg(f32x4.mul(shared, shared));
+  if (activation == Activation.ELU_PLUS_ONE) return chosen(x, constant(Constant.ONE), shared);
   return constant(Constant.ONE);
+}
+
+/** `above` where x is above 0, and `below` elsewhere. @inline */
+function chosen(x: v128, above: v128, below: v128): v128 {
+  return v128.bitselect(above, below, f32x4.gt(x, f32x4.splat(0)));
 }

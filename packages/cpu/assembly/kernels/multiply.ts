@@ -2,7 +2,8 @@
  * y = scale · f(a) · b, or scale · f(a), for rows of channels that lie apart by strides: two halves of one projection
  * multiply without a copy. Reads each input once and writes once; y may be a or b itself.
  */
-import { gelu, geluTanh, relu2, sigmoid, silu, tanh } from '../lib/activations';
+import { eluPlusOne, gelu, geluTanh, relu2, sigmoid, silu, tanh } from '../lib/activations';
+import { Constant, constant } from '../lib/constants';
 import { exp } from '../lib/exp';
 import { loadPart, storePart } from '../lib/lanes';
 
@@ -34,6 +35,8 @@ export const enum Activation {
   EXP,
   SIGMOID,
   TANH,
+  ELU_PLUS_ONE,
+  RECIPROCAL,
 }
 
 /** A task is a range of channels of one row. */
@@ -68,6 +71,12 @@ export function multiply(call: MultiplyCall, task: i32): void {
     case Activation.TANH:
       tanhProducts(a, b, y, count, call.scale);
       break;
+    case Activation.ELU_PLUS_ONE:
+      eluPlusOneProducts(a, b, y, count, call.scale);
+      break;
+    case Activation.RECIPROCAL:
+      reciprocalProducts(a, b, y, count, call.scale);
+      break;
     default:
       plainProducts(a, b, y, count, call.scale);
   }
@@ -101,6 +110,14 @@ function sigmoidProducts(a: usize, b: usize, y: usize, count: i32, scale: f32): 
 
 function tanhProducts(a: usize, b: usize, y: usize, count: i32, scale: f32): void {
   products(Activation.TANH, a, b, y, count, scale);
+}
+
+function eluPlusOneProducts(a: usize, b: usize, y: usize, count: i32, scale: f32): void {
+  products(Activation.ELU_PLUS_ONE, a, b, y, count, scale);
+}
+
+function reciprocalProducts(a: usize, b: usize, y: usize, count: i32, scale: f32): void {
+  products(Activation.RECIPROCAL, a, b, y, count, scale);
 }
 
 function plainProducts(a: usize, b: usize, y: usize, count: i32, scale: f32): void {
@@ -153,5 +170,7 @@ export function activated(activation: Activation, x: v128): v128 {
   if (activation == Activation.EXP) return exp(x);
   if (activation == Activation.SIGMOID) return sigmoid(x);
   if (activation == Activation.TANH) return tanh(x);
+  if (activation == Activation.ELU_PLUS_ONE) return eluPlusOne(x);
+  if (activation == Activation.RECIPROCAL) return f32x4.div(constant(Constant.ONE), x);
   return x;
 }

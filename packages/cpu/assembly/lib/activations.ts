@@ -198,6 +198,12 @@ export function siluSlope(x: v128, s: v128): v128 {
   return f32x4.mul(s, madd(x, f32x4.sub(one, s), one));
 }
 
+/** x + 1 above 0, and exp(x) below @inline */
+export function eluPlusOne(x: v128): v128 {
+  // The comparison is false for NaN, which exp keeps.
+  return v128.bitselect(f32x4.add(x, constant(Constant.ONE)), exp(x), f32x4.gt(x, f32x4.splat(0)));
+}
+
 /** max(x, 0)² @inline */
 export function relu2(x: v128): v128 {
   // pmax with x first keeps a NaN.

@@ -46,7 +46,20 @@ export function multiplyCommand(options: MultiplyOptions): Command {
   };
 }
 
+const NAMES = {
+  none: 'none',
+  silu: 'silu',
+  gelu: 'gelu',
+  'gelu-tanh': 'geluTanh',
+  relu2: 'relu2',
+  exp: 'exp',
+  sigmoid: 'sigmoid',
+  tanh: 'tanh',
+  'elu-plus-one': 'eluPlusOne',
+  reciprocal: 'reciprocal',
+} as const satisfies Record<Activation, Kernel['activation']>;
+
 /** The name that the kernels' enumeration has. */
 export function activationName(activation: Activation): Kernel['activation'] {
-  return activation === 'gelu-tanh' ? 'geluTanh' : activation;
+  return NAMES[activation];
 }

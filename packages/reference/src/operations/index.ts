@@ -3,6 +3,7 @@ import type { Storage } from '../storage.ts';
 import { adamw } from './adamw.ts';
 import { add } from './add.ts';
 import { argmax } from './argmax.ts';
+import { argsort } from './argsort.ts';
 import { attention } from './attention.ts';
 import { attentionBackward } from './attention-backward.ts';
 import { causalConv1d } from './causal-conv1d.ts';
@@ -53,6 +54,7 @@ export const kernels: Kernels<Storage> = {
   s4d,
   attention,
   rope,
+  argsort,
   selectiveScanBackward,
   s4dBackward,
   ssdScan,

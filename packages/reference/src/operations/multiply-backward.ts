@@ -1,6 +1,7 @@
 import type { Activation, MultiplyGradients } from '@mamba/core';
 import type { MultiplyBackwardCall } from '@mamba/core/driver';
 import {
+  eluPlusOneDerivative,
   geluDerivative,
   geluTanhDerivative,
   relu2Derivative,
@@ -20,6 +21,8 @@ const DERIVATIVES: Readonly<Record<Activation, (x: number) => number>> = {
   exp: Math.exp,
   sigmoid: sigmoidDerivative,
   tanh: tanhDerivative,
+  'elu-plus-one': eluPlusOneDerivative,
+  reciprocal: (x) => -1 / (x * x),
 };
 
 /** `da[i] = dy[i] scale f'(a[i]) b[i]` and `db[i] = dy[i] scale f(a[i])` */

@@ -1,6 +1,6 @@
 import type { Activation } from '@mamba/core';
 import type { MultiplyCall } from '@mamba/core/driver';
-import { gelu, geluTanh, relu2, sigmoid, silu } from '../scalar.ts';
+import { eluPlusOne, gelu, geluTanh, relu2, sigmoid, silu } from '../scalar.ts';
 import { floats, type Input, newFloats, type Storage } from '../storage.ts';
 
 /** The functions f. */
@@ -13,6 +13,8 @@ export const ACTIVATIONS: Readonly<Record<Activation, (x: number) => number>> = 
   exp: Math.exp,
   sigmoid,
   tanh: Math.tanh,
+  'elu-plus-one': eluPlusOne,
+  reciprocal: (x) => 1 / x,
 };
 
 /** `y[i] = scale * activation(a[i]) * b[i]` */

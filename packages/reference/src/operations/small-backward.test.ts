@@ -85,21 +85,31 @@ it('embedding: ids that repeat add up, and an id below 0 has no gradient', async
   for (const held of [nothing, none, table, dy, gradient]) held.dispose();
 });
 
-describe.each<Activation>(['none', 'silu', 'gelu', 'gelu-tanh', 'relu2', 'exp', 'sigmoid', 'tanh'])(
-  'multiply, %s',
-  (activation) => {
-    it.each([true, false])('with a second factor: %s', async (product) => {
-      const options = { activation, scale: -1.5 };
-      await checkGradients(
-        backend,
-        { a: random([2, 9], -4, 3), ...(product && { b: random([2, 9], -2, 2) }) },
-        { y: random([2, 9], -1, 1) },
-        ({ a, b }) => ({ y: backend.multiply(a!, b, options) }),
-        ({ a, b }, { y }) => backend.multiplyBackward(a!, b, options, y!),
-      );
-    });
-  },
-);
+describe.each<Activation>([
+  'none',
+  'silu',
+  'gelu',
+  'gelu-tanh',
+  'relu2',
+  'exp',
+  'sigmoid',
+  'tanh',
+  'elu-plus-one',
+  'reciprocal',
+])('multiply, %s', (activation) => {
+  // 1 / x bends too much near 0.
+  const least = activation === 'reciprocal' ? 0.5 : -4;
+  it.each([true, false])('with a second factor: %s', async (product) => {
+    const options = { activation, scale: -1.5 };
+    await checkGradients(
+      backend,
+      { a: random([2, 9], least, 3), ...(product && { b: random([2, 9], -2, 2) }) },
+      { y: random([2, 9], -1, 1) },
+      ({ a, b }) => ({ y: backend.multiply(a!, b, options) }),
+      ({ a, b }, { y }) => backend.multiplyBackward(a!, b, options, y!),
+    );
+  });
+});
 
 it('logProb', async () => {
   const ids = integers(backend, [2, 2], [0, 3, 2, 2]);

@@ -135,6 +135,10 @@ describe('multiply', () => {
     expect(await read(backend, backend.multiply(a, undefined, { activation: 'relu2' }))).toEqual([0, 0, 0, inf, nan]);
     expect(await read(backend, backend.multiply(a, undefined, { activation: 'sigmoid' }))).toEqual([0.5, 0, 0, 1, nan]);
     expect(await read(backend, backend.multiply(a, undefined, { activation: 'tanh' }))).toEqual([0, -1, -1, 1, nan]);
+    const elu = backend.multiply(a, undefined, { activation: 'elu-plus-one' });
+    expect(await read(backend, elu)).toEqual([1, 0, 0, inf, nan]);
+    const reciprocal = backend.multiply(a, undefined, { activation: 'reciprocal' });
+    expect(await read(backend, reciprocal)).toEqual([inf, -1e-300, -0, 0, nan]);
   });
 });
 

@@ -1,7 +1,7 @@
 // The activations of `multiply` with their derivatives. Expects the libraries `math`, `slopes`, `gelu` and
 // `sigmoid`.
 
-/// 0 none, 1 silu, 2 gelu, 3 gelu-tanh, 4 relu2, 5 exp, 6 sigmoid, 7 tanh.
+/// 0 none, 1 silu, 2 gelu, 3 gelu-tanh, 4 relu2, 5 exp, 6 sigmoid, 7 tanh, 8 elu-plus-one, 9 reciprocal.
 override ACTIVATION: u32 = 0u;
 
 /// f(x) and f'(x).
@@ -16,6 +16,8 @@ fn activatedAndSlope(x: f32) -> vec2f {
     case 6u: { return vec2f(sigmoid(x), sigmoidSlope(x)); }
     // tanh(x) is 2 sigmoid(2 x) - 1.
     case 7u: { return vec2f(hyperbolicTangent(x), 4.0 * sigmoidSlope(2.0 * x)); }
+    case 8u: { return vec2f(eluPlusOne(x), select(exponential(x), 1.0, x > 0.0)); }
+    case 9u: { return vec2f(1.0, -1.0 / x) / x; }
     default: { return vec2f(x, 1.0); }
   }
 }

@@ -1,5 +1,6 @@
-// Sigmoid and hyperbolic tangent. Expects the library `math`. The magnitude is bounded where the results have come to
-// their ends, and NaN is found by its bits, since an implementation's exp may give anything for infinities and NaN.
+// Sigmoid, hyperbolic tangent and elu + 1. Expects the library `math`. The magnitude is bounded where the results have
+// come to their ends, and NaN is found by its bits, since an implementation's exp may give anything for infinities and
+// NaN.
 
 /// 1 / (1 + exp(-x)), with a relative error below 1e-6 where it is normal.
 fn sigmoid(x: f32) -> f32 {
@@ -24,6 +25,11 @@ fn hyperbolicTangent(x: f32) -> f32 {
     + square * 0.01724148727953434));
   let value = select(far, t + t * (square * p), t < 0.5);
   return unlessNan(select(value, -value, x < 0.0), x);
+}
+
+/// x + 1 above 0, and exp(x) below.
+fn eluPlusOne(x: f32) -> f32 {
+  return select(exponential(x), x + 1.0, x > 0.0);
 }
 
 /// `value`, or x where x is NaN.

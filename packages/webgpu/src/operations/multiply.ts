@@ -15,6 +15,8 @@ export const ACTIVATIONS = {
   exp: 5,
   sigmoid: 6,
   tanh: 7,
+  'elu-plus-one': 8,
+  reciprocal: 9,
 } as const satisfies Record<Activation, number>;
 
 export function multiply(gpu: Gpu, { a, b, activation, scale, size }: MultiplyCall<DeviceTensor<Storage>>): Storage {

@@ -5,7 +5,7 @@ import { type GoldenOperation, wordOf } from './golden-operation.ts';
 
 /** The activations, `none` first, which is the default. */
 const ACTIVATIONS: readonly Activation[] = [
-  ...(['none', 'silu', 'gelu', 'gelu-tanh', 'relu2', 'exp', 'sigmoid', 'tanh'] as const),
+  ...(['none', 'silu', 'gelu', 'gelu-tanh', 'relu2', 'exp', 'sigmoid', 'tanh', 'elu-plus-one', 'reciprocal'] as const),
 ];
 
 export const multiply: GoldenOperation = {
