@@ -2,9 +2,17 @@
 export { defineMixers } from './define.ts';
 export { defineGru, type GruConfig } from './gru/block.ts';
 export { type GruState, type GruWeights, gru } from './gru/gru.ts';
+export { defineLinearAttention, type LinearAttentionConfig } from './linear-attention/block.ts';
+export { type LinearAttentionOptions, linearAttention } from './linear-attention/linear-attention.ts';
+export type { NormalisedOptions } from './linear-attention/normalised-scan.ts';
 export { defineLstm, type LstmConfig } from './lstm/block.ts';
 export { type LstmState, type LstmWeights, lstm } from './lstm/lstm.ts';
+export { definePerformer, type PerformerConfig } from './performer/block.ts';
+export { performer } from './performer/performer.ts';
+export { orthogonalProjection } from './performer/projection.ts';
+export { type RetentionOptions, retention } from './retention/retention.ts';
 export { defineS4d, type S4dConfig } from './s4d/block.ts';
 export type { S4dInitialisation } from './s4d/initial.ts';
 export { type S4dKernelOptions, s4dKernel } from './s4d/kernel.ts';
+export type { HeadsConfig } from './shared/heads-block.ts';
 export type { RecurrenceOptions } from './shared/steps.ts';

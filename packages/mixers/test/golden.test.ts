@@ -15,6 +15,8 @@ const COMPARED = {
   gru: 4,
   s4d: 6,
 };
+/** Those that Mamba-2's scan computes, which webgpu does not have yet. */
+const BY_SCAN = { retention: 3, linear_attention: 2, performer: 2 };
 
 test.each<[string, BackendProvider]>([
   ['reference', reference()],
@@ -27,7 +29,8 @@ test.each<[string, BackendProvider]>([
     const reports = await checkGolden(backend, FILE, goldenCompositions);
     expect(reports.filter(({ pass }) => !pass).map(describeReport)).toEqual([]);
     const cases = [...new Set(reports.map((report) => report.case))];
-    for (const [name, count] of Object.entries(COMPARED))
+    const compared = backend.name === 'webgpu' ? COMPARED : { ...COMPARED, ...BY_SCAN };
+    for (const [name, count] of Object.entries(compared))
       expect(cases.filter((item) => item === name || item.startsWith(`${name}_`))).toHaveLength(count);
     expect(backend.memory()).toMatchObject({ tensors: before.tensors, bytes: before.bytes });
   } finally {

@@ -17,6 +17,11 @@ export interface GoldenCase {
 export interface GoldenComposition {
   /** The names of the inputs that every case has. */
   readonly required: readonly string[];
+  /**
+   * Optional. Functions of the values of inputs that the computation takes instead of them, where the contract has no
+   * operation for that: f, and f' for the gradients. Default: none.
+   */
+  readonly forms?: Named<{ value(x: number): number; slope(x: number): number }> | undefined;
   /** The results by their names in files, which the caller disposes. */
   compute(backend: Backend, inputs: Named<Tensor>, given: GoldenCase): Named<Tensor>;
 }

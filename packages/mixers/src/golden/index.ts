@@ -4,7 +4,9 @@
  */
 import type { GoldenComposition } from './composition.ts';
 import { goldenGru } from './gru.ts';
+import { goldenLinearAttention, goldenPerformer } from './linear-attention.ts';
 import { goldenLstm } from './lstm.ts';
+import { goldenRetention } from './retention.ts';
 import { goldenS4d } from './s4d.ts';
 
 export type { GoldenComposition } from './composition.ts';
@@ -13,4 +15,7 @@ export const goldenCompositions: Readonly<Record<string, GoldenComposition>> = {
   lstm: goldenLstm,
   gru: goldenGru,
   s4d: goldenS4d,
+  retention: goldenRetention,
+  linear_attention: goldenLinearAttention,
+  performer: goldenPerformer,
 };

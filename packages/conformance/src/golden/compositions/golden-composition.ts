@@ -13,6 +13,11 @@ export interface GoldenComposition {
   /** The names of the inputs that every case has. */
   readonly required: readonly string[];
   /**
+   * Optional. Functions of the values of inputs that the computation takes instead of them, where the contract has no
+   * operation for that: f, and f' for the gradients. Default: none.
+   */
+  readonly forms?: Named<{ value(x: number): number; slope(x: number): number }> | undefined;
+  /**
    * The results by their names in files, which the caller disposes.
    * @throws MambaError `invalid-argument` on options that it does not know, `unsupported` where the backend lacks an
    * operation.
@@ -36,13 +41,15 @@ const COMPOSED: Tolerance = {
 };
 
 /** The composition as a procedure: results as it gives them, and the gradients of every float input. */
-export function compositionProcedure({ required, compute }: GoldenComposition): GoldenProcedure {
+export function compositionProcedure({ required, forms = {}, compute }: GoldenComposition): GoldenProcedure {
   return {
     required,
     tolerance: COMPOSED,
     run: ({ backend, inputs, entry }) =>
       whereSupported({ backend }, async (arena) => {
-        const tensors = Object.fromEntries(Object.entries(inputs).map(([name, host]) => [name, arena.upload(host)]));
+        const tensors = Object.fromEntries(
+          Object.entries(inputs).map(([name, host]) => [name, arena.upload(formed(host, forms[name]))]),
+        );
         const leaves = Object.entries(tensors).filter(([, { dtype }]) => dtype !== 'int32');
         const tape = new Tape(
           backend,
@@ -60,13 +67,23 @@ export function compositionProcedure({ required, compute }: GoldenComposition): 
           const gradients = tape.backward(pairs);
           for (const gradient of gradients.values()) arena.own(gradient);
           const grad: Record<string, Result> = {};
-          for (const [name, tensor] of leaves) grad[name] = await gradientOf(arena, gradients.get(tensor), tensor);
+          for (const [name, tensor] of leaves) {
+            const { shape, data } = await gradientOf(arena, gradients.get(tensor), tensor);
+            const slopes = forms[name] && Array.from(inputs[name]!.data, forms[name].slope);
+            grad[name] = { shape, data: slopes ? slopes.map((slope, index) => slope * data[index]!) : data };
+          }
           return { out, grad };
         } finally {
           tape.dispose();
         }
       }),
   };
+}
+
+/** The values that the computation takes, in float64. */
+function formed(host: HostTensor, form: { value(x: number): number } | undefined): HostTensor {
+  if (form === undefined) return host;
+  return { dtype: 'float64', shape: host.shape, data: Float64Array.from(host.data, (value) => form.value(value)) };
 }
 
 /** The gradient of an input that no result depends on is 0. */
