@@ -16,6 +16,8 @@ export type * from './blocks/kinds.ts';
 export { defineBlock } from './blocks/kinds.ts';
 export type { MambaConfig } from './blocks/mamba/config.ts';
 export type { MambaState, MambaWeights } from './blocks/mamba/parameters.ts';
+export type { Mamba2Config } from './blocks/mamba2/config.ts';
+export type { Mamba2Weights } from './blocks/mamba2/parameters.ts';
 export type { MlpConfig } from './blocks/mlp/config.ts';
 export type { MlpWeights } from './blocks/mlp/parameters.ts';
 export type {

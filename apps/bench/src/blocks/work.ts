@@ -3,6 +3,7 @@ import type { BlockConfig, BlockKind } from '@mamba/core';
 import { blockDefinition } from '@mamba/core/driver';
 import { linearWork, type Work } from '../cases/work.ts';
 import { mambaWork } from './mamba.ts';
+import { mamba2Work } from './mamba2.ts';
 import { mlpWork } from './mlp.ts';
 
 export interface BlockTokens {
@@ -23,7 +24,11 @@ export function blockWork<K extends BlockKind>(config: BlockConfig<K>, size: Blo
   return count?.(config, size) ?? productsOf(config as BlockConfig, size);
 }
 
-const kinds: { readonly [K in BlockKind]?: CountWork<K> } = { mamba: mambaWork, mlp: mlpWork };
+const kinds: { readonly [K in BlockKind]?: CountWork<K> } = {
+  mamba: mambaWork,
+  mamba2: mamba2Work,
+  mlp: mlpWork,
+};
 
 /** A kind that the bench does not know is at least the products of its matrices. */
 function productsOf(config: BlockConfig, { dModel, tokens, bytesPerValue, bytesPerWeight }: BlockTokens): Work {

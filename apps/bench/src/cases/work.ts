@@ -35,6 +35,25 @@ export function scanWork({ batch, length, dim, state }: ScanShape, bytesPerValue
   };
 }
 
+export interface SsdShape {
+  readonly batch: number;
+  readonly length: number;
+  readonly heads: number;
+  readonly headDim: number;
+  readonly state: number;
+}
+
+/** The operations of Mamba-2's scan as the block uses it, one step after the other: softplus with bias, and D. */
+export function ssdOperations({ batch, length, heads, headDim, state }: SsdShape): number {
+  // A state step: times the decay, x times B, added; times C, added.
+  const stateStep = 3 + 2;
+  // A channel step: d x, and D x added.
+  const channelStep = 1 + 2;
+  // A head's step: softplus, d A and its exponential.
+  const headStep = SOFTPLUS + 1 + TRANSCENDENTAL;
+  return batch * length * heads * (headDim * (state * stateStep + channelStep) + headStep);
+}
+
 /** A causal convolution with bias and SiLU: input and output once, weights and state. */
 export function convWork(
   { batch, length, dim, width }: { batch: number; length: number; dim: number; width: number },

@@ -1,5 +1,5 @@
 /** The parts of the suite that a kind of block of core adds to its definition. */
-import type { BlockConfig, HostTensor, LayerSnapshot, Shape } from '@mamba/core';
+import type { BlockConfig, HostTensor, LayerSnapshot, Shape, StandaloneBlock } from '@mamba/core';
 import type fc from 'fast-check';
 import type { BlockCaseOptions } from '../cases/block.ts';
 import type { Case } from '../cases/case.ts';
@@ -28,8 +28,13 @@ export interface KindSuite<Config = BlockConfig> {
   cases(): readonly Case[];
   /** Blocks of random sizes and options, by the name of their check. */
   properties(): Readonly<Record<string, fc.Arbitrary<Case>>>;
-  /** Blocks that the laws of sequences are checked with, by the name of their checks. */
-  readonly sequences: Readonly<Record<string, BlockCaseOptions['config']>>;
+  /** Optional. Blocks that the laws of sequences are checked with, by the name of their checks. Default: none. */
+  readonly sequences?: Readonly<Record<string, BlockCaseOptions['config']>> | undefined;
+  /**
+   * Optional. A block that every law is checked with, by itself and in a model, as kinds of other packages are.
+   * Default: none, for a kind that is in the models of all laws.
+   */
+  readonly laws?: StandaloneBlock | undefined;
   /** Optional. Blocks that must be refused. Default: none. */
   readonly badInput?: readonly BadInput[] | undefined;
   /**

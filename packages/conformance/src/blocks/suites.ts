@@ -1,9 +1,14 @@
 import type { BlockConfig, BlockKind } from '@mamba/core';
 import type { KindSuite } from './contract.ts';
 import { mambaSuite } from './mamba/suite.ts';
+import { mamba2Suite } from './mamba2/suite.ts';
 import { mlpSuite } from './mlp/suite.ts';
 
-const SUITES: { readonly [K in BlockKind]?: KindSuite<BlockConfig<K>> } = { mamba: mambaSuite, mlp: mlpSuite };
+const SUITES: { readonly [K in BlockKind]?: KindSuite<BlockConfig<K>> } = {
+  mamba: mambaSuite,
+  mamba2: mamba2Suite,
+  mlp: mlpSuite,
+};
 
 /** The checks of every kind of core, in the order in which they run. */
 export function kindSuites(): readonly KindSuite[] {

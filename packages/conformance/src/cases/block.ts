@@ -11,6 +11,7 @@ import {
 } from '@mamba/core';
 import { blockDefinition, slotShape } from '@mamba/core/driver';
 import { kindInputs } from '../blocks/inputs.ts';
+import { isOptional, kindSupport } from '../blocks/support.ts';
 import { Random } from '../random.ts';
 import { type Case, type Inputs, type Sizes, type Tolerance, uploadInputs } from './case.ts';
 import { normals, resetMarks } from './host.ts';
@@ -38,8 +39,8 @@ export function blockCase(options: BlockCaseOptions): Case {
     seed,
     sizes: { ...blockSizes(config), batch, length, initialState, resets },
     tolerance: BLOCK,
-    optional: false,
-    supports: () => ({ supported: true }),
+    optional: isOptional(config.kind ?? 'mamba'),
+    supports: (backend) => kindSupport(config.kind ?? 'mamba', backend),
     async prepare(backend) {
       const weights = uploadBlock(backend, options);
       const { x, resets: marks, ...state } = uploadInputs(backend, blockInputs(options, slots));

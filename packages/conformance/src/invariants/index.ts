@@ -1,9 +1,12 @@
 /** The laws that backends obey, beside giving the right numbers. */
+import { kindSuites } from '../blocks/suites.ts';
+import { whereSupported } from '../blocks/support.ts';
 import type { Check } from '../runner/check.ts';
 import { badInputLaws } from './bad-input.ts';
 import { captureLaws } from './capture.ts';
 import { gatingLaw } from './gating.ts';
 import { keptStatesLaws } from './kept-states.ts';
+import { kindLaws } from './kind.ts';
 import { sequenceLaws } from './laws.ts';
 import { memoryLaws } from './memory.ts';
 import { modelStateLaws } from './model-state.ts';
@@ -23,5 +26,6 @@ export function invariantChecks(): readonly Check[] {
     ...rowUploadLaws(),
     ...notFiniteLaws(),
     ...trainingLaws(),
+    ...kindSuites().flatMap(({ laws }) => (laws ? whereSupported(laws.kind, kindLaws({ config: laws })) : [])),
   ];
 }

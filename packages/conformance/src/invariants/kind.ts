@@ -2,7 +2,7 @@
  * The checks of any kind of block, of core or of another package: the numbers of the reference, and every law that a
  * model with it obeys.
  */
-import { modelConfig, type StandaloneBlock } from '@mamba/core';
+import { type ModelConfig, modelConfig, type StandaloneBlock } from '@mamba/core';
 import { blockCase, blockSlots } from '../cases/block.ts';
 import { modelCase } from '../cases/model.ts';
 import type { Check } from '../runner/check.ts';
@@ -22,23 +22,33 @@ export interface KindOptions {
   readonly noResets?: string | undefined;
 }
 
-export function kindChecks({ config, name = config.kind, noResets }: KindOptions): readonly Check[] {
-  const { dModel, ...own } = config;
-  const mixed = modelConfig({ ...SMALL_MODEL, dModel, blocks: [SMALL_MODEL.blocks[0]!, own, own] });
+export function kindChecks(options: KindOptions): readonly Check[] {
+  const { config, name = config.kind, noResets } = options;
   const length = 17;
   const stateful = blockSlots(config).length > 0;
   return [
     ...[1, 2, length].map((steps) => blockCase({ config, batch: 2, length: steps, id: `${name}-len${steps}` })),
     ...(stateful ? [blockCase({ config, batch: 2, length, initialState: true, id: `${name}-initial-state` })] : []),
     ...(noResets === undefined ? [blockCase({ config, batch: 2, length, resets: true, id: `${name}-resets` })] : []),
-    modelCase({ config: mixed, batch: 2, length, id: `${name}-mixed` }),
+    modelCase({ config: mixedModel(config), batch: 2, length, id: `${name}-mixed` }),
   ]
     .map(caseCheck)
-    .concat(
-      lawsOf(block(`block-${name}`, config), noResets),
-      lawsOf(model(`model-${name}`, mixed), noResets),
-      stateLawsOf(`model-state-${name}`, mixed),
-      transferLawsOf(name, mixed),
-      gradientLaw(`model-${name}`, mixed, { resets: noResets === undefined }),
-    );
+    .concat(kindLaws(options));
+}
+
+/** The laws of a kind, without its numbers. */
+export function kindLaws({ config, name = config.kind, noResets }: KindOptions): readonly Check[] {
+  const mixed = mixedModel(config);
+  return [
+    ...lawsOf(block(`block-${name}`, config), noResets),
+    ...lawsOf(model(`model-${name}`, mixed), noResets),
+    ...stateLawsOf(`model-state-${name}`, mixed),
+    ...transferLawsOf(name, mixed),
+    gradientLaw(`model-${name}`, mixed, { resets: noResets === undefined }),
+  ];
+}
+
+/** A Mamba block, then two of the kind. */
+function mixedModel({ dModel, ...own }: StandaloneBlock): ModelConfig {
+  return modelConfig({ ...SMALL_MODEL, dModel, blocks: [SMALL_MODEL.blocks[0]!, own, own] });
 }

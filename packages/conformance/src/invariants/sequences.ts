@@ -62,7 +62,9 @@ export function sequences(): readonly Sequence[] {
     convolution(2),
     convolution(4),
     convolution(7),
-    ...kindSuites().flatMap((kind) => Object.entries(kind.sequences).map(([name, config]) => block(name, config))),
+    ...kindSuites().flatMap((kind) =>
+      Object.entries(kind.sequences ?? {}).map(([name, config]) => block(name, config)),
+    ),
     model('model', SMALL_MODEL),
     model('model-falcon', FALCON_MODEL),
     model('model-mixed', MIXED_MODEL),

@@ -2,6 +2,8 @@ import { invalid } from '../contract/errors.ts';
 import type { BlockDefinition } from './contract.ts';
 import type { MambaConfig } from './mamba/config.ts';
 import { mamba } from './mamba/mamba.ts';
+import type { Mamba2Config } from './mamba2/config.ts';
+import { mamba2 } from './mamba2/mamba2.ts';
 import type { MlpConfig } from './mlp/config.ts';
 import { mlp } from './mlp/mlp.ts';
 
@@ -11,6 +13,7 @@ import { mlp } from './mlp/mlp.ts';
  */
 export interface BlockKinds {
   mamba: MambaConfig;
+  mamba2: Mamba2Config;
   mlp: MlpConfig;
 }
 
@@ -24,6 +27,7 @@ export type BlockConfig<K extends BlockKind = BlockKind> = {
 /** Definitions by kind. Each takes configs of its own kind alone, a type that a map cannot express. */
 const definitions = new Map<string, unknown>([
   ['mamba', mamba],
+  ['mamba2', mamba2],
   ['mlp', mlp],
 ]);
 
