@@ -90,6 +90,10 @@ export function createDriver(runtime: Runtime): Driver<Storage> {
       reserved: heap.reserved,
       limit: LIMIT - runtime.overhead,
     }),
+    watchMemory() {
+      const end = heap.watch();
+      return () => end() - runtime.overhead;
+    },
     dispose: () => runtime.dispose(),
     blocks: fusedBlocks(runtime),
     model: (fusion, config, weights) => fusedModel(runtime, fusion, config, weights),

@@ -108,6 +108,7 @@ export function createDriver(gpu: Gpu, options: KernelOptions = {}): Driver<Stor
     supports: (operation, call) => supportsCall(kernels, operation, call),
     supportsUpload: (spec, target) => supportsUpload(gpu, spec, target),
     memory: () => ({ bytes: gpu.pool.bytes, reserved: gpu.pool.reserved + gpu.readback.reserved }),
+    watchMemory: () => gpu.pool.watch(),
     dispose() {
       rates.dispose();
       return gpu.dispose();

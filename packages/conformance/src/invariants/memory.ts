@@ -10,7 +10,7 @@ import { argmaxCase } from '../cases/argmax.ts';
 import { argsortCase } from '../cases/argsort.ts';
 import { attentionBackwardCase, attentionCase } from '../cases/attention.ts';
 import { blockCase } from '../cases/block.ts';
-import type { Case, OperationCase } from '../cases/case.ts';
+import type { Case, OperationCase, Prepared } from '../cases/case.ts';
 import { uploadInputs } from '../cases/case.ts';
 import { causalConv1dBackwardCase, causalConv1dCase } from '../cases/causal-conv1d.ts';
 import { concatCase } from '../cases/concat.ts';
@@ -153,6 +153,23 @@ async function deterministic(findings: Findings, backend: Backend, item: Operati
   }
 }
 
+/** Checks that `peakBytes` sees the results of a call, and that it forgets them with the call. */
+function watches(findings: Findings, backend: Backend, { run }: Prepared): void {
+  const idle = backend.memory().bytes;
+  let held = 0;
+  const peak = backend.peakBytes(() => {
+    const outputs = run();
+    held = backend.memory().bytes;
+    dispose(outputs);
+  });
+  findings.holds('peakBytes', peak >= held && held >= idle, `${peak} bytes at most, ${held} with the results`);
+  findings.equal(
+    'peakBytes of nothing',
+    backend.peakBytes(() => {}),
+    idle,
+  );
+}
+
 async function frees(findings: Findings, backend: Backend, item: Case, calls: number): Promise<void> {
   const empty = backend.memory();
   const prepared = await item.prepare(backend);
@@ -163,6 +180,7 @@ async function frees(findings: Findings, backend: Backend, item: Case, calls: nu
     for (let call = 0; call < calls; call++) dispose(prepared.run());
     await backend.synchronize();
     sameMemory(findings, backend, before);
+    watches(findings, backend, prepared);
     // Pools may grow to the need of a call, but not with the number of calls.
     const { reserved } = backend.memory();
     const bound = 2 * before.reserved + calls * GROWTH;

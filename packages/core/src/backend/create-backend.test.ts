@@ -71,6 +71,32 @@ describe('upload', () => {
 });
 
 describe('handles', () => {
+  it('are counted at their most while peakBytes watches, also where it throws and within itself', () => {
+    const { backend } = fakeBackend();
+    const held = backend.upload({ dtype: 'float32', shape: [1], data: new Float32Array(1) });
+    const both = (): void => {
+      for (const tensor of [backend.add(held, held), backend.add(held, held)]) tensor.dispose();
+    };
+    // The fake counts a byte for each tensor.
+    expect(backend.peakBytes(() => {})).toBe(1);
+    expect(backend.peakBytes(both)).toBe(3);
+    expect(
+      backend.peakBytes(() => {
+        const kept = backend.add(held, held);
+        expect(backend.peakBytes(both)).toBe(4);
+        kept.dispose();
+        expect(backend.peakBytes(() => {})).toBe(1);
+      }),
+    ).toBe(4);
+    expect(() =>
+      backend.peakBytes(() => {
+        both();
+        throw new Error('planted');
+      }),
+    ).toThrow('planted');
+    expect(backend.peakBytes(() => {})).toBe(1);
+  });
+
   it('free their memory once', () => {
     const a = zeros(2);
     const sum = backend.add(a, a);

@@ -52,6 +52,8 @@ class CheckedBackend<S> extends OperationMethods implements Backend, TensorOwner
   /** The tensors of the capture whose function runs. */
   #capturing: CaptureTensors<S> | undefined;
   #disposal: Promise<void> | undefined;
+  /** The most bytes so far, while `peakBytes` runs and the driver does not watch by itself. */
+  #peak: number | undefined;
 
   constructor(driver: Driver<S>) {
     super();
@@ -171,6 +173,30 @@ class CheckedBackend<S> extends OperationMethods implements Backend, TensorOwner
     return { tensors: this.#live.size, ...this.#driver.memory() };
   }
 
+  peakBytes(body: () => void): number {
+    this.#checkAlive();
+    const end = this.#driver.watchMemory?.() ?? this.#watchResults();
+    let peak = 0;
+    try {
+      body();
+    } finally {
+      peak = end();
+    }
+    return peak;
+  }
+
+  /** Watches the memory after each result, which is when it can have grown. */
+  #watchResults(): () => number {
+    const outer = this.#peak;
+    let peak = this.#driver.memory().bytes;
+    this.#peak = peak;
+    return () => {
+      peak = this.#peak ?? peak;
+      this.#peak = outer === undefined ? undefined : Math.max(outer, peak);
+      return peak;
+    };
+  }
+
   get disposed(): boolean {
     return this.#disposal !== undefined;
   }
@@ -223,6 +249,7 @@ class CheckedBackend<S> extends OperationMethods implements Backend, TensorOwner
     const tensor = new TensorHandle(this, storage, spec);
     this.#live.add(tensor);
     this.#capturing?.made.add(tensor);
+    if (this.#peak !== undefined) this.#peak = Math.max(this.#peak, this.#driver.memory().bytes);
     return tensor;
   }
 

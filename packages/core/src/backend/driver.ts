@@ -72,6 +72,11 @@ export interface Driver<S> {
   /** Optional. Whether `spec` can be stored with this dtype and role. Default: only in `precision` and int32. */
   supportsUpload?(spec: TensorSpec, target: UploadTarget): Support;
   memory(): Omit<MemoryUse, 'tensors'>;
+  /**
+   * Optional. Begins to count the most bytes that are in use at once, scratch memory included. The function that it
+   * returns ends that and tells them. Default: core looks at `memory` after each result.
+   */
+  watchMemory?(): () => number;
   dispose(): void | Promise<void>;
 
   /** Optional. Fused forms of blocks, by kind. Default, and where one returns undefined: core composes the block. */

@@ -85,6 +85,11 @@ export interface Backend extends Operations<Tensor> {
   supportsUpload(spec: TensorSpec, options?: UploadOptions): Support;
 
   memory(): MemoryUse;
+  /**
+   * Runs `body`, which awaits nothing, and returns the most bytes that were in use at once meanwhile: live tensors, and
+   * the scratch memory of operations where the backend counts it, as cpu and webgpu do. It passes on what `body` throws.
+   */
+  peakBytes(body: () => void): number;
   /** Frees everything, including tensors that are still alive. */
   dispose(): Promise<void>;
 }

@@ -24,6 +24,8 @@ export class Allocator {
   /** The end of all ranges; memory behind it was never used. */
   #end: number;
   #used = 0;
+  /** The most bytes that were used at once since the last `watch` began. */
+  #most = 0;
 
   /** `extend(end)` makes addresses below `end` usable and returns whether it could. */
   constructor(start: number, extend: (end: number) => boolean) {
@@ -36,6 +38,17 @@ export class Allocator {
     return this.#used;
   }
 
+  /** Begins to count the most bytes that are used at once; the function that it returns ends that and tells them. */
+  watch(): () => number {
+    const outer = this.#most;
+    this.#most = this.#used;
+    return () => {
+      const most = this.#most;
+      this.#most = Math.max(outer, most);
+      return most;
+    };
+  }
+
   /** Returns undefined where the memory cannot grow to hold so many bytes. */
   allocate(bytes: number): Allocation | undefined {
     const size = align(Math.max(bytes, 1));
@@ -45,6 +58,7 @@ export class Allocator {
     range.isFree = false;
     if (range.size > size) this.#split(range, size);
     this.#used += size;
+    this.#most = Math.max(this.#most, this.#used);
     let live = true;
     return {
       address: range.address,

@@ -24,6 +24,11 @@ export class Heap {
     return this.#allocator.used;
   }
 
+  /** As `Allocator.watch`. */
+  watch(): () => number {
+    return this.#allocator.watch();
+  }
+
   get reserved(): number {
     return this.memory.buffer.byteLength;
   }

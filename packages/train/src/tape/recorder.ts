@@ -58,6 +58,7 @@ export function recordingBackend(inner: Backend, run: Run): Backend {
     supports: (operation, ...args) => inner.supports(operation, ...(args.map(unwrap) as unknown as typeof args)),
     supportsUpload: (spec, options) => inner.supportsUpload(spec, options),
     memory: () => inner.memory(),
+    peakBytes: (body) => inner.peakBytes(body),
     dispose: () => inner.dispose(),
   };
 }

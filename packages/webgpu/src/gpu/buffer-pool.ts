@@ -57,6 +57,8 @@ export class BufferPool {
   /** The most bytes that were given out, in this window and in the one before. */
   #most = 0;
   #mostBefore = 0;
+  /** The most bytes that were given out at once since the last `watch` began. */
+  #watched = 0;
   /** The use of each class, by its capacity in bytes. */
   readonly #uses = new Map<number, Use>();
   /** The sum over classes of what each used at its peak, in this window and in the one before, in bytes. */
@@ -109,8 +111,20 @@ export class BufferPool {
     if (known === undefined) this.#trim(capacity);
     const held = known ?? this.#create(capacity, label);
     this.#bytes += capacity;
+    this.#watched = Math.max(this.#watched, this.#bytes);
     this.#live.set(held.buffer, held);
     return { buffer: held.buffer, size };
+  }
+
+  /** Begins to count the most bytes given out at once; the function that it returns ends that and tells them. */
+  watch(): () => number {
+    const outer = this.#watched;
+    this.#watched = this.#bytes;
+    return () => {
+      const most = this.#watched;
+      this.#watched = Math.max(outer, most);
+      return most;
+    };
   }
 
   give({ buffer }: PooledBuffer): void {
