@@ -16,6 +16,7 @@ import { installPeers, listPeers } from './peers.ts';
 import { reportCommand } from './report.ts';
 import { targetsCommand } from './targets.ts';
 import type { Terminal } from './terminal.ts';
+import { addVersusCommand } from './versus.ts';
 
 /**
  * Runs `mamba-bench` with these arguments. Gives its exit status: 0; 1 where something failed or got worse; 2 where the
@@ -165,6 +166,7 @@ function createProgram(terminal: Terminal, finish: (status: number) => void): Co
       const { json, quick = false, markdown = false } = flags;
       finish(await targetsCommand({ file, json, quick, markdown }, terminal));
     });
+  addVersusCommand(program, terminal, finish);
   addKernelsCommand(program, terminal, finish);
   program
     .command('merge <folder>')

@@ -11,12 +11,14 @@ import { describeExit, lastLine } from './child-output.ts';
 /**
  * Passes each message of the process to `hear`. Gives the failure in words, if there is one.
  * @param execPath Default: this Node.
+ * @param signal Sends the process SIGTERM when it is aborted; the process decides how it ends.
  */
 export async function runEntry<Message>(
   path: readonly string[],
   request: object,
   hear: (message: Message) => void,
   execPath: string = process.execPath,
+  signal?: AbortSignal,
 ): Promise<string | undefined> {
   const child = spawn(execPath, [builtFile(...path), JSON.stringify(request)], { stdio: ['ignore', 'pipe', 'pipe'] });
   const line = lastLine(child);
@@ -24,6 +26,9 @@ export async function runEntry<Message>(
     child.once('error', ({ message }) => resolve(message));
     child.once('close', (code, signal) => resolve(code === 0 ? undefined : describeExit(code, signal, line())));
   });
+  const stop = (): void => void child.kill('SIGTERM');
+  signal?.addEventListener('abort', stop, { once: true });
   for await (const message of createInterface({ input: child.stdout })) hear(JSON.parse(message) as Message);
+  signal?.removeEventListener('abort', stop);
   return end;
 }

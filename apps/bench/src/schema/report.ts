@@ -16,7 +16,7 @@ const positive = z.number().positive();
 const count = z.number().int().nonnegative();
 const plain = z.union([z.string(), z.number(), z.boolean()]);
 
-const machineSchema = z.strictObject({
+export const machineSchema = z.strictObject({
   cpu: z.string(),
   cores: z.number().int().positive(),
   /** Bytes of memory. */
@@ -40,7 +40,7 @@ const ceilingSchema = z.strictObject({
   how: z.string(),
 });
 
-const backendSchema = z.strictObject({
+export const backendSchema = z.strictObject({
   name: z.string(),
   /** Version of its package; absent where it has none. */
   version: z.string().optional(),
@@ -61,7 +61,7 @@ const backendSchema = z.strictObject({
   how: z.string().optional(),
 });
 
-const checkSchema = z.strictObject({
+export const checkSchema = z.strictObject({
   pass: z.boolean(),
   maxAbsError: z.number().nullable(),
   /** The largest reference value. */
@@ -73,7 +73,7 @@ const checkSchema = z.strictObject({
   checked: z.string(),
 });
 
-const timeSchema = z.strictObject({
+export const timeSchema = z.strictObject({
   median: positive,
   p10: positive,
   p90: positive,
@@ -210,16 +210,20 @@ export type ReportSet = z.infer<typeof setSchema>;
  * message.
  */
 export function parseReport(text: string, origin: string): Report {
-  const value = readHeader(text, origin, [KIND]);
-  return check(reportSchema, upgraded(value), origin);
+  const value = readHeader(text, origin, reportsOf([KIND]));
+  return checkFile(reportSchema, upgraded(value), origin);
 }
 
 /** `parseReport` for a file that holds one report or a set of them. */
 export function parseReports(text: string, origin: string): Report[] {
-  const value = readHeader(text, origin, [KIND, SET_KIND]);
-  if (value.kind === KIND) return [check(reportSchema, upgraded(value), origin)];
+  const value = readHeader(text, origin, reportsOf([KIND, SET_KIND]));
+  if (value.kind === KIND) return [checkFile(reportSchema, upgraded(value), origin)];
   const reports = Array.isArray(value.reports) ? value.reports.map(upgraded) : value.reports;
-  return check(setSchema, { ...value, schemaVersion: SCHEMA_VERSION, reports }, origin).reports;
+  return checkFile(setSchema, { ...value, schemaVersion: SCHEMA_VERSION, reports }, origin).reports;
+}
+
+function reportsOf(kinds: readonly string[]): FileSort {
+  return { kinds, versions: READABLE_VERSIONS, made: 'mamba-bench run --json FILE' };
 }
 
 /** Turns a report of a readable version into one of the newest: they differ in optional fields alone. */
@@ -230,8 +234,19 @@ function upgraded(value: unknown): unknown {
     : value;
 }
 
-/** The file's value with its kind and version checked; everything else is still to be checked. */
-function readHeader(text: string, origin: string, kinds: readonly string[]): Record<string, unknown> {
+/** What a file of one sort says of itself. */
+export interface FileSort {
+  readonly kinds: readonly string[];
+  readonly versions: readonly number[];
+  /** The command that makes such a file. */
+  readonly made: string;
+}
+
+/**
+ * The file's value with its kind and version checked; everything else is still to be checked.
+ * @throws MambaError `invalid-file`
+ */
+export function readHeader(text: string, origin: string, { kinds, versions, made }: FileSort): Record<string, unknown> {
   let value: unknown;
   try {
     value = JSON.parse(text);
@@ -244,15 +259,15 @@ function readHeader(text: string, origin: string, kinds: readonly string[]): Rec
       origin,
       given: `kind ${JSON.stringify(kind)}`,
       expected: kinds.map((known) => JSON.stringify(known)).join(' or '),
-      remedy: 'Make one with mamba-bench run --json FILE.',
+      remedy: `Make one with ${made}.`,
     });
-  if (!READABLE_VERSIONS.includes(schemaVersion as number))
+  if (!versions.includes(schemaVersion as number))
     throw new MambaError('invalid-file', `${origin} has a version that this mamba-bench does not read`, {
       origin,
       given: `schemaVersion ${JSON.stringify(schemaVersion)}`,
-      expected: READABLE_VERSIONS.join(' or '),
+      expected: versions.join(' or '),
       remedy:
-        typeof schemaVersion === 'number' && schemaVersion > SCHEMA_VERSION
+        typeof schemaVersion === 'number' && schemaVersion > Math.max(...versions)
           ? `Take the mamba-bench that wrote it${writer(value)}, or a newer one.`
           : 'Run the benchmark again.',
     });
@@ -264,7 +279,8 @@ function writer(value: unknown): string {
   return typeof version === 'string' ? `, version ${version}` : '';
 }
 
-function check<T>(schema: z.ZodType<T>, value: unknown, origin: string): T {
+/** The value as the schema has it. @throws MambaError `invalid-file` with the field that is wrong. */
+export function checkFile<T>(schema: z.ZodType<T>, value: unknown, origin: string): T {
   const parsed = schema.safeParse(value);
   if (!parsed.success)
     throw new MambaError('invalid-file', `${origin} is damaged: ${z.prettifyError(parsed.error)}`, { origin });

@@ -1,0 +1,251 @@
+/** `mamba-bench versus`: Mamba beside the systems that it is compared with, over length. */
+import { readFileSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
+import process from 'node:process';
+import { MambaError } from '@mamba/core';
+import { type Command, Option } from 'commander';
+import { platform } from '#platform';
+import { chooseNamed, KNOWN_BACKENDS } from '../machine/backends.ts';
+import { createProgress, type Progress } from '../report/progress.ts';
+import { styleFor } from '../report/style.ts';
+import { type Look, renderBackends, renderHeading } from '../report/table.ts';
+import { renderVersusMarkdown, replaceGenerated } from '../report/versus/markdown.ts';
+import { renderVersus } from '../report/versus/text.ts';
+import { findCandidates } from '../runner/candidates.ts';
+import { runEntry } from '../runner/entry.ts';
+import { MEASURES, type Measure, parseVersus, type VersusReport, versusSchema } from '../schema/versus.ts';
+import { checkWritable, reasonOf, writeWhole } from '../schema/write.ts';
+import { GENERATION_SIZES } from '../versus/generation.ts';
+import { mergeVersus } from '../versus/merge.ts';
+import { checkRequest, chooseSystems, type VersusNotice, type VersusRequest } from '../versus/request.ts';
+import { SYSTEMS } from '../versus/systems.ts';
+import type { VersusTask } from '../versus/task-node.ts';
+import { parsePositive, splitCounts, splitList, splitNames } from './arguments.ts';
+import { INTERRUPTED, interruptible } from './interrupt.ts';
+import type { Terminal } from './terminal.ts';
+
+interface VersusFlags {
+  readonly backend?: readonly string[];
+  readonly systems?: readonly string[];
+  readonly lengths?: readonly number[];
+  readonly measure?: readonly Measure[];
+  readonly dModel?: readonly number[];
+  readonly batch?: readonly number[];
+  readonly threads?: readonly number[];
+  readonly seconds?: number;
+  readonly memory?: number;
+  readonly model: keyof typeof GENERATION_SIZES;
+  readonly prompts?: readonly number[];
+  readonly tokens?: readonly number[];
+  readonly rows?: readonly number[];
+  readonly only?: 'blocks' | 'generation';
+  readonly quick?: true;
+  readonly json?: string;
+  readonly markdown?: true;
+  readonly into?: string;
+}
+
+/** Adds `versus` to the program; `finish` gets its exit status. */
+export function addVersusCommand(program: Command, terminal: Terminal, finish: (status: number) => void): void {
+  const systems = SYSTEMS.map(({ name }) => name);
+  program
+    .command('versus')
+    .description('Mamba beside what it is compared with: time and memory over length, training, and generation')
+    .argument('[result.json...]', 'show these results instead of measuring')
+    .option('--backend <name...>', `only these: ${KNOWN_BACKENDS.map(({ name }) => name).join(', ')}`, splitList)
+    .option('--systems <name...>', `only these, beside mamba: ${systems.slice(1).join(', ')}`, splitList)
+    .option('--lengths <n...>', 'tokens of a sequence; default: the powers of two from 2^7 to 2^17', splitCounts)
+    .option('--measure <name...>', `only these: ${MEASURES.join(', ')}`, splitNames(MEASURES, 'measure'))
+    .option('--d-model <n>', 'width of the blocks; default 256', splitCounts)
+    .option('--batch <n>', 'sequences at once; default 1', splitCounts)
+    .option('--threads <n...>', 'of cpu: a candidate for each of these numbers', splitCounts)
+    .option('--seconds <n>', 'a system ends at the length where one call would take longer; default 5', parsePositive)
+    .option('--memory <GiB>', 'what a call may take; default: what the backend tells, and what is free', parsePositive)
+    .addOption(
+      new Option('--model <size>', 'size of the models that generate')
+        .choices(Object.keys(GENERATION_SIZES))
+        .default('small'),
+    )
+    .option('--prompts <n...>', 'tokens of the prompts; default 2048', splitCounts)
+    .option('--tokens <n>', 'new tokens of each row; default 128', splitCounts)
+    .option('--rows <n...>', 'rows that generate at once; default 1, 4, 16, 64, 128', splitCounts)
+    .addOption(new Option('--only <part>', 'one part alone').choices(['blocks', 'generation']))
+    .option('--quick', 'a rehearsal: short sequences of narrow blocks')
+    .option('--json <file>', 'write the result as JSON')
+    .option('--markdown', 'as Markdown: the claims, and the tables behind them')
+    .option('--into <file>', 'put that Markdown between the marks of this document')
+    .action(async (files: string[], flags: VersusFlags) => finish(await versusCommand(files, flags, terminal)));
+}
+
+async function versusCommand(files: readonly string[], flags: VersusFlags, terminal: Terminal): Promise<number> {
+  const { stdout, environment } = terminal;
+  const look: Look = { style: styleFor(stdout, environment), width: stdout.columns ?? 80 };
+  const { json, markdown = false, into } = flags;
+  checkWritable(json);
+  checkWritable(into);
+  if (files.length > 0) {
+    const reports = await Promise.all(files.map(readVersus));
+    show(reports, { markdown, into }, look, stdout);
+    return 0;
+  }
+  const { report, status } = await measure(flags, look, terminal);
+  if (json !== undefined) {
+    writeWhole(`${JSON.stringify(versusSchema.parse(report), null, 1)}\n`, json);
+    stdout.write(`\n${look.style.dim('result:')} ${json}\n`);
+  }
+  show([report], { markdown, into }, look, stdout);
+  return status;
+}
+
+/** @throws MambaError `io`, `invalid-file` */
+export async function readVersus(file: string): Promise<VersusReport> {
+  const text = await readFile(file, 'utf8').catch((cause: unknown) => {
+    throw new MambaError('io', `${file} could not be read: ${reasonOf(cause)}`, { origin: file, cause });
+  });
+  return parseVersus(text, file);
+}
+
+function show(
+  reports: readonly VersusReport[],
+  { markdown, into }: { readonly markdown: boolean; readonly into: string | undefined },
+  look: Look,
+  stdout: Terminal['stdout'],
+): void {
+  if (into !== undefined) {
+    intoDocument(into, renderVersusMarkdown(reports));
+    return;
+  }
+  const text = markdown
+    ? renderVersusMarkdown(reports)
+    : reports.map((report) => renderVersus(report, look)).join('\n\n');
+  stdout.write(`\n${text}\n`);
+}
+
+async function measure(
+  flags: VersusFlags,
+  look: Look,
+  { stdout, stderr, environment }: Terminal,
+): Promise<{ report: VersusReport; status: number }> {
+  const request = requestOf(flags);
+  checkRequest(request);
+  const { threads = [] } = flags;
+  const names = chooseNamed(KNOWN_BACKENDS, flags.backend ?? [], 'backend').map(({ name }) => name);
+  // The float64 reference is what the others are compared with, and too slow for these lengths unless it is asked for.
+  const asked = names.filter((name) => name !== 'reference' || flags.backend !== undefined);
+  const found = await findCandidates(asked);
+  stdout.write(`\n${renderHeading({ machine: platform.machineFacts() }, look)}\n\n`);
+  stdout.write(
+    `${renderBackends(
+      found.map(({ record }) => record),
+      look,
+    )}\n`,
+  );
+  const ready = found.filter(({ record }) => record.status === 'ready').map(({ known }) => known.name);
+  if (ready.length === 0) throw new MambaError('unavailable', 'none of these backends runs here');
+  const progress = createProgress(stderr, styleFor(stderr, environment));
+  return interruptible(
+    () => progress.step('stopping after this sample'),
+    async (signal) => {
+      const reports: VersusReport[] = [];
+      const failures: string[] = [];
+      try {
+        for (const backend of ready) {
+          if (signal.aborted) break;
+          const { report, failure } = await runApart({ backend, threads, request }, progress, signal);
+          if (report !== undefined) reports.push(report);
+          if (failure !== undefined) failures.push(`${backend}: ${failure}`);
+        }
+      } finally {
+        progress.end();
+      }
+      for (const failure of failures) stderr.write(`${look.style.red('mamba-bench:')} ${failure}\n`);
+      const [first, ...others] = reports;
+      if (first === undefined)
+        throw new MambaError('unavailable', signal.aborted ? 'nothing was measured yet' : 'nothing could be measured');
+      const merged = mergeVersus([first, ...others]);
+      const absent = found.filter(({ record }) => record.status !== 'ready').map(({ record }) => record);
+      const report = {
+        ...merged,
+        interrupted: merged.interrupted || signal.aborted,
+        backends: [...merged.backends, ...absent],
+      };
+      const wrong =
+        failures.length > 0 ||
+        report.agreements.some(({ status }) => status !== 'agrees') ||
+        report.points.some(({ status }) => status === 'failed') ||
+        report.generation.some(({ status }) => status === 'failed' || status === 'disagrees');
+      return { report, status: signal.aborted ? INTERRUPTED : wrong ? 1 : 0 };
+    },
+  );
+}
+
+/** Compares on one backend in a process of its own. What it told before it crashed is kept. */
+async function runApart(
+  task: VersusTask,
+  progress: Progress,
+  signal: AbortSignal,
+): Promise<{ report: VersusReport | undefined; failure: string | undefined }> {
+  let report: VersusReport | undefined;
+  const hear = (notice: VersusNotice): void => {
+    if (notice.type === 'begin') progress.begin(notice.parts);
+    else if (notice.type === 'step') progress.step(notice.label);
+    else if (notice.type === 'advance') progress.advance(notice.parts);
+    else report = notice.report;
+  };
+  const failure = await runEntry(['versus', 'task-node.js'], task, hear, process.execPath, signal);
+  return { report: failure === undefined ? report : report && { ...report, interrupted: true }, failure };
+}
+
+const FULL = { lengths: powers(7, 17), dModel: 256, prompts: [2048], tokens: 128, rows: [1, 4, 16, 64, 128] };
+const QUICK = { lengths: powers(5, 9), dModel: 32, prompts: [64], tokens: 8, rows: [1, 4] };
+/** A model for a rehearsal. */
+const QUICK_MODEL = { layers: 2, dModel: 32, vocabSize: 64 };
+
+function requestOf(flags: VersusFlags): VersusRequest {
+  const { systems = [], quick = false, only, seconds, memory, measure: measures } = flags;
+  const defaults = quick ? QUICK : FULL;
+  // A typo is told before the first second is spent.
+  chooseSystems(systems);
+  const generation = {
+    size: quick ? QUICK_MODEL : GENERATION_SIZES[flags.model],
+    prompts: flags.prompts ?? defaults.prompts,
+    tokens: flags.tokens?.[0] ?? defaults.tokens,
+    batches: flags.rows ?? defaults.rows,
+    seconds: 12 * (seconds ?? 5),
+  };
+  return {
+    systems,
+    dModel: flags.dModel?.[0] ?? defaults.dModel,
+    batch: flags.batch?.[0] ?? 1,
+    lengths: only === 'generation' ? [] : (flags.lengths ?? defaults.lengths),
+    measures,
+    seconds,
+    memory: memory && memory * 2 ** 30,
+    ...(quick && { budget: 20 }),
+    ...(only !== 'blocks' && { generation }),
+  };
+}
+
+function powers(from: number, to: number): number[] {
+  return Array.from({ length: to - from + 1 }, (_, index) => 2 ** (from + index));
+}
+
+function readDocument(file: string): string {
+  try {
+    return readFileSync(file, 'utf8');
+  } catch (cause) {
+    throw new MambaError('io', `${file} could not be read: ${reasonOf(cause)}`, { origin: file, cause });
+  }
+}
+
+/** @throws MambaError `invalid-argument` where the document has no place for it. */
+function intoDocument(file: string, text: string): void {
+  const document = readDocument(file);
+  const replaced = replaceGenerated(document, text);
+  if (replaced === undefined)
+    throw new MambaError('invalid-argument', `${file} has no place for the result`, {
+      origin: file,
+      remedy: 'Take the two marks from docs/versus.md.',
+    });
+  writeWhole(replaced, file);
+}

@@ -1,0 +1,155 @@
+/**
+ * The schema of what `mamba-bench versus` and its page write, version 1. Times are in seconds, memory in bytes.
+ * docs/versus-schema.md describes the fields.
+ */
+import { z } from 'zod';
+import { backendSchema, checkFile, checkSchema, machineSchema, readHeader, timeSchema } from './report.ts';
+
+export const VERSUS_KIND = 'mamba-versus';
+export const VERSUS_VERSION = 1;
+
+const positive = z.number().positive();
+const count = z.number().int().nonnegative();
+const natural = z.number().int().positive();
+
+/** What is measured of a block: a whole sequence, one token after it, one step of training on it. */
+export const MEASURES = ['forward', 'step', 'train'] as const;
+export type Measure = (typeof MEASURES)[number];
+
+const systemSchema = z.strictObject({
+  name: z.string(),
+  label: z.string(),
+  kind: z.string(),
+  /** The sizes of its block. */
+  config: z.record(z.string(), z.union([z.string(), z.number(), z.boolean()])),
+  parameters: natural,
+  grows: z.enum(['linear', 'quadratic']),
+  remembers: z.enum(['constant', 'every token', 'a window', 'nothing']),
+});
+
+/** The comparison of a system with the float64 reference, before anything of it was timed. */
+const agreementSchema = z.strictObject({
+  system: z.string(),
+  backend: z.string(),
+  status: z.enum(['agrees', 'disagrees', 'failed']),
+  check: checkSchema.optional(),
+  reason: z.string().optional(),
+});
+
+const memorySchema = z.strictObject({
+  /** Bytes in use at most during a call, weights and input included, as the backend counts them. */
+  peak: count,
+  /** Bytes that one sequence's state takes after so many tokens; of a step. */
+  state: count.optional(),
+});
+
+const refusalSchema = z.strictObject({
+  /** Bytes that the call would take. */
+  bytes: positive,
+  /** Bytes that there are. */
+  limit: positive,
+});
+
+const pointSchema = z.strictObject({
+  system: z.string(),
+  backend: z.string(),
+  measure: z.enum(MEASURES),
+  /** Tokens of the sequence; of a step, tokens before it. */
+  length: natural,
+  /**
+   * `refused`: it would take more memory than there is; `stopped`: a call would take longer than was allowed, so that
+   * this length and longer ones were not run; `unsupported`: the system or the backend cannot do it; `failed`: it threw,
+   * or gave what is not a number.
+   */
+  status: z.enum(['measured', 'refused', 'stopped', 'unsupported', 'failed']),
+  time: timeSchema.optional(),
+  /** Tokens a second at the median time. */
+  perSecond: positive.optional(),
+  memory: memorySchema.optional(),
+  refused: refusalSchema.optional(),
+  /** Seconds that a call was expected to take, where it was stopped. */
+  expected: positive.optional(),
+  reason: z.string().optional(),
+});
+
+const generationSchema = z.strictObject({
+  /** The name of the kind of model: `mamba`, `transformer`. */
+  model: z.string(),
+  label: z.string(),
+  backend: z.string(),
+  layers: natural,
+  dModel: natural,
+  parameters: natural,
+  batch: natural,
+  /** Tokens of each prompt, and new tokens of each row. */
+  prompt: natural,
+  tokens: natural,
+  status: z.enum(['measured', 'refused', 'stopped', 'unsupported', 'failed', 'disagrees']),
+  /** Seconds of the prompt alone, and of prompt and new tokens together. */
+  prefillSeconds: positive.optional(),
+  seconds: positive.optional(),
+  /** New tokens a second of all rows, the prompt's time included. */
+  perSecond: positive.optional(),
+  /** Bytes of the states of all rows at the end. */
+  state: count.optional(),
+  refused: refusalSchema.optional(),
+  expected: positive.optional(),
+  check: checkSchema.optional(),
+  reason: z.string().optional(),
+});
+
+const crossingSchema = z.strictObject({
+  backend: z.string(),
+  measure: z.enum(MEASURES),
+  of: z.enum(['time', 'memory']),
+  /** The system that Mamba is compared with. */
+  against: z.string(),
+  /** Whether Mamba needs less at every length that both were measured at, from some length on, or not at the longest. */
+  less: z.enum(['always', 'from', 'not']),
+  /** The length from which Mamba needs less, between two that were measured. */
+  from: positive.optional(),
+  /** What the other needs over what Mamba needs, at the longest length that both were measured at. */
+  length: natural,
+  ratio: positive,
+  /** The first length that Mamba was measured at and the other could not be. */
+  alone: natural.optional(),
+});
+
+export const versusSchema = z.strictObject({
+  kind: z.literal(VERSUS_KIND),
+  schemaVersion: z.literal(VERSUS_VERSION),
+  tool: z.strictObject({ name: z.string(), version: z.string() }),
+  startedAt: z.iso.datetime(),
+  finishedAt: z.iso.datetime(),
+  interrupted: z.boolean(),
+  settings: z.strictObject({
+    dModel: natural,
+    batch: natural,
+    lengths: z.array(natural),
+    measures: z.array(z.enum(MEASURES)),
+    /** Seconds that one call may take. */
+    seconds: positive,
+  }),
+  machine: machineSchema,
+  backends: z.array(backendSchema),
+  systems: z.array(systemSchema),
+  agreements: z.array(agreementSchema),
+  points: z.array(pointSchema),
+  crossings: z.array(crossingSchema),
+  generation: z.array(generationSchema),
+});
+
+export type VersusReport = z.infer<typeof versusSchema>;
+export type VersusSettings = VersusReport['settings'];
+export type SystemRecord = z.infer<typeof systemSchema>;
+export type Agreement = z.infer<typeof agreementSchema>;
+export type VersusPoint = z.infer<typeof pointSchema>;
+export type Crossing = z.infer<typeof crossingSchema>;
+export type Refusal = z.infer<typeof refusalSchema>;
+export type GenerationRow = z.infer<typeof generationSchema>;
+
+/** @throws MambaError `invalid-file` where the text is no result of `versus`, or one of another version. */
+export function parseVersus(text: string, origin: string): VersusReport {
+  const sort = { kinds: [VERSUS_KIND], versions: [VERSUS_VERSION], made: 'mamba-bench versus --json FILE' };
+  return checkFile(versusSchema, readHeader(text, origin, sort), origin);
+}

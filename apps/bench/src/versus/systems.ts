@@ -1,0 +1,95 @@
+/**
+ * The systems that are compared, each a kind of block. A line here is all that a system needs: blocks are opened,
+ * checked, measured and drawn alike. Every system gets the inner width at which it has about as many parameters as a
+ * Mamba block of the same model width.
+ */
+import { type BlockConfig, blockConfig, sizeOf } from '@mamba/core';
+import { blockDefinition } from '@mamba/core/driver';
+import { defineTimeInvariant } from '@mamba/train';
+
+export interface System {
+  /** The name in options, results and links. */
+  readonly name: string;
+  /** The name that people read. */
+  readonly label: string;
+  /** How memory and work of a whole sequence grow with its length, after the formulas. */
+  readonly grows: 'linear' | 'quadratic';
+  /** What a step has to remember of the tokens before. `nothing`: the system cannot go on token by token. */
+  readonly remembers: 'constant' | 'every token' | 'a window' | 'nothing';
+  /** What the literature says of it beside Mamba, with the source. */
+  readonly says: string;
+  /** The block whose inner width is `inner`, a multiple of the headDim. */
+  config(size: SystemSize): BlockConfig;
+}
+
+export interface SystemSize {
+  readonly dModel: number;
+  readonly inner: number;
+  readonly headDim: number;
+}
+
+export const BASELINE = 'mamba';
+
+export const SYSTEMS: readonly System[] = [
+  {
+    name: BASELINE,
+    label: 'Mamba',
+    grows: 'linear',
+    remembers: 'constant',
+    says: 'linear in length, and a step takes constant time and memory (arXiv 2312.00752, section 3)',
+    config: ({ dModel }) => {
+      const { dModel: _, ...config } = blockConfig(dModel, { projectionBias: false, convBias: true });
+      return { ...config, kind: 'mamba' };
+    },
+  },
+  {
+    name: 'time-invariant',
+    label: 'Mamba without selection',
+    grows: 'linear',
+    remembers: 'constant',
+    says: "S4D-Real in Mamba's block: as fast, but it cannot choose what to remember (arXiv 2312.00752, table 1)",
+    config: ({ inner }) => ({ kind: 'time-invariant', dInner: inner, dState: 16, dConv: 4 }),
+  },
+];
+
+/** Makes the kinds of the table known. */
+export function defineSystems(): void {
+  defineTimeInvariant();
+}
+
+/** A system with the block that is measured. */
+export interface SizedSystem extends System {
+  readonly block: BlockConfig;
+  readonly parameters: number;
+}
+
+/** The system at this model width, with the inner width whose parameters come nearest to those of a Mamba block. */
+export function sizeSystem(system: System, dModel: number): SizedSystem {
+  const headDim = headDimOf(dModel);
+  const wanted = parametersOf(SYSTEMS[0]!.config({ dModel, inner: 2 * dModel, headDim }), dModel);
+  let best: SizedSystem | undefined;
+  for (let inner = headDim; inner <= 4 * dModel; inner += headDim) {
+    const block = system.config({ dModel, inner, headDim });
+    const parameters = parametersOf(block, dModel);
+    if (best === undefined || Math.abs(parameters - wanted) < Math.abs(best.parameters - wanted))
+      best = { ...system, block, parameters };
+  }
+  return best!;
+}
+
+/** Heads of 64 as in the paper's Transformers; narrow models have four heads. */
+function headDimOf(dModel: number): number {
+  return Math.max(1, Math.min(64, Math.floor(dModel / 4)));
+}
+
+function parametersOf(block: BlockConfig, dModel: number): number {
+  return parameterShapes(block, dModel).reduce((sum, { shape }) => sum + sizeOf(shape), 0);
+}
+
+/** The parameters of a block, its kind's defaults filled in. */
+export function parameterShapes(block: BlockConfig, dModel: number) {
+  const definition = blockDefinition('versus', block.kind);
+  const config = { ...definition.defaults, ...block } as BlockConfig;
+  definition.check('versus', config, dModel);
+  return definition.parameters(config, dModel).filter(({ optional }) => optional !== true);
+}
