@@ -5,6 +5,7 @@
  */
 import { type BlockConfig, blockConfig, sizeOf } from '@mamba/core';
 import { blockDefinition } from '@mamba/core/driver';
+import { defineMixers } from '@mamba/mixers';
 import { defineTimeInvariant } from '@mamba/train';
 
 export interface System {
@@ -50,11 +51,36 @@ export const SYSTEMS: readonly System[] = [
     says: "S4D-Real in Mamba's block: as fast, but it cannot choose what to remember (arXiv 2312.00752, table 1)",
     config: ({ inner }) => ({ kind: 'time-invariant', dInner: inner, dState: 16, dConv: 4 }),
   },
+  {
+    name: 's4d',
+    label: 'S4D',
+    grows: 'linear',
+    remembers: 'constant',
+    says: 'complex states that do not depend on the input (arXiv 2206.11893); its block has a third of the parameters',
+    config: () => ({ kind: 's4d', dState: 64 }),
+  },
+  {
+    name: 'lstm',
+    label: 'LSTM',
+    grows: 'linear',
+    remembers: 'constant',
+    says: 'forgets, and trains slowly, since its steps cannot run side by side (the seed)',
+    config: ({ inner }) => ({ kind: 'lstm', dHidden: inner }),
+  },
+  {
+    name: 'gru',
+    label: 'GRU',
+    grows: 'linear',
+    remembers: 'constant',
+    says: 'as the LSTM, with one state instead of two (the seed)',
+    config: ({ inner }) => ({ kind: 'gru', dHidden: inner }),
+  },
 ];
 
 /** Makes the kinds of the table known. */
 export function defineSystems(): void {
   defineTimeInvariant();
+  defineMixers();
 }
 
 /** A system with the block that is measured. */
