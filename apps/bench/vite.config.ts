@@ -11,9 +11,11 @@ export default defineConfig({
     outDir: '../dist/web',
     emptyOutDir: true,
     target: 'esnext',
-    // The page, and the page of a runner. The paths are absolute: relative ones would begin where vite was started.
+    // The pages, and the page of a runner. The paths are absolute: relative ones would begin where vite was started.
     rolldownOptions: {
-      input: ['index.html', 'runner.html'].map((name) => fileURLToPath(new URL(`web/${name}`, import.meta.url))),
+      input: ['index.html', 'versus.html', 'runner.html'].map((name) =>
+        fileURLToPath(new URL(`web/${name}`, import.meta.url)),
+      ),
     },
   },
   worker: { format: 'es' },

@@ -7,7 +7,9 @@ import { launchChromium } from '@mamba/software-gpu';
 import { build, type PreviewServer, preview } from 'vite';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { parseReport } from '../src/schema/report.ts';
+import { parseVersus } from '../src/schema/versus.ts';
 import { exampleReport } from './example-report.ts';
+import { exampleVersus } from './example-versus.ts';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 /** Asks by a timer: a page that draws nothing may get no animation frames, which are the default. */
@@ -163,5 +165,124 @@ describe.runIf(process.platform === 'linux' && process.arch === 'x64')('the web 
     await page.click('#files li button');
     expect(await page.locator('#files li').count()).toBe(1);
     expect(failures).toEqual([]);
+  });
+
+  describe('versus', () => {
+    let versus: typeof page;
+    const statusOf = (pattern: string): Promise<unknown> =>
+      versus.waitForFunction(
+        (source) => new RegExp(source).test(document.querySelector('#status')!.textContent ?? ''),
+        pattern,
+        TIMEOUT,
+      );
+    beforeAll(async () => {
+      versus = await browser.newPage({ viewport: { width: 1100, height: 900 } });
+      versus.on('pageerror', (error) => failures.push(String(error)));
+      await versus.context().route(WORKERS, async (route) => {
+        const response = await route.fetch();
+        await route.fulfill({ response, body: `globalThis.mambaBenchSmall = true;\n${await response.text()}` });
+      });
+      await versus.goto(`${server.resolvedUrls!.local[0]!}versus.html?quick`);
+    });
+    const saved = async () => {
+      const [download] = await Promise.all([versus.waitForEvent('download'), versus.click('#save')]);
+      return parseVersus(await readFile(await download.path(), 'utf8'), 'the result');
+    };
+
+    it('measures two systems in a worker, draws them as they come, and saves the result', async () => {
+      await versus.selectOption('#backend', 'cpu');
+      for (const input of await versus.locator('input[name=system]').all())
+        await input.setChecked((await input.getAttribute('value')) === 'time-invariant');
+      await versus.click('#run');
+      expect(await versus.isDisabled('#run')).toBe(true);
+      // A plot is there before the end.
+      await versus.waitForSelector('.measure svg', { timeout: 280_000 });
+      await statusOf('^Done: ');
+      const report = await saved();
+      expect(report.interrupted).toBe(false);
+      expect(report.systems.map(({ name }) => name)).toEqual(['mamba', 'time-invariant']);
+      expect(report.agreements.map(({ status }) => status)).toEqual(['agrees', 'agrees']);
+      expect(report.points.map(({ status }) => status)).toEqual(report.points.map(() => 'measured'));
+      expect(report.points).toHaveLength(2 * 3 * 3);
+      expect(await versus.locator('.measure svg').count()).toBe(6);
+      expect(await versus.locator('[data-table=generation] tbody tr').count()).toBe(2);
+      expect(failures).toEqual([]);
+    });
+
+    it('reads points out by the keyboard, and shows the speed as tokens a second', async () => {
+      const plot = versus.locator('.plots').first();
+      await plot.focus();
+      await versus.keyboard.press('ArrowRight');
+      const readout = versus.locator('figure output').first();
+      expect(await readout.textContent()).toMatch(/^Mamba, 16 tokens: .* [µm]?s$/);
+      await versus.keyboard.press('ArrowRight');
+      expect(await readout.textContent()).toMatch(/^Mamba, 32 tokens: /);
+      await versus.check('input[name=speed][value=rate]', { force: true });
+      expect(await versus.locator('figure h3').first().textContent()).toBe('Tokens a second');
+      expect(await readout.textContent()).toMatch(/^Mamba, 32 tokens: [\d.]+( k| M)?$/);
+    });
+
+    it('puts the result into a link, which shows it with the machine it came from', async () => {
+      await versus.click('#share');
+      await statusOf('holds the whole result');
+      const address = versus.url();
+      const other = await browser.newPage();
+      other.on('pageerror', (error) => failures.push(String(error)));
+      await other.goto(address);
+      await other.waitForSelector('.measure svg');
+      expect(await other.textContent('#origin')).toContain('This came with the link: measured on');
+      const cells = (where: typeof other) => where.locator('[data-table=forward] td').allTextContents();
+      const [given, linked] = [await cells(versus), await cells(other)];
+      expect(linked).toHaveLength(given.length);
+      // The link has four digits, so that a third one may be rounded otherwise.
+      for (const [index, text] of linked.entries()) {
+        expect(text.replace(/[\d.]+/, '')).toBe(given[index]!.replace(/[\d.]+/, ''));
+        expect(Number.parseFloat(text) / Number.parseFloat(given[index]!)).toBeCloseTo(1, 1);
+      }
+      await other.goto(address.slice(0, -200));
+      await other.reload();
+      await other.waitForFunction(() => document.querySelector('#status')!.textContent !== '', undefined, TIMEOUT);
+      expect(await other.textContent('#status')).toContain('the link is damaged');
+      await other.close();
+      expect(failures).toEqual([]);
+    });
+
+    it('stops midway with what it has, and says where a backend is not here', async () => {
+      await versus.evaluate(() => {
+        const doing = document.querySelector('#doing')!;
+        new MutationObserver((_, observer) => {
+          if (!doing.textContent?.includes('train, length')) return;
+          observer.disconnect();
+          document.querySelector<HTMLButtonElement>('#stop')!.click();
+        }).observe(doing, { childList: true, characterData: true, subtree: true });
+      });
+      await versus.click('#run');
+      await statusOf('^Stopped: ');
+      const report = await saved();
+      expect(report.interrupted).toBe(true);
+      expect(report.points.length).toBeGreaterThan(0);
+      await versus.evaluate(() => document.querySelector('#backend')!.append(new Option('abacus', 'abacus')));
+      await versus.selectOption('#backend', 'abacus');
+      await versus.click('#run');
+      await statusOf('there is no backend "abacus"');
+      expect(await versus.isDisabled('#run')).toBe(false);
+    });
+
+    it('shows what was refused and left out in a file, on a phone as well, and calculates', async () => {
+      await versus.setViewportSize({ width: 375, height: 800 });
+      const buffer = Buffer.from(JSON.stringify(exampleVersus()));
+      await versus.setInputFiles('#open', { name: 'other.json', mimeType: 'application/json', buffer });
+      await versus.waitForFunction(() => document.querySelector('#origin')!.textContent!.startsWith('From other.json'));
+      expect(await versus.locator('[data-table=forward]').textContent()).toContain('✕ 8.00 GiB');
+      expect(await versus.locator('[data-table=crossings] td').first().textContent()).toBe('from 328: 1.56×');
+      expect(await versus.locator('.curve-attention').count()).toBeGreaterThan(0);
+      // Nothing is wider than the phone.
+      expect(await versus.evaluate(() => document.documentElement.scrollWidth - innerWidth)).toBe(0);
+      await versus.fill('[name=length]', '1024');
+      expect(await versus.textContent('.out')).toContain('1.50 GiB');
+      await versus.fill('[name=length]', '');
+      expect(await versus.textContent('.out')).toContain('whole number');
+      expect(failures).toEqual([]);
+    });
   });
 });

@@ -10,6 +10,7 @@ import { renderBody } from '../src/report/html/body.ts';
 import { css } from '../src/report/html/style.ts';
 import { parseReports, type Report } from '../src/schema/report.ts';
 import type { Notice, Request } from './messages.ts';
+import { hearWorker, saveFile } from './start-worker.ts';
 
 const find = <T extends Element = HTMLElement>(selector: string): T => document.querySelector<T>(selector)!;
 const controls = find<HTMLFormElement>('#controls');
@@ -88,8 +89,7 @@ addEventListener('drop', (event) => {
 function start(request: Request): void {
   // Each run gets a worker of its own, so that nothing of the last run is left.
   worker = new Worker(new URL('./worker.ts', import.meta.url), { type: 'module' });
-  worker.onmessage = ({ data }: MessageEvent<Notice>) => hear(data);
-  worker.onerror = ({ message }) => hear({ type: 'failed', message: message || 'the worker did not start' });
+  hearWorker<Notice>(worker, { hear, fail: (message) => hear({ type: 'failed', message }) });
   worker.postMessage(request);
   [total, done, started] = [1, 0, performance.now()];
   bar.removeAttribute('value');
@@ -160,11 +160,8 @@ async function importFiles(files: readonly File[]): Promise<void> {
 
 function exportReport(): void {
   if (own === undefined) return;
-  const link = document.createElement('a');
-  link.href = URL.createObjectURL(new Blob([`${JSON.stringify(own, null, 2)}\n`], { type: 'application/json' }));
-  link.download = `mamba-bench-${own.machine.engine.name.toLowerCase().replace(/\W+/g, '-')}.json`;
-  link.click();
-  URL.revokeObjectURL(link.href);
+  const engine = own.machine.engine.name.toLowerCase().replace(/\W+/g, '-');
+  saveFile(`mamba-bench-${engine}.json`, `${JSON.stringify(own, null, 2)}\n`);
 }
 
 function render(): void {

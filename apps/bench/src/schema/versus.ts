@@ -19,6 +19,8 @@ export type Measure = (typeof MEASURES)[number];
 const systemSchema = z.strictObject({
   name: z.string(),
   label: z.string(),
+  /** The label in a plot, where it has to be shorter. */
+  short: z.string().optional(),
   kind: z.string(),
   /** The sizes of its block. */
   config: z.record(z.string(), z.union([z.string(), z.number(), z.boolean()])),

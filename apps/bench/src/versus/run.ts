@@ -205,10 +205,10 @@ function memoryOf(backend: Backend, { known, record }: FoundBackend): number {
   return Math.floor(shared ? Math.min(told, 0.8 * platform.availableMemory()) : told);
 }
 
-function recordOf({ name, label, block, parameters, grows, remembers }: SizedSystem): SystemRecord {
+function recordOf({ name, label, short, block, parameters, grows, remembers }: SizedSystem): SystemRecord {
   const { kind, ...sizes } = block;
   const config: SystemRecord['config'] = {};
   for (const [key, value] of Object.entries(sizes as Readonly<Record<string, unknown>>))
     if (typeof value === 'string' || typeof value === 'number' || typeof value === 'boolean') config[key] = value;
-  return { name, label, kind, config, parameters, grows, remembers };
+  return { name, label, ...(short !== undefined && { short }), kind, config, parameters, grows, remembers };
 }

@@ -13,6 +13,8 @@ export interface System {
   readonly name: string;
   /** The name that people read. */
   readonly label: string;
+  /** The same for a label in a plot, where that has to be shorter. */
+  readonly short?: string | undefined;
   /** How memory and work of a whole sequence grow with its length, after the formulas. */
   readonly grows: 'linear' | 'quadratic';
   /** What a step has to remember of the tokens before. `nothing`: the system cannot go on token by token. */
@@ -46,6 +48,7 @@ export const SYSTEMS: readonly System[] = [
   {
     name: 'time-invariant',
     label: 'Mamba without selection',
+    short: 'no selection',
     grows: 'linear',
     remembers: 'constant',
     says: "S4D-Real in Mamba's block: as fast, but it cannot choose what to remember (arXiv 2312.00752, table 1)",

@@ -6,6 +6,7 @@ import * as Plot from '@observablehq/plot';
 import { SUITE_NAMES } from '../../cases/contract.ts';
 import type { Result } from '../../schema/report.ts';
 import { digits, formatBytes, formatCount, formatSeconds } from '../format.ts';
+import { HALO, power, roundBytes, roundTimes, STYLE } from './axes.ts';
 import { measuredOf, type Series } from './series.ts';
 import { caseLabel } from './tables.ts';
 
@@ -18,9 +19,6 @@ export interface Chart {
 }
 
 const WIDTH = 760;
-/** Keeps a label legible that lies over lines. */
-const HALO = { stroke: 'var(--card)', strokeWidth: 4 };
-const STYLE = { fontFamily: 'inherit', fontSize: '12px', background: 'none', overflow: 'visible' };
 
 /** Returns every plot that these results give; none is empty. */
 export function chartsOf(series: readonly Series[], document: Document): Record<string, Chart[]> {
@@ -67,7 +65,7 @@ const TIME: Quantity = {
   spread: ' Bands span the 10th to the 90th percentile.',
   format: formatSeconds,
   spanOf: ({ time }) => ({ y: time!.median, low: time!.p10, high: time!.p90 }),
-  ticks: roundTimes,
+  ticks: (points) => roundTimes(points.flatMap(({ low, high }) => [low, high])),
 };
 
 const MEMORY: Quantity = {
@@ -77,7 +75,7 @@ const MEMORY: Quantity = {
   spread: '',
   format: formatBytes,
   spanOf: ({ memory }) => (memory?.peak ? { y: memory.peak, low: memory.peak, high: memory.peak } : undefined),
-  ticks: roundBytes,
+  ticks: (points) => roundBytes(points.map(({ y }) => y)),
 };
 
 const SWEPT: Readonly<Record<string, string>> = {
@@ -124,6 +122,8 @@ function overLength(
     x: { type: 'log', base: 2, label: 'length', labelAnchor: 'center', tickFormat: power, ticks: 8, grid: false },
     y: {
       type: 'log',
+      // A logarithmic axis labels what is round in its base.
+      base: of === 'memory' ? 2 : 10,
       label: axis,
       ticks: ticks(points),
       tickFormat: (value: number) => format(value).replace(/\.0+(?= )/, ''),
@@ -444,33 +444,4 @@ function spreadLabels(ends: readonly { point: Point; text: string }[], points: r
       floor = Math.max(Math.log(point.y), floor + gap);
       return { x: point.x, y: Math.exp(floor), text, color: point.series.color };
     });
-}
-
-function power(value: number): string {
-  const exponent = Math.log2(value);
-  if (!Number.isInteger(exponent)) return '';
-  return `2${[...String(exponent)].map((digit) => '⁰¹²³⁴⁵⁶⁷⁸⁹'[Number(digit)]).join('')}`;
-}
-
-/** The powers of ten that the points span, with their doubles where there are few. */
-function roundTimes(points: readonly Point[]): number[] {
-  const least = Math.min(...points.map(({ low }) => low));
-  const most = Math.max(...points.map(({ high }) => high));
-  const [low, high] = [Math.floor(Math.log10(least)), Math.ceil(Math.log10(most))];
-  const steps = high - low > 2 ? [1] : [1, 2];
-  return Array.from({ length: high - low + 1 }, (_, index) => index + low)
-    .flatMap((exponent) => steps.map((step) => Number(`${step}e${exponent}`)))
-    .filter((time) => time > least && time < most);
-}
-
-/** The powers of two that lie between the points: all of them where there are few, or else the powers of four. */
-function roundBytes(points: readonly Point[]): number[] {
-  const values = points.map(({ y }) => Math.log2(y));
-  const [least, most] = [Math.min(...values), Math.max(...values)];
-  const step = most - least > 5 ? 2 : 1;
-  const first = step * Math.ceil(least / step);
-  return Array.from(
-    { length: Math.max(0, Math.floor((most - first) / step) + 1) },
-    (_, index) => 2 ** (first + step * index),
-  );
 }

@@ -4,7 +4,9 @@ import { MEASURES, type VersusReport } from '../../schema/versus.ts';
 import { digits, formatPower } from '../format.ts';
 import { CLAIMS, describeBert } from './claims.ts';
 import {
-  describeCrossing,
+  CROSSING_LEGEND,
+  CROSSING_TITLES,
+  crossingTable,
   formatLength,
   generationTable,
   generationText,
@@ -71,11 +73,20 @@ function renderReport(report: VersusReport): string[] {
           ].join('\n'),
         );
       }
-      const crossings = report.crossings.filter((one) => one.backend === name && one.measure === measure);
-      if (crossings.length > 0)
-        parts.push(crossings.map((crossing) => `- ${describeCrossing(crossing, report)}.`).join('\n'));
     }
     if (report.points.some(({ backend }) => backend === name)) parts.push(`${LEGEND}.`);
+    for (const of of ['time', 'memory'] as const) {
+      const table = crossingTable(report, name, of);
+      if (table === undefined) continue;
+      parts.push(`**${CROSSING_TITLES[of]}** (${CROSSING_LEGEND})`);
+      parts.push(
+        [
+          `| | ${table.measures.map((measure) => MEASURE_TITLES[measure].toLowerCase()).join(' | ')} |`,
+          `| --- |${table.measures.map(() => ' ---: |').join('')}`,
+          ...table.rows.map(({ label, cells }) => `| ${label} | ${cells.map(({ text }) => text).join(' | ')} |`),
+        ].join('\n'),
+      );
+    }
     parts.push(...renderGeneration(report, name));
   }
   return parts;

@@ -1,5 +1,12 @@
 /** A comparison as tables of figures, for the terminal, Markdown and the page. */
-import type { Crossing, GenerationRow, Measure, VersusPoint, VersusReport } from '../../schema/versus.ts';
+import {
+  type Crossing,
+  type GenerationRow,
+  MEASURES,
+  type Measure,
+  type VersusPoint,
+  type VersusReport,
+} from '../../schema/versus.ts';
 import { needOf } from '../../versus/crossings.ts';
 import { digits, formatBytes, formatCount, formatSeconds } from '../format.ts';
 
@@ -69,34 +76,62 @@ function cellText(point: VersusPoint | undefined, quantity: Quantity): string {
   if (point === undefined) return '';
   const { status, refused, expected } = point;
   if (status === 'refused') return `✕ ${formatBytes(refused!.bytes)}`;
-  if (status === 'stopped') return `≈ ${formatSeconds(expected!)}`;
+  if (status === 'stopped') return quantity === 'memory' ? '' : `≈ ${formatSeconds(expected!)}`;
   if (status !== 'measured') return status === 'failed' ? 'failed' : '–';
   const value = figureOf(point, quantity);
   return value === undefined ? '–' : formatQuantity(value, quantity);
 }
 
-/** `Mamba is faster than attention from 1,930 tokens on, 3.2 × at 8,192`. */
-export function describeCrossing(
-  { of, against, less, from, length, ratio, alone }: Crossing,
-  report: VersusReport,
-): string {
-  const label = report.systems.find(({ name }) => name === against)?.label ?? against;
-  const better = of === 'time' ? 'faster than' : 'smaller than';
-  const most = alone === undefined ? '' : `; from ${formatLength(alone)} on it is alone`;
-  const factor = ratio >= 1 ? ratio : 1 / ratio;
-  const at = `${digits(factor)} × at ${formatLength(length)}`;
-  if (less === 'always') return `Mamba is ${better} ${label} at every length, ${at}${most}`;
-  if (less === 'from')
-    return `Mamba is ${better} ${label} from ${formatLength(Math.round(from!))} tokens on, ${at}${most}`;
-  const level = factor < 1.005;
-  const worse = of === 'time' ? 'faster' : 'smaller';
-  return level
-    ? `Mamba and ${label} are level at ${formatLength(length)}${most}`
-    : `${label} is ${worse} than Mamba, ${at}${most}`;
+/** Where Mamba needs less time or memory than another system, a column for each measure. */
+export interface CrossingTable {
+  readonly of: Crossing['of'];
+  readonly measures: readonly Measure[];
+  readonly rows: readonly {
+    readonly system: string;
+    readonly label: string;
+    readonly cells: readonly CrossingCell[];
+  }[];
 }
 
+export interface CrossingCell {
+  readonly crossing: Crossing | undefined;
+  /** `from 1,930: 3.20×`: the length, and what the other needs over what Mamba needs at the longest length of both. */
+  readonly text: string;
+}
+
+export function crossingTable(report: VersusReport, backend: string, of: Crossing['of']): CrossingTable | undefined {
+  const own = report.crossings.filter((one) => one.backend === backend && one.of === of);
+  const measures = MEASURES.filter((measure) => own.some((one) => one.measure === measure));
+  const rows = report.systems.flatMap(({ name, label }) => {
+    if (!own.some(({ against }) => against === name)) return [];
+    const cells = measures.map((measure): CrossingCell => {
+      const crossing = own.find((one) => one.against === name && one.measure === measure);
+      return { crossing, text: crossing === undefined ? '' : crossingText(crossing) };
+    });
+    return [{ system: name, label, cells }];
+  });
+  return rows.length === 0 ? undefined : { of, measures, rows };
+}
+
+export const CROSSING_TITLES: Readonly<Record<Crossing['of'], string>> = {
+  time: 'Where Mamba takes less time',
+  memory: 'Where Mamba takes less memory',
+};
+
+/** What the cells of both tables mean. */
+export const CROSSING_LEGEND =
+  'from: the length from which Mamba takes less; the factor is what the other takes over what Mamba takes, at the longest length of both';
+
+function crossingText({ less, from, ratio }: Crossing): string {
+  const factor = `${digits(ratio)}×`;
+  if (less === 'always') return `always: ${factor}`;
+  if (less === 'from') return `from ${formatLength(Math.round(from!))}: ${factor}`;
+  return Math.abs(ratio - 1) < 5e-3 ? 'level' : `no: ${factor}`;
+}
+
+/** `16,384` */
 export function formatLength(length: number): string {
-  return String(length).replace(/\B(?=(\d{3})+$)/g, ' ');
+  return String(length).replace(/\B(?=(\d{3})+$)/g, ',');
 }
 
 /** The rows of generation, by prompt and batch, with what one model does over the other. */

@@ -6,7 +6,10 @@ import { digits, formatPower } from '../format.ts';
 import { type Look, NO_RULES, wrap } from '../table.ts';
 import {
   type Cell,
-  describeCrossing,
+  CROSSING_LEGEND,
+  CROSSING_TITLES,
+  type CrossingTable,
+  crossingTable,
   formatLength,
   generationTable,
   generationText,
@@ -19,25 +22,23 @@ import {
 
 /** Tables of time and memory, the crossings, and generation; for each backend. */
 export function renderVersus(report: VersusReport, look: Look): string {
-  const { style, width } = look;
+  const { style } = look;
   const parts: string[] = [];
   const { dModel, batch } = report.settings;
   for (const { name } of report.backends) {
     const tables = MEASURES.flatMap((measure) =>
       (['time', 'memory'] as const).flatMap((quantity) => matrixOf(report, name, measure, quantity) ?? []),
     );
-    const crossings = report.crossings.filter(({ backend }) => backend === name);
     const generation = renderGeneration(report, name, look);
     if (tables.length === 0 && generation === '') continue;
     parts.push(style.bold(`${name}: one block, d_model ${dModel}, batch ${batch}`));
     for (const table of tables) parts.push(renderMatrix(table, look));
     if (tables.length > 0) parts.push(indented(LEGEND, look));
-    for (const measure of MEASURES) {
-      const own = crossings.filter((crossing) => crossing.measure === measure);
-      if (own.length === 0) continue;
-      const lines = own.flatMap((crossing) => wrap(`· ${describeCrossing(crossing, report)}`, width - 2));
-      parts.push([style.bold(MEASURE_TITLES[measure]), ...lines.map((line) => `  ${line}`)].join('\n'));
+    for (const of of ['time', 'memory'] as const) {
+      const table = crossingTable(report, name, of);
+      if (table !== undefined) parts.push(renderCrossings(table, look));
     }
+    if (report.crossings.some(({ backend }) => backend === name)) parts.push(indented(CROSSING_LEGEND, look));
     if (generation !== '') parts.push(generation);
   }
   for (const { system, backend, status, reason } of report.agreements)
@@ -65,6 +66,18 @@ function renderMatrix({ measure, quantity, lengths, rows }: Matrix, { style, wid
     if (shown.length > 1 && lines.some((line) => stripVTControlCharacters(line).trimEnd().length + 2 > width)) continue;
     return [style.bold(title), ...lines.map((line) => `  ${line}`.trimEnd())].join('\n');
   }
+}
+
+function renderCrossings({ of, measures, rows }: CrossingTable, { style }: Look): string {
+  const table = new Table({
+    head: ['', ...measures.map((measure) => style.dim(MEASURE_TITLES[measure].toLowerCase()))],
+    colAligns: ['left', ...measures.map(() => 'right' as const)],
+    chars: NO_RULES,
+    style: { head: [], border: [], compact: true, 'padding-left': 0, 'padding-right': 2 },
+  });
+  for (const { label, cells } of rows) table.push([label, ...cells.map(({ text }) => text)]);
+  const lines = table.toString().split('\n');
+  return [style.bold(CROSSING_TITLES[of]), ...lines.map((line) => `  ${line}`.trimEnd())].join('\n');
 }
 
 function renderGeneration(report: VersusReport, backend: string, { style, width }: Look): string {

@@ -1,0 +1,34 @@
+/** What the plots have in common: their look, and round ticks of logarithmic axes. */
+
+/** Keeps a label legible that lies over lines. */
+export const HALO = { stroke: 'var(--card)', strokeWidth: 4 };
+export const STYLE = { fontFamily: 'inherit', fontSize: '12px', background: 'none', overflow: 'visible' };
+
+/** A power of two with its exponent raised; nothing for other numbers. */
+export function power(value: number): string {
+  const exponent = Math.log2(value);
+  if (!Number.isInteger(exponent)) return '';
+  return `2${[...String(exponent)].map((digit) => '⁰¹²³⁴⁵⁶⁷⁸⁹'[Number(digit)]).join('')}`;
+}
+
+/** The powers of ten that the values span, with their doubles where there are few. */
+export function roundTimes(values: readonly number[]): number[] {
+  const [least, most] = [Math.min(...values), Math.max(...values)];
+  const [low, high] = [Math.floor(Math.log10(least)), Math.ceil(Math.log10(most))];
+  const steps = high - low > 2 ? [1] : [1, 2];
+  return Array.from({ length: high - low + 1 }, (_, index) => index + low)
+    .flatMap((exponent) => steps.map((step) => Number(`${step}e${exponent}`)))
+    .filter((time) => time > least && time < most);
+}
+
+/** The powers of two that lie between the values: all of them where there are few, or else the powers of four. */
+export function roundBytes(values: readonly number[]): number[] {
+  const logs = values.map((value) => Math.log2(value));
+  const [least, most] = [Math.min(...logs), Math.max(...logs)];
+  const step = most - least > 5 ? 2 : 1;
+  const first = step * Math.ceil(least / step);
+  return Array.from(
+    { length: Math.max(0, Math.floor((most - first) / step) + 1) },
+    (_, index) => 2 ** (first + step * index),
+  );
+}

@@ -1,0 +1,214 @@
+/** The page: what to compare, the curves as they are measured, and links that hold a result. */
+import '../page.css';
+import './versus.css';
+import { machineName } from '../../src/compare/key.ts';
+import { messageOf } from '../../src/errors.ts';
+import { KNOWN_BACKENDS } from '../../src/machine/backends.ts';
+import { css } from '../../src/report/html/style.ts';
+import { parseVersus, type VersusReport } from '../../src/schema/versus.ts';
+import { GENERATION_SIZES } from '../../src/versus/generation.ts';
+import { decodeLink, encodeLink } from '../../src/versus/link.ts';
+import type { VersusRequest } from '../../src/versus/request.ts';
+import { SYSTEMS } from '../../src/versus/systems.ts';
+import { hearWorker, saveFile } from '../start-worker.ts';
+import { showCalculator } from './calculator.ts';
+import type { FromWorker, ToWorker } from './messages.ts';
+import { ResultView } from './result-view.ts';
+
+const find = <T extends Element = HTMLElement>(selector: string): T => document.querySelector<T>(selector)!;
+const controls = find<HTMLFormElement>('#controls');
+const runButton = find<HTMLButtonElement>('#run');
+const stopButton = find<HTMLButtonElement>('#stop');
+const shareButton = find<HTMLButtonElement>('#share');
+const saveButton = find<HTMLButtonElement>('#save');
+const bar = find<HTMLProgressElement>('#bar');
+const status = find('#status');
+
+let report: VersusReport | undefined;
+let worker: Worker | undefined;
+let stopping = false;
+let parts = 1;
+let done = 0;
+
+const style = document.createElement('style');
+style.textContent = css;
+document.head.prepend(style);
+const view = new ResultView(find('#results'));
+showCalculator(find('#calculator'), () => report);
+fillControls();
+addEventListener('hashchange', () => void openLink());
+void openLink();
+
+controls.addEventListener('submit', (event) => {
+  event.preventDefault();
+  start({ type: 'run', backend: find<HTMLSelectElement>('#backend').value, request: requestOf() });
+});
+stopButton.addEventListener('click', () => {
+  if (stopping) {
+    // It was asked to stop and is in a long call: it is taken away with what it has told so far.
+    finish(report && { ...report, interrupted: true });
+    return;
+  }
+  stopping = true;
+  stopButton.textContent = 'Stop now';
+  find('#doing').textContent = 'stopping after this sample';
+  worker?.postMessage({ type: 'stop' } satisfies ToWorker);
+});
+shareButton.addEventListener('click', () => void share());
+saveButton.addEventListener('click', () => {
+  if (report !== undefined) saveFile('mamba-versus.json', `${JSON.stringify(report, null, 1)}\n`);
+});
+find<HTMLInputElement>('#open').addEventListener('change', async ({ target }) => {
+  const input = target as HTMLInputElement;
+  const [file] = input.files ?? [];
+  if (file === undefined) return;
+  try {
+    show(parseVersus(await file.text(), file.name), `From ${file.name}`);
+    say('');
+  } catch (error) {
+    say(messageOf(error), true);
+  }
+  input.value = '';
+});
+
+controls.addEventListener('change', ({ target }) => {
+  if ((target as HTMLInputElement).name !== 'system') return;
+  const left = controls.querySelectorAll<HTMLInputElement>('input[name=system]:not(:checked)');
+  view.hide(new Set([...left].map(({ value }) => value)));
+});
+
+function fillControls(): void {
+  for (const { name, label, says } of SYSTEMS.slice(1)) {
+    const choice = document.createElement('label');
+    const input = document.createElement('input');
+    Object.assign(input, { type: 'checkbox', name: 'system', value: name, checked: true });
+    choice.title = says;
+    choice.append(input, label);
+    find('#systems').append(choice);
+  }
+  for (const { name } of KNOWN_BACKENDS) if (name !== 'reference') find('#backend').append(new Option(name, name));
+  if (!('gpu' in navigator)) find<HTMLSelectElement>('#backend').value = 'cpu';
+}
+
+/** `?quick` in the page's address takes lengths and models that are done in seconds, as a look at the page. */
+function requestOf(): VersusRequest {
+  const number = (selector: string): number => Number(find<HTMLSelectElement>(selector).value);
+  const systems = [...controls.querySelectorAll<HTMLInputElement>('input[name=system]:checked')];
+  const quick = new URLSearchParams(location.search).has('quick');
+  const [from, to] = quick ? [4, 6] : [7, number('#length')];
+  return {
+    systems: ['mamba', ...systems.map(({ value }) => value)],
+    dModel: quick ? 16 : number('#width'),
+    batch: number('#batch'),
+    lengths: Array.from({ length: to - from + 1 }, (_, index) => 2 ** (from + index)),
+    seconds: 3,
+    ...(find<HTMLInputElement>('#generation').checked && {
+      generation: {
+        size: quick ? { layers: 2, dModel: 16, vocabSize: 32 } : GENERATION_SIZES.small,
+        prompts: [quick ? 8 : 512],
+        tokens: quick ? 4 : 64,
+        batches: quick ? [1, 2] : [1, 4, 16],
+        seconds: 20,
+      },
+    }),
+  };
+}
+
+function start(request: ToWorker): void {
+  worker = new Worker(new URL('./worker.ts', import.meta.url), { type: 'module' });
+  hearWorker<FromWorker>(worker, { hear, fail });
+  worker.postMessage(request);
+  [parts, done, stopping, report] = [1, 0, false, undefined];
+  if (location.hash !== '') history.replaceState(null, '', location.pathname + location.search);
+  find('#origin').hidden = true;
+  find('#progress').hidden = false;
+  bar.removeAttribute('value');
+  runButton.disabled = true;
+  stopButton.disabled = false;
+  for (const button of [shareButton, saveButton]) button.disabled = true;
+  view.clear();
+  say('');
+}
+
+function hear(notice: FromWorker): void {
+  if (notice.type === 'begin') {
+    [parts, done] = [notice.parts, 0];
+  } else if (notice.type === 'step') {
+    if (!stopping) find('#doing').textContent = notice.label;
+  } else if (notice.type === 'advance') {
+    done += notice.parts;
+    bar.value = Math.min(done / parts, 1);
+  } else if (notice.type === 'partial') {
+    report = notice.report;
+    view.show(report);
+  } else if (notice.type === 'done') {
+    finish(notice.report);
+  } else {
+    fail(notice.message);
+  }
+}
+
+function fail(message: string): void {
+  finish(report && { ...report, interrupted: true });
+  say(message, true);
+}
+
+function finish(result: VersusReport | undefined): void {
+  worker?.terminate();
+  worker = undefined;
+  find('#progress').hidden = true;
+  runButton.disabled = false;
+  stopButton.disabled = true;
+  stopButton.textContent = 'Stop';
+  if (result === undefined) {
+    say('Stopped before anything was measured.');
+    return;
+  }
+  show(result);
+  const measured = result.points.filter((point) => point.status === 'measured').length;
+  const bad =
+    result.agreements.filter((agreement) => agreement.status !== 'agrees').length +
+    result.points.filter((point) => point.status === 'failed').length;
+  const how = result.interrupted ? 'Stopped' : 'Done';
+  say(`${how}: ${measured} points measured${bad > 0 ? `, ${bad} failed or wrong` : ''}.`, bad > 0);
+}
+
+/** @param origin Where a result came from that was not measured here. */
+function show(result: VersusReport, origin?: string): void {
+  report = result;
+  view.show(result);
+  for (const button of [shareButton, saveButton]) button.disabled = false;
+  const element = find('#origin');
+  element.hidden = origin === undefined;
+  if (origin === undefined) return;
+  const { machine, startedAt } = result;
+  element.textContent = `${origin}: measured on ${machineName(machine)}, ${startedAt.slice(0, 10)}. Compare to measure here.`;
+}
+
+async function share(): Promise<void> {
+  if (report === undefined) return;
+  const fragment = await encodeLink(report);
+  history.replaceState(null, '', `#${fragment}`);
+  try {
+    await navigator.clipboard.writeText(location.href);
+    say('The link is copied; it holds the whole result.');
+  } catch {
+    say('The address of this page now holds the whole result: copy it from the address bar.');
+  }
+}
+
+async function openLink(): Promise<void> {
+  const fragment = location.hash.slice(1);
+  if (fragment === '' || worker !== undefined) return;
+  try {
+    show(await decodeLink(fragment), 'This came with the link');
+    say('');
+  } catch (error) {
+    say(messageOf(error), true);
+  }
+}
+
+function say(message: string, bad = false): void {
+  status.textContent = message;
+  status.className = bad ? 'bad' : 'quiet';
+}
