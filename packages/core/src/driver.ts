@@ -4,6 +4,8 @@
  */
 export { createBackend } from './backend/create-backend.ts';
 export type * from './backend/driver.ts';
+export type { AttentionConfig, RopeConfig } from './blocks/attention/config.ts';
+export type { AttentionWeights } from './blocks/attention/parameters.ts';
 export { composedBlock } from './blocks/block.ts';
 export type * from './blocks/contract.ts';
 export type * from './blocks/kinds.ts';

@@ -3,6 +3,8 @@
  * and `@mamba/core/toolkit` for packages that build on core.
  */
 export { selectBackend } from './backend/select-backend.ts';
+export type { AttentionConfig, RopeConfig } from './blocks/attention/config.ts';
+export type { AttentionWeights } from './blocks/attention/parameters.ts';
 export {
   type Block,
   type BlockForwardOptions,

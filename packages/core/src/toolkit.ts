@@ -4,6 +4,7 @@
  */
 export { yieldToEventLoop } from './backend/event-loop.ts';
 export { disposeAll, Scope, scoped } from './backend/scope.ts';
+export { type Appended, appendRows, offsetsOf } from './blocks/growing.ts';
 export { mamba2Widths } from './blocks/mamba2/config.ts';
 export { isGated } from './blocks/mlp/config.ts';
 export { slotShape } from './blocks/state.ts';

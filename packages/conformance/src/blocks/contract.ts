@@ -1,10 +1,11 @@
 /** The parts of the suite that a kind of block of core adds to its definition. */
-import type { BlockConfig, HostTensor, LayerSnapshot, Shape, StandaloneBlock } from '@mamba/core';
+import type { BlockConfig, HostTensor, LayerSnapshot, Shape } from '@mamba/core';
 import type fc from 'fast-check';
 import type { BlockCaseOptions } from '../cases/block.ts';
 import type { Case } from '../cases/case.ts';
 import type { Draw } from '../cases/draw.ts';
 import type { BadInput } from '../invariants/attempts.ts';
+import type { KindOptions } from '../invariants/kind.ts';
 
 /** The distributions of the random weights and states of a kind. */
 export interface KindInputs<Config = BlockConfig> {
@@ -31,10 +32,10 @@ export interface KindSuite<Config = BlockConfig> {
   /** Optional. Blocks that the laws of sequences are checked with, by the name of their checks. Default: none. */
   readonly sequences?: Readonly<Record<string, BlockCaseOptions['config']>> | undefined;
   /**
-   * Optional. A block that every law is checked with, by itself and in a model, as kinds of other packages are.
+   * Optional. Blocks that every law is checked with, by themselves and in models, as kinds of other packages are.
    * Default: none, for a kind that is in the models of all laws.
    */
-  readonly laws?: StandaloneBlock | undefined;
+  readonly laws?: readonly KindOptions[] | undefined;
   /** Optional. Blocks that must be refused. Default: none. */
   readonly badInput?: readonly BadInput[] | undefined;
   /**

@@ -1,4 +1,5 @@
 import type { BlockConfig, BlockKind } from '@mamba/core';
+import { attentionSuite } from './attention/suite.ts';
 import type { KindSuite } from './contract.ts';
 import { mambaSuite } from './mamba/suite.ts';
 import { mamba2Suite } from './mamba2/suite.ts';
@@ -8,6 +9,7 @@ const SUITES: { readonly [K in BlockKind]?: KindSuite<BlockConfig<K>> } = {
   mamba: mambaSuite,
   mamba2: mamba2Suite,
   mlp: mlpSuite,
+  attention: attentionSuite,
 };
 
 /** The checks of every kind of core, in the order in which they run. */

@@ -1,11 +1,19 @@
 /** The operations that kinds of core need and that a backend may lack. */
 import type { Backend, BlockKind, Support } from '@mamba/core';
+import { attentionCase } from '../cases/attention.ts';
 import type { Case } from '../cases/case.ts';
 import { gatedRmsNormCase } from '../cases/gated-rms-norm.ts';
+import { ropeCase } from '../cases/rope.ts';
 import { ssdScanCase } from '../cases/ssd-scan.ts';
+import { writeRowsCase } from '../cases/write-rows.ts';
 import type { Check } from '../runner/check.ts';
 
 const NEEDS: { readonly [K in BlockKind]?: readonly Case[] } = {
+  attention: [
+    attentionCase({ batch: 1, queries: 1, keys: 1, heads: 1, kvHeads: 1, headDim: 2 }),
+    ropeCase({ batch: 1, length: 1, heads: 1, headDim: 2 }),
+    writeRowsCase({ batch: 1, capacity: 1, length: 1, channels: 1 }),
+  ],
   mamba2: [
     ssdScanCase({ batch: 1, length: 1, heads: 1, headDim: 1, state: 1 }),
     gatedRmsNormCase({ rows: 1, channels: 1 }),

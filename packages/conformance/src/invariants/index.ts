@@ -26,6 +26,8 @@ export function invariantChecks(): readonly Check[] {
     ...rowUploadLaws(),
     ...notFiniteLaws(),
     ...trainingLaws(),
-    ...kindSuites().flatMap(({ laws }) => (laws ? whereSupported(laws.kind, kindLaws({ config: laws })) : [])),
+    ...kindSuites().flatMap(({ laws = [] }) =>
+      laws.flatMap((options) => whereSupported(options.config.kind, kindLaws(options))),
+    ),
   ];
 }

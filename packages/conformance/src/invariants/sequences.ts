@@ -4,9 +4,10 @@
  */
 
 import type { Backend, BlockState, Discretization, ModelConfig } from '@mamba/core';
-import { createModel, type Model, type ModelState, type Tensor } from '@mamba/core';
+import { createModel, type Model, type ModelState, type StateSlot, type Tensor } from '@mamba/core';
+import { stateGrows } from '@mamba/core/toolkit';
 import { kindSuites } from '../blocks/suites.ts';
-import { type BlockCaseOptions, openBlock, uploadBlock } from '../cases/block.ts';
+import { type BlockCaseOptions, blockSlots, openBlock, uploadBlock } from '../cases/block.ts';
 import { uploadInputs } from '../cases/case.ts';
 import { causalConv1dCase } from '../cases/causal-conv1d.ts';
 import { integers, normals } from '../cases/host.ts';
@@ -41,12 +42,16 @@ export interface OpenSequence {
   readonly inputs: Steps;
   /** Runs over a part of the input. The results belong to the arena. */
   run(inputs: Steps, state?: unknown, resets?: Tensor): SequenceResult;
-  /** Reads the tensors of a state, to compare them. */
+  /** The values by which a state is compared: its tensors, or where they grow, how the sequence continues. */
   readState(state: unknown): Promise<readonly ArrayLike<number>[]>;
 }
 
 const BATCH = 3;
 const LENGTH = 21;
+/** Tokens by which states that grow are compared. */
+const CONTINUED = 3;
+
+const grows = ({ shape }: StateSlot): boolean => shape.includes('length');
 
 export function sequences(): readonly Sequence[] {
   return [
@@ -205,8 +210,15 @@ export function block(name: string, config: BlockCaseOptions['config']): Sequenc
           const after: BlockMemory = { state: result.state, positions: fed.map((position) => position + length) };
           return { y: arena.own(result.y), state: after };
         },
-        readState: async (memory) =>
-          Promise.all(Object.values((memory as BlockMemory).state).map((tensor) => arena.read(tensor))),
+        readState: async (memory) => {
+          const { state, positions } = memory as BlockMemory;
+          if (!blockSlots(config).some(grows))
+            return Promise.all(Object.values(state).map((tensor) => arena.read(tensor)));
+          // What a cache holds beside what it is worth differs, so the state is judged by how it continues.
+          const next = made.forward(arena.slice(x, 1, 0, CONTINUED), { state, positions });
+          arena.all(next.state);
+          return [await arena.read(arena.own(next.y))];
+        },
       };
     },
   };
@@ -228,6 +240,12 @@ export function model(name: string, config: ModelConfig): Sequence {
           return { y: arena.own(result.logits!), state: result.state };
         },
         readState: async (state) => {
+          if (stateGrows(config)) {
+            const ids = arena.upload(modelIds(config, BATCH, CONTINUED, 16));
+            const next = made.forward(ids, { state: state as ModelState, logits: 'all' });
+            arena.own(next.state);
+            return [await arena.read(arena.own(next.logits!))];
+          }
           const { layers } = await made.exportState(state as ModelState);
           return layers.flatMap((layer) => Object.values(layer));
         },

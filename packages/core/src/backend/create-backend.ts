@@ -26,7 +26,7 @@ import type {
   UploadTarget,
 } from './driver.ts';
 import { registerFusion } from './fusion.ts';
-import { TensorHandle, type TensorOwner } from './handle.ts';
+import { type Memory, TensorHandle, type TensorOwner } from './handle.ts';
 import { checkHost, checkHostRows, checkRows, isSpec, rangeOf } from './host.ts';
 
 /** Wraps a driver as a backend. The backend checks every argument once, before a kernel receives it. */
@@ -212,10 +212,15 @@ class CheckedBackend<S> extends OperationMethods implements Backend, TensorOwner
     return this.#disposal;
   }
 
-  release(tensor: TensorHandle<S>, storage: S): void {
+  release(tensor: TensorHandle<S>, { storage, handles }: Memory<S>): void {
     this.#live.delete(tensor);
     this.#capturing?.made.delete(tensor);
-    if (!this.disposed) this.#driver.free(storage);
+    if (handles === 0 && !this.disposed) this.#driver.free(storage);
+  }
+
+  share(tensor: TensorHandle<S>, memory: Memory<S>): TensorHandle<S> {
+    this.#refuseInCapture('a second handle of a tensor');
+    return this.#track(new TensorHandle(this, memory, tensor));
   }
 
   /** Runs one operation: checks its arguments, asks whether the driver supports the call, and calls the kernel. */
@@ -246,7 +251,10 @@ class CheckedBackend<S> extends OperationMethods implements Backend, TensorOwner
   }
 
   #adopt(storage: S, spec: TensorSpec): Tensor {
-    const tensor = new TensorHandle(this, storage, spec);
+    return this.#track(new TensorHandle(this, { storage, handles: 0 }, spec));
+  }
+
+  #track(tensor: TensorHandle<S>): TensorHandle<S> {
     this.#live.add(tensor);
     this.#capturing?.made.add(tensor);
     if (this.#peak !== undefined) this.#peak = Math.max(this.#peak, this.#driver.memory().bytes);

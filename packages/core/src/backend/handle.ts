@@ -14,26 +14,28 @@ export class TensorHandle<S> implements Tensor {
   readonly #cell: Cell<S>;
   readonly #borrowed: boolean;
 
-  constructor(owner: TensorOwner<S>, storage: S, spec: TensorSpec, lender?: TensorHandle<S>) {
+  constructor(owner: TensorOwner<S>, memory: Memory<S>, spec: TensorSpec, lender?: TensorHandle<S>) {
     this.shape = Object.freeze([...spec.shape]);
     this.dtype = spec.dtype;
     this.range = spec.range;
     this.#owner = owner;
     this.#borrowed = lender !== undefined;
-    this.#cell = lender === undefined ? { storage: { value: storage }, kept: false } : lender.#cell;
+    this.#cell = lender === undefined ? { memory, kept: false } : lender.#cell;
+    if (lender === undefined) memory.handles++;
     // If the shape could be changed, a read could reach past the end of the memory.
     Object.freeze(this);
   }
 
   get disposed(): boolean {
-    return this.#cell.storage === undefined;
+    return this.#cell.memory === undefined;
   }
 
   dispose(): void {
-    const { storage, kept } = this.#cell;
-    if (storage === undefined || kept || this.#borrowed) return;
-    this.#cell.storage = undefined;
-    this.#owner.release(this, storage.value);
+    const { memory, kept } = this.#cell;
+    if (memory === undefined || kept || this.#borrowed) return;
+    this.#cell.memory = undefined;
+    memory.handles--;
+    this.#owner.release(this, memory);
   }
 
   /** Makes `dispose` do nothing until `letGo`: the tensor belongs to a capture. */
@@ -49,7 +51,18 @@ export class TensorHandle<S> implements Tensor {
 
   /** A second handle of the same values, disposed together with this one. Disposing the second one does nothing. */
   borrow(): TensorHandle<S> {
-    return new TensorHandle(this.#owner, this.storageFor(this.#owner, 'a borrowed tensor'), this, this);
+    return new TensorHandle(this.#owner, this.memory('a borrowed tensor'), this, this);
+  }
+
+  /** A second handle of the same memory, which is freed with the last of its handles. Each is disposed by itself. */
+  share(): TensorHandle<S> {
+    return this.#owner.share(this, this.memory('a shared tensor'));
+  }
+
+  /** What the handles of the same memory have in common. Throws `disposed`. */
+  memory(origin: string): Memory<S> {
+    this.storageFor(this.#owner, origin);
+    return this.#cell.memory!;
   }
 
   /** The storage, for its owner alone. Throws `foreign` for another owner, and `disposed`. */
@@ -62,20 +75,26 @@ export class TensorHandle<S> implements Tensor {
         remedy: 'Read it there and upload it here.',
       });
     }
-    const { storage } = this.#cell;
-    if (storage === undefined) {
+    const { memory } = this.#cell;
+    if (memory === undefined) {
       throw new MambaError('disposed', `${origin} was disposed`, {
         origin,
         given: `${describe(this)} after dispose()`,
         expected: 'a live tensor',
       });
     }
-    return storage.value;
+    return memory.storage;
   }
 }
 
+/** The memory of a tensor, and how many handles own it. */
+export interface Memory<S> {
+  readonly storage: S;
+  handles: number;
+}
+
 interface Cell<S> {
-  storage: { readonly value: S } | undefined;
+  memory: Memory<S> | undefined;
   /** Whether the tensor belongs to a capture. */
   kept: boolean;
 }
@@ -86,7 +105,22 @@ export function borrowed(tensor: Tensor): Tensor {
   throw new MambaError('foreign', "only a backend's own tensors can be borrowed", { origin: 'tensor' });
 }
 
+/**
+ * A second handle of the same memory, which the caller disposes; undefined for a tensor that is not a backend's own, as
+ * those that a tape records.
+ */
+export function sharedHandle(tensor: Tensor): Tensor | undefined {
+  return tensor instanceof TensorHandle ? tensor.share() : undefined;
+}
+
+/** An object that stands for a live tensor's memory; undefined for a tensor that is not a backend's own. */
+export function memoryOf(tensor: Tensor): object | undefined {
+  return tensor instanceof TensorHandle ? tensor.memory('tensor') : undefined;
+}
+
 export interface TensorOwner<S> {
   readonly name: string;
-  release(tensor: TensorHandle<S>, storage: S): void;
+  /** Called when a handle was disposed. The memory is to be freed where no handle is left. */
+  release(tensor: TensorHandle<S>, memory: Memory<S>): void;
+  share(tensor: TensorHandle<S>, memory: Memory<S>): TensorHandle<S>;
 }

@@ -61,7 +61,8 @@ export interface ParameterTraining {
 /**
  * One tensor of a block's state, `[batch, …shape]`. An extent `length` grows by one for each token: row r of the batch
  * holds its last `min(positions[r], window)` tokens from index 0, oldest first, and the values after them are
- * undefined. The tensor is absent while no row holds a token.
+ * undefined. The tensor is absent while no row holds a token. A kind that appends by `appendRows` may return tensors
+ * with room at their end, and with a window with some older tokens at their beginning.
  */
 export interface StateSlot {
   readonly name: string;

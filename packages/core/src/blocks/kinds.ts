@@ -1,4 +1,6 @@
 import { invalid } from '../contract/errors.ts';
+import { attention } from './attention/attention.ts';
+import type { AttentionConfig } from './attention/config.ts';
 import type { BlockDefinition } from './contract.ts';
 import type { MambaConfig } from './mamba/config.ts';
 import { mamba } from './mamba/mamba.ts';
@@ -12,6 +14,7 @@ import { mlp } from './mlp/mlp.ts';
  * `declare module '@mamba/core' { interface BlockKinds { retention: RetentionConfig } }`, and by `defineBlock`.
  */
 export interface BlockKinds {
+  attention: AttentionConfig;
   mamba: MambaConfig;
   mamba2: Mamba2Config;
   mlp: MlpConfig;
@@ -26,6 +29,7 @@ export type BlockConfig<K extends BlockKind = BlockKind> = {
 
 /** Definitions by kind. Each takes configs of its own kind alone, a type that a map cannot express. */
 const definitions = new Map<string, unknown>([
+  ['attention', attention],
   ['mamba', mamba],
   ['mamba2', mamba2],
   ['mlp', mlp],

@@ -1,7 +1,7 @@
-import { type Scope, scoped } from '../backend/scope.ts';
+import { Scope, scoped } from '../backend/scope.ts';
 import { blockKernel, composedBlock } from '../blocks/block.ts';
 import type { BlockKernel, BlockState, StateSlot } from '../blocks/contract.ts';
-import { disposeState, gatherRows, slotShape, uploadSlot } from '../blocks/state.ts';
+import { disposeState, exactSlot, gatherRows, slotShape, uploadSlot } from '../blocks/state.ts';
 import type { Backend } from '../contract/backend.ts';
 import type { Tensor } from '../contract/tensor.ts';
 import type {
@@ -37,7 +37,7 @@ export function composeModel(
   return {
     forward: (call) => forward(model, call),
     gather: (rows) => gather(model, rows),
-    exportState: (state) => exportState(model, state as ComposedState),
+    exportState: (state, positions) => exportState(model, state as ComposedState, positions),
     importState: (layers, positions) => importState(model, layers, positions),
     weightsChanged() {
       for (const kernel of model.kernels) kernel.weightsChanged?.();
@@ -185,13 +185,30 @@ function gather({ backend, slots }: Composed, rows: readonly KernelStateRow[]): 
   );
 }
 
-async function exportState({ backend }: Composed, state: ComposedState): Promise<readonly LayerSnapshot[]> {
-  return Promise.all(
-    state.layers.map(async (layer) => {
-      const entries = Object.entries(layer).map(async ([name, tensor]) => [name, await backend.read(tensor)] as const);
-      return Object.fromEntries(await Promise.all(entries)) as LayerSnapshot;
-    }),
-  );
+async function exportState(
+  { backend, slots }: Composed,
+  state: ComposedState,
+  positions: readonly number[],
+): Promise<readonly LayerSnapshot[]> {
+  const scope = new Scope();
+  try {
+    const layers = state.layers.map((layer, index) =>
+      slots[index]!.flatMap((slot) => {
+        const tensor = exactSlot(backend, scope, slot, layer, positions);
+        return tensor === undefined ? [] : [{ name: slot.name, values: backend.read(tensor) }];
+      }),
+    );
+    // All have ended before a tensor is disposed, those after a failure too.
+    await Promise.allSettled(layers.flat().map(({ values }) => values));
+    return await Promise.all(
+      layers.map(async (layer) => {
+        const entries = await Promise.all(layer.map(async ({ name, values }) => [name, await values] as const));
+        return Object.fromEntries(entries) as LayerSnapshot;
+      }),
+    );
+  } finally {
+    scope.close();
+  }
 }
 
 function importState(

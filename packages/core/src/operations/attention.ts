@@ -33,7 +33,7 @@ import { headsOf } from './heads.ts';
  * - `j ≤ p` where causal;
  * - `j < keyLengths[b]`;
  * - `segments[b, j] = segments[b, p]`, which fails where p is no key;
- * - `j ≥ first`, where `first` is `p + 1 - reach[b, i]`, and 0 without `reach`;
+ * - `j ≥ first`, where `first` is `p + 1 - reach[b, i]`, which need not be whole, and 0 without `reach`;
  * - with a window: `|p - j| < window`, or `j < first + globalTokens`.
  *
  * For a query that sees no key y is 0, logSumExp is -∞, and there is no gradient.

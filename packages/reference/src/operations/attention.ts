@@ -40,7 +40,7 @@ export function visibleKeys(call: Masked, b: number, i: number): number[] {
   const end = Math.min(keys, integers(call.keyLengths)?.[b] ?? keys, causal ? position + 1 : keys);
   const segments = integers(call.segments);
   const seen: number[] = [];
-  for (let j = Math.max(0, first); j < end; j++) {
+  for (let j = Math.max(0, Math.ceil(first)); j < end; j++) {
     if (window !== undefined && Math.abs(position - j) >= window && j >= first + globalTokens) continue;
     if (segments !== undefined) {
       const own = position >= 0 && position < keys ? segments[b * keys + position] : undefined;

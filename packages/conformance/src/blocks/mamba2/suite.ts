@@ -8,6 +8,6 @@ import { MAMBA2_BLOCK } from './shapes.ts';
 export const mamba2Suite: KindSuite<Mamba2Config> = {
   cases: mamba2Cases,
   properties: () => ({ mamba2: mamba2Draws() }),
-  laws: MAMBA2_BLOCK,
+  laws: [{ config: MAMBA2_BLOCK }],
   badInput: mamba2BadInput,
 };
