@@ -87,7 +87,7 @@ describe('configs', () => {
   it.each([
     ['not an object', [], 'invalid-file', 'config.json'],
     ['no model_type', { hidden_size: 8 }, 'invalid-file', 'config.json: model_type'],
-    ['another model', { model_type: 'mamba2' }, 'unsupported', 'config.json: model_type'],
+    ['another model', { model_type: 'llama' }, 'unsupported', 'config.json: model_type'],
     ['a missing size', { ...sizes, hidden_size: undefined }, 'invalid-file', 'config.json: hidden_size'],
     ['no layers', { ...sizes, num_hidden_layers: 0 }, 'invalid-file', 'config.json: num_hidden_layers'],
     ['absurd layers', { ...sizes, num_hidden_layers: 1e9 }, 'invalid-file', 'config.json: num_hidden_layers'],
@@ -107,8 +107,8 @@ describe('configs', () => {
       'config.json: architectures',
     ],
     [
-      'Mamba-2',
-      { d_model: 8, n_layer: 1, vocab_size: 8, ssm_cfg: { layer: 'Mamba2' } },
+      'Mamba-3',
+      { d_model: 8, n_layer: 1, vocab_size: 8, ssm_cfg: { layer: 'Mamba3' } },
       'unsupported',
       'config.json: ssm_cfg: layer',
     ],

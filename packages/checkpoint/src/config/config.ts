@@ -6,7 +6,7 @@ import { Fields } from './fields.ts';
 
 /** A model as a `config.json` describes it. */
 export interface ParsedModel {
-  /** The name of the family: `mamba`, `falcon-mamba`, `mamba-original`, `jamba`. */
+  /** The name of the family: `mamba`, `falcon-mamba`, `mamba2`, `mamba-original`, `jamba`. */
   readonly family: string;
   readonly config: ModelConfig;
 }

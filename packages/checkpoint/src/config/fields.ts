@@ -55,6 +55,19 @@ export class Fields {
     return value;
   }
 
+  /**
+   * A list of `count` numbers; undefined where the field is absent. They may be infinite, which transformers also
+   * writes as `{ "__float__": "Infinity" }`.
+   */
+  floats(name: string, count: number): readonly number[] | undefined {
+    const value = this.get(name);
+    if (value === undefined) return undefined;
+    const numbers = Array.isArray(value) ? value.map(floatOf) : [];
+    if (numbers.length !== count || !numbers.every((item) => typeof item === 'number' && !Number.isNaN(item)))
+      throw damaged(this.origin(name), show(value), `a list of ${count} numbers`);
+    return numbers as number[];
+  }
+
   boolean(name: string, fallback: boolean): boolean {
     const value = this.get(name) ?? fallback;
     if (typeof value !== 'boolean') throw damaged(this.origin(name), show(value), 'true or false');
@@ -80,4 +93,9 @@ export class Fields {
     const value = this.get(name);
     return value === undefined ? undefined : new Fields(this.origin(name), value);
   }
+}
+
+function floatOf(value: unknown): unknown {
+  const { __float__: text } = (typeof value === 'object' && value !== null ? value : {}) as { __float__?: unknown };
+  return text === 'Infinity' || text === '-Infinity' ? Number(text) : value;
 }

@@ -10,7 +10,7 @@ import { mambaOf } from './mamba.ts';
 import { float32, GGUF_MODEL, mambaEntries, mambaLimits, readMamba, readSizes, uint32 } from './shared/gguf.ts';
 import { everyNth, type MissingKinds, repeated, unsupportedLayers } from './shared/layers.ts';
 import { expanded, GGUF_MIXER, MIXER, readDtRank } from './shared/mamba-block.ts';
-import { repeatedRefusal, swiGluRefusal } from './shared/refusals.ts';
+import { expandRefusal, repeatedRefusal, swiGluRefusal } from './shared/refusals.ts';
 import { byTable, prefixed, type TensorTable } from './table.ts';
 
 const EXPECTED = 'layers of a Mamba block and an MLP alone';
@@ -100,10 +100,7 @@ export const jamba: Family = {
   folder: {
     identity: { modelType: 'jamba', architectures: ['JambaForCausalLM', 'JambaModel'] },
     refusal(config) {
-      const found = refusal(config);
-      if (found !== undefined) return found;
-      const { dInner } = mambaOf(config);
-      return dInner % config.dModel === 0 ? undefined : `has an inner size of ${dInner}, no multiple of its width`;
+      return refusal(config) ?? expandRefusal(mambaOf(config).dInner, config.dModel);
     },
     config: readJamba,
     json(config) {

@@ -7,9 +7,10 @@ import type { Family, FolderFormat, GgufFormat } from './family.ts';
 import { jamba } from './jamba.ts';
 import { mamba } from './mamba.ts';
 import { mambaOriginal } from './mamba-original.ts';
+import { mamba2 } from './mamba2.ts';
 
 /** All families. A model is written as the first family that can express it. */
-export const FAMILIES: readonly Family[] = [mamba, falconMamba, mambaOriginal, jamba];
+export const FAMILIES: readonly Family[] = [mamba, falconMamba, mamba2, mambaOriginal, jamba];
 
 /**
  * The family of a name.

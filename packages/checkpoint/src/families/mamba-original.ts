@@ -1,23 +1,18 @@
 /**
- * The original layout of state-spaces (mamba_ssm). Its sizes have other names than those of transformers, and a gated
- * MLP may follow each Mamba block (`d_intermediate`).
+ * The original layout of state-spaces (mamba_ssm) for Mamba and Mamba-2. Its sizes have other names than those of
+ * transformers, and a gated MLP may follow each mixer (`d_intermediate`).
  */
 import { type BlockConfig, type ModelConfig, modelConfig } from '@mamba/core';
 import { beyondRms } from '@mamba/core/toolkit';
 import { Fields, MAX_LAYERS, MAX_SIZE } from '../config/fields.ts';
 import { damaged, list, unsupported } from '../errors.ts';
 import type { Family } from './family.ts';
-import { mambaOf } from './mamba.ts';
 import { repeated } from './shared/layers.ts';
-import { expanded, MIXER, readDtRank } from './shared/mamba-block.ts';
+import { MIXER } from './shared/mamba-block.ts';
+import { MIXER2 } from './shared/mamba2-block.ts';
+import { ORIGINAL_MIXERS, type OriginalBlock, type OriginalMixer, originalMixer } from './shared/original-mixers.ts';
 import { repeatedRefusal, swiGluRefusal } from './shared/refusals.ts';
 import { byTable, prefixed, type TensorTable } from './table.ts';
-
-/** Fields that define the model, then fields of its training and its CUDA kernels, which have no effect here. */
-const SSM_FIELDS = [
-  ...['layer', 'd_state', 'd_conv', 'expand', 'dt_rank', 'bias', 'conv_bias'],
-  ...['dt_min', 'dt_max', 'dt_init', 'dt_scale', 'dt_init_floor', 'use_fast_path'],
-];
 
 /** The width of the MLP is rounded up to a multiple of this. */
 const MLP_MULTIPLE = 128;
@@ -37,6 +32,7 @@ const TENSORS: TensorTable = {
   },
   layers: {
     mamba: { norm: 'backbone.layers.#.norm.weight', ...prefixed('backbone.layers.#.mixer.', MIXER) },
+    mamba2: { norm: 'backbone.layers.#.norm.weight', ...prefixed('backbone.layers.#.mixer.', MIXER2) },
     mlp: {
       norm: 'backbone.layers.#.norm2.weight',
       // One projection gives the gated half, then the gate.
@@ -56,28 +52,24 @@ export const mambaOriginal: Family = {
       matches: (fields) => fields.get('d_model') !== undefined,
     },
     refusal(config) {
+      const [first] = config.blocks as readonly [BlockConfig];
+      const { kind = 'mamba' } = originalMixer(first.kind) ?? {};
       const refusal =
-        beyondRms(config) ??
-        (hasMlp(config) ? repeatedRefusal(config, 'mamba', 'mlp') : repeatedRefusal(config, 'mamba'));
+        beyondRms(config) ?? (hasMlp(config) ? repeatedRefusal(config, kind, 'mlp') : repeatedRefusal(config, kind));
       if (refusal !== undefined) return refusal;
-      const { dInner, mixerNormEps } = mambaOf(config);
-      if (mixerNormEps !== undefined) return 'has norms of dt, B and C';
-      if (dInner % config.dModel !== 0) return `has an inner size of ${dInner}, no multiple of its width`;
-      return hasMlp(config) ? mlpRefusal(mlpOf(config)) : undefined;
+      const { mixer, block } = mixerOf(config);
+      return mixer.refusal(block, config.dModel) ?? (hasMlp(config) ? mlpRefusal(mlpOf(config)) : undefined);
     },
     config: readOriginal,
     json(config) {
-      const { dInner, dState, dConv, dtRank, projectionBias, convBias } = mambaOf(config);
+      const { mixer, block } = mixerOf(config);
       return {
         d_model: config.dModel,
         ...(hasMlp(config) && { d_intermediate: mlpOf(config).dHidden }),
         n_layer: hasMlp(config) ? config.blocks.length / 2 : config.blocks.length,
         vocab_size: config.vocabSize,
         pad_vocab_size_multiple: 1,
-        ssm_cfg: {
-          ...{ d_state: dState, d_conv: dConv, expand: dInner / config.dModel, dt_rank: dtRank },
-          ...{ bias: projectionBias, conv_bias: convBias },
-        },
+        ssm_cfg: mixer.json(block, config.dModel),
         rms_norm: true,
         norm_epsilon: config.normEps,
         residual_in_fp32: true,
@@ -99,24 +91,16 @@ function readOriginal(fields: Fields): ModelConfig {
   if (attention !== undefined && !(Array.isArray(attention) && attention.length === 0))
     throw fields.unsupported('attn_layer_idx', 'layers of attention', 'none');
   const ssm = fields.object('ssm_cfg') ?? new Fields(fields.origin('ssm_cfg'), {});
-  ssm.oneOf('layer', ['Mamba1'], 'Mamba1');
-  const unknown = ssm.names.filter((name) => !SSM_FIELDS.includes(name));
-  if (unknown.length > 0) throw fields.unsupported('ssm_cfg', list(unknown), `only ${SSM_FIELDS.join(', ')}`);
+  const form = ORIGINAL_MIXERS[ssm.oneOf('layer', Object.keys(ORIGINAL_MIXERS), 'Mamba1')]!;
+  const unknown = ssm.names.filter((name) => !form.fields.includes(name));
+  if (unknown.length > 0) throw fields.unsupported('ssm_cfg', list(unknown), `only ${form.fields.join(', ')}`);
   const dModel = fields.integer(['d_model'], 1, MAX_SIZE);
   const vocabSize = roundUp(
     fields.integer(['vocab_size'], 1, MAX_SIZE),
     fields.integer(['pad_vocab_size_multiple'], 1, MAX_SIZE, 8),
   );
   if (vocabSize > MAX_SIZE) throw damaged(fields.origin('vocab_size'), `${vocabSize} padded`, `at most ${MAX_SIZE}`);
-  const mixer: BlockConfig<'mamba'> = {
-    kind: 'mamba',
-    dInner: expanded(ssm, 'expand', dModel),
-    dState: ssm.integer(['d_state'], 1, MAX_SIZE, 16),
-    dConv: ssm.integer(['d_conv'], 2, 2 ** 16, 4),
-    dtRank: readDtRank(ssm, 'dt_rank', dModel),
-    projectionBias: ssm.boolean('bias', false),
-    convBias: ssm.boolean('conv_bias', true),
-  };
+  const mixer = form.read(ssm, dModel);
   const width = roundUp(fields.integer(['d_intermediate'], 0, MAX_SIZE - MLP_MULTIPLE, 0), MLP_MULTIPLE);
   if (width > 0 && !fields.boolean('fused_add_norm', true))
     throw unsupported(fields.origin('fused_add_norm'), 'false, with an MLP', 'true', MLP_INPUT_REMEDY);
@@ -130,6 +114,12 @@ function readOriginal(fields: Fields): ModelConfig {
     normEps: fields.number('norm_epsilon', 0, 1, 1e-5),
     tiedHead: fields.boolean('tie_embeddings', true),
   });
+}
+
+/** The mixer of a model that is not refused. */
+function mixerOf({ blocks }: ModelConfig): { readonly mixer: OriginalMixer; readonly block: OriginalBlock } {
+  const [block] = blocks as readonly [OriginalBlock];
+  return { mixer: originalMixer(block.kind)!, block };
 }
 
 function hasMlp({ blocks }: ModelConfig): boolean {

@@ -12,7 +12,7 @@ import {
   mambaLimits,
   readMamba,
   readSizes,
-  uint32,
+  recurrentEntries,
 } from './shared/gguf.ts';
 import { expanded, GGUF_MIXER, MIXER, readDtRank } from './shared/mamba-block.ts';
 import { repeatedRefusal } from './shared/refusals.ts';
@@ -35,14 +35,7 @@ const gguf: GgufFormat = {
     const block = mambaOf(config);
     const { mixerNormEps } = block;
     return [
-      // The state has no maximal length; llama.cpp's converter writes the same number.
-      ['mamba.context_length', uint32(2 ** 20)],
-      ['mamba.embedding_length', uint32(config.dModel)],
-      // These have no effect, but llama.cpp requires them.
-      ['mamba.feed_forward_length', uint32(0)],
-      ['mamba.attention.head_count', uint32(0)],
-      ['mamba.block_count', uint32(config.blocks.length)],
-      ['mamba.vocab_size', uint32(config.vocabSize)],
+      ...recurrentEntries('mamba', config),
       ...mambaEntries('mamba', block),
       ['mamba.attention.layer_norm_rms_epsilon', float32(config.normEps)],
       [MIXER_NORM, { type: 'bool', value: mixerNormEps !== undefined }],

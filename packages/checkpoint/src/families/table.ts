@@ -39,13 +39,10 @@ export function byTable(table: TensorTable, config: ModelConfig): (parameter: Pa
     if (typeof entry === 'function') return entry(parameter, config);
     const { name, shape: storedShape = same, share = WHOLE, codec, check } = special(entry);
     const [rows, ...rest] = parameter.shape as [number, ...number[]];
-    const part = {
-      tensor: numbered(table, name, parameter.layer, config),
-      shape: storedShape([rows * share.of, ...rest]),
-      first: rows * share.index,
-      count: rows,
-    };
-    return { parts: [part], codec, check };
+    const shape = storedShape([rows * share.of, ...rest]);
+    const count = shape[0]! / share.of;
+    const tensor = numbered(table, name, parameter.layer, config);
+    return { parts: [{ tensor, shape, first: count * share.index, count }], codec, check };
   };
 }
 

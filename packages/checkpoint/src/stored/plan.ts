@@ -20,6 +20,8 @@ export interface Piece {
   readonly first: number;
   readonly source: number;
   readonly count: number;
+  /** Values of a row. */
+  readonly row: number;
 }
 
 /**
@@ -38,7 +40,7 @@ export function planTensors(
       const plan = plans.get(name) ?? { name, shape, parameter, pieces: [] };
       plans.set(name, plan);
       const shared = plan.pieces.some((piece) => piece.first === first && piece.count === count);
-      if (!shared) plan.pieces.push({ parameter, codec, first, source, count });
+      if (!shared) plan.pieces.push({ parameter, codec, first, source, count, row: sizeOf(shape) / shape[0]! });
       source += count;
     }
   }
@@ -61,15 +63,13 @@ export function planTensors(
  * The values of a piece as they are stored, `[rows, …]`. The values of the parameter are not copied where a piece is
  * all of it.
  */
-export function pieceValues({ parameter, codec, source, count }: Piece, host: HostTensor): HostTensor {
-  const [rows, ...rest] = parameter.shape as [number, ...number[]];
-  const row = sizeOf(rest);
+export function pieceValues({ parameter, codec, source, count, row }: Piece, host: HostTensor): HostTensor {
   const part =
-    count === rows
+    count * row === sizeOf(parameter.shape)
       ? host
       : ({
           ...host,
-          shape: [count, ...rest],
+          shape: [count, row],
           data: host.data.subarray(source * row, (source + count) * row),
         } as HostTensor);
   return codec === undefined ? part : mapped(part, codec.encode);

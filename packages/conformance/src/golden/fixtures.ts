@@ -19,10 +19,11 @@ const CHECKPOINTS = [
   'falcon-mamba-tiny',
   'kjv-mamba',
   'induction-heads',
+  'mamba2-gradients',
 ] as const;
 
 /** Those that have the gradients of their loss. */
-const GRADIENT_CHECKPOINTS = ['mamba-gradients', 'falcon-mamba-gradients'] as const;
+const GRADIENT_CHECKPOINTS = ['mamba-gradients', 'falcon-mamba-gradients', 'mamba2-gradients'] as const;
 
 /** Whether the folder of the fixtures exists, as in the repository. */
 export async function haveFixtures(): Promise<boolean> {

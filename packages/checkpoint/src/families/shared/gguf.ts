@@ -57,10 +57,27 @@ export function readMamba({ metadata, tensors }: GgufView, architecture: string)
   };
 }
 
+/** The entries outside the blocks of a model without attention. */
+export function recurrentEntries(
+  architecture: string,
+  { dModel, blocks, vocabSize }: ModelConfig,
+): readonly (readonly [string, TypedValue])[] {
+  return [
+    // The state has no maximal length; llama.cpp's converter writes the same number.
+    [`${architecture}.context_length`, uint32(2 ** 20)],
+    [`${architecture}.embedding_length`, uint32(dModel)],
+    // These have no effect, but llama.cpp requires them.
+    [`${architecture}.feed_forward_length`, uint32(0)],
+    [`${architecture}.attention.head_count`, uint32(0)],
+    [`${architecture}.block_count`, uint32(blocks.length)],
+    [`${architecture}.vocab_size`, uint32(vocabSize)],
+  ];
+}
+
 /** The entries for the sizes of a Mamba block. */
 export function mambaEntries(
   architecture: string,
-  { dConv, dInner, dState, dtRank }: MambaConfig,
+  { dConv, dInner, dState, dtRank }: Pick<MambaConfig, 'dConv' | 'dInner' | 'dState' | 'dtRank'>,
 ): readonly (readonly [string, TypedValue])[] {
   return [
     [`${architecture}.ssm.conv_kernel`, uint32(dConv)],
@@ -71,7 +88,10 @@ export function mambaEntries(
 }
 
 /** The properties of a Mamba block that llama.cpp cannot load in any architecture, in words. */
-export function mambaLimits(dModel: number, { dInner, projectionBias, convBias }: MambaConfig): string[] {
+export function mambaLimits(
+  dModel: number,
+  { dInner, projectionBias, convBias }: Pick<MambaConfig, 'dInner' | 'projectionBias' | 'convBias'>,
+): string[] {
   const limits: string[] = [];
   if (dInner !== 2 * dModel) limits.push(`dInner ${dInner} is not twice dModel ${dModel}`);
   if (projectionBias) limits.push('in_proj and out_proj have biases');

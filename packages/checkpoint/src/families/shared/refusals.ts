@@ -15,6 +15,11 @@ export function repeatedRefusal({ blocks }: ModelConfig, ...kinds: BlockConfig['
     : 'has layers of unequal sizes or options';
 }
 
+/** The reason why the inner size is no whole multiple of the model's width, in words; undefined where it is. */
+export function expandRefusal(dInner: number, dModel: number): string | undefined {
+  return dInner % dModel === 0 ? undefined : `has an inner size of ${dInner}, no multiple of its width`;
+}
+
 /** The reason why an MLP is not SwiGLU without biases; undefined where it is. */
 export function swiGluRefusal(block: MlpConfig): string | undefined {
   if (block.activation !== 'silu' || !isGated(block)) return 'has an MLP that is not gated by SiLU';
