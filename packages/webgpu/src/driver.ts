@@ -8,6 +8,8 @@ import { adamw, Rates } from './operations/adamw.ts';
 import { add } from './operations/add.ts';
 import { argmax } from './operations/argmax.ts';
 import { argsort } from './operations/argsort.ts';
+import { attention } from './operations/attention.ts';
+import { attentionBackward } from './operations/attention-backward.ts';
 import { causalConv1d } from './operations/causal-conv1d.ts';
 import { causalConv1dBackward } from './operations/causal-conv1d-backward.ts';
 import { concat } from './operations/concat.ts';
@@ -28,6 +30,7 @@ import { multiply } from './operations/multiply.ts';
 import { multiplyBackward } from './operations/multiply-backward.ts';
 import { rmsNorm } from './operations/rms-norm.ts';
 import { rmsNormBackward } from './operations/rms-norm-backward.ts';
+import { rope, ropeBackward, Turns } from './operations/rope.ts';
 import { s4d } from './operations/s4d.ts';
 import { s4dBackward } from './operations/s4d-backward.ts';
 import { sample } from './operations/sample.ts';
@@ -36,6 +39,7 @@ import { keptSteps, selectiveScanBackward } from './operations/selective-scan-ba
 import { slice } from './operations/slice.ts';
 import { ssdScan } from './operations/ssd-scan.ts';
 import { ssdScanBackward } from './operations/ssd-scan-backward.ts';
+import { writeRows } from './operations/write-rows.ts';
 import type { Storage } from './storage.ts';
 import { supportsCall } from './supports.ts';
 import { read, supportsUpload, upload, uploadRows } from './transfer/transfer.ts';
@@ -45,6 +49,7 @@ export function createDriver(gpu: Gpu, options: KernelOptions = {}): Driver<Stor
   const { matrixUnits } = kernels;
   const { info } = gpu;
   const rates = new Rates(gpu);
+  const turns = new Turns(gpu);
   return {
     name: 'webgpu',
     description: `WebGPU, ${[info.vendor, info.architecture, info.description].filter(Boolean).join(' ')}`,
@@ -81,10 +86,14 @@ export function createDriver(gpu: Gpu, options: KernelOptions = {}): Driver<Stor
       s4dBackward: (call) => s4dBackward(gpu, call),
       ssdScan: (call) => ssdScan(kernels, call),
       gatedRmsNorm: (call) => gatedRmsNorm(gpu, call),
+      attention: (call) => attention(gpu, call),
+      rope: (call) => rope(gpu, turns, call),
       selectiveScanBackward: (call) => selectiveScanBackward(kernels, call),
       ssdScanBackward: (call) => ssdScanBackward(kernels, call),
       gatedRmsNormBackward: (call) => gatedRmsNormBackward(gpu, call),
       causalConv1dBackward: (call) => causalConv1dBackward(gpu, call),
+      attentionBackward: (call) => attentionBackward(gpu, call),
+      ropeBackward: (call) => ropeBackward(gpu, turns, call),
       linearBackward: (call) => linearBackward(kernels, call),
       rmsNormBackward: (call) => rmsNormBackward(gpu, call),
       layerNormBackward: (call) => layerNormBackward(gpu, call),
@@ -95,6 +104,7 @@ export function createDriver(gpu: Gpu, options: KernelOptions = {}): Driver<Stor
       crossEntropyBackward: (call) => crossEntropyBackward(gpu, call),
       gradientNorm: (call) => gradientNorm(gpu, call),
       adamw: (call) => adamw(gpu, rates, call),
+      writeRows: (call) => writeRows(gpu, call),
     },
     upload: (host, target) => upload(gpu, host, target),
     uploadRows: (spec, target) => uploadRows(gpu, spec, target),
@@ -111,6 +121,7 @@ export function createDriver(gpu: Gpu, options: KernelOptions = {}): Driver<Stor
     watchMemory: () => gpu.pool.watch(),
     dispose() {
       rates.dispose();
+      turns.dispose();
       return gpu.dispose();
     },
     blocks: fusedBlocks(kernels),

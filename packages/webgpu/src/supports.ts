@@ -3,6 +3,8 @@ import { type Calls, supported, unsupported } from '@mamba/core/driver';
 import type { Gpu } from './gpu/gpu.ts';
 import { bindingRefusal } from './gpu/limits.ts';
 import { argsortRefusal } from './operations/argsort.ts';
+import { attentionRefusal } from './operations/attention.ts';
+import { attentionBackwardRefusal } from './operations/attention-backward.ts';
 import { convolutionRefusal } from './operations/causal-conv1d.ts';
 import { convolutionBackwardRefusal } from './operations/causal-conv1d-backward.ts';
 import type { KernelContext } from './operations/kernel-context.ts';
@@ -62,6 +64,8 @@ const refusals: Refusals = {
   ssdScanBackward: ssdBackwardRefusal,
   causalConv1d: ({ gpu }, call) => convolutionRefusal(gpu, call),
   causalConv1dBackward: ({ gpu }, call) => convolutionBackwardRefusal(gpu, call),
+  attention: ({ gpu }, call) => attentionRefusal(gpu, call),
+  attentionBackward: ({ gpu }, call) => attentionBackwardRefusal(gpu, call),
   linear: ({ gpu }, { rows, outputs }) => projectionRefusal(gpu, rows, outputs),
   linearBackward: ({ gpu }, call) => linearBackwardRefusal(gpu, call),
   embedding: ({ gpu }, { count, channels }) => bindingRefusal(gpu, 'the result', count * channels),
