@@ -24,6 +24,8 @@ export interface BlockCaseOptions {
   readonly length: number;
   /** Continues from a random state. Default false. */
   readonly initialState?: boolean | undefined;
+  /** Standard deviation of the values in a random state, by slot. Default: the kind's in core, and 1. */
+  readonly stateDeviation?: Readonly<Record<string, number>> | undefined;
   readonly resets?: boolean | undefined;
   readonly id?: string | undefined;
   readonly seed?: number | undefined;
@@ -112,16 +114,14 @@ function parts(config: BlockCaseOptions['config']): { readonly block: BlockConfi
 }
 
 function blockInputs(
-  { config, batch, length, initialState, resets, seed = 1 }: BlockCaseOptions,
+  { config, batch, length, initialState, stateDeviation, resets, seed = 1 }: BlockCaseOptions,
   slots: readonly StateSlot[],
 ): Inputs {
   const random = new Random(seed);
   const x = normals(random, [batch, length, config.dModel]);
   const positions = new Array<number>(batch).fill(INITIAL_POSITION);
-  const { stateDeviation = {} } = kindInputs(config.kind ?? 'mamba');
-  const state = initialState
-    ? slots.map((slot) => slotInput(slot, positions, stateDeviation[slot.name] ?? 1, random))
-    : [];
+  const deviations = stateDeviation ?? kindInputs(config.kind ?? 'mamba').stateDeviation ?? {};
+  const state = initialState ? slots.map((slot) => slotInput(slot, positions, deviations[slot.name] ?? 1, random)) : [];
   return {
     x: { host: x },
     ...Object.fromEntries(state),

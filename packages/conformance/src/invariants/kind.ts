@@ -18,17 +18,21 @@ export interface KindOptions {
   readonly config: StandaloneBlock;
   /** The name in the ids of the checks. Default: the kind. */
   readonly name?: string | undefined;
+  /** Standard deviation of the values in a random state, by slot. Default 1. */
+  readonly stateDeviation?: Readonly<Record<string, number>> | undefined;
   /** The reason why the kind takes no resets, if it does not. Checks that need resets are skipped with this reason. */
   readonly noResets?: string | undefined;
 }
 
 export function kindChecks(options: KindOptions): readonly Check[] {
-  const { config, name = config.kind, noResets } = options;
+  const { config, name = config.kind, stateDeviation, noResets } = options;
   const length = 17;
   const stateful = blockSlots(config).length > 0;
   return [
     ...[1, 2, length].map((steps) => blockCase({ config, batch: 2, length: steps, id: `${name}-len${steps}` })),
-    ...(stateful ? [blockCase({ config, batch: 2, length, initialState: true, id: `${name}-initial-state` })] : []),
+    ...(stateful
+      ? [blockCase({ config, batch: 2, length, initialState: true, stateDeviation, id: `${name}-initial-state` })]
+      : []),
     ...(noResets === undefined ? [blockCase({ config, batch: 2, length, resets: true, id: `${name}-resets` })] : []),
     modelCase({ config: mixedModel(config), batch: 2, length, id: `${name}-mixed` }),
   ]

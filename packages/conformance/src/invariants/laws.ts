@@ -112,9 +112,10 @@ async function packed(
     const after = open.run(cut(arena, open.inputs, 1, border, length));
     const joined = arena.concat([before.y, after.y], 1);
     findings.close(`y, border ${border}`, await arena.read(whole.y), await arena.read(joined), SAME_VALUES);
-    const [ours, theirs] = [await open.readState(whole.state), await open.readState(after.state)];
-    for (const [index, part] of ours.entries())
-      findings.close(`state.${index}, border ${border}`, part, theirs[index]!, SAME_VALUES);
+    // The states go on alike. They may differ: a cache also holds tokens from before the reset, and positions go on.
+    const next = cut(arena, open.inputs, 1, 0, 3);
+    const [ours, theirs] = [open.run(next, whole.state), open.run(next, after.state)];
+    findings.close(`y after border ${border}`, await arena.read(ours.y), await arena.read(theirs.y), SAME_VALUES);
   }
 }
 
