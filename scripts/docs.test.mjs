@@ -51,7 +51,6 @@ const FOREIGN = {
   dot4I8Packed: 'a function of WGSL that no shader calls',
   McGill: 'an author',
   MurmurHash3: 'a hash function of others',
-  RetentionConfig: 'an example of a kind that somebody adds',
   SentencePiece: 'a tokenizer of others',
   SyntaxError: 'an error of JavaScript',
   TorchScript: 'a format of PyTorch',

@@ -14,9 +14,13 @@ const COMPARED = {
   lstm: 4,
   gru: 4,
   s4d: 6,
+  retention: 3,
+  linear_attention: 2,
+  performer: 2,
+  longformer: 3,
 };
-/** Those that Mamba-2's scan computes, which webgpu does not have yet. */
-const BY_SCAN = { retention: 3, linear_attention: 2, performer: 2 };
+/** The same for those of `attention`, which a backend may lack. */
+const BY_ATTENTION = { linformer: 2, low_rank: 2, reformer: 4 };
 
 test.each<[string, BackendProvider]>([
   ['reference', reference()],
@@ -29,8 +33,9 @@ test.each<[string, BackendProvider]>([
     const reports = await checkGolden(backend, FILE, goldenCompositions);
     expect(reports.filter(({ pass }) => !pass).map(describeReport)).toEqual([]);
     const cases = [...new Set(reports.map((report) => report.case))];
-    const compared = backend.name === 'webgpu' ? COMPARED : { ...COMPARED, ...BY_SCAN };
-    for (const [name, count] of Object.entries(compared))
+    const heads = { shape: [1, 1, 1, 4], dtype: backend.precision };
+    const { supported } = backend.supports('attention', heads, heads, heads);
+    for (const [name, count] of Object.entries({ ...COMPARED, ...(supported && BY_ATTENTION) }))
       expect(cases.filter((item) => item === name || item.startsWith(`${name}_`))).toHaveLength(count);
     expect(backend.memory()).toMatchObject({ tensors: before.tensors, bytes: before.bytes });
   } finally {

@@ -2,10 +2,12 @@
  * The computations of this package that golden files may name, for `mamba-conformance --golden`: what they read and
  * give under the names of files.
  */
+import { goldenLinformer, goldenLongformer, goldenLowRank } from './attention.ts';
 import type { GoldenComposition } from './composition.ts';
 import { goldenGru } from './gru.ts';
 import { goldenLinearAttention, goldenPerformer } from './linear-attention.ts';
 import { goldenLstm } from './lstm.ts';
+import { goldenReformer } from './reformer.ts';
 import { goldenRetention } from './retention.ts';
 import { goldenS4d } from './s4d.ts';
 
@@ -18,4 +20,8 @@ export const goldenCompositions: Readonly<Record<string, GoldenComposition>> = {
   retention: goldenRetention,
   linear_attention: goldenLinearAttention,
   performer: goldenPerformer,
+  linformer: goldenLinformer,
+  low_rank_attention: goldenLowRank,
+  longformer: goldenLongformer,
+  lsh_attention: goldenReformer,
 };

@@ -1,21 +1,20 @@
-import { type Backend, invalid, type Tensor } from '@mamba/core';
+import type { Backend, Tensor } from '@mamba/core';
 import { scoped } from '@mamba/core/toolkit';
 import { linearAttention } from '../linear-attention/linear-attention.ts';
 import { performer } from '../performer/performer.ts';
+import { flagOf, numberOf } from './attention.ts';
 import type { GoldenComposition } from './composition.ts';
 
 export const goldenLinearAttention: GoldenComposition = {
   required: ['q', 'k', 'v'],
-  compute(backend, { q, k, v }, { options: { eps } }) {
-    if (typeof eps !== 'number') throw invalid('linear_attention.eps', String(eps), 'a number');
-    return named(backend, linearAttention(backend, q!, k!, v!, { eps }), true);
-  },
+  compute: (backend, { q, k, v }, given) =>
+    named(backend, linearAttention(backend, q!, k!, v!, { eps: numberOf(given, 'eps') }), true),
 };
 
 export const goldenPerformer: GoldenComposition = {
   required: ['q', 'k', 'v', 'projection'],
-  compute(backend, { q, k, v, projection }, { options: { causal } }) {
-    if (typeof causal !== 'boolean') throw invalid('performer.causal', String(causal), 'true or false');
+  compute(backend, { q, k, v, projection }, given) {
+    const causal = flagOf(given, 'causal');
     return named(backend, performer(backend, q!, k!, v!, projection!, { causal }), causal);
   },
 };

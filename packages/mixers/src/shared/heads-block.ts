@@ -64,12 +64,18 @@ export function project(
 }
 
 /** The output of the block from that of the heads. The caller owns it. */
-export function projectBack(backend: Backend, scope: Scope, y: Tensor, { outProj }: HeadsWeights): Tensor {
+export function projectBack(
+  backend: Backend,
+  scope: Scope,
+  y: Tensor,
+  { outProj }: Pick<HeadsWeights, 'outProj'>,
+): Tensor {
   return backend.linear(joinHeads(backend, scope, y), outProj);
 }
 
 /**
- * Refuses what a kind cannot do that sees tokens which come later: to go on from a state, and packed sequences.
+ * Refuses what a kind cannot do whose tokens depend on those that come later: to go on from a state, and packed
+ * sequences.
  * @throws MambaError `unsupported`
  */
 export function checkWhole(
@@ -78,10 +84,10 @@ export function checkWhole(
 ): void {
   const fed = positions.find((position) => position > 0);
   if (fed === undefined && resets === undefined) return;
-  throw new MambaError('unsupported', `${kind} takes whole sequences, since tokens see those that come later`, {
+  throw new MambaError('unsupported', `${kind} takes whole sequences and keeps no state`, {
     origin: kind,
     given: fed === undefined ? 'resets' : `a sequence that goes on after ${fed} tokens`,
     expected: 'one sequence a row, in one call',
-    remedy: 'Feed each sequence whole and in a row of its own, or take a causal kind.',
+    remedy: 'Feed each sequence whole and in a row of its own, or take a kind that keeps a state.',
   });
 }

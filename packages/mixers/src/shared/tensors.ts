@@ -4,8 +4,8 @@ import type { Scope } from '@mamba/core/toolkit';
 
 /** A tensor of one value, owned by `scope`. */
 export function filled(backend: Backend, scope: Scope, shape: readonly number[], value: number): Tensor {
-  const data = new Float32Array(shape.reduce((size, extent) => size * extent, 1)).fill(value);
-  return scope.own(backend.upload({ dtype: 'float32', shape, data }));
+  const data = new Float64Array(shape.reduce((size, extent) => size * extent, 1)).fill(value);
+  return scope.own(backend.upload({ dtype: 'float64', shape, data }));
 }
 
 /** `[batch, length, heads * channels]` → `[batch, length, heads, channels]` */
@@ -18,4 +18,12 @@ export function splitHeads(backend: Backend, scope: Scope, x: Tensor, heads: num
 export function joinHeads(backend: Backend, scope: Scope, x: Tensor): Tensor {
   const [batch, length, heads, channels] = x.shape as [number, number, number, number];
   return scope.own(backend.reshape(x, [batch, length, heads * channels]));
+}
+
+/** One row and head of `[batch, length, heads, channels]` as a matrix `[length, channels]`. */
+export function rowsOf(backend: Backend, scope: Scope, x: Tensor, row: number, head: number): Tensor {
+  const [, length, , channels] = x.shape as [number, number, number, number];
+  const one = scope.own(backend.slice(x, 0, row, row + 1));
+  const cut = scope.own(backend.slice(one, 2, head, head + 1));
+  return scope.own(backend.reshape(cut, [length, channels]));
 }
