@@ -34,6 +34,7 @@ it.each([
   [['--lengths', '2^30'], 'lengths cannot be 1073741824', 'a whole number'],
   [['--lengths', 'long'], '"long" is not a positive integer', ''],
   [['--memory', '-1'], 'not a positive number', ''],
+  [['--processor-time', '--backend', 'cpu'], 'tells nothing of several threads', '--threads 1'],
   [['absent.json'], 'absent.json could not be read', ''],
   [['--json', '/absent/x.json'], 'cannot be written', ''],
 ])('refuses %j in words', async (args, complaint, known) => {
@@ -79,6 +80,22 @@ it('puts the claims and tables into a document that has a place for them', async
   // The same again changes nothing.
   await versus(file, '--into', document);
   expect(await readFile(document, 'utf8')).toBe(text);
+});
+
+it('gives results that compare tells apart', async () => {
+  const slower = join(folder, 'slower.json');
+  const report = parseVersus(await readFile(file, 'utf8'), file);
+  for (const { time } of report.points)
+    if (time !== undefined) for (const key of ['median', 'p10', 'p90'] as const) time[key] *= 3;
+  const [first] = report.points;
+  first!.time!.n = 5;
+  await writeFile(slower, JSON.stringify(report));
+  const [stdout, stderr] = [new Sink(), new Sink()];
+  expect(await runCommand(['compare', file, file], { stdout, stderr, environment: {} })).toBe(0);
+  const again = new Sink();
+  await runCommand(['compare', file, slower], { stdout: again, stderr, environment: {} });
+  expect(again.text).toContain('versus/forward-mamba-length-8-d16');
+  expect(again.text).toContain('3.00×');
 });
 
 it('refuses files of others and damaged ones', async () => {

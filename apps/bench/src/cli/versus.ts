@@ -32,7 +32,9 @@ interface VersusFlags {
   readonly dModel?: readonly number[];
   readonly batch?: readonly number[];
   readonly threads?: readonly number[];
+  readonly processorTime?: true;
   readonly seconds?: number;
+  readonly budget?: number;
   readonly memory?: number;
   readonly model: keyof typeof GENERATION_SIZES;
   readonly prompts?: readonly number[];
@@ -59,7 +61,9 @@ export function addVersusCommand(program: Command, terminal: Terminal, finish: (
     .option('--d-model <n>', 'width of the blocks; default 256', splitCounts)
     .option('--batch <n>', 'sequences at once; default 1', splitCounts)
     .option('--threads <n...>', 'of cpu: a candidate for each of these numbers', splitCounts)
+    .option('--processor-time', 'of cpu on one thread: time of the processor, for a busy machine')
     .option('--seconds <n>', 'a system ends at the length where one call would take longer; default 5', parsePositive)
+    .option('--budget <ms>', 'time for the samples of each point; default 250', parsePositive)
     .option('--memory <GiB>', 'what a call may take; default: what the backend tells, and what is free', parsePositive)
     .addOption(
       new Option('--model <size>', 'size of the models that generate')
@@ -128,11 +132,19 @@ async function measure(
 ): Promise<{ report: VersusReport; status: number }> {
   const request = requestOf(flags);
   checkRequest(request);
-  const { threads = [] } = flags;
+  const { threads = [], processorTime = false } = flags;
   const names = chooseNamed(KNOWN_BACKENDS, flags.backend ?? [], 'backend').map(({ name }) => name);
   // The float64 reference is what the others are compared with, and too slow for these lengths unless it is asked for.
   const asked = names.filter((name) => name !== 'reference' || flags.backend !== undefined);
-  const found = await findCandidates(asked);
+  if (
+    processorTime &&
+    (asked.some((name) => name === 'webgpu') || threads.some((count) => count !== 1) || threads.length !== 1)
+  )
+    throw new MambaError('invalid-argument', 'processor time tells nothing of several threads, or of a GPU', {
+      origin: 'versus.processorTime',
+      remedy: 'Add --backend cpu --threads 1.',
+    });
+  const found = await findCandidates(asked, threads);
   stdout.write(`\n${renderHeading({ machine: platform.machineFacts() }, look)}\n\n`);
   stdout.write(
     `${renderBackends(
@@ -140,8 +152,9 @@ async function measure(
       look,
     )}\n`,
   );
-  const ready = found.filter(({ record }) => record.status === 'ready').map(({ known }) => known.name);
-  if (ready.length === 0) throw new MambaError('unavailable', 'none of these backends runs here');
+  const here = found.filter(({ record }) => record.status === 'ready');
+  const ready = new Set(here.map(({ known }) => known.name));
+  if (ready.size === 0) throw new MambaError('unavailable', 'none of these backends runs here');
   const progress = createProgress(stderr, styleFor(stderr, environment));
   return interruptible(
     () => progress.step('stopping after this sample'),
@@ -151,7 +164,7 @@ async function measure(
       try {
         for (const backend of ready) {
           if (signal.aborted) break;
-          const { report, failure } = await runApart({ backend, threads, request }, progress, signal);
+          const { report, failure } = await runApart({ backend, threads, request, processorTime }, progress, signal);
           if (report !== undefined) reports.push(report);
           if (failure !== undefined) failures.push(`${backend}: ${failure}`);
         }
@@ -221,7 +234,7 @@ function requestOf(flags: VersusFlags): VersusRequest {
     measures,
     seconds,
     memory: memory && memory * 2 ** 30,
-    ...(quick && { budget: 20 }),
+    budget: flags.budget ?? (quick ? 20 : undefined),
     ...(only !== 'blocks' && { generation }),
   };
 }

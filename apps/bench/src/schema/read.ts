@@ -3,11 +3,16 @@ import { join } from 'node:path';
 import { isMambaError, MambaError } from '@mamba/core';
 import type { NamedReport } from '../compare/merge.ts';
 import { parseReports, type Report } from './report.ts';
+import { asReport, isVersus, parseVersus } from './versus.ts';
 import { reasonOf } from './write.ts';
 
-/** The one report of a file. @throws MambaError `invalid-file`, or `invalid-argument` where it holds several. */
+/**
+ * The one report of a file; a result of `versus` counts as one.
+ * @throws MambaError `invalid-file`, or `invalid-argument` where it holds several.
+ */
 export async function readReport(file: string): Promise<Report> {
-  const reports = parseReports(await readText(file), file);
+  const text = await readText(file);
+  const reports = isVersus(text) ? [asReport(parseVersus(text, file))] : parseReports(text, file);
   if (reports.length !== 1)
     throw new MambaError('invalid-argument', `${file} holds ${reports.length} reports`, {
       origin: file,

@@ -3,7 +3,18 @@
  * docs/versus-schema.md describes the fields.
  */
 import { z } from 'zod';
-import { backendSchema, checkFile, checkSchema, machineSchema, readHeader, timeSchema } from './report.ts';
+import {
+  backendSchema,
+  checkFile,
+  checkSchema,
+  KIND,
+  machineSchema,
+  type Report,
+  type Result,
+  readHeader,
+  SCHEMA_VERSION,
+  timeSchema,
+} from './report.ts';
 
 export const VERSUS_KIND = 'mamba-versus';
 export const VERSUS_VERSION = 1;
@@ -52,6 +63,14 @@ const refusalSchema = z.strictObject({
   limit: positive,
 });
 
+/** Why there is no measurement, with the numbers that decided it. */
+const absence = {
+  refused: refusalSchema.optional(),
+  /** Seconds that a call was expected to take, where it was stopped. */
+  expected: positive.optional(),
+  reason: z.string().optional(),
+};
+
 const pointSchema = z.strictObject({
   system: z.string(),
   backend: z.string(),
@@ -60,18 +79,15 @@ const pointSchema = z.strictObject({
   length: natural,
   /**
    * `refused`: it would take more memory than there is; `stopped`: a call would take longer than was allowed, so that
-   * this length and longer ones were not run; `unsupported`: the system or the backend cannot do it; `failed`: it threw,
-   * or gave what is not a number.
+   * this length and longer ones were not run; `unsupported`: the system or the backend cannot do it; `failed`: it
+   * threw, or gave what is not a number.
    */
   status: z.enum(['measured', 'refused', 'stopped', 'unsupported', 'failed']),
   time: timeSchema.optional(),
   /** Tokens a second at the median time. */
   perSecond: positive.optional(),
   memory: memorySchema.optional(),
-  refused: refusalSchema.optional(),
-  /** Seconds that a call was expected to take, where it was stopped. */
-  expected: positive.optional(),
-  reason: z.string().optional(),
+  ...absence,
 });
 
 const generationSchema = z.strictObject({
@@ -94,10 +110,8 @@ const generationSchema = z.strictObject({
   perSecond: positive.optional(),
   /** Bytes of the states of all rows at the end. */
   state: count.optional(),
-  refused: refusalSchema.optional(),
-  expected: positive.optional(),
   check: checkSchema.optional(),
-  reason: z.string().optional(),
+  ...absence,
 });
 
 const crossingSchema = z.strictObject({
@@ -106,7 +120,7 @@ const crossingSchema = z.strictObject({
   of: z.enum(['time', 'memory']),
   /** The system that Mamba is compared with. */
   against: z.string(),
-  /** Whether Mamba needs less at every length that both were measured at, from some length on, or not at the longest. */
+  /** Whether Mamba needs less at every length of both, from some length on, or not at the longest. */
   less: z.enum(['always', 'from', 'not']),
   /** The length from which Mamba needs less, between two that were measured. */
   from: positive.optional(),
@@ -131,6 +145,8 @@ export const versusSchema = z.strictObject({
     measures: z.array(z.enum(MEASURES)),
     /** Seconds that one call may take. */
     seconds: positive,
+    /** `processor`: times are of the processor, on one thread; absent: they are of the clock. */
+    clock: z.literal('processor').optional(),
   }),
   machine: machineSchema,
   backends: z.array(backendSchema),
@@ -154,4 +170,46 @@ export type GenerationRow = z.infer<typeof generationSchema>;
 export function parseVersus(text: string, origin: string): VersusReport {
   const sort = { kinds: [VERSUS_KIND], versions: [VERSUS_VERSION], made: 'mamba-bench versus --json FILE' };
   return checkFile(versusSchema, readHeader(text, origin, sort), origin);
+}
+
+/** Whether a file is a result of `versus`, as far as it can be told before it is read. */
+export function isVersus(text: string): boolean {
+  return new RegExp(`"kind":\\s*"${VERSUS_KIND}"`).test(text);
+}
+
+/** The same measurements as a report, by which two runs are compared. */
+export function asReport({ settings, points, agreements, ...run }: VersusReport): Report {
+  const { dModel, batch } = settings;
+  const results = points.map(
+    ({ system, backend, measure, length, status, time, perSecond, memory, reason }): Result => {
+      const check = agreements.find((one) => one.system === system && one.backend === backend)?.check;
+      return {
+        suite: 'versus',
+        case: `versus/${measure}-${system}-length-${length}${batch > 1 ? `-batch-${batch}` : ''}-d${dModel}`,
+        backend,
+        dtype: 'float32',
+        shape: { dModel, batch, length },
+        status: status === 'measured' || status === 'failed' ? status : 'skipped',
+        ...(reason !== undefined && { reason }),
+        ...(check && { check }),
+        ...(time && { time }),
+        ...(perSecond !== undefined && { rate: { perSecond, unit: 'tokens/s' } }),
+        ...(memory && { memory: { tensors: 0, reserved: 0, process: 0, ...memory } }),
+      };
+    },
+  );
+  return {
+    kind: KIND,
+    schemaVersion: SCHEMA_VERSION,
+    tool: run.tool,
+    startedAt: run.startedAt,
+    finishedAt: run.finishedAt,
+    interrupted: run.interrupted,
+    settings: { suites: ['versus'], effort: 'standard' },
+    machine: run.machine,
+    ceilings: [],
+    backends: run.backends,
+    results,
+    slopes: [],
+  };
 }

@@ -83,7 +83,7 @@ async function valuesOf(backend: Backend, { system, dModel, parameters, trained 
   }
 }
 
-/** The gradient of every parameter, under names that no other value has. x stands for the gradient of the output too. */
+/** The gradient of every parameter, under names that no other value has. x is the output's gradient too. */
 function gradientsOf(
   backend: Backend,
   { system, parameters }: Pick<AgreementSubject, 'system' | 'parameters'>,

@@ -40,8 +40,8 @@ export interface AttentionMemory {
   /** The same with FlashAttention. */
   readonly flashForward: number;
   /**
-   * Training by AdamW: weights, gradients and two moments, and of every layer the scores, queries, keys and values, which
-   * the backward pass reads. The feed-forward layers' activations come on top.
+   * Training by AdamW: weights, gradients and two moments, and of every layer the scores, queries, keys and values,
+   * which the backward pass reads. The feed-forward layers' activations come on top.
    */
   readonly training: number;
   readonly flashTraining: number;

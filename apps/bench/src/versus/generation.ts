@@ -1,7 +1,7 @@
 /**
- * Generation by whole models of equal size, Mamba beside a Transformer: prompts are read and new tokens chosen, many rows
- * at once. Throughput counts the new tokens of all rows over the time of prompt and new tokens, as the paper's figure 8
- * does (arXiv 2312.00752).
+ * Generation by whole models of equal size, Mamba beside a Transformer: prompts are read and new tokens chosen, many
+ * rows at once. Throughput counts the new tokens of all rows over the time of prompt and new tokens, as the paper's
+ * figure 8 does (arXiv 2312.00752).
  */
 import { MODEL_TOLERANCE } from '@mamba/conformance';
 import {
@@ -68,6 +68,8 @@ export interface GenerationContext {
   /** Bytes that weights and states may take. */
   readonly memory: number;
   readonly pause: Pause;
+  /** Milliseconds of the clock that times are taken by. */
+  now(): number;
   begin(label: string): void;
   add(row: GenerationRow): void;
 }
@@ -117,7 +119,7 @@ async function generateAll(
   config: ModelConfig,
   rows: readonly Row[],
   { head, tokens, seconds }: Pick<GenerationOptions, 'tokens' | 'seconds'> & { readonly head: Head },
-  { backend, memory, pause, begin, add }: GenerationContext,
+  { backend, memory, pause, now, begin, add }: GenerationContext,
 ): Promise<void> {
   let model: Model | undefined;
   /** The slowest generation so far, by the tokens that it read and wrote. */
@@ -140,7 +142,7 @@ async function generateAll(
       }
       try {
         model ??= await createModel(backend, config, initialParameters(config, { seed: SEED }));
-        const measured = await generate(model, row, tokens, pause);
+        const measured = await generate(model, row, tokens, { pause, now });
         pace = Math.max(pace, measured.seconds / (batch * (prompt + tokens)));
         add({ ...head, ...row, status: 'measured', ...measured, perSecond: (batch * tokens) / measured.seconds });
       } catch (error) {
@@ -162,14 +164,14 @@ async function generate(
   model: Model,
   { prompt, batch }: Row,
   tokens: number,
-  pause: Pause,
+  { pause, now }: Pick<GenerationContext, 'pause' | 'now'>,
 ): Promise<{ prefillSeconds: number; seconds: number; state: number }> {
-  await generateOnce(model, { prompt: Math.min(prompt, 16), batch }, Math.min(tokens, 2));
+  await generateOnce(model, { prompt: Math.min(prompt, 16), batch }, Math.min(tokens, 2), now);
   const runs: { prefillSeconds: number; seconds: number; state: number }[] = [];
   let spent = 0;
   while (spent < 1 && runs.length < 3) {
     await pause();
-    const run = await generateOnce(model, { prompt, batch }, tokens);
+    const run = await generateOnce(model, { prompt, batch }, tokens, now);
     runs.push(run);
     spent += run.seconds;
   }
@@ -181,10 +183,10 @@ async function generate(
   return { prefillSeconds: median('prefillSeconds'), seconds: median('seconds'), state: runs[0]!.state };
 }
 
-async function generateOnce(model: Model, { prompt, batch }: Row, tokens: number) {
+async function generateOnce(model: Model, { prompt, batch }: Row, tokens: number, now: () => number) {
   const { backend } = model;
   const rows = promptsOf(batch, prompt, model.config.vocabSize);
-  const start = performance.now();
+  const start = now();
   const read =
     prompt > 1
       ? model.forward(
@@ -193,7 +195,7 @@ async function generateOnce(model: Model, { prompt, batch }: Row, tokens: number
         ).state
       : undefined;
   await backend.synchronize();
-  const prefillSeconds = (performance.now() - start) / 1000;
+  const prefillSeconds = (now() - start) / 1000;
   const last = rows.map((row) => row.subarray(-1));
   let result: ReturnType<Model['decode']>;
   try {
@@ -205,7 +207,7 @@ async function generateOnce(model: Model, { prompt, batch }: Row, tokens: number
   const { ids, state } = result;
   try {
     const chosen = await backend.read(ids);
-    const seconds = (performance.now() - start) / 1000;
+    const seconds = (now() - start) / 1000;
     if (chosen.some((id) => id < 0)) throw new Error('its logits are not finite');
     return { prefillSeconds, seconds, state: state.bytes };
   } finally {

@@ -57,8 +57,8 @@ export async function decodeLink(fragment: string): Promise<VersusReport> {
 }
 
 /**
- * System, backend, measure, status by their indices, the length; then time, memory, refusal, expected seconds and reason,
- * where there are such.
+ * System, backend, measure and status by their indices, and the length; then time, memory, refusal, expected seconds
+ * and reason, where there are such.
  */
 type Packed = readonly [number, number, number, number, number, ...(readonly unknown[])];
 

@@ -26,6 +26,8 @@ export interface PointOptions {
   /** Bytes that a call may take. */
   readonly memory: number;
   readonly pause: Pause;
+  /** Milliseconds of the clock that times are taken by. */
+  now(): number;
   /** Called before a point is measured, and with each point. */
   begin(measure: Measure, length: number): void;
   add(point: VersusPoint): void;
@@ -72,6 +74,9 @@ interface Call {
   /** Whether the call is captured where the backend can do that, as generation and training do. */
   readonly captured: boolean;
 }
+
+/** A capture holds all that lies between its operations: calls that take more are made anew each time. */
+const MOST_CAPTURED = 2 ** 30;
 
 /** One pass over the lengths. A measure ends at the first length that it cannot have. */
 class Sweep {
@@ -155,10 +160,10 @@ class Sweep {
   }
 
   async #measure(call: Call, length: number): Promise<void> {
-    const { backend, batch } = this.#options;
+    const { backend, batch, now } = this.#options;
     const { measure } = call;
     call.begin?.();
-    const start = performance.now();
+    const start = now();
     let found: Tensor | undefined;
     const peak = backend.peakBytes(() => {
       found = call.first();
@@ -166,14 +171,14 @@ class Sweep {
     const last = found!;
     try {
       await backend.synchronize();
-      const first = (performance.now() - start) / 1000;
+      const first = (now() - start) / 1000;
       const values = await backend.read(last);
       if (!values.every(Number.isFinite)) throw new Error('its last values are not finite');
       last.dispose();
       const state = call.stateBytes?.();
       this.#planned.took(measure, length, peak);
       const wanted = this.#options.measures.includes(measure);
-      const time = wanted ? await this.#time(call, first) : undefined;
+      const time = wanted ? await this.#time(call, { first, peak }) : undefined;
       const seconds = time?.median ?? first;
       this.#measured.set(measure, [...(this.#measured.get(measure) ?? []), { length, seconds }]);
       if (time === undefined) return;
@@ -189,15 +194,16 @@ class Sweep {
   }
 
   /** A call that takes longer than its budget is timed once; shorter ones as often as the sampler wants. */
-  async #time({ run, captured }: Call, first: number): Promise<TimeSummary> {
-    const { backend, budget, pause } = this.#options;
+  async #time(
+    { run, captured }: Call,
+    { first, peak }: { readonly first: number; readonly peak: number },
+  ): Promise<TimeSummary> {
+    const { backend, budget, pause, now } = this.#options;
     let capture: Capture<void> | undefined;
     try {
-      if (captured) capture = captureOf(backend, run);
-      const timer = localTimer({
-        run: capture === undefined ? run : () => capture!.replay([]),
-        synchronize: () => backend.synchronize(),
-      });
+      if (captured && peak <= MOST_CAPTURED) capture = captureOf(backend, run);
+      const call = capture === undefined ? run : () => capture!.replay([]);
+      const timer = localTimer({ run: call, synchronize: () => backend.synchronize() }, now);
       await pause();
       const seconds = (await timer.time(1)) / 1000;
       if (seconds * 1000 > budget)

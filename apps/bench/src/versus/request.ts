@@ -1,22 +1,14 @@
 /** What a comparison is asked for, as plain data: the request to a worker or a process. */
 import { MambaError } from '@mamba/core';
 import { chooseNamed, type FoundBackend } from '../machine/backends.ts';
-import type { Measure, VersusReport } from '../schema/versus.ts';
+import type { VersusReport } from '../schema/versus.ts';
 import { GENERATION_MODELS, type GenerationOptions } from './generation.ts';
-import { runVersus, type VersusObserver } from './run.ts';
+import { runVersus, type VersusObserver, type VersusSizes } from './run.ts';
 import { SYSTEMS, type System } from './systems.ts';
 
-export interface VersusRequest {
+export interface VersusRequest extends VersusSizes {
   /** Names; none: all. */
   readonly systems: readonly string[];
-  readonly dModel: number;
-  readonly batch: number;
-  readonly lengths: readonly number[];
-  readonly measures?: readonly Measure[] | undefined;
-  readonly seconds?: number | undefined;
-  readonly budget?: number | undefined;
-  /** Bytes. */
-  readonly memory?: number | undefined;
   readonly generation?: Omit<GenerationOptions, 'models'> | undefined;
 }
 
@@ -60,11 +52,18 @@ export function checkRequest({ systems, dModel, batch, lengths, seconds = 1, mem
       });
 }
 
+export interface RequestContext {
+  tell(notice: VersusNotice): void;
+  readonly signal: AbortSignal;
+  /** As in `VersusOptions`. */
+  readonly processorTime?: (() => number) | undefined;
+}
+
 /** Runs a request on these backends, and tells what happens. */
 export function runRequest(
   request: VersusRequest,
   backends: readonly FoundBackend[],
-  { tell, signal }: { tell(notice: VersusNotice): void; readonly signal: AbortSignal },
+  { tell, signal, processorTime }: RequestContext,
 ): Promise<VersusReport> {
   checkRequest(request);
   const { systems, generation, ...sizes } = request;
@@ -79,6 +78,7 @@ export function runRequest(
     backends,
     systems: chooseSystems(systems),
     generation: generation && { ...generation, models: GENERATION_MODELS },
+    processorTime,
     signal,
     observer,
   });

@@ -27,11 +27,10 @@ import { measurePoints } from './points.ts';
 import { hostParameters } from './subject.ts';
 import { defineSystems, type SizedSystem, type System, sizeSystem } from './systems.ts';
 
-export interface VersusOptions {
-  /** Backends that run here, with their providers; the others are listed with their reasons. */
-  readonly backends: readonly FoundBackend[];
-  readonly systems: readonly System[];
+/** What is measured of the blocks, and how long and how large it may get. */
+export interface VersusSizes {
   readonly dModel: number;
+  /** Sequences at once. */
   readonly batch: number;
   readonly lengths: readonly number[];
   /** Default: all. */
@@ -42,8 +41,16 @@ export interface VersusOptions {
   readonly budget?: number | undefined;
   /** Bytes that one call may take. Default: what the backend says that it has, and most of the memory that is free. */
   readonly memory?: number | undefined;
+}
+
+export interface VersusOptions extends VersusSizes {
+  /** Backends that run here, with their providers; the others are listed with their reasons. */
+  readonly backends: readonly FoundBackend[];
+  readonly systems: readonly System[];
   /** Generation by whole models. Default: none. */
   readonly generation?: GenerationOptions | undefined;
+  /** Milliseconds of the processor, to time one thread on a busy machine. Default: the clock's. */
+  readonly processorTime?: (() => number) | undefined;
   readonly signal?: AbortSignal | undefined;
   readonly observer?: VersusObserver | undefined;
 }
@@ -64,7 +71,8 @@ const UNTOLD_MEMORY = 8 * 2 ** 30;
 /** @throws MambaError `invalid-argument` where there is nothing to compare. */
 export async function runVersus(options: VersusOptions): Promise<VersusReport> {
   defineSystems();
-  const { backends, dModel, batch, measures = MEASURES, signal, observer = {} } = options;
+  const { backends, dModel, batch, measures = MEASURES, processorTime, signal, observer = {} } = options;
+  const now = processorTime ?? (() => performance.now());
   const { seconds = DEFAULTS.seconds, budget = DEFAULTS.budget } = options;
   const lengths = [...new Set(options.lengths)].sort((a, b) => a - b);
   const blocks = options.systems.length * lengths.length * measures.length;
@@ -90,7 +98,10 @@ export async function runVersus(options: VersusOptions): Promise<VersusReport> {
     startedAt,
     finishedAt: new Date().toISOString(),
     interrupted,
-    settings: { dModel, batch, lengths, measures: [...measures], seconds },
+    settings: {
+      ...{ dModel, batch, lengths, measures: [...measures], seconds },
+      ...(processorTime !== undefined && { clock: 'processor' as const }),
+    },
     machine,
     backends: backends.map(({ record }) => record),
     systems: systems.map(recordOf),
@@ -130,7 +141,7 @@ export async function runVersus(options: VersusOptions): Promise<VersusReport> {
           advance();
           if (agreement.status !== 'agrees') return;
           await measurePoints(system, parameters, {
-            ...{ backend, name, dModel, batch, lengths, seconds, budget, pause },
+            ...{ backend, name, dModel, batch, lengths, seconds, budget, pause, now },
             measures: measures.filter((measure) => trained || measure !== 'train'),
             memory: options.memory ?? memoryOf(backend, found),
             begin: (measure, length) => observer.step?.(`${system.label} on ${name}: ${measure}, length ${length}`),
@@ -145,7 +156,7 @@ export async function runVersus(options: VersusOptions): Promise<VersusReport> {
       for (const model of models)
         await withBackend(found, (backend) =>
           measureGeneration(model, options.generation!, {
-            ...{ backend, reference, pause, name: found.record.name },
+            ...{ backend, reference, pause, now, name: found.record.name },
             memory: options.memory ?? memoryOf(backend, found),
             begin: (label) => observer.step?.(label),
             add(row) {

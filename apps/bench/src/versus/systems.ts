@@ -39,7 +39,7 @@ export const SYSTEMS: readonly System[] = [
     label: 'Mamba',
     grows: 'linear',
     remembers: 'constant',
-    says: 'linear in length, and a step takes constant time and memory (arXiv 2312.00752, section 3)',
+    says: 'linear in length, and a step takes constant time and memory (arxiv.org/abs/2312.00752, section 3)',
     config: ({ dModel }) => {
       const { dModel: _, ...config } = blockConfig(dModel, { projectionBias: false, convBias: true });
       return { ...config, kind: 'mamba' };
@@ -51,7 +51,7 @@ export const SYSTEMS: readonly System[] = [
     short: 'no selection',
     grows: 'linear',
     remembers: 'constant',
-    says: "S4D-Real in Mamba's block: as fast, but it cannot choose what to remember (arXiv 2312.00752, table 1)",
+    says: "S4D-Real in Mamba's block: as fast, but it cannot choose what to remember (arxiv.org/abs/2312.00752, table 1)",
     config: ({ inner }) => ({ kind: 'time-invariant', dInner: inner, dState: 16, dConv: 4 }),
   },
   {
@@ -59,7 +59,7 @@ export const SYSTEMS: readonly System[] = [
     label: 'S4D',
     grows: 'linear',
     remembers: 'constant',
-    says: 'complex states that do not depend on the input (arXiv 2206.11893); its block has a third of the parameters',
+    says: 'complex states that do not depend on the input (arxiv.org/abs/2206.11893); its block has a third of the parameters',
     config: () => ({ kind: 's4d', dState: 64 }),
   },
   {

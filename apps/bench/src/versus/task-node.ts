@@ -3,6 +3,7 @@
  * crash of native code, or of memory, ends this process and no other.
  */
 import process from 'node:process';
+import { processorTime } from '../kernels/cpu/processor-time.ts';
 import { findBackends } from '../machine/backends.ts';
 import { runRequest, type VersusNotice, type VersusRequest } from './request.ts';
 
@@ -11,6 +12,8 @@ export interface VersusTask {
   readonly backend: string;
   readonly threads: readonly number[];
   readonly request: VersusRequest;
+  /** Whether times are of the processor. */
+  readonly processorTime: boolean;
 }
 
 /** Reports are long, so that one a second is enough. */
@@ -30,6 +33,10 @@ const interruption = new AbortController();
 process.on('SIGINT', () => {});
 process.on('SIGTERM', () => interruption.abort());
 
-const { backend, threads, request } = JSON.parse(process.argv[2]!) as VersusTask;
-const report = await runRequest(request, await findBackends([backend], threads), { tell, signal: interruption.signal });
+const { backend, threads, request, processorTime: byProcessor } = JSON.parse(process.argv[2]!) as VersusTask;
+const report = await runRequest(request, await findBackends([backend], threads), {
+  tell,
+  signal: interruption.signal,
+  processorTime: byProcessor ? processorTime : undefined,
+});
 tell({ type: 'done', report });

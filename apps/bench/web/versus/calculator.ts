@@ -1,5 +1,5 @@
 /** Attention's memory by its formulas, with the reader's numbers, beside what was really allocated here. */
-import { formatBytes } from '../../src/report/format.ts';
+import { formatBytes, formatCount } from '../../src/report/format.ts';
 import { escapeHtml } from '../../src/report/html/escape.ts';
 import { formatLength } from '../../src/report/versus/matrix.ts';
 import type { VersusPoint, VersusReport } from '../../src/schema/versus.ts';
@@ -55,12 +55,17 @@ export function showCalculator(root: HTMLElement, report: () => VersusReport | u
   update();
 }
 
+/** In the units of the seed: 440 MB are 440 million bytes. */
+function decimal(bytes: number): string {
+  return `${formatCount(bytes)}B`;
+}
+
 function render(memory: AttentionMemory): string {
   const rows = ROWS.map(
     ([key, label, formula]) =>
-      `<tr><th scope="row" class="wide">${label}</th><td class="n strong">${formatBytes(memory[key])}</td><td class="quiet formula">${formula}</td></tr>`,
+      `<tr><th scope="row" class="wide">${label}</th><td class="n strong">${decimal(memory[key])}</td><td class="n">${formatBytes(memory[key])}</td><td class="quiet formula">${formula}</td></tr>`,
   );
-  return `<div class="scroll"><table><thead><tr><th scope="col">part</th><th scope="col" class="n">bytes</th><th scope="col">formula</th></tr></thead><tbody>${rows.join('')}</tbody></table></div>`;
+  return `<div class="scroll"><table><thead><tr><th scope="col">part</th><th scope="col" class="n">takes</th><th scope="col" class="n">or</th><th scope="col">formula</th></tr></thead><tbody>${rows.join('')}</tbody></table></div>`;
 }
 
 /** What the blocks of the result really took, at the longest length that each was measured at. */

@@ -1,4 +1,4 @@
-/** Shows a result: plots, where Mamba takes less, generation, and every number as a table. It can grow while it runs. */
+/** Shows a result: plots, where Mamba takes less, generation, and every number as a table. A result may grow. */
 
 import { digits } from '../../src/report/format.ts';
 import { escapeHtml } from '../../src/report/html/escape.ts';
@@ -78,9 +78,9 @@ export class ResultView {
   #build(report: VersusReport): void {
     this.#charts.clear();
     const measures = MEASURES.filter((measure) => report.points.some((point) => point.measure === measure));
-    const { dModel, batch } = report.settings;
+    const { dModel, batch, clock } = report.settings;
     const [backend] = report.backends;
-    const facts = `${backend?.description ?? ''}; blocks of width ${dModel}, ${batch === 1 ? 'one sequence' : `${batch} sequences`}`;
+    const facts = `${backend?.description ?? ''}; blocks of width ${dModel}, ${batch === 1 ? 'one sequence' : `${batch} sequences`}${clock === 'processor' ? '; times of the processor' : ''}`;
     const toggle = `<fieldset class="switch"><legend class="visually-hidden">Speed as</legend>${(
       [
         ['time', 'Time'],

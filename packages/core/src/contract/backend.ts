@@ -87,7 +87,8 @@ export interface Backend extends Operations<Tensor> {
   memory(): MemoryUse;
   /**
    * Runs `body`, which awaits nothing, and returns the most bytes that were in use at once meanwhile: live tensors, and
-   * the scratch memory of operations where the backend counts it, as cpu and webgpu do. It passes on what `body` throws.
+   * the scratch memory of operations where the backend counts it, as cpu and webgpu do. What `body` throws is passed
+   * on.
    */
   peakBytes(body: () => void): number;
   /** Frees everything, including tensors that are still alive. */

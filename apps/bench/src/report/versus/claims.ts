@@ -26,7 +26,7 @@ const NAIVE = 'softmax-attention';
 export const CLAIMS: readonly Claim[] = [
   {
     claim: 'Time of a whole sequence grows linearly with its length, that of attention with its square',
-    source: 'arXiv 2312.00752, section 3',
+    source: 'arxiv.org/abs/2312.00752, section 3',
     measured: (report, backend) =>
       joined([BASELINE, ATTENTION, NAIVE], (system) => {
         const slope = slopeOf(report, { backend, measure: 'forward', of: 'time', system });
@@ -35,7 +35,7 @@ export const CLAIMS: readonly Claim[] = [
   },
   {
     claim: 'Memory of a whole sequence grows linearly; scores in memory grow with the square',
-    source: 'arXiv 2312.00752, section 3; arXiv 2205.14135 for attention in tiles',
+    source: 'arxiv.org/abs/2312.00752, section 3; arxiv.org/abs/2205.14135 for attention in tiles',
     measured: (report, backend) =>
       joined([BASELINE, ATTENTION, NAIVE], (system) => {
         const longest = needs(report, { backend, measure: 'forward', of: 'memory', system }).at(-1);
@@ -44,7 +44,7 @@ export const CLAIMS: readonly Claim[] = [
   },
   {
     claim: 'A step takes constant time and memory, whatever came before; a cache of keys and values grows',
-    source: 'arXiv 2312.00752, section 1',
+    source: 'arxiv.org/abs/2312.00752, section 1',
     measured: (report, backend) =>
       joined([BASELINE, ATTENTION], (system) => {
         const [first, last] = ends(needs(report, { backend, measure: 'step', of: 'time', system }));
@@ -56,14 +56,15 @@ export const CLAIMS: readonly Claim[] = [
   },
   {
     claim: 'The scan is faster than FlashAttention-2 beyond 2K tokens, and 7 times at 32K',
-    source: 'arXiv 2312.00752, figure 8 and mamba#27: the scan alone against attention alone, A100, D 1024, 16 states',
+    source:
+      'arxiv.org/abs/2312.00752, figure 8 and mamba#27: the scan alone against attention alone, A100, D 1024, 16 states',
     measured: (report, backend) =>
       crossingText(report, { backend, measure: 'forward', of: 'time', against: ATTENTION }),
   },
   {
     claim: 'Generation is 4 to 5 times as fast as a Transformer of its size',
     source:
-      'arXiv 2312.00752, figure 8: prompts of 2048, 128 new tokens, 1.4B and 6.9B on an A100, the largest batch that fits',
+      'arxiv.org/abs/2312.00752, figure 8: prompts of 2048, 128 new tokens, 1.4B and 6.9B on an A100, the largest batch that fits',
     measured(report, backend) {
       const table = generationTable(report, backend);
       const ratios = table?.rows.flatMap(({ prompt, batch, ratio }) =>
@@ -78,7 +79,7 @@ export const CLAIMS: readonly Claim[] = [
   },
   {
     claim: 'RNNs train slowly, since their steps cannot run side by side',
-    source: "the seed, and arXiv 2312.00752, section 3.3: Mamba's scan is parallel over length",
+    source: "the seed, and arxiv.org/abs/2312.00752, section 3.3: Mamba's scan is parallel over length",
     measured: (report, backend) =>
       joined(['lstm', 'gru'], (against) => {
         const crossing = report.crossings.find(
@@ -92,7 +93,7 @@ export const CLAIMS: readonly Claim[] = [
   },
   {
     claim: 'Without selection a block is no faster, so what selection gains costs nothing',
-    source: 'arXiv 2312.00752, section 3.3; what it gains is in docs/training.md',
+    source: 'arxiv.org/abs/2312.00752, section 3.3; what it gains is in docs/training.md',
     measured: (report, backend) =>
       crossingText(report, { backend, measure: 'forward', of: 'time', against: 'time-invariant' }),
   },

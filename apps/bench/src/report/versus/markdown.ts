@@ -2,6 +2,7 @@
 import { machineName } from '../../compare/key.ts';
 import { MEASURES, type VersusReport } from '../../schema/versus.ts';
 import { digits, formatPower } from '../format.ts';
+import { wrap } from '../table.ts';
 import { CLAIMS, describeBert } from './claims.ts';
 import {
   CROSSING_LEGEND,
@@ -51,13 +52,16 @@ function renderReport(report: VersusReport): string[] {
       description,
       `d_model ${settings.dModel}`,
       `batch ${settings.batch}`,
+      settings.clock === 'processor' ? 'times of the processor' : 'times of the clock',
       startedAt.slice(0, 10),
     ];
-    parts.push(`### ${name} on ${machineName(machine)}`, facts.join(', '));
+    parts.push(`### ${name} on ${machineName(machine)}`, prose(facts.join(', ')));
     const checks = report.agreements.filter(({ backend, status: how }) => backend === name && how === 'agrees');
     if (checks.length > 0)
       parts.push(
-        `Each system was compared with the float64 reference first (${checks[0]!.check!.checked}); the largest error is ${Math.max(...checks.map(({ check }) => check!.relativeError ?? 0)).toExponential(1)}.`,
+        prose(
+          `Each system was compared with the float64 reference first (${checks[0]!.check!.checked}); the largest error is ${Math.max(...checks.map(({ check }) => check!.relativeError ?? 0)).toExponential(1)}.`,
+        ),
       );
     for (const measure of MEASURES) {
       const tables = (['time', 'memory'] as const).flatMap(
@@ -74,11 +78,14 @@ function renderReport(report: VersusReport): string[] {
         );
       }
     }
-    if (report.points.some(({ backend }) => backend === name)) parts.push(`${LEGEND}.`);
+    if (report.points.some(({ backend }) => backend === name)) parts.push(prose(`${LEGEND}.`));
     for (const of of ['time', 'memory'] as const) {
       const table = crossingTable(report, name, of);
       if (table === undefined) continue;
-      parts.push(`**${CROSSING_TITLES[of]}** (${CROSSING_LEGEND})`);
+      parts.push(
+        `**${CROSSING_TITLES[of]}**`,
+        prose(`${CROSSING_LEGEND.charAt(0).toUpperCase()}${CROSSING_LEGEND.slice(1)}.`),
+      );
       parts.push(
         [
           `| | ${table.measures.map((measure) => MEASURE_TITLES[measure].toLowerCase()).join(' | ')} |`,
@@ -114,6 +121,11 @@ function renderGeneration(report: VersusReport, backend: string): string[] {
       ...rows.map((row) => `| ${row.join(' | ')} |`),
     ].join('\n'),
   ];
+}
+
+/** Text in lines of at most 120 columns. */
+function prose(text: string): string {
+  return wrap(text, 120).join('\n');
 }
 
 const BEGIN = '<!-- What follows, to the end mark, is made by mamba-bench versus --into. -->';
