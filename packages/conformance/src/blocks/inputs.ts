@@ -1,5 +1,5 @@
 import type { BlockConfig, BlockKind } from '@mamba/core';
-import { attentionInputs } from './attention/suite.ts';
+import { attentionInputs } from './attention/inputs.ts';
 import type { KindInputs } from './contract.ts';
 import { mambaInputs } from './mamba/inputs.ts';
 import { mamba2Inputs } from './mamba2/inputs.ts';

@@ -1,5 +1,5 @@
 import type { AttentionConfig } from '@mamba/core';
-import type { KindInputs, KindSuite } from '../contract.ts';
+import type { KindSuite } from '../contract.ts';
 import { attentionBadInput } from './bad-input.ts';
 import { attentionCases } from './cases.ts';
 import { attentionDraws } from './properties.ts';
@@ -12,6 +12,3 @@ export const attentionSuite: KindSuite<AttentionConfig> = {
   laws: [{ config: GROUPED_BLOCK }],
   badInput: attentionBadInput,
 };
-
-/** A random number is no beginning of a sequence. */
-export const attentionInputs: KindInputs<AttentionConfig> = { stateDeviation: { begun: 0 } };
