@@ -9,6 +9,8 @@
 @group(0) @binding(3) var<storage, read_write> carried: array<f32>;
 
 override REVERSE: bool = false;
+/// Whether it begins at zero, whatever `carried` holds.
+override FRESH: bool = false;
 
 const DEPTH = 8u;
 
@@ -26,7 +28,10 @@ fn main(
     return;
   }
   let place = ((args.firstRow + row) * args.heads + head) * matrix + i;
-  var h = carried[place];
+  var h = 0.0;
+  if (!FRESH) {
+    h = carried[place];
+  }
   // Loads of DEPTH chunks are under way together; only h goes from one to the next.
   for (var first = 0u; first < args.chunks; first += DEPTH) {
     var added: array<f32, DEPTH>;

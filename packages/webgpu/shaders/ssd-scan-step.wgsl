@@ -19,6 +19,8 @@ override LIMITS: bool = false;
 override RESETS: bool = false;
 override GATE: bool = true;
 override SKIP: bool = true;
+/// Whether the state begins at zero, whatever `carried` holds.
+override FRESH: bool = false;
 
 const LOG2E = 1.44269504088896340736;
 
@@ -60,7 +62,7 @@ fn main(@builtin(workgroup_id) tile_id: vec3u, @builtin(local_invocation_index) 
     var sum = 0.0;
     for (var n = lane; n < args.state; n += LANES) {
       var h = d * input * B[ofB + n];
-      if (!cleared) {
+      if (!cleared && !(FRESH && t == 0u)) {
         h += decay * carried[place + n];
       }
       // Lanes past the last channel repeat it: they must not move its state on twice.

@@ -3,7 +3,8 @@
  *
  * A chunk of a head is a workgroup's work, or that of a few. Longer chunks write, carry and read fewer states, and
  * multiply more: for P channels and N states a step of a head takes P (2 N + chunk / 2) multiply-adds and
- * 16 P N / chunk bytes of states. So chunks are as short as fills the device well.
+ * 16 P N / chunk bytes of states. On an H100 chunks of 64 steps were faster than longer ones from 1,536 to 24,576
+ * chunks of heads, so longer ones are taken only where the states of a sequence would not fit in a binding.
  */
 
 /** Parts of the plan that are forced. */
@@ -52,17 +53,12 @@ export interface SsdWork {
 
 /** Most steps of a call that is computed as a recurrence, in one dispatch. */
 export const FEW_STEPS = 4;
-/** Chunks of heads that fill a large device several times: with more of them, chunks are longer. */
-const FILLING = 2048;
 const CHUNKS: readonly SsdChunk[] = [64, 128, 256];
 
 /** @param most Floats of the largest binding. @returns the plan, or the reason why there is none. */
 export function planSsd(shape: SsdShape, most: number, variant: SsdVariant = {}): SsdPlan | string {
-  const { batch, length, heads } = shape;
-  const count = (chunk: SsdChunk): number => batch * heads * Math.ceil(length / chunk);
-  const first = variant.chunk ?? CHUNKS.find((chunk) => count(chunk) <= FILLING) ?? 256;
-  const wanted = variant.chunk === undefined ? CHUNKS.filter((chunk) => chunk >= first) : [first];
-  for (const chunk of wanted) {
+  const { batch, length } = shape;
+  for (const chunk of variant.chunk === undefined ? CHUNKS : [variant.chunk]) {
     const plan = largestPlan(shape, chunk, Math.min(batch, variant.rows ?? batch), most);
     if (plan !== undefined) return plan;
   }

@@ -2,9 +2,11 @@ import { MambaError, type TensorSpec } from '@mamba/core';
 import type { DeviceTensor, SsdScanCall } from '@mamba/core/driver';
 import {
   ssdScan as outputs,
+  ssdScanQuads as outputsInQuads,
   ssdScanCarry,
   ssdScanGram,
   ssdScanStates,
+  ssdScanStatesQuads,
   ssdScanStep,
   ssdScanSteps,
 } from '../generated/index.ts';
@@ -27,7 +29,7 @@ export function ssdScan(
   return gpu.allocating((allocator) => {
     const y = allocator.result(4 * batch * length * heads * headDim, 'ssd-scan y');
     const carried = allocator.result(4 * batch * heads * headDim * state, 'ssd-scan state');
-    begin(gpu, carried, initialState);
+    if (initialState) begin(gpu, carried, initialState);
     const dense = (tensor: DeviceTensor<Storage>, row: number): Strided => ({ range: rangeOf(tensor), row, offset: 0 });
     const channels = heads * headDim;
     runSsd(kernels, {
@@ -39,6 +41,7 @@ export function ssdScan(
       z: call.z && dense(call.z, channels),
       y: wholeRange(y),
       carried: wholeRange(carried),
+      fresh: initialState === undefined,
     });
     return { y: unsplitStorage(y), lastState: unsplitStorage(carried) };
   });
@@ -85,6 +88,8 @@ export interface SsdScan extends SsdOptions {
   readonly y: BufferRange;
   /** `[batch, heads, headDim, state]`: the initial state, which becomes the last one. */
   readonly carried: BufferRange;
+  /** Whether the initial state is zero, so that `carried` is only written. Default false. */
+  readonly fresh?: boolean | undefined;
   /** A, D and bias as `packConstants` lays them out, where a step finds them so. */
   readonly constants?: BufferRange | undefined;
 }
@@ -127,10 +132,11 @@ export function ssdRefusal(kernels: KernelContext, call: SsdScanCall<TensorSpec>
   return shapeRefusal(kernels, shapeOf(call));
 }
 
-export function shapeRefusal({ gpu, ssdVariant }: KernelContext, shape: SsdShape): string | undefined {
+export function shapeRefusal(kernels: KernelContext, shape: SsdShape): string | undefined {
+  const { gpu, ssdVariant } = kernels;
   const { batch, length, heads, headDim, groups, state } = shape;
   if (isFew(shape, ssdVariant)) return workgroupsRefusal(gpu, 'batch', batch);
-  const plan = planSsd(shape, gpu.maxBinding / 4, ssdVariant);
+  const plan = planFor(kernels, shape);
   if (typeof plan === 'string') return plan;
   const tiles = Math.ceil(headDim / 64) * Math.max(Math.ceil(length / 64), plan.chunks * Math.ceil(state / 64));
   return (
@@ -138,6 +144,10 @@ export function shapeRefusal({ gpu, ssdVariant }: KernelContext, shape: SsdShape
     workgroupsRefusal(gpu, 'batch', plan.rows * (plan.chunk / 64) ** 2) ??
     workgroupsRefusal(gpu, 'steps', tiles)
   );
+}
+
+function planFor({ gpu, ssdVariant }: KernelContext, shape: SsdShape): SsdPlan | string {
+  return planSsd(shape, gpu.maxBinding / 4, ssdVariant);
 }
 
 function isFew({ length }: Pick<SsdShape, 'length'>, variant: SsdVariant | undefined): boolean {
@@ -151,7 +161,7 @@ export function runSsd(kernels: KernelContext, call: SsdScan): void {
     stepSsd(gpu, call, shape);
     return;
   }
-  const plan = planSsd(shape, gpu.maxBinding / 4, ssdVariant);
+  const plan = planFor(kernels, shape);
   if (typeof plan === 'string') throw new MambaError('unsupported', plan, { origin: 'ssdScan' });
   gpu.allocating((allocator) => {
     const work = wholeRange(allocator.scratch(4 * plan.work.size, 'ssd-scan work'));
@@ -161,21 +171,8 @@ export function runSsd(kernels: KernelContext, call: SsdScan): void {
       const pass: SsdPass = { gpu, call, plan, work, firstRow, rows };
       takeSteps(pass, false);
       takeStates(pass, states, false);
-      carry(pass, states, call.carried, false);
-      const uniforms = uniformsOf(pass);
-      gpu.dispatch(outputs, {
-        overrides: { CHUNK: plan.chunk, GATE: call.z !== undefined, SKIP: call.D !== undefined },
-        bindings: {
-          work,
-          x: call.x.range,
-          C: call.C.range,
-          states,
-          z: call.z?.range ?? gpu.unusedInput,
-          y: call.y,
-        },
-        uniforms,
-        workgroups: [plan.chunks * uniforms.rowTiles * uniforms.channelTiles, call.heads, rows],
-      });
+      carry(pass, states, call.carried, false, call.fresh);
+      takeOutputs(pass, states, call.y);
     }
   });
 }
@@ -188,6 +185,23 @@ export interface SsdPass {
   readonly work: BufferRange;
   readonly firstRow: number;
   readonly rows: number;
+}
+
+/** Whether channels, states and all strides are multiples of four, so that tensors are read in vec4s. */
+function inQuads({ x, B, C, z, headDim, state }: SsdPass['call']): boolean {
+  const strides = [x, B, C, ...(z ? [z] : [])].flatMap(({ row, offset }) => [row, offset]);
+  return [headDim, state, ...strides].every((extent) => extent % 4 === 0);
+}
+
+function takeOutputs(pass: SsdPass, states: BufferRange, y: BufferRange): void {
+  const { gpu, call, plan, work, rows } = pass;
+  const uniforms = uniformsOf(pass);
+  gpu.dispatch(inQuads(call) ? outputsInQuads : outputs, {
+    overrides: { CHUNK: plan.chunk, GATE: call.z !== undefined, SKIP: call.D !== undefined },
+    bindings: { work, x: call.x.range, C: call.C.range, states, z: call.z?.range ?? gpu.unusedInput, y },
+    uniforms,
+    workgroups: [plan.chunks * uniforms.rowTiles * uniforms.channelTiles, call.heads, rows],
+  });
 }
 
 /** Packs the parameters, and dispatches what all other kernels need: steps, and C Bᵀ. */
@@ -214,7 +228,7 @@ export function takeSteps(pass: SsdPass, slopes: boolean): void {
 export function takeStates(pass: SsdPass, states: BufferRange, adjoint: boolean): void {
   const { gpu, call, plan, work, rows } = pass;
   const uniforms = uniformsOf(pass);
-  gpu.dispatch(ssdScanStates, {
+  gpu.dispatch(inQuads(call) ? ssdScanStatesQuads : ssdScanStates, {
     overrides: { CHUNK: plan.chunk, ADJOINT: adjoint },
     bindings: { work, x: call.x.range, B: call.B.range, states },
     uniforms,
@@ -222,10 +236,11 @@ export function takeStates(pass: SsdPass, states: BufferRange, adjoint: boolean)
   });
 }
 
-export function carry(pass: SsdPass, states: BufferRange, carried: BufferRange, reverse: boolean): void {
+/** Hands the state, or with `reverse` its gradient, from chunk to chunk; with `fresh` it begins at zero. */
+export function carry(pass: SsdPass, states: BufferRange, carried: BufferRange, reverse: boolean, fresh = false): void {
   const { gpu, call, plan, work, rows } = pass;
   gpu.dispatch(ssdScanCarry, {
-    overrides: { CHUNK: plan.chunk, REVERSE: reverse },
+    overrides: { CHUNK: plan.chunk, REVERSE: reverse, FRESH: fresh },
     bindings: { work, states, carried },
     uniforms: uniformsOf(pass),
     workgroups: [Math.ceil((call.headDim * call.state) / 64), call.heads, rows],
@@ -263,6 +278,7 @@ function stepSsd(gpu: Gpu, call: SsdScan, shape: SsdShape): void {
         ...stepOptions(call),
         GATE: call.z !== undefined,
         SKIP: call.D !== undefined,
+        FRESH: call.fresh ?? false,
       },
       bindings: {
         work,
