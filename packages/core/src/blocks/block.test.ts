@@ -41,6 +41,7 @@ describe('createBlock', () => {
   it.each([
     ['groups', { groups: 3 }],
     ['dtMax', { dtMin: 1, dtMax: 0.5 }],
+    ['dtMax', { dtMax: Number.POSITIVE_INFINITY }],
     ['dtMin', { dtMin: Number.NaN }],
     ['normEps', { norm: false, normEps: 1e-5 }],
     ['normBeforeGate', { norm: false, normBeforeGate: true }],

@@ -16,9 +16,9 @@ export interface Mamba2Config {
    * 1.
    */
   readonly groups?: number | undefined;
-  /** The smallest step size, after softplus. Default 0. */
+  /** The smallest step size, after softplus. Default: no limit. */
   readonly dtMin?: number | undefined;
-  /** The largest step size, after softplus. Default ∞. */
+  /** The largest step size, after softplus. Default: no limit. */
   readonly dtMax?: number | undefined;
   /** Whether an RMS norm goes with the gate, over the channels of a group. Default true. */
   readonly norm?: boolean | undefined;
@@ -58,7 +58,7 @@ const LARGEST = 2 ** 24;
 
 export function checkMamba2(origin: string, config: Mamba2Config): void {
   checkOptions(origin, config, ['kind', ...SIZES, 'dConv', 'dtMin', 'dtMax', 'normEps', ...FLAGS]);
-  const { heads, groups = 1, dtMin = 0, dtMax = Number.POSITIVE_INFINITY, norm = true } = config;
+  const { heads, groups = 1, dtMin = 0, dtMax, norm = true } = config;
   for (const key of SIZES) {
     const value = key === 'groups' ? groups : config[key];
     checkInteger(`${origin}.${key}`, value, 1, LARGEST);
@@ -70,7 +70,8 @@ export function checkMamba2(origin: string, config: Mamba2Config): void {
     throw invalid(origin, `${projected} channels of z, x, B, C and dt together`, `at most ${LARGEST}`);
   checkInteger(`${origin}.dConv`, config.dConv, 2, 2 ** 16);
   checkNumber(`${origin}.dtMin`, dtMin, 0, Number.MAX_VALUE);
-  checkNumber(`${origin}.dtMax`, dtMax, dtMin, Number.POSITIVE_INFINITY);
+  // Configs are kept as JSON, which has no infinity.
+  if (dtMax !== undefined) checkNumber(`${origin}.dtMax`, dtMax, dtMin, Number.MAX_VALUE);
   for (const key of FLAGS) if (config[key] !== undefined) checkBoolean(`${origin}.${key}`, config[key]);
   for (const key of ['normEps', 'normBeforeGate'] as const)
     if (!norm && config[key] !== undefined)
