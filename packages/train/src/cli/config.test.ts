@@ -54,6 +54,12 @@ describe('the options of a training', () => {
     expect(() => checkUnchanged(changed({ init: 'x' }), saved)).toThrow(/^--init .*expected none/);
     expect(() => checkUnchanged(changed({ files: ['b.txt'] }), saved)).toThrow(/^the files /);
     expect(() => checkUnchanged(resolveConfig('induction-heads', {}), saved)).toThrow(/^the task /);
+    // Saves of earlier releases do not say which blocks they have.
+    const { mixer: _, ...earlier } = saved;
+    expect(() => checkUnchanged(config, earlier)).not.toThrow();
+    expect(() => checkUnchanged(changed({ mixer: 'mamba2' }), earlier)).toThrow(
+      /^--mixer .*"mamba2", expected "mamba"/,
+    );
   });
 
   it('have names and help of their own', () => {

@@ -70,8 +70,11 @@ export function parseConfig(origin: string, json: unknown): Config {
  * @throws MambaError `invalid-argument`, naming the first that differs.
  */
 export function checkUnchanged(config: Config, saved: unknown): void {
-  const before = (saved ?? {}) as Readonly<Record<string, unknown>>;
-  const keys = ['task', 'files', ...optionsOf(config.task).flatMap(({ key, free }) => (free ? [] : [key]))] as const;
+  const fixed = optionsOf(config.task).filter(({ free }) => !free);
+  // A save that is older than an option was made with the option's default.
+  const defaults = Object.fromEntries(fixed.map((option) => [option.key, defaultOf(option, config.task)]));
+  const before = { ...defaults, ...(saved ?? {}) } as Readonly<Record<string, unknown>>;
+  const keys = ['task', 'files', ...fixed.map(({ key }) => key)] as const;
   for (const key of keys) {
     const [now, then] = [config[key as keyof Config], before[key]].map((value) => JSON.stringify(value) ?? 'none');
     if (now === then) continue;

@@ -9,6 +9,10 @@ export type TaskName = (typeof TASKS)[number];
 export const PRECISIONS = ['float32', 'float16x2', 'float16'] as const;
 export type MatrixPrecision = (typeof PRECISIONS)[number];
 
+/** The blocks that a new model may have. */
+export const MIXERS = ['mamba', 'mamba2', 'time-invariant'] as const;
+export type Mixer = (typeof MIXERS)[number];
+
 /** The options of a training, complete. Those of other tasks are absent. */
 export interface Config {
   readonly task: TaskName;
@@ -44,7 +48,7 @@ export interface Config {
   readonly tokenType?: 'uint16' | 'uint32';
   readonly vocab?: number;
   readonly endToken?: number;
-  readonly mixer?: 'mamba' | 'time-invariant';
+  readonly mixer: Mixer;
   readonly init?: string;
   readonly lora?: number;
   readonly loraAlpha?: number;
@@ -181,10 +185,7 @@ export const OPTIONS: readonly Option[] = [
   model('layers', count(), 'layers', { default: byTask(4, 2, 2) }),
   model('dModel', count(), 'width', { default: byTask(128, 64, 64) }),
   model('dState', count(), 'states of each channel', { default: 16 }),
-  model('mixer', choice('mamba', 'time-invariant'), 'the blocks; time-invariant ones select nothing (S4D)', {
-    tasks: SYNTHETIC,
-    default: 'mamba',
-  }),
+  model('mixer', choice(...MIXERS), 'the blocks; time-invariant ones select nothing (S4D)', { default: 'mamba' }),
   model('init', text('<checkpoint>'), 'fine-tune this model, in place of a new one', { tasks: LM }),
   model('lora', count(), 'fine-tune by adapters of this rank, and keep the matrices', { tasks: LM }),
   model('loraAlpha', real(0), 'what adapters add is multiplied by alpha / rank (default: twice the rank)', {

@@ -2,6 +2,7 @@ import { join } from 'node:path';
 import { type Checkpoint, createFolder, openCheckpoint, type SpecialTokens } from '@mamba/checkpoint';
 import {
   type Backend,
+  type BlockConfig,
   invalid,
   isMambaError,
   MambaError,
@@ -175,12 +176,24 @@ async function modelOf(
 
 function newModel(config: Config, text: TextData | undefined): ModelConfig {
   const { layers, dModel, dState, mixer } = config;
-  if (text !== undefined) return modelConfig({ layers, dModel, vocabSize: text.vocabSize }, { dState });
+  const { vocabSize } = text ?? taskOf(config);
   // The tasks have so few tokens that a head of its own costs nothing.
-  const { vocabSize } = taskOf(config);
-  if (mixer === 'mamba') return modelConfig({ layers, dModel, vocabSize }, { dState, tiedHead: false });
-  const block = { kind: 'time-invariant', dInner: 2 * dModel, dState, dConv: 4 } as const;
-  return modelConfig({ dModel, vocabSize, tiedHead: false, blocks: new Array(layers).fill(block) });
+  const tiedHead = text !== undefined;
+  if (mixer === 'mamba') return modelConfig({ layers, dModel, vocabSize }, { dState, tiedHead });
+  const dInner = 2 * dModel;
+  const headDim = largestDivisor(dInner, 64);
+  const block: BlockConfig =
+    mixer === 'mamba2'
+      ? { kind: mixer, heads: dInner / headDim, headDim, dState, dConv: 4 }
+      : { kind: mixer, dInner, dState, dConv: 4 };
+  return modelConfig({ dModel, vocabSize, tiedHead, blocks: new Array(layers).fill(block) });
+}
+
+/** The largest divisor of a number that is not above `most`. */
+function largestDivisor(of: number, most: number): number {
+  let divisor = Math.min(of, most);
+  while (of % divisor !== 0) divisor--;
+  return divisor;
 }
 
 function dataOf(config: Config, text: TextData | undefined): BatchSource {

@@ -124,6 +124,30 @@ describe('a save', () => {
     dispose(trainer);
   });
 
+  it('is in the layout of Hugging Face for Mamba-2 too, and goes on to the same bits', async () => {
+    const block = { kind: 'mamba2', heads: 4, headDim: 2, dState: 3, dConv: 4, groups: 2, dtMax: 0.2 } as const;
+    const config = modelConfig({ dModel: 4, vocabSize: 16, blocks: [block, block] });
+    const model = await TrainableModel.create(backend, config, initialParameters(config, { seed: 1 }));
+    for (const value of await backend.read(model.parameter('layers.1.block.A').tensor)) {
+      // What is trained is the logarithm of -A, and A is from -16 to -1.
+      expect(value).toBeGreaterThanOrEqual(0);
+      expect(value).toBeLessThan(Math.log(16));
+    }
+    const trainer = new Trainer(model, SOURCES.tasks!(), OPTIONS);
+    await trainTo(trainer, 3);
+    const run = new RunFolder(join(folder, 'mamba2'));
+    await run.save(trainer);
+    const { family, config: read, close } = await openCheckpoint(run.pathOf(3));
+    await close();
+    expect(family).toBe('mamba2');
+    expect(read.blocks[1]).toEqual({ ...config.blocks[1], normEps: 1e-5 });
+    const again = await resumed(run.pathOf(3), SOURCES.tasks!());
+    for (const each of [trainer, again]) await each.run();
+    expect(await everyValue(again)).toEqual(await everyValue(trainer));
+    dispose(trainer);
+    dispose(again);
+  });
+
   it('holds a model that no family of checkpoints has', async () => {
     defineTimeInvariant();
     const block = { kind: 'time-invariant', dInner: 8, dState: 2, dConv: 4 } as const;
