@@ -197,6 +197,22 @@ describe('mamba-lm', () => {
     expect((await readdir(folder)).sort()).toEqual(['back', 'broken.gguf', 'kjv.gguf']);
   });
 
+  it('generates, inspects and converts a model of Mamba-2', async () => {
+    const checkpoint = `${FIXTURES}/mamba2-gradients`;
+    const expected = await golden('mamba2-gradients');
+    const [[prompt], [greedy]] = [rows(expected('input_ids')), rows(expected('greedy_ids'))];
+    const gguf = join(folder, 'mamba2.gguf');
+    const made = await run(['convert', checkpoint, gguf, '-b', 'cpu']);
+    expect(made).toMatchObject({ code: 0, stdout: expect.stringContaining('relative error') });
+    for (const model of [checkpoint, gguf]) {
+      const flags = ['--ids', '-n', String(greedy!.length), '-b', 'cpu'];
+      const { stdout } = await run(['generate', model, prompt!.join(' '), ...flags]);
+      expect(stdout).toBe(`${greedy!.join(' ')}\n`);
+      expect((await run(['inspect', model])).stdout).toMatch(/layers 0 to 2 .*mamba2: .*heads 12, headDim 8, dState 16/);
+    }
+    await rm(gguf);
+  });
+
   it('refuses to compare logits that are not finite', async () => {
     const broken = join(folder, 'no-numbers');
     await cp(`${FIXTURES}/mamba-tiny`, broken, { recursive: true });
