@@ -1,5 +1,5 @@
-// The gradients of attention (arXiv 2307.08691, algorithm 2) on float32 lanes, without sums that two workgroups share: a
-// workgroup keeps a tile of one side and walks over the other, and this runs once for each side.
+// The gradients of attention (arXiv 2307.08691, algorithm 2) on float32 lanes, without sums that two workgroups share:
+// a workgroup keeps a tile of one side and walks over the other, and this runs once for each side.
 //
 // - of queries: 32 rows stay, keys move: dq.
 // - of keys (OF_KEYS): 32 keys stay, rows move: dk and dv, over all heads that share a head of keys.
@@ -8,8 +8,8 @@
 //
 //     S = a b'     dP = a2 b2'     P = 2^(S - logSumExp)     dS = P (dP - Δ) cap'     da += dS b     da2 += P b2
 //
-// 128 lanes as 8 × 16: a lane has four neighbouring places of what stays, with which it forms products of COLUMNS of what
-// moves (16 apart) and WIDE quads of channels of the gradients (16 apart). P and dS pass through workgroup memory.
+// 128 lanes as 8 × 16: a lane has four neighbouring places of what stays, with which it forms products of COLUMNS of
+// what moves (16 apart) and WIDE quads of channels of the gradients (16 apart). P and dS pass through workgroup memory.
 // Operations: 7 products, two of them done twice.
 // link: heads-backward-{quads,singles}, attention-mask, attention-scores, power-below
 

@@ -1,6 +1,6 @@
-// What the gradients of attention need of each row: logSumExp in powers of two, and Δ = dy · y - dLogSumExp. A lane takes
-// a row. The sum has the order of attention-backward.wgsl, so that dy · v - Δ is 0 where y is v, as it is where one key is
-// seen. Bytes a channel: 8.
+// What the gradients of attention need of each row: logSumExp in powers of two, and Δ = dy · y - dLogSumExp. A lane
+// takes a row. The sum has the order of attention-backward.wgsl, so that dy · v - Δ is 0 where y is v, as it is where
+// one key is seen. Bytes a channel: 8.
 // link: row-heads-{quads,singles}
 
 struct Args {

@@ -1,5 +1,5 @@
-// Adds up the splits of attention.wgsl in their order, and divides by the sum of weights. A workgroup takes a row, and a
-// lane some of its channels. Bytes a channel: 4 splits + 4.
+// Adds up the splits of attention.wgsl in their order, and divides by the sum of weights. A workgroup takes a row, and
+// a lane some of its channels. Bytes a channel: 4 splits + 4.
 // link: power-below, log-sum-exp
 
 struct Args {

@@ -1,6 +1,6 @@
 // Rotary positions: a lane turns a pair of channels of a head, or copies a channel behind those that turn. The angle is
-// formed in turns of 2^64 parts with integers, modulo one turn, so that it is exact at any position; sine and cosine are
-// polynomials on an eighth of a turn, since an implementation's own may be wrong by 2^-11. Bytes a channel: 8.
+// formed in turns of 2^64 parts with integers, modulo one turn, so that it is exact at any position; sine and cosine
+// are polynomials on an eighth of a turn, since an implementation's own may be wrong by 2^-11. Bytes a channel: 8.
 
 struct Args {
   tokens: u32,
@@ -65,7 +65,8 @@ fn rotation(position: i32, turn: vec2u) -> vec2f {
   let r = f32(i32(phase & 0x3fffffffu) - 0x20000000) * 1.4629180792671596e-9;
   let q = r * r;
   let sine = r + r * q * (-0.16666666666 + q * (8.3333333e-3 + q * (-1.984126984e-4 + q * 2.755731922e-6)));
-  let cosine = 1.0 + q * (-0.5 + q * (4.1666666666e-2 + q * (-1.38888888888e-3 + q * (2.48015873e-5 - q * 2.755731922e-7))));
+  let cosine = 1.0 + q * (-0.5 + q * (4.1666666666e-2 + q * (-1.38888888888e-3
+    + q * (2.48015873e-5 - q * 2.755731922e-7))));
   let turned = select(vec2f(cosine, sine), vec2f(-sine, cosine), (quarter & 1u) != 0u);
   return select(turned, -turned, quarter >= 2u);
 }

@@ -1,5 +1,5 @@
-// target[b, offset + t] = rows[b, t], where that row exists. A lane writes one 32-bit word of any type. Bytes an element:
-// 8.
+// target[b, offset + t] = rows[b, t], where that row exists. A lane writes one 32-bit word of any type. Bytes an
+// element: 8.
 
 struct Args {
   size: u32, // elements of rows

@@ -1,5 +1,6 @@
 import { checkBoolean, checkNumber, checkOneOf, checkOptions, invalid } from '@mamba/core/driver';
 import type { Toggles } from './gpu/toggles.ts';
+import type { AttentionVariant } from './operations/attention-plan.ts';
 import type { MatrixPrecision } from './operations/matrix-precision.ts';
 import type { ScanBackwardVariant } from './operations/selective-scan-backward-plan.ts';
 import type { ScanVariant } from './operations/selective-scan-plan.ts';
@@ -47,6 +48,8 @@ export interface TestingOptions {
   readonly scanBackwardVariant?: ScanBackwardVariant | undefined;
   /** Forces the layout of Mamba-2's scan. */
   readonly ssdVariant?: SsdVariant | undefined;
+  /** Forces the layout of attention. */
+  readonly attentionVariant?: AttentionVariant | undefined;
 }
 
 const OPTIONS: readonly (keyof WebGpuOptions)[] = [
@@ -74,13 +77,14 @@ export function checkWebGpuOptions(options: WebGpuOptions): void {
     checkOneOf('webgpu.matrixPrecision', matrixPrecision, ['float32', 'float16x2', 'float16']);
   if (spareBytes !== undefined) checkNumber('webgpu.spareBytes', spareBytes, 0, Number.MAX_SAFE_INTEGER);
   if (testing !== undefined)
-    checkOptions('webgpu.testing', testing, ['scanVariant', 'scanBackwardVariant', 'ssdVariant']);
+    checkOptions('webgpu.testing', testing, ['scanVariant', 'scanBackwardVariant', 'ssdVariant', 'attentionVariant']);
   const objects = {
     device,
     gpu,
     'testing.scanVariant': testing?.scanVariant,
     'testing.scanBackwardVariant': testing?.scanBackwardVariant,
     'testing.ssdVariant': testing?.ssdVariant,
+    'testing.attentionVariant': testing?.attentionVariant,
   };
   for (const [name, value] of Object.entries(objects))
     if (value !== undefined && (typeof value !== 'object' || value === null))

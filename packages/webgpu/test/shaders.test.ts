@@ -62,6 +62,19 @@ const constants: Readonly<Record<string, readonly Readonly<Record<string, number
     { SIDE: 2, DEPTH: 4 },
   ],
   'linear-matrix': [{ SIDE: 2 }, { SIDE: 4 }],
+  attention: [
+    { QUADS: 16, ROWS: 8, KEYS: 2, WIDE: 1, QUARTERS: 2 },
+    { QUADS: 33, ROWS: 4, KEYS: 1, WIDE: 3, QUARTERS: 1 },
+  ],
+  'attention-matrix': [
+    { QUADS: 16, DEEP: 4 },
+    { QUADS: 32, DEEP: 8 },
+  ],
+  'attention-rows': [{ QUADS: 16 }],
+  'attention-backward': [
+    { QUADS: 16, COLUMNS: 2, WIDE: 1 },
+    { QUADS: 33, COLUMNS: 1, WIDE: 3 },
+  ],
   'linear-vector': [
     { TOGETHER: 1, LOADS: 4 },
     { TOGETHER: 2, LOADS: 2 },
@@ -81,7 +94,7 @@ const modules = Object.values(shaders as unknown as Record<string, Shader>).flat
  * Shaders that tests compile and do not run: SwiftShader has no matrix units. `mamba-bench kernels` runs them on
  * hardware.
  */
-const compiledOnly = ['linear-matrix'];
+const compiledOnly = ['linear-matrix', 'attention-matrix'];
 
 let device: GPUDevice;
 let nullDevice: GPUDevice;

@@ -31,6 +31,8 @@ export interface AttentionCaseOptions
   readonly reach?: ((query: number) => number) | undefined;
   /** The standard deviation of q. Default 1. */
   readonly deviation?: number | undefined;
+  /** Default: that of float32. */
+  readonly tolerance?: Tolerance | undefined;
   readonly id?: string | undefined;
   readonly seed?: number | undefined;
   readonly edit?: ((inputs: Record<string, HostTensor>) => void) | undefined;
@@ -51,7 +53,7 @@ export const ATTENTION_BACKWARD: Tolerance = {
 export function attentionCase(options: AttentionCaseOptions): OperationCase<'attention'> {
   return operationCase({
     ...definition('attention', options),
-    tolerance: ATTENTION,
+    tolerance: options.tolerance ?? ATTENTION,
     build: () => build(options),
     arguments: ({ q, k, v, ...tensors }) => [q, k, v, callOptions(options, tensors)],
   });
@@ -68,7 +70,7 @@ export function attentionBackwardCase(options: AttentionCaseOptions): OperationC
   ];
   return operationCase({
     ...definition('attentionBackward', options),
-    tolerance: ATTENTION_BACKWARD,
+    tolerance: options.tolerance ?? ATTENTION_BACKWARD,
     build() {
       const random = new Random(seed + 1);
       const { batch, queries, heads } = options;

@@ -14,8 +14,8 @@ import { lastAxis } from './shapes.ts';
 
 /**
  * Writes `target[b, offset + t] = rows[b, t]` in place: target `[batch, capacity, …]`, rows `[batch, length, …]`. Rows
- * that would lie outside the target are refused, or left out where they are known on the device alone (`offsets` that an
- * operation computed).
+ * that would lie outside the target are refused, or left out where they are known on the device alone (`offsets` that
+ * an operation computed).
  * @throws MambaError `invalid-argument` on a wrong shape, dtype or option, or beyond the target's end.
  */
 export interface WriteRowsCall<T> {

@@ -1,7 +1,7 @@
 /**
- * Rotary positions: a task is some tokens. The angle of a pair is formed in turns of 2^64 parts, modulo one turn, so that
- * it is exact at any position; sine and cosine are polynomials on an eighth of a turn. They are made once a token and
- * serve all of its heads.
+ * Rotary positions: a task is some tokens. The angle of a pair is formed in turns of 2^64 parts, modulo one turn, so
+ * that it is exact at any position; sine and cosine are polynomials on an eighth of a turn. They are made once a token
+ * and serve all of its heads.
  *
  * Scratch of a thread: the cosines, then the sines of a token's pairs, padded to whole vectors.
  */

@@ -5,6 +5,7 @@ import { type Gpu, wholeRange } from '../gpu/gpu.ts';
 import type { BufferRange } from '../gpu/shader.ts';
 import { rangeOf, type Storage, unsplitStorage } from '../storage.ts';
 import { attentionRefusal, maskOf, scoreUniforms } from './attention.ts';
+import type { KernelContext } from './kernel-context.ts';
 
 /** The gradients of attention: a walk over the keys for dq, and one over the rows for dk and dv. */
 export function attentionBackward(
@@ -62,11 +63,14 @@ export function attentionBackward(
 }
 
 /** The reason why the gradients cannot be computed on this device, although the tensors fit. */
-export function attentionBackwardRefusal(gpu: Gpu, call: AttentionBackwardCall<TensorSpec>): string | undefined {
+export function attentionBackwardRefusal(
+  kernels: KernelContext,
+  call: AttentionBackwardCall<TensorSpec>,
+): string | undefined {
   const count = Math.ceil(call.keys / TILE);
-  const limit = gpu.limits.maxComputeWorkgroupsPerDimension;
+  const limit = kernels.gpu.limits.maxComputeWorkgroupsPerDimension;
   if (count > limit) return `the keys would take ${count} workgroups in one dimension, more than ${limit}`;
-  return attentionRefusal(gpu, call);
+  return attentionRefusal(kernels, call);
 }
 
 /** Rows, or keys, of a workgroup: TILE of attention-backward.wgsl. */

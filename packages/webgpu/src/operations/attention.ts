@@ -1,19 +1,29 @@
 import type { AttentionResult, TensorSpec } from '@mamba/core';
 import type { AttentionCall, DeviceTensor } from '@mamba/core/driver';
-import { attentionBounds, attentionSum, attention as shader } from '../generated/index.ts';
+import { attentionBounds, attentionMatrix, attentionSum, attention as shader } from '../generated/index.ts';
 import { type Allocator, type Gpu, wholeRange } from '../gpu/gpu.ts';
 import { bindingRefusal } from '../gpu/limits.ts';
 import type { BufferRange } from '../gpu/shader.ts';
 import { rangeOf, type Storage, unsplitStorage } from '../storage.ts';
+import { MATRIX_ROWS, MOST_CHANNELS, planAttention, usesMatrixUnits } from './attention-plan.ts';
+import type { KernelContext } from './kernel-context.ts';
 
 /** Softmax attention in tiles. Where there are few rows, the keys are cut over workgroups, and a sum follows. */
-export function attention(gpu: Gpu, call: AttentionCall<DeviceTensor<Storage>>): AttentionResult<Storage> {
+export function attention(
+  kernels: KernelContext,
+  call: AttentionCall<DeviceTensor<Storage>>,
+): AttentionResult<Storage> {
+  const { gpu } = kernels;
   const { batch, queries, heads, kvHeads, headDim } = call;
   return gpu.allocating((allocator) => {
     const total = batch * queries * heads;
     const y = allocator.result(4 * total * headDim, 'attention y');
     const logSumExp = allocator.result(4 * total, 'attention logSumExp');
-    const { rows, keys, stageQueries, stageKeys, splits, tiles } = planAttention(gpu, call);
+    if (usesMatrixUnits(kernels, call)) {
+      attendOnMatrixUnits(kernels, allocator, call, wholeRange(y), wholeRange(logSumExp));
+      return { y: unsplitStorage(y), logSumExp: unsplitStorage(logSumExp) };
+    }
+    const { rows, keys, stageQueries, stageKeys, splits, tiles } = planAttention(kernels, call);
     const cut = splits > 1;
     const sums = cut ? wholeRange(allocator.scratch(4 * splits * total * headDim, 'attention sums')) : wholeRange(y);
     const stats = cut ? wholeRange(allocator.scratch(8 * splits * total, 'attention stats')) : wholeRange(logSumExp);
@@ -44,76 +54,35 @@ export function attention(gpu: Gpu, call: AttentionCall<DeviceTensor<Storage>>):
   });
 }
 
+/** The same on matrix units, 64 rows of a head of keys a workgroup. */
+function attendOnMatrixUnits(
+  { gpu, matrixUnits }: KernelContext,
+  allocator: Allocator,
+  call: AttentionCall<DeviceTensor<Storage>>,
+  y: BufferRange,
+  results: BufferRange,
+): void {
+  const { batch, queries, heads, kvHeads, headDim } = call;
+  const mask = maskOf(gpu, allocator, call);
+  gpu.dispatch(attentionMatrix, {
+    constants: { QUADS: headDim / 4, DEEP: headDim / 16 },
+    overrides: { ...mask.overrides, PAIRS: matrixUnits!.pairs },
+    bindings: { q: rangeOf(call.q), k: rangeOf(call.k), v: rangeOf(call.v), bounds: mask.bounds, y, results },
+    uniforms: { ...mask.uniforms, ...scoreUniforms(call), headDim, zero: 0 },
+    workgroups: [Math.ceil((queries * heads) / kvHeads / MATRIX_ROWS), kvHeads, batch],
+  });
+}
+
 /** The reason why the call cannot run on this device, although its inputs fit. */
-export function attentionRefusal(gpu: Gpu, call: AttentionCall<TensorSpec>): string | undefined {
+export function attentionRefusal(kernels: KernelContext, call: AttentionCall<TensorSpec>): string | undefined {
+  const { gpu } = kernels;
   const { batch, kvHeads, headDim } = call;
   if (headDim > MOST_CHANNELS) return `heads of ${headDim} channels are more than ${MOST_CHANNELS}`;
-  const { splits, tiles } = planAttention(gpu, call);
+  const { splits, tiles } = planAttention(kernels, call);
   const limit = gpu.limits.maxComputeWorkgroupsPerDimension;
   const most = Math.max(tiles * splits, kvHeads, batch);
   if (most > limit) return `it would take ${most} workgroups in one dimension, more than ${limit}`;
   return bindingRefusal(gpu, 'what queries see', boundsSize(call));
-}
-
-/** Most channels of a head: a lane's sums of more would not stay in registers. */
-const MOST_CHANNELS = 512;
-/** Workgroups that fill a large device, and of a step, which waits for memory. */
-const FILLING = 264;
-const FILLING_STEP = 1056;
-/** The fewest tiles of keys that a workgroup is started for. */
-const SHORTEST_SPLIT = 2;
-
-/** The layout of a call; see attention.wgsl. */
-interface Plan {
-  /** Rows and keys of a lane. */
-  readonly rows: 4 | 8;
-  readonly keys: 1 | 2;
-  readonly stageQueries: boolean;
-  readonly stageKeys: boolean;
-  readonly tiles: number;
-  readonly splits: number;
-}
-
-type Layout = Pick<Plan, 'rows' | 'keys' | 'stageQueries' | 'stageKeys'>;
-
-/** Layouts from the fastest on; the last one needs hardly any workgroup memory. */
-const LAYOUTS: readonly Layout[] = [
-  { rows: 8, keys: 2, stageQueries: true, stageKeys: true },
-  { rows: 4, keys: 2, stageQueries: true, stageKeys: true },
-  { rows: 4, keys: 1, stageQueries: true, stageKeys: true },
-  { rows: 4, keys: 1, stageQueries: false, stageKeys: true },
-  { rows: 4, keys: 1, stageQueries: false, stageKeys: false },
-];
-
-function planAttention(gpu: Gpu, call: AttentionCall<TensorSpec>): Plan {
-  const { batch, queries, heads, kvHeads, headDim } = call;
-  const quads = Math.ceil(headDim / 4);
-  const rows = (queries * heads) / kvHeads;
-  const few = rows <= 32;
-  const memory = gpu.limits.maxComputeWorkgroupStorageSize;
-  const layout = LAYOUTS.find((some) => (some.rows === 4 || !few) && workgroupBytes(some, quads) <= memory)!;
-  const tiles = Math.ceil(rows / (8 * layout.rows));
-  const keyTiles = Math.ceil(lastKey(call) / (16 * layout.keys));
-  const wanted = Math.round((few ? FILLING_STEP : FILLING) / (tiles * kvHeads * batch));
-  const most = Math.min(Math.floor(keyTiles / SHORTEST_SPLIT), Math.floor(gpu.maxBinding / partialBytes(call)));
-  return { ...layout, tiles, splits: Math.max(1, Math.min(wanted, most)) };
-}
-
-function workgroupBytes({ rows, keys, stageQueries, stageKeys }: Layout, quads: number): number {
-  const queries = stageQueries ? 8 * rows * quads : 1;
-  const block = stageKeys ? 16 * keys * (quads + 1) : 1;
-  return 16 * (queries + block + 16 * keys * 2 * rows + 5 * 2 * rows);
-}
-
-function partialBytes({ batch, queries, heads, headDim }: AttentionCall<TensorSpec>): number {
-  return 4 * batch * queries * heads * Math.max(headDim, 2);
-}
-
-/** The end of the keys that are seen, as far as the host knows it. */
-function lastKey({ keys, causal, offset, offsets, queries }: AttentionCall<TensorSpec>): number {
-  if (!causal) return keys;
-  const first = offsets === undefined ? offset : (offsets.range?.max ?? keys);
-  return Math.max(1, Math.min(keys, first + queries));
 }
 
 /** What lib/attention-mask.wgsl needs of a call. */

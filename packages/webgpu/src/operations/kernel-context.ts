@@ -1,4 +1,5 @@
 import type { Gpu } from '../gpu/gpu.ts';
+import type { AttentionVariant } from './attention-plan.ts';
 import type { MatrixPrecision } from './matrix-precision.ts';
 import { findMatrixUnits, type MatrixUnits } from './matrix-units.ts';
 import type { ScanBackwardVariant } from './selective-scan-backward-plan.ts';
@@ -11,6 +12,7 @@ export interface KernelOptions {
   readonly scanVariant?: ScanVariant | undefined;
   readonly scanBackwardVariant?: ScanBackwardVariant | undefined;
   readonly ssdVariant?: SsdVariant | undefined;
+  readonly attentionVariant?: AttentionVariant | undefined;
 }
 
 /** A device, and all else that decides which kernels run on it. */
@@ -21,11 +23,11 @@ export interface KernelContext {
   readonly scanVariant: ScanVariant | undefined;
   readonly scanBackwardVariant: ScanBackwardVariant | undefined;
   readonly ssdVariant: SsdVariant | undefined;
+  readonly attentionVariant: AttentionVariant | undefined;
 }
 
-export function kernelContext(
-  gpu: Gpu,
-  { matrixPrecision = 'float32', scanVariant, scanBackwardVariant, ssdVariant }: KernelOptions,
-): KernelContext {
-  return { gpu, matrixUnits: findMatrixUnits(gpu, matrixPrecision), scanVariant, scanBackwardVariant, ssdVariant };
+export function kernelContext(gpu: Gpu, { matrixPrecision = 'float32', ...variants }: KernelOptions): KernelContext {
+  const { scanVariant, scanBackwardVariant, ssdVariant, attentionVariant } = variants;
+  const matrixUnits = findMatrixUnits(gpu, matrixPrecision);
+  return { gpu, matrixUnits, scanVariant, scanBackwardVariant, ssdVariant, attentionVariant };
 }

@@ -58,7 +58,7 @@ export class AttentionCall extends MaskCall {
   /** Scratch of the first thread; the others' follow, `scratchStride` apart. */
   scratch: usize;
   scratchStride: usize;
-  /** Of a few rows: sums `[part, row of all heads, headDim]` of each part of the keys, and their largest score and Σ. */
+  /** Of a few rows: sums `[part, row of all heads, headDim]` of each part, and their largest score and Σ. */
   partials: usize;
   stats: usize;
   parts: i32;

@@ -1,14 +1,15 @@
 /**
- * A few queries against many keys, as a step has them. A task is a part of PART keys with all of their heads, so that keys
- * and values are each one stream from memory; parts depend on nothing but the shape, and `attentionCombine` adds them up
- * in their order, whoever computed them. Rows are here the queries of all heads, `[queries, heads]`, and lie in lanes:
+ * A few queries against many keys, as a step has them. A task is a part of PART keys with all of their heads, so that
+ * keys and values are each one stream from memory; parts depend on nothing but the shape, and `attentionCombine` adds
+ * them up in their order, whoever computed them. Rows are here the queries of all heads, `[queries, heads]`, and lie in
+ * lanes:
  *
  *     S = keys · queries    `[PART, rows]`, four rows at a time
  *     P = 2^(S - m), Σ P    in place
  *     O = P values          `[rows, headDim]`, two keys at a time
  *
- * Scratch of a thread: bounds and extent of sixteen rows, scaled queries with whole vectors of channels, O likewise, and S
- * with whole vectors of rows. See src/operations/attention.ts.
+ * Scratch of a thread: bounds and extent of sixteen rows, scaled queries with whole vectors of channels, O likewise,
+ * and S with whole vectors of rows. See src/operations/attention.ts.
  */
 import { copy, loadPart, storePart, sums } from '../../lib/lanes';
 import { madd } from '../../lib/madd';

@@ -6,8 +6,8 @@
  *     P = 2^(S - m), l += Σ P       in place: P is the panel of the next product as it lies
  *     O = O 2^(m' - m) + values · P `[channels, 16]`
  *
- * and keys and values of a block stay in the first-level cache for all panels. Blocks that no row sees are skipped; only
- * blocks at a border are masked. A task is computed alike by whichever thread takes it.
+ * and keys and values of a block stay in the first-level cache for all panels. Blocks that no row sees are skipped;
+ * only blocks at a border are masked. A task is computed alike by whichever thread takes it.
  *
  * Scratch of a thread: zeros, S, sixteen rows of results, and for each panel its bounds, extent, m, l, factors, queries
  * and O. See src/operations/attention.ts.
@@ -16,8 +16,8 @@ import { copy, transposeMatrix } from '../../lib/lanes';
 import { log } from '../../lib/log';
 import { tileRows } from '../linear-tile';
 import {
-  AttentionCall, BLOCK, BOUNDS, EXTENT, Extent, keysEnd, LANES, PANEL_HEAD, placeOf, prepareBounds, rowsOf, sees, seesAll,
-  seesSome, segmentsOf,
+  AttentionCall, BLOCK, BOUNDS, EXTENT, Extent, keysEnd, LANES, PANEL_HEAD, placeOf, prepareBounds, rowsOf, sees,
+  seesAll, seesSome, segmentsOf,
 } from './call';
 import { blockFloats, paddedChannels } from './pack';
 import { addProducts, capFactor, multiplyTiles, panelLane, powerBelow, queryFactor, tanh } from './scores';
@@ -125,9 +125,9 @@ function maskScores(scores: usize, count: i32, bounds: usize, key: i32, segments
 }
 
 /**
- * Makes weights of the scores of eight rows, and brings their largest score, their sum and the factor of what was summed
- * before up to date. Returns whether that factor is not 1. Both vectors of a key are computed before either is stored,
- * so that V8 can join them.
+ * Makes weights of the scores of eight rows, and brings their largest score, their sum and the factor of what was
+ * summed before up to date. Returns whether that factor is not 1. Both vectors of a key are computed before either is
+ * stored, so that V8 can join them.
  */
 function weigh(scores: usize, count: i32, stats: usize): bool {
   const end = scores + (<usize>count << 6);

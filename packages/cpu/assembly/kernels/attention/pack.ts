@@ -4,8 +4,8 @@
  * - turned: `[BLOCK / height][headDim][height]`, the left operand of products over channels;
  * - by channels: `[channels / height][BLOCK][height]`, that of products over rows.
  *
- * A task is a block of a head of a batch row. Rows from `keysEnd` on are zeros as well, so that what lies behind a cache
- * reaches nothing.
+ * A task is a block of a head of a batch row. Rows from `keysEnd` on are zeros as well, so that what lies behind a
+ * cache reaches nothing.
  */
 import { Flag } from '../../program/call';
 import { tileRows } from '../linear-tile';
