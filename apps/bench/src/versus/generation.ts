@@ -37,6 +37,18 @@ export const GENERATION_MODELS: readonly GenerationModel[] = [
     label: 'Mamba',
     blocks: ({ layers, dModel }) => modelConfig({ layers, dModel, vocabSize: 2 }).blocks,
   },
+  {
+    name: 'transformer',
+    label: 'Transformer',
+    // Attention takes 4 dModel² parameters and this feed-forward block 8, together those of two Mamba blocks.
+    blocks: ({ layers, dModel }) => {
+      const headDim = Math.max(2, Math.min(64, dModel / 4));
+      return Array.from({ length: Math.max(1, Math.round(layers / 2)) }, () => [
+        { kind: 'attention' as const, heads: Math.floor(dModel / headDim), headDim, rope: {} },
+        { kind: 'mlp' as const, dHidden: Math.round((8 * dModel) / 3 / 8) * 8, activation: 'silu' as const },
+      ]).flat();
+    },
+  },
 ];
 
 /** Sizes by name: Mamba's layers and width, and a vocabulary for both models. */
