@@ -208,7 +208,9 @@ describe('mamba-lm', () => {
       const flags = ['--ids', '-n', String(greedy!.length), '-b', 'cpu'];
       const { stdout } = await run(['generate', model, prompt!.join(' '), ...flags]);
       expect(stdout).toBe(`${greedy!.join(' ')}\n`);
-      expect((await run(['inspect', model])).stdout).toMatch(/layers 0 to 2 .*mamba2: .*heads 12, headDim 8, dState 16/);
+      expect((await run(['inspect', model])).stdout).toMatch(
+        /layers 0 to 2 .*mamba2: .*heads 12, headDim 8, dState 16/,
+      );
     }
     await rm(gguf);
   });

@@ -2,13 +2,13 @@ enable f16;
 enable subgroups;
 enable chromium_experimental_subgroup_matrix;
 diagnostic(off, chromium.subgroup_matrix_uniformity);
-// link: heads-quads, attention-mask, attention-scores, power-below, log-sum-exp Softmax attention on matrix units, with
-// float32 sums: as attention.wgsl, for 64 rows of a head of keys and 64 keys at a time. Four subgroups of 32 lanes have
-// sixteen rows each, so that no subgroup waits for another's scores. A matrix is opaque: its rows cannot be weighed
-// where it lies. So scores pass through workgroup memory, two lanes a row, and weights return there as halves. The
-// results stay in their matrices: they are rescaled only where the largest score of a row grows by more than 2^8
-// (weights of up to 2^8 are exact in what follows, for they are divided out at the end), which after the first tiles
-// hardly happens, and then through workgroup memory.
+// link: heads-quads, attention-mask, attention-scores, power-below, log-sum-exp
+// Softmax attention on matrix units, with float32 sums: as attention.wgsl, for 64 rows of a head of keys and 64 keys at
+// a time. Four subgroups of 32 lanes have sixteen rows each, so that no subgroup waits for another's scores. A matrix
+// is opaque: its rows cannot be weighed where it lies. So scores pass through workgroup memory, two lanes a row, and
+// weights return there as halves. The results stay in their matrices: they are rescaled only where the largest score of
+// a row grows by more than 2^8 (weights of up to 2^8 are exact in what follows, for they are divided out at the end),
+// which after the first tiles hardly happens, and then through workgroup memory.
 //
 // Queries are scaled before they are rounded to halves. With PAIRS every operand is a pair of halves, and what is
 // multiplied in halves has the rests of both operands as well. `%` in places of matrices tells the compiler that they
