@@ -4,6 +4,7 @@ import { readConfig } from './config/config.ts';
 import { parseSpecialTokens, type SpecialTokens } from './config/special-tokens.ts';
 import { withRows } from './config/vocabulary.ts';
 import { damaged } from './errors.ts';
+import type { StoredPart } from './families/family.ts';
 import type { GgufFile } from './gguf/file.ts';
 import { locateGguf } from './gguf/locate.ts';
 import { ggufConfig, ggufFamily, ggufParameters, ggufSpecialTokens } from './gguf/model.ts';
@@ -52,6 +53,8 @@ export interface Checkpoint {
   storedType(parameter: Pick<ParameterSpec, 'key' | 'layer'>): string;
   /** The names of the tensors that hold a parameter, or a part of it each. */
   tensorsOf(parameter: Pick<ParameterSpec, 'key' | 'layer'>): readonly string[];
+  /** How these tensors hold it, from its first row to its last: which rows or columns, and in which order. */
+  partsOf(parameter: Pick<ParameterSpec, 'key' | 'layer'>): readonly StoredPart[];
   readonly tensors: Pick<SafetensorsFile, 'name' | 'tensors' | 'read' | 'close'>;
   /** The file with its metadata, if the checkpoint is a GGUF file. */
   readonly gguf: GgufFile | undefined;
@@ -111,7 +114,7 @@ async function openFolder({ store, tokenizer, reopen, onWarning, checkConfig }: 
   const { format, tensors } = await openWeights(store);
   try {
     const config = withRows(said, json, embeddingRows(said, tensors, family.folder));
-    const { source, tensorsOf } = await folderParameters(config, tensors, family.folder);
+    const { source, tensorsOf, partsOf } = await folderParameters(config, tensors, family.folder);
     const files = [
       { origin, json },
       { origin: `${store.name}: generation_config.json`, json: generationConfig },
@@ -126,6 +129,7 @@ async function openFolder({ store, tokenizer, reopen, onWarning, checkConfig }: 
       source,
       storedType: (parameter) => tensors.tensors.get(tensorsOf(parameter)[0]!)!.dtype,
       tensorsOf,
+      partsOf,
       tensors,
       gguf: undefined,
       specialTokens: await tokenizer.addSpecialTokens(config.vocabSize, specialTokens),
@@ -161,7 +165,7 @@ async function openGgufCheckpoint(
     const config = ggufConfig(file);
     await checkConfig(config);
     const named = ggufSpecialTokens(file, config, onWarning);
-    const { source, tensorsOf } = ggufParameters(config, file);
+    const { source, tensorsOf, partsOf } = ggufParameters(config, file);
     const hasTokenizer = !ownTokenizer && hasGgufTokenizer(file);
     const embedded = () => (hasTokenizer ? ggufTokenizerFiles(file, named, onWarning) : undefined);
     return {
@@ -172,6 +176,7 @@ async function openGgufCheckpoint(
       source,
       storedType: (parameter) => file.tensors.get(tensorsOf(parameter)[0]!)!.dtype,
       tensorsOf,
+      partsOf,
       tensors: file,
       gguf: file,
       specialTokens: hasTokenizer ? named : await tokenizer.addSpecialTokens(config.vocabSize, named),

@@ -12,6 +12,8 @@ export { type Checkpoint, type OpenOptions, openCheckpoint } from './checkpoint.
 export { type ParsedModel, parseConfig, parseModel } from './config/config.ts';
 export { parseSpecialTokens, type SpecialTokenFile, type SpecialTokens } from './config/special-tokens.ts';
 export { reasonOf } from './errors.ts';
+export type { StoredPart } from './families/family.ts';
+export { familyAliases } from './families/list.ts';
 export { type GgufFile, openGguf } from './gguf/file.ts';
 export type { GgufValue } from './gguf/metadata.ts';
 export { ggufConfig, ggufParameterSource, ggufSpecialTokens } from './gguf/model.ts';
@@ -46,6 +48,7 @@ export {
   type WriteModelOptions,
   writeSafetensorsModel,
 } from './safetensors/write-model.ts';
+export { partOf } from './stored/read.ts';
 export { transformersName } from './tensor-names.ts';
 export { readTokenizerFiles, type TokenizerFiles } from './tokenizer/files.ts';
 export { type WarningListener, warnOnConsole } from './warnings.ts';

@@ -47,7 +47,7 @@ export async function folderParameters(
         ? `The config says that the head is not tied to the embedding: say "${format.tiedField}": true if it is.`
         : undefined,
   });
-  await checkSurplus(config, file, located, names.get(landmarks.head), format.tiedField);
+  await checkSurplus(config, file, located, names.get(landmarks.head), format);
   return located;
 }
 
@@ -81,9 +81,9 @@ async function checkSurplus(
   file: SafetensorsFile,
   { used, tensorsOf }: LocatedParameters,
   head: string | undefined,
-  tiedField: string,
+  { tiedField, buffers }: Pick<FolderFormat, 'tiedField' | 'buffers'>,
 ): Promise<void> {
-  const surplus = [...file.tensors.keys()].filter((name) => !used.has(name));
+  const surplus = [...file.tensors.keys()].filter((name) => !used.has(name) && !buffers?.test(name));
   const [embedding] = tensorsOf({ key: 'embedding', layer: undefined });
   if (head !== undefined && surplus.length === 1 && surplus[0] === head && config.tiedHead) {
     if (await sameBytes(file, head, embedding!)) return;

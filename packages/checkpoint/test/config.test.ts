@@ -87,7 +87,7 @@ describe('configs', () => {
   it.each([
     ['not an object', [], 'invalid-file', 'config.json'],
     ['no model_type', { hidden_size: 8 }, 'invalid-file', 'config.json: model_type'],
-    ['another model', { model_type: 'llama' }, 'unsupported', 'config.json: model_type'],
+    ['another model', { model_type: 'mistral' }, 'unsupported', 'config.json: model_type'],
     ['a missing size', { ...sizes, hidden_size: undefined }, 'invalid-file', 'config.json: hidden_size'],
     ['no layers', { ...sizes, num_hidden_layers: 0 }, 'invalid-file', 'config.json: num_hidden_layers'],
     ['absurd layers', { ...sizes, num_hidden_layers: 1e9 }, 'invalid-file', 'config.json: num_hidden_layers'],
@@ -136,6 +136,6 @@ describe('configs', () => {
   });
 
   it('names the unsupported type, and what is supported', () => {
-    expect(thrown({ model_type: 'llama' }).message).toMatch(/"llama".*"mamba".*"falcon_mamba"/);
+    expect(thrown({ model_type: 'mistral' }).message).toMatch(/"mistral".*"mamba".*"falcon_mamba"/);
   });
 });

@@ -410,8 +410,8 @@ describe('GGUF models', () => {
   });
 
   it('refuses other architectures, parts of a split file, wrong shapes, and an A_log in the place of A', async () => {
-    const llama = new RawGguf().entry('general.architecture', 8, string('llama'));
-    await expectError(openCheckpoint(ggufStore(llama.bytes())), 'unsupported', '"llama"', '"mamba"');
+    const other = new RawGguf().entry('general.architecture', 8, string('mistral'));
+    await expectError(openCheckpoint(ggufStore(other.bytes())), 'unsupported', '"mistral"', '"mamba"');
     const split = new RawGguf()
       .entry('general.architecture', 8, string('mamba'))
       .entry('split.count', 2, new Uint8Array([3, 0]));

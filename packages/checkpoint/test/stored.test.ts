@@ -4,7 +4,7 @@ import { describe, expect, it } from 'vitest';
 import type { Stored, StoredPart } from '../src/families/family.ts';
 import { byTable } from '../src/families/table.ts';
 import { bytesSource, openSafetensors, parseConfig, type RawTensor, writeSafetensors } from '../src/index.ts';
-import { pieceValues, planTensors, withLast } from '../src/stored/plan.ts';
+import { planTensors, valueReader } from '../src/stored/plan.ts';
 import { readStored, storedRows } from '../src/stored/read.ts';
 import { expectError } from './helpers.ts';
 
@@ -101,6 +101,7 @@ describe('tensors of parameters', () => {
     );
     return { dtype: 'float32', shape, data };
   };
+  const turnedFirst: Stored = { parts: [{ ...part('turned', [3, 4], 0, 2), transposed: true }] };
   const layout = (stored: Readonly<Record<string, Stored>>) => (parameter: ParameterSpec) => stored[parameter.name]!;
 
   it('hold them in the order of their rows, each asked for once', async () => {
@@ -115,17 +116,49 @@ describe('tensors of parameters', () => {
       ['u', [1, 1], 'b'],
     ]);
     const asked: string[] = [];
-    const read = withLast(async (parameter) => {
+    const valuesOf = valueReader(async (parameter) => {
       asked.push(parameter.name);
       return values(parameter);
     });
     const written: Record<string, number[]> = {};
-    for (const { name, pieces } of plan) {
-      written[name] = [];
-      for (const piece of pieces) written[name].push(...numbers(pieceValues(piece, await read(piece.parameter))));
+    for (const tensor of plan) {
+      written[tensor.name] = [];
+      for await (const { host } of valuesOf(tensor)) written[tensor.name]!.push(...numbers(host));
     }
     expect(written).toEqual({ t: [9800, 9801, 4850, 4850.5], u: [9802] });
     expect(asked).toEqual(['b', 'a', 'b']);
+  });
+
+  it('hold rows in another order, and matrices transposed, as they are read', async () => {
+    const [a, b] = [spec('a', 4, 1), spec('b', 2, 3)];
+    const stored: Record<string, Stored> = {
+      a: { parts: [{ ...part('pairs', [8, 1], 4, 4), pairs: 4 }] },
+      b: { parts: [{ ...part('turned', [3, 4], 2, 2), transposed: true }] },
+    };
+    const small = await file({
+      pairs: f32([8, 1], -1, -1, -1, -1, 0, 2, 1, 3),
+      turned: f32([3, 4], -1, -1, 0, 3, -1, -1, 1, 4, -1, -1, 2, 5),
+    });
+    const read = async (parameter: ParameterSpec) => readStored(small, parameter, stored[parameter.name]!);
+    expect(numbers(await read(a))).toEqual([0, 1, 2, 3]);
+    expect(await read(b)).toMatchObject({ shape: [2, 3], data: Float32Array.of(0, 1, 2, 3, 4, 5) });
+    expect(storedRows(small, b, stored.b!)).toBeUndefined();
+    // Written beside others, each as it was.
+    const [c, d] = [spec('c', 4, 1), spec('d', 2, 3)];
+    const plan = planTensors(
+      [a, b, c, d],
+      layout({ ...stored, c: { parts: [part('pairs', [8, 1], 0, 4)] }, d: turnedFirst }),
+    );
+    const valuesOf = valueReader(async (parameter) =>
+      parameter === a || parameter === b
+        ? read(parameter)
+        : { dtype: 'float32', shape: parameter.shape, data: new Float32Array(parameter === c ? 4 : 6).fill(-1) },
+    );
+    for (const tensor of plan) {
+      const written: number[] = [];
+      for await (const { host } of valuesOf(tensor)) written.push(...numbers(host));
+      expect(written).toEqual(numbers(await small.read(tensor.name)));
+    }
   });
 
   it('hold what layers share once', () => {

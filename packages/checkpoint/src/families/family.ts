@@ -14,8 +14,9 @@
  * - Weights that layers share (Zamba2): their parameters name the same tensor, which is read for each of them and
  *   written once.
  * - Factors in a config that multiply weights (Falcon-H1), or norms that are stored minus one: a codec.
- * - Another order of axes (GPT-2's transposed matrices) or of rows: this needs a new property of `StoredPart`, which
- *   `stored/read.ts` and `stored/plan.ts` apply.
+ * - Another order of axes (GPT-2's transposed matrices) or of rows (llama.cpp's rotary pairs): `transposed` and `pairs`
+ *   of the part. Yet another order is a new property, which `stored/read.ts` and `stored/plan.ts` apply.
+ * - Tensors that hold no parameter, such as masks: `buffers`.
  */
 import type { HostTensor, ModelConfig, ParameterSpec, Shape } from '@mamba/core';
 import type { Fields } from '../config/fields.ts';
@@ -58,6 +59,8 @@ export interface FolderFormat extends Format {
   readonly base: string;
   /** Other names that files use for tensors, each with the name that `tensors` gives. */
   readonly aliases?: Readonly<Record<string, string>> | undefined;
+  /** Names of tensors that files may have beside the parameters, and that are not read. Default: none. */
+  readonly buffers?: RegExp | undefined;
   /** The field that tells whether the head is the embedding. */
   readonly tiedField: string;
 }
@@ -115,6 +118,16 @@ export interface StoredPart {
   readonly shape: Shape;
   readonly first: number;
   readonly count: number;
+  /**
+   * Whether the tensor holds the transposed matrix, `[inputs, outputs]`: `first` and `count` are then of its columns.
+   * Default false.
+   */
+  readonly transposed?: boolean | undefined;
+  /**
+   * The tensor has another order within each stretch of this many rows: one of the first half and one of the second in
+   * turn. Default: the parameter's own order.
+   */
+  readonly pairs?: number | undefined;
 }
 
 /** Converts between values as they are stored and as they are used, in float64. */

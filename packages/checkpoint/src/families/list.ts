@@ -4,13 +4,16 @@ import { invalid } from '@mamba/core/toolkit';
 import { unsupported } from '../errors.ts';
 import { falconMamba } from './falcon-mamba.ts';
 import type { Family, FolderFormat, GgufFormat } from './family.ts';
+import { gptNeox } from './gpt-neox.ts';
+import { gpt2 } from './gpt2.ts';
 import { jamba } from './jamba.ts';
+import { llama } from './llama.ts';
 import { mamba } from './mamba.ts';
 import { mambaOriginal } from './mamba-original.ts';
 import { mamba2 } from './mamba2.ts';
 
 /** All families. A model is written as the first family that can express it. */
-export const FAMILIES: readonly Family[] = [mamba, falconMamba, mamba2, mambaOriginal, jamba];
+export const FAMILIES: readonly Family[] = [mamba, falconMamba, mamba2, mambaOriginal, jamba, llama, gpt2, gptNeox];
 
 /**
  * The family of a name.
@@ -20,6 +23,14 @@ export function familyNamed(origin: string, name: string): Family {
   const found = FAMILIES.find((family) => family.name === name);
   if (found !== undefined) return found;
   throw invalid(origin, String(name), `one of ${FAMILIES.map((family) => family.name).join(', ')}`);
+}
+
+/**
+ * Other names that files of a family have for some tensors, each with the name that this package writes.
+ * @throws MambaError `invalid-argument` where there is no such family.
+ */
+export function familyAliases(name: string): Readonly<Record<string, string>> {
+  return familyNamed('familyAliases', name).folder.aliases ?? {};
 }
 
 /** A family that can express a model, with the format that does. */

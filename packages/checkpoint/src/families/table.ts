@@ -24,6 +24,8 @@ export interface SpecialEntry extends Pick<Stored, 'codec' | 'check'> {
   readonly shape?: ((shape: Shape) => Shape) | undefined;
   /** The tensor holds `of` parameters of this shape, and this one has the index `index`, counted from 0. */
   readonly share?: { readonly index: number; readonly of: number } | undefined;
+  /** The tensor holds the transposed matrix. Default false. */
+  readonly transposed?: boolean | undefined;
 }
 
 /** The tensors of each parameter of a model, by a table. */
@@ -37,12 +39,13 @@ export function byTable(table: TensorTable, config: ModelConfig): (parameter: Pa
         'one of its family',
       );
     if (typeof entry === 'function') return entry(parameter, config);
-    const { name, shape: storedShape = same, share = WHOLE, codec, check } = special(entry);
+    const { name, shape: storedShape = same, share = WHOLE, transposed, codec, check } = special(entry);
     const [rows, ...rest] = parameter.shape as [number, ...number[]];
-    const shape = storedShape([rows * share.of, ...rest]);
-    const count = shape[0]! / share.of;
     const tensor = numbered(table, name, parameter.layer, config);
-    return { parts: [{ tensor, shape, first: count * share.index, count }], codec, check };
+    const shape = transposed ? [rest[0]!, rows * share.of] : storedShape([rows * share.of, ...rest]);
+    const count = shape[transposed ? 1 : 0]! / share.of;
+    const part = { tensor, shape, first: count * share.index, count, ...(transposed && { transposed }) };
+    return { parts: [part], codec, check };
   };
 }
 

@@ -15,7 +15,7 @@ import type { GgufFormat } from '../families/family.ts';
 import { ggufFamilyFormat, listed } from '../families/list.ts';
 import { uint32 } from '../families/shared/gguf.ts';
 import type { ByteSink } from '../io/byte-sink.ts';
-import { type PlannedTensor, pieceValues, planTensors, withLast } from '../stored/plan.ts';
+import { type PlannedTensor, planTensors, valueReader } from '../stored/plan.ts';
 import { encodeHeader, type HeaderTensor } from './encode-header.ts';
 import type { TypedValue } from './metadata.ts';
 import { ARCHITECTURE } from './model.ts';
@@ -101,10 +101,10 @@ async function write(options: WriteGgufOptions): Promise<WrittenGguf> {
   const totalBytes = header.length + tensors.reduce((sum, { bytes }) => sum + pad(bytes), 0);
   await sink.write(header);
   let bytes = header.length;
-  const read = withLast((parameter) => checked(source, parameter));
+  const valuesOf = valueReader((parameter) => checked(source, parameter));
   for (const tensor of tensors) {
     if (signal?.aborted) throw new MambaError('aborted', `writing ${sink.name} was aborted`, { origin: sink.name });
-    await writeTensor(sink, tensor, read);
+    await writeTensor(sink, tensor, valuesOf);
     bytes += pad(tensor.bytes);
     onProgress?.({ tensor: tensor.name, bytes, totalBytes });
   }
@@ -181,14 +181,12 @@ async function checked(source: ParameterSource, parameter: ParameterSpec): Promi
 
 async function writeTensor(
   sink: ByteSink,
-  { name, type, shape, pieces, bytes: size }: SizedTensor,
-  read: (parameter: ParameterSpec) => Promise<HostTensor>,
+  tensor: SizedTensor,
+  valuesOf: ReturnType<typeof valueReader>,
 ): Promise<void> {
+  const { name, type, shape, bytes: size } = tensor;
   const row = sizeOf(shape) / shape[0]!;
-  for (const piece of pieces) {
-    const host = pieceValues(piece, await read(piece.parameter));
-    await writeValues(sink, name, type, host, piece.first * row);
-  }
+  for await (const { host, first } of valuesOf(tensor)) await writeValues(sink, name, type, host, first * row);
   if (pad(size) > size) await sink.write(new Uint8Array(pad(size) - size));
 }
 

@@ -14,7 +14,7 @@ import { quote, show } from '../errors.ts';
 import { folderFamily, listed } from '../families/list.ts';
 import type { WriteProgress } from '../gguf/write.ts';
 import type { ByteSink } from '../io/byte-sink.ts';
-import { pieceValues, planTensors, withLast } from '../stored/plan.ts';
+import { planTensors, valueReader } from '../stored/plan.ts';
 
 export const SAFETENSORS_WRITABLE_TYPES = ['F32', 'F16', 'BF16'] as const;
 export type SafetensorsWritableType = (typeof SAFETENSORS_WRITABLE_TYPES)[number];
@@ -99,16 +99,20 @@ async function write({
   header.set(json, 8);
   await sink.write(header);
   const totalBytes = header.length + size;
-  const read = withLast(source);
-  for (const { name, pieces, dtype, end } of plan) {
+  const valuesOf = valueReader(async (parameter) => {
+    const host = await source(parameter);
+    if (host.dtype === 'int32' || !sameShape(host.shape, parameter.shape))
+      throw invalid(
+        `writeSafetensorsModel.source: ${parameter.name}`,
+        host.dtype,
+        `floats [${parameter.shape.join(', ')}]`,
+      );
+    return host;
+  });
+  for (const tensor of plan) {
+    const { name, dtype, end } = tensor;
     if (signal?.aborted) throw new MambaError('aborted', `writing ${sink.name} was aborted`, { origin: sink.name });
-    for (const piece of pieces) {
-      const { parameter, first } = piece;
-      const host = await read(parameter);
-      if (host.dtype === 'int32' || !sameShape(host.shape, parameter.shape))
-        throw invalid(`writeSafetensorsModel.source: ${name}`, host.dtype, `floats [${parameter.shape.join(', ')}]`);
-      await sink.write(encode(name, pieceValues(piece, host), dtype, first));
-    }
+    for await (const { host, first } of valuesOf(tensor)) await sink.write(encode(name, host, dtype, first));
     onProgress?.({ tensor: name, bytes: header.length + end, totalBytes });
   }
   await sink.close();

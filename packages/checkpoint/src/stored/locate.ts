@@ -8,7 +8,7 @@ import {
 } from '@mamba/core';
 import { sameShape } from '@mamba/core/toolkit';
 import { damaged, list, quote } from '../errors.ts';
-import type { Stored } from '../families/family.ts';
+import type { Stored, StoredPart } from '../families/family.ts';
 import type { TensorInfo } from '../safetensors/file.ts';
 import { readStored, storedRows, type TensorReader } from './read.ts';
 
@@ -33,7 +33,9 @@ export interface LocatedParameters {
   readonly source: ParameterSource;
   /** The names of the tensors that hold a parameter or a part of one. */
   readonly used: ReadonlySet<string>;
-  /** The names of a parameter's tensors in the file. */
+  /** The parts of a parameter, with the names of their tensors in the file. */
+  partsOf(parameter: Pick<ParameterSpec, 'key' | 'layer'>): readonly StoredPart[];
+  /** The names of a parameter's tensors in the file, each once. */
   tensorsOf(parameter: Pick<ParameterSpec, 'key' | 'layer'>): readonly string[];
 }
 
@@ -76,6 +78,8 @@ export function locateParameters(
     if (stored === undefined) throw damaged(file.name, `no parameter ${name}`, 'a parameter of the config');
     return stored;
   };
+  const partsOf = ({ key, layer }: Pick<ParameterSpec, 'key' | 'layer'>): readonly StoredPart[] =>
+    found.get(layer === undefined ? key : `layers.${layer}.${key}`)?.parts ?? [];
   const read = async (parameter: ParameterSpec): Promise<HostTensor> =>
     readStored(file, parameter, storedIn(parameter));
   return {
@@ -84,8 +88,8 @@ export function locateParameters(
         parameter.role === 'matrix' ? storedRows(file, parameter, storedIn(parameter)) : undefined,
     }),
     used: new Set([...found.values()].flatMap(({ parts }) => parts.map(({ tensor }) => tensor))),
-    tensorsOf: ({ key, layer }) =>
-      found.get(layer === undefined ? key : `layers.${layer}.${key}`)?.parts.map(({ tensor }) => tensor) ?? [],
+    partsOf,
+    tensorsOf: (parameter) => [...new Set(partsOf(parameter).map(({ tensor }) => tensor))],
   };
 }
 

@@ -1,7 +1,8 @@
 /** Plans the tensors to write and the parameters that they consist of, the inverse of `read.ts`. */
 import { type HostTensor, MambaError, type ParameterSource, type ParameterSpec, type Shape, sizeOf } from '@mamba/core';
-import type { Codec, Stored } from '../families/family.ts';
-import { mapped } from './read.ts';
+import { copyFloats } from '@mamba/core/toolkit';
+import type { Codec, Stored, StoredPart } from '../families/family.ts';
+import { mapped, storedRow } from './read.ts';
 
 export interface PlannedTensor {
   readonly name: string;
@@ -16,12 +17,14 @@ export interface PlannedTensor {
 export interface Piece {
   readonly parameter: ParameterSpec;
   readonly codec: Codec | undefined;
-  /** The first row in the tensor; `source` is the first row in the parameter. */
+  /** The first row in the tensor, or column of a transposed one; `source` is the first row in the parameter. */
   readonly first: number;
   readonly source: number;
   readonly count: number;
-  /** Values of a row. */
+  /** Values of a row, or of a column of a transposed tensor. */
   readonly row: number;
+  /** How the tensor holds the rows. */
+  readonly part: Pick<StoredPart, 'transposed' | 'pairs'>;
 }
 
 /**
@@ -36,11 +39,15 @@ export function planTensors(
   for (const parameter of parameters) {
     const { parts, codec } = storedOf(parameter);
     let source = 0;
-    for (const { tensor: name, shape, first, count } of parts) {
+    for (const part of parts) {
+      const { tensor: name, shape, first, count } = part;
       const plan = plans.get(name) ?? { name, shape, parameter, pieces: [] };
       plans.set(name, plan);
       const shared = plan.pieces.some((piece) => piece.first === first && piece.count === count);
-      if (!shared) plan.pieces.push({ parameter, codec, first, source, count, row: sizeOf(shape) / shape[0]! });
+      if (!shared) {
+        const row = part.transposed ? shape[0]! : sizeOf(shape) / shape[0]!;
+        plan.pieces.push({ parameter, codec, first, source, count, row, part });
+      }
       source += count;
     }
   }
@@ -49,40 +56,75 @@ export function planTensors(
     pieces.sort((a, b) => a.first - b.first);
     let next = 0;
     for (const { first, count } of pieces) if (first === next) next += count;
-    if (next !== shape[0] || pieces.reduce((sum, { count }) => sum + count, 0) !== next)
+    const rows = pieces[0]!.part.transposed ? shape[1] : shape[0];
+    if (next !== rows || pieces.reduce((sum, { count }) => sum + count, 0) !== next)
       throw new MambaError('unsupported', `the tensor ${name} cannot be written`, {
         origin: name,
         given: `rows of ${pieces.map(({ parameter }) => parameter.name).join(', ')}`,
-        expected: `every one of its ${shape[0]} rows once`,
+        expected: `every one of its ${rows} rows once`,
       });
   }
   return tensors;
 }
 
-/**
- * The values of a piece as they are stored, `[rows, …]`. The values of the parameter are not copied where a piece is
- * all of it.
- */
-export function pieceValues({ parameter, codec, source, count, row }: Piece, host: HostTensor): HostTensor {
-  const part =
-    count * row === sizeOf(parameter.shape)
-      ? host
-      : ({
-          ...host,
-          shape: [count, row],
-          data: host.data.subarray(source * row, (source + count) * row),
-        } as HostTensor);
-  return codec === undefined ? part : mapped(part, codec.encode);
+/** Values of a tensor as they are stored, from the row `first` of the tensor on. */
+export interface StoredValues {
+  readonly host: HostTensor;
+  readonly first: number;
 }
 
-/** Keeps the last parameter, so that the source is asked once where consecutive tensors have pieces of it. */
-export function withLast(source: ParameterSource): (parameter: ParameterSpec) => Promise<HostTensor> {
-  let last: { readonly name: string; readonly host: HostTensor } | undefined;
-  return async (parameter) => {
-    if (last?.name !== parameter.name) {
-      last = undefined;
-      last = { name: parameter.name, host: await source(parameter) };
-    }
-    return last.host;
+/**
+ * The values of a tensor, piece by piece in the order of its rows; a transposed one at once, since its rows have a part
+ * of every piece. A parameter is read once for a tensor, and for consecutive tensors where they have pieces of it.
+ */
+export function valueReader(source: ParameterSource): (tensor: Pick<PlannedTensor, 'shape' | 'pieces'>) => Values {
+  const hosts = new Map<string, HostTensor>();
+  const read = async (pieces: readonly Piece[], index: number): Promise<HostTensor> => {
+    const { parameter } = pieces[index]!;
+    const known = hosts.get(parameter.name);
+    if (known !== undefined) return known;
+    const later = new Set(pieces.slice(index).map((piece) => piece.parameter.name));
+    for (const name of hosts.keys()) if (!later.has(name)) hosts.delete(name);
+    const host = await source(parameter);
+    hosts.set(parameter.name, host);
+    return host;
   };
+  return async function* ({ shape, pieces }) {
+    if (!pieces.some(({ part }) => part.transposed)) {
+      for (const [index, piece] of pieces.entries())
+        yield { host: pieceValues(piece, await read(pieces, index)), first: piece.first };
+      return;
+    }
+    const data = new Float64Array(sizeOf(shape));
+    const [rows, columns] = shape as [number, number];
+    for (const [index, piece] of pieces.entries()) {
+      const host = pieceValues(piece, await read(pieces, index));
+      const values = new Float64Array(host.data.length);
+      copyFloats(host, values);
+      for (let column = 0; column < piece.count; column++)
+        for (let row = 0; row < rows; row++) data[row * columns + piece.first + column] = values[column * rows + row]!;
+    }
+    yield { host: { dtype: 'float64', shape, data }, first: 0 };
+  };
+}
+
+type Values = AsyncGenerator<StoredValues, void, void>;
+
+/**
+ * The values of a piece in the order of the tensor's rows, `[rows, …]`. They are not copied where a piece is all of its
+ * parameter, in the same order.
+ */
+function pieceValues({ parameter, codec, source, count, row, part }: Piece, host: HostTensor): HostTensor {
+  let values = host;
+  if (count * row !== sizeOf(parameter.shape)) {
+    const data = host.data.subarray(source * row, (source + count) * row);
+    values = { ...host, shape: [count, row], data } as HostTensor;
+  }
+  if (part.pairs !== undefined) {
+    const data = values.data.slice();
+    for (let index = 0; index < count; index++)
+      data.set(values.data.subarray(index * row, (index + 1) * row), storedRow(part, index) * row);
+    values = { ...values, data } as HostTensor;
+  }
+  return codec === undefined ? values : mapped(values, codec.encode);
 }

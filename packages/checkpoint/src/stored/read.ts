@@ -33,7 +33,7 @@ export function storedRows(
   { name, shape }: Pick<ParameterSpec, 'name' | 'shape'>,
   { parts, codec, check }: Stored,
 ): HostRows | undefined {
-  if (parts.some((part) => part.shape.length !== 2)) return undefined;
+  if (parts.some((part) => part.shape.length !== 2 || reordered(part))) return undefined;
   const sources = parts.map(({ tensor }) => file.rows(tensor));
   const [{ dtype } = { dtype: undefined }, ...others] = sources;
   if (dtype === undefined || others.some((other) => other.dtype !== dtype)) return undefined;
@@ -63,13 +63,44 @@ function originOf(file: TensorReader, { tensor }: StoredPart): string {
   return `${file.name}: tensor ${quote(tensor)}`;
 }
 
-async function readPart(file: TensorReader, { tensor, shape, first, count }: StoredPart): Promise<HostTensor> {
+async function readPart(file: TensorReader, part: StoredPart): Promise<HostTensor> {
+  const { tensor, shape, first, count } = part;
+  if (reordered(part)) return partOf(await file.read(tensor), part);
   if (first === 0 && count === shape[0]) return file.read(tensor);
   if (shape.length === 2) return file.rows(tensor).rows(first, count);
-  const host = await file.read(tensor);
-  const row = sizeOf(shape) / shape[0]!;
-  const data = host.data.subarray(first * row, (first + count) * row);
-  return { ...host, shape: [count, ...shape.slice(1)], data } as HostTensor;
+  return partOf(await file.read(tensor), part);
+}
+
+/** The values of a part in the order of the parameter, from the whole tensor: a view where the order is the same. */
+export function partOf(whole: HostTensor, part: StoredPart): HostTensor {
+  const { shape, first, count, transposed = false } = part;
+  const [rows, ...rest] = shape as [number, ...number[]];
+  const row = sizeOf(rest);
+  if (!reordered(part)) {
+    const data = whole.data.subarray(first * row, (first + count) * row);
+    return { ...whole, shape: [count, ...rest], data } as HostTensor;
+  }
+  const width = transposed ? rows : row;
+  const data = new (whole.data.constructor as new (length: number) => typeof whole.data)(count * width);
+  for (let index = 0; index < count; index++) {
+    const at = first + storedRow(part, index);
+    for (let column = 0; column < width; column++)
+      data[index * width + column] = whole.data[transposed ? column * row + at : at * row + column]!;
+  }
+  return { ...whole, shape: transposed ? [count, rows] : [count, ...rest], data } as HostTensor;
+}
+
+/** Whether the values of a part have another order than those of the parameter. */
+export function reordered({ transposed, pairs }: Pick<StoredPart, 'transposed' | 'pairs'>): boolean {
+  return transposed === true || pairs !== undefined;
+}
+
+/** The row of a part that holds the row `index` of the parameter's. */
+export function storedRow({ pairs }: Pick<StoredPart, 'pairs'>, index: number): number {
+  if (pairs === undefined) return index;
+  const within = index % pairs;
+  const half = pairs / 2;
+  return index - within + (within < half ? 2 * within : 2 * (within - half) + 1);
 }
 
 /** Joins pieces along the rows. Pieces of several types become float64. */

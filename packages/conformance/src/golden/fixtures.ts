@@ -20,10 +20,20 @@ const CHECKPOINTS = [
   'kjv-mamba',
   'induction-heads',
   'mamba2-gradients',
+  'llama-gradients',
+  'gpt2-gradients',
+  'gpt-neox-gradients',
 ] as const;
 
 /** Those that have the gradients of their loss. */
-const GRADIENT_CHECKPOINTS = ['mamba-gradients', 'falcon-mamba-gradients', 'mamba2-gradients'] as const;
+const GRADIENT_CHECKPOINTS = [
+  'mamba-gradients',
+  'falcon-mamba-gradients',
+  'mamba2-gradients',
+  'llama-gradients',
+  'gpt2-gradients',
+  'gpt-neox-gradients',
+] as const;
 
 /** Whether the folder of the fixtures exists, as in the repository. */
 export async function haveFixtures(): Promise<boolean> {

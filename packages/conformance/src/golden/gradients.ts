@@ -1,5 +1,13 @@
 /** Checks the gradients of a whole checkpoint: `gradients.safetensors`, as the fixtures' README describes it. */
-import { type Checkpoint, type CheckpointLocation, openCheckpoint, type SafetensorsFile } from '@mamba/checkpoint';
+import {
+  type Checkpoint,
+  type CheckpointLocation,
+  familyAliases,
+  openCheckpoint,
+  partOf,
+  type SafetensorsFile,
+  type StoredPart,
+} from '@mamba/checkpoint';
 import { type Backend, type HostTensor, MambaError, type Tensor } from '@mamba/core';
 import { type Batch, lossAndGradients, TrainableModel } from '@mamba/train';
 import type { Tolerance } from '../cases/case.ts';
@@ -89,22 +97,44 @@ async function compare(
   golden: SafetensorsFile,
   gradients: ReadonlyMap<string, Tensor>,
 ): Promise<void> {
+  const aliases = familyAliases(checkpoint.family);
+  const known = (name: string): string => aliases[name] ?? name;
   const expected = new Map<string, HostTensor>();
-  for (const name of golden.tensors.keys()) expected.set(name, await golden.read(name));
+  for (const name of golden.tensors.keys()) expected.set(known(name), await golden.read(name));
   const leastScale = LEAST_SCALE * Math.max(...[...expected.values()].map(largest));
+  const used = new Set<string>();
   for (const parameter of model.parameters) {
-    const name = checkpoint.tensorsOf(parameter).join(', ');
-    const host = expected.get(name);
+    const parts = checkpoint.partsOf(parameter);
+    const names = [...new Set(parts.map(({ tensor }) => known(tensor)))];
+    for (const name of names) used.add(name);
+    const missing = names.filter((name) => !expected.has(name));
+    const label = partial(parts) ? `${names.join(', ')} (${parameter.key})` : names.join(', ');
     const gradient = gradients.get(parameter.name);
-    expected.delete(name);
-    if (host === undefined) findings.fail(`grad.${name}`, `is missing from ${golden.name}`);
-    else if (gradient === undefined) findings.fail(`grad.${name}`, 'has no gradient');
-    // The file has the shapes of its own tensors (a convolution's weight has an axis of extent 1).
-    else
-      findings.matches(`grad.${name}`, await backend.read(gradient), host.shape, host, MODEL_GRADIENTS.relative, {
+    if (missing.length > 0) findings.fail(`grad.${missing.join(', ')}`, `is missing from ${golden.name}`);
+    else if (gradient === undefined) findings.fail(`grad.${label}`, 'has no gradient');
+    else {
+      const host = joined(parts.map((part) => ({ part, host: expected.get(known(part.tensor))! })));
+      findings.matches(`grad.${label}`, await backend.read(gradient), host.shape, host, MODEL_GRADIENTS.relative, {
         leastScale,
         rounding: FAMILY_ROUNDING,
       });
+    }
   }
-  for (const name of expected.keys()) findings.fail(`grad.${name}`, 'is the gradient of no parameter');
+  for (const name of expected.keys())
+    if (!used.has(name)) findings.fail(`grad.${name}`, 'is the gradient of no parameter');
+}
+
+/** Whether a parameter is not simply a tensor of the file. */
+function partial(parts: readonly StoredPart[]): boolean {
+  return parts.length !== 1 || parts.some(({ shape, first, count }) => first !== 0 || count !== shape[0]);
+}
+
+/** The values of a parameter's gradient. The shape of a whole tensor is the file's (a convolution has an axis of 1). */
+function joined(parts: readonly { readonly part: StoredPart; readonly host: HostTensor }[]): HostTensor {
+  const pieces = parts.map(({ part, host }) => partOf(host, { ...part, shape: host.shape }));
+  if (pieces.length === 1) return pieces[0]!;
+  const [, ...rest] = pieces[0]!.shape;
+  const rows = pieces.reduce((sum, { shape }) => sum + shape[0]!, 0);
+  const data = Float64Array.from(pieces.flatMap((piece) => [...piece.data]));
+  return { dtype: 'float64', shape: [rows, ...rest], data };
 }

@@ -19,7 +19,15 @@ import { seededWeights } from '../cases/weights.ts';
 import { Random } from '../random.ts';
 import type { Check } from '../runner/check.ts';
 import type { Findings } from '../runner/report.ts';
-import { BIASED_MODEL, FALCON_MODEL, MIXED_MODEL, SCALED_MODEL, SMALL_MODEL, TIED_MODEL } from '../suite/shapes.ts';
+import {
+  BIASED_MODEL,
+  FALCON_MODEL,
+  MIXED_MODEL,
+  PARALLEL_MODEL,
+  SCALED_MODEL,
+  SMALL_MODEL,
+  TIED_MODEL,
+} from '../suite/shapes.ts';
 import { type Arena, withArena } from './arena.ts';
 import { invariant, SAME_VALUES } from './invariant.ts';
 import { sameMemory } from './memory.ts';
@@ -33,6 +41,7 @@ export function modelStateLaws(): readonly Check[] {
     ['falcon', FALCON_MODEL],
     ['mixed', MIXED_MODEL],
     ['scaled', SCALED_MODEL],
+    ['parallel', PARALLEL_MODEL],
   ];
   return [
     ...stateLawsOf('model-state', SMALL_MODEL),

@@ -16,16 +16,17 @@ import { MODEL_GRADIENTS } from '../golden/gradients.ts';
 import { Random } from '../random.ts';
 import type { Check, CheckContext, Skipped } from '../runner/check.ts';
 import type { Findings } from '../runner/report.ts';
-import { BIASED_MODEL, FALCON_MODEL, MIXED_MODEL, SCALED_MODEL, TIED_MODEL } from '../suite/shapes.ts';
+import { BIASED_MODEL, FALCON_MODEL, MIXED_MODEL, PARALLEL_MODEL, SCALED_MODEL, TIED_MODEL } from '../suite/shapes.ts';
 import { invariant, SAME_VALUES } from './invariant.ts';
 
-/** Models of every kind, with tied and untied heads, both norms, biases and multipliers. */
+/** Models of every kind, with tied and untied heads, both norms, biases, multipliers and parallel blocks. */
 const MODELS: Readonly<Record<string, ModelConfig>> = {
   tied: TIED_MODEL,
   biased: BIASED_MODEL,
   falcon: FALCON_MODEL,
   mixed: MIXED_MODEL,
   scaled: SCALED_MODEL,
+  parallel: PARALLEL_MODEL,
 };
 
 export function trainingLaws(): readonly Check[] {
@@ -33,6 +34,7 @@ export function trainingLaws(): readonly Check[] {
     ...Object.entries(MODELS).map(([name, config]) => gradientLaw(name, config, { resets: true })),
     law('mixed/repeats', MIXED_MODEL, repeats),
     law('mixed/checkpointed-is-kept', MIXED_MODEL, checkpointed),
+    law('parallel/checkpointed-is-kept', PARALLEL_MODEL, checkpointedNearly),
     law('scaled/head-in-pieces-is-whole', SCALED_MODEL, inPieces),
     law('mixed/segments-are-whole', MIXED_MODEL, segments),
     law('tied/updates-descend', TIED_MODEL, descends),
@@ -139,6 +141,12 @@ async function repeats(findings: Findings, model: TrainableModel): Promise<void>
 async function checkpointed(findings: Findings, model: TrainableModel): Promise<void> {
   const batch = batchOf(model.config);
   identical(findings, await valuesOf(model, batch, { checkpointing: true }), await valuesOf(model, batch));
+}
+
+/** Blocks that read one residual add their gradients to it in another order. */
+async function checkpointedNearly(findings: Findings, model: TrainableModel): Promise<void> {
+  const batch = batchOf(model.config);
+  compare(findings, await valuesOf(model, batch, { checkpointing: true }), await valuesOf(model, batch));
 }
 
 async function inPieces(findings: Findings, model: TrainableModel): Promise<void> {

@@ -42,6 +42,13 @@ export const SCALED_MODEL: ModelConfig = modelConfig({
   multipliers: { embedding: 3, residual: 0.4, logits: 0.5 },
 });
 
+/** A model of pairs of blocks that read the same residual. */
+export const PARALLEL_MODEL: ModelConfig = modelConfig({
+  ...MIXED_MODEL,
+  blocks: MIXED_MODEL.blocks.slice(0, 4),
+  parallel: 2,
+});
+
 function withoutWidth({ dModel: _, ...block }: StandaloneMamba): BlockConfig<'mamba'> {
   return { ...block, kind: 'mamba' };
 }

@@ -17,7 +17,7 @@ import type {
   ModelWeights,
 } from './contract.ts';
 import { modelSlots } from './slots.ts';
-import { embedTokens, finalHidden, logitsOf, type ModelParts, runLayer } from './walk.ts';
+import { beginsGroup, embedTokens, finalHidden, logitsOf, type ModelParts, runLayer } from './walk.ts';
 
 export interface ComposeOptions {
   /** Uses the backend's fused forms of blocks. Default true; tests compare fused forms with false. */
@@ -142,21 +142,22 @@ function forward(model: Composed, call: ModelCall): ModelOutcome {
     const kept: Tensor[] = [];
     const states: BlockState[] = [];
     let residual = scope.own(embedTokens(model, call));
+    let read = residual;
     for (const [index, kernel] of kernels.entries()) {
+      if (beginsGroup(model.config, index) && read !== residual) {
+        if (!kept.includes(read)) scope.drop(read);
+        read = residual;
+      }
       const state = previous?.layers[index];
-      const next = runLayer(model, model.weights.layers[index]!, kernel, residual, {
-        state,
-        positions,
-        resets,
-        batch,
-        length,
-      });
+      const given = { state, positions, resets, batch, length };
+      const next = runLayer(model, model.weights.layers[index]!, kernel, residual, given, read);
       for (const tensor of Object.values(next.state)) scope.own(tensor);
       states.push(next.state);
       if (call.hiddenStates) kept.push(residual);
-      else scope.drop(residual);
+      else if (residual !== read) scope.drop(residual);
       residual = scope.own(next.residual);
     }
+    if (!kept.includes(read)) scope.drop(read);
     let logits: Tensor | undefined;
     const last = (x: Tensor): Tensor =>
       call.logits === 'last' && length > 1 ? scope.own(backend.slice(x, 1, length - 1, length)) : x;

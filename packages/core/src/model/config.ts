@@ -58,6 +58,7 @@ export function resolveModelConfig(origin: string, given: ModelConfigLike): Mode
   if (config.norm !== undefined) checkOneOf(`${origin}.norm`, config.norm, ['rms', 'layer']);
   if (config.positions !== undefined) checkInteger(`${origin}.positions`, config.positions, 1, 2 ** 24);
   checkMultipliers(`${origin}.multipliers`, config.multipliers);
+  checkParallel(origin, config);
   const blocks = config.blocks.map((block, index) =>
     resolveBlock(originOf(origin, given, index), block, config.dModel),
   );
@@ -77,13 +78,19 @@ export function blocksOf<K extends BlockKind>(
 }
 
 /**
- * The first of LayerNorm, factors other than 1, and a table of positions that a model has, in words that follow "the
- * model". Undefined where it has none of these.
+ * The first of LayerNorm, factors other than 1, a table of positions, and parallel blocks that a model has, in words
+ * that follow "the model". Undefined where it has none of these.
  */
-export function beyondRms({ norm = 'rms', multipliers = {}, positions }: ModelConfig): string | undefined {
+export function beyondRms({
+  norm = 'rms',
+  multipliers = {},
+  positions,
+  parallel = 1,
+}: ModelConfig): string | undefined {
   if (norm !== 'rms') return 'has LayerNorm';
   if (Object.values(multipliers).some((value) => value !== undefined && value !== 1)) return 'has multipliers';
-  return positions === undefined ? undefined : 'has a table of positions';
+  if (positions !== undefined) return 'has a table of positions';
+  return parallel > 1 ? 'has parallel blocks' : undefined;
 }
 
 /** Configs that were resolved before. They are frozen, so that they need no second check. */
@@ -98,6 +105,7 @@ const MODEL_KEYS = [
   'norm',
   'multipliers',
   'positions',
+  'parallel',
 ] as const satisfies readonly (keyof ModelConfig)[];
 
 const MAX_LAYERS = 2 ** 16;
@@ -153,4 +161,11 @@ function checkMultipliers(origin: string, multipliers: ModelConfig['multipliers'
   checkOptions(origin, multipliers, ['embedding', 'residual', 'logits']);
   for (const [name, value] of Object.entries(multipliers))
     if (value !== undefined) checkNumber(`${origin}.${name}`, value, -Number.MAX_VALUE, Number.MAX_VALUE);
+}
+
+function checkParallel(origin: string, { parallel, blocks }: ModelConfig): void {
+  if (parallel === undefined) return;
+  checkInteger(`${origin}.parallel`, parallel, 1, MAX_LAYERS);
+  if (blocks.length % parallel !== 0)
+    throw invalid(`${origin}.parallel`, `${parallel} for ${blocks.length} blocks`, 'a divisor of their number');
 }

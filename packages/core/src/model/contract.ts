@@ -1,6 +1,6 @@
 /**
  * A language model: embedding → blocks, each `residual + block(norm(residual))` → final norm → head. The residual stays
- * in the backend's precision. The config lists the blocks in order.
+ * in the backend's precision. The config lists the blocks in order. Parallel blocks read the same residual.
  */
 import type { BlockWeights, ParameterTraining } from '../blocks/contract.ts';
 import type { BlockConfig, BlockKind } from '../blocks/kinds.ts';
@@ -27,6 +27,11 @@ export interface ModelConfig {
    * Number of rows of a learned table of positions, which is added to the embedding (GPT-2). Default: no such table.
    */
   readonly positions?: number | undefined;
+  /**
+   * Number of neighbouring blocks that are branches of one sum: each has its own norm, and all read the residual as it
+   * was before the first of them (2 in GPT-NeoX: attention beside an MLP). Default 1: one block after another.
+   */
+  readonly parallel?: number | undefined;
 }
 
 export interface Multipliers {

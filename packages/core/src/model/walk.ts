@@ -33,16 +33,20 @@ export function embedTokens({ backend, config, weights }: ModelParts, call: Toke
   });
 }
 
-/** `residual + block(norm(residual))` of one layer, and the state of its block. */
+/**
+ * `residual + block(norm(read))` of one layer, and the state of its block. A layer reads the residual itself, or if it
+ * is one of parallel blocks, the residual before the first of them.
+ */
 export function runLayer(
   { backend, config }: Pick<ModelParts, 'backend' | 'config'>,
   { norm, normBias }: Pick<LayerWeights<Tensor>, 'norm' | 'normBias'>,
   kernel: BlockKernel,
   residual: Tensor,
   call: Omit<BlockCall, 'x'>,
+  read = residual,
 ): { readonly residual: Tensor; readonly state: BlockState } {
   return scoped((scope) => {
-    const normed = scope.own(normalise(backend, config, residual, norm, normBias));
+    const normed = scope.own(normalise(backend, config, read, norm, normBias));
     const mixed = kernel.forward({ x: normed, ...call });
     scope.drop(normed);
     for (const tensor of Object.values(mixed.state)) scope.own(tensor);
@@ -51,6 +55,11 @@ export function runLayer(
     for (const tensor of Object.values(mixed.state)) scope.release(tensor);
     return { residual: next, state: mixed.state };
   });
+}
+
+/** Whether a layer is the first of parallel blocks, which all read its residual; true for every layer without such. */
+export function beginsGroup({ parallel = 1 }: ModelConfig, layer: number): boolean {
+  return layer % parallel === 0;
 }
 
 /** The norm before the head: `[…, dModel]` → the same shape. */

@@ -1,6 +1,6 @@
 /** The loss of a batch and its gradients. */
 import type { Backend, BlockState, Tensor } from '@mamba/core';
-import { composedBlock, embedTokens, finalHidden, logitsOf, runLayer } from '@mamba/core/driver';
+import { beginsGroup, composedBlock, embedTokens, finalHidden, logitsOf, runLayer } from '@mamba/core/driver';
 import { type Scope, scoped } from '@mamba/core/toolkit';
 import { innerTensor } from '../tape/recorder.ts';
 import { Tape } from '../tape/tape.ts';
@@ -163,25 +163,31 @@ function forward(
   const call = { positions, resets: resets ? marks : undefined, batch, length };
   let residual = scope.own(embedTokens({ backend, config, weights: model.topWeights() }, { ids: ids!, ...call }));
   const states: BlockState[] = [];
+  let read = residual;
   for (const [layer, block] of config.blocks.entries()) {
+    if (beginsGroup(config, layer) && read !== residual) {
+      scope.drop(read);
+      read = residual;
+    }
     const names: string[] = [];
-    const run = (on: Backend, [x, ...before]: readonly Tensor[]): readonly Tensor[] =>
+    const run = (on: Backend, [x, from, ...before]: readonly Tensor[]): readonly Tensor[] =>
       scoped((inner) => {
         const { weights } = inner.own(model.layerWeights(on, layer));
         const kernel = composedBlock(on, block, weights.block);
         const slots = Object.keys(state?.layers[layer] ?? {});
         const given = state && Object.fromEntries(slots.map((name, index) => [name, before[index]!]));
-        const next = runLayer({ backend: on, config }, weights, kernel, x!, { ...call, state: given });
+        const next = runLayer({ backend: on, config }, weights, kernel, x!, { ...call, state: given }, from);
         names.splice(0, names.length, ...Object.keys(next.state));
         return [next.residual, ...Object.values(next.state)];
       });
-    const inputs = [residual, ...Object.values(state?.layers[layer] ?? {})];
+    const inputs = [residual, read, ...Object.values(state?.layers[layer] ?? {})];
     const [next, ...after] = checkpointing ? tape.checkpoint(inputs, run) : run(backend, inputs);
     for (const tensor of after) scope.own(tensor);
     states.push(Object.fromEntries(names.map((name, index) => [name, after[index]!])));
-    scope.drop(residual);
+    if (residual !== read) scope.drop(residual);
     residual = scope.own(next!);
   }
+  scope.drop(read);
   return { residual, states };
 }
 

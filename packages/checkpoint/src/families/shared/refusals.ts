@@ -1,5 +1,5 @@
 /** Reasons why a format cannot express a model, in words that follow "the model". */
-import type { BlockConfig, MlpConfig, ModelConfig } from '@mamba/core';
+import type { AttentionConfig, BlockConfig, MlpConfig, ModelConfig } from '@mamba/core';
 import { isGated } from '@mamba/core/toolkit';
 
 /**
@@ -26,7 +26,25 @@ export function swiGluRefusal(block: MlpConfig): string | undefined {
   return block.bias ? 'has an MLP with biases' : undefined;
 }
 
+/** The reason why attention is not the plain one, of every token before with the usual scale; undefined where it is. */
+export function plainAttentionRefusal(block: AttentionConfig): string | undefined {
+  const { headDim, window, softcap, qkNormEps, scale = headDim ** -0.5 } = block;
+  if (window !== undefined) return 'has attention with a window';
+  if (softcap !== undefined) return 'has attention with a softcap';
+  if (qkNormEps !== undefined) return 'has attention with norms of q and k';
+  return scale === headDim ** -0.5 ? undefined : `has attention with the scale ${scale}`;
+}
+
+/** The reason why a model is not one with LayerNorm and without factors, in words; undefined where it is. */
+export function layerNormRefusal({ norm, multipliers = {} }: ModelConfig): string | undefined {
+  if (norm !== 'layer') return 'has RMS norms';
+  const factor = Object.values(multipliers).find((value) => value !== undefined && value !== 1);
+  return factor === undefined ? undefined : 'has multipliers';
+}
+
 function sameConfig(a: BlockConfig, b: BlockConfig): boolean {
   const keys = new Set([...Object.keys(a), ...Object.keys(b)]);
-  return [...keys].every((key) => a[key as keyof BlockConfig] === b[key as keyof BlockConfig]);
+  return [...keys].every(
+    (key) => JSON.stringify(a[key as keyof BlockConfig]) === JSON.stringify(b[key as keyof BlockConfig]),
+  );
 }
