@@ -1,4 +1,4 @@
-/** Generation, sessions, snapshots and the server with models of Mamba-2. */
+/** Generation, sessions, snapshots and the server with other blocks than Mamba: constant states, and caches. */
 import {
   bytesSource,
   type CheckpointStore,
@@ -7,15 +7,26 @@ import {
   modelConfigJson,
   writeSafetensorsModel,
 } from '@mamba/checkpoint';
-import { type Backend, modelConfig, type ParameterSource, sizeOf } from '@mamba/core';
+import { type Backend, type ModelConfig, modelConfig, type ParameterSource, sizeOf } from '@mamba/core';
 import OpenAI from 'openai';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { generateTokens, type LanguageModel, loadModel } from '../src/index.ts';
 import { serve } from '../src/server/index.ts';
 import { collect, FIXTURES, golden, ids, PROVIDERS, rows } from './helpers.ts';
 
-const TINY = `${FIXTURES}/mamba2-gradients`;
-const BLOCK = { kind: 'mamba2', heads: 4, headDim: 8, dState: 5, dConv: 4, groups: 2 } as const;
+const mamba2 = { kind: 'mamba2', heads: 4, headDim: 8, dState: 5, dConv: 4, groups: 2 } as const;
+const attention = { kind: 'attention', heads: 4, kvHeads: 2, headDim: 4, rope: { theta: 100 } } as const;
+const mlp = { kind: 'mlp', dHidden: 12, activation: 'silu' } as const;
+
+/** Blocks of a random model, and the checkpoints whose greedy ids are known. */
+const MODELS = [
+  { name: 'Mamba-2', blocks: [mamba2, mamba2], tiny: ['mamba2-gradients'] },
+  {
+    name: 'attention',
+    blocks: [attention, mlp],
+    tiny: ['llama-gradients', 'gpt2-gradients', 'gpt-neox-gradients'],
+  },
+] as const;
 
 /** Seeded parameters. Only A must be negative. */
 const source: ParameterSource = ({ name, key, shape }) => {
@@ -28,9 +39,9 @@ const source: ParameterSource = ({ name, key, shape }) => {
   return { dtype: 'float32', shape, data };
 };
 
-/** A random model of two layers with the tokenizer of kjv-mamba. */
-async function randomModel(): Promise<CheckpointStore> {
-  const config = modelConfig({ dModel: 16, vocabSize: 1024, blocks: [BLOCK, BLOCK] });
+/** A random model with the tokenizer of kjv-mamba. */
+async function randomModel(blocks: ModelConfig['blocks']): Promise<CheckpointStore> {
+  const config = modelConfig({ dModel: 16, vocabSize: 1024, blocks });
   const sink = memorySink();
   await writeSafetensorsModel({ config, source, type: 'F32', sink });
   const json = JSON.stringify(modelConfigJson(config, { bos: undefined, eos: [0] }));
@@ -40,18 +51,20 @@ async function randomModel(): Promise<CheckpointStore> {
   };
   const folder = checkpointStore(`${FIXTURES}/kjv-mamba`);
   return {
-    name: 'somewhere/random-mamba2',
+    name: 'somewhere/random',
     open: async (file) => (own[file] ? bytesSource(own[file], file) : folder.open(file)),
   };
 }
 
-describe.each(PROVIDERS)('Mamba-2 on $name', (provider) => {
+const CASES = MODELS.flatMap((model) => PROVIDERS.map((provider) => ({ ...model, provider, on: provider.name })));
+
+describe.each(CASES)('$name on $on', ({ provider, blocks, tiny: checkpoints }) => {
   let backend: Backend;
   let lm: LanguageModel;
   let resting: number;
   beforeAll(async () => {
     backend = await provider.create();
-    lm = await loadModel(backend, await randomModel());
+    lm = await loadModel(backend, await randomModel(blocks));
     resting = backend.memory().tensors;
   });
   afterAll(async () => {
@@ -60,9 +73,9 @@ describe.each(PROVIDERS)('Mamba-2 on $name', (provider) => {
     await backend.dispose();
   });
 
-  it('generates what transformers does', async () => {
-    const tiny = await loadModel(backend, TINY);
-    const values = await golden('mamba2-gradients');
+  it.each(checkpoints)('generates what transformers does: %s', async (name) => {
+    const tiny = await loadModel(backend, `${FIXTURES}/${name}`);
+    const values = await golden(name);
     const greedy = rows(values('greedy_ids'));
     for (const [row, prompt] of rows(values('input_ids')).entries())
       expect(await ids(generateTokens(tiny.model, prompt, { maxTokens: greedy[row]!.length }))).toEqual(greedy[row]);
@@ -94,9 +107,7 @@ describe.each(PROVIDERS)('Mamba-2 on $name', (provider) => {
       const client = new OpenAI({ baseURL: `${server.url}/v1`, apiKey: 'none', maxRetries: 0 });
       const prompts = ['And God said', 'In the beginning', 'The LORD'];
       const answers = await Promise.all(
-        prompts.map((prompt) =>
-          client.completions.create({ model: 'random-mamba2', prompt, max_tokens: 8, temperature: 0 }),
-        ),
+        prompts.map((prompt) => client.completions.create({ model: 'random', prompt, max_tokens: 8, temperature: 0 })),
       );
       for (const [index, prompt] of prompts.entries()) {
         const alone = (await collect(lm.generate({ prompt, maxTokens: 8 }))).map((piece) => piece.text).join('');
