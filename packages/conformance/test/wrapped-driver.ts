@@ -1,6 +1,7 @@
 /** A driver that runs every kernel on the reference, so that a test can replace one of them. */
-import type { Backend, BackendProvider, Tensor } from '@mamba/core';
+import type { Backend, BackendProvider, Shape, Tensor } from '@mamba/core';
 import { createBackend, type Driver, type Kernels } from '@mamba/core/driver';
+import { sameShape } from '@mamba/core/toolkit';
 import { reference } from '@mamba/reference';
 
 /** The storage of this driver: a reference tensor that can be replaced, as memory can be written to. */
@@ -40,12 +41,21 @@ function wrap(inner: Backend): WrappedDriver {
   };
 }
 
+/** Its shape is another than that of its storage where `reshape` was computed by the kernel of `slice`. */
 interface Stored {
+  readonly shape: Shape;
   readonly storage: Cell;
 }
 
 function kernelsOf(inner: Backend): Kernels<Cell> {
-  const at = ({ storage }: Stored): Tensor => storage.tensor;
+  const at = ({ shape, storage }: Stored): Tensor => {
+    if (!sameShape(storage.tensor.shape, shape)) {
+      const { tensor } = storage;
+      storage.tensor = inner.reshape(tensor, shape);
+      tensor.dispose();
+    }
+    return storage.tensor;
+  };
   const maybe = (tensor: Stored | undefined): Tensor | undefined => tensor && at(tensor);
   const cell = (tensor: Tensor): Cell => ({ tensor });
   return {

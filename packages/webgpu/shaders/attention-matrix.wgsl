@@ -12,8 +12,7 @@ diagnostic(off, chromium.subgroup_matrix_uniformity);
 //
 // Queries are scaled before they are rounded to halves. With PAIRS every operand is a pair of halves, and what is
 // multiplied in halves has the rests of both operands as well. `%` in places of matrices tells the compiler that they
-// are bounded. Workgroup memory: 17 KiB of scores, and 64 keys or values, 8 KiB and more for 64 channels, twice that
-// with PAIRS.
+// are bounded. Workgroup memory: 17 KiB of scores, and 64 keys or values with room for rests, 18 KiB for 64 channels.
 
 struct Args {
   batch: u32,
@@ -63,8 +62,9 @@ const NONE = -3.0e38;
 /// The largest score may grow by this, in powers of two, before results are rescaled.
 const SLACK = 8.0;
 
-/// Queries, then keys and values in turn, with the rests of their rounding behind them.
-var<workgroup> tiles: array<vec4u, select(1u, 2u, PAIRS) * OPERAND>;
+/// Queries, then keys and values in turn, with the rests of their rounding behind them. Without PAIRS the second half is
+/// not used, but the compiler checks the loads of rests against this size all the same.
+var<workgroup> tiles: array<vec4u, 2u * OPERAND>;
 /// Scores and weights of each subgroup; results on their way.
 var<workgroup> weights: array<vec4u, 4u * PART>;
 var<workgroup> grown: u32;

@@ -1,6 +1,6 @@
 import { checkBoolean, checkNumber, checkOneOf, checkOptions, invalid } from '@mamba/core/driver';
 import type { Toggles } from './gpu/toggles.ts';
-import type { AttentionVariant } from './operations/attention-plan.ts';
+import type { AttentionVariant } from './operations/attention-variant.ts';
 import type { MatrixPrecision } from './operations/matrix-precision.ts';
 import type { ScanBackwardVariant } from './operations/selective-scan-backward-plan.ts';
 import type { ScanVariant } from './operations/selective-scan-plan.ts';

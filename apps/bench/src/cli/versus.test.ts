@@ -53,7 +53,9 @@ it('measures in a process of its own, writes the result, and shows it again', as
   const report = parseVersus(await readFile(file, 'utf8'), file);
   expect(report.systems.map(({ name }) => name)).toEqual(['mamba', 'time-invariant']);
   expect(report.points).toHaveLength(2 * 2 * 3);
-  expect(report.generation).toMatchObject([{ model: 'mamba', batch: 1, prompt: 4, tokens: 2, status: 'measured' }]);
+  expect(report.generation).toMatchObject(
+    ['mamba', 'transformer'].map((model) => ({ model, batch: 1, prompt: 4, tokens: 2, status: 'measured' })),
+  );
   const shown = stdout.slice(stdout.indexOf('cpu: one block'));
   expect(shown).toContain('A step of training: memory at most');
   expect((await versus(file)).stdout).toContain(shown);

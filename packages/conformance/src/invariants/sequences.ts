@@ -7,6 +7,7 @@ import type { Backend, BlockState, Discretization, ModelConfig } from '@mamba/co
 import { createModel, type Model, type ModelState, type StateSlot, type Tensor } from '@mamba/core';
 import { stateGrows } from '@mamba/core/toolkit';
 import { kindSuites } from '../blocks/suites.ts';
+import { kindSupport } from '../blocks/support.ts';
 import { type BlockCaseOptions, blockSlots, openBlock, uploadBlock } from '../cases/block.ts';
 import { uploadInputs } from '../cases/case.ts';
 import { causalConv1dCase } from '../cases/causal-conv1d.ts';
@@ -68,7 +69,13 @@ export function sequences(): readonly Sequence[] {
     convolution(4),
     convolution(7),
     ...kindSuites().flatMap((kind) =>
-      Object.entries(kind.sequences ?? {}).map(([name, config]) => block(name, config)),
+      Object.entries(kind.sequences ?? {}).map(([name, config]) => ({
+        ...block(name, config),
+        refusal(backend: Backend): string | undefined {
+          const support = kindSupport(config.kind ?? 'mamba', backend);
+          return support.supported ? undefined : support.reason;
+        },
+      })),
     ),
     model('model', SMALL_MODEL),
     model('model-falcon', FALCON_MODEL),

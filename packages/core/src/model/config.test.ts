@@ -102,6 +102,8 @@ describe('a config', () => {
 
   it('of an unknown kind is refused with the kinds that are known', () => {
     const blocks = [{ kind: 'perceptron' }] as unknown as readonly BlockConfig[];
-    expect(() => modelConfig({ dModel: 4, vocabSize: 10, blocks })).toThrow(/mamba, mlp.*defineBlock/s);
+    expect(() => modelConfig({ dModel: 4, vocabSize: 10, blocks })).toThrow(
+      /attention, mamba, mamba2, mlp.*defineBlock/s,
+    );
   });
 });

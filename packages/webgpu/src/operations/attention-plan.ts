@@ -4,16 +4,8 @@
  */
 import type { TensorSpec } from '@mamba/core';
 import type { AttentionCall } from '@mamba/core/driver';
+import type { AttentionVariant } from './attention-variant.ts';
 import type { KernelContext } from './kernel-context.ts';
-
-/** A layout of attention.wgsl. */
-export interface AttentionVariant {
-  /** Rows and keys of a lane: a workgroup has 8 times and 16 times as many. */
-  readonly rows: 4 | 8;
-  readonly keys: 1 | 2 | 4;
-  readonly stageQueries: boolean;
-  readonly stageKeys: boolean;
-}
 
 export interface AttentionPlan extends AttentionVariant {
   readonly tiles: number;
@@ -80,7 +72,7 @@ export function usesMatrixUnits({ gpu, matrixUnits }: KernelContext, call: Atten
   const { queries, heads, kvHeads, headDim } = call;
   if (matrixUnits === undefined || headDim % 16 !== 0 || headDim > MOST_MATRIX_CHANNELS) return false;
   const operand = 64 * (headDim / 8 + 1);
-  const bytes = 16 * ((matrixUnits.pairs ? 2 : 1) * operand + 4 * 16 * 17 + 1);
+  const bytes = 16 * (2 * operand + 4 * 16 * 17 + 1);
   return (queries * heads) / kvHeads > FEW_ROWS && bytes <= gpu.limits.maxComputeWorkgroupStorageSize;
 }
 

@@ -1,5 +1,5 @@
 import type { Gpu } from '../gpu/gpu.ts';
-import type { AttentionVariant } from './attention-plan.ts';
+import type { AttentionVariant } from './attention-variant.ts';
 import type { MatrixPrecision } from './matrix-precision.ts';
 import { findMatrixUnits, type MatrixUnits } from './matrix-units.ts';
 import type { ScanBackwardVariant } from './selective-scan-backward-plan.ts';
