@@ -62,8 +62,8 @@ const NONE = -3.0e38;
 /// The largest score may grow by this, in powers of two, before results are rescaled.
 const SLACK = 8.0;
 
-/// Queries, then keys and values in turn, with the rests of their rounding behind them. Without PAIRS the second half is
-/// not used, but the compiler checks the loads of rests against this size all the same.
+/// Queries, then keys and values in turn, with the rests of their rounding behind them. Without PAIRS the second half
+/// is not used, but the compiler checks the loads of rests against this size all the same.
 var<workgroup> tiles: array<vec4u, 2u * OPERAND>;
 /// Scores and weights of each subgroup; results on their way.
 var<workgroup> weights: array<vec4u, 4u * PART>;
