@@ -63,7 +63,9 @@ find<HTMLInputElement>('#open').addEventListener('change', async ({ target }) =>
   const [file] = input.files ?? [];
   if (file === undefined) return;
   try {
-    show(parseVersus(await file.text(), file.name), `From ${file.name}`);
+    const opened = parseVersus(await file.text(), file.name);
+    tick(opened);
+    show(opened, `From ${file.name}`);
     say('');
   } catch (error) {
     say(messageOf(error), true);
@@ -72,10 +74,20 @@ find<HTMLInputElement>('#open').addEventListener('change', async ({ target }) =>
 });
 
 controls.addEventListener('change', ({ target }) => {
-  if ((target as HTMLInputElement).name !== 'system') return;
+  if ((target as HTMLInputElement).name === 'system') hideOthers();
+});
+
+/** Ticks the systems of a result that was opened, so that none of them is hidden. */
+function tick({ systems }: VersusReport): void {
+  for (const input of controls.querySelectorAll<HTMLInputElement>('input[name=system]'))
+    if (systems.some(({ name }) => name === input.value)) input.checked = true;
+  hideOthers();
+}
+
+function hideOthers(): void {
   const left = controls.querySelectorAll<HTMLInputElement>('input[name=system]:not(:checked)');
   view.hide(new Set([...left].map(({ value }) => value)));
-});
+}
 
 function fillControls(): void {
   for (const { name, label, says } of SYSTEMS.slice(1)) {
