@@ -170,7 +170,7 @@ describe('rotary positions', () => {
   });
 });
 
-describe('what is not implemented', () => {
+describe('configs that another model would need', () => {
   it.each([
     [{ ...LLAMA, hidden_act: 'relu' }, 'unsupported', 'hidden_act'],
     [{ ...LLAMA, num_key_value_heads: 3 }, 'invalid-file', 'num_key_value_heads'],

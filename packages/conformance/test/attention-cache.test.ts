@@ -104,7 +104,7 @@ test('rows of unequal age are written in place, and each continues as alone', as
 test('a window bounds the cache, and its snapshot holds the window alone', async () => {
   const model = await open(modelConfig({ ...windowed, blocks: windowed.blocks.slice(0, 1) }));
   const { state, logits } = await steps(model, undefined, range(60));
-  // At most the window, as many rows of room, and the step's own, of k and v in float64, and `begun`.
+  // A state has k and v in float64 of at most the window, as many rows of room and the step's own, and `begun`.
   expect(state.bytes).toBeLessThanOrEqual(8 * (2 * 8 * (2 * 5 + 1) + 1));
   const whole = model.forward([range(60)], { logits: 'all' });
   const want = await backend.read(whole.logits!);

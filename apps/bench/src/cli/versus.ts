@@ -1,6 +1,4 @@
 /** `mamba-bench versus`: Mamba beside the systems that it is compared with, over length. */
-import { readFileSync } from 'node:fs';
-import { readFile } from 'node:fs/promises';
 import process from 'node:process';
 import { MambaError } from '@mamba/core';
 import { type Command, Option } from 'commander';
@@ -13,11 +11,12 @@ import { renderVersusMarkdown, replaceGenerated } from '../report/versus/markdow
 import { renderVersus } from '../report/versus/text.ts';
 import { findCandidates } from '../runner/candidates.ts';
 import { runEntry } from '../runner/entry.ts';
+import { readText } from '../schema/read.ts';
 import { MEASURES, type Measure, parseVersus, type VersusReport, versusSchema } from '../schema/versus.ts';
-import { checkWritable, reasonOf, writeWhole } from '../schema/write.ts';
+import { checkWritable, writeWhole } from '../schema/write.ts';
 import { GENERATION_SIZES } from '../versus/generation.ts';
 import { mergeVersus } from '../versus/merge.ts';
-import { checkRequest, chooseSystems, type VersusNotice, type VersusRequest } from '../versus/request.ts';
+import { checkRequest, type VersusNotice, type VersusRequest } from '../versus/request.ts';
 import { SYSTEMS } from '../versus/systems.ts';
 import type { VersusTask } from '../versus/task-node.ts';
 import { parsePositive, splitCounts, splitList, splitNames } from './arguments.ts';
@@ -89,7 +88,7 @@ async function versusCommand(files: readonly string[], flags: VersusFlags, termi
   checkWritable(into);
   if (files.length > 0) {
     const reports = await Promise.all(files.map(readVersus));
-    show(reports, { markdown, into }, look, stdout);
+    await show(reports, { markdown, into }, look, stdout);
     return 0;
   }
   const { report, status } = await measure(flags, look, terminal);
@@ -97,26 +96,23 @@ async function versusCommand(files: readonly string[], flags: VersusFlags, termi
     writeWhole(`${JSON.stringify(versusSchema.parse(report), null, 1)}\n`, json);
     stdout.write(`\n${look.style.dim('result:')} ${json}\n`);
   }
-  show([report], { markdown, into }, look, stdout);
+  await show([report], { markdown, into }, look, stdout);
   return status;
 }
 
 /** @throws MambaError `io`, `invalid-file` */
 export async function readVersus(file: string): Promise<VersusReport> {
-  const text = await readFile(file, 'utf8').catch((cause: unknown) => {
-    throw new MambaError('io', `${file} could not be read: ${reasonOf(cause)}`, { origin: file, cause });
-  });
-  return parseVersus(text, file);
+  return parseVersus(await readText(file), file);
 }
 
-function show(
+async function show(
   reports: readonly VersusReport[],
   { markdown, into }: { readonly markdown: boolean; readonly into: string | undefined },
   look: Look,
   stdout: Terminal['stdout'],
-): void {
+): Promise<void> {
   if (into !== undefined) {
-    intoDocument(into, renderVersusMarkdown(reports));
+    await intoDocument(into, renderVersusMarkdown(reports));
     return;
   }
   const text = markdown
@@ -217,8 +213,6 @@ const QUICK_MODEL = { layers: 2, dModel: 32, vocabSize: 64 };
 function requestOf(flags: VersusFlags): VersusRequest {
   const { systems = [], quick = false, only, seconds, memory, measure: measures } = flags;
   const defaults = quick ? QUICK : FULL;
-  // A typo is told before the first second is spent.
-  chooseSystems(systems);
   const generation = {
     size: quick ? QUICK_MODEL : GENERATION_SIZES[flags.model],
     prompts: flags.prompts ?? defaults.prompts,
@@ -243,17 +237,9 @@ function powers(from: number, to: number): number[] {
   return Array.from({ length: to - from + 1 }, (_, index) => 2 ** (from + index));
 }
 
-function readDocument(file: string): string {
-  try {
-    return readFileSync(file, 'utf8');
-  } catch (cause) {
-    throw new MambaError('io', `${file} could not be read: ${reasonOf(cause)}`, { origin: file, cause });
-  }
-}
-
-/** @throws MambaError `invalid-argument` where the document has no place for it. */
-function intoDocument(file: string, text: string): void {
-  const document = readDocument(file);
+/** @throws MambaError `io`, and `invalid-argument` where the document has no place for it. */
+async function intoDocument(file: string, text: string): Promise<void> {
+  const document = await readText(file);
   const replaced = replaceGenerated(document, text);
   if (replaced === undefined)
     throw new MambaError('invalid-argument', `${file} has no place for the result`, {

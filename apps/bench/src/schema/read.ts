@@ -48,7 +48,8 @@ export async function readFolder(folder: string): Promise<{ found: NamedReport[]
   return { found, leftOut };
 }
 
-async function readText(file: string): Promise<string> {
+/** @throws MambaError `io` */
+export async function readText(file: string): Promise<string> {
   return readFile(file, 'utf8').catch((cause: unknown) => refuse(file, cause));
 }
 

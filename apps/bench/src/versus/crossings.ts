@@ -8,7 +8,28 @@ export function needOf({ measure, time, memory }: VersusPoint, of: Crossing['of'
   return measure === 'step' ? memory?.state : memory?.peak;
 }
 
-/** A crossing for every other system, backend, measure and need that both have two lengths of. */
+/** What a system needed at each length that it was measured at, from the shortest on. */
+export function needsOf(
+  points: readonly VersusPoint[],
+  key: {
+    readonly system: string;
+    readonly backend: string;
+    readonly measure: Measure;
+    readonly of: Crossing['of'];
+  },
+): readonly { readonly length: number; readonly need: number }[] {
+  return points
+    .filter(
+      ({ system, backend, measure }) => system === key.system && backend === key.backend && measure === key.measure,
+    )
+    .flatMap((point) => {
+      const need = needOf(point, key.of);
+      return need === undefined || need === 0 ? [] : [{ length: point.length, need }];
+    })
+    .toSorted((a, b) => a.length - b.length);
+}
+
+/** A crossing for every other system, backend, measure and need that both have a length of. */
 export function crossingsOf(points: readonly VersusPoint[]): Crossing[] {
   const backends = [...new Set(points.map(({ backend }) => backend))];
   const others = [...new Set(points.map(({ system }) => system))].filter((system) => system !== BASELINE);
@@ -29,15 +50,7 @@ function crossingOf(
   key: { backend: string; measure: Measure; of: Crossing['of']; against: string },
 ): Crossing | undefined {
   const needs = (system: string): Map<number, number> =>
-    new Map(
-      points
-        .filter((point) => point.system === system && point.backend === key.backend && point.measure === key.measure)
-        .flatMap((point) => {
-          const need = needOf(point, key.of);
-          return need === undefined || need === 0 ? [] : [[point.length, need] as const];
-        })
-        .sort(([a], [b]) => a - b),
-    );
+    new Map(needsOf(points, { ...key, system }).map(({ length, need }) => [length, need]));
   const [own, other] = [needs(BASELINE), needs(key.against)];
   const common = [...own.keys()].filter((length) => other.has(length));
   const longest = common.at(-1);

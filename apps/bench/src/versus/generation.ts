@@ -58,7 +58,6 @@ export const GENERATION_SIZES = {
   '370m': { layers: 48, dModel: 1024, vocabSize: 50280 },
   '1.4b': { layers: 48, dModel: 2048, vocabSize: 50280 },
 } as const;
-export type GenerationSize = (typeof GENERATION_SIZES)[keyof typeof GENERATION_SIZES];
 
 export interface GenerationOptions {
   readonly models: readonly GenerationModel[];

@@ -128,7 +128,7 @@ class CountingDriver implements Driver<Counted> {
 
   /** Gives the memory that was made last the sizes of its tensors. */
   settle(tensors: readonly Tensor[]): void {
-    // Of several results, the first memory stands for all of them and is none of theirs.
+    // Where there are several results, the memory made first is only the object that holds theirs: the last ones count.
     const made = this.#made.slice(-tensors.length);
     for (const [index, { shape }] of tensors.entries()) {
       const memory = made[index]!;

@@ -43,7 +43,7 @@ export class PlannedMemory {
   #plan(measure: Measure, length: number): number {
     const exact = this.#exact(measure, length);
     if (exact !== undefined) return exact;
-    // Of a plan that takes too many operations, three shorter ones give the parabola.
+    // The plan takes too many operations, so the parabola through up to three shorter ones stands for it.
     const points: [number, number][] = [];
     for (let shorter = length / 2; shorter >= 8 && points.length < 3; shorter /= 2) {
       const bytes = this.#exact(measure, Math.floor(shorter));

@@ -55,7 +55,7 @@ export function checkRequest({ systems, dModel, batch, lengths, seconds = 1, mem
 export interface RequestContext {
   tell(notice: VersusNotice): void;
   readonly signal: AbortSignal;
-  /** As in `VersusOptions`. */
+  /** The clock of the processor in milliseconds; `VersusOptions` says what it is for. */
   readonly processorTime?: (() => number) | undefined;
 }
 

@@ -32,7 +32,8 @@ const ROWS: readonly (readonly [keyof AttentionMemory, string, string])[] = [
   ['cache', 'the cache that generation keeps', '2 · layers · batch · length · d_model · bytes'],
 ];
 
-export function showCalculator(root: HTMLElement, report: () => VersusReport | undefined): void {
+/** Shows the calculator. Returns what draws it again, for when the result is another one. */
+export function showCalculator(root: HTMLElement, report: () => VersusReport | undefined): () => void {
   const inputs = Object.entries(INPUTS).map(
     ([key, label]) =>
       `<label>${label}<input type="number" min="1" step="1" required name="${key}" value="${BERT_BASE[key as keyof AttentionShape]}"></label>`,
@@ -51,8 +52,8 @@ export function showCalculator(root: HTMLElement, report: () => VersusReport | u
   };
   form.addEventListener('input', update);
   form.addEventListener('submit', (event) => event.preventDefault());
-  new MutationObserver(update).observe(document.querySelector('#results')!, { childList: true, subtree: true });
   update();
+  return update;
 }
 
 /** In the units of the seed: 440 MB are 440 million bytes. */

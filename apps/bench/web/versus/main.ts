@@ -34,7 +34,7 @@ const style = document.createElement('style');
 style.textContent = css;
 document.head.prepend(style);
 const view = new ResultView(find('#results'));
-showCalculator(find('#calculator'), () => report);
+const calculate = showCalculator(find('#calculator'), () => report);
 fillControls();
 addEventListener('hashchange', () => void openLink());
 void openLink();
@@ -63,9 +63,7 @@ find<HTMLInputElement>('#open').addEventListener('change', async ({ target }) =>
   const [file] = input.files ?? [];
   if (file === undefined) return;
   try {
-    const opened = parseVersus(await file.text(), file.name);
-    tick(opened);
-    show(opened, `From ${file.name}`);
+    show(parseVersus(await file.text(), file.name), `From ${file.name}`);
     say('');
   } catch (error) {
     say(messageOf(error), true);
@@ -77,7 +75,7 @@ controls.addEventListener('change', ({ target }) => {
   if ((target as HTMLInputElement).name === 'system') hideOthers();
 });
 
-/** Ticks the systems of a result that was opened, so that none of them is hidden. */
+/** Ticks the systems of a result from elsewhere, so that none of them is hidden. */
 function tick({ systems }: VersusReport): void {
   for (const input of controls.querySelectorAll<HTMLInputElement>('input[name=system]'))
     if (systems.some(({ name }) => name === input.value)) input.checked = true;
@@ -139,6 +137,7 @@ function start(request: ToWorker): void {
   stopButton.disabled = false;
   for (const button of [shareButton, saveButton]) button.disabled = true;
   view.clear();
+  calculate();
   say('');
 }
 
@@ -153,6 +152,7 @@ function hear(notice: FromWorker): void {
   } else if (notice.type === 'partial') {
     report = notice.report;
     view.show(report);
+    calculate();
   } else if (notice.type === 'done') {
     finish(notice.report);
   } else {
@@ -188,7 +188,9 @@ function finish(result: VersusReport | undefined): void {
 /** @param origin Where a result came from that was not measured here. */
 function show(result: VersusReport, origin?: string): void {
   report = result;
+  if (origin !== undefined) tick(result);
   view.show(result);
+  calculate();
   for (const button of [shareButton, saveButton]) button.disabled = false;
   const element = find('#origin');
   element.hidden = origin === undefined;

@@ -25,7 +25,7 @@ export class Draw {
     return this.each((random, index) => value(index) * (1 + 0.1 * random.normal()));
   }
 
-  /** As training begins a parameter whose values are not all the same. */
+  /** Values as training begins with, for a parameter whose values are not all the same. */
   initial(values: Exclude<InitialValues, { readonly kind: 'constant' }>): HostTensor {
     if (typeof values === 'function') return this.each((random, index) => values(index, () => random.uniform()));
     switch (values.kind) {

@@ -84,9 +84,9 @@ export function uniform(counts: readonly number[]): boolean {
   return counts.every((count) => count === counts[0]);
 }
 
-/** By handle: the rows that it holds. */
+/** The rows that each handle holds. */
 const held = new WeakMap<Tensor, readonly number[]>();
-/** By memory: the rows that were written to it. */
+/** The rows that were written to each memory. */
 const written = new WeakMap<object, readonly number[]>();
 
 /** Most rows of room behind a copy. Room grows with the rows, so that few rows are copied for each that is appended. */

@@ -97,7 +97,9 @@ function backwards(one: Backend, quick: boolean): KernelCase[] {
     ...[false, true].flatMap((keepStates) =>
       scans.map(
         (shape): KernelCase => ({
-          name: `scan backward${keepStates ? ' from kept states' : ''}, ${shape.state} states, dim ${shape.dim}, length ${shape.length}`,
+          name:
+            `scan backward${keepStates ? ' from kept states' : ''}, ` +
+            `${shape.state} states, dim ${shape.dim}, length ${shape.length}`,
           unit: 'ns a state step',
           work: shape.length * shape.dim * shape.state,
           run: scanBackward(one, shape, keepStates),

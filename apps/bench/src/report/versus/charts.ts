@@ -184,7 +184,8 @@ export function versusChart(report: VersusReport, request: ChartRequest, documen
   const marks = shown.flatMap(({ system, color, points }) =>
     points.map((value): ChartMark => {
       const { label } = system;
-      const text = `${label}, ${formatLength(value.x)} ${measure === 'step' ? 'tokens before' : 'tokens'}: ${describeValue(value, quantity)}`;
+      const place = `${formatLength(value.x)} ${measure === 'step' ? 'tokens before' : 'tokens'}`;
+      const text = `${label}, ${place}: ${describeValue(value, quantity)}`;
       const { length } = value.point;
       return { system: system.name, label, length, color, x: x.apply(value.x), y: y.apply(value.y), text };
     }),
@@ -299,7 +300,7 @@ export function classOf({ name }: Pick<SystemRecord, 'name'>): string {
   return `curve curve-${name}`;
 }
 
-/** As many of the lengths as have room for their ticks. */
+/** Returns as many lengths as have room for their ticks, evenly spread, the longest among them. */
 function fewer(lengths: readonly number[], width: number): number[] {
   const room = Math.max(2, Math.floor((width - 160) / 34));
   const every = Math.ceil(lengths.length / room);

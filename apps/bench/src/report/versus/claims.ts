@@ -5,7 +5,7 @@
 import type { Crossing, Measure, VersusReport } from '../../schema/versus.ts';
 import { logLogSlope } from '../../timing/statistics.ts';
 import { attentionMemory, BERT_BASE } from '../../versus/attention-memory.ts';
-import { needOf } from '../../versus/crossings.ts';
+import { needsOf } from '../../versus/crossings.ts';
 import { BASELINE } from '../../versus/systems.ts';
 import { digits, formatBytes, formatSeconds } from '../format.ts';
 import { formatLength, generationTable } from './matrix.ts';
@@ -38,7 +38,7 @@ export const CLAIMS: readonly Claim[] = [
     source: 'arxiv.org/abs/2312.00752, section 3; arxiv.org/abs/2205.14135 for attention in tiles',
     measured: (report, backend) =>
       joined([BASELINE, ATTENTION, NAIVE], (system) => {
-        const longest = needs(report, { backend, measure: 'forward', of: 'memory', system }).at(-1);
+        const longest = needsOf(report.points, { backend, measure: 'forward', of: 'memory', system }).at(-1);
         return longest && `${labelOf(report, system)} ${formatBytes(longest.need)} at ${formatLength(longest.length)}`;
       }),
   },
@@ -47,24 +47,28 @@ export const CLAIMS: readonly Claim[] = [
     source: 'arxiv.org/abs/2312.00752, section 1',
     measured: (report, backend) =>
       joined([BASELINE, ATTENTION], (system) => {
-        const [first, last] = ends(needs(report, { backend, measure: 'step', of: 'time', system }));
-        const [, state] = ends(needs(report, { backend, measure: 'step', of: 'memory', system }));
+        const [first, last] = ends(needsOf(report.points, { backend, measure: 'step', of: 'time', system }));
+        const [, state] = ends(needsOf(report.points, { backend, measure: 'step', of: 'memory', system }));
         if (first === undefined || last === undefined || state === undefined) return undefined;
-        const times = `${formatSeconds(first.need)} after ${formatLength(first.length)} tokens, ${formatSeconds(last.need)} after ${formatLength(last.length)}`;
+        const times =
+          `${formatSeconds(first.need)} after ${formatLength(first.length)} tokens, ` +
+          `${formatSeconds(last.need)} after ${formatLength(last.length)}`;
         return `${labelOf(report, system)}: ${times}, with ${formatBytes(state.need)} of state`;
       }),
   },
   {
     claim: 'The scan is faster than FlashAttention-2 beyond 2K tokens, and 7 times at 32K',
     source:
-      'arxiv.org/abs/2312.00752, figure 8 and mamba#27: the scan alone against attention alone, A100, D 1024, 16 states',
+      'arxiv.org/abs/2312.00752, figure 8 and mamba#27: the scan alone against attention alone, A100, D 1024, ' +
+      '16 states',
     measured: (report, backend) =>
       crossingText(report, { backend, measure: 'forward', of: 'time', against: ATTENTION }),
   },
   {
     claim: 'Generation is 4 to 5 times as fast as a Transformer of its size',
     source:
-      'arxiv.org/abs/2312.00752, figure 8: prompts of 2048, 128 new tokens, 1.4B and 6.9B on an A100, the largest batch that fits',
+      'arxiv.org/abs/2312.00752, figure 8: prompts of 2048, 128 new tokens, 1.4B and 6.9B on an A100, ' +
+      'the largest batch that fits',
     measured(report, backend) {
       const table = generationTable(report, backend);
       const ratios = table?.rows.flatMap(({ prompt, batch, ratio }) =>
@@ -82,13 +86,10 @@ export const CLAIMS: readonly Claim[] = [
     source: "the seed, and arxiv.org/abs/2312.00752, section 3.3: Mamba's scan is parallel over length",
     measured: (report, backend) =>
       joined(['lstm', 'gru'], (against) => {
-        const crossing = report.crossings.find(
-          (one) => one.backend === backend && one.measure === 'train' && one.of === 'time' && one.against === against,
-        );
-        return (
-          crossing &&
-          `a step of ${labelOf(report, against)} takes ${digits(crossing.ratio)} times Mamba's at ${formatLength(crossing.length)}`
-        );
+        const crossing = findCrossing(report, { backend, measure: 'train', of: 'time', against });
+        if (crossing === undefined) return undefined;
+        const times = `${digits(crossing.ratio)} times Mamba's at ${formatLength(crossing.length)}`;
+        return `a step of ${labelOf(report, against)} takes ${times}`;
       }),
   },
   {
@@ -112,28 +113,22 @@ interface Key {
   readonly of: Crossing['of'];
 }
 
-function needs(report: VersusReport, { backend, measure, of, system }: Key & { readonly system: string }) {
-  return report.points
-    .filter((point) => point.system === system && point.backend === backend && point.measure === measure)
-    .flatMap((point) => {
-      const need = needOf(point, of);
-      return need === undefined || need === 0 ? [] : [{ length: point.length, need }];
-    })
-    .toSorted((a, b) => a.length - b.length);
+function findCrossing({ crossings }: VersusReport, key: Key & { readonly against: string }): Crossing | undefined {
+  return crossings.find(
+    ({ backend, measure, of, against }) =>
+      backend === key.backend && measure === key.measure && of === key.of && against === key.against,
+  );
 }
 
 /** The slope over the longer half of the lengths, where what does not grow counts little. */
 function slopeOf(report: VersusReport, key: Key & { readonly system: string }): number | undefined {
-  const points = needs(report, key);
+  const points = needsOf(report.points, key);
   const longer = points.slice(Math.floor(points.length / 2));
   return longer.length < 2 ? undefined : logLogSlope(longer.map(({ length, need }) => ({ x: length, y: need })));
 }
 
 function crossingText(report: VersusReport, key: Key & { readonly against: string }): string | undefined {
-  const found = report.crossings.find(
-    ({ backend, measure, of, against }) =>
-      backend === key.backend && measure === key.measure && of === key.of && against === key.against,
-  );
+  const found = findCrossing(report, key);
   if (found === undefined) return undefined;
   const { less, from, ratio, length } = found;
   const at = `${digits(ratio)} times ${labelOf(report, key.against)}'s time over Mamba's at ${formatLength(length)}`;

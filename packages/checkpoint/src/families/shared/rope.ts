@@ -18,7 +18,7 @@ export interface RopeFields {
 
 /**
  * Reads the rotary positions of a config.
- * @throws MambaError `unsupported` for a kind of scaling that is not implemented, by its name.
+ * @throws MambaError `unsupported` for another scaling than linear, llama3 and YaRN, by its name.
  */
 export function readRope(fields: Fields, headDim: number, names: RopeFields, part = 1): ReadRope {
   const parameters = fields.object('rope_parameters');
