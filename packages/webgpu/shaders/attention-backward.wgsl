@@ -281,7 +281,7 @@ fn differentiate(b: u32, kvHead: u32, own: u32, other: u32, stays: u32, score: v
 fn differentiateOne(score: f32, product: f32, row: vec2f) -> vec2f {
   var value = args.factor * score;
   var slope = 1.0;
-  if (args.cap > 0.0) {
+  if (CAPPED) {
     let t = tanhOf(value);
     slope = 1.0 - t * t;
     value = args.cap * t;

@@ -2,9 +2,12 @@
 // over the keys, TILE_KEYS at a time, with the largest scores and the sums of weights up to date. Nothing of the size
 // queries × keys is written. See lib/attention-mask.wgsl for rows.
 //
-// 128 lanes as 8 × 16: a lane has ROWS neighbouring rows, of which it forms scores with KEYS keys (16 apart) and WIDE
-// quads of channels of the results (16 apart). Weights pass through workgroup memory with rows in vec4s, so that the
-// softmax of four rows runs in one lane without shuffles: PARTS lanes share the keys of four rows.
+// Lanes lie as DOWN × ACROSS: a lane has four neighbouring rows, of which it forms scores with KEYS keys (ACROSS apart)
+// and WIDE quads of channels of the results (ACROSS apart). Both products take a few loads for many multiply-adds, and
+// their loops are written out in part: a loop alone keeps compilers from loading ahead. Queries are read from memory,
+// where the first-level cache holds them: workgroup memory is better spent on workgroups. The largest scores of a row
+// meet through `peaks`; weights pass through workgroup memory in place of the keys, which are no longer needed. Sums of
+// weights stay with their lanes until the end.
 //
 // Bytes a tile: 4 headDim (TILE_ROWS / tiles + 2 TILE_KEYS) from memory, for 4 TILE_ROWS TILE_KEYS headDim operations.
 // With SPLIT the keys are cut over workgroups, which leave sums, largest scores and weights for attention-sum.wgsl.
@@ -38,32 +41,34 @@ struct Args {
 @group(0) @binding(6) var<storage, read_write> stats: array<f32>; // [batch, queries, heads], or pairs [splits, …]
 
 const QUADS: u32 = 16u; // constant
-const ROWS: u32 = 8u; // constant
-const KEYS: u32 = 2u; // constant
-const WIDE: u32 = 1u; // constant
-const QUARTERS: u32 = 2u; // constant
-/// Whether queries, and keys and values, pass through workgroup memory. Otherwise lanes read them as they are.
-override STAGE_QUERIES: bool = true;
+const DOWN: u32 = 16u; // constant
+const ACROSS: u32 = 8u; // constant
+const KEYS: u32 = 4u; // constant
+const WIDE: u32 = 2u; // constant
+/// Quads of keys, and of values, that a lane brings to a tile.
+const BROUGHT: u32 = 4u; // constant
+/// Quads of channels, and keys, whose products are written out: a divisor of QUADS, and of TILE_KEYS.
+const TOGETHER: u32 = 4u; // constant
+const KEYS_TOGETHER: u32 = 8u; // constant
+/// Whether keys and values pass through workgroup memory. Otherwise lanes read them as they are.
 override STAGE_KEYS: bool = true;
+override STAGE_VALUES: bool = true;
 override SPLIT: bool = false;
 
-const LANES = 128u;
-const TILE_ROWS = 8u * ROWS;
-const TILE_KEYS = 16u * KEYS;
-/// Quads of rows of a tile, and lanes that share the keys of one.
-const ROW_QUADS = 2u * ROWS;
-const PARTS: u32 = 4u;
-const PART_KEYS = TILE_KEYS / PARTS;
-/// vec4s from key to key: one more than a key has, against bank conflicts.
+const LANES = DOWN * ACROSS;
+const TILE_ROWS = 4u * DOWN;
+const TILE_KEYS = ACROSS * KEYS;
+/// vec4s from key to key, and from key to key of weights: one more than there are, against bank conflicts.
 const STRIDE = QUADS + 1u;
+const WEIGHTS = DOWN + 1u;
 /// Less than any score.
 const NONE = -3.0e38;
 
-var<workgroup> queries: array<vec4f, select(1u, TILE_ROWS * QUADS, STAGE_QUERIES)>;
-var<workgroup> staged: array<vec4f, select(1u, TILE_KEYS * STRIDE, STAGE_KEYS)>;
-var<workgroup> weights: array<vec4f, TILE_KEYS * ROW_QUADS>; // by keys
-var<workgroup> shares: array<vec4f, PARTS * ROW_QUADS>;
-var<workgroup> factors: array<vec4f, ROW_QUADS>;
+/// Keys, and then weights, by keys and lanes down.
+var<workgroup> staged: array<vec4f, TILE_KEYS * max(WEIGHTS, select(1u, STRIDE, STAGE_KEYS))>;
+var<workgroup> values: array<vec4f, select(1u, TILE_KEYS * QUADS, STAGE_VALUES)>;
+/// The largest scores of each lane's rows, [ACROSS, DOWN].
+var<workgroup> peaks: array<vec4f, LANES>;
 
 @compute @workgroup_size(LANES)
 fn main(@builtin(workgroup_id) tile_id: vec3u, @builtin(local_invocation_index) index: u32) {
@@ -73,152 +78,135 @@ fn main(@builtin(workgroup_id) tile_id: vec3u, @builtin(local_invocation_index) 
   let split = tile_id.x % args.splits;
   let kvHead = tile_id.y;
   let b = tile_id.z;
-  let down = index / 16u;
-  let across = index % 16u;
-  let ownRow = first + down * ROWS;
-  if (STAGE_QUERIES) {
-    for (var i = index; i < TILE_ROWS * QUADS; i += LANES) {
-      queries[i] = q4(placeOf(b, kvHead, min(first + i / QUADS, args.rows - 1u)), i % QUADS);
-    }
+  let down = index / ACROSS;
+  let across = index % ACROSS;
+  let own = first + 4u * down;
+  var places: array<u32, 4>;
+  for (var r = 0u; r < 4u; r++) { // unroll
+    places[r] = placeOf(b, kvHead, min(own + r, args.rows - 1u));
   }
 
   let firstQuery = first / args.group;
-  let lastQuery = min(first + TILE_ROWS, args.rows) - 1u;
-  let end = endFor(b, lastQuery / args.group);
+  let lastQuery = (min(first + TILE_ROWS, args.rows) - 1u) / args.group;
+  let end = endFor(b, lastQuery);
   let begin = min(beginFor(b, firstQuery), end) / TILE_KEYS;
   let count = (end + TILE_KEYS - 1u) / TILE_KEYS - min(begin, (end + TILE_KEYS - 1u) / TILE_KEYS);
   let perSplit = (count + args.splits - 1u) / args.splits;
   let firstTile = begin + split * perSplit;
   let lastTile = min(firstTile + perSplit, begin + count);
 
-  var sums: array<vec4f, ROWS * WIDE>;
-  // Of the rows that this lane makes weights of.
-  let rowQuad = index % ROW_QUADS;
-  let part = index / ROW_QUADS;
-  let weighs = part < PARTS;
-  let own = boundsOfFour(b, first + 4u * rowQuad);
+  var sums: array<vec4f, 4u * WIDE>;
   var peak = vec4f(NONE);
   var total = vec4f();
   for (var tile = firstTile; tile < lastTile; tile++) {
     let key = tile * TILE_KEYS;
     workgroupBarrier();
     if (STAGE_KEYS) {
-      for (var i = index; i < TILE_KEYS * QUADS; i += LANES) {
-        staged[i / QUADS * STRIDE + i % QUADS] = quadOfKey(b, kvHead, key + i / QUADS, i % QUADS, end);
+      // All loads are on their way before the first of them is stored.
+      var brought: array<vec4f, BROUGHT>;
+      for (var n = 0u; n < BROUGHT; n++) { // unroll
+        let i = index + n * LANES;
+        brought[n] = k4(keyPlace(b, kvHead, key + i / QUADS), i % QUADS);
       }
+      for (var n = 0u; n < BROUGHT; n++) { // unroll
+        let i = index + n * LANES;
+        if (TILE_KEYS * QUADS % LANES == 0u || i < TILE_KEYS * QUADS) {
+          staged[i / QUADS * STRIDE + i % QUADS] = select(vec4f(), brought[n], key + i / QUADS < end);
+        }
+      }
+    }
+    if (STAGE_VALUES) {
+      var brought: array<vec4f, BROUGHT>;
+      for (var n = 0u; n < BROUGHT; n++) { // unroll
+        let i = index + n * LANES;
+        brought[n] = v4(keyPlace(b, kvHead, key + i / QUADS), i % QUADS);
+      }
+      for (var n = 0u; n < BROUGHT; n++) { // unroll
+        let i = index + n * LANES;
+        if (TILE_KEYS * QUADS % LANES == 0u || i < TILE_KEYS * QUADS) {
+          values[i] = select(vec4f(), brought[n], key + i / QUADS < end);
+        }
+      }
+    }
+    if (STAGE_KEYS || STAGE_VALUES) {
       workgroupBarrier();
     }
-    var scores: array<f32, ROWS * KEYS>;
+    // Of four rows each.
+    var scores: array<vec4f, KEYS>;
     // Without this, Dawn's compiler makes zeros of it before the loop alone.
-    for (var r = 0u; r < ROWS; r++) { // unroll
-      for (var c = 0u; c < KEYS; c++) { // unroll
-        scores[r * KEYS + c] = 0.0;
-      }
+    for (var c = 0u; c < KEYS; c++) { // unroll
+      scores[c] = vec4f();
     }
-    for (var quad = 0u; quad < QUADS; quad++) {
-      var keys: array<vec4f, KEYS>;
-      for (var c = 0u; c < KEYS; c++) { // unroll
-        if (STAGE_KEYS) {
-          keys[c] = staged[(across + 16u * c) * STRIDE + quad];
-        } else {
-          keys[c] = quadOfKey(b, kvHead, key + across + 16u * c, quad, end);
-        }
-      }
-      for (var r = 0u; r < ROWS; r++) { // unroll
-        var query: vec4f;
-        if (STAGE_QUERIES) {
-          query = queries[(down * ROWS + r) * QUADS + quad];
-        } else {
-          query = q4(placeOf(b, kvHead, min(ownRow + r, args.rows - 1u)), quad);
-        }
+    for (var some = 0u; some < QUADS / TOGETHER; some++) {
+      for (var t = 0u; t < TOGETHER; t++) { // unroll
+        let quad = TOGETHER * some + t;
+        let query = mat4x4f(q4(places[0], quad), q4(places[1], quad), q4(places[2], quad), q4(places[3], quad));
         for (var c = 0u; c < KEYS; c++) { // unroll
-          scores[r * KEYS + c] += dot(query, keys[c]);
+          var one: vec4f;
+          if (STAGE_KEYS) {
+            one = staged[(across + ACROSS * c) * STRIDE + quad];
+          } else {
+            one = k4(keyPlace(b, kvHead, key + across + ACROSS * c), quad);
+          }
+          // Four multiply-adds of each row one after the other; `dot` and an addition would be five operations.
+          for (var r = 0u; r < 4u; r++) { // unroll
+            scores[c][r] = query[r].x * one.x + scores[c][r];
+            scores[c][r] = query[r].y * one.y + scores[c][r];
+            scores[c][r] = query[r].z * one.z + scores[c][r];
+            scores[c][r] = query[r].w * one.w + scores[c][r];
+          }
         }
-      }
-    }
-    for (var r = 0u; r < ROWS; r++) { // unroll
-      for (var c = 0u; c < KEYS; c++) { // unroll
-        let score = scoreOf(scores[r * KEYS + c]);
-        scores[r * KEYS + c] = score;
       }
     }
     for (var c = 0u; c < KEYS; c++) { // unroll
-      let to = (across + 16u * c) * ROW_QUADS + down * QUARTERS;
-      for (var i = 0u; i < QUARTERS; i++) { // unroll
-        weights[to + i] = vec4f(
-          scores[(4u * i) * KEYS + c],
-          scores[(4u * i + 1u) * KEYS + c],
-          scores[(4u * i + 2u) * KEYS + c],
-          scores[(4u * i + 3u) * KEYS + c],
-        );
+      scores[c] = scoresOf(scores[c]);
+    }
+    if (BOUNDED || !seenByAll(b, firstQuery, lastQuery, key)) {
+      let sight = boundsOfFour(b, own);
+      for (var c = 0u; c < KEYS; c++) { // unroll
+        scores[c] = select(vec4f(NONE), scores[c], fourSee(sight, b, key + across + ACROSS * c));
       }
+    }
+    var most = scores[0];
+    for (var c = 0u; c < KEYS; c++) { // unroll
+      most = max(most, scores[c]);
+    }
+    peaks[across * DOWN + down] = most;
+    // From here on nobody reads keys, and everybody may read the largest scores.
+    workgroupBarrier();
+    most = peak;
+    for (var n = 0u; n < ACROSS; n++) { // unroll
+      most = max(most, peaks[n * DOWN + down]);
+    }
+    let factor = powersBelow(peak - most);
+    peak = most;
+    total *= factor;
+    for (var n = 0u; n < WIDE; n++) { // unroll
+      for (var r = 0u; r < 4u; r++) { // unroll
+        sums[r * WIDE + n] *= factor[r];
+      }
+    }
+    for (var c = 0u; c < KEYS; c++) { // unroll
+      let weight = select(powersBelow(scores[c] - most), vec4f(), scores[c] <= vec4f(-2.9e38));
+      total += weight;
+      staged[(across + ACROSS * c) * WEIGHTS + down] = weight;
     }
     workgroupBarrier();
-    if (STAGE_KEYS) {
-      for (var i = index; i < TILE_KEYS * QUADS; i += LANES) {
-        staged[i / QUADS * STRIDE + i % QUADS] = quadOfValue(b, kvHead, key + i / QUADS, i % QUADS, end);
-      }
-    }
-    if (weighs) {
-      let border = BOUNDED || !seenByAll(b, firstQuery, lastQuery / args.group, key);
-      var most = vec4f(NONE);
-      for (var j = 0u; j < PART_KEYS; j++) {
-        let at = (part * PART_KEYS + j) * ROW_QUADS + rowQuad;
-        if (border) {
-          weights[at] = select(vec4f(NONE), weights[at], fourSee(own, b, key + part * PART_KEYS + j));
-        }
-        most = max(most, weights[at]);
-      }
-      shares[part * ROW_QUADS + rowQuad] = most;
-    }
-    workgroupBarrier();
-    if (weighs) {
-      var most = peak;
-      for (var i = 0u; i < PARTS; i++) { // unroll
-        most = max(most, shares[i * ROW_QUADS + rowQuad]);
-      }
-      let factor = powersBelow(peak - most);
-      var weight = vec4f();
-      for (var j = 0u; j < PART_KEYS; j++) {
-        let at = (part * PART_KEYS + j) * ROW_QUADS + rowQuad;
-        let score = weights[at];
-        let power = select(powersBelow(score - most), vec4f(), score <= vec4f(-2.9e38));
-        weights[at] = power;
-        weight += power;
-      }
-      total = total * factor + weight;
-      peak = most;
-      if (part == 0u) {
-        factors[rowQuad] = factor;
-      }
-    }
-    workgroupBarrier();
-    for (var i = 0u; i < QUARTERS; i++) { // unroll
-      let factor = factors[down * QUARTERS + i];
-      for (var n = 0u; n < WIDE; n++) { // unroll
-        sums[(4u * i) * WIDE + n] *= factor.x;
-        sums[(4u * i + 1u) * WIDE + n] *= factor.y;
-        sums[(4u * i + 2u) * WIDE + n] *= factor.z;
-        sums[(4u * i + 3u) * WIDE + n] *= factor.w;
-      }
-    }
-    let last = min(TILE_KEYS, end - key);
-    for (var j = 0u; j < last; j++) {
-      for (var n = 0u; n < WIDE; n++) { // unroll
-        let quad = across + 16u * n;
-        if (quad < QUADS) {
+    for (var some = 0u; some < TILE_KEYS / KEYS_TOGETHER; some++) {
+      for (var t = 0u; t < KEYS_TOGETHER; t++) { // unroll
+        let j = KEYS_TOGETHER * some + t;
+        let weight = staged[j * WEIGHTS + down];
+        for (var n = 0u; n < WIDE; n++) { // unroll
+          let quad = min(across + ACROSS * n, QUADS - 1u);
           var value: vec4f;
-          if (STAGE_KEYS) {
-            value = staged[j * STRIDE + quad];
+          if (STAGE_VALUES) {
+            value = values[j * QUADS + quad];
           } else {
-            value = quadOfValue(b, kvHead, key + j, quad, end);
+            // What lies behind the last key is not seen, and may be anything: its weight of 0 is not enough.
+            value = select(vec4f(), v4(keyPlace(b, kvHead, key + j), quad), key + j < end);
           }
-          for (var i = 0u; i < QUARTERS; i++) { // unroll
-            let weight = weights[j * ROW_QUADS + down * QUARTERS + i];
-            sums[(4u * i) * WIDE + n] += weight.x * value;
-            sums[(4u * i + 1u) * WIDE + n] += weight.y * value;
-            sums[(4u * i + 2u) * WIDE + n] += weight.z * value;
-            sums[(4u * i + 3u) * WIDE + n] += weight.w * value;
+          for (var r = 0u; r < 4u; r++) { // unroll
+            sums[r * WIDE + n] = weight[r] * value + sums[r * WIDE + n];
           }
         }
       }
@@ -226,29 +214,23 @@ fn main(@builtin(workgroup_id) tile_id: vec3u, @builtin(local_invocation_index) 
   }
 
   workgroupBarrier();
-  if (weighs) {
-    shares[part * ROW_QUADS + rowQuad] = total;
-  }
+  peaks[across * DOWN + down] = total;
   workgroupBarrier();
-  if (weighs && part == 0u) {
-    total = (shares[rowQuad] + shares[ROW_QUADS + rowQuad])
-      + (shares[2u * ROW_QUADS + rowQuad] + shares[3u * ROW_QUADS + rowQuad]);
-    factors[rowQuad] = total;
-    for (var i = 0u; i < 4u; i++) {
-      storeStats(b, kvHead, first + 4u * rowQuad + i, split, peak[i], total[i]);
-    }
+  total = vec4f();
+  for (var n = 0u; n < ACROSS; n++) { // unroll
+    total += peaks[n * DOWN + down];
   }
-  workgroupBarrier();
-  for (var r = 0u; r < ROWS; r++) { // unroll
-    let row = ownRow + r;
-    if (row < args.rows) {
-      let weight = factors[down * QUARTERS + r / 4u][r % 4u];
-      let scale = select(select(1.0 / weight, 0.0, weight == 0.0), 1.0, SPLIT);
-      let to = (split * args.batch * args.queries * args.heads + placeOf(b, kvHead, row)) * args.headDim;
+  for (var r = 0u; r < 4u; r++) { // unroll
+    if (own + r < args.rows) {
+      if (across == 0u) {
+        storeStats(places[r], split, peak[r], total[r]);
+      }
+      let scale = select(select(1.0 / total[r], 0.0, total[r] == 0.0), 1.0, SPLIT);
+      let to = (split * args.batch * args.queries * args.heads + places[r]) * args.headDim;
       for (var n = 0u; n < WIDE; n++) { // unroll
         let value = sums[r * WIDE + n] * scale;
         for (var i = 0u; i < 4u; i++) { // unroll
-          let channel = 4u * (across + 16u * n) + i;
+          let channel = 4u * (across + ACROSS * n) + i;
           if (channel < args.headDim) {
             y[to + channel] = value[i];
           }
@@ -263,15 +245,9 @@ fn placeOf(b: u32, kvHead: u32, row: u32) -> u32 {
   return (b * args.queries + row / args.group) * args.heads + kvHead * args.group + row % args.group;
 }
 
-/// A quad of a key, 0 behind the last one, so that what lies there reaches nothing.
-fn quadOfKey(b: u32, kvHead: u32, key: u32, quad: u32, end: u32) -> vec4f {
-  let row = (b * args.keys + min(key, args.keys - 1u)) * args.kvHeads + kvHead;
-  return select(vec4f(), k4(row, quad), key < end);
-}
-
-fn quadOfValue(b: u32, kvHead: u32, key: u32, quad: u32, end: u32) -> vec4f {
-  let row = (b * args.keys + min(key, args.keys - 1u)) * args.kvHeads + kvHead;
-  return select(vec4f(), v4(row, quad), key < end);
+/// The row of a key among those of all heads, or of the last one behind it.
+fn keyPlace(b: u32, kvHead: u32, key: u32) -> u32 {
+  return (b * args.keys + min(key, args.keys - 1u)) * args.kvHeads + kvHead;
 }
 
 /// Whether all queries from the first to the last see every key of a tile.
@@ -282,11 +258,7 @@ fn seenByAll(b: u32, firstQuery: u32, lastQuery: u32, key: u32) -> bool {
   return i32(key) >= high.begin && last <= low.end;
 }
 
-fn storeStats(b: u32, kvHead: u32, row: u32, split: u32, most: f32, weight: f32) {
-  if (row >= args.rows) {
-    return;
-  }
-  let place = placeOf(b, kvHead, row);
+fn storeStats(place: u32, split: u32, most: f32, weight: f32) {
   if (SPLIT) {
     let at = 2u * (split * args.batch * args.queries * args.heads + place);
     stats[at] = most;

@@ -13,7 +13,7 @@ import { createBackend } from '@mamba/core/driver';
 import { reference } from '@mamba/reference';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { createDriver } from '../src/driver.ts';
-import { attentionMatrix } from '../src/generated/index.ts';
+import { attentionHalves, attentionMatrix } from '../src/generated/index.ts';
 import { acquire } from '../src/gpu/acquire.ts';
 import { Gpu } from '../src/gpu/gpu.ts';
 import type { Shader } from '../src/gpu/shader.ts';
@@ -39,16 +39,22 @@ fn multiplyAccumulate(left: Left, right: Right, sums: Result) -> Result {
   return result;
 }
 
-fn storeResult(at: u32, sums: Result, stride: u32) {
+fn storeScores(at: u32, sums: Result, stride: u32) {
   let to = at + laneOfSubgroup / 2u * stride + 2u * (laneOfSubgroup % 2u);
   weights[to] = bitcast<vec4u>(vec4f(sums[0], sums[1], sums[2], sums[3]));
   weights[to + 1u] = bitcast<vec4u>(vec4f(sums[4], sums[5], sums[6], sums[7]));
 }
 
-fn loadResult(at: u32, stride: u32) -> Result {
-  let place = at + laneOfSubgroup / 2u * stride + 2u * (laneOfSubgroup % 2u);
-  let one = bitcast<vec4f>(weights[place]);
-  let other = bitcast<vec4f>(weights[place + 1u]);
+fn storeMoved(at: u32, sums: Result, stride: u32) {
+  let to = at + laneOfSubgroup / 2u * stride + 2u * (laneOfSubgroup % 2u);
+  moved[to] = bitcast<vec4u>(vec4f(sums[0], sums[1], sums[2], sums[3]));
+  moved[to + 1u] = bitcast<vec4u>(vec4f(sums[4], sums[5], sums[6], sums[7]));
+}
+
+fn loadMoved() -> Result {
+  let place = laneOfSubgroup / 2u * MOVED + 2u * (laneOfSubgroup % 2u);
+  let one = bitcast<vec4f>(moved[place]);
+  let other = bitcast<vec4f>(moved[place + 1u]);
   return Result(one.x, one.y, one.z, one.w, other.x, other.y, other.z, other.w);
 }
 
@@ -76,6 +82,10 @@ fn loadWeights(at: u32, stride: u32) -> Operand {
 }
 `;
 
+const PACKED = /vec4u\(bitcast<vec2u>\(vec4<f16>\(first\)\), bitcast<vec2u>\(vec4<f16>\(second\)\)\)/;
+const PACKED_INSTEAD =
+  'vec4u(pack2x16float(first.xy), pack2x16float(first.zw), pack2x16float(second.xy), pack2x16float(second.zw))';
+
 /** The text of the kernel with functions in place of the units. Lanes are counted in subgroups of 32. */
 function emulated(text: string): string {
   return (
@@ -85,21 +95,19 @@ function emulated(text: string): string {
       .replace(/^diagnostic\(.+\);$/gm, '')
       .replace(/alias (Left|Right) = .+;/g, 'alias $1 = Operand;')
       .replace(/alias Result = .+;/, 'alias Result = array<f32, 8>;')
-      .replace(/subgroupMatrixLoad<Result, row_major>\(&weights, (.+?), SCORES\);/g, 'loadResult($1, SCORES);')
-      .replace(/subgroupMatrixLoad<Left, row_major>\(&weights, (.+?), SCORES\);/g, 'loadWeights($1, SCORES);')
+      .replace(/subgroupMatrixLoad<Result, row_major>\(&moved, 0u, MOVED\);/g, 'loadMoved();')
+      .replace(/subgroupMatrixLoad<Left, row_major>\(&weights, (.+), (SCORES|MATRIX)\);/g, 'loadWeights($1, $2);')
       .replace(/subgroupMatrixLoad<\w+, row_major>\(&tiles, (.+?), ROW\);/g, 'loadTiles($1, ROW, false);')
       .replace(/subgroupMatrixLoad<\w+, col_major>\(&tiles, (.+?), ROW\);/g, 'loadTiles($1, ROW, true);')
-      .replace(/subgroupMatrixStore<row_major>\(&weights, /g, 'storeResult(')
+      .replace(/subgroupMatrixStore<row_major>\(&weights, /g, 'storeScores(')
+      .replace(/subgroupMatrixStore<row_major>\(&moved, /g, 'storeMoved(')
       .replace(/subgroupMatrixMultiplyAccumulate/g, 'multiplyAccumulate')
       .replace(/\n *@builtin\(subgroup_id\) subgroup: u32,\n *@builtin\(subgroup_invocation_id\) lane: u32,/, '')
       .replace(
         /\) \{\n( *let count = )/,
         ') {\n  let subgroup = index / 32u;\n  let lane = index % 32u;\n  laneOfSubgroup = lane;\n$1',
       )
-      .replace(
-        /vec4u\(bitcast<vec2u>\(vec4<f16>\(first\)\), bitcast<vec2u>\(vec4<f16>\(second\)\)\)/,
-        'vec4u(pack2x16float(first.xy), pack2x16float(first.zw), pack2x16float(second.xy), pack2x16float(second.zw))',
-      ) + EMULATION
+      .replace(PACKED, PACKED_INSTEAD) + EMULATION
   );
 }
 
@@ -121,6 +129,9 @@ let oracle: Backend;
 beforeAll(async () => {
   const shader = attentionMatrix as Shader;
   Object.assign(shader.links, { default: emulated(shader.links.default!) });
+  const halves = attentionHalves as Shader;
+  const text = halves.links.default!.replace('enable f16;', '').replace(PACKED, PACKED_INSTEAD);
+  Object.assign(halves.links, { default: text });
   gpu = new Gpu(await acquire({}));
   oracle = await reference().create();
 });

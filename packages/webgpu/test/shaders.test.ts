@@ -63,12 +63,16 @@ const constants: Readonly<Record<string, readonly Readonly<Record<string, number
   ],
   'linear-matrix': [{ SIDE: 2 }, { SIDE: 4 }],
   attention: [
-    { QUADS: 16, ROWS: 8, KEYS: 2, WIDE: 1, QUARTERS: 2 },
-    { QUADS: 33, ROWS: 4, KEYS: 1, WIDE: 3, QUARTERS: 1 },
+    { QUADS: 16, DOWN: 16, ACROSS: 8, KEYS: 4, WIDE: 2, BROUGHT: 4, TOGETHER: 4, KEYS_TOGETHER: 8 },
+    { QUADS: 33, DOWN: 8, ACROSS: 16, KEYS: 1, WIDE: 3, BROUGHT: 5, TOGETHER: 1, KEYS_TOGETHER: 8 },
+  ],
+  'attention-step': [
+    { QUADS: 16, ACROSS: 16, WIDE: 1, EACH: 8, ROWS: 1 },
+    { QUADS: 33, ACROSS: 32, WIDE: 2, EACH: 2, ROWS: 4 },
   ],
   'attention-matrix': [
-    { QUADS: 16, DEEP: 4 },
-    { QUADS: 32, DEEP: 8 },
+    { DEEP: 4, BROUGHT: 2 },
+    { DEEP: 7, BROUGHT: 4 },
   ],
   'attention-rows': [{ QUADS: 16 }],
   'attention-backward': [
@@ -94,7 +98,7 @@ const modules = Object.values(shaders as unknown as Record<string, Shader>).flat
  * Shaders that tests compile and do not run: SwiftShader has no matrix units. `mamba-bench kernels` runs them on
  * hardware.
  */
-const compiledOnly = ['linear-matrix', 'attention-matrix'];
+const compiledOnly = ['linear-matrix', 'attention-matrix', 'attention-halves'];
 
 let device: GPUDevice;
 let nullDevice: GPUDevice;

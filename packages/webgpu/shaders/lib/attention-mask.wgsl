@@ -67,6 +67,18 @@ fn sees(own: Bounds, b: u32, key: u32) -> bool {
   return seen;
 }
 
+/// Whether a row sees four neighbouring keys.
+fn seesFour(own: Bounds, b: u32, key: u32) -> vec4<bool> {
+  let j = vec4i(i32(key)) + vec4i(0, 1, 2, 3);
+  let seen = ((j >= vec4i(own.begin)) & (j <= vec4i(own.end)))
+    | ((j >= vec4i(own.first)) & (j <= vec4i(own.globalEnd)));
+  if (SEGMENTED) {
+    let segments = vec4i(segmentOf(b, key), segmentOf(b, key + 1u), segmentOf(b, key + 2u), segmentOf(b, key + 3u));
+    return seen & (segments == vec4i(own.segment));
+  }
+  return seen;
+}
+
 /// The segment of a key, which lies behind the bounds of all queries.
 fn segmentOf(b: u32, key: u32) -> i32 {
   return bounds[args.batch * args.queries * 8u + b * args.keys + min(key, args.keys - 1u)];

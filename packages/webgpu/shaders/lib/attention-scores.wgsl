@@ -1,10 +1,24 @@
 // Scores in powers of two, and weights of them. Expects in `args` factor and cap.
 
+/// Whether scores have a cap.
+override CAPPED: bool = false;
+
 /// A score of a product q · k: `factor` times it, or with a cap cap · tanh(factor q · k).
 fn scoreOf(product: f32) -> f32 {
-  let scaled = args.factor * product;
-  if (args.cap > 0.0) {
-    return args.cap * tanhOf(scaled);
+  if (CAPPED) {
+    return args.cap * tanhOf(args.factor * product);
+  }
+  return args.factor * product;
+}
+
+fn scoresOf(products: vec4f) -> vec4f {
+  return capped(args.factor * products);
+}
+
+/// Scores whose factor is applied already.
+fn capped(scaled: vec4f) -> vec4f {
+  if (CAPPED) {
+    return args.cap * vec4f(tanhOf(scaled.x), tanhOf(scaled.y), tanhOf(scaled.z), tanhOf(scaled.w));
   }
   return scaled;
 }

@@ -4,7 +4,7 @@ import { attentionRows, attentionBackward as shader } from '../generated/index.t
 import { type Gpu, wholeRange } from '../gpu/gpu.ts';
 import type { BufferRange } from '../gpu/shader.ts';
 import { rangeOf, type Storage, unsplitStorage } from '../storage.ts';
-import { attentionRefusal, maskOf, scoreUniforms } from './attention.ts';
+import { attentionRefusal, maskOf, scoresOf } from './attention.ts';
 import type { KernelContext } from './kernel-context.ts';
 
 /** The gradients of attention: a walk over the keys for dq, and one over the rows for dk and dv. */
@@ -20,6 +20,7 @@ export function attentionBackward(
     const dv = allocator.result(4 * batch * keys * kvHeads * headDim, 'attention-backward v');
     const rows = wholeRange(allocator.scratch(8 * total, 'attention-backward rows'));
     const mask = maskOf(gpu, allocator, call);
+    const scores = scoresOf(call);
     const quads = Math.ceil(headDim / 4);
     const link = headDim % 4 === 0 ? 'quads' : 'singles';
     gpu.dispatch(attentionRows, {
@@ -41,7 +42,13 @@ export function attentionBackward(
       gpu.dispatch(shader, {
         link,
         constants: { QUADS: quads, COLUMNS: columns, WIDE: Math.ceil(quads / 16) },
-        overrides: { ...mask.overrides, OF_KEYS, STAGE_STAYING: stageStaying, STAGE_MOVING: stageMoving },
+        overrides: {
+          ...mask.overrides,
+          ...scores.overrides,
+          OF_KEYS,
+          STAGE_STAYING: stageStaying,
+          STAGE_MOVING: stageMoving,
+        },
         bindings: {
           q: rangeOf(call.q),
           k: rangeOf(call.k),
@@ -52,7 +59,7 @@ export function attentionBackward(
           first,
           second,
         },
-        uniforms: { ...mask.uniforms, ...scoreUniforms(call), headDim, scale: call.scale },
+        uniforms: { ...mask.uniforms, ...scores.uniforms, headDim, scale: call.scale },
         workgroups: [Math.ceil(places / TILE), kvHeads, batch],
       });
     };

@@ -1,8 +1,11 @@
 /** A layout of attention.wgsl. */
 export interface AttentionVariant {
-  /** Rows and keys of a lane: a workgroup has 8 times and 16 times as many. */
-  readonly rows: 4 | 8;
+  /** Lanes of a workgroup, down its rows and across its keys. A lane has four rows. */
+  readonly down: number;
+  readonly across: number;
+  /** Keys of a lane. */
   readonly keys: 1 | 2 | 4;
-  readonly stageQueries: boolean;
+  /** What passes through workgroup memory. */
   readonly stageKeys: boolean;
+  readonly stageValues: boolean;
 }

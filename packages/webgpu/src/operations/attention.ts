@@ -1,11 +1,25 @@
 import type { AttentionResult, TensorSpec } from '@mamba/core';
 import type { AttentionCall, DeviceTensor } from '@mamba/core/driver';
-import { attentionBounds, attentionMatrix, attentionSum, attention as shader } from '../generated/index.ts';
+import {
+  attentionBounds,
+  attentionHalves,
+  attentionMatrix,
+  attentionStep,
+  attentionSum,
+  attention as shader,
+} from '../generated/index.ts';
 import { type Allocator, type Gpu, wholeRange } from '../gpu/gpu.ts';
 import { bindingRefusal } from '../gpu/limits.ts';
 import type { BufferRange } from '../gpu/shader.ts';
 import { rangeOf, type Storage, unsplitStorage } from '../storage.ts';
-import { MATRIX_ROWS, MOST_CHANNELS, planAttention, usesMatrixUnits } from './attention-plan.ts';
+import {
+  isStep,
+  MATRIX_ROWS,
+  MOST_CHANNELS,
+  planAttention,
+  planAttentionStep,
+  usesMatrixUnits,
+} from './attention-plan.ts';
 import type { KernelContext } from './kernel-context.ts';
 
 /** Softmax attention in tiles. Where there are few rows, the keys are cut over workgroups, and a sum follows. */
@@ -14,61 +28,140 @@ export function attention(
   call: AttentionCall<DeviceTensor<Storage>>,
 ): AttentionResult<Storage> {
   const { gpu } = kernels;
-  const { batch, queries, heads, kvHeads, headDim } = call;
+  const { batch, queries, heads, headDim } = call;
   return gpu.allocating((allocator) => {
     const total = batch * queries * heads;
     const y = allocator.result(4 * total * headDim, 'attention y');
     const logSumExp = allocator.result(4 * total, 'attention logSumExp');
-    if (usesMatrixUnits(kernels, call)) {
-      attendOnMatrixUnits(kernels, allocator, call, wholeRange(y), wholeRange(logSumExp));
-      return { y: unsplitStorage(y), logSumExp: unsplitStorage(logSumExp) };
-    }
-    const { rows, keys, stageQueries, stageKeys, splits, tiles } = planAttention(kernels, call);
-    const cut = splits > 1;
-    const sums = cut ? wholeRange(allocator.scratch(4 * splits * total * headDim, 'attention sums')) : wholeRange(y);
-    const stats = cut ? wholeRange(allocator.scratch(8 * splits * total, 'attention stats')) : wholeRange(logSumExp);
-    const mask = maskOf(gpu, allocator, call);
-    const quads = Math.ceil(headDim / 4);
-    gpu.dispatch(shader, {
-      link: headDim % 4 === 0 ? 'quads' : 'singles',
-      constants: { QUADS: quads, ROWS: rows, KEYS: keys, WIDE: Math.ceil(quads / 16), QUARTERS: rows / 4 },
-      overrides: { ...mask.overrides, STAGE_QUERIES: stageQueries, STAGE_KEYS: stageKeys, SPLIT: cut },
-      bindings: {
-        q: rangeOf(call.q),
-        k: rangeOf(call.k),
-        v: rangeOf(call.v),
-        bounds: mask.bounds,
-        y: sums,
-        stats,
-      },
-      uniforms: { ...mask.uniforms, ...scoreUniforms(call), headDim, splits, zero: 0 },
-      workgroups: [tiles * splits, kvHeads, batch],
-    });
-    if (cut)
-      gpu.dispatch(attentionSum, {
-        bindings: { sums, stats, y: wholeRange(y), results: wholeRange(logSumExp) },
-        uniforms: { total, headDim, splits, zero: 0 },
-        workgroups: gpu.grid(total),
-      });
+    const results = { y: wholeRange(y), results: wholeRange(logSumExp) };
+    if (usesMatrixUnits(kernels, call)) attendOnMatrixUnits(kernels, allocator, call, results);
+    else if (isStep(call)) attendInStep(kernels, allocator, call, results);
+    else attendOnLanes(kernels, allocator, call, results);
     return { y: unsplitStorage(y), logSumExp: unsplitStorage(logSumExp) };
   });
 }
 
-/** The same on matrix units, 64 rows of a head of keys a workgroup. */
+/** Where a call leaves y and logSumExp. */
+interface Results {
+  readonly y: BufferRange;
+  readonly results: BufferRange;
+}
+
+function attendOnLanes(
+  kernels: KernelContext,
+  allocator: Allocator,
+  call: AttentionCall<DeviceTensor<Storage>>,
+  results: Results,
+): void {
+  const { gpu } = kernels;
+  const { batch, kvHeads, headDim } = call;
+  const { splits, tiles, ...layout } = planAttention(kernels, call);
+  const { down, across, keys } = layout;
+  const quads = Math.ceil(headDim / 4);
+  const mask = maskOf(gpu, allocator, call);
+  const scores = scoresOf(call);
+  inSplits(gpu, allocator, call, splits, results, (y, stats) =>
+    gpu.dispatch(shader, {
+      link: headDim % 4 === 0 ? 'quads' : 'singles',
+      constants: {
+        QUADS: quads,
+        DOWN: down,
+        ACROSS: across,
+        KEYS: keys,
+        WIDE: Math.ceil(quads / across),
+        BROUGHT: Math.ceil((keys * quads) / down),
+        TOGETHER: quads % 4 === 0 ? 4 : quads % 2 === 0 ? 2 : 1,
+        KEYS_TOGETHER: 8,
+      },
+      overrides: {
+        ...mask.overrides,
+        ...scores.overrides,
+        STAGE_KEYS: layout.stageKeys,
+        STAGE_VALUES: layout.stageValues,
+        SPLIT: splits > 1,
+      },
+      bindings: { q: rangeOf(call.q), k: rangeOf(call.k), v: rangeOf(call.v), bounds: mask.bounds, y, stats },
+      uniforms: { ...mask.uniforms, ...scores.uniforms, headDim, splits, zero: 0 },
+      workgroups: [tiles * splits, kvHeads, batch],
+    }),
+  );
+}
+
+/** A few rows against a cache. */
+function attendInStep(
+  kernels: KernelContext,
+  allocator: Allocator,
+  call: AttentionCall<DeviceTensor<Storage>>,
+  results: Results,
+): void {
+  const { gpu } = kernels;
+  const { batch, kvHeads, headDim } = call;
+  const { across, each, rows, splits } = planAttentionStep(kernels, call);
+  const quads = Math.ceil(headDim / 4);
+  const mask = maskOf(gpu, allocator, call);
+  const scores = scoresOf(call);
+  inSplits(gpu, allocator, call, splits, results, (y, stats) =>
+    gpu.dispatch(attentionStep, {
+      link: headDim % 4 === 0 ? 'quads' : 'singles',
+      constants: { QUADS: quads, ACROSS: across, WIDE: Math.ceil(quads / across), EACH: each, ROWS: rows },
+      overrides: { ...mask.overrides, ...scores.overrides, SPLIT: splits > 1 },
+      bindings: { q: rangeOf(call.q), k: rangeOf(call.k), v: rangeOf(call.v), bounds: mask.bounds, y, stats },
+      uniforms: { ...mask.uniforms, ...scores.uniforms, headDim, splits, zero: 0 },
+      workgroups: [splits, kvHeads, batch],
+    }),
+  );
+}
+
+/** Dispatches what leaves sums and statistics of splits of the keys, and adds them up where there are several. */
+function inSplits(
+  gpu: Gpu,
+  allocator: Allocator,
+  { batch, queries, heads, headDim }: AttentionCall<unknown>,
+  splits: number,
+  { y, results }: Results,
+  dispatch: (y: BufferRange, stats: BufferRange) => void,
+): void {
+  if (splits === 1) {
+    dispatch(y, results);
+    return;
+  }
+  const total = batch * queries * heads;
+  const sums = wholeRange(allocator.scratch(4 * splits * total * headDim, 'attention sums'));
+  const stats = wholeRange(allocator.scratch(8 * splits * total, 'attention stats'));
+  dispatch(sums, stats);
+  const blocks = Math.ceil(headDim / 64);
+  gpu.dispatch(attentionSum, {
+    bindings: { sums, stats, y, results },
+    uniforms: { total, headDim, blocks, splits, zero: 0 },
+    workgroups: gpu.grid(total * blocks),
+  });
+}
+
+/** The same on matrix units, from keys and values that are rounded to halves first. */
 function attendOnMatrixUnits(
   { gpu, matrixUnits }: KernelContext,
   allocator: Allocator,
   call: AttentionCall<DeviceTensor<Storage>>,
-  y: BufferRange,
-  results: BufferRange,
+  { y, results }: Results,
 ): void {
-  const { batch, queries, heads, kvHeads, headDim } = call;
+  const { batch, queries, keys, heads, kvHeads, headDim } = call;
+  const { pairs } = matrixUnits!;
   const mask = maskOf(gpu, allocator, call);
+  const scores = scoresOf(call);
+  const headOctets = headDim / 8;
+  const octets = batch * keys * kvHeads * headOctets;
+  const halves = wholeRange(allocator.scratch((pairs ? 64 : 32) * octets, 'attention halves'));
+  gpu.dispatch(attentionHalves, {
+    overrides: { PAIRS: pairs },
+    bindings: { k: rangeOf(call.k), v: rangeOf(call.v), halves },
+    uniforms: { octets, keys, kvHeads, headOctets },
+    workgroups: gpu.grid(Math.ceil(octets / 64)),
+  });
   gpu.dispatch(attentionMatrix, {
-    constants: { QUADS: headDim / 4, DEEP: headDim / 16 },
-    overrides: { ...mask.overrides, PAIRS: matrixUnits!.pairs },
-    bindings: { q: rangeOf(call.q), k: rangeOf(call.k), v: rangeOf(call.v), bounds: mask.bounds, y, results },
-    uniforms: { ...mask.uniforms, ...scoreUniforms(call), headDim, zero: 0 },
+    constants: { DEEP: headDim / 16, BROUGHT: Math.ceil(headDim / 32) },
+    overrides: { ...mask.overrides, ...scores.overrides, PAIRS: pairs },
+    bindings: { q: rangeOf(call.q), halves, bounds: mask.bounds, y, results },
+    uniforms: { ...mask.uniforms, ...scores.uniforms, headDim, octets, zero: 0 },
     workgroups: [Math.ceil((queries * heads) / kvHeads / MATRIX_ROWS), kvHeads, batch],
   });
 }
@@ -78,8 +171,10 @@ export function attentionRefusal(kernels: KernelContext, call: AttentionCall<Ten
   const { gpu } = kernels;
   const { batch, kvHeads, headDim } = call;
   if (headDim > MOST_CHANNELS) return `heads of ${headDim} channels are more than ${MOST_CHANNELS}`;
-  const { splits, tiles } = planAttention(kernels, call);
   const limit = gpu.limits.maxComputeWorkgroupsPerDimension;
+  const { splits, tiles } = isStep(call)
+    ? { ...planAttentionStep(kernels, call), tiles: 1 }
+    : planAttention(kernels, call);
   const most = Math.max(tiles * splits, kvHeads, batch);
   if (most > limit) return `it would take ${most} workgroups in one dimension, more than ${limit}`;
   return bindingRefusal(gpu, 'what queries see', boundsSize(call));
@@ -146,9 +241,12 @@ function boundsSize({ batch, queries, keys, segments }: AttentionCall<unknown>):
 }
 
 /** What lib/attention-scores.wgsl needs of a call: scores are powers of two. */
-export function scoreUniforms({ scale, softcap = 0 }: AttentionCall<unknown>): { factor: number; cap: number } {
-  return {
-    factor: softcap === 0 ? scale * Math.LOG2E : scale / softcap,
-    cap: softcap * Math.LOG2E,
-  };
+export interface Scores {
+  readonly overrides: { readonly CAPPED: boolean };
+  readonly uniforms: { readonly factor: number; readonly cap: number };
+}
+
+export function scoresOf({ scale, softcap }: AttentionCall<unknown>): Scores {
+  if (softcap === undefined) return { overrides: { CAPPED: false }, uniforms: { factor: scale * Math.LOG2E, cap: 0 } };
+  return { overrides: { CAPPED: true }, uniforms: { factor: scale / softcap, cap: softcap * Math.LOG2E } };
 }
