@@ -22,6 +22,7 @@ describe('mamba-bench kernels', () => {
     expect(status).toBe(0);
     expect(out).toContain('scan, 16 states, dim 64, length 64');
     for (const name of ['layerNorm', 'multiply']) expect(out).toContain(`${name} 8 × 64`);
+    for (const name of ['attention', 'ssd scan']) expect(out).toContain(`${name} of 2 heads, length 64`);
     const report = JSON.parse(readFileSync(file, 'utf8'));
     expect(report).toMatchObject({ kind: 'mamba-kernels', backend: 'cpu', kernels: [{ mode: 'plain' }] });
     const [{ rows }] = report.kernels;
@@ -55,6 +56,15 @@ describe('mamba-bench kernels', () => {
     expect(`${status} ${err}`).toBe('0 ');
     for (const name of ['scan backward rule', 'scan backward 1:1:16:4:4:0:0:16:32']) expect(out).toContain(name);
     for (const figure of ['GB/s', 'forwards', 'states', 'carry', 'main', 'sums']) expect(out).toContain(`  ${figure} `);
+  });
+
+  it("times attention and Mamba-2's scan on webgpu, once they agree with the reference", async () => {
+    const sections = ['--section', 'attention', 'ssd-scan', '--precision', 'float32'];
+    const { status, out, err } = await run('--backend', 'webgpu', '--quick', ...sections);
+    expect(`${status} ${err}`).toBe('0 ');
+    for (const name of ['largest error', 'forward', 'backward', 'step'])
+      expect(out).toContain(`attention float32: ${name}`);
+    for (const name of ['ssd scan: largest error', 'ssd scan ', 'ssd scan backward']) expect(out).toContain(name);
   });
 
   it('times the gradients of products on webgpu', async () => {

@@ -1,5 +1,7 @@
 /** The kernels that are timed on the cpu backend, at the shapes of mamba-130m, and what each is measured in. */
 import { type Backend, BYTES_PER_WEIGHT, type DType, type HostTensor, sizeOf } from '@mamba/core';
+import { disposeAll } from '@mamba/core/toolkit';
+import type { SsdShape } from '../../cases/work.ts';
 import { smallOperations } from '../small-operations.ts';
 
 /** Names of the machine's limits, with which kernels are compared. */
@@ -28,6 +30,8 @@ export interface KernelCase {
 
 /** d_inner of mamba-130m. */
 const DIM = 1536;
+/** Channels of a head of attention, and of Mamba-2's scan. */
+const HEAD_DIM = 64;
 
 /** @param quick Small shapes, as a check of the program. */
 export function kernelCases(one: Backend, two: Backend, quick: boolean): KernelCase[] {
@@ -35,6 +39,7 @@ export function kernelCases(one: Backend, two: Backend, quick: boolean): KernelC
     ...scans(one, quick),
     ...products(one, quick),
     ...backwards(one, quick),
+    ...mixing(one, quick),
     ...matrixVector(one, two, quick),
     ...elementwise(one, quick),
     ...others(one, two, quick),
@@ -115,6 +120,24 @@ function backwards(one: Backend, quick: boolean): KernelCase[] {
         limit: LIMITS.operations,
       }),
     ),
+  ];
+}
+
+/** Attention and Mamba-2's scan, forward and backward, whose work is that of matrix products. */
+function mixing(one: Backend, quick: boolean): KernelCase[] {
+  const [length, heads] = quick ? [64, 2] : [1024, 12];
+  const attended = `attention of ${heads} heads, length ${length}`;
+  const products = 2 * length * (length + 1) * heads * HEAD_DIM;
+  const attention = attentionCalls(one, length, heads);
+  const ssd = ssdCalls(one, { batch: 1, length, heads, headDim: HEAD_DIM, state: 128 });
+  const scanned = `ssd scan of ${heads} heads, length ${length}`;
+  const limit = LIMITS.operations;
+  return [
+    { name: attended, unit: 'GFLOP/s', work: products, run: attention.forward, limit },
+    // Seven products of its size in place of two.
+    { name: `${attended}, backward`, unit: 'GFLOP/s', work: 3.5 * products, run: attention.backward, limit },
+    { name: scanned, unit: 'ns a state step', work: ssd.steps, run: ssd.forward },
+    { name: `${scanned}, backward`, unit: 'ns a state step', work: ssd.steps, run: ssd.backward },
   ];
 }
 
@@ -246,6 +269,31 @@ function linearBackward(
   return () => {
     const gradients = backend.linearBackward(x, weight, undefined, dy);
     for (const gradient of Object.values(gradients)) gradient?.dispose();
+  };
+}
+
+function attentionCalls(backend: Backend, length: number, heads: number) {
+  const sequence = () => backend.upload(values([1, length, heads * HEAD_DIM]));
+  const [q, k, v, dy] = [sequence(), sequence(), sequence(), sequence()];
+  const options = { headDim: HEAD_DIM };
+  const kept = backend.attention(q, k, v, options);
+  return {
+    forward: () => disposeAll(Object.values(backend.attention(q, k, v, options))),
+    backward: () => disposeAll(Object.values(backend.attentionBackward(q, k, v, options, kept, { y: dy }))),
+  };
+}
+
+function ssdCalls(backend: Backend, shape: SsdShape) {
+  const { batch, length, heads, headDim, state } = shape;
+  const upload = (sizes: readonly number[], low?: number, high?: number) => backend.upload(values(sizes, low, high));
+  const [x, dy] = [upload([batch, length, heads, headDim]), upload([batch, length, heads, headDim])];
+  const [B, C] = [upload([batch, length, 1, state]), upload([batch, length, 1, state])];
+  const [dt, A, D] = [upload([batch, length, heads], -4, 0), upload([heads], -16, -1), upload([heads])];
+  const options = { D, dtBias: D, dtSoftplus: true };
+  return {
+    steps: batch * length * heads * headDim * state,
+    forward: () => disposeAll(Object.values(backend.ssdScan(x, dt, A, B, C, options))),
+    backward: () => disposeAll(Object.values(backend.ssdScanBackward(x, dt, A, B, C, options, { y: dy }))),
   };
 }
 

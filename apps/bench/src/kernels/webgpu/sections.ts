@@ -5,6 +5,7 @@
 import process from 'node:process';
 import { type Toggles, webgpu } from '@mamba/webgpu';
 import { messageOf } from '../../errors.ts';
+import { attention } from './attention.ts';
 import { ceilings } from './ceilings.ts';
 import { matrixUnits } from './matrix-units.ts';
 import { models, prefills } from './models.ts';
@@ -20,6 +21,7 @@ import {
   type WebGpuSection,
 } from './session.ts';
 import { small } from './small.ts';
+import { ssdScan } from './ssd-scan.ts';
 
 export interface WebGpuKernels {
   readonly date: string;
@@ -38,6 +40,8 @@ const SECTIONS: Readonly<Record<WebGpuSection, (session: Session) => Promise<voi
   linear,
   'linear-backward': linearBackward,
   conv,
+  attention,
+  'ssd-scan': ssdScan,
   small,
   models,
   prefills,

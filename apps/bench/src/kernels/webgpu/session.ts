@@ -32,6 +32,8 @@ export const WEBGPU_SECTIONS = [
   'linear',
   'linear-backward',
   'conv',
+  'attention',
+  'ssd-scan',
   'small',
   'models',
   'prefills',
