@@ -1,17 +1,18 @@
 // The gradients of attention (arXiv 2307.08691, algorithm 2) on float32 lanes, without sums that two workgroups share:
 // a workgroup keeps a tile of one side and walks over the other, and this runs once for each side.
 //
-// - of queries: 32 rows stay, keys move: dq.
-// - of keys (OF_KEYS): 32 keys stay, rows move: dk and dv, over all heads that share a head of keys.
+// - of queries: TILE rows stay, keys move: dq.
+// - of keys (OF_KEYS): TILE keys stay, rows move: dk and dv, over all heads that share a head of keys.
 //
 // With `a` for what stays and `b` for what moves, of q and dy or of k and v:
 //
 //     S = a b'     dP = a2 b2'     P = 2^(S - logSumExp)     dS = P (dP - Δ) cap'     da += dS b     da2 += P b2
 //
-// 128 lanes as 8 × 16: a lane has four neighbouring places of what stays, with which it forms products of COLUMNS of
-// what moves (16 apart) and WIDE quads of channels of the gradients (16 apart). P and dS pass through workgroup memory.
+// Lanes lie as DOWN × ACROSS, as in attention.wgsl: a lane has four neighbouring places of what stays, with which it
+// forms products of COLUMNS of what moves (ACROSS apart) and WIDE quads of channels of the gradients (ACROSS apart).
+// What stays is read from memory, where the first-level cache holds it; P and dS pass through workgroup memory.
 // Operations: 7 products, two of them done twice.
-// link: heads-backward-{quads,singles}, attention-mask, attention-scores, power-below
+// link: heads-backward-{quads,singles}, attention-mask, attention-scores, power-below, dot-onto
 
 struct Args {
   batch: u32,
@@ -42,38 +43,50 @@ struct Args {
 @group(0) @binding(8) var<storage, read_write> second: array<f32>; // dv
 
 const QUADS: u32 = 16u; // constant
-const COLUMNS: u32 = 1u; // constant
-const WIDE: u32 = 1u; // constant
+const DOWN: u32 = 16u; // constant
+const ACROSS: u32 = 8u; // constant
+const COLUMNS: u32 = 4u; // constant
+const WIDE: u32 = 2u; // constant
+/// Quads of each operand that a lane brings to a tile of what moves.
+const BROUGHT: u32 = 4u; // constant
+/// Quads of channels, and places of what moves, whose products are written out: divisors of QUADS and of STEP.
+const TOGETHER: u32 = 2u; // constant
+const PLACES_TOGETHER: u32 = 4u; // constant
 override OF_KEYS: bool = false;
-/// Whether what stays, and what moves, passes through workgroup memory. Otherwise lanes read it as it is.
-override STAGE_STAYING: bool = true;
+/// Whether what moves passes through workgroup memory. Otherwise lanes read it as it is.
 override STAGE_MOVING: bool = true;
 
-const LANES = 128u;
-const TILE = 32u;
-const STEP = 16u * COLUMNS;
-/// vec4s from place to place: one more than it has channels, against bank conflicts.
+const LANES = DOWN * ACROSS;
+const TILE = 4u * DOWN;
+const STEP = ACROSS * COLUMNS;
+/// vec4s from place to place of what moves, and of P and dS: one more than there are, against bank conflicts.
 const STRIDE = QUADS + 1u;
+const PITCH = DOWN + 1u;
 
-var<workgroup> staying: array<vec4f, select(1u, 2u * TILE * QUADS, STAGE_STAYING)>;
 var<workgroup> moving: array<vec4f, select(1u, 2u * STEP * STRIDE, STAGE_MOVING)>;
-var<workgroup> weights: array<vec4f, select(1u, STEP * 8u, OF_KEYS)>; // P, by what moves
-var<workgroup> changes: array<vec4f, STEP * 8u>; // dS likewise
+var<workgroup> weights: array<vec4f, select(1u, STEP * PITCH, OF_KEYS)>; // P, by what moves
+var<workgroup> changes: array<vec4f, STEP * PITCH>; // dS likewise
 
 @compute @workgroup_size(LANES)
 fn main(@builtin(workgroup_id) tile_id: vec3u, @builtin(local_invocation_index) index: u32) {
   let kvHead = tile_id.y;
   let b = tile_id.z;
-  let begin = tile_id.x * TILE;
-  let down = index / 16u;
-  let across = index % 16u;
-  let own = begin + 4u * down;
+  let down = index / ACROSS;
+  let across = index % ACROSS;
   let stays = select(args.rows, args.keys, OF_KEYS);
-  if (STAGE_STAYING) {
-    for (var i = index; i < TILE * QUADS; i += LANES) {
-      let place = min(begin + i / QUADS, stays - 1u);
-      staying[i] = quadOf(OF_KEYS, false, b, kvHead, place, i % QUADS);
-      staying[TILE * QUADS + i] = quadOf(OF_KEYS, true, b, kvHead, place, i % QUADS);
+  // Where the call is causal, the last rows and the first keys have the most work: they begin first.
+  let begin = select((stays + TILE - 1u) / TILE - 1u - tile_id.x, tile_id.x, OF_KEYS) * TILE;
+  let own = begin + 4u * down;
+  var places: array<u32, 4>;
+  // Of rows that stay.
+  var logSums = vec4f();
+  var deltas = vec4f();
+  for (var r = 0u; r < 4u; r++) { // unroll
+    places[r] = placeOf(OF_KEYS, b, kvHead, min(own + r, stays - 1u));
+    if (!OF_KEYS) {
+      let row = rows[places[r]];
+      logSums[r] = row.x;
+      deltas[r] = row.y;
     }
   }
 
@@ -84,91 +97,119 @@ fn main(@builtin(workgroup_id) tile_id: vec3u, @builtin(local_invocation_index) 
   for (var at = range.x / STEP * STEP; at < range.y; at += STEP) {
     workgroupBarrier();
     if (STAGE_MOVING) {
-      for (var i = index; i < STEP * QUADS; i += LANES) {
-        let to = i / QUADS * STRIDE + i % QUADS;
-        moving[to] = movingQuad(false, b, kvHead, at + i / QUADS, i % QUADS, range.y);
-        moving[STEP * STRIDE + to] = movingQuad(true, b, kvHead, at + i / QUADS, i % QUADS, range.y);
+      // All loads are on their way before the first of them is stored.
+      var one: array<vec4f, BROUGHT>;
+      var other: array<vec4f, BROUGHT>;
+      for (var n = 0u; n < BROUGHT; n++) { // unroll
+        let i = index + n * LANES;
+        one[n] = movingQuad(false, b, kvHead, at + i / QUADS, i % QUADS, range.y);
+        other[n] = movingQuad(true, b, kvHead, at + i / QUADS, i % QUADS, range.y);
+      }
+      for (var n = 0u; n < BROUGHT; n++) { // unroll
+        let i = index + n * LANES;
+        if (STEP * QUADS % LANES == 0u || i < STEP * QUADS) {
+          moving[i / QUADS * STRIDE + i % QUADS] = one[n];
+          moving[STEP * STRIDE + i / QUADS * STRIDE + i % QUADS] = other[n];
+        }
       }
       workgroupBarrier();
     }
+    // Of four places that stay with each that moves.
+    var scores: array<vec4f, COLUMNS>;
+    var products: array<vec4f, COLUMNS>;
+    // Without this, Dawn's compiler makes zeros of them before the loop alone.
     for (var c = 0u; c < COLUMNS; c++) { // unroll
-      let column = across + 16u * c;
-      // Four products of what stays with one place of what moves.
-      var score = vec4f();
-      var product = vec4f();
-      for (var quad = 0u; quad < QUADS; quad++) {
-        var one: vec4f;
-        var other: vec4f;
-        if (STAGE_MOVING) {
-          one = moving[column * STRIDE + quad];
-          other = moving[STEP * STRIDE + column * STRIDE + quad];
-        } else {
-          one = movingQuad(false, b, kvHead, at + column, quad, range.y);
-          other = movingQuad(true, b, kvHead, at + column, quad, range.y);
-        }
-        if (STAGE_STAYING) {
-          let to = 4u * down * QUADS + quad;
-          score += vec4f(
-            dot(staying[to], one),
-            dot(staying[to + QUADS], one),
-            dot(staying[to + 2u * QUADS], one),
-            dot(staying[to + 3u * QUADS], one),
-          );
-          let next = TILE * QUADS + to;
-          product += vec4f(
-            dot(staying[next], other),
-            dot(staying[next + QUADS], other),
-            dot(staying[next + 2u * QUADS], other),
-            dot(staying[next + 3u * QUADS], other),
-          );
-        } else {
-          score += vec4f(
-            dot(stayingQuad(false, b, kvHead, own, quad, stays), one),
-            dot(stayingQuad(false, b, kvHead, own + 1u, quad, stays), one),
-            dot(stayingQuad(false, b, kvHead, own + 2u, quad, stays), one),
-            dot(stayingQuad(false, b, kvHead, own + 3u, quad, stays), one),
-          );
-          product += vec4f(
-            dot(stayingQuad(true, b, kvHead, own, quad, stays), other),
-            dot(stayingQuad(true, b, kvHead, own + 1u, quad, stays), other),
-            dot(stayingQuad(true, b, kvHead, own + 2u, quad, stays), other),
-            dot(stayingQuad(true, b, kvHead, own + 3u, quad, stays), other),
-          );
+      scores[c] = vec4f();
+      products[c] = vec4f();
+    }
+    for (var some = 0u; some < QUADS / TOGETHER; some++) {
+      for (var t = 0u; t < TOGETHER; t++) { // unroll
+        let quad = TOGETHER * some + t;
+        let ones = mat4x4f(
+          stayingQuad(false, places[0], quad),
+          stayingQuad(false, places[1], quad),
+          stayingQuad(false, places[2], quad),
+          stayingQuad(false, places[3], quad),
+        );
+        let twos = mat4x4f(
+          stayingQuad(true, places[0], quad),
+          stayingQuad(true, places[1], quad),
+          stayingQuad(true, places[2], quad),
+          stayingQuad(true, places[3], quad),
+        );
+        for (var c = 0u; c < COLUMNS; c++) { // unroll
+          var one: vec4f;
+          var other: vec4f;
+          if (STAGE_MOVING) {
+            one = moving[(across + ACROSS * c) * STRIDE + quad];
+            other = moving[STEP * STRIDE + (across + ACROSS * c) * STRIDE + quad];
+          } else {
+            one = movingQuad(false, b, kvHead, at + across + ACROSS * c, quad, range.y);
+            other = movingQuad(true, b, kvHead, at + across + ACROSS * c, quad, range.y);
+          }
+          for (var r = 0u; r < 4u; r++) { // unroll
+            scores[c][r] = dotOnto(ones[r], one, scores[c][r]);
+            products[c][r] = dotOnto(twos[r], other, products[c][r]);
+          }
         }
       }
-      let pair = differentiate(b, kvHead, own, at + column, stays, score, product);
+    }
+    let border = BOUNDED || !allSee(b, begin, at, stays);
+    for (var c = 0u; c < COLUMNS; c++) { // unroll
+      let other = at + across + ACROSS * c;
+      var seen = vec4<bool>(true);
+      if (border) {
+        if (OF_KEYS) {
+          seen = seesFour(boundsOf(b, other), b, own);
+        } else {
+          seen = fourSee(boundsOfFour(b, own), b, other);
+        }
+      }
       if (OF_KEYS) {
-        weights[column * 8u + down] = pair.weight;
+        let row = rows[placeOf(false, b, kvHead, min(other, args.rows - 1u))];
+        logSums = vec4f(row.x);
+        deltas = vec4f(row.y);
       }
-      changes[column * 8u + down] = pair.change;
+      var value = args.factor * scores[c];
+      var slope = vec4f(1.0);
+      if (CAPPED) {
+        let t = vec4f(tanhOf(value.x), tanhOf(value.y), tanhOf(value.z), tanhOf(value.w));
+        slope = 1.0 - t * t;
+        value = args.cap * t;
+      }
+      let weight = select(vec4f(), powersBelow(value - logSums), seen);
+      changes[(across + ACROSS * c) * PITCH + down] =
+        select(vec4f(), weight * (products[c] - deltas) * slope, seen);
+      if (OF_KEYS) {
+        weights[(across + ACROSS * c) * PITCH + down] = weight;
+      }
     }
     workgroupBarrier();
-    for (var j = 0u; j < min(STEP, range.y - at); j++) {
-      let change = changes[j * 8u + down];
-      for (var n = 0u; n < WIDE; n++) { // unroll
-        let quad = across + 16u * n;
-        if (quad < QUADS) {
+    for (var some = 0u; some < STEP / PLACES_TOGETHER; some++) {
+      for (var t = 0u; t < PLACES_TOGETHER; t++) { // unroll
+        let j = PLACES_TOGETHER * some + t;
+        let change = changes[j * PITCH + down];
+        for (var n = 0u; n < WIDE; n++) { // unroll
+          let quad = min(across + ACROSS * n, QUADS - 1u);
           var value: vec4f;
           if (STAGE_MOVING) {
             value = moving[j * STRIDE + quad];
           } else {
             value = movingQuad(false, b, kvHead, at + j, quad, range.y);
           }
-          sums[n] += change.x * value;
-          sums[WIDE + n] += change.y * value;
-          sums[2u * WIDE + n] += change.z * value;
-          sums[3u * WIDE + n] += change.w * value;
+          for (var r = 0u; r < 4u; r++) { // unroll
+            sums[r * WIDE + n] = change[r] * value + sums[r * WIDE + n];
+          }
           if (OF_KEYS) {
-            let weight = weights[j * 8u + down];
+            let weight = weights[j * PITCH + down];
             if (STAGE_MOVING) {
               value = moving[STEP * STRIDE + j * STRIDE + quad];
             } else {
               value = movingQuad(true, b, kvHead, at + j, quad, range.y);
             }
-            others[n] += weight.x * value;
-            others[WIDE + n] += weight.y * value;
-            others[2u * WIDE + n] += weight.z * value;
-            others[3u * WIDE + n] += weight.w * value;
+            for (var r = 0u; r < 4u; r++) { // unroll
+              others[r * WIDE + n] = weight[r] * value + others[r * WIDE + n];
+            }
           }
         }
       }
@@ -176,10 +217,10 @@ fn main(@builtin(workgroup_id) tile_id: vec3u, @builtin(local_invocation_index) 
   }
   for (var r = 0u; r < 4u; r++) { // unroll
     if (own + r < stays) {
-      let to = placeOf(OF_KEYS, b, kvHead, own + r) * args.headDim;
+      let to = places[r] * args.headDim;
       for (var n = 0u; n < WIDE; n++) { // unroll
         for (var i = 0u; i < 4u; i++) { // unroll
-          let channel = 4u * (across + 16u * n) + i;
+          let channel = 4u * (across + ACROSS * n) + i;
           if (channel < args.headDim) {
             first[to + channel] = args.scale * sums[r * WIDE + n][i];
             if (OF_KEYS) {
@@ -200,8 +241,7 @@ fn placeOf(key: bool, b: u32, kvHead: u32, row: u32) -> u32 {
 }
 
 /// Four channels of q or dy, or of k or v: of the second of a pair where `other`.
-fn quadOf(key: bool, other: bool, b: u32, kvHead: u32, row: u32, quad: u32) -> vec4f {
-  let place = placeOf(key, b, kvHead, row);
+fn quadAt(key: bool, other: bool, place: u32, quad: u32) -> vec4f {
   if (key) {
     if (other) {
       return v4(place, quad);
@@ -214,8 +254,9 @@ fn quadOf(key: bool, other: bool, b: u32, kvHead: u32, row: u32, quad: u32) -> v
   return q4(place, quad);
 }
 
-fn stayingQuad(other: bool, b: u32, kvHead: u32, row: u32, quad: u32, stays: u32) -> vec4f {
-  return quadOf(OF_KEYS, other, b, kvHead, min(row, stays - 1u), quad);
+/// Four channels of a place that stays: of the second of a pair where `other`.
+fn stayingQuad(other: bool, place: u32, quad: u32) -> vec4f {
+  return quadAt(OF_KEYS, other, place, quad);
 }
 
 /// A quad of what moves, 0 from `end` on, so that what lies there reaches nothing.
@@ -223,7 +264,7 @@ fn movingQuad(other: bool, b: u32, kvHead: u32, row: u32, quad: u32, end: u32) -
   if (row >= end) {
     return vec4f();
   }
-  return quadOf(!OF_KEYS, other, b, kvHead, row, quad);
+  return quadAt(!OF_KEYS, other, placeOf(!OF_KEYS, b, kvHead, row), quad);
 }
 
 /// The keys that rows from the first to the last see some of.
@@ -245,47 +286,17 @@ fn rowRange(b: u32, begin: u32, last: u32) -> vec2u {
   return vec2u(u32(low), u32(max(low, high))) * args.group;
 }
 
-/// P and dS of four products.
-struct Pair {
-  weight: vec4f,
-  change: vec4f,
-}
-
-/// Four places of what stays, from `own` on, with one of what moves.
-fn differentiate(b: u32, kvHead: u32, own: u32, other: u32, stays: u32, score: vec4f, product: vec4f) -> Pair {
-  var pair: Pair;
-  pair.weight = vec4f();
-  pair.change = vec4f();
-  if (OF_KEYS) {
-    let moves = min(other, args.rows - 1u);
-    let row = rows[placeOf(false, b, kvHead, moves)];
-    let sight = boundsOf(b, moves);
-    for (var i = 0u; i < 4u; i++) { // unroll
-      if (own + i < stays && other < args.rows && sees(sight, b, own + i)) {
-        let one = differentiateOne(score[i], product[i], row);
-        pair.weight[i] = one.x;
-        pair.change[i] = one.y;
-      }
-    }
-    return pair;
+/// Whether each row of a tile sees each of its keys, where what stays begins at `begin`, and what moves at `at`.
+fn allSee(b: u32, begin: u32, at: u32, stays: u32) -> bool {
+  let moves = select(args.keys, args.rows, OF_KEYS);
+  if (begin + TILE > stays || at + STEP > moves) {
+    return false;
   }
-  for (var i = 0u; i < 4u; i++) { // unroll
-    let row = min(own + i, args.rows - 1u);
-    if (own + i < stays && other < args.keys && sees(boundsOf(b, row), b, other)) {
-      pair.change[i] = differentiateOne(score[i], product[i], rows[placeOf(false, b, kvHead, row)]).y;
-    }
-  }
-  return pair;
-}
-
-fn differentiateOne(score: f32, product: f32, row: vec2f) -> vec2f {
-  var value = args.factor * score;
-  var slope = 1.0;
-  if (CAPPED) {
-    let t = tanhOf(value);
-    slope = 1.0 - t * t;
-    value = args.cap * t;
-  }
-  let weight = powerBelow(value - row.x);
-  return vec2f(weight, weight * (product - row.y) * slope);
+  let row = select(begin, at, OF_KEYS);
+  let rowsCount = select(TILE, STEP, OF_KEYS);
+  let key = select(at, begin, OF_KEYS);
+  let keysCount = select(STEP, TILE, OF_KEYS);
+  let low = plainBounds(positionOf(b, row / args.group), 0, i32(args.keys));
+  let high = plainBounds(positionOf(b, (row + rowsCount - 1u) / args.group), 0, i32(args.keys));
+  return i32(key) >= high.begin && i32(key + keysCount) - 1 <= low.end;
 }

@@ -1,7 +1,7 @@
 // What the gradients of attention need of each row: logSumExp in powers of two, and Δ = dy · y - dLogSumExp. A lane
 // takes a row. The sum has the order of attention-backward.wgsl, so that dy · v - Δ is 0 where y is v, as it is where
 // one key is seen. Bytes a channel: 8.
-// link: row-heads-{quads,singles}
+// link: row-heads-{quads,singles}, dot-onto
 
 struct Args {
   total: u32, // rows of all heads
@@ -31,7 +31,7 @@ fn main(
   }
   var delta = 0.0;
   for (var quad = 0u; quad < QUADS; quad++) {
-    delta += dot(dy4(row, quad), y4(row, quad));
+    delta = dotOnto(dy4(row, quad), y4(row, quad), delta);
   }
   if (COTANGENT) {
     delta -= dLogSumExp[row];

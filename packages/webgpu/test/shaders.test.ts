@@ -76,8 +76,8 @@ const constants: Readonly<Record<string, readonly Readonly<Record<string, number
   ],
   'attention-rows': [{ QUADS: 16 }],
   'attention-backward': [
-    { QUADS: 16, COLUMNS: 2, WIDE: 1 },
-    { QUADS: 33, COLUMNS: 1, WIDE: 3 },
+    { QUADS: 16, DOWN: 16, ACROSS: 8, COLUMNS: 4, WIDE: 2, BROUGHT: 4, TOGETHER: 2, PLACES_TOGETHER: 4 },
+    { QUADS: 33, DOWN: 8, ACROSS: 16, COLUMNS: 1, WIDE: 3, BROUGHT: 5, TOGETHER: 1, PLACES_TOGETHER: 4 },
   ],
   'linear-vector': [
     { TOGETHER: 1, LOADS: 4 },

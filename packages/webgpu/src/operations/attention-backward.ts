@@ -38,15 +38,23 @@ export function attentionBackward(
       workgroups: gpu.grid(Math.ceil(total / 64)),
     });
     const walk = (OF_KEYS: boolean, places: number, first: BufferRange, second: BufferRange): void => {
-      const { columns, stageStaying, stageMoving } = layoutOf(gpu, quads, OF_KEYS);
+      const { down, across, columns, stageMoving } = layoutOf(gpu, quads, OF_KEYS);
       gpu.dispatch(shader, {
         link,
-        constants: { QUADS: quads, COLUMNS: columns, WIDE: Math.ceil(quads / 16) },
+        constants: {
+          QUADS: quads,
+          DOWN: down,
+          ACROSS: across,
+          COLUMNS: columns,
+          WIDE: Math.ceil(quads / across),
+          BROUGHT: Math.ceil((columns * quads) / down),
+          TOGETHER: quads % 2 === 0 ? 2 : 1,
+          PLACES_TOGETHER: 4,
+        },
         overrides: {
           ...mask.overrides,
           ...scores.overrides,
           OF_KEYS,
-          STAGE_STAYING: stageStaying,
           STAGE_MOVING: stageMoving,
         },
         bindings: {
@@ -60,7 +68,7 @@ export function attentionBackward(
           second,
         },
         uniforms: { ...mask.uniforms, ...scores.uniforms, headDim, scale: call.scale },
-        workgroups: [Math.ceil(places / TILE), kvHeads, batch],
+        workgroups: [Math.ceil(places / (4 * down)), kvHeads, batch],
       });
     };
     walk(false, (queries * heads) / kvHeads, wholeRange(dq), gpu.unusedOutput);
@@ -74,35 +82,40 @@ export function attentionBackwardRefusal(
   kernels: KernelContext,
   call: AttentionBackwardCall<TensorSpec>,
 ): string | undefined {
-  const count = Math.ceil(call.keys / TILE);
+  const count = Math.ceil(call.keys / SMALLEST_TILE);
   const limit = kernels.gpu.limits.maxComputeWorkgroupsPerDimension;
   if (count > limit) return `the keys would take ${count} workgroups in one dimension, more than ${limit}`;
   return attentionRefusal(kernels, call);
 }
 
-/** Rows, or keys, of a workgroup: TILE of attention-backward.wgsl. */
-const TILE = 32;
-
 interface Layout {
-  readonly columns: 1 | 2;
-  readonly stageStaying: boolean;
+  /** Lanes of a workgroup, down what stays and across what moves. A lane has four places of what stays. */
+  readonly down: number;
+  readonly across: number;
+  /** Places of what moves of a lane. */
+  readonly columns: 1 | 2 | 4;
   readonly stageMoving: boolean;
 }
 
 /** Layouts from the fastest on; the last one needs hardly any workgroup memory. */
 const LAYOUTS: readonly Layout[] = [
-  { columns: 2, stageStaying: true, stageMoving: true },
-  { columns: 1, stageStaying: true, stageMoving: true },
-  { columns: 1, stageStaying: false, stageMoving: true },
-  { columns: 1, stageStaying: false, stageMoving: false },
+  { down: 16, across: 8, columns: 4, stageMoving: true },
+  { down: 16, across: 8, columns: 2, stageMoving: true },
+  { down: 8, across: 16, columns: 2, stageMoving: true },
+  { down: 8, across: 16, columns: 1, stageMoving: true },
+  { down: 8, across: 16, columns: 1, stageMoving: false },
 ];
+/** The fewest places of what stays in a workgroup. */
+const SMALLEST_TILE = 32;
+/** Quads of each of two gradients that stay in a lane's registers with ease. */
+const EASY_SUMS = 8;
 
 function layoutOf(gpu: Gpu, quads: number, ofKeys: boolean): Layout {
-  const bytes = ({ columns, stageStaying, stageMoving }: Layout): number => {
-    const step = 16 * columns;
-    const staying = stageStaying ? 2 * TILE * quads : 1;
+  const fits = ({ down, across, columns, stageMoving }: Layout): boolean => {
+    const step = across * columns;
     const moving = stageMoving ? 2 * step * (quads + 1) : 1;
-    return 16 * (staying + moving + (ofKeys ? 16 : 8) * step);
+    const bytes = 16 * (moving + (ofKeys ? 2 : 1) * step * (down + 1));
+    return bytes <= gpu.limits.maxComputeWorkgroupStorageSize && 4 * Math.ceil(quads / across) <= EASY_SUMS;
   };
-  return LAYOUTS.find((layout) => bytes(layout) <= gpu.limits.maxComputeWorkgroupStorageSize)!;
+  return LAYOUTS.find(fits) ?? LAYOUTS.at(-1)!;
 }
