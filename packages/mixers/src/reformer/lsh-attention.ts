@@ -172,7 +172,10 @@ function oneRound(
   return { y: back(result.y, headDim), logSumExp: back(result.logSumExp, 1) };
 }
 
-/** The number of tokens before each that have its bucket, `[length, 1]`, in the order of positions. */
+/**
+ * The number of tokens before each that have its bucket, `[length, 1]`, in the order of positions. It is a quarter more
+ * than that, so that no rounding takes a token away.
+ */
 function countsOf(backend: Backend, scope: Scope, ids: Tensor, buckets: number): Tensor {
   const length = ids.shape[0]!;
   const marks = scope.own(backend.embedding(identityOf(backend, scope, buckets), ids));
@@ -181,7 +184,8 @@ function countsOf(backend: Backend, scope: Scope, ids: Tensor, buckets: number):
   const still = filled(backend, scope, [buckets, 1], 0);
   const steps = filled(backend, scope, [1, length, buckets], 1);
   // A scan that forgets nothing counts.
-  const counted = backend.selectiveScan(rows, steps, still, one, one);
+  const quarter = filled(backend, scope, [buckets], 0.25);
+  const counted = backend.selectiveScan(rows, steps, still, one, one, { D: quarter });
   scope.own(counted.lastState);
   const own = scope.own(backend.multiply(scope.own(counted.y), rows));
   const total = scope.own(backend.linear(own, filled(backend, scope, [1, buckets], 1)));

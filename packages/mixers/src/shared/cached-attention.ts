@@ -1,6 +1,6 @@
 /** Attention with a cache of keys and values, as state slots, for kinds that are composed of the operation. */
 import type { Backend, BlockCall, BlockState, StateSlot, Tensor } from '@mamba/core';
-import type { Scope } from '@mamba/core/toolkit';
+import { offsetsOf, type Scope } from '@mamba/core/toolkit';
 import { filled } from './tensors.ts';
 
 export interface CachedAttentionOptions {
@@ -45,23 +45,20 @@ export function cachedAttention(
   const reach = reachOf(backend, scope, batch, length, state?.reach, resets);
   const keys = extended(backend, scope, state?.k, k, held, kept);
   const values = extended(backend, scope, state?.v, v, held, kept);
-  const places = held.every((count) => count === held[0])
-    ? { offset: held[0]! }
-    : {
-        offsets: integers(backend, scope, held),
-        keyLengths: integers(
-          backend,
-          scope,
-          held.map((count) => count + length),
-        ),
-      };
-  const options = { window, globalTokens, scale, reach: reach.y, ...places };
+  const offsets = offsetsOf(backend, scope, held);
+  // Rows of one age have keys of one length.
+  const after = held.map((count) => count + length);
+  const keyLengths = offsets.offsets === undefined ? undefined : integers(backend, scope, after);
+  const options = { window, globalTokens, scale, reach: reach.y, ...offsets, keyLengths };
   const { y, logSumExp } = backend.attention(q, widen(keys.all), values.all, options);
   scope.own(logSumExp);
   return { y: scope.own(y), state: { k: keys.kept, v: values.kept, reach: reach.lastState } };
 }
 
-/** The tokens of each row's sequence up to each token: a scan that forgets nothing counts them. */
+/**
+ * The tokens of each row's sequence up to each token: a scan that forgets nothing counts them. y is a quarter more, so
+ * that no rounding takes a token away.
+ */
 function reachOf(
   backend: Backend,
   scope: Scope,
@@ -73,7 +70,8 @@ function reachOf(
   const ones = filled(backend, scope, [batch, length, 1], 1);
   const one = filled(backend, scope, [1, 1], 1);
   const still = filled(backend, scope, [1, 1], 0);
-  const { y, lastState } = backend.selectiveScan(ones, ones, still, one, one, { initialState, resets });
+  const quarter = filled(backend, scope, [1], 0.25);
+  const { y, lastState } = backend.selectiveScan(ones, ones, still, one, one, { D: quarter, initialState, resets });
   return { y: scope.own(y), lastState: scope.own(lastState) };
 }
 

@@ -1,6 +1,7 @@
 /** What recurrences share that take one token after the other. */
 import type { Backend, Tensor } from '@mamba/core';
 import { type Scope, scoped } from '@mamba/core/toolkit';
+import { filled } from './tensors.ts';
 
 export interface RecurrenceOptions<State> {
   /** Zero if absent. */
@@ -49,12 +50,7 @@ export function beginning(
   channels: number,
 ): Tensor {
   const shape = [batch, 1, channels];
-  return given === undefined ? zeros(backend, scope, shape) : scope.own(backend.reshape(given, shape));
-}
-
-function zeros(backend: Backend, scope: Scope, shape: readonly number[]): Tensor {
-  const data = new Float32Array(shape.reduce((size, extent) => size * extent, 1));
-  return scope.own(backend.upload({ dtype: 'float32', shape, data }));
+  return given === undefined ? filled(backend, scope, shape, 0) : scope.own(backend.reshape(given, shape));
 }
 
 /**
@@ -74,7 +70,7 @@ function cleared<State extends StepState>(
     const data = Float32Array.from({ length: 2 * channels }, (_, index) => 1 - (index % 2));
     const taps = scope.own(backend.upload({ dtype: 'float32', shape: [channels, 2], data }));
     const initialState = scope.own(backend.reshape(tensor, [batch, channels, 1]));
-    const nothing = zeros(backend, scope, [batch, 1, channels]);
+    const nothing = filled(backend, scope, [batch, 1, channels], 0);
     const { y, lastState } = backend.causalConv1d(nothing, taps, undefined, { initialState, resets: marks });
     scope.own(lastState);
     return [name, scope.own(y)];
