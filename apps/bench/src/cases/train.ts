@@ -190,7 +190,7 @@ function step(model: TrainableModel, optimiser: Optimiser, batch: Batch): void {
 }
 
 /** The loss of a batch, the norm of all gradients, and those gradients that are small. */
-async function gradientsOf(model: TrainableModel, batch: Batch): Promise<Values> {
+export async function gradientsOf(model: TrainableModel, batch: Batch): Promise<Values> {
   const { backend } = model;
   const { losses, gradients, state } = lossAndGradients(model, batch);
   const read: Record<string, Tensor> = {};

@@ -28,6 +28,14 @@ export function splitCounts(value: string, previous: readonly number[] = []): re
   return [...previous, ...counts];
 }
 
+/** A single positive integer, also as a power. Further ones are refused. */
+export function parseCount(value: string, previous?: number | undefined): number {
+  const [count, ...others] = splitCounts(value);
+  if (count === undefined || others.length > 0 || previous !== undefined)
+    throw new InvalidArgumentError(`It takes one number, and ${JSON.stringify(value)} is not the only one.`);
+  return count;
+}
+
 export function parsePercent(value: string): number {
   const percent = Number(value.replace(/\s*%$/, ''));
   if (value.trim() === '' || !Number.isFinite(percent) || percent < 0)

@@ -19,7 +19,9 @@ import { mergeVersus } from '../versus/merge.ts';
 import { checkRequest, type VersusNotice, type VersusRequest } from '../versus/request.ts';
 import { SYSTEMS } from '../versus/systems.ts';
 import type { VersusTask } from '../versus/task-node.ts';
-import { parsePositive, splitCounts, splitList, splitNames } from './arguments.ts';
+import { readCorpus } from '../versus/tasks/read-corpus-node.ts';
+import { QUICK_RECIPES, RECIPES } from '../versus/tasks/recipes.ts';
+import { parseCount, parsePositive, splitCounts, splitList, splitNames } from './arguments.ts';
 import { INTERRUPTED, interruptible } from './interrupt.ts';
 import type { Terminal } from './terminal.ts';
 
@@ -28,8 +30,8 @@ interface VersusFlags {
   readonly systems?: readonly string[];
   readonly lengths?: readonly number[];
   readonly measure?: readonly Measure[];
-  readonly dModel?: readonly number[];
-  readonly batch?: readonly number[];
+  readonly dModel?: number;
+  readonly batch?: number;
   readonly threads?: readonly number[];
   readonly processorTime?: true;
   readonly seconds?: number;
@@ -37,14 +39,18 @@ interface VersusFlags {
   readonly memory?: number;
   readonly model: keyof typeof GENERATION_SIZES;
   readonly prompts?: readonly number[];
-  readonly tokens?: readonly number[];
+  readonly tokens?: number;
   readonly rows?: readonly number[];
-  readonly only?: 'blocks' | 'generation';
+  readonly only?: Part;
+  readonly corpus?: string;
   readonly quick?: true;
   readonly json?: string;
   readonly markdown?: true;
   readonly into?: string;
 }
+
+const PARTS = ['blocks', 'generation', 'tasks'] as const;
+type Part = (typeof PARTS)[number];
 
 /** Adds `versus` to the program; `finish` gets its exit status. */
 export function addVersusCommand(program: Command, terminal: Terminal, finish: (status: number) => void): void {
@@ -57,8 +63,8 @@ export function addVersusCommand(program: Command, terminal: Terminal, finish: (
     .option('--systems <name...>', `only these, beside mamba: ${systems.slice(1).join(', ')}`, splitList)
     .option('--lengths <n...>', 'tokens of a sequence; default: the powers of two from 2^7 to 2^17', splitCounts)
     .option('--measure <name...>', `only these: ${MEASURES.join(', ')}`, splitNames(MEASURES, 'measure'))
-    .option('--d-model <n>', 'width of the blocks; default 256', splitCounts)
-    .option('--batch <n>', 'sequences at once; default 1', splitCounts)
+    .option('--d-model <n>', 'width of the blocks; default 256', parseCount)
+    .option('--batch <n>', 'sequences at once; default 1', parseCount)
     .option('--threads <n...>', 'of cpu: a candidate for each of these numbers', splitCounts)
     .option('--processor-time', 'of cpu on one thread: time of the processor, for a busy machine')
     .option('--seconds <n>', 'a system ends at the length where one call would take longer; default 5', parsePositive)
@@ -70,10 +76,11 @@ export function addVersusCommand(program: Command, terminal: Terminal, finish: (
         .default('small'),
     )
     .option('--prompts <n...>', 'tokens of the prompts; default 2048', splitCounts)
-    .option('--tokens <n>', 'new tokens of each row; default 128', splitCounts)
+    .option('--tokens <n>', 'new tokens of each row; default 128', parseCount)
     .option('--rows <n...>', 'rows that generate at once; default 1, 4, 16, 64, 128', splitCounts)
-    .addOption(new Option('--only <part>', 'one part alone').choices(['blocks', 'generation']))
-    .option('--quick', 'a rehearsal: short sequences of narrow blocks')
+    .addOption(new Option('--only <part>', 'one part alone').choices(PARTS))
+    .option('--corpus <file>', 'a text, or one packed by gzip, for models of equal size to learn; default: none')
+    .option('--quick', 'a rehearsal: short sequences of narrow blocks, and few steps of training')
     .option('--json <file>', 'write the result as JSON')
     .option('--markdown', 'as Markdown: the claims, and the tables behind them')
     .option('--into <file>', 'put that Markdown between the marks of this document')
@@ -128,7 +135,8 @@ async function measure(
 ): Promise<{ report: VersusReport; status: number }> {
   const request = requestOf(flags);
   checkRequest(request);
-  const { threads = [], processorTime = false } = flags;
+  const { threads = [], processorTime = false, corpus } = flags;
+  if (corpus !== undefined) await readCorpus(corpus);
   const names = chooseNamed(KNOWN_BACKENDS, flags.backend ?? [], 'backend').map(({ name }) => name);
   // The float64 reference is what the others are compared with, and too slow for these lengths unless it is asked for.
   const asked = names.filter((name) => name !== 'reference' || flags.backend !== undefined);
@@ -160,7 +168,11 @@ async function measure(
       try {
         for (const backend of ready) {
           if (signal.aborted) break;
-          const { report, failure } = await runApart({ backend, threads, request, processorTime }, progress, signal);
+          const { report, failure } = await runApart(
+            { backend, threads, request, processorTime, corpus },
+            progress,
+            signal,
+          );
           if (report !== undefined) reports.push(report);
           if (failure !== undefined) failures.push(`${backend}: ${failure}`);
         }
@@ -182,7 +194,9 @@ async function measure(
         failures.length > 0 ||
         report.agreements.some(({ status }) => status !== 'agrees') ||
         report.points.some(({ status }) => status === 'failed') ||
-        report.generation.some(({ status }) => status === 'failed' || status === 'disagrees');
+        [...report.generation, ...(report.tasks ?? [])].some(
+          ({ status }) => status === 'failed' || status === 'disagrees',
+        );
       return { report, status: signal.aborted ? INTERRUPTED : wrong ? 1 : 0 };
     },
   );
@@ -211,25 +225,32 @@ const QUICK = { lengths: powers(5, 9), dModel: 32, prompts: [64], tokens: 8, row
 const QUICK_MODEL = { layers: 2, dModel: 32, vocabSize: 64 };
 
 function requestOf(flags: VersusFlags): VersusRequest {
-  const { systems = [], quick = false, only, seconds, memory, measure: measures } = flags;
+  const { systems = [], quick = false, only, seconds = 5, memory, measure: measures, corpus } = flags;
+  const has = (part: Part): boolean => only === undefined || only === part;
   const defaults = quick ? QUICK : FULL;
   const generation = {
     size: quick ? QUICK_MODEL : GENERATION_SIZES[flags.model],
     prompts: flags.prompts ?? defaults.prompts,
-    tokens: flags.tokens?.[0] ?? defaults.tokens,
+    tokens: flags.tokens ?? defaults.tokens,
     batches: flags.rows ?? defaults.rows,
-    seconds: 12 * (seconds ?? 5),
+    seconds: 12 * seconds,
+  };
+  const recipes = quick ? QUICK_RECIPES : RECIPES;
+  const tasks = {
+    recipes: recipes.filter(({ task }) => task !== 'language' || corpus !== undefined),
+    seconds: 24 * seconds,
   };
   return {
     systems,
-    dModel: flags.dModel?.[0] ?? defaults.dModel,
-    batch: flags.batch?.[0] ?? 1,
-    lengths: only === 'generation' ? [] : (flags.lengths ?? defaults.lengths),
+    dModel: flags.dModel ?? defaults.dModel,
+    batch: flags.batch ?? 1,
+    lengths: has('blocks') ? (flags.lengths ?? defaults.lengths) : [],
     measures,
     seconds,
     memory: memory && memory * 2 ** 30,
     budget: flags.budget ?? (quick ? 20 : undefined),
-    ...(only !== 'blocks' && { generation }),
+    ...(has('generation') && { generation }),
+    ...(has('tasks') && { tasks }),
   };
 }
 

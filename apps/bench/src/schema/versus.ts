@@ -114,6 +114,59 @@ const generationSchema = z.strictObject({
   ...absence,
 });
 
+/** What models learn: two tasks of arXiv 2312.00752, section 4.1, and the bytes of a text. */
+export const TASK_NAMES = ['induction-heads', 'selective-copying', 'language'] as const;
+export type TaskName = (typeof TASK_NAMES)[number];
+
+const recipeSchema = z.strictObject({
+  task: z.enum(TASK_NAMES),
+  /** Blocks of Mamba's model, and its width. The other models have about as many parameters. */
+  layers: natural,
+  dModel: natural,
+  /** Whether attention and retention come in pairs with a feed-forward block. */
+  feedForward: z.boolean(),
+  /** Sequences of a step, at these lengths in turn. */
+  batch: natural,
+  lengths: z.array(natural).min(1),
+  steps: natural,
+  /** The learning rate after `warmup` steps, from where it falls to a twentieth as a cosine. */
+  peak: positive,
+  warmup: count,
+  weightDecay: z.number().nonnegative(),
+  /** Of parameters and data, and of the test's data. */
+  seed: count,
+  testSeed: count,
+  /** Lengths of the test, and its sequences of each length; of a text as many tokens of each length. */
+  testLengths: z.array(natural).min(1),
+  sequences: natural,
+});
+
+const taskSchema = z.strictObject({
+  task: z.enum(TASK_NAMES),
+  system: z.string(),
+  label: z.string(),
+  backend: z.string(),
+  layers: natural,
+  parameters: natural,
+  /** Bytes of one sequence's state after 2,048 tokens, by the slots of its blocks. */
+  state: count,
+  status: z.enum(['measured', 'stopped', 'unsupported', 'failed', 'disagrees']),
+  check: checkSchema.optional(),
+  /** Seconds of all steps but the first ones, which prepare them. */
+  seconds: positive.optional(),
+  /** Tokens a second in training; also of one that was stopped. */
+  perSecond: positive.optional(),
+  /** Mean loss in nats of the last tenth of the steps. */
+  loss: z.number().nonnegative().optional(),
+  /** Right answers by length, of a task. */
+  accuracy: z.array(z.strictObject({ length: natural, answers: natural, right: count })).optional(),
+  /** Loss on held-out text by the length of the windows. */
+  heldOut: z.array(z.strictObject({ length: natural, targets: natural, bitsPerByte: positive })).optional(),
+  /** Seconds that the steps were expected to take, where they were stopped. */
+  expected: positive.optional(),
+  reason: z.string().optional(),
+});
+
 const crossingSchema = z.strictObject({
   backend: z.string(),
   measure: z.enum(MEASURES),
@@ -155,6 +208,9 @@ export const versusSchema = z.strictObject({
   points: z.array(pointSchema),
   crossings: z.array(crossingSchema),
   generation: z.array(generationSchema),
+  /** How models were trained, and what came of it; absent where none were to be. */
+  recipes: z.array(recipeSchema).optional(),
+  tasks: z.array(taskSchema).optional(),
 });
 
 export type VersusReport = z.infer<typeof versusSchema>;
@@ -164,6 +220,8 @@ export type Agreement = z.infer<typeof agreementSchema>;
 export type VersusPoint = z.infer<typeof pointSchema>;
 export type Crossing = z.infer<typeof crossingSchema>;
 export type Refusal = z.infer<typeof refusalSchema>;
+export type TaskRecipe = z.infer<typeof recipeSchema>;
+export type TaskRow = z.infer<typeof taskSchema>;
 export type GenerationRow = z.infer<typeof generationSchema>;
 
 /** @throws MambaError `invalid-file` where the text is no result of `versus`, or one of another version. */

@@ -11,7 +11,8 @@ import type { SizedSystem } from './systems.ts';
 /** Sequences and tokens that the reference computes. */
 const [ROWS, TOKENS] = [2, 7];
 /** Tokens whose results in two pieces have to be those of the whole: more than a kernel's tile takes. */
-const [WHOLE, FIRST] = [192, 130];
+export const WHOLE = 192;
+const FIRST = 130;
 
 /** Results of the reference, by system, for all backends of a run. */
 export type ReferenceValues = Map<string, Promise<Values>>;
@@ -73,7 +74,6 @@ async function valuesOf(backend: Backend, { system, dModel, parameters, trained 
       disposeAll(Object.values(state));
     }
     if (trained) Object.assign(read, gradientsOf(backend, { system, parameters }, x));
-    return await readAll(backend, read);
   } catch (error) {
     disposeAll(Object.values(read));
     throw error;
@@ -81,6 +81,8 @@ async function valuesOf(backend: Backend, { system, dModel, parameters, trained 
     open.dispose();
     disposeAll([x, next]);
   }
+  // It disposes what it reads.
+  return readAll(backend, read);
 }
 
 /** The gradient of every parameter, under names that no other value has. x is the output's gradient too. */

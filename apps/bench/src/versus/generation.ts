@@ -14,7 +14,6 @@ import {
   modelConfig,
   parameterCount,
 } from '@mamba/core';
-import { modelSlots } from '@mamba/core/toolkit';
 import { initialParameters, Random } from '@mamba/train';
 import type { Pause, Values } from '../cases/contract.ts';
 import { compareValues, readAll } from '../cases/values.ts';
@@ -22,6 +21,7 @@ import { describeDisagreement, messageOf, Stopped } from '../errors.ts';
 import type { CheckRecord } from '../schema/report.ts';
 import type { GenerationRow } from '../schema/versus.ts';
 import { quantile } from '../timing/statistics.ts';
+import { stateBytes } from './state-bytes.ts';
 
 export interface GenerationModel {
   readonly name: string;
@@ -260,15 +260,6 @@ async function checkModel(
 function configOf(model: GenerationModel, size: GenerationOptions['size']): ModelConfig {
   const { dModel, vocabSize } = size;
   return modelConfig({ dModel, vocabSize, blocks: model.blocks(size) });
-}
-
-/** Bytes of one row's state after so many tokens. */
-function stateBytes(config: ModelConfig, tokens: number): number {
-  const slots = modelSlots(config).flat();
-  return slots.reduce((sum, { shape, window = tokens }) => {
-    const extents = shape.map((extent) => (extent === 'length' ? Math.min(tokens, window) : extent));
-    return sum + 4 * extents.reduce((product, extent) => product * extent, 1);
-  }, 0);
 }
 
 function promptsOf(batch: number, length: number, vocabSize: number): Int32Array[] {

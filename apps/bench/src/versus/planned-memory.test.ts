@@ -6,7 +6,7 @@ import { defineSystems, SYSTEMS, sizeSystem } from './systems.ts';
 
 defineSystems();
 
-it.each(SYSTEMS.map((system) => [system.name, sizeSystem(system, 8)] as const))(
+it.each(SYSTEMS.map((system) => [system.name, sizeSystem(system, 8, 40)] as const))(
   'plans the bytes that the reference takes for %s, forward and in training',
   async (_, system) => {
     const parameters = await hostParameters(system, 8);

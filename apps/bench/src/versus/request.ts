@@ -3,13 +3,14 @@ import { MambaError } from '@mamba/core';
 import { chooseNamed, type FoundBackend } from '../machine/backends.ts';
 import type { VersusReport } from '../schema/versus.ts';
 import { GENERATION_MODELS, type GenerationOptions } from './generation.ts';
-import { runVersus, type VersusObserver, type VersusSizes } from './run.ts';
+import { runVersus, type TaskOptions, type VersusObserver, type VersusSizes } from './run.ts';
 import { SYSTEMS, type System } from './systems.ts';
 
 export interface VersusRequest extends VersusSizes {
   /** Names; none: all. */
   readonly systems: readonly string[];
   readonly generation?: Omit<GenerationOptions, 'models'> | undefined;
+  readonly tasks?: Omit<TaskOptions, 'corpus'> | undefined;
 }
 
 /** A message of a comparison under way. */
@@ -57,16 +58,18 @@ export interface RequestContext {
   readonly signal: AbortSignal;
   /** The clock of the processor in milliseconds; `VersusOptions` says what it is for. */
   readonly processorTime?: (() => number) | undefined;
+  /** The text that language models learn. */
+  readonly corpus?: Uint8Array | undefined;
 }
 
 /** Runs a request on these backends, and tells what happens. */
 export function runRequest(
   request: VersusRequest,
   backends: readonly FoundBackend[],
-  { tell, signal, processorTime }: RequestContext,
+  { tell, signal, processorTime, corpus }: RequestContext,
 ): Promise<VersusReport> {
   checkRequest(request);
-  const { systems, generation, ...sizes } = request;
+  const { systems, generation, tasks, ...sizes } = request;
   const observer: VersusObserver = {
     begin: (parts) => tell({ type: 'begin', parts }),
     step: (label) => tell({ type: 'step', label }),
@@ -78,6 +81,7 @@ export function runRequest(
     backends,
     systems: chooseSystems(systems),
     generation: generation && { ...generation, models: GENERATION_MODELS },
+    tasks: tasks && { ...tasks, corpus },
     processorTime,
     signal,
     observer,

@@ -14,18 +14,22 @@ import {
   MEASURES,
   type Measure,
   type SystemRecord,
+  type TaskRecipe,
+  type TaskRow,
   VERSUS_KIND,
   VERSUS_VERSION,
   type VersusPoint,
   type VersusReport,
 } from '../schema/versus.ts';
 import { version } from '../version.ts';
-import { checkAgreement, type ReferenceValues } from './agreement.ts';
+import { checkAgreement, type ReferenceValues, WHOLE } from './agreement.ts';
 import { crossingsOf } from './crossings.ts';
 import { type GenerationOptions, measureGeneration } from './generation.ts';
 import { measurePoints } from './points.ts';
 import { hostParameters } from './subject.ts';
 import { defineSystems, type SizedSystem, type System, sizeSystem } from './systems.ts';
+import { measureTask } from './tasks/measure.ts';
+import { TASK_MODELS } from './tasks/models.ts';
 
 /** What is measured of the blocks, and how long and how large it may get. */
 export interface VersusSizes {
@@ -49,10 +53,20 @@ export interface VersusOptions extends VersusSizes {
   readonly systems: readonly System[];
   /** Generation by whole models. Default: none. */
   readonly generation?: GenerationOptions | undefined;
+  /** Models that are trained and tested. Default: none. */
+  readonly tasks?: TaskOptions | undefined;
   /** Milliseconds of the processor, to time one thread on a busy machine. Default: the clock's. */
   readonly processorTime?: (() => number) | undefined;
   readonly signal?: AbortSignal | undefined;
   readonly observer?: VersusObserver | undefined;
+}
+
+export interface TaskOptions {
+  readonly recipes: readonly TaskRecipe[];
+  /** Seconds that one training may take. */
+  readonly seconds: number;
+  /** The text that language models learn, where a recipe is of that. */
+  readonly corpus?: Uint8Array | undefined;
 }
 
 /** Receives a run's progress. A part is a point of the plots. */
@@ -67,6 +81,8 @@ export interface VersusObserver {
 const DEFAULTS = { seconds: 5, budget: platform.small ? 10 : 250 };
 /** Bytes that a call may take where neither the backend nor the user says. */
 const UNTOLD_MEMORY = 8 * 2 ** 30;
+/** A training takes about as long as so many points. */
+const PARTS_OF_TRAINING = 10;
 
 /** @throws MambaError `invalid-argument` where there is nothing to compare. */
 export async function runVersus(options: VersusOptions): Promise<VersusReport> {
@@ -76,17 +92,19 @@ export async function runVersus(options: VersusOptions): Promise<VersusReport> {
   const { seconds = DEFAULTS.seconds, budget = DEFAULTS.budget } = options;
   const lengths = [...new Set(options.lengths)].sort((a, b) => a - b);
   const blocks = options.systems.length * lengths.length * measures.length;
-  if (blocks === 0 && options.generation === undefined)
+  if (blocks === 0 && options.generation === undefined && options.tasks === undefined)
     throw new MambaError('invalid-argument', 'there is nothing to compare', {
       origin: 'versus',
       expected: 'at least one system, length and measure',
     });
-  const systems = options.systems.map((system) => sizeSystem(system, dModel));
+  const longest = lengths.at(-1) ?? 1;
+  const systems = options.systems.map((system) => sizeSystem(system, dModel, longest));
   const startedAt = new Date().toISOString();
   const machine = platform.machineFacts();
   const agreements: Agreement[] = [];
   const points: VersusPoint[] = [];
   const generation: GenerationRow[] = [];
+  const tasks: TaskRow[] = [];
   const pause: Pause = async () => {
     await platform.tick();
     if (signal?.aborted) throw new Stopped();
@@ -109,6 +127,7 @@ export async function runVersus(options: VersusOptions): Promise<VersusReport> {
     points: [...points],
     crossings: crossingsOf(points),
     generation: [...generation],
+    ...(options.tasks !== undefined && { recipes: [...options.tasks.recipes], tasks: [...tasks] }),
   });
   const advanceOne = (): void => {
     observer.advance?.(1);
@@ -118,7 +137,13 @@ export async function runVersus(options: VersusOptions): Promise<VersusReport> {
   const partsOfSystem = blocks === 0 ? 0 : 1 + measures.length * lengths.length;
   const { models = [], prompts = [], batches = [] } = options.generation ?? {};
   const partsOfModels = models.length * prompts.length * batches.length;
-  observer.begin?.(ready.length * (systems.length * partsOfSystem + partsOfModels));
+  const recipes = options.tasks?.recipes ?? [];
+  const learners = TASK_MODELS.flatMap((model) => {
+    const system = options.systems.find(({ name }) => name === model.system);
+    return system === undefined ? [] : [{ model, label: system.label }];
+  });
+  const partsOfTasks = recipes.length * learners.length * PARTS_OF_TRAINING;
+  observer.begin?.(ready.length * (systems.length * partsOfSystem + partsOfModels + partsOfTasks));
   const known: ReferenceValues = new Map();
   const reference = await referenceProvider().create();
   try {
@@ -133,13 +158,12 @@ export async function runVersus(options: VersusOptions): Promise<VersusReport> {
           const { name } = found.record;
           observer.step?.(`${system.label} on ${name}: checking`);
           await pause();
-          const parameters = await hostParameters(system, dModel);
           const trained = measures.includes('train') && canTrain(backend);
-          const subject = { system, dModel, parameters, trained };
-          const agreement = await agreementOf(backend, subject, reference, known, pause);
+          const agreement = await agreementOf(backend, { system, dModel, trained }, reference, known, pause);
           agreements.push({ system: system.name, backend: name, ...agreement });
           advance();
           if (agreement.status !== 'agrees') return;
+          const parameters = await hostParameters(system, dModel);
           await measurePoints(system, parameters, {
             ...{ backend, name, dModel, batch, lengths, seconds, budget, pause, now },
             measures: measures.filter((measure) => trained || measure !== 'train'),
@@ -165,6 +189,18 @@ export async function runVersus(options: VersusOptions): Promise<VersusReport> {
             },
           }),
         );
+      for (const recipe of recipes)
+        for (const { model, label } of learners)
+          await withBackend(found, async (backend) => {
+            const row = await measureTask(model, label, recipe, {
+              ...{ backend, reference, pause, now, signal, name: found.record.name },
+              ...{ seconds: options.tasks!.seconds, corpus: options.tasks!.corpus },
+              begin: (step) => observer.step?.(step),
+            });
+            tasks.push(row);
+            observer.advance?.(PARTS_OF_TRAINING);
+            observer.partial?.(snapshot(false));
+          });
     }
     return snapshot(false);
   } catch (error) {
@@ -188,12 +224,15 @@ async function withBackend({ provider }: FoundBackend, body: (backend: Backend) 
 
 async function agreementOf(
   backend: Backend,
-  subject: Parameters<typeof checkAgreement>[1],
+  { system, dModel, trained }: Omit<Parameters<typeof checkAgreement>[1], 'parameters'>,
   reference: Backend,
   known: ReferenceValues,
   pause: Pause,
 ): Promise<Pick<Agreement, 'status' | 'check' | 'reason'>> {
   try {
+    // Weights for each place of a long sequence would be too many for the reference, which sees short ones.
+    const short = sizeSystem(system, dModel, WHOLE);
+    const subject = { system: short, dModel, trained, parameters: await hostParameters(short, dModel) };
     const check = await checkAgreement(backend, subject, reference, known, pause);
     return check.pass
       ? { status: 'agrees', check }

@@ -29,6 +29,8 @@ export interface SystemSize {
   readonly dModel: number;
   readonly inner: number;
   readonly headDim: number;
+  /** Tokens of the longest sequence, for a block that has weights for each of them. */
+  readonly longest: number;
 }
 
 export const BASELINE = 'mamba';
@@ -114,6 +116,36 @@ export const SYSTEMS: readonly System[] = [
     config: ({ inner, headDim }) => ({ kind: 'performer', heads: inner / headDim, headDim, features: 2 * headDim }),
   },
   {
+    name: 'low-rank',
+    label: 'low-rank attention',
+    short: 'low rank',
+    grows: 'quadratic',
+    remembers: 'every token',
+    says: 'scores of a quarter of the channels: fewer products and a smaller cache, and still the square of the length (the seed)',
+    config: ({ inner, headDim }) => ({
+      ...{ kind: 'low-rank', heads: inner / headDim, headDim },
+      rank: Math.ceil(headDim / 4),
+    }),
+  },
+  {
+    name: 'linformer',
+    label: 'Linformer',
+    grows: 'linear',
+    remembers: 'nothing',
+    says: 'keys and values of all tokens become 128, by weights for each place, which come on top of its parameters; it sees later tokens (arxiv.org/abs/2006.04768)',
+    config: ({ inner, headDim, longest }) => ({
+      ...{ kind: 'linformer', heads: inner / headDim, headDim, rank: 128, longest },
+    }),
+  },
+  {
+    name: 'reformer',
+    label: 'Reformer',
+    grows: 'linear',
+    remembers: 'nothing',
+    says: 'a token sees those of its hash in chunks of 64; here with 64 buckets and one round (arxiv.org/abs/2001.04451)',
+    config: ({ inner, headDim }) => ({ kind: 'reformer', heads: inner / headDim, headDim, buckets: 64, chunk: 64 }),
+  },
+  {
     name: 's4d',
     label: 'S4D',
     grows: 'linear',
@@ -151,18 +183,21 @@ export interface SizedSystem extends System {
   readonly parameters: number;
 }
 
-/** The system at this model width, with the inner width whose parameters come nearest to those of a Mamba block. */
-export function sizeSystem(system: System, dModel: number): SizedSystem {
+/**
+ * The system at this model width, with the inner width whose parameters come nearest to those of a Mamba block. Weights
+ * for the places of a sequence are not counted in that.
+ * @param longest Tokens of the longest sequence.
+ */
+export function sizeSystem(system: System, dModel: number, longest: number): SizedSystem {
   const headDim = headDimOf(dModel);
-  const wanted = parametersOf(SYSTEMS[0]!.config({ dModel, inner: 2 * dModel, headDim }), dModel);
-  let best: SizedSystem | undefined;
-  for (let inner = headDim; inner <= 4 * dModel; inner += headDim) {
-    const block = system.config({ dModel, inner, headDim });
-    const parameters = parametersOf(block, dModel);
-    if (best === undefined || Math.abs(parameters - wanted) < Math.abs(best.parameters - wanted))
-      best = { ...system, block, parameters };
-  }
-  return best!;
+  const count = (one: System, inner: number): number =>
+    parametersOf(one.config({ dModel, inner, headDim, longest: 1 }), dModel);
+  const wanted = count(SYSTEMS[0]!, 2 * dModel);
+  const inners = Array.from({ length: Math.floor((4 * dModel) / headDim) }, (_, index) => headDim * (index + 1));
+  const distance = (inner: number): number => Math.abs(count(system, inner) - wanted);
+  const inner = inners.reduce((best, one) => (distance(one) < distance(best) ? one : best));
+  const block = system.config({ dModel, inner, headDim, longest });
+  return { ...system, block, parameters: parametersOf(block, dModel) };
 }
 
 /** Heads of 64 as in the paper's Transformers; narrow models have four heads. */
@@ -175,7 +210,7 @@ function parametersOf(block: BlockConfig, dModel: number): number {
 }
 
 /** The parameters of a block, its kind's defaults filled in. */
-export function parameterShapes(block: BlockConfig, dModel: number) {
+function parameterShapes(block: BlockConfig, dModel: number) {
   const definition = blockDefinition('versus', block.kind);
   const config = { ...definition.defaults, ...block } as BlockConfig;
   definition.check('versus', config, dModel);

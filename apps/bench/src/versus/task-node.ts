@@ -6,6 +6,7 @@ import process from 'node:process';
 import { processorTime } from '../kernels/cpu/processor-time.ts';
 import { findBackends } from '../machine/backends.ts';
 import { runRequest, type VersusNotice, type VersusRequest } from './request.ts';
+import { readCorpus } from './tasks/read-corpus-node.ts';
 
 /** The request, as JSON in the only argument of the process. */
 export interface VersusTask {
@@ -14,6 +15,8 @@ export interface VersusTask {
   readonly request: VersusRequest;
   /** Whether times are of the processor. */
   readonly processorTime: boolean;
+  /** The file of the text that language models learn. */
+  readonly corpus?: string | undefined;
 }
 
 /** Reports are long, so that one a second is enough. */
@@ -33,10 +36,11 @@ const interruption = new AbortController();
 process.on('SIGINT', () => {});
 process.on('SIGTERM', () => interruption.abort());
 
-const { backend, threads, request, processorTime: byProcessor } = JSON.parse(process.argv[2]!) as VersusTask;
+const { backend, threads, request, processorTime: byProcessor, corpus } = JSON.parse(process.argv[2]!) as VersusTask;
 const report = await runRequest(request, await findBackends([backend], threads), {
   tell,
   signal: interruption.signal,
   processorTime: byProcessor ? processorTime : undefined,
+  corpus: corpus === undefined ? undefined : await readCorpus(corpus),
 });
 tell({ type: 'done', report });

@@ -163,7 +163,7 @@ function renderCrossings(report: VersusReport, backend: string): string {
       table(
         CROSSING_TITLES[of],
         ['system', ...measures.map((measure) => MEASURE_TITLES[measure].toLowerCase())],
-        rows.map(({ label, cells }) => [label, ...cells.map(({ text }) => text)]),
+        rows.map(({ label, cells }) => [label, ...cells]),
         (text) => (text.startsWith('no') ? 'bad' : /^(always|from)/.test(text) ? 'good' : ''),
       ),
     )

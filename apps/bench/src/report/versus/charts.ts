@@ -296,7 +296,7 @@ function addLabels(
 const SVG = 'http://www.w3.org/2000/svg';
 
 /** The class of all that is drawn of a system. */
-export function classOf({ name }: Pick<SystemRecord, 'name'>): string {
+function classOf({ name }: Pick<SystemRecord, 'name'>): string {
   return `curve curve-${name}`;
 }
 

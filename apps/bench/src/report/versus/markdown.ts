@@ -17,11 +17,13 @@ import {
   QUANTITY_TITLES,
 } from './matrix.ts';
 
+import { TASK_LEGEND, taskTables } from './tasks.ts';
+
 export const NOT_MEASURED = 'not measured yet';
 
 /** The whole generated part of docs/versus.md. */
 export function renderVersusMarkdown(reports: readonly VersusReport[]): string {
-  const parts = ['### The claims', ...renderClaims(reports)];
+  const parts = ['### The claims', ...renderClaims(reports), ...renderTasks(reports)];
   for (const report of reports) parts.push(...renderReport(report));
   return parts.join('\n\n');
 }
@@ -40,6 +42,32 @@ function renderClaims(reports: readonly VersusReport[]): string[] {
   return [
     ['| claim | who says it | measured |', '| --- | --- | --- |', ...rows, `${bert}${describeBert()} |`].join('\n'),
   ];
+}
+
+/** What models learnt, of all results together. */
+function renderTasks(reports: readonly VersusReport[]): string[] {
+  const tables = taskTables(
+    reports.map((report) => ({ report, place: (backend: string) => `${backend}, ${machineName(report.machine)}` })),
+  );
+  if (tables.length === 0) return [];
+  return [
+    '### What they learn',
+    ...tables.flatMap(({ title, recipe, head, rows }) => [
+      `**${title}**`,
+      prose(`${recipe.charAt(0).toUpperCase()}${recipe.slice(1)}.`),
+      markdownTable(head, rows),
+    ]),
+    prose(`${TASK_LEGEND}.`),
+  ];
+}
+
+function markdownTable(head: readonly string[], rows: readonly (readonly string[])[]): string {
+  const rule = head.slice(1).map(() => ' ---: |');
+  return [
+    `| ${head.join(' | ')} |`.replace('|  |', '| |'),
+    `| --- |${rule.join('')}`,
+    ...rows.map((row) => `| ${row.join(' | ')} |`),
+  ].join('\n');
 }
 
 function renderReport(report: VersusReport): string[] {
@@ -70,11 +98,10 @@ function renderReport(report: VersusReport): string[] {
       for (const { quantity, lengths, rows } of tables) {
         parts.push(`**${MEASURE_TITLES[measure]}: ${QUANTITY_TITLES[measure][quantity]}**`);
         parts.push(
-          [
-            `| | ${lengths.map(formatPower).join(' | ')} |`,
-            `| --- |${lengths.map(() => ' ---: |').join('')}`,
-            ...rows.map(({ label, cells }) => `| ${label} | ${cells.map(({ text }) => text).join(' | ')} |`),
-          ].join('\n'),
+          markdownTable(
+            ['', ...lengths.map(formatPower)],
+            rows.map(({ label, cells }) => [label, ...cells.map(({ text }) => text)]),
+          ),
         );
       }
     }
@@ -87,11 +114,10 @@ function renderReport(report: VersusReport): string[] {
         prose(`${CROSSING_LEGEND.charAt(0).toUpperCase()}${CROSSING_LEGEND.slice(1)}.`),
       );
       parts.push(
-        [
-          `| | ${table.measures.map((measure) => MEASURE_TITLES[measure].toLowerCase()).join(' | ')} |`,
-          `| --- |${table.measures.map(() => ' ---: |').join('')}`,
-          ...table.rows.map(({ label, cells }) => `| ${label} | ${cells.map(({ text }) => text).join(' | ')} |`),
-        ].join('\n'),
+        markdownTable(
+          ['', ...table.measures.map((measure) => MEASURE_TITLES[measure].toLowerCase())],
+          table.rows.map(({ label, cells }) => [label, ...cells]),
+        ),
       );
     }
     parts.push(...renderGeneration(report, name));
@@ -110,17 +136,7 @@ function renderGeneration(report: VersusReport, backend: string): string[] {
     ...cells.map(generationText),
     ...(several ? [ratio === undefined ? '' : `${digits(ratio)}×`] : []),
   ]);
-  return [
-    '**Generation: new tokens a second of all rows, the prompt included**',
-    [
-      `| ${head.join(' | ')} |`,
-      `| --- |${head
-        .slice(1)
-        .map(() => ' ---: |')
-        .join('')}`,
-      ...rows.map((row) => `| ${row.join(' | ')} |`),
-    ].join('\n'),
-  ];
+  return ['**Generation: new tokens a second of all rows, the prompt included**', markdownTable(head, rows)];
 }
 
 /** Text in lines of at most 120 columns. */

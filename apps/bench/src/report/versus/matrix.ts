@@ -34,7 +34,7 @@ export interface Matrix {
   readonly measure: Measure;
   readonly quantity: Quantity;
   readonly lengths: readonly number[];
-  readonly rows: readonly { readonly system: string; readonly label: string; readonly cells: readonly Cell[] }[];
+  readonly rows: readonly { readonly label: string; readonly cells: readonly Cell[] }[];
 }
 
 /** A row for each system and a column for each length; undefined where nothing was asked for. */
@@ -53,7 +53,7 @@ export function matrixOf(
     const cells = lengths.map(
       (length): Cell => ({ text: cellText(own.get(length), quantity), point: own.get(length) }),
     );
-    return [{ system: name, label, cells }];
+    return [{ label, cells }];
   });
   return { measure, quantity, lengths, rows };
 }
@@ -86,17 +86,8 @@ function cellText(point: VersusPoint | undefined, quantity: Quantity): string {
 export interface CrossingTable {
   readonly of: Crossing['of'];
   readonly measures: readonly Measure[];
-  readonly rows: readonly {
-    readonly system: string;
-    readonly label: string;
-    readonly cells: readonly CrossingCell[];
-  }[];
-}
-
-export interface CrossingCell {
-  readonly crossing: Crossing | undefined;
   /** `from 1,930: 3.20×`: the length, and what the other needs over what Mamba needs at the longest length of both. */
-  readonly text: string;
+  readonly rows: readonly { readonly label: string; readonly cells: readonly string[] }[];
 }
 
 export function crossingTable(report: VersusReport, backend: string, of: Crossing['of']): CrossingTable | undefined {
@@ -104,11 +95,11 @@ export function crossingTable(report: VersusReport, backend: string, of: Crossin
   const measures = MEASURES.filter((measure) => own.some((one) => one.measure === measure));
   const rows = report.systems.flatMap(({ name, label }) => {
     if (!own.some(({ against }) => against === name)) return [];
-    const cells = measures.map((measure): CrossingCell => {
+    const cells = measures.map((measure) => {
       const crossing = own.find((one) => one.against === name && one.measure === measure);
-      return { crossing, text: crossing === undefined ? '' : crossingText(crossing) };
+      return crossing === undefined ? '' : crossingText(crossing);
     });
-    return [{ system: name, label, cells }];
+    return [{ label, cells }];
   });
   return rows.length === 0 ? undefined : { of, measures, rows };
 }
@@ -136,7 +127,6 @@ export function formatLength(length: number): string {
 
 /** The rows of generation, by prompt and batch, with what one model does over the other. */
 export interface GenerationTable {
-  readonly backend: string;
   readonly models: readonly string[];
   readonly rows: readonly {
     readonly prompt: number;
@@ -155,7 +145,6 @@ export function generationTable(report: VersusReport, backend: string): Generati
   const labels = models.map((model) => rows.find((row) => row.model === model)!.label);
   const keys = [...new Set(rows.map(({ prompt, batch }) => `${prompt} ${batch}`))];
   return {
-    backend,
     models: labels,
     rows: keys.map((key) => {
       const [prompt, batch] = key.split(' ').map(Number) as [number, number];

@@ -19,6 +19,7 @@ import {
   matrixOf,
   QUANTITY_TITLES,
 } from './matrix.ts';
+import { TASK_LEGEND, taskTables } from './tasks.ts';
 
 /** Tables of time and memory, the crossings, and generation; for each backend. */
 export function renderVersus(report: VersusReport, look: Look): string {
@@ -41,6 +42,13 @@ export function renderVersus(report: VersusReport, look: Look): string {
     if (report.crossings.some(({ backend }) => backend === name)) parts.push(indented(CROSSING_LEGEND, look));
     if (generation !== '') parts.push(generation);
   }
+  const tasks = taskTables([{ report, place: (backend) => backend }]);
+  for (const { title, recipe, head, rows } of tasks)
+    parts.push([style.bold(title), indented(recipe, look), ...tableLines(head, rows, look)].join('\n'));
+  if (tasks.length > 0) parts.push(indented(TASK_LEGEND, look));
+  for (const { label, task, backend, status, reason } of report.tasks ?? [])
+    if (status === 'failed' || status === 'disagrees')
+      parts.push(style.red(`${label} on ${backend}, ${task}: ${status}: ${reason}`));
   for (const { system, backend, status, reason } of report.agreements)
     if (status !== 'agrees') parts.push(style.red(`${system} on ${backend} ${status}: ${reason}`));
   for (const { system, backend, measure, length, status, reason } of report.points)
@@ -68,47 +76,54 @@ function renderMatrix({ measure, quantity, lengths, rows }: Matrix, { style, wid
   }
 }
 
-function renderCrossings({ of, measures, rows }: CrossingTable, { style }: Look): string {
-  const table = new Table({
-    head: ['', ...measures.map((measure) => style.dim(MEASURE_TITLES[measure].toLowerCase()))],
-    colAligns: ['left', ...measures.map(() => 'right' as const)],
-    chars: NO_RULES,
-    style: { head: [], border: [], compact: true, 'padding-left': 0, 'padding-right': 2 },
-  });
-  for (const { label, cells } of rows) table.push([label, ...cells.map(({ text }) => text)]);
-  const lines = table.toString().split('\n');
-  return [style.bold(CROSSING_TITLES[of]), ...lines.map((line) => `  ${line}`.trimEnd())].join('\n');
+function renderCrossings({ of, measures, rows }: CrossingTable, look: Look): string {
+  const lines = tableLines(
+    ['', ...measures.map((measure) => MEASURE_TITLES[measure].toLowerCase())],
+    rows.map(({ label, cells }) => [label, ...cells]),
+    look,
+  );
+  return [look.style.bold(CROSSING_TITLES[of]), ...lines].join('\n');
 }
 
-function renderGeneration(report: VersusReport, backend: string, { style, width }: Look): string {
-  const found = generationTable(report, backend);
-  if (found === undefined) return '';
+/** A table whose numbers stand on the right. */
+function tableLines(head: readonly string[], rows: readonly (readonly string[])[], { style }: Look): string[] {
   const table = new Table({
-    head: ['prompt + new', 'rows', ...found.models, found.models.length > 1 ? 'ratio' : ''].map((head) =>
-      style.dim(head),
-    ),
-    colAligns: ['left', 'right', ...found.models.map(() => 'right' as const), 'right'],
+    head: head.map((text) => style.dim(text)),
+    colAligns: head.map((_, index) => (index === 0 ? 'left' : 'right')),
     chars: NO_RULES,
     style: { head: [], border: [], compact: true, 'padding-left': 0, 'padding-right': 2 },
   });
-  for (const { prompt, tokens, batch, cells, ratio } of found.rows)
-    table.push([
+  for (const row of rows) table.push([...row]);
+  return table
+    .toString()
+    .split('\n')
+    .map((line) => `  ${line}`.trimEnd());
+}
+
+function renderGeneration(report: VersusReport, backend: string, look: Look): string {
+  const { style, width } = look;
+  const found = generationTable(report, backend);
+  if (found === undefined) return '';
+  const lines = tableLines(
+    ['prompt + new', 'rows', ...found.models, found.models.length > 1 ? 'ratio' : ''],
+    found.rows.map(({ prompt, tokens, batch, cells, ratio }) => [
       `${formatLength(prompt)} + ${tokens}`,
       String(batch),
       ...cells.map(generationText),
       ratio === undefined ? '' : `${digits(ratio)}×`,
-    ]);
+    ]),
+    look,
+  );
   const sizes = report.generation
     .filter((row, index, all) => all.findIndex(({ model }) => model === row.model) === index)
     .map(
       ({ label, layers, dModel, parameters }) =>
         `${label}: ${layers} blocks of ${dModel}, ${digits(parameters / 1e6)} M`,
     );
-  const lines = table.toString().split('\n');
   return [
     style.bold('Generation: new tokens a second'),
     ...wrap(sizes.join('; '), width - 2).map((line) => style.dim(`  ${line}`)),
-    ...lines.map((line) => `  ${line}`.trimEnd()),
+    ...lines,
   ].join('\n');
 }
 
