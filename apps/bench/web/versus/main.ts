@@ -10,6 +10,7 @@ import { GENERATION_SIZES } from '../../src/versus/generation.ts';
 import { decodeLink, encodeLink } from '../../src/versus/link.ts';
 import type { VersusRequest } from '../../src/versus/request.ts';
 import { SYSTEMS } from '../../src/versus/systems.ts';
+import { QUICK_RECIPES, RECIPES } from '../../src/versus/tasks/recipes.ts';
 import { hearWorker, saveFile } from '../start-worker.ts';
 import { showCalculator } from './calculator.ts';
 import type { FromWorker, ToWorker } from './messages.ts';
@@ -121,6 +122,10 @@ function requestOf(): VersusRequest {
         seconds: 20,
       },
     }),
+    ...(find<HTMLInputElement>('#tasks').checked && {
+      // The page has no text for a language model.
+      tasks: { recipes: (quick ? QUICK_RECIPES : RECIPES).filter(({ task }) => task !== 'language'), seconds: 60 },
+    }),
   };
 }
 
@@ -180,7 +185,8 @@ function finish(result: VersusReport | undefined): void {
   const measured = result.points.filter((point) => point.status === 'measured').length;
   const bad =
     result.agreements.filter((agreement) => agreement.status !== 'agrees').length +
-    result.points.filter((point) => point.status === 'failed').length;
+    [...result.points, ...(result.tasks ?? [])].filter(({ status }) => status === 'failed' || status === 'disagrees')
+      .length;
   const how = result.interrupted ? 'Stopped' : 'Done';
   say(`${how}: ${measured} points measured${bad > 0 ? `, ${bad} failed or wrong` : ''}.`, bad > 0);
 }

@@ -15,6 +15,7 @@ import {
   QUANTITY_TITLES,
   type Quantity,
 } from '../../src/report/versus/matrix.ts';
+import { TASK_LEGEND, taskTables } from '../../src/report/versus/tasks.ts';
 import { MEASURES, type Measure, type VersusReport } from '../../src/schema/versus.ts';
 import { ChartView } from './chart-view.ts';
 
@@ -100,6 +101,7 @@ export class ResultView {
       ),
       '<div data-table="crossings"></div>',
       '<div data-table="generation"></div>',
+      '<div data-table="tasks"></div>',
       '<div data-table="systems"></div>',
     ].join('');
     for (const figure of this.#root.querySelectorAll<HTMLElement>('[data-chart]'))
@@ -127,6 +129,7 @@ function without(report: VersusReport, hidden: ReadonlySet<string>): VersusRepor
     systems: report.systems.filter(({ name }) => !hidden.has(name)),
     points: report.points.filter(shown),
     crossings: report.crossings.filter(({ against }) => !hidden.has(against)),
+    ...(report.tasks !== undefined && { tasks: report.tasks.filter(shown) }),
   };
 }
 
@@ -139,6 +142,7 @@ function layoutOf({ points, settings, backends }: VersusReport): string {
 function renderTable(report: VersusReport, backend: string, what: string): string {
   if (what === 'crossings') return renderCrossings(report, backend);
   if (what === 'generation') return renderGeneration(report, backend);
+  if (what === 'tasks') return renderTasks(report, backend);
   if (what === 'systems') return renderSystems(report, backend);
   const measure = what as Measure;
   const tables = (['time', 'rate', 'memory'] as const).flatMap(
@@ -183,6 +187,15 @@ function renderGeneration(report: VersusReport, backend: string): string {
   ]);
   const head = ['prompt + new', 'rows', ...found.models, ...(several ? ['Mamba over it'] : [])];
   return `<section><h2>Generation by whole models</h2><p class="quiet">New tokens a second of all rows, the prompt included; models of width ${dModel}, of equal size.</p>${table('', head, rows)}</section>`;
+}
+
+function renderTasks(report: VersusReport, backend: string): string {
+  const own = { ...report, tasks: (report.tasks ?? []).filter((row) => row.backend === backend) };
+  const tables = taskTables([{ report: own, place: (name) => name }]);
+  if (tables.length === 0) return '';
+  return `<section><h2>What they learn</h2>${tables
+    .map(({ title, recipe, head, rows }) => `${table(title, head, rows)}<p class="quiet">${escapeHtml(recipe)}.</p>`)
+    .join('')}<p class="quiet">${TASK_LEGEND}.</p></section>`;
 }
 
 function renderSystems(report: VersusReport, backend: string): string {

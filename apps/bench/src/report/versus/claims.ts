@@ -2,13 +2,14 @@
  * What the papers and the seed of this project claim of Mamba beside other systems, and what was measured of each. What
  * is said of a measurement is computed from its JSON; the reasons for differences are part of the claim.
  */
-import type { Crossing, Measure, VersusReport } from '../../schema/versus.ts';
+import type { Crossing, Measure, TaskName, TaskRow, VersusReport } from '../../schema/versus.ts';
 import { logLogSlope } from '../../timing/statistics.ts';
 import { attentionMemory, BERT_BASE } from '../../versus/attention-memory.ts';
 import { needsOf } from '../../versus/crossings.ts';
 import { BASELINE } from '../../versus/systems.ts';
 import { digits, formatBytes, formatSeconds } from '../format.ts';
 import { formatLength, generationTable } from './matrix.ts';
+import { formatShare, shareRight, trainingRatio } from './tasks.ts';
 
 export interface Claim {
   readonly claim: string;
@@ -22,6 +23,7 @@ export interface Claim {
 const ATTENTION = 'attention';
 /** The same, with the matrix of scores in memory. */
 const NAIVE = 'softmax-attention';
+const RNNS: readonly string[] = ['lstm', 'gru'];
 
 export const CLAIMS: readonly Claim[] = [
   {
@@ -93,6 +95,44 @@ export const CLAIMS: readonly Claim[] = [
       }),
   },
   {
+    claim: 'In training, a model of LSTM or GRU gets through fewer tokens a second',
+    source: 'the seed; whole models of equal size by the same recipe',
+    measured: (report, backend) =>
+      joined(
+        tasksOf(report, backend, 'language', 'selective-copying').filter(({ system }) => RNNS.includes(system)),
+        (row) => {
+          const ratio = trainingRatio(report, row);
+          return ratio === undefined ? undefined : `Mamba ${digits(ratio)} times as many as ${row.label} (${row.task})`;
+        },
+      ),
+  },
+  {
+    claim: 'RNNs forget: what they answer after short sequences they do not answer after long ones',
+    source: 'the seed; arxiv.org/abs/2312.00752, section 4.1, has the tasks and no RNN of fixed gates',
+    measured: (report, backend) =>
+      joined(
+        tasksOf(report, backend, 'selective-copying', 'induction-heads').filter(({ system }) =>
+          [BASELINE, ...RNNS].includes(system),
+        ),
+        (row) => {
+          const [short, long] = ends(row.accuracy ?? []);
+          if (short === undefined || long === undefined) return undefined;
+          const text = ({ length }: typeof short): string =>
+            `${formatShare(shareRight(row, length)!)} at ${formatLength(length)}`;
+          return `${row.label} ${text(short)} and ${text(long)} (${row.task})`;
+        },
+      ),
+  },
+  {
+    claim: 'A model is as good as what its state holds: efficient ones have a small state, effective ones a large one',
+    source: 'arxiv.org/abs/2312.00752, section 3.1; here by models of equal size and the same recipe on one text',
+    measured: (report, backend) =>
+      joined(tasksOf(report, backend, 'language'), ({ label, heldOut, state }) => {
+        const [first] = heldOut ?? [];
+        return first && `${label} ${first.bitsPerByte.toFixed(3)} bits per byte with ${formatBytes(state)}`;
+      }),
+  },
+  {
     claim: 'Without selection a block is no faster, so what selection gains costs nothing',
     source: 'arxiv.org/abs/2312.00752, section 3.3; what it gains is in docs/training.md',
     measured: (report, backend) =>
@@ -120,6 +160,10 @@ function findCrossing({ crossings }: VersusReport, key: Key & { readonly against
   );
 }
 
+function tasksOf({ tasks = [] }: VersusReport, backend: string, ...names: readonly TaskName[]): readonly TaskRow[] {
+  return names.flatMap((name) => tasks.filter((row) => row.task === name && row.backend === backend));
+}
+
 /** The slope over the longer half of the lengths, where what does not grow counts little. */
 function slopeOf(report: VersusReport, key: Key & { readonly system: string }): number | undefined {
   const points = needsOf(report.points, key);
@@ -140,8 +184,8 @@ function labelOf(report: VersusReport, system: string): string {
   return report.systems.find(({ name }) => name === system)?.label ?? system;
 }
 
-function joined(systems: readonly string[], text: (system: string) => string | undefined): string | undefined {
-  const found = systems.map(text).filter((one) => one !== undefined);
+function joined<T>(items: readonly T[], text: (item: T) => string | undefined): string | undefined {
+  const found = items.map(text).filter((one) => one !== undefined);
   return found.length === 0 ? undefined : found.join('; ');
 }
 

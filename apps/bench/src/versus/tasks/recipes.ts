@@ -26,8 +26,8 @@ export const RECIPES: readonly TaskRecipe[] = [
   {
     ...COMMON,
     ...{ task: 'language', layers: 4, dModel: 128, feedForward: true },
-    ...{ batch: 16, lengths: [256], steps: 1200, peak: 3e-3, warmup: 100, weightDecay: 0.1 },
-    ...{ testLengths: [256, 2048], sequences: 256 },
+    ...{ batch: 32, lengths: [128], steps: 500, peak: 3e-3, warmup: 50, weightDecay: 0.1 },
+    ...{ testLengths: [128, 2048], sequences: 512 },
   },
 ];
 
