@@ -34,6 +34,9 @@ it.each([
   [['--lengths', '2^30'], 'lengths cannot be 1073741824', 'a whole number'],
   [['--lengths', 'long'], '"long" is not a positive integer', ''],
   [['--memory', '-1'], 'not a positive number', ''],
+  [['--batch', '1,2'], 'It takes one number', '"1,2"'],
+  [['--d-model', '64', '--d-model', '128'], 'It takes one number', ''],
+  [['--corpus', 'absent.txt'], 'absent.txt could not be read', ''],
   [['--processor-time', '--backend', 'cpu'], 'tells nothing of several threads', '--threads 1'],
   [['absent.json'], 'absent.json could not be read', ''],
   [['--json', '/absent/x.json'], 'cannot be written', ''],
@@ -56,8 +59,13 @@ it('measures in a process of its own, writes the result, and shows it again', as
   expect(report.generation).toMatchObject(
     ['mamba', 'transformer'].map((model) => ({ model, batch: 1, prompt: 4, tokens: 2, status: 'measured' })),
   );
+  // There is no text for a language model.
+  expect(report.tasks).toMatchObject(
+    ['induction-heads', 'selective-copying'].map((task) => ({ task, system: 'mamba', status: 'measured' })),
+  );
   const shown = stdout.slice(stdout.indexOf('cpu: one block'));
   expect(shown).toContain('A step of training: memory at most');
+  expect(shown).toContain('Selective copying: right answers by length');
   expect((await versus(file)).stdout).toContain(shown);
 });
 
@@ -72,11 +80,11 @@ it('puts the claims and tables into a document that has a place for them', async
     '<!-- What follows, to the end mark, is made by mamba-bench versus --into. -->',
     '<!-- The end of what is made. -->',
   ];
-  await writeFile(document, `before\n${marks[0]}\nold\n${marks[1]}\nafter\n`);
+  await writeFile(document, `before\n${marks[0]}\nobsolete\n${marks[1]}\nafter\n`);
   expect(await versus(file, '--into', document)).toMatchObject({ status: 0 });
   const text = await readFile(document, 'utf8');
   expect(text).toMatch(/^before\n[\s\S]*\nafter\n$/);
-  expect(text).not.toContain('old');
+  expect(text).not.toContain('obsolete');
   expect(text).toContain('| Mamba without selection |');
   expect(text).toContain('0.93 GiB');
   // The same again changes nothing.

@@ -108,7 +108,7 @@ export const CLAIMS: readonly Claim[] = [
   },
   {
     claim: 'RNNs forget: what they answer after short sequences they do not answer after long ones',
-    source: 'the seed; arxiv.org/abs/2312.00752, section 4.1, has the tasks and no RNN of fixed gates',
+    source: 'the seed; arxiv.org/abs/2312.00752, section 4.1, has the tasks, and no LSTM or GRU',
     measured: (report, backend) =>
       joined(
         tasksOf(report, backend, 'selective-copying', 'induction-heads').filter(({ system }) =>

@@ -3,7 +3,8 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
 import { exampleVersus } from '../../../test/example-versus.ts';
-import { parseVersus } from '../../schema/versus.ts';
+import { parseVersus, type TaskRow, type VersusReport } from '../../schema/versus.ts';
+import { RECIPES } from '../../versus/tasks/recipes.ts';
 import { CLAIMS } from './claims.ts';
 import { NOT_MEASURED, renderVersusMarkdown, replaceGenerated } from './markdown.ts';
 
@@ -42,6 +43,55 @@ describe('the claims', () => {
     for (const { measured } of CLAIMS) expect(measured(nothing, 'cpu')).toBeUndefined();
     const markdown = renderVersusMarkdown([nothing]);
     expect(markdown.split(NOT_MEASURED)).toHaveLength(CLAIMS.length + 1);
+  });
+});
+
+describe('what models learnt', () => {
+  const learnt = (system: string, label: string, others: Partial<TaskRow>): TaskRow => ({
+    ...{ task: 'selective-copying', system, label, backend: 'cpu', layers: 2, parameters: 67_520, state: 2048 },
+    ...{ status: 'measured', ...others },
+  });
+  const accuracy = (right: number) => [64, 128, 256, 512, 1024].map((length) => ({ length, answers: 128, right }));
+  const report: VersusReport = {
+    ...exampleVersus(),
+    recipes: [...RECIPES],
+    tasks: [
+      learnt('mamba', 'Mamba', { perSecond: 6000, accuracy: accuracy(128) }),
+      learnt('lstm', 'LSTM', { perSecond: 2000, accuracy: accuracy(64) }),
+      learnt('gru', 'GRU', { status: 'stopped', expected: 300, perSecond: 1000, reason: 'too slow' }),
+      learnt('mamba', 'Mamba', {
+        ...{ task: 'language', perSecond: 500 },
+        heldOut: [128, 2048].map((length) => ({ length, targets: 65_536, bitsPerByte: 2.125 })),
+      }),
+    ],
+  };
+
+  it('is a table for each task with its recipe, and comes back as it was written', () => {
+    expect(parseVersus(JSON.stringify(report), 'the report')).toEqual(report);
+    const markdown = renderVersusMarkdown([report]);
+    expect(markdown).toContain('| Mamba | 67,520 | 6.00 k | 100 % | 100 % | 100 % | 100 % | 100 % |');
+    expect(markdown).toContain('| LSTM | 67,520 | 2.00 k | 50 % |');
+    expect(markdown).toContain('| GRU | 67,520 | 1.00 k | ≈ 300 s |');
+    expect(markdown).toContain('| Mamba | 67,520 | 2.00 KiB | 500 | 2.125 | 2.125 |');
+    expect(markdown).toContain('1,200 steps of 32 × 64 tokens');
+  });
+
+  it('shares a table between machines of one recipe', () => {
+    const other = { ...report, machine: { ...report.machine, cpu: 'another processor' } };
+    const markdown = renderVersusMarkdown([report, other]);
+    expect(markdown.split('**Selective copying')).toHaveLength(2);
+    expect(markdown).toContain('| system | on | parameters |');
+  });
+
+  it('is told in the claims', () => {
+    const text = (part: string) => CLAIMS.find(({ claim }) => claim.includes(part))!.measured(report, 'cpu');
+    expect(text('fewer tokens a second')).toBe(
+      'Mamba 3.00 times as many as LSTM (selective-copying); Mamba 6.00 times as many as GRU (selective-copying)',
+    );
+    expect(text('RNNs forget')).toBe(
+      'Mamba 100 % at 64 and 100 % at 1,024 (selective-copying); LSTM 50 % at 64 and 50 % at 1,024 (selective-copying)',
+    );
+    expect(text('as good as what its state holds')).toBe('Mamba 2.125 bits per byte with 2.00 KiB');
   });
 });
 

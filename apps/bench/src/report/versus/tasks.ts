@@ -68,7 +68,7 @@ export function taskTables(places: readonly Placed[]): readonly TaskTable[] {
 }
 
 export const TASK_LEGEND =
-  '≈: stopped, with the time that its steps would take; what is random gives one of 15 or 14 symbols, 7 %';
+  '≈: stopped, with the time that its steps would take; guessing one of 15 or of 14 symbols is right in 7 %';
 
 /** The right answers of a system at a length, as a share. */
 export function shareRight({ accuracy = [] }: Pick<TaskRow, 'accuracy'>, length: number): number | undefined {
