@@ -1,6 +1,6 @@
 /**
- * Trains models by a recipe and tests them: how many answers of a task are right at lengths beyond those of training, or
- * bits per byte of held-out text, with the speed of training. A model's loss and gradients are compared with the
+ * Trains models by a recipe and tests them: how many answers of a task are right at lengths beyond those of training,
+ * or bits per byte of held-out text, with the speed of training. A model's loss and gradients are compared with the
  * reference before it is trained.
  */
 
