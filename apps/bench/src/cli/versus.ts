@@ -100,11 +100,15 @@ async function versusCommand(files: readonly string[], flags: VersusFlags, termi
   }
   const { report, status } = await measure(flags, look, terminal);
   if (json !== undefined) {
-    writeWhole(`${JSON.stringify(versusSchema.parse(report), null, 1)}\n`, json);
+    writeReport(report, json);
     stdout.write(`\n${look.style.dim('result:')} ${json}\n`);
   }
   await show([report], { markdown, into }, look, stdout);
   return status;
+}
+
+function writeReport(report: VersusReport, file: string): void {
+  writeWhole(`${JSON.stringify(versusSchema.parse(report), null, 1)}\n`, file);
 }
 
 /** @throws MambaError `io`, `invalid-file` */
@@ -165,12 +169,21 @@ async function measure(
     async (signal) => {
       const reports: VersusReport[] = [];
       const failures: string[] = [];
+      let kept = performance.now();
+      // A sample may take long, and this process may be killed meanwhile: what was measured is in the file by then.
+      const keep = (part: VersusReport): void => {
+        if (flags.json === undefined || performance.now() - kept < KEEPING) return;
+        kept = performance.now();
+        const [first, ...others] = [...reports, { ...part, interrupted: true }];
+        writeReport(mergeVersus([first!, ...others]), flags.json);
+      };
       try {
         for (const backend of ready) {
           if (signal.aborted) break;
           const { report, failure } = await runApart(
             { backend, threads, request, processorTime, corpus },
             progress,
+            keep,
             signal,
           );
           if (report !== undefined) reports.push(report);
@@ -202,10 +215,14 @@ async function measure(
   );
 }
 
+/** Milliseconds between writes of a result that is not complete. */
+const KEEPING = 5000;
+
 /** Compares on one backend in a process of its own. What it told before it crashed is kept. */
 async function runApart(
   task: VersusTask,
   progress: Progress,
+  keep: (part: VersusReport) => void,
   signal: AbortSignal,
 ): Promise<{ report: VersusReport | undefined; failure: string | undefined }> {
   let report: VersusReport | undefined;
@@ -213,7 +230,10 @@ async function runApart(
     if (notice.type === 'begin') progress.begin(notice.parts);
     else if (notice.type === 'step') progress.step(notice.label);
     else if (notice.type === 'advance') progress.advance(notice.parts);
-    else report = notice.report;
+    else {
+      report = notice.report;
+      keep(report);
+    }
   };
   const failure = await runEntry(['versus', 'task-node.js'], task, hear, process.execPath, signal);
   return { report: failure === undefined ? report : report && { ...report, interrupted: true }, failure };

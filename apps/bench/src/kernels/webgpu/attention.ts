@@ -15,7 +15,7 @@ import { verify } from './verify.ts';
 const HEAD_DIM = 64;
 /** Of sixteen heads. */
 const CHANNELS = 1024;
-const LENGTHS = [2048, 4096, 8192, 32768];
+const LENGTHS = [512, 2048, 4096, 8192, 32768, 131072];
 const STEPS = [512, 2048, 8192, 32768];
 /** Beyond this length gradients take seconds. */
 const LONGEST_BACKWARD = 8192;

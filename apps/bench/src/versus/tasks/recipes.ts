@@ -8,7 +8,8 @@ export const TASKS: Readonly<Record<Exclude<TaskName, 'language'>, Task>> = {
   'selective-copying': selectiveCopying({ tokens: 4 }),
 };
 
-const COMMON = { seed: 1, testSeed: 99 } as const;
+/** No recipe was chosen by what it does with this test. */
+const COMMON = { seed: 1, testSeed: 20_261_127 } as const;
 
 export const RECIPES: readonly TaskRecipe[] = [
   {
