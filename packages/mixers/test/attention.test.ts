@@ -35,7 +35,7 @@ test.each([true, false])('causal %s: the attention that materialises is the one 
 });
 
 test('one takes memory that is quadratic in length, the other memory that is linear', () => {
-  const [short, long] = [64, 256].map((length) => {
+  const [short, long] = [128, 512].map((length) => {
     const [q, k, v] = inputs(length);
     const naive = backend.peakBytes(() => naiveAttention(backend, q, k, v).dispose());
     const tiled = backend.peakBytes(() => {
@@ -48,7 +48,7 @@ test('one takes memory that is quadratic in length, the other memory that is lin
   expect(long.tiled / short.tiled).toBeLessThan(4.5);
   expect(long.naive / short.naive).toBeGreaterThan(10);
   // The matrix of scores of all rows and heads, at least.
-  expect(long.naive).toBeGreaterThan(4 * 2 * 3 * 256 * 256);
+  expect(long.naive).toBeGreaterThan(4 * 2 * 3 * 512 * 512);
 });
 
 test('the strided pattern is the mask of its remainders', async () => {

@@ -11,7 +11,7 @@ export interface Planner {
   tensor(shape: Shape): Tensor;
   /**
    * The most bytes of live tensors while `body` runs on the backend; undefined where it takes more operations than a
-   * plan is worth.
+   * plan is worth, or more values than an array can have.
    */
   peak(body: () => void): number | undefined;
 }
@@ -68,7 +68,8 @@ export function createPlanner(): Planner {
         body();
         return driver.peak;
       } catch (error) {
-        if (error instanceof TooLong) return undefined;
+        // A composition that makes values on the host may ask for more than an array can have.
+        if (error instanceof TooLong || error instanceof RangeError) return undefined;
         throw error;
       }
     },

@@ -5,12 +5,20 @@ import { type HostParameter, Subject, TrainedSubject } from './subject.ts';
 import type { SizedSystem } from './systems.ts';
 
 /**
+ * Bytes of a plan beyond which longer sequences are not planned: some compositions make values on the host, masks for
+ * example, and would take that memory for a plan alone.
+ */
+const LARGE = 2 ** 32;
+
+/**
  * Plans a system's calls. The plan is of the block as it is composed of operations, without their scratch memory: what
  * a backend took for a shorter sequence, over its plan, corrects that.
  */
 export class PlannedMemory {
   readonly #planner: Planner = createPlanner();
   readonly #plans = new Map<string, number | undefined>();
+  /** The shortest length whose plan is large, by measure. */
+  readonly #large = new Map<Measure, number>();
   readonly #open: { readonly forward: () => Subject; readonly train: () => TrainedSubject };
   readonly #batch: number;
   readonly #dModel: number;
@@ -43,7 +51,7 @@ export class PlannedMemory {
   #plan(measure: Measure, length: number): number {
     const exact = this.#exact(measure, length);
     if (exact !== undefined) return exact;
-    // The plan takes too many operations, so the parabola through up to three shorter ones stands for it.
+    // The plan takes too many operations or values, so the parabola through up to three shorter ones stands for it.
     const points: [number, number][] = [];
     for (let shorter = length / 2; shorter >= 8 && points.length < 3; shorter /= 2) {
       const bytes = this.#exact(measure, Math.floor(shorter));
@@ -54,8 +62,12 @@ export class PlannedMemory {
 
   #exact(measure: Measure, length: number): number | undefined {
     const key = `${measure} ${length}`;
-    if (!this.#plans.has(key)) this.#plans.set(key, this.#run(measure, length));
-    return this.#plans.get(key);
+    const large = this.#large.get(measure) ?? Number.POSITIVE_INFINITY;
+    if (this.#plans.has(key)) return this.#plans.get(key);
+    const bytes = length > large ? undefined : this.#run(measure, length);
+    if (bytes !== undefined && bytes > LARGE) this.#large.set(measure, Math.min(large, length));
+    this.#plans.set(key, bytes);
+    return bytes;
   }
 
   #run(measure: Measure, length: number): number | undefined {

@@ -47,11 +47,13 @@ export function naiveAttention(
     });
     const matrix = scope.own(backend.concat(scores, 0));
     for (const part of scores) scope.drop(part);
-    const anchors = Int32Array.from({ length: batch * heads * queries }, (_, index) => {
-      const row = Math.floor(index / (heads * queries));
-      return seen[(row * queries + (index % queries)) % seen.length]!;
+    const probabilities = softmax(backend, scope, matrix, {
+      anchors: Int32Array.from({ length: batch * heads * queries }, (_, index) => {
+        const row = Math.floor(index / (heads * queries));
+        return seen[(row * queries + (index % queries)) % seen.length]!;
+      }),
+      own: ownScores(backend, scope, scaled, k, seen),
     });
-    const probabilities = softmax(backend, scope, matrix, anchors);
     scope.drop(matrix);
     const identity = identityOf(backend, scope, channels);
     const outputs = each(batch, heads, (row, head) => {
@@ -75,26 +77,40 @@ export function identityOf(backend: Backend, scope: Scope, size: number): Tensor
   return scope.own(backend.upload({ dtype: 'float32', shape: [size, size], data }));
 }
 
-/**
- * exp(s - log Σ exp s) of each row. The cross entropy of a row for one of its keys is that logarithm less the key's own
- * score, which a product with a matrix of ones and zeros picks.
- */
-function softmax(backend: Backend, scope: Scope, scores: Tensor, anchors: Int32Array): Tensor {
+/** For each row of the scores a key that it sees, and the score of that key, `[rows, 1]`. */
+interface Anchored {
+  readonly anchors: Int32Array<ArrayBuffer>;
+  readonly own: Tensor;
+}
+
+/** exp(s - log Σ exp s) of each row: a row's cross entropy for one of its keys is that logarithm less the score. */
+function softmax(backend: Backend, scope: Scope, scores: Tensor, { anchors, own }: Anchored): Tensor {
   const [rows, keys] = scores.shape as [number, number];
   const ids = scope.own(backend.upload({ dtype: 'int32', shape: [rows], data: anchors }));
   const losses = scope.own(backend.reshape(scope.own(backend.crossEntropy(scores, ids)), [rows, 1]));
-  const picks = new Float32Array(rows * keys);
-  for (let row = 0; row < rows; row++) picks[row * keys + anchors[row]!] = 1;
-  const picked = scope.own(backend.upload({ dtype: 'float32', shape: [rows, keys], data: picks }));
-  const alone = scope.own(backend.multiply(scores, picked));
-  const own = scope.own(backend.linear(alone, filled(backend, scope, [1, keys], 1)));
-  scope.drop(alone);
-  scope.drop(picked);
   const total = scope.own(backend.add(losses, own));
   const repeated = scope.own(backend.linear(total, filled(backend, scope, [keys, 1], -1)));
   const exponents = scope.own(backend.add(scores, repeated));
   scope.drop(repeated);
   return scope.own(backend.multiply(exponents, undefined, { activation: 'exp' }));
+}
+
+/** q · k of each query and the key that stands for it in `seen`, `[batch * heads * queries, 1]`. */
+function ownScores(backend: Backend, scope: Scope, scaled: Tensor, k: Tensor, seen: Int32Array): Tensor {
+  const [batch, queries, heads, headDim] = scaled.shape as [number, number, number, number];
+  const ones = filled(backend, scope, [1, headDim], 1);
+  const parts = each(batch, heads, (row, head) => {
+    const first = (row * queries) % seen.length;
+    const data = Int32Array.from(seen.subarray(first, first + queries));
+    const part = scoped((inner) => {
+      const ids = inner.own(backend.upload({ dtype: 'int32', shape: [queries], data }));
+      const chosen = inner.own(backend.embedding(rowsOf(backend, inner, k, row, head), ids));
+      const products = inner.own(backend.multiply(rowsOf(backend, inner, scaled, row, head), chosen));
+      return backend.linear(products, ones);
+    });
+    return scope.own(part);
+  });
+  return scope.own(backend.concat(parts, 0));
 }
 
 /**
@@ -106,7 +122,7 @@ function maskOf(
   scope: Scope,
   [batch, queries, keys]: readonly [number, number, number],
   { causal = true, visible }: NaiveAttentionOptions,
-): { readonly masks: readonly (Tensor | undefined)[]; readonly seen: Int32Array } {
+): { readonly masks: readonly (Tensor | undefined)[]; readonly seen: Int32Array<ArrayBuffer> } {
   if (!causal && visible === undefined) return { masks: [undefined], seen: new Int32Array(queries) };
   const rows = visible === undefined ? 1 : batch;
   const seen = new Int32Array(rows * queries).fill(-1);

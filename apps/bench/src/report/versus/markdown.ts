@@ -33,7 +33,7 @@ function renderClaims(reports: readonly VersusReport[]): string[] {
     const found = reports.flatMap((report) =>
       report.backends.flatMap(({ name }) => {
         const text = measured(report, name);
-        return text === undefined ? [] : [`**${name}, ${machineName(report.machine)}**: ${text}.`];
+        return text === undefined ? [] : [`**${name}, ${placeOf(report, name)}**: ${text}.`];
       }),
     );
     return `| ${claim} | ${source} | ${found.length === 0 ? NOT_MEASURED : found.join('<br>')} |`;
@@ -47,7 +47,7 @@ function renderClaims(reports: readonly VersusReport[]): string[] {
 /** What models learnt, of all results together. */
 function renderTasks(reports: readonly VersusReport[]): string[] {
   const tables = taskTables(
-    reports.map((report) => ({ report, place: (backend: string) => `${backend}, ${machineName(report.machine)}` })),
+    reports.map((report) => ({ report, place: (backend: string) => `${backend}, ${placeOf(report, backend)}` })),
   );
   if (tables.length === 0) return [];
   return [
@@ -70,6 +70,12 @@ function markdownTable(head: readonly string[], rows: readonly (readonly string[
   ].join('\n');
 }
 
+/** What a backend ran on: the device where it tells of one, else the machine's processor; and the engine. */
+function placeOf({ machine, backends }: VersusReport, backend: string): string {
+  const device = backends.find(({ name }) => name === backend)?.details?.device;
+  return machineName(typeof device === 'string' && device !== '' ? { ...machine, cpu: device } : machine);
+}
+
 function renderReport(report: VersusReport): string[] {
   const { machine, settings, startedAt, backends } = report;
   const parts: string[] = [];
@@ -83,7 +89,7 @@ function renderReport(report: VersusReport): string[] {
       settings.clock === 'processor' ? 'times of the processor' : 'times of the clock',
       startedAt.slice(0, 10),
     ];
-    parts.push(`### ${name} on ${machineName(machine)}`, prose(facts.join(', ')));
+    parts.push(`### ${name} on ${placeOf(report, name)}`, prose(facts.join(', ')));
     const checks = report.agreements.filter(({ backend, status: how }) => backend === name && how === 'agrees');
     if (checks.length > 0)
       parts.push(
