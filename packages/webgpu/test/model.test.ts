@@ -2,6 +2,7 @@
 import { seededWeights } from '@mamba/conformance';
 import { type Backend, createModel, type Model, modelConfig } from '@mamba/core';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { acquire } from '../src/gpu/acquire.ts';
 import { countersOf, webgpu } from '../src/index.ts';
 
 const config = modelConfig({ layers: 3, dModel: 24, vocabSize: 50 });
@@ -17,14 +18,19 @@ function submitsOf(dispatches: number): number {
 }
 
 describe('a fused model', () => {
+  let device: GPUDevice;
   let backend: Backend;
   let model: Model;
   beforeAll(async () => {
-    backend = await webgpu().create();
+    ({ device } = await acquire({}));
+    backend = await webgpu({ device }).create();
     model = await createModel(backend, config, seededWeights(config, 1));
     await backend.synchronize();
   });
-  afterAll(() => backend.dispose());
+  afterAll(async () => {
+    await backend.dispose();
+    device.destroy();
+  });
 
   test('compiles nothing in its first prompts and generations: createModel has', async () => {
     const before = countersOf(backend).pipelinesMade;
@@ -176,7 +182,8 @@ describe('a fused model', () => {
   });
 
   test('leaves no buffer alive after dispose', async () => {
-    const other = await webgpu().create();
+    // Both backends are on one device, whose pipelines are compiled.
+    const other = await webgpu({ device }).create();
     const small = await createModel(other, config, seededWeights(config, 1));
     small.decode([[1]], undefined, { count: 3 });
     await other.synchronize();
