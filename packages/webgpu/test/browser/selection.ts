@@ -50,8 +50,8 @@ const SAME_OPERATIONS = [
 ];
 /**
  * Those that run in a browser all the same. Some have other pipelines without subgroups or with the default limits:
- * steps of Mamba-2's scan, and attention of wide heads. The others are for the browser's compiler of shaders: each
- * kernel with few options, and with most of them.
+ * steps of Mamba-2's scan, attention of wide heads, and gradients of attention. The others are for the browser's
+ * compiler of shaders: each kernel with few options, and with most of them.
  */
 const OF_EACH_COMPILER = [
   'attention/q1-k1-h2x2-d8',
@@ -61,6 +61,7 @@ const OF_EACH_COMPILER = [
   'attention/q19-k19-h2x1-d128',
   'attention/cache-q3',
   'attention/everything',
+  'attention-backward/small',
   'attention-backward/odd-head',
   'attention-backward/everything',
   'attention-backward/head64',
