@@ -75,6 +75,8 @@ const constants: Readonly<Record<string, readonly Readonly<Record<string, number
     { DEEP: 7, BROUGHT: 4 },
   ],
   'attention-rows': [{ QUADS: 16 }],
+  'ssd-scan-segments': [{ WIDE: 1 }, { WIDE: 2 }],
+  'ssd-scan-quads': [{ WIDE: 1 }, { WIDE: 2 }],
   'attention-backward': [
     { QUADS: 16, DOWN: 16, ACROSS: 8, COLUMNS: 4, WIDE: 2, BROUGHT: 4, TOGETHER: 2, PLACES_TOGETHER: 4 },
     { QUADS: 33, DOWN: 8, ACROSS: 16, COLUMNS: 1, WIDE: 3, BROUGHT: 5, TOGETHER: 1, PLACES_TOGETHER: 4 },

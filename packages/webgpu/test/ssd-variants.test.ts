@@ -25,12 +25,15 @@ const calls: readonly SsdScanCaseOptions[] = [
 const quads = { heads: 2, headDim: 68, state: 20, initialState: true } as const;
 const callsInQuads: readonly SsdScanCaseOptions[] = [
   { id: 'quads', batch: 2, length: 150, ...quads, groups: 2, flat: true },
+  { id: 'quads-fresh', batch: 1, length: 531, ...quads, state: 132, initialState: false, resets: true },
+  { id: 'quads-narrow', batch: 2, length: 700, heads: 2, headDim: 12, state: 72, initialState: true },
   { id: 'quads-short', batch: 1, length: 3, ...quads, D: 'wide' },
 ];
 const variants: readonly SsdVariant[] = [
-  { chunk: 64, chunked: true, rows: 2 },
-  { chunk: 128, chunked: true },
-  { chunk: 256, chunked: true, rows: 1 },
+  { chunked: true, rows: 2 },
+  { chunk: 128, chunked: true, segments: 2 },
+  { chunk: 128, chunked: true, segments: 100 },
+  { chunk: 256, chunked: true, rows: 1, segments: 1 },
 ];
 
 let device: GPUDevice;
@@ -76,12 +79,18 @@ describe('the plan', () => {
   const shape = { batch: 1, length: 2048, heads: 48, headDim: 64, groups: 1, state: 128, skips: 48, resets: false };
   const most = 2 ** 28;
 
-  test('has short chunks', () => {
-    expect(planSsd({ ...shape, batch: 8 }, most)).toMatchObject({ chunk: 64, chunks: 32, rows: 8 });
+  test('has as many segments as fill the device', () => {
+    expect(planSsd(shape, most)).toMatchObject({ chunk: 128, chunks: 16, segments: { count: 8, chunks: 2 } });
+    expect(planSsd({ ...shape, batch: 8 }, most)).toMatchObject({ rows: 8, segments: { count: 1, chunks: 16 } });
+    expect(planSsd({ ...shape, batch: 99 }, most)).toMatchObject({ segments: { count: 1 } });
+  });
+
+  test('has short chunks without segments where channels or states are no multiple of four', () => {
+    expect(planSsd({ ...shape, state: 126 }, most)).toMatchObject({ chunk: 64, chunks: 32, segments: undefined });
   });
 
   test('takes fewer rows, and then longer chunks, where the states do not fit in a binding', () => {
-    expect(planSsd({ ...shape, batch: 8 }, 2 ** 24)).toMatchObject({ chunk: 64, rows: 1 });
+    expect(planSsd({ ...shape, batch: 8 }, 2 ** 24)).toMatchObject({ chunk: 128, rows: 2 });
     expect(planSsd({ ...shape, length: 8192 }, 2 ** 24)).toMatchObject({ chunk: 256, rows: 1 });
     expect(planSsd({ ...shape, length: 2 ** 20 }, 2 ** 24)).toMatch(/one sequence of 1048576 steps/);
   });

@@ -23,6 +23,10 @@ struct Args {
   channelTiles: u32, // tiles of 64 channels in a head
   stateTiles: u32,
   firstRow: u32, // the first row of the batch
+  segments: u32, // see lib/ssd-segments.wgsl
+  segmentChunks: u32,
+  atEnds: u32, // in rows of headDim
+  atThrough: u32,
   xRow: u32, // elements from one step to the next
   xOffset: u32,
   dtRow: u32,

@@ -4,7 +4,9 @@ import {
   ssdScan as outputs,
   ssdScanQuads as outputsInQuads,
   ssdScanCarry,
+  ssdScanCarrySegments,
   ssdScanGram,
+  ssdScanSegments,
   ssdScanStates,
   ssdScanStatesQuads,
   ssdScanStep,
@@ -18,7 +20,7 @@ import { rangeOf, type Storage, unsplitStorage } from '../storage.ts';
 import type { KernelContext } from './kernel-context.ts';
 import { laneGroups } from './linear.ts';
 import { type Packed, pack } from './pack.ts';
-import { constantsOf, FEW_STEPS, planSsd, type SsdPlan, type SsdShape, type SsdVariant } from './ssd-scan-plan.ts';
+import { constantsOf, FEW_STEPS, inQuads, planSsd, type SsdPlan, type SsdSegments, type SsdShape, type SsdVariant } from './ssd-scan-plan.ts';
 
 export function ssdScan(
   kernels: KernelContext,
@@ -170,9 +172,14 @@ export function runSsd(kernels: KernelContext, call: SsdScan): void {
       const rows = Math.min(plan.rows, call.batch - firstRow);
       const pass: SsdPass = { gpu, call, plan, work, firstRow, rows };
       takeSteps(pass, false);
-      takeStates(pass, states, false);
-      carry(pass, states, call.carried, false, call.fresh);
-      takeOutputs(pass, states, call.y);
+      if (plan.segments === undefined) {
+        takeStates(pass, states, false);
+        carry(pass, states, call.carried, false, call.fresh);
+        takeOutputs(pass, states, call.y);
+      } else {
+        takeSegments(pass, plan.segments, states, call.carried, call.fresh);
+        takeOutputsInQuads(pass, plan.segments, states, call.y, call.fresh);
+      }
     }
   });
 }
@@ -187,21 +194,72 @@ export interface SsdPass {
   readonly rows: number;
 }
 
-/** Whether channels, states and all strides are multiples of four, so that tensors are read in vec4s. */
-function inQuads({ x, B, C, z, headDim, state }: SsdPass['call']): boolean {
-  const strides = [x, B, C, ...(z ? [z] : [])].flatMap(({ row, offset }) => [row, offset]);
-  return [headDim, state, ...strides].every((extent) => extent % 4 === 0);
-}
-
 function takeOutputs(pass: SsdPass, states: BufferRange, y: BufferRange): void {
   const { gpu, call, plan, work, rows } = pass;
   const uniforms = uniformsOf(pass);
-  gpu.dispatch(inQuads(call) ? outputsInQuads : outputs, {
+  gpu.dispatch(outputs, {
     overrides: { CHUNK: plan.chunk, GATE: call.z !== undefined, SKIP: call.D !== undefined },
     bindings: { work, x: call.x.range, C: call.C.range, states, z: call.z?.range ?? gpu.unusedInput, y },
     uniforms,
     workgroups: [plan.chunks * uniforms.rowTiles * uniforms.channelTiles, call.heads, rows],
   });
+}
+
+/** The states before all chunks, and the last one in `carried`; with `fresh` they begin at zero. */
+function takeSegments(
+  pass: SsdPass,
+  segments: SsdSegments,
+  states: BufferRange,
+  carried: BufferRange,
+  fresh = false,
+): void {
+  const { gpu, call, plan, work, rows } = pass;
+  const { heads, headDim, state } = call;
+  const uniforms = uniformsOf(pass);
+  const overrides = { CHUNK: plan.chunk, FRESH: fresh, SEGMENTED: segments.count > 1 };
+  gpu.dispatch(ssdScanSegments, {
+    constants: wide(call),
+    overrides,
+    bindings: { work, x: call.x.range, B: call.B.range, states, carried },
+    uniforms,
+    workgroups: [segments.count * uniforms.channelTiles * Math.ceil(state / 128), heads, rows],
+  });
+  if (segments.count > 1)
+    gpu.dispatch(ssdScanCarrySegments, {
+      overrides,
+      bindings: { work, states, carried },
+      uniforms,
+      workgroups: [Math.ceil((headDim * state) / 64), heads, rows],
+    });
+}
+
+function takeOutputsInQuads(
+  pass: SsdPass,
+  segments: SsdSegments,
+  states: BufferRange,
+  y: BufferRange,
+  fresh = false,
+): void {
+  const { gpu, call, plan, work, rows } = pass;
+  const uniforms = uniformsOf(pass);
+  gpu.dispatch(outputsInQuads, {
+    constants: wide(call),
+    overrides: {
+      CHUNK: plan.chunk,
+      FRESH: fresh,
+      SEGMENTED: segments.count > 1,
+      GATE: call.z !== undefined,
+      SKIP: call.D !== undefined,
+    },
+    bindings: { work, x: call.x.range, C: call.C.range, states, z: call.z?.range ?? gpu.unusedInput, y },
+    uniforms,
+    workgroups: [plan.chunks * (plan.chunk / 128) * uniforms.channelTiles, call.heads, rows],
+  });
+}
+
+/** The quads of columns of a lane of lib/ssd-block.wgsl. */
+function wide({ headDim }: Pick<SsdOptions, 'headDim'>) {
+  return { WIDE: headDim > 32 ? 2 : 1 };
 }
 
 /** Packs the parameters, and dispatches what all other kernels need: steps, and C Bᵀ. */
@@ -217,6 +275,7 @@ export function takeSteps(pass: SsdPass, slopes: boolean): void {
     workgroups: [chunks, call.heads, rows],
   });
   gpu.dispatch(ssdScanGram, {
+    link: inQuads(call) ? 'quads' : 'singles',
     overrides: { CHUNK: chunk },
     bindings: { B: call.B.range, C: call.C.range, work },
     uniforms,
@@ -331,6 +390,10 @@ function stepUniforms(call: SsdPass['call'], shape: SsdShape) {
     channelTiles: Math.ceil(headDim / 64),
     stateTiles: Math.ceil(state / 64),
     firstRow: 0,
+    segments: 1,
+    segmentChunks: 1,
+    atEnds: 0,
+    atThrough: 0,
     xRow: x.row,
     xOffset: x.offset,
     dtRow: dt.row,
@@ -365,12 +428,16 @@ function stepUniforms(call: SsdPass['call'], shape: SsdShape) {
 
 /** The arguments of lib/ssd-args.wgsl. */
 export function uniformsOf({ call, plan, firstRow }: Pick<SsdPass, 'call' | 'plan' | 'firstRow'>) {
-  const { work, chunk, chunks } = plan;
+  const { work, chunk, chunks, segments } = plan;
   return {
     ...stepUniforms(call, shapeOf(call)),
     chunks,
     rowTiles: chunk / 64,
     firstRow,
+    segments: segments?.count ?? chunks,
+    segmentChunks: segments?.chunks ?? 1,
+    atEnds: segments?.ends ?? 0,
+    atThrough: segments?.through ?? 0,
     atD: work.D,
     atBias: work.bias,
     atMarks: work.marks,
