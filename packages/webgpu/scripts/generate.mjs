@@ -4,9 +4,9 @@
 // A shader names the library files that it links in a comment, `// link: math, collect-{workgroup,subgroup}`; braces
 // name alternatives, of which the host picks one. `const NAME: u32 = 4u; // constant` may be replaced by the host as
 // the pipeline is made (WGSL sizes no function-local array by an override); everything else that varies is an
-// `override` or a uniform. A binding marked `// with NAME` is bound where the constant NAME is not 0: a ninth storage
-// buffer, where browsers promise eight. The text uses it only in loops that run NAME times, and are written out. A loop
-// marked `// unroll` is written out by the host: see `textOf` in src/gpu/shader.ts.
+// `override` or a uniform. A binding marked `// with NAME` is bound where the constant NAME is not 0: a storage buffer
+// beyond the eight that browsers promise. The text uses it only in loops that run NAME times, and are written out. A
+// loop marked `// unroll` is written out by the host: see `textOf` in src/gpu/shader.ts.
 import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -54,7 +54,7 @@ function generate(stem) {
 import type { Shader } from '../gpu/shader.ts';
 
 export const ${camel(stem)}: Shader<
-  ${names([...bindings, ...(optional ? [optional] : [])].map(({ name }) => name))},
+  ${names([...bindings, ...optional].map(({ name }) => name))},
   ${names(uniforms.fields.map(({ name }) => name))},
   ${names(overrides)},
   ${names([...new Set(constants)])},
@@ -116,11 +116,10 @@ function reflect(stem, link, code) {
     })
     .sort((a, b) => a.binding - b.binding);
   const bindings = storage.filter(({ name }) => !marks.has(name));
-  const [optional, ...others] = storage
+  const optional = storage
     .filter(({ name }) => marks.has(name))
     .map((binding) => ({ ...binding, constant: marks.get(binding.name) }));
-  if (others.length > 0) fail(stem, 'it has more than one optional binding');
-  // Browsers promise 8 storage buffers a stage; where there are more, the host may bind the optional one.
+  // Browsers promise 8 storage buffers a stage; where there are more, the host may bind the optional ones.
   if (bindings.length > 8) fail(stem, `it binds ${bindings.length} storage buffers; 8 are promised`);
   const [uniform, ...more] = module.uniforms;
   if (more.length > 0) fail(stem, 'it has more than one uniform block');

@@ -75,6 +75,7 @@ const constants: Readonly<Record<string, readonly Readonly<Record<string, number
     { DEEP: 7, BROUGHT: 4 },
   ],
   'attention-rows': [{ QUADS: 16 }],
+  'ssd-scan-step': [{ DIRECT: 0 }, { DIRECT: 1 }],
   'ssd-scan-segments': [{ WIDE: 1 }, { WIDE: 2 }],
   'ssd-scan-quads': [{ WIDE: 1 }, { WIDE: 2 }],
   'attention-backward': [

@@ -131,7 +131,7 @@ export class Pipelines {
   ): { group: GPUBindGroupLayout; pipeline: GPUPipelineLayout } {
     const { uniforms } = shader;
     const bindings = bindingsOf(shader, constants);
-    const stem = bindings === shader.bindings ? shader.stem : `${shader.stem} with ${shader.optional!.name}`;
+    const stem = [shader.stem, ...bindings.slice(shader.bindings.length).map(({ name }) => `with ${name}`)].join(' ');
     let layout = this.#layouts.get(stem);
     if (layout === undefined) {
       const entries: GPUBindGroupLayoutEntry[] = bindings.map(({ binding, writable }) => ({

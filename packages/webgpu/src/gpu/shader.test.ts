@@ -4,6 +4,7 @@ import { type Shader, textOf } from './shader.ts';
 const shader = (code: string): Shader => ({
   stem: 'test',
   bindings: [],
+  optional: [],
   uniforms: { size: 0, fields: [] },
   overrides: [],
   constants: ['N'],

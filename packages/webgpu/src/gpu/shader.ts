@@ -12,8 +12,8 @@ export interface Shader<
   readonly stem: string;
   /** Storage buffers, by binding; binding 0 is the uniform block where there is one. */
   readonly bindings: readonly Binding<B>[];
-  /** One more, which a pipeline has where this constant is not 0, since a browser promises eight storage buffers. */
-  readonly optional?: (Binding<B> & { readonly constant: C }) | undefined;
+  /** More, which a pipeline has where their constant is not 0, since a browser promises eight storage buffers. */
+  readonly optional: readonly (Binding<B> & { readonly constant: C })[];
   readonly uniforms: {
     readonly size: number;
     readonly fields: readonly { readonly name: U; readonly offset: number; readonly type: 'u32' | 'i32' | 'f32' }[];
@@ -35,7 +35,8 @@ export function bindingsOf<B extends string, C extends string>(
   { bindings, optional }: Pick<Shader<B, string, string, C>, 'bindings' | 'optional'>,
   constants: Readonly<Partial<Record<C, number>>> | undefined,
 ): readonly Binding<B>[] {
-  return optional !== undefined && constants?.[optional.constant] ? [...bindings, optional] : bindings;
+  const bound = optional.filter(({ constant }) => constants?.[constant]);
+  return bound.length > 0 ? [...bindings, ...bound] : bindings;
 }
 
 /** A part of a buffer, in bytes. The offset is a multiple of 256. */

@@ -92,8 +92,6 @@ export interface SsdScan extends SsdOptions {
   readonly carried: BufferRange;
   /** Whether the initial state is zero, so that `carried` is only written. Default false. */
   readonly fresh?: boolean | undefined;
-  /** A, D and bias as `packConstants` lays them out, where a step finds them so. */
-  readonly constants?: BufferRange | undefined;
 }
 
 export function optionsOf(call: SsdScanCall<DeviceTensor<Storage>>): SsdOptions {
@@ -307,7 +305,7 @@ export function carry(pass: SsdPass, states: BufferRange, carried: BufferRange, 
 }
 
 /** Copies A, D, dtBias and the marks of some rows to the beginning of a buffer. */
-export function packConstants(
+function packConstants(
   gpu: Gpu,
   { A, D, dtBias, resets, length, heads }: Pick<SsdOptions, 'A' | 'D' | 'dtBias' | 'resets' | 'length' | 'heads'>,
   shape: SsdShape,
@@ -325,12 +323,19 @@ export function packConstants(
   ]);
 }
 
+/** Channels that lanes of a step share. */
+const STEP_CHANNELS = 4;
+/** Storage buffers of a step that binds A, D and the bias as they are. */
+const BUFFERS_OF_STEP = 10;
+
 function stepSsd(gpu: Gpu, call: SsdScan, shape: SsdShape): void {
   const { batch, heads, headDim, state } = call;
   const { lanes, link, workgroup } = laneGroups(gpu, 12 * state);
+  const direct = call.resets === undefined && gpu.limits.maxStorageBuffersPerShaderStage >= BUFFERS_OF_STEP;
   const dispatch = (work: BufferRange): void =>
     gpu.dispatch(ssdScanStep, {
-      link,
+      link: `${inQuads(shape) ? 'quads' : 'singles'}-${link}`,
+      constants: { DIRECT: Number(direct) },
       overrides: {
         WORKGROUP: workgroup,
         LANES: lanes,
@@ -348,12 +353,14 @@ function stepSsd(gpu: Gpu, call: SsdScan, shape: SsdShape): void {
         z: call.z?.range ?? gpu.unusedInput,
         carried: call.carried,
         y: call.y,
+        D: call.D ?? gpu.unusedInput,
+        dtBias: call.dtBias ?? gpu.unusedInput,
       },
       uniforms: stepUniforms(call, shape),
-      workgroups: [Math.ceil((heads * headDim) / (workgroup / lanes)), batch],
+      workgroups: [Math.ceil((heads * Math.ceil(headDim / STEP_CHANNELS)) / (workgroup / lanes)), batch],
     });
-  if (call.constants !== undefined && call.resets === undefined) {
-    dispatch(call.constants);
+  if (direct) {
+    dispatch(call.A);
     return;
   }
   gpu.allocating((allocator) => {
