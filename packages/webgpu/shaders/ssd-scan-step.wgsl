@@ -94,7 +94,7 @@ fn main(@builtin(workgroup_id) tile_id: vec3u, @builtin(local_invocation_index) 
     if ((bitcast<u32>(change) & 0x7fffffffu) > 0x7f800000u) {
       decay = change;
     }
-    var sums: array<f32, CHANNELS>;
+    var sums = array<f32, CHANNELS>();
     for (var n = lane; n < pieces; n += LANES) {
       if (n != lane) {
         ofBs = B[ofB + n];
