@@ -1,4 +1,4 @@
-// link: ssd-args, ssd-steps, ssd-tile, ssd-sums, ssd-row-sums
+// link: ssd-args, ssd-work-singles, ssd-steps, ssd-tile, ssd-sums, ssd-row-sums
 // The gradient of x of Mamba-2's scan, with u = d x: du_j = exp(α_last - α_j) G B_j + Σ_(i ≥ j) (C_i · B_j) exp(α_i -
 // α_j) ds_i, with G the gradient of the state behind the chunk; dx = d du + D ds. The sums u · du of the first part and
 // x · du of both are kept for the gradients of the steps. A workgroup takes a chunk × 64 channels of a head.

@@ -1,4 +1,4 @@
-// link: ssd-args, ssd-steps, ssd-tile, ssd-sums, ssd-row-sums, math, slopes
+// link: ssd-args, ssd-work-singles, ssd-steps, ssd-tile, ssd-sums, ssd-row-sums, math, slopes
 // From the outputs of Mamba-2's scan: ds · y of what comes from the state before the chunk, which the gradients of the
 // decays need; with GATE, dz, for which y is computed again as ssd-scan.wgsl does; with SKIP, the parts of dD. A
 // workgroup takes a chunk × 64 channels of a head.

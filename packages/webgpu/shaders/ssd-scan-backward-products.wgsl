@@ -1,4 +1,4 @@
-// link: ssd-args, ssd-steps, ssd-tile, ssd-sums
+// link: ssd-args, ssd-work-singles, ssd-steps, ssd-tile, ssd-sums
 // What the steps of a chunk hand to each other, backward: for each head W = L ∘ ds uᵀ, summed over a range of heads for
 // dB and dC, and what passes through the decay of each step within the chunk,
 //

@@ -1,4 +1,4 @@
-// link: ssd-args, ssd-steps, ssd-tile, ssd-sums
+// link: ssd-args, ssd-work-singles, ssd-steps, ssd-tile, ssd-sums
 // The gradients of C and, with OF_B, of B of Mamba-2's scan, summed over a range of heads, with W = Σ_heads L ∘ ds uᵀ:
 //
 //     (dC)_i = Σ_heads exp(α_i) Sᵀ ds_i + Σ_(j ≤ i) W_ij B_j

@@ -1,4 +1,4 @@
-// link: ssd-args, ssd-segments, ssd-quad-steps, ssd-block, math
+// link: ssd-args, ssd-segments, ssd-work-quads, ssd-steps, ssd-block, math
 // The outputs of Mamba-2's scan, as ssd-scan.wgsl, where channels, states and all strides are multiples of four. A
 // workgroup takes 128 steps × 32 WIDE channels of a head. Slices of the product's depth are first states and then
 // steps; the next slice is on its way to registers while one is multiplied.

@@ -1,4 +1,4 @@
-// link: ssd-args, ssd-segments, ssd-block
+// link: ssd-args, ssd-work-quads, ssd-segments, ssd-block
 // The states before the chunks of Mamba-2's scan, where channels, states and strides are multiples of four. A workgroup
 // has 128 states × 32 WIDE channels of a head in registers and takes them through the chunks of a segment, in order:
 // S ← exp(α_end) S + Σ_j exp(α_end - α_j) d_j B_j x_jᵀ. With one segment that is all, from the initial state to the last
@@ -67,7 +67,7 @@ fn main(@builtin(workgroup_id) tile_id: vec3u, @builtin(local_invocation_index) 
     if (SEGMENTED && tile_id.x % (stateTiles * args.channelTiles) == 0u && index == 0u) {
       states[throughPlace(row, chunk, head) / 4u] = vec4f(through);
     }
-    let last = work[stepPlace(row, chunk, head, CHUNK - 1u) / 4u];
+    let last = stepOf(row, chunk, head, CHUNK - 1u);
     let kept = exp2(last.y + last.z);
     // A segment's first chunk has a state of zero before it, which is not stored.
     if (!SEGMENTED || chunk > firstChunk) {
@@ -175,5 +175,5 @@ fn stepAt(row: u32, head: u32, t: u32, end: u32) -> vec4f {
   if (t >= end) {
     return vec4f();
   }
-  return work[stepPlace(row, t / CHUNK, head, t % CHUNK) / 4u];
+  return stepOf(row, t / CHUNK, head, t % CHUNK);
 }

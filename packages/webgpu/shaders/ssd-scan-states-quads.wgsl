@@ -1,4 +1,4 @@
-// link: ssd-args, ssd-quad-steps, ssd-quads
+// link: ssd-args, ssd-work-quads, ssd-steps, ssd-quads
 // What each chunk of a head adds to its state, as ssd-scan-states.wgsl, where channels, states and all strides are
 // multiples of four. The next slice is on its way to registers while one is multiplied.
 

@@ -1,4 +1,4 @@
-// link: ssd-args, ssd-steps, ssd-tile
+// link: ssd-args, ssd-work-singles, ssd-steps, ssd-tile
 // What each chunk of a head adds to its state: Σ_j exp(α_last - α_j) d_j x_j B_jᵀ, a product over the chunk's steps in
 // tiles of 64 channels × 64 states. With ADJOINT, what it adds to the gradient of the state before it,
 // Σ_i exp(α_i) ds_i C_iᵀ: x holds ds and B holds C then. Bytes a tile: 512 · steps read, 16 KiB written, for

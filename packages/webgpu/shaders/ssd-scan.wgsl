@@ -1,4 +1,4 @@
-// link: ssd-args, ssd-steps, ssd-tile, math
+// link: ssd-args, ssd-work-singles, ssd-steps, ssd-tile, math
 // The last of the passes of Mamba-2's scan: y = (exp(α_i) S C_i + Σ_(j ≤ i) (C_i · B_j) exp(α_i - α_j) d_j x_j + D x_i)
 // silu(z_i), with S the state before the chunk. A workgroup takes 64 steps × 64 channels of a head; both sums are one
 // product whose depth is first the states and then the steps up to the tile's last. The decays are formed as the second

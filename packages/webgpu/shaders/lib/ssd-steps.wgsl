@@ -1,4 +1,5 @@
-// The steps of one chunk of one head, in workgroup memory. Expects `work` and the library `ssd-args`.
+// The steps of one chunk of one head, in workgroup memory. Expects the libraries `ssd-args` and `ssd-work-quads` or
+// `ssd-work-singles`.
 var<workgroup> sizes: array<f32, CHUNK>;
 var<workgroup> wholes: array<i32, CHUNK>;
 var<workgroup> fractions: array<f32, CHUNK>;
@@ -6,10 +7,10 @@ var<workgroup> fractions: array<f32, CHUNK>;
 /// Brings the steps in. The next barrier completes it.
 fn loadSteps(row: u32, chunk: u32, head: u32, index: u32) {
   for (var t = index; t < CHUNK; t += 128u) {
-    let place = stepPlace(row, chunk, head, t);
-    sizes[t] = work[place];
-    wholes[t] = i32(work[place + 1u]);
-    fractions[t] = work[place + 2u];
+    let step = stepOf(row, chunk, head, t);
+    sizes[t] = step.x;
+    wholes[t] = i32(step.y);
+    fractions[t] = step.z;
   }
 }
 

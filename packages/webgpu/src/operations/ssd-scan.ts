@@ -20,7 +20,16 @@ import { rangeOf, type Storage, unsplitStorage } from '../storage.ts';
 import type { KernelContext } from './kernel-context.ts';
 import { laneGroups } from './linear.ts';
 import { type Packed, pack } from './pack.ts';
-import { constantsOf, FEW_STEPS, inQuads, planSsd, type SsdPlan, type SsdSegments, type SsdShape, type SsdVariant } from './ssd-scan-plan.ts';
+import {
+  constantsOf,
+  FEW_STEPS,
+  inQuads,
+  planSsd,
+  type SsdPlan,
+  type SsdSegments,
+  type SsdShape,
+  type SsdVariant,
+} from './ssd-scan-plan.ts';
 
 export function ssdScan(
   kernels: KernelContext,
