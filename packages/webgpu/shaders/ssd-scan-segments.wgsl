@@ -1,10 +1,10 @@
 // link: ssd-args, ssd-work-quads, ssd-segments, ssd-block
 // The states before the chunks of Mamba-2's scan, where channels, states and strides are multiples of four. A workgroup
 // has 128 states × 32 WIDE channels of a head in registers and takes them through the chunks of a segment, in order:
-// S ← exp(α_end) S + Σ_j exp(α_end - α_j) d_j B_j x_jᵀ. With one segment that is all, from the initial state to the last
-// one. With several, each begins at zero, and `ssd-scan-carry-segments` goes through their ends. The next slice is on
-// its way to registers while one is multiplied. Bytes a chunk of a head: 512 · (state + 32 WIDE) read from memory or
-// cache, 4 · state · headDim written.
+// S ← exp(α_end) S + Σ_j exp(α_end - α_j) d_j B_j x_jᵀ. With one segment that is all, from the initial state to the
+// last one. With several, each begins at zero, and `ssd-scan-carry-segments` goes through their ends. The next slice is
+// on its way to registers while one is multiplied. Bytes a chunk of a head: 4 · CHUNK · (state + 32 WIDE) read from
+// memory or cache, 4 · state · headDim written.
 
 @group(0) @binding(1) var<storage, read> work: array<vec4f>;
 @group(0) @binding(2) var<storage, read> x: array<vec4f>; // [batch, length, heads, headDim]

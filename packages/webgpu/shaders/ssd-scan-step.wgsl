@@ -1,7 +1,7 @@
 // link: ssd-args, math, row-{quads,singles}, lane-sum-{workgroup,subgroup}
 // Mamba-2's scan as its recurrence, for calls of a few steps (decode), in one dispatch. LANES lanes share CHANNELS
-// channels of a head and their states, so that a piece of B and C serves several channels, and loads of their states are
-// under way together. The state moves on in place. Bytes a state and step: 8.
+// channels of a head and their states, so that a piece of B and C serves several channels, and loads of their states
+// are under way together. The state moves on in place. Bytes a state and step: 8.
 
 // With DIRECT 1 it is A alone; else it has A, D, the bias and marks: see lib/ssd-args.wgsl.
 @group(0) @binding(1) var<storage, read> work: array<f32>;

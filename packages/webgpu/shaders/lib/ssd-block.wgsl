@@ -1,17 +1,17 @@
 // Products in tiles of 128 rows × 32 WIDE columns by 128 lanes, 16 values of depth at a time. A lane has two quads of
-// rows, ly and 31 - ly, and WIDE quads of columns, lx + 8 q: a value of depth takes it 2 + WIDE loads of four values for
-// 32 WIDE multiply-adds. Where a product is only wanted on and below a diagonal, a lane leaves out slices of depth that
-// begin behind its rows: all lanes of 32 in a row leave out the same ones, and all leave out as many, since one of a
-// lane's quads lies as far above the middle as the other below it. The index of the depth is a constant, so that the
-// bounds checks of a lane's loads are few.
+// rows, ly and 31 - ly, and WIDE quads of columns, lx + 8 q: a value of depth takes it 2 + WIDE loads of four values
+// for 32 WIDE multiply-adds. Where a product is only wanted on and below a diagonal, a lane leaves out slices of depth
+// that begin behind its rows. All 32 lanes in a row leave out the same ones, and all lanes leave out as many, since one
+// of a lane's quads lies as far above the middle as the other below it. The index of the depth is a constant, so that
+// the bounds checks of a lane's loads are few.
 
 const WIDE: u32 = 2u; // constant
 
 const QUADS = 8u * WIDE;
 const SLICE = 16u;
 
-/// [depth, quads of rows]. The order of quads differs for each quad of depth, so that blocks of neighbouring lanes go to
-/// different banks.
+/// [depth, quads of rows]. The order of quads differs for each quad of depth, so that blocks of neighbouring lanes go
+/// to different banks.
 var<workgroup> left: array<array<vec4f, 32>, SLICE>;
 var<workgroup> right: array<array<vec4f, QUADS>, SLICE>; // [depth, quads of columns]
 

@@ -3,9 +3,9 @@
 //
 // | part | shape |
 // | --- | --- |
-// | the state before each chunk, from zero before the segment where there are several | [rows, chunks, heads, state, headDim] |
-// | with several: the state at each segment's end, then that before it | [rows, segments, heads, state, headDim] |
-// | with several: what is left at each chunk of the state before its segment | [rows, chunks, heads, 4], all four equal |
+// | the state before each chunk; with several segments, from zero on | [rows, chunks, heads, state, headDim] |
+// | with several: the state at a segment's end, then that before it | [rows, segments, heads, state, headDim] |
+// | with several: what is left, at a chunk, of the state before its segment | [rows, chunks, heads, 4], four equal |
 
 /// Whether there are several segments.
 override SEGMENTED: bool = false;
