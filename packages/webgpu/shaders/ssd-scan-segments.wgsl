@@ -13,6 +13,9 @@
 // [batch, heads, headDim, state]: the initial state, then the last one, where there is one segment
 @group(0) @binding(5) var<storage, read_write> carried: array<vec4f>;
 
+/// Whether there are more than 64 states.
+override BOTH: bool = true;
+
 @compute @workgroup_size(128)
 fn main(@builtin(workgroup_id) tile_id: vec3u, @builtin(local_invocation_index) index: u32) {
   let stateTiles = (args.state + 127u) / 128u;
@@ -26,7 +29,6 @@ fn main(@builtin(workgroup_id) tile_id: vec3u, @builtin(local_invocation_index) 
   let end = min(endChunk * CHUNK, args.length);
   let lx = index % 8u;
   let ly = index / 8u;
-  let both = args.state - firstState > 64u;
 
   // A lane brings four steps of a quad of states, and WIDE steps of a quad of channels.
   let stateQuad = index % 32u;
@@ -46,7 +48,7 @@ fn main(@builtin(workgroup_id) tile_id: vec3u, @builtin(local_invocation_index) 
       for (var c = 0u; c < 4u; c++) { // unroll
         let p = firstChannel + 4u * (lx + 8u * q) + c;
         let a = carriedAt(matrix, p, firstState + 4u * ly);
-        let b = carriedAt(matrix, p, firstState + 4u * (31u - ly));
+        let b = carriedAt(matrix, p, firstState + 4u * (16u + ly));
         for (var r = 0u; r < 4u; r++) { // unroll
           upper[4u * q + r][c] = a[r];
           lower[4u * q + r][c] = b[r];
@@ -73,15 +75,17 @@ fn main(@builtin(workgroup_id) tile_id: vec3u, @builtin(local_invocation_index) 
     if (!SEGMENTED || chunk > firstChunk) {
       let place = chunkHead(row, chunk, head) * args.state;
       storeStates(place, firstState + 4u * ly, firstChannel + 4u * lx, upper);
-      storeStates(place, firstState + 4u * (31u - ly), firstChannel + 4u * lx, lower);
-      for (var s = 0u; s < WIDE; s++) { // unroll
-        for (var r = 0u; r < 4u; r++) { // unroll
-          upper[4u * s + r] *= kept;
-          lower[4u * s + r] *= kept;
-        }
-      }
+      storeStates(place, firstState + 4u * (16u + ly), firstChannel + 4u * lx, lower);
     }
     through *= kept;
+    // Nothing is left of nothing, even where what is left of it is infinite.
+    let factor = select(kept, 0.0, SEGMENTED && chunk == firstChunk);
+    for (var s = 0u; s < WIDE; s++) { // unroll
+      for (var r = 0u; r < 4u; r++) { // unroll
+        upper[4u * s + r] *= factor;
+        lower[4u * s + r] *= factor;
+      }
+    }
     let behind = min((chunk + 1u) * CHUNK, end);
     for (var first = chunk * CHUNK; first < behind; first += SLICE) {
       workgroupBarrier();
@@ -97,7 +101,7 @@ fn main(@builtin(workgroup_id) tile_id: vec3u, @builtin(local_invocation_index) 
         nextX[k] = xAt(ofX, t, endOfChannels);
         nextSteps[k] = stepAt(row, head, t, end);
       }
-      if (both) {
+      if (BOTH) {
         multiplyBoth(&upper, &lower, lx, ly);
       } else {
         multiplyOne(&upper, lx, ly);
@@ -107,7 +111,7 @@ fn main(@builtin(workgroup_id) tile_id: vec3u, @builtin(local_invocation_index) 
   if (SEGMENTED) {
     let place = segmentPlace(row, segment, head);
     storeStates(place, firstState + 4u * ly, firstChannel + 4u * lx, upper);
-    storeStates(place, firstState + 4u * (31u - ly), firstChannel + 4u * lx, lower);
+    storeStates(place, firstState + 4u * (16u + ly), firstChannel + 4u * lx, lower);
   } else {
     for (var q = 0u; q < WIDE; q++) { // unroll
       for (var c = 0u; c < 4u; c++) { // unroll
@@ -116,7 +120,7 @@ fn main(@builtin(workgroup_id) tile_id: vec3u, @builtin(local_invocation_index) 
         let a = vec4f(upper[s][c], upper[s + 1u][c], upper[s + 2u][c], upper[s + 3u][c]);
         let b = vec4f(lower[s][c], lower[s + 1u][c], lower[s + 2u][c], lower[s + 3u][c]);
         storeCarried(matrix, p, firstState + 4u * ly, a);
-        storeCarried(matrix, p, firstState + 4u * (31u - ly), b);
+        storeCarried(matrix, p, firstState + 4u * (16u + ly), b);
       }
     }
   }

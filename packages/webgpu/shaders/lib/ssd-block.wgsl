@@ -1,9 +1,8 @@
 // Products in tiles of 128 rows × 32 WIDE columns by 128 lanes, 16 values of depth at a time. A lane has two quads of
-// rows, ly and 31 - ly, and WIDE quads of columns, lx + 8 q: a value of depth takes it 2 + WIDE loads of four values
-// for 32 WIDE multiply-adds. Where a product is only wanted on and below a diagonal, a lane leaves out slices of depth
-// that begin behind its rows. All 32 lanes in a row leave out the same ones, and all lanes leave out as many, since one
-// of a lane's quads lies as far above the middle as the other below it. The index of the depth is a constant, so that
-// the bounds checks of a lane's loads are few.
+// rows, ly and 16 + ly, and WIDE quads of columns, lx + 8 q: a value of depth takes it 2 + WIDE loads of four values
+// for 32 WIDE multiply-adds. Where a product is only wanted on and below a diagonal, the upper half of the rows leaves
+// out slices of depth that begin behind it. The index of the depth is a constant, so that the bounds checks of a lane's
+// loads are few.
 
 const WIDE: u32 = 2u; // constant
 
@@ -31,7 +30,7 @@ fn storeRows(quad: u32, depth: u32, values: mat4x4f) {
 fn multiplyBoth(upper: ptr<function, Sums>, lower: ptr<function, Sums>, lx: u32, ly: u32) {
   for (var d = 0u; d < 4u; d++) { // unroll
     let ofUpper = ly ^ (2u * d);
-    let ofLower = (31u - ly) ^ (2u * d);
+    let ofLower = (16u + ly) ^ (2u * d);
     for (var e = 0u; e < 4u; e++) { // unroll
       let a = left[4u * d + e][ofUpper];
       let b = left[4u * d + e][ofLower];

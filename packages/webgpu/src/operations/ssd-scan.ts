@@ -226,7 +226,7 @@ function takeSegments(
   const overrides = { CHUNK: plan.chunk, FRESH: fresh, SEGMENTED: segments.count > 1 };
   gpu.dispatch(ssdScanSegments, {
     constants: wide(call),
-    overrides,
+    overrides: { ...overrides, BOTH: state > 64 },
     bindings: { work, x: call.x.range, B: call.B.range, states, carried },
     uniforms,
     workgroups: [segments.count * uniforms.channelTiles * Math.ceil(state / 128), heads, rows],
