@@ -22,15 +22,18 @@ beforeAll(async () => {
 });
 afterAll(() => backend.dispose());
 
-const BATCH = 3;
 const STEPS = 3;
 
 const variants: readonly {
   readonly form: string;
   readonly config: ModelConfig;
   readonly dtypes: readonly DType[];
+  /** Rows; 3 by default. */
+  readonly batch?: number;
   /** Dispatches of a layer's step. */
   readonly dispatches: number;
+  /** Those of the whole step besides; 2 by default, embedding and head. */
+  readonly others?: number;
   /** The magnitude of the weights of embedding, out_proj and x_proj, which norms take out again. */
   readonly magnitude?: number;
   /** A value that is planted into A. */
@@ -104,18 +107,37 @@ const variants: readonly {
     dtypes: ['float16'],
     dispatches: 4,
   },
+  {
+    form: 'many rows',
+    config: modelConfig({ layers: 2, dModel: 24, vocabSize: 50 }),
+    dtypes: ['float32', 'q8'],
+    batch: 17,
+    dispatches: 6,
+    others: 3,
+  },
+  {
+    form: 'many rows, products in parts, biases, norms, three taps',
+    config: modelConfig(
+      { layers: 2, dModel: 128, vocabSize: 50 },
+      { projectionBias: true, convBias: false, dConv: 3, dState: 5, mixerNormEps: 1e-6 },
+    ),
+    dtypes: ['float16'],
+    batch: 66,
+    dispatches: 8,
+    others: 4,
+  },
 ];
 
 test.each(variants.flatMap(({ dtypes, ...variant }) => dtypes.map((dtype) => ({ ...variant, dtype }))))(
   '$form: $dtype',
-  async ({ config, dtype, dispatches, magnitude = 1, rate }) => {
+  async ({ config, dtype, dispatches, batch = 3, others = 2, magnitude = 1, rate }) => {
     const weights = edited(seededWeights(config, 7), magnitude, rate);
     const fused = await createModel(backend, config, weights, { weights: dtype });
     const composed = await createModel(backend, config, weights, { weights: dtype, composed: true });
     const before = countersOf(backend).dispatches;
-    const actual = await steps(fused);
-    expect(countersOf(backend).dispatches - before).toBe(STEPS * (dispatches * config.blocks.length + 2));
-    const expected = await steps(composed);
+    const actual = await steps(fused, batch);
+    expect(countersOf(backend).dispatches - before).toBe(STEPS * (dispatches * config.blocks.length + others));
+    const expected = await steps(composed, batch);
     const scale = Math.max(...expected.map(Math.abs));
     for (const [index, value] of actual.entries())
       expect(Math.abs(value - expected[index]!) / scale).toBeLessThan(5e-5);
@@ -125,20 +147,21 @@ test.each(variants.flatMap(({ dtypes, ...variant }) => dtypes.map((dtype) => ({ 
 );
 
 /** Returns the logits of some tokens that are fed one by one, from an empty state. */
-async function steps(model: Model): Promise<number[]> {
+async function steps(model: Model, batch: number): Promise<number[]> {
   const all: number[] = [];
-  let { state, logits } = model.forward([[1], [2], [3]], { logits: 'last' });
+  let { state, logits } = model.forward(idsOf(batch, 0), { logits: 'last' });
   for (let step = 1; ; step++) {
     all.push(...(await backend.read(logits!)));
     logits!.dispose();
     if (step === STEPS) break;
-    ({ state, logits } = model.forward(
-      Array.from({ length: BATCH }, (_, row) => [(7 * row + step) % 50]),
-      { state, donateState: true },
-    ));
+    ({ state, logits } = model.forward(idsOf(batch, step), { state, donateState: true }));
   }
   state.dispose();
   return all;
+}
+
+function idsOf(batch: number, step: number): number[][] {
+  return Array.from({ length: batch }, (_, row) => [(7 * row + step) % 50]);
 }
 
 function edited(source: ParameterSource, factor: number, rate: number | undefined): ParameterSource {

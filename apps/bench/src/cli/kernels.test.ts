@@ -67,6 +67,14 @@ describe('mamba-bench kernels', () => {
     for (const name of ['ssd scan: largest error', 'ssd scan ', 'ssd scan backward']) expect(out).toContain(name);
   });
 
+  it('times decoding in batches on webgpu, and compares its ids with those of a row alone', async () => {
+    const sections = ['--section', 'batches', '--precision', 'float32'];
+    const { status, out, err } = await run('--backend', 'webgpu', '--quick', ...sections);
+    expect(`${status} ${err}`).toBe('0 ');
+    expect(out).toMatch(/decode mamba-130m float16 float32 .* batch 17 .* same ids as alone yes/);
+    expect(out).toContain('label decode-conv');
+  });
+
   it('times the gradients of products on webgpu', async () => {
     const { status, out, err } = await run('--backend', 'webgpu', '--quick', '--section', 'linear-backward');
     expect(`${status} ${err}`).toBe('0 ');

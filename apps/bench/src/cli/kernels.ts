@@ -83,7 +83,7 @@ export function addKernelsCommand(program: Command, terminal: Terminal, finish: 
     )
     .option(
       '--model <size...>',
-      `of models and prefills: ${KERNEL_MODELS.join(', ')}`,
+      `of models, prefills and batches: ${KERNEL_MODELS.join(', ')}`,
       splitNames(KERNEL_MODELS, 'model'),
     )
     .option('--dtype <type...>', `weights of models: ${DTYPES.join(', ')}`, splitNames(DTYPES, 'dtype'))

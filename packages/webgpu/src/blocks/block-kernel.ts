@@ -15,7 +15,6 @@ import {
 import { wholeRange } from '../gpu/gpu.ts';
 import type { BufferRange } from '../gpu/shader.ts';
 import type { KernelContext } from '../operations/kernel-context.ts';
-import { VECTOR_ROWS } from '../operations/linear.ts';
 import { rangeOf, type Storage, unsplitStorage } from '../storage.ts';
 import { shareBuffers } from './buffers.ts';
 import type { FusedBlock } from './fused-block.ts';
@@ -64,7 +63,7 @@ function forward({ kernels, context, config, fused, slots }: Block, call: BlockC
   const { gpu } = kernels;
   const { batch, length } = call;
   check(kernels, config, batch, length);
-  const stepped = length === 1 && batch <= VECTOR_ROWS && call.resets === undefined;
+  const stepped = length === 1 && call.resets === undefined;
   const device = (tensor: Tensor): BufferRange => rangeOf(context.device(tensor));
   const x = device(call.x);
   const resets = call.resets && device(call.resets);

@@ -107,7 +107,7 @@ function forward(model: Fused, call: ModelCall): ModelOutcome {
   const logitRows = logits === 'none' ? 0 : logits === 'all' ? batch * length : batch;
   checkCall(kernels, config, batch, length, logitRows);
   const ids = rangeOf(context.device(call.ids));
-  const stepped = length === 1 && batch <= VECTOR_ROWS && call.resets === undefined && !hiddenStates && logitRows > 0;
+  const stepped = length === 1 && call.resets === undefined && !hiddenStates && logitRows > 0;
   const outcome = stepped ? forwardStep(model, call, ids) : forwardChunk(model, call, ids, logitRows);
   // Nothing throws from here on, so storage can go to its owners.
   if (call.donated) releaseUnused(gpu, previous, outcome.state);

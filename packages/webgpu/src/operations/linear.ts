@@ -1,6 +1,6 @@
 import type { DeviceTensor, LinearCall } from '@mamba/core/driver';
 import { linearMatrix, linearSum, linearVector, linear as tiled } from '../generated/index.ts';
-import { type Gpu, wholeRange } from '../gpu/gpu.ts';
+import { type Allocator, type Gpu, wholeRange } from '../gpu/gpu.ts';
 import { bindingRefusal, workgroupsRefusal } from '../gpu/limits.ts';
 import type { BufferRange } from '../gpu/shader.ts';
 import { FORMATS, rangeOf, type Storage, unsplitStorage } from '../storage.ts';
@@ -209,46 +209,108 @@ export interface ProductBindings extends Readonly<Record<'x' | 'weight' | 'scale
 export function multiplyTiles(
   kernels: KernelContext,
   { BIAS, ACCUMULATE, ...overrides }: ProductOverrides,
-  { largest, ...bindings }: ProductBindings,
+  bindings: ProductBindings,
   uniforms: ProductUniforms,
 ): void {
-  const { gpu, matrixUnits } = kernels;
+  const { gpu } = kernels;
   const { outputs, rows, yRow, yOffset } = uniforms;
-  const { shader, side, extent, splits } = planTiles(kernels, uniforms, overrides);
-  const workgroups = [Math.ceil(outputs / extent), Math.ceil(rows / extent), splits] as const;
-  const dispatch = (y: BufferRange, stride: number, offset: number, added: { BIAS: boolean; ACCUMULATE: boolean }) => {
-    const call = {
-      bindings: { ...bindings, y },
-      uniforms: { ...uniforms, yRow: stride, yOffset: offset, splits },
-      workgroups,
-    };
-    const common = { ...overrides, ...added };
-    if (shader === 'tiled')
-      gpu.dispatch(tiled, { ...call, constants: { SIDE: side, DEPTH: 8 / side }, overrides: common });
-    else {
-      const PAIRS = matrixUnits!.pairs;
-      gpu.dispatch(linearMatrix, {
-        ...call,
-        bindings: { ...call.bindings, largest: largest ?? gpu.unusedInput },
-        constants: { SIDE: side },
-        overrides: { ...common, PAIRS, SCALED: largest !== undefined },
-      });
-    }
-  };
-  if (splits === 1) {
-    dispatch(bindings.y, yRow, yOffset, { BIAS, ACCUMULATE });
+  const tiling = planTiles(kernels, uniforms, overrides);
+  if (tiling.splits === 1) {
+    runTiles(kernels, tiling, { ...overrides, BIAS, ACCUMULATE }, bindings, uniforms);
     return;
   }
   gpu.allocating((allocator) => {
-    const parts = wholeRange(allocator.scratch(4 * splits * rows * outputs, 'linear parts'));
-    dispatch(parts, outputs, 0, { BIAS: false, ACCUMULATE: false });
+    const parts = multiplyInParts(kernels, allocator, tiling, overrides, bindings, uniforms);
     gpu.dispatch(linearSum, {
       overrides: { BIAS, ACCUMULATE },
       bindings: { parts, bias: bindings.bias, y: bindings.y },
-      uniforms: { outputs, rows, splits, yRow, yOffset },
+      uniforms: { outputs, rows, splits: tiling.splits, yRow, yOffset },
       workgroups: gpu.grid(Math.ceil((rows * outputs) / 256)),
     });
   });
+}
+
+/** A product whose depth is cut into parts, `[splits, rows, outputs]`, which nobody has added up yet. */
+export interface ProductParts {
+  readonly parts: BufferRange;
+  readonly splits: number;
+}
+
+/**
+ * As `project`, for many rows of a dense x and without a bias, but the parts of the sum are left to who reads the
+ * result.
+ */
+export function projectInParts(
+  kernels: KernelContext,
+  allocator: Allocator,
+  weight: Storage,
+  { x, rows, inputs, outputs }: Pick<Projection, 'x' | 'rows' | 'inputs' | 'outputs'>,
+): ProductParts {
+  const [whole, ...others] = weight.parts;
+  if (whole === undefined || others.length > 0) {
+    const y = wholeRange(allocator.scratch(4 * rows * outputs, 'product'));
+    project(kernels, weight, { x, rows, inputs, outputs, y });
+    return { parts: y, splits: 1 };
+  }
+  const { unusedInput, unusedOutput } = kernels.gpu;
+  const sizes = { rows, depth: inputs, outputs };
+  const tiling = planTiles(kernels, sizes, {});
+  const parts = multiplyInParts(
+    kernels,
+    allocator,
+    tiling,
+    {
+      FORMAT: FORMATS[weight.format as keyof typeof FORMATS],
+      ALIGNED: aligned(weight.format, inputs, inputs, 0, false),
+    },
+    { x, weight: whole.values, scales: whole.scales ?? unusedInput, bias: unusedInput, y: unusedOutput },
+    { ...sizes, inputs, xRow: inputs, xOffset: 0, yRow: outputs, yOffset: 0 },
+  );
+  return { parts, splits: tiling.splits };
+}
+
+/** Leaves the parts of a product in memory of their own. */
+function multiplyInParts(
+  kernels: KernelContext,
+  allocator: Allocator,
+  tiling: Tiling,
+  overrides: Omit<ProductOverrides, 'BIAS' | 'ACCUMULATE'>,
+  bindings: ProductBindings,
+  uniforms: ProductUniforms,
+): BufferRange {
+  const { rows, outputs } = uniforms;
+  const parts = wholeRange(allocator.scratch(4 * tiling.splits * rows * outputs, 'linear parts'));
+  runTiles(
+    kernels,
+    tiling,
+    { ...overrides, BIAS: false, ACCUMULATE: false },
+    { ...bindings, y: parts },
+    { ...uniforms, yRow: outputs, yOffset: 0 },
+  );
+  return parts;
+}
+
+function runTiles(
+  { gpu, matrixUnits }: KernelContext,
+  { shader, side, extent, splits }: Tiling,
+  overrides: ProductOverrides,
+  { largest, ...bindings }: ProductBindings,
+  uniforms: ProductUniforms,
+): void {
+  const { outputs, rows } = uniforms;
+  const call = {
+    uniforms: { ...uniforms, splits },
+    workgroups: [Math.ceil(outputs / extent), Math.ceil(rows / extent), splits],
+  } as const;
+  if (shader === 'tiled')
+    gpu.dispatch(tiled, { ...call, bindings, constants: { SIDE: side, DEPTH: 8 / side }, overrides });
+  else
+    gpu.dispatch(linearMatrix, {
+      ...call,
+      bindings: { ...bindings, largest: largest ?? gpu.unusedInput },
+      constants: { SIDE: side },
+      overrides: { ...overrides, PAIRS: matrixUnits!.pairs, SCALED: largest !== undefined },
+    });
 }
 
 /**

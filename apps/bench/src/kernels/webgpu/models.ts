@@ -20,11 +20,11 @@ import { repeatedWeights } from './operands.ts';
 import { KERNEL_MODELS, type ModelName, type Session, withDevice } from './session.ts';
 import { warmUp } from './timing.ts';
 
-function configOf(name: ModelName, quick: boolean): ModelConfig {
+export function configOf(name: ModelName, quick: boolean): ModelConfig {
   return modelConfig(quick ? { layers: 2, dModel: 64, vocabSize: 500 } : MAMBA_SIZES[name]);
 }
 
-function namesOf({ quick, models }: Session, own: readonly ModelName[]): readonly ModelName[] {
+export function namesOf({ quick, models }: Session, own: readonly ModelName[]): readonly ModelName[] {
   return quick ? ['mamba-130m'] : models.length > 0 ? models : own;
 }
 
@@ -231,7 +231,7 @@ async function forward(backend: Backend, model: Model, ids: number[][], chunk?: 
   return time;
 }
 
-function reportProfile(
+export function reportProfile(
   report: Session['report'],
   name: string,
   profile: readonly ProfileEntry[],

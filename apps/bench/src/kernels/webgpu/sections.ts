@@ -6,6 +6,7 @@ import process from 'node:process';
 import { type Toggles, webgpu } from '@mamba/webgpu';
 import { messageOf } from '../../errors.ts';
 import { attention } from './attention.ts';
+import { batches } from './batches.ts';
 import { ceilings } from './ceilings.ts';
 import { matrixUnits } from './matrix-units.ts';
 import { models, prefills } from './models.ts';
@@ -45,6 +46,7 @@ const SECTIONS: Readonly<Record<WebGpuSection, (session: Session) => Promise<voi
   small,
   models,
   prefills,
+  batches,
   'matrix-units': matrixUnits,
 };
 

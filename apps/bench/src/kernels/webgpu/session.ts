@@ -20,7 +20,7 @@ export interface WebGpuKernelOptions {
   readonly inARow: boolean;
   /** Names of sizes; empty: the section's own. */
   readonly models: readonly ModelName[];
-  /** Dtypes of the matrices of `models`; empty: the section's own. */
+  /** Dtypes of the matrices of `models` and `batches`; empty: the section's own. */
   readonly dtypes: readonly DType[];
 }
 
@@ -37,6 +37,7 @@ export const WEBGPU_SECTIONS = [
   'small',
   'models',
   'prefills',
+  'batches',
   'matrix-units',
 ] as const;
 export type WebGpuSection = (typeof WEBGPU_SECTIONS)[number];

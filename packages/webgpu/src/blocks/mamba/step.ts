@@ -1,8 +1,9 @@
 import type { MambaConfig } from '@mamba/core/driver';
-import { decodeInProj, decodeScan } from '../../generated/index.ts';
-import type { Gpu } from '../../gpu/gpu.ts';
+import { decodeConv, decodeInProj, decodeScan } from '../../generated/index.ts';
 import type { BufferRange } from '../../gpu/shader.ts';
-import { aligned, laneGroups, project, rowLoads } from '../../operations/linear.ts';
+import type { KernelContext } from '../../operations/kernel-context.ts';
+import { aligned, laneGroups, project, projectInParts, rowLoads, VECTOR_ROWS } from '../../operations/linear.ts';
+import { normalise } from '../../operations/rms-norm.ts';
 import { FORMATS } from '../../storage.ts';
 import type { BufferSizes, Buffers } from '../buffers.ts';
 import type { FusedCall } from '../fused-block.ts';
@@ -11,36 +12,54 @@ import { projectedRow } from './sizes.ts';
 import type { BoundMamba } from './weights.ts';
 
 /**
- * `uz` holds u and z, and behind them, at `partsOffset`, the parts of x_proj's outputs where in_proj's dispatch makes
- * them. `projected` holds x_proj's outputs where x_proj has a dispatch of its own.
+ * `normed` holds in_proj's input where there are many rows. `uz` holds u and z, and behind them, at `partsOffset`, the
+ * parts of x_proj's outputs where in_proj's dispatch makes them. `projected` holds x_proj's outputs where x_proj has a
+ * dispatch of its own.
  */
-type Name = 'uz' | 'projected' | 'gated';
+type Name = 'normed' | 'uz' | 'projected' | 'gated';
 
 export type StepBuffers = Buffers<Name>;
 
-export function stepBuffers({ kernels, config, dModel }: MambaBlock, rows: number): BufferSizes<Name> {
+export function stepBuffers({ kernels, config, dModel, norm }: MambaBlock, rows: number): BufferSizes<Name> {
   const row = projectedRow(config);
-  const { parts } = joined(kernels.gpu, config, dModel);
+  const joinedRows = Math.min(rows, mostFewRows(kernels));
+  const { parts } = joined(kernels, config, dModel);
   return {
-    uz: { bytes: partsOffset(config, rows) + 4 * rows * row * parts, label: 'u, z, and parts of dt, B, C' },
+    normed: { bytes: norm !== undefined && isMany(kernels, rows) ? 4 * rows * dModel : 0, label: 'normed' },
+    uz: { bytes: partsOffset(config, rows) + 4 * joinedRows * row * parts, label: 'u, z, and parts of dt, B, C' },
     projected: { bytes: 4 * rows * row, label: 'dt, B, C' },
     gated: { bytes: 4 * rows * config.dInner, label: 'gated' },
   };
 }
 
 /**
- * Runs one token a row in three or four dispatches: norm, in_proj and convolution (with x_proj where that pays); x_proj
- * (otherwise); dt_proj, scan step and gate; out_proj. The state moves on in place.
+ * Most rows that read in_proj's weights once a row: beyond, products in tiles are faster, on matrix units from fewer
+ * rows on.
+ */
+function mostFewRows({ matrixUnits }: KernelContext): number {
+  return matrixUnits === undefined ? 16 : VECTOR_ROWS;
+}
+
+function isMany(kernels: KernelContext, rows: number): boolean {
+  return rows > mostFewRows(kernels);
+}
+
+/**
+ * Runs one token a row. Few rows take three or four dispatches: norm, in_proj and convolution (with x_proj where that
+ * pays); x_proj (otherwise); dt_proj, scan step and gate; out_proj. The weights are read once a row. Many rows take
+ * norm, in_proj and convolution apart, with products in tiles. The state moves on in place.
  */
 export function step(block: MambaBlock, call: FusedCall, buffers: StepBuffers): void {
   const { kernels, config, dModel, weights } = block;
   const { dInner, dState, dtRank } = config;
   const { uz, projected, gated } = buffers;
   const { batch } = call;
-  const join = canJoin(weights) ? joined(kernels.gpu, config, dModel) : APART;
+  const many = isMany(kernels, batch);
+  const join = !many && canJoin(weights) ? joined(kernels, config, dModel) : APART;
   const apart = join.channels === 0;
   const offset = partsOffset(config, batch);
-  stepInProj(block, call, uz, join);
+  if (many) stepInProjOfMany(block, call, buffers);
+  else stepInProj(block, call, uz, join);
   if (apart)
     project(kernels, weights.xProj, {
       x: uz,
@@ -88,12 +107,13 @@ const JOINED_CHANNELS = 16;
  */
 const MOST_PARTS = 8e6;
 
-function joined(gpu: Gpu, config: MambaConfig, dModel: number): Joined {
+function joined(kernels: KernelContext, config: MambaConfig, dModel: number): Joined {
+  const { gpu } = kernels;
   const { dInner } = config;
   const wide = laneGroups(gpu, dModel).lanes;
   const channels = gpu.workgroup(wide * JOINED_CHANNELS) / wide;
   const parts = dInner / channels;
-  const scans = dInner / scanGroups(gpu, config, true).channels;
+  const scans = dInner / scanGroups(kernels, config, { rows: 'few', parts: true }).channels;
   const pays = channels % 8 === 0 && Number.isInteger(parts) && 4 * parts * scans * projectedRow(config) <= MOST_PARTS;
   return pays ? { channels, parts } : APART;
 }
@@ -107,12 +127,18 @@ function canJoin({ inProj, xProj }: BoundMamba): boolean {
 }
 
 /**
- * The lanes that share a channel in the scan's step, and the workgroup's size: large where `many` parts have to be
- * added up.
+ * The lanes that share a channel in the scan's step, and the workgroup's size. Few rows leave a state to each lane, and
+ * take large workgroups where many parts have to be added up. Many rows fill the device with four states to each lane,
+ * in workgroups so large that a multiprocessor may hold enough of them.
  */
-function scanGroups(gpu: Gpu, { dtRank, dState }: MambaConfig, many: boolean) {
-  const { lanes, link, workgroup } = laneGroups(gpu, Math.max(dtRank, 48 * dState));
-  const size = many ? gpu.workgroup(lanes * JOINED_CHANNELS) : workgroup;
+function scanGroups(
+  { gpu }: KernelContext,
+  { dtRank, dState }: MambaConfig,
+  { rows, parts }: { rows: 'few' | 'many'; parts: boolean },
+) {
+  const many = rows === 'many';
+  const { lanes, link, workgroup } = laneGroups(gpu, Math.max(dtRank, (many ? 12 : 48) * dState));
+  const size = many ? gpu.workgroup(128) : parts ? gpu.workgroup(lanes * JOINED_CHANNELS) : workgroup;
   return { lanes, link, workgroup: size, channels: size / lanes };
 }
 
@@ -178,22 +204,45 @@ function stepInProj(
   }
 }
 
+/** The same in dispatches of their own: norm, in_proj, and the convolution's step, which adds up in_proj's parts. */
+function stepInProjOfMany(
+  { kernels, config, dModel, norm, weights }: MambaBlock,
+  { x, batch: rows, state }: FusedCall,
+  { normed, uz }: StepBuffers,
+): void {
+  const { gpu } = kernels;
+  const { dInner, dConv } = config;
+  if (norm !== undefined) normalise(gpu, { ...norm, x, y: normed, rows, channels: dModel, xRow: dModel, xOffset: 0 });
+  const product = { x: norm === undefined ? x : normed, rows, inputs: dModel, outputs: 2 * dInner };
+  gpu.allocating((allocator) => {
+    const { parts, splits } = projectInParts(kernels, allocator, weights.inProj, product);
+    gpu.dispatch(decodeConv, {
+      constants: { TAPS: dConv },
+      overrides: { BIAS: weights.inProjBias !== undefined, CONV_BIAS: weights.convBias !== undefined },
+      bindings: { parts, constants: weights.decode, state: state.conv!, uz },
+      uniforms: { rows, dim: dInner, splits },
+      workgroups: gpu.grid(Math.ceil((2 * rows * dInner) / 64)),
+    });
+  });
+}
+
 /** Dispatches dt_proj, the scan's step and the gate. `parts` are those of dt, B and C. */
 function stepScan(
-  { kernels: { gpu }, config, weights }: MambaBlock,
+  { kernels, config, weights }: MambaBlock,
   { batch, state }: FusedCall,
   { uz, parts, gated }: Buffers<'uz' | 'parts' | 'gated'>,
   join: Joined,
 ): void {
   const { dInner, dState, dtRank, mixerNormEps } = config;
   const { dtProj, norms } = weights;
-  const many = join.channels > 0;
-  const scan = scanGroups(gpu, config, many);
+  const { gpu } = kernels;
+  const summed = join.channels > 0;
+  const scan = scanGroups(kernels, config, { rows: isMany(kernels, batch) ? 'many' : 'few', parts: summed });
   const row = projectedRow(config);
   for (const { firstRow, rows: most, values, scales = gpu.unusedInput } of dtProj.parts) {
     const rows = Math.min(most, dInner - firstRow);
     gpu.dispatch(decodeScan, {
-      link: `${many ? 'summed' : 'stored'}-${scan.link}`,
+      link: `${summed ? 'summed' : 'stored'}-${scan.link}`,
       constants: {
         LOADS: rowLoads(dtProj.format, dtRank, scan.lanes),
         ROW: row / 4,
