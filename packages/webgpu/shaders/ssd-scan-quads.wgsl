@@ -32,10 +32,11 @@ struct Tile {
 
 @compute @workgroup_size(128)
 fn main(@builtin(workgroup_id) tile_id: vec3u, @builtin(local_invocation_index) index: u32) {
-  let firstChannel = 4u * QUADS * (tile_id.x % args.channelTiles);
-  let inRow = tile_id.x / args.channelTiles;
+  // Heads follow one another, so that what runs together reads and writes whole rows of x and y.
+  let firstChannel = 4u * QUADS * (tile_id.y % args.channelTiles);
+  let inRow = tile_id.y / args.channelTiles;
   let chunk = inRow / (CHUNK / 128u);
-  let head = tile_id.y;
+  let head = tile_id.x;
   let row = tile_id.z;
   let start = chunk * CHUNK;
   let group = groupOf(head);

@@ -260,7 +260,7 @@ function takeOutputsInQuads(
     },
     bindings: { work, x: call.x.range, C: call.C.range, states, z: call.z?.range ?? gpu.unusedInput, y },
     uniforms,
-    workgroups: [plan.chunks * (plan.chunk / 128) * uniforms.channelTiles, call.heads, rows],
+    workgroups: [call.heads, plan.chunks * (plan.chunk / 128) * uniforms.channelTiles, rows],
   });
 }
 

@@ -24,7 +24,7 @@ export function ssdScan(session: Session): Promise<void> {
   return withDevice(session, async (device, heat) => {
     const backend = await webgpu({ device, profile: true }).create();
     try {
-      report({ name: 'ssd scan: largest error', relative: await verify(backend, checks()) });
+      report({ name: 'ssd scan: largest error', relative: await verify(backend, checks(quick)) });
       for (const shape of quick ? [{ batch: 1, length: 64 }] : SHAPES) {
         const { forward, backward, free } = calls(backend, { ...SIZES, ...shape });
         heat?.(800);
@@ -49,11 +49,21 @@ export function ssdScan(session: Session): Promise<void> {
   });
 }
 
-/** Shapes that reach every kernel of a sequence and a step. */
-function checks(): readonly Case[] {
+/** Shapes that reach every kernel of a sequence and a step: several segments, one, and a single chunk. */
+function checks(quick: boolean): readonly Case[] {
   const shape = { batch: 2, heads: 4, headDim: 64, state: 128, groups: 2 } as const;
   const sequence = { ...shape, id: 'sequence', length: 300 };
-  return [ssdScanCase(sequence), ssdScanCase({ ...shape, id: 'step', length: 1 }), ssdScanBackwardCase(sequence)];
+  const first = [
+    ssdScanCase(sequence),
+    ssdScanCase({ ...shape, id: 'step', length: 1 }),
+    ssdScanBackwardCase(sequence),
+  ];
+  if (quick) return first;
+  return [
+    ...first,
+    ssdScanCase({ ...shape, id: 'one-segment', heads: 200, headDim: 16, state: 16, length: 150, initialState: true }),
+    ssdScanCase({ ...shape, id: 'one-chunk', length: 100, initialState: true, resets: true }),
+  ];
 }
 
 interface Shape {
