@@ -119,7 +119,7 @@ export async function measureGeneration(
   await generateAll(config, rows, { head: { ...head, check }, ...options }, context);
 }
 
-interface Row {
+export interface Row {
   readonly prompt: number;
   readonly batch: number;
 }
@@ -133,8 +133,7 @@ async function generateAll(
   { backend, memory, pause, now, begin, add }: GenerationContext,
 ): Promise<void> {
   let model: Model | undefined;
-  /** The slowest generation so far, by the tokens that it read and wrote. */
-  let pace = 0;
+  const measured: Measured[] = [];
   try {
     for (const row of rows) {
       const { prompt, batch } = row;
@@ -145,7 +144,7 @@ async function generateAll(
         add({ ...head, ...row, status: 'refused', refused: { bytes, limit: memory } });
         continue;
       }
-      const expected = pace * batch * (prompt + tokens);
+      const expected = expectedSeconds(measured, row, tokens);
       if (expected > seconds) {
         const reason = `it would take about ${expected.toPrecision(2)} s, where ${seconds} s are allowed`;
         add({ ...head, ...row, status: 'stopped', expected, reason });
@@ -153,9 +152,9 @@ async function generateAll(
       }
       try {
         model ??= await createModel(backend, config, initialParameters(config, { seed: SEED }));
-        const measured = await generate(model, row, tokens, { pause, now });
-        pace = Math.max(pace, measured.seconds / (batch * (prompt + tokens)));
-        add({ ...head, ...row, status: 'measured', ...measured, perSecond: (batch * tokens) / measured.seconds });
+        const times = await generate(model, row, tokens, { pause, now });
+        measured.push({ ...row, seconds: times.seconds });
+        add({ ...head, ...row, status: 'measured', ...times, perSecond: (batch * tokens) / times.seconds });
       } catch (error) {
         if (error instanceof Stopped) throw error;
         const reason = messageOf(error);
@@ -170,14 +169,32 @@ async function generateAll(
   }
 }
 
-/** Generations of a second at least, or one that takes longer: the medians. A short one comes first, to warm up. */
+interface Measured extends Row {
+  readonly seconds: number;
+}
+
+/**
+ * The seconds that a generation may take at most, as far as smaller ones tell: they grow with the rows, and no faster
+ * than the square of the length. 0 where none is smaller.
+ */
+export function expectedSeconds(measured: readonly Measured[], { batch, prompt }: Row, tokens: number): number {
+  const estimates = measured
+    .filter((other) => other.batch <= batch && other.prompt <= prompt)
+    .map((other) => other.seconds * (batch / other.batch) * ((prompt + tokens) / (other.prompt + tokens)) ** 2);
+  return estimates.length === 0 ? 0 : Math.min(...estimates);
+}
+
+/**
+ * Generations of a second at least, or one that takes longer: the medians. One of few new tokens comes first, so that
+ * kernels of these sizes are compiled and memory is there.
+ */
 async function generate(
   model: Model,
   { prompt, batch }: Row,
   tokens: number,
   { pause, now }: Pick<GenerationContext, 'pause' | 'now'>,
 ): Promise<{ prefillSeconds: number; seconds: number; state: number }> {
-  await generateOnce(model, { prompt: Math.min(prompt, 16), batch }, Math.min(tokens, 2), now);
+  await generateOnce(model, { prompt, batch }, Math.min(tokens, 2), now);
   const runs: { prefillSeconds: number; seconds: number; state: number }[] = [];
   let spent = 0;
   while (spent < 1 && runs.length < 3) {
