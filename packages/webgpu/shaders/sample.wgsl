@@ -1,9 +1,10 @@
-// link: order, reduce
-// Draws a token for each row; core's operations/sample.ts has the rule. A workgroup takes a row. Nothing is sorted:
-// logits order as integers, so the k-th largest, and the shortest prefix that reaches topP, are found by fixing one bit
-// of a threshold after the other, each by one pass over the row (32 for a filter, from cache). A filter keeps every
-// logit above the threshold, and the first few of those equal to it. Bytes a logit: 4 a pass: 3 passes, 32 more for
-// topK, 32 more (with 1 exp) for topP.
+// link: order, reduce, sample-bins
+// Draws a token for each row; core's operations/sample.ts has the rule. A workgroup takes a row. Logits order as
+// integers. A filter keeps every logit above a threshold, and the first few of those equal to it. Bins tell where topK
+// and topP end, see lib/sample-bins.wgsl. Where a bin has more logits than there are lanes, for example where many are
+// equal, the threshold is found by fixing one bit of it after the other. Bytes a logit: 4 a pass, from cache: 4 passes
+// with one filter and 5 with two, where what they keep is not more than lanes, and 3 more where it is; 4 without a
+// filter; 32 more for a filter whose bin is too large.
 
 struct Args {
   rows: u32,
@@ -31,8 +32,6 @@ override FEED: bool = false; // as in argmax.wgsl, with a random number of each 
 override CHECKED: bool = false; // as in argmax.wgsl
 
 var<workgroup> prefixes: array<vec2f, WORKGROUP>;
-var<workgroup> chosen: atomic<u32>;
-var<workgroup> fallback: atomic<u32>;
 var<workgroup> broken: atomic<u32>;
 
 @compute @workgroup_size(WORKGROUP)
@@ -49,14 +48,14 @@ fn main(
   let rounds = (args.vocab + WORKGROUP - 1u) / WORKGROUP;
 
   var largest = -3.4028234e38;
-  for (var round = 0u; round < rounds; round++) {
-    let i = round * WORKGROUP + index;
-    if (i < args.vocab) {
-      let bits = logits[base + i];
-      if (orderOf(bits) != 0u) {
-        largest = max(largest, bitcast<f32>(bits));
+  for (var round = 0u; round < rounds; round += 4u) {
+    let four = logitsAt(base, round, index);
+    for (var k = 0u; k < 4u; k++) { // unroll
+      if (orderOf(four[k]) != 0u) {
+        largest = max(largest, bitcast<f32>(four[k]));
       }
-      if (CHECKED && (bits & 0x7f800000u) == 0x7f800000u) {
+      let inRow = (round + k) * WORKGROUP + index < args.vocab;
+      if (CHECKED && inRow && (four[k] & 0x7f800000u) == 0x7f800000u) {
         atomicStore(&broken, 1u);
       }
     }
@@ -66,37 +65,97 @@ fn main(
   // Tokens are kept whose order is above the threshold, and the first `ties` of those equal to it.
   var threshold = 0u;
   var ties = args.vocab;
+  // The bin in which topK ends, and the place in it.
+  var kept = Bin(NOWHERE, 0u, 0u, 0.0);
+  var end = End(0u, args.vocab, 0u, args.vocab, 0.0);
+  let binned = (TOP_K || TOP_P) && (bitcast<u32>(peak) & 0x7f800000u) != 0x7f800000u;
+  if (binned) {
+    fillBins(base, rounds, peak, index);
+  }
+  var slow = !binned;
   if (TOP_K) {
-    for (var bit = 0x80000000u; bit > 0u; bit = bit >> 1u) {
-      let candidate = threshold | bit;
-      if (countFrom(base, rounds, candidate, index) >= f32(args.topK)) {
-        threshold = candidate;
+    if (binned) {
+      kept = findBin(f32(args.topK), 0.0, false, 0u, index);
+      slow = kept.index != NOWHERE && kept.count > WORKGROUP;
+      if (kept.index != NOWHERE && !slow) {
+        sortBin(base, rounds, peak, kept, index);
+        end = endAt(args.topK - kept.above - 1u, kept, index);
+        threshold = end.threshold;
+        ties = end.ties;
       }
     }
-    ties = args.topK - u32(countFrom(base, rounds, threshold + 1u, index));
+    if (slow) {
+      for (var bit = 0x80000000u; bit > 0u; bit = bit >> 1u) {
+        let candidate = threshold | bit;
+        if (countFrom(base, rounds, candidate, index) >= f32(args.topK)) {
+          threshold = candidate;
+        }
+      }
+      ties = args.topK - u32(countFrom(base, rounds, threshold + 1u, index));
+    }
   }
   if (TOP_P) {
-    let above = massFrom(base, rounds, threshold + 1u, peak, index);
-    let target_ = args.topP * (above + f32(tiesOf(base, rounds, threshold, ties, index)) * weightAt(threshold, peak));
-    let top = orderOf(bitcast<u32>(peak));
-    var reached = 0u;
-    for (var bit = 0x80000000u; bit > 0u; bit = bit >> 1u) {
-      let candidate = reached | bit;
-      // The condition is uniform, since every lane has the same sums.
-      if (candidate <= top && (candidate <= threshold || massFrom(base, rounds, candidate, peak, index) >= target_)) {
-        reached = candidate;
+    var bin = Bin(NOWHERE, 0u, 0u, 0.0);
+    if (!slow) {
+      let limited = kept.index != NOWHERE;
+      let last = select(lastBin(index), kept.index, limited);
+      let target_ = args.topP * select(massThrough(last, index), end.mass, limited);
+      bin = findBin(0.0, target_, true, last, index);
+      slow = bin.count > WORKGROUP;
+      if (bin.index != NOWHERE && !slow) {
+        sortBin(base, rounds, peak, bin, index);
+        let lastPlace = select(bin.count - 1u, end.place, limited && bin.index == kept.index);
+        end = endAt(placeOfMass(target_, bin, lastPlace, index), bin, index);
+        threshold = end.threshold;
+        ties = end.ties;
       }
     }
-    let limit = select(args.vocab, ties, reached == threshold);
-    let missing = target_ - massFrom(base, rounds, reached + 1u, peak, index);
-    ties = min(limit, u32(max(1.0, ceil(missing / weightAt(reached, peak)))));
-    threshold = reached;
+    if (slow) {
+      let above = massFrom(base, rounds, threshold + 1u, peak, index);
+      let target_ = args.topP * (above + f32(tiesOf(base, rounds, threshold, ties, index)) * weightAt(threshold, peak));
+      let top = orderOf(bitcast<u32>(peak));
+      var reached = 0u;
+      for (var bit = 0x80000000u; bit > 0u; bit = bit >> 1u) {
+        let candidate = reached | bit;
+        // The condition is uniform, since every lane has the same sums.
+        if (candidate <= top && (candidate <= threshold || massFrom(base, rounds, candidate, peak, index) >= target_)) {
+          reached = candidate;
+        }
+      }
+      let limit = select(args.vocab, ties, reached == threshold);
+      let missing = target_ - massFrom(base, rounds, reached + 1u, peak, index);
+      ties = min(limit, u32(max(1.0, ceil(missing / weightAt(reached, peak)))));
+      threshold = reached;
+    }
   }
 
-  // From here on a lane owns a contiguous run of indices, so that sums over lanes are sums in index order.
-  let per = rounds;
-  let first = min(index * per, args.vocab);
-  let last = min(first + per, args.vocab);
+  var step = 0;
+  if (FEED) {
+    step = fed[args.rows + row];
+  }
+  let part = random[args.uniformOffset + row * args.uniformRow + bitcast<u32>(step)];
+  var id = NOWHERE;
+  if (!slow && end.count <= WORKGROUP) {
+    id = drawFromFew(base, rounds, peak, threshold, ties, part, index);
+  }
+  if (id == NOWHERE) {
+    id = drawFromAll(base, rounds, peak, threshold, ties, part, index);
+  }
+  if (index == 0u) {
+    if (FEED) {
+      fed[row] = bitcast<i32>(id);
+      fed[args.rows + row] = step + 1;
+    }
+    let marked = CHECKED && atomicLoad(&broken) != 0u;
+    ids[args.idOffset + row * args.idRow + bitcast<u32>(step)] = select(bitcast<i32>(id), -1, marked);
+  }
+}
+
+/// Draws from the logits that filters keep, in three passes. Gives the index; 0 where nothing has a weight.
+fn drawFromAll(base: u32, rounds: u32, peak: f32, threshold: u32, ties: u32, part: f32, index: u32) -> u32 {
+  // A lane owns a contiguous run of indices, so that sums over lanes are sums in index order.
+  let first = min(index * rounds, args.vocab);
+  let last = min(first + rounds, args.vocab);
   var equal = 0u;
   for (var i = first; i < last; i++) {
     equal += u32(orderOf(logits[base + i]) == threshold);
@@ -117,18 +176,14 @@ fn main(
   }
   prefixes[index] = vec2f(0.0, mass);
   if (index == 0u) {
-    atomicStore(&chosen, 0xffffffffu);
-    atomicStore(&fallback, 0u);
+    atomicStore(&lowest, NOWHERE);
+    atomicStore(&listed, 0u);
   }
   accumulate(index);
-  var step = 0;
-  if (FEED) {
-    step = fed[args.rows + row];
-  }
-  let bound = random[args.uniformOffset + row * args.uniformRow + bitcast<u32>(step)] * prefixes[WORKGROUP - 1u].y;
+  let bound = part * prefixes[WORKGROUP - 1u].y;
   var running = prefixes[index].y - mass;
   rank = seen;
-  var found = 0xffffffffu;
+  var found = NOWHERE;
   for (var i = first; i < last; i++) {
     let order = orderOf(logits[base + i]);
     let kept = order > threshold || (order == threshold && rank < ties);
@@ -137,25 +192,18 @@ fn main(
       let weight = keptWeight(logits[base + i], peak);
       running += weight;
       if (weight > 0.0) {
-        atomicMax(&fallback, i);
-        if (running > bound && found == 0xffffffffu) {
+        // Where rounding leaves nobody above the bound, the last one is drawn.
+        atomicMax(&listed, i);
+        if (running > bound && found == NOWHERE) {
           found = i;
         }
       }
     }
   }
-  atomicMin(&chosen, found);
-  workgroupBarrier();
-  if (index == 0u) {
-    let id = atomicLoad(&chosen);
-    let chosenId = bitcast<i32>(select(id, atomicLoad(&fallback), id == 0xffffffffu));
-    if (FEED) {
-      fed[row] = chosenId;
-      fed[args.rows + row] = step + 1;
-    }
-    let marked = CHECKED && atomicLoad(&broken) != 0u;
-    ids[args.idOffset + row * args.idRow + bitcast<u32>(step)] = select(chosenId, -1, marked);
-  }
+  atomicMin(&lowest, found);
+  let drawn = shareOf(&lowest, index);
+  let fallback = shareOf(&listed, index);
+  return select(drawn, fallback, drawn == NOWHERE);
 }
 
 /// exp((logit - peak) / temperature), which is p without its denominator; 0 for NaN.
@@ -163,8 +211,7 @@ fn weightAt(order: u32, peak: f32) -> f32 {
   if (order == 0u) {
     return 0.0;
   }
-  let bits = select(~order, order & 0x7fffffffu, (order & 0x80000000u) != 0u);
-  return exp((bitcast<f32>(bits) - peak) * args.inverseTemperature);
+  return exp((floatOf(order) - peak) * args.inverseTemperature);
 }
 
 /// The weight after minP, which compares with the likeliest token, whose weight is 1.

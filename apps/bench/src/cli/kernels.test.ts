@@ -82,9 +82,10 @@ describe('mamba-bench kernels', () => {
   });
 
   it('times small operations on webgpu', async () => {
-    const { status, out, err } = await run('--backend', 'webgpu', '--quick', '--section', 'small');
+    const { status, out, err } = await run('--backend', 'webgpu', '--quick', '--section', 'small', 'sample');
     expect(`${status} ${err}`).toBe('0 ');
     for (const name of ['rmsNorm', 'layerNorm', 'add', 'multiply', 'multiply with SiLU']) expect(out).toContain(name);
+    for (const name of ['largest difference  ', 'sample, topK 50, topP 0.95']) expect(out).toContain(name);
   });
 
   it.each([

@@ -9,3 +9,8 @@ fn orderOf(bits: u32) -> u32 {
   }
   return select(bits | 0x80000000u, ~bits, (bits & 0x80000000u) != 0u);
 }
+
+/// The float of an order, which is not that of NaN.
+fn floatOf(order: u32) -> f32 {
+  return bitcast<f32>(select(~order, order & 0x7fffffffu, (order & 0x80000000u) != 0u));
+}

@@ -39,7 +39,7 @@ export function draw(gpu: Gpu, choice: Choice, sampling: Sampling): void {
   const { logits, rows, vocab, ids, idRow, idOffset, checked, fed } = choice;
   gpu.dispatch(shader, {
     overrides: {
-      WORKGROUP: rowWorkgroup(gpu, vocab, 1024),
+      WORKGROUP: rowWorkgroup(gpu, vocab, mostLanes(gpu)),
       TOP_K: topK < vocab,
       TOP_P: topP < 1,
       FEED: fed !== undefined,
@@ -60,4 +60,14 @@ export function draw(gpu: Gpu, choice: Choice, sampling: Sampling): void {
     },
     workgroups: gpu.grid(rows),
   });
+}
+
+/** Bytes of workgroup memory that lib/sample-bins.wgsl and sample.wgsl take for each lane, and for all together. */
+const LANE_BYTES = 36;
+const SHARED_BYTES = 64;
+
+function mostLanes({ limits }: Gpu): number {
+  let lanes = 1024;
+  while (LANE_BYTES * lanes + SHARED_BYTES > limits.maxComputeWorkgroupStorageSize) lanes /= 2;
+  return lanes;
 }

@@ -11,6 +11,7 @@ import { ceilings } from './ceilings.ts';
 import { matrixUnits } from './matrix-units.ts';
 import { models, prefills } from './models.ts';
 import { conv, linear, linearBackward } from './products.ts';
+import { sample } from './sample.ts';
 import { scan, slope } from './scan.ts';
 import { scanBackward } from './scan-backward.ts';
 import {
@@ -44,6 +45,7 @@ const SECTIONS: Readonly<Record<WebGpuSection, (session: Session) => Promise<voi
   attention,
   'ssd-scan': ssdScan,
   small,
+  sample,
   models,
   prefills,
   batches,

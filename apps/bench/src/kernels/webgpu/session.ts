@@ -35,6 +35,7 @@ export const WEBGPU_SECTIONS = [
   'attention',
   'ssd-scan',
   'small',
+  'sample',
   'models',
   'prefills',
   'batches',
