@@ -20,6 +20,27 @@ export interface MarkedPlace extends Transcript {
 
 const EMPTY: Transcript = { segments: [], ids: [] };
 
+/** The time that a token took, at a place of the sequence. */
+export interface TokenTime {
+  /** Tokens up to and with this one. */
+  readonly at: number;
+  readonly milliseconds: number;
+  readonly kind: Segment['kind'];
+}
+
+/** Most times that are kept of a branch. Beyond, every second one is dropped. */
+const MOST_TIMES = 1024;
+
+/** Tokens that are read between two reports of progress. */
+const READ_CHUNK = 256;
+
+/** Where a branch comes from. */
+export interface Origin {
+  readonly parent: Branch;
+  /** Tokens that both have. */
+  readonly length: number;
+}
+
 /** A session with the text that led to it. */
 export class Branch {
   readonly id: number;
@@ -27,12 +48,23 @@ export class Branch {
   readonly session: WorkerSession;
   transcript: Transcript;
   places: readonly MarkedPlace[] = [];
+  /** The last times of tokens, thinned out. */
+  times: readonly TokenTime[] = [];
+  readonly origin: Origin | undefined;
+  /** Tokens that the running call has taken, and that the session does not tell of before it ends. */
+  ahead = 0;
 
-  constructor(id: number, name: string, session: WorkerSession, transcript: Transcript = EMPTY) {
+  constructor(id: number, name: string, session: WorkerSession, transcript: Transcript = EMPTY, origin?: Origin) {
     this.id = id;
     this.name = name;
     this.session = session;
     this.transcript = transcript;
+    this.origin = origin;
+  }
+
+  /** Tokens so far, also while a call runs. */
+  get length(): number {
+    return this.session.length + this.ahead;
   }
 
   /** Tokens that the session has seen before the transcript begins: not 0 for a long one that came from a file. */
@@ -41,11 +73,32 @@ export class Branch {
   }
 
   /** Reads text, or ids where the model has no tokenizer. */
-  async read(lm: WorkerLanguageModel, input: string, signal: AbortSignal): Promise<void> {
+  async read(
+    lm: WorkerLanguageModel,
+    input: string,
+    signal: AbortSignal,
+    onProgress: (done: number, total: number) => void,
+  ): Promise<void> {
     const { hasTokenizer, specialTokens } = lm.info;
     const ids = hasTokenizer ? await lm.encode(input) : parseIds(input);
     const before = this.session.length;
-    await this.session.append(hasTokenizer ? input : ids, { signal });
+    let [then, seen] = [performance.now(), 0];
+    onProgress(0, ids.length);
+    try {
+      await this.session.append(hasTokenizer ? input : ids, {
+        signal,
+        chunk: READ_CHUNK,
+        onProgress: (done) => {
+          const now = performance.now();
+          this.note(before + done, (now - then) / Math.max(1, done - seen), 'read');
+          [then, seen] = [now, done];
+          this.ahead = done;
+          onProgress(done, ids.length);
+        },
+      });
+    } finally {
+      this.ahead = 0;
+    }
     // A tokenizer may put a token before the first text.
     const begins = this.session.length - before - ids.length === 1 && specialTokens.bos !== undefined;
     this.add('read', hasTokenizer ? input : `${ids.join(' ')} `, begins ? [specialTokens.bos!, ...ids] : ids);
@@ -61,6 +114,12 @@ export class Branch {
     };
   }
 
+  /** Notes the time that a token took. */
+  note(at: number, milliseconds: number, kind: Segment['kind']): void {
+    const times = [...this.times, { at, milliseconds, kind }];
+    this.times = times.length > MOST_TIMES ? times.filter((_, index) => index % 2 === 1) : times;
+  }
+
   async mark(): Promise<MarkedPlace> {
     const place = { ...this.transcript, mark: await this.session.mark() };
     this.places = [...this.places, place].filter(({ mark }) => this.session.marks.some(({ id }) => id === mark.id));
@@ -70,6 +129,7 @@ export class Branch {
   async rewind({ mark, segments, ids }: MarkedPlace): Promise<void> {
     await this.session.rewind(mark);
     this.transcript = { segments, ids };
+    this.times = this.times.filter(({ at }) => at <= mark.length);
   }
 
   async release({ mark }: MarkedPlace): Promise<void> {
@@ -78,7 +138,14 @@ export class Branch {
   }
 
   async fork(id: number, name: string): Promise<Branch> {
-    return new Branch(id, name, await this.session.fork(), this.transcript);
+    return this.continued(id, name, await this.session.fork());
+  }
+
+  /** A branch of a session that has this one's state. */
+  continued(id: number, name: string, session: WorkerSession): Branch {
+    const branch = new Branch(id, name, session, this.transcript, { parent: this, length: this.session.length });
+    branch.times = this.times;
+    return branch;
   }
 }
 

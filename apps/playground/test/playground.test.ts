@@ -26,9 +26,10 @@ afterAll(async () => {
 
 const button = (page: Page, name: string) => page.getByRole('button', { name, exact: true });
 const transcript = (page: Page) => page.getByRole('log');
-const status = (page: Page) => page.getByRole('status');
+// What the pointer tells of a token is a status as well.
+const status = (page: Page) => page.locator('.statusbar [role=status]');
 const readSoFar = (page: Page) => page.locator('dl.live dd').first();
-const written = (page: Page) => page.locator('.transcript .written').allTextContents();
+const written = async (page: Page) => (await page.locator('.transcript .written').allTextContents()).join('');
 const settled = (page: Page, words: string) => status(page).filter({ hasText: words }).waitFor();
 
 afterEach(async () => {
@@ -86,7 +87,7 @@ test('loads the shipped model on the CPU and writes what Node does', async () =>
   const { page, complaints } = await fresh();
   await generate(page, { 'Add text': 'And God said', Tokens: '24', Temperature: '0' });
   expect(await transcript(page).textContent()).toBe(`And God said${expected}`);
-  expect(await written(page)).toEqual([expected]);
+  expect(await written(page)).toBe(expected);
   expect(await readSoFar(page).textContent()).toBe(`${lm.encode('And God said').length + 24} tokens`);
   expect(await page.locator('dl.live').textContent()).toMatch(/State, at any length\d+ kB.*Speed[\d.]+ tokens\/s/);
   expect(await status(page).textContent()).toBe('24 tokens written: that many were asked for.');
@@ -100,7 +101,7 @@ test('samples the same text for the same seed, and another for another', async (
   for (const seed of ['5', '5', '6']) {
     const { page } = await fresh();
     await generate(page, { 'Add text': 'And', Tokens: '16', Temperature: '1', Seed: seed });
-    texts.push((await written(page)).join());
+    texts.push(await written(page));
   }
   expect(texts[0]).not.toBe('');
   expect(texts[1]).toBe(texts[0]);
@@ -112,7 +113,7 @@ test('streams, stays responsive, and stops', async () => {
   const { page, complaints } = await fresh();
   await page.getByLabel('Tokens', { exact: true }).fill('100000');
   await button(page, 'Generate').click();
-  await page.locator('.transcript .written').waitFor();
+  await page.locator('.transcript .written').first().waitFor();
   // The page answers while the worker computes.
   await page.getByLabel('Add text').fill('typed meanwhile');
   expect(await transcript(page).getAttribute('aria-busy')).toBe('true');
@@ -122,6 +123,85 @@ test('streams, stays responsive, and stops', async () => {
   const text = await transcript(page).textContent();
   await generate(page, { 'Add text': '', Tokens: '4' });
   expect((await transcript(page).textContent())!.startsWith(text!)).toBe(true);
+  expect(complaints).toEqual([]);
+});
+
+test('reads a long text with its progress in view, and Escape ends it from anywhere', async () => {
+  const { page, complaints } = await fresh();
+  const viewport = page.viewportSize()!;
+  await page.getByLabel('Add text').fill('In the beginning God created the heaven and the earth. '.repeat(8000));
+  await button(page, 'Only read').click();
+  const bar = page.getByRole('progressbar', { name: 'Tokens read' });
+  await expect.poll(() => bar.getAttribute('value').then(Number), { timeout: 60_000 }).toBeGreaterThan(0);
+  expect(await readSoFar(page).textContent()).not.toBe('0 tokens');
+  expect(await page.locator('.composer').textContent()).toMatch(/[\d,]+ of [\d,]+ tokens read · [\d,.]+ tokens\/s/);
+  for (const size of [
+    { width: 1280, height: 800 },
+    { width: 390, height: 844 },
+  ]) {
+    await page.setViewportSize(size);
+    for (const place of [0, 100_000]) {
+      await page.evaluate((top) => scrollTo(0, top), place);
+      const box = (await button(page, 'Stop').boundingBox())!;
+      expect(box.y >= 0 && box.y + box.height <= size.height && box.x + box.width <= size.width).toBe(true);
+    }
+  }
+  await page.setViewportSize(viewport);
+  await page.evaluate(() => (document.activeElement as HTMLElement | null)?.blur());
+  await page.keyboard.press('Escape');
+  await settled(page, 'Cancelled.');
+  expect(await readSoFar(page).textContent()).toBe('0 tokens');
+  await page.getByLabel('Add text').fill('');
+  expect(complaints).toEqual([]);
+});
+
+test('writes two endings from one saved state, and draws its curves', async () => {
+  const { page, complaints } = await fresh();
+  const count = await page.locator('[name=branch]').count();
+  await generate(page, { 'Add text': 'And God said', Temperature: '0.8', Tokens: '20', Seed: '1' });
+  const before = await transcript(page).textContent();
+  await button(page, 'Write two endings').click();
+  await settled(page, 'in two endings from one file of');
+  expect(await page.locator('[name=branch]').count()).toBe(count + 2);
+  const endings = page.getByRole('region', { name: /^Ending of branch/ });
+  const [first, second] = await endings.locator('p').allTextContents();
+  expect(first).not.toBe(second);
+  // The first of them is shown, and it is the text from before with its ending.
+  const whole = (await transcript(page).textContent())!;
+  expect(whole.startsWith(before!) && whole.endsWith(first!)).toBe(true);
+  const memory = await page.getByRole('img', { name: /^The state has/ }).textContent();
+  expect(memory).toMatch(/The state has \d+ kB at any length; a Transformer's cache would have \d+ kB/);
+  expect(complaints).toEqual([]);
+});
+
+test('shades the text, and tells of the token under the pointer', async () => {
+  const { page, complaints } = await fresh();
+  await button(page, 'Show the selection').click();
+  await page.getByRole('img', { name: /^Heat map of delta/ }).waitFor();
+  await settled(page, 'written:');
+  await page.locator('.transcript .token').getByText(' spake').hover();
+  await expect.poll(() => page.locator('.readout output').textContent()).toMatch(/^“␣spake”: Δ .* in layers 1 to 6$/);
+  const fills = await page
+    .locator('.transcript .token')
+    .evaluateAll((tokens) => new Set(tokens.map((token) => (token as HTMLElement).style.background)).size);
+  expect(fills).toBeGreaterThan(10);
+  await transcript(page).focus();
+  await page.keyboard.press('ArrowRight');
+  await expect.poll(() => page.locator('.readout output').textContent()).toMatch(/^“␣unto”/);
+  expect(complaints).toEqual([]);
+});
+
+test('opens a link with its text and settings, and makes the same link of them', async () => {
+  const link = `${site.address}#prompt=And+Moses&temperature=0&seed=7`;
+  const { page, complaints } = await open(browser, link);
+  await page.getByRole('radio', { name: 'CPU' }).check();
+  await button(page, 'Load model').click();
+  await settled(page, 'is loaded, on');
+  expect(await page.getByLabel('Add text').inputValue()).toBe('And Moses');
+  expect(await page.getByLabel('Temperature', { exact: true }).inputValue()).toBe('0');
+  await button(page, 'Copy a link to this').click();
+  await settled(page, 'The link is');
+  expect(page.url()).toBe(link);
   expect(complaints).toEqual([]);
 });
 
@@ -399,7 +479,6 @@ test('shows delta as a heat map that can be read without seeing it', async () =>
   const tokens = Number.parseInt((await readSoFar(page).textContent())!, 10);
   const description = await map.getAttribute('aria-label');
   expect(description).toContain(`${tokens} tokens in 6 layers. Let in most: “`);
-  expect(await page.locator('.shaded').textContent()).toBe(await transcript(page).textContent());
   // The map is drawn in more than one colour.
   const colours = await map.evaluate((canvas: HTMLCanvasElement) => {
     const { data } = canvas.getContext('2d')!.getImageData(0, 0, canvas.width, canvas.height);
@@ -410,10 +489,13 @@ test('shows delta as a heat map that can be read without seeing it', async () =>
   const slider = page.getByRole('slider');
   await slider.focus();
   await page.keyboard.press('Home');
+  await drawn(page);
   expect(await slider.getAttribute('aria-valuetext')).toBe('1, “And”');
   await page.keyboard.press('ArrowRight');
+  await drawn(page);
   expect(await slider.getAttribute('aria-valuetext')).toMatch(/^2, “␣God/);
   await page.getByRole('combobox', { name: /^Layer/ }).selectOption('3');
+  await drawn(page);
   const readout = await page.locator('.readout output').textContent();
   expect(readout).toMatch(/^“␣God.*, layer 3: Δ 0\.\d+$/);
   await page.getByText('The numbers, as a table').click();
@@ -455,6 +537,7 @@ test('is done by keyboard alone', async () => {
   await tab(/^Load model/);
   await page.keyboard.press('Enter');
   await settled(page, 'is loaded, on');
+  await tab(/^Copy a link/);
   await tab(/^Branch 1/);
   for (const tool of [/^Mark/, /^Fork/, /^Save/, /^Open/, /^New/, /^Close/]) await tab(tool);
   await page.keyboard.press('Tab');
@@ -463,7 +546,7 @@ test('is done by keyboard alone', async () => {
   await page.keyboard.press('Control+A');
   await page.keyboard.type('And God said');
   await page.keyboard.press('Control+Enter');
-  await page.locator('.transcript .written').waitFor();
+  await page.locator('.transcript .written').first().waitFor();
   await page.keyboard.press('Escape');
   await settled(page, 'written:');
   // The focus stays where it is, also on a button that is blocked for a while.

@@ -1,9 +1,6 @@
 import type { BackendName, BackendReport } from '../worker/protocol.ts';
 
-const BACKENDS: readonly { readonly name: BackendName; readonly label: string }[] = [
-  { name: 'webgpu', label: 'WebGPU' },
-  { name: 'cpu', label: 'CPU' },
-];
+export const LABELS: Readonly<Record<BackendName, string>> = { webgpu: 'WebGPU', cpu: 'CPU' };
 
 interface BackendChoiceProps {
   readonly legend: string;
@@ -19,7 +16,7 @@ export function BackendChoice({ legend, backends, chosen, disabled = false, onCh
   return (
     <fieldset class="backends" disabled={disabled}>
       <legend>{legend}</legend>
-      {BACKENDS.map(({ name, label }) => {
+      {(Object.keys(LABELS) as BackendName[]).map((name) => {
         const report = backends?.find((candidate) => candidate.name === name);
         return (
           <label key={name}>
@@ -32,7 +29,7 @@ export function BackendChoice({ legend, backends, chosen, disabled = false, onCh
               aria-describedby={`backend-${name}`}
               onChange={() => onChoose(name)}
             />
-            <span class="name">{label}</span>
+            <span class="name">{LABELS[name]}</span>
             <span class="hint" id={`backend-${name}`}>
               {report !== undefined ? words(report) : backends === undefined ? 'looking …' : 'not known'}
             </span>

@@ -1,4 +1,4 @@
-import type { MarkedPlace } from '../branch.ts';
+import type { Branch, MarkedPlace } from '../branch.ts';
 import { count } from '../format.ts';
 import type { Playground } from '../playground.ts';
 import { Action } from './action.tsx';
@@ -18,7 +18,7 @@ export function Branches({ playground }: { readonly playground: Playground }) {
     <div class="branches">
       <fieldset class="segmented" disabled={blocked}>
         <legend>Branch</legend>
-        {branches.map((candidate) => (
+        {tree(branches).map(({ branch: candidate, depth }) => (
           <label key={candidate.id}>
             <input
               type="radio"
@@ -27,9 +27,14 @@ export function Branches({ playground }: { readonly playground: Playground }) {
               onChange={() => playground.show(candidate)}
             />
             <span class="face">
+              {depth > 0 && (
+                <span class="from" aria-hidden="true" title={`from ${candidate.origin!.parent.name.toLowerCase()}`}>
+                  {'↳'.repeat(depth)}
+                </span>
+              )}
               {candidate.name}
-              <small>{candidate.session.length}</small>
-              <span class="unseen"> tokens</span>
+              <small>{candidate.length.toLocaleString('en')}</small>
+              <span class="unseen"> tokens{depth > 0 && `, from ${candidate.origin!.parent.name.toLowerCase()}`}</span>
             </span>
           </label>
         ))}
@@ -78,6 +83,21 @@ export function Branches({ playground }: { readonly playground: Playground }) {
       )}
     </div>
   );
+}
+
+/** Branches behind the ones that they come from, with how many of these are open. */
+function tree(branches: readonly Branch[]): readonly { readonly branch: Branch; readonly depth: number }[] {
+  const below = (parent: Branch | undefined, depth: number): { branch: Branch; depth: number }[] =>
+    branches
+      .filter((branch) => openParent(branch, branches) === parent)
+      .flatMap((branch) => [{ branch, depth }, ...below(branch, depth + 1)]);
+  return below(undefined, 0);
+}
+
+/** The nearest branch that this one comes from and that is open. */
+function openParent({ origin }: Branch, branches: readonly Branch[]): Branch | undefined {
+  if (origin === undefined || branches.includes(origin.parent)) return origin?.parent;
+  return openParent(origin.parent, branches);
 }
 
 /** The last words before a mark. */

@@ -1,4 +1,5 @@
 import type { ComponentChildren } from 'preact';
+import { ErrorNote } from './error-note.tsx';
 
 type Page = 'models' | 'training';
 
@@ -12,15 +13,16 @@ interface FrameProps {
   readonly page: Page;
   /** What the page is for, in a sentence or two. */
   readonly lead: string;
-  readonly error: string | undefined;
-  readonly onDismiss: () => void;
+  /** An error that belongs to the page as a whole. */
+  readonly error?: string | undefined;
+  readonly onDismiss?: () => void;
   /** The text of the status line. */
   readonly status: string;
   readonly children: ComponentChildren;
 }
 
 /** What all pages have: the heading, the way to the other page, the error, and the status line. */
-export function Frame({ page, lead, error, onDismiss, status, children }: FrameProps) {
+export function Frame({ page, lead, error, onDismiss = () => {}, status, children }: FrameProps) {
   return (
     <>
       <header class="masthead">
@@ -37,14 +39,7 @@ export function Frame({ page, lead, error, onDismiss, status, children }: FrameP
         <p>{lead}</p>
       </header>
       <main>
-        {error !== undefined && (
-          <div class="error" role="alert">
-            <p>{error}</p>
-            <button type="button" class="quiet" onClick={onDismiss}>
-              Dismiss
-            </button>
-          </div>
-        )}
+        {error !== undefined && <ErrorNote words={error} onDismiss={onDismiss} />}
         {children}
       </main>
       <footer class="statusbar">

@@ -3,7 +3,8 @@ import { useState } from 'preact/hooks';
 import { bytes } from '../format.ts';
 import type { Playground, Progress, Source, Weights } from '../playground.ts';
 import type { BackendName } from '../worker/protocol.ts';
-import { BackendChoice, proposed } from './backend-choice.tsx';
+import { BackendChoice, LABELS, proposed } from './backend-choice.tsx';
+import { ErrorNote } from './error-note.tsx';
 import { Fact } from './fact.tsx';
 
 const SOURCES = [
@@ -38,13 +39,19 @@ const WEIGHTS: readonly { readonly value: Weights; readonly label: string }[] = 
 /** An attribute that all browsers know and preact's types do not. */
 const FOLDER = { webkitdirectory: true };
 
+interface ModelPanelProps {
+  readonly playground: Playground;
+  /** Makes a link of what is set now. */
+  readonly onLink: () => void;
+}
+
 /** Chooses the source of the model, and the backend that it runs on. */
-export function ModelPanel({ playground }: { readonly playground: Playground }) {
-  const { backends, model, busy, progress } = playground;
-  const [kind, setKind] = useState<Source['kind']>('shipped');
-  const [url, setUrl] = useState('');
-  const [id, setId] = useState('');
-  const [weights, setWeights] = useState<Weights>('float32');
+export function ModelPanel({ playground, onLink }: ModelPanelProps) {
+  const { backends, model, busy, progress, error, linked } = playground;
+  const [kind, setKind] = useState<Source['kind']>(linked.source?.kind ?? 'shipped');
+  const [url, setUrl] = useState(linked.source?.kind === 'url' ? linked.source.url : '');
+  const [id, setId] = useState(linked.source?.kind === 'hub' ? linked.source.id : '');
+  const [weights, setWeights] = useState<Weights>(linked.weights ?? 'float32');
   const [files, setFiles] = useState<readonly File[]>([]);
   const [chosen, setChosen] = useState<BackendName>();
   const backend = chosen ?? proposed(backends);
@@ -127,6 +134,18 @@ export function ModelPanel({ playground }: { readonly playground: Playground }) 
           </div>
         )}
         <BackendChoice legend="Run on" backends={backends} chosen={backend} onChoose={setChosen} />
+        {backend === 'cpu' && !crossOriginIsolated && (
+          <p class="hint">
+            The CPU has one thread here: browsers share memory between threads only where the server sends the headers{' '}
+            <code>Cross-Origin-Opener-Policy: same-origin</code> and{' '}
+            <code>Cross-Origin-Embedder-Policy: require-corp</code>.
+          </p>
+        )}
+        {model !== undefined && backend !== undefined && backend !== model.engine.backend && (
+          <p class="hint notice">
+            The loaded model still runs on {LABELS[model.engine.backend]}. Load it again to change.
+          </p>
+        )}
         <details>
           <summary>Weights: {weights === 'stored' ? 'as in the file' : weights}</summary>
           <select
@@ -160,6 +179,7 @@ export function ModelPanel({ playground }: { readonly playground: Playground }) 
             {progress.what}: {amount(progress)}
           </p>
         )}
+        {error?.place === 'model' && <ErrorNote words={error.words} onDismiss={() => playground.dismissError()} />}
       </form>
       {model !== undefined && (
         <dl class="facts" aria-label="The loaded model">
@@ -171,6 +191,14 @@ export function ModelPanel({ playground }: { readonly playground: Playground }) 
           <Fact name="Backend" value={model.lm.info.backend.name} />
           {playground.deviceBytes !== undefined && <Fact name="Memory" value={bytes(playground.deviceBytes)} />}
         </dl>
+      )}
+      {model !== undefined && playground.loadedFrom?.source.kind !== 'files' && (
+        <div class="actions">
+          <button type="button" onClick={onLink}>
+            Copy a link to this
+          </button>
+          <span class="hint">It holds the model, the text and the settings.</span>
+        </div>
       )}
     </section>
   );

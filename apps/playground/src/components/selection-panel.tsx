@@ -1,14 +1,16 @@
-import { useMemo, useState } from 'preact/hooks';
+import { useMemo, useRef, useState } from 'preact/hooks';
+import { download } from '../download.ts';
 import { count } from '../format.ts';
 import type { Look, Playground } from '../playground.ts';
-import { colour, ramp } from '../selection/colour.ts';
-import { describe, format, openness, position, quoted, ranges, type Scale, visible } from '../selection/summary.ts';
+import { ramp } from '../selection/colour.ts';
+import { describe, format, quoted, ranges, type Scale, visible } from '../selection/summary.ts';
+import { ErrorNote } from './error-note.tsx';
 import { HeatMap } from './heat-map.tsx';
 import { useTheme } from './use-theme.ts';
 
 /** Shows delta of each token in each layer. */
 export function SelectionPanel({ playground }: { readonly playground: Playground }) {
-  const { watching, look, looking } = playground;
+  const { watching, look, looking, error } = playground;
   return (
     <section class="panel selection" aria-labelledby="selection-heading" aria-busy={looking}>
       <div class="heading">
@@ -26,8 +28,9 @@ export function SelectionPanel({ playground }: { readonly playground: Playground
         For each token, each layer chooses a step size <var>Δ</var>. A large one lets the token in and forgets what was
         before; a small one passes over it and keeps the state. Shown is the mean over a layer’s channels.
       </p>
+      {error?.place === 'selection' && <ErrorNote words={error.words} onDismiss={() => playground.dismissError()} />}
       {look !== undefined ? (
-        <Shown look={look} />
+        <Shown playground={playground} look={look} />
       ) : (
         <p class="hint">{!watching ? 'Not watching.' : looking ? 'Computing …' : 'There is no text yet.'}</p>
       )}
@@ -35,24 +38,24 @@ export function SelectionPanel({ playground }: { readonly playground: Playground
   );
 }
 
-function Shown({ look: { map, labels, skipped } }: { readonly look: Look }) {
+interface ShownProps {
+  readonly playground: Playground;
+  readonly look: Look;
+}
+
+function Shown({ playground, look: { map, labels, skipped } }: ShownProps) {
   const theme = useTheme();
-  const [scale, setScale] = useState<Scale>('layer');
-  const [chosenLayer, setLayer] = useState(-1);
-  const [chosenToken, setToken] = useState(Number.POSITIVE_INFINITY);
-  const token = Math.min(chosenToken, map.tokens - 1);
-  const layer = Math.min(chosenLayer, map.layers.length - 1);
+  const { scale, ...chosen } = playground.view;
+  const token = Math.min(chosen.token, map.tokens - 1);
+  const layer = Math.min(chosen.layer, map.layers.length - 1);
   const spans = useMemo(() => ranges(map, scale), [map, scale]);
   const description = useMemo(() => describe(map, labels), [map, labels]);
-  const shades = useMemo(
-    () => (layer < 0 ? openness(map) : Array.from(map.layers[layer]!, (value) => position(value, spans[layer]!))),
-    [map, layer, spans],
-  );
   const where = layer < 0 ? 'all layers' : `layer ${layer + 1}`;
-  const choose = (nextToken: number, nextLayer: number): void => {
-    setToken(nextToken);
-    setLayer(nextLayer);
-  };
+  const picture = useRef<HTMLElement>(null);
+  const saveImage = (): void =>
+    picture.current!.querySelector('canvas')!.toBlob((blob) => {
+      if (blob !== null) download(blob, `selection-of-${map.tokens}-tokens.png`);
+    });
 
   return (
     <>
@@ -65,7 +68,7 @@ function Shown({ look: { map, labels, skipped } }: { readonly look: Look }) {
       <div class="pickers">
         <label class="field">
           Layer
-          <select value={layer} onChange={(event) => setLayer(Number(event.currentTarget.value))}>
+          <select value={layer} onChange={(event) => playground.setView({ layer: Number(event.currentTarget.value) })}>
             <option value={-1}>All layers</option>
             {map.layers.map((_, index) => (
               <option key={index} value={index}>
@@ -76,7 +79,7 @@ function Shown({ look: { map, labels, skipped } }: { readonly look: Look }) {
         </label>
         <label class="field">
           Colours span
-          <select value={scale} onChange={(event) => setScale(event.currentTarget.value as Scale)}>
+          <select value={scale} onChange={(event) => playground.setView({ scale: event.currentTarget.value as Scale })}>
             <option value="layer">each layer by itself</option>
             <option value="all">all layers together</option>
           </select>
@@ -89,34 +92,17 @@ function Shown({ look: { map, labels, skipped } }: { readonly look: Look }) {
             max={map.tokens - 1}
             value={token}
             aria-valuetext={`${token + 1}, ${quoted(labels[token]!)}`}
-            onInput={(event) => setToken(Number(event.currentTarget.value))}
+            onInput={(event) => playground.setView({ token: Number(event.currentTarget.value) })}
           />
         </label>
       </div>
-      <p class="readout">
-        <output aria-live="polite">{readout(map.layers, labels[token]!, token, layer)}</output>
-      </p>
-      {/* The picture below says the same in words. */}
-      <p class="shaded" aria-hidden="true">
-        {labels.map((label, index) => {
-          const { fill, ink } = colour(shades[index]!, theme);
-          return (
-            // biome-ignore lint/a11y: a shortcut for the pointer; the slider above does the same
-            <span
-              key={index}
-              class={index === token ? 'token here' : 'token'}
-              style={{ background: fill, color: ink }}
-              onClick={() => setToken(index)}
-            >
-              {label}
-            </span>
-          );
-        })}
-      </p>
-      <figure>
-        <HeatMap {...{ map, spans, theme, token, layer, description }} onChoose={choose} />
+      <figure ref={picture}>
+        <HeatMap
+          {...{ map, spans, theme, token, layer, description }}
+          onChoose={(token, layer) => playground.setView({ token, layer })}
+        />
         <figcaption>
-          <span>Layers from top to bottom, tokens from left to right; the text above is shaded by {where}.</span>
+          <span>Layers from top to bottom, tokens from left to right; the text is shaded by {where}.</span>
           <span class="legend" aria-hidden="true">
             passes over
             <i style={{ background: `linear-gradient(to right, ${ramp(theme).join(', ')})` }} />
@@ -124,6 +110,11 @@ function Shown({ look: { map, labels, skipped } }: { readonly look: Look }) {
           </span>
         </figcaption>
       </figure>
+      <div class="actions">
+        <button type="button" onClick={saveImage}>
+          Save the map as an image
+        </button>
+      </div>
       <Values map={map} labels={labels} />
     </>
   );
@@ -165,10 +156,4 @@ function Values({ map, labels }: Pick<Look, 'map' | 'labels'>) {
       )}
     </details>
   );
-}
-
-function readout(layers: readonly Float32Array[], label: string, token: number, layer: number): string {
-  if (layer >= 0) return `${quoted(label)}, layer ${layer + 1}: Δ ${format(layers[layer]![token]!)}`;
-  const values = layers.map((values) => format(values[token]!));
-  return `${quoted(label)}: Δ ${values.join(' · ')} in layers 1 to ${layers.length}`;
 }

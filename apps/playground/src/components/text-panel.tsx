@@ -1,35 +1,46 @@
-import { useEffect, useRef, useState } from 'preact/hooks';
+import { useEffect, useMemo, useRef } from 'preact/hooks';
+import type { Branch, Segment } from '../branch.ts';
 import { bytes, count } from '../format.ts';
-import type { LoadedModel, Playground } from '../playground.ts';
+import type { Look, Playground, View } from '../playground.ts';
+import { samplingOptions } from '../sampling.ts';
+import { shades } from '../selection/shades.ts';
+import { ranges } from '../selection/summary.ts';
 import { Action } from './action.tsx';
 import { Branches } from './branches.tsx';
+import { COMPOSER, Composer, speedWords } from './composer.tsx';
+import { Endings } from './endings.tsx';
 import { Fact } from './fact.tsx';
-import { INITIAL_SAMPLING, Sampling, samplingOptions } from './sampling.tsx';
+import { LiveCurves } from './live-curves.tsx';
+import { Sampling } from './sampling.tsx';
+import { ShadedText, type Shading } from './shaded-text.tsx';
+import { TokenReadout } from './token-readout.tsx';
+import { useTheme } from './use-theme.ts';
 
-interface TextPanelProps {
-  readonly playground: Playground;
-  readonly model: LoadedModel;
-}
+/** Characters that are shown of a text; more would be slow to draw. */
+const SHOWN = 20_000;
 
-/** Shows the branches, the text of the chosen one, and the actions on it. */
-export function TextPanel({ playground, model }: TextPanelProps) {
+/** Shows the branches, the text of the chosen one, shaded by the selection, and the actions on it. */
+export function TextPanel({ playground }: { readonly playground: Playground }) {
   const branch = playground.branch!;
-  const { busy, speed } = playground;
-  const { hasTokenizer } = model.lm.info;
-  const [input, setInput] = useState(hasTokenizer ? 'In the beginning' : '1 2 3');
-  const [fields, setFields] = useState(INITIAL_SAMPLING);
-  const form = useRef<HTMLFormElement>(null);
+  const { busy, pace, view } = playground;
+  const theme = useTheme();
   const transcript = useRef<HTMLDivElement>(null);
   const generating = busy === 'generate';
-  const stoppable = generating || busy === 'read';
-  const { segments, ids } = branch.transcript;
+  const { ids } = branch.transcript;
+  const look = playground.look?.branch === branch ? playground.look : undefined;
+  const { runs, hidden } = useMemo(() => lastOf(branch.transcript.segments), [branch.transcript.segments]);
+  const shading = useMemo(() => shadingOf(look, view, hidden), [look, view.layer, view.scale, hidden]);
+  const token = look && Math.min(view.token, look.map.tokens - 1);
 
   // The end of the text stays in view, unless the reader has scrolled away.
   const following = useRef(true);
   useEffect(() => {
+    if (generating) following.current = true;
+  }, [generating]);
+  useEffect(() => {
     const box = transcript.current;
     if (box && following.current) box.scrollTop = box.scrollHeight;
-  }, [ids.length, branch]);
+  }, [ids.length, branch, shading]);
 
   // On a narrow screen the panel is below the model's.
   const section = useRef<HTMLElement>(null);
@@ -38,27 +49,11 @@ export function TextPanel({ playground, model }: TextPanelProps) {
     if (top > innerHeight / 2) section.current!.scrollIntoView();
   }, []);
 
-  const submit = (event: Event): void => {
+  const step = (event: KeyboardEvent): void => {
+    const by = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
+    if (by === undefined || look === undefined) return;
     event.preventDefault();
-    if (stoppable) playground.stop();
-    if (busy !== undefined) return;
-    following.current = true;
-    void playground.generate(input, samplingOptions(fields));
-    setInput('');
-  };
-  const readOnly = (): void => {
-    // Input that could not be read stays in the field.
-    void playground.read(input).then((done) => {
-      if (!done) setInput((now) => now || input);
-    });
-    setInput('');
-  };
-  const keys = (event: KeyboardEvent): void => {
-    if (event.key === 'Enter' && (event.ctrlKey || event.metaKey) && !stoppable) {
-      event.preventDefault();
-      form.current?.requestSubmit();
-    }
-    if (event.key === 'Escape' && stoppable) playground.stop();
+    playground.setView({ token: Math.min(Math.max(token! + by, 0), look.map.tokens - 1) });
   };
 
   return (
@@ -73,60 +68,117 @@ export function TextPanel({ playground, model }: TextPanelProps) {
         aria-busy={generating}
         // biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls has to be reached by keyboard
         tabIndex={0}
+        onKeyDown={step}
         onScroll={({ currentTarget: box }) => {
           following.current = box.scrollHeight - box.scrollTop - box.clientHeight < 24;
         }}
       >
-        {branch.forgotten > 0 && (
-          <p class="hint">{count(branch.forgotten, 'token')} before are in the state, but not in the file.</p>
-        )}
-        {segments.length === 0 ? (
+        <Unseen branch={branch} hidden={hidden} />
+        {runs.length === 0 ? (
           <p class="hint">Nothing is read yet. Write a beginning below, and have the model go on.</p>
         ) : (
           <p>
-            {segments.map(({ kind, text }, index) => (
-              <span key={index} class={kind}>
-                {text}
-              </span>
-            ))}
+            <ShadedText
+              {...{ runs, shading, theme }}
+              chosen={token ?? -1}
+              onChoose={(chosen) => playground.setView({ token: chosen })}
+            />
             {generating && <span class="caret" aria-hidden="true" />}
           </p>
         )}
       </div>
-      <dl class="facts live" aria-label="This branch">
-        <Fact name="Read so far" value={count(branch.session.length, 'token')} />
-        <Fact name="State, at any length" value={branch.session.bytes > 0 ? bytes(branch.session.bytes) : 'zero'} />
-        <Fact
-          name="Speed"
-          value={
-            speed?.perSecond === undefined ? '–' : `${speed.perSecond.toFixed(speed.perSecond < 10 ? 1 : 0)} tokens/s`
-          }
+      {look !== undefined && (
+        <TokenReadout
+          map={look.map}
+          spans={ranges(look.map, view.scale)}
+          label={look.labels[token!]!}
+          token={token!}
+          layer={Math.min(view.layer, look.map.layers.length - 1)}
         />
+      )}
+      <dl class="facts live" aria-label="This branch">
+        <Fact name="Read so far" value={count(branch.length, 'token')} />
+        <Fact name="State, at any length" value={branch.session.bytes > 0 ? bytes(branch.session.bytes) : 'zero'} />
+        <Fact name="Speed" value={pace?.perSecond === undefined ? '–' : speedWords(pace.perSecond)} />
       </dl>
-      <form ref={form} onSubmit={submit} onKeyDown={keys}>
-        <label class="field">
-          {hasTokenizer ? 'Add text' : 'Add token ids'}
-          <textarea
-            rows={3}
-            value={input}
-            placeholder={segments.length > 0 ? 'Nothing: the model goes on from where it is.' : ''}
-            aria-keyshortcuts="Control+Enter Meta+Enter"
-            onInput={(event) => setInput(event.currentTarget.value)}
-          />
-        </label>
-        <div class="actions">
-          <button type="submit" class="primary" aria-disabled={busy !== undefined && !stoppable}>
-            {stoppable ? 'Stop' : 'Generate'}
-          </button>
-          <Action blocked={busy !== undefined || input === ''} onClick={readOnly}>
-            Only read
-          </Action>
-          <span class="hint keys">
-            <kbd>Ctrl</kbd> <kbd>Enter</kbd> generates, <kbd>Esc</kbd> stops.
-          </span>
-        </div>
-        <Sampling fields={fields} onChange={setFields} />
-      </form>
+      <Composer playground={playground} />
+      <Attempts playground={playground} />
+      <Endings playground={playground} />
+      <LiveCurves branch={branch} config={playground.model!.lm.info.config} />
+      <Sampling form={COMPOSER} fields={playground.sampling} onChange={(fields) => playground.setSampling(fields)} />
     </section>
   );
+}
+
+/** Things to try that take one click. */
+function Attempts({ playground }: { readonly playground: Playground }) {
+  const { busy, branch, model } = playground;
+  const { hasTokenizer, backend } = model!.lm.info;
+  if (!hasTokenizer) return null;
+  const readFile = (event: Event): void => {
+    const input = event.currentTarget as HTMLInputElement;
+    const [file] = input.files ?? [];
+    if (file !== undefined) void file.text().then((text) => playground.read(text));
+    input.value = '';
+  };
+  const blocked = busy !== undefined;
+  return (
+    // biome-ignore lint/a11y/useSemanticElements: a toolbar has no element
+    <div class="actions" role="group" aria-label="To try">
+      <Action blocked={blocked} onClick={() => playground.showSelection(backend.name === 'cpu' ? 'cpu' : 'webgpu')}>
+        Show the selection
+      </Action>
+      <Action blocked={blocked} onClick={() => playground.readBook()}>
+        Read 50,000 tokens
+      </Action>
+      <label class={`button ${blocked ? 'blocked' : ''}`}>
+        Read a text file …
+        <input type="file" class="unseen" accept=".txt,.md,text/plain" disabled={blocked} onChange={readFile} />
+      </label>
+      <Action
+        blocked={blocked || branch!.length === 0}
+        onClick={() => playground.writeEndings(samplingOptions(playground.sampling))}
+      >
+        Write two endings
+      </Action>
+    </div>
+  );
+}
+
+/** Says what of the sequence is not shown. */
+function Unseen({ branch, hidden }: { readonly branch: Branch; readonly hidden: number }) {
+  return (
+    <>
+      {branch.forgotten > 0 && (
+        <p class="hint">{count(branch.forgotten, 'token')} before are in the state, but not in the file.</p>
+      )}
+      {hidden > 0 && <p class="hint">{count(hidden, 'character')} before are in the state, and not shown here.</p>}
+    </>
+  );
+}
+
+/** The end of a text, and how many characters lie before it. */
+function lastOf(segments: readonly Segment[]): { readonly runs: readonly Segment[]; readonly hidden: number } {
+  const length = segments.reduce((sum, { text }) => sum + text.length, 0);
+  const hidden = Math.max(0, length - SHOWN);
+  let place = 0;
+  const runs = segments.flatMap(({ kind, text }) => {
+    const shown = text.slice(Math.max(0, hidden - place));
+    place += text.length;
+    return shown === '' ? [] : [{ kind, text: shown }];
+  });
+  return { runs, hidden };
+}
+
+function shadingOf(look: Look | undefined, view: View, hidden: number): Shading | undefined {
+  if (look === undefined) return undefined;
+  const { map, labels, place } = look;
+  if (place.start < hidden) return undefined;
+  const values = shades(map, ranges(map, view.scale), Math.min(view.layer, map.layers.length - 1));
+  return {
+    start: place.start - hidden,
+    labels: labels.slice(place.first),
+    shades: Array.from(values).slice(place.first),
+    first: place.first,
+  };
 }

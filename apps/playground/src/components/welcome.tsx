@@ -1,5 +1,11 @@
+import type { Playground } from '../playground.ts';
+import { Action } from './action.tsx';
+import { proposed } from './backend-choice.tsx';
+
 /** Explains the page until a model is loaded. */
-export function Welcome() {
+export function Welcome({ playground }: { readonly playground: Playground }) {
+  const backend = proposed(playground.backends);
+  const blocked = backend === undefined || playground.busy !== undefined;
   return (
     <section class="panel welcome" aria-labelledby="welcome-heading">
       <h2 id="welcome-heading">What there is to try</h2>
@@ -26,6 +32,11 @@ export function Welcome() {
         </div>
       </dl>
       <p class="hint">The shipped model is small and knows the King James Bible alone. Load it to begin.</p>
+      <div class="actions">
+        <Action blocked={blocked} onClick={() => playground.showSelection(backend!)}>
+          Load it and show the selection
+        </Action>
+      </div>
     </section>
   );
 }

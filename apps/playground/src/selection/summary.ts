@@ -55,6 +55,13 @@ export function describe(map: DeltaMap, labels: readonly string[]): string {
   return parts.join(' ');
 }
 
+/** The values of a token, of one layer or of all, in words. @param layer -1 for all. */
+export function readout(layers: readonly Float32Array[], label: string, token: number, layer: number): string {
+  if (layer >= 0) return `${quoted(label)}, layer ${layer + 1}: Δ ${format(layers[layer]![token]!)}`;
+  const values = layers.map((values) => format(values[token]!));
+  return `${quoted(label)}: Δ ${values.join(' · ')} in layers 1 to ${layers.length}`;
+}
+
 /** Returns a token's text with invisible characters made visible. */
 export function quoted(text: string): string {
   return `“${visible(text)}”`;

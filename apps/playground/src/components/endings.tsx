@@ -1,0 +1,55 @@
+import { useMemo } from 'preact/hooks';
+import type { Branch } from '../branch.ts';
+import { count } from '../format.ts';
+import type { Playground } from '../playground.ts';
+
+/** Characters of an ending that are shown, at most: its last ones. */
+const SHOWN = 600;
+
+/** The texts of branches that come from one another, side by side, each from where it goes its own way. */
+export function Endings({ playground: { branches, branch } }: { readonly playground: Playground }) {
+  const family = branches.filter((other) => rootOf(other) === rootOf(branch!));
+  const texts = family.map(({ transcript }) => transcript);
+  const shared = useMemo(() => commonPrefix(texts.map(textOf)), texts);
+  const endings = family
+    .map((member) => ({ member, ending: textOf(member.transcript).slice(shared) }))
+    .filter(({ ending }) => ending !== '');
+  if (endings.length < 2) return null;
+  return (
+    <details class="endings" open>
+      <summary>
+        {count(endings.length, 'ending')} from one state of{' '}
+        {count(Math.min(...family.flatMap(({ origin }) => origin?.length ?? [])), 'token')}
+      </summary>
+      <div class="columns">
+        {endings.map(({ member, ending }) => (
+          <section key={member.id} aria-label={`Ending of ${member.name.toLowerCase()}`}>
+            <h3>{member.name}</h3>
+            <p>
+              {ending.length > SHOWN ? '… ' : ''}
+              {ending.slice(-SHOWN)}
+            </p>
+          </section>
+        ))}
+      </div>
+    </details>
+  );
+}
+
+function rootOf(branch: Branch): Branch {
+  return branch.origin === undefined ? branch : rootOf(branch.origin.parent);
+}
+
+function textOf({ segments }: Branch['transcript']): string {
+  return segments.map(({ text }) => text).join('');
+}
+
+function commonPrefix([first = '', ...others]: readonly string[]): number {
+  let length = first.length;
+  for (const other of others) {
+    let at = 0;
+    while (at < length && first[at] === other[at]) at++;
+    length = at;
+  }
+  return length;
+}

@@ -1,0 +1,98 @@
+import type { ModelConfig } from '@mamba/core';
+import type { Branch, TokenTime } from '../branch.ts';
+import { cacheBytesPerToken } from '../curves/cache.ts';
+import { Curve, type Stretch } from '../curves/curve.tsx';
+import { bytes, count } from '../format.ts';
+
+interface LiveCurvesProps {
+  readonly branch: Branch;
+  readonly config: ModelConfig;
+}
+
+/** Time a token and memory over the tokens of a branch, as they come. */
+export function LiveCurves({ branch, config }: LiveCurvesProps) {
+  const { length, times } = branch;
+  const state = branch.session.bytes;
+  const perToken = cacheBytesPerToken(config);
+  const lines = [
+    { name: 'reading', kind: 'second', stretches: smooth(times, 'read') },
+    { name: 'writing', kind: 'first', stretches: smooth(times, 'written') },
+  ] as const;
+  // A session tells the size of its state once it has one.
+  if (length < 2 || state === 0) return null;
+  const cache = perToken * length;
+  return (
+    <section class="curves" aria-label="Over the tokens of this branch">
+      <Curve
+        title="Time a token"
+        description={`Milliseconds a token over ${count(length, 'token')}, measured.`}
+        lines={lines.filter(({ stretches }) => stretches.length > 0)}
+        formatX={(x) => count(Math.round(x), 'token')}
+        formatY={(y) => `${Number(y.toPrecision(2))} ms`}
+      />
+      <Curve
+        title="Memory"
+        description={`The state has ${bytes(state)} at any length; a Transformer's cache would have ${bytes(cache)}.`}
+        lines={[
+          {
+            name: `state: ${bytes(state)}`,
+            kind: 'first',
+            stretches: [
+              [
+                [0, state],
+                [length, state],
+              ],
+            ],
+          },
+          {
+            name: `a Transformer’s cache: ${bytes(cache)}`,
+            kind: 'dashed',
+            stretches: [
+              [
+                [0, 0],
+                [length, cache],
+              ],
+            ],
+          },
+        ]}
+        formatX={(x) => count(Math.round(x), 'token')}
+        formatY={bytes}
+      />
+      <p class="hint">
+        The cache is computed, not measured: a Transformer of this width and about as many weights keeps{' '}
+        {bytes(perToken)} for each token, in float32. This model needs more than that cache only up to{' '}
+        {count(Math.floor(state / perToken), 'token')}.
+      </p>
+    </section>
+  );
+}
+
+/** Points of a line, at most. */
+const POINTS = 80;
+/** Tokens come from the worker several at a time, so a point has the mean of this many, at least. */
+const AVERAGED = { read: 1, written: 16 } as const;
+
+/** The mean times of one kind, in a stretch of points for each run of tokens without another kind between them. */
+function smooth(times: readonly TokenTime[], kind: TokenTime['kind']): readonly Stretch[] {
+  const averaged = Math.max(AVERAGED[kind], Math.ceil(times.length / POINTS));
+  return runsOf(times, kind)
+    .map((run) => {
+      const points: [number, number][] = [];
+      for (let end = averaged; end <= run.length; end += averaged) {
+        const part = run.slice(end - averaged, end);
+        points.push([part.at(-1)!.at, part.reduce((sum, { milliseconds }) => sum + milliseconds, 0) / averaged]);
+      }
+      return points;
+    })
+    .filter((points) => points.length > 1);
+}
+
+function runsOf(times: readonly TokenTime[], kind: TokenTime['kind']): readonly (readonly TokenTime[])[] {
+  const runs: TokenTime[][] = [];
+  for (const [index, time] of times.entries()) {
+    if (time.kind !== kind) continue;
+    if (times[index - 1]?.kind !== kind) runs.push([]);
+    runs.at(-1)!.push(time);
+  }
+  return runs;
+}
