@@ -7,6 +7,9 @@ const ADDRESS = 'models/kjv-mamba/';
 const PAGES = ['index.html', 'train.html'].map((page) => fileURLToPath(new URL(page, import.meta.url)));
 const FILES = ['config.json', 'generation_config.json', 'model.safetensors', 'tokenizer.json', 'tokenizer_config.json'];
 
+/** A page with these headers may share memory between threads. */
+const ISOLATED = { 'Cross-Origin-Opener-Policy': 'same-origin', 'Cross-Origin-Embedder-Policy': 'require-corp' };
+
 /**
  * Ships the conformance suite's trained model with the page: copied into the build, and served as it is in development.
  */
@@ -34,6 +37,8 @@ export default defineConfig({
   // A missing file is answered by 404, not by the page.
   appType: 'mpa',
   plugins: [shippedModel()],
+  server: { headers: ISOLATED },
+  preview: { headers: ISOLATED },
   build: { target: 'es2023', rolldownOptions: { input: PAGES } },
   worker: { format: 'es' },
   oxc: { jsx: { runtime: 'automatic', importSource: 'preact' } },
