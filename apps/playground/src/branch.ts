@@ -1,7 +1,5 @@
 import type { WorkerLanguageModel, WorkerSession } from '@mamba/lm/worker';
 
-type Mark = WorkerSession['marks'][number];
-
 /** A run of text that was read from the user, or written by the model. */
 export interface Segment {
   readonly kind: 'read' | 'written';
@@ -14,8 +12,13 @@ export interface Transcript {
   readonly ids: readonly number[];
 }
 
+/** A place to come back to: the session as it was there, saved. Forks share it. */
 export interface MarkedPlace extends Transcript {
-  readonly mark: Mark;
+  /** Another one for each place of a branch. */
+  readonly id: number;
+  /** Tokens before it. */
+  readonly length: number;
+  readonly saved: Uint8Array;
 }
 
 const EMPTY: Transcript = { segments: [], ids: [] };
@@ -45,21 +48,25 @@ export interface Origin {
 export class Branch {
   readonly id: number;
   readonly name: string;
-  readonly session: WorkerSession;
   transcript: Transcript;
   places: readonly MarkedPlace[] = [];
   /** The last times of tokens, thinned out. */
   times: readonly TokenTime[] = [];
   readonly origin: Origin | undefined;
+  #session: WorkerSession;
   /** Tokens that the running call has taken, and that the session does not tell of before it ends. */
   ahead = 0;
 
   constructor(id: number, name: string, session: WorkerSession, transcript: Transcript = EMPTY, origin?: Origin) {
     this.id = id;
     this.name = name;
-    this.session = session;
+    this.#session = session;
     this.transcript = transcript;
     this.origin = origin;
+  }
+
+  get session(): WorkerSession {
+    return this.#session;
   }
 
   /** Tokens so far, also while a call runs. */
@@ -121,30 +128,35 @@ export class Branch {
   }
 
   async mark(): Promise<MarkedPlace> {
-    const place = { ...this.transcript, mark: await this.session.mark() };
-    this.places = [...this.places, place].filter(({ mark }) => this.session.marks.some(({ id }) => id === mark.id));
+    const id = 1 + Math.max(0, ...this.places.map((place) => place.id));
+    const saved = await this.session.save();
+    const place = { ...this.transcript, id, length: this.session.length, saved };
+    this.places = [...this.places, place];
     return place;
   }
 
-  async rewind({ mark, segments, ids }: MarkedPlace): Promise<void> {
-    await this.session.rewind(mark);
+  async rewind(lm: WorkerLanguageModel, { segments, ids, length, saved }: MarkedPlace): Promise<void> {
+    const session = await lm.loadSession(saved);
+    const before = this.#session;
+    this.#session = session;
     this.transcript = { segments, ids };
-    this.times = this.times.filter(({ at }) => at <= mark.length);
+    this.times = this.times.filter(({ at }) => at <= length);
+    await before.dispose();
   }
 
-  async release({ mark }: MarkedPlace): Promise<void> {
-    await this.session.release(mark);
-    this.places = this.places.filter((place) => place.mark.id !== mark.id);
+  release(released: MarkedPlace): void {
+    this.places = this.places.filter((place) => place !== released);
   }
 
   async fork(id: number, name: string): Promise<Branch> {
     return this.continued(id, name, await this.session.fork());
   }
 
-  /** A branch of a session that has this one's state. */
+  /** A branch of a session that has this one's state. The marks go along. */
   continued(id: number, name: string, session: WorkerSession): Branch {
     const branch = new Branch(id, name, session, this.transcript, { parent: this, length: this.session.length });
     branch.times = this.times;
+    branch.places = this.places;
     return branch;
   }
 }

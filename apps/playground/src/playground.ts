@@ -244,7 +244,7 @@ export class Playground {
       const branches: Branch[] = [];
       for (let ending = 0; ending < ENDINGS; ending++) {
         const id = this.#nextBranch++;
-        branches.push(parent.continued(id, `Branch ${id}`, await lm.loadSession(bytes.slice())));
+        branches.push(parent.continued(id, `Branch ${id}`, await lm.loadSession(bytes)));
       }
       this.branches = [...this.branches, ...branches];
       this.branch = branches[0]!;
@@ -357,19 +357,19 @@ export class Playground {
   }
 
   mark(): Promise<void> {
-    return this.#run('other', '', async () => `Marked at ${count((await this.branch!.mark()).mark.length, 'token')}.`);
+    return this.#run('other', '', async () => `Marked at ${count((await this.branch!.mark()).length, 'token')}.`);
   }
 
   rewind(place: MarkedPlace): Promise<void> {
     return this.#run('other', '', async () => {
-      await this.branch!.rewind(place);
-      return `Rewound to ${count(place.mark.length, 'token')}.`;
+      await this.branch!.rewind(this.model!.lm, place);
+      return `Rewound to ${count(place.length, 'token')}.`;
     });
   }
 
   releaseMark(place: MarkedPlace): Promise<void> {
     return this.#run('other', '', async () => {
-      await this.branch!.release(place);
+      this.branch!.release(place);
       return 'The mark is removed.';
     });
   }
@@ -426,7 +426,9 @@ export class Playground {
       const ids = await session.recent();
       const text = ids.length === 0 ? '' : lm.info.hasTokenizer ? await lm.decode(ids) : `${ids.join(' ')} `;
       const id = this.#nextBranch++;
-      this.#adopt(new Branch(id, `Branch ${id}`, session, { segments: text ? [{ kind: 'read', text }] : [], ids }));
+      this.#adopt(
+        new Branch(id, `Branch ${id}: ${file.name}`, session, { segments: text ? [{ kind: 'read', text }] : [], ids }),
+      );
       return `Opened ${file.name} as branch ${id}, at ${count(session.length, 'token')}.`;
     });
   }
@@ -436,8 +438,9 @@ export class Playground {
     this.#changed();
   }
 
-  setSampling(sampling: SamplingFields): void {
-    this.sampling = sampling;
+  /** Changes fields. The page is drawn once a frame, so what it shows may be older than `sampling`. */
+  setSampling(fields: Partial<SamplingFields>): void {
+    this.sampling = { ...this.sampling, ...fields };
     this.#changed();
   }
 

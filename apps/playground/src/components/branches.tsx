@@ -64,15 +64,15 @@ export function Branches({ playground }: { readonly playground: Playground }) {
       {places.length > 0 && (
         <ul class="marks" aria-label="Marks">
           {places.map((place) => (
-            <li key={place.mark.id}>
+            <li key={place.id}>
               <Action blocked={blocked} onClick={() => playground.rewind(place)}>
-                Rewind to {count(place.mark.length, 'token')}
+                Rewind to {count(place.length, 'token')}
                 <small>{ending(place)}</small>
               </Action>
               <Action
                 quiet
                 blocked={blocked}
-                label={`Remove the mark at ${count(place.mark.length, 'token')}`}
+                label={`Remove the mark at ${count(place.length, 'token')}`}
                 onClick={() => playground.releaseMark(place)}
               >
                 ×

@@ -27,13 +27,14 @@ export function Composer({ playground }: { readonly playground: Playground }) {
     event.preventDefault();
     if (stoppable) playground.stop();
     if (busy !== undefined) return;
-    void playground.generate(prompt, samplingOptions(playground.sampling));
+    void playground.generate(playground.prompt, samplingOptions(playground.sampling));
     playground.setPrompt('');
   };
   const readOnly = (): void => {
+    const input = playground.prompt;
     // Input that could not be read stays in the field.
-    void playground.read(prompt).then((done) => {
-      if (!done && playground.prompt === '') playground.setPrompt(prompt);
+    void playground.read(input).then((done) => {
+      if (!done && playground.prompt === '') playground.setPrompt(input);
     });
     playground.setPrompt('');
   };

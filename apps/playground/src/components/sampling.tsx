@@ -4,7 +4,8 @@ interface SamplingProps {
   /** The id of the form that the fields belong to. */
   readonly form: string;
   readonly fields: SamplingFields;
-  readonly onChange: (fields: SamplingFields) => void;
+  /** Is given what changed. */
+  readonly onChange: (fields: Partial<SamplingFields>) => void;
 }
 
 export function Sampling({ form, fields, onChange }: SamplingProps) {
@@ -24,7 +25,7 @@ export function Sampling({ form, fields, onChange }: SamplingProps) {
             value={fields[name]}
             placeholder={required ? '' : name === 'seed' ? 'random' : 'off'}
             disabled={greedy && WITH_TEMPERATURE.includes(name)}
-            onInput={(event) => onChange({ ...fields, [name]: event.currentTarget.value })}
+            onInput={(event) => onChange({ [name]: event.currentTarget.value })}
           />
           <small id={`sampling-${name}-hint`}>{hint}</small>
         </div>
