@@ -566,8 +566,10 @@ export class Playground {
     this.#aborter = new AbortController();
     this.#changed();
     try {
-      this.status = await act(this.#aborter.signal);
+      const words = await act(this.#aborter.signal);
       this.deviceBytes = (await this.model?.engine.connection.memory())?.bytes;
+      // Not before the page takes the next action: a look may draw it in between.
+      this.status = words;
     } catch (error) {
       this.#noticeLoss(error);
       this.status = isMambaError(error, 'aborted') ? 'Cancelled.' : '';
