@@ -1,0 +1,95 @@
+import { existsSync, readdirSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { defineConfig } from 'vitepress';
+
+const page = (text: string, link: string) => ({ text, link });
+const site = fileURLToPath(new URL('../src/generated/site/', import.meta.url));
+
+/** The pages of a folder of the site, but for its first page. */
+function pagesIn(folder: string): string[] {
+  if (!existsSync(site + folder)) return [];
+  return readdirSync(site + folder, { recursive: true, encoding: 'utf8' })
+    .filter((file) => file.endsWith('.md') && file !== 'index.md')
+    .map((file) => file.replace(/\.md$/, ''))
+    .sort();
+}
+
+const packages = ['core', 'cpu', 'webgpu', 'reference', 'conformance', 'checkpoint', 'train', 'mixers', 'lm'];
+
+const sidebar = [
+  { text: 'Understand', items: [page('What Mamba is', '/what-is-mamba'), page('Glossary', '/docs/glossary')] },
+  {
+    text: 'Start',
+    items: [
+      page('Web developer', '/start/web'),
+      page('Kernel author', '/start/kernels'),
+      page('Choosing hardware', '/start/hardware'),
+      page('Researcher', '/start/research'),
+    ],
+  },
+  {
+    text: 'Guides',
+    items: [
+      page('Add a kernel', '/guide/kernel'),
+      page('Add a kind of block', '/docs/adding-a-block'),
+      page('Add a family of models', '/guide/family'),
+      page('Write a backend', '/docs/writing-a-backend'),
+      page('Train', '/docs/training'),
+      page('Serve', '/guide/serving'),
+      page('Numerics', '/guide/numerics'),
+      page('Errors by code', '/docs/errors'),
+      page('Contribute', '/CONTRIBUTING'),
+    ],
+  },
+  { text: 'Packages', collapsed: true, items: packages.map((name) => page(`@mamba/${name}`, `/packages/${name}/`)) },
+  {
+    text: 'API reference',
+    link: '/api/',
+    collapsed: true,
+    items: pagesIn('api').map((name) => page(name, `/api/${name}`)),
+  },
+  {
+    text: 'Measured',
+    collapsed: true,
+    items: [
+      page('On an H100', '/docs/performance/h100'),
+      page('On a CPU', '/docs/performance/cpu'),
+      page('Beside other systems', '/docs/versus'),
+      page('The scan, rung by rung', '/docs/kernels/selective-scan'),
+      page('The benchmark', '/apps/bench/'),
+    ],
+  },
+  {
+    text: 'Decisions',
+    link: '/docs/adr/',
+    collapsed: true,
+    items: pagesIn('docs/adr').map((name) => page(name, `/docs/adr/${name}`)),
+  },
+];
+
+export default defineConfig({
+  title: '@mamba',
+  description: 'Mamba models in JavaScript: in Node and in browsers, on WebAssembly and WebGPU',
+  srcDir: './src/generated/site',
+  outDir: './dist',
+  cacheDir: './node_modules/.vitepress',
+  cleanUrls: false,
+  markdown: { math: true },
+  vite: {
+    // Errors of a build are enough to see; the pages of the reference are long.
+    build: { chunkSizeWarningLimit: 4000 },
+    worker: { format: 'es' },
+  },
+  themeConfig: {
+    search: { provider: 'local' },
+    outline: [2, 3],
+    nav: [
+      page('What Mamba is', '/what-is-mamba'),
+      page('Start', '/start/web'),
+      page('Guides', '/guide/kernel'),
+      page('Errors', '/docs/errors'),
+      page('API', '/api/'),
+    ],
+    sidebar,
+  },
+});

@@ -1,0 +1,18 @@
+import type { Theme } from 'vitepress';
+// The theme without the font that it would bring: pages take the system's.
+import DefaultTheme from 'vitepress/theme-without-fonts';
+import CostOverLength from '../../components/CostOverLength.vue';
+import MeasuredFacts from '../../components/MeasuredFacts.vue';
+import ScanInHand from '../../components/ScanInHand.vue';
+import SpeedTable from '../../components/SpeedTable.vue';
+import './style.css';
+
+export default {
+  extends: DefaultTheme,
+  enhanceApp({ app }) {
+    app.component('CostOverLength', CostOverLength);
+    app.component('MeasuredFacts', MeasuredFacts);
+    app.component('ScanInHand', ScanInHand);
+    app.component('SpeedTable', SpeedTable);
+  },
+} satisfies Theme;
