@@ -60,7 +60,7 @@ export const turbo = (tasks, args = []) =>
 
 /** Names of folders that are installed or built. */
 const SKIPPED = ['node_modules', 'dist', 'generated', 'coverage', 'scratch'];
-const HIDDEN = ['.changeset', '.ci'];
+const HIDDEN = ['.changeset', '.ci', '.vitepress'];
 /** Lists the repository's own files below a folder, as paths from the root. It needs no git. */
 export function filesIn(folder) {
   return readdirSync(join(root, folder), { withFileTypes: true }).flatMap((entry) => {

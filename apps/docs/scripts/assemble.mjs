@@ -26,4 +26,4 @@ for (const document of shown) {
   mkdirSync(dirname(join(site, page)), { recursive: true });
   writeFileSync(join(site, page), withSections(relink(read(document), document, shown, repository), page));
 }
-cpSync(join(here, 'pages/public'), join(site, 'public'), { recursive: true });
+cpSync(join(root, 'docs/pictures'), join(site, 'docs/pictures'), { recursive: true });

@@ -26,9 +26,10 @@ export const pageOf = (document) => document.replace(PAGES, '').replace(/(^|\/)R
 export function relink(text, document, shown, repository, page = pageOf(document)) {
   return outsideFences(text, (prose) =>
     prose.replace(/(!?)\[([^\]]*)\]\(([^)\s]+)\)/g, (link, image, words, target) => {
-      if (image !== '' || /^(?:[a-z]+:|#)/.test(target)) return link;
+      if (/^(?:[a-z]+:|#)/.test(target)) return link;
       const [path, anchor] = target.split('#');
       const file = posix.normalize(posix.join(posix.dirname(document), path)).replace(/\/$/, '');
+      if (image !== '') return `![${words}](${relative(page, file)})`;
       // The reference is made by another script, beside the pages.
       if (file.startsWith(`${PAGES}api/`)) return link;
       const found = [file, posix.join(file, 'README.md')].find((name) => shown.has(name));

@@ -18,7 +18,7 @@ let browser: Browser;
 let html: string;
 beforeAll(async () => {
   const readme = await readFile(new URL('lm/README.md', PACKAGES), 'utf8');
-  html = /```html\n(<script type="importmap">[\s\S]*?)```/.exec(readme)![1]!;
+  html = /```html.*\n(<script type="importmap">[\s\S]*?)```/.exec(readme)![1]!;
   server = createServer(async (request, response) => {
     const path = new URL(request.url!, 'http://host').pathname;
     if (path === '/')

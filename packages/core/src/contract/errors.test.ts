@@ -12,6 +12,7 @@ describe('MambaError', () => {
       given: 'float32 [2, 3]',
       expected: '[2, 4]',
       remedy: 'Transpose it.',
+      help: 'docs/errors.md#invalid-argument',
     });
     expect(new MambaError('aborted', 'stopped', { expected: 'an end' }).message).toBe('stopped: expected an end');
     expect(new MambaError('aborted', 'stopped').message).toBe('stopped');

@@ -3,7 +3,7 @@
  * came from and what to do. `isMambaError` recognises an error also across two copies of this package.
  */
 
-/** What went wrong, as a stable word that programs may switch on. */
+/** What went wrong, as a stable word that programs may switch on. docs/errors.md has a section for each. */
 export type ErrorCode =
   /** An argument has a wrong rank, shape, dtype or value, or an option is unknown. */
   | 'invalid-argument'
@@ -55,6 +55,8 @@ export class MambaError extends Error {
   readonly given: string | undefined;
   readonly expected: string | undefined;
   readonly remedy: string | undefined;
+  /** Where the code is explained: a page of the documentation, by its path in the repository and on the site. */
+  readonly help: string;
 
   constructor(code: ErrorCode, summary: string, details: ErrorDetails = {}) {
     super(compose(summary, details), details.cause === undefined ? undefined : { cause: details.cause });
@@ -64,6 +66,7 @@ export class MambaError extends Error {
     this.given = details.given;
     this.expected = details.expected;
     this.remedy = details.remedy;
+    this.help = `docs/errors.md#${code}`;
     Object.defineProperty(this, brand, { value: true });
   }
 }

@@ -1,0 +1,36 @@
+/** What the pictures compute: the scan in the reader's hand, and the counts of the cost. */
+import { reference } from '@mamba/reference';
+import { expect, test } from 'vitest';
+import { attentionOperations, cacheBytes, scanOperations, stateBytes } from '../src/cost.ts';
+import { runScan } from '../src/scan.ts';
+
+test('each state is a course of its own, and the output is their mean', async () => {
+  const backend = await reference().create();
+  const u = [0, 1, -0.5, 0.25];
+  const delta = [0.5, 1.5, 0, 3];
+  const A = [-0.25, -1.5];
+  const { y, h } = await runScan(backend, { u, delta, A });
+  const expected = A.map((rate) => {
+    let state = 0;
+    return u.map((value, t) => {
+      state = Math.exp(delta[t]! * rate) * state + delta[t]! * value;
+      return state;
+    });
+  });
+  for (const [n, course] of expected.entries())
+    for (const [t, value] of course.entries()) expect(h[n]![t]).toBeCloseTo(value, 6);
+  for (const [t, value] of y.entries()) expect(value).toBeCloseTo((expected[0]![t]! + expected[1]![t]!) / 2, 6);
+  expect(backend.memory().bytes).toBe(0);
+  await backend.dispose();
+});
+
+test('twice the length costs the scan twice, and attention four times', () => {
+  expect(scanOperations(4096) / scanOperations(2048)).toBe(2);
+  expect(attentionOperations(4096) / attentionOperations(2048)).toBe(4);
+  expect(cacheBytes(4096) / cacheBytes(2048)).toBe(2);
+});
+
+test('24 layers remember what a model of mamba-130m measured as its state', () => {
+  // `state` of the first entry of `generation` in docs/performance/results/versus-h100.json.
+  expect(24 * stateBytes()).toBe(2_801_664);
+});
