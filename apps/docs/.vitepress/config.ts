@@ -44,9 +44,8 @@ const sidebar = [
   { text: 'Packages', collapsed: true, items: packages.map((name) => page(`@mamba/${name}`, `/packages/${name}/`)) },
   {
     text: 'API reference',
-    link: '/api/',
     collapsed: true,
-    items: pagesIn('api').map((name) => page(name, `/api/${name}`)),
+    items: [page('All packages', '/api/'), ...pagesIn('api').map((name) => page(name, `/api/${name}`))],
   },
   {
     text: 'Measured',
@@ -61,9 +60,8 @@ const sidebar = [
   },
   {
     text: 'Decisions',
-    link: '/docs/adr/',
     collapsed: true,
-    items: pagesIn('docs/adr').map((name) => page(name, `/docs/adr/${name}`)),
+    items: [page('All decisions', '/docs/adr/'), ...pagesIn('docs/adr').map((name) => page(name, `/docs/adr/${name}`))],
   },
 ];
 
@@ -74,7 +72,8 @@ export default defineConfig({
   outDir: './dist',
   cacheDir: './node_modules/.vitepress',
   cleanUrls: false,
-  markdown: { math: true },
+  // The usual light theme has colours of too little contrast on the grey behind code.
+  markdown: { math: true, theme: { light: 'github-light-high-contrast', dark: 'github-dark-high-contrast' } },
   vite: {
     // Errors of a build are enough to see; the pages of the reference are long.
     build: { chunkSizeWarningLimit: 4000 },

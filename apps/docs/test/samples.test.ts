@@ -41,6 +41,16 @@ describe('a sample runs', () => {
   });
 });
 
+test('the backend of the guide passes what the guide says that it passes', async () => {
+  const guide = readFileSync(join(root, 'docs/writing-a-backend.md'), 'utf8');
+  const { code } = samplesIn(guide).find((sample) => sample.code.startsWith('// mine.mjs'))!;
+  const [, command] = guide.match(/`npx (mamba-conformance --backend \.\/mine\.mjs[^`]+)`/)!;
+  const script = `cat > mine.mjs <<'END'\n${code}END\n${command}\n`;
+  expect(await runSample({ language: 'sh', line: 1, code: script, reason: undefined }, root)).toMatch(
+    /: [1-9]\d* comparisons passed/,
+  );
+});
+
 test('a fragment says why it is not run', () => {
   const silent = samples.filter(({ reason }) => reason !== undefined && reason.split(' ').length < 3);
   expect(silent.map(({ place }) => place)).toEqual([]);
