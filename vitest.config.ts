@@ -9,6 +9,7 @@ const LONG = [
   'packages/cpu/test/browser.test.ts',
   'apps/bench/src/runner/runner.test.ts',
   'packages/cpu/test/threads.test.ts',
+  'apps/docs/test/samples.test.ts',
   'packages/webgpu/test/linear-variants.test.ts',
   'apps/bench/src/cli/kernels.test.ts',
   'packages/lm/test/cli.test.ts',
