@@ -1,4 +1,5 @@
 import type { WorkerLanguageModel, WorkerSession } from '@mamba/lm/worker';
+import type { KeptBranch } from './kept.ts';
 
 /** A run of text that was read from the user, or written by the model. */
 export interface Segment {
@@ -56,6 +57,8 @@ export class Branch {
   #session: WorkerSession;
   /** Tokens that the running call has taken, and that the session does not tell of before it ends. */
   ahead = 0;
+  /** The branch as data, as it was with this transcript. */
+  #kept: { readonly transcript: Transcript; readonly saved: Uint8Array } | undefined;
 
   constructor(id: number, name: string, session: WorkerSession, transcript: Transcript = EMPTY, origin?: Origin) {
     this.id = id;
@@ -142,6 +145,35 @@ export class Branch {
     this.transcript = { segments, ids };
     this.times = this.times.filter(({ at }) => at <= length);
     await before.dispose();
+  }
+
+  /** The branch as data. Its session is saved where it went on since it was last. */
+  async kept(): Promise<KeptBranch> {
+    const { id, name, places, times, origin, transcript } = this;
+    if (this.#kept?.transcript !== transcript) this.#kept = { transcript, saved: await this.session.save() };
+    return {
+      ...{ id, name, places, times, ...transcript, saved: this.#kept.saved },
+      origin: origin && { parent: origin.parent.id, length: origin.length },
+    };
+  }
+
+  /** Opens branches that were kept, each behind the one that it comes from. */
+  static async open(lm: WorkerLanguageModel, kept: readonly KeptBranch[]): Promise<readonly Branch[]> {
+    const opened: Branch[] = [];
+    for (const { id, name, saved, segments, ids, places, times, origin } of kept) {
+      const parent = opened.find((branch) => branch.id === origin?.parent);
+      const branch = new Branch(
+        id,
+        name,
+        await lm.loadSession(saved),
+        { segments, ids },
+        parent && { parent, length: origin!.length },
+      );
+      branch.places = places;
+      branch.times = times;
+      opened.push(branch);
+    }
+    return opened;
   }
 
   release(released: MarkedPlace): void {

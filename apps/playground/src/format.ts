@@ -10,8 +10,8 @@ export function bytes(value: number): string {
 }
 
 /** `1 token`, `2,048 tokens`. */
-export function count(value: number, noun: string): string {
-  return `${value.toLocaleString('en')} ${noun}${value === 1 ? '' : 's'}`;
+export function count(value: number, noun: string, plural = `${noun}s`): string {
+  return `${value.toLocaleString('en')} ${value === 1 ? noun : plural}`;
 }
 
 /** `8 s`, `2 min 5 s`. */

@@ -6,6 +6,7 @@ import { download } from './download.ts';
 import { errorWords } from './error-words.ts';
 import { bytes as bytesInWords, count } from './format.ts';
 import { hubIdOfAddress } from './hub-id.ts';
+import { keep, recall } from './kept.ts';
 import type { Setting } from './link.ts';
 import type { SamplingFields } from './sampling.ts';
 import { type Alignment, align } from './selection/align.ts';
@@ -174,6 +175,7 @@ export class Playground {
     await this.#run('load', 'Loading …', async (signal) => {
       const before = this.model;
       const { location, title } = locate(source);
+      let recalled = 0;
       const kept = before?.engine.backend === backend && !before.engine.lost ? before.engine : undefined;
       const engine = kept ?? (await Engine.start(backend));
       try {
@@ -197,6 +199,8 @@ export class Playground {
         this.#nextBranch = 1;
         this.branch = new Branch(this.#nextBranch++, 'Branch 1', session);
         this.branches = [this.branch];
+        // After a reload the page goes on where it was; later loads begin anew.
+        if (before === undefined) recalled = await this.#recall(lm);
         if (!lm.info.hasTokenizer && this.prompt === EXAMPLE_PROMPT) this.prompt = EXAMPLE_IDS;
       } catch (error) {
         if (engine !== before?.engine) engine.end();
@@ -207,8 +211,41 @@ export class Playground {
       if (before !== undefined && before.engine !== engine) before.engine.end();
       else await before?.lm.dispose();
       this.pace = undefined;
-      return `${title} is loaded, on ${this.model.lm.info.backend.description}.`;
+      const again = recalled === 0 ? '' : ` ${count(recalled, 'branch', 'branches')} of your last visit came back.`;
+      return `${title} is loaded, on ${this.model.lm.info.backend.description}.${again}`;
     });
+  }
+
+  /** Opens the branches that this browser kept of the model. @returns how many they are. */
+  async #recall(lm: WorkerLanguageModel): Promise<number> {
+    try {
+      const kept = await recall(lm.info.fingerprint);
+      if (kept === undefined) return 0;
+      const branches = await Branch.open(lm, kept.branches);
+      const [empty] = this.branches;
+      this.branches = branches;
+      this.branch = branches.find(({ id }) => id === kept.shown) ?? branches[0]!;
+      this.#nextBranch = 1 + Math.max(...branches.map(({ id }) => id));
+      await empty?.session.dispose();
+      return branches.length;
+    } catch {
+      // A browser that keeps nothing, or states of another version: the page begins anew.
+      return 0;
+    }
+  }
+
+  /** Keeps all branches that have a text for the next visit. @returns what to say where the browser does not. */
+  async #keep(): Promise<string> {
+    const { model, branch } = this;
+    if (model === undefined || branch === undefined) return '';
+    const branches = [];
+    for (const other of this.branches) if (other.transcript.ids.length > 0) branches.push(await other.kept());
+    try {
+      await keep({ fingerprint: model.lm.info.fingerprint, shown: branch.id, branches });
+      return '';
+    } catch (error) {
+      return ` It is not kept for a reload: ${errorWords(error, REMEDIES)}`;
+    }
   }
 
   /** Loads the shipped model where none is loaded, and has it read and write a text that shows the selection. */
@@ -568,8 +605,9 @@ export class Playground {
     try {
       const words = await act(this.#aborter.signal);
       this.deviceBytes = (await this.model?.engine.connection.memory())?.bytes;
+      const notKept = busy === 'load' ? '' : await this.#keep();
       // Not before the page takes the next action: a look may draw it in between.
-      this.status = words;
+      this.status = words + notKept;
     } catch (error) {
       this.#noticeLoss(error);
       this.status = isMambaError(error, 'aborted') ? 'Cancelled.' : '';

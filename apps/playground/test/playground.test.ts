@@ -356,6 +356,13 @@ test('loads from the Hugging Face hub, with a progress, keeps it, and loads it a
   await generate(page, { 'Add text': 'And God said', Temperature: '0', Tokens: '6' });
   const text = await transcript(page).textContent();
   expect(requests.some((path) => path.endsWith('model.safetensors'))).toBe(true);
+  await button(page, 'Fork').click();
+  await settled(page, 'Forked');
+  await page.locator('[name=branch]').first().check();
+  await generate(page, { 'Add text': '', Temperature: '0', Tokens: '3' });
+  await page.locator('[name=branch]').nth(1).check();
+  await button(page, 'Mark').click();
+  await settled(page, 'Marked at');
 
   await page.context().unroute('https://huggingface.co/**');
   await page.context().route('https://huggingface.co/**', (route) => route.abort());
@@ -364,7 +371,15 @@ test('loads from the Hugging Face hub, with a progress, keeps it, and loads it a
   await page.getByRole('radio', { name: 'Hub' }).check();
   await page.getByLabel('Repository').fill('https://huggingface.co/owner/kjv/tree/main');
   await button(page, 'Load model').click();
-  await settled(page, 'owner/kjv is loaded, on');
+  await settled(page, '2 branches of your last visit came back.');
+  expect(await transcript(page).textContent()).toBe(text);
+  const other = page.locator('[name=branch]').first();
+  await other.check();
+  await drawn(page);
+  expect((await transcript(page).textContent())!.startsWith(text!)).toBe(true);
+  expect(await transcript(page).textContent()).not.toBe(text);
+  await button(page, 'New').click();
+  await settled(page, 'new and empty');
   await generate(page, { 'Add text': 'And God said', Temperature: '0', Tokens: '6' });
   expect(await transcript(page).textContent()).toBe(text);
   expect(complaints.filter((complaint) => !/net::ERR_FAILED/.test(complaint))).toEqual([]);
