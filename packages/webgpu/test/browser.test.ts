@@ -2,30 +2,60 @@ import { suite } from '@mamba/conformance';
 import { loadModel } from '@mamba/lm';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { webgpu } from '../src/index.ts';
-import { inBrowser } from './browser/selection.ts';
+import { OF_EVERY_BROWSER } from './browser/options.ts';
+import { recordPipelines } from './browser/recorded.ts';
+import { LONG_CHECKS, type PipelinesOfChecks, selectForBrowser, shownBy } from './browser/selection.ts';
 import { openBrowser, type TestBrowser } from './browser.ts';
 import { gaps } from './gaps.ts';
 
 describe('in headless Chromium', () => {
   let browser: TestBrowser;
+  let ofNode: ReadonlySet<string>;
+  let ofBrowser: PipelinesOfChecks;
+  let selected: ReadonlySet<string>;
+  let ids: readonly string[];
   beforeAll(async () => {
+    const checks = await suite();
+    ids = checks.map(({ id }) => id);
+    const short = checks.filter(({ id }) => !LONG_CHECKS.some((prefix) => id.startsWith(prefix)));
+    const node = await recordPipelines(checks, {});
+    ofBrowser = await recordPipelines(short, OF_EVERY_BROWSER);
+    ofNode = new Set(labelsOf(node, node.keys()));
+    selected = selectForBrowser(ofBrowser, node);
     browser = await openBrowser(new URL('browser/', import.meta.url), ['conformance.html']);
   });
   afterAll(() => browser?.close());
 
+  test('the checks that a browser adds to those of Node are selected', () => {
+    for (const prefix of LONG_CHECKS) expect(ids).toContainEqual(expect.stringMatching(`^${prefix}`));
+    const reached = shownBy(labelsOf(ofBrowser, ofBrowser.keys()), ofNode);
+    expect(shownBy(labelsOf(ofBrowser, selected), ofNode)).toEqual(reached);
+    // The layout of the backward scan that only devices without subgroups have.
+    expect(reached).toContain('selective-scan-backward-euler/one-none');
+  });
+
   test('the conformance suite passes', { timeout: 900_000 }, async () => {
     const { page, failures } = await browser.open('conformance.html');
     await page.waitForFunction(() => 'conformance' in window);
-    const { description, checks, left } = await page.evaluate(() => window.conformance());
-    expect(description).toContain('WebGPU');
-    const failed = checks.filter(({ status }) => status === 'failed');
+    const report = await page.evaluate((ids) => window.conformance(ids), [...selected]);
+    expect(report.description).toContain('WebGPU');
+    const failed = report.checks.filter(({ status }) => status === 'failed');
     expect(failed.map(({ id, reports }) => `${id}: ${reports.find(({ pass }) => !pass)?.message}`)).toEqual([]);
-    expect(checks.map(({ id }) => id)).toEqual((await suite()).map(({ id }) => id).filter(inBrowser));
-    expect(checks.filter(({ status }) => status === 'gap')).toHaveLength(gaps.length);
-    expect(left).toEqual({ tensors: 0, bytes: 0 });
+    expect(report.checks.map(({ id }) => id)).toEqual(ids.filter((id) => selected.has(id)));
+    expect(report.checks.filter(({ status }) => status === 'gap').map(({ id }) => id)).toEqual(
+      gaps.map(({ case: id }) => id).filter((id) => selected.has(id)),
+    );
+    // The browser compiled the pipelines that the selection is made of.
+    expect(new Set(report.pipelines)).toEqual(new Set(labelsOf(ofBrowser, selected)));
+    expect(report.left).toEqual({ tensors: 0, bytes: 0 });
     expect(failures).toEqual([]);
   });
 });
+
+/** The pipelines of these checks together. */
+function labelsOf(pipelines: PipelinesOfChecks, ids: Iterable<string>): readonly string[] {
+  return [...ids].flatMap((id) => [...pipelines.get(id)!]);
+}
 
 describe('the example page', () => {
   let browser: TestBrowser;

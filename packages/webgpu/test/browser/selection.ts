@@ -1,8 +1,14 @@
 /**
- * Checks that only test/conformance.test.ts runs. They take minutes on SwiftShader; smaller checks reach the same
- * kernels, and their pipelines do not depend on limits and features.
+ * Which checks of the suite run in a browser. Node's run takes every check, with the limits and features of its
+ * adapter. A browser grants less, so that some of its pipelines are others. The selection follows from the pipelines
+ * that each check takes, so it changes with the kernels.
  */
-const NODE_ONLY = [
+
+/** The labels of the pipelines that each check takes, by the check's id. */
+export type PipelinesOfChecks = ReadonlyMap<string, ReadonlySet<string>>;
+
+/** Checks that take long on SwiftShader, whose kernels others reach with smaller calls. Only Node's run has them. */
+export const LONG_CHECKS = [
   // The example page of browser.test.ts generates from it, and must give the text that Node gives.
   'checkpoint/kjv-mamba',
   'checkpoint/induction-heads',
@@ -10,87 +16,75 @@ const NODE_ONLY = [
   'invariants/upload-rows/',
   // What a call leaves behind is counted on the host, which does the same in a browser.
   'invariants/calls/',
-  // These repeat the laws of `model` and `block` with other kinds and options, whose numbers other checks compare.
-  'invariants/model-falcon/',
-  'invariants/model-mixed/',
-  'invariants/block-falcon/',
-  'invariants/model-attention/',
-  'invariants/model-mamba2/',
-  'invariants/model-state-attention/',
-  'invariants/model-state-mamba2/',
-  'invariants/block-attention-window/',
-  'invariants/block-attention-global/',
-  // Golden values of scans: the suite has a case for each of their options and shapes.
-  'golden/scan-golden/',
-];
+] as const;
 
 /**
- * Scans of few states that have the same pipelines with and without subgroups: one lane a channel has no sum over
- * lanes. They are the combinations of options, and all that the Euler kernel, which needs subgroups, does not take:
- * zoh, bilinear, constant B or C, resets.
+ * Chooses checks for a browser that together
+ * - reach every shader, for the sake of the browser's compiler of shaders;
+ * - reach every value of every option, and every pair of values of two options, in which the pipelines that only the
+ *   browser has are specialised;
+ * and adds all others that take one of those pipelines and no new one: they bring the values that a rule is about.
+ * `browser` has the checks to choose from, `node` all that Node runs.
  */
-const SAME_PIPELINES = [
-  /^selective-scan(-backward)?\/with-/,
-  /^selective-scan\/(zoh|bilinear)-(all-off|constant|state16)$/,
-  /^selective-scan\/b-.*constant/,
-  /^selective-scan\/(regime|.*-a)-.*(zoh|bilinear)$/,
-  /^selective-scan\/.*-a-resets-euler$/,
-  /^invariants\/selective-scan-(zoh|bilinear|constant)\//,
-];
-/**
- * Operations whose pipelines do not depend on limits or subgroups, except for those of some checks in
- * `OF_EACH_COMPILER`. test/conformance.test.ts runs the other pipelines with all options.
- */
-const SAME_OPERATIONS = [
-  /^attention(-backward)?\//,
-  /^linear-backward\//,
-  /^ssd-scan(-backward)?\//,
-  // Only the Euler kernel has a layout for devices without subgroups.
-  /^selective-scan-backward\/(zoh|bilinear|constant|euler-constant|b-.*constant|groups3|state(1|2|3|17|32|64)$)/,
-];
-/**
- * Those that run in a browser all the same. Some have other pipelines without subgroups or with the default limits:
- * steps of Mamba-2's scan, attention of wide heads, and gradients of attention. The others are for the browser's
- * compiler of shaders: each kernel with few options, and with most of them.
- */
-const OF_EACH_COMPILER = [
-  'attention/q1-k1-h2x2-d8',
-  'attention/q19-k19-h2x1-d6',
-  'attention/q19-k19-h2x1-d64',
-  'attention/q19-k19-h2x1-d80',
-  'attention/q19-k19-h2x1-d128',
-  'attention/cache-q3',
-  'attention/everything',
-  'attention-backward/small',
-  'attention-backward/odd-head',
-  'attention-backward/everything',
-  'attention-backward/head64',
-  'linear-backward/several-tiles',
-  'linear-backward/float16-x',
-  'ssd-scan/len1',
-  'ssd-scan/len2',
-  'ssd-scan/len3',
-  'ssd-scan/len129',
-  'ssd-scan/step',
-  'ssd-scan/step-of-models',
-  'ssd-scan/step-bare',
-  'ssd-scan/of-models',
-  'ssd-scan/all-on',
-  'ssd-scan-backward/bare',
-  'ssd-scan-backward/all-on',
-  'ssd-scan-backward/len129',
-  'ssd-scan-backward/of-models',
-  'selective-scan-backward/zoh',
-  'selective-scan-backward/constant-groups',
-  'selective-scan/with-nothing',
-  'selective-scan/with-D-z-deltaBias-deltaSoftplus-initialState',
-  'selective-scan-backward/with-nothing',
-  'selective-scan-backward/with-D-z-deltaBias-deltaSoftplus',
-];
+export function selectForBrowser(browser: PipelinesOfChecks, node: PipelinesOfChecks): ReadonlySet<string> {
+  const ofNode = new Set([...node.values()].flatMap((labels) => [...labels]));
+  const candidates = [...browser];
+  const { chosen, compiled } = cover(candidates, ofNode);
+  for (const [id, labels] of candidates) {
+    const own = [...labels].some((label) => !ofNode.has(label));
+    if (own && [...labels].every((label) => compiled.has(label))) chosen.add(id);
+  }
+  return chosen;
+}
 
-/** Whether the page runs a check: most of the suite, on the limits and features that every browser grants. */
-export function inBrowser(id: string): boolean {
-  if (OF_EACH_COMPILER.includes(id)) return true;
-  if (NODE_ONLY.some((prefix) => id.startsWith(prefix))) return false;
-  return ![...SAME_PIPELINES, ...SAME_OPERATIONS].some((ids) => ids.test(id));
+/** What the pipelines of these checks show: shaders, and pairs of options of pipelines that Node does not have. */
+export function shownBy(labels: Iterable<string>, ofNode: ReadonlySet<string>): ReadonlySet<string> {
+  const shown = new Set<string>();
+  for (const label of labels) {
+    const [shader, ...options] = label.split(' ') as [string, ...string[]];
+    shown.add(shader);
+    if (ofNode.has(label)) continue;
+    options.forEach((option, index) => {
+      shown.add(`${shader} ${option}`);
+      for (const other of options.slice(index + 1)) shown.add(`${shader} ${option} ${other}`);
+    });
+  }
+  return shown;
+}
+
+/** Takes the check that shows most for each new pipeline, until nothing is left that a check could show. */
+function cover(
+  candidates: readonly (readonly [id: string, labels: ReadonlySet<string>])[],
+  ofNode: ReadonlySet<string>,
+): { readonly chosen: Set<string>; readonly compiled: ReadonlySet<string> } {
+  const shows = new Map(candidates.map(([id, labels]) => [id, shownBy(labels, ofNode)]));
+  const missing = new Set([...shows.values()].flatMap((shown) => [...shown]));
+  const chosen = new Set<string>();
+  const compiled = new Set<string>();
+  const worth = ([id, labels]: (typeof candidates)[number]): number => {
+    const gained = count(shows.get(id)!, (shown) => missing.has(shown));
+    return gained / (RUN + count(labels, (label) => !compiled.has(label)));
+  };
+  while (missing.size > 0) {
+    const [id, labels] = candidates.reduce(
+      ({ best, most }, candidate) => {
+        const gain = worth(candidate);
+        return gain > most ? { best: candidate, most: gain } : { best, most };
+      },
+      { best: candidates[0]!, most: 0 },
+    ).best;
+    chosen.add(id);
+    for (const label of labels) compiled.add(label);
+    for (const shown of shows.get(id)!) missing.delete(shown);
+  }
+  return { chosen, compiled };
+}
+
+/** What a run of a check costs, in compiled pipelines. */
+const RUN = 0.2;
+
+function count<T>(items: Iterable<T>, counts: (item: T) => boolean): number {
+  let result = 0;
+  for (const item of items) if (counts(item)) result++;
+  return result;
 }
