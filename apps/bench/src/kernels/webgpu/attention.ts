@@ -13,8 +13,7 @@ import { deviceTime } from './timing.ts';
 import { verify } from './verify.ts';
 
 const HEAD_DIM = 64;
-/** Of sixteen heads. */
-const CHANNELS = 1024;
+const HEADS = 16;
 const LENGTHS = [512, 2048, 4096, 8192, 32768, 131072];
 const STEPS = [512, 2048, 8192, 32768];
 /** Beyond this length gradients take seconds. */
@@ -41,14 +40,16 @@ interface Run {
 
 async function measure(session: Session, { device, heat, precision }: Run): Promise<void> {
   const { quick, report } = session;
+  const channels = HEAD_DIM * (quick ? 2 : HEADS);
   const backend = await webgpu({ device, profile: true, matrixPrecision: precision }).create();
   try {
-    report({ name: `attention ${precision}: largest error`, relative: await verify(backend, checks(precision)) });
+    const cases = checks(precision, quick ? FEW : MANY);
+    report({ name: `attention ${precision}: largest error`, relative: await verify(backend, cases) });
     const timed = async (name: string, queries: number, keys: number, call: () => void): Promise<void> => {
       heat?.(800);
       const microseconds = await deviceTime(backend, call, { quick, heat });
-      const operations = 4 * CHANNELS * queries * (keys - (queries - 1) / 2);
-      const bytes = 8 * CHANNELS * keys;
+      const operations = 4 * channels * queries * (keys - (queries - 1) / 2);
+      const bytes = 8 * channels * keys;
       report({
         name: `attention ${precision}: ${name}`,
         microseconds,
@@ -59,14 +60,14 @@ async function measure(session: Session, { device, heat, precision }: Run): Prom
       });
     };
     for (const length of quick ? [64] : LENGTHS) {
-      const { forward, backward, free } = calls(backend, length, length);
+      const { forward, backward, free } = calls(backend, length, length, channels);
       await timed('forward', length, length, forward);
       // Gradients are float32 whatever the precision.
       if (precision === 'float32' && length <= LONGEST_BACKWARD) await timed('backward', length, length, backward);
       free();
     }
     for (const keys of quick ? [64] : STEPS) {
-      const { forward, free } = calls(backend, 1, keys);
+      const { forward, free } = calls(backend, 1, keys, channels);
       await timed('step', 1, keys, forward);
       free();
     }
@@ -75,11 +76,14 @@ async function measure(session: Session, { device, heat, precision }: Run): Prom
   }
 }
 
+const MANY = { batch: 2, heads: 4, kvHeads: 2 } as const;
+const FEW = { batch: 1, heads: 2, kvHeads: 1 } as const;
+
 /** Shapes that reach every kernel of a sequence and a step. */
-function checks(precision: MatrixPrecision): readonly Case[] {
+function checks(precision: MatrixPrecision, heads: typeof MANY | typeof FEW): readonly Case[] {
   const relative = { float32: 2e-5, float16x2: 3e-5, float16: 5e-3 }[precision];
   const tolerance = { relative, reason: 'products of halves, or of pairs of them, where precision is below float32' };
-  const shape = { batch: 2, heads: 4, kvHeads: 2, headDim: HEAD_DIM, tolerance };
+  const shape = { ...heads, headDim: HEAD_DIM, tolerance };
   const sequence = { ...shape, id: 'sequence', queries: 150 };
   return [
     attentionCase(sequence),
@@ -88,9 +92,9 @@ function checks(precision: MatrixPrecision): readonly Case[] {
   ];
 }
 
-function calls(backend: Backend, queries: number, keys: number) {
-  const [q, dy] = [tensor(backend, [1, queries, CHANNELS]), tensor(backend, [1, queries, CHANNELS])];
-  const [k, v] = [tensor(backend, [1, keys, CHANNELS]), tensor(backend, [1, keys, CHANNELS])];
+function calls(backend: Backend, queries: number, keys: number, channels: number) {
+  const [q, dy] = [tensor(backend, [1, queries, channels]), tensor(backend, [1, queries, channels])];
+  const [k, v] = [tensor(backend, [1, keys, channels]), tensor(backend, [1, keys, channels])];
   const options = { headDim: HEAD_DIM };
   const kept = backend.attention(q, k, v, options);
   return {
