@@ -24,6 +24,11 @@ export interface MarkedPlace extends Transcript {
 
 const EMPTY: Transcript = { segments: [], ids: [] };
 
+/** The text of all segments. */
+export function textOf({ segments }: Pick<Transcript, 'segments'>): string {
+  return segments.map(({ text }) => text).join('');
+}
+
 /** The time that a token took, at a place of the sequence. */
 export interface TokenTime {
   /** Tokens up to and with this one. */
@@ -57,8 +62,8 @@ export class Branch {
   #session: WorkerSession;
   /** Tokens that the running call has taken, and that the session does not tell of before it ends. */
   ahead = 0;
-  /** The branch as data, as it was with this transcript. */
-  #kept: { readonly transcript: Transcript; readonly saved: Uint8Array } | undefined;
+  /** The session, saved as it was with this transcript. */
+  #saved: { readonly transcript: Transcript; readonly bytes: Uint8Array } | undefined;
 
   constructor(id: number, name: string, session: WorkerSession, transcript: Transcript = EMPTY, origin?: Origin) {
     this.id = id;
@@ -132,8 +137,7 @@ export class Branch {
 
   async mark(): Promise<MarkedPlace> {
     const id = 1 + Math.max(0, ...this.places.map((place) => place.id));
-    const saved = await this.session.save();
-    const place = { ...this.transcript, id, length: this.session.length, saved };
+    const place = { ...this.transcript, id, length: this.session.length, saved: await this.saved() };
     this.places = [...this.places, place];
     return place;
   }
@@ -143,16 +147,23 @@ export class Branch {
     const before = this.#session;
     this.#session = session;
     this.transcript = { segments, ids };
+    this.#saved = { transcript: this.transcript, bytes: saved };
     this.times = this.times.filter(({ at }) => at <= length);
     await before.dispose();
   }
 
-  /** The branch as data. Its session is saved where it went on since it was last. */
+  /** The session as bytes. It is saved again only where it went on since it was last. */
+  async saved(): Promise<Uint8Array> {
+    const { transcript } = this;
+    if (this.#saved?.transcript !== transcript) this.#saved = { transcript, bytes: await this.session.save() };
+    return this.#saved.bytes;
+  }
+
+  /** The branch as data. */
   async kept(): Promise<KeptBranch> {
     const { id, name, places, times, origin, transcript } = this;
-    if (this.#kept?.transcript !== transcript) this.#kept = { transcript, saved: await this.session.save() };
     return {
-      ...{ id, name, places, times, ...transcript, saved: this.#kept.saved },
+      ...{ id, name, places, times, ...transcript, saved: await this.saved() },
       origin: origin && { parent: origin.parent.id, length: origin.length },
     };
   }
@@ -169,6 +180,7 @@ export class Branch {
         { segments, ids },
         parent && { parent, length: origin!.length },
       );
+      branch.#saved = { transcript: branch.transcript, bytes: saved };
       branch.places = places;
       branch.times = times;
       opened.push(branch);
@@ -187,6 +199,7 @@ export class Branch {
   /** A branch of a session that has this one's state. The marks go along. */
   continued(id: number, name: string, session: WorkerSession): Branch {
     const branch = new Branch(id, name, session, this.transcript, { parent: this, length: this.session.length });
+    branch.#saved = this.#saved;
     branch.times = this.times;
     branch.places = this.places;
     return branch;

@@ -1,21 +1,12 @@
-import type { Segment, TokenTime, Transcript } from './branch.ts';
-
-/** A place that was marked, as it is kept. */
-interface KeptPlace extends Transcript {
-  readonly id: number;
-  readonly length: number;
-  readonly saved: Uint8Array;
-}
+import type { MarkedPlace, TokenTime, Transcript } from './branch.ts';
 
 /** A branch as data: what a page needs to open it again. */
-export interface KeptBranch {
+export interface KeptBranch extends Transcript {
   readonly id: number;
   readonly name: string;
   /** The session, saved. */
   readonly saved: Uint8Array;
-  readonly segments: readonly Segment[];
-  readonly ids: readonly number[];
-  readonly places: readonly KeptPlace[];
+  readonly places: readonly MarkedPlace[];
   readonly times: readonly TokenTime[];
   /** The branch that it comes from, by its id. */
   readonly origin: { readonly parent: number; readonly length: number } | undefined;

@@ -1,7 +1,7 @@
 import { isMambaError } from '@mamba/core';
 import type { DeltaMap, LoadOptions } from '@mamba/lm';
 import type { WorkerLanguageModel, WorkerSelection, WorkerSession } from '@mamba/lm/worker';
-import { Branch, type MarkedPlace, type Transcript } from './branch.ts';
+import { Branch, type MarkedPlace, type Transcript, textOf } from './branch.ts';
 import { download } from './download.ts';
 import { errorWords } from './error-words.ts';
 import { bytes as bytesInWords, count } from './format.ts';
@@ -276,7 +276,7 @@ export class Playground {
     const { lm } = this.model!;
     const parent = this.branch!;
     await this.#run('generate', 'Writing two endings …', async (signal) => {
-      const bytes = await parent.session.save();
+      const bytes = await parent.saved();
       const first = options.seed ?? 1;
       const branches: Branch[] = [];
       for (let ending = 0; ending < ENDINGS; ending++) {
@@ -448,7 +448,7 @@ export class Playground {
   /** Saves the branch as a file. It holds the state and the last tokens, and has one size at any length. */
   async save(): Promise<void> {
     await this.#run('other', '', async () => {
-      const bytes = await this.branch!.session.save();
+      const bytes = await this.branch!.saved();
       const name = `${this.branch!.session.length}-tokens.mamba-session`;
       download(bytes, name);
       return `Saved as ${name}.`;
@@ -524,8 +524,8 @@ export class Playground {
     this.#changed();
     try {
       const begin = performance.now();
-      const { ids: all, segments } = branch.transcript;
-      const text = segments.map((segment) => segment.text).join('');
+      const { ids: all } = branch.transcript;
+      const text = textOf(branch.transcript);
       const before = branch.length - all.length;
       const ids = all.slice(-LOOK_TOKENS);
       const labels = await this.#labelsOf(model.lm, ids);

@@ -1,4 +1,4 @@
-import type { Branch, MarkedPlace } from '../branch.ts';
+import { type Branch, type MarkedPlace, textOf } from '../branch.ts';
 import { count } from '../format.ts';
 import type { Playground } from '../playground.ts';
 import { Action } from './action.tsx';
@@ -101,10 +101,7 @@ function openParent({ origin }: Branch, branches: readonly Branch[]): Branch | u
 }
 
 /** The last words before a mark. */
-function ending({ segments }: MarkedPlace): string {
-  const text = segments
-    .map((segment) => segment.text)
-    .join('')
-    .trimEnd();
+function ending(place: MarkedPlace): string {
+  const text = textOf(place).trimEnd();
   return text === '' ? 'the beginning' : `… ${text.slice(-24).trimStart()}`;
 }

@@ -1,5 +1,5 @@
 import { useMemo } from 'preact/hooks';
-import type { Branch } from '../branch.ts';
+import { type Branch, textOf } from '../branch.ts';
 import { count } from '../format.ts';
 import type { Playground } from '../playground.ts';
 
@@ -38,10 +38,6 @@ export function Endings({ playground: { branches, branch } }: { readonly playgro
 
 function rootOf(branch: Branch): Branch {
   return branch.origin === undefined ? branch : rootOf(branch.origin.parent);
-}
-
-function textOf({ segments }: Branch['transcript']): string {
-  return segments.map(({ text }) => text).join('');
 }
 
 function commonPrefix([first = '', ...others]: readonly string[]): number {

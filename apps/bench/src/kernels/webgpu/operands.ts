@@ -11,15 +11,6 @@ import {
 import { numberToFloat16 } from '@mamba/core/toolkit';
 import type { Heat } from './heater.ts';
 
-/** Numbers of normal distribution, repeatable (Box and Muller's transform). */
-export function normals(size: number, deviation: number): Float32Array<ArrayBuffer> {
-  const [radius, angle] = [random(size, 0.5, 0.5), random(2 * size, 0.5, 0.5).subarray(size)];
-  return radius.map(
-    (value, index) =>
-      deviation * Math.sqrt(-2 * Math.log(Math.max(value, 1e-7))) * Math.cos(2 * Math.PI * angle[index]!),
-  ) as Float32Array<ArrayBuffer>;
-}
-
 /** Values within `offset ± scale`. */
 export function random(size: number, scale = 1, offset = 0): Float32Array<ArrayBuffer> {
   const values = new Float32Array(size);
