@@ -153,7 +153,9 @@ export function facts(): readonly Fact[] {
       files: [MODELS],
     },
     {
-      what: `The scan over ${LONG.toLocaleString('en')} tokens in float32, 1,024 channels, beside PyTorch's flash attention in float16`,
+      what:
+        `The scan over ${LONG.toLocaleString('en')} tokens in float32, 1,024 channels, ` +
+        "beside PyTorch's flash attention in float16",
       figure: `${flashOverScan(LONG).toFixed(1)} times as fast`,
       machine: H100,
       files: [SCAN, FLASH],

@@ -1,12 +1,15 @@
 /** Greedy decoding on webgpu over batches of growing size, by the host's clock, and device time by kernel. */
-import { createModel, type Model } from '@mamba/core';
+import { type Backend, createModel, type Model } from '@mamba/core';
 import { countersOf, profileOf, webgpu } from '@mamba/webgpu';
 import { modelShape } from '../../cases/model-work.ts';
+import type { Heat } from './heater.ts';
 import { configOf, namesOf, reportProfile } from './models.ts';
 import { repeatedWeights } from './operands.ts';
 import { type Session, withDevice } from './session.ts';
 
 const BATCHES = [1, 4, 8, 16, 32, 64, 128, 256] as const;
+/** Tokens that a row has to get alike alone and among others. */
+const COMPARED = 4;
 /** The batch that is profiled by kernel. */
 const PROFILED = 64;
 
@@ -39,22 +42,22 @@ export function batches(session: Session): Promise<void> {
 
 interface Run {
   readonly name: string;
-  readonly backend: Awaited<ReturnType<ReturnType<typeof webgpu>['create']>>;
+  readonly backend: Backend;
   readonly model: Model;
-  readonly heat: ((milliseconds: number) => void) | undefined;
+  readonly heat: Heat | undefined;
   readonly batch: number;
 }
 
 async function timed({ quick, report }: Session, run: Run): Promise<void> {
   const { name, backend, batch, heat } = run;
   const count = quick ? 2 : 64;
-  const alone = await firstRowIds(run, 1, 4);
-  const together = await firstRowIds(run, batch, 4);
+  const alone = await generate({ ...run, batch: 1 }, COMPARED);
+  const together = await generate(run, COMPARED);
   await generate(run, count);
   heat?.(500);
   const before = countersOf(backend).dispatches;
   const times: number[] = [];
-  for (let sample = 0; sample < (quick ? 1 : 5); sample++) times.push(await generate(run, count));
+  for (let sample = 0; sample < (quick ? 1 : 5); sample++) times.push((await generate(run, count)).milliseconds);
   const dispatches = (countersOf(backend).dispatches - before) / times.length / count;
   const least = Math.min(...times);
   report({
@@ -63,7 +66,7 @@ async function timed({ quick, report }: Session, run: Run): Promise<void> {
     batch,
     'tokens/s': (batch * count) / (least / 1000),
     dispatches,
-    'same ids as alone': alone.every((id, step) => id === together[step]) ? 'yes' : 'no',
+    'same ids as alone': alone.first.every((id, step) => id === together.first[step]) ? 'yes' : 'no',
   });
 }
 
@@ -77,28 +80,15 @@ async function profiled({ report, quick }: Session, run: Run): Promise<void> {
   reportProfile(report, `${name} batch ${batch}`, await profileOf(backend), count);
 }
 
-/** Milliseconds of a generation of `count` tokens a row. */
-async function generate({ backend, model, batch }: Run, count: number): Promise<number> {
+/** A generation of `count` tokens a row: the first row's ids, and the milliseconds that it took. */
+async function generate({ backend, model, batch }: Pick<Run, 'backend' | 'model' | 'batch'>, count: number) {
   const begin = performance.now();
   const { ids, state } = model.decode(firstIds(model, batch), undefined, { count });
-  await backend.read(ids);
-  const time = performance.now() - begin;
-  ids.dispose();
-  state.dispose();
-  return time;
-}
-
-/** The ids that the first row gets where it is decoded among `batch` rows. */
-async function firstRowIds(
-  { backend, model }: Pick<Run, 'backend' | 'model'>,
-  batch: number,
-  count: number,
-): Promise<number[]> {
-  const { ids, state } = model.decode(firstIds(model, batch), undefined, { count });
   const values = await backend.read(ids);
+  const milliseconds = performance.now() - begin;
   ids.dispose();
   state.dispose();
-  return [...values.subarray(0, count)];
+  return { first: values.subarray(0, count), milliseconds };
 }
 
 function firstIds(model: Model, batch: number): number[][] {
