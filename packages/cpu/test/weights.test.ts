@@ -1,12 +1,12 @@
 /**
- * Matrices in smaller types: their stored values, and products with them. The conformance suite measures their cost in
- * a trained model.
+ * Matrices in smaller types: zeros, what is not finite, and every float16. The conformance suite checks their values,
+ * products with them, and their cost in a trained model.
  */
 import type { Backend, DType } from '@mamba/core';
 import { float16ToNumber, numberToFloat16 } from '@mamba/core/driver';
 import { cpu } from '@mamba/cpu';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { float32, int32, relativeError, uniform } from './host.ts';
+import { float32, relativeError, uniform } from './host.ts';
 
 let backend: Backend;
 beforeAll(async () => {
@@ -18,66 +18,12 @@ afterAll(async () => {
 
 const [OUTPUTS, INPUTS] = [37, 331];
 
-/** The largest distance of a stored weight from the given one, relative to the largest of its 32 neighbours. */
-const LIMITS = {
-  float16: 2 ** -11,
-  bfloat16: 2 ** -8,
-  // The error is half a step of 127, and the scale is rounded up by at most 1/128 of it.
-  q8: (0.5 / 127) * (1 + 1 / 128),
-  // There are seven steps above zero and eight below, so the largest value of the other sign loses up to a whole step.
-  q4: (1 / 8) * (1 + 1 / 128),
-} as const satisfies Partial<Record<DType, number>>;
-const TYPES = Object.keys(LIMITS) as readonly (keyof typeof LIMITS)[];
-
-/** Columns of very different sizes, so that a wrong scale or place shows. */
-function weights(): Float32Array {
-  return uniform(OUTPUTS * INPUTS, 5).map((value, index) => value * 4 ** (((index % INPUTS) >> 5) - 5));
-}
+const TYPES = ['float16', 'bfloat16', 'q8', 'q4'] as const satisfies readonly DType[];
 
 const store = (data: Float32Array, dtype: DType) =>
   backend.upload({ dtype: 'float32', shape: [OUTPUTS, INPUTS], data }, { dtype, role: 'matrix' });
 
 describe.each(TYPES)('%s', (dtype) => {
-  test('every weight is as near as its type allows', async () => {
-    const given = weights();
-    const matrix = store(given, dtype);
-    const stored = await backend.read(matrix);
-    for (let row = 0; row < OUTPUTS; row++) {
-      for (let start = 0; start < INPUTS; start += 32) {
-        const from = row * INPUTS + start;
-        const to = row * INPUTS + Math.min(start + 32, INPUTS);
-        const largest = given.subarray(from, to).reduce((most, value) => Math.max(most, Math.abs(value)), 0);
-        for (let at = from; at < to; at++)
-          expect(Math.abs(stored[at]! - given[at]!)).toBeLessThanOrEqual(largest * LIMITS[dtype]);
-      }
-    }
-    matrix.dispose();
-  });
-
-  test('products and gathered rows are those of what is stored', async () => {
-    const matrix = store(weights(), dtype);
-    const stored = await backend.read(matrix);
-    const rows = backend.embedding(matrix, int32(backend, [3], [36, 0, 15]));
-    expect(await backend.read(rows)).toEqual(
-      Float32Array.of(...[36, 0, 15].flatMap((row) => [...stored.subarray(row * INPUTS, (row + 1) * INPUTS)])),
-    );
-    for (const count of [1, 2, 3, 4, 7, 11]) {
-      const values = uniform(count * INPUTS, 9);
-      const y = backend.linear(float32(backend, [count, INPUTS], values), matrix);
-      const expected = Float64Array.from({ length: count * OUTPUTS }, (_, index) => {
-        const [row, output] = [Math.floor(index / OUTPUTS), index % OUTPUTS];
-        let sum = 0;
-        for (let k = 0; k < INPUTS; k++) sum += values[row * INPUTS + k]! * stored[output * INPUTS + k]!;
-        return sum;
-      });
-      // Few rows meet quantised weights as 16-bit integers.
-      expect(relativeError(await backend.read(y), expected)).toBeLessThan(count <= 8 ? 3e-5 : 2e-6);
-      y.dispose();
-    }
-    matrix.dispose();
-    rows.dispose();
-  });
-
   test('zeros, and what is not finite', async () => {
     const given = new Float32Array(OUTPUTS * INPUTS);
     given[3] = Number.NaN;

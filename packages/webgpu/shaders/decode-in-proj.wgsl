@@ -16,18 +16,20 @@ struct Args {
   projected: u32, // outputs of x_proj, and the stride of their parts: rounded up to a multiple of 4
   row: u32,
   parts: u32, // where the parts begin in `y`
+  projectScales: u32, // in words
 }
 
 @group(0) @binding(0) var<uniform> args: Args;
 @group(0) @binding(1) var<storage, read> x: array<vec4f>; // residual [batch, dModel]
 @group(0) @binding(2) var<storage, read> weight: array<vec4u>; // [2 dim, dModel] in FORMAT
-@group(0) @binding(3) var<storage, read> scales: array<f32>;
+@group(0) @binding(3) var<storage, read> scales: array<u32>;
 @group(0) @binding(4) var<storage, read> norm: array<vec4f>; // [dModel]
 @group(0) @binding(5) var<storage, read> constants: array<f32>; // taps [dim, TAPS], biases [dim], [2 dim]
 @group(0) @binding(6) var<storage, read_write> state: array<f32>; // [batch, dim, TAPS - 1], newest last
 // u and z [batch, 2 dim]; from args.parts on [batch, dim / CHANNELS, row]
 @group(0) @binding(7) var<storage, read_write> y: array<f32>;
-@group(0) @binding(8) var<storage, read> xProj: array<vec4u>; // [projected, dim] in PROJECT_FORMAT
+// [projected, dim] in PROJECT_FORMAT, and the scales of q8 and q4 from args.projectScales on
+@group(0) @binding(8) var<storage, read> xProj: array<vec4u>;
 
 const TAPS: u32 = 4u; // constant
 override WORKGROUP: u32 = 64u;
@@ -37,8 +39,9 @@ override SQUARES: bool = true; // as NORM
 override BIAS: bool = false;
 override CONV_BIAS: bool = true;
 override PROJECT: bool = false;
-override PROJECT_FORMAT: u32 = 0u; // as FORMAT, but not q8
-const CHANNELS: u32 = 8u; // constant: WORKGROUP / LANES; with PROJECT a multiple of 8 that divides dim
+override PROJECT_FORMAT: u32 = 0u; // as FORMAT
+/// WORKGROUP / LANES; with PROJECT a multiple of 8 that divides dim, and 16 where x_proj is q8 or q4.
+const CHANNELS: u32 = 8u; // constant
 const SHARE: u32 = 2u; // constant: vec4us of a workgroup's part of a row of x_proj
 const OUTPUTS: u32 = 2u; // constant: of x_proj, a lane
 
@@ -70,15 +73,18 @@ fn main(
   let convBias = select(0.0, constants[args.dim * TAPS + channel], CONV_BIAS);
   let projects = PROJECT && tile * CHANNELS < args.dim;
   var shares: array<vec4u, SHARE * OUTPUTS>;
+  var shareScales: array<f32, OUTPUTS>;
   if (projects) {
     for (var r = 0u; r < OUTPUTS; r++) { // unroll
-      let at = shareOf(min(index + r * WORKGROUP, args.projected - 1u), tile);
+      let row = min(index + r * WORKGROUP, args.projected - 1u);
+      let at = shareOf(row, tile);
+      shareScales[r] = shareScale(row, tile);
       for (var k = 0u; k < SHARE; k++) { // unroll
         shares[r * SHARE + k] = xProj[at + k];
       }
     }
   }
-  let sum = laneSum(dotRow(row, batch * args.inputs, index % LANES), index);
+  let sum = laneSum(dotRows(row, batch * args.inputs, index % LANES)[0], index);
   let holds = index % LANES == 0u && local < args.outputs;
   var value = sum.x;
   if (NORM) {
@@ -111,25 +117,50 @@ fn main(
     for (var r = 0u; r < OUTPUTS; r++) { // unroll
       var part = 0.0;
       for (var k = 0u; k < SHARE; k++) { // unroll
-        part += shareDot(k, shares[r * SHARE + k]);
+        part += shareDot(k, shares[r * SHARE + k], tile);
       }
       if (index + r * WORKGROUP < args.projected) {
-        y[base + index + r * WORKGROUP] = part;
+        y[base + index + r * WORKGROUP] = part * shareScales[r];
       }
     }
   }
 }
 
-/// The place where this workgroup's channels of a row of x_proj begin.
+/// The place where this workgroup's channels of a row of x_proj begin. The sixteen of q4 lie in the low or in the high
+/// nibbles of a block.
 fn shareOf(row: u32, tile: u32) -> u32 {
+  let column = tile * CHANNELS;
   if (PROJECT_FORMAT == 0u) {
-    return (row * args.dim + tile * CHANNELS) / 4u;
+    return (row * args.dim + column) / 4u;
   }
-  return (row * padded(args.dim) + tile * CHANNELS) / 8u;
+  let begin = row * padded(args.dim) + column;
+  if (PROJECT_FORMAT == 4u) {
+    return begin / 32u;
+  }
+  return begin / select(8u, 16u, PROJECT_FORMAT == 3u);
 }
 
-/// The part of the sum that the k-th vec4u of a row adds.
-fn shareDot(k: u32, words: vec4u) -> f32 {
+/// The scale of this workgroup's channels of a row of x_proj: 1 for floats and halves.
+fn shareScale(row: u32, tile: u32) -> f32 {
+  if (PROJECT_FORMAT < 3u) {
+    return 1.0;
+  }
+  let column = tile * CHANNELS;
+  let i = args.projectScales + row * pairsOf(args.dim) + column / 64u;
+  return scaleIn(xProj[i / 4u][i % 4u], column / 32u % 2u == 1u);
+}
+
+/// The part of the sum that the k-th vec4u of a row adds, before its scale.
+fn shareDot(k: u32, words: vec4u, tile: u32) -> f32 {
+  if (PROJECT_FORMAT >= 3u) {
+    let upper = tile * CHANNELS / 16u % 2u == 1u;
+    var sum = 0.0;
+    for (var c = 0u; c < 4u; c++) { // unroll
+      let values = select(bytes(words[c]), nibbles(words[c], upper), PROJECT_FORMAT == 4u);
+      sum += dot(us4(4u * c), values);
+    }
+    return sum;
+  }
   if (PROJECT_FORMAT == 0u) {
     return dot(us4(4u * k), bitcast<vec4f>(words));
   }

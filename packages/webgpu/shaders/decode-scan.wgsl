@@ -19,7 +19,7 @@ struct Args {
 @group(0) @binding(0) var<uniform> args: Args;
 @group(0) @binding(1) var<storage, read> x: array<vec4f>; // [batch, ROW] or [batch, parts, ROW]: dt, B, C
 @group(0) @binding(2) var<storage, read> weight: array<vec4u>; // dt_proj [dim, dtRank] in FORMAT
-@group(0) @binding(3) var<storage, read> scales: array<f32>;
+@group(0) @binding(3) var<storage, read> scales: array<u32>;
 @group(0) @binding(4) var<storage, read> norm: array<vec4f>; // weights of the norms of dt, B and C [dtRank + 2 states]
 @group(0) @binding(5) var<storage, read> constants: array<f32>; // A [dim, states], D [dim], dt bias [dim]
 @group(0) @binding(6) var<storage, read> uz: array<f32>; // [batch, 2 dim]
@@ -59,7 +59,7 @@ fn main(@builtin(workgroup_id) tile_id: vec3u, @builtin(local_invocation_index) 
   let base = gatherX(batch, 4u * ROW, index);
   let b0 = element(base + args.inputs + firstState);
   let c0 = element(base + args.inputs + args.states + firstState);
-  let dots = laneSum(dotRowFrom(words, row, base, lane), index);
+  let dots = laneSum(dotRowsFrom(words, row, base, lane)[0], index);
   var projected = dots.x;
   var factorsB = vec2f(1.0);
   var factorsC = vec2f(1.0);

@@ -15,7 +15,7 @@ struct Args {
 
 @group(0) @binding(0) var<uniform> args: Args;
 @group(0) @binding(1) var<storage, read> weight: array<vec4u>; // [rows, channels] in FORMAT
-@group(0) @binding(2) var<storage, read> scales: array<f32>; // [rows, blocks] for q8
+@group(0) @binding(2) var<storage, read> scales: array<u32>; // of the blocks of q8 and q4
 @group(0) @binding(3) var<storage, read> ids: array<i32>;
 @group(0) @binding(4) var<storage, read_write> y: array<f32>; // [count, channels]
 

@@ -1,9 +1,9 @@
 // link: weights, x-stored, inputs, dot-row, rms, lane-sum-{workgroup,subgroup}
 // y = x weightᵀ + bias for few rows of x, as decoding has, where reading the weights takes the time. LANES lanes share
 // an output, with 16 bytes a load, and add up by shuffles or in workgroup memory. TOGETHER outputs at once share the
-// loads of x, which matters for q8, whose weights take a byte where x takes four. With NORM, x is RMS-normalised on the
-// way: Σ x² comes from the same loads. Bytes an output: inputs · bytes a weight (x and the norm stay in cache).
-// Operations: 2 · inputs.
+// loads of x, which matters for q8 and q4, whose weights take a byte or less where x takes four. With NORM, x is
+// RMS-normalised on the way: Σ x² comes from the same loads. Bytes an output: inputs · bytes a weight (x and the norm
+// stay in cache). Operations: 2 · inputs.
 
 struct Args {
   inputs: u32,
@@ -18,7 +18,7 @@ struct Args {
 @group(0) @binding(0) var<uniform> args: Args;
 @group(0) @binding(1) var<storage, read> x: array<vec4f>; // [rows, xRow]
 @group(0) @binding(2) var<storage, read> weight: array<vec4u>; // [outputs, inputs] in FORMAT
-@group(0) @binding(3) var<storage, read> scales: array<f32>; // [outputs, blocks] for q8
+@group(0) @binding(3) var<storage, read> scales: array<u32>; // of the blocks of q8 and q4
 @group(0) @binding(4) var<storage, read> bias: array<f32>; // [all outputs]
 @group(0) @binding(5) var<storage, read> norm: array<vec4f>; // [inputs]
 @group(0) @binding(6) var<storage, read_write> y: array<f32>; // [rows, yRow]

@@ -4,13 +4,18 @@ import type { DeviceTensor } from '@mamba/core/driver';
 import type { PooledBuffer } from './gpu/buffer-pool.ts';
 import type { BufferRange } from './gpu/shader.ts';
 
-export type Format = 'float32' | 'int32' | 'float16' | 'bfloat16' | 'q8';
+export type Format = 'float32' | 'int32' | 'float16' | 'bfloat16' | 'q8' | 'q4';
 
 /** The numbers of formats, for FORMAT of lib/weights.wgsl. */
-export const FORMATS = { float32: 0, float16: 1, bfloat16: 2, q8: 3 } as const;
+export const FORMATS = { float32: 0, float16: 1, bfloat16: 2, q8: 3, q4: 4 } as const;
 
-/** Columns of a block. Rows of halves and bytes are padded with zeros to whole blocks. */
+/** Columns of a block. Rows of all but floats are padded with zeros to whole blocks. */
 export const BLOCK = 32;
+
+/** Whether blocks of this format have a scale. */
+export function hasScales(format: Format): format is 'q8' | 'q4' {
+  return format === 'q8' || format === 'q4';
+}
 
 /** Rows `[firstRow, firstRow + rows)` of a matrix, at most those that its shape has. */
 export interface Part {
@@ -18,7 +23,7 @@ export interface Part {
   readonly firstRow: number;
   readonly rows: number;
   readonly values: BufferRange;
-  /** The scales of q8; undefined for other formats. */
+  /** The scales of q8 and q4, bfloat16 and two to a word, behind the values; undefined for other formats. */
   readonly scales: BufferRange | undefined;
 }
 
@@ -41,14 +46,19 @@ export function rangeOf(tensor: DeviceTensor<Storage>): BufferRange {
 /** Bytes of one stored row, without its scales. */
 export function rowBytes(format: Format, columns: number): number {
   const padded = Math.ceil(columns / BLOCK) * BLOCK;
-  if (format === 'q8') return padded;
+  if (hasScales(format)) return format === 'q8' ? padded : padded / 2;
   return format === 'float16' || format === 'bfloat16' ? 2 * padded : 4 * columns;
 }
 
 export function scaleBytes(format: Format, columns: number): number {
-  return format === 'q8' ? 4 * Math.ceil(columns / BLOCK) : 0;
+  return hasScales(format) ? 4 * pairsOf(columns) : 0;
+}
+
+/** Pairs of blocks of a row. */
+export function pairsOf(columns: number): number {
+  return Math.ceil(columns / (2 * BLOCK));
 }
 
 export function formatOf(dtype: DType): Format | undefined {
-  return dtype === 'float64' || dtype === 'q4' ? undefined : dtype;
+  return dtype === 'float64' ? undefined : dtype;
 }

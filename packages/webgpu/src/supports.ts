@@ -89,7 +89,7 @@ function refuseArgument(gpu: Gpu, value: unknown, weight: boolean): string | und
 
 function refuseTensor(gpu: Gpu, spec: TensorSpec, weight: boolean): string | undefined {
   const { dtype, shape } = spec;
-  if (dtype === 'float64' || dtype === 'q4') return `is ${dtype}, which this backend does not store`;
+  if (dtype === 'float64') return `is ${dtype}, which this backend does not store`;
   if (dtype !== 'float32' && dtype !== 'int32' && !weight)
     return `is ${dtype}: activations and vectors are float32 here, and only weights may be smaller`;
   // Weights are split by rows, and their upload was checked, so they fit.

@@ -42,7 +42,13 @@ const variants: readonly {
   {
     form: 'x_proj joined to in_proj',
     config: modelConfig({ layers: 2, dModel: 24, vocabSize: 50 }),
-    dtypes: ['float32', 'float16', 'bfloat16'],
+    dtypes: ['float32', 'float16', 'bfloat16', 'q8', 'q4'],
+    dispatches: 3,
+  },
+  {
+    form: 'joined, with more channels than a section of q4',
+    config: modelConfig({ layers: 1, dModel: 160, vocabSize: 50 }),
+    dtypes: ['q8', 'q4'],
     dispatches: 3,
   },
   {
@@ -67,13 +73,13 @@ const variants: readonly {
     dispatches: 3,
   },
   {
-    form: 'apart, with such norms',
+    form: 'joined, with such norms in q8',
     config: modelConfig(
       { layers: 2, dModel: 24, vocabSize: 50 },
       { dState: 40, dtRank: 5, mixerNormEps: 1e-6, mixerNormWeights: true },
     ),
     dtypes: ['q8'],
-    dispatches: 4,
+    dispatches: 3,
   },
   ...[1e-25, 1e20].map((magnitude) => ({
     form: `joined, norms without an eps of rows of ${magnitude}`,
@@ -90,15 +96,9 @@ const variants: readonly {
     rate: Number.NEGATIVE_INFINITY,
   },
   {
-    form: 'apart, as q8 is',
-    config: modelConfig({ layers: 2, dModel: 24, vocabSize: 50 }),
-    dtypes: ['q8'],
-    dispatches: 4,
-  },
-  {
     form: 'apart, channels that fill no workgroup',
     config: modelConfig({ layers: 2, dModel: 20, vocabSize: 50 }),
-    dtypes: ['float32', 'float16'],
+    dtypes: ['float32', 'float16', 'q8', 'q4'],
     dispatches: 4,
   },
   {
@@ -110,7 +110,7 @@ const variants: readonly {
   {
     form: 'many rows',
     config: modelConfig({ layers: 2, dModel: 24, vocabSize: 50 }),
-    dtypes: ['float32', 'q8'],
+    dtypes: ['float32', 'q8', 'q4'],
     batch: 17,
     dispatches: 6,
     others: 3,

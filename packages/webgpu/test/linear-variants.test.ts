@@ -11,8 +11,8 @@ beforeAll(async () => {
 afterAll(() => backend.dispose());
 
 const shapes = [
-  { tiles: '64 × 64', rows: 67, inputs: 21, outputs: 130, dispatches: 1, dtypes: ['float32', 'float16', 'q8'] },
-  { tiles: '64 × 64, inputs cut', rows: 9, inputs: 300, outputs: 70, dispatches: 2, dtypes: ['float32', 'q8'] },
+  { tiles: '64 × 64', rows: 67, inputs: 21, outputs: 130, dispatches: 1, dtypes: ['float32', 'float16', 'q8', 'q4'] },
+  { tiles: '64 × 64, inputs cut', rows: 9, inputs: 300, outputs: 70, dispatches: 2, dtypes: ['float32', 'q8', 'q4'] },
   { tiles: '128 × 128', rows: 1157, inputs: 20, outputs: 1830, dispatches: 1, dtypes: ['float32', 'q8'] },
   { tiles: '128 × 128, inputs cut', rows: 1157, inputs: 134, outputs: 1830, dispatches: 2, dtypes: ['float16'] },
   {
@@ -23,7 +23,9 @@ const shapes = [
     dispatches: 1,
     dtypes: ['float32', 'float16'],
   },
-  { tiles: 'a lane group two outputs', rows: 2, inputs: 75, outputs: 2051, dispatches: 1, dtypes: ['q8'] },
+  { tiles: 'a lane group, two sections of q4', rows: 2, inputs: 320, outputs: 70, dispatches: 1, dtypes: ['q8', 'q4'] },
+  { tiles: 'a lane group two outputs', rows: 2, inputs: 75, outputs: 2051, dispatches: 1, dtypes: ['q8', 'q4'] },
+  { tiles: 'a lane group four outputs', rows: 1, inputs: 36, outputs: 8195, dispatches: 1, dtypes: ['q4'] },
 ] as const;
 
 test.each(shapes.flatMap(({ dtypes, ...shape }) => dtypes.map((dtype) => ({ ...shape, dtype }))))(
@@ -57,7 +59,7 @@ test.each(shapes.flatMap(({ dtypes, ...shape }) => dtypes.map((dtype) => ({ ...s
 
 const gradients = [
   { form: '64 × 64, in vec4s', rows: 33, inputs: 64, outputs: 96, dtypes: ['float32', 'float16', 'q8'] },
-  { form: '64 × 64', rows: 41, inputs: 70, outputs: 37, dtypes: ['float32', 'bfloat16', 'q8'] },
+  { form: '64 × 64', rows: 41, inputs: 70, outputs: 37, dtypes: ['float32', 'bfloat16', 'q8', 'q4'] },
   { form: '64 × 64, rows cut', rows: 700, inputs: 12, outputs: 20, dtypes: ['float32'] },
   { form: '128 × 128 of x', rows: 1500, inputs: 1412, outputs: 7, dtypes: ['float32'] },
   { form: '128 × 128 of weight', rows: 5, inputs: 1412, outputs: 1500, dtypes: ['float32'] },

@@ -37,10 +37,16 @@ describe('with bindings of 4 KiB', () => {
   const data = Float32Array.from({ length: rows * columns }, (_, index) => Math.sin(index));
   const matrix = { dtype: 'float32' as const, shape: [rows, columns], data };
 
-  test.each(['float32', 'float16', 'bfloat16', 'q8'] as const)('%s matrices are split', async (dtype) => {
+  test.each([
+    ['float32', 0],
+    ['float16', 3e-4],
+    ['bfloat16', 2e-3],
+    ['q8', 5e-3],
+    ['q4', 0.13],
+  ] as const)('%s matrices are split', async (dtype, error) => {
     const weight = backend.upload(matrix, { dtype, role: 'matrix' });
     const stored = await backend.read(weight);
-    for (const [index, value] of stored.entries()) expect(Math.abs(value - data[index]!)).toBeLessThan(5e-3);
+    for (const [index, value] of stored.entries()) expect(Math.abs(value - data[index]!)).toBeLessThanOrEqual(error);
 
     const ids = [0, 69, 25, 26, 51];
     const picked = backend.embedding(

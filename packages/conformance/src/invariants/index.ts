@@ -12,6 +12,7 @@ import { memoryLaws } from './memory.ts';
 import { modelStateLaws } from './model-state.ts';
 import { notFiniteLaws } from './not-finite.ts';
 import { rowUploadLaws } from './row-uploads.ts';
+import { storedMatrixLaws } from './stored-matrices.ts';
 import { trainingLaws } from './training.ts';
 
 export function invariantChecks(): readonly Check[] {
@@ -24,6 +25,7 @@ export function invariantChecks(): readonly Check[] {
     ...badInputLaws(),
     ...captureLaws(),
     ...rowUploadLaws(),
+    ...storedMatrixLaws(),
     ...notFiniteLaws(),
     ...trainingLaws(),
     ...kindSuites().flatMap(({ laws = [] }) =>

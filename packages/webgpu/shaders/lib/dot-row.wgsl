@@ -1,8 +1,12 @@
 // The product of a row of a matrix and a row of x, by LANES lanes. Expects the libraries `weights` and `inputs`, and
-// the bindings that they name. A lane loads 16 bytes of weights at once: 4 float32, 8 halves or 16 bytes.
+// the bindings that they name. A lane loads 16 bytes of weights at once, which are a unit: 4 float32, 8 halves, 16
+// columns of q8, or the 32 of a block of q4.
 
-/// Columns that a lane takes at once.
+/// Columns of a unit.
 fn unit() -> u32 {
+  if (FORMAT == 4u) {
+    return 32u;
+  }
   return select(select(8u, 16u, FORMAT == 3u), 4u, FORMAT == 0u);
 }
 
@@ -10,26 +14,24 @@ fn unit() -> u32 {
 const TOGETHER: u32 = 1u; // constant
 const LOADS: u32 = 4u; // constant
 
-/// This lane's part of Σ x w n and, with SQUARES, of Σ x² (n: the norm's weight, 1 without NORM).
-fn dotRow(row: u32, base: u32, lane: u32) -> vec2f {
-  return dotRows(row, base, lane)[0];
-}
-
-/// The same, where the caller has loaded the words of the row's first round.
-fn dotRowFrom(words: array<vec4u, LOADS * TOGETHER>, row: u32, base: u32, lane: u32) -> vec2f {
-  var sums = dotRound(words, 0u, row, base, lane);
-  for (var round = 1u; round < rounds(); round++) {
-    let added = dotRound(wordsOf(round, row, lane), round, row, base, lane);
-    sums[0] += added[0];
-  }
-  return sums[0];
-}
-
-/// The same for TOGETHER rows from `row` on. Rows past the last repeat it.
+/// This lane's part of Σ x w n and, with SQUARES, of Σ x² (n: the norm's weight, 1 without NORM), for TOGETHER rows
+/// from `row` on. Rows past the last repeat it.
 fn dotRows(row: u32, base: u32, lane: u32) -> array<vec2f, TOGETHER> {
   var sums: array<vec2f, TOGETHER>;
   // Every round loads its words in the loop. Taking the first ones from outside made this a tenth slower.
   for (var round = 0u; round < rounds(); round++) {
+    let added = dotRound(wordsOf(round, row, lane), round, row, base, lane);
+    for (var r = 0u; r < TOGETHER; r++) { // unroll
+      sums[r] += added[r];
+    }
+  }
+  return sums;
+}
+
+/// The same, where the caller has loaded the words of the first round.
+fn dotRowsFrom(words: array<vec4u, LOADS * TOGETHER>, row: u32, base: u32, lane: u32) -> array<vec2f, TOGETHER> {
+  var sums = dotRound(words, 0u, row, base, lane);
+  for (var round = 1u; round < rounds(); round++) {
     let added = dotRound(wordsOf(round, row, lane), round, row, base, lane);
     for (var r = 0u; r < TOGETHER; r++) { // unroll
       sums[r] += added[r];
@@ -52,7 +54,7 @@ fn wordsOf(round: u32, row: u32, lane: u32) -> array<vec4u, LOADS * TOGETHER> {
   let stride = select(paddedInputs(), args.inputs, FORMAT == 0u) / unit();
   var words: array<vec4u, LOADS * TOGETHER>;
   if (FORMAT != 0u || ALIGNED) {
-    for (var k = 0u; k < LOADS; k++) {
+    for (var k = 0u; k < LOADS; k++) { // unroll
       let j = min((round * LOADS + k) * LANES + lane, units() - 1u);
       for (var r = 0u; r < TOGETHER; r++) { // unroll
         words[k * TOGETHER + r] = weight[min(row + r, args.outputs - 1u) * stride + j];
@@ -71,7 +73,7 @@ fn dotRound(
   lane: u32,
 ) -> array<vec2f, TOGETHER> {
   var sums: array<vec2f, TOGETHER>;
-  for (var k = 0u; k < LOADS; k++) {
+  for (var k = 0u; k < LOADS; k++) { // unroll
     let at = (round * LOADS + k) * LANES + lane;
     let j = min(at, units() - 1u);
     for (var r = 0u; r < TOGETHER; r++) { // unroll
@@ -91,18 +93,22 @@ fn products(row: u32, base: u32, j: u32, words: vec4u) -> vec2f {
     }
     return product(base, j * 4u, weight4(row, j * 4u));
   }
-  if (FORMAT == 3u) {
-    let first = j * 16u;
-    let scale = scales[row * (paddedInputs() / 32u) + (j >> 1u)];
-    let sum = (product(base, first, vec4f(unpack4xI8(words.x))) + product(base, first + 4u, vec4f(unpack4xI8(words.y))))
-      + (product(base, first + 8u, vec4f(unpack4xI8(words.z)))
-        + product(base, first + 12u, vec4f(unpack4xI8(words.w))));
-    return vec2f(sum.x * scale, sum.y);
-  }
   if (FORMAT == 1u) {
     return product(base, j * 8u, float16s(words.xy)) + product(base, j * 8u + 4u, float16s(words.zw));
   }
-  return product(base, j * 8u, bfloat16s(words.xy)) + product(base, j * 8u + 4u, bfloat16s(words.zw));
+  if (FORMAT == 2u) {
+    return product(base, j * 8u, bfloat16s(words.xy)) + product(base, j * 8u + 4u, bfloat16s(words.zw));
+  }
+  var sum = vec2f();
+  for (var c = 0u; c < 4u; c++) { // unroll
+    let column = j * unit() + 4u * c;
+    if (FORMAT == 3u) {
+      sum += product(base, column, bytes(words[c]));
+    } else {
+      sum += product(base, column, nibbles(words[c], false)) + product(base, column + 16u, nibbles(words[c], true));
+    }
+  }
+  return vec2f(sum.x * blockScale(row, select(j, j >> 1u, FORMAT == 3u)), sum.y);
 }
 
 fn product(base: u32, column: u32, w: vec4f) -> vec2f {

@@ -15,7 +15,7 @@ struct Args {
 @group(0) @binding(0) var<uniform> args: Args;
 @group(0) @binding(1) var<storage, read> x: array<vec4f>; // [rows, xRow]
 @group(0) @binding(2) var<storage, read> weight: array<vec4u>; // [outputs, inputs] in FORMAT
-@group(0) @binding(3) var<storage, read> scales: array<f32>; // [outputs, blocks] for q8
+@group(0) @binding(3) var<storage, read> scales: array<u32>; // of the blocks of q8 and q4
 @group(0) @binding(4) var<storage, read> bias: array<f32>; // [all outputs]
 // [splits, rows, yRow]: where the inputs are cut, each part writes a y of its own, for linear-sum.wgsl.
 @group(0) @binding(5) var<storage, read_write> y: array<f32>;

@@ -1,8 +1,9 @@
 import type { HostTensor } from '@mamba/core';
 import { bfloat16ToNumber, float16ToNumber, numberToBfloat16, numberToFloat16 } from '@mamba/core/driver';
-import { BLOCK, type Format, rowBytes, scaleBytes } from '../storage.ts';
+import { type Format, hasScales, rowBytes } from '../storage.ts';
+import { dequantised, quantised } from './blocks.ts';
 
-/** Encoded rows of a host matrix: the stored values, and the scales of q8. */
+/** Encoded rows of a host matrix: the stored values, and the scales of q8 and q4. */
 export interface Encoded {
   readonly values: Uint8Array<ArrayBuffer>;
   readonly scales: Uint8Array<ArrayBuffer> | undefined;
@@ -15,7 +16,7 @@ export function encodeRows(host: HostTensor, format: Format, columns: number, fi
   const widen = host.dtype === 'float16' ? float16ToNumber : host.dtype === 'bfloat16' ? bfloat16ToNumber : identity;
   if (format === 'float32' || format === 'int32')
     return { values: bytesOf(Float32Array.from(data, widen)), scales: undefined };
-  if (format === 'q8') return quantised(data, widen, columns, rows);
+  if (hasScales(format)) return quantised(data, widen, format, columns, rows);
   const stride = rowBytes(format, columns) / 2;
   const same = host.dtype === format;
   // Nothing has to be padded or converted, so the file's bytes are taken as they are.
@@ -40,19 +41,8 @@ export function decodeRows(
   rows: number,
 ): Float32Array<ArrayBuffer> {
   if (format === 'float32') return new Float32Array(values, 0, rows * columns);
+  if (hasScales(format)) return dequantised(new Int8Array(values), new Uint16Array(scales!), format, columns, rows);
   const result = new Float32Array(rows * columns);
-  if (format === 'q8') {
-    const bytes = new Int8Array(values);
-    const factors = new Float32Array(scales!);
-    const stride = rowBytes(format, columns);
-    for (let row = 0; row < rows; row++) {
-      for (let column = 0; column < columns; column++) {
-        const at = row * stride + column;
-        result[row * columns + column] = bytes[at]! * factors[Math.floor(at / BLOCK)]!;
-      }
-    }
-    return result;
-  }
   const words = new Uint16Array(values);
   const widen = format === 'float16' ? float16ToNumber : bfloat16ToNumber;
   const stride = rowBytes(format, columns) / 2;
@@ -61,29 +51,6 @@ export function decodeRows(
       result[row * columns + column] = widen(words[row * stride + column]!);
   }
   return result;
-}
-
-/** Quantises in blocks of 32. The scale is the largest magnitude over 127, in float32; values round to nearest. */
-function quantised(data: HostTensor['data'], widen: (value: number) => number, columns: number, rows: number): Encoded {
-  const stride = rowBytes('q8', columns);
-  const blocks = scaleBytes('q8', columns) / 4;
-  const values = new Int8Array(rows * stride);
-  const scales = new Float32Array(rows * blocks);
-  for (let row = 0; row < rows; row++) {
-    for (let block = 0; block < blocks; block++) {
-      const begin = block * BLOCK;
-      const end = Math.min(begin + BLOCK, columns);
-      let largest = 0;
-      for (let column = begin; column < end; column++)
-        largest = Math.max(largest, Math.abs(widen(data[row * columns + column]!)));
-      const scale = Math.fround(largest / 127);
-      scales[row * blocks + block] = scale;
-      if (scale === 0) continue;
-      for (let column = begin; column < end; column++)
-        values[row * stride + column] = Math.round(widen(data[row * columns + column]!) / scale);
-    }
-  }
-  return { values: bytesOf(values), scales: bytesOf(scales) };
 }
 
 function bytesOf(array: ArrayBufferView): Uint8Array<ArrayBuffer> {

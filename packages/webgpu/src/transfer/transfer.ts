@@ -14,7 +14,7 @@ const ALIGNMENT = 256;
 
 export function supportsUpload(gpu: Gpu, spec: TensorSpec, { dtype }: UploadTarget): Support {
   const format = formatOf(dtype);
-  if (format === undefined) return unsupported(`it stores float32, float16, bfloat16, q8 and int32, not ${dtype}`);
+  if (format === undefined) return unsupported(`it stores float32, float16, bfloat16, q8, q4 and int32, not ${dtype}`);
   if (format !== 'float32' && format !== 'int32' && spec.shape.length !== 2)
     return unsupported(`it stores ${dtype} for matrices only, and this is [${spec.shape.join(', ')}]`);
   const { rows, columns } = matrixOf(spec);
@@ -54,13 +54,14 @@ function filling(gpu: Gpu, allocator: Allocator, spec: TensorSpec, { dtype, role
   const bytesPerRow = rowBytes(format, columns);
   const scalesPerRow = scaleBytes(format, columns);
   const label = `${role ?? 'tensor'} ${dtype} [${spec.shape.join(', ')}]`;
-  // ALIGNMENT leaves room for the gap between values and scales.
-  const rowsPerPart = Math.min(rows, Math.floor((gpu.maxBinding - ALIGNMENT) / (bytesPerRow + scalesPerRow)) || 1);
+  // There is room for the gap between values and scales, and behind the scales.
+  const rowsPerPart = Math.min(rows, Math.floor((gpu.maxBinding - ALIGNMENT - 16) / (bytesPerRow + scalesPerRow)) || 1);
   const parts: Part[] = [];
   for (let firstRow = 0; firstRow < rows; firstRow += rowsPerPart) {
     const count = Math.min(rowsPerPart, rows - firstRow);
     const scalesAt = Math.ceil((count * bytesPerRow) / ALIGNMENT) * ALIGNMENT;
-    const scalesSize = count * scalesPerRow;
+    // Whole vec4s, since a shader may bind them together with the values.
+    const scalesSize = Math.ceil((count * scalesPerRow) / 16) * 16;
     const buffer = allocator.constant(scalesSize > 0 ? scalesAt + scalesSize : count * bytesPerRow, label);
     parts.push({
       buffer,

@@ -45,7 +45,7 @@ export async function models(session: Session): Promise<void> {
     const config = configOf(name, quick);
     const small = name === 'mamba-130m';
     const weights = small ? keptWeights(config) : repeatedWeights(config, undefined);
-    const own = small ? (['float32', 'float16', 'q8'] as const) : (['float16'] as const);
+    const own = small ? (['float32', 'float16', 'q8', 'q4'] as const) : (['float16'] as const);
     for (const dtype of dtypes.length > 0 ? dtypes : own) {
       for (const profile of profiles(name)) {
         const backend = await webgpu({ toggles, profile }).create();

@@ -30,8 +30,8 @@ const MANY_ROWS: readonly Product[] = [
   [4096, 4096, 4096],
 ];
 
-/** Bytes of a weight; the scale of a block of q8 is a float of 32 bits on webgpu. */
-const BYTES = { float32: 4, float16: 2, q8: 1.125 } as const;
+/** Bytes of a weight, with its part of the scale of a block. */
+const BYTES = { float32: 4, float16: 2, q8: 34 / 32, q4: 18 / 32 } as const;
 
 export function linear(session: Session): Promise<void> {
   const { quick, precisions } = session;
@@ -42,7 +42,7 @@ export function linear(session: Session): Promise<void> {
       const backend = await webgpu({ device, profile: true, matrixPrecision }).create();
       const exact = matrixPrecision === 'float32';
       if (exact || backend.details.matrixUnits !== 'not used') {
-        for (const dtype of exact ? (['float32', 'float16', 'q8'] as const) : (['float32', 'float16'] as const)) {
+        for (const dtype of exact ? (['float32', 'float16', 'q8', 'q4'] as const) : (['float32', 'float16'] as const)) {
           for (const product of exact ? [...few, ...many] : many)
             await measure(session, { backend, heat, matrixPrecision, dtype, product });
         }

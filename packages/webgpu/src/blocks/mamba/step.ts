@@ -2,9 +2,17 @@ import type { MambaConfig } from '@mamba/core/driver';
 import { decodeConv, decodeInProj, decodeScan } from '../../generated/index.ts';
 import type { BufferRange } from '../../gpu/shader.ts';
 import type { KernelContext } from '../../operations/kernel-context.ts';
-import { aligned, laneGroups, project, projectInParts, rowLoads, VECTOR_ROWS } from '../../operations/linear.ts';
+import {
+  aligned,
+  columnsOfLoad,
+  laneGroups,
+  project,
+  projectInParts,
+  rowLoads,
+  VECTOR_ROWS,
+} from '../../operations/linear.ts';
 import { normalise } from '../../operations/rms-norm.ts';
-import { FORMATS } from '../../storage.ts';
+import { FORMATS, type Format, hasScales, type Part } from '../../storage.ts';
 import type { BufferSizes, Buffers } from '../buffers.ts';
 import type { FusedCall } from '../fused-block.ts';
 import type { MambaBlock } from './mamba.ts';
@@ -55,7 +63,8 @@ export function step(block: MambaBlock, call: FusedCall, buffers: StepBuffers): 
   const { uz, projected, gated } = buffers;
   const { batch } = call;
   const many = isMany(kernels, batch);
-  const join = !many && canJoin(weights) ? joined(kernels, config, dModel) : APART;
+  const shared = joined(kernels, config, dModel);
+  const join = !many && canJoin(weights, shared) ? shared : APART;
   const apart = join.channels === 0;
   const offset = partsOffset(config, batch);
   if (many) stepInProjOfMany(block, call, buffers);
@@ -120,10 +129,22 @@ function joined(kernels: KernelContext, config: MambaConfig, dModel: number): Jo
 
 /**
  * Whether x_proj can share in_proj's dispatch. A split matrix numbers its workgroups anew in each part, so they would
- * not tell their channels; and a block of q8 is wider than a workgroup's channels.
+ * not tell their channels; and a load of q8 or q4 takes all channels of a workgroup.
  */
-function canJoin({ inProj, xProj }: BoundMamba): boolean {
-  return inProj.parts.length === 1 && xProj.parts.length === 1 && xProj.format !== 'q8';
+function canJoin({ inProj, xProj }: BoundMamba, { channels }: Joined): boolean {
+  return (
+    inProj.parts.length === 1 && xProj.parts.length === 1 && (!hasScales(xProj.format) || channels === JOINED_CHANNELS)
+  );
+}
+
+/** Channels whose part of a row of x_proj is one load. */
+function shareOf(format: Format): number {
+  return hasScales(format) ? JOINED_CHANNELS : columnsOfLoad(format);
+}
+
+/** Values and, for q8 and q4, the scales behind them, in one binding. */
+function withScales({ values, scales }: Part): BufferRange {
+  return scales === undefined ? values : { ...values, size: scales.offset + scales.size - values.offset };
 }
 
 /**
@@ -164,14 +185,14 @@ function stepInProj(
         TAPS: dConv,
         LOADS: rowLoads(inProj.format, dModel, wide.lanes),
         CHANNELS: workgroup / wide.lanes,
-        SHARE: projects ? channels / (xProj.format === 'float32' ? 4 : 8) : 1,
+        SHARE: projects ? channels / shareOf(xProj.format) : 1,
         OUTPUTS: projects ? Math.ceil(outputs / workgroup) : 1,
       },
       overrides: {
         WORKGROUP: workgroup,
         LANES: wide.lanes,
         FORMAT: FORMATS[inProj.format as keyof typeof FORMATS],
-        ALIGNED: aligned(inProj.format, dModel, dModel, 0, true),
+        ALIGNED: aligned(dModel, dModel, 0, columnsOfLoad(inProj.format)),
         NORM: norm !== undefined,
         SQUARES: norm !== undefined,
         BIAS: weights.inProjBias !== undefined,
@@ -187,7 +208,7 @@ function stepInProj(
         constants: weights.decode,
         state: state.conv!,
         y: uz,
-        xProj: projects ? xProj.parts[0]!.values : gpu.unusedInput,
+        xProj: projects ? withScales(xProj.parts[0]!) : gpu.unusedInput,
       },
       uniforms: {
         inputs: dModel,
@@ -198,6 +219,7 @@ function stepInProj(
         projected: outputs,
         row: projectedRow(config),
         parts: partsOffset(config, batch) / 4,
+        projectScales: (xProj.parts[0]!.scales?.offset ?? 0) / 4,
       },
       workgroups: [across, down, batch],
     });
@@ -252,7 +274,7 @@ function stepScan(
         WORKGROUP: scan.workgroup,
         LANES: scan.lanes,
         FORMAT: FORMATS[dtProj.format as keyof typeof FORMATS],
-        ALIGNED: aligned(dtProj.format, dtRank, row, 0, true),
+        ALIGNED: aligned(dtRank, row, 0, columnsOfLoad(dtProj.format)),
         MIXER_NORM: mixerNormEps !== undefined,
         SQUARES: mixerNormEps !== undefined,
         NORM: norms !== undefined,
