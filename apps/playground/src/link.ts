@@ -1,5 +1,6 @@
-import type { Source, Weights } from './playground.ts';
+import type { Weights } from './model.ts';
 import { INITIAL_SAMPLING, type SamplingFields } from './sampling.ts';
+import type { Source } from './source.ts';
 
 /** What a link to the page holds: the model, the text and how to sample. */
 export interface Setting {

@@ -1,49 +1,24 @@
 import { isMambaError } from '@mamba/core';
-import type { DeltaMap, LoadOptions } from '@mamba/lm';
-import type { WorkerLanguageModel, WorkerSelection, WorkerSession } from '@mamba/lm/worker';
-import { Branch, type MarkedPlace, type Transcript, textOf } from './branch.ts';
+import type { WorkerLanguageModel } from '@mamba/lm/worker';
+import { Branch, type MarkedPlace } from './branch.ts';
 import { download } from './download.ts';
+import { openEndings, writeEndings } from './endings.ts';
 import { errorWords } from './error-words.ts';
 import { bytes as bytesInWords, count } from './format.ts';
-import { hubIdOfAddress } from './hub-id.ts';
 import { keep, recall } from './kept.ts';
 import type { Setting } from './link.ts';
+import { type LoadedModel, noticeLoss, openModel, type Progress, type Weights } from './model.ts';
+import { type Pace, pacer } from './pace.ts';
 import type { SamplingFields } from './sampling.ts';
-import { type Alignment, align } from './selection/align.ts';
-import type { Scale } from './selection/summary.ts';
+import { INITIAL_VIEW, type Look, Looks, type View } from './selection/looks.ts';
+import type { Source } from './source.ts';
 import example from './training/example.txt?raw';
-import { Engine, probeBackends } from './worker/engine.ts';
+import { probeBackends } from './worker/engine.ts';
 import type { BackendName, BackendReport } from './worker/protocol.ts';
-
-export type Source =
-  | { readonly kind: 'shipped' }
-  | { readonly kind: 'hub'; readonly id: string }
-  | { readonly kind: 'url'; readonly url: string }
-  | { readonly kind: 'files'; readonly files: readonly File[] };
-
-export type GenerateOptions = NonNullable<Parameters<WorkerSession['generate']>[0]>;
-
-/** The type that matrices are stored in on the backend. */
-export type Weights = NonNullable<LoadOptions['weights']>;
+import { DEFAULT_TOKENS, type GenerateOptions, write } from './writing.ts';
 
 /** The work that runs; there is one at a time. */
 export type Busy = 'load' | 'read' | 'generate' | 'other';
-
-export interface LoadedModel {
-  readonly lm: WorkerLanguageModel;
-  readonly engine: Engine;
-  readonly title: string;
-}
-
-/** What was done with the last text: how much of it, and how fast. */
-export interface Pace {
-  readonly what: 'read' | 'written';
-  readonly tokens: number;
-  /** Tokens in all, or at most. */
-  readonly total: number;
-  /** Tokens a second, over the last tokens; undefined before there are two times. */
-  readonly perSecond: number | undefined;
-}
 
 /** An error in words, and the part of the page that it belongs to. */
 export interface PageError {
@@ -51,36 +26,6 @@ export interface PageError {
   readonly words: string;
 }
 
-/** A view of delta over a branch's text. */
-export interface Look {
-  readonly map: DeltaMap;
-  /** The text of each token. */
-  readonly labels: readonly string[];
-  readonly branch: Branch;
-  /** Where the tokens lie in the branch's text. */
-  readonly place: Alignment;
-  /** Tokens of the session before the first of the map. */
-  readonly skipped: number;
-}
-
-/** What is chosen of a look. */
-export interface View {
-  /** Infinite for the last one. */
-  readonly token: number;
-  /** -1 for all. */
-  readonly layer: number;
-  readonly scale: Scale;
-}
-
-export interface Progress {
-  readonly what: string;
-  readonly done: number;
-  readonly total: number;
-  readonly unit: 'bytes' | 'tensors';
-}
-
-/** The address of the shipped model. */
-export const SHIPPED = 'models/kjv-mamba/';
 /** What users do about an error here, where its own remedy is for programs. */
 const REMEDIES = { 'device-lost': 'Load the model again.' };
 /** A beginning to try, and one for models without a tokenizer. */
@@ -90,21 +35,6 @@ const EXAMPLE_IDS = '1 2 3';
 const SELECTION_EXAMPLE = 'And the LORD spake unto Moses, saying, Speak unto the children of Israel,';
 /** Tokens of the long text that the page offers. */
 export const BOOK_TOKENS = 50_000;
-/** Branches that go on at once from one state. */
-const ENDINGS = 2;
-/** The temperature of two endings where the form has 0, at which both would be alike. */
-const ENDINGS_TEMPERATURE = 0.8;
-/** Most tokens of a map. */
-const LOOK_TOKENS = 512;
-/** Tokens that are written where the form does not say. */
-const DEFAULT_TOKENS = 120;
-/** Times over which the speed is averaged. */
-const PACE_WINDOW = 32;
-/** Least milliseconds between two looks while the model writes. */
-const LOOK_INTERVAL = 600;
-/** A look while the model writes may take one part of the time in this many. */
-const LOOK_SHARE = 5;
-
 /** The state and the actions of the page, without its components. It calls `changed` after every change. */
 export class Playground {
   backends: readonly BackendReport[] | undefined;
@@ -124,25 +54,14 @@ export class Playground {
   readonly linked: Setting;
   deviceBytes: number | undefined;
   watching = true;
-  look: Look | undefined;
-  view: View = { token: Number.POSITIVE_INFINITY, layer: -1, scale: 'layer' };
-  looking = false;
+  view: View = INITIAL_VIEW;
   /** The text of the status line. */
   status = '';
   error: PageError | undefined;
   readonly #changed: () => void;
   #aborter: AbortController | undefined;
   #nextBranch = 1;
-  /** Counts the requests for a look, so that an outdated one is not shown. */
-  #looks = 0;
-  #looked: Transcript | undefined;
-  /** When the last look began that was not asked for, and how many milliseconds the last one took. */
-  #lookBegan = 0;
-  #lookTook = 0;
-  #lookEnded = 0;
-  /** The model's selection, which is opened with the first look at it. */
-  #selection: Promise<WorkerSelection> | undefined;
-  readonly #labels = new Map<number, string>();
+  #looks: Looks | undefined;
 
   /** @param linked What a link to the page brought along. */
   constructor(changed: () => void, linked: Setting) {
@@ -160,6 +79,16 @@ export class Playground {
     return { source, weights: loadedFrom?.weights, prompt: this.prompt || read, fields };
   }
 
+  /** The view of delta over the branch's text, as it was computed last. */
+  get look(): Look | undefined {
+    return this.#looks?.look;
+  }
+
+  /** Whether one is computed now. */
+  get looking(): boolean {
+    return this.#looks?.looking === true;
+  }
+
   async probe(): Promise<void> {
     try {
       this.backends = await probeBackends();
@@ -174,45 +103,33 @@ export class Playground {
   async load(source: Source, backend: BackendName, weights: Weights): Promise<void> {
     await this.#run('load', 'Loading …', async (signal) => {
       const before = this.model;
-      const { location, title } = locate(source);
-      let recalled = 0;
-      const kept = before?.engine.backend === backend && !before.engine.lost ? before.engine : undefined;
-      const engine = kept ?? (await Engine.start(backend));
-      try {
-        const lm = await engine.connection.load(location, {
-          ...{ signal, weights },
-          onDownload: ({ file, bytes, totalBytes }) => {
-            this.progress = { what: `Downloading ${file}`, done: bytes, total: totalBytes, unit: 'bytes' };
-            this.#changed();
-          },
-          onProgress: (done, total) => {
-            this.progress = { what: 'Tensors loaded', done, total, unit: 'tensors' };
-            this.#changed();
-          },
-        });
-        const session = await lm.createSession();
-        this.model = { lm, engine, title };
-        this.loadedFrom = { source, weights };
-        this.#selection = undefined;
-        this.#forgetLook();
-        this.#labels.clear();
-        this.#nextBranch = 1;
-        this.branch = new Branch(this.#nextBranch++, 'Branch 1', session);
-        this.branches = [this.branch];
-        // After a reload the page goes on where it was; later loads begin anew.
-        if (before === undefined) recalled = await this.#recall(lm);
-        if (!lm.info.hasTokenizer && this.prompt === EXAMPLE_PROMPT) this.prompt = EXAMPLE_IDS;
-      } catch (error) {
-        if (engine !== before?.engine) engine.end();
-        throw error;
-      } finally {
+      const engine = before?.engine.backend === backend && !before.engine.lost ? before.engine : undefined;
+      const { model, session } = await openModel(source, {
+        ...{ backend, weights, signal, engine },
+        onProgress: (progress) => {
+          this.progress = progress;
+          this.#changed();
+        },
+      }).finally(() => {
         this.progress = undefined;
-      }
-      if (before !== undefined && before.engine !== engine) before.engine.end();
+      });
+      const { lm, title } = model;
+      this.model = model;
+      this.loadedFrom = { source, weights };
+      // A look of the model before that is still computed is dropped.
+      this.#looks?.forget();
+      this.#looks = new Looks(lm, this.#changed);
+      this.#nextBranch = 1;
+      this.branch = new Branch(this.#nextBranch++, 'Branch 1', session);
+      this.branches = [this.branch];
+      // After a reload the page goes on where it was; later loads begin anew.
+      const recalled = before === undefined ? await this.#recall(lm) : 0;
+      if (!lm.info.hasTokenizer && this.prompt === EXAMPLE_PROMPT) this.prompt = EXAMPLE_IDS;
+      if (before !== undefined && before.engine !== model.engine) before.engine.end();
       else await before?.lm.dispose();
       this.pace = undefined;
       const again = recalled === 0 ? '' : ` ${count(recalled, 'branch', 'branches')} of your last visit came back.`;
-      return `${title} is loaded, on ${this.model.lm.info.backend.description}.${again}`;
+      return `${title} is loaded, on ${lm.info.backend.description}.${again}`;
     });
   }
 
@@ -265,8 +182,21 @@ export class Playground {
     await this.#run('generate', 'Generating …', async (signal) => {
       if (input !== '') await this.#read(branch, lm, input, signal);
       const measure = this.#pacer('written', options.maxTokens ?? DEFAULT_TOKENS);
-      measure(0);
-      const { tokens, reason } = await this.#write(branch, { ...options, signal }, true, measure);
+      const looks = this.#looks!;
+      const { tokens, reason } = await write(
+        lm,
+        branch,
+        { ...options, signal },
+        {
+          onToken: (tokens, since, now) => {
+            // A look has the worker for itself: such times are not those of a token.
+            if (!looks.looking && looks.ended < since) branch.note(branch.length, now - since, 'written');
+            measure(tokens);
+            this.#lookNowAndThen();
+          },
+          onChange: this.#changed,
+        },
+      );
       return `${count(tokens, 'token')} written: ${reason}.`;
     });
   }
@@ -276,76 +206,18 @@ export class Playground {
     const { lm } = this.model!;
     const parent = this.branch!;
     await this.#run('generate', 'Writing two endings …', async (signal) => {
-      const bytes = await parent.saved();
-      const first = options.seed ?? 1;
-      const branches: Branch[] = [];
-      for (let ending = 0; ending < ENDINGS; ending++) {
-        const id = this.#nextBranch++;
-        branches.push(parent.continued(id, `Branch ${id}`, await lm.loadSession(bytes)));
-      }
+      const { branches, file } = await openEndings(lm, parent, this.#nextBranch);
+      this.#nextBranch += branches.length;
       this.branches = [...this.branches, ...branches];
       this.branch = branches[0]!;
-      const total = branches.length * (options.maxTokens ?? DEFAULT_TOKENS);
-      const measure = this.#pacer('written', total);
-      const sum = (): number => branches.reduce((tokens, { ahead }) => tokens + ahead, 0);
-      measure(0);
-      const written = await Promise.all(
-        branches.map((branch, index) => {
-          const temperature = options.temperature || ENDINGS_TEMPERATURE;
-          return this.#write(branch, { ...options, temperature, seed: first + index, signal }, false, () =>
-            measure(sum()),
-          );
-        }),
-      );
-      const tokens = written.reduce((all, ending) => all + ending.tokens, 0);
-      return `${count(tokens, 'token')} written, in two endings from one file of ${bytesInWords(bytes.length)}.`;
-    });
-  }
-
-  /**
-   * Has a branch go on.
-   * @param timed Whether the branch keeps the time of each token.
-   * @returns how many tokens were written, and why no more.
-   */
-  async #write(
-    branch: Branch,
-    options: GenerateOptions,
-    timed: boolean,
-    measure: (tokens: number) => void,
-  ): Promise<{ readonly tokens: number; readonly reason: string }> {
-    const { lm } = this.model!;
-    const before = branch.session.length;
-    let then = performance.now();
-    let tokens = 0;
-    let reason = 'stopped';
-    try {
-      for await (const { id, text, finishReason } of branch.session.generate(options)) {
-        reason = finishReason === 'stop' ? 'the model ended it' : 'that many were asked for';
-        branch.add('written', lm.info.hasTokenizer || id === undefined ? text : `${id} `, id === undefined ? [] : [id]);
-        if (id !== undefined) {
-          const now = performance.now();
-          branch.ahead = ++tokens;
-          // A look has the worker for itself, and two branches share it: such times are not those of a token.
-          if (timed && !this.looking && this.#lookEnded < then) branch.note(before + tokens, now - then, 'written');
-          then = now;
-          measure(tokens);
-          this.#lookNowAndThen();
-        }
-        // The session tells of these tokens by now.
-        if (finishReason !== undefined) branch.ahead = 0;
+      const measure = this.#pacer('written', branches.length * (options.maxTokens ?? DEFAULT_TOKENS));
+      const tokens = await writeEndings(lm, branches, { ...options, signal }, (tokens) => {
+        measure(tokens);
+        this.#lookNowAndThen();
         this.#changed();
-      }
-    } catch (error) {
-      if (!isMambaError(error, 'aborted')) throw error;
-      reason = 'stopped';
-    } finally {
-      branch.ahead = 0;
-    }
-    // An empty session begins with a special token of the checkpoint.
-    const first = lm.info.specialTokens.bos ?? lm.info.specialTokens.eos[0];
-    if (before === 0 && branch.session.length === tokens + 1 && first !== undefined)
-      branch.transcript = { ...branch.transcript, ids: [first, ...branch.transcript.ids] };
-    return { tokens, reason };
+      });
+      return `${count(tokens, 'token')} written, in two endings from one file of ${bytesInWords(file.length)}.`;
+    });
   }
 
   /** Reads the page's example text over and over, up to some 50,000 tokens. */
@@ -378,14 +250,14 @@ export class Playground {
     });
   }
 
-  /** Gives a function that is told how many tokens are done, and keeps the pace. */
+  /** Gives a function that is told how many tokens are done, and keeps the pace. It is told of none at once. */
   #pacer(what: Pace['what'], total: number): (tokens: number) => void {
-    const times: [time: number, tokens: number][] = [];
-    return (tokens) => {
-      times.push([performance.now(), tokens]);
-      if (times.length > PACE_WINDOW) times.shift();
-      this.pace = { what, tokens, total, perSecond: rate(times) };
+    const pace = pacer(what, total);
+    const measure = (tokens: number): void => {
+      this.pace = pace(tokens);
     };
+    measure(0);
+    return measure;
   }
 
   /** Ends the work that runs: a load, a reading or a generation. */
@@ -488,10 +360,7 @@ export class Playground {
 
   watch(on: boolean): void {
     this.watching = on;
-    if (!on) {
-      this.#forgetLook();
-      this.#releaseSelection();
-    }
+    if (!on) this.#looks?.release();
     this.#changed();
     if (on) void this.refreshLook();
   }
@@ -507,92 +376,28 @@ export class Playground {
     this.#changed();
   }
 
-  /** Computes delta of the branch's text. The result is dropped where another look began meanwhile. */
+  /** Computes delta of the branch's text, where it is watched. */
   async refreshLook(): Promise<void> {
     const { model, branch } = this;
-    if (!this.watching || model === undefined || branch === undefined || branch.transcript.ids.length === 0) {
-      this.#forgetLook();
-      this.#changed();
-      return;
-    }
-    if (model.engine.lost) return;
-    // A transcript never changes, so the same one has the same look.
-    if (branch.transcript === this.#looked) return;
-    this.#looked = branch.transcript;
-    const turn = ++this.#looks;
-    this.looking = true;
-    this.#changed();
+    if (!this.watching || model === undefined || branch === undefined || model.engine.lost) return;
     try {
-      const begin = performance.now();
-      const { ids: all } = branch.transcript;
-      const text = textOf(branch.transcript);
-      const before = branch.length - all.length;
-      const ids = all.slice(-LOOK_TOKENS);
-      const labels = await this.#labelsOf(model.lm, ids);
-      if (turn !== this.#looks) return;
-      this.#selection ??= model.lm.openSelection();
-      const map = await (await this.#selection).deltas(ids);
-      if (turn !== this.#looks) return;
-      this.look = { map, labels, branch, place: align(text, labels), skipped: before + all.length - ids.length };
-      this.#lookTook = performance.now() - begin;
+      await this.#looks!.refresh(branch);
     } catch (error) {
-      this.#noticeLoss(error);
-      if (turn !== this.#looks) return;
-      this.#forgetLook();
-      this.#releaseSelection();
+      noticeLoss(model, error);
       this.error = { place: 'selection', words: `The selection cannot be shown: ${errorWords(error, REMEDIES)}` };
+      this.#changed();
     }
-    this.looking = false;
-    this.#lookEnded = performance.now();
-    this.#changed();
   }
 
   /** Looks at what is written so far, if the last look is long enough ago. */
   #lookNowAndThen(): void {
-    const now = performance.now();
-    if (!this.watching || this.looking) return;
-    if (now - this.#lookBegan < Math.max(LOOK_INTERVAL, LOOK_SHARE * this.#lookTook)) return;
-    this.#lookBegan = now;
-    void this.refreshLook();
-  }
-
-  async #labelsOf(lm: WorkerLanguageModel, ids: readonly number[]): Promise<readonly string[]> {
-    if (!lm.info.hasTokenizer) return ids.map(String);
-    const unknown = [...new Set(ids)].filter((id) => !this.#labels.has(id));
-    const texts = await Promise.all(unknown.map((id) => lm.decode([id])));
-    for (const [index, id] of unknown.entries()) this.#labels.set(id, texts[index]! || `<${id}>`);
-    return ids.map((id) => this.#labels.get(id)!);
-  }
-
-  #releaseSelection(): void {
-    void this.#selection?.then(
-      (selection) => selection.dispose(),
-      () => {},
-    );
-    this.#selection = undefined;
-  }
-
-  #forgetLook(): void {
-    this.#looks++;
-    this.#looked = undefined;
-    this.look = undefined;
-    this.looking = false;
+    if (this.watching && this.#looks?.isDue()) void this.refreshLook();
   }
 
   #adopt(branch: Branch): void {
     this.branches = [...this.branches, branch];
     this.branch = branch;
     this.pace = undefined;
-  }
-
-  /**
-   * Notes that the device or the worker of the model is gone. The text can still be read, and the next load starts
-   * another worker.
-   */
-  #noticeLoss(error: unknown): void {
-    const engine = this.model?.engine;
-    if (engine?.connection.failure !== undefined) engine.end();
-    else if (engine !== undefined && isMambaError(error, 'device-lost')) engine.lost = true;
   }
 
   async #run(busy: Busy, beginning: string, act: (signal: AbortSignal) => Promise<string>): Promise<void> {
@@ -609,7 +414,7 @@ export class Playground {
       // Not before the page takes the next action: a look may draw it in between.
       this.status = words + notKept;
     } catch (error) {
-      this.#noticeLoss(error);
+      if (this.model !== undefined) noticeLoss(this.model, error);
       this.status = isMambaError(error, 'aborted') ? 'Cancelled.' : '';
       if (!isMambaError(error, 'aborted'))
         this.error = { place: busy === 'load' ? 'model' : 'text', words: errorWords(error, REMEDIES) };
@@ -619,32 +424,5 @@ export class Playground {
     }
     this.#changed();
     await this.refreshLook();
-  }
-}
-
-function rate(times: readonly (readonly [time: number, tokens: number])[]): number | undefined {
-  const [[begin, first], [end, last]] = [times[0]!, times.at(-1)!];
-  return end > begin ? (1000 * (last - first)) / (end - begin) : undefined;
-}
-
-function locate(source: Source): { readonly location: string | readonly File[]; readonly title: string } {
-  switch (source.kind) {
-    case 'shipped':
-      return { location: new URL(SHIPPED, document.baseURI).href, title: 'KJV Mamba' };
-    case 'hub': {
-      const id = hubIdOfAddress(source.id) ?? source.id.trim().replace(/^hf:/, '');
-      return { location: `hf:${id}`, title: id };
-    }
-    case 'url': {
-      const id = hubIdOfAddress(source.url);
-      if (id !== undefined) return { location: `hf:${id}`, title: id };
-      const url = new URL(source.url.trim(), document.baseURI);
-      return { location: url.href, title: url.pathname.split('/').filter(Boolean).at(-1) ?? url.host };
-    }
-    case 'files': {
-      const [first] = source.files;
-      if (first === undefined) throw new Error('Choose the files of a model first.');
-      return { location: source.files, title: first.webkitRelativePath.split('/')[0] || first.name };
-    }
   }
 }

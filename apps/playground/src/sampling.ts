@@ -1,4 +1,4 @@
-import type { GenerateOptions } from './playground.ts';
+import type { GenerateOptions } from './writing.ts';
 
 /** The contents of the form: the fields as they are written, empty where an option is left out. */
 export type SamplingFields = Readonly<Record<(typeof FIELDS)[number]['name'], string>>;

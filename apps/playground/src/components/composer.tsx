@@ -1,6 +1,7 @@
 import { useEffect, useRef } from 'preact/hooks';
 import { count, duration } from '../format.ts';
-import type { Pace, Playground } from '../playground.ts';
+import type { Pace } from '../pace.ts';
+import type { Playground } from '../playground.ts';
 import { samplingOptions } from '../sampling.ts';
 import { Action } from './action.tsx';
 import { ErrorNote } from './error-note.tsx';

@@ -1,7 +1,9 @@
 import { parameterCount } from '@mamba/core';
 import { useState } from 'preact/hooks';
 import { bytes } from '../format.ts';
-import type { Playground, Progress, Source, Weights } from '../playground.ts';
+import type { Progress, Weights } from '../model.ts';
+import type { Playground } from '../playground.ts';
+import type { Source } from '../source.ts';
 import type { BackendName } from '../worker/protocol.ts';
 import { BackendChoice, LABELS, proposed } from './backend-choice.tsx';
 import { ErrorNote } from './error-note.tsx';

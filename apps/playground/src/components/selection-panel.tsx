@@ -1,8 +1,9 @@
 import { useMemo, useRef, useState } from 'preact/hooks';
 import { download } from '../download.ts';
 import { count } from '../format.ts';
-import type { Look, Playground } from '../playground.ts';
+import type { Playground } from '../playground.ts';
 import { ramp } from '../selection/colour.ts';
+import type { Look } from '../selection/looks.ts';
 import { describe, format, quoted, ranges, type Scale, visible } from '../selection/summary.ts';
 import { ErrorNote } from './error-note.tsx';
 import { HeatMap } from './heat-map.tsx';

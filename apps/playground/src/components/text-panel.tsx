@@ -1,8 +1,9 @@
 import { useEffect, useMemo, useRef } from 'preact/hooks';
 import type { Branch, Segment } from '../branch.ts';
 import { bytes, count } from '../format.ts';
-import type { Look, Playground, View } from '../playground.ts';
+import type { Playground } from '../playground.ts';
 import { samplingOptions } from '../sampling.ts';
+import type { Look, View } from '../selection/looks.ts';
 import { shades } from '../selection/shades.ts';
 import { ranges } from '../selection/summary.ts';
 import { Action } from './action.tsx';

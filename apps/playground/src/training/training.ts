@@ -2,7 +2,7 @@ import { proposed } from '../components/backend-choice.tsx';
 import { download } from '../download.ts';
 import { errorWords } from '../error-words.ts';
 import { count } from '../format.ts';
-import { SHIPPED } from '../playground.ts';
+import { SHIPPED } from '../source.ts';
 import type { BackendName, BackendReport } from '../worker/protocol.ts';
 import { Heads } from './heads.ts';
 import { rightWords } from './summary.ts';

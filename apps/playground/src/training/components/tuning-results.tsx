@@ -2,7 +2,7 @@ import { useState } from 'preact/hooks';
 import { Action } from '../../components/action.tsx';
 import { Fact } from '../../components/fact.tsx';
 import { duration } from '../../format.ts';
-import { SHIPPED } from '../../playground.ts';
+import { SHIPPED } from '../../source.ts';
 import type { Training } from '../training.ts';
 import { LossChart } from './loss-chart.tsx';
 
