@@ -11,9 +11,9 @@ import { decodeLink, encodeLink } from '../../src/versus/link.ts';
 import type { VersusRequest } from '../../src/versus/request.ts';
 import { SYSTEMS } from '../../src/versus/systems.ts';
 import { QUICK_RECIPES, RECIPES } from '../../src/versus/tasks/recipes.ts';
-import { hearWorker, saveFile } from '../start-worker.ts';
+import { saveFile } from '../start-worker.ts';
 import { showCalculator } from './calculator.ts';
-import type { FromWorker, ToWorker } from './messages.ts';
+import { Comparison } from './comparison.ts';
 import { ResultView } from './result-view.ts';
 
 const find = <T extends Element = HTMLElement>(selector: string): T => document.querySelector<T>(selector)!;
@@ -26,10 +26,7 @@ const bar = find<HTMLProgressElement>('#bar');
 const status = find('#status');
 
 let report: VersusReport | undefined;
-let worker: Worker | undefined;
-let stopping = false;
-let parts = 1;
-let done = 0;
+let comparison: Comparison | undefined;
 
 const style = document.createElement('style');
 style.textContent = css;
@@ -42,18 +39,11 @@ void openLink();
 
 controls.addEventListener('submit', (event) => {
   event.preventDefault();
-  start({ type: 'run', backend: find<HTMLSelectElement>('#backend').value, request: requestOf() });
+  start();
 });
 stopButton.addEventListener('click', () => {
-  if (stopping) {
-    // It was asked to stop and is in a long call: it is taken away with what it has told so far.
-    finish(report && { ...report, interrupted: true });
-    return;
-  }
-  stopping = true;
-  stopButton.textContent = 'Stop now';
-  find('#doing').textContent = 'stopping after this sample';
-  worker?.postMessage({ type: 'stop' } satisfies ToWorker);
+  comparison?.stop();
+  if (comparison?.stopping) stopButton.textContent = 'Stop now';
 });
 shareButton.addEventListener('click', () => void share());
 saveButton.addEventListener('click', () => {
@@ -129,11 +119,8 @@ function requestOf(): VersusRequest {
   };
 }
 
-function start(request: ToWorker): void {
-  worker = new Worker(new URL('./worker.ts', import.meta.url), { type: 'module' });
-  hearWorker<FromWorker>(worker, { hear, fail });
-  worker.postMessage(request);
-  [parts, done, stopping, report] = [1, 0, false, undefined];
+function start(): void {
+  report = undefined;
   if (location.hash !== '') history.replaceState(null, '', location.pathname + location.search);
   find('#origin').hidden = true;
   find('#progress').hidden = false;
@@ -144,35 +131,25 @@ function start(request: ToWorker): void {
   view.clear();
   calculate();
   say('');
-}
-
-function hear(notice: FromWorker): void {
-  if (notice.type === 'begin') {
-    [parts, done] = [notice.parts, 0];
-  } else if (notice.type === 'step') {
-    if (!stopping) find('#doing').textContent = notice.label;
-  } else if (notice.type === 'advance') {
-    done += notice.parts;
-    bar.value = Math.min(done / parts, 1);
-  } else if (notice.type === 'partial') {
-    report = notice.report;
-    view.show(report);
-    calculate();
-  } else if (notice.type === 'done') {
-    finish(notice.report);
-  } else {
-    fail(notice.message);
-  }
-}
-
-function fail(message: string): void {
-  finish(report && { ...report, interrupted: true });
-  say(message, true);
+  comparison = new Comparison(find<HTMLSelectElement>('#backend').value, requestOf(), {
+    progress(doing, share) {
+      find('#doing').textContent = doing;
+      if (share !== undefined) bar.value = share;
+    },
+    partial(soFar) {
+      report = soFar;
+      view.show(report);
+      calculate();
+    },
+    end(result, failure) {
+      finish(result);
+      if (failure !== undefined) say(failure, true);
+    },
+  });
 }
 
 function finish(result: VersusReport | undefined): void {
-  worker?.terminate();
-  worker = undefined;
+  comparison = undefined;
   find('#progress').hidden = true;
   runButton.disabled = false;
   stopButton.disabled = true;
@@ -219,7 +196,7 @@ async function share(): Promise<void> {
 
 async function openLink(): Promise<void> {
   const fragment = location.hash.slice(1);
-  if (fragment === '' || worker !== undefined) return;
+  if (fragment === '' || comparison !== undefined) return;
   try {
     show(await decodeLink(fragment), 'This came with the link');
     say('');
