@@ -14,6 +14,7 @@ import {
   modelConfig,
   parameterCount,
 } from '@mamba/core';
+import { stateBytes } from '@mamba/core/toolkit';
 import { initialParameters, Random } from '@mamba/train';
 import type { Pause, Values } from '../cases/contract.ts';
 import { compareValues, readAll } from '../cases/values.ts';
@@ -21,7 +22,6 @@ import { describeDisagreement, messageOf, Stopped } from '../errors.ts';
 import type { CheckRecord } from '../schema/report.ts';
 import type { GenerationRow } from '../schema/versus.ts';
 import { quantile } from '../timing/statistics.ts';
-import { stateBytes } from './state-bytes.ts';
 
 export interface GenerationModel {
   readonly name: string;

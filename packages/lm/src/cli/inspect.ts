@@ -1,5 +1,5 @@
 import { type ModelConfig, sizeOf } from '@mamba/core';
-import { modelSlots, slotShape, stateGrows } from '@mamba/core/toolkit';
+import { stateBytes, stateGrows } from '@mamba/core/toolkit';
 import Table from 'cli-table3';
 import { checkpointTokenizer } from '../tokenizer/tokenizer.ts';
 import { withCheckpoint } from './location.ts';
@@ -34,11 +34,7 @@ export function inspect(location: string, flags: InspectFlags, signal: AbortSign
       bytes: listed.reduce((sum, { bytes }) => sum + bytes, 0),
       layers: config.blocks.length,
       // The state of a sequence in float32, before its first token.
-      stateBytes:
-        4 *
-        modelSlots(config)
-          .flat()
-          .reduce((sum, slot) => sum + sizeOf(slotShape(slot, [0]) ?? [0]), 0),
+      stateBytes: stateBytes(config, 0),
     };
     const vocabulary = tokenizer && {
       specialTokens: Object.fromEntries(tokenizer.specialTokens),

@@ -7,6 +7,7 @@
 import { bytesSource } from '@mamba/checkpoint';
 import { MODEL_GRADIENTS_TOLERANCE } from '@mamba/conformance';
 import { type Backend, isMambaError, MambaError, type Model, type ModelConfig, parameterCount } from '@mamba/core';
+import { stateBytes } from '@mamba/core/toolkit';
 import {
   accuracy,
   type BatchSource,
@@ -27,7 +28,6 @@ import { compareValues } from '../../cases/values.ts';
 import { describeDisagreement, messageOf, Stopped } from '../../errors.ts';
 import type { CheckRecord } from '../../schema/report.ts';
 import type { TaskRecipe, TaskRow } from '../../schema/versus.ts';
-import { stateBytes } from '../state-bytes.ts';
 import { type TaskModel, taskConfig } from './models.ts';
 import { TASKS } from './recipes.ts';
 
