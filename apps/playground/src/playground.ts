@@ -1,5 +1,6 @@
 import { isMambaError } from '@mamba/core';
 import type { WorkerLanguageModel } from '@mamba/lm/worker';
+import { bookOf } from './book.ts';
 import { Branch, type MarkedPlace } from './branch.ts';
 import { download } from './download.ts';
 import { openEndings, writeEndings } from './endings.ts';
@@ -12,7 +13,6 @@ import { type Pace, pacer } from './pace.ts';
 import type { SamplingFields } from './sampling.ts';
 import { INITIAL_VIEW, type Look, Looks, type View } from './selection/looks.ts';
 import type { Source } from './source.ts';
-import example from './training/example.txt?raw';
 import { probeBackends } from './worker/engine.ts';
 import type { BackendName, BackendReport } from './worker/protocol.ts';
 import { DEFAULT_TOKENS, type GenerateOptions, write } from './writing.ts';
@@ -224,8 +224,7 @@ export class Playground {
   async readBook(): Promise<void> {
     await this.#run('read', 'Reading …', async (signal) => {
       const { lm } = this.model!;
-      const { length } = await lm.encode(example);
-      await this.#read(this.branch!, lm, example.repeat(Math.ceil(BOOK_TOKENS / length)), signal);
+      await this.#read(this.branch!, lm, await bookOf(lm, BOOK_TOKENS), signal);
       return `${count(this.branch!.length, 'token')} are read.`;
     });
   }

@@ -1,30 +1,28 @@
 import { useMemo } from 'preact/hooks';
 import { type Branch, textOf } from '../branch.ts';
 import { count } from '../format.ts';
-import type { Playground } from '../playground.ts';
 
 /** Characters of an ending that are shown, at most: its last ones. */
 const SHOWN = 600;
 
 /** The texts of branches that come from one another, side by side, each from where it goes its own way. */
-export function Endings({ playground: { branches, branch } }: { readonly playground: Playground }) {
-  const family = branches.filter((other) => rootOf(other) === rootOf(branch!));
-  const texts = family.map(({ transcript }) => transcript);
+export function Endings({ branches }: { readonly branches: readonly Branch[] }) {
+  const texts = branches.map(({ transcript }) => transcript);
   const shared = useMemo(() => commonPrefix(texts.map(textOf)), texts);
-  const endings = family
-    .map((member) => ({ member, ending: textOf(member.transcript).slice(shared) }))
+  const endings = branches
+    .map((branch) => ({ branch, ending: textOf(branch.transcript).slice(shared) }))
     .filter(({ ending }) => ending !== '');
   if (endings.length < 2) return null;
   return (
     <details class="endings" open>
       <summary>
         {count(endings.length, 'ending')} from one state of{' '}
-        {count(Math.min(...family.flatMap(({ origin }) => origin?.length ?? [])), 'token')}
+        {count(Math.min(...branches.flatMap(({ origin }) => origin?.length ?? [])), 'token')}
       </summary>
       <div class="columns">
-        {endings.map(({ member, ending }) => (
-          <section key={member.id} aria-label={`Ending of ${member.name.toLowerCase()}`}>
-            <h3>{member.name}</h3>
+        {endings.map(({ branch: { id, name }, ending }) => (
+          <section key={id} aria-label={`Ending of ${name.toLowerCase()}`}>
+            <h3>{name}</h3>
             <p>
               {ending.length > SHOWN ? '… ' : ''}
               {ending.slice(-SHOWN)}
@@ -34,6 +32,11 @@ export function Endings({ playground: { branches, branch } }: { readonly playgro
       </div>
     </details>
   );
+}
+
+/** The branches that have their first branch in common with this one. */
+export function familyOf(branch: Branch, branches: readonly Branch[]): readonly Branch[] {
+  return branches.filter((other) => rootOf(other) === rootOf(branch));
 }
 
 function rootOf(branch: Branch): Branch {

@@ -1,16 +1,10 @@
 import type { ComponentChildren } from 'preact';
 import { ErrorNote } from './error-note.tsx';
-
-type Page = 'models' | 'training';
-
-const PAGES: readonly { readonly page: Page; readonly address: string; readonly label: string }[] = [
-  { page: 'models', address: './', label: 'Try models' },
-  { page: 'training', address: './train.html', label: 'Train' },
-];
+import { type Page, PageLinks } from './page-links.tsx';
 
 interface FrameProps {
   /** The page that is shown. */
-  readonly page: Page;
+  readonly page: Exclude<Page, 'showcase'>;
   /** What the page is for, in a sentence or two. */
   readonly lead: string;
   /** An error that belongs to the page as a whole. */
@@ -21,18 +15,12 @@ interface FrameProps {
   readonly children: ComponentChildren;
 }
 
-/** What all pages have: the heading, the way to the other page, the error, and the status line. */
+/** What all pages have: the heading, the ways to the other pages, the error, and the status line. */
 export function Frame({ page, lead, error, onDismiss = () => {}, status, children }: FrameProps) {
   return (
     <>
       <header class="masthead">
-        <nav aria-label="Pages">
-          {PAGES.map(({ page: other, address, label }) => (
-            <a key={other} href={address} aria-current={other === page ? 'page' : undefined}>
-              {label}
-            </a>
-          ))}
-        </nav>
+        <PageLinks page={page} />
         <h1>
           Mamba <span>{page === 'models' ? 'playground' : 'training'}</span>
         </h1>

@@ -1,8 +1,8 @@
 import type { ModelConfig } from '@mamba/core';
 import type { Branch, TokenTime } from '../branch.ts';
-import { cacheBytesPerToken } from '../curves/cache.ts';
 import { Curve, type Stretch } from '../curves/curve.tsx';
-import { bytes, count } from '../format.ts';
+import { MemoryCurve, MemoryNote } from '../curves/memory-curve.tsx';
+import { count } from '../format.ts';
 
 interface LiveCurvesProps {
   readonly branch: Branch;
@@ -13,14 +13,12 @@ interface LiveCurvesProps {
 export function LiveCurves({ branch, config }: LiveCurvesProps) {
   const { length, times } = branch;
   const state = branch.session.bytes;
-  const perToken = cacheBytesPerToken(config);
   const lines = [
     { name: 'reading', kind: 'second', stretches: smooth(times, 'read') },
     { name: 'writing', kind: 'first', stretches: smooth(times, 'written') },
   ] as const;
   // A session tells the size of its state once it has one.
   if (length < 2 || state === 0) return null;
-  const cache = perToken * length;
   return (
     <section class="curves" aria-label="Over the tokens of this branch">
       <Curve
@@ -30,39 +28,8 @@ export function LiveCurves({ branch, config }: LiveCurvesProps) {
         formatX={(x) => count(Math.round(x), 'token')}
         formatY={(y) => `${Number(y.toPrecision(2))} ms`}
       />
-      <Curve
-        title="Memory"
-        description={`The state has ${bytes(state)} at any length; a Transformer's cache would have ${bytes(cache)}.`}
-        lines={[
-          {
-            name: `state: ${bytes(state)}`,
-            kind: 'first',
-            stretches: [
-              [
-                [0, state],
-                [length, state],
-              ],
-            ],
-          },
-          {
-            name: `a Transformer’s cache: ${bytes(cache)}`,
-            kind: 'dashed',
-            stretches: [
-              [
-                [0, 0],
-                [length, cache],
-              ],
-            ],
-          },
-        ]}
-        formatX={(x) => count(Math.round(x), 'token')}
-        formatY={bytes}
-      />
-      <p class="hint">
-        The cache is computed, not measured: a Transformer of this width and about as many weights keeps{' '}
-        {bytes(perToken)} for each token, in float32. This model needs more than that cache only up to{' '}
-        {count(Math.floor(state / perToken), 'token')}.
-      </p>
+      <MemoryCurve {...{ config, length, state }} />
+      <MemoryNote {...{ config, state }} />
     </section>
   );
 }

@@ -2,11 +2,12 @@ import { useMemo, useRef, useState } from 'preact/hooks';
 import { download } from '../download.ts';
 import { count } from '../format.ts';
 import type { Playground } from '../playground.ts';
-import { ramp } from '../selection/colour.ts';
 import type { Look } from '../selection/looks.ts';
 import { describe, format, quoted, ranges, type Scale, visible } from '../selection/summary.ts';
 import { ErrorNote } from './error-note.tsx';
 import { HeatMap } from './heat-map.tsx';
+import { LayerField } from './layer-field.tsx';
+import { ShadeLegend } from './shade-legend.tsx';
 import { useTheme } from './use-theme.ts';
 
 /** Shows delta of each token in each layer. */
@@ -67,17 +68,7 @@ function Shown({ playground, look: { map, labels, skipped } }: ShownProps) {
         </p>
       )}
       <div class="pickers">
-        <label class="field">
-          Layer
-          <select value={layer} onChange={(event) => playground.setView({ layer: Number(event.currentTarget.value) })}>
-            <option value={-1}>All layers</option>
-            {map.layers.map((_, index) => (
-              <option key={index} value={index}>
-                {index + 1}
-              </option>
-            ))}
-          </select>
-        </label>
+        <LayerField layer={layer} layers={map.layers.length} onChoose={(layer) => playground.setView({ layer })} />
         <label class="field">
           Colours span
           <select value={scale} onChange={(event) => playground.setView({ scale: event.currentTarget.value as Scale })}>
@@ -104,11 +95,7 @@ function Shown({ playground, look: { map, labels, skipped } }: ShownProps) {
         />
         <figcaption>
           <span>Layers from top to bottom, tokens from left to right; the text is shaded by {where}.</span>
-          <span class="legend" aria-hidden="true">
-            passes over
-            <i style={{ background: `linear-gradient(to right, ${ramp(theme).join(', ')})` }} />
-            lets in
-          </span>
+          <ShadeLegend theme={theme} />
         </figcaption>
       </figure>
       <div class="actions">

@@ -58,6 +58,14 @@ export function ShadedText({ runs, shading, theme, chosen, onChoose }: ShadedTex
   );
 }
 
+/** The token that a key leads to: the one before by the left arrow, the next one by the right; undefined for others. */
+export function tokenAfter(event: KeyboardEvent, token: number, tokens: number): number | undefined {
+  const by = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
+  if (by === undefined) return undefined;
+  event.preventDefault();
+  return Math.min(Math.max(token + by, 0), tokens - 1);
+}
+
 type Piece = Run &
   ({ readonly token: undefined; readonly shade: 0 } | { readonly token: number; readonly shade: number });
 

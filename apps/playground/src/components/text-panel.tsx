@@ -1,19 +1,19 @@
+import { stateGrows } from '@mamba/core/toolkit';
 import { useEffect, useMemo, useRef } from 'preact/hooks';
 import type { Branch, Segment } from '../branch.ts';
 import { bytes, count } from '../format.ts';
 import type { Playground } from '../playground.ts';
 import { samplingOptions } from '../sampling.ts';
-import type { Look, View } from '../selection/looks.ts';
-import { shades } from '../selection/shades.ts';
+import { shadingOf } from '../selection/shading.ts';
 import { ranges } from '../selection/summary.ts';
 import { Action } from './action.tsx';
 import { Branches } from './branches.tsx';
 import { COMPOSER, Composer, speedWords } from './composer.tsx';
-import { Endings } from './endings.tsx';
+import { Endings, familyOf } from './endings.tsx';
 import { Fact } from './fact.tsx';
 import { LiveCurves } from './live-curves.tsx';
 import { Sampling } from './sampling.tsx';
-import { ShadedText, type Shading } from './shaded-text.tsx';
+import { ShadedText, tokenAfter } from './shaded-text.tsx';
 import { TokenReadout } from './token-readout.tsx';
 import { useTheme } from './use-theme.ts';
 
@@ -51,10 +51,8 @@ export function TextPanel({ playground }: { readonly playground: Playground }) {
   }, []);
 
   const step = (event: KeyboardEvent): void => {
-    const by = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
-    if (by === undefined || look === undefined) return;
-    event.preventDefault();
-    playground.setView({ token: Math.min(Math.max(token! + by, 0), look.map.tokens - 1) });
+    const next = look && tokenAfter(event, token!, look.map.tokens);
+    if (next !== undefined) playground.setView({ token: next });
   };
 
   return (
@@ -99,12 +97,15 @@ export function TextPanel({ playground }: { readonly playground: Playground }) {
       )}
       <dl class="facts live" aria-label="This branch">
         <Fact name="Read so far" value={count(branch.length, 'token')} />
-        <Fact name="State, at any length" value={branch.session.bytes > 0 ? bytes(branch.session.bytes) : 'zero'} />
+        <Fact
+          name={stateGrows(playground.model!.lm.info.config) ? 'State and cache' : 'State, at any length'}
+          value={branch.session.bytes > 0 ? bytes(branch.session.bytes) : 'zero'}
+        />
         <Fact name="Speed" value={pace?.perSecond === undefined ? '–' : speedWords(pace.perSecond)} />
       </dl>
       <Composer playground={playground} />
       <Attempts playground={playground} />
-      <Endings playground={playground} />
+      <Endings branches={familyOf(branch, playground.branches)} />
       <LiveCurves branch={branch} config={playground.model!.lm.info.config} />
       <Sampling form={COMPOSER} fields={playground.sampling} onChange={(fields) => playground.setSampling(fields)} />
     </section>
@@ -169,17 +170,4 @@ function lastOf(segments: readonly Segment[]): { readonly runs: readonly Segment
     return shown === '' ? [] : [{ kind, text: shown }];
   });
   return { runs, hidden };
-}
-
-function shadingOf(look: Look | undefined, view: View, hidden: number): Shading | undefined {
-  if (look === undefined) return undefined;
-  const { map, labels, place } = look;
-  if (place.start < hidden) return undefined;
-  const values = shades(map, ranges(map, view.scale), Math.min(view.layer, map.layers.length - 1));
-  return {
-    start: place.start - hidden,
-    labels: labels.slice(place.first),
-    shades: Array.from(values).slice(place.first),
-    first: place.first,
-  };
 }

@@ -18,6 +18,9 @@ export const MEAN_STEPS = 9;
 /** Lengths that can be trained. */
 export const LENGTHS: readonly number[] = [8, 16, 32, 64, 128, 256];
 
+/** A training that takes seconds and learns the task. */
+export const PROPOSED = { lengths: [8, 16, 32], steps: 200, batch: 16, learningRate: 0.005, seed: 1 } as const;
+
 /** Lengths to test at: those that are trained, twice the longest, and eight times the longest. */
 export function testLengths(trained: readonly number[]): readonly number[] {
   const longest = Math.max(...trained);

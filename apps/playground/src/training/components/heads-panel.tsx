@@ -1,5 +1,5 @@
 import { useState } from 'preact/hooks';
-import { LENGTHS, testLengths } from '../heads.ts';
+import { LENGTHS, PROPOSED, testLengths } from '../heads.ts';
 import type { Training } from '../training.ts';
 import { NumberField } from './number-field.tsx';
 import { showBelow } from './show-below.ts';
@@ -7,11 +7,11 @@ import { showBelow } from './show-below.ts';
 /** The settings of a training of the induction heads, and its start. */
 export function HeadsPanel({ training }: { readonly training: Training }) {
   const { heads, backend, busy } = training;
-  const [lengths, setLengths] = useState<readonly number[]>([8, 16, 32]);
-  const [steps, setSteps] = useState('200');
-  const [batch, setBatch] = useState('16');
-  const [learningRate, setLearningRate] = useState('0.005');
-  const [seed, setSeed] = useState('1');
+  const [lengths, setLengths] = useState<readonly number[]>(PROPOSED.lengths);
+  const [steps, setSteps] = useState(String(PROPOSED.steps));
+  const [batch, setBatch] = useState(String(PROPOSED.batch));
+  const [learningRate, setLearningRate] = useState(String(PROPOSED.learningRate));
+  const [seed, setSeed] = useState(String(PROPOSED.seed));
   const begun = heads.active || heads.phase === 'paused';
   const blocked = busy || begun || backend === undefined || lengths.length === 0;
 
