@@ -4,7 +4,9 @@ import { defineConfig, type Plugin } from 'vite';
 
 const MODEL = new URL('../../packages/conformance/fixtures/kjv-mamba/', import.meta.url);
 const ADDRESS = 'models/kjv-mamba/';
-const PAGES = ['index.html', 'train.html'].map((page) => fileURLToPath(new URL(page, import.meta.url)));
+const PAGES = ['index.html', 'train.html', 'showcase.html'].map((page) =>
+  fileURLToPath(new URL(page, import.meta.url)),
+);
 const FILES = ['config.json', 'generation_config.json', 'model.safetensors', 'tokenizer.json', 'tokenizer_config.json'];
 
 /** A page with these headers may share memory between threads. */

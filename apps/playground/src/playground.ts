@@ -11,6 +11,7 @@ import type { Setting } from './link.ts';
 import { type LoadedModel, noticeLoss, openModel, type Progress, type Weights } from './model.ts';
 import { type Pace, pacer } from './pace.ts';
 import type { SamplingFields } from './sampling.ts';
+import { SELECTION_EXAMPLE } from './selection/example.ts';
 import { INITIAL_VIEW, type Look, Looks, type View } from './selection/looks.ts';
 import type { Source } from './source.ts';
 import { probeBackends } from './worker/engine.ts';
@@ -31,8 +32,6 @@ const REMEDIES = { 'device-lost': 'Load the model again.' };
 /** A beginning to try, and one for models without a tokenizer. */
 const EXAMPLE_PROMPT = 'In the beginning';
 const EXAMPLE_IDS = '1 2 3';
-/** A text whose names and verbs the shipped model lets in, and whose particles it passes over. */
-const SELECTION_EXAMPLE = 'And the LORD spake unto Moses, saying, Speak unto the children of Israel,';
 /** Tokens of the long text that the page offers. */
 export const BOOK_TOKENS = 50_000;
 /** The state and the actions of the page, without its components. It calls `changed` after every change. */

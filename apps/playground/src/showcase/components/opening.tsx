@@ -1,0 +1,120 @@
+import { useEffect, useRef } from 'preact/hooks';
+import { Action } from '../../components/action.tsx';
+import { speedWords } from '../../components/composer.tsx';
+import { PageLinks } from '../../components/page-links.tsx';
+import { bytes } from '../../format.ts';
+import type { Showcase } from '../showcase.ts';
+import { Failure } from './failure.tsx';
+import { FigureFacts } from './figure-facts.tsx';
+
+/** The top of the page: what this is, and the text that the model writes. */
+export function Opening({ showcase: { story, model } }: { readonly showcase: Showcase }) {
+  const { branch, pace, busy, firstToken, beginning } = story;
+  const submit = (event: Event): void => {
+    event.preventDefault();
+    if (busy) story.stop();
+    else void story.write();
+  };
+  return (
+    <header class="opening">
+      <PageLinks page="showcase" />
+      <h1>A language model whose memory never grows</h1>
+      <p class="lead">
+        The text below is being written now, by a Mamba model on your own device. Nothing was installed, and nothing
+        that you do here is sent anywhere.
+      </p>
+      <StoryText story={story} model={model} />
+      <Failure of={story} onRetry={() => story.write()} />
+      <form class="begin" onSubmit={submit}>
+        <label>
+          <span class="unseen">A beginning of your own</span>
+          <input
+            type="text"
+            autocomplete="off"
+            value={beginning}
+            onInput={(event) => story.setBeginning(event.currentTarget.value)}
+          />
+        </label>
+        <button type="submit" class={`primary ${busy ? 'stop' : ''}`}>
+          {busy ? 'Stop' : 'Write'}
+        </button>
+        <Action blocked={busy || branch === undefined || branch.length === 0} onClick={() => story.goOn()}>
+          Go on
+        </Action>
+      </form>
+      <FigureFacts
+        label="The writing"
+        figures={[
+          {
+            name: 'First word after the page was opened',
+            value: firstToken === undefined ? '…' : `${(firstToken / 1000).toFixed(1)} s`,
+            origin: 'measured',
+          },
+          {
+            name: 'Speed on this device',
+            value: pace?.perSecond === undefined ? '…' : speedWords(pace.perSecond),
+            origin: 'measured',
+          },
+          {
+            name: 'Memory of all that was read',
+            value: branch === undefined || branch.session.bytes === 0 ? '…' : bytes(branch.session.bytes),
+            origin: 'measured',
+          },
+        ]}
+      />
+      <p class="hint">
+        The model, <code>kjv-mamba</code>, is small: 1.7 million weights. It has read the King James Bible and nothing
+        else, so it knows no other English, and what it writes need not make sense.
+      </p>
+    </header>
+  );
+}
+
+function StoryText({ story: { branch, busy }, model: { progress, loaded } }: Pick<Showcase, 'story' | 'model'>) {
+  const box = useRef<HTMLDivElement>(null);
+  const segments = branch?.transcript.segments ?? [];
+  // The end of the text stays in view, unless the reader has scrolled away.
+  const following = useRef(true);
+  useEffect(() => {
+    following.current = true;
+  }, [branch]);
+  useEffect(() => {
+    if (following.current) box.current!.scrollTop = box.current!.scrollHeight;
+  }, [segments]);
+  return (
+    <div
+      ref={box}
+      class="story"
+      role="log"
+      aria-label="What the model writes"
+      aria-busy={busy}
+      // biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls has to be reached by keyboard
+      tabIndex={0}
+      onScroll={({ currentTarget: { scrollHeight, scrollTop, clientHeight } }) => {
+        following.current = scrollHeight - scrollTop - clientHeight < 24;
+      }}
+    >
+      {segments.length === 0 && loaded === undefined && (
+        <div class="waiting">
+          <progress
+            aria-label="Loading the model"
+            {...(progress !== undefined && { value: progress.done, max: progress.total })}
+          />
+          <p class="hint">
+            {progress?.unit === 'bytes'
+              ? `${bytes(progress.done)} of ${bytes(progress.total)} are here.`
+              : 'The model is being loaded: 3.5 MB, once.'}
+          </p>
+        </div>
+      )}
+      <p>
+        {segments.map(({ kind, text }, index) => (
+          <span key={index} class={kind}>
+            {text}
+          </span>
+        ))}
+        {busy && segments.length > 0 && <span class="caret" aria-hidden="true" />}
+      </p>
+    </div>
+  );
+}

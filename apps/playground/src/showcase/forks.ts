@@ -1,0 +1,64 @@
+import type { Branch } from '../branch.ts';
+import { openEndings, writeEndings } from '../endings.ts';
+import { Section } from './section.ts';
+import type { SharedModel } from './shared-model.ts';
+import { SAMPLING } from './story.ts';
+
+const BEGINNING =
+  'And it came to pass at evening, that a stranger stood before the gate of the city, and the watchman said unto him, ' +
+  'Whence comest thou? And he answered and said,';
+/** Tokens of each ending. */
+const TOKENS = 90;
+
+/** What a fork took, as it was measured. */
+export interface ForkCost {
+  /** Of the file that holds the state. */
+  readonly bytes: number;
+  /** To save the state and to open it twice. */
+  readonly milliseconds: number;
+  /** Tokens of the beginning, and how long it took to read them once. */
+  readonly tokens: number;
+  readonly readMilliseconds: number;
+}
+
+/** One beginning, read once, and two endings that go on from its state at the same time. */
+export class Forks extends Section {
+  beginning = BEGINNING;
+  /** The text that the endings belong to. */
+  read = '';
+  branches: readonly Branch[] = [];
+  cost: ForkCost | undefined;
+  readonly #model: SharedModel;
+  #seed = 1;
+
+  constructor(changed: () => void, model: SharedModel) {
+    super(changed);
+    this.#model = model;
+  }
+
+  setBeginning(beginning: string): void {
+    this.beginning = beginning;
+    this.changed();
+  }
+
+  write(): Promise<void> {
+    return this.run(async (signal) => {
+      const { lm } = await this.#model.load();
+      const parent = await this.#model.begin('the beginning');
+      const before = this.branches;
+      const text = this.beginning;
+      const start = performance.now();
+      await parent.read(lm, text, signal, () => {});
+      const begin = performance.now();
+      const { branches, file } = await openEndings(lm, parent, 1);
+      const milliseconds = performance.now() - begin;
+      this.read = text;
+      this.cost = { bytes: file.length, milliseconds, tokens: parent.length, readMilliseconds: begin - start };
+      this.branches = branches;
+      const options = { ...SAMPLING, maxTokens: TOKENS, seed: this.#seed, signal };
+      this.#seed += branches.length;
+      await writeEndings(lm, branches, options, this.changed);
+      for (const { session } of [parent, ...before]) await session.dispose();
+    });
+  }
+}

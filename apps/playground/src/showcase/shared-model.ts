@@ -1,0 +1,59 @@
+import type { WorkerSession } from '@mamba/lm/worker';
+import { Branch } from '../branch.ts';
+import { type LoadedModel, openModel, type Progress } from '../model.ts';
+
+/** The shipped model, which all sections share. It is loaded when the first of them needs it. */
+export class SharedModel {
+  progress: Progress | undefined;
+  loaded: LoadedModel | undefined;
+  readonly #changed: () => void;
+  #loading: Promise<LoadedModel> | undefined;
+  /** The session that the model came with, for the first branch. */
+  #first: WorkerSession | undefined;
+
+  /** @param changed Called after every change. */
+  constructor(changed: () => void) {
+    this.#changed = changed;
+  }
+
+  /** @throws the error of the load. The next call tries again. */
+  load(): Promise<LoadedModel> {
+    this.#loading ??= this.#load();
+    return this.#loading;
+  }
+
+  /** A new branch that has read nothing. */
+  async begin(name: string): Promise<Branch> {
+    const { lm } = await this.load();
+    const first = this.#first;
+    this.#first = undefined;
+    return new Branch(1, name, first ?? (await lm.createSession()));
+  }
+
+  async #load(): Promise<LoadedModel> {
+    try {
+      const { model, session } = await openModel(
+        { kind: 'shipped' },
+        {
+          // It is small, so that a GPU would take longer to compile its kernels than this takes to write.
+          backend: 'cpu',
+          weights: 'float32',
+          signal: new AbortController().signal,
+          onProgress: (progress) => {
+            this.progress = progress;
+            this.#changed();
+          },
+        },
+      );
+      this.loaded = model;
+      this.#first = session;
+      return model;
+    } catch (error) {
+      this.#loading = undefined;
+      throw error;
+    } finally {
+      this.progress = undefined;
+      this.#changed();
+    }
+  }
+}
