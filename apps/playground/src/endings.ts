@@ -3,23 +3,20 @@ import type { Branch } from './branch.ts';
 import { type GenerateOptions, write } from './writing.ts';
 
 /** Branches that go on at once from one state. */
-export const ENDINGS = 2;
+const ENDINGS = 2;
 /** The temperature of endings where none or 0 is given, at which they would be alike. */
 const TEMPERATURE = 0.8;
 
-/**
- * Saves a branch's state as a file, and opens it as branches that go on by themselves.
- * @param firstId The id of the first of them; the others have the next ones.
- */
+/** Saves a branch's state as a file, and opens it as branches that go on by themselves. */
 export async function openEndings(
   lm: WorkerLanguageModel,
   parent: Branch,
-  firstId: number,
+  { firstId, nameOf }: { readonly firstId: number; readonly nameOf: (id: number) => string },
 ): Promise<{ readonly branches: readonly Branch[]; readonly file: Uint8Array }> {
   const file = await parent.saved();
   const branches: Branch[] = [];
   for (let id = firstId; id < firstId + ENDINGS; id++)
-    branches.push(parent.continued(id, `Branch ${id}`, await lm.loadSession(file)));
+    branches.push(parent.continued(id, nameOf(id), await lm.loadSession(file)));
   return { branches, file };
 }
 

@@ -1,3 +1,5 @@
+import { count, duration } from './format.ts';
+
 /** What was done with the last text: how much of it, and how fast. */
 export interface Pace {
   readonly what: 'read' | 'written';
@@ -19,6 +21,21 @@ export function pacer(what: Pace['what'], total: number): (tokens: number) => Pa
     if (times.length > WINDOW) times.shift();
     return { what, tokens, total, perSecond: rate(times) };
   };
+}
+
+/** `1,024 of 50,000 tokens read · 3,100 tokens/s · 16 s left`. */
+export function paceWords({ what, tokens, total, perSecond }: Pace, running: boolean): string {
+  const parts = [
+    `${running ? `${tokens.toLocaleString('en')} of ${count(total, 'token')}` : count(tokens, 'token')} ${what}`,
+  ];
+  if (perSecond !== undefined) parts.push(speedWords(perSecond));
+  if (running && perSecond !== undefined && perSecond > 0) parts.push(`${duration((total - tokens) / perSecond)} left`);
+  return parts.join(' · ');
+}
+
+/** `3,100 tokens/s`. */
+export function speedWords(perSecond: number): string {
+  return `${perSecond.toLocaleString('en', { maximumFractionDigits: perSecond < 10 ? 1 : 0 })} tokens/s`;
 }
 
 function rate(times: readonly (readonly [time: number, tokens: number])[]): number | undefined {

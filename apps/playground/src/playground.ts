@@ -205,7 +205,10 @@ export class Playground {
     const { lm } = this.model!;
     const parent = this.branch!;
     await this.#run('generate', 'Writing two endings …', async (signal) => {
-      const { branches, file } = await openEndings(lm, parent, this.#nextBranch);
+      const { branches, file } = await openEndings(lm, parent, {
+        firstId: this.#nextBranch,
+        nameOf: (id) => `Branch ${id}`,
+      });
       this.#nextBranch += branches.length;
       this.branches = [...this.branches, ...branches];
       this.branch = branches[0]!;

@@ -1,6 +1,5 @@
 import { useEffect, useRef } from 'preact/hooks';
-import { count, duration } from '../format.ts';
-import type { Pace } from '../pace.ts';
+import { paceWords } from '../pace.ts';
 import type { Playground } from '../playground.ts';
 import { samplingOptions } from '../sampling.ts';
 import { Action } from './action.tsx';
@@ -91,18 +90,4 @@ export function Composer({ playground }: { readonly playground: Playground }) {
       </div>
     </form>
   );
-}
-
-/** `1,024 of 50,000 tokens read · 3,100 tokens/s · 16 s left`. */
-function paceWords({ what, tokens, total, perSecond }: Pace, running: boolean): string {
-  const parts = [
-    `${running ? `${tokens.toLocaleString('en')} of ${count(total, 'token')}` : count(tokens, 'token')} ${what}`,
-  ];
-  if (perSecond !== undefined) parts.push(speedWords(perSecond));
-  if (running && perSecond !== undefined && perSecond > 0) parts.push(`${duration((total - tokens) / perSecond)} left`);
-  return parts.join(' · ');
-}
-
-export function speedWords(perSecond: number): string {
-  return `${perSecond.toLocaleString('en', { maximumFractionDigits: perSecond < 10 ? 1 : 0 })} tokens/s`;
 }

@@ -16,16 +16,13 @@ export interface ForkCost {
   readonly bytes: number;
   /** To save the state and to open it twice. */
   readonly milliseconds: number;
-  /** Tokens of the beginning, and how long it took to read them once. */
+  /** Tokens of the beginning. */
   readonly tokens: number;
-  readonly readMilliseconds: number;
 }
 
 /** One beginning, read once, and two endings that go on from its state at the same time. */
 export class Forks extends Section {
   beginning = BEGINNING;
-  /** The text that the endings belong to. */
-  read = '';
   branches: readonly Branch[] = [];
   cost: ForkCost | undefined;
   readonly #model: SharedModel;
@@ -46,14 +43,11 @@ export class Forks extends Section {
       const { lm } = await this.#model.load();
       const parent = await this.#model.begin('the beginning');
       const before = this.branches;
-      const text = this.beginning;
-      const start = performance.now();
-      await parent.read(lm, text, signal, () => {});
+      await parent.read(lm, this.beginning, signal, () => {});
       const begin = performance.now();
-      const { branches, file } = await openEndings(lm, parent, 1);
+      const { branches, file } = await openEndings(lm, parent, { firstId: 1, nameOf: (id) => `Ending ${id}` });
       const milliseconds = performance.now() - begin;
-      this.read = text;
-      this.cost = { bytes: file.length, milliseconds, tokens: parent.length, readMilliseconds: begin - start };
+      this.cost = { bytes: file.length, milliseconds, tokens: parent.length };
       this.branches = branches;
       const options = { ...SAMPLING, maxTokens: TOKENS, seed: this.#seed, signal };
       this.#seed += branches.length;

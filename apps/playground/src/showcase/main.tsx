@@ -3,7 +3,7 @@ import { App } from './components/app.tsx';
 import { Showcase } from './showcase.ts';
 
 /** The seed of the first text, so that all readers see the same one. */
-const SEED = 11;
+const SEED = 2;
 
 const changed = renderer(() => <App showcase={showcase} />);
 const showcase = new Showcase(changed);

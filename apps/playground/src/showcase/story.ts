@@ -9,7 +9,7 @@ export const OPENING = 'In the beginning';
 /** Tokens that are written at once. */
 export const STORY_TOKENS = 220;
 /** How the sections have the model write. */
-export const SAMPLING = { temperature: 0.8, topP: 0.95 } as const;
+export const SAMPLING = { temperature: 0.7, topP: 0.95 } as const;
 
 /** The text that the model writes as the page opens, and those that the reader asks for. */
 export class Story extends Section {

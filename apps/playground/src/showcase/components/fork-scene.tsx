@@ -1,4 +1,5 @@
 import { Endings } from '../../components/endings.tsx';
+import { cacheBytesPerToken } from '../../curves/cache.ts';
 import { bytes, count } from '../../format.ts';
 import type { Showcase } from '../showcase.ts';
 import { Failure } from './failure.tsx';
@@ -6,7 +7,7 @@ import { FigureFacts } from './figure-facts.tsx';
 import { Scene } from './scene.tsx';
 
 /** One beginning and two endings, with what the fork took. */
-export function ForkScene({ showcase: { forks } }: { readonly showcase: Showcase }) {
+export function ForkScene({ showcase: { forks, model } }: { readonly showcase: Showcase }) {
   const { beginning, branches, busy, cost } = forks;
   const submit = (event: Event): void => {
     event.preventDefault();
@@ -23,7 +24,7 @@ export function ForkScene({ showcase: { forks } }: { readonly showcase: Showcase
             The state is all that the model knows of the text. Copy it, and you have the whole past twice: to try two
             endings, to go back, to save it as a file, or to go on with it on another machine.
           </p>
-          <p>The file has this size after ten tokens, and after ten million.</p>
+          <p>The file has the same size after ten tokens and after ten million, and no word has to be read again.</p>
         </>
       }
     >
@@ -47,11 +48,11 @@ export function ForkScene({ showcase: { forks } }: { readonly showcase: Showcase
           label="What the fork took"
           figures={[
             { name: 'The state, as a file', value: bytes(cost.bytes), origin: 'measured' },
-            { name: 'To copy it twice', value: milliseconds(cost.milliseconds), origin: 'measured' },
+            { name: 'To save it and open it twice', value: milliseconds(cost.milliseconds), origin: 'measured' },
             {
-              name: `To read the ${count(cost.tokens, 'token')} again`,
-              value: milliseconds(cost.readMilliseconds),
-              origin: 'measured',
+              name: `A Transformer’s cache of ${count(cost.tokens, 'token')}`,
+              value: bytes(cost.tokens * cacheBytesPerToken(model.loaded!.lm.info.config)),
+              origin: 'computed',
             },
           ]}
         />

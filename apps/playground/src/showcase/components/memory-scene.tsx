@@ -1,7 +1,8 @@
 import { Action } from '../../components/action.tsx';
-import { LiveCurves } from '../../components/live-curves.tsx';
 import { cacheBytesPerToken } from '../../curves/cache.ts';
+import { MemoryCurve, MemoryNote } from '../../curves/memory-curve.tsx';
 import { bytes, count } from '../../format.ts';
+import { paceWords } from '../../pace.ts';
 import { LONG_TOKENS } from '../memory.ts';
 import type { Showcase } from '../showcase.ts';
 import { Failure } from './failure.tsx';
@@ -31,7 +32,8 @@ export function MemoryScene({ showcase: { memory, story, model } }: { readonly s
       {branch !== undefined && config !== undefined && state > 0 ? (
         <>
           <Bars length={branch.length} state={state} cache={cacheBytesPerToken(config) * branch.length} />
-          <LiveCurves branch={branch} config={config} />
+          <MemoryCurve {...{ config, state }} length={branch.length} />
+          <MemoryNote {...{ config, state }} />
         </>
       ) : (
         <p class="hint">The bars begin with the first text.</p>
@@ -50,6 +52,7 @@ export function MemoryScene({ showcase: { memory, story, model } }: { readonly s
         {busy && pace !== undefined && (
           <div class="running">
             <progress aria-label="Tokens read" value={pace.tokens} max={pace.total} />
+            <span class="hint">{paceWords(pace, true)}</span>
           </div>
         )}
       </div>
@@ -74,7 +77,7 @@ function Bars({ length, state, cache }: BarsProps) {
     <div class="sizes">
       <p class="so-far">
         After {count(length, 'token')}
-        {cache > state && `: ${Number((cache / state).toPrecision(2)).toLocaleString('en')} times as large`}
+        {cache > state && ` the cache is ${Number((cache / state).toPrecision(2)).toLocaleString('en')} times as large`}
       </p>
       <dl>
         {bars.map(({ name, size, origin, kind }) => (

@@ -1,8 +1,8 @@
 import { useEffect, useRef } from 'preact/hooks';
 import { Action } from '../../components/action.tsx';
-import { speedWords } from '../../components/composer.tsx';
 import { PageLinks } from '../../components/page-links.tsx';
 import { bytes } from '../../format.ts';
+import { speedWords } from '../../pace.ts';
 import type { Showcase } from '../showcase.ts';
 import { Failure } from './failure.tsx';
 import { FigureFacts } from './figure-facts.tsx';
@@ -18,30 +18,34 @@ export function Opening({ showcase: { story, model } }: { readonly showcase: Sho
   return (
     <header class="opening">
       <PageLinks page="showcase" />
-      <h1>A language model whose memory never grows</h1>
-      <p class="lead">
-        The text below is being written now, by a Mamba model on your own device. Nothing was installed, and nothing
-        that you do here is sent anywhere.
-      </p>
-      <StoryText story={story} model={model} />
-      <Failure of={story} onRetry={() => story.write()} />
-      <form class="begin" onSubmit={submit}>
-        <label>
-          <span class="unseen">A beginning of your own</span>
-          <input
-            type="text"
-            autocomplete="off"
-            value={beginning}
-            onInput={(event) => story.setBeginning(event.currentTarget.value)}
-          />
-        </label>
-        <button type="submit" class={`primary ${busy ? 'stop' : ''}`}>
-          {busy ? 'Stop' : 'Write'}
-        </button>
-        <Action blocked={busy || branch === undefined || branch.length === 0} onClick={() => story.goOn()}>
-          Go on
-        </Action>
-      </form>
+      <div class="intro">
+        <h1>A language model whose memory never grows</h1>
+        <p class="lead">
+          The text here is written by a Mamba model on your own device, while you look on. Nothing was installed, and
+          nothing that you do here is sent anywhere.
+        </p>
+      </div>
+      <div class="writing">
+        <StoryText story={story} model={model} />
+        <Failure of={story} onRetry={() => story.write()} />
+        <form class="begin" onSubmit={submit}>
+          <label>
+            <span class="unseen">A beginning of your own</span>
+            <input
+              type="text"
+              autocomplete="off"
+              value={beginning}
+              onInput={(event) => story.setBeginning(event.currentTarget.value)}
+            />
+          </label>
+          <button type="submit" class={`primary ${busy ? 'stop' : ''}`}>
+            {busy ? 'Stop' : 'Write'}
+          </button>
+          <Action blocked={busy || branch === undefined || branch.length === 0} onClick={() => story.goOn()}>
+            Go on
+          </Action>
+        </form>
+      </div>
       <FigureFacts
         label="The writing"
         figures={[

@@ -101,8 +101,8 @@ function verdict({ report, phase }: Race): string {
   const [fewest, first] = [attention[0]!, mamba[0]!];
   const growth = (from: number, to: number): string => `${(to / from).toFixed(1)} times as long`;
   return (
-    `After ${count(last.length, 'token')} a token takes Mamba ${growth(first.seconds, own.seconds)} as after ` +
-    `${fewest.length.toLocaleString('en')}, and attention ${growth(fewest.seconds, last.seconds)}.` +
+    `After ${count(last.length, 'token')}, attention takes ${growth(fewest.seconds, last.seconds)} for the next one ` +
+    `as after ${fewest.length.toLocaleString('en')}. Mamba takes ${growth(first.seconds, own.seconds)}.` +
     (phase === 'stopped' ? ' It was stopped before the end.' : '')
   );
 }

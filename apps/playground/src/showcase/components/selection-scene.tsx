@@ -32,8 +32,8 @@ export function SelectionScene({ showcase: { passage } }: { readonly showcase: S
             it opens: wide, and the token pushes older things out; hardly, and the token passes by.
           </p>
           <p>
-            This choice, the <em>selection</em>, is what Mamba added to its ancestors. Names and verbs get in; “unto”
-            and “the” mostly do not. Point at a token, or tap it.
+            This choice, the <em>selection</em>, is what Mamba added to its ancestors. Here “spake” gets in, and “unto”
+            passes by. Point at a token, or tap it.
           </p>
         </>
       }
