@@ -1,10 +1,10 @@
 import { type ErrorCode, isMambaError } from '@mamba/core';
 
-/**
- * An error in words, with what to do about it.
- * @param remedies By code, what users of the page do in place of the error's own remedy, which is for programs.
- */
-export function errorWords(error: unknown, remedies: Partial<Readonly<Record<ErrorCode, string>>>): string {
+/** What users of a page do about an error in place of its own remedy, which is for programs, by the error's code. */
+export type Remedies = Partial<Readonly<Record<ErrorCode, string>>>;
+
+/** An error in words, with what to do about it. */
+export function errorWords(error: unknown, remedies: Remedies): string {
   if (!isMambaError(error)) return error instanceof Error ? error.message : String(error);
   const { code, message, remedy } = error;
   const ours = remedies[code];

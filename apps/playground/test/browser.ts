@@ -4,13 +4,15 @@ import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import type { Browser, BrowserContextOptions, Page } from 'playwright-core';
+import type { Browser, BrowserContext, BrowserContextOptions, Page } from 'playwright-core';
 import { build, type PreviewServer, preview } from 'vite';
 
 const AXE = createRequire(import.meta.url).resolve('axe-core/axe.min.js');
 
 export interface Site {
   readonly address: string;
+  /** The folder of the built files. */
+  readonly folder: string;
   close(): Promise<void>;
 }
 
@@ -35,7 +37,7 @@ export async function buildSite(): Promise<Site> {
     await server.close();
     remove();
   };
-  return { address: server.resolvedUrls!.local[0]!, close };
+  return { address: server.resolvedUrls!.local[0]!, folder: outDir, close };
 }
 
 export interface Opened {
@@ -44,8 +46,13 @@ export interface Opened {
   readonly complaints: readonly string[];
 }
 
-export async function open(browser: Browser, address: string, options: BrowserContextOptions = {}): Promise<Opened> {
-  const context = await browser.newContext(options);
+/** Opens a page in a context of its own, of these options, or in the context that is given. */
+export async function open(
+  where: Browser | BrowserContext,
+  address: string,
+  options: BrowserContextOptions = {},
+): Promise<Opened> {
+  const context = 'newContext' in where ? await where.newContext(options) : where;
   const page = await context.newPage();
   const complaints: string[] = [];
   page.on('pageerror', (error) => complaints.push(String(error)));
@@ -69,4 +76,22 @@ export async function audit(page: Page): Promise<readonly string[]> {
 /** The number of CSS pixels by which the page is wider than its window. */
 export function overflow(page: Page): Promise<number> {
   return page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
+}
+
+/**
+ * Has a page itself press a button when the text of a part of it fits a pattern, which no message from here would do in
+ * time.
+ */
+export function pressWhen(page: Page, part: string, pattern: RegExp, button: string): Promise<void> {
+  return page.evaluate(
+    ([part, source, flags, name]) => {
+      new MutationObserver((_, observer) => {
+        const element = document.querySelector(part);
+        if (element === null || !new RegExp(source, flags).test(element.textContent)) return;
+        observer.disconnect();
+        [...element.querySelectorAll('button')].find(({ textContent }) => textContent === name)!.click();
+      }).observe(document.body, { subtree: true, childList: true, characterData: true });
+    },
+    [part, pattern.source, pattern.flags, button] as const,
+  );
 }

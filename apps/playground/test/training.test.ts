@@ -9,7 +9,7 @@ import { launchChromium } from '@mamba/software-gpu';
 import { binaryTokens, Corpus, evaluateLoss, windowsInOrder } from '@mamba/train';
 import type { Browser, Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { audit, buildSite, type Opened, open, overflow, type Site } from './browser.ts';
+import { audit, buildSite, type Opened, open, overflow, pressWhen, type Site } from './browser.ts';
 
 const MODEL = new URL('../../../packages/conformance/fixtures/kjv-mamba/', import.meta.url);
 /** The text that the page proposes. */
@@ -60,25 +60,11 @@ async function setHeads(settings: Readonly<Record<string, string>>, lengths: rea
     await panel('Induction heads').getByLabel(label, { exact: true }).fill(value);
 }
 
-/** Has the page itself press “Pause” when as many steps are done, which no message from here would do in time. */
-function pauseAt(steps: number): Promise<void> {
-  return page.evaluate((least) => {
-    const facts = document.querySelector('[aria-label="Progress of the training"]')!;
-    const observer = new MutationObserver(() => {
-      if (Number.parseInt(facts.querySelector('dd')!.textContent!, 10) < least) return;
-      const pause = [...document.querySelectorAll('button')].find(({ textContent }) => textContent === 'Pause');
-      pause?.click();
-      observer.disconnect();
-    });
-    observer.observe(facts, { subtree: true, childList: true, characterData: true });
-  }, steps);
-}
-
 test('trains in a worker, and pauses between two steps', async () => {
   await setHeads({ Steps: '100', 'Learning rate': '0.008' }, []);
   expect(await button('Start training').getAttribute('aria-disabled')).toBe('true');
   await setHeads({}, [8]);
-  await pauseAt(10);
+  await pressWhen(page, 'main', /Step\d\d+ of 100/, 'Pause');
   await button('Start training').click();
   // The page answers while the worker computes.
   await panel('Fine-tuning').getByLabel('Beginning of the samples').fill('Sunday. Sea');

@@ -89,7 +89,7 @@ export class Race {
   #end(report: VersusReport | undefined, failure: string | undefined): void {
     this.#comparison = undefined;
     this.report = report ?? this.report;
-    this.error = failure && `${failure}. Load the page again, and measure again.`;
+    this.error = failure && `Nothing more can be measured: ${failure}. Load the page again, and measure again.`;
     this.phase = failure !== undefined ? 'failed' : report?.interrupted === false ? 'done' : 'stopped';
     this.#changed();
   }

@@ -9,6 +9,8 @@ export const REMEDIES = {
   io: MODEL_MISSING,
   'invalid-file': MODEL_MISSING,
   'device-lost': 'Load the page again.',
+  unavailable: 'Open the page in a newer browser.',
+  'not-finite': 'Start again.',
 };
 
 /** A part of the page that does one thing at a time, which can be stopped, and has an error of its own. */

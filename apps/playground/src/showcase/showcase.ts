@@ -3,6 +3,7 @@ import { Forks } from './forks.ts';
 import { Memory } from './memory.ts';
 import { Passage } from './passage.ts';
 import { Race } from './race.ts';
+import { REMEDIES } from './section.ts';
 import { SharedModel } from './shared-model.ts';
 import { Story } from './story.ts';
 
@@ -24,7 +25,7 @@ export class Showcase {
     this.passage = new Passage(changed, this.model);
     this.forks = new Forks(changed, this.model);
     this.race = new Race(changed);
-    this.training = new Training(changed);
+    this.training = new Training(changed, REMEDIES);
     this.training.choose('cpu');
   }
 }

@@ -1,6 +1,6 @@
 import { proposed } from '../components/backend-choice.tsx';
 import { download } from '../download.ts';
-import { errorWords } from '../error-words.ts';
+import { errorWords, type Remedies } from '../error-words.ts';
 import { count } from '../format.ts';
 import { SHIPPED } from '../source.ts';
 import type { BackendName, BackendReport } from '../worker/protocol.ts';
@@ -27,9 +27,12 @@ export class Training {
   error: string | undefined;
   #chosen: BackendName | undefined;
   readonly #changed: () => void;
+  readonly #remedies: Remedies;
 
-  constructor(changed: () => void) {
+  /** @param remedies What readers of the page do about an error, by its code. */
+  constructor(changed: () => void, remedies: Remedies = REMEDIES) {
     this.#changed = changed;
+    this.#remedies = remedies;
     this.heads = new Heads(changed);
     this.tuning = new Tuning(changed);
   }
@@ -50,7 +53,7 @@ export class Training {
       this.backends = await worker.call('probe', undefined);
     } catch (error) {
       this.backends = [];
-      this.error = errorWords(error, REMEDIES);
+      this.error = errorWords(error, this.#remedies);
     } finally {
       worker.end();
     }
@@ -151,7 +154,7 @@ export class Training {
       await act();
       this.#say(ending());
     } catch (error) {
-      this.error = errorWords(error, REMEDIES);
+      this.error = errorWords(error, this.#remedies);
       this.#say('It failed, for the reason above.');
     }
   }

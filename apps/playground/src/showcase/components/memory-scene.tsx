@@ -13,6 +13,7 @@ export function MemoryScene({ showcase: { memory, story, model } }: { readonly s
   const { branch, busy, pace } = memory;
   const config = model.loaded?.lm.info.config;
   const state = branch?.session.bytes ?? 0;
+  const shown = branch !== undefined && config !== undefined && state > 0;
   return (
     <Scene
       id="memory"
@@ -29,15 +30,7 @@ export function MemoryScene({ showcase: { memory, story, model } }: { readonly s
         </>
       }
     >
-      {branch !== undefined && config !== undefined && state > 0 ? (
-        <>
-          <Bars length={branch.length} state={state} cache={cacheBytesPerToken(config) * branch.length} />
-          <MemoryCurve {...{ config, state }} length={branch.length} />
-          <MemoryNote {...{ config, state }} />
-        </>
-      ) : (
-        <p class="hint">The bars begin with the first text.</p>
-      )}
+      {shown && <Bars length={branch.length} state={state} cache={cacheBytesPerToken(config) * branch.length} />}
       <Failure of={memory} />
       <div class="actions">
         {busy ? (
@@ -56,6 +49,14 @@ export function MemoryScene({ showcase: { memory, story, model } }: { readonly s
           </div>
         )}
       </div>
+      {shown ? (
+        <>
+          <MemoryCurve {...{ config, state }} length={branch.length} />
+          <MemoryNote {...{ config, state }} />
+        </>
+      ) : (
+        <p class="hint">The bars begin with the first text.</p>
+      )}
     </Scene>
   );
 }

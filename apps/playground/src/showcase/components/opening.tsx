@@ -27,7 +27,6 @@ export function Opening({ showcase: { story, model } }: { readonly showcase: Sho
       </div>
       <div class="writing">
         <StoryText story={story} model={model} />
-        <Failure of={story} onRetry={() => story.write()} />
         <form class="begin" onSubmit={submit}>
           <label>
             <span class="unseen">A beginning of your own</span>
@@ -74,7 +73,8 @@ export function Opening({ showcase: { story, model } }: { readonly showcase: Sho
   );
 }
 
-function StoryText({ story: { branch, busy }, model: { progress, loaded } }: Pick<Showcase, 'story' | 'model'>) {
+function StoryText({ story, model: { progress, loaded } }: Pick<Showcase, 'story' | 'model'>) {
+  const { branch, busy } = story;
   const box = useRef<HTMLDivElement>(null);
   const segments = branch?.transcript.segments ?? [];
   // The end of the text stays in view, unless the reader has scrolled away.
@@ -98,7 +98,8 @@ function StoryText({ story: { branch, busy }, model: { progress, loaded } }: Pic
         following.current = scrollHeight - scrollTop - clientHeight < 24;
       }}
     >
-      {segments.length === 0 && loaded === undefined && (
+      <Failure of={story} onRetry={() => story.write()} />
+      {busy && loaded === undefined && (
         <div class="waiting">
           <progress
             aria-label="Loading the model"

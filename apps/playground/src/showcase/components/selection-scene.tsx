@@ -79,7 +79,7 @@ export function SelectionScene({ showcase: { passage } }: { readonly showcase: S
       <Failure of={passage} />
       <div class="actions">
         <Action blocked={busy} onClick={() => passage.write()}>
-          Another ending
+          {look === undefined ? 'Write a passage' : 'Another ending'}
         </Action>
         <span class="hint">Δ, the step that opens a layer, is computed here from the model’s weights.</span>
       </div>

@@ -28,15 +28,15 @@ export function TrainingScene({ showcase: { training } }: { readonly showcase: S
         </>
       }
     >
+      <Failure of={training} />
       <div class="actions">
         <button type="button" class="primary" aria-disabled={busy || begun} onClick={start}>
           {heads.losses.length > 0 && !begun ? 'Start again' : 'Start training'}
         </button>
         <span class="hint" role="status">
-          {status || `${PROPOSED.steps} steps: 15 s on a good laptop, a minute on a phone.`}
+          {status || `${PROPOSED.steps} steps: seconds on a laptop, more on a phone.`}
         </span>
       </div>
-      <Failure of={training} />
       {heads.phase !== 'none' && <HeadsResults training={training} />}
     </Scene>
   );
