@@ -14,6 +14,10 @@ if (!hasGpu()) {
   useSwiftShader(environment);
 }
 process.exitCode = run(process.execPath, ['apps/bench/dist/cli/main.js', 'start', ...process.argv.slice(2)]);
+if (process.exitCode === 0)
+  console.log(
+    '\nnpm run showcase opens a page where a model writes, forks and learns; npm run playground has all of it.',
+  );
 
 /** Whether WebGPU finds an adapter. A process of its own tries it, since Dawn reads its environment as it starts. */
 function hasGpu() {

@@ -25,8 +25,8 @@ export function App({ showcase }: { readonly showcase: Showcase }) {
           browser too.
         </p>
         <p class="hint">
-          Mamba is described in <a href="https://arxiv.org/abs/2312.00752">arXiv 2312.00752</a>. All that is measured
-          here is measured on your device, beside whatever else it does; what is computed says so.
+          Mamba comes from <a href="https://arxiv.org/abs/2312.00752">a paper of 2023</a>. All that is measured here is
+          measured on your device, beside whatever else it does; what is computed says so.
         </p>
       </footer>
     </div>
