@@ -503,14 +503,26 @@ test('shows delta as a heat map that can be read without seeing it', async () =>
   const map = page.getByRole('img', { name: /^Heat map of delta/ });
   await map.waitFor();
   const tokens = Number.parseInt((await readSoFar(page).textContent())!, 10);
+  // The look of the whole text comes after those that were taken while it was written.
+  await expect
+    .poll(() => map.getAttribute('aria-label'), { timeout: 60_000 })
+    .toContain(`${tokens} tokens in 6 layers. Let in most: “`);
   const description = await map.getAttribute('aria-label');
-  expect(description).toContain(`${tokens} tokens in 6 layers. Let in most: “`);
   // The map is drawn in more than one colour.
   const colours = await map.evaluate((canvas: HTMLCanvasElement) => {
     const { data } = canvas.getContext('2d')!.getImageData(0, 0, canvas.width, canvas.height);
     return new Set(new Uint32Array(data.buffer)).size;
   });
   expect(colours).toBeGreaterThan(20);
+
+  // The image has its title, its tokens and its legend as well.
+  const [image] = await Promise.all([page.waitForEvent('download'), button(page, 'Save the map as an image').click()]);
+  expect(image.suggestedFilename()).toBe(`selection-of-${tokens}-tokens.png`);
+  const png = readFileSync(await image.path());
+  const box = (await map.boundingBox())!;
+  // A PNG begins with its signature, and then has its width and height in pixels, here two for each of CSS.
+  expect(png.subarray(1, 4).toString()).toBe('PNG');
+  expect(png.readUInt32BE(20)).toBeGreaterThan(2 * (box.height + 60));
 
   const slider = page.getByRole('slider');
   await slider.focus();
@@ -550,6 +562,7 @@ test('is done by keyboard alone', async () => {
     expect(await name()).toMatch(expected);
   };
   await page.getByRole('radio', { name: 'CPU' }).and(page.locator(':enabled')).waitFor();
+  await tab(/^See it/);
   await tab(/^Try models/);
   await tab(/^Train/);
   await tab(/^Shipped/);

@@ -1,7 +1,8 @@
 import type { DeltaMap } from '@mamba/lm';
 import { useEffect, useRef } from 'preact/hooks';
-import { colour, type Theme } from '../selection/colour.ts';
-import { position, type Range } from '../selection/summary.ts';
+import type { Theme } from '../selection/colour.ts';
+import { GAP, paintCells } from '../selection/paint.ts';
+import type { Range } from '../selection/summary.ts';
 import { useRoom } from './use-room.ts';
 
 interface HeatMapProps {
@@ -22,7 +23,6 @@ interface HeatMapProps {
  * are many.
  */
 const COLUMNS = { min: 9, max: 28 };
-const GAP = 1;
 /** Width of the column that numbers the rows. */
 const ROWS = 26;
 /** The largest width of a canvas in device pixels that all browsers allow. */
@@ -47,11 +47,7 @@ export function HeatMap({ map, spans, theme, token, layer, description, onChoose
     element.width = Math.round(width * ratio);
     element.height = Math.round(height * ratio);
     context.scale(ratio, ratio);
-    for (const [at, values] of map.layers.entries())
-      for (let step = 0; step < map.tokens; step++) {
-        context.fillStyle = colour(position(values[step]!, spans[at]!), theme).fill;
-        context.fillRect(step * column, at * row, column - GAP, row - GAP);
-      }
+    paintCells(context, { map, spans, theme, column, row });
     context.strokeStyle = theme === 'dark' ? '#fff' : '#000';
     context.lineWidth = 2;
     const [top, rows] = layer < 0 ? [0, map.layers.length] : [layer, 1];

@@ -1,6 +1,6 @@
 import type { ModelConfig } from '@mamba/core';
 import type { Branch, TokenTime } from '../branch.ts';
-import { Curve, type Stretch } from '../curves/curve.tsx';
+import { Curve, type Line, type Stretch } from '../curves/curve.tsx';
 import { MemoryCurve, MemoryNote } from '../curves/memory-curve.tsx';
 import { count } from '../format.ts';
 
@@ -13,21 +13,25 @@ interface LiveCurvesProps {
 export function LiveCurves({ branch, config }: LiveCurvesProps) {
   const { length, times } = branch;
   const state = branch.session.bytes;
-  const lines = [
+  const all: readonly Line[] = [
     { name: 'reading', kind: 'second', stretches: smooth(times, 'read') },
     { name: 'writing', kind: 'first', stretches: smooth(times, 'written') },
-  ] as const;
+  ];
+  // Where looks had the worker for themselves, nothing may have been measured yet.
+  const lines = all.filter(({ stretches }) => stretches.length > 0);
   // A session tells the size of its state once it has one.
   if (length < 2 || state === 0) return null;
   return (
     <section class="curves" aria-label="Over the tokens of this branch">
-      <Curve
-        title="Time a token"
-        description={`Milliseconds a token over ${count(length, 'token')}, measured.`}
-        lines={lines.filter(({ stretches }) => stretches.length > 0)}
-        formatX={(x) => count(Math.round(x), 'token')}
-        formatY={(y) => `${Number(y.toPrecision(2))} ms`}
-      />
+      {lines.length > 0 && (
+        <Curve
+          title="Time a token"
+          description={`Milliseconds a token over ${count(length, 'token')}, measured.`}
+          lines={lines}
+          formatX={(x) => count(Math.round(x), 'token')}
+          formatY={(y) => `${Number(y.toPrecision(2))} ms`}
+        />
+      )}
       <MemoryCurve {...{ config, length, state }} />
       <MemoryNote {...{ config, state }} />
     </section>

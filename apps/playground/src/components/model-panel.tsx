@@ -1,5 +1,5 @@
 import { parameterCount } from '@mamba/core';
-import { useState } from 'preact/hooks';
+import { useEffect, useState } from 'preact/hooks';
 import { bytes } from '../format.ts';
 import type { Progress, Weights } from '../model.ts';
 import type { Playground } from '../playground.ts';
@@ -8,6 +8,7 @@ import type { BackendName } from '../worker/protocol.ts';
 import { BackendChoice, LABELS, proposed } from './backend-choice.tsx';
 import { ErrorNote } from './error-note.tsx';
 import { Fact } from './fact.tsx';
+import { useMedia } from './use-media.ts';
 
 const SOURCES = [
   {
@@ -58,6 +59,12 @@ export function ModelPanel({ playground, onLink }: ModelPanelProps) {
   const [chosen, setChosen] = useState<BackendName>();
   const backend = chosen ?? proposed(backends);
   const loading = busy === 'load';
+  // On a phone the text comes first once there is one.
+  const narrow = useMedia('(max-width: 40rem)');
+  const [choosing, setChoosing] = useState(false);
+  useEffect(() => setChoosing(false), [model]);
+  const foldable = narrow && model !== undefined && !loading && error?.place !== 'model';
+  const folded = foldable && !choosing;
 
   const submit = (event: Event): void => {
     event.preventDefault();
@@ -78,8 +85,20 @@ export function ModelPanel({ playground, onLink }: ModelPanelProps) {
 
   return (
     <section class="panel model" aria-labelledby="model-heading">
-      <h2 id="model-heading">Model</h2>
-      <form onSubmit={submit}>
+      <div class="heading">
+        <h2 id="model-heading">Model</h2>
+        {foldable && (
+          <button
+            type="button"
+            aria-expanded={!folded}
+            aria-controls="model-choice"
+            onClick={() => setChoosing(folded)}
+          >
+            Choose another
+          </button>
+        )}
+      </div>
+      <form id="model-choice" hidden={folded} onSubmit={submit}>
         <fieldset class="segmented">
           <legend>Load from</legend>
           {SOURCES.map(({ kind: value, label }) => (
@@ -187,9 +206,13 @@ export function ModelPanel({ playground, onLink }: ModelPanelProps) {
         <dl class="facts" aria-label="The loaded model">
           <Fact name="Loaded" value={model.title} />
           <Fact name="Weights" value={parameterCount(model.lm.info.config).toLocaleString('en')} />
-          <Fact name="Layers" value={String(model.lm.info.config.blocks.length)} />
-          <Fact name="Width" value={String(model.lm.info.config.dModel)} />
-          <Fact name="Vocabulary" value={model.lm.info.config.vocabSize.toLocaleString('en')} />
+          {!folded && (
+            <>
+              <Fact name="Layers" value={String(model.lm.info.config.blocks.length)} />
+              <Fact name="Width" value={String(model.lm.info.config.dModel)} />
+              <Fact name="Vocabulary" value={model.lm.info.config.vocabSize.toLocaleString('en')} />
+            </>
+          )}
           <Fact name="Backend" value={model.lm.info.backend.name} />
           {playground.deviceBytes !== undefined && <Fact name="Memory" value={bytes(playground.deviceBytes)} />}
         </dl>

@@ -3,12 +3,16 @@ import { download } from '../download.ts';
 import { count } from '../format.ts';
 import type { Playground } from '../playground.ts';
 import type { Look } from '../selection/looks.ts';
+import { pictureOf } from '../selection/picture.ts';
 import { describe, format, quoted, ranges, type Scale, visible } from '../selection/summary.ts';
 import { ErrorNote } from './error-note.tsx';
 import { HeatMap } from './heat-map.tsx';
 import { LayerField } from './layer-field.tsx';
 import { ShadeLegend } from './shade-legend.tsx';
 import { useTheme } from './use-theme.ts';
+
+/** What the colours of a map span, in words. */
+const SPANS: Readonly<Record<Scale, string>> = { layer: 'each layer by itself', all: 'all layers together' };
 
 /** Shows delta of each token in each layer. */
 export function SelectionPanel({ playground }: { readonly playground: Playground }) {
@@ -54,10 +58,18 @@ function Shown({ playground, look: { map, labels, skipped } }: ShownProps) {
   const description = useMemo(() => describe(map, labels), [map, labels]);
   const where = layer < 0 ? 'all layers' : `layer ${layer + 1}`;
   const picture = useRef<HTMLElement>(null);
-  const saveImage = (): void =>
-    picture.current!.querySelector('canvas')!.toBlob((blob) => {
+  const saveImage = (): void => {
+    const { color: ink } = getComputedStyle(picture.current!);
+    const { backgroundColor: paper } = getComputedStyle(picture.current!.closest('.panel')!);
+    const canvas = pictureOf({
+      ...{ map, spans, theme, labels, paper, ink },
+      title: `Δ of ${count(map.tokens, 'token')} in each layer: ${playground.model!.title}`,
+      note: `colours span ${SPANS[scale]}`,
+    });
+    canvas.toBlob((blob) => {
       if (blob !== null) download(blob, `selection-of-${map.tokens}-tokens.png`);
     });
+  };
 
   return (
     <>
@@ -72,8 +84,11 @@ function Shown({ playground, look: { map, labels, skipped } }: ShownProps) {
         <label class="field">
           Colours span
           <select value={scale} onChange={(event) => playground.setView({ scale: event.currentTarget.value as Scale })}>
-            <option value="layer">each layer by itself</option>
-            <option value="all">all layers together</option>
+            {Object.entries(SPANS).map(([value, words]) => (
+              <option key={value} value={value}>
+                {words}
+              </option>
+            ))}
           </select>
         </label>
         <label class="field wide">

@@ -1,4 +1,6 @@
 import { type ModelConfig, modelParameters, sizeOf } from '@mamba/core';
+import { stateBytes } from '@mamba/core/toolkit';
+import type { Stretch } from './curve.tsx';
 
 /** Weights of a Transformer's layer in dModel²: 4 of attention, and 8 of an MLP of four times the width. */
 const LAYER = 12;
@@ -13,4 +15,15 @@ export function cacheBytesPerToken(config: ModelConfig): number {
     .reduce((sum, { shape }) => sum + sizeOf(shape), 0);
   const layers = weights / (LAYER * config.dModel ** 2);
   return Math.round(2 * 4 * config.dModel * layers);
+}
+
+/** Places at which a state that grows is computed: it may stop growing between them, where a window is full. */
+const PLACES = 64;
+
+/** The bytes of a state that grows, over the tokens up to `length`: of its fixed part and of the model's own cache. */
+export function growingState(config: ModelConfig, length: number): Stretch {
+  return Array.from({ length: PLACES + 1 }, (_, place) => {
+    const tokens = Math.round((place / PLACES) * length);
+    return [tokens, stateBytes(config, tokens)] as const;
+  });
 }

@@ -1,7 +1,7 @@
 import type { ModelConfig } from '@mamba/core';
 import { stateBytes, stateGrows } from '@mamba/core/toolkit';
 import { bytes, count } from '../format.ts';
-import { cacheBytesPerToken } from './cache.ts';
+import { cacheBytesPerToken, growingState } from './cache.ts';
 import { Curve, type Stretch } from './curve.tsx';
 
 interface MemoryCurveProps {
@@ -12,18 +12,12 @@ interface MemoryCurveProps {
   readonly state: number;
 }
 
-/** Places at which a state that grows is computed: it may stop growing between them, where a window is full. */
-const PLACES = 64;
-
 /** The bytes that a model remembers over its tokens, beside the cache of a Transformer of its size. */
 export function MemoryCurve({ config, length, state }: MemoryCurveProps) {
   const grows = stateGrows(config);
   const cache = cacheBytesPerToken(config) * length;
   const own: Stretch = grows
-    ? Array.from({ length: PLACES + 1 }, (_, place) => Math.round((place / PLACES) * length)).map((tokens) => [
-        tokens,
-        stateBytes(config, tokens),
-      ])
+    ? growingState(config, length)
     : [
         [0, state],
         [length, state],
