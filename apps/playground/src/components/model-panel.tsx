@@ -59,11 +59,11 @@ export function ModelPanel({ playground, onLink }: ModelPanelProps) {
   const [chosen, setChosen] = useState<BackendName>();
   const backend = chosen ?? proposed(backends);
   const loading = busy === 'load';
-  // On a phone the text comes first once there is one.
+  // On a phone the text comes first once there is a model that runs.
   const narrow = useMedia('(max-width: 40rem)');
   const [choosing, setChoosing] = useState(false);
   useEffect(() => setChoosing(false), [model]);
-  const foldable = narrow && model !== undefined && !loading && error?.place !== 'model';
+  const foldable = narrow && model?.engine.lost === false && !loading && error?.place !== 'model';
   const folded = foldable && !choosing;
 
   const submit = (event: Event): void => {

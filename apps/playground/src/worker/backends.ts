@@ -1,28 +1,30 @@
 import type { Backend, BackendProvider } from '@mamba/core';
 import { cpu } from '@mamba/cpu';
-import { webgpu } from '@mamba/webgpu';
 import type { BackendName, BackendReport } from './protocol.ts';
 
-const providers: Readonly<Record<BackendName, BackendProvider>> = { webgpu: webgpu(), cpu: cpu() };
+const providers: Readonly<Record<BackendName, () => Promise<BackendProvider>>> = {
+  // Its shaders are most of what there is to load, and a page that computes on the CPU does without them.
+  webgpu: async () => (await import('@mamba/webgpu')).webgpu(),
+  cpu: async () => cpu(),
+};
 
-export function providerOf(backend: BackendName): BackendProvider {
-  return providers[backend];
+export function providerOf(backend: BackendName): Promise<BackendProvider> {
+  return providers[backend]();
 }
 
 /** @throws MambaError `unavailable` */
-export function createBackend(backend: BackendName): Promise<Backend> {
-  return providers[backend].create();
+export async function createBackend(backend: BackendName): Promise<Backend> {
+  return (await providerOf(backend)).create();
 }
 
 /** Finds the backends that run here, and the reasons why others do not. */
 export function reportBackends(): Promise<readonly BackendReport[]> {
-  return Promise.all(Object.values(providers).map(report));
+  return Promise.all((Object.keys(providers) as BackendName[]).map(report));
 }
 
-async function report(provider: BackendProvider): Promise<BackendReport> {
-  const name = provider.name as BackendName;
+async function report(name: BackendName): Promise<BackendReport> {
   try {
-    const tried = await provider.create();
+    const tried = await createBackend(name);
     const { description: words, details } = tried;
     await tried.dispose();
     return { name, available: true, software: details.software === true, words };

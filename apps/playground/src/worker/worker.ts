@@ -6,8 +6,8 @@ import type { Calls } from './protocol.ts';
 
 answerCalls<Calls>({
   probe: reportBackends,
-  serve({ backend, port }) {
-    serveLanguageModels(port as WorkerPort, [providerOf(backend)]);
+  async serve({ backend, port }) {
+    serveLanguageModels(port as WorkerPort, [await providerOf(backend)]);
     return undefined;
   },
 });
