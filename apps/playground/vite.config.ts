@@ -32,13 +32,24 @@ function shippedModel(): Plugin {
   };
 }
 
+/** Has every page say what to do where it is opened as a file, from which no module starts. */
+function openedAsFile(): Plugin {
+  return {
+    name: 'opened-as-file',
+    transformIndexHtml(page) {
+      const notice = readFileSync(new URL('src/opened-as-file.html', import.meta.url), 'utf8');
+      return page.replace('  </body>', () => `${notice}  </body>`);
+    },
+  };
+}
+
 export default defineConfig({
   root: fileURLToPath(new URL('.', import.meta.url)),
   // The page runs from any folder of any host.
   base: './',
   // A missing file is answered by 404, not by the page.
   appType: 'mpa',
-  plugins: [shippedModel()],
+  plugins: [shippedModel(), openedAsFile()],
   server: { headers: ISOLATED },
   preview: { headers: ISOLATED },
   build: { target: 'es2023', rolldownOptions: { input: PAGES } },

@@ -39,6 +39,8 @@ const scene = (name: string) => page.getByRole('region', { name, exact: true });
 test('writes as it opens, begins with a text of the reader, and goes on', async () => {
   await idle();
   expect(await story().textContent()).toMatch(/^In the beginning.{200}/s);
+  // Nothing else has started yet.
+  expect(page.workers().length).toBe(1);
   expect(await page.getByLabel('The writing').textContent()).toMatch(/[\d.]+ s.*[\d,.]+ tokens\/s.*175 kB/);
   await page.getByLabel('A beginning of your own').fill('And Ruth said');
   await pressWhen(page, '.opening', /And Ruth said.{20}/s, 'Stop');
@@ -142,6 +144,7 @@ test('says what to do where the weights are missing, and tries again', async () 
   const { page: other } = await open(context, `${site.address}showcase.html`);
   await story(other).getByRole('alert').waitFor();
   expect(await story(other).textContent()).toMatch(/“models\/kjv-mamba” has to lie beside this page.*try again/);
+  expect(await audit(other)).toEqual([]);
   await context.unroute(weights);
   await button('Try again', other).click();
   await idle(other);
@@ -149,11 +152,14 @@ test('says what to do where the weights are missing, and tries again', async () 
   await context.close();
 });
 
-test('says what to do where it is opened as a file', async () => {
-  const context = await browser.newContext();
-  const file = await context.newPage();
-  await file.goto(pathToFileURL(join(site.folder, 'showcase.html')).href);
-  await file.getByRole('heading', { name: 'This page has to come from a server' }).waitFor();
-  expect(await file.getByRole('alert').textContent()).toContain('python3 -m http.server');
-  await context.close();
-});
+test.each(['showcase.html', 'index.html', 'train.html'])(
+  '%s says what to do where it is opened as a file',
+  async (name) => {
+    const context = await browser.newContext();
+    const file = await context.newPage();
+    await file.goto(pathToFileURL(join(site.folder, name)).href);
+    await file.getByRole('heading', { name: 'This page has to come from a server' }).waitFor();
+    expect(await file.getByRole('alert').textContent()).toContain('python3 -m http.server');
+    await context.close();
+  },
+);
