@@ -1,3 +1,4 @@
+import { useMemo } from 'preact/hooks';
 import { colour, type Theme } from '../selection/colour.ts';
 
 /** Text of one kind. Kinds are names of classes. */
@@ -32,10 +33,13 @@ export function ShadedText({ runs, shading, theme, chosen, onChoose }: ShadedTex
     const token = (event.target as HTMLElement).closest<HTMLElement>('[data-token]')?.dataset.token;
     if (token !== undefined) onChoose(Number(token));
   };
-  return (
-    // biome-ignore lint/a11y: a shortcut for the pointer; who owns this text gives the keyboard a way
-    <span class="shaded" onPointerOver={choose} onClick={choose}>
-      {pieces(runs, shading).map(({ kind, text, token, shade }, index) => {
+  const end = useMemo(() => shading?.labels.reduce((sum, { length }) => sum + length, shading.start), [shading]);
+  const [shaded, rest] = split(runs, end ?? 0);
+  // Text comes faster than shades: what is shaded is drawn again only where it changed.
+  const text = shaded.map(({ kind, text }) => `${kind} ${text}`).join('\0');
+  const spans = useMemo(
+    () =>
+      pieces(shaded, shading).map(({ kind, text, token, shade }, index) => {
         if (token === undefined)
           return (
             <span key={index} class={kind}>
@@ -53,9 +57,33 @@ export function ShadedText({ runs, shading, theme, chosen, onChoose }: ShadedTex
             {text}
           </span>
         );
-      })}
+      }),
+    [text, shading, theme, chosen],
+  );
+  return (
+    // biome-ignore lint/a11y: a shortcut for the pointer; who owns this text gives the keyboard a way
+    <span class="shaded" onPointerOver={choose} onClick={choose}>
+      <span>{spans}</span>
+      {rest.map(({ kind, text }, index) => (
+        <span key={index} class={kind}>
+          {text}
+        </span>
+      ))}
     </span>
   );
+}
+
+/** The runs before a character, and those from it on. */
+function split(runs: readonly Run[], at: number): readonly [readonly Run[], readonly Run[]] {
+  const [before, after]: [Run[], Run[]] = [[], []];
+  let place = 0;
+  for (const { kind, text } of runs) {
+    const cut = Math.min(Math.max(at - place, 0), text.length);
+    if (cut > 0) before.push({ kind, text: text.slice(0, cut) });
+    if (cut < text.length) after.push({ kind, text: text.slice(cut) });
+    place += text.length;
+  }
+  return [before, after];
 }
 
 /** The token that a key leads to: the one before by the left arrow, the next one by the right; undefined for others. */
