@@ -1,12 +1,14 @@
 // Serves the production build as a static site would, and opens it in headless Chromium.
-import { mkdtempSync, rmSync } from 'node:fs';
+import { existsSync, mkdirSync, rmdirSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import type { Browser, BrowserContext, BrowserContextOptions, Page } from 'playwright-core';
-import { build, type PreviewServer, preview } from 'vite';
+import { build, preview } from 'vite';
+import { inject } from 'vitest';
 
+const CONFIG = fileURLToPath(new URL('../vite.config.ts', import.meta.url));
 const AXE = createRequire(import.meta.url).resolve('axe-core/axe.min.js');
 
 export interface Site {
@@ -16,28 +18,46 @@ export interface Site {
   close(): Promise<void>;
 }
 
+/** Serves the pages, which are built once for all test files of a run. */
 export async function buildSite(): Promise<Site> {
-  const outDir = mkdtempSync(join(tmpdir(), 'mamba-playground-'));
-  const configFile = fileURLToPath(new URL('../vite.config.ts', import.meta.url));
-  const remove = (): void => rmSync(outDir, { recursive: true, force: true });
-  let server: PreviewServer;
+  const outDir = await built(inject('sharedFolder'));
+  const server = await preview({
+    configFile: CONFIG,
+    logLevel: 'error',
+    build: { outDir },
+    preview: { port: 0, host: '127.0.0.1', open: false },
+  });
+  return { address: server.resolvedUrls!.local[0]!, folder: outDir, close: () => server.close() };
+}
+
+/** The first test file that comes builds the pages, and the others wait for it. */
+async function built(shared: string): Promise<string> {
+  const [outDir, done, lock] = ['site', 'done', 'lock'].map((name) => join(shared, name)) as [string, string, string];
+  while (!existsSync(done)) {
+    if (!taken(lock)) {
+      await setTimeout(100);
+      continue;
+    }
+    try {
+      if (!existsSync(done))
+        await build({ configFile: CONFIG, logLevel: 'error', build: { outDir, emptyOutDir: true } });
+      writeFileSync(done, '');
+    } finally {
+      rmdirSync(lock);
+    }
+  }
+  return outDir;
+}
+
+/** Takes a lock, a folder that only one can make. @returns whether it was taken. */
+function taken(lock: string): boolean {
   try {
-    await build({ configFile, logLevel: 'error', build: { outDir, emptyOutDir: true } });
-    server = await preview({
-      configFile,
-      logLevel: 'error',
-      build: { outDir },
-      preview: { port: 0, host: '127.0.0.1', open: false },
-    });
+    mkdirSync(lock);
+    return true;
   } catch (error) {
-    remove();
+    if ((error as NodeJS.ErrnoException).code === 'EEXIST') return false;
     throw error;
   }
-  const close = async (): Promise<void> => {
-    await server.close();
-    remove();
-  };
-  return { address: server.resolvedUrls!.local[0]!, folder: outDir, close };
 }
 
 export interface Opened {
