@@ -100,7 +100,7 @@ export function TextPanel({ playground }: { readonly playground: Playground }) {
         <Fact name="Read so far" value={count(branch.length, 'token')} />
         <Fact
           name={stateGrows(playground.model!.lm.info.config) ? 'State and cache' : 'State, at any length'}
-          value={branch.session.bytes > 0 ? bytes(branch.session.bytes) : 'zero'}
+          value={stateWords(branch)}
         />
         <Fact name="Speed" value={pace?.perSecond === undefined ? '–' : speedWords(pace.perSecond)} />
       </dl>
@@ -111,6 +111,12 @@ export function TextPanel({ playground }: { readonly playground: Playground }) {
       <Sampling form={COMPOSER} fields={playground.sampling} onChange={(fields) => playground.setSampling(fields)} />
     </section>
   );
+}
+
+/** The size of a branch's state. A session tells it once its first call has ended. */
+function stateWords({ session, length }: Branch): string {
+  if (session.bytes > 0) return bytes(session.bytes);
+  return length > 0 ? '…' : 'zero';
 }
 
 /** Things to try that take one click. */
