@@ -21,6 +21,7 @@ beforeAll(async () => {
   opened = await open(context, `${site.address}showcase.html?quick`);
   page = opened.page;
   page.setDefaultTimeout(PATIENT.timeout);
+  await idle();
 });
 afterAll(async () => {
   await browser?.close();
@@ -37,7 +38,6 @@ const idle = (on = page) => on.locator('.story[aria-busy=false] .written').waitF
 const scene = (name: string) => page.getByRole('region', { name, exact: true });
 
 test('writes as it opens, begins with a text of the reader, and goes on', async () => {
-  await idle();
   expect(await story().textContent()).toMatch(/^In the beginning.{200}/s);
   // Nothing else has started yet.
   expect(page.workers().length).toBe(1);
@@ -106,7 +106,7 @@ describe('the measurement', () => {
   });
 
   test('draws both, and says what came out', async () => {
-    await button('Measure again').click();
+    await race().getByRole('button', { name: 'Measure' }).click();
     await race()
       .getByText(/^After 64 tokens, attention takes [\d.]+ times as long/)
       .waitFor();
