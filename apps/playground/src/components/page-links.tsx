@@ -9,7 +9,7 @@ const PAGES: readonly { readonly page: Page; readonly address: string; readonly 
 /** The ways to the other pages. */
 export function PageLinks({ page }: { readonly page: Page }) {
   return (
-    <nav aria-label="Pages">
+    <nav class="pages" aria-label="Pages">
       {PAGES.map(({ page: other, address, label }) => (
         <a key={other} href={address} aria-current={other === page ? 'page' : undefined}>
           {label}

@@ -1,3 +1,4 @@
+import type { WorkerLanguageModel } from '@mamba/lm/worker';
 import type { Branch } from '../branch.ts';
 import { openEndings, writeEndings } from '../endings.ts';
 import { Section } from './section.ts';
@@ -41,18 +42,31 @@ export class Forks extends Section {
   write(): Promise<void> {
     return this.run(async (signal) => {
       const { lm } = await this.#model.load();
-      const parent = await this.#model.begin('the beginning');
       const before = this.branches;
+      const { branches, cost } = await this.#fork(lm, signal);
+      this.branches = branches;
+      this.cost = cost;
+      for (const { session } of before) await session.dispose();
+      const options = { ...SAMPLING, maxTokens: TOKENS, seed: this.#seed, signal };
+      this.#seed += branches.length;
+      await writeEndings(lm, branches, options, this.changed);
+    });
+  }
+
+  /** Reads the beginning, and opens its state twice. */
+  async #fork(
+    lm: WorkerLanguageModel,
+    signal: AbortSignal,
+  ): Promise<{ readonly branches: readonly Branch[]; readonly cost: ForkCost }> {
+    const parent = await this.#model.begin('the beginning');
+    try {
       await parent.read(lm, this.beginning, signal, () => {});
       const begin = performance.now();
       const { branches, file } = await openEndings(lm, parent, { firstId: 1, nameOf: (id) => `Ending ${id}` });
       const milliseconds = performance.now() - begin;
-      this.cost = { bytes: file.length, milliseconds, tokens: parent.length };
-      this.branches = branches;
-      const options = { ...SAMPLING, maxTokens: TOKENS, seed: this.#seed, signal };
-      this.#seed += branches.length;
-      await writeEndings(lm, branches, options, this.changed);
-      for (const { session } of [parent, ...before]) await session.dispose();
-    });
+      return { branches, cost: { bytes: file.length, milliseconds, tokens: parent.length } };
+    } finally {
+      await parent.session.dispose();
+    }
   }
 }

@@ -41,6 +41,7 @@ export class Passage extends Section {
       this.#looks ??= new Looks(lm, this.changed);
       const looks = this.#looks;
       this.branch = branch;
+      await before?.session.dispose();
       this.setView({ token: Number.POSITIVE_INFINITY });
       await branch.read(lm, SELECTION_EXAMPLE, signal, this.changed);
       await looks.refresh(branch);
@@ -54,7 +55,6 @@ export class Passage extends Section {
       });
       await looking;
       await looks.refresh(branch);
-      await before?.session.dispose();
     });
   }
 }

@@ -37,10 +37,10 @@ export class Story extends Section {
       const branch = await this.#model.begin('the story');
       const before = this.branch;
       this.branch = branch;
+      await before?.session.dispose();
       const { lm } = await this.#model.load();
       if (this.beginning !== '') await branch.read(lm, this.beginning, signal, this.changed);
       await this.#write(branch, signal, seed);
-      await before?.session.dispose();
     });
   }
 
