@@ -5,9 +5,9 @@ import { Section } from './section.ts';
 import type { SharedModel } from './shared-model.ts';
 
 /** What the page begins with by itself. */
-export const OPENING = 'In the beginning';
+const OPENING = 'In the beginning';
 /** Tokens that are written at once. */
-export const STORY_TOKENS = 220;
+const STORY_TOKENS = 220;
 /** How the sections have the model write. */
 export const SAMPLING = { temperature: 0.7, topP: 0.95 } as const;
 
