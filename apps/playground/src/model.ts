@@ -25,7 +25,7 @@ export interface Progress {
 interface OpenOptions {
   readonly backend: BackendName;
   readonly weights: Weights;
-  readonly signal: AbortSignal;
+  readonly signal?: AbortSignal | undefined;
   /** A worker that runs already, on that backend. Default: a new one, which ends where the load fails. */
   readonly engine?: Engine | undefined;
   readonly onProgress: (progress: Progress) => void;

@@ -58,7 +58,7 @@ export function MemoryNote({ config, state }: Pick<MemoryCurveProps, 'config' | 
       The cache is computed, not measured: a Transformer of this width and about as many weights keeps {bytes(perToken)}{' '}
       for each token, in float32.{' '}
       {stateGrows(config)
-        ? 'This model has attention blocks, which keep a cache of their own: its line is computed as well.'
+        ? 'This model has attention blocks, which keep a cache of their own. Its line is computed as well, without the room that the backend keeps for the next tokens.'
         : `This model needs more than that cache only up to ${count(Math.floor(state / perToken), 'token')}.`}
     </p>
   );

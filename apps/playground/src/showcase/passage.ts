@@ -49,7 +49,8 @@ export class Passage extends Section {
       const sampling = { ...SAMPLING, maxTokens: TOKENS, seed: this.#seed++, signal };
       await write(lm, branch, sampling, {
         onToken: () => {
-          if (looks.isDue()) looking = looks.refresh(branch);
+          // What fails here fails in the last look as well, which tells of it.
+          if (looks.isDue()) looking = looks.refresh(branch).catch(() => {});
         },
         onChange: this.changed,
       });

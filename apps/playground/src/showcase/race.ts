@@ -47,6 +47,7 @@ export class Race {
     this.phase = 'running';
     this.#stopped = false;
     this.error = undefined;
+    this.report = undefined;
     this.doing = 'loading what measures';
     this.share = undefined;
     this.#changed();

@@ -38,7 +38,6 @@ export class SharedModel {
           // It is small, so that a GPU would take longer to compile its kernels than this takes to write.
           backend: 'cpu',
           weights: 'float32',
-          signal: new AbortController().signal,
           onProgress: (progress) => {
             this.progress = progress;
             this.#changed();

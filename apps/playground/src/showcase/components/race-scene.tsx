@@ -80,7 +80,9 @@ function Chart({ report, quantity, title }: ChartProps) {
     }
     // What measures is loaded by now, and so is what draws.
     void import('@mamba/bench/versus').then((bench) => {
-      view.current ??= new bench.ChartView(figure.current!);
+      // It may be gone again by now.
+      if (figure.current === null) return;
+      view.current ??= new bench.ChartView(figure.current);
       draw();
     });
   }, [report, room]);
@@ -88,21 +90,28 @@ function Chart({ report, quantity, title }: ChartProps) {
 }
 
 /** What came out, in a sentence. */
-function verdict({ report, phase }: Race): string {
-  const times = (system: string) =>
-    (report?.points ?? [])
-      .filter((point) => point.system === system && point.time !== undefined)
-      .map(({ length, time }) => ({ length, seconds: time!.median }));
-  const [mamba, attention] = [times('mamba'), times('attention')];
-  const last = attention.at(-1);
-  const own = mamba.find(({ length }) => length === last?.length);
-  if (last === undefined || own === undefined)
+function verdict(race: Race): string {
+  const { report, phase, running } = race;
+  if (running) return '';
+  const [mamba, attention] = [timesOf(race, 'mamba'), timesOf(race, 'attention')];
+  const [fewest, last] = [attention[0], attention.at(-1)];
+  const [first, own] = [mamba[0], mamba.find(({ length }) => length === last?.length)];
+  if (fewest === undefined || last === undefined || first === undefined || own === undefined || last === fewest) {
+    const wrong = report?.agreements.find(({ status }) => status !== 'agrees');
+    if (wrong !== undefined) return `Nothing is compared, since ${wrong.system} is not right here: ${wrong.reason}.`;
     return phase === 'stopped' ? 'Stopped before there was something to compare.' : '';
-  const [fewest, first] = [attention[0]!, mamba[0]!];
+  }
   const growth = (from: number, to: number): string => `${(to / from).toFixed(1)} times as long`;
   return (
     `After ${count(last.length, 'token')}, attention takes ${growth(fewest.seconds, last.seconds)} for the next one ` +
     `as after ${fewest.length.toLocaleString('en')}. Mamba takes ${growth(first.seconds, own.seconds)}.` +
     (phase === 'stopped' ? ' It was stopped before the end.' : '')
+  );
+}
+
+/** The times of a token after each length that was measured, by one of the systems. */
+function timesOf({ report }: Race, system: string): readonly { readonly length: number; readonly seconds: number }[] {
+  return (report?.points ?? []).flatMap((point) =>
+    point.system === system && point.time !== undefined ? [{ length: point.length, seconds: point.time.median }] : [],
   );
 }
