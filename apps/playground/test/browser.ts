@@ -99,8 +99,8 @@ export function overflow(page: Page): Promise<number> {
 }
 
 /**
- * Has a page itself press a button when the text of a part of it fits a pattern, which no message from here would do in
- * time.
+ * Has a page itself press a button, when the text of a part of the button's section fits a pattern. No message from
+ * here would come in time.
  */
 export function pressWhen(page: Page, part: string, pattern: RegExp, button: string): Promise<void> {
   return page.evaluate(
@@ -109,7 +109,8 @@ export function pressWhen(page: Page, part: string, pattern: RegExp, button: str
         const element = document.querySelector(part);
         if (element === null || !new RegExp(source, flags).test(element.textContent)) return;
         observer.disconnect();
-        [...element.querySelectorAll('button')].find(({ textContent }) => textContent === name)!.click();
+        const section = element.closest('section, header, main')!;
+        [...section.querySelectorAll('button')].find(({ textContent }) => textContent === name)!.click();
       }).observe(document.body, { subtree: true, childList: true, characterData: true });
     },
     [part, pattern.source, pattern.flags, button] as const,

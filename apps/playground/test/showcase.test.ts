@@ -43,7 +43,7 @@ test('writes as it opens, begins with a text of the reader, and goes on', async 
   expect(page.workers().length).toBe(1);
   expect(await page.getByLabel('The writing').textContent()).toMatch(/[\d.]+ s.*[\d,.]+ tokens\/s.*175 kB/);
   await page.getByLabel('A beginning of your own').fill('And Ruth said');
-  await pressWhen(page, '.opening', /And Ruth said.{20}/s, 'Stop');
+  await pressWhen(page, '.story', /And Ruth said.{20}/s, 'Stop');
   await button('Write').click();
   await story().getByText('And Ruth said').waitFor();
   await idle();
