@@ -32,7 +32,7 @@ const LONG = [
   'packages/cpu/test/accuracy.test.ts',
   'packages/webgpu/test/model.test.ts',
   'packages/webgpu/test/blocks.test.ts',
-  'scripts/publish/pack.test.mjs',
+  'scripts/publish/release.test.mjs',
 ];
 
 class LongestFirst extends BaseSequencer {

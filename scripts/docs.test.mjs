@@ -5,7 +5,8 @@ import { describe, expect, test } from 'vitest';
 import { filesIn, root } from './lib.mjs';
 
 const files = filesIn('');
-const documents = files.filter((file) => file.endsWith('.md'));
+/** All Markdown but changelogs, which name what was there when a version was released. */
+const documents = files.filter((file) => file.endsWith('.md') && !file.endsWith('/CHANGELOG.md'));
 const sources = files.filter((file) => /\.(tsx?|mjs|js|wgsl|sh)$/.test(file));
 
 /** Folders that a build makes, which are not in the repository. */
