@@ -1,7 +1,7 @@
 // What a layer costs over the length of its sequence, counted by formulas that the page states beside the picture.
 
 /** The sizes of mamba-130m, and of attention of the same width. */
-export const SIZES = { dModel: 768, channels: 1536, state: 16, taps: 4 } as const;
+const SIZES = { dModel: 768, channels: 1536, state: 16, taps: 4 } as const;
 
 /** The operations of one layer's scan over `length` tokens: 8 for each state of each channel and token. */
 export const scanOperations = (length: number): number => 8 * SIZES.channels * SIZES.state * length;

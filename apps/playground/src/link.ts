@@ -12,7 +12,7 @@ export interface Setting {
 }
 
 /** Longest text that a link holds; longer ones are left out, since hosts refuse long addresses. */
-export const LONGEST_PROMPT = 2000;
+const LONGEST_PROMPT = 2000;
 
 const WEIGHTS: readonly string[] = ['float32', 'stored', 'float16', 'bfloat16', 'q8', 'q4'] satisfies Weights[];
 

@@ -34,6 +34,7 @@ const EXAMPLE_PROMPT = 'In the beginning';
 const EXAMPLE_IDS = '1 2 3';
 /** Tokens of the long text that the page offers. */
 const BOOK_TOKENS = 50_000;
+
 /** The state and the actions of the page, without its components. It calls `changed` after every change. */
 export class Playground {
   backends: readonly BackendReport[] | undefined;

@@ -16,7 +16,7 @@ export const convSuite: Suite = {
   },
 };
 
-export function benchConv(shape: { batch: number; length: number; dim: number }): BenchCase {
+function benchConv(shape: { batch: number; length: number; dim: number }): BenchCase {
   const { batch, length, dim } = shape;
   const id = `conv/length-${length}${batch === 1 ? '' : `-batch-${batch}`}`;
   return fromCase('conv', causalConv1dCase({ ...shape, width: 4 }), {

@@ -19,7 +19,7 @@ export const linearSuite: Suite = {
   },
 };
 
-export function benchLinear(shape: { rows: number; inputs: number; outputs: number }, store?: Store): BenchCase {
+function benchLinear(shape: { rows: number; inputs: number; outputs: number }, store?: Store): BenchCase {
   const { rows, inputs, outputs } = shape;
   const base = fromCase('linear', linearCase({ ...shape, store }), {
     id: `linear/rows-${rows}-${inputs}x${outputs}`,

@@ -23,7 +23,7 @@ const BUILDERS: Readonly<Record<SmallOperation, (shape: Rows) => OperationCase>>
   multiply: ({ rows, channels }) => multiplyCase({ shape: [rows, channels], activation: 'silu' }) as OperationCase,
 };
 
-export function benchSmall(name: SmallOperation, shape: Rows): BenchCase {
+function benchSmall(name: SmallOperation, shape: Rows): BenchCase {
   const { rows, channels } = shape;
   return fromCase('small', BUILDERS[name](shape), {
     id: `small/${name}-${rows}x${channels}`,

@@ -112,7 +112,7 @@ function writeReport(report: VersusReport, file: string): void {
 }
 
 /** @throws MambaError `io`, `invalid-file` */
-export async function readVersus(file: string): Promise<VersusReport> {
+async function readVersus(file: string): Promise<VersusReport> {
   return parseVersus(await readText(file), file);
 }
 

@@ -97,7 +97,7 @@ export function chooseNamed<T extends { readonly name: string }>(
 }
 
 /** The reason for which a backend gets small shapes and stays out of comparisons, if there is one. */
-export function slowness(backend: Pick<Backend, 'precision' | 'details'>): string | undefined {
+function slowness(backend: Pick<Backend, 'precision' | 'details'>): string | undefined {
   if (backend.precision === 'float64') return 'float64';
   if (backend.details.software === true) return 'software';
   return undefined;

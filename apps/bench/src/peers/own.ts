@@ -82,7 +82,7 @@ async function modelLogProbs(backend: Backend, model: Model, tokens: readonly nu
   return logSoftmax(values);
 }
 
-export function logSoftmax(values: HostArray): Float64Array {
+function logSoftmax(values: HostArray): Float64Array {
   let most = Number.NEGATIVE_INFINITY;
   for (const value of values) most = Math.max(most, value);
   let sum = 0;

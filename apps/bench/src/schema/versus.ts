@@ -214,12 +214,10 @@ export const versusSchema = z.strictObject({
 });
 
 export type VersusReport = z.infer<typeof versusSchema>;
-export type VersusSettings = VersusReport['settings'];
 export type SystemRecord = z.infer<typeof systemSchema>;
 export type Agreement = z.infer<typeof agreementSchema>;
 export type VersusPoint = z.infer<typeof pointSchema>;
 export type Crossing = z.infer<typeof crossingSchema>;
-export type Refusal = z.infer<typeof refusalSchema>;
 export type TaskRecipe = z.infer<typeof recipeSchema>;
 export type TaskRow = z.infer<typeof taskSchema>;
 export type GenerationRow = z.infer<typeof generationSchema>;

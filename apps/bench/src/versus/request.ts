@@ -25,7 +25,7 @@ export type VersusNotice =
  * The systems of these names, Mamba first, since all others are compared with it.
  * @throws MambaError `invalid-argument` with the list, on a name that is not in it.
  */
-export function chooseSystems(names: readonly string[]): readonly System[] {
+function chooseSystems(names: readonly string[]): readonly System[] {
   return chooseNamed(SYSTEMS, names.length === 0 ? [] : [SYSTEMS[0]!.name, ...names], 'system');
 }
 

@@ -37,7 +37,7 @@ function parse(text: string): unknown {
  * The first key that occurs twice in one object of a JSON text, at any depth, since JSON.parse silently keeps the last
  * one. The text must be valid JSON. The search takes one pass, and memory for the keys.
  */
-export function duplicateKey(json: string): string | undefined {
+function duplicateKey(json: string): string | undefined {
   // An entry for each open bracket: the keys of an object, or undefined for an array.
   const open: (Set<string> | undefined)[] = [];
   let expectKey = false;

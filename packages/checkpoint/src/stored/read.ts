@@ -91,7 +91,7 @@ export function partOf(whole: HostTensor, part: StoredPart): HostTensor {
 }
 
 /** Whether the values of a part have another order than those of the parameter. */
-export function reordered({ transposed, pairs }: Pick<StoredPart, 'transposed' | 'pairs'>): boolean {
+function reordered({ transposed, pairs }: Pick<StoredPart, 'transposed' | 'pairs'>): boolean {
   return transposed === true || pairs !== undefined;
 }
 

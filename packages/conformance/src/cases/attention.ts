@@ -39,7 +39,7 @@ export interface AttentionCaseOptions
 }
 
 /** The bound of softmax-weighted sums of float32 values. */
-export const ATTENTION: Tolerance = {
+const ATTENTION: Tolerance = {
   relative: 1e-5,
   reason: 'float32 rounding of scores, whose error exp takes as a relative one, and of sums in any order',
 };

@@ -64,7 +64,7 @@ export function blockCase(options: BlockCaseOptions): Case {
   };
 }
 
-export const BLOCK: Tolerance = {
+const BLOCK: Tolerance = {
   relative: 2e-5,
   reason: 'four matrix products, a convolution and a scan in a row, each with float32 rounding',
 };

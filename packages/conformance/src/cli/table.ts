@@ -65,7 +65,7 @@ export interface Row {
   readonly worst: TensorReport;
 }
 
-export function summarise(reports: readonly TensorReport[]): readonly Row[] {
+function summarise(reports: readonly TensorReport[]): readonly Row[] {
   const rows = new Map<string, { heading: string; tensor: string; reports: TensorReport[] }>();
   for (const report of reports) {
     const heading = headingOf(report);

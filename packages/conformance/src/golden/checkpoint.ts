@@ -90,7 +90,7 @@ async function holdsGradients(location: CheckpointLocation): Promise<boolean> {
   }
 }
 
-export function baseName(path: string): string {
+function baseName(path: string): string {
   return path.split(/[/\\]/).filter(Boolean).at(-1) ?? path;
 }
 

@@ -7,7 +7,7 @@ import { damaged } from './golden-file.ts';
 import { storedWeightsChecks } from './stored-weights.ts';
 
 /** The folder of the fixtures: a file URL in Node, an http URL in a browser. */
-export const FIXTURES = new URL('../../fixtures/', import.meta.url);
+const FIXTURES = new URL('../../fixtures/', import.meta.url);
 
 /** The golden files of operations. */
 const OPERATIONS = ['scan-golden', 'train-golden'] as const;

@@ -36,7 +36,7 @@ export function caseCheck(item: Case): Check {
 }
 
 /** Runs a case and reads its results. Frees everything on the backend. */
-export async function runCase(item: Case, backend: Backend): Promise<Readonly<Record<string, HostArray>>> {
+async function runCase(item: Case, backend: Backend): Promise<Readonly<Record<string, HostArray>>> {
   const prepared = await item.prepare(backend);
   try {
     return await readOutputs(backend, prepared.run());

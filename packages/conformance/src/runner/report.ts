@@ -32,7 +32,7 @@ export interface MatchOptions {
 }
 
 /** The bound for a backend of this precision. An exact case is exact in both precisions. */
-export function toleranceFor(precision: Precision, relative: number): number {
+function toleranceFor(precision: Precision, relative: number): number {
   return precision === 'float64' ? Math.min(relative, FLOAT64_TOLERANCE) : relative;
 }
 

@@ -37,7 +37,7 @@ const LARGEST: Readonly<Record<HostTensor['dtype'], number>> = {
 };
 
 /** Index of the first value that `type` cannot hold, or -1. */
-export function misfitOf({ dtype, data }: HostTensor, type: DType): number {
+function misfitOf({ dtype, data }: HostTensor, type: DType): number {
   const { overflow, finite } = RANGES[type];
   if (!finite && LARGEST[dtype] < overflow) return -1;
   if (dtype === 'float16' || dtype === 'bfloat16') {

@@ -31,7 +31,7 @@ export function gatedRmsNorm({ heap, team }: Context, call: Call<'gatedRmsNorm'>
 /** Values of a task, which take some 5 µs. */
 const TASK = 8192;
 
-export function gatedRmsNormCommand(call: Omit<GatedRmsNormCall, 'taskRows'>): Command {
+function gatedRmsNormCommand(call: Omit<GatedRmsNormCall, 'taskRows'>): Command {
   const taskRows = Math.max(1, Math.floor(TASK / call.channels));
   return { operation: 'gatedRmsNorm', tasks: Math.ceil(call.rows / taskRows), call: { ...call, taskRows } };
 }

@@ -49,7 +49,7 @@ export interface SsdScanOptions extends Omit<SsdScanCall, 'wide' | 'taskHeads' |
   readonly batch: number;
 }
 
-export function ssdScanCommand({ team, wasm, wide }: Context, arena: Arena, options: SsdScanOptions): Command {
+function ssdScanCommand({ team, wasm, wide }: Context, arena: Arena, options: SsdScanOptions): Command {
   const { x, dt, A, B, C, D, z, dtBias, resets, initialState, lastState, y } = options;
   const { xStride, dtStride, zStride, stepStride, yStride, dtSoftplus, dtMin, dtMax, wideD } = options;
   const { batch, length, heads, headDim, groups, state } = options;

@@ -3,7 +3,7 @@ import { hub } from '../hub/hub.ts';
 import { progress, warn } from './terminal.ts';
 
 /** The location of a command's argument, with progress bars for downloads from the hub. */
-export function locate(location: string, signal: AbortSignal): CheckpointLocation {
+function locate(location: string, signal: AbortSignal): CheckpointLocation {
   if (!location.startsWith('hf:')) return location;
   let shown: { readonly file: string; readonly bar: ReturnType<typeof progress> } | undefined;
   return hub(location, {

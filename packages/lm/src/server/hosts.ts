@@ -17,7 +17,7 @@ export function canonicalHost(host: string): string | undefined {
 }
 
 /** The host of a Host header, without its port. */
-export function hostOfHeader(header: string): string | undefined {
+function hostOfHeader(header: string): string | undefined {
   const [, host] = /^(\[[^\]]*\]|[^:]*)(?::\d*)?$/.exec(header) ?? [];
   return canonicalHost(host ?? header);
 }

@@ -75,7 +75,7 @@ function short(value: number): string {
   return value >= 1e3 ? `${(value / 1e3).toFixed(1)}k` : value.toFixed(0);
 }
 
-export function duration(seconds: number): string {
+function duration(seconds: number): string {
   if (seconds < 90) return `${Math.ceil(seconds)} s`;
   return seconds < 5400 ? `${Math.round(seconds / 60)} min` : `${(seconds / 3600).toFixed(1)} h`;
 }

@@ -55,7 +55,7 @@ export function taskBatches(
 }
 
 /** Sequences of one length as a batch. */
-export function batchOf(sequences: readonly TaskSequence[]): Batch {
+function batchOf(sequences: readonly TaskSequence[]): Batch {
   const batch = sequences.length;
   const length = sequences[0]!.ids.length;
   const ids = new Int32Array(batch * length);

@@ -38,7 +38,7 @@ export interface GatedNormalisation {
   readonly normBeforeGate: boolean;
 }
 
-export function normaliseGated(gpu: Gpu, call: GatedNormalisation): void {
+function normaliseGated(gpu: Gpu, call: GatedNormalisation): void {
   const { x, z, weight, y, rows, channels, groupSize, eps } = call;
   gpu.dispatch(shader, {
     overrides: overridesOf(gpu, call),

@@ -123,7 +123,7 @@ export function constantsSize(dim: number, state: number, marks: number): number
 }
 
 /** The places of these operands in one buffer, since a browser promises only eight storage buffers a shader. */
-export function constantsAt(dim: number, state: number) {
+function constantsAt(dim: number, state: number) {
   return { A: 0, D: dim * state, deltaBias: dim * (state + 1), resets: dim * (state + 2) } as const;
 }
 

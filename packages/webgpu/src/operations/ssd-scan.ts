@@ -141,7 +141,7 @@ export function ssdRefusal(kernels: KernelContext, call: SsdScanCall<TensorSpec>
   return shapeRefusal(kernels, shapeOf(call));
 }
 
-export function shapeRefusal(kernels: KernelContext, shape: SsdShape): string | undefined {
+function shapeRefusal(kernels: KernelContext, shape: SsdShape): string | undefined {
   const { gpu, ssdVariant } = kernels;
   const { batch, length, heads, headDim, groups, state } = shape;
   if (isFew(shape, ssdVariant)) return workgroupsRefusal(gpu, 'batch', batch);
@@ -163,7 +163,7 @@ function isFew({ length }: Pick<SsdShape, 'length'>, variant: SsdVariant | undef
   return length <= FEW_STEPS && variant?.chunked !== true;
 }
 
-export function runSsd(kernels: KernelContext, call: SsdScan): void {
+function runSsd(kernels: KernelContext, call: SsdScan): void {
   const { gpu, ssdVariant } = kernels;
   const shape = shapeOf(call);
   if (isFew(shape, ssdVariant)) {

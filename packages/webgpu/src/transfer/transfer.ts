@@ -1,7 +1,7 @@
 import type { HostArray, HostTensor, Support, TensorSpec } from '@mamba/core';
 import { type DeviceTensor, type RowUpload, supported, type UploadTarget, unsupported } from '@mamba/core/driver';
 import type { Allocator, Gpu } from '../gpu/gpu.ts';
-import { type Format, formatOf, type Part, rowBytes, type Storage, scaleBytes } from '../storage.ts';
+import { formatOf, type Part, rowBytes, type Storage, scaleBytes } from '../storage.ts';
 import { decodeRows, encodeRows } from './encode.ts';
 
 /**
@@ -129,5 +129,3 @@ function matrixOf({ shape }: TensorSpec): { rows: number; columns: number } {
   if (shape.length === 2) return { rows: shape[0]!, columns: shape[1]! };
   return { rows: 1, columns: shape.reduce((product, extent) => product * extent, 1) };
 }
-
-export type { Format };

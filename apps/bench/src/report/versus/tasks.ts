@@ -4,7 +4,7 @@ import { BASELINE } from '../../versus/systems.ts';
 import { digits, formatBytes, formatCount, formatSeconds } from '../format.ts';
 import { formatLength } from './matrix.ts';
 
-export const TASK_TITLES: Readonly<Record<TaskName, string>> = {
+const TASK_TITLES: Readonly<Record<TaskName, string>> = {
   'induction-heads': 'Induction heads: right answers by length',
   'selective-copying': 'Selective copying: right answers by length',
   language: 'A language model: bits per byte of held-out text, and the size of the state',

@@ -16,7 +16,7 @@ export interface MlpConfig {
   readonly bias?: boolean | undefined;
 }
 
-export const MLP_ACTIVATIONS = ['silu', 'gelu', 'gelu-tanh', 'relu2'] as const satisfies MlpConfig['activation'][];
+const MLP_ACTIVATIONS = ['silu', 'gelu', 'gelu-tanh', 'relu2'] as const satisfies MlpConfig['activation'][];
 
 export function isGated({ activation, gated = activation === 'silu' }: MlpConfig): boolean {
   return gated;

@@ -139,14 +139,14 @@ export class TextSteps implements TextStep {
 }
 
 /** Length of the longest suffix of a text that is a proper prefix of the pattern. */
-export function partialMatch(text: string, pattern: string): number {
+function partialMatch(text: string, pattern: string): number {
   let size = Math.min(pattern.length - 1, text.length);
   while (size > 0 && !text.endsWith(pattern.slice(0, size))) size--;
   return size;
 }
 
 /** The end of a text without `content` at its end, removed up to `count` times. */
-export function strippedEnd(text: string, content: string, count: number): number {
+function strippedEnd(text: string, content: string, count: number): number {
   let end = text.length;
   for (let left = count; left > 0 && content !== '' && text.endsWith(content, end); left--) end -= content.length;
   return end;
