@@ -4,13 +4,15 @@
  * sources' own. One account may not publish one of the packages, so its release stops in the middle.
  */
 import { spawn } from 'node:child_process';
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import process from 'node:process';
 import { pathToFileURL } from 'node:url';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { environment, quiet, root } from '../lib.mjs';
+import { overBudget, PACKED } from './budgets.mjs';
+import { findingsIn } from './lint.mjs';
 import { publishedPackages } from './packages.mjs';
 import { publishTarballs, readTarball } from './registry.mjs';
 import { copyRepository } from './rehearsal/copy.mjs';
@@ -111,6 +113,15 @@ describe('what is packed', () => {
   test('asks a browser that takes the language model for no server and no command line', () => {
     for (const tool of ['hono', '@hono/node-server', 'zod', 'commander', 'cli-table3', 'cli-progress'])
       expect(Object.keys(packed.lm.manifest.dependencies)).not.toContain(tool);
+  });
+
+  test('is within its budget of bytes', () => {
+    for (const [short, { file }] of Object.entries(packed))
+      expect(overBudget(short, statSync(file).size, PACKED[short])).toBeUndefined();
+  });
+
+  test('has nothing that publint would change', async () => {
+    for (const { file } of Object.values(packed)) expect(await findingsIn(file), file).toEqual([]);
   });
 
   test('has no golden files', () => {
