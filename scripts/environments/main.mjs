@@ -1,28 +1,37 @@
-// node scripts/environments/main.mjs [FILTER…]: checks the packed packages in every host, bundler and compiler that npm
-// has, on Linux on x86-64. Each environment is installed in a folder of its own. It is no part of `npm test`, since it
-// takes half an hour and the registry.
-import { mkdirSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+// npm run environments [-- --tarballs FOLDER] [--json FILE] [FILTER…]: checks the packed packages in every host, bundler
+// and compiler that npm has, on Linux on x86-64. Each environment is installed in a folder of its own. It is no part of
+// `npm test`, since it takes half an hour and the registry. The support matrix is made of the JSON that it writes.
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { arch, cpus, release, tmpdir, type } from 'node:os';
+import { join, resolve } from 'node:path';
 import process from 'node:process';
-import { root } from '../lib.mjs';
+import { parseArgs } from 'node:util';
+import { bootstrap } from '../bootstrap.mjs';
+import { root, turbo } from '../lib.mjs';
 import { buildPackages, packPackages } from '../publish/pack.mjs';
-import { bundlers } from './bundlers.mjs';
-import { compilers } from './compilers.mjs';
-import { hosts } from './hosts.mjs';
+import { publishedPackages } from '../publish/packages.mjs';
 import { createProject } from './project.mjs';
 
-const filters = process.argv.slice(2).map((filter) => filter.toLowerCase());
-const selected = [...hosts, ...bundlers, ...compilers].filter(
-  ({ name }) => filters.length === 0 || filters.some((filter) => name.toLowerCase().includes(filter)),
-);
-buildPackages();
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  options: { tarballs: { type: 'string' }, json: { type: 'string' } },
+});
+const given = (path) => resolve(process.env.INIT_CWD ?? root, path);
 const folder = join(tmpdir(), 'mamba-environments');
 mkdirSync(folder, { recursive: true });
-const tarballs = packPackages(join(folder, 'tarballs'), '@mamba');
+const tarballs = values.tarballs === undefined ? pack() : packed(given(values.tarballs));
+
+// They use what has been built by now.
+const [{ bundlers }, { compilers }, { hosts }] = await Promise.all(
+  ['./bundlers.mjs', './compilers.mjs', './hosts.mjs'].map((file) => import(file)),
+);
+const filters = positionals.map((filter) => filter.toLowerCase());
+const selected = Object.entries({ host: hosts, bundler: bundlers, compiler: compilers })
+  .flatMap(([kind, environments]) => environments.map((environment) => ({ kind, ...environment })))
+  .filter(({ name }) => filters.length === 0 || filters.some((filter) => name.toLowerCase().includes(filter)));
 const checkpoint = join(root, 'packages/conformance/fixtures/kjv-mamba');
 
-let failed = 0;
+const rows = [];
 console.log('| environment | outcome | threads |\n| --- | --- | --- |');
 for (const environment of selected) {
   const threads = 'threads' in environment ? environment.threads : 3;
@@ -35,9 +44,31 @@ for (const environment of selected) {
     outcome = { failure: error.message };
   }
   const passed = outcome.failure === undefined && outcome.threads === threads && outcome.sum === 64;
-  if (!passed) failed++;
-  const text = (outcome.failure ?? outcome.description).replace(/\s+/g, ' ').slice(0, 600);
-  console.log(`| ${environment.name} | ${passed ? '✓' : '✗'} ${text} | ${outcome.threads ?? '–'} |`);
+  const said = (outcome.failure ?? outcome.description).replace(/\s+/g, ' ').slice(0, 600);
+  const { kind, name } = environment;
+  rows.push({ kind, environment: name, passed, backend: outcome.backend, features: outcome.features, said });
+  console.log(`| ${name} | ${passed ? '✓' : '✗'} ${said} | ${outcome.threads ?? '–'} |`);
 }
-console.log(`\n${selected.length - failed} passed, ${failed} failed`);
-process.exitCode = failed === 0 ? 0 : 1;
+const failed = rows.filter(({ passed }) => !passed).length;
+console.log(`\n${rows.length - failed} passed, ${failed} failed`);
+if (values.json !== undefined) {
+  const machine = { cpu: cpus()[0].model, os: `${type()} ${release()}`, arch: arch() };
+  const report = { kind: 'mamba-environments', date: new Date().toISOString(), machine, rows };
+  writeFileSync(given(values.json), `${JSON.stringify(report, null, 1)}\n`);
+}
+process.exitCode = failed === 0 && rows.length > 0 ? 0 : 1;
+
+function pack() {
+  buildPackages();
+  return packPackages(join(folder, 'tarballs'), '@mamba');
+}
+
+/** The tarballs of a folder, by short name. The checks themselves need the browser in software, which is built. */
+function packed(from) {
+  bootstrap();
+  const status = turbo(['build', '--filter=@mamba/software-gpu']);
+  if (status !== 0) process.exit(status);
+  return Object.fromEntries(
+    publishedPackages().map(({ short, manifest }) => [short, join(from, `mamba-${short}-${manifest.version}.tgz`)]),
+  );
+}

@@ -7,9 +7,10 @@ export async function report(options = {}) {
     const filled = (shape, value) =>
       backend.upload({ dtype: 'float32', shape, data: new Float32Array(shape[0] * shape[1]).fill(value) });
     const [sum] = await backend.read(backend.linear(filled([40, 64], 1), filled([96, 64], 1)));
-    const { threads } = backend.details;
+    const { threads, simd, build, revectorized } = backend.details;
     await backend.dispose();
-    return { threads, sum, description: backend.description };
+    const features = { threads, simd, relaxed: build === 'relaxed', revectorized };
+    return { backend: 'cpu', threads, features, sum, description: backend.description };
   } catch (error) {
     return { failure: `${error} ${error?.remedy ?? ''}` };
   }

@@ -1,0 +1,5 @@
+import { report } from './gpu.js';
+
+report().then((result) => {
+  document.title = JSON.stringify(result);
+});
