@@ -13,7 +13,7 @@ export const compilers = ['5.0', '5.4', '5.9', '6', '7'].map((version) => ({
   name: `TypeScript ${version}`,
   threads: undefined,
   tools: [`typescript@${version}`, 'zod', 'hono', '@hono/node-server'],
-  packages: ['core', 'cpu', 'checkpoint', 'lm', 'webgpu', 'reference', 'conformance'],
+  packages: ['core', 'cpu', 'checkpoint', 'lm', 'webgpu', 'reference', 'conformance', 'train', 'mixers'],
   files: { 'tsconfig.json': JSON.stringify(PROJECT) },
   async run(project) {
     cpSync(CONSUMER, join(project.folder, 'plain.ts'));

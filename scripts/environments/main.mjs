@@ -1,7 +1,7 @@
-// npm run environments [-- --tarballs FOLDER] [--json FILE] [FILTER…]: checks the packed packages in every host, bundler
-// and compiler that npm has, on Linux on x86-64. Each environment is installed in a folder of its own. It is no part of
-// `npm test`, since it takes half an hour and the registry. The support matrix is made of the JSON that it writes.
-import { mkdirSync, writeFileSync } from 'node:fs';
+// npm run environments [-- --tarballs FOLDER] [--json FILE] [FILTER…]: checks the packed packages in every host, every
+// bundler and every compiler that npm has, on Linux on x86-64. Each is installed in a folder of its own. It takes half
+// an hour and the registry, so it is no part of `npm test`. The support matrix is made of the JSON that it writes.
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { arch, cpus, release, tmpdir, type } from 'node:os';
 import { join, resolve } from 'node:path';
 import process from 'node:process';
@@ -46,17 +46,23 @@ for (const environment of selected) {
   const passed = outcome.failure === undefined && outcome.threads === threads && outcome.sum === 64;
   const said = (outcome.failure ?? outcome.description).replace(/\s+/g, ' ').slice(0, 600);
   const { kind, name } = environment;
-  rows.push({ kind, environment: name, passed, backend: outcome.backend, features: outcome.features, said });
+  const date = new Date().toISOString().slice(0, 10);
+  rows.push({ kind, environment: name, passed, backend: outcome.backend, features: outcome.features, said, date });
   console.log(`| ${name} | ${passed ? '✓' : '✗'} ${said} | ${outcome.threads ?? '–'} |`);
 }
 const failed = rows.filter(({ passed }) => !passed).length;
 console.log(`\n${rows.length - failed} passed, ${failed} failed`);
-if (values.json !== undefined) {
-  const machine = { cpu: cpus()[0].model, os: `${type()} ${release()}`, arch: arch() };
-  const report = { kind: 'mamba-environments', date: new Date().toISOString(), machine, rows };
-  writeFileSync(given(values.json), `${JSON.stringify(report, null, 1)}\n`);
-}
+if (values.json !== undefined) write(given(values.json));
 process.exitCode = failed === 0 && rows.length > 0 ? 0 : 1;
+
+/** Writes the rows, and leaves those of environments that were not selected as they are. */
+function write(file) {
+  const earlier = existsSync(file) ? JSON.parse(readFileSync(file, 'utf8')).rows : [];
+  const kept = earlier.filter(({ environment }) => rows.every((row) => row.environment !== environment));
+  const machine = { cpu: cpus()[0].model, os: `${type()} ${release()}`, arch: arch() };
+  const report = { kind: 'mamba-environments', machine, rows: [...kept, ...rows] };
+  writeFileSync(file, `${JSON.stringify(report, null, 1)}\n`);
+}
 
 function pack() {
   buildPackages();

@@ -1,5 +1,5 @@
-// node scripts/publish/next-step.mjs: what the release workflow has to do, as lines of its outputs. `version`: raise the
-// versions, since there are changesets. `publish`: this version has no tag yet. `none`: it has one.
+// node scripts/publish/next-step.mjs: what the release workflow has to do, as lines of its outputs. `version`: raise
+// the versions, since there are changesets. `publish`: this version has no tag yet. `none`: it has one.
 import { readdirSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import process from 'node:process';

@@ -6,7 +6,7 @@ import { filesIn } from '../../../scripts/lib.mjs';
 const PAGES = 'apps/docs/pages/';
 const SHOWN = [
   /^apps\/docs\/pages\/.+\.md$/,
-  /^CONTRIBUTING\.md$/,
+  /^(?:CONTRIBUTING|SECURITY)\.md$/,
   /^docs\/.+\.md$/,
   /^packages\/[^/]+\/README\.md$/,
   /^apps\/(?:bench|playground)\/(?:docs\/.+|README)\.md$/,

@@ -1,8 +1,5 @@
 // The measured figures that the site and the README quote, taken from the files of results and from nowhere else.
-import { readFileSync } from 'node:fs';
-import { fileURLToPath } from 'node:url';
-
-const RESULTS = fileURLToPath(new URL('../../../docs/performance/results/', import.meta.url));
+import { type AttentionReport, type BenchReport, find, type KernelReport, type KernelRow, load } from './results.ts';
 
 export interface Speed {
   readonly machine: string;
@@ -22,28 +19,6 @@ export interface Fact {
   readonly files: readonly string[];
 }
 
-interface Row {
-  readonly name: string;
-  readonly length?: number;
-  readonly batch?: number;
-  readonly microseconds: number;
-  readonly 'tokens/s'?: number;
-}
-interface Kernels {
-  readonly rows: readonly Row[];
-}
-interface Attention {
-  readonly rows: readonly { readonly length: number; readonly dtype: string; readonly microseconds: number }[];
-}
-interface Report {
-  readonly results: readonly {
-    readonly case: string;
-    readonly backend: string;
-    readonly dtype: string;
-    readonly rate: { readonly perSecond: number };
-  }[];
-}
-
 const MODELS = 'h100-models.json';
 const PREFILL = 'h100-prefill-float16.json';
 const SCAN = 'h100-scan-attention.json';
@@ -53,37 +28,33 @@ const CPU = 'epyc-2-cores-targets.json';
 const H100 = 'NVIDIA H100 80 GB';
 const EPYC = 'AMD EPYC, 2 cores of a virtual machine';
 
-const load = <T>(file: string): T => JSON.parse(readFileSync(RESULTS + file, 'utf8')) as T;
-
-/** Returns the one entry that meets a condition. A file that has none, or no longer has it, stops the build. */
-function find<T>(entries: readonly T[], file: string, what: string, meets: (entry: T) => boolean): T {
-  const found = entries.find(meets);
-  if (found === undefined) throw new Error(`${file} has no ${what}: name a measurement that it has`);
-  return found;
-}
-
 const decode = (model: string): number => {
   const name = `decode ${model} float16`;
-  return find(load<Kernels>(MODELS).rows, MODELS, name, (row) => row.name === name)['tokens/s']!;
+  return find(load<KernelReport>(MODELS).rows, MODELS, name, (row) => row.name === name)['tokens/s']!;
 };
 
 const prefill = (batch: number): number => {
   const name = 'prefill mamba-130m float16';
-  const meets = (row: Row): boolean => row.name === name && row.batch === batch && row.length === 2048;
-  return find(load<Kernels>(PREFILL).rows, PREFILL, name, meets)['tokens/s']!;
+  const meets = (row: KernelRow): boolean => row.name === name && row.batch === batch && row.length === 2048;
+  return find(load<KernelReport>(PREFILL).rows, PREFILL, name, meets)['tokens/s']!;
 };
 
 const onCpu = (work: string, backend: string, dtype = 'float32'): number => {
-  const meets = (entry: Report['results'][number]): boolean =>
+  const meets = (entry: BenchReport['results'][number]): boolean =>
     entry.case === `peers/${work}-layers-24` && entry.backend === backend && entry.dtype === dtype;
-  return find(load<Report>(CPU).results, CPU, `${work} of ${backend}`, meets).rate.perSecond;
+  return find(load<BenchReport>(CPU).results, CPU, `${work} of ${backend}`, meets).rate.perSecond;
 };
 
 /** Flash attention's time over the scan's, at one length. */
 function flashOverScan(length: number): number {
-  const scan = find(load<Kernels>(SCAN).rows, SCAN, 'scan', (row) => row.name === 'scan rule' && row.length === length);
+  const scan = find(
+    load<KernelReport>(SCAN).rows,
+    SCAN,
+    'scan',
+    (row) => row.name === 'scan rule' && row.length === length,
+  );
   const flash = find(
-    load<Attention>(FLASH).rows,
+    load<AttentionReport>(FLASH).rows,
     FLASH,
     'attention',
     (row) => row.length === length && row.dtype === 'torch.float16',

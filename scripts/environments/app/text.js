@@ -7,8 +7,9 @@ export async function text(location) {
   const lm = await loadModel(backend, location);
   let whole = '';
   for await (const piece of lm.generate({ prompt: 'And the LORD said unto', maxTokens: 8 })) whole += piece.text;
-  const { threads } = backend.details;
+  const { threads, simd, build, revectorized } = backend.details;
   lm.dispose();
   await backend.dispose();
-  return { threads, sum: 64, description: whole };
+  const features = { threads, simd, relaxed: build === 'relaxed', revectorized };
+  return { backend: 'cpu', threads, features, sum: 64, description: whole };
 }

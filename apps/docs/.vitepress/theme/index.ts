@@ -3,8 +3,10 @@ import type { Theme } from 'vitepress';
 import DefaultTheme from 'vitepress/theme-without-fonts';
 import CostOverLength from '../../components/CostOverLength.vue';
 import MeasuredFacts from '../../components/MeasuredFacts.vue';
+import MeasuredPicture from '../../components/MeasuredPicture.vue';
 import ScanInHand from '../../components/ScanInHand.vue';
 import SpeedTable from '../../components/SpeedTable.vue';
+import SupportMatrix from '../../components/SupportMatrix.vue';
 import './style.css';
 
 export default {
@@ -12,7 +14,9 @@ export default {
   enhanceApp({ app }) {
     app.component('CostOverLength', CostOverLength);
     app.component('MeasuredFacts', MeasuredFacts);
+    app.component('MeasuredPicture', MeasuredPicture);
     app.component('ScanInHand', ScanInHand);
     app.component('SpeedTable', SpeedTable);
+    app.component('SupportMatrix', SupportMatrix);
   },
 } satisfies Theme;

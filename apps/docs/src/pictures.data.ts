@@ -1,0 +1,8 @@
+// VitePress runs this while it builds, and hands the result to the components.
+import { type Picture, pictures } from './pictures.ts';
+
+declare const data: readonly Picture[];
+
+export { data };
+
+export default { watch: ['../../../docs/performance/results/*.json'], load: pictures };

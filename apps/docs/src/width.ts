@@ -1,0 +1,16 @@
+// The width of an element in a page, so that the text of a picture keeps its size whatever the window's width is.
+import { onBeforeUnmount, onMounted, type Ref, ref } from 'vue';
+
+/** Returns the element's width in pixels, or the width of a page's text before there is one. */
+export function widthOf(element: Ref<HTMLElement | undefined>): Ref<number> {
+  const width = ref(620);
+  let observer: ResizeObserver | undefined;
+  onMounted(() => {
+    observer = new ResizeObserver(([entry]) => {
+      if (entry !== undefined && entry.contentRect.width > 0) width.value = Math.round(entry.contentRect.width);
+    });
+    observer.observe(element.value!);
+  });
+  onBeforeUnmount(() => observer?.disconnect());
+  return width;
+}
