@@ -53,6 +53,7 @@ const FOREIGN = {
   ddeltaBias: 'a formula',
   dot4I8Packed: 'a function of WGSL that no shader calls',
   logSumExp_i: 'a formula',
+  GitHub: 'a host of repositories',
   McGill: 'an author',
   MurmurHash3: 'a hash function of others',
   SentencePiece: 'a tokenizer of others',

@@ -33,6 +33,10 @@ export function figure(value: number): string {
   return Number(value.toPrecision(3)).toLocaleString('en', { maximumSignificantDigits: 3 });
 }
 
+const compact = new Intl.NumberFormat('en', { notation: 'compact', maximumSignificantDigits: 3 });
+/** A figure of an axis, which has little room. */
+export const tickLabel = (value: number): string => compact.format(value);
+
 /** A length as a power of two where it is one, so that the labels of an axis have room. */
 export function lengthLabel(value: number): string {
   return value >= 1024 ? `${value / 1024}k` : `${value}`;

@@ -67,11 +67,13 @@ export const support = (): readonly Support[] =>
 function toSupport(row: Row, date: string | undefined): Support {
   const { kind, environment, passed, backend, features = {} } = row;
   const subgroups = features.subgroups ?? (backend === 'webgpu' ? NO : NONE);
+  // What failed told of no backend: its name tells which it was to run on.
+  const wanted = environment.includes('WebGPU') ? 'webgpu' : 'cpu';
   return {
     kind,
     environment,
     passed,
-    backend: backend ?? NONE,
+    backend: kind === 'compiler' ? NONE : (backend ?? wanted),
     threads: features.threads === undefined ? NONE : `${features.threads}`,
     simd: said(features.simd),
     relaxed: said(features.relaxed),
