@@ -6,6 +6,7 @@ const LONG = [
   'packages/webgpu/test/conformance.test.ts',
   'packages/webgpu/test/browser.test.ts',
   'apps/playground/test/playground.test.ts',
+  'scripts/publish/release.test.mjs',
   'packages/cpu/test/browser.test.ts',
   'apps/bench/src/runner/runner.test.ts',
   'packages/cpu/test/threads.test.ts',
@@ -32,7 +33,6 @@ const LONG = [
   'packages/cpu/test/accuracy.test.ts',
   'packages/webgpu/test/model.test.ts',
   'packages/webgpu/test/blocks.test.ts',
-  'scripts/publish/release.test.mjs',
 ];
 
 class LongestFirst extends BaseSequencer {
