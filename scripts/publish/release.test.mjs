@@ -4,9 +4,9 @@
  * sources' own. One account may not publish one of the packages, so its release stops in the middle.
  */
 import { spawn } from 'node:child_process';
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import process from 'node:process';
 import { pathToFileURL } from 'node:url';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -51,8 +51,8 @@ const read = (...path) => readFileSync(join(copy, ...path), 'utf8');
 const versionOf = (short) => JSON.parse(read('packages', short, 'package.json')).version;
 
 /** Runs the copy's release by an account. The registry is a process of its own, and this one reads what it says. */
-function release({ env }) {
-  const args = [join(copy, 'scripts/publish/release.mjs'), '--tarballs', tarballs];
+function release({ env }, from = tarballs) {
+  const args = [join(copy, 'scripts/publish/release.mjs'), '--tarballs', from];
   const child = spawn(process.execPath, args, { cwd: copy, env: { ...environment, ...env } });
   let output = '';
   for (const stream of [child.stdout, child.stderr])
@@ -135,6 +135,15 @@ describe('what is packed', () => {
   });
 });
 
+test('a release is of every package', async () => {
+  const incomplete = join(folder, 'incomplete');
+  mkdirSync(incomplete);
+  cpSync(packed.core.file, join(incomplete, basename(packed.core.file)));
+  const { status, output } = await release(owner, incomplete);
+  expect(status).toBe(1);
+  expect(output).toContain(`holds ${SCOPE}/core; a release is of ${SCOPE}/checkpoint, `);
+});
+
 test('a release stops at what its account may not publish', async () => {
   const { status, output } = await release(beginner);
   expect(status, output).toBe(1);
@@ -146,6 +155,11 @@ test('run again, it goes on with what is missing', async () => {
   expect(status, output).toBe(0);
   expect(output).toContain(`${packed.core.name}@${packed.core.version} is there already\n`);
   expect(output).toContain(`${HELD_BACK}@${packed.lm.version}\n`);
+  const order = [...output.matchAll(/^(@rehearsal\/\w+)@\S+(?: is there already)?$/gm)].map(([, name]) => name);
+  expect(order.toSorted()).toEqual(Object.values(packed).map(({ name }) => name));
+  for (const { name, manifest } of Object.values(packed))
+    for (const needed of Object.keys(manifest.dependencies ?? {}).filter((other) => order.includes(other)))
+      expect(order.indexOf(needed), `${needed} is there before ${name}`).toBeLessThan(order.indexOf(name));
 }, 0);
 
 test('a version is published once', async () => {
