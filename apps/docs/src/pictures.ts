@@ -1,5 +1,13 @@
 // The pictures of measurements, each taken from files of results with its machine and date.
-import { type AttentionReport, type BenchReport, find, type KernelReport, load, type VersusReport } from './results.ts';
+import {
+  type AttentionReport,
+  type BenchReport,
+  find,
+  type KernelReport,
+  type KernelRow,
+  load,
+  type VersusReport,
+} from './results.ts';
 
 export interface Point {
   /** A name for bars, a number for lines. */
@@ -35,10 +43,13 @@ export const pictures = (): readonly Picture[] => [
   batches(),
   read(),
   scanBesideAttention(),
+  products(),
   writeOnCpu(),
   readOnCpu(),
   scanOnCpu(),
-  ...besideOthers(),
+  ...besideOthers('versus', VERSUS),
+  generation(),
+  ...besideOthers('versus-cpu', VERSUS_CPU),
 ];
 
 const dayOf = (time: string): string => time.slice(0, 10);
@@ -54,6 +65,8 @@ const SCAN = 'h100-scan-attention.json';
 const FLASH = 'h100-pytorch-attention.json';
 const CPU = 'epyc-2-cores-targets.json';
 const VERSUS = 'versus-h100.json';
+const VERSUS_CPU = 'versus-cpu.json';
+const LINEAR = 'h100-linear.json';
 
 function write(): Picture {
   const report = load<KernelReport>(MODELS);
@@ -147,6 +160,38 @@ function scanBesideAttention(): Picture {
   };
 }
 
+function products(): Picture {
+  const report = load<KernelReport>(LINEAR);
+  const stored = { float32: 'weights in float32', float16: 'weights in float16', q8: 'weights in q8' };
+  const units = ({ matrixPrecision }: KernelRow): boolean => matrixPrecision === 'float16';
+  const pointsOf = (meets: (row: KernelRow) => boolean): readonly Point[] =>
+    report.rows
+      .filter((row) => row['TFLOP/s'] !== undefined && meets(row))
+      .map((row) => ({ x: `${row.rows} × ${row.inputs} × ${row.outputs}`, y: row['TFLOP/s']! }));
+  return {
+    id: 'h100-products',
+    title: 'Products of matrices',
+    kind: 'bars',
+    x: 'rows × inputs × outputs',
+    unit: 'TFLOP a second',
+    logarithmic: false,
+    better: 'more',
+    series: [
+      ...Object.entries(stored).map(([dtype, name]) => ({
+        name,
+        points: pointsOf((row) => row.name === `linear ${dtype}` && !units(row)),
+      })),
+      {
+        name: 'matrix units, weights in float16',
+        points: pointsOf((row) => row.name === 'linear float16' && units(row)),
+      },
+    ],
+    machine: kernelMachine(report),
+    date: dayOf(report.date),
+    files: [LINEAR],
+  };
+}
+
 const inMs = (x: number, microseconds: number): Point => ({ x, y: microseconds / 1000 });
 
 /** The systems of the CPU's report, as a reader knows them. */
@@ -227,13 +272,18 @@ function scanOnCpu(): Picture {
   };
 }
 
+const versusMachine = ({ backends, machine }: VersusReport): string => {
+  const { details, description } = backends[0]!;
+  return details.device === undefined ? `${machine.cpu}, ${description}` : gpuOf(details.device);
+};
+
 /** A block of each kind, of equal size, over length. */
-function besideOthers(): readonly Picture[] {
-  const report = load<VersusReport>(VERSUS);
+function besideOthers(id: string, file: string): readonly Picture[] {
+  const report = load<VersusReport>(file);
   const names = ['mamba', 'mamba2', 'attention', 's4d'];
   const seriesOf = (measure: string, quantityOf: (point: VersusReport['points'][number]) => number | undefined) =>
     names.map((name) => ({
-      name: find(report.systems, VERSUS, name, (system) => system.name === name).label,
+      name: find(report.systems, file, name, (system) => system.name === name).label,
       points: report.points
         .filter((point) => point.system === name && point.measure === measure)
         .flatMap((point) => {
@@ -246,32 +296,59 @@ function besideOthers(): readonly Picture[] {
     x: 'tokens',
     logarithmic: true,
     better: 'less',
-    machine: gpuOf(report.backends[0]!.details.device),
+    machine: versusMachine(report),
     date: dayOf(report.startedAt),
-    files: [VERSUS],
+    files: [file],
   } as const;
+  const wide = `a block, ${report.settings.dModel} wide`;
   const milliseconds = ({ time }: VersusReport['points'][number]) => time && time.median * 1000;
   return [
     {
       ...common,
-      id: 'versus-forward',
-      title: 'A block reads a text',
+      id: `${id}-forward`,
+      title: `Reading a text: ${wide}`,
       unit: 'milliseconds',
       series: seriesOf('forward', milliseconds),
     },
     {
       ...common,
-      id: 'versus-step',
-      title: 'A block reads one token more, after as many',
+      id: `${id}-step`,
+      title: `One token more, after as many: ${wide}`,
       unit: 'milliseconds',
       series: seriesOf('step', milliseconds),
     },
     {
       ...common,
-      id: 'versus-state',
-      title: 'What a block remembers',
+      id: `${id}-state`,
+      title: `What it remembers: ${wide}`,
       unit: 'kilobytes',
       series: seriesOf('step', ({ memory }) => memory?.state && memory.state / 1000),
     },
   ];
+}
+
+/** Whole models that write, many sequences at once. */
+function generation(): Picture {
+  const report = load<VersusReport>(VERSUS);
+  const nameOf = ({ label, prompt }: VersusReport['generation'][number]): string =>
+    `${label}, after ${prompt.toLocaleString('en')} tokens`;
+  const names = [...new Set(report.generation.map(nameOf))];
+  return {
+    id: 'versus-generation',
+    title: 'Writing: models of about 130 million parameters, in float32',
+    kind: 'lines',
+    x: 'sequences',
+    unit: 'tokens a second',
+    logarithmic: true,
+    better: 'more',
+    series: names.map((name) => ({
+      name,
+      points: report.generation
+        .filter((row) => nameOf(row) === name)
+        .flatMap(({ batch, perSecond }) => (perSecond === undefined ? [] : [{ x: batch, y: perSecond }])),
+    })),
+    machine: versusMachine(report),
+    date: dayOf(report.startedAt),
+    files: [VERSUS],
+  };
 }

@@ -10,6 +10,11 @@ export interface KernelRow {
   readonly length?: number;
   readonly batch?: number;
   readonly queries?: number;
+  readonly rows?: number;
+  readonly inputs?: number;
+  readonly outputs?: number;
+  readonly matrixPrecision?: string;
+  readonly 'TFLOP/s'?: number;
   readonly microseconds: number;
   readonly 'tokens/s'?: number;
 }
@@ -44,7 +49,10 @@ export interface BenchReport {
 /** A report of `mamba-bench versus`, as far as pages quote it. */
 export interface VersusReport {
   readonly startedAt: string;
-  readonly backends: readonly { readonly details: { readonly device: string } }[];
+  readonly machine: { readonly cpu: string };
+  readonly settings: { readonly dModel: number };
+  /** A device's name where there is a device. */
+  readonly backends: readonly { readonly description: string; readonly details: { readonly device?: string } }[];
   readonly systems: readonly { readonly name: string; readonly label: string }[];
   readonly points: readonly {
     readonly system: string;
@@ -52,6 +60,13 @@ export interface VersusReport {
     readonly length: number;
     readonly time?: { readonly median: number };
     readonly memory?: { readonly state?: number };
+  }[];
+  readonly generation: readonly {
+    readonly label: string;
+    readonly prompt: number;
+    readonly batch: number;
+    /** Absent where the batch had no room. */
+    readonly perSecond?: number;
   }[];
 }
 
