@@ -21,8 +21,8 @@ export async function publishTarballs(files, { registry, tag, provenance }) {
       continue;
     }
     console.log(`${name}@${version}`);
-    const options = ['--registry', registry, '--tag', tag, '--access', 'public', '--loglevel=error'];
-    if (run('npm', ['publish', file, ...options, ...(provenance ? ['--provenance'] : [])]) !== 0)
+    const signed = provenance ? ['--provenance'] : [];
+    if (run('npm', ['publish', file, ...optionsOf(registry, tag), ...signed]) !== 0)
       throw new Error(
         `${name}@${version} was not published; ${done} of ${packed.length} packages are. ` +
           `Mend what npm says above and run the same command again: it goes on with ${name}`,
@@ -31,12 +31,15 @@ export async function publishTarballs(files, { registry, tag, provenance }) {
   }
 }
 
-/** Lets npm tell what it would publish. Nothing is asked of the registry. */
-export function tryTarballs(files) {
+/** Lets npm tell what it would publish. */
+export function tryTarballs(files, { registry, tag }) {
   for (const { name, file } of inOrder(files.map(readTarball)))
-    if (run('npm', ['publish', file, '--dry-run', '--access', 'public', '--loglevel=error']) !== 0)
+    if (run('npm', ['publish', file, '--dry-run', ...optionsOf(registry, tag)]) !== 0)
       throw new Error(`npm would not publish ${name}: mend what it says above`);
 }
+
+/** npm takes a version that is lower than one of others under the tag `latest` only where the tag is named. */
+const optionsOf = (registry, tag) => ['--registry', registry, '--tag', tag, '--access', 'public', '--loglevel=error'];
 
 /** Returns what a tarball holds, with its hash. */
 export function readTarball(file) {

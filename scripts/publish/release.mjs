@@ -35,8 +35,9 @@ if (!dry && lacks.length > 0) {
 const stage = mkdtempSync(join(tmpdir(), 'mamba-release-'));
 try {
   const files = tarballs === undefined ? pack() : given(resolve(process.env.INIT_CWD ?? root, tarballs));
-  if (dry) tryTarballs(files);
-  else await publishTarballs(files, { registry: values.registry ?? configured(), tag, provenance });
+  const registry = values.registry ?? configured();
+  if (dry) tryTarballs(files, { registry, tag });
+  else await publishTarballs(files, { registry, tag, provenance });
 } catch (error) {
   console.error(error.message);
   process.exitCode = 1;
