@@ -1,5 +1,5 @@
 // VitePress runs this while it builds, and hands the result to the components.
-import { type Picture, pictures } from './pictures.ts';
+import { type Picture, pictures } from './pictures/index.ts';
 
 declare const data: readonly Picture[];
 

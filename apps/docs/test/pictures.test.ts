@@ -3,7 +3,7 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { root } from '../../../scripts/lib.mjs';
-import { pictures } from '../src/pictures.ts';
+import { pictures } from '../src/pictures/index.ts';
 
 const all = pictures();
 
