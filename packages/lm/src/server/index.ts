@@ -16,6 +16,10 @@ import { PromptEncoder } from './prompt-encoder.ts';
 import { Queue } from './queue.ts';
 import { shutDown } from './shutdown.ts';
 
+export { MemoryStore, type MemoryStoreOptions } from './store/memory.ts';
+export { connectRedis, type RedisOptions } from './store/redis.ts';
+export type { SetOptions, Store } from './store/store.ts';
+
 export interface ServeOptions {
   /** The address to listen on. Default 127.0.0.1, which only this machine can reach. */
   readonly host?: string | undefined;
