@@ -1,9 +1,9 @@
 import { invalid, MambaError, type Model } from '@mamba/core';
 import { checkInteger, checkOptions } from '@mamba/core/toolkit';
-import type { GeneratedToken } from './decoder/sequence.ts';
+import type { GeneratedToken, SequenceState } from './decoder/sequence.ts';
 import { checkPrompt, type FinishReason } from './generate.ts';
 import { type GenerateTokensOptions, type Generation, resolveGeneration } from './options.ts';
-import { checkBatchable, Scheduler } from './scheduler.ts';
+import { type ContinuedSequence, checkBatchable, Scheduler } from './scheduler.ts';
 
 /** Prompts of more tokens take longer to read than most answers take as a whole; only some may run at once. */
 const LONG_PROMPT = 1024;
@@ -69,6 +69,22 @@ export class Batcher {
     return this.#consume(checkPrompt(prompt, this.model), generation);
   }
 
+  /**
+   * @internal Continues a sequence in the batch; its state is borrowed until generation ends.
+   * @param drawn Random numbers of the seed that the sequence has used so far.
+   * @throws MambaError as `generateTokens`.
+   */
+  continueTokens(
+    { state, pending }: SequenceState,
+    sequence: ContinuedSequence,
+    options: Omit<GenerateTokensOptions, 'state' | 'prefixCache' | 'draft'>,
+    drawn: number,
+  ): AsyncGenerator<GeneratedToken, FinishReason, void> {
+    const generation = resolveGeneration(this.model, { ...options, state });
+    for (let count = 0; count < drawn; count++) generation.uniform?.();
+    return this.#consume(checkPrompt(pending, this.model), generation, sequence);
+  }
+
   /** Ends all generations with `aborted`; resolves when their states are freed. */
   async dispose(): Promise<void> {
     this.#disposed = true;
@@ -80,6 +96,7 @@ export class Batcher {
   async *#consume(
     prompt: readonly number[],
     generation: Generation,
+    continued?: ContinuedSequence,
   ): AsyncGenerator<GeneratedToken, FinishReason, void> {
     if (this.#disposed) throw new MambaError('disposed', 'the batcher was disposed', { origin: 'Batcher' });
     if (this.full)
@@ -89,7 +106,7 @@ export class Batcher {
         expected: `at most ${this.maxWaiting}`,
         remedy: 'Try again later.',
       });
-    const request = new QueuedRequest(prompt, generation);
+    const request = new QueuedRequest(prompt, generation, continued);
     this.#waiting.push(request);
     this.#loop ??= this.#run();
     try {
@@ -171,6 +188,7 @@ function failAndRelease(request: QueuedRequest, error: unknown): void {
 class QueuedRequest {
   readonly prompt: readonly number[];
   readonly generation: Generation;
+  readonly continued: ContinuedSequence | undefined;
   /** Resolves when the scheduler holds nothing of the request any more. */
   readonly released: Promise<void>;
   #ended = false;
@@ -179,9 +197,10 @@ class QueuedRequest {
   #outcome: { readonly reason: FinishReason } | { readonly error: unknown; readonly afterTokens: boolean } | undefined;
   #wake: () => void = () => {};
 
-  constructor(prompt: readonly number[], generation: Generation) {
+  constructor(prompt: readonly number[], generation: Generation, continued: ContinuedSequence | undefined) {
     this.prompt = prompt;
     this.generation = generation;
+    this.continued = continued;
     this.released = new Promise((resolve) => {
       this.#release = resolve;
     });

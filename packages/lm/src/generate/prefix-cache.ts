@@ -4,6 +4,11 @@ import { checkInteger, checkOptions } from '@mamba/core/toolkit';
 export interface PrefixCacheOptions {
   /** Bytes that the states, and the ids that they are found by, may take together. Default 256 MiB. */
   readonly maxBytes?: number | undefined;
+  /**
+   * The states after this many tokens of a prompt, twice, four times as many and so on are cached too, so that prompts
+   * that begin alike and go on differently share at least half of what they have in common. Default: none.
+   */
+  readonly boundary?: number | undefined;
 }
 
 /**
@@ -15,6 +20,7 @@ export interface PrefixCacheOptions {
 export class PrefixCache {
   readonly model: Model;
   readonly maxBytes: number;
+  readonly boundary: number | undefined;
   /** Least recently used first. */
   readonly #entries = new Map<string, Entry>();
   /** How many entries there are of each length. */
@@ -26,13 +32,15 @@ export class PrefixCache {
    * @throws MambaError `invalid-argument`
    */
   constructor(owner: Model | { readonly model: Model }, options: PrefixCacheOptions = {}) {
-    checkOptions('PrefixCache', options, ['maxBytes']);
-    const { maxBytes = 2 ** 28 } = options;
+    checkOptions('PrefixCache', options, ['maxBytes', 'boundary']);
+    const { maxBytes = 2 ** 28, boundary } = options;
     checkInteger('PrefixCache.maxBytes', maxBytes, 0);
+    if (boundary !== undefined) checkInteger('PrefixCache.boundary', boundary, 1);
     const model = 'model' in owner ? owner.model : owner;
     if (typeof model?.gatherState !== 'function') throw invalid('PrefixCache', String(owner), 'a model');
     this.model = model;
     this.maxBytes = maxBytes;
+    this.boundary = boundary;
   }
 
   /** Number of states. */
@@ -45,8 +53,28 @@ export class PrefixCache {
     return this.#bytes;
   }
 
+  /** The first boundary beyond so many tokens; infinity without boundaries. */
+  nextBoundary(tokens: number): number {
+    let next = this.boundary ?? Number.POSITIVE_INFINITY;
+    while (next <= tokens) next *= 2;
+    return next;
+  }
+
   /** The longest cached prefix of `ids`: its length, and a copy of its state, the caller's to dispose. */
   lookup(ids: ArrayLike<number>): { readonly length: number; readonly state: ModelState } | undefined {
+    const found = this.#find(ids);
+    if (found === undefined) return undefined;
+    this.#entries.delete(found.key);
+    this.#entries.set(found.key, found);
+    return { length: found.ids.length, state: this.model.cloneState(found.state) };
+  }
+
+  /** Tokens of the longest cached prefix of `ids`; 0 if there is none. */
+  lengthOf(ids: ArrayLike<number>): number {
+    return this.#find(ids)?.ids.length ?? 0;
+  }
+
+  #find(ids: ArrayLike<number>): Entry | undefined {
     let found: Entry | undefined;
     let hash = SEED;
     for (let index = 0; index < ids.length; index++) {
@@ -56,10 +84,7 @@ export class PrefixCache {
       // Hashes may collide.
       if (entry?.ids.every((id, at) => id === ids[at])) found = entry;
     }
-    if (found === undefined) return undefined;
-    this.#entries.delete(found.key);
-    this.#entries.set(found.key, found);
-    return { length: found.ids.length, state: this.model.cloneState(found.state) };
+    return found;
   }
 
   /**

@@ -1,8 +1,8 @@
-import { invalid, type MambaError, type Model, type ModelState } from '@mamba/core';
+import { invalid, isMambaError, type MambaError, type Model, type ModelState } from '@mamba/core';
 import { yieldToEventLoop } from '@mamba/core/toolkit';
 import { checkSignal } from '../check-signal.ts';
 import { Decoder } from './decoder/decoder.ts';
-import { type GeneratedToken, newSequence } from './decoder/sequence.ts';
+import { type GeneratedToken, newSequence, type SequenceState } from './decoder/sequence.ts';
 import type { FinishReason } from './generate.ts';
 import type { Generation } from './options.ts';
 
@@ -10,6 +10,21 @@ export interface SchedulerRequest {
   /** The ids to begin with; there is at least one. */
   readonly prompt: readonly number[];
   readonly generation: Generation;
+  /** Set for a sequence that goes on after this request. */
+  readonly continued?: ContinuedSequence | undefined;
+}
+
+/** A sequence that began before a request and goes on after it. */
+export interface ContinuedSequence {
+  /** The ids that the penalties see: the prompt, and what came before it. */
+  readonly previous: readonly number[];
+  /** How many of these tokens, of one step, belong to the sequence if it ends with them; undefined if it goes on. */
+  endAfter(tokens: readonly GeneratedToken[]): { readonly count: number; readonly reason: FinishReason } | undefined;
+  /**
+   * Called once if the request finishes, with the state after its last token, which is the callee's to dispose. Not
+   * called if the request fails or is removed.
+   */
+  settle(end: SequenceState): void;
 }
 
 /** What one step generated for a request. */
@@ -98,7 +113,7 @@ export class Scheduler<R extends SchedulerRequest> {
     const reading = [...this.#prefills.values()].filter((prefill) => unread(prefill) > 0);
     const tokens = Math.min(...reading.map(({ request }) => request.generation.chunk));
     const size = Math.max(1, Math.floor(tokens / reading.length));
-    const count = Math.min(size, ...reading.map(unread));
+    const count = Math.min(size, ...reading.map(unread), ...reading.map(untilBoundary));
     await attempt(reading, (some) => this.#feed(some, count));
     await yieldToEventLoop();
     const ready = [...this.#prefills.values()].filter((prefill) => unread(prefill) === 0);
@@ -137,14 +152,21 @@ export class Scheduler<R extends SchedulerRequest> {
         for (const state of made) state.dispose();
       }
     }
-    for (const prefill of prefills) prefill.fed += count;
+    for (const prefill of prefills) {
+      const ends = untilBoundary(prefill) === count;
+      prefill.fed += count;
+      const { request, state, fed } = prefill;
+      if (ends) request.generation.prefixCache?.insert(request.prompt.slice(0, fed), state!);
+    }
   }
 
   #startDecoding(prefills: readonly Prefill<R>[]): void {
     for (const { request, state } of prefills)
       if (state !== undefined && request.prompt.length > 1)
         request.generation.prefixCache?.insert(request.prompt.slice(0, -1), state);
-    const sequences = prefills.map(({ request }) => newSequence(request.generation, request.prompt));
+    const sequences = prefills.map(({ request }) =>
+      newSequence(request.generation, request.continued?.previous ?? request.prompt),
+    );
     const merged = this.#gather(prefills);
     try {
       this.#decoder.join(sequences, merged);
@@ -183,24 +205,40 @@ export class Scheduler<R extends SchedulerRequest> {
         Math.min(request.generation.block, left(request, this.#generated.get(request)!)),
       ),
     );
+    this.#decoder.keepsPrevious = this.#decoding.some(({ continued }) => continued !== undefined);
     const sequenceOutputs = await this.#decoder.advance(count);
     const outputs: RequestOutput<R>[] = [];
     for (const [row, request] of this.#decoding.entries()) {
       const { tokens, failedIds } = sequenceOutputs[row]!;
-      const stop = tokens.findIndex(({ id }) => request.generation.stopIds.has(id));
       const generated = this.#generated.get(request)! + tokens.length;
       this.#generated.set(request, generated);
-      const ended = generated >= request.generation.maxTokens ? 'length' : undefined;
+      const end = endOf(request, tokens, generated);
       outputs.push({
         request,
-        tokens: stop < 0 ? tokens : tokens.slice(0, stop),
-        finishReason: stop < 0 ? ended : 'stop',
-        error: stop < 0 && failedIds !== undefined ? await this.#decoder.explain(row, failedIds) : undefined,
+        tokens: tokens.slice(0, end?.count),
+        ...(end === undefined
+          ? { finishReason: undefined, error: failedIds && (await this.#decoder.explain(row, failedIds)) }
+          : this.#settle(row, request, end)),
       });
     }
     this.remove(outputs.filter(({ finishReason }) => finishReason !== undefined).map(({ request }) => request));
     await yieldToEventLoop();
     return outputs;
+  }
+
+  /** Hands the state of a finished request to its sequence; it fails if its state cannot be copied. */
+  #settle(
+    row: number,
+    { continued }: R,
+    { count, reason }: SequenceEnd,
+  ): Pick<RequestOutput<R>, 'finishReason' | 'error'> {
+    try {
+      continued?.settle(this.#decoder.copyRow(row, count));
+      return { finishReason: reason, error: undefined };
+    } catch (error) {
+      if (!isMambaError(error)) throw error;
+      return { finishReason: undefined, error };
+    }
   }
 
   /** Removes requests and frees their states; ignores those that are not running. */
@@ -235,6 +273,31 @@ interface Prefill<R extends SchedulerRequest> {
 /** Number of ids to feed before decoding starts. */
 function unread<R extends SchedulerRequest>({ request, fed }: Prefill<R>): number {
   return request.prompt.length - 1 - fed;
+}
+
+/** Number of ids up to the next state that the prefix cache is to hold. */
+function untilBoundary<R extends SchedulerRequest>({ request, fed }: Prefill<R>): number {
+  return (request.generation.prefixCache?.nextBoundary(fed) ?? Number.POSITIVE_INFINITY) - fed;
+}
+
+/** Where a request ends among its latest tokens. */
+interface SequenceEnd {
+  readonly count: number;
+  readonly reason: FinishReason;
+}
+
+/** @param generated Number of all tokens of the request. @returns undefined if it goes on. */
+function endOf(
+  { generation, continued }: SchedulerRequest,
+  tokens: readonly GeneratedToken[],
+  generated: number,
+): SequenceEnd | undefined {
+  const stop = tokens.findIndex(({ id }) => generation.stopIds.has(id));
+  const count = stop < 0 ? tokens.length : stop;
+  const end = continued?.endAfter(tokens.slice(0, count));
+  if (end !== undefined) return end;
+  if (stop >= 0) return { count, reason: 'stop' };
+  return generated >= generation.maxTokens ? { count, reason: 'length' } : undefined;
 }
 
 function replaceState<R extends SchedulerRequest>(prefill: Prefill<R>, state: ModelState): void {

@@ -34,13 +34,12 @@ export class PromptEncoder {
    */
   async prompt(prompt: Prompt, { splitSpecialTokens, signal }: TextOptions): Promise<ArrayLike<number>> {
     if (typeof prompt !== 'string') return promptIds(this.#lm, prompt);
-    const tokenizer = requireTokenizer(this.#lm);
-    if (prompt.length > SHORT_CHARACTERS || tokenizer.runsPatterns)
-      return promptIds(
-        this.#lm,
-        await this.#run({ kind: 'text', text: prompt, splitSpecialTokens }, prompt.length, signal),
-      );
-    return promptIds(this.#lm, splitSpecialTokens ? tokenizer.encode(prompt, { splitSpecialTokens }) : prompt);
+    return promptIds(this.#lm, await this.#text(prompt, { splitSpecialTokens, signal }, true));
+  }
+
+  /** The ids of what follows other text: none for an empty text. @throws as `prompt` does. */
+  async continuation(text: Prompt, options: TextOptions): Promise<ArrayLike<number>> {
+    return typeof text === 'string' ? this.#text(text, options, false) : text;
   }
 
   /** The ids of a conversation. @throws MambaError as `LanguageModel.encodeChat`, and ApiError 429. */
@@ -54,6 +53,17 @@ export class PromptEncoder {
 
   async dispose(): Promise<void> {
     await Promise.all([this.#short.dispose(), this.#long.dispose()]);
+  }
+
+  async #text(
+    text: string,
+    { splitSpecialTokens, signal }: TextOptions,
+    addSpecialTokens: boolean,
+  ): Promise<readonly number[]> {
+    const tokenizer = requireTokenizer(this.#lm);
+    if (text.length > SHORT_CHARACTERS || tokenizer.runsPatterns)
+      return this.#run({ kind: 'text', text, splitSpecialTokens, addSpecialTokens }, text.length, signal);
+    return tokenizer.encode(text, { splitSpecialTokens, addSpecialTokens });
   }
 
   #run(job: Parameters<EncoderWorker['run']>[0], characters: number, signal: AbortSignal): Promise<readonly number[]> {

@@ -10,7 +10,7 @@ export interface TextWorkerData {
 
 /** A message to the worker, one at a time. */
 export type TextJob = { readonly splitSpecialTokens: boolean } & (
-  | { readonly kind: 'text'; readonly text: string }
+  | { readonly kind: 'text'; readonly text: string; readonly addSpecialTokens: boolean }
   | { readonly kind: 'chat'; readonly messages: readonly ChatMessage[] }
 );
 

@@ -14,7 +14,7 @@ function answer(job: TextJob): TextResult {
   try {
     const ids =
       job.kind === 'text'
-        ? tokenizer.encode(job.text, { splitSpecialTokens })
+        ? tokenizer.encode(job.text, { splitSpecialTokens, addSpecialTokens: job.addSpecialTokens })
         : tokenizer.encodeChat(job.messages, { splitSpecialTokens });
     return { ids };
   } catch (error) {

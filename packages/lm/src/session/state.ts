@@ -10,6 +10,14 @@ export interface SessionState extends SequenceState {
   readonly recent: readonly number[];
   /** Number of all ids so far, pending ones included. */
   readonly length: number;
+  /** Where the random numbers of the last generation stand, for one that goes on with them. */
+  readonly random?: RandomPosition | undefined;
+}
+
+export interface RandomPosition {
+  readonly seed: number;
+  /** How many numbers of this seed were drawn: one for each token. */
+  readonly drawn: number;
 }
 
 export const EMPTY: SessionState = { state: undefined, pending: [], recent: [], length: 0 };
@@ -18,12 +26,12 @@ export const EMPTY: SessionState = { state: undefined, pending: [], recent: [], 
 export async function saveSessionState(
   model: Model,
   fingerprint: string,
-  { state, pending, recent, length }: SessionState,
+  { state, pending, recent, length, random }: SessionState,
 ): Promise<Uint8Array> {
   const exported = state ?? model.zeroState();
   try {
     const snapshot = await model.exportState(exported);
-    return encodeSnapshot({ ...snapshot, fingerprint, extra: { pending, recent, length } });
+    return encodeSnapshot({ ...snapshot, fingerprint, extra: { pending, recent, length, random } });
   } finally {
     if (exported !== state) exported.dispose();
   }
@@ -44,7 +52,7 @@ export function loadSessionState(model: Model, fingerprint: string, bytes: Uint8
       expected: `one of model ${fingerprint}`,
       remedy: 'Load it with the model that it was saved from.',
     });
-  const { pending, recent, length } = (snapshot.extra ?? {}) as Readonly<Record<string, unknown>>;
+  const { pending, recent, length, random } = (snapshot.extra ?? {}) as Readonly<Record<string, unknown>>;
   const { vocabSize } = model.config;
   const position = snapshot.positions[0]!;
   const valid =
@@ -54,18 +62,25 @@ export function loadSessionState(model: Model, fingerprint: string, bytes: Uint8
     isIds(recent, vocabSize) &&
     recent.length <= RECENT &&
     length === position + pending.length &&
-    (position === 0 || pending.length > 0);
+    (position === 0 || pending.length > 0) &&
+    isRandomPosition(random);
   if (!valid)
     throw new MambaError('invalid-file', 'the bytes are no saved session', {
       origin: 'loadSession',
       expected: 'what session.save() gave',
     });
-  return { state: model.importState(snapshot), pending, recent, length };
+  return { state: model.importState(snapshot), pending, recent, length, random };
 }
 
 /** Copies the model's state too. */
 export function copySessionState(model: Model, session: SessionState): SessionState {
   return { ...session, state: session.state && model.cloneState(session.state) };
+}
+
+function isRandomPosition(value: unknown): value is RandomPosition | undefined {
+  if (value === undefined) return true;
+  const { seed, drawn } = (value ?? {}) as Readonly<Record<string, unknown>>;
+  return Number.isSafeInteger(seed) && Number.isSafeInteger(drawn) && (drawn as number) >= 0;
 }
 
 function isIds(value: unknown, vocabSize: number): value is readonly number[] {

@@ -19,12 +19,13 @@ export interface SequenceOutput {
 
 /**
  * Owns the state of sequences that are generated together: one row for each, fed all ids but the sequence's last.
- * With `keepsPrevious` it also holds the state before the latest tokens, so that `settle` can stop after any of them:
- * a state cannot be truncated.
+ * With `keepsPrevious` it also holds the state before the latest tokens, so that `settle` and `copyRow` can stop after
+ * any of them: a state cannot be truncated.
  */
 export class Decoder {
+  /** Takes effect at the next `advance`. */
+  keepsPrevious: boolean;
   readonly #model: Model;
-  readonly #keepsPrevious: boolean;
   #sequences: readonly Sequence[];
   #current: OwnedState;
   /** With `keepsPrevious`, set after the first `advance`. */
@@ -40,7 +41,7 @@ export class Decoder {
     this.#model = model;
     this.#sequences = sequences;
     this.#current = { state, owned: options.borrowed !== true };
-    this.#keepsPrevious = options.keepsPrevious === true;
+    this.keepsPrevious = options.keepsPrevious === true;
   }
 
   /**
@@ -52,7 +53,7 @@ export class Decoder {
     const sequences = this.#sequences;
     const before = sequences.map(({ lastId }) => lastId);
     const { state: current, owned } = this.#current;
-    const batchState = { state: current, donate: owned && !this.#keepsPrevious && current !== undefined };
+    const batchState = { state: current, donate: owned && !this.keepsPrevious && current !== undefined };
     const { tokens, state } = await strategyFor(sequences)(this.#model, sequences, batchState, count);
     const outputs = tokens.map((made, row) => untilNotFinite(made, before[row]!));
     for (const [row, sequence] of sequences.entries())
@@ -77,6 +78,9 @@ export class Decoder {
     const selected = this.#gather(indices.map((row) => ({ state: this.#current.state!, row })));
     this.#sequences = indices.map((index) => this.#sequences[index]!);
     this.#replace(selected);
+    if (indices.length === 0) this.#forget();
+    else if (this.#previous !== undefined)
+      this.#previous = { ...this.#previous, rows: indices.map((index) => this.#previous!.rows[index]) };
   }
 
   /**
@@ -89,6 +93,23 @@ export class Decoder {
     if (merged !== state) state.dispose();
     this.#sequences = [...this.#sequences, ...sequences];
     this.#replace(merged);
+    if (this.#previous !== undefined)
+      this.#previous = { ...this.#previous, rows: [...this.#previous.rows, ...sequences.map(() => undefined)] };
+  }
+
+  /**
+   * Copies the state of one sequence of several, which go on.
+   * @param given How many of its latest tokens count.
+   * @returns the state after those; its model state is the caller's to dispose.
+   */
+  copyRow(row: number, given: number): SequenceState {
+    const before = this.#previous?.rows[row];
+    const copy = (state: ModelState | undefined, index: number): ModelState | undefined =>
+      state && this.#model.gatherState([{ state, row: index }]);
+    if (before === undefined || (given === before.generated.length && !before.failed))
+      return { state: copy(this.#current.state, row), pending: [this.#sequences[row]!.lastId] };
+    const pending = [before.lastId, ...before.generated.slice(0, given)];
+    return { state: copy(this.#previous!.held.state, before.index), pending };
   }
 
   /**
@@ -101,33 +122,41 @@ export class Decoder {
     const previous = this.#previous;
     this.#current = NOTHING;
     this.#previous = undefined;
-    if (previous === undefined) return { ...current, pending: [this.#sequences[0]!.lastId] };
-    if (given === previous.generated.length && !previous.failed) {
-      release(previous.held);
-      return { ...current, pending: [previous.generated[given - 1]!] };
+    const before = previous?.rows[0];
+    if (before === undefined) return { ...current, pending: [this.#sequences[0]!.lastId] };
+    const { lastId, generated, failed } = before;
+    if (given === generated.length && !failed) {
+      release(previous!.held);
+      return { ...current, pending: [generated[given - 1]!] };
     }
     release(current);
-    return { ...previous.held, pending: [previous.lastId, ...previous.generated.slice(0, given)] };
+    return { ...previous!.held, pending: [lastId, ...generated.slice(0, given)] };
   }
 
   dispose(): void {
-    if (this.#previous !== undefined) release(this.#previous.held);
+    this.#forget();
     release(this.#current);
-    this.#previous = undefined;
     this.#current = NOTHING;
+  }
+
+  #forget(): void {
+    if (this.#previous !== undefined) release(this.#previous.held);
+    this.#previous = undefined;
   }
 
   #take(state: ModelState, lastIds: readonly number[], outputs: readonly SequenceOutput[]): void {
     const held = this.#current;
     this.#current = { state, owned: true };
-    if (!this.#keepsPrevious) {
+    this.#forget();
+    if (!this.keepsPrevious) {
       release(held);
       return;
     }
-    if (this.#previous !== undefined) release(this.#previous.held);
-    const { tokens, failedIds } = outputs[0]!;
-    const generated = tokens.map(({ id }) => id);
-    this.#previous = { held, lastId: lastIds[0]!, generated, failed: failedIds !== undefined };
+    const rows = outputs.map(({ tokens, failedIds }, index) => {
+      const generated = tokens.map(({ id }) => id);
+      return { index, lastId: lastIds[index]!, generated, failed: failedIds !== undefined };
+    });
+    this.#previous = { held, rows };
   }
 
   #gather(rows: readonly { readonly state: ModelState; readonly row: number }[]): ModelState | undefined {
@@ -160,9 +189,16 @@ function untilNotFinite(tokens: readonly GeneratedToken[], lastId: number): Sequ
   return { tokens: valid, failedIds: [lastId, ...valid.map(({ id }) => id)] };
 }
 
-/** The state of a decoder of one sequence before its latest `advance`, and what that generated. */
+/** The state before the latest `advance`, and what that generated. */
 interface Previous {
   readonly held: OwnedState;
+  /** In the order of the sequences; undefined for those that have joined since. */
+  readonly rows: readonly (PreviousRow | undefined)[];
+}
+
+interface PreviousRow {
+  /** Its row of the held state. */
+  readonly index: number;
   readonly lastId: number;
   readonly generated: readonly number[];
   /** The logits after these ids are not finite, so the state after them is useless. */
