@@ -26,6 +26,8 @@ export class PrefixCache {
   /** How many entries there are of each length. */
   readonly #lengths = new Map<number, number>();
   #bytes = 0;
+  #hits = 0;
+  #misses = 0;
 
   /**
    * @param owner The `Model` or `LanguageModel` whose states are kept.
@@ -53,6 +55,11 @@ export class PrefixCache {
     return this.#bytes;
   }
 
+  /** How many lookups have found a state, and how many have not. */
+  get lookups(): { readonly hits: number; readonly misses: number } {
+    return { hits: this.#hits, misses: this.#misses };
+  }
+
   /** The first boundary beyond so many tokens; infinity without boundaries. */
   nextBoundary(tokens: number): number {
     let next = this.boundary ?? Number.POSITIVE_INFINITY;
@@ -63,7 +70,11 @@ export class PrefixCache {
   /** The longest cached prefix of `ids`: its length, and a copy of its state, the caller's to dispose. */
   lookup(ids: ArrayLike<number>): { readonly length: number; readonly state: ModelState } | undefined {
     const found = this.#find(ids);
-    if (found === undefined) return undefined;
+    if (found === undefined) {
+      this.#misses++;
+      return undefined;
+    }
+    this.#hits++;
     this.#entries.delete(found.key);
     this.#entries.set(found.key, found);
     return { length: found.ids.length, state: this.model.cloneState(found.state) };

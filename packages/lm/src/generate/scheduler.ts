@@ -18,13 +18,23 @@ export interface SchedulerRequest {
 export interface ContinuedSequence {
   /** The ids that the penalties see: the prompt, and what came before it. */
   readonly previous: readonly number[];
-  /** How many of these tokens, of one step, belong to the sequence if it ends with them; undefined if it goes on. */
-  endAfter(tokens: readonly GeneratedToken[]): { readonly count: number; readonly reason: FinishReason } | undefined;
+  /**
+   * Called with the tokens of each step.
+   * @param ended Why the request ends with them, if it does.
+   * @returns how many of them count, if it ends otherwise or earlier.
+   */
+  endAfter(tokens: readonly GeneratedToken[], ended: FinishReason | undefined): SequenceEnd | undefined;
   /**
    * Called once if the request finishes, with the state after its last token, which is the callee's to dispose. Not
    * called if the request fails or is removed.
    */
   settle(end: SequenceState): void;
+}
+
+/** Where a request ends among the tokens of a step. */
+export interface SequenceEnd {
+  readonly count: number;
+  readonly reason: FinishReason;
 }
 
 /** What one step generated for a request. */
@@ -280,12 +290,6 @@ function untilBoundary<R extends SchedulerRequest>({ request, fed }: Prefill<R>)
   return (request.generation.prefixCache?.nextBoundary(fed) ?? Number.POSITIVE_INFINITY) - fed;
 }
 
-/** Where a request ends among its latest tokens. */
-interface SequenceEnd {
-  readonly count: number;
-  readonly reason: FinishReason;
-}
-
 /** @param generated Number of all tokens of the request. @returns undefined if it goes on. */
 function endOf(
   { generation, continued }: SchedulerRequest,
@@ -294,10 +298,9 @@ function endOf(
 ): SequenceEnd | undefined {
   const stop = tokens.findIndex(({ id }) => generation.stopIds.has(id));
   const count = stop < 0 ? tokens.length : stop;
-  const end = continued?.endAfter(tokens.slice(0, count));
-  if (end !== undefined) return end;
-  if (stop >= 0) return { count, reason: 'stop' };
-  return generated >= generation.maxTokens ? { count, reason: 'length' } : undefined;
+  const full = generated >= generation.maxTokens ? 'length' : undefined;
+  const reason = stop < 0 ? full : 'stop';
+  return continued?.endAfter(tokens.slice(0, count), reason) ?? (reason && { count, reason });
 }
 
 function replaceState<R extends SchedulerRequest>(prefill: Prefill<R>, state: ModelState): void {

@@ -29,6 +29,11 @@ export class Answer {
     });
   }
 
+  /** Number of tokens of the prompts and of what was pushed. */
+  get tokens(): number {
+    return this.#counts().total_tokens;
+  }
+
   /** The chunks before any generated text: the role in a chat, the echoed prompt in a completion. */
   opening(): readonly object[] {
     if (this.#plan.kind === 'completion') {
@@ -63,7 +68,7 @@ export class Answer {
 
   /** The chunk with the usage, if the request includes it. */
   closing(): readonly object[] {
-    return this.#plan.includeUsage ? [{ ...this.#chunk(), usage: this.#usage() }] : [];
+    return this.#plan.includeUsage ? [{ ...this.#chunk(), usage: this.#counts() }] : [];
   }
 
   /** The answer for a request that is not streamed. */
@@ -75,7 +80,7 @@ export class Answer {
       return { index, message: { role: 'assistant', content: text, refusal: null }, ...rest };
     });
     const object = this.#plan.kind === 'chat' ? 'chat.completion' : 'text_completion';
-    return { ...this.#head, object, choices, usage: this.#usage() };
+    return { ...this.#head, object, choices, usage: this.#counts() };
   }
 
   #chunk(...choices: readonly object[]): object {
@@ -83,7 +88,7 @@ export class Answer {
     return { ...this.#head, object, choices };
   }
 
-  #usage(): object {
+  #counts() {
     const completion = this.#choices.reduce((sum, { count }) => sum + count, 0);
     const prompt = this.#plan.prompts.reduce((sum, { ids }) => sum + ids.length, 0);
     return { prompt_tokens: prompt, completion_tokens: completion, total_tokens: prompt + completion };

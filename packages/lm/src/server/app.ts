@@ -1,27 +1,41 @@
 import { createHash, timingSafeEqual } from 'node:crypto';
-import { setMaxListeners } from 'node:events';
-import type { HttpBindings } from '@hono/node-server';
-import { type Context, Hono } from 'hono';
-import { streamSSE } from 'hono/streaming';
+import { type Context, Hono, type MiddlewareHandler } from 'hono';
 import type { z } from 'zod';
 import type { Batcher } from '../generate/batcher.ts';
 import type { GeneratedToken } from '../generate/decoder/sequence.ts';
-import type { GeneratedPiece } from '../generate/pieces.ts';
-import type { PrefixCache } from '../generate/prefix-cache.ts';
 import type { LanguageModel } from '../language-model.ts';
 import { promptLogProbs } from '../score/prompt-log-probs.ts';
 import { Answer } from './answer.ts';
 import { discardBody, parseJson, readBytes } from './body.ts';
 import { crossOrigin } from './cors.ts';
+import { type Cancellation, cancelWithClient, deliver, type Env, type Running, startReading } from './deliver.ts';
 import { checkEmbeddings, embed } from './embeddings.ts';
 import { ApiError, errorBody, SERVER_FAILED, schemaError, toApiError } from './errors.ts';
+import type { RateLimiter } from './limits.ts';
+import type { Metrics } from './metrics.ts';
 import { type Plan, type PlanContext, type PlanLimits, planChat, planCompletion } from './plan.ts';
+import { addMetrics, addProbes, notReady, type ProbeOptions } from './probes.ts';
 import type { PromptEncoder } from './prompt-encoder.ts';
 import { encodePrompts } from './prompts.ts';
 import { type Queue, queueFull } from './queue.ts';
 import { chatRequest, completionRequest, embeddingRequest } from './schema.ts';
+import { completeInSession, holding } from './sessions/complete.ts';
+import type { Sessions } from './sessions/sessions.ts';
+import type { SharedPrefixCache } from './shared-prefixes.ts';
 
-export interface AppOptions {
+/** What an app needs without a model. */
+export interface BaseOptions extends ProbeOptions {
+  readonly apiKey: string | undefined;
+  /** Origins of pages that may read answers; `*` is any. */
+  readonly origins: readonly string[];
+  readonly metrics: Metrics;
+  /** Whether /metrics gives what was counted. */
+  readonly showsMetrics: boolean;
+  /** Called for every answer of status 500 and above, but those that say that the server loads or closes. */
+  readonly onError: (error: unknown) => void;
+}
+
+export interface AppOptions extends BaseOptions {
   readonly lm: LanguageModel;
   /** The name of the model in requests and answers. */
   readonly name: string;
@@ -29,48 +43,30 @@ export interface AppOptions {
   readonly encoder: PromptEncoder;
   /** Runs embeddings and scores of prompts, one at a time, beside the batch. */
   readonly serialJobs: Queue;
-  readonly prefixCache: PrefixCache | undefined;
-  readonly apiKey: string | undefined;
+  readonly prefixCache: SharedPrefixCache | undefined;
+  readonly sessions: Sessions;
+  readonly limiter: RateLimiter;
   readonly maxBodyBytes: number;
   readonly limits: PlanLimits;
   /** The default for requests without `split_special_tokens`. */
   readonly splitSpecialTokens: boolean;
-  /** Origins of pages that may read answers; `*` is any. */
-  readonly origins: readonly string[];
+  /** Ends running generations of sessions after the tokens that they have given, so that they are saved. */
+  readonly interrupt: AbortSignal;
   /** Aborts running requests. */
   readonly signal: AbortSignal;
-  /** Called for every answer of status 500 and above. */
-  readonly onError: (error: unknown) => void;
 }
 
-type Env = { Bindings: HttpBindings };
-
-/** The routes: /v1/models, /v1/completions, /v1/chat/completions, /v1/embeddings, and /health. */
+/**
+ * The routes: /v1/models, /v1/completions, /v1/chat/completions, /v1/embeddings, /v1/sessions, and for those who run
+ * the server /health, /ready and /metrics.
+ */
 export function createApp(options: AppOptions): Hono<Env> {
-  const { lm, name, batcher, apiKey, origins } = options;
-  const app = new Hono<Env>();
+  const { lm, name, sessions, limiter } = options;
+  const app = createBaseApp(options);
   const model = { id: name, object: 'model', created: Math.floor(Date.now() / 1000), owned_by: 'mamba-lm' };
 
-  app.onError(async (error, c) => {
-    const cut = c.env.incoming.destroyed && !c.env.incoming.complete;
-    // The client disconnected before it had sent the whole body: not an error of the server.
-    const apiError = cut
-      ? new ApiError(499, 'invalid_request_error', 'The body is not whole.')
-      : toClientError(error, options);
-    if (apiError.status === 429) c.header('Retry-After', '1');
-    await discardBody(c.env.incoming);
-    // 499: the client disconnected, nobody reads this.
-    return c.json(errorBody(apiError), apiError.status as 400);
-  });
-  app.notFound((c) => {
-    throw new ApiError(404, 'invalid_request_error', `There is no ${c.req.method} ${c.req.path}`, null, 'unknown_url');
-  });
-  // Before the check of the key, which browsers do not send with preflight requests.
-  if (origins.length > 0) app.use(crossOrigin(origins));
-  app.get('/health', (c) => c.json({ status: 'ok', ...batcher.load }));
   app.use('/v1/*', async (c, next) => {
-    if (apiKey !== undefined && !sameKey(c.req.header('authorization'), apiKey))
-      throw new ApiError(401, 'invalid_request_error', 'The API key is missing or wrong.', null, 'invalid_api_key');
+    if (c.req.method === 'POST') await limiter.admit(c.req.header('authorization') ?? '');
     await next();
   });
   app.get('/v1/models', (c) => c.json({ object: 'list', data: [model] }));
@@ -82,7 +78,25 @@ export function createApp(options: AppOptions): Hono<Env> {
   app.post('/v1/completions', async (c) => {
     const request = await readBody(c, completionRequest, options);
     checkModel(request.model ?? name, name);
-    return generate(c, options, request, (context) => planCompletion(request, context));
+    if (typeof request.session !== 'string')
+      return generate(c, options, request, (context) => planCompletion(request, context));
+    const cancellation = cancelWithClient(c, options.signal);
+    return completeInSession(c, request.session, request, {
+      ...options,
+      cancellation,
+      context: contextOf(options, request, cancellation.signal, options.batcher),
+      toClientError: (error) => toClientError(error, options),
+      spend: (tokens) => spend(c, options, tokens),
+    });
+  });
+  app.get('/v1/sessions/:id', async (c) => {
+    const id = c.req.param('id');
+    return c.json({ id, object: 'session', ...(await holding(options, () => sessions.describe(id))) });
+  });
+  app.delete('/v1/sessions/:id', async (c) => {
+    const id = c.req.param('id');
+    await holding(options, () => sessions.delete(id));
+    return c.json({ id, object: 'session', deleted: true });
   });
   app.post('/v1/chat/completions', async (c) => {
     const request = await readBody(c, chatRequest, options);
@@ -93,7 +107,7 @@ export function createApp(options: AppOptions): Hono<Env> {
     const request = await readBody(c, embeddingRequest, options);
     checkModel(request.model ?? name, name);
     checkEmbeddings(request, lm);
-    const { signal } = cancelWithClient(c, options);
+    const { signal } = cancelWithClient(c, options.signal);
     const inputs = await encodePrompts(request.input, 'input', contextOf(options, request, signal, options.serialJobs));
     const base64 = request.encoding_format === 'base64';
     return c.json(await options.serialJobs.run(signal, () => embed(lm, inputs, { model: name, base64, signal })));
@@ -101,30 +115,59 @@ export function createApp(options: AppOptions): Hono<Env> {
   return app;
 }
 
+/** What a server answers without a model: /health, /ready, /metrics, and 503 for all others. */
+export function createBaseApp(options: BaseOptions): Hono<Env> {
+  const { apiKey, origins, metrics } = options;
+  const app = new Hono<Env>();
+  addErrors(app, options);
+  // Before the check of the key, which browsers do not send with preflight requests.
+  if (origins.length > 0) app.use(crossOrigin(origins));
+  addProbes(app, options);
+  const checkKey: MiddlewareHandler<Env> = async (c, next) => {
+    if (apiKey !== undefined && !sameKey(c.req.header('authorization'), apiKey))
+      throw new ApiError(401, 'invalid_request_error', 'The API key is missing or wrong.', null, 'invalid_api_key');
+    await next();
+  };
+  if (options.showsMetrics) {
+    app.use('/metrics', checkKey);
+    addMetrics(app, metrics);
+  }
+  app.use('/v1/*', async (c, next) => {
+    await next();
+    metrics.add('requests', 1, { route: routeOf(c.req.path), status: String(c.res.status) });
+  });
+  app.use('/v1/*', checkKey, async (_, next) => {
+    const error = notReady(options.phase());
+    if (error !== undefined) throw error;
+    await next();
+  });
+  return app;
+}
+
+/** Answers errors and unknown addresses in the form of the API. */
+function addErrors(app: Hono<Env>, options: BaseOptions): void {
+  app.onError(async (error, c) => {
+    const cut = c.env.incoming.destroyed && !c.env.incoming.complete;
+    // The client disconnected before it had sent the whole body: not an error of the server.
+    const apiError = cut
+      ? new ApiError(499, 'invalid_request_error', 'The body is not whole.')
+      : toClientError(error, options);
+    if (apiError.retryAfter !== undefined) c.header('Retry-After', String(apiError.retryAfter));
+    await discardBody(c.env.incoming);
+    // 499: the client disconnected, nobody reads this.
+    return c.json(errorBody(apiError), apiError.status as 400);
+  });
+  app.notFound((c) => {
+    throw new ApiError(404, 'invalid_request_error', `There is no ${c.req.method} ${c.req.path}`, null, 'unknown_url');
+  });
+}
+
 /** The error for the client; reports failures of the server to `onError`. */
-function toClientError(error: unknown, { onError }: AppOptions): ApiError {
+function toClientError(error: unknown, { onError }: Pick<BaseOptions, 'onError'>): ApiError {
   const apiError = toApiError(error) ?? SERVER_FAILED;
-  if (apiError.status >= 500) onError(error);
+  // A server that says that it loads or closes has not failed.
+  if (apiError.status >= 500 && apiError !== error) onError(error);
   return apiError;
-}
-
-/** Cancels a request when the client disconnects or the server closes. */
-interface Cancellation {
-  /** Aborts this request only. */
-  readonly controller: AbortController;
-  readonly signal: AbortSignal;
-}
-
-function cancelWithClient(c: Context<Env>, { signal }: AppOptions): Cancellation {
-  const controller = new AbortController();
-  const { outgoing } = c.env;
-  // Also emitted after a complete answer, when there is nothing left to abort.
-  outgoing.once('close', () => controller.abort());
-  if (outgoing.closed) controller.abort();
-  const either = AbortSignal.any([signal, controller.signal]);
-  // Each choice adds a listener.
-  setMaxListeners(0, either);
-  return { controller, signal: either };
 }
 
 function contextOf(
@@ -145,35 +188,27 @@ async function generate(
   request: Parameters<typeof contextOf>[1],
   makePlan: (context: PlanContext) => Promise<Plan>,
 ): Promise<Response> {
-  const { lm, name } = options;
-  const cancellation = cancelWithClient(c, options);
+  const { lm, name, metrics, prefixCache } = options;
+  const cancellation = cancelWithClient(c, options.signal);
   const plan = await makePlan(contextOf(options, request, cancellation.signal, options.batcher));
   const promptScores = await scorePrompts(plan, options, cancellation.signal);
-  const running = start(options, plan, cancellation);
-  const answer = new Answer(lm, plan, name, promptScores);
-  if (!plan.stream) {
-    await consume(running, cancellation.controller, async (index, piece) => {
-      answer.push(index, piece);
-    });
-    return c.json(answer.whole());
+  for (const { ids } of plan.prompts) {
+    metrics.add('promptTokens', ids.length);
+    await prefixCache?.fetch(ids);
   }
-  return streamSSE(c, async (stream) => {
-    const send = async (chunks: readonly object[]): Promise<void> => {
-      for (const chunk of chunks) await stream.writeSSE({ data: JSON.stringify(chunk) });
-    };
-    try {
-      await send(answer.opening());
-      await consume(running, cancellation.controller, async (index, piece) => {
-        const chunk = answer.push(index, piece);
-        if (chunk !== undefined) await send([chunk]);
-      });
-      await send(answer.closing());
-      await stream.writeSSE({ data: '[DONE]' });
-    } catch (error) {
-      // The status has been sent. OpenAI's clients look for `error` in a chunk.
-      await send([errorBody(toClientError(error, options))]);
-    }
+  const answer = new Answer(lm, plan, name, promptScores);
+  return deliver(c, {
+    ...{ answer, stream: plan.stream, controller: cancellation.controller, metrics },
+    running: start(options, plan, cancellation),
+    toClientError: (error) => toClientError(error, options),
+    finish: () => spend(c, options, answer.tokens),
+    release: async () => {},
   });
+}
+
+/** Counts the tokens of a request for the limits of its key. */
+function spend(c: Context<Env>, { limiter }: AppOptions, tokens: number): Promise<void> {
+  return limiter.spend(c.req.header('authorization') ?? '', tokens);
 }
 
 /** Log-probabilities of the prompts, if they are echoed with them; otherwise none. */
@@ -191,14 +226,6 @@ async function scorePrompts(
   });
 }
 
-/** A generation that has been started, so that it is in the batch or its queue. */
-interface Running {
-  /** Index of its choice. */
-  readonly index: number;
-  readonly pieces: AsyncGenerator<GeneratedPiece, void, void>;
-  readonly first: Promise<IteratorResult<GeneratedPiece, void>>;
-}
-
 /** Starts all choices of a plan, or none of them. @throws ApiError 429 if the queue is too short for all. */
 function start({ lm, batcher, prefixCache }: AppOptions, plan: Plan, { controller, signal }: Cancellation): Running[] {
   const running: Running[] = [];
@@ -207,40 +234,13 @@ function start({ lm, batcher, prefixCache }: AppOptions, plan: Plan, { controlle
     for (const [index, { options }] of plan.choices.entries()) {
       if (options === undefined) continue;
       if (batcher.full) throw queueFull();
-      const pieces = lm.generate({ ...options, ...shared });
-      const first = pieces.next();
-      // It may fail before `consume` awaits it.
-      first.catch(() => {});
-      running.push({ index, pieces, first });
+      running.push(startReading(index, lm.generate({ ...options, ...shared })));
     }
     return running;
   } catch (error) {
     controller.abort();
     throw error;
   }
-}
-
-/** Reads all generations to their ends; if one fails, the others are aborted. */
-async function consume(
-  running: readonly Running[],
-  controller: AbortController,
-  take: (index: number, piece: GeneratedPiece) => Promise<void>,
-): Promise<void> {
-  const results = await Promise.allSettled(
-    running.map(async ({ index, pieces, first }) => {
-      try {
-        for (let next = await first; !next.done; next = await pieces.next()) await take(index, next.value);
-      } catch (error) {
-        controller.abort();
-        throw error;
-      } finally {
-        await pieces.return();
-      }
-    }),
-  );
-  const failed = results.filter((result) => result.status === 'rejected').map(({ reason }) => reason as unknown);
-  // The first failure that is not an abort: the others were aborted because of it.
-  if (failed.length > 0) throw failed.find((error) => toApiError(error)?.status !== 499) ?? failed[0];
 }
 
 async function readBody<S extends z.ZodType>(
@@ -261,6 +261,13 @@ async function readBody<S extends z.ZodType>(
 function withoutNull(json: unknown): unknown {
   if (typeof json !== 'object' || json === null || Array.isArray(json)) return json;
   return Object.fromEntries(Object.entries(json).filter(([, value]) => value !== null));
+}
+
+const ROUTES = ['models', 'completions', 'chat/completions', 'embeddings', 'sessions'];
+
+/** The path as metrics name it, of which there are few. */
+function routeOf(path: string): string {
+  return ROUTES.find((route) => path === `/v1/${route}` || path.startsWith(`/v1/${route}/`)) ?? 'other';
 }
 
 function checkModel(asked: string, name: string): void {

@@ -8,6 +8,8 @@ export class ApiError extends Error {
   /** The field of the request that caused it. */
   readonly param: string | null;
   readonly code: string | null;
+  /** Seconds after which the client may try again. */
+  readonly retryAfter: number | undefined;
 
   constructor(
     status: ApiStatus,
@@ -15,8 +17,10 @@ export class ApiError extends Error {
     message: string,
     param: string | null = null,
     code: string | null = null,
+    retryAfter: number | undefined = status === 429 || status === 503 ? 1 : undefined,
   ) {
     super(message);
+    this.retryAfter = retryAfter;
     this.name = 'ApiError';
     this.status = status;
     this.type = type;
@@ -25,7 +29,7 @@ export class ApiError extends Error {
   }
 }
 
-export type ApiStatus = 400 | 401 | 403 | 404 | 405 | 408 | 413 | 415 | 429 | 431 | 499 | 500 | 503;
+export type ApiStatus = 400 | 401 | 403 | 404 | 405 | 408 | 409 | 413 | 415 | 429 | 431 | 499 | 500 | 503;
 
 /** The error for a failure of the server, without details. */
 export const SERVER_FAILED = new ApiError(500, 'server_error', 'The server failed; its log says more.');
@@ -63,6 +67,10 @@ export function toApiError(error: unknown): ApiError | undefined {
     case 'device-lost':
     case 'disposed':
       return new ApiError(503, 'server_error', error.message);
+    case 'io':
+      if (error.origin !== 'store') return new ApiError(500, 'server_error', error.message);
+      // The message names the store, which is none of the client's business.
+      return new ApiError(503, 'server_error', 'The store of sessions cannot be reached.', null, 'store_unavailable');
     case 'aborted':
       return new ApiError(499, 'server_error', error.message);
     default:

@@ -15,10 +15,10 @@ export interface ListenerOptions {
 }
 
 export function createListener(
-  app: Hono<{ Bindings: HttpBindings }>,
+  fetch: Hono<{ Bindings: HttpBindings }>['fetch'],
   { isKnownHost, onError }: ListenerOptions,
 ): (incoming: IncomingMessage, outgoing: ServerResponse) => void {
-  const listener = getRequestListener(app.fetch, {
+  const listener = getRequestListener(fetch, {
     // Called for requests with an invalid URL, which never reach the app.
     errorHandler: (error) => {
       const apiError = error instanceof Error && error.name === 'RequestError' ? badRequest(error.message) : undefined;

@@ -25,6 +25,8 @@ export interface PromptContext extends TextOptions {
   readonly limits: PromptLimits;
   /** Called before anything is encoded. @throws ApiError 429 if the queue is full. */
   readonly admit: () => void;
+  /** Whether the prompt follows other text. It may be empty then. */
+  readonly continues?: boolean | undefined;
 }
 
 /**
@@ -53,7 +55,9 @@ export async function encodePrompts(
   const encoded: EncodedPrompt[] = [];
   let tokens = 0;
   for (const prompt of prompts) {
-    const ids = Array.from(await encoder.prompt(prompt, context));
+    const ids = Array.from(
+      await (context.continues ? encoder.continuation(prompt, context) : encoder.prompt(prompt, context)),
+    );
     const wrong = ids.find((id) => id >= lm.config.vocabSize);
     if (wrong !== undefined)
       throw badRequest(`${param}: ${wrong} is no id of this model's, which are below ${lm.config.vocabSize}`, param);

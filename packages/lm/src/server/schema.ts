@@ -4,6 +4,7 @@
  * fields that request nothing: `null`, an empty list, a default.
  */
 import { z } from 'zod';
+import { SESSION_ID } from './sessions/sessions.ts';
 import { isEmpty, only, unsupported, unsupportedInChats } from './unsupported.ts';
 
 const count = z.int().min(1);
@@ -79,6 +80,11 @@ export const completionRequest = z.strictObject({
   logprobs: z.union([z.literal(false), z.int().min(0).max(20)]).nullish(),
   echo: z.boolean().nullish(),
   best_of: count.nullish(),
+  /** Continues what a session has read. Not in OpenAI's API. */
+  session: z
+    .string()
+    .regex(SESSION_ID, 'Invalid input: expected 1 to 128 of A-Z, a-z, 0-9, "_", ".", "~", "-"')
+    .nullish(),
   add_special_tokens: only(true),
 });
 

@@ -4,23 +4,35 @@ import type { Server, ServerResponse } from 'node:http';
 /** Time for clients to read the end of their answers after requests were aborted. */
 const FLUSH_MS = 250;
 
+/** Time for sessions to be saved as far as they have come: for the step that runs, and for the store. */
+const SAVE_MS = 5000;
+
+export interface ShutDown {
+  readonly graceMs: number;
+  /** Ends running sessions after the tokens that they have given; resolves when they are saved. */
+  readonly interrupt: () => Promise<void>;
+  readonly abort: () => void;
+}
+
 /**
- * Closes a server within `graceMs` (or `FLUSH_MS`, if that is longer), whatever clients do not send or read. Running
- * requests may finish, then `abort` ends them, and finally their connections are closed.
+ * Closes a server within `graceMs` (or `FLUSH_MS`, if that is longer) and the time to save sessions, whatever clients
+ * do not send or read. Running requests may finish, then sessions are interrupted, `abort` ends the others, and finally
+ * their connections are closed. Until the end the server listens, so that new requests are answered.
  */
 export async function shutDown(
   server: Server,
   running: ReadonlySet<ServerResponse>,
-  { graceMs, abort }: { readonly graceMs: number; readonly abort: () => void },
+  { graceMs, interrupt, abort }: ShutDown,
 ): Promise<void> {
-  const closed = once(server, 'close');
-  server.close();
   server.closeIdleConnections();
   const ended = allEnded(running);
   if (!(await within(ended, Math.max(0, graceMs - FLUSH_MS)))) {
+    await within(interrupt(), SAVE_MS);
     abort();
     await within(ended, FLUSH_MS);
   }
+  const closed = once(server, 'close');
+  server.close();
   server.closeAllConnections();
   await closed;
 }

@@ -63,6 +63,7 @@ export const unsupported = {
 /** Fields of chats for what a language model alone does not do. */
 export const unsupportedInChats = {
   echo: only(false),
+  session: only(),
   best_of: only(1),
   tools: only(),
   functions: only(),
