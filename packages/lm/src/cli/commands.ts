@@ -10,7 +10,7 @@ import { type ChatFlags, chat } from './chat.ts';
 import { checkSampling } from './flags.ts';
 import { openInput, readPrompt } from './input.ts';
 import { withCheckpoint } from './location.ts';
-import { type ServeFlags, serveModel } from './serve.ts';
+import { listen, type ServeFlags } from './serve.ts';
 import { print, progress, remark } from './terminal.ts';
 
 export interface SamplingFlags extends Omit<SamplingOptions, 'logitBias'> {
@@ -127,9 +127,14 @@ export async function chatWith(
   );
 }
 
-export function serve(folder: string, flags: ServeFlags & Common, signal: AbortSignal): Promise<void> {
+export async function serve(folder: string, flags: ServeFlags & Common, signal: AbortSignal): Promise<void> {
   const { backend, weights, tokenizer, ...settings } = flags;
-  return withModel({ backend, weights, tokenizer }, folder, signal, (lm) => serveModel(lm, settings, signal));
+  const serving = await listen(folder, settings);
+  try {
+    await withModel({ backend, weights, tokenizer }, folder, signal, (lm) => serving.run(lm, signal));
+  } finally {
+    await serving.close();
+  }
 }
 
 export async function score(folder: string, path: string, flags: ScoreFlags, signal: AbortSignal): Promise<void> {

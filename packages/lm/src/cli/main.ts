@@ -85,6 +85,23 @@ modelCommand('serve', "answers OpenAI's clients: /v1/completions, /v1/chat/compl
   .option('--max-prompt-tokens <count>', 'tokens that they may have', count, 2 ** 17)
   .option('--split-special-tokens', 'special tokens in prompts and messages are text, unless a request says otherwise')
   .option('--prefix-cache <MiB>', 'for the states of prompts that begin alike; 0 keeps none', natural, 64)
+  .addOption(
+    new Option(
+      '--store <address>',
+      'Redis or Valkey for sessions, states and limits of several servers, as redis://host (default: this process)',
+    ).env('MAMBA_LM_STORE'),
+  )
+  .option('--session-hours <count>', 'sessions are kept this long after their last request', count, 24)
+  .option('--session-mib <MiB>', 'larger sessions are refused', count, 256)
+  .option('--requests-per-minute <count>', 'beyond them clients get 429, all servers of the store together', count)
+  .option('--tokens-per-minute <count>', 'the same for tokens, of prompts and answers', count)
+  .option(
+    '--grace <seconds>',
+    'that running requests have at the end; then sessions are saved as they are',
+    natural,
+    10,
+  )
+  .option('--metrics', 'serve /metrics for Prometheus')
   .action((checkpoint: string, flags: Parameters<typeof serve>[1]) => serve(checkpoint, flags, aborter.signal));
 
 program

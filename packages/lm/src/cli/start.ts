@@ -10,7 +10,9 @@ try {
   const { code, message } = error as { readonly code?: unknown; readonly message?: unknown };
   const isPeer = (name: string) => String(message).includes(`'${name}'`) || String(message).includes(`'${name}/`);
   if (code !== 'ERR_MODULE_NOT_FOUND' || !Object.keys(peerDependencies).some(isPeer)) throw error;
-  const packages = Object.entries(peerDependencies).map(([name, range]) => `${name}@${range}`);
+  // These two are asked for where an option needs them.
+  const wanted = Object.entries(peerDependencies).filter(([name]) => !['@redis/client', 'prom-client'].includes(name));
+  const packages = wanted.map(([name, range]) => `${name}@${range}`);
   process.stderr.write(
     `mamba-lm: the command line needs packages that the library goes without; run: npm install ${packages.join(' ')}\n`,
   );
