@@ -36,6 +36,7 @@ const sidebar = [
       page('Write a backend', '/docs/writing-a-backend'),
       page('Train', '/docs/training'),
       page('Serve', '/guide/serving'),
+      page('Several servers', '/docs/serving'),
       page('Numerics', '/guide/numerics'),
       page('Errors by code', '/docs/errors'),
       page('Contribute', '/CONTRIBUTING'),

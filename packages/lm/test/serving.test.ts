@@ -1,4 +1,5 @@
 /** Servers that share a store: sessions, states of prompts, limits, and what happens where one of them ends. */
+import { readFileSync } from 'node:fs';
 import { type Backend, decodeSnapshot, encodeSnapshot, MambaError } from '@mamba/core';
 import { cpu } from '@mamba/cpu';
 import OpenAI from 'openai';
@@ -340,6 +341,15 @@ describe('a server that is not ready', () => {
     tiny.dispose();
   });
 
+  it('still takes requests while a balancer notices that it is leaving', async () => {
+    // Long enough for the requests on a busy machine.
+    const server = await start({ noticeMs: 4000 });
+    const closing = server.close();
+    expect(await statusOf(server, '/ready')).toMatchObject({ status: 503, body: { phase: 'leaving' } });
+    expect(await complete(server, { prompt: 'And' })).toBe(await textOf('And', 20));
+    await closing;
+  });
+
   it('refuses new requests as it closes, and finishes those that run', async () => {
     const server = await start({ graceMs: 60_000 });
     let seen: Awaited<ReturnType<typeof statusOf>>[] | undefined;
@@ -361,6 +371,23 @@ describe('a server that is not ready', () => {
 });
 
 describe('metrics', () => {
+  it('are those of the table in docs/serving.md', async () => {
+    const page = readFileSync(new URL('../../../docs/serving.md', import.meta.url), 'utf8');
+    const told = [...page.matchAll(/^\| `(mamba_lm_\w+)` \| (\w+) \| (.+) \|$/gm)].map(([, name, kind, text]) => [
+      name,
+      kind,
+      text,
+    ]);
+    const server = await start({ metrics: true });
+    const text = await (await fetch(`${server.url}/metrics`)).text();
+    const served = [...text.matchAll(/^# HELP (\w+) (.+)\.\n# TYPE \w+ (\w+)$/gm)];
+    expect(served.length).toBeGreaterThan(10);
+    expect(told.map(([name, kind]) => [name, kind])).toEqual(served.map(([, name, , kind]) => [name, kind]));
+    for (const [index, [, , help]] of served.entries()) expect(told[index]![2]).toContain(help);
+    // The names are as Prometheus wants them: a prefix, a unit, and _total for counters alone.
+    for (const [, name, , kind] of served) expect(name!.endsWith('_total')).toBe(kind === 'counter');
+  });
+
   it('are counted, for those who have the key', async () => {
     const server = await start({ metrics: true, apiKey: 'secret' });
     const headers = { authorization: 'Bearer secret' };

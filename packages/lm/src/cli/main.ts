@@ -95,6 +95,7 @@ modelCommand('serve', "answers OpenAI's clients: /v1/completions, /v1/chat/compl
   .option('--session-mib <MiB>', 'larger sessions are refused', count, 256)
   .option('--requests-per-minute <count>', 'beyond them clients get 429, all servers of the store together', count)
   .option('--tokens-per-minute <count>', 'the same for tokens, of prompts and answers', count)
+  .option('--notice <seconds>', 'at the end, requests are taken so long while /ready says no', natural, 0)
   .option(
     '--grace <seconds>',
     'that running requests have at the end; then sessions are saved as they are',

@@ -24,6 +24,7 @@ export interface ServeFlags {
   readonly sessionMib: number;
   readonly requestsPerMinute?: number;
   readonly tokensPerMinute?: number;
+  readonly notice: number;
   readonly grace: number;
   readonly metrics?: boolean;
 }
@@ -37,7 +38,7 @@ export interface Serving {
 
 /** Listens, before the model at `location` is loaded, so that a taken port or a missing store is told at once. */
 export async function listen(location: string, flags: ServeFlags): Promise<Serving> {
-  const { maxBody, prefixCache, allowHost, store: url, sessionHours, sessionMib, grace, ...others } = flags;
+  const { maxBody, prefixCache, allowHost, store: url, sessionHours, sessionMib, notice, grace, ...others } = flags;
   const { requestsPerMinute, tokensPerMinute, name = defaultName(location), ...settings } = others;
   const store = url === undefined ? undefined : await connectRedis(url);
   let loaded!: (lm: LanguageModel) => void;
@@ -51,6 +52,7 @@ export async function listen(location: string, flags: ServeFlags): Promise<Servi
       prefixCacheBytes: prefixCache * 2 ** 20,
       sessions: { ttlMs: sessionHours * 3_600_000, maxBytes: sessionMib * 2 ** 20 },
       limits: { requestsPerMinute, tokensPerMinute },
+      noticeMs: notice * 1000,
       graceMs: grace * 1000,
     }),
   );

@@ -3,6 +3,7 @@
 import { once } from 'node:events';
 import { createServer, type ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
+import { setTimeout } from 'node:timers/promises';
 import { MambaError } from '@mamba/core';
 import type { Hono } from 'hono';
 import type { Batcher } from '../generate/batcher.ts';
@@ -32,8 +33,8 @@ export interface LanguageModelServer {
   /** Resolves when the model is there. Rejects if it cannot be loaded, or not be served; close the server then. */
   readonly ready: Promise<void>;
   /**
-   * Refuses new requests, lets running ones finish within `graceMs`, saves sessions that still run as far as they have
-   * come, and aborts the rest. Does not dispose the model, nor close the store.
+   * Takes requests for `noticeMs` more, then refuses new ones, lets running ones finish within `graceMs`, saves
+   * sessions that still run as far as they have come, and aborts the rest. Does not dispose the model, nor close the store.
    */
   close(): Promise<void>;
 }
@@ -50,7 +51,7 @@ export async function serve(
   options: ServeOptions = {},
 ): Promise<LanguageModelServer> {
   const settings = resolveSettings(options);
-  const { host, port, graceMs } = settings;
+  const { host, port, noticeMs, graceMs } = settings;
   const metrics = settings.showsMetrics ? await openMetrics() : NO_METRICS;
   let engine = model instanceof Promise ? undefined : new Engine(model, settings, metrics);
   let phase: Phase = engine === undefined ? 'loading' : 'ready';
@@ -72,7 +73,7 @@ export async function serve(
     running.add(outgoing);
     outgoing.once('close', () => running.delete(outgoing));
     // Clients would send further requests over connections that stay open.
-    if (phase === 'draining') outgoing.setHeader('Connection', 'close');
+    if (phase === 'leaving' || phase === 'draining') outgoing.setHeader('Connection', 'close');
     listener(incoming, outgoing);
   });
   server.on('clientError', (error, socket) => {
@@ -106,6 +107,8 @@ export async function serve(
 
   let closing: Promise<void> | undefined;
   const close = async (): Promise<void> => {
+    phase = 'leaving';
+    if (noticeMs > 0) await setTimeout(noticeMs);
     phase = 'draining';
     await shutDown(server, running, {
       graceMs,

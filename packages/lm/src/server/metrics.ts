@@ -7,7 +7,7 @@ export const METRICS = {
   generatedTokens: counter('generated_tokens_total', 'Tokens that were written.'),
   running: gauge('sequences_running', 'Sequences in the batch.'),
   waiting: gauge('sequences_waiting', 'Sequences in the queue.'),
-  firstToken: histogram('time_to_first_token_seconds', 'From the request to the first token, for each sequence.'),
+  firstToken: histogram('time_to_first_token_seconds', 'From the queue to the first token, for each sequence.'),
   nextToken: histogram('time_between_tokens_seconds', 'From each token of a sequence to the next.'),
   prefixHits: counter('prefix_hits_total', 'Prompts that began at a cached state.'),
   prefixMisses: counter('prefix_misses_total', 'Prompts that began at none.'),

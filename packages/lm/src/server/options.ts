@@ -54,6 +54,11 @@ export interface ServeOptions {
   readonly limits?: RateLimits | undefined;
   /** Serves /metrics for Prometheus, by the optional peer dependency `prom-client`. Default false. */
   readonly metrics?: boolean | undefined;
+  /**
+   * Milliseconds that `close()` goes on taking requests while /ready says no, so that a balancer notices before any is
+   * refused. Default 0.
+   */
+  readonly noticeMs?: number | undefined;
   /** Milliseconds that `close()` gives running requests to finish. Default 10,000. */
   readonly graceMs?: number | undefined;
   /**
@@ -67,7 +72,7 @@ const KEYS: readonly (keyof ServeOptions)[] = [
   ...(['host', 'port', 'apiKey', 'allowHosts', 'cors', 'name', 'maxRows', 'maxWaiting'] as const),
   ...(['maxBodyBytes', 'maxPromptChars', 'maxPromptTokens', 'splitSpecialTokens'] as const),
   ...(['maxTokens', 'prefixCacheBytes', 'graceMs', 'onError'] as const),
-  ...(['store', 'sessions', 'sharedPrefixMs', 'limits', 'metrics'] as const),
+  ...(['store', 'sessions', 'sharedPrefixMs', 'limits', 'metrics', 'noticeMs'] as const),
 ];
 
 export type Settings = ReturnType<typeof resolveSettings>;
@@ -86,13 +91,14 @@ export function resolveSettings(options: ServeOptions) {
     maxWaiting = 64,
   } = options;
   const { maxBodyBytes = 2 ** 20, maxTokens = 4096, prefixCacheBytes = 2 ** 26, graceMs = 10_000 } = options;
+  const { noticeMs = 0 } = options;
   const { maxPromptChars = 2 ** 19, maxPromptTokens = 2 ** 17, splitSpecialTokens = false, metrics = false } = options;
   const { store, sessions = {}, limits: rates = {} } = options;
   const { sharedPrefixMs = store === undefined ? 0 : 3_600_000 } = options;
   checkInteger('serve.port', port, 0, 65535);
   for (const [key, value] of Object.entries({ maxBodyBytes, maxPromptChars, maxPromptTokens, maxTokens }))
     checkInteger(`serve.${key}`, value, 1);
-  for (const [key, value] of Object.entries({ prefixCacheBytes, graceMs, sharedPrefixMs }))
+  for (const [key, value] of Object.entries({ prefixCacheBytes, noticeMs, graceMs, sharedPrefixMs }))
     checkInteger(`serve.${key}`, value, 0);
   checkPositive('serve.sessions', sessions, ['ttlMs', 'maxBytes', 'leaseMs']);
   checkPositive('serve.limits', rates, ['requestsPerMinute', 'tokensPerMinute']);
@@ -106,7 +112,7 @@ export function resolveSettings(options: ServeOptions) {
   const host = given.replace(/^\[(.*)\]$/, '$1');
   for (const [key, value] of Object.entries({ splitSpecialTokens, metrics })) checkBoolean(`serve.${key}`, value);
   return {
-    ...{ host, port, name, apiKey, maxBodyBytes, graceMs, maxRows, maxWaiting, splitSpecialTokens, origins },
+    ...{ host, port, name, apiKey, maxBodyBytes, noticeMs, graceMs, maxRows, maxWaiting, splitSpecialTokens, origins },
     ...{ prefixCacheBytes, sharedPrefixMs, sessionSettings: sessions, rates, showsMetrics: metrics },
     store: store ?? new MemoryStore(),
     limits: { maxTokens, maxPromptChars, maxPromptTokens, maxChoices: maxRows + maxWaiting },

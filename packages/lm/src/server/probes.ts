@@ -3,8 +3,8 @@ import type { Env } from './deliver.ts';
 import { ApiError } from './errors.ts';
 import type { Metrics } from './metrics.ts';
 
-/** Whether a server takes requests, and why not. */
-export type Phase = 'loading' | 'ready' | 'draining' | 'failed';
+/** Whether a server takes requests, and why not. One that is leaving still does, but asks for none. */
+export type Phase = 'loading' | 'ready' | 'leaving' | 'draining' | 'failed';
 
 export interface ProbeOptions {
   readonly phase: () => Phase;
@@ -31,7 +31,7 @@ export function addMetrics(app: Hono<Env>, metrics: Metrics): void {
 
 /** The error for requests while the server does not take any; undefined while it does. */
 export function notReady(phase: Phase): ApiError | undefined {
-  if (phase === 'ready') return undefined;
+  if (phase === 'ready' || phase === 'leaving') return undefined;
   const [message, seconds] = WHY[phase];
   return new ApiError(503, 'server_error', message, null, phase, seconds);
 }
