@@ -34,7 +34,8 @@ export interface LanguageModelServer {
   readonly ready: Promise<void>;
   /**
    * Takes requests for `noticeMs` more, then refuses new ones, lets running ones finish within `graceMs`, saves
-   * sessions that still run as far as they have come, and aborts the rest. Does not dispose the model, nor close the store.
+   * sessions that still run as far as they have come, and aborts the rest. Does not dispose the model, nor close the
+   * store.
    */
   close(): Promise<void>;
 }
