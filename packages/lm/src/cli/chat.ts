@@ -7,7 +7,7 @@ import type { LanguageModel } from '../language-model.ts';
 import type { Session } from '../session/session.ts';
 import type { ChatMessage } from '../tokenizer/chat-template.ts';
 import { byFlag } from './flags.ts';
-import { print, remark } from './terminal.ts';
+import { print, remark, textOutput } from './terminal.ts';
 
 export interface ChatFlags {
   readonly system?: string;
@@ -119,7 +119,9 @@ class Conversation {
     const mark = session.mark();
     try {
       await session.append(this.#turn(line), { signal });
-      for await (const { text } of session.generate({ ...sampling, signal })) await print(text, signal);
+      const output = textOutput(signal);
+      for await (const { text } of session.generate({ ...sampling, signal })) await output.write(text, 'model');
+      await output.end();
       await print('\n', signal);
       this.#marks.push(mark);
     } catch (error) {

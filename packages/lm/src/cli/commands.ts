@@ -7,11 +7,11 @@ import type { SamplingOptions } from '../sampling/options.ts';
 import { PromptEncoder } from '../server/prompt-encoder.ts';
 import { openBackend } from './backends.ts';
 import { type ChatFlags, chat } from './chat.ts';
-import { checkSampling } from './flags.ts';
+import { checkSampling, repeatBy, withDefaults } from './flags.ts';
 import { openInput, readPrompt } from './input.ts';
 import { withCheckpoint } from './location.ts';
 import { listen, type ServeFlags } from './serve.ts';
-import { print, progress, remark } from './terminal.ts';
+import { print, progress, remark, textOutput } from './terminal.ts';
 
 export interface SamplingFlags extends Omit<SamplingOptions, 'logitBias'> {
   readonly maxTokens: number;
@@ -50,16 +50,9 @@ export async function generate(
   flags: GenerateFlags,
   signal: AbortSignal,
 ): Promise<void> {
-  const {
-    backend,
-    weights,
-    tokenizer,
-    draft,
-    draftTokens,
-    ids: asIds = false,
-    json: asJson = false,
-    ...options
-  } = flags;
+  const { backend, weights, tokenizer, draft, draftTokens, ids: asIds = false, json: asJson = false, ...given } = flags;
+  const interactive = process.stdout.isTTY && !asIds && !asJson;
+  const options = withDefaults(given, interactive);
   checkSampling(options);
   if (draftTokens !== undefined && draft === undefined)
     throw invalid('--draft-tokens', String(draftTokens), '--draft with it, the model that guesses');
@@ -70,7 +63,7 @@ export async function generate(
       '--json with it, which shows them',
     );
   const text = await readPrompt(argument, signal);
-  const given = asIds ? parseIds(text) : text;
+  const asked = asIds ? parseIds(text) : text;
   await withModel({ backend, weights, tokenizer }, folder, signal, async (lm) => {
     const small =
       draft === undefined
@@ -85,7 +78,7 @@ export async function generate(
     try {
       const start = performance.now();
       // Long texts are encoded in a worker, so that the signal can interrupt it.
-      const prompt = await encoder.prompt(given, { splitSpecialTokens: false, signal });
+      const prompt = await encoder.prompt(asked, { splitSpecialTokens: false, signal });
       let first = start;
       let count = 0;
       let reason: FinishReason | undefined;
@@ -93,14 +86,17 @@ export async function generate(
         ...{ ...options, prompt, signal },
         ...(small && { draft: { model: small, tokens: draftTokens } }),
       });
-      if (!asIds && !asJson) await print(text, signal);
+      const output = textOutput(signal);
+      if (!asIds && !asJson) await output.write(text, 'prompt');
       for await (const piece of pieces) {
         if (count === 0) first = performance.now();
         if (piece.id !== undefined) count++;
         const id = piece.id === undefined ? '' : `${count > 1 ? ' ' : ''}${piece.id}`;
-        await print(asJson ? `${JSON.stringify(piece)}\n` : asIds ? id : piece.text, signal);
+        if (asJson || asIds) await print(asJson ? `${JSON.stringify(piece)}\n` : id, signal);
+        else await output.write(piece.text, 'model');
         reason = piece.finishReason;
       }
+      await output.end();
       if (!asJson) await print('\n', signal);
       const seconds = (performance.now() - start) / 1000;
       const ended = reason === 'stop' ? 'ended by itself' : 'ended at --max-tokens';
@@ -108,6 +104,8 @@ export async function generate(
         `${count} tokens in ${seconds.toFixed(2)} s (${(count / seconds).toFixed(1)} tokens/s, ` +
           `first after ${((first - start) / 1000).toFixed(2)} s); ${ended}`,
       );
+      const again = interactive ? repeatBy(options) : undefined;
+      if (again !== undefined) remark(`the same text again: ${again}`);
     } finally {
       await encoder.dispose();
       small?.dispose();
@@ -120,7 +118,10 @@ export async function chatWith(
   flags: ChatFlags & SamplingFlags & Common,
   signal: AbortSignal,
 ): Promise<void> {
-  const { backend, weights, tokenizer, system, session, ...sampling } = flags;
+  const { backend, weights, tokenizer, system, session, ...given } = flags;
+  // Each answer would be drawn by the same random numbers if there were a seed.
+  const { seed: _, ...drawn } = withDefaults(given, process.stdout.isTTY);
+  const sampling = given.seed === undefined ? drawn : { ...drawn, seed: given.seed };
   checkSampling(sampling);
   await withModel({ backend, weights, tokenizer }, folder, signal, (lm) =>
     chat(lm, { system, session } as ChatFlags, sampling, signal),

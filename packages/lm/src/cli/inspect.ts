@@ -1,9 +1,9 @@
 import { type ModelConfig, sizeOf } from '@mamba/core';
 import { stateBytes, stateGrows } from '@mamba/core/toolkit';
-import Table from 'cli-table3';
 import { checkpointTokenizer } from '../tokenizer/tokenizer.ts';
 import { withCheckpoint } from './location.ts';
-import { print } from './terminal.ts';
+import { table } from './table.ts';
+import { print, widthOf } from './terminal.ts';
 
 export interface InspectFlags {
   readonly tensors?: boolean;
@@ -47,8 +47,7 @@ export function inspect(location: string, flags: InspectFlags, signal: AbortSign
       return print(`${JSON.stringify({ ...all, ...(flags.tensors && { tensors: listed }) }, null, 2)}\n`, signal);
     }
     const word = (id: number): string => `${id} ${JSON.stringify(tokenizer?.tokenOf(id) ?? '')}`;
-    const summary = table([], []);
-    summary.push(
+    const summary = [
       ['checkpoint', facts.name],
       ['format', facts.format],
       ['parameters', `${facts.parameters.toLocaleString('en')} (${size(facts.bytes)})`],
@@ -65,15 +64,19 @@ export function inspect(location: string, flags: InspectFlags, signal: AbortSign
       ['bos', specialTokens.bos === undefined ? 'none' : word(specialTokens.bos)],
       ['eos', specialTokens.eos.length === 0 ? 'none' : specialTokens.eos.map(word).join(', ')],
       ['chat template', vocabulary?.chatTemplate ? 'yes' : 'no'],
-    );
-    const types = table(['dtype', 'tensors', 'parameters', 'size'], [1, 2, 3]);
-    for (const [dtype, sum] of dtypes)
-      types.push([dtype, sum.tensors, sum.elements.toLocaleString('en'), size(sum.bytes)]);
-    await print(`${summary}\n\n${types}\n`, signal);
+    ];
+    const width = widthOf(process.stdout);
+    const types = [...dtypes].map(([dtype, sum]) => [
+      dtype,
+      String(sum.tensors),
+      sum.elements.toLocaleString('en'),
+      size(sum.bytes),
+    ]);
+    const typeTable = table(['dtype', 'tensors', 'parameters', 'size'], types, { right: [1, 2, 3], width });
+    await print(`${table([], summary, { width })}\n\n${typeTable}\n`, signal);
     if (!flags.tensors) return;
-    const rows = table(['tensor', 'dtype', 'shape', 'size'], [3]);
-    for (const { name, dtype, shape, bytes } of listed) rows.push([name, dtype, shape.join(' × '), size(bytes)]);
-    await print(`\n${rows}\n`, signal);
+    const rows = listed.map(({ name, dtype, shape, bytes }) => [name, dtype, shape.join(' × '), size(bytes)]);
+    await print(`\n${table(['tensor', 'dtype', 'shape', 'size'], rows, { right: [3], width })}\n`, signal);
   });
 }
 
@@ -92,14 +95,6 @@ function blockRuns({ blocks }: ModelConfig): [string, string][] {
 
 function describe(value: unknown): string {
   return typeof value === 'object' ? JSON.stringify(value) : String(value);
-}
-
-function table(head: string[], right: readonly number[]): InstanceType<typeof Table> {
-  return new Table({
-    head,
-    colAligns: Array.from({ length: 8 }, (_, index) => (right.includes(index) ? 'right' : 'left')),
-    style: { head: [], border: [], compact: true },
-  });
 }
 
 /** A number of bytes in words: `1.5 MiB`. */

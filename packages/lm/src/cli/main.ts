@@ -178,7 +178,11 @@ function modelCommand(name: string, description: string): Command {
 function samplingOptions(command: Command): void {
   command
     .option('-n, --max-tokens <count>', 'tokens to generate at most', count, 128)
-    .option('-t, --temperature <number>', '0 takes the likeliest token each time', number, 0)
+    .option(
+      '-t, --temperature <number>',
+      '0 takes the likeliest token each time (default: 0, and on a terminal 0.8 with --top-p 0.95)',
+      number,
+    )
     .option('--top-k <count>', 'sample among the k likeliest tokens', count)
     .option('--top-p <number>', 'sample among the likeliest tokens that reach this probability', number)
     .option('--min-p <number>', 'drop tokens less likely than this share of the likeliest', number)
