@@ -2,15 +2,17 @@
  * The command as a user runs it, from the built package. Most runs share one process, which loads the modules once.
  * Tests of signals, closed streams, concurrent commands and exit codes start processes of their own.
  */
-import { type ChildProcess, fork, spawn } from 'node:child_process';
+import { type ChildProcess, fork, spawn, spawnSync } from 'node:child_process';
 import { existsSync, openSync } from 'node:fs';
 import { cp, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { stripVTControlCharacters } from 'node:util';
 import { checkpointStore } from '@mamba/checkpoint';
 import OpenAI from 'openai';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { hasDevice } from '../src/cli/probe.ts';
 import { openTokenizer } from '../src/index.ts';
 import { FIXTURES, golden, rows } from './helpers.ts';
 
@@ -619,6 +621,32 @@ describe('mamba-lm', () => {
       if (text.length > 40 && !sent) sent = child.kill('SIGINT');
     });
     expect(outcome).toMatchObject({ code: 130, stderr: expect.stringContaining('interrupted') });
+  });
+
+  it('colours what it writes through a pipe only where FORCE_COLOR is set', async () => {
+    const args = [BIN, 'generate', KJV, 'And', '-n', '8', '-b', 'cpu'];
+    const env = { ...process.env, FORCE_COLOR: '1', NO_COLOR: '' };
+    const { stdout } = spawnSync(process.execPath, args, { encoding: 'utf8', env });
+    expect(stdout.replaceAll('\x1b', '␛')).toMatch(/^␛\[2mAnd␛\[22m ␛\[35m\S+␛\[39m /);
+    const plain = await run(args.slice(1));
+    expect(plain.stdout).toBe(stripVTControlCharacters(stdout));
+    expect(plain.stdout).not.toContain('\x1b');
+  });
+
+  it.skipIf(hasDevice())('says nothing of native libraries where no driver is', async () => {
+    // Dawn and the loader of Vulkan then warn on stderr, past everything that JavaScript can see.
+    const env = { ...process.env, VK_DRIVER_FILES: '/none', VK_ICD_FILENAMES: '/none' };
+    const [chosen, named] = [[], ['-b', 'webgpu']].map((flags) =>
+      spawnSync(process.execPath, [BIN, 'generate', KJV, 'And', '-n', '2', ...flags], { encoding: 'utf8', env }),
+    );
+    expect(chosen).toMatchObject({
+      status: 0,
+      stderr: expect.stringMatching(/^\S+kjv-mamba on cpu .+\n2 tokens in .+\n$/),
+    });
+    expect(named).toMatchObject({
+      status: 1,
+      stderr: expect.stringMatching(/^error: WebGPU has no adapter here.+\n$/),
+    });
   });
 
   it('ends quietly when its output is closed', async () => {

@@ -2,6 +2,7 @@ import { createRequire } from 'node:module';
 import { join, resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { type Backend, type BackendProvider, MambaError, selectBackend } from '@mamba/core';
+import { probeWebGpu } from './probe.ts';
 
 /** Tried in this order, fastest first, unless one is named. */
 const KNOWN = ['webgpu', 'cpu', 'reference'];
@@ -13,12 +14,18 @@ const KNOWN = ['webgpu', 'cpu', 'reference'];
  */
 export async function openBackend(specifier: string | undefined): Promise<Backend> {
   if (specifier !== undefined) {
-    const provider = await loadProvider(specifier);
-    if (provider === undefined) throw notInstalled(specifier);
-    return provider.create();
+    if (specifier === 'webgpu' && (await loadProvider(specifier)) !== undefined) await probeWebGpu();
+    return createBackend(specifier);
   }
   // `create` loads the package, so that a broken one is skipped with its reason, like one that cannot run.
   return selectBackend(KNOWN.map((name) => ({ name, create: () => openBackend(name) })));
+}
+
+/** Creates a backend that is named, in this process. @throws MambaError as `openBackend`. */
+export async function createBackend(specifier: string): Promise<Backend> {
+  const provider = await loadProvider(specifier);
+  if (provider === undefined) throw notInstalled(specifier);
+  return provider.create();
 }
 
 /** Undefined if it is not installed. */

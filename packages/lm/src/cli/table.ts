@@ -47,9 +47,7 @@ export function shrink(widths: readonly number[], room: number): number[] {
 /** Breaks lines behind spaces and the parts of a name, or where there are none, anywhere. */
 export function wrap(text: string, width: number): string {
   const lines = [''];
-  const parts = text
-    .split(/(?<=[\s./])/)
-    .flatMap((part) => (stringWidth(part.trimEnd()) > width ? [...part] : [part]));
+  const parts = text.split(/(?<=[\s./])/).flatMap((part) => (stringWidth(part.trimEnd()) > width ? [...part] : [part]));
   for (const part of parts) {
     if (stringWidth(lines.at(-1)! + part.trimEnd()) > width) lines.push('');
     lines[lines.length - 1] += part;
