@@ -44,7 +44,7 @@ const DRAWN = { temperature: 0.8, topP: 0.95 };
 export function withDefaults<T extends SamplingOptions & { readonly seed?: number | undefined }>(
   options: T,
   interactive: boolean,
-): T & { readonly temperature: number } {
+): T & { readonly temperature: number; readonly seed?: number | undefined } {
   const { temperature = interactive ? DRAWN.temperature : 0, seed = interactive ? shortSeed() : undefined } = options;
   if (!interactive || temperature === 0) return { ...options, temperature };
   const filters = [options.topK, options.topP, options.minP, options.typicalP];
