@@ -9,6 +9,7 @@ import { fromCase } from './from-case.ts';
 export const blockSuite: Suite = {
   name: 'block',
   summary: 'one Mamba block of mamba-130m, at lengths of 1 to 512',
+  takes: ['length'],
   cases({ effort, slow, shapes }) {
     const lengths = slow ? [1, 4] : chosen(shapes?.length, effort === 'quick' ? [1, 64] : [1, 64, 512]);
     return lengths.map((length) => benchBlock(MAMBA_SIZES['mamba-130m'].dModel, length));

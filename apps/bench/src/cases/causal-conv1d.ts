@@ -8,6 +8,7 @@ export const convSuite: Suite = {
   name: 'conv',
   summary: 'causal convolution and SiLU over lengths',
   sweep: 'length',
+  takes: ['length', 'batch'],
   cases({ effort, slow, shapes }) {
     const own = { quick: [512, 2048], standard: [512, 2048, 8192], thorough: [512, 1024, 2048, 4096, 8192, 16384] };
     const lengths = slow ? [128, 512] : chosen(shapes?.length, own[effort]);

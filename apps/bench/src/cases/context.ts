@@ -9,6 +9,7 @@ import { benchModel } from './model.ts';
 export const contextSuite: Suite = {
   name: 'context',
   summary: 'decode speed after 2^10 and after 2^20 tokens',
+  takes: ['length'],
   cases({ effort, slow, shapes }) {
     const lengths = slow ? [2 ** 6, 2 ** 8] : chosen(shapes?.length, [2 ** 10, effort === 'quick' ? 2 ** 14 : 2 ** 20]);
     const config = modelConfig({ layers: 2, dModel: 64, vocabSize: 256 });

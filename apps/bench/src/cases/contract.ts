@@ -79,6 +79,8 @@ export interface Suite {
   readonly summary: string;
   /** The extent over which the cases grow, where the slopes of time and of memory over it are of interest. */
   readonly sweep?: string | undefined;
+  /** The shapes that a user may choose. Default: none. */
+  readonly takes?: readonly (keyof ShapeChoice)[] | undefined;
   cases(options: CaseOptions): readonly BenchCase[];
 }
 

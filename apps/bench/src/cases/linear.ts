@@ -9,6 +9,7 @@ type Store = 'float16' | 'bfloat16';
 export const linearSuite: Suite = {
   name: 'linear',
   summary: 'matrix products: one row (GEMV) to 512 rows (GEMM), and the head',
+  takes: ['batch', 'dtypes'],
   cases({ effort, slow, shapes }) {
     const rows = slow ? [1, 8] : chosen(shapes?.batch, effort === 'quick' ? [1, 64] : [1, 8, 64, 512]);
     const stores = slow ? [] : (shapes?.dtypes ?? []).filter((dtype) => dtype === 'float16' || dtype === 'bfloat16');

@@ -29,6 +29,7 @@ import { readAll } from './values.ts';
 export const modelSuite: Suite = {
   name: 'model',
   summary: 'a model of the shape of mamba-130m (thorough: 370m and 1.4b too): load, prefill, first token, decode',
+  takes: ['models', 'dtypes'],
   cases({ effort, slow, shapes }) {
     const full = MAMBA_SIZES['mamba-130m'];
     // Two layers and the head are a tenth of the work of a prefill, and a third of that of a step.
@@ -37,7 +38,7 @@ export const modelSuite: Suite = {
       shapes?.models,
       effort === 'thorough' ? ['mamba-130m', 'mamba-370m', 'mamba-1.4b'] : ['mamba-130m'],
     );
-    const [prefill, decode] = effort === 'quick' ? [128, 8] : [512, 32];
+    const [prefill, decode] = effort === 'quick' ? [32, 8] : [512, 32];
     return names.flatMap((name) => {
       const config = modelConfig(MAMBA_SIZES[name as keyof typeof MAMBA_SIZES]);
       // 32-bit weights of more than 4 GiB fit in no WebAssembly memory.
@@ -49,7 +50,7 @@ export const modelSuite: Suite = {
           decode: large ? 8 : decode,
           batches: [1],
           weights,
-          ...(large && { checkedTokens: 2 }),
+          ...(large || effort === 'quick' ? { checkedTokens: 2 } : {}),
         });
       });
     });

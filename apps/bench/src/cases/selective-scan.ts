@@ -12,6 +12,7 @@ export const scanSuite: Suite = {
   name: 'scan',
   summary: 'selective scan over lengths 2^9 … 2^17; thorough: to 2^20, over d_state and batch',
   sweep: 'length',
+  takes: ['length', 'batch', 'state'],
   cases({ effort, slow, shapes }) {
     const usual = { batch: 1, length: 2048, dim: 512, state: 16 };
     const lengths = (powers: readonly number[]) => powers.map((power) => 2 ** power);

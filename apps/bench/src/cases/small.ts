@@ -7,6 +7,7 @@ import { SMALL_WORK, type SmallOperation, smallWork } from './work.ts';
 export const smallSuite: Suite = {
   name: 'small',
   summary: 'norms, a sum and a gated product of one row and of 512 rows',
+  takes: ['batch'],
   cases({ effort, slow, shapes }) {
     const rows = slow ? [1, 64] : chosen(shapes?.batch, effort === 'quick' ? [512] : [1, 512]);
     const operations = Object.keys(SMALL_WORK) as SmallOperation[];

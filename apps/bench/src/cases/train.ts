@@ -32,6 +32,7 @@ export const trainSuite: Suite = {
   name: 'train',
   summary: 'whole steps of training: a small model over lengths, with its memory, and one of 10 M parameters',
   sweep: 'length',
+  takes: ['length', 'batch'],
   cases({ effort, slow, shapes }) {
     const expected: Expected = new Map();
     const heads = (batch: number, length: number) => trainCase(HEADS, { batch, length }, expected);

@@ -25,6 +25,7 @@ import type { Report } from '../schema/report.ts';
 import { checkWritable, writeReport } from '../schema/write.ts';
 import { INTERRUPTED, interruptible } from './interrupt.ts';
 import { writeParagraph } from './paragraph.ts';
+import { checkShapes, checkShapesFit } from './shapes.ts';
 import type { Terminal } from './terminal.ts';
 
 export interface BenchOptions {
@@ -48,8 +49,10 @@ export interface BenchOptions {
 export async function bench(options: BenchOptions, terminal: Terminal): Promise<number> {
   const { stdout, environment } = terminal;
   const suites = chooseNamed(SUITES, options.suites, 'suite');
+  checkShapes(suites, options.shapes, options.peers.length > 0);
   checkWritable(options.json);
   const backends = await candidates(options);
+  checkShapesFit(options.shapes, backends);
   const { effort, shapes, json } = options;
   const stages = options.peers.length > 0 ? [stageOf(options, backends)] : [];
   const { report, status } = await runAndShow({ suites, backends, effort, shapes, stages, json }, terminal);
@@ -62,12 +65,18 @@ export async function bench(options: BenchOptions, terminal: Terminal): Promise<
 }
 
 /** The backends of these names; for cpu its modes, where some are named, each in a process of its own. */
-async function candidates({ backends, modes, threads }: BenchOptions): Promise<FoundBackend[]> {
+async function candidates({ backends: asked, modes, threads, effort }: BenchOptions): Promise<FoundBackend[]> {
+  // The reference checks the others. Its own times are for those who ask for them, or have the time.
+  const others = KNOWN_BACKENDS.map(({ name }) => name).filter((name) => name !== 'reference');
+  const backends = asked.length === 0 && effort === 'quick' ? others : asked;
   if (modes.length === 0) return findCandidates(backends, threads);
   const names = chooseNamed(KNOWN_BACKENDS, backends, 'backend').map(({ name }) => name);
-  const others = names.filter((name) => name !== 'cpu');
+  const besideCpu = names.filter((name) => name !== 'cpu');
   const counts = threads.length > 0 ? threads : [...new Set([1, platform.machineFacts().cores])];
-  return [...(others.length > 0 ? await findCandidates(others, threads) : []), ...(await findPlaces(modes, counts))];
+  return [
+    ...(besideCpu.length > 0 ? await findCandidates(besideCpu, threads) : []),
+    ...(await findPlaces(modes, counts)),
+  ];
 }
 
 /** Runs, shows progress and tables, writes the JSON; Ctrl-C ends it early and keeps what it has. */

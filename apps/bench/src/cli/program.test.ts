@@ -39,6 +39,18 @@ it.each([
   expect(stdout).toBe('');
 });
 
+it.each([
+  [['--suite', 'model', '--length', '64'], 'nothing here takes --length', 'scan, conv, block, context and train'],
+  [['--suite', 'scan,block', '--dtype', 'q8'], 'nothing here takes --dtype', 'linear, model and quantised'],
+  [['--suite', 'small', '--model', 'mamba-130m'], 'nothing here takes --model', 'one of model with it'],
+  [['--suite', 'scan', '--backend', 'reference', '--state', '8'], '--state is for backends that can', 'reference'],
+])('refuses %j, which nothing would heed', async (args, complaint, known) => {
+  const { status, stdout, stderr } = await run('run', ...args);
+  expect({ status, stdout }).toEqual({ status: 2, stdout: '' });
+  expect(stderr).toContain(complaint);
+  expect(stderr).toContain(known);
+});
+
 it('refuses a folder that is not there before it measures anything', async () => {
   const { status, stdout, stderr } = await run('run', '--json', join(tmpdir(), 'mamba-absent', 'x.json'));
   expect(status).toBe(2);

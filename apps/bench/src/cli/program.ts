@@ -14,6 +14,7 @@ import { machineCommand } from './machine.ts';
 import { mergeCommand } from './merge.ts';
 import { installPeers, listPeers } from './peers.ts';
 import { reportCommand } from './report.ts';
+import { suitesThatTake } from './shapes.ts';
 import { targetsCommand } from './targets.ts';
 import type { Terminal } from './terminal.ts';
 import { addVersusCommand } from './versus.ts';
@@ -87,24 +88,27 @@ function createProgram(terminal: Terminal, finish: (status: number) => void): Co
       .option('--suite <name...>', `only these: ${SUITES.map((suite) => suite.name).join(', ')}`, splitList)
       .option('--json <file>', 'write the report as JSON')
       .addOption(
-        new Option('--quick', 'fewer shapes and samples: some seconds instead of minutes').conflicts('thorough'),
+        new Option(
+          '--quick',
+          'fewer and smaller shapes, few samples, no times of the reference: within a minute',
+        ).conflicts('thorough'),
       )
       .option('--thorough', 'all shapes, longer sampling: an hour or more')
       .option(
         '--length <n...>',
-        'of scan, conv, block, context and train: these lengths instead; 2^14 is a number too',
+        `of ${suitesThatTake('length')}: these lengths instead; 2^14 is a number too`,
         splitCounts,
       )
-      .option('--batch <n...>', 'of scan, conv, linear, batch and train: these batches instead', splitCounts)
-      .option('--state <n...>', 'of scan: these numbers of states instead', splitCounts)
+      .option('--batch <n...>', `of ${suitesThatTake('batch')}: these batches instead`, splitCounts)
+      .option('--state <n...>', `of ${suitesThatTake('state')}: these numbers of states instead`, splitCounts)
       .option(
         '--model <size...>',
-        `of model: ${Object.keys(MAMBA_SIZES).join(', ')}`,
+        `of ${suitesThatTake('models')}: ${Object.keys(MAMBA_SIZES).join(', ')}`,
         splitNames(Object.keys(MAMBA_SIZES), 'model'),
       )
       .option(
         '--dtype <type...>',
-        `weights of linear, model, quantised and peers: ${DTYPES.join(', ')}`,
+        `weights of ${suitesThatTake('dtypes')}, and of peers: ${DTYPES.join(', ')}`,
         splitNames(DTYPES, 'dtype'),
       )
       .option('--threads <n...>', 'of cpu and peers: one candidate for each of these numbers', splitCounts)

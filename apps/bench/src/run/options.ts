@@ -60,4 +60,4 @@ export interface Observer {
 /** Milliseconds for each measurement of a candidate; a limit gets a third. */
 export const BUDGET: Readonly<Record<Effort, number>> = platform.small
   ? { quick: 20, standard: 20, thorough: 20 }
-  : { quick: 400, standard: 1500, thorough: 4000 };
+  : { quick: 100, standard: 1500, thorough: 4000 };
