@@ -373,11 +373,9 @@ describe('a server that is not ready', () => {
 describe('metrics', () => {
   it('are those of the table in docs/serving.md', async () => {
     const page = readFileSync(new URL('../../../docs/serving.md', import.meta.url), 'utf8');
-    const told = [...page.matchAll(/^\| `(mamba_lm_\w+)` \| (\w+) \| (.+) \|$/gm)].map(([, name, kind, text]) => [
-      name,
-      kind,
-      text,
-    ]);
+    const told = [...page.matchAll(/^\| `(\w+)` \| (counter|gauge|histogram): (.+) \|$/gm)].map(
+      ([, name, kind, text]) => [`mamba_lm_${name}`, kind, text],
+    );
     const server = await start({ metrics: true });
     const text = await (await fetch(`${server.url}/metrics`)).text();
     const served = [...text.matchAll(/^# HELP (\w+) (.+)\.\n# TYPE \w+ (\w+)$/gm)];
