@@ -14,6 +14,8 @@ const LONG = [
   'packages/webgpu/test/linear-variants.test.ts',
   'apps/bench/src/cli/kernels.test.ts',
   'packages/lm/test/cli.test.ts',
+  'packages/lm/test/serving.test.ts',
+  'packages/lm/test/serving-processes.test.ts',
   'packages/webgpu/test/scan-backward-variants.test.ts',
   'packages/cpu/test/engines.test.ts',
   'packages/webgpu/test/decode-variants.test.ts',

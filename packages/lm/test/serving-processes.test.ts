@@ -32,6 +32,7 @@ afterAll(async () => {
 
 async function startInstance(): Promise<Instance> {
   const args = [BIN, 'serve', KJV, '-p', '0', '-b', 'cpu', '--store', redis.url, '--grace', '0', '--name', 'kjv'];
+  args.push('--session-lease', '3');
   const child = spawn(process.execPath, args, { stdio: ['ignore', 'ignore', 'pipe'] });
   const ended = once(child, 'exit').then(([code]) => code as number | null);
   let told = '';

@@ -125,6 +125,35 @@ describe('a session', () => {
     own.dispose();
   });
 
+  it('is not moved by others that come and go in the batch', async () => {
+    const server = await start({ maxRows: 3 });
+    const prompts = ['And', 'In the beginning', 'The king said unto', 'Moses', 'Thus saith the LORD of hosts,'];
+    const turns = prompts.map((prompt, index) =>
+      Array.from({ length: 4 }, (_, turn) => ({
+        prompt: turn % 2 === 0 ? ` ${prompt}` : '',
+        max_tokens: 1 + ((7 * index + 5 * turn) % 13),
+        ...(turn > 1 && { stop: [' the', ','][index % 2]! }),
+      })),
+    );
+    const written = await Promise.all(
+      turns.map(async (requests, index) => {
+        const texts: string[] = [];
+        for (const request of requests) texts.push(await complete(server, { session: `s${index}`, ...request }));
+        return texts;
+      }),
+    );
+    for (const [index, requests] of turns.entries()) {
+      const own = lm.createSession();
+      for (const [turn, { prompt, max_tokens: maxTokens, stop }] of requests.entries()) {
+        if (prompt !== '') await own.append(prompt);
+        const pieces = await collect(own.generate({ maxTokens, ...(stop !== undefined && { stop }) }));
+        expect([index, turn, written[index]![turn]]).toEqual([index, turn, pieces.map(({ text }) => text).join('')]);
+      }
+      expect((await statusOf(server, `/v1/sessions/s${index}`)).body).toMatchObject({ tokens: own.length });
+      own.dispose();
+    }
+  });
+
   it('goes on with its random numbers, and with another seed where one is given', async () => {
     const server = await start();
     const drawn = { temperature: 0.9, top_p: 0.95, repetition_penalty: 1.1 };
@@ -141,8 +170,7 @@ describe('a session', () => {
   it('takes one request at a time, is told about and deleted', async () => {
     const server = await start({ maxTokens: 100_000 });
     expect(await statusOf(server, '/v1/sessions/one')).toMatchObject({ status: 404 });
-    const aborter = new AbortController();
-    const running = stream(server, { session: 'one', prompt: 'And', max_tokens: 100_000 }, () => aborter.abort());
+    const running = stream(server, { session: 'one', prompt: 'And', max_tokens: 100_000 });
     await vi.waitFor(async () => expect(server.load.running).toBe(1));
     const { response, body } = await post(server, { session: 'one', prompt: 'x' });
     expect([response.status, response.headers.get('retry-after'), body.error.code]).toEqual([409, '1', 'session_busy']);

@@ -93,6 +93,7 @@ modelCommand('serve', "answers OpenAI's clients: /v1/completions, /v1/chat/compl
   )
   .option('--session-hours <count>', 'sessions are kept this long after their last request', count, 24)
   .option('--session-mib <MiB>', 'larger sessions are refused', count, 256)
+  .option('--session-lease <seconds>', 'sessions of a killed server are free for others after this time', count, 15)
   .option('--requests-per-minute <count>', 'beyond them clients get 429, all servers of the store together', count)
   .option('--tokens-per-minute <count>', 'the same for tokens, of prompts and answers', count)
   .option('--notice <seconds>', 'at the end, requests are taken so long while /ready says no', natural, 0)

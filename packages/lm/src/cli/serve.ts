@@ -22,6 +22,7 @@ export interface ServeFlags {
   readonly store?: string;
   readonly sessionHours: number;
   readonly sessionMib: number;
+  readonly sessionLease: number;
   readonly requestsPerMinute?: number;
   readonly tokensPerMinute?: number;
   readonly notice: number;
@@ -38,7 +39,18 @@ export interface Serving {
 
 /** Listens, before the model at `location` is loaded, so that a taken port or a missing store is told at once. */
 export async function listen(location: string, flags: ServeFlags): Promise<Serving> {
-  const { maxBody, prefixCache, allowHost, store: url, sessionHours, sessionMib, notice, grace, ...others } = flags;
+  const {
+    maxBody,
+    prefixCache,
+    allowHost,
+    store: url,
+    sessionHours,
+    sessionMib,
+    sessionLease,
+    notice,
+    grace,
+    ...others
+  } = flags;
   const { requestsPerMinute, tokensPerMinute, name = defaultName(location), ...settings } = others;
   const store = url === undefined ? undefined : await connectRedis(url);
   let loaded!: (lm: LanguageModel) => void;
@@ -50,7 +62,7 @@ export async function listen(location: string, flags: ServeFlags): Promise<Servi
       ...{ ...settings, name, store, allowHosts: allowHost },
       maxBodyBytes: maxBody * 2 ** 20,
       prefixCacheBytes: prefixCache * 2 ** 20,
-      sessions: { ttlMs: sessionHours * 3_600_000, maxBytes: sessionMib * 2 ** 20 },
+      sessions: { ttlMs: sessionHours * 3_600_000, maxBytes: sessionMib * 2 ** 20, leaseMs: sessionLease * 1000 },
       limits: { requestsPerMinute, tokensPerMinute },
       noticeMs: notice * 1000,
       graceMs: grace * 1000,

@@ -77,7 +77,7 @@ export class Batcher {
   continueTokens(
     { state, pending }: SequenceState,
     sequence: ContinuedSequence,
-    options: Omit<GenerateTokensOptions, 'state' | 'prefixCache' | 'draft'>,
+    options: Omit<GenerateTokensOptions, 'state' | 'draft'>,
     drawn: number,
   ): AsyncGenerator<GeneratedToken, FinishReason, void> {
     const generation = resolveGeneration(this.model, { ...options, state });

@@ -61,12 +61,12 @@ export interface AppOptions extends BaseOptions {
  * the server /health, /ready and /metrics.
  */
 export function createApp(options: AppOptions): Hono<Env> {
-  const { lm, name, sessions, limiter } = options;
+  const { lm, name, sessions, limiter, apiKey = '' } = options;
   const app = createBaseApp(options);
   const model = { id: name, object: 'model', created: Math.floor(Date.now() / 1000), owned_by: 'mamba-lm' };
 
   app.use('/v1/*', async (c, next) => {
-    if (c.req.method === 'POST') await limiter.admit(c.req.header('authorization') ?? '');
+    if (c.req.method === 'POST') await limiter.admit(apiKey);
     await next();
   });
   app.get('/v1/models', (c) => c.json({ object: 'list', data: [model] }));
@@ -86,7 +86,7 @@ export function createApp(options: AppOptions): Hono<Env> {
       cancellation,
       context: contextOf(options, request, cancellation.signal, options.batcher),
       toClientError: (error) => toClientError(error, options),
-      spend: (tokens) => spend(c, options, tokens),
+      spend: (tokens) => limiter.spend(apiKey, tokens),
     });
   });
   app.get('/v1/sessions/:id', async (c) => {
@@ -188,7 +188,7 @@ async function generate(
   request: Parameters<typeof contextOf>[1],
   makePlan: (context: PlanContext) => Promise<Plan>,
 ): Promise<Response> {
-  const { lm, name, metrics, prefixCache } = options;
+  const { lm, name, metrics, prefixCache, limiter, apiKey = '' } = options;
   const cancellation = cancelWithClient(c, options.signal);
   const plan = await makePlan(contextOf(options, request, cancellation.signal, options.batcher));
   const promptScores = await scorePrompts(plan, options, cancellation.signal);
@@ -201,14 +201,9 @@ async function generate(
     ...{ answer, stream: plan.stream, controller: cancellation.controller, metrics },
     running: start(options, plan, cancellation),
     toClientError: (error) => toClientError(error, options),
-    finish: () => spend(c, options, answer.tokens),
+    finish: () => limiter.spend(apiKey, answer.tokens),
     release: async () => {},
   });
-}
-
-/** Counts the tokens of a request for the limits of its key. */
-function spend(c: Context<Env>, { limiter }: AppOptions, tokens: number): Promise<void> {
-  return limiter.spend(c.req.header('authorization') ?? '', tokens);
 }
 
 /** Log-probabilities of the prompts, if they are echoed with them; otherwise none. */

@@ -9,7 +9,8 @@ import type { CompletionRequest } from '../schema.ts';
 import { type Continuation, continueSession } from './continuation.ts';
 import { type HeldSession, type Sessions, sessionError } from './sessions.ts';
 
-export interface SessionCompletion extends Pick<AppOptions, 'lm' | 'name' | 'batcher' | 'interrupt' | 'metrics'> {
+export interface SessionCompletion
+  extends Pick<AppOptions, 'lm' | 'name' | 'batcher' | 'prefixCache' | 'interrupt' | 'metrics'> {
   readonly sessions: Sessions;
   readonly cancellation: Cancellation;
   readonly context: PlanContext;
@@ -70,6 +71,7 @@ async function start(
   const plan = await planCompletion(request, { ...options.context, continues: state.length > 0 });
   const { ids } = plan.prompts[0]!;
   const { prompt: _, ...generation } = plan.choices[0]!.options!;
+  if (state.length === 0) await options.prefixCache?.fetch(ids);
   if (options.batcher.full) throw queueFull();
   const running = continueSession(options, state, ids, { ...generation, signal: options.cancellation.signal });
   options.metrics.add('promptTokens', ids.length);

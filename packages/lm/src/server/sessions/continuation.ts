@@ -2,6 +2,7 @@ import type { Batcher } from '../../generate/batcher.ts';
 import type { GeneratedToken, SequenceState } from '../../generate/decoder/sequence.ts';
 import type { FinishReason } from '../../generate/generate.ts';
 import { type GeneratedPiece, makePieces, PieceMaker } from '../../generate/pieces.ts';
+import type { PrefixCache } from '../../generate/prefix-cache.ts';
 import { type GenerateOptions, splitOptions } from '../../generate/request.ts';
 import type { ContinuedSequence, SequenceEnd } from '../../generate/scheduler.ts';
 import type { LanguageModel } from '../../language-model.ts';
@@ -11,6 +12,8 @@ import { RECENT, type SessionState } from '../../session/state.ts';
 export interface ContinuationOptions {
   readonly lm: LanguageModel;
   readonly batcher: Batcher;
+  /** Where a new session may begin. */
+  readonly prefixCache: PrefixCache | undefined;
   /** Ends the generation after the tokens that it has given by then. */
   readonly interrupt: AbortSignal;
 }
@@ -31,7 +34,7 @@ export interface Continuation {
  * @throws MambaError as `lm.generate`.
  */
 export function continueSession(
-  { lm, batcher, interrupt }: ContinuationOptions,
+  { lm, batcher, prefixCache, interrupt }: ContinuationOptions,
   state: SessionState,
   ids: readonly number[],
   options: Omit<GenerateOptions, 'prompt' | 'state' | 'prefixCache' | 'draft' | 'batcher'>,
@@ -59,8 +62,12 @@ export function continueSession(
   const generated = batcher.continueTokens(
     { state: state.state, pending: [...state.pending, ...ids] },
     sequence,
-    // A session knows its last tokens only.
-    { ...tokens, ...(draws && { seed }), ...(tokens.penaltyWindow !== undefined && { penaltyWindow: RECENT }) },
+    {
+      ...{ ...tokens, ...(draws && { seed }) },
+      // A session knows its last tokens only.
+      ...(tokens.penaltyWindow !== undefined && { penaltyWindow: RECENT }),
+      ...(state.length === 0 && prefixCache && { prefixCache }),
+    },
     draws ? drawn : 0,
   );
   const maker = new PieceMaker({ tokenizer: lm.tokenizer, stops, before: known, unfinished });
