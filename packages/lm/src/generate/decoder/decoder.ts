@@ -78,9 +78,7 @@ export class Decoder {
     const selected = this.#gather(indices.map((row) => ({ state: this.#current.state!, row })));
     this.#sequences = indices.map((index) => this.#sequences[index]!);
     this.#replace(selected);
-    if (indices.length === 0) this.#forget();
-    else if (this.#previous !== undefined)
-      this.#previous = { ...this.#previous, rows: indices.map((index) => this.#previous!.rows[index]) };
+    this.#forget();
   }
 
   /**
@@ -93,23 +91,22 @@ export class Decoder {
     if (merged !== state) state.dispose();
     this.#sequences = [...this.#sequences, ...sequences];
     this.#replace(merged);
-    if (this.#previous !== undefined)
-      this.#previous = { ...this.#previous, rows: [...this.#previous.rows, ...sequences.map(() => undefined)] };
+    this.#forget();
   }
 
   /**
-   * Copies the state of one sequence of several, which go on.
-   * @param given How many of its latest tokens count.
+   * Copies the state of one sequence of several, which go on. To be called before any is dropped or appended.
+   * @param given How many of the latest tokens count.
    * @returns the state after those; its model state is the caller's to dispose.
    */
   copyRow(row: number, given: number): SequenceState {
     const before = this.#previous?.rows[row];
-    const copy = (state: ModelState | undefined, index: number): ModelState | undefined =>
-      state && this.#model.gatherState([{ state, row: index }]);
+    const copy = (state: ModelState | undefined): ModelState | undefined =>
+      state && this.#model.gatherState([{ state, row }]);
     if (before === undefined || (given === before.generated.length && !before.failed))
-      return { state: copy(this.#current.state, row), pending: [this.#sequences[row]!.lastId] };
+      return { state: copy(this.#current.state), pending: [this.#sequences[row]!.lastId] };
     const pending = [before.lastId, ...before.generated.slice(0, given)];
-    return { state: copy(this.#previous!.held.state, before.index), pending };
+    return { state: copy(this.#previous!.held.state), pending };
   }
 
   /**
@@ -152,9 +149,9 @@ export class Decoder {
       release(held);
       return;
     }
-    const rows = outputs.map(({ tokens, failedIds }, index) => {
+    const rows = outputs.map(({ tokens, failedIds }, row) => {
       const generated = tokens.map(({ id }) => id);
-      return { index, lastId: lastIds[index]!, generated, failed: failedIds !== undefined };
+      return { lastId: lastIds[row]!, generated, failed: failedIds !== undefined };
     });
     this.#previous = { held, rows };
   }
@@ -192,13 +189,11 @@ function untilNotFinite(tokens: readonly GeneratedToken[], lastId: number): Sequ
 /** The state before the latest `advance`, and what that generated. */
 interface Previous {
   readonly held: OwnedState;
-  /** In the order of the sequences; undefined for those that have joined since. */
-  readonly rows: readonly (PreviousRow | undefined)[];
+  /** In the order of the sequences. */
+  readonly rows: readonly PreviousRow[];
 }
 
 interface PreviousRow {
-  /** Its row of the held state. */
-  readonly index: number;
   readonly lastId: number;
   readonly generated: readonly number[];
   /** The logits after these ids are not finite, so the state after them is useless. */
