@@ -10,9 +10,13 @@ export interface Progress {
 }
 
 export function progress(label: string): Progress {
-  if (!process.stderr.isTTY) return { update() {}, stop() {} };
+  const width = widthOf(process.stderr);
+  if (width === undefined) return { update() {}, stop() {} };
+  const format = `${label} {bar} {percentage}%`;
+  // A line that the terminal breaks would not be cleared. The label, two spaces and `100%` stand beside the bar.
+  const barsize = Math.max(1, Math.min(40, width - label.length - 7));
   const bar = new SingleBar(
-    { format: `${label} {bar} {percentage}%`, stream: process.stderr, clearOnComplete: true, hideCursor: true },
+    { format, barsize, stream: process.stderr, clearOnComplete: true, hideCursor: true },
     Presets.shades_classic,
   );
   let started = false;
