@@ -204,7 +204,7 @@ describe('access', () => {
     expect(preflight).toMatchObject({ status: 204, body: '' });
     expect(preflight.headers).toMatchObject({
       ...{ 'access-control-allow-origin': origin, 'access-control-allow-headers': 'authorization,content-type' },
-      ...{ 'access-control-allow-methods': 'GET,POST,OPTIONS', 'access-control-allow-private-network': 'true' },
+      ...{ 'access-control-allow-methods': 'GET,POST,DELETE,OPTIONS', 'access-control-allow-private-network': 'true' },
     });
     const answers = [await get(server, { origin, authorization: 'Bearer key' }), await get(server, { origin })];
     expect(answers.map(({ status }) => status)).toEqual([200, 401]);

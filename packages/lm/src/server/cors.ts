@@ -6,7 +6,7 @@ export function crossOrigin(origins: readonly string[]): MiddlewareHandler {
   const any = origins.includes('*');
   const allow = cors({
     origin: any ? '*' : [...origins],
-    allowMethods: ['GET', 'POST', 'OPTIONS'],
+    allowMethods: ['GET', 'POST', 'DELETE', 'OPTIONS'],
     exposeHeaders: ['Retry-After'],
     maxAge: 600,
   });
