@@ -5,8 +5,9 @@ export interface PrefixCacheOptions {
   /** Bytes that the states, and the ids that they are found by, may take together. Default 256 MiB. */
   readonly maxBytes?: number | undefined;
   /**
-   * The states after this many tokens of a prompt, twice, four times as many and so on are cached too, so that prompts
-   * that begin alike and go on differently share at least half of what they have in common. Default: none.
+   * Generations of a `Batcher` also insert the states after this many tokens of a prompt, twice, four times as many and
+   * so on, so that prompts that begin alike and go on differently share at least half of what they have in common.
+   * Default: none.
    */
   readonly boundary?: number | undefined;
 }
