@@ -108,8 +108,11 @@ export async function serve(
 
   let closing: Promise<void> | undefined;
   const close = async (): Promise<void> => {
-    phase = 'leaving';
-    if (noticeMs > 0) await setTimeout(noticeMs);
+    // Without a model there is nothing to take requests for.
+    if (phase === 'ready' && noticeMs > 0) {
+      phase = 'leaving';
+      await setTimeout(noticeMs);
+    }
     phase = 'draining';
     await shutDown(server, running, {
       graceMs,
