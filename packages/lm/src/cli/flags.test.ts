@@ -1,5 +1,6 @@
+import { invalid } from '@mamba/core';
 import { describe, expect, it } from 'vitest';
-import { repeatBy, usageHint, withDefaults } from './flags.ts';
+import { byFlag, isUsageError, repeatBy, usageHint, withDefaults } from './flags.ts';
 
 describe('withDefaults', () => {
   it('draws on a terminal, by a seed that is told', () => {
@@ -19,6 +20,17 @@ describe('withDefaults', () => {
     expect(withDefaults({ topP: 0.5, temperature: 1 }, false)).toEqual({ topP: 0.5, temperature: 1 });
     expect(repeatBy({ temperature: 0 })).toBeUndefined();
   });
+});
+
+it('names the flag of an option of the library', () => {
+  for (const [origin, flag] of [
+    ['generate.topP', '--top-p'],
+    ['store', '--store'],
+  ]) {
+    const error = byFlag(invalid(origin!, 'x', 'y'));
+    expect(error).toMatchObject({ origin: flag, message: `${flag} is not valid: got x, expected y` });
+    expect(isUsageError(error)).toBe(true);
+  }
 });
 
 describe('usageHint', () => {

@@ -27,7 +27,7 @@ export function checkSampling({
  */
 export function byFlag(error: unknown): unknown {
   if (!isMambaError(error, 'invalid-argument')) return error;
-  const name = OPTION.exec(error.origin ?? '')?.[1];
+  const name = error.origin === 'store' ? 'store' : OPTION.exec(error.origin ?? '')?.[1];
   if (name === undefined || name === 'prompt') return error;
   const flag = `--${name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;
   const { given, expected, remedy } = error;

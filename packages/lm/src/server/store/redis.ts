@@ -46,7 +46,7 @@ export async function connectRedis(url: string, options: RedisOptions = {}): Pro
     try {
       return await Promise.race([act(), late]);
     } catch (cause) {
-      throw failed(address, cause);
+      throw failed(address, cause, connected);
     } finally {
       clearTimeout(timer);
     }
@@ -130,11 +130,12 @@ async function importClient(): Promise<typeof import('@redis/client')> {
   }
 }
 
-function failed(address: string, cause: unknown): MambaError {
+/** @param connected Whether there was a connection before. */
+function failed(address: string, cause: unknown, connected: boolean): MambaError {
   const { message } = cause as Error;
   return new MambaError('io', `the store at ${withoutPassword(address)} cannot be reached: ${message}`, {
     origin: 'store',
-    remedy: 'Check its address and that it runs; the connection is made again by itself.',
+    remedy: connected ? 'The connection is made again when it is back.' : 'Check its address, and that it runs.',
     cause,
   });
 }
