@@ -6,7 +6,7 @@ export const PACKED = {
   conformance: 260_000,
   core: 197_000,
   cpu: 490_000,
-  lm: 305_000,
+  lm: 350_000,
   mixers: 63_000,
   reference: 59_000,
   train: 144_000,

@@ -18,8 +18,7 @@ import type { Phase } from './probes.ts';
 import { shutDown } from './shutdown.ts';
 
 export type { RateLimits } from './limits.ts';
-export type { ServeOptions } from './options.ts';
-export type { SessionSettings } from './sessions/sessions.ts';
+export type { ServeOptions, SessionSettings } from './options.ts';
 export { MemoryStore, type MemoryStoreOptions } from './store/memory.ts';
 export { connectRedis, type RedisOptions } from './store/redis.ts';
 export type { SetOptions, Store } from './store/store.ts';

@@ -2,9 +2,18 @@ import { invalid } from '@mamba/core';
 import { checkBoolean, checkInteger, checkOptions } from '@mamba/core/toolkit';
 import { canonicalHost, hostGuard } from './hosts.ts';
 import type { RateLimits } from './limits.ts';
-import type { SessionSettings } from './sessions/sessions.ts';
 import { MemoryStore } from './store/memory.ts';
 import type { Store } from './store/store.ts';
+
+/** What becomes of sessions between requests. */
+export interface SessionSettings {
+  /** Milliseconds after its last request that a session is kept. Default 24 hours. */
+  readonly ttlMs?: number | undefined;
+  /** Most bytes of a saved session; a larger one is refused. Default 256 MiB. */
+  readonly maxBytes?: number | undefined;
+  /** Milliseconds after which a session of a killed server is free for others. Default 15,000. */
+  readonly leaseMs?: number | undefined;
+}
 
 export interface ServeOptions {
   /** The address to listen on. Default 127.0.0.1, which only this machine can reach. */

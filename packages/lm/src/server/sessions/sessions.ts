@@ -3,16 +3,8 @@ import { isMambaError, MambaError } from '@mamba/core';
 import type { LanguageModel } from '../../language-model.ts';
 import { EMPTY, loadSessionState, type SessionState, saveSessionState } from '../../session/state.ts';
 import { ApiError } from '../errors.ts';
+import type { SessionSettings } from '../options.ts';
 import type { Store } from '../store/store.ts';
-
-export interface SessionSettings {
-  /** Milliseconds after its last request that a session is kept. Default 24 hours. */
-  readonly ttlMs?: number | undefined;
-  /** Most bytes of a saved session; a larger one is refused. Default 256 MiB. */
-  readonly maxBytes?: number | undefined;
-  /** Milliseconds after which a session of a killed server is free for others. Default 15,000. */
-  readonly leaseMs?: number | undefined;
-}
 
 /** A session that no other request of any server can use until it is released. */
 export interface HeldSession {
