@@ -1,4 +1,4 @@
-// link: math, weights, x-stored, inputs, dot-row, rms, lane-sum-{workgroup,subgroup}
+// link: math, weights, x-stored, inputs, dot-row, quads-{stored,staged}, rms, lane-sum-{workgroup,subgroup}
 // The first of a layer's decode dispatches: RMS norm, in_proj, and for the half that is u one step of the convolution
 // with SiLU. Without NORM, x is normed already. It works as linear-vector.wgsl, but the lanes of an output also run the
 // convolution: the channel's window lies in the state, which moves on in place. With PROJECT a workgroup also
@@ -84,7 +84,7 @@ fn main(
       }
     }
   }
-  let sum = laneSum(dotRows(row, batch * args.inputs, index % LANES)[0], index);
+  let sum = laneSum(rowSums(row, batch * args.inputs, index % LANES, index)[0], index);
   let holds = index % LANES == 0u && local < args.outputs;
   var value = sum.x;
   if (NORM) {

@@ -1,4 +1,4 @@
-// link: math, rate, weights, x-{stored,summed}, inputs, dot-row, rms, lane-sum-{workgroup,subgroup}
+// link: math, rate, weights, x-{stored,summed}, inputs, dot-row, quads-stored, rms, lane-sum-{workgroup,subgroup}
 // The second of a layer's decode dispatches: dt_proj, softplus, one step of the recurrence, D·u and the gate. LANES
 // lanes share a channel's row of dt_proj and its states (one each where there are as many); the state moves on in
 // place. dt, B and C come from x_proj's dispatch, or in parts from the workgroups of decode-in-proj.wgsl, which every

@@ -1,4 +1,4 @@
-// link: weights, x-stored, inputs, dot-row, rms, lane-sum-{workgroup,subgroup}
+// link: weights, x-stored, inputs, dot-row, quads-{stored,staged}, rms, lane-sum-{workgroup,subgroup}
 // y = x weightᵀ + bias for few rows of x, as decoding has, where reading the weights takes the time. LANES lanes share
 // an output, with 16 bytes a load, and add up by shuffles or in workgroup memory. TOGETHER outputs at once share the
 // loads of x, which matters for q8 and q4, whose weights take a byte or less where x takes four. With NORM, x is
@@ -42,7 +42,7 @@ fn main(
   let row = tile_id.z;
   // Lanes past the last output repeat it, so that barriers and shuffles stay uniform.
   let base = args.xOffset + row * args.xRow;
-  let parts = dotRows(min(first, args.outputs - 1u), base, lane);
+  let parts = rowSums(min(first, args.outputs - 1u), base, lane, index);
   for (var r = 0u; r < TOGETHER; r++) { // unroll
     let sum = laneSum(parts[r], index);
     let output = first + r;

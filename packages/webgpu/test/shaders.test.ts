@@ -50,8 +50,8 @@ const constants: Readonly<Record<string, readonly Readonly<Record<string, number
   'causal-conv1d-backward': [{ TAPS: 2 }, { TAPS: 4 }, { TAPS: 64 }],
   'causal-conv1d': [{ TAPS: 2 }, { TAPS: 4 }, { TAPS: 64 }],
   'decode-in-proj': [
-    { TAPS: 2, TOGETHER: 1, LOADS: 4, CHANNELS: 2, SHARE: 1, OUTPUTS: 1 },
-    { TAPS: 4, TOGETHER: 1, LOADS: 4, CHANNELS: 16, SHARE: 2, OUTPUTS: 2 },
+    { TAPS: 2, TOGETHER: 1, LOADS: 4, CHANNELS: 2, SHARE: 1, OUTPUTS: 1, STAGED: 8 },
+    { TAPS: 4, TOGETHER: 1, LOADS: 4, CHANNELS: 16, SHARE: 2, OUTPUTS: 2, STAGED: 192 },
   ],
   'decode-scan': [
     { TOGETHER: 1, LOADS: 1, ROW: 20, SETS: 3 },
@@ -83,8 +83,8 @@ const constants: Readonly<Record<string, readonly Readonly<Record<string, number
     { QUADS: 33, DOWN: 8, ACROSS: 16, COLUMNS: 1, WIDE: 3, BROUGHT: 5, TOGETHER: 1, PLACES_TOGETHER: 4 },
   ],
   'linear-vector': [
-    { TOGETHER: 1, LOADS: 4 },
-    { TOGETHER: 2, LOADS: 2 },
+    { TOGETHER: 1, LOADS: 4, STAGED: 8 },
+    { TOGETHER: 2, LOADS: 2, STAGED: 192 },
   ],
 };
 

@@ -1,6 +1,6 @@
-// The product of a row of a matrix and a row of x, by LANES lanes. Expects the libraries `weights` and `inputs`, and
-// the bindings that they name. A lane loads 16 bytes of weights at once, which are a unit: 4 float32, 8 halves, 16
-// columns of q8, or the 32 of a block of q4.
+// The product of a row of a matrix and a row of x, by LANES lanes. Expects the libraries `weights`, `inputs` and one of
+// `quads-…`, and the bindings that they name. A lane loads 16 bytes of weights at once, which are a unit: 4 float32, 8
+// halves, 16 columns of q8, or the 32 of a block of q4.
 
 /// Columns of a unit.
 fn unit() -> u32 {
@@ -101,11 +101,10 @@ fn products(row: u32, base: u32, j: u32, words: vec4u) -> vec2f {
   }
   var sum = vec2f();
   for (var c = 0u; c < 4u; c++) { // unroll
-    let column = j * unit() + 4u * c;
     if (FORMAT == 3u) {
-      sum += product(base, column, bytes(words[c]));
+      sum += quadProduct(base, j, c, bytes(words[c]));
     } else {
-      sum += product(base, column, nibbles(words[c], false)) + product(base, column + 16u, nibbles(words[c], true));
+      sum += quadProduct(base, j, c, nibbles(words[c], false)) + quadProduct(base, j, c + 4u, nibbles(words[c], true));
     }
   }
   return vec2f(sum.x * blockScale(row, select(j, j >> 1u, FORMAT == 3u)), sum.y);

@@ -75,15 +75,22 @@ export function project(kernels: KernelContext, weight: Storage, call: Projectio
       ACCUMULATE: accumulate,
     };
     if (vector) {
-      const { lanes, link, workgroup } = laneGroups(gpu, inputs);
+      const { lanes, link, workgroup: alone } = laneGroups(gpu, inputs);
       const together = togetherOf(weight.format, part);
+      const shared = gpu.workgroup(lanes * sharing(part / together, lanes));
+      const meeting = meetingOf(gpu, weight.format, { inputs, workgroup: shared, norm: norm !== undefined });
+      const workgroup = meeting.link === 'staged' ? shared : alone;
       const [across, down] = gpu.grid(Math.ceil(part / ((workgroup / lanes) * together)));
       gpu.dispatch(linearVector, {
-        link,
-        constants: { TOGETHER: together, LOADS: rowLoads(weight.format, inputs, lanes, 8 / together) },
+        link: `${meeting.link}-${link}`,
+        constants: {
+          TOGETHER: together,
+          LOADS: rowLoads(weight.format, inputs, lanes, 8 / together),
+          STAGED: meeting.staged,
+        },
         overrides: {
           ...overrides,
-          ALIGNED: aligned(inputs, xRow, xOffset, columnsOfLoad(weight.format)),
+          ALIGNED: aligned(inputs, xRow, xOffset, meeting.unit),
           WORKGROUP: workgroup,
           LANES: lanes,
           NORM: norm !== undefined,
@@ -97,6 +104,15 @@ export function project(kernels: KernelContext, weight: Storage, call: Projectio
       multiplyTiles(kernels, overrides, bindings, { ...common, depth: inputs, rows });
     }
   }
+}
+
+/** Most lanes of a workgroup that shares x. */
+const SHARING_LANES = 256;
+
+/** Outputs of a workgroup that shares x, where a device should still be full of workgroups. */
+function sharing(outputs: number, lanes: number): number {
+  const filling = 2 ** Math.floor(Math.log2(Math.max(1, outputs / RESIDENT)));
+  return Math.max(1, Math.min(SHARING_LANES / lanes, filling));
 }
 
 /** The reason why a product of these sizes cannot run on this device, although x fits. */
@@ -327,6 +343,34 @@ function runTiles(
  */
 export function aligned(inputs: number, xRow: number, xOffset: number, unit: number): boolean {
   return inputs % unit === 0 && xRow % 4 === 0 && xOffset % 4 === 0;
+}
+
+/** The way in which the lanes of an output meet x. */
+export interface Meeting {
+  readonly link: 'stored' | 'staged';
+  /** The vec4s of x in workgroup memory; 1 where it is not brought there. */
+  readonly staged: number;
+  /** Columns of a row that are met at once. */
+  readonly unit: number;
+}
+
+/** Bytes of workgroup memory a lane: its part of the squares, and of sums without subgroups. */
+const LANE_BYTES = 12;
+/** Bytes that are left to the rest of a kernel. */
+const SPARE_BYTES = 1024;
+
+/** x that is normalised on the way meets q8 and q4 from workgroup memory, where it fits. */
+export function meetingOf(
+  gpu: Gpu,
+  format: Storage['format'],
+  { inputs, workgroup, norm }: { inputs: number; workgroup: number; norm: boolean },
+): Meeting {
+  const columns = columnsOfLoad(format);
+  const staged = (Math.ceil(inputs / columns) * columns) / 4;
+  const bytes = 16 * staged + LANE_BYTES * workgroup + SPARE_BYTES;
+  return norm && hasScales(format) && bytes <= gpu.limits.maxComputeWorkgroupStorageSize
+    ? { link: 'staged', staged, unit: 4 }
+    : { link: 'stored', staged: 1, unit: columns };
 }
 
 /** The lanes that share an output: 32, or fewer where the row is short or the adapter's subgroups are small. */

@@ -6,6 +6,7 @@ import {
   aligned,
   columnsOfLoad,
   laneGroups,
+  meetingOf,
   project,
   projectInParts,
   rowLoads,
@@ -176,13 +177,15 @@ function stepInProj(
   const projects = channels > 0;
   const wide = laneGroups(gpu, dModel);
   const workgroup = projects ? channels * wide.lanes : wide.workgroup;
+  const meeting = meetingOf(gpu, inProj.format, { inputs: dModel, workgroup, norm: norm !== undefined });
   for (const { firstRow, rows: most, values, scales = gpu.unusedInput } of inProj.parts) {
     const rows = Math.min(most, 2 * dInner - firstRow);
     const [across, down] = gpu.grid(Math.ceil(rows / (workgroup / wide.lanes)));
     gpu.dispatch(decodeInProj, {
-      link: wide.link,
+      link: `${meeting.link}-${wide.link}`,
       constants: {
         TAPS: dConv,
+        STAGED: meeting.staged,
         LOADS: rowLoads(inProj.format, dModel, wide.lanes),
         CHANNELS: workgroup / wide.lanes,
         SHARE: projects ? channels / shareOf(xProj.format) : 1,
@@ -192,7 +195,7 @@ function stepInProj(
         WORKGROUP: workgroup,
         LANES: wide.lanes,
         FORMAT: FORMATS[inProj.format as keyof typeof FORMATS],
-        ALIGNED: aligned(dModel, dModel, 0, columnsOfLoad(inProj.format)),
+        ALIGNED: aligned(dModel, dModel, 0, meeting.unit),
         NORM: norm !== undefined,
         SQUARES: norm !== undefined,
         BIAS: weights.inProjBias !== undefined,
