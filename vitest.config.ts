@@ -1,11 +1,12 @@
 import { defineConfig } from 'vitest/config';
 import { BaseSequencer, type TestSpecification } from 'vitest/node';
 
-/** Files that take long, the longest first: one of them would else run alone at the end, beside idle cores. */
+/** Files that take long, the longest first. Their projects run first, so that none runs alone at the end. */
 const LONG = [
   'packages/webgpu/test/conformance.test.ts',
   'packages/webgpu/test/browser.test.ts',
   'apps/playground/test/playground.test.ts',
+  'apps/playground/test/showcase.test.ts',
   'scripts/publish/release.test.mjs',
   'packages/cpu/test/browser.test.ts',
   'apps/bench/src/runner/runner.test.ts',
@@ -37,13 +38,19 @@ const LONG = [
   'packages/webgpu/test/blocks.test.ts',
 ];
 
-class LongestFirst extends BaseSequencer {
+/**
+ * The files of a project follow one another, the longest first. A worker that does not isolate files keeps its loaded
+ * modules only where the next file is of the same project; for any other, vitest starts a new worker.
+ */
+class ByProject extends BaseSequencer {
   override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
     const rank = ({ moduleId }: TestSpecification): number => {
       const at = LONG.findIndex((file) => moduleId.endsWith(file));
       return at < 0 ? LONG.length : at;
     };
-    return (await super.sort(files)).toSorted((a, b) => rank(a) - rank(b));
+    const sorted = (await super.sort(files)).toSorted((a, b) => rank(a) - rank(b));
+    const projects = [...new Set(sorted.map(({ project }) => project.name))];
+    return sorted.toSorted((a, b) => projects.indexOf(a.project.name) - projects.indexOf(b.project.name));
   }
 }
 
@@ -52,7 +59,7 @@ export default defineConfig({
     // A worker a core: the runner's default leaves one core to itself, which halves the speed of a machine with two. A
     // third worker on two cores gained nothing.
     maxWorkers: '100%',
-    sequence: { sequencer: LongestFirst },
+    sequence: { sequencer: ByProject },
     projects: [
       'packages/*',
       'apps/*',

@@ -33,6 +33,13 @@ async function start(options: ServeOptions = {}): Promise<LanguageModelServer> {
   return server;
 }
 
+it('leaves the globals of its process as they are', async () => {
+  const { Request: own, Response: ours } = globalThis;
+  const server = await start();
+  expect((await fetch(`${server.url}/health`)).status).toBe(200);
+  expect([globalThis.Request, globalThis.Response]).toEqual([own, ours]);
+});
+
 /** Opens a connection and writes a text. */
 async function dial(server: LanguageModelServer, text: string): Promise<Socket> {
   const { hostname, port } = new URL(server.url);

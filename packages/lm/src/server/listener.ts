@@ -19,6 +19,8 @@ export function createListener(
   { isKnownHost, onError }: ListenerOptions,
 ): (incoming: IncomingMessage, outgoing: ServerResponse) => void {
   const listener = getRequestListener(fetch, {
+    // Else it puts classes of its own in the place of the process's Request and Response, which do not copy a body.
+    overrideGlobalObjects: false,
     // Called for requests with an invalid URL, which never reach the app.
     errorHandler: (error) => {
       const apiError = error instanceof Error && error.name === 'RequestError' ? badRequest(error.message) : undefined;
