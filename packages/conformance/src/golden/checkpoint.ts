@@ -8,9 +8,11 @@ import {
   type Model,
   type ModelConfig,
   type ModelState,
+  type Support,
   type Tensor,
 } from '@mamba/core';
 import { kindSuite } from '../blocks/suites.ts';
+import { kindSupport } from '../blocks/support.ts';
 import { MODEL } from '../cases/model.ts';
 import type { Check } from '../runner/check.ts';
 import { Findings, type TensorReport } from '../runner/report.ts';
@@ -48,14 +50,22 @@ export async function checkCheckpoint(
   return findings.reports;
 }
 
-/** The expected values of a checkpoint as one check: `checkpoint/mamba-tiny`. */
+/**
+ * The expected values of a checkpoint as one check: `checkpoint/mamba-tiny`. It is skipped on a backend that lacks an
+ * operation of one of the model's kinds of blocks.
+ */
 export function checkpointCheck(location: CheckpointLocation, source: string, id: string): Check {
   const name = baseName(id);
   return {
     id,
     source,
     case: name,
-    run: ({ backend }) => checkCheckpoint(backend, location, { source, case: name }),
+    async run({ backend }) {
+      const support = await modelSupport(backend, location);
+      return support.supported
+        ? checkCheckpoint(backend, location, { source, case: name })
+        : { skipped: support.reason };
+    },
   };
 }
 
@@ -92,6 +102,21 @@ async function holdsGradients(location: CheckpointLocation): Promise<boolean> {
 
 function baseName(path: string): string {
   return path.split(/[/\\]/).filter(Boolean).at(-1) ?? path;
+}
+
+/**
+ * Whether a backend has the operations of a checkpoint's kinds of blocks, or the reason why not. Yes for a checkpoint
+ * that cannot be opened: its check fails with the reason.
+ */
+async function modelSupport(backend: Backend, location: CheckpointLocation): Promise<Support> {
+  try {
+    const checkpoint = await openCheckpoint(location);
+    await checkpoint.close();
+    const answers = checkpoint.config.blocks.map(({ kind }) => kindSupport(kind, backend));
+    return answers.find(({ supported }) => !supported) ?? { supported: true };
+  } catch {
+    return { supported: true };
+  }
 }
 
 async function loadModel(backend: Backend, location: CheckpointLocation): Promise<Model> {
