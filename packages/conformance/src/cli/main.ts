@@ -1,6 +1,6 @@
 /** The command `mamba-conformance`: checks a backend by the suite, golden files and checkpoints. */
 import { createRequire } from 'node:module';
-import { basename, resolve } from 'node:path';
+import { basename, join, resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { openFile, openSafetensors } from '@mamba/checkpoint';
 import { Command, CommanderError } from 'commander';
@@ -11,6 +11,7 @@ import type { Check } from '../runner/check.ts';
 import { Findings, type TensorReport } from '../runner/report.ts';
 import { type CheckResult, type RunSummary, runConformance } from '../runner/run.ts';
 import { suite } from '../runner/suite.ts';
+import { writeTemplate } from '../template/write-template.ts';
 import { loadBackend } from './load-backend.ts';
 import { loadCompositions } from './load-compositions.ts';
 import { formatFailures, formatSkipped, formatTable } from './table.ts';
@@ -25,7 +26,10 @@ interface Options {
   readonly list?: true;
   readonly filter?: string;
   readonly strict?: true;
+  readonly template?: string;
 }
+
+const { version } = createRequire(import.meta.url)('../../package.json') as { version: string };
 
 const collect = (value: string, previous: readonly string[]): string[] => [...previous, value];
 
@@ -48,7 +52,8 @@ const program = new Command('mamba-conformance')
   .option('--strict', 'a check that is skipped fails: nothing that was asked for stays unchecked')
   .option('--list', 'print the ids of the checks and run nothing')
   .option('--json', 'print the results as JSON')
-  .version((createRequire(import.meta.url)('../../package.json') as { version: string }).version)
+  .option('--template <folder>', 'write the package of a new backend, called as the folder is, and run nothing')
+  .version(version)
   .addHelpText('after', '\nExit status: 0 all pass, 1 something fails, 2 the command could not run.')
   .exitOverride()
   .action(main);
@@ -67,6 +72,11 @@ try {
 }
 
 async function main(options: Options): Promise<void> {
+  if (options.template !== undefined) {
+    const files = await writeTemplate(options.template, version);
+    process.stdout.write(`${files.map((file) => join(options.template!, file)).join('\n')}\n`);
+    return;
+  }
   const { checks, broken } = await selectChecks(options);
   const { filter, list } = options;
   const selected = filter === undefined ? checks : checks.filter(({ id }) => `/${id}`.includes(`/${filter}`));
