@@ -120,6 +120,7 @@ describe('mamba-conformance', { timeout: 0 }, () => {
     ['no backend', 2, [], '--backend is missing'],
     ['a filter without a match', 2, ['--backend', 'reference', '--filter', 'nonesuch'], 'nonesuch'],
     ['a module without a backend', 2, ['--backend', at('./nothing.js')], 'exports no backend'],
+    ['the section of the code', 2, ['--backend', 'nonesuch'], '\nsee docs/errors.md#unavailable\n'],
     ['an unknown option', 2, ['--nonesuch'], 'unknown option'],
   ])('%s is told in words', async (_, status, args, words) => {
     const { code, stdout, stderr } = await run(...args);

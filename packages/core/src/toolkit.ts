@@ -8,7 +8,7 @@ export { type Appended, appendRows, offsetsOf } from './blocks/growing.ts';
 export { mamba2Widths } from './blocks/mamba2/config.ts';
 export { isGated } from './blocks/mlp/config.ts';
 export { slotShape } from './blocks/state.ts';
-export { invalid } from './contract/errors.ts';
+export { invalid, messageWithHelp } from './contract/errors.ts';
 export { sameShape, sizeOf } from './contract/tensor.ts';
 export { beyondRms } from './model/config.ts';
 export { modelSlots, stateBytes, stateGrows } from './model/slots.ts';

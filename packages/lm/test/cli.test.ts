@@ -132,6 +132,7 @@ describe('mamba-lm', () => {
     const wrong = await run(['generate', KJV, 'And', '-b', path]);
     expect(wrong).toMatchObject({ code: 1, stdout: '' });
     expect(wrong.stderr).toContain('is no backend');
+    expect(wrong.stderr).toMatch(/\nsee docs\/errors\.md#unavailable\n$/);
   });
 
   it('scores a file', async () => {

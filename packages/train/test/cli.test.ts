@@ -116,7 +116,10 @@ describe('mamba-train', () => {
 
   it('says in words what is wrong', async () => {
     const wrong = await run(['induction-heads', '--lr', 'fast']);
-    expect([wrong.code, wrong.stderr]).toEqual([2, expect.stringMatching(/^error: --lr is not valid: got fast/)]);
+    expect([wrong.code, wrong.stderr]).toEqual([
+      2,
+      expect.stringMatching(/^error: --lr is not valid: got fast.*\nsee docs\/errors\.md#invalid-argument\n$/),
+    ]);
     const unknown = await run(['induction-heads', '--backend', 'abacus', '--out', 'unknown']);
     expect([unknown.code, unknown.stderr]).toEqual([
       1,

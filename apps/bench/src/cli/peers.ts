@@ -1,4 +1,5 @@
 import { isMambaError } from '@mamba/core';
+import { messageWithHelp } from '@mamba/core/toolkit';
 import { chooseNamed } from '../machine/backends.ts';
 import { installPeer, missingPackages } from '../peers/folder.ts';
 import { PEERS } from '../peers/index.ts';
@@ -25,7 +26,7 @@ export async function installPeers(
       stdout.write(`${peer.name}: installed\n`);
     } catch (error) {
       if (!isMambaError(error)) throw error;
-      stderr.write(`${styleFor(stderr, environment).red('mamba-bench:')} ${error.message}\n`);
+      stderr.write(`${styleFor(stderr, environment).red('mamba-bench:')} ${messageWithHelp(error)}\n`);
       status = 1;
     }
   }

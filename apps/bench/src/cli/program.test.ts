@@ -36,6 +36,7 @@ it.each([
   expect(status).toBe(2);
   expect(stderr).toContain(complaint);
   expect(stderr).toContain(known);
+  expect(stderr).toMatch(/\nsee docs\/errors\.md#invalid-argument\n$/);
   expect(stdout).toBe('');
 });
 

@@ -1,4 +1,5 @@
 import { type DType, type ErrorCode, isMambaError, MAMBA_SIZES } from '@mamba/core';
+import { messageWithHelp } from '@mamba/core/toolkit';
 import { Command, CommanderError, Option } from 'commander';
 import { SUITES } from '../cases/index.ts';
 import { chooseNamed, KNOWN_BACKENDS } from '../machine/backends.ts';
@@ -34,7 +35,7 @@ export async function runCommand(args: readonly string[], terminal: Terminal): P
   } catch (error) {
     if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : USAGE;
     if (!isMambaError(error)) throw error;
-    complaint(terminal)(error.message);
+    complaint(terminal)(messageWithHelp(error));
     return UNDOABLE.includes(error.code) ? USAGE : 1;
   }
 }

@@ -3,6 +3,8 @@ import { createRequire } from 'node:module';
 import { basename, join, resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { openFile, openSafetensors } from '@mamba/checkpoint';
+import { isMambaError } from '@mamba/core';
+import { messageWithHelp } from '@mamba/core/toolkit';
 import { Command, CommanderError } from 'commander';
 import pc from 'picocolors';
 import { goldenChecks } from '../golden/check-golden.ts';
@@ -67,7 +69,7 @@ try {
   await program.parseAsync();
 } catch (error) {
   // commander has printed its own message. Help and version end with an error of code 0.
-  if (!(error instanceof CommanderError)) process.stderr.write(`mamba-conformance: ${describe(error)}\n`);
+  if (!(error instanceof CommanderError)) process.stderr.write(`mamba-conformance: ${explain(error)}\n`);
   process.exitCode = error instanceof CommanderError && error.exitCode === 0 ? 0 : 2;
 }
 
@@ -176,6 +178,10 @@ function progress(): ((result: { id: string }, done: number, total: number) => v
     stderr.cursorTo(0);
     if (done < total) stderr.write(`${done}/${total} ${id}`.slice(0, (stderr.columns ?? 80) - 1));
   };
+}
+
+function explain(error: unknown): string {
+  return isMambaError(error) ? messageWithHelp(error) : describe(error);
 }
 
 function describe(error: unknown): string {

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { invalid, isMambaError, MambaError } from './errors.ts';
+import { invalid, isMambaError, MambaError, messageWithHelp } from './errors.ts';
 
 describe('MambaError', () => {
   it('says what was given, what was expected and what to do, in words and as data', () => {
@@ -22,6 +22,13 @@ describe('MambaError', () => {
     const cause = new RangeError('too large');
     expect(new MambaError('out-of-memory', 'full', { cause }).cause).toBe(cause);
     expect('cause' in new MambaError('out-of-memory', 'full')).toBe(false);
+  });
+
+  it('is printed with the section of its code, also from a copy that has no such section yet', () => {
+    expect(messageWithHelp(new MambaError('io', 'it failed'))).toBe('it failed\nsee docs/errors.md#io');
+    const foreign = Object.assign(new Error('from another copy'), { [Symbol.for('@mamba/error')]: true, code: 'io' });
+    if (!isMambaError(foreign)) throw foreign;
+    expect(messageWithHelp(foreign)).toBe('from another copy\nsee docs/errors.md#io');
   });
 
   it('is recognised across copies of the package, and by code', () => {

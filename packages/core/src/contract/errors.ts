@@ -66,7 +66,7 @@ export class MambaError extends Error {
     this.given = details.given;
     this.expected = details.expected;
     this.remedy = details.remedy;
-    this.help = `docs/errors.md#${code}`;
+    this.help = helpOf(code);
     Object.defineProperty(this, brand, { value: true });
   }
 }
@@ -75,6 +75,15 @@ export class MambaError extends Error {
 export function isMambaError(error: unknown, code?: ErrorCode): error is MambaError {
   if (typeof error !== 'object' || error === null) return false;
   return brand in error && (code === undefined || (error as { code?: unknown }).code === code);
+}
+
+/** An error as a command prints it: its message, and below it the section of the documentation on its code. */
+export function messageWithHelp({ message, code }: MambaError): string {
+  return `${message}\nsee ${helpOf(code)}`;
+}
+
+function helpOf(code: ErrorCode): string {
+  return `docs/errors.md#${code}`;
 }
 
 /** Makes the most common error: `invalid('selectiveScan.delta', 'shape [1, 2]', 'shape [1, 3]')`. */

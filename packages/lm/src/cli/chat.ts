@@ -2,6 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { createInterface } from 'node:readline/promises';
 import { createFile } from '@mamba/checkpoint';
 import { invalid, isMambaError, MambaError } from '@mamba/core';
+import { messageWithHelp } from '@mamba/core/toolkit';
 import type { GenerateOptions } from '../generate/request.ts';
 import type { LanguageModel } from '../language-model.ts';
 import type { Session } from '../session/session.ts';
@@ -80,7 +81,7 @@ async function readLines(conversation: Conversation, sampling: Sampling, signal:
       } catch (error) {
         // A wrong file or message must not end the conversation.
         if (!isMambaError(error) || signal.aborted) throw error;
-        remark(`error: ${(byFlag(error) as Error).message}`);
+        remark(`error: ${messageWithHelp(byFlag(error) as MambaError)}`);
       }
       // The input may end while its lines are still being processed.
       if (open) lines.prompt();

@@ -3,6 +3,7 @@
  */
 import { readFileSync } from 'node:fs';
 import { isMambaError } from '@mamba/core';
+import { messageWithHelp } from '@mamba/core/toolkit';
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
 import { chatWith, type GenerateFlags, generate, type ScoreFlags, score, serve } from './commands.ts';
 import { type ConvertFlags, convert } from './convert.ts';
@@ -155,7 +156,7 @@ function report(error: unknown): number {
     return outputClosed ? 0 : 130;
   }
   const told = byFlag(error);
-  if (isMambaError(told)) process.stderr.write(`error: ${told.message}\n`);
+  if (isMambaError(told)) process.stderr.write(`error: ${messageWithHelp(told)}\n`);
   // Other errors are bugs: the stack shows where.
   else process.stderr.write(`unexpected error: ${told instanceof Error ? told.stack : String(told)}\n`);
   return isUsageError(told) ? 2 : 1;

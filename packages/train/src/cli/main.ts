@@ -5,6 +5,7 @@ import { readFileSync } from 'node:fs';
 import { basename, dirname } from 'node:path';
 import { checkpointStore, readJson } from '@mamba/checkpoint';
 import { invalid, isMambaError } from '@mamba/core';
+import { messageWithHelp } from '@mamba/core/toolkit';
 import { Command, CommanderError, Option as Flag } from 'commander';
 import { parseConfig, resolveConfig } from './config.ts';
 import { type Config, defaultOf, flagOf, optionsOf, type TaskName } from './options.ts';
@@ -106,6 +107,6 @@ function report(error: unknown): number {
     process.stderr.write(`unexpected error: ${error instanceof Error ? error.stack : String(error)}\n`);
     return 1;
   }
-  process.stderr.write(`error: ${error.message}\n`);
+  process.stderr.write(`error: ${messageWithHelp(error)}\n`);
   return isMambaError(error, 'invalid-argument') ? 2 : 1;
 }
