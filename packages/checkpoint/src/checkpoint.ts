@@ -24,6 +24,7 @@ import { withSurplusWarning } from './tokenizer/surplus.ts';
 import { type WarningListener, warnOnConsole } from './warnings.ts';
 import { openWeights, type Weights } from './weights.ts';
 
+/** How `openCheckpoint` reaches the files, and what it is told of. */
 export interface OpenOptions extends UrlOptions {
   /** Called for each optional file of the checkpoint that cannot be used and is left out. Default: console.warn. */
   readonly onWarning?: WarningListener | undefined;

@@ -9,6 +9,7 @@ import { type SuiteOptions, suite } from './runner/suite.ts';
 
 export type { KnownGap } from './runner/gaps.ts';
 
+/** Options of `describeConformance`. */
 export interface DescribeOptions extends SuiteOptions {
   /**
    * The checks that are known to fail, with the reason. They run; a gap whose check passes fails, and so does a gap

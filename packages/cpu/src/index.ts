@@ -7,6 +7,7 @@ import type { WasmSource } from './wasm/source.ts';
 
 export type { WasmSource };
 
+/** Options of `cpu`. */
 export interface CpuOptions {
   /**
    * The number of threads, this one included. Default `auto`: one for each physical core; 1 where memory cannot be

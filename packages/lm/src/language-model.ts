@@ -142,6 +142,7 @@ export class LanguageModel {
     return requireTokenizer(this).decode(ids);
   }
 
+  /** Whether the model was disposed. */
   get disposed(): boolean {
     return this.model.disposed;
   }

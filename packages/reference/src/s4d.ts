@@ -7,6 +7,7 @@ import { invalid } from '@mamba/core/driver';
 import { decay, inputScale } from './discretization.ts';
 import { newFloats } from './storage.ts';
 
+/** A real diagonal system that does not vary with time. */
 export interface S4dSystem {
   /** `[dim, state]`, negative. */
   readonly A: Float64Array;
@@ -51,6 +52,7 @@ export function s4dKernel({ A, B, C, delta, length, discretization = 'euler' }: 
   return kernel;
 }
 
+/** An input and a kernel that it is convolved with. */
 export interface S4dConvolution {
   /** `[batch, length, dim]`, channels last, as `selectiveScan` takes it. */
   readonly u: Float64Array;

@@ -47,6 +47,7 @@ export class Random {
     return this.#generator.getState();
   }
 
+  /** Goes on from a state that `state` gave. */
   restore(state: readonly number[]): void {
     this.#generator = xoroshiro128plusFromState(state);
   }

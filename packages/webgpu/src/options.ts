@@ -6,6 +6,7 @@ import type { ScanBackwardVariant } from './operations/selective-scan-backward-p
 import type { ScanVariant } from './operations/selective-scan-plan.ts';
 import type { SsdVariant } from './operations/ssd-scan-plan.ts';
 
+/** Options of `webgpu`. */
 export interface WebGpuOptions {
   /** A device to run on. It stays the caller's: dispose frees what the backend made on it, and leaves it alive. */
   readonly device?: GPUDevice | undefined;
@@ -41,6 +42,7 @@ export interface WebGpuOptions {
   readonly testing?: TestingOptions | undefined;
 }
 
+/** What tests force. Results stay right whatever is chosen; only speed differs. */
 export interface TestingOptions {
   /** Forces the layout of the selective scan, in place of the rule. */
   readonly scanVariant?: ScanVariant | undefined;

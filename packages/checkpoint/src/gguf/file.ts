@@ -27,6 +27,7 @@ export interface GgufFile {
   rows(tensor: string): HostRows;
   /** The stored bytes of a tensor, for example blocks for a backend that computes with them. They may be a view. */
   readRaw(tensor: string): Promise<{ readonly type: string; readonly bytes: Uint8Array }>;
+  /** Closes the file. Reading from it afterwards fails. */
   close(): Promise<void>;
 }
 

@@ -7,6 +7,7 @@ import { BLOCKS } from './types.ts';
 
 /** The types that can be written. */
 export const WRITABLE = ['F32', 'F16', 'BF16', 'Q8_0', 'Q4_0', 'Q4_1', 'Q5_0', 'Q5_1'] as const;
+/** A type that matrices of a GGUF file can be written in. */
 export type WritableType = (typeof WRITABLE)[number];
 
 /**

@@ -23,6 +23,7 @@ import { quantize, WRITABLE, type WritableType } from './quantize.ts';
 import { NO_TOKENIZER, tokenizerMetadata } from './tokenizer.ts';
 import { BLOCKS, isQuantized } from './types.ts';
 
+/** What `writeGguf` writes, and where to. */
 export interface WriteGgufOptions {
   readonly config: ModelConfigLike;
   readonly source: ParameterSource;
@@ -43,12 +44,14 @@ export interface WriteGgufOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
+/** How far writing has come, after each tensor. */
 export interface WriteProgress {
   readonly tensor: string;
   readonly bytes: number;
   readonly totalBytes: number;
 }
 
+/** What `writeGguf` wrote. */
 export interface WrittenGguf {
   readonly bytes: number;
   readonly tensors: readonly { readonly name: string; readonly type: WritableType }[];

@@ -15,6 +15,7 @@ export interface ByteSink {
   abort(): Promise<void>;
 }
 
+/** What a sink does with a file or folder that is there already. */
 export interface SinkOptions {
   /** Whether an existing file or folder is replaced. */
   readonly replace?: boolean | undefined;
@@ -36,7 +37,10 @@ export interface FolderSink {
 }
 
 /** A file in memory. */
-export function memorySink(name = 'memory'): ByteSink & { bytes(): Uint8Array } {
+export function memorySink(name = 'memory'): ByteSink & {
+  /** All that was written. */
+  bytes(): Uint8Array;
+} {
   let pieces: Uint8Array[] = [];
   return {
     name,

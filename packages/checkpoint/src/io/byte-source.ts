@@ -13,6 +13,7 @@ export interface ByteSource {
    * `unavailable` where reading fails.
    */
   read(offset: number, length: number): Promise<Uint8Array>;
+  /** Gives up what the source holds, such as a handle of a file. */
   close(): Promise<void>;
 }
 

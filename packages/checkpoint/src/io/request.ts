@@ -2,6 +2,7 @@ import { invalid, isMambaError, MambaError } from '@mamba/core';
 import { quote, reasonOf } from '../errors.ts';
 import { aborted, type RetryOptions, Transient } from './retry.ts';
 
+/** How requests are sent. They hold for all requests to one location. */
 export interface RequestOptions extends Pick<RetryOptions, 'signal' | 'wait'> {
   /**
    * Headers of every request, for authorisation for example. They are sent to the host of the address alone, not to a
@@ -35,6 +36,7 @@ export interface Route {
   isOpaque?: boolean;
 }
 
+/** One request. */
 export interface RequestInput {
   /** The name of the file, for messages. Default: the address. */
   readonly name?: string | undefined;
@@ -80,6 +82,7 @@ export function unreachable(name: string, signal: AbortSignal | undefined, cause
   });
 }
 
+/** The status of a response in words, for messages: `status 404 Not Found`. */
 export function statusOf({ status, statusText }: Response): string {
   return `status ${status} ${statusText}`.trimEnd();
 }

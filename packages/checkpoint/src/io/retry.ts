@@ -4,6 +4,7 @@ import { reasonOf } from '../errors.ts';
 /** Waits for a time, or until the signal is aborted. It never rejects. */
 export type Wait = (milliseconds: number, signal?: AbortSignal) => Promise<void>;
 
+/** Waits for so many milliseconds, or until the signal is aborted. It never rejects. */
 export const wait: Wait = (milliseconds, signal) =>
   new Promise((resolve) => {
     if (signal?.aborted) return resolve();
@@ -27,6 +28,7 @@ export class Transient extends Error {
   }
 }
 
+/** How often `retry` tries, and how it waits. */
 export interface RetryOptions {
   readonly signal?: AbortSignal | undefined;
   /** The function that waits. Default: a timer. */

@@ -12,6 +12,7 @@ import {
 } from './request.ts';
 import { retry, Transient } from './retry.ts';
 
+/** How files of an address are read. */
 export interface UrlOptions extends RequestOptions {
   /**
    * Largest size in bytes of a file that is read as a whole, where the server does not serve ranges. Default 64 MiB.

@@ -43,6 +43,7 @@ export interface SafetensorsFile {
   readBytes(tensor: string, start?: number, end?: number): Promise<Uint8Array>;
   /** Optional. Whether two tensors are the same bytes of the file, where the format allows that. */
   isAlias?(a: string, b: string): boolean;
+  /** Closes the file. Reading from it afterwards fails. */
   close(): Promise<void>;
 }
 

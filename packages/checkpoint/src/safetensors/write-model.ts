@@ -16,9 +16,12 @@ import type { WriteProgress } from '../gguf/write.ts';
 import type { ByteSink } from '../io/byte-sink.ts';
 import { planTensors, valueReader } from '../stored/plan.ts';
 
+/** The types that matrices can be written in. */
 export const SAFETENSORS_WRITABLE_TYPES = ['F32', 'F16', 'BF16'] as const;
+/** A type that matrices can be written in. */
 export type SafetensorsWritableType = (typeof SAFETENSORS_WRITABLE_TYPES)[number];
 
+/** What `writeSafetensorsModel` writes, and where to. */
 export interface WriteModelOptions {
   readonly config: ModelConfigLike;
   readonly source: ParameterSource;

@@ -3,6 +3,7 @@ import { Random } from '../random.ts';
 import { type Named, type OperationCase, type Outputs, operationCase, type Tolerance } from './case.ts';
 import { floats, normals } from './host.ts';
 
+/** Sizes and options of a case of `adamw`: one update of a parameter of `shape`. */
 export interface AdamwCaseOptions extends Partial<Omit<AdamwConstants<never>, 'norm'>> {
   readonly shape: Shape;
   readonly learningRate?: number | undefined;

@@ -3,12 +3,14 @@ import { Random } from '../random.ts';
 import { type OperationCase, operationCase, type Tolerance } from './case.ts';
 import { normals } from './host.ts';
 
+/** Sizes and options of a case of `add`: a and b of `shape`. */
 export interface AddCaseOptions {
   readonly shape: Shape;
   readonly id?: string | undefined;
   readonly seed?: number | undefined;
 }
 
+/** A sum of two seeded tensors. */
 export function addCase({ shape, id = `s${shape.join('x')}`, seed = 1 }: AddCaseOptions): OperationCase<'add'> {
   return operationCase({
     operation: 'add',

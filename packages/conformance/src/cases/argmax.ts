@@ -3,6 +3,7 @@ import { Random } from '../random.ts';
 import { EXACT, type OperationCase, operationCase } from './case.ts';
 import { floats, normals } from './host.ts';
 
+/** Sizes and options of a case of `argmax`: logits `[...rows, vocab]`. */
 export interface ArgmaxCaseOptions extends ChoiceOptions {
   readonly rows: Shape;
   readonly vocab: number;
@@ -12,6 +13,7 @@ export interface ArgmaxCaseOptions extends ChoiceOptions {
   readonly seed?: number | undefined;
 }
 
+/** The index of the largest of seeded logits, or of given ones. */
 export function argmaxCase(options: ArgmaxCaseOptions): OperationCase<'argmax'> {
   const { rows, vocab, values, checked = false, seed = 1 } = options;
   return operationCase({

@@ -3,6 +3,7 @@ import { Random } from '../random.ts';
 import { EXACT, type OperationCase, operationCase } from './case.ts';
 import { integers } from './host.ts';
 
+/** Sizes and options of a case of `argsort`: keys of `shape`. */
 export interface ArgsortCaseOptions {
   readonly shape: Shape;
   /** Number of different keys; the half of them are below 0. Default 7, so that many are equal. */
@@ -11,6 +12,7 @@ export interface ArgsortCaseOptions {
   readonly seed?: number | undefined;
 }
 
+/** The order of seeded whole numbers, of which many are equal. */
 export function argsortCase({ shape, different = 7, id, seed = 1 }: ArgsortCaseOptions): OperationCase<'argsort'> {
   return operationCase({
     operation: 'argsort',

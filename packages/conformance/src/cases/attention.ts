@@ -11,6 +11,7 @@ import {
 } from './case.ts';
 import { floats, integers, normals } from './host.ts';
 
+/** Sizes and options of a case of `attention` and of its gradients. */
 export interface AttentionCaseOptions
   extends Pick<AttentionOptions<never>, 'causal' | 'window' | 'globalTokens' | 'scale' | 'softcap' | 'offset'> {
   readonly batch: number;
@@ -35,6 +36,7 @@ export interface AttentionCaseOptions
   readonly tolerance?: Tolerance | undefined;
   readonly id?: string | undefined;
   readonly seed?: number | undefined;
+  /** Changes the inputs after they were made, for example to insert a NaN. */
   readonly edit?: ((inputs: Record<string, HostTensor>) => void) | undefined;
 }
 
@@ -50,6 +52,7 @@ export const ATTENTION_BACKWARD: Tolerance = {
   reason: 'the rounding of the forward pass, and that of dy · v - Δ, which cancels',
 };
 
+/** Attention of seeded queries, keys and values. */
 export function attentionCase(options: AttentionCaseOptions): OperationCase<'attention'> {
   return operationCase({
     ...definition('attention', options),

@@ -17,6 +17,7 @@ import { type Case, type Inputs, type Sizes, type Tolerance, uploadInputs } from
 import { normals, resetMarks } from './host.ts';
 import { seededBlockParameter } from './weights.ts';
 
+/** A block, the input that it is run on, and where it starts from. */
 export interface BlockCaseOptions {
   /** A block's config with its width. The default kind is `mamba`. */
   readonly config: StandaloneBlock | StandaloneMamba;

@@ -24,7 +24,9 @@ export interface Tolerance {
   readonly reason: string;
 }
 
+/** The sizes and options of a case by name, for reports. */
 export type Sizes = Readonly<Record<string, number | string | boolean>>;
+/** Results by name, on a backend. */
 export type Outputs = Readonly<Record<string, Tensor>>;
 
 /** A case on a backend, with its inputs and weights uploaded. */
@@ -35,6 +37,7 @@ export interface Prepared {
   dispose(): void;
 }
 
+/** A computation with its seed, sizes and tolerance, which any backend can be held to. */
 export interface Case {
   /** The stem and the variant: `selective-scan/len129`. Unique in the suite; known gaps name cases by it. */
   readonly id: string;
@@ -49,6 +52,7 @@ export interface Case {
   readonly optional: boolean;
   /** Whether this backend can run the case. */
   supports(backend: Backend): Support;
+  /** Uploads the inputs and weights, which are the same in every call. The caller disposes what it returns. */
   prepare(backend: Backend): Promise<Prepared>;
 }
 
@@ -63,7 +67,9 @@ export interface Input {
   readonly store?: DType | undefined;
 }
 
+/** Inputs by name, on the host. */
 export type Inputs = Readonly<Record<string, Input>>;
+/** Something by name. */
 export type Named<T> = Readonly<Record<string, T>>;
 
 /** A case of a single operation. */

@@ -3,6 +3,7 @@ import { Random } from '../random.ts';
 import { type Inputs, type Named, type OperationCase, operationCase, ROUNDING, type Tolerance } from './case.ts';
 import { normals, resetMarks } from './host.ts';
 
+/** Sizes and options of a case of `causalConv1d`: x `[batch, length, dim]`. */
 export interface CausalConv1dCaseOptions {
   readonly batch: number;
   readonly length: number;
@@ -18,6 +19,7 @@ export interface CausalConv1dCaseOptions {
   readonly id?: string | undefined;
   readonly seed?: number | undefined;
   readonly tolerance?: Tolerance | undefined;
+  /** Changes the inputs after they were made, for example to insert a NaN. */
   readonly edit?: ((inputs: Record<string, HostTensor>) => void) | undefined;
 }
 

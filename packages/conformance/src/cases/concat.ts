@@ -3,6 +3,7 @@ import { Random } from '../random.ts';
 import { EXACT, type Inputs, type OperationCase, operationCase } from './case.ts';
 import { integers, normals } from './host.ts';
 
+/** Sizes and options of a case of `concat`. */
 export interface ConcatCaseOptions {
   /** The shape of each part, except for `axis`. */
   readonly shape: Shape;
@@ -15,6 +16,7 @@ export interface ConcatCaseOptions {
   readonly seed?: number | undefined;
 }
 
+/** Seeded tensors that are joined along an axis. */
 export function concatCase(options: ConcatCaseOptions): OperationCase<'concat'> {
   const { shape, axis, extents, int32 = false, seed = 1 } = options;
   return operationCase({

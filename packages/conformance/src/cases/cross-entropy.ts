@@ -4,6 +4,7 @@ import { backwardCase } from './backward.ts';
 import { type OperationCase, operationCase, ROUNDING } from './case.ts';
 import { floats, integers, normals } from './host.ts';
 
+/** Sizes and options of a case of `crossEntropy` and of its gradient: logits `[...rows, vocab]`. */
 export interface CrossEntropyCaseOptions {
   readonly rows: Shape;
   readonly vocab: number;
@@ -53,6 +54,7 @@ export function crossEntropyCase(options: CrossEntropyCaseOptions): OperationCas
 /** Any target below 0 is ignored. */
 const IGNORED = [-100, -1];
 
+/** The gradient of the logits, for a seeded cotangent. */
 export function crossEntropyBackwardCase(options: CrossEntropyCaseOptions): OperationCase<'crossEntropyBackward'> {
   return backwardCase(crossEntropyCase(options), {
     operation: 'crossEntropyBackward',

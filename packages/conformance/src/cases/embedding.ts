@@ -5,6 +5,7 @@ import { EXACT, type OperationCase, operationCase, ROUNDING } from './case.ts';
 import { integers, normals } from './host.ts';
 import { halves } from './linear.ts';
 
+/** Sizes and options of a case of `embedding` and of its gradient: table `[rows, channels]`. */
 export interface EmbeddingCaseOptions {
   readonly rows: number;
   readonly channels: number;

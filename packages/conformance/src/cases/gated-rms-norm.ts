@@ -4,6 +4,7 @@ import { backwardCase } from './backward.ts';
 import { type OperationCase, operationCase, ROUNDING } from './case.ts';
 import { floats, leadingExtents, normals } from './host.ts';
 
+/** Sizes and options of a case of `gatedRmsNorm` and of its gradients: x `[...rows, channels]`. */
 export interface GatedRmsNormCaseOptions {
   /** The leading extents of x, or their product. */
   readonly rows: number | Shape;
@@ -24,9 +25,11 @@ export interface GatedRmsNormCaseOptions {
   readonly gateScale?: number | undefined;
   readonly id?: string | undefined;
   readonly seed?: number | undefined;
+  /** Changes the inputs after they were made, for example to insert a NaN. */
   readonly edit?: ((inputs: Record<string, HostTensor>) => void) | undefined;
 }
 
+/** The norm of seeded values. The defaults are those of a Mamba-2 block. */
 export function gatedRmsNormCase(options: GatedRmsNormCaseOptions): OperationCase<'gatedRmsNorm'> {
   const { channels, groupSize, normBeforeGate = false, z = true, weight = true, eps, scale = 1, seed = 1 } = options;
   const { gateScale = 1 } = options;
@@ -55,6 +58,7 @@ export function gatedRmsNormCase(options: GatedRmsNormCaseOptions): OperationCas
   });
 }
 
+/** The gradients of x, z and weight, for a seeded cotangent. */
 export function gatedRmsNormBackwardCase(options: GatedRmsNormCaseOptions): OperationCase<'gatedRmsNormBackward'> {
   const { channels, groupSize, normBeforeGate, eps } = options;
   const leading = leadingExtents(options.rows);

@@ -3,6 +3,7 @@ import { Random } from '../random.ts';
 import { type OperationCase, operationCase, ROUNDING } from './case.ts';
 import { normals } from './host.ts';
 
+/** Sizes and options of a case of `gradientNorm`. */
 export interface GradientNormCaseOptions {
   readonly shapes: readonly Shape[];
   /** The standard deviation of the values. Default 1. */

@@ -4,6 +4,7 @@ import { backwardCase } from './backward.ts';
 import { type OperationCase, operationCase, ROUNDING } from './case.ts';
 import { floats, leadingExtents, normals } from './host.ts';
 
+/** Sizes and options of a case of `layerNorm` and of its gradients: x `[...rows, channels]`. */
 export interface LayerNormCaseOptions {
   /** The leading extents of x, or their product. */
   readonly rows: number | Shape;
@@ -20,9 +21,11 @@ export interface LayerNormCaseOptions {
   readonly mean?: number | undefined;
   readonly id?: string | undefined;
   readonly seed?: number | undefined;
+  /** Changes the inputs after they were made, for example to insert a NaN. */
   readonly edit?: ((inputs: Record<string, HostTensor>) => void) | undefined;
 }
 
+/** The norm of seeded values. */
 export function layerNormCase(options: LayerNormCaseOptions): OperationCase<'layerNorm'> {
   const { channels, weight = true, bias = true, eps, scale = 1, mean = 0, seed = 1 } = options;
   const leading = leadingExtents(options.rows);
@@ -46,6 +49,7 @@ export function layerNormCase(options: LayerNormCaseOptions): OperationCase<'lay
   });
 }
 
+/** The gradients of x, weight and bias, for a seeded cotangent. */
 export function layerNormBackwardCase(options: LayerNormCaseOptions): OperationCase<'layerNormBackward'> {
   const leading = leadingExtents(options.rows);
   return backwardCase(layerNormCase(options), {

@@ -5,6 +5,7 @@ import { backwardCase } from './backward.ts';
 import { type OperationCase, operationCase, ROUNDING, type Tolerance } from './case.ts';
 import { leadingExtents, normals } from './host.ts';
 
+/** Sizes and options of a case of `linear`: x `[...rows, inputs]`, weight `[outputs, inputs]`. */
 export interface LinearCaseOptions {
   /** The leading extents of x, or their product. */
   readonly rows: number | Shape;
@@ -22,9 +23,11 @@ export interface LinearCaseOptions {
   readonly id?: string | undefined;
   readonly seed?: number | undefined;
   readonly tolerance?: Tolerance | undefined;
+  /** Changes the inputs after they were made, for example to insert a NaN. */
   readonly edit?: ((inputs: Record<string, HostTensor>) => void) | undefined;
 }
 
+/** A product with a seeded weight. */
 export function linearCase(options: LinearCaseOptions): OperationCase<'linear'> {
   const { inputs, outputs, bias = false, store, matrix = true, seed = 1, edit } = options;
   const leading = leadingExtents(options.rows);
@@ -65,6 +68,7 @@ export function halves(
   return { dtype: store, shape: host.shape, data: Uint16Array.from(host.data, encode) };
 }
 
+/** Sizes and options of a case of `linearBackward`. */
 export interface LinearBackwardCaseOptions extends LinearCaseOptions {
   /** Default: all. */
   readonly wanted?: readonly LinearInput[] | undefined;

@@ -4,6 +4,7 @@ import { backwardCase } from './backward.ts';
 import { type OperationCase, operationCase, ROUNDING } from './case.ts';
 import { floats, integers, normals } from './host.ts';
 
+/** Sizes and options of a case of `logProb` and of its gradient: logits `[...rows, vocab]`. */
 export interface LogProbCaseOptions {
   readonly rows: Shape;
   readonly vocab: number;
@@ -17,6 +18,7 @@ export interface LogProbCaseOptions {
   readonly seed?: number | undefined;
 }
 
+/** The log-probabilities of seeded tokens. */
 export function logProbCase(options: LogProbCaseOptions): OperationCase<'logProb'> {
   const { rows, vocab, scale = 3, shift = 0, values, seed = 1 } = options;
   return operationCase({
@@ -39,6 +41,7 @@ export function logProbCase(options: LogProbCaseOptions): OperationCase<'logProb
   });
 }
 
+/** The gradient of the logits, for a seeded cotangent. */
 export function logProbBackwardCase(options: LogProbCaseOptions): OperationCase<'logProbBackward'> {
   return backwardCase(logProbCase(options), {
     operation: 'logProbBackward',

@@ -14,6 +14,7 @@ import { type Case, type Outputs, type Sizes, type Tolerance, uploadInputs } fro
 import { integers, resetMarks } from './host.ts';
 import { seededWeights } from './weights.ts';
 
+/** A model, the tokens that it is run on, and what is compared. */
 export interface ModelCaseOptions {
   readonly config: ModelConfig;
   readonly batch: number;
@@ -33,6 +34,7 @@ export interface ModelCaseOptions {
    * A factor of the embedding and of the matrices of `KindInputs.scalable`, whose results are normalised. Default 1.
    */
   readonly magnitude?: number | undefined;
+  /** Called after each parameter, with the number of parameters loaded and their total. */
   readonly onProgress?: ((loaded: number, total: number) => void) | undefined;
   readonly id?: string | undefined;
   readonly seed?: number | undefined;
@@ -83,6 +85,7 @@ export function modelCase(options: ModelCaseOptions): Case {
   };
 }
 
+/** The bound of the results of a whole model. */
 export const MODEL: Tolerance = {
   relative: 5e-5,
   reason: 'as for the logits of checkpoints: rounding of every layer adds to the residual',

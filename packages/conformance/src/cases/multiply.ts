@@ -4,6 +4,7 @@ import { backwardCase } from './backward.ts';
 import { type OperationCase, operationCase, ROUNDING, type Tolerance } from './case.ts';
 import { floats, normals } from './host.ts';
 
+/** Sizes and options of a case of `multiply` and of its gradients: factors of `shape`. */
 export interface MultiplyCaseOptions {
   readonly shape: Shape;
   /** Whether there is a second factor. Default true. */
@@ -29,6 +30,7 @@ export interface MultiplyCaseOptions {
   readonly seed?: number | undefined;
 }
 
+/** A product of seeded factors, the first through an activation. */
 export function multiplyCase(options: MultiplyCaseOptions): OperationCase<'multiply'> {
   const { shape, second = true, activation = 'none', scale, range, values, level = false, seed = 1 } = options;
   const way = `${activation}-${second ? 'two' : 'one'}`;

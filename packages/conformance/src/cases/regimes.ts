@@ -12,6 +12,7 @@ import { floats, normals } from './host.ts';
  * - `big_gate`: |z| about 60, where silu is 0 or the identity
  */
 export type Regime = 'usual' | 's4d' | 'huge_dt' | 'stiff' | 'forget_never' | 'big_gate';
+/** All regimes. */
 export const REGIMES: readonly Regime[] = ['usual', 's4d', 'huge_dt', 'stiff', 'forget_never', 'big_gate'];
 
 type Floats = HostTensor & { readonly dtype: 'float32' };

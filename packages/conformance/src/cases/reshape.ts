@@ -3,6 +3,7 @@ import { Random } from '../random.ts';
 import { EXACT, type OperationCase, operationCase } from './case.ts';
 import { integers, normals } from './host.ts';
 
+/** Sizes and options of a case of `reshape`. */
 export interface ReshapeCaseOptions {
   readonly shape: Shape;
   /** The shape of the result. */
@@ -12,6 +13,7 @@ export interface ReshapeCaseOptions {
   readonly seed?: number | undefined;
 }
 
+/** Seeded values under another shape. */
 export function reshapeCase({ shape, to, int32 = false, seed = 1 }: ReshapeCaseOptions): OperationCase<'reshape'> {
   return operationCase({
     operation: 'reshape',

@@ -4,6 +4,7 @@ import { backwardCase } from './backward.ts';
 import { type OperationCase, operationCase, ROUNDING } from './case.ts';
 import { floats, leadingExtents, normals } from './host.ts';
 
+/** Sizes and options of a case of `rmsNorm` and of its gradients: x `[...rows, channels]`. */
 export interface RmsNormCaseOptions {
   /** The leading extents of x, or their product. */
   readonly rows: number | Shape;
@@ -18,6 +19,7 @@ export interface RmsNormCaseOptions {
   readonly seed?: number | undefined;
 }
 
+/** The norm of seeded values. */
 export function rmsNormCase(options: RmsNormCaseOptions): OperationCase<'rmsNorm'> {
   const { channels, weight = true, eps, scale = 1, seed = 1 } = options;
   const leading = leadingExtents(options.rows);
@@ -36,6 +38,7 @@ export function rmsNormCase(options: RmsNormCaseOptions): OperationCase<'rmsNorm
   });
 }
 
+/** The gradients of x and weight, for a seeded cotangent. */
 export function rmsNormBackwardCase(options: RmsNormCaseOptions): OperationCase<'rmsNormBackward'> {
   const leading = leadingExtents(options.rows);
   return backwardCase(rmsNormCase(options), {

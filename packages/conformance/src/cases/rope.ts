@@ -3,6 +3,7 @@ import { Random } from '../random.ts';
 import { type Named, type OperationCase, operationCase, type Tolerance } from './case.ts';
 import { integers, normals } from './host.ts';
 
+/** Sizes and options of a case of `rope` and of its gradient. */
 export interface RopeCaseOptions
   extends Pick<RopeOptions<never>, 'rotaryDim' | 'theta' | 'frequencies' | 'interleaved' | 'offset'> {
   readonly batch: number;
@@ -23,6 +24,7 @@ export const ROTATION: Tolerance = {
   reason: 'some units in the last place of sine and cosine, 2^-24 each, of two products and a sum',
 };
 
+/** A rotation of seeded heads by their positions. */
 export function ropeCase(options: RopeCaseOptions): OperationCase<'rope'> {
   return operationCase({
     operation: 'rope',
@@ -32,6 +34,7 @@ export function ropeCase(options: RopeCaseOptions): OperationCase<'rope'> {
   });
 }
 
+/** The gradient of x, for a seeded cotangent. */
 export function ropeBackwardCase(options: RopeCaseOptions): OperationCase<'ropeBackward'> {
   return operationCase({
     operation: 'ropeBackward',

@@ -3,6 +3,7 @@ import { Random } from '../random.ts';
 import { type Inputs, type Named, type OperationCase, operationCase, type Tolerance } from './case.ts';
 import { floats, normals, resetMarks } from './host.ts';
 
+/** Sizes and options of a case of `s4d` and of its gradients: u `[batch, length, dim]`. */
 export interface S4dCaseOptions {
   readonly batch: number;
   readonly length: number;
@@ -25,6 +26,7 @@ export interface S4dCaseOptions {
   readonly id?: string | undefined;
   readonly seed?: number | undefined;
   readonly tolerance?: Tolerance | undefined;
+  /** Changes the inputs after they were made, for example to insert a NaN. */
   readonly edit?: ((inputs: Record<string, HostTensor>) => void) | undefined;
 }
 

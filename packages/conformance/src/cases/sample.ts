@@ -3,6 +3,7 @@ import { Random } from '../random.ts';
 import { EXACT, type OperationCase, operationCase } from './case.ts';
 import { floats, normals } from './host.ts';
 
+/** Sizes and options of a case of `sample`: logits `[...rows, vocab]`. */
 export interface SampleCaseOptions extends SampleOptions, ChoiceOptions {
   readonly rows: Shape;
   readonly vocab: number;
@@ -14,6 +15,7 @@ export interface SampleCaseOptions extends SampleOptions, ChoiceOptions {
   readonly seed?: number | undefined;
 }
 
+/** Tokens drawn from seeded logits by seeded random numbers, or by given ones. */
 export function sampleCase(options: SampleCaseOptions): OperationCase<'sample'> {
   const { rows, vocab, values, uniforms, id, seed = 1, ...sampling } = options;
   const variant = Object.entries(sampling).map(([name, value]) => `${name}${value}`);

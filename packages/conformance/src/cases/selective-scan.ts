@@ -10,6 +10,7 @@ import { makeA, makeDelta, makeDeltaBias, makeZ, type Regime } from './regimes.t
  */
 export type Projection = 'grouped' | 'ungrouped' | 'constant';
 
+/** The extents of a selective scan: u `[batch, length, dim]`, with `state` states a channel. */
 export interface SelectiveScanShape {
   readonly batch: number;
   readonly length: number;
@@ -17,6 +18,7 @@ export interface SelectiveScanShape {
   readonly state: number;
 }
 
+/** Sizes and options of a case of `selectiveScan` and of its gradients. */
 export interface SelectiveScanCaseOptions extends SelectiveScanShape {
   /** The variant in the case's id. Default: made of the shape. */
   readonly id?: string | undefined;

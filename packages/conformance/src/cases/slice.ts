@@ -3,6 +3,7 @@ import { Random } from '../random.ts';
 import { EXACT, type OperationCase, operationCase } from './case.ts';
 import { integers, normals } from './host.ts';
 
+/** Sizes and options of a case of `slice`: `[start, end)` of an axis of `shape`. */
 export interface SliceCaseOptions {
   readonly shape: Shape;
   readonly axis: number;
@@ -14,6 +15,7 @@ export interface SliceCaseOptions {
   readonly seed?: number | undefined;
 }
 
+/** A copy of a part of seeded values. */
 export function sliceCase(options: SliceCaseOptions): OperationCase<'slice'> {
   const { shape, axis, start, end, int32 = false, seed = 1 } = options;
   return operationCase({

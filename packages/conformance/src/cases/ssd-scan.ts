@@ -4,6 +4,7 @@ import { type Inputs, type Named, type OperationCase, operationCase, type Tolera
 import { floats, normals, resetMarks } from './host.ts';
 import { makeA, makeDelta, makeDeltaBias, makeZ, type Regime } from './regimes.ts';
 
+/** The extents of a scan of Mamba-2: x `[batch, length, heads, headDim]`, with `state` states a channel. */
 export interface SsdScanShape {
   readonly batch: number;
   readonly length: number;
@@ -12,6 +13,7 @@ export interface SsdScanShape {
   readonly state: number;
 }
 
+/** Sizes and options of a case of `ssdScan` and of its gradients. */
 export interface SsdScanCaseOptions extends SsdScanShape {
   /** The variant in the case's id. Default: made of the shape. */
   readonly id?: string | undefined;

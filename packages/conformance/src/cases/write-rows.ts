@@ -3,6 +3,10 @@ import { Random } from '../random.ts';
 import { EXACT, type Named, type OperationCase, type Outputs, operationCase } from './case.ts';
 import { integers, normals } from './host.ts';
 
+/**
+ * Sizes and options of a case of `writeRows`: rows `[batch, length, channels]` to a target `[batch, capacity,
+ * channels]`.
+ */
 export interface WriteRowsCaseOptions {
   readonly batch: number;
   readonly capacity: number;

@@ -13,6 +13,7 @@ import { stateLawsOf, transferLawsOf } from './model-state.ts';
 import { block, model } from './sequences.ts';
 import { gradientLaw } from './training.ts';
 
+/** A kind of block outside core that the suite checks. */
 export interface KindOptions {
   /** A small block of the kind with odd sizes, and its width: `{ kind, dModel, … }`. */
   readonly config: StandaloneBlock;
@@ -24,6 +25,7 @@ export interface KindOptions {
   readonly noResets?: string | undefined;
 }
 
+/** The cases and laws of a kind: its numbers against the reference, alone and in a model beside Mamba blocks. */
 export function kindChecks(options: KindOptions): readonly Check[] {
   const { config, name = config.kind, stateDeviation, noResets } = options;
   const length = 17;

@@ -20,6 +20,7 @@ export interface Check {
   readonly source: string;
   /** The name in reports: the id, or the name in the file. */
   readonly case: string;
+  /** Runs the check. What it throws counts as a failure. */
   run(context: CheckContext): Promise<readonly TensorReport[] | Skipped>;
 }
 

@@ -16,6 +16,7 @@ export interface CheckResult {
   readonly reason?: string | undefined;
 }
 
+/** What `runConformance` runs, and what it tells of meanwhile. */
 export interface RunOptions extends SuiteOptions {
   /** Selects checks by their ids. Default: all. */
   readonly filter?: ((id: string) => boolean) | undefined;
@@ -26,6 +27,7 @@ export interface RunOptions extends SuiteOptions {
   readonly checks?: readonly Check[] | undefined;
 }
 
+/** What came of a run: its comparisons and its checks, with their numbers. */
 export interface RunSummary {
   readonly backend: string;
   /** Every comparison, except those of known gaps. */

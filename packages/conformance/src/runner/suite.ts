@@ -14,8 +14,10 @@ import { caseCheck } from './check-case.ts';
 
 /** A part of the suite. */
 export type Section = 'cases' | 'invariants' | 'properties' | 'golden' | 'checkpoints' | 'weights';
+/** All parts of the suite. */
 export const SECTIONS: readonly Section[] = ['cases', 'invariants', 'properties', 'golden', 'checkpoints', 'weights'];
 
+/** Which parts of the suite to make, and of what. */
 export interface SuiteOptions {
   /** The parts to run. Default: all. */
   readonly scope?: readonly Section[] | undefined;

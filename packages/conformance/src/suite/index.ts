@@ -35,6 +35,7 @@ import {
   rmsNormBackwardSuite,
 } from './training.ts';
 
+/** The cases of all operations, blocks and models, which are the section `cases`. */
 export function suiteCases(): readonly Case[] {
   return [
     ...selectiveScanSuite(),

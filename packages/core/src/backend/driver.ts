@@ -18,6 +18,7 @@ import type { ModelConfig, ModelKernel, ModelWeights } from '../model/contract.t
 import type { SelectiveScanCall } from '../operations/selective-scan.ts';
 import type { Calls, Results } from '../operations/table.ts';
 
+/** A tensor as kernels have it: its spec, and what stands for its memory. */
 export interface DeviceTensor<S> extends TensorSpec {
   readonly storage: S;
 }
@@ -34,6 +35,9 @@ export type Kernels<S> = { readonly [K in Exclude<ForwardOperationName, 'reshape
   readonly [K in MixerOperationName | TrainingOperationName]?: Kernel<K, S>;
 };
 
+/**
+ * What the author of a backend writes; `createBackend` makes the backend of it. Members without "Optional" are needed.
+ */
 export interface Driver<S> {
   readonly name: string;
   readonly description: string;
@@ -41,14 +45,18 @@ export interface Driver<S> {
   readonly precision: Precision;
   readonly kernels: Kernels<S>;
 
+  /** Copies host values to new memory, in the target's dtype. Core has checked that the driver stores it. */
   upload(host: HostTensor, target: UploadTarget): S;
   /**
    * Optional. Begins the upload of a matrix of floats whose rows come later, and allocates its memory at once. Default,
    * and where it returns undefined for this target: core reads all rows and calls `upload`.
    */
   uploadRows?(spec: TensorSpec, target: UploadTarget): RowUpload<S> | undefined;
+  /** Copies the values back. Waits for the device, and rejects with what it reports late. */
   read(tensor: DeviceTensor<S>): Promise<HostArray>;
+  /** Gives memory back. Core calls it once for each storage. */
   free(storage: S): void;
+  /** Waits until all that was sent to the device is done, and rejects with what it reports. */
   synchronize(): Promise<void>;
   /**
    * Optional. Calls `body` once, with a storage for each input, and notes the kernels that it calls in place of running
@@ -71,12 +79,14 @@ export interface Driver<S> {
   keptSteps?(call: SelectiveScanCall<TensorSpec>): number | undefined;
   /** Optional. Whether `spec` can be stored with this dtype and role. Default: only in `precision` and int32. */
   supportsUpload?(spec: TensorSpec, target: UploadTarget): Support;
+  /** The bytes in use, and those that are held; `limit` where the device tells how much there is. */
   memory(): Omit<MemoryUse, 'tensors'>;
   /**
    * Optional. Begins to count the most bytes that are in use at once, scratch memory included. The function that it
    * returns ends that and tells them. Default: core looks at `memory` after each result.
    */
   watchMemory?(): () => number;
+  /** Frees all that is left. Core calls it once, and nothing after it. */
   dispose(): void | Promise<void>;
 
   /** Optional. Fused forms of blocks, by kind. Default, and where one returns undefined: core composes the block. */
@@ -88,8 +98,12 @@ export interface Driver<S> {
   model?(context: FusionContext<S>, config: ModelConfig, weights: ModelWeights<Tensor>): ModelKernel | undefined;
 }
 
+/** For each kind of block, the function that makes its fused form. */
 export type FusedBlocks<S> = { readonly [K in BlockKind]?: FuseBlock<S, K> };
 
+/**
+ * Makes a kind's fused form on its weights, which stay their creator's; undefined where core is to compose the block.
+ */
 export type FuseBlock<S, K extends BlockKind = BlockKind> = (
   context: FusionContext<S>,
   config: BlockConfig<K>,
@@ -107,6 +121,7 @@ export interface CapturedKernels {
   dispose(): void;
 }
 
+/** How an upload is stored. The role `matrix` marks a weight of `linear`, which may have a layout of its own. */
 export interface UploadTarget {
   readonly dtype: DType;
   readonly role: 'matrix' | undefined;

@@ -21,6 +21,7 @@ export class Scope {
     if (this.#owned.delete(value)) value.dispose();
   }
 
+  /** Disposes all values that it still owns. */
   close(): void {
     for (const value of this.#owned) value.dispose();
     this.#owned.clear();
@@ -41,6 +42,7 @@ export function scoped<R>(body: (scope: Scope) => R): R {
   }
 }
 
+/** Disposes tensors; those that are undefined are skipped. */
 export function disposeAll(tensors: Iterable<Tensor | undefined>): void {
   for (const tensor of tensors) tensor?.dispose();
 }

@@ -9,6 +9,7 @@ import { checkMamba, type MambaConfig, mambaSizes } from './mamba/config.ts';
 import type { MambaState, MambaWeights } from './mamba/parameters.ts';
 import { checkState } from './state.ts';
 
+/** What a call of a single block continues from. */
 export interface BlockForwardOptions<State extends BlockState = BlockState> {
   /** The state that an earlier call returned; zero if absent. The call does not change it, and the caller keeps it. */
   readonly state?: State | undefined;

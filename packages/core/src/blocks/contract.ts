@@ -77,6 +77,7 @@ export type BlockState = Readonly<Record<string, Tensor>>;
 /** The weights of a block by key. Those that the config leaves out are absent. */
 export type BlockWeights<T> = Readonly<Record<string, T | undefined>>;
 
+/** A call of a block, whose arguments are checked. */
 export interface BlockCall {
   /** `[batch, length, dModel]` */
   readonly x: Tensor;
@@ -90,6 +91,7 @@ export interface BlockCall {
   readonly length: number;
 }
 
+/** The results of a block, which belong to the caller. */
 export interface BlockResult<State extends BlockState = BlockState> {
   /** `[batch, length, dModel]` */
   readonly y: Tensor;
@@ -98,6 +100,7 @@ export interface BlockResult<State extends BlockState = BlockState> {
 
 /** Computes a block, composed of operations or as a backend's fused form. The weights belong to its creator. */
 export interface BlockKernel {
+  /** Computes the block. It leaves x and the state as they were, and frees what it made where it throws. */
   forward(call: BlockCall): BlockResult;
   /** Optional. Called after weights were written to in place: copies that the kernel made of them are out of date. */
   weightsChanged?(): void;

@@ -20,6 +20,7 @@ export interface BlockKinds {
   mlp: MlpConfig;
 }
 
+/** The name of a kind of blocks that the compiler knows of. */
 export type BlockKind = keyof BlockKinds & string;
 
 /** The config of one block of a model: its kind, with the kind's own sizes and options. */

@@ -7,6 +7,7 @@ import type { CaptureFunction } from './capture.ts';
 import type { OperationName, Operations } from './operations.ts';
 import type { DType, HostArray, HostRows, HostTensor, Precision, Tensor, TensorSpec } from './tensor.ts';
 
+/** How `upload` stores values. */
 export interface UploadOptions {
   /** The dtype to store the values in. Default: the backend's precision for floats, int32 for int32. */
   readonly dtype?: DType | undefined;
@@ -17,6 +18,7 @@ export interface UploadOptions {
   readonly role?: 'matrix' | undefined;
 }
 
+/** How `uploadRows` stores values, and how it is stopped. */
 export interface UploadRowsOptions extends UploadOptions {
   readonly signal?: AbortSignal | undefined;
 }
@@ -30,6 +32,7 @@ export interface BackendDetails {
   readonly [fact: string]: string | number | boolean | undefined;
 }
 
+/** The memory that a backend uses, in tensors and bytes. */
 export interface MemoryUse {
   /** Number of live tensors. */
   readonly tensors: number;
@@ -44,6 +47,7 @@ export interface MemoryUse {
 /** The arguments of an operation, as `supports` takes them: specs or tensors. */
 export type CallArguments<K extends OperationName> = Parameters<Operations<TensorSpec>[K]>;
 
+/** A device with the operations on its tensors. `BackendProvider.create` makes it, and `dispose` ends it. */
 export interface Backend extends Operations<Tensor> {
   /** A short name: `cpu`, `webgpu`, `reference`, … */
   readonly name: string;
@@ -82,8 +86,10 @@ export interface Backend extends Operations<Tensor> {
    * arguments that no backend could take.
    */
   supports<K extends OperationName>(operation: K, ...args: CallArguments<K>): Support;
+  /** Tells whether `upload` would store a tensor of this shape with these options, without doing it. */
   supportsUpload(spec: TensorSpec, options?: UploadOptions): Support;
 
+  /** The memory in use at present. It does not wait for the device. */
   memory(): MemoryUse;
   /**
    * Runs `body`, which awaits nothing, and returns the most bytes that were in use at once meanwhile: live tensors, and
@@ -101,5 +107,6 @@ export interface Backend extends Operations<Tensor> {
  */
 export interface BackendProvider {
   readonly name: string;
+  /** Creates a backend. @throws MambaError `unavailable`, with the remedy, where it cannot run here. */
   create(): Promise<Backend>;
 }

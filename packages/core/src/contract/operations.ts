@@ -27,6 +27,7 @@ export type Activation =
 /** The activations of a convolution's output. */
 export type ConvActivation = Extract<Activation, 'none' | 'silu'>;
 
+/** Options of `selectiveScan`: the tensors that a scan may do without, and how it runs. */
 export interface SelectiveScanOptions<T> {
   /** Skip weight `[dim]`: `D u` is added to the output. */
   readonly D?: T | undefined;
@@ -49,6 +50,7 @@ export interface SelectiveScanOptions<T> {
 /** The rules by which S4D becomes a recurrence; see `s4d`. */
 export type S4dDiscretization = Exclude<Discretization, 'euler'>;
 
+/** Options of `s4d`: the tensors that a scan may do without, and how it runs. */
 export interface S4dOptions<T> {
   /** How the input enters the states, in the shape of A. Default: 1. */
   readonly B?: T | undefined;
@@ -62,6 +64,7 @@ export interface S4dOptions<T> {
   readonly discretization?: S4dDiscretization | undefined;
 }
 
+/** Options of `causalConv1d`. */
 export interface CausalConv1dOptions<T> {
   /** Default `none`. */
   readonly activation?: ConvActivation | undefined;
@@ -71,6 +74,7 @@ export interface CausalConv1dOptions<T> {
   readonly resets?: T | undefined;
 }
 
+/** Options of `rmsNorm`. */
 export interface RmsNormOptions<T> {
   /** `[channels]`; 1 if absent. */
   readonly weight?: T | undefined;
@@ -78,6 +82,7 @@ export interface RmsNormOptions<T> {
   readonly eps?: number | undefined;
 }
 
+/** Options of `layerNorm`. */
 export interface LayerNormOptions<T> {
   /** `[channels]`; 1 if absent. */
   readonly weight?: T | undefined;
@@ -87,6 +92,7 @@ export interface LayerNormOptions<T> {
   readonly eps?: number | undefined;
 }
 
+/** Options of `ssdScan`: the tensors that a scan may do without, and how it runs. */
 export interface SsdScanOptions<T> {
   /** Skip weight `[heads]` or `[heads, headDim]`: `D x` is added to the output. */
   readonly D?: T | undefined;
@@ -106,6 +112,7 @@ export interface SsdScanOptions<T> {
   readonly resets?: T | undefined;
 }
 
+/** Options of `gatedRmsNorm`. */
 export interface GatedRmsNormOptions<T> {
   /** `[channels]`; 1 if absent. */
   readonly weight?: T | undefined;
@@ -164,6 +171,7 @@ export interface RopeOptions<T> {
   readonly positions?: T | undefined;
 }
 
+/** Options of `multiply`. */
 export interface MultiplyOptions {
   /** The activation of the first factor. Default `none`. */
   readonly activation?: Activation | undefined;
@@ -171,6 +179,7 @@ export interface MultiplyOptions {
   readonly scale?: number | undefined;
 }
 
+/** How `sample` draws. The filters apply in the order topK, topP, minP. */
 export interface SampleOptions {
   /** The logits are divided by this; 0 means argmax. Default 1. */
   readonly temperature?: number | undefined;
@@ -182,6 +191,7 @@ export interface SampleOptions {
   readonly minP?: number | undefined;
 }
 
+/** What `argmax` and `sample` do with a row from which no token can be chosen. */
 export interface ChoiceOptions {
   /**
    * Returns -1 for a row that holds NaN or an infinity, so that no token can be chosen from it. Default false: NaN
@@ -190,11 +200,13 @@ export interface ChoiceOptions {
   readonly checked?: boolean | undefined;
 }
 
+/** Options of `crossEntropy`. */
 export interface CrossEntropyOptions {
   /** Share of the target that is spread evenly over the vocabulary, in [0, 1]. Default 0. */
   readonly labelSmoothing?: number | undefined;
 }
 
+/** Options of `linearBackward`. */
 export interface LinearBackwardOptions {
   /**
    * The gradients to compute. Default: all. A matrix in halves or quantised has no gradient, so `weight` must be left
@@ -203,11 +215,13 @@ export interface LinearBackwardOptions {
   readonly wanted?: readonly LinearInput[] | undefined;
 }
 
+/** An input of `linear` that has a gradient. */
 export type LinearInput = 'x' | 'weight' | 'bias';
 
 /** Options of `adamw`: what changes from update to update as numbers, or as a tensor for those that are captured. */
 export type AdamwOptions<T> = AdamwConstants<T> & (AdamwStep | AdamwRates<T>);
 
+/** What changes from update to update, as numbers. */
 export interface AdamwStep {
   readonly learningRate: number;
   /** The number of this update, from 1: it corrects the bias of both moments. */
@@ -215,6 +229,7 @@ export interface AdamwStep {
   readonly rates?: undefined;
 }
 
+/** What changes from update to update, as a tensor, so that a captured update can be replayed with new values. */
 export interface AdamwRates<T> {
   /** `[3]`, as `adamwRates` gives them: learningRate, learningRate / (1 - beta1^step), 1 / (1 - beta2^step). */
   readonly rates: T;
@@ -222,6 +237,7 @@ export interface AdamwRates<T> {
   readonly step?: undefined;
 }
 
+/** The options of `adamw` that stay the same in all updates of a training. */
 export interface AdamwConstants<T> {
   /** Decay of the first moment, in [0, 1). Default 0.9. */
   readonly beta1?: number | undefined;
@@ -245,6 +261,7 @@ export interface AdamwMoments<T> {
   readonly second: T;
 }
 
+/** The results of a scan or a convolution over length. */
 export interface ScanResult<T> {
   /** In the shape of the input: `[batch, length, dim]`. */
   readonly y: T;
@@ -282,6 +299,7 @@ export interface SelectiveScanGradients<T> {
   readonly initialState?: T | undefined;
 }
 
+/** Gradients of `s4d`'s inputs, each in the shape of its input. Those of absent inputs are absent. */
 export interface S4dGradients<T> {
   readonly u: T;
   readonly dt: T;
@@ -292,6 +310,7 @@ export interface S4dGradients<T> {
   readonly initialState?: T | undefined;
 }
 
+/** Gradients of `ssdScan`'s inputs, each in the shape of its input. Those of absent inputs are absent. */
 export interface SsdScanGradients<T> {
   readonly x: T;
   readonly dt: T;
@@ -304,12 +323,14 @@ export interface SsdScanGradients<T> {
   readonly initialState?: T | undefined;
 }
 
+/** Gradients of `gatedRmsNorm`'s inputs, each in the shape of its input. Those of absent inputs are absent. */
 export interface GatedRmsNormGradients<T> {
   readonly x: T;
   readonly z?: T | undefined;
   readonly weight?: T | undefined;
 }
 
+/** Gradients of `causalConv1d`'s inputs, each in the shape of its input. Those of absent inputs are absent. */
 export interface CausalConv1dGradients<T> {
   readonly x: T;
   readonly weight: T;
@@ -317,6 +338,7 @@ export interface CausalConv1dGradients<T> {
   readonly initialState?: T | undefined;
 }
 
+/** The results of `attention`. */
 export interface AttentionResult<T> {
   /** In the shape of q. */
   readonly y: T;
@@ -331,12 +353,14 @@ export interface AttentionCotangents<T> {
   readonly logSumExp?: T | undefined;
 }
 
+/** Gradients of `attention`'s inputs, each in the shape of its input. */
 export interface AttentionGradients<T> {
   readonly q: T;
   readonly k: T;
   readonly v: T;
 }
 
+/** Where `writeRows` writes. */
 export interface WriteRowsOptions<T> {
   /** The row of the target that the first row is written to. Default 0. */
   readonly offset?: number | undefined;
@@ -344,23 +368,27 @@ export interface WriteRowsOptions<T> {
   readonly offsets?: T | undefined;
 }
 
+/** Gradients of `linear`'s inputs, each in the shape of its input; those alone that were wanted. */
 export interface LinearGradients<T> {
   readonly x?: T | undefined;
   readonly weight?: T | undefined;
   readonly bias?: T | undefined;
 }
 
+/** Gradients of `rmsNorm`'s inputs, each in the shape of its input. Those of absent inputs are absent. */
 export interface RmsNormGradients<T> {
   readonly x: T;
   readonly weight?: T | undefined;
 }
 
+/** Gradients of `layerNorm`'s inputs, each in the shape of its input. Those of absent inputs are absent. */
 export interface LayerNormGradients<T> {
   readonly x: T;
   readonly weight?: T | undefined;
   readonly bias?: T | undefined;
 }
 
+/** Gradients of `multiply`'s inputs, each in the shape of its input. Those of absent inputs are absent. */
 export interface MultiplyGradients<T> {
   readonly a: T;
   readonly b?: T | undefined;
@@ -462,6 +490,7 @@ export interface BackwardOperations<T> {
     options: SsdScanOptions<T>,
     cotangents: ScanCotangents<T>,
   ): SsdScanGradients<T>;
+  /** Gradients of `gatedRmsNorm`'s inputs, given the cotangent of its result. */
   gatedRmsNormBackward(x: T, z: T | undefined, options: GatedRmsNormOptions<T>, dy: T): GatedRmsNormGradients<T>;
   /** Gradients of `causalConv1d`'s inputs, given the cotangents of its results. */
   causalConv1dBackward(
@@ -487,10 +516,13 @@ export interface BackwardOperations<T> {
   ropeBackward(options: RopeOptions<T>, dy: T): T;
   /** Gradients of `linear`'s inputs: `dy weight` of x, `dyᵀ x` of weight, sums over rows of bias. */
   linearBackward(x: T, weight: T, bias: T | undefined, dy: T, options?: LinearBackwardOptions): LinearGradients<T>;
+  /** Gradients of `rmsNorm`'s inputs, given the cotangent of its result. */
   rmsNormBackward(x: T, options: RmsNormOptions<T>, dy: T): RmsNormGradients<T>;
+  /** Gradients of `layerNorm`'s inputs, given the cotangent of its result. */
   layerNormBackward(x: T, options: LayerNormOptions<T>, dy: T): LayerNormGradients<T>;
   /** The gradient of the table, `[rows, channels]`: the sum of the rows of dy that have each id. */
   embeddingBackward(table: T, ids: T, dy: T): T;
+  /** Gradients of `multiply`'s factors, given the cotangent of its result. */
   multiplyBackward(a: T, b: T | undefined, options: MultiplyOptions, dy: T): MultiplyGradients<T>;
   /** The gradient of the logits. */
   logProbBackward(logits: T, ids: T, dy: T): T;
@@ -520,8 +552,13 @@ export interface UpdateOperations<T> {
  */
 export interface TrainingOperations<T> extends BackwardOperations<T>, LossOperations<T>, UpdateOperations<T> {}
 
+/** All operations of the contract, with tensors as `T`. */
 export interface Operations<T> extends ForwardOperations<T>, MixerOperations<T>, TrainingOperations<T> {}
+/** The name of an operation that every backend has. */
 export type ForwardOperationName = keyof ForwardOperations<unknown>;
+/** The name of an operation of a mixer beside Mamba, which a backend may lack. */
 export type MixerOperationName = keyof MixerOperations<unknown>;
+/** The name of an operation that only training needs, and that a backend may lack. */
 export type TrainingOperationName = keyof TrainingOperations<unknown>;
+/** The name of any operation. */
 export type OperationName = ForwardOperationName | MixerOperationName | TrainingOperationName;

@@ -16,6 +16,7 @@ export type DType = 'float32' | 'float64' | 'float16' | 'bfloat16' | 'q8' | 'q4'
 /** The type that a backend computes in. */
 export type Precision = 'float32' | 'float64';
 
+/** The extents of a tensor, the outermost axis first. The last axis is contiguous in memory. */
 export type Shape = readonly number[];
 
 /** The shape and dtype of a tensor without its values. `supports` and `supportsUpload` take specs. */
@@ -30,6 +31,7 @@ export interface TensorSpec {
   readonly range?: IntegerRange | undefined;
 }
 
+/** The smallest and the largest value that an int32 tensor may hold, both included. */
 export interface IntegerRange {
   readonly min: number;
   readonly max: number;
@@ -71,6 +73,7 @@ export function sizeOf(shape: Shape): number {
   return size;
 }
 
+/** Whether two shapes have the same rank and the same extents. */
 export function sameShape(a: Shape, b: Shape): boolean {
   return a.length === b.length && a.every((extent, axis) => extent === b[axis]);
 }

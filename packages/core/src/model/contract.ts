@@ -7,6 +7,7 @@ import type { BlockConfig, BlockKind } from '../blocks/kinds.ts';
 import type { MambaConfig } from '../blocks/mamba/config.ts';
 import type { HostRows, HostTensor, Shape, Tensor } from '../contract/tensor.ts';
 
+/** The sizes and options of a model. It is plain data, and is kept as JSON. */
 export interface ModelConfig {
   readonly dModel: number;
   /** Number of rows of the embedding and of the head. */
@@ -34,6 +35,7 @@ export interface ModelConfig {
   readonly parallel?: number | undefined;
 }
 
+/** Constant factors of a model, 1 where they are absent. */
 export interface Multipliers {
   /** The rows of the embedding are multiplied by this. */
   readonly embedding?: number | undefined;
@@ -49,6 +51,7 @@ export interface UniformMambaConfig extends MambaConfig, Omit<ModelConfig, 'bloc
   readonly layers: number;
 }
 
+/** The weights of one layer: of its norm and of its block. */
 export interface LayerWeights<T> {
   /** `[dModel]` */
   readonly norm: T;
@@ -57,6 +60,7 @@ export interface LayerWeights<T> {
   readonly block: BlockWeights<T>;
 }
 
+/** All weights of a model. */
 export interface ModelWeights<T> {
   /** `[vocabSize, dModel]` */
   readonly embedding: T;
@@ -87,6 +91,7 @@ export interface ParameterSpec {
   readonly training?: ParameterTraining | undefined;
 }
 
+/** The name of a parameter without its layer. */
 export type ParameterKey =
   | 'embedding'
   | 'positions'
@@ -122,12 +127,14 @@ export type LogitsRequest = 'all' | 'last' | 'none';
 export interface KernelState {
   readonly batch: number;
   readonly bytes: number;
+  /** Frees the memory of the state. */
   dispose(): void;
 }
 
 /** The state of one layer on the host: values by slot, each `[batch, …]`. A slot that holds nothing yet is absent. */
 export type LayerSnapshot = Readonly<Record<string, Float32Array | Float64Array>>;
 
+/** A call of a model, whose arguments are checked. */
 export interface ModelCall {
   /** int32 `[batch, length]`: ids of the vocabulary. */
   readonly ids: Tensor;
@@ -147,6 +154,7 @@ export interface ModelCall {
   readonly length: number;
 }
 
+/** The results of a call of a model, which belong to the caller. */
 export interface ModelOutcome {
   /** `[batch, length, vocab]`, `[batch, 1, vocab]` for `last`, absent for `none`. */
   readonly logits: Tensor | undefined;
@@ -157,6 +165,7 @@ export interface ModelOutcome {
   readonly hiddenStates: readonly Tensor[] | undefined;
 }
 
+/** A call that generates tokens, whose arguments are checked. */
 export interface DecodeCall {
   /** int32 `[batch, 1]`: the tokens to feed first. */
   readonly ids: Tensor;
@@ -179,6 +188,7 @@ export interface DecodeCall {
   readonly batch: number;
 }
 
+/** The results of a call that generates tokens, which belong to the caller. */
 export interface DecodeOutcome {
   /** int32 `[batch, count]`, as a checked `argmax` or `sample` chooses them: -1 where no token can be chosen. */
   readonly ids: Tensor;
@@ -188,6 +198,7 @@ export interface DecodeOutcome {
 
 /** Computes a model: core's composition, or the fused form of a driver. It receives checked arguments. */
 export interface ModelKernel {
+  /** Feeds tokens, and returns the state after them with what was asked for. */
   forward(call: ModelCall): ModelOutcome;
   /**
    * Optional. Generates tokens without waiting for the device. Default: a loop of `forward` and `argmax` or `sample`.
@@ -195,7 +206,9 @@ export interface ModelKernel {
   decode?(call: DecodeCall): DecodeOutcome;
   /** A new state whose row i is the given row of the given state. It serves to clone, select, reorder and merge. */
   gather(rows: readonly KernelStateRow[]): KernelState;
+  /** Reads a state from the device: the values of each layer, for the tokens that each row has been fed. */
   exportState(state: KernelState, positions: readonly number[]): Promise<readonly LayerSnapshot[]>;
+  /** Makes a state of values that core has checked against the config. */
   importState(layers: readonly LayerSnapshot[], positions: readonly number[]): KernelState;
   /** Optional. Compiles ahead of the first call, which would otherwise wait for it. `createModel` awaits it. */
   warm?(): Promise<void>;

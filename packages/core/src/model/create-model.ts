@@ -12,6 +12,7 @@ import { checkModelFits } from './fits.ts';
 import { Model } from './model.ts';
 import { assembleWeights, modelParameters } from './parameters.ts';
 
+/** How `createModel` loads a model. */
 export interface CreateModelOptions {
   /**
    * The dtype that matrices are stored in. Default: the backend's precision, which all other parameters always have.

@@ -24,6 +24,7 @@ import { checkSnapshot, type StateSnapshot, type StateSnapshotV1, snapshotBlocks
 /** Token ids: an int32 tensor `[batch, length]`, or rows of equal length. */
 export type TokenIds = Tensor | readonly ArrayLike<number>[];
 
+/** What `forward` continues from, and what it returns. */
 export interface ForwardOptions {
   /** The state that an earlier call returned; zero if absent. It is not changed unless it is donated. */
   readonly state?: ModelState | undefined;
@@ -42,6 +43,7 @@ export interface ForwardOptions {
   readonly chunk?: number | undefined;
 }
 
+/** The results of `forward`, which the caller disposes. */
 export interface ForwardResult {
   /**
    * `[batch, length, vocab]` for `all`, `[batch, 1, vocab]` for `last`; absent for `none`. The caller disposes the
@@ -52,6 +54,7 @@ export interface ForwardResult {
   readonly hiddenStates: readonly Tensor[] | undefined;
 }
 
+/** How `decode` generates tokens. */
 export interface DecodeOptions extends SampleOptions {
   readonly donateState?: boolean | undefined;
   /** Number of tokens to generate. */
@@ -63,6 +66,7 @@ export interface DecodeOptions extends SampleOptions {
   readonly uniform?: Tensor | undefined;
 }
 
+/** The results of `decode`, which the caller disposes. */
 export interface DecodeResult {
   /**
    * int32 `[batch, count]`. It is -1 where a step's logits hold NaN or an infinity; the ids after it in the row are
@@ -98,10 +102,12 @@ export class ModelState {
     return this.#kernelState.bytes;
   }
 
+  /** Whether the state was disposed, or given away to a call. */
   get disposed(): boolean {
     return this.#disposed;
   }
 
+  /** Frees the memory. Disposing it again does nothing. */
   dispose(): void {
     if (this.#disposed) return;
     this.#disposed = true;
@@ -333,6 +339,7 @@ export class Model {
     return this.backend.read(weight);
   }
 
+  /** Whether the model was disposed. */
   get disposed(): boolean {
     return this.#disposed;
   }

@@ -26,6 +26,7 @@ export interface StateSnapshot {
   readonly extra?: unknown;
 }
 
+/** The form of one layer in a snapshot, by which it is checked against a model. */
 export interface SnapshotBlock {
   /** The kind of the block. */
   readonly kind: string;

@@ -9,6 +9,7 @@ import { MambaError } from '../contract/errors.ts';
 import type { Tensor } from '../contract/tensor.ts';
 import type { LayerWeights, ModelCall, ModelConfig, ModelWeights } from './contract.ts';
 
+/** What the steps of a forward pass need of a model. */
 export interface ModelParts {
   readonly backend: Backend;
   readonly config: ModelConfig;
@@ -16,6 +17,7 @@ export interface ModelParts {
   readonly weights: Omit<ModelWeights<Tensor>, 'layers'>;
 }
 
+/** The tokens of a call, and where they stand in their sequences. */
 export type TokenCall = Pick<ModelCall, 'ids' | 'positions' | 'resets' | 'batch' | 'length'>;
 
 /**

@@ -89,6 +89,7 @@ export function resolveCausalConv1d<T extends TensorSpec>(
   };
 }
 
+/** The call of `causalConv1d` with the cotangents of its results. Each has the shape of its result. */
 export interface CausalConv1dBackwardCall<T> extends CausalConv1dCall<T> {
   readonly dy: T;
   readonly dLastState: T | undefined;

@@ -69,10 +69,12 @@ export function checkOptions(origin: string, options: object, known: readonly st
   }
 }
 
+/** Checks that a value is one of the allowed words. @throws MambaError `invalid-argument` */
 export function checkOneOf(origin: string, value: string, allowed: readonly string[]): void {
   if (!allowed.includes(value)) throw invalid(origin, JSON.stringify(value), `one of ${allowed.join(', ')}`);
 }
 
+/** Checks that a value is true or false. @throws MambaError `invalid-argument` */
 export function checkBoolean(origin: string, value: boolean): void {
   if (typeof value !== 'boolean') throw invalid(origin, String(value), 'true or false');
 }
@@ -84,6 +86,7 @@ export function checkNumber(origin: string, value: number, min: number, max: num
   }
 }
 
+/** Checks that a value is an integer within [min, max]. @throws MambaError `invalid-argument` */
 export function checkInteger(origin: string, value: number, min: number, max = Number.MAX_SAFE_INTEGER): void {
   if (!Number.isSafeInteger(value) || value < min || value > max) {
     throw invalid(

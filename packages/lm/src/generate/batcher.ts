@@ -8,6 +8,7 @@ import { type ContinuedSequence, checkBatchable, Scheduler } from './scheduler.t
 /** Prompts of more tokens take longer to read than most answers take as a whole; only some may run at once. */
 const LONG_PROMPT = 1024;
 
+/** How many sequences a batcher runs, and how many may wait. */
 export interface BatcherOptions {
   /** Most sequences that run at once. Default 8. */
   readonly maxRows?: number | undefined;

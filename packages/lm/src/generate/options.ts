@@ -5,6 +5,7 @@ import { resolveSampling, SAMPLING_KEYS, type Sampling, type SamplingOptions } f
 import { randomSeed, uniformNumbers } from '../sampling/random.ts';
 import { PrefixCache } from './prefix-cache.ts';
 
+/** How tokens are generated from ids, without a tokenizer. */
 export interface GenerateTokensOptions extends SamplingOptions {
   /** An integer; the same seed gives the same tokens on the same backend. Default: random. */
   readonly seed?: number | undefined;

@@ -2,6 +2,7 @@ import { invalid, type Model, type ModelState } from '@mamba/core';
 import { checkInteger, yieldToEventLoop } from '@mamba/core/toolkit';
 import { checkSignal } from '../check-signal.ts';
 
+/** How a prompt is fed. */
 export interface PrefillOptions {
   /** The state before the ids; zero if absent. It is not changed. */
   readonly state?: ModelState | undefined;

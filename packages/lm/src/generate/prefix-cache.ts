@@ -1,6 +1,7 @@
 import { invalid, type Model, type ModelState } from '@mamba/core';
 import { checkInteger, checkOptions } from '@mamba/core/toolkit';
 
+/** How much a prefix cache may hold. */
 export interface PrefixCacheOptions {
   /** Bytes that the states, and the ids that they are found by, may take together. Default 256 MiB. */
   readonly maxBytes?: number | undefined;
@@ -134,6 +135,7 @@ export class PrefixCache {
     for (const entry of this.#entries.values()) this.#remove(entry);
   }
 
+  /** Frees all states. The cache is of no use afterwards. */
   dispose(): void {
     this.clear();
   }

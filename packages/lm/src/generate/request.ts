@@ -19,6 +19,7 @@ import { checkBatchable, runRequests, Scheduler } from './scheduler.ts';
 /** Text, or token ids. A checkpoint without a tokenizer takes ids only. */
 export type Prompt = string | ArrayLike<number>;
 
+/** What to write, where to stop, and how tokens are chosen. */
 export interface GenerateOptions extends Omit<GenerateTokensOptions, 'draft'> {
   /** An empty prompt is replaced by the checkpoint's bos token, or by its first eos token if it has no bos. */
   readonly prompt: Prompt;

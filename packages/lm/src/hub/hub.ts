@@ -10,6 +10,7 @@ import { type HubId, parseId } from './id.ts';
 import { peekSource } from './peek.ts';
 import { cleanToken } from './token.ts';
 
+/** Where files of the hub come from, and where they are kept. */
 export interface HubOptions {
   /** A branch, tag or commit. Default: the revision after `@` in the id, or `main`. */
   readonly revision?: string | undefined;
@@ -30,6 +31,7 @@ export interface HubOptions {
    * the hub cannot be reached.
    */
   readonly offline?: boolean | undefined;
+  /** Called while a file is downloaded. */
   readonly onProgress?: ((progress: DownloadProgress) => void) | undefined;
   readonly signal?: AbortSignal | undefined;
   /** Default: the global `fetch`. */
@@ -38,6 +40,7 @@ export interface HubOptions {
   readonly wait?: Wait | undefined;
 }
 
+/** How far the download of a file has come. */
 export interface DownloadProgress {
   /** The path of the file that is downloaded. */
   readonly file: string;

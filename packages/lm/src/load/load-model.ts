@@ -18,6 +18,7 @@ import { LanguageModel } from '../language-model.ts';
 import { checkpointTokenizer, Tokenizer } from '../tokenizer/tokenizer.ts';
 import { fingerprinting } from './fingerprint.ts';
 
+/** How `loadModel` loads a checkpoint, and what it is told of meanwhile. */
 export interface LoadOptions extends Pick<CreateModelOptions, 'onProgress' | 'signal'> {
   /**
    * Dtype of the weight matrices on the backend. `stored` keeps the type of the checkpoint (F16, BF16 or Q8_0) if all

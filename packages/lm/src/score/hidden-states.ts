@@ -4,6 +4,7 @@ import { checkIds } from '../check.ts';
 import { checkSignal } from '../check-signal.ts';
 import { notFinite } from '../generate/not-finite.ts';
 
+/** Which hidden states are returned, and of which tokens. */
 export interface HiddenStateOptions {
   /**
    * Indices of hidden states. A model of n layers has n + 1: 0 is the embedding, i the output of layer i, counted from
@@ -22,6 +23,7 @@ export interface HiddenStateOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
+/** Hidden states of a text on the host. */
 export interface HiddenStates {
   readonly tokens: number;
   readonly dModel: number;

@@ -3,6 +3,7 @@ import { yieldToEventLoop } from '@mamba/core/toolkit';
 import { checkSignal } from '../check-signal.ts';
 import { notFinite } from '../generate/not-finite.ts';
 
+/** How a text is scored. */
 export interface LogProbOptions {
   /** The state before the first id; zero if absent. It is not changed. */
   readonly state?: ModelState | undefined;

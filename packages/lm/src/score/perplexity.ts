@@ -4,11 +4,13 @@ import { encodePieces } from '../tokenizer/pieces.ts';
 import type { Tokenizer } from '../tokenizer/tokenizer.ts';
 import { type LogProbOptions, logProbs } from './log-probs.ts';
 
+/** How a text is scored, and who is told of the progress. */
 export interface PerplexityOptions extends Omit<LogProbOptions, 'state'> {
   /** Called after each chunk with the tokens predicted, the bytes encoded, and the bytes of the whole text. */
   readonly onProgress?: ((tokens: number, bytes: number, totalBytes: number) => void) | undefined;
 }
 
+/** How well a model predicts a text. */
 export interface Perplexity {
   readonly tokens: number;
   /** All tokens but the first. */

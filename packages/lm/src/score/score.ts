@@ -1,6 +1,7 @@
 import type { Model } from '@mamba/core';
 import { type LogProbOptions, logProbs } from './log-probs.ts';
 
+/** The tokens of a text, with the log-probability of each. */
 export interface Score {
   readonly ids: readonly number[];
   /** `[ids - 1]`, in nats: the log-probability of each id but the first, given those before it. */

@@ -23,6 +23,7 @@ export { MemoryStore, type MemoryStoreOptions } from './store/memory.ts';
 export { connectRedis, type RedisOptions } from './store/redis.ts';
 export type { SetOptions, Store } from './store/store.ts';
 
+/** A server that listens; `serve` makes it. */
 export interface LanguageModelServer {
   /** Without a trailing slash; OpenAI's clients take it with `/v1`. */
   readonly url: string;

@@ -15,6 +15,7 @@ export interface SessionSettings {
   readonly leaseMs?: number | undefined;
 }
 
+/** Where a server listens, whom it lets in, and what it bounds. */
 export interface ServeOptions {
   /** The address to listen on. Default 127.0.0.1, which only this machine can reach. */
   readonly host?: string | undefined;

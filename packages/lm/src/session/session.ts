@@ -18,6 +18,7 @@ import type { LanguageModel } from '../language-model.ts';
 import type { StopStrings } from '../tokenizer/stop-strings.ts';
 import { copySessionState, EMPTY, RECENT, type SessionState, saveSessionState } from './state.ts';
 
+/** How much the marks of a session may hold. */
 export interface SessionOptions {
   /** Bytes that the states of all marks may take together; the oldest marks are dropped first. Default 64 MiB. */
   readonly markBytes?: number | undefined;
@@ -26,6 +27,7 @@ export interface SessionOptions {
 /** The options of `lm.generate` that a session takes; it supplies the prompt and the state itself. */
 export type SessionGenerateOptions = Omit<GenerateOptions, 'prompt' | 'state' | 'prefixCache' | 'draft' | 'batcher'>;
 
+/** How text is appended to a session. */
 export type AppendOptions = Pick<PrefillOptions, 'chunk' | 'signal' | 'onProgress'>;
 
 /** A position in a session that it can be rewound to. */
@@ -181,6 +183,7 @@ export class Session<L extends SessionModel = LanguageModel> {
     return this.#exclusively('save', () => saveSessionState(this.lm.model, this.lm.fingerprint, this.#current));
   }
 
+  /** Whether the session was disposed. */
   get disposed(): boolean {
     return this.#disposed;
   }

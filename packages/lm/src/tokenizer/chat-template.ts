@@ -4,6 +4,7 @@ import { bounded } from '#bounds';
 import { templateGlobals } from './template-globals.ts';
 import { LimitedInterpreter, TEMPLATE_REMEDY } from './template-limits.ts';
 
+/** A message of a conversation, as the template of a checkpoint takes it. */
 export interface ChatMessage {
   /** `system`, `user`, `assistant`, or another role that the template knows. */
   readonly role: string;
@@ -12,6 +13,7 @@ export interface ChatMessage {
   readonly [field: string]: unknown;
 }
 
+/** How a conversation becomes a text. */
 export interface ChatOptions {
   /** Ends the text with the beginning of the assistant's answer. Default true. */
   readonly addGenerationPrompt?: boolean | undefined;

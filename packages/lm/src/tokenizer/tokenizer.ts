@@ -14,6 +14,7 @@ import { limitPatterns, runsPatterns, tryAddedTokens } from './pattern-limits.ts
 import { PlaceholderReader, Placeholders, textsWithin } from './special-tokens.ts';
 import { StreamDecoder } from './stream-decoder.ts';
 
+/** How a text becomes ids. */
 export interface EncodeOptions {
   /** Adds the special tokens that the tokenizer puts at the beginning and end of a text, if any. Default true. */
   readonly addSpecialTokens?: boolean | undefined;
@@ -23,8 +24,10 @@ export interface EncodeOptions {
   readonly splitSpecialTokens?: boolean | undefined;
 }
 
+/** How a conversation becomes ids. */
 export interface EncodeChatOptions extends ChatOptions, Pick<EncodeOptions, 'splitSpecialTokens'> {}
 
+/** How ids become a text. */
 export interface DecodeTextOptions {
   /** Leaves special tokens out. Default false. */
   readonly skipSpecialTokens?: boolean | undefined;

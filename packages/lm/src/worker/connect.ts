@@ -263,6 +263,7 @@ export class WorkerLanguageModel {
     this.info = info;
   }
 
+  /** As `LanguageModel.generate`, in the worker; each piece is sent as it comes. */
   generate(options: Remote<GenerateOptions>): AsyncGenerator<GeneratedPiece, void, void> {
     const { rest, listeners } = splitListeners(options);
     return this.#connection.stream('generate', [this.info.handle, rest], listeners.signal);
@@ -276,23 +277,28 @@ export class WorkerLanguageModel {
     return this.#connection.stream('generateBatch', [this.info.handle, requests], signal);
   }
 
+  /** As `Tokenizer.encode`, in the worker. */
   encode(text: string): Promise<number[]> {
     return this.#connection.call('encode', [this.info.handle, text]);
   }
 
+  /** As `Tokenizer.decode`, in the worker. */
   decode(ids: readonly number[]): Promise<string> {
     return this.#connection.call('decode', [this.info.handle, ids]);
   }
 
+  /** As `Tokenizer.encodeChat`, in the worker. */
   encodeChat(messages: readonly ChatMessage[], options: EncodeChatOptions = {}): Promise<number[]> {
     return this.#connection.call('encodeChat', [this.info.handle, messages, options]);
   }
 
+  /** As `LanguageModel.score`, in the worker. */
   score(prompt: Prompt, options: Remote<LogProbOptions> = {}): Promise<Score> {
     const { rest, listeners } = splitListeners(options);
     return this.#connection.call('score', [this.info.handle, prompt, rest], listeners);
   }
 
+  /** As `LanguageModel.perplexity`, in the worker. */
   perplexity(
     text: string,
     options: Remote<PerplexityOptions> & Pick<PerplexityOptions, 'onProgress'> = {},
@@ -301,21 +307,25 @@ export class WorkerLanguageModel {
     return this.#connection.call('perplexity', [this.info.handle, text, rest], listeners);
   }
 
+  /** As `LanguageModel.hiddenStates`, in the worker. */
   hiddenStates(prompt: Prompt, options: Remote<HiddenStateOptions> = {}): Promise<HiddenStates> {
     const { rest, listeners } = splitListeners(options);
     return this.#connection.call('hiddenStates', [this.info.handle, prompt, rest], listeners);
   }
 
+  /** As `LanguageModel.createSession`, with the session in the worker. */
   async createSession(options: SessionOptions = {}): Promise<WorkerSession> {
     const info = await this.#connection.call('createSession', [this.info.handle, options]);
     return new WorkerSession(this.#connection, info);
   }
 
+  /** As `LanguageModel.loadSession`, with the session in the worker. */
   async loadSession(bytes: Uint8Array, options: SessionOptions = {}): Promise<WorkerSession> {
     const info = await this.#connection.call('loadSession', [this.info.handle, bytes, options]);
     return new WorkerSession(this.#connection, info);
   }
 
+  /** As `LanguageModel.openSelection`, with the selection in the worker. */
   async openSelection({ signal }: Pick<Listeners, 'signal'> = {}): Promise<WorkerSelection> {
     return new WorkerSelection(
       this.#connection,
@@ -340,11 +350,13 @@ export class WorkerSelection {
     this.#handle = handle;
   }
 
+  /** As `Selection.deltas`, in the worker. */
   deltas(ids: ArrayLike<number>, options: Remote<DeltaOptions> = {}): Promise<DeltaMap> {
     const { rest, listeners } = splitListeners(options);
     return this.#connection.call('deltas', [this.#handle, ids, rest], listeners);
   }
 
+  /** Frees the selection in the worker. */
   dispose(): Promise<void> {
     return this.#connection.call('disposeSelection', [this.#handle]);
   }
@@ -366,10 +378,12 @@ export class WorkerSession {
     return this.#info.length;
   }
 
+  /** Bytes of the state and the marks, as of the last call. */
   get bytes(): number {
     return this.#info.bytes;
   }
 
+  /** The marks, as of the last call. */
   get marks(): readonly Mark[] {
     return this.#info.marks;
   }
@@ -379,11 +393,13 @@ export class WorkerSession {
     return this.#connection.call('recent', [this.#info.handle]);
   }
 
+  /** As `Session.append`, in the worker. */
   async append(input: Prompt, options: AppendOptions = {}): Promise<void> {
     const { rest, listeners } = splitListeners(options);
     this.#info = await this.#connection.call('append', [this.#info.handle, input, rest], listeners);
   }
 
+  /** As `Session.generate`, in the worker; each piece is sent as it comes. */
   async *generate(options: Remote<SessionGenerateOptions> = {}): AsyncGenerator<GeneratedPiece, void, void> {
     const { rest, listeners } = splitListeners(options);
     const { handle } = this.#info;
@@ -400,28 +416,34 @@ export class WorkerSession {
     yield closing!;
   }
 
+  /** As `Session.mark`, in the worker. */
   async mark(): Promise<Mark> {
     const { mark, info } = await this.#connection.call('mark', [this.#info.handle]);
     this.#info = info;
     return mark;
   }
 
+  /** As `Session.rewind`, in the worker. */
   async rewind(mark: Pick<Mark, 'id'>): Promise<void> {
     this.#info = await this.#connection.call('rewind', [this.#info.handle, mark]);
   }
 
+  /** As `Session.release`, in the worker. */
   async release(mark: Pick<Mark, 'id'>): Promise<void> {
     this.#info = await this.#connection.call('release', [this.#info.handle, mark]);
   }
 
+  /** As `Session.fork`, in the worker. */
   async fork(): Promise<WorkerSession> {
     return new WorkerSession(this.#connection, await this.#connection.call('fork', [this.#info.handle]));
   }
 
+  /** As `Session.save`, in the worker. */
   save(): Promise<Uint8Array> {
     return this.#connection.call('save', [this.#info.handle]);
   }
 
+  /** Frees the session in the worker. */
   dispose(): Promise<void> {
     return this.#connection.call('disposeSession', [this.#info.handle]);
   }

@@ -25,6 +25,7 @@ import type { AppendOptions, Mark, SessionGenerateOptions, SessionOptions } from
 import type { ChatMessage } from '../tokenizer/chat-template.ts';
 import type { EncodeChatOptions } from '../tokenizer/tokenizer.ts';
 
+/** The version that each message carries. A page and a worker of different versions refuse each other. */
 export const PROTOCOL_VERSION = 4;
 
 /** Identifies a model, session or selection of the worker. */
@@ -133,8 +134,11 @@ export interface PlainError extends Omit<ErrorDetails, 'cause'> {
 
 /** The common part of Worker, a worker's global scope and MessagePort (Node's too). */
 export interface WorkerPort {
+  /** Sends a message, and hands over what is to be transferred. */
   postMessage(message: unknown, transfer: Transferable[]): void;
+  /** Listens for messages, and for failures of the worker. */
   addEventListener(type: string, listener: (event: Event) => void): void;
+  /** Ends listening. */
   removeEventListener(type: string, listener: (event: Event) => void): void;
   /** Starts the delivery of a MessagePort. */
   start?(): void;

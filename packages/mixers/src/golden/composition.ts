@@ -21,7 +21,14 @@ export interface GoldenComposition {
    * Optional. Functions of the values of inputs that the computation takes instead of them, where the contract has no
    * operation for that: f, and f' for the gradients. Default: none.
    */
-  readonly forms?: Named<{ value(x: number): number; slope(x: number): number }> | undefined;
+  readonly forms?:
+    | Named<{
+        /** f(x) */
+        value(x: number): number;
+        /** f'(x) */
+        slope(x: number): number;
+      }>
+    | undefined;
   /** The results by their names in files, which the caller disposes. */
   compute(backend: Backend, inputs: Named<Tensor>, given: GoldenCase): Named<Tensor>;
 }

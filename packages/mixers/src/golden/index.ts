@@ -13,6 +13,7 @@ import { goldenS4d } from './s4d.ts';
 
 export type { GoldenComposition } from './composition.ts';
 
+/** The systems of this package by the names that golden files call them by. */
 export const goldenCompositions: Readonly<Record<string, GoldenComposition>> = {
   lstm: goldenLstm,
   gru: goldenGru,

@@ -10,6 +10,7 @@ declare module '@mamba/core' {
   }
 }
 
+/** The config of a block of kind `gru`. */
 export type GruConfig = RecurrentConfig;
 
 /** Makes the kind `gru` known. Call it before the first model with such blocks is made. */

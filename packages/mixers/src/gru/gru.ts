@@ -3,6 +3,7 @@ import type { Backend, Tensor } from '@mamba/core';
 import { scoped } from '@mamba/core/toolkit';
 import { beginning, type RecurrenceOptions, walk } from '../shared/steps.ts';
 
+/** The weights of a GRU, in PyTorch's layout. */
 export type GruWeights<T> = {
   /** `[3 hidden, inputs]`: the rows of the gates r and z, and of the candidate n. */
   readonly weightIh: T;

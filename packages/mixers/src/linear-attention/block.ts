@@ -18,6 +18,7 @@ declare module '@mamba/core' {
   }
 }
 
+/** The config of a block of kind `linear-attention` (arXiv 2006.16236). */
 export interface LinearAttentionConfig extends HeadsConfig {
   /** Added to the normaliser. Default 1e-6. */
   readonly eps?: number | undefined;

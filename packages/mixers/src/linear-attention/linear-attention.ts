@@ -3,6 +3,7 @@ import { scoped } from '@mamba/core/toolkit';
 import type { RecurrenceOptions } from '../shared/steps.ts';
 import { normalisedScan } from './normalised-scan.ts';
 
+/** Options of `linearAttention`. */
 export interface LinearAttentionOptions extends RecurrenceOptions<Tensor> {
   /** Added to the normaliser. Default 0. */
   readonly eps?: number | undefined;

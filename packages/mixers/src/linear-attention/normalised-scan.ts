@@ -11,6 +11,7 @@ export interface Features {
   readonly v: Tensor;
 }
 
+/** Options of attention that is computed as a normalised scan. */
 export interface NormalisedOptions extends RecurrenceOptions<Tensor> {
   /** Added to the normaliser. Default 0. */
   readonly eps?: number | undefined;

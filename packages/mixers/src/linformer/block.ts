@@ -18,6 +18,7 @@ declare module '@mamba/core' {
   }
 }
 
+/** The config of a block of kind `linformer` (arXiv 2006.04768). */
 export interface LinformerConfig extends HeadsConfig {
   /** Keys and values that those of all tokens become. */
   readonly rank: number;

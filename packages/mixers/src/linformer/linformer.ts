@@ -2,6 +2,7 @@ import { type Backend, invalid, type Tensor } from '@mamba/core';
 import { type Scope, scoped } from '@mamba/core/toolkit';
 import { identityOf } from '../softmax-attention/naive.ts';
 
+/** Options of `linformer`. */
 export interface LinformerOptions {
   /** Multiplies q · k. Default headDim^-1/2. */
   readonly scale?: number | undefined;

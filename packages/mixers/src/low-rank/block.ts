@@ -22,6 +22,7 @@ declare module '@mamba/core' {
   }
 }
 
+/** The config of a block of kind `low-rank`, whose queries and keys have few channels. */
 export interface LowRankConfig extends HeadsConfig {
   /** Channels of a head's queries and keys, at most headDim. */
   readonly rank: number;

@@ -3,6 +3,7 @@ import { type Scope, scoped } from '@mamba/core/toolkit';
 import { filled } from '../shared/tensors.ts';
 import { identityOf } from '../softmax-attention/naive.ts';
 
+/** Options of `lowRankAttention`. */
 export interface LowRankOptions {
   /** Multiplies the scores. Default rank^-1/2. */
   readonly scale?: number | undefined;

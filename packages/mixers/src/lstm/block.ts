@@ -13,6 +13,7 @@ declare module '@mamba/core' {
   }
 }
 
+/** The config of a block of kind `lstm`. */
 export type LstmConfig = RecurrentConfig;
 
 /** Makes the kind `lstm` known. Call it before the first model with such blocks is made. */

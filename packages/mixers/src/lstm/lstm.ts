@@ -3,6 +3,7 @@ import type { Backend, Tensor } from '@mamba/core';
 import { scoped } from '@mamba/core/toolkit';
 import { beginning, type RecurrenceOptions, walk } from '../shared/steps.ts';
 
+/** The weights of an LSTM, in PyTorch's layout. */
 export type LstmWeights<T> = {
   /** `[4 hidden, inputs]`: the rows of the gates i, f, g and o. */
   readonly weightIh: T;

@@ -23,6 +23,7 @@ declare module '@mamba/core' {
   }
 }
 
+/** The config of a block of kind `performer` (arXiv 2009.14794). */
 export interface PerformerConfig extends HeadsConfig {
   /** Random features of a head. */
   readonly features: number;

@@ -15,6 +15,7 @@ declare module '@mamba/core' {
   }
 }
 
+/** The config of a block of kind `reformer` (arXiv 2001.04451). */
 export interface ReformerConfig extends HeadsConfig {
   /** Buckets of a round, an even number. */
   readonly buckets: number;

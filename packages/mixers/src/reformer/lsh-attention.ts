@@ -3,6 +3,7 @@ import { type Scope, scoped } from '@mamba/core/toolkit';
 import { filled, rowsOf } from '../shared/tensors.ts';
 import { identityOf } from '../softmax-attention/naive.ts';
 
+/** Options of `lshAttention`. */
 export interface LshAttentionOptions {
   /** Tokens of a chunk of the sorted order. */
   readonly chunk: number;

@@ -17,6 +17,7 @@ declare module '@mamba/core' {
   }
 }
 
+/** The config of a block of kind `retention` (arXiv 2307.08621). */
 export interface RetentionConfig extends HeadsConfig {
   /** Channels of a head's values. Default: twice those of its keys. */
   readonly valueDim?: number | undefined;

@@ -3,6 +3,7 @@ import { scoped } from '@mamba/core/toolkit';
 import type { RecurrenceOptions } from '../shared/steps.ts';
 import { filled } from '../shared/tensors.ts';
 
+/** Options of `retention`. */
 export interface RetentionOptions extends RecurrenceOptions<Tensor> {
   /** Multiplies keys. Default headDim^-1/2. */
   readonly scale?: number | undefined;

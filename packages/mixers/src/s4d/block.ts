@@ -16,6 +16,7 @@ declare module '@mamba/core' {
   }
 }
 
+/** The config of a block of kind `s4d` (arXiv 2206.11893). */
 export interface S4dConfig {
   /** States of a channel; a complex one stands for itself and its conjugate. */
   readonly dState: number;

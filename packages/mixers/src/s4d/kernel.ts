@@ -1,6 +1,7 @@
 import type { Backend, S4dDiscretization, Tensor } from '@mamba/core';
 import { scoped } from '@mamba/core/toolkit';
 
+/** Options of the kernel of S4D as a convolution. */
 export interface S4dKernelOptions {
   /** Steps of the kernel. */
   readonly length: number;

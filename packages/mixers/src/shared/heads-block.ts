@@ -3,6 +3,7 @@ import { type Backend, type BlockParameter, invalid, MambaError, type Tensor } f
 import { checkInteger, type Scope } from '@mamba/core/toolkit';
 import { joinHeads, splitHeads } from './tensors.ts';
 
+/** What the configs of all blocks with heads have. */
 export interface HeadsConfig {
   /** Heads, each with its own queries, keys and values. */
   readonly heads: number;

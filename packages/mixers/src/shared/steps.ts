@@ -3,6 +3,7 @@ import type { Backend, Tensor } from '@mamba/core';
 import { type Scope, scoped } from '@mamba/core/toolkit';
 import { filled } from './tensors.ts';
 
+/** Where a recurrence starts from, and where it starts anew. */
 export interface RecurrenceOptions<State> {
   /** Zero if absent. */
   readonly initialState?: State | undefined;

@@ -23,6 +23,7 @@ declare module '@mamba/core' {
   }
 }
 
+/** The config of a block of kind `sliding-window`: attention to a window, to strided tokens, or to global ones. */
 export interface SlidingWindowConfig extends HeadsConfig {
   /** Tokens that a token sees, itself and those before it. It or `stride` is needed. */
   readonly window?: number | undefined;

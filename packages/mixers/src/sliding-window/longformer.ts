@@ -1,6 +1,7 @@
 import type { Backend, Tensor } from '@mamba/core';
 import { naiveAttention } from '../softmax-attention/naive.ts';
 
+/** Options of `longformer` (arXiv 2004.05150). */
 export interface LongformerOptions {
   /** A token sees those that are at most so many positions away. */
   readonly radius: number;

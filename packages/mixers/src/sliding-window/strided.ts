@@ -2,6 +2,7 @@ import type { Backend, Tensor } from '@mamba/core';
 import { scoped } from '@mamba/core/toolkit';
 import { filled } from '../shared/tensors.ts';
 
+/** Options of `stridedAttention`. */
 export interface StridedAttentionOptions {
   /** A token sees itself and those a multiple of this before it. */
   readonly stride: number;

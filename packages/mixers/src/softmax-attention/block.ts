@@ -21,6 +21,7 @@ declare module '@mamba/core' {
   }
 }
 
+/** The config of a block of kind `softmax-attention`. */
 export interface SoftmaxAttentionConfig extends HeadsConfig {
   /** Whether a token sees only those before it, and itself. Default true. */
   readonly causal?: boolean | undefined;

@@ -2,6 +2,7 @@ import { type Backend, invalid, type Tensor } from '@mamba/core';
 import { type Scope, scoped } from '@mamba/core/toolkit';
 import { filled, rowsOf } from '../shared/tensors.ts';
 
+/** Options of `naiveAttention`. */
 export interface NaiveAttentionOptions {
   /** Multiplies q · k. Default headDim^-1/2. */
   readonly scale?: number | undefined;

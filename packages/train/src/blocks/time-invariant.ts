@@ -18,6 +18,7 @@ declare module '@mamba/core' {
   }
 }
 
+/** The config of a block of kind `time-invariant`: Mamba's block with a scan that does not vary with the input. */
 export interface TimeInvariantConfig {
   /** Number of channels of the scan, usually 2 dModel. */
   readonly dInner: number;

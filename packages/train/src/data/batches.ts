@@ -4,6 +4,7 @@ import { checkInteger } from '@mamba/core/toolkit';
 import type { Batch } from '../model/loss.ts';
 import type { Corpus } from './corpus.ts';
 
+/** A batch, and whether it goes on with the one before it. */
 export interface TrainingBatch extends Batch {
   /** The rows go on where those of the batch before ended, so the state is carried over. Default false. */
   readonly continues?: boolean | undefined;
@@ -16,6 +17,7 @@ export type DataState = Readonly<Record<string, number | string | readonly numbe
 export interface BatchSource {
   /** Whether batches may continue those before them, so that their last state is kept. Default false. */
   readonly carries?: boolean | undefined;
+  /** The next batch. A source has no end: it begins again where its data ends. */
   next(): Promise<TrainingBatch>;
   /** The place, so that a source of the same data and options continues with the same batches. */
   state(): DataState;

@@ -9,6 +9,7 @@ export interface Piece {
   readonly begins: Uint8Array;
 }
 
+/** How documents are told apart. */
 export interface CorpusOptions {
   /** The token that ends a document. Default: documents end with their sources alone. */
   readonly end?: number | undefined;
@@ -92,6 +93,7 @@ export class Corpus {
     return largest;
   }
 
+  /** Closes all sources. */
   async close(): Promise<void> {
     for (const { source } of this.#sources) await source.close();
   }

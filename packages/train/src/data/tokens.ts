@@ -10,6 +10,7 @@ export interface TokenSource {
   readonly length: number;
   /** The ids `[start, start + count)`. @throws the errors of the file. */
   read(start: number, count: number): Promise<Int32Array>;
+  /** Closes the file, if there is one. */
   close(): Promise<void>;
 }
 
@@ -33,6 +34,7 @@ export function byteTokens(file: ByteSource): TokenSource {
   };
 }
 
+/** The integers of a file of tokens, little-endian. */
 export type TokenType = 'uint16' | 'uint32';
 
 /**

@@ -6,6 +6,7 @@ import { type BatchSource, checkState, countIn, type DataState, rowsOf, type Tra
 import type { Corpus } from './corpus.ts';
 import { permutation } from './permutation.ts';
 
+/** The shape of a batch of windows. */
 export interface WindowOptions {
   /** Rows of a batch. */
   readonly batch: number;

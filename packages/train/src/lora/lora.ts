@@ -2,6 +2,7 @@
 import { type Backend, invalid, type ParameterSpec, type Tensor } from '@mamba/core';
 import { checkInteger, checkNumber, checkOptions } from '@mamba/core/toolkit';
 
+/** The adapters of arXiv 2106.09685: their rank, their weight, and where they are. */
 export interface LoraOptions {
   /** The rank of what is added to a matrix. */
   readonly rank: number;

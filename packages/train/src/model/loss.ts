@@ -18,6 +18,7 @@ export interface Batch {
   readonly resets?: Int32Array | undefined;
 }
 
+/** How a loss and its gradients are computed. */
 export interface LossOptions extends PrepareOptions {
   /** Share of each target that is spread evenly over the vocabulary, in [0, 1]. Default 0. */
   readonly labelSmoothing?: number | undefined;
@@ -33,6 +34,7 @@ export interface LossOptions extends PrepareOptions {
   readonly state?: CarriedState | undefined;
 }
 
+/** A loss, with its gradients and the state after the batch. */
 export interface LossResult {
   /** The losses in nats, position by position, as tensors that are read when they are needed. */
   readonly losses: Losses;
@@ -125,6 +127,7 @@ export class Losses {
     return sum / this.#count;
   }
 
+  /** Frees the losses. */
   dispose(): void {
     for (const tensor of this.#losses) tensor.dispose();
   }
@@ -142,6 +145,7 @@ export class CarriedState {
     this.positions = positions;
   }
 
+  /** Frees the tensors of the state. */
   dispose(): void {
     for (const layer of this.layers) for (const tensor of Object.values(layer)) tensor.dispose();
   }

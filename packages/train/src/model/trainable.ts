@@ -31,6 +31,7 @@ export interface TrainedParameter extends ParameterSpec {
   readonly derived: boolean;
 }
 
+/** Which parameters are trained, and from which values. */
 export interface TrainableOptions {
   /** Adds low-rank adapters to matrices. Default: none. */
   readonly lora?: LoraOptions | undefined;
@@ -122,6 +123,7 @@ export class TrainableModel {
     }
   }
 
+  /** The parameter of this name, which is one of `parameters`. */
   parameter(name: string): TrainedParameter {
     return this.#byName.get(name)!;
   }
@@ -140,7 +142,14 @@ export class TrainableModel {
    * The weights of a layer, as blocks take them. Those that are computed from what is trained are computed by this
    * backend, which may record it, and the caller disposes them.
    */
-  layerWeights(backend: Backend, layer: number): { readonly weights: LayerWeights<Tensor>; dispose(): void } {
+  layerWeights(
+    backend: Backend,
+    layer: number,
+  ): {
+    readonly weights: LayerWeights<Tensor>;
+    /** Frees those that were computed. */
+    dispose(): void;
+  } {
     const computed: Tensor[] = [];
     const weights = this.#layers[layer]!;
     const tensorOf = (parameter: TrainedParameter): Tensor => {
@@ -191,6 +200,7 @@ export class TrainableModel {
     return createModel(backend, this.config, this.source());
   }
 
+  /** Frees all parameters. */
   dispose(): void {
     for (const { tensor } of this.parameters) tensor.dispose();
   }

@@ -12,6 +12,7 @@ import { checkNumber, checkOptions, disposeAll, sameShape } from '@mamba/core/to
 import type { TrainedParameter } from '../model/trainable.ts';
 import { filled } from '../tape/filled.ts';
 
+/** AdamW's constants, which stay the same in all steps. */
 export interface OptimiserOptions {
   /** Default 0.9. */
   readonly beta1?: number | undefined;
@@ -39,6 +40,7 @@ export interface CapturedUpdate {
   readonly usable: boolean;
   /** As `Optimiser.update`, by the present gradients. The norm belongs to the capture. */
   update(learningRate: number): Tensor;
+  /** Frees the capture. */
   dispose(): void;
 }
 
@@ -181,6 +183,7 @@ export class Optimiser {
     return norm;
   }
 
+  /** Frees the moments. */
   dispose(): void {
     for (const { first, second } of this.moments.values()) disposeAll([first, second]);
   }

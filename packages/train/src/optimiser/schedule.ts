@@ -1,6 +1,7 @@
 import { invalid } from '@mamba/core';
 import { checkInteger, checkNumber, checkOneOf, checkOptions } from '@mamba/core/toolkit';
 
+/** The learning rate of each step. */
 export interface ScheduleOptions {
   /** The largest learning rate. */
   readonly peak: number;

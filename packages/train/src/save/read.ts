@@ -29,6 +29,7 @@ export interface SavedTraining {
    * @throws MambaError `invalid-argument` where its data is another, `invalid-file` where the save does not fit it.
    */
   restore(trainer: Trainer): Promise<void>;
+  /** Closes the checkpoint of the save. */
   close(): Promise<void>;
 }
 

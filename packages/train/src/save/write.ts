@@ -4,6 +4,7 @@ import type { Trainer } from '../trainer/trainer.ts';
 import { OPTIMISER_FILE, savedTensors, TRAINING_FILE, type TrainingFile, VERSION } from './contents.ts';
 import { writeTensors } from './tensors.ts';
 
+/** What is saved beside the model and the progress. */
 export interface SaveOptions {
   /** Files that are saved beside the model as they are, such as those of a tokenizer. */
   readonly files?: ReadonlyMap<string, string | Uint8Array> | undefined;

@@ -3,6 +3,7 @@ import { checkInteger, scoped, yieldToEventLoop } from '@mamba/core/toolkit';
 import { Random } from '../random.ts';
 import { checkLengths, type Task, type TaskSequence } from './task.ts';
 
+/** The lengths that a task is asked at, and how often. */
 export interface AccuracyOptions {
   readonly lengths: readonly number[];
   /** Sequences at each length. Default 64. */
@@ -12,6 +13,7 @@ export interface AccuracyOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
+/** How many answers a model gives right at one length. */
 export interface Accuracy {
   readonly length: number;
   /** Number of answers that were asked for. */

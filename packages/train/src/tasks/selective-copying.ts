@@ -1,6 +1,7 @@
 import { checkInteger } from '@mamba/core/toolkit';
 import type { Task } from './task.ts';
 
+/** The sizes of the task of selective copying (arXiv 2312.00752, section 3.1). */
 export interface SelectiveCopyingOptions {
   /** Token 0 is noise, token 1 the marker, and the others are data. Default 16. */
   readonly vocabSize?: number | undefined;

@@ -2,6 +2,7 @@ import { invalid, MambaError, type Model, type ModelState } from '@mamba/core';
 import { scoped, yieldToEventLoop } from '@mamba/core/toolkit';
 import type { Batch } from '../model/loss.ts';
 
+/** The loss on held-out data. */
 export interface HeldOutLoss {
   /** Mean loss in nats. */
   readonly loss: number;
@@ -9,6 +10,7 @@ export interface HeldOutLoss {
   readonly targets: number;
 }
 
+/** How held-out data is evaluated. */
 export interface EvaluateOptions {
   /** The largest number of logits that are in memory at a time. Default 2^25. */
   readonly logits?: number | undefined;

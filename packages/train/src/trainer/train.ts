@@ -6,9 +6,11 @@ import type { RunOptions, Trainer } from './trainer.ts';
 export interface Interval {
   /** It is done after each multiple of this many steps, and after the last step. */
   readonly every: number;
+  /** Does it, after this step. Training goes on when it resolves. */
   run(step: number): Promise<void>;
 }
 
+/** What is done between steps. */
 export interface TrainOptions extends Pick<RunOptions, 'signal' | 'onStep'> {
   readonly evaluate?: Interval | undefined;
   /** Saving, after the evaluation of the same step. An aborted training is saved as well. */

@@ -24,6 +24,7 @@ export interface StepMetrics {
   readonly tokensPerSecond: number;
 }
 
+/** When a run ends, and who is told of its steps. */
 export interface RunOptions {
   /** The step to stop after. Default: the last one. */
   readonly until?: number | undefined;
@@ -161,6 +162,7 @@ export class Trainer {
     this.#carried = carried;
   }
 
+  /** Frees the moments and the carried state. The model stays. */
   dispose(): void {
     this.#captured?.dispose();
     this.optimiser.dispose();

@@ -16,7 +16,14 @@ export interface GoldenComposition {
    * Optional. Functions of the values of inputs that the computation takes instead of them, where the contract has no
    * operation for that: f, and f' for the gradients. Default: none.
    */
-  readonly forms?: Named<{ value(x: number): number; slope(x: number): number }> | undefined;
+  readonly forms?:
+    | Named<{
+        /** f(x) */
+        value(x: number): number;
+        /** f'(x) */
+        slope(x: number): number;
+      }>
+    | undefined;
   /**
    * The results by their names in files, which the caller disposes.
    * @throws MambaError `invalid-argument` on options that it does not know, `unsupported` where the backend lacks an
@@ -25,6 +32,7 @@ export interface GoldenComposition {
   compute(backend: Backend, inputs: Named<Tensor>, given: GoldenCompositionCase): Named<Tensor>;
 }
 
+/** A case of a golden file, as a composition gets it. */
 export interface GoldenCompositionCase {
   /** The values of all tensors of the case but the expected ones, by their names in the file. */
   readonly inputs: Named<HostTensor>;

@@ -45,6 +45,7 @@ export interface Mamba2Widths {
   readonly projected: number;
 }
 
+/** The channels of a Mamba-2 block's projections, which follow from its config. */
 export function mamba2Widths({ heads, headDim, dState, groups = 1 }: Mamba2Config): Mamba2Widths {
   const dInner = heads * headDim;
   const groupStates = groups * dState;

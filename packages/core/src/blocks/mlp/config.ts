@@ -18,6 +18,7 @@ export interface MlpConfig {
 
 const MLP_ACTIVATIONS = ['silu', 'gelu', 'gelu-tanh', 'relu2'] as const satisfies MlpConfig['activation'][];
 
+/** Whether an MLP has a gate: where the config does not say, those with silu do. */
 export function isGated({ activation, gated = activation === 'silu' }: MlpConfig): boolean {
   return gated;
 }

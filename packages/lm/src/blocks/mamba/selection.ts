@@ -18,6 +18,7 @@ import { checkInteger, checkOptions, Scope, scoped, yieldToEventLoop } from '@ma
 import { checkIds } from '../../check.ts';
 import { checkSignal } from '../../check-signal.ts';
 
+/** How step sizes are read: in chunks, until the signal is aborted. */
 export interface DeltaOptions {
   /** Tokens computed at once; bounds memory. Default 128. */
   readonly chunk?: number | undefined;
