@@ -1,4 +1,7 @@
-/** The public API: whole checkpoints, and the readers and writers of their files. */
+/**
+ * The public API: whole checkpoints, and the readers and writers of their files.
+ * @module
+ */
 export {
   createFile,
   createFolder,

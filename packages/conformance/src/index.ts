@@ -1,6 +1,7 @@
 /**
  * The public API: builders of cases, which the bench uses too, the suite, and a runner. `@mamba/conformance/vitest` is
  * the entry point for vitest.
+ * @module
  */
 export { type AdamwCaseOptions, adamwCase } from './cases/adamw.ts';
 export { type AddCaseOptions, addCase } from './cases/add.ts';

@@ -1,4 +1,7 @@
-/** The entry point `@mamba/conformance/vitest`: the suite as tests of vitest. */
+/**
+ * The entry point `@mamba/conformance/vitest`: the suite as tests of vitest.
+ * @module
+ */
 import { type Backend, type BackendProvider, isMambaError, type MemoryUse } from '@mamba/core';
 import { reference } from '@mamba/reference';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';

@@ -1,6 +1,7 @@
 /**
  * The entry point for authors of a backend: the driver that they write, and helpers for it, with those of
  * `@mamba/core/toolkit`.
+ * @module
  */
 export { createBackend } from './backend/create-backend.ts';
 export type * from './backend/driver.ts';

@@ -2,6 +2,7 @@
  * Types of Node or a browser that the declarations of these packages name. Each is the host's own type where the user's
  * compiler knows it, and otherwise the part of it that the packages use, so that users need neither a `lib` nor
  * `@types`. scripts/declare.mjs adds the imports of these types to the declarations.
+ * @module
  */
 type Known<Name extends string, Otherwise> =
   typeof globalThis extends Readonly<Record<Name, { readonly prototype: infer Instance }>> ? Instance : Otherwise;

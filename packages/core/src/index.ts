@@ -1,6 +1,7 @@
 /**
  * The public API: the contract, and blocks and models composed of it. `@mamba/core/driver` is for authors of a backend,
  * and `@mamba/core/toolkit` for packages that build on core.
+ * @module
  */
 export { selectBackend } from './backend/select-backend.ts';
 export type { AttentionConfig, RopeConfig } from './blocks/attention/config.ts';

@@ -1,6 +1,7 @@
 /**
  * The entry point for packages that build on core, as checkpoint and lm do: checks of arguments, conversions of floats,
  * checks that values fit a dtype, scopes of tensors, and the slots of a model's state.
+ * @module
  */
 export { yieldToEventLoop } from './backend/event-loop.ts';
 export { disposeAll, Scope, scoped } from './backend/scope.ts';

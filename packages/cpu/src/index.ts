@@ -1,4 +1,7 @@
-/** Public API: the CPU backend, for Node and browsers. */
+/**
+ * Public API: the CPU backend, for Node and browsers.
+ * @module
+ */
 import type { Backend, BackendProvider } from '@mamba/core';
 import { checkBoolean, checkOneOf, checkOptions, createBackend, invalid } from '@mamba/core/driver';
 import { createDriver } from './driver.ts';

@@ -1,4 +1,7 @@
-/** Public API: a language model from a checkpoint; its parts for those who need less. */
+/**
+ * Public API: a language model from a checkpoint; its parts for those who need less.
+ * @module
+ */
 export {
   type ByteSource,
   blobSource,

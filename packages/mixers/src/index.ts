@@ -1,4 +1,7 @@
-/** The systems that Mamba is compared with: for each, its kind of block, and the operation inside it as a function. */
+/**
+ * The systems that Mamba is compared with: for each, its kind of block, and the operation inside it as a function.
+ * @module
+ */
 export { defineMixers } from './define.ts';
 export { defineGru, type GruConfig } from './gru/block.ts';
 export { type GruState, type GruWeights, gru } from './gru/gru.ts';

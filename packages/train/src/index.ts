@@ -1,4 +1,7 @@
-/** The public API of training. What needs a file system is in `@mamba/train/node`. */
+/**
+ * The public API of training. What needs a file system is in `@mamba/train/node`.
+ * @module
+ */
 export { defineTimeInvariant, type TimeInvariantConfig } from './blocks/time-invariant.ts';
 export type { BatchSource, DataState, TrainingBatch } from './data/batches.ts';
 export { byteTokenizerFiles } from './data/byte-tokenizer.ts';

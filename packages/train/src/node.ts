@@ -1,2 +1,5 @@
-/** What needs the file system of Node. */
+/**
+ * What needs the file system of Node.
+ * @module
+ */
 export { RunFolder } from './save/run-folder.ts';

@@ -1,4 +1,7 @@
-/** Public API: the WebGPU backend. Importing it touches no GPU; `webgpu().create()` does. */
+/**
+ * Public API: the WebGPU backend. Importing it touches no GPU; `webgpu().create()` does.
+ * @module
+ */
 export type { Counters } from './gpu/counters.ts';
 export type { ProfileEntry } from './gpu/profile-entry.ts';
 export type { Toggles } from './gpu/toggles.ts';

@@ -1,4 +1,7 @@
-/** The subpath `@mamba/lm/server`: an OpenAI-compatible endpoint, in Node. */
+/**
+ * The subpath `@mamba/lm/server`: an OpenAI-compatible endpoint, in Node.
+ * @module
+ */
 
 import { once } from 'node:events';
 import { createServer, type ServerResponse } from 'node:http';

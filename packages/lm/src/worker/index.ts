@@ -1,4 +1,7 @@
-/** Public API of `@mamba/lm/worker`: language models in a worker, so that a page never blocks. */
+/**
+ * Public API of `@mamba/lm/worker`: language models in a worker, so that a page never blocks.
+ * @module
+ */
 export {
   connectLanguageModels,
   WorkerConnection,

@@ -1,6 +1,7 @@
 /**
  * The computations of this package that golden files may name, for `mamba-conformance --golden`: what they read and
  * give under the names of files.
+ * @module
  */
 import { goldenLinformer, goldenLongformer, goldenLowRank } from './attention.ts';
 import type { GoldenComposition } from './composition.ts';
