@@ -47,6 +47,7 @@ export interface Checkpoint {
   readonly format: Weights['format'] | 'GGUF';
   /** The name of the family of models: `mamba`, `falcon-mamba`, … */
   readonly family: string;
+  /** The config of the model, of whatever family it is. */
   readonly config: ModelConfig;
   /** The source of parameters for core's `createModel`. */
   readonly source: ParameterSource;
@@ -56,6 +57,7 @@ export interface Checkpoint {
   tensorsOf(parameter: Pick<ParameterSpec, 'key' | 'layer'>): readonly string[];
   /** How these tensors hold it, from its first row to its last: which rows or columns, and in which order. */
   partsOf(parameter: Pick<ParameterSpec, 'key' | 'layer'>): readonly StoredPart[];
+  /** The tensors as the files hold them, by the names there. */
   readonly tensors: Pick<SafetensorsFile, 'name' | 'tensors' | 'read' | 'close'>;
   /** The file with its metadata, if the checkpoint is a GGUF file. */
   readonly gguf: GgufFile | undefined;

@@ -23,10 +23,12 @@ import type { EncodeChatOptions, Tokenizer } from './tokenizer/tokenizer.ts';
 export class LanguageModel {
   /** The location that it was loaded from, for messages. */
   readonly name: string;
+  /** The model, for calls of its own. */
   readonly model: Model;
   readonly config: ModelConfig;
   /** Undefined if the checkpoint has none; prompts are then ids. */
   readonly tokenizer: Tokenizer | undefined;
+  /** The ids of the tokens that begin and end texts, as the checkpoint gives them. */
   readonly specialTokens: SpecialTokens;
   /** The content of `generation_config.json`; undefined if the checkpoint has none. */
   readonly generationConfig: unknown;

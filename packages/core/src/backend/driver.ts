@@ -20,6 +20,7 @@ import type { Calls, Results } from '../operations/table.ts';
 
 /** A tensor as kernels have it: its spec, and what stands for its memory. */
 export interface DeviceTensor<S> extends TensorSpec {
+  /** What the driver has for the tensor's memory. */
   readonly storage: S;
 }
 
@@ -39,10 +40,15 @@ export type Kernels<S> = { readonly [K in Exclude<ForwardOperationName, 'reshape
  * What the author of a backend writes; `createBackend` makes the backend of it. Members without "Optional" are needed.
  */
 export interface Driver<S> {
+  /** A short name: `cpu`, `webgpu`. */
   readonly name: string;
+  /** In words, for reports: `WebAssembly SIMD, 1 thread`. */
   readonly description: string;
+  /** Facts for reports. They are read once. */
   readonly details: BackendDetails;
+  /** The type that kernels compute in. Activations, states and small parameters have it. */
   readonly precision: Precision;
+  /** The kernels. An operation that may be missing and is missing counts as unsupported. */
   readonly kernels: Kernels<S>;
 
   /** Copies host values to new memory, in the target's dtype. Core has checked that the driver stores it. */
@@ -145,6 +151,7 @@ export interface RowUpload<S> {
 
 /** Converts between handles and storage, for fused forms. */
 export interface FusionContext<S> {
+  /** The backend whose driver this is. */
   readonly backend: Backend;
   /** The storage of a live handle of this backend. Throws `disposed` or `foreign` for any other handle. */
   device(tensor: Tensor): DeviceTensor<S>;

@@ -24,6 +24,7 @@ export interface BlockForwardOptions<State extends BlockState = BlockState> {
  * same results.
  */
 export interface Block<State extends BlockState = BlockState> {
+  /** The config, as it was given. */
   readonly config: StandaloneBlock | StandaloneMamba;
   /** x `[batch, length, dModel]` → y of that shape, and the state after it. The caller disposes both. */
   forward(x: Tensor, options?: BlockForwardOptions<State>): BlockResult<State>;

@@ -11,6 +11,7 @@ import type { BlockConfig } from './kinds.ts';
 export interface BlockParameter {
   /** The name within the block: `inProj`. */
   readonly key: string;
+  /** A matrix is `[outputs, inputs]`. */
   readonly shape: Shape;
   /** Matrices may be stored in a smaller dtype; every other parameter has the backend's precision. */
   readonly role: 'matrix' | 'vector';
@@ -65,7 +66,9 @@ export interface ParameterTraining {
  * with room at their end, and with a window with some older tokens at their beginning.
  */
 export interface StateSlot {
+  /** The name within the block: `conv`, `ssm`. */
   readonly name: string;
+  /** The shape without the batch. */
   readonly shape: readonly (number | 'length')[];
   /** Largest number of tokens that an extent `length` holds. Default: no limit. */
   readonly window?: number | undefined;
@@ -95,6 +98,7 @@ export interface BlockCall {
 export interface BlockResult<State extends BlockState = BlockState> {
   /** `[batch, length, dModel]` */
   readonly y: Tensor;
+  /** The state after the last token. */
   readonly state: State;
 }
 

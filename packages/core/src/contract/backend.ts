@@ -20,6 +20,7 @@ export interface UploadOptions {
 
 /** How `uploadRows` stores values, and how it is stopped. */
 export interface UploadRowsOptions extends UploadOptions {
+  /** Stops the upload between two pieces. */
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -53,8 +54,11 @@ export interface Backend extends Operations<Tensor> {
   readonly name: string;
   /** A description in words: `WebAssembly SIMD, 1 thread`. */
   readonly description: string;
+  /** Facts for reports. */
   readonly details: BackendDetails;
+  /** The type that it computes in, and that activations and states have. */
   readonly precision: Precision;
+  /** Whether `dispose` was called. */
   readonly disposed: boolean;
 
   /**
@@ -106,6 +110,7 @@ export interface Backend extends Operations<Tensor> {
  * where the backend cannot run.
  */
 export interface BackendProvider {
+  /** The name of the backend that it creates. */
   readonly name: string;
   /** Creates a backend. @throws MambaError `unavailable`, with the remedy, where it cannot run here. */
   create(): Promise<Backend>;

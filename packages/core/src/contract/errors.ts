@@ -43,6 +43,7 @@ export interface ErrorDetails {
   readonly expected?: string | undefined;
   /** What the caller can do about it. */
   readonly remedy?: string | undefined;
+  /** The error behind this one. It is `cause` of the error, and need not be plain. */
   readonly cause?: unknown;
 }
 
@@ -50,10 +51,15 @@ const brand = Symbol.for('@mamba/error');
 
 /** The only error class. `code` tells what went wrong; the message is composed of the details, with the remedy last. */
 export class MambaError extends Error {
+  /** What went wrong. Programs switch on it. */
   readonly code: ErrorCode;
+  /** As in `ErrorDetails`. */
   readonly origin: string | undefined;
+  /** As in `ErrorDetails`. */
   readonly given: string | undefined;
+  /** As in `ErrorDetails`. */
   readonly expected: string | undefined;
+  /** As in `ErrorDetails`. */
   readonly remedy: string | undefined;
   /** Where the code is explained: a page of the documentation, by its path in the repository and on the site. */
   readonly help: string;

@@ -21,7 +21,9 @@ export type Shape = readonly number[];
 
 /** The shape and dtype of a tensor without its values. `supports` and `supportsUpload` take specs. */
 export interface TensorSpec {
+  /** The extents, the last axis fastest in memory. */
   readonly shape: Shape;
+  /** How the values are stored. */
   readonly dtype: DType;
   /**
    * For int32: the smallest and the largest value that the tensor may hold. `upload` and the operations that make ids
@@ -39,6 +41,7 @@ export interface IntegerRange {
 
 /** A handle of values on a backend. `upload` and the operations make handles; whoever receives one disposes it. */
 export interface Tensor extends TensorSpec {
+  /** Whether its memory was freed: a use of it throws `disposed` then. */
   readonly disposed: boolean;
   /** Frees the memory. A later use of the tensor throws `disposed`; disposing it again does nothing. */
   dispose(): void;

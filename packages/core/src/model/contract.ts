@@ -9,9 +9,11 @@ import type { HostRows, HostTensor, Shape, Tensor } from '../contract/tensor.ts'
 
 /** The sizes and options of a model. It is plain data, and is kept as JSON. */
 export interface ModelConfig {
+  /** The width of the residual: channels of a token between layers. */
   readonly dModel: number;
   /** Number of rows of the embedding and of the head. */
   readonly vocabSize: number;
+  /** Added to the mean square, or the variance, in every norm of the model. */
   readonly normEps: number;
   /** Whether the head is the embedding. */
   readonly tiedHead: boolean;
@@ -48,6 +50,7 @@ export interface Multipliers {
 /** A model whose layers are Mamba blocks of equal sizes, as one flat object. Accepted wherever a config is. */
 export interface UniformMambaConfig extends MambaConfig, Omit<ModelConfig, 'blocks'> {
   readonly kind?: 'mamba' | undefined;
+  /** Number of layers. */
   readonly layers: number;
 }
 
@@ -66,6 +69,7 @@ export interface ModelWeights<T> {
   readonly embedding: T;
   /** `[positions, dModel]` */
   readonly positions?: T | undefined;
+  /** From the embedding to the head. */
   readonly layers: readonly LayerWeights<T>[];
   /** `[dModel]` */
   readonly finalNorm: T;
@@ -77,6 +81,7 @@ export interface ModelWeights<T> {
 
 /** One parameter of a model, as a source is asked for it: `layers.3.block.inProj`. */
 export interface ParameterSpec {
+  /** The name in the model, with the layer: `layers.3.block.inProj`. */
   readonly name: string;
   /** The index of the layer; undefined for a parameter outside the layers. */
   readonly layer: number | undefined;
@@ -84,6 +89,7 @@ export interface ParameterSpec {
   readonly kind: BlockKind | undefined;
   /** The name without its layer: `embedding`, `norm`, `block.inProj`. */
   readonly key: ParameterKey;
+  /** A matrix is `[outputs, inputs]`. */
   readonly shape: Shape;
   /** Matrices may be stored in a smaller dtype; every other parameter has the backend's precision. */
   readonly role: 'matrix' | 'vector';
@@ -126,6 +132,7 @@ export type LogitsRequest = 'all' | 'last' | 'none';
 /** The state of a model as a kernel keeps it; opaque to everything else. */
 export interface KernelState {
   readonly batch: number;
+  /** Bytes of device memory. */
   readonly bytes: number;
   /** Frees the memory of the state. */
   dispose(): void;
@@ -147,8 +154,10 @@ export interface ModelCall {
   readonly donated: boolean;
   /** Tokens fed before this call, of each row. */
   readonly positions: readonly number[];
+  /** int32 `[batch, length]`. A value other than 0 begins a new sequence at its token. */
   readonly resets: Tensor | undefined;
   readonly logits: LogitsRequest;
+  /** Whether the outcome has hidden states. */
   readonly hiddenStates: boolean;
   readonly batch: number;
   readonly length: number;
@@ -158,6 +167,7 @@ export interface ModelCall {
 export interface ModelOutcome {
   /** `[batch, length, vocab]`, `[batch, 1, vocab]` for `last`, absent for `none`. */
   readonly logits: Tensor | undefined;
+  /** The state after the last token. */
   readonly state: KernelState;
   /**
    * The embedding and the output of each layer, each `[batch, length, dModel]`; the last one is after the final norm.

@@ -20,6 +20,7 @@ export interface CreateModelOptions {
   readonly weights?: DType | undefined;
   /** Called after each parameter, with the number of parameters loaded and their total. */
   readonly onProgress?: ((loaded: number, total: number) => void) | undefined;
+  /** Stops loading. What was uploaded is freed then. */
   readonly signal?: AbortSignal | undefined;
   /** Composes the model of operations, without the backend's fused forms, to compare with those. Default false. */
   readonly composed?: boolean | undefined;

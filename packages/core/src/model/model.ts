@@ -50,12 +50,18 @@ export interface ForwardResult {
    * logits and the state.
    */
   readonly logits: Tensor | undefined;
+  /** The state after the last token. */
   readonly state: ModelState;
+  /**
+   * Where they were asked for: the embedding and the output of each layer, each `[batch, length, dModel]`; the last one
+   * is after the final norm.
+   */
   readonly hiddenStates: readonly Tensor[] | undefined;
 }
 
 /** How `decode` generates tokens. */
 export interface DecodeOptions extends SampleOptions {
+  /** As in `ForwardOptions`. Default false. */
   readonly donateState?: boolean | undefined;
   /** Number of tokens to generate. */
   readonly count: number;
@@ -82,6 +88,7 @@ export interface DecodeResult {
  * recurrent. Only the model that made it can use it.
  */
 export class ModelState {
+  /** Number of rows, each of which is a sequence of its own. */
   readonly batch: number;
   /** Number of tokens fed so far, for each row. */
   readonly positions: readonly number[];
@@ -139,7 +146,9 @@ export class ModelState {
 
 /** A language model on a backend. `createModel` makes it. */
 export class Model {
+  /** The backend that the weights are on. */
   readonly backend: Backend;
+  /** The config with its defaults. `blocks` lists the layers. */
   readonly config: ModelConfig;
   readonly #kernel: ModelKernel;
   readonly #weights: readonly Tensor[];

@@ -11,6 +11,7 @@ import { modelSlots } from './slots.ts';
  */
 export interface StateSnapshot {
   readonly version: 2;
+  /** Number of rows. */
   readonly batch: number;
   /** Number of tokens fed so far, for each row. */
   readonly positions: readonly number[];

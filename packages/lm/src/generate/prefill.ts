@@ -8,6 +8,7 @@ export interface PrefillOptions {
   readonly state?: ModelState | undefined;
   /** Tokens fed at once; bounds memory. Default 256. */
   readonly chunk?: number | undefined;
+  /** Stops between two chunks. */
   readonly signal?: AbortSignal | undefined;
   /** Called after each chunk with the numbers of ids fed and of all ids. */
   readonly onProgress?: ((fed: number, total: number) => void) | undefined;

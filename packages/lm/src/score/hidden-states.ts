@@ -25,7 +25,9 @@ export interface HiddenStateOptions {
 
 /** Hidden states of a text on the host. */
 export interface HiddenStates {
+  /** Number of tokens of the text. */
   readonly tokens: number;
+  /** Values of a hidden state. */
   readonly dModel: number;
   /** Non-negative indices, in the order of the option. */
   readonly layers: readonly number[];

@@ -12,6 +12,7 @@ export interface PerplexityOptions extends Omit<LogProbOptions, 'state'> {
 
 /** How well a model predicts a text. */
 export interface Perplexity {
+  /** Number of tokens of the text. */
   readonly tokens: number;
   /** All tokens but the first. */
   readonly predictedTokens: number;

@@ -32,6 +32,7 @@ export type AppendOptions = Pick<PrefillOptions, 'chunk' | 'signal' | 'onProgres
 
 /** A position in a session that it can be rewound to. */
 export interface Mark {
+  /** What `rewind` and `release` know it by. */
   readonly id: number;
   /** Tokens before it. */
   readonly length: number;

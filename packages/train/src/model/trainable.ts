@@ -51,6 +51,7 @@ export class TrainableModel {
   readonly config: ModelConfig;
   /** The parameters of the model, and then those of its adapters. */
   readonly parameters: readonly TrainedParameter[];
+  /** The options of its adapters; undefined where it has none. */
   readonly lora: LoraOptions | undefined;
   /** The adapters, by the names of their matrices. */
   readonly adapters: ReadonlyMap<string, Adapter<TrainedParameter>>;

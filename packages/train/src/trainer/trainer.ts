@@ -19,6 +19,7 @@ export interface StepMetrics {
   readonly loss: number;
   /** Norm of the gradients before clipping. */
   readonly norm: number;
+  /** The learning rate of this step. */
   readonly learningRate: number;
   /** Measured: the mean since this run began. */
   readonly tokensPerSecond: number;
@@ -36,8 +37,11 @@ export interface RunOptions {
 
 /** The progress of a training as plain data, beside its parameters, moments and carried state. */
 export interface Progress {
+  /** Number of steps done. */
   readonly step: number;
+  /** Number of tokens that were fed in all steps. */
   readonly tokens: number;
+  /** The place in the data. */
   readonly data: DataState;
 }
 
