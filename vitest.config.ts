@@ -24,6 +24,7 @@ const LONG = [
   'packages/webgpu/test/scan-variants.test.ts',
   'packages/conformance/test/cli.test.ts',
   'packages/cpu/test/conformance.test.ts',
+  'packages/conformance/test/template.test.ts',
   'packages/mixers/test/golden.test.ts',
   'packages/conformance/src/conformance.test.ts',
   'packages/webgpu/test/attention-variants.test.ts',
