@@ -28,6 +28,8 @@ const app = await Application.bootstrapWithPlugins({
   entryFileName: 'index',
   parametersFormat: 'table',
   propertiesFormat: 'table',
+  // Nearly all are readonly, and a phone has no room for the column.
+  tableColumnSettings: { hideModifiers: true },
   useCodeBlocks: true,
   outputs: [{ name: 'markdown', path: join(here, 'src/generated/site/api') }],
   logLevel: 'Warn',
