@@ -39,6 +39,14 @@ async function valuesOf(model: TrainableModel, name: string): Promise<readonly n
   return [...(await model.source()({ ...model.parameter(name) })).data];
 }
 
+it('has no parameter of an unknown name, and says which it has', async () => {
+  const model = await create();
+  expect(() => model.parameter('layers.0.none')).toThrow(
+    expect.objectContaining({ code: 'invalid-argument', message: expect.stringContaining(model.parameters[0]!.name) }),
+  );
+  model.dispose();
+});
+
 describe('a model with adapters', () => {
   it('begins as its base, trains the adapters alone, and is merged where it is read', async () => {
     const before = backend.memory().tensors;

@@ -124,9 +124,20 @@ export class TrainableModel {
     }
   }
 
-  /** The parameter of this name, which is one of `parameters`. */
+  /**
+   * The parameter of this name, which is one of `parameters`.
+   * @throws MambaError `invalid-argument` where there is none.
+   */
   parameter(name: string): TrainedParameter {
-    return this.#byName.get(name)!;
+    const parameter = this.#byName.get(name);
+    if (parameter === undefined)
+      throw new MambaError('invalid-argument', `the model has no parameter ${name}`, {
+        origin: 'TrainableModel.parameter',
+        given: name,
+        expected: `one of its ${this.parameters.length} names, such as ${this.parameters[0]?.name}`,
+        remedy: 'The names are those of `parameters`.',
+      });
+    return parameter;
   }
 
   /** The tensors that have gradients. */

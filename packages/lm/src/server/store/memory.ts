@@ -1,6 +1,7 @@
 import { checkInteger, checkOptions } from '@mamba/core/toolkit';
 import type { SetOptions, Store } from './store.ts';
 
+/** What bounds a store in process. */
 export interface MemoryStoreOptions {
   /** Bytes of all values and keys together; those that were not used for longest are dropped first. Default 256 MiB. */
   readonly maxBytes?: number | undefined;

@@ -2,6 +2,7 @@ import { invalid, MambaError } from '@mamba/core';
 import { checkInteger, checkOptions } from '@mamba/core/toolkit';
 import type { SetOptions, Store } from './store.ts';
 
+/** Where the keys of a store in Redis or Valkey begin, and how long its answers may take. */
 export interface RedisOptions {
   /** Precedes every key, so that one server may hold several deployments. Default `mamba-lm:`. */
   readonly prefix?: string | undefined;

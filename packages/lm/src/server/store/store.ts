@@ -22,6 +22,7 @@ export interface Store {
   close(): Promise<void>;
 }
 
+/** How long a value is kept, and what has to be there for it to be set. */
 export interface SetOptions {
   readonly ttlMs: number;
   readonly ifAbsent?: boolean | undefined;
