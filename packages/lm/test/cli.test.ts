@@ -646,7 +646,7 @@ describe('mamba-lm', () => {
     });
     expect(named).toMatchObject({
       status: 1,
-      stderr: expect.stringMatching(/^error: WebGPU has no adapter here.+\n$/),
+      stderr: expect.stringMatching(/^error: WebGPU has no adapter here.+\nsee docs\/errors.md#unavailable\n$/),
     });
   });
 

@@ -7,6 +7,8 @@ import { invalid } from '@mamba/core';
 
 /** The package that is copied. It is complete, and its backend is called `mine`. */
 const TEMPLATE = fileURLToPath(new URL('../../template/', import.meta.url));
+/** A published package may hold no second package.json with exports: bundlers differ on it. */
+const MANIFEST = 'package.template.json';
 
 /**
  * Writes the package to a folder, which is new or empty. The backend is called as the folder is.
@@ -25,15 +27,18 @@ export async function writeTemplate(folder: string, version: string): Promise<re
     .filter((entry) => entry.isFile())
     .map((entry) => join(entry.parentPath, entry.name).slice(TEMPLATE.length))
     .sort();
-  for (const file of files) {
-    const text = (await readFile(join(TEMPLATE, file), 'utf8'))
+  const written: string[] = [];
+  for (const from of files) {
+    const file = from === MANIFEST ? 'package.json' : from;
+    const text = (await readFile(join(TEMPLATE, from), 'utf8'))
       .replaceAll('"*"', `"^${version}"`)
       .replace(/(?<=backend-|')mine\b/g, name)
       .replace(/\bmine\b/g, identifier);
     await mkdir(dirname(join(folder, file)), { recursive: true });
     await writeFile(join(folder, file), text);
+    written.push(file);
   }
-  return files;
+  return written;
 }
 
 async function filesIn(folder: string): Promise<readonly string[]> {
