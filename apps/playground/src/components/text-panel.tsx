@@ -6,7 +6,6 @@ import { speedWords } from '../pace.ts';
 import type { Playground } from '../playground.ts';
 import { samplingOptions } from '../sampling.ts';
 import { shadingOf } from '../selection/shading.ts';
-import { ranges } from '../selection/summary.ts';
 import { Action } from './action.tsx';
 import { Branches } from './branches.tsx';
 import { COMPOSER, Composer } from './composer.tsx';
@@ -87,15 +86,7 @@ export function TextPanel({ playground }: { readonly playground: Playground }) {
           </p>
         )}
       </div>
-      {look !== undefined && (
-        <TokenReadout
-          map={look.map}
-          spans={ranges(look.map, view.scale)}
-          label={look.labels[token!]!}
-          token={token!}
-          layer={Math.min(view.layer, look.map.layers.length - 1)}
-        />
-      )}
+      {look !== undefined && <TokenReadout look={look} view={view} token={token!} />}
       <dl class="facts live" aria-label="This branch">
         <Fact name="Read so far" value={count(branch.length, 'token')} />
         <Fact

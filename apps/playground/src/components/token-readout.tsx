@@ -1,17 +1,17 @@
-import type { DeltaMap } from '@mamba/lm';
-import { position, type Range, readout } from '../selection/summary.ts';
+import type { Look, View } from '../selection/looks.ts';
+import { position, ranges, readout } from '../selection/summary.ts';
 
 interface TokenReadoutProps {
-  readonly map: DeltaMap;
-  readonly spans: readonly Range[];
-  readonly label: string;
+  readonly look: Look;
+  readonly view: View;
+  /** A token of the look. */
   readonly token: number;
-  /** The chosen layer; -1 for all. */
-  readonly layer: number;
 }
 
 /** One token: a bar for each layer, as high as its delta lies in the layer's range, and the numbers. */
-export function TokenReadout({ map, spans, label, token, layer }: TokenReadoutProps) {
+export function TokenReadout({ look: { map, labels }, view, token }: TokenReadoutProps) {
+  const spans = ranges(map, view.scale);
+  const layer = Math.min(view.layer, map.layers.length - 1);
   return (
     <p class="readout">
       <span class="bars" aria-hidden="true">
@@ -23,7 +23,7 @@ export function TokenReadout({ map, spans, label, token, layer }: TokenReadoutPr
           />
         ))}
       </span>
-      <output aria-live="polite">{readout(map.layers, label, token, layer)}</output>
+      <output aria-live="polite">{readout(map.layers, labels[token]!, token, layer)}</output>
     </p>
   );
 }

@@ -13,9 +13,9 @@ const TOKENS = 90;
 
 /** What a fork took, as it was measured. */
 export interface ForkCost {
-  /** Of the file that holds the state. */
+  /** The size of the file that holds the state. */
   readonly bytes: number;
-  /** To save the state and to open it twice. */
+  /** The time to save the state and to open it twice. */
   readonly milliseconds: number;
   /** Tokens of the beginning. */
   readonly tokens: number;

@@ -5,7 +5,6 @@ import { ShadedText, tokenAfter } from '../../components/shaded-text.tsx';
 import { TokenReadout } from '../../components/token-readout.tsx';
 import { useTheme } from '../../components/use-theme.ts';
 import { shadingOf } from '../../selection/shading.ts';
-import { ranges } from '../../selection/summary.ts';
 import type { Showcase } from '../showcase.ts';
 import { Failure } from './failure.tsx';
 import { Scene } from './scene.tsx';
@@ -59,13 +58,7 @@ export function SelectionScene({ showcase: { passage } }: { readonly showcase: S
       </div>
       {look !== undefined && (
         <>
-          <TokenReadout
-            map={look.map}
-            spans={ranges(look.map, view.scale)}
-            label={look.labels[token!]!}
-            token={token!}
-            layer={view.layer}
-          />
+          <TokenReadout look={look} view={view} token={token!} />
           <div class="shades">
             <LayerField
               layer={view.layer}
