@@ -49,8 +49,8 @@ export interface Projection {
 export const VECTOR_ROWS = 8;
 
 /**
- * The outputs that a group of lanes takes at once, with one part of the loads of x and of the lanes. A load of q8 meets
- * four of x, one of q4 eight. On an H100 q4 from 2560 to 50280 takes 135 µs an output at a time, 75 by twos, and 69 by
+ * The outputs that a group of lanes takes at once, so that they share its loads of x: a load of q8 meets four of them,
+ * one of q4 eight. On an H100 q4 from 2560 to 50280 takes 135 µs an output at a time, 75 by twos, and 69 by
  * fours; from 5120 to 2560 it takes 15, 11 and 15.
  */
 function togetherOf(format: Storage['format'], outputs: number): 1 | 2 | 4 {
@@ -68,12 +68,7 @@ export function project(kernels: KernelContext, weight: Storage, call: Projectio
     const part = Math.min(most, outputs - firstRow);
     const common = { inputs, outputs: part, xRow, xOffset, yRow, yOffset: firstRow };
     const bindings = { x: call.x, weight: values, scales, bias: bias ?? gpu.unusedInput, y: call.y };
-    const overrides = {
-      FORMAT: format,
-      ALIGNED: aligned(inputs, xRow, xOffset, 4),
-      BIAS: bias !== undefined,
-      ACCUMULATE: accumulate,
-    };
+    const overrides = { FORMAT: format, BIAS: bias !== undefined, ACCUMULATE: accumulate };
     if (vector) {
       const { lanes, link, workgroup: alone } = laneGroups(gpu, inputs);
       const together = togetherOf(weight.format, part);
@@ -101,7 +96,8 @@ export function project(kernels: KernelContext, weight: Storage, call: Projectio
         workgroups: [across, down, rows],
       });
     } else {
-      multiplyTiles(kernels, overrides, bindings, { ...common, depth: inputs, rows });
+      const ALIGNED = aligned(inputs, xRow, xOffset, 4);
+      multiplyTiles(kernels, { ...overrides, ALIGNED }, bindings, { ...common, depth: inputs, rows });
     }
   }
 }
@@ -111,8 +107,7 @@ const SHARING_LANES = 256;
 
 /** Outputs of a workgroup that shares x, where a device should still be full of workgroups. */
 function sharing(outputs: number, lanes: number): number {
-  const filling = 2 ** Math.floor(Math.log2(Math.max(1, outputs / RESIDENT)));
-  return Math.max(1, Math.min(SHARING_LANES / lanes, filling));
+  return Math.min(SHARING_LANES / lanes, 2 ** Math.floor(Math.log2(Math.max(1, outputs / RESIDENT))));
 }
 
 /** The reason why a product of these sizes cannot run on this device, although x fits. */

@@ -54,8 +54,9 @@ export function dequantised(
   const stride = rowBytes(format, columns);
   const result = new Float32Array(rows * columns);
   for (let row = 0; row < rows; row++) {
+    const firstScale = 2 * row * pairsOf(columns);
     for (let column = 0; column < columns; column++) {
-      const scale = bfloat16ToNumber(scales[2 * row * pairsOf(columns) + Math.floor(column / BLOCK)]!);
+      const scale = bfloat16ToNumber(scales[firstScale + Math.floor(column / BLOCK)]!);
       result[row * columns + column] =
         scale * (format === 'q8' ? values[row * stride + column]! : nibble(values, row * stride, column));
     }
