@@ -19,7 +19,7 @@ interface Row {
   };
   /** What it said: how it failed, or what the backend is. */
   readonly said?: string;
-  /** Of rows that were checked by hand. */
+  /** When, and below it how, a row was checked by hand. */
   readonly date?: string;
   readonly how?: string;
 }

@@ -11,7 +11,13 @@ const LINEAR = 'h100-linear.json';
 
 export const h100 = (): readonly Picture[] => [write(), batches(), read(), scanBesideAttention(), products()];
 
-const kernelMachine = ({ device, node }: KernelReport): string => `${gpuOf(device.device)}, Node ${node.slice(1)}`;
+/** What a picture says of where its figures come from. */
+function sourceOf(
+  { device, node, date }: KernelReport,
+  ...files: readonly string[]
+): Pick<Picture, 'machine' | 'date' | 'files'> {
+  return { machine: `${gpuOf(device.device)}, Node ${node.slice(1)}`, date: dayOf(date), files };
+}
 
 function write(): Picture {
   const report = load<KernelReport>(MODELS);
@@ -28,9 +34,7 @@ function write(): Picture {
     logarithmic: false,
     better: 'more',
     series: [{ name: 'WebGPU', points }],
-    machine: kernelMachine(report),
-    date: dayOf(report.date),
-    files: [MODELS],
+    ...sourceOf(report, MODELS),
   };
 }
 
@@ -51,9 +55,7 @@ function batches(): Picture {
         .filter((row) => row.name === `decode mamba-130m float16 ${precision}`)
         .map(({ batch, 'tokens/s': rate }) => ({ x: batch!, y: rate! })),
     })),
-    machine: kernelMachine(report),
-    date: dayOf(report.date),
-    files: [BATCHES],
+    ...sourceOf(report, BATCHES),
   };
 }
 
@@ -73,9 +75,7 @@ function read(): Picture {
     logarithmic: false,
     better: 'more',
     series: [{ name: 'WebGPU', points }],
-    machine: kernelMachine(report),
-    date: dayOf(report.date),
-    files: [PREFILL],
+    ...sourceOf(report, PREFILL),
   };
 }
 
@@ -99,9 +99,7 @@ function scanBesideAttention(): Picture {
       },
       { name: 'PyTorch’s flash attention, float16', points: flash.map((row) => inMs(row.length, row.microseconds)) },
     ],
-    machine: kernelMachine(report),
-    date: dayOf(report.date),
-    files: [SCAN, FLASH],
+    ...sourceOf(report, SCAN, FLASH),
   };
 }
 
@@ -128,9 +126,7 @@ function products(): Picture {
         points: pointsOf((row) => row.name === 'linear float16' && units(row)),
       },
     ],
-    machine: kernelMachine(report),
-    date: dayOf(report.date),
-    files: [LINEAR],
+    ...sourceOf(report, LINEAR),
   };
 }
 

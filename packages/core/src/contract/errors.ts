@@ -53,13 +53,13 @@ const brand = Symbol.for('@mamba/error');
 export class MambaError extends Error {
   /** What went wrong. Programs switch on it. */
   readonly code: ErrorCode;
-  /** As in `ErrorDetails`. */
+  /** Where the value came from: an operation and argument (`selectiveScan.delta`), a file, a config field. */
   readonly origin: string | undefined;
-  /** As in `ErrorDetails`. */
+  /** What was given, in words. */
   readonly given: string | undefined;
-  /** As in `ErrorDetails`. */
+  /** What was expected, in words. */
   readonly expected: string | undefined;
-  /** As in `ErrorDetails`. */
+  /** What the caller can do about it. */
   readonly remedy: string | undefined;
   /** Where the code is explained: a page of the documentation, by its path in the repository and on the site. */
   readonly help: string;

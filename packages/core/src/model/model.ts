@@ -61,7 +61,7 @@ export interface ForwardResult {
 
 /** How `decode` generates tokens. */
 export interface DecodeOptions extends SampleOptions {
-  /** As in `ForwardOptions`. Default false. */
+  /** Gives the state away, as `ForwardOptions` has it. Default false. */
   readonly donateState?: boolean | undefined;
   /** Number of tokens to generate. */
   readonly count: number;

@@ -4,7 +4,7 @@ import stringWidth from 'string-width';
 export interface TableOptions {
   /** Columns that are aligned to the right. */
   readonly right?: readonly number[];
-  /** Of the whole table; undefined has no limit. */
+  /** The most columns of a terminal that the whole table takes; undefined has no limit. */
   readonly width?: number | undefined;
 }
 
