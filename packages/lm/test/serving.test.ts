@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import { type Backend, decodeSnapshot, encodeSnapshot, MambaError } from '@mamba/core';
 import { cpu } from '@mamba/cpu';
 import OpenAI from 'openai';
-import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, it, onTestFinished, vi } from 'vitest';
 import { type LanguageModel, loadModel } from '../src/index.ts';
 import {
   connectRedis,
@@ -320,6 +320,9 @@ describe('a server whose store is down', () => {
   };
 
   it('goes on without sessions, and says so', async () => {
+    // The limit below is that of one minute, which must not end between the requests.
+    const clock = vi.spyOn(Date, 'now').mockReturnValue(30_000);
+    onTestFinished(() => clock.mockRestore());
     const errors: unknown[] = [];
     const limits = { requestsPerMinute: 2 };
     const server = await start({ store: down, limits, metrics: true, onError: (error) => errors.push(error) });
