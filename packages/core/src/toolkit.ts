@@ -15,4 +15,11 @@ export { beyondRms } from './model/config.ts';
 export { modelSlots, stateBytes, stateGrows } from './model/slots.ts';
 export { checkBoolean, checkInteger, checkNumber, checkOneOf, checkOptions } from './operations/check.ts';
 export { checkFits, expectationOf, holds, misfit } from './tensor/fits.ts';
-export { bfloat16ToNumber, copyFloats, float16ToNumber, numberToBfloat16, numberToFloat16 } from './tensor/floats.ts';
+export {
+  bfloat16ToNumber,
+  copyFloats,
+  float16ToNumber,
+  narrowFloats,
+  numberToBfloat16,
+  numberToFloat16,
+} from './tensor/floats.ts';

@@ -1,5 +1,12 @@
 import { describe, expect, it } from 'vitest';
-import { bfloat16ToNumber, copyFloats, float16ToNumber, numberToBfloat16, numberToFloat16 } from './floats.ts';
+import {
+  bfloat16ToNumber,
+  copyFloats,
+  float16ToNumber,
+  narrowFloats,
+  numberToBfloat16,
+  numberToFloat16,
+} from './floats.ts';
 
 const { POSITIVE_INFINITY: inf, NaN: nan } = Number;
 
@@ -87,5 +94,26 @@ describe('copyFloats', () => {
   it('refuses integers', () => {
     const host = { dtype: 'int32', shape: [1], data: Int32Array.of(1) } as const;
     expect(() => copyFloats(host, new Float32Array(1))).toThrow(/float dtype/);
+  });
+});
+
+describe('narrowFloats', () => {
+  const values = [0, -0, 1, -1.0004, 65519.99, 65520, 2 ** -25 * 1.001, 3.4e38, 1e-45, inf, -inf, nan, 1 + 2 ** -11];
+  it.each(['float16', 'bfloat16'] as const)('rounds floats to %s as the conversion of a number does', (dtype) => {
+    const narrow = dtype === 'float16' ? numberToFloat16 : numberToBfloat16;
+    // A piece of a buffer, as the rows of a matrix are.
+    for (const from of [Float32Array, Float64Array]) {
+      const piece = from.from([7, ...values]).subarray(1);
+      const target = new Uint16Array(values.length);
+      narrowFloats(piece, target, dtype);
+      expect([...target]).toEqual([...piece].map(narrow));
+    }
+  });
+
+  it('does not round twice where a number has more bits than float32', () => {
+    // A little above the middle of 1 and its neighbour: float32 rounds it to the middle, and the middle goes to 1.
+    const target = new Uint16Array(2);
+    narrowFloats(Float64Array.of(1 + 2 ** -11 + 2 ** -40, -1 - 2 ** -11 + 2 ** -40), target, 'float16');
+    expect([...target]).toEqual([0x3c01, 0xbc00]);
   });
 });

@@ -13,33 +13,51 @@ export function copyFloats(host: HostTensor, target: Float32Array | Float64Array
     target.set(data);
     return;
   }
-  const widen = dtype === 'float16' ? float16ToNumber : bfloat16ToNumber;
-  for (let index = 0; index < data.length; index++) target[index] = widen(data[index]!);
+  if (dtype === 'bfloat16' && target instanceof Float32Array) {
+    const bits = new Uint32Array(target.buffer, target.byteOffset, data.length);
+    for (let index = 0; index < data.length; index++) bits[index] = data[index]! << 16;
+    return;
+  }
+  if (dtype === 'float16') {
+    for (let index = 0; index < data.length; index++) target[index] = ofFloat16[data[index]!]!;
+  } else {
+    for (let index = 0; index < data.length; index++) target[index] = bfloat16ToNumber(data[index]!);
+  }
+}
+
+/** Rounds floats into `target`, each as `numberToFloat16` or `numberToBfloat16` does. */
+export function narrowFloats(
+  values: Float32Array | Float64Array,
+  target: Uint16Array,
+  dtype: 'float16' | 'bfloat16',
+): void {
+  if (values instanceof Float64Array) {
+    const narrow = dtype === 'float16' ? numberToFloat16 : numberToBfloat16;
+    for (let index = 0; index < values.length; index++) target[index] = narrow(values[index]!);
+    return;
+  }
+  const bits = new Uint32Array(values.buffer, values.byteOffset, values.length);
+  if (dtype === 'float16') {
+    for (let index = 0; index < bits.length; index++) target[index] = float16Of(bits[index]!);
+  } else {
+    for (let index = 0; index < bits.length; index++) target[index] = bfloat16Of(bits[index]!);
+  }
 }
 
 /** Converts IEEE binary16 bits to a number, including subnormals, infinities and NaN. */
 export function float16ToNumber(bits: number): number {
-  const sign = bits & 0x8000 ? -1 : 1;
-  const exponent = (bits >> 10) & 0x1f;
-  const fraction = bits & 0x3ff;
-  if (exponent === 0x1f) return fraction === 0 ? sign * Number.POSITIVE_INFINITY : Number.NaN;
-  // The same exponent and fraction as a float32 are the value times 2^-112, exactly, subnormals included.
-  words[0] = (bits & 0x7fff) << 13;
-  return sign * floats[0]! * BIASES;
+  return ofFloat16[bits & 0xffff]!;
 }
 
 /** Converts a number to IEEE binary16 bits, rounded to nearest, ties to even. */
 export function numberToFloat16(value: number): number {
-  if (Number.isNaN(value)) return 0x7e00;
-  const sign = value < 0 || Object.is(value, -0) ? 0x8000 : 0;
-  const magnitude = Math.abs(value);
-  if (magnitude >= 65520) return sign | 0x7c00;
-  if (magnitude < 2 ** -14) return sign | roundHalfEven(magnitude * 2 ** 24);
-  const exponent = Math.floor(Math.log2(magnitude));
-  // log2 may round up to the next integer just below a power of two.
-  const scale = 2 ** (magnitude < 2 ** exponent ? exponent - 1 : exponent);
-  const fraction = roundHalfEven((magnitude / scale - 1) * 1024);
-  return sign | (((Math.log2(scale) + 15) << 10) + fraction);
+  floats[0] = value;
+  const rounded = floats[0];
+  let bits = words[0]!;
+  // Rounding twice, to float32 and then to float16, is right where the first is towards zero and keeps in its last bit
+  // whether anything was cut.
+  if (rounded !== value && !Number.isNaN(value)) bits = (Math.abs(rounded) > Math.abs(value) ? bits - 1 : bits) | 1;
+  return float16Of(bits);
 }
 
 /** Converts bfloat16 bits, the upper half of a float32, to a number. */
@@ -50,20 +68,41 @@ export function bfloat16ToNumber(bits: number): number {
 
 /** Converts a number to bfloat16 bits: its float32 value rounded to nearest, ties to even. */
 export function numberToBfloat16(value: number): number {
-  if (Number.isNaN(value)) return 0x7fc0;
   floats[0] = value;
-  const word = words[0]!;
-  return ((word + 0x7fff + ((word >>> 16) & 1)) >>> 16) & 0xffff;
+  return bfloat16Of(words[0]!);
 }
 
-/** The power of two between the exponent biases of float32 and binary16. */
-const BIASES = 2 ** (127 - 15);
 const floats = new Float32Array(1);
 const words = new Uint32Array(floats.buffer);
 
-function roundHalfEven(value: number): number {
-  const floor = Math.floor(value);
-  const rest = value - floor;
-  if (rest !== 0.5) return Math.round(value);
-  return floor % 2 === 0 ? floor : floor + 1;
+/** The number of each pattern of 16 bits. A lookup takes a tenth of the time of the arithmetic. */
+const ofFloat16 = Float32Array.from({ length: 2 ** 16 }, (_, bits) => {
+  const sign = bits & 0x8000 ? -1 : 1;
+  const exponent = (bits >> 10) & 0x1f;
+  const fraction = bits & 0x3ff;
+  if (exponent === 0x1f) return fraction === 0 ? sign * Number.POSITIVE_INFINITY : Number.NaN;
+  return sign * (exponent === 0 ? fraction * 2 ** -24 : (1 + fraction / 1024) * 2 ** (exponent - 15));
+});
+
+/** The binary16 bits of the bits of a float32. */
+function float16Of(bits: number): number {
+  const sign = (bits >>> 16) & 0x8000;
+  const magnitude = bits & 0x7fffffff;
+  if (magnitude > 0x7f800000) return 0x7e00;
+  // From 2^16 on. Between 65520 and there the rounding below carries into the exponent, which gives infinity as well.
+  if (magnitude >= 0x47800000) return sign | 0x7c00;
+  // Below 2^-14 results are multiples of 2^-24, which is the last bit of a float32 between a half and one.
+  if (magnitude < 0x38800000) {
+    words[0] = magnitude;
+    floats[0] = floats[0]! + 0.5;
+    return sign | (words[0]! - 0x3f000000);
+  }
+  // The exponents' biases differ by 112. Half a unit less one, and one where the last kept bit is odd.
+  return sign | ((magnitude - (112 << 23) + 0xfff + ((magnitude >>> 13) & 1)) >>> 13);
+}
+
+/** The bfloat16 bits of the bits of a float32. */
+function bfloat16Of(bits: number): number {
+  if ((bits & 0x7fffffff) > 0x7f800000) return 0x7fc0;
+  return ((bits + 0x7fff + ((bits >>> 16) & 1)) >>> 16) & 0xffff;
 }

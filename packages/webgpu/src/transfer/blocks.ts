@@ -3,42 +3,33 @@
  * of every backend: a scale is bfloat16, rounded away from zero, and the integers are rounded for that scale, so that
  * its 8 bits cost no accuracy.
  */
-import type { HostTensor } from '@mamba/core';
 import { bfloat16ToNumber } from '@mamba/core/driver';
 import { BLOCK, pairsOf, rowBytes } from '../storage.ts';
 import type { Encoded } from './encode.ts';
 
 type Quantised = 'q8' | 'q4';
 
-export function quantised(
-  data: HostTensor['data'],
-  widen: (value: number) => number,
-  format: Quantised,
-  columns: number,
-  rows: number,
-): Encoded {
+export function quantised(data: Float32Array, format: Quantised, columns: number, rows: number): Encoded {
   const stride = rowBytes(format, columns);
   const values = new Int8Array(rows * stride);
   const scales = new Uint16Array(2 * rows * pairsOf(columns));
   /** Bytes of a weight. */
   const width = format === 'q8' ? 1 : 1 / 2;
-  const block = new Float32Array(BLOCK);
   const [write, limit] = format === 'q8' ? ([writeBytes, 127] as const) : ([writeNibbles, -8] as const);
   for (let row = 0; row < rows; row++) {
     for (let begin = 0; begin < columns; begin += BLOCK) {
-      const count = Math.min(BLOCK, columns - begin);
+      const from = row * columns + begin;
+      const to = from + Math.min(BLOCK, columns - begin);
       let extreme = 0;
-      for (let i = 0; i < count; i++) {
-        const value = Math.fround(widen(data[row * columns + begin + i]!));
-        block[i] = value;
-        if (Math.abs(value) > Math.abs(extreme)) extreme = value;
+      for (let i = from; i < to; i++) {
+        if (Math.abs(data[i]!) > Math.abs(extreme)) extreme = data[i]!;
       }
       // The value of largest magnitude becomes -8 in q4, so that all 16 values are used.
       const bits = roundedAway((format === 'q8' ? Math.abs(extreme) : extreme) / limit);
       const scale = bfloat16ToNumber(bits);
       if (scale === 0) continue;
       scales[2 * row * pairsOf(columns) + begin / BLOCK] = bits;
-      write(values, row * stride + begin * width, block, count, Math.fround(1 / scale));
+      write(values, row * stride + begin * width, { data, from, to }, Math.fround(1 / scale));
     }
   }
   return { values: new Uint8Array(values.buffer), scales: new Uint8Array(scales.buffer) };
@@ -55,24 +46,36 @@ export function dequantised(
   const result = new Float32Array(rows * columns);
   for (let row = 0; row < rows; row++) {
     const firstScale = 2 * row * pairsOf(columns);
-    for (let column = 0; column < columns; column++) {
-      const scale = bfloat16ToNumber(scales[firstScale + Math.floor(column / BLOCK)]!);
-      result[row * columns + column] =
-        scale * (format === 'q8' ? values[row * stride + column]! : nibble(values, row * stride, column));
+    for (let begin = 0; begin < columns; begin += BLOCK) {
+      const scale = bfloat16ToNumber(scales[firstScale + begin / BLOCK]!);
+      const end = Math.min(begin + BLOCK, columns);
+      for (let column = begin; column < end; column++) {
+        const integer = format === 'q8' ? values[row * stride + column]! : nibble(values, row * stride, column);
+        result[row * columns + column] = scale * integer;
+      }
     }
   }
   return result;
 }
 
-function writeBytes(to: Int8Array, at: number, block: Float32Array, count: number, inverse: number): void {
-  for (let i = 0; i < count; i++) to[at + i] = Math.max(-127, Math.min(127, nearestEven(block[i]! * inverse)));
+/** The columns of a block: places in `data`. */
+interface Block {
+  readonly data: Float32Array;
+  readonly from: number;
+  readonly to: number;
+}
+
+function writeBytes(target: Int8Array, at: number, { data, from, to }: Block, inverse: number): void {
+  for (let i = from; i < to; i++)
+    target[at + i - from] = Math.max(-127, Math.min(127, nearestEven(data[i]! * inverse)));
 }
 
 /** Sixteen bytes: the columns from 0 to 15 in their low nibbles, and those from 16 to 31 in their high ones. */
-function writeNibbles(to: Int8Array, at: number, block: Float32Array, count: number, inverse: number): void {
-  for (let i = 0; i < count; i++) {
-    const value = Math.max(-8, Math.min(7, nearestEven(block[i]! * inverse))) & 15;
-    to[at + (i & 15)]! |= i < 16 ? value : value << 4;
+function writeNibbles(target: Int8Array, at: number, { data, from, to }: Block, inverse: number): void {
+  for (let i = from; i < to; i++) {
+    const value = Math.max(-8, Math.min(7, nearestEven(data[i]! * inverse))) & 15;
+    const column = i - from;
+    target[at + (column & 15)]! |= column < 16 ? value : value << 4;
   }
 }
 
