@@ -19,7 +19,8 @@ export function copyFloats(host: HostTensor, target: Float32Array | Float64Array
     return;
   }
   if (dtype === 'float16') {
-    for (let index = 0; index < data.length; index++) target[index] = ofFloat16[data[index]!]!;
+    const numbers = float16Numbers();
+    for (let index = 0; index < data.length; index++) target[index] = numbers[data[index]!]!;
   } else {
     for (let index = 0; index < data.length; index++) target[index] = bfloat16ToNumber(data[index]!);
   }
@@ -46,7 +47,7 @@ export function narrowFloats(
 
 /** Converts IEEE binary16 bits to a number, including subnormals, infinities and NaN. */
 export function float16ToNumber(bits: number): number {
-  return ofFloat16[bits & 0xffff]!;
+  return float16Numbers()[bits & 0xffff]!;
 }
 
 /** Converts a number to IEEE binary16 bits, rounded to nearest, ties to even. */
@@ -75,14 +76,21 @@ export function numberToBfloat16(value: number): number {
 const floats = new Float32Array(1);
 const words = new Uint32Array(floats.buffer);
 
-/** The number of each pattern of 16 bits. A lookup takes a tenth of the time of the arithmetic. */
-const ofFloat16 = Float32Array.from({ length: 2 ** 16 }, (_, bits) => {
-  const sign = bits & 0x8000 ? -1 : 1;
-  const exponent = (bits >> 10) & 0x1f;
-  const fraction = bits & 0x3ff;
-  if (exponent === 0x1f) return fraction === 0 ? sign * Number.POSITIVE_INFINITY : Number.NaN;
-  return sign * (exponent === 0 ? fraction * 2 ** -24 : (1 + fraction / 1024) * 2 ** (exponent - 15));
-});
+/** The number of each pattern of 16 bits: a lookup takes a tenth of the time of the arithmetic. */
+function float16Numbers(): Float32Array {
+  if (ofFloat16 !== undefined) return ofFloat16;
+  ofFloat16 = new Float32Array(2 ** 16);
+  const bits = new Uint32Array(ofFloat16.buffer);
+  for (let pattern = 0; pattern < 2 ** 16; pattern++) {
+    // The same exponent and fraction as a float32 are the value times 2^-112, exactly, subnormals included.
+    bits[pattern] = ((pattern & 0x8000) << 16) | ((pattern & 0x7fff) << 13);
+    ofFloat16[pattern]! *= 2 ** 112;
+    if ((pattern & 0x7c00) === 0x7c00) bits[pattern]! |= 0x7f800000;
+  }
+  return ofFloat16;
+}
+
+let ofFloat16: Float32Array | undefined;
 
 /** The binary16 bits of the bits of a float32. */
 function float16Of(bits: number): number {

@@ -10,7 +10,7 @@ import { type ChatFlags, chat } from './chat.ts';
 import { checkSampling, repeatBy, withDefaults } from './flags.ts';
 import { openInput, readPrompt } from './input.ts';
 import { withCheckpoint } from './location.ts';
-import { listen, type ServeFlags } from './serve.ts';
+import type { ServeFlags } from './serve.ts';
 import { print, progress, remark, textOutput } from './terminal.ts';
 
 export interface SamplingFlags extends Omit<SamplingOptions, 'logitBias'> {
@@ -130,6 +130,8 @@ export async function chatWith(
 
 export async function serve(folder: string, flags: ServeFlags & Common, signal: AbortSignal): Promise<void> {
   const { backend, weights, tokenizer, ...settings } = flags;
+  // The packages of a server take as long to load as all others together, so that only this command loads them.
+  const { listen } = await import('./serve.ts');
   const serving = await listen(folder, settings);
   try {
     await withModel({ backend, weights, tokenizer }, folder, signal, (lm) => serving.run(lm, signal));

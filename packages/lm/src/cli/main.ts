@@ -10,6 +10,7 @@ import { type ConvertFlags, convert } from './convert.ts';
 import { unescapeText } from './escapes.ts';
 import { byFlag, isUsageError, usageHint } from './flags.ts';
 import { type InspectFlags, inspect } from './inspect.ts';
+import { missingPackages } from './packages.ts';
 
 const aborter = new AbortController();
 let outputClosed = false;
@@ -157,8 +158,11 @@ function report(error: unknown): number {
   }
   const told = byFlag(error);
   if (isMambaError(told)) process.stderr.write(`error: ${messageWithHelp(told)}\n`);
-  // Other errors are bugs: the stack shows where.
-  else process.stderr.write(`unexpected error: ${told instanceof Error ? told.stack : String(told)}\n`);
+  // Other errors are bugs, and the stack shows where, but for a package that only this command needs.
+  else {
+    const stack = told instanceof Error ? told.stack : String(told);
+    process.stderr.write(`${missingPackages(told) ?? `unexpected error: ${stack}`}\n`);
+  }
   return isUsageError(told) ? 2 : 1;
 }
 
