@@ -1,8 +1,9 @@
 import type { Driver } from '@mamba/core/driver';
-import { fusedBlocks } from './blocks/block-kernel.ts';
+import { fusedBlocks, layerKernel } from './blocks/block-kernel.ts';
 import { capture } from './capture.ts';
 import { isSoftware } from './gpu/acquire.ts';
 import type { Gpu } from './gpu/gpu.ts';
+import { joinMatrices } from './joined.ts';
 import { fusedModel } from './model/fused-model.ts';
 import { adamw, Rates } from './operations/adamw.ts';
 import { add } from './operations/add.ts';
@@ -30,7 +31,7 @@ import { multiply } from './operations/multiply.ts';
 import { multiplyBackward } from './operations/multiply-backward.ts';
 import { rmsNorm } from './operations/rms-norm.ts';
 import { rmsNormBackward } from './operations/rms-norm-backward.ts';
-import { rope, ropeBackward, Turns } from './operations/rope.ts';
+import { rope, ropeBackward } from './operations/rope.ts';
 import { s4d } from './operations/s4d.ts';
 import { s4dBackward } from './operations/s4d-backward.ts';
 import { sample } from './operations/sample.ts';
@@ -46,10 +47,9 @@ import { read, supportsUpload, upload, uploadRows } from './transfer/transfer.ts
 
 export function createDriver(gpu: Gpu, options: KernelOptions = {}): Driver<Storage> {
   const kernels = kernelContext(gpu, options);
-  const { matrixUnits } = kernels;
+  const { matrixUnits, turns, places } = kernels;
   const { info } = gpu;
   const rates = new Rates(gpu);
-  const turns = new Turns(gpu);
   return {
     name: 'webgpu',
     description: `WebGPU, ${[info.vendor, info.architecture, info.description].filter(Boolean).join(' ')}`,
@@ -109,7 +109,8 @@ export function createDriver(gpu: Gpu, options: KernelOptions = {}): Driver<Stor
     upload: (host, target) => upload(gpu, host, target),
     uploadRows: (spec, target) => uploadRows(gpu, spec, target),
     read: (tensor) => read(gpu, tensor),
-    free({ parts }) {
+    free({ parts, joined }) {
+      if (joined !== undefined && --joined.alive.parts > 0) return;
       for (const { buffer } of parts) gpu.give(buffer);
     },
     synchronize: () => gpu.readback.synchronize(),
@@ -122,9 +123,12 @@ export function createDriver(gpu: Gpu, options: KernelOptions = {}): Driver<Stor
     dispose() {
       rates.dispose();
       turns.dispose();
+      places.dispose();
       return gpu.dispose();
     },
     blocks: fusedBlocks(kernels),
+    layer: (context, source) => layerKernel(kernels, context, source),
+    join: (matrices) => joinMatrices(gpu, matrices),
     model: (context, config, weights) => fusedModel(kernels, context, config, weights),
   };
 }

@@ -3,6 +3,7 @@ import type { DType } from '@mamba/core';
 import type { DeviceTensor } from '@mamba/core/driver';
 import type { PooledBuffer } from './gpu/buffer-pool.ts';
 import type { BufferRange } from './gpu/shader.ts';
+import type { Joined } from './joined.ts';
 
 export type Format = 'float32' | 'int32' | 'float16' | 'bfloat16' | 'q8' | 'q4';
 
@@ -30,6 +31,8 @@ export interface Part {
 export interface Storage {
   readonly format: Format;
   readonly parts: readonly Part[];
+  /** The matrix that this one is a part of; undefined where it has its memory for itself. */
+  readonly joined?: Joined | undefined;
 }
 
 /** The storage of a tensor that is not split. Its one part has all rows. */

@@ -74,6 +74,11 @@ class CheckedBackend<S> extends OperationMethods implements Backend, TensorOwner
     };
     registerFusion(this, {
       block: (config, weights, dModel) => fusedBlock(driver, context, config, weights, dModel),
+      layer: (source) => driver.layer?.(context, source),
+      join: (matrices) =>
+        driver
+          .join?.(matrices.map((matrix) => this.#device('a joined matrix', matrix)))
+          ?.map((storage, index) => this.#adopt(storage, matrices[index]!)),
       model: (config, weights) => driver.model?.(context, config, weights),
     });
   }

@@ -3,7 +3,7 @@
  * dtypes, options, ownership and disposal once, so that a kernel receives only valid calls that `supports` accepted.
  * `S` is the type that stands for device memory: an address, a GPUBuffer, a typed array.
  */
-import type { BlockKernel, BlockWeights } from '../blocks/contract.ts';
+import type { BlockKernel, BlockWeights, LayerKernel } from '../blocks/contract.ts';
 import type { BlockConfig, BlockKind } from '../blocks/kinds.ts';
 import type { Backend, BackendDetails, MemoryUse } from '../contract/backend.ts';
 import type { Support } from '../contract/capability.ts';
@@ -98,6 +98,17 @@ export interface Driver<S> {
   /** Optional. Fused forms of blocks, by kind. Default, and where one returns undefined: core composes the block. */
   readonly blocks?: FusedBlocks<S>;
   /**
+   * Optional. A fused form of a layer, for models that core walks through. Default, and where it returns undefined:
+   * core runs the norm, the block and the sum one after another.
+   */
+  layer?(context: FusionContext<S>, source: LayerSource): LayerKernel | undefined;
+  /**
+   * Optional. Copies matrices of a group that the kind joins (`BlockDefinition.joined`) to memory where one kernel can
+   * read them as one matrix. Each result is a matrix for itself as well, and freed by itself. Default, and where it
+   * returns undefined: the matrices stay where they are.
+   */
+  join?(matrices: readonly DeviceTensor<S>[]): readonly S[] | undefined;
+  /**
    * Optional. A fused form of a whole model. Default, and where it returns undefined (for a model with a kind of block
    * that it does not know, say): core runs the blocks one after another.
    */
@@ -116,6 +127,24 @@ export type FuseBlock<S, K extends BlockKind = BlockKind> = (
   weights: BlockWeights<Tensor>,
   dModel: number,
 ) => BlockKernel | undefined;
+
+/** What a layer is made of. The weights stay their creator's. */
+export interface LayerSource {
+  readonly config: BlockConfig;
+  readonly weights: BlockWeights<Tensor>;
+  readonly dModel: number;
+  readonly norm: LayerNormSource;
+}
+
+/** The norm before a block: an RMS norm, or a LayerNorm with its bias. */
+export interface LayerNormSource {
+  readonly kind: 'rms' | 'layer';
+  /** `[dModel]` */
+  readonly weight: Tensor;
+  /** `[dModel]`, of LayerNorm. */
+  readonly bias: Tensor | undefined;
+  readonly eps: number;
+}
 
 /** Kernels that a driver noted. */
 export interface CapturedKernels {

@@ -112,6 +112,29 @@ export interface BlockKernel {
   dispose?(): void;
 }
 
+/** A call of a layer, whose arguments are checked: of a block with the norm before it and the residual. */
+export interface LayerCall extends Omit<BlockCall, 'x'> {
+  /** `[batch, length, dModel]`: what the block's output is added to. */
+  readonly residual: Tensor;
+  /** What the norm takes: the residual, or for parallel blocks the residual before the first of them. */
+  readonly read: Tensor;
+  /** Whether nobody else needs the values of `residual`, so that the kernel may add to them in place. */
+  readonly donated: boolean;
+}
+
+export interface LayerResult {
+  /** `residual + block(norm(read))`, which belongs to the caller. It is the residual itself where that was added to. */
+  readonly residual: Tensor;
+  /** The state after the last token, which belongs to the caller. */
+  readonly state: BlockState;
+}
+
+/** Computes a layer. The weights belong to its creator. */
+export interface LayerKernel extends Omit<BlockKernel, 'forward'> {
+  /** Computes the layer. It leaves the state as it was, and frees what it made where it throws. */
+  forward(call: LayerCall): LayerResult;
+}
+
 /** The definition of a kind. `defineBlock` registers it under a name. */
 export interface BlockDefinition<Config = BlockConfig> {
   /** Optional. Values that a model takes for options that its config leaves out. Default: none. */
@@ -126,6 +149,11 @@ export interface BlockDefinition<Config = BlockConfig> {
    * else.
    */
   parameters(config: Config, dModel: number): readonly BlockParameter[];
+  /**
+   * Optional. Groups of matrices, by key, that are multiplied by the same input. A backend may store a group as one
+   * matrix. Default: none.
+   */
+  readonly joined?: readonly (readonly string[])[] | undefined;
   /** The slots of the block's state; none for a kind that works on each token by itself. */
   state(config: Config, dModel: number): readonly StateSlot[];
   /** The block composed of the backend's operations. The conformance suite holds every fused form to its results. */

@@ -8,7 +8,7 @@ import { memoryOf, sharedHandle } from '../backend/handle.ts';
 import type { Scope } from '../backend/scope.ts';
 import type { Backend } from '../contract/backend.ts';
 import { invalid, MambaError } from '../contract/errors.ts';
-import type { Tensor } from '../contract/tensor.ts';
+import type { Shape, Tensor } from '../contract/tensor.ts';
 import type { StateSlot } from './contract.ts';
 
 /** Number of tokens that a slot with an extent `length` holds for a row that has been fed `position` tokens. */
@@ -57,15 +57,52 @@ export function appendRows(
   rows: readonly Tensor[],
   positions: readonly number[],
 ): Appended {
-  const given = states.filter((state) => state !== undefined);
-  const [before = positions.map(() => 0), ...others] = given.map((state) => heldBy(slot, state, positions));
-  if (given.length % rows.length !== 0 || others.some((counts) => !sameCounts(counts, before)))
-    throw invalid('block.state', 'tensors of several states', 'the state that one call returned');
+  const { given, before } = beforeAppending(slot, states, rows.length, positions);
   if (rows.some((tensor) => memoryOf(tensor) === undefined)) return recorded(backend, scope, slot, given, rows, before);
   if (given.length > 0)
     return inPlace(backend, scope, given, rows, before) ?? copied(backend, scope, slot, given, rows, before);
   const tensors = rows.map((tensor) => holding(tensor, new Array<number>(positions.length).fill(tensor.shape[1]!)));
   return { tensors, state: tensors, before };
+}
+
+/** How a fused form makes and copies tensors of slots. */
+export interface SlotMemory {
+  /** Makes a tensor. Its values do not matter, since whoever asks for it writes what it reads. */
+  allocate(shape: Shape): Tensor;
+  /** Copies `count` rows from `first` on, of each row of the batch, to the beginning of another tensor. */
+  copyRows(from: Tensor, to: Tensor, first: number, count: number): void;
+}
+
+/**
+ * As `appendRows`, for a fused form that writes the new rows itself, from `before` of the results on. Where it does not
+ * get that far, the states before are as they were, and copy their rows when they go on.
+ * @param shape `[batch, length, …]` of the new rows.
+ * @throws MambaError `invalid-argument` on states that no single call returned.
+ */
+export function extendRows(
+  scope: Scope,
+  slot: Pick<StateSlot, 'window'>,
+  states: readonly (Tensor | undefined)[],
+  shape: Shape,
+  positions: readonly number[],
+  memory: SlotMemory,
+): Appended {
+  const { given, before } = beforeAppending(slot, states, states.length, positions);
+  const length = shape[1]!;
+  const behind = given.length > 0 ? placesBehind(given, length, before) : undefined;
+  if (behind !== undefined) {
+    const tensors = given.map((state) => scope.own(holding(sharedHandle(state)!, behind)));
+    return { tensors, state: tensors, before };
+  }
+  const { dropped, kept, after } = moved(slot, before, length);
+  const most = Math.max(...kept);
+  const capacity = most + length + (given.length > 0 ? roomBehind(most) : Math.min(length, MOST_ROOM));
+  const tensors = states.map((state) => {
+    const tensor = scope.own(memory.allocate(shape.with(1, capacity)));
+    if (state !== undefined) memory.copyRows(state, tensor, dropped, most);
+    return holding(tensor, after);
+  });
+  return { tensors, state: tensors, before: kept };
 }
 
 /** int32 `[batch]` of counts that differ, or the one count that all rows have, as operations take an offset. */
@@ -89,7 +126,7 @@ const held = new WeakMap<Tensor, readonly number[]>();
 /** The rows that were written to each memory. */
 const written = new WeakMap<object, readonly number[]>();
 
-/** Most rows of room behind a copy. Room grows with the rows, so that few rows are copied for each that is appended. */
+/** Most rows of room, unless a quarter of the rows is more. */
 const MOST_ROOM = 1024;
 
 type Counts = readonly number[];
@@ -109,6 +146,54 @@ function holding(tensor: Tensor, rows: Counts): Tensor {
   return tensor;
 }
 
+/** Rows of room behind a copy. Room grows with the rows, so that few are copied for each that is appended. */
+function roomBehind(rows: number): number {
+  return Math.min(rows, Math.max(MOST_ROOM, Math.floor(rows / 4)));
+}
+
+/** The states that are there, and the rows that all of them hold. */
+function beforeAppending(
+  slot: Pick<StateSlot, 'window'>,
+  states: readonly (Tensor | undefined)[],
+  slots: number,
+  positions: Counts,
+): { readonly given: readonly Tensor[]; readonly before: Counts } {
+  const given = states.filter((state) => state !== undefined);
+  const [before = positions.map(() => 0), ...others] = given.map((state) => heldBy(slot, state, positions));
+  if (given.length % slots !== 0 || others.some((counts) => !sameCounts(counts, before)))
+    throw invalid('block.state', 'tensors of several states', 'the state that one call returned');
+  return { given, before };
+}
+
+/**
+ * The rows that states hold after new ones were written behind those that they hold; undefined where they do not hold
+ * all that were written, or have no room.
+ */
+function placesBehind(states: readonly Tensor[], length: number, before: Counts): Counts | undefined {
+  const after = before.map((count) => count + length);
+  const most = Math.max(...after);
+  const fit = states.every((state) => {
+    const memory = memoryOf(state);
+    const last = memory && written.get(memory);
+    return last !== undefined && most <= state.shape[1]! && sameCounts(last, before);
+  });
+  return fit ? after : undefined;
+}
+
+/**
+ * The rows that a copy holds, before and after new ones are written behind them. All rows of the batch lose as many of
+ * their oldest rows, so that one copy serves them.
+ */
+function moved(
+  { window = Number.POSITIVE_INFINITY }: Pick<StateSlot, 'window'>,
+  before: Counts,
+  length: number,
+): { readonly dropped: number; readonly kept: Counts; readonly after: Counts } {
+  const dropped = Math.max(0, Math.min(...before) - window);
+  const kept = before.map((count) => count - dropped);
+  return { dropped, kept, after: kept.map((count) => count + length) };
+}
+
 /** Writes behind the rows of states that hold all that were written, where there is room; undefined elsewhere. */
 function inPlace(
   backend: Backend,
@@ -117,14 +202,8 @@ function inPlace(
   rows: readonly Tensor[],
   before: Counts,
 ): Appended | undefined {
-  const after = before.map((count) => count + rows[0]!.shape[1]!);
-  const most = Math.max(...after);
-  for (const state of states) {
-    const memory = memoryOf(state);
-    const last = memory && written.get(memory);
-    if (last === undefined || most > state.shape[1]!) return undefined;
-    if (!sameCounts(last, before)) return undefined;
-  }
+  const after = placesBehind(states, rows[0]!.shape[1]!, before);
+  if (after === undefined) return undefined;
   const where = offsetsOf(backend, scope, before);
   const tensors = states.map((state, index) => {
     backend.writeRows(state, rows[index]!, where);
@@ -137,23 +216,21 @@ function inPlace(
 function copied(
   backend: Backend,
   scope: Scope,
-  { window = Number.POSITIVE_INFINITY }: Pick<StateSlot, 'window'>,
+  slot: Pick<StateSlot, 'window'>,
   states: readonly Tensor[],
   rows: readonly Tensor[],
   before: Counts,
 ): Appended {
-  // All rows of the batch lose as many of their oldest rows, so that one slice serves them.
-  const dropped = Math.max(0, Math.min(...before) - window);
+  const { dropped, kept, after } = moved(slot, before, rows[0]!.shape[1]!);
   const most = Math.max(...before);
-  const kept = before.map((count) => count - dropped);
-  const after = kept.map((count) => count + rows[0]!.shape[1]!);
+  const space = roomBehind(most - dropped);
   const where = offsetsOf(backend, scope, kept);
   const tensors = states.map((state, index) => {
     const added = rows[index]!;
     const whole = dropped === 0 && most === state.shape[1];
     const old = whole ? state : scope.own(backend.slice(state, 1, dropped, most));
     // What the room holds does not matter, so it is a copy of some rows.
-    const room = most - dropped <= MOST_ROOM ? old : scope.own(backend.slice(old, 1, 0, MOST_ROOM));
+    const room = space === old.shape[1] ? old : scope.own(backend.slice(old, 1, 0, space));
     const tensor = scope.own(backend.concat([old, added, room], 1));
     if (room !== old) scope.drop(room);
     if (!whole) scope.drop(old);

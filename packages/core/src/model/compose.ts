@@ -1,6 +1,7 @@
+import { fusionOf } from '../backend/fusion.ts';
 import { Scope, scoped } from '../backend/scope.ts';
 import { blockKernel, composedBlock } from '../blocks/block.ts';
-import type { BlockKernel, BlockState, StateSlot } from '../blocks/contract.ts';
+import type { BlockKernel, BlockState, LayerKernel, StateSlot } from '../blocks/contract.ts';
 import { disposeState, exactSlot, gatherRows, slotShape, uploadSlot } from '../blocks/state.ts';
 import type { Backend } from '../contract/backend.ts';
 import type { Tensor } from '../contract/tensor.ts';
@@ -20,7 +21,7 @@ import { modelSlots } from './slots.ts';
 import { beginsGroup, embedTokens, finalHidden, logitsOf, type ModelParts, runLayer } from './walk.ts';
 
 export interface ComposeOptions {
-  /** Uses the backend's fused forms of blocks. Default true; tests compare fused forms with false. */
+  /** Uses the backend's fused forms of layers and blocks. Default true; tests compare fused forms with false. */
   readonly fusedBlocks?: boolean | undefined;
 }
 
@@ -32,7 +33,7 @@ export function composeModel(
   { fusedBlocks = true }: ComposeOptions = {},
 ): ModelKernel {
   const slots = modelSlots(config);
-  const kernels = blockKernels(backend, config, weights, fusedBlocks);
+  const kernels = layerKernels(backend, config, weights, fusedBlocks);
   const model: Composed = { backend, config, weights, kernels, slots };
   return {
     forward: (call) => forward(model, call),
@@ -48,18 +49,20 @@ export function composeModel(
   };
 }
 
-/** A kernel for each block. Where one cannot be made, those before it free what they hold (packed weights). */
-function blockKernels(
+/** A kernel for each layer. Where one cannot be made, those before it free what they hold (packed weights). */
+function layerKernels(
   backend: Backend,
-  { blocks, dModel }: ModelConfig,
+  config: ModelConfig,
   weights: ModelWeights<Tensor>,
   fused: boolean,
-): readonly BlockKernel[] {
-  const kernelOf = fused ? blockKernel : composedBlock;
-  const kernels: BlockKernel[] = [];
+): readonly LayerKernel[] {
+  const kernels: LayerKernel[] = [];
   try {
-    for (const [layer, block] of blocks.entries())
-      kernels.push(kernelOf(backend, block, weights.layers[layer]!.block, dModel));
+    for (const layer of config.blocks.keys())
+      kernels.push(
+        (fused ? fusedLayer(backend, config, weights, layer) : undefined) ??
+          composedLayer(backend, config, weights, layer, fused),
+      );
     return kernels;
   } catch (error) {
     for (const kernel of kernels) kernel.dispose?.();
@@ -67,9 +70,42 @@ function blockKernels(
   }
 }
 
+/** The backend's fused form of a layer; undefined where it has none, or where a factor comes before the sum. */
+function fusedLayer(
+  backend: Backend,
+  { blocks, dModel, normEps: eps, norm: kind = 'rms', multipliers }: ModelConfig,
+  weights: ModelWeights<Tensor>,
+  layer: number,
+): LayerKernel | undefined {
+  if ((multipliers?.residual ?? 1) !== 1) return undefined;
+  const { norm: weight, normBias: bias, block } = weights.layers[layer]!;
+  const norm = { kind, weight, bias, eps };
+  return fusionOf(backend)?.layer({ config: blocks[layer]!, weights: block, dModel, norm });
+}
+
+function composedLayer(
+  backend: Backend,
+  config: ModelConfig,
+  weights: ModelWeights<Tensor>,
+  layer: number,
+  fusedBlock: boolean,
+): LayerKernel {
+  const { blocks, dModel } = config;
+  const own = weights.layers[layer]!;
+  const kernel: BlockKernel = fusedBlock
+    ? blockKernel(backend, blocks[layer]!, own.block, dModel)
+    : composedBlock(backend, blocks[layer]!, own.block);
+  return {
+    forward: ({ residual, read, donated: _, ...call }) =>
+      runLayer({ backend, config }, own, kernel, residual, call, read),
+    weightsChanged: () => kernel.weightsChanged?.(),
+    dispose: () => kernel.dispose?.(),
+  };
+}
+
 interface Composed extends ModelParts {
   readonly weights: ModelWeights<Tensor>;
-  readonly kernels: readonly BlockKernel[];
+  readonly kernels: readonly LayerKernel[];
   readonly slots: readonly (readonly StateSlot[])[];
 }
 
@@ -149,15 +185,18 @@ function forward(model: Composed, call: ModelCall): ModelOutcome {
         read = residual;
       }
       const state = previous?.layers[index];
-      const given = { state, positions, resets, batch, length };
-      const next = runLayer(model, model.weights.layers[index]!, kernel, residual, given, read);
+      // Later blocks of a parallel group still need what they read, and the caller all hidden states.
+      const needed = call.hiddenStates || (residual === read && !beginsGroup(model.config, index + 1));
+      const given = { residual, read, donated: !needed, state, positions, resets, batch, length };
+      const next = kernel.forward(given);
       for (const tensor of Object.values(next.state)) scope.own(tensor);
       states.push(next.state);
+      if (next.residual === residual) continue;
       if (call.hiddenStates) kept.push(residual);
       else if (residual !== read) scope.drop(residual);
       residual = scope.own(next.residual);
     }
-    if (!kept.includes(read)) scope.drop(read);
+    if (read !== residual && !kept.includes(read)) scope.drop(read);
     let logits: Tensor | undefined;
     const last = (x: Tensor): Tensor =>
       call.logits === 'last' && length > 1 ? scope.own(backend.slice(x, 1, length - 1, length)) : x;

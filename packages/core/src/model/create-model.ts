@@ -1,5 +1,6 @@
 import { fusionOf } from '../backend/fusion.ts';
 import { disposeAll } from '../backend/scope.ts';
+import { blockDefinition } from '../blocks/kinds.ts';
 import type { Backend } from '../contract/backend.ts';
 import { MambaError } from '../contract/errors.ts';
 import { type DType, type HostRows, type HostTensor, sameShape, type Tensor } from '../contract/tensor.ts';
@@ -52,6 +53,7 @@ export async function createModel(
       if (signal?.aborted)
         throw new MambaError('aborted', 'loading was aborted', { origin: 'createModel', cause: signal.reason });
       uploaded.set(parameter.name, await load(backend, source, parameter, dtype, signal));
+      if (!composed) joinMatrices(backend, parameter, uploaded);
       onProgress?.(uploaded.size, parameters.length);
     }
     const weights = assembleWeights(config, (name) => uploaded.get(name)!);
@@ -91,6 +93,25 @@ async function load(
       signal,
     });
   return backend.upload(fitting(parameter, await source(parameter), dtype), { dtype, role: 'matrix' });
+}
+
+/**
+ * Lets the backend store the group of matrices that this parameter completes as one matrix. This happens here, where
+ * nobody else knows the tensors yet, and as soon as possible, so that one group at a time is held twice.
+ */
+function joinMatrices(backend: Backend, parameter: ParameterSpec, uploaded: Map<string, Tensor>): void {
+  if (parameter.kind === undefined) return;
+  const { joined = [] } = blockDefinition('createModel.config.blocks', parameter.kind);
+  for (const group of joined) {
+    if (parameter.key !== `block.${group.at(-1)}`) continue;
+    const names = group.map((key) => `layers.${parameter.layer}.block.${key}`);
+    const matrices = names.map((name) => uploaded.get(name));
+    if (!matrices.every((matrix) => matrix !== undefined)) continue;
+    const together = fusionOf(backend)?.join(matrices);
+    if (together === undefined) continue;
+    for (const [index, name] of names.entries()) uploaded.set(name, together[index]!);
+    disposeAll(matrices);
+  }
 }
 
 function fitting(parameter: ParameterSpec, host: HostTensor, dtype: DType): HostTensor {

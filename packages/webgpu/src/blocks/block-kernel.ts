@@ -1,105 +1,134 @@
+/**
+ * The kernels that core calls: of a block by itself, and of a layer of a model that the fused model does not take.
+ */
 import { MambaError, type Tensor } from '@mamba/core';
 import {
   type BlockCall,
-  type BlockConfig,
   type BlockKernel,
   type BlockResult,
-  type BlockWeights,
-  blockDefinition,
   type FuseBlock,
   type FusedBlocks,
   type FusionContext,
-  type StateSlot,
-  slotShape,
+  type LayerCall,
+  type LayerKernel,
+  type LayerResult,
+  type LayerSource,
+  scoped,
 } from '@mamba/core/driver';
-import { wholeRange } from '../gpu/gpu.ts';
+import { type Gpu, wholeRange } from '../gpu/gpu.ts';
 import type { BufferRange } from '../gpu/shader.ts';
+import { sum } from '../operations/add.ts';
 import type { KernelContext } from '../operations/kernel-context.ts';
+import { normaliseLayer } from '../operations/layer-norm.ts';
 import { rangeOf, type Storage, unsplitStorage } from '../storage.ts';
-import { shareBuffers } from './buffers.ts';
-import type { FusedBlock } from './fused-block.ts';
-import { bindBlock, FUSED_KINDS, fusedKind } from './kinds.ts';
-import { allocateSlots, carryOver, rangesOf } from './slots.ts';
+import type { BoundBlock, CoreCall } from './bound-block.ts';
+import { bindForCore, CORE_KINDS, type CoreSource } from './core-kinds.ts';
 
 /** Functions that make the kernel of one block, for each kind that has a fused form. */
 export function fusedBlocks(kernels: KernelContext): FusedBlocks<Storage> {
-  const fuse: FuseBlock<Storage> = (...args) => blockKernel(kernels, ...args);
-  return Object.fromEntries(FUSED_KINDS.map((kind) => [kind, fuse]));
+  const fuse: FuseBlock<Storage> = (context, config, weights, dModel) =>
+    blockKernel(kernels, context, { config, weights, dModel, norm: undefined });
+  return Object.fromEntries(CORE_KINDS.map((kind) => [kind, fuse]));
 }
 
-/**
- * Makes one block for core: a block by itself, or one of a model that the fused model does not take. Returns undefined
- * where this device cannot run it, so that the composed operations say what is refused.
- */
+/** Undefined where this device cannot run the block, so that the composed operations say what is refused. */
 function blockKernel(
   kernels: KernelContext,
   context: FusionContext<Storage>,
-  config: BlockConfig,
-  weights: BlockWeights<Tensor>,
-  dModel: number,
+  source: CoreSource,
 ): BlockKernel | undefined {
-  if (fusedKind(config.kind)?.refusal(kernels, config, 1, 1) !== undefined) return undefined;
-  const source = { config, weights, dModel, norm: undefined };
-  const fused = kernels.gpu.allocating((allocator) => bindBlock(kernels, allocator, context, source));
-  const slots = blockDefinition('block.kind', config.kind).state(config, dModel);
-  const block: Block = { kernels, context, config, fused, slots };
-  return {
-    forward: (call) => forward(block, call),
-    weightsChanged: () => fused.repack(),
-    dispose: () => fused.dispose(),
-  };
+  const block = bindForCore(kernels, context, source);
+  return (
+    block && {
+      forward: (call) => forwardBlock(kernels.gpu, context, block, call),
+      weightsChanged: () => block.repack(),
+      dispose: () => block.dispose(),
+    }
+  );
 }
 
-interface Block {
-  readonly kernels: KernelContext;
-  readonly context: FusionContext<Storage>;
-  readonly config: BlockConfig;
-  readonly fused: FusedBlock;
-  readonly slots: readonly StateSlot[];
+/** Makes a layer: an RMS norm goes into the block's first products, and a LayerNorm is a dispatch before them. */
+export function layerKernel(
+  kernels: KernelContext,
+  context: FusionContext<Storage>,
+  { norm, ...source }: LayerSource,
+): LayerKernel | undefined {
+  const range = (tensor: Tensor | undefined): BufferRange | undefined => tensor && rangeOf(context.device(tensor));
+  const { kind, eps } = norm;
+  const weight = range(norm.weight)!;
+  const block = bindForCore(kernels, context, { ...source, norm: kind === 'rms' ? { weight, eps } : undefined });
+  if (block === undefined) return undefined;
+  const before = kind === 'rms' ? undefined : { weight, bias: range(norm.bias), eps };
+  return {
+    forward: (call) => forwardLayer(kernels.gpu, context, block, before, call),
+    weightsChanged: () => block.repack(),
+    dispose: () => block.dispose(),
+  };
 }
 
 /** All results are new: neither x nor the state before is written to. */
-function forward({ kernels, context, config, fused, slots }: Block, call: BlockCall): BlockResult {
-  const { gpu } = kernels;
-  const { batch, length } = call;
-  check(kernels, config, batch, length);
-  const stepped = length === 1 && call.resets === undefined;
-  const device = (tensor: Tensor): BufferRange => rangeOf(context.device(tensor));
-  const x = device(call.x);
-  const resets = call.resets && device(call.resets);
-  const before = Object.fromEntries(Object.entries(call.state ?? {}).map(([name, tensor]) => [name, device(tensor)]));
-  const outcome = gpu.allocating((allocator) => {
-    const y = allocator.result(x.size, `${config.kind} y`);
-    const state = allocateSlots(allocator, slots, batch);
-    for (const [name, target] of Object.entries(state))
-      if (stepped || fused.slotsInPlace.includes(name)) carryOver(gpu, target, before[name]);
-    const sizes = stepped ? fused.stepBuffers(batch) : fused.prefillBuffers(batch * length);
-    const [buffers] = shareBuffers([sizes], ({ bytes, label }) => allocator.scratch(bytes, label));
-    const run = { batch, length, resets, x, y: wholeRange(y), accumulate: false, before, state: rangesOf(state) };
-    if (stepped) fused.step(run, buffers!);
-    else fused.prefill(run, buffers!);
-    return { y, state };
+function forwardBlock(
+  gpu: Gpu,
+  context: FusionContext<Storage>,
+  block: BoundBlock,
+  { x: given, ...call }: BlockCall,
+): BlockResult {
+  check('block.forward', block, call);
+  const x = rangeOf(context.device(given));
+  const { y, state } = gpu.allocating((allocator) => {
+    const y = allocator.result(x.size, 'block y');
+    return { y, state: block.run({ ...call, x, y: wholeRange(y), accumulate: false }) };
   });
-  const { y, state } = outcome;
-  return {
-    y: context.tensor(unsplitStorage(y), { shape: call.x.shape, dtype: 'float32' }),
-    state: Object.fromEntries(
-      slots.map((slot) => [
-        slot.name,
-        context.tensor(unsplitStorage(state[slot.name]!), {
-          shape: slotShape(slot, call.positions)!,
-          dtype: 'float32',
-        }),
-      ]),
-    ),
-  };
+  return { y: context.tensor(unsplitStorage(y), { shape: given.shape, dtype: 'float32' }), state };
 }
 
-function check(kernels: KernelContext, config: BlockConfig, batch: number, length: number): void {
-  const reason = fusedKind(config.kind)!.refusal(kernels, config, batch, length);
+/** A LayerNorm, with its weights. */
+interface LayerNorm {
+  readonly weight: BufferRange;
+  readonly bias: BufferRange | undefined;
+  readonly eps: number;
+}
+
+/** A residual that is donated takes the block's output. Otherwise the sum is new. */
+function forwardLayer(
+  gpu: Gpu,
+  context: FusionContext<Storage>,
+  block: BoundBlock,
+  norm: LayerNorm | undefined,
+  { residual, read, donated, ...call }: LayerCall,
+): LayerResult {
+  check('model.forward', block, call);
+  const [given, input] = [residual, read].map((tensor) => rangeOf(context.device(tensor))) as [
+    BufferRange,
+    BufferRange,
+  ];
+  return scoped((scope) =>
+    gpu.allocating((allocator) => {
+      const result = donated ? undefined : allocator.result(given.size, 'residual');
+      const y = result === undefined ? given : wholeRange(allocator.scratch(given.size, 'block y'));
+      let x = input;
+      if (norm !== undefined) {
+        x = wholeRange(allocator.scratch(input.size, 'normed'));
+        const channels = residual.shape.at(-1)!;
+        const rows = call.batch * call.length;
+        normaliseLayer(gpu, { ...norm, x: input, y: x, rows, channels, xRow: channels, xOffset: 0 });
+      }
+      const state = block.run({ ...call, x, y, accumulate: donated });
+      for (const tensor of Object.values(state)) scope.own(tensor);
+      if (result !== undefined) sum(gpu, { a: given, b: y, y: wholeRange(result), size: given.size / 4 });
+      for (const tensor of Object.values(state)) scope.release(tensor);
+      const next = result && context.tensor(unsplitStorage(result), { shape: residual.shape, dtype: 'float32' });
+      return { residual: next ?? residual, state };
+    }),
+  );
+}
+
+/** @throws MambaError `unsupported` */
+function check(origin: string, block: BoundBlock, { batch, length }: Pick<CoreCall, 'batch' | 'length'>): void {
+  const reason = block.refusal(batch, length);
   if (reason !== undefined)
     throw new MambaError('unsupported', `webgpu cannot run this call: ${reason}`, {
-      origin: 'block.forward',
+      origin,
       given: `batch ${batch}, length ${length}`,
       remedy: 'Take a smaller chunk or batch.',
     });

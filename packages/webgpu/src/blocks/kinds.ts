@@ -22,9 +22,18 @@ export function bindBlock(
   kernels: KernelContext,
   allocator: Allocator,
   context: FusionContext<Storage>,
-  { weights, ...source }: Omit<BlockSource, 'weights'> & { readonly weights: BlockWeights<Tensor> },
+  source: Omit<BlockSource, 'weights'> & { readonly weights: BlockWeights<Tensor> },
 ): FusedBlock {
+  const bound = { ...source, weights: deviceWeights(context, source) };
+  return fusedKind(source.config.kind)!.bind(kernels, allocator, bound);
+}
+
+/** The weights that a block has, with their memory. */
+export function deviceWeights(
+  context: FusionContext<Storage>,
+  { weights }: { readonly weights: BlockWeights<Tensor> },
+): BlockWeights<DeviceTensor<Storage>> {
   const bound: Record<string, DeviceTensor<Storage>> = {};
   for (const [key, tensor] of Object.entries(weights)) if (tensor !== undefined) bound[key] = context.device(tensor);
-  return fusedKind(source.config.kind)!.bind(kernels, allocator, { ...source, weights: bound });
+  return bound;
 }

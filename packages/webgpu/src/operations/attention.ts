@@ -33,18 +33,27 @@ export function attention(
     const total = batch * queries * heads;
     const y = allocator.result(4 * total * headDim, 'attention y');
     const logSumExp = allocator.result(4 * total, 'attention logSumExp');
-    const results = { y: wholeRange(y), results: wholeRange(logSumExp) };
-    if (usesMatrixUnits(kernels, call)) attendOnMatrixUnits(kernels, allocator, call, results);
-    else if (isStep(call)) attendInStep(kernels, allocator, call, results);
-    else attendOnLanes(kernels, allocator, call, results);
+    attend(kernels, allocator, call, { y: wholeRange(y), results: wholeRange(logSumExp) });
     return { y: unsplitStorage(y), logSumExp: unsplitStorage(logSumExp) };
   });
 }
 
 /** Where a call leaves y and logSumExp. */
-interface Results {
+export interface Results {
   readonly y: BufferRange;
   readonly results: BufferRange;
+}
+
+/** The same into memory that the caller has. */
+export function attend(
+  kernels: KernelContext,
+  allocator: Allocator,
+  call: AttentionCall<DeviceTensor<Storage>>,
+  results: Results,
+): void {
+  if (usesMatrixUnits(kernels, call)) attendOnMatrixUnits(kernels, allocator, call, results);
+  else if (isStep(call)) attendInStep(kernels, allocator, call, results);
+  else attendOnLanes(kernels, allocator, call, results);
 }
 
 function attendOnLanes(

@@ -2,6 +2,8 @@ import type { Gpu } from '../gpu/gpu.ts';
 import type { AttentionVariant } from './attention-variant.ts';
 import type { MatrixPrecision } from './matrix-precision.ts';
 import { findMatrixUnits, type MatrixUnits } from './matrix-units.ts';
+import { Places } from './places.ts';
+import { Turns } from './rope.ts';
 import type { ScanBackwardVariant } from './selective-scan-backward-plan.ts';
 import type { ScanVariant } from './selective-scan-plan.ts';
 import type { SsdVariant } from './ssd-scan-plan.ts';
@@ -18,6 +20,10 @@ export interface KernelOptions {
 /** A device, and all else that decides which kernels run on it. */
 export interface KernelContext {
   readonly gpu: Gpu;
+  /** Frequencies of rotary positions on the device. */
+  readonly turns: Turns;
+  /** Where rows of unequal age go on. */
+  readonly places: Places;
   /** Undefined where products are computed in float32. */
   readonly matrixUnits: MatrixUnits | undefined;
   readonly scanVariant: ScanVariant | undefined;
@@ -29,5 +35,14 @@ export interface KernelContext {
 export function kernelContext(gpu: Gpu, { matrixPrecision = 'float32', ...variants }: KernelOptions): KernelContext {
   const { scanVariant, scanBackwardVariant, ssdVariant, attentionVariant } = variants;
   const matrixUnits = findMatrixUnits(gpu, matrixPrecision);
-  return { gpu, matrixUnits, scanVariant, scanBackwardVariant, ssdVariant, attentionVariant };
+  return {
+    gpu,
+    turns: new Turns(gpu),
+    places: new Places(gpu),
+    matrixUnits,
+    scanVariant,
+    scanBackwardVariant,
+    ssdVariant,
+    attentionVariant,
+  };
 }

@@ -38,7 +38,7 @@ export interface LayerNormalisation {
   readonly eps: number;
 }
 
-function normaliseLayer(gpu: Gpu, call: LayerNormalisation): void {
+export function normaliseLayer(gpu: Gpu, call: LayerNormalisation): void {
   const { x, weight, bias, y, rows, channels, xRow, xOffset, eps } = call;
   const quads = [channels, xRow, xOffset].every((extent) => extent % 4 === 0);
   gpu.dispatch(shader, {

@@ -33,8 +33,9 @@ export interface Projection {
   readonly xRow?: number | undefined;
   readonly xOffset?: number | undefined;
   readonly y: BufferRange;
-  /** Elements from one row of y to the next. Default: dense. */
+  /** Elements from one row of y to the next; `yOffset` is the place of the first one, in a bias too. Default: dense. */
   readonly yRow?: number | undefined;
+  readonly yOffset?: number | undefined;
   readonly bias?: BufferRange | undefined;
   /** Whether the product is added to y. */
   readonly accumulate?: boolean | undefined;
@@ -61,12 +62,13 @@ function togetherOf(format: Storage['format'], outputs: number): 1 | 2 | 4 {
 /** y = x weightᵀ + bias, with one dispatch for each part of the matrix. */
 export function project(kernels: KernelContext, weight: Storage, call: Projection): void {
   const { gpu } = kernels;
-  const { inputs, outputs, rows, xRow = inputs, xOffset = 0, yRow = outputs, bias, norm, accumulate = false } = call;
+  const { inputs, outputs, rows, xRow = inputs, xOffset = 0, yRow = outputs, yOffset = 0, bias, norm } = call;
+  const { accumulate = false } = call;
   const format = FORMATS[weight.format as keyof typeof FORMATS];
   const vector = rows <= VECTOR_ROWS;
   for (const { firstRow, rows: most, values, scales = gpu.unusedInput } of weight.parts) {
     const part = Math.min(most, outputs - firstRow);
-    const common = { inputs, outputs: part, xRow, xOffset, yRow, yOffset: firstRow };
+    const common = { inputs, outputs: part, xRow, xOffset, yRow, yOffset: yOffset + firstRow };
     const bindings = { x: call.x, weight: values, scales, bias: bias ?? gpu.unusedInput, y: call.y };
     const overrides = { FORMAT: format, BIAS: bias !== undefined, ACCUMULATE: accumulate };
     if (vector) {

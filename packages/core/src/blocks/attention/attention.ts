@@ -12,6 +12,7 @@ export const attention: BlockDefinition<AttentionConfig> = {
   defaults: { bias: false, outBias: false },
   check: checkAttention,
   parameters: attentionParameters,
+  joined: [['qProj', 'kProj', 'vProj']],
   state: attentionState,
   compose: (backend, config, weights) => composeAttention(backend, config, weights as AttentionWeights<Tensor>),
 };

@@ -16,7 +16,7 @@ export interface Reach {
   readonly begun: Tensor;
 }
 
-export function reachOf(backend: Backend, scope: Scope, call: BlockCall): Reach {
+export function reachOf(backend: Backend, scope: Scope, call: Omit<BlockCall, 'x'>): Reach {
   const { state, resets, batch } = call;
   const before = state?.begun;
   if (resets === undefined && (before === undefined || isZero(before))) {
@@ -33,7 +33,7 @@ export function reachOf(backend: Backend, scope: Scope, call: BlockCall): Reach 
  */
 function counted(
   backend: Backend,
-  { state, resets, positions, batch, length }: BlockCall,
+  { state, resets, positions, batch, length }: Omit<BlockCall, 'x'>,
 ): { readonly reach: Tensor; readonly begun: Tensor } {
   return scoped((scope) => {
     const column = (values: readonly number[]): Tensor =>

@@ -1,9 +1,9 @@
 import type { DeviceTensor, MambaConfig, MambaWeights } from '@mamba/core/driver';
-import type { PooledBuffer } from '../../gpu/buffer-pool.ts';
 import { type Allocator, type Gpu, wholeRange } from '../../gpu/gpu.ts';
 import type { BufferRange } from '../../gpu/shader.ts';
 import { constantsSize } from '../../operations/selective-scan.ts';
 import { rangeOf, type Storage } from '../../storage.ts';
+import { copyVectors } from '../vectors.ts';
 
 /** A block's weights as its kernels bind them. */
 export interface BoundMamba {
@@ -48,18 +48,18 @@ export function bindMamba(
     ? allocator.result(4 * (dtRank + 2 * dState), 'weights of the norms of dt, B, C')
     : undefined;
   const repack = (): void => {
-    pack(gpu, scan, [
+    copyVectors(gpu, scan, [
       [rangeOf(weights.A), dInner * dState],
       [rangeOf(weights.D), dInner],
       [rangeOf(weights.dtBias), dInner],
     ]);
-    pack(gpu, decode, [
+    copyVectors(gpu, decode, [
       [conv, dInner * dConv],
       [convBias, dInner],
       [inProjBias, 2 * dInner],
     ]);
     if (norms !== undefined)
-      pack(gpu, norms, [
+      copyVectors(gpu, norms, [
         [normWeights[0], dtRank],
         [normWeights[1], dState],
         [normWeights[2], dState],
@@ -83,14 +83,4 @@ export function bindMamba(
       for (const buffer of [scan, decode, norms]) if (buffer !== undefined) gpu.pool.give(buffer);
     },
   };
-}
-
-/** Copies vectors, each given with its number of elements, one behind another. Room is left for an absent one. */
-function pack(gpu: Gpu, target: PooledBuffer, parts: readonly (readonly [BufferRange | undefined, number])[]): void {
-  let at = 0;
-  for (const [source, elements] of parts) {
-    const bytes = 4 * elements;
-    if (source !== undefined) gpu.recorder.copy(source.buffer, source.offset, target.buffer, at, bytes);
-    at += bytes;
-  }
 }

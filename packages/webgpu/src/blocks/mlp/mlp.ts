@@ -3,12 +3,12 @@ import { type DeviceTensor, isGated, type MlpConfig, type MlpWeights } from '@ma
 import { bindingRefusal } from '../../gpu/limits.ts';
 import type { BufferRange } from '../../gpu/shader.ts';
 import type { KernelContext } from '../../operations/kernel-context.ts';
-import { type Projection, project, projectionRefusal, VECTOR_ROWS } from '../../operations/linear.ts';
+import { project, projectionRefusal } from '../../operations/linear.ts';
 import { activate } from '../../operations/multiply.ts';
-import { normalise } from '../../operations/rms-norm.ts';
 import { rangeOf, type Storage } from '../../storage.ts';
 import type { BufferSize, BufferSizes, Buffers } from '../buffers.ts';
 import type { FusedCall, FusedKind, RmsNorm } from '../fused-block.ts';
+import { normedInput, normsApart } from '../normed-input.ts';
 
 /**
  * `gate` holds the values that are activated, `up` those that they multiply where the block is gated, and `hidden` the
@@ -50,7 +50,7 @@ function buffersOf({ config, dModel, norm }: MlpBlock, rows: number): BufferSize
   const floats = (elements: number, label: string): BufferSize => ({ bytes: 4 * rows * elements, label });
   const { dHidden } = config;
   return {
-    normed: floats(norm !== undefined && rows > VECTOR_ROWS ? dModel : 0, 'normed'),
+    normed: floats(normsApart(norm, rows) ? dModel : 0, 'normed'),
     gate: floats(dHidden, 'gate'),
     up: floats(isGated(config) ? dHidden : 0, 'up'),
     hidden: floats(dHidden, 'hidden'),
@@ -65,7 +65,7 @@ function runMlp(block: MlpBlock, call: FusedCall, buffers: Buffers<Name>): void 
   const { kernels, config, dModel, weights } = block;
   const { dHidden, activation } = config;
   const rows = call.batch * call.length;
-  const { x, norm } = normedInput(block, call.x, rows, buffers.normed);
+  const { x, norm } = normedInput(kernels, block.norm, { x: call.x, rows, dModel, normed: buffers.normed });
   const inner = (weight: Storage, bias: BufferRange | undefined, y: BufferRange): void =>
     project(kernels, weight, { x, rows, inputs: dModel, outputs: dHidden, bias, norm, y });
   const range = (tensor: DeviceTensor<Storage> | undefined): BufferRange | undefined => tensor && rangeOf(tensor);
@@ -93,20 +93,4 @@ function runMlp(block: MlpBlock, call: FusedCall, buffers: Buffers<Name>): void 
     y: call.y,
     accumulate: call.accumulate,
   });
-}
-
-/**
- * Returns the projections' input. Projections of few rows normalise it themselves; for more rows the norm is a dispatch
- * of its own.
- */
-function normedInput(
-  { kernels, dModel, norm }: MlpBlock,
-  x: BufferRange,
-  rows: number,
-  normed: BufferRange,
-): Pick<Projection, 'x' | 'norm'> {
-  if (norm === undefined || rows <= VECTOR_ROWS) return { x, norm };
-  const { weight, eps } = norm;
-  normalise(kernels.gpu, { x, weight, y: normed, rows, channels: dModel, xRow: dModel, xOffset: 0, eps });
-  return { x: normed };
 }
