@@ -29,27 +29,55 @@ const jamba = { ...mamba, mixerNormEps: 1e-6, mixerNormWeights: true } as const;
 const swiglu = { kind: 'mlp', dHidden: 40, activation: 'silu' } as const;
 const gelu = { kind: 'mlp', dHidden: 70, activation: 'gelu-tanh', bias: true } as const;
 
+const llama = { kind: 'attention', heads: 4, kvHeads: 2, headDim: 8, rope: {} } as const;
+const capped = {
+  ...{ kind: 'attention', heads: 2, headDim: 12, window: 6, scale: 0.2, softcap: 3, bias: true, outBias: true },
+  ...{ rope: { rotaryDim: 6, interleaved: true, theta: 500 }, qkNormEps: 1e-5 },
+} as const;
+
 const of = (blocks: readonly BlockConfig[], rest: Partial<ModelConfig> = {}): ModelConfig =>
   modelConfig({ dModel: D_MODEL, vocabSize: 50, blocks, ...rest });
 
-/** Dispatches of a step of a Mamba block, and of feed-forward blocks with and without a gate. */
-const STEPS = { mamba: 3, gated: 4, plain: 3 };
+/**
+ * Dispatches of a step: of a Mamba block, of feed-forward blocks with and without a gate, and of an attention block,
+ * whose are norm with q, k and v; positions and cache; attention; and the output.
+ */
+const STEPS = { mamba: 3, gated: 4, plain: 3, attention: 4 };
+/** Dispatches beside the layers: embedding, and norm with head. Core takes the norm by itself. */
+const BESIDE = 2;
+const BESIDE_WALKED = 3;
 
 describe.each([
   {
     form: 'mamba and mlp',
     config: of([mamba, swiglu, mamba, gelu]),
-    step: 2 * STEPS.mamba + STEPS.gated + STEPS.plain,
+    step: 2 * STEPS.mamba + STEPS.gated + STEPS.plain + BESIDE,
   },
   { form: 'blocks of unlike sizes', config: of([small, gelu, mamba, swiglu, jamba]), step: undefined },
-  { form: 'mlp alone', config: of([swiglu, gelu]), step: STEPS.gated + STEPS.plain },
-  { form: 'norms of dt, B and C with weights', config: of([jamba]), step: STEPS.mamba },
+  { form: 'mlp alone', config: of([swiglu, gelu]), step: STEPS.gated + STEPS.plain + BESIDE },
+  { form: 'norms of dt, B and C with weights', config: of([jamba]), step: STEPS.mamba + BESIDE },
   {
     form: 'such norms of few states',
     config: of([{ ...small, mixerNormEps: 1e-5, mixerNormWeights: true }]),
     step: undefined,
   },
-  { form: 'LayerNorm', config: of([mamba, swiglu], { norm: 'layer' }), step: undefined },
+  {
+    form: 'LayerNorm',
+    config: of([mamba, swiglu], { norm: 'layer' }),
+    // Each layer has its norm by itself.
+    step: STEPS.mamba + STEPS.gated + 2 + BESIDE_WALKED,
+  },
+  {
+    form: 'attention, mlp and mamba',
+    config: of([llama, swiglu, mamba, capped]),
+    step: 2 * STEPS.attention + STEPS.gated + STEPS.mamba + BESIDE_WALKED,
+  },
+  {
+    form: 'parallel attention and mlp',
+    config: of([capped, gelu, llama, swiglu], { norm: 'layer', parallel: 2 }),
+    // A layer whose residual the next one reads as well adds to a new one.
+    step: 2 * STEPS.attention + STEPS.plain + STEPS.gated + 4 + 2 + BESIDE_WALKED,
+  },
   {
     form: 'multipliers',
     config: of([swiglu, jamba], { multipliers: { residual: 0.5, logits: 2, embedding: 3 } }),
@@ -86,7 +114,7 @@ describe.each([
       next.logits!.dispose();
     });
     logits!.dispose();
-    expect(dispatches).toBe(step! + 2);
+    expect(dispatches).toBe(step!);
   });
 });
 

@@ -17,6 +17,8 @@ beforeAll(async () => {
   const driver = createDriver(gpu);
   backend = createBackend({
     ...driver,
+    // Joined matrices would lie elsewhere than where they were uploaded.
+    join: undefined,
     upload(host, target) {
       const storage = driver.upload(host, target);
       storages.push(storage);
@@ -40,11 +42,16 @@ const blocks = [
   { kind: 'mlp', dHidden: 40, activation: 'silu', bias: true },
 ] as const;
 
+const attention = {
+  ...{ kind: 'attention', heads: 2, headDim: 12, rope: {}, qkNormEps: 1e-5, bias: true, outBias: true },
+} as const;
+
 test.each([
-  { form: 'a model', multipliers: undefined },
-  { form: 'a model that runs block by block', multipliers: { residual: 0.5 } },
-])('$form sees what is written to its parameters', async ({ multipliers }) => {
-  const config = modelConfig({ dModel: 24, vocabSize: 50, blocks, ...(multipliers && { multipliers }) });
+  { form: 'a model', rest: { blocks } },
+  { form: 'a model that runs layer by layer', rest: { blocks: [...blocks, attention] } },
+  { form: 'a model that runs block by block', rest: { blocks, multipliers: { residual: 0.5 } } },
+])('$form sees what is written to its parameters', async ({ rest }) => {
+  const config = modelConfig({ dModel: 24, vocabSize: 50, ...rest });
   const [before, after] = [seededWeights(config, 1), seededWeights(config, 2)];
   storages.length = 0;
   const model = await createModel(backend, config, before);

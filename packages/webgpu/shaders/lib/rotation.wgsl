@@ -1,6 +1,6 @@
-// The angle of a rotary position. It is formed in turns of 2^64 parts with integers, modulo one turn, so that it is exact
-// at any position; sine and cosine are polynomials on an eighth of a turn, since an implementation's own may be wrong by
-// 2^-11.
+// The angle of a rotary position. It is formed in turns of 2^64 parts with integers, modulo one turn, so that it is
+// exact at any position; sine and cosine are polynomials on an eighth of a turn, since an implementation's own may be
+// wrong by 2^-11.
 
 /// Cosine and sine of the angle of a position. `turn` is the part of a turn that one position is, in parts of 2^64: the
 /// high word, and then the low one.

@@ -1,4 +1,4 @@
-/** The attention block on the device, on the cache that core keeps; core's blocks/attention defines what it computes. */
+/** The attention block on the device, on the cache that core keeps. Its definition is in core, in blocks/attention. */
 import { MambaError, type Shape, sizeOf, type Tensor } from '@mamba/core';
 import {
   type AttentionConfig,
