@@ -8,7 +8,7 @@ import {
   type UploadTarget,
   unsupported,
 } from '@mamba/core/driver';
-import { fusedBlocks } from './blocks/block.ts';
+import { fusedBlocks, fusedLayer } from './blocks/block.ts';
 import { LIMIT } from './memory/heap.ts';
 import { isMatrix, matrixUpload, readMatrix, uploadMatrix } from './memory/matrix.ts';
 import type { Storage } from './memory/storage.ts';
@@ -96,6 +96,7 @@ export function createDriver(runtime: Runtime): Driver<Storage> {
     },
     dispose: () => runtime.dispose(),
     blocks: fusedBlocks(runtime),
+    layer: (fusion, source) => fusedLayer(runtime, fusion, source),
     model: (fusion, config, weights) => fusedModel(runtime, fusion, config, weights),
   };
 }

@@ -32,31 +32,46 @@ export class RopeCall {
 
 export function rope(call: RopeCall, task: i32, thread: i32): void {
   const cosines = call.scratch + <usize>thread * call.scratchStride;
-  const sines = cosines + (<usize>((call.pairs + 3) & ~3) << 2);
-  const bytes = <usize>call.headDim << 2;
+  const sines = sinesOf(cosines, call.pairs);
+  const bytes = (<usize>call.heads * <usize>call.headDim) << 2;
   const end = min((task + 1) * call.taskTokens, call.tokens);
   for (let token = task * call.taskTokens; token < end; token++) {
     const position = call.positions == 0
       ? call.offset + token % call.length
       : load<i32>(call.positions + (<usize>token << 2));
-    angles(call, position, cosines, sines);
-    const first = <usize>token * <usize>call.heads * bytes;
-    for (let head = 0; head < call.heads; head++) {
-      const at = first + <usize>head * bytes;
-      if (call.interleaved) turnNeighbours(call.x + at, call.y + at, call.pairs, cosines, sines);
-      else turnHalves(call.x + at, call.y + at, call.pairs, cosines, sines);
-      const rest = <usize>call.pairs << 3;
-      if (rest < bytes) copy(call.y + at + rest, call.x + at + rest, bytes - rest);
-    }
+    angles(call.turns, call.pairs, call.sign, position, cosines, sines);
+    const at = <usize>token * bytes;
+    turnHeads(call.x + at, call.y + at, call.heads, call.headDim, call.pairs, call.interleaved, cosines, sines);
   }
 }
 
-function angles(call: RopeCall, position: i32, cosines: usize, sines: usize): void {
-  for (let pair = 0; pair < call.pairs; pair++) {
-    const place = call.turns + (<usize>pair << 3);
-    const turns = (<u64>load<u32>(place) << 32) | <u64>load<u32>(place, 4);
+/** The place of the sines in a thread's scratch, behind the cosines. @inline */
+export function sinesOf(cosines: usize, pairs: i32): usize {
+  return cosines + (<usize>((pairs + 3) & ~3) << 2);
+}
+
+/** Turns all heads of a token, from x to y, which may be x. */
+export function turnHeads(
+  x: usize, y: usize, heads: i32, headDim: i32, pairs: i32, interleaved: Flag, cosines: usize, sines: usize,
+): void {
+  const bytes = <usize>headDim << 2;
+  const turned = <usize>pairs << 3;
+  for (let head = 0; head < heads; head++) {
+    if (interleaved) turnNeighbours(x, y, pairs, cosines, sines);
+    else turnHalves(x, y, pairs, cosines, sines);
+    if (turned < bytes && x != y) copy(y + turned, x + turned, bytes - turned);
+    x += bytes;
+    y += bytes;
+  }
+}
+
+/** Cosines, and sines times `sign`, of the angles of a position. */
+export function angles(turns: usize, pairs: i32, sign: f32, position: i32, cosines: usize, sines: usize): void {
+  for (let pair = 0; pair < pairs; pair++) {
+    const place = turns + (<usize>pair << 3);
+    const turn = (<u64>load<u32>(place) << 32) | <u64>load<u32>(place, 4);
     // The product modulo 2^64 is the fraction of a turn. The nearest quarter goes to the top two bits.
-    const phase = <u64>(<i64>position) * turns + 0x2000000000000000;
+    const phase = <u64>(<i64>position) * turn + 0x2000000000000000;
     const quarter = <u32>(phase >> 62);
     const rest = <f64>(<i64>((phase & 0x3fffffffffffffff) - 0x2000000000000000));
     // From -1/8 to 1/8 of a turn, in radians.
@@ -67,7 +82,7 @@ function angles(call: RopeCall, position: i32, cosines: usize, sines: usize): vo
     const c: f64 = swapped ? sine : cosine;
     const s: f64 = swapped ? cosine : sine;
     store<f32>(cosines + (<usize>pair << 2), <f32>(quarter == 1 || quarter == 2 ? -c : c));
-    store<f32>(sines + (<usize>pair << 2), call.sign * <f32>(quarter >= 2 ? -s : s));
+    store<f32>(sines + (<usize>pair << 2), sign * <f32>(quarter >= 2 ? -s : s));
   }
 }
 

@@ -9,6 +9,7 @@ import { AttentionCall } from '../kernels/attention/call';
 import { attentionCombine, attentionFew } from '../kernels/attention/few';
 import { attentionTiles } from '../kernels/attention/forward';
 import { AttentionPackCall, packHeads } from '../kernels/attention/pack';
+import { AttentionPlaceCall, attentionPlace } from '../kernels/attention/place';
 import { ConvCall, convolution } from '../kernels/causal-conv1d';
 import { ConvBackwardCall, convolutionBackward } from '../kernels/causal-conv1d-backward';
 import { argmax } from '../kernels/argmax';
@@ -92,6 +93,7 @@ export const enum Operation {
   ATTENTION_QUERIES,
   ATTENTION_KEYS,
   ROPE,
+  ATTENTION_PLACE,
 }
 
 /** The place of a command's queues, in bytes. Each counts how many of its tasks are taken. */
@@ -296,6 +298,9 @@ export function execute(command: usize, task: i32, thread: i32, first: bool): vo
       break;
     case Operation.ROPE:
       rope(changetype<RopeCall>(call), task, thread);
+      break;
+    case Operation.ATTENTION_PLACE:
+      attentionPlace(changetype<AttentionPlaceCall>(call), task, thread);
       break;
   }
 }

@@ -3,6 +3,7 @@ import type { ModelConfig, ModelWeights } from '@mamba/core/driver';
 import type { FusedBlock } from '../blocks/fused.ts';
 import type { Arena } from '../memory/heap.ts';
 import { addressOf, type Context, ELEMENT, type Stored } from '../operations/context.ts';
+import { copyCommand } from '../operations/copy.ts';
 import { linearCommands, packedBytes } from '../operations/linear.ts';
 import type { Command } from '../program/program.ts';
 import type { StateLayout } from './state.ts';
@@ -107,8 +108,4 @@ function embeddingCommand({ storage }: Stored, ids: number, y: number, count: nu
     tasks: Math.ceil(count / TASK_ROWS),
     call: { table: storage.address, layout: storage.layout ?? 'rows', ids, y, count, channels, taskRows: TASK_ROWS },
   };
-}
-
-function copyCommand(from: number, to: number, bytes: number): Command {
-  return { operation: 'copy', tasks: 1, call: { from, to, bytes } };
 }

@@ -17,18 +17,22 @@ import { addressOf, type Call, type Context, ELEMENT } from './context.ts';
 
 /** Softmax attention: tiles of queries and keys, or streams of keys and values where there are a few queries. */
 export function attention(context: Context, call: Call<'attention'>): Results<Storage>['attention'] {
-  const { batch, queries, heads, headDim, kvHeads } = call;
+  const { batch, queries, heads, headDim } = call;
   const { heap, team } = context;
   return heap.run((arena) => {
     const rows = batch * queries * heads;
     const y = arena.result(rows * headDim * ELEMENT);
     const logSumExp = arena.result(rows * ELEMENT);
     const options = { ...attentionInputs(context, call), y: y.address, logSumExp: logSumExp.address };
-    const few = (queries * heads) / kvHeads <= FEW_ROWS;
-    const commands = few ? fewCommands(context, arena, options) : tileCommands(context, arena, options);
-    runCommands(heap, arena, team, ...commands);
+    runCommands(heap, arena, team, ...attentionCommands(context, arena, options));
     return { y, logSumExp };
   });
+}
+
+export function attentionCommands(context: Context, arena: Arena, options: AttentionOptions): Command[] {
+  const { queries, heads, kvHeads } = options;
+  const few = (queries * heads) / kvHeads <= FEW_ROWS;
+  return few ? fewCommands(context, arena, options) : tileCommands(context, arena, options);
 }
 
 /** The fields of a call that follow from its arguments. Memory is taken later, by the form that runs it. */

@@ -49,7 +49,7 @@ function turn({ heap, team }: Context, call: Omit<Call<'rope'>, 'x'>, x: Stored,
 }
 
 /** Frequencies in parts of 2^64 of a turn, as two words each, the high one first. */
-function turnsOf(frequencies: readonly number[]): Int32Array {
+export function turnsOf(frequencies: readonly number[]): Int32Array {
   return Int32Array.from(
     frequencies.flatMap((frequency) => {
       const scaled = (frequency / (2 * Math.PI)) * 2 ** 32;
