@@ -1,6 +1,7 @@
 import { type Backend, invalid, type Tensor } from '@mamba/core';
 import { type Scope, scoped } from '@mamba/core/toolkit';
 import { filled, rowsOf } from '../shared/tensors.ts';
+import { causalMask } from './causal-mask.ts';
 
 /** Options of `naiveAttention`. */
 export interface NaiveAttentionOptions {
@@ -124,7 +125,11 @@ function maskOf(
   [batch, queries, keys]: readonly [number, number, number],
   { causal = true, visible }: NaiveAttentionOptions,
 ): { readonly masks: readonly (Tensor | undefined)[]; readonly seen: Int32Array<ArrayBuffer> } {
-  if (!causal && visible === undefined) return { masks: [undefined], seen: new Int32Array(queries) };
+  if (visible === undefined && !causal) return { masks: [undefined], seen: new Int32Array(queries) };
+  if (visible === undefined && queries <= keys) {
+    const seen = Int32Array.from({ length: queries }, (_, i) => i + keys - queries);
+    return { masks: [causalMask(backend, scope, queries, keys, HIDDEN)], seen };
+  }
   const rows = visible === undefined ? 1 : batch;
   const seen = new Int32Array(rows * queries).fill(-1);
   const masks = Array.from({ length: rows }, (_, row) => {
