@@ -31,7 +31,8 @@ const gelu = { kind: 'mlp', dHidden: 70, activation: 'gelu-tanh', bias: true } a
 
 const llama = { kind: 'attention', heads: 4, kvHeads: 2, headDim: 8, rope: {} } as const;
 const capped = {
-  ...{ kind: 'attention', heads: 2, headDim: 12, window: 6, scale: 0.2, softcap: 3, bias: true, outBias: true },
+  kind: 'attention',
+  ...{ heads: 2, headDim: 12, window: 6, scale: 0.2, softcap: 3, bias: true, outBias: true },
   ...{ rope: { rotaryDim: 6, interleaved: true, theta: 500 }, qkNormEps: 1e-5 },
 } as const;
 

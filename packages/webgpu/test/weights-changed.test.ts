@@ -18,7 +18,7 @@ beforeAll(async () => {
   backend = createBackend({
     ...driver,
     // Joined matrices would lie elsewhere than where they were uploaded.
-    join: undefined,
+    join: () => undefined,
     upload(host, target) {
       const storage = driver.upload(host, target);
       storages.push(storage);
@@ -43,7 +43,8 @@ const blocks = [
 ] as const;
 
 const attention = {
-  ...{ kind: 'attention', heads: 2, headDim: 12, rope: {}, qkNormEps: 1e-5, bias: true, outBias: true },
+  kind: 'attention',
+  ...{ heads: 2, headDim: 12, rope: {}, qkNormEps: 1e-5, bias: true, outBias: true },
 } as const;
 
 test.each([

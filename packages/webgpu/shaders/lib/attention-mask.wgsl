@@ -1,9 +1,12 @@
 // Which keys a row of queries sees. A row is a query of one of the heads that share a head of keys: row r is query
 // r / group of head r % group. Expects in `args` queries, keys, group, rows, offset, window, globalTokens and causal,
-// and `bounds: array<i32>`, which attention-bounds.wgsl makes: `[batch, queries, 8]`, then `[batch, keys]` of segments.
+// and `bounds: array<i32>`. It is what attention-bounds.wgsl makes, `[batch, queries, 8]`, then `[batch, keys]` of
+// segments; or with PLACED the position of each row's first query, `[batch]`.
 
 /// Whether `bounds` holds what each query sees. Otherwise it follows from `args`.
 override BOUNDED: bool = false;
+/// Whether it holds the positions of first queries, in place of `args.offset`.
+override PLACED: bool = false;
 /// Whether it holds segments as well.
 override SEGMENTED: bool = false;
 
@@ -22,6 +25,9 @@ const FAR = 1073741824; // 2^30, beyond any position
 fn positionOf(b: u32, query: u32) -> i32 {
   if (BOUNDED) {
     return bounds[(b * args.queries + query) * 8u + 5u];
+  }
+  if (PLACED) {
+    return clamp(bounds[b], -FAR, FAR - 1) + i32(query);
   }
   return args.offset + i32(query);
 }

@@ -191,7 +191,7 @@ export function attentionRefusal(kernels: KernelContext, call: AttentionCall<Ten
 
 /** What lib/attention-mask.wgsl needs of a call. */
 export interface Mask {
-  readonly overrides: { readonly BOUNDED: boolean; readonly SEGMENTED: boolean };
+  readonly overrides: { readonly BOUNDED: boolean; readonly PLACED: boolean; readonly SEGMENTED: boolean };
   readonly bounds: BufferRange;
   readonly uniforms: Readonly<
     Record<
@@ -211,16 +211,18 @@ export interface Mask {
   >;
 }
 
-/** The mask of a call. One that lies in tensors is made by a dispatch of its own. */
+/** The mask of a call. One that lies in tensors, and not in offsets alone, is made by a dispatch of its own. */
 export function maskOf(gpu: Gpu, allocator: Allocator, call: AttentionCall<DeviceTensor<Storage>>): Mask {
   const { segments, keyLengths, offsets, reach, causal, window = 0, globalTokens, offset } = call;
   const { batch, queries, keys, heads, kvHeads } = call;
   const group = heads / kvHeads;
   const SEGMENTED = segments !== undefined;
-  const BOUNDED = SEGMENTED || keyLengths !== undefined || offsets !== undefined || reach !== undefined;
+  const BOUNDED = SEGMENTED || keyLengths !== undefined || reach !== undefined;
+  const PLACED = !BOUNDED && offsets !== undefined;
   const common = { batch, queries, keys, group, rows: queries * group, offset, window, globalTokens, causal: +causal };
   const uniforms = { ...common, heads, kvHeads };
-  if (!BOUNDED) return { overrides: { BOUNDED, SEGMENTED }, bounds: gpu.unusedInput, uniforms };
+  const overrides = { BOUNDED, PLACED, SEGMENTED };
+  if (!BOUNDED) return { overrides, bounds: PLACED ? rangeOf(offsets) : gpu.unusedInput, uniforms };
   const bounds = wholeRange(allocator.scratch(4 * boundsSize(call), 'attention bounds'));
   const input = (tensor: DeviceTensor<Storage> | undefined): BufferRange =>
     tensor === undefined ? gpu.unusedInput : rangeOf(tensor);
@@ -241,7 +243,7 @@ export function maskOf(gpu: Gpu, allocator: Allocator, call: AttentionCall<Devic
     },
     workgroups: gpu.grid(Math.ceil((batch * (queries + (SEGMENTED ? keys : 0))) / 64)),
   });
-  return { overrides: { BOUNDED, SEGMENTED }, bounds, uniforms };
+  return { overrides, bounds, uniforms };
 }
 
 /** Numbers of the bounds of all queries, and of the segments of all keys. */
