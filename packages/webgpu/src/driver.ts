@@ -5,6 +5,7 @@ import { isSoftware } from './gpu/acquire.ts';
 import type { Gpu } from './gpu/gpu.ts';
 import { joinMatrices } from './joined.ts';
 import { fusedModel } from './model/fused-model.ts';
+import { plannedModel } from './model/planned-model.ts';
 import { adamw, Rates } from './operations/adamw.ts';
 import { add } from './operations/add.ts';
 import { argmax } from './operations/argmax.ts';
@@ -129,6 +130,7 @@ export function createDriver(gpu: Gpu, options: KernelOptions = {}): Driver<Stor
     blocks: fusedBlocks(kernels),
     layer: (context, source) => layerKernel(kernels, context, source),
     join: (matrices) => joinMatrices(gpu, matrices),
-    model: (context, config, weights) => fusedModel(kernels, context, config, weights),
+    model: (context, config, weights) =>
+      fusedModel(kernels, context, config, weights) ?? plannedModel(kernels, context, config, weights),
   };
 }

@@ -16,8 +16,10 @@ import { countersOf, webgpu } from '../src/index.ts';
 const D_MODEL = 32;
 const llama = { kind: 'attention', heads: 4, kvHeads: 2, headDim: 8, rope: {}, bias: true } as const;
 const config = modelConfig({ dModel: D_MODEL, vocabSize: 50, blocks: [llama, { ...llama, window: 9 }] });
-/** Dispatches beside the layers: embedding, norm and head. */
+/** Dispatches beside the layers: embedding, norm and head, or of a step embedding, norm with head, and its end. */
 const BESIDE = 3;
+/** A step copies the ids that it is fed, and its logits. */
+const STEP = { dispatches: 2 * 4 + BESIDE, copies: 2, readbacks: 0 };
 
 let backend: Backend;
 beforeAll(async () => {
@@ -60,7 +62,35 @@ describe('a model of attention blocks', () => {
       copies: 0,
       readbacks: 0,
     });
-    expect(await counted(() => forward([7]))).toEqual({ dispatches: 2 * 4 + BESIDE, copies: 0, readbacks: 0 });
+    expect(await counted(() => forward([7]))).toEqual(STEP);
+    state.dispose();
+  });
+
+  test('generates by a step that is prepared once', async () => {
+    const { state, logits } = model.forward([prompt(20)]);
+    logits!.dispose();
+    const counts = async (): Promise<{ bindGroups: number; uploaded: number; dispatches: number }> => {
+      const before = countersOf(backend);
+      const { ids, state: last } = model.decode([[7]], state, { count: 8 });
+      await backend.read(ids);
+      ids.dispose();
+      last.dispose();
+      const after = countersOf(backend);
+      return {
+        bindGroups: after.bindGroups - before.bindGroups,
+        uploaded: after.bytesUploaded - before.bytesUploaded,
+        dispatches: after.dispatches - before.dispatches,
+      };
+    };
+    await counts();
+    // The state has been continued, so every other generation copies its caches, to memory that was freed before.
+    await counts();
+    const { bindGroups, uploaded, dispatches } = await counts();
+    expect(dispatches).toBe(8 * (2 * 4 + BESIDE + 1));
+    // The choice of a token goes to new ids each time.
+    expect(bindGroups).toBeLessThanOrEqual(2);
+    // The id that is fed, and where the row goes on in each cache.
+    expect(uploaded).toBe(4 + 2 * 256);
     state.dispose();
   });
 
@@ -99,7 +129,7 @@ describe('a model of attention blocks', () => {
     };
     // The first step copies the caches that were gathered, since they have no room.
     await step();
-    expect(await counted(step)).toEqual({ dispatches: 2 * 4 + BESIDE, copies: 0, readbacks: 0 });
+    expect(await counted(step)).toEqual(STEP);
     for (const item of [...alone.flatMap((result) => [result.state, result.logits!]), state]) item.dispose();
   });
 });

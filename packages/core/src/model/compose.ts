@@ -150,7 +150,8 @@ function pick(backend: Backend, scope: Scope, logits: Tensor, sampling: DecodeCa
   return backend.sample(logits, column, { ...options, checked: true });
 }
 
-class ComposedState implements KernelState {
+/** The state of a model that core walks through: that of each layer's block. It owns their tensors. */
+export class ComposedState implements KernelState {
   readonly layers: readonly BlockState[];
   readonly batch: number;
 

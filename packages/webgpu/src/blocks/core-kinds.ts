@@ -3,7 +3,8 @@ import type { Tensor } from '@mamba/core';
 import type { BlockConfig, BlockWeights, FusionContext } from '@mamba/core/driver';
 import type { KernelContext } from '../operations/kernel-context.ts';
 import type { Storage } from '../storage.ts';
-import { fuseAttention } from './attention/attention.ts';
+import { attentionForCore } from './attention/attention.ts';
+import { bindAttentionBlock } from './attention/block.ts';
 import type { BoundBlock } from './bound-block.ts';
 import type { BlockSource } from './fused-block.ts';
 import { bindFused } from './fused-for-core.ts';
@@ -26,8 +27,10 @@ export function bindForCore(
   if (!CORE_KINDS.includes(source.config.kind)) return undefined;
   const block = kernels.gpu.allocating((allocator): BoundBlock | undefined => {
     const { config } = source;
-    if (config.kind === 'attention')
-      return fuseAttention(kernels, allocator, context, { ...source, config, weights: deviceWeights(context, source) });
+    if (config.kind === 'attention') {
+      const weights = deviceWeights(context, source);
+      return attentionForCore(bindAttentionBlock(kernels, allocator, context, { ...source, config, weights }));
+    }
     if (fusedKind(config.kind)!.refusal(kernels, config, 1, 1) !== undefined) return undefined;
     return bindFused(kernels, context, source, bindBlock(kernels, allocator, context, source));
   });

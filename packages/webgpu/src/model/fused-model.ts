@@ -16,16 +16,23 @@ import { rangesOf, type SlotBuffers } from '../blocks/slots.ts';
 import type { PooledBuffer } from '../gpu/buffer-pool.ts';
 import { type Allocator, wholeRange } from '../gpu/gpu.ts';
 import type { BufferRange } from '../gpu/shader.ts';
-import { largest } from '../operations/argmax.ts';
-import { gatherRows } from '../operations/embedding.ts';
 import type { KernelContext } from '../operations/kernel-context.ts';
-import { project, VECTOR_ROWS } from '../operations/linear.ts';
 import { normalise } from '../operations/rms-norm.ts';
-import { draw } from '../operations/sample.ts';
 import { rangeOf, type Storage, unsplitStorage } from '../storage.ts';
+import { embed, writeLogits } from './ends.ts';
+import { generate } from './generate.ts';
 import type { Fused, HiddenStates, Pass } from './pass.ts';
 import { checkCall, isFusible, modelRefusal } from './refusal.ts';
-import { exportState, FusedState, gatherState, importState, nextState, releaseUnused, stateOf } from './state.ts';
+import {
+  exportState,
+  FusedState,
+  gatherState,
+  importState,
+  nextState,
+  releaseUnused,
+  sameMemory,
+  stateOf,
+} from './state.ts';
 import { type StepCall, Stepper } from './stepper.ts';
 import { warm } from './warm.ts';
 
@@ -78,10 +85,11 @@ function bindModel(
         norm: { weight: rangeOf(context.device(norm)), eps: config.normEps },
       });
     });
-    const stepper = new Stepper(kernels.gpu, {
+    const stepper = new Stepper<readonly SlotBuffers[]>(kernels.gpu, {
       dModel,
       vocabSize,
       blocks,
+      same: sameMemory,
       dispatch: (call) => step(model, call),
     });
     const model: Fused = {
@@ -218,7 +226,7 @@ function prefill(model: Fused, pass: Pass): void {
 }
 
 /** Runs all layers over one token a row, and then the head. */
-function step(model: Fused, { memory, state, rows }: StepCall): void {
+function step(model: Fused, { memory, state, rows }: StepCall<readonly SlotBuffers[]>): void {
   const { blocks } = model;
   const { residual } = memory;
   embed(model, memory.fed, rows, residual);
@@ -239,11 +247,6 @@ function step(model: Fused, { memory, state, rows }: StepCall): void {
   writeLogits(model, { x: residual, normed: false, stride: 1, rows, y: memory.logits });
 }
 
-function embed({ kernels: { gpu }, config, embedding }: Fused, ids: BufferRange, count: number, y: BufferRange): void {
-  const { dModel, vocabSize } = config;
-  gatherRows(gpu, embedding, { tableRows: vocabSize, ids, idRow: 1, idOffset: 0, count, channels: dModel, y });
-}
-
 /** Keeps the residual after the final norm, which is the last hidden state. */
 function keepNormed(
   { kernels: { gpu }, config, finalNorm }: Fused,
@@ -258,69 +261,17 @@ function keepNormed(
   return wholeRange(y);
 }
 
-interface LogitsCall {
-  readonly x: BufferRange;
-  /** Whether x has been through the final norm already. */
-  readonly normed: boolean;
-  /** The last of every `stride` rows of x gets logits. */
-  readonly stride: number;
-  /** Number of rows of logits. */
-  readonly rows: number;
-  readonly y: BufferRange;
-}
-
-function writeLogits({ kernels, config, finalNorm, head }: Fused, { x, normed, stride, rows, y }: LogitsCall): void {
-  const { gpu } = kernels;
-  const { dModel, vocabSize, normEps: eps } = config;
-  const strides = { xRow: stride * dModel, xOffset: (stride - 1) * dModel };
-  const projection = { rows, inputs: dModel, outputs: vocabSize, y };
-  if (normed) {
-    project(kernels, head, { x, ...strides, ...projection });
-  } else if (rows <= VECTOR_ROWS) {
-    project(kernels, head, { x, ...strides, ...projection, norm: { weight: finalNorm, eps } });
-  } else {
-    gpu.allocating((allocator) => {
-      const dense = wholeRange(allocator.scratch(4 * rows * dModel, 'normed'));
-      normalise(gpu, { x, weight: finalNorm, y: dense, rows, channels: dModel, ...strides, eps });
-      project(kernels, head, { x: dense, ...projection });
-    });
-  }
-}
-
 /** Generates `count` tokens. Each is chosen on the device and fed to the next step; nothing is read back. */
 function decode(model: Fused, call: DecodeCall): DecodeOutcome {
   const { kernels, context, config, stepper } = model;
   const { gpu } = kernels;
-  const { batch, count, sampling } = call;
-  const { vocabSize: vocab } = config;
+  const { batch } = call;
   checkCall(kernels, config, batch, 1, batch);
-  const first = rangeOf(context.device(call.ids));
-  const uniform = sampling && rangeOf(context.device(sampling.uniform));
-  const outcome = gpu.allocating((allocator) => {
-    const { fed, logits } = stepper.memory(batch);
-    const ids = allocator.result(4 * batch * count, 'generated ids');
+  return gpu.allocating((allocator) => {
+    const memory = stepper.memory(batch);
     const state = steppedState(model, allocator, call);
     const plan = stepper.plan(state, batch);
-    const choice = { logits, rows: batch, vocab, ids: wholeRange(ids), idRow: count, idOffset: 0, checked: true, fed };
-    const choosing = gpu.capture(() => {
-      if (sampling === undefined) largest(gpu, choice);
-      else draw(gpu, choice, { ...sampling, uniform: uniform!, uniformRow: count, uniformOffset: 0 });
-    });
-    gpu.recorder.copy(first.buffer, first.offset, fed.buffer, 0, 4 * batch);
-    gpu.recorder.clear(fed.buffer, 4 * batch, 4 * batch);
-    for (let index = 0; index < count; index++) {
-      gpu.recorder.replay(plan);
-      gpu.recorder.replay(choosing.plan);
-    }
-    choosing.forget();
-    return { ids, state };
+    const ids = generate({ kernels, context, config, allocator }, call, memory, () => gpu.recorder.replay(plan));
+    return { ids, state: new FusedState(gpu, state, batch) };
   });
-  return {
-    ids: context.tensor(unsplitStorage(outcome.ids, 'int32'), {
-      shape: [batch, count],
-      dtype: 'int32',
-      range: { min: 0, max: vocab - 1 },
-    }),
-    state: new FusedState(gpu, outcome.state, batch),
-  };
 }

@@ -20,7 +20,7 @@ export interface Fused {
   readonly finalNorm: BufferRange;
   readonly head: Storage;
   readonly slots: Slots;
-  readonly stepper: Stepper;
+  readonly stepper: Stepper<readonly SlotBuffers[]>;
 }
 
 /** One chunk of tokens on its way through the layers. */

@@ -1,11 +1,9 @@
 import { type BufferSize, type Buffers, shareBuffers } from '../blocks/buffers.ts';
 import type { FusedBlock } from '../blocks/fused-block.ts';
-import type { SlotBuffers } from '../blocks/slots.ts';
 import type { PooledBuffer } from '../gpu/buffer-pool.ts';
 import { type Captured, type Gpu, wholeRange } from '../gpu/gpu.ts';
 import type { Plan } from '../gpu/recorder.ts';
 import type { BufferRange } from '../gpu/shader.ts';
-import { sameMemory } from './state.ts';
 
 /** The memory that every step of some rows shares: its ids, logits and activations. */
 export interface StepMemory {
@@ -17,21 +15,28 @@ export interface StepMemory {
   readonly residual: BufferRange;
   /** Activations of each block. */
   readonly buffers: readonly Buffers[];
+  /** Where the rows go on, for blocks whose state grows. */
+  readonly places: BufferRange;
 }
 
-/** One step of one token a row. */
-export interface StepCall {
+/** One step of one token a row. `State` is the memory of a state. */
+export interface StepCall<State> {
   readonly memory: StepMemory;
-  readonly state: readonly SlotBuffers[];
+  readonly state: State;
   readonly rows: number;
 }
 
-export interface StepperOptions {
+export interface StepperOptions<State> {
   readonly dModel: number;
   readonly vocabSize: number;
+  /** The blocks that take their activations from the stepper. */
   readonly blocks: readonly FusedBlock[];
+  /** Bytes of places that steps of so many rows have. Default: none. */
+  readonly placeBytes?: ((rows: number) => number) | undefined;
+  /** Whether two states lie in the same memory, so that a step of one is a step of the other. */
+  readonly same: (a: State, b: State) => boolean;
   /** Dispatches the kernels of a step. */
-  readonly dispatch: (call: StepCall) => void;
+  readonly dispatch: (call: StepCall<State>) => void;
 }
 
 /** Rows that have memory from the beginning, so that the first step allocates nothing. */
@@ -39,25 +44,25 @@ const FEW = 8;
 /** Number of states whose prepared step is kept, for generations that take turns. */
 const PLANS = 16;
 
-interface Prepared extends Captured {
-  readonly state: readonly SlotBuffers[];
+interface Prepared<State> extends Captured {
+  readonly state: State;
   readonly rows: number;
 }
 
 /**
  * Steps of one token a row. A step is prepared once for a state's memory and recorded for every token, since nothing in
- * it depends on the position. The activations are the stepper's own and stay.
+ * it depends on the position but what it reads on the device. The activations are the stepper's own and stay.
  */
-export class Stepper {
+export class Stepper<State> {
   readonly #gpu: Gpu;
-  readonly #options: StepperOptions;
+  readonly #options: StepperOptions<State>;
   /** The prepared steps, the latest used first. */
-  #plans: readonly Prepared[] = [];
+  #plans: readonly Prepared<State>[] = [];
   #pooled: readonly PooledBuffer[] = [];
   #memory: StepMemory | undefined;
   #rows = 0;
 
-  constructor(gpu: Gpu, options: StepperOptions) {
+  constructor(gpu: Gpu, options: StepperOptions<State>) {
     this.#gpu = gpu;
     this.#options = options;
     this.memory(FEW);
@@ -81,9 +86,9 @@ export class Stepper {
   }
 
   /** Returns the step of this state, or of an earlier state in the same memory. */
-  plan(state: readonly SlotBuffers[], rows: number): Plan {
+  plan(state: State, rows: number): Plan {
     const memory = this.memory(rows);
-    const known = this.#plans.find((plan) => plan.rows === rows && sameMemory(plan.state, state));
+    const known = this.#plans.find((plan) => plan.rows === rows && this.#options.same(plan.state, state));
     const prepared = known ?? {
       ...this.#gpu.capture(() => this.#options.dispatch({ memory, state, rows })),
       state,
@@ -96,7 +101,7 @@ export class Stepper {
   }
 
   /** Compiles the pipelines of steps. */
-  warm(state: readonly SlotBuffers[]): void {
+  warm(state: State): void {
     const { buffer } = this.#gpu.unusedOutput;
     const memory = stepMemory(this.#options, 1, ({ bytes }) => ({ buffer, size: bytes }));
     this.#options.dispatch({ memory, state, rows: 1 });
@@ -113,7 +118,12 @@ export class Stepper {
 }
 
 function stepMemory(
-  { dModel, vocabSize, blocks }: StepperOptions,
+  {
+    dModel,
+    vocabSize,
+    blocks,
+    placeBytes,
+  }: Pick<StepperOptions<never>, 'dModel' | 'vocabSize' | 'blocks' | 'placeBytes'>,
   rows: number,
   allocate: (size: BufferSize) => PooledBuffer,
 ): StepMemory {
@@ -123,6 +133,7 @@ function stepMemory(
     fed: floats(2, 'fed ids'),
     logits: floats(vocabSize, 'logits'),
     residual: floats(dModel, 'residual'),
+    places: wholeRange(allocate({ bytes: placeBytes?.(rows) ?? 0, label: 'places' })),
     buffers: shareBuffers(
       blocks.map((block) => block.stepBuffers(rows)),
       allocate,

@@ -1,4 +1,5 @@
 /** Where the rows of a batch go on whose sequences are of unequal age. */
+import type { IntegerRange } from '@mamba/core';
 import type { DeviceTensor } from '@mamba/core/driver';
 import type { Gpu } from '../gpu/gpu.ts';
 import type { BufferRange } from '../gpu/shader.ts';
@@ -11,6 +12,17 @@ export interface PlacesOnDevice {
   readonly range: BufferRange;
   /** int32 `[batch]`: the rows, as the operation `attention` takes its offsets. */
   readonly offsets: DeviceTensor<Storage>;
+}
+
+/** Places that lie in memory. `bounds` are those of the rows of the cache. */
+export function placesIn(range: BufferRange, batch: number, bounds: IntegerRange): PlacesOnDevice {
+  const values = { ...range, size: 4 * batch };
+  const buffer = { buffer: range.buffer, size: range.size };
+  const parts = [{ buffer, firstRow: 0, rows: 1, values, scales: undefined }];
+  return {
+    range,
+    offsets: { shape: [batch], dtype: 'int32', range: bounds, storage: { format: 'int32', parts } },
+  };
 }
 
 /** Lists that are kept: layers with windows of their own have lists of their own. */
@@ -40,18 +52,8 @@ export class Places {
       entry.numbers.length === numbers.length && entry.numbers.every((number, index) => number === numbers[index]);
     const entry = this.#kept.find(same) ?? this.#written(numbers);
     this.#kept = [entry, ...this.#kept.filter(({ buffer }) => buffer !== entry.buffer)];
-    const { buffer } = entry;
-    const values = { buffer, offset: 0, size: 4 * rows.length };
-    const part = { buffer: { buffer, size: buffer.size }, firstRow: 0, rows: 1, values, scales: undefined };
-    return {
-      range: { buffer, offset: 0, size: 4 * numbers.length },
-      offsets: {
-        shape: [rows.length],
-        dtype: 'int32',
-        range: { min: Math.min(...rows), max: Math.max(...rows) },
-        storage: { format: 'int32', parts: [part] },
-      },
-    };
+    const range = { buffer: entry.buffer, offset: 0, size: 4 * numbers.length };
+    return placesIn(range, rows.length, { min: Math.min(...rows), max: Math.max(...rows) });
   }
 
   dispose(): void {

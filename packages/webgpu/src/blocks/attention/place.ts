@@ -2,7 +2,7 @@ import { kvHeadsOf } from '@mamba/core/driver';
 import { attentionPlace } from '../../generated/index.ts';
 import type { Allocator } from '../../gpu/gpu.ts';
 import type { BufferRange } from '../../gpu/shader.ts';
-import type { AttentionBlock } from './attention.ts';
+import type { AttentionBlock } from './block.ts';
 
 export interface PlaceCall {
   readonly batch: number;

@@ -1,0 +1,212 @@
+/**
+ * A model with caches that grow. Core walks through its layers, and keeps its state; steps of one token a row, as
+ * generation has, are prepared once and sent again for every token.
+ */
+import type { Tensor } from '@mamba/core';
+import {
+  type Appended,
+  type BlockState,
+  beyondRms,
+  ComposedState,
+  composeDecode,
+  composeModel,
+  type DecodeCall,
+  type DecodeOutcome,
+  type FusionContext,
+  isZero,
+  type KernelState,
+  type ModelCall,
+  type ModelConfig,
+  type ModelKernel,
+  type ModelOutcome,
+  type ModelWeights,
+  modelSlots,
+  reachOf,
+  type Scope,
+  scoped,
+} from '@mamba/core/driver';
+import { attentionBlockRefusal } from '../blocks/attention/block.ts';
+import { extendCache, releasedCache } from '../blocks/attention/cache.ts';
+import { fusedKind } from '../blocks/kinds.ts';
+import type { KernelContext } from '../operations/kernel-context.ts';
+import { rangeOf, type Storage, unsplitStorage } from '../storage.ts';
+import { generate } from './generate.ts';
+import { bindStep, type Cache, type PlannedStep } from './planned-step.ts';
+import { modelRefusal } from './refusal.ts';
+import { StepPlaces } from './step-places.ts';
+
+/** Returns undefined where the model has a part that steps do not take; core walks through all of it then. */
+export function plannedModel(
+  kernels: KernelContext,
+  context: FusionContext<Storage>,
+  config: ModelConfig,
+  weights: ModelWeights<Tensor>,
+): ModelKernel | undefined {
+  if (!isPlannable(config)) return undefined;
+  const step = bindStep(kernels, context, config, weights);
+  const model: Planned = { context, config, step, places: new StepPlaces(kernels.gpu), refused: new Map() };
+  if (refuses(model, 1)) {
+    step.dispose();
+    return undefined;
+  }
+  const walk = composeModel(context.backend, config, weights);
+  return {
+    forward: (call) => (isStep(call) && takes(model, call) ? forwardStep(model, call) : walk.forward(call)),
+    decode: (call) => (takes(model, call) ? decode(model, call) : composeDecode(context.backend, walk, call)),
+    gather: (rows) => walk.gather(rows),
+    exportState: (state, positions) => walk.exportState(state, positions),
+    importState: (layers, positions) => walk.importState(layers, positions),
+    weightsChanged() {
+      walk.weightsChanged?.();
+      step.weightsChanged();
+    },
+    dispose() {
+      walk.dispose();
+      step.dispose();
+    },
+  };
+}
+
+interface Planned {
+  readonly context: FusionContext<Storage>;
+  readonly config: ModelConfig;
+  readonly step: PlannedStep;
+  readonly places: StepPlaces;
+  /** Whether steps of so many rows are refused, by what was asked before. */
+  readonly refused: Map<number, boolean>;
+}
+
+/** Whether the model has RMS norms, attention blocks, and beside them blocks that keep nothing. */
+function isPlannable(config: ModelConfig): boolean {
+  const slots = modelSlots(config);
+  return (
+    beyondRms(config) === undefined &&
+    config.blocks.some(({ kind }) => kind === 'attention') &&
+    config.blocks.every(
+      ({ kind }, layer) => kind === 'attention' || (fusedKind(kind) !== undefined && slots[layer]!.length === 0),
+    )
+  );
+}
+
+function isStep({ length, resets, hiddenStates, logits }: ModelCall): boolean {
+  return length === 1 && resets === undefined && !hiddenStates && logits !== 'none';
+}
+
+/** Whether a step is prepared for this call: every row is one sequence, and the device holds so many. */
+function takes(model: Planned, { state, batch }: Pick<ModelCall, 'state' | 'batch'>): boolean {
+  return layersOf(state).every(({ begun }) => begun === undefined || isZero(begun)) && !refuses(model, batch);
+}
+
+function refuses({ config, step, refused }: Planned, batch: number): boolean {
+  let known = refused.get(batch);
+  if (known === undefined) {
+    const others = config.blocks.filter(({ kind }) => kind !== 'attention');
+    known =
+      modelRefusal(step.kernels, { ...config, blocks: others }, batch, 1, batch) !== undefined ||
+      step.attention.some((block) => attentionBlockRefusal(block, batch, 1) !== undefined);
+    refused.set(batch, known);
+  }
+  return known;
+}
+
+function layersOf(state: KernelState | undefined): readonly BlockState[] {
+  return (state as ComposedState | undefined)?.layers ?? [];
+}
+
+function forwardStep(model: Planned, call: ModelCall): ModelOutcome {
+  const { context, config, step } = model;
+  const { gpu } = step.kernels;
+  const { batch, state: before, donated } = call;
+  const outcome = scoped((scope) => {
+    const { record, state } = prepareSteps(model, scope, call, 1);
+    const values = gpu.allocating((allocator) => {
+      const { fed, logits } = step.stepper.memory(batch);
+      const size = 4 * batch * config.vocabSize;
+      const values = allocator.result(size, 'logits');
+      const ids = rangeOf(context.device(call.ids));
+      gpu.recorder.copy(ids.buffer, ids.offset, fed.buffer, 0, 4 * batch);
+      record();
+      gpu.recorder.copy(logits.buffer, 0, values.buffer, 0, size);
+      return values;
+    });
+    return { values, state: state() };
+  });
+  if (donated) before?.dispose();
+  const logits = context.tensor(unsplitStorage(outcome.values), {
+    shape: [batch, 1, config.vocabSize],
+    dtype: 'float32',
+  });
+  return { logits, state: outcome.state, hiddenStates: undefined };
+}
+
+function decode(model: Planned, call: DecodeCall): DecodeOutcome {
+  const { context, config, step } = model;
+  const { kernels, stepper } = step;
+  const { state: before, donated, batch, count } = call;
+  const outcome = scoped((scope) => {
+    const { record, state } = prepareSteps(model, scope, call, count);
+    const ids = kernels.gpu.allocating((allocator) =>
+      generate({ kernels, context, config, allocator }, call, stepper.memory(batch), record),
+    );
+    return { ids, state: state() };
+  });
+  if (donated) before?.dispose();
+  return outcome;
+}
+
+interface Steps {
+  /** Records one step, from the ids that were fed to the logits. */
+  readonly record: () => void;
+  /** The state after `count` steps, which is the caller's. */
+  readonly state: () => ComposedState;
+}
+
+/** Prepares `count` steps, whose rows have room in all caches. What is made belongs to the scope. */
+function prepareSteps(
+  { context, config, step, places }: Planned,
+  scope: Scope,
+  { state, positions, batch }: Pick<ModelCall, 'state' | 'positions' | 'batch'>,
+  count: number,
+): Steps {
+  const { stepper, attention, kernels } = step;
+  const layers = layersOf(state);
+  const kept: { readonly layer: number; readonly cache: Appended; readonly begun: Tensor }[] = [];
+  for (const [layer, { kind }] of config.blocks.entries()) {
+    if (kind !== 'attention') continue;
+    const own = layers[layer];
+    const { begun } = reachOf(context.backend, scope, { state: own, positions, resets: undefined, batch, length: 1 });
+    const cache = extendCache(attention[kept.length]!, scope, own, [batch, count], positions);
+    kept.push({ layer, cache, begun });
+  }
+  const caches = kept.map(({ cache }): Cache => {
+    const [k, v] = cache.tensors.map((tensor) => context.device(tensor));
+    return { k: k!, v: v!, reach: Math.min(k!.shape[1]!, reachOfCut(Math.max(...cache.before) + count)) };
+  });
+  const { places: memory } = stepper.memory(batch);
+  const plan = stepper.plan(caches, batch);
+  places.hold(
+    memory,
+    kept.map(({ cache }) => cache.before),
+    positions,
+  );
+  return {
+    record() {
+      kernels.gpu.recorder.replay(plan);
+      places.advanced();
+    },
+    state() {
+      const after: BlockState[] = config.blocks.map(() => ({}));
+      for (const { layer, cache, begun } of kept)
+        after[layer] = { ...releasedCache(scope, cache), begun: scope.release(begun) };
+      return new ComposedState(after, batch);
+    },
+  };
+}
+
+/** Caches of up to so many rows are cut alike. */
+const SHORTEST_CUT = 512;
+
+/** Attention is cut over workgroups for a power of two of rows, so that few plans are made while a cache grows. */
+function reachOfCut(rows: number): number {
+  return Math.max(SHORTEST_CUT, 2 ** Math.ceil(Math.log2(rows)));
+}

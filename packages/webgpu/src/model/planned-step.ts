@@ -1,0 +1,123 @@
+/** The step of a model with caches that grow, prepared once for each memory of the caches. */
+import type { Tensor } from '@mamba/core';
+import type { DeviceTensor, FusionContext, ModelConfig, ModelWeights } from '@mamba/core/driver';
+import { type AttentionBlock, bindAttentionBlock } from '../blocks/attention/block.ts';
+import { dispatchAttention } from '../blocks/attention/dispatch.ts';
+import type { FusedBlock } from '../blocks/fused-block.ts';
+import { bindBlock, deviceWeights } from '../blocks/kinds.ts';
+import type { KernelContext } from '../operations/kernel-context.ts';
+import { rangeOf, type Storage } from '../storage.ts';
+import { type Ends, embed, writeLogits } from './ends.ts';
+import { advancePlaces, placeBytes, placesOfCache } from './step-places.ts';
+import { type StepCall, Stepper } from './stepper.ts';
+
+/** The caches of one attention block, with room for the rows that the steps write. */
+export interface Cache {
+  readonly k: DeviceTensor<Storage>;
+  readonly v: DeviceTensor<Storage>;
+  /** At least the rows that are held after the steps: attention is cut for so many. */
+  readonly reach: number;
+}
+
+export interface PlannedStep extends Ends {
+  /** The blocks with caches, in the order of the layers. */
+  readonly attention: readonly AttentionBlock[];
+  readonly stepper: Stepper<readonly Cache[]>;
+  weightsChanged(): void;
+  dispose(): void;
+}
+
+/** A layer, by the number of its cache, or of its activations among those of the stepper. */
+type Layer =
+  | { readonly attention: AttentionBlock; readonly cache: number }
+  | { readonly attention: undefined; readonly block: FusedBlock; readonly activations: number };
+
+export function bindStep(
+  kernels: KernelContext,
+  context: FusionContext<Storage>,
+  config: ModelConfig,
+  weights: ModelWeights<Tensor>,
+): PlannedStep {
+  const { gpu } = kernels;
+  const { dModel, vocabSize, normEps: eps } = config;
+  return gpu.allocating((allocator) => {
+    const attention: AttentionBlock[] = [];
+    const blocks: FusedBlock[] = [];
+    const layers = config.blocks.map((block, index): Layer => {
+      const own = weights.layers[index]!;
+      const norm = { weight: rangeOf(context.device(own.norm)), eps };
+      const source = { weights: own.block, dModel, norm };
+      if (block.kind !== 'attention') {
+        const bound = bindBlock(kernels, allocator, context, { ...source, config: block });
+        return { attention: undefined, block: bound, activations: blocks.push(bound) - 1 };
+      }
+      const bound = { ...source, config: block, weights: deviceWeights(context, source) };
+      const made = bindAttentionBlock(kernels, allocator, context, bound);
+      return { attention: made, cache: attention.push(made) - 1 };
+    });
+    const ends: Ends = {
+      kernels,
+      config,
+      embedding: context.device(weights.embedding).storage,
+      finalNorm: rangeOf(context.device(weights.finalNorm)),
+      head: context.device(weights.head).storage,
+    };
+    const stepper = new Stepper<readonly Cache[]>(gpu, {
+      dModel,
+      vocabSize,
+      blocks,
+      placeBytes: (rows) => placeBytes(attention.length, rows),
+      same: (a, b) => a.every((cache, index) => sameCache(cache, b[index]!)),
+      dispatch: (call) => dispatchStep(ends, layers, call),
+    });
+    return {
+      ...ends,
+      attention,
+      stepper,
+      weightsChanged() {
+        for (const block of attention) block.weights.repack();
+        for (const block of blocks) block.repack();
+      },
+      dispose() {
+        stepper.dispose();
+        for (const block of attention) block.weights.dispose();
+        for (const block of blocks) block.dispose();
+      },
+    };
+  });
+}
+
+/** Whether caches have the same memory, rows, and cut. */
+function sameCache(a: Cache, b: Cache): boolean {
+  return (
+    a.reach === b.reach &&
+    a.k.shape[1] === b.k.shape[1] &&
+    rangeOf(a.k).buffer === rangeOf(b.k).buffer &&
+    rangeOf(a.v).buffer === rangeOf(b.v).buffer
+  );
+}
+
+/** Dispatches a step over all layers, the head, and the places of the next step. */
+function dispatchStep(
+  ends: Ends,
+  layers: readonly Layer[],
+  { memory, state: caches, rows }: StepCall<readonly Cache[]>,
+): void {
+  const { residual, places, buffers, logits, fed } = memory;
+  const common = { batch: rows, length: 1, x: residual, y: residual, accumulate: true };
+  embed(ends, fed, rows, residual);
+  for (const layer of layers) {
+    if (layer.attention === undefined) {
+      const call = { ...common, resets: undefined, before: {}, state: {} };
+      layer.block.step(call, buffers[layer.activations]!);
+      continue;
+    }
+    const { k, v, reach } = caches[layer.cache]!;
+    dispatchAttention(layer.attention, {
+      ...{ ...common, k, v, keys: k.shape[1]!, row: 0, position: 0, reach: undefined },
+      places: placesOfCache(places, layer.cache, rows, reach),
+    });
+  }
+  writeLogits(ends, { x: residual, normed: false, stride: 1, rows, y: logits });
+  advancePlaces(ends.kernels.gpu, places, caches.length, rows);
+}

@@ -1,0 +1,69 @@
+/** Where the rows of a batch go on in each cache, for steps that were prepared: they read it on the device. */
+import { advance } from '../generated/index.ts';
+import type { Gpu } from '../gpu/gpu.ts';
+import type { BufferRange } from '../gpu/shader.ts';
+import { type PlacesOnDevice, placesIn } from '../operations/places.ts';
+
+/** Binding offsets must be multiples of this on every device. */
+const ALIGNMENT = 256;
+
+/** Bytes of the places in so many caches. */
+export function placeBytes(caches: number, rows: number): number {
+  return caches * strideOf(rows);
+}
+
+/** The places in one cache. `reach` is the most tokens that a row has been fed after the step. */
+export function placesOfCache(memory: BufferRange, cache: number, rows: number, reach: number): PlacesOnDevice {
+  const range = { buffer: memory.buffer, offset: memory.offset + cache * strideOf(rows), size: 8 * rows };
+  return placesIn(range, rows, { min: 0, max: reach - 1 });
+}
+
+/** Dispatches the end of a step: the places of the next one. */
+export function advancePlaces(gpu: Gpu, memory: BufferRange, caches: number, rows: number): void {
+  const size = placeBytes(caches, rows) / 4;
+  gpu.dispatch(advance, {
+    bindings: { values: { ...memory, size: 4 * size } },
+    uniforms: { size },
+    workgroups: gpu.grid(Math.ceil(size / 64)),
+  });
+}
+
+/** The places that the device has, so that they are written where they are others. */
+export class StepPlaces {
+  readonly #gpu: Gpu;
+  #buffer: GPUBuffer | undefined;
+  #numbers: number[][] = [];
+
+  constructor(gpu: Gpu) {
+    this.#gpu = gpu;
+  }
+
+  /** Lets the memory hold these places: for each cache the row of the first token of each row, and all positions. */
+  hold({ buffer, offset }: BufferRange, caches: readonly (readonly number[])[], positions: readonly number[]): void {
+    const numbers = caches.map((rows) => [...rows, ...positions]);
+    if (this.#buffer === buffer && sameNumbers(this.#numbers, numbers)) return;
+    const stride = strideOf(positions.length);
+    const words = new Int32Array((caches.length * stride) / 4);
+    for (const [cache, list] of numbers.entries()) words.set(list, (cache * stride) / 4);
+    this.#gpu.recorder.write(buffer, offset, new Uint8Array(words.buffer));
+    this.#buffer = buffer;
+    this.#numbers = numbers;
+  }
+
+  /** Notes that a step was recorded, at whose end the device advances. */
+  advanced(): void {
+    for (const list of this.#numbers) for (const index of list.keys()) list[index]! += 1;
+  }
+}
+
+/** Bytes from one cache to the next. */
+function strideOf(rows: number): number {
+  return Math.ceil((8 * rows) / ALIGNMENT) * ALIGNMENT;
+}
+
+function sameNumbers(a: readonly (readonly number[])[], b: readonly (readonly number[])[]): boolean {
+  return (
+    a.length === b.length &&
+    a.every((list, cache) => list.length === b[cache]!.length && list.every((value, at) => value === b[cache]![at]))
+  );
+}
