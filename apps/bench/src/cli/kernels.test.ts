@@ -75,6 +75,13 @@ describe('mamba-bench kernels', () => {
     expect(out).toContain('label decode-conv');
   });
 
+  it('times a Transformer on webgpu, where it chooses the tokens of its composition', async () => {
+    const { status, out, err } = await run('--backend', 'webgpu', '--quick', '--section', 'transformer');
+    expect(`${status} ${err}`).toBe('0 ');
+    for (const name of ['prefill', 'decode']) expect(out).toContain(`${name} transformer 130m float16, composed`);
+    expect(out).toContain('label attention-place');
+  });
+
   it('times the gradients of products on webgpu', async () => {
     const { status, out, err } = await run('--backend', 'webgpu', '--quick', '--section', 'linear-backward');
     expect(`${status} ${err}`).toBe('0 ');

@@ -24,6 +24,7 @@ import {
 } from './session.ts';
 import { small } from './small.ts';
 import { ssdScan } from './ssd-scan.ts';
+import { transformer } from './transformer.ts';
 
 export interface WebGpuKernels {
   readonly date: string;
@@ -49,6 +50,7 @@ const SECTIONS: Readonly<Record<WebGpuSection, (session: Session) => Promise<voi
   models,
   prefills,
   batches,
+  transformer,
   'matrix-units': matrixUnits,
 };
 

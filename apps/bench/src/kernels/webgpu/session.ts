@@ -39,6 +39,7 @@ export const WEBGPU_SECTIONS = [
   'models',
   'prefills',
   'batches',
+  'transformer',
   'matrix-units',
 ] as const;
 export type WebGpuSection = (typeof WEBGPU_SECTIONS)[number];
