@@ -94,6 +94,20 @@ describe('a model of attention blocks', () => {
     state.dispose();
   });
 
+  test('generates the same at once, where caches get room for a part of it at a time, and in two calls', async () => {
+    const { tensors } = backend.memory();
+    const whole = model.decode([[7]], undefined, { count: 260 });
+    const first = model.decode([[7]], undefined, { count: 200 });
+    const ids = await backend.read(first.ids);
+    const rest = model.decode([[ids[199]!]], first.state, { count: 60 });
+    expect([...(await backend.read(whole.ids))]).toEqual([...ids, ...(await backend.read(rest.ids))]);
+    for (const { ids: made, state } of [whole, first, rest]) {
+      made.dispose();
+      state.dispose();
+    }
+    expect(backend.memory().tensors).toBe(tensors);
+  });
+
   test('copies each cache where it has no room', async () => {
     let { state, logits } = model.forward([[7]]);
     logits!.dispose();

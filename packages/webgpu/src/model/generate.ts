@@ -22,7 +22,7 @@ export function generate(
   { kernels: { gpu }, context, config: { vocabSize: vocab }, allocator }: Generation,
   { ids: given, batch, count, sampling }: DecodeCall,
   { fed, logits }: Pick<StepMemory, 'fed' | 'logits'>,
-  step: () => void,
+  step: (index: number) => void,
 ): Tensor {
   const first = rangeOf(context.device(given));
   const uniform = sampling && rangeOf(context.device(sampling.uniform));
@@ -35,7 +35,7 @@ export function generate(
   gpu.recorder.copy(first.buffer, first.offset, fed.buffer, 0, 4 * batch);
   gpu.recorder.clear(fed.buffer, 4 * batch, 4 * batch);
   for (let index = 0; index < count; index++) {
-    step();
+    step(index);
     gpu.recorder.replay(choosing.plan);
   }
   choosing.forget();

@@ -4,7 +4,6 @@
  */
 import type { Tensor } from '@mamba/core';
 import {
-  type Appended,
   type BlockState,
   beyondRms,
   ComposedState,
@@ -26,7 +25,7 @@ import {
   scoped,
 } from '@mamba/core/driver';
 import { attentionBlockRefusal } from '../blocks/attention/block.ts';
-import { extendCache, releasedCache } from '../blocks/attention/cache.ts';
+import { extendCache } from '../blocks/attention/cache.ts';
 import { fusedKind } from '../blocks/kinds.ts';
 import type { KernelContext } from '../operations/kernel-context.ts';
 import { rangeOf, type Storage, unsplitStorage } from '../storage.ts';
@@ -116,9 +115,9 @@ function layersOf(state: KernelState | undefined): readonly BlockState[] {
 function forwardStep(model: Planned, call: ModelCall): ModelOutcome {
   const { context, config, step } = model;
   const { gpu } = step.kernels;
-  const { batch, state: before, donated } = call;
+  const { batch, positions, state: before, donated } = call;
   const outcome = scoped((scope) => {
-    const { record, state } = prepareSteps(model, scope, call, 1);
+    const { record, layers } = prepareSteps(model, scope, { layers: layersOf(before), batch, positions }, 1);
     const values = gpu.allocating((allocator) => {
       const { fed, logits } = step.stepper.memory(batch);
       const size = 4 * batch * config.vocabSize;
@@ -129,7 +128,7 @@ function forwardStep(model: Planned, call: ModelCall): ModelOutcome {
       gpu.recorder.copy(logits.buffer, 0, values.buffer, 0, size);
       return values;
     });
-    return { values, state: state() };
+    return { values, state: released(scope, layers, batch) };
   });
   if (donated) before?.dispose();
   const logits = context.tensor(unsplitStorage(outcome.values), {
@@ -139,16 +138,30 @@ function forwardStep(model: Planned, call: ModelCall): ModelOutcome {
   return { logits, state: outcome.state, hiddenStates: undefined };
 }
 
+/** Most steps that caches get room for at once, so that a cache with a window drops what is behind it. */
+const MOST_STEPS = 256;
+
 function decode(model: Planned, call: DecodeCall): DecodeOutcome {
   const { context, config, step } = model;
   const { kernels, stepper } = step;
-  const { state: before, donated, batch, count } = call;
+  const { state: before, donated, batch, count, positions } = call;
   const outcome = scoped((scope) => {
-    const { record, state } = prepareSteps(model, scope, call, count);
+    let layers = layersOf(before);
+    let steps: Steps | undefined;
+    const record = (index: number): void => {
+      if (steps === undefined || index % MOST_STEPS === 0) {
+        const at = { layers, batch, positions: positions.map((position) => position + index) };
+        const next = prepareSteps(model, scope, at, Math.min(MOST_STEPS, count - index));
+        for (const state of steps?.layers ?? []) for (const tensor of Object.values(state)) scope.drop(tensor);
+        steps = next;
+        layers = next.layers;
+      }
+      steps.record();
+    };
     const ids = kernels.gpu.allocating((allocator) =>
       generate({ kernels, context, config, allocator }, call, stepper.memory(batch), record),
     );
-    return { ids, state: state() };
+    return { ids, state: released(scope, layers, batch) };
   });
   if (donated) before?.dispose();
   return outcome;
@@ -156,51 +169,54 @@ function decode(model: Planned, call: DecodeCall): DecodeOutcome {
 
 interface Steps {
   /** Records one step, from the ids that were fed to the logits. */
-  readonly record: () => void;
-  /** The state after `count` steps, which is the caller's. */
-  readonly state: () => ComposedState;
+  record(): void;
+  /** The state of each layer after all of the steps. */
+  readonly layers: readonly BlockState[];
 }
 
-/** Prepares `count` steps, whose rows have room in all caches. What is made belongs to the scope. */
+/** Where steps begin. */
+interface Beginning extends Pick<ModelCall, 'positions' | 'batch'> {
+  /** The state of each layer; empty before the first token. */
+  readonly layers: readonly BlockState[];
+}
+
+/** Prepares `count` steps, whose rows have room in all caches. The state after them belongs to the scope. */
 function prepareSteps(
   { context, config, step, places }: Planned,
   scope: Scope,
-  { state, positions, batch }: Pick<ModelCall, 'state' | 'positions' | 'batch'>,
+  { layers, positions, batch }: Beginning,
   count: number,
 ): Steps {
   const { stepper, attention, kernels } = step;
-  const layers = layersOf(state);
-  const kept: { readonly layer: number; readonly cache: Appended; readonly begun: Tensor }[] = [];
-  for (const [layer, { kind }] of config.blocks.entries()) {
-    if (kind !== 'attention') continue;
-    const own = layers[layer];
-    const { begun } = reachOf(context.backend, scope, { state: own, positions, resets: undefined, batch, length: 1 });
-    const cache = extendCache(attention[kept.length]!, scope, own, [batch, count], positions);
-    kept.push({ layer, cache, begun });
-  }
-  const caches = kept.map(({ cache }): Cache => {
-    const [k, v] = cache.tensors.map((tensor) => context.device(tensor));
-    return { k: k!, v: v!, reach: Math.min(k!.shape[1]!, reachOfCut(Math.max(...cache.before) + count)) };
+  const caches: Cache[] = [];
+  const rows: (readonly number[])[] = [];
+  const after = config.blocks.map(({ kind }, layer): BlockState => {
+    if (kind !== 'attention') return {};
+    const state = layers[layer];
+    const { begun } = reachOf(context.backend, scope, { state, positions, resets: undefined, batch, length: 1 });
+    const { tensors, before } = extendCache(attention[caches.length]!, scope, state, [batch, count], positions);
+    const [k, v] = tensors as readonly [Tensor, Tensor];
+    const reach = Math.min(k.shape[1]!, reachOfCut(Math.max(...before) + count));
+    caches.push({ k: context.device(k), v: context.device(v), reach });
+    rows.push(before);
+    return { k, v, begun };
   });
   const { places: memory } = stepper.memory(batch);
   const plan = stepper.plan(caches, batch);
-  places.hold(
-    memory,
-    kept.map(({ cache }) => cache.before),
-    positions,
-  );
+  places.hold(memory, rows, positions);
   return {
     record() {
       kernels.gpu.recorder.replay(plan);
       places.advanced();
     },
-    state() {
-      const after: BlockState[] = config.blocks.map(() => ({}));
-      for (const { layer, cache, begun } of kept)
-        after[layer] = { ...releasedCache(scope, cache), begun: scope.release(begun) };
-      return new ComposedState(after, batch);
-    },
+    layers: after,
   };
+}
+
+/** A state of tensors that leave the scope. */
+function released(scope: Scope, layers: readonly BlockState[], batch: number): ComposedState {
+  for (const state of layers) for (const tensor of Object.values(state)) scope.release(tensor);
+  return new ComposedState(layers, batch);
 }
 
 /** Caches of up to so many rows are cut alike. */

@@ -1,9 +1,10 @@
 /** The attention block as core calls it, on the cache that core keeps. Core defines it in blocks/attention. */
+import type { Tensor } from '@mamba/core';
 import { type BlockState, type DeviceTensor, reachOf, scoped, uniform } from '@mamba/core/driver';
 import type { Storage } from '../../storage.ts';
 import type { BoundBlock, CoreCall } from '../bound-block.ts';
 import { type AttentionBlock, attentionBlockRefusal } from './block.ts';
-import { extendCache, releasedCache } from './cache.ts';
+import { extendCache } from './cache.ts';
 import { dispatchAttention } from './dispatch.ts';
 
 export function attentionForCore(block: AttentionBlock): BoundBlock {
@@ -34,6 +35,7 @@ function run(block: AttentionBlock, { x, y, accumulate, ...call }: CoreCall): Bl
       places: even ? undefined : kernels.places.of(cache.before, positions),
       reach: reach && context.device(reach),
     });
-    return { ...releasedCache(scope, cache), begun: scope.release(begun) };
+    const [lastK, lastV] = cache.state.map((tensor) => scope.release(tensor)) as [Tensor, Tensor];
+    return { k: lastK, v: lastV, begun: scope.release(begun) };
   });
 }

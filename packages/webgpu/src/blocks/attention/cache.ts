@@ -1,5 +1,5 @@
 /** The cache of an attention block, as tensors of core. */
-import { MambaError, type Shape, sizeOf, type Tensor } from '@mamba/core';
+import { MambaError, type Shape, sizeOf } from '@mamba/core';
 import {
   type Appended,
   attentionState,
@@ -27,12 +27,6 @@ export function extendCache(
   const [slot] = attentionState(config);
   const shape = [batch, length, kvHeadsOf(config) * config.headDim];
   return extendRows(scope, slot!, [state?.k, state?.v], shape, positions, slotMemory(kernels.gpu, context));
-}
-
-/** The caches of the state after a call, which leave the scope. */
-export function releasedCache(scope: Scope, cache: Appended): { readonly k: Tensor; readonly v: Tensor } {
-  const [k, v] = cache.state.map((tensor) => scope.release(tensor)) as [Tensor, Tensor];
-  return { k, v };
 }
 
 /** Memory of the cache: nothing fills it, and rows are copied where it has to grow. */
