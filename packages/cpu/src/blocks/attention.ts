@@ -1,6 +1,7 @@
 /** An attention block on the cache that core keeps, as one program. Its definition is in core, in blocks/attention. */
 import type { Tensor } from '@mamba/core';
 import {
+  type AttentionCall,
   type AttentionConfig,
   type AttentionWeights,
   attentionState,
@@ -11,26 +12,28 @@ import {
   resolveAttention,
   resolveRope,
   type Scope,
-  type SlotMemory,
-  sizeOf,
   uniform,
 } from '@mamba/core/driver';
 import type { Arena } from '../memory/heap.ts';
 import type { Storage } from '../memory/storage.ts';
-import { attentionCommands, attentionInputs } from '../operations/attention.ts';
+import { type AttentionOptions, attentionCommands } from '../operations/attention.ts';
 import { addressOf, type Context, ELEMENT, type Stored } from '../operations/context.ts';
 import { linearCommands, packedBytes } from '../operations/linear.ts';
 import { turnsOf } from '../operations/rope.ts';
 import { type Command, threadScratch } from '../program/program.ts';
 import type { CoreBlock, CoreCall, Prepared } from './core-block.ts';
 import type { StoredWeights } from './fused.ts';
+import { slotMemory } from './slot-memory.ts';
 
 interface AttentionBlock {
   readonly context: Context;
   readonly fusion: FusionContext<Storage>;
   readonly config: AttentionConfig;
+  readonly kvHeads: number;
   readonly weights: AttentionWeights<Stored>;
   readonly dModel: number;
+  /** The options of the operation, with their defaults; its sizes mean nothing. */
+  readonly options: AttentionCall<unknown>;
   /** Of the pairs of channels that turn, as `turnsOf` has them; none without rotary positions. */
   readonly turns: Int32Array;
 }
@@ -42,62 +45,75 @@ export function coreAttention(
   weights: StoredWeights,
   dModel: number,
 ): CoreBlock {
-  const { heads, headDim, rope } = config;
-  const turned = rope && resolveRope({ shape: [1, 1, heads, headDim], dtype: 'float32' }, rope).call;
-  const turns = turnsOf(turned?.frequencies ?? []);
-  const bound = weights as AttentionWeights<Stored>;
-  const block: AttentionBlock = { context, fusion, config, weights: bound, dModel, turns };
+  const { heads, headDim, rope, window, globalTokens, scale, softcap } = config;
+  const kvHeads = kvHeadsOf(config);
+  const spec = (count: number) => ({ shape: [1, 1, count, headDim], dtype: 'float32' }) as const;
+  const turned = rope && resolveRope(spec(heads), rope).call;
+  const given = { window, globalTokens, scale, softcap };
+  const block: AttentionBlock = {
+    context,
+    fusion,
+    config,
+    kvHeads,
+    weights: weights as AttentionWeights<Stored>,
+    dModel,
+    options: resolveAttention(spec(heads), spec(kvHeads), spec(kvHeads), given).call,
+    turns: turnsOf(turned?.frequencies ?? []),
+  };
   return { prepare: (arena, scope, call) => prepare(block, arena, scope, call) };
 }
 
+// Fields are spelled out below, since spreads of objects of several shapes give slow objects: of small models they took
+// a quarter of a step.
 function prepare(block: AttentionBlock, arena: Arena, scope: Scope, call: CoreCall): Prepared {
-  const { context, fusion, config, weights, dModel } = block;
+  const { context, fusion, config, kvHeads, weights, dModel } = block;
   const { state, positions, batch, length } = call;
-  const kvHeads = kvHeadsOf(config);
   const [inner, kvInner] = [config.heads * config.headDim, kvHeads * config.headDim];
   const rows = batch * length;
   const { reach, begun } = reachOf(fusion.backend, scope, call);
   const [slot] = attentionState(config);
   const shape = [batch, length, kvInner];
-  const cache = extendRows(scope, slot!, [state?.k, state?.v], shape, positions, slotMemory(block));
+  const cache = extendRows(scope, slot!, [state?.k, state?.v], shape, positions, slotMemory(context.heap, fusion));
   const [k, v] = cache.tensors.map((tensor) => fusion.device(tensor)) as [Stored, Stored];
-  const floats = (channels: number): Storage => arena.scratch(rows * channels * ELEMENT);
-  const [q, newK, newV, mixed] = [floats(inner), floats(kvInner), floats(kvInner), floats(inner)];
+  const floats = (channels: number): number => arena.scratch(rows * channels * ELEMENT).address;
+  const made: Made = {
+    q: floats(inner),
+    newK: floats(kvInner),
+    newV: floats(kvInner),
+    mixed: floats(inner),
+    logSumExp: floats(config.heads),
+    places: placesIn(context, arena, cache.before, positions),
+  };
   const packed = arena.scratch(packedBytes(context, rows, Math.max(dModel, inner))).address;
-  const places = placesIn(context, arena, cache.before, positions);
-  const input = (weight: Stored, bias: Stored | undefined, y: Storage, outputs: number): Command[] =>
+  const input = (weight: Stored, bias: Stored | undefined, y: number, outputs: number): Command[] =>
     linearCommands(context, arena, {
-      ...{ x: call.x, norm: call.norm, weight: weight.storage, bias: addressOf(bias), y: y.address },
-      ...{ rows, inputs: dModel, outputs, packed },
+      x: call.x,
+      norm: call.norm,
+      weight: weight.storage,
+      bias: addressOf(bias),
+      y,
+      rows,
+      inputs: dModel,
+      outputs,
+      packed,
     });
-  const attended = attentionInputs(context, {
-    ...resolveAttention(
-      { shape: [batch, length, inner], dtype: 'float32' },
-      // A single row of the batch ends where its keys do, so that no room behind them is looked at.
-      { ...k, shape: batch === 1 ? [1, cache.before[0]! + length, kvInner] : k.shape },
-      { ...v, shape: batch === 1 ? [1, cache.before[0]! + length, kvInner] : v.shape },
-      {
-        ...{ headDim: config.headDim, window: config.window, globalTokens: config.globalTokens },
-        ...{ scale: config.scale, softcap: config.softcap, offset: cache.before[0]! },
-      },
-    ).call,
-    ...{ q: { shape: [batch, length, inner], dtype: 'float32', storage: q }, k, v },
-    ...{ segments: undefined, keyLengths: undefined, reach: reach && fusion.device(reach), offsets: undefined },
-  });
   const commands = [
-    ...input(weights.qProj, weights.qProjBias, q, inner),
+    ...input(weights.qProj, weights.qProjBias, made.q, inner),
     // x is packed for q already.
-    ...productsOf(input(weights.kProj, weights.kProjBias, newK, kvInner)),
-    ...productsOf(input(weights.vProj, weights.vProjBias, newV, kvInner)),
-    placeCommand(block, arena, { q, newK, newV, k, v, places, batch, length }),
-    ...attentionCommands(context, arena, {
-      ...attended,
-      offsets: uniform(cache.before) ? 0 : places,
-      ...{ y: mixed.address, logSumExp: floats(config.heads).address },
-    }),
+    ...productsOf(input(weights.kProj, weights.kProjBias, made.newK, kvInner)),
+    ...productsOf(input(weights.vProj, weights.vProjBias, made.newV, kvInner)),
+    placeCommand(block, arena, call, made, k, v),
+    ...attentionCommands(context, arena, optionsOf(block, call, made, k, v, cache.before, reach)),
     ...linearCommands(context, arena, {
-      ...{ x: mixed.address, weight: weights.outProj.storage, bias: addressOf(weights.outProjBias), y: call.y },
-      ...{ rows, inputs: inner, outputs: dModel, accumulate: call.accumulate, packed },
+      x: made.mixed,
+      weight: weights.outProj.storage,
+      bias: addressOf(weights.outProjBias),
+      y: call.y,
+      rows,
+      inputs: inner,
+      outputs: dModel,
+      accumulate: call.accumulate,
+      packed,
     }),
   ];
   return {
@@ -106,6 +122,55 @@ function prepare(block: AttentionBlock, arena: Arena, scope: Scope, call: CoreCa
       const [lastK, lastV] = cache.state.map((tensor) => scope.release(tensor)) as [Tensor, Tensor];
       return { k: lastK, v: lastV, begun: scope.release(begun) };
     },
+  };
+}
+
+/** Addresses of what a call makes on its way. */
+interface Made {
+  readonly q: number;
+  readonly newK: number;
+  readonly newV: number;
+  readonly mixed: number;
+  readonly logSumExp: number;
+  /** int32 `[2, batch]`: the row of the cache for the first token of each row of the batch, and its position. */
+  readonly places: number;
+}
+
+function optionsOf(
+  { context, fusion, config, kvHeads, options }: AttentionBlock,
+  { batch, length }: CoreCall,
+  { q, mixed, logSumExp, places }: Made,
+  k: Stored,
+  v: Stored,
+  before: readonly number[],
+  reach: Tensor | undefined,
+): AttentionOptions {
+  const { causal, window = 0, globalTokens, scale, softcap = 0 } = options;
+  const offset = before[0]!;
+  return {
+    segments: 0,
+    keyLengths: 0,
+    offsets: uniform(before) ? 0 : places,
+    reach: addressOf(reach && fusion.device(reach)),
+    causal,
+    window,
+    globalTokens,
+    offset,
+    queries: length,
+    // A single row of the batch ends where its keys do, so that no room behind them is looked at.
+    keys: batch === 1 ? offset + length : k.shape[1]!,
+    heads: config.heads,
+    kvHeads,
+    headDim: config.headDim,
+    q,
+    k: addressOf(k),
+    v: addressOf(v),
+    scale,
+    softcap,
+    wide: context.wide,
+    batch,
+    y: mixed,
+    logSumExp,
   };
 }
 
@@ -121,28 +186,18 @@ function placesIn({ heap }: Context, arena: Arena, rows: readonly number[], posi
   return memory.address;
 }
 
-interface PlaceOptions {
-  readonly q: Storage;
-  readonly newK: Storage;
-  readonly newV: Storage;
-  /** The caches. */
-  readonly k: Stored;
-  readonly v: Stored;
-  readonly places: number;
-  readonly batch: number;
-  readonly length: number;
-}
-
 /** Values of a task, which take some 5 µs. */
 const TASK = 8192;
 
 function placeCommand(
-  { context: { heap, team }, config, weights, turns }: AttentionBlock,
+  { context: { heap, team }, config, kvHeads, weights, turns }: AttentionBlock,
   arena: Arena,
-  { q, newK, newV, k, v, places, batch, length }: PlaceOptions,
+  { batch, length }: CoreCall,
+  { q, newK, newV, places }: Made,
+  k: Stored,
+  v: Stored,
 ): Command {
   const { heads, headDim, rope, qkNormEps: eps = 0 } = config;
-  const kvHeads = kvHeadsOf(config);
   const pairs = turns.length / 2;
   const memory = arena.scratch(turns.length * ELEMENT);
   heap.integers(memory, turns.length).set(turns);
@@ -152,30 +207,27 @@ function placeCommand(
     operation: 'attentionPlace',
     tasks: Math.ceil((batch * length) / taskTokens),
     call: {
-      ...{ q: q.address, k: newK.address, v: newV.address, kCache: addressOf(k), vCache: addressOf(v) },
-      ...{ capacity: k.shape[1]!, places, qNorm: addressOf(weights.qNorm), kNorm: addressOf(weights.kNorm), eps },
-      ...{ turns: memory.address, pairs, interleaved: rope?.interleaved ?? false },
-      ...{ batch, length, heads, kvHeads, headDim, taskTokens },
-      ...{ scratch: scratch.address, scratchStride: scratch.stride },
-    },
-  };
-}
-
-/** Memory of the cache: nothing fills it, and rows are copied where it has to grow. */
-function slotMemory({ context: { heap }, fusion }: AttentionBlock): SlotMemory {
-  return {
-    allocate: (shape) => fusion.tensor(heap.allocate(sizeOf(shape) * ELEMENT), { shape, dtype: 'float32' }),
-    copyRows(from, to, first, count) {
-      const [source, target] = [from, to].map((tensor) => fusion.device(tensor)) as [Stored, Stored];
-      const channels = sizeOf(to.shape.slice(2));
-      const [before, after] = [source, target].map(({ storage, shape }) => heap.floats(storage, sizeOf(shape))) as [
-        Float32Array,
-        Float32Array,
-      ];
-      for (let row = 0; row < to.shape[0]!; row++) {
-        const begin = (row * from.shape[1]! + first) * channels;
-        after.set(before.subarray(begin, begin + count * channels), row * to.shape[1]! * channels);
-      }
+      q,
+      k: newK,
+      v: newV,
+      kCache: addressOf(k),
+      vCache: addressOf(v),
+      capacity: k.shape[1]!,
+      places,
+      qNorm: addressOf(weights.qNorm),
+      kNorm: addressOf(weights.kNorm),
+      eps,
+      turns: memory.address,
+      pairs,
+      interleaved: rope?.interleaved ?? false,
+      batch,
+      length,
+      heads,
+      kvHeads,
+      headDim,
+      taskTokens,
+      scratch: scratch.address,
+      scratchStride: scratch.stride,
     },
   };
 }
