@@ -1,11 +1,8 @@
 /** Matrices with the same inputs that lie one behind another, so that one product takes them all. */
 import type { DeviceTensor } from '@mamba/core/driver';
 import type { Gpu } from './gpu/gpu.ts';
-import type { BufferRange } from './gpu/shader.ts';
+import { ALIGNMENT, type BufferRange } from './gpu/shader.ts';
 import { type Part, rowBytes, type Storage, scaleBytes } from './storage.ts';
-
-/** Binding offsets must be multiples of this on every device. */
-const ALIGNMENT = 256;
 
 /** The matrix that a storage is a part of, and which part it is. */
 export interface Joined {

@@ -119,6 +119,31 @@ describe.each([
   });
 });
 
+test('a single row takes one product for gate and up', async () => {
+  const config = of([{ ...swiglu, dHidden: 64 }]);
+  const source = seededWeights(config, 6);
+  const fused = await createModel(backend, config, source);
+  const composed = await createModel(backend, config, source, { composed: true });
+  const logits = async (model: Model, ids: readonly number[][]): Promise<ArrayLike<number>> => {
+    const { logits, state } = model.forward(ids);
+    state.dispose();
+    const values = await backend.read(logits!);
+    logits!.dispose();
+    return values;
+  };
+  for (const { ids, step } of [
+    { ids: [[7]], step: 3 },
+    { ids: [[7], [9]], step: STEPS.gated },
+  ]) {
+    const expected = await logits(composed, ids);
+    const [actual, dispatches] = await counted(() => logits(fused, ids));
+    expect(dispatches).toBe(step + BESIDE);
+    for (let index = 0; index < expected.length; index++) expect(actual[index]).toBeCloseTo(expected[index]!, 4);
+  }
+  fused.dispose();
+  composed.dispose();
+});
+
 async function counted<R>(work: () => Promise<R>): Promise<[R, number]> {
   const before = countersOf(backend).dispatches;
   const result = await work();

@@ -39,7 +39,10 @@ export function bindingsOf<B extends string, C extends string>(
   return bound.length > 0 ? [...bindings, ...bound] : bindings;
 }
 
-/** A part of a buffer, in bytes. The offset is a multiple of 256. */
+/** The offsets of bindings are multiples of this, as every device takes them. */
+export const ALIGNMENT = 256;
+
+/** A part of a buffer, in bytes. The offset is a multiple of `ALIGNMENT`. */
 export interface BufferRange {
   readonly buffer: GPUBuffer;
   readonly offset: number;

@@ -1,11 +1,8 @@
 /** Where the rows of a batch go on in each cache, for steps that were prepared: they read it on the device. */
 import { advance } from '../generated/index.ts';
 import type { Gpu } from '../gpu/gpu.ts';
-import type { BufferRange } from '../gpu/shader.ts';
+import { ALIGNMENT, type BufferRange } from '../gpu/shader.ts';
 import { type PlacesOnDevice, placesIn } from '../operations/places.ts';
-
-/** Binding offsets must be multiples of this on every device. */
-const ALIGNMENT = 256;
 
 /** Bytes of the places in so many caches. */
 export function placeBytes(caches: number, rows: number): number {

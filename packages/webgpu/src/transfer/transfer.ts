@@ -1,6 +1,7 @@
 import type { HostArray, HostTensor, Support, TensorSpec } from '@mamba/core';
 import { type DeviceTensor, type RowUpload, supported, type UploadTarget, unsupported } from '@mamba/core/driver';
 import type { Allocator, Gpu } from '../gpu/gpu.ts';
+import { ALIGNMENT } from '../gpu/shader.ts';
 import { formatOf, type Part, rowBytes, type Storage, scaleBytes } from '../storage.ts';
 import { decodeRows, encodeRows } from './encode.ts';
 
@@ -9,8 +10,6 @@ import { decodeRows, encodeRows } from './encode.ts';
  * itself.
  */
 const PIECE = 4 << 20;
-/** Binding offsets must be multiples of this on every device. */
-const ALIGNMENT = 256;
 
 export function supportsUpload(gpu: Gpu, spec: TensorSpec, { dtype }: UploadTarget): Support {
   const format = formatOf(dtype);

@@ -12,6 +12,7 @@ export const mlp: BlockDefinition<MlpConfig> = {
   defaults: { bias: false },
   check: checkMlp,
   parameters: mlpParameters,
+  joined: [['gate', 'up']],
   state: () => [],
   compose: (backend, config, weights) => composeMlp(backend, config, weights as MlpWeights<Tensor>),
 };

@@ -1,7 +1,8 @@
 /** The feed-forward block on the device; core's blocks/mlp defines what it computes. */
 import { type DeviceTensor, isGated, type MlpConfig, type MlpWeights } from '@mamba/core/driver';
 import { bindingRefusal } from '../../gpu/limits.ts';
-import type { BufferRange } from '../../gpu/shader.ts';
+import { ALIGNMENT, type BufferRange } from '../../gpu/shader.ts';
+import { joinedStorage } from '../../joined.ts';
 import type { KernelContext } from '../../operations/kernel-context.ts';
 import { project, projectionRefusal } from '../../operations/linear.ts';
 import { activate } from '../../operations/multiply.ts';
@@ -22,6 +23,11 @@ interface MlpBlock {
   readonly dModel: number;
   readonly norm: RmsNorm | undefined;
   readonly weights: MlpWeights<DeviceTensor<Storage>>;
+  /**
+   * The matrices of gate and up as one, which a single row is multiplied by: without biases, and where each half of the
+   * result can be bound by itself.
+   */
+  readonly joined: Storage | undefined;
 }
 
 export const mlp: FusedKind<'mlp'> = {
@@ -30,7 +36,8 @@ export const mlp: FusedKind<'mlp'> = {
     return bindingRefusal(gpu, 'the hidden layer', rows * dHidden) ?? projectionRefusal(gpu, rows, dHidden);
   },
   bind(kernels, _, { config, weights, dModel, norm }) {
-    const block: MlpBlock = { kernels, config, dModel, norm, weights: weights as MlpWeights<DeviceTensor<Storage>> };
+    const bound = weights as MlpWeights<DeviceTensor<Storage>>;
+    const block: MlpBlock = { kernels, config, dModel, norm, weights: bound, joined: joinedOf(config, bound) };
     const buffers = (rows: number): BufferSizes<Name> => buffersOf(block, rows);
     const run = (call: FusedCall, memory: Buffers): void => runMlp(block, call, memory as Buffers<Name>);
     // Each token is computed by itself, so a step is a prefill of one token.
@@ -46,23 +53,32 @@ export const mlp: FusedKind<'mlp'> = {
   },
 };
 
+function joinedOf(
+  { dHidden }: MlpConfig,
+  { gate, gateBias, up, upBias }: MlpWeights<DeviceTensor<Storage>>,
+): Storage | undefined {
+  const apart = gate === undefined || gateBias !== undefined || upBias !== undefined || (4 * dHidden) % ALIGNMENT !== 0;
+  return apart ? undefined : joinedStorage([gate.storage, up.storage]);
+}
+
 function buffersOf({ config, dModel, norm }: MlpBlock, rows: number): BufferSizes<Name> {
   const floats = (elements: number, label: string): BufferSize => ({ bytes: 4 * rows * elements, label });
   const { dHidden } = config;
   return {
     normed: floats(normsApart(norm, rows) ? dModel : 0, 'normed'),
-    gate: floats(dHidden, 'gate'),
+    // A single row may have the values of up behind those of gate.
+    gate: floats(rows === 1 ? 2 * dHidden : dHidden, 'gate'),
     up: floats(isGated(config) ? dHidden : 0, 'up'),
     hidden: floats(dHidden, 'hidden'),
   };
 }
 
 /**
- * Runs gate and up, activation and product, and down: three or four dispatches, and one for the norm where there are
- * many rows.
+ * Runs gate and up, activation and product, and down: three dispatches, four where gate and up are apart, and one for
+ * the norm where there are many rows.
  */
 function runMlp(block: MlpBlock, call: FusedCall, buffers: Buffers<Name>): void {
-  const { kernels, config, dModel, weights } = block;
+  const { kernels, config, dModel, weights, joined } = block;
   const { dHidden, activation } = config;
   const rows = call.batch * call.length;
   const { x, norm } = normedInput(kernels, block.norm, { x: call.x, rows, dModel, normed: buffers.normed });
@@ -70,15 +86,20 @@ function runMlp(block: MlpBlock, call: FusedCall, buffers: Buffers<Name>): void 
     project(kernels, weight, { x, rows, inputs: dModel, outputs: dHidden, bias, norm, y });
   const range = (tensor: DeviceTensor<Storage> | undefined): BufferRange | undefined => tensor && rangeOf(tensor);
   const { gate, up, down } = weights;
+  let [lower, upper] = [buffers.gate, buffers.up];
   if (gate === undefined) {
     inner(up.storage, range(weights.upBias), buffers.gate);
+  } else if (joined !== undefined && rows === 1) {
+    project(kernels, joined, { x, rows, inputs: dModel, outputs: 2 * dHidden, norm, y: buffers.gate });
+    lower = { ...lower, size: 4 * dHidden };
+    upper = { ...lower, offset: lower.offset + 4 * dHidden };
   } else {
     inner(gate.storage, range(weights.gateBias), buffers.gate);
     inner(up.storage, range(weights.upBias), buffers.up);
   }
   activate(kernels.gpu, {
-    a: buffers.gate,
-    b: gate && buffers.up,
+    a: lower,
+    b: gate && upper,
     y: buffers.hidden,
     activation,
     scale: 1,
