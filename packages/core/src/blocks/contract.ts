@@ -122,6 +122,7 @@ export interface LayerCall extends Omit<BlockCall, 'x'> {
   readonly donated: boolean;
 }
 
+/** The results of a layer. */
 export interface LayerResult {
   /** `residual + block(norm(read))`, which belongs to the caller. It is the residual itself where that was added to. */
   readonly residual: Tensor;

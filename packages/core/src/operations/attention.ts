@@ -97,6 +97,7 @@ const OPTIONS = [
 /** Positions stay below this, so that kernels can compute with them in 32 bits. */
 const MOST_POSITIONS = 2 ** 30;
 
+/** Checks the arguments of `attention`, and gives its call and the specs of its results. */
 export function resolveAttention<T extends TensorSpec>(
   q: T,
   k: T,

@@ -43,6 +43,7 @@ export interface RopeCall<T> {
 const OPTIONS = ['headDim', 'rotaryDim', 'theta', 'frequencies', 'interleaved', 'offset', 'positions'] as const;
 const MOST_POSITIONS = 2 ** 30;
 
+/** Checks the arguments of `rope`, and gives its call and the spec of its result. */
 export function resolveRope<T extends TensorSpec>(
   x: T,
   options: RopeOptions<T> = {},

@@ -49,6 +49,7 @@ const KEYS = [
   'qkNormEps',
 ] as const;
 
+/** Heads of k and v. */
 export function kvHeadsOf({ heads, kvHeads = heads }: AttentionConfig): number {
   return kvHeads;
 }

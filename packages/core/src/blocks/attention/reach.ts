@@ -6,6 +6,7 @@ import type { BlockCall } from '../contract.ts';
 import { sharedSlot } from '../growing.ts';
 import { isZero, noteZeros } from '../zeros.ts';
 
+/** How far back the tokens of a call see, and what the state notes of it. */
 export interface Reach {
   /**
    * `[batch, length, 1]`: the number of tokens of its own sequence that each token sees, itself included. Undefined
@@ -16,6 +17,7 @@ export interface Reach {
   readonly begun: Tensor;
 }
 
+/** The reach of a call's tokens, by a scan only where a row may hold several sequences. */
 export function reachOf(backend: Backend, scope: Scope, call: Omit<BlockCall, 'x'>): Reach {
   const { state, resets, batch } = call;
   const before = state?.begun;
