@@ -69,6 +69,7 @@ describe('a model of attention blocks', () => {
   test('generates by a step that is prepared once', async () => {
     const { state, logits } = model.forward([prompt(20)]);
     logits!.dispose();
+    const { pipelinesMade } = countersOf(backend);
     const counts = async (): Promise<{ bindGroups: number; uploaded: number; dispatches: number }> => {
       const before = countersOf(backend);
       const { ids, state: last } = model.decode([[7]], state, { count: 8 });
@@ -89,6 +90,8 @@ describe('a model of attention blocks', () => {
     expect(dispatches).toBe(8 * (2 * 4 + BESIDE + 1));
     // The choice of a token goes to new ids each time.
     expect(bindGroups).toBeLessThanOrEqual(2);
+    // createModel compiled the pipelines.
+    expect(countersOf(backend).pipelinesMade).toBe(pipelinesMade);
     // The id that is fed, and where the row goes on in each cache.
     expect(uploaded).toBe(4 + 2 * 256);
     state.dispose();
@@ -96,10 +99,10 @@ describe('a model of attention blocks', () => {
 
   test('generates the same at once, where caches get room for a part of it at a time, and in two calls', async () => {
     const { tensors } = backend.memory();
-    const whole = model.decode([[7]], undefined, { count: 260 });
-    const first = model.decode([[7]], undefined, { count: 200 });
+    const whole = model.decode([[7]], undefined, { count: 140 });
+    const first = model.decode([[7]], undefined, { count: 100 });
     const ids = await backend.read(first.ids);
-    const rest = model.decode([[ids[199]!]], first.state, { count: 60 });
+    const rest = model.decode([[ids[99]!]], first.state, { count: 40 });
     expect([...(await backend.read(whole.ids))]).toEqual([...ids, ...(await backend.read(rest.ids))]);
     for (const { ids: made, state } of [whole, first, rest]) {
       made.dispose();

@@ -55,6 +55,7 @@ export function plannedModel(
     gather: (rows) => walk.gather(rows),
     exportState: (state, positions) => walk.exportState(state, positions),
     importState: (layers, positions) => walk.importState(layers, positions),
+    warm: () => step.warm(),
     weightsChanged() {
       walk.weightsChanged?.();
       step.weightsChanged();
@@ -139,7 +140,7 @@ function forwardStep(model: Planned, call: ModelCall): ModelOutcome {
 }
 
 /** Most steps that caches get room for at once, so that a cache with a window drops what is behind it. */
-const MOST_STEPS = 256;
+const MOST_STEPS = 128;
 
 function decode(model: Planned, call: DecodeCall): DecodeOutcome {
   const { context, config, step } = model;

@@ -1,15 +1,22 @@
 /** The step of a model with caches that grow, prepared once for each memory of the caches. */
 import type { Tensor } from '@mamba/core';
-import type { DeviceTensor, FusionContext, ModelConfig, ModelWeights } from '@mamba/core/driver';
+import {
+  type DeviceTensor,
+  type FusionContext,
+  kvHeadsOf,
+  type ModelConfig,
+  type ModelWeights,
+} from '@mamba/core/driver';
 import { type AttentionBlock, bindAttentionBlock } from '../blocks/attention/block.ts';
 import { dispatchAttention } from '../blocks/attention/dispatch.ts';
 import type { FusedBlock } from '../blocks/fused-block.ts';
 import { bindBlock, deviceWeights } from '../blocks/kinds.ts';
 import type { KernelContext } from '../operations/kernel-context.ts';
-import { rangeOf, type Storage } from '../storage.ts';
+import { rangeOf, type Storage, unsplitStorage } from '../storage.ts';
 import { type Ends, embed, writeLogits } from './ends.ts';
 import { advancePlaces, placeBytes, placesOfCache } from './step-places.ts';
 import { type StepCall, Stepper } from './stepper.ts';
+import { warmChoices } from './warm.ts';
 
 /** The caches of one attention block, with room for the rows that the steps write. */
 export interface Cache {
@@ -23,6 +30,8 @@ export interface PlannedStep extends Ends {
   /** The blocks with caches, in the order of the layers. */
   readonly attention: readonly AttentionBlock[];
   readonly stepper: Stepper<readonly Cache[]>;
+  /** Compiles the pipelines of a step and of a greedy generation ahead. */
+  warm(): Promise<void>;
   weightsChanged(): void;
   dispose(): void;
 }
@@ -74,6 +83,11 @@ export function bindStep(
       ...ends,
       attention,
       stepper,
+      warm: () =>
+        gpu.prepare(() => {
+          for (const reach of WARM_REACHES) stepper.warm(attention.map((block) => unusedCache(block, reach)));
+          warmChoices(gpu, vocabSize);
+        }),
       weightsChanged() {
         for (const block of attention) block.weights.repack();
         for (const block of blocks) block.repack();
@@ -85,6 +99,17 @@ export function bindStep(
       },
     };
   });
+}
+
+/** Rows of caches that are read at once, and by several workgroups. */
+const WARM_REACHES = [512, 8192];
+
+/** A cache that stands for any other as pipelines are compiled. */
+function unusedCache({ kernels: { gpu }, config }: AttentionBlock, reach: number): Cache {
+  const shape = [1, reach, kvHeadsOf(config) * config.headDim];
+  const storage = unsplitStorage({ buffer: gpu.unusedOutput.buffer, size: 16 });
+  const unused = { shape, dtype: 'float32', storage } as const;
+  return { k: unused, v: unused, reach };
 }
 
 /** Whether caches have the same memory, rows, and cut. */

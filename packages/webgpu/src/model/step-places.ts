@@ -28,7 +28,7 @@ export function advancePlaces(gpu: Gpu, memory: BufferRange, caches: number, row
 /** The places that the device has, so that they are written where they are others. */
 export class StepPlaces {
   readonly #gpu: Gpu;
-  #buffer: GPUBuffer | undefined;
+  #memory: BufferRange | undefined;
   #numbers: number[][] = [];
 
   constructor(gpu: Gpu) {
@@ -36,14 +36,15 @@ export class StepPlaces {
   }
 
   /** Lets the memory hold these places: for each cache the row of the first token of each row, and all positions. */
-  hold({ buffer, offset }: BufferRange, caches: readonly (readonly number[])[], positions: readonly number[]): void {
+  hold(memory: BufferRange, caches: readonly (readonly number[])[], positions: readonly number[]): void {
     const numbers = caches.map((rows) => [...rows, ...positions]);
-    if (this.#buffer === buffer && sameNumbers(this.#numbers, numbers)) return;
+    // The range itself is compared, since its buffer may have been somebody else's meanwhile.
+    if (this.#memory === memory && sameNumbers(this.#numbers, numbers)) return;
     const stride = strideOf(positions.length);
     const words = new Int32Array((caches.length * stride) / 4);
     for (const [cache, list] of numbers.entries()) words.set(list, (cache * stride) / 4);
-    this.#gpu.recorder.write(buffer, offset, new Uint8Array(words.buffer));
-    this.#buffer = buffer;
+    this.#gpu.recorder.write(memory.buffer, memory.offset, new Uint8Array(words.buffer));
+    this.#memory = memory;
     this.#numbers = numbers;
   }
 

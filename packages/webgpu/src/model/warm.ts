@@ -1,5 +1,5 @@
 import { shareBuffers } from '../blocks/buffers.ts';
-import { wholeRange } from '../gpu/gpu.ts';
+import { type Gpu, wholeRange } from '../gpu/gpu.ts';
 import { largest } from '../operations/argmax.ts';
 import { draw } from '../operations/sample.ts';
 import type { Fused, Pass } from './pass.ts';
@@ -40,15 +40,18 @@ export function warm(model: Fused, prefill: (model: Fused, pass: Pass) => void):
           });
       }
       stepper.warm(state);
-      const choice = { logits: memory, rows: 1, vocab: config.vocabSize, ids: memory, idRow: 1, idOffset: 0 };
-      largest(gpu, { ...choice, checked: false });
-      largest(gpu, { ...choice, checked: true, fed: memory });
-      const sampling = { temperature: 1, topK: config.vocabSize, topP: 1, minP: 0 };
-      draw(
-        gpu,
-        { ...choice, checked: true, fed: memory },
-        { ...sampling, uniform: memory, uniformRow: 1, uniformOffset: 0 },
-      );
+      warmChoices(gpu, config.vocabSize);
     }),
   );
+}
+
+/** Compiles the pipelines that choose tokens, where it is called in `prepare`. */
+export function warmChoices(gpu: Gpu, vocab: number): void {
+  const memory = gpu.unusedOutput;
+  const choice = { logits: memory, rows: 1, vocab, ids: memory, idRow: 1, idOffset: 0 };
+  largest(gpu, { ...choice, checked: false });
+  const chosen = { ...choice, checked: true, fed: memory };
+  largest(gpu, chosen);
+  const sampling = { temperature: 1, topK: vocab, topP: 1, minP: 0 };
+  draw(gpu, chosen, { ...sampling, uniform: memory, uniformRow: 1, uniformOffset: 0 });
 }
