@@ -37,6 +37,7 @@ const LONG = [
   'packages/cpu/test/accuracy.test.ts',
   'packages/webgpu/test/model.test.ts',
   'packages/webgpu/test/blocks.test.ts',
+  'packages/webgpu/test/attention-block.test.ts',
 ];
 
 /**
