@@ -44,11 +44,18 @@ export function plannedModel(
   if (!isPlannable(config)) return undefined;
   const step = bindStep(kernels, context, config, weights);
   const model: Planned = { context, config, step, places: new StepPlaces(kernels.gpu), refused: new Map() };
-  if (refuses(model, 1)) {
-    step.dispose();
-    return undefined;
+  let walk: ModelKernel | undefined;
+  try {
+    if (!refuses(model, 1)) walk = composeModel(context.backend, config, weights);
+  } finally {
+    if (walk === undefined) step.dispose();
   }
-  const walk = composeModel(context.backend, config, weights);
+  return walk && kernelOf(model, walk);
+}
+
+/** Steps are prepared, and everything else is the walk's. */
+function kernelOf(model: Planned, walk: ModelKernel): ModelKernel {
+  const { context, step } = model;
   return {
     forward: (call) => (isStep(call) && takes(model, call) ? forwardStep(model, call) : walk.forward(call)),
     decode: (call) => (takes(model, call) ? decode(model, call) : composeDecode(context.backend, walk, call)),
