@@ -2,14 +2,16 @@
 import './page.css';
 import type { Effort } from '../src/cases/contract.ts';
 import { SUITES } from '../src/cases/index.ts';
-import { machineName } from '../src/compare/key.ts';
+import { machineKey, machineName } from '../src/compare/key.ts';
 import { mergeReports, type NamedReport } from '../src/compare/merge.ts';
 import { KNOWN_BACKENDS } from '../src/machine/backends.ts';
 import { formatWait } from '../src/report/format.ts';
 import { renderBody } from '../src/report/html/body.ts';
 import { css } from '../src/report/html/style.ts';
+import { wordsOf } from '../src/report/suites.ts';
 import { parseReports, type Report } from '../src/schema/report.ts';
 import type { Notice, Request } from './messages.ts';
+import { offerShipped, shippedReports } from './shipped.ts';
 import { hearWorker, saveFile } from './start-worker.ts';
 
 const find = <T extends Element = HTMLElement>(selector: string): T => document.querySelector<T>(selector)!;
@@ -22,8 +24,16 @@ const threadsInput = find<HTMLInputElement>('#threads');
 const bar = find<HTMLProgressElement>('#bar');
 const status = find('#status');
 
+const BACKENDS: Readonly<Record<string, string>> = {
+  webgpu: 'The GPU, where this browser has WebGPU.',
+  cpu: 'The processor, in WebAssembly.',
+  reference: 'Plain loops in float64, which the others are checked against. They are slow.',
+};
+
 /** Reports that were imported, and this browser's own run. */
 let imported: NamedReport[] = [];
+/** The report that comes with the page and was chosen to compare with. */
+let shipped: NamedReport | undefined;
 let own: Report | undefined;
 let worker: Worker | undefined;
 let total = 1;
@@ -33,23 +43,29 @@ let started = 0;
 const style = document.createElement('style');
 style.textContent = css;
 document.head.prepend(style);
-addChoices(find('#suites'), 'suite', SUITES, new Set(['scan', 'conv', 'linear', 'block']));
+addChoices(
+  find('#suites'),
+  'suite',
+  SUITES.map(({ name, summary }) => ({ name, label: wordsOf(name).heading, tells: wordsOf(name).tells, summary })),
+  new Set(['scan', 'block', 'model', 'context']),
+);
 addChoices(
   find('#backends'),
   'backend',
-  KNOWN_BACKENDS.map(({ name }) => ({ name, summary: name === 'reference' ? 'float64, plain loops: slow' : '' })),
+  KNOWN_BACKENDS.map(({ name }) => ({ name, label: name, tells: BACKENDS[name] ?? '', summary: '' })),
   new Set(['webgpu', 'cpu']),
 );
+showChosen();
+void listShipped();
 find('#isolation').textContent = crossOriginIsolated
   ? `This page is cross-origin isolated: threads are possible, on ${navigator.hardwareConcurrency} processors.`
   : 'This page is not cross-origin isolated: one thread only, and a coarser clock.';
 
 threadsInput.disabled = !crossOriginIsolated;
 
+controls.addEventListener('change', showChosen);
 controls.addEventListener('submit', (event) => {
   event.preventDefault();
-  const chosen = (name: string): string[] =>
-    [...controls.querySelectorAll<HTMLInputElement>(`input[name=${name}]:checked`)].map(({ value }) => value);
   const [suites, backends] = [chosen('suite'), chosen('backend')];
   if (suites.length === 0 || backends.length === 0) {
     say('Choose at least one suite and one backend.', true);
@@ -85,6 +101,26 @@ addEventListener('drop', (event) => {
   find('#drop').hidden = true;
   void importFiles([...(event.dataTransfer?.files ?? [])]);
 });
+
+function chosen(name: string): string[] {
+  return [...controls.querySelectorAll<HTMLInputElement>(`input[name=${name}]:checked`)].map(({ value }) => value);
+}
+
+/** Says in one line what a run would measure, whose choices are folded away. */
+function showChosen(): void {
+  const words = [chosen('suite').map((name) => wordsOf(name).heading.toLowerCase()), chosen('backend')];
+  find('#chosen').textContent = words.map((names) => names.join(', ') || 'nothing').join(' · ');
+}
+
+/** Offers the reports that come with the page. */
+async function listShipped(): Promise<void> {
+  const nameOf = ({ machine, startedAt }: Report): string =>
+    `${machineName(machine)}, ${machine.cores} ${machine.cores === 1 ? 'core' : 'cores'}, ${startedAt.slice(0, 10)}`;
+  offerShipped(find<HTMLSelectElement>('#shipped'), await shippedReports(), nameOf, (chosen) => {
+    shipped = chosen;
+    render();
+  });
+}
 
 function start(request: Request): void {
   // Each run gets a worker of its own, so that nothing of the last run is left.
@@ -166,9 +202,16 @@ function exportReport(): void {
 
 function render(): void {
   exportButton.disabled = own === undefined;
-  const all = [...(own === undefined ? [] : [{ origin: 'this browser', report: own }]), ...imported];
-  const set = mergeReports(all);
-  find('#results').innerHTML = all.length === 0 ? '' : renderBody(set, document);
+  const all = [
+    ...(own === undefined ? [] : [{ origin: 'this browser', report: own }]),
+    ...(shipped === undefined ? [] : [shipped]),
+    ...imported,
+  ];
+  const { reports, notes } = mergeReports(all);
+  // This browser comes first, since the others are compared with it.
+  const isOwn = (report: Report): boolean => own !== undefined && machineKey(report) === machineKey(own);
+  const ordered = [...reports.filter(isOwn), ...reports.filter((report) => !isOwn(report))];
+  find('#results').innerHTML = all.length === 0 ? '' : renderBody({ reports: ordered, notes }, document);
   find('#files').replaceChildren(
     ...imported.map((named) => {
       const item = document.createElement('li');
@@ -191,18 +234,23 @@ function say(message: string, bad = false): void {
   status.className = bad ? 'bad' : 'quiet';
 }
 
-function addChoices(
-  parent: Element,
-  name: string,
-  choices: readonly { readonly name: string; readonly summary: string }[],
-  checked: ReadonlySet<string>,
-): void {
+interface Choice {
+  readonly name: string;
+  readonly label: string;
+  readonly tells: string;
+  readonly summary: string;
+}
+
+function addChoices(parent: Element, name: string, choices: readonly Choice[], checked: ReadonlySet<string>): void {
   for (const choice of choices) {
     const label = document.createElement('label');
     const input = document.createElement('input');
     Object.assign(input, { type: 'checkbox', name, value: choice.name, checked: checked.has(choice.name) });
     label.title = choice.summary;
-    label.append(input, choice.name);
+    const [words, tells] = [document.createElement('span'), document.createElement('small')];
+    tells.textContent = choice.tells;
+    words.append(choice.label, tells);
+    label.append(input, words);
     parent.append(label);
   }
 }

@@ -1,6 +1,7 @@
 import { type BlockConfig, modelConfig } from '@mamba/core';
 import { expect, test } from 'vitest';
-import { cacheBytesPerToken, growingState } from '../src/curves/cache.ts';
+import { cacheBytesPerToken } from '@mamba/bench/cache';
+import { growingState } from '../src/curves/cache.ts';
 
 const dModel = 64;
 const attention = { kind: 'attention', heads: 4, headDim: 16 } as const;

@@ -15,6 +15,7 @@ import {
   renderCeilings,
   renderCorrection,
   renderHeading,
+  renderHeadline,
   renderLegend,
   renderSuite,
 } from '../report/table.ts';
@@ -140,6 +141,8 @@ export async function runAndShow(
         const stale = report.results.some(({ ceiling }) => ceiling !== undefined && ceiling.inTurns !== true);
         if (stale && limitsNow !== limits) print(`\n${renderCorrection(look)}\n${limitsNow}`);
         print(`\n${renderLegend(report, look)}`);
+        const headline = renderHeadline(report, look);
+        if (headline !== '') print(`\n${headline}`);
       }
       if (json !== undefined) {
         writeReport(report, json);

@@ -44,6 +44,11 @@ export function formatError(relative: number): string {
   return relative === 0 ? '0' : relative.toExponential(1);
 }
 
+/** A rate as a whole number with its thousands apart, or with three digits below a thousand: `2,159`, `45.8`. */
+export function formatRate(perSecond: number): string {
+  return perSecond >= 1000 ? Math.round(perSecond).toLocaleString('en') : digits(perSecond);
+}
+
 /** A duration to wait for: `1 min 20 s`. */
 export function formatWait(seconds: number): string {
   const whole = Math.max(0, Math.round(seconds));

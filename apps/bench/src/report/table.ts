@@ -14,9 +14,12 @@ import {
   formatPercent,
   formatPower,
   formatRange,
+  formatRate,
   formatSeconds,
 } from './format.ts';
+import { headlineOf, type Speed } from './headline.ts';
 import type { Style } from './style.ts';
+import { wordsOf } from './suites.ts';
 
 export interface Look {
   readonly style: Style;
@@ -107,6 +110,7 @@ export function renderSuite(name: SuiteName, report: Report, look: Look): string
   }
   return [
     ...title(name, TITLES[name](results), look),
+    ...wrap(wordsOf(name).tells, Math.min(width, 100) - 2).map((line) => indent(style.dim(line))),
     ...table.map(indent),
     ...renderNotes(name, report, results, look).map((note) => indent(style.dim(note))),
   ].join('\n');
@@ -119,6 +123,19 @@ function title(name: string, text: string, { style, width }: Look): string[] {
     `${style.bold(name)}  ${style.dim(first)}`,
     ...others.map((line) => style.dim(' '.repeat(name.length + 2) + line)),
   ];
+}
+
+/** Tokens a second, printed after all tables; empty where no model wrote. */
+export function renderHeadline(report: Report, { style, width }: Look): string {
+  const headline = headlineOf(report);
+  if (headline === undefined) return '';
+  const { writes, reads, model } = headline;
+  const rate = ({ perSecond }: Speed): string => style.bold(`${formatRate(perSecond)} tokens/s`);
+  const backends = [...new Set([writes, ...(reads === undefined ? [] : [reads])].map(({ backend }) => backend))];
+  return [
+    `  ${rate(writes)} written${reads === undefined ? '' : `, ${rate(reads)} read`}`,
+    ...wrap(`by ${model}, on ${backends.join(' and ')}`, width - 2).map((line) => `  ${style.dim(line)}`),
+  ].join('\n');
 }
 
 /** The legend of the numbers, printed once at the end. */
@@ -155,7 +172,9 @@ function renderTable(columns: readonly Column[], results: readonly Result[], loo
       table.push(columns.map(({ cell }) => cell(result, results, look)));
       continue;
     }
-    const reason = wrap(`${result.status}: ${result.reason}`, width - 32).map((line) => style.red(line));
+    // What a backend does not support is by design.
+    const paint = result.status === 'skipped' ? style.dim : style.red;
+    const reason = wrap(`${result.status}: ${result.reason}`, width - 32).map((line) => paint(line));
     table.push([
       first!.cell(result, results, look),
       second!.cell(result, results, look),

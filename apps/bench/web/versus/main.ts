@@ -11,6 +11,7 @@ import { decodeLink, encodeLink } from '../../src/versus/link.ts';
 import type { VersusRequest } from '../../src/versus/request.ts';
 import { SYSTEMS } from '../../src/versus/systems.ts';
 import { QUICK_RECIPES, RECIPES } from '../../src/versus/tasks/recipes.ts';
+import { offerShipped, shippedComparisons } from '../shipped.ts';
 import { saveFile } from '../start-worker.ts';
 import { showCalculator } from './calculator.ts';
 import { Comparison } from './comparison.ts';
@@ -61,6 +62,14 @@ find<HTMLInputElement>('#open').addEventListener('change', async ({ target }) =>
   }
   input.value = '';
 });
+
+const described = ({ backends: [backend], machine, startedAt }: VersusReport): string =>
+  `${backend?.details?.device ?? machineName(machine)}, ${startedAt.slice(0, 10)}`;
+void shippedComparisons().then((all) =>
+  offerShipped(find<HTMLSelectElement>('#shipped'), all, described, (chosen) => {
+    if (chosen !== undefined && comparison === undefined) show(chosen.report, `From ${chosen.origin}`);
+  }),
+);
 
 controls.addEventListener('change', ({ target }) => {
   if ((target as HTMLInputElement).name === 'system') hideOthers();

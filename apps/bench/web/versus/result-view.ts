@@ -2,6 +2,7 @@
 
 import { digits } from '../../src/report/format.ts';
 import { escapeHtml } from '../../src/report/html/escape.ts';
+import { scrolled } from '../../src/report/html/scrolled.ts';
 import {
   CROSSING_LEGEND,
   CROSSING_TITLES,
@@ -168,7 +169,7 @@ function renderCrossings(report: VersusReport, backend: string): string {
         CROSSING_TITLES[of],
         ['system', ...measures.map((measure) => MEASURE_TITLES[measure].toLowerCase())],
         rows.map(({ label, cells }) => [label, ...cells]),
-        (text) => (text.startsWith('no') ? 'bad' : /^(always|from)/.test(text) ? 'good' : ''),
+        (text) => (/^(always|from)/.test(text) ? 'good' : ''),
       ),
     )
     .join('')}</section>`;
@@ -221,9 +222,12 @@ function table(
 ): string {
   const cell = (text: string, index: number): string =>
     index === 0 ? `<th scope="row">${escapeHtml(text)}</th>` : `<td class="n ${look(text)}">${escapeHtml(text)}</td>`;
-  return `<div class="scroll" tabindex="0" role="group" aria-label="${escapeHtml(caption || head.join(', '))}"><table>${caption && `<caption>${escapeHtml(caption)}</caption>`}<thead><tr>${head
-    .map((text, index) => `<th scope="col"${index > 0 ? ' class="n"' : ''}>${escapeHtml(text)}</th>`)
-    .join(
-      '',
-    )}</tr></thead><tbody>${rows.map((row) => `<tr>${row.map(cell).join('')}</tr>`).join('')}</tbody></table></div>`;
+  return scrolled(
+    caption || head.join(', '),
+    `<table>${caption && `<caption>${escapeHtml(caption)}</caption>`}<thead><tr>${head
+      .map((text, index) => `<th scope="col"${index > 0 ? ' class="n"' : ''}>${escapeHtml(text)}</th>`)
+      .join(
+        '',
+      )}</tr></thead><tbody>${rows.map((row) => `<tr>${row.map(cell).join('')}</tr>`).join('')}</tbody></table>`,
+  );
 }

@@ -1,7 +1,8 @@
+import { cacheBytesPerToken } from '@mamba/bench/cache';
 import type { ModelConfig } from '@mamba/core';
 import { stateBytes, stateGrows } from '@mamba/core/toolkit';
 import { bytes, count } from '../format.ts';
-import { cacheBytesPerToken, growingState } from './cache.ts';
+import { growingState } from './cache.ts';
 import { Curve, type Stretch } from './curve.tsx';
 
 interface MemoryCurveProps {

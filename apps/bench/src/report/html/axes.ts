@@ -4,6 +4,23 @@
 export const HALO = { stroke: 'var(--card)', strokeWidth: 4 };
 export const STYLE = { fontFamily: 'inherit', fontSize: '12px', background: 'none', overflow: 'visible' };
 
+/**
+ * Makes a plot one image with a name. Plot names its groups, which have no roles, so that a reader of the screen would
+ * hear “line”, “dot” and “area”; the grid keeps a class, for the style sheet.
+ */
+export function asImage(svg: Element, name: string): Element {
+  for (const group of svg.querySelectorAll('[aria-label]')) {
+    if (group.getAttribute('aria-label')!.endsWith('grid')) group.classList.add('grid');
+    group.removeAttribute('aria-label');
+  }
+  svg.setAttribute('role', 'img');
+  svg.setAttribute('aria-label', name);
+  return svg;
+}
+
+/** A quantity at a tick, which is round: `10 µs`, not `10.0 µs`. */
+export const round = (quantity: string): string => quantity.replace(/\.0+(?= |$)/, '');
+
 /** A power of two with its exponent raised; nothing for other numbers. */
 export function power(value: number): string {
   const exponent = Math.log2(value);

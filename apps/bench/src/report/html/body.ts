@@ -2,28 +2,37 @@
 
 import { PLACES } from '../../machine/modes.ts';
 import type { BackendRecord, Report, ReportSet } from '../../schema/report.ts';
-import { absence, describeCeilings, digits, formatBytes } from '../format.ts';
+import { absence, describeCeilings, digits, formatBytes, formatRate } from '../format.ts';
+import { type Headline, headlineOf } from '../headline.ts';
+import { wordsOf } from '../suites.ts';
 import { targetsOf } from '../targets.ts';
-import { type Chart, chartsOf } from './charts.ts';
+import { asImage } from './axes.ts';
+import { type Canvas, type Chart, NARROW, WIDE } from './charts/canvas.ts';
+import { chartsOf } from './charts/index.ts';
 import { escapeHtml } from './escape.ts';
+import { scrolled } from './scrolled.ts';
 import { letter, seriesOf } from './series.ts';
-import { HEADINGS, renderTable, suitesOf } from './tables.ts';
+import { renderTable, suitesOf } from './tables.ts';
 
 export function renderBody({ reports, notes }: Pick<ReportSet, 'reports' | 'notes'>, document: Document): string {
-  const charts = chartsOf(seriesOf(reports), document);
-  const figures = (name: string): string => (charts[name] ?? []).map(renderChart).join('\n');
+  const charts = chartsOf(seriesOf(reports));
+  const figures = (name: string): string =>
+    (charts[name] ?? []).map((chart) => renderChart(chart, document)).join('\n');
   const sections = suitesOf(reports).map((suite) => {
-    const note = notesOf(suite, reports);
-    return `<section id="${escapeHtml(suite)}"><h2>${escapeHtml(HEADINGS[suite] ?? suite)}</h2>${note}${figures(suite)}${renderTable(suite, reports)}</section>`;
+    const { heading, tells } = wordsOf(suite);
+    const lead = tells === '' ? '' : `<p>${escapeHtml(tells)}</p>`;
+    return `<section id="${escapeHtml(suite)}"><h2>${escapeHtml(heading)}</h2>${lead}${notesOf(suite, reports)}${figures(suite)}${renderTable(suite, reports)}</section>`;
   });
   const limits = figures('limits');
+  const first = reports[0] && headlineOf(reports[0]);
   return [
-    `<div class="cards">${reports.map((report, index) => renderMachine(report, reports.length > 1 ? letter(index) : '')).join('\n')}</div>`,
+    `<div class="cards">${reports.map((report, index) => renderMachine(report, reports.length > 1 ? letter(index) : '', index > 0 ? first : undefined)).join('\n')}</div>`,
     notes.length > 0 ? `<ul class="quiet">${notes.map((note) => `<li>${escapeHtml(note)}</li>`).join('')}</ul>` : '',
     ...reports.map((report, index) => renderTargets(report, reports.length > 1 ? letter(index) : '')),
     figures('overview'),
-    limits && `<section id="limits"><h2>Against the machine’s limits</h2>${limits}</section>`,
     ...sections,
+    limits &&
+      `<section id="limits"><h2>Against the machine’s limits</h2><p>Tells what is left to gain: at 100 % a kernel takes no longer than the machine’s own arithmetic or memory.</p>${limits}</section>`,
     ...reports.map(renderGeneration),
     renderLegend(reports),
   ]
@@ -31,16 +40,33 @@ export function renderBody({ reports, notes }: Pick<ReportSet, 'reports' | 'note
     .join('\n');
 }
 
-function renderChart({ title, caption, element, legend = [] }: Chart): string {
-  const items = legend.map(({ label, color }) => `<li><i style="background:${color}"></i>${escapeHtml(label)}</li>`);
-  const key = items.length === 0 ? '' : `<ul class="legend">${items.join('')}</ul>`;
-  return `<figure><h3>${escapeHtml(title)}</h3><figcaption>${escapeHtml(caption)}</figcaption>${key}<div class="plots">${element.outerHTML}</div></figure>`;
+function renderChart({ title, caption, draw, legend }: Chart, document: Document): string {
+  const items = legend?.items.map(
+    ({ label, color }) => `<li><i style="background:${color}"></i>${escapeHtml(label)}</li>`,
+  );
+  const key = items === undefined ? '' : `<ul class="legend${legend?.always ? '' : ' narrow'}">${items.join('')}</ul>`;
+  const drawing = (canvas: Omit<Canvas, 'document'>): string => asImage(draw({ ...canvas, document }), title).outerHTML;
+  return `<figure><h3>${escapeHtml(title)}</h3><figcaption>${escapeHtml(caption)}</figcaption>${key}<div class="plots wide">${drawing(WIDE)}</div><div class="plots narrow">${drawing(NARROW)}</div></figure>`;
 }
 
-function renderMachine(
-  { machine, ceilings, backends, startedAt, interrupted, tool, settings }: Report,
-  mark: string,
-): string {
+/** Tokens a second in large figures; where machines are compared, beside those of the first. */
+function renderHeadline(report: Report, first: Headline | undefined): string {
+  const found = headlineOf(report);
+  if (found === undefined) return '<p class="quiet">Tokens a second: not measured. The suite “model” tells them.</p>';
+  const { writes, reads, model } = found;
+  const figure = (word: string, speed: Headline['reads'], beside: Headline['reads']): string => {
+    if (speed === undefined) return '';
+    const ratio =
+      beside === undefined || first?.model !== model
+        ? ''
+        : ` <small>${digits(speed.perSecond / beside.perSecond)}× A</small>`;
+    return `<p><b>${formatRate(speed.perSecond)}</b> tokens a second, ${word} on ${escapeHtml(speed.backend)}${ratio}</p>`;
+  };
+  return `<div class="headline">${figure('writing', writes, first?.writes)}${figure('reading a prompt', reads, first?.reads)}<p class="quiet">by ${escapeHtml(model)}</p></div>`;
+}
+
+function renderMachine(report: Report, mark: string, first: Headline | undefined): string {
+  const { machine, ceilings, backends, startedAt, interrupted, tool, settings } = report;
   const { cpu, cores, memory, load, os, arch, engine } = machine;
   const facts: [string, string][] = [
     ['machine', `${cores} ${cores === 1 ? 'core' : 'cores'}, ${formatBytes(memory)}, ${os}, ${arch}`],
@@ -55,9 +81,8 @@ function renderMachine(
   ].filter((warning) => warning !== false);
   const rows = facts.map(([name, text]) => `<dt>${escapeHtml(name)}</dt><dd>${escapeHtml(text)}</dd>`);
   const badge = mark === '' ? '' : `<span class="letter">${mark}</span>`;
-  return `<div class="card"><h3>${badge}${escapeHtml(cpu)}</h3>${warnings
-    .map((warning) => `<p class="bad">${escapeHtml(warning)}</p>`)
-    .join('')}<dl>${rows.join('')}</dl></div>`;
+  const said = warnings.map((warning) => `<p class="note">${escapeHtml(warning)}</p>`).join('');
+  return `<section class="card"><h2>${badge}${escapeHtml(cpu)}</h2>${renderHeadline(report, first)}${said}<dl>${rows.join('')}</dl></section>`;
 }
 
 function describeBackend({ status, description, reason, slow, how, version }: BackendRecord): string {
@@ -95,14 +120,15 @@ function renderTargets(report: Report, mark: string): string {
       const cell = found[mode];
       if (cell === undefined) return '<td class="n">–</td>';
       const { figure, goal, spread, met } = cell;
-      const look = met === undefined ? 'quiet' : met ? 'good' : 'bad';
-      return `<td class="n"><b class="${look}">${figure}</b> <small>${goal}</small><br><small>${spread}</small></td>`;
+      // A goal that was missed is no error, and colours alone tell nothing.
+      const word = met === undefined ? '' : met ? ' <span class="good">met</span>' : ' missed';
+      return `<td class="n"><b>${figure}</b> <small>${goal}${word}</small><br><small>${spread}</small></td>`;
     }).join('');
   const body = rows.map(
     (row) => `<tr class="first"><th scope="row" class="wide">${escapeHtml(row.label)}</th>${cells(row)}</tr>`,
   );
   const head = PLACES.map((mode) => `<th scope="col" class="n">${mode}</th>`).join('');
-  return `<section><h2>${badge}Goals of @mamba/cpu</h2><p class="quiet">Each figure beside its goal, with the 10th and 90th percentile of one against the other.</p><div class="scroll"><table><thead><tr><th scope="col">goal</th>${head}</tr></thead><tbody>${body.join('')}</tbody></table></div></section>`;
+  return `<section><h2>${badge}Goals of @mamba/cpu</h2><p class="quiet">Each figure beside its goal, with the 10th and 90th percentile of one against the other.</p>${scrolled('Goals', `<table><thead><tr><th scope="col">goal</th>${head}</tr></thead><tbody>${body.join('')}</tbody></table>`)}</section>`;
 }
 
 function renderGeneration({ generation }: Report): string {

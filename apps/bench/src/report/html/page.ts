@@ -20,9 +20,11 @@ export function renderHtml(set: Pick<ReportSet, 'reports' | 'notes'>): string {
 <style>${css}</style>
 </head>
 <body>
+<main>
 <h1>${title}</h1>
 <p class="quiet">${count === 1 ? 'One machine' : `${count} machines`}; every number was checked against a float64 reference in the run that made it.</p>
 ${renderBody(set, document)}
+</main>
 </body>
 </html>
 `;

@@ -15,7 +15,7 @@ export const css = `
 }
 * { box-sizing: border-box }
 html { background: var(--paper); color: var(--ink); font: 15px/1.5 ui-sans-serif, system-ui, "Segoe UI", "Helvetica Neue", Arial, sans-serif }
-body { max-width: 70rem; margin: 0 auto; padding: 2.5rem 1.25rem 4rem }
+body { max-width: 76rem; margin: 0 auto; padding: 2.5rem 1.25rem 4rem }
 h1 { font-size: 1.9rem; letter-spacing: -.02em; margin: 0 0 .25rem }
 h2 { font-size: 1.25rem; letter-spacing: -.01em; margin: 3rem 0 .75rem; padding-top: 1rem; border-top: 1px solid var(--line) }
 h3 { font-size: 1rem; margin: 0 0 .15rem }
@@ -23,6 +23,7 @@ p { margin: .5rem 0; max-width: 60rem }
 small, .quiet, figcaption { color: var(--quiet) }
 .cards { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(25rem, 100%), 1fr)); gap: 1rem; margin: 1.25rem 0 }
 .card, figure { background: var(--card); border: 1px solid var(--line); border-radius: 10px; padding: 1rem 1.15rem; margin: 0 }
+.card h2 { border: 0; padding: 0; margin: 0 0 .15rem; font-size: 1.05rem }
 .card dl { display: grid; grid-template-columns: minmax(4rem, auto) 1fr; gap: .15rem .9rem; margin: .6rem 0 0; font-size: .9rem }
 .card dt { color: var(--quiet); max-width: 10rem; overflow-wrap: anywhere }
 .card dd { margin: 0; overflow-wrap: anywhere }
@@ -32,7 +33,7 @@ figcaption { font-size: .87rem; margin-bottom: .5rem }
 .legend { display: flex; flex-wrap: wrap; gap: .15rem 1.1rem; list-style: none; padding: 0; margin: .4rem 0; font-size: .87rem }
 .legend i { display: inline-block; width: .7em; height: .7em; border-radius: 50%; margin-right: .4em }
 figure svg { display: block; width: 100%; height: auto; max-width: 880px; margin: 0 auto; color: var(--ink) }
-.plot [aria-label$="grid"] { stroke: var(--line); stroke-opacity: 1 }
+.plot .grid { stroke: var(--line); stroke-opacity: 1 }
 .scroll { overflow-x: auto; margin: .75rem 0 }
 table { border-collapse: collapse; width: 100%; font-size: .84rem; font-variant-numeric: tabular-nums }
 th, td { padding: .28rem .55rem; text-align: left; vertical-align: baseline; white-space: nowrap }
@@ -42,15 +43,22 @@ tbody tr.first:not(:first-child) > * { border-top: 1px solid var(--line) }
 .n { text-align: right }
 .strong { font-weight: 650 }
 tr.slow { color: var(--quiet) }
-td.bad, th.wide { white-space: normal }
+td.wide, th.wide { white-space: normal }
+.scroll:focus-visible { outline: 2px solid var(--accent); outline-offset: 2px }
 .bad { color: var(--bad) }
+.note { border-left: 3px solid var(--accent); padding-left: .6rem; font-size: .9rem }
+.headline { margin: .5rem 0 .8rem }
+.headline p { margin: 0 }
+.headline b { font-size: 2.1rem; line-height: 1.15; letter-spacing: -.02em; font-variant-numeric: tabular-nums }
+.headline p:nth-child(2) b { font-size: 1.35rem }
 .good { color: var(--good) }
-.bar { display: inline-block; width: 3.2rem; height: .5rem; border-radius: 3px; background: var(--line); margin-right: .5rem; overflow: hidden; vertical-align: baseline }
+.bar { display: inline-block; width: 2.2rem; height: .5rem; border-radius: 3px; background: var(--line); margin-right: .5rem; overflow: hidden; vertical-align: baseline }
 .bar i { display: block; height: 100%; background: var(--accent) }
 ul { padding-left: 1.2rem }
 blockquote { margin: .75rem 0; padding: .2rem 0 .2rem 1rem; border-left: 3px solid var(--accent) }
 footer { margin-top: 3rem; color: var(--quiet); font-size: .87rem }
-@media (max-width: 40rem) { .plots { overflow-x: auto } figure svg { min-width: 34rem } body { padding: 1.25rem .75rem } th, td { padding: .25rem .45rem } }
+.narrow { display: none }
+@media screen and (max-width: 40rem) { .plots.wide { display: none } .plots.narrow { display: block } .legend.narrow { display: flex } figure { padding: .8rem .7rem } body { padding: 1.25rem .75rem } th, td { padding: .25rem .45rem } }
 @media print {
   :root {
     color-scheme: light;

@@ -1,24 +1,20 @@
 /** The tables of a page, as HTML. */
 import { SUITE_NAMES } from '../../cases/contract.ts';
 import type { Report, Result } from '../../schema/report.ts';
-import { digits, formatBytes, formatCount, formatError, formatPercent, formatRange, formatSeconds } from '../format.ts';
+import {
+  digits,
+  formatBytes,
+  formatCount,
+  formatError,
+  formatPercent,
+  formatRange,
+  formatRate,
+  formatSeconds,
+} from '../format.ts';
+import { wordsOf } from '../suites.ts';
 import { escapeHtml } from './escape.ts';
+import { scrolled } from './scrolled.ts';
 import { letter } from './series.ts';
-
-/** Headings of the suites, in the order of the page. */
-export const HEADINGS: Readonly<Record<string, string>> = {
-  scan: 'Selective scan',
-  conv: 'Causal convolution',
-  linear: 'Matrix products',
-  block: 'One block',
-  model: 'Model',
-  batch: 'Decode in batches',
-  context: 'Long context',
-  quantised: 'Weights in fewer bits',
-  small: 'Small operations',
-  train: 'Training',
-  peers: 'Beside other projects',
-};
 
 export function suitesOf(reports: readonly Report[]): string[] {
   const present = new Set(reports.flatMap(({ results }) => results.map(({ suite }) => suite)));
@@ -41,12 +37,14 @@ export function renderTable(suite: string, reports: readonly Report[]): string {
   const body = rows.map(({ result, index }, position) => {
     const repeated = rows[position - 1]?.result.case === result.case;
     const cells = [
-      `<th scope="row">${repeated ? '' : escapeHtml(caseLabel(result))}</th>`,
+      repeated ? '<td></td>' : `<th scope="row">${escapeHtml(caseLabel(result))}</th>`,
       `<td>${escapeHtml(result.backend)}${result.slow === undefined ? '' : ` <small>${escapeHtml(result.slow)}</small>`}</td>`,
       ...(several ? [`<td>${letter(index)}</td>`] : []),
     ];
     if (result.time === undefined) {
-      const reason = `<td class="bad" colspan="${columns.length}">${result.status}: ${escapeHtml(result.reason ?? '')}</td>`;
+      // What a backend does not support is by design.
+      const look = result.status === 'skipped' ? 'quiet' : 'bad';
+      const reason = `<td class="${look} wide" colspan="${columns.length}">${result.status}: ${escapeHtml(result.reason ?? '')}</td>`;
       return `<tr class="${result.slow === undefined ? '' : 'slow'}">${cells.join('')}${reason}</tr>`;
     }
     for (const { cell, strong, optional } of columns)
@@ -57,7 +55,10 @@ export function renderTable(suite: string, reports: readonly Report[]): string {
     const optional = columns[index - lead]?.optional ? ' optional' : '';
     return `<th scope="col"${index < lead ? '' : ` class="n${optional}"`}>${name}</th>`;
   });
-  return `<div class="scroll"><table><thead><tr>${headings.join('')}</tr></thead><tbody>\n${body.join('\n')}\n</tbody></table></div>`;
+  return scrolled(
+    `${wordsOf(suite).heading}: every result`,
+    `<table><thead><tr>${headings.join('')}</tr></thead><tbody>\n${body.join('\n')}\n</tbody></table>`,
+  );
 }
 
 /** The part of the id that the heading does not tell: `decode 32, after 2^20`. */
@@ -98,7 +99,7 @@ const COLUMNS: readonly Column[] = [
     strong: true,
     cell({ rate }) {
       if (rate === undefined || rate.unit === 'models/s') return '';
-      if (rate.unit === 'tokens/s') return `${digits(rate.perSecond)} tok/s`;
+      if (rate.unit === 'tokens/s') return `${formatRate(rate.perSecond)} tok/s`;
       return `${formatCount(rate.perSecond)} ${escapeHtml(rate.unit.replace('state steps', 'steps'))}`;
     },
   },

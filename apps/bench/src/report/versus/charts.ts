@@ -5,7 +5,7 @@
 import * as Plot from '@observablehq/plot';
 import type { Measure, SystemRecord, VersusPoint, VersusReport } from '../../schema/versus.ts';
 import { BASELINE, SYSTEMS } from '../../versus/systems.ts';
-import { HALO, power, roundBytes, roundTimes, STYLE } from '../html/axes.ts';
+import { HALO, power, round, roundBytes, roundTimes, STYLE } from '../html/axes.ts';
 import { figureOf, formatLength, formatQuantity, type Quantity } from './matrix.ts';
 
 export interface VersusChart {
@@ -126,14 +126,14 @@ export function versusChart(report: VersusReport, request: ChartRequest, documen
       domain: [...domain],
       label: null,
       ticks,
-      tickFormat: (value: number) => formatQuantity(value, quantity).replace(/\.0+(?= |$)/, ''),
+      tickFormat: (value: number) => round(formatQuantity(value, quantity)),
       grid: true,
     },
     symbol: { type: 'identity' },
     marks: [
       ...(limit !== undefined && limit < domain[1] && quantity === 'memory'
         ? [
-            Plot.ruleY([limit], { stroke: 'var(--bad)', strokeDasharray: '2 3' }),
+            Plot.ruleY([limit], { stroke: 'var(--quiet)', strokeDasharray: '2 3' }),
             Plot.text([limit], {
               y: (bytes: number) => bytes,
               text: () => `${formatQuantity(limit, 'memory')} here`,
@@ -141,7 +141,7 @@ export function versusChart(report: VersusReport, request: ChartRequest, documen
               textAnchor: 'start',
               dx: 4,
               dy: -7,
-              fill: 'var(--bad)',
+              fill: 'var(--quiet)',
               ...HALO,
             }),
           ]

@@ -1,5 +1,5 @@
 import { Endings } from '../../components/endings.tsx';
-import { cacheBytesPerToken } from '../../curves/cache.ts';
+import { cacheBytesPerToken } from '@mamba/bench/cache';
 import { bytes, count } from '../../format.ts';
 import type { Showcase } from '../showcase.ts';
 import { Failure } from './failure.tsx';

@@ -1,0 +1,57 @@
+/** Results that come with the pages, from the files of results of this repository. */
+import { parseReports, type Report } from '../src/schema/report.ts';
+import { parseVersus, type VersusReport } from '../src/schema/versus.ts';
+
+export interface Shipped<T> {
+  readonly origin: string;
+  readonly report: T;
+}
+
+/** Fetches the reports of the bench. */
+export function shippedReports(): Promise<readonly Shipped<Report>[]> {
+  return fetchAll(
+    [new URL('../../../docs/performance/results/epyc-2-cores-targets.json', import.meta.url)],
+    parseReports,
+  );
+}
+
+/** Fetches the comparisons. */
+export function shippedComparisons(): Promise<readonly Shipped<VersusReport>[]> {
+  return fetchAll(
+    [
+      new URL('../../../docs/performance/results/versus-h100.json', import.meta.url),
+      new URL('../../../docs/performance/results/versus-cpu.json', import.meta.url),
+    ],
+    (text, origin) => [parseVersus(text, origin)],
+  );
+}
+
+/** One that the host does not have is left out. */
+async function fetchAll<T>(
+  files: readonly URL[],
+  parse: (text: string, origin: string) => readonly T[],
+): Promise<readonly Shipped<T>[]> {
+  const found = await Promise.all(
+    files.map(async (file) => {
+      const response = await fetch(file);
+      if (!response.ok) return [];
+      const origin = file.pathname.split('/').at(-1)!;
+      return parse(await response.text(), origin).map((report) => ({ origin, report }));
+    }),
+  );
+  return found.flat();
+}
+
+/**
+ * Offers them in a select of the page, each by what it says of itself.
+ * @param choose Is called with the choice, or with undefined for the first entry.
+ */
+export function offerShipped<T>(
+  select: HTMLSelectElement,
+  all: readonly Shipped<T>[],
+  nameOf: (report: T) => string,
+  choose: (chosen: Shipped<T> | undefined) => void,
+): void {
+  for (const { origin, report } of all) select.append(new Option(nameOf(report), origin));
+  select.addEventListener('change', () => choose(all.find(({ origin }) => origin === select.value)));
+}
