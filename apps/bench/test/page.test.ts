@@ -3,7 +3,7 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import process from 'node:process';
 import { fileURLToPath } from 'node:url';
-import { launchChromium } from '@mamba/software-gpu';
+import { audit, launchChromium, overflow } from '@mamba/software-gpu';
 import { build, type PreviewServer, preview } from 'vite';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { parseReport } from '../src/schema/report.ts';
@@ -14,6 +14,8 @@ import { exampleVersus } from './example-versus.ts';
 const root = fileURLToPath(new URL('..', import.meta.url));
 /** Asks by a timer: a page that draws nothing may get no animation frames, which are the default. */
 const TIMEOUT = { timeout: 280_000, polling: 100 };
+const PHONE = { width: 390, height: 844 };
+const WINDOW = { width: 1100, height: 900 };
 const WORKERS = /worker[^/]*\.js$/;
 
 describe.runIf(process.platform === 'linux' && process.arch === 'x64')('the web page', () => {
@@ -27,7 +29,7 @@ describe.runIf(process.platform === 'linux' && process.arch === 'x64')('the web 
     await build({ configFile, root: join(root, 'web'), logLevel: 'error' });
     server = await preview({ configFile, root: join(root, 'web'), preview: { port: 0, host: '127.0.0.1' } });
     browser = await launchChromium();
-    page = await browser.newPage({ viewport: { width: 1100, height: 900 } });
+    page = await browser.newPage({ viewport: WINDOW });
     // Workers measure, so they get the short measurements that vitest.config.ts sets for Node.
     await page.context().route(WORKERS, async (route) => {
       const response = await route.fetch();
@@ -35,6 +37,7 @@ describe.runIf(process.platform === 'linux' && process.arch === 'x64')('the web 
     });
     page.on('pageerror', (error) => failures.push(String(error)));
     await page.goto(server.resolvedUrls!.local[0]!);
+    await page.click('#choices summary');
   });
   afterAll(async () => {
     await browser?.close();
@@ -167,6 +170,31 @@ describe.runIf(process.platform === 'linux' && process.arch === 'x64')('the web 
     expect(failures).toEqual([]);
   });
 
+  it('sets a report that comes with the page beside its own, and has nothing that axe or a phone finds', async () => {
+    await page.waitForFunction(
+      () => document.querySelector<HTMLSelectElement>('#shipped')!.length > 1,
+      undefined,
+      TIMEOUT,
+    );
+    await page.selectOption('#shipped', { index: 1 });
+    // This browser comes first, then the imported file and the report that was chosen.
+    expect(await page.locator('.letter').first().textContent()).toBe('A');
+    expect(await page.locator('.card h2').first().textContent()).toContain('processor not told');
+    expect(await page.locator('.headline b').count()).toBeGreaterThan(1);
+    for (const colorScheme of ['light', 'dark'] as const) {
+      await page.emulateMedia({ colorScheme });
+      for (const viewport of [WINDOW, PHONE]) {
+        await page.setViewportSize(viewport);
+        expect(await audit(page), `${colorScheme}, ${viewport.width} wide`).toEqual([]);
+        expect(await overflow(page)).toBe(0);
+      }
+    }
+    await page.setViewportSize(WINDOW);
+    await page.selectOption('#shipped', '');
+    expect(await page.locator('.letter').allTextContents()).toEqual(['A', 'B']);
+    expect(failures).toEqual([]);
+  });
+
   describe('versus', () => {
     let versus: typeof page;
     const statusOf = (pattern: string): Promise<unknown> =>
@@ -176,7 +204,7 @@ describe.runIf(process.platform === 'linux' && process.arch === 'x64')('the web 
         TIMEOUT,
       );
     beforeAll(async () => {
-      versus = await browser.newPage({ viewport: { width: 1100, height: 900 } });
+      versus = await browser.newPage({ viewport: WINDOW });
       versus.on('pageerror', (error) => failures.push(String(error)));
       await versus.context().route(WORKERS, async (route) => {
         const response = await route.fetch();
@@ -269,15 +297,19 @@ describe.runIf(process.platform === 'linux' && process.arch === 'x64')('the web 
     });
 
     it('shows what was refused and left out in a file, on a phone as well, and calculates', async () => {
-      await versus.setViewportSize({ width: 375, height: 800 });
+      await versus.setViewportSize(PHONE);
       const buffer = Buffer.from(JSON.stringify(exampleVersus()));
       await versus.setInputFiles('#open', { name: 'other.json', mimeType: 'application/json', buffer });
       await versus.waitForFunction(() => document.querySelector('#origin')!.textContent!.startsWith('From other.json'));
       expect(await versus.locator('[data-table=forward]').textContent()).toContain('✕ 8.00 GiB');
       expect(await versus.locator('[data-table=crossings] td').first().textContent()).toBe('from 328: 1.56×');
       expect(await versus.locator('.curve-attention').count()).toBeGreaterThan(0);
+      for (const colorScheme of ['light', 'dark'] as const) {
+        await versus.emulateMedia({ colorScheme });
+        expect(await audit(versus), colorScheme).toEqual([]);
+      }
       // Nothing is wider than the phone.
-      expect(await versus.evaluate(() => document.documentElement.scrollWidth - innerWidth)).toBe(0);
+      expect(await overflow(versus)).toBe(0);
       await versus.fill('[name=length]', '1024');
       expect(await versus.textContent('.out')).toContain('1.50 GiB');
       await versus.fill('[name=length]', '');

@@ -1,6 +1,5 @@
 // Serves the production build as a static site would, and opens it in headless Chromium.
 import { existsSync, mkdirSync, rmdirSync, writeFileSync } from 'node:fs';
-import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
@@ -9,7 +8,6 @@ import { build, preview } from 'vite';
 import { inject } from 'vitest';
 
 const CONFIG = fileURLToPath(new URL('../vite.config.ts', import.meta.url));
-const AXE = createRequire(import.meta.url).resolve('axe-core/axe.min.js');
 
 export interface Site {
   readonly address: string;
@@ -81,21 +79,6 @@ export async function open(
   });
   await page.goto(address);
   return { page, complaints };
-}
-
-/** Returns the faults that axe finds: names, roles, contrast, order of headings. */
-export async function audit(page: Page): Promise<readonly string[]> {
-  await page.addScriptTag({ path: AXE });
-  return page.evaluate(async () => {
-    const { axe } = window as unknown as { axe: typeof import('axe-core') };
-    const { violations } = await axe.run(document);
-    return violations.map(({ id, nodes }) => `${id}: ${nodes.map(({ html }) => html).join(' | ')}`);
-  });
-}
-
-/** The number of CSS pixels by which the page is wider than its window. */
-export function overflow(page: Page): Promise<number> {
-  return page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
 }
 
 /**

@@ -1,6 +1,6 @@
+import { cacheBytesPerToken } from '@mamba/bench/cache';
 import { type BlockConfig, modelConfig } from '@mamba/core';
 import { expect, test } from 'vitest';
-import { cacheBytesPerToken } from '@mamba/bench/cache';
 import { growingState } from '../src/curves/cache.ts';
 
 const dModel = 64;

@@ -5,10 +5,10 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { cpu } from '@mamba/cpu';
 import { loadModel } from '@mamba/lm';
-import { launchChromium } from '@mamba/software-gpu';
+import { audit, launchChromium, overflow } from '@mamba/software-gpu';
 import type { Browser, BrowserContext, BrowserContextOptions, Page } from 'playwright-core';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
-import { audit, buildSite, type Opened, open, overflow, type Site } from './browser.ts';
+import { buildSite, type Opened, open, type Site } from './browser.ts';
 
 const MODEL = new URL('../../../packages/conformance/fixtures/kjv-mamba/', import.meta.url);
 

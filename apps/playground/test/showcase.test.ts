@@ -1,9 +1,9 @@
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
-import { launchChromium } from '@mamba/software-gpu';
+import { audit, launchChromium, overflow } from '@mamba/software-gpu';
 import type { Browser, Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { audit, buildSite, type Opened, open, overflow, pressWhen, type Site } from './browser.ts';
+import { buildSite, type Opened, open, pressWhen, type Site } from './browser.ts';
 
 let site: Site;
 let browser: Browser;

@@ -5,11 +5,11 @@ import { fileURLToPath } from 'node:url';
 import { bytesSource } from '@mamba/checkpoint';
 import { cpu } from '@mamba/cpu';
 import { loadModel } from '@mamba/lm';
-import { launchChromium } from '@mamba/software-gpu';
+import { audit, launchChromium, overflow } from '@mamba/software-gpu';
 import { binaryTokens, Corpus, evaluateLoss, windowsInOrder } from '@mamba/train';
 import type { Browser, Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { audit, buildSite, type Opened, open, overflow, pressWhen, type Site } from './browser.ts';
+import { buildSite, type Opened, open, pressWhen, type Site } from './browser.ts';
 
 const MODEL = new URL('../../../packages/conformance/fixtures/kjv-mamba/', import.meta.url);
 /** The text that the page proposes. */

@@ -2,7 +2,15 @@ import { stripVTControlCharacters } from 'node:util';
 import { describe, expect, it } from 'vitest';
 import { exampleReport } from '../../test/example-report.ts';
 import { styleFor } from './style.ts';
-import { type Look, renderBackends, renderCeilings, renderHeading, renderLegend, renderSuite } from './table.ts';
+import {
+  type Look,
+  renderBackends,
+  renderCeilings,
+  renderHeading,
+  renderHeadline,
+  renderLegend,
+  renderSuite,
+} from './table.ts';
 
 const plain = (width: number): Look => ({ style: styleFor({ isTTY: false }, {}), width });
 const colourful: Look = { style: styleFor({ isTTY: true }, {}), width: 80 };
@@ -36,7 +44,7 @@ describe('the tables', () => {
     const lines = renderSuite('scan', exampleReport(), plain(120)).split('\n');
     const row = (length: string, backend: string) =>
       lines.find((line) => line.trim().startsWith(length) && line.includes(backend));
-    expect(lines[1]).toContain('vs best');
+    expect(lines[2]).toContain('vs best');
     expect(row('2^9', 'webgpu')).toContain('best');
     expect(row('2^9', 'cpu')).toContain('2.00×');
     expect(row('2^9', 'reference')).not.toMatch(/×|best/);
@@ -46,6 +54,26 @@ describe('the tables', () => {
     const text = renderSuite('scan', exampleReport(), plain(120));
     expect(text).toMatch(/2\^17 +cpu +disagrees: an error of 2\.0e-2/);
     expect(text).toMatch(/2\^10 +reference \(float64\) +failed: there was not enough memory/);
+  });
+
+  it('say in one line what the suite tells', () => {
+    expect(renderSuite('scan', exampleReport(), plain(120)).split('\n')[1]).toMatch(/^ {2}Tells whether the time/);
+  });
+
+  it('show in red what failed, and not what is left out by design', () => {
+    const report = exampleReport();
+    report.results[3] = { ...report.results[3]!, status: 'skipped', reason: 'it takes 9 GiB' };
+    const lines = renderSuite('scan', report, colourful).split('\n');
+    const red = lines.filter((line) => line.includes('\u001b[31m')).map(stripVTControlCharacters);
+    expect(red.length).toBeGreaterThan(0);
+    expect(red.join()).toContain('failed: there was not enough');
+    expect(red.join()).not.toContain('skipped');
+  });
+
+  it('end with tokens a second, by the text where no model was measured', () => {
+    const text = renderHeadline(exampleReport(), plain(80));
+    expect(text).toBe('  200 tokens/s written\n  by c, on webgpu');
+    expect(renderHeadline({ ...exampleReport(), generation: undefined }, plain(80))).toBe('');
   });
 
   it('say why a backend is not here', () => {

@@ -28,9 +28,9 @@ export function renderBody({ reports, notes }: Pick<ReportSet, 'reports' | 'note
   return [
     `<div class="cards">${reports.map((report, index) => renderMachine(report, reports.length > 1 ? letter(index) : '', index > 0 ? first : undefined)).join('\n')}</div>`,
     notes.length > 0 ? `<ul class="quiet">${notes.map((note) => `<li>${escapeHtml(note)}</li>`).join('')}</ul>` : '',
-    ...reports.map((report, index) => renderTargets(report, reports.length > 1 ? letter(index) : '')),
     figures('overview'),
     ...sections,
+    ...reports.map((report, index) => renderTargets(report, reports.length > 1 ? letter(index) : '')),
     limits &&
       `<section id="limits"><h2>Against the machine’s limits</h2><p>Tells what is left to gain: at 100 % a kernel takes no longer than the machine’s own arithmetic or memory.</p>${limits}</section>`,
     ...reports.map(renderGeneration),
@@ -52,7 +52,7 @@ function renderChart({ title, caption, draw, legend }: Chart, document: Document
 /** Tokens a second in large figures; where machines are compared, beside those of the first. */
 function renderHeadline(report: Report, first: Headline | undefined): string {
   const found = headlineOf(report);
-  if (found === undefined) return '<p class="quiet">Tokens a second: not measured. The suite “model” tells them.</p>';
+  if (found === undefined) return '<p class="quiet">No tokens a second yet: the suite “model” measures them.</p>';
   const { writes, reads, model } = found;
   const figure = (word: string, speed: Headline['reads'], beside: Headline['reads']): string => {
     if (speed === undefined) return '';
@@ -68,21 +68,24 @@ function renderHeadline(report: Report, first: Headline | undefined): string {
 function renderMachine(report: Report, mark: string, first: Headline | undefined): string {
   const { machine, ceilings, backends, startedAt, interrupted, tool, settings } = report;
   const { cpu, cores, memory, load, os, arch, engine } = machine;
-  const facts: [string, string][] = [
+  const facts = [
     ['machine', `${cores} ${cores === 1 ? 'core' : 'cores'}, ${formatBytes(memory)}, ${os}, ${arch}`],
     ['engine', `${engine.name === 'node' ? 'Node' : engine.name} ${engine.version}`],
-    ...describeCeilings(ceilings).map((text): [string, string] => ['limits', text]),
-    ...backends.map((backend): [string, string] => [backend.name, describeBackend(backend)]),
     ['run', `${startedAt.slice(0, 16).replace('T', ' ')} UTC, ${settings.effort}, bench ${tool.version}`],
+  ] as const;
+  const measured = [
+    ...describeCeilings(ceilings).map((text) => ['limits', text] as const),
+    ...backends.map((backend) => [backend.name, describeBackend(backend)] as const),
   ];
   const warnings = [
     interrupted && 'stopped early: what was measured until then is here',
     load > 0.5 * cores && `other work was running (load ${digits(load)}): times are longer and spread`,
   ].filter((warning) => warning !== false);
-  const rows = facts.map(([name, text]) => `<dt>${escapeHtml(name)}</dt><dd>${escapeHtml(text)}</dd>`);
+  const list = (pairs: readonly (readonly [string, string])[]): string =>
+    `<dl>${pairs.map(([name, text]) => `<dt>${escapeHtml(name)}</dt><dd>${escapeHtml(text)}</dd>`).join('')}</dl>`;
   const badge = mark === '' ? '' : `<span class="letter">${mark}</span>`;
   const said = warnings.map((warning) => `<p class="note">${escapeHtml(warning)}</p>`).join('');
-  return `<section class="card"><h2>${badge}${escapeHtml(cpu)}</h2>${renderHeadline(report, first)}${said}<dl>${rows.join('')}</dl></section>`;
+  return `<section class="card"><h2>${badge}${escapeHtml(cpu)}</h2>${renderHeadline(report, first)}${said}${list(facts)}<details${mark === '' ? ' open' : ''}><summary>Backends and limits</summary>${list(measured)}</details></section>`;
 }
 
 function describeBackend({ status, description, reason, slow, how, version }: BackendRecord): string {

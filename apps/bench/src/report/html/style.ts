@@ -55,6 +55,8 @@ td.wide, th.wide { white-space: normal }
 .bar { display: inline-block; width: 2.2rem; height: .5rem; border-radius: 3px; background: var(--line); margin-right: .5rem; overflow: hidden; vertical-align: baseline }
 .bar i { display: block; height: 100%; background: var(--accent) }
 ul { padding-left: 1.2rem }
+summary { cursor: pointer; color: var(--quiet) }
+.card details { margin-top: .6rem; font-size: .9rem }
 blockquote { margin: .75rem 0; padding: .2rem 0 .2rem 1rem; border-left: 3px solid var(--accent) }
 footer { margin-top: 3rem; color: var(--quiet); font-size: .87rem }
 .narrow { display: none }
@@ -77,5 +79,6 @@ footer { margin-top: 3rem; color: var(--quiet); font-size: .87rem }
   .bar { display: none }
   th, td { padding: .12rem .3rem } td.n { white-space: nowrap } td, tbody th { white-space: normal }
   .optional { display: none }
+  details::details-content { content-visibility: visible; block-size: auto } summary { display: none }
 }
 `;

@@ -7,6 +7,7 @@ import {
   formatCount,
   formatError,
   formatPercent,
+  formatPower,
   formatRange,
   formatRate,
   formatSeconds,
@@ -30,7 +31,14 @@ export function renderTable(suite: string, reports: readonly Report[]): string {
   if (rows.length === 0) return '';
   const several = reports.length > 1;
   const columns = COLUMNS.filter(({ cell }) => rows.some(({ result }) => result.time && cell(result, rows) !== ''));
-  const order = [...new Set(rows.map(({ result }) => result.case))];
+  // The cases of several reports stand in the order of the first, and those after a context in that of its length.
+  const order = [
+    ...new Set(
+      rows
+        .toSorted((a, b) => (a.result.shape.context ?? 0) - (b.result.shape.context ?? 0))
+        .map(({ result }) => result.case),
+    ),
+  ];
   rows.sort((a, b) => order.indexOf(a.result.case) - order.indexOf(b.result.case));
   const head = ['case', 'backend', ...(several ? ['machine'] : []), ...columns.map((column) => column.head)];
   const lead = several ? 3 : 2;
@@ -70,6 +78,7 @@ export function caseLabel({ case: id }: Pick<Result, 'case'>): string {
       (_, layers, __, width) => ` (${layers} layers${width ? `, ${width} wide` : ''})`,
     )
     .replaceAll('-', ' ')
+    .replace(/after (\d+)/, (_, count) => `after ${formatPower(Number(count))}`)
     .replace(/(\d+)x(\d+)$/, '$1 × $2');
 }
 

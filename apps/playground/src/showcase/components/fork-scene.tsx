@@ -1,5 +1,5 @@
-import { Endings } from '../../components/endings.tsx';
 import { cacheBytesPerToken } from '@mamba/bench/cache';
+import { Endings } from '../../components/endings.tsx';
 import { bytes, count } from '../../format.ts';
 import type { Showcase } from '../showcase.ts';
 import { Failure } from './failure.tsx';

@@ -1,5 +1,5 @@
-import { Action } from '../../components/action.tsx';
 import { cacheBytesPerToken } from '@mamba/bench/cache';
+import { Action } from '../../components/action.tsx';
 import { MemoryCurve, MemoryNote } from '../../curves/memory-curve.tsx';
 import { bytes, count } from '../../format.ts';
 import { paceWords } from '../../pace.ts';

@@ -85,8 +85,10 @@ function contextsOf(series: readonly Series[]): readonly Context[] {
       .filter(({ suite, shape }) => suite === 'context' && shape.context !== undefined)
       .map((result) => ({ result, one })),
   );
-  // A line has two points.
-  return all.filter(({ one }) => all.filter((other) => other.one === one).length > 1);
+  // A line has two points. Slow backends would flatten the others.
+  const lines = all.filter(({ one }) => all.filter((other) => other.one === one).length > 1);
+  const fast = lines.filter(({ one }) => one.slow === undefined);
+  return fast.length > 0 ? fast : lines;
 }
 
 function pointsOf(
