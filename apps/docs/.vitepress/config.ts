@@ -1,6 +1,7 @@
 import { existsSync, readdirSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { defineConfig } from 'vitepress';
+import { accessible } from './markdown.ts';
 
 const page = (text: string, link: string) => ({ text, link });
 const site = fileURLToPath(new URL('../src/generated/site/', import.meta.url));
@@ -16,7 +17,7 @@ function pagesIn(folder: string): string[] {
 
 const packages = ['core', 'cpu', 'webgpu', 'reference', 'conformance', 'checkpoint', 'train', 'mixers', 'lm'];
 
-const sidebar = [
+const first = [
   { text: 'Understand', items: [page('What Mamba is', '/what-is-mamba'), page('Glossary', '/docs/glossary')] },
   {
     text: 'Start',
@@ -44,12 +45,7 @@ const sidebar = [
       page('Security', '/SECURITY'),
     ],
   },
-  { text: 'Packages', collapsed: true, items: packages.map((name) => page(`@mamba/${name}`, `/packages/${name}/`)) },
-  {
-    text: 'API reference',
-    collapsed: true,
-    items: [page('All packages', '/api/'), ...pagesIn('api').map((name) => page(name, `/api/${name}`))],
-  },
+  { text: 'Packages', items: packages.map((name) => page(`@mamba/${name}`, `/packages/${name}/`)) },
   {
     text: 'Measured',
     items: [
@@ -64,12 +60,28 @@ const sidebar = [
       page('The benchmark', '/apps/bench/'),
     ],
   },
+  { text: 'More', items: [page('API reference', '/api/'), page('Decisions', '/docs/adr/')] },
+];
+
+/**
+ * The sidebar of a folder that has too many pages for the first one. Groups that fold would be shorter, but the theme
+ * makes of each a button with another button in it.
+ */
+const folder = (text: string, index: string, path: string) => [
   {
-    text: 'Decisions',
-    collapsed: true,
-    items: [page('All decisions', '/docs/adr/'), ...pagesIn('docs/adr').map((name) => page(name, `/docs/adr/${name}`))],
+    text,
+    items: [
+      page('← All of the documentation', '/'),
+      page(index, `/${path}/`),
+      ...pagesIn(path).map((name) => page(name, `/${path}/${name}`)),
+    ],
   },
 ];
+const sidebar = {
+  '/': first,
+  '/api/': folder('API reference', 'All packages', 'api'),
+  '/docs/adr/': folder('Decisions', 'All decisions', 'docs/adr'),
+};
 
 export default defineConfig({
   title: '@mamba',
@@ -79,7 +91,11 @@ export default defineConfig({
   cacheDir: './node_modules/.vitepress',
   cleanUrls: false,
   // The usual light theme has colours of too little contrast on the grey behind code.
-  markdown: { math: true, theme: { light: 'github-light-high-contrast', dark: 'github-dark-high-contrast' } },
+  markdown: {
+    math: true,
+    config: accessible,
+    theme: { light: 'github-light-high-contrast', dark: 'github-dark-high-contrast' },
+  },
   vite: {
     // Errors of a build are enough to see; the pages of the reference are long.
     build: { chunkSizeWarningLimit: 4000 },

@@ -1,6 +1,7 @@
 /** Attention's memory by its formulas, with the reader's numbers, beside what was really allocated here. */
 import { formatBytes, formatCount } from '../../src/report/format.ts';
 import { escapeHtml } from '../../src/report/html/escape.ts';
+import { scrolled } from '../../src/report/html/scrolled.ts';
 import { formatLength } from '../../src/report/versus/matrix.ts';
 import type { VersusPoint, VersusReport } from '../../src/schema/versus.ts';
 import {
@@ -66,7 +67,10 @@ function render(memory: AttentionMemory): string {
     ([key, label, formula]) =>
       `<tr><th scope="row" class="wide">${label}</th><td class="n strong">${decimal(memory[key])}</td><td class="n">${formatBytes(memory[key])}</td><td class="quiet formula">${formula}</td></tr>`,
   );
-  return `<div class="scroll"><table><thead><tr><th scope="col">part</th><th scope="col" class="n">takes</th><th scope="col" class="n">or</th><th scope="col">formula</th></tr></thead><tbody>${rows.join('')}</tbody></table></div>`;
+  return scrolled(
+    'What attention would take',
+    `<table><thead><tr><th scope="col">part</th><th scope="col" class="n">takes</th><th scope="col" class="n">or</th><th scope="col">formula</th></tr></thead><tbody>${rows.join('')}</tbody></table>`,
+  );
 }
 
 /** What the blocks of the result really took, at the longest length that each was measured at. */
@@ -87,5 +91,5 @@ function renderAllocated(report: VersusReport | undefined): string {
     ];
   });
   if (rows.length === 0) return '';
-  return `<h3>What one block really took here, as the backend counted it</h3><div class="scroll"><table><thead><tr><th scope="col">system</th><th scope="col" class="n">forward</th><th scope="col" class="n">training</th><th scope="col" class="n">state of a step</th></tr></thead><tbody>${rows.join('')}</tbody></table></div>`;
+  return `<h3>What one block really took here, as the backend counted it</h3>${scrolled('What a block took', `<table><thead><tr><th scope="col">system</th><th scope="col" class="n">forward</th><th scope="col" class="n">training</th><th scope="col" class="n">state of a step</th></tr></thead><tbody>${rows.join('')}</tbody></table>`)}`;
 }
