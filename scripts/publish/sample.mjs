@@ -1,14 +1,16 @@
 // npm run sample -- FOLDER [--scope @name]: makes tarballs of every package, and a project that installs them and
-// generates text with two threads.
+// generates text with two threads in Node, and in a worker of a page.
 import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { basename, join, resolve } from 'node:path';
 import process from 'node:process';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
+import { parse } from 'yaml';
 import { quiet, root } from '../lib.mjs';
 import { buildPackages, packPackages } from './pack.mjs';
 import { checkScope, publishing, SCOPE } from './packages.mjs';
 
+const { catalog } = parse(readFileSync(join(root, 'pnpm-workspace.yaml'), 'utf8'));
 const TEMPLATE = fileURLToPath(new URL('sample/', import.meta.url));
 
 /** Writes a project to `folder` that takes every package from the tarballs beside it. */
@@ -25,8 +27,10 @@ export function writeSample(folder, scope) {
     dependencies,
     JSON.parse(quiet('tar', ['-xzOf', tarballs.lm, 'package/package.json'])).peerDependencies,
   );
-  const manifest = { name: 'mamba-sample', private: true, type: 'module', scripts: { start: 'node example.mjs' } };
-  writeFileSync(join(folder, 'package.json'), `${JSON.stringify({ ...manifest, dependencies }, null, 2)}\n`);
+  const scripts = { start: 'node example.mjs', page: 'vite --open' };
+  const devDependencies = { vite: catalog.vite };
+  const manifest = { name: 'mamba-sample', private: true, type: 'module', scripts, dependencies, devDependencies };
+  writeFileSync(join(folder, 'package.json'), `${JSON.stringify(manifest, null, 2)}\n`);
 }
 
 if (process.argv[1] !== undefined && resolve(process.argv[1]) === fileURLToPath(import.meta.url)) {
@@ -43,5 +47,9 @@ if (process.argv[1] !== undefined && resolve(process.argv[1]) === fileURLToPath(
   buildPackages();
   mkdirSync(folder, { recursive: true });
   writeSample(folder, values.scope);
-  console.log(`A project with every package, from tarballs:\n  cd ${folder}\n  npm install\n  npm start`);
+  console.log(`A project with every package, from tarballs:
+  cd ${folder}
+  npm install
+  npm start       # a text by the model that is in it, in Node
+  npm run page    # the same in a page, in a worker`);
 }

@@ -17,7 +17,7 @@ export {
 export type * from './blocks/contract.ts';
 export type * from './blocks/kinds.ts';
 export { defineBlock } from './blocks/kinds.ts';
-export type { MambaConfig } from './blocks/mamba/config.ts';
+export { type MambaConfig, mambaSizes } from './blocks/mamba/config.ts';
 export type { MambaState, MambaWeights } from './blocks/mamba/parameters.ts';
 export type { Mamba2Config } from './blocks/mamba2/config.ts';
 export type { Mamba2Weights } from './blocks/mamba2/parameters.ts';

@@ -1,4 +1,4 @@
-/** What the suites are called, and what each of them tells, in words for somebody who sees a report for the first time. */
+/** What the suites are called, and what each of them tells, for somebody who sees a report for the first time. */
 import type { SuiteName } from '../cases/contract.ts';
 
 export interface SuiteWords {

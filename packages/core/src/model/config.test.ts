@@ -2,6 +2,7 @@
 import { describe, expect, it } from 'vitest';
 import { failure } from '../../test/fake-driver.ts';
 import type { BlockConfig } from '../blocks/kinds.ts';
+import { mambaSizes } from '../blocks/mamba/config.ts';
 import { blocksOf, type ModelConfigLike, modelConfig, resolveModelConfig } from './config.ts';
 import { modelParameters, parameterCount } from './parameters.ts';
 
@@ -98,6 +99,16 @@ describe('a config', () => {
     ['a flat one of another kind', { ...base, layers: 2, kind: 'mlp', dInner: 8 }, 'config.dInner'],
   ])('%s is refused', (_, config, origin) => {
     expect(() => resolveModelConfig('config', config as ModelConfigLike)).toThrow(failure('invalid-argument', origin));
+  });
+
+  it('of a Mamba block without sizes is refused with what has the usual ones', () => {
+    const block = { kind: 'mamba' } as unknown as BlockConfig;
+    expect(() => modelConfig({ dModel: 8, vocabSize: 5, blocks: [block] })).toThrow(
+      'modelConfig.blocks[0].dInner is not valid: got undefined, expected the number of channels. The usual sizes for a width are those of mambaSizes',
+    );
+    expect(modelConfig({ dModel: 8, vocabSize: 5, blocks: [{ kind: 'mamba', ...mambaSizes(8) }] })).toEqual(
+      modelConfig({ dModel: 8, vocabSize: 5, layers: 1 }),
+    );
   });
 
   it('of an unknown kind is refused with the kinds that are known', () => {

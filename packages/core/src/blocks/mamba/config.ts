@@ -1,3 +1,4 @@
+import { invalid } from '../../contract/errors.ts';
 import { checkBoolean, checkInteger, checkNumber, checkOptions } from '../../operations/check.ts';
 
 /** Sizes and options of a Mamba block (arXiv 2312.00752, section 3.4). */
@@ -40,6 +41,13 @@ export const MAMBA_KEYS = [
 
 export function checkMamba(origin: string, config: MambaConfig): void {
   checkOptions(origin, config, ['kind', ...MAMBA_KEYS]);
+  if (config.dInner === undefined)
+    throw invalid(
+      `${origin}.dInner`,
+      'undefined',
+      'the number of channels',
+      "The usual sizes for a width are those of mambaSizes: { kind: 'mamba', ...mambaSizes(dModel) }.",
+    );
   for (const key of ['dInner', 'dState', 'dtRank'] as const) checkInteger(`${origin}.${key}`, config[key], 1, 2 ** 24);
   checkInteger(`${origin}.dConv`, config.dConv, 2, 2 ** 16);
   if (config.mixerNormEps !== undefined) checkNumber(`${origin}.mixerNormEps`, config.mixerNormEps, 0, 1);
