@@ -76,6 +76,7 @@ export {
 export { modelParameters, parameterCount } from './model/parameters.ts';
 export {
   decodeSnapshot,
+  decodeSnapshotHeader,
   encodeSnapshot,
   type SnapshotBlock,
   type StateSnapshot,

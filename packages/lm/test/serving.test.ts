@@ -120,7 +120,11 @@ describe('a session', () => {
       if (prompt !== '') await own.append(prompt);
       const pieces = await collect(own.generate({ maxTokens: 20, stop }));
       expect(await complete(server, { session: 's', prompt, stop })).toBe(pieces.map(({ text }) => text).join(''));
+      const load = vi.spyOn(lm.model, 'importState');
       expect((await statusOf(server, '/v1/sessions/s')).body).toMatchObject({ id: 's', tokens: own.length });
+      // What the store has of the session tells its length without its state.
+      expect(load).not.toHaveBeenCalled();
+      load.mockRestore();
     }
     own.dispose();
   });

@@ -1,7 +1,13 @@
 import { describe, expect, it } from 'vitest';
 import { failure } from '../../test/fake-driver.ts';
 import { isMambaError } from '../contract/errors.ts';
-import { decodeSnapshot, encodeSnapshot, type StateSnapshot, type StateSnapshotV1 } from './snapshot.ts';
+import {
+  decodeSnapshot,
+  decodeSnapshotHeader,
+  encodeSnapshot,
+  type StateSnapshot,
+  type StateSnapshotV1,
+} from './snapshot.ts';
 
 /** A snapshot of three layers and two rows, with values that need every bit. */
 function example(make: (values: number[]) => Float32Array | Float64Array): StateSnapshot {
@@ -59,6 +65,8 @@ describe('snapshots', () => {
     expect(decodeSnapshot(encodeSnapshot(snapshot))).toEqual(snapshot);
     const named = { ...snapshot, fingerprint: 'mamba-tiny:1a2b' };
     expect(decodeSnapshot(encodeSnapshot(named))).toEqual(named);
+    const { layers, ...header } = named;
+    expect(decodeSnapshotHeader(encodeSnapshot(named))).toEqual(header);
   });
 
   it('are read from anywhere in a buffer, and hold infinities, NaN and -0', () => {

@@ -80,22 +80,8 @@ export function encodeSnapshot(given: StateSnapshot | StateSnapshotV1): Uint8Arr
  * knows.
  */
 export function decodeSnapshot(file: Uint8Array): StateSnapshot {
-  if (file.length < PREFIX || new TextDecoder().decode(file.subarray(0, 8)) !== MAGIC)
-    throw damaged(`${file.length} bytes that do not start with ${MAGIC}`, 'a state snapshot');
-  const prefix = new DataView(file.buffer, file.byteOffset, PREFIX);
-  const length = prefix.getUint32(8, true);
-  if (length > MAX_HEADER || PREFIX + length > file.length)
-    throw damaged(`a header of ${length} bytes in a file of ${file.length}`, 'a whole file');
-  const sum = prefix.getUint32(12, true);
-  if (checksum(file.subarray(PREFIX)) !== sum) throw damaged('bytes whose checksum differs', `checksum ${sum}`);
-  const { dtype, ...header } = parseHeader(file.subarray(PREFIX, PREFIX + length));
-  const data = file.subarray(PREFIX + length);
-  const width = dtype === 'float64' ? 8 : 4;
-  const values = header.blocks.reduce(
-    (total, { slots }) => Object.values(slots).reduce((size, shape) => size + header.batch * sizeOf(shape), total),
-    0,
-  );
-  if (data.length !== values * width) throw damaged(`${data.length} bytes of state`, `${values * width}`);
+  const { dtype, data, ...header } = openSnapshot(file);
+  const width = BYTES[dtype];
   const view = new DataView(data.buffer, data.byteOffset, data.length);
   let offset = 0;
   const take = (size: number): Float32Array | Float64Array => {
@@ -108,6 +94,36 @@ export function decodeSnapshot(file: Uint8Array): StateSnapshot {
     Object.fromEntries(Object.entries(slots).map(([name, shape]) => [name, take(header.batch * sizeOf(shape))])),
   );
   return { ...header, layers };
+}
+
+/**
+ * Reads what a file says of a state, and leaves its values where they are.
+ * @throws MambaError `invalid-file` as `decodeSnapshot` does.
+ */
+export function decodeSnapshotHeader(file: Uint8Array): Omit<StateSnapshot, 'layers'> {
+  const { dtype: _, data: __, ...header } = openSnapshot(file);
+  return header;
+}
+
+/** The header of a file that is whole and undamaged, and the bytes of its values. */
+function openSnapshot(file: Uint8Array): Header & { readonly data: Uint8Array } {
+  if (file.length < PREFIX || new TextDecoder().decode(file.subarray(0, 8)) !== MAGIC)
+    throw damaged(`${file.length} bytes that do not start with ${MAGIC}`, 'a state snapshot');
+  const prefix = new DataView(file.buffer, file.byteOffset, PREFIX);
+  const length = prefix.getUint32(8, true);
+  if (length > MAX_HEADER || PREFIX + length > file.length)
+    throw damaged(`a header of ${length} bytes in a file of ${file.length}`, 'a whole file');
+  const sum = prefix.getUint32(12, true);
+  if (checksum(file.subarray(PREFIX)) !== sum) throw damaged('bytes whose checksum differs', `checksum ${sum}`);
+  const header = parseHeader(file.subarray(PREFIX, PREFIX + length));
+  const data = file.subarray(PREFIX + length);
+  const values = header.blocks.reduce(
+    (total, { slots }) => Object.values(slots).reduce((size, shape) => size + header.batch * sizeOf(shape), total),
+    0,
+  );
+  const expected = values * BYTES[header.dtype];
+  if (data.length !== expected) throw damaged(`${data.length} bytes of state`, `${expected}`);
+  return { ...header, data };
 }
 
 /**
@@ -162,6 +178,8 @@ const MAX_HEADER = 1 << 24;
 const PREFIX = 16;
 
 const OTHER_MODEL = 'It belongs to another model.';
+
+const BYTES = { float32: 4, float64: 8 } as const;
 
 type Header = Omit<StateSnapshot, 'layers'> & { readonly dtype: 'float32' | 'float64' };
 

@@ -1,4 +1,4 @@
-import { decodeSnapshot, encodeSnapshot, MambaError, type Model } from '@mamba/core';
+import { decodeSnapshot, decodeSnapshotHeader, encodeSnapshot, MambaError, type Model } from '@mamba/core';
 import type { SequenceState } from '../generate/decoder/sequence.ts';
 
 /** Number of past ids that a session keeps beside the state: the largest window of the penalties in a session. */
@@ -45,19 +45,32 @@ export async function saveSessionState(
  */
 export function loadSessionState(model: Model, fingerprint: string, bytes: Uint8Array): SessionState {
   const snapshot = decodeSnapshot(bytes);
-  if (snapshot.fingerprint !== undefined && snapshot.fingerprint !== fingerprint)
+  return { ...checkSession(model, fingerprint, snapshot), state: model.importState(snapshot) };
+}
+
+/** The `length` of a saved session, whose state is not loaded. @throws as `loadSessionState`. */
+export function savedSessionLength(model: Model, fingerprint: string, bytes: Uint8Array): number {
+  return checkSession(model, fingerprint, decodeSnapshotHeader(bytes)).length;
+}
+
+/** What a saved session has beside its state. */
+function checkSession(
+  { config: { vocabSize } }: Model,
+  fingerprint: string,
+  header: ReturnType<typeof decodeSnapshotHeader>,
+): Omit<SessionState, 'state'> {
+  if (header.fingerprint !== undefined && header.fingerprint !== fingerprint)
     throw new MambaError('foreign', 'the session belongs to another model', {
       origin: 'loadSession',
-      given: `a session of model ${String(snapshot.fingerprint)}`,
+      given: `a session of model ${String(header.fingerprint)}`,
       expected: `one of model ${fingerprint}`,
       remedy: 'Load it with the model that it was saved from.',
     });
-  const { pending, recent, length, random } = (snapshot.extra ?? {}) as Readonly<Record<string, unknown>>;
-  const { vocabSize } = model.config;
-  const position = snapshot.positions[0]!;
+  const { pending, recent, length, random } = (header.extra ?? {}) as Readonly<Record<string, unknown>>;
+  const position = header.positions[0]!;
   const valid =
-    snapshot.fingerprint !== undefined &&
-    snapshot.batch === 1 &&
+    header.fingerprint !== undefined &&
+    header.batch === 1 &&
     isIds(pending, vocabSize) &&
     isIds(recent, vocabSize) &&
     recent.length <= RECENT &&
@@ -69,7 +82,7 @@ export function loadSessionState(model: Model, fingerprint: string, bytes: Uint8
       origin: 'loadSession',
       expected: 'what session.save() gave',
     });
-  return { state: model.importState(snapshot), pending, recent, length, random };
+  return { pending, recent, length, random };
 }
 
 /** Copies the model's state too. */

@@ -1,7 +1,13 @@
 import { randomUUID } from 'node:crypto';
 import { isMambaError, MambaError } from '@mamba/core';
 import type { LanguageModel } from '../../language-model.ts';
-import { EMPTY, loadSessionState, type SessionState, saveSessionState } from '../../session/state.ts';
+import {
+  EMPTY,
+  loadSessionState,
+  type SessionState,
+  savedSessionLength,
+  saveSessionState,
+} from '../../session/state.ts';
 import { ApiError } from '../errors.ts';
 import type { SessionSettings } from '../options.ts';
 import type { Store } from '../store/store.ts';
@@ -104,9 +110,7 @@ export class Sessions {
   async describe(id: string): Promise<SessionDescription> {
     const bytes = await this.#store.get(keyOf(id));
     if (bytes === undefined) throw unknown(id);
-    const { state, length } = this.#load(bytes);
-    state?.dispose();
-    return { tokens: length, bytes: bytes.length };
+    return { tokens: savedSessionLength(this.#lm.model, this.#lm.fingerprint, bytes), bytes: bytes.length };
   }
 
   /** @throws ApiError 404 if there is none, 409 if a request holds it, MambaError `io`. */
