@@ -96,6 +96,22 @@ test('writes two endings from one state, and says what the fork took', async () 
   );
 });
 
+test('stops by Esc, wherever the reader is', async () => {
+  await page.getByLabel('A beginning of your own').fill('And Esther said');
+  await page.evaluate(() => {
+    new MutationObserver((_, observer) => {
+      if (!/And Esther said.{20}/s.test(document.querySelector('.story')!.textContent)) return;
+      observer.disconnect();
+      dispatchEvent(new KeyboardEvent('keydown', { key: 'Escape' }));
+    }).observe(document.body, { subtree: true, childList: true, characterData: true });
+  });
+  await button('Write').click();
+  await story().getByText('And Esther said').waitFor();
+  await idle();
+  // A text that is not stopped has some 800 characters.
+  expect((await story().textContent())!.length).toBeLessThan(400);
+});
+
 describe('the measurement', () => {
   const race = () => scene('The last token takes as long as the first');
 
@@ -146,7 +162,20 @@ test('says what to do where the weights are missing, and tries again', async () 
   expect(await story(other).textContent()).toMatch(/“models\/kjv-mamba” has to lie beside this page.*try again/);
   expect(await audit(other)).toEqual([]);
   await context.unroute(weights);
+  // A wait for weights that do not come can be stopped, and the load goes on for who asks next.
+  let letThrough = (): void => {};
+  const allowed = new Promise<void>((resolve) => {
+    letThrough = resolve;
+  });
+  await context.route(weights, async (route) => {
+    await allowed;
+    await route.continue();
+  });
   await button('Try again', other).click();
+  await button('Stop', other).click();
+  await button('Write', other).click();
+  await button('Stop', other).waitFor();
+  letThrough();
   await idle(other);
   expect(await other.getByRole('alert').count()).toBe(0);
   await context.close();

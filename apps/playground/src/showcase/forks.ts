@@ -41,7 +41,7 @@ export class Forks extends Section {
 
   write(): Promise<void> {
     return this.run(async (signal) => {
-      const { lm } = await this.#model.load();
+      const { lm } = await this.#model.load(signal);
       const before = this.branches;
       const { branches, cost } = await this.#fork(lm, signal);
       this.branches = branches;
@@ -58,7 +58,7 @@ export class Forks extends Section {
     lm: WorkerLanguageModel,
     signal: AbortSignal,
   ): Promise<{ readonly branches: readonly Branch[]; readonly cost: ForkCost }> {
-    const parent = await this.#model.begin('the beginning');
+    const parent = await this.#model.begin('the beginning', signal);
     try {
       await parent.read(lm, this.beginning, signal, () => {});
       const begin = performance.now();

@@ -11,3 +11,6 @@ changed();
 // A file cannot start the workers; the page itself says what to do then.
 if (location.protocol !== 'file:') void showcase.story.write(SEED);
 addEventListener('pagehide', () => showcase.training.leave());
+addEventListener('keydown', ({ key }) => {
+  if (key === 'Escape') showcase.stop();
+});

@@ -31,11 +31,11 @@ export class Memory extends Section {
   /** Reads a long text, after what was read before. */
   read(): Promise<void> {
     return this.run(async (signal) => {
-      const { lm } = await this.#model.load();
+      const { lm } = await this.#model.load(signal);
       const before = this.branch;
       const of = this.#story.branch;
       if (before === undefined || before !== this.#copy?.branch) {
-        const branch = (await before?.fork(1, 'the reader')) ?? (await this.#model.begin('the reader'));
+        const branch = (await before?.fork(1, 'the reader')) ?? (await this.#model.begin('the reader', signal));
         await this.#copy?.branch.session.dispose();
         this.#copy = { branch, of };
       }

@@ -35,9 +35,9 @@ export class Passage extends Section {
   /** Reads the example, goes on with it, and looks at both. Each time another text comes. */
   write(): Promise<void> {
     return this.run(async (signal) => {
-      const { lm } = await this.#model.load();
+      const { lm } = await this.#model.load(signal);
       const before = this.branch;
-      const branch = await this.#model.begin('the passage');
+      const branch = await this.#model.begin('the passage', signal);
       this.#looks ??= new Looks(lm, this.changed);
       const looks = this.#looks;
       this.branch = branch;

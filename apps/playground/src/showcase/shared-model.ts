@@ -1,3 +1,4 @@
+import { MambaError } from '@mamba/core';
 import type { WorkerSession } from '@mamba/lm/worker';
 import { Branch } from '../branch.ts';
 import { type LoadedModel, openModel, type Progress } from '../model.ts';
@@ -16,15 +17,18 @@ export class SharedModel {
     this.#changed = changed;
   }
 
-  /** @throws the error of the load. The next call tries again. */
-  load(): Promise<LoadedModel> {
+  /**
+   * Waits for the model. Where the wait is stopped the load goes on, for the other sections.
+   * @throws the error of the load, after which the next call tries again; MambaError `aborted`.
+   */
+  load(signal: AbortSignal): Promise<LoadedModel> {
     this.#loading ??= this.#load();
-    return this.#loading;
+    return unlessStopped(this.#loading, signal);
   }
 
-  /** A new branch that has read nothing. */
-  async begin(name: string): Promise<Branch> {
-    const { lm } = await this.load();
+  /** A new branch that has read nothing. @throws as `load`. */
+  async begin(name: string, signal: AbortSignal): Promise<Branch> {
+    const { lm } = await this.load(signal);
     const first = this.#first;
     this.#first = undefined;
     return new Branch(1, name, first ?? (await lm.createSession()));
@@ -54,5 +58,20 @@ export class SharedModel {
       this.progress = undefined;
       this.#changed();
     }
+  }
+}
+
+/** @throws MambaError `aborted` where the signal comes before the result. */
+async function unlessStopped<T>(result: Promise<T>, signal: AbortSignal): Promise<T> {
+  let stop = (): void => {};
+  const stopped = new Promise<never>((_, reject) => {
+    stop = () => reject(new MambaError('aborted', 'the model was no longer waited for', { origin: 'showcase' }));
+  });
+  if (signal.aborted) stop();
+  signal.addEventListener('abort', stop);
+  try {
+    return await Promise.race([result, stopped]);
+  } finally {
+    signal.removeEventListener('abort', stop);
   }
 }

@@ -28,4 +28,11 @@ export class Showcase {
     this.training = new Training(changed, REMEDIES);
     this.training.choose('cpu');
   }
+
+  /** Stops all that is under way, as Esc asks; a training pauses. */
+  stop(): void {
+    for (const section of [this.story, this.memory, this.passage, this.forks]) section.stop();
+    if (this.race.phase === 'running') this.race.stop();
+    this.training.heads.pause();
+  }
 }

@@ -34,11 +34,11 @@ export class Story extends Section {
   /** Begins a text. @param seed Default: another one each time. */
   write(seed?: number): Promise<void> {
     return this.run(async (signal) => {
-      const branch = await this.#model.begin('the story');
+      const branch = await this.#model.begin('the story', signal);
       const before = this.branch;
       this.branch = branch;
       await before?.session.dispose();
-      const { lm } = await this.#model.load();
+      const { lm } = await this.#model.load(signal);
       if (this.beginning !== '') await branch.read(lm, this.beginning, signal, this.changed);
       await this.#write(branch, signal, seed);
     });
@@ -52,7 +52,7 @@ export class Story extends Section {
   }
 
   async #write(branch: Branch, signal: AbortSignal, seed?: number): Promise<void> {
-    const { lm } = await this.#model.load();
+    const { lm } = await this.#model.load(signal);
     const pace = pacer('written', STORY_TOKENS);
     this.pace = pace(0);
     await write(

@@ -67,7 +67,8 @@ export function Opening({ showcase: { story, model } }: { readonly showcase: Sho
       />
       <p class="hint">
         The model, <code>kjv-mamba</code>, is small: 1.7 million weights. It has read the King James Bible and nothing
-        else, so it knows no other English, and what it writes need not make sense.
+        else, so it knows no other English, and what it writes need not make sense. <kbd>Esc</kbd> stops whatever this
+        page is doing.
       </p>
     </header>
   );
