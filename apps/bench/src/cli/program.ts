@@ -16,6 +16,7 @@ import { mergeCommand } from './merge.ts';
 import { installPeers, listPeers } from './peers.ts';
 import { reportCommand } from './report.ts';
 import { suitesThatTake } from './shapes.ts';
+import { tablesCommand } from './tables.ts';
 import { targetsCommand } from './targets.ts';
 import type { Terminal } from './terminal.ts';
 import { addVersusCommand } from './versus.ts';
@@ -183,6 +184,13 @@ function createProgram(terminal: Terminal, finish: (status: number) => void): Co
     .description('make one HTML page of reports and sets: tables and plots, no network')
     .option('--out <file>', 'where to write it', 'report.html')
     .action(async (files: string[], { out }: { out: string }) => finish(await reportCommand(files, out, terminal)));
+  program
+    .command('tables <folder>')
+    .description('make the tables of the documents in a folder anew from its results: docs/performance')
+    .option('--check', 'write nothing; exits 1 where a document is not as its results make it')
+    .action((folder: string, { check }: { check?: true }) =>
+      finish(tablesCommand(folder, { check: check === true }, terminal)),
+    );
   const peers = program.command('peers').description('other projects to measure beside ours, from npm, on request');
   peers
     .command('install')

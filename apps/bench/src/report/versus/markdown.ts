@@ -1,7 +1,9 @@
 /** Comparisons as Markdown: the claims beside what was measured of them, and the tables behind that. */
+
 import { machineName } from '../../compare/key.ts';
 import { MEASURES, type VersusReport } from '../../schema/versus.ts';
 import { digits, formatPower } from '../format.ts';
+import { markdownTable } from '../markdown-table.ts';
 import { wrap } from '../table.ts';
 import { CLAIMS, describeBert } from './claims.ts';
 import {
@@ -59,15 +61,6 @@ function renderTasks(reports: readonly VersusReport[]): string[] {
     ]),
     prose(`${TASK_LEGEND}.`),
   ];
-}
-
-function markdownTable(head: readonly string[], rows: readonly (readonly string[])[]): string {
-  const rule = head.slice(1).map(() => ' ---: |');
-  return [
-    `| ${head.join(' | ')} |`.replace('|  |', '| |'),
-    `| --- |${rule.join('')}`,
-    ...rows.map((row) => `| ${row.join(' | ')} |`),
-  ].join('\n');
 }
 
 /** What a backend ran on: the device where it tells of one, else the machine's processor; and the engine. */

@@ -1,0 +1,28 @@
+/** Tables of a Markdown document that are made of files of results, between a mark with the table's name and an end. */
+import { MambaError } from '@mamba/core';
+import { markdownTable } from '../markdown-table.ts';
+
+export interface MadeTable {
+  readonly head: readonly string[];
+  readonly rows: readonly (readonly string[])[];
+}
+
+const MADE = /(<!-- made: ([\w-]+) -->\n)[\s\S]*?(<!-- made, to here -->)/g;
+
+/**
+ * The document with each of its made tables as it should be.
+ * @throws MambaError `invalid-file` where it asks for a table that there is not.
+ */
+export function fillTables(document: string, origin: string, tables: Readonly<Record<string, MadeTable>>): string {
+  return document.replace(MADE, (_, begin: string, name: string, end: string) => {
+    const table = tables[name];
+    if (table === undefined)
+      throw new MambaError('invalid-file', `${origin} has a place for a table that is not made`, {
+        origin,
+        given: name,
+        expected: `one of ${Object.keys(tables).join(', ')}`,
+        remedy: 'Correct the name in the mark, or add the table in apps/bench/src/report/tables.',
+      });
+    return `${begin}${markdownTable(table.head, table.rows)}\n${end}`;
+  });
+}
