@@ -129,7 +129,8 @@ describe.runIf(process.platform === 'linux' && process.arch === 'x64')('the web 
       }).observe(step, { childList: true, characterData: true, subtree: true });
     });
     await page.click('#run');
-    await waitForStatus('^Cancelled: ');
+    await waitForStatus('^(Cancelled|Done): ');
+    expect(await page.textContent('#status')).toMatch(/^Cancelled: /);
     const report = await exported();
     expect(report.interrupted).toBe(true);
     expect(report.results.map(({ case: id }) => id)).toContain('scan/length-512');

@@ -7,36 +7,43 @@ export interface Shipped<T> {
   readonly report: T;
 }
 
+/** Where a file of results lies beside the page; a build adds letters to its name. */
+interface ShippedFile {
+  readonly name: string;
+  readonly address: URL;
+}
+
 /** Fetches the reports of the bench. */
 export function shippedReports(): Promise<readonly Shipped<Report>[]> {
-  return fetchAll(
-    [new URL('../../../docs/performance/results/epyc-2-cores-targets.json', import.meta.url)],
-    parseReports,
-  );
+  const address = new URL('../../../docs/performance/results/epyc-2-cores-targets.json', import.meta.url);
+  return fetchAll([{ name: 'epyc-2-cores-targets.json', address }], parseReports);
 }
 
 /** Fetches the comparisons. */
 export function shippedComparisons(): Promise<readonly Shipped<VersusReport>[]> {
-  return fetchAll(
-    [
-      new URL('../../../docs/performance/results/versus-h100.json', import.meta.url),
-      new URL('../../../docs/performance/results/versus-cpu.json', import.meta.url),
-    ],
-    (text, origin) => [parseVersus(text, origin)],
-  );
+  const files = [
+    {
+      name: 'versus-h100.json',
+      address: new URL('../../../docs/performance/results/versus-h100.json', import.meta.url),
+    },
+    {
+      name: 'versus-cpu.json',
+      address: new URL('../../../docs/performance/results/versus-cpu.json', import.meta.url),
+    },
+  ];
+  return fetchAll(files, (text, origin) => [parseVersus(text, origin)]);
 }
 
 /** One that the host does not have is left out. */
 async function fetchAll<T>(
-  files: readonly URL[],
+  files: readonly ShippedFile[],
   parse: (text: string, origin: string) => readonly T[],
 ): Promise<readonly Shipped<T>[]> {
   const found = await Promise.all(
-    files.map(async (file) => {
-      const response = await fetch(file);
+    files.map(async ({ name, address }) => {
+      const response = await fetch(address);
       if (!response.ok) return [];
-      const origin = file.pathname.split('/').at(-1)!;
-      return parse(await response.text(), origin).map((report) => ({ origin, report }));
+      return parse(await response.text(), name).map((report) => ({ origin: name, report }));
     }),
   );
   return found.flat();

@@ -1,6 +1,6 @@
-// node apps/playground/scripts/picture.mjs: makes docs/pictures/showcase.png, the top of the showcase once its model has
-// written, from the built pages (npm run build) in headless Chromium. The text is the same each time; the speeds are
-// those of the machine that makes it.
+// node apps/playground/scripts/picture.mjs: makes docs/pictures/showcase.png, the top of the showcase once its model
+// has written, from the built pages (npm run build) in headless Chromium. The text is the same each time; the speeds
+// are those of the machine that makes it.
 import { fileURLToPath } from 'node:url';
 import { launchChromium } from '@mamba/software-gpu';
 import { preview } from 'vite';

@@ -63,8 +63,13 @@ find<HTMLInputElement>('#open').addEventListener('change', async ({ target }) =>
   input.value = '';
 });
 
-const described = ({ backends: [backend], machine, startedAt }: VersusReport): string =>
-  `${backend?.details?.device ?? machineName(machine)}, ${startedAt.slice(0, 10)}`;
+/** The device, or the processor, that a result is of. */
+function placeOf({ backends: [backend], machine }: VersusReport): string {
+  const { device } = backend?.details ?? {};
+  return typeof device === 'string' ? device.replaceAll('-', ' ').toUpperCase() : machineName(machine);
+}
+
+const described = (result: VersusReport): string => `${placeOf(result)}, ${result.startedAt.slice(0, 10)}`;
 void shippedComparisons().then((all) =>
   offerShipped(find<HTMLSelectElement>('#shipped'), all, described, (chosen) => {
     if (chosen !== undefined && comparison === undefined) show(chosen.report, `From ${chosen.origin}`);
@@ -187,8 +192,7 @@ function show(result: VersusReport, origin?: string): void {
   const element = find('#origin');
   element.hidden = origin === undefined;
   if (origin === undefined) return;
-  const { machine, startedAt } = result;
-  element.textContent = `${origin}: measured on ${machineName(machine)}, ${startedAt.slice(0, 10)}. Compare to measure here.`;
+  element.textContent = `${origin}: measured on ${described(result)}. Compare to measure here.`;
 }
 
 async function share(): Promise<void> {
