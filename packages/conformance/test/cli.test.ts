@@ -75,6 +75,8 @@ describe('mamba-conformance', { timeout: 0 }, () => {
     const { code, stdout } = await run('--backend', 'reference', '--golden', SCANS, '--checkpoint', TINY);
     expect(code).toBe(0);
     expect(stdout).toMatch(/✓ out\.y +43/);
+    expect(stdout).toMatch(/^golden: results are those of other implementations.*\ncheckpoint: trained models/m);
+    expect(stdout).not.toContain('invariants:');
     expect(Math.max(...stdout.split('\n').map((line) => line.length))).toBeLessThanOrEqual(80);
   });
 

@@ -16,7 +16,7 @@ import { suite } from '../runner/suite.ts';
 import { writeTemplate } from '../template/write-template.ts';
 import { loadBackend } from './load-backend.ts';
 import { loadCompositions } from './load-compositions.ts';
-import { formatFailures, formatSkipped, formatTable } from './table.ts';
+import { formatFailures, formatLegend, formatSkipped, formatTable } from './table.ts';
 
 interface Options {
   readonly backend?: string;
@@ -156,6 +156,7 @@ function print({ json }: Options, summary: RunSummary): void {
     process.stdout.write(`${formatTable(results)}\n`);
     if (failed > 0) process.stdout.write(`\n${formatFailures(results)}\n`);
     process.stdout.write(formatSkipped(checks));
+    process.stdout.write(formatLegend(checks));
     const nothing = pc.yellow('nothing was checked');
     const verdict = failed > 0 ? pc.red(`${failed} failed`) : passed === 0 ? nothing : pc.green('all pass');
     process.stdout.write(`${backend}: ${passed} comparisons passed, ${skipped} checks skipped; ${verdict}\n`);

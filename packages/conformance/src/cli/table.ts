@@ -48,6 +48,26 @@ export function formatSkipped(checks: readonly CheckResult[]): string {
     .join('');
 }
 
+/** What each sort of check tells, by the first part of its id; of all others, which are of an operation or a block. */
+const TELLS: Readonly<Record<string, string>> = {
+  operations: 'results and gradients are those of the float64 reference',
+  invariants: 'laws hold that need no reference: pieces give what the whole gives',
+  properties: 'calls drawn at random give what the reference gives',
+  golden: 'results are those of other implementations, from the same inputs',
+  checkpoint: 'trained models give what other software computed with them',
+  weights: 'a trained model in fewer bits stays as near as these bits allow',
+};
+
+/** What the checks that ran tell where they pass: a line for each sort. */
+export function formatLegend(checks: readonly CheckResult[]): string {
+  const ran = checks.filter(({ status }) => status !== 'skipped');
+  const sorts = new Set(ran.map(({ id }) => id.split('/')[0]!).map((part) => (part in TELLS ? part : 'operations')));
+  return Object.entries(TELLS)
+    .filter(([sort]) => sorts.has(sort))
+    .map(([sort, tells]) => pc.dim(`${sort}: ${tells}\n`))
+    .join('');
+}
+
 /** A line for each failure, up to `limit`. */
 export function formatFailures(reports: readonly TensorReport[], limit = 40): string {
   const failed = reports.filter(({ pass }) => !pass);
