@@ -6,6 +6,7 @@ import { fileURLToPath } from 'node:url';
 import { audit, launchChromium, overflow } from '@mamba/software-gpu';
 import { build, type PreviewServer, preview } from 'vite';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { renderHtml } from '../src/report/html/page.ts';
 import { parseReport } from '../src/schema/report.ts';
 import { parseVersus } from '../src/schema/versus.ts';
 import { exampleReport } from './example-report.ts';
@@ -195,6 +196,14 @@ describe.runIf(process.platform === 'linux' && process.arch === 'x64')('the web 
     await page.selectOption('#shipped', '');
     expect(await page.locator('.letter').allTextContents()).toEqual(['A', 'B']);
     expect(failures).toEqual([]);
+  });
+
+  it('has the same for the file that the command line writes', async () => {
+    const file = await browser.newPage({ viewport: PHONE, colorScheme: 'dark' });
+    await file.setContent(renderHtml({ reports: [exampleReport(), exampleReport()], notes: ['a note'] }));
+    expect(await audit(file)).toEqual([]);
+    expect(await overflow(file)).toBe(0);
+    await file.close();
   });
 
   describe('versus', () => {

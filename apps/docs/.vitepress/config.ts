@@ -58,6 +58,7 @@ const first = [
       page('Beside other systems', '/docs/versus'),
       page('The scan, rung by rung', '/docs/kernels/selective-scan'),
       page('The benchmark', '/apps/bench/'),
+      page('The first steps of a new user', '/docs/performance/first-steps'),
     ],
   },
   { text: 'More', items: [page('API reference', '/api/'), page('Decisions', '/docs/adr/')] },
