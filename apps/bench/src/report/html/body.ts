@@ -21,18 +21,20 @@ export function renderBody({ reports, notes }: Pick<ReportSet, 'reports' | 'note
   const sections = suitesOf(reports).map((suite) => {
     const { heading, tells } = wordsOf(suite);
     const lead = tells === '' ? '' : `<p>${escapeHtml(tells)}</p>`;
-    return `<section id="${escapeHtml(suite)}"><h2>${escapeHtml(heading)}</h2>${lead}${notesOf(suite, reports)}${figures(suite)}${renderTable(suite, reports)}</section>`;
+    const measured = [notesOf(suite, reports), figures(suite), renderTable(suite, reports)].join('');
+    return `<section id="${escapeHtml(suite)}"><h2>${escapeHtml(heading)}</h2>${lead}${measured}</section>`;
   });
   const limits = figures('limits');
   const first = reports[0] && headlineOf(reports[0]);
+  const markOf = (index: number): string => (reports.length > 1 ? letter(index) : '');
+  const cards = reports.map((report, index) => renderMachine(report, markOf(index), index > 0 ? first : undefined));
   return [
-    `<div class="cards">${reports.map((report, index) => renderMachine(report, reports.length > 1 ? letter(index) : '', index > 0 ? first : undefined)).join('\n')}</div>`,
+    `<div class="cards">${cards.join('\n')}</div>`,
     notes.length > 0 ? `<ul class="quiet">${notes.map((note) => `<li>${escapeHtml(note)}</li>`).join('')}</ul>` : '',
     figures('overview'),
     ...sections,
-    ...reports.map((report, index) => renderTargets(report, reports.length > 1 ? letter(index) : '')),
-    limits &&
-      `<section id="limits"><h2>Against the machine’s limits</h2><p>Tells what is left to gain: at 100 % a kernel takes no longer than the machine’s own arithmetic or memory.</p>${limits}</section>`,
+    ...reports.map((report, index) => renderTargets(report, markOf(index))),
+    limits && `<section id="limits"><h2>Against the machine’s limits</h2><p>${LIMITS}</p>${limits}</section>`,
     ...reports.map(renderGeneration),
     renderLegend(reports),
   ]
@@ -40,13 +42,18 @@ export function renderBody({ reports, notes }: Pick<ReportSet, 'reports' | 'note
     .join('\n');
 }
 
+const LIMITS =
+  'Tells what is left to gain: at 100 % a kernel takes no longer than the machine’s own arithmetic or memory.';
+
 function renderChart({ title, caption, draw, legend }: Chart, document: Document): string {
   const items = legend?.items.map(
     ({ label, color }) => `<li><i style="background:${color}"></i>${escapeHtml(label)}</li>`,
   );
   const key = items === undefined ? '' : `<ul class="legend${legend?.always ? '' : ' narrow'}">${items.join('')}</ul>`;
   const drawing = (canvas: Omit<Canvas, 'document'>): string => asImage(draw({ ...canvas, document }), title).outerHTML;
-  return `<figure><h3>${escapeHtml(title)}</h3><figcaption>${escapeHtml(caption)}</figcaption>${key}<div class="plots wide">${drawing(WIDE)}</div><div class="plots narrow">${drawing(NARROW)}</div></figure>`;
+  const head = `<h3>${escapeHtml(title)}</h3><figcaption>${escapeHtml(caption)}</figcaption>`;
+  const plots = `<div class="plots wide">${drawing(WIDE)}</div><div class="plots narrow">${drawing(NARROW)}</div>`;
+  return `<figure>${head}${key}${plots}</figure>`;
 }
 
 /** Tokens a second in large figures; where machines are compared, beside those of the first. */
@@ -60,9 +67,11 @@ function renderHeadline(report: Report, first: Headline | undefined): string {
       beside === undefined || first?.model !== model
         ? ''
         : ` <small>${digits(speed.perSecond / beside.perSecond)}× A</small>`;
-    return `<p><b>${formatRate(speed.perSecond)}</b> tokens a second, ${word} on ${escapeHtml(speed.backend)}${ratio}</p>`;
+    const where = `${word} on ${escapeHtml(speed.backend)}`;
+    return `<p><b>${formatRate(speed.perSecond)}</b> tokens a second, ${where}${ratio}</p>`;
   };
-  return `<div class="headline">${figure('writing', writes, first?.writes)}${figure('reading a prompt', reads, first?.reads)}<p class="quiet">by ${escapeHtml(model)}</p></div>`;
+  const figures = figure('writing', writes, first?.writes) + figure('reading a prompt', reads, first?.reads);
+  return `<div class="headline">${figures}<p class="quiet">by ${escapeHtml(model)}</p></div>`;
 }
 
 function renderMachine(report: Report, mark: string, first: Headline | undefined): string {
@@ -85,7 +94,9 @@ function renderMachine(report: Report, mark: string, first: Headline | undefined
     `<dl>${pairs.map(([name, text]) => `<dt>${escapeHtml(name)}</dt><dd>${escapeHtml(text)}</dd>`).join('')}</dl>`;
   const badge = mark === '' ? '' : `<span class="letter">${mark}</span>`;
   const said = warnings.map((warning) => `<p class="note">${escapeHtml(warning)}</p>`).join('');
-  return `<section class="card"><h2>${badge}${escapeHtml(cpu)}</h2>${renderHeadline(report, first)}${said}${list(facts)}<details${mark === '' ? ' open' : ''}><summary>Backends and limits</summary>${list(measured)}</details></section>`;
+  const details = `<details${mark === '' ? ' open' : ''}><summary>Backends and limits</summary>${list(measured)}</details>`;
+  const parts = [renderHeadline(report, first), said, list(facts), details].join('');
+  return `<section class="card"><h2>${badge}${escapeHtml(cpu)}</h2>${parts}</section>`;
 }
 
 function describeBackend({ status, description, reason, slow, how, version }: BackendRecord): string {
@@ -131,7 +142,10 @@ function renderTargets(report: Report, mark: string): string {
     (row) => `<tr class="first"><th scope="row" class="wide">${escapeHtml(row.label)}</th>${cells(row)}</tr>`,
   );
   const head = PLACES.map((mode) => `<th scope="col" class="n">${mode}</th>`).join('');
-  return `<section><h2>${badge}Goals of @mamba/cpu</h2><p class="quiet">Each figure beside its goal, with the 10th and 90th percentile of one against the other.</p>${scrolled('Goals', `<table><thead><tr><th scope="col">goal</th>${head}</tr></thead><tbody>${body.join('')}</tbody></table>`)}</section>`;
+  const note = 'Each figure beside its goal, with the 10th and 90th percentile of one against the other.';
+  const table = `<table><thead><tr><th scope="col">goal</th>${head}</tr></thead><tbody>${body.join('')}</tbody></table>`;
+  const heading = `<h2>${badge}Goals of @mamba/cpu</h2>`;
+  return `<section>${heading}<p class="quiet">${note}</p>${scrolled('Goals', table)}</section>`;
 }
 
 function renderGeneration({ generation }: Report): string {

@@ -34,9 +34,9 @@ export function plot({ document, width }: Canvas, options: Plot.PlotOptions): El
   return Plot.plot({ document, width, style: STYLE, className: 'plot', ...options });
 }
 
-/** The room beside lines for labels of these texts; little where a legend has them. */
-export function labelRoom({ narrow }: Canvas, texts: readonly string[]): number {
-  return narrow ? 14 : textRoom(texts) + 16;
+/** The room beside lines for their labels; little where a legend has them. */
+export function labelRoom({ narrow }: Canvas, items: readonly { readonly label: string }[]): number {
+  return narrow ? 14 : textRoom(items.map(({ label }) => label)) + 16;
 }
 
 /** The pixels that the longest of these texts takes at most. */

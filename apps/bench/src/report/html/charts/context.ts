@@ -4,8 +4,8 @@ import { cacheBytesPerToken } from '../../../versus/cache.ts';
 import { formatBytes, formatSeconds } from '../../format.ts';
 import { power, round, roundBytes } from '../axes.ts';
 import { measuredOf, type Series } from '../series.ts';
-import { type Chart, labelRoom, plot } from './canvas.ts';
-import { endLabels, legendOf, linesOf, type Mark } from './lines.ts';
+import { type Chart, plot } from './canvas.ts';
+import { endLabels, frameOf, legendOf, linesOf, type Mark, measuredAt } from './lines.ts';
 
 const CACHE = 'a Transformer’s cache, computed';
 
@@ -19,12 +19,9 @@ export function timeAfterContext(series: readonly Series[]): Chart | undefined {
     legend: { items: legendOf(points) },
     draw: (canvas) =>
       plot(canvas, {
-        ...frameOf(canvas.narrow),
-        marginRight: labelRoom(
-          canvas,
-          points.map(({ label }) => label),
-        ),
-        x: tokensRead(points),
+        ...frameOf(points, canvas),
+        height: canvas.narrow ? 230 : 280,
+        x: measuredAt(points, 'tokens read before', power),
         y: {
           label: '↑ time a token',
           grid: true,
@@ -51,16 +48,15 @@ export function memoryAfterContext(series: readonly Series[]): Chart | undefined
   const points = [...states, ...cache];
   return {
     title: 'Memory of what was read',
-    caption: `The state of this model, and the keys and values in float32 of a Transformer with as many weights: ${formatBytes(perToken)} a token, which is computed and was not measured.`,
+    caption:
+      'The state of this model, and the keys and values in float32 of a Transformer with as many weights: ' +
+      `${formatBytes(perToken)} a token, which is computed and was not measured.`,
     legend: { items: legendOf(points) },
     draw: (canvas) =>
       plot(canvas, {
-        ...frameOf(canvas.narrow),
-        marginRight: labelRoom(
-          canvas,
-          points.map(({ label }) => label),
-        ),
-        x: tokensRead(points),
+        ...frameOf(points, canvas),
+        height: canvas.narrow ? 230 : 280,
+        x: measuredAt(points, 'tokens read before', power),
         y: {
           type: 'log',
           base: 2,
@@ -100,17 +96,3 @@ function pointsOf(
     return y === undefined ? [] : [{ x: result.shape.context!, y, color, label }];
   });
 }
-
-function tokensRead(points: readonly Mark[]) {
-  const ticks = [...new Set(points.map(({ x }) => x))];
-  return {
-    type: 'log',
-    base: 2,
-    label: 'tokens read before',
-    labelAnchor: 'center',
-    ticks,
-    tickFormat: power,
-  } as const;
-}
-
-const frameOf = (narrow: boolean) => ({ height: narrow ? 230 : 280, marginTop: 26, marginLeft: 62, marginBottom: 42 });

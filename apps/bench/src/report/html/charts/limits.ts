@@ -30,7 +30,8 @@ export function shareOfLimit(series: readonly Series[]): Chart | undefined {
   return {
     title: 'Share of the machine’s limit',
     caption:
-      'The least time that the arithmetic (circle) or the memory traffic (square) of a call takes at the measured limits, over the time it took. Beyond 100 %: the data fits in the cache.',
+      'The least time that the arithmetic (circle) or the memory traffic (square) of a call takes at the measured ' +
+      'limits, over the time it took. Beyond 100 %: the data fits in the cache.',
     legend: { items: [...new Set(points.map(({ series: one }) => one))], always: true },
     // A narrow drawing has each label above its line.
     draw: (canvas) =>

@@ -1,7 +1,7 @@
 /** Lines with a label at each end. */
 import * as Plot from '@observablehq/plot';
 import { HALO } from '../axes.ts';
-import type { Canvas, LegendItem } from './canvas.ts';
+import { type Canvas, type LegendItem, labelRoom } from './canvas.ts';
 
 export interface Mark {
   readonly x: number;
@@ -10,6 +10,17 @@ export interface Mark {
   readonly label: string;
   /** Computed, not measured: it is dashed and has no points. */
   readonly computed?: boolean;
+}
+
+/** The margins of a plot of lines. */
+export function frameOf(points: readonly Mark[], canvas: Canvas) {
+  return { marginTop: 26, marginLeft: 62, marginRight: labelRoom(canvas, points), marginBottom: 42 };
+}
+
+/** A logarithmic axis with a tick for each x that was measured. */
+export function measuredAt(points: readonly Mark[], label: string, tickFormat: (x: number) => string) {
+  const ticks = [...new Set(points.map(({ x }) => x))];
+  return { type: 'log', base: 2, label, labelAnchor: 'center', ticks, tickFormat } as const;
 }
 
 export function linesOf(points: readonly Mark[], format: (value: number) => string): Plot.Markish[] {

@@ -91,10 +91,7 @@ export function overLength(
         height: canvas.narrow ? 300 : 420,
         marginTop: 30,
         marginLeft: 62,
-        marginRight: labelRoom(
-          canvas,
-          ends.map(({ label }) => label),
-        ),
+        marginRight: labelRoom(canvas, ends),
         marginBottom: 42,
         x: { type: 'log', base: 2, label: 'length', labelAnchor: 'center', tickFormat: power, ticks: 8, grid: false },
         y: {

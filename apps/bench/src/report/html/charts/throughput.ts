@@ -1,8 +1,8 @@
 /** Rates over states of the scan, and over sequences that are written at once. */
 import { formatCount } from '../../format.ts';
 import { measuredOf, type Series } from '../series.ts';
-import { type Chart, labelRoom, plot } from './canvas.ts';
-import { endLabels, legendOf, linesOf, type Mark } from './lines.ts';
+import { type Chart, plot } from './canvas.ts';
+import { endLabels, frameOf, legendOf, linesOf, type Mark, measuredAt } from './lines.ts';
 
 /** The scan over d_state, where that was swept. */
 export function rateOverStates(series: readonly Series[]): Chart | undefined {
@@ -41,22 +41,9 @@ function ratesOver(points: readonly Mark[], x: string, y: string): Pick<Chart, '
     legend: { items: legendOf(points) },
     draw: (canvas) =>
       plot(canvas, {
+        ...frameOf(points, canvas),
         height: canvas.narrow ? 260 : 320,
-        marginTop: 26,
-        marginLeft: 62,
-        marginRight: labelRoom(
-          canvas,
-          points.map(({ label }) => label),
-        ),
-        marginBottom: 42,
-        x: {
-          type: 'log',
-          base: 2,
-          label: x,
-          labelAnchor: 'center',
-          tickFormat: String,
-          ticks: [...new Set(points.map((point) => point.x))],
-        },
+        x: measuredAt(points, x, String),
         y: { label: `↑ ${y}`, grid: true, zero: true, tickFormat: formatCount },
         marks: [...linesOf(points, formatCount), ...endLabels(points, false, canvas)],
       }),
