@@ -12,6 +12,7 @@ import {
 } from '@mamba/core';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { countersOf, webgpu } from '../src/index.ts';
+import { counted } from './counted.ts';
 
 const D_MODEL = 32;
 const llama = { kind: 'attention', heads: 4, kvHeads: 2, headDim: 8, rope: {}, bias: true } as const;
@@ -28,16 +29,7 @@ beforeAll(async () => {
 afterAll(() => backend.dispose());
 
 /** What a piece of work asks of the device. */
-async function counted(work: () => Promise<void>): Promise<{ dispatches: number; copies: number; readbacks: number }> {
-  const before = countersOf(backend);
-  await work();
-  const after = countersOf(backend);
-  return {
-    dispatches: after.dispatches - before.dispatches,
-    copies: after.copies - before.copies,
-    readbacks: after.readbacks - before.readbacks,
-  };
-}
+const asked = (work: () => Promise<void>) => counted(backend, ['dispatches', 'copies', 'readbacks'], work);
 
 const prompt = (length: number, first = 0): number[] => Array.from({ length }, (_, index) => (first + index) % 50);
 
@@ -57,12 +49,12 @@ describe('a model of attention blocks', () => {
       state = next.state;
     };
     // The norm of many rows is a dispatch of its own.
-    expect(await counted(() => forward(prompt(15)))).toEqual({
+    expect(await asked(() => forward(prompt(15)))).toEqual({
       dispatches: 2 * 5 + BESIDE + 1,
       copies: 0,
       readbacks: 0,
     });
-    expect(await counted(() => forward([7]))).toEqual(STEP);
+    expect(await asked(() => forward([7]))).toEqual(STEP);
     state.dispose();
   });
 
@@ -114,7 +106,7 @@ describe('a model of attention blocks', () => {
   test('copies each cache where it has no room', async () => {
     let { state, logits } = model.forward([[7]]);
     logits!.dispose();
-    const copies = await counted(async () => {
+    const copies = await asked(async () => {
       const next = model.forward([prompt(10)], { state, donateState: true });
       next.logits!.dispose();
       state = next.state;
@@ -126,7 +118,7 @@ describe('a model of attention blocks', () => {
   test('cuts a long cache over workgroups, and adds up their parts', async () => {
     const { state, logits } = model.forward([prompt(520)]);
     logits!.dispose();
-    const { dispatches } = await counted(async () => {
+    const { dispatches } = await asked(async () => {
       const next = model.forward([[7]], { state });
       next.logits!.dispose();
       next.state.dispose();
@@ -146,7 +138,7 @@ describe('a model of attention blocks', () => {
     };
     // The first step copies the caches that were gathered, since they have no room.
     await step();
-    expect(await counted(step)).toEqual(STEP);
+    expect(await asked(step)).toEqual(STEP);
     for (const item of [...alone.flatMap((result) => [result.state, result.logits!]), state]) item.dispose();
   });
 });
@@ -191,7 +183,7 @@ test('a block by itself takes a product for each of q, k and v, since its matric
     shape: [1, 5, D_MODEL],
     data: Float32Array.from({ length: 5 * D_MODEL }, (_, index) => Math.sin(index)),
   });
-  const { dispatches } = await counted(async () => {
+  const { dispatches } = await asked(async () => {
     const { y, state } = block.forward(x);
     for (const tensor of [y, ...Object.values(state)]) tensor.dispose();
   });

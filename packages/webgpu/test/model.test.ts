@@ -4,6 +4,7 @@ import { type Backend, createModel, type Model, modelConfig } from '@mamba/core'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { acquire } from '../src/gpu/acquire.ts';
 import { countersOf, webgpu } from '../src/index.ts';
+import { counted } from './counted.ts';
 
 const config = modelConfig({ layers: 3, dModel: 24, vocabSize: 50 });
 /** Dispatches of a token beside its layers: embedding, norm with head, and the choice of the token. */
@@ -45,22 +46,11 @@ describe('a fused model', () => {
     expect(countersOf(backend).pipelinesMade).toBe(before);
   });
 
-  async function counted(work: () => Promise<void>) {
-    const before = countersOf(backend);
-    await work();
-    const after = countersOf(backend);
-    return {
-      dispatches: after.dispatches - before.dispatches,
-      submits: after.submits - before.submits,
-      readbacks: after.readbacks - before.readbacks,
-      bytesUploaded: after.bytesUploaded - before.bytesUploaded,
-      bytesRead: after.bytesRead - before.bytesRead,
-      buffersAlive: after.buffersAlive - before.buffersAlive,
-    };
-  }
+  const COUNTERS = ['dispatches', 'submits', 'readbacks', 'bytesUploaded', 'bytesRead', 'buffersAlive'] as const;
+  const asked = (work: () => Promise<void>) => counted(backend, COUNTERS, work);
 
   test('decodes 64 tokens in three dispatches a layer, few submits and one readback', async () => {
-    const counts = await counted(async () => {
+    const counts = await asked(async () => {
       const { ids, state } = model.decode([[7]], undefined, { count: 64 });
       expect(await backend.read(ids)).toHaveLength(64);
       ids.dispose();
@@ -78,7 +68,7 @@ describe('a fused model', () => {
   });
 
   test('submits long generations in batches that grow, and still reads once', async () => {
-    const counts = await counted(async () => {
+    const counts = await asked(async () => {
       const { ids, state } = model.decode([[7]], undefined, { count: 200 });
       await backend.read(ids);
       ids.dispose();
@@ -136,7 +126,7 @@ describe('a fused model', () => {
 
   test('steps in three dispatches a layer as well', async () => {
     const first = model.forward([[1, 2, 3]]);
-    const counts = await counted(async () => {
+    const counts = await asked(async () => {
       const next = model.forward([[4]], { state: first.state, donateState: true });
       await backend.read(next.logits!);
       next.logits!.dispose();
@@ -147,7 +137,7 @@ describe('a fused model', () => {
   });
 
   test('prefills in seven dispatches a layer, without reading anything back', async () => {
-    const counts = await counted(async () => {
+    const counts = await asked(async () => {
       const { logits, state } = model.forward([Array.from({ length: 40 }, (_, index) => index)]);
       await backend.synchronize();
       logits!.dispose();

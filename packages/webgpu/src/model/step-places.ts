@@ -2,7 +2,7 @@
 import { advance } from '../generated/index.ts';
 import type { Gpu } from '../gpu/gpu.ts';
 import { ALIGNMENT, type BufferRange } from '../gpu/shader.ts';
-import { type PlacesOnDevice, placesIn } from '../operations/places.ts';
+import { type PlacesOnDevice, placesIn, sameNumbers } from '../operations/places.ts';
 
 /** Bytes of the places in so many caches. */
 export function placeBytes(caches: number, rows: number): number {
@@ -39,7 +39,7 @@ export class StepPlaces {
   hold(memory: BufferRange, caches: readonly (readonly number[])[], positions: readonly number[]): void {
     const numbers = caches.map((rows) => [...rows, ...positions]);
     // The range itself is compared, since its buffer may have been somebody else's meanwhile.
-    if (this.#memory === memory && sameNumbers(this.#numbers, numbers)) return;
+    if (this.#memory === memory && sameLists(this.#numbers, numbers)) return;
     const stride = strideOf(positions.length);
     const words = new Int32Array((caches.length * stride) / 4);
     for (const [cache, list] of numbers.entries()) words.set(list, (cache * stride) / 4);
@@ -59,9 +59,6 @@ function strideOf(rows: number): number {
   return Math.ceil((8 * rows) / ALIGNMENT) * ALIGNMENT;
 }
 
-function sameNumbers(a: readonly (readonly number[])[], b: readonly (readonly number[])[]): boolean {
-  return (
-    a.length === b.length &&
-    a.every((list, cache) => list.length === b[cache]!.length && list.every((value, at) => value === b[cache]![at]))
-  );
+function sameLists(a: readonly (readonly number[])[], b: readonly (readonly number[])[]): boolean {
+  return a.length === b.length && a.every((list, cache) => sameNumbers(list, b[cache]!));
 }

@@ -25,6 +25,10 @@ export function placesIn(range: BufferRange, batch: number, bounds: IntegerRange
   };
 }
 
+export function sameNumbers(a: readonly number[], b: readonly number[]): boolean {
+  return a.length === b.length && a.every((number, index) => number === b[index]);
+}
+
 /** Lists that are kept: layers with windows of their own have lists of their own. */
 const MOST_KEPT = 4;
 /** The fewest rows that a buffer has room for. */
@@ -48,9 +52,7 @@ export class Places {
   /** @param rows The row of the cache for the first token of each row of the batch. */
   of(rows: readonly number[], positions: readonly number[]): PlacesOnDevice {
     const numbers = [...rows, ...positions];
-    const same = (entry: Entry): boolean =>
-      entry.numbers.length === numbers.length && entry.numbers.every((number, index) => number === numbers[index]);
-    const entry = this.#kept.find(same) ?? this.#written(numbers);
+    const entry = this.#kept.find((kept) => sameNumbers(kept.numbers, numbers)) ?? this.#written(numbers);
     this.#kept = [entry, ...this.#kept.filter(({ buffer }) => buffer !== entry.buffer)];
     const range = { buffer: entry.buffer, offset: 0, size: 4 * numbers.length };
     return placesIn(range, rows.length, { min: Math.min(...rows), max: Math.max(...rows) });
