@@ -34,7 +34,7 @@ interface AttentionBlock {
   readonly dModel: number;
   /** The options of the operation, with their defaults; its sizes mean nothing. */
   readonly options: AttentionCall<unknown>;
-  /** Of the pairs of channels that turn, as `turnsOf` has them; none without rotary positions. */
+  /** The turns of each pair of channels, from `turnsOf`; none without rotary positions. */
   readonly turns: Int32Array;
 }
 

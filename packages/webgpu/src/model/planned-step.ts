@@ -22,7 +22,7 @@ import { warmChoices } from './warm.ts';
 export interface Cache {
   readonly k: DeviceTensor<Storage>;
   readonly v: DeviceTensor<Storage>;
-  /** At least the rows that are held after the steps: attention is cut for so many. */
+  /** The number of rows that attention is cut for: at least those that are held after the steps. */
   readonly reach: number;
 }
 

@@ -26,7 +26,7 @@ export class AttentionPlaceCall {
   qNorm: usize;
   kNorm: usize;
   eps: f32;
-  /** As in `RopeCall`; 0 pairs means that there are no rotary positions. */
+  /** The fields of `RopeCall`; 0 pairs means that there are no rotary positions. */
   turns: usize;
   pairs: i32;
   interleaved: Flag;

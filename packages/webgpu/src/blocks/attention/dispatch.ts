@@ -30,7 +30,7 @@ export interface AttentionMemory {
   readonly position: number;
   /** The same for each row of the batch; undefined where all have the same. */
   readonly places: PlacesOnDevice | undefined;
-  /** As the operation `attention` takes it; undefined where every row is one sequence. */
+  /** The `reach` of the operation `attention`; undefined where every row is one sequence. */
   readonly reach: DeviceTensor<Storage> | undefined;
 }
 
