@@ -86,7 +86,7 @@ function linked(text) {
       const libraries = parts.map((part) => readFileSync(join(shaders, 'lib', `${part}.wgsl`), 'utf8'));
       const whole = [text, ...libraries].join('\n');
       // WGSL wants directives first.
-      const enables = [...whole.matchAll(/^enable .+;$/gm)].map((match) => match[0]);
+      const enables = new Set([...whole.matchAll(/^enable .+;$/gm)].map((match) => match[0]));
       return [name.join('-') || 'default', [...enables, whole.replace(/^enable .+;$/gm, '')].join('\n')];
     }),
   );

@@ -1,7 +1,7 @@
-// link: math
+// link: math, stored-{floats,halves}
 // Depthwise causal convolution with an optional SiLU. A lane computes OUTPUTS consecutive steps of one channel with a
 // window of TAPS inputs in registers; neighbouring lanes have neighbouring channels. There is no workgroup memory.
-// Bytes an element: 4 (OUTPUTS + TAPS - 1) / OUTPUTS read, 4 written. Operations: 2 TAPS, and 1 exp and 1 division for
+// Bytes an element: 4 (OUTPUTS + TAPS - 1) / OUTPUTS read, 4 written, half of both in halves. Operations: 2 TAPS, and 1 exp and 1 division for
 // the SiLU.
 
 struct Args {
@@ -13,12 +13,12 @@ struct Args {
 }
 
 @group(0) @binding(0) var<uniform> args: Args;
-@group(0) @binding(1) var<storage, read> x: array<f32>; // [batch · length, xRow]
+@group(0) @binding(1) var<storage, read> x: array<Stored>; // [batch · length, xRow]
 @group(0) @binding(2) var<storage, read> weight: array<f32>; // [dim, TAPS]
 @group(0) @binding(3) var<storage, read> bias: array<f32>; // [dim]
 @group(0) @binding(4) var<storage, read> initial: array<f32>; // [batch, dim, TAPS - 1], newest last
 @group(0) @binding(5) var<storage, read> resets: array<u32>; // [batch, length]
-@group(0) @binding(6) var<storage, read_write> y: array<f32>; // [batch, length, dim]
+@group(0) @binding(6) var<storage, read_write> y: array<Stored>; // [batch, length, dim]
 @group(0) @binding(7) var<storage, read_write> last: array<f32>; // [batch, dim, TAPS - 1], newest last
 
 const TAPS: u32 = 4u; // constant
@@ -73,7 +73,7 @@ fn convolve(batch: u32, channel: u32, first: u32, taps: array<f32, TAPS>, offset
             window[k] = 0.0;
           }
         }
-        window[TAPS - 1u] = x[args.xOffset + row * args.xRow + channel];
+        window[TAPS - 1u] = f32(x[args.xOffset + row * args.xRow + channel]);
       }
       if (i >= TAPS - 1u) {
         var sum = offset;
@@ -83,7 +83,7 @@ fn convolve(batch: u32, channel: u32, first: u32, taps: array<f32, TAPS>, offset
         if (SILU) {
           sum = silu(sum);
         }
-        y[(batch * args.length + ahead - (TAPS - 1u)) * args.dim + channel] = sum;
+        y[(batch * args.length + ahead - (TAPS - 1u)) * args.dim + channel] = Stored(sum);
       }
       if (ahead == args.length + TAPS - 2u) {
         for (var k = 0u; k < TAPS - 1u; k++) {

@@ -2,15 +2,15 @@ enable f16;
 enable subgroups;
 enable chromium_experimental_subgroup_matrix;
 diagnostic(off, chromium.subgroup_matrix_uniformity);
-// link: product-args, weights, x-stored, inputs, turned-inputs
+// link: product-args, weights, x-stored, inputs, turned-inputs, stored-{floats,halves}
 // y = x weightᵀ + bias on the device's matrix units, with float32 sums: 4 subgroups of 32 lanes as 2 × 2, each with
 // SIDE × SIDE matrices of 16 × 16. x, and weights of other formats than halves, are rounded to halves on their way into
 // workgroup memory; with PAIRS each is a pair of halves (22 bits), and the second halves are multiplied too. Only
 // devices with the feature that is enabled here run it. `%` tells the compiler which offsets are bounded, so that it
 // drops the checks that Dawn adds to every load of a matrix, which take a fifth of the time; it would not see through a
-// function. Tile: 32 SIDE rows × 32 SIDE outputs × 32 inputs. Bytes a tile: 4096 SIDE of x, f32, and 2048 SIDE of
-// weights in halves, for 65536 SIDE² operations (half as many again to three times that with PAIRS). Workgroup memory:
-// 5 KiB · SIDE, twice that with PAIRS.
+// function. Tile: 32 SIDE rows × 32 SIDE outputs × 32 inputs. Bytes a tile: 4096 SIDE of x, f32, or 2048
+// SIDE in halves, and 2048 SIDE of weights in halves, for 65536 SIDE² operations (half as many again to three times
+// that with PAIRS). Workgroup memory: 5 KiB · SIDE, twice that with PAIRS.
 //
 // An operand that lies turned stays so in its tile, input by input, and its matrices are loaded in the other order.
 // With SCALED, x is multiplied by a power of two that brings its largest element to 2^13 … 2^14, and the product is
@@ -19,6 +19,8 @@ diagnostic(off, chromium.subgroup_matrix_uniformity);
 const SIDE: u32 = 2u; // constant
 override PAIRS: bool = false;
 override SCALED: bool = false;
+/// Whether x is stored in halves: in rows of eights, and neither turned, nor scaled, nor in pairs.
+override X_HALVES: bool = false;
 
 @group(0) @binding(6) var<storage, read> largest: array<u32>; // [1], the bits of x's largest magnitude
 
@@ -34,6 +36,8 @@ const PART = 32u * SIDE * STRIDE;
 /// vec4us of an input of an operand that lies turned, and from one input to the next.
 const ACROSS = 4u * SIDE;
 const TURNED_STRIDE = ACROSS + 1u;
+/// vec4us from row to row of a subgroup's row of matrices, on its way out.
+const PANEL_STRIDE = 4u * SIDE + 1u;
 /// x and the weights, and behind them the rests of their rounding; at the end the sums on their way out.
 var<workgroup> tiles: array<vec4u, select(2u, 4u, PAIRS) * PART>;
 
@@ -61,10 +65,15 @@ fn main(
   let end = min(begin + perSplit, count);
   // The next tile is on its way to registers while this one is multiplied.
   var nextX: array<Eight, SIDE>;
+  var nextXHalves: array<vec4u, SIDE>;
   var nextW: array<Eight, SIDE>;
   var nextHalves: array<vec4u, SIDE>;
   for (var i = 0u; i < SIDE; i++) { // unroll
-    nextX[i] = inputs8(cornerOf(X_TURNED, i, index, firstRow, 32u * begin));
+    if (X_HALVES) {
+      nextXHalves[i] = inputHalves8(cornerOf(false, i, index, firstRow, 32u * begin));
+    } else {
+      nextX[i] = inputs8(cornerOf(X_TURNED, i, index, firstRow, 32u * begin));
+    }
     if (FORMAT == 1u) {
       nextHalves[i] = halves8(cornerOf(WEIGHT_TURNED, i, index, firstOutput, 32u * begin));
     } else {
@@ -74,10 +83,14 @@ fn main(
   for (var tile = begin; tile < end; tile++) {
     workgroupBarrier();
     for (var i = 0u; i < SIDE; i++) { // unroll
-      let scaled = Eight(scale.x * nextX[i].first, scale.x * nextX[i].second);
-      tiles[slotOf(X_TURNED, i, index)] = rounded(scaled);
-      if (PAIRS) {
-        tiles[2u * PART + slotOf(X_TURNED, i, index)] = left(scaled);
+      if (X_HALVES) {
+        tiles[slotOf(false, i, index)] = nextXHalves[i];
+      } else {
+        let scaled = Eight(scale.x * nextX[i].first, scale.x * nextX[i].second);
+        tiles[slotOf(X_TURNED, i, index)] = rounded(scaled);
+        if (PAIRS) {
+          tiles[2u * PART + slotOf(X_TURNED, i, index)] = left(scaled);
+        }
       }
       let at = PART + slotOf(WEIGHT_TURNED, i, index);
       if (FORMAT == 1u) {
@@ -91,7 +104,11 @@ fn main(
     }
     workgroupBarrier();
     for (var i = 0u; i < SIDE; i++) { // unroll
-      nextX[i] = inputs8(cornerOf(X_TURNED, i, index, firstRow, 32u * (tile + 1u)));
+      if (X_HALVES) {
+        nextXHalves[i] = inputHalves8(cornerOf(false, i, index, firstRow, 32u * (tile + 1u)));
+      } else {
+        nextX[i] = inputs8(cornerOf(X_TURNED, i, index, firstRow, 32u * (tile + 1u)));
+      }
       if (FORMAT == 1u) {
         nextHalves[i] = halves8(cornerOf(WEIGHT_TURNED, i, index, firstOutput, 32u * (tile + 1u)));
       } else {
@@ -161,32 +178,49 @@ fn main(
       }
     }
   }
-  // Sums go out through workgroup memory, one matrix of each subgroup at a time, so that lanes know rows and outputs
-  // and write whole lines.
-  let region = down * 160u + across * 80u;
+  // Sums go out through workgroup memory, a row of matrices of each subgroup at a time, so that lanes know rows and
+  // outputs and write whole lines. What they are added to is on its way before.
+  let panel = (2u * down + across) * 16u * PANEL_STRIDE;
   for (var r = 0u; r < SIDE; r++) { // unroll
+    let row = firstRow + (down * SIDE + r) * 16u;
+    let output = firstOutput + across * SIDE * 16u;
+    var added: array<f32, 8u * SIDE>;
+    if (ACCUMULATE) {
+      for (var c = 0u; c < SIDE; c++) { // unroll
+        for (var j = 0u; j < 8u; j++) { // unroll
+          let to = min(placeOf(8u * c + j, lane) + vec2u(row, output), vec2u(args.rows, args.outputs) - 1u);
+          added[8u * c + j] = f32(y[(tile_id.z * args.rows + to.x) * args.yRow + args.yOffset + to.y]);
+        }
+      }
+    }
+    workgroupBarrier();
     for (var c = 0u; c < SIDE; c++) { // unroll
-      workgroupBarrier();
-      subgroupMatrixStore<row_major>(&tiles, region, sums[r * SIDE + c], 5u);
-      workgroupBarrier();
-      for (var j = 0u; j < 8u; j++) {
-        let i = 32u * j + lane;
-        let row = firstRow + (down * SIDE + r) * 16u + i / 16u;
-        let output = firstOutput + (across * SIDE + c) * 16u + i % 16u;
-        if (row < args.rows && output < args.outputs) {
-          var value = scale.y * bitcast<f32>(tiles[region + 5u * (i / 16u) + i % 16u / 4u][i % 4u]);
+      subgroupMatrixStore<row_major>(&tiles, panel + 4u * c, sums[r * SIDE + c], PANEL_STRIDE);
+    }
+    workgroupBarrier();
+    for (var c = 0u; c < SIDE; c++) { // unroll
+      for (var j = 0u; j < 8u; j++) { // unroll
+        let place = placeOf(8u * c + j, lane);
+        let to = place + vec2u(row, output);
+        if (to.x < args.rows && to.y < args.outputs) {
+          var value = scale.y * bitcast<f32>(tiles[panel + PANEL_STRIDE * place.x + place.y / 4u][place.y % 4u]);
           if (BIAS) {
-            value += bias[args.yOffset + output];
+            value += bias[args.yOffset + to.y];
           }
-          let at = (tile_id.z * args.rows + row) * args.yRow + args.yOffset + output;
           if (ACCUMULATE) {
-            value += y[at];
+            value += added[8u * c + j];
           }
-          y[at] = value;
+          y[(tile_id.z * args.rows + to.x) * args.yRow + args.yOffset + to.y] = Stored(value);
         }
       }
     }
   }
+}
+
+/// Row and output of a lane's j-th element of a row of matrices.
+fn placeOf(j: u32, lane: u32) -> vec2u {
+  let i = 32u * j + lane;
+  return vec2u(i / (16u * SIDE), i % (16u * SIDE));
 }
 
 /// The place, within a part of the tiles, of the eight values that a lane brings in its i-th turn.
@@ -237,6 +271,14 @@ fn inputs8(corner: vec2u) -> Eight {
     result.second = input4(base, input + 4u, args.depth);
   }
   return result;
+}
+
+/// Eight values of x as they are stored, in halves.
+fn inputHalves8(corner: vec2u) -> vec4u {
+  if (corner.y >= args.depth) {
+    return vec4u();
+  }
+  return bitcast<vec4u>(x[(args.xOffset + min(corner.x, args.rows - 1u) * args.xRow + corner.y) >> 3u]);
 }
 
 fn weights8(corner: vec2u) -> Eight {

@@ -1,5 +1,6 @@
+// link: stored-{floats,halves}
 // Adds up the parts that linear.wgsl leaves where it cuts the inputs. One output a lane. Bytes an output: 4 · splits
-// read, 4 written.
+// read, 4 written, or 2 in halves.
 
 struct Args {
   outputs: u32, // columns of a part
@@ -12,7 +13,7 @@ struct Args {
 @group(0) @binding(0) var<uniform> args: Args;
 @group(0) @binding(1) var<storage, read> parts: array<f32>; // [splits, rows, outputs]
 @group(0) @binding(2) var<storage, read> bias: array<f32>; // [all outputs]
-@group(0) @binding(3) var<storage, read_write> y: array<f32>; // [rows, yRow]
+@group(0) @binding(3) var<storage, read_write> y: array<Stored>; // [rows, yRow]
 
 override BIAS: bool = false;
 override ACCUMULATE: bool = false;
@@ -38,7 +39,7 @@ fn main(
     sum += bias[output];
   }
   if (ACCUMULATE) {
-    sum += y[at];
+    sum += f32(y[at]);
   }
-  y[at] = sum;
+  y[at] = Stored(sum);
 }

@@ -1,4 +1,4 @@
-// link: product-args, weights, x-stored, inputs, turned-inputs
+// link: product-args, stored-floats, weights, x-stored, inputs, turned-inputs
 // y = x weightᵀ + bias, tiled: 256 lanes as 16 × 16, each with 4 SIDE × 4 SIDE outputs in registers. A lane brings one
 // block of 4 × 4 into each tile: lanes of the first half from x, the others from the weights. It transposes the block,
 // unless the operand lies turned, so that the tile is packed along rows and outputs; a step of the product is then 2

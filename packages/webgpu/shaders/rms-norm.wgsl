@@ -1,6 +1,6 @@
-// link: reduce, rms
+// link: reduce, rms, stored-{floats,halves}
 // y = x / sqrt(mean(x²) + eps) · weight. A workgroup takes a row and reads it twice, the second time from cache. Bytes
-// an element: 4 read, 4 written. Operations: 4.
+// an element: 4 read, 4 written, or 2 in halves. Operations: 4.
 
 struct Args {
   rows: u32,
@@ -13,7 +13,7 @@ struct Args {
 @group(0) @binding(0) var<uniform> args: Args;
 @group(0) @binding(1) var<storage, read> x: array<f32>; // [rows, xRow]
 @group(0) @binding(2) var<storage, read> weight: array<f32>; // [channels]
-@group(0) @binding(3) var<storage, read_write> y: array<f32>; // [rows, channels]
+@group(0) @binding(3) var<storage, read_write> y: array<Stored>; // [rows, channels]
 
 override WORKGROUP: u32 = 128u;
 override WEIGHT: bool = true;
@@ -45,7 +45,7 @@ fn main(
       if (WEIGHT) {
         value *= weight[c];
       }
-      y[row * args.channels + c] = value;
+      y[row * args.channels + c] = Stored(value);
     }
   }
 }

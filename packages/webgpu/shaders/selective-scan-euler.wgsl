@@ -1,4 +1,4 @@
-// link: scan-args, math, rate, lanes-{one,two,four}
+// link: scan-args, math, rate, lanes-{one,two,four}, stored-{floats,halves}
 // The fused selective scan for the calls of models, where it is the faster kernel: euler's discretisation, B and C that
 // vary and lie in vec4s, no resets, and up to 16 states, in fours. selective-scan.wgsl defines what is computed, and
 // runs all other calls.
@@ -20,7 +20,7 @@
 //
 // With KEEP the state before every KEPT steps is written as well, for selective-scan-backward-euler.wgsl.
 //
-// Bytes an element (batch · length · channel), f32: MODE 0 and 2 16, and B and C 8 · states / CHANNELS; MODE 1 8, and B
+// Bytes an element (batch · length · channel), f32: MODE 0 and 2 16 (8 in halves), and B and C 8 · states / CHANNELS; MODE 1 8, and B
 // 4 · states / CHANNELS; KEEP 4 · states / KEPT. Operations an element and state: 1 exp2, 5 multiplies or adds (2
 // fused; 6 and 3 with slices); beside them some 80 for softplus, silu, addresses and sums, once an element.
 
@@ -142,12 +142,12 @@ fn main(@builtin(workgroup_id) tile_id: vec3u, @builtin(local_invocation_index) 
     var d: array<f32, OWN>;
     var x: array<f32, OWN>; // u
     var w: array<f32, OWN>; // delta u
-    let gate = next.z;
+    let gate = next.z; // converted where it is used
     for (var m = 0u; m < OWN; m++) { // unroll
       // A step past the end has delta 0 and input 0, which leaves the state as it is.
       let inside = left > m * LANES;
-      d[m] = select(0.0, discretised(next.delta[m] + bias), inside);
-      x[m] = select(0.0, next.u[m], inside);
+      d[m] = select(0.0, discretised(f32(next.delta[m]) + bias), inside);
+      x[m] = select(0.0, f32(next.u[m]), inside);
       w[m] = d[m] * x[m];
     }
     if (tile + 1u < tiles) {
@@ -249,7 +249,7 @@ fn main(@builtin(workgroup_id) tile_id: vec3u, @builtin(local_invocation_index) 
         }
         results[m] = collect(parts, lane) + skip * x[m];
         if (GATE) {
-          results[m] *= silu(gate[m]);
+          results[m] *= silu(f32(gate[m]));
         }
       }
     }
@@ -261,12 +261,12 @@ fn main(@builtin(workgroup_id) tile_id: vec3u, @builtin(local_invocation_index) 
     if (MODE != 1u && owned) {
       if (left > STEPS - LANES) {
         for (var m = 0u; m < OWN; m++) { // unroll
-          y[atY + m * LANES * args.dim] = results[m];
+          y[atY + m * LANES * args.dim] = Stored(results[m]);
         }
       } else {
         for (var m = 0u; m < OWN; m++) { // unroll
           if (left > m * LANES) {
-            y[atY + m * LANES * args.dim] = results[m];
+            y[atY + m * LANES * args.dim] = Stored(results[m]);
           }
         }
       }
@@ -294,9 +294,9 @@ fn main(@builtin(workgroup_id) tile_id: vec3u, @builtin(local_invocation_index) 
 }
 
 struct Own {
-  delta: array<f32, OWN>,
-  u: array<f32, OWN>,
-  z: array<f32, OWN>,
+  delta: array<Stored, OWN>,
+  u: array<Stored, OWN>,
+  z: array<Stored, OWN>,
 }
 
 /// The largest index of each operand; indices are clamped to it.

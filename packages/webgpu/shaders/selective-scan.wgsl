@@ -1,4 +1,4 @@
-// link: scan-args, math, rate, vec-{single,quad}, collect-{workgroup,subgroup}
+// link: scan-args, stored-floats, math, rate, vec-{single,quad}, collect-{workgroup,subgroup}
 // The fused selective scan: discretisation, softplus, recurrence, C·h, D·u and the gate in one kernel. core's
 // operations/selective-scan.ts has the equations.
 //

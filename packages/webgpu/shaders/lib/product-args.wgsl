@@ -1,4 +1,4 @@
-// Arguments and bindings of linear.wgsl and linear-matrix.wgsl.
+// Arguments and bindings of linear.wgsl and linear-matrix.wgsl. Expects the library `stored-floats` or `stored-halves`.
 
 struct Args {
   depth: u32, // values of x that meet weights in each output: the inputs
@@ -18,7 +18,7 @@ struct Args {
 @group(0) @binding(3) var<storage, read> scales: array<u32>; // of the blocks of q8 and q4
 @group(0) @binding(4) var<storage, read> bias: array<f32>; // [all outputs]
 // [splits, rows, yRow]: where the inputs are cut, each part writes a y of its own, for linear-sum.wgsl.
-@group(0) @binding(5) var<storage, read_write> y: array<f32>;
+@group(0) @binding(5) var<storage, read_write> y: array<Stored>;
 
 // The gradients of a product are products as well. Whether x is stored as [depth, xRow], and the weights as [depth,
 // outputs]: they are read as they lie, and turned on their way into the tiles.

@@ -1,5 +1,5 @@
 // Arguments and bindings of selective-scan.wgsl and selective-scan-euler.wgsl. Each binds B and C in its own way, as 4
-// and 5. Expects the library `math`.
+// and 5. Expects the libraries `math`, and `stored-floats` or `stored-halves`.
 
 struct Args {
   length: u32,
@@ -17,7 +17,7 @@ struct Args {
   cRow: u32,
   cGroup: u32,
   cOffset: u32,
-  // The same of z, in floats.
+  // The same of z, in its elements.
   zRow: u32,
   zOffset: u32,
   keptTiles: u32, // of KEPT steps, a row
@@ -30,12 +30,12 @@ struct Args {
 }
 
 @group(0) @binding(0) var<uniform> args: Args;
-@group(0) @binding(1) var<storage, read> u: array<f32>; // [batch, length, dim]
-@group(0) @binding(2) var<storage, read> delta: array<f32>; // [batch, length, dim]
-@group(0) @binding(3) var<storage, read> z: array<f32>; // [batch · length, zRow]
+@group(0) @binding(1) var<storage, read> u: array<Stored>; // [batch, length, dim]
+@group(0) @binding(2) var<storage, read> delta: array<Stored>; // [batch, length, dim]
+@group(0) @binding(3) var<storage, read> z: array<Stored>; // [batch · length, zRow]
 // A [dim, states], D [dim], deltaBias [dim]; then, with RESETS, the marks as bits [batch, length].
 @group(0) @binding(6) var<storage, read> constants: array<f32>;
-@group(0) @binding(7) var<storage, read_write> y: array<f32>; // [batch, length, dim]
+@group(0) @binding(7) var<storage, read_write> y: array<Stored>; // [batch, length, dim]
 // MODE 0: [batch, dim, states]. MODE 1, 2: [batch, chunks, dim, states], then [batch, chunks, dim] of Σ delta and
 // survived.
 @group(0) @binding(8) var<storage, read_write> state: array<f32>;

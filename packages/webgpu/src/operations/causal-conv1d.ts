@@ -4,6 +4,7 @@ import { type Gpu, wholeRange } from '../gpu/gpu.ts';
 import { workgroupsRefusal } from '../gpu/limits.ts';
 import type { BufferRange } from '../gpu/shader.ts';
 import { rangeOf, type Storage, unsplitStorage } from '../storage.ts';
+import type { Stored } from './stored.ts';
 
 /** Steps that a lane computes: OUTPUTS of the shader. */
 const OUTPUTS = 8;
@@ -53,11 +54,14 @@ export interface Convolution {
   readonly length: number;
   readonly dim: number;
   readonly width: number;
+  /** How x and y are stored; floats by default. */
+  readonly stored?: Stored | undefined;
 }
 
 export function convolve(gpu: Gpu, call: Convolution): void {
   const { bias, initial, resets, batch, length, dim, width, xRow, xOffset } = call;
   gpu.dispatch(shader, {
+    link: call.stored ?? 'floats',
     constants: { TAPS: width },
     overrides: {
       SILU: call.silu,

@@ -5,6 +5,7 @@ import { bindingRefusal, workgroupsRefusal } from '../gpu/limits.ts';
 import type { BufferRange } from '../gpu/shader.ts';
 import { FORMATS, hasScales, rangeOf, type Storage, unsplitStorage } from '../storage.ts';
 import type { KernelContext } from './kernel-context.ts';
+import type { Stored } from './stored.ts';
 
 export function linear(
   kernels: KernelContext,
@@ -39,6 +40,8 @@ export interface Projection {
   readonly bias?: BufferRange | undefined;
   /** Whether the product is added to y. */
   readonly accumulate?: boolean | undefined;
+  /** How x and y are stored; floats by default. Halves are for products that `multipliesHalves`. */
+  readonly stored?: StoredOperands | undefined;
   /** The RMS norm that is applied to x first; for few rows only. */
   readonly norm?: { readonly weight: BufferRange; readonly eps: number } | undefined;
 }
@@ -63,7 +66,7 @@ function togetherOf(format: Storage['format'], outputs: number): 1 | 2 | 4 {
 export function project(kernels: KernelContext, weight: Storage, call: Projection): void {
   const { gpu } = kernels;
   const { inputs, outputs, rows, xRow = inputs, xOffset = 0, yRow = outputs, yOffset = 0, bias, norm } = call;
-  const { accumulate = false } = call;
+  const { accumulate = false, stored = FLOATS } = call;
   const format = FORMATS[weight.format as keyof typeof FORMATS];
   const vector = rows <= VECTOR_ROWS;
   for (const { firstRow, rows: most, values, scales = gpu.unusedInput } of weight.parts) {
@@ -99,9 +102,17 @@ export function project(kernels: KernelContext, weight: Storage, call: Projectio
       });
     } else {
       const ALIGNED = aligned(inputs, xRow, xOffset, 4);
-      multiplyTiles(kernels, { ...overrides, ALIGNED }, bindings, { ...common, depth: inputs, rows });
+      multiplyTiles(kernels, { ...overrides, ALIGNED }, bindings, { ...common, depth: inputs, rows }, stored);
     }
   }
+}
+
+/**
+ * Whether products of this many rows read x and write y in halves: those on matrix units, which round x to halves
+ * anyway. Rows of x have to be multiples of eight.
+ */
+export function multipliesHalves({ matrixUnits }: KernelContext, rows: number): boolean {
+  return matrixUnits !== undefined && !matrixUnits.pairs && rows > VECTOR_ROWS;
 }
 
 /** Most lanes of a workgroup that shares x. */
@@ -226,23 +237,33 @@ export interface ProductBindings extends Readonly<Record<'x' | 'weight' | 'scale
   readonly largest?: BufferRange | undefined;
 }
 
+/** How the activations of a product are stored. */
+export interface StoredOperands {
+  readonly x: Stored;
+  readonly y: Stored;
+}
+
+const FLOATS: StoredOperands = { x: 'floats', y: 'floats' };
+
 /** A product of two matrices in tiles, with the sum of its parts where the depth is cut. */
 export function multiplyTiles(
   kernels: KernelContext,
   { BIAS, ACCUMULATE, ...overrides }: ProductOverrides,
   bindings: ProductBindings,
   uniforms: ProductUniforms,
+  stored = FLOATS,
 ): void {
   const { gpu } = kernels;
   const { outputs, rows, yRow, yOffset } = uniforms;
   const tiling = planTiles(kernels, uniforms, overrides);
   if (tiling.splits === 1) {
-    runTiles(kernels, tiling, { ...overrides, BIAS, ACCUMULATE }, bindings, uniforms);
+    runTiles(kernels, tiling, { ...overrides, BIAS, ACCUMULATE }, bindings, uniforms, stored);
     return;
   }
   gpu.allocating((allocator) => {
-    const parts = multiplyInParts(kernels, allocator, tiling, overrides, bindings, uniforms);
+    const parts = multiplyInParts(kernels, allocator, tiling, overrides, bindings, uniforms, stored.x);
     gpu.dispatch(linearSum, {
+      link: stored.y,
       overrides: { BIAS, ACCUMULATE },
       bindings: { parts, bias: bindings.bias, y: bindings.y },
       uniforms: { outputs, rows, splits: tiling.splits, yRow, yOffset },
@@ -298,6 +319,7 @@ function multiplyInParts(
   overrides: Omit<ProductOverrides, 'BIAS' | 'ACCUMULATE'>,
   bindings: ProductBindings,
   uniforms: ProductUniforms,
+  x: Stored = 'floats',
 ): BufferRange {
   const { rows, outputs } = uniforms;
   const parts = wholeRange(allocator.scratch(4 * tiling.splits * rows * outputs, 'linear parts'));
@@ -307,6 +329,7 @@ function multiplyInParts(
     { ...overrides, BIAS: false, ACCUMULATE: false },
     { ...bindings, y: parts },
     { ...uniforms, yRow: outputs, yOffset: 0 },
+    { x, y: 'floats' },
   );
   return parts;
 }
@@ -317,6 +340,7 @@ function runTiles(
   overrides: ProductOverrides,
   { largest, ...bindings }: ProductBindings,
   uniforms: ProductUniforms,
+  stored = FLOATS,
 ): void {
   const { outputs, rows } = uniforms;
   const call = {
@@ -328,9 +352,15 @@ function runTiles(
   else
     gpu.dispatch(linearMatrix, {
       ...call,
+      link: stored.y,
       bindings: { ...bindings, largest: largest ?? gpu.unusedInput },
       constants: { SIDE: side },
-      overrides: { ...overrides, PAIRS: matrixUnits!.pairs, SCALED: largest !== undefined },
+      overrides: {
+        ...overrides,
+        PAIRS: matrixUnits!.pairs,
+        SCALED: largest !== undefined,
+        X_HALVES: stored.x === 'halves',
+      },
     });
 }
 

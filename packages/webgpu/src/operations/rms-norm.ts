@@ -3,6 +3,7 @@ import { rmsNorm as shader } from '../generated/index.ts';
 import { type Gpu, rowWorkgroup, wholeRange } from '../gpu/gpu.ts';
 import type { BufferRange } from '../gpu/shader.ts';
 import { rangeOf, type Storage, unsplitStorage } from '../storage.ts';
+import type { Stored } from './stored.ts';
 
 export function rmsNorm(gpu: Gpu, { x, weight, eps, rows, channels }: RmsNormCall<DeviceTensor<Storage>>): Storage {
   return gpu.allocating((allocator) => {
@@ -30,10 +31,14 @@ export interface Normalisation {
   readonly xRow: number;
   readonly xOffset: number;
   readonly eps: number;
+  /** How y is stored; floats by default. */
+  readonly stored?: Stored | undefined;
 }
 
-export function normalise(gpu: Gpu, { x, weight, y, rows, channels, xRow, xOffset, eps }: Normalisation): void {
+export function normalise(gpu: Gpu, call: Normalisation): void {
+  const { x, weight, y, rows, channels, xRow, xOffset, eps, stored = 'floats' } = call;
   gpu.dispatch(shader, {
+    link: stored,
     overrides: { WORKGROUP: rowWorkgroup(gpu, channels), WEIGHT: weight !== undefined },
     bindings: { x, weight: weight ?? gpu.unusedInput, y },
     uniforms: { rows, channels, xRow, xOffset, eps },

@@ -15,6 +15,7 @@ import {
   type ScanPlan,
   type ScanShape,
 } from './selective-scan-plan.ts';
+import type { Stored } from './stored.ts';
 
 /** The numbers of discretisations, for DISCRETIZATION of the shaders. */
 export const DISCRETIZATION: Readonly<Record<Discretization, number>> = { euler: 0, zoh: 1, bilinear: 2 };
@@ -115,6 +116,8 @@ export interface Scan {
   readonly dim: number;
   readonly states: number;
   readonly groups: number;
+  /** How u, delta, z and y are stored; floats by default. Halves are for calls that `takesHalves`. */
+  readonly stored?: Stored | undefined;
 }
 
 /** Elements of the buffer that holds A `[dim, state]`, D `[dim]`, deltaBias `[dim]` and reset marks. */
@@ -156,6 +159,12 @@ export function scanRefusal(kernels: KernelContext, sizes: ScanSizes, B: Strides
     (chunks > 1 ? bindingRefusal(gpu, 'the states of all chunks', batch * chunks * dim * (states + 2)) : undefined) ??
     workgroupsRefusal(gpu, 'channels', groups * Math.ceil(dim / groups / channels))
   );
+}
+
+/** Whether the kernel that runs a scan of these sizes reads and writes halves. */
+export function takesHalves({ gpu, scanVariant }: KernelContext, sizes: ScanSizes, B: Strides, C: Strides): boolean {
+  const plan = planScan(scanShape(sizes, B, C), scanLimits(gpu), scanVariant);
+  return typeof plan !== 'string' && plan.layout.kernel === 'euler';
 }
 
 /** The shape that a plan depends on. */
@@ -265,7 +274,7 @@ function pass(gpu: Gpu, call: Scan, plan: ScanPlan, mode: Mode, targets: Targets
   const keep = mode === 1 ? undefined : call.kept?.steps;
   if (plan.layout.kernel === 'euler')
     gpu.dispatch(selectiveScanEuler, {
-      ...eulerOf(plan.layout, keep),
+      ...eulerOf(plan.layout, keep, call.stored),
       overrides: { ...shared, FULL: states === 16 },
       ...parts,
     });
@@ -275,9 +284,13 @@ function pass(gpu: Gpu, call: Scan, plan: ScanPlan, mode: Mode, targets: Targets
 const LANES = { 1: 'one', 2: 'two', 4: 'four' } as const;
 
 /** The specialisation of selective-scan-euler.wgsl for a layout. @param keep The steps between kept states. */
-export function eulerOf({ lanes, channels, slices, steps }: EulerLayout, keep: number | undefined) {
+export function eulerOf(
+  { lanes, channels, slices, steps }: EulerLayout,
+  keep: number | undefined,
+  stored: Stored = 'floats',
+) {
   return {
-    link: LANES[lanes],
+    link: `${LANES[lanes]}-${stored}` as const,
     constants: {
       CHANNELS: channels,
       SLICES: slices,

@@ -302,6 +302,7 @@ function selective(
     const parts = wholeRange(allocator.scratch(4 * ranges * size, 'ssd-scan-backward parts'));
     write(parts);
     gpu.dispatch(linearSum, {
+      link: 'floats',
       overrides: { BIAS: false, ACCUMULATE: false },
       bindings: { parts, bias: gpu.unusedInput, y: target },
       uniforms: { outputs: size, rows: 1, splits: ranges, yRow: size, yOffset: firstRow * length * groups * state },

@@ -2,9 +2,10 @@ import { mixerNorm } from '../../generated/index.ts';
 import { type Allocator, rowWorkgroup, wholeRange } from '../../gpu/gpu.ts';
 import type { BufferRange } from '../../gpu/shader.ts';
 import { convolve } from '../../operations/causal-conv1d.ts';
-import { project } from '../../operations/linear.ts';
+import { multipliesHalves, project } from '../../operations/linear.ts';
 import { normalise } from '../../operations/rms-norm.ts';
-import { constantsSize, scan } from '../../operations/selective-scan.ts';
+import { constantsSize, scan, takesHalves } from '../../operations/selective-scan.ts';
+import type { Stored } from '../../operations/stored.ts';
 import type { BufferSize, BufferSizes, Buffers } from '../buffers.ts';
 import type { FusedCall } from '../fused-block.ts';
 import type { MambaBlock } from './mamba.ts';
@@ -29,7 +30,8 @@ export function prefillBuffers({ config, dModel, norm }: MambaBlock, rows: numbe
 
 /**
  * Runs norm, in_proj, convolution, x_proj, dt_proj, scan and out_proj. The kernels read x, z, dt, B and C where the
- * projections left them; nothing is copied.
+ * projections left them; nothing is copied. Where products may round to halves, activations between kernels are stored
+ * in halves, but for dt, B and C and the residual.
  */
 export function prefill(block: MambaBlock, call: FusedCall, buffers: PrefillBuffers): void {
   const { kernels, config, dModel, norm, weights } = block;
@@ -39,6 +41,8 @@ export function prefill(block: MambaBlock, call: FusedCall, buffers: PrefillBuff
   const { dInner, dState, dConv, dtRank, mixerNormEps } = config;
   const rows = batch * length;
   const row = projectedRow(config);
+  const stored = storedIn(block, call);
+  const x = norm === undefined ? 'floats' : stored;
   if (norm !== undefined)
     normalise(gpu, {
       x: call.x,
@@ -49,6 +53,7 @@ export function prefill(block: MambaBlock, call: FusedCall, buffers: PrefillBuff
       xRow: dModel,
       xOffset: 0,
       eps: norm.eps,
+      stored,
     });
   project(kernels, weights.inProj, {
     x: norm === undefined ? call.x : buffers.normed,
@@ -57,6 +62,7 @@ export function prefill(block: MambaBlock, call: FusedCall, buffers: PrefillBuff
     outputs: 2 * dInner,
     bias: weights.inProjBias,
     y: xz,
+    stored: { x, y: stored },
   });
   convolve(gpu, {
     x: xz,
@@ -73,6 +79,7 @@ export function prefill(block: MambaBlock, call: FusedCall, buffers: PrefillBuff
     length,
     dim: dInner,
     width: dConv,
+    stored,
   });
   project(kernels, weights.xProj, {
     x: u,
@@ -81,9 +88,18 @@ export function prefill(block: MambaBlock, call: FusedCall, buffers: PrefillBuff
     outputs: dtRank + 2 * dState,
     y: projected,
     yRow: row,
+    stored: { x: stored, y: 'floats' },
   });
   if (mixerNormEps !== undefined) normaliseParts(block, projected, rows, mixerNormEps);
-  project(kernels, weights.dtProj, { x: projected, rows, inputs: dtRank, xRow: row, outputs: dInner, y: delta });
+  project(kernels, weights.dtProj, {
+    x: projected,
+    rows,
+    inputs: dtRank,
+    xRow: row,
+    outputs: dInner,
+    y: delta,
+    stored: { x: 'floats', y: stored },
+  });
   gpu.allocating((allocator) =>
     scan(kernels, {
       u,
@@ -105,6 +121,7 @@ export function prefill(block: MambaBlock, call: FusedCall, buffers: PrefillBuff
       dim: dInner,
       states: dState,
       groups: 1,
+      stored,
     }),
   );
   project(kernels, weights.outProj, {
@@ -115,7 +132,24 @@ export function prefill(block: MambaBlock, call: FusedCall, buffers: PrefillBuff
     bias: weights.outProjBias,
     y: call.y,
     accumulate: call.accumulate,
+    stored: { x: stored, y: 'floats' },
   });
+}
+
+/** How u, delta, z and the like are stored between the kernels of a call. */
+function storedIn(
+  { kernels, config, dModel }: MambaBlock,
+  { batch, length, resets }: FusedCall,
+): Stored {
+  const { dInner, dState, dtRank } = config;
+  const sizes = { batch, length, dim: dInner, states: dState, groups: 1, discretization: 'euler' } as const;
+  const strides = (offset: number) => ({ row: projectedRow(config), group: 0, offset });
+  const halves =
+    multipliesHalves(kernels, batch * length) &&
+    dModel % 8 === 0 &&
+    dInner % 8 === 0 &&
+    takesHalves(kernels, { ...sizes, resets: resets !== undefined }, strides(dtRank), strides(dtRank + dState));
+  return halves ? 'halves' : 'floats';
 }
 
 /** Normalises dt, B and C in place, where x_proj left them. */

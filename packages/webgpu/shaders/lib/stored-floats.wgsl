@@ -1,0 +1,3 @@
+// Activations that are stored as they were computed.
+
+alias Stored = f32;
