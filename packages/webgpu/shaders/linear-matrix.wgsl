@@ -2,7 +2,7 @@ enable f16;
 enable subgroups;
 enable chromium_experimental_subgroup_matrix;
 diagnostic(off, chromium.subgroup_matrix_uniformity);
-// link: product-args, weights, x-stored, inputs, turned-inputs, stored-{floats,halves}
+// link: product-args, weights, x-stored, inputs, turned-inputs, result-{singles,quads,halves}
 // y = x weightᵀ + bias on the device's matrix units, with float32 sums: 4 subgroups of 32 lanes as 2 × 2, each with
 // SIDE × SIDE matrices of 16 × 16. x, and weights of other formats than halves, are rounded to halves on their way into
 // workgroup memory; with PAIRS each is a pair of halves (22 bits), and the second halves are multiplied too. Only
@@ -184,12 +184,12 @@ fn main(
   for (var r = 0u; r < SIDE; r++) { // unroll
     let row = firstRow + (down * SIDE + r) * 16u;
     let output = firstOutput + across * SIDE * 16u;
-    var added: array<f32, 8u * SIDE>;
+    var added: array<vec4f, 2u * SIDE>;
     if (ACCUMULATE) {
       for (var c = 0u; c < SIDE; c++) { // unroll
-        for (var j = 0u; j < 8u; j++) { // unroll
-          let to = min(placeOf(8u * c + j, lane) + vec2u(row, output), vec2u(args.rows, args.outputs) - 1u);
-          added[8u * c + j] = f32(y[(tile_id.z * args.rows + to.x) * args.yRow + args.yOffset + to.y]);
+        for (var j = 0u; j < 2u; j++) { // unroll
+          let to = min(placeOf(2u * c + j, lane) + vec2u(row, output), vec2u(args.rows, args.outputs) - 1u);
+          added[2u * c + j] = writtenFour(resultAt(tile_id.z, to), args.outputs - to.y);
         }
       }
     }
@@ -199,28 +199,29 @@ fn main(
     }
     workgroupBarrier();
     for (var c = 0u; c < SIDE; c++) { // unroll
-      for (var j = 0u; j < 8u; j++) { // unroll
-        let place = placeOf(8u * c + j, lane);
+      for (var j = 0u; j < 2u; j++) { // unroll
+        let place = placeOf(2u * c + j, lane);
         let to = place + vec2u(row, output);
         if (to.x < args.rows && to.y < args.outputs) {
-          var value = scale.y * bitcast<f32>(tiles[panel + PANEL_STRIDE * place.x + place.y / 4u][place.y % 4u]);
+          var values = scale.y * bitcast<vec4f>(tiles[panel + PANEL_STRIDE * place.x + place.y / 4u]);
           if (BIAS) {
-            value += bias[args.yOffset + to.y];
+            let at = args.yOffset + to.y;
+            values += vec4f(bias[at], bias[at + 1u], bias[at + 2u], bias[at + 3u]);
           }
           if (ACCUMULATE) {
-            value += added[8u * c + j];
+            values += added[2u * c + j];
           }
-          y[(tile_id.z * args.rows + to.x) * args.yRow + args.yOffset + to.y] = Stored(value);
+          writeFour(resultAt(tile_id.z, to), values, args.outputs - to.y);
         }
       }
     }
   }
 }
 
-/// Row and output of a lane's j-th element of a row of matrices.
+/// Row and first output of the four that a lane writes in its j-th turn, in its subgroup's row of matrices.
 fn placeOf(j: u32, lane: u32) -> vec2u {
   let i = 32u * j + lane;
-  return vec2u(i / (16u * SIDE), i % (16u * SIDE));
+  return vec2u(i / (4u * SIDE), 4u * (i % (4u * SIDE)));
 }
 
 /// The place, within a part of the tiles, of the eight values that a lane brings in its i-th turn.

@@ -29,25 +29,39 @@ fn main(
     return;
   }
   let base = args.xOffset + row * args.xRow;
-  let rounds = (args.channels + WORKGROUP - 1u) / WORKGROUP;
+  let rounds = (args.channels + 8u * WORKGROUP - 1u) / (8u * WORKGROUP);
   var squares = 0.0;
   for (var round = 0u; round < rounds; round++) {
-    let c = round * WORKGROUP + index;
-    if (c < args.channels) {
-      squares += x[base + c] * x[base + c];
+    let values = eight(base, 8u * round * WORKGROUP + index);
+    for (var j = 0u; j < 8u; j++) { // unroll
+      if ((8u * round + j) * WORKGROUP + index < args.channels) {
+        squares += values[j] * values[j];
+      }
     }
   }
   let factors = normFactors(groupSum(squares, index), base, args.channels, args.eps);
   for (var round = 0u; round < rounds; round++) {
-    let c = round * WORKGROUP + index;
-    if (c < args.channels) {
-      var value = x[base + c] * factors.x * factors.y;
-      if (WEIGHT) {
-        value *= weight[c];
+    let values = eight(base, 8u * round * WORKGROUP + index);
+    for (var j = 0u; j < 8u; j++) { // unroll
+      let c = (8u * round + j) * WORKGROUP + index;
+      if (c < args.channels) {
+        var value = values[j] * factors.x * factors.y;
+        if (WEIGHT) {
+          value *= weight[c];
+        }
+        y[row * args.channels + c] = Stored(value);
       }
-      y[row * args.channels + c] = Stored(value);
     }
   }
+}
+
+/// Eight channels of a row, WORKGROUP apart, which are on their way at once; past the row its last one.
+fn eight(base: u32, first: u32) -> array<f32, 8> {
+  var values: array<f32, 8>;
+  for (var j = 0u; j < 8u; j++) { // unroll
+    values[j] = x[base + min(first + j * WORKGROUP, args.channels - 1u)];
+  }
+  return values;
 }
 
 fn element(i: u32) -> f32 {

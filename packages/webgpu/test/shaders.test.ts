@@ -51,7 +51,7 @@ const constants: Readonly<Record<string, readonly Readonly<Record<string, number
     backwardEulerOf({ ...backward(4, 128, 3), perLane: 2, steps: 8 }, true).constants,
   ],
   'causal-conv1d-backward': [{ TAPS: 2 }, { TAPS: 4 }, { TAPS: 64 }],
-  'causal-conv1d': [{ TAPS: 2 }, { TAPS: 4 }, { TAPS: 64 }],
+  'causal-conv1d': [2, 4, 64].map((TAPS) => ({ TAPS, WINDOW: TAPS + 7 })),
   'decode-in-proj': [
     { TAPS: 2, TOGETHER: 1, LOADS: 4, CHANNELS: 2, SHARE: 1, OUTPUTS: 1, STAGED: 8 },
     { TAPS: 4, TOGETHER: 1, LOADS: 4, CHANNELS: 16, SHARE: 2, OUTPUTS: 2, STAGED: 192 },

@@ -1,4 +1,5 @@
-// Arguments and bindings of linear.wgsl and linear-matrix.wgsl. Expects the library `stored-floats` or `stored-halves`.
+// Arguments and bindings of linear.wgsl and linear-matrix.wgsl. One of the libraries
+// `result-…` binds y.
 
 struct Args {
   depth: u32, // values of x that meet weights in each output: the inputs
@@ -17,8 +18,6 @@ struct Args {
 @group(0) @binding(2) var<storage, read> weight: array<vec4u>; // [outputs, inputs] in FORMAT
 @group(0) @binding(3) var<storage, read> scales: array<u32>; // of the blocks of q8 and q4
 @group(0) @binding(4) var<storage, read> bias: array<f32>; // [all outputs]
-// [splits, rows, yRow]: where the inputs are cut, each part writes a y of its own, for linear-sum.wgsl.
-@group(0) @binding(5) var<storage, read_write> y: array<Stored>;
 
 // The gradients of a product are products as well. Whether x is stored as [depth, xRow], and the weights as [depth,
 // outputs]: they are read as they lie, and turned on their way into the tiles.
@@ -27,3 +26,8 @@ override WEIGHT_TURNED: bool = false;
 override BIAS: bool = false;
 /// Whether the product is added to y, which is the residual then.
 override ACCUMULATE: bool = false;
+
+/// The place in y of a row and an output of a part.
+fn resultAt(part: u32, to: vec2u) -> u32 {
+  return (part * args.rows + to.x) * args.yRow + args.yOffset + to.y;
+}

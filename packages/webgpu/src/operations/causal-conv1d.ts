@@ -8,6 +8,8 @@ import type { Stored } from './stored.ts';
 
 /** Steps that a lane computes: OUTPUTS of the shader. */
 const OUTPUTS = 8;
+/** Channels of a lane: those of a word. */
+const CHANNELS = { floats: 1, halves: 2 } as const;
 /** Most taps that a lane keeps in registers. */
 const MAX_WIDTH = 64;
 
@@ -54,15 +56,15 @@ export interface Convolution {
   readonly length: number;
   readonly dim: number;
   readonly width: number;
-  /** How x and y are stored; floats by default. */
+  /** How x and y are stored; floats by default. In halves, rows of both are of even length. */
   readonly stored?: Stored | undefined;
 }
 
 export function convolve(gpu: Gpu, call: Convolution): void {
-  const { bias, initial, resets, batch, length, dim, width, xRow, xOffset } = call;
+  const { bias, initial, resets, batch, length, dim, width, xRow, xOffset, stored = 'floats' } = call;
   gpu.dispatch(shader, {
-    link: call.stored ?? 'floats',
-    constants: { TAPS: width },
+    link: stored,
+    constants: { TAPS: width, WINDOW: OUTPUTS + width - 1 },
     overrides: {
       SILU: call.silu,
       BIAS: bias !== undefined,
@@ -80,7 +82,7 @@ export function convolve(gpu: Gpu, call: Convolution): void {
     },
     uniforms: { batch, length, dim, xRow, xOffset },
     workgroups: [
-      Math.ceil(dim / 64),
+      Math.ceil(dim / (64 * CHANNELS[stored])),
       Math.min(Math.ceil(length / OUTPUTS), gpu.limits.maxComputeWorkgroupsPerDimension),
       batch,
     ],

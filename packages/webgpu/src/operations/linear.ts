@@ -343,16 +343,17 @@ function runTiles(
   stored = FLOATS,
 ): void {
   const { outputs, rows } = uniforms;
+  const link = resultLink(uniforms);
   const call = {
     uniforms: { ...uniforms, splits },
     workgroups: [Math.ceil(outputs / extent), Math.ceil(rows / extent), splits],
   } as const;
   if (shader === 'tiled')
-    gpu.dispatch(tiled, { ...call, bindings, constants: { SIDE: side, DEPTH: 8 / side }, overrides });
+    gpu.dispatch(tiled, { ...call, link, bindings, constants: { SIDE: side, DEPTH: 8 / side }, overrides });
   else
     gpu.dispatch(linearMatrix, {
       ...call,
-      link: stored.y,
+      link: stored.y === 'halves' ? 'halves' : link,
       bindings: { ...bindings, largest: largest ?? gpu.unusedInput },
       constants: { SIDE: side },
       overrides: {
@@ -427,4 +428,9 @@ export function rowLoads(format: Storage['format'], inputs: number, lanes: numbe
 export function columnsOfLoad(format: Storage['format']): number {
   if (format === 'float32') return 4;
   return format === 'q8' ? 16 : format === 'q4' ? 32 : 8;
+}
+
+/** The way in which a product writes y in floats: in fours, where all rows are whole vec4s. */
+function resultLink({ outputs, yRow, yOffset }: ProductUniforms): 'singles' | 'quads' {
+  return [outputs, yRow, yOffset].every((count) => count % 4 === 0) ? 'quads' : 'singles';
 }

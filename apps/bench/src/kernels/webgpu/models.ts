@@ -187,7 +187,6 @@ async function prefillOf(
   const once = () => forward(backend, model, prompts(model, batch, length), length);
   await once();
   if (profile) {
-    if (batch * length < 16384 && !quick) return;
     await profileOf(backend);
     heat?.(300);
     await once();
