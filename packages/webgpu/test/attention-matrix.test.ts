@@ -1,6 +1,4 @@
-// The kernel of attention for matrix units, with the units emulated, since SwiftShader has none: a lane holds every
-// element of an operand, and of a sum the eight that it stores, half of a row. So all of the kernel is checked but the
-// units themselves.
+// The kernel of attention for matrix units, with the units emulated, since SwiftShader has none.
 import {
   type AttentionCaseOptions,
   attentionCase,
@@ -19,56 +17,17 @@ import { Gpu } from '../src/gpu/gpu.ts';
 import type { Shader } from '../src/gpu/shader.ts';
 import { attention } from '../src/operations/attention.ts';
 import { kernelContext } from '../src/operations/kernel-context.ts';
+import { emulated, storing, withoutHalves } from './emulated-units.ts';
 
 const EMULATION = `
-var<private> laneOfSubgroup: u32;
-
-fn halfOf(words: vec4u, i: u32) -> f32 {
-  return unpack2x16float(words[i / 2u])[i % 2u];
-}
-
-fn multiplyAccumulate(left: Left, right: Right, sums: Result) -> Result {
-  var result = sums;
-  let row = laneOfSubgroup / 2u;
-  for (var j = 0u; j < 8u; j++) {
-    let column = 8u * (laneOfSubgroup % 2u) + j;
-    for (var depth = 0u; depth < 16u; depth++) {
-      result[j] += left.values[16u * row + depth] * right.values[16u * depth + column];
-    }
-  }
-  return result;
-}
-
-fn storeScores(at: u32, sums: Result, stride: u32) {
-  let to = at + laneOfSubgroup / 2u * stride + 2u * (laneOfSubgroup % 2u);
-  weights[to] = bitcast<vec4u>(vec4f(sums[0], sums[1], sums[2], sums[3]));
-  weights[to + 1u] = bitcast<vec4u>(vec4f(sums[4], sums[5], sums[6], sums[7]));
-}
-
-fn storeMoved(at: u32, sums: Result, stride: u32) {
-  let to = at + laneOfSubgroup / 2u * stride + 2u * (laneOfSubgroup % 2u);
-  moved[to] = bitcast<vec4u>(vec4f(sums[0], sums[1], sums[2], sums[3]));
-  moved[to + 1u] = bitcast<vec4u>(vec4f(sums[4], sums[5], sums[6], sums[7]));
-}
+${storing('storeScores', 'weights')}
+${storing('storeMoved', 'moved')}
 
 fn loadMoved() -> Result {
   let place = laneOfSubgroup / 2u * MOVED + 2u * (laneOfSubgroup % 2u);
   let one = bitcast<vec4f>(moved[place]);
   let other = bitcast<vec4f>(moved[place + 1u]);
   return Result(one.x, one.y, one.z, one.w, other.x, other.y, other.z, other.w);
-}
-
-struct Operand { values: array<f32, 256> }
-
-fn loadTiles(at: u32, stride: u32, turned: bool) -> Operand {
-  var result: Operand;
-  for (var i = 0u; i < 16u; i++) {
-    for (var j = 0u; j < 16u; j++) {
-      let value = halfOf(tiles[at + i * stride + j / 8u], j % 8u);
-      result.values[select(16u * i + j, 16u * j + i, turned)] = value;
-    }
-  }
-  return result;
 }
 
 fn loadWeights(at: u32, stride: u32) -> Operand {
@@ -82,32 +41,14 @@ fn loadWeights(at: u32, stride: u32) -> Operand {
 }
 `;
 
-const PACKED = /vec4u\(bitcast<vec2u>\(vec4<f16>\(first\)\), bitcast<vec2u>\(vec4<f16>\(second\)\)\)/;
-const PACKED_INSTEAD =
-  'vec4u(pack2x16float(first.xy), pack2x16float(first.zw), pack2x16float(second.xy), pack2x16float(second.zw))';
-
-/** The text of the kernel with functions in place of the units. Lanes are counted in subgroups of 32. */
-function emulated(text: string): string {
+/** The text of the kernel with functions in place of the units. */
+function emulatedAttention(text: string): string {
   return (
-    text
-      .replace(/ \/\/ unroll$/gm, '')
-      .replace(/^enable (f16|chromium.+);$/gm, '')
-      .replace(/^diagnostic\(.+\);$/gm, '')
-      .replace(/alias (Left|Right) = .+;/g, 'alias $1 = Operand;')
-      .replace(/alias Result = .+;/, 'alias Result = array<f32, 8>;')
+    emulated(text, { first: 'count', strides: ['ROW'] })
       .replace(/subgroupMatrixLoad<Result, row_major>\(&moved, 0u, MOVED\);/g, 'loadMoved();')
       .replace(/subgroupMatrixLoad<Left, row_major>\(&weights, (.+), (SCORES|MATRIX)\);/g, 'loadWeights($1, $2);')
-      .replace(/subgroupMatrixLoad<\w+, row_major>\(&tiles, (.+?), ROW\);/g, 'loadTiles($1, ROW, false);')
-      .replace(/subgroupMatrixLoad<\w+, col_major>\(&tiles, (.+?), ROW\);/g, 'loadTiles($1, ROW, true);')
       .replace(/subgroupMatrixStore<row_major>\(&weights, /g, 'storeScores(')
-      .replace(/subgroupMatrixStore<row_major>\(&moved, /g, 'storeMoved(')
-      .replace(/subgroupMatrixMultiplyAccumulate/g, 'multiplyAccumulate')
-      .replace(/\n *@builtin\(subgroup_id\) subgroup: u32,\n *@builtin\(subgroup_invocation_id\) lane: u32,/, '')
-      .replace(
-        /\) \{\n( *let count = )/,
-        ') {\n  let subgroup = index / 32u;\n  let lane = index % 32u;\n  laneOfSubgroup = lane;\n$1',
-      )
-      .replace(PACKED, PACKED_INSTEAD) + EMULATION
+      .replace(/subgroupMatrixStore<row_major>\(&moved, /g, 'storeMoved(') + EMULATION
   );
 }
 
@@ -128,10 +69,9 @@ let gpu: Gpu;
 let oracle: Backend;
 beforeAll(async () => {
   const shader = attentionMatrix as Shader;
-  Object.assign(shader.links, { default: emulated(shader.links.default!) });
+  Object.assign(shader.links, { default: emulatedAttention(shader.links.default!) });
   const halves = attentionHalves as Shader;
-  const text = halves.links.default!.replace('enable f16;', '').replace(PACKED, PACKED_INSTEAD);
-  Object.assign(halves.links, { default: text });
+  Object.assign(halves.links, { default: withoutHalves(halves.links.default!) });
   gpu = new Gpu(await acquire({}));
   oracle = await reference().create();
 });

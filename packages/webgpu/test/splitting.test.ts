@@ -5,21 +5,9 @@ import { reference } from '@mamba/reference';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { acquire } from '../src/gpu/acquire.ts';
 import { webgpu } from '../src/index.ts';
+import { limited } from './limited.ts';
 
 const BINDING = 4096;
-
-/** The device with other limits in `limits`. */
-function limited(device: GPUDevice, limits: Record<string, number>): GPUDevice {
-  const over = <T extends object>(target: T, replaced: Record<PropertyKey, unknown>): T =>
-    new Proxy(target, {
-      get(object, key) {
-        if (key in replaced) return replaced[key];
-        const value = Reflect.get(object, key) as unknown;
-        return typeof value === 'function' ? value.bind(object) : value;
-      },
-    });
-  return over(device, { limits: over(device.limits, limits) });
-}
 
 describe('with bindings of 4 KiB', () => {
   let device: GPUDevice;

@@ -214,6 +214,11 @@ export interface ModelKernel {
    * Optional. Generates tokens without waiting for the device. Default: a loop of `forward` and `argmax` or `sample`.
    */
   decode?(call: DecodeCall): DecodeOutcome;
+  /**
+   * Optional. The tokens of a row that a call should compute at once, where the caller does not say: enough to fill the
+   * device, and no more than it holds. Default: the caller's own.
+   */
+  chunk?(batch: number, logits: LogitsRequest): number;
   /** A new state whose row i is the given row of the given state. It serves to clone, select, reorder and merge. */
   gather(rows: readonly KernelStateRow[]): KernelState;
   /** Reads a state from the device: the values of each layer, for the tokens that each row has been fed. */

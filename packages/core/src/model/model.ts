@@ -39,7 +39,10 @@ export interface ForwardOptions {
   readonly logits?: LogitsRequest | undefined;
   /** Returns the hidden states as well: the embedding and the output of each layer. Default false. */
   readonly hiddenStates?: boolean | undefined;
-  /** Number of tokens that are computed at once, which bounds the memory of activations. Default 512. */
+  /**
+   * Number of tokens that are computed at once, which bounds the memory of activations. Default: `preferredChunk`, or
+   * 512 where the backend has no preference.
+   */
   readonly chunk?: number | undefined;
 }
 
@@ -171,14 +174,15 @@ export class Model {
   forward(ids: TokenIds, options: ForwardOptions = {}): ForwardResult {
     this.#checkAlive();
     checkOptions('model.forward', options, ['state', 'donateState', 'resets', 'logits', 'hiddenStates', 'chunk']);
-    const { state, donateState = false, resets, logits = 'last', hiddenStates = false, chunk = 512 } = options;
+    const { state, donateState = false, resets, logits = 'last', hiddenStates = false } = options;
     checkOneOf('model.forward.logits', logits, ['all', 'last', 'none']);
     checkBoolean('model.forward.donateState', donateState);
     checkBoolean('model.forward.hiddenStates', hiddenStates);
-    checkInteger('model.forward.chunk', chunk, 1);
+    if (options.chunk !== undefined) checkInteger('model.forward.chunk', options.chunk, 1);
     return scoped((scope) => {
       const tokens = this.#tokens(scope, ids);
       const [batch, length] = tokens.shape as [number, number];
+      const chunk = options.chunk ?? this.#kernel.chunk?.(batch, logits) ?? 512;
       const first = this.#kernelState(state, batch, 'model.forward.state');
       if (resets !== undefined) checkIntegers('model.forward.resets', resets, [batch, length], '[batch, length]');
 
@@ -221,6 +225,17 @@ export class Model {
       if (donateState) state?.dispose();
       return result;
     });
+  }
+
+  /**
+   * The tokens of a row that `forward` computes at once by default; undefined where the backend has no preference.
+   * @param batch Rows of the call.
+   */
+  preferredChunk(batch: number, logits: LogitsRequest = 'last'): number | undefined {
+    this.#checkAlive();
+    checkInteger('model.preferredChunk.batch', batch, 1);
+    checkOneOf('model.preferredChunk.logits', logits, ['all', 'last', 'none']);
+    return this.#kernel.chunk?.(batch, logits);
   }
 
   /**

@@ -5,7 +5,7 @@ import { checkSignal } from '../check-signal.ts';
 import { Decoder } from './decoder/decoder.ts';
 import { type GeneratedToken, newSequence, type SequenceState } from './decoder/sequence.ts';
 import { type GenerateTokensOptions, type Generation, resolveGeneration } from './options.ts';
-import { prefill } from './prefill.ts';
+import { CHUNK, prefill } from './prefill.ts';
 import { SpeculativeDecoder } from './speculative.ts';
 
 /** `length`: after `maxTokens` tokens. `stop`: at a stop id or a stop string. */
@@ -107,7 +107,11 @@ async function* generateAlone(
 async function prefillThrough(
   model: Model,
   ids: readonly number[],
-  { cache, chunk, signal }: Pick<Generation, 'chunk' | 'signal'> & { cache: NonNullable<Generation['prefixCache']> },
+  {
+    cache,
+    chunk = CHUNK,
+    signal,
+  }: Pick<Generation, 'chunk' | 'signal'> & { cache: NonNullable<Generation['prefixCache']> },
 ): Promise<ModelState | undefined> {
   const found = cache.lookup(ids);
   if (ids.length === (found?.length ?? 0)) return found?.state;

@@ -25,7 +25,10 @@ export interface GenerateTokensOptions extends SamplingOptions {
   readonly prefixCache?: PrefixCache | undefined;
   /** A smaller model of the same vocabulary that guesses tokens; see `SpeculativeOptions`. */
   readonly draft?: SpeculativeOptions | undefined;
-  /** Tokens of the prompt that are fed at once; bounds the memory that a long prompt takes. Default 256. */
+  /**
+   * Tokens of the prompt that are fed at once; bounds the memory that a long prompt takes. Default: what the backend
+   * prefers; 256 with a prefix cache, which keeps a state for each, and beside other requests.
+   */
   readonly chunk?: number | undefined;
   /**
    * Tokens generated before the first of them is given, if sampling is on the device. More tokens mean fewer waits for
@@ -57,7 +60,7 @@ export interface Generation {
   readonly state: ModelState | undefined;
   readonly prefixCache: PrefixCache | undefined;
   readonly draft: { readonly model: Model; readonly tokens: number } | undefined;
-  readonly chunk: number;
+  readonly chunk: number | undefined;
   readonly block: number;
   readonly signal: AbortSignal | undefined;
 }
@@ -99,10 +102,11 @@ export function resolveGeneration(model: Vocabulary, options: GenerateTokensOpti
     draft,
     ...others
   } = options;
-  const { chunk = 256, block = 4, signal, ...samplingOptions } = others;
+  const { chunk, block = 4, signal, ...samplingOptions } = others;
   const { vocabSize } = model.config;
   const sampling = resolveSampling('generate', samplingOptions, vocabSize);
-  for (const [name, value] of Object.entries({ maxTokens, chunk, block })) checkInteger(`generate.${name}`, value, 1);
+  for (const [name, value] of Object.entries({ maxTokens, block, ...(chunk !== undefined && { chunk }) }))
+    checkInteger(`generate.${name}`, value, 1);
   if (seed !== undefined) checkInteger('generate.seed', seed, Number.MIN_SAFE_INTEGER);
   if (seed !== undefined && sampling.temperature === 0)
     throw invalid(

@@ -2,11 +2,17 @@ import { invalid, type Model, type ModelState } from '@mamba/core';
 import { checkInteger, yieldToEventLoop } from '@mamba/core/toolkit';
 import { checkSignal } from '../check-signal.ts';
 
+/**
+ * Tokens fed at once where the backend has no preference, where a prefix cache keeps a state for each chunk, and where
+ * other requests wait meanwhile.
+ */
+export const CHUNK = 256;
+
 /** How a prompt is fed. */
 export interface PrefillOptions {
   /** The state before the ids; zero if absent. It is not changed. */
   readonly state?: ModelState | undefined;
-  /** Tokens fed at once; bounds memory. Default 256. */
+  /** Tokens fed at once; bounds memory. Default: what the backend prefers, or 256. */
   readonly chunk?: number | undefined;
   /** Stops between two chunks. */
   readonly signal?: AbortSignal | undefined;
@@ -24,7 +30,7 @@ export interface PrefillOptions {
  * backend.
  */
 export async function prefill(model: Model, ids: ArrayLike<number>, options: PrefillOptions = {}): Promise<ModelState> {
-  const { state, chunk = 256, signal, onProgress, onState } = options;
+  const { state, chunk = model.preferredChunk(1) ?? CHUNK, signal, onProgress, onState } = options;
   checkInteger('prefill.chunk', chunk, 1);
   if (!(ids?.length > 0)) throw invalid('prefill.ids', 'no tokens', 'at least one id');
   let current: ModelState | undefined;
@@ -58,7 +64,7 @@ export async function prefillRows(
   rows: readonly { readonly ids: readonly number[]; readonly state?: ModelState | undefined }[],
   options: Pick<PrefillOptions, 'chunk' | 'signal'> = {},
 ): Promise<ModelState> {
-  const { chunk = 256, signal } = options;
+  const { chunk = model.preferredChunk(Math.max(1, rows.length)) ?? CHUNK, signal } = options;
   const owned = new Set<ModelState>();
   const own = (state: ModelState): ModelState => {
     owned.add(state);

@@ -5,6 +5,7 @@ import { Decoder } from './decoder/decoder.ts';
 import { type GeneratedToken, newSequence, type SequenceState } from './decoder/sequence.ts';
 import type { FinishReason } from './generate.ts';
 import type { Generation } from './options.ts';
+import { CHUNK } from './prefill.ts';
 
 export interface SchedulerRequest {
   /** The ids to begin with; there is at least one. */
@@ -121,7 +122,7 @@ export class Scheduler<R extends SchedulerRequest> {
       }
     };
     const reading = [...this.#prefills.values()].filter((prefill) => unread(prefill) > 0);
-    const tokens = Math.min(...reading.map(({ request }) => request.generation.chunk));
+    const tokens = Math.min(...reading.map(({ request }) => request.generation.chunk ?? CHUNK));
     const size = Math.max(1, Math.floor(tokens / reading.length));
     const count = Math.min(size, ...reading.map(unread), ...reading.map(untilBoundary));
     await attempt(reading, (some) => this.#feed(some, count));

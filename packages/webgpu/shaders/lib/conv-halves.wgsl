@@ -1,9 +1,8 @@
-enable f16;
 // Input and output of causal-conv1d.wgsl in halves: a lane has two channels, so that it loads and writes whole words.
 // The strides are even.
 
-@group(0) @binding(1) var<storage, read> x: array<vec2<f16>>; // [batch · length, xRow / 2]
-@group(0) @binding(6) var<storage, read_write> y: array<vec2<f16>>; // [batch, length, dim / 2]
+@group(0) @binding(1) var<storage, read> x: array<u32>; // [batch · length, xRow / 2]
+@group(0) @binding(6) var<storage, read_write> y: array<u32>; // [batch, length, dim / 2]
 
 /// Channels of a lane, side by side, and a value of each.
 const CHANNELS = 2u;
@@ -11,11 +10,11 @@ alias Values = vec2f;
 const ZERO = vec2f();
 
 fn inputs(at: u32) -> Values {
-  return vec2f(x[at >> 1u]);
+  return unpack2x16float(x[at >> 1u]);
 }
 
 fn writeOutputs(at: u32, values: Values) {
-  y[at >> 1u] = vec2<f16>(values);
+  y[at >> 1u] = pack2x16float(values);
 }
 
 fn gathered(first: f32, second: f32) -> Values {

@@ -137,10 +137,7 @@ export function prefill(block: MambaBlock, call: FusedCall, buffers: PrefillBuff
 }
 
 /** How u, delta, z and the like are stored between the kernels of a call. */
-function storedIn(
-  { kernels, config, dModel }: MambaBlock,
-  { batch, length, resets }: FusedCall,
-): Stored {
+function storedIn({ kernels, config, dModel }: MambaBlock, { batch, length, resets }: FusedCall): Stored {
   const { dInner, dState, dtRank } = config;
   const sizes = { batch, length, dim: dInner, states: dState, groups: 1, discretization: 'euler' } as const;
   const strides = (offset: number) => ({ row: projectedRow(config), group: 0, offset });
