@@ -1,8 +1,8 @@
 // link: math, conv-{floats,halves}
 // Depthwise causal convolution with an optional SiLU. A lane computes OUTPUTS consecutive steps of CHANNELS channels;
 // neighbouring lanes have neighbouring channels. All of its inputs are on their way at once, before anything waits for
-// one of them. There is no workgroup memory. Bytes an element: 4 (OUTPUTS + TAPS - 1) / OUTPUTS read, 4 written, half of
-// both in halves. Operations: 2 TAPS, and 1 exp and 1 division for the SiLU.
+// one of them. There is no workgroup memory. Bytes an element: 4 (OUTPUTS + TAPS - 1) / OUTPUTS read, 4 written, half
+// of both in halves. Operations: 2 TAPS, and 1 exp and 1 division for the SiLU.
 
 struct Args {
   batch: u32,

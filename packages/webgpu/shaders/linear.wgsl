@@ -1,4 +1,4 @@
-// link: product-args, result-{singles,quads}, weights, x-stored, inputs, turned-inputs
+// link: product-args, result-singles, weights, x-stored, inputs, turned-inputs
 // y = x weightᵀ + bias, tiled: 256 lanes as 16 × 16, each with 4 SIDE × 4 SIDE outputs in registers. A lane brings one
 // block of 4 × 4 into each tile: lanes of the first half from x, the others from the weights. It transposes the block,
 // unless the operand lies turned, so that the tile is packed along rows and outputs; a step of the product is then 2
@@ -62,29 +62,23 @@ fn main(@builtin(workgroup_id) tile_id: vec3u, @builtin(local_invocation_index) 
       }
     }
   }
-  let corner = vec2u(firstRow + 4u * ly, firstOutput + 4u * lx);
-  if (ACCUMULATE) {
-    // These loads do not wait for each other, nor for stores.
-    for (var q = 0u; q < SIDE; q++) { // unroll
-      for (var r = 0u; r < SIDE; r++) { // unroll
-        for (var i = 0u; i < 4u; i++) { // unroll
-          let to = min(corner + vec2u(64u * r + i, 64u * q), vec2u(args.rows, args.outputs) - 1u);
-          sums[4u * (q * SIDE + r) + i] += writtenFour(resultAt(tile_id.z, to), args.outputs - to.y);
-        }
-      }
-    }
-  }
   for (var q = 0u; q < SIDE; q++) { // unroll
     for (var r = 0u; r < SIDE; r++) { // unroll
       for (var i = 0u; i < 4u; i++) { // unroll
-        let to = corner + vec2u(64u * r + i, 64u * q);
-        if (to.x < args.rows && to.y < args.outputs) {
-          var values = sums[4u * (q * SIDE + r) + i];
-          if (BIAS) {
-            let at = args.yOffset + to.y;
-            values += vec4f(bias[at], bias[at + 1u], bias[at + 2u], bias[at + 3u]);
+        let row = firstRow + 4u * (ly + 16u * r) + i;
+        for (var c = 0u; c < 4u; c++) { // unroll
+          let output = firstOutput + 4u * (lx + 16u * q) + c;
+          if (row < args.rows && output < args.outputs) {
+            var value = sums[4u * (q * SIDE + r) + i][c];
+            if (BIAS) {
+              value += bias[args.yOffset + output];
+            }
+            let at = (tile_id.z * args.rows + row) * args.yRow + args.yOffset + output;
+            if (ACCUMULATE) {
+              value += y[at];
+            }
+            y[at] = value;
           }
-          writeFour(resultAt(tile_id.z, to), values, args.outputs - to.y);
         }
       }
     }

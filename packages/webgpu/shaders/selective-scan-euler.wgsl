@@ -20,9 +20,10 @@
 //
 // With KEEP the state before every KEPT steps is written as well, for selective-scan-backward-euler.wgsl.
 //
-// Bytes an element (batch · length · channel), f32: MODE 0 and 2 16 (8 in halves), and B and C 8 · states / CHANNELS; MODE 1 8, and B
-// 4 · states / CHANNELS; KEEP 4 · states / KEPT. Operations an element and state: 1 exp2, 5 multiplies or adds (2
-// fused; 6 and 3 with slices); beside them some 80 for softplus, silu, addresses and sums, once an element.
+// Bytes an element (batch · length · channel), f32: MODE 0 and 2 16 (8 where activations are halves), and B and C 8 ·
+// states / CHANNELS; MODE 1 8 (4), and B 4 · states / CHANNELS; KEEP 4 · states / KEPT. Operations an element and
+// state: 1 exp2, 5 multiplies or adds (2 fused; 6 and 3 with slices); beside them some 80 for softplus, silu, addresses
+// and sums, once an element.
 
 @group(0) @binding(4) var<storage, read> B: array<vec4f>; // [batch · length, bRow]
 @group(0) @binding(5) var<storage, read> C: array<vec4f>; // [batch · length, cRow]

@@ -34,8 +34,9 @@ export interface WebGpuOptions {
    * The rounding that products of more than a few rows may use, where the device has matrix units
    * (`chromium-experimental-subgroup-matrix`, which Chrome has behind a flag and Dawn behind the toggles
    * `allow_unsafe_apis` and, on NVIDIA, `vulkan_enable_f16_on_nvidia`). `float32`: they are not used. `float16x2`:
-   * every operand as a pair of halves, near float32. `float16`: operands are rounded to halves. Sums are float32 in
-   * each. Inputs beyond 65504 become infinite in the last two. Without such units float32 is used. Default `float32`.
+   * every operand as a pair of halves, near float32. `float16`: operands are rounded to halves, and so is what lies
+   * between the kernels of a Mamba block's prompt. Sums and states are float32 in each. Inputs beyond 65504 become
+   * infinite in the last two. Without such units float32 is used. Default `float32`.
    */
   readonly matrixPrecision?: MatrixPrecision | undefined;
   /** Options for tests and measurements of this package. No release promises to keep them. */

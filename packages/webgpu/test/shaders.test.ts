@@ -101,8 +101,8 @@ const modules = Object.values(shaders as unknown as Record<string, Shader>).flat
 );
 
 /**
- * Shaders that tests compile and do not run: SwiftShader has neither matrix units nor halves. `mamba-bench kernels` runs
- * them on hardware.
+ * Shaders that tests compile and do not run as they are: SwiftShader has neither matrix units nor halves.
+ * `mamba-bench kernels` runs them on hardware.
  */
 const compiledOnly = /^(linear-matrix|attention-matrix|attention-halves)|^[^ ]*halves( |$)/;
 

@@ -58,6 +58,12 @@ describe('forward', () => {
     expect(tensors()).toBe(weights);
   });
 
+  it('has no preferred chunk where the backend composes it, and refuses a batch of nothing', () => {
+    expect(model.preferredChunk(2)).toBeUndefined();
+    expect(() => model.preferredChunk(0)).toThrow(failure('invalid-argument'));
+    expect(() => model.preferredChunk(1, 'first' as 'all')).toThrow(failure('invalid-argument'));
+  });
+
   it('shapes follow what is asked for, in one chunk or several', () => {
     for (const chunk of [1, 2, 3, 512]) {
       const weights = tensors();

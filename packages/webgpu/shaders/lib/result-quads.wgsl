@@ -1,4 +1,4 @@
-// The result of linear.wgsl and linear-matrix.wgsl in floats, where all rows are whole vec4s.
+// The result of linear-matrix.wgsl in floats, where all rows are whole vec4s.
 
 @group(0) @binding(5) var<storage, read_write> y: array<vec4f>; // [splits, rows, yRow / 4]
 

@@ -7,7 +7,7 @@ import type { Fused, Pass } from './pass.ts';
 import { distinctBlocks } from './refusal.ts';
 import { allocateState } from './state.ts';
 
-/** Lengths that stand for those of prompts, since pipelines differ by the number of rows; beside them, a whole chunk. */
+/** Lengths that stand for those of prompts, since pipelines differ by the number of rows. A whole chunk joins them. */
 const WARM_LENGTHS = [2, 16, 64, 128, 512];
 
 /** Compiles the pipelines of prompts, a step and a greedy generation. Those of sampling are left to the first call. */
