@@ -248,7 +248,7 @@ const FLOATS: StoredOperands = { x: 'floats', y: 'floats' };
 /** A product of two matrices in tiles, with the sum of its parts where the depth is cut. */
 export function multiplyTiles(
   kernels: KernelContext,
-  { BIAS, ACCUMULATE, ...overrides }: ProductOverrides,
+  overrides: ProductOverrides,
   bindings: ProductBindings,
   uniforms: ProductUniforms,
   stored = FLOATS,
@@ -257,14 +257,14 @@ export function multiplyTiles(
   const { outputs, rows, yRow, yOffset } = uniforms;
   const tiling = planTiles(kernels, uniforms, overrides);
   if (tiling.splits === 1) {
-    runTiles(kernels, tiling, { ...overrides, BIAS, ACCUMULATE }, bindings, uniforms, stored);
+    runTiles(kernels, tiling, overrides, bindings, uniforms, stored);
     return;
   }
   gpu.allocating((allocator) => {
     const parts = multiplyInParts(kernels, allocator, tiling, overrides, bindings, uniforms, stored.x);
     gpu.dispatch(linearSum, {
       link: stored.y,
-      overrides: { BIAS, ACCUMULATE },
+      overrides: { BIAS: overrides.BIAS, ACCUMULATE: overrides.ACCUMULATE },
       bindings: { parts, bias: bindings.bias, y: bindings.y },
       uniforms: { outputs, rows, splits: tiling.splits, yRow, yOffset },
       workgroups: gpu.grid(Math.ceil((rows * outputs) / 256)),
@@ -316,52 +316,70 @@ function multiplyInParts(
   kernels: KernelContext,
   allocator: Allocator,
   tiling: Tiling,
-  overrides: Omit<ProductOverrides, 'BIAS' | 'ACCUMULATE'>,
-  bindings: ProductBindings,
-  uniforms: ProductUniforms,
-  x: Stored = 'floats',
+  { FORMAT, ALIGNED, X_TURNED, WEIGHT_TURNED }: Omit<ProductOverrides, 'BIAS' | 'ACCUMULATE'>,
+  { x, weight, scales, bias, largest }: ProductBindings,
+  { depth, inputs, outputs, rows, xRow, xOffset }: ProductUniforms,
+  storedX: Stored = 'floats',
 ): BufferRange {
-  const { rows, outputs } = uniforms;
   const parts = wholeRange(allocator.scratch(4 * tiling.splits * rows * outputs, 'linear parts'));
   runTiles(
     kernels,
     tiling,
-    { ...overrides, BIAS: false, ACCUMULATE: false },
-    { ...bindings, y: parts },
-    { ...uniforms, yRow: outputs, yOffset: 0 },
-    { x, y: 'floats' },
+    { FORMAT, ALIGNED, X_TURNED, WEIGHT_TURNED, BIAS: false, ACCUMULATE: false },
+    { x, weight, scales, bias, y: parts, largest },
+    { depth, inputs, outputs, rows, xRow, xOffset, yRow: outputs, yOffset: 0 },
+    { x: storedX, y: 'floats' },
   );
   return parts;
 }
 
+/** Objects are written out, since copies of others took most of the host's time for a product. */
 function runTiles(
   { gpu, matrixUnits }: KernelContext,
   { shader, side, extent, splits }: Tiling,
-  overrides: ProductOverrides,
-  { largest, ...bindings }: ProductBindings,
-  uniforms: ProductUniforms,
-  stored = FLOATS,
+  { FORMAT, ALIGNED, BIAS, ACCUMULATE, X_TURNED = false, WEIGHT_TURNED = false }: ProductOverrides,
+  { x, weight, scales, bias, y, largest }: ProductBindings,
+  { depth, inputs, outputs, rows, xRow, xOffset, yRow, yOffset }: ProductUniforms,
+  stored: StoredOperands,
 ): void {
-  const { outputs, rows } = uniforms;
-  const call = {
-    uniforms: { ...uniforms, splits },
-    workgroups: [Math.ceil(outputs / extent), Math.ceil(rows / extent), splits],
-  } as const;
-  if (shader === 'tiled')
-    gpu.dispatch(tiled, { ...call, bindings, constants: { SIDE: side, DEPTH: 8 / side }, overrides });
-  else
-    gpu.dispatch(linearMatrix, {
-      ...call,
-      link: resultLink(stored.y, uniforms),
-      bindings: { ...bindings, largest: largest ?? gpu.unusedInput },
-      constants: { SIDE: side },
-      overrides: {
-        ...overrides,
-        PAIRS: matrixUnits!.pairs,
-        SCALED: largest !== undefined,
-        X_HALVES: stored.x === 'halves',
-      },
+  const uniforms = { depth, inputs, outputs, rows, xRow, xOffset, yRow, yOffset, splits };
+  const workgroups = [Math.ceil(outputs / extent), Math.ceil(rows / extent), splits] as const;
+  if (shader === 'tiled') {
+    gpu.dispatch(tiled, {
+      constants: { SIDE: side, DEPTH: 8 / side },
+      overrides: { FORMAT, ALIGNED, BIAS, ACCUMULATE, X_TURNED, WEIGHT_TURNED },
+      bindings: { x, weight, scales, bias, y },
+      uniforms,
+      workgroups,
     });
+    return;
+  }
+  gpu.dispatch(linearMatrix, {
+    link: stored.y === 'halves' ? 'halves' : inFours(outputs, yRow, yOffset) ? 'quads' : 'singles',
+    constants: { SIDE: side },
+    overrides: {
+      FORMAT,
+      ALIGNED,
+      BIAS,
+      ACCUMULATE,
+      X_TURNED,
+      WEIGHT_TURNED,
+      PAIRS: matrixUnits!.pairs,
+      SCALED: largest !== undefined,
+      X_HALVES: stored.x === 'halves',
+    },
+    bindings: { x, weight, scales, bias, y, largest: largest ?? gpu.unusedInput },
+    uniforms,
+    workgroups,
+  });
+}
+
+/**
+ * Whether all rows of y are whole vec4s, so that linear-matrix.wgsl writes it in fours. On an H100 that takes a product
+ * of 768 inputs from 437 to 393 µs; linear.wgsl, whose sums are not opaque, lost 4 to 8 % by it.
+ */
+function inFours(outputs: number, yRow: number, yOffset: number): boolean {
+  return outputs % 4 === 0 && yRow % 4 === 0 && yOffset % 4 === 0;
 }
 
 /**
@@ -427,13 +445,4 @@ export function rowLoads(format: Storage['format'], inputs: number, lanes: numbe
 export function columnsOfLoad(format: Storage['format']): number {
   if (format === 'float32') return 4;
   return format === 'q8' ? 16 : format === 'q4' ? 32 : 8;
-}
-
-/**
- * The way in which linear-matrix.wgsl writes y: in fours, where all rows are whole vec4s. On an H100 that takes a
- * product of 768 inputs from 437 to 393 µs; linear.wgsl, whose sums are not opaque, lost 4 to 8 % by it.
- */
-function resultLink(stored: Stored, { outputs, yRow, yOffset }: ProductUniforms): 'singles' | 'quads' | 'halves' {
-  if (stored === 'halves') return 'halves';
-  return [outputs, yRow, yOffset].every((count) => count % 4 === 0) ? 'quads' : 'singles';
 }
