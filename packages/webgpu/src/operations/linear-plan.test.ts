@@ -1,0 +1,45 @@
+import { describe, expect, test } from 'vitest';
+import { type ProductSizes, planTiles, type Turned } from './linear-plan.ts';
+import type { MatrixUnits } from './matrix-units.ts';
+
+const gpu = { maxBinding: 2 ** 31 };
+const halves: MatrixUnits = { precision: 'float16', pairs: false, side: 4 };
+
+function planned(rows: number, depth: number, outputs: number, units?: MatrixUnits, turned: Turned = {}) {
+  return planTiles({ gpu, matrixUnits: units }, { rows, depth, outputs }, turned);
+}
+
+describe('the plan of a product', () => {
+  test.each([undefined, halves])('cuts the inputs of a few tiles so that no part is empty, with %o', (units) => {
+    // out_proj, in_proj and x_proj of 64 rows of mamba-130m: 48, 24 and 48 slices of inputs.
+    expect(planned(64, 1536, 768, units)).toMatchObject({ extent: 64, splits: 16 });
+    expect(planned(64, 768, 3072, units)).toMatchObject({ extent: 64, splits: 6 });
+    expect(planned(64, 1536, 80, units)).toMatchObject({ extent: 64, splits: 24 });
+  });
+
+  test('leaves no part of a turned product empty', () => {
+    const turned = { X_TURNED: true, WEIGHT_TURNED: true };
+    for (const depth of [700, 16384, 20000]) {
+      const { splits, extent } = planned(768, depth, 3072, undefined, turned);
+      const slices = Math.ceil(depth / (extent === 128 ? 16 : 32));
+      expect(Math.ceil(slices / Math.ceil(slices / splits))).toBe(splits);
+    }
+  });
+
+  test('takes large tiles where they fill a device, and all inputs at once', () => {
+    const sizes: ProductSizes = { rows: 64, depth: 768, outputs: 50280 };
+    expect(planTiles({ gpu, matrixUnits: halves }, sizes, {})).toEqual({
+      shader: 'matrix',
+      side: 4,
+      extent: 128,
+      splits: 1,
+    });
+  });
+
+  test('makes no more parts than one binding holds', () => {
+    const small = { maxBinding: 4 * 64 * 768 * 5 };
+    expect(planTiles({ gpu: small, matrixUnits: undefined }, { rows: 64, depth: 1536, outputs: 768 }, {}).splits).toBe(
+      5,
+    );
+  });
+});
