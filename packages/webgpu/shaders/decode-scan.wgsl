@@ -1,10 +1,11 @@
-// link: math, rate, weights, x-{stored,summed}, inputs, dot-row, quads-stored, rms, lane-sum-{workgroup,subgroup}
+// link: math, rate, weights, cut, x-{stored,summed}, inputs, dot-row, quads-stored, rms, lane-sum-{workgroup,subgroup}
 // The second of a layer's decode dispatches: dt_proj, softplus, one step of the recurrence, D·u and the gate. LANES
 // lanes share a channel's row of dt_proj and its states (one each where there are as many); the state moves on in
-// place. dt, B and C come from x_proj's dispatch, or in parts from the workgroups of decode-in-proj.wgsl, which every
-// workgroup here adds up for itself. With MIXER_NORM dt, B and C are RMS-normalised: the factors are taken from sums
-// that every lane forms anyway. With NORM as well, those norms have weights. Bytes a channel: dtRank · bytes a weight,
-// 8 · states of state, 4 · states of A; 16 · ROW · parts a workgroup, from cache.
+// place. dt, B and C come from x_proj's dispatch, or in parts, from the workgroups of decode-in-proj.wgsl or from a
+// product whose inputs are cut: every workgroup here adds them up for itself. With MIXER_NORM dt, B and C are
+// RMS-normalised: the factors are taken from sums that every lane forms anyway. With NORM as well, those norms have
+// weights. Bytes a channel: dtRank · bytes a weight, 8 · states of state, 4 · states of A; 16 · ROW · parts a
+// workgroup, from cache.
 
 struct Args {
   inputs: u32, // dtRank
@@ -13,11 +14,13 @@ struct Args {
   dim: u32, // dInner
   states: u32,
   parts: u32,
+  rowStep: u32, // vec4s of x from one row of the batch to the next
+  partStep: u32, // and from one part to the next
   eps: f32,
 }
 
 @group(0) @binding(0) var<uniform> args: Args;
-@group(0) @binding(1) var<storage, read> x: array<vec4f>; // [batch, ROW] or [batch, parts, ROW]: dt, B, C
+@group(0) @binding(1) var<storage, read> x: array<vec4f>; // dt, B, C: see rowStep
 @group(0) @binding(2) var<storage, read> weight: array<vec4u>; // dt_proj [dim, dtRank] in FORMAT
 @group(0) @binding(3) var<storage, read> scales: array<u32>;
 @group(0) @binding(4) var<storage, read> norm: array<vec4f>; // weights of the norms of dt, B and C [dtRank + 2 states]

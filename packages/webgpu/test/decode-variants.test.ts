@@ -123,7 +123,7 @@ const variants: readonly {
     ),
     dtypes: ['float16'],
     batch: 66,
-    dispatches: 8,
+    dispatches: 7,
     others: 4,
   },
 ];

@@ -176,7 +176,9 @@ export function multiplyTiles(
     return;
   }
   gpu.allocating((allocator) => {
-    const parts = multiplyInParts(kernels, allocator, tiling, overrides, bindings, uniforms, stored.x);
+    const { depth, inputs, xRow, xOffset } = uniforms;
+    const dense = { depth, inputs, outputs, rows, xRow, xOffset, yRow: outputs, yOffset: 0 };
+    const parts = multiplyInParts(kernels, allocator, tiling, overrides, bindings, dense, stored.x);
     gpu.dispatch(linearSum, {
       link: stored.y,
       overrides: { BIAS: overrides.BIAS, ACCUMULATE: overrides.ACCUMULATE },
@@ -187,26 +189,25 @@ export function multiplyTiles(
   });
 }
 
-/** A product whose depth is cut into parts, `[splits, rows, outputs]`, which nobody has added up yet. */
+/** A product whose depth is cut into parts, `[splits, rows, yRow]`, which nobody has added up yet. */
 export interface ProductParts {
   readonly parts: BufferRange;
   readonly splits: number;
 }
 
-/**
- * As `project`, for many rows of a dense x and without a bias, but the parts of the sum are left to who reads the
- * result.
- */
+type PartsCall = Pick<Projection, 'x' | 'rows' | 'inputs' | 'outputs' | 'xRow' | 'yRow'>;
+
+/** As `project`, for many rows and without a bias, but the parts of the sum are left to who reads the result. */
 export function projectInParts(
   kernels: KernelContext,
   allocator: Allocator,
   weight: Storage,
-  { x, rows, inputs, outputs }: Pick<Projection, 'x' | 'rows' | 'inputs' | 'outputs'>,
+  { x, rows, inputs, outputs, xRow = inputs, yRow = outputs }: PartsCall,
 ): ProductParts {
   const [whole, ...others] = weight.parts;
   if (whole === undefined || others.length > 0) {
-    const y = wholeRange(allocator.scratch(4 * rows * outputs, 'product'));
-    project(kernels, weight, { x, rows, inputs, outputs, y });
+    const y = wholeRange(allocator.scratch(4 * rows * yRow, 'product'));
+    project(kernels, weight, { x, rows, inputs, outputs, xRow, y, yRow });
     return { parts: y, splits: 1 };
   }
   const { unusedInput, unusedOutput } = kernels.gpu;
@@ -218,10 +219,10 @@ export function projectInParts(
     tiling,
     {
       FORMAT: FORMATS[weight.format as keyof typeof FORMATS],
-      ALIGNED: aligned(inputs, inputs, 0, 4),
+      ALIGNED: aligned(inputs, xRow, 0, 4),
     },
     { x, weight: whole.values, scales: whole.scales ?? unusedInput, bias: unusedInput, y: unusedOutput },
-    { ...sizes, inputs, xRow: inputs, xOffset: 0, yRow: outputs, yOffset: 0 },
+    { ...sizes, inputs, xRow, xOffset: 0, yRow, yOffset: 0 },
   );
   return { parts, splits: tiling.splits };
 }
@@ -233,16 +234,16 @@ function multiplyInParts(
   tiling: Tiling,
   { FORMAT, ALIGNED, X_TURNED, WEIGHT_TURNED }: Omit<ProductOverrides, 'BIAS' | 'ACCUMULATE'>,
   { x, weight, scales, bias, largest }: ProductBindings,
-  { depth, inputs, outputs, rows, xRow, xOffset }: ProductUniforms,
+  uniforms: ProductUniforms,
   storedX: Stored = 'floats',
 ): BufferRange {
-  const parts = wholeRange(allocator.scratch(4 * tiling.splits * rows * outputs, 'linear parts'));
+  const parts = wholeRange(allocator.scratch(4 * tiling.splits * uniforms.rows * uniforms.yRow, 'linear parts'));
   runTiles(
     kernels,
     tiling,
     { FORMAT, ALIGNED, X_TURNED, WEIGHT_TURNED, BIAS: false, ACCUMULATE: false },
     { x, weight, scales, bias, y: parts, largest },
-    { depth, inputs, outputs, rows, xRow, xOffset, yRow: outputs, yOffset: 0 },
+    uniforms,
     { x: storedX, y: 'floats' },
   );
   return parts;

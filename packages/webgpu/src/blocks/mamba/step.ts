@@ -1,5 +1,6 @@
 import type { MambaConfig } from '@mamba/core/driver';
 import { decodeConv, decodeInProj, decodeScan } from '../../generated/index.ts';
+import type { Allocator } from '../../gpu/gpu.ts';
 import type { BufferRange } from '../../gpu/shader.ts';
 import type { KernelContext } from '../../operations/kernel-context.ts';
 import {
@@ -12,6 +13,7 @@ import {
   rowLoads,
   VECTOR_ROWS,
 } from '../../operations/linear.ts';
+import { planTiles } from '../../operations/linear-plan.ts';
 import { normalise } from '../../operations/rms-norm.ts';
 import { FORMATS, type Format, hasScales, type Part } from '../../storage.ts';
 import type { BufferSizes, Buffers } from '../buffers.ts';
@@ -22,8 +24,8 @@ import type { BoundMamba } from './weights.ts';
 
 /**
  * `normed` holds in_proj's input where there are many rows. `uz` holds u and z, and behind them, at `partsOffset`, the
- * parts of x_proj's outputs where in_proj's dispatch makes them. `projected` holds x_proj's outputs where x_proj has a
- * dispatch of its own.
+ * parts of x_proj's outputs where in_proj's dispatch makes them. `projected` holds these outputs where the scan gets no
+ * parts.
  */
 type Name = 'normed' | 'uz' | 'projected' | 'gated';
 
@@ -56,41 +58,78 @@ function isMany(kernels: KernelContext, rows: number): boolean {
 /**
  * Runs one token a row. Few rows take three or four dispatches: norm, in_proj and convolution (with x_proj where that
  * pays); x_proj (otherwise); dt_proj, scan step and gate; out_proj. The weights are read once a row. Many rows take
- * norm, in_proj and convolution apart, with products in tiles. The state moves on in place.
+ * norm, in_proj and convolution apart, with products in tiles, whose parts the next dispatch adds up where that pays.
+ * The state moves on in place.
  */
 export function step(block: MambaBlock, call: FusedCall, buffers: StepBuffers): void {
   const { kernels, config, dModel, weights } = block;
-  const { dInner, dState, dtRank } = config;
-  const { uz, projected, gated } = buffers;
+  const { uz, gated } = buffers;
   const { batch } = call;
   const many = isMany(kernels, batch);
   const shared = joined(kernels, config, dModel);
   const join = !many && canJoin(weights, shared) ? shared : APART;
-  const apart = join.channels === 0;
-  const offset = partsOffset(config, batch);
   if (many) stepInProjOfMany(block, call, buffers);
   else stepInProj(block, call, uz, join);
-  if (apart)
-    project(kernels, weights.xProj, {
-      x: uz,
-      rows: batch,
-      inputs: dInner,
-      outputs: dtRank + 2 * dState,
-      xRow: 2 * dInner,
-      y: projected,
-      yRow: projectedRow(config),
-    });
-  const parts = apart ? projected : { ...uz, offset: uz.offset + offset, size: uz.size - offset };
-  stepScan(block, call, { uz, parts, gated }, join);
+  kernels.gpu.allocating((allocator) => {
+    const x = join.channels > 0 ? partsOfJoined(config, batch, uz, join) : stepXProj(block, allocator, batch, buffers);
+    stepScan(block, call, x, { uz, gated });
+  });
   project(kernels, weights.outProj, {
     x: gated,
     rows: batch,
-    inputs: dInner,
+    inputs: config.dInner,
     outputs: dModel,
     bias: weights.outProjBias,
     y: call.y,
     accumulate: call.accumulate,
   });
+}
+
+/** dt, B and C of all rows, as x_proj leaves them. */
+interface ScanInput {
+  readonly range: BufferRange;
+  /** Parts that the scan has to add up. */
+  readonly parts: number;
+  /** vec4s from one row of the batch to the next, and from one part to the next. */
+  readonly rowStep: number;
+  readonly partStep: number;
+}
+
+function partsOfJoined(config: MambaConfig, rows: number, uz: BufferRange, { parts }: Joined): ScanInput {
+  const offset = partsOffset(config, rows);
+  const partStep = projectedRow(config) / 4;
+  const range = { ...uz, offset: uz.offset + offset, size: uz.size - offset };
+  return { range, parts, rowStep: parts * partStep, partStep };
+}
+
+/**
+ * Bytes of parts that all workgroups of the scan's step of many rows read together, from cache; beyond, a dispatch that
+ * adds them up once is cheaper.
+ */
+const MOST_PARTS_OF_MANY = 32e6;
+
+/** Dispatches x_proj, and leaves the parts of its sums to the scan where they are few enough. */
+function stepXProj(
+  { kernels, config, weights: { xProj } }: MambaBlock,
+  allocator: Allocator,
+  rows: number,
+  { uz, projected }: Buffers<'uz' | 'projected'>,
+): ScanInput {
+  const { dInner, dState, dtRank } = config;
+  const row = projectedRow(config);
+  const outputs = dtRank + 2 * dState;
+  const product = { x: uz, rows, inputs: dInner, outputs, xRow: 2 * dInner, yRow: row };
+  const steps = { rowStep: row / 4, partStep: (rows * row) / 4 };
+  if (isMany(kernels, rows) && xProj.parts.length === 1) {
+    const { splits } = planTiles(kernels, { rows, depth: dInner, outputs }, {});
+    const scans = rows * Math.ceil(dInner / scanGroups(kernels, config, { rows: 'many', parts: true }).channels);
+    if (splits > 1 && 4 * row * splits * scans <= MOST_PARTS_OF_MANY) {
+      const { parts } = projectInParts(kernels, allocator, xProj, product);
+      return { range: parts, parts: splits, ...steps };
+    }
+  }
+  project(kernels, xProj, { ...product, y: projected });
+  return { range: projected, parts: 1, ...steps };
 }
 
 /** The byte at which the parts of x_proj's outputs begin in `uz`. */
@@ -151,7 +190,7 @@ function withScales({ values, scales }: Part): BufferRange {
 /**
  * The lanes that share a channel in the scan's step, and the workgroup's size. Few rows leave a state to each lane, and
  * take large workgroups where many parts have to be added up. Many rows fill the device with four states to each lane,
- * in workgroups so large that a multiprocessor may hold enough of them.
+ * in workgroups so large that a multiprocessor may hold enough of them, and larger where each adds up parts.
  */
 function scanGroups(
   { gpu }: KernelContext,
@@ -160,7 +199,7 @@ function scanGroups(
 ) {
   const many = rows === 'many';
   const { lanes, link, workgroup } = laneGroups(gpu, Math.max(dtRank, (many ? 12 : 48) * dState));
-  const size = many ? gpu.workgroup(128) : parts ? gpu.workgroup(lanes * JOINED_CHANNELS) : workgroup;
+  const size = many ? gpu.workgroup(parts ? 256 : 128) : parts ? gpu.workgroup(lanes * JOINED_CHANNELS) : workgroup;
   return { lanes, link, workgroup: size, channels: size / lanes };
 }
 
@@ -251,17 +290,17 @@ function stepInProjOfMany(
   });
 }
 
-/** Dispatches dt_proj, the scan's step and the gate. `parts` are those of dt, B and C. */
+/** Dispatches dt_proj, the scan's step and the gate. */
 function stepScan(
   { kernels, config, weights }: MambaBlock,
   { batch, state }: FusedCall,
-  { uz, parts, gated }: Buffers<'uz' | 'parts' | 'gated'>,
-  join: Joined,
+  { range, parts, rowStep, partStep }: ScanInput,
+  { uz, gated }: Buffers<'uz' | 'gated'>,
 ): void {
   const { dInner, dState, dtRank, mixerNormEps } = config;
   const { dtProj, norms } = weights;
   const { gpu } = kernels;
-  const summed = join.channels > 0;
+  const summed = parts > 1;
   const scan = scanGroups(kernels, config, { rows: isMany(kernels, batch) ? 'many' : 'few', parts: summed });
   const row = projectedRow(config);
   for (const { firstRow, rows: most, values, scales = gpu.unusedInput } of dtProj.parts) {
@@ -283,7 +322,7 @@ function stepScan(
         NORM: norms !== undefined,
       },
       bindings: {
-        x: parts,
+        x: range,
         weight: values,
         scales,
         norm: norms ?? gpu.unusedInput,
@@ -298,7 +337,9 @@ function stepScan(
         firstOutput: firstRow,
         dim: dInner,
         states: dState,
-        parts: join.parts,
+        parts,
+        rowStep,
+        partStep,
         eps: mixerNormEps ?? 0,
       },
       workgroups: [Math.ceil(rows / scan.channels), 1, batch],

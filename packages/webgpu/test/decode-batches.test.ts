@@ -1,0 +1,72 @@
+// The dispatches of a step of one layer of mamba-130m's sizes over a batch, as the rules choose them for an H100.
+// Nothing is computed, so this takes no hardware; decode-variants.test.ts checks what such steps compute.
+import { seededWeights } from '@mamba/conformance';
+import { createModel, modelConfig } from '@mamba/core';
+import { expect, test } from 'vitest';
+import { webgpu } from '../src/index.ts';
+import { MATRIX_FEATURES } from '../src/operations/matrix-units.ts';
+import { type DeviceFacts, recordingDevice } from './recording-device.ts';
+
+const FACTS = {
+  limits: {
+    maxStorageBufferBindingSize: 2 ** 31 - 4,
+    maxBufferSize: 2 ** 38,
+    maxComputeWorkgroupStorageSize: 49_152,
+    maxComputeInvocationsPerWorkgroup: 1024,
+    maxComputeWorkgroupSizeX: 1024,
+    maxComputeWorkgroupsPerDimension: 65_535,
+    maxStorageBuffersPerShaderStage: 10,
+    minUniformBufferOffsetAlignment: 256,
+  },
+  features: new Set(['subgroups', ...MATRIX_FEATURES]),
+  adapterInfo: {
+    subgroupMinSize: 32,
+    subgroupMaxSize: 32,
+    subgroupMatrixConfigs: [{ componentType: 'f16', resultComponentType: 'f32', M: 16, N: 16, K: 16 }],
+  },
+} as unknown as DeviceFacts;
+
+const config = modelConfig({ layers: 2, dModel: 768, vocabSize: 50 });
+
+const FEW = ['decode-in-proj/stored', 'decode-scan/summed', 'linear-vector/stored'];
+
+/** The dispatches of many rows, with those between x_proj and out_proj, and the shader of products. */
+function manyOf(product: string, ...between: string[]): { layer: string[]; last: string[] } {
+  const cut = [product, 'linear-sum'];
+  return {
+    layer: ['rms-norm', product, 'decode-conv', product, ...between, ...cut],
+    last: ['rms-norm', ...cut],
+  };
+}
+
+const summed = 'decode-scan/summed';
+
+test.each([
+  ...[1, 8].map((rows) => ({ rows, precision: 'float16', layer: FEW, last: ['linear-vector/stored'] }) as const),
+  ...[9, 64, 128].map((rows) => ({ rows, precision: 'float16', ...manyOf('linear-matrix', summed) }) as const),
+  ...[17, 64, 128].map((rows) => ({ rows, precision: 'float32', ...manyOf('linear', summed) }) as const),
+  // Every workgroup of the scan would add up too much.
+  { rows: 256, precision: 'float16', ...manyOf('linear-matrix', 'linear-sum', 'decode-scan/stored') } as const,
+])('a step of $rows rows in $precision', async ({ rows, precision, layer, last }) => {
+  expect(await stepOf(rows, precision)).toEqual(['embedding', ...layer, ...layer, ...last]);
+});
+
+/** The shaders of a step's dispatches, with the first of their links' choices. */
+async function stepOf(batch: number, matrixPrecision: 'float32' | 'float16'): Promise<string[]> {
+  let shaders: string[] = [];
+  const device = recordingDevice(FACTS, (label) => shaders.push(label.replace(/[- ]\w*subgroup.*| .*/, '')));
+  const backend = await webgpu({ device, matrixPrecision }).create();
+  const model = await createModel(backend, config, seededWeights(config, 3), { weights: 'float16' });
+  const ids = Array.from({ length: batch }, () => [1]);
+  const first = model.forward(ids, { logits: 'last' });
+  first.logits!.dispose();
+  await backend.synchronize();
+  shaders = [];
+  const next = model.forward(ids, { logits: 'last', state: first.state, donateState: true });
+  next.logits!.dispose();
+  next.state.dispose();
+  await backend.synchronize();
+  model.dispose();
+  await backend.dispose();
+  return shaders;
+}
