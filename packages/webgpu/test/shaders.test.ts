@@ -65,6 +65,7 @@ const constants: Readonly<Record<string, readonly Readonly<Record<string, number
     { SIDE: 2, DEPTH: 4 },
   ],
   'linear-matrix': [{ SIDE: 2 }, { SIDE: 4 }],
+  'linear-sum-norm': [{ EACH: 1 }, { EACH: 3 }],
   attention: [
     { QUADS: 16, DOWN: 16, ACROSS: 8, KEYS: 4, WIDE: 2, BROUGHT: 4, TOGETHER: 4, KEYS_TOGETHER: 8 },
     { QUADS: 33, DOWN: 8, ACROSS: 16, KEYS: 1, WIDE: 3, BROUGHT: 5, TOGETHER: 1, KEYS_TOGETHER: 8 },

@@ -6,6 +6,7 @@ import type { BlockConfig, BlockKind, BlockWeights, DeviceTensor } from '@mamba/
 import type { Allocator } from '../gpu/gpu.ts';
 import type { BufferRange } from '../gpu/shader.ts';
 import type { KernelContext } from '../operations/kernel-context.ts';
+import type { NextNorm } from '../operations/linear-normed.ts';
 import type { Storage } from '../storage.ts';
 import type { BufferSizes, Buffers } from './buffers.ts';
 
@@ -43,8 +44,11 @@ export interface FusedBlock {
   stepBuffers(rows: number): BufferSizes;
   /** Runs any number of tokens a row. `buffers` are those of `prefillBuffers`, or larger. */
   prefill(call: FusedCall, buffers: Buffers): void;
-  /** Runs one token a row, without resets. `buffers` are those of `stepBuffers`, or larger. */
-  step(call: FusedCall, buffers: Buffers): void;
+  /**
+   * Runs one token a row, without resets. `buffers` are those of `stepBuffers`, or larger. Returns whether it wrote the
+   * rows of `call.next` as well.
+   */
+  step(call: FusedStep, buffers: Buffers): boolean;
   /** Makes the packed copies again after weights were written to in place. Their memory stays where it is. */
   repack(): void;
   /** Frees what `bind` allocated. */
@@ -67,6 +71,16 @@ export interface FusedCall {
   readonly before: SlotRanges;
   /** The memory of the state after the call. */
   readonly state: SlotRanges;
+}
+
+/** A step may take its norm from the block before it, and save the next block's. */
+export interface FusedStep extends FusedCall, NormsOfStep {}
+
+export interface NormsOfStep {
+  /** x after the block's norm, where the block before has written it. */
+  readonly normed?: BufferRange | undefined;
+  /** The norm of what reads y next. */
+  readonly next?: NextNorm | undefined;
 }
 
 /** Memory of a block's state by slot. */

@@ -14,6 +14,8 @@ interface NormedInput {
   readonly x: BufferRange;
   readonly rows: number;
   readonly dModel: number;
+  /** The normalised rows, where they are made already. */
+  readonly given: BufferRange | undefined;
   /** Memory that takes the normalised rows, where `normsApart`. */
   readonly normed: BufferRange;
 }
@@ -22,8 +24,9 @@ interface NormedInput {
 export function normedInput(
   { gpu }: KernelContext,
   norm: RmsNorm | undefined,
-  { x, rows, dModel, normed }: NormedInput,
+  { x, rows, dModel, given, normed }: NormedInput,
 ): Pick<Projection, 'x' | 'norm'> {
+  if (given !== undefined) return { x: given };
   if (norm === undefined || !normsApart(norm, rows)) return { x, norm };
   const { weight, eps } = norm;
   normalise(gpu, { x, weight, y: normed, rows, channels: dModel, xRow: dModel, xOffset: 0, eps });

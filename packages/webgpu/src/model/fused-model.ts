@@ -34,6 +34,7 @@ import {
   sameMemory,
   stateOf,
 } from './state.ts';
+import { type StepLayer, stepLayers } from './step-layers.ts';
 import { type StepCall, Stepper } from './stepper.ts';
 import { warm } from './warm.ts';
 
@@ -78,13 +79,14 @@ function bindModel(
 ): Fused {
   const { dModel, vocabSize } = config;
   return kernels.gpu.allocating((allocator) => {
+    const norms = weights.layers.map(({ norm }) => rangeOf(context.device(norm)));
     const blocks = config.blocks.map((block, index) => {
-      const { norm, block: blockWeights } = weights.layers[index]!;
+      const { block: blockWeights } = weights.layers[index]!;
       return bindBlock(kernels, allocator, context, {
         config: block,
         weights: blockWeights,
         dModel,
-        norm: { weight: rangeOf(context.device(norm)), eps: config.normEps },
+        norm: { weight: norms[index]!, eps: config.normEps },
       });
     });
     const stepper = new Stepper<readonly SlotBuffers[]>(kernels.gpu, {
@@ -100,6 +102,7 @@ function bindModel(
       config,
       embedding: context.device(weights.embedding).storage,
       blocks,
+      norms,
       finalNorm: rangeOf(context.device(weights.finalNorm)),
       head: context.device(weights.head).storage,
       slots: modelSlots(config),
@@ -229,24 +232,17 @@ function prefill(model: Fused, pass: Pass): void {
 
 /** Runs all layers over one token a row, and then the head. */
 function step(model: Fused, { memory, state, rows }: StepCall<readonly SlotBuffers[]>): void {
-  const { blocks } = model;
-  const { residual } = memory;
-  embed(model, memory.fed, rows, residual);
-  for (const [index, block] of blocks.entries()) {
+  const { blocks, norms } = model;
+  const { residual, buffers } = memory;
+  const common = { batch: rows, length: 1, resets: undefined, x: residual, y: residual, accumulate: true };
+  const layers = blocks.map((block, index): StepLayer => {
     const ranges = rangesOf(state[index]);
-    const call = {
-      batch: rows,
-      length: 1,
-      resets: undefined,
-      x: residual,
-      y: residual,
-      accumulate: true,
-      before: ranges,
-      state: ranges,
+    return {
+      norm: norms[index]!,
+      step: (offered) => block.step({ ...common, ...offered, before: ranges, state: ranges }, buffers[index]!),
     };
-    block.step(call, memory.buffers[index]!);
-  }
-  writeLogits(model, { x: residual, normed: false, stride: 1, rows, y: memory.logits });
+  });
+  stepLayers(model, memory, rows, layers);
 }
 
 /** Keeps the residual after the final norm, which is the last hidden state. */

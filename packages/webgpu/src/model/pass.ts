@@ -17,6 +17,8 @@ export interface Fused {
   readonly config: ModelConfig;
   readonly embedding: Storage;
   readonly blocks: readonly FusedBlock[];
+  /** The weight of each layer's norm. */
+  readonly norms: readonly BufferRange[];
   readonly finalNorm: BufferRange;
   readonly head: Storage;
   readonly slots: Slots;

@@ -11,9 +11,11 @@ import { type AttentionBlock, bindAttentionBlock } from '../blocks/attention/blo
 import { dispatchAttention } from '../blocks/attention/dispatch.ts';
 import type { FusedBlock } from '../blocks/fused-block.ts';
 import { bindBlock, deviceWeights } from '../blocks/kinds.ts';
+import type { BufferRange } from '../gpu/shader.ts';
 import type { KernelContext } from '../operations/kernel-context.ts';
 import { rangeOf, type Storage, unsplitStorage } from '../storage.ts';
-import { type Ends, embed, writeLogits } from './ends.ts';
+import type { Ends } from './ends.ts';
+import { type StepLayer, stepLayers } from './step-layers.ts';
 import { advancePlaces, placeBytes, placesOfCache } from './step-places.ts';
 import { type StepCall, Stepper } from './stepper.ts';
 import { warmChoices } from './warm.ts';
@@ -37,9 +39,10 @@ export interface PlannedStep extends Ends {
 }
 
 /** A layer, by the number of its cache, or of its activations among those of the stepper. */
-type Layer =
+type Layer = { readonly norm: BufferRange } & (
   | { readonly attention: AttentionBlock; readonly cache: number }
-  | { readonly attention: undefined; readonly block: FusedBlock; readonly activations: number };
+  | { readonly attention: undefined; readonly block: FusedBlock; readonly activations: number }
+);
 
 export function bindStep(
   kernels: KernelContext,
@@ -54,15 +57,15 @@ export function bindStep(
     const blocks: FusedBlock[] = [];
     const layers = config.blocks.map((block, index): Layer => {
       const own = weights.layers[index]!;
-      const norm = { weight: rangeOf(context.device(own.norm)), eps };
-      const source = { weights: own.block, dModel, norm };
+      const norm = rangeOf(context.device(own.norm));
+      const source = { weights: own.block, dModel, norm: { weight: norm, eps } };
       if (block.kind !== 'attention') {
         const bound = bindBlock(kernels, allocator, context, { ...source, config: block });
-        return { attention: undefined, block: bound, activations: blocks.push(bound) - 1 };
+        return { norm, attention: undefined, block: bound, activations: blocks.push(bound) - 1 };
       }
       const bound = { ...source, config: block, weights: deviceWeights(context, source) };
       const made = bindAttentionBlock(kernels, allocator, context, bound);
-      return { attention: made, cache: attention.push(made) - 1 };
+      return { norm, attention: made, cache: attention.push(made) - 1 };
     });
     const ends: Ends = {
       kernels,
@@ -128,21 +131,27 @@ function dispatchStep(
   layers: readonly Layer[],
   { memory, state: caches, rows }: StepCall<readonly Cache[]>,
 ): void {
-  const { residual, places, buffers, logits, fed } = memory;
+  const { residual, places, buffers } = memory;
   const common = { batch: rows, length: 1, x: residual, y: residual, accumulate: true };
-  embed(ends, fed, rows, residual);
-  for (const layer of layers) {
+  const steps = layers.map((layer): StepLayer => {
     if (layer.attention === undefined) {
       const call = { ...common, resets: undefined, before: {}, state: {} };
-      layer.block.step(call, buffers[layer.activations]!);
-      continue;
+      return {
+        norm: layer.norm,
+        step: (offered) => layer.block.step({ ...call, ...offered }, buffers[layer.activations]!),
+      };
     }
     const { k, v, reach } = caches[layer.cache]!;
-    dispatchAttention(layer.attention, {
-      ...{ ...common, k, v, keys: k.shape[1]!, row: 0, position: 0, reach: undefined },
-      places: placesOfCache(places, layer.cache, rows, reach),
-    });
-  }
-  writeLogits(ends, { x: residual, normed: false, stride: 1, rows, y: logits });
+    const call = { ...common, k, v, keys: k.shape[1]!, row: 0, position: 0, reach: undefined };
+    return {
+      norm: layer.norm,
+      step: (offered) =>
+        dispatchAttention(layer.attention, {
+          ...{ ...call, ...offered },
+          places: placesOfCache(places, layer.cache, rows, reach),
+        }),
+    };
+  });
+  stepLayers(ends, memory, rows, steps);
   advancePlaces(ends.kernels.gpu, places, caches.length, rows);
 }

@@ -13,6 +13,8 @@ export interface StepMemory {
   readonly logits: BufferRange;
   /** `[rows, dModel]` */
   readonly residual: BufferRange;
+  /** `[rows, dModel]`: the residual after the next layer's norm, where a layer has written it. */
+  readonly normed: BufferRange;
   /** Activations of each block. */
   readonly buffers: readonly Buffers[];
   /** Where the rows go on, for blocks whose state grows. */
@@ -133,6 +135,7 @@ function stepMemory(
     fed: floats(2, 'fed ids'),
     logits: floats(vocabSize, 'logits'),
     residual: floats(dModel, 'residual'),
+    normed: floats(dModel, 'normed'),
     places: wholeRange(allocate({ bytes: placeBytes?.(rows) ?? 0, label: 'places' })),
     buffers: shareBuffers(
       blocks.map((block) => block.stepBuffers(rows)),

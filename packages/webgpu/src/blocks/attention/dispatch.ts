@@ -4,14 +4,16 @@ import { wholeRange } from '../../gpu/gpu.ts';
 import type { BufferRange } from '../../gpu/shader.ts';
 import { attend } from '../../operations/attention.ts';
 import { project } from '../../operations/linear.ts';
+import { projectWithNorm } from '../../operations/linear-normed.ts';
 import type { PlacesOnDevice } from '../../operations/places.ts';
 import { rangeOf, type Storage, unsplitStorage } from '../../storage.ts';
+import type { NormsOfStep } from '../fused-block.ts';
 import { normedInput, normsApart } from '../normed-input.ts';
 import { type AttentionBlock, callOf, widthOf } from './block.ts';
 import { place } from './place.ts';
 
 /** A block's part in a call, with the caches that it writes to. */
-export interface AttentionMemory {
+export interface AttentionMemory extends NormsOfStep {
   readonly batch: number;
   readonly length: number;
   /** `[batch, length, dModel]` */
@@ -34,21 +36,22 @@ export interface AttentionMemory {
   readonly reach: DeviceTensor<Storage> | undefined;
 }
 
-/** Dispatches the kernels of a call. */
-export function dispatchAttention(block: AttentionBlock, memory: AttentionMemory): void {
+/** Dispatches the kernels of a call. Returns whether `next` is written. */
+export function dispatchAttention(block: AttentionBlock, memory: AttentionMemory): boolean {
   const { kernels, config, dModel, norm, weights } = block;
   const { gpu } = kernels;
   const { batch, length, x, y, accumulate, k, v, keys, row, position, places, reach } = memory;
   const inner = config.heads * config.headDim;
   const width = widthOf(config);
   const rows = batch * length;
-  gpu.allocating((allocator) => {
+  return gpu.allocating((allocator) => {
     const floats = (count: number, label: string): BufferRange =>
       wholeRange(allocator.scratch(4 * rows * count, label));
     const qkv = floats(width, 'q, k and v');
     const q = allocator.scratch(4 * rows * inner, 'q');
-    const normed = floats(normsApart(norm, rows) ? dModel : 0, 'normed');
-    const input = normedInput(kernels, norm, { x, rows, dModel, normed });
+    const apart = memory.normed === undefined && normsApart(norm, rows);
+    const normed = floats(apart ? dModel : 0, 'normed');
+    const input = normedInput(kernels, norm, { x, rows, dModel, given: memory.normed, normed });
     for (const { weight, first, outputs } of weights.inputs)
       project(kernels, weight, {
         ...input,
@@ -69,8 +72,7 @@ export function dispatchAttention(block: AttentionBlock, memory: AttentionMemory
       },
       { y: mixed, results: floats(config.heads, 'attention logSumExp') },
     );
-    project(kernels, weights.outProj, {
-      ...{ x: mixed, rows, inputs: inner, outputs: dModel, bias: weights.outProjBias, y, accumulate },
-    });
+    const product = { x: mixed, rows, inputs: inner, outputs: dModel, bias: weights.outProjBias, y, accumulate };
+    return projectWithNorm(kernels, weights.outProj, product, memory.next);
   });
 }

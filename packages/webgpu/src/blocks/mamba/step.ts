@@ -13,11 +13,12 @@ import {
   rowLoads,
   VECTOR_ROWS,
 } from '../../operations/linear.ts';
+import { projectWithNorm } from '../../operations/linear-normed.ts';
 import { planTiles } from '../../operations/linear-plan.ts';
-import { normalise } from '../../operations/rms-norm.ts';
 import { FORMATS, type Format, hasScales, type Part } from '../../storage.ts';
 import type { BufferSizes, Buffers } from '../buffers.ts';
-import type { FusedCall } from '../fused-block.ts';
+import type { FusedCall, FusedStep } from '../fused-block.ts';
+import { normedInput } from '../normed-input.ts';
 import type { MambaBlock } from './mamba.ts';
 import { projectedRow } from './sizes.ts';
 import type { BoundMamba } from './weights.ts';
@@ -59,9 +60,9 @@ function isMany(kernels: KernelContext, rows: number): boolean {
  * Runs one token a row. Few rows take three or four dispatches: norm, in_proj and convolution (with x_proj where that
  * pays); x_proj (otherwise); dt_proj, scan step and gate; out_proj. The weights are read once a row. Many rows take
  * norm, in_proj and convolution apart, with products in tiles, whose parts the next dispatch adds up where that pays.
- * The state moves on in place.
+ * The state moves on in place. Returns whether `call.next` is written.
  */
-export function step(block: MambaBlock, call: FusedCall, buffers: StepBuffers): void {
+export function step(block: MambaBlock, call: FusedStep, buffers: StepBuffers): boolean {
   const { kernels, config, dModel, weights } = block;
   const { uz, gated } = buffers;
   const { batch } = call;
@@ -74,15 +75,8 @@ export function step(block: MambaBlock, call: FusedCall, buffers: StepBuffers): 
     const x = join.channels > 0 ? partsOfJoined(config, batch, uz, join) : stepXProj(block, allocator, batch, buffers);
     stepScan(block, call, x, { uz, gated });
   });
-  project(kernels, weights.outProj, {
-    x: gated,
-    rows: batch,
-    inputs: config.dInner,
-    outputs: dModel,
-    bias: weights.outProjBias,
-    y: call.y,
-    accumulate: call.accumulate,
-  });
+  const product = { x: gated, rows: batch, inputs: config.dInner, outputs: dModel, bias: weights.outProjBias };
+  return projectWithNorm(kernels, weights.outProj, { ...product, y: call.y, accumulate: call.accumulate }, call.next);
 }
 
 /** dt, B and C of all rows, as x_proj leaves them. */
@@ -205,8 +199,8 @@ function scanGroups(
 
 /** Dispatches norm, in_proj and, for u, the convolution's step; x_proj as well where it is joined. */
 function stepInProj(
-  { kernels: { gpu }, config, dModel, norm, weights }: MambaBlock,
-  { x, batch, state }: FusedCall,
+  { kernels: { gpu }, config, dModel, norm: own, weights }: MambaBlock,
+  { x, normed, batch, state }: FusedStep,
   uz: BufferRange,
   { channels }: Joined,
 ): void {
@@ -214,6 +208,7 @@ function stepInProj(
   const { inProj, xProj } = weights;
   const outputs = dtRank + 2 * dState;
   const projects = channels > 0;
+  const norm = normed === undefined ? own : undefined;
   const wide = laneGroups(gpu, dModel);
   const workgroup = projects ? channels * wide.lanes : wide.workgroup;
   const meeting = meetingOf(gpu, inProj.format, { inputs: dModel, workgroup, norm: norm !== undefined });
@@ -243,7 +238,7 @@ function stepInProj(
         PROJECT_FORMAT: projects ? FORMATS[xProj.format as keyof typeof FORMATS] : 0,
       },
       bindings: {
-        x,
+        x: normed ?? x,
         weight: values,
         scales,
         norm: norm?.weight ?? gpu.unusedInput,
@@ -271,13 +266,13 @@ function stepInProj(
 /** The same in dispatches of their own: norm, in_proj, and the convolution's step, which adds up in_proj's parts. */
 function stepInProjOfMany(
   { kernels, config, dModel, norm, weights }: MambaBlock,
-  { x, batch: rows, state }: FusedCall,
+  { x, normed: given, batch: rows, state }: FusedStep,
   { normed, uz }: StepBuffers,
 ): void {
   const { gpu } = kernels;
   const { dInner, dConv } = config;
-  if (norm !== undefined) normalise(gpu, { ...norm, x, y: normed, rows, channels: dModel, xRow: dModel, xOffset: 0 });
-  const product = { x: norm === undefined ? x : normed, rows, inputs: dModel, outputs: 2 * dInner };
+  const input = normedInput(kernels, norm, { x, rows, dModel, given, normed });
+  const product = { x: input.x, rows, inputs: dModel, outputs: 2 * dInner };
   gpu.allocating((allocator) => {
     const { parts, splits } = projectInParts(kernels, allocator, weights.inProj, product);
     gpu.dispatch(decodeConv, {

@@ -5,10 +5,11 @@ import { ALIGNMENT, type BufferRange } from '../../gpu/shader.ts';
 import { joinedStorage } from '../../joined.ts';
 import type { KernelContext } from '../../operations/kernel-context.ts';
 import { project, projectionRefusal } from '../../operations/linear.ts';
+import { projectWithNorm } from '../../operations/linear-normed.ts';
 import { activate } from '../../operations/multiply.ts';
 import { rangeOf, type Storage } from '../../storage.ts';
 import type { BufferSize, BufferSizes, Buffers } from '../buffers.ts';
-import type { FusedCall, FusedKind, RmsNorm } from '../fused-block.ts';
+import type { FusedKind, FusedStep, RmsNorm } from '../fused-block.ts';
 import { normedInput, normsApart } from '../normed-input.ts';
 
 /**
@@ -39,7 +40,7 @@ export const mlp: FusedKind<'mlp'> = {
     const bound = weights as MlpWeights<DeviceTensor<Storage>>;
     const block: MlpBlock = { kernels, config, dModel, norm, weights: bound, joined: joinedOf(config, bound) };
     const buffers = (rows: number): BufferSizes<Name> => buffersOf(block, rows);
-    const run = (call: FusedCall, memory: Buffers): void => runMlp(block, call, memory as Buffers<Name>);
+    const run = (call: FusedStep, memory: Buffers): boolean => runMlp(block, call, memory as Buffers<Name>);
     // Each token is computed by itself, so a step is a prefill of one token.
     return {
       slotsInPlace: [],
@@ -75,13 +76,15 @@ function buffersOf({ config, dModel, norm }: MlpBlock, rows: number): BufferSize
 
 /**
  * Runs gate and up, activation and product, and down: three dispatches, four where gate and up are apart, and one for
- * the norm where there are many rows.
+ * the norm where there are many rows, unless the block before has written them. Returns whether `call.next` is written.
  */
-function runMlp(block: MlpBlock, call: FusedCall, buffers: Buffers<Name>): void {
+function runMlp(block: MlpBlock, call: FusedStep, buffers: Buffers<Name>): boolean {
   const { kernels, config, dModel, weights, joined } = block;
   const { dHidden, activation } = config;
   const rows = call.batch * call.length;
-  const { x, norm } = normedInput(kernels, block.norm, { x: call.x, rows, dModel, normed: buffers.normed });
+  const { x, norm } = normedInput(kernels, block.norm, {
+    ...{ x: call.x, rows, dModel, given: call.normed, normed: buffers.normed },
+  });
   const inner = (weight: Storage, bias: BufferRange | undefined, y: BufferRange): void =>
     project(kernels, weight, { x, rows, inputs: dModel, outputs: dHidden, bias, norm, y });
   const range = (tensor: DeviceTensor<Storage> | undefined): BufferRange | undefined => tensor && rangeOf(tensor);
@@ -105,13 +108,6 @@ function runMlp(block: MlpBlock, call: FusedCall, buffers: Buffers<Name>): void 
     scale: 1,
     size: rows * dHidden,
   });
-  project(kernels, down.storage, {
-    x: buffers.hidden,
-    rows,
-    inputs: dHidden,
-    outputs: dModel,
-    bias: range(weights.downBias),
-    y: call.y,
-    accumulate: call.accumulate,
-  });
+  const product = { x: buffers.hidden, rows, inputs: dHidden, outputs: dModel, bias: range(weights.downBias) };
+  return projectWithNorm(kernels, down.storage, { ...product, y: call.y, accumulate: call.accumulate }, call.next);
 }
