@@ -29,6 +29,8 @@ struct Args {
 @group(0) @binding(7) var<storage, read_write> state: array<f32>; // [batch, dim, states]
 @group(0) @binding(8) var<storage, read_write> y: array<f32>; // [batch, dim]
 
+alias Value = vec4f;
+
 override WORKGROUP: u32 = 64u;
 override LANES: u32 = 4u;
 override MIXER_NORM: bool = false;

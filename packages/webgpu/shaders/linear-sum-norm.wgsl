@@ -17,6 +17,8 @@ struct Args {
 @group(0) @binding(4) var<storage, read_write> y: array<vec4f>; // the residual [rows, quads]
 @group(0) @binding(5) var<storage, read_write> normed: array<vec4f>; // [rows, quads]
 
+alias Value = vec4f;
+
 override WORKGROUP: u32 = 256u;
 override BIAS: bool = false;
 const EACH: u32 = 1u; // constant: vec4s of a row for each lane

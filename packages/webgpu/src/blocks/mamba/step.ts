@@ -278,8 +278,8 @@ function stepInProjOfMany(
     gpu.dispatch(decodeConv, {
       constants: { TAPS: dConv },
       overrides: { BIAS: weights.inProjBias !== undefined, CONV_BIAS: weights.convBias !== undefined },
-      bindings: { parts, constants: weights.decode, state: state.conv!, uz },
-      uniforms: { rows, dim: dInner, splits },
+      bindings: { x: parts, constants: weights.decode, state: state.conv!, uz },
+      uniforms: { rows, dim: dInner, parts: splits },
       workgroups: gpu.grid(Math.ceil((2 * rows * dInner) / 64)),
     });
   });
