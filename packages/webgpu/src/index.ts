@@ -6,6 +6,7 @@ export type { Counters } from './gpu/counters.ts';
 export type { ProfileEntry } from './gpu/profile-entry.ts';
 export type { Toggles } from './gpu/toggles.ts';
 export type { AttentionVariant } from './operations/attention-variant.ts';
+export type { ProductVariant } from './operations/linear-plan.ts';
 export type { MatrixPrecision } from './operations/matrix-precision.ts';
 export type { EulerBackwardLayout, ScanBackwardVariant } from './operations/selective-scan-backward-plan.ts';
 export type { ScanVariant } from './operations/selective-scan-plan.ts';

@@ -1,6 +1,7 @@
 import { checkBoolean, checkNumber, checkOneOf, checkOptions, invalid } from '@mamba/core/driver';
 import type { Toggles } from './gpu/toggles.ts';
 import type { AttentionVariant } from './operations/attention-variant.ts';
+import type { ProductVariant } from './operations/linear-plan.ts';
 import type { MatrixPrecision } from './operations/matrix-precision.ts';
 import type { ScanBackwardVariant } from './operations/selective-scan-backward-plan.ts';
 import type { ScanVariant } from './operations/selective-scan-plan.ts';
@@ -53,6 +54,8 @@ export interface TestingOptions {
   readonly ssdVariant?: SsdVariant | undefined;
   /** Forces the layout of attention. */
   readonly attentionVariant?: AttentionVariant | undefined;
+  /** Forces the tiles of products of many rows. */
+  readonly productVariant?: ProductVariant | undefined;
 }
 
 const OPTIONS: readonly (keyof WebGpuOptions)[] = [
@@ -68,6 +71,14 @@ const OPTIONS: readonly (keyof WebGpuOptions)[] = [
   'testing',
 ];
 
+const VARIANTS: readonly (keyof TestingOptions)[] = [
+  'scanVariant',
+  'scanBackwardVariant',
+  'ssdVariant',
+  'attentionVariant',
+  'productVariant',
+];
+
 /** @throws MambaError `invalid-argument` on unknown options or values. */
 export function checkWebGpuOptions(options: WebGpuOptions): void {
   checkOptions('webgpu', options, OPTIONS);
@@ -79,16 +90,9 @@ export function checkWebGpuOptions(options: WebGpuOptions): void {
   if (matrixPrecision !== undefined)
     checkOneOf('webgpu.matrixPrecision', matrixPrecision, ['float32', 'float16x2', 'float16']);
   if (spareBytes !== undefined) checkNumber('webgpu.spareBytes', spareBytes, 0, Number.MAX_SAFE_INTEGER);
-  if (testing !== undefined)
-    checkOptions('webgpu.testing', testing, ['scanVariant', 'scanBackwardVariant', 'ssdVariant', 'attentionVariant']);
-  const objects = {
-    device,
-    gpu,
-    'testing.scanVariant': testing?.scanVariant,
-    'testing.scanBackwardVariant': testing?.scanBackwardVariant,
-    'testing.ssdVariant': testing?.ssdVariant,
-    'testing.attentionVariant': testing?.attentionVariant,
-  };
+  if (testing !== undefined) checkOptions('webgpu.testing', testing, VARIANTS);
+  const variants = VARIANTS.map((name) => [`testing.${name}`, testing?.[name]]);
+  const objects = { device, gpu, ...Object.fromEntries(variants) };
   for (const [name, value] of Object.entries(objects))
     if (value !== undefined && (typeof value !== 'object' || value === null))
       throw invalid(`webgpu.${name}`, String(value), 'an object');

@@ -57,6 +57,30 @@ test.each(shapes.flatMap(({ dtypes, ...shape }) => dtypes.map((dtype) => ({ ...s
   },
 );
 
+test.each([
+  { extent: 64, splits: 1, dispatches: 1 },
+  { extent: 64, splits: 3, dispatches: 2 },
+  { extent: 128, splits: 1, dispatches: 1 },
+  { extent: 128, splits: 5, dispatches: 2 },
+] as const)('forced tiles of $extent in $splits parts', async ({ dispatches, ...productVariant }) => {
+  const forced = await webgpu({ testing: { productVariant } }).create();
+  const [rows, inputs, outputs] = [9, 300, 70];
+  const host = Float32Array.from({ length: outputs * inputs }, (_, i) => Math.sin(i * 0.7));
+  const results = [backend, forced].map((each) => {
+    const x = each.upload({ dtype: 'float32', shape: [rows, inputs], data: host.subarray(0, rows * inputs) });
+    const weight = each.upload({ dtype: 'float32', shape: [outputs, inputs], data: host }, { role: 'matrix' });
+    const before = countersOf(each).dispatches;
+    const y = each.linear(x, weight);
+    if (each === forced) expect(countersOf(each).dispatches - before).toBe(dispatches);
+    const values = each.read(y);
+    for (const tensor of [x, weight, y]) tensor.dispose();
+    return values;
+  });
+  const [expected, actual] = await Promise.all(results);
+  for (const [index, value] of actual!.entries()) expect(value).toBeCloseTo(expected![index]!, 3);
+  await forced.dispose();
+});
+
 const gradients = [
   { form: '64 × 64, in vec4s', rows: 33, inputs: 64, outputs: 96, dtypes: ['float32', 'float16', 'q8'] },
   { form: '64 × 64', rows: 41, inputs: 70, outputs: 37, dtypes: ['float32', 'bfloat16', 'q8', 'q4'] },

@@ -88,6 +88,17 @@ describe('mamba-bench kernels', () => {
     for (const name of ['linear backward, x', 'linear backward, weight']) expect(out).toContain(name);
   });
 
+  it('times products on webgpu by the rule and in forced tiles, and their parts apart', async () => {
+    const product = ['--section', 'linear', '--product', '9x96x80', '--tiles', '64:1,64:3', '--precision', 'float32'];
+    const { status, out, err } = await run('--backend', 'webgpu', '--quick', ...product, '--dtype', 'float16');
+    expect(`${status} ${err}`).toBe('0 ');
+    const lines = out.trim().split('\n');
+    expect(lines.map((line) => /tiles (\S+)/.exec(line)?.[1])).toEqual(['rule', '64:1', '64:3']);
+    for (const line of lines) expect(line).toMatch(/^linear float16 .* rows 9 {2}inputs 96 {2}outputs 80 .* GB\/s/);
+    expect(lines[2]).toMatch(/ linear \S+ {2}linear-sum \S+$/);
+    expect(lines[1]).not.toContain('linear-sum');
+  });
+
   it('times small operations on webgpu', async () => {
     const { status, out, err } = await run('--backend', 'webgpu', '--quick', '--section', 'small', 'sample');
     expect(`${status} ${err}`).toBe('0 ');
@@ -100,6 +111,8 @@ describe('mamba-bench kernels', () => {
     [['--backend', 'webgpu', '--section', 'length'], 'there is no section of webgpu "length"'],
     [['--backend', 'reference'], 'Allowed choices are cpu, webgpu'],
     [['--shape', '1x2'], '"1x2" is not of the form 1x512x2048'],
+    [['--product', '1x2'], '"1x2" is not of the form 64x768x50280'],
+    [['--tiles', '32:1'], '"32:1" is not of the form 64:2'],
     [['--backward-layout', '4:64'], '"4:64" is not of the form 4:1:64:16:16:3:0:16:512'],
     [['--seconds', '0'], '"0" is not a positive number'],
   ])('refuses %j', async (args, message) => {

@@ -6,9 +6,11 @@ import { measureWebGpu } from '../kernels/webgpu/sections.ts';
 import {
   type ForcedBackwardLayout,
   type ForcedLayout,
+  type ForcedTiles,
   KERNEL_MODELS,
   type ModelName,
   PRECISIONS,
+  type ProductExtents,
   type ScanExtents,
   WEBGPU_SECTIONS,
   type WebGpuKernelOptions,
@@ -37,6 +39,8 @@ interface KernelsFlags {
   readonly shape?: readonly ScanExtents[];
   readonly layout?: readonly ForcedLayout[];
   readonly backwardLayout?: readonly ForcedBackwardLayout[];
+  readonly product?: readonly ProductExtents[];
+  readonly tiles?: readonly ForcedTiles[];
   readonly model?: readonly ModelName[];
   readonly dtype?: readonly DType[];
 }
@@ -78,6 +82,16 @@ export function addKernelsCommand(program: Command, terminal: Terminal, finish: 
       splitParsed(backwardLayoutOf, '4:1:64:16:16:3:0:16:512'),
     )
     .option(
+      '--product <RxIxO...>',
+      'of linear: rows, inputs and outputs: 64x768x50280',
+      splitParsed(shapeOf, '64x768x50280'),
+    )
+    .option(
+      '--tiles <e:n...>',
+      "of linear: also forced tiles of many rows; a tile's rows and outputs, 64 or 128, and parts of the inputs: 64:2",
+      splitParsed(tilesOf, '64:2'),
+    )
+    .option(
       '--in-a-row',
       'of scan and scan-backward: by the clock over many calls in a row, without a pass for each dispatch',
     )
@@ -86,15 +100,20 @@ export function addKernelsCommand(program: Command, terminal: Terminal, finish: 
       `of models, prefills and batches: ${KERNEL_MODELS.join(', ')}`,
       splitNames(KERNEL_MODELS, 'model'),
     )
-    .option('--dtype <type...>', `weights of models: ${DTYPES.join(', ')}`, splitNames(DTYPES, 'dtype'))
+    .option(
+      '--dtype <type...>',
+      `weights of linear, models and batches: ${DTYPES.join(', ')}`,
+      splitNames(DTYPES, 'dtype'),
+    )
     .action(async (flags: KernelsFlags) => finish(await kernelsCommand(flags, terminal)));
 }
 
 const DTYPES: readonly DType[] = ['float32', 'float16', 'bfloat16', 'q8', 'q4'];
 
-function shapeOf(text: string): ScanExtents | undefined {
-  const [, batch, dim, length] = /^(\d+)x(\d+)x(\d+)$/.exec(text) ?? [];
-  return batch === undefined ? undefined : [Number(batch), Number(dim), Number(length)];
+/** Three sizes: of a scan, or of a product. */
+function shapeOf(text: string): ScanExtents | ProductExtents | undefined {
+  const [, first, second, third] = /^(\d+)x(\d+)x(\d+)$/.exec(text) ?? [];
+  return first === undefined ? undefined : [Number(first), Number(second), Number(third)];
 }
 
 function layoutOf(text: string): ForcedLayout | undefined {
@@ -107,6 +126,12 @@ function layoutOf(text: string): ForcedLayout | undefined {
     steps: Number(steps),
   };
   return { text, euler, chunkLength: Number(chunkLength) };
+}
+
+function tilesOf(text: string): ForcedTiles | undefined {
+  const [, extent, splits] = /^(64|128):([1-9]\d*)$/.exec(text) ?? [];
+  if (extent === undefined) return undefined;
+  return { text, variant: { extent: Number(extent) as 64 | 128, splits: Number(splits) } };
 }
 
 function backwardLayoutOf(text: string): ForcedBackwardLayout | undefined {
@@ -165,6 +190,8 @@ async function webgpuKernels(flags: KernelsFlags, print: (line: string) => void)
       shapes: flags.shape ?? [],
       layouts: flags.layout ?? [],
       backwardLayouts: flags.backwardLayout ?? [],
+      products: flags.product ?? [],
+      tiles: flags.tiles ?? [],
       inARow: flags.inARow === true,
       models: flags.model ?? [],
       dtypes: flags.dtype ?? [],

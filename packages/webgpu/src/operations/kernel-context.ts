@@ -1,5 +1,6 @@
 import type { Gpu } from '../gpu/gpu.ts';
 import type { AttentionVariant } from './attention-variant.ts';
+import type { ProductVariant } from './linear-plan.ts';
 import type { MatrixPrecision } from './matrix-precision.ts';
 import { findMatrixUnits, type MatrixUnits } from './matrix-units.ts';
 import { Places } from './places.ts';
@@ -15,6 +16,7 @@ export interface KernelOptions {
   readonly scanBackwardVariant?: ScanBackwardVariant | undefined;
   readonly ssdVariant?: SsdVariant | undefined;
   readonly attentionVariant?: AttentionVariant | undefined;
+  readonly productVariant?: ProductVariant | undefined;
 }
 
 /** A device, and all else that decides which kernels run on it. */
@@ -30,10 +32,11 @@ export interface KernelContext {
   readonly scanBackwardVariant: ScanBackwardVariant | undefined;
   readonly ssdVariant: SsdVariant | undefined;
   readonly attentionVariant: AttentionVariant | undefined;
+  readonly productVariant: ProductVariant | undefined;
 }
 
 export function kernelContext(gpu: Gpu, { matrixPrecision = 'float32', ...variants }: KernelOptions): KernelContext {
-  const { scanVariant, scanBackwardVariant, ssdVariant, attentionVariant } = variants;
+  const { scanVariant, scanBackwardVariant, ssdVariant, attentionVariant, productVariant } = variants;
   const matrixUnits = findMatrixUnits(gpu, matrixPrecision);
   return {
     gpu,
@@ -44,5 +47,6 @@ export function kernelContext(gpu: Gpu, { matrixPrecision = 'float32', ...varian
     scanBackwardVariant,
     ssdVariant,
     attentionVariant,
+    productVariant,
   };
 }

@@ -36,6 +36,18 @@ describe('the plan of a product', () => {
     });
   });
 
+  test('takes the tiles that are forced, in as many parts as have inputs', () => {
+    const sizes = { rows: 64, depth: 768, outputs: 50280 };
+    const context = { gpu, matrixUnits: halves };
+    const splits = (wanted: number) =>
+      planTiles({ ...context, productVariant: { extent: 64, splits: wanted } }, sizes, {});
+    expect(splits(1)).toEqual({ shader: 'matrix', side: 2, extent: 64, splits: 1 });
+    expect([2, 12, 13, 24, 100].map((wanted) => splits(wanted).splits)).toEqual([2, 12, 12, 24, 24]);
+    const units = { ...halves, side: 2 } as const;
+    const large = { extent: 128, splits: 1 } as const;
+    expect(() => planTiles({ gpu, matrixUnits: units, productVariant: large }, sizes, {})).toThrow('extent 128');
+  });
+
   test('makes no more parts than one binding holds', () => {
     const small = { maxBinding: 4 * 64 * 768 * 5 };
     expect(planTiles({ gpu: small, matrixUnits: undefined }, { rows: 64, depth: 1536, outputs: 768 }, {}).splits).toBe(

@@ -1,5 +1,6 @@
 /** The layout of a product of many rows over the device. docs/performance/h100.md has the measurements. */
-import type { KernelContext } from './kernel-context.ts';
+import { invalid } from '@mamba/core/driver';
+import type { MatrixUnits } from './matrix-units.ts';
 
 /** The sizes of a product: y `[rows, outputs]`, each of it a sum of `depth` products. */
 export interface ProductSizes {
@@ -25,6 +26,19 @@ export interface Tiling {
   readonly splits: number;
 }
 
+/** A layout that is forced in place of the rule. */
+export interface ProductVariant {
+  readonly extent: Tiling['extent'];
+  /** Parts of the inputs; as many as have some, and as one binding holds, where that is fewer. */
+  readonly splits: number;
+}
+
+interface PlanContext {
+  readonly gpu: { readonly maxBinding: number };
+  readonly matrixUnits: MatrixUnits | undefined;
+  readonly productVariant?: ProductVariant | undefined;
+}
+
 /** The fewest inputs worth a part of their own. */
 const SHORTEST_SPLIT = 64;
 /** Workgroups that an H100 holds at once, two large tiles on each of 132 multiprocessors. */
@@ -39,15 +53,19 @@ const LARGE = 128;
 const LONGEST_TURNED = 2048;
 const LONGEST_WEIGHT_TURNED = 8192;
 
+/** @throws MambaError `invalid-argument` where a variant forces tiles that the device does not take */
 export function planTiles(
-  { gpu, matrixUnits: units }: Pick<KernelContext, 'matrixUnits'> & { readonly gpu: { readonly maxBinding: number } },
+  { gpu, matrixUnits: units, productVariant: forced }: PlanContext,
   sizes: ProductSizes,
   turned: Turned,
 ): Tiling {
   const { rows, depth, outputs } = sizes;
-  const extent = units ? filling(sizes, units.side !== 2) : extentOf(sizes, turned);
-  const splits = splitsOf(tilesOf(sizes, extent), depth, turned);
-  const most = Math.min(Math.floor(depth / SHORTEST_SPLIT), Math.floor(gpu.maxBinding / (4 * rows * outputs)));
+  if (forced?.extent === 128 && units?.side === 2)
+    throw invalid('webgpu.testing.productVariant', 'extent 128', '64, since larger tiles exceed workgroup memory');
+  const extent = forced?.extent ?? (units ? filling(sizes, units.side !== 2) : extentOf(sizes, turned));
+  const splits =
+    forced?.splits ?? Math.min(splitsOf(tilesOf(sizes, extent), depth, turned), Math.floor(depth / SHORTEST_SPLIT));
+  const most = Math.floor(gpu.maxBinding / (4 * rows * outputs));
   // Both shaders give each part the same number of slices, so that the last parts may be left with none.
   const slices = Math.ceil(depth / (units || extent === 64 ? 32 : 16));
   const each = Math.ceil(slices / Math.max(1, Math.min(splits, most)));

@@ -6,12 +6,10 @@ import type { Backend } from '@mamba/core';
 import { type MatrixPrecision, webgpu } from '@mamba/webgpu';
 import type { Heat } from './heater.ts';
 import { random, repeatedMatrix, tensor } from './operands.ts';
-import { type Session, withDevice } from './session.ts';
-import { deviceTime } from './timing.ts';
+import { type ForcedTiles, type ProductExtents, type Session, withDevice } from './session.ts';
+import { deviceTime, deviceTimes } from './timing.ts';
 
-type Product = readonly [rows: number, inputs: number, outputs: number];
-
-const FEW_ROWS: readonly Product[] = [
+const FEW_ROWS: readonly ProductExtents[] = [
   [1, 768, 3072],
   [1, 1536, 80],
   [1, 1536, 768],
@@ -21,7 +19,7 @@ const FEW_ROWS: readonly Product[] = [
   [1, 2560, 50280],
 ];
 
-const MANY_ROWS: readonly Product[] = [
+const MANY_ROWS: readonly ProductExtents[] = [
   [512, 768, 3072],
   [4096, 768, 3072],
   [16384, 768, 3072],
@@ -30,30 +28,50 @@ const MANY_ROWS: readonly Product[] = [
   [4096, 4096, 4096],
 ];
 
-/** Bytes of a weight, with its part of the scale of a block. */
-const BYTES = { float32: 4, float16: 2, q8: 34 / 32, q4: 18 / 32 } as const;
+/** Most rows of a step, which reads each of its weights once from memory. */
+const BATCH = 256;
 
+/** Bytes of a weight, with its part of the scale of a block. */
+const BYTES = { float32: 4, float16: 2, bfloat16: 2, q8: 34 / 32, q4: 18 / 32 } as const;
+
+/** Products by the backend's own rule, and those of many rows in forced tiles as well. */
 export function linear(session: Session): Promise<void> {
-  const { quick, precisions } = session;
-  const few = quick ? ([[1, 64, 128]] as const) : FEW_ROWS;
-  const many = quick ? ([[40, 64, 96]] as const) : MANY_ROWS;
+  const { precisions, tiles } = session;
   return withDevice(session, async (device, heat) => {
     for (const matrixPrecision of precisions) {
-      const backend = await webgpu({ device, profile: true, matrixPrecision }).create();
-      const exact = matrixPrecision === 'float32';
-      if (exact || backend.details.matrixUnits !== 'not used') {
-        for (const dtype of exact ? (['float32', 'float16', 'q8', 'q4'] as const) : (['float32', 'float16'] as const)) {
-          for (const product of exact ? [...few, ...many] : many)
-            await measure(session, { backend, heat, matrixPrecision, dtype, product });
+      for (const forced of [undefined, ...tiles]) {
+        const testing = { productVariant: forced?.variant };
+        const backend = await webgpu({ device, profile: true, matrixPrecision, testing }).create();
+        const exact = matrixPrecision === 'float32';
+        if (exact || backend.details.matrixUnits !== 'not used') {
+          for (const dtype of dtypesOf(session, exact)) {
+            for (const product of productsOf(session, exact && forced === undefined))
+              await measure(session, { backend, heat, matrixPrecision, forced, dtype, product });
+          }
         }
+        await backend.dispose();
       }
-      await backend.dispose();
     }
   });
 }
 
+const QUICK: readonly ProductExtents[] = [
+  [1, 64, 128],
+  [40, 64, 96],
+];
+
+function dtypesOf({ dtypes }: Session, exact: boolean): readonly (keyof typeof BYTES)[] {
+  if (dtypes.length > 0) return dtypes.filter((dtype) => dtype in BYTES) as (keyof typeof BYTES)[];
+  return exact ? ['float32', 'float16', 'q8', 'q4'] : ['float32', 'float16'];
+}
+
+function productsOf({ products, quick }: Session, few: boolean): readonly ProductExtents[] {
+  const own = quick ? QUICK : [...FEW_ROWS, ...MANY_ROWS];
+  return (products.length > 0 ? products : own).filter(([rows]) => few || rows > 1);
+}
+
 /** Products of a training step of mamba-130m, 8 × 2048 tokens, and one that is square. */
-const TRAINED: readonly Product[] = [
+const TRAINED: readonly ProductExtents[] = [
   [16384, 768, 3072],
   [16384, 1536, 80],
   [16384, 48, 1536],
@@ -91,13 +109,14 @@ interface ProductRun {
   readonly backend: Backend;
   readonly heat: Heat | undefined;
   readonly matrixPrecision: MatrixPrecision;
+  readonly forced: ForcedTiles | undefined;
   readonly dtype: keyof typeof BYTES;
-  readonly product: Product;
+  readonly product: ProductExtents;
 }
 
 async function measure(
-  { quick, report }: Session,
-  { backend, heat, matrixPrecision, dtype, product: [rows, inputs, outputs] }: ProductRun,
+  { quick, report, tiles }: Session,
+  { backend, heat, matrixPrecision, forced, dtype, product: [rows, inputs, outputs] }: ProductRun,
 ): Promise<void> {
   const x = tensor(backend, [rows, inputs]);
   const host = repeatedMatrix(
@@ -105,9 +124,10 @@ async function measure(
     [outputs, inputs],
     random(Math.min(outputs, 96) * inputs),
   );
-  // Several copies of a small matrix, so that it does not come from a cache.
+  // Several copies of a small matrix, so that few rows do not find it in a cache, as those of a step do not.
   const bytes = inputs * outputs * BYTES[dtype];
-  const copies = rows === 1 ? Math.max(1, Math.min(12, Math.ceil(1e8 / bytes))) : 1;
+  const few = rows <= BATCH;
+  const copies = few ? Math.max(1, Math.min(12, Math.ceil(1e8 / bytes))) : 1;
   const weights = Array.from({ length: copies }, () => {
     heat?.(30);
     return backend.upload(host, { dtype, role: 'matrix' });
@@ -116,16 +136,19 @@ async function measure(
   const call = (): void => {
     for (const weight of weights) backend.linear(x, weight).dispose();
   };
-  const microseconds = (await deviceTime(backend, call, { quick, heat })) / copies;
+  const times = await deviceTimes(backend, call, { quick, heat });
+  const microseconds = times.microseconds / copies;
+  const kernels = Object.entries(times.kernels).map(([stem, time]) => [stem, time / copies]);
   report({
     name: `linear ${dtype}`,
     microseconds,
     rows,
     inputs,
     outputs,
-    ...(rows === 1
-      ? { 'GB/s': bytes / microseconds / 1000 }
-      : { matrixPrecision, 'TFLOP/s': (2 * rows * inputs * outputs) / microseconds / 1e6 }),
+    ...(tiles.length > 0 ? { tiles: forced?.text ?? 'rule' } : {}),
+    ...(few ? { 'GB/s': bytes / microseconds / 1000 } : {}),
+    ...(rows > 1 ? { matrixPrecision, 'TFLOP/s': (2 * rows * inputs * outputs) / microseconds / 1e6 } : {}),
+    ...(kernels.length > 1 ? Object.fromEntries(kernels) : {}),
   });
   for (const item of [x, ...weights]) item.dispose();
 }

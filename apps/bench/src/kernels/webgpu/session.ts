@@ -1,6 +1,6 @@
 /** The session that the sections of the webgpu kernels share: options, rows of the report, and a device. */
 import type { DType } from '@mamba/core';
-import type { EulerBackwardLayout, MatrixPrecision, ScanVariant, Toggles } from '@mamba/webgpu';
+import type { EulerBackwardLayout, MatrixPrecision, ProductVariant, ScanVariant, Toggles } from '@mamba/webgpu';
 import { type Heat, heater } from './heater.ts';
 
 export interface WebGpuKernelOptions {
@@ -16,11 +16,15 @@ export interface WebGpuKernelOptions {
   readonly layouts: readonly ForcedLayout[];
   /** The same of backward scans. */
   readonly backwardLayouts: readonly ForcedBackwardLayout[];
+  /** Sizes of products of `linear`; empty: the section's own. */
+  readonly products: readonly ProductExtents[];
+  /** Tiles of products of `linear` that are forced beside the rule. */
+  readonly tiles: readonly ForcedTiles[];
   /** Times scans by the clock over many calls in a row, without the device's timestamps. */
   readonly inARow: boolean;
   /** Names of sizes; empty: the section's own. */
   readonly models: readonly ModelName[];
-  /** Dtypes of the matrices of `models` and `batches`; empty: the section's own. */
+  /** Dtypes of the matrices of `models`, `batches` and `linear`; empty: the section's own. */
   readonly dtypes: readonly DType[];
 }
 
@@ -50,6 +54,14 @@ export const KERNEL_MODELS = ['mamba-130m', 'mamba-370m', 'mamba-1.4b', 'mamba-2
 export type ModelName = (typeof KERNEL_MODELS)[number];
 
 export type ScanExtents = readonly [batch: number, dim: number, length: number];
+
+export type ProductExtents = readonly [rows: number, inputs: number, outputs: number];
+
+export interface ForcedTiles {
+  /** As the user wrote it: `extent:parts of the inputs`. */
+  readonly text: string;
+  readonly variant: ProductVariant;
+}
 
 export interface ForcedLayout {
   /** The layout as the user wrote it: `lanes:channels:slices:steps:chunk length`. */
