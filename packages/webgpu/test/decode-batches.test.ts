@@ -4,38 +4,19 @@ import { seededWeights } from '@mamba/conformance';
 import { createModel, modelConfig } from '@mamba/core';
 import { expect, test } from 'vitest';
 import { webgpu } from '../src/index.ts';
-import { MATRIX_FEATURES } from '../src/operations/matrix-units.ts';
-import { type DeviceFacts, recordingDevice } from './recording-device.ts';
+import { H100 } from './h100.ts';
+import { recordingDevice } from './recording-device.ts';
 
-const FACTS = {
-  limits: {
-    maxStorageBufferBindingSize: 2 ** 31 - 4,
-    maxBufferSize: 2 ** 38,
-    maxComputeWorkgroupStorageSize: 49_152,
-    maxComputeInvocationsPerWorkgroup: 1024,
-    maxComputeWorkgroupSizeX: 1024,
-    maxComputeWorkgroupsPerDimension: 65_535,
-    maxStorageBuffersPerShaderStage: 10,
-    minUniformBufferOffsetAlignment: 256,
-  },
-  features: new Set(['subgroups', ...MATRIX_FEATURES]),
-  adapterInfo: {
-    subgroupMinSize: 32,
-    subgroupMaxSize: 32,
-    subgroupMatrixConfigs: [{ componentType: 'f16', resultComponentType: 'f32', M: 16, N: 16, K: 16 }],
-  },
-} as unknown as DeviceFacts;
-
-const config = modelConfig({ layers: 2, dModel: 768, vocabSize: 50 });
+const config = modelConfig({ layers: 2, dModel: 768, vocabSize: 52 });
 
 const FEW = ['decode-in-proj/stored', 'decode-scan/summed', 'linear-vector/stored'];
 
 /** The dispatches of many rows, with those between x_proj and out_proj, and the shader of products. */
 function manyOf(product: string, ...between: string[]): Omit<Expected, 'rows' | 'precision'> {
   return {
-    first: ['rms-norm'],
+    first: ['rms-norm/floats'],
     layer: [product, 'decode-conv', product, ...between, product, 'linear-sum-norm'],
-    last: [product, 'linear-sum'],
+    last: [product, 'linear-sum/floats'],
   };
 }
 
@@ -51,17 +32,17 @@ const summed = 'decode-scan/summed';
 
 test.each<Expected>([
   ...[1, 8].map((rows): Expected => ({ rows, precision: 'float16', first: [], layer: FEW, last: FEW.slice(2) })),
-  ...[9, 64, 128].map((rows): Expected => ({ rows, precision: 'float16', ...manyOf('linear-matrix', summed) })),
+  ...[9, 64, 128].map((rows): Expected => ({ rows, precision: 'float16', ...manyOf('linear-matrix/quads', summed) })),
   ...[17, 64, 128].map((rows): Expected => ({ rows, precision: 'float32', ...manyOf('linear', summed) })),
   // Every workgroup of the scan would add up too much.
-  { rows: 256, precision: 'float16', ...manyOf('linear-matrix', 'linear-sum', 'decode-scan/stored') },
+  { rows: 256, precision: 'float16', ...manyOf('linear-matrix/quads', 'linear-sum/floats', 'decode-scan/stored') },
   // in_proj reads the weights once a row, and out_proj runs in tiles.
   {
     rows: 16,
     precision: 'float32',
     first: [],
     layer: [...FEW.slice(0, 2), 'linear', 'linear-sum-norm'],
-    last: ['linear', 'linear-sum'],
+    last: ['linear', 'linear-sum/floats'],
   },
 ])('a step of $rows rows in $precision', async ({ rows, precision, first, layer, last }) => {
   expect(await stepOf(rows, precision)).toEqual(['embedding', ...first, ...layer, ...layer, ...last]);
@@ -70,7 +51,7 @@ test.each<Expected>([
 /** The shaders of a step's dispatches, with the first of their links' choices. */
 async function stepOf(batch: number, matrixPrecision: 'float32' | 'float16'): Promise<string[]> {
   let shaders: string[] = [];
-  const device = recordingDevice(FACTS, (label) => shaders.push(label.replace(/[- ]\w*subgroup.*| .*/, '')));
+  const device = recordingDevice(H100, (label) => shaders.push(label.replace(/[- ]\w*subgroup.*| .*/, '')));
   const backend = await webgpu({ device, matrixPrecision }).create();
   const model = await createModel(backend, config, seededWeights(config, 3), { weights: 'float16' });
   const ids = Array.from({ length: batch }, () => [1]);
