@@ -160,7 +160,7 @@ describe('a profile', () => {
     const profile = await profileOf(backend);
     expect(profile.map(({ label, dispatches }) => [label.split(' ')[0], dispatches]).sort()).toEqual([
       ['add', 2],
-      ['rms-norm', 1],
+      ['rms-norm/floats', 1],
     ]);
     for (const { nanoseconds } of profile) expect(nanoseconds).toBeGreaterThanOrEqual(0);
     expect(await profileOf(backend)).toEqual([]);

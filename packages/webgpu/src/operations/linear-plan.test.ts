@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { type ProductSizes, planTiles, type Turned } from './linear-plan.ts';
+import { planTiles, type Turned } from './linear-plan.ts';
 import type { MatrixUnits } from './matrix-units.ts';
 
 const gpu = { maxBinding: 2 ** 31 };
@@ -26,14 +26,15 @@ describe('the plan of a product', () => {
     }
   });
 
-  test('takes large tiles where they fill a device, and all inputs at once', () => {
-    const sizes: ProductSizes = { rows: 64, depth: 768, outputs: 50280 };
-    expect(planTiles({ gpu, matrixUnits: halves }, sizes, {})).toEqual({
+  test('takes large tiles where they fill a device and no half of them is empty, and all inputs at once', () => {
+    const head = { depth: 768, outputs: 50280 };
+    expect(planned(65, head.depth, head.outputs, halves)).toEqual({
       shader: 'matrix',
       side: 4,
       extent: 128,
       splits: 1,
     });
+    expect(planned(64, head.depth, head.outputs, halves)).toMatchObject({ extent: 64, splits: 1 });
   });
 
   test('takes the tiles that are forced, in as many parts as have inputs', () => {

@@ -83,7 +83,8 @@ function tilesOf({ rows, outputs }: ProductSizes, extent: number): number {
 
 /** Large tiles, where they are allowed and fill the device. */
 function filling(sizes: ProductSizes, large: boolean): Tiling['extent'] {
-  return large && tilesOf(sizes, 128) >= LARGE ? 128 : 64;
+  const halfEmpty = Math.min(sizes.rows, sizes.outputs) <= 64;
+  return large && !halfEmpty && tilesOf(sizes, 128) >= LARGE ? 128 : 64;
 }
 
 /** The tiles of float32 lanes. */
