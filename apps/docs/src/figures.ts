@@ -35,7 +35,8 @@ const decode = (model: string): number => {
 
 const prefill = (batch: number): number => {
   const name = 'prefill mamba-130m float16';
-  const meets = (row: KernelRow): boolean => row.name === name && row.batch === batch && row.length === 2048;
+  const meets = (row: KernelRow): boolean =>
+    row.name === name && row.batch === batch && row.length === 2048 && row.matrixPrecision === 'float16';
   return find(load<KernelReport>(PREFILL).rows, PREFILL, name, meets)['tokens/s']!;
 };
 

@@ -61,20 +61,22 @@ function batches(): Picture {
 
 function read(): Picture {
   const report = load<KernelReport>(PREFILL);
-  const rows = report.rows.filter(({ name }) => /^prefill mamba-\w+ float16$/.test(name));
-  const points = rows.map((row) => ({
-    x: `${row.name.split(' ')[1]}, ${row.batch} × ${row.length!.toLocaleString('en')}`,
-    y: row['tokens/s']!,
-  }));
+  const precisions = { halves: 'float16', 'pairs of halves': 'float16x2', 'float32 lanes': 'float32' };
+  const rows = report.rows.filter(({ name }) => name === 'prefill mamba-130m float16');
   return {
     id: 'h100-read',
-    title: 'Reading prompts on matrix units',
+    title: 'Reading prompts: mamba-130m on matrix units, and on float32 lanes',
     kind: 'bars',
-    x: 'model, sequences × tokens',
+    x: 'sequences × tokens',
     unit: 'tokens a second',
     logarithmic: false,
     better: 'more',
-    series: [{ name: 'WebGPU', points }],
+    series: Object.entries(precisions).map(([name, precision]) => ({
+      name,
+      points: rows
+        .filter(({ matrixPrecision }) => matrixPrecision === precision)
+        .map((row) => ({ x: `${row.batch} × ${row.length!.toLocaleString('en')}`, y: row['tokens/s']! })),
+    })),
     ...sourceOf(report, PREFILL),
   };
 }

@@ -43,7 +43,7 @@ export function h100Tables(load: (file: string) => unknown): Readonly<Record<str
   return {
     'h100-scan': scan(scans),
     'h100-scan-pytorch': besidePyTorch(scans, (load('h100-pytorch.json') as Results<TorchRow>).rows),
-    'h100-prefill': prefill(kernels('h100-prefill-float16.json').rows, kernels('h100-prefill.json').rows),
+    'h100-prefill': prefill(kernels('h100-prefill-float16.json')),
     'h100-products': products(kernels('h100-linear.json').rows, scans),
     'h100-gemv': gemv(kernels('h100-gemv.json').rows),
     'h100-quantised': quantised(kernels('h100-decode-float16.json').rows, kernels('h100-decode-quantised.json').rows),
@@ -100,24 +100,26 @@ function besidePyTorch(scans: readonly KernelRow[], torch: readonly TorchRow[]):
   };
 }
 
-function prefill(now: readonly KernelRow[], before: readonly KernelRow[]): MadeTable {
+function prefill({ rows, before = [] }: Results<KernelRow>): MadeTable {
   const model = 'prefill mamba-130m float16';
-  const rate = (rows: readonly KernelRow[], batch: number, length: number, precision: string) =>
-    rows.find(
+  const rate = (all: readonly KernelRow[], batch: number, length: number, precision: string) =>
+    all.find(
       (row) => row.name === model && row.batch === batch && row.length === length && row.matrixPrecision === precision,
     );
-  const shapes = now.filter(({ name }) => name === model).map(({ batch, length }) => [batch!, length!] as const);
+  const shapes = new Set(rows.filter(({ name }) => name === model).map(({ batch, length }) => `${batch} × ${length}`));
   return {
-    head: ['prompts', 'halves', 'halves, the median', 'pairs of halves', 'float32'],
-    rows: shapes.map(([batch, length]) => {
-      const halves = rate(now, batch, length, 'float16')!;
+    head: ['prompts', 'halves, before', 'halves', 'halves, the median', 'pairs of halves', 'float32'],
+    rows: [...shapes].map((shape) => {
+      const [batch, length] = shape.split(' × ').map(Number) as [number, number];
+      const halves = rate(rows, batch, length, 'float16');
       const rates = [
-        halves['tokens/s'],
-        halves['tokens/s, median'],
-        rate(before, batch, length, 'float16x2')?.['tokens/s'],
-        rate(before, batch, length, 'float32')?.['tokens/s'],
+        rate(before, batch, length, 'float16')?.['tokens/s'],
+        halves?.['tokens/s'],
+        halves?.['tokens/s, median'],
+        rate(rows, batch, length, 'float16x2')?.['tokens/s'],
+        rate(rows, batch, length, 'float32')?.['tokens/s'],
       ];
-      return [`${batch} × ${length}`, ...rates.map((value) => (value === undefined ? '' : whole(value / 1000)))];
+      return [shape, ...rates.map((value) => (value === undefined ? '' : whole(value / 1000)))];
     }),
   };
 }
@@ -200,11 +202,12 @@ function batches({ rows, before = [] }: Results<KernelRow>): MadeTable {
   };
   const sizes = rows.filter(({ name }) => name === 'decode mamba-130m float16 float32').map(({ batch }) => batch!);
   return {
-    head: ['rows', 'before', 'float32', 'matrix units, halves', 'matrix units, pairs'],
+    head: ['rows', 'float32, before', 'float32', 'halves, before', 'halves', 'pairs of halves'],
     rows: sizes.map((batch) => [
       String(batch),
       rate(before, 'float32', batch),
       rate(rows, 'float32', batch),
+      rate(before, 'float16', batch),
       rate(rows, 'float16', batch),
       rate(rows, 'float16x2', batch),
     ]),
