@@ -2,7 +2,6 @@
 import { type CheckResult, runConformance } from '@mamba/conformance';
 import { webgpu } from '../../src/index.ts';
 import { compileLazily } from '../compile-lazily.ts';
-import { gaps } from '../gaps.ts';
 import { OF_EVERY_BROWSER } from './options.ts';
 
 export interface PageReport {
@@ -33,7 +32,6 @@ window.conformance = async (ids) => {
   const backend = await webgpu(OF_EVERY_BROWSER).create();
   const selected = new Set(ids);
   const { checks } = await runConformance(backend, {
-    gaps,
     filter: (id) => selected.has(id),
     fixtures: new URL('/', location.href),
   });
