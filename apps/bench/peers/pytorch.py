@@ -46,7 +46,20 @@ def associative_scan(u, delta, A, B, C, D, z):
     return (y * F.silu(z.float())).to(u.dtype)
 
 
-def chunked_scan(u, delta, A, B, C, D, z, chunk=64):
+def scan_of_chunk(h, u, delta, A, B, C):
+    """The associative scan of one chunk from the state h. Returns the state after it, and C times each state."""
+    a = torch.exp(delta[..., None] * A)
+    b = (delta * u.float())[..., None] * B[:, :, None, :].float()
+    step = 1
+    while step < a.shape[1]:
+        b = a * F.pad(b[:, :-step], (0, 0, 0, 0, step, 0)) + b
+        a = a * F.pad(a[:, :-step], (0, 0, 0, 0, step, 0), value=1.0)
+        step *= 2
+    states = b + a * h[:, None]
+    return states[:, -1], (states * C[:, :, None, :].float()).sum(-1)
+
+
+def chunked_scan(u, delta, A, B, C, D, z, chunk=64, of_chunk=scan_of_chunk):
     """The associative scan within chunks, a loop over chunks: the best of both for memory."""
     delta = F.softplus(delta.float())
     batch, length, dim = u.shape
@@ -54,16 +67,8 @@ def chunked_scan(u, delta, A, B, C, D, z, chunk=64):
     ys = []
     for start in range(0, length, chunk):
         part = slice(start, min(start + chunk, length))
-        a = torch.exp(delta[:, part, :, None] * A)
-        b = (delta[:, part] * u[:, part].float())[..., None] * B[:, part, None, :].float()
-        step = 1
-        while step < a.shape[1]:
-            b = a * F.pad(b[:, :-step], (0, 0, 0, 0, step, 0)) + b
-            a = a * F.pad(a[:, :-step], (0, 0, 0, 0, step, 0), value=1.0)
-            step *= 2
-        states = b + a * h[:, None]
-        h = states[:, -1]
-        ys.append((states * C[:, part, None, :].float()).sum(-1))
+        h, y = of_chunk(h, u[:, part], delta[:, part], A, B[:, part], C[:, part])
+        ys.append(y)
     y = torch.cat(ys, 1) + D * u.float()
     return (y * F.silu(z.float())).to(u.dtype)
 
@@ -83,23 +88,26 @@ def scan_inputs(batch, length, dim, state, dtype, device="cuda"):
 
 
 class Block(torch.nn.Module):
-    def __init__(self, d_model, dtype, scan):
+    def __init__(self, d_model, dtype, scan, device="cuda"):
         super().__init__()
         inner, rank = 2 * d_model, math.ceil(d_model / 16)
-        linear = lambda i, o, bias=False: torch.nn.Linear(i, o, bias=bias, device="cuda", dtype=dtype)
-        self.norm = torch.nn.RMSNorm(d_model, eps=1e-5, device="cuda", dtype=dtype)
+        linear = lambda i, o, bias=False: torch.nn.Linear(i, o, bias=bias, device=device, dtype=dtype)
+        self.norm = torch.nn.RMSNorm(d_model, eps=1e-5, device=device, dtype=dtype)
         self.in_proj, self.out_proj = linear(d_model, 2 * inner), linear(inner, d_model)
         self.x_proj, self.dt_proj = linear(inner, rank + 32), linear(rank, inner, True)
-        self.conv = torch.nn.Conv1d(inner, inner, 4, groups=inner, padding=3, device="cuda", dtype=dtype)
-        self.register_buffer("A", -torch.arange(1, 17, device="cuda", dtype=torch.float32).repeat(inner, 1))
-        self.register_buffer("D", torch.ones(inner, device="cuda"))
+        self.conv = torch.nn.Conv1d(inner, inner, 4, groups=inner, padding=3, device=device, dtype=dtype)
+        self.register_buffer("A", -torch.arange(1, 17, device=device, dtype=torch.float32).repeat(inner, 1))
+        self.register_buffer("D", torch.ones(inner, device=device))
         self.rank, self.scan = rank, scan
+
+    def decay(self):
+        return self.A
 
     def forward(self, residual):
         x, z = self.in_proj(self.norm(residual)).chunk(2, -1)
         x = F.silu(self.conv(x.transpose(1, 2))[..., : x.shape[1]].transpose(1, 2))
         dt, B, C = self.x_proj(x).split([self.rank, 16, 16], -1)
-        return residual + self.out_proj(self.scan(x, self.dt_proj(dt), self.A, B, C, self.D, z))
+        return residual + self.out_proj(self.scan(x, self.dt_proj(dt), self.decay(), B, C, self.D, z))
 
     def step(self, residual, conv_state, state):
         """residual [b, d_model]; conv_state [b, inner, 3]; state [b, inner, 16]; both updated in place."""
@@ -140,18 +148,22 @@ class Mamba(torch.nn.Module):
         return [(zeros(3, dtype=dtype), zeros(16, dtype=torch.float32)) for _ in self.layers]
 
 
-def timed(call, budget=1.0, warmup=3):
+def seconds_on_gpu(call):
+    start, end = torch.cuda.Event(enable_timing=True), torch.cuda.Event(enable_timing=True)
+    start.record()
+    call()
+    end.record()
+    end.synchronize()
+    return start.elapsed_time(end) / 1e3
+
+
+def timed(call, budget=1.0, warmup=3, seconds=seconds_on_gpu):
+    """The median of some calls' times. `seconds` makes one call and times it, until the device is done."""
     for _ in range(warmup):
-        call()
-    torch.cuda.synchronize()
+        seconds(call)
     times, begin = [], time.perf_counter()
     while len(times) < 5 or (time.perf_counter() - begin < budget and len(times) < 200):
-        start, end = torch.cuda.Event(enable_timing=True), torch.cuda.Event(enable_timing=True)
-        start.record()
-        call()
-        end.record()
-        end.synchronize()
-        times.append(start.elapsed_time(end) / 1e3)
+        times.append(seconds(call))
     times.sort()
     at = lambda q: times[min(len(times) - 1, int(q * len(times)))]
     return dict(median=at(0.5), p10=at(0.1), p90=at(0.9), samples=len(times))
