@@ -84,19 +84,23 @@ export const HEADS: Subject = {
 export const LANGUAGE: Subject = {
   name: 'lm',
   config: modelConfig({ layers: 10, dModel: 384, vocabSize: 1024 }),
-  async draw({ batch, length }) {
-    const random = new Random(SEED);
-    const tokens = (): Int32Array => Int32Array.from({ length: batch * length }, () => random.integer(1024));
-    return { batch, length, ids: tokens(), targets: tokens() };
-  },
+  draw: randomTokens(1024),
   checked: { batch: 1, length: 6 },
 };
+
+export function randomTokens(vocabSize: number): Subject['draw'] {
+  return async ({ batch, length }) => {
+    const random = new Random(SEED);
+    const tokens = (): Int32Array => Int32Array.from({ length: batch * length }, () => random.integer(vocabSize));
+    return { batch, length, ids: tokens(), targets: tokens() };
+  };
+}
 
 /**
  * So small that the model stays what it was at the beginning, however often a step is repeated: with the values of a
  * trained model, gradients would come down to numbers that processors are slow at.
  */
-const LEARNING_RATE = 1e-7;
+export const LEARNING_RATE = 1e-7;
 /** Gradients of more values are checked by the norm of all of them alone: they would take long to send. */
 const CHECKED_VALUES = 2 ** 15;
 
@@ -181,7 +185,7 @@ export function trainCase(subject: Subject, shape: BatchShape, expected: Expecte
 }
 
 /** One step. What it returns to a training that goes on, the loss and the norm, stays unread. */
-function step(model: TrainableModel, optimiser: Optimiser, batch: Batch): void {
+export function step(model: TrainableModel, optimiser: Optimiser, batch: Batch): void {
   const { losses, gradients, state } = lossAndGradients(model, batch);
   try {
     optimiser.update(gradients, LEARNING_RATE).dispose();

@@ -82,6 +82,20 @@ describe('mamba-bench kernels', () => {
     expect(out).toContain('label attention-place');
   });
 
+  it('times whole steps of training on webgpu, which have the same losses plain and captured', async () => {
+    const file = join(folder, 'training.json');
+    const sections = ['--section', 'training', '--precision', 'float32', '--json', file];
+    const { status, err } = await run('--backend', 'webgpu', '--quick', ...sections);
+    expect(`${status} ${err}`).toBe('0 ');
+    const [plain, captured] = JSON.parse(readFileSync(file, 'utf8')).rows;
+    const shape = { batch: 2, length: 16, matrixPrecision: 'float32' };
+    expect(plain).toMatchObject({ name: 'train induction-heads plain', ...shape });
+    expect(captured).toMatchObject({ name: 'train induction-heads captured', ...shape, loss: plain.loss });
+    for (const row of [plain, captured]) expect(row['tokens/s']).toBeCloseTo(32e6 / row.microseconds);
+    // Parameters, gradients and both moments, of 67,520 floats each.
+    expect(plain['GB at most']).toBeGreaterThan(4 * 4 * 67_520e-9);
+  });
+
   it('times the gradients of products on webgpu', async () => {
     const { status, out, err } = await run('--backend', 'webgpu', '--quick', '--section', 'linear-backward');
     expect(`${status} ${err}`).toBe('0 ');

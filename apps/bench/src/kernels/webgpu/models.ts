@@ -44,7 +44,7 @@ export async function models(session: Session): Promise<void> {
   for (const name of namesOf(session, ['mamba-130m'])) {
     const config = configOf(name, quick);
     const small = name === 'mamba-130m';
-    const weights = small ? keptWeights(config) : repeatedWeights(config, undefined);
+    const weights = small ? kept(seededWeights(config, 1)) : repeatedWeights(config, undefined);
     const own = small ? (['float32', 'float16', 'q8', 'q4'] as const) : (['float16'] as const);
     for (const dtype of dtypes.length > 0 ? dtypes : own) {
       for (const profile of profiles(name)) {
@@ -62,12 +62,11 @@ export async function models(session: Session): Promise<void> {
   }
 }
 
-/** Seeded weights that are made once and kept. */
-function keptWeights(config: ModelConfig): ParameterSource {
-  const seeded = seededWeights(config, 1);
+/** A source whose parameters are made once and kept. */
+export function kept(source: ParameterSource): ParameterSource {
   const known = new Map<string, HostTensor | Promise<HostTensor>>();
   return (parameter) => {
-    const value = known.get(parameter.name) ?? seeded(parameter);
+    const value = known.get(parameter.name) ?? source(parameter);
     known.set(parameter.name, value);
     return value;
   };

@@ -24,6 +24,7 @@ import {
 } from './session.ts';
 import { small } from './small.ts';
 import { ssdScan } from './ssd-scan.ts';
+import { training } from './training.ts';
 import { transformer } from './transformer.ts';
 
 export interface WebGpuKernels {
@@ -51,6 +52,7 @@ const SECTIONS: Readonly<Record<WebGpuSection, (session: Session) => Promise<voi
   prefills,
   batches,
   transformer,
+  training,
   'matrix-units': matrixUnits,
 };
 

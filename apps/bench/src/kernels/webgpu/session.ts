@@ -44,6 +44,7 @@ export const WEBGPU_SECTIONS = [
   'prefills',
   'batches',
   'transformer',
+  'training',
   'matrix-units',
 ] as const;
 export type WebGpuSection = (typeof WEBGPU_SECTIONS)[number];
