@@ -31,7 +31,7 @@ except ImportError:
 
 MODELS = {
     "mamba-130m": dict(layers=24, d_model=768, vocab=50280, tied=True, shapes=[(1, 2048), (8, 512), (8, 2048)]),
-    # Section 4.1.2 of arXiv 2312.00752: the loss is on the last token alone.
+    # Section 4.1.2 of Mamba's paper: the loss is on the last token alone.
     "induction-heads": dict(layers=2, d_model=64, vocab=16, tied=False, last=True, shapes=[(8, 256)]),
 }
 QUICK = {

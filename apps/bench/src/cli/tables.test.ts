@@ -36,7 +36,7 @@ it('tells of a figure that was changed by hand, and makes it anew', () => {
 
 it('refuses a place for a table that is not made', () => {
   const document = '<!-- made: other -->\n<!-- made, to here -->\n';
-  expect(() => fillTables(document, 'a.md', { known: { head: [''], rows: [] } })).toThrow(
+  expect(() => fillTables(document, 'a.md', { known: () => ({ head: [''], rows: [] }) })).toThrow(
     'a.md has a place for a table that is not made: got other, expected one of known',
   );
 });

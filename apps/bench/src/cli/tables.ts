@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { MambaError } from '@mamba/core';
 import { cpuTables } from '../report/tables/cpu.ts';
 import { h100Tables } from '../report/tables/h100.ts';
-import { fillTables, type MadeTable } from '../report/tables/made.ts';
+import { fillTables, type Tables } from '../report/tables/made.ts';
 import { parseReport } from '../schema/report.ts';
 import { writeWhole } from '../schema/write.ts';
 import type { Terminal } from './terminal.ts';
@@ -36,7 +36,7 @@ export function tablesCommand(folder: string, { check }: { readonly check: boole
   return check && stale.length > 0 ? 1 : 0;
 }
 
-function tablesOf(results: string): Readonly<Record<string, MadeTable>> {
+function tablesOf(results: string): Tables {
   const read = (file: string): string => readFileSync(join(results, file), 'utf8');
   const cpu = 'epyc-2-cores-targets.json';
   return { ...cpuTables(parseReport(read(cpu), cpu)), ...h100Tables((file) => JSON.parse(read(file))) };

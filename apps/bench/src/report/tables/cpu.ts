@@ -2,13 +2,13 @@
 import { PLACES } from '../../machine/modes.ts';
 import type { Report } from '../../schema/report.ts';
 import { type TargetRow, targetsOf } from '../targets.ts';
-import type { MadeTable } from './made.ts';
+import type { MadeTable, Tables } from './made.ts';
 
 const HEAD = ['', 'plain, Node 20', 'relaxed, Node 24', 'revectorised, Node 24', 'relaxed, Chromium'];
 
-export function cpuTables(report: Report): Readonly<Record<string, MadeTable>> {
+export function cpuTables(report: Report): Tables {
   const goals = targetsOf(report);
-  const table = (pattern: RegExp): MadeTable => ({
+  const table = (pattern: RegExp) => (): MadeTable => ({
     head: HEAD,
     rows: goals.filter(({ label }) => pattern.test(label)).flatMap(rowsOf),
   });

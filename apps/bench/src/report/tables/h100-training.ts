@@ -1,0 +1,110 @@
+/** Whole steps of training on an H100: `kernels --section training` beside what peers/pytorch_training.py wrote. */
+import type { MadeTable } from './made.ts';
+
+/** A row of `mamba-bench kernels --backend webgpu --section training`; each round has one. */
+export interface TrainingRow {
+  /** `train mamba-130m captured`, say. */
+  readonly name: string;
+  readonly batch: number;
+  readonly length: number;
+  readonly matrixPrecision: string;
+  readonly 'tokens/s': number;
+}
+
+/** A file of peers/pytorch_training.py. */
+export interface TrainingPeer {
+  /** Whose kernels the scan has. */
+  readonly scan: string;
+  readonly rows: readonly {
+    /** `train.mamba-130m`, or `train.mamba-130m.cudagraph`. */
+    readonly name: string;
+    readonly shape: { readonly batch: number; readonly length: number };
+    readonly dtype: string;
+    readonly tokensPerSecond: number;
+  }[];
+}
+
+/**
+ * Thousand tokens a second, as ranges where there were several rounds, and the last column of ours over the best of
+ * PyTorch's.
+ * @param options.matrixUnits Steps whose products may round, beside PyTorch's under bfloat16 autocast.
+ */
+export function trainingTable(
+  rows: readonly TrainingRow[],
+  peers: readonly TrainingPeer[],
+  { matrixUnits }: { readonly matrixUnits: boolean },
+): MadeTable {
+  const column = (head: string, way: string, precision: string): Column => ({
+    head,
+    rates: ({ model, batch, length }) =>
+      rows
+        .filter((row) => row.name === `train ${model} ${way}` && row.matrixPrecision === precision)
+        .filter((row) => row.batch === batch && row.length === length)
+        .map((row) => row['tokens/s']),
+  });
+  const ours = matrixUnits
+    ? [column('pairs of halves', 'captured', 'float16x2'), column('halves', 'captured', 'float16')]
+    : [column('plain', 'plain', 'float32'), column('captured', 'captured', 'float32')];
+  const subjects = subjectsOf(rows);
+  const theirs = peers
+    .flatMap((peer) => columnsOf(peer, matrixUnits ? 'bfloat16 autocast' : 'float32'))
+    .filter(({ rates }) => subjects.some((subject) => rates(subject).length > 0));
+  const last = ours.at(-1)!;
+  return {
+    head: [
+      ...['model', 'sequences × tokens'],
+      ...[...ours, ...theirs].map(({ head }) => head),
+      `${last.head} over the best of PyTorch`,
+    ],
+    rows: subjects.map((subject) => {
+      const best = Math.max(...theirs.flatMap(({ rates }) => rates(subject)));
+      // Without a figure of PyTorch there is nothing to compare with.
+      const ratios = best > 0 ? last.rates(subject).map((rate) => rate / best) : [];
+      return [
+        ...[subject.model, `${subject.batch} × ${subject.length}`],
+        ...[...ours, ...theirs].map(({ rates }) => range(rates(subject), thousands)),
+        range(ratios, (ratio) => ratio.toFixed(2)),
+      ];
+    }),
+  };
+}
+
+interface Subject {
+  readonly model: string;
+  readonly batch: number;
+  readonly length: number;
+}
+
+interface Column {
+  readonly head: string;
+  /** Tokens a second, of each round. */
+  rates(subject: Subject): readonly number[];
+}
+
+/** What was trained, in the order of the rows. */
+function subjectsOf(rows: readonly TrainingRow[]): readonly Subject[] {
+  const subjects = rows.map(({ name, batch, length }): Subject => ({ model: name.split(' ')[1]!, batch, length }));
+  return [...new Map(subjects.map((subject) => [Object.values(subject).join(), subject])).values()];
+}
+
+function columnsOf({ scan, rows }: TrainingPeer, dtype: string): readonly Column[] {
+  const column = (head: string, suffix: string): Column => ({
+    head,
+    rates: ({ model, batch, length }) =>
+      rows
+        .filter((row) => row.name === `train.${model}${suffix}` && row.dtype === dtype)
+        .filter(({ shape }) => shape.batch === batch && shape.length === length)
+        .map(({ tokensPerSecond }) => tokensPerSecond),
+  });
+  return [column(`PyTorch, ${scan}`, ''), column(`PyTorch, ${scan}, CUDA graph`, '.cudagraph')];
+}
+
+function range(values: readonly number[], format: (value: number) => string): string {
+  if (values.length === 0) return '';
+  const [least, most] = [format(Math.min(...values)), format(Math.max(...values))];
+  return least === most ? least : `${least} to ${most}`;
+}
+
+function thousands(rate: number): string {
+  return rate < 100_000 ? (rate / 1000).toFixed(1) : Math.round(rate / 1000).toLocaleString('en');
+}
