@@ -38,26 +38,30 @@ afterAll(async () => {
 const openTraining = () => open(browser, new URL('train.html', site.address).href);
 const button = (name: string, on = page) => on.getByRole('button', { name, exact: true });
 const settled = (words: string | RegExp, on = page) => on.getByRole('status').filter({ hasText: words }).waitFor();
-const panel = (name: string) => page.getByRole('region', { name, exact: true });
+const panel = (name: string, on = page) => on.getByRole('region', { name, exact: true });
 const facts = (name: string, on = page) => on.getByLabel(name, { exact: true }).locator('dd').allTextContents();
 const stepsDone = async (on = page): Promise<number> =>
   Number.parseInt((await facts('Progress of the training', on))[0]!, 10);
 /** Waits for the first step of a training. */
 const begun = (on = page) => expect.poll(() => stepsDone(on), PATIENT).toBeGreaterThan(0);
-const lossWords = () => panel('As it learns').getByRole('img', { name: /^Loss by step/ });
+const lossWords = (on = page) => panel('As it learns', on).getByRole('img', { name: /^Loss by step/ });
 const accuracyWords = () => panel('As it learns').getByRole('img', { name: /^Right answers by length/ });
 
 /** The numbers of the table, the latest row first. */
-const table = async (): Promise<readonly (readonly string[])[]> => {
-  const rows = panel('As it learns').getByRole('row');
+const table = async (on = page): Promise<readonly (readonly string[])[]> => {
+  const rows = panel('As it learns', on).getByRole('row');
   return rows.evaluateAll((found) => found.slice(1).map((row) => [...row.children].map((cell) => cell.textContent)));
 };
 
-async function setHeads(settings: Readonly<Record<string, string>>, lengths: readonly number[]): Promise<void> {
+async function setHeads(
+  settings: Readonly<Record<string, string>>,
+  lengths: readonly number[],
+  on = page,
+): Promise<void> {
   for (const length of [8, 16, 32, 64, 128, 256])
-    await page.getByRole('checkbox', { name: String(length), exact: true }).setChecked(lengths.includes(length));
+    await on.getByRole('checkbox', { name: String(length), exact: true }).setChecked(lengths.includes(length));
   for (const [label, value] of Object.entries(settings))
-    await panel('Induction heads').getByLabel(label, { exact: true }).fill(value);
+    await panel('Induction heads', on).getByLabel(label, { exact: true }).fill(value);
 }
 
 test('trains in a worker, and pauses between two steps', async () => {
@@ -176,6 +180,32 @@ test('frees its workers when the page is left', async () => {
   await page.getByRole('link', { name: 'Train', exact: true }).click();
   await page.getByRole('heading', { name: 'Mamba training' }).waitFor();
   expect(opened.complaints).toEqual([]);
+});
+
+test('trains on WebGPU, in captured steps, as it does on the CPU', async () => {
+  const { page: other, complaints } = await openTraining();
+  other.setDefaultTimeout(PATIENT.timeout);
+  await setHeads({ Steps: '8', Batch: '4', 'Learning rate': '0.01' }, [8], other);
+  const trainedOn = async (name: string, backend: RegExp) => {
+    await other.getByRole('radio', { name }).and(other.locator(':enabled')).check();
+    await other.getByRole('button', { name: /^Start (training|again)$/ }).click();
+    await settled('Done after 8 steps: ', other);
+    await panel('As it learns', other).getByText(backend).waitFor();
+    await other.getByText('The numbers, as a table').click();
+    const [, first] = (await lossWords(other).getAttribute('aria-label'))!.match(/of 8: ([\d.]+) at first/)!;
+    const [last, before] = (await table(other)).map((row) => row.slice(2).map(Number));
+    return { first: Number(first), loss: Number((await facts('Progress of the training', other))[1]), last, before };
+  };
+  const [gpu, processor] = [await trainedOn('WebGPU', /WebGPU, /), await trainedOn('CPU', /WebAssembly/)];
+  // The updates are part of the comparison, since the loss has moved.
+  expect(Math.abs(processor.loss - processor.first)).toBeGreaterThan(0.1);
+  expect(gpu.first).toBeCloseTo(processor.first, 1);
+  expect(gpu.loss).toBeCloseTo(processor.loss, 2);
+  expect(gpu.before).toEqual(processor.before);
+  // Right answers of 64 at each length: one may hang on the last digit of two logits.
+  for (const [index, right] of gpu.last!.entries()) expect(Math.abs(right - processor.last![index]!)).toBeLessThan(2);
+  expect(complaints).toEqual([]);
+  await other.close();
 });
 
 test('says that a backend is gone, and trains on another', async () => {
