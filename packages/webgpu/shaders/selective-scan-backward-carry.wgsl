@@ -20,11 +20,11 @@ struct CarryArgs {
   atStates: u32,
   atAdjoints: u32,
   atTotals: u32,
+  hasInitial: u32, // 1 or 0
+  hasLast: u32, // 1 or 0
 }
 
 override GIVEN: bool = false;
-override INITIAL: bool = false;
-override LAST: bool = false;
 
 const DEPTH = 16u;
 const LOG2E = 1.44269504088896340736;
@@ -48,10 +48,10 @@ fn main(
   let base = select(args.atStates, args.atAdjoints, backward) + vector;
   let totals = args.atTotals + 4u * (vector / args.states);
   var carried = 0.0;
-  if (backward && LAST) {
+  if (backward && args.hasLast != 0u) {
     carried = workspace[args.atLast + i];
   }
-  if (!backward && INITIAL) {
+  if (!backward && args.hasInitial != 0u) {
     carried = workspace[args.atInitial + i];
   }
   // Loads of DEPTH chunks are under way together; only what is carried goes from one to the next.

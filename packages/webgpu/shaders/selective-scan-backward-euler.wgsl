@@ -54,7 +54,6 @@ override CHUNKED: bool = false;
 override SOFTPLUS: bool = true;
 override GATE: bool = true;
 override RESETS: bool = false;
-override LAST: bool = false;
 /// Whether the decays of a tile stay in registers as well, and no exp2 is computed twice.
 override KEEP: bool = false;
 
@@ -111,7 +110,7 @@ fn main(@builtin(workgroup_id) tile_id: vec3u, @builtin(local_invocation_index) 
             start[e * VECS_PER_LANE + i] = workspace[args.atStates + ofChunk + q];
           }
           g[e * VECS_PER_LANE + i] = workspace[args.atAdjoints + ofChunk + q];
-        } else if (LAST) {
+        } else if (args.hasLast != 0u) {
           g[e * VECS_PER_LANE + i] = workspace[args.atLast + (row * args.dim + channel) * quads + q];
         }
       }

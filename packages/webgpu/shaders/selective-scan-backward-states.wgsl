@@ -33,7 +33,6 @@ override GIVEN: bool = false;
 override SOFTPLUS: bool = true;
 override GATE: bool = true;
 override RESETS: bool = false;
-override INITIAL: bool = false;
 
 const WORKGROUP = CHANNELS * LANES;
 const QUADS = 4u; // of states, the most
@@ -65,7 +64,7 @@ fn main(@builtin(workgroup_id) tile_id: vec3u, @builtin(local_invocation_index) 
     let q = i * LANES + lane;
     if (q < quads) {
       a[i] = LOG2E * workspace[args.atA + channel * quads + q];
-      if (INITIAL && !CHUNKED) {
+      if (!CHUNKED && args.hasInitial != 0u) {
         h[i] = workspace[args.atInitial + (row * args.dim + channel) * quads + q];
       }
     }

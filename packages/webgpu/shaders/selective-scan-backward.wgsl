@@ -31,8 +31,6 @@ override DISCRETIZATION: u32 = 0u; // 0 euler, 1 zoh, 2 bilinear
 override SOFTPLUS: bool = true;
 override GATE: bool = true;
 override RESETS: bool = false;
-override INITIAL: bool = false;
-override LAST: bool = false;
 override CONSTANT_B: bool = false;
 override CONSTANT_C: bool = false;
 
@@ -57,7 +55,7 @@ fn main(@builtin(workgroup_id) tile_id: vec3u, @builtin(local_invocation_index) 
   var h: array<vec4f, VECS_PER_LANE>;
   for (var i = 0u; i < VECS_PER_LANE; i++) {
     A[i] = load(args.atA + channel * args.states, stateOf(i, lane));
-    if (INITIAL) {
+    if (args.hasInitial != 0u) {
       h[i] = load(args.atInitial + ofRow, stateOf(i, lane));
     }
   }
@@ -81,7 +79,7 @@ fn main(@builtin(workgroup_id) tile_id: vec3u, @builtin(local_invocation_index) 
   var dC: array<vec4f, VECS_PER_LANE>;
   var dD = 0.0;
   var dBias = 0.0;
-  if (LAST) {
+  if (args.hasLast != 0u) {
     for (var i = 0u; i < VECS_PER_LANE; i++) {
       g[i] = load(args.atLast + ofRow, stateOf(i, lane));
     }

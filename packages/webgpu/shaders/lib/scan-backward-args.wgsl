@@ -36,8 +36,10 @@ struct Args {
   atRecords: u32, // [rows, chunks, dim, record]
   atPartials: u32, // [rows, length, groups, tilesPerGroup, 2, states]: dB and dC, summed over a tile of channels
   atFirst: u32, // [rows, dim, states]: the gradient of the initial state
-  // Whether there is a D, and a deltaBias: 1 or 0. They are read once a channel, so that a pipeline of their own would
-  // gain nothing.
+  // Whether there is a D, a deltaBias, an initial state that a shader begins from, and a gradient of the last state: 1
+  // or 0. They are read once a channel, so that a pipeline of their own would gain nothing.
   hasD: u32,
   hasDeltaBias: u32,
+  hasInitial: u32,
+  hasLast: u32,
 }

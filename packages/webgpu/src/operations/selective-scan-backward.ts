@@ -244,8 +244,6 @@ function scanRows(shared: Shared, firstRow: number, rows: number): void {
         LANES: lanes,
         DISCRETIZATION: DISCRETIZATION[call.discretization],
         ...optionsOf(call),
-        INITIAL: call.initialState !== undefined,
-        LAST: call.dLastState !== undefined,
         CONSTANT_B: call.constantB,
         CONSTANT_C: call.constantC,
       },
@@ -271,18 +269,17 @@ function eulerRows(shared: Shared, layout: EulerBackwardLayout, firstRow: number
   const full = state === 16;
   const { at } = workspace;
   const given = call.states !== undefined;
-  const initial = !given && call.initialState !== undefined;
   if (chunked || !given)
     gpu.dispatch(selectiveScanBackwardStates, {
       ...backwardStatesOf(layout, chunked && !given),
-      overrides: { CHUNKED: chunked, GIVEN: given, FULL: full, ...optionsOf(call), INITIAL: initial },
+      overrides: { CHUNKED: chunked, GIVEN: given, FULL: full, ...optionsOf(call) },
       bindings: bindingsOf(shared),
       uniforms: uniformsOf(shared, firstRow, rows, stateChannels, 4),
       workgroups: [tilesOf(shared, stateChannels), chunks, rows],
     });
   if (chunked)
     gpu.dispatch(selectiveScanBackwardCarry, {
-      overrides: { GIVEN: given, INITIAL: initial, LAST: call.dLastState !== undefined },
+      overrides: { GIVEN: given },
       bindings: { workspace: wholeRange(buffer) },
       uniforms: {
         rows,
@@ -295,6 +292,7 @@ function eulerRows(shared: Shared, layout: EulerBackwardLayout, firstRow: number
         atStates: at.states,
         atAdjoints: at.adjoints,
         atTotals: at.totals,
+        ...ends(call),
       },
       workgroups: gpu.grid(Math.ceil(((given ? 1 : 2) * rows * dim * state) / 64)),
     });
@@ -305,7 +303,6 @@ function eulerRows(shared: Shared, layout: EulerBackwardLayout, firstRow: number
       FULL: full,
       KEEP: layout.keep,
       ...optionsOf(call),
-      LAST: call.dLastState !== undefined,
     },
     bindings: {
       ...bindingsOf(shared),
@@ -415,11 +412,20 @@ function uniformsOf({ call, plan, workspace }: Shared, firstRow: number, rows: n
     atPartials: at.partials / unit,
     atFirst: at.first / unit,
     ...presence(call),
+    ...ends(call),
   };
 }
 
 function presence({ D, deltaBias }: SelectiveScanBackwardCall<unknown>) {
   return { hasD: Number(D !== undefined), hasDeltaBias: Number(deltaBias !== undefined) };
+}
+
+/** What the scan and its way back begin from. States that the forward scan kept follow from the initial one already. */
+function ends({ initialState, states, dLastState }: SelectiveScanBackwardCall<unknown>) {
+  return {
+    hasInitial: Number(initialState !== undefined && states === undefined),
+    hasLast: Number(dLastState !== undefined),
+  };
 }
 
 const LANES = { 1: 'one', 2: 'two', 4: 'four' } as const;
