@@ -24,7 +24,8 @@ export const LONG_CHECKS = [
  * - reach every value of every option, and every pair of values of two options, in which the pipelines that only the
  *   browser has are specialised;
  * and adds all others that take one of those pipelines and no new one: they bring the values that a rule is about.
- * `browser` has the checks to choose from, `node` all that Node runs.
+ * `browser` and `node` have the pipelines of the same checks. Those that Node compiles for other checks alone count as
+ * the browser's, so that too much is selected and not too little.
  */
 export function selectForBrowser(browser: PipelinesOfChecks, node: PipelinesOfChecks): ReadonlySet<string> {
   const ofNode = new Set([...node.values()].flatMap((labels) => [...labels]));
