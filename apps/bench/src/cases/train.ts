@@ -26,7 +26,7 @@ import { type BenchCase, chosen, type Suite, type Values } from './contract.ts';
 import { modelShape, modelWork } from './model-work.ts';
 import { peakMemory } from './peak-memory.ts';
 import { readAll } from './values.ts';
-import { trainingWork } from './work.ts';
+import { trainingWork, type Work } from './work.ts';
 
 export const trainSuite: Suite = {
   name: 'train',
@@ -111,14 +111,6 @@ type Expected = Map<'values', Promise<Values>>;
 export function trainCase(subject: Subject, shape: BatchShape, expected: Expected = new Map()): BenchCase {
   const { name, config, checked } = subject;
   const id = `train/${name}-${shape.batch}x${shape.length}`;
-  const parameters = parameterCount(config);
-  const tokensOf = ({ batch, length }: BatchShape): number => batch * length;
-  const work = (size: BatchShape, bytesPerValue: number) =>
-    trainingWork(
-      modelWork(config, tokensOf(size), tokensOf(size), bytesPerValue, { batch: size.batch }),
-      parameters,
-      bytesPerValue,
-    );
   const create = (backend: Backend): Promise<TrainableModel> =>
     TrainableModel.create(backend, config, initialParameters(config, { seed: SEED }));
   return {
@@ -128,14 +120,14 @@ export function trainCase(subject: Subject, shape: BatchShape, expected: Expecte
       {
         id,
         shape: { ...modelShape(config), ...shape },
-        items: tokensOf(shape),
+        items: shape.batch * shape.length,
         unit: 'tokens',
-        work: (bytesPerValue) => work(shape, bytesPerValue),
+        work: (bytesPerValue) => stepWork(config, shape, bytesPerValue),
       },
     ],
     tolerance: MODEL_GRADIENTS_TOLERANCE.relative,
     checked: `this model on ${checked.batch} × ${checked.length} tokens: loss, gradients and their norm`,
-    checkOperations: work(checked, 0).operations,
+    checkOperations: stepWork(config, checked, 0).operations,
     expected(reference) {
       const compute = async (): Promise<Values> => {
         const model = await create(reference);
@@ -182,6 +174,16 @@ export function trainCase(subject: Subject, shape: BatchShape, expected: Expecte
       };
     },
   };
+}
+
+/** What there is to do in one step. */
+export function stepWork(config: ModelConfig, { batch, length }: BatchShape, bytesPerValue: number): Work {
+  const tokens = batch * length;
+  return trainingWork(
+    modelWork(config, tokens, tokens, bytesPerValue, { batch }),
+    parameterCount(config),
+    bytesPerValue,
+  );
 }
 
 /** One step. What it returns to a training that goes on, the loss and the norm, stays unread. */

@@ -23,6 +23,8 @@ describe('mamba-bench kernels', () => {
     expect(out).toContain('scan, 16 states, dim 64, length 64');
     for (const name of ['layerNorm', 'multiply']) expect(out).toContain(`${name} 8 × 64`);
     for (const name of ['attention', 'ssd scan']) expect(out).toContain(`${name} of 2 heads, length 64`);
+    for (const name of ['training step, 67520 parameters, 1 × 16', 'linear backward 32 × 64 × 96, 2 threads over 1'])
+      expect(out).toContain(name);
     const report = JSON.parse(readFileSync(file, 'utf8'));
     expect(report).toMatchObject({ kind: 'mamba-kernels', backend: 'cpu', kernels: [{ mode: 'plain' }] });
     const [{ rows }] = report.kernels;

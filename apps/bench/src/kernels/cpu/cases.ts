@@ -1,6 +1,8 @@
 /** The kernels that are timed on the cpu backend, at the shapes of mamba-130m, and what each is measured in. */
-import { type Backend, BYTES_PER_WEIGHT, type DType, type HostTensor, sizeOf } from '@mamba/core';
+import { type Backend, BYTES_PER_WEIGHT, type DType, type HostTensor, parameterCount, sizeOf } from '@mamba/core';
 import { disposeAll } from '@mamba/core/toolkit';
+import { initialParameters, Optimiser, TrainableModel } from '@mamba/train';
+import { HEADS, LANGUAGE, step, stepWork } from '../../cases/train.ts';
 import type { SsdShape } from '../../cases/work.ts';
 import { smallOperations } from '../small-operations.ts';
 
@@ -34,11 +36,12 @@ const DIM = 1536;
 const HEAD_DIM = 64;
 
 /** @param quick Small shapes, as a check of the program. */
-export function kernelCases(one: Backend, two: Backend, quick: boolean): KernelCase[] {
+export async function kernelCases(one: Backend, two: Backend, quick: boolean): Promise<KernelCase[]> {
   return [
     ...scans(one, quick),
     ...products(one, quick),
     ...backwards(one, quick),
+    await training(one, quick),
     ...mixing(one, quick),
     ...matrixVector(one, two, quick),
     ...elementwise(one, quick),
@@ -123,6 +126,24 @@ function backwards(one: Backend, quick: boolean): KernelCase[] {
   ];
 }
 
+/** A whole step of training: forward, backward, clipping and AdamW. */
+async function training(one: Backend, quick: boolean): Promise<KernelCase> {
+  const [subject, shape] = quick
+    ? ([HEADS, { batch: 1, length: 16 }] as const)
+    : ([LANGUAGE, { batch: 1, length: 256 }] as const);
+  const { config } = subject;
+  const model = await TrainableModel.create(one, config, initialParameters(config, { seed: 1 }));
+  const optimiser = new Optimiser(one, model.parameters);
+  const batch = await subject.draw(shape);
+  return {
+    name: `training step, ${parameterCount(config)} parameters, ${shape.batch} × ${shape.length}`,
+    unit: 'GFLOP/s',
+    work: stepWork(config, shape, 4).operations,
+    run: () => step(model, optimiser, batch),
+    limit: LIMITS.operations,
+  };
+}
+
 /** Attention and Mamba-2's scan, forward and backward, whose work is that of matrix products. */
 function mixing(one: Backend, quick: boolean): KernelCase[] {
   const [length, heads] = quick ? [64, 2] : [1024, 12];
@@ -192,14 +213,20 @@ function elementwise(one: Backend, quick: boolean): KernelCase[] {
 function others(one: Backend, two: Backend, quick: boolean): KernelCase[] {
   const [length, dim] = quick ? [32, 64] : [512, DIM];
   const [inputs, outputs] = quick ? [64, 96] : [768, 3072];
+  const shape = { state: 16, dim, length };
   const conv = (backend: Backend) => convolution(backend, { length, dim });
   const kernels: [name: string, make: (backend: Backend) => () => void][] = [
     [
       `linear ${length} × ${inputs} × ${outputs}`,
       (backend) => linear(backend, { rows: length, inputs, outputs, dtype: 'float32' }),
     ],
-    [`scan 16 × ${dim} × ${length}`, (backend) => scan(backend, { state: 16, dim, length })],
+    [`scan 16 × ${dim} × ${length}`, (backend) => scan(backend, shape)],
     ['conv', conv],
+    [
+      `linear backward ${length} × ${inputs} × ${outputs}`,
+      (backend) => linearBackward(backend, { rows: length, inputs, outputs }),
+    ],
+    [`scan backward 16 × ${dim} × ${length}`, (backend) => scanBackward(backend, shape, true)],
   ];
   return [
     { name: `conv + SiLU ${length} × ${dim}`, unit: 'ns an element', work: length * dim, run: conv(one) },

@@ -49,7 +49,7 @@ export async function measureKernels({ mode, seconds, quick }: KernelsRequest): 
   try {
     const cases: Measured[] = [
       ...limits.cases,
-      ...kernelCases(one, two, quick).map((entry) => ({ ...entry, rate: () => rateOf(entry) })),
+      ...(await kernelCases(one, two, quick)).map((entry) => ({ ...entry, rate: () => rateOf(entry) })),
     ];
     // The first round compiles, and lets memory grow.
     for (const entry of cases) await entry.rate();
