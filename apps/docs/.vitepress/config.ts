@@ -52,6 +52,7 @@ const first = [
       page('Where it runs', '/measured/support'),
       page('On an H100, in pictures', '/measured/h100'),
       page('On a CPU, in pictures', '/measured/cpu'),
+      page('Learning, in pictures', '/measured/training'),
       page('Blocks of equal size, in pictures', '/measured/versus'),
       page('On an H100', '/docs/performance/h100'),
       page('On a CPU', '/docs/performance/cpu'),

@@ -70,6 +70,20 @@ export interface VersusReport {
   }[];
 }
 
+/** What trainings left, as `scripts/learning.mjs` gathers it. */
+export interface LearningReport {
+  readonly date: string;
+  readonly machine: { readonly cpu: string; readonly cores: number };
+  readonly runs: readonly {
+    readonly name: string;
+    readonly losses: readonly { readonly step: number; readonly loss: number }[];
+    readonly tests: readonly {
+      readonly step: number;
+      readonly accuracy: readonly { readonly right: number; readonly answers: number }[];
+    }[];
+  }[];
+}
+
 export const load = <T>(file: string): T => JSON.parse(readFileSync(RESULTS + file, 'utf8')) as T;
 
 /** Returns the first entry that meets a condition. A file that has none, or no longer has it, stops the build. */
