@@ -32,7 +32,7 @@ afterAll(async () => {
 
 async function startInstance(): Promise<Instance> {
   const args = [BIN, 'serve', KJV, '-p', '0', '-b', 'cpu', '--store', redis.url, '--grace', '0', '--name', 'kjv'];
-  args.push('--session-lease', '3');
+  args.push('--session-lease', '6');
   const child = spawn(process.execPath, args, { stdio: ['ignore', 'ignore', 'pipe'] });
   const ended = once(child, 'exit').then(([code]) => code as number | null);
   let told = '';
@@ -111,7 +111,9 @@ describe.skipIf(REDIS === undefined)(`two processes ${REDIS === undefined ? NO_R
     const rest = { session: 'term', prompt: '', max_tokens: TOKENS - given };
     expect(begun.text + (await textOf(await complete(second, rest)))).toBe(expected);
 
-    // SIGKILL: what was saved is there, and the request that ran is as if it had never been.
+    // SIGKILL: what was saved is there, and the request that ran is as if it had never been. The third server starts
+    // before, so that it asks while the lease of the second still runs.
+    const third = await startInstance();
     const saved = await textOf(await complete(second, { session: 'kill', prompt: PROMPT, max_tokens: 10 }));
     const cut = await readStream(
       await complete(second, { session: 'kill', prompt: '', max_tokens: 4000, stream: true }),
@@ -119,7 +121,6 @@ describe.skipIf(REDIS === undefined)(`two processes ${REDIS === undefined ? NO_R
     );
     expect(cut.code).toBeUndefined();
     expect(await second.ended).toBeNull();
-    const third = await startInstance();
     expect(await tokensOf(third, 'kill')).toBe(read + 10);
     const again = { session: 'kill', prompt: '', max_tokens: TOKENS - 10 };
     // The killed server holds the session until its lease ends.
