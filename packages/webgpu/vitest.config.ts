@@ -9,7 +9,9 @@ export default defineProject({
     name: '@mamba/webgpu',
     include: ['src/**/*.test.ts', 'test/**/*.test.ts'],
     pool: 'forks',
-    setupFiles: ['test/sleep-between-polls.ts'],
+    // What the files import is loaded once a worker, Dawn among it, not once a file: they put back what they change.
+    isolate: false,
+    setupFiles: ['test/setup.ts'],
     testTimeout: 300_000,
     hookTimeout: 300_000,
   },

@@ -4,7 +4,21 @@
  * example page.
  */
 export function compileLazily(globals: object): void {
-  const { GPUDevice } = globals as { readonly GPUDevice: { readonly prototype: GPUDevice } };
+  const prototype = prototypeOf(globals);
+  ahead ??= prototype.createComputePipelineAsync;
   // A pipeline that cannot be prepared is made when it is needed.
-  GPUDevice.prototype.createComputePipelineAsync = () => Promise.reject(new Error('is not prepared'));
+  prototype.createComputePipelineAsync = () => Promise.reject(new Error('is not prepared'));
+}
+
+/** Undoes `compileLazily`. */
+export function compileAhead(globals: object): void {
+  if (ahead !== undefined) prototypeOf(globals).createComputePipelineAsync = ahead;
+}
+
+/** What a device does by itself, once it has been replaced. */
+let ahead: GPUDevice['createComputePipelineAsync'] | undefined;
+
+function prototypeOf(globals: object): GPUDevice {
+  const { GPUDevice } = globals as { readonly GPUDevice: { readonly prototype: GPUDevice } };
+  return GPUDevice.prototype;
 }
