@@ -3,8 +3,12 @@ import { promisify } from 'node:util';
 import { seededWeights } from '@mamba/conformance';
 import { createModel, isMambaError, modelConfig } from '@mamba/core';
 import { describe, expect, test } from 'vitest';
+import { globals } from 'webgpu';
 import { acquire } from '../src/gpu/acquire.ts';
 import { profileOf, webgpu } from '../src/index.ts';
+import { compileLazily } from './compile-lazily.ts';
+
+compileLazily(globals);
 
 const floats = (...values: number[]) => ({
   dtype: 'float32' as const,
