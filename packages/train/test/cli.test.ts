@@ -38,10 +38,11 @@ function run(args: readonly string[], onLine?: (child: ChildProcess, line: strin
 }
 
 const STEPS = 40;
+const SAVE_EVERY = 4;
 const TINY = [
   ...['induction-heads', '--backend', 'reference', '--json', '--steps', String(STEPS), '--lengths', '5,8'],
   ...['--batch', '2', '--layers', '1', '--d-model', '4', '--d-state', '2', '--test-sequences', '2'],
-  ...['--eval-every', '10', '--save-every', '4', '--keep', '1', '--resume'],
+  ...['--eval-every', '10', '--save-every', String(SAVE_EVERY), '--keep', '1', '--resume'],
 ];
 
 /** What repeats of a finished training. */
@@ -58,19 +59,28 @@ async function resultsOf(out: string) {
 }
 
 describe('mamba-train', () => {
-  it('ends with the same bits after being killed again and again', async () => {
+  it('loses at most an interval of saves when it is killed, and ends with the same bits', async () => {
     const undisturbed = await run([...TINY, '--out', 'undisturbed']);
     expect(undisturbed.stderr).toMatch(/saved .*step-000040/);
     const random = new Random(7);
+    let done = 0;
+    // Each process repeats fewer steps of the one before it than lie between two saves.
+    const goOn = async (onLine?: Parameters<typeof run>[1]) => {
+      const ended = await run([...TINY, '--out', 'killed'], onLine);
+      const steps = [...ended.stdout.matchAll(/^\{"step":(\d+),"tokens"/gm)].map(([, step]) => Number(step));
+      expect(steps[0]).toBeGreaterThan(done - SAVE_EVERY);
+      done = steps.at(-1)!;
+      return ended;
+    };
     for (let last = 0; last < 3; last++) {
       // The process is beyond this step when it dies, perhaps within a save, and far from its end.
       const step = 1 + 5 * last + random.integer(5);
-      const killed = await run([...TINY, '--out', 'killed'], (child, line) => {
+      const killed = await goOn((child, line) => {
         if (JSON.parse(line).step >= step) child.kill('SIGKILL');
       });
       expect(killed.signal).toBe('SIGKILL');
     }
-    expect((await run([...TINY, '--out', 'killed'])).code).toBe(0);
+    expect((await goOn()).code).toBe(0);
     expect(await resultsOf('killed')).toEqual(await resultsOf('undisturbed'));
     const left = (await readdir(join(folder, 'killed'))).sort();
     expect(left).toEqual(['metrics.jsonl', `step-0000${STEPS}`]);
