@@ -14,10 +14,9 @@ import { createDriver } from '../src/driver.ts';
 import { attentionHalves, attentionMatrix } from '../src/generated/index.ts';
 import { acquire } from '../src/gpu/acquire.ts';
 import { Gpu } from '../src/gpu/gpu.ts';
-import type { Shader } from '../src/gpu/shader.ts';
 import { attention } from '../src/operations/attention.ts';
 import { kernelContext } from '../src/operations/kernel-context.ts';
-import { emulated, storing, withoutHalves } from './emulated-units.ts';
+import { emulated, replaceTexts, storing, withoutHalves } from './emulated-units.ts';
 
 const EMULATION = `
 ${storing('storeScores', 'weights')}
@@ -67,15 +66,17 @@ const SEGMENTS = { id: 'segments', ...SIZES, queries: 90, segments: (key: number
 
 let gpu: Gpu;
 let oracle: Backend;
+let putBack: (() => void)[];
 beforeAll(async () => {
-  const shader = attentionMatrix as Shader;
-  Object.assign(shader.links, { default: emulatedAttention(shader.links.default!) });
-  const halves = attentionHalves as Shader;
-  Object.assign(halves.links, { default: withoutHalves(halves.links.default!) });
+  putBack = [replaceTexts(attentionMatrix, emulatedAttention), replaceTexts(attentionHalves, withoutHalves)];
   gpu = new Gpu(await acquire({}));
   oracle = await reference().create();
 });
-afterAll(() => oracle.dispose());
+afterAll(async () => {
+  for (const restore of putBack) restore();
+  await gpu.dispose();
+  await oracle.dispose();
+});
 
 const variants = [
   { pairs: true, headDim: 16, calls: [...PLAIN, LARGE] },

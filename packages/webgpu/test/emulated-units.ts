@@ -1,3 +1,5 @@
+import type { Shader } from '../src/gpu/shader.ts';
+
 /**
  * Matrix units for SwiftShader, which has none: functions in place of the units, in the text of a kernel. A lane holds
  * every element of an operand, and of a sum the eight that it stores, half of a row. So all of a kernel is checked but
@@ -39,6 +41,13 @@ fn loadTiles(at: u32, stride: u32, turned: bool) -> Operand {
 const PACKED = /vec4u\(bitcast<vec2u>\(vec4<f16>\(first\)\), bitcast<vec2u>\(vec4<f16>\(second\)\)\)/;
 const PACKED_INSTEAD =
   'vec4u(pack2x16float(first.xy), pack2x16float(first.zw), pack2x16float(second.xy), pack2x16float(second.zw))';
+
+/** Replaces the texts of a kernel. Returns what puts them back, since the tests of a worker share modules. */
+export function replaceTexts(shader: Shader, replaced: (text: string) => string): () => void {
+  const before = { ...shader.links };
+  for (const [link, text] of Object.entries(before)) Object.assign(shader.links, { [link]: replaced(text) });
+  return () => Object.assign(shader.links, before);
+}
 
 /** The text of a kernel that needs f16 for nothing but to pack halves. */
 export function withoutHalves(text: string): string {

@@ -8,26 +8,27 @@ import { createDriver } from '../src/driver.ts';
 import { linearMatrix } from '../src/generated/index.ts';
 import { acquire } from '../src/gpu/acquire.ts';
 import { Gpu, wholeRange } from '../src/gpu/gpu.ts';
-import type { Shader } from '../src/gpu/shader.ts';
 import { type KernelContext, kernelContext } from '../src/operations/kernel-context.ts';
 import { project, type StoredOperands } from '../src/operations/linear.ts';
 import { linearBackward } from '../src/operations/linear-backward.ts';
 import { rangeOf, unsplitStorage } from '../src/storage.ts';
-import { emulated, storing } from './emulated-units.ts';
+import { emulated, replaceTexts, storing } from './emulated-units.ts';
 import { exact, packed, unpacked } from './packed-halves.ts';
 
 let gpu: Gpu;
+let putBack: () => void;
 beforeAll(async () => {
-  const shader = linearMatrix as Shader;
-  for (const [link, text] of Object.entries(shader.links)) {
-    const replaced = emulated(text, { first: 'firstRow', strides: ['STRIDE', 'TURNED_STRIDE'] })
+  putBack = replaceTexts(linearMatrix, (text) =>
+    emulated(text, { first: 'firstRow', strides: ['STRIDE', 'TURNED_STRIDE'] })
       .replace(/subgroupMatrixStore<row_major>\(&tiles, /g, 'storeTiles(')
-      .concat(storing('storeTiles', 'tiles'));
-    Object.assign(shader.links, { [link]: replaced });
-  }
+      .concat(storing('storeTiles', 'tiles')),
+  );
   gpu = new Gpu(await acquire({}));
 });
-afterAll(() => gpu.device.destroy());
+afterAll(async () => {
+  putBack();
+  await gpu.dispose();
+});
 
 /** A backend whose products run on emulated units, with activations stored in this way. */
 function backendWith(pairs: boolean, stored?: StoredOperands): Backend {
