@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { type TrainingPeer, type TrainingRow, trainingTable } from './h100-training.ts';
+import { type TrainingPeer, type TrainingRow, trainingMemoryTable, trainingTable } from './h100-training.ts';
 
 const small = { batch: 8, length: 256 };
 const large = { batch: 1, length: 2048 };
@@ -48,4 +48,16 @@ it('shows steps on matrix units beside those under autocast', () => {
     'halves over the best of PyTorch',
   ]);
   expect(rows[0]).toEqual(['mamba-130m', '1 × 2048', '', '62.0', '124', '0.50']);
+});
+
+it('shows the memory of a step', () => {
+  const rows = [{ ...row('mamba-130m plain', large, 1), 'GB at most': 9.114 }, row('mamba-130m captured', large, 1)];
+  const [withMemory, without] = PEERS.map((peer, index) => ({
+    ...peer,
+    rows: peer.rows.map((of) => (index === 0 ? { ...of, peakBytes: 12_345_678_901 } : of)),
+  }));
+  expect(trainingMemoryTable(rows, [withMemory!, without!])).toEqual({
+    head: ['model', 'sequences × tokens', 'ours', 'PyTorch, its kernels', 'PyTorch, plain'],
+    rows: [['mamba-130m', '1 × 2048', '9.11', '12.3', '']],
+  });
 });

@@ -9,6 +9,7 @@ export interface TrainingRow {
   readonly length: number;
   readonly matrixPrecision: string;
   readonly 'tokens/s': number;
+  readonly 'GB at most'?: number;
 }
 
 /** A file of peers/pytorch_training.py. */
@@ -21,6 +22,7 @@ export interface TrainingPeer {
     readonly shape: { readonly batch: number; readonly length: number };
     readonly dtype: string;
     readonly tokensPerSecond: number;
+    readonly peakBytes?: number;
   }[];
 }
 
@@ -34,21 +36,18 @@ export function trainingTable(
   peers: readonly TrainingPeer[],
   { matrixUnits }: { readonly matrixUnits: boolean },
 ): MadeTable {
-  const column = (head: string, way: string, precision: string): Column => ({
-    head,
-    rates: ({ model, batch, length }) =>
-      rows
-        .filter((row) => row.name === `train ${model} ${way}` && row.matrixPrecision === precision)
-        .filter((row) => row.batch === batch && row.length === length)
-        .map((row) => row['tokens/s']),
-  });
+  const column = (head: string, way: string, precision: string): Column =>
+    columnOf(head, rows, { way, precision }, (row) => row['tokens/s']);
   const ours = matrixUnits
     ? [column('pairs of halves', 'captured', 'float16x2'), column('halves', 'captured', 'float16')]
     : [column('plain', 'plain', 'float32'), column('captured', 'captured', 'float32')];
   const subjects = subjectsOf(rows);
   const theirs = peers
-    .flatMap((peer) => columnsOf(peer, matrixUnits ? 'bfloat16 autocast' : 'float32'))
-    .filter(({ rates }) => subjects.some((subject) => rates(subject).length > 0));
+    .flatMap((peer) => ['', '.cudagraph'].map((suffix) => ({ peer, suffix })))
+    .map(({ peer, suffix }) =>
+      columnOfPeer(peer, suffix, matrixUnits ? 'bfloat16 autocast' : 'float32', (row) => row.tokensPerSecond),
+    )
+    .filter(({ values }) => subjects.some((subject) => values(subject).length > 0));
   const last = ours.at(-1)!;
   return {
     head: [
@@ -57,15 +56,30 @@ export function trainingTable(
       `${last.head} over the best of PyTorch`,
     ],
     rows: subjects.map((subject) => {
-      const best = Math.max(...theirs.flatMap(({ rates }) => rates(subject)));
+      const best = Math.max(...theirs.flatMap(({ values }) => values(subject)));
       // Without a figure of PyTorch there is nothing to compare with.
-      const ratios = best > 0 ? last.rates(subject).map((rate) => rate / best) : [];
+      const ratios = best > 0 ? last.values(subject).map((rate) => rate / best) : [];
       return [
-        ...[subject.model, `${subject.batch} × ${subject.length}`],
-        ...[...ours, ...theirs].map(({ rates }) => range(rates(subject), thousands)),
+        ...namesOf(subject),
+        ...[...ours, ...theirs].map(({ values }) => range(values(subject), thousands)),
         range(ratios, (ratio) => ratio.toFixed(2)),
       ];
     }),
+  };
+}
+
+/** The most memory of a step in float32, call by call, in GB, beside that of PyTorch's. */
+export function trainingMemoryTable(rows: readonly TrainingRow[], peers: readonly TrainingPeer[]): MadeTable {
+  const columns = [
+    columnOf('ours', rows, { way: 'plain', precision: 'float32' }, (row) => row['GB at most']),
+    ...peers.map((peer) => columnOfPeer(peer, '', 'float32', ({ peakBytes }) => peakBytes && peakBytes / 1e9)),
+  ];
+  return {
+    head: ['model', 'sequences × tokens', ...columns.map(({ head }) => head)],
+    rows: subjectsOf(rows).map((subject) => [
+      ...namesOf(subject),
+      ...columns.map(({ values }) => range(values(subject), (bytes) => bytes.toPrecision(3))),
+    ]),
   };
 }
 
@@ -75,10 +89,12 @@ interface Subject {
   readonly length: number;
 }
 
+const namesOf = ({ model, batch, length }: Subject): readonly string[] => [model, `${batch} × ${length}`];
+
 interface Column {
   readonly head: string;
-  /** Tokens a second, of each round. */
-  rates(subject: Subject): readonly number[];
+  /** The values of each round. */
+  values(subject: Subject): readonly number[];
 }
 
 /** What was trained, in the order of the rows. */
@@ -87,16 +103,36 @@ function subjectsOf(rows: readonly TrainingRow[]): readonly Subject[] {
   return [...new Map(subjects.map((subject) => [Object.values(subject).join(), subject])).values()];
 }
 
-function columnsOf({ scan, rows }: TrainingPeer, dtype: string): readonly Column[] {
-  const column = (head: string, suffix: string): Column => ({
+function columnOf(
+  head: string,
+  rows: readonly TrainingRow[],
+  { way, precision }: { readonly way: string; readonly precision: string },
+  figureOf: (row: TrainingRow) => number | undefined,
+): Column {
+  return {
     head,
-    rates: ({ model, batch, length }) =>
+    values: ({ model, batch, length }) =>
+      rows
+        .filter((row) => row.name === `train ${model} ${way}` && row.matrixPrecision === precision)
+        .filter((row) => row.batch === batch && row.length === length)
+        .flatMap((row) => figureOf(row) ?? []),
+  };
+}
+
+function columnOfPeer(
+  { scan, rows }: TrainingPeer,
+  suffix: string,
+  dtype: string,
+  figureOf: (row: TrainingPeer['rows'][number]) => number | undefined,
+): Column {
+  return {
+    head: `PyTorch, ${scan}${suffix === '' ? '' : ', CUDA graph'}`,
+    values: ({ model, batch, length }) =>
       rows
         .filter((row) => row.name === `train.${model}${suffix}` && row.dtype === dtype)
         .filter(({ shape }) => shape.batch === batch && shape.length === length)
-        .map(({ tokensPerSecond }) => tokensPerSecond),
-  });
-  return [column(`PyTorch, ${scan}`, ''), column(`PyTorch, ${scan}, CUDA graph`, '.cudagraph')];
+        .flatMap((row) => figureOf(row) ?? []),
+  };
 }
 
 function range(values: readonly number[], format: (value: number) => string): string {

@@ -1,6 +1,6 @@
 /** The tables of docs/performance/h100.md, from what `mamba-bench kernels` and peers/pytorch.py wrote on the device. */
 import { formatPercent } from '../format.ts';
-import { type TrainingPeer, type TrainingRow, trainingTable } from './h100-training.ts';
+import { type TrainingPeer, type TrainingRow, trainingMemoryTable, trainingTable } from './h100-training.ts';
 import type { MadeTable, Tables } from './made.ts';
 
 /** A row of `mamba-bench kernels --backend webgpu`, as far as tables show it. */
@@ -41,18 +41,18 @@ interface Results<T> {
 export function h100Tables(load: (file: string) => unknown): Tables {
   const kernels = (file: string): Results<KernelRow> => load(file) as Results<KernelRow>;
   const scans = (): readonly KernelRow[] => kernels('h100-scan-plain.json').rows;
+  const steps = (): readonly TrainingRow[] => (load('h100-training.json') as Results<TrainingRow>).rows;
+  const peer = (file: string): TrainingPeer => load(file) as TrainingPeer;
+  const torch = (): TrainingPeer => peer('h100-pytorch-training.json');
   const training = (matrixUnits: boolean): MadeTable =>
-    trainingTable(
-      (load('h100-training.json') as Results<TrainingRow>).rows,
-      ['h100-upstream-training.json', 'h100-pytorch-training.json'].map((file) => load(file) as TrainingPeer),
-      { matrixUnits },
-    );
+    trainingTable(steps(), [peer('h100-upstream-training.json'), torch()], { matrixUnits });
   return {
     'h100-scan': () => scan(scans()),
     'h100-scan-pytorch': () => besidePyTorch(scans(), (load('h100-pytorch.json') as Results<TorchRow>).rows),
     'h100-prefill': () => prefill(kernels('h100-prefill-float16.json')),
     'h100-training': () => training(false),
     'h100-training-matrix-units': () => training(true),
+    'h100-training-memory': () => trainingMemoryTable(steps(), [torch()]),
     'h100-products': () => products(kernels('h100-linear.json').rows, scans()),
     'h100-gemv': () => gemv(kernels('h100-gemv.json').rows),
     'h100-quantised': () =>
