@@ -200,7 +200,7 @@ def main():
             for shape in spec["shapes"]:
                 for dtype in ("float32", "bfloat16 autocast"):
                     measure(name, spec, shape, dtype, graph)
-    scan = f"mamba_ssm {mamba_ssm.__version__}" if kernels else "chunked, in plain PyTorch"
+    scan = f"mamba_ssm {mamba_ssm.__version__}" if kernels else "a chunked scan of its own operations"
     device = torch.cuda.get_device_name() if on_gpu else "cpu"
     about = dict(torch=torch.__version__, device=device, scan=scan, agreement=difference)
     json.dump(about | dict(rows=rows, failures=failures), sys.stdout)
