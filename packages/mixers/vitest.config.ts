@@ -9,6 +9,8 @@ export default defineProject({
     name: '@mamba/mixers',
     include: ['src/**/*.test.ts', 'test/**/*.test.ts'],
     pool: 'forks',
+    // What the files import is loaded once a worker, not once a file.
+    isolate: false,
     // Long enough for a busy machine: it catches what hangs, and measures nothing.
     testTimeout: 300_000,
     hookTimeout: 300_000,
