@@ -1,8 +1,8 @@
 import { checkBoolean, checkNumber, checkOneOf, checkOptions, invalid } from '@mamba/core/driver';
 import type { Toggles } from './gpu/toggles.ts';
 import type { AttentionVariant } from './operations/attention-variant.ts';
-import type { ProductVariant } from './operations/linear-plan.ts';
 import type { MatrixPrecision } from './operations/matrix-precision.ts';
+import type { ProductVariant } from './operations/product-variant.ts';
 import type { ScanBackwardVariant } from './operations/selective-scan-backward-plan.ts';
 import type { ScanVariant } from './operations/selective-scan-plan.ts';
 import type { SsdVariant } from './operations/ssd-scan-plan.ts';

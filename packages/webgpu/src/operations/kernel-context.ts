@@ -1,9 +1,9 @@
 import type { Gpu } from '../gpu/gpu.ts';
 import type { AttentionVariant } from './attention-variant.ts';
-import type { ProductVariant } from './linear-plan.ts';
 import type { MatrixPrecision } from './matrix-precision.ts';
 import { findMatrixUnits, type MatrixUnits } from './matrix-units.ts';
 import { Places } from './places.ts';
+import type { ProductVariant } from './product-variant.ts';
 import { Turns } from './rope.ts';
 import type { ScanBackwardVariant } from './selective-scan-backward-plan.ts';
 import type { ScanVariant } from './selective-scan-plan.ts';

@@ -1,6 +1,7 @@
 /** The layout of a product of many rows over the device. docs/performance/h100.md has the measurements. */
 import { invalid } from '@mamba/core/driver';
 import type { MatrixUnits } from './matrix-units.ts';
+import type { ProductVariant } from './product-variant.ts';
 
 /** The sizes of a product: y `[rows, outputs]`, each of it a sum of `depth` products. */
 export interface ProductSizes {
@@ -23,13 +24,6 @@ export interface Tiling {
   /** Rows of a tile, and outputs of it. */
   readonly extent: 64 | 128;
   /** Parts into which the inputs are cut. Each has some of them. */
-  readonly splits: number;
-}
-
-/** A layout that is forced in place of the rule. */
-export interface ProductVariant {
-  readonly extent: Tiling['extent'];
-  /** Parts of the inputs; as many as have some, and as one binding holds, where that is fewer. */
   readonly splits: number;
 }
 
