@@ -102,14 +102,18 @@ export interface BlockResult<State extends BlockState = BlockState> {
   readonly state: State;
 }
 
-/** Computes a block, composed of operations or as a backend's fused form. The weights belong to its creator. */
-export interface BlockKernel {
-  /** Computes the block. It leaves x and the state as they were, and frees what it made where it throws. */
-  forward(call: BlockCall): BlockResult;
+/** What kernels of blocks and of layers keep of the weights, which belong to their creator. */
+export interface WeightsKeeper {
   /** Optional. Called after weights were written to in place: copies that the kernel made of them are out of date. */
   weightsChanged?(): void;
   /** Optional. Frees what the kernel allocated. The weights stay alive. */
   dispose?(): void;
+}
+
+/** Computes a block, composed of operations or as a backend's fused form. */
+export interface BlockKernel extends WeightsKeeper {
+  /** Computes the block. It leaves x and the state as they were, and frees what it made where it throws. */
+  forward(call: BlockCall): BlockResult;
 }
 
 /** A call of a layer, whose arguments are checked: of a block with the norm before it and the residual. */
@@ -130,8 +134,8 @@ export interface LayerResult {
   readonly state: BlockState;
 }
 
-/** Computes a layer. The weights belong to its creator. */
-export interface LayerKernel extends Omit<BlockKernel, 'forward'> {
+/** Computes a layer. */
+export interface LayerKernel extends WeightsKeeper {
   /** Computes the layer. It leaves the state as it was, and frees what it made where it throws. */
   forward(call: LayerCall): LayerResult;
 }
