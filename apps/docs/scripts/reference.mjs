@@ -1,4 +1,5 @@
-// Writes the reference of every published package from its declarations and their comments, by typedoc.
+// Writes the reference of every published package from its declarations and their comments, by typedoc: into the site's
+// pages, or into a folder that is given.
 import { dirname, join } from 'node:path';
 import process from 'node:process';
 import { fileURLToPath } from 'node:url';
@@ -31,7 +32,7 @@ const app = await Application.bootstrapWithPlugins({
   // Nearly all are readonly, and a phone has no room for the column.
   tableColumnSettings: { hideModifiers: true },
   useCodeBlocks: true,
-  outputs: [{ name: 'markdown', path: join(here, 'src/generated/site/api') }],
+  outputs: [{ name: 'markdown', path: process.argv[2] ?? join(here, 'src/generated/site/api') }],
   logLevel: 'Warn',
   validation: { notExported: false, invalidLink: true, notDocumented: true },
   // What is exported has a comment. A property may go without where its name and type say all.

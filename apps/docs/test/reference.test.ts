@@ -1,7 +1,12 @@
-/** The reference has no gaps: what the packages export has a comment. typedoc checks the same as it builds the site. */
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+/**
+ * The reference has no gaps: what the packages export has a comment. typedoc, which makes the pages, follows types
+ * further than this does, so it is asked as well.
+ */
+import { execFile } from 'node:child_process';
+import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { promisify } from 'node:util';
 import { expect, test } from 'vitest';
 import { root } from '../../../scripts/lib.mjs';
 import { entries } from '../scripts/entries.mjs';
@@ -14,6 +19,19 @@ test.each(entries)('$name', ({ source }) => {
   expect(found.length).toBeGreaterThan(0);
   expect(found.filter(({ declarations }) => declarations.length === 0)).toEqual([]);
   expect(found.flatMap(undocumented)).toEqual([]);
+});
+
+test('typedoc makes pages of all of it without a warning', { timeout: 300_000 }, async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'mamba-reference-'));
+  try {
+    const made = await promisify(execFile)(process.execPath, ['scripts/reference.mjs', folder], {
+      cwd: join(root, 'apps/docs'),
+    }).catch(({ stdout, stderr }) => ({ stdout: `failed: ${stdout}`, stderr }));
+    expect(`${made.stdout}${made.stderr}`).not.toMatch(/warning|failed/i);
+    expect(readdirSync(folder, { recursive: true })).toContain(join('@mamba', 'core.md'));
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
 });
 
 test('what has no comment is found', () => {
