@@ -6,7 +6,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { acquire } from '../src/gpu/acquire.ts';
 import { Gpu } from '../src/gpu/gpu.ts';
 import { countersOf, webgpu } from '../src/index.ts';
-import { chunkOf } from '../src/model/chunk.ts';
+import { chunksOf } from '../src/model/chunk.ts';
 import { kernelContext } from '../src/operations/kernel-context.ts';
 import { limited } from './limited.ts';
 
@@ -26,7 +26,7 @@ afterAll(async () => {
 test('a large batch and a large model take fewer tokens of a row', async () => {
   const kernels = kernelContext(new Gpu(await acquire({ device })), {});
   const of = (size: keyof typeof MAMBA_SIZES, batch: number) =>
-    chunkOf(kernels, modelConfig(MAMBA_SIZES[size]), batch, 'none');
+    chunksOf(kernels, modelConfig(MAMBA_SIZES[size]))(batch, 'none');
   expect([1, 2, 4, 64].map((batch) => of('mamba-130m', batch))).toEqual([2048, 1024, 512, 512]);
   const sizes = ['mamba-370m', 'mamba-790m', 'mamba-2.8b'] as const;
   expect(sizes.map((size) => of(size, 1))).toEqual([1536, 640, 512]);

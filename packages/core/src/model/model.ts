@@ -182,7 +182,8 @@ export class Model {
     return scoped((scope) => {
       const tokens = this.#tokens(scope, ids);
       const [batch, length] = tokens.shape as [number, number];
-      const chunk = options.chunk ?? this.#kernel.chunk?.(batch, logits) ?? 512;
+      // A step is whole, whatever the chunk, so it need not ask.
+      const chunk = options.chunk ?? (length === 1 ? 1 : (this.#kernel.chunk?.(batch, logits) ?? 512));
       const first = this.#kernelState(state, batch, 'model.forward.state');
       if (resets !== undefined) checkIntegers('model.forward.resets', resets, [batch, length], '[batch, length]');
 

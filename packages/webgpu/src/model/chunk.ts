@@ -1,5 +1,5 @@
-import { type LogitsRequest, parameterCount } from '@mamba/core';
-import type { ModelConfig } from '@mamba/core/driver';
+import { parameterCount } from '@mamba/core';
+import type { ModelConfig, ModelKernel } from '@mamba/core/driver';
 import type { KernelContext } from '../operations/kernel-context.ts';
 import { modelRefusal } from './refusal.ts';
 
@@ -14,16 +14,18 @@ const LEAST = 512;
 const OPERATIONS = 1e12;
 
 /**
- * The tokens of a row that a call computes at once by default. Longer passes fill the device and have fewer dispatches:
- * on an H100, 2048 tokens of mamba-130m take 6.6 ms in one pass and 15.6 in four, bound by the host.
+ * How many tokens of a row a call of a model computes at once by default. Longer passes fill the device and have fewer
+ * dispatches: on an H100, 2048 tokens of mamba-130m take 6.6 ms in one pass and 15.6 in four, bound by the host.
  */
-export function chunkOf(kernels: KernelContext, config: ModelConfig, batch: number, logits: LogitsRequest): number {
+export function chunksOf(kernels: KernelContext, config: ModelConfig): Required<ModelKernel>['chunk'] {
   const { vocabSize, dModel } = config;
   const perToken = 2 * (parameterCount(config) - vocabSize * dModel);
   const rows = Math.min(MOST, OPERATIONS / perToken);
-  const fits = (chunk: number) =>
-    modelRefusal(kernels, config, batch, chunk, logits === 'all' ? batch * chunk : batch) === undefined;
-  let chunk = Math.max(LEAST, Math.floor(rows / batch / 64) * 64);
-  while (chunk > LEAST && !fits(chunk)) chunk = Math.max(LEAST, chunk / 2);
-  return chunk;
+  return (batch, logits) => {
+    const fits = (chunk: number) =>
+      modelRefusal(kernels, config, batch, chunk, logits === 'all' ? batch * chunk : batch) === undefined;
+    let chunk = Math.max(LEAST, Math.floor(rows / batch / 64) * 64);
+    while (chunk > LEAST && !fits(chunk)) chunk = Math.max(LEAST, chunk / 2);
+    return chunk;
+  };
 }

@@ -19,7 +19,7 @@ import type { BufferRange } from '../gpu/shader.ts';
 import type { KernelContext } from '../operations/kernel-context.ts';
 import { normalise } from '../operations/rms-norm.ts';
 import { rangeOf, type Storage, unsplitStorage } from '../storage.ts';
-import { chunkOf } from './chunk.ts';
+import { chunksOf } from './chunk.ts';
 import { embed, writeLogits } from './ends.ts';
 import { generate } from './generate.ts';
 import type { Fused, HiddenStates, Pass } from './pass.ts';
@@ -56,7 +56,7 @@ export function fusedModel(
   return {
     forward: (call) => forward(model, call),
     decode: (call) => decode(model, call),
-    chunk: (batch, logits) => chunkOf(kernels, config, batch, logits),
+    chunk: chunksOf(kernels, config),
     gather: (rows) => gatherState(gpu, slots, rows),
     exportState: (state) => exportState(gpu, slots, stateOf(state)!),
     importState: (snapshots, positions) => importState(gpu, slots, snapshots, positions.length),

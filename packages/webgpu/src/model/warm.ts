@@ -2,7 +2,7 @@ import { shareBuffers } from '../blocks/buffers.ts';
 import { type Gpu, wholeRange } from '../gpu/gpu.ts';
 import { largest } from '../operations/argmax.ts';
 import { draw } from '../operations/sample.ts';
-import { chunkOf } from './chunk.ts';
+import { chunksOf } from './chunk.ts';
 import type { Fused, Pass } from './pass.ts';
 import { distinctBlocks } from './refusal.ts';
 import { allocateState } from './state.ts';
@@ -22,7 +22,7 @@ export function warm(model: Fused, prefill: (model: Fused, pass: Pass) => void):
       // Blocks of the same config need the same pipelines.
       const few = { ...model, blocks: distinct.map((index) => blocks[index]!) };
       const states = distinct.map((index) => state[index]!);
-      for (const length of new Set([...WARM_LENGTHS, chunkOf(kernels, config, 1, 'last')])) {
+      for (const length of new Set([...WARM_LENGTHS, chunksOf(kernels, config)(1, 'last')])) {
         const buffers = shareBuffers(
           few.blocks.map((block) => block.prefillBuffers(length)),
           ({ bytes, label }) => allocator.scratch(bytes, label),
