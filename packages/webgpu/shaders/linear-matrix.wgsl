@@ -218,6 +218,11 @@ fn main(
   }
 }
 
+/// The place in y of a row and an output of a part.
+fn resultAt(part: u32, to: vec2u) -> u32 {
+  return (part * args.rows + to.x) * args.yRow + args.yOffset + to.y;
+}
+
 /// Row and first output of the four that a lane writes in its j-th turn, in its subgroup's row of matrices.
 fn placeOf(j: u32, lane: u32) -> vec2u {
   let i = 32u * j + lane;

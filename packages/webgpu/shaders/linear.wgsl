@@ -1,10 +1,13 @@
-// link: product-args, result-singles, weights, x-stored, inputs, turned-inputs
+// link: product-args, weights, x-stored, inputs, turned-inputs
 // y = x weightᵀ + bias, tiled: 256 lanes as 16 × 16, each with 4 SIDE × 4 SIDE outputs in registers. A lane brings one
 // block of 4 × 4 into each tile: lanes of the first half from x, the others from the weights. It transposes the block,
 // unless the operand lies turned, so that the tile is packed along rows and outputs; a step of the product is then 2
 // SIDE loads of four values for 16 SIDE² multiply-adds, without shuffling registers. Tile: 64 SIDE rows × 64 SIDE
 // outputs × 4 DEPTH inputs, with SIDE · DEPTH = 8: one block a lane, and 16 KiB of workgroup memory. Bytes a tile: 4096
 // SIDE DEPTH read, f32, for 2 · (64 SIDE)² · 4 DEPTH operations: 16 SIDE operations a byte.
+
+// [splits, rows, yRow]: where the inputs are cut, each part writes a y of its own, for linear-sum.wgsl.
+@group(0) @binding(5) var<storage, read_write> y: array<f32>;
 
 const SIDE: u32 = 1u; // constant
 const DEPTH: u32 = 8u; // constant

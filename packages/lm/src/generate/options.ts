@@ -105,8 +105,8 @@ export function resolveGeneration(model: Vocabulary, options: GenerateTokensOpti
   const { chunk, block = 4, signal, ...samplingOptions } = others;
   const { vocabSize } = model.config;
   const sampling = resolveSampling('generate', samplingOptions, vocabSize);
-  for (const [name, value] of Object.entries({ maxTokens, block, ...(chunk !== undefined && { chunk }) }))
-    checkInteger(`generate.${name}`, value, 1);
+  for (const [name, value] of Object.entries({ maxTokens, block })) checkInteger(`generate.${name}`, value, 1);
+  if (chunk !== undefined) checkInteger('generate.chunk', chunk, 1);
   if (seed !== undefined) checkInteger('generate.seed', seed, Number.MIN_SAFE_INTEGER);
   if (seed !== undefined && sampling.temperature === 0)
     throw invalid(

@@ -1,5 +1,4 @@
-// Arguments and bindings of linear.wgsl and linear-matrix.wgsl. One of the libraries
-// `result-…` binds y.
+// Arguments and bindings of linear.wgsl and linear-matrix.wgsl. Each binds y in its own way, as 5.
 
 struct Args {
   depth: u32, // values of x that meet weights in each output: the inputs
@@ -26,8 +25,3 @@ override WEIGHT_TURNED: bool = false;
 override BIAS: bool = false;
 /// Whether the product is added to y, which is the residual then.
 override ACCUMULATE: bool = false;
-
-/// The place in y of a row and an output of a part.
-fn resultAt(part: u32, to: vec2u) -> u32 {
-  return (part * args.rows + to.x) * args.yRow + args.yOffset + to.y;
-}

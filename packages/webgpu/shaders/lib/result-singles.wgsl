@@ -1,4 +1,4 @@
-// The result of linear.wgsl and linear-matrix.wgsl in floats, where rows begin anywhere.
+// The result of linear-matrix.wgsl in floats, where rows begin anywhere.
 
 // [splits, rows, yRow]: where the inputs are cut, each part writes a y of its own, for linear-sum.wgsl.
 @group(0) @binding(5) var<storage, read_write> y: array<f32>;

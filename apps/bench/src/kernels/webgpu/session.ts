@@ -59,7 +59,7 @@ export type ScanExtents = readonly [batch: number, dim: number, length: number];
 export type ProductExtents = readonly [rows: number, inputs: number, outputs: number];
 
 export interface ForcedTiles {
-  /** As the user wrote it: `extent:parts of the inputs`. */
+  /** The text of the option: `extent:parts of the inputs`. */
   readonly text: string;
   readonly variant: ProductVariant;
 }
