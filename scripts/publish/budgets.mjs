@@ -10,7 +10,7 @@ export const PACKED = {
   mixers: 63_000,
   reference: 59_000,
   train: 144_000,
-  webgpu: 522_000,
+  webgpu: 470_000,
 };
 
 /** Compressed bytes that a browser downloads to run a program, minified by esbuild. */
@@ -21,7 +21,7 @@ export const PAGES = {
   },
   'a backend on WebGPU': {
     program: "import { webgpu } from '@mamba/webgpu'; globalThis.backend = await webgpu().create();",
-    bytes: 156_500,
+    bytes: 145_000,
   },
   'a language model on the CPU': {
     program: `import { cpu } from '@mamba/cpu';

@@ -1,5 +1,5 @@
 // Turns shaders/*.wgsl into src/generated/*.ts: the text, its bindings and the layout of its uniforms, as types that
-// host code is checked against.
+// host code is checked against. Texts of library files go to libraries.ts once, however many shaders link them.
 //
 // A shader names the library files that it links in a comment, `// link: math, collect-{workgroup,subgroup}`; braces
 // name alternatives, of which the host picks one. `const NAME: u32 = 4u; // constant` may be replaced by the host as
@@ -19,17 +19,34 @@ const target = join(root, 'src', 'generated');
 rmSync(target, { recursive: true, force: true });
 mkdirSync(target, { recursive: true });
 
-const stems = readdirSync(shaders)
-  .filter((name) => name.endsWith('.wgsl'))
-  .map((name) => name.slice(0, -'.wgsl'.length))
-  .sort();
+const ENABLE = /^enable .+;$/gm;
 
+const stems = stemsIn(shaders);
+const libraries = Object.fromEntries(
+  stemsIn(join(shaders, 'lib')).map((stem) => [stem, readFileSync(join(shaders, 'lib', `${stem}.wgsl`), 'utf8')]),
+);
+
+writeFileSync(
+  join(target, 'libraries.ts'),
+  `// Generated from shaders/lib by scripts/generate.mjs.
+${Object.entries(libraries)
+  .map(([stem, text]) => `export const ${camel(stem)}: string = ${JSON.stringify(shipped(text))};`)
+  .join('\n')}
+`,
+);
 for (const stem of stems) writeFileSync(join(target, `${stem}.ts`), generate(stem));
 writeFileSync(
   join(target, 'index.ts'),
   `${stems.map((stem) => `export { ${camel(stem)} } from './${stem}.ts';`).join('\n')}\n`,
 );
 console.log(`${stems.length} shaders`);
+
+function stemsIn(folder) {
+  return readdirSync(folder)
+    .filter((name) => name.endsWith('.wgsl'))
+    .map((name) => name.slice(0, -'.wgsl'.length))
+    .sort();
+}
 
 function camel(stem) {
   return stem.replace(/-(.)/g, (_, letter) => letter.toUpperCase());
@@ -38,20 +55,31 @@ function camel(stem) {
 function generate(stem) {
   const text = readFileSync(join(shaders, `${stem}.wgsl`), 'utf8');
   const links = linked(text);
-  const reflected = Object.entries(links).map(([name, code]) => [name, reflect(stem, name, code)]);
+  const codes = Object.values(links).map(({ code }) => code);
+  const reflected = Object.entries(links).map(([name, { code }]) => [name, reflect(stem, name, code)]);
   const [, first] = reflected[0];
   for (const [name, other] of reflected) {
     if (JSON.stringify(other) !== JSON.stringify(first))
       fail(stem, `its link ${name} binds other things than the first`);
   }
   const { bindings, optional, uniforms, overrides } = first;
-  const constants = Object.values(links).flatMap((code) =>
+  const constants = codes.flatMap((code) =>
     [...code.matchAll(/^const (\w+): u32 = \d+u; \/\/ constant/gm)].map((match) => match[1]),
   );
-  const texts = Object.fromEntries(Object.entries(links).map(([name, code]) => [name, withoutComments(code)]));
+  const texts = Object.entries(links).map(
+    ([name, { enables, parts }]) =>
+      `    ${JSON.stringify(name)}: [${[
+        ...enables.map((line) => JSON.stringify(line)),
+        'text',
+        ...parts.map((part) => `libraries.${camel(part)}`),
+      ].join(', ')}].join('\\n'),`,
+  );
+  const described = { stem, bindings, optional, uniforms, overrides, constants: [...new Set(constants)] };
   const names = (list) => (list.length === 0 ? 'never' : list.map((name) => `'${name}'`).join(' | '));
   return `// Generated from shaders/${stem}.wgsl by scripts/generate.mjs.
 import type { Shader } from '../gpu/shader.ts';
+${Object.values(links).some(({ parts }) => parts.length > 0) ? "import * as libraries from './libraries.ts';\n" : ''}
+const text = ${JSON.stringify(shipped(text))};
 
 export const ${camel(stem)}: Shader<
   ${names([...bindings, ...optional].map(({ name }) => name))},
@@ -59,13 +87,20 @@ export const ${camel(stem)}: Shader<
   ${names(overrides)},
   ${names([...new Set(constants)])},
   ${names(Object.keys(links))}
-> = ${JSON.stringify({ stem, bindings, optional, uniforms, overrides, constants: [...new Set(constants)], links: texts }, null, 2)};
+> = {
+${Object.entries(described)
+  .map(([key, value]) => `  ${key}: ${JSON.stringify(value)},`)
+  .join('\n')}
+  links: {
+${texts.join('\n')}
+  },
+};
 `;
 }
 
 /**
- * Returns the whole text for the name of each alternative. With several braces, a name has one alternative of each,
- * joined by dashes.
+ * Returns the whole text for the name of each alternative, the libraries that follow the shader's own text in it, and
+ * the directives before them. With several braces, a name has one alternative of each, joined by dashes.
  */
 function linked(text) {
   const list = /^\/\/ link: (.+)$/m.exec(text)?.[1].split(/,\s*(?![^{]*})/) ?? [];
@@ -83,13 +118,19 @@ function linked(text) {
   }
   return Object.fromEntries(
     variants.map(({ name, parts }) => {
-      const libraries = parts.map((part) => readFileSync(join(shaders, 'lib', `${part}.wgsl`), 'utf8'));
-      const whole = [text, ...libraries].join('\n');
+      for (const part of parts) if (libraries[part] === undefined) throw new Error(`there is no library ${part}`);
+      const texts = [text, ...parts.map((part) => libraries[part])];
       // WGSL wants directives first.
-      const enables = new Set([...whole.matchAll(/^enable .+;$/gm)].map((match) => match[0]));
-      return [name.join('-') || 'default', [...enables, whole.replace(/^enable .+;$/gm, '')].join('\n')];
+      const enables = [...new Set(texts.flatMap((each) => each.match(ENABLE) ?? []))];
+      const code = [...enables, ...texts.map((each) => each.replace(ENABLE, ''))].join('\n');
+      return [name.join('-') || 'default', { code, parts, enables }];
     }),
   );
+}
+
+/** The text that is shipped: without directives, which the shaders that link it have. */
+function shipped(text) {
+  return withoutComments(text.replace(ENABLE, ''));
 }
 
 /** Removes comments from the text that is shipped, except a loop's `// unroll`, which is for the host. */
