@@ -1,7 +1,7 @@
 // Turns shaders/*.wgsl into src/generated/*.ts: the text, its bindings and the layout of its uniforms, as types that
 // host code is checked against. Texts of library files go to libraries.ts once, however many shaders link them.
 //
-// A shader names the library files that it links in a comment, `// link: math, collect-{workgroup,subgroup}`; braces
+// A shader names the library files that it links in comments, `// link: math, collect-{workgroup,subgroup}`; braces
 // name alternatives, of which the host picks one. `const NAME: u32 = 4u; // constant` may be replaced by the host as
 // the pipeline is made (WGSL sizes no function-local array by an override); everything else that varies is an
 // `override` or a uniform. A binding marked `// with NAME` is bound where the constant NAME is not 0: a storage buffer
@@ -103,7 +103,7 @@ ${texts.join('\n')}
  * the directives before them. With several braces, a name has one alternative of each, joined by dashes.
  */
 function linked(text) {
-  const list = /^\/\/ link: (.+)$/m.exec(text)?.[1].split(/,\s*(?![^{]*})/) ?? [];
+  const list = [...text.matchAll(/^\/\/ link: (.+)$/gm)].flatMap(([, line]) => line.split(/,\s*(?![^{]*})/));
   let variants = [{ name: [], parts: [] }];
   for (const entry of list) {
     const choices = /\{(.+)\}/.exec(entry)?.[1].split(/,\s*/);

@@ -1,7 +1,8 @@
 // link: weights, x-stored, inputs, dot-row, quads-{stored,staged}, rms, lane-sum-{workgroup,subgroup}
-// y = x weightᵀ + bias for few rows of x, as decoding has, where reading the weights takes the time. LANES lanes share
-// an output, with 16 bytes a load, and add up by shuffles or in workgroup memory. TOGETHER outputs at once share the
-// loads of x, which matters for q8 and q4, whose weights take a byte or less where x takes four. With NORM, x is
+// link: math, gelu, sigmoid, activation
+// y = f(x weightᵀ + bias) for few rows of x, as decoding has, where reading the weights takes the time. LANES lanes
+// share an output, with 16 bytes a load, and add up by shuffles or in workgroup memory. TOGETHER outputs at once share
+// the loads of x, which matters for q8 and q4, whose weights take a byte or less where x takes four. With NORM, x is
 // RMS-normalised on the way: Σ x² comes from the same loads. Bytes an output: inputs · bytes a weight (x and the norm
 // stay in cache). Operations: 2 · inputs.
 
@@ -54,6 +55,9 @@ fn main(
       }
       if (BIAS) {
         value += bias[args.yOffset + output];
+      }
+      if (ACTIVATION != 0u) {
+        value = activated(value);
       }
       let at = row * args.yRow + args.yOffset + output;
       if (ACCUMULATE) {

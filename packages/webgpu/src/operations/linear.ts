@@ -1,3 +1,4 @@
+import type { Activation } from '@mamba/core';
 import type { DeviceTensor, LinearCall } from '@mamba/core/driver';
 import { linearMatrix, linearSum, linearVector, linear as tiled } from '../generated/index.ts';
 import { type Allocator, type Gpu, wholeRange } from '../gpu/gpu.ts';
@@ -6,6 +7,7 @@ import type { BufferRange } from '../gpu/shader.ts';
 import { FORMATS, hasScales, rangeOf, type Storage, unsplitStorage } from '../storage.ts';
 import type { KernelContext } from './kernel-context.ts';
 import { type ProductSizes, planTiles, RESIDENT, type Tiling, type Turned } from './linear-plan.ts';
+import { ACTIVATIONS } from './multiply.ts';
 import type { Stored } from './stored.ts';
 
 export function linear(
@@ -43,6 +45,8 @@ export interface Projection {
   readonly accumulate?: boolean | undefined;
   /** How x and y are stored; floats by default. Halves are for products that `multipliesHalves`. */
   readonly stored?: StoredOperands | undefined;
+  /** Applied to the product and its bias; for few rows only. Default: none. */
+  readonly activation?: Activation | undefined;
   /** The RMS norm that is applied to x first; for few rows only. */
   readonly norm?: { readonly weight: BufferRange; readonly eps: number } | undefined;
 }
@@ -67,7 +71,7 @@ function togetherOf(format: Storage['format'], outputs: number): 1 | 2 | 4 {
 export function project(kernels: KernelContext, weight: Storage, call: Projection): void {
   const { gpu } = kernels;
   const { inputs, outputs, rows, xRow = inputs, xOffset = 0, yRow = outputs, yOffset = 0, bias, norm } = call;
-  const { accumulate = false, stored = FLOATS } = call;
+  const { accumulate = false, stored = FLOATS, activation = 'none' } = call;
   const format = FORMATS[weight.format as keyof typeof FORMATS];
   const vector = rows <= VECTOR_ROWS;
   for (const { firstRow, rows: most, values, scales = gpu.unusedInput } of weight.parts) {
@@ -96,6 +100,7 @@ export function project(kernels: KernelContext, weight: Storage, call: Projectio
           LANES: lanes,
           NORM: norm !== undefined,
           SQUARES: norm !== undefined,
+          ACTIVATION: ACTIVATIONS[activation],
         },
         bindings: { ...bindings, norm: norm?.weight ?? gpu.unusedInput },
         uniforms: { ...common, eps: norm?.eps ?? 0 },

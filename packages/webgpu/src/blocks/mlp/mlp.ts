@@ -1,10 +1,11 @@
 /** The feed-forward block on the device; core's blocks/mlp defines what it computes. */
+import type { Activation } from '@mamba/core';
 import { type DeviceTensor, isGated, type MlpConfig, type MlpWeights } from '@mamba/core/driver';
 import { bindingRefusal } from '../../gpu/limits.ts';
 import { ALIGNMENT, type BufferRange } from '../../gpu/shader.ts';
 import { joinedStorage } from '../../joined.ts';
 import type { KernelContext } from '../../operations/kernel-context.ts';
-import { project, projectionRefusal } from '../../operations/linear.ts';
+import { project, projectionRefusal, VECTOR_ROWS } from '../../operations/linear.ts';
 import { projectWithNorm } from '../../operations/linear-normed.ts';
 import { activate } from '../../operations/multiply.ts';
 import { rangeOf, type Storage } from '../../storage.ts';
@@ -75,8 +76,9 @@ function buffersOf({ config, dModel, norm }: MlpBlock, rows: number): BufferSize
 }
 
 /**
- * Runs gate and up, activation and product, and down: three dispatches, four where gate and up are apart, and one for
- * the norm where there are many rows, unless the block before has written them. Returns whether `call.next` is written.
+ * Runs gate and up, activation and product, and down: three dispatches, four where gate and up are apart, two where
+ * there is no gate and the product of few rows applies the activation, and one for the norm where there are many rows,
+ * unless the block before has written them. Returns whether `call.next` is written.
  */
 function runMlp(block: MlpBlock, call: FusedStep, buffers: Buffers<Name>): boolean {
   const { kernels, config, dModel, weights, joined } = block;
@@ -85,12 +87,15 @@ function runMlp(block: MlpBlock, call: FusedStep, buffers: Buffers<Name>): boole
   const { x, norm } = normedInput(kernels, block.norm, {
     ...{ x: call.x, rows, dModel, given: call.normed, normed: buffers.normed },
   });
-  const inner = (weight: Storage, bias: BufferRange | undefined, y: BufferRange): void =>
-    project(kernels, weight, { x, rows, inputs: dModel, outputs: dHidden, bias, norm, y });
+  const inner = (weight: Storage, bias: BufferRange | undefined, y: BufferRange, applied?: Activation): void =>
+    project(kernels, weight, { x, rows, inputs: dModel, outputs: dHidden, bias, norm, y, activation: applied });
   const range = (tensor: DeviceTensor<Storage> | undefined): BufferRange | undefined => tensor && rangeOf(tensor);
   const { gate, up, down } = weights;
   let [lower, upper] = [buffers.gate, buffers.up];
-  if (gate === undefined) {
+  const activated = gate === undefined && rows <= VECTOR_ROWS;
+  if (activated) {
+    inner(up.storage, range(weights.upBias), buffers.hidden, activation);
+  } else if (gate === undefined) {
     inner(up.storage, range(weights.upBias), buffers.gate);
   } else if (joined !== undefined && rows === 1) {
     project(kernels, joined, { x, rows, inputs: dModel, outputs: 2 * dHidden, norm, y: buffers.gate });
@@ -100,14 +105,11 @@ function runMlp(block: MlpBlock, call: FusedStep, buffers: Buffers<Name>): boole
     inner(gate.storage, range(weights.gateBias), buffers.gate);
     inner(up.storage, range(weights.upBias), buffers.up);
   }
-  activate(kernels.gpu, {
-    a: lower,
-    b: gate && upper,
-    y: buffers.hidden,
-    activation,
-    scale: 1,
-    size: rows * dHidden,
-  });
+  if (!activated)
+    activate(kernels.gpu, {
+      ...{ a: lower, b: gate && upper, y: buffers.hidden, activation },
+      ...{ scale: 1, size: rows * dHidden },
+    });
   const product = { x: buffers.hidden, rows, inputs: dHidden, outputs: dModel, bias: range(weights.downBias) };
   return projectWithNorm(kernels, down.storage, { ...product, y: call.y, accumulate: call.accumulate }, call.next);
 }
