@@ -19,7 +19,7 @@ export type { Mamba2Config } from './blocks/mamba2/config.ts';
 export type { Mamba2Weights } from './blocks/mamba2/parameters.ts';
 export type { MlpConfig } from './blocks/mlp/config.ts';
 export type { MlpWeights } from './blocks/mlp/parameters.ts';
-export { exactSlot } from './blocks/state.ts';
+export { donatedSlot, exactSlot } from './blocks/state.ts';
 export { isZero } from './blocks/zeros.ts';
 export { supported, unsupported } from './contract/capability.ts';
 export { ComposedState, composeDecode, composeModel } from './model/compose.ts';

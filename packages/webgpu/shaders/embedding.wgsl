@@ -1,7 +1,7 @@
 // link: weights
 // Gathers rows of a table by id; a lane copies four channels. A table that is split over several buffers takes one
 // dispatch for each part, which leaves ids of other parts alone. An id below 0 gives a row of NaN. Bytes an element:
-// the table's, and 4 written.
+// the table's, and 4 written; 4 more read where rows are added to y.
 
 struct Args {
   inputs: u32, // channels
@@ -18,6 +18,9 @@ struct Args {
 @group(0) @binding(2) var<storage, read> scales: array<u32>; // of the blocks of q8 and q4
 @group(0) @binding(3) var<storage, read> ids: array<i32>;
 @group(0) @binding(4) var<storage, read_write> y: array<f32>; // [count, channels]
+
+/// Adds to y rather than writing it.
+override ACCUMULATE: bool = false;
 
 @compute @workgroup_size(64)
 fn main(
@@ -46,7 +49,12 @@ fn main(
   let values = weight4(row, column);
   for (var c = 0u; c < 4u; c++) {
     if (column + c < args.inputs) {
-      y[at * args.inputs + column + c] = values[c];
+      let to = at * args.inputs + column + c;
+      var value = values[c];
+      if (ACCUMULATE) {
+        value += y[to];
+      }
+      y[to] = value;
     }
   }
 }

@@ -50,8 +50,9 @@ const attention = {
 test.each([
   { form: 'a model', rest: { blocks } },
   { form: 'a model that runs layer by layer', rest: { blocks: [...blocks, attention] } },
+  { form: 'a model of parallel blocks', rest: { norm: 'layer', parallel: 3, blocks: [...blocks, attention] } },
   { form: 'a model that runs block by block', rest: { blocks, multipliers: { residual: 0.5 } } },
-])('$form sees what is written to its parameters', async ({ rest }) => {
+] as const)('$form sees what is written to its parameters', async ({ rest }) => {
   const config = modelConfig({ dModel: 24, vocabSize: 50, ...rest });
   const [before, after] = [seededWeights(config, 1), seededWeights(config, 2)];
   storages.length = 0;

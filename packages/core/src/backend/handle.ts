@@ -113,6 +113,11 @@ export function sharedHandle(tensor: Tensor): Tensor | undefined {
   return tensor instanceof TensorHandle ? tensor.share() : undefined;
 }
 
+/** As `sharedHandle`, where no other handle of the memory is alive, so that nobody sees what is written to it. */
+export function soleHandle(tensor: Tensor): Tensor | undefined {
+  return tensor instanceof TensorHandle && tensor.memory('tensor').handles === 1 ? tensor.share() : undefined;
+}
+
 /** An object that stands for a live tensor's memory; undefined for a tensor that is not a backend's own. */
 export function memoryOf(tensor: Tensor): object | undefined {
   return tensor instanceof TensorHandle ? tensor.memory('tensor') : undefined;

@@ -1,4 +1,5 @@
 /** The state of blocks by slots: shapes, checks, and the gathering and uploading that are the same for every slot. */
+import { soleHandle } from '../backend/handle.ts';
 import { type Scope, scoped } from '../backend/scope.ts';
 import type { Backend } from '../contract/backend.ts';
 import { invalid } from '../contract/errors.ts';
@@ -106,6 +107,14 @@ export function uploadSlot(backend: Backend, data: Float32Array | Float64Array, 
   const tensor = backend.upload(host);
   if (data.every((value) => value === 0)) noteZeros(tensor);
   return tensor;
+}
+
+/**
+ * A second handle of a slot's tensor, whose memory a call may write to where the tensor is given away to it; undefined
+ * where somebody else reads that memory.
+ */
+export function donatedSlot(tensor: Tensor | undefined): Tensor | undefined {
+  return tensor === undefined || isZero(tensor) ? undefined : soleHandle(tensor);
 }
 
 export function disposeState(state: BlockState): void {

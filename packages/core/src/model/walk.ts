@@ -76,9 +76,15 @@ export function logitsOf({ backend, config, weights }: ModelParts, hidden: Tenso
   );
 }
 
-/** int32 `[batch, length]`: the position of each token in its row. */
-function positionIds(backend: Backend, config: ModelConfig, { positions, batch, length, resets }: TokenCall): Tensor {
-  const most = config.positions!;
+/**
+ * Checks that the table of positions, where a model has one, has a row for each of the next `length` tokens.
+ * @throws MambaError `invalid-argument`
+ */
+export function checkPositions(
+  { positions: most = Number.POSITIVE_INFINITY }: Pick<ModelConfig, 'positions'>,
+  positions: readonly number[],
+  length: number,
+): void {
   const end = Math.max(...positions) + length;
   if (end > most)
     throw new MambaError('invalid-argument', `the model has ${most} positions`, {
@@ -87,6 +93,11 @@ function positionIds(backend: Backend, config: ModelConfig, { positions, batch, 
       expected: `at most ${most} tokens`,
       remedy: 'Begin anew without a state, with the last tokens that fit.',
     });
+}
+
+/** int32 `[batch, length]`: the position of each token in its row. */
+function positionIds(backend: Backend, config: ModelConfig, { positions, batch, length, resets }: TokenCall): Tensor {
+  checkPositions(config, positions, length);
   if (resets !== undefined)
     throw new MambaError('unsupported', 'a model with a table of positions takes no resets', {
       origin: 'model.forward.resets',

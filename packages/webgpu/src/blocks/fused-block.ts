@@ -6,7 +6,7 @@ import type { BlockConfig, BlockKind, BlockWeights, DeviceTensor } from '@mamba/
 import type { Allocator } from '../gpu/gpu.ts';
 import type { BufferRange } from '../gpu/shader.ts';
 import type { KernelContext } from '../operations/kernel-context.ts';
-import type { NextNorm } from '../operations/linear-normed.ts';
+import type { NextNorms } from '../operations/linear-normed.ts';
 import type { Storage } from '../storage.ts';
 import type { BufferSizes, Buffers } from './buffers.ts';
 
@@ -79,8 +79,8 @@ export interface FusedStep extends FusedCall, NormsOfStep {}
 export interface NormsOfStep {
   /** x after the block's norm, where the block before has written it. */
   readonly normed?: BufferRange | undefined;
-  /** The norm of what reads y next. */
-  readonly next?: NextNorm | undefined;
+  /** The norms of what reads y next. */
+  readonly next?: NextNorms | undefined;
 }
 
 /** Memory of a block's state by slot. */

@@ -1,14 +1,14 @@
 /** Blocks of the fused model's kinds, for core: their state is new tensors in every call. */
 import type { Tensor } from '@mamba/core';
-import { type BlockConfig, type BlockState, blockDefinition, type FusionContext, slotShape } from '@mamba/core/driver';
+import { type BlockConfig, type BlockState, blockDefinition, type FusionContext } from '@mamba/core/driver';
 import type { BufferRange } from '../gpu/shader.ts';
 import type { KernelContext } from '../operations/kernel-context.ts';
-import { rangeOf, type Storage, unsplitStorage } from '../storage.ts';
+import { rangeOf, type Storage } from '../storage.ts';
 import type { BoundBlock, CoreCall } from './bound-block.ts';
 import { shareBuffers } from './buffers.ts';
 import type { FusedBlock } from './fused-block.ts';
 import { fusedKind } from './kinds.ts';
-import { allocateSlots, carryOver, rangesOf } from './slots.ts';
+import { allocateSlots, carryOver, rangesOf, slotTensor } from './slots.ts';
 
 export function bindFused(
   kernels: KernelContext,
@@ -40,13 +40,7 @@ export function bindFused(
         return after;
       });
       return Object.fromEntries(
-        slots.map((slot) => [
-          slot.name,
-          context.tensor(unsplitStorage(state[slot.name]!), {
-            shape: slotShape(slot, call.positions)!,
-            dtype: 'float32',
-          }),
-        ]),
+        slots.map((slot) => [slot.name, slotTensor(context, slot, state[slot.name]!, call.positions)]),
       );
     },
     repack: () => fused.repack(),

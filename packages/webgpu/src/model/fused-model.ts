@@ -11,17 +11,20 @@ import {
   modelSlots,
 } from '@mamba/core/driver';
 import { shareBuffers } from '../blocks/buffers.ts';
+import type { NormsOfStep } from '../blocks/fused-block.ts';
 import { bindBlock } from '../blocks/kinds.ts';
 import { rangesOf, type SlotBuffers } from '../blocks/slots.ts';
 import type { PooledBuffer } from '../gpu/buffer-pool.ts';
 import { type Allocator, wholeRange } from '../gpu/gpu.ts';
 import type { BufferRange } from '../gpu/shader.ts';
 import type { KernelContext } from '../operations/kernel-context.ts';
+import type { Norms } from '../operations/linear-normed.ts';
 import { normalise } from '../operations/rms-norm.ts';
 import { rangeOf, type Storage, unsplitStorage } from '../storage.ts';
 import { chunksOf } from './chunk.ts';
 import { embed, writeLogits } from './ends.ts';
 import { generate } from './generate.ts';
+import { rmsNorm } from './norms.ts';
 import type { Fused, HiddenStates, Pass } from './pass.ts';
 import { checkCall, isFusible, modelRefusal } from './refusal.ts';
 import {
@@ -34,7 +37,7 @@ import {
   sameMemory,
   stateOf,
 } from './state.ts';
-import { type StepLayer, stepLayers } from './step-layers.ts';
+import { type StepGroup, stepLayers } from './step-layers.ts';
 import { type StepCall, Stepper } from './stepper.ts';
 import { warm } from './warm.ts';
 
@@ -79,14 +82,15 @@ function bindModel(
 ): Fused {
   const { dModel, vocabSize } = config;
   return kernels.gpu.allocating((allocator) => {
-    const norms = weights.layers.map(({ norm }) => rangeOf(context.device(norm)));
+    const rms = (weight: Tensor): Norms => rmsNorm(rangeOf(context.device(weight)), config.normEps);
+    const norms = weights.layers.map(({ norm }) => rms(norm));
     const blocks = config.blocks.map((block, index) => {
       const { block: blockWeights } = weights.layers[index]!;
       return bindBlock(kernels, allocator, context, {
         config: block,
         weights: blockWeights,
         dModel,
-        norm: { weight: norms[index]!, eps: config.normEps },
+        norm: norms[index]!,
       });
     });
     const stepper = new Stepper<readonly SlotBuffers[]>(kernels.gpu, {
@@ -103,7 +107,7 @@ function bindModel(
       embedding: context.device(weights.embedding).storage,
       blocks,
       norms,
-      finalNorm: rangeOf(context.device(weights.finalNorm)),
+      finalNorm: rms(weights.finalNorm),
       head: context.device(weights.head).storage,
       slots: modelSlots(config),
       stepper,
@@ -233,16 +237,16 @@ function prefill(model: Fused, pass: Pass): void {
 /** Runs all layers over one token a row, and then the head. */
 function step(model: Fused, { memory, state, rows }: StepCall<readonly SlotBuffers[]>): void {
   const { blocks, norms } = model;
-  const { residual, buffers } = memory;
+  const { residual, buffers, fed } = memory;
+  embed(model, fed, rows, residual);
   const common = { batch: rows, length: 1, resets: undefined, x: residual, y: residual, accumulate: true };
-  const layers = blocks.map((block, index): StepLayer => {
+  const groups = blocks.map((block, index): StepGroup => {
     const ranges = rangesOf(state[index]);
-    return {
-      norm: norms[index]!,
-      step: (offered) => block.step({ ...common, ...offered, before: ranges, state: ranges }, buffers[index]!),
-    };
+    const step = (offered: NormsOfStep): boolean =>
+      block.step({ ...common, ...offered, before: ranges, state: ranges }, buffers[index]!);
+    return { norms: norms[index]!, steps: [step] };
   });
-  stepLayers(model, memory, rows, layers);
+  stepLayers(model, memory, rows, groups);
 }
 
 /** Keeps the residual after the final norm, which is the last hidden state. */
@@ -252,9 +256,9 @@ function keepNormed(
   x: BufferRange,
   rows: number,
 ): BufferRange {
-  const { dModel: channels, normEps: eps } = config;
+  const { dModel: channels } = config;
   const y = allocator.result(4 * rows * channels, 'hidden state');
-  normalise(gpu, { x, weight: finalNorm, y: wholeRange(y), rows, channels, xRow: channels, xOffset: 0, eps });
+  normalise(gpu, { ...finalNorm, x, y: wholeRange(y), rows, channels, xRow: channels, xOffset: 0 });
   kept.push(y);
   return wholeRange(y);
 }

@@ -6,6 +6,7 @@ import type { PooledBuffer } from '../gpu/buffer-pool.ts';
 import type { Allocator } from '../gpu/gpu.ts';
 import type { BufferRange } from '../gpu/shader.ts';
 import type { KernelContext } from '../operations/kernel-context.ts';
+import type { Norms } from '../operations/linear-normed.ts';
 import type { Storage } from '../storage.ts';
 import type { Slots } from './state.ts';
 import type { Stepper } from './stepper.ts';
@@ -17,9 +18,9 @@ export interface Fused {
   readonly config: ModelConfig;
   readonly embedding: Storage;
   readonly blocks: readonly FusedBlock[];
-  /** The weight of each layer's norm. */
-  readonly norms: readonly BufferRange[];
-  readonly finalNorm: BufferRange;
+  /** The norm of each layer. */
+  readonly norms: readonly Norms[];
+  readonly finalNorm: Norms;
   readonly head: Storage;
   readonly slots: Slots;
   readonly stepper: Stepper<readonly SlotBuffers[]>;

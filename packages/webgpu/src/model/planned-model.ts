@@ -1,16 +1,18 @@
 /**
- * A model with caches that grow. Core walks through its layers, and keeps its state; steps of one token a row, as
- * generation has, are prepared once and sent again for every token.
+ * A model that the fused one does not take: with caches that grow, LayerNorm, a table of positions, or parallel blocks.
+ * Core walks through its layers, and keeps its state; steps of one token a row, as generation has, are prepared once
+ * and sent again for every token.
  */
 import type { Tensor } from '@mamba/core';
 import {
   type BlockState,
-  beyondRms,
   ComposedState,
+  checkPositions,
   composeDecode,
   composeModel,
   type DecodeCall,
   type DecodeOutcome,
+  donatedSlot,
   type FusionContext,
   isZero,
   type KernelState,
@@ -22,11 +24,14 @@ import {
   modelSlots,
   reachOf,
   type Scope,
+  type StateSlot,
   scoped,
 } from '@mamba/core/driver';
 import { attentionBlockRefusal } from '../blocks/attention/block.ts';
 import { extendCache } from '../blocks/attention/cache.ts';
+import type { SlotRanges } from '../blocks/fused-block.ts';
 import { fusedKind } from '../blocks/kinds.ts';
+import { carryOver, slotBytes, slotTensor } from '../blocks/slots.ts';
 import type { KernelContext } from '../operations/kernel-context.ts';
 import { rangeOf, type Storage, unsplitStorage } from '../storage.ts';
 import { generate } from './generate.ts';
@@ -43,7 +48,8 @@ export function plannedModel(
 ): ModelKernel | undefined {
   if (!isPlannable(config)) return undefined;
   const step = bindStep(kernels, context, config, weights);
-  const model: Planned = { context, config, step, places: new StepPlaces(kernels.gpu), refused: new Map() };
+  const places = new StepPlaces(kernels.gpu);
+  const model: Planned = { context, config, slots: modelSlots(config), step, places, refused: new Map() };
   let walk: ModelKernel | undefined;
   try {
     if (!refuses(model, 1)) walk = composeModel(context.backend, config, weights);
@@ -77,21 +83,19 @@ function kernelOf(model: Planned, walk: ModelKernel): ModelKernel {
 interface Planned {
   readonly context: FusionContext<Storage>;
   readonly config: ModelConfig;
+  readonly slots: readonly (readonly StateSlot[])[];
   readonly step: PlannedStep;
   readonly places: StepPlaces;
   /** Whether steps of so many rows are refused, by what was asked before. */
   readonly refused: Map<number, boolean>;
 }
 
-/** Whether the model has RMS norms, attention blocks, and beside them blocks that keep nothing. */
-function isPlannable(config: ModelConfig): boolean {
-  const slots = modelSlots(config);
+/** Whether all blocks have a fused form, and the model has no multipliers and no parallel blocks after RMS norms. */
+function isPlannable({ blocks, norm, parallel = 1, multipliers = {} }: ModelConfig): boolean {
   return (
-    beyondRms(config) === undefined &&
-    config.blocks.some(({ kind }) => kind === 'attention') &&
-    config.blocks.every(
-      ({ kind }, layer) => kind === 'attention' || (fusedKind(kind) !== undefined && slots[layer]!.length === 0),
-    )
+    Object.values(multipliers).every((factor) => factor === undefined || factor === 1) &&
+    (norm === 'layer' || parallel === 1) &&
+    blocks.every(({ kind }) => kind === 'attention' || fusedKind(kind) !== undefined)
   );
 }
 
@@ -124,8 +128,11 @@ function forwardStep(model: Planned, call: ModelCall): ModelOutcome {
   const { context, config, step } = model;
   const { gpu } = step.kernels;
   const { batch, positions, state: before, donated } = call;
+  checkPositions(config, positions, 1);
   const outcome = scoped((scope) => {
-    const { record, layers } = prepareSteps(model, scope, { layers: layersOf(before), batch, positions }, 1);
+    const given = { layers: layersOf(before), batch, positions };
+    const slots = steppedSlots(model, scope, given, donated);
+    const { record, layers } = prepareSteps(model, scope, given, slots, 1);
     const values = gpu.allocating((allocator) => {
       const { fed, logits } = step.stepper.memory(batch);
       const size = 4 * batch * config.vocabSize;
@@ -153,14 +160,18 @@ function decode(model: Planned, call: DecodeCall): DecodeOutcome {
   const { context, config, step } = model;
   const { kernels, stepper } = step;
   const { state: before, donated, batch, count, positions } = call;
+  checkPositions(config, positions, count);
   const outcome = scoped((scope) => {
     let layers = layersOf(before);
+    // Room for later steps may be refused once earlier ones have been recorded, so the state has to be whole then.
+    const slots = steppedSlots(model, scope, { layers, batch, positions }, donated && count <= MOST_STEPS);
     let steps: Steps | undefined;
     const record = (index: number): void => {
       if (steps === undefined || index % MOST_STEPS === 0) {
         const at = { layers, batch, positions: positions.map((position) => position + index) };
-        const next = prepareSteps(model, scope, at, Math.min(MOST_STEPS, count - index));
-        for (const state of steps?.layers ?? []) for (const tensor of Object.values(state)) scope.drop(tensor);
+        const next = prepareSteps(model, scope, at, slots, Math.min(MOST_STEPS, count - index));
+        for (const [layer, state] of (steps?.layers ?? []).entries())
+          if (slots[layer] === undefined) for (const tensor of Object.values(state)) scope.drop(tensor);
         steps = next;
         layers = next.layers;
       }
@@ -188,18 +199,49 @@ interface Beginning extends Pick<ModelCall, 'positions' | 'batch'> {
   readonly layers: readonly BlockState[];
 }
 
-/** Prepares `count` steps, whose rows have room in all caches. The state after them belongs to the scope. */
+/**
+ * The state of each layer without a cache, in memory that steps move on in place: that of a state which was given away,
+ * and a copy of every other. Undefined for a layer with a cache. The states belong to the scope.
+ */
+function steppedSlots(
+  { context, config, slots, step: { kernels } }: Planned,
+  scope: Scope,
+  { layers, positions, batch }: Beginning,
+  donated: boolean,
+): readonly (BlockState | undefined)[] {
+  const { gpu } = kernels;
+  return config.blocks.map(({ kind }, layer) => {
+    if (kind === 'attention') return undefined;
+    const before = layers[layer] ?? {};
+    const copied = (slot: StateSlot): Tensor => {
+      const target = gpu.allocating((allocator) => allocator.result(slotBytes(slot, batch), `${slot.name} state`));
+      const given = before[slot.name];
+      carryOver(gpu, target, given && rangeOf(context.device(given)));
+      return slotTensor(context, slot, target, positions);
+    };
+    const tensorOf = (slot: StateSlot): Tensor =>
+      scope.own((donated ? donatedSlot(before[slot.name]) : undefined) ?? copied(slot));
+    return Object.fromEntries(slots[layer]!.map((slot) => [slot.name, tensorOf(slot)]));
+  });
+}
+
+/**
+ * Prepares `count` steps, whose rows have room in all caches. The state after them belongs to the scope.
+ * @param slots What `steppedSlots` returned.
+ */
 function prepareSteps(
   { context, config, step, places }: Planned,
   scope: Scope,
   { layers, positions, batch }: Beginning,
+  slots: readonly (BlockState | undefined)[],
   count: number,
 ): Steps {
-  const { stepper, attention, kernels } = step;
+  const { stepper, attention, kernels, lists } = step;
   const caches: Cache[] = [];
   const rows: (readonly number[])[] = [];
-  const after = config.blocks.map(({ kind }, layer): BlockState => {
-    if (kind !== 'attention') return {};
+  const after = config.blocks.map((_, layer): BlockState => {
+    const own = slots[layer];
+    if (own !== undefined) return own;
     const state = layers[layer];
     const { begun } = reachOf(context.backend, scope, { state, positions, resets: undefined, batch, length: 1 });
     const { tensors, before } = extendCache(attention[caches.length]!, scope, state, [batch, count], positions);
@@ -210,7 +252,9 @@ function prepareSteps(
     return { k, v, begun };
   });
   const { places: memory } = stepper.memory(batch);
-  const plan = stepper.plan(caches, batch);
+  const ranges = slots.flatMap((state) => (state === undefined ? [] : [slotRanges(context, state)]));
+  const plan = stepper.plan({ caches, slots: ranges }, batch);
+  while (rows.length < lists) rows.push(positions);
   places.hold(memory, rows, positions);
   return {
     record() {
@@ -219,6 +263,12 @@ function prepareSteps(
     },
     layers: after,
   };
+}
+
+function slotRanges(context: FusionContext<Storage>, state: BlockState): SlotRanges {
+  return Object.fromEntries(
+    Object.entries(state).map(([name, tensor]) => [name, rangeOf(context.device(tensor))] as const),
+  );
 }
 
 /** A state of tensors that leave the scope. */

@@ -1,6 +1,8 @@
-/** The step of a model with caches that grow, prepared once for each memory of the caches. */
+/** The step of a model that core walks through otherwise, prepared once for each memory of its state. */
 import type { Tensor } from '@mamba/core';
 import {
+  type BlockConfig,
+  blockDefinition,
   type DeviceTensor,
   type FusionContext,
   kvHeadsOf,
@@ -8,15 +10,17 @@ import {
   type ModelWeights,
 } from '@mamba/core/driver';
 import { type AttentionBlock, bindAttentionBlock } from '../blocks/attention/block.ts';
-import { dispatchAttention } from '../blocks/attention/dispatch.ts';
-import type { FusedBlock } from '../blocks/fused-block.ts';
+import { attentionBuffers, dispatchAttention } from '../blocks/attention/dispatch.ts';
+import type { FusedBlock, NormsOfStep, SlotRanges } from '../blocks/fused-block.ts';
 import { bindBlock, deviceWeights } from '../blocks/kinds.ts';
-import type { BufferRange } from '../gpu/shader.ts';
+import type { Gpu } from '../gpu/gpu.ts';
 import type { KernelContext } from '../operations/kernel-context.ts';
+import type { Norms } from '../operations/linear-normed.ts';
 import { rangeOf, type Storage, unsplitStorage } from '../storage.ts';
-import type { Ends } from './ends.ts';
-import { type StepLayer, stepLayers } from './step-layers.ts';
-import { advancePlaces, placeBytes, placesOfCache } from './step-places.ts';
+import { addPositions, type Ends, embed } from './ends.ts';
+import { type JoinedNorms, joinLayerNorms, type LayerNormWeights, rmsNorm } from './norms.ts';
+import { type StepGroup, stepLayers } from './step-layers.ts';
+import { advancePlaces, placeBytes, placesOfCache, positionsIn } from './step-places.ts';
 import { type StepCall, Stepper } from './stepper.ts';
 import { warmChoices } from './warm.ts';
 
@@ -28,21 +32,33 @@ export interface Cache {
   readonly reach: number;
 }
 
+/** The memory of a state: the caches of all attention blocks, and the slots of the other blocks, in their order. */
+export interface StepState {
+  readonly caches: readonly Cache[];
+  readonly slots: readonly SlotRanges[];
+}
+
 export interface PlannedStep extends Ends {
   /** The blocks with caches, in the order of the layers. */
   readonly attention: readonly AttentionBlock[];
-  readonly stepper: Stepper<readonly Cache[]>;
+  readonly stepper: Stepper<StepState>;
+  /** The number of lists of places: one for each cache, and one at least where there is a table of positions. */
+  readonly lists: number;
   /** Compiles the pipelines of a step and of a greedy generation ahead. */
   warm(): Promise<void>;
   weightsChanged(): void;
   dispose(): void;
 }
 
-/** A layer, by the number of its cache, or of its activations among those of the stepper. */
-type Layer = { readonly norm: BufferRange } & (
+/** A layer, by the number of its cache, or by that of its slots. Activations stand in the same order, caches first. */
+type Layer =
   | { readonly attention: AttentionBlock; readonly cache: number }
-  | { readonly attention: undefined; readonly block: FusedBlock; readonly activations: number }
-);
+  | { readonly attention: undefined; readonly block: FusedBlock; readonly number: number };
+
+interface Group {
+  readonly norms: Norms;
+  readonly layers: readonly Layer[];
+}
 
 export function bindStep(
   kernels: KernelContext,
@@ -51,54 +67,77 @@ export function bindStep(
   weights: ModelWeights<Tensor>,
 ): PlannedStep {
   const { gpu } = kernels;
-  const { dModel, vocabSize, normEps: eps } = config;
+  const { dModel, vocabSize, normEps, norm: kind, parallel = 1 } = config;
   return gpu.allocating((allocator) => {
     const attention: AttentionBlock[] = [];
     const blocks: FusedBlock[] = [];
-    const layers = config.blocks.map((block, index): Layer => {
-      const own = weights.layers[index]!;
-      const norm = rangeOf(context.device(own.norm));
-      const source = { weights: own.block, dModel, norm: { weight: norm, eps } };
+    const joined: JoinedNorms[] = [];
+    const normsOf = (parts: readonly LayerNormWeights[]): Norms => {
+      if (kind !== 'layer') return rmsNorm(rangeOf(context.device(parts[0]!.norm)), normEps);
+      joined.push(joinLayerNorms(gpu, allocator, context, parts, config));
+      return joined.at(-1)!;
+    };
+    const bound = (index: number, norms: Norms): Layer => {
+      const block = config.blocks[index]!;
+      // Products apply an RMS norm themselves, and take rows that went through a LayerNorm.
+      const norm = norms.kind === 'rms' ? norms : undefined;
+      const source = { weights: weights.layers[index]!.block, dModel, norm };
       if (block.kind !== 'attention') {
-        const bound = bindBlock(kernels, allocator, context, { ...source, config: block });
-        return { norm, attention: undefined, block: bound, activations: blocks.push(bound) - 1 };
+        const made = bindBlock(kernels, allocator, context, { ...source, config: block });
+        return { attention: undefined, block: made, number: blocks.push(made) - 1 };
       }
-      const bound = { ...source, config: block, weights: deviceWeights(context, source) };
-      const made = bindAttentionBlock(kernels, allocator, context, bound);
-      return { norm, attention: made, cache: attention.push(made) - 1 };
+      const sized = { ...source, config: block, weights: deviceWeights(context, source) };
+      const made = bindAttentionBlock(kernels, allocator, context, sized);
+      return { attention: made, cache: attention.push(made) - 1 };
+    };
+    const groups = Array.from({ length: config.blocks.length / parallel }, (_, group): Group => {
+      const first = group * parallel;
+      const norms = normsOf(weights.layers.slice(first, first + parallel));
+      return { norms, layers: Array.from({ length: parallel }, (_, branch) => bound(first + branch, norms)) };
     });
     const ends: Ends = {
       kernels,
       config,
       embedding: context.device(weights.embedding).storage,
-      finalNorm: rangeOf(context.device(weights.finalNorm)),
+      positions: weights.positions && context.device(weights.positions).storage,
+      finalNorm: normsOf([{ norm: weights.finalNorm, normBias: weights.finalNormBias }]),
       head: context.device(weights.head).storage,
     };
-    const stepper = new Stepper<readonly Cache[]>(gpu, {
+    const lists = Math.max(attention.length, ends.positions === undefined ? 0 : 1);
+    const stepper = new Stepper<StepState>(gpu, {
       dModel,
       vocabSize,
-      blocks,
-      placeBytes: (rows) => placeBytes(attention.length, rows),
-      same: (a, b) => a.every((cache, index) => sameCache(cache, b[index]!)),
-      dispatch: (call) => dispatchStep(ends, layers, call),
+      parallel,
+      blocks: [
+        ...attention.map((block) => ({ stepBuffers: (rows: number) => attentionBuffers(block, rows) })),
+        ...blocks,
+      ],
+      placeBytes: (rows) => placeBytes(lists, rows),
+      same: sameState,
+      dispatch: (call) => dispatchStep(ends, groups, lists, call),
     });
+    const slots = config.blocks
+      .filter((block) => block.kind !== 'attention')
+      .map((block) => unusedSlots(gpu, block, dModel));
     return {
       ...ends,
       attention,
       stepper,
+      lists,
       warm: () =>
         gpu.prepare(() => {
-          for (const reach of WARM_REACHES) stepper.warm(attention.map((block) => unusedCache(block, reach)));
+          for (const reach of WARM_REACHES)
+            stepper.warm({ caches: attention.map((block) => unusedCache(block, reach)), slots });
           warmChoices(gpu, vocabSize);
         }),
       weightsChanged() {
         for (const block of attention) block.weights.repack();
-        for (const block of blocks) block.repack();
+        for (const item of [...blocks, ...joined]) item.repack();
       },
       dispose() {
         stepper.dispose();
         for (const block of attention) block.weights.dispose();
-        for (const block of blocks) block.dispose();
+        for (const item of [...blocks, ...joined]) item.dispose();
       },
     };
   });
@@ -115,6 +154,19 @@ function unusedCache({ kernels: { gpu }, config }: AttentionBlock, reach: number
   return { k: unused, v: unused, reach };
 }
 
+/** Slots that stand for any others as pipelines are compiled. */
+function unusedSlots(gpu: Gpu, config: BlockConfig, dModel: number): SlotRanges {
+  const slots = blockDefinition('block.kind', config.kind).state(config, dModel);
+  return Object.fromEntries(slots.map(({ name }) => [name, gpu.unusedOutput]));
+}
+
+function sameState(a: StepState, b: StepState): boolean {
+  return (
+    a.caches.every((cache, index) => sameCache(cache, b.caches[index]!)) &&
+    a.slots.every((slots, index) => sameSlots(slots, b.slots[index]!))
+  );
+}
+
 /** Whether caches have the same memory, rows, and cut. */
 function sameCache(a: Cache, b: Cache): boolean {
   return (
@@ -125,33 +177,37 @@ function sameCache(a: Cache, b: Cache): boolean {
   );
 }
 
+function sameSlots(a: SlotRanges, b: SlotRanges): boolean {
+  return Object.entries(a).every(([name, { buffer }]) => buffer === b[name]!.buffer);
+}
+
 /** Dispatches a step over all layers, the head, and the places of the next step. */
 function dispatchStep(
   ends: Ends,
-  layers: readonly Layer[],
-  { memory, state: caches, rows }: StepCall<readonly Cache[]>,
+  groups: readonly Group[],
+  lists: number,
+  { memory, state, rows }: StepCall<StepState>,
 ): void {
-  const { residual, places, buffers } = memory;
+  const { fed, residual, places, buffers } = memory;
+  const { gpu } = ends.kernels;
+  embed(ends, fed, rows, residual);
+  addPositions(ends, positionsIn(places, rows), rows, residual);
   const common = { batch: rows, length: 1, x: residual, y: residual, accumulate: true };
-  const steps = layers.map((layer): StepLayer => {
-    if (layer.attention === undefined) {
-      const call = { ...common, resets: undefined, before: {}, state: {} };
-      return {
-        norm: layer.norm,
-        step: (offered) => layer.block.step({ ...call, ...offered }, buffers[layer.activations]!),
-      };
-    }
-    const { k, v, reach } = caches[layer.cache]!;
-    const call = { ...common, k, v, keys: k.shape[1]!, row: 0, position: 0, reach: undefined };
-    return {
-      norm: layer.norm,
-      step: (offered) =>
-        dispatchAttention(layer.attention, {
-          ...{ ...call, ...offered },
-          places: placesOfCache(places, layer.cache, rows, reach),
-        }),
+  const stepOf =
+    (layer: Layer) =>
+    (offered: NormsOfStep): boolean => {
+      if (layer.attention === undefined) {
+        const slots = state.slots[layer.number]!;
+        const call = { ...common, ...offered, resets: undefined, before: slots, state: slots };
+        return layer.block.step(call, buffers[state.caches.length + layer.number]!);
+      }
+      const { k, v, reach } = state.caches[layer.cache]!;
+      return dispatchAttention(layer.attention, {
+        ...{ ...common, ...offered, k, v, keys: k.shape[1]!, row: 0, position: 0, reach: undefined },
+        ...{ places: placesOfCache(places, layer.cache, rows, reach), buffers: buffers[layer.cache]! },
+      });
     };
-  });
+  const steps = groups.map(({ norms, layers }): StepGroup => ({ norms, steps: layers.map(stepOf) }));
   stepLayers(ends, memory, rows, steps);
-  advancePlaces(ends.kernels.gpu, places, caches.length, rows);
+  if (lists > 0) advancePlaces(gpu, places, lists, rows);
 }

@@ -1,29 +1,46 @@
-/** The way of a step through the layers, from the ids that are fed to the logits. */
+/** The way of a step through the layers, from the embedded tokens to the logits. */
 import type { NormsOfStep } from '../blocks/fused-block.ts';
 import type { BufferRange } from '../gpu/shader.ts';
-import { type Ends, embed, writeLogits } from './ends.ts';
-import type { StepMemory } from './stepper.ts';
+import { applyNorms, type NextNorms, type Norms } from '../operations/linear-normed.ts';
+import { type Ends, writeLogits } from './ends.ts';
+import { normedBytes, type StepMemory } from './stepper.ts';
 
-export interface StepLayer {
-  /** The weight of the norm that it applies to the residual. */
-  readonly norm: BufferRange;
-  /** Adds its output to the residual. Returns whether it wrote the rows of `norms.next` as well. */
-  step(norms: NormsOfStep): boolean;
+/** Layers that read the same residual: one, or parallel blocks. */
+export interface StepGroup {
+  /** The norm of each layer. */
+  readonly norms: Norms;
+  /** Each adds its output to the residual, and returns whether it wrote the rows of `norms.next` as well. */
+  readonly steps: readonly ((norms: NormsOfStep) => boolean)[];
 }
 
-/** Dispatches all layers and the head. Each layer is offered the norm of what follows, the last one the final norm. */
+/**
+ * Dispatches all layers and the head, once the residual is the embedded tokens. The last layer of a group is offered
+ * the norms of what follows, and the last one of all the final norm. LayerNorms that no layer wrote are a dispatch.
+ */
 export function stepLayers(
   ends: Ends,
-  { fed, residual, normed, logits }: StepMemory,
+  { residual, normed, logits }: StepMemory,
   rows: number,
-  layers: readonly StepLayer[],
+  groups: readonly StepGroup[],
 ): void {
-  embed(ends, fed, rows, residual);
-  let given: BufferRange | undefined;
-  for (const [index, layer] of layers.entries()) {
-    const weight = layers[index + 1]?.norm ?? ends.finalNorm;
-    const next = { weight, eps: ends.config.normEps, y: normed };
-    given = layer.step({ normed: given, next }) ? normed : undefined;
+  const { kernels, config, finalNorm } = ends;
+  const { dModel: channels } = config;
+  const size = normedBytes(rows, channels);
+  const into = (norms: Norms): NextNorms => ({ ...norms, y: normed, apart: size / 4 });
+  let written = false;
+  const ready = (norms: Norms): boolean => {
+    if (written || norms.kind === 'rms') return written;
+    applyNorms(kernels.gpu, into(norms), { x: residual, rows, channels });
+    return true;
+  };
+  for (const [index, { norms, steps }] of groups.entries()) {
+    const given = ready(norms);
+    const next = into(groups[index + 1]?.norms ?? finalNorm);
+    for (const [branch, step] of steps.entries()) {
+      const own: BufferRange = { ...normed, offset: normed.offset + branch * size, size };
+      written = step({ normed: given ? own : undefined, next: branch === steps.length - 1 ? next : undefined });
+    }
   }
-  writeLogits(ends, { x: given ?? residual, normed: given !== undefined, stride: 1, rows, y: logits });
+  const last = ready(finalNorm);
+  writeLogits(ends, { x: last ? normed : residual, normed: last, stride: 1, rows, y: logits });
 }

@@ -15,6 +15,14 @@ export function placesOfCache(memory: BufferRange, cache: number, rows: number, 
   return placesIn(range, rows, { min: 0, max: reach - 1 });
 }
 
+/** The positions of all rows, which stand in every list, as ids of a table's rows. */
+export function positionsIn(
+  memory: BufferRange,
+  rows: number,
+): { readonly ids: BufferRange; readonly idOffset: number } {
+  return { ids: { ...memory, size: 8 * rows }, idOffset: rows };
+}
+
 /** Dispatches the end of a step: the places of the next one. */
 export function advancePlaces(gpu: Gpu, memory: BufferRange, caches: number, rows: number): void {
   const size = placeBytes(caches, rows) / 4;

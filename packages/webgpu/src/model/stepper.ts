@@ -3,7 +3,7 @@ import type { FusedBlock } from '../blocks/fused-block.ts';
 import type { PooledBuffer } from '../gpu/buffer-pool.ts';
 import { type Captured, type Gpu, wholeRange } from '../gpu/gpu.ts';
 import type { Plan } from '../gpu/recorder.ts';
-import type { BufferRange } from '../gpu/shader.ts';
+import { ALIGNMENT, type BufferRange } from '../gpu/shader.ts';
 
 /** The memory that every step of some rows shares: its ids, logits and activations. */
 export interface StepMemory {
@@ -13,7 +13,10 @@ export interface StepMemory {
   readonly logits: BufferRange;
   /** `[rows, dModel]` */
   readonly residual: BufferRange;
-  /** `[rows, dModel]`: the residual after the next layer's norm, where a layer has written it. */
+  /**
+   * `[parallel, rows, dModel]`: the residual after the norms of the next layers, where these are written; see
+   * `normedBytes`.
+   */
   readonly normed: BufferRange;
   /** Activations of each block. */
   readonly buffers: readonly Buffers[];
@@ -31,8 +34,10 @@ export interface StepCall<State> {
 export interface StepperOptions<State> {
   readonly dModel: number;
   readonly vocabSize: number;
+  /** Number of layers that read the same residual. Default 1. */
+  readonly parallel?: number | undefined;
   /** The blocks that take their activations from the stepper. */
-  readonly blocks: readonly FusedBlock[];
+  readonly blocks: readonly Pick<FusedBlock, 'stepBuffers'>[];
   /** Bytes of places that steps of so many rows have. Default: none. */
   readonly placeBytes?: ((rows: number) => number) | undefined;
   /** Whether two states lie in the same memory, so that a step of one is a step of the other. */
@@ -119,13 +124,19 @@ export class Stepper<State> {
   }
 }
 
+/** Bytes from the rows of one norm to those of the next, in `StepMemory.normed`. */
+export function normedBytes(rows: number, dModel: number): number {
+  return Math.ceil((4 * rows * dModel) / ALIGNMENT) * ALIGNMENT;
+}
+
 function stepMemory(
   {
     dModel,
     vocabSize,
+    parallel = 1,
     blocks,
     placeBytes,
-  }: Pick<StepperOptions<never>, 'dModel' | 'vocabSize' | 'blocks' | 'placeBytes'>,
+  }: Pick<StepperOptions<never>, 'dModel' | 'vocabSize' | 'parallel' | 'blocks' | 'placeBytes'>,
   rows: number,
   allocate: (size: BufferSize) => PooledBuffer,
 ): StepMemory {
@@ -135,7 +146,7 @@ function stepMemory(
     fed: floats(2, 'fed ids'),
     logits: floats(vocabSize, 'logits'),
     residual: floats(dModel, 'residual'),
-    normed: floats(dModel, 'normed'),
+    normed: wholeRange(allocate({ bytes: parallel * normedBytes(rows, dModel), label: 'normed' })),
     places: wholeRange(allocate({ bytes: placeBytes?.(rows) ?? 0, label: 'places' })),
     buffers: shareBuffers(
       blocks.map((block) => block.stepBuffers(rows)),

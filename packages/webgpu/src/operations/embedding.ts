@@ -33,19 +33,21 @@ export interface GatherRows {
   readonly idOffset: number;
   readonly channels: number;
   readonly y: BufferRange;
+  /** Whether the rows are added to y. Default false. */
+  readonly accumulate?: boolean | undefined;
 }
 
 /** Gathers rows of a table, with one dispatch for each of its parts. Every id is in exactly one part. */
 export function gatherRows(
   gpu: Gpu,
   table: Storage,
-  { tableRows, ids, count, idRow, idOffset, channels, y }: GatherRows,
+  { tableRows, ids, count, idRow, idOffset, channels, y, accumulate = false }: GatherRows,
 ): void {
   const format = FORMATS[table.format as keyof typeof FORMATS];
   for (const { firstRow, rows: most, values, scales } of table.parts) {
     const rows = Math.min(most, tableRows - firstRow);
     gpu.dispatch(shader, {
-      overrides: { FORMAT: format, ALIGNED: channels % 4 === 0 },
+      overrides: { FORMAT: format, ALIGNED: channels % 4 === 0, ACCUMULATE: accumulate },
       bindings: { weight: values, scales: scales ?? gpu.unusedInput, ids, y },
       uniforms: { inputs: channels, count, firstRow, rows, idRow, idOffset, zero: 0 },
       workgroups: gpu.grid(Math.ceil((count * Math.ceil(channels / 4)) / 64)),

@@ -27,9 +27,15 @@ export function layerNorm(
 
 export interface LayerNormalisation {
   readonly x: BufferRange;
+  /** `[norms, channels]`, of norms that take the same rows. */
   readonly weight: BufferRange | undefined;
   readonly bias: BufferRange | undefined;
+  /** `[norms, rows, channels]` */
   readonly y: BufferRange;
+  /** Default 1. */
+  readonly norms?: number | undefined;
+  /** Elements of y from one norm's rows to the next; without meaning where there is one norm. */
+  readonly yNorm?: number | undefined;
   readonly rows: number;
   readonly channels: number;
   /** Elements from one row of x to the next; `xOffset` is the place of the first one. */
@@ -39,8 +45,8 @@ export interface LayerNormalisation {
 }
 
 export function normaliseLayer(gpu: Gpu, call: LayerNormalisation): void {
-  const { x, weight, bias, y, rows, channels, xRow, xOffset, eps } = call;
-  const quads = [channels, xRow, xOffset].every((extent) => extent % 4 === 0);
+  const { x, weight, bias, y, norms = 1, yNorm = 0, rows, channels, xRow, xOffset, eps } = call;
+  const quads = [channels, xRow, xOffset, yNorm].every((extent) => extent % 4 === 0);
   gpu.dispatch(shader, {
     link: quads ? 'quads' : 'singles',
     overrides: {
@@ -49,7 +55,7 @@ export function normaliseLayer(gpu: Gpu, call: LayerNormalisation): void {
       BIAS: bias !== undefined,
     },
     bindings: { x, weight: weight ?? gpu.unusedInput, bias: bias ?? gpu.unusedInput, y },
-    uniforms: { rows, channels, xRow, xOffset, eps, zero: 0 },
-    workgroups: gpu.grid(rows),
+    uniforms: { rows, norms, channels, xRow, xOffset, yNorm, eps, zero: 0 },
+    workgroups: gpu.grid(norms * rows),
   });
 }

@@ -1,17 +1,38 @@
-/** A product of many rows that is added to the residual, joined with the RMS norm that reads the residual next. */
+/** A product of many rows that is added to the residual, joined with the norms that read the residual next. */
 import { linearSumNorm } from '../generated/index.ts';
 import type { Gpu } from '../gpu/gpu.ts';
 import type { BufferRange } from '../gpu/shader.ts';
 import type { Storage } from '../storage.ts';
 import type { KernelContext } from './kernel-context.ts';
+import { normaliseLayer } from './layer-norm.ts';
 import { type Projection, project, projectInParts, VECTOR_ROWS } from './linear.ts';
 
-/** An RMS norm with the memory that takes its rows. */
-export interface NextNorm {
+/** An RMS norm, or LayerNorms of the same rows: one, or those of parallel blocks. */
+export interface Norms {
+  readonly kind: 'rms' | 'layer';
+  /** 1 for an RMS norm. */
+  readonly count: number;
+  /** `[count, channels]` */
   readonly weight: BufferRange;
+  /** `[count, channels]`, of LayerNorm. */
+  readonly bias: BufferRange | undefined;
   readonly eps: number;
-  /** `[rows, channels]` */
+}
+
+/** Norms with the memory that takes their rows. */
+export interface NextNorms extends Norms {
+  /** `[count, rows, channels]`, with `apart` elements from one norm's rows to the next. */
   readonly y: BufferRange;
+  readonly apart: number;
+}
+
+/** Dispatches LayerNorms. */
+export function applyNorms(
+  gpu: Gpu,
+  { count, apart, ...norms }: NextNorms,
+  { x, rows, channels }: { readonly x: BufferRange; readonly rows: number; readonly channels: number },
+): void {
+  normaliseLayer(gpu, { ...norms, x, norms: count, yNorm: apart, rows, channels, xRow: channels, xOffset: 0 });
 }
 
 type ResidualProjection = Pick<Projection, 'x' | 'rows' | 'inputs' | 'outputs' | 'bias' | 'y' | 'accumulate'>;
@@ -24,7 +45,7 @@ export function projectWithNorm(
   kernels: KernelContext,
   weight: Storage,
   call: ResidualProjection,
-  next: NextNorm | undefined,
+  next: NextNorms | undefined,
 ): boolean {
   const { gpu } = kernels;
   const { x, rows, inputs, outputs, bias, y, accumulate } = call;
@@ -39,9 +60,15 @@ export function projectWithNorm(
     const workgroup = workgroupOf(gpu, quads);
     gpu.dispatch(linearSumNorm, {
       constants: { EACH: Math.ceil(quads / workgroup) },
-      overrides: { WORKGROUP: workgroup, BIAS: bias !== undefined },
-      bindings: { x: parts, bias: bias ?? gpu.unusedInput, weight: next.weight, y, normed: next.y },
-      uniforms: { rows, quads, parts: splits, eps: next.eps },
+      overrides: { WORKGROUP: workgroup, BIAS: bias !== undefined, LAYER: next.kind === 'layer' },
+      bindings: {
+        ...{ x: parts, bias: bias ?? gpu.unusedInput, y },
+        ...{ weight: next.weight, normBias: next.bias ?? gpu.unusedInput, normed: next.y },
+      },
+      uniforms: {
+        ...{ rows, quads, parts: splits, eps: next.eps },
+        ...{ norms: next.count, normedNorm: next.apart / 4, zero: 0 },
+      },
       workgroups: gpu.grid(rows),
     });
   });

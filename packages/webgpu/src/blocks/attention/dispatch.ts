@@ -1,19 +1,24 @@
 /** The kernels of an attention block, on memory that is given. */
 import type { DeviceTensor } from '@mamba/core/driver';
-import { wholeRange } from '../../gpu/gpu.ts';
 import type { BufferRange } from '../../gpu/shader.ts';
 import { attend } from '../../operations/attention.ts';
 import { project } from '../../operations/linear.ts';
 import { projectWithNorm } from '../../operations/linear-normed.ts';
 import type { PlacesOnDevice } from '../../operations/places.ts';
 import { rangeOf, type Storage, unsplitStorage } from '../../storage.ts';
+import type { BufferSize, BufferSizes, Buffers } from '../buffers.ts';
 import type { NormsOfStep } from '../fused-block.ts';
 import { normedInput, normsApart } from '../normed-input.ts';
 import { type AttentionBlock, callOf, widthOf } from './block.ts';
 import { place } from './place.ts';
 
+/** Activations: the products, q after its norm and positions, its results, and what attention notes of them. */
+type Name = 'qkv' | 'q' | 'mixed' | 'logSumExp' | 'normed';
+
 /** A block's part in a call, with the caches that it writes to. */
 export interface AttentionMemory extends NormsOfStep {
+  /** Those of `attentionBuffers`, or larger. */
+  readonly buffers: Buffers;
   readonly batch: number;
   readonly length: number;
   /** `[batch, length, dModel]` */
@@ -36,6 +41,19 @@ export interface AttentionMemory extends NormsOfStep {
   readonly reach: DeviceTensor<Storage> | undefined;
 }
 
+/** Sizes of the activations of a call of `rows` rows (batch · length). */
+export function attentionBuffers({ config, dModel, norm }: AttentionBlock, rows: number): BufferSizes<Name> {
+  const { heads, headDim } = config;
+  const floats = (elements: number, label: string): BufferSize => ({ bytes: 4 * rows * elements, label });
+  return {
+    qkv: floats(widthOf(config), 'q, k and v'),
+    q: floats(heads * headDim, 'q'),
+    mixed: floats(heads * headDim, 'attention y'),
+    logSumExp: floats(heads, 'attention logSumExp'),
+    normed: floats(normsApart(norm, rows) ? dModel : 0, 'normed'),
+  };
+}
+
 /** Dispatches the kernels of a call. Returns whether `next` is written. */
 export function dispatchAttention(block: AttentionBlock, memory: AttentionMemory): boolean {
   const { kernels, config, dModel, norm, weights } = block;
@@ -45,12 +63,7 @@ export function dispatchAttention(block: AttentionBlock, memory: AttentionMemory
   const width = widthOf(config);
   const rows = batch * length;
   return gpu.allocating((allocator) => {
-    const floats = (count: number, label: string): BufferRange =>
-      wholeRange(allocator.scratch(4 * rows * count, label));
-    const qkv = floats(width, 'q, k and v');
-    const q = allocator.scratch(4 * rows * inner, 'q');
-    const apart = memory.normed === undefined && normsApart(norm, rows);
-    const normed = floats(apart ? dModel : 0, 'normed');
+    const { qkv, q, mixed, logSumExp, normed } = memory.buffers as Buffers<Name>;
     const input = normedInput(kernels, norm, { x, rows, dModel, given: memory.normed, normed });
     for (const { weight, first, outputs } of weights.inputs)
       project(kernels, weight, {
@@ -59,9 +72,8 @@ export function dispatchAttention(block: AttentionBlock, memory: AttentionMemory
       });
     place(block, allocator, {
       ...{ batch, length, capacity: k.shape[1]!, row, position, places: places?.range },
-      ...{ x: qkv, q: wholeRange(q), k: rangeOf(k), v: rangeOf(v) },
+      ...{ x: qkv, q, k: rangeOf(k), v: rangeOf(v) },
     });
-    const mixed = floats(inner, 'attention y');
     attend(
       kernels,
       allocator,
@@ -70,7 +82,7 @@ export function dispatchAttention(block: AttentionBlock, memory: AttentionMemory
         q: { shape: [batch, length, inner], dtype: 'float32', storage: unsplitStorage(q) },
         ...{ k, v, offsets: places?.offsets, reach, segments: undefined, keyLengths: undefined },
       },
-      { y: mixed, results: floats(config.heads, 'attention logSumExp') },
+      { y: mixed, results: logSumExp },
     );
     const product = { x: mixed, rows, inputs: inner, outputs: dModel, bias: weights.outProjBias, y, accumulate };
     return projectWithNorm(kernels, weights.outProj, product, memory.next);
