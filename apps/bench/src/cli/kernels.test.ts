@@ -77,10 +77,11 @@ describe('mamba-bench kernels', () => {
     expect(out).toContain('label decode-conv');
   });
 
-  it('times a Transformer on webgpu, where it chooses the tokens of its composition', async () => {
+  it('times Transformers and a hybrid on webgpu, where they choose the tokens of their compositions', async () => {
     const { status, out, err } = await run('--backend', 'webgpu', '--quick', '--section', 'transformer');
     expect(`${status} ${err}`).toBe('0 ');
-    for (const name of ['prefill', 'decode']) expect(out).toContain(`${name} transformer 130m float16, composed`);
+    for (const model of ['transformer', 'gpt-2', 'gpt-neox', 'hybrid'])
+      for (const name of ['prefill', 'decode']) expect(out).toContain(`${name} ${model} 130m float16, composed`);
     expect(out).toContain('label attention-place');
   });
 

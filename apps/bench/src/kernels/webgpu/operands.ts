@@ -51,9 +51,9 @@ export function repeatedWeights(config: ModelConfig, heat: Heat | undefined): Pa
   const known = new Map<string, HostTensor | Promise<HostTensor>>();
   return (parameter) => {
     heat?.(20);
-    const { name, role, shape } = parameter;
-    // Layers share the weights of the first one.
-    const key = name.replace(/\.\d+\./, '.');
+    const { name, kind, role, shape } = parameter;
+    // Layers share the weights of the first one of their kind.
+    const key = `${kind} ${name.replace(/\.\d+\./, '.')}`;
     const value =
       known.get(key) ??
       (role === 'vector'

@@ -1,8 +1,8 @@
 /**
- * A Transformer on webgpu, as fused as it gets and composed of operations: prompts and steps behind them, by the host's
- * clock, and device time by kernel. Both have to choose the same tokens.
+ * Transformers and a hybrid on webgpu, as fused as they get and composed of operations: prompts and steps behind them,
+ * by the host's clock, and device time by kernel. Both forms have to choose the same tokens.
  */
-import { type Backend, createModel, type Model, type ModelConfig, modelConfig } from '@mamba/core';
+import { type Backend, type BlockConfig, createModel, type Model, type ModelConfig, modelConfig } from '@mamba/core';
 import { countersOf, profileOf, webgpu } from '@mamba/webgpu';
 import { GENERATION_MODELS, GENERATION_SIZES } from '../../versus/generation.ts';
 import type { Heat } from './heater.ts';
@@ -19,14 +19,17 @@ const CHUNK = 512;
 export function transformer(session: Session): Promise<void> {
   const { quick, dtypes } = session;
   return withDevice(session, async (device, heat) => {
-    const config = configOf(quick);
-    const weights = repeatedWeights(config, heat);
-    for (const dtype of dtypes.length > 0 ? dtypes : (['float16'] as const)) {
+    const size = quick ? { layers: 2, dModel: 64, vocabSize: 500 } : GENERATION_SIZES['130m'];
+    const runs = modelsOf(size).flatMap(([model, config]) =>
+      (dtypes.length > 0 ? dtypes : (['float16'] as const)).map((dtype) => ({ model, config, dtype })),
+    );
+    for (const { model, config, dtype } of runs) {
+      const weights = repeatedWeights(config, heat);
       for (const profile of [false, true]) {
         const backend = await webgpu({ device, profile }).create();
         try {
           const fused = await createModel(backend, config, weights, { weights: dtype });
-          const name = `transformer 130m ${dtype}`;
+          const name = `${model} 130m ${dtype}`;
           if (profile) {
             await profiled(session, { name, backend, model: fused, heat, context: quick ? 20 : PROFILED });
             continue;
@@ -52,10 +55,24 @@ export function transformer(session: Session): Promise<void> {
   });
 }
 
-function configOf(quick: boolean): ModelConfig {
-  const size = quick ? { layers: 2, dModel: 64, vocabSize: 500 } : GENERATION_SIZES['130m'];
-  const { blocks } = GENERATION_MODELS.find(({ name }) => name === 'transformer')!;
-  return modelConfig({ dModel: size.dModel, vocabSize: size.vocabSize, blocks: blocks(size) });
+type Size = { readonly layers: number; readonly dModel: number; readonly vocabSize: number };
+
+/** Models by name: as Llama, GPT-2 and GPT-NeoX are built, and Mamba blocks with attention in every fourth place. */
+function modelsOf(size: Size): readonly (readonly [string, ModelConfig])[] {
+  const { dModel, vocabSize, layers } = size;
+  const blocksOf = (wanted: string) => GENERATION_MODELS.find(({ name }) => name === wanted)!.blocks(size);
+  const transformer = blocksOf('transformer');
+  const heads = { kind: 'attention', heads: dModel / 64, headDim: 64, bias: true, outBias: true } as const;
+  const mlp = { kind: 'mlp', dHidden: 4 * dModel, activation: 'gelu', bias: true } as const;
+  const pairs = (attention: BlockConfig) => Array.from({ length: layers / 2 }, () => [attention, mlp]).flat();
+  const model = (rest: Pick<ModelConfig, 'blocks'> & Partial<ModelConfig>): ModelConfig =>
+    modelConfig({ dModel, vocabSize, ...rest });
+  return [
+    ['transformer', model({ blocks: transformer })],
+    ['gpt-2', model({ norm: 'layer', positions: 16_384, blocks: pairs(heads) })],
+    ['gpt-neox', model({ norm: 'layer', parallel: 2, blocks: pairs({ ...heads, rope: { rotaryDim: 16 } }) })],
+    ['hybrid', model({ blocks: blocksOf('mamba').map((block, layer) => (layer % 4 === 1 ? transformer[0]! : block)) })],
+  ];
 }
 
 interface Run {
