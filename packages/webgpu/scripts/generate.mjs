@@ -2,11 +2,12 @@
 // host code is checked against. Texts of library files go to libraries.ts once, however many shaders link them.
 //
 // A shader names the library files that it links in comments, `// link: math, collect-{workgroup,subgroup}`; braces
-// name alternatives, of which the host picks one. `const NAME: u32 = 4u; // constant` may be replaced by the host as
-// the pipeline is made (WGSL sizes no function-local array by an override); everything else that varies is an
-// `override` or a uniform. A binding marked `// with NAME` is bound where the constant NAME is not 0: a storage buffer
-// beyond the eight that browsers promise. The text uses it only in loops that run NAME times, and are written out. A
-// loop marked `// unroll` is written out by the host: see `textOf` in src/gpu/shader.ts.
+// name alternatives, of which the host picks one. A library may name others in the same way, without alternatives.
+// `const NAME: u32 = 4u; // constant` may be replaced by the host as the pipeline is made (WGSL sizes no function-local
+// array by an override); everything else that varies is an `override` or a uniform. A binding marked `// with NAME` is
+// bound where the constant NAME is not 0: a storage buffer beyond the eight that browsers promise. The text uses it
+// only in loops that run NAME times, and are written out. A loop marked `// unroll` is written out by the host: see
+// `textOf` in src/gpu/shader.ts.
 import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -103,9 +104,8 @@ ${texts.join('\n')}
  * the directives before them. With several braces, a name has one alternative of each, joined by dashes.
  */
 function linked(text) {
-  const list = [...text.matchAll(/^\/\/ link: (.+)$/gm)].flatMap(([, line]) => line.split(/,\s*(?![^{]*})/));
   let variants = [{ name: [], parts: [] }];
-  for (const entry of list) {
+  for (const entry of linkedIn(text)) {
     const choices = /\{(.+)\}/.exec(entry)?.[1].split(/,\s*/);
     variants = variants.flatMap(({ name, parts }) =>
       choices === undefined
@@ -118,14 +118,25 @@ function linked(text) {
   }
   return Object.fromEntries(
     variants.map(({ name, parts }) => {
-      for (const part of parts) if (libraries[part] === undefined) throw new Error(`there is no library ${part}`);
-      const texts = [text, ...parts.map((part) => libraries[part])];
+      const all = [...new Set(parts.flatMap(withLinked))];
+      const texts = [text, ...all.map((part) => libraries[part])];
       // WGSL wants directives first.
       const enables = [...new Set(texts.flatMap((each) => each.match(ENABLE) ?? []))];
       const code = [...enables, ...texts.map((each) => each.replace(ENABLE, ''))].join('\n');
-      return [name.join('-') || 'default', { code, parts, enables }];
+      return [name.join('-') || 'default', { code, parts: all, enables }];
     }),
   );
+}
+
+/** The entries of the comments that name libraries. */
+function linkedIn(text) {
+  return [...text.matchAll(/^\/\/ link: (.+)$/gm)].flatMap(([, line]) => line.split(/,\s*(?![^{]*})/));
+}
+
+/** A library, after those that it links itself. */
+function withLinked(part) {
+  if (libraries[part] === undefined) throw new Error(`there is no library ${part}`);
+  return [...linkedIn(libraries[part]).flatMap(withLinked), part];
 }
 
 /** The text that is shipped: without directives, which the shaders that link it have. */

@@ -1,4 +1,4 @@
-// link: math, gelu, sigmoid, activation
+// link: activation
 // y = scale · f(a) · b, or scale · f(a), four elements a lane.
 // Bytes an element: 12, or 8. Operations: 2, and those of f.
 

@@ -1,4 +1,5 @@
-// The activations of `multiply`. Expects the libraries `math`, `gelu` and `sigmoid`.
+// link: math, gelu, sigmoid
+// The activations of `multiply`.
 
 /// 0 none, 1 silu, 2 gelu, 3 gelu-tanh, 4 relu2, 5 exp, 6 sigmoid, 7 tanh, 8 elu-plus-one, 9 reciprocal.
 override ACTIVATION: u32 = 0u;

@@ -6,6 +6,7 @@ import type { BlockConfig, BlockKind, BlockWeights, DeviceTensor } from '@mamba/
 import type { Allocator } from '../gpu/gpu.ts';
 import type { BufferRange } from '../gpu/shader.ts';
 import type { KernelContext } from '../operations/kernel-context.ts';
+import type { InputNorm } from '../operations/linear.ts';
 import type { NextNorms } from '../operations/linear-normed.ts';
 import type { Storage } from '../storage.ts';
 import type { BufferSizes, Buffers } from './buffers.ts';
@@ -79,6 +80,8 @@ export interface FusedStep extends FusedCall, NormsOfStep {}
 export interface NormsOfStep {
   /** x after the block's norm, where the block before has written it. */
   readonly normed?: BufferRange | undefined;
+  /** The norm of x for the first products to apply, where it is not the block's own. */
+  readonly norm?: InputNorm | undefined;
   /** The norms of what reads y next. */
   readonly next?: NextNorms | undefined;
 }

@@ -1,7 +1,7 @@
 /** The input of the products that begin a block, after the model's norm. */
 import type { BufferRange } from '../gpu/shader.ts';
 import type { KernelContext } from '../operations/kernel-context.ts';
-import { type Projection, VECTOR_ROWS } from '../operations/linear.ts';
+import { type InputNorm, type Projection, VECTOR_ROWS } from '../operations/linear.ts';
 import { normalise } from '../operations/rms-norm.ts';
 import type { RmsNorm } from './fused-block.ts';
 
@@ -23,11 +23,11 @@ interface NormedInput {
 /** Returns what the products take as x, and the norm that they apply. */
 export function normedInput(
   { gpu }: KernelContext,
-  norm: RmsNorm | undefined,
+  norm: InputNorm | undefined,
   { x, rows, dModel, given, normed }: NormedInput,
 ): Pick<Projection, 'x' | 'norm'> {
   if (given !== undefined) return { x: given };
-  if (norm === undefined || !normsApart(norm, rows)) return { x, norm };
+  if (norm === undefined || rows <= VECTOR_ROWS) return { x, norm };
   const { weight, eps } = norm;
   normalise(gpu, { x, weight, y: normed, rows, channels: dModel, xRow: dModel, xOffset: 0, eps });
   return { x: normed };

@@ -5,11 +5,12 @@ import {
   blockDefinition,
   type DeviceTensor,
   type FusionContext,
+  isGated,
   kvHeadsOf,
   type ModelConfig,
   type ModelWeights,
 } from '@mamba/core/driver';
-import { type AttentionBlock, bindAttentionBlock } from '../blocks/attention/block.ts';
+import { type AttentionBlock, bindAttentionBlock, widthOf } from '../blocks/attention/block.ts';
 import { attentionBuffers, dispatchAttention } from '../blocks/attention/dispatch.ts';
 import type { FusedBlock, NormsOfStep, SlotRanges } from '../blocks/fused-block.ts';
 import { bindBlock, deviceWeights } from '../blocks/kinds.ts';
@@ -55,8 +56,7 @@ type Layer =
   | { readonly attention: AttentionBlock; readonly cache: number }
   | { readonly attention: undefined; readonly block: FusedBlock; readonly number: number };
 
-interface Group {
-  readonly norms: Norms;
+interface Group extends Pick<StepGroup, 'norms' | 'outputs'> {
   readonly layers: readonly Layer[];
 }
 
@@ -93,7 +93,8 @@ export function bindStep(
     const groups = Array.from({ length: config.blocks.length / parallel }, (_, group): Group => {
       const first = group * parallel;
       const norms = normsOf(weights.layers.slice(first, first + parallel));
-      return { norms, layers: Array.from({ length: parallel }, (_, branch) => bound(first + branch, norms)) };
+      const outputs = parallel === 1 ? normedOutputs(config.blocks[first]!) : undefined;
+      return { norms, outputs, layers: Array.from({ length: parallel }, (_, branch) => bound(first + branch, norms)) };
     });
     const ends: Ends = {
       kernels,
@@ -141,6 +142,12 @@ export function bindStep(
       },
     };
   });
+}
+
+/** Outputs of a block's first products; undefined where these take normalised rows or apply an RMS norm alone. */
+function normedOutputs(config: BlockConfig): number | undefined {
+  if (config.kind === 'attention') return widthOf(config);
+  return config.kind === 'mlp' ? config.dHidden * (isGated(config) ? 2 : 1) : undefined;
 }
 
 /** Rows of caches that are read at once, and by several workgroups. */
@@ -207,7 +214,7 @@ function dispatchStep(
         ...{ places: placesOfCache(places, layer.cache, rows, reach), buffers: buffers[layer.cache]! },
       });
     };
-  const steps = groups.map(({ norms, layers }): StepGroup => ({ norms, steps: layers.map(stepOf) }));
+  const steps = groups.map(({ layers, ...group }): StepGroup => ({ ...group, steps: layers.map(stepOf) }));
   stepLayers(ends, memory, rows, steps);
   if (lists > 0) advancePlaces(gpu, places, lists, rows);
 }

@@ -14,7 +14,7 @@ export interface Norms {
   readonly count: number;
   /** `[count, channels]` */
   readonly weight: BufferRange;
-  /** `[count, channels]`, of LayerNorm. */
+  /** `[count, channels]`, of LayerNorm: behind the weights, in the same buffer. */
   readonly bias: BufferRange | undefined;
   readonly eps: number;
 }

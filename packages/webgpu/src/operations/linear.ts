@@ -47,8 +47,16 @@ export interface Projection {
   readonly stored?: StoredOperands | undefined;
   /** Applied to the product and its bias; for few rows only. Default: none. */
   readonly activation?: Activation | undefined;
-  /** The RMS norm that is applied to x first; for few rows only. */
-  readonly norm?: { readonly weight: BufferRange; readonly eps: number } | undefined;
+  /** The norm that is applied to x first, RMS by default; for few rows only, and a LayerNorm where `centersInputs`. */
+  readonly norm?: InputNorm | undefined;
+}
+
+export interface InputNorm {
+  readonly kind?: 'rms' | 'layer' | undefined;
+  readonly weight: BufferRange;
+  /** Of a LayerNorm: behind the weight, in the same buffer. */
+  readonly bias?: BufferRange | undefined;
+  readonly eps: number;
 }
 
 /**
@@ -56,6 +64,15 @@ export interface Projection {
  * row, from cache after the first.
  */
 export const VECTOR_ROWS = 8;
+
+/**
+ * Whether a product should apply a LayerNorm to x itself. Each workgroup reads its row of x for the moments first, so
+ * this pays where there are few. The bound is an estimate that nobody has timed: a dispatch between two that wait takes
+ * an H100 2 µs and more, and a product of this size less than 1 µs more.
+ */
+export function centersInputs({ rows, inputs, outputs }: Pick<Projection, 'rows' | 'inputs' | 'outputs'>): boolean {
+  return rows <= VECTOR_ROWS && inputs % 32 === 0 && rows * inputs * outputs <= 2 ** 22;
+}
 
 /**
  * The outputs that a group of lanes takes at once, so that they share its loads of x: a load of q8 meets four of them,
@@ -84,10 +101,12 @@ export function project(kernels: KernelContext, weight: Storage, call: Projectio
       const together = togetherOf(weight.format, part);
       const shared = gpu.workgroup(lanes * sharing(part / together, lanes));
       const meeting = meetingOf(gpu, weight.format, { inputs, workgroup: shared, norm: norm !== undefined });
+      const centered = norm?.kind === 'layer';
+      const rms = norm !== undefined && !centered;
       const workgroup = meeting.link === 'staged' ? shared : alone;
       const [across, down] = gpu.grid(Math.ceil(part / ((workgroup / lanes) * together)));
       gpu.dispatch(linearVector, {
-        link: `${meeting.link}-${link}`,
+        link: `${meeting.link}-${link}-${centered ? 'centered' : 'stored'}`,
         constants: {
           TOGETHER: together,
           LOADS: rowLoads(weight.format, inputs, lanes, 8 / together),
@@ -98,12 +117,12 @@ export function project(kernels: KernelContext, weight: Storage, call: Projectio
           ALIGNED: aligned(inputs, xRow, xOffset, meeting.unit),
           WORKGROUP: workgroup,
           LANES: lanes,
-          NORM: norm !== undefined,
-          SQUARES: norm !== undefined,
+          NORM: rms,
+          SQUARES: rms,
           ACTIVATION: ACTIVATIONS[activation],
         },
-        bindings: { ...bindings, norm: norm?.weight ?? gpu.unusedInput },
-        uniforms: { ...common, eps: norm?.eps ?? 0 },
+        bindings: { ...bindings, norm: norm === undefined ? gpu.unusedInput : normRange(norm) },
+        uniforms: { ...common, eps: norm?.eps ?? 0, biasAt: norm === undefined ? 0 : biasOffset(norm) / 16, zero: 0 },
         workgroups: [across, down, rows],
       });
     } else {
@@ -119,6 +138,15 @@ export function project(kernels: KernelContext, weight: Storage, call: Projectio
  */
 export function multipliesHalves({ matrixUnits }: KernelContext, rows: number): boolean {
   return matrixUnits !== undefined && !matrixUnits.pairs && rows > VECTOR_ROWS;
+}
+
+/** The weight of a norm, and the bias behind it. */
+function normRange(norm: InputNorm): BufferRange {
+  return norm.bias === undefined ? norm.weight : { ...norm.weight, size: biasOffset(norm) + norm.bias.size };
+}
+
+function biasOffset({ weight, bias }: InputNorm): number {
+  return bias === undefined ? 0 : bias.offset - weight.offset;
 }
 
 /** Most lanes of a workgroup that shares x. */

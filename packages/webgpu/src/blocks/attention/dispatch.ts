@@ -64,7 +64,7 @@ export function dispatchAttention(block: AttentionBlock, memory: AttentionMemory
   const rows = batch * length;
   return gpu.allocating((allocator) => {
     const { qkv, q, mixed, logSumExp, normed } = memory.buffers as Buffers<Name>;
-    const input = normedInput(kernels, norm, { x, rows, dModel, given: memory.normed, normed });
+    const input = normedInput(kernels, memory.norm ?? norm, { x, rows, dModel, given: memory.normed, normed });
     for (const { weight, first, outputs } of weights.inputs)
       project(kernels, weight, {
         ...input,

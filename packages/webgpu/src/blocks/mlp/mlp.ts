@@ -84,7 +84,7 @@ function runMlp(block: MlpBlock, call: FusedStep, buffers: Buffers<Name>): boole
   const { kernels, config, dModel, weights, joined } = block;
   const { dHidden, activation } = config;
   const rows = call.batch * call.length;
-  const { x, norm } = normedInput(kernels, block.norm, {
+  const { x, norm } = normedInput(kernels, call.norm ?? block.norm, {
     ...{ x: call.x, rows, dModel, given: call.normed, normed: buffers.normed },
   });
   const inner = (weight: Storage, bias: BufferRange | undefined, y: BufferRange, applied?: Activation): void =>
