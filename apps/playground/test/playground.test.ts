@@ -188,6 +188,9 @@ test('shades the text, and tells of the token under the pointer', async () => {
   await transcript(page).focus();
   await page.keyboard.press('ArrowRight');
   await expect.poll(() => page.locator('.readout output').textContent()).toMatch(/^“␣unto”/);
+  await button(page, 'Fork').click();
+  await settled(page, 'Forked');
+  await page.locator('.transcript .token').getByText(' spake').waitFor();
   expect(complaints).toEqual([]);
 });
 
@@ -424,6 +427,7 @@ test('stops in the middle of a long text, which is not lost', async () => {
   const text = 'In the beginning God created the heaven and the earth. '.repeat(4000);
   await page.getByLabel('Add text').fill(text);
   await button(page, 'Only read').click();
+  await transcript(page).getByText('Reading …').waitFor();
   await button(page, 'Stop').click();
   await settled(page, 'Cancelled.');
   expect(await readSoFar(page).textContent()).toBe('0 tokens');
@@ -478,7 +482,14 @@ test('says so where the worker does not come', async () => {
   await context.route(/worker-[^/]*\.js$/, (route) => route.abort());
   const page = await context.newPage();
   await page.goto(site.address);
-  expect(await page.getByRole('alert').textContent()).toContain('cannot be loaded. Check the connection');
+  const note = page.getByRole('alert');
+  expect(await note.textContent()).toContain('cannot be loaded. Check the connection');
+  // All of it is in view, with nothing over it.
+  const edge = async () => {
+    const [box, bar] = await Promise.all([note.boundingBox(), page.locator('.statusbar').boundingBox()]);
+    return bar!.y - (box!.y + box!.height);
+  };
+  await expect.poll(edge).toBeGreaterThanOrEqual(0);
   expect(await page.locator('#backend-cpu').textContent()).toBe('not known');
 });
 
@@ -609,6 +620,20 @@ test('says why a backend is not available, and runs on the other', async () => {
   expect(await page.locator('#backend-webgpu').textContent()).toContain('WebGPU');
   expect(await page.getByRole('radio', { name: 'WebGPU' }).isDisabled()).toBe(true);
   expect(await page.getByRole('radio', { name: 'CPU' }).isChecked()).toBe(true);
+});
+
+test('says so where no backend is available', async () => {
+  const context = await browser.newContext();
+  await inWorker(
+    context,
+    `globalThis.WebAssembly = undefined;
+    Object.defineProperty(Object.getPrototypeOf(navigator), 'gpu', { value: undefined });`,
+  );
+  const page = await context.newPage();
+  await page.goto(site.address);
+  await page.getByRole('alert').filter({ hasText: 'No model runs in this browser' }).waitFor();
+  expect(await page.locator('#backend-cpu').textContent()).toContain('needs WebAssembly');
+  expect(await page.locator('#backend-webgpu').textContent()).not.toContain('Dawn');
 });
 
 test('writes on WebGPU what it writes on the CPU, and changes between them', async () => {

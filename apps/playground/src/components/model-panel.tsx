@@ -155,6 +155,11 @@ export function ModelPanel({ playground, onLink }: ModelPanelProps) {
           </div>
         )}
         <BackendChoice legend="Run on" backends={backends} chosen={backend} onChoose={setChosen} />
+        {backends !== undefined && backends.length > 0 && backend === undefined && (
+          <p class="hint notice" role="alert">
+            No model runs in this browser, for the reasons above. Try another browser, or a newer one.
+          </p>
+        )}
         {backend === 'cpu' && !crossOriginIsolated && (
           <p class="hint">
             The CPU has one thread here: browsers share memory between threads only where the server sends the headers{' '}

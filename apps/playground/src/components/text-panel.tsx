@@ -74,7 +74,11 @@ export function TextPanel({ playground }: { readonly playground: Playground }) {
       >
         <Unseen branch={branch} hidden={hidden} />
         {runs.length === 0 ? (
-          <p class="hint">Nothing is read yet. Write a beginning below, and have the model go on.</p>
+          <p class="hint">
+            {busy === 'read' || generating
+              ? 'Reading … The text is shown here once all of it is read.'
+              : 'Nothing is read yet. Write a beginning below, and have the model go on.'}
+          </p>
         ) : (
           <p>
             <ShadedText

@@ -49,6 +49,8 @@ export class Looks {
   /** Counts the requests for a look, so that an outdated one is not shown. */
   #turn = 0;
   #looked: Transcript | undefined;
+  /** The branch that the last look is of, or will be. */
+  #branch: Branch | undefined;
   /** When the last look was due that was not asked for, and how many milliseconds the last one took. */
   #dueAt = 0;
   #took = 0;
@@ -67,8 +69,14 @@ export class Looks {
       this.forget();
       return;
     }
-    // A transcript never changes, so the same one has the same look.
-    if (branch.transcript === this.#looked) return;
+    this.#branch = branch;
+    // A transcript never changes, so the same one has the same look: a fork has that of the branch it comes from.
+    if (branch.transcript === this.#looked) {
+      if (this.look === undefined || this.looking) return;
+      this.look = { ...this.look, branch };
+      this.#changed();
+      return;
+    }
     this.#looked = branch.transcript;
     const turn = ++this.#turn;
     this.looking = true;
@@ -84,7 +92,10 @@ export class Looks {
       this.#selection ??= this.#lm.openSelection();
       const map = await (await this.#selection).deltas(ids);
       if (turn !== this.#turn) return;
-      this.look = { map, labels, branch, place: align(text, labels), skipped: before + all.length - ids.length };
+      this.look = {
+        ...{ map, labels, branch: this.#branch! },
+        ...{ place: align(text, labels), skipped: before + all.length - ids.length },
+      };
       this.#took = performance.now() - begin;
     } catch (error) {
       if (turn !== this.#turn) return;

@@ -13,8 +13,9 @@ export async function platformGpu(toggles: Toggles): Promise<GPU | undefined> {
 export function platformRemedy(gpu: GPU | undefined): string {
   if (gpu === undefined && globalThis.isSecureContext === false)
     return 'WebGPU needs a secure page: serve it over https, or from localhost.';
-  if (gpu === undefined)
-    return 'Take a browser with WebGPU (Chrome or Edge 113, Safari 26, Firefox 141, or newer); Dawn toggles exist in Node only.';
+  if (gpu === undefined && globalThis.navigator?.gpu !== undefined)
+    return 'A page cannot set toggles of Dawn: leave them out.';
+  if (gpu === undefined) return 'Take a browser with WebGPU (Chrome or Edge 113, Safari 26, Firefox 141, or newer).';
   return 'The browser found no GPU that it trusts: turn hardware acceleration on, update the driver, and see chrome://gpu or about:support.';
 }
 
