@@ -16,8 +16,8 @@ export class Failures {
     device.addEventListener('uncapturederror', this.#uncaptured);
     void device.lost.then(({ reason, message }) => {
       if (this.#closed) return;
-      const said = `${reason || 'unknown'}): ${message}`.replace(/[.:\s]+$/, '');
-      this.#lost = new MambaError('device-lost', `the GPU device was lost (${said}`, {
+      const why = `${reason || 'unknown'}): ${said(message)}`.replace(/[:\s]+$/, '');
+      this.#lost = new MambaError('device-lost', `the GPU device was lost (${why}`, {
         origin: 'webgpu',
         remedy: 'Create a new backend, load the weights again and import the states that were exported.',
       });
@@ -68,7 +68,7 @@ export class Failures {
     // The reason for an aborted mapping arrives some turns after the rejection.
     for (let turn = 0; turn < 10 && this.#lost === undefined; turn++) await new Promise((done) => setTimeout(done, 1));
     if (this.#lost !== undefined) return this.#lost;
-    return new MambaError('device-error', `${what} failed: ${String(cause)}`, { origin: what, cause });
+    return new MambaError('device-error', `${what} failed: ${said(String(cause))}`, { origin: what, cause });
   }
 
   close(): void {
@@ -97,15 +97,26 @@ export class Failures {
   };
 }
 
+/**
+ * What a message of the device says. Dawn adds the calls that it was in and lines of its C++ sources with the paths of
+ * the machine that built it; those stay in the error's cause.
+ */
+export function said(message: string): string {
+  const [first = ''] = message.split(/^\s*(?:- While |at .+:\d+\)$|Debug group stack:|Backend messages:)/m, 1);
+  return first.trim().replace(/\.$/, '');
+}
+
 function failure(code: 'out-of-memory' | 'device-error', what: string, error: GPUError): MambaError {
   if (code === 'out-of-memory') {
-    return new MambaError(code, `the GPU has no memory left for ${what}: ${error.message}`, {
+    return new MambaError(code, `the GPU has no memory left for ${what}: ${said(error.message)}`, {
       origin: what,
+      cause: error,
       remedy: 'Dispose of tensors, take a smaller chunk or batch, or store weights as float16 or q8.',
     });
   }
-  return new MambaError(code, `the GPU refused ${what}: ${error.message}`, {
+  return new MambaError(code, `the GPU refused ${what}: ${said(error.message)}`, {
     origin: what,
-    remedy: 'This is a bug of @mamba/webgpu: please report it with this message.',
+    cause: error,
+    remedy: 'This is a bug of @mamba/webgpu: please report it with this message and its cause.',
   });
 }
