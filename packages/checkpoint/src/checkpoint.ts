@@ -149,14 +149,14 @@ async function openFolder({ store, tokenizer, reopen, onWarning, checkConfig }: 
 }
 
 function noConfig({ name }: CheckpointStore): MambaError {
-  return damaged(
-    name,
-    'no config.json',
-    'a checkpoint',
-    /\.(safetensors|bin|pt|pth)$/.test(name)
-      ? 'Give the folder that this file is in.'
-      : 'Give the folder that holds config.json and model.safetensors, or a GGUF file, whose name ends in .gguf.',
-  );
+  const folder =
+    'Give the folder that holds config.json and model.safetensors, or a GGUF file, whose name ends in .gguf';
+  const remedy = /\.(safetensors|bin|pt|pth)$/.test(name)
+    ? 'Give the folder that this file is in.'
+    : /^[\w-][\w.-]*\/[\w-][\w.-]*$/.test(name)
+      ? `${folder}. For the model of this name on the Hugging Face hub, write hf:${name}.`
+      : `${folder}.`;
+  return damaged(name, 'no config.json', 'a checkpoint', remedy);
 }
 
 async function openGgufCheckpoint(

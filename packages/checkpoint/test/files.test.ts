@@ -180,6 +180,8 @@ describe('what stands where a file is read', () => {
     await expectError(openFile('/dev/zero'), 'invalid-file', 'a device');
     await expectError(openFile(join(place, 'loop')), 'io', 'loop');
     await expectError(openFile(join(place, 'absent')), 'invalid-file', 'no such file');
+    // The name of a model of the hub, as a user may type it.
+    await expectError(openCheckpoint('absent/mamba-130m'), 'invalid-file', 'write hf:absent/mamba-130m');
   });
 
   it.skipIf(process.platform === 'win32')('is refused as weights and as a config', async () => {

@@ -57,10 +57,7 @@ export function inspect(location: string, flags: InspectFlags, signal: AbortSign
       ],
       ...Object.entries(config).flatMap(([key, value]) => (key === 'blocks' ? [] : [[key, describe(value)]])),
       ...blockRuns(config),
-      [
-        'tokenizer',
-        vocabulary === undefined ? 'none' : `${Object.keys(vocabulary.specialTokens).length} special tokens`,
-      ],
+      ['tokenizer', vocabulary === undefined ? 'none' : specialWords(Object.keys(vocabulary.specialTokens).length)],
       ['bos', specialTokens.bos === undefined ? 'none' : word(specialTokens.bos)],
       ['eos', specialTokens.eos.length === 0 ? 'none' : specialTokens.eos.map(word).join(', ')],
       ['chat template', vocabulary?.chatTemplate ? 'yes' : 'no'],
@@ -81,6 +78,10 @@ export function inspect(location: string, flags: InspectFlags, signal: AbortSign
 }
 
 /** A row for neighbouring layers that are alike: `layers 0 to 5`, and their block: `mlp: dHidden 384, …`. */
+function specialWords(count: number): string {
+  return `${count} special ${count === 1 ? 'token' : 'tokens'}`;
+}
+
 function blockRuns({ blocks }: ModelConfig): [string, string][] {
   const runs: { readonly first: number; last: number; readonly text: string }[] = [];
   for (const [layer, { kind, ...sizes }] of blocks.entries()) {

@@ -43,6 +43,7 @@ function diverged({ step, loss, norm }: Diverged, finding: string, tensor: strin
     origin: `step ${step}: ${tensor}`,
     given: `a loss of ${loss} and gradients of norm ${norm}; ${finding}`,
     expected: 'finite numbers',
-    remedy: 'Go on from the last save with a lower learning rate, or with more steps of warm-up.',
+    remedy:
+      'Take a lower learning rate or more steps of warm-up, and go on from the last save, or begin anew without one.',
   });
 }
