@@ -70,6 +70,19 @@ describe('the tables', () => {
     expect(red.join()).not.toContain('skipped');
   });
 
+  it('show the memory of the tensors of a case, whatever the backend still holds of those before', () => {
+    const report = exampleReport();
+    const held = { reserved: 96 * 2 ** 20, process: 0 };
+    const results = [88, 25].map((mebibytes, index) => ({
+      ...report.results[0]!,
+      ...{ suite: 'quantised', case: `quantised/decode-8-layers-2`, dtype: ['float16', 'q4'][index]! },
+      ...{ shape: { layers: 2, dModel: 768, vocabSize: 50280 }, memory: { ...held, tensors: mebibytes * 2 ** 20 } },
+    }));
+    const text = renderSuite('quantised', { ...report, results }, plain(120));
+    expect(text).toMatch(/float16 .* 88\.0 MiB/);
+    expect(text).toMatch(/q4 .* 25\.0 MiB/);
+  });
+
   it('end with tokens a second, by the text where no model was measured', () => {
     const text = renderHeadline(exampleReport(), plain(80));
     expect(text).toBe('  200 tokens/s written\n  by c, on webgpu');

@@ -261,9 +261,10 @@ const RATIO: Column = {
     return ratio === 1 ? style.green('best') : `${digits(ratio)}×`;
   },
 };
+/** Of the tensors: what a backend holds beyond them may come from the cases before. */
 const MEMORY: Column = {
   head: 'memory',
-  cell: ({ memory }) => (memory === undefined ? '' : formatBytes(memory.reserved)),
+  cell: ({ memory }) => (memory === undefined ? '' : formatBytes(memory.tensors)),
 };
 /** What a call takes at its most. */
 const PEAK: Column = {

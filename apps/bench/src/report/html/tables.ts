@@ -136,7 +136,8 @@ const COLUMNS: readonly Column[] = [
   },
   {
     head: 'memory',
-    cell: ({ memory }) => (memory === undefined || memory.reserved === 0 ? '' : formatBytes(memory.reserved)),
+    // What a backend holds beyond its tensors may come from the cases before.
+    cell: ({ memory }) => (memory === undefined || memory.tensors === 0 ? '' : formatBytes(memory.tensors)),
   },
   { head: 'at most', cell: ({ memory }) => (memory?.peak === undefined ? '' : formatBytes(memory.peak)) },
   { head: 'state', cell: ({ memory }) => (memory?.state === undefined ? '' : formatBytes(memory.state)) },
