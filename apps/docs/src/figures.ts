@@ -125,6 +125,12 @@ export function facts(): readonly Fact[] {
       files: [MODELS],
     },
     {
+      what: 'mamba-130m reads 16 prompts of 2,048 tokens, in float16 on matrix units',
+      figure: `${(Math.round(prefill(16) / 1000) * 1000).toLocaleString('en')} tokens a second`,
+      machine: H100,
+      files: [PREFILL],
+    },
+    {
       what:
         `The scan over ${LONG.toLocaleString('en')} tokens in float32, 1,024 channels, ` +
         "beside PyTorch's flash attention in float16",
