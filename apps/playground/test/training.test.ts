@@ -70,6 +70,9 @@ test('trains in a worker, and pauses between two steps', async () => {
   await setHeads({}, [8]);
   await pressWhen(page, 'main', /Step\d\d+ of 100/, 'Pause');
   await button('Start training').click();
+  // The button lies below the top of what it starts.
+  const top = await page.locator('#heads-results').evaluate((results) => results.getBoundingClientRect().top);
+  expect(top).toBeGreaterThanOrEqual(0);
   // The page answers while the worker computes.
   await panel('Fine-tuning').getByLabel('Beginning of the samples').fill('Sunday. Sea');
   await settled('Paused after');

@@ -1,3 +1,6 @@
+/** The value of a figure that is not known yet. */
+export const UNKNOWN = '…';
+
 interface Figure {
   readonly name: string;
   readonly value: string;
@@ -14,7 +17,7 @@ export function FigureFacts({ label, figures }: { readonly label: string; readon
           <dt>{name}</dt>
           <dd>
             {value}
-            <small>{origin}</small>
+            {value !== UNKNOWN && <small>{origin}</small>}
           </dd>
         </div>
       ))}

@@ -5,7 +5,7 @@ import { bytes } from '../../format.ts';
 import { speedWords } from '../../pace.ts';
 import type { Showcase } from '../showcase.ts';
 import { Failure } from './failure.tsx';
-import { FigureFacts } from './figure-facts.tsx';
+import { FigureFacts, UNKNOWN } from './figure-facts.tsx';
 
 /** The top of the page: what this is, and the text that the model writes. */
 export function Opening({ showcase: { story, model } }: { readonly showcase: Showcase }) {
@@ -50,17 +50,17 @@ export function Opening({ showcase: { story, model } }: { readonly showcase: Sho
         figures={[
           {
             name: 'First word after the page was opened',
-            value: firstToken === undefined ? '…' : `${(firstToken / 1000).toFixed(1)} s`,
+            value: firstToken === undefined ? UNKNOWN : `${(firstToken / 1000).toFixed(1)} s`,
             origin: 'measured',
           },
           {
             name: 'Speed on this device',
-            value: pace?.perSecond === undefined ? '…' : speedWords(pace.perSecond),
+            value: pace?.perSecond === undefined ? UNKNOWN : speedWords(pace.perSecond),
             origin: 'measured',
           },
           {
             name: 'Memory of all that was read',
-            value: branch === undefined || branch.session.bytes === 0 ? '…' : bytes(branch.session.bytes),
+            value: branch === undefined || branch.session.bytes === 0 ? UNKNOWN : bytes(branch.session.bytes),
             origin: 'measured',
           },
         ]}

@@ -2,7 +2,7 @@ import { useState } from 'preact/hooks';
 import { LENGTHS, PROPOSED, testLengths } from '../heads.ts';
 import type { Training } from '../training.ts';
 import { NumberField } from './number-field.tsx';
-import { showBelow } from './show-below.ts';
+import { showResults } from './show-results.ts';
 
 /** The settings of a training of the induction heads, and its start. */
 export function HeadsPanel({ training }: { readonly training: Training }) {
@@ -20,7 +20,7 @@ export function HeadsPanel({ training }: { readonly training: Training }) {
     if (blocked) return;
     const numbers = { steps: Number(steps), batch: Number(batch), learningRate: Number(learningRate) };
     void training.startHeads({ ...numbers, lengths, testLengths: testLengths(lengths), seed: Number(seed) });
-    showBelow('heads-results');
+    showResults('heads-results');
   };
   const toggle = (length: number, on: boolean): void =>
     setLengths(LENGTHS.filter((other) => (other === length ? on : lengths.includes(other))));

@@ -2,7 +2,7 @@ import { useState } from 'preact/hooks';
 import EXAMPLE from '../example.txt?raw';
 import type { Training } from '../training.ts';
 import { NumberField } from './number-field.tsx';
-import { showBelow } from './show-below.ts';
+import { showResults } from './show-results.ts';
 
 /** The sample that is written before and after. */
 const SAMPLE = { maxTokens: 48, temperature: 0.5, seed: 1 };
@@ -22,7 +22,7 @@ export function TuningPanel({ training }: { readonly training: Training }) {
     if (busy || backend === undefined) return;
     const sample = { ...SAMPLE, prompt };
     void training.fineTune({ text, sample, steps: Number(steps), learningRate: Number(learningRate) });
-    showBelow('tuning-results');
+    showResults('tuning-results');
   };
 
   return (
