@@ -179,6 +179,17 @@ describe('merge and report', () => {
       const page = join(folder, 'report.html');
       expect(await run('report', out, '--out', page)).toMatchObject({ status: 0 });
       expect(await readFile(page, 'utf8')).toContain('Other CPU');
+      // What peers/pytorch_training.py writes stands beside the reports, and makes no page by itself.
+      const training = join(folder, 'training.json');
+      const shape = { batch: 8, length: 256 };
+      const row = { name: 'train.induction-heads', shape, dtype: 'float32', tokensPerSecond: 271000 };
+      await writeFile(training, JSON.stringify({ torch: '2.11', device: 'a GPU', scan: 'its own', rows: [row] }));
+      expect(await run('report', out, training, '--out', page)).toMatchObject({ status: 0 });
+      expect(await readFile(page, 'utf8')).toMatch(/PyTorch 2\.11 on a GPU.*induction-heads.*271,000 tok\/s/s);
+      expect(await run('report', training, '--out', page)).toMatchObject({
+        status: 2,
+        stderr: expect.stringContaining('give both'),
+      });
     });
   });
 

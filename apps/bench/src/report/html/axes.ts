@@ -28,14 +28,16 @@ export function power(value: number): string {
   return `2${[...String(exponent)].map((digit) => '⁰¹²³⁴⁵⁶⁷⁸⁹'[Number(digit)]).join('')}`;
 }
 
-/** The powers of ten that the values span, with their doubles where there are few. */
+/** The powers of ten that the values span, with their doubles and halves where there are few. */
 export function roundTimes(values: readonly number[]): number[] {
   const [least, most] = [Math.min(...values), Math.max(...values)];
   const [low, high] = [Math.floor(Math.log10(least)), Math.ceil(Math.log10(most))];
-  const steps = high - low > 2 ? [1] : [1, 2];
-  return Array.from({ length: high - low + 1 }, (_, index) => index + low)
-    .flatMap((exponent) => steps.map((step) => Number(`${step}e${exponent}`)))
-    .filter((time) => time > least && time < most);
+  const timesOf = (steps: readonly number[]): number[] =>
+    Array.from({ length: high - low + 1 }, (_, index) => index + low)
+      .flatMap((exponent) => steps.map((step) => Number(`${step}e${exponent}`)))
+      .filter((time) => time > least && time < most);
+  const times = timesOf(high - low > 2 ? [1] : [1, 2]);
+  return times.length > 1 ? times : timesOf([1, 2, 5]);
 }
 
 /** The powers of two that lie between the values: all of them where there are few, or else the powers of four. */

@@ -14,7 +14,12 @@ import { scrolled } from './scrolled.ts';
 import { letter, seriesOf } from './series.ts';
 import { renderTable, suitesOf } from './tables.ts';
 
-export function renderBody({ reports, notes }: Pick<ReportSet, 'reports' | 'notes'>, document: Document): string {
+/** @param beside A section that stands behind those of the suites. */
+export function renderBody(
+  { reports, notes }: Pick<ReportSet, 'reports' | 'notes'>,
+  document: Document,
+  beside = '',
+): string {
   const charts = chartsOf(seriesOf(reports));
   const figures = (name: string): string =>
     (charts[name] ?? []).map((chart) => renderChart(chart, document)).join('\n');
@@ -33,6 +38,7 @@ export function renderBody({ reports, notes }: Pick<ReportSet, 'reports' | 'note
     notes.length > 0 ? `<ul class="quiet">${notes.map((note) => `<li>${escapeHtml(note)}</li>`).join('')}</ul>` : '',
     figures('overview'),
     ...sections,
+    beside,
     ...reports.map((report, index) => renderTargets(report, markOf(index))),
     limits && `<section id="limits"><h2>Against the machine’s limits</h2><p>${LIMITS}</p>${limits}</section>`,
     ...reports.map(renderGeneration),

@@ -63,6 +63,8 @@ it('draws the memory of a call over length apart from its time, each with its sl
   // No tick lies outside of the plot.
   const ticks = [...memory!.querySelectorAll('.wide text')].map(({ textContent }) => textContent);
   expect(ticks.filter((text) => / MiB$/.test(text))).toEqual(['1 MiB', '2 MiB', '4 MiB']);
+  // However few lengths there are, the axis tells which.
+  expect(ticks.filter((text) => /^2[⁰¹²³⁴-⁹]/.test(text))).toEqual(['2⁸', '2⁹', '2¹⁰']);
   expect(document.querySelector('#train thead')!.textContent).toContain('at most');
   expect(document.querySelector('#train tbody')!.textContent).toContain('heads 1 × 256');
 });

@@ -93,7 +93,10 @@ export function overLength(
         marginLeft: 62,
         marginRight: labelRoom(canvas, ends),
         marginBottom: 42,
-        x: { type: 'log', base: 2, label: 'length', labelAnchor: 'center', tickFormat: power, ticks: 8, grid: false },
+        x: {
+          ...{ type: 'log', base: 2, label: 'length', labelAnchor: 'center', grid: false },
+          ...{ tickFormat: power, ticks: roundBytes(points.map(({ x }) => x)) },
+        },
         y: {
           type: 'log',
           // A logarithmic axis labels what is round in its base.
