@@ -9,7 +9,7 @@ import { checkFits } from '../tensor/fits.ts';
 import { composeModel } from './compose.ts';
 import { type ModelConfigLike, resolveModelConfig } from './config.ts';
 import type { ParameterSource, ParameterSpec } from './contract.ts';
-import { checkModelFits } from './fits.ts';
+import { checkIsBackend, checkModelFits } from './fits.ts';
 import { Model } from './model.ts';
 import { assembleWeights, modelParameters } from './parameters.ts';
 
@@ -41,6 +41,7 @@ export async function createModel(
   source: ParameterSource,
   options: CreateModelOptions = {},
 ): Promise<Model> {
+  checkIsBackend(backend);
   const config = resolveModelConfig('createModel.config', given);
   checkOptions('createModel', options, ['weights', 'onProgress', 'signal', 'composed']);
   const { weights: dtype = backend.precision, onProgress, signal, composed = false } = options;

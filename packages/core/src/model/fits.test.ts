@@ -82,6 +82,21 @@ describe('a model', () => {
     expect((await load(bounded(4 * SIZE - 1))).error?.code).toBe('out-of-memory');
   });
 
+  it('asks for a backend where something near to one is given', async () => {
+    const backend = bounded(undefined);
+    const slips: readonly (readonly [unknown, RegExp])[] = [
+      [{ name: 'cpu', create: async () => backend }, /got a provider, expected a backend. Write await cpu\(\).create/],
+      [Promise.resolve(backend), /got a promise, expected a backend. Write await/],
+      [undefined, /got undefined, expected a backend. Make one/],
+    ];
+    for (const [slip, words] of slips) {
+      const { read, error } = await load(slip as typeof backend);
+      expect(read).toBe(0);
+      expect(error).toMatchObject({ code: 'invalid-argument', message: expect.stringMatching(words) });
+      expect(() => checkModelFits(slip as typeof backend, tinyConfig)).toThrow(words);
+    }
+  });
+
   it('is weighed beside what is in use', () => {
     const backend = bounded(4 * SIZE);
     backend.upload({ dtype: 'float32', shape: [1], data: new Float32Array(1) });

@@ -1,5 +1,5 @@
-import type { Backend } from '../contract/backend.ts';
-import { MambaError } from '../contract/errors.ts';
+import type { Backend, BackendProvider } from '../contract/backend.ts';
+import { invalid, MambaError } from '../contract/errors.ts';
 import { type DType, sizeOf } from '../contract/tensor.ts';
 import { MAX_ELEMENTS } from '../operations/check.ts';
 import { type ModelConfigLike, resolveModelConfig } from './config.ts';
@@ -10,10 +10,28 @@ import { modelParameters } from './parameters.ts';
  * Checks from the config alone that a backend can hold a model: that it can store every matrix in this dtype, and that
  * all weights fit into its memory, where the backend knows its limit.
  * @param weights Dtype of the matrices. Default: the backend's precision.
- * @throws MambaError `invalid-argument` (the config), `unsupported` and `out-of-memory`. The last two name a dtype that
- * fits, if there is one.
+ * @throws MambaError `invalid-argument` (what is no backend, or the config), `unsupported` and `out-of-memory`. The
+ * last two name a dtype that fits, if there is one.
  */
-export function checkModelFits(backend: Backend, config: ModelConfigLike, weights: DType = backend.precision): void {
+export function checkModelFits(backend: Backend, config: ModelConfigLike, weights?: DType): void {
+  checkIsBackend(backend);
+  checkParametersFit(backend, config, weights ?? backend.precision);
+}
+
+/** Refuses what is passed in place of a backend by an easy slip. @throws MambaError `invalid-argument` */
+export function checkIsBackend(value: unknown): void {
+  const { memory, create, then } = (value ?? {}) as Partial<Backend & BackendProvider & Promise<Backend>>;
+  if (typeof memory === 'function') return;
+  const [given, remedy] =
+    typeof create === 'function'
+      ? ['a provider', 'Write await cpu().create() where cpu() stands, or pass what selectBackend gives.']
+      : typeof then === 'function'
+        ? ['a promise', 'Write await before it.']
+        : [String(value), 'Make one: await cpu().create().'];
+  throw invalid('createModel.backend', given, 'a backend', remedy);
+}
+
+function checkParametersFit(backend: Backend, config: ModelConfigLike, weights: DType): void {
   const parameters = modelParameters(resolveModelConfig('checkModelFits.config', config));
   checkMemory(backend, parameters, weights);
   const reason = refusal(backend, parameters, weights);
