@@ -40,6 +40,7 @@ describe('parseReport', () => {
   it.each([
     ['no JSON', '{"kind":', 'x.json is not JSON'],
     ['null', 'null', 'is not a report of mamba-bench'],
+    ['a result of versus', '{"kind":"mamba-versus"}', 'mamba-bench versus x.json shows it'],
     ['another tool’s file', '{"kind":"hyperfine"}', 'is not a report of mamba-bench'],
     [
       'a newer version',

@@ -11,6 +11,8 @@ export const SCHEMA_VERSION = 5;
 export const READABLE_VERSIONS: readonly number[] = [1, 2, 3, 4, 5];
 export const KIND = 'mamba-bench';
 export const SET_KIND = 'mamba-bench-set';
+/** A result of `mamba-bench versus`, whose schema is another file's. */
+export const VERSUS_KIND = 'mamba-versus';
 
 const positive = z.number().positive();
 const count = z.number().int().nonnegative();
@@ -259,7 +261,7 @@ export function readHeader(text: string, origin: string, { kinds, versions, made
       origin,
       given: `kind ${JSON.stringify(kind)}`,
       expected: kinds.map((known) => JSON.stringify(known)).join(' or '),
-      remedy: `Make one with ${made}.`,
+      remedy: kind === VERSUS_KIND ? `mamba-bench versus ${origin} shows it.` : `Make one with ${made}.`,
     });
   if (!versions.includes(schemaVersion as number))
     throw new MambaError('invalid-file', `${origin} has a version that this mamba-bench does not read`, {

@@ -14,9 +14,9 @@ import {
   readHeader,
   SCHEMA_VERSION,
   timeSchema,
+  VERSUS_KIND,
 } from './report.ts';
 
-export const VERSUS_KIND = 'mamba-versus';
 export const VERSUS_VERSION = 1;
 
 const positive = z.number().positive();

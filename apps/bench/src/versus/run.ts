@@ -8,6 +8,7 @@ import { platform } from '#platform';
 import type { Pause } from '../cases/contract.ts';
 import { describeDisagreement, messageOf, Stopped } from '../errors.ts';
 import type { FoundBackend } from '../machine/backends.ts';
+import { VERSUS_KIND } from '../schema/report.ts';
 import {
   type Agreement,
   type GenerationRow,
@@ -16,7 +17,6 @@ import {
   type SystemRecord,
   type TaskRecipe,
   type TaskRow,
-  VERSUS_KIND,
   VERSUS_VERSION,
   type VersusPoint,
   type VersusReport,
