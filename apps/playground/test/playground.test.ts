@@ -614,12 +614,14 @@ test('says why a backend is not available, and runs on the other', async () => {
     const without = "Object.defineProperty(Object.getPrototypeOf(navigator), 'gpu', { value: undefined });";
     await route.fulfill({ response, body: `${without}\n${await response.text()}` });
   });
+  await context.addInitScript("Object.defineProperty(navigator, 'hardwareConcurrency', { value: 2 });");
   const page = await context.newPage();
   await page.goto(site.address);
   await page.getByText('Not available: ').waitFor();
   expect(await page.locator('#backend-webgpu').textContent()).toContain('WebGPU');
   expect(await page.getByRole('radio', { name: 'WebGPU' }).isDisabled()).toBe(true);
   expect(await page.getByRole('radio', { name: 'CPU' }).isChecked()).toBe(true);
+  await page.getByText('The CPU has one thread here: the browser tells of 2 processors').waitFor();
 });
 
 test('says so where no backend is available', async () => {

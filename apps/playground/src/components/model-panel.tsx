@@ -1,6 +1,6 @@
 import { parameterCount } from '@mamba/core';
 import { useEffect, useState } from 'preact/hooks';
-import { bytes } from '../format.ts';
+import { bytes, count } from '../format.ts';
 import type { Progress, Weights } from '../model.ts';
 import type { Playground } from '../playground.ts';
 import type { Source } from '../source.ts';
@@ -165,6 +165,12 @@ export function ModelPanel({ playground, onLink }: ModelPanelProps) {
             The CPU has one thread here: browsers share memory between threads only where the server sends the headers{' '}
             <code>Cross-Origin-Opener-Policy: same-origin</code> and{' '}
             <code>Cross-Origin-Embedder-Policy: require-corp</code>.
+          </p>
+        )}
+        {backend === 'cpu' && crossOriginIsolated && navigator.hardwareConcurrency < 4 && (
+          <p class="hint">
+            The CPU has one thread here: the browser tells of {count(navigator.hardwareConcurrency, 'processor')}, and
+            two of them are mostly one core.
           </p>
         )}
         {model !== undefined && backend !== undefined && backend !== model.engine.backend && (
