@@ -95,6 +95,12 @@ describe('snapshots', () => {
     expect(decodeSnapshot(encodeSnapshot(version1))).toEqual(upgraded);
   });
 
+  it('a file that is none, or not whole, is answered with what to do', () => {
+    const file = encodeSnapshot(single);
+    expect(() => decodeSnapshot(new Uint8Array(40))).toThrow('Give a file that a state or a session was saved as');
+    expect(() => decodeSnapshot(file.subarray(0, -1))).toThrow('save the state again, or take another copy');
+  });
+
   it('no single changed byte goes unnoticed', () => {
     const file = encodeSnapshot(single);
     for (const index of file.keys()) {

@@ -108,13 +108,14 @@ export function decodeSnapshotHeader(file: Uint8Array): Omit<StateSnapshot, 'lay
 /** The header of a file that is whole and undamaged, and the bytes of its values. */
 function openSnapshot(file: Uint8Array): Header & { readonly data: Uint8Array } {
   if (file.length < PREFIX || new TextDecoder().decode(file.subarray(0, 8)) !== MAGIC)
-    throw damaged(`${file.length} bytes that do not start with ${MAGIC}`, 'a state snapshot');
+    throw damaged(`${file.length} bytes that do not start with ${MAGIC}`, 'a state snapshot', NO_SNAPSHOT);
   const prefix = new DataView(file.buffer, file.byteOffset, PREFIX);
   const length = prefix.getUint32(8, true);
   if (length > MAX_HEADER || PREFIX + length > file.length)
-    throw damaged(`a header of ${length} bytes in a file of ${file.length}`, 'a whole file');
+    throw damaged(`a header of ${length} bytes in a file of ${file.length}`, 'a whole file', CHANGED);
   const sum = prefix.getUint32(12, true);
-  if (checksum(file.subarray(PREFIX)) !== sum) throw damaged('bytes whose checksum differs', `checksum ${sum}`);
+  if (checksum(file.subarray(PREFIX)) !== sum)
+    throw damaged('bytes whose checksum differs', `checksum ${sum}`, CHANGED);
   const header = parseHeader(file.subarray(PREFIX, PREFIX + length));
   const data = file.subarray(PREFIX + length);
   const values = header.blocks.reduce(
@@ -295,6 +296,9 @@ function checksum(bytes: Uint8Array): number {
   for (const byte of bytes) hash = Math.imul(hash ^ byte, 0x01000193);
   return hash >>> 0;
 }
+
+const NO_SNAPSHOT = 'Give a file that a state or a session was saved as.';
+const CHANGED = 'The file is cut off, or was changed: save the state again, or take another copy.';
 
 function damaged(given: string, expected: string, remedy?: string, cause?: unknown): MambaError {
   return new MambaError('invalid-file', 'the state snapshot cannot be used', {
