@@ -4,7 +4,8 @@ export function hearWorker<Notice>(
   { hear, fail }: { hear(notice: Notice): void; fail(message: string): void },
 ): void {
   worker.onmessage = ({ data }: MessageEvent<Notice>) => hear(data);
-  worker.onerror = ({ message }) => fail(message || 'the worker did not start: check the connection, and load the page again');
+  worker.onerror = ({ message }) =>
+    fail(message || 'the worker did not start: check the connection, and load the page again');
 }
 
 /** Hands a text to the reader as a file. */
