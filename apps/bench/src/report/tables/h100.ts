@@ -42,17 +42,15 @@ export function h100Tables(load: (file: string) => unknown): Tables {
   const kernels = (file: string): Results<KernelRow> => load(file) as Results<KernelRow>;
   const scans = (): readonly KernelRow[] => kernels('h100-scan-plain.json').rows;
   const steps = (): readonly TrainingRow[] => (load('h100-training.json') as Results<TrainingRow>).rows;
-  const peer = (file: string): TrainingPeer => load(file) as TrainingPeer;
-  const torch = (): TrainingPeer => peer('h100-pytorch-training.json');
-  const training = (matrixUnits: boolean): MadeTable =>
-    trainingTable(steps(), [peer('h100-upstream-training.json'), torch()], { matrixUnits });
+  const peers = (): readonly TrainingPeer[] => [load('h100-upstream-training.json') as TrainingPeer];
+  const training = (matrixUnits: boolean): MadeTable => trainingTable(steps(), peers(), { matrixUnits });
   return {
     'h100-scan': () => scan(scans()),
     'h100-scan-pytorch': () => besidePyTorch(scans(), (load('h100-pytorch.json') as Results<TorchRow>).rows),
     'h100-prefill': () => prefill(kernels('h100-prefill-float16.json')),
     'h100-training': () => training(false),
     'h100-training-matrix-units': () => training(true),
-    'h100-training-memory': () => trainingMemoryTable(steps(), [torch()]),
+    'h100-training-memory': () => trainingMemoryTable(steps(), peers()),
     'h100-products': () => products(kernels('h100-linear.json').rows, scans()),
     'h100-gemv': () => gemv(kernels('h100-gemv.json').rows),
     'h100-quantised': () =>
