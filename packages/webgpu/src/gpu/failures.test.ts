@@ -9,8 +9,8 @@ test.each([
   ],
   [
     'vkAllocateMemory failed with VK_ERROR_OUT_OF_DEVICE_MEMORY\n' +
-      '    at CheckVkOOMThenSuccessImpl (/home/builder/dawn/src/dawn/native/vulkan/VulkanError.cpp:134)\n' +
-      '    at Create (/home/builder/dawn/src/dawn/native/vulkan/ResourceHeapVk.cpp:53)\n',
+      '    at CheckVkOOMThenSuccessImpl (dawn/src/dawn/native/vulkan/VulkanError.cpp:134)\n' +
+      '    at Create (dawn/src/dawn/native/vulkan/ResourceHeapVk.cpp:53)\n',
     'vkAllocateMemory failed with VK_ERROR_OUT_OF_DEVICE_MEMORY',
   ],
   [
