@@ -2,7 +2,7 @@ import { fusionOf } from '../backend/fusion.ts';
 import { disposeAll } from '../backend/scope.ts';
 import { blockDefinition } from '../blocks/kinds.ts';
 import type { Backend } from '../contract/backend.ts';
-import { MambaError } from '../contract/errors.ts';
+import { invalid, MambaError } from '../contract/errors.ts';
 import { type DType, type HostRows, type HostTensor, sameShape, type Tensor } from '../contract/tensor.ts';
 import { checkOptions, describe } from '../operations/check.ts';
 import { checkFits } from '../tensor/fits.ts';
@@ -27,13 +27,15 @@ export interface CreateModelOptions {
   readonly composed?: boolean | undefined;
 }
 
+const REMEDY = 'Pass the `source` of a checkpoint that is open, or the parameters that were drawn.';
+
 /**
  * Creates a model and uploads it parameter by parameter. One parameter at a time is in host memory, and only some rows
  * of a matrix where both source and backend can read by rows. Before it reads anything, it checks that the backend can
  * hold the model.
- * @throws MambaError `invalid-argument` (config, a parameter of the wrong shape, or one whose values the dtype cannot
- * hold: beyond float16, or not finite in q8 and q4), `unsupported` (the dtype), `out-of-memory`, `aborted`, and any
- * error that `source` throws. Everything that was uploaded is freed then.
+ * @throws MambaError `invalid-argument` (config, a source that is no function, a parameter of the wrong shape, or one
+ * whose values the dtype cannot hold: beyond float16, or not finite in q8 and q4), `unsupported` (the dtype),
+ * `out-of-memory`, `aborted`, and any error that `source` throws. Everything that was uploaded is freed then.
  */
 export async function createModel(
   backend: Backend,
@@ -43,6 +45,13 @@ export async function createModel(
 ): Promise<Model> {
   checkIsBackend(backend);
   const config = resolveModelConfig('createModel.config', given);
+  if (typeof source !== 'function')
+    throw invalid(
+      'createModel.source',
+      `a value of type ${typeof source}`,
+      'a function that gives a parameter',
+      REMEDY,
+    );
   checkOptions('createModel', options, ['weights', 'onProgress', 'signal', 'composed']);
   const { weights: dtype = backend.precision, onProgress, signal, composed = false } = options;
   // This check reads no parameter.

@@ -8,7 +8,7 @@ import { supported, unsupported } from '../contract/capability.ts';
 import { isMambaError, type MambaError } from '../contract/errors.ts';
 import { type DType, sizeOf, type TensorSpec } from '../contract/tensor.ts';
 import { modelConfig } from './config.ts';
-import type { ParameterSpec } from './contract.ts';
+import type { ParameterSource, ParameterSpec } from './contract.ts';
 import { type CreateModelOptions, createModel } from './create-model.ts';
 import { checkModelFits } from './fits.ts';
 import { parameterCount } from './parameters.ts';
@@ -95,6 +95,14 @@ describe('a model', () => {
       expect(error).toMatchObject({ code: 'invalid-argument', message: expect.stringMatching(words) });
       expect(() => checkModelFits(slip as typeof backend, tinyConfig)).toThrow(words);
     }
+  });
+
+  it('asks for a source where a whole checkpoint is given', async () => {
+    const checkpoint = { source: () => undefined } as unknown as ParameterSource;
+    await expect(createModel(bounded(undefined), tinyConfig, checkpoint)).rejects.toMatchObject({
+      code: 'invalid-argument',
+      message: expect.stringMatching(/got a value of type object, expected a function .* Pass the `source`/),
+    });
   });
 
   it('is weighed beside what is in use', () => {
