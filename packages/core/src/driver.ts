@@ -23,7 +23,7 @@ export { donatedSlot, exactSlot } from './blocks/state.ts';
 export { isZero } from './blocks/zeros.ts';
 export { supported, unsupported } from './contract/capability.ts';
 export { ComposedState, composeDecode, composeModel } from './model/compose.ts';
-export { resolveModelConfig } from './model/config.ts';
+export { multiplies, resolveModelConfig } from './model/config.ts';
 export type * from './model/contract.ts';
 export { assembleWeights } from './model/parameters.ts';
 export * from './model/walk.ts';

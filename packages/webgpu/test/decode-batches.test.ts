@@ -1,11 +1,8 @@
 // The dispatches of a step of one layer of mamba-130m's sizes over a batch, as the rules choose them for an H100.
 // Nothing is computed, so this takes no hardware; decode-variants.test.ts checks what such steps compute.
-import { seededWeights } from '@mamba/conformance';
-import { createModel, modelConfig } from '@mamba/core';
+import { modelConfig } from '@mamba/core';
 import { expect, test } from 'vitest';
-import { webgpu } from '../src/index.ts';
-import { H100 } from './h100.ts';
-import { recordingDevice } from './recording-device.ts';
+import { recordedStep } from './recorded-step.ts';
 
 const config = modelConfig({ layers: 2, dModel: 768, vocabSize: 52 });
 
@@ -50,20 +47,6 @@ test.each<Expected>([
 
 /** The shaders of a step's dispatches, with the first of their links' choices. */
 async function stepOf(batch: number, matrixPrecision: 'float32' | 'float16'): Promise<string[]> {
-  let shaders: string[] = [];
-  const device = recordingDevice(H100, (label) => shaders.push(label.replace(/[- ]\w*subgroup.*| .*/, '')));
-  const backend = await webgpu({ device, matrixPrecision }).create();
-  const model = await createModel(backend, config, seededWeights(config, 3), { weights: 'float16' });
-  const ids = Array.from({ length: batch }, () => [1]);
-  const first = model.forward(ids, { logits: 'last' });
-  first.logits!.dispose();
-  await backend.synchronize();
-  shaders = [];
-  const next = model.forward(ids, { logits: 'last', state: first.state, donateState: true });
-  next.logits!.dispose();
-  next.state.dispose();
-  await backend.synchronize();
-  model.dispose();
-  await backend.dispose();
-  return shaders;
+  const labels = await recordedStep(config, { batch, matrixPrecision });
+  return labels.map((label) => label.replace(/[- ]\w*subgroup.*| .*/, ''));
 }

@@ -1,11 +1,8 @@
 // The dispatches of a step of models that a step is prepared for, as the rules choose them for an H100. Nothing is
 // computed, so this takes no hardware; planned-numbers.test.ts checks what such steps compute.
-import { seededWeights } from '@mamba/conformance';
-import { createModel, type ModelConfig, modelConfig } from '@mamba/core';
+import { type ModelConfig, modelConfig } from '@mamba/core';
 import { expect, test } from 'vitest';
-import { webgpu } from '../src/index.ts';
-import { H100 } from './h100.ts';
-import { recordingDevice } from './recording-device.ts';
+import { recordedStep } from './recorded-step.ts';
 
 const sizes = { dModel: 768, vocabSize: 52 };
 const attention = { kind: 'attention', heads: 12, headDim: 64, bias: true, outBias: true } as const;
@@ -70,20 +67,6 @@ test.each<{ form: string; config: ModelConfig; rows: number; step: readonly stri
 
 /** The shaders of a step's dispatches. */
 async function stepOf(config: ModelConfig, batch: number, composed: boolean): Promise<string[]> {
-  let shaders: string[] = [];
-  const device = recordingDevice(H100, (label) => shaders.push(label.replace(/[/ ].*/, '')));
-  const backend = await webgpu({ device }).create();
-  const model = await createModel(backend, config, seededWeights(config, 3), { weights: 'float16', composed });
-  const ids = Array.from({ length: batch }, () => [1]);
-  const first = model.forward(ids, { logits: 'last' });
-  first.logits!.dispose();
-  await backend.synchronize();
-  shaders = [];
-  const next = model.forward(ids, { logits: 'last', state: first.state, donateState: true });
-  next.logits!.dispose();
-  next.state.dispose();
-  await backend.synchronize();
-  model.dispose();
-  await backend.dispose();
-  return shaders;
+  const labels = await recordedStep(config, { batch, composed });
+  return labels.map((label) => label.replace(/[/ ].*/, ''));
 }

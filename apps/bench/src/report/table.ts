@@ -261,7 +261,7 @@ const RATIO: Column = {
     return ratio === 1 ? style.green('best') : `${digits(ratio)}×`;
   },
 };
-/** Of the tensors: what a backend holds beyond them may come from the cases before. */
+/** This is what tensors take: what a backend holds beyond them may come from the cases before. */
 const MEMORY: Column = {
   head: 'memory',
   cell: ({ memory }) => (memory === undefined ? '' : formatBytes(memory.tensors)),

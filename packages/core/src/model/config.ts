@@ -81,16 +81,16 @@ export function blocksOf<K extends BlockKind>(
  * The first of LayerNorm, factors other than 1, a table of positions, and parallel blocks that a model has, in words
  * that follow "the model". Undefined where it has none of these.
  */
-export function beyondRms({
-  norm = 'rms',
-  multipliers = {},
-  positions,
-  parallel = 1,
-}: ModelConfig): string | undefined {
+export function beyondRms({ norm = 'rms', multipliers, positions, parallel = 1 }: ModelConfig): string | undefined {
   if (norm !== 'rms') return 'has LayerNorm';
-  if (Object.values(multipliers).some((value) => value !== undefined && value !== 1)) return 'has multipliers';
+  if (multiplies({ multipliers })) return 'has multipliers';
   if (positions !== undefined) return 'has a table of positions';
   return parallel > 1 ? 'has parallel blocks' : undefined;
+}
+
+/** Whether a model has multipliers other than 1. */
+export function multiplies({ multipliers = {} }: Pick<ModelConfig, 'multipliers'>): boolean {
+  return Object.values(multipliers).some((value) => value !== undefined && value !== 1);
 }
 
 /** Configs that were resolved before. They are frozen, so that they need no second check. */

@@ -77,11 +77,11 @@ export function inspect(location: string, flags: InspectFlags, signal: AbortSign
   });
 }
 
-/** A row for neighbouring layers that are alike: `layers 0 to 5`, and their block: `mlp: dHidden 384, …`. */
 function specialWords(count: number): string {
   return `${count} special ${count === 1 ? 'token' : 'tokens'}`;
 }
 
+/** A row for neighbouring layers that are alike: `layers 0 to 5`, and their block: `mlp: dHidden 384, …`. */
 function blockRuns({ blocks }: ModelConfig): [string, string][] {
   const runs: { readonly first: number; last: number; readonly text: string }[] = [];
   for (const [layer, { kind, ...sizes }] of blocks.entries()) {

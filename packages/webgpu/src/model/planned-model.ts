@@ -22,6 +22,7 @@ import {
   type ModelOutcome,
   type ModelWeights,
   modelSlots,
+  multiplies,
   reachOf,
   type Scope,
   type StateSlot,
@@ -91,9 +92,10 @@ interface Planned {
 }
 
 /** Whether all blocks have a fused form, and the model has no multipliers and no parallel blocks after RMS norms. */
-function isPlannable({ blocks, norm, parallel = 1, multipliers = {} }: ModelConfig): boolean {
+function isPlannable(config: ModelConfig): boolean {
+  const { blocks, norm, parallel = 1 } = config;
   return (
-    Object.values(multipliers).every((factor) => factor === undefined || factor === 1) &&
+    !multiplies(config) &&
     (norm === 'layer' || parallel === 1) &&
     blocks.every(({ kind }) => kind === 'attention' || fusedKind(kind) !== undefined)
   );

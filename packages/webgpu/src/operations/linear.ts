@@ -54,7 +54,7 @@ export interface Projection {
 export interface InputNorm {
   readonly kind?: 'rms' | 'layer' | undefined;
   readonly weight: BufferRange;
-  /** Of a LayerNorm: behind the weight, in the same buffer. */
+  /** The bias of a LayerNorm lies behind its weight, in the same buffer. */
   readonly bias?: BufferRange | undefined;
   readonly eps: number;
 }

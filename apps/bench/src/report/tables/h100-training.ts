@@ -1,4 +1,5 @@
 /** Whole steps of training on an H100: `kernels --section training` beside what peers/pytorch_training.py wrote. */
+import type { PyTorchTraining } from '../../schema/pytorch-training.ts';
 import type { MadeTable } from './made.ts';
 
 /** A row of `mamba-bench kernels --backend webgpu --section training`; each round has one. */
@@ -12,19 +13,8 @@ export interface TrainingRow {
   readonly 'GB at most'?: number;
 }
 
-/** A file of peers/pytorch_training.py. */
-export interface TrainingPeer {
-  /** Whose kernels the scan has. */
-  readonly scan: string;
-  readonly rows: readonly {
-    /** `train.mamba-130m`, or `train.mamba-130m.cudagraph`. */
-    readonly name: string;
-    readonly shape: { readonly batch: number; readonly length: number };
-    readonly dtype: string;
-    readonly tokensPerSecond: number;
-    readonly peakBytes?: number;
-  }[];
-}
+/** A file of peers/pytorch_training.py, as far as the tables tell of it. */
+export type TrainingPeer = Pick<PyTorchTraining, 'scan' | 'rows'>;
 
 /**
  * Thousand tokens a second, as ranges where there were several rounds, and the last column of ours over the best of
