@@ -194,6 +194,9 @@ export function sliceSuite(): readonly Case[] {
     sliceCase({ shape: [19], axis: 0, start: 3, end: 17 }),
     sliceCase({ shape: [2, 3, 4, 5], axis: 2, start: 1, end: 3 }),
     sliceCase({ shape: [2, 129, 33], axis: 2, start: 16, end: 33 }),
+    // Whole vec4s, and runs of four that begin in the middle of one.
+    sliceCase({ shape: [3, 7, 24], axis: 2, start: 8, end: 20 }),
+    sliceCase({ shape: [3, 7, 24], axis: 2, start: 6, end: 18 }),
   ];
 }
 
@@ -223,6 +226,9 @@ export function concatSuite(): readonly Case[] {
     concatCase({ shape: [1], axis: 0, extents: [3, 4] }),
     concatCase({ shape: [3, 1], axis: 1, extents: [1, 1, 1, 1, 1], int32: true }),
     concatCase({ shape: [3, 1], axis: 0, extents: [1, 2], int32: true }),
+    // Whole vec4s, and one behind three words.
+    concatCase({ shape: [3, 7, 1], axis: 2, extents: [8, 4] }),
+    concatCase({ shape: [3, 7, 1], axis: 2, extents: [3, 4, 8] }),
   ];
 }
 

@@ -1,0 +1,2 @@
+// A 32-bit word of any type.
+alias Words = u32;
