@@ -1,6 +1,6 @@
 // Every form of the float32 matrix product that the rule may choose, with edges that fill no tile, against sums in
 // JavaScript.
-import type { Backend } from '@mamba/core';
+import type { Backend, Tensor } from '@mamba/core';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { countersOf, webgpu } from '../src/index.ts';
 
@@ -79,6 +79,26 @@ test.each([
   const [expected, actual] = await Promise.all(results);
   for (const [index, value] of actual!.entries()) expect(value).toBeCloseTo(expected![index]!, 3);
   await forced.dispose();
+});
+
+test('a gradient of x from a turned copy of its weight, at edges of tiles', async () => {
+  const turning = await webgpu({ testing: { productVariant: { turns: true } } }).create();
+  const [rows, inputs, outputs] = [9, 68, 132];
+  const values = (length: number, step: number) => Float32Array.from({ length }, (_, i) => Math.sin(i * step));
+  const gradient = async (each: Backend, dispatches: number) => {
+    const upload = (shape: readonly number[], step: number) =>
+      each.upload({ dtype: 'float32', shape, data: values(shape[0]! * shape[1]!, step) });
+    const operands = [upload([rows, inputs], 0.7), upload([outputs, inputs], 0.9), upload([rows, outputs], 0.8)];
+    const [x, weight, dy] = operands as [Tensor, Tensor, Tensor];
+    const before = countersOf(each).dispatches;
+    const { x: dx } = each.linearBackward(x, weight, undefined, dy, { wanted: ['x'] });
+    expect(countersOf(each).dispatches - before).toBe(dispatches);
+    return each.read(dx!);
+  };
+  const expected = await gradient(backend, 2);
+  const actual = await gradient(turning, 3);
+  for (const [index, value] of actual.entries()) expect(value).toBeCloseTo(expected[index]!, 4);
+  await turning.dispose();
 });
 
 const gradients = [

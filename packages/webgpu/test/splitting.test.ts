@@ -77,6 +77,32 @@ describe('with bindings of 4 KiB', () => {
     }
   });
 
+  test('a gradient goes through turned copies of all parts', async () => {
+    const [outputs, inputs, count] = [40, 64, 5];
+    const testing = { productVariant: { turns: true } };
+    const limits = { maxStorageBufferBindingSize: BINDING };
+    const turning = await webgpu({ device: limited(device, limits), testing }).create();
+    const values = (length: number) => Float32Array.from({ length }, (_, index) => Math.sin(index));
+    const upload = (shape: readonly number[]) =>
+      turning.upload({ dtype: 'float32', shape, data: values(shape[0]! * shape[1]!) });
+    const weight = turning.upload(
+      { dtype: 'float32', shape: [outputs, inputs], data: values(outputs * inputs) },
+      { role: 'matrix' },
+    );
+    const { x } = turning.linearBackward(upload([count, inputs]), weight, undefined, upload([count, outputs]), {
+      wanted: ['x'],
+    });
+    const dx = await turning.read(x!);
+    const [dy, stored] = [values(count * outputs), values(outputs * inputs)];
+    for (let at = 0; at < count * inputs; at++) {
+      let sum = 0;
+      for (let k = 0; k < outputs; k++)
+        sum += dy[Math.floor(at / inputs) * outputs + k]! * stored[k * inputs + (at % inputs)]!;
+      expect(Math.abs(dx[at]! - sum)).toBeLessThan(1e-5);
+    }
+    await turning.dispose();
+  });
+
   test('a gradient that cannot be bound is refused', () => {
     const x = { shape: [2, columns], dtype: 'float32' } as const;
     const weight = { shape: [rows, columns], dtype: 'float32' } as const;

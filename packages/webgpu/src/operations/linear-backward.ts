@@ -1,13 +1,15 @@
 import type { LinearGradients, TensorSpec } from '@mamba/core';
 import type { DeviceTensor, LinearBackwardCall } from '@mamba/core/driver';
-import { type Gpu, wholeRange } from '../gpu/gpu.ts';
+import { type Allocator, type Gpu, wholeRange } from '../gpu/gpu.ts';
 import { bindingRefusal, workgroupsRefusal } from '../gpu/limits.ts';
 import type { BufferRange } from '../gpu/shader.ts';
 import { FORMATS, rangeOf, type Storage, unsplitStorage } from '../storage.ts';
 import { sumColumns } from './column-sum.ts';
 import type { KernelContext } from './kernel-context.ts';
 import { multiplyTiles } from './linear.ts';
+import { turnsWeight } from './linear-plan.ts';
 import { largestMagnitude } from './magnitude.ts';
+import { turn } from './turn.ts';
 
 /**
  * Gradients of a product: two more products, by the same tiles with operands that lie turned. Their sums over rows, or
@@ -29,7 +31,7 @@ export function linearBackward(
     const largest =
       kernels.matrixUnits && (dx || dweight) && largestMagnitude(gpu, allocator, rangeOf(dy), rows * outputs);
     const cotangents = { dy: rangeOf(dy), largest };
-    if (dx) differentiateInput(kernels, weight.storage, cotangents, wholeRange(dx), sizes);
+    if (dx) differentiateInput(kernels, allocator, weight.storage, cotangents, wholeRange(dx), sizes);
     if (dweight) differentiateWeight(kernels, rangeOf(x), cotangents, wholeRange(dweight), sizes);
     if (dbias) sumColumns(gpu, { x: rangeOf(dy), rows, columns: outputs }, wholeRange(dbias));
     return {
@@ -55,6 +57,7 @@ interface LinearSizes {
 /** dx = dy weight: a sum over the outputs, which goes on from part to part of a split matrix. */
 function differentiateInput(
   kernels: KernelContext,
+  allocator: Allocator,
   weight: Storage,
   { dy, largest }: Cotangents,
   dx: BufferRange,
@@ -62,21 +65,32 @@ function differentiateInput(
 ): void {
   const { unusedInput } = kernels.gpu;
   for (const { firstRow, rows: most, values, scales = unusedInput } of weight.parts) {
+    const depth = Math.min(most, outputs - firstRow);
+    const whole = inFours(inputs, outputs, firstRow);
+    const copied =
+      weight.format === 'float32' && whole && inFours(depth) && turnsWeight(kernels, { rows, depth, outputs: inputs });
     multiplyTiles(
       kernels,
       {
         FORMAT: FORMATS[weight.format as keyof typeof FORMATS],
-        ALIGNED: inFours(inputs, outputs, firstRow),
+        ALIGNED: whole,
         BIAS: false,
         ACCUMULATE: firstRow > 0,
-        WEIGHT_TURNED: true,
+        WEIGHT_TURNED: !copied,
       },
-      { x: dy, weight: values, scales, bias: unusedInput, y: dx, largest },
+      {
+        x: dy,
+        weight: copied ? turn(kernels.gpu, allocator, values, depth, inputs) : values,
+        scales,
+        bias: unusedInput,
+        y: dx,
+        largest,
+      },
       {
         rows,
-        depth: Math.min(most, outputs - firstRow),
+        depth,
         outputs: inputs,
-        inputs,
+        inputs: copied ? depth : inputs,
         xRow: outputs,
         xOffset: firstRow,
         yRow: inputs,

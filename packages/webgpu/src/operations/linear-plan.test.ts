@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { planTiles, type Turned } from './linear-plan.ts';
+import { planTiles, type Turned, turnsWeight } from './linear-plan.ts';
 import type { MatrixUnits } from './matrix-units.ts';
 
 const gpu = { maxBinding: 2 ** 31 };
@@ -47,6 +47,18 @@ describe('the plan of a product', () => {
     const units = { ...halves, side: 2 } as const;
     const large = { extent: 128, splits: 1 } as const;
     expect(() => planTiles({ gpu, matrixUnits: units, productVariant: large }, sizes, {})).toThrow('extent 128');
+  });
+
+  test('turns the weight of a gradient where that is small beside the product, and on float32 lanes alone', () => {
+    const turns = (rows: number, depth: number, outputs: number, matrixUnits?: MatrixUnits) =>
+      turnsWeight({ matrixUnits }, { rows, depth, outputs });
+    expect(turns(16384, 3072, 768)).toBe(true);
+    expect(turns(16384, 3072, 768, halves)).toBe(false);
+    expect(turns(4096, 3072, 768)).toBe(false);
+    expect(turns(16384, 256, 64)).toBe(false);
+    expect(
+      turnsWeight({ matrixUnits: undefined, productVariant: { turns: true } }, { rows: 4, depth: 4, outputs: 4 }),
+    ).toBe(true);
   });
 
   test('makes no more parts than one binding holds', () => {

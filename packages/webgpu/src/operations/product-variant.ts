@@ -1,7 +1,9 @@
-/** A layout of a product of many rows that is forced in place of the rule. */
+/** A layout of products of many rows that is forced. What is left out follows the rule. */
 export interface ProductVariant {
   /** Rows of a tile, and outputs of it. */
-  readonly extent: 64 | 128;
+  readonly extent?: 64 | 128 | undefined;
   /** Parts of the inputs; as many as have some, and as one binding holds, where that is fewer. */
-  readonly splits: number;
+  readonly splits?: number | undefined;
+  /** Whether the gradient of x is computed from a turned copy of the weight, where its sizes are multiples of 4. */
+  readonly turns?: boolean | undefined;
 }
