@@ -114,8 +114,13 @@ function showChosen(): void {
 
 /** Offers the reports that come with the page. */
 async function listShipped(): Promise<void> {
-  const nameOf = ({ machine, startedAt }: Report): string =>
-    `${machineName(machine)}, ${machine.cores} ${machine.cores === 1 ? 'core' : 'cores'}, ${startedAt.slice(0, 10)}`;
+  const nameOf = ({ machine, backends, startedAt }: Report): string =>
+    [
+      machineName(machine),
+      `${machine.cores} ${machine.cores === 1 ? 'core' : 'cores'}`,
+      ...backends.flatMap(({ details }) => (details?.software === false ? [String(details.device)] : [])),
+      startedAt.slice(0, 10),
+    ].join(', ');
   offerShipped(find<HTMLSelectElement>('#shipped'), await shippedReports(), nameOf, (chosen) => {
     shipped = chosen;
     render();

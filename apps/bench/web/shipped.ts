@@ -15,8 +15,17 @@ interface ShippedFile {
 
 /** Fetches the reports of the bench. */
 export function shippedReports(): Promise<readonly Shipped<Report>[]> {
-  const address = new URL('../../../docs/performance/results/epyc-2-cores-targets.json', import.meta.url);
-  return fetchAll([{ name: 'epyc-2-cores-targets.json', address }], parseReports);
+  const files = [
+    {
+      name: 'epyc-2-cores-targets.json',
+      address: new URL('../../../docs/performance/results/epyc-2-cores-targets.json', import.meta.url),
+    },
+    {
+      name: 'h100-start.json',
+      address: new URL('../../../docs/performance/results/h100-start.json', import.meta.url),
+    },
+  ];
+  return fetchAll(files, parseReports);
 }
 
 /** Fetches the comparisons. */
