@@ -116,9 +116,22 @@ describe('mamba-bench kernels', () => {
     expect(lines[1]).not.toContain('linear-sum');
   });
 
-  it('times small operations on webgpu', async () => {
-    const { status, out, err } = await run('--backend', 'webgpu', '--quick', '--section', 'small', 'sample');
+  it('times small operations on webgpu, and leaves each row in the file before it is printed', async () => {
+    const file = join(folder, 'small.json');
+    const [stdout, stderr] = [new PassThrough(), new PassThrough()];
+    const kept: boolean[] = [];
+    const write = stdout.write.bind(stdout) as (line: string) => boolean;
+    stdout.write = (line: string) => {
+      const { rows } = JSON.parse(readFileSync(file, 'utf8')) as { rows: readonly { name: string }[] };
+      kept.push(line.startsWith(rows.at(-1)!.name));
+      return write(line);
+    };
+    const args = ['kernels', '--backend', 'webgpu', '--quick', '--json', file, '--section', 'small', 'sample'];
+    const status = await runCommand(args, { stdout, stderr, environment: { NO_COLOR: '1' } });
+    const [out, err] = [stdout, stderr].map((stream) => String(stream.read() ?? ''));
     expect(`${status} ${err}`).toBe('0 ');
+    expect(kept.length).toBeGreaterThan(5);
+    expect(kept).not.toContain(false);
     for (const name of ['rmsNorm', 'layerNorm', 'add', 'multiply', 'multiply with SiLU']) expect(out).toContain(name);
     for (const name of ['largest difference  ', 'sample, topK 50, topP 0.95']) expect(out).toContain(name);
   });

@@ -149,11 +149,16 @@ async function kernelsCommand(flags: KernelsFlags, { stdout, stderr, environment
   const { backend, json } = flags;
   checkWritable(json);
   const print = (line: string): void => void stdout.write(`${line}\n`);
-  const { report, problems } = await (backend === 'cpu' ? cpuKernels(flags, print) : webgpuKernels(flags, print));
+  const write = (report: object): void => {
+    if (json !== undefined)
+      writeWhole(`${JSON.stringify({ kind: 'mamba-kernels', backend, ...report }, null, 1)}\n`, json);
+  };
+  const { report, problems } = await (backend === 'cpu'
+    ? cpuKernels(flags, print)
+    : webgpuKernels(flags, print, write));
   const style = styleFor(stderr, environment);
   for (const problem of problems) stderr.write(`${style.red('mamba-bench:')} ${problem}\n`);
-  if (json !== undefined)
-    writeWhole(`${JSON.stringify({ kind: 'mamba-kernels', backend, ...report }, null, 1)}\n`, json);
+  write(report);
   return problems.length > 0 ? 1 : 0;
 }
 
@@ -180,7 +185,11 @@ async function cpuKernels(flags: KernelsFlags, print: (line: string) => void): P
   };
 }
 
-async function webgpuKernels(flags: KernelsFlags, print: (line: string) => void): Promise<Outcome> {
+async function webgpuKernels(
+  flags: KernelsFlags,
+  print: (line: string) => void,
+  keep: (report: object) => void,
+): Promise<Outcome> {
   const report = await measureWebGpu(
     {
       sections: sectionsOf<WebGpuSection>(WEBGPU_SECTIONS, flags),
@@ -197,6 +206,7 @@ async function webgpuKernels(flags: KernelsFlags, print: (line: string) => void)
       dtypes: flags.dtype ?? [],
     },
     print,
+    keep,
   );
   return { report, problems: report.failed.map(({ section, error }) => `${section} failed: ${error}`) };
 }

@@ -56,20 +56,29 @@ const SECTIONS: Readonly<Record<WebGpuSection, (session: Session) => Promise<voi
   'matrix-units': matrixUnits,
 };
 
-/** Gives all rows and failures; `print` gets each row as it comes. A section that fails leaves the others to go on. */
+/**
+ * Gives all rows and failures. With each row, `keep` gets the report as far as it has come, so that a run that is
+ * stopped leaves what it has, and then `print` a line. A section that fails leaves the others to go on.
+ * @throws MambaError where no device is found
+ */
 export async function measureWebGpu(
   options: WebGpuKernelOptions,
   print: (line: string) => void,
+  keep: (report: WebGpuKernels) => void,
 ): Promise<WebGpuKernels> {
-  const date = new Date().toISOString();
   const toggles = togglesOf(options);
+  const backend = await webgpu({ toggles }).create();
+  const device = { ...backend.details };
+  await backend.dispose();
   const rows: KernelRow[] = [];
   const failed: { section: string; error: string }[] = [];
+  const report = { date: new Date().toISOString(), node: process.version, toggles, device, rows, failed };
   const session: Session = {
     ...options,
     toggles,
     report(row) {
       rows.push(row);
+      keep(report);
       print(lineOf(row));
     },
     fail: (section, error) => void failed.push({ section, error: messageOf(error) }),
@@ -83,10 +92,7 @@ export async function measureWebGpu(
       session.fail(name, error);
     }
   }
-  const backend = await webgpu({ toggles }).create();
-  const device = { ...backend.details };
-  await backend.dispose();
-  return { date, node: process.version, toggles, device, rows, failed };
+  return report;
 }
 
 function lineOf({ name, microseconds, ...figures }: KernelRow): string {
