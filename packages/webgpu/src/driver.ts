@@ -2,6 +2,7 @@ import type { Driver } from '@mamba/core/driver';
 import { fusedBlocks, layerKernel } from './blocks/block-kernel.ts';
 import { capture } from './capture.ts';
 import { isSoftware } from './gpu/acquire.ts';
+import { adapterName } from './gpu/adapter-name.ts';
 import type { Gpu } from './gpu/gpu.ts';
 import { joinMatrices } from './joined.ts';
 import { fusedModel } from './model/fused-model.ts';
@@ -50,10 +51,11 @@ export function createDriver(gpu: Gpu, options: KernelOptions = {}): Driver<Stor
   const kernels = kernelContext(gpu, options);
   const { matrixUnits, turns, places } = kernels;
   const { info } = gpu;
+  const name = adapterName(info);
   const rates = new Rates(gpu);
   return {
     name: 'webgpu',
-    description: `WebGPU, ${[info.vendor, info.architecture, info.description].filter(Boolean).join(' ')}`,
+    description: name === '' ? 'WebGPU' : `WebGPU, ${name}`,
     details: {
       vendor: info.vendor,
       architecture: info.architecture,
