@@ -91,7 +91,7 @@ const OPTIONS = [
   'discretization',
   'keepStates',
 ] as const;
-export const DISCRETIZATIONS: readonly Discretization[] = ['euler', 'zoh', 'bilinear'];
+const DISCRETIZATIONS: readonly Discretization[] = ['euler', 'zoh', 'bilinear'];
 
 interface ResolvedScan<T> {
   readonly call: SelectiveScanCall<T>;

@@ -3,7 +3,7 @@ import type { Activation } from '@mamba/core';
 
 /** The threshold of 20 is part of Mamba's definition. */
 export const softplus = (x: number): number => (x > 20 ? x : Math.log1p(Math.exp(x)));
-export const sigmoid = (x: number): number => 1 / (1 + Math.exp(-x));
+const sigmoid = (x: number): number => 1 / (1 + Math.exp(-x));
 export const silu = (x: number): number => x * sigmoid(x);
 
 /** The functions f of `multiply`. */
