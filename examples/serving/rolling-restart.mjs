@@ -6,7 +6,10 @@ import process from 'node:process';
 import { fileURLToPath } from 'node:url';
 
 const [store, count = '8', checkpoint = 'packages/conformance/fixtures/kjv-mamba'] = process.argv.slice(2);
-if (store === undefined) throw new Error('Give the address of Redis or Valkey, as redis://127.0.0.1:6379.');
+if (store === undefined) {
+  console.error('usage: node rolling-restart.mjs redis://127.0.0.1:6379 [sessions] [checkpoint]');
+  process.exit(2);
+}
 const root = fileURLToPath(new URL('../../', import.meta.url));
 const TOKENS = 400;
 
@@ -86,6 +89,7 @@ async function startServer() {
     cwd: root,
     stdio: ['ignore', 'ignore', 'pipe'],
   });
+  process.once('exit', () => child.kill());
   const ended = once(child, 'exit');
   let said = '';
   for await (const text of child.stderr) {
@@ -93,7 +97,9 @@ async function startServer() {
     const url = /(http:\S+)\/v1/.exec(said)?.[1];
     if (url !== undefined) return { url, child, ended };
   }
-  throw new Error(said);
+  // It ended, and has said why.
+  console.error(said.trim());
+  process.exit(1);
 }
 
 async function get({ url }, path) {
