@@ -1,13 +1,14 @@
 // npm run pack -- FOLDER [--scope @name]: builds, and writes a tarball of every package to a folder.
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join, resolve, sep } from 'node:path';
+import { join, relative, resolve, sep } from 'node:path';
 import process from 'node:process';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { bootstrap } from '../bootstrap.mjs';
 import { binFolder, quiet, root, turbo } from '../lib.mjs';
 import { checkScope, publishedPackages, publishing, SCOPE } from './packages.mjs';
+import { addressOf, registryReadme, registrySource } from './registry-texts.mjs';
 
 /** Installs and builds the packages, and ends this process where that fails. */
 export function buildPackages() {
@@ -53,7 +54,7 @@ export function packPackages(folder, scope) {
 /** Returns the name that npm and pnpm give to a tarball. */
 const tarballOf = ({ name, version }) => `${name.slice(1).replace('/', '-')}-${version}.tgz`;
 
-/** Rewrites the manifest for those who install it, and the scope in every text. */
+/** Rewrites the manifest and texts for those who install it, and the scope in every text. */
 function finish(folder, short, scope) {
   const file = join(folder, 'package.json');
   const { scripts: _, devDependencies: __, ...manifest } = JSON.parse(readFileSync(file, 'utf8'));
@@ -61,21 +62,30 @@ function finish(folder, short, scope) {
   if (repository !== undefined)
     Object.assign(manifest, {
       repository: { type: 'git', url: repository, directory: `packages/${short}` },
-      homepage: `${repository.replace(/^git\+|\.git$/g, '')}/tree/main/packages/${short}#readme`,
+      homepage: `${addressOf(`packages/${short}`, repository)}#readme`,
     });
   writeFileSync(file, `${JSON.stringify(manifest, null, 2)}\n`);
-  if (scope !== SCOPE) rescope(folder, scope);
+  if (repository !== undefined) {
+    // Only what may be published is read on a registry; other tarballs come from a clone.
+    rewrite(folder, ['README.md'], (text) => registryReadme(text, { short, scope, repository }));
+    rewrite(folder, textsIn(folder), (text) => registrySource(text, repository));
+  }
+  if (scope !== SCOPE) rewrite(folder, textsIn(folder), (text) => text.replaceAll(`${SCOPE}/`, `${scope}/`));
 }
 
 const TEXTS = /\.([cm]?[jt]s|json|md|map|html)$/;
 
-function rescope(folder, scope) {
-  for (const entry of readdirSync(folder, { recursive: true, withFileTypes: true })) {
-    if (!entry.isFile() || !TEXTS.test(entry.name)) continue;
-    const file = join(entry.parentPath ?? entry.path, entry.name);
+function textsIn(folder) {
+  return readdirSync(folder, { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile() && TEXTS.test(entry.name))
+    .map((entry) => relative(folder, join(entry.parentPath ?? entry.path, entry.name)));
+}
+
+function rewrite(folder, files, change) {
+  for (const file of files.map((name) => join(folder, name))) {
     const text = readFileSync(file, 'utf8');
-    const renamed = text.replaceAll(`${SCOPE}/`, `${scope}/`);
-    if (renamed !== text) writeFileSync(file, renamed);
+    const changed = change(text);
+    if (changed !== text) writeFileSync(file, changed);
   }
 }
 

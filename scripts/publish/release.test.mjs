@@ -124,6 +124,23 @@ describe('what is packed', () => {
     for (const { file } of Object.values(packed)) expect(await findingsIn(file), file).toEqual([]);
   });
 
+  test('tells a reader on a registry how to install it, and links to the repository', () => {
+    for (const [short, { file }] of Object.entries(packed)) {
+      const readme = quiet('tar', ['-xzOf', file, 'package/README.md']);
+      expect(readme, short).not.toMatch(/not from npm|npm run sample|@mamba\//);
+      const links = [...readme.matchAll(/\]\(([^)]+)\)/g)].map(([, target]) => target);
+      expect(links.filter((target) => !/^(https:|#)/.test(target))).toEqual([]);
+    }
+    const lm = quiet('tar', ['-xzOf', packed.lm.file, 'package/README.md']);
+    expect(lm).toContain(`\`\`\`sh\nnpm install ${SCOPE}/lm ${SCOPE}/cpu\n\`\`\`\n\nThe command line`);
+    expect(lm).toContain('(https://example.org/mamba/blob/main/docs/serving.md)');
+  });
+
+  test('has errors that name an address', () => {
+    const errors = quiet('tar', ['-xzOf', packed.core.file, 'package/dist/contract/errors.js']);
+    expect(errors).toContain('https://example.org/mamba/blob/main/docs/errors.md#');
+  });
+
   test('has no golden files', () => {
     expect(files('conformance').filter((file) => file.includes('/fixtures/'))).toEqual([]);
   });
