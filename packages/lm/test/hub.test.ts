@@ -198,8 +198,13 @@ describe('hub', () => {
   });
 
   it('reports what is missing', async () => {
-    await expectError(() => bytesOf('config.json', { offline: true }), 'unavailable', 'Load it once');
-    await expectError(() => bytesOf('config.json', { endpoint: 'http://127.0.0.1:9' }), 'io', ID);
+    await expectError(
+      () => bytesOf('config.json', { offline: true }),
+      'unavailable',
+      `hf:${ID}@main is not in the cache`,
+    );
+    const gone = () => bytesOf('config.json', { endpoint: 'http://127.0.0.1:9' });
+    await expectError(gone, 'io', `hf:${ID}@main cannot be reached: `);
     await expectError(() => bytesOf('config.json', { revision: 'other' }), 'invalid-file', 'no such');
     await expectError(() => hub('owner/none', options()).open('config.json'), 'invalid-file', '404');
     server.token = 'hf_secret';
@@ -211,7 +216,7 @@ describe('hub', () => {
     ...['', 'kjv', 'a/b/../c', 'a/b/c.gguf:Q8_0', '../x', 'hf:', 'owner/na me', 'owner/../x', 'owner/name@'],
     ...['owner/name//model.gguf', 'owner/name/../model.gguf', 'https://example.org/owner/name'],
   ])('refuses the id %j', async (id) => {
-    await expectError(() => hub(id), 'invalid-argument', 'owner/name');
+    await expectError(() => hub(id), 'invalid-argument', 'the id of a repository is not valid', 'owner/name');
   });
 
   it('reads the header of a GGUF file before it downloads the file', async () => {

@@ -9,6 +9,7 @@ import { openBackend } from './backends.ts';
 import { type ChatFlags, chat } from './chat.ts';
 import { checkSampling, repeatBy, withDefaults } from './flags.ts';
 import { openInput, readPrompt } from './input.ts';
+import { size } from './inspect.ts';
 import { withCheckpoint } from './location.ts';
 import type { ServeFlags } from './serve.ts';
 import { print, progress, remark, textOutput } from './terminal.ts';
@@ -216,8 +217,8 @@ async function load(
     const lm = await loadCheckpoint(backend, checkpoint, { weights: dtype, signal, onProgress });
     bar.stop();
     const seconds = ((performance.now() - start) / 1000).toFixed(2);
-    const megabytes = (backend.memory().bytes / 2 ** 20).toFixed(1);
-    remark(`${name} on ${backend.name} (${backend.description}): loaded in ${seconds} s, ${megabytes} MiB`);
+    const memory = size(backend.memory().bytes);
+    remark(`${name} on ${backend.name} (${backend.description}): loaded in ${seconds} s, ${memory}`);
     return lm;
   } finally {
     bar.stop();

@@ -108,7 +108,7 @@ interface Page {
 }
 
 function askJson(server: HubServer, url: string, what: string, attempts?: number): Promise<Page> {
-  const name = `${server.name}: ${what}`;
+  const { name } = server;
   const ask = async (): Promise<Page> => {
     const response = await request(url, { name, headers: { Accept: 'application/json' } }, server);
     if (!response.ok) {

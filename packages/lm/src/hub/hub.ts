@@ -92,7 +92,7 @@ class Repository {
   readonly #cache: HubCache;
   readonly #server = once(() => this.#openServer());
   readonly #commit = once(() => this.#resolve());
-  readonly #files = once(async () => askFiles(await this.#online('its files'), await this.#commit(), 'its files'));
+  readonly #files = once(async () => askFiles(await this.#online(), await this.#commit(), 'its files'));
   readonly #chosen = once(() => this.#choose());
 
   constructor(id: HubId, revision: string, options: HubOptions) {
@@ -168,7 +168,7 @@ class Repository {
     if (this.#offline && usable) return known;
     try {
       // Fewer attempts if the cache knows a commit.
-      const sha = await askCommit(await this.#online('its commit'), this.#revision, usable ? 2 : undefined);
+      const sha = await askCommit(await this.#online(), this.#revision, usable ? 2 : undefined);
       await this.#cache.setCommit(this.#revision, sha);
       return sha;
     } catch (error) {
@@ -231,9 +231,9 @@ class Repository {
   }
 
   /** @param what What is requested, in words. @throws MambaError `unavailable` if offline. */
-  async #online(what: string): Promise<HubServer> {
+  async #online(what = ''): Promise<HubServer> {
     if (!this.#offline) return this.#server();
-    throw new MambaError('unavailable', `${this.name}: ${what} is not in the cache`, {
+    throw new MambaError('unavailable', `${this.name}${what && `: ${what}`} is not in the cache`, {
       ...{ origin: this.name, given: 'offline' },
       remedy: 'Load it once with a connection.',
     });

@@ -16,7 +16,7 @@ const EXPECTED = 'owner/name, owner/name@revision, owner/name/folder, owner/name
 
 /** @throws MambaError `invalid-argument` */
 export function parseId(id: string): HubId {
-  const wrong = (): Error => invalid('hub.id', JSON.stringify(id), EXPECTED);
+  const wrong = (): Error => invalid('the id of a repository', JSON.stringify(id), EXPECTED);
   const whole = /^(?:hf:)?([\w-][\w.-]*\/[\w-][\w.-]*)(?:@([^@:]+)|\/([^@:]+))?(?::([\w.-]+))?$/.exec(String(id));
   if (whole === null) throw wrong();
   const [, repository, after, below, quantization] = whole;
