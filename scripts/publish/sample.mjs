@@ -27,7 +27,7 @@ export function writeSample(folder, scope) {
     dependencies,
     JSON.parse(quiet('tar', ['-xzOf', tarballs.lm, 'package/package.json'])).peerDependencies,
   );
-  const scripts = { start: 'node example.mjs', page: 'vite --open' };
+  const scripts = { start: 'node example.mjs', page: 'vite' };
   const devDependencies = { vite: catalog.vite };
   const manifest = { name: 'mamba-sample', private: true, type: 'module', scripts, dependencies, devDependencies };
   writeFileSync(join(folder, 'package.json'), `${JSON.stringify(manifest, null, 2)}\n`);
