@@ -114,8 +114,11 @@ export class Branch {
     } finally {
       this.ahead = 0;
     }
-    // A tokenizer may put a token before the first text.
-    const begins = this.session.length - before - ids.length === 1 && specialTokens.bos !== undefined;
+    // The session keeps the last token for its next call, and does not report it. A tokenizer may put one before the
+    // first text.
+    const read = this.session.length - before;
+    onProgress(read, read);
+    const begins = read - ids.length === 1 && specialTokens.bos !== undefined;
     this.add('read', hasTokenizer ? input : `${ids.join(' ')} `, begins ? [specialTokens.bos!, ...ids] : ids);
   }
 

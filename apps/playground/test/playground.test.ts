@@ -135,6 +135,7 @@ test('reads a long text with its progress in view, and Escape ends it from anywh
   await expect.poll(() => bar.getAttribute('value').then(Number), { timeout: 60_000 }).toBeGreaterThan(0);
   expect(await readSoFar(page).textContent()).not.toBe('0 tokens');
   expect(await page.locator('.composer').textContent()).toMatch(/[\d,]+ of [\d,]+ tokens read · [\d,.]+ tokens\/s/);
+  expect(await page.locator('dl.live').textContent()).toContain('State, at any length175 kB');
   for (const size of [
     { width: 1280, height: 800 },
     { width: 390, height: 844 },
@@ -217,6 +218,7 @@ test('forks, marks and rewinds: a branch goes its own way, and a mark leads to t
   await button(page, 'Only read').click();
   await settled(page, 'The text is read');
   const beginning = await readSoFar(page).textContent();
+  expect(await page.locator('.composer').textContent()).toContain(`${beginning} read`);
   await button(page, 'Mark').click();
   await settled(page, 'Marked at');
   await button(page, 'Fork').click();

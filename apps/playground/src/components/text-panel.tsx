@@ -1,4 +1,5 @@
-import { stateGrows } from '@mamba/core/toolkit';
+import type { ModelConfig } from '@mamba/core';
+import { stateBytes, stateGrows } from '@mamba/core/toolkit';
 import { useEffect, useMemo, useRef } from 'preact/hooks';
 import type { Branch, Segment } from '../branch.ts';
 import { bytes, count } from '../format.ts';
@@ -28,6 +29,7 @@ export function TextPanel({ playground }: { readonly playground: Playground }) {
   const transcript = useRef<HTMLDivElement>(null);
   const generating = busy === 'generate';
   const { ids } = branch.transcript;
+  const { config } = playground.model!.lm.info;
   const look = playground.look?.branch === branch ? playground.look : undefined;
   const { runs, hidden } = useMemo(() => lastOf(branch.transcript.segments), [branch.transcript.segments]);
   const shading = useMemo(() => shadingOf(look, view, hidden), [look, view.layer, view.scale, hidden]);
@@ -94,24 +96,24 @@ export function TextPanel({ playground }: { readonly playground: Playground }) {
       <dl class="facts live" aria-label="This branch">
         <Fact name="Read so far" value={count(branch.length, 'token')} />
         <Fact
-          name={stateGrows(playground.model!.lm.info.config) ? 'State and cache' : 'State, at any length'}
-          value={stateWords(branch)}
+          name={stateGrows(config) ? 'State and cache' : 'State, at any length'}
+          value={stateWords(branch, config)}
         />
         <Fact name="Speed" value={pace?.perSecond === undefined ? '–' : speedWords(pace.perSecond)} />
       </dl>
       <Composer playground={playground} />
       <Attempts playground={playground} />
       <Endings branches={familyOf(branch, playground.branches)} />
-      <LiveCurves branch={branch} config={playground.model!.lm.info.config} />
+      <LiveCurves branch={branch} config={config} />
       <Sampling form={COMPOSER} fields={playground.sampling} onChange={(fields) => playground.setSampling(fields)} />
     </section>
   );
 }
 
-/** The size of a branch's state. A session tells it once its first call has ended. */
-function stateWords({ session, length }: Branch): string {
-  if (session.bytes > 0) return bytes(session.bytes);
-  return length > 0 ? '…' : 'zero';
+/** The size of a branch's state. A session tells it once its first call has ended; it is computed until then. */
+function stateWords({ session, length }: Branch, config: ModelConfig): string {
+  if (length === 0) return 'zero';
+  return bytes(session.bytes > 0 ? session.bytes : stateBytes(config, length));
 }
 
 /** Things to try that take one click. */
