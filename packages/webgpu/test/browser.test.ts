@@ -4,12 +4,19 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { webgpu } from '../src/index.ts';
 import { OF_EVERY_BROWSER } from './browser/options.ts';
 import { recordPipelines } from './browser/recorded.ts';
-import { LONG_CHECKS, type PipelinesOfChecks, selectForBrowser, shownBy } from './browser/selection.ts';
+import {
+  LONG_CHECKS,
+  type PipelinesOfChecks,
+  type PipelinesOfNode,
+  pipelinesOfNode,
+  selectForBrowser,
+  shownBy,
+} from './browser/selection.ts';
 import { openBrowser, type TestBrowser } from './browser.ts';
 
 describe('in headless Chromium', () => {
   let browser: TestBrowser;
-  let ofNode: ReadonlySet<string>;
+  let ofNode: PipelinesOfNode;
   let ofBrowser: PipelinesOfChecks;
   let selected: ReadonlySet<string>;
   let ids: readonly string[];
@@ -19,8 +26,8 @@ describe('in headless Chromium', () => {
     const short = checks.filter(({ id }) => !LONG_CHECKS.some((prefix) => id.startsWith(prefix)));
     const node = await recordPipelines(short, {});
     ofBrowser = await recordPipelines(short, OF_EVERY_BROWSER);
-    ofNode = new Set(labelsOf(node, node.keys()));
-    selected = selectForBrowser(ofBrowser, node);
+    ofNode = pipelinesOfNode(new Set(labelsOf(node, node.keys())));
+    selected = selectForBrowser(ofBrowser, ofNode);
     browser = await openBrowser(new URL('browser/', import.meta.url), ['conformance.html']);
   });
   afterAll(() => browser?.close());
@@ -54,6 +61,10 @@ function labelsOf(pipelines: PipelinesOfChecks, ids: Iterable<string>): readonly
   return [...ids].flatMap((id) => [...pipelines.get(id)!]);
 }
 
+/** What `compileLazily` does, for a page. A test of the playground loads a model as users do. */
+const COMPILE_LAZILY =
+  'GPUDevice.prototype.createComputePipelineAsync = () => Promise.reject(new Error("is not prepared"));';
+
 describe('the example page', () => {
   let browser: TestBrowser;
   beforeAll(async () => {
@@ -69,7 +80,7 @@ describe('the example page', () => {
     lm.dispose();
     await backend.dispose();
 
-    const { page, failures } = await browser.open('index.html');
+    const { page, failures } = await browser.open('index.html', COMPILE_LAZILY);
     await page.fill('[name=tokens]', '24');
     await page.click('button');
     await page.waitForFunction(

@@ -9,8 +9,8 @@ import type { Browser, Page } from 'playwright-core';
 import { build, type PreviewServer, preview } from 'vite';
 
 export interface TestBrowser {
-  /** Opens a page of the build. `failures` rejects with whatever the page throws. */
-  open(path: string): Promise<{ readonly page: Page; readonly failures: readonly string[] }>;
+  /** Opens a page of the build, which runs `script` before its own. `failures` has whatever the page throws. */
+  open(path: string, script?: string): Promise<{ readonly page: Page; readonly failures: readonly string[] }>;
   close(): Promise<void>;
 }
 
@@ -42,8 +42,9 @@ export async function openBrowser(root: URL, pages: readonly string[]): Promise<
     browser = await launchChromium();
     const opened = browser;
     return {
-      async open(path) {
+      async open(path, script) {
         const page = await opened.newPage();
+        if (script !== undefined) await page.addInitScript(script);
         const failures: string[] = [];
         page.on('pageerror', (error) => failures.push(String(error)));
         await page.goto(new URL(path, address).href);

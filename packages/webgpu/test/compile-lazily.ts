@@ -1,7 +1,7 @@
 /**
  * Makes every device of this process, or page, compile a pipeline only when it is first used. `createModel` compiles
- * all pipelines that a model may need, which takes seconds on SwiftShader. That is tested in model.test.ts and on the
- * example page.
+ * all pipelines that a model may need, which takes seconds on SwiftShader. That is tested in model.test.ts and, in a
+ * browser, by playground.test.ts of apps/playground.
  */
 export function compileLazily(globals: object): void {
   const prototype = prototypeOf(globals);

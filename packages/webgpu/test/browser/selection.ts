@@ -21,48 +21,69 @@ export const LONG_CHECKS = [
 /**
  * Chooses checks for a browser that together
  * - reach every shader, for the sake of the browser's compiler of shaders;
- * - reach every value of every option, and every pair of values of two options, in which the pipelines that only the
- *   browser has are specialised;
+ * - reach every value of every option in which the pipelines that only the browser has are specialised, and every pair
+ *   of values of two options that Node's run takes in no shader of the same kernel;
  * and adds all others that take one of those pipelines and no new one: they bring the values that a rule is about.
- * `browser` and `node` have the pipelines of the same checks. Those that Node compiles for other checks alone count as
- * the browser's, so that too much is selected and not too little.
+ * `browser` has the pipelines of the checks that `node` was made of. Those that Node compiles for other checks alone
+ * count as the browser's, so that too much is selected and not too little.
  */
-export function selectForBrowser(browser: PipelinesOfChecks, node: PipelinesOfChecks): ReadonlySet<string> {
-  const ofNode = new Set([...node.values()].flatMap((labels) => [...labels]));
+export function selectForBrowser(browser: PipelinesOfChecks, node: PipelinesOfNode): ReadonlySet<string> {
   const candidates = [...browser];
-  const { chosen, compiled } = cover(candidates, ofNode);
+  const chosen = cover(candidates, node);
+  const compiled = new Set([...chosen].flatMap((id) => [...browser.get(id)!]));
   for (const [id, labels] of candidates) {
-    const own = [...labels].some((label) => !ofNode.has(label));
+    const own = [...labels].some((label) => !node.labels.has(label));
     if (own && [...labels].every((label) => compiled.has(label))) chosen.add(id);
   }
   return chosen;
 }
 
-/** What the pipelines of these checks show: shaders, and pairs of options of pipelines that Node does not have. */
-export function shownBy(labels: Iterable<string>, ofNode: ReadonlySet<string>): ReadonlySet<string> {
+/** The pipelines of Node's run, and the pairs of options that they have, by kernel. */
+export interface PipelinesOfNode {
+  readonly labels: ReadonlySet<string>;
+  readonly pairs: ReadonlySet<string>;
+}
+
+export function pipelinesOfNode(labels: ReadonlySet<string>): PipelinesOfNode {
+  return { labels, pairs: new Set([...labels].flatMap((label) => pairsOf(label))) };
+}
+
+/**
+ * What the pipelines of these checks show: shaders, and of pipelines that Node does not have, options and pairs of
+ * options. A pair that Node's pipelines have is left out.
+ */
+export function shownBy(labels: Iterable<string>, node: PipelinesOfNode): ReadonlySet<string> {
   const shown = new Set<string>();
   for (const label of labels) {
     const [shader, ...options] = label.split(' ') as [string, ...string[]];
     shown.add(shader);
-    if (ofNode.has(label)) continue;
-    options.forEach((option, index) => {
-      shown.add(`${shader} ${option}`);
-      for (const other of options.slice(index + 1)) shown.add(`${shader} ${option} ${other}`);
-    });
+    if (node.labels.has(label)) continue;
+    for (const option of options) shown.add(`${shader} ${option}`);
+    for (const pair of pairsOf(label)) if (!node.pairs.has(pair)) shown.add(pair);
   }
   return shown;
 }
 
-/** Takes the check that shows most for each new pipeline, until nothing is left that a check could show. */
-function cover(
-  candidates: readonly (readonly [id: string, labels: ReadonlySet<string>])[],
-  ofNode: ReadonlySet<string>,
-): { readonly chosen: Set<string>; readonly compiled: ReadonlySet<string> } {
-  const shows = new Map(candidates.map(([id, labels]) => [id, shownBy(labels, ofNode)]));
+/**
+ * The pairs of options of a pipeline, with its kernel: the name of the shader up to the slash. What follows says how
+ * lanes exchange values, among others, in which a browser differs from Node.
+ */
+function pairsOf(label: string): readonly string[] {
+  const [shader, ...options] = label.split(' ') as [string, ...string[]];
+  const kernel = shader.split('/', 1)[0]!;
+  return options.flatMap((option, index) => options.slice(index + 1).map((other) => `${kernel} ${option} ${other}`));
+}
+
+/**
+ * Takes the check that shows most for each new pipeline, until nothing is left that a check could show, and then drops
+ * each check of which the others show everything.
+ */
+function cover(candidates: Candidates, node: PipelinesOfNode): Set<string> {
+  const shows = new Map(candidates.map(([id, labels]) => [id, shownBy(labels, node)]));
   const missing = new Set([...shows.values()].flatMap((shown) => [...shown]));
   const chosen = new Set<string>();
   const compiled = new Set<string>();
-  const worth = ([id, labels]: (typeof candidates)[number]): number => {
+  const worth = ([id, labels]: Candidates[number]): number => {
     const gained = count(shows.get(id)!, (shown) => missing.has(shown));
     return gained / (RUN + count(labels, (label) => !compiled.has(label)));
   };
@@ -78,8 +99,14 @@ function cover(
     for (const label of labels) compiled.add(label);
     for (const shown of shows.get(id)!) missing.delete(shown);
   }
-  return { chosen, compiled };
+  for (const id of [...chosen]) {
+    const others = new Set([...chosen].filter((other) => other !== id).flatMap((other) => [...shows.get(other)!]));
+    if ([...shows.get(id)!].every((shown) => others.has(shown))) chosen.delete(id);
+  }
+  return chosen;
 }
+
+type Candidates = readonly (readonly [id: string, labels: ReadonlySet<string>])[];
 
 /** What a run of a check costs, in compiled pipelines. */
 const RUN = 0.2;
