@@ -18,7 +18,7 @@ beforeAll(async () => {
   [site, browser] = await Promise.all([buildSite(), launchChromium()]);
 });
 /** A page that has the shipped model on the CPU, for the tests that need no page of their own. */
-let shared: Opened;
+let shared: Opened | undefined;
 afterAll(async () => {
   await browser?.close();
   await site?.close();
@@ -32,15 +32,17 @@ const readSoFar = (page: Page) => page.locator('dl.live dd').first();
 const written = async (page: Page) => (await page.locator('.transcript .written').allTextContents()).join('');
 const settled = (page: Page, words: string) => status(page).filter({ hasText: words }).waitFor();
 
+/** Contexts that the tests to come need as well. */
+const kept = new Set<BrowserContext>();
 afterEach(async () => {
-  for (const context of browser.contexts()) if (context !== shared?.page.context()) await context.close();
+  for (const context of browser.contexts()) if (!kept.has(context)) await context.close();
 });
 
 /** Waits for a frame. The page shows changes once a frame, so earlier changes are visible afterwards. */
 const drawn = (page: Page) => page.evaluate(() => new Promise((done) => requestAnimationFrame(done)));
 
-async function loaded(options?: BrowserContextOptions): Promise<Opened> {
-  const opened = await open(browser, site.address, options);
+async function loaded(where: Browser | BrowserContext = browser, options?: BrowserContextOptions): Promise<Opened> {
+  const opened = await open(where, site.address, options);
   const { page } = opened;
   await page.getByRole('radio', { name: 'CPU' }).check();
   await button(page, 'Load model').click();
@@ -50,7 +52,10 @@ async function loaded(options?: BrowserContextOptions): Promise<Opened> {
 
 /** The shared page with a new branch. */
 async function fresh(): Promise<Opened> {
-  shared ??= await loaded();
+  if (shared === undefined) {
+    shared = await loaded();
+    kept.add(shared.page.context());
+  }
   await button(shared.page, 'New').click();
   await settled(shared.page, 'new and empty');
   return shared;
@@ -73,7 +78,7 @@ async function inWorker(context: BrowserContext, script: string): Promise<void> 
 
 /**
  * Has a pipeline compiled when it is first used. A model prepares all that it may need, which takes SwiftShader
- * seconds; one test, which changes from the CPU to WebGPU, loads as users do.
+ * seconds; the tests that change from the CPU to WebGPU load as users do.
  */
 const COMPILE_LAZILY =
   'GPUDevice.prototype.createComputePipelineAsync = () => Promise.reject(new Error("is not prepared"));';
@@ -106,7 +111,7 @@ test('samples the same text for the same seed, and another for another', async (
   expect(texts[0]).not.toBe('');
   expect(texts[1]).toBe(texts[0]);
   expect(texts[2]).not.toBe(texts[0]);
-  expect(shared.complaints).toEqual([]);
+  expect(shared?.complaints).toEqual([]);
 });
 
 test('streams, stays responsive, and stops', async () => {
@@ -438,47 +443,6 @@ test('stops in the middle of a long text, which is not lost', async () => {
   expect(complaints).toEqual([]);
 });
 
-// The test loads twice on a GPU in software, which is slow on a busy machine.
-test('says that the GPU was lost, keeps the text, and loads again', { timeout: 300_000 }, async () => {
-  const context = await browser.newContext({ viewport: { width: 390, height: 844 } });
-  await inWorker(
-    context,
-    `${COMPILE_LAZILY} {
-      const { requestDevice } = GPUAdapter.prototype;
-      const channel = new BroadcastChannel('lose');
-      GPUAdapter.prototype.requestDevice = async function (...options) {
-        const device = await requestDevice.apply(this, options);
-        channel.addEventListener('message', () => device.destroy());
-        return device;
-      };
-    }`,
-  );
-  context.setDefaultTimeout(120_000);
-  const page = await context.newPage();
-  await page.goto(site.address);
-  await page.getByRole('radio', { name: 'WebGPU' }).and(page.locator(':enabled')).check();
-  await button(page, 'Load model').click();
-  await settled(page, 'is loaded, on');
-  await page.getByLabel('Watch').uncheck();
-  await generate(page, { 'Add text': 'And God said', Tokens: '2' });
-  const text = await transcript(page).textContent();
-  await page.evaluate(() => new BroadcastChannel('lose').postMessage('now'));
-
-  const alert = page.getByRole('alert');
-  await page.waitForTimeout(200);
-  await page.getByLabel('Seed').scrollIntoViewIfNeeded();
-  await page.getByLabel('Add text').press('Control+Enter');
-  await alert.waitFor();
-  expect(await alert.textContent()).toMatch(/the GPU device was lost.*[^.]\. Load the model again\./);
-  // The alert is visible after scrolling down to the text, too.
-  const { top, bottom } = await alert.evaluate((element) => element.getBoundingClientRect().toJSON() as DOMRect);
-  expect(top >= 0 && bottom <= 844).toBe(true);
-  expect(await transcript(page).textContent()).toBe(text);
-  await button(page, 'Load model').click();
-  await settled(page, 'is loaded, on');
-  await generate(page, { 'Add text': 'And God said', Tokens: '2' });
-});
-
 test('says so where the worker does not come', async () => {
   const context = await browser.newContext();
   await context.route(/worker-[^/]*\.js$/, (route) => route.abort());
@@ -640,18 +604,70 @@ test('says so where no backend is available', async () => {
   expect(await page.locator('#backend-webgpu').textContent()).not.toContain('Dawn');
 });
 
-test('writes on WebGPU what it writes on the CPU, and changes between them', async () => {
-  const { page, complaints } = await loaded();
+// The tests share a page, since a GPU in software takes long to load a model.
+describe('on WebGPU, after the CPU', () => {
   const fields = { 'Add text': 'And God said', Temperature: '0', Tokens: '6' };
-  await generate(page, fields);
-  const text = await transcript(page).textContent();
-  await page.getByRole('radio', { name: 'WebGPU' }).check();
-  await button(page, 'Load model').click();
-  await settled(page, 'is loaded, on WebGPU');
-  await generate(page, fields);
-  expect(await transcript(page).textContent()).toBe(text);
-  await page.getByRole('img', { name: /^Heat map of delta/ }).waitFor();
-  expect(complaints).toEqual([]);
+  let opened: Opened;
+  let ofCpu: string | null;
+  beforeAll(async () => {
+    const context = await browser.newContext();
+    kept.add(context);
+    // A message takes the GPU away. A model that is loaded after that compiles lazily.
+    await inWorker(
+      context,
+      `{
+        const { requestDevice } = GPUAdapter.prototype;
+        const channel = new BroadcastChannel('lose');
+        GPUAdapter.prototype.requestDevice = async function (...options) {
+          const device = await requestDevice.apply(this, options);
+          channel.addEventListener('message', () => {
+            device.destroy();
+            ${COMPILE_LAZILY}
+          });
+          return device;
+        };
+      }`,
+    );
+    context.setDefaultTimeout(120_000);
+    opened = await loaded(context);
+    const { page } = opened;
+    await generate(page, fields);
+    ofCpu = await transcript(page).textContent();
+    await page.getByRole('radio', { name: 'WebGPU' }).check();
+    await button(page, 'Load model').click();
+    await settled(page, 'is loaded, on WebGPU');
+  });
+
+  test('writes what it writes on the CPU', async () => {
+    const { page, complaints } = opened;
+    await generate(page, fields);
+    expect(await transcript(page).textContent()).toBe(ofCpu);
+    await page.getByRole('img', { name: /^Heat map of delta/ }).waitFor();
+    expect(complaints).toEqual([]);
+  });
+
+  test('says that the GPU was lost, keeps the text, and loads again', async () => {
+    const { page } = opened;
+    await page.setViewportSize({ width: 390, height: 844 });
+    await page.getByLabel('Watch').uncheck();
+    await generate(page, { ...fields, Tokens: '2' });
+    const text = await transcript(page).textContent();
+    await page.evaluate(() => new BroadcastChannel('lose').postMessage('now'));
+
+    const alert = page.getByRole('alert');
+    await page.waitForTimeout(200);
+    await page.getByLabel('Seed').scrollIntoViewIfNeeded();
+    await page.getByLabel('Add text').press('Control+Enter');
+    await alert.waitFor();
+    expect(await alert.textContent()).toMatch(/the GPU device was lost.*[^.]\. Load the model again\./);
+    // The alert is visible after scrolling down to the text, too.
+    const { top, bottom } = await alert.evaluate((element) => element.getBoundingClientRect().toJSON() as DOMRect);
+    expect(top >= 0 && bottom <= 844).toBe(true);
+    expect(await transcript(page).textContent()).toBe(text);
+    await button(page, 'Load model').click();
+    await settled(page, 'is loaded, on WebGPU');
+    await generate(page, { 'Add text': 'And God said', Tokens: '2' });
+  });
 });
 
 describe.each([
@@ -659,7 +675,7 @@ describe.each([
   ['a desktop, dark', { viewport: { width: 1280, height: 900 }, colorScheme: 'dark' }],
 ] as const)('on %s', (_, options) => {
   test('fits the width, and axe finds nothing', async () => {
-    const { page, complaints } = await loaded(options);
+    const { page, complaints } = await loaded(browser, options);
     await generate(page, { Tokens: '30' });
     await button(page, 'Mark').click();
     await page.getByRole('img', { name: /^Heat map of delta/ }).waitFor();
