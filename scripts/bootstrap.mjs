@@ -4,7 +4,7 @@
 //   node scripts/bootstrap.mjs --update   let the lockfile follow the manifests (after a dependency was added)
 import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, readdirSync, readFileSync, realpathSync, writeFileSync } from 'node:fs';
-import { join, relative } from 'node:path';
+import { basename, dirname, join, relative } from 'node:path';
 import process from 'node:process';
 import { fileURLToPath } from 'node:url';
 import { root, runOrExit } from './lib.mjs';
@@ -31,9 +31,18 @@ function fingerprint() {
   return hash.digest('hex');
 }
 
-/** Whether there is an installation. */
-const complete = () =>
-  existsSync(join(root, 'node_modules', '.pnpm')) && existsSync(join(root, 'node_modules', '.bin'));
+/** Whether there is an installation, also in each package that depends on something. */
+function complete() {
+  const folders = manifests().filter((file) => basename(file) === 'package.json' && depends(file));
+  return [join(root, 'node_modules', '.pnpm'), join(root, 'node_modules', '.bin')]
+    .concat(folders.map((file) => join(dirname(file), 'node_modules')))
+    .every((folder) => existsSync(folder));
+}
+
+function depends(file) {
+  const { dependencies = {}, devDependencies = {} } = JSON.parse(readFileSync(file, 'utf8'));
+  return Object.keys({ ...dependencies, ...devDependencies }).length > 0;
+}
 
 export function bootstrap({ update = false } = {}) {
   if (!update && complete() && existsSync(stamp) && readFileSync(stamp, 'utf8') === fingerprint()) return;
