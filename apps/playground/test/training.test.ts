@@ -166,10 +166,14 @@ test('says what to do where the training diverges, and what it says works', asyn
   await setHeads({ 'Learning rate': '10' }, [8]);
   await button('Start again').click();
   await page.getByRole('alert').waitFor();
-  expect(await page.getByRole('alert').textContent()).toMatch(/diverged at step \d+.*Take a lower learning rate/);
+  const said = (await page.getByRole('alert').textContent())!;
+  expect(said).toMatch(/diverged at step \d+.*Take a lower learning rate/);
+  const diverged = Number(said.match(/at step (\d+)/)![1]);
   await setHeads({ 'Learning rate': '0.005' }, [8]);
   await button('Start again').click();
-  await begun();
+  // The page shows the steps of the training before until the new one has begun.
+  await page.getByRole('alert').waitFor({ state: 'detached' });
+  await expect.poll(() => stepsDone(), PATIENT).toBeGreaterThan(diverged);
   expect(await page.getByRole('alert').count()).toBe(0);
 });
 
@@ -192,8 +196,9 @@ test('trains on WebGPU, in captured steps, as it does on the CPU', async () => {
   const trainedOn = async (name: string, backend: RegExp) => {
     await other.getByRole('radio', { name }).and(other.locator(':enabled')).check();
     await other.getByRole('button', { name: /^Start (training|again)$/ }).click();
-    await settled('Done after 8 steps: ', other);
+    // The page says that the training before is done until this one has begun.
     await panel('As it learns', other).getByText(backend).waitFor();
+    await settled('Done after 8 steps: ', other);
     await other.getByText('The numbers, as a table').click();
     const [, first] = (await lossWords(other).getAttribute('aria-label'))!.match(/of 8: ([\d.]+) at first/)!;
     const [last, before] = (await table(other)).map((row) => row.slice(2).map(Number));
