@@ -116,9 +116,10 @@ function showChosen(): void {
 async function listShipped(): Promise<void> {
   const nameOf = ({ machine, backends, startedAt }: Report): string =>
     [
+      // The GPU comes first, since a phone shows no more of a long name.
+      ...backends.flatMap(({ details }) => (details?.software === false ? [String(details.device)] : [])),
       machineName(machine),
       `${machine.cores} ${machine.cores === 1 ? 'core' : 'cores'}`,
-      ...backends.flatMap(({ details }) => (details?.software === false ? [String(details.device)] : [])),
       startedAt.slice(0, 10),
     ].join(', ');
   offerShipped(find<HTMLSelectElement>('#shipped'), await shippedReports(), nameOf, (chosen) => {
