@@ -5,7 +5,7 @@ import type { AddressInfo } from 'node:net';
 import { extname } from 'node:path';
 import { cpu } from '@mamba/cpu';
 import { loadModel } from '@mamba/lm';
-import { launchChromium } from '@mamba/software-gpu';
+import { COMPILE_LAZILY, launchChromium } from '@mamba/software-gpu';
 import type { Browser } from 'playwright-core';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 
@@ -50,10 +50,8 @@ test('a page with an import map alone writes what Node does', { timeout: 300_000
   await backend.dispose();
 
   const page = await browser.newPage();
-  // Pipelines are compiled when they are first used. The playground's test of WebGPU loads a model as users do.
-  await page.addInitScript(
-    'GPUDevice.prototype.createComputePipelineAsync = () => Promise.reject(new Error("is not prepared"));',
-  );
+  // The playground's test of WebGPU loads a model as users do.
+  await page.addInitScript(COMPILE_LAZILY);
   const complaints: string[] = [];
   page.on('pageerror', (error) => complaints.push(String(error)));
   page.on('console', (message) => complaints.push(message.text()));

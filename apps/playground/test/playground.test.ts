@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { cpu } from '@mamba/cpu';
 import { loadModel } from '@mamba/lm';
-import { audit, launchChromium, overflow } from '@mamba/software-gpu';
+import { audit, COMPILE_LAZILY, launchChromium, overflow } from '@mamba/software-gpu';
 import type { Browser, BrowserContext, BrowserContextOptions, Page } from 'playwright-core';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { buildSite, type Opened, open, type Site } from './browser.ts';
@@ -75,13 +75,6 @@ async function inWorker(context: BrowserContext, script: string): Promise<void> 
     await route.fulfill({ response, body: `${script}\n${await response.text()}` });
   });
 }
-
-/**
- * Has a pipeline compiled when it is first used. A model prepares all that it may need, which takes SwiftShader
- * seconds; the tests that change from the CPU to WebGPU load as users do.
- */
-const COMPILE_LAZILY =
-  'GPUDevice.prototype.createComputePipelineAsync = () => Promise.reject(new Error("is not prepared"));';
 
 test('loads the shipped model on the CPU and writes what Node does', async () => {
   const backend = await cpu().create();

@@ -27,7 +27,7 @@ beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'mamba-template-'));
   // What `npm install` would bring.
   await symlink(MODULES, join(folder, 'node_modules'), 'junction');
-  // As in the root of a clone, whose settings the package must not take.
+  // The root of a clone has settings of its own, which the package must not take.
   await writeFile(join(folder, 'vitest.config.mjs'), "export default { test: { include: ['none'] } };");
 });
 afterAll(() => rm(folder, { recursive: true, force: true }));

@@ -3,8 +3,8 @@
 // y = f(x weightᵀ + bias) for few rows of x, as decoding has, where reading the weights takes the time. LANES lanes
 // share an output, with 16 bytes a load, and add up by shuffles or in workgroup memory. TOGETHER outputs at once share
 // the loads of x, which matters for q8 and q4, whose weights take a byte or less where x takes four. With NORM, x is
-// RMS-normalised on the way: Σ x² comes from the same loads. x-centered.wgsl has a LayerNorm. Bytes an output: inputs ·
-// bytes a weight (x and the norm stay in cache). Operations: 2 · inputs.
+// RMS-normalised on the way: Σ x² comes from the same loads. x-centered.wgsl has a LayerNorm. Bytes an output: inputs
+// times bytes a weight (x and the norm stay in cache). Operations: 2 · inputs.
 
 struct Args {
   inputs: u32,

@@ -1,5 +1,6 @@
 import { suite } from '@mamba/conformance';
 import { loadModel } from '@mamba/lm';
+import { COMPILE_LAZILY } from '@mamba/software-gpu';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { webgpu } from '../src/index.ts';
 import { OF_EVERY_BROWSER } from './browser/options.ts';
@@ -61,10 +62,6 @@ function labelsOf(pipelines: PipelinesOfChecks, ids: Iterable<string>): readonly
   return [...ids].flatMap((id) => [...pipelines.get(id)!]);
 }
 
-/** What `compileLazily` does, for a page. A test of the playground loads a model as users do. */
-const COMPILE_LAZILY =
-  'GPUDevice.prototype.createComputePipelineAsync = () => Promise.reject(new Error("is not prepared"));';
-
 describe('the example page', () => {
   let browser: TestBrowser;
   beforeAll(async () => {
@@ -80,6 +77,7 @@ describe('the example page', () => {
     lm.dispose();
     await backend.dispose();
 
+    // A test of the playground loads a model as users do.
     const { page, failures } = await browser.open('index.html', COMPILE_LAZILY);
     await page.fill('[name=tokens]', '24');
     await page.click('button');

@@ -13,6 +13,13 @@ export async function audit(page: Page): Promise<readonly string[]> {
   });
 }
 
+/**
+ * A script for a page, or its worker, which has a pipeline compiled when it is first used. A model prepares all that it
+ * may need, which takes SwiftShader seconds.
+ */
+export const COMPILE_LAZILY =
+  'GPUDevice.prototype.createComputePipelineAsync = () => Promise.reject(new Error("is not prepared"));';
+
 /** The number of CSS pixels by which the page is wider than its window. */
 export function overflow(page: Page): Promise<number> {
   return page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);

@@ -14,7 +14,8 @@ test.each([
     'vkAllocateMemory failed with VK_ERROR_OUT_OF_DEVICE_MEMORY',
   ],
   [
-    "Error while parsing WGSL: :1:7 error: expected ')'\nfn f( {\n      ^\n\n\n - While calling [Device].CreateShaderModule().",
+    "Error while parsing WGSL: :1:7 error: expected ')'\nfn f( {\n      ^\n\n\n" +
+      ' - While calling [Device].CreateShaderModule().',
     "Error while parsing WGSL: :1:7 error: expected ')'\nfn f( {\n      ^",
   ],
   ['', ''],

@@ -6,9 +6,9 @@ import type { BufferRange } from '../gpu/shader.ts';
 export interface Runs {
   readonly count: number;
   readonly length: number;
-  /** From one run to the next. */
+  /** The distance from one run to the next. */
   readonly xStride: number;
-  /** Of the first run. */
+  /** The place of the first run. */
   readonly xOffset: number;
   readonly yStride: number;
   readonly yOffset: number;
